@@ -1,0 +1,96 @@
+/** The six questions that can be asked of a request. */
+export type GuardName =
+  'serverOnly' | 'ipWhitelist' | 'domainProtect' | 'returnUrlGuard' | 'regionPin' | 'auditAccess'
+
+/** `enforce` acts on a denial, `report` only records it, `off` does not ask. */
+export type Mode = 'enforce' | 'report' | 'off'
+
+export type Effect = 'allow' | 'deny'
+
+interface Denial {
+  /** HTTP status of the answer. */
+  readonly status: number
+  /** What the caller is told. It names nothing of the policy. */
+  readonly title: string
+}
+
+/** Every way to say no. Status and public title follow from the code; nothing else reaches the caller. */
+export const DENIALS = {
+  APP_UNIDENTIFIED: { status: 401, title: 'The calling app is not known' },
+  APP_UNKNOWN: { status: 401, title: 'The calling app is not known' },
+  SIGNATURE_REQUIRED: { status: 401, title: 'A message signature is required' },
+  SIGNATURE_INVALID: { status: 401, title: 'The message signature is not valid' },
+  SIGNATURE_EXPIRED: { status: 401, title: 'The message signature is outside its time window' },
+  SIGNATURE_REPLAYED: { status: 401, title: 'The message signature has been used before' },
+  DIGEST_MISMATCH: { status: 401, title: 'The content digest does not match the content' },
+  BROWSER_NOT_ALLOWED: { status: 403, title: 'Browsers may not call this service for this app' },
+  ADDRESS_NOT_ALLOWED: { status: 403, title: 'The client address is not allowed' },
+  ORIGIN_REQUIRED: { status: 403, title: 'An origin is required' },
+  ORIGIN_NOT_ALLOWED: { status: 403, title: 'The origin is not allowed' },
+  RETURN_URL_REQUIRED: { status: 400, title: 'A return URL is required' },
+  RETURN_URL_NOT_ALLOWED: { status: 400, title: 'The return URL is not allowed' },
+  REGION_MISDIRECTED: { status: 421, title: 'This request belongs to another region' },
+  REGION_UNKNOWN: { status: 403, title: 'The region of this request is not known' },
+  PROTECTION_NOT_CONFIGURED: { status: 403, title: 'The app has not configured this protection' },
+  POLICY_UNAVAILABLE: { status: 503, title: 'The policy of the app is not available' },
+  AUDIT_UNAVAILABLE: { status: 503, title: 'The audit is not available' },
+  NONCES_UNAVAILABLE: { status: 503, title: 'Replay protection is not available' },
+} as const satisfies Record<string, Denial>
+
+export type DenialCode = keyof typeof DENIALS
+
+/** `ALLOWED` says that the guard asked and was satisfied, `PROTECTION_OFF` that the policy says not to ask. */
+export type AllowanceCode = 'ALLOWED' | 'PROTECTION_OFF'
+
+/** Facts behind a decision for operators: which entry matched, where the address came from. No personal data. */
+export type Evidence = Readonly<Record<string, string | number | boolean>>
+
+/** The answer of one guard to one request. `detail` and `evidence` are for operators and never sent to the caller. */
+export type Decision = Allowance | Refusal
+
+export interface Allowance extends DecisionBase {
+  readonly effect: 'allow'
+  readonly code: AllowanceCode
+}
+
+export interface Refusal extends DecisionBase {
+  readonly effect: 'deny'
+  readonly code: DenialCode
+}
+
+interface DecisionBase {
+  readonly guard: GuardName
+  readonly mode: Mode
+  readonly detail: string
+  readonly evidence: Evidence
+}
+
+const NO_EVIDENCE: Evidence = Object.freeze({})
+
+/** An `ALLOWED` decision. */
+export function allow(guard: GuardName, mode: Mode, detail: string, evidence: Evidence = NO_EVIDENCE): Allowance {
+  return { guard, effect: 'allow', mode, code: 'ALLOWED', detail, evidence }
+}
+
+/** A refusal with a code of {@link DENIALS}. */
+export function deny(
+  guard: GuardName,
+  mode: Mode,
+  code: DenialCode,
+  detail: string,
+  evidence: Evidence = NO_EVIDENCE,
+): Refusal {
+  return { guard, effect: 'deny', mode, code, detail, evidence }
+}
+
+/** The decision of a guard whose protection is written `off`. */
+export function protectionOff(guard: GuardName): Allowance {
+  return {
+    guard,
+    effect: 'allow',
+    mode: 'off',
+    code: 'PROTECTION_OFF',
+    detail: 'the policy switches this protection off',
+    evidence: NO_EVIDENCE,
+  }
+}

@@ -1,0 +1,70 @@
+/** A key of an app, with which its servers sign requests. */
+export interface AppKey {
+  /** 1-128 characters of `A-Z a-z 0-9 . _ : -`; the `keyid` of a signature. */
+  readonly id: string
+  readonly algorithm: 'hmac-sha256' | 'ed25519'
+  /** Base64. For `hmac-sha256` the secret, at least 32 bytes; for `ed25519` the public key, its 32 raw bytes. */
+  readonly secret: string
+  /** ISO 8601; before it the key is not accepted. */
+  readonly notBefore?: string | undefined
+  /** ISO 8601; from it on the key is not accepted. */
+  readonly notAfter?: string | undefined
+}
+
+/** What a store holds of one app. */
+export interface StoredApp {
+  /** The policy document, not yet parsed. */
+  readonly policy: unknown
+  /** 1 for the first written policy, then one more for each write. */
+  readonly revision: number
+  readonly keys: readonly AppKey[]
+}
+
+/** How a store tells what happens to its change feed. */
+export interface StoreListener {
+  /** This app was written or removed. */
+  changed(appId: string): void
+  /** Changes may be missed from now on. */
+  broken(): void
+  /** The feed runs again; whatever was read before may be out of date. */
+  restored(): void
+}
+
+/** All that a user must write to bring a store of their own: one method. */
+export interface PolicyStore {
+  /**
+   * What is stored for the app, or `undefined` when there is no such app.
+   * Rejects only when it could not look.
+   */
+  read(appId: string): Promise<StoredApp | undefined>
+  /**
+   * Calls back for every change, from before it returns until the function it returns is called.
+   * A store without it is read again at intervals.
+   */
+  watch?(listener: StoreListener): () => void
+  /**
+   * Ids of apps whose `domainProtect` may admit this origin; some of them may no longer do so.
+   * Needed to answer preflights, which do not say which app will call. Rejects only when it could not look.
+   */
+  appsByOrigin?(origin: string): Promise<readonly string[]>
+}
+
+/** A document and the keys that belong to it. */
+export interface AppDocument {
+  readonly policy: unknown
+  /** Left out: the keys stay as they are (none, for a new app). */
+  readonly keys?: readonly AppKey[] | undefined
+}
+
+/** A store that can also be written: what a dashboard and a command line need. */
+export interface ManagedPolicyStore extends PolicyStore {
+  /**
+   * Writes the document of the app that it names in `appId`, and answers with its new revision.
+   * `replaces` is the revision that it takes the place of, 0 for a new app.
+   * Rejects with `PolicyError` (the document is refused), `RevisionConflict` (somebody else wrote; nothing was
+   * written) or `UnavailableError`.
+   */
+  write(app: AppDocument, replaces: number): Promise<number>
+  /** Removes the app at revision `replaces`. Rejects as `write` does. */
+  remove(appId: string, replaces: number): Promise<void>
+}
