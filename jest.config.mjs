@@ -1,23 +1,60 @@
-const transform = {
-  '^.+\\.ts$': [
-    '@swc/jest',
-    {
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
-      module: { type: 'commonjs' },
-      sourceMaps: 'inline',
-    },
-  ],
+// Handed on under another name, so that a server which a test starts does not take the REDIS_URL of the machine.
+if (process.env.REDIS_URL) {
+  process.env.TEST_REDIS_URL ??= process.env.REDIS_URL
+  delete process.env.REDIS_URL
 }
 
+const express4 = { '^express$': 'express4' }
+
 const base = {
-  transform,
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+        module: { type: 'commonjs' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
   testEnvironment: 'node',
   moduleNameMapper: {
     '^portcullis$': '<rootDir>/src/index.ts',
     '^portcullis/(.*)$': '<rootDir>/src/$1/index.ts',
+    ...(process.env.EXPRESS === '4' ? express4 : {}),
   },
 }
 
+const redis = {
+  globalSetup: '<rootDir>/test/support/redis-setup.ts',
+  globalTeardown: '<rootDir>/test/support/redis-teardown.ts',
+}
+
 export default {
-  projects: [{ ...base, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] }],
+  maxWorkers: '100%',
+  testTimeout: 20_000,
+  projects: [
+    { ...base, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
+    { ...base, ...redis, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    {
+      ...base,
+      ...redis,
+      displayName: 'integration-express4',
+      testMatch: ['<rootDir>/test/integration/guards/**/*.test.ts'],
+      moduleNameMapper: { ...base.moduleNameMapper, ...express4 },
+    },
+    {
+      ...base,
+      displayName: 'browser',
+      testMatch: ['<rootDir>/test/browser/**/*.test.ts'],
+      globalSetup: '<rootDir>/test/support/chromium-setup.ts',
+    },
+    {
+      ...base,
+      displayName: 'package',
+      testMatch: ['<rootDir>/test/package/**/*.test.ts'],
+      // Nothing here may see the sources: the consumers resolve the packed tarball.
+      moduleNameMapper: {},
+    },
+  ],
 }

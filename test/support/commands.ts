@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process'
+import { accessSync, constants, statSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+
+const execute = promisify(execFile)
+
+/** The package's own folder: jest and the npm scripts all run there. */
+export const repository: string = process.cwd()
+
+/** Where test programs that are not installed on the system are kept between runs. `npm ci` empties it. */
+export const cache: string = join(repository, 'node_modules', '.cache', 'portcullis')
+
+export const isRoot: boolean = process.getuid?.() === 0
+
+export interface Ran {
+  readonly succeeded: boolean
+  /** Both streams, for a message to a person. */
+  readonly output: string
+}
+
+/** Runs a program to its end. A program that fails, or is not there, is a value and no rejection. */
+export async function run(
+  program: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
+): Promise<Ran> {
+  try {
+    const { stdout, stderr } = await execute(program, args, { maxBuffer: 64 << 20, ...options })
+    return { succeeded: true, output: `${stdout}${stderr}`.trim() }
+  } catch (error) {
+    const { stdout = '', stderr = '', message } = error as Error & { stdout?: string; stderr?: string }
+    return { succeeded: false, output: `${stdout}${stderr}`.trim() || message }
+  }
+}
+
+/** The full path of the first of these programs that is on the PATH or in one of the further folders. */
+export function findProgram(
+  names: readonly string[],
+  furtherFolders: readonly string[] = [],
+): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...furtherFolders]
+  return names
+    .flatMap((name) => folders.filter((folder) => folder !== '').map((folder) => join(folder, name)))
+    .find(isExecutable)
+}
+
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
+
+/** Tells the person in front of the terminal why nothing seems to happen. */
+export function announce(what: string): void {
+  process.stderr.write(`[tests] ${what}\n`)
+}

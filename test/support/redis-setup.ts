@@ -1,0 +1,17 @@
+import { findRedisServer } from './redis-binary.ts'
+import { type RedisServer, startRedis } from './redis.ts'
+
+declare global {
+  var portcullisSharedRedis: RedisServer | undefined
+}
+
+/**
+ * Before integration tests: finds or installs a redis-server for the tests that start their own, and starts the shared
+ * one, unless `REDIS_URL` names one (jest.config.mjs hands it on as `TEST_REDIS_URL`).
+ */
+export default async function setUp(): Promise<void> {
+  process.env['REDIS_SERVER_BIN'] = await findRedisServer()
+  if (process.env['TEST_REDIS_URL'] !== undefined) return
+  globalThis.portcullisSharedRedis = await startRedis()
+  process.env['TEST_REDIS_URL'] = globalThis.portcullisSharedRedis.url
+}

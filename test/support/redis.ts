@@ -1,0 +1,165 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findRedisServer } from './redis-binary.ts'
+
+/** A Redis server of a test's own, on a free port of the loopback address. */
+export interface RedisServer {
+  readonly url: string
+  readonly port: number
+  /** Of the process that runs now; another one after `restart()`. */
+  readonly pid: number
+  /** Ends it in order, and removes its data. */
+  stop(): Promise<void>
+  /** Ends it as a power cut would. The data stay. */
+  kill(): Promise<void>
+  /** Stops it without ending it: connections stay open and nothing is answered. */
+  pause(): void
+  resume(): void
+  /** Ends it in order if it runs, and starts it again on the same port, with the same data. */
+  restart(): Promise<void>
+}
+
+const withoutPersistence = ['--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0']
+
+/**
+ * Starts a Redis server that ends with this process, however that ends. It keeps nothing on disk unless `args` say so,
+ * for example `['--appendonly', 'yes', '--appendfsync', 'always']`. Call `stop()` in `afterAll`.
+ */
+export async function startRedis(options: { args?: readonly string[] } = {}): Promise<RedisServer> {
+  const program = await findRedisServer()
+  const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'))
+  const launch = (port: number): Promise<ChildProcess> =>
+    spawnServer(program, port, folder, options.args ?? [])
+
+  let port = 0
+  let server: ChildProcess | undefined
+  // The port found free may be taken by somebody else before the server binds it.
+  for (let attempt = 1; server === undefined; attempt += 1) {
+    port = await freePort()
+    server = await launch(port).catch((error: unknown) => {
+      if (attempt < 5 && String(error).includes('Address already in use')) return undefined
+      throw error
+    })
+  }
+  let running = server
+
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return pidOf(running)
+    },
+    async stop() {
+      await end(running, 'SIGTERM')
+      await rm(folder, { recursive: true, force: true })
+    },
+    kill: () => end(running, 'SIGKILL'),
+    pause: () => void process.kill(pidOf(running), 'SIGSTOP'),
+    resume: () => void process.kill(pidOf(running), 'SIGCONT'),
+    async restart() {
+      await end(running, 'SIGTERM')
+      await mkdir(folder, { recursive: true })
+      running = await launch(port)
+    },
+  }
+}
+
+/** The Redis that all integration tests share. Keep apart by {@link freshPrefix}; never stop, pause or flush it. */
+export function sharedRedisUrl(): string {
+  const url = process.env['TEST_REDIS_URL']
+  if (url === undefined)
+    throw new Error('only tests in test/integration have a shared Redis: see jest.config.mjs')
+  return url
+}
+
+/** A key prefix that no other test uses. */
+export function freshPrefix(): string {
+  return `test:${randomUUID()}:`
+}
+
+/*
+ * The watcher reads a pipe that only this process holds open. At its end without a word, this process is gone, and the
+ * watcher kills the server, which has the process id of the shell that it replaced.
+ */
+const guarded = '{ read -r word <&3 || kill -9 $$; } >/dev/null 2>&1 & exec "$@" 3<&-'
+
+async function spawnServer(
+  program: string,
+  port: number,
+  folder: string,
+  args: readonly string[],
+): Promise<ChildProcess> {
+  const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--loglevel', 'warning']
+  const child = spawn('/bin/sh', ['-c', guarded, 'sh', program, ...own, ...withoutPersistence, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  })
+  const [, stdout, stderr, watch] = child.stdio
+  let said = ''
+  stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  watch?.on('error', () => {}) // the watcher may be gone first
+  child.once('exit', () => {
+    const pipe = watch as Socket
+    pipe.end('ended\n', () => pipe.destroy())
+  })
+
+  const deadline = Date.now() + 20_000
+  while (!(await isReady(port))) {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      await sleep(20) // for its last words
+      throw new Error(`redis-server on port ${port} ended while starting: ${said.trim()}`)
+    }
+    if (Date.now() > deadline) {
+      await end(child, 'SIGKILL')
+      throw new Error(`redis-server on port ${port} did not answer within 20 s: ${said.trim()}`)
+    }
+    await sleep(5)
+  }
+  return child
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGCONT') // a paused process does not take a SIGTERM
+  child.kill(signal)
+  const overdue = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  await ended
+  clearTimeout(overdue)
+}
+
+function pidOf({ pid }: ChildProcess): number {
+  if (pid === undefined) throw new Error('the redis-server was not started')
+  return pid
+}
+
+/** Any answer to PING counts: a server that asks for a password is up too, one that is loading its data is not. */
+async function isReady(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: '127.0.0.1', port })
+    const settle = (ready: boolean): void => {
+      socket.destroy()
+      resolve(ready)
+    }
+    socket.setTimeout(1_000, () => settle(false))
+    socket.once('error', () => settle(false))
+    socket.once('connect', () => socket.write('PING\r\n'))
+    socket.once('data', (answer) => settle(/^(\+PONG|-NOAUTH|-DENIED|-NOPERM)/.test(answer.toString())))
+  })
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = probe.address() as AddressInfo
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
