@@ -1,0 +1,113 @@
+import { UnavailableError } from '../errors.ts'
+import { aFunction, checkOptions, wholeNumber } from '../options.ts'
+
+/** Remembers which nonces were used, so that a signed request passes once. */
+export interface NonceStore {
+  /**
+   * Claims a nonce of an app: true the first time, false for ever after until `until`, in milliseconds since the
+   * epoch. Of several claims at the same time exactly one is told true. Throws or rejects, with an
+   * `UnavailableError`, only when it could not look or could not remember.
+   */
+  claim(appId: string, nonce: string, until: number): boolean | Promise<boolean>
+}
+
+/** A nonce store whose answer needs no waiting. */
+export interface SynchronousNonceStore extends NonceStore {
+  claim(appId: string, nonce: string, until: number): boolean
+}
+
+export interface MemoryNoncesOptions {
+  /** How many unexpired nonces are held at most. Default 1 000 000, about 150 bytes each. */
+  max?: number | undefined
+  /** How many of them may be of one app, so that one cannot shut out the others. Default half of `max`. */
+  maxPerApp?: number | undefined
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: (() => number) | undefined
+}
+
+interface Remembered {
+  readonly appId: string
+  readonly nonce: string
+}
+
+// Nonces that expire within the same span are let go together.
+const SPAN = 5_000
+
+// A few per claim, more than one claim adds: no claim pauses for all that have expired.
+const FORGOTTEN_PER_CLAIM = 16
+
+/**
+ * A nonce store in the memory of this process. It is right for one process only: behind a balancer each process
+ * would accept a request once. A nonce that has not expired is never forgotten: when there is no room, `claim`
+ * throws an `UnavailableError`.
+ */
+export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonceStore {
+  checkOptions('memoryNonces', options, {
+    max: wholeNumber('nonces', 1),
+    maxPerApp: wholeNumber('nonces', 1),
+    now: aFunction,
+  })
+  const { max = 1_000_000, maxPerApp = Math.ceil(max / 2), now = Date.now } = options
+  const apps = new Map<string, Map<string, number>>()
+  const spans = new Map<number, Remembered[]>()
+  let held = 0
+
+  // Oldest spans need not come first, but there are few: as many as fit into the acceptance window.
+  function forget(time: number, most: number): void {
+    let left = most
+    for (const [span, entries] of spans) {
+      if ((span + 1) * SPAN > time) continue
+      while (left > 0) {
+        const entry = entries.pop()
+        if (entry === undefined) break
+        left--
+        forgetOne(entry, time)
+      }
+      if (entries.length > 0) return
+      spans.delete(span)
+    }
+  }
+
+  function forgetOne({ appId, nonce }: Remembered, time: number): void {
+    const nonces = apps.get(appId)
+    const until = nonces?.get(nonce)
+    // It may have been claimed anew after it expired; then a later span holds it too.
+    if (nonces === undefined || until === undefined || until >= time) return
+    nonces.delete(nonce)
+    held--
+    if (nonces.size === 0) apps.delete(appId)
+  }
+
+  return {
+    claim(appId: string, nonce: string, until: number): boolean {
+      const time = now()
+      // Also when it is not a number. To remember it for no time at all would let it pass again.
+      if (!(until >= time) || until === Infinity) {
+        throw new UnavailableError(
+          'the nonce expires in the past or never: do verifier and nonces have the same clock?',
+        )
+      }
+      forget(time, FORGOTTEN_PER_CLAIM)
+      const known = apps.get(appId)?.get(nonce)
+      if (known !== undefined && known >= time) return false
+      if (held >= max || (apps.get(appId)?.size ?? 0) >= maxPerApp) forget(time, Infinity)
+      const nonces = apps.get(appId) ?? new Map<string, number>()
+      const isNew = !nonces.has(nonce)
+      if (isNew && held >= max)
+        throw new UnavailableError(`there is no room for more than ${max} unexpired nonces`)
+      if (isNew && nonces.size >= maxPerApp) {
+        throw new UnavailableError(
+          `there is no room for more than ${maxPerApp} unexpired nonces of app \`${appId}\``,
+        )
+      }
+      apps.set(appId, nonces)
+      nonces.set(nonce, until)
+      if (isNew) held++
+      const span = Math.floor(until / SPAN)
+      const entries = spans.get(span)
+      if (entries === undefined) spans.set(span, [{ appId, nonce }])
+      else entries.push({ appId, nonce })
+      return true
+    },
+  }
+}
