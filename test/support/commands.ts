@@ -34,18 +34,18 @@ export async function run(
   }
 }
 
-/** The full path of the first of these programs that is on the PATH or in one of the further folders. */
-export function findProgram(
+/** The full paths of these programs, as far as they are there: by name, on the PATH first, then in further folders. */
+export function findPrograms(
   names: readonly string[],
   furtherFolders: readonly string[] = [],
-): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...furtherFolders]
-  return names
-    .flatMap((name) => folders.filter((folder) => folder !== '').map((folder) => join(folder, name)))
-    .find(isExecutable)
+  { onPath = true }: { onPath?: boolean } = {},
+): readonly string[] {
+  const path = onPath ? (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '') : []
+  const folders = [...path, ...furtherFolders]
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).filter(isExecutable)
 }
 
-export function isExecutable(path: string): boolean {
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return statSync(path).isFile()
