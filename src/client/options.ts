@@ -1,0 +1,95 @@
+import { ConfigError, SECRET } from '../errors.ts'
+import { KEY_ID, LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
+import { bytesFromBase64 } from './base64.ts'
+
+/** With what, and how, requests are signed. */
+export interface SigningOptions {
+  /** Id of the app's key: 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
+  keyId: string
+  /** The secret of that key, as the operator gave it: base64 of at least 32 bytes. Never put it where a browser gets it. */
+  secret: string
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  now?: (() => number) | undefined
+  /** Makes a nonce, 16-128 characters of `A-Z a-z 0-9 + / = . _ ~ : -`, another at each call. Default 16 random bytes. */
+  nonce?: (() => string) | undefined
+  /** The label of the signature in the two headers. Default `sig1`. */
+  label?: string | undefined
+  /** Names of further headers to cover. A request that does not have one of them is not signed. */
+  covered?: readonly string[] | undefined
+  /** After how many seconds the signature is void, should the verifier not refuse it sooner. Default: the verifier decides. */
+  expiresIn?: number | undefined
+}
+
+interface Check {
+  readonly expected: string
+  accepts(value: unknown): boolean
+  readonly required?: boolean
+}
+
+export type Checks = Readonly<Record<string, Check>>
+
+const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+
+const SIGNING: Checks = {
+  keyId: {
+    expected: '1 to 128 characters of A-Z a-z 0-9 . _ : -',
+    accepts: (value) => typeof value === 'string' && KEY_ID.test(value),
+    required: true,
+  },
+  secret: {
+    expected: `base64 (with padding) of at least ${LEAST_SECRET_BYTES} bytes`,
+    accepts: (value) =>
+      typeof value === 'string' && (bytesFromBase64(value)?.length ?? 0) >= LEAST_SECRET_BYTES,
+    required: true,
+  },
+  now: { expected: 'a function', accepts: isFunction },
+  nonce: { expected: 'a function', accepts: isFunction },
+  label: {
+    expected: 'a lower-case label like `sig1`',
+    accepts: (value) => typeof value === 'string' && LABEL.test(value),
+  },
+  covered: {
+    expected: 'an array of header names other than `signature` and `signature-input`',
+    accepts: (value) => Array.isArray(value) && value.every(isCoverable),
+  },
+  expiresIn: {
+    expected: 'a whole number of seconds of at least 1',
+    accepts: (value) => Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= 1e9,
+  },
+}
+
+/**
+ * Throws a `ConfigError` for the first option that is unknown, missing or wrong. It shows no value: a secret may have
+ * ended up under any name.
+ */
+export function checkSigningOptions(factory: string, options: unknown, more: Checks = {}): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError(`${factory} options`, 'an object', SECRET)
+  }
+  const checks: Checks = { ...SIGNING, ...more }
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(checks, name)) {
+      throw new ConfigError(
+        `${factory}.${name}`,
+        `left out: the options are ${Object.keys(checks).join(', ')}`,
+        SECRET,
+      )
+    }
+  }
+  for (const [name, { expected, accepts, required }] of Object.entries(checks)) {
+    const value = (options as Record<string, unknown>)[name]
+    if (value === undefined ? required === true : !accepts(value)) {
+      throw new ConfigError(`${factory}.${name}`, expected, SECRET)
+    }
+  }
+}
+
+export function isHeaderName(value: unknown): boolean {
+  return typeof value === 'string' && HEADER_NAME.test(value)
+}
+
+function isCoverable(name: unknown): boolean {
+  return isHeaderName(name) && !/^signature(?:-input)?$/i.test(name as string)
+}

@@ -1,0 +1,187 @@
+import { createHmac, createPublicKey } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import { signatureBase, type SignatureParameters } from '../../../src/signature/base.ts'
+import { VerifierKey } from '../../../src/signature/keys.ts'
+import { messageOf, type PlainMessage } from './message.ts'
+
+// RFC 9421 appendix B.2, `test-request`.
+const request: PlainMessage = {
+  method: 'POST',
+  authority: 'example.com',
+  target: '/foo?param=Value&Pet=dog',
+  scheme: 'https',
+  headers: {
+    host: 'example.com',
+    date: 'Tue, 20 Apr 2021 02:07:55 GMT',
+    'content-type': 'application/json',
+    'content-digest':
+      'sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:',
+    'content-length': '18',
+  },
+}
+
+function baseOf(
+  components: readonly string[],
+  parameters: SignatureParameters = [],
+  message: PlainMessage = request,
+): string {
+  const base = signatureBase(messageOf(message), components, parameters)
+  return 'problem' in base ? `problem: ${base.problem}` : base.text
+}
+
+function valueOf(name: string, message: Partial<PlainMessage> = {}): string {
+  const base = baseOf([name], [], { ...request, ...message })
+  return base.startsWith('problem') ? base : base.slice(name.length + 4, base.lastIndexOf('\n'))
+}
+
+describe('the vectors of RFC 9421', () => {
+  it('B.2.5: hmac-sha256', () => {
+    const secret = Buffer.from(
+      'uzvJfB4u3N0Jy4T7NZ75MDVcr8zSTInedJtkgcu46YW4XByzNJjxBdtjUkdJPBtbmHhIDi6pcl8jsasjlTMtDQ==',
+      'base64',
+    )
+    const text = baseOf(
+      ['date', '@authority', 'content-type'],
+      [
+        ['created', 1618884473],
+        ['keyid', 'test-shared-secret'],
+      ],
+    )
+    expect(text).toBe(`"date": Tue, 20 Apr 2021 02:07:55 GMT
+"@authority": example.com
+"content-type": application/json
+"@signature-params": ("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret"`)
+    expect(createHmac('sha256', secret).update(text).digest('base64')).toBe(
+      'pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=',
+    )
+  })
+
+  it('B.2.6: ed25519', () => {
+    const text = baseOf(
+      ['date', '@method', '@path', '@authority', 'content-type', 'content-length'],
+      [
+        ['created', 1618884473],
+        ['keyid', 'test-key-ed25519'],
+      ],
+    )
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: 'JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs' }
+    const key = new VerifierKey('test-key-ed25519', 'ed25519', createPublicKey({ key: jwk, format: 'jwk' }))
+    const signature =
+      'wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=='
+    expect(key.holds(text, Buffer.from(signature, 'base64'))).toBe(true)
+    expect(key.holds(`${text} `, Buffer.from(signature, 'base64'))).toBe(false)
+  })
+
+  it('B.2.2: the base over chosen components', () => {
+    expect(
+      baseOf(
+        ['@authority', 'content-digest'],
+        [
+          ['created', 1618884473],
+          ['keyid', 'test-key-rsa-pss'],
+          ['tag', 'header-example'],
+        ],
+      ),
+    ).toBe(`"@authority": example.com
+"content-digest": ${String(request.headers['content-digest'])}
+"@signature-params": ("@authority" "content-digest");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"`)
+  })
+})
+
+describe('derived components', () => {
+  const cases: readonly (readonly [name: string, message: Partial<PlainMessage>, value: string])[] = [
+    ['@method', { method: 'get' }, 'get'],
+    ['@path', { target: '/' }, '/'],
+    ['@path', { target: '/a%2Fb/../c?x?y' }, '/a%2Fb/../c'],
+    ['@path', { target: '//evil.example/x' }, '//evil.example/x'],
+    ['@query', { target: '/a' }, '?'],
+    ['@query', { target: '/a?' }, '?'],
+    ['@query', { target: '/a?b=1&a=%20?c' }, '?b=1&a=%20?c'],
+    ['@request-target', { target: '/a?' }, '/a?'],
+    ['@target-uri', { target: '/a?b' }, 'https://example.com/a?b'],
+    [
+      '@target-uri',
+      { scheme: undefined },
+      'problem: the scheme is not known, so `@target-uri` cannot be derived',
+    ],
+    ['@scheme', {}, 'https'],
+    ['@scheme', { scheme: undefined }, 'problem: the scheme is not known, so `@scheme` cannot be derived'],
+    ['@authority', { authority: 'EXAMPLE.com' }, 'example.com'],
+    ['@authority', { authority: 'example.com:443' }, 'example.com'],
+    ['@authority', { authority: 'example.com:80' }, 'example.com:80'],
+    ['@authority', { authority: 'example.com:80', scheme: 'http' }, 'example.com'],
+    ['@authority', { authority: 'example.com:443', scheme: 'http' }, 'example.com:443'],
+    ['@authority', { authority: 'example.com:443', scheme: undefined }, 'example.com'],
+    ['@authority', { authority: 'example.com:80', scheme: undefined }, 'example.com'],
+    ['@authority', { authority: 'example.com:8443' }, 'example.com:8443'],
+    ['@authority', { authority: 'example.com:' }, 'example.com'],
+    ['@authority', { authority: '[2001:DB8::1]:3000' }, '[2001:db8::1]:3000'],
+  ]
+  it.each(cases)('%s of %j is %s', (name, message, value) => {
+    expect(valueOf(name, message)).toBe(value)
+  })
+
+  const hosts = [
+    undefined,
+    '',
+    'a b',
+    'a,b',
+    'a, b',
+    'user@host',
+    'a/b',
+    'a:80:80',
+    'a\nb',
+    'bücher.example',
+    '[::1',
+    'a#b',
+  ]
+  it.each(hosts)('@authority is refused when the Host is %j', (authority) => {
+    expect(valueOf('@authority', { authority })).toBe('problem: there is no single readable Host')
+  })
+
+  const targets = ['', '*', 'http://example.com/', 'example.com:443', 'foo', '/a#b']
+  it.each(targets)('@path is refused when the target is %j', (target) => {
+    expect(valueOf('@path', { target })).toMatch(/^problem: the request target is not a path/)
+  })
+
+  it.each(['@query-param', '@status', '@signature-params', '@nonsense', '@'])(
+    '%s is refused by name',
+    (name) => {
+      expect(valueOf(name)).toBe(`problem: component "${name}" is not supported`)
+    },
+  )
+})
+
+describe('fields', () => {
+  it('joins several lines, without outer white space, by a comma and a space', () => {
+    expect(valueOf('x-list', { headers: { 'x-list': ['  a ', '\tb,c', ''] } })).toBe('a, b,c, ')
+  })
+
+  it('keeps an empty value', () => {
+    expect(baseOf(['x-empty'], [], { ...request, headers: { 'x-empty': '' } })).toMatch(/^"x-empty": \n/)
+  })
+
+  it('refuses a field that was not sent', () => {
+    expect(valueOf('x-missing')).toBe('problem: header `x-missing` is covered but was not sent')
+  })
+
+  it.each(['x-origin', 'authorization', 'content-type', 'host'])('refuses two lines of %s', (name) => {
+    expect(valueOf(name, { headers: { [name]: ['a', 'b'] } })).toBe(
+      `problem: header \`${name}\` was sent more than once`,
+    )
+  })
+
+  it.each(['Date', 'a b', '', 'a"b', 'a\nb'])('refuses the name %j', (name) => {
+    expect(baseOf([name])).toMatch(/^problem: component .* is not a lower-case header name$/s)
+  })
+
+  it.each(['a\nb', 'a\rb', 'caf\u00e9', 'a\u0000', '\u007f'])('refuses the value %j', (value) => {
+    expect(valueOf('x-a', { headers: { 'x-a': value } })).toBe(
+      'problem: component "x-a" is not printable ASCII',
+    )
+  })
+
+  it('refuses a repeated component', () => {
+    expect(baseOf(['date', '@method', 'date'])).toBe('problem: component "date" is repeated')
+  })
+})

@@ -1,0 +1,157 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
+import { describe, expect, it } from '@jest/globals'
+import { PolicyError } from '../../../src/errors.ts'
+import { decoyFor, parseAppKeys } from '../../../src/signature/keys.ts'
+
+const secret = randomBytes(32).toString('base64')
+const good = { id: 'a', algorithm: 'hmac-sha256', secret }
+const publicKey = Buffer.from(
+  generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x ?? '',
+  'base64url',
+).toString('base64')
+
+function issuesOf(keys: unknown): readonly string[] {
+  try {
+    parseAppKeys(keys)
+    return []
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error
+    expect(error.message).not.toContain(secret)
+    return error.issues.map(({ path, message }) => `${path}: ${message}`)
+  }
+}
+
+describe('parseAppKeys', () => {
+  it('reads both algorithms and the times in milliseconds', () => {
+    const [mac, signature] = parseAppKeys([
+      { ...good, notBefore: '2030-01-01T00:00:00Z', notAfter: '2030-01-01T01:00:00.5+01:00' },
+      { id: 'b', algorithm: 'ed25519', secret: publicKey },
+    ])
+    expect(mac).toMatchObject({
+      id: 'a',
+      algorithm: 'hmac-sha256',
+      notBefore: 1893456000000,
+      notAfter: 1893456000500,
+    })
+    expect(signature).toMatchObject({
+      id: 'b',
+      algorithm: 'ed25519',
+      notBefore: undefined,
+      notAfter: undefined,
+    })
+  })
+
+  it('takes no keys for no keys', () => {
+    expect(parseAppKeys([])).toEqual([])
+  })
+
+  const { id: _id, ...withoutId } = good
+  const refused: readonly (readonly [why: string, keys: unknown, issues: RegExp])[] = [
+    ['not an array', { 0: good }, /^keys: must be an array$/],
+    ['not an object', [good, secret], /^keys\[1\]: must be an object$/],
+    ['no id', [withoutId], /^keys\[0\]\.id: must be 1 to 128/],
+    ['an id with a space', [{ ...good, id: 'a b' }], /^keys\[0\]\.id: /],
+    ['an id that is too long', [{ ...good, id: 'a'.repeat(129) }], /^keys\[0\]\.id: /],
+    ['an id twice', [good, good], /^keys\[1\]\.id: is the id of an earlier key too$/],
+    ['another algorithm', [{ ...good, algorithm: 'none' }], /^keys\[0\]\.algorithm: must be/],
+    [
+      'an inherited algorithm',
+      [Object.assign(Object.create(good), { id: 'a', secret })],
+      /^keys\[0\]\.algorithm: /,
+    ],
+    ['a secret that is not a text', [{ ...good, secret: 7 }], /^keys\[0\]\.secret: must be base64/],
+    ['an empty secret', [{ ...good, secret: '' }], /^keys\[0\]\.secret: must be base64/],
+    [
+      'a secret without its padding',
+      [{ ...good, secret: secret.slice(0, -1) }],
+      /^keys\[0\]\.secret: must be base64/,
+    ],
+    ['a secret with a line end', [{ ...good, secret: `${secret}\n` }], /^keys\[0\]\.secret: must be base64/],
+    ['base64url', [{ ...good, secret: '_-_-'.repeat(11) }], /^keys\[0\]\.secret: must be base64/],
+    [
+      'a secret of 31 bytes',
+      [{ ...good, secret: randomBytes(31).toString('base64') }],
+      /^keys\[0\]\.secret: must be at least 32 bytes long$/,
+    ],
+    [
+      'an Ed25519 key of 33 bytes',
+      [{ ...good, algorithm: 'ed25519', secret: randomBytes(33).toString('base64') }],
+      /32 raw bytes/,
+    ],
+    [
+      'an Ed25519 key in SPKI',
+      [{ ...good, algorithm: 'ed25519', secret: `MCowBQYDK2VwAyEA${publicKey}` }],
+      /32 raw bytes/,
+    ],
+    [
+      'an Ed25519 key of zeros',
+      [{ ...good, algorithm: 'ed25519', secret: Buffer.alloc(32).toString('base64') }],
+      /small order/,
+    ],
+    [
+      'a day without a time',
+      [{ ...good, notBefore: '2030-01-01' }],
+      /^keys\[0\]\.notBefore: must be an ISO 8601 instant/,
+    ],
+    [
+      'a time without an offset',
+      [{ ...good, notAfter: '2030-01-01T00:00:00' }],
+      /^keys\[0\]\.notAfter: must be/,
+    ],
+    [
+      'a day that does not exist',
+      [{ ...good, notAfter: '2030-02-30T00:00:00Z' }],
+      /^keys\[0\]\.notAfter: must be/,
+    ],
+    ['a number for a time', [{ ...good, notBefore: 1 }], /^keys\[0\]\.notBefore: must be/],
+    ['null for a time', [{ ...good, notBefore: null }], /^keys\[0\]\.notBefore: must be/],
+    [
+      'times in the wrong order',
+      [{ ...good, notBefore: '2030-01-01T00:00:00Z', notAfter: '2030-01-01T00:00:00Z' }],
+      /^keys\[0\]\.notAfter: must be after `notBefore`$/,
+    ],
+    ['an unknown member', [{ ...good, [secret]: 1 }], /^keys\[0\]: has a member other than id/],
+  ]
+  it.each(refused)('refuses %s', (_why, keys, issue) => {
+    expect(issuesOf(keys)).toEqual([expect.stringMatching(issue)])
+  })
+
+  it('names every reason at once', () => {
+    expect(
+      issuesOf([
+        { ...good, id: '' },
+        { ...good, secret: 'x' },
+      ]),
+    ).toHaveLength(2)
+  })
+})
+
+describe('a verifier key', () => {
+  it('cannot be made to show its secret', () => {
+    const keys = parseAppKeys([good])
+    const shown = [
+      inspect(keys, { showHidden: true, depth: 9 }),
+      JSON.stringify(keys),
+      JSON.stringify({ ...keys[0] }),
+      String(keys[0]),
+      inspect(structuredClone({ ...keys[0] })),
+    ].join()
+    expect(shown).toContain('hmac-sha256')
+    expect(shown).not.toContain(secret)
+    expect(shown).not.toContain(Buffer.from(secret, 'base64').toString('hex').slice(0, 16))
+    expect(shown).not.toMatch(/KeyObject/)
+  })
+
+  it('takes a signature of another length for a wrong one', () => {
+    const [key] = parseAppKeys([good])
+    for (const length of [0, 31, 33, 64]) expect(key?.holds('text', new Uint8Array(length))).toBe(false)
+  })
+
+  it('has a decoy for each length of signature', () => {
+    expect(decoyFor(32)?.algorithm).toBe('hmac-sha256')
+    expect(decoyFor(64)?.algorithm).toBe('ed25519')
+    expect(decoyFor(33)).toBeUndefined()
+    expect(decoyFor(64)?.holds('text', new Uint8Array(64))).toBe(false)
+  })
+})
