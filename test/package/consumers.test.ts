@@ -1,0 +1,199 @@
+import { writeFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { repository, run } from '../support/commands.ts'
+import { exportedNames } from '../unit/house/exports.ts'
+import { manifest, pack, type Packed } from './consumer.ts'
+
+let packed: Packed
+
+beforeAll(async () => {
+  packed = await pack()
+}, 60_000)
+afterAll(() => packed.remove())
+
+const header = {
+  mjs: `import express from 'express'
+    import { bodyParsers, createPolicySource, ipWhitelist, memoryAuditSink, memoryNonces, memoryStore, protect } from 'portcullis'`,
+  cjs: `const express = require('express')
+    const { bodyParsers, createPolicySource, ipWhitelist, memoryAuditSink, memoryNonces, memoryStore, protect } = require('portcullis')`,
+}
+
+const program = `
+const off = { mode: 'off' }
+const policies = createPolicySource({
+  store: memoryStore([
+    { policy: { appId: 'inside', ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] } } },
+    { policy: { appId: 'outside', ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24'] } } },
+    {
+      policy: {
+        appId: 'browser',
+        serverOnly: off,
+        ipWhitelist: off,
+        domainProtect: { mode: 'enforce', domains: ['https://example.org'] },
+        returnUrlGuard: off,
+        regionPin: off,
+        auditAccess: off,
+      },
+    },
+  ]),
+})
+const app = express()
+app.get('/address', ipWhitelist({ policies }), (req, res) => res.json({ app: req.portcullis.appId }))
+app.use(
+  '/all',
+  bodyParsers(),
+  protect({
+    policies,
+    sink: memoryAuditSink(),
+    nonces: memoryNonces(),
+    here: 'london',
+    country: () => 'DE',
+    returnUrl: () => undefined,
+  }),
+  (req, res) => res.json({ app: req.portcullis.appId }),
+)
+const server = app.listen(0, '127.0.0.1', async () => {
+  const ask = async (path, headers) => {
+    const response = await fetch('http://127.0.0.1:' + server.address().port + path, { headers })
+    const { app, code } = await response.json()
+    return [response.status, app ?? code].join(' ')
+  }
+  const answers = [
+    await ask('/address', { 'x-app-id': 'inside' }),
+    await ask('/address', { 'x-app-id': 'outside' }),
+    await ask('/address', {}),
+    await ask('/all', { 'x-app-id': 'browser', origin: 'https://example.org' }),
+    await ask('/all', { 'x-app-id': 'browser', origin: 'https://example.com' }),
+  ]
+  server.close()
+  console.log(JSON.stringify(answers))
+})
+`
+
+describe.each(['express', 'express4'])('with %s', (express) => {
+  it.each(['mjs', 'cjs'] as const)(
+    'a program in a .%s file protects its routes',
+    async (format) => {
+      const project = await packed.project({ express })
+      const answers: unknown = JSON.parse(
+        await project.execute(`app.${format}`, `${header[format]}\n${program}`),
+      )
+      expect(answers).toEqual([
+        '200 inside',
+        '403 ADDRESS_NOT_ALLOWED',
+        '401 APP_UNIDENTIFIED',
+        '200 browser',
+        '403 ORIGIN_NOT_ALLOWED',
+      ])
+    },
+    60_000,
+  )
+})
+
+describe('without express and ioredis', () => {
+  const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
+
+  it.each(entries)('%s gives its names to import and to require', async (entry) => {
+    const project = await packed.project({})
+    const name = join('portcullis', entry)
+    const { values } = exportedNames(join('src', entry, 'index.ts'))
+    const imported = `import * as all from '${name}'; console.log(JSON.stringify(Object.keys(all).sort()))`
+    const required = `console.log(JSON.stringify(Object.keys(require('${name}')).sort()))`
+    expect(JSON.parse(await project.execute('names.mjs', imported))).toEqual(values)
+    expect(JSON.parse(await project.execute('names.cjs', required))).toEqual(values)
+  })
+
+  it('an error of one build is recognised by the other', async () => {
+    const project = await packed.project({})
+    const printed = await project.execute(
+      'both.mjs',
+      `import { createRequire } from 'node:module'
+      import { ConfigError, isPortcullisError } from 'portcullis'
+      const { ConfigError: Other } = createRequire(import.meta.url)('portcullis')
+      const error = new Other('option', 'a number', 'text')
+      console.log(Other !== ConfigError, isPortcullisError(error), isPortcullisError(new Error('other')))`,
+    )
+    expect(printed).toBe('true true false')
+  })
+})
+
+const typedProgram = `
+import express from 'express'
+import { bodyParsers, ConfigError, createPolicySource, type Decision, ipWhitelist, memoryAuditSink, memoryNonces, memoryStore, protect } from 'portcullis'
+
+const policies = createPolicySource({ store: memoryStore([]) })
+const app = express()
+app.use(bodyParsers())
+app.use('/address', ipWhitelist({ policies, onReport: (decision: Decision) => console.log(decision.code) }))
+app.get('/app', ipWhitelist({ policies }), (req, res) => {
+  const id: string | undefined = req.portcullis.appId
+  res.json({ id })
+})
+app.use(
+  '/all',
+  ...protect({
+    policies,
+    sink: memoryAuditSink(),
+    nonces: memoryNonces(),
+    here: 'london',
+    country: () => 'DE',
+    returnUrl: (req) => req.body?.return_url,
+  }),
+)
+// @ts-expect-error -- a wrong option is found by the compiler
+ipWhitelist({ policies, onDenied: () => {} })
+export const option: string = new ConfigError('a', 'b', 'c').option
+`
+
+const loadAll = (imports: readonly string[]): string =>
+  imports
+    .map(
+      (name, index) =>
+        `import type * as all${index} from '${name}'\nexport type All${index} = typeof all${index}`,
+    )
+    .join('\n')
+
+describe('typed', () => {
+  it('programs in .mts and .cts files compile, the declarations of the package included', async () => {
+    const project = await packed.project({
+      express: 'express',
+      '@types/express': '@types/express',
+      '@types/node': '@types/node',
+      ioredis: 'ioredis',
+    })
+    const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
+    const everything = loadAll(entries.map((entry) => join('portcullis', entry)))
+    for (const format of ['mts', 'cts']) {
+      await writeFile(join(project.folder, `app.${format}`), typedProgram)
+      await writeFile(join(project.folder, `all.${format}`), everything)
+    }
+    const compilerOptions = {
+      target: 'es2023',
+      lib: ['es2023'],
+      module: 'nodenext',
+      types: ['node'],
+      noEmit: true,
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+    }
+    await writeFile(
+      join(project.folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions, include: ['*.mts', '*.cts'] }),
+    )
+    const compiler = join(repository, 'node_modules', '.bin', 'tsc')
+    const { output } = await run(compiler, ['-p', project.folder, '--pretty', 'false'])
+    expect(output).toBe('')
+  }, 60_000)
+})
+
+it('the tarball holds what runs, its types, the licence and the documentation, and nothing else', () => {
+  expect(readdirSync(packed.folder).toSorted()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json'])
+  const files = readdirSync(join(packed.folder, 'dist'), { recursive: true, encoding: 'utf8' })
+  const strangers = files.filter(
+    (name) => name.includes('.') && !/(\.d\.ts|\.js|\.js\.map|cjs\/package\.json)$/.test(name),
+  )
+  expect(strangers).toEqual([])
+})

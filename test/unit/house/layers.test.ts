@@ -1,0 +1,149 @@
+import { describe, expect, it } from '@jest/globals'
+import { areaOf, readSources, type SourceFile } from './sources.ts'
+
+/** Each area may import its own files and those of the lines above it; areas on one line do not know each other. */
+const layers: readonly (readonly string[])[] = [
+  ['decision', 'errors', 'options'],
+  ['match'],
+  ['policy'],
+  ['signature', 'region', 'vault', 'audit'],
+  ['guards'],
+  ['store'],
+  ['source'],
+  ['http'],
+  ['index', 'redis', 'client', 'console'],
+  ['testing', 'cli'],
+]
+
+/** The foundation is one room: these may name each other. */
+const foundation = layers[0] ?? []
+
+/** Doors of the package: users come in by them, and nothing inside does. */
+const doors = ['index', 'redis', 'client', 'console', 'testing', 'cli']
+
+const sources = readSources()
+const levelOf = (area: string): number => layers.findIndex((layer) => layer.includes(area))
+
+function violations(check: (file: SourceFile) => readonly string[]): readonly string[] {
+  return sources.flatMap((file) => check(file).map((what) => `src/${file.path} ${what}`))
+}
+
+describe('layers', () => {
+  it('every file of src lies in a known area', () => {
+    const unknown = violations(({ area }) =>
+      levelOf(area) === -1 ? [`is in no layer: give \`${area}\` a place in the table of layers.test.ts`] : [],
+    )
+    expect(unknown).toEqual([])
+  })
+
+  it('imports go one way', () => {
+    const wrong = violations(({ area, imports }) =>
+      imports.flatMap(({ file }) => {
+        if (file === undefined) return []
+        const target = areaOf(file)
+        if (target === area || (foundation.includes(area) && foundation.includes(target))) return []
+        if (levelOf(target) < levelOf(area)) return []
+        return [
+          `must not import src/${file}: pass it in as a value, or move what both need to a layer before them`,
+        ]
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('nothing inside comes in by a door', () => {
+    const wrong = violations(({ area, imports }) =>
+      imports.flatMap(({ file }) => {
+        if (file === undefined || area === areaOf(file) || !doors.includes(areaOf(file))) return []
+        // What users test with stands on the doors that they use.
+        if (area === 'testing' && areaOf(file) === 'index') return []
+        return [`must not import the door src/${file}: import the file that makes it`]
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('who knows what', () => {
+  it('matching, policies and guards have no clock, no chance, no input or output, no process', () => {
+    const outside =
+      /\b(Date\.now|new Date\(\)|performance\.|process\b|setTimeout|setInterval|setImmediate|Math\.random|randomUUID|randomBytes|getRandomValues|fetch\()/
+    const wrong = violations(({ area, code, imports }) => {
+      if (!['match', 'policy', 'guards'].includes(area)) return []
+      const modules = imports.filter(({ from }) => from.startsWith('node:') && from !== 'node:crypto')
+      const name = outside.exec(code)?.[0]
+      return [
+        ...modules.map(
+          ({ from }) => `must not import ${from}: what it needs from there is a fact, passed in`,
+        ),
+        ...(name === undefined ? [] : [`must not use \`${name}\`: take it as a fact`]),
+      ]
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('only src/http touches a request or a response', () => {
+    const http =
+      /\b(req|res|request|response)\.(headers|method|url|originalUrl|body|query|params|socket|ip|get|setHeader|status|end|json|send|locals)\b/
+    const modules = ['express', 'http', 'https', 'node:http', 'node:https', 'node:http2']
+    const wrong = violations(({ area, code, imports }) => {
+      // The client signs the Fetch API's requests, which are not the server's; `testing` and `console` use it from outside.
+      if (['http', 'client', 'console', 'testing', 'cli'].includes(area)) return []
+      const mention = http.exec(code)?.[0]
+      return [
+        ...imports
+          .filter(({ from }) => modules.includes(from))
+          .map(({ from }) => `must not import ${from}: read what is needed into the facts, in src/http`),
+        ...(mention === undefined
+          ? []
+          : [`must not use \`${mention}\`: read it into the facts, in src/http`]),
+      ]
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('the client runs wherever WebCrypto does: neither it nor what it imports needs Node or a package', () => {
+    const reached = new Set(sources.filter(({ area }) => area === 'client'))
+    for (const file of reached) {
+      for (const { file: target, typeOnly } of file.imports) {
+        const next = typeOnly ? undefined : sources.find(({ path }) => path === target)
+        if (next !== undefined) reached.add(next)
+      }
+    }
+    const wrong = [...reached].flatMap(({ path, imports }) =>
+      imports
+        .filter(({ file, typeOnly }) => file === undefined && !typeOnly)
+        .map(
+          ({ from }) =>
+            `src/${path} must not import ${from}: the client uses it, and runs outside of Node too`,
+        ),
+    )
+    expect(wrong).toEqual([])
+  })
+})
+
+describe('files', () => {
+  it('no file is a drawer', () => {
+    const drawer = /(^|[/-])(utils?|helpers?|common|misc|shared|lib|managers?|data|types|constants)(\.ts|\/)/
+    const wrong = violations(({ path }) =>
+      drawer.test(path) ? ['has a name that says nothing: name it after what it does'] : [],
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('no file has more than 300 lines', () => {
+    const wrong = violations(({ lines }) =>
+      lines > 300 ? [`has ${lines} lines: it holds two things, part them`] : [],
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('no file uses what the CommonJS build cannot have', () => {
+    const wrong = violations(({ code }) =>
+      /\bimport\.meta\b/.test(code)
+        ? ['must not use import.meta: embed the text, or take it as an option']
+        : [],
+    )
+    expect(wrong).toEqual([])
+  })
+})

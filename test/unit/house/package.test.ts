@@ -1,0 +1,80 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { repository } from '../../support/commands.ts'
+import { readSources } from './sources.ts'
+
+interface Manifest {
+  readonly exports: Record<string, unknown>
+  readonly dependencies: Record<string, string>
+  readonly devDependencies: Record<string, string>
+}
+
+const read = (name: string): string => readFileSync(join(repository, name), 'utf8')
+const manifest = JSON.parse(read('package.json')) as Manifest
+
+const packageOf = (from: string): string =>
+  from
+    .split('/')
+    .slice(0, from.startsWith('@') ? 2 : 1)
+    .join('/')
+
+describe('package.json', () => {
+  it('declares exactly the packages that the sources import', () => {
+    const builtIn = new Set(builtinModules)
+    const imported = readSources()
+      .flatMap(({ imports }) => imports)
+      .filter(({ file, from }) => file === undefined && !from.startsWith('node:') && !builtIn.has(from))
+      .map(({ from }) => packageOf(from))
+    expect([...new Set(imported)].toSorted()).toEqual(Object.keys(manifest.dependencies).toSorted())
+  })
+
+  it('names the built-in modules of Node with `node:`', () => {
+    const bare = readSources().flatMap(({ path, imports }) =>
+      imports.filter(({ from }) => builtinModules.includes(from)).map(({ from }) => `src/${path}: ${from}`),
+    )
+    expect(bare).toEqual([])
+  })
+
+  it('pins every dependency to one version', () => {
+    const ranges = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
+      ([, version]) => !/^(npm:[^@]+@)?\d+\.\d+\.\d+$/.test(version),
+    )
+    expect(ranges).toEqual([])
+  })
+
+  it('exports a built form of an index that is there, for import and for require', () => {
+    for (const [name, target] of Object.entries(manifest.exports)) {
+      if (name === './package.json') continue
+      const path = name === '.' ? '' : `${name.slice(2)}/`
+      expect({ [name]: existsSync(join(repository, 'src', path, 'index.ts')) }).toEqual({ [name]: true })
+      expect(target).toEqual({
+        import: { types: `./dist/esm/${path}index.d.ts`, default: `./dist/esm/${path}index.js` },
+        require: { types: `./dist/cjs/${path}index.d.ts`, default: `./dist/cjs/${path}index.js` },
+      })
+    }
+  })
+})
+
+describe('package-lock.json', () => {
+  it('names no registry', () => {
+    expect(read('package-lock.json')).not.toContain('"resolved"')
+  })
+
+  it('has the binaries of every platform', () => {
+    const { packages } = JSON.parse(read('package-lock.json')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>
+    }
+    const present = Object.keys(packages)
+    const missing = Object.values(packages)
+      .flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+      .filter((name) => !present.some((path) => path.endsWith(`node_modules/${name}`)))
+    // A package can be too new for the registry that made the lock: pin an older one, and make the lock anew.
+    expect(missing).toEqual([])
+  })
+})
+
+it.each(['README.md', 'CHANGELOG.md', 'LICENSE'])('%s is there', (name) => {
+  expect(existsSync(join(repository, name))).toBe(true)
+})

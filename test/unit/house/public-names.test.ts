@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { repository } from '../../support/commands.ts'
+import { exportedNames } from './exports.ts'
+
+/**
+ * Everything that users can import. A name that goes, or means something else, breaks them: it needs an entry in
+ * CHANGELOG.md. A name that comes is kept for years: is it needed?
+ */
+const publicNames: Record<string, { values: string; types: string }> = {
+  portcullis: {
+    values: ``,
+    types: ``,
+  },
+  'portcullis/client': {
+    values: ``,
+    types: ``,
+  },
+  'portcullis/redis': {
+    values: ``,
+    types: ``,
+  },
+  'portcullis/testing': {
+    values: ``,
+    types: ``,
+  },
+  'portcullis/vault': {
+    values: ``,
+    types: ``,
+  },
+}
+
+const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '')
+
+describe('public names', () => {
+  it('every way into the package has a table here', () => {
+    const { exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+      exports: object
+    }
+    const entries = Object.keys(exports).filter((entry) => entry !== './package.json')
+    expect(entries.map((entry) => join('portcullis', entry)).toSorted()).toEqual(
+      Object.keys(publicNames).toSorted(),
+    )
+  })
+
+  for (const [entry, { values, types }] of Object.entries(publicNames)) {
+    it(`${entry} exports these and no others; if that is meant, change the table of public-names.test.ts`, () => {
+      const names = exportedNames(join('src', entry.replace(/^portcullis\/?/, ''), 'index.ts'))
+      expect(names).toEqual({ values: words(values).toSorted(), types: words(types).toSorted() })
+    })
+  }
+})
