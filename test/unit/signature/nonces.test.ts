@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { ConfigError, UnavailableError } from '../../../src/errors.ts'
+import { memoryNonces } from '../../../src/signature/nonces.ts'
+
+describe('memoryNonces', () => {
+  it('claims a nonce once until its time is over', () => {
+    let now = 1_000
+    const nonces = memoryNonces({ now: () => now })
+    expect(nonces.claim('a', 'n', 9_000)).toBe(true)
+    expect(nonces.claim('a', 'n', 9_000)).toBe(false)
+    expect(nonces.claim('a', 'n', 99_000)).toBe(false)
+    now = 9_000
+    expect(nonces.claim('a', 'n', 9_500)).toBe(false)
+    now = 9_001
+    expect(nonces.claim('a', 'n', 20_000)).toBe(true)
+    now = 19_000
+    expect(nonces.claim('a', 'n', 20_000)).toBe(false)
+  })
+
+  it('keeps the nonces of apps apart, however they are cut', () => {
+    const nonces = memoryNonces({ now: () => 0 })
+    expect(nonces.claim('a', 'bc', 10)).toBe(true)
+    expect(nonces.claim('ab', 'c', 10)).toBe(true)
+    expect(nonces.claim('__proto__', 'c', 10)).toBe(true)
+    expect(nonces.claim('__proto__', 'c', 10)).toBe(false)
+  })
+
+  it('fails closed when it is full, and has room again when nonces have expired', () => {
+    let now = 0
+    const nonces = memoryNonces({ max: 3, maxPerApp: 3, now: () => now })
+    for (const nonce of ['1', '2', '3']) expect(nonces.claim('a', nonce, 1_000)).toBe(true)
+    expect(() => nonces.claim('b', '4', 1_000)).toThrow(UnavailableError)
+    expect(nonces.claim('a', '1', 1_000)).toBe(false)
+    now = 60_000
+    expect(nonces.claim('b', '4', 61_000)).toBe(true)
+  })
+
+  it('lets one app shut out only itself', () => {
+    const nonces = memoryNonces({ max: 4, now: () => 0 })
+    expect(nonces.claim('a', '1', 1)).toBe(true)
+    expect(nonces.claim('a', '2', 1)).toBe(true)
+    expect(() => nonces.claim('a', '3', 1)).toThrow(/app `a`/)
+    expect(nonces.claim('b', '1', 1)).toBe(true)
+  })
+
+  it.each([-1, Number.NaN, Infinity])('refuses to remember a nonce until %s', (until) => {
+    expect(() => memoryNonces({ now: () => 0 }).claim('a', 'n', until)).toThrow(UnavailableError)
+  })
+
+  it('never forgets an unexpired nonce nor holds more than it may, whatever is claimed when', () => {
+    const step = fc.record({
+      wait: fc.nat({ max: 9_000 }),
+      nonce: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+      app: fc.constantFrom('x', 'y'),
+      life: fc.nat({ max: 30_000 }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let now = 0
+        const nonces = memoryNonces({ max: 100, now: () => now })
+        const model = new Map<string, number>()
+        for (const { wait, nonce, app, life } of steps) {
+          now += wait
+          const known = model.get(app + nonce)
+          const isFree = known === undefined || known < now
+          expect(nonces.claim(app, nonce, now + life)).toBe(isFree)
+          if (isFree) model.set(app + nonce, now + life)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('lets go of what has expired while claims go on', () => {
+    let now = 0
+    const nonces = memoryNonces({ max: 200, maxPerApp: 200, now: () => now })
+    // At any time 100 are unexpired, and some 50 more wait for their span to end.
+    for (let index = 0; index < 5_000; index++) {
+      now += 100
+      expect(nonces.claim('a', String(index), now + 10_000)).toBe(true)
+    }
+  })
+
+  const wrong: readonly object[] = [{ max: 0 }, { max: 1.5 }, { maxPerApp: '1' }, { now: 1 }, { ttl: 1 }]
+  it.each(wrong)('refuses the options %j', (options) => {
+    expect(() => memoryNonces(options)).toThrow(ConfigError)
+  })
+})
