@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Declaration, ModuleItem } from '@swc/core'
 import { repository } from '../../support/commands.ts'
-import { parse } from './sources.ts'
+import { isTypeOnly, parse } from './sources.ts'
 
 export interface PublicNames {
   readonly values: readonly string[]
@@ -27,8 +27,7 @@ interface Name {
 function namesOf(item: ModuleItem, path: string): readonly Name[] {
   if (item.type === 'ExportDeclaration') return declared(item.declaration)
   if (item.type === 'ExportAllDeclaration') {
-    // swc's typings leave `typeOnly` out here.
-    const typeOnly = 'typeOnly' in item && item.typeOnly === true
+    const typeOnly = isTypeOnly(item)
     const { values, types } = exportedNames(join(dirname(path), item.source.value))
     return [
       ...values.map((name) => ({ name, type: typeOnly })),
@@ -36,7 +35,7 @@ function namesOf(item: ModuleItem, path: string): readonly Name[] {
     ]
   }
   if (item.type !== 'ExportNamedDeclaration') return []
-  const typeOnly = 'typeOnly' in item && item.typeOnly === true
+  const typeOnly = isTypeOnly(item)
   return item.specifiers.flatMap((specifier) => {
     if (specifier.type !== 'ExportSpecifier') throw new Error(`${path}: export names one by one`)
     const { orig, exported, isTypeOnly } = specifier

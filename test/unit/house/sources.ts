@@ -55,12 +55,17 @@ export function parse(text: string): ReturnType<typeof parseSync> {
   return parseSync(text, { syntax: 'typescript', target: 'es2023', comments: false })
 }
 
+/** swc's typings leave `typeOnly` out of some items that have it. */
+export function isTypeOnly(item: object): boolean {
+  return 'typeOnly' in item && item.typeOnly === true
+}
+
 function importsOf(text: string, body: readonly ModuleItem[]): { from: string; typeOnly: boolean }[] {
   const found = body.flatMap((item) => {
     if (item.type === 'ImportDeclaration') return [{ from: item.source.value, typeOnly: item.typeOnly }]
     if (item.type === 'ExportAllDeclaration') return [{ from: item.source.value, typeOnly: false }]
     if (item.type !== 'ExportNamedDeclaration' || item.source == null) return []
-    return [{ from: item.source.value, typeOnly: 'typeOnly' in item && item.typeOnly === true }]
+    return [{ from: item.source.value, typeOnly: isTypeOnly(item) }]
   })
   const dynamic = [...text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]/g)]
   return [...found, ...dynamic.map(([, from = '']) => ({ from, typeOnly: false }))]
