@@ -33,6 +33,7 @@ const redis = {
 export default {
   maxWorkers: '100%',
   testTimeout: 20_000,
+  reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...base, ...redis, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },

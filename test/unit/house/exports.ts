@@ -38,8 +38,8 @@ function namesOf(item: ModuleItem, path: string): readonly Name[] {
   const typeOnly = isTypeOnly(item)
   return item.specifiers.flatMap((specifier) => {
     if (specifier.type !== 'ExportSpecifier') throw new Error(`${path}: export names one by one`)
-    const { orig, exported, isTypeOnly } = specifier
-    return [{ name: (exported ?? orig).value, type: typeOnly || isTypeOnly }]
+    const { orig, exported } = specifier
+    return [{ name: (exported ?? orig).value, type: typeOnly || specifier.isTypeOnly }]
   })
 }
 
