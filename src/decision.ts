@@ -68,7 +68,12 @@ interface DecisionBase {
 const NO_EVIDENCE: Evidence = Object.freeze({})
 
 /** An `ALLOWED` decision. */
-export function allow(guard: GuardName, mode: Mode, detail: string, evidence: Evidence = NO_EVIDENCE): Allowance {
+export function allow(
+  guard: GuardName,
+  mode: Mode,
+  detail: string,
+  evidence: Evidence = NO_EVIDENCE,
+): Allowance {
   return { guard, effect: 'allow', mode, code: 'ALLOWED', detail, evidence }
 }
 

@@ -23,7 +23,9 @@ export class ConfigError extends PortcullisError {
 
   /** `given` is shown in the message; pass `SECRET` for values that must not appear anywhere. */
   constructor(option: string, expected: string, given: unknown) {
-    super(`\`${option}\` must be ${expected}, got ${given === SECRET ? 'another value (not shown)' : show(given)}`)
+    super(
+      `\`${option}\` must be ${expected}, got ${given === SECRET ? 'another value (not shown)' : show(given)}`,
+    )
     this.option = option
     this.expected = expected
   }

@@ -23,7 +23,11 @@ export function checkOptions(
   }
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(expectations, name)) {
-      throw new ConfigError(`${factory}.${name}`, `left out: the options are ${list(expectations)}`, valueOf(given, name))
+      throw new ConfigError(
+        `${factory}.${name}`,
+        `left out: the options are ${list(expectations)}`,
+        valueOf(given, name),
+      )
     }
   }
   for (const [name, { expected, accepts, required }] of Object.entries(expectations)) {
@@ -48,11 +52,16 @@ export const aFunction: Expectation = {
 }
 
 /** A whole number of at least `least`, in the given unit. */
-export function wholeNumber(unit: string, least: number, most: number = Number.MAX_SAFE_INTEGER): Expectation {
+export function wholeNumber(
+  unit: string,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): Expectation {
   const bound = most === Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`
   return {
     expected: `a whole number of ${unit} ${bound}`,
-    accepts: (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
+    accepts: (value) =>
+      Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
   }
 }
 

@@ -1,15 +1,6 @@
-/** A key of an app, with which its servers sign requests. */
-export interface AppKey {
-  /** 1-128 characters of `A-Z a-z 0-9 . _ : -`; the `keyid` of a signature. */
-  readonly id: string
-  readonly algorithm: 'hmac-sha256' | 'ed25519'
-  /** Base64. For `hmac-sha256` the secret, at least 32 bytes; for `ed25519` the public key, its 32 raw bytes. */
-  readonly secret: string
-  /** ISO 8601; before it the key is not accepted. */
-  readonly notBefore?: string | undefined
-  /** ISO 8601; from it on the key is not accepted. */
-  readonly notAfter?: string | undefined
-}
+import type { AppKey } from '../signature/keys.ts'
+
+export type { AppKey }
 
 /** What a store holds of one app. */
 export interface StoredApp {
@@ -47,6 +38,8 @@ export interface PolicyStore {
    * Needed to answer preflights, which do not say which app will call. Rejects only when it could not look.
    */
   appsByOrigin?(origin: string): Promise<readonly string[]>
+  /** The ranges of a named list of addresses, or `undefined` when there is no such list. Rejects only when it could not look. */
+  readList?(name: string): Promise<readonly string[] | undefined>
 }
 
 /** A document and the keys that belong to it. */

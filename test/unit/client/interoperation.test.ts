@@ -25,7 +25,7 @@ function ours(
 }
 
 describe('with the package http-message-signatures', () => {
-  it.each(urls)('it verifies what we sign: %s', async (url) => {
+  it.each(urls)('verifies what we sign: %s', async (url) => {
     const headers = await signRequest(
       { method: 'POST', url, headers: { 'X-Origin': 'https://shop.example', 'X-List': 'a,  b' }, body },
       { keyId: 'key-1', secret: SECRET, covered: ['x-list'], expiresIn: 60 },
@@ -45,7 +45,7 @@ describe('with the package http-message-signatures', () => {
     expect(ours('POST', url, headers, body)).toMatchObject({ ok: true })
   })
 
-  it.each(urls)('we verify what it signs: %s', async (url) => {
+  it.each(urls)('is verified by us when it signs: %s', async (url) => {
     const { headers } = await httpbis.signMessage(
       {
         key: createSigner(secret, 'hmac-sha256', 'key-1'),

@@ -1,0 +1,46 @@
+import { allow, deny, type Allowance } from '../decision.ts'
+import type { VerifierKey } from '../signature/keys.ts'
+import { verifyMessage, type SignedMessage } from '../signature/verify.ts'
+import { guardOf, type Guard } from './guard.ts'
+
+export interface ServerFacts {
+  /** The name of a header that only browsers send, or `preflight`; `undefined` when there is no such evidence. */
+  readonly browserEvidence: string | undefined
+  /** False when the request had more header lines than are kept, so that a header may have been lost. */
+  readonly headersComplete: boolean
+  readonly message: SignedMessage
+  /** The keys of the app. */
+  readonly keys: readonly VerifierKey[]
+  /** When the request was received, in milliseconds since the epoch. */
+  readonly now: number
+}
+
+/** An allowance that holds only if this nonce was not used before. */
+export interface SignedAllowance extends Allowance {
+  readonly nonce: string
+  /** Until when the nonce must be remembered, in milliseconds since the epoch. */
+  readonly nonceUntil: number
+}
+
+/** Is this a server of the app, proven by a signature with its secret key, and not a browser? */
+export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
+  'serverOnly',
+  (section, facts) => {
+    const { mode } = section
+    if (!facts.headersComplete) {
+      return deny('serverOnly', mode, 'SIGNATURE_INVALID', 'the request has more header lines than are kept')
+    }
+    if (facts.browserEvidence !== undefined) {
+      return deny('serverOnly', mode, 'BROWSER_NOT_ALLOWED', 'the request shows that a browser sent it', {
+        evidence: facts.browserEvidence,
+      })
+    }
+    const result = verifyMessage(facts.message, facts.keys, section, facts.now)
+    if (!result.ok) return deny('serverOnly', mode, result.code, result.detail)
+    return {
+      ...allow('serverOnly', mode, 'the signature holds', { keyId: result.keyId }),
+      nonce: `${result.keyId}/${result.nonce}`,
+      nonceUntil: result.usableUntil,
+    }
+  },
+)

@@ -1,0 +1,190 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { createPseudonyms, type AuditEvent, type OperationEvent, type Pseudonymise } from '../audit/event.ts'
+import { createRecorder, type Recorder, type RecorderOptions } from '../audit/recorder.ts'
+import { createAuditSession } from '../audit/session.ts'
+import type { AuditSink } from '../audit/sink.ts'
+import { decideAuditAccess } from '../guards/audit-access.ts'
+import type { ClientAddressOptions } from '../match/client-address.ts'
+import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
+import type { RequestContext } from './context.ts'
+import { gateResponse } from './gate.ts'
+import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
+import { sendProblem } from './problem.ts'
+import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './request.ts'
+import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+
+export interface AuditAccessOptions extends SharedOptions {
+  /** Where events go: `redisAuditSink(redis)`, `memoryAuditSink()` or your own. */
+  readonly sink: AuditSink
+  /**
+   * The key of the pseudonyms of persons, addresses and actors, at least 32 bytes. Default: a random one, so that
+   * pseudonyms of another process or another run cannot be compared.
+   */
+  readonly pseudonymKey?: Uint8Array | undefined
+  /** Who acts for the app, such as the member of staff who is signed in. Only a pseudonym is recorded. */
+  readonly actor?: Callback<[req: GuardRequest], string | undefined> | undefined
+  /** Names the operation. Default: method and route pattern, or method and mount path where no route was reached. */
+  readonly operation?: Callback<[req: GuardRequest], string> | undefined
+  /** How long the sink may take, in milliseconds. Default 250. */
+  readonly sinkTimeout?: number | undefined
+  /** How many events may wait in memory for a sink that fails. Default 10 000. */
+  readonly maxBacklog?: number | undefined
+  /** Told of every failure of the sink. */
+  readonly onError?: RecorderOptions['onError']
+  /** As for `ipWhitelist`: how to find the client behind proxies. */
+  readonly clientAddress?: ClientAddressOptions | undefined
+}
+
+const PSEUDONYM_KEY: Expectation = {
+  expected: 'at least 32 bytes in a Uint8Array',
+  accepts: (value) => value instanceof Uint8Array && value.length >= 32,
+}
+
+/**
+ * Records one event per request, with the trail of all guards, and one for each field of personal data that a handler reads
+ * through `req.portcullis.audit.person(id, record)`. Mount it ahead of the other guards.
+ *
+ * With `onSinkFailure: "deny"` no byte of a response leaves before its events are kept; if they are not within
+ * `sinkTimeout` the answer is `AUDIT_UNAVAILABLE` (503), and so is every request until the sink has taken what waits.
+ * Events that were not kept wait in the memory of the process, at most `maxBacklog`, and are sent again: at least once
+ * each, unless the process dies first.
+ *
+ * @throws ConfigError
+ */
+export function auditAccess(options: AuditAccessOptions): RequestHandler {
+  checkOptions('auditAccess', options, {
+    ...SHARED_EXPECTATIONS,
+    sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
+    pseudonymKey: PSEUDONYM_KEY,
+    actor: aFunction,
+    operation: aFunction,
+    sinkTimeout: wholeNumber('milliseconds', 1, 60_000),
+    maxBacklog: wholeNumber('events', 0),
+    onError: aFunction,
+    clientAddress: CLIENT_ADDRESS_EXPECTATION,
+  })
+  const recorder = createRecorder(options)
+  const pseudonymise = createPseudonyms(options.pseudonymKey ?? randomBytes(32))
+  const reader = clientAddressReader(options.clientAddress, 'auditAccess.clientAddress')
+  const records = new WeakMap<RequestContext, RequestRecord>()
+  return mount(
+    {
+      name: 'auditAccess',
+      guard: decideAuditAccess,
+      begin: (context, req, res) => {
+        if (reader !== undefined) context.useAddressReader(reader)
+        if (!records.has(context))
+          records.set(context, recordRequest(context, req, res, { options, recorder, pseudonymise }))
+      },
+      facts: () => ({ sinkFailing: recorder.failing }),
+      note: (decision, context) => {
+        if (decision.mode === 'off') records.get(context)?.silence()
+      },
+      write: (decision, context, _req, res) => {
+        if (decision.code === 'ALLOWED' && decision.evidence['onSinkFailure'] === 'deny') {
+          gateResponse(res, {
+            before: (final) => records.get(context)?.flush(final),
+            refuse: () => sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId),
+          })
+        }
+        return false
+      },
+    },
+    options,
+  )
+}
+
+/** The events of one request on their way to the sink. */
+interface RequestRecord {
+  /** Hands over what has happened; with `final` the operation too. */
+  flush(final: boolean): void | Promise<void>
+  silence(): void
+}
+
+interface Means {
+  readonly options: AuditAccessOptions
+  readonly recorder: Recorder
+  readonly pseudonymise: Pseudonymise
+}
+
+function recordRequest(
+  context: RequestContext,
+  req: GuardRequest,
+  res: GuardResponse,
+  means: Means,
+): RequestRecord {
+  const { options, recorder, pseudonymise } = means
+  let recorded = false
+  let silent = false
+  const who = (): { appId?: string; actor?: string } => {
+    const actor = attempt(() => options.actor?.(req))
+    return {
+      ...(context.appId !== undefined && { appId: context.appId }),
+      ...(actor !== undefined && { actor: pseudonymise('actor', actor) }),
+    }
+  }
+  const session = createAuditSession({ requestId: context.requestId, who, pseudonymise, now: Date.now })
+  context.audit = session
+
+  function operation(): OperationEvent {
+    const answered = res.writableEnded || res.headersSent || !res.destroyed
+    const refused = context.decisions.some(({ effect, mode }) => effect === 'deny' && mode === 'enforce')
+    const { address, region, revision, decisions } = context
+    return {
+      kind: 'operation',
+      version: 1,
+      id: randomUUID(),
+      time: new Date().toISOString(),
+      requestId: context.requestId,
+      ...who(),
+      ...(revision !== undefined && { revision }),
+      operation: attempt(() => options.operation?.(req)) ?? routeOf(req),
+      outcome: refused ? 'refused' : answered ? 'answered' : 'aborted',
+      ...(answered && { status: res.statusCode }),
+      ...(address !== undefined && { address: pseudonymise('address', address) }),
+      ...(region && { region: { here: region.here, jurisdiction: region.jurisdiction } }),
+      decisions: [...decisions],
+    }
+  }
+
+  function flush(final: boolean): void | Promise<void> {
+    if (silent) return undefined
+    const events: AuditEvent[] = session.take()
+    if (final && !recorded) {
+      recorded = true
+      events.push(operation())
+    }
+    return events.length === 0 ? undefined : recorder.record(events)
+  }
+
+  res.once('close', () => {
+    settle(flush(true))
+    session.finish((events) => settle(recorder.record(events)))
+  })
+  return {
+    flush,
+    silence() {
+      silent = true
+      session.silence()
+    },
+  }
+}
+
+/** Nobody waits for these events; the recorder keeps them and reports. */
+function settle(recorded: void | Promise<void>): void {
+  if (recorded instanceof Promise) recorded.catch(() => undefined)
+}
+
+function attempt<T>(option: () => T | undefined): T | undefined {
+  try {
+    return option()
+  } catch {
+    return undefined
+  }
+}
+
+function routeOf(req: GuardRequest): string {
+  const { route } = req as { route?: { path?: unknown } }
+  const pattern = typeof route?.path === 'string' ? route.path : ''
+  return `${req.method ?? ''} ${req.baseUrl ?? ''}${pattern}`.trim()
+}

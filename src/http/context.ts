@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto'
+import type { Decision, DenialCode } from '../decision.ts'
+import { ConfigError } from '../errors.ts'
+import type { AuditSession } from '../audit/session.ts'
+import type { App, PolicySource } from '../source.ts'
+import { RequestFacts, type ClientAddressReader } from './facts.ts'
+import type { GuardRequest } from './request.ts'
+
+/** What handlers may know of a request that the guards have judged: `req.portcullis`. */
+export interface PortcullisContext {
+  /** Key of this request in problem documents and in the audit. */
+  readonly requestId: string
+  /** Who calls; `undefined` until a guard has identified the app. */
+  readonly appId: string | undefined
+  /** Revision of the policy that the request is judged by. It stays the same for the whole request. */
+  readonly revision: number | undefined
+  /** The trail: every decision so far, in order. */
+  readonly decisions: readonly Decision[]
+  /** The client address in canonical form; `undefined` when there is no readable one. */
+  readonly address: string | undefined
+  /** The canonical return URL that `returnUrlGuard` has read. Redirect to this one and never to the raw text. */
+  readonly returnUrl: string | undefined
+  /** Where the request is handled and where the person's data must stay, as `regionPin` found. */
+  readonly region: RegionContext | undefined
+  /** Access to personal data. */
+  readonly audit: AuditContext
+}
+
+export interface RegionContext {
+  /** The location of this instance. */
+  readonly here: string
+  readonly jurisdiction: string
+  /** The locations of that jurisdiction. */
+  readonly locations: readonly string[]
+}
+
+/** Hands out personal data so that every read of a field is recorded. */
+export type AuditContext = Pick<AuditSession, 'person'>
+
+/** Why there is no app to judge by. */
+export interface Unresolved {
+  readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
+  readonly detail: string
+}
+
+export type AppIdReader = (req: GuardRequest) => string | undefined
+
+/** One per request, shared by all guards mounted on it: facts, policy and trail. */
+export class RequestContext implements PortcullisContext {
+  readonly requestId: string
+  readonly facts: RequestFacts
+  readonly #req: GuardRequest
+  readonly #decisions: Decision[] = []
+  #appId: string | undefined
+  #app: App | undefined
+  #resolution: App | Unresolved | Promise<App | Unresolved> | undefined
+  #policies: PolicySource | undefined
+  #appIdReader: AppIdReader | undefined
+  #addressReader: ClientAddressReader | undefined
+  #audit: AuditSession | undefined
+  returnUrl: string | undefined
+  region: RegionContext | undefined
+
+  constructor(req: GuardRequest, requestId: string) {
+    this.#req = req
+    this.requestId = requestId
+    this.facts = new RequestFacts(req)
+  }
+
+  get appId(): string | undefined {
+    return this.#appId
+  }
+
+  get revision(): number | undefined {
+    return this.#app?.revision
+  }
+
+  get decisions(): readonly Decision[] {
+    return this.#decisions
+  }
+
+  get address(): string | undefined {
+    return this.facts.address(this.#addressReader)?.address.text
+  }
+
+  get audit(): AuditSession {
+    if (this.#audit === undefined) {
+      throw new ConfigError('req.portcullis.audit', 'used behind `auditAccess`', 'a route without it')
+    }
+    return this.#audit
+  }
+
+  set audit(session: AuditSession) {
+    this.#audit = session
+  }
+
+  get audited(): boolean {
+    return this.#audit !== undefined
+  }
+
+  record(decision: Decision): void {
+    this.#decisions.push(decision)
+  }
+
+  useAddressReader(reader: ClientAddressReader): void {
+    this.#addressReader = reader
+  }
+
+  /**
+   * The app that calls, by this source and this reader. The first answer stands for the whole request: a request is
+   * judged by one revision of one policy. A promise only when memory does not know.
+   */
+  resolve(policies: PolicySource, appIdReader: AppIdReader): App | Unresolved | Promise<App | Unresolved> {
+    if (this.#resolution !== undefined && this.#policies === policies && this.#appIdReader === appIdReader) {
+      return this.#resolution
+    }
+    this.#policies = policies
+    this.#appIdReader = appIdReader
+    const resolution = this.#lookUp(policies, appIdReader)
+    this.#resolution = resolution
+    if (resolution instanceof Promise) {
+      return resolution.then((settled) => {
+        this.#resolution = settled
+        return this.#keep(settled)
+      })
+    }
+    return this.#keep(resolution)
+  }
+
+  #lookUp(policies: PolicySource, appIdReader: AppIdReader): App | Unresolved | Promise<App | Unresolved> {
+    let appId: unknown
+    try {
+      appId = appIdReader(this.#req)
+    } catch {
+      return { code: 'APP_UNIDENTIFIED', detail: 'the `appId` option threw' }
+    }
+    if (typeof appId !== 'string' || appId === '') {
+      return { code: 'APP_UNIDENTIFIED', detail: 'the request names no app' }
+    }
+    const app = policies.peek(appId)
+    if (app !== undefined) return app ?? UNKNOWN
+    return policies.load(appId).then(
+      (loaded) => loaded ?? UNKNOWN,
+      (error: unknown) => ({
+        code: 'POLICY_UNAVAILABLE',
+        detail: error instanceof Error ? error.message : 'the store could not look',
+      }),
+    )
+  }
+
+  #keep(resolution: App | Unresolved): App | Unresolved {
+    const app = 'code' in resolution ? undefined : resolution
+    this.#app = app
+    this.#appId = app?.appId
+    return resolution
+  }
+}
+
+const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app' }
+
+/** The context of a request: the one that is there, or a new one. */
+export function contextOf(req: GuardRequest, requestId: () => string = randomUUID): RequestContext {
+  if (req.portcullis instanceof RequestContext) return req.portcullis
+  const context = new RequestContext(req, requestId())
+  req.portcullis = context
+  return context
+}

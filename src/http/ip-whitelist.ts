@@ -1,0 +1,50 @@
+import { decideIpWhitelist } from '../guards/ip-whitelist.ts'
+import { compileClientAddress, type ClientAddressOptions } from '../match/client-address.ts'
+import { checkOptions, type Expectation } from '../options.ts'
+import type { ClientAddressReader } from './facts.ts'
+import type { RequestHandler } from './request.ts'
+import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+
+export interface IpWhitelistOptions extends SharedOptions {
+  /**
+   * How to find the client behind proxies: the proxies that are trusted, and the one header that they write. Default:
+   * Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket.
+   */
+  readonly clientAddress?: ClientAddressOptions | undefined
+}
+
+export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
+  expected: 'an object with `trustedProxies` and `header`',
+  accepts: (value) => typeof value === 'object' && value !== null,
+}
+
+/**
+ * Admits requests whose client address lies in the app's list of addresses and ranges; refuses with
+ * `ADDRESS_NOT_ALLOWED` (403) otherwise, and when there is no readable address.
+ *
+ * @throws ConfigError
+ */
+export function ipWhitelist(options: IpWhitelistOptions): RequestHandler {
+  checkOptions('ipWhitelist', options, { ...SHARED_EXPECTATIONS, clientAddress: CLIENT_ADDRESS_EXPECTATION })
+  const reader = clientAddressReader(options.clientAddress, 'ipWhitelist.clientAddress')
+  return mount(
+    {
+      name: 'ipWhitelist',
+      guard: decideIpWhitelist,
+      begin: (context) => {
+        if (reader !== undefined) context.useAddressReader(reader)
+      },
+      facts: ({ facts }) => ({ address: facts.address(reader) }),
+    },
+    options,
+  )
+}
+
+/** The compiled `clientAddress` option. */
+export function clientAddressReader(
+  option: ClientAddressOptions | undefined,
+  name: string,
+): ClientAddressReader | undefined {
+  if (option === undefined) return undefined
+  return { header: option.header, read: compileClientAddress(option, name) }
+}

@@ -1,0 +1,49 @@
+export { memoryAuditSink } from './audit/memory-sink.ts'
+export { auditAccess, type AuditAccessOptions } from './http/audit-access.ts'
+export { appIdFrom, type AppIdPlace } from './http/app-id.ts'
+export { bodyParsers, type BodyParsersOptions } from './http/body-parsers.ts'
+export { domainProtect, type DomainProtectOptions } from './http/domain-protect.ts'
+export { explain, type Explanation, type RequestDescription } from './http/explain.ts'
+export { ipWhitelist, type IpWhitelistOptions } from './http/ip-whitelist.ts'
+export { protect, type ProtectOptions } from './http/protect.ts'
+export { regionPin, type RegionPinOptions } from './http/region-pin.ts'
+export { returnUrlGuard, type ReturnUrlGuardOptions } from './http/return-url-guard.ts'
+export { serverOnly, type ServerOnlyOptions } from './http/server-only.ts'
+export type { PortcullisContext, RegionContext, AuditContext } from './http/context.ts'
+export type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './http/request.ts'
+export type { SharedOptions } from './http/shell.ts'
+
+export {
+  createPolicySource,
+  type PolicySource,
+  type PolicySourceOptions,
+  type PolicySourceStatus,
+} from './source.ts'
+export { memoryStore } from './store/memory.ts'
+export type {
+  AppDocument,
+  ManagedPolicyStore,
+  PolicyStore,
+  StoredApp,
+  StoreListener,
+} from './store/contract.ts'
+export { memoryNonces, type NonceStore } from './signature/nonces.ts'
+export type { AppKey } from './signature/keys.ts'
+
+export { parsePolicy } from './policy/index.ts'
+export type * from './policy/policy.ts'
+export { DENIALS } from './decision.ts'
+export type {
+  Allowance,
+  Decision,
+  DenialCode,
+  Effect,
+  Evidence,
+  GuardName,
+  Mode,
+  Refusal,
+} from './decision.ts'
+export { ConfigError, isPortcullisError, PolicyError, RevisionConflict, UnavailableError } from './errors.ts'
+export type { PolicyIssue } from './errors.ts'
+export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './region/jurisdictions.ts'
+export type { ClientAddressOptions } from './match/client-address.ts'

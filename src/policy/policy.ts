@@ -1,0 +1,58 @@
+import type { Mode } from '../decision.ts'
+
+/** The policy document of one app, checked and completed with its defaults. Made only by `parsePolicy`; deeply frozen. */
+export interface Policy {
+  /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
+  readonly appId: string
+  readonly name?: string | undefined
+  readonly serverOnly?: ServerOnlyProtection | undefined
+  readonly ipWhitelist?: IpWhitelistProtection | undefined
+  readonly domainProtect?: DomainProtection | undefined
+  readonly returnUrlGuard?: ReturnUrlProtection | undefined
+  readonly regionPin?: RegionProtection | undefined
+  readonly auditAccess?: AuditProtection | undefined
+}
+
+interface Protection {
+  readonly mode: Mode
+}
+
+export interface ServerOnlyProtection extends Protection {
+  /** How far the `created` time of a signature may be from now, both ways, in seconds. Default 300. */
+  readonly maxAge: number
+  /** Whether content must be covered by a `content-digest`. Default true. */
+  readonly requireDigest: boolean
+}
+
+export interface IpWhitelistProtection extends Protection {
+  /** Addresses and CIDR ranges that are admitted. Empty admits nobody. */
+  readonly ranges: readonly string[]
+  /** Addresses and CIDR ranges that are refused, whatever `ranges` says. */
+  readonly deny: readonly string[]
+  /** Names of lists of the store whose ranges are admitted too. A list that the store does not have admits nobody. */
+  readonly lists: readonly string[]
+}
+
+export interface DomainProtection extends Protection {
+  /** Origins that are admitted: `https://example.org`, `https://*.example.org`. Empty admits nobody. */
+  readonly domains: readonly string[]
+}
+
+export interface ReturnUrlProtection extends Protection {
+  /** URLs that are admitted: a text is a prefix on a segment boundary. Empty admits nothing. */
+  readonly urls: readonly ReturnUrlText[]
+}
+
+export type ReturnUrlText = string | { readonly exact: string }
+
+export interface RegionProtection extends Protection {
+  /** What happens to a request of a person whose data must stay elsewhere. Default `reject`. */
+  readonly onMisdirected: 'reject' | 'redirect' | 'handOver'
+  /** The jurisdiction of persons without a usable country. Left out: they are refused. */
+  readonly fallback?: string | undefined
+}
+
+export interface AuditProtection extends Protection {
+  /** `deny`: no answer leaves before its events are kept. `allow`: it leaves, and the loss is reported. Default `deny`. */
+  readonly onSinkFailure: 'deny' | 'allow'
+}

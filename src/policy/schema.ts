@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { parseIpRange } from '../match/ip.ts'
+import { parseOriginEntry } from '../match/origin.ts'
+import type { Problem } from '../match/problem.ts'
+import { parseReturnUrlEntry } from '../match/return-url.ts'
+
+/** 1-128 characters that are safe in a header, a path, a key of Redis and a log line. */
+export const APP_ID_PATTERN: RegExp = /^[A-Za-z0-9._:-]{1,128}$/
+const NAME_RULE = 'must be 1-128 characters of A-Z a-z 0-9 . _ : -'
+
+const MODE = z.enum(['enforce', 'report', 'off'])
+
+/** A list whose entries are read by a parser of `match/`, each refused or canonical, none meant twice. */
+function listOf<Entry extends z.ZodType>(
+  entry: Entry,
+  canonicalise: (value: z.output<Entry>) => Problem | { readonly canonical: string },
+) {
+  return z
+    .array(entry)
+    .superRefine((values, context) => {
+      const seen = new Map<string, number>()
+      for (const [index, value] of values.entries()) {
+        const result = canonicalise(value)
+        if ('problem' in result) {
+          report(context, index, result)
+          continue
+        }
+        const first = seen.get(result.canonical)
+        if (first === undefined) seen.set(result.canonical, index)
+        else report(context, index, { problem: `means the same as entry ${first}` })
+      }
+    })
+    .default([])
+}
+
+function report(context: z.core.$RefinementCtx, index: number, { problem, corrected }: Problem): void {
+  context.addIssue({ code: 'custom', message: problem, path: [index], params: { corrected } })
+}
+
+const LIST_NAMES = listOf(z.string().regex(APP_ID_PATTERN, NAME_RULE), (name) => ({ canonical: name }))
+
+const RANGES = listOf(z.string(), (text) => {
+  const range = parseIpRange(text)
+  return 'problem' in range ? range : { canonical: range.text }
+})
+
+const DOMAINS = listOf(z.string(), (text) => {
+  const entry = parseOriginEntry(text)
+  return 'problem' in entry ? entry : { canonical: text }
+})
+
+const URLS = listOf(z.union([z.string(), z.strictObject({ exact: z.string() })]), (text) => {
+  const entry = parseReturnUrlEntry(text)
+  return 'problem' in entry ? entry : { canonical: JSON.stringify(text) }
+})
+
+/** The shape of a policy document. Every object is strict: a key that we do not know is refused. */
+export const POLICY_SCHEMA = z.strictObject({
+  appId: z.string().regex(APP_ID_PATTERN, NAME_RULE),
+  name: z.string().min(1).max(200).optional(),
+  serverOnly: z
+    .strictObject({
+      mode: MODE,
+      maxAge: z.int().min(1).max(3600).default(300),
+      requireDigest: z.boolean().default(true),
+    })
+    .optional(),
+  ipWhitelist: z.strictObject({ mode: MODE, ranges: RANGES, deny: RANGES, lists: LIST_NAMES }).optional(),
+  domainProtect: z.strictObject({ mode: MODE, domains: DOMAINS }).optional(),
+  returnUrlGuard: z.strictObject({ mode: MODE, urls: URLS }).optional(),
+  regionPin: z
+    .strictObject({
+      mode: MODE,
+      onMisdirected: z.enum(['reject', 'redirect', 'handOver']).default('reject'),
+      fallback: z.string().min(1).max(64).optional(),
+    })
+    .optional(),
+  auditAccess: z
+    .strictObject({ mode: MODE, onSinkFailure: z.enum(['deny', 'allow']).default('deny') })
+    .optional(),
+})

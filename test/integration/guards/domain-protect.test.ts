@@ -1,0 +1,263 @@
+import { describe, expect, it } from '@jest/globals'
+import express from 'express'
+import request from 'supertest'
+import {
+  appIdFrom,
+  createPolicySource,
+  domainProtect,
+  ipWhitelist,
+  memoryStore,
+  regionPin,
+  type PolicySource,
+} from 'portcullis'
+import { APP, protectedApp } from '../../support/protected-app.ts'
+
+const SECTIONS = {
+  domainProtect: { mode: 'enforce', domains: ['https://example.org', 'https://*.example.net:8443'] },
+}
+const guards = (policies: PolicySource) => [domainProtect({ policies })]
+
+describe('domainProtect', () => {
+  const admitted: [string, Record<string, string>, string | undefined][] = [
+    ['a listed origin', { origin: 'https://example.org' }, 'https://example.org'],
+    ['a subdomain of a wildcard', { origin: 'https://a.b.example.net:8443' }, 'https://a.b.example.net:8443'],
+    [
+      'a listed origin, whatever X-Origin says',
+      { origin: 'https://example.org', 'x-origin': 'https://evil.example' },
+      'https://example.org',
+    ],
+    ['a server that names a domain', { 'x-origin': 'https://example.org' }, undefined],
+    [
+      'a server that calls with the fetch of Node',
+      { 'x-origin': 'https://example.org', 'sec-fetch-mode': 'cors' },
+      undefined,
+    ],
+    [
+      'a server that names a domain with its default port',
+      { 'x-origin': 'https://Example.org:443' },
+      undefined,
+    ],
+  ]
+  for (const [what, headers, allowOrigin] of admitted) {
+    it(`admits ${what}`, async () => {
+      const { app } = protectedApp(SECTIONS, guards)
+      const response = await request(app)
+        .post('/')
+        .set({ 'x-app-id': APP, ...headers })
+      expect(response.status).toBe(200)
+      expect(response.headers['access-control-allow-origin']).toBe(allowOrigin)
+      expect(response.headers['vary']).toContain('Origin')
+    })
+  }
+
+  const refused: [string, Record<string, string>, string][] = [
+    ['a foreign origin', { origin: 'https://evil.example' }, 'ORIGIN_NOT_ALLOWED'],
+    [
+      'a foreign origin that names a domain in X-Origin',
+      { origin: 'https://evil.example', 'x-origin': 'https://example.org' },
+      'ORIGIN_NOT_ALLOWED',
+    ],
+    ['the opaque origin', { origin: 'null' }, 'ORIGIN_NOT_ALLOWED'],
+    ['an empty origin', { origin: '', 'x-origin': 'https://example.org' }, 'ORIGIN_NOT_ALLOWED'],
+    ['another port', { origin: 'https://example.org:8443' }, 'ORIGIN_NOT_ALLOWED'],
+    ['another scheme', { origin: 'http://example.org' }, 'ORIGIN_NOT_ALLOWED'],
+    ['a subdomain that was not written', { origin: 'https://www.example.org' }, 'ORIGIN_NOT_ALLOWED'],
+    ['the apex of a wildcard', { origin: 'https://example.net:8443' }, 'ORIGIN_NOT_ALLOWED'],
+    ['a spelling that no browser sends', { origin: 'https://EXAMPLE.org' }, 'ORIGIN_NOT_ALLOWED'],
+    ['a list of origins', { origin: 'https://example.org, https://evil.example' }, 'ORIGIN_NOT_ALLOWED'],
+    ['no origin at all', {}, 'ORIGIN_REQUIRED'],
+    ['only a Referer', { referer: 'https://example.org/' }, 'ORIGIN_REQUIRED'],
+    ['a foreign X-Origin', { 'x-origin': 'https://evil.example' }, 'ORIGIN_NOT_ALLOWED'],
+    ['two X-Origin values', { 'x-origin': 'https://example.org, https://example.org' }, 'ORIGIN_NOT_ALLOWED'],
+    [
+      'a browser that sends X-Origin without Origin',
+      { 'x-origin': 'https://example.org', 'sec-fetch-site': 'cross-site' },
+      'ORIGIN_REQUIRED',
+    ],
+    ['a navigation', { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'none' }, 'ORIGIN_REQUIRED'],
+    ['a header alias with an underscore', { X_Origin: 'https://example.org' }, 'ORIGIN_REQUIRED'],
+  ]
+  for (const [what, headers, code] of refused) {
+    it(`refuses ${what} before the handler, without any CORS header`, async () => {
+      const { app, reached } = protectedApp(SECTIONS, guards)
+      const response = await request(app)
+        .post('/')
+        .set({ 'x-app-id': APP, ...headers })
+      expect(response.status).toBe(403)
+      expect(response.body.code).toBe(code)
+      expect(Object.keys(response.headers).filter((name) => name.startsWith('access-control'))).toEqual([])
+      expect(response.headers['vary']).toContain('Origin')
+      expect(reached).toEqual([])
+    })
+  }
+
+  it('admits the opaque origin only where it is written', async () => {
+    const { app } = protectedApp({ domainProtect: { mode: 'enforce', domains: ['null'] } }, guards)
+    const response = await request(app).get('/').set({ 'x-app-id': APP, origin: 'null' })
+    expect([response.status, response.headers['access-control-allow-origin']]).toEqual([200, 'null'])
+  })
+
+  it('admits a same-origin request of a browser when the own origin is a domain', async () => {
+    const { app } = protectedApp(
+      { domainProtect: { mode: 'enforce', domains: ['http://gateway.example'] } },
+      guards,
+    )
+    const headers = { 'x-app-id': APP, 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' }
+    await request(app)
+      .get('/')
+      .set({ ...headers, host: 'gateway.example' })
+      .expect(200)
+    await request(app)
+      .get('/')
+      .set({ ...headers, host: 'other.example' })
+      .expect(403)
+  })
+
+  it('changes nothing in report mode: no header, no answer to a preflight', async () => {
+    const sections = { domainProtect: { ...SECTIONS.domainProtect, mode: 'report' } }
+    const { app, reached } = protectedApp(sections, (policies) => [
+      domainProtect({ policies, appId: appIdFrom({ query: 'app' }) }),
+    ])
+    for (const origin of ['https://example.org', 'https://evil.example']) {
+      const response = await request(app).get(`/?app=${APP}`).set({ origin })
+      expect(response.status).toBe(200)
+      expect(response.headers['access-control-allow-origin']).toBeUndefined()
+      expect(response.headers['vary']).toBeUndefined()
+      await request(app)
+        .options(`/?app=${APP}`)
+        .set({ origin, 'access-control-request-method': 'PUT' })
+        .expect(200)
+    }
+    expect(reached).toHaveLength(4)
+  })
+
+  describe('preflights', () => {
+    const preflight = (app: express.Express, path: string, origin: string) =>
+      request(app).options(path).set({
+        origin,
+        'access-control-request-method': 'PUT',
+        'access-control-request-headers': 'x-app-id,content-type',
+      })
+
+    it('answers for the app named in the query', async () => {
+      const { app, reached } = protectedApp(SECTIONS, (policies) => [
+        domainProtect({ policies, appId: appIdFrom({ query: 'app' }) }),
+      ])
+      const response = await preflight(app, `/?app=${APP}`, 'https://example.org')
+      expect(response.status).toBe(204)
+      expect(response.headers['access-control-allow-origin']).toBe('https://example.org')
+      expect(response.headers['access-control-allow-methods']).toContain('PUT')
+      expect(response.headers['access-control-allow-headers']).toBe('x-app-id,content-type')
+      expect(response.headers['access-control-allow-credentials']).toBeUndefined()
+      const foreign = await preflight(app, `/?app=${APP}`, 'https://evil.example')
+      expect(foreign.status).toBe(403)
+      expect(foreign.headers['access-control-allow-origin']).toBeUndefined()
+      expect(reached).toEqual([])
+    })
+
+    it('answers from the domains of all apps when the header does not come with it, whichever guard it meets first', async () => {
+      const sections = {
+        ...SECTIONS,
+        ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] },
+        regionPin: { mode: 'enforce' },
+      }
+      const { app, reached } = protectedApp(sections, (policies) => [
+        ipWhitelist({ policies }),
+        regionPin({ policies, here: 'london', country: () => undefined }),
+        domainProtect({ policies }),
+      ])
+      for (const origin of ['https://example.org', 'https://x.example.net:8443']) {
+        const response = await preflight(app, '/', origin)
+        expect([response.status, response.headers['access-control-allow-origin']]).toEqual([204, origin])
+      }
+      for (const origin of ['https://evil.example', 'https://example.net:8443', 'null', 'garbage', '']) {
+        const response = await preflight(app, '/', origin)
+        expect([response.status, response.body.code]).toEqual([403, 'ORIGIN_NOT_ALLOWED'])
+        expect(response.headers['access-control-allow-origin']).toBeUndefined()
+      }
+      expect(reached).toEqual([])
+    })
+
+    it('judges the request that follows by its own app', async () => {
+      const store = memoryStore([
+        { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://a.example'] } } },
+        { policy: { appId: 'b', domainProtect: { mode: 'enforce', domains: ['https://b.example'] } } },
+      ])
+      const app = express().use(
+        domainProtect({ policies: createPolicySource({ store }) }),
+        (_req, res) => void res.json({}),
+      )
+      await preflight(app, '/', 'https://b.example').expect(204)
+      await request(app).put('/').set({ 'x-app-id': 'b', origin: 'https://b.example' }).expect(200)
+      await request(app).put('/').set({ 'x-app-id': 'a', origin: 'https://b.example' }).expect(403)
+    })
+
+    it('is not asked for a country, a return URL or a signature when its app is known', async () => {
+      const sections = { ...SECTIONS, regionPin: { mode: 'enforce' } }
+      const { app } = protectedApp(sections, (policies) => [
+        regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
+        domainProtect({ policies, appId: () => APP }),
+      ])
+      await preflight(app, '/', 'https://example.org').expect(204)
+      await preflight(app, '/', 'https://evil.example').expect(403)
+    })
+
+    it('never reaches the handler through a guard that enforces, not even without domainProtect', async () => {
+      const { app, reached } = protectedApp({ regionPin: { mode: 'enforce' } }, (policies) => [
+        regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
+      ])
+      await preflight(app, '/', 'https://example.org').expect(403)
+      expect(reached).toEqual([])
+    })
+
+    it('takes OPTIONS without Access-Control-Request-Method for a request like others', async () => {
+      const { app, reached } = protectedApp(SECTIONS, guards)
+      const response = await request(app).options('/').set({ 'x-app-id': APP, origin: 'https://example.org' })
+      expect([response.status, response.headers['access-control-allow-origin']]).toEqual([
+        200,
+        'https://example.org',
+      ])
+      expect(reached).toEqual(['OPTIONS /'])
+    })
+
+    it('takes another method with Access-Control-Request-Method for a request like others', async () => {
+      const { app } = protectedApp(SECTIONS, guards)
+      await request(app)
+        .post('/')
+        .set({ origin: 'https://example.org', 'access-control-request-method': 'PUT' })
+        .expect(401)
+    })
+
+    it('answers 503, and grants nothing, when the store cannot look for origins', async () => {
+      const policies = createPolicySource({
+        store: { read: async () => undefined, appsByOrigin: async () => Promise.reject(new Error('down')) },
+      })
+      const app = express().use(domainProtect({ policies }))
+      const response = await preflight(app, '/', 'https://example.org')
+      expect([response.status, response.body.code]).toEqual([503, 'POLICY_UNAVAILABLE'])
+      expect(response.headers['access-control-allow-origin']).toBeUndefined()
+    })
+
+    it('is refused as unidentified when the store keeps no index of origins', async () => {
+      const policies = createPolicySource({ store: { read: async () => undefined } })
+      const app = express().use(domainProtect({ policies }))
+      const response = await preflight(app, '/', 'https://example.org')
+      expect([response.status, response.body.code]).toEqual([401, 'APP_UNIDENTIFIED'])
+    })
+  })
+
+  it('lets two mounts in one application each ask for its own app', async () => {
+    const store = memoryStore([
+      { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://a.example'] } } },
+      { policy: { appId: 'b', domainProtect: { mode: 'enforce', domains: ['https://b.example'] } } },
+    ])
+    const policies = createPolicySource({ store })
+    const app = express().use(
+      domainProtect({ policies, appId: () => 'a' }),
+      domainProtect({ policies, appId: () => 'b' }),
+      (_req, res) => void res.json({}),
+    )
+    await request(app).get('/').set({ origin: 'https://a.example' }).expect(403)
+    await request(app).get('/').set({ origin: 'https://b.example' }).expect(403)
+  })
+})

@@ -1,0 +1,137 @@
+import { describe, expect, it } from '@jest/globals'
+import request from 'supertest'
+import { ConfigError, regionPin, type PolicySource, type RegionPinOptions } from 'portcullis'
+import { APP, protectedApp } from '../../support/protected-app.ts'
+
+const pinned = (section: object, options: Partial<RegionPinOptions>) =>
+  protectedApp(
+    { regionPin: { mode: 'enforce', ...section } },
+    (policies: PolicySource) => [
+      regionPin({ policies, here: 'london', country: (req) => req.headers['test-country'], ...options }),
+    ],
+    (req, res) => void res.json(req.portcullis.region ?? {}),
+  )
+
+const EUROPE = { here: 'london', jurisdiction: 'europe', locations: ['london', 'frankfurt'] }
+
+describe('regionPin', () => {
+  const judged: [string, string, string, number][] = [
+    ['a German', 'london', 'DE', 200],
+    ['a German', 'frankfurt', 'DE', 200],
+    ['a German', 'dallas', 'DE', 421],
+    ['a Briton', 'frankfurt', 'GB', 200],
+    ['a Swiss', 'dallas', 'CH', 421],
+    ['an American', 'dallas', 'US', 200],
+    ['an American', 'london', 'US', 421],
+    ['an American', 'frankfurt', 'us', 421],
+    ['nobody known', 'london', '', 403],
+    ['a code that no country has', 'dallas', 'ZZ', 403],
+    ['a name in place of a code', 'dallas', 'Germany', 403],
+  ]
+  for (const [who, here, country, status] of judged) {
+    it(`answers ${status} for ${who} in ${here}`, async () => {
+      const { app, reached } = pinned({}, { here })
+      const response = await request(app).get('/').set({ 'x-app-id': APP, 'test-country': country })
+      expect(response.status).toBe(status)
+      if (status !== 200) {
+        expect(response.body.code).toBe(status === 421 ? 'REGION_MISDIRECTED' : 'REGION_UNKNOWN')
+        expect(reached).toEqual([])
+      }
+    })
+  }
+
+  it('tells the handler where it runs and where the data must stay', async () => {
+    const { app } = pinned({}, {})
+    const response = await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' })
+    expect(response.body).toEqual(EUROPE)
+  })
+
+  it('lets the most protective of several citizenships count', async () => {
+    const { app } = pinned({}, { country: () => ['US', 'IT'] })
+    await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)
+  })
+
+  it('uses the fallback of the policy for persons without a country', async () => {
+    const { app } = pinned({ fallback: 'europe' }, { country: () => undefined })
+    await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)
+    const wrong = pinned({ fallback: 'atlantis' }, { country: () => undefined })
+    await request(wrong.app).get('/').set('x-app-id', APP).expect(403)
+  })
+
+  it('counts an option that throws as no country', async () => {
+    const { app } = pinned(
+      {},
+      {
+        country: () => {
+          throw new Error('x')
+        },
+      },
+    )
+    await request(app).get('/').set('x-app-id', APP).expect(403)
+  })
+
+  describe('redirect', () => {
+    const options = { here: 'dallas', bases: { frankfurt: 'https://fra.example.org' } }
+
+    it('sends a misdirected request once to the configured base, with method and query', async () => {
+      const { app, reached } = pinned({ onMisdirected: 'redirect' }, options)
+      const response = await request(app).post('/me?x=1').set({ 'x-app-id': APP, 'test-country': 'DE' })
+      expect(response.status).toBe(307)
+      expect(response.headers['location']).toBe('https://fra.example.org/me?x=1&portcullis-hop=1')
+      expect(response.headers['cache-control']).toBe('no-store')
+      expect(reached).toEqual([])
+    })
+
+    it('answers 421 the second time', async () => {
+      const { app } = pinned({ onMisdirected: 'redirect' }, options)
+      await request(app)
+        .get('/me?portcullis-hop=1')
+        .set({ 'x-app-id': APP, 'test-country': 'DE' })
+        .expect(421)
+      await request(app)
+        .get('/me?portcullis%2Dhop=1')
+        .set({ 'x-app-id': APP, 'test-country': 'DE' })
+        .expect(421)
+    })
+
+    it('answers 421 where no base is configured', async () => {
+      const { app } = pinned({ onMisdirected: 'redirect' }, { here: 'london', bases: {} })
+      await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'US' }).expect(421)
+    })
+
+    it('never leaves the configured base, whatever the target', async () => {
+      const { app } = pinned({ onMisdirected: 'redirect' }, options)
+      const response = await request(app)
+        .get('//evil.example/%2e%2e')
+        .set({ 'x-app-id': APP, 'test-country': 'DE' })
+      expect(new URL(response.headers['location'] ?? '').origin).toBe('https://fra.example.org')
+    })
+  })
+
+  it('hands over by the headers of the platform', async () => {
+    const handOver = (location: string) => ({ 'fly-replay': `region=${location}` })
+    const { app } = pinned({ onMisdirected: 'handOver' }, { here: 'dallas', handOver })
+    const response = await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'DE' })
+    expect([response.status, response.headers['fly-replay']]).toEqual([421, 'region=london'])
+  })
+
+  const wrong: [object, RegExp][] = [
+    [{ here: 'paris' }, /`regionPin.here` must be a location of one of the jurisdictions, got "paris"/],
+    [{ here: undefined }, /`regionPin.here` must be the name of a location, got undefined/],
+    [{ country: 'DE' }, /`regionPin.country` must be a function, got "DE"/],
+    [{ bases: { paris: 'https://x.example' } }, /`regionPin.bases.paris`/],
+    [
+      { bases: { frankfurt: 'https://x.example/path' } },
+      /`regionPin.bases.frankfurt` must be an https origin/,
+    ],
+    [{ bases: { frankfurt: 'http://x.example' } }, /`regionPin.bases.frankfurt` must be an https origin/],
+    [{ jurisdictions: { europe: { locations: ['london'], countries: ['XX'] } } }, /XX/],
+  ]
+  for (const [options, message] of wrong) {
+    it(`refuses ${String(message)} at construction`, () => {
+      const build = () => pinned({}, options)
+      expect(build).toThrow(ConfigError)
+      expect(build).toThrow(message)
+    })
+  }
+})

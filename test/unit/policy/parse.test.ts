@@ -1,0 +1,219 @@
+import { describe, expect, it } from '@jest/globals'
+import { parsePolicy, PolicyError, type PolicyIssue } from 'portcullis'
+
+const complete = {
+  appId: '0b7c4e1a-demo',
+  name: 'Example shop',
+  serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true },
+  ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24', '2001:db8::/32'], deny: [], lists: ['office'] },
+  domainProtect: { mode: 'enforce', domains: ['https://example.org', 'https://*.example.org'] },
+  returnUrlGuard: {
+    mode: 'report',
+    urls: ['https://example.org/callback/', { exact: 'https://example.org/done' }],
+  },
+  regionPin: { mode: 'enforce', onMisdirected: 'reject' },
+  auditAccess: { mode: 'enforce', onSinkFailure: 'deny' },
+}
+
+function issuesOf(document: unknown): readonly PolicyIssue[] {
+  try {
+    parsePolicy(document)
+  } catch (error) {
+    if (error instanceof PolicyError) return error.issues
+    throw error
+  }
+  throw new Error('the document was taken')
+}
+
+describe('parsePolicy', () => {
+  it('returns the document as it was written when everything is said', () => {
+    expect(parsePolicy(complete)).toEqual(complete)
+  })
+
+  it('fills in the defaults of a section, and leaves sections out that are not written', () => {
+    expect(parsePolicy({ appId: 'a', serverOnly: { mode: 'report' }, auditAccess: { mode: 'off' } })).toEqual(
+      {
+        appId: 'a',
+        serverOnly: { mode: 'report', maxAge: 300, requireDigest: true },
+        auditAccess: { mode: 'off', onSinkFailure: 'deny' },
+      },
+    )
+  })
+
+  it('returns a frozen copy that later changes of the document do not reach', () => {
+    const document = structuredClone(complete)
+    const policy = parsePolicy(document)
+    document.ipWhitelist.ranges.push('0.0.0.0/0')
+    expect(policy.ipWhitelist?.ranges).toEqual(['203.0.113.0/24', '2001:db8::/32'])
+    expect(Object.isFrozen(policy.ipWhitelist?.ranges)).toBe(true)
+  })
+
+  const refused: [string, unknown, string, RegExp][] = [
+    ['a missing app id', {}, 'appId', /is missing/],
+    ['an app id with a space', { appId: 'a b' }, 'appId', /1-128 characters/],
+    ['an app id with a line feed at its end', { appId: 'a\n' }, 'appId', /1-128 characters/],
+    ['an app id of 129 characters', { appId: 'a'.repeat(129) }, 'appId', /1-128 characters/],
+    ['no document', undefined, '', /is missing/],
+    ['a text in place of a document', '{}', '', /expected a value of type object/],
+    ['an array in place of a document', [], '', /expected a value of type object/],
+    ['null', null, '', /expected a value of type object, got null/],
+    ['an unknown section', { appId: 'a', ipWhitelst: { mode: 'off' } }, 'ipWhitelst', /unknown key/],
+    [
+      'an unknown key in a section',
+      { appId: 'a', serverOnly: { mode: 'off', maxage: 3 } },
+      'serverOnly.maxage',
+      /unknown key/,
+    ],
+    [
+      'a section without a mode',
+      { appId: 'a', serverOnly: {} },
+      'serverOnly.mode',
+      /is missing: expected one of enforce, report, off/,
+    ],
+    [
+      'an unknown mode',
+      { appId: 'a', serverOnly: { mode: 'on' } },
+      'serverOnly.mode',
+      /expected one of enforce, report, off, got "on"/,
+    ],
+    [
+      'a section that is null',
+      { appId: 'a', serverOnly: null },
+      'serverOnly',
+      /expected a value of type object, got null/,
+    ],
+    [
+      'a negative time',
+      { appId: 'a', serverOnly: { mode: 'off', maxAge: -1 } },
+      'serverOnly.maxAge',
+      /expected at least 1, got -1/,
+    ],
+    [
+      'a time that is a text',
+      { appId: 'a', serverOnly: { mode: 'off', maxAge: '300' } },
+      'serverOnly.maxAge',
+      /got "300"/,
+    ],
+    [
+      'a range that is a number',
+      { appId: 'a', ipWhitelist: { mode: 'off', ranges: [1] } },
+      'ipWhitelist.ranges[0]',
+      /got 1/,
+    ],
+    [
+      'ranges that are one text',
+      { appId: 'a', ipWhitelist: { mode: 'off', ranges: '10.0.0.1' } },
+      'ipWhitelist.ranges',
+      /array/,
+    ],
+    [
+      'an entry of a list that is null',
+      { appId: 'a', returnUrlGuard: { mode: 'off', urls: [null] } },
+      'returnUrlGuard.urls[0]',
+      /URL text/,
+    ],
+    [
+      'an unknown sink failure mode',
+      { appId: 'a', auditAccess: { mode: 'off', onSinkFailure: 'ignore' } },
+      'auditAccess.onSinkFailure',
+      /deny, allow/,
+    ],
+  ]
+  for (const [what, document, path, message] of refused) {
+    it(`refuses ${what}, and says where`, () => {
+      const issues = issuesOf(document)
+      expect(issues.map((issue) => issue.path)).toContain(path)
+      expect(issues.find((issue) => issue.path === path)?.message).toMatch(message)
+    })
+  }
+
+  const corrected: [string, string, unknown, string][] = [
+    [
+      'host bits',
+      'ipWhitelist.ranges[1]',
+      { ipWhitelist: { mode: 'enforce', ranges: ['10.0.0.1', '203.0.113.5/24'] } },
+      '203.0.113.0/24',
+    ],
+    [
+      'a mapped address',
+      'ipWhitelist.deny[0]',
+      { ipWhitelist: { mode: 'enforce', deny: ['::ffff:10.0.0.1'] } },
+      '10.0.0.1',
+    ],
+    [
+      'a bare domain',
+      'domainProtect.domains[0]',
+      { domainProtect: { mode: 'enforce', domains: ['example.org'] } },
+      'https://example.org',
+    ],
+    [
+      'a trailing slash',
+      'domainProtect.domains[0]',
+      { domainProtect: { mode: 'enforce', domains: ['https://example.org/'] } },
+      'https://example.org',
+    ],
+    [
+      'upper case',
+      'domainProtect.domains[0]',
+      { domainProtect: { mode: 'enforce', domains: ['https://EXAMPLE.org'] } },
+      'https://example.org',
+    ],
+    [
+      'a URL without a path',
+      'returnUrlGuard.urls[0]',
+      { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org'] } },
+      'https://example.org/',
+    ],
+  ]
+  for (const [what, path, sections, form] of corrected) {
+    it(`refuses ${what} and offers ${form}`, () => {
+      expect(issuesOf({ appId: 'a', ...(sections as object) })).toEqual([
+        expect.objectContaining({ path, corrected: form }),
+      ])
+    })
+  }
+
+  it('refuses an entry that means the same as another', () => {
+    const issues = issuesOf({
+      appId: 'a',
+      ipWhitelist: { mode: 'enforce', ranges: ['10.0.0.1', '10.0.0.2', '10.0.0.1/32'] },
+    })
+    expect(issues).toEqual([
+      { path: 'ipWhitelist.ranges[2]', message: 'means the same as entry 0', corrected: undefined },
+    ])
+  })
+
+  it('reports every reason at once, and says them in its message', () => {
+    const document = {
+      appId: 'a',
+      serverOnly: { mode: 'on' },
+      ipWhitelist: { mode: 'off', ranges: ['10.0.0.1/8'] },
+    }
+    expect(issuesOf(document)).toHaveLength(2)
+    expect(() => parsePolicy(document)).toThrow(
+      /`serverOnly.mode`.*`ipWhitelist.ranges\[0\]`.*write `10.0.0.0\/8`/,
+    )
+  })
+
+  for (const text of [
+    '{"appId":"a","__proto__":{"serverOnly":{"mode":"off"}}}',
+    '{"appId":"a","constructor":{}}',
+  ]) {
+    it(`refuses ${text} and inherits nothing from it`, () => {
+      expect(issuesOf(JSON.parse(text)).map(({ message }) => message)).toEqual(['unknown key'])
+    })
+  }
+
+  it('does not take what a prototype of the document holds', () => {
+    const document: unknown = Object.create(
+      { serverOnly: { mode: 'off' } },
+      { appId: { value: 'a', enumerable: true } },
+    )
+    expect(parsePolicy(document)).toEqual({ appId: 'a' })
+  })
+
+  it('refuses a document of any depth without falling over', () => {
+    const deep: unknown = JSON.parse(`{"appId":"a","name":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
+    expect(() => parsePolicy(deep)).toThrow(PolicyError)
+  })
+})
