@@ -10,24 +10,55 @@ import { exportedNames } from './exports.ts'
  */
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
-    values: ``,
-    types: ``,
+    values: `
+      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
+      appIdFrom auditAccess bodyParsers createPolicySource domainProtect explain ipWhitelist
+      isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy protect regionPin
+      returnUrlGuard serverOnly
+    `,
+    types: `
+      Allowance AppDocument AppIdPlace AppKey AuditAccessOptions AuditContext AuditProtection
+      BodyParsersOptions ClientAddressOptions Decision DenialCode DomainProtectOptions
+      DomainProtection Effect Evidence Explanation GuardName GuardRequest GuardResponse
+      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ManagedPolicyStore Mode
+      NextFunction NonceStore Policy PolicyIssue PolicySource PolicySourceOptions PolicySourceStatus
+      PolicyStore PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions
+      RegionProtection RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection
+      ReturnUrlText ServerOnlyOptions ServerOnlyProtection SharedOptions StoreListener StoredApp
+    `,
   },
   'portcullis/client': {
-    values: ``,
-    types: ``,
+    values: `
+      signRequest signedFetch
+    `,
+    types: `
+      HeadersLike RequestToSign SignedFetchOptions SigningOptions
+    `,
   },
   'portcullis/redis': {
-    values: ``,
-    types: ``,
+    values: `
+      readAuditStream redisAuditSink redisNonces redisStore
+    `,
+    types: `
+      RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions RedisStore
+      RedisStoreOptions StoredAuditEvent
+    `,
   },
   'portcullis/testing': {
-    values: ``,
-    types: ``,
+    values: `
+      policyStoreContract
+    `,
+    types: `
+      StoreUnderTest TestRunner
+    `,
   },
   'portcullis/vault': {
-    values: ``,
-    types: ``,
+    values: `
+      createVault
+    `,
+    types: `
+      Vault VaultKey VaultOptions
+    `,
   },
 }
 
