@@ -1,0 +1,1 @@
+export { policyStoreContract, type StoreUnderTest, type TestRunner } from './policy-store-contract.ts'

@@ -1,0 +1,198 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
+import { isPortcullisError } from '../errors.ts'
+import type { AppKey } from '../signature/keys.ts'
+import type { ManagedPolicyStore, StoreListener } from '../store/contract.ts'
+
+/** What a test runner offers: jest, vitest, mocha and node:test do. */
+export interface TestRunner {
+  readonly describe: (title: string, body: () => void) => void
+  readonly it: (title: string, body: () => Promise<void>) => void
+}
+
+/** An empty store, and how to end it. */
+export interface StoreUnderTest {
+  readonly store: ManagedPolicyStore
+  dispose(): void | Promise<void>
+}
+
+const KEY: AppKey = { id: 'key-1', algorithm: 'hmac-sha256', secret: 'A'.repeat(43) + '=' }
+const OTHER_KEY: AppKey = { ...KEY, id: 'key-2', notBefore: '2026-01-01T00:00:00Z' }
+
+/**
+ * The behaviour that every managed policy store has, as tests for your runner. `create` is called for each test and gives
+ * an empty store.
+ *
+ * ```ts
+ * policyStoreContract('my store', { describe, it }, async () => ({ store: myStore(), dispose() {} }))
+ * ```
+ */
+export function policyStoreContract(
+  name: string,
+  runner: TestRunner,
+  create: () => Promise<StoreUnderTest>,
+): void {
+  const test = (title: string, body: (store: ManagedPolicyStore) => Promise<void>): void =>
+    runner.it(title, async () => {
+      const { store, dispose } = await create()
+      try {
+        await body(store)
+      } finally {
+        await dispose()
+      }
+    })
+
+  runner.describe(`policy store contract: ${name}`, () => {
+    test('answers undefined for an app that does not exist', async (store) => {
+      strictEqual(await store.read('nobody'), undefined)
+    })
+
+    test('returns what was written, with revision 1 and its keys', async (store) => {
+      strictEqual(await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0), 1)
+      const stored = await store.read('a')
+      deepStrictEqual({ ...(stored?.policy as object) }, policy('a'))
+      strictEqual(stored?.revision, 1)
+      deepStrictEqual(
+        stored.keys.map((key) => ({ ...key })),
+        [KEY, OTHER_KEY],
+      )
+    })
+
+    test('counts revisions, and leaves the keys as they are when a write does not name them', async (store) => {
+      await store.write({ policy: policy('a'), keys: [KEY] }, 0)
+      strictEqual(await store.write({ policy: policy('a', ['https://example.org']) }, 1), 2)
+      const stored = await store.read('a')
+      strictEqual(stored?.revision, 2)
+      deepStrictEqual(
+        stored.keys.map(({ id }) => id),
+        ['key-1'],
+      )
+      await store.write({ policy: policy('a'), keys: [] }, 2)
+      deepStrictEqual((await store.read('a'))?.keys, [])
+    })
+
+    test('refuses a write that names another revision than the current one, and writes nothing', async (store) => {
+      await store.write({ policy: policy('a') }, 0)
+      for (const replaces of [0, 2])
+        await conflicts(store.write({ policy: policy('a', ['https://x.example']) }, replaces), replaces, 1)
+      await conflicts(store.write({ policy: policy('b') }, 1), 1, 0)
+      deepStrictEqual({ ...((await store.read('a'))?.policy as object) }, policy('a'))
+      strictEqual(await store.read('b'), undefined)
+    })
+
+    test('lets exactly one of many writers at once replace a revision', async (store) => {
+      for (let revision = 0; revision < 5; revision += 1) {
+        const results = await Promise.allSettled(
+          Array.from({ length: 50 }, (_, writer) =>
+            store.write({ policy: policy('a', [`https://w${writer}.example`]) }, revision),
+          ),
+        )
+        const winners = results.flatMap((result, writer) => (result.status === 'fulfilled' ? [writer] : []))
+        strictEqual(winners.length, 1)
+        const stored = await store.read('a')
+        strictEqual(stored?.revision, revision + 1)
+        deepStrictEqual({ ...(stored.policy as object) }, policy('a', [`https://w${winners[0]}.example`]))
+      }
+    })
+
+    test('refuses a document or keys that are not good, and writes nothing', async (store) => {
+      await rejects(store.write({ policy: { appId: 'a', ipWhitelst: {} } }, 0), { code: 'POLICY_INVALID' })
+      await rejects(store.write({ policy: policy('a'), keys: [{ ...KEY, secret: 'short' }] }, 0), {
+        code: 'POLICY_INVALID',
+      })
+      strictEqual(await store.read('a'), undefined)
+    })
+
+    test('removes an app, and counts on when it is written again', async (store) => {
+      await store.write({ policy: policy('a'), keys: [KEY] }, 0)
+      await conflicts(store.remove('a', 5), 5, 1)
+      await store.remove('a', 1)
+      strictEqual(await store.read('a'), undefined)
+      await conflicts(store.remove('a', 1), 1, 0)
+      strictEqual(await store.write({ policy: policy('a') }, 0), 3)
+      deepStrictEqual((await store.read('a'))?.keys, [])
+    })
+
+    test('keeps apps apart whose ids look alike', async (store) => {
+      const ids = [
+        'a',
+        'A',
+        'a:b',
+        'a.b',
+        'a_b',
+        'a-b',
+        '..',
+        ':',
+        'constructor',
+        '__proto__',
+        'x'.repeat(128),
+      ]
+      for (const id of ids)
+        await store.write({ policy: policy(id, [`https://${ids.indexOf(id)}.example`]) }, 0)
+      for (const id of ids) {
+        deepStrictEqual(
+          { ...((await store.read(id))?.policy as object) },
+          policy(id, [`https://${ids.indexOf(id)}.example`]),
+        )
+      }
+    })
+
+    test('is not changed by what is done to a document after it was written', async (store) => {
+      const document = { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://example.org'] } }
+      await store.write({ policy: document }, 0)
+      document.domainProtect.domains.push('https://evil.example')
+      deepStrictEqual(
+        { ...((await store.read('a'))?.policy as object) },
+        policy('a', ['https://example.org']),
+      )
+    })
+
+    test('finds the apps that may admit an origin, wildcards included, and forgets those that do no more', async (store) => {
+      const find = async (origin: string): Promise<string[]> =>
+        [...((await store.appsByOrigin?.(origin)) ?? [])].sort()
+      await store.write({ policy: policy('a', ['https://a.example.org']) }, 0)
+      await store.write({ policy: policy('b', ['https://*.example.org', 'https://b.example']) }, 0)
+      deepStrictEqual(await find('https://a.example.org'), ['a', 'b'])
+      deepStrictEqual(await find('https://x.y.example.org'), ['b'])
+      deepStrictEqual(await find('https://example.org'), [])
+      deepStrictEqual(await find('https://evil.example'), [])
+      await store.write({ policy: policy('b', ['https://b.example']) }, 1)
+      deepStrictEqual(await find('https://x.y.example.org'), [])
+      deepStrictEqual(await find('https://b.example'), ['b'])
+      await store.remove('b', 2)
+      deepStrictEqual(await find('https://b.example'), [])
+    })
+
+    test('announces every change before the write has returned, in order, until the listener leaves', async (store) => {
+      const heard: string[] = []
+      const leave = store.watch?.(listenerOf((appId) => heard.push(appId)))
+      ok(leave, 'a managed store has a change feed')
+      await store.write({ policy: policy('a') }, 0)
+      strictEqual(heard.at(-1), 'a')
+      await store.write({ policy: policy('b') }, 0)
+      strictEqual(heard.at(-1), 'b')
+      await store.remove('a', 1)
+      strictEqual(heard.at(-1), 'a')
+      leave()
+      const count = heard.length
+      await store.write({ policy: policy('c') }, 0)
+      strictEqual(heard.length, count)
+    })
+  })
+}
+
+function policy(appId: string, domains?: readonly string[]): object {
+  return domains === undefined ? { appId } : { appId, domainProtect: { mode: 'enforce', domains } }
+}
+
+function listenerOf(changed: (appId: string) => void): StoreListener {
+  return { changed, broken: () => undefined, restored: () => undefined }
+}
+
+async function conflicts(write: Promise<unknown>, expected: number, actual: number): Promise<void> {
+  await rejects(write, (error: unknown) => {
+    ok(isPortcullisError(error))
+    const { code, ...details } = error as unknown as { code: string; expected: number; actual: number }
+    deepStrictEqual([code, details.expected, details.actual], ['REVISION_CONFLICT', expected, actual])
+    return true
+  })
+}

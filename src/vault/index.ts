@@ -1,0 +1,1 @@
+export { createVault, type Vault, type VaultKey, type VaultOptions } from './vault.ts'

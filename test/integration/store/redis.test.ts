@@ -1,0 +1,265 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { ConfigError, createPolicySource, UnavailableError, type AppKey } from 'portcullis'
+import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
+import { policyStoreContract } from 'portcullis/testing'
+import { createVault } from 'portcullis/vault'
+import { startRedis, type RedisServer } from '../../support/redis.ts'
+
+const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
+const KEY: AppKey = { id: 'key-1', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }
+
+let server: RedisServer
+const clients: Redis[] = []
+const stores: RedisStore[] = []
+
+beforeAll(async () => {
+  server = await startRedis()
+})
+
+afterAll(async () => {
+  for (const store of stores) store.close()
+  for (const client of clients) client.disconnect()
+  await server.stop()
+})
+
+function connect(url = server.url): Redis {
+  const client = new Redis(url, {
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: 1,
+    commandTimeout: 400,
+    disconnectTimeout: 50,
+  })
+  client.on('error', () => undefined)
+  clients.push(client)
+  return client
+}
+
+function open(client: Redis, prefix: string, options: object = {}): RedisStore {
+  const store = redisStore(client, { prefix, vault, commandTimeout: 300, ...options })
+  stores.push(store)
+  return store
+}
+
+const fresh = (): string => `test:${randomUUID()}:`
+
+/** Waits for a condition, and fails when it does not come true in time. */
+async function eventually(condition: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+  const until = Date.now() + limit
+  while (!(await condition())) {
+    if (Date.now() > until) throw new Error('it did not come true in time')
+    await sleep(5)
+  }
+}
+
+policyStoreContract('Redis', { describe, it }, async () => {
+  const store = open(connect(), fresh())
+  return { store, dispose: () => store.close() }
+})
+
+describe('redisStore', () => {
+  it('keeps the keys of apps only encrypted', async () => {
+    const client = connect()
+    const prefix = fresh()
+    await open(client, prefix).write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
+    for (const name of await client.keys(`${prefix}*`)) {
+      const value = (await client.type(name)) === 'hash' ? JSON.stringify(await client.hgetall(name)) : ''
+      expect(value).not.toContain(KEY.secret)
+    }
+  })
+
+  it('refuses to write keys without a vault, naming the option', async () => {
+    const store = open(connect(), fresh(), { vault: undefined })
+    await expect(store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)).rejects.toThrow(ConfigError)
+    await expect(store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)).rejects.toThrow(
+      /`redisStore.vault`/,
+    )
+    expect(await store.write({ policy: { appId: 'a' }, keys: [] }, 0)).toBe(1)
+  })
+
+  it('could not look when the keys were sealed by another vault, or moved from another app', async () => {
+    const client = connect()
+    const prefix = fresh()
+    const store = open(client, prefix)
+    await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
+    await store.write({ policy: { appId: 'b' } }, 0)
+    const other = open(client, prefix, { vault: createVault({ keys: [{ id: 'k', key: randomBytes(32) }] }) })
+    await expect(other.read('a')).rejects.toBeInstanceOf(UnavailableError)
+    await client.hset(`${prefix}app:{b}`, 'keys', (await client.hget(`${prefix}app:{a}`, 'keys')) ?? '')
+    await expect(store.read('b')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('could not look when what is stored is no JSON or of another type', async () => {
+    const client = connect()
+    const prefix = fresh()
+    const store = open(client, prefix)
+    await client.hset(`${prefix}app:{a}`, { policy: '{', revision: '1' })
+    await client.set(`${prefix}app:{b}`, 'x')
+    await client.hset(`${prefix}app:{c}`, { policy: '{}' })
+    for (const appId of ['a', 'b', 'c'])
+      await expect(store.read(appId)).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('keeps stores with other prefixes apart', async () => {
+    const client = connect()
+    const [one, two] = [open(client, fresh()), open(client, fresh())]
+    await one.write(
+      { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://a.example'] } } },
+      0,
+    )
+    expect(await two.read('a')).toBeUndefined()
+    expect(await two.appsByOrigin?.('https://a.example')).toEqual([])
+  })
+
+  it('announces a change of another process within a moment', async () => {
+    const prefix = fresh()
+    const policies = createPolicySource({ store: open(connect(), prefix) })
+    const writer = open(connect(), prefix)
+    await writer.write({ policy: { appId: 'a' } }, 0)
+    await eventually(() => policies.status().feed === 'whole')
+    for (let revision = 1; revision < 50; revision += 1) {
+      expect(await policies.load('a')).toMatchObject({ revision })
+      await writer.write({ policy: { appId: 'a', name: `n${revision}` } }, revision)
+      await eventually(() => policies.peek('a') === undefined, 1_000)
+    }
+    policies.close()
+  })
+
+  it('says that its feed is broken until it follows it', async () => {
+    const store = open(connect(), fresh())
+    const heard: string[] = []
+    const leave = store.watch?.({
+      changed: () => heard.push('changed'),
+      broken: () => heard.push('broken'),
+      restored: () => heard.push('restored'),
+    })
+    await eventually(() => heard.length === 2)
+    expect(heard).toEqual(['broken', 'restored'])
+    leave?.()
+  })
+
+  it('reads everything anew when the stream was emptied behind its back', async () => {
+    const client = connect()
+    const prefix = fresh()
+    const store = open(client, prefix)
+    const policies = createPolicySource({ store })
+    await store.write({ policy: { appId: 'a' } }, 0)
+    await eventually(() => policies.status().feed === 'whole')
+    await store.write({ policy: { appId: 'a' } }, 1)
+    await sleep(50)
+    await policies.load('a')
+    // What another process writes, without its announcement.
+    await client.hset(`${prefix}app:{a}`, 'revision', '9')
+    await client.del(`${prefix}{feed}`, `${prefix}{feed}:number`)
+    await open(connect(), prefix).write({ policy: { appId: 'b' } }, 0)
+    await eventually(async () => (policies.peek('a') ?? (await policies.load('a')))?.revision === 9)
+    policies.close()
+  })
+
+  const wrong: [unknown, object, RegExp][] = [
+    [{}, {}, /`redisStore client` must be a client of ioredis/],
+    [undefined, {}, /`redisStore client`/],
+    ['redis://localhost', {}, /`redisStore client`/],
+    ['client', { prefix: 'a{b}' }, /`redisStore.prefix`/],
+    ['client', { commandTimeout: 0 }, /`redisStore.commandTimeout`/],
+    ['client', { vault: {} }, /`redisStore.vault` must be a vault made by createVault\(\)/],
+    ['client', { ttl: 1 }, /`redisStore.ttl` must be left out/],
+  ]
+  for (const [client, options, message] of wrong) {
+    it(`refuses ${String(message)} at construction`, () => {
+      const given = client === 'client' ? connect() : client
+      expect(() => redisStore(given as never, options)).toThrow(message)
+    })
+  }
+})
+
+describe('redisStore under faults', () => {
+  it('rejects in time, never answers "no such app", and is well again by itself', async () => {
+    const own = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+    const store = open(connect(own.url), fresh())
+    const policies = createPolicySource({ store, maxStale: 2_000 })
+    try {
+      await store.write({ policy: { appId: 'a' } }, 0)
+      await eventually(() => policies.status().feed === 'whole')
+      expect(await policies.load('a')).toMatchObject({ revision: 1 })
+
+      own.pause()
+      const begun = Date.now()
+      await expect(store.read('a')).rejects.toBeInstanceOf(UnavailableError)
+      expect(Date.now() - begun).toBeLessThan(1_000)
+      expect(policies.peek('a')).toMatchObject({ revision: 1 })
+      own.resume()
+      await eventually(() =>
+        store.read('a').then(
+          (app) => app?.revision === 1,
+          () => false,
+        ),
+      )
+
+      await own.kill()
+      await expect(store.read('a')).rejects.toBeInstanceOf(UnavailableError)
+      await eventually(() => policies.status().feed === 'broken')
+      expect(policies.peek('a')).toMatchObject({ revision: 1 })
+      await sleep(2_100)
+      expect(policies.peek('a')).toBeUndefined()
+      await expect(policies.load('a')).rejects.toBeInstanceOf(UnavailableError)
+
+      await own.restart()
+      await eventually(() => policies.status().feed === 'whole')
+      await eventually(() =>
+        policies.load('a').then(
+          (app) => app?.revision === 1,
+          () => false,
+        ),
+      )
+    } finally {
+      policies.close()
+      store.close()
+      await own.stop()
+    }
+  })
+})
+
+describe('redisNonces', () => {
+  it('lets exactly one of many claims at once pass, also from several connections', async () => {
+    const prefix = fresh()
+    const nonces = [redisNonces(connect(), { prefix }), redisNonces(connect(), { prefix })]
+    const claims = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => nonces[index % 2]?.claim('a', 'nonce', Date.now() + 5_000)),
+    )
+    expect(claims.filter(Boolean)).toHaveLength(1)
+  })
+
+  it('keeps apps and nonces apart', async () => {
+    const nonces = redisNonces(connect(), { prefix: fresh() })
+    const until = Date.now() + 5_000
+    for (const [appId, nonce] of [
+      ['a', 'b/c'],
+      ['a', 'b'],
+      ['b', 'b'],
+      ['a:b', 'c'],
+    ] as const) {
+      expect(await nonces.claim(appId, nonce, until)).toBe(true)
+    }
+  })
+
+  it('forgets a nonce only after its time', async () => {
+    const client = connect()
+    const prefix = fresh()
+    await redisNonces(client, { prefix }).claim('a', 'n', Date.now() + 30_000)
+    const remaining = await client.pttl(`${prefix}nonce:a/n`)
+    expect(remaining).toBeGreaterThan(29_000)
+    expect(remaining).toBeLessThanOrEqual(31_000)
+  })
+
+  it('rejects, and never says true, when Redis cannot be asked', async () => {
+    const client = new Redis({ port: 1, lazyConnect: true, disconnectTimeout: 50, retryStrategy: () => null })
+    client.on('error', () => undefined)
+    clients.push(client)
+    await expect(
+      redisNonces(client, { commandTimeout: 100 }).claim('a', 'n', Date.now() + 1_000),
+    ).rejects.toBeInstanceOf(UnavailableError)
+  })
+})

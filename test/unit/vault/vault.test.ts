@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { createVault } from 'portcullis/vault'
+
+const key = (id: string) => ({ id, key: randomBytes(32).toString('base64') })
+const first = key('2026-11')
+const second = key('2026-12')
+
+describe('createVault', () => {
+  it('opens what it has sealed, and never seals a text to the same twice', () => {
+    const vault = createVault({ keys: [first] })
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string(), (text, context) => {
+        const sealed = vault.seal(text, context)
+        expect(vault.open(sealed, context)).toBe(Buffer.from(text).toString())
+        expect(vault.seal(text, context)).not.toBe(sealed)
+      }),
+    )
+  })
+
+  it('opens nothing in another context', () => {
+    const vault = createVault({ keys: [first] })
+    expect(() => vault.open(vault.seal('text', 'app:a'), 'app:b')).toThrow(/changed, or belongs elsewhere/)
+  })
+
+  it('opens nothing of which a character was changed', () => {
+    const vault = createVault({ keys: [first] })
+    const sealed = vault.seal('a text', 'context')
+    for (let index = 0; index < sealed.length; index += 1) {
+      const other = sealed[index] === 'x' ? 'y' : 'x'
+      expect(() => {
+        // The last character of base64url may hold bits that say nothing.
+        const opened = vault.open(sealed.slice(0, index) + other + sealed.slice(index + 1), 'context')
+        if (index === sealed.length - 1 && opened === 'a text') throw new Error('unchanged')
+      }).toThrow()
+    }
+  })
+
+  for (const text of ['', 'v1', 'v1:2026-11:', 'v1:2026-11:AAAA', 'v2:2026-11:AAAA', 'v1:other:AAAA', '🙂']) {
+    it(`refuses ${JSON.stringify(text)}`, () => {
+      expect(() => createVault({ keys: [first] }).open(text, '')).toThrow(
+        expect.objectContaining({ code: 'UNAVAILABLE' }),
+      )
+    })
+  }
+
+  it('rotates: the first key seals, all of them open', () => {
+    const old = createVault({ keys: [first] }).seal('text', 'c')
+    const rotated = createVault({ keys: [second, first] })
+    expect(rotated.open(old, 'c')).toBe('text')
+    expect(rotated.seal('text', 'c')).toContain('2026-12')
+    expect(() => createVault({ keys: [second] }).open(old, 'c')).toThrow(/no key of the vault/)
+  })
+
+  it('shows no key when it is printed', () => {
+    expect(inspect(createVault({ keys: [first] }), { depth: 9, showHidden: true })).not.toContain(first.key)
+  })
+
+  const wrong: [object, RegExp][] = [
+    [{}, /`createVault.keys` must be an array of at least one key/],
+    [{ keys: [] }, /`createVault.keys`/],
+    [{ keys: [{ id: 'a b', key: first.key }] }, /`createVault.keys\[0\].id`/],
+    [{ keys: [first, first] }, /`createVault.keys\[1\].id`/],
+    [
+      { keys: [{ id: 'a', key: 'SECRET'.repeat(9) }] },
+      /`createVault.keys\[0\].key` must be 32 bytes, .*not shown/,
+    ],
+    [{ keys: [{ id: 'a', key: `${first.key}\n` }] }, /`createVault.keys\[0\].key`/],
+    [{ keys: [{ id: 'a', key: randomBytes(31) }] }, /`createVault.keys\[0\].key`/],
+  ]
+  for (const [options, message] of wrong) {
+    it(`refuses ${String(message)}, without showing it`, () => {
+      expect(() => createVault(options as never)).toThrow(message)
+      expect(() => createVault(options as never)).not.toThrow(/SECRET/)
+    })
+  }
+})
