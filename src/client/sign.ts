@@ -54,9 +54,6 @@ export function createSigner(options: SigningOptions): Signer {
     const method = parseMethod(givenMethod)
     const url = parseUrl(givenUrl)
     const headers = new Headers(givenHeaders as Record<string, string>)
-    // Those of an earlier attempt: a signature is good for one.
-    headers.delete('signature')
-    headers.delete('signature-input')
     const bytes = contentOf(body)
     if (bytes !== undefined && bytes.length > 0) {
       if (method === 'GET' || method === 'HEAD')
@@ -77,6 +74,7 @@ export function createSigner(options: SigningOptions): Signer {
     if ('problem' in base) throw new TypeError(`the request cannot be signed: ${base.problem}`)
     key ??= importKey(secret)
     const signature = await subtle().sign('HMAC', await key, new TextEncoder().encode(base.text))
+    // In place of those of an earlier attempt, if the caller kept its headers.
     headers.set('signature-input', `${label}=${base.input}`)
     headers.set('signature', `${label}=:${base64(new Uint8Array(signature))}:`)
     return Object.fromEntries(headers)

@@ -36,6 +36,14 @@ describe('memoryNonces', () => {
     expect(nonces.claim('b', '4', 61_000)).toBe(true)
   })
 
+  it('counts a nonce once that is claimed anew after it expired', () => {
+    let now = 0
+    const nonces = memoryNonces({ max: 2, maxPerApp: 2, now: () => now })
+    for (; now < 8; now += 2) expect(nonces.claim('a', '1', now + 1)).toBe(true)
+    expect(nonces.claim('a', '2', now)).toBe(true)
+    expect(() => nonces.claim('a', '3', now)).toThrow(UnavailableError)
+  })
+
   it('lets one app shut out only itself', () => {
     const nonces = memoryNonces({ max: 4, now: () => 0 })
     expect(nonces.claim('a', '1', 1)).toBe(true)
