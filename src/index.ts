@@ -1,4 +1,6 @@
-export { memoryAuditSink } from './audit/memory-sink.ts'
+export { memoryAuditSink, type MemoryAuditSink, type MemoryAuditSinkOptions } from './audit/memory-sink.ts'
+export type { AuditSink } from './audit/sink.ts'
+export type { AuditEvent, FieldEvent, OperationEvent } from './audit/event.ts'
 export { auditAccess, type AuditAccessOptions } from './http/audit-access.ts'
 export { appIdFrom, type AppIdPlace } from './http/app-id.ts'
 export { bodyParsers, type BodyParsersOptions } from './http/body-parsers.ts'

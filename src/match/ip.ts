@@ -2,9 +2,17 @@ import ipaddr from 'ipaddr.js'
 import type { Problem } from './problem.ts'
 
 /** An address in its one canonical form. IPv4-mapped IPv6 addresses are IPv4 addresses (RFC 4291 2.5.5.2). */
-export class IpAddress {
+export interface IpAddress {
   readonly version: 4 | 6
   /** One word of 32 bits for IPv4, four for IPv6; the most significant first. */
+  readonly words: readonly number[]
+  /** Dotted decimal, or the form of RFC 5952. */
+  readonly text: string
+}
+
+/** Most requests are judged by the words alone, so the text is made when it is asked for. */
+class Address implements IpAddress {
+  readonly version: 4 | 6
   readonly words: readonly number[]
 
   constructor(words: readonly number[]) {
@@ -12,31 +20,32 @@ export class IpAddress {
     this.version = words.length === 1 ? 4 : 6
   }
 
-  /** Dotted decimal, or the form of RFC 5952. */
   get text(): string {
-    return this.version === 4 ? dotted(this.words[0] as number) : compressed(this.words)
+    return spell(this.words)
   }
 }
 
+/** The longest spelling of an address: six full groups and a full dotted tail. */
+const LONGEST = 45
 const DOT = 46
 const COLON = 58
 const ZERO = 48
 
 /**
  * Reads the address of a request. IPv4: four decimal parts without leading zeros, nothing else. IPv6: any spelling of
- * RFC 4291. No zone, no brackets, no port, no space. `undefined`: not an address.
+ * RFC 4291; of the addresses that embed IPv4 only the mapped ones become IPv4, because in all others the sender chooses
+ * the embedded part. No zone, no brackets, no port, no space. `undefined`: not an address.
  */
 export function parseIp(text: string): IpAddress | undefined {
-  if (text.length > 45) return undefined
+  if (text.length > LONGEST) return undefined
   if (!text.includes(':')) {
     const word = parseDotted(text, 0)
-    return word === -1 ? undefined : new IpAddress([word])
+    return word === -1 ? undefined : new Address([word])
   }
   const words = parseGroups(text)
   if (words === undefined) return undefined
-  // ::ffff:0:0/96
-  if (words[0] === 0 && words[1] === 0 && words[2] === 0xffff) return new IpAddress([words[3] as number])
-  return new IpAddress(words)
+  const mapped = words[0] === 0 && words[1] === 0 && words[2] === 0xffff
+  return new Address(mapped ? [words[3] as number] : words)
 }
 
 /** The four decimal parts from `start` to the end of the text, as a word; -1 when they are not that. */
@@ -49,6 +58,7 @@ function parseDotted(text: string, start: number): number {
     const code = text.charCodeAt(index)
     if (code === DOT) {
       if (digits === 0 || dots === 3) return -1
+      // Not shifted: `<<` would make addresses from 128.0.0.0 on negative.
       word = word * 256 + part
       dots += 1
       part = 0
@@ -56,7 +66,8 @@ function parseDotted(text: string, start: number): number {
       continue
     }
     const digit = code - ZERO
-    if (digit < 0 || digit > 9 || (digits > 0 && part === 0)) return -1
+    const leadingZero = digits > 0 && part === 0
+    if (digit < 0 || digit > 9 || leadingZero) return -1
     part = part * 10 + digit
     digits += 1
     if (part > 255) return -1
@@ -64,32 +75,26 @@ function parseDotted(text: string, start: number): number {
   return dots === 3 && digits > 0 ? word * 256 + part : -1
 }
 
+/** The four words of an IPv6 address: groups of hexadecimal digits, one `::` at most, a dotted tail at most. */
 function parseGroups(text: string): number[] | undefined {
   const groups: number[] = []
-  let gap = -1
-  let index = 0
-  if (text.startsWith('::')) {
-    gap = 0
-    index = 2
-  }
+  let gap = text.startsWith('::') ? 0 : -1
+  let index = gap === 0 ? 2 : 0
   while (index < text.length) {
-    if (groups.length === 8) return undefined
-    let group = 0
-    let digits = 0
     const start = index
+    let group = 0
     for (; index < text.length; index += 1) {
       const digit = hexDigit(text.charCodeAt(index))
       if (digit === -1) break
       group = group * 16 + digit
-      digits += 1
     }
     if (text.charCodeAt(index) === DOT) {
-      const word = parseDotted(text, start)
-      if (word === -1 || groups.length > 6) return undefined
-      groups.push(Math.floor(word / 65_536), word % 65_536)
-      index = text.length
+      const tail = parseDotted(text, start)
+      if (tail === -1) return undefined
+      groups.push(Math.floor(tail / 65_536), tail % 65_536)
       break
     }
+    const digits = index - start
     if (digits === 0 || digits > 4) return undefined
     groups.push(group)
     if (index === text.length) break
@@ -101,11 +106,13 @@ function parseGroups(text: string): number[] | undefined {
       index += 1
     } else if (index === text.length) return undefined
   }
+  // `::` stands for at least one group.
   if (gap === -1 ? groups.length !== 8 : groups.length > 7) return undefined
-  if (gap !== -1) groups.splice(gap, 0, ...Array<number>(8 - groups.length).fill(0))
-  const words: number[] = []
-  for (let word = 0; word < 4; word += 1) {
-    words.push((groups[2 * word] as number) * 65_536 + (groups[2 * word + 1] as number))
+  const words = [0, 0, 0, 0]
+  for (const [position, group] of groups.entries()) {
+    const place = gap === -1 || position < gap ? position : position + 8 - groups.length
+    const word = place >>> 1
+    words[word] = (words[word] as number) + (place % 2 === 0 ? group * 65_536 : group)
   }
   return words
 }
@@ -117,62 +124,81 @@ function hexDigit(code: number): number {
   return -1
 }
 
-function dotted(word: number): string {
-  return [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255].join('.')
+function spell(words: readonly number[]): string {
+  const bytes = bytesOf(words)
+  return bytes.length === 4 ? bytes.join('.') : ipaddr.fromByteArray(bytes).toString()
 }
 
-function compressed(words: readonly number[]): string {
-  const bytes = words.flatMap((word) => [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255])
-  return ipaddr.fromByteArray(bytes).toString()
+function bytesOf(words: readonly number[]): number[] {
+  return words.flatMap((word) => [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255])
 }
 
-/** A range of addresses of one version. */
+/** All addresses of one version that share their first `prefix` bits. */
 export interface IpRange {
   readonly version: 4 | 6
   /** First and last address, in words as in `IpAddress`. */
   readonly first: readonly number[]
   readonly last: readonly number[]
-  /** The canonical text: `192.0.2.1`, `192.0.2.0/24`. */
+  /** From 0, the whole family, to 32 or 128, one address. */
+  readonly prefix: number
+  /** The canonical text: `192.0.2.1`, `192.0.2.0/24`. Ranges of one meaning have one text. */
   readonly text: string
 }
 
 const PREFIX = /^(?:0|[1-9][0-9]{0,2})$/
 
 /**
- * Reads an entry of a policy: an address, or a range in CIDR notation. Host bits, mapped addresses and other spellings
- * than the canonical one are refused with the corrected form.
+ * Reads an entry of a policy: an address, or a range in CIDR notation; `'problem' in result` tells a refusal. Host bits,
+ * mapped addresses and other spellings than the canonical one are refused with the corrected form. Only a single address
+ * may be written in two ways, `192.0.2.1` and `192.0.2.1/32`.
  */
 export function parseIpRange(text: string): IpRange | Problem {
   const slash = text.indexOf('/')
   const host = slash === -1 ? text : text.slice(0, slash)
   const address = parseIp(host)
-  if (address === undefined) return { problem: `is not an IP address or CIDR range` }
-  // The parser of record has the last word on what we take.
-  if (
-    !ipaddr.isValid(host) ||
-    (address.version === 4 && !host.includes(':') && !ipaddr.IPv4.isValidFourPartDecimal(host))
-  ) {
+  if (address === undefined) return { problem: 'is not an IP address or CIDR range' }
+  const { version, words } = address
+  const mapped = version === 4 && host.includes(':')
+  const bits = 32 * words.length
+  let prefix = bits
+  if (slash !== -1) {
+    const digits = text.slice(slash + 1)
+    if (!PREFIX.test(digits)) return { problem: 'has a prefix length that is not a plain number' }
+    prefix = Number(digits) - (mapped ? 96 : 0)
+    if (prefix > bits) return { problem: `has a prefix length over ${mapped ? 128 : bits}` }
+    if (prefix < 0) return { problem: 'is a mapped range wider than IPv4: write the IPv4 range' }
+  }
+  const first = networkOf(words, prefix)
+  const canonical = rangeText(words, prefix)
+  if (first.some((word, index) => word !== words[index])) {
+    return { problem: 'host bits are set', corrected: canonical }
+  }
+  if (mapped) return { problem: 'is IPv4 written as IPv6', corrected: canonical }
+  if (host !== address.text) return { problem: 'is not in canonical spelling', corrected: canonical }
+  // The parser of record has the last word: what it reads otherwise than we do is no entry.
+  if (!ipaddr.isValid(host) || bytesOf(words).join() !== ipaddr.parse(host).toByteArray().join()) {
     return { problem: 'is not an IP address or CIDR range' }
   }
-  const mapped = address.version === 4 && host.includes(':')
-  const bits = address.version === 4 ? 32 : 128
-  const prefixText = slash === -1 ? String(mapped ? 128 : bits) : text.slice(slash + 1)
-  if (!PREFIX.test(prefixText)) return { problem: 'has a prefix length that is not a plain number' }
-  const prefix = Number(prefixText) - (mapped ? 96 : 0)
-  if (prefix > bits) return { problem: `has a prefix length over ${bits}` }
-  if (prefix < 0) return { problem: 'is a mapped range wider than IPv4: write the IPv4 range' }
-  const first = address.words.map((word, index) => (word & mask(prefix - 32 * index)) >>> 0)
-  const last = address.words.map((word, index) => (word | ~mask(prefix - 32 * index)) >>> 0)
-  const canonical = new IpAddress(first).text + (prefix === bits ? '' : `/${prefix}`)
-  const range: IpRange = { version: address.version, first, last, text: canonical }
-  const written = slash !== -1 && prefix === bits && !mapped ? host : text
-  if (written === canonical) return range
-  const hostBits = first.some((word, index) => word !== address.words[index])
-  return { problem: hostBits ? 'host bits are set' : 'is not in canonical spelling', corrected: canonical }
+  return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
 }
 
-/** A word whose highest bits are set, as many as `prefix` says: none below 0, all above 31. */
-function mask(prefix: number): number {
-  if (prefix <= 0) return 0
-  return prefix >= 32 ? 0xffffffff : (0xffffffff << (32 - prefix)) >>> 0
+/** The canonical text of the range of this prefix length in which an address lies. */
+export function rangeText(words: readonly number[], prefix: number): string {
+  const network = spell(networkOf(words, prefix))
+  return prefix === 32 * words.length ? network : `${network}/${prefix}`
+}
+
+function networkOf(words: readonly number[], prefix: number): number[] {
+  return words.map((word, index) => (word & mask(prefix - 32 * index)) >>> 0)
+}
+
+function lastOf(first: readonly number[], prefix: number): number[] {
+  return first.map((word, index) => (word | ~mask(prefix - 32 * index)) >>> 0)
+}
+
+/** A word whose highest bits are set, as many as `bits` says: none below 1, all above 31. */
+function mask(bits: number): number {
+  // `<<` takes its count modulo 32, so a shift by 32 would change nothing.
+  if (bits <= 0) return 0
+  return bits >= 32 ? 0xffffffff : 0xffffffff << (32 - bits)
 }

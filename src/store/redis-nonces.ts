@@ -29,9 +29,9 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
   const send = sender(redis, commandTimeout)
   return {
     async claim(appId, nonce, until) {
-      // An app id holds no slash, so the key is unambiguous. A second more than due, for clocks that differ.
+      // An app id holds no slash, so the key is unambiguous. Half a minute more than due, for clocks that differ.
       const key = `${prefix}nonce:${appId}/${nonce}`
-      const lifetime = Math.max(0, Math.ceil(until - now())) + 1_000
+      const lifetime = Math.max(0, Math.ceil(until - now())) + 30_000
       return (await send('SET', key, '1', 'PX', lifetime, 'NX')) === 'OK'
     },
   }

@@ -1,0 +1,254 @@
+import { Router, urlencoded, type Request, type Response } from 'express'
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import { DEFAULT_JURISDICTIONS, regionPin, type PolicySource } from 'portcullis'
+import type { Connection, Connections } from './connections.ts'
+import { consentPage, messagePage, signInPage, signUpPage, type FormContext } from './pages.ts'
+import type { People, Person } from './people.ts'
+import type { Session, Sessions } from './sessions.ts'
+
+export interface GatewayDependencies {
+  readonly policies: PolicySource
+  readonly connections: Connections
+  readonly people: People
+  readonly sessions: Sessions
+  readonly region: string
+}
+
+const MAX_ATTEMPTS = 10
+const ATTEMPTS_LIFETIME = 15 * 60_000
+
+const EMAIL = z.email('Please give a valid email address.').max(254)
+const NAME = z.string().trim().min(1, 'Please give your name.').max(100)
+const SIGN_IN = z.object({ email: EMAIL, password: z.string().min(1, 'Please give your password.').max(512) })
+const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
+const SIGN_UP = z.object({
+  email: EMAIL,
+  password: z
+    .string()
+    .min(12, 'The password needs at least 12 characters.')
+    .max(128, 'The password is too long.'),
+  firstname: NAME,
+  surname: NAME,
+  country: z
+    .string()
+    .refine(
+      (code) => /^[A-Z]{2}$/.test(code) && COUNTRIES.of(code) !== undefined,
+      'Please choose your citizenship.',
+    ),
+  language: z.string().regex(/^[a-z]{2}$/, 'Please choose a language.'),
+  image: z
+    .union([
+      z.literal(''),
+      z.url({ protocol: /^https$/, error: 'The picture needs an https address.' }).max(500),
+    ])
+    .default(''),
+})
+
+/** The pages on which a person signs in and decides what to share: /gateway/:connectId. */
+export function createGateway(dependencies: GatewayDependencies): Router {
+  const { policies, connections, people, sessions, region } = dependencies
+  const gateway = Router({ mergeParams: true })
+  // Failed tries by person and by address; bounded, so that nobody can fill the memory.
+  const attempts = new LRUCache<string, number>({ max: 50_000, ttl: ATTEMPTS_LIFETIME })
+
+  const requests = new WeakMap<object, { connection: Connection; session: Session; country?: string }>()
+  const of = (req: Request): { connection: Connection; session: Session } =>
+    requests.get(req) as { connection: Connection; session: Session }
+
+  gateway.use(urlencoded({ extended: false, limit: 16_384 }), async (req, res, next) => {
+    const { connectId } = req.params as { connectId: string }
+    const connection = /^[\w-]{43}$/.test(connectId) ? await connections.find(connectId) : undefined
+    if (connection === undefined) {
+      res
+        .status(404)
+        .send(messagePage('This sign-in has ended', 'Please go back to the app and start again.'))
+      return
+    }
+    const session = req.method === 'GET' ? await sessions.findOrBegin(req, res) : await sessions.find(req)
+    if (session === undefined || (req.method !== 'GET' && !sessions.isOurForm(req, session))) {
+      res
+        .status(403)
+        .send(
+          messagePage(
+            'Please try again',
+            'This form was not sent from our page, or the page was open for too long. Go back and reload it.',
+          ),
+        )
+      return
+    }
+    // A form may lead back to the app: browsers hold redirects of forms to `form-action` too.
+    res.locals['formTarget'] = formTarget(connection.returnUrl)
+    requests.set(req, { connection, session })
+    next()
+  })
+
+  /** The data of a person is handled only where it must stay, by the policy of the app that asks. */
+  const pinned = regionPin({
+    policies,
+    appId: (req) => requests.get(req)?.connection.appId,
+    here: region,
+    country: (req) => requests.get(req)?.country,
+    onDeny: (decision, _req, res) => {
+      const { jurisdiction } = decision.evidence
+      const { locations } = DEFAULT_JURISDICTIONS[String(jurisdiction)] ?? { locations: [] }
+      const where = locations.map((name) => name[0]?.toUpperCase() + name.slice(1)).join(' or ')
+      const status =
+        decision.code === 'REGION_MISDIRECTED' ? 421 : decision.code === 'POLICY_UNAVAILABLE' ? 503 : 403
+      if (status === 503) res.setHeader('Retry-After', '2')
+      const text =
+        status === 421
+          ? `Your data must stay in ${where}, and this server is not there. Please use the gateway of your region.`
+          : 'The rules of this app cannot be met now. Please try again later.'
+      ;(res as Response).status(status).send(messagePage('Not on this server', text))
+    },
+  })
+
+  /** Runs `next` if the data of this person may be handled here. */
+  function pin(req: Request, res: Response, country: string, next: () => void | Promise<void>): void {
+    requests.set(req, { ...of(req), country })
+    pinned(req, res, (error) => {
+      if (error === undefined) Promise.resolve(next()).catch((fault: unknown) => req.next?.(fault))
+      else req.next?.(error)
+    })
+  }
+
+  gateway.get('/', async (req, res) => {
+    const { connection, session } = of(req)
+    const context: FormContext = { connection, csrf: session.csrf }
+    const person = session.personId === undefined ? undefined : await people.find(session.personId)
+    if (person !== undefined) pin(req, res, person.country, () => void res.send(consentPage(context, person)))
+    else
+      res.send(req.query['form'] === 'sign-up' ? signUpPage(context, listedCountries()) : signInPage(context))
+  })
+
+  gateway.post('/sign-in', async (req, res) => {
+    const { connection, session } = of(req)
+    const again = (problem: string, status: number): void => {
+      const context = { connection, csrf: session.csrf, problem, typed: typedIn(req) }
+      res.status(status).send(signInPage(context))
+    }
+    const form = SIGN_IN.safeParse(req.body)
+    if (!form.success) return again(form.error.issues[0]?.message ?? 'Please check what you have typed.', 400)
+    const { email, password } = form.data
+    const counted = [`email ${email.toLowerCase()}`, `address ${req.ip}`]
+    if (counted.some((key) => (attempts.get(key) ?? 0) >= MAX_ATTEMPTS)) {
+      res.set('Retry-After', String(ATTEMPTS_LIFETIME / 1000))
+      return again('Too many tries. Please wait a quarter of an hour.', 429)
+    }
+    const person = await people.signIn(email, password)
+    if (person === undefined) {
+      for (const key of counted) attempts.set(key, (attempts.get(key) ?? 0) + 1)
+      return again('The email address or the password is not right.', 401)
+    }
+    for (const key of counted) attempts.delete(key)
+    pin(req, res, person.country, () => enter(req, res, person))
+  })
+
+  gateway.post('/sign-up', async (req, res) => {
+    const { connection, session } = of(req)
+    const again = (problem: string, status: number): void => {
+      const context = { connection, csrf: session.csrf, problem, typed: typedIn(req) }
+      res.status(status).send(signUpPage(context, listedCountries()))
+    }
+    const form = SIGN_UP.safeParse(req.body)
+    if (!form.success) return again(form.error.issues[0]?.message ?? 'Please check what you have typed.', 400)
+    const { password, ...profile } = form.data
+    pin(req, res, profile.country, async () => {
+      const person = await people.signUp(profile, password)
+      if (person === undefined) again('There is an account with this email address. Please sign in.', 409)
+      else await enter(req, res, person)
+    })
+  })
+
+  async function enter(req: Request, res: Response, person: Person): Promise<void> {
+    await sessions.renew(req, res, person.id)
+    res.redirect(303, `/gateway/${of(req).connection.id}`)
+  }
+
+  gateway.post('/sign-out', async (req, res) => {
+    await sessions.renew(req, res, undefined)
+    res.redirect(303, `/gateway/${of(req).connection.id}`)
+  })
+
+  gateway.post('/consent', async (req, res) => {
+    const { connection, session } = of(req)
+    const person = session.personId === undefined ? undefined : await people.find(session.personId)
+    if (person === undefined) {
+      res.redirect(303, `/gateway/${connection.id}`)
+      return
+    }
+    const ticked = (req.body ?? {}) as Record<string, unknown>
+    const fields = connection.wishes
+      .filter(({ field, mandatory }) => mandatory || ticked[field] === 'yes')
+      .map(({ field }) => field)
+    if (connection.wishes.some(({ field, mandatory }) => mandatory && person[field] === '')) {
+      res.status(400).send(consentPage({ connection, csrf: session.csrf }, person))
+      return
+    }
+    pin(req, res, person.country, async () => {
+      if (!(await connections.end(connection.id))) return goBack(res, connection, 'canceled')
+      const { appId, requestId, id: connectId } = connection
+      const code = await connections.issueCode({ appId, requestId, connectId, personId: person.id, fields })
+      goBack(res, connection, 'authorized', code)
+    })
+  })
+
+  gateway.post('/cancel', async (req, res) => {
+    const { connection } = of(req)
+    await connections.end(connection.id)
+    goBack(res, connection, 'canceled')
+  })
+
+  return gateway
+}
+
+/** Back to the app, at the URL that was approved. RFC 9700 4.12: 303, so that no form goes with it. */
+function goBack(
+  res: Response,
+  connection: Connection,
+  result: 'authorized' | 'canceled',
+  code?: string,
+): void {
+  const answer = {
+    request_id: connection.requestId,
+    connect_id: connection.id,
+    result,
+    ...(code !== undefined && { code }),
+  }
+  const query = Object.entries(answer).map(
+    ([name, value]) => `_ukey1%5B${name}%5D=${encodeURIComponent(value)}`,
+  )
+  const { returnUrl } = connection
+  res.redirect(303, `${returnUrl}${returnUrl.includes('?') ? '&' : '?'}${query.join('&')}`)
+}
+
+/** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */
+function formTarget(returnUrl: string): string {
+  const { protocol, origin } = new URL(returnUrl)
+  return origin === 'null' ? protocol : origin
+}
+
+function typedIn(req: Request): Record<string, string> {
+  const { email, firstname, surname, country, language, image } = (req.body ?? {}) as Record<string, unknown>
+  const typed = Object.entries({ email, firstname, surname, country, language, image })
+  return Object.fromEntries(typed.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
+}
+
+function listedCountries(): string[] {
+  const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(65 + index))
+  return letters.flatMap((a) => letters.map((b) => a + b)).filter((code) => isCountry(code))
+}
+
+function isCountry(code: string): boolean {
+  return (
+    !NOT_COUNTRIES.has(code) &&
+    COUNTRIES.of(code) !== undefined &&
+    new Intl.Locale(`und-${code}`).region === code
+  )
+}
+
+/** Codes that have a name but no citizens. */
+const NOT_COUNTRIES: ReadonlySet<string> = new Set(
+  'AC AQ BV CP CQ DG EA EU EZ GS HM IC QO TA TF UM UN XA XB ZZ'.split(' '),
+)

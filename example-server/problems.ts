@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto'
+import type { Request, Response } from 'express'
+
+/** Refusals of the gateway itself; those of the guards have codes of their own. */
+const PROBLEMS = {
+  INVALID_REQUEST: { status: 400, title: 'The request is not valid' },
+  CODE_INVALID: { status: 400, title: 'The code is not valid, or not any more' },
+  TOKEN_INVALID: { status: 401, title: 'The access token is not valid, or not any more' },
+  HTTPS_REQUIRED: { status: 403, title: 'This service is available over HTTPS only' },
+  NOT_FOUND: { status: 404, title: 'There is nothing here' },
+  METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },
+  CONTENT_TOO_LARGE: { status: 413, title: 'The content is too large' },
+  UNSUPPORTED_CONTENT: { status: 415, title: 'The content is of a type or encoding that is not supported' },
+  UNAVAILABLE: { status: 503, title: 'The service is not available for a moment' },
+  INTERNAL: { status: 500, title: 'Something went wrong' },
+} as const
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** Where a field is wrong, and what is expected. Never what was given. */
+export interface FieldProblem {
+  readonly path: string
+  readonly message: string
+}
+
+/** Answers `application/problem+json` (RFC 9457). */
+export function sendProblem(
+  req: Request,
+  res: Response,
+  code: ProblemCode,
+  errors?: readonly FieldProblem[],
+): void {
+  const { status, title } = PROBLEMS[code]
+  const instance = (req as { portcullis?: { requestId: string } }).portcullis?.requestId ?? randomUUID()
+  if (code === 'TOKEN_INVALID') res.set('WWW-Authenticate', 'Bearer error="invalid_token"')
+  if (status === 503) res.set('Retry-After', '2')
+  res
+    .status(status)
+    .set({ 'Cache-Control': 'no-store', 'X-Request-Id': instance })
+    .type('application/problem+json')
+    .send(JSON.stringify({ type: 'about:blank', title, status, code, instance, ...(errors && { errors }) }))
+}
+
+/** What an error of Express or of a parser means. */
+export function problemOf(error: unknown): ProblemCode {
+  const { status, name } = error as { status?: unknown; name?: unknown }
+  if (status === 413) return 'CONTENT_TOO_LARGE'
+  if (status === 415) return 'UNSUPPORTED_CONTENT'
+  if (typeof status === 'number' && status >= 400 && status < 500) return 'INVALID_REQUEST'
+  return name === 'URIError' ? 'INVALID_REQUEST' : 'INTERNAL'
+}
