@@ -17,11 +17,12 @@ const publicNames: Record<string, { values: string; types: string }> = {
       returnUrlGuard serverOnly
     `,
     types: `
-      Allowance AppDocument AppIdPlace AppKey AuditAccessOptions AuditContext AuditProtection
-      BodyParsersOptions ClientAddressOptions Decision DenialCode DomainProtectOptions
-      DomainProtection Effect Evidence Explanation GuardName GuardRequest GuardResponse
-      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ManagedPolicyStore Mode
-      NextFunction NonceStore Policy PolicyIssue PolicySource PolicySourceOptions PolicySourceStatus
+      Allowance AppDocument AppIdPlace AppKey AuditAccessOptions AuditContext AuditEvent
+      AuditProtection AuditSink BodyParsersOptions ClientAddressOptions Decision DenialCode
+      DomainProtectOptions DomainProtection Effect Evidence Explanation FieldEvent GuardName
+      GuardRequest GuardResponse IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
+      ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction NonceStore
+      OperationEvent Policy PolicyIssue PolicySource PolicySourceOptions PolicySourceStatus
       PolicyStore PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions
       RegionProtection RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection
       ReturnUrlText ServerOnlyOptions ServerOnlyProtection SharedOptions StoreListener StoredApp
