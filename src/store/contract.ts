@@ -29,7 +29,8 @@ export interface PolicyStore {
    */
   read(appId: string): Promise<StoredApp | undefined>
   /**
-   * Calls back for every change, from before it returns until the function it returns is called.
+   * Calls back for every change, from before it returns until the function it returns is called. Where the feed does not
+   * run yet, it calls `broken` before it returns, and `restored` when it does. One change may be announced more than once.
    * A store without it is read again at intervals.
    */
   watch?(listener: StoreListener): () => void
@@ -53,11 +54,11 @@ export interface AppDocument {
 export interface ManagedPolicyStore extends PolicyStore {
   /**
    * Writes the document of the app that it names in `appId`, and answers with its new revision.
-   * `replaces` is the revision that it takes the place of, 0 for a new app.
-   * Rejects with `PolicyError` (the document is refused), `RevisionConflict` (somebody else wrote; nothing was
-   * written) or `UnavailableError`.
+   * `replaces` is the revision that it takes the place of, 0 for a new app or one that was removed. Revisions count on
+   * after a removal, which is one too. Rejects with `PolicyError` (the document is refused), `RevisionConflict` (somebody
+   * else wrote; nothing was written) or `UnavailableError` (it may have been written all the same).
    */
   write(app: AppDocument, replaces: number): Promise<number>
-  /** Removes the app at revision `replaces`. Rejects as `write` does. */
+  /** Removes the app at revision `replaces`, with its keys. Rejects as `write` does. */
   remove(appId: string, replaces: number): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { ConfigError, UnavailableError } from '../errors.ts'
+import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
 
 /** What we use of an ioredis client (version 5 or 6), single server, Sentinel or Cluster. */
 export interface RedisClient {
@@ -26,25 +26,59 @@ export type SendCommand = (...command: Command) => Promise<unknown>
 export function checkClient(redis: unknown, factory: string): asserts redis is RedisClient {
   const client = redis as Partial<Record<keyof RedisClient, unknown>> | null | undefined
   if (typeof client?.call !== 'function' || typeof client.duplicate !== 'function') {
-    throw new ConfigError(`${factory} client`, 'a client of ioredis', redis)
+    // A text would be a URL, in which a password may stand.
+    throw new ConfigError(
+      `${factory} client`,
+      'a client of ioredis',
+      typeof redis === 'string' ? SECRET : redis,
+    )
   }
 }
 
+const OPENING: ReadonlySet<string> = new Set(['connecting', 'connect'])
+const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnecting', 'close', 'end'])
+
 /**
  * Puts our own deadline around the commands of a client: whatever its settings are (offline queue, retries, no time-out),
- * a caller waits no longer. Error texts of the server stay in `cause`.
+ * a caller waits no longer.
+ *
+ * A client that has lost its connection is not asked at all, so that its offline queue neither fills up during an outage
+ * nor sends what was given up long ago. A client that has never been connected is: it is starting, or connects lazily.
  */
-export function sender(redis: Pick<RedisClient, 'call'>, timeout: number): SendCommand {
+export function sender(
+  redis: Pick<RedisClient, 'call'> & { readonly status?: string },
+  timeout: number,
+): SendCommand {
+  let hasBeenReady = false
   return (name, ...args) =>
     new Promise((resolve, reject) => {
-      const fail = (reason: string, cause?: unknown): void =>
-        reject(new UnavailableError(`Redis ${reason} (${name})`, { cause }))
-      const timer = setTimeout(() => fail(`gave no answer within ${timeout} ms`), timeout)
+      const { status = 'ready' } = redis
+      if (status === 'ready') hasBeenReady = true
+      if (DISCONNECTED.has(status) || (hasBeenReady && OPENING.has(status))) {
+        reject(new UnavailableError(`Redis is not connected (${name})`))
+        return
+      }
+      const timer = setTimeout(
+        () => reject(new UnavailableError(`Redis gave no answer within ${timeout} ms (${name})`)),
+        timeout,
+      )
       redis
         .call(name, ...args)
-        .then(resolve, (error: unknown) => fail('refused or could not be asked', error))
+        .then(resolve, (error: unknown) => reject(unavailable(error, name)))
         .finally(() => clearTimeout(timer))
     })
+}
+
+/**
+ * What a failure of ioredis means to a caller. The error itself goes no further, not even as a cause: the command hangs on
+ * it, and with it documents, sealed keys and, while connecting, the password.
+ */
+export function unavailable(error: unknown, doing: string): UnavailableError {
+  const { name, message, code } = error as { name?: unknown; message?: unknown; code?: unknown }
+  const replyCode = name === 'ReplyError' ? /^[A-Z]+/.exec(String(message))?.[0] : undefined
+  if (replyCode !== undefined) return new UnavailableError(`Redis refused: ${replyCode} (${doing})`)
+  const reason = typeof code === 'string' ? code : String(name)
+  return new UnavailableError(`Redis could not be asked: ${reason} (${doing})`)
 }
 
 /** The lines of a reply that should be a list of texts. */

@@ -1,5 +1,8 @@
+import { UnavailableError } from '../errors.ts'
+import { isAppId } from '../policy/index.ts'
 import type { StoreListener } from './contract.ts'
-import type { RedisClient, RedisConnection, SendCommand } from './redis-client.ts'
+import { createListeners } from './listeners.ts'
+import { unavailable, type RedisClient, type RedisConnection, type SendCommand } from './redis-client.ts'
 
 export interface FeedOptions {
   readonly prefix: string
@@ -36,13 +39,9 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
   // One hash tag, so that stream and counter are in one slot of a Cluster.
   const stream = `${prefix}{feed}`
   const counter = `${prefix}{feed}:number`
-  const listeners = new Set<StoreListener>()
+  const listeners = createListeners()
   let stopReader: (() => void) | undefined
   let whole = false
-
-  const tell = (call: (listener: StoreListener) => void): void => {
-    for (const listener of listeners) call(listener)
-  }
 
   function start(): () => void {
     let stopped = false
@@ -62,19 +61,24 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
       let retryAfter = FIRST_RETRY
       while (!stopped) {
         connection = ownConnection(redis)
-        connection.on('error', (error) => onError?.(error))
+        connection.on('error', (error) => report(unavailable(error, 'change feed')))
         try {
           // After a break everything is read anew, so the feed need not be followed from where it was.
-          await follow(connection, () => {
-            retryAfter = FIRST_RETRY
-          })
+          await follow(
+            connection,
+            () => stopped,
+            () => {
+              retryAfter = FIRST_RETRY
+            },
+          )
         } catch (error) {
-          if (!stopped) onError?.(error instanceof Error ? error : new Error('the change feed broke'))
+          if (!stopped) {
+            report(error instanceof UnavailableError ? error : unavailable(error, 'change feed'))
+          }
         }
         connection.disconnect()
         if (stopped) return
-        if (whole) tell((listener) => listener.broken())
-        whole = false
+        becomeBroken()
         // Spread, so that processes do not return together.
         await pause(retryAfter * (0.5 + Math.random()))
         retryAfter = Math.min(LAST_RETRY, retryAfter * 2)
@@ -83,38 +87,59 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     return stop
   }
 
+  function becomeBroken(): void {
+    if (whole) listeners.tell((listener) => listener.broken())
+    whole = false
+  }
+
+  function report(error: Error): void {
+    try {
+      onError?.(error)
+    } catch {
+      // A report that fails must not end the reader.
+    }
+  }
+
   /** Reads the stream until the connection fails or an entry is missing. */
-  async function follow(connection: RedisConnection, healthy: () => void): Promise<never> {
+  async function follow(
+    connection: RedisConnection,
+    isStopped: () => boolean,
+    healthy: () => void,
+  ): Promise<void> {
     const limited = <T>(promise: Promise<T>, limit: number): Promise<T> =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(
-          () => reject(new Error(`the change feed gave no answer within ${limit} ms`)),
+          () => reject(new UnavailableError(`the change feed gave no answer within ${limit} ms`)),
           limit,
         )
         promise.then(resolve, reject).finally(() => clearTimeout(timer))
       })
+    // Before the stream: what is announced in between has a higher number than this.
+    const counted = await limited(connection.call('GET', counter), commandTimeout + BLOCK)
     const last = await limited(
       connection.call('XREVRANGE', stream, '+', '-', 'COUNT', 1),
       commandTimeout + BLOCK,
     )
     const newest = entries(last)[0]
     let position = newest?.id ?? '0-0'
-    let number = newest?.number
+    let number = newest?.number ?? Number(counted ?? 0)
+    if (isStopped()) return
     // From here on no change is missed; what was read before may be older than that.
     whole = true
-    tell((listener) => listener.restored())
-    healthy()
+    listeners.tell((listener) => listener.restored())
     for (;;) {
       const reply = await limited(
         connection.call('XREAD', 'COUNT', BATCH, 'BLOCK', BLOCK, 'STREAMS', stream, position),
         BLOCK + commandTimeout,
       )
+      if (isStopped()) return
+      healthy()
       for (const entry of entries(streamOf(reply))) {
-        if (number !== undefined && entry.number !== number + 1)
-          throw new Error('the change feed was trimmed or emptied')
+        if (entry.number !== number + 1) throw new UnavailableError('the change feed was trimmed or emptied')
         position = entry.id
         number = entry.number
-        tell((listener) => listener.changed(entry.appId))
+        // What somebody else wrote into the stream counts, and is passed on to nobody.
+        if (isAppId(entry.appId)) listeners.tell((listener) => listener.changed(entry.appId))
       }
     }
   }
@@ -122,7 +147,7 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
   function stop(): void {
     stopReader?.()
     stopReader = undefined
-    whole = false
+    becomeBroken()
   }
 
   return {
@@ -139,10 +164,10 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     async announce(send, appId) {
       await send('EVAL', ANNOUNCE, 2, stream, counter, appId)
     },
-    changedHere: (appId) => tell((listener) => listener.changed(appId)),
+    changedHere: (appId) => listeners.tell((listener) => listener.changed(appId)),
     close() {
-      listeners.clear()
       stop()
+      listeners.clear()
     },
   }
 }
@@ -152,13 +177,21 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
  * no break goes unnoticed.
  */
 function ownConnection(redis: RedisClient): RedisConnection {
-  const options = { enableOfflineQueue: true, maxRetriesPerRequest: null }
-  if (redis.isCluster === true) return redis.duplicate([], options)
-  return redis.duplicate({
-    ...options,
-    commandTimeout: undefined,
-    socketTimeout: undefined,
-    retryStrategy: () => null,
+  const node = { commandTimeout: undefined, socketTimeout: undefined, disconnectTimeout: 100 }
+  if (redis.isCluster !== true) {
+    return redis.duplicate({
+      ...node,
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      retryStrategy: () => null,
+    })
+  }
+  const { options } = redis as { readonly options?: { readonly redisOptions?: object } }
+  return redis.duplicate([], {
+    enableOfflineQueue: true,
+    clusterRetryStrategy: () => null,
+    // With those of the user, for ioredis 5 puts ours in their place.
+    redisOptions: { ...options?.redisOptions, ...node },
   })
 }
 

@@ -1,6 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
 import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
-import { checkOptions, required } from '../options.ts'
 
 export interface VaultKey {
   /** 1-32 characters of `A-Z a-z 0-9 . _ -`. It stands in what the key has sealed. */
@@ -16,14 +15,16 @@ export interface VaultOptions {
 
 /** Seals texts for storage. */
 export interface Vault {
-  /** Encrypts a text. It opens only in the same context, so it cannot be moved to another app, person or field. */
-  seal(text: string, context: string): string
+  /** Encrypts text or bytes. It opens only in the same context, so it cannot be moved to another app, person or field. */
+  seal(content: string | Uint8Array, context: string): string
   /**
-   * Decrypts what `seal` has returned.
+   * Decrypts what `seal` has returned, as text.
    *
    * @throws UnavailableError when the key is not in the ring, the context is another one, or the text was changed.
    */
   open(sealed: string, context: string): string
+  /** As `open`, as bytes. */
+  openBytes(sealed: string, context: string): Uint8Array
 }
 
 const VERSION = 'v1'
@@ -31,6 +32,7 @@ const ALGORITHM = 'aes-256-gcm'
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const KEY_ID = /^[A-Za-z0-9._-]{1,32}$/
+const SEALED = /^v1:([A-Za-z0-9._-]{1,32}):([A-Za-z0-9_-]+)$/
 
 /**
  * Makes a vault: AES-256-GCM (NIST SP 800-38D) with a random nonce for each text, the context as additional data. One key
@@ -39,49 +41,71 @@ const KEY_ID = /^[A-Za-z0-9._-]{1,32}$/
  * @throws ConfigError; no key appears in it.
  */
 export function createVault(options: VaultOptions): Vault {
-  checkOptions('createVault', options, {
-    keys: required({
-      expected: 'an array of at least one key',
-      accepts: (value) => Array.isArray(value) && value.length > 0,
-    }),
-  })
   const ring = new Map<string, KeyObject>()
-  for (const [index, { id, key }] of options.keys.entries()) {
+  for (const [index, { id, key }] of keysIn(options).entries()) {
     const path = `createVault.keys[${index}]`
+    // Not shown either: a key may have been written in its place.
     if (typeof id !== 'string' || !KEY_ID.test(id))
-      throw new ConfigError(`${path}.id`, '1-32 characters of A-Z a-z 0-9 . _ -', id)
-    if (ring.has(id)) throw new ConfigError(`${path}.id`, 'the id of one key only', id)
+      throw new ConfigError(`${path}.id`, '1-32 characters of A-Z a-z 0-9 . _ -', SECRET)
+    if (ring.has(id)) throw new ConfigError(`${path}.id`, 'the id of one key only', SECRET)
     ring.set(id, parseKey(key, `${path}.key`))
   }
   const [activeId, activeKey] = ring.entries().next().value as [string, KeyObject]
 
+  function openBytes(sealed: string, context: string): Buffer {
+    const [, id = '', content = ''] = SEALED.exec(sealed) ?? []
+    const key = ring.get(id)
+    if (key === undefined) throw new UnavailableError('no key of the vault has sealed this')
+    const bytes = Buffer.from(content, 'base64url')
+    // One spelling only, so that a text that was changed is always refused.
+    if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== content)
+      throw new UnavailableError('a sealed text is damaged')
+    const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
+      authTagLength: TAG_BYTES,
+    })
+    decipher.setAAD(additionalData(id, context))
+    decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
+    try {
+      return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
+    } catch {
+      throw new UnavailableError('a sealed text was changed, or belongs elsewhere')
+    }
+  }
+
   return {
-    seal(text, context) {
+    seal(content, context) {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv(ALGORITHM, activeKey, nonce)
       cipher.setAAD(additionalData(activeId, context))
-      const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content
+      const sealed = Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()])
       return `${VERSION}:${activeId}:${sealed.toString('base64url')}`
     },
-    open(sealed, context) {
-      const [version, id = '', content = ''] = sealed.split(':')
-      const key = ring.get(id)
-      if (version !== VERSION || key === undefined)
-        throw new UnavailableError('no key of the vault has sealed this')
-      const bytes = Buffer.from(content, 'base64url')
-      if (bytes.length < NONCE_BYTES + TAG_BYTES) throw new UnavailableError('a sealed text is damaged')
-      const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES))
-      decipher.setAAD(additionalData(id, context))
-      decipher.setAuthTag(bytes.subarray(-TAG_BYTES))
-      try {
-        return (
-          decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8')
-        )
-      } catch {
-        throw new UnavailableError('a sealed text was changed, or belongs elsewhere')
-      }
-    },
+    open: (sealed, context) => openBytes(sealed, context).toString(),
+    openBytes,
   }
+}
+
+/** As `checkOptions` does, but shows nothing that was given: whatever was misplaced may be a key. */
+function keysIn(options: unknown): readonly { readonly id?: unknown; readonly key?: unknown }[] {
+  if (typeof options !== 'object' || options === null)
+    throw new ConfigError('createVault options', 'an object with `keys`', SECRET)
+  for (const name of Object.keys(options)) {
+    if (name !== 'keys')
+      throw new ConfigError(`createVault.${name}`, 'left out: the options are keys', SECRET)
+  }
+  const keys = (options as { keys?: unknown }).keys
+  if (!Array.isArray(keys) || keys.length === 0)
+    throw new ConfigError(
+      'createVault.keys',
+      'an array of at least one key',
+      keys === undefined ? keys : SECRET,
+    )
+  for (const [index, key] of keys.entries()) {
+    if (typeof key !== 'object' || key === null)
+      throw new ConfigError(`createVault.keys[${index}]`, 'an object with `id` and `key`', SECRET)
+  }
+  return keys as object[]
 }
 
 function additionalData(keyId: string, context: string): Buffer {
