@@ -1,31 +1,33 @@
-/** Schemes that run script, wrap another URL or open files. They are refused even where they are written. */
-const DANGEROUS_SCHEMES: ReadonlySet<string> = new Set([
-  'about',
-  'blob',
-  'content',
-  'data',
-  'file',
-  'filesystem',
-  'ftp',
-  'intent',
-  'jar',
-  'javascript',
-  'mailto',
-  'resource',
-  'tel',
-  'vbscript',
-  'view-source',
-  'ws',
-  'wss',
-])
+/**
+ * Schemes that run script, wrap another URL, open files or start something on the user's machine, and schemes that no
+ * redirect can go to. They are refused even where they are written.
+ */
+const REFUSED_SCHEMES: ReadonlySet<string> = new Set(
+  [
+    'javascript vbscript livescript mocha data',
+    'blob filesystem view-source jar feed pcast intent android-app mhtml wyciwyg',
+    'file content cid mid ms-its mk res resource smb nfs search-ms',
+    'about chrome chrome-untrusted devtools edge opera moz-icon',
+    'mailto tel sms facetime itms-services ms-msdt ms-officecmd ms-settings shell',
+    'ws wss ftp ftps sftp ssh telnet gopher ldap ldaps news nntp urn',
+  ].flatMap((line) => line.split(' ')),
+)
 
-const SCHEME = /^[a-z][a-z0-9+.-]*$/
-const NAME = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/
+/** What looks like a host that somebody forgot to write a scheme before: `example.org`, `localhost:3000/x`. */
+export const BARE_HOST: RegExp = /^(?:[^:/?#]+\.[^:/?#]+|localhost)(?:[/?#]|:[0-9]|$)/
+
+const SCHEME = /^[a-z][a-z0-9+.-]{0,63}$/
+const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
+const IPV6 = /^\[[0-9a-f:]{2,39}\]$/
 const PORT = /^[1-9][0-9]{0,4}$/
+const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
+  ['https', '443'],
+  ['http', '80'],
+])
 
 /** Whether a lower-case scheme may be used at all. */
 export function isUsableScheme(scheme: string): boolean {
-  return SCHEME.test(scheme) && !DANGEROUS_SCHEMES.has(scheme)
+  return SCHEME.test(scheme) && !REFUSED_SCHEMES.has(scheme)
 }
 
 export function isWebScheme(scheme: string): boolean {
@@ -33,28 +35,43 @@ export function isWebScheme(scheme: string): boolean {
 }
 
 /**
- * Whether a lower-case host is the one spelling of itself: a name of letters, digits, hyphens and underscores, an IPv4
+ * The canonical origin of a usable, lower-case scheme and an authority as written, or the part that is wrong with it.
+ * The default port of http and https is dropped, and the case of their host folded. The host of another scheme must be
+ * in lower case, because parsers differ on whether its case counts.
+ */
+export function readOrigin(
+  scheme: string,
+  authority: string,
+): { readonly origin: string } | { readonly problem: 'user information' | 'host' | 'port' } {
+  // Even an empty one, as in `https://@host`, of which parsers keep no trace.
+  if (authority.includes('@')) return { problem: 'user information' }
+  const bracket = authority.startsWith('[') ? authority.indexOf(']') : 0
+  const colon = authority.indexOf(':', bracket)
+  const written = colon === -1 ? authority : authority.slice(0, colon)
+  const host = isWebScheme(scheme) ? written.toLowerCase() : written
+  if (!isCanonicalHost(host)) return { problem: 'host' }
+  if (colon === -1) return { origin: `${scheme}://${host}` }
+  const port = authority.slice(colon + 1)
+  if (!PORT.test(port) || Number(port) > 65_535) return { problem: 'port' }
+  return { origin: `${scheme}://${host}${port === DEFAULT_PORTS.get(scheme) ? '' : `:${port}`}` }
+}
+
+/** The host of a canonical origin with an authority, without its port. */
+export function hostnameOf(origin: string): string {
+  const start = origin.indexOf('://') + 3
+  const colon = origin.indexOf(':', origin.startsWith('[', start) ? origin.indexOf(']') : start)
+  return origin.slice(start, colon === -1 ? undefined : colon)
+}
+
+/**
+ * Whether a host is the one spelling of itself: a name of letters, digits, hyphens and underscores in lower case, an IPv4
  * address in dotted decimal or an IPv6 address in brackets, as the URL standard prints them.
  */
-export function isCanonicalHost(host: string): boolean {
+function isCanonicalHost(host: string): boolean {
   if (host.length > 253) return false
-  if (!host.startsWith('[') && !host.split('.').every((label) => label.length <= 63 && NAME.test(label)))
-    return false
-  // The URL parser would turn another spelling of a number or a broken A-label into something else, or refuse it.
+  const isName = host.split('.').every((label) => NAME.test(label))
+  if (!isName && !IPV6.test(host)) return false
+  // The URL parser turns another spelling of a number into an address and refuses a broken A-label.
   const url = `https://${host}/`
   return URL.canParse(url) && new URL(url).href === url
-}
-
-/** A port without leading zeros, up to 65535. */
-export function isPort(text: string): boolean {
-  return PORT.test(text) && Number(text) <= 65_535
-}
-
-export const DEFAULT_PORTS: Readonly<Record<string, string>> = { https: '443', http: '80' }
-
-/** Splits an authority without user information into host and port; `undefined` port: none was written. */
-export function splitAuthority(authority: string): { host: string; port: string | undefined } {
-  const colon = authority.indexOf(':', authority.startsWith('[') ? authority.indexOf(']') : 0)
-  if (colon === -1) return { host: authority, port: undefined }
-  return { host: authority.slice(0, colon), port: authority.slice(colon + 1) }
 }

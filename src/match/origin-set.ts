@@ -10,13 +10,18 @@ export interface OriginSet {
 
 /** Makes a set whose look-ups cost a few hash look-ups, however many entries it holds. */
 export function createOriginSet(entries: readonly OriginEntry[]): OriginSet {
-  const texts = new Set(entries.map(({ text }) => text))
-  const hasWildcards = entries.some(({ wildcard }) => wildcard !== undefined)
+  const exact = textsOf(entries, 'exact')
+  const wildcards = textsOf(entries, 'wildcard')
   return {
     size: entries.length,
     find(origin) {
-      if (texts.has(origin)) return origin
-      return hasWildcards ? originIndexKeys(origin).find((key) => texts.has(key)) : undefined
+      if (exact.has(origin)) return origin
+      if (wildcards.size === 0) return undefined
+      return originIndexKeys(origin).find((key, index) => index > 0 && wildcards.has(key))
     },
   }
+}
+
+function textsOf(entries: readonly OriginEntry[], kind: OriginEntry['kind']): ReadonlySet<string> {
+  return new Set(entries.filter((entry) => entry.kind === kind).map(({ text }) => text))
 }

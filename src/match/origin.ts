@@ -1,27 +1,24 @@
-import {
-  DEFAULT_PORTS,
-  isCanonicalHost,
-  isPort,
-  isUsableScheme,
-  isWebScheme,
-  splitAuthority,
-} from './host.ts'
+import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin } from './host.ts'
 import type { Problem } from './problem.ts'
-import { isPublicSuffix } from './public-suffix.ts'
+import { publicSuffixOf } from './public-suffix.ts'
 
 /** An entry of a list of domains. */
 export interface OriginEntry {
   /** The entry as written, which is its canonical spelling. */
   readonly text: string
-  /** For `https://*.example.org:8443` what every admitted origin begins and ends with. */
-  readonly wildcard?: { readonly scheme: string; readonly suffix: string } | undefined
+  /** A wildcard admits every subdomain of what follows its `*.`, at any depth. */
+  readonly kind: 'exact' | 'wildcard'
 }
 
 const MAX_LENGTH = 512
+const WILDCARD = '://*.'
+// A store asks once for each wildcard that could admit an origin, and a caller chooses how many labels it has.
+const MAX_WILDCARD_LABELS = 10
 
 /**
- * The canonical form of an origin that a request names (RFC 6454 6.2): `https://example.org:8443`, or `null`. Host case
- * and an explicit default port are put right; any other text that is not a serialised origin gives `undefined`.
+ * The canonical form of an origin that a request names (RFC 6454 6.2): `https://example.org:8443`, or `null`. The case of
+ * scheme and host of http(s) and an explicit default port are put right; any other text that is not a serialised
+ * origin gives `undefined`.
  */
 export function parseOrigin(text: string): string | undefined {
   if (text === 'null') return text
@@ -29,65 +26,70 @@ export function parseOrigin(text: string): string | undefined {
   const split = text.indexOf('://')
   const scheme = text.slice(0, Math.max(split, 0)).toLowerCase()
   if (!isUsableScheme(scheme)) return undefined
-  const { host, port } = splitAuthority(text.slice(split + 3).toLowerCase())
-  if (port !== undefined && !isPort(port)) return undefined
-  if (!isCanonicalHost(host)) return undefined
-  if (!isWebScheme(scheme) && text !== text.toLowerCase()) return undefined
-  return `${scheme}://${host}${port === undefined || port === DEFAULT_PORTS[scheme] ? '' : `:${port}`}`
+  if (!isWebScheme(scheme) && !text.startsWith(scheme)) return undefined
+  const read = readOrigin(scheme, text.slice(split + 3))
+  return 'origin' in read ? read.origin : undefined
 }
 
 /**
- * Reads an entry of a policy: an origin in canonical spelling, `null`, or `https://*.example.org`, whose wildcard is the
- * whole leftmost label and does not stand directly on a public suffix.
+ * Reads an entry of a policy: an origin in canonical spelling, `null`, or `https://*.example.org`. A wildcard is the whole
+ * leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a public suffix.
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
-  const wildcardAt = text.indexOf('://*.')
-  if (wildcardAt !== -1) return parseWildcard(text, wildcardAt)
-  if (text.includes('*')) return { problem: 'a wildcard must be the whole leftmost label' }
-  const origin = parseOrigin(text)
-  if (origin === text) return { text }
-  return { problem: 'is not an origin in canonical spelling', corrected: origin ?? guessOrigin(text) }
+  const entry = readEntry(text)
+  if ('text' in entry) return entry
+  const corrected = guess(text)
+  return corrected !== undefined && 'text' in readEntry(corrected) ? { ...entry, corrected } : entry
 }
 
-function parseWildcard(text: string, wildcardAt: number): OriginEntry | Problem {
-  const scheme = text.slice(0, wildcardAt)
-  const rest = text.slice(wildcardAt + 5)
-  if (rest.includes('*')) return { problem: 'a wildcard must be the whole leftmost label' }
-  const base = parseOriginEntry(`${scheme}://${rest}`)
-  if ('problem' in base) {
-    const corrected = base.corrected?.replace('://', '://*.')
-    return { problem: base.problem, corrected }
-  }
-  const { host } = splitAuthority(rest)
-  if (!isWebScheme(scheme) || host.startsWith('[') || /^[0-9.]+$/.test(host)) {
+function readEntry(text: string): OriginEntry | Problem {
+  if (text.includes('*')) return readWildcard(text)
+  if (parseOrigin(text) === text) return { text, kind: 'exact' }
+  return { problem: 'is not an origin in canonical spelling' }
+}
+
+function readWildcard(text: string): OriginEntry | Problem {
+  const base = text.replace(WILDCARD, '://')
+  if (base.includes('*')) return { problem: 'a wildcard must be the whole leftmost label' }
+  if (parseOrigin(base) !== base) return { problem: 'is not an origin in canonical spelling' }
+  const hostname = hostnameOf(base)
+  const suffix = publicSuffixOf(hostname)
+  if (suffix === undefined || !isWebScheme(base.slice(0, base.indexOf(':')))) {
     return { problem: 'a wildcard needs a name of http or https' }
   }
-  if (isPublicSuffix(host)) return { problem: 'a wildcard must not stand on a public suffix' }
-  return { text, wildcard: { scheme, suffix: rest } }
+  if (suffix === hostname) return { problem: 'a wildcard must not stand on a public suffix' }
+  if (hostname.split('.').length > MAX_WILDCARD_LABELS) {
+    return { problem: `a wildcard must stand on at most ${MAX_WILDCARD_LABELS} labels` }
+  }
+  return { text, kind: 'wildcard' }
 }
 
-/** What was probably meant by a URL, a bare host or a name in other letters. */
-function guessOrigin(text: string): string | undefined {
-  const candidate = text.includes('://') ? text : `https://${text}`
-  if (/[\s\\@]/.test(candidate) || !URL.canParse(candidate)) return undefined
-  const { origin } = new URL(candidate)
-  return origin !== 'null' && parseOrigin(origin) === origin ? origin : undefined
+/** What was probably meant by a URL, a bare host, or a name in other letters. */
+function guess(text: string): string | undefined {
+  const candidate = BARE_HOST.test(text) ? `https://${text}` : text
+  // With user information or a backslash nobody can say which host was meant.
+  if (!/^https?:\/\/[^/]/i.test(candidate) || /[\s\\@]/.test(candidate)) return undefined
+  return URL.canParse(candidate) ? new URL(candidate).origin : undefined
 }
 
 /**
- * The texts of all entries that could admit a canonical origin: itself, then one wildcard for each parent of at least two
- * labels. A store looks apps up by these.
+ * The texts of all entries that could admit a canonical origin, the narrowest first: itself, then a wildcard for each
+ * parent longer than the public suffix of the host, at most ten. A store looks apps up by these.
  */
 export function originIndexKeys(origin: string): readonly string[] {
-  const keys = [origin]
   const start = origin.indexOf('://') + 3
   const scheme = origin.slice(0, start)
-  if (start === 2 || origin.startsWith('[', start)) return keys
-  let dot = origin.indexOf('.', start)
-  while (dot !== -1) {
-    const parent = origin.slice(dot + 1)
-    if (parent.includes('.')) keys.push(`${scheme}*.${parent}`)
-    dot = origin.indexOf('.', dot + 1)
+  if (!isWebScheme(scheme.slice(0, -3))) return [origin]
+  const hostname = hostnameOf(origin)
+  const suffix = publicSuffixOf(hostname)
+  if (suffix === undefined) return [origin]
+  const port = origin.slice(start + hostname.length)
+  const labels = hostname.split('.')
+  const longest = Math.min(labels.length - 1, MAX_WILDCARD_LABELS)
+  const shortest = suffix.split('.').length + 1
+  const keys = [origin]
+  for (let length = longest; length >= shortest; length -= 1) {
+    keys.push(`${scheme}*.${labels.slice(-length).join('.')}${port}`)
   }
   return keys
 }

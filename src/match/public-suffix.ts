@@ -1,10 +1,10 @@
-import { parse } from 'tldts'
+import { getPublicSuffix } from 'tldts'
 
 /**
- * Whether everybody can register names directly below this hostname: `com`, `co.uk`, `github.io`, `localhost`.
- * By the Public Suffix List, its private section included, as `tldts` carries it.
+ * The part of a canonical hostname below which everybody can register names: `com`, `co.uk`, `github.io`, `localhost`.
+ * `undefined` for an IP address. By the Public Suffix List, its private section included, as `tldts` carries it.
  */
-export function isPublicSuffix(hostname: string): boolean {
-  const { publicSuffix } = parse(hostname, { allowPrivateDomains: true, validateHostname: false })
-  return publicSuffix === hostname
+export function publicSuffixOf(hostname: string): string | undefined {
+  const options = { allowPrivateDomains: true, extractHostname: false, validateHostname: false }
+  return getPublicSuffix(hostname, options) ?? undefined
 }

@@ -8,26 +8,30 @@ export interface ReturnUrlSet {
   find(url: ReturnUrl): string | undefined
 }
 
+/** One segment of the paths of prefixes. */
+interface Segment {
+  readonly next: Map<string, Segment>
+  /** The prefix that ends with this segment: it admits the path up to here and everything below. */
+  here?: string
+  /** The prefix that ends with the slash after this segment: it admits only what goes on with that slash. */
+  below?: string
+}
+
 const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/
 
 /** Makes a set whose look-ups cost one hash look-up per segment of the URL, however many entries it holds. */
 export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUrlSet {
-  const exact = new Set(entries.filter(({ kind }) => kind === 'exact').map(({ key }) => key))
-  const prefixes = new Set(entries.filter(({ kind }) => kind === 'prefix').map(({ key }) => key))
-  const anyPort = entries.some(({ key }) => key.includes(':*'))
+  const exact = new Set<string>()
+  const prefixes = new Map<string, Segment>()
+  for (const { kind, text, origin, path } of entries) {
+    if (kind === 'exact') exact.add(text)
+    else addPrefix(prefixes, origin, path, text)
+  }
+  const anyPort = entries.some(({ origin }) => origin.endsWith(':*'))
 
   function findAt(origin: string, { path, query }: ReturnUrl): string | undefined {
     const whole = origin + path + query
-    if (exact.has(whole)) return whole
-    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
-      // An entry ends on the slash, or on the segment before it.
-      for (const prefix of [origin + path.slice(0, end + 1), origin + path.slice(0, end)]) {
-        if (prefixes.has(prefix)) return prefix
-      }
-    }
-    const root = `${origin}/`
-    if (path.startsWith('/') && prefixes.has(root)) return root
-    return path === '' && prefixes.has(origin) ? origin : undefined
+    return exact.has(whole) ? whole : longestPrefix(prefixes.get(origin), path)
   }
 
   return {
@@ -35,8 +39,38 @@ export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUr
     find(url) {
       const found = findAt(url.origin, url)
       if (found !== undefined || !anyPort) return found
-      const loopback = LOOPBACK.exec(url.origin)
-      return loopback === null ? undefined : findAt(`${loopback[1]}:*`, url)
+      const loopback = LOOPBACK.exec(url.origin)?.[1]
+      return loopback === undefined ? undefined : findAt(`${loopback}:*`, url)
     },
   }
+}
+
+function addPrefix(prefixes: Map<string, Segment>, origin: string, path: string, text: string): void {
+  const endsWithSlash = path.endsWith('/')
+  let segment = ensure(prefixes, origin)
+  for (const name of (endsWithSlash ? path.slice(0, -1) : path).split('/'))
+    segment = ensure(segment.next, name)
+  if (endsWithSlash) segment.below = text
+  else segment.here = text
+}
+
+function ensure(segments: Map<string, Segment>, name: string): Segment {
+  const known = segments.get(name)
+  if (known !== undefined) return known
+  const made: Segment = { next: new Map() }
+  segments.set(name, made)
+  return made
+}
+
+function longestPrefix(root: Segment | undefined, path: string): string | undefined {
+  const names = path.split('/')
+  let segment = root
+  let found: string | undefined
+  for (const [index, name] of names.entries()) {
+    segment = segment?.next.get(name)
+    if (segment === undefined) return found
+    found = segment.here ?? found
+    if (index < names.length - 1) found = segment.below ?? found
+  }
+  return found
 }

@@ -1,11 +1,5 @@
-import {
-  DEFAULT_PORTS,
-  isCanonicalHost,
-  isPort,
-  isUsableScheme,
-  isWebScheme,
-  splitAuthority,
-} from './host.ts'
+import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin } from './host.ts'
+import { encodingProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import type { Problem } from './problem.ts'
 
 /** A return URL that every parser reads alike. */
@@ -21,8 +15,11 @@ export interface ReturnUrl {
 
 /** Why a return URL was refused. */
 export type ReturnUrlProblem =
-  | 'not a text'
+  | 'not a string'
   | 'too long'
+  | 'control character'
+  | 'backslash'
+  | 'not ASCII'
   | 'character'
   | 'not absolute'
   | 'scheme'
@@ -30,117 +27,73 @@ export type ReturnUrlProblem =
   | 'fragment'
   | 'host'
   | 'port'
-  | 'encoding'
-  | 'encoded control character'
-  | 'encoded separator'
-  | 'dot segment'
+  | EncodingProblem
   | 'repaired'
 
+interface Refusal {
+  readonly problem: ReturnUrlProblem
+}
+
 const MAX_LENGTH = 2048
-// Printable ASCII without space, double quotation mark, angle brackets, backslash and backtick.
-const CHARACTERS = /^[!#-;=?-[\]^_a-~]*$/
+// Printable ASCII without space, quotation marks, angle brackets and backslash.
+const CHARACTERS = /^[!#-&(-;=?-[\]-~]*$/
 // RFC 3986 3.3: what may stand in a path. A query may hold more, as long as parsers leave it as it is.
-const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/
-const PARTS = /^([A-Za-z][A-Za-z0-9+.-]*):(\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/s
-const PERCENT = /%[0-9A-Fa-f]{2}/g
-const BROKEN_PERCENT = /%(?![0-9A-Fa-f]{2})/
-const CONTROL = /[\0-\x1f\x7f-\x9f]/
-const MAX_DECODINGS = 8
+const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&()*+,;=:@%/-]*$/
+const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/
+const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
+const ESCAPES = /%[0-9A-Fa-f]{2}/g
 
 /**
- * Reads a return URL strictly: the text must be what a parser prints back, host case, default port, the case of
- * percent-encodings and an empty path aside. Text that parsers repair or read differently is refused by name.
+ * Reads a return URL strictly: the text must be what a parser prints back, the case of scheme, host and
+ * percent-encodings, a default port and an empty path aside. Text that parsers repair or read differently is refused by
+ * name.
  *
- * Follows RFC 3986 and the URL standard; no fragment (RFC 6749 3.1.2). Never throws; linear in the length of the text.
+ * Follows RFC 3986 and the URL standard; no fragment (RFC 6749 3.1.2); at most 2,048 characters. Schemes other than http
+ * and https need an authority or a path: `myapp://callback/x`, `com.example.app:/callback` (RFC 8252 7.1). Never throws;
+ * linear in the length of the text.
  */
-export function parseReturnUrl(raw: unknown): ReturnUrl | { readonly problem: ReturnUrlProblem } {
-  if (typeof raw !== 'string') return { problem: 'not a text' }
+export function parseReturnUrl(raw: unknown): ReturnUrl | Refusal {
+  if (typeof raw !== 'string') return { problem: 'not a string' }
   if (raw.length > MAX_LENGTH) return { problem: 'too long' }
-  if (!CHARACTERS.test(raw)) return { problem: 'character' }
-  const parts = PARTS.exec(raw)
+  if (!CHARACTERS.test(raw)) return { problem: characterProblem(raw) }
+  const scheme = SCHEME.exec(raw)?.[1]
+  if (scheme === undefined) return { problem: 'not absolute' }
+  if (!isUsableScheme(scheme.toLowerCase())) return { problem: 'scheme' }
+  return readRest(raw, scheme.toLowerCase(), raw.slice(scheme.length + 1))
+}
+
+function readRest(raw: string, scheme: string, rest: string): ReturnUrl | Refusal {
+  const parts = AFTER_SCHEME.exec(rest)
   if (parts === null) return { problem: 'not absolute' }
-  const scheme = (parts[1] as string).toLowerCase()
-  if (!isUsableScheme(scheme)) return { problem: 'scheme' }
-  if (parts[6] !== undefined) return { problem: 'fragment' }
-  const authority = parts[3]
-  const origin = authority === undefined ? schemeOnly(scheme) : readAuthority(scheme, authority)
-  if (typeof origin !== 'string') return origin
-  if (!PATH_CHARACTERS.test(parts[4] ?? '')) return { problem: 'character' }
-  const path = upperCasePercent(parts[4] ?? (isWebScheme(scheme) ? '/' : ''))
-  const query = upperCasePercent(parts[5] ?? '')
+  const [, authority, writtenPath = '', writtenQuery = '', fragment] = parts
+  if (authority === undefined && (isWebScheme(scheme) || writtenPath === ''))
+    return { problem: 'not absolute' }
+  const read = authority === undefined ? { origin: `${scheme}:` } : readOrigin(scheme, authority)
+  if ('problem' in read && read.problem === 'user information') return read
+  if (fragment !== undefined) return { problem: 'fragment' }
+  if ('problem' in read) return read
+  if (!PATH_CHARACTERS.test(writtenPath)) return { problem: 'character' }
+  const path = upperCaseEscapes(writtenPath === '' && isWebScheme(scheme) ? '/' : writtenPath)
+  const query = upperCaseEscapes(writtenQuery)
   const problem = pathProblem(path) ?? encodingProblem(query)
   if (problem !== undefined) return { problem }
-  const href = origin + path + query
+  const href = read.origin + path + query
   // The last word has the parser that browsers use.
-  if (!URL.canParse(raw) || upperCasePercent(new URL(raw).href) !== href) return { problem: 'repaired' }
-  return { href, origin, path, query }
+  if (!URL.canParse(raw) || upperCaseEscapes(new URL(raw).href) !== href) return { problem: 'repaired' }
+  return { href, origin: read.origin, path, query }
 }
 
-function schemeOnly(scheme: string): string | { problem: ReturnUrlProblem } {
-  return isWebScheme(scheme) ? { problem: 'not absolute' } : `${scheme}:`
-}
-
-function readAuthority(scheme: string, authority: string): string | { problem: ReturnUrlProblem } {
-  if (authority.includes('@')) return { problem: 'user information' }
-  const { host, port } = splitAuthority(authority)
-  if (port !== undefined && !isPort(port)) return { problem: 'port' }
-  const name = isWebScheme(scheme) ? host.toLowerCase() : host
-  if (!isCanonicalHost(name)) return { problem: 'host' }
-  return `${scheme}://${name}${port === undefined || port === DEFAULT_PORTS[scheme] ? '' : `:${port}`}`
-}
-
-function upperCasePercent(text: string): string {
-  return text.includes('%') ? text.replace(PERCENT, (escape) => escape.toUpperCase()) : text
-}
-
-/** Looks at a path as it stands and as it reads after each decoding that somebody behind us may do. */
-function pathProblem(path: string): ReturnUrlProblem | undefined {
-  const slashes = count(path, '/')
-  let text = path
-  for (let depth = 0; depth <= MAX_DECODINGS; depth += 1) {
-    if (hasDotSegment(text)) return 'dot segment'
-    if (text.includes('\\') || count(text, '/') !== slashes) return 'encoded separator'
-    if (CONTROL.test(text)) return 'encoded control character'
-    if (!text.includes('%')) return undefined
-    if (depth === 0 && BROKEN_PERCENT.test(text)) return 'encoding'
-    const decoded = decode(text, depth)
-    if (decoded === undefined) return 'encoding'
-    if (decoded === text) return undefined
-    text = decoded
+function characterProblem(text: string): ReturnUrlProblem {
+  for (const character of text) {
+    if (character < ' ' || character === '\x7f') return 'control character'
+    if (character === '\\') return 'backslash'
+    if (character > '\x7f') return 'not ASCII'
   }
-  return 'encoding'
+  return 'character'
 }
 
-/** The first decoding must be of well-formed UTF-8; deeper down a percent sign may be just that. */
-function decode(text: string, depth: number): string | undefined {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    if (depth === 0) return undefined
-    return text.replace(PERCENT, (escape) => String.fromCharCode(Number.parseInt(escape.slice(1), 16)))
-  }
-}
-
-/** `.` and `..`, also before a `;`, from which on some servers drop a segment. */
-function hasDotSegment(path: string): boolean {
-  return path.split('/').some((segment) => {
-    const end = segment.indexOf(';')
-    const name = end === -1 ? segment : segment.slice(0, end)
-    return name === '.' || name === '..'
-  })
-}
-
-/** A query is data, but it must be well-formed and must not decode to control characters. */
-function encodingProblem(query: string): ReturnUrlProblem | undefined {
-  if (!query.includes('%')) return undefined
-  if (BROKEN_PERCENT.test(query)) return 'encoding'
-  const decoded = decode(query, 0)
-  if (decoded === undefined) return 'encoding'
-  return CONTROL.test(decoded) ? 'encoded control character' : undefined
-}
-
-function count(text: string, character: string): number {
-  return text.split(character).length
+function upperCaseEscapes(text: string): string {
+  return text.includes('%') ? text.replace(ESCAPES, (escape) => escape.toUpperCase()) : text
 }
 
 /** An entry of a list of return URLs. */
@@ -148,30 +101,57 @@ export interface ReturnUrlEntry {
   /** The entry as written, which is its canonical spelling. */
   readonly text: string
   readonly kind: 'prefix' | 'exact'
-  /** What admitted URLs are looked up by: origin and path, for `exact` with the query. */
-  readonly key: string
+  /** As {@link ReturnUrl} has it; with `:*` for a loopback address on any port. */
+  readonly origin: string
+  readonly path: string
+  readonly query: string
 }
 
-const LOOPBACK_ANY_PORT = /^http:\/\/(127\.0\.0\.1|\[::1\]):\*(?=\/|$)/
+const LOOPBACK_ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*(?=[/?#]|$)/
 
 /**
  * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. It must be in canonical
- * spelling. With `:*` in place of a port a loopback address of http admits any port (RFC 8252 7.3).
+ * spelling. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3).
  */
 export function parseReturnUrlEntry(entry: string | { readonly exact: string }): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'
   const text = typeof entry === 'string' ? entry : entry.exact
-  const anyPort = LOOPBACK_ANY_PORT.exec(text)
-  const plain = anyPort === null ? text : text.replace(':*', '')
+  const read = readEntry(kind, text)
+  if ('text' in read) return read
+  const corrected = guesses(text).find((guess) => 'text' in readEntry(kind, guess))
+  if (corrected !== undefined) return { ...read, corrected }
+  const exact = kind === 'prefix' && guesses(text).find((guess) => 'text' in readEntry('exact', guess))
+  return exact ? { ...read, corrected: JSON.stringify({ exact }) } : read
+}
+
+function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Problem {
+  const anyPort = LOOPBACK_ANY_PORT.exec(text)?.[1]
+  const plain = anyPort === undefined ? text : anyPort + text.slice(anyPort.length + 2)
+  if (plain.split('?', 1)[0]?.includes('*')) {
+    return { problem: 'has a wildcard: only the port of a loopback address of http may be `*`' }
+  }
   const url = parseReturnUrl(plain)
   if ('problem' in url) return { problem: `is not a return URL: ${url.problem}` }
-  const canonical = anyPort === null ? url.href : url.href.replace(url.origin, `${url.origin}:*`)
-  if (canonical !== text) return { problem: 'is not in canonical spelling', corrected: canonical }
+  const origin = anyPort === undefined ? url.origin : `${anyPort}:*`
+  if (origin + url.path + url.query !== text) return { problem: 'is not in canonical spelling' }
   if (kind === 'prefix' && url.query !== '') {
-    return {
-      problem: 'a prefix has no query: leave it out, or write { "exact": … }',
-      corrected: text.slice(0, text.indexOf('?')),
-    }
+    return { problem: 'a prefix has no query: leave it out, or write { "exact": … }' }
   }
-  return { text, kind, key: canonical }
+  return { text, kind, origin, path: url.path, query: url.query }
+}
+
+// User information, a backslash, a control character, an encoded dot: nobody can say what was meant.
+const AMBIGUOUS = /^[^:]*:\/\/[^/?#]*@|[\\\0-\x1f]|%2e/i
+
+/** Spellings that were probably meant. Whether they are entries is still to be asked. */
+function guesses(text: string): string[] {
+  const anyPort = /^(http:\/\/[^/?#@]+):\*(.*)$/.exec(text)
+  if (anyPort !== null) {
+    // The port stands in for `*`; nothing else of the text is touched.
+    return guesses(`${anyPort[1]}:1${anyPort[2]}`).map((guess) => guess.replace(':1/', ':*/'))
+  }
+  const whole = BARE_HOST.test(text) ? `https://${text}` : text
+  const candidate = (whole.split('#', 1)[0] as string).replace(/(?<=\/)\*$/, '')
+  if (AMBIGUOUS.test(candidate) || !URL.canParse(candidate)) return []
+  return [upperCaseEscapes(new URL(candidate).href), candidate]
 }

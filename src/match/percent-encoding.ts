@@ -1,0 +1,73 @@
+/** What can be wrong with the percent-encoding of a path or a query. */
+export type EncodingProblem = 'encoding' | 'encoded control character' | 'encoded separator' | 'dot segment'
+
+const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/
+const ESCAPED_RUNS = /(?:%[0-9A-Fa-f]{2})+/g
+const ESCAPED_SEPARATOR = /%(?:2F|5C)/i
+// C0, DEL, C1, and the two line ends of Unicode.
+const CONTROL = /[\0-\x1f\x7f-\x9f\u2028\u2029]/
+const NOT_ASCII = /[^\0-\x7f]/
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu
+// Nobody encodes a path this often. The bound keeps the work linear in the length of the text.
+const MAX_DECODINGS = 5
+
+/**
+ * Looks at a path as it stands and as it reads after each decoding that somebody behind us may do. At no depth may it
+ * hold a dot segment, an encoded slash or backslash or a control character.
+ */
+export function pathProblem(path: string): EncodingProblem | undefined {
+  if (BROKEN_ESCAPE.test(path)) return 'encoding'
+  let text = path
+  for (let depth = 0; depth <= MAX_DECODINGS; depth += 1) {
+    if (hasDotSegment(text)) return 'dot segment'
+    if (ESCAPED_SEPARATOR.test(text)) return 'encoded separator'
+    const decoded = decode(text)
+    if (decoded === undefined) return 'encoding'
+    if (decoded === text) return undefined
+    if (CONTROL.test(decoded)) return 'encoded control character'
+    const problem = lookalikeProblem(decoded)
+    if (problem !== undefined) return problem
+    text = decoded
+  }
+  return 'encoding'
+}
+
+/** A query is data, but it must be well-formed UTF-8 and must not decode to control characters. */
+export function encodingProblem(query: string): EncodingProblem | undefined {
+  if (BROKEN_ESCAPE.test(query)) return 'encoding'
+  const decoded = decode(query)
+  if (decoded === undefined) return 'encoding'
+  return CONTROL.test(decoded) ? 'encoded control character' : undefined
+}
+
+/** Decodes once; `undefined` when the bytes are not UTF-8. Below the surface a percent sign may be just that. */
+function decode(text: string): string | undefined {
+  if (!text.includes('%')) return text
+  try {
+    const decoded = text.replace(ESCAPED_RUNS, (run) => decodeURIComponent(run))
+    // A replacement character says that bytes were lost before.
+    return decoded.includes('\ufffd') ? undefined : decoded
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * `.` and `..`, also where more follows that a server may cut off: path parameters (`..;x`), spaces at the end (Windows),
+ * or what turns into a query or a fragment by decoding.
+ */
+function hasDotSegment(path: string): boolean {
+  return path.split('/').some((segment) => {
+    const name = segment.split(/[;?#]/, 1)[0]?.trim()
+    return name === '.' || name === '..'
+  })
+}
+
+/** Full-width dots and slashes become plain ones where text is normalised (NFKC); invisible characters vanish. */
+function lookalikeProblem(decoded: string): EncodingProblem | undefined {
+  if (!NOT_ASCII.test(decoded)) return undefined
+  const plain = decoded.normalize('NFKC').replace(IGNORABLE, '')
+  if (hasDotSegment(plain)) return 'dot segment'
+  const separators = (text: string): number => text.split(/[/\\]/).length
+  return separators(plain) === separators(decoded) ? undefined : 'encoded separator'
+}
