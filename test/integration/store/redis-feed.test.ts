@@ -1,0 +1,238 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { UnavailableError } from 'portcullis'
+import { redisStore, type RedisStore } from 'portcullis/redis'
+import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
+
+let server: RedisServer
+const clients: Redis[] = []
+const stores: RedisStore[] = []
+
+beforeAll(async () => {
+  server = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+})
+afterAll(async () => {
+  for (const store of stores) store.close()
+  for (const client of clients) client.disconnect()
+  await server.stop()
+})
+
+/** With settings that would cut blocking reads off, as a careful user has them. */
+function connect(options: object = {}): Redis {
+  const client = new Redis({
+    port: server.port,
+    commandTimeout: 300,
+    socketTimeout: 1_000,
+    disconnectTimeout: 50,
+    ...options,
+  })
+  client.on('error', () => undefined)
+  clients.push(client)
+  return client
+}
+
+function open(prefix: string, options: object = {}, client: Redis = connect()): RedisStore {
+  const store = redisStore(client, { prefix, commandTimeout: 300, ...options })
+  stores.push(store)
+  return store
+}
+
+/** What a listener hears, in order, and when it last heard something. */
+function listen(store: RedisStore): { readonly heard: string[]; leave(): void } {
+  const heard: string[] = []
+  const leave = store.watch?.({
+    changed: (appId) => heard.push(appId),
+    broken: () => heard.push('broken'),
+    restored: () => heard.push('restored'),
+  })
+  return { heard, leave: () => leave?.() }
+}
+
+async function eventually(condition: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+  const until = Date.now() + limit
+  while (!(await condition())) {
+    if (Date.now() > until) throw new Error('it did not come true in time')
+    await sleep(2)
+  }
+}
+
+const lastIs = (heard: readonly string[], what: string) => () => heard.at(-1) === what
+
+describe('the change feed of Redis', () => {
+  it('hears everything in order from another process, and is quiet for longer than the time-outs of the client', async () => {
+    const prefix = freshPrefix()
+    const { heard, leave } = listen(open(prefix))
+    await eventually(lastIs(heard, 'restored'))
+    await sleep(3_000)
+    expect(heard).toEqual(['broken', 'restored'])
+    const writer = open(prefix)
+    const ids = Array.from({ length: 100 }, (_, index) => `app-${index}`)
+    for (const appId of ids) await writer.write({ policy: { appId } }, 0)
+    await eventually(lastIs(heard, 'app-99'), 1_000)
+    expect(heard.slice(2)).toEqual(ids)
+    leave()
+  })
+
+  it('breaks and is restored when its connection alone is cut', async () => {
+    const prefix = freshPrefix()
+    const admin = connect()
+    const { heard, leave } = listen(open(prefix))
+    await eventually(lastIs(heard, 'restored'))
+    const reader = (): Promise<string | undefined> =>
+      admin.client('LIST').then((list) => /id=(\d+).*cmd=xread/.exec(String(list))?.[1])
+    await eventually(async () => (await reader()) !== undefined)
+    await admin.client('KILL', 'ID', Number(await reader()))
+    await eventually(() => heard.length === 4)
+    expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
+    await open(prefix).write({ policy: { appId: 'a' } }, 0)
+    await eventually(lastIs(heard, 'a'), 1_000)
+    leave()
+  })
+
+  it('breaks when the server is killed, and announces again in no time after it is back', async () => {
+    const prefix = freshPrefix()
+    const [store, writer] = [open(prefix), open(prefix)]
+    const { heard, leave } = listen(store)
+    await eventually(lastIs(heard, 'restored'))
+    expect(await writer.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    await server.kill()
+    await eventually(lastIs(heard, 'broken'))
+    await server.restart()
+    await eventually(lastIs(heard, 'restored'))
+    await eventually(() =>
+      writer.read('a').then(
+        (app) => app?.revision === 1,
+        () => false,
+      ),
+    )
+    const begun = performance.now()
+    expect(await writer.write({ policy: { appId: 'a' } }, 1)).toBe(2)
+    await eventually(lastIs(heard, 'a'), 1_000)
+    expect(performance.now() - begun).toBeLessThan(250)
+    leave()
+  })
+
+  it('notices by itself that the server hangs', async () => {
+    const { heard, leave } = listen(open(freshPrefix()))
+    await eventually(lastIs(heard, 'restored'))
+    server.pause()
+    try {
+      await eventually(lastIs(heard, 'broken'), 4_000)
+    } finally {
+      server.resume()
+    }
+    await eventually(lastIs(heard, 'restored'))
+    leave()
+  })
+
+  const losses: [string, (client: Redis, feed: string) => Promise<unknown>][] = [
+    ['an announcement was trimmed away unread', (client, feed) => client.incr(`${feed}:number`)],
+    ['stream and counter were lost', (client, feed) => client.del(feed, `${feed}:number`)],
+    ['the counter alone was lost', (client, feed) => client.del(`${feed}:number`)],
+  ]
+  for (const [title, lose] of losses) {
+    it(`says that changes may have been missed when ${title}`, async () => {
+      const prefix = freshPrefix()
+      const [store, writer] = [open(prefix), open(prefix)]
+      await writer.write({ policy: { appId: 'a' } }, 0)
+      await writer.write({ policy: { appId: 'b' } }, 0)
+      const { heard, leave } = listen(store)
+      await eventually(lastIs(heard, 'restored'))
+      await lose(connect(), `${prefix}{feed}`)
+      await writer.write({ policy: { appId: 'c' } }, 0)
+      await eventually(() => heard.length >= 4)
+      expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
+      await writer.write({ policy: { appId: 'd' } }, 0)
+      await eventually(lastIs(heard, 'd'), 1_000)
+      leave()
+    })
+  }
+
+  it('misses nothing from an emptied stream when it begins', async () => {
+    const prefix = freshPrefix()
+    const [store, writer] = [open(prefix), open(prefix)]
+    await writer.write({ policy: { appId: 'a' } }, 0)
+    await connect().xtrim(`${prefix}{feed}`, 'MAXLEN', 0)
+    const { heard, leave } = listen(store)
+    await eventually(lastIs(heard, 'restored'))
+    await writer.write({ policy: { appId: 'b' } }, 0)
+    await eventually(lastIs(heard, 'b'), 1_000)
+    expect(heard).toEqual(['broken', 'restored', 'b'])
+    leave()
+  })
+
+  it('passes on nothing from an entry that somebody else put there', async () => {
+    const prefix = freshPrefix()
+    const client = connect()
+    const { heard, leave } = listen(open(prefix))
+    await eventually(lastIs(heard, 'restored'))
+    await client.incr(`${prefix}{feed}:number`)
+    await client.xadd(`${prefix}{feed}`, '*', 'number', '1', 'app', '{evil}\r\n')
+    await open(prefix).write({ policy: { appId: 'a' } }, 0)
+    await eventually(lastIs(heard, 'a'), 1_000)
+    expect(heard).toEqual(['broken', 'restored', 'a'])
+    leave()
+  })
+
+  it('tells its listeners when the store is closed, and begins anew with the next', async () => {
+    const store = open(freshPrefix())
+    const first = listen(store)
+    await eventually(lastIs(first.heard, 'restored'))
+    store.close()
+    expect(first.heard.at(-1)).toBe('broken')
+    const second = listen(store)
+    await eventually(lastIs(second.heard, 'restored'))
+    expect(first.heard).toHaveLength(3)
+    second.leave()
+  })
+
+  it('reads on one connection for all listeners, and on none when the last has left', async () => {
+    const admin = connect()
+    const readers = async (): Promise<number> =>
+      String(await admin.client('LIST')).split('cmd=xread').length - 1
+    await eventually(async () => (await readers()) === 0)
+    const store = open(freshPrefix())
+    const listeners = [listen(store), listen(store), listen(store)]
+    await eventually(async () => (await readers()) === 1)
+    listeners.pop()?.leave()
+    listeners.pop()?.leave()
+    await sleep(50)
+    expect(await readers()).toBe(1)
+    listeners.pop()?.leave()
+    await eventually(async () => (await readers()) === 0, 1_000)
+  })
+
+  it('reports a refused password without showing it', async () => {
+    const errors: Error[] = []
+    const client = connect({ username: 'nobody', password: 'hush-hush', lazyConnect: true })
+    const { leave } = listen(open(freshPrefix(), { onError: (error: Error) => errors.push(error) }, client))
+    await eventually(() => errors.length > 0)
+    leave()
+    expect(errors[0]).toBeInstanceOf(UnavailableError)
+    expect(inspect(errors, { depth: 9, showHidden: true })).not.toContain('hush-hush')
+  })
+})
+
+describe('a lost connection', () => {
+  it('is answered at once, and fills no queue of the client', async () => {
+    const own = await startRedis()
+    const client = connect({ port: own.port, retryStrategy: () => 60_000 })
+    const store = open(freshPrefix(), {}, client)
+    expect(await store.read('a')).toBeUndefined()
+    await own.kill()
+    await eventually(() => client.status !== 'ready')
+    const begun = performance.now()
+    const results = await Promise.allSettled(Array.from({ length: 1_000 }, () => store.read('a')))
+    expect(performance.now() - begun).toBeLessThan(200)
+    for (const result of results) expect(result).toMatchObject({ status: 'rejected' })
+    expect((client as unknown as { offlineQueue: { length: number } }).offlineQueue).toHaveLength(0)
+    await own.stop()
+  })
+
+  it('is not assumed of a client that is only now connecting, or connects when it is first used', async () => {
+    for (const lazyConnect of [false, true])
+      expect(await open(freshPrefix(), {}, connect({ lazyConnect })).read('a')).toBeUndefined()
+  })
+})

@@ -1,0 +1,160 @@
+import { randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
+import { afterAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { RevisionConflict, UnavailableError, type AppDocument } from 'portcullis'
+import { redisStore, type RedisClient, type RedisStore } from 'portcullis/redis'
+import { createVault } from 'portcullis/vault'
+import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
+
+const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
+const client = new Redis(sharedRedisUrl(), { disconnectTimeout: 50 })
+afterAll(() => client.disconnect())
+
+type Call = (command: string, ...args: (string | number)[]) => Promise<unknown>
+const pass: Call = (command, ...args) => client.call(command, ...args)
+
+/** The client with something in the way of its commands. */
+function through(call: Call, isCluster = false): RedisClient {
+  return { status: 'ready', isCluster, duplicate: () => client.duplicate(), call }
+}
+
+const open = (prefix: string, redis: RedisClient = client, options: object = {}): RedisStore =>
+  redisStore(redis, { prefix, vault, ...options })
+
+function signal(): { readonly given: Promise<void>; readonly give: () => void } {
+  let give = (): void => undefined
+  const given = new Promise<void>((resolve) => (give = resolve))
+  return { given, give }
+}
+
+function withDomains(...domains: string[]): AppDocument {
+  return { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains } } }
+}
+
+describe('a write to Redis', () => {
+  it('keeps an app in the index of an origin that a later writer brought back while it was being dropped', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    const [dropping, mayDrop] = [signal(), signal()]
+    const slow = through(async (...command) => {
+      if (String(command[1]).includes('ZREM')) {
+        dropping.give()
+        await mayDrop.given
+      }
+      return pass(...command)
+    })
+    await store.write(withDomains('https://x.example'), 0)
+    const first = open(prefix, slow).write(withDomains('https://y.example'), 1)
+    await dropping.given
+    await store.write(withDomains('https://x.example'), 2)
+    mayDrop.give()
+    await first
+    expect(await store.appsByOrigin?.('https://x.example')).toEqual(['a'])
+    expect(await store.appsByOrigin?.('https://y.example')).toEqual([])
+  })
+
+  it('keeps an app in the index when it came and went while it was being written', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    let others = 1
+    const overtaken = through(async (...command) => {
+      if (String(command[1]).includes('conflict') && others-- > 0) {
+        await store.write(withDomains('https://x.example'), 0)
+        await store.remove('a', 1)
+      }
+      return pass(...command)
+    })
+    expect(await open(prefix, overtaken).write(withDomains('https://x.example'), 0)).toBe(3)
+    expect(await store.appsByOrigin?.('https://x.example')).toEqual(['a'])
+  })
+
+  it('is no conflict with itself when the client sends it again after a break', async () => {
+    const prefix = freshPrefix()
+    const twice = through(async (...command) => {
+      await pass(...command)
+      return pass(...command)
+    })
+    const store = open(prefix, twice)
+    expect(await store.write(withDomains('https://x.example'), 0)).toBe(1)
+    expect(await store.write(withDomains('https://y.example'), 1)).toBe(2)
+    await expect(store.write(withDomains('https://z.example'), 1)).rejects.toBeInstanceOf(RevisionConflict)
+    expect(await client.xlen(`${prefix}{feed}`)).toBe(2)
+  })
+
+  it('replaces a damaged document like any other', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    await client.hset(`${prefix}app:{a}`, { policy: '{', revision: '7' })
+    expect(await store.write(withDomains('https://x.example'), 7)).toBe(8)
+  })
+
+  it('has happened even if it could not be announced, or the index not be reduced', async () => {
+    const prefix = freshPrefix()
+    const errors: Error[] = []
+    const failing = through((...command) => {
+      const script = String(command[1])
+      if (script.includes('ZREM') || (script.includes('XADD') && !script.includes('conflict')))
+        return Promise.reject(new Error('away'))
+      return pass(...command)
+    }, true)
+    const store = open(prefix, failing, { onError: (error: Error) => errors.push(error) })
+    expect(await store.write(withDomains('https://x.example'), 0)).toBe(1)
+    expect(await store.write(withDomains(), 1)).toBe(2)
+    expect(errors).toHaveLength(3)
+    expect(await store.read('a')).toMatchObject({ revision: 2 })
+  })
+
+  it('shows neither the document nor the keys in its error, however deep one looks', async () => {
+    const prefix = freshPrefix()
+    const spoilt = through(async (...command) => {
+      if (String(command[1]).includes('conflict')) await client.set(`${prefix}app:{a}`, 'no hash')
+      return pass(...command)
+    })
+    const secret = randomBytes(32).toString('base64')
+    const error: unknown = await open(prefix, spoilt)
+      .write(
+        {
+          policy: { appId: 'a', name: 'confidential' },
+          keys: [{ id: 'k', algorithm: 'hmac-sha256', secret }],
+        },
+        0,
+      )
+      .catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(UnavailableError)
+    expect(String(error)).toContain('WRONGTYPE')
+    const shown = inspect(error, { depth: 9, showHidden: true })
+    for (const text of ['confidential', 'v1:k:', secret]) expect(shown).not.toContain(text)
+  })
+})
+
+describe('a read from Redis', () => {
+  const damages: [string, Record<string, string>][] = [
+    ['the document of another app', { policy: '{"appId":"b"}', revision: '1' }],
+    ['a document that is no object', { policy: '"a"', revision: '1' }],
+    ['a revision that is none', { policy: '{"appId":"a"}', revision: 'x' }],
+    ['a revision of 0', { policy: '{"appId":"a"}', revision: '0' }],
+    ['no document, but no word of its removal either', { revision: '1' }],
+    ['keys without a document', { keys: 'v1:k:AAAA' }],
+    ['keys that are not sealed', { policy: '{"appId":"a"}', revision: '1', keys: '[]' }],
+  ]
+  for (const [title, fields] of damages) {
+    it(`could not look when it finds ${title}`, async () => {
+      const prefix = freshPrefix()
+      await client.hset(`${prefix}app:{a}`, fields)
+      await expect(open(prefix).read('a')).rejects.toBeInstanceOf(UnavailableError)
+    })
+  }
+
+  it('knows no app whose id none can have', async () => {
+    for (const appId of ['', '{x}', 'a b', 'a\r\nb', 'x'.repeat(129)])
+      expect(await open(freshPrefix()).read(appId)).toBeUndefined()
+  })
+
+  it('could not look for keys without a vault', async () => {
+    const prefix = freshPrefix()
+    const keys = [{ id: 'k', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }] as const
+    await open(prefix).write({ policy: { appId: 'a' }, keys }, 0)
+    await expect(open(prefix, client, { vault: undefined }).read('a')).rejects.toThrow(/no vault/)
+  })
+})
