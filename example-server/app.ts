@@ -97,7 +97,15 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   app.use(
     '/gateway/:connectId',
     letFormsLeadBack,
-    createGateway({ policies, connections, people, sessions, region }),
+    createGateway({
+      policies,
+      connections,
+      people,
+      sessions,
+      region,
+      sink: parts.sink,
+      pseudonymKey: secrets.pseudonyms,
+    }),
   )
 
   app.use((req, res) => {

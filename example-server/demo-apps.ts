@@ -11,8 +11,8 @@ export interface DemoApp {
 }
 
 export const DEMO_APPS: readonly DemoApp[] = [
-  { id: DEMO_SERVER_APP, name: 'Demo shop, a server app' },
-  { id: DEMO_BROWSER_APP, name: 'Demo shop, a browser app' },
+  { id: DEMO_SERVER_APP, name: 'Demo shop (server)' },
+  { id: DEMO_BROWSER_APP, name: 'Demo shop' },
 ]
 
 const SHOP = 'https://shop.example'

@@ -1,7 +1,7 @@
 import { Router, urlencoded, type Request, type Response } from 'express'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
-import { DEFAULT_JURISDICTIONS, regionPin, type PolicySource } from 'portcullis'
+import { auditAccess, DEFAULT_JURISDICTIONS, regionPin, type AuditSink, type PolicySource } from 'portcullis'
 import type { Connection, Connections } from './connections.ts'
 import { consentPage, messagePage, signInPage, signUpPage, type FormContext } from './pages.ts'
 import type { People, Person } from './people.ts'
@@ -13,6 +13,8 @@ export interface GatewayDependencies {
   readonly people: People
   readonly sessions: Sessions
   readonly region: string
+  readonly sink: AuditSink
+  readonly pseudonymKey: Uint8Array
 }
 
 const MAX_ATTEMPTS = 10
@@ -32,10 +34,7 @@ const SIGN_UP = z.object({
   surname: NAME,
   country: z
     .string()
-    .refine(
-      (code) => /^[A-Z]{2}$/.test(code) && COUNTRIES.of(code) !== undefined,
-      'Please choose your citizenship.',
-    ),
+    .refine((code) => /^[A-Z]{2}$/.test(code) && isCountry(code), 'Please choose your citizenship.'),
   language: z.string().regex(/^[a-z]{2}$/, 'Please choose a language.'),
   image: z
     .union([
@@ -47,16 +46,21 @@ const SIGN_UP = z.object({
 
 /** The pages on which a person signs in and decides what to share: /gateway/:connectId. */
 export function createGateway(dependencies: GatewayDependencies): Router {
-  const { policies, connections, people, sessions, region } = dependencies
+  const { policies, connections, people, sessions, region, sink, pseudonymKey } = dependencies
   const gateway = Router({ mergeParams: true })
   // Failed tries by person and by address; bounded, so that nobody can fill the memory.
   const attempts = new LRUCache<string, number>({ max: 50_000, ttl: ATTEMPTS_LIFETIME })
 
-  const requests = new WeakMap<object, { connection: Connection; session: Session; country?: string }>()
+  const requests = new WeakMap<
+    object,
+    { connection: Connection; session: Session | undefined; country?: string }
+  >()
   const of = (req: Request): { connection: Connection; session: Session } =>
     requests.get(req) as { connection: Connection; session: Session }
+  // These pages are called by people; the app is the one that sent them here.
+  const shared = { policies, appId: (req: Request) => requests.get(req)?.connection.appId }
 
-  gateway.use(urlencoded({ extended: false, limit: 16_384 }), async (req, res, next) => {
+  gateway.use(async (req, res, next) => {
     const { connectId } = req.params as { connectId: string }
     const connection = /^[\w-]{43}$/.test(connectId) ? await connections.find(connectId) : undefined
     if (connection === undefined) {
@@ -65,42 +69,50 @@ export function createGateway(dependencies: GatewayDependencies): Router {
         .send(messagePage('This sign-in has ended', 'Please go back to the app and start again.'))
       return
     }
-    const session = req.method === 'GET' ? await sessions.findOrBegin(req, res) : await sessions.find(req)
-    if (session === undefined || (req.method !== 'GET' && !sessions.isOurForm(req, session))) {
-      res
-        .status(403)
-        .send(
-          messagePage(
-            'Please try again',
-            'This form was not sent from our page, or the page was open for too long. Go back and reload it.',
-          ),
-        )
-      return
-    }
     // A form may lead back to the app: browsers hold redirects of forms to `form-action` too.
     res.locals['formTarget'] = formTarget(connection.returnUrl)
-    requests.set(req, { connection, session })
+    requests.set(req, { connection, session: undefined })
     next()
   })
 
+  gateway.use(
+    auditAccess({
+      ...shared,
+      sink,
+      pseudonymKey,
+      onDeny: (_decision, _req, res) => sendUnavailable(res as Response),
+    }),
+    urlencoded({ extended: false, limit: 16_384 }),
+    async (req, res, next) => {
+      const { connection } = of(req)
+      const session = req.method === 'GET' ? await sessions.findOrBegin(req, res) : await sessions.find(req)
+      if (session === undefined || (req.method !== 'GET' && !sessions.isOurForm(req, session))) {
+        const text =
+          'This form was not sent from our page, or the page was open for too long. Go back and reload it.'
+        res.status(403).send(messagePage('Please try again', text))
+        return
+      }
+      requests.set(req, { connection, session })
+      next()
+    },
+  )
+
   /** The data of a person is handled only where it must stay, by the policy of the app that asks. */
   const pinned = regionPin({
-    policies,
-    appId: (req) => requests.get(req)?.connection.appId,
+    ...shared,
     here: region,
     country: (req) => requests.get(req)?.country,
     onDeny: (decision, _req, res) => {
-      const { jurisdiction } = decision.evidence
-      const { locations } = DEFAULT_JURISDICTIONS[String(jurisdiction)] ?? { locations: [] }
-      const where = locations.map((name) => name[0]?.toUpperCase() + name.slice(1)).join(' or ')
-      const status =
-        decision.code === 'REGION_MISDIRECTED' ? 421 : decision.code === 'POLICY_UNAVAILABLE' ? 503 : 403
-      if (status === 503) res.setHeader('Retry-After', '2')
-      const text =
-        status === 421
-          ? `Your data must stay in ${where}, and this server is not there. Please use the gateway of your region.`
-          : 'The rules of this app cannot be met now. Please try again later.'
-      ;(res as Response).status(status).send(messagePage('Not on this server', text))
+      if (decision.code === 'POLICY_UNAVAILABLE') return sendUnavailable(res as Response)
+      const { locations } = DEFAULT_JURISDICTIONS[String(decision.evidence['jurisdiction'])] ?? {
+        locations: [],
+      }
+      const where = locations.map((name) => name.charAt(0).toUpperCase() + name.slice(1)).join(' or ')
+      const misdirected = decision.code === 'REGION_MISDIRECTED'
+      const text = misdirected
+        ? `Your data must stay in ${where}, and this server is not there. Please use the gateway of your region.`
+        : 'The rules of this app cannot be met here.'
+      ;(res as Response).status(misdirected ? 421 : 403).send(messagePage('Not on this server', text))
     },
   })
 
@@ -117,7 +129,8 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     const { connection, session } = of(req)
     const context: FormContext = { connection, csrf: session.csrf }
     const person = session.personId === undefined ? undefined : await people.find(session.personId)
-    if (person !== undefined) pin(req, res, person.country, () => void res.send(consentPage(context, person)))
+    if (person !== undefined)
+      pin(req, res, person.country, () => void res.send(consentPage(context, shown(req, person))))
     else
       res.send(req.query['form'] === 'sign-up' ? signUpPage(context, listedCountries()) : signInPage(context))
   })
@@ -183,7 +196,7 @@ export function createGateway(dependencies: GatewayDependencies): Router {
       .filter(({ field, mandatory }) => mandatory || ticked[field] === 'yes')
       .map(({ field }) => field)
     if (connection.wishes.some(({ field, mandatory }) => mandatory && person[field] === '')) {
-      res.status(400).send(consentPage({ connection, csrf: session.csrf }, person))
+      res.status(400).send(consentPage({ connection, csrf: session.csrf }, shown(req, person)))
       return
     }
     pin(req, res, person.country, async () => {
@@ -201,6 +214,23 @@ export function createGateway(dependencies: GatewayDependencies): Router {
   })
 
   return gateway
+}
+
+/** Each field that stands on a page is on record, also when a person sees their own. */
+function shown(req: Request, person: Person): Person {
+  return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: 'shown to the person' })
+}
+
+function sendUnavailable(res: Response): void {
+  res
+    .status(503)
+    .set('Retry-After', '2')
+    .send(
+      messagePage(
+        'Please wait a moment',
+        'The service is not available just now. Please try again in a few seconds.',
+      ),
+    )
 }
 
 /** Back to the app, at the URL that was approved. RFC 9700 4.12: 303, so that no form goes with it. */

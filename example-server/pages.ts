@@ -1,4 +1,4 @@
-import { FIELDS, type Field, type Person } from './people.ts'
+import type { Field, Person } from './people.ts'
 import type { Connection } from './connections.ts'
 
 /** Text that is HTML already. */
@@ -198,10 +198,18 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
   )
 }
 
+/** Codes as words. */
+function worded(field: Field, value: string): string {
+  if (value === '' || (field !== 'country' && field !== 'language')) return value
+  return (
+    new Intl.DisplayNames(['en'], { type: field === 'country' ? 'region' : 'language' }).of(value) ?? value
+  )
+}
+
 export function consentPage(context: FormContext, person: Person): string {
   const { connection, problem } = context
   const wishes = connection.wishes.map(({ field, mandatory }) => {
-    const value = person[field]
+    const value = worded(field, person[field])
     return html`<li>
       <input
         type="checkbox"
@@ -311,12 +319,10 @@ export function homePage(apps: readonly { id: string; name: string }[], demoUrl:
 export function demoPage(): string {
   return layout(
     'Demo app',
-    html`<h1>Example shop</h1>
+    html`<h1>Demo shop</h1>
       <p>This page plays a browser app that lets people sign in through the gateway.</p>
       <button id="sign-in">Sign in with the gateway</button>
       <p id="state" role="status"></p>
       <dl id="me"></dl>`,
   ).replace('</body>', '<script src="/assets/demo.js"></script></body>')
 }
-
-export { FIELDS }

@@ -3,6 +3,7 @@ import { createPseudonyms, type AuditEvent, type OperationEvent, type Pseudonymi
 import { createRecorder, type Recorder, type RecorderOptions } from '../audit/recorder.ts'
 import { createAuditSession } from '../audit/session.ts'
 import type { AuditSink } from '../audit/sink.ts'
+import type { Decision } from '../decision.ts'
 import { decideAuditAccess } from '../guards/audit-access.ts'
 import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
@@ -23,7 +24,10 @@ export interface AuditAccessOptions extends SharedOptions {
   readonly pseudonymKey?: Uint8Array | undefined
   /** Who acts for the app, such as the member of staff who is signed in. Only a pseudonym is recorded. */
   readonly actor?: Callback<[req: GuardRequest], string | undefined> | undefined
-  /** Names the operation. Default: method and route pattern, or method and mount path where no route was reached. */
+  /**
+   * Names the operation. Default: method and route pattern, or method and mount path where no route was reached. Name it
+   * yourself where a router that does not merge parameters is mounted below one.
+   */
   readonly operation?: Callback<[req: GuardRequest], string> | undefined
   /** How long the sink may take, in milliseconds. Default 250. */
   readonly sinkTimeout?: number | undefined
@@ -114,7 +118,7 @@ function recordRequest(
   means: Means,
 ): RequestRecord {
   const { options, recorder, pseudonymise } = means
-  let recorded = false
+  let finished = false
   let silent = false
   const who = (): { appId?: string; actor?: string } => {
     const actor = attempt(() => options.actor?.(req))
@@ -143,15 +147,15 @@ function recordRequest(
       ...(answered && { status: res.statusCode }),
       ...(address !== undefined && { address: pseudonymise('address', address) }),
       ...(region && { region: { here: region.here, jurisdiction: region.jurisdiction } }),
-      decisions: [...decisions],
+      decisions: decisions.map((decision) => recorded(decision, pseudonymise)),
     }
   }
 
   function flush(final: boolean): void | Promise<void> {
     if (silent) return undefined
     const events: AuditEvent[] = session.take()
-    if (final && !recorded) {
-      recorded = true
+    if (final && !finished) {
+      finished = true
       events.push(operation())
     }
     return events.length === 0 ? undefined : recorder.record(events)
@@ -170,6 +174,18 @@ function recordRequest(
   }
 }
 
+/**
+ * What is kept of a decision: none of what handlers were handed with it, and of the list no entry that is one address, for
+ * that is the address of the caller.
+ */
+function recorded(decision: Decision, pseudonymise: Pseudonymise): Decision {
+  const { guard, effect, mode, code, detail, evidence } = decision
+  const { entry } = evidence
+  const isAddress = guard === 'ipWhitelist' && typeof entry === 'string' && !entry.includes('/')
+  const kept = isAddress ? { ...evidence, entry: pseudonymise('address', entry) } : evidence
+  return { guard, effect, mode, code, detail, evidence: kept } as Decision
+}
+
 /** Nobody waits for these events; the recorder keeps them and reports. */
 function settle(recorded: void | Promise<void>): void {
   if (recorded instanceof Promise) recorded.catch(() => undefined)
@@ -183,8 +199,19 @@ function attempt<T>(option: () => T | undefined): T | undefined {
   }
 }
 
+/** Method, mount path and route pattern. What a parameter has matched in the mount path is put back to its name. */
 function routeOf(req: GuardRequest): string {
-  const { route } = req as { route?: { path?: unknown } }
-  const pattern = typeof route?.path === 'string' ? route.path : ''
-  return `${req.method ?? ''} ${req.baseUrl ?? ''}${pattern}`.trim()
+  const { route, params } = req as { route?: { path?: unknown }; params?: Record<string, unknown> }
+  const values = new Map(Object.entries(params ?? {}).map(([name, value]) => [String(value), `:${name}`]))
+  const mounted = (req.baseUrl ?? '').split('/').map((segment) => values.get(decoded(segment)) ?? segment)
+  const pattern = typeof route?.path === 'string' && route.path !== '/' ? route.path : ''
+  return `${req.method ?? ''} ${mounted.join('/')}${pattern}`.trim()
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
 }
