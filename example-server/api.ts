@@ -53,7 +53,10 @@ export function createApi(dependencies: ApiDependencies): Router {
 
   api.post(
     '/connect',
-    returnUrlGuard({ ...shared, returnUrl: (req) => req.body?.return_url }),
+    returnUrlGuard({
+      ...shared,
+      returnUrl: (req) => (req.body as { return_url?: unknown } | undefined)?.return_url,
+    }),
     async (req, res) => {
       const body = parseBody(CONNECT, req, res)
       const { appId, returnUrl } = req.portcullis

@@ -9,8 +9,11 @@ class Html {
   }
 }
 
+/** What may stand in a template; `undefined` and `false` stand for nothing. */
+type Part = Html | string | false | undefined | readonly Part[]
+
 /** A template in which everything is escaped that is not `Html` itself. */
-function html(parts: TemplateStringsArray, ...values: readonly unknown[]): Html {
+function html(parts: TemplateStringsArray, ...values: readonly Part[]): Html {
   const text = parts.reduce(
     (sum, part, index) => sum + (index === 0 ? '' : render(values[index - 1])) + part,
     '',
@@ -18,11 +21,11 @@ function html(parts: TemplateStringsArray, ...values: readonly unknown[]): Html 
   return new Html(text)
 }
 
-function render(value: unknown): string {
+function render(value: Part): string {
   if (value instanceof Html) return value.text
-  if (Array.isArray(value)) return value.map(render).join('')
   if (value === undefined || value === false) return ''
-  return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+  if (typeof value !== 'string') return value.map(render).join('')
+  return value.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
 const LABELS: Readonly<Record<Field, string>> = {

@@ -50,7 +50,8 @@ export function createSessions(storage: Storage, csrfKey: Uint8Array) {
       const site = req.headers['sec-fetch-site']
       if (site !== undefined && site !== 'same-origin') return false
       if (origin !== undefined && origin !== `${req.protocol}://${host}`) return false
-      const given = Buffer.from(String((req.body as { csrf?: unknown } | undefined)?.csrf ?? ''))
+      const { csrf } = (req.body ?? {}) as { csrf?: unknown }
+      const given = Buffer.from(typeof csrf === 'string' ? csrf : '')
       const expected = Buffer.from(session.csrf)
       return given.length === expected.length && timingSafeEqual(given, expected)
     },

@@ -36,7 +36,7 @@ class Stamp extends Given {
     let holder: object | null = view
     while (holder !== null && !(#source in holder)) holder = Object.getPrototypeOf(holder) as object | null
     if (holder === null) return undefined
-    return readMember((holder as Stamp).#source, name)
+    return readMember(holder.#source, name)
   }
 }
 

@@ -59,7 +59,7 @@ export function signedFetch(
 
     const body = await bodyOf(init.body, request, headers)
     // `fetch` drops the fragment and writes the rest as the URL parser does; so does signing.
-    const url = request?.url ?? String(input)
+    const url = request?.url ?? (input as string | URL).toString()
     const signed = await sign({ method, url, headers, body })
     return (send ?? globalThis.fetch)(url, {
       ...settingsOf(request),
@@ -89,7 +89,11 @@ async function bodyOf(
     case 'ArrayBuffer':
       return new Uint8Array(body as ArrayBuffer).slice()
     case 'URLSearchParams':
-      return textOf(String(body), 'application/x-www-form-urlencoded;charset=UTF-8', headers)
+      return textOf(
+        (body as URLSearchParams).toString(),
+        'application/x-www-form-urlencoded;charset=UTF-8',
+        headers,
+      )
     case 'Blob':
     case 'File': {
       const blob = body as Blob

@@ -27,7 +27,7 @@ export function digestProblem(lines: readonly string[], content: Content): strin
   const bytes = content.kind === 'bytes' ? content.bytes : NO_BYTES
   let matched = 0
   for (const [name, hash] of KNOWN) {
-    const digest = digests.get(name)?.[0]
+    const digest = digests.get(name)?.[0] as unknown
     if (digest === undefined) continue
     const expected = createHash(hash).update(bytes).digest()
     if (!isArrayBuffer(digest) || digest.byteLength !== expected.length)

@@ -63,7 +63,7 @@ export function readSignatures(
     if (input[0].length > MOST_COMPONENTS) {
       return { problem: `signature \`${label}\` covers more than ${MOST_COMPONENTS} components` }
     }
-    const keyId = input[1].get('keyid')
+    const keyId = input[1].get('keyid') as unknown
     received.push({
       label,
       input,
@@ -81,7 +81,7 @@ export function readSignature({
   signature,
   keyId,
 }: ReceivedSignature): ReadSignature | FieldProblem {
-  const [value, extensions] = signature
+  const [value, extensions] = signature as readonly [unknown, ReadonlyMap<string, unknown>]
   if (!isArrayBuffer(value)) return { problem: `Signature \`${label}\` is not a byte sequence` }
   if (extensions.size > 0) return { problem: `Signature \`${label}\` has parameters` }
 
