@@ -102,10 +102,11 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
   }
 
   function openKeys(appId: string, sealed: unknown): readonly AppKey[] {
-    if (sealed === null || sealed === undefined) return []
+    if (sealed === null) return []
+    if (typeof sealed !== 'string') throw new UnavailableError('a stored app is damaged')
     if (vault === undefined)
       throw new UnavailableError('the app has keys, and the store has no vault to open them')
-    return parseJson(vault.open(String(sealed), keysContext(appId))) as readonly AppKey[]
+    return parseJson(vault.open(sealed, keysContext(appId))) as readonly AppKey[]
   }
 
   function sealKeys(appId: string, keys: readonly AppKey[] | undefined): string {

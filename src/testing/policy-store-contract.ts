@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { isPortcullisError } from '../errors.ts'
 import type { AppKey } from '../signature/keys.ts'
-import type { ManagedPolicyStore, StoreListener } from '../store/contract.ts'
+import type { ManagedPolicyStore, StoredApp, StoreListener } from '../store/contract.ts'
 
 /** What a test runner offers: jest, vitest, mocha and node:test do. */
 export interface TestRunner {
@@ -112,6 +112,20 @@ export function policyStoreContract(
       deepStrictEqual((await store.read('a'))?.keys, [])
     })
 
+    test('removes nothing where nothing is, and says so where something is', async (store) => {
+      await store.remove('a', 0)
+      strictEqual(await store.write({ policy: policy('a') }, 0), 1)
+      await conflicts(store.remove('a', 0), 0, 1)
+      strictEqual((await store.read('a'))?.revision, 1)
+    })
+
+    test('neither writes nor finds an app whose id none can have', async (store) => {
+      for (const id of ['', '{x}', 'a b', 'a/b', 'a\n', 'x'.repeat(129)]) {
+        await rejects(store.write({ policy: policy(id) }, 0), { code: 'POLICY_INVALID' })
+        strictEqual(await store.read(id), undefined)
+      }
+    })
+
     test('keeps apps apart whose ids look alike', async (store) => {
       const ids = [
         'a',
@@ -146,6 +160,31 @@ export function policyStoreContract(
       )
     })
 
+    test('is not changed by what is done to a document that it has given out', async (store) => {
+      await store.write({ policy: policy('a', ['https://example.org']), keys: [KEY] }, 0)
+      const spoil: ((app: StoredApp) => unknown)[] = [
+        ({ policy }) => Object.assign(policy as object, { name: 'spoilt' }),
+        ({ policy }) => (policy as { domainProtect: { domains: string[] } }).domainProtect.domains.push('x'),
+        ({ keys }) => Object.assign(keys[0] as object, { secret: 'spoilt' }),
+        ({ keys }) => (keys as AppKey[]).pop(),
+      ]
+      for (const how of spoil) {
+        const given = await store.read('a')
+        ok(given)
+        try {
+          how(given)
+        } catch {
+          // A frozen copy is as good as one of its own.
+        }
+      }
+      const stored = await store.read('a')
+      deepStrictEqual({ ...(stored?.policy as object) }, policy('a', ['https://example.org']))
+      deepStrictEqual(
+        stored?.keys.map((key) => ({ ...key })),
+        [KEY],
+      )
+    })
+
     test('finds the apps that may admit an origin, wildcards included, and forgets those that do no more', async (store) => {
       const find = async (origin: string): Promise<string[]> =>
         [...((await store.appsByOrigin?.(origin)) ?? [])].sort()
@@ -160,6 +199,33 @@ export function policyStoreContract(
       deepStrictEqual(await find('https://b.example'), ['b'])
       await store.remove('b', 2)
       deepStrictEqual(await find('https://b.example'), [])
+    })
+
+    test('finds an app by its origins also after many writers moved it about', async (store) => {
+      const origins = ['https://a.example', 'https://b.example', 'https://c.example']
+      for (let round = 0; round < 20; round += 1) {
+        const revision = (await store.read('a'))?.revision ?? 0
+        await Promise.allSettled(
+          origins.map((_, skipped) =>
+            store.write({ policy: policy('a', origins.toSpliced(skipped, 1)) }, revision),
+          ),
+        )
+      }
+      const stored = (await store.read('a'))?.policy as { domainProtect: { domains: string[] } }
+      for (const origin of stored.domainProtect.domains)
+        ok((await store.appsByOrigin?.(origin))?.includes('a'), `${origin} is not found`)
+    })
+
+    test('tells every listener, also after another has left', async (store) => {
+      const [first, second]: [string[], string[]] = [[], []]
+      const leave = store.watch?.(listenerOf((appId) => first.push(appId)))
+      const leaveToo = store.watch?.(listenerOf((appId) => second.push(appId)))
+      await store.write({ policy: policy('a') }, 0)
+      leave?.()
+      await store.write({ policy: policy('b') }, 0)
+      leaveToo?.()
+      ok(first.includes('a') && !first.includes('b'))
+      ok(second.includes('a') && second.includes('b'))
     })
 
     test('announces every change before the write has returned, in order, until the listener leaves', async (store) => {

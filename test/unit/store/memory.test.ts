@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { memoryStore, PolicyError } from 'portcullis'
 import { policyStoreContract } from 'portcullis/testing'
 
@@ -11,6 +11,38 @@ describe('memoryStore', () => {
   it('begins with the documents that it is given', async () => {
     const store = memoryStore([{ policy: { appId: 'a' } }])
     expect(await store.read('a')).toEqual({ policy: { appId: 'a' }, revision: 1, keys: [] })
+  })
+
+  it('finds the apps that it began with by their origins', async () => {
+    const domainProtect = { mode: 'enforce', domains: ['https://*.example.org'] }
+    const store = memoryStore([{ policy: { appId: 'a', domainProtect } }])
+    expect(await store.appsByOrigin?.('https://x.example.org')).toEqual(['a'])
+  })
+
+  it('has written although a listener throws, and tells the others', async () => {
+    const store = memoryStore()
+    const heard: string[] = []
+    const silent = { broken: () => undefined, restored: () => undefined }
+    const uncaught: unknown[] = []
+    const microtask = jest.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => {
+      try {
+        task()
+      } catch (error) {
+        uncaught.push(error)
+      }
+    })
+    const bug = new Error('a bug of the listener')
+    store.watch?.({
+      ...silent,
+      changed() {
+        throw bug
+      },
+    })
+    store.watch?.({ ...silent, changed: (appId) => heard.push(appId) })
+    expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    expect(heard).toEqual(['a'])
+    expect(uncaught).toEqual([bug])
+    microtask.mockRestore()
   })
 
   it('refuses two documents of one app, and a document that is not good, at construction', () => {
