@@ -30,11 +30,16 @@ export interface ApiDependencies {
   publicUrl(): string
 }
 
-const REQUEST_ID = z.string().min(1, 'a text of 1-64 characters').max(64, 'a text of 1-64 characters')
-const UNGUESSABLE = z.string().regex(/^[\w-]{43}$/, 'as it was handed out')
+const REQUEST_ID_RULE = 'a text of 1-64 characters'
+const REQUEST_ID = z.string(REQUEST_ID_RULE).min(1, REQUEST_ID_RULE).max(64, REQUEST_ID_RULE)
+const UNGUESSABLE = z.string('as it was handed out').regex(/^[\w-]{43}$/, 'as it was handed out')
 
-const CONNECT = z.strictObject({ request_id: REQUEST_ID, scope: SCOPE, return_url: z.string() })
-const TOKEN = z.strictObject({ request_id: REQUEST_ID, connect_id: UNGUESSABLE, auth_code: UNGUESSABLE })
+// The message is ours, for that of zod repeats the names that were sent.
+const form = <Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> =>
+  z.strictObject(shape, { error: `an object with ${Object.keys(shape).join(', ')} and nothing else` })
+
+const CONNECT = form({ request_id: REQUEST_ID, scope: SCOPE, return_url: z.string() })
+const TOKEN = form({ request_id: REQUEST_ID, connect_id: UNGUESSABLE, auth_code: UNGUESSABLE })
 
 /** The routes that apps call: /auth/v2. */
 export function createApi(dependencies: ApiDependencies): Router {
@@ -48,8 +53,25 @@ export function createApi(dependencies: ApiDependencies): Router {
     ...bodyParsers({ limit: 16_384 }),
     ipWhitelist(shared),
     domainProtect(shared),
-    serverOnly({ ...shared, nonces }),
   )
+
+  const granted = new WeakMap<object, { grant: Grant; person: Person }>()
+
+  const findPerson: RequestHandler = async (req, _res, next) => {
+    const token = /^Bearer ([\w.-]{1,100})$/i.exec(req.headers.authorization ?? '')?.[1]
+    const grant = token === undefined ? undefined : await connections.findToken(token)
+    if (grant !== undefined && grant.appId === req.portcullis.appId) {
+      const person = await people.find(grant.personId)
+      if (person !== undefined) granted.set(req, { grant, person })
+    }
+    next()
+  }
+  const pinned = regionPin({ ...shared, here: region, country: (req) => granted.get(req)?.person.country })
+
+  // The region is asked before the signature: the Fetch standard has clients repeat a request that was answered 421, and
+  // the repetition would be refused for its nonce.
+  api.get('/me', findPerson, (req, res, next) => (granted.has(req) ? pinned(req, res, next) : next()))
+  api.use(serverOnly({ ...shared, nonces }))
 
   api.post(
     '/connect',
@@ -62,7 +84,7 @@ export function createApi(dependencies: ApiDependencies): Router {
       const { appId, returnUrl } = req.portcullis
       if (body === undefined || appId === undefined) return
       // Our answer goes into the query under this name; what is there before could pass for it.
-      if (returnUrl === undefined || /[?&]_ukey1(?:%5B|\[|=|&|$)/i.test(returnUrl)) {
+      if (returnUrl === undefined || namesOurAnswer(returnUrl)) {
         sendProblem(req, res, 'INVALID_REQUEST', [
           { path: 'return_url', message: 'an approved URL without _ukey1 in its query' },
         ])
@@ -105,29 +127,19 @@ export function createApi(dependencies: ApiDependencies): Router {
     })
   })
 
-  const findPerson: RequestHandler = async (req, res, next) => {
-    const token = /^Bearer ([\w-]{43})$/i.exec(req.headers.authorization ?? '')?.[1]
-    const grant = token === undefined ? undefined : await connections.findToken(token)
-    const person =
-      grant?.appId === req.portcullis.appId ? await people.find(grant?.personId ?? '') : undefined
-    if (grant === undefined || person === undefined) {
+  api.get('/me', (req, res) => {
+    const found = granted.get(req)
+    if (found === undefined) {
       sendProblem(req, res, 'TOKEN_INVALID')
       return
     }
-    signedIn.set(req, { grant, person })
-    next()
-  }
-  const signedIn = new WeakMap<object, { grant: Grant; person: Person }>()
-  const pinned = regionPin({ ...shared, here: region, country: (req) => signedIn.get(req)?.person.country })
-
-  api.get('/me', findPerson, pinned, (req, res) => {
-    const { grant, person } = signedIn.get(req) as { grant: Grant; person: Person }
+    const { grant, person } = found
     const view = req.portcullis.audit.person(person.id, person, {
       record: 'person',
       purpose: 'granted to the app',
     })
-    const shownFields = grant.fields.map((field) => [field, view[field]])
-    res.json({ result: 200, user: Object.fromEntries(shownFields) as Record<string, string> })
+    const user = Object.fromEntries(grant.fields.map((field) => [field, view[field]]))
+    res.json({ result: 200, user })
   })
 
   for (const path of ['/connect', '/token', '/me']) {
@@ -137,6 +149,11 @@ export function createApi(dependencies: ApiDependencies): Router {
     })
   }
   return api
+}
+
+/** Whether a parameter of the query begins like ours, in whatever spelling. */
+function namesOurAnswer(returnUrl: string): boolean {
+  return [...new URL(returnUrl).searchParams.keys()].some((name) => name.toLowerCase().startsWith('_ukey1'))
 }
 
 /** The body, or `undefined` when it was refused and answered. */

@@ -63,6 +63,18 @@ export const SCOPE = z
 const hashed = (secret: string): string => createHash('sha256').update(secret).digest('base64url')
 const secret = (): string => randomBytes(32).toString('base64url')
 
+/** Where the token of a code lies. A code has one place for its token, so there is never a second. */
+const slotOf = (code: string): string => hashed(`token of ${code}`).slice(0, 22)
+
+/** Lies where a token was, or would have been. */
+const REVOKED = 'null'
+
+interface Issued {
+  /** The hash of the token. */
+  readonly token: string
+  readonly grant: Grant
+}
+
 /** Connect requests, one-time codes and access tokens, each with its lifetime. */
 export function createConnections(storage: Storage) {
   async function read<T>(text: Promise<string | undefined>): Promise<T | undefined> {
@@ -101,22 +113,26 @@ export function createConnections(storage: Storage) {
       code: string,
       of: Omit<Grant, 'personId' | 'fields'>,
     ): Promise<{ token: string; grant: Grant } | undefined> {
-      const grant = await read<Grant>(storage.take(`code:${hashed(code)}`))
+      const grant = await read<Grant>(storage.get(`code:${hashed(code)}`))
+      const slot = `token:${slotOf(code)}`
       if (grant === undefined) {
-        const token = await storage.take(`used-code:${hashed(code)}`)
-        if (token !== undefined) await storage.remove(`token:${token}`)
+        if ((await storage.get(slot)) !== undefined) await storage.put(slot, REVOKED, TOKEN_LIFETIME)
         return undefined
       }
       const same =
         grant.appId === of.appId && grant.requestId === of.requestId && grant.connectId === of.connectId
-      if (!same) return undefined
-      const token = secret()
-      await storage.put(`token:${hashed(token)}`, JSON.stringify(grant), TOKEN_LIFETIME)
-      await storage.put(`used-code:${hashed(code)}`, hashed(token), TOKEN_LIFETIME)
-      return { token, grant }
+      const token = `${slotOf(code)}.${secret()}`
+      const issued: Issued = { token: hashed(token), grant }
+      // One step decides who is first, and is the issue at the same time: no second use can come between the two.
+      if (same && (await storage.add(slot, JSON.stringify(issued), TOKEN_LIFETIME))) return { token, grant }
+      await storage.put(slot, REVOKED, TOKEN_LIFETIME)
+      return undefined
     },
 
-    findToken: (token: string): Promise<Grant | undefined> => read(storage.get(`token:${hashed(token)}`)),
+    async findToken(token: string): Promise<Grant | undefined> {
+      const issued = await read<Issued | null>(storage.get(`token:${token.split('.')[0]}`))
+      return issued?.token === hashed(token) ? issued.grant : undefined
+    },
   }
 }
 

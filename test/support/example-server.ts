@@ -1,0 +1,227 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import {
+  createPolicySource,
+  memoryAuditSink,
+  memoryNonces,
+  memoryStore,
+  type AppKey,
+  type ManagedPolicyStore,
+} from 'portcullis'
+import { signedFetch } from 'portcullis/client'
+import { createExampleApp } from '../../example-server/app.ts'
+import { deriveSecrets } from '../../example-server/settings.ts'
+import { memoryStorage } from '../../example-server/storage.ts'
+
+export const SHOP = 'https://shop.example'
+export const CALLBACK = `${SHOP}/callback/done?cart=42`
+
+/** The key of the server app `shop`. */
+export const SHOP_KEY: AppKey = {
+  id: 'shop-1',
+  algorithm: 'hmac-sha256',
+  secret: Buffer.alloc(32, 7).toString('base64'),
+}
+
+export const SHOP_POLICY = {
+  appId: 'shop',
+  name: 'Shop & <Sons>',
+  serverOnly: { mode: 'enforce' },
+  ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] },
+  domainProtect: { mode: 'enforce', domains: [SHOP] },
+  returnUrlGuard: { mode: 'enforce', urls: [`${SHOP}/callback/`] },
+  regionPin: { mode: 'enforce' },
+  auditAccess: { mode: 'enforce' },
+}
+
+/** An example server in this process, on the embedded store, on a free port of the loopback. */
+export interface ExampleServer {
+  readonly url: string
+  readonly store: ManagedPolicyStore
+  readonly sink: ReturnType<typeof memoryAuditSink>
+  /** Writes the policy of an app anew, with these sections in place of its own. */
+  change(policy: { readonly appId: string }, sections?: object): Promise<void>
+  /** What went wrong by a fault of ours. */
+  readonly faults: unknown[]
+  close(): Promise<void>
+}
+
+/** Starts an example server with the app `shop`. Two with the same `storage` share people, connects and tokens. */
+export async function startExampleServer({
+  region = 'london',
+  storage = memoryStorage(),
+}: { region?: string; storage?: ReturnType<typeof memoryStorage> } = {}): Promise<ExampleServer> {
+  const store = memoryStore([{ policy: SHOP_POLICY, keys: [SHOP_KEY] }])
+  const policies = createPolicySource({ store })
+  const sink = memoryAuditSink()
+  const faults: unknown[] = []
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const app = await createExampleApp({
+    settings: { region, production: false, trustProxy: [], secrets: deriveSecrets(new Uint8Array(32)) },
+    store,
+    policies,
+    storage,
+    nonces: memoryNonces(),
+    sink,
+    demoApps: [],
+    publicUrl: () => url,
+    onFault: (fault) => faults.push(fault),
+  })
+  server.on('request', app)
+  return {
+    url,
+    store,
+    sink,
+    faults,
+    async change(policy, sections = {}) {
+      const revision = (await store.read(policy.appId))?.revision ?? 0
+      await store.write({ policy: { ...policy, ...sections } }, revision)
+    },
+    async close() {
+      policies.close()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/**
+ * The server of the app `shop`, which signs what it sends. `sent` is the last request, as it went out. With `hold` it
+ * signs and does not send.
+ */
+export function shopServer({
+  hold = false,
+  ...options
+}: { origin?: string; secret?: string; now?: () => number; hold?: boolean } = {}): {
+  send: (url: string, init?: RequestInit) => Promise<Response>
+  sent: { url: string; init: RequestInit }
+} {
+  const sent = { url: '', init: {} as RequestInit }
+  const send = signedFetch({
+    keyId: SHOP_KEY.id,
+    secret: SHOP_KEY.secret,
+    appId: 'shop',
+    origin: SHOP,
+    ...options,
+    fetch: async (input, init) => {
+      sent.url = String(input)
+      sent.init = init ?? {}
+      if (hold) throw new Error('held back')
+      return fetch(input, init)
+    },
+  })
+  return { send, sent }
+}
+
+/** `init` of a POST of JSON. */
+export function json(body: unknown, headers: Record<string, string> = {}): RequestInit {
+  return {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  }
+}
+
+export const CONNECT = {
+  request_id: 'request-1',
+  scope: ['firstname!', 'email', 'image'],
+  return_url: CALLBACK,
+}
+
+export const ADA = {
+  email: 'ada@example.org',
+  password: 'correct horse battery',
+  firstname: 'Ada',
+  surname: 'Lovelace',
+  country: 'FR',
+  language: 'en',
+  image: 'https://images.example/ada.png',
+}
+
+export interface Page {
+  readonly status: number
+  readonly headers: Headers
+  readonly html: string
+  /** Where a redirect leads. */
+  readonly location: string | undefined
+}
+
+/** A person with a browser made by hand: it keeps one cookie and sends the forms of the page that it is on. */
+export class Visitor {
+  cookie: string | undefined
+  page: Page | undefined
+
+  async open(url: string): Promise<Page> {
+    return this.#ask(url, {})
+  }
+
+  /** Sends the form of the current page whose action ends in `/<action>`, with its hidden fields. */
+  async submit(
+    action: string,
+    fields: Record<string, string> = {},
+    headers: Record<string, string> = {},
+  ): Promise<Page> {
+    const { target, hidden } = this.form(action)
+    return this.#ask(target, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body: new URLSearchParams({ ...hidden, ...fields }).toString(),
+    })
+  }
+
+  form(action: string): { target: string; hidden: Record<string, string> } {
+    const pattern = new RegExp(`<form[^>]* action="([^"]*/${action})"[^>]*>(.*?)</form>`, 's')
+    const [, target = '', content = ''] = pattern.exec(this.page?.html ?? '') ?? []
+    if (target === '') throw new Error(`the page has no form "${action}":\n${this.page?.html}`)
+    const inputs = content.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)
+    return {
+      target: new URL(target, this.#base).href,
+      hidden: Object.fromEntries([...inputs].map(([, name, value]) => [name, value])),
+    }
+  }
+
+  #base = ''
+
+  async #ask(url: string, init: RequestInit): Promise<Page> {
+    this.#base = url
+    const response = await fetch(url, {
+      ...init,
+      headers: { ...init.headers, ...(this.cookie !== undefined && { cookie: this.cookie }) },
+      redirect: 'manual',
+    })
+    const [set] = response.headers.getSetCookie()
+    if (set !== undefined) this.cookie = set.slice(0, set.indexOf(';'))
+    const page = {
+      status: response.status,
+      headers: response.headers,
+      html: await response.text(),
+      location: response.headers.get('location') ?? undefined,
+    }
+    if (page.location === undefined) this.page = page
+    return page
+  }
+}
+
+/** Opens the gateway and makes an account, so that the visitor stands on the consent page. */
+export async function signUp(gateway: string, profile: Record<string, string> = ADA): Promise<Visitor> {
+  const visitor = new Visitor()
+  await visitor.open(gateway)
+  await visitor.open(`${gateway}?form=sign-up`)
+  const answer = await visitor.submit('sign-up', profile)
+  if (answer.location === undefined) throw new Error(`no account was made: ${answer.status} ${answer.html}`)
+  await visitor.open(new URL(answer.location, gateway).href)
+  return visitor
+}
+
+/** What the gateway has put into the query of the return URL. */
+export function answerOf(location: string | undefined): Record<string, string> {
+  const query = new URL(location ?? '').searchParams
+  return Object.fromEntries(
+    [...query].flatMap(([name, value]) => {
+      const inner = /^_ukey1\[(\w+)\]$/.exec(name)?.[1]
+      return inner === undefined ? [] : [[inner, value]]
+    }),
+  )
+}
