@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
@@ -280,6 +281,29 @@ describe('the shell', () => {
       })
     })
   }
+
+  it('passes a known app on before it returns: no promise, no read of the store', async () => {
+    let reads = 0
+    const store = memoryStore([{ policy: { appId: APP, ...OPEN } }])
+    const policies = createPolicySource({
+      store: { ...store, read: (appId) => ((reads += 1), store.read(appId)) },
+    })
+    const guard = ipWhitelist({ policies })
+    const passed: boolean[] = []
+    const listener: RequestListener = (req, res) => {
+      let within = true
+      guard(req, res, () => {
+        passed.push(within)
+        res.end()
+      })
+      within = false
+    }
+    await listening(listener, async (origin) => {
+      for (let index = 0; index < 3; index += 1) await fetch(origin, { headers: { 'x-app-id': APP } })
+    })
+    expect(passed).toEqual([false, true, true])
+    expect(reads).toBe(1)
+  })
 
   it('works without Express, on node:http', async () => {
     const policies = createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...OPEN } }]) })
