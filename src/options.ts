@@ -1,4 +1,4 @@
-import { ConfigError } from './errors.ts'
+import { ConfigError, SECRET } from './errors.ts'
 
 /** What one option must be. */
 export interface Expectation {
@@ -7,6 +7,8 @@ export interface Expectation {
   accepts(value: unknown): boolean
   /** Whether leaving it out is refused. Default false. */
   readonly required?: boolean
+  /** Whether the value must not appear in the error. Default false. */
+  readonly secret?: boolean
 }
 
 /**
@@ -30,10 +32,14 @@ export function checkOptions(
       )
     }
   }
-  for (const [name, { expected, accepts, required }] of Object.entries(expectations)) {
+  for (const [name, { expected, accepts, required, secret }] of Object.entries(expectations)) {
     const value = valueOf(given, name)
     if (value === undefined ? required === true : !accepts(value)) {
-      throw new ConfigError(`${factory}.${name}`, expected, value)
+      throw new ConfigError(
+        `${factory}.${name}`,
+        expected,
+        secret === true && value !== undefined ? SECRET : value,
+      )
     }
   }
 }

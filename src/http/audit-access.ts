@@ -41,6 +41,7 @@ export interface AuditAccessOptions extends SharedOptions {
 
 const PSEUDONYM_KEY: Expectation = {
   expected: 'at least 32 bytes in a Uint8Array',
+  secret: true,
   accepts: (value) => value instanceof Uint8Array && value.length >= 32,
 }
 

@@ -45,8 +45,12 @@ export interface Unresolved {
 
 export type AppIdReader = (req: GuardRequest) => string | undefined
 
+// Recognised by a brand: the ESM and the CommonJS build may meet in one process, and each has a class of its own.
+const brand = Symbol.for('portcullis.context')
+
 /** One per request, shared by all guards mounted on it: facts, policy and trail. */
 export class RequestContext implements PortcullisContext {
+  readonly [brand] = true
   readonly requestId: string
   readonly facts: RequestFacts
   readonly #req: GuardRequest
@@ -160,7 +164,8 @@ const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app
 
 /** The context of a request: the one that is there, or a new one. */
 export function contextOf(req: GuardRequest, requestId: () => string = randomUUID): RequestContext {
-  if (req.portcullis instanceof RequestContext) return req.portcullis
+  const existing = req.portcullis
+  if (existing !== undefined && brand in existing) return existing as RequestContext
   const context = new RequestContext(req, requestId())
   req.portcullis = context
   return context
