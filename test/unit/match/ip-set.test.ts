@@ -1,0 +1,181 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { createIpSet, type IpSet } from '../../../src/match/ip-set.ts'
+import { parseIp, parseIpRange, rangeText, type IpAddress, type IpRange } from '../../../src/match/ip.ts'
+
+function address(text: string): IpAddress {
+  const parsed = parseIp(text)
+  if (parsed === undefined) throw new Error(`${text} is no address`)
+  return parsed
+}
+
+function range(text: string): IpRange {
+  const parsed = parseIpRange(text)
+  if ('problem' in parsed) throw new Error(`${text} ${parsed.problem}`)
+  return parsed
+}
+
+const setOf = (...texts: string[]): IpSet => createIpSet(texts.map(range))
+
+function valueOf(words: readonly number[]): bigint {
+  return words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
+}
+
+/** The naive answer: every range that contains the address, the narrowest first. */
+function oracle(ranges: readonly IpRange[], { version, words }: IpAddress): string | undefined {
+  return ranges
+    .filter((candidate) => candidate.version === version)
+    .filter(({ first, last }) => valueOf(first) <= valueOf(words) && valueOf(words) <= valueOf(last))
+    .toSorted((a, b) => b.prefix - a.prefix)[0]?.text
+}
+
+const nested = ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.1.2.3']
+
+/** Ranges, addresses, and the entry that is found. */
+const cases: readonly (readonly [ranges: readonly string[], asked: string, found: string | undefined])[] = [
+  [[], '192.0.2.1', undefined],
+  [[], '::1', undefined],
+  [['192.0.2.1'], '192.0.2.1', '192.0.2.1'],
+  [['192.0.2.1'], '192.0.2.0', undefined],
+  [['192.0.2.1'], '192.0.2.2', undefined],
+  [['192.0.2.0/24'], '192.0.1.255', undefined],
+  [['192.0.2.0/24'], '192.0.2.0', '192.0.2.0/24'],
+  [['192.0.2.0/24'], '192.0.2.255', '192.0.2.0/24'],
+  [['192.0.2.0/24'], '192.0.3.0', undefined],
+  [['192.0.2.0/24'], '::ffff:192.0.2.9', '192.0.2.0/24'],
+  [['192.0.2.0/24'], '::ffff:c000:209', '192.0.2.0/24'],
+  [['192.0.2.0/24'], '::192.0.2.9', undefined],
+  [['192.0.2.0/24'], '64:ff9b::192.0.2.9', undefined],
+  [['192.0.2.0/24'], '2002:c000:209::', undefined],
+  // The sign bit of 32-bit arithmetic, and both ends of the line.
+  [['128.0.0.0/1'], '127.255.255.255', undefined],
+  [['128.0.0.0/1'], '128.0.0.0', '128.0.0.0/1'],
+  [['128.0.0.0/1'], '255.255.255.255', '128.0.0.0/1'],
+  [['0.0.0.0/1'], '200.0.0.1', undefined],
+  [['255.255.255.255'], '255.255.255.255', '255.255.255.255'],
+  [['255.255.255.255'], '255.255.255.254', undefined],
+  [['0.0.0.0'], '0.0.0.0', '0.0.0.0'],
+  [['0.0.0.0'], '0.0.0.1', undefined],
+  [['0.0.0.0/0'], '255.255.255.255', '0.0.0.0/0'],
+  // Families are separate.
+  [['::/0'], '192.0.2.1', undefined],
+  [['::/0'], '::ffff:192.0.2.1', undefined],
+  [['0.0.0.0/0'], '::', undefined],
+  [['0.0.0.0/0'], '::1', undefined],
+  [['::/0'], 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', '::/0'],
+  [['2001:db8::/33'], '2001:db8:7fff::1', '2001:db8::/33'],
+  [['2001:db8::/33'], '2001:db8:8000::', undefined],
+  [['2001:db8::/64'], '2001:db8:0:0:ffff:ffff:ffff:ffff', '2001:db8::/64'],
+  [['2001:db8::/64'], '2001:db8:0:1::', undefined],
+  [['8000::/1'], '7fff::', undefined],
+  [['8000::/1'], 'ffff::', '8000::/1'],
+  // A smaller entry hides no larger one, on either side of it.
+  [nested, '10.1.2.3', '10.1.2.3'],
+  [nested, '10.1.2.4', '10.1.2.0/24'],
+  [nested, '10.1.2.2', '10.1.2.0/24'],
+  [nested, '10.1.3.0', '10.1.0.0/16'],
+  [nested, '10.1.1.255', '10.1.0.0/16'],
+  [nested, '10.2.0.0', '10.0.0.0/8'],
+  [nested, '10.255.255.255', '10.0.0.0/8'],
+  [nested, '11.0.0.0', undefined],
+  [['10.0.0.0/8', '10.0.0.0/24', '10.0.0.0'], '10.0.0.0', '10.0.0.0'],
+  [['10.0.0.0/8', '10.0.0.0/24', '10.0.0.0'], '10.0.0.1', '10.0.0.0/24'],
+  [['10.0.0.0/8', '10.0.0.0/24', '10.0.0.0'], '10.0.1.0', '10.0.0.0/8'],
+  [['10.0.0.0/8', '10.255.255.0/24', '10.255.255.255'], '11.0.0.0', undefined],
+  [['0.0.0.0/0', '255.255.255.255'], '255.255.255.254', '0.0.0.0/0'],
+  // Neighbours, and one entry twice.
+  [['10.0.0.0/25', '10.0.0.128/25'], '10.0.0.127', '10.0.0.0/25'],
+  [['10.0.0.0/25', '10.0.0.128/25'], '10.0.0.128', '10.0.0.128/25'],
+  [['10.0.0.0/25', '10.0.0.128/25'], '10.0.1.0', undefined],
+  [['10.0.0.0/24', '10.0.0.0/24', '10.0.0.5', '10.0.0.5'], '10.0.0.6', '10.0.0.0/24'],
+]
+
+/** A few bits vary, so that ranges meet, nest and repeat. */
+const crowded = fc
+  .record({ six: fc.boolean(), bits: fc.nat(0xff), edge: fc.constantFrom(0, 0xffffffff), word: fc.nat(3) })
+  .map(({ six, bits, edge, word }) => {
+    const words: number[] = six ? [edge, edge, edge, edge] : [edge]
+    words[word % words.length] = ((bits >>> 4) * 2 ** 28 + (bits & 15)) >>> 0
+    return words
+  })
+const crowdedRange = fc
+  .record({ words: crowded, prefix: fc.oneof(fc.nat(128), fc.integer({ min: 26, max: 36 })) })
+  .map(({ words, prefix }) => range(rangeText(words, prefix % (32 * words.length + 1))))
+const anyRange = fc
+  .record({ text: fc.oneof(fc.ipV4(), fc.ipV6()), prefix: fc.nat(128) })
+  .map(({ text, prefix }) => {
+    const { words } = address(text)
+    return range(rangeText(words, prefix % (32 * words.length + 1)))
+  })
+
+/** The addresses where an answer can change: the ends of a range and what lies next to them. */
+function edges({ version, first, last }: IpRange): IpAddress[] {
+  const bits = version === 4 ? 32n : 128n
+  const values = [valueOf(first) - 1n, valueOf(first), valueOf(last), valueOf(last) + 1n]
+  return values
+    .filter((value) => value >= 0n && value < 1n << bits)
+    .map((value) => {
+      const words = Array.from({ length: Number(bits / 32n) }, (_, index) =>
+        Number((value >> (bits - 32n * BigInt(index + 1))) & 0xffffffffn),
+      )
+      return address(rangeText(words, Number(bits)))
+    })
+}
+
+describe('createIpSet', () => {
+  for (const [texts, asked, found] of cases) {
+    it(`finds ${found ?? 'nothing'} for ${asked} in [${texts.join(' ')}]`, () => {
+      for (const order of [texts, texts.toReversed()]) {
+        const set = setOf(...order)
+        expect(set.find(address(asked))).toBe(found)
+        expect(set.contains(address(asked))).toBe(found !== undefined)
+      }
+    })
+  }
+
+  it('counts the entries given, both versions and repetitions', () => {
+    expect(setOf().size).toBe(0)
+    expect(setOf('192.0.2.1', '192.0.2.1', '::/0').size).toBe(3)
+  })
+
+  it('answers at every edge as a naive search does, whatever overlaps', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(crowdedRange, anyRange), { maxLength: 24 }), (ranges) => {
+        const set = createIpSet(ranges)
+        for (const asked of ranges.flatMap(edges)) {
+          const expected = oracle(ranges, asked)
+          if (set.find(asked) !== expected || set.contains(asked) !== (expected !== undefined)) {
+            throw new Error(`${asked.text}: ${set.find(asked)}, expected ${expected}`)
+          }
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('does not take the list apart or keep it', () => {
+    const ranges = [range('10.0.0.0/8'), range('9.0.0.0/8')]
+    const set = createIpSet(ranges)
+    expect(ranges.map(({ text }) => text)).toEqual(['10.0.0.0/8', '9.0.0.0/8'])
+    ranges.length = 0
+    expect(set.contains(address('10.0.0.1'))).toBe(true)
+  })
+
+  it('costs the same for one entry and for fifty thousand, repeated ones too', () => {
+    const lists = [
+      Array.from({ length: 50_000 }, (_, index) => range(`10.${index >> 8}.${index & 255}.0/25`)),
+      Array.from({ length: 50_000 }, () => range('10.0.0.0/25')),
+    ]
+    const asked = [address('10.0.0.200'), address('10.0.0.5'), address('10.77.7.7')]
+    const time = (set: IpSet): number => {
+      const samples = Array.from({ length: 5 }, () => {
+        const start = performance.now()
+        for (let index = 0; index < 20_000; index += 1) set.contains(asked[index % 3] as IpAddress)
+        return performance.now() - start
+      })
+      return Math.min(...samples)
+    }
+    const one = time(setOf('10.0.0.0/25'))
+    for (const list of lists.map(createIpSet)) expect(time(list)).toBeLessThan(20 * one + 5)
+  })
+})

@@ -1,0 +1,213 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import ipaddr from 'ipaddr.js'
+import { isIP } from 'node:net'
+import { parseIp, parseIpRange, rangeText, type IpRange } from '../../../src/match/ip.ts'
+import { ADDRESSES, CORRECTED_RANGES, NO_ADDRESSES, NO_RANGES, RANGES } from './ip.corpus.ts'
+
+/** The entry as a range; a refusal fails the test. */
+function rangeOf(entry: string): IpRange {
+  const range = parseIpRange(entry)
+  if ('problem' in range) throw new Error(`${entry} ${range.problem}`)
+  return range
+}
+
+/** An address by its words, as the test computes it. */
+function valueOf(words: readonly number[]): bigint {
+  return words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
+}
+
+/** What ipaddr.js reads, in our terms. */
+function recorded(text: string): { version: 4 | 6; value: bigint } {
+  const address = ipaddr.process(text)
+  const value = address.toByteArray().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+  return { version: address.kind() === 'ipv4' ? 4 : 6, value }
+}
+
+const ipv4 = fc.ipV4()
+const groups = fc.array(fc.oneof(fc.constant(0), fc.constant(0xffff), fc.integer({ min: 0, max: 0xffff })), {
+  minLength: 8,
+  maxLength: 8,
+})
+/** Any spelling of RFC 4291 of the same eight groups. */
+const spelled = fc
+  .record({
+    groups,
+    upper: fc.boolean(),
+    full: fc.boolean(),
+    dotted: fc.boolean(),
+    gap: fc.integer({ min: 0, max: 7 }),
+  })
+  .map(({ groups, upper, full, dotted, gap }) => {
+    const parts = groups.map((group) => group.toString(16).padStart(full ? 4 : 1, '0'))
+    if (dotted) {
+      const [high, low] = groups.slice(6) as [number, number]
+      parts.splice(6, 2, [high >> 8, high & 255, low >> 8, low & 255].join('.'))
+    }
+    let end = gap
+    while (end < parts.length && /^0+$/.test(parts[end] as string)) end += 1
+    const text =
+      end === gap ? parts.join(':') : `${parts.slice(0, gap).join(':')}::${parts.slice(end).join(':')}`
+    const value = groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n)
+    return { text: upper ? text.toUpperCase() : text, value }
+  })
+/** Text near addresses: what a mistake or an attack would look like. */
+const nearly = fc.oneof(
+  fc.string({ unit: fc.constantFrom(...'0123456789abfxF.:%/[] -'), maxLength: 24 }),
+  fc
+    .tuple(
+      fc.oneof(
+        ipv4,
+        fc.ipV6(),
+        spelled.map(({ text }) => text),
+      ),
+      fc.nat(),
+      fc.constantFrom(...'019afF.:%/ '),
+    )
+    .map(([text, at, character]) => {
+      const index = at % (text.length + 1)
+      return text.slice(0, index) + character + text.slice(index + (at % 2))
+    }),
+)
+
+describe('parseIp', () => {
+  for (const [text, version, canonical] of ADDRESSES) {
+    it(`reads ${text} as ${canonical}`, () => {
+      const address = parseIp(text)
+      expect([address?.version, address?.text]).toEqual([version, canonical])
+    })
+  }
+
+  for (const text of NO_ADDRESSES) {
+    it(`refuses ${JSON.stringify(text)}`, () => expect(parseIp(text)).toBeUndefined())
+  }
+
+  it('reads every spelling of an IPv6 address as the same number', () => {
+    fc.assert(
+      fc.property(spelled, ({ text, value }) => {
+        const address = parseIp(text)
+        const mapped = value >> 32n === 0xffffn
+        expect(address?.version).toBe(mapped ? 4 : 6)
+        expect(valueOf(address?.words ?? [])).toBe(mapped ? value & 0xffffffffn : value)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('takes exactly what Node takes, zones aside', () => {
+    fc.assert(
+      fc.property(fc.oneof(nearly, ipv4, fc.ipV6()), (text) => {
+        expect(parseIp(text) !== undefined).toBe(!text.includes('%') && isIP(text) !== 0)
+      }),
+      { numRuns: 5000 },
+    )
+  })
+
+  it('agrees with ipaddr.js on everything that it takes', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          ipv4,
+          fc.ipV6(),
+          spelled.map(({ text }) => text),
+          nearly,
+        ),
+        (text) => {
+          const address = parseIp(text)
+          // ipaddr.js takes the deprecated `::192.0.2.1` for `::ffff:192.0.2.1`. RFC 4291 2.5.5 tells them apart.
+          if (address === undefined || /^::[0-9]+\./.test(text)) return
+          expect({ version: address.version, value: valueOf(address.words) }).toEqual(recorded(text))
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('writes IPv6 as a URL does (RFC 5952), and reads what it writes', () => {
+    fc.assert(
+      fc.property(spelled, ({ text }) => {
+        const address = parseIp(text)
+        if (address?.version === 6) expect(`[${address.text}]`).toBe(new URL(`http://[${text}]/`).hostname)
+        expect(parseIp(address?.text ?? '')).toEqual(address)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('refuses a megabyte without reading it', () => {
+    for (const text of ['1'.repeat(1e6), ':'.repeat(1e6), '0:'.repeat(5e5), '1.'.repeat(5e5)]) {
+      expect(parseIp(text)).toBeUndefined()
+    }
+  })
+})
+
+describe('parseIpRange', () => {
+  for (const [entry, canonical, first, last] of RANGES) {
+    it(`reads ${entry} as ${canonical}`, () => {
+      const range = rangeOf(entry)
+      expect([range.text, range.first, range.last]).toEqual([
+        canonical,
+        parseIp(first)?.words,
+        parseIp(last)?.words,
+      ])
+      expect(range.version).toBe(parseIp(first)?.version)
+    })
+  }
+
+  for (const [entry, problem, corrected] of CORRECTED_RANGES) {
+    it(`refuses ${entry} and offers ${corrected}`, () => {
+      expect(parseIpRange(entry)).toEqual({ problem: expect.stringMatching(problem), corrected })
+    })
+  }
+
+  for (const entry of [...NO_RANGES, ...NO_ADDRESSES.filter((text) => !/\/(?:32|128)$/.test(text))]) {
+    it(`refuses ${JSON.stringify(entry)}`, () => {
+      const result = parseIpRange(entry)
+      expect('problem' in result && result.corrected).toBeUndefined()
+    })
+  }
+
+  it('takes every correction that it offers', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          spelled.map(({ text }) => text),
+          fc.ipV6(),
+          ipv4,
+        ),
+        fc.integer({ min: 0, max: 130 }),
+        (host, prefix) => {
+          const result = parseIpRange(`${host}/${prefix}`)
+          const text = 'problem' in result ? result.corrected : result.text
+          if (text !== undefined) expect(rangeOf(text).text).toBe(text)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('spans what ipaddr.js says of the same CIDR', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(ipv4, fc.ipV6()).filter((text) => !/^::[0-9]+\./.test(text)),
+        fc.nat(128),
+        fc.oneof(ipv4, fc.ipV6()),
+        (host, bits, other) => {
+          const address = parseIp(host)
+          if (address === undefined) throw new Error(`${host} is an address`)
+          const prefix = bits % (32 * address.words.length + 1)
+          const range = rangeOf(rangeText(address.words, prefix))
+          for (const text of [host, other]) {
+            const candidate = parseIp(text)
+            if (candidate === undefined || candidate.version !== range.version) continue
+            const value = valueOf(candidate.words)
+            const inside = value >= valueOf(range.first) && value <= valueOf(range.last)
+            const record = ipaddr.process(candidate.text)
+            expect(inside).toBe(record.match(ipaddr.process(address.text), prefix))
+          }
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+})
