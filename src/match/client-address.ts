@@ -3,15 +3,6 @@ import { checkOptions, required } from '../options.ts'
 import { createIpSet, type IpSet } from './ip-set.ts'
 import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
 
-/** Who calls, and how we know. */
-export interface ClientAddress {
-  readonly address: IpAddress
-  /** `socket`, `req.ip`, or the header that named the address. */
-  readonly source: string
-  /** How many proxies were walked over. */
-  readonly hops: number
-}
-
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
 const SINGLE_HEADERS = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
 const HEADERS: readonly string[] = [...LIST_HEADERS, ...SINGLE_HEADERS]
@@ -23,7 +14,16 @@ export interface ClientAddressOptions {
   readonly header: (typeof LIST_HEADERS)[number] | (typeof SINGLE_HEADERS)[number]
 }
 
-/** Finds the client from the peer of the socket and the lines of the chosen header. */
+/** Who calls, and how we know. */
+export interface ClientAddress {
+  readonly address: IpAddress
+  /** `socket`, `req.ip`, or the header that named the address. */
+  readonly source: string
+  /** How many proxies were walked over. */
+  readonly hops: number
+}
+
+/** Finds the client from the peer of the socket and all lines of the chosen header, in order. */
 export type FindClientAddress = (
   peer: string | undefined,
   headerLines: readonly string[],
@@ -31,8 +31,9 @@ export type FindClientAddress = (
 
 /**
  * Makes the function that says who calls. It walks from the socket outwards, right to left through the header, for as long
- * as the hop is trusted; the first that is not is the client. Nothing is guessed: a trusted hop that names nobody, or
- * something that is no address, gives `undefined`.
+ * as the hop is trusted; the first that is not is the client, and if all are trusted the farthest. A peer that is not
+ * trusted is the client itself, whatever headers it sends. Nothing is guessed: a trusted hop that names nobody, or
+ * something that is no address, gives `undefined`. The work grows with the length of the header, not faster.
  *
  * @throws ConfigError naming the option below `name`.
  */
@@ -46,66 +47,96 @@ export function compileClientAddress(option: unknown, name: string): FindClientA
   })
   const { trustedProxies, header } = option as ClientAddressOptions
   const trusted = createIpSet(
-    trustedProxies.map((text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)),
+    // `Array.from` visits holes too, which `map` would leave unchecked.
+    Array.from(trustedProxies, (text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)),
   )
-  const single = !(LIST_HEADERS as readonly string[]).includes(header)
+  const readHops = hopReaders[header]
   return (peer, headerLines) => {
     const address = peer === undefined ? undefined : parseIp(peer)
     if (address === undefined) return undefined
     if (!trusted.contains(address)) return { address, source: 'socket', hops: 0 }
-    if (single) return readSingle(headerLines, header)
-    return walk(
-      header === 'forwarded' ? forwardedHops(headerLines) : listedHops(headerLines),
-      trusted,
-      header,
-    )
+    return walk(readHops(headerLines), trusted, header)
   }
 }
 
 function parseProxy(text: unknown, name: string): IpRange {
-  const range = typeof text === 'string' ? parseIpRange(text) : { problem: 'is not a text' }
-  if (!('problem' in range)) return range
-  const form = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
-  throw new ConfigError(name, `an address or a CIDR range in canonical spelling${form}`, text)
+  const expected = 'an address or a CIDR range in canonical spelling'
+  if (typeof text !== 'string') throw new ConfigError(name, expected, text)
+  const range = parseIpRange(text)
+  if ('problem' in range) {
+    const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
+    throw new ConfigError(name, `${expected}${advice}`, text)
+  }
+  // Who trusts everybody takes the leftmost value, which the caller has written.
+  if (range.prefix === 0) throw new ConfigError(name, 'the proxies in front, not every address', text)
+  return range
 }
 
-function readSingle(lines: readonly string[], header: string): ClientAddress | undefined {
-  const address = lines.length === 1 ? parseIp((lines[0] as string).trim()) : undefined
-  return address && { address, source: header, hops: 1 }
+/** The hops that a header names, from the nearest to the farthest; `undefined` is one that names no address. */
+type HopReader = (lines: readonly string[]) => Iterable<string | undefined>
+
+const hopReaders: Readonly<Record<ClientAddressOptions['header'], HopReader>> = {
+  'x-forwarded-for': listedHops,
+  forwarded: forwardedHops,
+  'cf-connecting-ip': singleHop,
+  'x-real-ip': singleHop,
+  'true-client-ip': singleHop,
 }
 
-/** The hops are given from the nearest to the farthest; `undefined` is one that names no address. */
-function walk(hops: Iterable<string | undefined>, trusted: IpSet, header: string): ClientAddress | undefined {
+function walk(hops: Iterable<string | undefined>, trusted: IpSet, source: string): ClientAddress | undefined {
   let client: ClientAddress | undefined
   let count = 0
   for (const hop of hops) {
     const address = hop === undefined ? undefined : parseIp(hop)
     if (address === undefined) return undefined
     count += 1
-    client = { address, source: header, hops: count }
+    client = { address, source, hops: count }
     if (!trusted.contains(address)) return client
   }
   return client
 }
 
+/** A second line is none that the proxy wrote, or the first is not; a list is no address. */
+function singleHop(lines: readonly string[]): [string | undefined] {
+  return [lines.length === 1 ? withoutBlanks(lines[0] as string) : undefined]
+}
+
 function* listedHops(lines: readonly string[]): Generator<string> {
-  for (const hop of lines.join(',').split(',').reverse()) yield hop.trim()
+  for (const hop of lines.join(',').split(',').toReversed()) yield withoutBlanks(hop)
 }
 
 /** The `for` of each element of RFC 7239, without quotation marks, brackets and port. */
 function* forwardedHops(lines: readonly string[]): Generator<string | undefined> {
   const elements = splitOutsideQuotes(lines.join(','), ',')
-  if (elements === undefined) {
-    yield undefined
-    return
+  // Where a quotation does not end nobody can say which elements there are.
+  if (elements === undefined) yield undefined
+  else for (const element of elements.toReversed()) yield forwardedFor(element)
+}
+
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+const PAIR = new RegExp(`^(${TOKEN})=(${TOKEN}|"(?:[^"\\\\]|\\\\.)*")$`)
+
+/** The node that an element names once; `undefined` when it is not of the form of RFC 7239, 4. */
+function forwardedFor(element: string): string | undefined {
+  let node: string | undefined
+  for (const text of splitOutsideQuotes(element, ';') ?? []) {
+    const pair = PAIR.exec(withoutBlanks(text))
+    if (pair === null) return undefined
+    if ((pair[1] as string).toLowerCase() !== 'for') continue
+    if (node !== undefined) return undefined
+    node = pair[2]
   }
-  for (const element of elements.reverse()) {
-    const pairs = splitOutsideQuotes(element, ';') ?? []
-    const nodes = pairs
-      .map((pair) => /^\s*for=(.*?)\s*$/i.exec(pair)?.[1])
-      .filter((node) => node !== undefined)
-    yield nodes.length === 1 ? nodeAddress(nodes[0] as string) : undefined
-  }
+  return node === undefined ? undefined : nodeAddress(node)
+}
+
+const PORT = ':(?:[0-9]{1,5}|_[A-Za-z0-9._-]+)'
+const NODE = new RegExp(`^(?:"\\[([0-9A-Fa-f:.]+)\\](?:${PORT})?"|"([0-9.]+)(?:${PORT})?"|([0-9.]+))$`)
+
+/** RFC 7239, 6. `unknown` and obfuscated identifiers name no address. */
+function nodeAddress(node: string): string | undefined {
+  const [, bracketed, quoted, bare] = NODE.exec(node) ?? []
+  if (bracketed !== undefined) return bracketed.includes(':') ? bracketed : undefined
+  return quoted ?? bare
 }
 
 function splitOutsideQuotes(text: string, separator: string): string[] | undefined {
@@ -126,13 +157,15 @@ function splitOutsideQuotes(text: string, separator: string): string[] | undefin
   return parts
 }
 
-const PORT = ':(?:[0-9]{1,5}|_[A-Za-z0-9._-]+)'
-const NODE = new RegExp(`^(?:"\\[([0-9A-Fa-f:.]+)\\](?:${PORT})?"|"([0-9.]+)(?:${PORT})?"|([0-9.]+))$`)
+/** Spaces and tabs may stand around an element (RFC 9110 5.6.3). `trim` would take off a no-break space or a BOM too. */
+function withoutBlanks(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1
+  return text.slice(start, end)
+}
 
-function nodeAddress(node: string): string | undefined {
-  const found = NODE.exec(node)
-  if (found === null) return undefined
-  // Brackets hold IPv6 only.
-  if (found[1] !== undefined) return found[1].includes(':') ? found[1] : undefined
-  return found[2] ?? found[3]
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9
 }
