@@ -14,7 +14,7 @@ const REFUSED_SCHEMES: ReadonlySet<string> = new Set(
 )
 
 /** What looks like a host that somebody forgot to write a scheme before: `example.org`, `localhost:3000/x`. */
-export const BARE_HOST: RegExp = /^(?:[^:/?#]+\.[^:/?#]+|localhost)(?:[/?#]|:[0-9]|$)/
+export const BARE_HOST: RegExp = /^(?:(?=[^:/?#]*\.)[^:/?#]+|localhost)(?:[/?#]|:[0-9]|$)/
 
 const SCHEME = /^[a-z][a-z0-9+.-]{0,63}$/
 const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
