@@ -35,7 +35,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const people = await createPeople(storage, vault, secrets.emailIndex)
   const connections = createConnections(storage)
-  const sessions = createSessions(storage, secrets.csrf)
+  const sessions = createSessions(storage, secrets.csrf, parts.publicUrl)
 
   const app = express()
   app.set('trust proxy', [...settings.trustProxy])

@@ -22,8 +22,10 @@ a { color: var(--accent); }
 .wishes { list-style: none; padding: 0; border: 1px solid var(--line); border-radius: .4rem; }
 .wishes li { display: flex; gap: .75rem; align-items: flex-start; padding: .75rem .9rem; }
 .wishes li + li { border-top: 1px solid var(--line); }
-.wishes label { margin: 0; flex: 1; }
-.wishes input { margin: .35rem 0 0; width: 1.1rem; height: 1.1rem; flex: none; }
+.wishes li > div { flex: 1; min-width: 0; }
+.wishes label { margin: 0; }
+.wishes label.inner { font-weight: 400; margin: .5rem 0 .25rem; }
+.wishes input[type=checkbox] { margin: .35rem 0 0; width: 1.1rem; height: 1.1rem; flex: none; }
 .value { display: block; font-weight: 400; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }

@@ -17,31 +17,40 @@ export interface GatewayDependencies {
   readonly pseudonymKey: Uint8Array
 }
 
-const MAX_ATTEMPTS = 10
+const MAX_ATTEMPTS_BY_EMAIL = 10
+const MAX_ATTEMPTS_BY_ADDRESS = 100
 const ATTEMPTS_LIFETIME = 15 * 60_000
 
 const EMAIL = z.email('Please give a valid email address.').max(254)
 const NAME = z.string().trim().min(1, 'Please give your name.').max(100)
 const SIGN_IN = z.object({ email: EMAIL, password: z.string().min(1, 'Please give your password.').max(512) })
 const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
+const IMAGE = z
+  .union([
+    z.literal(''),
+    z
+      .url({ protocol: /^https$/, error: 'The picture needs an https address.' })
+      .max(500, 'The address of the picture may have 500 characters at the most.'),
+  ])
+  .default('')
 const SIGN_UP = z.object({
   email: EMAIL,
   password: z
     .string()
-    .min(12, 'The password needs at least 12 characters.')
-    .max(128, 'The password is too long.'),
+    .transform((password) => password.normalize('NFC'))
+    // Characters as people count them, and not units of UTF-16.
+    .refine((password) => Array.from(password).length >= 12, 'The password needs at least 12 characters.')
+    .refine(
+      (password) => Array.from(password).length <= 128,
+      'The password may have 128 characters at the most.',
+    ),
   firstname: NAME,
   surname: NAME,
   country: z
     .string()
     .refine((code) => /^[A-Z]{2}$/.test(code) && isCountry(code), 'Please choose your citizenship.'),
   language: z.string().regex(/^[a-z]{2}$/, 'Please choose a language.'),
-  image: z
-    .union([
-      z.literal(''),
-      z.url({ protocol: /^https$/, error: 'The picture needs an https address.' }).max(500),
-    ])
-    .default(''),
+  image: IMAGE,
 })
 
 /** The pages on which a person signs in and decides what to share: /gateway/:connectId. */
@@ -64,9 +73,7 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     const { connectId } = req.params as { connectId: string }
     const connection = /^[\w-]{43}$/.test(connectId) ? await connections.find(connectId) : undefined
     if (connection === undefined) {
-      res
-        .status(404)
-        .send(messagePage('This sign-in has ended', 'Please go back to the app and start again.'))
+      sendEnded(res)
       return
     }
     // A form may lead back to the app: browsers hold redirects of forms to `form-action` too.
@@ -85,8 +92,9 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     urlencoded({ extended: false, limit: 16_384 }),
     async (req, res, next) => {
       const { connection } = of(req)
-      const session = req.method === 'GET' ? await sessions.findOrBegin(req, res) : await sessions.find(req)
-      if (session === undefined || (req.method !== 'GET' && !sessions.isOurForm(req, session))) {
+      const reads = req.method === 'GET' || req.method === 'HEAD'
+      const session = reads ? await sessions.findOrBegin(req, res) : await sessions.find(req)
+      if (session === undefined || (!reads && !sessions.isOurForm(req, session))) {
         const text =
           'This form was not sent from our page, or the page was open for too long. Go back and reload it.'
         res.status(403).send(messagePage('Please try again', text))
@@ -135,6 +143,20 @@ export function createGateway(dependencies: GatewayDependencies): Router {
       res.send(req.query['form'] === 'sign-up' ? signUpPage(context, listedCountries()) : signInPage(context))
   })
 
+  /** Counts before it is tried, so that many tries at once are many. */
+  function mayTry(req: Request, ...names: readonly string[]): boolean {
+    const limits = [
+      [`address ${req.ip}`, MAX_ATTEMPTS_BY_ADDRESS],
+      ...names.map((name) => [name, MAX_ATTEMPTS_BY_EMAIL] as const),
+    ] as const
+    return limits.every(([name, most]) => {
+      const tries = (attempts.get(name) ?? 0) + 1
+      // The time runs from the first try.
+      attempts.set(name, tries, { ttl: attempts.getRemainingTTL(name) || ATTEMPTS_LIFETIME })
+      return tries <= most
+    })
+  }
+
   gateway.post('/sign-in', async (req, res) => {
     const { connection, session } = of(req)
     const again = (problem: string, status: number): void => {
@@ -144,17 +166,12 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     const form = SIGN_IN.safeParse(req.body)
     if (!form.success) return again(form.error.issues[0]?.message ?? 'Please check what you have typed.', 400)
     const { email, password } = form.data
-    const counted = [`email ${email.toLowerCase()}`, `address ${req.ip}`]
-    if (counted.some((key) => (attempts.get(key) ?? 0) >= MAX_ATTEMPTS)) {
-      res.set('Retry-After', String(ATTEMPTS_LIFETIME / 1000))
-      return again('Too many tries. Please wait a quarter of an hour.', 429)
-    }
+    const byEmail = `email ${people.nameOf(email)}`
+    if (!mayTry(req, byEmail)) return again(waitABit(res), 429)
     const person = await people.signIn(email, password)
-    if (person === undefined) {
-      for (const key of counted) attempts.set(key, (attempts.get(key) ?? 0) + 1)
-      return again('The email address or the password is not right.', 401)
-    }
-    for (const key of counted) attempts.delete(key)
+    if (person === undefined) return again('The email address or the password is not right.', 401)
+    // Not those of the address: with an account of one's own one could try others for ever.
+    attempts.delete(byEmail)
     pin(req, res, person.country, () => enter(req, res, person))
   })
 
@@ -167,6 +184,7 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     const form = SIGN_UP.safeParse(req.body)
     if (!form.success) return again(form.error.issues[0]?.message ?? 'Please check what you have typed.', 400)
     const { password, ...profile } = form.data
+    if (!mayTry(req)) return again(waitABit(res), 429)
     pin(req, res, profile.country, async () => {
       const person = await people.signUp(profile, password)
       if (person === undefined) again('There is an account with this email address. Please sign in.', 409)
@@ -191,25 +209,38 @@ export function createGateway(dependencies: GatewayDependencies): Router {
       res.redirect(303, `/gateway/${connection.id}`)
       return
     }
-    const ticked = (req.body ?? {}) as Record<string, unknown>
-    const fields = connection.wishes
-      .filter(({ field, mandatory }) => mandatory || ticked[field] === 'yes')
-      .map(({ field }) => field)
-    if (connection.wishes.some(({ field, mandatory }) => mandatory && person[field] === '')) {
-      res.status(400).send(consentPage({ connection, csrf: session.csrf }, shown(req, person)))
-      return
-    }
     pin(req, res, person.country, async () => {
-      if (!(await connections.end(connection.id))) return goBack(res, connection, 'canceled')
+      const problem = await complete(req, person)
+      if (problem !== undefined) {
+        const context = { connection, csrf: session.csrf, problem, typed: typedIn(req) }
+        res.status(400).send(consentPage(context, shown(req, person)))
+        return
+      }
+      const ticked = (req.body ?? {}) as Record<string, unknown>
+      const fields = connection.wishes
+        .filter(({ field, mandatory }) => mandatory || ticked[field] === 'yes')
+        .map(({ field }) => field)
+      if (!(await connections.end(connection.id))) return sendEnded(res)
       const { appId, requestId, id: connectId } = connection
       const code = await connections.issueCode({ appId, requestId, connectId, personId: person.id, fields })
       goBack(res, connection, 'authorized', code)
     })
   })
 
+  /** Keeps what the account lacks and the person has filled in: only a picture can be lacking. Answers with what is wrong. */
+  async function complete(req: Request, person: Person): Promise<string | undefined> {
+    const wish = of(req).connection.wishes.find(({ field }) => field === 'image')
+    if (wish === undefined || person.image !== '') return undefined
+    const given = IMAGE.safeParse((req.body as Record<string, unknown> | undefined)?.['image-address'])
+    if (!given.success) return 'The picture needs an https address.'
+    if (given.data !== '') await people.change(person.id, 'image', given.data)
+    else if (wish.mandatory) return 'This app needs the address of a picture of you.'
+    return undefined
+  }
+
   gateway.post('/cancel', async (req, res) => {
     const { connection } = of(req)
-    await connections.end(connection.id)
+    if (!(await connections.end(connection.id))) return sendEnded(res)
     goBack(res, connection, 'canceled')
   })
 
@@ -219,6 +250,15 @@ export function createGateway(dependencies: GatewayDependencies): Router {
 /** Each field that stands on a page is on record, also when a person sees their own. */
 function shown(req: Request, person: Person): Person {
   return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: 'shown to the person' })
+}
+
+function waitABit(res: Response): string {
+  res.set('Retry-After', String(ATTEMPTS_LIFETIME / 1000))
+  return 'Too many tries. Please wait a quarter of an hour.'
+}
+
+function sendEnded(res: Response): void {
+  res.status(404).send(messagePage('This sign-in has ended', 'Please go back to the app and start again.'))
 }
 
 function sendUnavailable(res: Response): void {
@@ -255,13 +295,17 @@ function goBack(
 
 /** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */
 function formTarget(returnUrl: string): string {
-  const { protocol, origin } = new URL(returnUrl)
-  return origin === 'null' ? protocol : origin
+  const { protocol, origin, hostname } = new URL(returnUrl)
+  // The grammar of CSP has no IPv6 addresses.
+  return origin === 'null' || hostname.startsWith('[') ? protocol : origin
 }
 
+const TYPED = ['email', 'firstname', 'surname', 'country', 'language', 'image', 'image-address'] as const
+
+/** What goes back into the form after a mistake: everything but passwords. */
 function typedIn(req: Request): Record<string, string> {
-  const { email, firstname, surname, country, language, image } = (req.body ?? {}) as Record<string, unknown>
-  const typed = Object.entries({ email, firstname, surname, country, language, image })
+  const body = (req.body ?? {}) as Record<string, unknown>
+  const typed = TYPED.map((name) => [name, body[name]])
   return Object.fromEntries(typed.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
 }
 

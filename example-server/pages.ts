@@ -210,7 +210,7 @@ function worded(field: Field, value: string): string {
 }
 
 export function consentPage(context: FormContext, person: Person): string {
-  const { connection, problem } = context
+  const { connection, problem, typed } = context
   const wishes = connection.wishes.map(({ field, mandatory }) => {
     const value = worded(field, person[field])
     return html`<li>
@@ -221,18 +221,20 @@ export function consentPage(context: FormContext, person: Person): string {
         value="yes"
         ${new Html(mandatory ? 'checked disabled' : '')}
       />
-      <label for="share-${field}">
-        ${LABELS[field]} ${mandatory && html`<span class="optional">(required)</span>`}
-        <span class="value">${value === '' ? 'not given' : value}</span>
-      </label>
+      <div>
+        <label for="share-${field}">
+          ${LABELS[field]} ${mandatory && html`<span class="optional">(required)</span>`}
+          ${value !== '' && html`<span class="value">${value}</span>`}
+        </label>
+        ${field === 'image' && value === '' && imageInput(typed?.['image-address'], mandatory)}
+      </div>
     </li>`
   })
-  const missing = connection.wishes.some(({ field, mandatory }) => mandatory && person[field] === '')
   return layout(
     'Share with an app',
     html`<h1>Share with ${connection.appName}?</h1>
       <p>You are signed in as <strong>${person.email}</strong>. ${connection.appName} asks for:</p>
-      ${problemBox(missing ? 'Something that is required is missing in your account, so you cannot sign in to this app.' : problem)}
+      ${problemBox(problem)}
       ${form(
         context,
         'consent',
@@ -240,11 +242,25 @@ export function consentPage(context: FormContext, person: Person): string {
             ${wishes}
           </ul>
           <p class="hint">Nothing is shared that you do not tick, except what is required.</p>
-          ${!missing && html`<button>Share and continue</button>`}`,
+          <button>Share and continue</button>`,
       )}
       ${form(context, 'sign-out', html`<button class="plain">Use another account</button>`)}
       ${cancel(context)}`,
   )
+}
+
+/** For an account without a picture. */
+function imageInput(typed: string | undefined, mandatory: boolean): Html {
+  return html`<label class="inner" for="image-address">Your account has none. Address of a picture</label>
+    <input
+      id="image-address"
+      name="image-address"
+      type="url"
+      placeholder="https://…"
+      maxlength="500"
+      ${new Html(mandatory ? 'required' : '')}
+      value="${typed}"
+    />`
 }
 
 /** A page that says why it goes no further. */

@@ -16,6 +16,10 @@ export interface People {
   /** `undefined`: no such person, or another password; both take the same time. */
   signIn(email: string, password: string): Promise<Person | undefined>
   find(id: string): Promise<Person | undefined>
+  /** Changes one field of a person, and answers with the person as changed. */
+  change(id: string, field: Exclude<Field, 'email'>, value: string): Promise<Person>
+  /** One name for all spellings of an email address, that says nothing to whoever lacks the key. */
+  nameOf(email: string): string
 }
 
 interface StoredPerson {
@@ -30,8 +34,9 @@ const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 /** People in a storage: each field sealed by itself, the email address found by a keyed hash, the password hashed. */
 export async function createPeople(storage: Storage, vault: Vault, indexKey: Uint8Array): Promise<People> {
   const nobody = await hash(randomUUID(), ARGON2)
-  const index = (email: string): string =>
-    `email:${createHmac('sha256', indexKey).update(email.trim().normalize('NFKC').toLowerCase()).digest('base64url')}`
+  const nameOf = (email: string): string =>
+    createHmac('sha256', indexKey).update(email.trim().normalize('NFKC').toLowerCase()).digest('base64url')
+  const index = (email: string): string => `email:${nameOf(email)}`
 
   function open({ id, fields }: StoredPerson): Person {
     const opened = FIELDS.map((field) => [field, vault.open(fields[field], `person:${id}:${field}`)])
@@ -44,6 +49,14 @@ export async function createPeople(storage: Storage, vault: Vault, indexKey: Uin
   }
 
   return {
+    nameOf,
+    async change(id, field, value) {
+      const stored = await load(id)
+      if (stored === undefined) throw new Error('there is no such person')
+      const fields = { ...stored.fields, [field]: vault.seal(value, `person:${id}:${field}`) }
+      await storage.put(`person:${id}`, JSON.stringify({ ...stored, fields }))
+      return open({ ...stored, fields })
+    },
     async signUp(profile, password) {
       const id = randomUUID()
       const sealed = FIELDS.map((field) => [field, vault.seal(profile[field], `person:${id}:${field}`)])

@@ -16,7 +16,7 @@ const LIFETIME = 30 * 60_000
 const COOKIE = '__Host-session'
 
 /** Sessions in secure cookies; the storage knows only the hash of a session id. */
-export function createSessions(storage: Storage, csrfKey: Uint8Array) {
+export function createSessions(storage: Storage, csrfKey: Uint8Array, publicUrl: () => string) {
   const keyOf = (id: string): string => `session:${createHash('sha256').update(id).digest('base64url')}`
   const csrfOf = (id: string): string => createHmac('sha256', csrfKey).update(id).digest('base64url')
 
@@ -49,7 +49,8 @@ export function createSessions(storage: Storage, csrfKey: Uint8Array) {
       const { origin, host } = req.headers
       const site = req.headers['sec-fetch-site']
       if (site !== undefined && site !== 'same-origin') return false
-      if (origin !== undefined && origin !== `${req.protocol}://${host}`) return false
+      // Behind a proxy we may be addressed otherwise than the browser did.
+      if (origin !== undefined && ![`${req.protocol}://${host}`, publicUrl()].includes(origin)) return false
       const { csrf } = (req.body ?? {}) as { csrf?: unknown }
       const given = Buffer.from(typeof csrf === 'string' ? csrf : '')
       const expected = Buffer.from(session.csrf)

@@ -18,8 +18,11 @@ interface Slot {
   readonly until: number
 }
 
-/** The memory of this process. */
-export function memoryStorage(now: () => number = Date.now): Storage {
+/** The memory of this process: `max` texts at the most. When it is full nothing more is put in, and nothing is dropped. */
+export function memoryStorage({
+  now = Date.now,
+  max = 100_000,
+}: { now?: () => number; max?: number } = {}): Storage {
   const slots = new Map<string, Slot>()
   let sweepAt = 0
 
@@ -29,10 +32,12 @@ export function memoryStorage(now: () => number = Date.now): Storage {
   }
 
   function put(key: string, value: string, lifetime = Number.POSITIVE_INFINITY): void {
-    if (now() >= sweepAt) {
+    const full = slots.size >= max && !slots.has(key)
+    if (full || now() >= sweepAt) {
       for (const [old, { until }] of slots) if (until <= now()) slots.delete(old)
       sweepAt = now() + 60_000
     }
+    if (full && slots.size >= max) throw new StorageUnavailable(`the memory holds ${max} entries already`)
     slots.set(key, { value, until: now() + lifetime })
   }
 

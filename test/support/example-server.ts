@@ -41,8 +41,7 @@ export interface ExampleServer {
   readonly sink: ReturnType<typeof memoryAuditSink>
   /** Writes the policy of an app anew, with these sections in place of its own. */
   change(policy: { readonly appId: string }, sections?: object): Promise<void>
-  /** What went wrong by a fault of ours. */
-  readonly faults: unknown[]
+  /** Rejects when something went wrong by a fault of ours. */
   close(): Promise<void>
 }
 
@@ -74,7 +73,6 @@ export async function startExampleServer({
     url,
     store,
     sink,
-    faults,
     async change(policy, sections = {}) {
       const revision = (await store.read(policy.appId))?.revision ?? 0
       await store.write({ policy: { ...policy, ...sections } }, revision)
@@ -83,6 +81,7 @@ export async function startExampleServer({
       policies.close()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
+      if (faults.length > 0) throw new AggregateError(faults, 'the example server was at fault')
     },
   }
 }

@@ -1,0 +1,346 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { memoryStorage, StorageUnavailable } from '../../../example-server/storage.ts'
+import {
+  ADA,
+  answerOf,
+  CALLBACK,
+  CONNECT,
+  json,
+  SHOP,
+  SHOP_POLICY,
+  shopServer,
+  signUp,
+  startExampleServer,
+  Visitor,
+  type ExampleServer,
+} from '../../support/example-server.ts'
+
+let server: ExampleServer
+
+beforeEach(async () => {
+  server = await startExampleServer()
+})
+afterEach(() => server.close())
+
+async function gatewayFor(body: object = CONNECT, url = server.url): Promise<string> {
+  const response = await shopServer().send(`${url}/auth/v2/connect`, json(body))
+  return ((await response.json()) as { gateway: string }).gateway
+}
+
+const signIn = { email: ADA.email, password: ADA.password }
+
+describe('a page of the gateway', () => {
+  it('is guarded against framing, scripts, caches and leaks, and lets its forms lead to the app', async () => {
+    const { headers } = await new Visitor().open(await gatewayFor())
+    const policy = headers.get('content-security-policy') ?? ''
+    const directives = new Map(policy.split(';').map((part) => [part.trim().split(' ')[0], part.trim()]))
+    expect(directives.get('default-src')).toBe("default-src 'none'")
+    expect(directives.get('frame-ancestors')).toBe("frame-ancestors 'none'")
+    expect(directives.get('base-uri')).toBe("base-uri 'none'")
+    expect(directives.get('form-action')).toBe(`form-action 'self' ${SHOP}`)
+    expect(policy).not.toMatch(/unsafe|\*/)
+    expect(headers.get('strict-transport-security')).toMatch(/max-age=\d{8}/)
+    expect(headers.get('cache-control')).toBe('no-store')
+    expect(headers.get('referrer-policy')).toMatch(/^(no-referrer|same-origin)$/)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.has('x-powered-by')).toBe(false)
+  })
+
+  it('sets a cookie that only this host gets, over a secure way, and no script', async () => {
+    const { headers } = await new Visitor().open(await gatewayFor())
+    const [cookie = '', ...more] = headers.getSetCookie()
+    expect(more).toEqual([])
+    expect(cookie).toMatch(/^__Host-\w+=[\w-]{43};/)
+    for (const attribute of ['Path=/', 'HttpOnly', 'Secure', 'SameSite=Lax'])
+      expect(cookie).toContain(attribute)
+    expect(cookie).not.toContain('Domain')
+  })
+
+  it('escapes what the app and the person have written', async () => {
+    const visitor = await signUp(await gatewayFor(), { ...ADA, firstname: '<img src=x onerror=alert(1)>"' })
+    expect(visitor.page?.html).not.toContain('<img')
+    expect(visitor.page?.html).not.toContain('<Sons>')
+  })
+
+  for (const id of ['x', 'A'.repeat(43), '..%2f', '%00', 'a'.repeat(5000)]) {
+    it(`is not there for the connect id ${id.slice(0, 50)}`, async () => {
+      const { status, headers } = await new Visitor().open(`${server.url}/gateway/${id}`)
+      expect(status).toBe(404)
+      expect(headers.get('content-type')).toMatch(/^text\/html/)
+    })
+  }
+
+  it('answers broken percent-encoding with 400', async () => {
+    expect((await new Visitor().open(`${server.url}/gateway/%E0%A4%A`)).status).toBe(400)
+  })
+})
+
+describe('a form', () => {
+  const refused = async (
+    visitor: Visitor,
+    action: string,
+    headers: Record<string, string>,
+  ): Promise<void> => {
+    const page = visitor.page
+    const { status } = await visitor.submit(action, signIn, headers)
+    expect(status).toBe(403)
+    visitor.page = page
+  }
+
+  it('is refused without its token, with a token of another session, and without a session', async () => {
+    const gateway = await gatewayFor()
+    const visitor = new Visitor()
+    await visitor.open(gateway)
+    const stranger = new Visitor()
+    await stranger.open(gateway)
+    const foreign = stranger.form('sign-in').hidden['csrf'] ?? ''
+    for (const csrf of ['', 'x', foreign]) {
+      const page = visitor.page
+      expect((await visitor.submit('sign-in', { ...signIn, csrf })).status).toBe(403)
+      visitor.page = page
+    }
+    visitor.cookie = undefined
+    await refused(visitor, 'sign-in', {})
+  })
+
+  it('is refused when a browser says that another site has sent it', async () => {
+    const visitor = new Visitor()
+    await visitor.open(await gatewayFor())
+    for (const action of ['sign-in', 'cancel']) {
+      await refused(visitor, action, { origin: 'https://evil.example' })
+      await refused(visitor, action, { origin: 'null' })
+      await refused(visitor, action, { 'sec-fetch-site': 'cross-site' })
+      await refused(visitor, action, { 'sec-fetch-site': 'same-site' })
+      await refused(visitor, action, { 'sec-fetch-site': 'none' })
+    }
+    const own = { origin: server.url, 'sec-fetch-site': 'same-origin' }
+    expect((await visitor.submit('cancel', {}, own)).status).toBe(303)
+  })
+
+  it('of before the sign-in is worth nothing after it, and neither is the session', async () => {
+    const visitor = await signUp(await gatewayFor())
+    const gateway = await gatewayFor()
+    const other = new Visitor()
+    await other.open(gateway)
+    const before = { cookie: other.cookie, page: other.page }
+    await other.submit('sign-in', signIn)
+    expect(other.cookie).not.toBe(before.cookie)
+    other.page = before.page
+    expect((await other.submit('cancel')).status).toBe(403)
+    const thief = new Visitor()
+    thief.cookie = before.cookie
+    expect((await thief.open(gateway)).html).not.toContain(ADA.email)
+    expect(visitor.cookie).not.toBe(other.cookie)
+  })
+})
+
+describe('consent', () => {
+  it('cannot be given without what is mandatory, whatever is sent', async () => {
+    const visitor = await signUp(await gatewayFor())
+    const { location } = await visitor.submit('consent', { firstname: 'no' })
+    const { code = '', ...ids } = answerOf(location)
+    const token = await shopServer().send(
+      `${server.url}/auth/v2/token`,
+      json({ request_id: ids['request_id'], connect_id: ids['connect_id'], auth_code: code }),
+    )
+    expect(await token.json()).toMatchObject({ scope: 'firstname' })
+  })
+
+  it('leaves everything unticked that is not mandatory', async () => {
+    const visitor = await signUp(await gatewayFor())
+    const boxes = visitor.page?.html.match(/<input\s+type="checkbox"[^>]*>/g) ?? []
+    expect(boxes.map((box) => /name="(\w+)"/.exec(box)?.[1])).toEqual(['firstname', 'email', 'image'])
+    expect(boxes.filter((box) => /checked/.test(box)).length).toBe(1)
+    expect(boxes[0]).toMatch(/checked disabled/)
+  })
+
+  it('asks for a mandatory picture where the account has none', async () => {
+    const gateway = await gatewayFor({ ...CONNECT, scope: 'image!' })
+    const visitor = await signUp(gateway, { ...ADA, image: '' })
+    const consentPage = visitor.page
+    for (const [address, status] of [
+      ['', 400],
+      ['http://plain.example/x.png', 400],
+      ['javascript:alert(1)', 400],
+    ] as const) {
+      visitor.page = consentPage
+      const answer = await visitor.submit('consent', { 'image-address': address })
+      expect(answer.status).toBe(status)
+      expect(answer.html).toContain('role="alert"')
+    }
+    const { location } = await visitor.submit('consent', { 'image-address': ADA.image })
+    expect(answerOf(location)['result']).toBe('authorized')
+  })
+
+  it('ends the request: there is no second answer', async () => {
+    const visitor = await signUp(await gatewayFor())
+    const [first, second] = await Promise.all([visitor.submit('consent'), visitor.submit('consent')])
+    expect([first, second].filter(({ status }) => status === 303).length).toBe(1)
+    expect([first, second].filter(({ status }) => status === 404).length).toBe(1)
+  })
+})
+
+describe('cancelling', () => {
+  it('leads back with the result and no code, before and after the sign-in', async () => {
+    const early = new Visitor()
+    const gateway = await gatewayFor()
+    await early.open(gateway)
+    await early.open(`${gateway}?form=sign-up`)
+    const late = await signUp(await gatewayFor())
+    for (const visitor of [early, late]) {
+      const { status, location } = await visitor.submit('cancel')
+      expect(status).toBe(303)
+      expect(location?.startsWith(CALLBACK)).toBe(true)
+      const answer = answerOf(location)
+      expect(Object.keys(answer).toSorted()).toEqual(['connect_id', 'request_id', 'result'])
+      expect(answer['result']).toBe('canceled')
+    }
+    expect((await early.open(gateway)).status).toBe(404)
+  })
+})
+
+describe('signing in', () => {
+  it('says the same to an unknown address and to a wrong password', async () => {
+    await signUp(await gatewayFor())
+    const visitor = new Visitor()
+    await visitor.open(await gatewayFor())
+    const unknown = await visitor.submit('sign-in', { email: 'nobody@example.org', password: ADA.password })
+    const wrong = await visitor.submit('sign-in', { email: ADA.email, password: 'not the password' })
+    expect([unknown.status, wrong.status]).toEqual([401, 401])
+    const text = (html: string): string => html.replaceAll(/value="[^"]*"/g, '')
+    expect(text(unknown.html)).toBe(text(wrong.html))
+    expect(wrong.html).not.toContain('not the password')
+  })
+
+  it('takes the address in any case and the password in any normal form', async () => {
+    const password = 'crème brûlée pour Zoë'
+    await signUp(await gatewayFor(), { ...ADA, password: password.normalize('NFC') })
+    const visitor = new Visitor()
+    await visitor.open(await gatewayFor())
+    const answer = await visitor.submit('sign-in', {
+      email: 'ADA@Example.ORG',
+      password: password.normalize('NFD'),
+    })
+    expect(answer.status).toBe(303)
+  })
+
+  it('allows ten tries for an address, however they are spelt and however many come at once', async () => {
+    await signUp(await gatewayFor())
+    const visitor = new Visitor()
+    await visitor.open(await gatewayFor())
+    const page = visitor.page
+    const tries = await Promise.all(
+      Array.from({ length: 14 }, (_, index) => {
+        visitor.page = page
+        const email = index % 2 === 0 ? ADA.email : ADA.email.toUpperCase()
+        return visitor.submit('sign-in', { email, password: `wrong password ${index}` })
+      }),
+    )
+    expect(tries.filter(({ status }) => status === 401).length).toBe(10)
+    const refused = tries.filter(({ status }) => status === 429)
+    expect(refused.length).toBe(4)
+    expect(refused[0]?.headers.get('retry-after')).toBe('900')
+    visitor.page = page
+    expect((await visitor.submit('sign-in', signIn)).status).toBe(429)
+  })
+})
+
+describe('making an account', () => {
+  const bad: Record<string, Record<string, string>> = {
+    'a password of 11 characters': { password: 'a'.repeat(11) },
+    'a password of 129 characters': { password: 'a'.repeat(129) },
+    'six pictures as password, which are twelve units of UTF-16': { password: '🔑'.repeat(6) },
+    'no email address': { email: 'ada' },
+    'a country that is none': { country: 'ZZ' },
+    'a country in words': { country: 'France' },
+    'a picture by http': { image: 'http://images.example/ada.png' },
+    'a picture that is a script': { image: 'javascript:alert(1)' },
+    'a name of blanks': { firstname: '   ' },
+  }
+  for (const [what, fields] of Object.entries(bad)) {
+    it(`refuses ${what}, keeps what was typed, and shows no password`, async () => {
+      const gateway = await gatewayFor()
+      const visitor = new Visitor()
+      await visitor.open(gateway)
+      await visitor.open(`${gateway}?form=sign-up`)
+      const { status, html } = await visitor.submit('sign-up', { ...ADA, ...fields })
+      expect(status).toBe(400)
+      expect(html).toContain('role="alert"')
+      expect(html).toContain(`value="${ADA.surname}"`)
+      expect(html).not.toContain(fields['password'] ?? ADA.password)
+    })
+  }
+
+  it('refuses an address that is taken, in any case', async () => {
+    await signUp(await gatewayFor())
+    await expect(signUp(await gatewayFor(), { ...ADA, email: 'Ada@EXAMPLE.org' })).rejects.toThrow('409')
+  })
+
+  it('keeps nothing readable of a person', async () => {
+    const kept = new Map<string, string>()
+    const storage = memoryStorage()
+    const put = storage.put
+    storage.put = (key, value, lifetime) => {
+      kept.set(key, value)
+      return put(key, value, lifetime)
+    }
+    await server.close()
+    server = await startExampleServer({ storage })
+    await signUp(await gatewayFor())
+    const text = [...kept].flat().join('\n')
+    expect(text).toContain('person:')
+    for (const value of Object.values(ADA).filter((value) => value.length > 3))
+      expect(text).not.toContain(value)
+    expect(text).not.toContain('example.org')
+  })
+
+  it('is refused to a person whose data must stay elsewhere', async () => {
+    const gateway = await gatewayFor()
+    const visitor = new Visitor()
+    await visitor.open(gateway)
+    await visitor.open(`${gateway}?form=sign-up`)
+    const { status, html } = await visitor.submit('sign-up', { ...ADA, country: 'US' })
+    expect(status).toBe(421)
+    expect(html).toContain('Dallas')
+    await expect(signUp(await gatewayFor())).resolves.toBeDefined() // the address is still free
+  })
+})
+
+describe('a storage that cannot be asked', () => {
+  it('gives 503 with Retry-After: a problem to apps, a page to people; and all is well when it is back', async () => {
+    const storage = memoryStorage()
+    await server.close()
+    server = await startExampleServer({ storage })
+    const gateway = await gatewayFor()
+    const { get, put } = storage
+    storage.get = storage.put = async () => {
+      throw new StorageUnavailable('away')
+    }
+    const api = await shopServer().send(`${server.url}/auth/v2/connect`, json(CONNECT))
+    expect(api.status).toBe(503)
+    expect(api.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+    expect(api.headers.get('retry-after')).toMatch(/^\d+$/)
+    const page = await new Visitor().open(gateway)
+    expect(page.status).toBe(503)
+    expect(page.headers.get('content-type')).toMatch(/^text\/html/)
+    expect(page.headers.get('retry-after')).toMatch(/^\d+$/)
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+    Object.assign(storage, { get, put })
+    expect((await new Visitor().open(gateway)).status).toBe(200)
+  })
+
+  it('is what a full memory is: nothing that was kept is dropped', async () => {
+    await server.close()
+    server = await startExampleServer({ storage: memoryStorage({ max: 1 }) })
+    const gateway = await gatewayFor()
+    const response = await shopServer().send(`${server.url}/auth/v2/connect`, json(CONNECT))
+    expect(response.status).toBe(503)
+    expect((await new Visitor().open(gateway)).status).toBe(503) // there is no room for its session
+  })
+})
+
+it('the policy of an app that is gone or unreadable closes its pages too', async () => {
+  const gateway = await gatewayFor()
+  await server.change(SHOP_POLICY, { auditAccess: undefined })
+  expect((await new Visitor().open(gateway)).status).toBeGreaterThanOrEqual(400)
+})
