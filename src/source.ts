@@ -212,7 +212,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       appId,
       revision: stored.revision,
       policy: compilePolicy(policy, lists),
-      keys: parseAppKeys(stored.keys),
+      keys: parseAppKeys(stored.keys ?? []),
     }
   }
 

@@ -236,6 +236,24 @@ describe('createPolicySource', () => {
     expect(source.status().apps).toBe(3)
   })
 
+  it('admits what a named list of the store holds, and nobody for a list that it does not have', async () => {
+    const policy = { appId: 'a', ipWhitelist: { mode: 'enforce', lists: ['office', 'gone'] } }
+    const store: PolicyStore = {
+      read: async () => ({ policy, revision: 1, keys: [] }),
+      readList: async (name) => (name === 'office' ? ['203.0.113.0/24'] : undefined),
+    }
+    const ranges = (await createPolicySource({ store }).load('a'))?.policy.ipWhitelist?.ranges
+    expect(ranges?.size).toBe(1)
+    const without = await createPolicySource({ store: { read: store.read } }).load('a')
+    expect(without?.policy.ipWhitelist?.ranges.size).toBe(0)
+    const failing = createPolicySource({
+      store: { ...store, readList: async () => Promise.reject(new Error('down')) },
+    })
+    await expect(failing.load('a')).rejects.toBeInstanceOf(UnavailableError)
+    const wrong = createPolicySource({ store: { ...store, readList: async () => ['10.0.0.1/8'] } })
+    await expect(wrong.load('a')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
   it('stops listening when it is closed', () => {
     const { store, watched } = scriptedStore()
     const source = createPolicySource({ store })

@@ -1,0 +1,139 @@
+/**
+ * Throughput of the guards as Express middleware, relative to bare Express, side by side with what is usually mounted.
+ * Servers run in a process of their own and are loaded in turn; the median of the rounds counts.
+ * Run with `npm run bench`. Absolute figures depend on the machine, ratios less so.
+ */
+import { fork } from 'node:child_process'
+import { Agent, get } from 'node:http'
+import cors from 'cors'
+import express, { type Express, type RequestHandler } from 'express'
+import helmet from 'helmet'
+import {
+  auditAccess,
+  createPolicySource,
+  domainProtect,
+  ipWhitelist,
+  memoryStore,
+  regionPin,
+  returnUrlGuard,
+  type PolicySource,
+} from 'portcullis'
+
+const ROUNDS = 7
+const REQUESTS = 4_000
+const CONNECTIONS = 32
+const ORIGIN = 'https://example.org'
+
+const POLICY = {
+  appId: 'app',
+  ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '203.0.113.0/24'] },
+  domainProtect: { mode: 'enforce', domains: [ORIGIN] },
+  returnUrlGuard: { mode: 'enforce', urls: [`${ORIGIN}/callback/`] },
+  regionPin: { mode: 'enforce' },
+  auditAccess: { mode: 'enforce' },
+}
+
+function guards(policies: PolicySource, only?: string): RequestHandler[] {
+  const shared = { policies }
+  const all: Record<string, unknown> = {
+    auditAccess: auditAccess({ ...shared, sink: { write: () => undefined } }),
+    regionPin: regionPin({ ...shared, here: 'london', country: () => 'DE' }),
+    ipWhitelist: ipWhitelist(shared),
+    domainProtect: domainProtect(shared),
+    returnUrlGuard: returnUrlGuard({ ...shared, returnUrl: () => `${ORIGIN}/callback/abc?x=1` }),
+  }
+  return Object.entries(all)
+    .filter(([name]) => only === undefined || name === only)
+    .map(([, guard]) => guard as RequestHandler)
+}
+
+const variants: Record<string, (app: Express) => void> = {
+  'bare Express': () => undefined,
+  helmet: (app) => void app.use(helmet()),
+  cors: (app) => void app.use(cors({ origin: (_origin, callback) => callback(null, true) })),
+  'five guards': (app) => void app.use(guards(source())),
+  ...Object.fromEntries(
+    ['auditAccess', 'regionPin', 'ipWhitelist', 'domainProtect', 'returnUrlGuard'].map((name) => [
+      name,
+      (app: Express) => void app.use(guards(source(), name)),
+    ]),
+  ),
+  'a refusal': (app) =>
+    void app.use(
+      ipWhitelist({ policies: createPolicySource({ store: memoryStore() }), appId: () => undefined }),
+    ),
+}
+
+function source(): PolicySource {
+  return createPolicySource({ store: memoryStore([{ policy: POLICY }]) })
+}
+
+function serve(name: string): void {
+  const app = express()
+  variants[name]?.(app)
+  app.get('/', (_req, res) => void res.json({ hello: 'world' }))
+  const server = app.listen(0, '127.0.0.1', () => {
+    const address = server.address()
+    process.send?.(typeof address === 'object' ? address?.port : undefined)
+  })
+  process.on('disconnect', () => process.exit(0))
+}
+
+async function load(port: number, agent: Agent): Promise<number> {
+  let left = REQUESTS
+  const headers = { 'x-app-id': 'app', origin: ORIGIN }
+  const one = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      get({ port, host: '127.0.0.1', agent, headers }, (res) => res.resume().on('end', resolve)).on(
+        'error',
+        reject,
+      )
+    })
+  const begun = performance.now()
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      while (left-- > 0) await one()
+    }),
+  )
+  return REQUESTS / ((performance.now() - begun) / 1000)
+}
+
+async function main(): Promise<void> {
+  const running = await Promise.all(
+    Object.keys(variants).map(async (name) => {
+      const child = fork(process.argv[1] as string, [name], { execArgv: ['--import', 'tsx'] })
+      const port = await new Promise<number>((resolve) =>
+        child.once('message', (message) => resolve(message as number)),
+      )
+      return {
+        name,
+        child,
+        port,
+        agent: new Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
+        ratios: [] as number[],
+      }
+    }),
+  )
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    const bare = running[0]
+    for (const server of running) {
+      // Each is compared with bare Express loaded just before it; the first round only warms up.
+      const base = bare === undefined ? 0 : await load(bare.port, bare.agent)
+      const rate = await load(server.port, server.agent)
+      if (round > 0) server.ratios.push(rate / base)
+    }
+  }
+  console.log(
+    `Node ${process.version}, requests per second relative to bare Express, median of ${ROUNDS} rounds`,
+  )
+  for (const { name, ratios, child, agent } of running) {
+    const sorted = [...ratios].sort((a, b) => a - b)
+    console.log(`${name.padEnd(16)} ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(2)}`)
+    agent.destroy()
+    child.disconnect()
+  }
+}
+
+const [variant] = process.argv.slice(2)
+if (variant === undefined) await main()
+else serve(variant)
