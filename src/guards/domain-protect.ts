@@ -46,15 +46,19 @@ function decide(section: CompiledDomains, facts: OriginFacts): OriginAllowance |
 }
 
 function judgeOrigin({ mode, domains }: CompiledDomains, text: string): OriginAllowance | Refusal {
+  const label = text === 'null' ? 'opaque' : 'browser'
+  if (domains.holds(text)) return allowed(mode, MATCHES, { case: label, entry: text }, text)
   const origin = parseOrigin(text)
   // A browser sends the canonical form. Another spelling comes from elsewhere and could not be echoed as it is.
-  if (origin === undefined || origin !== text)
+  if (origin === undefined || origin !== text) {
     return refused(mode, '`Origin` is not a serialised origin', { case: 'invalid' })
-  const label = origin === 'null' ? 'opaque' : 'browser'
+  }
   const entry = domains.find(origin)
   if (entry === undefined) return refused(mode, '`Origin` matches no domain', { case: label })
-  return allowed(mode, '`Origin` matches a domain', { case: label, entry }, origin)
+  return allowed(mode, MATCHES, { case: label, entry }, origin)
 }
+
+const MATCHES = '`Origin` matches a domain'
 
 /** Browsers leave `Origin` out of same-origin GET and HEAD requests and of navigations. `X-Origin` counts for nothing here. */
 function judgeBrowserWithoutOrigin(

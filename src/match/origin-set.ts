@@ -4,6 +4,8 @@ import { originIndexKeys, type OriginEntry } from './origin.ts'
 export interface OriginSet {
   /** How many entries were given. */
   readonly size: number
+  /** Whether the text itself is an entry and no wildcard. It needs no parsing: only canonical origins are entries. */
+  holds(text: string): boolean
   /** The text of the entry that admits this origin (of several the narrowest). Takes what `parseOrigin` returns. */
   find(origin: string): string | undefined
 }
@@ -14,6 +16,7 @@ export function createOriginSet(entries: readonly OriginEntry[]): OriginSet {
   const wildcards = textsOf(entries, 'wildcard')
   return {
     size: entries.length,
+    holds: (text) => exact.has(text),
     find(origin) {
       if (exact.has(origin)) return origin
       if (wildcards.size === 0) return undefined
