@@ -108,9 +108,7 @@ function* listedHops(lines: readonly string[]): Generator<string> {
 /** The `for` of each element of RFC 7239, without quotation marks, brackets and port. */
 function* forwardedHops(lines: readonly string[]): Generator<string | undefined> {
   const elements = splitOutsideQuotes(lines.join(','), ',')
-  // Where a quotation does not end nobody can say which elements there are.
-  if (elements === undefined) yield undefined
-  else for (const element of elements.toReversed()) yield forwardedFor(element)
+  for (const element of elements.toReversed()) yield forwardedFor(element)
 }
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -119,7 +117,7 @@ const PAIR = new RegExp(`^(${TOKEN})=(${TOKEN}|"(?:[^"\\\\]|\\\\.)*")$`)
 /** The node that an element names once; `undefined` when it is not of the form of RFC 7239, 4. */
 function forwardedFor(element: string): string | undefined {
   let node: string | undefined
-  for (const text of splitOutsideQuotes(element, ';') ?? []) {
+  for (const text of splitOutsideQuotes(element, ';')) {
     const pair = PAIR.exec(withoutBlanks(text))
     if (pair === null) return undefined
     if ((pair[1] as string).toLowerCase() !== 'for') continue
@@ -139,7 +137,8 @@ function nodeAddress(node: string): string | undefined {
   return quoted ?? bare
 }
 
-function splitOutsideQuotes(text: string, separator: string): string[] | undefined {
+/** A quotation that does not end makes the rest of the text, and so the nearest hop, one unreadable part. */
+function splitOutsideQuotes(text: string, separator: string): string[] {
   const parts: string[] = []
   let quoted = false
   let start = 0
@@ -152,7 +151,6 @@ function splitOutsideQuotes(text: string, separator: string): string[] | undefin
       start = index + 1
     }
   }
-  if (quoted) return undefined
   parts.push(text.slice(start))
   return parts
 }

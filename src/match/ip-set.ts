@@ -43,8 +43,6 @@ function createFamily(ranges: readonly IpRange[], version: 4 | 6): (words: reado
   let count = 0
 
   function begin(start: readonly number[], prefix: number): void {
-    // Of several that begin at one address the latest counts: the narrowest to open, or the widest left when others close.
-    if (count > 0 && compareAt(starts, count - 1, start) === 0) count -= 1
     const before = count === 0 ? NONE : prefixes[count - 1]
     if (before === prefix) return
     starts.set(start, count * width)
@@ -71,7 +69,10 @@ function createFamily(ranges: readonly IpRange[], version: 4 | 6): (words: reado
   return search(starts.slice(0, count * width), prefixes.slice(0, count))
 }
 
-/** Finds the last segment that begins at or before an address. */
+/**
+ * Finds the last segment that begins at or before an address. Of several that begin at one address that is the latest: the
+ * narrowest range that opened there, or the one that is left when others have closed.
+ */
 function search(starts: Uint32Array, prefixes: Uint8Array): (words: readonly number[]) => number {
   return (words) => {
     let low = 0

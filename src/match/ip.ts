@@ -125,8 +125,9 @@ function hexDigit(code: number): number {
 }
 
 function spell(words: readonly number[]): string {
-  const bytes = bytesOf(words)
-  return bytes.length === 4 ? bytes.join('.') : ipaddr.fromByteArray(bytes).toString()
+  const [word, ...others] = words as [number, ...number[]]
+  if (others.length > 0) return ipaddr.fromByteArray(bytesOf(words)).toString()
+  return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`
 }
 
 function bytesOf(words: readonly number[]): number[] {
@@ -176,7 +177,9 @@ export function parseIpRange(text: string): IpRange | Problem {
   if (mapped) return { problem: 'is IPv4 written as IPv6', corrected: canonical }
   if (host !== address.text) return { problem: 'is not in canonical spelling', corrected: canonical }
   // The parser of record has the last word: what it reads otherwise than we do is no entry.
-  if (!ipaddr.isValid(host) || bytesOf(words).join() !== ipaddr.parse(host).toByteArray().join()) {
+  if (!ipaddr.isValid(host)) return { problem: 'is not an IP address or CIDR range' }
+  const recorded = ipaddr.parse(host).toByteArray()
+  if (bytesOf(words).some((byte, index) => byte !== recorded[index])) {
     return { problem: 'is not an IP address or CIDR range' }
   }
   return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
