@@ -17,11 +17,16 @@ export const DEMO_APPS: readonly DemoApp[] = [
 
 const SHOP = 'https://shop.example'
 
-/** Writes the two demo apps where they are not there yet. The secret is known only when it was made now. */
-export async function createDemoApps(
-  store: ManagedPolicyStore,
-  publicUrl: string,
-): Promise<{ secret: string | undefined }> {
+/** What the commands to try need to know. */
+export interface DemoFacts {
+  /** Of the server app; known only when it was made now. */
+  readonly secret: string | undefined
+  /** An origin of the browser app. */
+  readonly origin: string
+}
+
+/** Writes the two demo apps where they are not there yet. Those that are there stay as they are. */
+export async function createDemoApps(store: ManagedPolicyStore, publicUrl: string): Promise<DemoFacts> {
   const [server, browser] = DEMO_APPS as [DemoApp, DemoApp]
   const common = { regionPin: { mode: 'enforce' }, auditAccess: { mode: 'enforce' } }
   const ownOrigins = [publicUrl, loopbackTwin(publicUrl)].filter((origin) => origin !== undefined)
@@ -49,7 +54,9 @@ export async function createDemoApps(
       returnUrlGuard: { mode: 'enforce', urls: ownOrigins.map((origin) => `${origin}/demo/callback/`) },
     },
   })
-  return { secret: made ? secret : undefined }
+  const stored = (await store.read(browser.id))?.policy as
+    { domainProtect?: { domains?: string[] } } | undefined
+  return { secret: made ? secret : undefined, origin: stored?.domainProtect?.domains?.[0] ?? publicUrl }
 }
 
 async function writeNew(
@@ -70,13 +77,13 @@ function loopbackTwin(origin: string): string | undefined {
 }
 
 /** What is printed when the server is up. */
-export function banner(url: string, secret: string | undefined, notes: readonly string[]): string {
+export function banner(url: string, { secret, origin }: DemoFacts, notes: readonly string[]): string {
   const connect = `${url}/auth/v2/connect`
   const body = (returnUrl: string): string =>
     `'${JSON.stringify({ request_id: '1', scope: 'firstname! email', return_url: returnUrl })}'`
   const curl = (...headers: string[]): string =>
     ['curl -i', ...headers.map((header) => `-H '${header}'`), `-H 'content-type: application/json'`].join(' ')
-  const own = `${url}/demo/callback/`
+  const own = `${origin}/demo/callback/`
   const signed =
     secret === undefined
       ? '   (the secret of the demo server app was printed when it was made; set DEMO_SECRET to it)\n' +
@@ -103,6 +110,6 @@ ${signed}
    ${curl(`x-app-id: ${DEMO_BROWSER_APP}`, 'origin: https://evil.example')} -d ${body(own)} ${connect}
 
 4. The browser app, to send the person elsewhere. Refused: 400 RETURN_URL_NOT_ALLOWED
-   ${curl(`x-app-id: ${DEMO_BROWSER_APP}`, `origin: ${url}`)} -d ${body('https://evil.example/')} ${connect}
+   ${curl(`x-app-id: ${DEMO_BROWSER_APP}`, `origin: ${origin}`)} -d ${body('https://evil.example/')} ${connect}
 `
 }

@@ -9,7 +9,8 @@ import { banner, createDemoApps, DEMO_APPS } from './demo-apps.ts'
 import { readSettings, SettingError, type Settings } from './settings.ts'
 import { memoryStorage, redisStorage } from './storage.ts'
 
-const SHUTDOWN_LIMIT = 5_000
+/** How long requests may take to finish when the server is told to stop, in milliseconds. */
+const SHUTDOWN_LIMIT = 4_000
 const REDIS_START_LIMIT = 3_000
 
 /** Everything that is kept, on memory or on Redis. */
@@ -93,7 +94,7 @@ async function start(): Promise<void> {
   const local = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
   publicUrl ||= local
 
-  const { secret } = await createDemoApps(store, publicUrl)
+  const demo = await createDemoApps(store, publicUrl)
   const notes = [
     settings.redisUrl === undefined
       ? 'embedded store: everything is forgotten when the server stops (REDIS_URL keeps it in Redis)'
@@ -103,7 +104,7 @@ async function start(): Promise<void> {
       ? ['SECRET_KEY is not set: made up for this run, so what is stored cannot be read after it']
       : []),
   ]
-  console.log(banner(publicUrl, secret, notes))
+  console.log(banner(publicUrl, demo, notes))
 
   let stopping = false
   const stop = (): void => {
@@ -114,7 +115,7 @@ async function start(): Promise<void> {
       policies.close()
       close()
     })
-    setTimeout(() => process.exit(1), SHUTDOWN_LIMIT).unref()
+    setTimeout(() => server.closeAllConnections(), SHUTDOWN_LIMIT).unref()
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
@@ -122,5 +123,5 @@ async function start(): Promise<void> {
 
 start().catch((error: unknown) => {
   console.error(error instanceof SettingError ? `Cannot start: ${error.message}` : error)
-  process.exitCode = 1
+  process.exit(1)
 })

@@ -1,4 +1,5 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DEFAULT_JURISDICTIONS } from 'portcullis'
 
@@ -69,11 +70,24 @@ const ENVIRONMENT = z.object({
   TRUST_PROXY: z
     .string()
     .transform((text) => text.split(',').map((entry) => entry.trim()))
+    .refine((entries) => entries.every(isSubnet), 'addresses or subnets with commas between, as 10.0.0.0/8')
     .default([]),
   SECRET_KEY: KEY.optional(),
 })
 
-const SHOWN: ReadonlySet<string> = new Set(['PORT', 'HOST', 'PUBLIC_URL', 'REGION'])
+function isSubnet(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || more.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/
+
+/** On which a process listens everywhere, loopback included. */
+const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+const SHOWN: ReadonlySet<string> = new Set(['PORT', 'HOST', 'PUBLIC_URL', 'REGION', 'TRUST_PROXY'])
 
 /**
  * Reads the settings. An empty variable counts as not set.
@@ -94,6 +108,21 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   if (production && SECRET_KEY === undefined) {
     throw new SettingError(
       'SECRET_KEY must be set in production: 32 bytes in base64, as `openssl rand -base64 32` prints them',
+    )
+  }
+  // Browsers take secure cookies over https, and over http from loopback only.
+  if (
+    PUBLIC_URL !== undefined &&
+    !PUBLIC_URL.startsWith('https:') &&
+    !LOOPBACK.test(new URL(PUBLIC_URL).hostname)
+  ) {
+    throw new SettingError(
+      `PUBLIC_URL must be an https origin, or one of loopback; it is ${JSON.stringify(PUBLIC_URL)}`,
+    )
+  }
+  if (PUBLIC_URL === undefined && !LOOPBACK.test(HOST) && !EVERYWHERE.has(HOST)) {
+    throw new SettingError(
+      `PUBLIC_URL must be set to the https origin of this server, because HOST is ${JSON.stringify(HOST)}`,
     )
   }
   if (production && PUBLIC_URL?.startsWith('https:') !== true) {

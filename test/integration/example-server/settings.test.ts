@@ -1,0 +1,78 @@
+import { describe, expect, it } from '@jest/globals'
+import { readSettings, SettingError } from '../../../example-server/settings.ts'
+
+const SECRET_KEY = Buffer.alloc(32).toString('base64')
+
+describe('a setting that is wrong or missing is refused in one line that names it', () => {
+  const secret = 'c2VjcmV0LXZhbHVl'
+  const cases: [environment: Record<string, string>, line: RegExp][] = [
+    [{ PORT: 'abc' }, /PORT.*0 to 65535.*"abc"/],
+    [{ PORT: '70000' }, /PORT.*0 to 65535.*"70000"/],
+    [{ PORT: '-1' }, /PORT.*"-1"/],
+    [{ PORT: '3e3' }, /PORT.*"3e3"/],
+    [{ HOST: '192.0.2.1' }, /PUBLIC_URL must be set.*HOST is "192\.0\.2\.1"/],
+    [{ PUBLIC_URL: 'gateway.example' }, /PUBLIC_URL.*"gateway\.example"/],
+    [{ PUBLIC_URL: 'https://gateway.example/path' }, /PUBLIC_URL.*origin/],
+    [{ PUBLIC_URL: 'https://gateway.example/' }, /PUBLIC_URL.*origin/],
+    [{ PUBLIC_URL: 'http://gateway.example' }, /PUBLIC_URL.*https/],
+    [{ REGION: 'paris' }, /REGION.*london, frankfurt, dallas.*"paris"/],
+    [{ SECRET_KEY: secret }, /SECRET_KEY.*32 bytes.*not shown/],
+    [{ SECRET_KEY: SECRET_KEY.slice(0, -1) }, /SECRET_KEY.*32 bytes.*not shown/],
+    [{ REDIS_URL: `http://user:${secret}@127.0.0.1:6379` }, /REDIS_URL.*redis:\/\/.*not shown/],
+    [{ TRUST_PROXY: 'everyone' }, /TRUST_PROXY.*subnets.*"everyone"/],
+    [{ TRUST_PROXY: '10.0.0.0/33' }, /TRUST_PROXY.*"10\.0\.0\.0\/33"/],
+    [{ NODE_ENV: 'production' }, /SECRET_KEY must be set/],
+    [{ NODE_ENV: 'production', SECRET_KEY }, /PUBLIC_URL.*https/],
+  ]
+  for (const [environment, line] of cases) {
+    it(`as in ${JSON.stringify(environment).replaceAll(secret, '…')}`, () => {
+      let said: unknown
+      try {
+        readSettings(environment)
+      } catch (error) {
+        said = error
+      }
+      expect(said).toBeInstanceOf(SettingError)
+      const { message } = said as SettingError
+      expect(message).toMatch(line)
+      expect(message).not.toContain('\n')
+      expect(message).not.toContain(secret)
+    })
+  }
+})
+
+describe('the settings', () => {
+  it('have defaults for everything outside of production, and an empty variable is one that is not set', () => {
+    for (const environment of [{}, { PORT: '', SECRET_KEY: '', REDIS_URL: '' }]) {
+      expect(readSettings(environment)).toMatchObject({
+        port: 3000,
+        host: '127.0.0.1',
+        region: 'london',
+        redisUrl: undefined,
+        secretsAreTemporary: true,
+      })
+    }
+  })
+
+  it('make up other secrets at each start, and the same from the same SECRET_KEY', () => {
+    const [made, again] = [readSettings({}), readSettings({})]
+    expect(made.secrets.vault).not.toEqual(again.secrets.vault)
+    const [given, same] = [readSettings({ SECRET_KEY }), readSettings({ SECRET_KEY })]
+    expect(given.secrets).toEqual(same.secrets)
+    expect(given.secretsAreTemporary).toBe(false)
+    const { fingerprint, ...keys } = given.secrets
+    expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString('hex'))).size).toBe(4)
+    expect(fingerprint).toMatch(/^[0-9a-f]{12}$/)
+  })
+
+  it('take a loopback origin over http, and a list of proxies', () => {
+    const { publicUrl, trustProxy } = readSettings({
+      PUBLIC_URL: 'http://localhost:3000',
+      TRUST_PROXY: '10.0.0.0/8, ::1',
+    })
+    expect({ publicUrl, trustProxy }).toEqual({
+      publicUrl: 'http://localhost:3000',
+      trustProxy: ['10.0.0.0/8', '::1'],
+    })
+  })
+})
