@@ -1,4 +1,4 @@
-import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin } from './host.ts'
+import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
 import type { Problem } from './problem.ts'
 import { publicSuffixOf } from './public-suffix.ts'
 
@@ -69,7 +69,7 @@ function guess(text: string): string | undefined {
   const candidate = BARE_HOST.test(text) ? `https://${text}` : text
   // With user information or a backslash nobody can say which host was meant.
   if (!/^https?:\/\/[^/]/i.test(candidate) || /[\s\\@]/.test(candidate)) return undefined
-  return URL.canParse(candidate) ? new URL(candidate).origin : undefined
+  return readUrl(candidate)?.origin
 }
 
 /**

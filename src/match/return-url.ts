@@ -1,4 +1,4 @@
-import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin } from './host.ts'
+import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
 import { encodingProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import type { Problem } from './problem.ts'
 
@@ -79,7 +79,7 @@ function readRest(raw: string, scheme: string, rest: string): ReturnUrl | Refusa
   if (problem !== undefined) return { problem }
   const href = read.origin + path + query
   // The last word has the parser that browsers use.
-  if (!URL.canParse(raw) || upperCaseEscapes(new URL(raw).href) !== href) return { problem: 'repaired' }
+  if (upperCaseEscapes(readUrl(raw)?.href ?? '') !== href) return { problem: 'repaired' }
   return { href, origin: read.origin, path, query }
 }
 
@@ -152,6 +152,6 @@ function guesses(text: string): string[] {
   }
   const whole = BARE_HOST.test(text) ? `https://${text}` : text
   const candidate = (whole.split('#', 1)[0] as string).replace(/(?<=\/)\*$/, '')
-  if (AMBIGUOUS.test(candidate) || !URL.canParse(candidate)) return []
-  return [upperCaseEscapes(new URL(candidate).href), candidate]
+  const url = AMBIGUOUS.test(candidate) ? undefined : readUrl(candidate)
+  return url === undefined ? [] : [upperCaseEscapes(url.href), candidate]
 }

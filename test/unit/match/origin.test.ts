@@ -1,0 +1,201 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
+import { readCorpus } from '../../corpus/read.ts'
+
+const hostile = readCorpus<{ origin: string }>('origins.hostile.txt').map(({ origin }) => origin)
+
+describe('parseOrigin', () => {
+  const canonical = [
+    ['https://example.org', 'http://example.org', 'https://example.org:8443', 'https://localhost', 'null'],
+    ['http://localhost:3000', 'https://a_b.example', 'https://xn--bcher-kva.example', 'https://1.example'],
+    ['http://192.0.2.1', 'http://192.0.2.1:8080', 'https://[2001:db8::1]', 'https://[::1]:3000'],
+    ['capacitor://localhost', 'ionic://localhost', 'chrome-extension://abcdefghijklmnopabcdefghijklmnop'],
+    ['moz-extension://0a1b2c3d-0000-4000-8000-000000000000', 'app://obsidian.example', 'tauri://localhost'],
+  ].flat()
+  it.each(canonical)('takes %s as it is', (text) => {
+    expect(parseOrigin(text)).toBe(text)
+  })
+
+  const normalised: [string, string][] = [
+    ['https://EXAMPLE.org', 'https://example.org'],
+    ['HTTPS://example.org', 'https://example.org'],
+    ['https://example.org:443', 'https://example.org'],
+    ['http://example.org:80', 'http://example.org'],
+    ['https://[2001:DB8::1]:443', 'https://[2001:db8::1]'],
+  ]
+  it.each(normalised)('reads %s as %s', (text, origin) => {
+    expect(parseOrigin(text)).toBe(origin)
+  })
+
+  it('keeps the default port of the other scheme', () => {
+    expect(parseOrigin('http://example.org:443')).toBe('http://example.org:443')
+    expect(parseOrigin('https://example.org:80')).toBe('https://example.org:80')
+  })
+
+  it('gives an origin that reads as itself and that the URL standard reads alike, or nothing', () => {
+    const text = fc.oneof(
+      fc.webUrl({ withFragments: true }),
+      fc.string({ unit: 'binary' }),
+      fc
+        .tuple(fc.constantFrom(...hostile, 'https://example.org'), fc.nat(30), fc.string())
+        .map(([origin, at, more]) => {
+          return origin.slice(0, at) + more + origin.slice(at)
+        }),
+      fc
+        .tuple(
+          fc.constantFrom('https://', 'http://', 'HTTPS://'),
+          fc.domain(),
+          fc.constantFrom('', ':443', ':8080'),
+        )
+        .map((parts) => parts.join('')),
+    )
+    fc.assert(
+      fc.property(text, (value) => {
+        const origin = parseOrigin(value)
+        if (origin === undefined || origin === 'null') return
+        expect(parseOrigin(origin)).toBe(origin)
+        expect(origin.toLowerCase()).toBe(origin)
+        if (/^https?:/.test(origin)) {
+          expect(new URL(value).origin).toBe(origin)
+          expect(new URL(value).href).toBe(`${origin}/`)
+        }
+      }),
+      { numRuns: 1500 },
+    )
+  })
+})
+
+describe('parseOriginEntry', () => {
+  const exact = [
+    'https://example.org',
+    'https://example.org:8443',
+    'http://localhost:3000',
+    'null',
+    'capacitor://localhost',
+  ]
+  it.each(exact)('takes %s as it is', (text) => {
+    expect(parseOriginEntry(text)).toEqual({ text, kind: 'exact' })
+  })
+
+  const wildcards = [
+    ['https://*.example.org', 'https://*.example.org:8443', 'http://*.example.org'],
+    ['https://*.a.b.example.org'],
+    ['https://*.example.co.uk', 'https://*.me.github.io', 'https://*.xn--bcher-kva.example'],
+    ['https://*.corp.internal'],
+  ].flat()
+  it.each(wildcards)('takes the wildcard %s', (text) => {
+    expect(parseOriginEntry(text)).toEqual({ text, kind: 'wildcard' })
+  })
+
+  const corrected: [string, string][] = [
+    ['example.org', 'https://example.org'],
+    ['example.org:8443', 'https://example.org:8443'],
+    ['localhost', 'https://localhost'],
+    ['https://Example.ORG', 'https://example.org'],
+    ['HTTPS://example.org', 'https://example.org'],
+    ['https://example.org:443', 'https://example.org'],
+    ['http://example.org:80', 'http://example.org'],
+    ['https://example.org/', 'https://example.org'],
+    ['https://example.org/callback/?x#y', 'https://example.org'],
+    ['example.org/callback', 'https://example.org'],
+    ['https://b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['*.example.org', 'https://*.example.org'],
+    ['https://*.Example.org', 'https://*.example.org'],
+    ['https://*.example.org:443/', 'https://*.example.org'],
+    ['https://*.b\u00fccher.example', 'https://*.xn--bcher-kva.example'],
+  ]
+  it.each(corrected)('refuses %s and suggests %s', (text, suggestion) => {
+    expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String), corrected: suggestion })
+  })
+
+  const suffixes = [
+    'com',
+    'org',
+    'co.uk',
+    'github.io',
+    'localhost',
+    'internal',
+    's3.amazonaws.com',
+    'kawasaki.jp',
+    'a.ck',
+  ]
+  it.each(suffixes)('refuses a wildcard on the public suffix %s', (suffix) => {
+    expect(parseOriginEntry(`https://*.${suffix}`)).toEqual({
+      problem: 'a wildcard must not stand on a public suffix',
+    })
+  })
+
+  const refused = [
+    ['', '*', '*.*', 'h', 'https:', 'https://', 'https://*', 'https://*.', 'https://*:8443'],
+    ['*://example.org', 'NULL'],
+    ['https://**.example.org', 'https://*.*.example.org', 'https://a*.example.org', 'https://*a.example.org'],
+    ['https://a.*.example.org', 'https://example.*', 'https://*example.org', 'https://example.org:*'],
+    ['https://.example.org'],
+    ['https://*.192.0.2.1', 'https://*.[::1]', 'https://*.2.1', 'capacitor://*.example.org'],
+    ['https://*.example.org:*'],
+    ['https://a@example.org', 'https://@example.org', 'https:\\\\example.org', 'https://example.org.'],
+    ['Capacitor://x'],
+    ['javascript:x', 'file://', 'data:,', 'blob:https://example.org', 'blob://example.org'],
+    ['wss://example.org'],
+    ['https://a.example,https://b.example', 'https://a.example https://b.example', '^https://.*$'],
+    ['(https://a.example)'],
+    [`https://*.${'a.'.repeat(10)}org`],
+  ].flat()
+  it.each(refused)('refuses %j and has nothing to suggest', (text) => {
+    expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String) })
+  })
+
+  it('suggests only what it takes', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.webUrl(),
+      fc.domain(),
+      fc.constantFrom(...hostile),
+    )
+    fc.assert(
+      fc.property(text, fc.constantFrom('', '*.', 'https://*.'), (end, start) => {
+        const entry = parseOriginEntry(start + end)
+        if ('text' in entry) expect(entry.text).toBe(start + end)
+        else if (entry.corrected !== undefined)
+          expect(parseOriginEntry(entry.corrected)).toHaveProperty('text')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('is done with a megabyte of anything in no time', () => {
+    const start = performance.now()
+    for (const part of ['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc']) {
+      parseOriginEntry(part.repeat(1_000_000 / part.length))
+      parseOriginEntry(`${part.repeat(1_000_000 / part.length)}:x`)
+      parseOrigin(part.repeat(1_000_000 / part.length))
+    }
+    expect(performance.now() - start).toBeLessThan(2000)
+  })
+})
+
+describe('originIndexKeys', () => {
+  const keys: [string, string[]][] = [
+    ['https://example.org', []],
+    ['https://a.example.org', ['https://*.example.org']],
+    ['https://a.b.example.org:8443', ['https://*.b.example.org:8443', 'https://*.example.org:8443']],
+    ['https://a.example.co.uk', ['https://*.example.co.uk']],
+    ['https://me.github.io', []],
+    ['https://bucket.s3.amazonaws.com', []],
+    ['https://localhost', []],
+    ['http://192.0.2.1:8080', []],
+    ['https://[2001:db8::1]:8443', []],
+    ['capacitor://a.b.c', []],
+    ['null', []],
+  ]
+  it.each(keys)('of %s are itself and %j', (origin, wildcards) => {
+    expect(originIndexKeys(origin)).toEqual([origin, ...wildcards])
+  })
+
+  it('are at most ten, however many labels a caller sends', () => {
+    const origin = parseOrigin(`https://${'a.'.repeat(120)}example.org`)
+    expect(originIndexKeys(origin ?? '').length).toBeLessThanOrEqual(10)
+  })
+})

@@ -1,0 +1,288 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { createReturnUrlSet, type ReturnUrlSet } from '../../../src/match/return-url-set.ts'
+import {
+  parseReturnUrl,
+  parseReturnUrlEntry,
+  type ReturnUrl,
+  type ReturnUrlEntry,
+} from '../../../src/match/return-url.ts'
+import { readCorpus } from '../../corpus/read.ts'
+
+const ENTRY = 'https://example.org/callback/'
+const callback = createReturnUrlSet([entryOf(ENTRY)])
+const rightful = readCorpus<{ url: string; policy?: unknown }>('return-urls.rightful.txt')
+  .filter(({ policy }) => policy === undefined)
+  .map(({ url }) => url)
+const hostile = readCorpus<{ url: string }>('return-urls.hostile.txt').map(({ url }) => url)
+
+function entryOf(text: string | { exact: string }): ReturnUrlEntry {
+  const entry = parseReturnUrlEntry(text)
+  if ('problem' in entry) throw new Error(entry.problem)
+  return entry
+}
+
+/** What the guard hands on for a text, or `undefined` when it refuses. */
+function admitted(text: unknown, set: ReturnUrlSet = callback): ReturnUrl | undefined {
+  const url = parseReturnUrl(text)
+  return 'problem' in url || set.find(url) === undefined ? undefined : url
+}
+
+/** RFC 3986 appendix B, and nothing of ours. */
+function splitByRfc3986(text: string): { scheme: string; authority: string; path: string } {
+  const parts = /^(([^:/?#]+):)?(\/\/([^/?#]*))?([^?#]*)(\?([^#]*))?(#(.*))?/s.exec(text) ?? []
+  return { scheme: parts[2] ?? '', authority: parts[4] ?? '', path: parts[5] ?? '' }
+}
+
+/** Where a path leads when somebody decodes it as often as it goes and then walks it, backslashes and parameters included. */
+function walk(path: string): string {
+  let text = path
+  for (let previous = ''; previous !== text;) {
+    previous = text
+    text = text.replace(/%([0-9a-f]{2})/gi, (_all, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    )
+  }
+  const names: string[] = []
+  for (const name of text.replaceAll('\\', '/').split('/').slice(1)) {
+    const plain = name.replace(/;.*/s, '')
+    if (plain === '..') names.pop()
+    else if (plain !== '.') names.push(name)
+  }
+  return `/${names.join('/')}`
+}
+
+/** Two readers that know nothing of our parser agree that the text lies inside the entry. */
+function expectInside(text: string): void {
+  const rfc = splitByRfc3986(text)
+  expect(rfc.scheme.toLowerCase()).toBe('https')
+  expect(rfc.authority.toLowerCase().replace(/:443$/, '')).toBe('example.org')
+  expect(walk(rfc.path).startsWith('/callback/')).toBe(true)
+  const whatwg = new URL(text, 'http://foreign.example:8080/base/')
+  expect(whatwg.origin).toBe('https://example.org')
+  expect(whatwg.username + whatwg.password + whatwg.hash).toBe('')
+  expect(walk(whatwg.pathname).startsWith('/callback/')).toBe(true)
+}
+
+const TRICKS = [
+  [
+    '..',
+    '.',
+    '/',
+    '//',
+    '\\',
+    '@',
+    ':',
+    ':443',
+    '#',
+    '?',
+    ';',
+    '%',
+    '%2e',
+    '%2F',
+    '%5c',
+    '%25',
+    '%00',
+    '%0a',
+  ],
+  ['%252e', '%c0%ae', '%ef%bc%8e', '\t', '\n', '\r', '\0', ' ', '\u3002', '\uff0e', '\u00ad', '[', ']', '*'],
+  ['evil.example', '.evil.example', 'https:', 'javascript:', '/../', '/..;/', '/callback', 'callback', 'org'],
+].flat()
+
+const token = fc.oneof(
+  fc.constantFrom(...TRICKS),
+  fc.string({ minLength: 1, maxLength: 3 }),
+  fc.string({ unit: 'binary', minLength: 1, maxLength: 2 }),
+)
+
+interface Change {
+  readonly at: number
+  readonly remove: number
+  readonly insert: string
+}
+
+const change: fc.Arbitrary<Change> = fc.record({
+  at: fc.double({ min: 0, max: 1, noNaN: true }),
+  remove: fc.constantFrom(0, 0, 0, 1, 2, 8),
+  insert: fc.oneof(fc.constant(''), token, token, token),
+})
+
+function mutate(text: string, changes: readonly Change[]): string {
+  return changes.reduce((changed, { at, remove, insert }) => {
+    const start = Math.floor(at * (changed.length + 1))
+    return changed.slice(0, start) + insert + changed.slice(start + remove)
+  }, text)
+}
+
+const mutated = fc
+  .tuple(
+    fc.constantFrom(...rightful, ...hostile.filter(({ length }) => length < 300)),
+    fc.array(change, { maxLength: 4 }),
+  )
+  .map(([text, changes]) => mutate(text, changes))
+
+describe('whatever is admitted', () => {
+  it('lies inside the entry for two foreign readers, as named and as handed on', () => {
+    let count = 0
+    fc.assert(
+      fc.property(mutated, (text) => {
+        const url = admitted(text)
+        if (url === undefined) return
+        count += 1
+        expectInside(text)
+        expectInside(url.href)
+      }),
+      { numRuns: 8000 },
+    )
+    // The property says something only if enough mutations are still rightful.
+    expect(count).toBeGreaterThan(200)
+  })
+
+  it('is handed on in a form that reads as itself, for us and for the URL standard', () => {
+    fc.assert(
+      fc.property(mutated, (text) => {
+        const url = parseReturnUrl(text)
+        if ('problem' in url) return
+        expect(parseReturnUrl(url.href)).toEqual(url)
+        expect(new URL(url.href).href).toBe(url.href)
+        expect(new URL(text).href.toLowerCase()).toBe(url.href.toLowerCase())
+      }),
+      { numRuns: 4000 },
+    )
+  })
+})
+
+describe('nothing is admitted', () => {
+  it('with anything appended to the host', () => {
+    const junk = fc.oneof(
+      token,
+      fc.array(token, { maxLength: 4 }).map((tokens) => tokens.join('')),
+    )
+    const rest = fc.constantFrom('/callback/', '/', '', '/callback/x?y')
+    fc.assert(
+      fc.property(junk, rest, (text, end) => {
+        fc.pre(text !== '' && !text.startsWith('/') && !text.startsWith(':443'))
+        expect(admitted(`https://example.org${text}${end}`)).toBeUndefined()
+      }),
+      { numRuns: 4000 },
+    )
+  })
+
+  it('with anything put before the host', () => {
+    fc.assert(
+      fc.property(fc.array(token, { minLength: 1, maxLength: 4 }), (tokens) => {
+        fc.pre(tokens.join('') !== '')
+        expect(admitted(`https://${tokens.join('')}example.org/callback/`)).toBeUndefined()
+      }),
+      { numRuns: 2500 },
+    )
+  })
+
+  it('of what climbs, however it is spelled', () => {
+    const dot = fc.constantFrom('.', '%2e', '%2E', '%252e', '%25252E', '%ef%bc%8e')
+    const slash = fc.constantFrom('/', '%2f', '%252F', '%5c', '\\', '%255C', '%ef%bc%8f')
+    const parameter = fc.constantFrom('', '', '', ';', ';x=y', '%3b', '%253bx', '%20')
+    const below = fc.constantFrom('', 'x', 'x/y', 'a%20b')
+    fc.assert(
+      fc.property(below, slash, dot, dot, parameter, slash, (...parts) => {
+        expect(admitted(ENTRY + parts.join('') + 'admin')).toBeUndefined()
+      }),
+      { numRuns: 2500 },
+    )
+  })
+})
+
+describe('every clean path below an entry', () => {
+  it('is admitted', () => {
+    const name = fc
+      .string({ maxLength: 20 })
+      .map((text) => encodeURIComponent(text.replace(/[/\\.;?#' %\x7f-\uffff]/g, '')))
+    fc.assert(
+      fc.property(fc.array(name, { maxLength: 5 }), fc.string({ maxLength: 20 }), (names, value) => {
+        const query = encodeURIComponent(value).replaceAll("'", '%27')
+        const text = `${ENTRY}${names.join('/')}?q=${query}`
+        expect(admitted(text)?.href).toBe(text)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('nothing throws', () => {
+  it('whatever is given as return URL', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.anything(), fc.string({ unit: 'binary' }), fc.webUrl(), token), (value) => {
+        const url = parseReturnUrl(value)
+        if (!('problem' in url)) expect(callback.find(url)).toBeUndefined()
+      }),
+      { numRuns: 2500 },
+    )
+  })
+
+  it('whatever is given as entry, and what is suggested instead is an entry', () => {
+    const text = fc.oneof(
+      mutated,
+      fc.string({ unit: 'binary' }),
+      fc.webUrl({ withFragments: true, withQueryParameters: true }),
+    )
+    fc.assert(
+      fc.property(text, fc.boolean(), (entry, exact) => {
+        const read = parseReturnUrlEntry(exact ? { exact: entry } : entry)
+        if ('text' in read) {
+          expect(read.text).toBe(entry)
+        } else if (read.corrected !== undefined) {
+          const { corrected } = read
+          const suggested = corrected.startsWith('{')
+            ? (JSON.parse(corrected) as { exact: string })
+            : corrected
+          const again = parseReturnUrlEntry(exact ? { exact: corrected } : suggested)
+          expect(again).not.toHaveProperty('problem')
+        }
+      }),
+      { numRuns: 2500 },
+    )
+  })
+})
+
+describe('a set of return URLs', () => {
+  const path = fc
+    .array(fc.constantFrom('', 'a', 'b', 'ab'), { maxLength: 4 })
+    .map((names) => `/${names.join('/')}`)
+  const origin = fc.constantFrom(
+    'https://example.org',
+    'https://a.example',
+    'myapp://a',
+    'http://127.0.0.1',
+    'com.example.app:',
+  )
+  const text = fc
+    .tuple(origin, path)
+    .map(([start, end]) => start + end)
+    .filter((whole) => !whole.startsWith('com.example.app://'))
+
+  it('finds what a walk through all entries finds', () => {
+    const entry = fc.oneof(
+      text,
+      text.map((exact) => ({ exact })),
+    )
+    fc.assert(
+      fc.property(
+        fc.array(entry, { maxLength: 12 }),
+        text,
+        fc.constantFrom('', '?', '?a'),
+        (texts, start, query) => {
+          const url = parseReturnUrl(start + query)
+          if ('problem' in url) throw new Error(url.problem)
+          const exact = texts.filter((one) => typeof one === 'object' && one.exact === url.href)
+          const prefixes = texts
+            .filter((one) => typeof one === 'string')
+            .filter((one) => start === one || start.startsWith(one.endsWith('/') ? one : `${one}/`))
+            .sort((one, other) => other.length - one.length)
+          const expected = exact.length > 0 ? url.href : prefixes[0]
+          expect(createReturnUrlSet(texts.map(entryOf)).find(url)).toBe(expected)
+        },
+      ),
+      { numRuns: 2500 },
+    )
+  })
+})

@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals'
+import { createReturnUrlSet, type ReturnUrlSet } from '../../../src/match/return-url-set.ts'
+import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
+
+function setOf(...entries: (string | { exact: string })[]): ReturnUrlSet {
+  return createReturnUrlSet(
+    entries.map((text) => {
+      const entry = parseReturnUrlEntry(text)
+      if ('problem' in entry) throw new Error(entry.problem)
+      return entry
+    }),
+  )
+}
+
+function find(set: ReturnUrlSet, text: string): string | undefined {
+  const url = parseReturnUrl(text)
+  if ('problem' in url) throw new Error(url.problem)
+  return set.find(url)
+}
+
+describe('createReturnUrlSet', () => {
+  it('admits nothing when it is empty', () => {
+    const set = setOf()
+    expect(set.size).toBe(0)
+    expect(find(set, 'https://example.org/')).toBeUndefined()
+  })
+
+  it('says how many entries it was given', () => {
+    expect(setOf('https://example.org/', { exact: 'https://example.org/' }).size).toBe(2)
+  })
+
+  it('names the exact entry first, else the longest prefix', () => {
+    const set = setOf(
+      'https://example.org/',
+      'https://example.org/a',
+      'https://example.org/a/',
+      'https://example.org/a/b',
+      { exact: 'https://example.org/a/b?x' },
+    )
+    expect(find(set, 'https://example.org/ab')).toBe('https://example.org/')
+    expect(find(set, 'https://example.org/a')).toBe('https://example.org/a')
+    expect(find(set, 'https://example.org/a/c')).toBe('https://example.org/a/')
+    expect(find(set, 'https://example.org/a/b/c')).toBe('https://example.org/a/b')
+    expect(find(set, 'https://example.org/a/b?x')).toBe('https://example.org/a/b?x')
+  })
+
+  it('prefers the entry with the port as it is to the one with any port', () => {
+    const set = setOf('http://127.0.0.1:*/', 'http://127.0.0.1:8080/')
+    expect(find(set, 'http://127.0.0.1:8080/x')).toBe('http://127.0.0.1:8080/')
+    expect(find(set, 'http://127.0.0.1:8081/x')).toBe('http://127.0.0.1:*/')
+  })
+
+  it('does not take one loopback address for the other', () => {
+    expect(find(setOf('http://[::1]:*/'), 'http://127.0.0.1:8080/')).toBeUndefined()
+    expect(find(setOf('http://127.0.0.1:*/'), 'http://[::1]:8080/')).toBeUndefined()
+  })
+
+  it('keeps names of object members apart from entries', () => {
+    const set = setOf('https://example.org/a')
+    for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
+      expect(find(set, `https://example.org/${name}`)).toBeUndefined()
+      expect(find(set, `https://example.org/a/${name}`)).toBe('https://example.org/a')
+    }
+  })
+
+  it('finds among 20,000 entries as fast as among a few', () => {
+    const many = Array.from(
+      { length: 20_000 },
+      (_, index) => `https://app${index}.example/callback/${index}/`,
+    )
+    const set = setOf(...many)
+    const start = performance.now()
+    for (let index = 0; index < 1000; index += 1) {
+      expect(find(set, `https://app${index}.example/callback/${index}/x`)).toBe(many[index])
+    }
+    // A walk through all entries would take minutes.
+    expect(performance.now() - start).toBeLessThan(2000)
+  })
+
+  it('takes no longer for a path of a thousand segments', () => {
+    const set = setOf(`https://example.org/${'a/'.repeat(1000)}`)
+    const start = performance.now()
+    for (let count = 0; count < 100; count += 1) {
+      expect(find(set, `https://example.org/${'a/'.repeat(1000)}x`)).toBeDefined()
+      expect(find(set, `https://example.org/${'a/'.repeat(999)}x`)).toBeUndefined()
+    }
+    expect(performance.now() - start).toBeLessThan(2000)
+  })
+})

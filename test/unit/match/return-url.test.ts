@@ -1,0 +1,164 @@
+import { describe, expect, it } from '@jest/globals'
+import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
+
+describe('parseReturnUrl', () => {
+  it('gives the canonical form and its parts', () => {
+    expect(parseReturnUrl('HTTPS://Example.ORG:443/call%c3%a4/?q=%e2%82%ac')).toEqual({
+      href: 'https://example.org/call%C3%A4/?q=%E2%82%AC',
+      origin: 'https://example.org',
+      path: '/call%C3%A4/',
+      query: '?q=%E2%82%AC',
+    })
+  })
+
+  it('reads a scheme without authority', () => {
+    expect(parseReturnUrl('com.example.app:/callback?code=x')).toEqual({
+      href: 'com.example.app:/callback?code=x',
+      origin: 'com.example.app:',
+      path: '/callback',
+      query: '?code=x',
+    })
+  })
+
+  const values = [
+    undefined,
+    null,
+    7,
+    true,
+    {},
+    [],
+    ['https://example.org/'],
+    { toString: () => 'https://example.org/' },
+  ]
+  it.each(values.map((value) => [value]))('refuses %p, which is not a string', (value) => {
+    expect(parseReturnUrl(value)).toEqual({ problem: 'not a string' })
+  })
+
+  const first: [string, string][] = [
+    ['too long', `javascript:\\${'x'.repeat(2048)}`],
+    ['control character', 'https://a@example.org/\t\\'],
+    ['backslash', 'javascript:\\'],
+    ['scheme', 'javascript://a@example.org/#'],
+    ['user information', 'https://a@exa%mple.org:x/#'],
+    ['fragment', 'https://exa%mple.org:x/#'],
+    ['host', 'https://exa%mple.org:x/../%'],
+    ['port', 'https://example.org:x/../%'],
+    ['character', 'https://example.org/{}/../'],
+    ['encoding', 'https://example.org/../%'],
+    ['dot segment', 'https://example.org/../%2f%00'],
+    ['encoded separator', 'https://example.org/%2f%00?%'],
+  ]
+  it.each(first)('names `%s` first', (problem, text) => {
+    expect(parseReturnUrl(text)).toEqual({ problem })
+  })
+
+  it('takes 2,048 characters and not one more', () => {
+    const longest = `https://example.org/${'x'.repeat(2028)}`
+    expect(parseReturnUrl(longest)).toHaveProperty('href', longest)
+    expect(parseReturnUrl(`${longest}x`)).toEqual({ problem: 'too long' })
+  })
+
+  const worst: [string, string][] = [
+    ['a megabyte', 'https://example.org/'.padEnd(1_000_000, '%2e')],
+    ['percent signs', `https://example.org/${'%25'.repeat(676)}`],
+    ['layers of encoding', `https://example.org/%${'25'.repeat(1000)}`],
+    ['empty segments', `https://example.org/${'/'.repeat(2000)}`],
+    ['semicolons', `https://example.org/${';'.repeat(2000)}`],
+    ['labels', `https://${'a.'.repeat(1000)}org/`],
+    ['letters of a scheme', 'a'.repeat(2048)],
+    ['brackets', `https://${'['.repeat(2000)}`],
+    ['combining marks', `https://example.org/${'%CC%81'.repeat(330)}`],
+    ['ligatures that expand 18-fold', `https://example.org/${'%EF%B7%BA'.repeat(220)}`],
+  ]
+  it.each(worst)('is done with a lot of %s in no time', (_name, text) => {
+    const start = performance.now()
+    for (let count = 0; count < 10; count += 1) parseReturnUrl(text)
+    // About a millisecond for the ten; the rest is for a busy machine.
+    expect(performance.now() - start).toBeLessThan(200)
+  })
+})
+
+describe('parseReturnUrlEntry', () => {
+  const taken: (string | { exact: string })[] = [
+    'https://example.org/',
+    'https://example.org/callback',
+    'https://example.org/callback/',
+    'https://example.org:8443/callback/',
+    'https://example.org/a%20b/%C3%A4',
+    'http://localhost:3000/callback',
+    'https://[2001:db8::1]/',
+    'http://127.0.0.1:*/callback/',
+    'http://[::1]:*/',
+    'com.example.app:/callback',
+    'myapp://callback',
+    'myapp://callback/x',
+    { exact: 'https://example.org/done' },
+    { exact: 'https://example.org/done?tenant=a&q=*' },
+    { exact: 'http://127.0.0.1:*/done?x' },
+  ]
+  it.each(taken.map((entry) => [entry]))('takes %j as it is', (entry) => {
+    const exact = typeof entry === 'object'
+    expect(parseReturnUrlEntry(entry)).toMatchObject({
+      text: exact ? entry.exact : entry,
+      kind: exact ? 'exact' : 'prefix',
+    })
+  })
+
+  const corrected: [string | { exact: string }, string][] = [
+    ['https://example.org', 'https://example.org/'],
+    ['example.org', 'https://example.org/'],
+    ['example.org/callback', 'https://example.org/callback'],
+    ['localhost:3000/callback', 'https://localhost:3000/callback'],
+    ['HTTPS://Example.org/Callback', 'https://example.org/Callback'],
+    ['https://example.org:443/callback/', 'https://example.org/callback/'],
+    ['https://example.org:08443/', 'https://example.org:8443/'],
+    ['https://example.org/%c3%a4', 'https://example.org/%C3%A4'],
+    ['https://b\u00fccher.example/\u00e4', 'https://xn--bcher-kva.example/%C3%A4'],
+    ['https://example.org/callback/#', 'https://example.org/callback/'],
+    ['https://example.org/callback/#top', 'https://example.org/callback/'],
+    ['https://example.org/callback/*', 'https://example.org/callback/'],
+    [' https://example.org/ ', 'https://example.org/'],
+    ['https://example.org/a/../b/', 'https://example.org/b/'],
+    ['https://example.org/cb?tenant=a', '{"exact":"https://example.org/cb?tenant=a"}'],
+    ['https://EXAMPLE.org?tenant=a', '{"exact":"https://example.org/?tenant=a"}'],
+    ['https://example.org/cb?', '{"exact":"https://example.org/cb?"}'],
+    [{ exact: 'https://example.org' }, 'https://example.org/'],
+    [{ exact: 'https://EXAMPLE.org/cb?q=%c3%a4' }, 'https://example.org/cb?q=%C3%A4'],
+    ['http://127.0.0.1:*', 'http://127.0.0.1:*/'],
+    ['http://127.1:*/callback/', 'http://127.0.0.1:*/callback/'],
+    ['http://[0:0:0:0:0:0:0:1]:*/callback/', 'http://[::1]:*/callback/'],
+  ]
+  it.each(corrected)('refuses %j and suggests %s', (entry, suggestion) => {
+    expect(parseReturnUrlEntry(entry)).toEqual({ problem: expect.any(String), corrected: suggestion })
+  })
+
+  const refused = [
+    ['', '*', 'h', 'https:', 'https://', 'https://*', '//example.org/', '/callback', '.*'],
+    ['^https://example.org/'],
+    ['https://*.example.org/', 'https://example.org:*/', 'https://example.org/*/x', 'https://example.*/'],
+    ['http://localhost:*/', 'http://127.0.0.2:*/', 'https://127.0.0.1:*/', 'http://[::]:*/'],
+    ['http://127.0.0.1:*x/', 'http://127.0.0.1:**/', 'http://127.0.0.1.evil.example:*/'],
+    ['http://a@127.0.0.1:*/'],
+    ['https://a@example.org/', 'https://@example.org/', 'https://example.org\\x/', 'https://example.org./'],
+    ['javascript:alert(1)', 'javascript://example.org/', 'data:text/html,x', 'blob:https://example.org/'],
+    ['file:///x'],
+    ['https://example.org/%2e%2e/x', 'https://example.org/a%2fb', 'https://example.org/%'],
+    ['https://exa\tmple.org/'],
+    ['https://a.example/ https://b.example/', 'https://a.example/,https://b.example/ ', 'MyApp://callback'],
+    ['myapp:x'],
+  ].flat()
+  it.each(refused.map((text) => [text]))('refuses %j', (text) => {
+    expect(parseReturnUrlEntry(text)).toHaveProperty('problem')
+    expect(parseReturnUrlEntry({ exact: text })).toHaveProperty('problem')
+  })
+
+  it('suggests nothing where nobody can say what was meant', () => {
+    for (const text of [
+      'https://a@b.example/',
+      'https://example.org\\@b.example/',
+      'https://b.example/%2e%2e/',
+    ]) {
+      expect(parseReturnUrlEntry(text)).not.toHaveProperty('corrected')
+    }
+  })
+})
