@@ -104,8 +104,6 @@ async function start(): Promise<void> {
       ? ['SECRET_KEY is not set: made up for this run, so what is stored cannot be read after it']
       : []),
   ]
-  console.log(banner(publicUrl, demo, notes))
-
   let stopping = false
   const stop = (): void => {
     if (stopping) return
@@ -119,6 +117,7 @@ async function start(): Promise<void> {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+  console.log(banner(publicUrl, demo, notes))
 }
 
 start().catch((error: unknown) => {

@@ -1,0 +1,156 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { signedFetch } from 'portcullis/client'
+import { readAuditStream } from 'portcullis/redis'
+import { printedSecret, startExampleProcess, type ExampleProcess } from '../../support/example-process.ts'
+import { ADA, answerOf, json, signUp, Visitor } from '../../support/example-server.ts'
+import { startRedis, type RedisServer } from '../../support/redis.ts'
+
+const SHOP = 'https://shop.example'
+const CONNECT = { request_id: 'request-1', scope: 'firstname! email', return_url: `${SHOP}/callback/` }
+const SECRET_KEY = Buffer.alloc(32, 3).toString('base64')
+
+let redis: RedisServer
+let server: ExampleProcess
+let secret: string
+
+const start = (): Promise<ExampleProcess> => startExampleProcess({ REDIS_URL: redis.url, SECRET_KEY })
+
+beforeAll(async () => {
+  redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+  server = await start()
+  secret = printedSecret(server) ?? ''
+})
+afterAll(async () => {
+  server.signal('SIGKILL')
+  await server.ended
+  await redis.stop()
+})
+
+const send = (path: string, init?: RequestInit): Promise<Response> =>
+  signedFetch({ keyId: 'demo-server-1', secret, appId: 'demo-server', origin: SHOP })(server.url + path, init)
+
+async function gateway(): Promise<string> {
+  const response = await send('/auth/v2/connect', json(CONNECT))
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { gateway: string }).gateway
+}
+
+/** All that Redis holds, as one text, and the audit among it. */
+async function holdings(): Promise<{ text: string; audit: string; endless: string[] }> {
+  const client = new Redis(redis.url, { disconnectTimeout: 50 })
+  try {
+    const texts: string[] = []
+    const endless: string[] = []
+    let audit = ''
+    for (const key of await client.keys('*')) {
+      const type = await client.type(key)
+      const value =
+        type === 'string'
+          ? await client.get(key)
+          : type === 'hash'
+            ? await client.hgetall(key)
+            : type === 'stream'
+              ? await client.xrange(key, '-', '+')
+              : type === 'zset'
+                ? await client.zrange(key, 0, -1)
+                : await client.smembers(key)
+      texts.push(`${key} ${JSON.stringify(value)}`)
+      if ((await client.pttl(key)) === -1) endless.push(key.replace(/^example:\w+:/, ''))
+      if (key.endsWith(':audit')) {
+        audit = JSON.stringify(await readAuditStream(client, { stream: key, count: 1_000 }))
+      }
+    }
+    return { text: texts.join('\n'), audit, endless }
+  } finally {
+    client.disconnect()
+  }
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error('it did not come to hold within 10 s')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+describe('the example server on Redis', () => {
+  it('signs a person in from connect to me', async () => {
+    const visitor = await signUp(await gateway())
+    const { location } = await visitor.submit('consent', { email: 'yes' })
+    const { request_id, connect_id, code } = answerOf(location)
+    const exchange = (): Promise<Response> =>
+      send('/auth/v2/token', json({ request_id, connect_id, auth_code: code }))
+    const { access_token } = (await (await exchange()).json()) as { access_token: string }
+    const me = (): Promise<Response> =>
+      send('/auth/v2/me', { headers: { authorization: `Bearer ${access_token}` } })
+    const answer = await me()
+    expect(answer.status).toBe(200)
+    expect(await answer.json()).toMatchObject({ user: { firstname: 'Ada', email: ADA.email } })
+    expect((await exchange()).status).toBe(400)
+    expect((await me()).status).toBe(401)
+
+    const { text, audit, endless } = await holdings()
+    expect(audit).toMatch(/"kind":"field".*"field":"firstname"/)
+    // Nothing of a person, no code, token, session or secret can be read out of Redis.
+    const cookie = visitor.cookie?.split('=')[1] ?? ''
+    for (const value of [
+      ADA.email,
+      ADA.surname,
+      ADA.image,
+      ADA.password,
+      secret,
+      code,
+      access_token,
+      cookie,
+    ]) {
+      expect(text).not.toContain(value)
+    }
+    // Only people, policies and the audit are kept for good.
+    expect(
+      endless.filter((key) => !/^(?:person:|email:|app:|origin:|audit$|feed|changes)/.test(key)),
+    ).toEqual([])
+  })
+
+  it('keeps apps and people over a restart, shows the secret once, and knows its people again', async () => {
+    server.signal('SIGTERM')
+    expect(await server.ended).toBe(0)
+    server = await start()
+    expect(server.said.stderr).toBe('')
+    expect(printedSecret(server)).toBeUndefined()
+    const visitor = new Visitor()
+    await visitor.open(await gateway())
+    const answer = await visitor.submit('sign-in', { email: ADA.email, password: ADA.password })
+    expect(answer.status).toBe(303)
+  })
+
+  it('starts beside what another SECRET_KEY has stored', async () => {
+    const other = await startExampleProcess({ REDIS_URL: redis.url })
+    expect(printedSecret(other)).toBeDefined()
+    other.signal('SIGTERM')
+    expect(await other.ended).toBe(0)
+  })
+
+  for (const [what, away, back] of [
+    ['hangs', () => redis.pause(), () => redis.resume()],
+    ['is stopped', () => redis.kill(), () => redis.restart()],
+  ] as const) {
+    it(`answers 503 while Redis ${what}, lives on, and is well again when it is back`, async () => {
+      const page = await gateway()
+      await away()
+      const api = await send('/auth/v2/connect', json(CONNECT))
+      expect(api.status).toBe(503)
+      expect(api.headers.get('content-type')).toMatch(/^application\/problem\+json/)
+      expect(api.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+      const html = await new Visitor().open(page)
+      expect(html.status).toBe(503)
+      expect(html.headers.get('content-type')).toMatch(/^text\/html/)
+      expect(html.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+      expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+      await back()
+      await until(async () => (await send('/auth/v2/connect', json(CONNECT))).status === 200)
+      expect(server.said.stderr).toBe('')
+    })
+  }
+})
