@@ -9,6 +9,7 @@ import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import type { RequestContext } from './context.ts'
 import { gateResponse } from './gate.ts'
+import { isThenable } from '../thenable.ts'
 import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
 import { sendProblem } from './problem.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './request.ts'
@@ -189,7 +190,7 @@ function recorded(decision: Decision, pseudonymise: Pseudonymise): Decision {
 
 /** Nobody waits for these events; the recorder keeps them and reports. */
 function settle(recorded: void | Promise<void>): void {
-  if (recorded instanceof Promise) recorded.catch(() => undefined)
+  if (isThenable(recorded)) recorded.then(undefined, () => undefined)
 }
 
 function attempt<T>(option: () => T | undefined): T | undefined {

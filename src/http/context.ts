@@ -3,6 +3,7 @@ import type { Decision, DenialCode } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
 import type { AuditSession } from '../audit/session.ts'
 import type { App, PolicySource } from '../source.ts'
+import { isThenable } from '../thenable.ts'
 import { RequestFacts, type ClientAddressReader } from './facts.ts'
 import type { GuardRequest } from './request.ts'
 
@@ -122,7 +123,7 @@ export class RequestContext implements PortcullisContext {
     this.#appIdReader = appIdReader
     const resolution = this.#lookUp(policies, appIdReader)
     this.#resolution = resolution
-    if (resolution instanceof Promise) {
+    if (isThenable(resolution)) {
       return resolution.then((settled) => {
         this.#resolution = settled
         return this.#keep(settled)
@@ -143,7 +144,7 @@ export class RequestContext implements PortcullisContext {
     }
     const app = policies.peek(appId)
     if (app !== undefined) return app ?? UNKNOWN
-    return policies.load(appId).then(
+    return Promise.resolve(policies.load(appId)).then(
       (loaded) => loaded ?? UNKNOWN,
       (error: unknown) => ({
         code: 'POLICY_UNAVAILABLE',

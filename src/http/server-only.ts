@@ -59,7 +59,7 @@ function claimNonce(
     deny('serverOnly', mode, 'NONCES_UNAVAILABLE', 'the nonce store could not answer', evidence)
   try {
     const claimed = nonces.claim(appId, nonce, nonceUntil)
-    return typeof claimed === 'boolean' ? settle(claimed) : claimed.then(settle, unavailable)
+    return typeof claimed === 'boolean' ? settle(claimed) : Promise.resolve(claimed).then(settle, unavailable)
   } catch {
     return unavailable()
   }

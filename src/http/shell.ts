@@ -4,6 +4,7 @@ import type { Guard } from '../guards/guard.ts'
 import { parseOrigin } from '../match/origin.ts'
 import { aFunction, objectWith, required, type Expectation } from '../options.ts'
 import type { App, PolicySource } from '../source.ts'
+import { isThenable } from '../thenable.ts'
 import { appIdFrom } from './app-id.ts'
 import { contextOf, type AppIdReader, type RequestContext, type Unresolved } from './context.ts'
 import { answerPreflight, writeCors } from './cors.ts'
@@ -69,7 +70,7 @@ export function mount<Facts, Answer extends Decision>(
   ): Decision | Promise<Decision> {
     spec.begin?.(context, req, res)
     const resolution = context.resolve(policies, appIdReader)
-    return resolution instanceof Promise
+    return isThenable(resolution)
       ? resolution.then((settled) => decide(settled, context, req))
       : decide(resolution, context, req)
   }
@@ -165,7 +166,7 @@ export function mount<Facts, Answer extends Decision>(
     }
     try {
       const returned: unknown = onDeny(decision, req, res, next)
-      if (returned instanceof Promise) returned.catch(fallBack)
+      if (isThenable(returned)) returned.then(undefined, fallBack)
     } catch {
       fallBack()
     }
@@ -179,7 +180,7 @@ export function mount<Facts, Answer extends Decision>(
     } catch (error) {
       decision = broken(spec.name, error)
     }
-    if (!(decision instanceof Promise)) {
+    if (!isThenable(decision)) {
       settle(decision, context, req, res, next)
       return
     }
