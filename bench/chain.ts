@@ -19,9 +19,9 @@ import {
   type PolicySource,
 } from 'portcullis'
 
-const ROUNDS = 7
-const WARM_UP = 6
-const REQUESTS = 4_000
+const ROUNDS = 5
+const WARM_UP = 4
+const REQUESTS = 3_000
 const CONNECTIONS = 32
 const ORIGIN = 'https://example.org'
 

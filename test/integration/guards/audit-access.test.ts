@@ -23,7 +23,7 @@ const ALICE = {
   tags: ['a', 'b'],
 }
 const STRICT = { auditAccess: { mode: 'enforce' } }
-const OPEN = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] } }
+const OPEN = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } }
 
 function audited(sections: object, handler: RequestHandler, options: Partial<AuditAccessOptions> = {}) {
   const sink = memoryAuditSink()
@@ -60,11 +60,26 @@ describe('auditAccess', () => {
       status: 200,
       decisions: [
         { guard: 'auditAccess', code: 'ALLOWED' },
-        { guard: 'ipWhitelist', code: 'ALLOWED', evidence: { entry: '127.0.0.1' } },
+        { guard: 'ipWhitelist', code: 'ALLOWED', evidence: { entry: '127.0.0.0/8' } },
       ],
     })
     expect(JSON.stringify(event)).not.toContain('secret')
     expect(new Date(event?.time ?? '').toISOString()).toBe(event?.time)
+  })
+
+  it('keeps of a list entry that is the address of the caller only a pseudonym, as of the address', async () => {
+    const sink = memoryAuditSink()
+    const sections = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] } }
+    const { app } = protectedApp(sections, (policies) => [
+      auditAccess({ policies, sink }),
+      ipWhitelist({ policies }),
+    ])
+    await request(app).get('/').set('x-app-id', APP).expect(200)
+    const [event] = sink.events()
+    expect(JSON.stringify(event)).not.toContain('127.0.0.1')
+    expect(event?.kind === 'operation' && event.decisions[1]?.evidence['entry']).toBe(
+      event?.kind === 'operation' && event.address,
+    )
   })
 
   it('names the operation by its route pattern', async () => {
