@@ -18,6 +18,8 @@ button.plain { background: none; color: inherit; border-color: var(--line); font
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .problem { border: 1px solid var(--problem); border-left-width: .4rem; border-radius: .4rem; padding: .7rem .9rem; color: var(--problem); font-weight: 600; }
+[aria-invalid=true] { border-color: var(--problem) !important; }
+.problem a { color: inherit; }
 .hint, .optional { font-size: .9rem; font-weight: 400; opacity: .8; margin: .25rem 0 0; }
 .wishes { list-style: none; padding: 0; border: 1px solid var(--line); border-radius: .4rem; }
 .wishes li { display: flex; gap: .75rem; align-items: flex-start; padding: .75rem .9rem; }
@@ -30,6 +32,7 @@ a { color: var(--accent); }
 table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 code { font-size: .9em; overflow-wrap: anywhere; }
+@media (min-width: 32rem) { .route { white-space: nowrap; } }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 `
 

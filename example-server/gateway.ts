@@ -22,7 +22,12 @@ const MAX_ATTEMPTS_BY_ADDRESS = 100
 const ATTEMPTS_LIFETIME = 15 * 60_000
 
 const EMAIL = z.email('Please give a valid email address.').max(254)
-const NAME = z.string().trim().min(1, 'Please give your name.').max(100)
+const name = (which: string): z.ZodString =>
+  z
+    .string(`Please give your ${which}.`)
+    .trim()
+    .min(1, `Please give your ${which}.`)
+    .max(100, `Your ${which} may have 100 characters at the most.`)
 const SIGN_IN = z.object({ email: EMAIL, password: z.string().min(1, 'Please give your password.').max(512) })
 const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
 const IMAGE = z
@@ -44,8 +49,8 @@ const SIGN_UP = z.object({
       (password) => Array.from(password).length <= 128,
       'The password may have 128 characters at the most.',
     ),
-  firstname: NAME,
-  surname: NAME,
+  firstname: name('first name'),
+  surname: name('last name'),
   country: z
     .string()
     .refine((code) => /^[A-Z]{2}$/.test(code) && isCountry(code), 'Please choose your citizenship.'),
@@ -159,17 +164,17 @@ export function createGateway(dependencies: GatewayDependencies): Router {
 
   gateway.post('/sign-in', async (req, res) => {
     const { connection, session } = of(req)
-    const again = (problem: string, status: number): void => {
-      const context = { connection, csrf: session.csrf, problem, typed: typedIn(req) }
+    const again = (problem: string, status: number, wrong?: string): void => {
+      const context = { connection, csrf: session.csrf, problem, wrong, typed: typedIn(req) }
       res.status(status).send(signInPage(context))
     }
     const form = SIGN_IN.safeParse(req.body)
-    if (!form.success) return again(form.error.issues[0]?.message ?? 'Please check what you have typed.', 400)
+    if (!form.success) return again(...firstProblem(form.error))
     const { email, password } = form.data
     const byEmail = `email ${people.nameOf(email)}`
     if (!mayTry(req, byEmail)) return again(waitABit(res), 429)
     const person = await people.signIn(email, password)
-    if (person === undefined) return again('The email address or the password is not right.', 401)
+    if (person === undefined) return again('The email address or the password is not right.', 401, 'password')
     // Not those of the address: with an account of one's own one could try others for ever.
     attempts.delete(byEmail)
     pin(req, res, person.country, () => enter(req, res, person))
@@ -177,17 +182,18 @@ export function createGateway(dependencies: GatewayDependencies): Router {
 
   gateway.post('/sign-up', async (req, res) => {
     const { connection, session } = of(req)
-    const again = (problem: string, status: number): void => {
-      const context = { connection, csrf: session.csrf, problem, typed: typedIn(req) }
+    const again = (problem: string, status: number, wrong?: string): void => {
+      const context = { connection, csrf: session.csrf, problem, wrong, typed: typedIn(req) }
       res.status(status).send(signUpPage(context, listedCountries()))
     }
     const form = SIGN_UP.safeParse(req.body)
-    if (!form.success) return again(form.error.issues[0]?.message ?? 'Please check what you have typed.', 400)
+    if (!form.success) return again(...firstProblem(form.error))
     const { password, ...profile } = form.data
     if (!mayTry(req)) return again(waitABit(res), 429)
     pin(req, res, profile.country, async () => {
       const person = await people.signUp(profile, password)
-      if (person === undefined) again('There is an account with this email address. Please sign in.', 409)
+      if (person === undefined)
+        again('There is an account with this email address. Please sign in.', 409, 'email')
       else await enter(req, res, person)
     })
   })
@@ -212,7 +218,8 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     pin(req, res, person.country, async () => {
       const problem = await complete(req, person)
       if (problem !== undefined) {
-        const context = { connection, csrf: session.csrf, problem, typed: typedIn(req) }
+        const typed = typedIn(req)
+        const context = { connection, csrf: session.csrf, problem, wrong: 'image-address', typed }
         res.status(400).send(consentPage(context, shown(req, person)))
         return
       }
@@ -250,6 +257,15 @@ export function createGateway(dependencies: GatewayDependencies): Router {
 /** Each field that stands on a page is on record, also when a person sees their own. */
 function shown(req: Request, person: Person): Person {
   return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: 'shown to the person' })
+}
+
+/** What to say of a form, and of which field. What was not typed but sent by a program gets a general word. */
+function firstProblem({ issues }: z.ZodError): [problem: string, status: number, wrong: string | undefined] {
+  const [issue] = issues
+  const field = String(issue?.path[0] ?? '')
+  const known = (TYPED as readonly string[]).includes(field) || field === 'password'
+  const message = issue?.code === 'invalid_type' ? undefined : issue?.message
+  return [message ?? 'Please check what you have typed.', 400, known ? field : undefined]
 }
 
 function waitABit(res: Response): string {

@@ -61,13 +61,25 @@ export interface FormContext {
   readonly csrf: string
   /** What was wrong with the last try. */
   readonly problem?: string | undefined
+  /** The field that it is about. */
+  readonly wrong?: string | undefined
   /** What was typed in the last try, without passwords. */
   readonly typed?: Readonly<Record<string, string>> | undefined
 }
 
-function problemBox(problem: string | undefined): Html | undefined {
+/** What is wrong, with a way to the field. */
+function problemBox({ problem, wrong }: FormContext): Html | undefined {
   if (problem === undefined) return undefined
-  return html`<p class="problem" role="alert">${problem}</p>`
+  const text = wrong === undefined ? problem : html`<a href="#${wrong}">${problem}</a>`
+  return html`<p class="problem" id="problem" role="alert">${text}</p>`
+}
+
+/** Ties a field to its hint, and to the problem when that is about it. */
+function described({ wrong }: FormContext, field: string, hint?: string): Html {
+  const by = [...(wrong === field ? ['problem'] : []), ...(hint === undefined ? [] : [hint])].join(' ')
+  return new Html(
+    (wrong === field ? 'aria-invalid="true" ' : '') + (by === '' ? '' : `aria-describedby="${by}"`),
+  )
 }
 
 function form(context: FormContext, action: string, content: Html): Html {
@@ -85,12 +97,12 @@ function cancel(context: FormContext): Html {
 }
 
 export function signInPage(context: FormContext): string {
-  const { connection, problem, typed } = context
+  const { connection, typed } = context
   return layout(
     'Sign in',
     html`<h1>Sign in</h1>
       <p><strong>${connection.appName}</strong> wants to know who you are.</p>
-      ${problemBox(problem)}
+      ${problemBox(context)}
       ${form(
         context,
         'sign-in',
@@ -102,9 +114,17 @@ export function signInPage(context: FormContext): string {
             autocomplete="username"
             required
             value="${typed?.['email']}"
+            ${described(context, 'email')}
           />
           <label for="password">Password</label>
-          <input id="password" name="password" type="password" autocomplete="current-password" required />
+          <input
+            id="password"
+            name="password"
+            type="password"
+            autocomplete="current-password"
+            required
+            ${described(context, 'password')}
+          />
           <button>Sign in</button>`,
       )}
       <p>New here? <a href="/gateway/${connection.id}?form=sign-up">Make an account</a></p>
@@ -115,7 +135,7 @@ export function signInPage(context: FormContext): string {
 const LANGUAGES = ['en', 'de', 'es', 'fr', 'it', 'nl', 'pl']
 
 export function signUpPage(context: FormContext, countries: readonly string[]): string {
-  const { connection, problem, typed } = context
+  const { connection, typed } = context
   const names = new Intl.DisplayNames(['en'], { type: 'region' })
   const languages = new Intl.DisplayNames(['en'], { type: 'language' })
   const option = (value: string, label: string | undefined, chosen: string | undefined): Html =>
@@ -129,7 +149,7 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
       <p>
         With it you can sign in to <strong>${connection.appName}</strong>. You decide later what to share.
       </p>
-      ${problemBox(problem)}
+      ${problemBox(context)}
       ${form(
         context,
         'sign-up',
@@ -142,6 +162,7 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
             required
             maxlength="254"
             value="${typed?.['email']}"
+            ${described(context, 'email')}
           />
           <label for="password">Password</label>
           <input
@@ -152,7 +173,7 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
             required
             minlength="12"
             maxlength="128"
-            aria-describedby="password-hint"
+            ${described(context, 'password', 'password-hint')}
           />
           <p class="hint" id="password-hint">At least 12 characters. A sentence is a good one.</p>
           <label for="firstname">First name</label>
@@ -163,6 +184,7 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
             required
             maxlength="100"
             value="${typed?.['firstname']}"
+            ${described(context, 'firstname')}
           />
           <label for="surname">Last name</label>
           <input
@@ -172,9 +194,10 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
             required
             maxlength="100"
             value="${typed?.['surname']}"
+            ${described(context, 'surname')}
           />
           <label for="country">Citizenship</label>
-          <select id="country" name="country" required aria-describedby="country-hint">
+          <select id="country" name="country" required ${described(context, 'country', 'country-hint')}>
             <option value="">Choose …</option>
             ${listed.map(([code, name]) => option(code, name, typed?.['country']))}
           </select>
@@ -193,6 +216,7 @@ export function signUpPage(context: FormContext, countries: readonly string[]): 
             placeholder="https://…"
             maxlength="500"
             value="${typed?.['image']}"
+            ${described(context, 'image')}
           />
           <button>Make an account</button>`,
       )}
@@ -210,7 +234,7 @@ function worded(field: Field, value: string): string {
 }
 
 export function consentPage(context: FormContext, person: Person): string {
-  const { connection, problem, typed } = context
+  const { connection } = context
   const wishes = connection.wishes.map(({ field, mandatory }) => {
     const value = worded(field, person[field])
     return html`<li>
@@ -226,7 +250,7 @@ export function consentPage(context: FormContext, person: Person): string {
           ${LABELS[field]} ${mandatory && html`<span class="optional">(required)</span>`}
           ${value !== '' && html`<span class="value">${value}</span>`}
         </label>
-        ${field === 'image' && value === '' && imageInput(typed?.['image-address'], mandatory)}
+        ${field === 'image' && value === '' && imageInput(context, mandatory)}
       </div>
     </li>`
   })
@@ -234,14 +258,17 @@ export function consentPage(context: FormContext, person: Person): string {
     'Share with an app',
     html`<h1>Share with ${connection.appName}?</h1>
       <p>You are signed in as <strong>${person.email}</strong>. ${connection.appName} asks for:</p>
-      ${problemBox(problem)}
+      ${problemBox(context)}
       ${form(
         context,
         'consent',
         html`<ul class="wishes">
             ${wishes}
           </ul>
-          <p class="hint">Nothing is shared that you do not tick, except what is required.</p>
+          <p class="hint">
+            Nothing is shared that you do not tick, except what is required. After this you go back to
+            <strong>${targetOf(connection)}</strong>.
+          </p>
           <button>Share and continue</button>`,
       )}
       ${form(context, 'sign-out', html`<button class="plain">Use another account</button>`)}
@@ -249,8 +276,14 @@ export function consentPage(context: FormContext, person: Person): string {
   )
 }
 
+/** Where the person goes after the answer, in the words of an address bar. */
+function targetOf({ returnUrl }: Connection): string {
+  const { protocol, host } = new URL(returnUrl)
+  return host === '' ? protocol : host
+}
+
 /** For an account without a picture. */
-function imageInput(typed: string | undefined, mandatory: boolean): Html {
+function imageInput(context: FormContext, mandatory: boolean): Html {
   return html`<label class="inner" for="image-address">Your account has none. Address of a picture</label>
     <input
       id="image-address"
@@ -259,7 +292,8 @@ function imageInput(typed: string | undefined, mandatory: boolean): Html {
       placeholder="https://…"
       maxlength="500"
       ${new Html(mandatory ? 'required' : '')}
-      value="${typed}"
+      value="${context.typed?.['image-address']}"
+      ${described(context, 'image-address')}
     />`
 }
 
@@ -309,23 +343,23 @@ export function homePage(apps: readonly { id: string; name: string }[], demoUrl:
         </thead>
         <tbody>
           <tr>
-            <td><code>POST /auth/v2/connect</code></td>
+            <td><code class="route">POST /auth/v2/connect</code></td>
             <td>An app asks for a sign-in</td>
           </tr>
           <tr>
-            <td><code>GET /gateway/:connectId</code></td>
+            <td><code class="route">GET /gateway/:connectId</code></td>
             <td>The person signs in and decides what to share</td>
           </tr>
           <tr>
-            <td><code>POST /auth/v2/token</code></td>
+            <td><code class="route">POST /auth/v2/token</code></td>
             <td>The app exchanges its one-time code for a token</td>
           </tr>
           <tr>
-            <td><code>GET /auth/v2/me</code></td>
+            <td><code class="route">GET /auth/v2/me</code></td>
             <td>The app reads what was shared</td>
           </tr>
           <tr>
-            <td><code>GET /healthz</code></td>
+            <td><code class="route">GET /healthz</code></td>
             <td>Is the process alive?</td>
           </tr>
         </tbody>
