@@ -89,7 +89,7 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
       write: (decision, context, _req, res) => {
         if (decision.code === 'ALLOWED' && decision.evidence['onSinkFailure'] === 'deny') {
           gateResponse(res, {
-            before: (final) => records.get(context)?.flush(final),
+            before: () => records.get(context)?.flush(),
             refuse: () => sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId),
           })
         }
@@ -102,8 +102,8 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
 
 /** The events of one request on their way to the sink. */
 interface RequestRecord {
-  /** Hands over what has happened; with `final` the operation too. */
-  flush(final: boolean): void | Promise<void>
+  /** Hands over what has happened since; the first time the operation too, whose status and trail are settled by then. */
+  flush(): void | Promise<void>
   silence(): void
 }
 
@@ -153,10 +153,10 @@ function recordRequest(
     }
   }
 
-  function flush(final: boolean): void | Promise<void> {
+  function flush(): void | Promise<void> {
     if (silent) return undefined
     const events: AuditEvent[] = session.take()
-    if (final && !finished) {
+    if (!finished) {
       finished = true
       events.push(operation())
     }
@@ -164,7 +164,7 @@ function recordRequest(
   }
 
   res.once('close', () => {
-    settle(flush(true))
+    settle(flush())
     session.finish((events) => settle(recorder.record(events)))
   })
   return {

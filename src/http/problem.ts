@@ -4,7 +4,7 @@ import type { GuardResponse } from './request.ts'
 /** The longest wait that a 503 asks for, in seconds. Spread at random, so that callers do not return together. */
 const MAX_RETRY_AFTER = 5
 
-const ACCEPT_SIGNATURE = 'sig1=("@method" "@authority" "@path" "@query" "content-digest");created;keyid;nonce'
+const ACCEPT_SIGNATURE = 'sig1=("@method" "@authority" "@path" "@query" "content-digest");created'
 
 /**
  * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the

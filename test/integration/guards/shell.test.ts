@@ -1,5 +1,4 @@
 import type { RequestListener } from 'node:http'
-import { connect } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
 import request from 'supertest'
@@ -13,6 +12,7 @@ import {
   type Refusal,
 } from 'portcullis'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
+import { exchange } from '../../support/raw-exchange.ts'
 
 const OPEN = { ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] } }
 const SHUT = { ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24'] } }
@@ -317,21 +317,6 @@ describe('the shell', () => {
     )
   })
 })
-
-/** Sends bytes as they are, and returns the whole answer. */
-function exchange(port: number, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    const socket = connect(port, '127.0.0.1', () => socket.write(text))
-    socket.on('data', (chunk) => chunks.push(chunk))
-    // A server that refuses early may reset the connection while the rest is being sent.
-    socket.on('error', (error) =>
-      chunks.length > 0 ? resolve(Buffer.concat(chunks).toString()) : reject(error),
-    )
-    socket.on('end', () => socket.end())
-    socket.on('close', () => resolve(Buffer.concat(chunks).toString()))
-  })
-}
 
 function withoutDate(answer: string): string {
   expect(answer).toMatch(/\r\nDate: [^\r]+\r\n/)
