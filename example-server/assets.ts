@@ -32,6 +32,7 @@ a { color: var(--accent); }
 table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 code { font-size: .9em; overflow-wrap: anywhere; }
+.route { overflow-wrap: normal; }
 @media (min-width: 32rem) { .route { white-space: nowrap; } }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 `
