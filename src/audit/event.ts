@@ -1,5 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { isKeyObject, isUint8Array } from 'node:util/types'
 import type { Decision } from '../decision.ts'
+import { ConfigError, SECRET } from '../errors.ts'
 
 /** What the audit keeps. No event holds a value of personal data. */
 export type AuditEvent = OperationEvent | FieldEvent
@@ -16,6 +18,8 @@ interface EventBase {
   readonly appId?: string | undefined
   /** Pseudonym of who acted for the app, where the `actor` option names somebody. */
   readonly actor?: string | undefined
+  /** Something was left out or cut, so that the written event keeps within its bounds. */
+  readonly truncated?: true | undefined
 }
 
 /** One request. */
@@ -54,22 +58,23 @@ export interface FieldEvent extends EventBase {
 /** Turns the id of a person, an address or an actor into a pseudonym that only the holder of the key can link to it. */
 export type Pseudonymise = (kind: 'person' | 'address' | 'actor', value: string) => string
 
-/** Makes pseudonyms: HMAC-SHA-256 under a key, 128 bits as base64url; the same value of another kind gives another one. */
-export function createPseudonyms(key: Uint8Array): Pseudonymise {
-  const secret: KeyObject = createSecretKey(key)
+/**
+ * Makes pseudonyms: HMAC-SHA-256 under a key, 128 bits as base64url. The same value of another kind gives another one.
+ * The key is held as a `KeyObject`, which no printer shows.
+ *
+ * @param key at least 32 bytes, or a secret `KeyObject` of that size.
+ * @throws ConfigError
+ */
+export function createPseudonyms(key: Uint8Array | KeyObject): Pseudonymise {
+  const secret = isUint8Array(key) ? createSecretKey(key) : key
+  if (!isKeyObject(secret) || (secret.symmetricKeySize ?? 0) < 32) {
+    throw new ConfigError('pseudonymKey', 'at least 32 bytes', SECRET)
+  }
   return (kind, value) =>
-    createHmac('sha256', secret).update(`${kind}\0${value}`).digest().subarray(0, 16).toString('base64url')
-}
-
-const MAX_TEXT = 256
-const UNSAFE = /[^\x20-\x7e]/g
-
-/** One event as one line of ASCII JSON: control characters and everything beyond ASCII escaped, long texts cut. */
-export function serialiseEvent(event: AuditEvent): string {
-  const cut = (_name: string, value: unknown): unknown =>
-    typeof value === 'string' && value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value
-  return JSON.stringify(event, cut).replace(
-    UNSAFE,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+    createHmac('sha256', secret)
+      // The kind is one of three words without a NUL, so that no two pairs make the same text.
+      .update(`portcullis/pseudonym/1\0${kind}\0${value}`)
+      .digest()
+      .subarray(0, 16)
+      .toString('base64url')
 }

@@ -25,9 +25,11 @@ export function memoryAuditSink(options: MemoryAuditSinkOptions = {}): MemoryAud
   let kept: AuditEvent[] = []
   return {
     write(events) {
-      kept.push(...events)
-      // Twice the bound before it is cut, so that cutting costs little per event.
-      if (kept.length > 2 * max) kept = kept.slice(-max)
+      for (const event of events) {
+        kept.push(event)
+        // Twice the bound before it is cut, so that cutting costs little per event.
+        if (kept.length >= 2 * max) kept = kept.slice(-max)
+      }
     },
     events: () => kept.slice(-max),
     clear() {

@@ -1,11 +1,13 @@
 import { UnavailableError } from '../errors.ts'
 import { checkOptions, objectWith, wholeNumber, type Expectation } from '../options.ts'
-import { serialiseEvent, type AuditEvent } from './event.ts'
+import type { AuditEvent } from './event.ts'
+import { parseEvent, serialiseEvent } from './line.ts'
 import type { AuditSink } from './sink.ts'
 
-/** What we use of an ioredis client. */
+/** What we use of an ioredis client, single server, Sentinel or Cluster. */
 export interface RedisAuditClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
+  readonly status?: string
 }
 
 export interface RedisAuditSinkOptions {
@@ -28,9 +30,15 @@ for index = 2, #ARGV do
 end
 return #ARGV - 1`
 
+/** What a client says of itself when a command would only be queued, to be sent in vain or twice later on. */
+const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnecting', 'close', 'end'])
+
 /**
  * Appends audit events to a Redis Stream, through your own ioredis client: one entry for each, with the event as one line
- * of JSON in the field `event`. The events of one write are kept all or not at all.
+ * of JSON in the field `event`. The events of one write are kept all or not at all. An event may be there twice, when Redis
+ * took it and its answer was lost: `id` tells.
+ *
+ * How long an event that Redis has taken survives Redis itself is your setting of `appendfsync`.
  *
  * @throws ConfigError
  */
@@ -39,7 +47,8 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
     'redisAuditSink',
     { redis, ...options },
     {
-      redis: { ...objectWith('a client of ioredis', 'call'), required: true },
+      // A text would be a URL, in which a password may stand.
+      redis: { ...objectWith('a client of ioredis', 'call'), required: true, secret: true },
       stream: A_KEY,
       maxLength: wholeNumber('events', 1),
     },
@@ -47,10 +56,28 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
   const { stream = 'portcullis:audit', maxLength } = options
   return {
     async write(events) {
-      const kept = await redis.call('EVAL', APPEND, 1, stream, maxLength ?? '', ...events.map(serialiseEvent))
+      if (redis.status !== undefined && DISCONNECTED.has(redis.status)) {
+        throw new UnavailableError('Redis is not connected (audit)')
+      }
+      let kept: unknown
+      try {
+        kept = await redis.call('EVAL', APPEND, 1, stream, maxLength ?? '', ...events.map(serialiseEvent))
+      } catch (error) {
+        throw unavailable(error)
+      }
       if (kept !== events.length) throw new UnavailableError('Redis did not keep all events')
     },
   }
+}
+
+/** Without the error of ioredis: the command hangs on it, and while it connects that one holds the password. */
+function unavailable(error: unknown): UnavailableError {
+  const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown }
+  const reply = name === 'ReplyError' ? /^[A-Z]+/.exec(String(message))?.[0] : undefined
+  if (reply !== undefined) return new UnavailableError(`Redis refused: ${reply} (audit)`)
+  return new UnavailableError(
+    `Redis could not be asked: ${typeof code === 'string' ? code : String(name)} (audit)`,
+  )
 }
 
 /** An event with its place in the stream. */
@@ -61,10 +88,11 @@ export interface StoredAuditEvent {
 }
 
 /**
- * Reads events from the stream that `redisAuditSink` writes, the oldest first.
+ * Reads events from the stream that `redisAuditSink` writes, the oldest first. Fewer than `count` means the end.
  *
  * @param after the `entry` to continue after. Default: from the beginning.
  * @param count how many at most. Default 100.
+ * @throws UnavailableError when Redis could not be asked, or an entry is not an event of ours; the message names it.
  */
 export async function readAuditStream(
   redis: RedisAuditClient,
@@ -72,18 +100,20 @@ export async function readAuditStream(
     stream = 'portcullis:audit',
     after,
     count = 100,
-  }: { stream?: string; after?: string; count?: number } = {},
+  }: { stream?: string | undefined; after?: string | undefined; count?: number | undefined } = {},
 ): Promise<StoredAuditEvent[]> {
-  const reply = await redis.call(
-    'XRANGE',
-    stream,
-    after === undefined ? '-' : `(${after}`,
-    '+',
-    'COUNT',
-    count,
-  )
-  return (reply as [string, string[]][]).map(([entry, fields]) => ({
-    entry,
-    event: JSON.parse(fields[fields.indexOf('event') + 1] ?? 'null') as AuditEvent,
-  }))
+  const start = after === undefined ? '-' : `(${after}`
+  let reply: unknown
+  try {
+    reply = await redis.call('XRANGE', stream, start, '+', 'COUNT', count)
+  } catch (error) {
+    throw unavailable(error)
+  }
+  return (reply as [string, string[]][]).map(([entry, fields]) => {
+    const [name, line] = fields
+    const event = name === 'event' && line !== undefined ? parseEvent(line) : undefined
+    if (event === undefined)
+      throw new UnavailableError(`entry \`${entry}\` of the stream is not an audit event`)
+    return { entry, event }
+  })
 }

@@ -1,0 +1,153 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import type { AuditEvent } from '../../../src/audit/event.ts'
+import { parseEvent, serialiseEvent } from '../../../src/audit/line.ts'
+import { allow, deny, type Decision, type Evidence } from '../../../src/decision.ts'
+import { fieldEvent, operationEvent } from './events.ts'
+
+const PRINTABLE = /^[\x20-\x7e]+$/
+const decision = allow('ipWhitelist', 'enforce', 'in the list', {
+  entry: '203.0.113.0/24',
+  hops: 1,
+  direct: true,
+})
+
+describe('serialiseEvent', () => {
+  const whole: [string, AuditEvent][] = [
+    ['a field event', fieldEvent('1', { record: 'user', purpose: 'support', actor: 'somebody' })],
+    [
+      'an operation event',
+      operationEvent('2', { decisions: [decision, deny('serverOnly', 'report', 'SIGNATURE_REQUIRED', 'x')] }),
+    ],
+    ['an event that was cut before', fieldEvent('3', { truncated: true })],
+    [
+      'an operation without an answer, an app or a place',
+      {
+        kind: 'operation',
+        version: 1,
+        id: '4',
+        time: 't',
+        requestId: 'r',
+        operation: 'GET /',
+        outcome: 'aborted',
+        decisions: [],
+      },
+    ],
+  ]
+  for (const [what, event] of whole) {
+    it(`writes ${what} so that parsing gives it back`, () => {
+      expect(parseEvent(serialiseEvent(event))).toEqual(event)
+    })
+  }
+
+  const hostile = [
+    'line\r\nfeed',
+    '\u001b[31mred',
+    'nul\0',
+    'del\x7f\x9b',
+    'separators\u2028\u2029',
+    'lone \ud800 surrogate \udc00',
+    'right to left \u202e',
+    'plain "quotes" and \\',
+    '</script>',
+    '😀é',
+  ]
+  for (const text of hostile) {
+    it(`writes ${JSON.stringify(text)} as one line of printable ASCII that means the same`, () => {
+      const event = operationEvent('1', {
+        operation: text,
+        decisions: [allow('regionPin', 'enforce', text, { [text]: text })],
+      })
+      const line = serialiseEvent(event)
+      expect(line).toMatch(PRINTABLE)
+      expect(parseEvent(line)).toEqual(event)
+    })
+  }
+
+  it('cuts a long text and says so', () => {
+    const event = parseEvent(
+      serialiseEvent(fieldEvent('1', { field: 'x'.repeat(257), purpose: 'y'.repeat(256) })),
+    )
+    expect(event).toMatchObject({ field: `${'x'.repeat(255)}…`, purpose: 'y'.repeat(256), truncated: true })
+  })
+
+  it('leaves out evidence before decisions, and decisions before the rest', () => {
+    const long = 'é'.repeat(256)
+    const many = (count: number, evidence: Evidence): Decision[] =>
+      Array.from({ length: count }, () => allow('ipWhitelist', 'enforce', 'd', evidence))
+    const first = parseEvent(serialiseEvent(operationEvent('1', { decisions: many(6, { entry: long }) })))
+    expect(first).toMatchObject({
+      truncated: true,
+      decisions: Array.from({ length: 6 }, () => ({ detail: 'd', evidence: {} })),
+    })
+    const second = parseEvent(serialiseEvent(operationEvent('1', { decisions: many(500, {}) })))
+    expect(second).toMatchObject({ truncated: true, operation: 'GET /auth/v2/me', status: 200 })
+  })
+
+  it('is at most 8192 bytes of printable ASCII, and parses, whatever the event holds', () => {
+    const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 400 }), fc.constant('\u2028'.repeat(300)))
+    const evidence = fc.dictionary(text, fc.oneof(text, fc.double(), fc.boolean()), { maxKeys: 40 })
+    const decisions = fc.array(
+      fc.tuple(text, evidence).map(([detail, found]) => allow('regionPin', 'enforce', detail, found)),
+      { maxLength: 20 },
+    )
+    const event = fc
+      .record({
+        id: text,
+        time: text,
+        requestId: text,
+        appId: text,
+        actor: text,
+        operation: text,
+        address: text,
+        decisions,
+      })
+      .map(({ id, ...members }) =>
+        operationEvent(id, { ...members, region: { here: members.time, jurisdiction: id } }),
+      )
+    fc.assert(
+      fc.property(event, (given) => {
+        const line = serialiseEvent(given)
+        expect(line.length).toBeLessThanOrEqual(8_192)
+        expect(line).toMatch(PRINTABLE)
+        expect(parseEvent(line)).toMatchObject({ kind: 'operation', status: 200 })
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('writes nothing that hangs on an event beside its members, and calls nothing', () => {
+    const trap = () => {
+      throw new Error('called')
+    }
+    const odd = {
+      ...fieldEvent('1', { field: { toJSON: trap } as unknown as string }),
+      secret: 'value',
+      toJSON: trap,
+    } as AuditEvent
+    expect(JSON.parse(serialiseEvent(odd))).not.toHaveProperty('secret')
+    const evidence = JSON.parse('{"__proto__":"kept","toJSON":"kept"}') as Evidence
+    const line = serialiseEvent(
+      operationEvent('1', {
+        decisions: [allow('regionPin', 'enforce', '', { ...evidence, big: 1n as never, no: NaN })],
+      }),
+    )
+    expect(line).toContain('"evidence":{"__proto__":"kept","toJSON":"kept"}')
+  })
+})
+
+describe('parseEvent', () => {
+  for (const line of [
+    '',
+    'x',
+    'null',
+    '7',
+    '[]',
+    '{}',
+    '{"version":2,"kind":"field","id":"1"}',
+    '{"version":1,"kind":"other","id":"1"}',
+    '{"version":1,"kind":"field"}',
+  ]) {
+    it(`takes ${JSON.stringify(line)} for no event`, () => expect(parseEvent(line)).toBeUndefined())
+  }
+})

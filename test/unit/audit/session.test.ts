@@ -1,0 +1,129 @@
+import { inspect } from 'node:util'
+import { describe, expect, it } from '@jest/globals'
+import type { AuditEvent } from '../../../src/audit/event.ts'
+import { createAuditSession, type AuditSession } from '../../../src/audit/session.ts'
+
+function session(who: () => { appId?: string; actor?: string } = () => ({ appId: 'app-1' })): AuditSession {
+  let time = 0
+  let id = 0
+  return createAuditSession({
+    requestId: 'request-1',
+    who,
+    pseudonymise: (kind, value) => `${kind}(${value.length})`,
+    now: () => (time += 1_000),
+    newId: () => `event-${(id += 1)}`,
+  })
+}
+
+const alice = { email: 'alice@example.org', name: 'Alice', address: { city: 'Oxford' } }
+
+const brief = (events: readonly AuditEvent[]) =>
+  events.map((event) => event.kind === 'field' && [event.person, event.field, event.reads])
+
+describe('createAuditSession', () => {
+  it('makes one event per person and field, with a count and the time of the first read', () => {
+    const audit = session(() => ({ appId: 'app-1', actor: 'somebody' }))
+    const view = audit.person('7', alice, { record: 'user', purpose: 'support' })
+    expect([view.email, view.name, view.email, view.email]).toHaveLength(4)
+    expect(audit.take()).toEqual([
+      {
+        kind: 'field',
+        version: 1,
+        id: 'event-1',
+        time: '1970-01-01T00:00:01.000Z',
+        requestId: 'request-1',
+        appId: 'app-1',
+        actor: 'somebody',
+        person: 'person(1)',
+        field: 'email',
+        reads: 3,
+        record: 'user',
+        purpose: 'support',
+      },
+      expect.objectContaining({ id: 'event-2', time: '1970-01-01T00:00:02.000Z', field: 'name', reads: 1 }),
+    ])
+  })
+
+  it('counts two views of one person together, and other persons, records and purposes apart', () => {
+    const audit = session()
+    void audit.person('7', alice).email
+    void audit.person('7', { ...alice }).email
+    void audit.person('88', alice).email
+    void audit.person('7', alice, { purpose: 'support' }).email
+    void audit.person('7', alice, { record: 'support' }).email
+    expect(brief(audit.take())).toEqual([
+      ['person(1)', 'email', 2],
+      ['person(2)', 'email', 1],
+      ['person(1)', 'email', 1],
+      ['person(1)', 'email', 1],
+    ])
+  })
+
+  it('makes no event where nothing was read', () => {
+    const audit = session()
+    Object.keys(audit.person('7', alice).address)
+    expect(audit.take()).toEqual([])
+  })
+
+  it('hands every event out once; a field that is read again makes a further one', () => {
+    const audit = session()
+    const view = audit.person('7', alice)
+    void view.email
+    expect(brief(audit.take())).toEqual([['person(1)', 'email', 1]])
+    expect(audit.take()).toEqual([])
+    void [view.email, view.address.city]
+    expect(brief(audit.take())).toEqual([
+      ['person(1)', 'email', 1],
+      ['person(1)', 'address.city', 1],
+    ])
+  })
+
+  it('asks who calls when events are taken', () => {
+    let actor = 'nobody'
+    const audit = session(() => ({ actor }))
+    void audit.person('7', alice).email
+    actor = 'signed in'
+    expect(audit.take()).toMatchObject([{ actor: 'signed in' }])
+  })
+
+  it('hands reads over by themselves when the request is over, those of one tick together', async () => {
+    const audit = session()
+    const late: AuditEvent[][] = []
+    const view = audit.person('7', alice)
+    void view.name
+    audit.finish((events) => late.push(events))
+    void [view.email, view.email]
+    expect(late).toEqual([])
+    await Promise.resolve()
+    void view.email
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(late.map(brief)).toEqual([
+      [
+        ['person(1)', 'name', 1],
+        ['person(1)', 'email', 2],
+      ],
+      [['person(1)', 'email', 1]],
+    ])
+    expect(audit.take()).toEqual([])
+  })
+
+  it('records nothing when it is silent, and still hands views out', () => {
+    const audit = session()
+    audit.silence()
+    expect(audit.person('7', alice).email).toBe('alice@example.org')
+    expect(audit.take()).toEqual([])
+  })
+
+  it('shows neither persons nor values to a printer', () => {
+    const audit = session()
+    void audit.person('person-7', alice).email
+    expect(inspect(audit, { depth: 9, showHidden: true })).not.toMatch(/person-7|alice/)
+  })
+
+  for (const id of ['', undefined, 7, null]) {
+    it(`refuses ${String(id) || 'an empty text'} as the id of a person`, () => {
+      expect(() => session().person(id as string, alice)).toThrow(TypeError)
+    })
+  }
+})
