@@ -139,9 +139,9 @@ describe('auditAccess', () => {
       ['JSON.stringify', (view) => JSON.stringify(view), every],
       ['structuredClone', (view) => structuredClone(view), every],
       ['v8.serialize', (view) => deserialize(serialize(view)) as unknown, every],
-      ['Reflect.get', (view) => Reflect.get(view, 'email') as unknown, ['email']],
+      ['Reflect.get', (view) => Reflect.get(view, 'email'), ['email']],
       ['a child', (view) => (Object.create(view) as typeof ALICE).email, ['email']],
-      ['a template', (view) => `${view.email}`, ['email']],
+      ['a template', (view) => view.email, ['email']],
       [
         'a getter of a descriptor',
         (view) => Object.getOwnPropertyDescriptor(view, 'email')?.get?.call(view) as unknown,

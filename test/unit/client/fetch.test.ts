@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { type ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
@@ -25,7 +25,7 @@ describe('signedFetch', () => {
   }
 
   beforeAll(async () => {
-    server = createServer(async (req, res) => {
+    const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
       const content = await buffer(req)
       const message = {
         method: req.method ?? '',
@@ -38,7 +38,8 @@ describe('signedFetch', () => {
       received.push({ req, content, result: verifyMessage(message, KEYS, RULES, Date.now()) })
       if (req.url === '/away') res.writeHead(302, { location: `${origin}/elsewhere` })
       res.end('answer')
-    })
+    }
+    server = createServer((req, res) => void answer(req, res))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   })
@@ -183,6 +184,6 @@ describe('signedFetch', () => {
     { cache: true },
   ]
   it.each(wrong)('refuses the options %j at once', (more) => {
-    expect(() => signedFetch({ ...options, ...more } as SignedFetchOptions)).toThrow(ConfigError)
+    expect(() => signedFetch({ ...options, ...more })).toThrow(ConfigError)
   })
 })

@@ -65,7 +65,7 @@ describe('with the package http-message-signatures', () => {
       },
     )
     const lowered = Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]),
+      Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
     )
     expect(ours('POST', url, lowered, body)).toMatchObject({ ok: true, keyId: 'key-1', label: 'theirs' })
     expect(ours('PUT', url, lowered, body)).toMatchObject({ code: 'SIGNATURE_INVALID' })

@@ -110,7 +110,7 @@ describe('signRequest', () => {
     ['two hosts', { headers: { host: 'a, b' } }, /no single readable Host/],
   ]
   it.each(requests)('refuses %s', async (_why, request, message) => {
-    const signing = signRequest({ ...get, ...request } as RequestToSign, options)
+    const signing = signRequest({ ...get, ...request }, options)
     await expect(signing).rejects.toThrow(message)
     await expect(signing).rejects.toBeInstanceOf(TypeError)
   })

@@ -117,7 +117,7 @@ describe('construction', () => {
     ],
     [
       'two places of an app id',
-      () => appIdFrom({ header: 'a', query: 'b' } as never),
+      () => appIdFrom({ header: 'a', query: 'b' }),
       /`appIdFrom options` must be an object with one of/,
     ],
     ['no place of an app id', () => appIdFrom({} as never), /`appIdFrom options`/],
