@@ -13,7 +13,7 @@ export type DeepReadonly<T> = unknown extends T
           ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
           : T
 
-/** Getters by name of the field. Views that share them are made ten times faster. */
+/** Getters by name of the field. Views that share them are made several times faster. */
 export type FieldGetters = Map<string, () => unknown>
 
 /** Beyond so many names getters are made anew for each view: records with made-up names must not fill the memory. */

@@ -214,6 +214,20 @@ describe('gateResponse', () => {
     )
   })
 
+  it('takes the first head and no second one', () =>
+    gated(
+      () => sleep(5),
+      (res) => {
+        res.writeHead(201, { 'X-A': '1' })
+        res.writeHead(500, { 'X-A': '2' })
+        res.end()
+      },
+      async (origin) => {
+        const { status, headers } = await fetch(origin)
+        expect([status, headers.get('x-a')]).toEqual([201, '1'])
+      },
+    ))
+
   it('makes no promise and holds nothing while the keeper agrees at once', () =>
     gated(
       () => undefined,
