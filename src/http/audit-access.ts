@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createPseudonyms, type AuditEvent, type OperationEvent, type Pseudonymise } from '../audit/event.ts'
+import type { FieldGetters } from '../audit/personal-view.ts'
 import { createRecorder, type Recorder, type RecorderOptions } from '../audit/recorder.ts'
 import { createAuditSession } from '../audit/session.ts'
 import type { AuditSink } from '../audit/sink.ts'
@@ -73,6 +74,7 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
   const pseudonymise = createPseudonyms(options.pseudonymKey ?? randomBytes(32))
   const reader = clientAddressReader(options.clientAddress, 'auditAccess.clientAddress')
   const records = new WeakMap<RequestContext, RequestRecord>()
+  const getters: FieldGetters = new Map()
   return mount(
     {
       name: 'auditAccess',
@@ -80,7 +82,7 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
       begin: (context, req, res) => {
         if (reader !== undefined) context.useAddressReader(reader)
         if (!records.has(context))
-          records.set(context, recordRequest(context, req, res, { options, recorder, pseudonymise }))
+          records.set(context, recordRequest(context, req, res, { options, recorder, pseudonymise, getters }))
       },
       facts: () => ({ sinkFailing: recorder.failing }),
       note: (decision, context) => {
@@ -111,6 +113,8 @@ interface Means {
   readonly options: AuditAccessOptions
   readonly recorder: Recorder
   readonly pseudonymise: Pseudonymise
+  /** Shared by the views of all requests. */
+  readonly getters: FieldGetters
 }
 
 function recordRequest(
@@ -119,7 +123,7 @@ function recordRequest(
   res: GuardResponse,
   means: Means,
 ): RequestRecord {
-  const { options, recorder, pseudonymise } = means
+  const { options, recorder, pseudonymise, getters } = means
   let finished = false
   let silent = false
   const who = (): { appId?: string; actor?: string } => {
@@ -129,7 +133,13 @@ function recordRequest(
       ...(actor !== undefined && { actor: pseudonymise('actor', actor) }),
     }
   }
-  const session = createAuditSession({ requestId: context.requestId, who, pseudonymise, now: Date.now })
+  const session = createAuditSession({
+    requestId: context.requestId,
+    who,
+    pseudonymise,
+    now: Date.now,
+    getters,
+  })
   context.audit = session
 
   function operation(): OperationEvent {

@@ -185,7 +185,7 @@ describe('the shell', () => {
         throw new Error('listener')
       },
     ],
-    ['rejects', (async () => Promise.reject(new Error('listener')))],
+    ['rejects', async () => Promise.reject(new Error('listener'))],
   ]
   for (const [what, onDeny] of broken) {
     it(`still refuses when onDeny ${what}`, async () => {
