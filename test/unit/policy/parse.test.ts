@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { parsePolicy, PolicyError, type PolicyIssue } from 'portcullis'
 
@@ -28,6 +30,17 @@ function issuesOf(document: unknown): readonly PolicyIssue[] {
 describe('parsePolicy', () => {
   it('returns the document as it was written when everything is said', () => {
     expect(parsePolicy(complete)).toEqual(complete)
+  })
+
+  it('takes the document that the README shows', () => {
+    const readme = readFileSync(join(__dirname, '../../../README.md'), 'utf8')
+    const shown = /```jsonc\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+    const document: unknown = JSON.parse(shown.replace(/\/\/ .*$/gm, '').replace(/,(?=\s*[}\]])/g, ''))
+    expect(parsePolicy(document)).toEqual(document)
+    expect(readme).toContain(
+      new PolicyError(issuesOf({ appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.5/24'] } }))
+        .message,
+    )
   })
 
   it('fills in the defaults of a section, and leaves sections out that are not written', () => {
