@@ -45,8 +45,16 @@ const KEY = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+function urlOf(text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
+}
+
 const url = (protocols: readonly string[], expected: string) =>
-  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), expected)
+  z.string().refine((text) => protocols.includes(urlOf(text)?.protocol ?? ''), expected)
 
 const ENVIRONMENT = z.object({
   PORT: z
@@ -57,10 +65,7 @@ const ENVIRONMENT = z.object({
     .default(3000),
   HOST: z.string().min(1, 'the name or address to listen on').default('127.0.0.1'),
   PUBLIC_URL: url(['http:', 'https:'], 'an origin such as https://gateway.example')
-    .refine(
-      (text) => URL.canParse(text) && new URL(text).origin === text,
-      'an origin such as https://gateway.example',
-    )
+    .refine((text) => urlOf(text)?.origin === text, 'an origin such as https://gateway.example')
     .optional(),
   REDIS_URL: url(['redis:', 'rediss:'], 'a URL such as redis://127.0.0.1:6379').optional(),
   REGION: z

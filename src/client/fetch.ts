@@ -1,3 +1,4 @@
+import { readUrl } from '../match/host.ts'
 import { checkSigningOptions, isHeaderName, type Checks, type SigningOptions } from './options.ts'
 import { createSigner } from './sign.ts'
 
@@ -21,7 +22,7 @@ const CHECKS: Checks = {
   appIdHeader: { expected: 'the name of a header', accepts: isHeaderName },
   origin: {
     expected: 'an origin like `https://example.org`, without a path',
-    accepts: (value) => typeof value === 'string' && URL.canParse(value) && new URL(value).origin === value,
+    accepts: (value) => typeof value === 'string' && readUrl(value)?.origin === value,
   },
 }
 

@@ -1,3 +1,4 @@
+import { readUrl } from '../match/host.ts'
 import { NONCE, signatureBase, type MessageParts, type SignatureParameters } from '../signature/base.ts'
 import { base64, bytesFromBase64 } from './base64.ts'
 import { checkSigningOptions, type SigningOptions } from './options.ts'
@@ -113,7 +114,7 @@ function parseMethod(given: string): string {
 }
 
 function parseUrl(given: string | URL): URL {
-  const url = URL.canParse(String(given)) ? new URL(String(given)) : undefined
+  const url = readUrl(String(given))
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new TypeError('`url` must be an absolute http or https URL')
   }

@@ -1,5 +1,6 @@
 import type { ClientAddress } from '../match/client-address.ts'
 import { parseIp } from '../match/ip.ts'
+import { parseOrigin } from '../match/origin.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { GuardRequest } from './request.ts'
 
@@ -84,7 +85,7 @@ export class RequestFacts {
 
   get ownOrigin(): string | undefined {
     const host = this.#authority()
-    return host === undefined ? undefined : `${this.#scheme()}://${host.toLowerCase()}`
+    return host === undefined ? undefined : parseOrigin(`${this.#scheme()}://${host}`)
   }
 
   /**

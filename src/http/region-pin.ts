@@ -1,6 +1,7 @@
 import type { Decision } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
 import { decideRegionPin } from '../guards/region-pin.ts'
+import { readUrl } from '../match/host.ts'
 import { aFunction, checkOptions, required, type Expectation } from '../options.ts'
 import {
   compileJurisdictions,
@@ -132,7 +133,7 @@ function parseBases(
         base,
       )
     }
-    const url = typeof base === 'string' && URL.canParse(base) ? new URL(base) : undefined
+    const url = typeof base === 'string' ? readUrl(base) : undefined
     if (url === undefined || url.protocol !== 'https:' || url.origin !== base) {
       throw new ConfigError(
         `regionPin.bases.${location}`,

@@ -109,8 +109,14 @@ describe('domainProtect', () => {
       .expect(200)
     await request(app)
       .get('/')
-      .set({ ...headers, host: 'other.example' })
-      .expect(403)
+      .set({ ...headers, host: 'Gateway.example:80' })
+      .expect(200)
+    for (const host of ['other.example', 'x/.gateway.example', 'gateway.example/', 'a@gateway.example']) {
+      await request(app)
+        .get('/')
+        .set({ ...headers, host })
+        .expect(403)
+    }
   })
 
   it('changes nothing in report mode: no header, no answer to a preflight', async () => {

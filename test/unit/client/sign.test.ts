@@ -158,13 +158,14 @@ describe('portcullis/client', () => {
     const root = `${__dirname}/../../../src`
     const sources = readdirSync(`${root}/client`).map((file) => `client/${file}`)
     const seen = new Set<string>()
-    for (const file of [...sources, 'signature/base.ts', 'errors.ts']) {
+    for (const file of [...sources, 'signature/base.ts', 'match/host.ts', 'errors.ts']) {
       const source = readFileSync(`${root}/${file}`, 'utf8')
       for (const [, target] of source.matchAll(/from '([^']+)'/g)) seen.add(target ?? '')
       expect(source).not.toMatch(/\bBuffer\.|\bprocess\.|\brequire\(/)
     }
-    expect([...seen].filter((target) => !target.startsWith('./'))).toEqual([
+    expect([...seen].filter((target) => !target.startsWith('./')).sort()).toEqual([
       '../errors.ts',
+      '../match/host.ts',
       '../signature/base.ts',
     ])
   })
