@@ -5,8 +5,11 @@ export interface RedisClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
   // oxlint-disable-next-line typescript/no-explicit-any -- single server and Cluster take other arguments
   duplicate(...options: any[]): RedisConnection
+  once?(event: 'ready', listener: () => void): unknown
+  removeListener?(event: 'ready', listener: () => void): unknown
   readonly status: string
   readonly isCluster?: boolean
+  readonly options?: { readonly enableOfflineQueue?: boolean | undefined }
 }
 
 /** A connection of our own. */
@@ -43,29 +46,32 @@ const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnectin
  * a caller waits no longer.
  *
  * A client that has lost its connection is not asked at all, so that its offline queue neither fills up during an outage
- * nor sends what was given up long ago. A client that has never been connected is: it is starting, or connects lazily.
+ * nor sends what was given up long ago. A client that has never been connected is: it connects lazily, or is starting, and
+ * then is waited for even if it has no offline queue.
  */
-export function sender(
-  redis: Pick<RedisClient, 'call'> & { readonly status?: string },
-  timeout: number,
-): SendCommand {
+export function sender(redis: RedisClient, timeout: number): SendCommand {
   let hasBeenReady = false
   return (name, ...args) =>
     new Promise((resolve, reject) => {
-      const { status = 'ready' } = redis
+      const { status } = redis
       if (status === 'ready') hasBeenReady = true
       if (DISCONNECTED.has(status) || (hasBeenReady && OPENING.has(status))) {
         reject(new UnavailableError(`Redis is not connected (${name})`))
         return
       }
-      const timer = setTimeout(
-        () => reject(new UnavailableError(`Redis gave no answer within ${timeout} ms (${name})`)),
-        timeout,
-      )
-      redis
-        .call(name, ...args)
-        .then(resolve, (error: unknown) => reject(unavailable(error, name)))
-        .finally(() => clearTimeout(timer))
+      const timer = setTimeout(() => {
+        redis.removeListener?.('ready', ask)
+        reject(new UnavailableError(`Redis gave no answer within ${timeout} ms (${name})`))
+      }, timeout)
+      const ask = (): void => {
+        redis
+          .call(name, ...args)
+          .then(resolve, (error: unknown) => reject(unavailable(error, name)))
+          .finally(() => clearTimeout(timer))
+      }
+      const mustBeReady = OPENING.has(status) && redis.options?.enableOfflineQueue === false
+      if (mustBeReady && redis.once !== undefined) redis.once('ready', ask)
+      else ask()
     })
 }
 

@@ -222,6 +222,35 @@ describe('redisStore under faults', () => {
   })
 })
 
+describe('a client that is starting without an offline queue', () => {
+  const starting = (port: number): Redis => {
+    const client = new Redis({
+      port,
+      host: '127.0.0.1',
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      disconnectTimeout: 50,
+    })
+    client.on('error', () => undefined)
+    clients.push(client)
+    return client
+  }
+
+  it('is waited for', async () => {
+    const store = open(starting(server.port), fresh())
+    expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    expect(
+      await redisNonces(starting(server.port), { prefix: fresh() }).claim('a', 'n', Date.now() + 1_000),
+    ).toBe(true)
+  })
+
+  it('is given up after the deadline when it does not come up', async () => {
+    const begun = Date.now()
+    await expect(open(starting(1), fresh()).read('a')).rejects.toBeInstanceOf(UnavailableError)
+    expect(Date.now() - begun).toBeLessThan(2_000)
+  })
+})
+
 describe('redisNonces', () => {
   it('lets exactly one of many claims at once pass, also from several connections', async () => {
     const prefix = fresh()
