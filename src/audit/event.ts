@@ -1,5 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { isKeyObject, isUint8Array } from 'node:util/types'
+import { LRUCache } from 'lru-cache'
 import type { Decision } from '../decision.ts'
 import { ConfigError, SECRET } from '../errors.ts'
 
@@ -70,11 +71,18 @@ export function createPseudonyms(key: Uint8Array | KeyObject): Pseudonymise {
   if (!isKeyObject(secret) || (secret.symmetricKeySize ?? 0) < 32) {
     throw new ConfigError('pseudonymKey', 'at least 32 bytes', SECRET)
   }
-  return (kind, value) =>
-    createHmac('sha256', secret)
-      // The kind is one of three words without a NUL, so that no two pairs make the same text.
-      .update(`portcullis/pseudonym/1\0${kind}\0${value}`)
-      .digest()
-      .subarray(0, 16)
-      .toString('base64url')
+  // Callers come again: a pseudonym that was just made need not be made anew.
+  const recent = new LRUCache<string, string>({ max: RECENT_PSEUDONYMS })
+  return (kind, value) => {
+    // The kind is one of three words without a NUL, so that no two pairs make the same text.
+    const text = `portcullis/pseudonym/1\0${kind}\0${value}`
+    const known = recent.get(text)
+    if (known !== undefined) return known
+    const made = createHmac('sha256', secret).update(text).digest().subarray(0, 16).toString('base64url')
+    if (value.length <= LONGEST_RECENT) recent.set(text, made)
+    return made
+  }
 }
+
+const RECENT_PSEUDONYMS = 1_000
+const LONGEST_RECENT = 100

@@ -214,10 +214,17 @@ function attempt<T>(option: () => T | undefined): T | undefined {
 /** Method, mount path and route pattern. What a parameter has matched in the mount path is put back to its name. */
 function routeOf(req: GuardRequest): string {
   const { route, params } = req as { route?: { path?: unknown }; params?: Record<string, unknown> }
-  const values = new Map(Object.entries(params ?? {}).map(([name, value]) => [String(value), `:${name}`]))
-  const mounted = (req.baseUrl ?? '').split('/').map((segment) => values.get(decoded(segment)) ?? segment)
   const pattern = typeof route?.path === 'string' && route.path !== '/' ? route.path : ''
-  return `${req.method ?? ''} ${mounted.join('/')}${pattern}`.trim()
+  return `${req.method ?? ''} ${mountPathOf(req.baseUrl ?? '', params ?? {})}${pattern}`.trim()
+}
+
+function mountPathOf(baseUrl: string, params: Readonly<Record<string, unknown>>): string {
+  const names = new Map(Object.entries(params).map(([name, value]) => [String(value), `:${name}`]))
+  if (baseUrl === '' || names.size === 0) return baseUrl
+  return baseUrl
+    .split('/')
+    .map((segment) => names.get(decoded(segment)) ?? segment)
+    .join('/')
 }
 
 function decoded(segment: string): string {
