@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { withDeadline } from './deadline.ts'
 import { ConfigError, UnavailableError, isPortcullisError } from './errors.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber } from './options.ts'
 import { compilePolicy, isAppId, parsePolicy, type CompiledPolicy, type Policy } from './policy/index.ts'
@@ -202,7 +203,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   }
 
   async function readApp(appId: string): Promise<App | null> {
-    const stored = await withDeadline(store.read(appId), readTimeout)
+    const stored = await withDeadline(store.read(appId), readTimeout, 'the store')
     if (stored === undefined) return null
     const policy = parsePolicy(stored.policy)
     if (policy.appId !== appId)
@@ -219,7 +220,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   async function readLists(policy: Policy): Promise<ReadonlyMap<string, readonly string[]>> {
     const lists = new Map<string, readonly string[]>()
     for (const name of policy.ipWhitelist?.lists ?? []) {
-      const ranges = store.readList && (await withDeadline(store.readList(name), readTimeout))
+      const ranges = store.readList && (await withDeadline(store.readList(name), readTimeout, 'the store'))
       if (ranges !== undefined) lists.set(name, ranges)
     }
     return lists
@@ -246,7 +247,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     const begun = generation
     try {
       const ids = (
-        await withDeadline(store.appsByOrigin?.(origin) ?? Promise.resolve([]), readTimeout)
+        await withDeadline(store.appsByOrigin?.(origin) ?? Promise.resolve([]), readTimeout, 'the store')
       ).filter(isAppId)
       if (begun === generation) origins.set(origin, { ids, readAt: askedAt })
       return ids
@@ -268,14 +269,4 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       forget()
     },
   }
-}
-
-/** Settles as `promise` does, or rejects with `UnavailableError` after `limit` milliseconds. */
-function withDeadline<T>(promise: Promise<T>, limit: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new UnavailableError(`no answer within ${limit} ms`)), limit)
-    Promise.resolve(promise)
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer))
-  })
 }

@@ -1,3 +1,4 @@
+import { withDeadline } from '../deadline.ts'
 import { UnavailableError } from '../errors.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './sink.ts'
@@ -83,9 +84,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
       () => forget([batch]),
       () => undefined,
     )
-    const recorded = withDeadline(written).catch((error: unknown) => {
-      throw failed(batch, error)
-    })
+    const recorded: Promise<void> = withDeadline(written, sinkTimeout, 'the sink').then(
+      () => undefined,
+      (error: unknown) => {
+        throw failed(batch, error)
+      },
+    )
     const settled = (): void => void inFlight.delete(recorded)
     inFlight.add(recorded)
     recorded.then(settled, settled)
@@ -152,7 +156,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const batches = retryAfter === FIRST_RETRY ? chunk(backlog) : backlog.slice(0, 1)
       try {
         const written = write(batches.flatMap(({ events }) => events))
-        if (written !== undefined) await withDeadline(written)
+        if (written !== undefined) await withDeadline(written, sinkTimeout, 'the sink')
       } catch (error) {
         retryAfter = Math.min(LAST_RETRY, retryAfter * 2)
         report(error)
@@ -170,15 +174,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
     } catch {
       // A listener must not harm a request.
     }
-  }
-
-  function withDeadline(written: Promise<unknown>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const late = (): void =>
-        reject(new UnavailableError(`the sink gave no answer within ${sinkTimeout} ms`))
-      const deadline = setTimeout(late, sinkTimeout)
-      written.then(() => resolve(), reject).finally(() => clearTimeout(deadline))
-    })
   }
 
   async function flush(): Promise<void> {

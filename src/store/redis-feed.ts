@@ -1,3 +1,4 @@
+import { withDeadline } from '../deadline.ts'
 import { UnavailableError } from '../errors.ts'
 import { isAppId } from '../policy/index.ts'
 import type { StoreListener } from './contract.ts'
@@ -107,13 +108,7 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     healthy: () => void,
   ): Promise<void> {
     const limited = <T>(promise: Promise<T>, limit: number): Promise<T> =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(
-          () => reject(new UnavailableError(`the change feed gave no answer within ${limit} ms`)),
-          limit,
-        )
-        promise.then(resolve, reject).finally(() => clearTimeout(timer))
-      })
+      withDeadline(promise, limit, 'the change feed')
     // Before the stream: what is announced in between has a higher number than this.
     const counted = await limited(connection.call('GET', counter), commandTimeout + BLOCK)
     const last = await limited(

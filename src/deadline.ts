@@ -1,0 +1,12 @@
+import { UnavailableError } from './errors.ts'
+
+/** Settles as the promise does, or rejects with `UnavailableError` after `limit` milliseconds, naming who was asked. */
+export function withDeadline<T>(promise: PromiseLike<T>, limit: number, asked: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new UnavailableError(`${asked} gave no answer within ${limit} ms`))
+    const timer = setTimeout(late, limit)
+    Promise.resolve(promise)
+      .then(resolve, reject)
+      .finally(() => clearTimeout(timer))
+  })
+}
