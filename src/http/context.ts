@@ -99,10 +99,6 @@ export class RequestContext implements PortcullisContext {
     this.#audit = session
   }
 
-  get audited(): boolean {
-    return this.#audit !== undefined
-  }
-
   record(decision: Decision): void {
     this.#decisions.push(decision)
   }

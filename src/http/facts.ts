@@ -7,7 +7,8 @@ import type { GuardRequest } from './request.ts'
 /** Node drops header lines beyond its limit without a word: 1000 lines are kept (2000 raw entries). */
 const MAX_RAW_HEADERS = 2000
 
-const rawBodies: unique symbol = Symbol('portcullis.rawBody')
+// A registered symbol: the bytes that one build has kept, the guard of the other must find.
+const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
 
 /** How to find the client behind trusted proxies. */
 export interface ClientAddressReader {

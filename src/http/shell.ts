@@ -89,8 +89,10 @@ export function mount<Facts, Answer extends Decision>(
     }
     if (
       spec.blindToPreflight === true &&
-      context.facts.preflight &&
-      app.policy.domainProtect?.mode === 'enforce'
+      // Only a guard that enforces may answer: report and off change nothing.
+      app.policy[spec.name]?.mode === 'enforce' &&
+      app.policy.domainProtect?.mode === 'enforce' &&
+      context.facts.preflight
     ) {
       return decideDomainProtect(app.policy, context.facts)
     }

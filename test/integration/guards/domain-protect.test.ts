@@ -208,6 +208,19 @@ describe('domainProtect', () => {
       await preflight(app, '/', 'https://evil.example').expect(403)
     })
 
+    for (const mode of ['report', 'off']) {
+      it(`is left alone by a guard in mode ${mode}, though the policy has domains`, async () => {
+        const { app, reached } = protectedApp({ ...SECTIONS, regionPin: { mode } }, (policies) => [
+          regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
+        ])
+        for (const origin of ['https://example.org', 'https://evil.example']) {
+          const response = await preflight(app, '/', origin)
+          expect([response.status, response.headers['access-control-allow-origin']]).toEqual([200, undefined])
+        }
+        expect(reached).toHaveLength(2)
+      })
+    }
+
     it('never reaches the handler through a guard that enforces, not even without domainProtect', async () => {
       const { app, reached } = protectedApp({ regionPin: { mode: 'enforce' } }, (policies) => [
         regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
