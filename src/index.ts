@@ -22,8 +22,13 @@ export {
   type PolicySourceStatus,
 } from './source.ts'
 export { memoryStore } from './store/memory.ts'
+export { rollbackPolicy, type RollbackOptions } from './store/rollback.ts'
 export type {
   AppDocument,
+  AppPage,
+  AppRevision,
+  ChangeNote,
+  ListedApp,
   ManagedPolicyStore,
   PolicyStore,
   StoredApp,
@@ -32,7 +37,7 @@ export type {
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'
 export type { AppKey } from './signature/keys.ts'
 
-export { parsePolicy } from './policy/index.ts'
+export { diffPolicies, parsePolicy, type PolicyChange } from './policy/index.ts'
 export type * from './policy/policy.ts'
 export { DENIALS } from './decision.ts'
 export type {

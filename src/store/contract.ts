@@ -17,8 +17,11 @@ export interface StoreListener {
   changed(appId: string): void
   /** Changes may be missed from now on. */
   broken(): void
-  /** The feed runs again; whatever was read before may be out of date. */
-  restored(): void
+  /**
+   * The feed runs again. `complete`: every change since `broken` has been announced. Otherwise whatever was read before may
+   * be out of date. Default false.
+   */
+  restored(complete?: boolean): void
 }
 
 /** All that a user must write to bring a store of their own: one method. */
@@ -50,15 +53,57 @@ export interface AppDocument {
   readonly keys?: readonly AppKey[] | undefined
 }
 
+/** Who writes and why, for the history. Each at most 1024 characters. */
+export interface ChangeNote {
+  readonly author?: string | undefined
+  readonly note?: string | undefined
+}
+
+/** One revision of an app as the history tells it. Keys are never in it: what was revoked stays revoked. */
+export interface AppRevision extends ChangeNote {
+  readonly revision: number
+  /** When it was written, ISO 8601, by the clock of the writer. */
+  readonly at: string
+  /** The document, not yet parsed; `undefined` when this revision removed the app. */
+  readonly policy: unknown
+  /** Whether the keys of the app were replaced or removed with it. */
+  readonly keysChanged: boolean
+}
+
+/** One app in a list. */
+export interface ListedApp {
+  readonly appId: string
+  readonly revision: number
+  /** The document, not yet parsed. */
+  readonly policy: unknown
+}
+
+export interface AppPage {
+  /** In the order of their ids, by code unit. */
+  readonly apps: readonly ListedApp[]
+  /** What to pass as `after` to read on; `undefined` at the end. */
+  readonly next: string | undefined
+}
+
 /** A store that can also be written: what a dashboard and a command line need. */
 export interface ManagedPolicyStore extends PolicyStore {
   /**
    * Writes the document of the app that it names in `appId`, and answers with its new revision.
    * `replaces` is the revision that it takes the place of, 0 for a new app or one that was removed. Revisions count on
-   * after a removal, which is one too. Rejects with `PolicyError` (the document is refused), `RevisionConflict` (somebody
-   * else wrote; nothing was written) or `UnavailableError` (it may have been written all the same).
+   * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused), `RevisionConflict`
+   * (somebody else wrote; nothing was written) or `UnavailableError` (it may have been written all the same).
    */
-  write(app: AppDocument, replaces: number): Promise<number>
-  /** Removes the app at revision `replaces`, with its keys. Rejects as `write` does. */
-  remove(appId: string, replaces: number): Promise<void>
+  write(app: AppDocument, replaces: number, note?: ChangeNote): Promise<number>
+  /** Removes the app at revision `replaces`, with its keys. Its history stays. Rejects as `write` does. */
+  remove(appId: string, replaces: number, note?: ChangeNote): Promise<void>
+  /** The apps that exist, `limit` (1-1000, default 100) at a time, from behind the id `after`. */
+  list(page?: { readonly after?: string | undefined; readonly limit?: number | undefined }): Promise<AppPage>
+  /**
+   * The revisions of an app, the newest first, also of one that was removed: `limit` (1-1000, default 100) of those before
+   * revision `before`. A store keeps at least the newest 100. Empty for an app that never was.
+   */
+  history(
+    appId: string,
+    page?: { readonly before?: number | undefined; readonly limit?: number | undefined },
+  ): Promise<readonly AppRevision[]>
 }

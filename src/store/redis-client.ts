@@ -91,3 +91,26 @@ export function unavailable(error: unknown, doing: string): UnavailableError {
 export function texts(reply: unknown): string[] {
   return Array.isArray(reply) ? reply.filter((item): item is string => typeof item === 'string') : []
 }
+
+/**
+ * A connection for blocking reads. Time-outs of the user's client would cut them off, and we reconnect ourselves, so that
+ * no break goes unnoticed.
+ */
+export function ownConnection(redis: RedisClient): RedisConnection {
+  const node = { commandTimeout: undefined, socketTimeout: undefined, disconnectTimeout: 100 }
+  if (redis.isCluster !== true) {
+    return redis.duplicate({
+      ...node,
+      enableOfflineQueue: true,
+      maxRetriesPerRequest: null,
+      retryStrategy: () => null,
+    })
+  }
+  const { options } = redis as { readonly options?: { readonly redisOptions?: object } }
+  return redis.duplicate([], {
+    enableOfflineQueue: true,
+    clusterRetryStrategy: () => null,
+    // With those of the user, for ioredis 5 puts ours in their place.
+    redisOptions: { ...options?.redisOptions, ...node },
+  })
+}

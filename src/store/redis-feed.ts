@@ -3,7 +3,9 @@ import { UnavailableError } from '../errors.ts'
 import { isAppId } from '../policy/index.ts'
 import type { StoreListener } from './contract.ts'
 import { createListeners } from './listeners.ts'
-import { unavailable, type RedisClient, type RedisConnection, type SendCommand } from './redis-client.ts'
+import { ownConnection, unavailable } from './redis-client.ts'
+import type { RedisClient, RedisConnection, SendCommand } from './redis-client.ts'
+import { readEntries, streamEntries, type StreamEntry } from './redis-stream.ts'
 
 export interface FeedOptions {
   readonly prefix: string
@@ -35,6 +37,14 @@ export const APPEND = (stream: string, counter: string, appId: string): string =
 
 const ANNOUNCE = APPEND('KEYS[1]', 'KEYS[2]', 'ARGV[1]')
 
+/** The last entry that was passed on. */
+interface Position {
+  readonly id: string
+  readonly number: number
+}
+
+const EMPTY = '0-0'
+
 /** Makes a feed. Its reader begins with the first listener, on a connection of its own, and ends with the last. */
 export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError }: FeedOptions): Feed {
   // One hash tag, so that stream and counter are in one slot of a Cluster.
@@ -58,20 +68,13 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
         wake = resolve
         setTimeout(resolve, milliseconds).unref()
       })
+    const reader: Reader = { isStopped: () => stopped, position: undefined, retryAfter: FIRST_RETRY }
     void (async () => {
-      let retryAfter = FIRST_RETRY
       while (!stopped) {
         connection = ownConnection(redis)
         connection.on('error', (error) => report(unavailable(error, 'change feed')))
         try {
-          // After a break everything is read anew, so the feed need not be followed from where it was.
-          await follow(
-            connection,
-            () => stopped,
-            () => {
-              retryAfter = FIRST_RETRY
-            },
-          )
+          await follow(connection, reader)
         } catch (error) {
           if (!stopped) {
             report(error instanceof UnavailableError ? error : unavailable(error, 'change feed'))
@@ -81,8 +84,8 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
         if (stopped) return
         becomeBroken()
         // Spread, so that processes do not return together.
-        await pause(retryAfter * (0.5 + Math.random()))
-        retryAfter = Math.min(LAST_RETRY, retryAfter * 2)
+        await pause(reader.retryAfter * (0.5 + Math.random()))
+        reader.retryAfter = Math.min(LAST_RETRY, reader.retryAfter * 2)
       }
     })()
     return stop
@@ -93,6 +96,11 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     whole = false
   }
 
+  function becomeWhole(complete: boolean): void {
+    whole = true
+    listeners.tell((listener) => listener.restored(complete))
+  }
+
   function report(error: Error): void {
     try {
       onError?.(error)
@@ -101,42 +109,78 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     }
   }
 
-  /** Reads the stream until the connection fails or an entry is missing. */
-  async function follow(
-    connection: RedisConnection,
-    isStopped: () => boolean,
-    healthy: () => void,
-  ): Promise<void> {
-    const limited = <T>(promise: Promise<T>, limit: number): Promise<T> =>
-      withDeadline(promise, limit, 'the change feed')
-    // Before the stream: what is announced in between has a higher number than this.
-    const counted = await limited(connection.call('GET', counter), commandTimeout + BLOCK)
-    const last = await limited(
-      connection.call('XREVRANGE', stream, '+', '-', 'COUNT', 1),
-      commandTimeout + BLOCK,
-    )
-    const newest = entries(last)[0]
-    let position = newest?.id ?? '0-0'
-    let number = newest?.number ?? Number(counted ?? 0)
-    if (isStopped()) return
-    // From here on no change is missed; what was read before may be older than that.
-    whole = true
-    listeners.tell((listener) => listener.restored())
-    for (;;) {
-      const reply = await limited(
-        connection.call('XREAD', 'COUNT', BATCH, 'BLOCK', BLOCK, 'STREAMS', stream, position),
-        BLOCK + commandTimeout,
-      )
-      if (isStopped()) return
-      healthy()
-      for (const entry of entries(streamOf(reply))) {
-        if (entry.number !== number + 1) throw new UnavailableError('the change feed was trimmed or emptied')
-        position = entry.id
-        number = entry.number
-        // What somebody else wrote into the stream counts, and is passed on to nobody.
-        if (isAppId(entry.appId)) listeners.tell((listener) => listener.changed(entry.appId))
+  /** Reads the stream until the connection fails or an entry is missing: from where it stopped, or from its end. */
+  async function follow(connection: RedisConnection, reader: Reader): Promise<void> {
+    // The first command waits for the connection, the others for news.
+    const ask: SendCommand = (...command) =>
+      withDeadline(connection.call(...command), commandTimeout + BLOCK, 'the change feed')
+    const read = async (position: Position, block: number): Promise<Position> => {
+      const blocking = block === 0 ? [] : ['BLOCK', block]
+      const reply = await ask('XREAD', 'COUNT', BATCH, ...blocking, 'STREAMS', stream, position.id)
+      return reader.isStopped() ? position : passOn(readEntries(reply), position)
+    }
+    /** Throws when entries were announced that are not there to be read. */
+    const catchUp = async (from: Position): Promise<Position> => {
+      for (let position = from; ;) {
+        const counted = Number((await ask('GET', counter)) ?? 0)
+        const next = await read(position, 0)
+        if (next === position && counted !== position.number) throw gap()
+        if (next === position) return position
+        position = next
       }
     }
+
+    const resumed = reader.position
+    // Should anything be missing, the next attempt begins at the end.
+    reader.position = undefined
+    let position: Position
+    if (resumed === undefined) position = await lastPosition(ask)
+    else {
+      // A server that took over may lack the newest entries, and others may have come in their place.
+      const [last] = streamEntries(await ask('XRANGE', stream, resumed.id, resumed.id))
+      if (resumed.id !== EMPTY && (last === undefined || numberOf(last) !== resumed.number)) throw gap()
+      position = await catchUp(resumed)
+    }
+    if (reader.isStopped()) return
+    reader.position = position
+    // From here on no change is missed. What was read before may be older, unless the feed goes on where it stopped.
+    becomeWhole(resumed !== undefined)
+    for (;;) {
+      let next: Position
+      try {
+        next = await read(position, BLOCK)
+        if (next === position) next = await catchUp(position)
+      } catch (error) {
+        if (error instanceof FeedGap) reader.position = undefined
+        throw error
+      }
+      if (reader.isStopped()) return
+      reader.retryAfter = FIRST_RETRY
+      reader.position = position = next
+    }
+  }
+
+  async function lastPosition(ask: SendCommand): Promise<Position> {
+    for (;;) {
+      const counted = await ask('GET', counter)
+      const [newest] = streamEntries(await ask('XREVRANGE', stream, '+', '-', 'COUNT', 1))
+      // Both are of one moment when nothing was announced in between.
+      if ((await ask('GET', counter)) === counted) {
+        return { id: newest?.id ?? EMPTY, number: Number(counted ?? 0) }
+      }
+    }
+  }
+
+  function passOn(entries: readonly StreamEntry[], from: Position): Position {
+    let position = from
+    for (const entry of entries) {
+      if (numberOf(entry) !== position.number + 1) throw gap()
+      position = { id: entry.id, number: position.number + 1 }
+      const appId = entry.value('app')
+      // What somebody else wrote into the stream counts, and is passed on to nobody.
+      if (isAppId(appId)) listeners.tell((listener) => listener.changed(appId))
+    }
+    return position
   }
 
   function stop(): void {
@@ -167,45 +211,19 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
   }
 }
 
-/**
- * A connection for blocking reads. Time-outs of the user's client would cut them off, and we reconnect ourselves, so that
- * no break goes unnoticed.
- */
-function ownConnection(redis: RedisClient): RedisConnection {
-  const node = { commandTimeout: undefined, socketTimeout: undefined, disconnectTimeout: 100 }
-  if (redis.isCluster !== true) {
-    return redis.duplicate({
-      ...node,
-      enableOfflineQueue: true,
-      maxRetriesPerRequest: null,
-      retryStrategy: () => null,
-    })
-  }
-  const { options } = redis as { readonly options?: { readonly redisOptions?: object } }
-  return redis.duplicate([], {
-    enableOfflineQueue: true,
-    clusterRetryStrategy: () => null,
-    // With those of the user, for ioredis 5 puts ours in their place.
-    redisOptions: { ...options?.redisOptions, ...node },
-  })
+interface Reader {
+  isStopped(): boolean
+  /** Where it goes on; `undefined`: at the end of the stream. */
+  position: Position | undefined
+  retryAfter: number
 }
 
-interface FeedEntry {
-  readonly id: string
-  readonly appId: string
-  readonly number: number
+class FeedGap extends UnavailableError {}
+
+function gap(): FeedGap {
+  return new FeedGap('the change feed was trimmed or emptied')
 }
 
-/** The entries in the reply to XREAD about one stream: a list of pairs with RESP2, name and entries in a row with RESP3. */
-function streamOf(reply: unknown): unknown {
-  const pair: unknown = Array.isArray(reply) && Array.isArray(reply[0]) ? reply[0] : reply
-  return Array.isArray(pair) ? (pair as unknown[])[1] : undefined
-}
-
-function entries(reply: unknown): FeedEntry[] {
-  if (!Array.isArray(reply)) return []
-  return (reply as [string, string[]][]).map(([id, fields]) => {
-    const valueOf = (name: string): string => fields[fields.indexOf(name) + 1] ?? ''
-    return { id, appId: valueOf('app'), number: Number(valueOf('number')) }
-  })
+function numberOf(entry: StreamEntry): number {
+  return Number(entry.value('number'))
 }

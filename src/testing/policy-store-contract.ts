@@ -1,7 +1,8 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
-import { isPortcullisError } from '../errors.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { ManagedPolicyStore, StoredApp, StoreListener } from '../store/contract.ts'
+import { managementContract } from './management-contract.ts'
+import { conflicts, KEY, OTHER_KEY, policy } from './store-examples.ts'
 
 /** What a test runner offers: jest, vitest, mocha and node:test do. */
 export interface TestRunner {
@@ -14,9 +15,6 @@ export interface StoreUnderTest {
   readonly store: ManagedPolicyStore
   dispose(): void | Promise<void>
 }
-
-const KEY: AppKey = { id: 'key-1', algorithm: 'hmac-sha256', secret: 'A'.repeat(43) + '=' }
-const OTHER_KEY: AppKey = { ...KEY, id: 'key-2', notBefore: '2026-01-01T00:00:00Z' }
 
 /**
  * The behaviour that every managed policy store has, as tests for your runner. `create` is called for each test and gives
@@ -216,6 +214,8 @@ export function policyStoreContract(
         ok((await store.appsByOrigin?.(origin))?.includes('a'), `${origin} is not found`)
     })
 
+    managementContract(test)
+
     test('tells every listener, also after another has left', async (store) => {
       const [first, second]: [string[], string[]] = [[], []]
       const leave = store.watch?.(listenerOf((appId) => first.push(appId)))
@@ -246,19 +246,6 @@ export function policyStoreContract(
   })
 }
 
-function policy(appId: string, domains?: readonly string[]): object {
-  return domains === undefined ? { appId } : { appId, domainProtect: { mode: 'enforce', domains } }
-}
-
 function listenerOf(changed: (appId: string) => void): StoreListener {
   return { changed, broken: () => undefined, restored: () => undefined }
-}
-
-async function conflicts(write: Promise<unknown>, expected: number, actual: number): Promise<void> {
-  await rejects(write, (error: unknown) => {
-    ok(isPortcullisError(error))
-    const { code, ...details } = error as unknown as { code: string; expected: number; actual: number }
-    deepStrictEqual([code, details.expected, details.actual], ['REVISION_CONFLICT', expected, actual])
-    return true
-  })
 }

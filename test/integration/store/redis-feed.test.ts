@@ -45,7 +45,7 @@ function listen(store: RedisStore): { readonly heard: string[]; leave(): void } 
   const leave = store.watch?.({
     changed: (appId) => heard.push(appId),
     broken: () => heard.push('broken'),
-    restored: () => heard.push('restored'),
+    restored: (complete) => heard.push(complete === true ? 'resumed' : 'restored'),
   })
   return { heard, leave: () => leave?.() }
 }
@@ -56,6 +56,13 @@ async function eventually(condition: () => boolean | Promise<boolean>, limit = 1
     if (Date.now() > until) throw new Error('it did not come true in time')
     await sleep(2)
   }
+}
+
+/** As when a replica takes over that the newest entry had not reached, and another was announced since. */
+async function dropNewest(client: Redis, feed: string): Promise<void> {
+  const [newest] = await client.xrevrange(feed, '+', '-', 'COUNT', 1)
+  await client.xdel(feed, newest?.[0] ?? '')
+  await client.xadd(feed, '*', 'app', 'other', 'number', String(await client.get(`${feed}:number`)))
 }
 
 const lastIs = (heard: readonly string[], what: string) => () => heard.at(-1) === what
@@ -75,7 +82,7 @@ describe('the change feed of Redis', () => {
     leave()
   })
 
-  it('breaks and is restored when its connection alone is cut', async () => {
+  it('goes on where it stopped when its connection alone is cut, and misses nothing', async () => {
     const prefix = freshPrefix()
     const admin = connect()
     const { heard, leave } = listen(open(prefix))
@@ -83,11 +90,56 @@ describe('the change feed of Redis', () => {
     const reader = (): Promise<string | undefined> =>
       admin.client('LIST').then((list) => /id=(\d+).*cmd=xread/.exec(String(list))?.[1])
     await eventually(async () => (await reader()) !== undefined)
+    const writer = open(prefix)
+    expect(await writer.read('a')).toBeUndefined()
     await admin.client('KILL', 'ID', Number(await reader()))
-    await eventually(() => heard.length === 4)
-    expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
-    await open(prefix).write({ policy: { appId: 'a' } }, 0)
+    const ids = Array.from({ length: 20 }, (_, index) => `app-${index}`)
+    for (const appId of ids) await writer.write({ policy: { appId } }, 0)
+    await eventually(() => heard.includes('resumed') && heard.includes('app-19'))
+    expect(heard.filter((what) => what !== 'resumed')).toEqual(['broken', 'restored', 'broken', ...ids])
+    await writer.write({ policy: { appId: 'a' } }, 0)
     await eventually(lastIs(heard, 'a'), 1_000)
+    leave()
+  })
+
+  const awayLosses: [string, (client: Redis, feed: string) => Promise<unknown>][] = [
+    ['the stream was trimmed past it', (client, feed) => client.xtrim(feed, 'MAXLEN', 0)],
+    ['the stream was lost', (client, feed) => client.del(feed, `${feed}:number`)],
+    ['the server lacks what was read', (client, feed) => dropNewest(client, feed)],
+  ]
+  for (const [title, lose] of awayLosses) {
+    it(`begins anew, and says so, when ${title} while its connection was cut`, async () => {
+      const prefix = freshPrefix()
+      const admin = connect()
+      const feed = `${prefix}{feed}`
+      const writer = open(prefix)
+      const { heard, leave } = listen(open(prefix))
+      await eventually(lastIs(heard, 'restored'))
+      for (const appId of ['a', 'b']) await writer.write({ policy: { appId } }, 0)
+      await eventually(lastIs(heard, 'b'))
+      await eventually(async () => String(await admin.client('LIST')).includes('cmd=xread'))
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      await lose(admin, feed)
+      await eventually(lastIs(heard, 'restored'))
+      expect(heard).not.toContain('resumed')
+      await eventually(() =>
+        writer.write({ policy: { appId: 'c' } }, 0).then(
+          () => true,
+          () => false,
+        ),
+      )
+      await eventually(lastIs(heard, 'c'), 1_000)
+      leave()
+    })
+  }
+
+  it('notices within seconds that the last announcement was trimmed away before it was read', async () => {
+    const prefix = freshPrefix()
+    const { heard, leave } = listen(open(prefix))
+    await eventually(lastIs(heard, 'restored'))
+    await connect().incr(`${prefix}{feed}:number`)
+    await eventually(() => heard.length === 4, 5_000)
+    expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
     leave()
   })
 
@@ -100,7 +152,7 @@ describe('the change feed of Redis', () => {
     await server.kill()
     await eventually(lastIs(heard, 'broken'))
     await server.restart()
-    await eventually(lastIs(heard, 'restored'))
+    await eventually(lastIs(heard, 'resumed'))
     await eventually(() =>
       writer.read('a').then(
         (app) => app?.revision === 1,
@@ -123,7 +175,7 @@ describe('the change feed of Redis', () => {
     } finally {
       server.resume()
     }
-    await eventually(lastIs(heard, 'restored'))
+    await eventually(lastIs(heard, 'resumed'))
     leave()
   })
 

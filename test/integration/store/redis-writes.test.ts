@@ -128,20 +128,77 @@ describe('a write to Redis', () => {
   })
 })
 
+describe('the history in Redis', () => {
+  it('counts on from the last revision when the app itself was lost', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    await store.write(withDomains('https://x.example'), 0)
+    await store.write(withDomains('https://y.example'), 1)
+    await client.del(`${prefix}app:{a}`)
+    expect(await store.read('a')).toBeUndefined()
+    expect(await store.write(withDomains('https://z.example'), 0)).toBe(3)
+    expect((await store.history('a')).map(({ revision }) => revision)).toEqual([3, 2, 1])
+  })
+
+  it('seals author and note where there is a vault, and says that it could not look without one', async () => {
+    const prefix = freshPrefix()
+    await open(prefix).write({ policy: { appId: 'a' } }, 0, { author: 'alice@example.org', note: 'hush' })
+    const stored = JSON.stringify(await client.xrange(`${prefix}history:{a}`, '-', '+'))
+    expect(stored).not.toMatch(/alice|hush/)
+    expect(await open(prefix).history('a')).toMatchObject([{ author: 'alice@example.org', note: 'hush' }])
+    await expect(open(prefix, client, { vault: undefined }).history('a')).rejects.toThrow(UnavailableError)
+  })
+
+  it('keeps as many revisions as it is told to, about', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix, client, { keptRevisions: 200 })
+    for (let revision = 0; revision < 450; revision += 1)
+      await store.write(withDomains('https://x.example'), revision)
+    const kept = await client.xlen(`${prefix}history:{a}`)
+    expect(kept).toBeGreaterThanOrEqual(200)
+    expect(kept).toBeLessThan(400)
+  })
+})
+
+describe('a list from Redis', () => {
+  it('fills its pages although many apps were removed', async () => {
+    const store = open(freshPrefix())
+    for (let index = 100; index < 120; index += 1) {
+      await store.write({ policy: { appId: `app-${index}` } }, 0)
+      if (index % 5 !== 0) await store.remove(`app-${index}`, 1)
+    }
+    const first = await store.list({ limit: 3 })
+    expect(first.apps.map(({ appId }) => appId)).toEqual(['app-100', 'app-105', 'app-110'])
+    const second = await store.list({ limit: 3, after: first.next })
+    expect(second).toMatchObject({ apps: [{ appId: 'app-115' }], next: undefined })
+  })
+})
+
 describe('a read from Redis', () => {
-  const damages: [string, Record<string, string>][] = [
+  const damages: [string, Record<string, string> | undefined, Record<string, string>?][] = [
     ['the document of another app', { policy: '{"appId":"b"}', revision: '1' }],
     ['a document that is no object', { policy: '"a"', revision: '1' }],
     ['a revision that is none', { policy: '{"appId":"a"}', revision: 'x' }],
     ['a revision of 0', { policy: '{"appId":"a"}', revision: '0' }],
     ['no document, but no word of its removal either', { revision: '1' }],
-    ['keys without a document', { keys: 'v1:k:AAAA' }],
-    ['keys that are not sealed', { policy: '{"appId":"a"}', revision: '1', keys: '[]' }],
+    ['no record of keys where there should be one', { policy: '{"appId":"a"}', revision: '1', secrets: '1' }],
+    ['keys without a document', undefined, { revision: '1', sealed: 'v1:k:AAAA' }],
+    [
+      'keys of another revision than the app says',
+      { policy: '{"appId":"a"}', revision: '2', secrets: '2' },
+      { revision: '1', sealed: 'v1:k:AAAA' },
+    ],
+    [
+      'keys that are not sealed',
+      { policy: '{"appId":"a"}', revision: '1', secrets: '1' },
+      { revision: '1', sealed: '[]' },
+    ],
   ]
-  for (const [title, fields] of damages) {
+  for (const [title, fields, secrets] of damages) {
     it(`could not look when it finds ${title}`, async () => {
       const prefix = freshPrefix()
-      await client.hset(`${prefix}app:{a}`, fields)
+      if (fields !== undefined) await client.hset(`${prefix}app:{a}`, fields)
+      if (secrets !== undefined) await client.hset(`${prefix}secrets:{a}`, secrets)
       await expect(open(prefix).read('a')).rejects.toBeInstanceOf(UnavailableError)
     })
   }

@@ -87,7 +87,8 @@ describe('redisStore', () => {
     await store.write({ policy: { appId: 'b' } }, 0)
     const other = open(client, prefix, { vault: createVault({ keys: [{ id: 'k', key: randomBytes(32) }] }) })
     await expect(other.read('a')).rejects.toBeInstanceOf(UnavailableError)
-    await client.hset(`${prefix}app:{b}`, 'keys', (await client.hget(`${prefix}app:{a}`, 'keys')) ?? '')
+    await client.hset(`${prefix}app:{b}`, 'secrets', '1')
+    await client.copy(`${prefix}secrets:{a}`, `${prefix}secrets:{b}`)
     await expect(store.read('b')).rejects.toBeInstanceOf(UnavailableError)
   })
 
@@ -183,6 +184,7 @@ describe('redisStore under faults', () => {
     try {
       await store.write({ policy: { appId: 'a' } }, 0)
       await eventually(() => policies.status().feed === 'whole')
+      await sleep(50) // for the echo of the write
       expect(await policies.load('a')).toMatchObject({ revision: 1 })
 
       own.pause()

@@ -1,0 +1,57 @@
+import { parsePolicy } from './parse.ts'
+
+/** One difference between two policies. */
+export interface PolicyChange {
+  /** Where: `ipWhitelist.ranges`; the name of a section when the whole of it came or went. */
+  readonly path: string
+  /** What was there before: the entries of a list that are gone, or the former value. */
+  readonly removed: readonly unknown[]
+  /** What is there now: the new entries of a list, or the value. */
+  readonly added: readonly unknown[]
+}
+
+/**
+ * What changes from one policy document to another, in the order of the document; empty when they mean the same. The order
+ * of a list does not count, for it means nothing. `undefined` stands for "no such app".
+ *
+ * @throws PolicyError when one of the documents is refused.
+ */
+export function diffPolicies(before: unknown, after: unknown): PolicyChange[] {
+  const [old, young] = [before, after].map((document) =>
+    document === undefined ? {} : (parsePolicy(document) as object),
+  ) as [object, object]
+  return membersOf(old, young).flatMap((path) => differences(path, valueOf(old, path), valueOf(young, path)))
+}
+
+function differences(path: string, before: unknown, after: unknown): PolicyChange[] {
+  if (Array.isArray(before) && Array.isArray(after)) {
+    const [had, has] = [keyed(before), keyed(after)]
+    const removed = [...had].filter(([key]) => !has.has(key)).map(([, entry]) => entry)
+    const added = [...has].filter(([key]) => !had.has(key)).map(([, entry]) => entry)
+    return removed.length + added.length === 0 ? [] : [{ path, removed, added }]
+  }
+  if (isSection(before) && isSection(after)) {
+    return membersOf(before, after).flatMap((name) =>
+      differences(`${path}.${name}`, valueOf(before, name), valueOf(after, name)),
+    )
+  }
+  if (before === after) return []
+  const present = (value: unknown): unknown[] => (value === undefined ? [] : [value])
+  return [{ path, removed: present(before), added: present(after) }]
+}
+
+function keyed(entries: readonly unknown[]): Map<string, unknown> {
+  return new Map(entries.map((entry) => [JSON.stringify(entry), entry]))
+}
+
+function isSection(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function membersOf(before: object, after: object): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])]
+}
+
+function valueOf(object: object, name: string): unknown {
+  return (object as Record<string, unknown>)[name]
+}

@@ -1,0 +1,30 @@
+import { originIndexKeys } from '../match/origin.ts'
+import type { Policy } from '../policy/index.ts'
+
+/** Which apps name an origin in `domainProtect`, for stores that hold all their documents in memory. */
+export interface DomainIndex {
+  /** Lets the index follow from one policy of an app to the next. */
+  follow(before: Policy | undefined, after: Policy | undefined): void
+  find(origin: string): string[]
+}
+
+export function createDomainIndex(): DomainIndex {
+  const appsByDomain = new Map<string, Set<string>>()
+  return {
+    follow(before, after) {
+      for (const domain of before?.domainProtect?.domains ?? []) {
+        const apps = appsByDomain.get(domain)
+        if (before !== undefined) apps?.delete(before.appId)
+        if (apps?.size === 0) appsByDomain.delete(domain)
+      }
+      if (after === undefined) return
+      for (const domain of after.domainProtect?.domains ?? []) {
+        const apps = appsByDomain.get(domain) ?? new Set()
+        appsByDomain.set(domain, apps.add(after.appId))
+      }
+    },
+    find: (origin) => [
+      ...new Set(originIndexKeys(origin).flatMap((domain) => [...(appsByDomain.get(domain) ?? [])])),
+    ],
+  }
+}

@@ -1,0 +1,127 @@
+import { PolicyError, RevisionConflict } from '../errors.ts'
+import { checkOptions, wholeNumber } from '../options.ts'
+import { isAppId, parsePolicy, type Policy } from '../policy/index.ts'
+import { parseAppKeys, type AppKey } from '../signature/keys.ts'
+import type { AppDocument, AppPage, AppRevision, ChangeNote, ManagedPolicyStore } from './contract.ts'
+
+/** How many revisions of an app a store keeps for its history. */
+export const KEPT_REVISIONS = 100
+
+/** All that is known of one app, also of one that was removed. */
+export interface AppRecord {
+  /** Counts on after a removal, so that a revision never comes twice. */
+  readonly revision: number
+  readonly app: { readonly policy: Policy; readonly keys: readonly AppKey[] } | undefined
+  /** The newest last. */
+  readonly history: readonly AppRevision[]
+}
+
+/** What one write does to an app. */
+export interface Change {
+  readonly appId: string
+  readonly replaces: number
+  /** Left out: the app is removed. */
+  readonly policy?: Policy | undefined
+  /** Left out: they stay as they are. */
+  readonly keys?: readonly AppKey[] | undefined
+  readonly note: ChangeNote
+}
+
+/** @throws RevisionConflict */
+export function changedRecord(before: AppRecord | undefined, change: Change): AppRecord {
+  const { appId, replaces, policy, keys, note } = change
+  const actual = before?.app === undefined ? 0 : before.revision
+  if (actual !== replaces) throw new RevisionConflict(appId, replaces, actual)
+  const revision = (before?.revision ?? 0) + 1
+  const keysChanged = policy === undefined || keys !== undefined
+  const entry = Object.freeze({ revision, at: new Date().toISOString(), ...note, policy, keysChanged })
+  return {
+    revision,
+    app: policy && { policy, keys: keys ?? before?.app?.keys ?? [] },
+    history: [...(before?.history ?? []), entry].slice(-KEPT_REVISIONS),
+  }
+}
+
+/**
+ * What may be stored: a policy that was parsed, and copies of keys that can be.
+ *
+ * @throws PolicyError
+ */
+export function parseDocument(document: AppDocument): {
+  readonly policy: Policy
+  readonly keys: readonly AppKey[] | undefined
+} {
+  const policy = parsePolicy(document.policy)
+  if (document.keys === undefined) return { policy, keys: undefined }
+  parseAppKeys(document.keys)
+  return { policy, keys: Object.freeze(document.keys.map((key) => Object.freeze({ ...key }))) }
+}
+
+const LONGEST_NOTE = 1024
+
+/** @throws PolicyError */
+export function parseNote(note: ChangeNote = {}): ChangeNote {
+  const entries = (['author', 'note'] as const).flatMap((name) => {
+    const text: unknown = note[name]
+    if (text === undefined) return []
+    if (typeof text === 'string' && text.length <= LONGEST_NOTE) return [[name, text]]
+    throw new PolicyError([{ path: name, message: `must be a text of at most ${LONGEST_NOTE} characters` }])
+  })
+  return Object.fromEntries(entries) as ChangeNote
+}
+
+/** @throws RevisionConflict when the app can be none. */
+export function checkRemoval(appId: unknown, replaces: number): asserts appId is string {
+  if (!isAppId(appId)) throw new RevisionConflict(String(appId), replaces, 0)
+}
+
+const PAGE_SIZE = 100
+const limit = wholeNumber('entries', 1, 1_000)
+
+/** @throws ConfigError */
+export function checkListPage(page: Parameters<ManagedPolicyStore['list']>[0] = {}): {
+  readonly after: string
+  readonly limit: number
+} {
+  const after = { expected: 'a text', accepts: (value: unknown) => typeof value === 'string' }
+  checkOptions('list', page, { after, limit })
+  return { after: page.after ?? '', limit: page.limit ?? PAGE_SIZE }
+}
+
+/** @throws ConfigError */
+export function checkHistoryPage(page: Parameters<ManagedPolicyStore['history']>[1] = {}): {
+  readonly before: number
+  readonly limit: number
+} {
+  checkOptions('history', page, { before: wholeNumber('revisions', 1), limit })
+  return { before: page.before ?? Number.MAX_SAFE_INTEGER, limit: page.limit ?? PAGE_SIZE }
+}
+
+/** One page of the apps that exist. */
+export function listRecords(
+  records: ReadonlyMap<string, AppRecord>,
+  page: Parameters<ManagedPolicyStore['list']>[0],
+): AppPage {
+  const { after, limit: most } = checkListPage(page)
+  const ids = [...records.keys()].filter((appId) => appId > after && records.get(appId)?.app !== undefined)
+  const apps = ids
+    .sort()
+    .slice(0, most)
+    .map((appId) => {
+      const { revision, app } = records.get(appId) as AppRecord
+      return { appId, revision, policy: app?.policy }
+    })
+  return { apps, next: ids.length > most ? apps.at(-1)?.appId : undefined }
+}
+
+/** One page of the history of an app. */
+export function historyOf(
+  record: AppRecord | undefined,
+  page: Parameters<ManagedPolicyStore['history']>[1],
+): readonly AppRevision[] {
+  const { before, limit: most } = checkHistoryPage(page)
+  return (record?.history ?? [])
+    .filter(({ revision }) => revision < before)
+    .slice(-most)
+    .reverse()
+}

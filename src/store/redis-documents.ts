@@ -1,0 +1,107 @@
+import { ConfigError, UnavailableError } from '../errors.ts'
+import { parsePolicy } from '../policy/index.ts'
+import type { AppKey } from '../signature/keys.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { AppRevision, ChangeNote } from './contract.ts'
+import type { StreamEntry } from './redis-stream.ts'
+
+/** How keys and notes stand in Redis: sealed, each in the context of its app. */
+export interface Documents {
+  /** `=` to leave the keys as they are, empty for none. */
+  sealKeys(appId: string, keys: readonly AppKey[] | undefined): string
+  openKeys(appId: string, sealed: unknown): readonly AppKey[]
+  sealNote(appId: string, note: ChangeNote): string
+  openRevision(appId: string, entry: StreamEntry): AppRevision
+}
+
+export function createDocuments(vault: Vault | undefined): Documents {
+  function openNote(appId: string, text: string): ChangeNote {
+    if (text.startsWith('{')) return parseJson(text) as ChangeNote
+    if (vault === undefined)
+      throw new UnavailableError('the history is sealed, and the store has no vault to open it')
+    return parseJson(vault.open(text, noteContext(appId))) as ChangeNote
+  }
+
+  return {
+    sealKeys(appId, keys) {
+      if (keys === undefined) return '='
+      if (keys.length === 0) return ''
+      if (vault === undefined)
+        throw new ConfigError('redisStore.vault', 'given, to store the keys of an app', vault)
+      return vault.seal(JSON.stringify(keys), keysContext(appId))
+    },
+    openKeys(appId, sealed) {
+      if (sealed === null) return []
+      if (typeof sealed !== 'string') throw damaged()
+      if (vault === undefined)
+        throw new UnavailableError('the app has keys, and the store has no vault to open them')
+      return parseJson(vault.open(sealed, keysContext(appId))) as readonly AppKey[]
+    },
+    sealNote(appId, note) {
+      const text = JSON.stringify(note)
+      return vault === undefined || text === '{}' ? text : vault.seal(text, noteContext(appId))
+    },
+    openRevision(appId, entry) {
+      const policy = entry.value('policy')
+      return {
+        revision: Number.parseInt(entry.id, 10),
+        at: entry.value('at'),
+        ...openNote(appId, entry.value('by')),
+        policy: policy === '' ? undefined : parseJson(policy),
+        keysChanged: entry.value('keys') === '1',
+      }
+    },
+  }
+}
+
+const REVISION = /^[1-9][0-9]{0,15}$/
+
+/** @throws UnavailableError when it is not what we have written, for this app. */
+export function parseStored(
+  appId: string,
+  policy: unknown,
+  revision: unknown,
+): { readonly policy: unknown; readonly revision: number } {
+  if (typeof policy !== 'string' || typeof revision !== 'string' || !REVISION.test(revision)) throw damaged()
+  const document = parseJson(policy)
+  if (appIdOf(document) !== appId) throw new UnavailableError('a stored document is of another app')
+  return { policy: document, revision: Number(revision) }
+}
+
+/** The domains that a stored policy names. A damaged one names none we could know, and can be replaced like any other. */
+export function domainsIn(policy: string): readonly string[] {
+  try {
+    return parsePolicy(parseJson(policy)).domainProtect?.domains ?? []
+  } catch {
+    return []
+  }
+}
+
+/** The values in a reply to HMGET. */
+export function fields(reply: unknown): readonly unknown[] {
+  return Array.isArray(reply) ? (reply as unknown[]) : []
+}
+
+function damaged(): UnavailableError {
+  return new UnavailableError('a stored app is damaged')
+}
+
+function appIdOf(document: unknown): unknown {
+  return typeof document === 'object' && document !== null && 'appId' in document ? document.appId : undefined
+}
+
+function keysContext(appId: string): string {
+  return `app-keys:${appId}`
+}
+
+function noteContext(appId: string): string {
+  return `change-note:${appId}`
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new UnavailableError('a stored document is not JSON')
+  }
+}

@@ -1,0 +1,28 @@
+import { RevisionConflict } from '../errors.ts'
+import type { ChangeNote, ManagedPolicyStore } from './contract.ts'
+
+export interface RollbackOptions extends ChangeNote {
+  /** The revision whose policy comes back. */
+  readonly to: number
+  /** The revision that is current, 0 when the app was removed. */
+  readonly replaces: number
+}
+
+/**
+ * Writes the policy of an earlier revision again, as a new revision: history is never rewritten. Keys stay as they are, for
+ * one that was revoked must not come back. Answers with the new revision. Rejects as `write` does, and with
+ * `RevisionConflict` when revision `to` is not in the history or removed the app.
+ */
+export async function rollbackPolicy(
+  store: ManagedPolicyStore,
+  appId: string,
+  { to, replaces, author, note }: RollbackOptions,
+): Promise<number> {
+  const [target] = await store.history(appId, { before: to + 1, limit: 1 })
+  if (target?.revision !== to || target.policy === undefined)
+    throw new RevisionConflict(appId, to, target?.revision ?? 0)
+  return store.write({ policy: target.policy }, replaces, {
+    author,
+    note: note ?? `roll back to revision ${to}`,
+  })
+}
