@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { findRedisServer } from './redis-binary.ts'
 
 /** A Redis server of a test's own, on a free port of the loopback address. */
@@ -24,23 +25,34 @@ export interface RedisServer {
   restart(): Promise<void>
 }
 
+/** What a server has that is not an ordinary one. */
+export interface RedisOptions {
+  /** More of its command line. What stands here wins over ours. */
+  readonly args?: readonly string[] | ((port: number) => readonly string[])
+  /** In its folder, in which it runs, by name. One called `redis.conf` is its configuration, which it may rewrite. */
+  readonly files?: Readonly<Record<string, string>>
+  /** Whether this free port will do. Default: every one does. */
+  readonly suits?: (port: number) => Promise<boolean>
+  /** How to reach it, to ask whether it is ready. Default: over plain TCP. */
+  readonly connect?: (port: number) => Socket
+}
+
 const withoutPersistence = ['--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0']
 
 /**
  * Starts a Redis server that ends with this process, however that ends. It keeps nothing on disk unless `args` say so,
  * for example `['--appendonly', 'yes', '--appendfsync', 'always']`. Call `stop()` in `afterAll`.
  */
-export async function startRedis(options: { args?: readonly string[] } = {}): Promise<RedisServer> {
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const program = await findRedisServer()
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-redis-'))
-  const launch = (port: number): Promise<ChildProcess> =>
-    spawnServer(program, port, folder, options.args ?? [])
+  const launch = (port: number): Promise<ChildProcess> => spawnServer(program, port, folder, options)
 
   let port = 0
   let server: ChildProcess | undefined
   // The port found free may be taken by somebody else before the server binds it.
   for (let attempt = 1; server === undefined; attempt += 1) {
-    port = await freePort()
+    port = await freePort(options.suits)
     server = await launch(port).catch((error: unknown) => {
       if (attempt < 5 && String(error).includes('Address already in use')) return undefined
       throw error
@@ -82,6 +94,46 @@ export function freshPrefix(): string {
   return `test:${randomUUID()}:`
 }
 
+/** The answer of a server on the loopback address to one command, on a connection of its own. */
+export async function askRedis(
+  port: number,
+  command: string,
+  ...args: (string | number)[]
+): Promise<unknown> {
+  const redis = new Redis(port, '127.0.0.1', {
+    lazyConnect: true,
+    enableReadyCheck: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    commandTimeout: 5_000,
+    disconnectTimeout: 50,
+  })
+  redis.on('error', () => {}) // the rejected command says it
+  try {
+    return await redis.call(command, ...args)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** Waits until a condition is true: `what` says which, should it not become so within 20 s. */
+export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`)
+    await sleep(20)
+  }
+}
+
+/** Whether nobody listens on this port of the loopback address. */
+export async function isFree(port: number): Promise<boolean> {
+  const probe = createServer()
+  return new Promise((resolve) => {
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}
+
 /*
  * The watcher reads a pipe that only this process holds open. At its end without a word, this process is gone, and the
  * watcher kills the server, which has the process id of the shell that it replaced.
@@ -92,10 +144,15 @@ async function spawnServer(
   program: string,
   port: number,
   folder: string,
-  args: readonly string[],
+  { args = [], files = {}, connect = overTcp }: RedisOptions,
 ): Promise<ChildProcess> {
+  for (const [name, content] of Object.entries(files)) await writeOnce(join(folder, name), content)
+  const configuration = 'redis.conf' in files ? ['redis.conf'] : []
+  const more = typeof args === 'function' ? args(port) : args
   const own = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--loglevel', 'warning']
-  const child = spawn('/bin/sh', ['-c', guarded, 'sh', program, ...own, ...withoutPersistence, ...args], {
+  const command = [program, ...configuration, ...own, ...withoutPersistence, ...more]
+  const child = spawn('/bin/sh', ['-c', guarded, 'sh', ...command], {
+    cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   })
   const [, stdout, stderr, watch] = child.stdio
@@ -109,7 +166,7 @@ async function spawnServer(
   })
 
   const deadline = Date.now() + 20_000
-  while (!(await isReady(port))) {
+  while (!(await isReady(connect(port)))) {
     if (child.exitCode !== null || child.signalCode !== null) {
       await sleep(20) // for its last words
       throw new Error(`redis-server on port ${port} ended while starting: ${said.trim()}`)
@@ -139,9 +196,8 @@ function pidOf({ pid }: ChildProcess): number {
 }
 
 /** Any answer to PING counts: a server that asks for a password is up too, one that is loading its data is not. */
-async function isReady(port: number): Promise<boolean> {
+async function isReady(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port })
     const settle = (ready: boolean): void => {
       socket.destroy()
       resolve(ready)
@@ -153,7 +209,26 @@ async function isReady(port: number): Promise<boolean> {
   })
 }
 
-async function freePort(): Promise<number> {
+function overTcp(port: number): Socket {
+  return createConnection({ host: '127.0.0.1', port })
+}
+
+/** A server that starts again finds its files as it left them. */
+async function writeOnce(file: string, content: string): Promise<void> {
+  await writeFile(file, content, { mode: 0o600, flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+}
+
+async function freePort(suits?: RedisOptions['suits']): Promise<number> {
+  for (let attempt = 1; attempt <= 100; attempt += 1) {
+    const port = await someFreePort()
+    if (suits === undefined || (await suits(port))) return port
+  }
+  throw new Error('none of 100 free ports will do')
+}
+
+async function someFreePort(): Promise<number> {
   const probe = createServer()
   await new Promise<void>((resolve, reject) => {
     probe.once('error', reject)

@@ -1,42 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { Cluster, Redis } from 'ioredis'
+import { Cluster } from 'ioredis'
 import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
 import { policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
-import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
+import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
+import { freshPrefix } from '../../support/redis.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: new Uint8Array(32).fill(7) }] })
 const clusters: Cluster[] = []
-let server: RedisServer
+let servers: RedisCluster
 
-/** A Cluster of one server: it has all slots, and refuses what would touch two of them at once. */
 beforeAll(async () => {
-  server = await startServer()
-  const node = new Redis(server.url, { disconnectTimeout: 50 })
-  await node.cluster('ADDSLOTS', ...Array.from({ length: 16_384 }, (_, slot) => slot))
-  while (!(await node.cluster('INFO')).includes('cluster_state:ok')) await sleep(20)
-  node.disconnect()
+  servers = await startCluster()
 }, 30_000)
 
 afterAll(async () => {
   for (const cluster of clusters) cluster.disconnect()
-  await server.stop()
+  await servers.stop()
 })
 
-/** The servers of a Cluster talk on a port 10 000 higher, which not every port has. */
-async function startServer(): Promise<RedisServer> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
-    } catch (error) {
-      if (attempt === 20) throw error
-    }
-  }
-}
-
 function open(prefix: string): RedisStore {
-  const cluster = new Cluster([{ host: '127.0.0.1', port: server.port }], {
+  const nodes = servers.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+  const cluster = new Cluster(nodes, {
     redisOptions: { commandTimeout: 300, socketTimeout: 1_000, disconnectTimeout: 50 },
   })
   cluster.on('error', () => undefined)
@@ -73,5 +59,26 @@ describe('redisStore on a Cluster', () => {
     const nonces = redisNonces(cluster, { prefix: freshPrefix() })
     const claims = await Promise.all([1, 2, 3].map(() => nonces.claim('a', 'n', Date.now() + 5_000)))
     expect(claims.filter(Boolean)).toHaveLength(1)
+  })
+
+  it('finds an app, and hears of changes, while their slots move from node to node', async () => {
+    const prefix = freshPrefix()
+    const [store, writer] = [open(prefix), open(prefix)]
+    const heard: string[] = []
+    const leave = store.watch?.({
+      changed: (appId) => heard.push(appId),
+      broken: () => heard.push('broken'),
+      restored: (complete) => heard.push(complete === true ? 'restored, complete' : 'restored'),
+    })
+    while (heard.at(-1) !== 'restored') await sleep(5)
+    const keys = [`${prefix}app:{a}`, `${prefix}{feed}`]
+    for (let revision = 0; revision < 4; revision += 1) {
+      await writer.write({ policy: { appId: 'a' } }, revision)
+      while (heard.filter((appId) => appId === 'a').length <= revision) await sleep(5)
+      for (const key of keys) await servers.moveSlotOf(key, ((await servers.nodeOf(key)) + 1) % 3)
+      expect((await store.read('a'))?.revision).toBe(revision + 1)
+    }
+    leave?.()
+    expect(heard.filter((word) => word === 'restored')).toHaveLength(1)
   })
 })
