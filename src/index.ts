@@ -21,6 +21,12 @@ export {
   type PolicySourceOptions,
   type PolicySourceStatus,
 } from './source.ts'
+export {
+  diskSnapshot,
+  type DiskSnapshotOptions,
+  type PolicySnapshot,
+  type SnapshotEntry,
+} from './snapshot.ts'
 export { memoryStore } from './store/memory.ts'
 export { rollbackPolicy, type RollbackOptions } from './store/rollback.ts'
 export type {

@@ -9,6 +9,7 @@ const layers: readonly (readonly string[])[] = [
   ['signature', 'region', 'vault', 'audit'],
   ['guards'],
   ['store'],
+  ['snapshot'],
   ['source'],
   ['http'],
   ['index', 'redis', 'client', 'console'],

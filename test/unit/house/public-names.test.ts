@@ -12,21 +12,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
-      appIdFrom auditAccess bodyParsers createPolicySource diffPolicies domainProtect explain
-      ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy protect
-      regionPin returnUrlGuard rollbackPolicy serverOnly
+      appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
+      explain ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy
+      protect regionPin returnUrlGuard rollbackPolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
-      Decision DenialCode DomainProtectOptions DomainProtection Effect Evidence Explanation
-      FieldEvent GuardName GuardRequest GuardResponse IpWhitelistOptions IpWhitelistProtection
-      Jurisdiction Jurisdictions ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions
-      Mode NextFunction NonceStore OperationEvent Policy PolicyChange PolicyIssue PolicySource
-      PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions Refusal
-      RegionContext RegionPinOptions RegionProtection RequestDescription RequestHandler
-      ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText RollbackOptions ServerOnlyOptions
-      ServerOnlyProtection SharedOptions StoreListener StoredApp
+      Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
+      Explanation FieldEvent GuardName GuardRequest GuardResponse IpWhitelistOptions
+      IpWhitelistProtection Jurisdiction Jurisdictions ListedApp ManagedPolicyStore MemoryAuditSink
+      MemoryAuditSinkOptions Mode NextFunction NonceStore OperationEvent Policy PolicyChange
+      PolicyIssue PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
+      PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
+      RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText
+      RollbackOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
+      StoreListener StoredApp
     `,
   },
   'portcullis/client': {
