@@ -40,11 +40,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      readAuditStream redisAuditSink redisNonces redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisNonces redisStore
     `,
     types: `
-      RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions RedisStore
-      RedisStoreOptions StoredAuditEvent
+      NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions
+      RedisStore RedisStoreOptions StoredAuditEvent
     `,
   },
   'portcullis/testing': {

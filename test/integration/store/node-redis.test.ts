@@ -1,0 +1,448 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { ConfigError, createPolicySource, UnavailableError, type AuditEvent } from 'portcullis'
+import {
+  fromNodeRedis,
+  readAuditStream,
+  redisAuditSink,
+  redisNonces,
+  redisStore,
+  type NodeRedisClient,
+  type RedisClient,
+  type RedisStore,
+} from 'portcullis/redis'
+import { policyStoreContract } from 'portcullis/testing'
+import { createVault } from 'portcullis/vault'
+import { createClient, createClientPool, createCluster, createSentinel } from 'redis'
+import { freshPrefix, sharedRedisUrl, startRedis, type RedisServer } from '../../support/redis.ts'
+
+const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
+const closing: (() => void)[] = []
+
+afterAll(() => {
+  for (const close of closing.toReversed()) close()
+})
+
+type Client = ReturnType<typeof create>
+
+function create(options: object = {}) {
+  const client = createClient({ url: sharedRedisUrl(), ...options })
+  client.on('error', () => undefined)
+  closing.push(() => {
+    if (client.isOpen) client.destroy()
+  })
+  return client
+}
+
+async function connect(options: object = {}): Promise<Client> {
+  const client = create(options)
+  await client.connect()
+  return client
+}
+
+function open(redis: RedisClient, prefix: string, options: object = {}): RedisStore {
+  const store = redisStore(redis, { prefix, vault, ...options })
+  closing.push(() => store.close())
+  return store
+}
+
+/** Waits for a condition, and fails when it does not come true in time. */
+async function eventually(condition: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+  const until = Date.now() + limit
+  while (!(await condition())) {
+    if (Date.now() > until) throw new Error('it did not come true in time')
+    await sleep(5)
+  }
+}
+
+const answers = (store: RedisStore, appId: string): Promise<boolean> =>
+  store.read(appId).then(
+    (app) => app !== undefined,
+    () => false,
+  )
+
+const settings: [name: string, options: object][] = [
+  ['as it is', {}],
+  ['with RESP2', { RESP: 2 }],
+  ['with replies as buffers', { commandOptions: { typeMapping: { 36: Buffer, 43: Buffer } } }],
+  ['with a cache of its own', { clientSideCache: {} }],
+]
+
+for (const [name, options] of settings) {
+  policyStoreContract(`node-redis ${name}`, { describe, it }, async () => {
+    const store = open(fromNodeRedis(await connect(options)), freshPrefix())
+    return { store, dispose: () => store.close() }
+  })
+}
+
+describe('the change feed through node-redis', () => {
+  it.each(settings)('announces a change of another process, client %s', async (_name, options) => {
+    const prefix = freshPrefix()
+    const errors: Error[] = []
+    const onError = (error: Error): void => void errors.push(error)
+    const policies = createPolicySource({
+      store: open(fromNodeRedis(await connect(options)), prefix, { onError }),
+    })
+    const writer = open(fromNodeRedis(await connect()), prefix)
+    await writer.write({ policy: { appId: 'a' } }, 0)
+    await eventually(() => policies.status().feed === 'whole')
+    for (let revision = 1; revision < 20; revision += 1) {
+      expect(await policies.load('a')).toMatchObject({ revision })
+      await writer.write({ policy: { appId: 'a', name: `n${revision}` } }, revision)
+      await eventually(() => policies.peek('a') === undefined, 1_000)
+    }
+    expect(errors).toEqual([])
+    policies.close()
+  })
+
+  it('stays whole without news, whatever time-outs the client has', async () => {
+    const errors: Error[] = []
+    const client = await connect({ socket: { socketTimeout: 1_000 }, commandOptions: { timeout: 400 } })
+    const store = open(fromNodeRedis(client), freshPrefix(), {
+      onError: (error: Error) => errors.push(error),
+    })
+    const heard: string[] = []
+    const leave = store.watch?.({
+      changed: () => heard.push('changed'),
+      broken: () => heard.push('broken'),
+      restored: () => heard.push('restored'),
+    })
+    // Longer than one blocking read.
+    await sleep(2_500)
+    expect(heard).toEqual(['broken', 'restored'])
+    expect(errors).toEqual([])
+    leave?.()
+  })
+
+  it('is restored after its connection was cut, and misses nothing', async () => {
+    const prefix = freshPrefix()
+    const client = await connect()
+    const before = await client.sendCommand(['CLIENT', 'ID'])
+    const errors: Error[] = []
+    const policies = createPolicySource({
+      store: open(fromNodeRedis(client), prefix, { onError: (error: Error) => void errors.push(error) }),
+    })
+    const writer = open(fromNodeRedis(await connect()), prefix)
+    await writer.write({ policy: { appId: 'a' } }, 0)
+    await eventually(() => policies.status().feed === 'whole')
+    await policies.load('a')
+
+    await cutFeed(client)
+    await eventually(() => policies.status().feed === 'broken')
+    await writer.write({ policy: { appId: 'a', name: 'n' } }, 1)
+    await eventually(() => policies.status().feed === 'whole')
+    expect(policies.peek('a')).toBeUndefined()
+    expect(await policies.load('a')).toMatchObject({ revision: 2 })
+    expect(errors).not.toHaveLength(0)
+    for (const error of errors) expect(error).toBeInstanceOf(UnavailableError)
+    expect(await client.sendCommand(['CLIENT', 'ID'])).toBe(before)
+    policies.close()
+  })
+
+  it('leaves no connection behind', async () => {
+    const server = await startRedis()
+    try {
+      const client = await connect({ url: server.url })
+      const redis = fromNodeRedis(client)
+      for (let times = 0; times < 5; times += 1) {
+        const store = open(redis, freshPrefix())
+        const heard: string[] = []
+        const listener = {
+          changed: () => undefined,
+          broken: () => undefined,
+          restored: () => heard.push('restored'),
+        }
+        store.watch?.(listener)
+        // Also in the middle of connecting.
+        if (times % 2 === 0) await eventually(() => heard.length > 0)
+        store.close()
+      }
+      await eventually(async () => (await connections(client)) === 1, 3_000)
+    } finally {
+      await server.stop()
+    }
+  })
+})
+
+describe('node-redis under faults', () => {
+  it('rejects at once while the server is away, and is well again by itself', async () => {
+    const server = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
+    const client = await connect({ url: server.url })
+    const redis = fromNodeRedis(client)
+    const store = open(redis, freshPrefix())
+    const policies = createPolicySource({ store })
+    try {
+      await store.write({ policy: { appId: 'a' } }, 0)
+      await eventually(() => policies.status().feed === 'whole')
+
+      await server.kill()
+      await eventually(() => !client.isReady)
+      const begun = Date.now()
+      await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
+      await expect(redisAuditSink(redis).write([])).rejects.toThrow('Redis is not connected (audit)')
+      expect(Date.now() - begun).toBeLessThan(100)
+      await eventually(() => policies.status().feed === 'broken')
+
+      await server.restart()
+      await eventually(() => answers(store, 'a'))
+      await eventually(() => policies.status().feed === 'whole')
+    } finally {
+      policies.close()
+      store.close()
+      await server.stop()
+    }
+  })
+
+  it('rejects in time while the server hangs, also a feed that connects, and leaves no connection behind', async () => {
+    const server = await startRedis()
+    const client = await connect({ url: server.url })
+    const store = open(fromNodeRedis(client), freshPrefix(), { commandTimeout: 100 })
+    const policies = createPolicySource({ store })
+    try {
+      await eventually(() => policies.status().feed === 'whole')
+      server.pause()
+      const begun = Date.now()
+      await expect(store.read('a')).rejects.toThrow('Redis gave no answer within 100 ms (HMGET)')
+      expect(Date.now() - begun).toBeLessThan(1_000)
+      // Until the feed has given up connecting, too.
+      await sleep(5_000)
+      server.resume()
+      await eventually(() => policies.status().feed === 'whole')
+      policies.close()
+      store.close()
+      await eventually(async () => (await connections(client)) === 1, 3_000)
+    } finally {
+      server.resume()
+      await server.stop()
+    }
+  })
+
+  it.each([
+    ['that queues', {}],
+    ['without an offline queue', { disableOfflineQueue: true }],
+  ])('waits for a client %s while it connects for the first time', async (_name, options) => {
+    const client = create(options)
+    const store = open(fromNodeRedis(client), freshPrefix())
+    const connected = client.connect()
+    expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    await connected
+  })
+
+  it('rejects while a client is not connected, and after it was closed', async () => {
+    const client = create()
+    const store = open(fromNodeRedis(client), freshPrefix())
+    await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
+    await client.connect()
+    expect(await store.read('a')).toBeUndefined()
+    await client.close()
+    await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
+  })
+
+  it('gives up in time on a client that never gets a connection', async () => {
+    const client = create({ url: 'redis://127.0.0.1:1' })
+    const store = open(fromNodeRedis(client), freshPrefix(), { commandTimeout: 200 })
+    client.connect().catch(() => undefined)
+    await expect(store.read('a')).rejects.toBeInstanceOf(UnavailableError)
+    // By now it has failed once, so nothing is queued any more.
+    await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
+    client.destroy()
+  })
+
+  it('names what the server answers as ioredis does, and passes on neither password nor command', async () => {
+    const server = await startRedis({
+      args: ['--requirepass', 'top-secret', '--maxmemory-policy', 'noeviction'],
+    })
+    try {
+      const admin = await connect({ url: server.url, password: 'top-secret' })
+      const errors: unknown[] = []
+      const store = open(fromNodeRedis(admin), freshPrefix(), {
+        onError: (error: Error) => errors.push(error),
+      })
+      await admin.sendCommand(['REPLICAOF', '127.0.0.1', '1'])
+      await failsWith(store.write({ policy: { appId: 'not-to-be-told' } }, 0), 'READONLY', errors)
+      await admin.sendCommand(['REPLICAOF', 'NO', 'ONE'])
+      await admin.sendCommand(['ACL', 'SETUSER', 'default', '-xread', '-set'])
+      const leave = store.watch?.({ changed() {}, broken() {}, restored() {} })
+      await eventually(() => String(errors.at(-1)).includes('NOPERM'))
+      leave?.()
+      const nonces = redisNonces(fromNodeRedis(admin))
+      await failsWith(nonces.claim('a', 'n', Date.now()), 'NOPERM', errors)
+      // The connection of the feed must give its password itself.
+      await admin.sendCommand(['CONFIG', 'SET', 'requirepass', 'another-secret'])
+      const leaveAgain = store.watch?.({ changed() {}, broken() {}, restored() {} })
+      await eventually(() => String(errors.at(-1)).includes('WRONGPASS'))
+      leaveAgain?.()
+      const told = inspect(errors, { depth: 9, showHidden: true })
+      expect(told).not.toMatch(/top-secret|another-secret|not-to-be-told/)
+    } finally {
+      await server.stop()
+    }
+  })
+})
+
+async function failsWith(
+  work: PromiseLike<unknown> | boolean,
+  code: string,
+  errors: unknown[],
+): Promise<void> {
+  const error: unknown = await Promise.resolve(work).catch((reason: unknown) => reason)
+  errors.push(error)
+  expect(error).toBeInstanceOf(UnavailableError)
+  expect(String(error)).toContain(`Redis refused: ${code}`)
+}
+
+const event: AuditEvent = {
+  version: 1,
+  id: 'event-1',
+  time: '2026-01-01T00:00:00.000Z',
+  requestId: 'request-1',
+  kind: 'operation',
+  operation: 'GET /me',
+  outcome: 'answered',
+  decisions: [],
+}
+
+describe('redisNonces and redisAuditSink through node-redis', () => {
+  it('let exactly one of many claims at once pass, also from several connections', async () => {
+    const prefix = freshPrefix()
+    const nonces = [
+      redisNonces(fromNodeRedis(await connect()), { prefix }),
+      redisNonces(fromNodeRedis(await connect({ RESP: 2 })), { prefix }),
+    ]
+    const claims = await Promise.all(
+      Array.from({ length: 100 }, (_, index) => nonces[index % 2]?.claim('a', 'nonce', Date.now() + 5_000)),
+    )
+    expect(claims.filter(Boolean)).toHaveLength(1)
+  })
+
+  it('keep events that can be read back', async () => {
+    const redis = fromNodeRedis(await connect())
+    const stream = `${freshPrefix()}audit`
+    await redisAuditSink(redis, { stream }).write([event])
+    expect(await readAuditStream(redis, { stream })).toEqual([{ entry: expect.any(String), event }])
+  })
+})
+
+describe('fromNodeRedis', () => {
+  const refused: [name: string, client: unknown][] = [
+    ['nothing', undefined],
+    ['an address', 'redis://:top-secret@localhost'],
+    ['another object', {}],
+    ['a client of ioredis', new Redis({ lazyConnect: true })],
+    ['a pool', createClientPool()],
+    [
+      'a client of Sentinel',
+      createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }),
+    ],
+    ['a client in legacy mode', createClient().legacy()],
+  ]
+  it.each(refused)('refuses %s', (_name, client) => {
+    const make = (): RedisClient => fromNodeRedis(client as NodeRedisClient)
+    expect(make).toThrow(ConfigError)
+    expect(make).toThrow(
+      /`fromNodeRedis client` must be a client of the package redis.*for Sentinel use ioredis/,
+    )
+    expect(make).not.toThrow(/top-secret/)
+  })
+})
+
+describe('a Cluster through node-redis', () => {
+  let server: RedisServer
+
+  beforeAll(async () => {
+    server = await startClusterServer()
+    const node = await connect({ url: server.url })
+    await node.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])
+    await eventually(async () =>
+      String(await node.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'),
+    )
+    node.destroy()
+  }, 30_000)
+
+  afterAll(() => server.stop())
+
+  function createOne() {
+    const cluster = createCluster({ rootNodes: [{ url: server.url }] })
+    cluster.on('error', () => undefined)
+    closing.push(() => {
+      if (cluster.isOpen) cluster.destroy()
+    })
+    return cluster
+  }
+
+  async function connectOne() {
+    const cluster = createOne()
+    await cluster.connect()
+    return cluster
+  }
+
+  policyStoreContract('node-redis on Cluster', { describe, it }, async () => {
+    const store = open(fromNodeRedis(await connectOne()), freshPrefix())
+    return { store, dispose: () => store.close() }
+  })
+
+  it('is waited for while it connects for the first time, and rejects before and after', async () => {
+    const cluster = createOne()
+    const store = open(fromNodeRedis(cluster), freshPrefix())
+    await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
+    const connected = cluster.connect()
+    expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    await connected
+    cluster.destroy()
+    await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
+  })
+
+  it('has a feed that is restored after its connection was cut', async () => {
+    const prefix = freshPrefix()
+    const policies = createPolicySource({ store: open(fromNodeRedis(await connectOne()), prefix) })
+    const writer = open(fromNodeRedis(await connectOne()), prefix)
+    await writer.write({ policy: { appId: 'a' } }, 0)
+    await eventually(() => policies.status().feed === 'whole')
+    await policies.load('a')
+    await writer.write({ policy: { appId: 'a', name: 'n' } }, 1)
+    await eventually(() => policies.peek('a') === undefined, 1_000)
+    await policies.load('a')
+
+    const node = await connect({ url: server.url })
+    await cutFeed(node)
+    await eventually(() => policies.status().feed === 'broken')
+    await writer.write({ policy: { appId: 'a', name: 'm' } }, 2)
+    await eventually(() => policies.status().feed === 'whole')
+    expect(await policies.load('a')).toMatchObject({ revision: 3 })
+    policies.close()
+  })
+
+  it('lets a nonce be claimed once', async () => {
+    const nonces = redisNonces(fromNodeRedis(await connectOne()), { prefix: freshPrefix() })
+    const until = Date.now() + 5_000
+    expect([await nonces.claim('a', 'n', until), await nonces.claim('a', 'n', until)]).toEqual([true, false])
+  })
+})
+
+/** The servers of a Cluster talk on a port 10 000 higher, which not every port has. */
+async function startClusterServer(): Promise<RedisServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
+    } catch (error) {
+      if (attempt === 20) throw error
+    }
+  }
+}
+
+/** How many connections the server has. */
+async function connections(client: Client): Promise<number> {
+  const list = String(await client.sendCommand(['CLIENT', 'LIST', 'TYPE', 'NORMAL']))
+  return list.trim().split('\n').length
+}
+
+/** Cuts every connection that waits in a blocking read. */
+async function cutFeed(client: Client): Promise<void> {
+  const list = String(await client.sendCommand(['CLIENT', 'LIST']))
+  const blocked = list.split('\n').filter((line) => / flags=\S*b/.test(line))
+  for (const line of blocked)
+    await client.sendCommand(['CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)?.[1] ?? ''])
+}
