@@ -80,6 +80,12 @@ export class UnavailableError extends PortcullisError {
   override readonly name = 'UnavailableError'
 }
 
+/** What is stored of one app was read and cannot be used: it is damaged, or sealed by a key that is not at hand. */
+export class UnreadableError extends UnavailableError {
+  /** Marks it across the ESM and CommonJS builds. */
+  readonly unreadable = true
+}
+
 function sayIssue({ path, message, corrected }: PolicyIssue): string {
   const where = path === '' ? 'the document' : `\`${path}\``
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`

@@ -20,7 +20,7 @@ export {
   type PolicySource,
   type PolicySourceOptions,
   type PolicySourceStatus,
-} from './source.ts'
+} from './source/index.ts'
 export {
   diskSnapshot,
   type DiskSnapshotOptions,
@@ -56,7 +56,14 @@ export type {
   Mode,
   Refusal,
 } from './decision.ts'
-export { ConfigError, isPortcullisError, PolicyError, RevisionConflict, UnavailableError } from './errors.ts'
+export {
+  ConfigError,
+  isPortcullisError,
+  PolicyError,
+  RevisionConflict,
+  UnavailableError,
+  UnreadableError,
+} from './errors.ts'
 export type { PolicyIssue } from './errors.ts'
 export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './region/jurisdictions.ts'
 export type { ClientAddressOptions } from './match/client-address.ts'

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { UnavailableError, isPortcullisError } from './errors.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from './options.ts'
@@ -173,7 +173,8 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
 
   async function read(appId: string): Promise<SnapshotEntry | undefined> {
     try {
-      return parseEntry(vault.open(await readText(pathOf(appId)), contextOf(appId)))
+      const sealed = await readFile(pathOf(appId), { encoding: 'utf8', flag: READ_ONLY })
+      return parseEntry(vault.open(sealed, contextOf(appId)))
     } catch (error) {
       if (!isMissing(error)) report(`what was kept of the app is unreadable: ${reasonOf(error)}`, appId)
       return undefined
@@ -261,16 +262,6 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
 
 function contextOf(appId: string): string {
   return `snapshot:${appId}`
-}
-
-async function readText(path: string): Promise<string> {
-  const file = await open(path, READ_ONLY)
-  try {
-    if (!(await file.stat()).isFile()) throw new UnavailableError('it is no file')
-    return await file.readFile('utf8')
-  } finally {
-    await file.close()
-  }
 }
 
 /** A sealed text is one that we wrote; only its form may be that of another version. */

@@ -3,7 +3,7 @@ import { decideDomainProtect, type OriginAllowance } from '../guards/domain-prot
 import type { Guard } from '../guards/guard.ts'
 import { parseOrigin } from '../match/origin.ts'
 import { aFunction, objectWith, required, type Expectation } from '../options.ts'
-import type { App, PolicySource } from '../source.ts'
+import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { appIdFrom } from './app-id.ts'
 import { contextOf, type AppIdReader, type RequestContext, type Unresolved } from './context.ts'

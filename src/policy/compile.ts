@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Mode } from '../decision.ts'
 import { PolicyError } from '../errors.ts'
 import { createIpSet, type IpSet } from '../match/ip-set.ts'
@@ -40,32 +41,79 @@ export interface CompiledReturnUrls {
 export type NamedLists = ReadonlyMap<string, readonly string[]>
 
 /**
- * Builds the matchers of a parsed policy. Pure; the work grows with the length of the lists and is done once.
+ * Builds the matchers of a parsed policy. Pure; the work grows with the length of the lists and is done once: a matcher of
+ * `before` whose entries are still the same is used again.
  *
  * @throws PolicyError when a named list holds an entry that is not a canonical address or range.
  */
-export function compilePolicy(policy: Policy, lists: NamedLists = new Map()): CompiledPolicy {
+export function compilePolicy(
+  policy: Policy,
+  lists: NamedLists = new Map(),
+  before?: CompiledPolicy,
+): CompiledPolicy {
   const { ipWhitelist, domainProtect, returnUrlGuard, ...rest } = policy
   return {
     ...rest,
     ipWhitelist: ipWhitelist && {
       mode: ipWhitelist.mode,
-      ranges: createIpSet([
-        ...parsed(ipWhitelist.ranges, parseIpRange),
-        ...ipWhitelist.lists.flatMap((name) => listedRanges(name, lists)),
-      ]),
-      deny: createIpSet(parsed(ipWhitelist.deny, parseIpRange)),
+      ranges: reused(
+        before?.ipWhitelist?.ranges,
+        [ipWhitelist.ranges, ...ipWhitelist.lists.map((name) => [name, lists.get(name)])],
+        () =>
+          createIpSet([
+            ...parsed(ipWhitelist.ranges, parseIpRange),
+            ...ipWhitelist.lists.flatMap((name) => listedRanges(name, lists)),
+          ]),
+      ),
+      deny: reused(before?.ipWhitelist?.deny, ipWhitelist.deny, () =>
+        createIpSet(parsed(ipWhitelist.deny, parseIpRange)),
+      ),
     },
     domainProtect: domainProtect && {
       mode: domainProtect.mode,
-      domains: createOriginSet(parsed(domainProtect.domains, parseOriginEntry)),
+      domains: reused(before?.domainProtect?.domains, domainProtect.domains, () =>
+        createOriginSet(parsed(domainProtect.domains, parseOriginEntry)),
+      ),
     },
     returnUrlGuard: returnUrlGuard && {
       mode: returnUrlGuard.mode,
-      urls: createReturnUrlSet(parsed(returnUrlGuard.urls, parseReturnUrlEntry)),
+      urls: reused(before?.returnUrlGuard?.urls, returnUrlGuard.urls, () =>
+        createReturnUrlSet(parsed(returnUrlGuard.urls, parseReturnUrlEntry)),
+      ),
     },
   }
 }
+
+/** What each matcher was made from, as a digest: the texts themselves may be long, and nothing else needs them. */
+const madeFrom = new WeakMap<object, string>()
+
+function reused<Matcher extends object>(
+  before: Matcher | undefined,
+  entries: unknown,
+  make: () => Matcher,
+): Matcher {
+  const source = createHash('sha256').update(JSON.stringify(entries)).digest('base64')
+  if (before !== undefined && madeFrom.get(before) === source) return before
+  const matcher = make()
+  madeFrom.set(matcher, source)
+  return matcher
+}
+
+/** About how many bytes of memory a compiled policy takes. */
+export function weighPolicy(policy: Policy, lists: NamedLists = new Map()): number {
+  const { ipWhitelist, domainProtect, returnUrlGuard } = policy
+  const ranges =
+    (ipWhitelist?.ranges.length ?? 0) +
+    (ipWhitelist?.deny.length ?? 0) +
+    (ipWhitelist?.lists ?? []).reduce((sum, name) => sum + (lists.get(name)?.length ?? 0), 0)
+  const domains = domainProtect?.domains.join('').length ?? 0
+  const urls = returnUrlGuard === undefined ? 0 : JSON.stringify(returnUrlGuard.urls).length
+  return BASE_BYTES + ranges * RANGE_BYTES + (domains + urls) * BYTES_OF_A_CHARACTER
+}
+
+const BASE_BYTES = 4_096
+const RANGE_BYTES = 34
+const BYTES_OF_A_CHARACTER = 16
 
 function listedRanges(name: string, lists: NamedLists): IpRange[] {
   return (lists.get(name) ?? []).map((text, index) => {

@@ -13,8 +13,8 @@ export interface StoredApp {
 
 /** How a store tells what happens to its change feed. */
 export interface StoreListener {
-  /** This app was written or removed. */
-  changed(appId: string): void
+  /** This app was written or removed, and is at this revision or a later one. */
+  changed(appId: string, revision?: number): void
   /** Changes may be missed from now on. */
   broken(): void
   /**
@@ -28,7 +28,7 @@ export interface StoreListener {
 export interface PolicyStore {
   /**
    * What is stored for the app, or `undefined` when there is no such app.
-   * Rejects only when it could not look.
+   * Rejects when it could not look, and with `UnreadableError` when what it found cannot be used.
    */
   read(appId: string): Promise<StoredApp | undefined>
   /**

@@ -34,7 +34,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     const after = changedRecord(before, what)
     domains.follow(before?.app?.policy, after.app?.policy)
     records.set(what.appId, after)
-    listeners.tell((listener) => listener.changed(what.appId))
+    listeners.tell((listener) => listener.changed(what.appId, after.revision))
     return after.revision
   }
 

@@ -1,4 +1,4 @@
-import { ConfigError, UnavailableError } from '../errors.ts'
+import { ConfigError, UnreadableError } from '../errors.ts'
 import { parsePolicy } from '../policy/index.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -15,11 +15,15 @@ export interface Documents {
 }
 
 export function createDocuments(vault: Vault | undefined): Documents {
-  function openNote(appId: string, text: string): ChangeNote {
-    if (text.startsWith('{')) return parseJson(text) as ChangeNote
-    if (vault === undefined)
-      throw new UnavailableError('the history is sealed, and the store has no vault to open it')
-    return parseJson(vault.open(text, noteContext(appId))) as ChangeNote
+  function open(sealed: string, context: string): unknown {
+    if (vault === undefined) throw new UnreadableError('it is sealed, and the store has no vault to open it')
+    let text: string
+    try {
+      text = vault.open(sealed, context)
+    } catch (error) {
+      throw new UnreadableError((error as Error).message)
+    }
+    return parseJson(text)
   }
 
   return {
@@ -33,20 +37,18 @@ export function createDocuments(vault: Vault | undefined): Documents {
     openKeys(appId, sealed) {
       if (sealed === null) return []
       if (typeof sealed !== 'string') throw damaged()
-      if (vault === undefined)
-        throw new UnavailableError('the app has keys, and the store has no vault to open them')
-      return parseJson(vault.open(sealed, keysContext(appId))) as readonly AppKey[]
+      return open(sealed, keysContext(appId)) as readonly AppKey[]
     },
     sealNote(appId, note) {
       const text = JSON.stringify(note)
       return vault === undefined || text === '{}' ? text : vault.seal(text, noteContext(appId))
     },
     openRevision(appId, entry) {
-      const policy = entry.value('policy')
+      const [policy, by] = [entry.value('policy'), entry.value('by')]
       return {
         revision: Number.parseInt(entry.id, 10),
         at: entry.value('at'),
-        ...openNote(appId, entry.value('by')),
+        ...((by.startsWith('{') ? parseJson(by) : open(by, noteContext(appId))) as ChangeNote),
         policy: policy === '' ? undefined : parseJson(policy),
         keysChanged: entry.value('keys') === '1',
       }
@@ -54,9 +56,10 @@ export function createDocuments(vault: Vault | undefined): Documents {
   }
 }
 
-const REVISION = /^[1-9][0-9]{0,15}$/
+/** A revision as it is written. */
+export const REVISION = /^[1-9][0-9]{0,15}$/
 
-/** @throws UnavailableError when it is not what we have written, for this app. */
+/** @throws UnreadableError when it is not what we have written, for this app. */
 export function parseStored(
   appId: string,
   policy: unknown,
@@ -64,7 +67,7 @@ export function parseStored(
 ): { readonly policy: unknown; readonly revision: number } {
   if (typeof policy !== 'string' || typeof revision !== 'string' || !REVISION.test(revision)) throw damaged()
   const document = parseJson(policy)
-  if (appIdOf(document) !== appId) throw new UnavailableError('a stored document is of another app')
+  if (appIdOf(document) !== appId) throw new UnreadableError('a stored document is of another app')
   return { policy: document, revision: Number(revision) }
 }
 
@@ -82,8 +85,8 @@ export function fields(reply: unknown): readonly unknown[] {
   return Array.isArray(reply) ? (reply as unknown[]) : []
 }
 
-function damaged(): UnavailableError {
-  return new UnavailableError('a stored app is damaged')
+function damaged(): UnreadableError {
+  return new UnreadableError('a stored app is damaged')
 }
 
 function appIdOf(document: unknown): unknown {
@@ -102,6 +105,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    throw new UnavailableError('a stored document is not JSON')
+    throw new UnreadableError('a stored document is not JSON')
   }
 }

@@ -3,6 +3,7 @@ import { UnavailableError } from '../errors.ts'
 import { isAppId } from '../policy/index.ts'
 import type { StoreListener } from './contract.ts'
 import { createListeners } from './listeners.ts'
+import { REVISION } from './redis-documents.ts'
 import { ownConnection, unavailable } from './redis-client.ts'
 import type { RedisClient, RedisConnection, SendCommand } from './redis-client.ts'
 import { readEntries, streamEntries, type StreamEntry } from './redis-stream.ts'
@@ -19,9 +20,9 @@ export interface Feed {
   readonly keys: readonly string[]
   watch(this: void, listener: StoreListener): () => void
   /** Announces a change in a step of its own. */
-  announce(send: SendCommand, appId: string): Promise<void>
+  announce(send: SendCommand, appId: string, revision: number): Promise<void>
   /** Tells the listeners of this process, which need not wait for the stream. */
-  changedHere(appId: string): void
+  changedHere(appId: string, revision: number): void
   close(this: void): void
 }
 
@@ -32,10 +33,10 @@ const FIRST_RETRY = 50
 const LAST_RETRY = 2_000
 
 /** Appends to the stream in `stream`, whose entries `counter` numbers without a gap. */
-export const APPEND = (stream: string, counter: string, appId: string): string =>
-  `redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', 'app', ${appId}, 'number', redis.call('INCR', ${counter}))`
+export const APPEND = (stream: string, counter: string, appId: string, revision: string): string =>
+  `redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', 'app', ${appId}, 'revision', ${revision}, 'number', redis.call('INCR', ${counter}))`
 
-const ANNOUNCE = APPEND('KEYS[1]', 'KEYS[2]', 'ARGV[1]')
+const ANNOUNCE = APPEND('KEYS[1]', 'KEYS[2]', 'ARGV[1]', 'ARGV[2]')
 
 /** The last entry that was passed on. */
 interface Position {
@@ -178,7 +179,10 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
       position = { id: entry.id, number: position.number + 1 }
       const appId = entry.value('app')
       // What somebody else wrote into the stream counts, and is passed on to nobody.
-      if (isAppId(appId)) listeners.tell((listener) => listener.changed(appId))
+      if (!isAppId(appId)) continue
+      const revision = entry.value('revision')
+      const known = REVISION.test(revision) ? Number(revision) : undefined
+      listeners.tell((listener) => listener.changed(appId, known))
     }
     return position
   }
@@ -200,10 +204,10 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
         if (listeners.size === 0) stop()
       }
     },
-    async announce(send, appId) {
-      await send('EVAL', ANNOUNCE, 2, stream, counter, appId)
+    async announce(send, appId, revision) {
+      await send('EVAL', ANNOUNCE, 2, stream, counter, appId, revision)
     },
-    changedHere: (appId) => listeners.tell((listener) => listener.changed(appId)),
+    changedHere: (appId, revision) => listeners.tell((listener) => listener.changed(appId, revision)),
     close() {
       stop()
       listeners.clear()

@@ -38,6 +38,6 @@ elseif ARGV[4] ~= '=' then
   redis.call('HSET', KEYS[2], 'revision', revision, 'sealed', ARGV[4])
 end
 if KEYS[4] then
-  ${APPEND('KEYS[4]', 'KEYS[5]', 'ARGV[2]')}
+  ${APPEND('KEYS[4]', 'KEYS[5]', 'ARGV[2]', 'revision')}
 end
 return {'written', revision}`

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { RevisionConflict, UnavailableError } from '../errors.ts'
+import { RevisionConflict, UnreadableError } from '../errors.ts'
 import { aFunction, checkOptions, objectWith, wholeNumber, type Expectation } from '../options.ts'
 import { isAppId } from '../policy/index.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -96,7 +96,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       if (policy === null && (removed === '1' || revision === null)) return undefined
       return { ...parseStored(appId, policy, revision), keys: documents.openKeys(appId, sealed) }
     }
-    throw new UnavailableError(
+    throw new UnreadableError(
       'a stored app is damaged, or its keys are changed faster than they can be read',
     )
   }
@@ -114,8 +114,8 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       if (revision === replaces) return undefined
       throw new RevisionConflict(appId, replaces, revision)
     }
-    feed.changedHere(appId)
-    if (!atOnce) await afterwards(feed.announce(send, appId))
+    feed.changedHere(appId, revision)
+    if (!atOnce) await afterwards(feed.announce(send, appId, revision))
     return revision
   }
 

@@ -4,6 +4,7 @@ import {
   createPolicySource,
   memoryStore,
   UnavailableError,
+  UnreadableError,
   type PolicyStore,
   type StoredApp,
   type StoreListener,
@@ -292,12 +293,299 @@ describe('createPolicySource', () => {
     ])
   })
 
+  it('keeps everything when the feed is whole again and says that nothing was missed', async () => {
+    const { store, asked, listener } = scriptedStore()
+    const source = createPolicySource({ store })
+    const load = source.load('a')
+    asked[0]?.answer(stored('a'))
+    await load
+    listener().broken()
+    listener().restored(true)
+    expect(source.peek('a')).toMatchObject({ revision: 1 })
+  })
+
+  describe('an older revision', () => {
+    async function loaded(revision: number, options: object = {}) {
+      const scripted = scriptedStore()
+      const errors: Error[] = []
+      const source = createPolicySource({
+        store: scripted.store,
+        onError: (error) => errors.push(error),
+        ...options,
+      })
+      const load = source.load('a')
+      scripted.asked[0]?.answer(stored('a', revision))
+      await load
+      return { ...scripted, source, errors }
+    }
+    const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30))
+
+    it('is not taken for the one that was announced: the store is asked again until it has that', async () => {
+      const { source, asked, listener } = await loaded(5)
+      listener().changed('a', 6)
+      const load = source.load('a')
+      asked[1]?.answer(stored('a', 5))
+      await settled()
+      expect(asked).toHaveLength(3)
+      asked[2]?.answer(stored('a', 6))
+      await expect(load).resolves.toMatchObject({ revision: 6 })
+    })
+
+    it('never takes the place of a newer one, and is refused when the store insists', async () => {
+      const { source, listener, store } = await loaded(5)
+      listener().changed('a')
+      store.read = async () => stored('a', 4)
+      await expect(source.load('a')).rejects.toThrow(/older revision/)
+      expect(source.peek('a')).toBeUndefined()
+    })
+
+    it('does not replace a fresh newer one that the store lost in a gap of the feed, and that is told', async () => {
+      const { source, listener, store, errors } = await loaded(6)
+      store.read = async () => stored('a', 4)
+      listener().restored()
+      await expect(source.load('a')).resolves.toMatchObject({ revision: 6 })
+      expect(source.peek('a')).toMatchObject({ revision: 6 })
+      expect(String(errors)).toContain('lost a revision')
+      store.read = async () => stored('a', 5)
+      listener().changed('a', 5)
+      await expect(source.load('a')).resolves.toMatchObject({ revision: 5 })
+    })
+
+    it('is all there is once the newer one is too old', async () => {
+      let now = 0
+      const { source, store } = await loaded(6, { maxStale: 1_000, now: () => now })
+      store.read = async () => stored('a', 4)
+      now = 1_001
+      await expect(source.load('a')).resolves.toMatchObject({ revision: 4 })
+    })
+  })
+
+  it('answers although the app changes without end, and remembers only what was current', async () => {
+    let revision = 1
+    const { store, listener } = scriptedStore()
+    store.read = async () => {
+      const read = stored('a', revision)
+      await Promise.resolve()
+      revision += 1
+      listener().changed('a', revision)
+      return read
+    }
+    const source = createPolicySource({ store })
+    const app = await source.load('a')
+    expect(app).not.toBeNull()
+    expect(source.peek('a')).toBeUndefined()
+  })
+
+  it('uses matchers again whose section did not change, and the whole app when nothing did', async () => {
+    const memory = memoryStore()
+    const policy = (name: string, domains: string[]) => ({
+      appId: 'a',
+      name,
+      ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] },
+      domainProtect: { mode: 'enforce', domains },
+      returnUrlGuard: { mode: 'enforce', urls: ['https://a.example/'] },
+    })
+    await memory.write({ policy: policy('one', ['https://a.example']) }, 0)
+    const source = createPolicySource({ store: { read: memory.read }, maxStale: 0 })
+    const first = await source.load('a')
+    expect(await source.load('a')).toBe(first)
+    await memory.write({ policy: policy('two', ['https://b.example']) }, 1)
+    const second = await source.load('a')
+    expect(second?.revision).toBe(2)
+    expect(second?.policy.ipWhitelist?.ranges).toBe(first?.policy.ipWhitelist?.ranges)
+    expect(second?.policy.ipWhitelist?.deny).toBe(first?.policy.ipWhitelist?.deny)
+    expect(second?.policy.returnUrlGuard?.urls).toBe(first?.policy.returnUrlGuard?.urls)
+    expect(second?.policy.domainProtect?.domains).not.toBe(first?.policy.domainProtect?.domains)
+  })
+
+  it('compiles a named list anew when its ranges change, although the policy does not', async () => {
+    let ranges = ['192.0.2.0/24']
+    const policy = { appId: 'a', ipWhitelist: { mode: 'enforce', lists: ['office'] } }
+    const store: PolicyStore = {
+      read: async () => ({ policy, revision: 1, keys: [] }),
+      readList: async () => ranges,
+    }
+    const source = createPolicySource({ store, maxStale: 0 })
+    const first = await source.load('a')
+    const same = await source.load('a')
+    expect(same?.policy.ipWhitelist?.ranges).toBe(first?.policy.ipWhitelist?.ranges)
+    ranges = ['192.0.2.0/24', '198.51.100.0/24']
+    expect((await source.load('a'))?.policy.ipWhitelist?.ranges.size).toBe(2)
+  })
+
+  it('takes keys that changed while the revision did not, as in a file that is edited by hand', async () => {
+    const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: 'A'.repeat(43) + '=' }
+    let keys: readonly (typeof key)[] = []
+    const source = createPolicySource({
+      store: { read: async () => ({ policy: { appId: 'a' }, revision: 1, keys }) },
+      maxStale: 0,
+    })
+    await source.load('a')
+    keys = [key]
+    expect((await source.load('a'))?.keys).toHaveLength(1)
+  })
+
+  describe('a store that fails', () => {
+    async function failing(options: object = {}) {
+      let now = 0
+      let reads = 0
+      let down = true
+      const store: PolicyStore = {
+        read: async (appId) => {
+          reads += 1
+          if (down) throw new Error('down')
+          return stored(appId)
+        },
+      }
+      const errors: Error[] = []
+      const source = createPolicySource({
+        store,
+        now: () => now,
+        onError: (error) => errors.push(error),
+        ...options,
+      })
+      for (let index = 0; index < 5; index += 1)
+        await expect(source.load(`app-${index}`)).rejects.toBeInstanceOf(UnavailableError)
+      return {
+        source,
+        errors,
+        reads: () => reads,
+        repair: () => (down = false),
+        pass: (milliseconds: number) => (now += milliseconds),
+      }
+    }
+
+    it('is not asked again for half a second after five failures, and nobody waits for it', async () => {
+      const { source, reads, errors } = await failing()
+      expect(source.status()).toMatchObject({ breaker: 'open', reads: 5, failures: 5 })
+      const loads = await Promise.allSettled(
+        Array.from({ length: 1_000 }, (_, index) => source.load(`x${index}`)),
+      )
+      for (const { status } of loads) expect(status).toBe('rejected')
+      expect(reads()).toBe(5)
+      expect(errors).toHaveLength(5)
+    })
+
+    it('is asked by one read after a while, and by all when that succeeds', async () => {
+      const { source, reads, repair, pass } = await failing()
+      pass(1_501)
+      const [probe, other] = [source.load('a'), source.load('b')]
+      expect(source.status().breaker).toBe('half-open')
+      await expect(probe).rejects.toBeInstanceOf(UnavailableError)
+      await expect(other).rejects.toBeInstanceOf(UnavailableError)
+      expect(reads()).toBe(6)
+      repair()
+      await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
+      pass(1_501)
+      await expect(source.load('a')).resolves.toMatchObject({ appId: 'a' })
+      expect(source.status().breaker).toBe('closed')
+      await expect(source.load('b')).resolves.toMatchObject({ appId: 'b' })
+    })
+
+    it('is asked again at once when its feed runs again', async () => {
+      const { store, listener } = scriptedStore()
+      store.read = async () => Promise.reject(new Error('down'))
+      const source = createPolicySource({ store })
+      for (let index = 0; index < 6; index += 1) await source.load('a').catch(() => undefined)
+      expect(source.status().breaker).toBe('open')
+      store.read = async (appId) => stored(appId)
+      listener().restored(true)
+      await expect(source.load('a')).resolves.toMatchObject({ appId: 'a' })
+    })
+
+    it('is not one that finds a damaged app: other apps are read', async () => {
+      const source = createPolicySource({
+        store: {
+          read: async (appId) => {
+            if (appId === 'damaged') throw new UnreadableError('a stored app is damaged')
+            return stored(appId)
+          },
+        },
+      })
+      for (let index = 0; index < 20; index += 1)
+        await expect(source.load('damaged')).rejects.toBeInstanceOf(UnavailableError)
+      await expect(source.load('a')).resolves.toMatchObject({ appId: 'a' })
+    })
+  })
+
+  it('holds policies of maxBytes at the most, and says when one alone takes more', async () => {
+    const domains = (count: number): string[] =>
+      Array.from({ length: count }, (_, index) => `https://x${index}.example`)
+    const errors: Error[] = []
+    const source = createPolicySource({
+      store: {
+        read: async (appId) => {
+          const count = appId === 'huge' ? 10_000 : 100
+          const policy = { appId, domainProtect: { mode: 'enforce', domains: domains(count) } }
+          return { policy, revision: 1, keys: [] }
+        },
+      },
+      maxBytes: 1_000_000,
+      onError: (error) => errors.push(error),
+    })
+    for (let index = 0; index < 100; index += 1) await source.load(`app-${index}`)
+    const { apps, bytes } = source.status()
+    expect(bytes).toBeLessThanOrEqual(1_000_000)
+    expect(apps).toBeGreaterThan(5)
+    expect(apps).toBeLessThan(100)
+    expect(await source.load('huge')).toMatchObject({ appId: 'huge' })
+    expect(source.peek('huge')).toBeUndefined()
+    expect(String(errors)).toContain('maxBytes')
+  })
+
+  it('reads at most 10,000 apps at once, and refuses the next', async () => {
+    const { store, asked } = scriptedStore()
+    const source = createPolicySource({ store })
+    const loads = Array.from({ length: 10_001 }, (_, index) => source.load(`x${index}`))
+    expect(source.status().reading).toBe(10_000)
+    await expect(loads.at(-1)).rejects.toThrow(/too many/)
+    expect(asked).toHaveLength(10_000)
+    for (const { answer } of asked) answer(undefined)
+    await Promise.all(loads.slice(0, -1))
+  })
+
+  it('tells how it is doing', async () => {
+    let now = 0
+    const { store, asked, listener } = scriptedStore()
+    const source = createPolicySource({ store, now: () => now })
+    for (const appId of ['a', 'b', 'none']) {
+      const load = source.load(appId)
+      asked.at(-1)?.answer(appId === 'none' ? undefined : stored(appId))
+      await load
+      now += 100
+    }
+    source.peek('a')
+    source.peek('c')
+    listener().broken()
+    now += 50
+    const { bytes, ...status } = source.status()
+    expect(bytes).toBeGreaterThan(1_000)
+    expect(status).toEqual({
+      feed: 'broken',
+      feedAge: 50,
+      breaker: 'closed',
+      apps: 2,
+      unknown: 1,
+      oldest: 350,
+      reading: 0,
+      hits: 1,
+      misses: 1,
+      reads: 3,
+      failures: 0,
+    })
+  })
+
   const wrong: [object, RegExp][] = [
     [{}, /`createPolicySource.store` must be a policy store.*got undefined/],
     [{ store: {} }, /`createPolicySource.store`/],
     [
       { store: memoryStore(), maxStale: -1 },
       /`createPolicySource.maxStale` must be a whole number of milliseconds of at least 0, got -1/,
+    ],
+    [{ store: memoryStore(), maxBytes: 0 }, /`createPolicySource.maxBytes`/],
+    [
+      { store: memoryStore(), snapshot: '/tmp' },
+      /`createPolicySource.snapshot` must be a snapshot made by diskSnapshot/,
     ],
     [{ store: memoryStore(), maxStale: '30s' }, /got "30s"/],
     [{ store: memoryStore(), maxStale: Number.NaN }, /got NaN/],

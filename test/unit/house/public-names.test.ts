@@ -11,7 +11,7 @@ import { exportedNames } from './exports.ts'
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
-      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
+      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
       explain ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy
       protect regionPin returnUrlGuard rollbackPolicy serverOnly

@@ -1,0 +1,80 @@
+import type { CompiledPolicy } from '../policy/index.ts'
+import type { VerifierKey } from '../signature/keys.ts'
+import type { PolicySnapshot } from '../snapshot.ts'
+import type { PolicyStore } from '../store/contract.ts'
+
+/** An app as guards need it: its policy in compiled form and its keys. */
+export interface App {
+  readonly appId: string
+  readonly revision: number
+  readonly policy: CompiledPolicy
+  readonly keys: readonly VerifierKey[]
+}
+
+export interface PolicySourceOptions {
+  /** Where the documents are kept. */
+  readonly store: PolicyStore
+  /** How long a policy may be used after it was last read, in milliseconds. After that it is read or refused. Default 60 000. */
+  readonly maxStale?: number | undefined
+  /**
+   * After how long a policy in use is read again in the background while no change feed vouches for it, in
+   * milliseconds. Default 1000. With a whole feed it is `maxStale / 2`, for the feed announces changes.
+   */
+  readonly revalidateAfter?: number | undefined
+  /** How long one read of the store may take, in milliseconds. Default 1000. */
+  readonly readTimeout?: number | undefined
+  /** How many apps are held in memory; the least recently used leave. Default 10 000. */
+  readonly maxApps?: number | undefined
+  /** How much memory the policies may take, in bytes, about; the least recently used leave. Default 256 MiB. */
+  readonly maxBytes?: number | undefined
+  /** How long an unknown app id is remembered, in milliseconds. Default 5000. At most 10 000 are. */
+  readonly unknownFor?: number | undefined
+  /** Keeps what was read, for a process that starts while the store cannot be asked: `diskSnapshot()`. Default: none. */
+  readonly snapshot?: PolicySnapshot | undefined
+  /** Told of every read that failed, with the app id; for logs and metrics. Default: nobody. */
+  readonly onError?: ((error: Error, appId: string | undefined) => void) | undefined
+  /** A clock in milliseconds that never goes back. Default `performance.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+/** App id to compiled policy. Answers from memory without a promise when it can. Made by `createPolicySource`. */
+export interface PolicySource {
+  /** What memory says: the app, `null` for "there is no such app", `undefined` for "must be loaded". */
+  peek(appId: string): App | null | undefined
+  /** Joins the read in flight or reads the store. `null`: no such app. Rejects with `UnavailableError`. */
+  load(appId: string): Promise<App | null>
+  /** The apps that admit this origin, as far as the store's index knows. Rejects with `UnavailableError`. */
+  appsByOrigin(origin: string): Promise<readonly App[]>
+  /** Whether `appsByOrigin` can be answered. */
+  readonly knowsOrigins: boolean
+  /** How the source is doing. */
+  status(): PolicySourceStatus
+  /** Stops listening to the store. Policies in memory are forgotten. */
+  close(): void
+}
+
+/** Counts are since the source was made, ages in milliseconds. */
+export interface PolicySourceStatus {
+  /** `whole`: changes are announced. `broken`: they may be missed. `none`: the store has no feed. */
+  readonly feed: 'whole' | 'broken' | 'none'
+  /** How long the feed has been as it is. */
+  readonly feedAge: number
+  /** `closed`: the store is asked. `open`: it failed repeatedly and is spared. `half-open`: one read finds out. */
+  readonly breaker: 'closed' | 'open' | 'half-open'
+  /** Apps in memory. */
+  readonly apps: number
+  /** About what they take. */
+  readonly bytes: number
+  /** Unknown app ids in memory. */
+  readonly unknown: number
+  /** Since the one of them that was read longest ago was read; 0 when there are none. */
+  readonly oldest: number
+  /** Apps that are being read. */
+  readonly reading: number
+  /** Answers from memory, and questions that it could not answer. */
+  readonly hits: number
+  readonly misses: number
+  /** Reads of the store, and how many of them failed. */
+  readonly reads: number
+  readonly failures: number
+}

@@ -1,0 +1,2 @@
+export type { App, PolicySource, PolicySourceOptions, PolicySourceStatus } from './contract.ts'
+export { createPolicySource } from './policy-source.ts'

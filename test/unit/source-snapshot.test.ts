@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import {
+  createPolicySource,
+  diskSnapshot,
+  memoryStore,
+  UnavailableError,
+  UnreadableError,
+  type PolicySnapshot,
+  type PolicySource,
+  type PolicyStore,
+  type StoreListener,
+} from 'portcullis'
+import { createVault } from 'portcullis/vault'
+
+const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
+const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
+const policy = { appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } }
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'portcullis-snapshot-'))
+})
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+const snapshot = (): PolicySnapshot => diskSnapshot({ directory, vault })
+
+/** A process that has read the app, and ends. */
+async function earlierProcess(store: PolicyStore = memoryStore([{ policy, keys: [key] }])): Promise<void> {
+  const kept = snapshot()
+  const source = createPolicySource({ store, snapshot: kept })
+  await source.load('a')
+  source.close()
+  await kept.flush()
+}
+
+/** A store that cannot be asked, and what its feed says is said by the test. */
+function storeThatIsDown() {
+  let listener: StoreListener | undefined
+  const store: PolicyStore = {
+    read: async () => Promise.reject(new UnavailableError('down')),
+    watch(given) {
+      listener = given
+      given.broken()
+      return () => undefined
+    },
+  }
+  return { store, feed: () => listener as StoreListener }
+}
+
+function started(store: PolicyStore, options: object = {}): PolicySource {
+  return createPolicySource({ store, snapshot: snapshot(), ...options })
+}
+
+describe('a source with a snapshot', () => {
+  it('serves what an earlier process has read, keys included, while the store cannot be asked', async () => {
+    await earlierProcess()
+    const source = started(storeThatIsDown().store)
+    const app = await source.load('a')
+    expect(app).toMatchObject({ appId: 'a', revision: 1 })
+    expect(app?.policy.ipWhitelist?.ranges.size).toBe(1)
+    expect(app?.keys.map(({ id }) => id)).toEqual(['k'])
+    expect(source.peek('a')).toBe(app)
+    await expect(source.load('b')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('serves it no longer than maxStale after it was read, whatever process has read it', async () => {
+    await earlierProcess()
+    const source = started(storeThatIsDown().store, { maxStale: 300, revalidateAfter: 300 })
+    await expect(source.load('a')).resolves.toMatchObject({ revision: 1 })
+    await sleep(310)
+    expect(source.peek('a')).toBeUndefined()
+    await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
+    await expect(
+      started(storeThatIsDown().store, { maxStale: 300, revalidateAfter: 300 }).load('a'),
+    ).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('believes the store as soon as it answers', async () => {
+    await earlierProcess()
+    const { store } = storeThatIsDown()
+    const source = started(store, { revalidateAfter: 0 })
+    await source.load('a')
+    store.read = async () => ({ policy: { appId: 'a' }, revision: 7, keys: [] })
+    await sleep(5)
+    source.peek('a')
+    await sleep(5)
+    expect(source.peek('a')).toMatchObject({ revision: 7 })
+    store.read = async () => undefined
+    const later = started(store)
+    await expect(later.load('a')).resolves.toBeNull()
+  })
+
+  it('does not use it once the app has changed', async () => {
+    await earlierProcess()
+    const { store, feed } = storeThatIsDown()
+    const source = started(store)
+    feed().changed('a', 2)
+    await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('does not use it once the feed has run and may have announced what was missed', async () => {
+    await earlierProcess()
+    const { store, feed } = storeThatIsDown()
+    const source = started(store)
+    feed().restored()
+    await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('does not use it when the store has looked and found damage, or an app that is gone', async () => {
+    await earlierProcess()
+    const { store } = storeThatIsDown()
+    store.read = async () => Promise.reject(new UnreadableError('damaged'))
+    await expect(started(store).load('a')).rejects.toBeInstanceOf(UnavailableError)
+    store.read = async () => undefined
+    const kept = snapshot()
+    const source = createPolicySource({ store, snapshot: kept })
+    await expect(source.load('a')).resolves.toBeNull()
+    await kept.flush()
+    await expect(started(storeThatIsDown().store).load('a')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
+  it('serves the ranges of named lists too', async () => {
+    await earlierProcess({
+      read: async () => ({
+        policy: { appId: 'a', ipWhitelist: { mode: 'enforce', lists: ['office', 'gone'] } },
+        revision: 1,
+        keys: [],
+      }),
+      readList: async (name) => (name === 'office' ? ['192.0.2.0/24', '198.51.100.0/24'] : undefined),
+    })
+    const app = await started(storeThatIsDown().store).load('a')
+    expect(app?.policy.ipWhitelist?.ranges.size).toBe(2)
+  })
+})
