@@ -214,10 +214,19 @@ describe('damage', () => {
     ['is plain JSON', () => writeFile(path('a'), plain)],
     ['holds no JSON', () => writeFile(path('a'), vault.seal('SECRET', 'snapshot:a'))],
     ['holds null', () => writeFile(path('a'), vault.seal('null', 'snapshot:a'))],
-    ['is of another version', () => writeFile(path('a'), vault.seal('{"form":2}', 'snapshot:a'))],
+    [
+      'is of another version',
+      () => writeFile(path('a'), vault.seal(plain.replace('"form":1', '"form":2'), 'snapshot:a')),
+    ],
     ['is a directory', () => inItsPlace(() => mkdir(path('a')))],
     ['is a pipe', () => inItsPlace(() => promisify(execFile)('mkfifo', [path('a')]))],
-    ['is a link to a whole one', () => inItsPlace(() => symlink(path('b'), path('a')))],
+    [
+      'is a link to a whole one',
+      async () => {
+        await rename(path('a'), join(home, 'a'))
+        await symlink(join(home, 'a'), path('a'))
+      },
+    ],
     ['is a link to itself', () => inItsPlace(() => symlink(path('a'), path('a')))],
     ['is a link to what never ends', () => inItsPlace(() => symlink('/dev/zero', path('a')))],
   ]
