@@ -11,10 +11,10 @@ import { exportedNames } from './exports.ts'
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
-      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
-      UnreadableError appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot
-      domainProtect explain ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore
-      parsePolicy protect regionPin returnUrlGuard rollbackPolicy serverOnly
+      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
+      appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
+      explain ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy
+      protect regionPin returnUrlGuard rollbackPolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
