@@ -75,7 +75,11 @@ describe('redisStore on a Cluster', () => {
     for (let revision = 0; revision < 4; revision += 1) {
       await writer.write({ policy: { appId: 'a' } }, revision)
       while (heard.filter((appId) => appId === 'a').length <= revision) await sleep(5)
-      for (const key of keys) await servers.moveSlotOf(key, ((await servers.nodeOf(key)) + 1) % 3)
+      for (const key of keys) {
+        const next = ((await servers.nodeOf(key)) + 1) % servers.nodes.length
+        await servers.moveSlotOf(key, next)
+        expect(await servers.nodeOf(key)).toBe(next)
+      }
       expect((await store.read('a'))?.revision).toBe(revision + 1)
     }
     leave?.()
