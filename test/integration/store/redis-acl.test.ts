@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { createPolicySource } from 'portcullis'
+import { redisNonces, redisStore } from 'portcullis/redis'
+import { policyStoreContract } from 'portcullis/testing'
+import { createVault } from 'portcullis/vault'
+import { FOLDER } from '../../support/example-process.ts'
+import { eventually } from '../../support/policy-process.ts'
+import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
+
+const readme = readFileSync(resolve(FOLDER, 'README.md'), 'utf8')
+
+/** What README tells people to allow; the tests use just that. */
+function rulesOf(user: string): string[] {
+  const line = new RegExp(`^ACL SETUSER ${user} on >\\S+ (.*)$`, 'm').exec(readme)?.[1]
+  if (line === undefined) throw new Error(`README has no ACL line for ${user}`)
+  return line.split(' ')
+}
+
+const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
+const policy = {
+  appId: 'a',
+  domainProtect: { mode: 'enforce', domains: ['https://a.example', 'https://*.example.org'] },
+}
+const clients: Redis[] = []
+let server: RedisServer
+let admin: Redis
+
+beforeAll(async () => {
+  server = await startRedis()
+  admin = new Redis({ port: server.port, disconnectTimeout: 50 })
+  clients.push(admin)
+  for (const user of ['portcullis-guards', 'portcullis-dashboard'])
+    await admin.call('ACL', 'SETUSER', user, 'on', '>pw', ...rulesOf(user))
+})
+afterAll(async () => {
+  for (const client of clients) client.disconnect()
+  await server.stop()
+})
+
+function connect(username: string): Redis {
+  const client = new Redis({ port: server.port, username, password: 'pw', disconnectTimeout: 50 })
+  clients.push(client)
+  return client
+}
+
+/** Below the prefix that the users of README may touch. */
+const prefix = (): string => `portcullis:${freshPrefix()}`
+
+policyStoreContract('Redis with the rights of a dashboard', { describe, it }, async () => {
+  const store = redisStore(connect('portcullis-dashboard'), { prefix: prefix(), vault })
+  return { store, dispose: () => store.close() }
+})
+
+/** Everything that guards and a dashboard do; the names of what did not work. */
+async function failuresOf(user: string, all: boolean): Promise<string[]> {
+  const own = prefix()
+  const writer = redisStore(admin, { prefix: own, vault })
+  await writer.write({ policy, keys: [] }, 0)
+  const client = connect(user)
+  const failed: string[] = []
+  const onError = ({ message }: Error): void => {
+    // Not of being cut off, which is part of it.
+    if (message.startsWith('Redis refused')) failed.push(message)
+  }
+  const store = redisStore(client, { prefix: own, vault, onError })
+  const source = createPolicySource({ store })
+  const steps: Record<string, () => Promise<unknown>> = {
+    read: () => source.load('a'),
+    origins: () => source.appsByOrigin('https://a.example'),
+    feed: () => eventually('the feed runs', () => source.status().feed === 'whole', 1_000),
+    resume: async () => {
+      const list = String(await admin.client('LIST'))
+      const id = new RegExp(`^id=(\\d+) .*cmd=xread.* user=${user}`, 'm').exec(list)?.[1] ?? ''
+      await admin.call('CLIENT', 'KILL', 'ID', id)
+      await eventually('it is cut off', () => source.status().feed === 'broken', 1_000)
+      await eventually('it runs again', () => source.status().feed === 'whole', 1_000)
+    },
+    claim: () => redisNonces(client, { prefix: own }).claim('a', 'n', Date.now() + 1_000),
+    ...(all
+      ? {
+          write: () => store.write({ policy, keys: [KEY] }, 1),
+          change: () => store.write({ policy: { appId: 'a' }, keys: [] }, 2),
+          remove: () => store.remove('a', 3),
+          list: () => store.list(),
+          history: () => store.history('a'),
+        }
+      : {}),
+  }
+  for (const [name, step] of Object.entries(steps)) {
+    try {
+      await step()
+    } catch {
+      failed.push(name)
+    }
+  }
+  source.close()
+  store.close()
+  client.disconnect()
+  return failed
+}
+
+/** What the work prints, which is ioredis telling what it was not allowed to do. */
+async function printed(work: () => Promise<void>): Promise<string> {
+  const { warn, error } = console
+  let text = ''
+  console.warn = console.error = (...said: unknown[]) => void (text += said.join(' '))
+  try {
+    await work()
+  } finally {
+    Object.assign(console, { warn, error })
+  }
+  return text
+}
+
+const KEY = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
+
+describe.each([
+  ['portcullis-guards', false],
+  ['portcullis-dashboard', true],
+] as const)('the rights of %s in README', (user, all) => {
+  it('are enough', async () => {
+    const text = await printed(async () => expect(await failuresOf(user, all)).toEqual([]))
+    expect(text).toBe('')
+  })
+
+  const commands = rulesOf(user).filter((rule) => rule.startsWith('+'))
+  it.each(commands)('are not enough without %s', async (rule) => {
+    const lesser = `lesser-${rule.slice(1)}`
+    const rules = rulesOf(user).filter((other) => other !== rule)
+    await admin.call('ACL', 'SETUSER', lesser, 'on', '>pw', ...rules)
+    let failed: string[] = []
+    const text = await printed(async () => void (failed = await failuresOf(lesser, all)))
+    expect(failed.length + text.length).toBeGreaterThan(0)
+  })
+})
