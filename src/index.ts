@@ -27,6 +27,7 @@ export {
   type PolicySnapshot,
   type SnapshotEntry,
 } from './snapshot.ts'
+export { fileStore, type FileStore, type FileStoreOptions } from './store/file.ts'
 export { memoryStore } from './store/memory.ts'
 export { rollbackPolicy, type RollbackOptions } from './store/rollback.ts'
 export type {

@@ -13,14 +13,14 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy
+      explain fileStore ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy
       protect regionPin returnUrlGuard rollbackPolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
-      Explanation FieldEvent GuardName GuardRequest GuardResponse IpWhitelistOptions
+      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse IpWhitelistOptions
       IpWhitelistProtection Jurisdiction Jurisdictions ListedApp ManagedPolicyStore MemoryAuditSink
       MemoryAuditSinkOptions Mode NextFunction NonceStore OperationEvent Policy PolicyChange
       PolicyIssue PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
