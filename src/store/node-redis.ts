@@ -18,7 +18,7 @@ interface Client {
 interface SingleClient extends Client {
   readonly options?:
     { readonly disableOfflineQueue?: boolean | undefined; readonly socket?: object | undefined } | undefined
-  sendCommand(args: readonly string[], options?: CommandOptions): Promise<unknown>
+  sendCommand(args: string[], options?: CommandOptions): Promise<unknown>
   duplicate(options?: object): SingleClient
   connect(): Promise<unknown>
   destroy(): void
@@ -47,43 +47,61 @@ const REPLIES: CommandOptions = { typeMapping: { ['%'.charCodeAt(0)]: Array } }
  * rejects.
  *
  * Keys are sent as they are, without the `keyPrefix` of the client. On Cluster everything is asked of the masters, whatever
- * `useReplicas` says.
+ * `useReplicas` says, and while one of them is away its commands reject only after their time-out, not at once.
  *
  * @throws ConfigError
  */
 export function fromNodeRedis(client: NodeRedisClient): RedisClient {
   checkClient(client)
-  const cluster = 'getNodeClientForKey' in client ? client : undefined
-  const single = 'getNodeClientForKey' in client ? undefined : client
-  const send = async (command: readonly string[]): Promise<unknown> =>
-    'getNodeClientForKey' in client
-      ? client.sendCommand(firstKey(command), false, [...command], REPLIES)
-      : client.sendCommand(command, REPLIES)
-  const readyEvent = cluster === undefined ? 'ready' : 'connect'
+  const isCluster = 'getNodeClientForKey' in client
+  const { send, parent, readyEvent, hasQueue } = isCluster ? ofCluster(client) : ofSingle(client)
   let isStarting = !client.isReady
   // After the first failure too: its offline queue must not fill up.
   for (const event of ['ready', 'reconnecting']) client.on(event, () => (isStarting = false))
 
   return {
-    isCluster: cluster !== undefined,
-    // A Cluster that does not know its slots yet has no queue.
-    options: { enableOfflineQueue: single !== undefined && single.options?.disableOfflineQueue !== true },
+    isCluster,
+    options: { enableOfflineQueue: hasQueue },
     get status() {
       if (!client.isOpen) return 'end'
       if (client.isReady) return 'ready'
       return isStarting ? 'connecting' : 'reconnecting'
     },
-    call: (...command) => plainly(send(command.map(String))),
-    duplicate: () =>
-      ownConnection(async (key) => {
-        if (single !== undefined) return single
-        if (cluster === undefined || key === undefined) throw new Error('a key is needed')
-        // Finds out where its slot is now.
-        await send(['EXISTS', key])
-        return cluster.getNodeClientForKey(key)
-      }),
+    call: (...command) => withOurErrors(() => send(command.map(String))),
+    duplicate: () => ownConnection(parent),
     once: (_ready, listener) => client.once(readyEvent, listener),
     removeListener: (_ready, listener) => client.removeListener(readyEvent, listener),
+  }
+}
+
+interface Kind {
+  send(command: string[]): Promise<unknown>
+  /** The client to duplicate for a connection to the server that has the key. */
+  parent(key: string): Promise<SingleClient>
+  readonly readyEvent: string
+  readonly hasQueue: boolean
+}
+
+function ofSingle(client: SingleClient): Kind {
+  return {
+    send: (command) => client.sendCommand(command, REPLIES),
+    parent: async () => client,
+    readyEvent: 'ready',
+    hasQueue: client.options?.disableOfflineQueue !== true,
+  }
+}
+
+function ofCluster(client: ClusterClient): Kind {
+  return {
+    send: (command) => client.sendCommand(firstKey(command), false, command, REPLIES),
+    async parent(key) {
+      // Who has the key now: the command is redirected when its slot has moved, and the client learns from that.
+      await client.sendCommand(key, false, ['EXISTS', key], REPLIES)
+      return client.getNodeClientForKey(key)
+    },
+    readyEvent: 'connect',
+    // Until it has read the slots it takes no commands.
+    hasQueue: false,
   }
 }
 
@@ -104,34 +122,37 @@ function checkClient(client: unknown): asserts client is NodeRedisClient {
   )
 }
 
-/** The key that decides which server of a Cluster is asked. */
-function firstKey([name, ...args]: readonly string[]): string | undefined {
-  if (name === 'EVAL' || name === 'EVALSHA') return args[1] === '0' ? undefined : args[2]
-  if (name === 'XREAD') return args[args.indexOf('STREAMS') + 1]
-  return args[0]
+/** The key that decides which server of a Cluster is asked; every command of ours has one. */
+function firstKey([name, ...args]: readonly string[]): string {
+  const index = name === 'EVAL' || name === 'EVALSHA' ? 2 : name === 'XREAD' ? args.indexOf('STREAMS') + 1 : 0
+  return args[index] ?? ''
 }
 
 /** A connection that begins with its first command and ends with its first failure. */
-function ownConnection(findParent: (key: string | undefined) => Promise<SingleClient>): RedisConnection {
+function ownConnection(findParent: Kind['parent']): RedisConnection {
   const listeners: ((error: Error) => void)[] = []
   let opening: Promise<SingleClient> | undefined
   let isClosed = false
   let close = (): void => undefined
+  let giveUp = (): void => undefined
+  const givenUp = new Promise<never>((_resolve, reject) => {
+    giveUp = () => reject(new Error('closed'))
+  })
+  givenUp.catch(() => undefined)
 
-  async function open(key: string | undefined): Promise<SingleClient> {
+  async function open(key: string): Promise<SingleClient> {
     const parent = await findParent(key)
     if (isClosed) throw new Error('closed')
     const own = parent.duplicate({
+      // We reconnect ourselves, and a blocking read is no time-out.
       socket: { ...parent.options?.socket, reconnectStrategy: false, socketTimeout: undefined },
-      disableOfflineQueue: false,
-      // Nothing of the user's may cut off a blocking read, be emptied with this connection, or move it to another server.
-      commandOptions: undefined,
+      // The user's cache would be emptied with this connection.
       clientSideCache: undefined,
-      emitInvalidate: undefined,
+      // Which may move it to another server unnoticed.
       maintNotifications: 'disabled',
     })
     own.on('error', (error: unknown) => {
-      for (const listener of listeners) listener(plain(error))
+      for (const listener of listeners) listener(ourError(error))
     })
     const destroy = (): void => {
       try {
@@ -158,38 +179,39 @@ function ownConnection(findParent: (key: string | undefined) => Promise<SingleCl
     return own
   }
 
-  async function send(command: readonly string[]): Promise<unknown> {
-    opening ??= open(firstKey(command))
+  async function send(command: string[]): Promise<unknown> {
+    opening ??= Promise.race([open(firstKey(command)), givenUp])
     return (await opening).sendCommand(command, REPLIES)
   }
 
   return {
-    call: (...command) => plainly(send(command.map(String))),
+    call: (...command) => withOurErrors(() => send(command.map(String))),
     on: (_error, listener) => listeners.push(listener),
     disconnect() {
       isClosed = true
+      giveUp()
       close()
     },
   }
 }
 
-async function plainly(reply: Promise<unknown>): Promise<unknown> {
+async function withOurErrors(ask: () => Promise<unknown>): Promise<unknown> {
   try {
-    return await reply
+    return await ask()
   } catch (error) {
-    throw plain(error)
+    throw ourError(error)
   }
 }
 
-/** An error of node-redis as ioredis would name it, and nothing else of it. */
-function plain(error: unknown): Error {
-  const { message, code, constructor } = Object(error) as {
+/** An error named as ioredis names it. Nothing else of theirs goes further: what was sent may hang on it. */
+function ourError(error: unknown): Error {
+  const { message, code, constructor } = error as {
     readonly message?: unknown
     readonly code?: unknown
-    readonly constructor: { readonly name: string }
+    readonly constructor?: { readonly name: string }
   }
   const replyCode = code === undefined ? /^[A-Z]{2,}(?= |$)/.exec(String(message))?.[0] : undefined
-  const ours = new Error(replyCode ?? 'node-redis failed')
-  ours.name = replyCode === undefined ? constructor.name : 'ReplyError'
-  return Object.assign(ours, code === undefined ? {} : { code })
+  const ours = Object.assign(new Error(replyCode ?? 'the command failed'), code === undefined ? {} : { code })
+  ours.name = replyCode === undefined ? (constructor?.name ?? 'Error') : 'ReplyError'
+  return ours
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { once } from 'node:events'
+import { setImmediate as nextStep, setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
@@ -17,7 +18,8 @@ import {
 import { policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { createClient, createClientPool, createCluster, createSentinel } from 'redis'
-import { freshPrefix, sharedRedisUrl, startRedis, type RedisServer } from '../../support/redis.ts'
+import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
+import { freshPrefix, sharedRedisUrl, startRedis } from '../../support/redis.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
 const closing: (() => void)[] = []
@@ -68,7 +70,7 @@ const settings: [name: string, options: object][] = [
   ['as it is', {}],
   ['with RESP2', { RESP: 2 }],
   ['with replies as buffers', { commandOptions: { typeMapping: { 36: Buffer, 43: Buffer } } }],
-  ['with a cache of its own', { clientSideCache: {} }],
+  ['with a cache of its own', { RESP: 3, clientSideCache: {} }],
 ]
 
 for (const [name, options] of settings) {
@@ -118,28 +120,32 @@ describe('the change feed through node-redis', () => {
   })
 
   it('is restored after its connection was cut, and misses nothing', async () => {
+    const server = await startRedis()
+    const client = await connect({ url: server.url })
     const prefix = freshPrefix()
-    const client = await connect()
-    const before = await client.sendCommand(['CLIENT', 'ID'])
     const errors: Error[] = []
-    const policies = createPolicySource({
-      store: open(fromNodeRedis(client), prefix, { onError: (error: Error) => void errors.push(error) }),
-    })
-    const writer = open(fromNodeRedis(await connect()), prefix)
-    await writer.write({ policy: { appId: 'a' } }, 0)
-    await eventually(() => policies.status().feed === 'whole')
-    await policies.load('a')
+    const onError = (error: Error): void => void errors.push(error)
+    const policies = createPolicySource({ store: open(fromNodeRedis(client), prefix, { onError }) })
+    try {
+      const writer = open(fromNodeRedis(await connect({ url: server.url })), prefix)
+      await writer.write({ policy: { appId: 'a' } }, 0)
+      await eventually(() => policies.status().feed === 'whole')
+      await policies.load('a')
+      const id = await client.sendCommand(['CLIENT', 'ID'])
 
-    await cutFeed(client)
-    await eventually(() => policies.status().feed === 'broken')
-    await writer.write({ policy: { appId: 'a', name: 'n' } }, 1)
-    await eventually(() => policies.status().feed === 'whole')
-    expect(policies.peek('a')).toBeUndefined()
-    expect(await policies.load('a')).toMatchObject({ revision: 2 })
-    expect(errors).not.toHaveLength(0)
-    for (const error of errors) expect(error).toBeInstanceOf(UnavailableError)
-    expect(await client.sendCommand(['CLIENT', 'ID'])).toBe(before)
-    policies.close()
+      await cutFeed(client)
+      await eventually(() => policies.status().feed === 'broken')
+      await writer.write({ policy: { appId: 'a', name: 'n' } }, 1)
+      await eventually(() => policies.status().feed === 'whole')
+      expect(await policies.load('a')).toMatchObject({ revision: 2 })
+      expect(errors).not.toHaveLength(0)
+      for (const error of errors) expect(error).toBeInstanceOf(UnavailableError)
+      // The user's own connection has nothing to do with it.
+      expect(await client.sendCommand(['CLIENT', 'ID'])).toBe(id)
+    } finally {
+      policies.close()
+      await server.stop()
+    }
   })
 
   it('leaves no connection behind', async () => {
@@ -147,17 +153,12 @@ describe('the change feed through node-redis', () => {
     try {
       const client = await connect({ url: server.url })
       const redis = fromNodeRedis(client)
-      for (let times = 0; times < 5; times += 1) {
+      const steps = [...Array.from({ length: 20 }, (_, count) => count), 200]
+      for (const count of steps) {
         const store = open(redis, freshPrefix())
-        const heard: string[] = []
-        const listener = {
-          changed: () => undefined,
-          broken: () => undefined,
-          restored: () => heard.push('restored'),
-        }
-        store.watch?.(listener)
-        // Also in the middle of connecting.
-        if (times % 2 === 0) await eventually(() => heard.length > 0)
+        store.watch?.({ changed() {}, broken() {}, restored() {} })
+        // In the middle of connecting, at every step of it, and after.
+        for (let step = 0; step < count; step += 1) await nextStep()
         store.close()
       }
       await eventually(async () => (await connections(client)) === 1, 3_000)
@@ -246,7 +247,8 @@ describe('node-redis under faults', () => {
     const store = open(fromNodeRedis(client), freshPrefix(), { commandTimeout: 200 })
     client.connect().catch(() => undefined)
     await expect(store.read('a')).rejects.toBeInstanceOf(UnavailableError)
-    // By now it has failed once, so nothing is queued any more.
+    // Once it has failed, nothing is queued any more.
+    await once(client, 'reconnecting')
     await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
     client.destroy()
   })
@@ -350,22 +352,16 @@ describe('fromNodeRedis', () => {
 })
 
 describe('a Cluster through node-redis', () => {
-  let server: RedisServer
+  let servers: RedisCluster
 
   beforeAll(async () => {
-    server = await startClusterServer()
-    const node = await connect({ url: server.url })
-    await node.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383'])
-    await eventually(async () =>
-      String(await node.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'),
-    )
-    node.destroy()
+    servers = await startCluster()
   }, 30_000)
 
-  afterAll(() => server.stop())
+  afterAll(() => servers.stop())
 
   function createOne() {
-    const cluster = createCluster({ rootNodes: [{ url: server.url }] })
+    const cluster = createCluster({ rootNodes: servers.nodes.map(({ url }) => ({ url })) })
     cluster.on('error', () => undefined)
     closing.push(() => {
       if (cluster.isOpen) cluster.destroy()
@@ -406,12 +402,27 @@ describe('a Cluster through node-redis', () => {
     await eventually(() => policies.peek('a') === undefined, 1_000)
     await policies.load('a')
 
-    const node = await connect({ url: server.url })
-    await cutFeed(node)
+    await cutFeed(await connect({ url: servers.nodes[await servers.nodeOf(`${prefix}{feed}`)]?.url }))
     await eventually(() => policies.status().feed === 'broken')
     await writer.write({ policy: { appId: 'a', name: 'm' } }, 2)
     await eventually(() => policies.status().feed === 'whole')
     expect(await policies.load('a')).toMatchObject({ revision: 3 })
+    policies.close()
+  })
+
+  it('has a feed that follows its stream to another server', async () => {
+    const prefix = freshPrefix()
+    const policies = createPolicySource({ store: open(fromNodeRedis(await connectOne()), prefix) })
+    const writer = open(fromNodeRedis(await connectOne()), prefix)
+    await writer.write({ policy: { appId: 'a' } }, 0)
+    await eventually(() => policies.status().feed === 'whole')
+    const stream = `${prefix}{feed}`
+    await servers.moveSlotOf(stream, ((await servers.nodeOf(stream)) + 1) % servers.nodes.length)
+    await eventually(() => policies.status().feed === 'broken')
+    await eventually(() => policies.status().feed === 'whole')
+    await policies.load('a')
+    await writer.write({ policy: { appId: 'a', name: 'n' } }, 1)
+    await eventually(() => policies.peek('a') === undefined, 1_000)
     policies.close()
   })
 
@@ -422,27 +433,19 @@ describe('a Cluster through node-redis', () => {
   })
 })
 
-/** The servers of a Cluster talk on a port 10 000 higher, which not every port has. */
-async function startClusterServer(): Promise<RedisServer> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'] })
-    } catch (error) {
-      if (attempt === 20) throw error
-    }
-  }
-}
-
 /** How many connections the server has. */
 async function connections(client: Client): Promise<number> {
   const list = String(await client.sendCommand(['CLIENT', 'LIST', 'TYPE', 'NORMAL']))
   return list.trim().split('\n').length
 }
 
-/** Cuts every connection that waits in a blocking read. */
+/** Cuts the connection that waits in a blocking read, as soon as there is one. */
 async function cutFeed(client: Client): Promise<void> {
-  const list = String(await client.sendCommand(['CLIENT', 'LIST']))
-  const blocked = list.split('\n').filter((line) => / flags=\S*b/.test(line))
-  for (const line of blocked)
-    await client.sendCommand(['CLIENT', 'KILL', 'ID', /id=(\d+)/.exec(line)?.[1] ?? ''])
+  await eventually(async () => {
+    const list = String(await client.sendCommand(['CLIENT', 'LIST'])).split('\n')
+    const id = /id=(\d+)/.exec(list.find((line) => / flags=\S*b/.test(line)) ?? '')?.[1]
+    if (id === undefined) return false
+    await client.sendCommand(['CLIENT', 'KILL', 'ID', id])
+    return true
+  })
 }
