@@ -18,6 +18,7 @@ import {
 import { policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { createClient, createClientPool, createCluster, createSentinel } from 'redis'
+import { createClient as createClient5 } from 'redis5'
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
 import { freshPrefix, sharedRedisUrl, startRedis } from '../../support/redis.ts'
 
@@ -30,8 +31,14 @@ afterAll(() => {
 
 type Client = ReturnType<typeof create>
 
-function create(options: object = {}) {
-  const client = createClient({ url: sharedRedisUrl(), ...options })
+interface Settings {
+  /** Of version 6, unless said otherwise. */
+  readonly make?: typeof createClient
+  readonly [option: string]: unknown
+}
+
+function create({ make = createClient, ...options }: Settings = {}) {
+  const client = make({ url: sharedRedisUrl(), ...options })
   client.on('error', () => undefined)
   closing.push(() => {
     if (client.isOpen) client.destroy()
@@ -39,7 +46,7 @@ function create(options: object = {}) {
   return client
 }
 
-async function connect(options: object = {}): Promise<Client> {
+async function connect(options: Settings = {}): Promise<Client> {
   const client = create(options)
   await client.connect()
   return client
@@ -66,8 +73,12 @@ const answers = (store: RedisStore, appId: string): Promise<boolean> =>
     () => false,
   )
 
-const settings: [name: string, options: object][] = [
+const version5 = { make: createClient5 as unknown as typeof createClient }
+
+const settings: [name: string, options: Settings][] = [
   ['as it is', {}],
+  ['of version 5', version5],
+  ['of version 5 with RESP3', { ...version5, RESP: 3 }],
   ['with RESP2', { RESP: 2 }],
   ['with replies as buffers', { commandOptions: { typeMapping: { 36: Buffer, 43: Buffer } } }],
   ['with a cache of its own', { RESP: 3, clientSideCache: {} }],
@@ -119,9 +130,12 @@ describe('the change feed through node-redis', () => {
     leave?.()
   })
 
-  it('is restored after its connection was cut, and misses nothing', async () => {
+  it.each([
+    ['6', {}],
+    ['5', version5],
+  ])('is restored after its connection was cut, and misses nothing, version %s', async (_name, options) => {
     const server = await startRedis()
-    const client = await connect({ url: server.url })
+    const client = await connect({ url: server.url, ...options })
     const prefix = freshPrefix()
     const errors: Error[] = []
     const onError = (error: Error): void => void errors.push(error)
@@ -148,10 +162,13 @@ describe('the change feed through node-redis', () => {
     }
   })
 
-  it('leaves no connection behind', async () => {
+  it.each([
+    ['6', {}],
+    ['5', version5],
+  ])('leaves no connection behind, version %s', async (_name, options) => {
     const server = await startRedis()
     try {
-      const client = await connect({ url: server.url })
+      const client = await connect({ url: server.url, ...options })
       const redis = fromNodeRedis(client)
       const steps = [...Array.from({ length: 20 }, (_, count) => count), 200]
       for (const count of steps) {
