@@ -1,0 +1,63 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PolicySource, PolicyStore } from 'portcullis'
+import type { Row } from './table.ts'
+
+/** Runs in a process of its own. */
+export type Measurement = (url: string, apps: number) => Promise<readonly Row[]>
+
+/** Forks the same program in a role. */
+export function forkRole(...args: readonly string[]): ChildProcess {
+  return fork(process.argv[1] as string, args, { execArgv: ['--import', 'tsx', '--expose-gc'] })
+}
+
+/** The next message of a child. Rejects when it ends without one. */
+export function nextMessage<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const ended = (code: number | null): void => reject(new Error(`a child ended with ${code}`))
+    child.once('exit', ended)
+    child.once('message', (message) => {
+      child.off('exit', ended)
+      resolve(message as T)
+    })
+  })
+}
+
+export async function inChild(name: string, url: string, apps: number): Promise<readonly Row[]> {
+  return nextMessage(forkRole(name, url, String(apps)))
+}
+
+/** The bytes that are in use: the heap and, outside of it, arrays of numbers. */
+export async function memoryInUse(): Promise<number> {
+  for (let times = 0; times < 3; times += 1) {
+    await sleep(20)
+    globalThis.gc?.()
+  }
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+/** A store whose reads are counted where they arrive. */
+export function counted(store: PolicyStore): PolicyStore & { reads: number } {
+  const counting = {
+    ...store,
+    reads: 0,
+    read(appId: string) {
+      counting.reads += 1
+      return store.read(appId)
+    },
+  }
+  return counting
+}
+
+/** Loads apps, some hundreds at once. */
+export async function loadAll(policies: PolicySource, ids: readonly string[], atOnce = 500): Promise<void> {
+  for (let from = 0; from < ids.length; from += atOnce) {
+    await Promise.all(ids.slice(from, from + atOnce).map((appId) => policies.load(appId)))
+  }
+}
+
+/** Waits until changes are announced, so that nothing is read again because the feed has only begun. */
+export async function feedOf(policies: PolicySource): Promise<void> {
+  while (policies.status().feed !== 'whole') await sleep(10)
+}

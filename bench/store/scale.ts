@@ -1,0 +1,109 @@
+import { Redis } from 'ioredis'
+import { createPolicySource, type PolicySource } from 'portcullis'
+import { redisStore } from 'portcullis/redis'
+import { feedOf, loadAll, memoryInUse } from './child.ts'
+import { appIdOf } from './population.ts'
+import { atMost, median, told, type Row } from './table.ts'
+
+const FEW = 10
+const HOT = 10_000
+const TOUCHED = 200_000
+const ROUNDS = 31
+const LOOK_UPS = 200_000
+/** How much dearer a hit may be among 10,000 apps than among 10: what the caches of the processor cost, and little more. */
+const MOST_DEARER = 2.5
+const MEBIBYTE = 1024 * 1024
+
+/** P9: what a hit and a hot app cost when many more are stored. */
+export async function measureScale(url: string, apps: number): Promise<readonly Row[]> {
+  const redis = new Redis(url)
+  const stores = ['few:', 'many:'].map((prefix) => redisStore(redis, { prefix }))
+  const [few, many] = stores.map((store) => createPolicySource({ store, maxApps: HOT })) as [
+    PolicySource,
+    PolicySource,
+  ]
+  await Promise.all([feedOf(few), feedOf(many)])
+  const fewIds = Array.from({ length: FEW }, (_, index) => appIdOf(index))
+  const hotIds = someIds(apps, HOT)
+  await loadAll(few, fewIds)
+  const empty = await memoryInUse()
+  await loadAll(many, hotIds)
+  const full = await memoryInUse()
+
+  const rows = [
+    ...hits(few, fewIds, many, hotIds),
+    told('   memory of a hot app', `${perApp(full - empty)} B`),
+  ]
+
+  const begun = performance.now()
+  for (let touched = 0; touched < TOUCHED; touched += HOT) await loadAll(many, someIds(apps, HOT))
+  const took = performance.now() - begun
+  const growth = Math.max(0, (await memoryInUse()) - full) / MEBIBYTE
+  rows.push(
+    told('   loads of random apps', `${((TOUCHED / took) * 1000).toFixed(0)} per s`),
+    atMost(`P9 memory grown by ${TOUCHED} random apps, 10,000 held`, growth, 4, 'MiB'),
+    atMost('   apps held', many.status().apps, HOT, '', 0),
+  )
+  for (const store of stores) store.close()
+  redis.disconnect()
+  return rows
+}
+
+function perApp(bytes: number): string {
+  return (bytes / HOT).toFixed(0)
+}
+
+/** Different ids, in no order. */
+function someIds(apps: number, count: number): string[] {
+  const numbers = new Set<number>()
+  while (numbers.size < Math.min(count, apps)) numbers.add(Math.floor(Math.random() * apps))
+  return [...numbers].map(appIdOf)
+}
+
+/** A bare Map, side by side, tells how much of the difference is the memory of the processor and not ours. */
+function hits(
+  few: PolicySource,
+  fewIds: readonly string[],
+  many: PolicySource,
+  hotIds: readonly string[],
+): Row[] {
+  const mapOf = (policies: PolicySource, ids: readonly string[]): Map<string, unknown> =>
+    new Map(ids.map((appId) => [appId, { app: policies.peek(appId) }]))
+  const [fewMap, manyMap] = [mapOf(few, fewIds), mapOf(many, hotIds)]
+  const variants = [
+    { find: few.peek, ids: fewIds },
+    { find: many.peek, ids: hotIds },
+    { find: (appId: string) => fewMap.get(appId), ids: fewIds },
+    { find: (appId: string) => manyMap.get(appId), ids: hotIds },
+  ].map(({ find, ids }) => ({ find, asked: inRandomOrder(ids), times: [] as number[] }))
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const { find, asked, times } of variants) times.push(timeOf(find, asked))
+  }
+  const [peekFew = 0, peekMany = 0, mapFew = 0, mapMany = 0] = variants.map(({ times }) => median(times))
+  return [
+    told('P9 a hit, 10 apps stored and hot', `${peekFew.toFixed(0)} ns`),
+    told(`   a hit, all apps stored, ${hotIds.length} hot`, `${peekMany.toFixed(0)} ns`),
+    atMost('P9 the second relative to the first', peekMany / peekFew, MOST_DEARER, '', 2),
+    told(
+      '   the same of a bare Map, which the caches of the processor cost',
+      (mapMany / mapFew).toFixed(2),
+    ),
+    told('   that Map, 10 and all', `${mapFew.toFixed(0)}, ${mapMany.toFixed(0)} ns`),
+  ]
+}
+
+/** Other texts than those which are held, as they come from requests. */
+function inRandomOrder(ids: readonly string[]): string[] {
+  const copies = ids.map((appId) => Buffer.from(appId).toString())
+  return Array.from({ length: LOOK_UPS }, () => copies[Math.floor(Math.random() * copies.length)] as string)
+}
+
+/** Of one look-up, in nanoseconds. */
+function timeOf(find: (appId: string) => unknown, asked: readonly string[]): number {
+  let found = 0
+  const begun = performance.now()
+  for (const appId of asked) if (find(appId) !== undefined) found += 1
+  const took = performance.now() - begun
+  if (found !== asked.length) throw new Error('a hot app was not held')
+  return (took * 1e6) / asked.length
+}
