@@ -32,7 +32,7 @@ export function checkClient(redis: unknown, factory: string): asserts redis is R
     // A text would be a URL, in which a password may stand.
     throw new ConfigError(
       `${factory} client`,
-      'a client of ioredis',
+      'a client of ioredis, or one of node-redis through fromNodeRedis()',
       typeof redis === 'string' ? SECRET : redis,
     )
   }

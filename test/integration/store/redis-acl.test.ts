@@ -79,7 +79,7 @@ async function failuresOf(user: string, all: boolean): Promise<string[]> {
       await eventually('it is cut off', () => source.status().feed === 'broken', 1_000)
       await eventually('it runs again', () => source.status().feed === 'whole', 1_000)
     },
-    claim: () => redisNonces(client, { prefix: own }).claim('a', 'n', Date.now() + 1_000),
+    claim: async () => redisNonces(client, { prefix: own }).claim('a', 'n', Date.now() + 1_000),
     ...(all
       ? {
           write: () => store.write({ policy, keys: [KEY] }, 1),
