@@ -7,6 +7,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { PolicyError, type PolicyIssue } from '../errors.ts'
+import { INSTANT_RULE, parseInstant } from '../instant.ts'
 import { KEY_ID, LEAST_SECRET_BYTES } from './base.ts'
 
 /** A key of an app, with which its servers sign requests. */
@@ -123,8 +124,8 @@ function parseAppKey(given: unknown, refuse: Report): VerifierKey | undefined {
   if (!idIsGood) refuse('id', 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -')
   const algorithm = members.get('algorithm')
   const key = parseSecret(algorithm, members.get('secret'), refuse)
-  const notBefore = parseInstant(members.get('notBefore'), 'notBefore', refuse)
-  const notAfter = parseInstant(members.get('notAfter'), 'notAfter', refuse)
+  const notBefore = readInstant(members.get('notBefore'), 'notBefore', refuse)
+  const notAfter = readInstant(members.get('notAfter'), 'notAfter', refuse)
   if (notBefore !== undefined && notAfter !== undefined && notBefore >= notAfter) {
     refuse('notAfter', 'must be after `notBefore`')
   }
@@ -178,19 +179,9 @@ function isOfSmallOrder(publicKey: Buffer): boolean {
   return SMALL_ORDER.has(y.toString('hex'))
 }
 
-const INSTANT =
-  /^(\d{4}-(?:0[1-9]|1[0-2])-\d{2})T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
-
-function parseInstant(given: unknown, member: string, refuse: Report): number | undefined {
+function readInstant(given: unknown, member: string, refuse: Report): number | undefined {
   if (given === undefined) return undefined
-  const day = typeof given === 'string' ? INSTANT.exec(given)?.[1] : undefined
-  // `Date` takes 30 February for 1 March; such a day does not come back as it went in.
-  if (day !== undefined && isDay(day)) return Date.parse(given as string)
-  refuse(member, 'must be an ISO 8601 instant with its offset, like 2030-01-31T12:00:00Z')
-  return undefined
-}
-
-function isDay(day: string): boolean {
-  const instant = Date.parse(`${day}T00:00:00Z`)
-  return !Number.isNaN(instant) && new Date(instant).toISOString().startsWith(day)
+  const instant = parseInstant(given)
+  if (instant === undefined) refuse(member, INSTANT_RULE)
+  return instant
 }
