@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { access, lstat, mkdir, open, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../errors.ts'
@@ -40,9 +40,8 @@ export async function lockFile(path: string): Promise<FileLock> {
   const next = join(directory, name)
   return {
     async prepare(text) {
-      // To be replaced, a file need not be writable. Who protects it means that too.
-      await access(path, constants.W_OK)
-      const { mode, uid, gid } = await stat(path)
+      // To be replaced a file need not be writable, but who protects it means that too.
+      const { mode, uid, gid } = await statWritable(path)
       // Not created: where it is gone, the lock is.
       const file = await open(next, 'r+').catch(orLost(directory))
       try {
@@ -68,6 +67,15 @@ export async function lockFile(path: string): Promise<FileLock> {
   }
 }
 
+async function statWritable(path: string): Promise<Stats> {
+  const file = await open(path, 'r+')
+  try {
+    return await file.stat()
+  } finally {
+    await file.close()
+  }
+}
+
 async function take(path: string, directory: string, name: string): Promise<boolean> {
   if (!(await isFree(directory))) return false
   const candidate = temporaryName(path)
@@ -78,8 +86,9 @@ async function take(path: string, directory: string, name: string): Promise<bool
     return true
   } catch (error) {
     await rm(candidate, { recursive: true, force: true }).catch(() => undefined)
-    // Another was faster. Windows calls that EPERM.
-    if (['EEXIST', 'ENOTEMPTY', 'EPERM'].includes(codeOf(error))) return false
+    // Another was faster.
+    if (['EEXIST', 'ENOTEMPTY', process.platform === 'win32' ? 'EPERM' : ''].includes(codeOf(error)))
+      return false
     throw error
   }
 }

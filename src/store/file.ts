@@ -165,9 +165,8 @@ function createEmpty(file: string, given: string): void {
     writeFileSync(temporary, formatFile(new Map()), { flag: 'wx', mode: 0o600, flush: true })
     linkSync(temporary, file)
   } catch (error) {
-    const reason = reasonOf(error)
-    if (reason !== 'EEXIST')
-      throw new ConfigError('fileStore path', `where a file can be created (${reason})`, given)
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+      throw new ConfigError('fileStore path', `where a file can be created (${reasonOf(error)})`, given)
   } finally {
     rmSync(temporary, { force: true })
   }
@@ -175,6 +174,6 @@ function createEmpty(file: string, given: string): void {
 
 /** Without the message of a foreign error, in which contents may stand. */
 function reasonOf(error: unknown): string {
-  const { code, name } = error as NodeJS.ErrnoException
-  return code ?? name
+  const { code, name, path } = error as NodeJS.ErrnoException
+  return path === undefined ? (code ?? name) : `${code} at \`${path}\``
 }
