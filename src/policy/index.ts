@@ -1,4 +1,5 @@
 export { compilePolicy, weighPolicy, type CompiledPolicy, type NamedLists } from './compile.ts'
 export { diffPolicies, type PolicyChange } from './diff.ts'
+export { isListName, parseListEntry, type ListEntry } from './list-entry.ts'
 export { isAppId, parsePolicy } from './parse.ts'
 export type * from './policy.ts'

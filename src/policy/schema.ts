@@ -6,6 +6,8 @@ import { parseReturnUrlEntry } from '../match/return-url.ts'
 
 /** 1-128 characters that are safe in a header, a path, a key of Redis and a log line. */
 export const APP_ID_PATTERN: RegExp = /^[A-Za-z0-9._:-]{1,128}$/
+/** The names of lists obey the rule of app ids. */
+export const LIST_NAME_PATTERN: RegExp = APP_ID_PATTERN
 const NAME_RULE = 'must be 1-128 characters of A-Z a-z 0-9 . _ : -'
 
 const MODE = z.enum(['enforce', 'report', 'off'])
@@ -37,7 +39,7 @@ function report(context: z.core.$RefinementCtx, index: number, { problem, correc
   context.addIssue({ code: 'custom', message: problem, path: [index], params: { corrected } })
 }
 
-const LIST_NAMES = listOf(z.string().regex(APP_ID_PATTERN, NAME_RULE), (name) => ({ canonical: name }))
+const LIST_NAMES = listOf(z.string().regex(LIST_NAME_PATTERN, NAME_RULE), (name) => ({ canonical: name }))
 
 const RANGES = listOf(z.string(), (text) => {
   const range = parseIpRange(text)
