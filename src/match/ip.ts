@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js'
+import { mask, scanIp, scanned } from './ip-text.ts'
 import type { Problem } from './problem.ts'
 
 /** An address in its one canonical form. IPv4-mapped IPv6 addresses are IPv4 addresses (RFC 4291 2.5.5.2). */
@@ -25,103 +26,17 @@ class Address implements IpAddress {
   }
 }
 
-/** The longest spelling of an address: six full groups and a full dotted tail. */
-const LONGEST = 45
-const DOT = 46
-const COLON = 58
-const ZERO = 48
-
 /**
  * Reads the address of a request. IPv4: four decimal parts without leading zeros, nothing else. IPv6: any spelling of
  * RFC 4291; of the addresses that embed IPv4 only the mapped ones become IPv4, because in all others the sender chooses
  * the embedded part. No zone, no brackets, no port, no space. `undefined`: not an address.
  */
 export function parseIp(text: string): IpAddress | undefined {
-  if (text.length > LONGEST) return undefined
-  if (!text.includes(':')) {
-    const word = parseDotted(text, 0)
-    return word === -1 ? undefined : new Address([word])
-  }
-  const words = parseGroups(text)
-  if (words === undefined) return undefined
-  const mapped = words[0] === 0 && words[1] === 0 && words[2] === 0xffff
-  return new Address(mapped ? [words[3] as number] : words)
-}
-
-/** The four decimal parts from `start` to the end of the text, as a word; -1 when they are not that. */
-function parseDotted(text: string, start: number): number {
-  let word = 0
-  let part = 0
-  let digits = 0
-  let dots = 0
-  for (let index = start; index < text.length; index += 1) {
-    const code = text.charCodeAt(index)
-    if (code === DOT) {
-      if (digits === 0 || dots === 3) return -1
-      // Not shifted: `<<` would make addresses from 128.0.0.0 on negative.
-      word = word * 256 + part
-      dots += 1
-      part = 0
-      digits = 0
-      continue
-    }
-    const digit = code - ZERO
-    const leadingZero = digits > 0 && part === 0
-    if (digit < 0 || digit > 9 || leadingZero) return -1
-    part = part * 10 + digit
-    digits += 1
-    if (part > 255) return -1
-  }
-  return dots === 3 && digits > 0 ? word * 256 + part : -1
-}
-
-/** The four words of an IPv6 address: groups of hexadecimal digits, one `::` at most, a dotted tail at most. */
-function parseGroups(text: string): number[] | undefined {
-  const groups: number[] = []
-  let gap = text.startsWith('::') ? 0 : -1
-  let index = gap === 0 ? 2 : 0
-  while (index < text.length) {
-    const start = index
-    let group = 0
-    for (; index < text.length; index += 1) {
-      const digit = hexDigit(text.charCodeAt(index))
-      if (digit === -1) break
-      group = group * 16 + digit
-    }
-    if (text.charCodeAt(index) === DOT) {
-      const tail = parseDotted(text, start)
-      if (tail === -1) return undefined
-      groups.push(Math.floor(tail / 65_536), tail % 65_536)
-      break
-    }
-    const digits = index - start
-    if (digits === 0 || digits > 4) return undefined
-    groups.push(group)
-    if (index === text.length) break
-    if (text.charCodeAt(index) !== COLON) return undefined
-    index += 1
-    if (text.charCodeAt(index) === COLON) {
-      if (gap !== -1) return undefined
-      gap = groups.length
-      index += 1
-    } else if (index === text.length) return undefined
-  }
-  // `::` stands for at least one group.
-  if (gap === -1 ? groups.length !== 8 : groups.length > 7) return undefined
-  const words = [0, 0, 0, 0]
-  for (const [position, group] of groups.entries()) {
-    const place = gap === -1 || position < gap ? position : position + 8 - groups.length
-    const word = place >>> 1
-    words[word] = (words[word] as number) + (place % 2 === 0 ? group * 65_536 : group)
-  }
-  return words
-}
-
-function hexDigit(code: number): number {
-  if (code >= ZERO && code <= 57) return code - ZERO
-  if (code >= 97 && code <= 102) return code - 87
-  if (code >= 65 && code <= 70) return code - 55
-  return -1
+  const version = scanIp(text)
+  if (version === 0) return undefined
+  const words = scanned.words as unknown as readonly [number, number, number, number]
+  // Spread or `Array.from` would cost more than all the reading.
+  return new Address(version === 4 ? [words[0]] : [words[0], words[1], words[2], words[3]])
 }
 
 function spell(words: readonly number[]): string {
@@ -197,11 +112,4 @@ function networkOf(words: readonly number[], prefix: number): number[] {
 
 function lastOf(first: readonly number[], prefix: number): number[] {
   return first.map((word, index) => (word | ~mask(prefix - 32 * index)) >>> 0)
-}
-
-/** A word whose highest bits are set, as many as `bits` says: none below 1, all above 31. */
-function mask(bits: number): number {
-  // `<<` takes its count modulo 32, so a shift by 32 would change nothing.
-  if (bits <= 0) return 0
-  return bits >= 32 ? 0xffffffff : 0xffffffff << (32 - bits)
 }
