@@ -1,21 +1,17 @@
-import type { ClientAddress } from '../match/client-address.ts'
+import { parsePeer, type ClientAddress, type ClientAddressReader } from '../match/client-address.ts'
 import { parseIp } from '../match/ip.ts'
 import { parseOrigin } from '../match/origin.ts'
 import type { SignedMessage } from '../signature/verify.ts'
+import { checkClientAddress } from './address-warnings.ts'
 import type { GuardRequest } from './request.ts'
 
-/** Node drops header lines beyond its limit without a word: 1000 lines are kept (2000 raw entries). */
-const MAX_RAW_HEADERS = 2000
+export type { ClientAddressReader }
+
+/** Node drops header lines beyond `maxHeadersCount` of the server without a word; this many when it is not set. */
+const MAX_HEADER_LINES = 1000
 
 // A registered symbol: the bytes that one build has kept, the guard of the other must find.
 const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
-
-/** How to find the client behind trusted proxies. */
-export interface ClientAddressReader {
-  /** The one header that the proxies write, in lower case. */
-  readonly header: string
-  read(peer: string | undefined, headerLines: readonly string[]): ClientAddress | undefined
-}
 
 /** Keeps the bytes of a body as they were received, for the digest. Called by `bodyParsers` before parsing. */
 export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
@@ -52,7 +48,11 @@ export class RequestFacts {
   }
 
   get headersComplete(): boolean {
-    return this.#req.rawHeaders.length < MAX_RAW_HEADERS
+    const { rawHeaders, socket } = this.#req
+    const { server } = socket as { server?: { maxHeadersCount?: unknown } }
+    const set = server?.maxHeadersCount
+    const most = typeof set === 'number' ? set : MAX_HEADER_LINES
+    return most <= 0 || rawHeaders.length < 2 * most
   }
 
   get origin(): string | undefined {
@@ -117,11 +117,24 @@ export class RequestFacts {
   }
 
   #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
-    const peer = this.#req.socket.remoteAddress
-    if (reader !== undefined) return reader.read(peer, this.lines(reader.header))
-    const text = 'ip' in this.#req ? this.#req.ip : peer
-    const address = text === undefined ? undefined : parseIp(text)
-    return address && { address, source: 'ip' in this.#req ? 'req.ip' : 'socket', hops: 0 }
+    // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
+    const lines = reader !== undefined && this.headersComplete ? this.lines(reader.header) : []
+    const client = reader === undefined ? this.#expressAddress() : reader.read(this.#peer, lines)
+    if (client !== undefined) checkClientAddress(this.#req, client, reader, lines)
+    return client
+  }
+
+  #expressAddress(): ClientAddress | undefined {
+    const peer = this.#peer
+    const express = 'ip' in this.#req
+    const text = express ? this.#req.ip : peer
+    if (text === undefined || (express && !this.headersComplete)) return undefined
+    const address = text === peer ? parsePeer(text) : parseIp(text)
+    return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
+  }
+
+  get #peer(): string | undefined {
+    return this.#req.socket.remoteAddress
   }
 
   /** Every line of a header, in order. `req.headers` would drop or join them. */

@@ -1,14 +1,18 @@
 import { decideIpWhitelist } from '../guards/ip-whitelist.ts'
-import { compileClientAddress, type ClientAddressOptions } from '../match/client-address.ts'
+import {
+  compileClientAddress,
+  type ClientAddressOptions,
+  type ClientAddressReader,
+} from '../match/client-address.ts'
 import { checkOptions, type Expectation } from '../options.ts'
-import type { ClientAddressReader } from './facts.ts'
 import type { RequestHandler } from './request.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {
   /**
    * How to find the client behind proxies: the proxies that are trusted, and the one header that they write. Default:
-   * Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket.
+   * Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket. A picture that
+   * contradicts itself is told once by `process.emitWarning`: see "Behind proxies" in README.md.
    */
   readonly clientAddress?: ClientAddressOptions | undefined
 }
@@ -45,6 +49,5 @@ export function clientAddressReader(
   option: ClientAddressOptions | undefined,
   name: string,
 ): ClientAddressReader | undefined {
-  if (option === undefined) return undefined
-  return { header: option.header, read: compileClientAddress(option, name) }
+  return option === undefined ? undefined : compileClientAddress(option, name)
 }

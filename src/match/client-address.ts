@@ -5,10 +5,28 @@ import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
 
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
 const SINGLE_HEADERS = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
-const HEADERS: readonly string[] = [...LIST_HEADERS, ...SINGLE_HEADERS]
+/** The headers by which a proxy says for whom it asks. */
+export const FORWARDED_HEADERS = [...LIST_HEADERS, ...SINGLE_HEADERS] as const
+const HEADERS: readonly string[] = FORWARDED_HEADERS
+
+const LOOPBACK = parsed('127.0.0.0/8', '::1')
+const LINK_LOCAL = parsed('169.254.0.0/16', 'fe80::/10')
+/** RFC 1918 and RFC 4193. */
+const PRIVATE = parsed('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7')
+
+/** Names for ranges that do not change. The first three mean what they mean in `trust proxy` of Express. */
+const PRESETS: ReadonlyMap<string, readonly IpRange[]> = new Map([
+  ['loopback', LOOPBACK],
+  ['linklocal', LINK_LOCAL],
+  ['uniquelocal', PRIVATE],
+  ['private', PRIVATE],
+])
 
 export interface ClientAddressOptions {
-  /** The proxies in front, as addresses and CIDR ranges. Only what they say is believed. */
+  /**
+   * The proxies in front, as addresses, CIDR ranges, and the names `loopback`, `linklocal`, `uniquelocal` and `private`.
+   * Only what they say is believed.
+   */
   readonly trustedProxies: readonly string[]
   /** The one header that they write. */
   readonly header: (typeof LIST_HEADERS)[number] | (typeof SINGLE_HEADERS)[number]
@@ -23,23 +41,31 @@ export interface ClientAddress {
   readonly hops: number
 }
 
-/** Finds the client from the peer of the socket and all lines of the chosen header, in order. */
-export type FindClientAddress = (
-  peer: string | undefined,
-  headerLines: readonly string[],
-) => ClientAddress | undefined
+/** The compiled option. */
+export interface ClientAddressReader {
+  readonly header: ClientAddressOptions['header']
+  /** Finds the client from the peer of the socket and all lines of the header, in order. */
+  read(peer: string | undefined, headerLines: readonly string[]): ClientAddress | undefined
+  /** Whether an address is believed to be a proxy. */
+  trusts(address: IpAddress): boolean
+  /** What the lines name, from the nearest hop to the farthest; `undefined` is a hop without an address. */
+  hops(headerLines: readonly string[]): Iterable<string | undefined>
+}
 
 /**
- * Makes the function that says who calls. It walks from the socket outwards, right to left through the header, for as long
+ * Makes the reader that says who calls. It walks from the socket outwards, right to left through the header, for as long
  * as the hop is trusted; the first that is not is the client, and if all are trusted the farthest. A peer that is not
  * trusted is the client itself, whatever headers it sends. Nothing is guessed: a trusted hop that names nobody, or
  * something that is no address, gives `undefined`. The work grows with the length of the header, not faster.
  *
  * @throws ConfigError naming the option below `name`.
  */
-export function compileClientAddress(option: unknown, name: string): FindClientAddress {
+export function compileClientAddress(option: unknown, name: string): ClientAddressReader {
   checkOptions(name, option, {
-    trustedProxies: required({ expected: 'an array of addresses and CIDR ranges', accepts: Array.isArray }),
+    trustedProxies: required({
+      expected: 'an array of addresses, CIDR ranges and names of ranges',
+      accepts: Array.isArray,
+    }),
     header: required({
       expected: `one of ${HEADERS.join(', ')}`,
       accepts: (value) => typeof value === 'string' && HEADERS.includes(value),
@@ -47,21 +73,54 @@ export function compileClientAddress(option: unknown, name: string): FindClientA
   })
   const { trustedProxies, header } = option as ClientAddressOptions
   const trusted = createIpSet(
-    // `Array.from` visits holes too, which `map` would leave unchecked.
-    Array.from(trustedProxies, (text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)),
+    // `Array.from` visits holes too, which `flatMap` would leave unchecked.
+    Array.from(trustedProxies, (text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)).flat(),
   )
-  const readHops = hopReaders[header]
-  return (peer, headerLines) => {
-    const address = peer === undefined ? undefined : parseIp(peer)
-    if (address === undefined) return undefined
-    if (!trusted.contains(address)) return { address, source: 'socket', hops: 0 }
-    return walk(readHops(headerLines), trusted, header)
+  const hops = hopReaders[header]
+  return {
+    header,
+    read: (peer, headerLines) => {
+      const address = peer === undefined ? undefined : parsePeer(peer)
+      if (address === undefined) return undefined
+      if (!trusted.contains(address)) return { address, source: 'socket', hops: 0 }
+      return walk(hops(headerLines), trusted, header)
+    },
+    trusts: (address) => trusted.contains(address),
+    hops,
   }
 }
 
-function parseProxy(text: unknown, name: string): IpRange {
-  const expected = 'an address or a CIDR range in canonical spelling'
+/**
+ * The address at the other end of a socket. Node adds the zone to a link-local one; it names an interface of this machine
+ * and is no part of what the caller says.
+ */
+export function parsePeer(text: string): IpAddress | undefined {
+  const zone = text.indexOf('%')
+  return parseIp(zone === -1 ? text : text.slice(0, zone))
+}
+
+const loopback = createIpSet(LOOPBACK)
+// With the addresses that providers share out behind their own translation (RFC 6598).
+const local = createIpSet([...LOOPBACK, ...LINK_LOCAL, ...PRIVATE, ...parsed('100.64.0.0/10')])
+
+export function isLoopback(address: IpAddress): boolean {
+  return loopback.contains(address)
+}
+
+/** Whether no caller on the public internet can have the address. */
+export function isLocal(address: IpAddress): boolean {
+  return local.contains(address)
+}
+
+function parsed(...ranges: readonly string[]): IpRange[] {
+  return ranges.map((text) => parseIpRange(text) as IpRange)
+}
+
+function parseProxy(text: unknown, name: string): readonly IpRange[] {
+  const expected = `an address, a CIDR range in canonical spelling, or one of ${[...PRESETS.keys()].join(', ')}`
   if (typeof text !== 'string') throw new ConfigError(name, expected, text)
+  const preset = PRESETS.get(text)
+  if (preset !== undefined) return preset
   const range = parseIpRange(text)
   if ('problem' in range) {
     const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
@@ -69,7 +128,7 @@ function parseProxy(text: unknown, name: string): IpRange {
   }
   // Who trusts everybody takes the leftmost value, which the caller has written.
   if (range.prefix === 0) throw new ConfigError(name, 'the proxies in front, not every address', text)
-  return range
+  return [range]
 }
 
 /** The hops that a header names, from the nearest to the farthest; `undefined` is one that names no address. */

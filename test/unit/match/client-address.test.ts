@@ -17,7 +17,7 @@ const SINGLES = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
 type Header = ClientAddressOptions['header']
 
 function find(header: Header, peer: string | undefined, ...lines: string[]): ClientAddress | undefined {
-  return compileClientAddress({ trustedProxies: PROXIES, header }, 'test')(peer, lines)
+  return compileClientAddress({ trustedProxies: PROXIES, header }, 'test').read(peer, lines)
 }
 
 /** Address and hops in one word, to read in tables. */
@@ -47,7 +47,7 @@ describe('the peer of the socket', () => {
     })
 
     it(`is nobody when it is unknown or no address, whatever ${header} says`, () => {
-      for (const peer of [undefined, '', 'unix:', 'fe80::1%eth0', '10.0.0.1:80', '10.1', '010.0.0.1']) {
+      for (const peer of [undefined, '', 'unix:', '%eth0', '10.0.0.1:80', '10.1', '010.0.0.1']) {
         expect(find(header, peer, line)).toBeUndefined()
       }
     })
@@ -61,7 +61,7 @@ describe('the peer of the socket', () => {
 
   it('is always the client when no proxy is trusted', () => {
     const nobody = compileClientAddress({ trustedProxies: [], header: LIST }, 'test')
-    expect(said(nobody(PEER, ['198.51.100.7']))).toBe('10.0.0.1 after 0')
+    expect(said(nobody.read(PEER, ['198.51.100.7']))).toBe('10.0.0.1 after 0')
   })
 })
 
@@ -251,7 +251,7 @@ describe('a header of 16 KB', () => {
   ]
   for (const [header, what, line] of headers) {
     it(`${what} in ${header} is read in less than 5 ms`, () => {
-      const read = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
+      const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
       const samples = Array.from({ length: 5 }, () => {
         const start = performance.now()
         read(PEER, [line])
@@ -291,8 +291,11 @@ describe('options', () => {
     ['10.0.0.1/8', /write `10.0.0.0\/8`/],
     ['::ffff:10.0.0.1', /write `10.0.0.1`/],
     ['2001:DB8::1', /write `2001:db8::1`/],
-    ['loopback', /got "loopback"/],
-    ['10.0.0.0/8, 192.0.2.1', /must be an address or a CIDR range/],
+    ['localhost', /or one of loopback, linklocal, uniquelocal, private, got "localhost"/],
+    ['Loopback', /got "Loopback"/],
+    ['loopback, linklocal', /got "loopback, linklocal"/],
+    ['constructor', /got "constructor"/],
+    ['10.0.0.0/8, 192.0.2.1', /must be an address, a CIDR range/],
     ['', /got ""/],
     [1, /got 1/],
     [true, /got true/],
@@ -321,9 +324,11 @@ describe('options', () => {
   it('are neither written to nor read again', () => {
     const trustedProxies = Object.freeze(['10.0.0.0/8'])
     const option = Object.freeze({ trustedProxies, header: LIST })
-    expect(said(compileClientAddress(option, 'guard')(PEER, ['198.51.100.7']))).toBe('198.51.100.7 after 1')
+    expect(said(compileClientAddress(option, 'guard').read(PEER, ['198.51.100.7']))).toBe(
+      '198.51.100.7 after 1',
+    )
     const open = { trustedProxies: ['10.0.0.0/8'], header: LIST }
-    const read = compileClientAddress(open, 'guard')
+    const { read } = compileClientAddress(open, 'guard')
     open.trustedProxies[0] = '198.51.100.0/24'
     expect(read(PEER, ['198.51.100.7'])?.address).toEqual(parseIp('198.51.100.7'))
     expect(said(read('198.51.100.9', ['192.0.2.1']))).toBe('198.51.100.9 after 0')

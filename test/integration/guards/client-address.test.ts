@@ -1,0 +1,438 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, it, jest } from '@jest/globals'
+import express from 'express'
+import {
+  createPolicySource,
+  ipWhitelist,
+  memoryStore,
+  type ClientAddressOptions,
+  type GuardRequest,
+} from 'portcullis'
+import { repository, run } from '../../support/commands.ts'
+import { APP, listening } from '../../support/protected-app.ts'
+import { exchange } from '../../support/raw-exchange.ts'
+
+const NEAREST = '198.51.100.7'
+const WRITTEN = '192.0.2.66'
+const ANYBODY = { mode: 'enforce', ranges: ['0.0.0.0/0', '::/0'] }
+const LOOPBACK: ClientAddressOptions = { trustedProxies: ['loopback'], header: 'x-forwarded-for' }
+
+const OFF = 'PORTCULLIS_TRUST_PROXY_OFF'
+const ALL = 'PORTCULLIS_TRUST_PROXY_ALL'
+const TOO_MANY = 'PORTCULLIS_TRUST_PROXY_TOO_MANY'
+const TOO_FEW = 'PORTCULLIS_TRUST_PROXY_TOO_FEW'
+
+interface Watch {
+  looks: number
+  told: Set<string>
+}
+const watch = (globalThis as { [key: symbol]: unknown })[Symbol.for('portcullis.addressWarnings')] as Watch
+
+const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+
+beforeEach(() => {
+  watch.looks = 1000
+  watch.told.clear()
+  warned.mockClear()
+})
+
+function codes(): unknown[] {
+  return warned.mock.calls.map(([, options]) => (options as { code?: unknown } | undefined)?.code)
+}
+
+interface Setting {
+  /** What `trust proxy` is set to; left out, it is not set. */
+  trustProxy?: unknown
+  clientAddress?: ClientAddressOptions
+  ipWhitelist?: object
+}
+
+/** Answers 200 with the address and its source to whom the guard admits. */
+function gateway({ trustProxy, clientAddress, ipWhitelist: section = ANYBODY }: Setting): express.Express {
+  const app = express()
+  if (trustProxy !== undefined) app.set('trust proxy', trustProxy)
+  return app.use(guardOf(section, clientAddress), answer as express.RequestHandler)
+}
+
+function guardOf(section: object, clientAddress?: ClientAddressOptions): express.RequestHandler {
+  const store = memoryStore([{ policy: { appId: APP, ipWhitelist: section } }])
+  return ipWhitelist({ policies: createPolicySource({ store }), clientAddress }) as express.RequestHandler
+}
+
+function answer({ portcullis }: GuardRequest, res: { end(text: string): unknown }): void {
+  res.end(`${portcullis?.address} by ${String(portcullis?.decisions.at(-1)?.evidence['source'])}`)
+}
+
+/** The body of a 200, or the status, of one request with these header lines. */
+function ask(listener: RequestListener, ...lines: string[]): Promise<string> {
+  return listening(listener, (origin) => send(Number(new URL(origin).port), lines))
+}
+
+async function send(port: number, lines: readonly string[]): Promise<string> {
+  return read(await exchange(port, requestOf(lines)))
+}
+
+function requestOf(lines: readonly string[]): string {
+  return ['GET / HTTP/1.1', 'Host: x', 'Connection: close', `x-app-id: ${APP}`, ...lines, '', ''].join('\r\n')
+}
+
+function read(response: string): string {
+  const [head = '', body = ''] = response.split('\r\n\r\n')
+  const status = head.slice(9, 12)
+  return status === '200' ? body.replace(/^[0-9a-f]+\r\n|\r\n0$/g, '').trim() : status
+}
+
+describe('the client address', () => {
+  const cases: readonly (readonly [
+    what: string,
+    setting: Setting,
+    lines: readonly string[],
+    answer: string,
+  ])[] = [
+    ['the socket, without a setting', {}, [`X-Forwarded-For: ${WRITTEN}`], '127.0.0.1 by req.ip'],
+    ['`req.ip`', { trustProxy: 'loopback' }, [`X-Forwarded-For: ${NEAREST}`], `${NEAREST} by req.ip`],
+    [
+      'the option',
+      { clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${NEAREST}`],
+      `${NEAREST} by x-forwarded-for`,
+    ],
+    [
+      'the option, whatever `trust proxy` is',
+      { trustProxy: true, clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${WRITTEN}, ${NEAREST}`],
+      `${NEAREST} by x-forwarded-for`,
+    ],
+    [
+      'the last line of a repeated header',
+      { clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${WRITTEN}`, `x-forwarded-for: ${NEAREST}`],
+      `${NEAREST} by x-forwarded-for`,
+    ],
+    [
+      'the last line of a repeated header, by `req.ip`',
+      { trustProxy: 'loopback' },
+      [`X-Forwarded-For: ${WRITTEN}`, `x-forwarded-for: ${NEAREST}`],
+      `${NEAREST} by req.ip`,
+    ],
+    [
+      'RFC 7239',
+      { clientAddress: { ...LOOPBACK, header: 'forwarded' } },
+      [`Forwarded: for=${WRITTEN}`, `Forwarded: for="[2001:db8::7]:443";proto=https`],
+      '2001:db8::7 by forwarded',
+    ],
+    [
+      'IPv4 in an IPv6 spelling',
+      { clientAddress: LOOPBACK },
+      ['X-Forwarded-For: ::ffff:198.51.100.7, ::FFFF:7f00:1'],
+      `${NEAREST} by x-forwarded-for`,
+    ],
+    // Nobody, so denied, though the list holds every address.
+    ['nobody: no header', { clientAddress: LOOPBACK }, [], '403'],
+    ['nobody: another header', { clientAddress: LOOPBACK }, [`Forwarded: for=${NEAREST}`], '403'],
+    ['nobody: a name with underscores', { clientAddress: LOOPBACK }, [`X_Forwarded_For: ${NEAREST}`], '403'],
+    ['nobody: a name with a blank', { clientAddress: LOOPBACK }, [`X-Forwarded-For : ${NEAREST}`], '400'],
+    [
+      'nobody: a folded line',
+      { clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${NEAREST},`, ` ${NEAREST}`],
+      '400',
+    ],
+    ['nobody: a bare CR', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}\rX: y`], '400'],
+    ['nobody: a NUL', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}\0`], '400'],
+    ['nobody: a no-break space', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}\u00a0`], '403'],
+    [
+      'nobody: an empty last line',
+      { clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${NEAREST}`, 'X-Forwarded-For:'],
+      '403',
+    ],
+    ['nobody: `unknown`', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}, unknown`], '403'],
+    ['nobody: a zone', { clientAddress: LOOPBACK }, ['X-Forwarded-For: fe80::1%eth0'], '403'],
+    ['nobody: a port', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}:443`], '403'],
+    ['nobody: junk in `req.ip`', { trustProxy: 'loopback' }, ['X-Forwarded-For: a'], '403'],
+    ['nobody: a zone in `req.ip`', { trustProxy: 'loopback' }, ['X-Forwarded-For: fe80::1%eth0'], '403'],
+    ['nobody: a port in `req.ip`', { trustProxy: 'loopback' }, [`X-Forwarded-For: ${NEAREST}:443`], '403'],
+  ]
+  for (const [what, setting, lines, expected] of cases) {
+    it(`is ${what}`, async () => {
+      expect(await ask(gateway(setting), ...lines)).toBe(expected)
+    })
+  }
+
+  it('is not hidden or chosen by naming the header in Connection', async () => {
+    const lines = ['Connection: x-forwarded-for', `X-Forwarded-For: ${WRITTEN}, ${NEAREST}`]
+    expect(await ask(gateway({ clientAddress: LOOPBACK }), ...lines)).toBe(`${NEAREST} by x-forwarded-for`)
+  })
+
+  it('is read from 10,000 hops', async () => {
+    const server = createServer({ maxHeaderSize: 1 << 20 }, gateway({ clientAddress: LOOPBACK }))
+    const hops = (last: string): string[] => [
+      `X-Forwarded-For: ${NEAREST}, ${`${last}, `.repeat(9_999)}127.0.0.2`,
+    ]
+    await withServer(server, 0, async (port) => {
+      expect(await send(port, hops('127.0.0.1'))).toBe(`${NEAREST} by x-forwarded-for`)
+      expect(await send(port, hops('junk'))).toBe('403')
+    })
+  })
+})
+
+describe('header lines that Node drops', () => {
+  // The caller writes its own line and fillers; the line that the proxy adds is one too many.
+  const smuggled = (fillers: number): string[] => [
+    `X-Forwarded-For: ${WRITTEN}`,
+    ...Array.from({ length: fillers }, () => 'a:'),
+    `X-Forwarded-For: ${NEAREST}`,
+  ]
+  const settings: readonly (readonly [string, Setting])[] = [
+    ['the option', { clientAddress: LOOPBACK }],
+    ['`req.ip`', { trustProxy: 'loopback' }],
+  ]
+  for (const [what, setting] of settings) {
+    it(`leave nobody by ${what}, and not whom the caller wrote`, async () => {
+      expect(await ask(gateway(setting), ...smuggled(1_000))).toBe('403')
+      expect(await ask(gateway(setting), ...smuggled(900))).toMatch(NEAREST)
+    })
+
+    it(`leave nobody by ${what} when the server has a limit of its own`, async () => {
+      const server = createServer(gateway(setting))
+      await withServer(server, 0, async (port) => {
+        server.maxHeadersCount = 50
+        expect(await send(port, smuggled(60))).toBe('403')
+        expect(await send(port, smuggled(40))).toMatch(NEAREST)
+        server.maxHeadersCount = 0 // no limit
+        expect(await send(port, smuggled(1_500))).toMatch(NEAREST)
+      })
+    })
+  }
+
+  it('do not matter to a peer that is not trusted', async () => {
+    const clientAddress: ClientAddressOptions = { trustedProxies: ['10.0.0.0/8'], header: 'x-forwarded-for' }
+    expect(await ask(gateway({ clientAddress }), ...smuggled(1_000))).toBe('127.0.0.1 by socket')
+  })
+})
+
+describe('other sockets', () => {
+  it('a Unix socket has no address, so nobody is admitted, whatever a header says', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'portcullis-'))
+    const path = join(folder, 'socket')
+    try {
+      for (const setting of [{}, { trustProxy: 'loopback' }, { clientAddress: LOOPBACK }]) {
+        await withServer(createServer(gateway(setting)), path, async () => {
+          expect(await overSocket({ path }, [`X-Forwarded-For: ${NEAREST}`])).toBe('403')
+        })
+      }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('an IPv4 caller of an IPv6 socket is an IPv4 caller', async () => {
+    const clientAddress: ClientAddressOptions = { trustedProxies: ['127.0.0.1'], header: 'x-forwarded-for' }
+    const server = createServer(gateway({ clientAddress }))
+    await withServer(server, { port: 0, host: '::' }, async (port) => {
+      expect(await send(port, [`X-Forwarded-For: ${NEAREST}`])).toBe(`${NEAREST} by x-forwarded-for`)
+    })
+  })
+
+  const linkLocal = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    addresses.filter(({ address }) => address.startsWith('fe80:')).map(({ address }) => ({ name, address })),
+  )[0]
+  if (linkLocal === undefined) return // this machine has none
+  it('a link-local peer is known without the zone of this machine', async () => {
+    const { name, address } = linkLocal
+    const host = `${address}%${name}`
+    const asPeer: Setting[] = [{}, { clientAddress: { ...LOOPBACK, trustedProxies: ['10.0.0.0/8'] } }]
+    const asProxy: Setting[] = [
+      { trustProxy: 'linklocal' },
+      { clientAddress: { ...LOOPBACK, trustedProxies: ['linklocal'] } },
+    ]
+    for (const setting of [...asPeer, ...asProxy]) {
+      await withServer(createServer(gateway(setting)), { port: 0, host }, async (port) => {
+        const said = await overSocket({ port, host }, [`X-Forwarded-For: ${NEAREST}`])
+        expect(said.split(' ')[0]).toBe(asPeer.includes(setting) ? address : NEAREST)
+      })
+    }
+  })
+})
+
+describe('a warning', () => {
+  const XFF = 'X-Forwarded-For'
+  const option = (...trustedProxies: string[]): Setting => ({
+    clientAddress: { ...LOOPBACK, trustedProxies },
+  })
+
+  // The peer is 127.0.0.1 throughout: a local address, as that of most proxies.
+  const cases: readonly (readonly [setting: Setting, line: string | undefined, code: string | undefined])[] =
+    [
+      [{}, undefined, undefined],
+      [{}, `${XFF}: ${NEAREST}`, OFF],
+      [{}, `Forwarded: for=${NEAREST}`, OFF],
+      [{}, `X-Real-IP: ${NEAREST}`, OFF],
+      [{}, `CF-Connecting-IP: ${NEAREST}`, OFF],
+      [{}, `X-Forwarded-Proto: https`, undefined],
+      [{ trustProxy: false }, `${XFF}: junk`, OFF],
+      [{ trustProxy: 0 }, `${XFF}: ${NEAREST}`, OFF],
+      [{ trustProxy: true }, undefined, ALL],
+      [{ trustProxy: true }, `${XFF}: ${NEAREST}`, ALL],
+      [{ trustProxy: 'loopback' }, undefined, undefined],
+      [{ trustProxy: 'loopback' }, `${XFF}: ${NEAREST}`, undefined],
+      [{ trustProxy: 'loopback' }, `${XFF}: ${WRITTEN}, ${NEAREST}`, undefined],
+      [{ trustProxy: 'loopback' }, `${XFF}: junk, ${NEAREST}`, undefined],
+      [{ trustProxy: 'loopback' }, `${XFF}: 10.0.0.9, ${NEAREST}`, undefined],
+      [{ trustProxy: 1 }, `${XFF}: ${NEAREST}`, undefined],
+      // The clients of an intranet have private addresses, and that is all right.
+      [{ trustProxy: 1 }, `${XFF}: 10.0.0.9`, undefined],
+      [{ trustProxy: 'loopback' }, `${XFF}: 10.0.0.9`, undefined],
+      [option('loopback'), `${XFF}: 10.0.0.9`, undefined],
+      [option('loopback'), `${XFF}: 10.0.0.8, 10.0.0.9`, undefined],
+      // A caller on this machine, through the proxy on this machine.
+      [{ trustProxy: 'loopback' }, `${XFF}: 127.0.0.1`, undefined],
+      [option('loopback'), `${XFF}: 127.0.0.1`, undefined],
+      [{ trustProxy: 'loopback, uniquelocal' }, `${XFF}: 10.0.0.9`, TOO_MANY],
+      [{ trustProxy: 'loopback, uniquelocal' }, `${XFF}: ${NEAREST}, 10.0.0.9`, undefined],
+      [{ trustProxy: 2 }, `${XFF}: ${NEAREST}`, TOO_MANY],
+      [{ trustProxy: 2 }, `${XFF}: 10.0.0.9, ${NEAREST}`, TOO_MANY],
+      [{ trustProxy: 2 }, `${XFF}: 192.0.2.1, 10.0.0.9, ${NEAREST}`, TOO_MANY],
+      [{ trustProxy: (_: string, hop: number) => hop < 2 }, `${XFF}: ${NEAREST}`, undefined],
+      [{ trustProxy: (_: string, hop: number) => hop < 2 }, `${XFF}: 10.0.0.9, ${NEAREST}`, TOO_MANY],
+      [option('loopback', 'private'), `${XFF}: 10.0.0.9`, TOO_MANY],
+      [option('loopback', NEAREST), `${XFF}: 10.0.0.9, ${NEAREST}`, TOO_MANY],
+      [option('loopback', NEAREST), `${XFF}: ${WRITTEN}, ${NEAREST}`, undefined],
+      [{ trustProxy: '10.0.0.1' }, `${XFF}: ${NEAREST}`, TOO_FEW],
+      [{ trustProxy: 'loopback' }, `${XFF}: ${NEAREST}, 10.0.0.9`, TOO_FEW],
+      [{ trustProxy: 1 }, `${XFF}: ${NEAREST}, 10.0.0.9`, TOO_FEW],
+      [option('10.0.0.1'), `${XFF}: ${NEAREST}`, TOO_FEW],
+      [option('10.0.0.1'), `Forwarded: for=${NEAREST}`, undefined],
+      [option('loopback'), `${XFF}: ${NEAREST}, 10.0.0.9`, TOO_FEW],
+      [option('loopback'), `${XFF}: ${NEAREST}, unknown, 100.64.0.9`, TOO_FEW],
+      [option('loopback'), `${XFF}: junk, 10.0.0.9`, undefined],
+      // Denied, and the decision says so.
+      [option('loopback'), undefined, undefined],
+      [option('loopback'), `${XFF}: junk`, undefined],
+      // The address does not come from Express.
+      [{ trustProxy: true, ...option('loopback') }, `${XFF}: ${NEAREST}`, undefined],
+    ]
+  for (const [setting, line, code] of cases) {
+    const { trustProxy = 'left out', clientAddress } = setting
+    const trust =
+      clientAddress === undefined
+        ? `\`trust proxy\` ${String(trustProxy)}`
+        : `proxies ${clientAddress.trustedProxies.join(' ')}`
+    it(`${code ?? 'none'} for ${line ?? 'no header'} with ${trust}`, async () => {
+      await ask(gateway(setting), ...(line === undefined ? [] : [line]))
+      expect(codes()).toEqual(code === undefined ? [] : [code])
+    })
+  }
+
+  it('is not given for a public peer that sends the header', async () => {
+    const app = gateway({})
+    await ask((req, res) => {
+      Object.defineProperty(req.socket, 'remoteAddress', { value: NEAREST })
+      app(req, res)
+    }, `${XFF}: ${WRITTEN}`)
+    expect(codes()).toEqual([])
+  })
+
+  it('follows the setting of the app that the guard is mounted in', async () => {
+    const parent = express().set('trust proxy', true)
+    const inheriting = express().use(guardOf(ANYBODY))
+    await ask(parent.use(inheriting))
+    expect(codes()).toEqual([ALL])
+    watch.told.clear()
+    warned.mockClear()
+    const own = express().set('trust proxy', 'loopback').use(guardOf(ANYBODY))
+    await ask(express().set('trust proxy', true).use(own), `${XFF}: ${NEAREST}`)
+    expect(codes()).toEqual([])
+  })
+
+  it('is given without Express too', async () => {
+    const guard = guardOf(ANYBODY) as unknown as (req: unknown, res: unknown, next: () => void) => void
+    const listener: RequestListener = (req, res) => guard(req, res, () => answer(req, res))
+    expect(await ask(listener)).toBe('127.0.0.1 by socket')
+    expect(codes()).toEqual([])
+    expect(await ask(listener, `${XFF}: ${NEAREST}`)).toBe('127.0.0.1 by socket')
+    expect(codes()).toEqual([OFF])
+  })
+
+  it('has a type, a code, advice and a heading of README.md, and nothing that a caller sent', async () => {
+    await ask(gateway({}), `${XFF}: ${NEAREST}`)
+    await ask(gateway({ trustProxy: true }), `${XFF}: ${NEAREST}`)
+    await ask(gateway({ trustProxy: 2 }), `${XFF}: ${NEAREST}`)
+    await ask(gateway(option('10.0.0.1')), `${XFF}: ${NEAREST}`)
+    expect(codes()).toEqual([OFF, ALL, TOO_MANY, TOO_FEW])
+    for (const [message, options] of warned.mock.calls) {
+      expect(options).toMatchObject({
+        type: 'PortcullisWarning',
+        detail: expect.stringMatching(/^.+\. See "Behind proxies": portcullis\/README\.md#behind-proxies$/),
+      })
+      expect(JSON.stringify([message, options])).not.toMatch(/[0-9]+\.[0-9]+\./)
+    }
+  })
+
+  it('comes once for each code, and only the first requests with a header are looked at', async () => {
+    const app = gateway({ trustProxy: 'loopback' })
+    await listening(app, async (origin) => {
+      const port = Number(new URL(origin).port)
+      for (let count = 0; count < 3; count += 1) await send(port, [`${XFF}: ${NEAREST}, 10.0.0.9`])
+      expect(codes()).toEqual([TOO_FEW])
+      for (let count = 0; count < 3; count += 1) await send(port, [])
+      expect(watch.looks).toBe(997)
+      watch.looks = 1
+      watch.told.clear()
+      await send(port, [`${XFF}: ${NEAREST}`])
+      await send(port, [`${XFF}: ${NEAREST}, 10.0.0.9`])
+      expect(codes()).toEqual([TOO_FEW])
+    })
+  })
+})
+
+it('a warning reaches the person who runs the server, once and with nothing of a caller', async () => {
+  const { output } = await run(process.execPath, [
+    '--import',
+    'tsx',
+    'test/support/proxied-process.ts',
+    require.resolve('express'),
+  ])
+  expect(
+    output.match(/\[PORTCULLIS_TRUST_PROXY_OFF\] PortcullisWarning: There seems to be a proxy/g),
+  ).toHaveLength(1)
+  expect(output).toContain('portcullis/README.md#behind-proxies')
+  expect(output).not.toContain('203.0.113.77')
+  const readme = await readFile(join(repository, 'README.md'), 'utf8')
+  expect(readme).toContain('\n#### Behind proxies\n')
+  for (const code of [OFF, ALL, TOO_MANY, TOO_FEW]) expect(readme).toContain(`\`${code}\``)
+})
+
+async function withServer(
+  server: Server,
+  where: number | string | { port: number; host: string },
+  run: (port: number) => Promise<void>,
+): Promise<void> {
+  await new Promise<void>((resolve) => server.listen(where, resolve))
+  const address = server.address()
+  try {
+    await run(typeof address === 'object' && address !== null ? address.port : 0)
+  } finally {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+}
+
+/** Like `send`, to any socket. */
+function overSocket(
+  where: { path: string } | { port: number; host: string },
+  lines: readonly string[],
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let response = ''
+    const socket = connect(where, () => socket.write(requestOf(lines)))
+    socket.on('data', (chunk) => (response += String(chunk)))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(read(response)))
+  })
+}
