@@ -44,7 +44,15 @@ export type {
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'
 export type { AppKey } from './signature/keys.ts'
 
-export { diffPolicies, parsePolicy, type PolicyChange } from './policy/index.ts'
+export {
+  diffPolicies,
+  lintPolicy,
+  parsePolicy,
+  scorePolicy,
+  type PolicyChange,
+  type PolicyFinding,
+  type PolicyScore,
+} from './policy/index.ts'
 export type * from './policy/policy.ts'
 export { DENIALS } from './decision.ts'
 export type {

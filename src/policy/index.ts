@@ -1,5 +1,8 @@
 export { compilePolicy, weighPolicy, type CompiledPolicy, type NamedLists } from './compile.ts'
 export { diffPolicies, type PolicyChange } from './diff.ts'
 export { isListName, parseListEntry, type ListEntry } from './list-entry.ts'
+export { lintPolicy } from './lint.ts'
+export type { PolicyFinding } from './lint-finding.ts'
 export { isAppId, parsePolicy } from './parse.ts'
 export type * from './policy.ts'
+export { scorePolicy, type PolicyScore } from './score.ts'

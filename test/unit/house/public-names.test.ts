@@ -13,8 +13,8 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain fileStore ipWhitelist isPortcullisError memoryAuditSink memoryNonces memoryStore parsePolicy
-      protect regionPin returnUrlGuard rollbackPolicy serverOnly
+      explain fileStore ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parsePolicy
+      protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
@@ -23,7 +23,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse IpWhitelistOptions
       IpWhitelistProtection Jurisdiction Jurisdictions ListedApp ManagedPolicyStore MemoryAuditSink
       MemoryAuditSinkOptions Mode NextFunction NonceStore OperationEvent Policy PolicyChange
-      PolicyIssue PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
+      PolicyFinding PolicyIssue PolicyScore PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
       PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
       RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText
       RollbackOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
