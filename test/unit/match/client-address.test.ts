@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
+import express from 'express'
 import fc from 'fast-check'
 import { ConfigError } from '../../../src/errors.ts'
 import {
@@ -44,6 +45,12 @@ describe('the peer of the socket', () => {
         const client = find(header, peer, line)
         expect([client?.address.text, client?.source, client?.hops]).toEqual(['198.51.100.7', header, 1])
       }
+    })
+
+    it(`counts without the zone that Node adds when it is link-local, and writes ${header}`, () => {
+      const { read } = compileClientAddress({ trustedProxies: ['linklocal'], header }, 'test')
+      expect(said(read('fe80::1%eth0', [line]))).toBe('198.51.100.7 after 1')
+      expect(said(find(header, 'fe80::1%eth0', line))).toBe('fe80::1 after 0')
     })
 
     it(`is nobody when it is unknown or no address, whatever ${header} says`, () => {
@@ -207,6 +214,159 @@ describe('Forwarded', () => {
   }
 })
 
+describe('any way in', () => {
+  const trusted = fc.constantFrom('10.0.0.2', '10.255.255.255', '2001:db8:ffff::2')
+  const stranger = fc.oneof(
+    fc.ipV4().filter((text) => !text.startsWith('10.')),
+    fc.constantFrom('2001:db8::7', '2001:db8:fffe::1', '2001:db9::'),
+  )
+  const nobody = fc.constantFrom('', 'unknown', '_hidden', 'junk', '010.0.0.1', 'fe80::1%eth0', '10.0.0.2/8')
+  const hops = fc.array(fc.oneof({ weight: 3, arbitrary: trusted }, stranger, nobody), {
+    minLength: 1,
+    maxLength: 6,
+  })
+  const shapes = fc.array(
+    fc.record({
+      newLine: fc.boolean(),
+      blank: fc.constantFrom('', ' ', '\t'),
+      port: fc.constantFrom('', ':443', ':_p'),
+      more: fc.constantFrom('', ';proto=https', ';host="a, for=192.0.2.66"', ';by="\\"; for=192.0.2.66"'),
+      mapped: fc.boolean(),
+    }),
+    { minLength: 6, maxLength: 6 },
+  )
+  type Shape = typeof shapes extends fc.Arbitrary<(infer One)[]> ? One : never
+
+  /** The nearest stranger, or the farthest of all, unless a hop without an address comes first. */
+  function expected(way: readonly string[]): string | undefined {
+    let client: string | undefined
+    for (const [index, hop] of way.toReversed().entries()) {
+      const address = parseIp(hop)
+      if (address === undefined) return undefined
+      client = `${address.text} after ${index + 1}`
+      if (!hop.startsWith('10.') && !hop.startsWith('2001:db8:ffff:')) return client
+    }
+    return client
+  }
+
+  function linesOf(
+    way: readonly string[],
+    written: readonly Shape[],
+    write: (hop: string, shape: Shape) => string,
+  ): string[] {
+    const lines: string[] = []
+    for (const [index, hop] of way.entries()) {
+      const shape = written[index] as Shape
+      const element = `${shape.blank}${write(hop, shape)}${shape.blank}`
+      if (index === 0 || shape.newLine) lines.push(element)
+      else lines.push(`${lines.pop()},${element}`)
+    }
+    return lines
+  }
+
+  const spelled = (hop: string, { mapped }: Shape): string =>
+    mapped && /^[1-9][0-9.]+$/.test(hop) ? `::ffff:${hop}` : hop
+
+  it('is walked alike in X-Forwarded-For, however it is spread over lines', () => {
+    fc.assert(
+      fc.property(hops, shapes, (way, written) => {
+        expect(said(find(LIST, PEER, ...linesOf(way, written, spelled)))).toBe(expected(way))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('is walked alike in Forwarded, whatever else the elements say', () => {
+    const element = (hop: string, shape: Shape): string => {
+      const text = spelled(hop, shape)
+      return `for="${text.includes(':') ? `[${text}]` : text}${shape.port}"${shape.more}`
+    }
+    fc.assert(
+      fc.property(hops, shapes, (way, written) => {
+        expect(said(find('forwarded', PEER, ...linesOf(way, written, element)))).toBe(expected(way))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('ends at the element of the proxy, or nowhere, whatever quotation the caller opens before it', () => {
+    const text = fc.string({ unit: fc.constantFrom(...'for=",;\\ 16.[]:'), maxLength: 24 })
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 3 }), fc.boolean(), (written, newLine) => {
+        const last = 'for="[2001:db8::7]:443";host="x, for=192.0.2.66";by="\\", for=192.0.2.66"'
+        const lines = newLine ? [...written, last] : [[...written, last].join(',')]
+        expect([undefined, '2001:db8::7 after 1']).toContain(said(find('forwarded', PEER, ...lines)))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+})
+
+describe('a preset', () => {
+  const app = express()
+  const near = ['9.255.255.255', '11.0.0.0', '126.255.255.255', '128.0.0.0', '169.253.255.255', '169.255.0.0']
+  const farther = [
+    '172.15.255.255',
+    '172.16.0.0',
+    '172.31.255.255',
+    '172.32.0.0',
+    '192.167.255.255',
+    '192.169.0.0',
+  ]
+  const six = [
+    '::',
+    '::1',
+    '::2',
+    'fbff::',
+    'fc00::',
+    'fdff:ffff::',
+    'fe00::',
+    'fe80::',
+    'febf::1',
+    'fec0::',
+    'ff02::1',
+  ]
+  const mapped = [
+    '::ffff:10.0.0.1',
+    '::ffff:127.9.9.9',
+    '::ffff:169.254.0.1',
+    '::127.0.0.1',
+    '::ffff:11.0.0.0',
+  ]
+  const anything = fc.oneof(
+    fc.constantFrom(...near, ...farther, ...six, ...mapped),
+    fc.ipV4(),
+    fc
+      .tuple(fc.constantFrom('10', '127', '169.254', '172.16', '192.168'), fc.ipV4())
+      .map(([start, text]) => [...start.split('.'), ...text.split('.')].slice(0, 4).join('.')),
+  )
+  for (const [name, theirs] of [
+    ['loopback', 'loopback'],
+    ['linklocal', 'linklocal'],
+    ['uniquelocal', 'uniquelocal'],
+    ['private', 'uniquelocal'],
+  ] as const) {
+    it(`${name} holds what ${theirs} holds in Express`, () => {
+      const { trusts } = compileClientAddress({ trustedProxies: [name], header: LIST }, 'test')
+      app.set('trust proxy', theirs)
+      const trust = app.get('trust proxy fn') as (address: string, hop: number) => boolean
+      fc.assert(
+        fc.property(anything, (text) => {
+          const address = parseIp(text)
+          expect([text, address && trusts(address)]).toEqual([text, trust(text, 0)])
+        }),
+        { numRuns: 2000 },
+      )
+    })
+  }
+
+  it('stands beside ranges, more than one and more than once', () => {
+    const option = { trustedProxies: ['loopback', '192.0.2.1', 'private', 'loopback'], header: LIST }
+    const { read } = compileClientAddress(option, 'test')
+    expect(said(read('127.0.0.1', ['198.51.100.7, 10.0.0.1, 192.0.2.1']))).toBe('198.51.100.7 after 3')
+  })
+})
+
 describe('headers of one value', () => {
   for (const header of SINGLES) {
     it(`${header} names one address of any spelling`, () => {
@@ -258,6 +418,27 @@ describe('a header of 16 KB', () => {
         return performance.now() - start
       })
       expect(Math.min(...samples)).toBeLessThan(5)
+    })
+  }
+})
+
+describe('10,000 hops', () => {
+  const headers: readonly [Header, (hop: string) => string][] = [
+    [LIST, (hop) => hop],
+    ['forwarded', (hop) => `for="[${hop}]:443";proto=https`],
+  ]
+  for (const [header, write] of headers) {
+    it(`in ${header} are walked to the end in less than 50 ms, in one line or in many`, () => {
+      const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
+      const elements = Array.from({ length: 10_000 }, () => write('2001:db8:ffff::1'))
+      for (const lines of [[elements.join(', ')], elements]) {
+        const samples = Array.from({ length: 5 }, () => {
+          const start = performance.now()
+          expect(said(read(PEER, lines))).toBe('2001:db8:ffff::1 after 10000')
+          return performance.now() - start
+        })
+        expect(Math.min(...samples)).toBeLessThan(50)
+      }
     })
   }
 })
