@@ -41,6 +41,7 @@ export type {
   StoredApp,
   StoreListener,
 } from './store/contract.ts'
+export type { ListStore, ListSummary, StoredList } from './store/lists.ts'
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'
 export type { AppKey } from './signature/keys.ts'
 

@@ -10,8 +10,6 @@ import type { Vault } from './vault/vault.ts'
 /** What was read of one app, and when. */
 export interface SnapshotEntry {
   readonly app: StoredApp
-  /** The ranges of the named lists that the policy uses, as read. A list that does not exist is left out. */
-  readonly lists: ReadonlyMap<string, readonly string[]>
   /** When it was read, in milliseconds since the epoch. */
   readonly readAt: number
 }
@@ -155,8 +153,8 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
     if (changes.get(appId) === doing) changes.delete(appId)
   }
 
-  async function write(appId: string, { app, lists, readAt }: SnapshotEntry): Promise<void> {
-    const text = JSON.stringify({ form: FORM, readAt, app, lists: [...lists] })
+  async function write(appId: string, { app, readAt }: SnapshotEntry): Promise<void> {
+    const text = JSON.stringify({ form: FORM, readAt, app })
     const sealed = vault.seal(text, contextOf(appId))
     const path = pathOf(appId)
     const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`
@@ -266,15 +264,14 @@ function contextOf(appId: string): string {
 
 /** A sealed text is one that we wrote; only its form may be that of another version. */
 function parseEntry(text: string): SnapshotEntry {
-  const { form, app, lists, readAt } = JSON.parse(text) as {
+  const { form, app, readAt } = JSON.parse(text) as {
     form: unknown
     app: StoredApp
-    lists: [string, string[]][]
     readAt: unknown
   }
   if (form !== FORM || typeof readAt !== 'number')
     throw new UnavailableError('it has a form that this version does not know')
-  return { app, lists: new Map(lists), readAt }
+  return { app, readAt }
 }
 
 function isMissing(error: unknown): boolean {

@@ -62,7 +62,10 @@ export function explain(document: unknown, request: RequestDescription): Explana
     decisions.push(decideRegionPin(policy, { here: request.here, country: request.country, jurisdictions }))
   }
   decisions.push(
-    decideIpWhitelist(policy, { address: facts.address(undefined) }),
+    decideIpWhitelist(policy, {
+      address: facts.address(undefined),
+      now: request.now ?? Date.now(),
+    }),
     decideDomainProtect(policy, facts),
     decideServerOnly(policy, {
       browserEvidence: facts.browserEvidence,

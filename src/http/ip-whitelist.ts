@@ -38,7 +38,7 @@ export function ipWhitelist(options: IpWhitelistOptions): RequestHandler {
       begin: (context) => {
         if (reader !== undefined) context.useAddressReader(reader)
       },
-      facts: ({ facts }) => ({ address: facts.address(reader) }),
+      facts: ({ facts }) => ({ address: facts.address(reader), now: Date.now() }),
     },
     options,
   )

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Mode } from '../decision.ts'
-import { PolicyError } from '../errors.ts'
 import { createIpSet, type IpSet } from '../match/ip-set.ts'
-import { parseIpRange, type IpRange } from '../match/ip.ts'
+import { parseIpRange, type IpAddress } from '../match/ip.ts'
 import { createOriginSet, type OriginSet } from '../match/origin-set.ts'
 import { parseOriginEntry } from '../match/origin.ts'
 import type { Problem } from '../match/problem.ts'
@@ -25,6 +24,17 @@ export interface CompiledIpWhitelist {
   readonly mode: Mode
   readonly ranges: IpSet
   readonly deny: IpSet
+  readonly lists: readonly NamedSet[]
+  readonly denyLists: readonly NamedSet[]
+}
+
+/** A named list of addresses as guards ask it. Its content may change between two requests. */
+export interface NamedSet {
+  readonly name: string
+  /** Whether the store has such a list. */
+  readonly exists: boolean
+  /** The canonical text of a range that contains the address and has not expired at `now`, milliseconds since the epoch. */
+  find(address: IpAddress, now: number): string | undefined
 }
 
 export interface CompiledDomains {
@@ -37,14 +47,12 @@ export interface CompiledReturnUrls {
   readonly urls: ReturnUrlSet
 }
 
-/** The ranges of named lists, by name. */
-export type NamedLists = ReadonlyMap<string, readonly string[]>
+/** Named lists by their names. */
+export type NamedLists = ReadonlyMap<string, NamedSet>
 
 /**
  * Builds the matchers of a parsed policy. Pure; the work grows with the length of the lists and is done once: a matcher of
  * `before` whose entries are still the same is used again.
- *
- * @throws PolicyError when a named list holds an entry that is not a canonical address or range.
  */
 export function compilePolicy(
   policy: Policy,
@@ -56,18 +64,14 @@ export function compilePolicy(
     ...rest,
     ipWhitelist: ipWhitelist && {
       mode: ipWhitelist.mode,
-      ranges: reused(
-        before?.ipWhitelist?.ranges,
-        [ipWhitelist.ranges, ...ipWhitelist.lists.map((name) => [name, lists.get(name)])],
-        () =>
-          createIpSet([
-            ...parsed(ipWhitelist.ranges, parseIpRange),
-            ...ipWhitelist.lists.flatMap((name) => listedRanges(name, lists)),
-          ]),
+      ranges: reused(before?.ipWhitelist?.ranges, ipWhitelist.ranges, () =>
+        createIpSet(parsed(ipWhitelist.ranges, parseIpRange)),
       ),
       deny: reused(before?.ipWhitelist?.deny, ipWhitelist.deny, () =>
         createIpSet(parsed(ipWhitelist.deny, parseIpRange)),
       ),
+      lists: ipWhitelist.lists.map((name) => lists.get(name) ?? noList(name)),
+      denyLists: (ipWhitelist.denyLists ?? []).map((name) => lists.get(name) ?? noList(name)),
     },
     domainProtect: domainProtect && {
       mode: domainProtect.mode,
@@ -100,12 +104,9 @@ function reused<Matcher extends object>(
 }
 
 /** About how many bytes of memory a compiled policy takes. */
-export function weighPolicy(policy: Policy, lists: NamedLists = new Map()): number {
+export function weighPolicy(policy: Policy): number {
   const { ipWhitelist, domainProtect, returnUrlGuard } = policy
-  const ranges =
-    (ipWhitelist?.ranges.length ?? 0) +
-    (ipWhitelist?.deny.length ?? 0) +
-    (ipWhitelist?.lists ?? []).reduce((sum, name) => sum + (lists.get(name)?.length ?? 0), 0)
+  const ranges = (ipWhitelist?.ranges.length ?? 0) + (ipWhitelist?.deny.length ?? 0)
   const domains = domainProtect?.domains.join('').length ?? 0
   const urls = returnUrlGuard === undefined ? 0 : JSON.stringify(returnUrlGuard.urls).length
   return BASE_BYTES + ranges * RANGE_BYTES + (domains + urls) * BYTES_OF_A_CHARACTER
@@ -115,14 +116,8 @@ const BASE_BYTES = 4_096
 const RANGE_BYTES = 34
 const BYTES_OF_A_CHARACTER = 16
 
-function listedRanges(name: string, lists: NamedLists): IpRange[] {
-  return (lists.get(name) ?? []).map((text, index) => {
-    const range = parseIpRange(text)
-    if (!('problem' in range)) return range
-    throw new PolicyError([
-      { path: `list ${name}[${index}]`, message: range.problem, corrected: range.corrected },
-    ])
-  })
+function noList(name: string): NamedSet {
+  return { name, exists: false, find: () => undefined }
 }
 
 /** A `Policy` holds only entries that its parser took, so a refusal here is a fault of ours, not of a document. */

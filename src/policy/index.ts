@@ -1,4 +1,4 @@
-export { compilePolicy, weighPolicy, type CompiledPolicy, type NamedLists } from './compile.ts'
+export { compilePolicy, weighPolicy, type CompiledPolicy, type NamedLists, type NamedSet } from './compile.ts'
 export { diffPolicies, type PolicyChange } from './diff.ts'
 export { isListName, parseListEntry, type ListEntry } from './list-entry.ts'
 export { lintPolicy } from './lint.ts'

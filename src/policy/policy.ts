@@ -31,6 +31,11 @@ export interface IpWhitelistProtection extends Protection {
   readonly deny: readonly string[]
   /** Names of lists of the store whose ranges are admitted too. A list that the store does not have admits nobody. */
   readonly lists: readonly string[]
+  /**
+   * Names of lists of the store whose ranges are refused, whatever else admits them. While the store does not have such a
+   * list, everybody is refused. Left out: none.
+   */
+  readonly denyLists?: readonly string[] | undefined
 }
 
 export interface DomainProtection extends Protection {

@@ -17,22 +17,19 @@ function listOf<Entry extends z.ZodType>(
   entry: Entry,
   canonicalise: (value: z.output<Entry>) => Problem | { readonly canonical: string },
 ) {
-  return z
-    .array(entry)
-    .superRefine((values, context) => {
-      const seen = new Map<string, number>()
-      for (const [index, value] of values.entries()) {
-        const result = canonicalise(value)
-        if ('problem' in result) {
-          report(context, index, result)
-          continue
-        }
-        const first = seen.get(result.canonical)
-        if (first === undefined) seen.set(result.canonical, index)
-        else report(context, index, { problem: `means the same as entry ${first}` })
+  return z.array(entry).superRefine((values, context) => {
+    const seen = new Map<string, number>()
+    for (const [index, value] of values.entries()) {
+      const result = canonicalise(value)
+      if ('problem' in result) {
+        report(context, index, result)
+        continue
       }
-    })
-    .default([])
+      const first = seen.get(result.canonical)
+      if (first === undefined) seen.set(result.canonical, index)
+      else report(context, index, { problem: `means the same as entry ${first}` })
+    }
+  })
 }
 
 function report(context: z.core.$RefinementCtx, index: number, { problem, corrected }: Problem): void {
@@ -67,9 +64,17 @@ export const POLICY_SCHEMA = z.strictObject({
       requireDigest: z.boolean().default(true),
     })
     .optional(),
-  ipWhitelist: z.strictObject({ mode: MODE, ranges: RANGES, deny: RANGES, lists: LIST_NAMES }).optional(),
-  domainProtect: z.strictObject({ mode: MODE, domains: DOMAINS }).optional(),
-  returnUrlGuard: z.strictObject({ mode: MODE, urls: URLS }).optional(),
+  ipWhitelist: z
+    .strictObject({
+      mode: MODE,
+      ranges: RANGES.default([]),
+      deny: RANGES.default([]),
+      lists: LIST_NAMES.default([]),
+      denyLists: LIST_NAMES.optional(),
+    })
+    .optional(),
+  domainProtect: z.strictObject({ mode: MODE, domains: DOMAINS.default([]) }).optional(),
+  returnUrlGuard: z.strictObject({ mode: MODE, urls: URLS.default([]) }).optional(),
   regionPin: z
     .strictObject({
       mode: MODE,

@@ -67,6 +67,10 @@ export interface PolicySourceStatus {
   readonly bytes: number
   /** Unknown app ids in memory. */
   readonly unknown: number
+  /** Named lists in memory. */
+  readonly lists: number
+  /** What they take. */
+  readonly listBytes: number
   /** Since the one of them that was read longest ago was read; 0 when there are none. */
   readonly oldest: number
   /** Apps that are being read. */

@@ -5,6 +5,8 @@ import { isAppId } from '../policy/index.ts'
 import { createBreaker } from './breaker.ts'
 import type { App, PolicySource, PolicySourceOptions, PolicySourceStatus } from './contract.ts'
 import { checkSourceOptions } from './options.ts'
+import type { Entry, Flight } from './entry.ts'
+import { createLists } from './lists.ts'
 import { createOrigins } from './origins.ts'
 import { createReader, isUnreadable, SparedError, understand, type Known, type Reading } from './reading.ts'
 
@@ -13,29 +15,6 @@ const MAX_FLIGHTS = 10_000
 /** How often an app is read again that changes while it is read. */
 const MAX_READS = 5
 const LONGEST_LAG = 20
-
-/** An app in memory. It stays there when it may not be used any more, to be compared with what is read. */
-interface Entry extends Known {
-  readonly readAt: number
-  /** Of the time in which the feed had no gap. */
-  readonly epoch: number
-  /** The revision that a reading must have at least, and since when that is known. */
-  floor: number
-  floorAt: number
-  /** Whether it has changed since. */
-  outdated: boolean
-  /** When it may be read again in the background. */
-  retryAt: number
-  /** When it was put into the snapshot. */
-  keptAt: number
-}
-
-interface Flight {
-  /** Set when the app changed after the read began, so that its answer may be the old one. */
-  outdated: boolean
-  /** The revision that was announced meanwhile. */
-  floor: number
-}
 
 /**
  * Puts memory, parsing and compiling in front of a store.
@@ -61,12 +40,21 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   const unknown = new LRUCache<string, number>({ max: MAX_UNKNOWN })
   const flights = new Map<string, Flight & { readonly promise: Promise<App | null> }>()
   const breaker = createBreaker(now)
-  const reader = createReader(store, breaker, options.readTimeout ?? 1_000)
+  const reader = createReader(breaker, options.readTimeout ?? 1_000)
   const origins = createOrigins(
     (origin) => reader.ask(() => store.appsByOrigin?.(origin) ?? Promise.resolve([])),
     unknownFor,
     now,
   )
+  const lists = createLists({
+    store,
+    maxStale,
+    now,
+    ask: reader.ask,
+    revalidateAfter: () => (feed === 'whole' ? maxStale / 2 : revalidateAfter),
+    retryAfter: revalidateAfter,
+    report: (error) => report(error, undefined),
+  })
   let feed: PolicySourceStatus['feed'] = store.watch === undefined ? 'none' : 'whole'
   let feedSince = now()
   let epoch = 0
@@ -74,7 +62,12 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   let hits = 0
   let misses = 0
 
-  const stopWatching = store.watch?.({ changed, broken: () => become('broken'), restored })
+  const stopWatching = store.watch?.({
+    changed,
+    listChanged: lists.changed,
+    broken: () => become('broken'),
+    restored,
+  })
 
   function become(state: PolicySourceStatus['feed']): void {
     if (feed !== state) feedSince = now()
@@ -94,6 +87,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     epochBegan = Date.now()
     unknown.clear()
     origins.forget()
+    lists.suspectAll()
     for (const flight of flights.values()) flight.outdated = true
   }
 
@@ -125,7 +119,12 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     if (entry !== undefined) {
       const at = now()
       const age = at - entry.readAt
-      if (age <= maxStale && !entry.outdated && entry.epoch === epoch) {
+      if (
+        age <= maxStale &&
+        !entry.outdated &&
+        entry.epoch === epoch &&
+        entry.lists.every((list) => list.usable(at))
+      ) {
         hits += 1
         if (age > (feed === 'whole' ? maxStale / 2 : revalidateAfter) && at >= entry.retryAt) {
           // Spread, so that not all apps are read again at once.
@@ -163,7 +162,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       const readAt = now()
       const entry = apps.peek(appId)
       const floor = Math.max(flight.floor, entry === undefined ? 0 : floorOf(entry))
-      const reading = await reader.read(appId, entry)
+      const stored = await reader.ask(() => store.read(appId))
+      const reading = stored && (await understand(appId, stored, lists.need, entry))
       if (flight.outdated && reads < MAX_READS) continue
       if (reading === undefined) return settleUnknown(appId, readAt, flight)
       const { revision } = reading.app
@@ -200,7 +200,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
 
   function remember(
     appId: string,
-    { app, weight, digest }: Known,
+    { app, weight, digest, lists: named }: Known,
     readAt: number,
     { floor, outdated }: Pick<Flight, 'floor' | 'outdated'>,
   ): void {
@@ -210,6 +210,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       app,
       weight,
       digest,
+      lists: named,
       readAt,
       epoch,
       floor,
@@ -222,11 +223,11 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   }
 
   /** Puts it into the snapshot, unless the same is there and will be good for long enough. */
-  function keep(appId: string, { stored, lists }: Reading, readAt: number): void {
+  function keep(appId: string, { stored }: Reading, readAt: number): void {
     const entry = apps.peek(appId)
     if (snapshot === undefined || entry === undefined || readAt - entry.keptAt < maxStale / 4) return
     entry.keptAt = readAt
-    snapshot.keep(appId, { app: stored, lists, readAt: Date.now() - (now() - readAt) })
+    snapshot.keep(appId, { app: stored, readAt: Date.now() - (now() - readAt) })
   }
 
   /** What was last read before this process began, if the store could not look. */
@@ -239,7 +240,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     if (snapshot === undefined || apps.has(appId) || isUnreadable(failure)) throw failure
     const found = await snapshot.find(appId, maxStale)
     if (found === undefined || flight.outdated || found.readAt < epochBegan) throw failure
-    const reading = await understand(appId, found.app, () => found.lists)
+    const reading = await understand(appId, found.app, lists.need)
     const age = Math.max(0, Date.now() - found.readAt)
     remember(appId, reading, now() - age, { floor: 0, outdated: flight.outdated })
     return reading.app
@@ -272,6 +273,8 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       apps: apps.size,
       bytes: apps.calculatedSize,
       unknown: unknown.size,
+      lists: lists.size,
+      listBytes: lists.bytes,
       oldest: now() - oldest,
       reading: flights.size,
       hits,

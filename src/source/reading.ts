@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { withDeadline } from '../deadline.ts'
 import { UnavailableError, UnreadableError } from '../errors.ts'
-import { compilePolicy, parsePolicy, weighPolicy, type NamedLists } from '../policy/index.ts'
+import { compilePolicy, parsePolicy, weighPolicy } from '../policy/index.ts'
 import { parseAppKeys } from '../signature/keys.ts'
-import type { PolicyStore, StoredApp } from '../store/contract.ts'
+import type { StoredApp } from '../store/contract.ts'
 import type { Breaker } from './breaker.ts'
 import type { App } from './contract.ts'
+import type { SharedList } from './lists.ts'
 
 /** What was read of an app, and what came of it. */
 export interface Reading {
@@ -14,17 +15,16 @@ export interface Reading {
   readonly weight: number
   /** Tells whether two readings are of the same content. */
   readonly digest: string
+  /** The named lists that the policy refers to. */
+  readonly lists: readonly SharedList[]
   readonly stored: StoredApp
-  readonly lists: NamedLists
 }
 
 /** What is kept of an earlier reading, so that what has not changed is not made again. */
-export type Known = Pick<Reading, 'app' | 'weight' | 'digest'>
+export type Known = Pick<Reading, 'app' | 'weight' | 'digest' | 'lists'>
 
 /** Asks the store: no longer than the deadline, and not at all while the breaker is open. */
 export interface Reader {
-  /** Rejects with what the store rejects with, with `UnavailableError` or with `PolicyError`. */
-  read(appId: string, known: Known | undefined): Promise<Reading | undefined>
   ask<T>(question: () => PromiseLike<T>): Promise<T>
   readonly reads: number
   readonly failures: number
@@ -33,7 +33,7 @@ export interface Reader {
 /** The store was not asked. Not worth a report for each that comes in vain. */
 export class SparedError extends UnavailableError {}
 
-export function createReader(store: PolicyStore, breaker: Breaker, readTimeout: number): Reader {
+export function createReader(breaker: Breaker, readTimeout: number): Reader {
   let reads = 0
   let failures = 0
 
@@ -53,15 +53,6 @@ export function createReader(store: PolicyStore, breaker: Breaker, readTimeout: 
     }
   }
 
-  async function readLists(names: readonly string[]): Promise<NamedLists> {
-    const lists = new Map<string, readonly string[]>()
-    for (const name of names) {
-      const ranges = store.readList && (await ask(() => store.readList?.(name) ?? Promise.resolve(undefined)))
-      if (ranges !== undefined) lists.set(name, ranges)
-    }
-    return lists
-  }
-
   return {
     ask,
     get reads() {
@@ -70,47 +61,38 @@ export function createReader(store: PolicyStore, breaker: Breaker, readTimeout: 
     get failures() {
       return failures
     },
-    async read(appId, known) {
-      const stored = await ask(() => store.read(appId))
-      if (stored === undefined) return undefined
-      return understand(appId, stored, readLists, known)
-    },
   }
 }
 
 /**
- * @throws PolicyError, UnavailableError when it is of another app
+ * Makes of a stored app what guards need; what has not changed since `known` is not made again. Rejects with `PolicyError`,
+ * with `UnreadableError` when it is of another app, and as `need` does, which gives the lists of these names.
  */
 export async function understand(
   appId: string,
   stored: StoredApp,
-  readLists: (names: readonly string[]) => NamedLists | Promise<NamedLists>,
+  need: (names: readonly string[]) => Promise<readonly SharedList[]>,
   known?: Known,
 ): Promise<Reading> {
   const content = createHash('sha256').update(JSON.stringify([stored.policy, stored.keys]))
-  const none: NamedLists = new Map()
   const digest = content.digest('base64')
-  // A list may have changed by itself, so only an app without lists is known to be the same.
-  if (known?.digest === digest && known.app.revision === stored.revision)
-    return { ...known, stored, lists: none }
+  if (known?.digest === digest && known.app.revision === stored.revision) {
+    await need(known.lists.map(({ name }) => name))
+    return { ...known, stored }
+  }
   const policy = parsePolicy(stored.policy)
   if (policy.appId !== appId)
     throw new UnreadableError('the store answered with another app than was asked for')
-  const names = policy.ipWhitelist?.lists ?? []
-  const lists = names.length === 0 ? none : await readLists(names)
+  const { lists: admitting = [], denyLists: refusing = [] } = policy.ipWhitelist ?? {}
+  const lists = await need([...new Set([...admitting, ...refusing])])
+  const byName = new Map(lists.map((list) => [list.name, list]))
   const app = {
     appId,
     revision: stored.revision,
-    policy: compilePolicy(policy, lists, known?.app.policy),
+    policy: compilePolicy(policy, byName, known?.app.policy),
     keys: parseAppKeys(stored.keys ?? []),
   }
-  return {
-    app,
-    weight: weighPolicy(policy, lists),
-    digest: names.length === 0 ? digest : '',
-    stored,
-    lists,
-  }
+  return { app, weight: weighPolicy(policy), digest, lists, stored }
 }
 
 /** Whether the store has looked, and could not use what it found. */

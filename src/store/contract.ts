@@ -1,4 +1,5 @@
 import type { AppKey } from '../signature/keys.ts'
+import type { StoredList } from './lists.ts'
 
 export type { AppKey }
 
@@ -15,6 +16,8 @@ export interface StoredApp {
 export interface StoreListener {
   /** This app was written or removed, and is at this revision or a later one. */
   changed(appId: string, revision?: number): void
+  /** This named list was written or removed, and is at this revision or a later one. */
+  listChanged?(name: string, revision?: number): void
   /** Changes may be missed from now on. */
   broken(): void
   /**
@@ -42,8 +45,8 @@ export interface PolicyStore {
    * Needed to answer preflights, which do not say which app will call. Rejects only when it could not look.
    */
   appsByOrigin?(origin: string): Promise<readonly string[]>
-  /** The ranges of a named list of addresses, or `undefined` when there is no such list. Rejects only when it could not look. */
-  readList?(name: string): Promise<readonly string[] | undefined>
+  /** A named list of addresses, or `undefined` when there is no such list. Rejects only when it could not look. */
+  readList?(name: string): Promise<StoredList | undefined>
 }
 
 /** A document and the keys that belong to it. */

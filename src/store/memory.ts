@@ -2,6 +2,8 @@ import { PolicyError } from '../errors.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
+import type { ListStore } from './lists.ts'
+import { createMemoryLists } from './memory-lists.ts'
 import {
   changedRecord,
   checkRemoval,
@@ -18,7 +20,7 @@ import {
  *
  * @throws PolicyError when a document or its keys are refused, or two documents are of one app.
  */
-export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore {
+export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore & ListStore {
   const records = new Map<string, AppRecord>()
   const domains = createDomainIndex()
   const listeners = createListeners()
@@ -38,7 +40,12 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     return after.revision
   }
 
+  const lists = createMemoryLists((name, revision) =>
+    listeners.tell((listener) => listener.listChanged?.(name, revision)),
+  )
+
   return {
+    ...lists,
     async read(appId): Promise<StoredApp | undefined> {
       const record = records.get(appId)
       return record?.app && { ...record.app, revision: record.revision }

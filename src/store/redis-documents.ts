@@ -11,19 +11,29 @@ export interface Documents {
   sealKeys(appId: string, keys: readonly AppKey[] | undefined): string
   openKeys(appId: string, sealed: unknown): readonly AppKey[]
   sealNote(appId: string, note: ChangeNote): string
+  openNote(name: string, text: string): ChangeNote
   openRevision(appId: string, entry: StreamEntry): AppRevision
+  /** A part of a list, as text; sealed where there is a vault. */
+  sealBytes(list: string, bytes: Uint8Array): string
+  openBytes(list: string, text: unknown): Uint8Array
 }
 
 export function createDocuments(vault: Vault | undefined): Documents {
-  function open(sealed: string, context: string): unknown {
+  function openBytes(sealed: string, context: string): Uint8Array {
     if (vault === undefined) throw new UnreadableError('it is sealed, and the store has no vault to open it')
-    let text: string
     try {
-      text = vault.open(sealed, context)
+      return vault.openBytes(sealed, context)
     } catch (error) {
       throw new UnreadableError((error as Error).message)
     }
-    return parseJson(text)
+  }
+
+  function open(sealed: string, context: string): unknown {
+    return parseJson(Buffer.from(openBytes(sealed, context)).toString())
+  }
+
+  function openNote(name: string, text: string): ChangeNote {
+    return (text.startsWith('{') ? parseJson(text) : open(text, noteContext(name))) as ChangeNote
   }
 
   return {
@@ -43,15 +53,22 @@ export function createDocuments(vault: Vault | undefined): Documents {
       const text = JSON.stringify(note)
       return vault === undefined || text === '{}' ? text : vault.seal(text, noteContext(appId))
     },
+    openNote,
     openRevision(appId, entry) {
-      const [policy, by] = [entry.value('policy'), entry.value('by')]
+      const policy = entry.value('policy')
       return {
         revision: Number.parseInt(entry.id, 10),
         at: entry.value('at'),
-        ...((by.startsWith('{') ? parseJson(by) : open(by, noteContext(appId))) as ChangeNote),
+        ...openNote(appId, entry.value('by')),
         policy: policy === '' ? undefined : parseJson(policy),
         keysChanged: entry.value('keys') === '1',
       }
+    },
+    sealBytes: (list, bytes) =>
+      vault === undefined ? Buffer.from(bytes).toString('base64') : vault.seal(bytes, listContext(list)),
+    openBytes(list, text) {
+      if (typeof text !== 'string') throw damaged()
+      return text.includes(':') ? openBytes(text, listContext(list)) : Buffer.from(text, 'base64')
     },
   }
 }
@@ -95,6 +112,10 @@ function appIdOf(document: unknown): unknown {
 
 function keysContext(appId: string): string {
   return `app-keys:${appId}`
+}
+
+function listContext(list: string): string {
+  return `list:${list}`
 }
 
 function noteContext(appId: string): string {

@@ -1,6 +1,6 @@
 import { withDeadline } from '../deadline.ts'
 import { UnavailableError } from '../errors.ts'
-import { isAppId } from '../policy/index.ts'
+import { isAppId, isListName } from '../policy/index.ts'
 import type { StoreListener } from './contract.ts'
 import { createListeners } from './listeners.ts'
 import { REVISION } from './redis-documents.ts'
@@ -20,9 +20,9 @@ export interface Feed {
   readonly keys: readonly string[]
   watch(this: void, listener: StoreListener): () => void
   /** Announces a change in a step of its own. */
-  announce(send: SendCommand, appId: string, revision: number): Promise<void>
+  announce(send: SendCommand, kind: 'app' | 'list', name: string, revision: number): Promise<void>
   /** Tells the listeners of this process, which need not wait for the stream. */
-  changedHere(appId: string, revision: number): void
+  changedHere(kind: 'app' | 'list', name: string, revision: number): void
   close(this: void): void
 }
 
@@ -32,11 +32,20 @@ const BATCH = 512
 const FIRST_RETRY = 50
 const LAST_RETRY = 2_000
 
-/** Appends to the stream in `stream`, whose entries `counter` numbers without a gap. */
-export const APPEND = (stream: string, counter: string, appId: string, revision: string): string =>
-  `redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', 'app', ${appId}, 'revision', ${revision}, 'number', redis.call('INCR', ${counter}))`
+/** Appends to the stream in `stream`, whose entries `counter` numbers without a gap, that an app or a list has changed. */
+export const APPEND = (
+  stream: string,
+  counter: string,
+  kind: 'app' | 'list',
+  name: string,
+  revision: string,
+): string =>
+  `redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', '${kind}', ${name}, 'revision', ${revision}, 'number', redis.call('INCR', ${counter}))`
 
-const ANNOUNCE = APPEND('KEYS[1]', 'KEYS[2]', 'ARGV[1]', 'ARGV[2]')
+const ANNOUNCE = {
+  app: APPEND('KEYS[1]', 'KEYS[2]', 'app', 'ARGV[1]', 'ARGV[2]'),
+  list: APPEND('KEYS[1]', 'KEYS[2]', 'list', 'ARGV[1]', 'ARGV[2]'),
+}
 
 /** The last entry that was passed on. */
 interface Position {
@@ -177,14 +186,18 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     for (const entry of entries) {
       if (numberOf(entry) !== position.number + 1) throw gap()
       position = { id: entry.id, number: position.number + 1 }
-      const appId = entry.value('app')
-      // What somebody else wrote into the stream counts, and is passed on to nobody.
-      if (!isAppId(appId)) continue
       const revision = entry.value('revision')
       const known = REVISION.test(revision) ? Number(revision) : undefined
-      listeners.tell((listener) => listener.changed(appId, known))
+      for (const kind of ['app', 'list'] as const) tell(kind, entry.value(kind), known)
     }
     return position
+  }
+
+  function tell(kind: 'app' | 'list', name: string, revision: number | undefined): void {
+    // What somebody else wrote into the stream counts, and is passed on to nobody.
+    if (kind === 'app' && isAppId(name)) listeners.tell((listener) => listener.changed(name, revision))
+    if (kind === 'list' && isListName(name))
+      listeners.tell((listener) => listener.listChanged?.(name, revision))
   }
 
   function stop(): void {
@@ -204,10 +217,10 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
         if (listeners.size === 0) stop()
       }
     },
-    async announce(send, appId, revision) {
-      await send('EVAL', ANNOUNCE, 2, stream, counter, appId, revision)
+    async announce(send, kind, name, revision) {
+      await send('EVAL', ANNOUNCE[kind], 2, stream, counter, name, revision)
     },
-    changedHere: (appId, revision) => listeners.tell((listener) => listener.changed(appId, revision)),
+    changedHere: tell,
     close() {
       stop()
       listeners.clear()

@@ -38,6 +38,33 @@ elseif ARGV[4] ~= '=' then
   redis.call('HSET', KEYS[2], 'revision', revision, 'sealed', ARGV[4])
 end
 if KEYS[4] then
-  ${APPEND('KEYS[4]', 'KEYS[5]', 'ARGV[2]', 'revision')}
+  ${APPEND('KEYS[4]', 'KEYS[5]', 'app', 'ARGV[2]', 'revision')}
+end
+return {'written', revision}`
+
+/**
+ * Takes an uploaded list into use if the stored one is at the expected revision, and announces it.
+ * KEYS: the list, then the feed and its counter where they are in reach. ARGV: 1 expected revision, 2 its name, 3 how long
+ * the old chunks stay, 4 version or '' to remove, 5 chunks, 6 entries, 7 the time, 8 author and note. Chunks lie beside the
+ * list, in its slot. Answers whether it was written, and the revision that the list is at.
+ */
+export const SWAP_LIST = `
+local stored = redis.call('HMGET', KEYS[1], 'revision', 'version', 'chunks')
+local last = tonumber(stored[1] or '0')
+if ARGV[4] ~= '' and stored[2] == ARGV[4] then return {'written', tostring(last)} end
+local actual = stored[2] and last or 0
+if actual ~= tonumber(ARGV[1]) then return {'conflict', tostring(actual)} end
+for index = 0, tonumber(ARGV[5]) - 1 do
+  if redis.call('PERSIST', KEYS[1] .. ':' .. ARGV[4] .. ':' .. index) == 0 then return {'lost', tostring(actual)} end
+end
+local revision = string.format('%.0f', last + 1)
+redis.call('HSET', KEYS[1], 'revision', revision)
+if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'version')
+else redis.call('HSET', KEYS[1], 'version', ARGV[4], 'chunks', ARGV[5], 'size', ARGV[6], 'at', ARGV[7], 'by', ARGV[8]) end
+for index = 0, tonumber(stored[2] and stored[3] or '0') - 1 do
+  redis.call('EXPIRE', KEYS[1] .. ':' .. stored[2] .. ':' .. index, ARGV[3])
+end
+if KEYS[2] then
+  ${APPEND('KEYS[2]', 'KEYS[3]', 'list', 'ARGV[2]', 'revision')}
 end
 return {'written', revision}`

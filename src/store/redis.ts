@@ -12,9 +12,11 @@ import {
   parseDocument,
   parseNote,
 } from './records.ts'
+import type { ListStore } from './lists.ts'
 import { checkClient, sender, texts, type RedisClient } from './redis-client.ts'
 import { createDocuments, domainsIn, fields, parseStored } from './redis-documents.ts'
 import { createFeed } from './redis-feed.ts'
+import { createRedisLists } from './redis-lists.ts'
 import { createOriginIndex } from './redis-origins.ts'
 import { REPLACE } from './redis-scripts.ts'
 import { streamEntries } from './redis-stream.ts'
@@ -40,10 +42,11 @@ export interface RedisStoreOptions {
   readonly onError?: ((error: Error) => void) | undefined
 }
 
-export interface RedisStore extends ManagedPolicyStore {
-  /** Stops the change feed. Your client stays open. */
-  close(): void
-}
+export type RedisStore = ManagedPolicyStore &
+  ListStore & {
+    /** Stops the change feed. Your client stays open. */
+    close(): void
+  }
 
 /** How often a read looks again when the keys of the app are changed under its hands. */
 const MAX_READS = 5
@@ -81,6 +84,8 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
   const historyKey = (appId: string): string => `${prefix}history:{${appId}}`
   const appsKey = `${prefix}apps`
   const origins = createOriginIndex(send, prefix)
+  const atOnce = redis.isCluster !== true
+  const lists = createRedisLists({ send, prefix, documents, feed, atOnce, afterwards })
 
   async function read(appId: string): Promise<StoredApp | undefined> {
     if (!isAppId(appId)) return undefined
@@ -96,15 +101,12 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       if (policy === null && (removed === '1' || revision === null)) return undefined
       return { ...parseStored(appId, policy, revision), keys: documents.openKeys(appId, sealed) }
     }
-    throw new UnreadableError(
-      'a stored app is damaged, or its keys are changed faster than they can be read',
-    )
+    throw new UnreadableError('a stored app is damaged, or its keys are changed faster than they can be read')
   }
 
   /** Answers with the new revision, or with `undefined` when the app came and went since `last` was read. */
   async function replace(change: Replacement, last: number): Promise<number | undefined> {
     const { appId, replaces, policy, keys, note } = change
-    const atOnce = redis.isCluster !== true
     const at = [appKey(appId), secretsKey(appId), historyKey(appId), ...(atOnce ? feed.keys : [])]
     const [time, by] = [new Date().toISOString(), documents.sealNote(appId, note)]
     const values = [replaces, appId, policy, keys, randomUUID(), last, time, by, keptRevisions]
@@ -114,8 +116,8 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       if (revision === replaces) return undefined
       throw new RevisionConflict(appId, replaces, revision)
     }
-    feed.changedHere(appId, revision)
-    if (!atOnce) await afterwards(feed.announce(send, appId, revision))
+    feed.changedHere('app', appId, revision)
+    if (!atOnce) await afterwards(feed.announce(send, 'app', appId, revision))
     return revision
   }
 
@@ -209,6 +211,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       const reply = await send('XREVRANGE', historyKey(appId), before - 1, '-', 'COUNT', limit)
       return streamEntries(reply).map((entry) => documents.openRevision(appId, entry))
     },
+    ...lists,
     close: feed.close,
   }
 }

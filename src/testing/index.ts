@@ -1,1 +1,2 @@
 export { policyStoreContract, type StoreUnderTest, type TestRunner } from './policy-store-contract.ts'
+export { namedListContract, type StoreWithLists } from './list-contract.ts'

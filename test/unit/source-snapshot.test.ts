@@ -123,17 +123,4 @@ describe('a source with a snapshot', () => {
     await kept.flush()
     await expect(started(storeThatIsDown().store).load('a')).rejects.toBeInstanceOf(UnavailableError)
   })
-
-  it('serves the ranges of named lists too', async () => {
-    await earlierProcess({
-      read: async () => ({
-        policy: { appId: 'a', ipWhitelist: { mode: 'enforce', lists: ['office', 'gone'] } },
-        revision: 1,
-        keys: [],
-      }),
-      readList: async (name) => (name === 'office' ? ['192.0.2.0/24', '198.51.100.0/24'] : undefined),
-    })
-    const app = await started(storeThatIsDown().store).load('a')
-    expect(app?.policy.ipWhitelist?.ranges.size).toBe(2)
-  })
 })

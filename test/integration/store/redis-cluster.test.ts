@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Cluster } from 'ioredis'
 import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
-import { policyStoreContract } from 'portcullis/testing'
+import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
 import { freshPrefix } from '../../support/redis.ts'
@@ -31,6 +31,11 @@ function open(prefix: string): RedisStore {
 }
 
 policyStoreContract('Redis Cluster', { describe, it }, async () => {
+  const store = open(freshPrefix())
+  return { store, dispose: () => store.close() }
+})
+
+namedListContract('Redis Cluster', { describe, it }, async () => {
   const store = open(freshPrefix())
   return { store, dispose: () => store.close() }
 })

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { ConfigError, createPolicySource, UnavailableError, type AppKey } from 'portcullis'
 import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
-import { policyStoreContract } from 'portcullis/testing'
+import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
@@ -55,6 +55,11 @@ async function eventually(condition: () => boolean | Promise<boolean>, limit = 1
 }
 
 policyStoreContract('Redis', { describe, it }, async () => {
+  const store = open(connect(), fresh())
+  return { store, dispose: () => store.close() }
+})
+
+namedListContract('Redis', { describe, it }, async () => {
   const store = open(connect(), fresh())
   return { store, dispose: () => store.close() }
 })

@@ -20,14 +20,15 @@ const publicNames: Record<string, { values: string; types: string }> = {
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
-      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse IpWhitelistOptions
-      IpWhitelistProtection Jurisdiction Jurisdictions ListedApp ManagedPolicyStore MemoryAuditSink
-      MemoryAuditSinkOptions Mode NextFunction NonceStore OperationEvent Policy PolicyChange
-      PolicyFinding PolicyIssue PolicyScore PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
+      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListStore ListSummary
+      ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction
+      NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
+      PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
       PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
       RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText
       RollbackOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
-      StoreListener StoredApp
+      StoreListener StoredApp StoredList
     `,
   },
   'portcullis/client': {
@@ -49,10 +50,10 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/testing': {
     values: `
-      policyStoreContract
+      namedListContract policyStoreContract
     `,
     types: `
-      StoreUnderTest TestRunner
+      StoreUnderTest StoreWithLists TestRunner
     `,
   },
   'portcullis/vault': {

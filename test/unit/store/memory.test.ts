@@ -1,8 +1,13 @@
 import { describe, expect, it, jest } from '@jest/globals'
 import { memoryStore, PolicyError } from 'portcullis'
-import { policyStoreContract } from 'portcullis/testing'
+import { namedListContract, policyStoreContract } from 'portcullis/testing'
 
 policyStoreContract('memory', { describe, it }, async () => ({
+  store: memoryStore(),
+  dispose: () => undefined,
+}))
+
+namedListContract('memory', { describe, it }, async () => ({
   store: memoryStore(),
   dispose: () => undefined,
 }))
