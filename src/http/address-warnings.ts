@@ -123,9 +123,9 @@ function judge({ client, hops, taken, trusted }: Picture): void {
   // A caller that is trusted can name another address to the left of its own. This machine can do that anyway.
   const believed = taken > 0 && trusted && !isLoopback(client)
   // Nobody reaches a public proxy from a private address.
-  const invented = local && hops.slice(0, Math.max(taken - 1, 0)).some(isPublic)
+  const invented = local && hops.slice(0, taken).some(isPublic)
   if (believed || invented) warn('PORTCULLIS_TRUST_PROXY_TOO_MANY')
-  else if (local && !trusted && hops.slice(taken).some(isPublic)) warn('PORTCULLIS_TRUST_PROXY_TOO_FEW')
+  else if (local && hops.some(isPublic)) warn('PORTCULLIS_TRUST_PROXY_TOO_FEW')
 }
 
 function isPublic(hop: string | undefined): boolean {

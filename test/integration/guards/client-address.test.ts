@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, it, jest } from '@jest/globals'
 import express from 'express'
 import {
   createPolicySource,
+  explain,
   ipWhitelist,
   memoryStore,
   type ClientAddressOptions,
@@ -65,6 +66,14 @@ function guardOf(section: object, clientAddress?: ClientAddressOptions): express
 
 function answer({ portcullis }: GuardRequest, res: { end(text: string): unknown }): void {
   res.end(`${portcullis?.address} by ${String(portcullis?.decisions.at(-1)?.evidence['source'])}`)
+}
+
+/** As if every caller had this address. */
+function from(address: string, app: express.Express): RequestListener {
+  return (req, res) => {
+    Object.defineProperty(req.socket, 'remoteAddress', { value: address })
+    app(req, res)
+  }
 }
 
 /** The body of a 200, or the status, of one request with these header lines. */
@@ -330,11 +339,20 @@ describe('a warning', () => {
   }
 
   it('is not given for a public peer that sends the header', async () => {
-    const app = gateway({})
-    await ask((req, res) => {
-      Object.defineProperty(req.socket, 'remoteAddress', { value: NEAREST })
-      app(req, res)
-    }, `${XFF}: ${WRITTEN}`)
+    await ask(from(NEAREST, gateway({})), `${XFF}: ${WRITTEN}`)
+    expect(codes()).toEqual([])
+  })
+
+  it('is not given for a trusted peer that names nobody', async () => {
+    await ask(from('10.0.0.1', gateway({ trustProxy: 'uniquelocal' })), `${XFF}: `)
+    expect(codes()).toEqual([])
+  })
+
+  it('is not given for a made-up request', () => {
+    const headers = { 'x-forwarded-for': NEAREST }
+    const document = { appId: APP, ipWhitelist: ANYBODY }
+    const { decisions } = explain(document, { url: 'https://gateway.example/', headers, address: '10.0.0.1' })
+    expect(decisions).toContainEqual(expect.objectContaining({ guard: 'ipWhitelist', effect: 'allow' }))
     expect(codes()).toEqual([])
   })
 
