@@ -472,6 +472,20 @@ describe('a file that is edited by hand', () => {
     expect(Object.keys((await contents()).apps)).toEqual(['a', 'hand'])
   })
 
+  it('is not lost where it comes while a write is under way', async () => {
+    // So much that it takes a while to reach the disk.
+    await writeFile(path, textOf({ bulk: { policy: 'x'.repeat(30_000_000) } }))
+    const store = open()
+    const written = store.write({ policy: { appId: 'a' } }, 0)
+    await until(async () => {
+      const [name] = await readdir(`${path}.lock`).catch(() => [])
+      return name !== undefined && (await stat(join(`${path}.lock`, name))).size > 0
+    })
+    await putInPlace(textOf({ hand: named('hand', 'H') }))
+    expect(await written).toBe(1)
+    expect(Object.keys((await contents()).apps)).toEqual(['a', 'hand'])
+  })
+
   it('finds apps by the origins that stand there now', async () => {
     const app = (appId: string, ...domains: string[]): object => ({
       policy: { appId, domainProtect: { mode: 'enforce', domains } },
@@ -560,6 +574,15 @@ describe('a write', () => {
     await other.commit()
     expect(Object.keys((await contents()).apps)).toEqual(['other'])
     expect(await leftovers()).toEqual([])
+  })
+
+  it('leaves the lock of another alone, though one that was left behind is beside it', async () => {
+    const store = open({ create: true })
+    await mkdir(`${path}.lock`)
+    for (const name of ['fresh', 'left behind']) await writeFile(join(`${path}.lock`, name), '')
+    await makeOld(join(`${path}.lock`, 'left behind'))
+    await expect(store.write({ policy: { appId: 'a' } }, 0)).rejects.toThrow(/another process holds/)
+    expect(await readdir(`${path}.lock`)).toEqual(['fresh'])
   })
 
   it('has one winner where many take over the same lock', async () => {
