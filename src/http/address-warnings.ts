@@ -1,10 +1,4 @@
-import {
-  FORWARDED_HEADERS,
-  isLocal,
-  isLoopback,
-  type ClientAddress,
-  type ClientAddressReader,
-} from '../match/client-address.ts'
+import { isLocal, isLoopback, type ClientAddress, type ClientAddressReader } from '../match/client-address.ts'
 import { parseIp, type IpAddress } from '../match/ip.ts'
 import type { GuardRequest } from './request.ts'
 
@@ -94,7 +88,7 @@ function checkExpress(req: GuardRequest, { address: client }: ClientAddress): vo
   if (app?.settings === undefined && 'ip' in req) return
   const trustProxy = app?.settings?.['trust proxy']
   if (trustProxy === true) return warn('PORTCULLIS_TRUST_PROXY_ALL')
-  if (!FORWARDED_HEADERS.some((name) => req.headers[name] !== undefined)) return
+  if (!isForwarded(req.headers)) return
   if (!trustProxy) {
     watch.looks -= 1
     if (isLocal(client)) warn('PORTCULLIS_TRUST_PROXY_OFF')
@@ -115,6 +109,17 @@ function checkExpress(req: GuardRequest, { address: client }: ClientAddress): vo
     trusted:
       typeof trustProxy !== 'function' && app?.settings?.['trust proxy fn']?.(client.text, taken) === true,
   })
+}
+
+/** Written out, because requests without these headers are asked as long as the server runs. */
+function isForwarded(headers: GuardRequest['headers']): boolean {
+  return (
+    headers['x-forwarded-for'] !== undefined ||
+    headers.forwarded !== undefined ||
+    headers['x-real-ip'] !== undefined ||
+    headers['cf-connecting-ip'] !== undefined ||
+    headers['true-client-ip'] !== undefined
+  )
 }
 
 function judge({ client, hops, taken, trusted }: Picture): void {

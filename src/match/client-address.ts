@@ -5,9 +5,7 @@ import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
 
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
 const SINGLE_HEADERS = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
-/** The headers by which a proxy says for whom it asks. */
-export const FORWARDED_HEADERS = [...LIST_HEADERS, ...SINGLE_HEADERS] as const
-const HEADERS: readonly string[] = FORWARDED_HEADERS
+const HEADERS: readonly string[] = [...LIST_HEADERS, ...SINGLE_HEADERS]
 
 const LOOPBACK = parsed('127.0.0.0/8', '::1')
 const LINK_LOCAL = parsed('169.254.0.0/16', 'fe80::/10')

@@ -283,6 +283,7 @@ describe('a warning', () => {
       [{}, `Forwarded: for=${NEAREST}`, OFF],
       [{}, `X-Real-IP: ${NEAREST}`, OFF],
       [{}, `CF-Connecting-IP: ${NEAREST}`, OFF],
+      [{}, `True-Client-IP: ${NEAREST}`, OFF],
       [{}, `X-Forwarded-Proto: https`, undefined],
       [{ trustProxy: false }, `${XFF}: junk`, OFF],
       [{ trustProxy: 0 }, `${XFF}: ${NEAREST}`, OFF],
