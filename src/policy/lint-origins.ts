@@ -95,7 +95,7 @@ function entriesOver({ kind, origin, path, query, text }: ReturnUrlEntry): strin
 /** The path of every prefix that admits a path: each cut before and after a slash, and the whole. */
 function prefixesOf(path: string): string[] {
   const cuts = [...path.matchAll(/\//g)].flatMap(({ index }) => [index, index + 1])
-  return [...new Set([0, ...cuts, path.length])].map((cut) => path.slice(0, cut))
+  return [...new Set([...cuts, path.length])].map((cut) => path.slice(0, cut))
 }
 
 function keyOf(entry: ReturnUrlText): string {

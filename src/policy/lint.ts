@@ -68,7 +68,7 @@ const LONG_ENOUGH = 300
 function lintServerOnly({ maxAge, requireDigest }: ServerOnlyProtection): PolicyFinding[] {
   const findings: PolicyFinding[] = []
   if (maxAge > LONG_ENOUGH) {
-    const message = `is over ${LONG_ENOUGH} s: a request that was overheard stays usable, and nonces must be kept, for longer`
+    const message = `is over ${LONG_ENOUGH} s: a request caught on its way stays usable, and nonces must be kept, for longer`
     findings.push(finding('max-age-long', 'serverOnly.maxAge', message, String(LONG_ENOUGH)))
   }
   if (!requireDigest) {

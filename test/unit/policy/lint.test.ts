@@ -82,6 +82,11 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
       ['admits-everybody ranges[0]'],
     ],
     [
+      'parts of IPv4 of which most is denied',
+      { ranges: ['0.0.0.0/2', '64.0.0.0/2', '128.0.0.0/2', '2a00::/32'], deny: ['0.0.0.0/2', '64.0.0.0/3'] },
+      ['wide-range ranges[0]', 'range-denied ranges[0]', 'wide-range ranges[1]', 'wide-range ranges[2]'],
+    ],
+    [
       'eight parts of global unicast',
       {
         ranges: ['8.8.8.8', ...[0, 4, 8, 12, 16, 20, 24, 28].map((n) => `${(0x20 + n).toString(16)}00::/6`)],
@@ -147,7 +152,7 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
         domains: [
           'http://localhost:3000',
           'https://a.localhost',
-          'http://127.0.0.1',
+          'http://127.8.8.8',
           'http://[::1]:1',
           'http://127.example.org',
         ],
@@ -490,9 +495,10 @@ describe('origins and return URLs, against a naive judgement', () => {
       'http://127.0.0.1:*',
       'myapp://cb',
     )
-    const path = fc
+    const below = fc
       .array(fc.constantFrom('/', 'a', 'ab', '/a'), { maxLength: 4 })
       .map((parts) => `/${parts.join('')}`)
+    const path = fc.oneof(fc.constant(''), below)
     const entry = fc
       .tuple(origin, path, fc.constantFrom('', '?x', undefined))
       .map(([start, rest, query]): ReturnUrlText =>

@@ -111,7 +111,7 @@ describe('scorePolicy', () => {
         ...best,
         ipWhitelist: { mode: 'enforce', ranges: ['8.8.8.8'] },
         domainProtect: { mode: 'enforce', domains: ['https://example.org', 'null'] },
-        returnUrlGuard: { mode: 'off', urls: ['http://example.org/', 'https://example.com/'] },
+        returnUrlGuard: { mode: 'off', urls: ['https://example.com/', 'http://example.org/'] },
         auditAccess: { mode: 'report', onSinkFailure: 'allow' },
       }),
     )
@@ -122,7 +122,7 @@ describe('scorePolicy', () => {
       'ipv6-missing ipWhitelist.ranges',
       'audit-loss auditAccess.onSinkFailure',
       // What is off protects nothing yet, well written or not.
-      'insecure-scheme returnUrlGuard.urls[0]',
+      'insecure-scheme returnUrlGuard.urls[1]',
       'whole-origin returnUrlGuard.urls[0]',
       'whole-origin returnUrlGuard.urls[1]',
     ])
