@@ -18,6 +18,9 @@ import { measureUnknown } from './store/unknown.ts'
 import { measureWeight } from './store/weight.ts'
 
 const FEW = 10
+/** More than are hot or cold at a time, and no more than ids of one length name. */
+const LEAST_APPS = 30_000
+const MOST_APPS = 10_000_000
 
 /** Each runs in a process of its own, so that none is measured with what another has left in memory. */
 const measurements: Readonly<Record<string, Measurement>> = {
@@ -30,6 +33,8 @@ const measurements: Readonly<Record<string, Measurement>> = {
 async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: { apps: { type: 'string' }, only: { type: 'string' } } })
   const apps = Number(values.apps ?? 1_000_000)
+  if (!Number.isInteger(apps) || apps < LEAST_APPS || apps > MOST_APPS)
+    throw new Error(`--apps takes ${LEAST_APPS} to ${MOST_APPS}`)
   const only = values.only?.split(',')
   const wanted = (part: string): boolean => only === undefined || only.includes(part)
   const load = loadavg().map((average) => average.toFixed(1))
@@ -64,6 +69,6 @@ async function main(): Promise<boolean> {
 }
 
 const [role, url = '', ...rest] = process.argv.slice(2)
-if (process.send === undefined) process.exitCode = (await main()) ? 0 : 1
+if (role === undefined || role.startsWith('--')) process.exitCode = (await main()) ? 0 : 1
 else if (role === 'follow') await follow(url, ...rest)
-else process.send(await measurements[role ?? '']?.(url, Number(rest[0])), () => process.disconnect())
+else process.send?.(await measurements[role]?.(url, Number(rest[0])), () => process.disconnect())

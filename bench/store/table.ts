@@ -7,7 +7,7 @@ export interface Row {
   readonly ok?: boolean
 }
 
-const WIDTHS = [66, 24, 12, 3]
+const WIDTHS = [74, 14, 12, 3]
 
 export const header: string = columns('what', 'measured', 'target', 'ok')
 
