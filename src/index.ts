@@ -47,9 +47,13 @@ export type { AppKey } from './signature/keys.ts'
 
 export {
   diffPolicies,
+  formatList,
   lintPolicy,
+  parseList,
   parsePolicy,
   scorePolicy,
+  type ListEntry,
+  type ListFormat,
   type PolicyChange,
   type PolicyFinding,
   type PolicyScore,

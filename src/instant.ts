@@ -2,16 +2,19 @@
 export const INSTANT_RULE = 'must be an ISO 8601 instant with its offset, like 2030-01-31T12:00:00Z'
 
 const INSTANT =
-  /^(\d{4}-(?:0[1-9]|1[0-2])-\d{2})T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
+  /^(\d{4})-(0[1-9]|1[0-2])-(\d{2})T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
 
 /** Reads an ISO 8601 instant with its offset, to milliseconds since the epoch; `undefined`: not one. */
 export function parseInstant(given: unknown): number | undefined {
-  const day = typeof given === 'string' ? INSTANT.exec(given)?.[1] : undefined
-  // `Date` takes 30 February for 1 March; such a day does not come back as it went in.
-  return day !== undefined && isDay(day) ? Date.parse(given as string) : undefined
+  const parts = typeof given === 'string' ? INSTANT.exec(given) : null
+  // `Date` takes 30 February for 1 March.
+  if (parts === null || !isDay(Number(parts[1]), Number(parts[2]), Number(parts[3]))) return undefined
+  return Date.parse(given as string)
 }
 
-function isDay(day: string): boolean {
-  const instant = Date.parse(`${day}T00:00:00Z`)
-  return !Number.isNaN(instant) && new Date(instant).toISOString().startsWith(day)
+const LONGEST_MONTHS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+function isDay(year: number, month: number, day: number): boolean {
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  return day >= 1 && day <= (LONGEST_MONTHS[month - 1] ?? 0) && (leap || month !== 2 || day < 29)
 }

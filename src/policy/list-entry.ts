@@ -1,5 +1,6 @@
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../instant.ts'
+import { scanned, scanRange } from '../match/ip-text.ts'
 import { parseIpRange } from '../match/ip.ts'
 import type { Problem } from '../match/problem.ts'
 import { LIST_NAME_PATTERN } from './schema.ts'
@@ -45,17 +46,15 @@ export function readEntry(value: unknown): ListEntry | readonly PolicyIssue[] {
     return [{ path: '', message: `must be an object with ${MEMBERS.join(', ')}, got ${show(value)}` }]
   }
   // Own members only: what a prototype holds was not written by anyone.
-  const names = Object.keys(value)
-  const { range, note, owner, expires } = Object.assign(Object.create(null), value) as Record<string, unknown>
+  const member = (name: (typeof MEMBERS)[number]): unknown =>
+    Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
+  const unknown = Object.keys(value).filter((name) => !isMember(name))
   const issues: PolicyIssue[] = []
-  if (names.some((name) => !isMember(name))) {
-    const unknown = names.filter((name) => !isMember(name)).slice(0, 5)
-    issues.push({
-      path: '',
-      message: `must have no members but ${MEMBERS.join(', ')}, got ${unknown.map(show).join(', ')}`,
-    })
+  if (unknown.length > 0) {
+    const names = unknown.slice(0, 5).map(show).join(', ')
+    issues.push({ path: '', message: `must have no members but ${MEMBERS.join(', ')}, got ${names}` })
   }
-  return readMembers(range, note, owner, expires, issues)
+  return readMembers(member('range'), member('note'), member('owner'), member('expires'), issues)
 }
 
 /** As {@link readEntry}, from values that are at hand. `undefined`: there is none. */
@@ -91,12 +90,20 @@ function readRange(given: unknown): string | Problem {
   if (typeof given !== 'string') {
     return { problem: given === undefined ? 'is missing' : `must be a text, got ${show(given)}` }
   }
+  // Nearly all ranges are as they should be, and `scanRange` tells that in a tenth of the time.
+  const version = scanRange(given)
+  if (version !== 0) return scanned.prefix === (version === 4 ? 32 : 128) ? withoutPrefix(given) : given
   const range = parseIpRange(given)
   if (!('problem' in range)) return range.text
   const problem = `${range.problem}, got ${show(given)}`
   if (range.corrected !== undefined) return { problem, corrected: range.corrected }
   const trimmed = parseIpRange(given.trim())
   return { problem, corrected: 'problem' in trimmed ? trimmed.corrected : trimmed.text }
+}
+
+function withoutPrefix(range: string): string {
+  const slash = range.indexOf('/')
+  return slash === -1 ? range : range.slice(0, slash)
 }
 
 const LONGEST = 256

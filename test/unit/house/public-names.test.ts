@@ -13,7 +13,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain fileStore ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parsePolicy
+      explain fileStore formatList ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
       protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
     `,
     types: `
@@ -21,7 +21,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
-      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListStore ListSummary
+      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
       ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
       PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
