@@ -7,6 +7,7 @@ const SMALLEST_PAGE = 16
 export class Rows {
   readonly width: number
   #length = 0
+  #widest = 128
   readonly #pages: Uint32Array[] = []
 
   /** @param width How many words an address has here. */
@@ -16,6 +17,11 @@ export class Rows {
 
   get length(): number {
     return this.#length
+  }
+
+  /** The shortest prefix length. */
+  get widest(): number {
+    return this.#widest
   }
 
   /** Each page holds the rows of a step, the last one perhaps fewer. */
@@ -29,6 +35,7 @@ export class Rows {
     const page = this.#pageFor(place)
     for (let word = 0; word < this.width; word += 1) page[place + word] = words[offset + word] as number
     page[place + this.width] = prefix
+    if (prefix < this.#widest) this.#widest = prefix
     this.#length += 1
   }
 

@@ -1,6 +1,8 @@
+import { NetworkFilter } from './ip-filter.ts'
 import { Rows } from './ip-rows.ts'
-import { buildTable, NONE, type IpTable } from './ip-table.ts'
+import { buildTable, type IpTable } from './ip-table.ts'
 import { scanned, scanRange } from './ip-text.ts'
+import { NONE } from './ip-window.ts'
 import { parseIpRange, rangeText, type IpAddress, type IpRange } from './ip.ts'
 import type { Problem } from './problem.ts'
 
@@ -91,27 +93,37 @@ function sizeOf({ four, networks, hosts }: RowsByKind): number {
 
 function* build(rows: RowsByKind): Generator<void, IpSet> {
   const size = sizeOf(rows)
-  const four = yield* buildTable(rows.four)
-  const networks = yield* buildTable(rows.networks)
-  const hosts = yield* buildTable(rows.hosts)
-  return new TableSet(size, four, networks, hosts)
+  const { four, networks, hosts } = rows
+  return new TableSet(
+    size,
+    four.length === 0 ? undefined : yield* buildTable(four),
+    networks.length === 0 ? undefined : yield* buildTable(networks),
+    hosts.length === 0 ? undefined : yield* NetworkFilter.of(hosts),
+    hosts.length === 0 ? undefined : yield* buildTable(hosts),
+  )
 }
 
 class TableSet implements IpSet {
   readonly size: number
-  readonly #four: IpTable
-  readonly #networks: IpTable
-  readonly #hosts: IpTable
+  readonly bytes: number
+  readonly #four: IpTable | undefined
+  readonly #networks: IpTable | undefined
+  readonly #filter: NetworkFilter | undefined
+  readonly #hosts: IpTable | undefined
 
-  constructor(size: number, four: IpTable, networks: IpTable, hosts: IpTable) {
+  constructor(
+    size: number,
+    four: IpTable | undefined,
+    networks: IpTable | undefined,
+    filter: NetworkFilter | undefined,
+    hosts: IpTable | undefined,
+  ) {
     this.size = size
     this.#four = four
     this.#networks = networks
+    this.#filter = filter
     this.#hosts = hosts
-  }
-
-  get bytes(): number {
-    return this.#four.bytes + this.#networks.bytes + this.#hosts.bytes
+    this.bytes = [four, networks, filter, hosts].reduce((sum, part) => sum + (part?.bytes ?? 0), 0)
   }
 
   contains(address: IpAddress): boolean {
@@ -124,8 +136,11 @@ class TableSet implements IpSet {
   }
 
   #prefixAt({ version, words }: IpAddress): number {
-    if (version === 4) return this.#four.find(words)
-    const host = this.#hosts.find(words)
-    return host === NONE ? this.#networks.find(words) : host
+    if (version === 4) return this.#four?.find(words) ?? NONE
+    if (this.#filter?.mayHold(words) === true) {
+      const prefix = this.#hosts?.find(words) ?? NONE
+      if (prefix !== NONE) return prefix
+    }
+    return this.#networks?.find(words) ?? NONE
   }
 }

@@ -8,6 +8,12 @@ export const scanned = {
   prefix: 0,
 }
 
+/** How the IPv6 address that was read last was spelled: the place of `::` among the groups, or -1; its length. */
+let gap = -1
+let gapLength = 0
+/** Without upper case, leading zeros and a dotted tail. */
+let plain = true
+
 /** The longest spelling of an address: six full groups and a full dotted tail. */
 const LONGEST_ADDRESS = 45
 const LONGEST_RANGE = LONGEST_ADDRESS + '/128'.length
@@ -16,17 +22,12 @@ const DOT = 46
 const ZERO = 48
 const COLON = 58
 
-const NO_ADDRESS = 0
-/** An address, in another spelling than that of RFC 5952. */
-const OTHER_SPELLING = 1
-const CANONICAL = 2
-
 /** Reads an address in any spelling that `parseIp` takes: 4 or 6, the version, a mapped one being 4; 0, no address. */
 export function scanIp(text: string): 0 | 4 | 6 {
   if (text.length > LONGEST_ADDRESS) return 0
   const { words } = scanned
   if (!hasEarlyColon(text)) return scanDotted(text, 0, text.length, 0) ? 4 : 0
-  if (scanGroups(text, text.length) === NO_ADDRESS) return 0
+  if (!scanGroups(text, text.length)) return 0
   if (!isMapped(words)) return 6
   words[0] = words[3] as number
   return 4
@@ -43,7 +44,7 @@ export function scanRange(text: string): 0 | 4 | 6 {
   const end = slash === -1 ? text.length : slash
   const version = hasEarlyColon(text) ? 6 : 4
   if (version === 4 && !scanDotted(text, 0, end, 0)) return 0
-  if (version === 6 && (scanGroups(text, end) !== CANONICAL || isMapped(words))) return 0
+  if (version === 6 && (!scanGroups(text, end) || isMapped(words) || !isCanonical())) return 0
   const width = version === 4 ? 1 : 4
   const prefix = slash === -1 ? 32 * width : scanPrefix(text, slash + 1)
   if (prefix === -1 || prefix > 32 * width) return 0
@@ -113,39 +114,48 @@ function scanDotted(text: string, start: number, end: number, place: number): bo
   return dots === 3 && digits > 0
 }
 
+const NO_DIGIT = 255
+const UPPER_CASE = 16
+
+/** What each character is as a hexadecimal digit. A table, because which of them are letters is hard to predict. */
+const HEX = new Uint8Array(128).fill(NO_DIGIT)
+for (let digit = 0; digit < 16; digit += 1) {
+  const text = digit.toString(16)
+  HEX[text.toUpperCase().charCodeAt(0)] = digit | UPPER_CASE
+  HEX[text.charCodeAt(0)] = digit
+}
+
 const groups = new Uint16Array(8)
 
 /**
- * An IPv6 address: groups of hexadecimal digits, one `::` at most, a dotted tail at most. The words go to `scanned`, the
- * answer is `NO_ADDRESS`, `OTHER_SPELLING` or `CANONICAL`.
+ * An IPv6 address: groups of hexadecimal digits, one `::` at most, a dotted tail at most. The words go to `scanned`, its
+ * spelling is noted.
  */
-function scanGroups(text: string, end: number): 0 | 1 | 2 {
+function scanGroups(text: string, end: number): boolean {
   let count = 0
-  let gap = -1
-  let plain = true
+  gap = -1
+  plain = true
+  let seen = 0
   let index = 0
-  if (text.startsWith('::') && end > 1) {
+  if (end > 1 && text.charCodeAt(0) === COLON && text.charCodeAt(1) === COLON) {
     gap = 0
     index = 2
   }
   while (index < end) {
-    if (count === 8) return NO_ADDRESS
+    if (count === 8) return false
     const begin = index
     let group = 0
     let code = 0
     for (; index < end; index += 1) {
       code = text.charCodeAt(index)
-      let digit = code - ZERO
-      if (digit < 0 || digit > 9) {
-        digit = (code | 32) - 87
-        if (digit < 10 || digit > 15) break
-        if (code < 97) plain = false
-      }
-      group = (group << 4) | digit
+      const digit = code < HEX.length ? (HEX[code] as number) : NO_DIGIT
+      if (digit === NO_DIGIT) break
+      seen |= digit
+      group = (group << 4) | (digit & 15)
     }
     const digits = index - begin
     if (index < end && code === DOT) {
-      if (count > 6 || !scanDotted(text, begin, end, 3)) return NO_ADDRESS
+      if (count > 6 || !scanDotted(text, begin, end, 3)) return false
       const tail = scanned.words[3] as number
       groups[count] = tail >>> 16
       groups[count + 1] = tail
@@ -153,22 +163,22 @@ function scanGroups(text: string, end: number): 0 | 1 | 2 {
       plain = false
       break
     }
-    if (digits === 0 || digits > 4) return NO_ADDRESS
+    if (digits === 0 || digits > 4) return false
     if (digits > 1 && text.charCodeAt(begin) === ZERO) plain = false
     groups[count] = group
     count += 1
     if (index === end) break
-    if (code !== COLON) return NO_ADDRESS
+    if (code !== COLON) return false
     index += 1
-    if (index === end) return NO_ADDRESS
+    if (index === end) return false
     if (text.charCodeAt(index) === COLON) {
-      if (gap !== -1) return NO_ADDRESS
+      if (gap !== -1) return false
       gap = count
       index += 1
     }
   }
   // `::` stands for at least one group.
-  if (gap === -1 ? count !== 8 : count > 7) return NO_ADDRESS
+  if (gap === -1 ? count !== 8 : count > 7) return false
   const left = 8 - count
   if (gap !== -1) {
     for (let from = count - 1; from >= gap; from -= 1) groups[from + left] = groups[from] as number
@@ -178,11 +188,14 @@ function scanGroups(text: string, end: number): 0 | 1 | 2 {
   for (let word = 0; word < 4; word += 1) {
     words[word] = ((groups[2 * word] as number) << 16) | (groups[2 * word + 1] as number)
   }
-  return plain && shortened(gap, left) ? CANONICAL : OTHER_SPELLING
+  gapLength = left
+  if ((seen & UPPER_CASE) !== 0) plain = false
+  return true
 }
 
-/** Does `::` stand where RFC 5952 wants it: for the first of the longest runs of two zeros and more? */
-function shortened(gap: number, length: number): boolean {
+/** Is the spelling that of RFC 5952? There `::` stands for the first of the longest runs of two zeros and more. */
+function isCanonical(): boolean {
+  if (!plain) return false
   let best = -1
   let longest = 1
   for (let index = 0, run = 0; index < 8; index += 1) {
@@ -192,5 +205,5 @@ function shortened(gap: number, length: number): boolean {
       best = index + 1 - run
     }
   }
-  return best === gap && (gap === -1 || length === longest)
+  return best === gap && (gap === -1 || gapLength === longest)
 }
