@@ -156,8 +156,18 @@ export async function follow(url: string, prefix = ''): Promise<void> {
     const at = now()
     while (times.length <= revision) times.push(at)
   }
+  /** Until it succeeds, as callers that come again: on a machine that is busy enough a read is given up. */
+  const load = async (appId: string): Promise<void> => {
+    for (;;) {
+      try {
+        return note(ours, (await policies.load(appId))?.revision ?? 0)
+      } catch {
+        await sleep(10)
+      }
+    }
+  }
   store.watch?.({
-    changed: (appId) => void policies.load(appId).then((app) => note(ours, app?.revision ?? 0)),
+    changed: (appId) => void load(appId),
     broken: () => undefined,
     restored: () => undefined,
   })
