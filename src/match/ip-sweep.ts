@@ -34,6 +34,7 @@ export class Sweep {
     const stride = this.#width + 1
     const { skip, bits } = this.#window
     for (let row = start * stride; row < end * stride; row += stride) {
+      if (row > 0 && this.#repeats(row)) continue
       const prefix = this.#prefixOf(row)
       if (prefix <= skip + bits) {
         if (this.#cover.length === 0) this.#cover = new Uint8Array(2 ** bits).fill(NONE)
@@ -55,6 +56,15 @@ export class Sweep {
 
   #prefixOf(row: number): number {
     return this.#rows[row + this.#width] as number
+  }
+
+  /** Is it the row before once more? The cost of a range must not be paid for each of its copies. */
+  #repeats(row: number): boolean {
+    const stride = this.#width + 1
+    for (let place = row; place < row + stride; place += 1) {
+      if (this.#rows[place] !== this.#rows[place - stride]) return false
+    }
+    return true
   }
 
   #closeBefore(next: number | undefined): void {

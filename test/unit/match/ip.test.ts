@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
 import { isIP } from 'node:net'
+import { scanned, scanRange } from '../../../src/match/ip-text.ts'
 import { parseIp, parseIpRange, rangeText, type IpRange } from '../../../src/match/ip.ts'
 import { ADDRESSES, CORRECTED_RANGES, NO_ADDRESSES, NO_RANGES, RANGES } from './ip.corpus.ts'
 
@@ -208,6 +209,75 @@ describe('parseIpRange', () => {
         },
       ),
       { numRuns: 1000 },
+    )
+  })
+})
+
+describe('scanRange', () => {
+  /** What was read without garbage, in the terms of parseIpRange. */
+  function scannedRange(text: string): { version: number; first: bigint; prefix: number } | undefined {
+    const version = scanRange(text)
+    if (version === 0) return undefined
+    const words = Array.from(scanned.words.subarray(0, version === 4 ? 1 : 4))
+    return { version, first: valueOf(words), prefix: scanned.prefix }
+  }
+
+  function parsedRange(text: string): { version: number; first: bigint; prefix: number } | undefined {
+    const range = parseIpRange(text)
+    if ('problem' in range) return undefined
+    return { version: range.version, first: valueOf(range.first), prefix: range.prefix }
+  }
+
+  const corpus = [
+    ...RANGES.map(([entry]) => entry),
+    ...CORRECTED_RANGES.map(([entry]) => entry),
+    ...NO_RANGES,
+    ...ADDRESSES.map(([text]) => text),
+    ...NO_ADDRESSES,
+  ]
+  it.each(corpus)('reads %j as parseIpRange does, or not at all', (text) => {
+    expect(scannedRange(text)).toEqual(parsedRange(text))
+  })
+
+  const hosts = fc.oneof(
+    ipv4,
+    fc.ipV6(),
+    spelled.map(({ text }) => text),
+    spelled.map(({ text }) => parseIp(text)?.text ?? ''),
+    nearly,
+  )
+  const suffixes = fc.oneof(
+    fc.constant(''),
+    fc.integer({ min: 0, max: 130 }).map((prefix) => `/${prefix}`),
+    nearly,
+  )
+  /** Ranges in the form that is taken, and texts that are near it or far from it. */
+  const anyText = fc.oneof(
+    fc.tuple(hosts, suffixes).map(([host, suffix]) => host + suffix),
+    fc.tuple(hosts, fc.nat(128)).map(([host, bits]) => {
+      const words = parseIp(host)?.words ?? [0]
+      return rangeText(words, bits % (32 * words.length + 1))
+    }),
+  )
+
+  it('reads every text as parseIpRange does, or not at all', () => {
+    fc.assert(
+      fc.property(anyText, (text) => expect(scannedRange(text)).toEqual(parsedRange(text))),
+      { numRuns: 20_000 },
+    )
+  })
+
+  it('agrees with ipaddr.js on everything that it takes', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const range = scannedRange(text)
+        if (range === undefined) return
+        const [host, prefix] = ipaddr.parseCIDR(text.includes('/') ? text : `${text}/${range.prefix}`)
+        const value = host.toByteArray().reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+        expect(range).toEqual({ version: host.kind() === 'ipv4' ? 4 : 6, first: value, prefix })
+        expect(host.toString()).toBe(text.split('/')[0])
+      }),
+      { numRuns: 20_000 },
     )
   })
 })
