@@ -9,7 +9,7 @@ import { atMost, median, percentile, told, type Row } from './table.ts'
 const APP_ID = 'app'
 /** Changes without a pause before those that count: the code of every process is compiled by then. */
 const WARM_UP = 1_500
-const CHANGES = 400
+const CHANGES = 320
 /** For what the warm-up has left to do, in milliseconds. */
 const SETTLING = 2_000
 /** Between two changes, in milliseconds, on average: long enough that they do not queue. */

@@ -42,6 +42,18 @@ const kinds: readonly { name: string; apps: number; policy: (appId: string, numb
     }),
   },
   {
+    // As deep as they may be: this is what somebody would write who wants to take memory.
+    name: '10 return URLs of 900 segments',
+    apps: 50,
+    policy: (appId) => ({
+      appId,
+      returnUrlGuard: {
+        mode: 'enforce',
+        urls: listOf(10, (index) => `https://${index}.${appId}.example.org/${'a/'.repeat(900)}`),
+      },
+    }),
+  },
+  {
     name: 'minimal',
     apps: 10_000,
     policy: (appId) => ({ appId, auditAccess: { mode: 'enforce' } }),
