@@ -107,8 +107,9 @@ describe('the example server on Redis', () => {
     ]) {
       expect(text).not.toContain(value)
     }
-    // Only people, policies and the audit are kept for good.
-    expect(endless.filter((key) => !/^(?:person:|email:|app:|origin:|audit$|\{feed\})/.test(key))).toEqual([])
+    // Only people, policies with their keys and history, and the audit are kept for good.
+    const KEPT = /^(?:person:|email:|app:|secrets:|history:|apps$|origin:|audit$|\{feed\})/
+    expect(endless.filter((key) => !KEPT.test(key))).toEqual([])
   })
 
   it('keeps apps and people over a restart, shows the secret once, and knows its people again', async () => {
