@@ -1,0 +1,198 @@
+/**
+ * What address sets cost, next to what else is used for it: look-ups at four sizes, building, memory, and whether a server
+ * can go on answering while a million ranges are loaded.
+ *
+ * Run with `npm run bench:ip`; `-- --largest 100000` leaves larger sets out, `-- --rounds 5` takes fewer rounds. Ends with 1
+ * when a target is missed. Every contestant has a process of its own, and they are asked in turn; medians of the rounds
+ * count, in processor time.
+ */
+import { fork, type ChildProcess } from 'node:child_process'
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { serve, type Built, type Task } from './ip/contest.ts'
+import { contestants, OURS } from './ip/contestants.ts'
+import { load, type Loaded } from './ip/loading.ts'
+import { kinds, type Kind } from './ip/population.ts'
+import { atMost, header, line, median, told, type Row } from './store/table.ts'
+
+const SIZES = [10, 1_000, 100_000, 1_000_000]
+const ROUNDS = 21
+/** Rounds of what takes longer than this for one look-up, in milliseconds, are few. */
+const SLOW = 50
+const SLOW_ROUNDS = 3
+const LOADS = 5
+
+interface Runner {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly built: Map<number, Built>
+  readonly times: Map<number, number[]>
+  refusal?: string
+}
+
+function ask<Answer>(child: ChildProcess, task: Task): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const ended = (): void => reject(new Error('not installed'))
+    child.once('exit', ended)
+    child.once('message', (answer) => {
+      child.off('exit', ended)
+      resolve(answer as Answer)
+    })
+    child.send(task)
+  })
+}
+
+function forkRole(...args: readonly string[]): ChildProcess {
+  return fork(process.argv[1] as string, args, {
+    execArgv: ['--import', 'tsx', '--expose-gc', '--max-old-space-size=4096'],
+    // What a contestant that is not installed says of it is no news.
+    stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
+  })
+}
+
+async function start(name: string, sizes: readonly number[]): Promise<Runner> {
+  const runner: Runner = { name, child: forkRole('contest', name), built: new Map(), times: new Map() }
+  try {
+    for (const size of sizes) {
+      if (size > (contestants[name]?.most ?? Infinity)) continue
+      runner.built.set(size, await ask<Built>(runner.child, { task: 'build', kind: 'mixed', size }))
+      runner.times.set(size, [])
+    }
+  } catch (error) {
+    runner.refusal = (error as Error).message
+  }
+  return runner
+}
+
+async function contest(sizes: readonly number[], rounds: number): Promise<readonly Runner[]> {
+  const runners: Runner[] = []
+  for (const name of Object.keys(contestants)) runners.push(await start(name, sizes))
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { child, built, times, refusal } of runners) {
+      for (const [size, { lookup }] of refusal === undefined ? built : []) {
+        if (lookup > SLOW && round >= SLOW_ROUNDS) continue
+        times.get(size)?.push(await ask<number>(child, { task: 'lookup', size }))
+      }
+    }
+  }
+  for (const { child, refusal } of runners) if (refusal === undefined) child.disconnect()
+  return runners
+}
+
+const WIDTHS = [30, 12, 12, 12, 12, 12, 12]
+const columns = (...texts: readonly string[]): string =>
+  texts
+    .map((text, index) => (index === 0 ? text.padEnd(WIDTHS[0] ?? 0) : text.padStart(WIDTHS[index] ?? 0)))
+    .join(' ')
+
+function ratio(value: number, base: number): string {
+  const quotient = value / base
+  return `${quotient < 100 ? quotient.toFixed(1) : Math.round(quotient).toLocaleString('en')} x`
+}
+
+function printContest(runners: readonly Runner[], sizes: readonly number[]): void {
+  const largest = sizes.at(-1) as number
+  const ours = runners.find(({ name }) => name === OURS) as Runner
+  const timeOf = ({ times }: Runner, size: number): number => median(times.get(size) ?? [])
+  console.log(
+    columns('look-up among', ...sizes.map((size) => size.toLocaleString('en')), 'build', 'bytes/range'),
+  )
+  const mine = ours.built.get(largest) as Built
+  console.log(
+    columns(
+      OURS,
+      ...sizes.map((size) => `${timeOf(ours, size).toFixed(0)} ns`),
+      `${mine.milliseconds.toFixed(0)} ms`,
+      (mine.bytes / largest).toFixed(1),
+    ),
+  )
+  for (const runner of runners) {
+    if (runner === ours) continue
+    const built = runner.built.get(largest)
+    const native = contestants[runner.name]?.native === true
+    const cells = sizes.map((size) =>
+      (runner.times.get(size)?.length ?? 0) === 0 ? '-' : ratio(timeOf(runner, size), timeOf(ours, size)),
+    )
+    cells.push(built === undefined ? '-' : ratio(built.milliseconds, mine.milliseconds))
+    cells.push(built === undefined ? '-' : native ? 'native' : ratio(built.bytes, mine.bytes))
+    console.log(
+      runner.refusal === undefined
+        ? columns(runner.name, ...cells)
+        : `${columns(runner.name)} ${runner.refusal}`,
+    )
+  }
+  for (const runner of runners) {
+    const [size, { answers }] = [...runner.built].at(0) ?? [0, mine]
+    const others = ours.built.get(size)?.answers ?? []
+    const differing = answers.filter((answer, index) => answer !== others[index]).length
+    if (differing > 0 && contestants[runner.name]?.onlyFour !== true) {
+      console.log(`${runner.name} answers ${differing} of ${answers.length} questions otherwise`)
+    }
+  }
+}
+
+async function loading(kind: Kind, size: number): Promise<readonly Loaded[]> {
+  const child = forkRole('load', kind, String(size))
+  return new Promise((resolve, reject) => {
+    child.once('message', (loads) => resolve(loads as readonly Loaded[]))
+    child.once('exit', () => reject(new Error(`loading ${kind} ended early`)))
+  })
+}
+
+async function main(): Promise<boolean> {
+  const { values } = parseArgs({ options: { largest: { type: 'string' }, rounds: { type: 'string' } } })
+  const largest = Number(values.largest ?? SIZES.at(-1))
+  const sizes = SIZES.filter((size) => size <= largest)
+  const load = loadavg().map((average) => average.toFixed(1))
+  console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
+  const runners = await contest(sizes, Number(values.rounds ?? ROUNDS))
+  printContest(runners, sizes)
+
+  const times = runners.find(({ name }) => name === OURS)?.times
+  const few = median(times?.get(10) ?? [])
+  const rows: Row[] = sizes
+    .slice(1)
+    .map((size) =>
+      atMost(
+        `look-up among ${size.toLocaleString('en')}, compared with 10`,
+        median(times?.get(size) ?? []) / few,
+        1.5,
+        '',
+        2,
+      ),
+    )
+  const most = sizes.at(-1) as number
+  rows.push(
+    atMost(`look-up among ${most.toLocaleString('en')}`, median(times?.get(most) ?? []), 350, 'ns', 0),
+  )
+  for (const kind of Object.keys(kinds) as Kind[]) {
+    const loads = await loading(kind, most)
+    const milliseconds = median(loads.map(({ milliseconds }) => milliseconds))
+    const bytes = (loads[0]?.bytes ?? NaN) / most
+    const pause = median(loads.map(({ pause }) => pause))
+    const wall = median(loads.map(({ pauseOnWall }) => pauseOnWall))
+    if (kind === 'mixed') {
+      rows.push(atMost(`${kind}: from text to ready`, milliseconds, 600, 'ms', 0))
+      rows.push(atMost(`${kind}: bytes of a range`, bytes, 8))
+      rows.push(atMost(`${kind}: longest pause while loading`, pause, 10, 'ms'))
+    } else {
+      rows.push(
+        told(
+          `${kind}: from text to ready, bytes of a range, longest pause`,
+          `${milliseconds.toFixed(0)} ms, ${bytes.toFixed(1)}, ${pause.toFixed(1)} ms`,
+        ),
+      )
+    }
+    rows.push(
+      told(`${kind}: the same pause on the wall, which counts others' turns`, `${wall.toFixed(1)} ms`),
+    )
+  }
+  console.log(`\n${header}`)
+  for (const row of rows) console.log(line(row))
+  return rows.every(({ ok }) => ok !== false)
+}
+
+const [role, name = '', size] = process.argv.slice(2)
+if (process.send === undefined) process.exitCode = (await main()) ? 0 : 1
+else if (role === 'contest') serve(name)
+else process.send(await load(name as Kind, Number(size), LOADS), () => process.disconnect())

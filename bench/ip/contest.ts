@@ -1,0 +1,99 @@
+import { memoryInUse } from '../store/child.ts'
+import { contestants } from './contestants.ts'
+import { Lines, questions, texts, type Kind } from './population.ts'
+
+/** What the parent asks of the process of a contestant, and the answer. */
+export type Task =
+  | { readonly task: 'build'; readonly kind: Kind; readonly size: number }
+  | { readonly task: 'lookup'; readonly size: number }
+
+export interface Built {
+  readonly milliseconds: number
+  readonly bytes: number
+  /** What one look-up takes, roughly, in milliseconds. */
+  readonly lookup: number
+  /** The answers to the first questions, to compare. */
+  readonly answers: readonly boolean[]
+}
+
+const QUESTIONS = 300_000
+/** Look-ups of a round: enough that what the others have left in the caches is not what is measured. */
+const CHUNK = 20_000
+/** Strings that are cut at once, few enough to stay in the caches until they are read. */
+const BATCH = 500
+const ANSWERS = 200
+/** Look-ups before anything counts: a server is warm too. */
+const WARM_UP = 60_000
+/** How long a round may take for one size, in milliseconds. */
+const BUDGET = 150
+
+/**
+ * Processor time of this process in milliseconds. On a machine that others use too, time on the wall would also count their
+ * turns.
+ */
+export function processorTime(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
+interface Field {
+  readonly ask: (text: string) => boolean
+  readonly lines: Lines
+  readonly chunk: number
+  next: number
+}
+
+const fields = new Map<number, Field>()
+
+async function build(name: string, kind: Kind, size: number): Promise<Built> {
+  const contestant = contestants[name]
+  if (contestant === undefined) throw new Error(`there is no ${name}`)
+  const wanted = contestant.onlyFour === true ? 'four' : kind
+  const ranges = new Lines(texts(wanted, size), size)
+  const given = Array.from({ length: size }, (_, index) => ranges.cut(index))
+  const before = await memoryInUse()
+  const begun = processorTime()
+  const ask = contestant.build(given)
+  const milliseconds = processorTime() - begun
+  const bytes = (await memoryInUse()) - before
+  // They are there in both measurements: who keeps the texts does not pay for them.
+  if (given.length !== size) throw new Error('a contestant has changed the list')
+  const lines = new Lines(questions(wanted, ranges, QUESTIONS), QUESTIONS)
+  ask(lines.cut(0))
+  const asked = processorTime()
+  ask(lines.cut(1))
+  const lookup = processorTime() - asked
+  const count = Math.min(ANSWERS, Math.ceil(BUDGET / lookup))
+  const answers = Array.from({ length: count }, (_, index) => ask(lines.cut(index)))
+  const warm = Math.min(WARM_UP, Math.floor(BUDGET / lookup))
+  for (let index = 0; index < warm; index += 1) ask(lines.cut(index))
+  fields.set(size, { ask, lines, chunk: Math.min(CHUNK, Math.ceil(BUDGET / lookup)), next: 0 })
+  return { milliseconds, bytes, lookup, answers }
+}
+
+let found = 0
+
+/** Nanoseconds of a look-up, from a string that nobody has read yet; cutting the string is not counted. */
+function lookup(size: number): number {
+  const field = fields.get(size) as Field
+  const { ask, lines, chunk } = field
+  const start = field.next
+  field.next = (start + chunk) % (lines.length - chunk)
+  let milliseconds = 0
+  for (let begin = start; begin < start + chunk; begin += BATCH) {
+    const length = Math.min(BATCH, start + chunk - begin)
+    const fresh = Array.from({ length }, (_, index) => lines.cut(begin + index))
+    const begun = processorTime()
+    for (const text of fresh) if (ask(text)) found += 1
+    milliseconds += processorTime() - begun
+  }
+  return (milliseconds / chunk) * 1e6
+}
+
+export function serve(name: string): void {
+  process.on('message', (task: Task) => {
+    if (task.task === 'lookup') process.send?.(lookup(task.size))
+    else void build(name, task.kind, task.size).then((built) => process.send?.(built))
+  })
+  process.on('disconnect', () => process.exit(found < 0 ? 1 : 0))
+}
