@@ -4,7 +4,8 @@ import { UnavailableError } from './errors.ts'
 export function withDeadline<T>(promise: PromiseLike<T>, limit: number, asked: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new UnavailableError(`${asked} gave no answer within ${limit} ms`))
-    const timer = setTimeout(late, limit)
+    // After an answer that has come while the event loop was busy, and only waits to be read.
+    const timer = setTimeout(() => setImmediate(late), limit)
     Promise.resolve(promise)
       .then(resolve, reject)
       .finally(() => clearTimeout(timer))

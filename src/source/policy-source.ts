@@ -123,7 +123,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
         age <= maxStale &&
         !entry.outdated &&
         entry.epoch === epoch &&
-        entry.lists.every((list) => list.usable(at))
+        (entry.lists.length === 0 || entry.lists.every((list) => list.usable(at)))
       ) {
         hits += 1
         if (age > (feed === 'whole' ? maxStale / 2 : revalidateAfter) && at >= entry.retryAt) {

@@ -30,6 +30,15 @@ export interface Reader {
   readonly failures: number
 }
 
+/**
+ * How many questions are with the store at once; more wait for their turn. A question that waits in this process must not
+ * pass for one that the store leaves unanswered.
+ */
+const MAX_ASKED = 64
+
+/** A key is held by the cryptography of Node. */
+const BYTES_OF_A_KEY = 512
+
 /** The store was not asked. Not worth a report for each that comes in vain. */
 export class SparedError extends UnavailableError {}
 
@@ -37,7 +46,22 @@ export function createReader(breaker: Breaker, readTimeout: number): Reader {
   let reads = 0
   let failures = 0
 
+  let asked = 0
+  const waiting: (() => void)[] = []
+
   async function ask<T>(question: () => PromiseLike<T>): Promise<T> {
+    if (asked >= MAX_ASKED) await new Promise<void>((resolve) => waiting.push(resolve))
+    else asked += 1
+    try {
+      return await askNow(question)
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) asked -= 1
+      else next()
+    }
+  }
+
+  async function askNow<T>(question: () => PromiseLike<T>): Promise<T> {
     if (!breaker.admits()) throw new SparedError('the store failed repeatedly, and is not asked for a moment')
     reads += 1
     try {
@@ -92,7 +116,13 @@ export async function understand(
     policy: compilePolicy(policy, byName, known?.app.policy),
     keys: parseAppKeys(stored.keys ?? []),
   }
-  return { app, weight: weighPolicy(policy), digest, lists, stored }
+  return {
+    app,
+    weight: weighPolicy(policy, app.policy) + app.keys.length * BYTES_OF_A_KEY,
+    digest,
+    lists,
+    stored,
+  }
 }
 
 /** Whether the store has looked, and could not use what it found. */

@@ -59,10 +59,12 @@ export function sender(redis: RedisClient, timeout: number): SendCommand {
         reject(new UnavailableError(`Redis is not connected (${name})`))
         return
       }
-      const timer = setTimeout(() => {
+      const late = (): void => {
         redis.removeListener?.('ready', ask)
         reject(new UnavailableError(`Redis gave no answer within ${timeout} ms (${name})`))
-      }, timeout)
+      }
+      // After an answer that has come while the event loop was busy, and only waits to be read.
+      const timer = setTimeout(() => setImmediate(late), timeout)
       const ask = (): void => {
         redis
           .call(name, ...args)
