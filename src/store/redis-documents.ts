@@ -3,7 +3,6 @@ import { parsePolicy } from '../policy/index.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { AppRevision, ChangeNote } from './contract.ts'
-import type { StreamEntry } from './redis-stream.ts'
 
 /** How keys and notes stand in Redis: sealed, each in the context of its app. */
 export interface Documents {
@@ -12,7 +11,13 @@ export interface Documents {
   openKeys(appId: string, sealed: unknown): readonly AppKey[]
   sealNote(appId: string, note: ChangeNote): string
   openNote(name: string, text: string): ChangeNote
-  openRevision(appId: string, entry: StreamEntry): AppRevision
+  /** An entry of the history as text, which begins with its revision. `policy` and `keys` are as in `REPLACE`. */
+  sealRevision(
+    appId: string,
+    revision: number,
+    entry: { policy: string; keys: string; note: ChangeNote },
+  ): string
+  openRevision(appId: string, text: string): AppRevision
   /** A part of a list, as text; sealed where there is a vault. */
   sealBytes(list: string, bytes: Uint8Array): string
   openBytes(list: string, text: unknown): Uint8Array
@@ -36,6 +41,11 @@ export function createDocuments(vault: Vault | undefined): Documents {
     return (text.startsWith('{') ? parseJson(text) : open(text, noteContext(name))) as ChangeNote
   }
 
+  function sealNote(name: string, note: ChangeNote): string {
+    const text = JSON.stringify(note)
+    return vault === undefined || text === '{}' ? text : vault.seal(text, noteContext(name))
+  }
+
   return {
     sealKeys(appId, keys) {
       if (keys === undefined) return '='
@@ -49,19 +59,24 @@ export function createDocuments(vault: Vault | undefined): Documents {
       if (typeof sealed !== 'string') throw damaged()
       return open(sealed, keysContext(appId)) as readonly AppKey[]
     },
-    sealNote(appId, note) {
-      const text = JSON.stringify(note)
-      return vault === undefined || text === '{}' ? text : vault.seal(text, noteContext(appId))
-    },
+    sealNote,
     openNote,
-    openRevision(appId, entry) {
-      const policy = entry.value('policy')
+    sealRevision: (appId, revision, { policy, keys, note }) =>
+      JSON.stringify([revision, new Date().toISOString(), keys !== '=', sealNote(appId, note), policy]),
+    openRevision(appId, text) {
+      const [revision, at, keysChanged, by, policy] = parseJson(text) as [
+        number,
+        string,
+        boolean,
+        string,
+        string,
+      ]
       return {
-        revision: Number.parseInt(entry.id, 10),
-        at: entry.value('at'),
-        ...openNote(appId, entry.value('by')),
+        revision,
+        at,
+        ...openNote(appId, by),
         policy: policy === '' ? undefined : parseJson(policy),
-        keysChanged: entry.value('keys') === '1',
+        keysChanged,
       }
     },
     sealBytes: (list, bytes) =>
@@ -128,4 +143,9 @@ function parseJson(text: string): unknown {
   } catch {
     throw new UnreadableError('a stored document is not JSON')
   }
+}
+
+/** The revision with which an entry of the history begins; 0 without one. */
+export function revisionOf(entry: string | undefined): number {
+  return Number.parseInt(entry?.slice(1) ?? '0', 10)
 }

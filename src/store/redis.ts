@@ -14,12 +14,11 @@ import {
 } from './records.ts'
 import type { ListStore } from './lists.ts'
 import { checkClient, sender, texts, type RedisClient } from './redis-client.ts'
-import { createDocuments, domainsIn, fields, parseStored } from './redis-documents.ts'
+import { createDocuments, domainsIn, fields, parseStored, revisionOf } from './redis-documents.ts'
 import { createFeed } from './redis-feed.ts'
 import { createRedisLists } from './redis-lists.ts'
 import { createOriginIndex } from './redis-origins.ts'
 import { REPLACE } from './redis-scripts.ts'
-import { streamEntries } from './redis-stream.ts'
 
 export const PREFIX: Expectation = {
   expected: 'a text without braces',
@@ -36,7 +35,7 @@ export interface RedisStoreOptions {
   readonly vault?: Vault | undefined
   /** How long a command may take, in milliseconds. Default 500. */
   readonly commandTimeout?: number | undefined
-  /** How many revisions of each app the history keeps, about; the oldest leave. Default 100. */
+  /** How many revisions of each app the history keeps; the oldest leave. Default 100. */
   readonly keptRevisions?: number | undefined
   /** Told when the change feed breaks, when its reader fails, and when a change could not be announced. Default: nobody. */
   readonly onError?: ((error: Error) => void) | undefined
@@ -55,7 +54,7 @@ const MAX_READS = 5
  * Policies in Redis, through your own ioredis client: single server, Sentinel or Cluster.
  *
  * One hash for each app, written by compare-and-set on its revision; the keys of an app encrypted in a record of their own;
- * its history and the change feed in streams; a set of app ids for each origin. Needs Redis 6.2 or Valkey. On a single
+ * its history in a list; a stream as change feed; a set of app ids for each origin. Needs Redis 6.2 or Valkey. On a single
  * server and with Sentinel a write and its announcement are one step. On Cluster they are two: where the second fails,
  * which `onError` is told, other processes have the change when they next read the app, within `maxStale`.
  *
@@ -106,10 +105,10 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
 
   /** Answers with the new revision, or with `undefined` when the app came and went since `last` was read. */
   async function replace(change: Replacement, last: number): Promise<number | undefined> {
-    const { appId, replaces, policy, keys, note } = change
+    const { appId, replaces, policy, keys } = change
     const at = [appKey(appId), secretsKey(appId), historyKey(appId), ...(atOnce ? feed.keys : [])]
-    const [time, by] = [new Date().toISOString(), documents.sealNote(appId, note)]
-    const values = [replaces, appId, policy, keys, randomUUID(), last, time, by, keptRevisions]
+    const entry = documents.sealRevision(appId, last + 1, change)
+    const values = [replaces, appId, policy, keys, randomUUID(), last, entry, keptRevisions]
     const reply = texts(await send('EVAL', REPLACE, at.length, ...at, ...values))
     const revision = Number(reply[1])
     if (reply[0] !== 'written') {
@@ -134,8 +133,8 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
     const [policy, revision] = fields(await send('HMGET', appKey(appId), 'policy', 'revision'))
     if (typeof revision !== 'string') {
       // Where the app was lost, its history tells which revision was the last.
-      const [newest] = streamEntries(await send('XREVRANGE', historyKey(appId), '+', '-', 'COUNT', 1))
-      return { last: Number.parseInt(newest?.id ?? '0', 10), actual: 0, domains: [] }
+      const [newest] = texts(await send('LRANGE', historyKey(appId), -1, -1))
+      return { last: revisionOf(newest), actual: 0, domains: [] }
     }
     const last = Number(revision)
     if (typeof policy !== 'string') return { last, actual: 0, domains: [] }
@@ -205,11 +204,15 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
         from = ids.at(-1) as string
       }
     },
-    async history(appId, page) {
-      const { before, limit } = checkHistoryPage(page)
+    async history(appId, wanted) {
+      const { before, limit } = checkHistoryPage(wanted)
       if (!isAppId(appId)) return []
-      const reply = await send('XREVRANGE', historyKey(appId), before - 1, '-', 'COUNT', limit)
-      return streamEntries(reply).map((entry) => documents.openRevision(appId, entry))
+      const [newest] = texts(await send('LRANGE', historyKey(appId), -1, -1))
+      // No revision is left out, so that each has its place.
+      const newer = Math.max(0, revisionOf(newest) - before + 1)
+      const page = await send('LRANGE', historyKey(appId), -(newer + limit), -(newer + 1))
+      const revisions = texts(page).map((entry) => documents.openRevision(appId, entry))
+      return revisions.filter(({ revision }) => revision < before).reverse()
     },
     ...lists,
     close: feed.close,

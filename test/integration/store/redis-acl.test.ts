@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { createPolicySource } from 'portcullis'
 import { redisNonces, redisStore } from 'portcullis/redis'
-import { policyStoreContract } from 'portcullis/testing'
+import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { FOLDER } from '../../support/example-process.ts'
 import { eventually } from '../../support/policy-process.ts'
@@ -55,6 +55,11 @@ policyStoreContract('Redis with the rights of a dashboard', { describe, it }, as
   return { store, dispose: () => store.close() }
 })
 
+namedListContract('Redis with the rights of a dashboard', { describe, it }, async () => {
+  const store = redisStore(connect('portcullis-dashboard'), { prefix: prefix(), vault })
+  return { store, dispose: () => store.close() }
+})
+
 /** Everything that guards and a dashboard do; the names of what did not work. */
 async function failuresOf(user: string, all: boolean): Promise<string[]> {
   const own = prefix()
@@ -86,6 +91,8 @@ async function failuresOf(user: string, all: boolean): Promise<string[]> {
           change: () => store.write({ policy: { appId: 'a' }, keys: [] }, 2),
           remove: () => store.remove('a', 3),
           list: () => store.list(),
+          writeList: () => store.writeList('l', [{ range: '192.0.2.1' }], 0),
+          replaceList: () => store.writeList('l', [{ range: '192.0.2.2' }], 1),
           history: () => store.history('a'),
         }
       : {}),
