@@ -66,10 +66,22 @@ const populations: Readonly<Record<string, Population>> = {
     prefixes: [64, 66, 80, 96, 104, 120, 124, 126, 128],
     shape: ([, , third = 0, fourth = 0]) => [0x20010db8, 7, third >>> 28, fourth & 0xfffff],
   },
+  'IPv4 in one /16, every address several times': {
+    width: 1,
+    ranges: 300_000,
+    prefixes: [20, 24, 28, 31, 32],
+    shape: ([word = 0]) => [(0xcb000000 | (word & 0x3fff)) >>> 0],
+  },
+  'IPv6 that differs from the last bits of a word on': {
+    width: 4,
+    ranges: 20_000,
+    prefixes: [29, 31, 32, 33, 40, 48, 64, 80, 128],
+    shape: ([first = 0, second = 0, , fourth = 0]) => [0x20010db8 + (first >>> 29), second, 0, fourth],
+  },
   'IPv6 all over': { width: 4, ranges: 2_000, prefixes: [8, 9, 16, 32, 64, 65, 100, 128], shape: ANY },
 }
 
-const CASES = 240_000
+const CASES = 200_000
 
 /** Where ranges begin, by prefix length: what contains an address is asked of every length, the longest first. */
 type Oracle = ReadonlyMap<number, ReadonlySet<string | number>>
