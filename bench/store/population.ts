@@ -65,8 +65,7 @@ async function commandsOf(redis: Redis, prefix: string): Promise<string> {
       if (score !== null) commands.push(['ZADD', key, score, PATTERN])
     } else if (key.includes(PATTERN)) {
       if (type === 'hash') commands.push(['HSET', key, ...Object.entries(await redis.hgetall(key)).flat()])
-      for (const [id, fields] of type === 'stream' ? await redis.xrange(key, '-', '+') : [])
-        commands.push(['XADD', key, id, ...fields])
+      if (type === 'list') commands.push(['RPUSH', key, ...(await redis.lrange(key, 0, -1))])
     }
   }
   return commands.map(encoded).join('')
