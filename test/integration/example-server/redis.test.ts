@@ -36,6 +36,16 @@ async function gateway(): Promise<string> {
   return ((await response.json()) as { gateway: string }).gateway
 }
 
+/** How to read each kind of value. */
+const contents: Record<string, (client: Redis, key: string) => Promise<unknown>> = {
+  string: (client, key) => client.get(key),
+  hash: (client, key) => client.hgetall(key),
+  stream: (client, key) => client.xrange(key, '-', '+'),
+  list: (client, key) => client.lrange(key, 0, -1),
+  zset: (client, key) => client.zrange(key, '0', '-1'),
+  set: (client, key) => client.smembers(key),
+}
+
 /** All that Redis holds, as one text, and the audit among it. */
 async function holdings(): Promise<{ text: string; audit: string; endless: string[] }> {
   const client = new Redis(redis.url, { disconnectTimeout: 50 })
@@ -44,17 +54,8 @@ async function holdings(): Promise<{ text: string; audit: string; endless: strin
     const endless: string[] = []
     let audit = ''
     for (const key of await client.keys('*')) {
-      const type = await client.type(key)
-      const value =
-        type === 'string'
-          ? await client.get(key)
-          : type === 'hash'
-            ? await client.hgetall(key)
-            : type === 'stream'
-              ? await client.xrange(key, '-', '+')
-              : type === 'zset'
-                ? await client.zrange(key, '0', '-1')
-                : await client.smembers(key)
+      const value = await contents[await client.type(key)]?.(client, key)
+      if (value === undefined) throw new Error(`${key} is of a type that is not looked into`)
       texts.push(`${key} ${JSON.stringify(value)}`)
       if ((await client.pttl(key)) === -1) endless.push(key.replace(/^example:\w+:/, ''))
       if (key.endsWith(':audit')) {
