@@ -2,7 +2,7 @@
  * What address sets cost, next to what else is used for it: look-ups at four sizes, building, memory, and whether a server
  * can go on answering while a million ranges are loaded.
  *
- * Run with `npm run bench:ip`; `-- --largest 100000` leaves larger sets out, `-- --rounds 5` takes fewer rounds. Ends with 1
+ * Run with `npm run bench:ip`; `-- --largest 100000` leaves larger sets out, `-- --rounds 5` takes fewer rounds, `-- --alone` no others. Ends with 1
  * when a target is missed. Every contestant has a process of its own, and they are asked in turn; medians of the rounds
  * count, in processor time.
  */
@@ -64,9 +64,13 @@ async function start(name: string, sizes: readonly number[]): Promise<Runner> {
   return runner
 }
 
-async function contest(sizes: readonly number[], rounds: number): Promise<readonly Runner[]> {
+async function contest(
+  names: readonly string[],
+  sizes: readonly number[],
+  rounds: number,
+): Promise<readonly Runner[]> {
   const runners: Runner[] = []
-  for (const name of Object.keys(contestants)) runners.push(await start(name, sizes))
+  for (const name of names) runners.push(await start(name, sizes))
   for (let round = 0; round < rounds; round += 1) {
     for (const { child, built, times, refusal } of runners) {
       for (const [size, { lookup }] of refusal === undefined ? built : []) {
@@ -140,12 +144,15 @@ async function loading(kind: Kind, size: number): Promise<readonly Loaded[]> {
 }
 
 async function main(): Promise<boolean> {
-  const { values } = parseArgs({ options: { largest: { type: 'string' }, rounds: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { largest: { type: 'string' }, rounds: { type: 'string' }, alone: { type: 'boolean' } },
+  })
   const largest = Number(values.largest ?? SIZES.at(-1))
   const sizes = SIZES.filter((size) => size <= largest)
   const load = loadavg().map((average) => average.toFixed(1))
   console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
-  const runners = await contest(sizes, Number(values.rounds ?? ROUNDS))
+  const names = values.alone === true ? [OURS] : Object.keys(contestants)
+  const runners = await contest(names, sizes, Number(values.rounds ?? ROUNDS))
   printContest(runners, sizes)
 
   const times = runners.find(({ name }) => name === OURS)?.times

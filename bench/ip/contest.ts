@@ -17,12 +17,12 @@ export interface Built {
 }
 
 const QUESTIONS = 300_000
-/** Look-ups of a round: enough that what the others have left in the caches is not what is measured. */
+/** Look-ups of a round. */
 const CHUNK = 20_000
 /** Strings that are cut at once, few enough to stay in the caches until they are read. */
 const BATCH = 500
 const ANSWERS = 200
-/** Look-ups before anything counts: a server is warm too. */
+/** Look-ups before a round: a server does nothing else, but here the others have just emptied the caches. */
 const WARM_UP = 60_000
 /** How long a round may take for one size, in milliseconds. */
 const BUDGET = 150
@@ -40,6 +40,7 @@ interface Field {
   readonly ask: (text: string) => boolean
   readonly lines: Lines
   readonly chunk: number
+  readonly warmUp: number
   next: number
 }
 
@@ -65,9 +66,14 @@ async function build(name: string, kind: Kind, size: number): Promise<Built> {
   const lookup = processorTime() - asked
   const count = Math.min(ANSWERS, Math.ceil(BUDGET / lookup))
   const answers = Array.from({ length: count }, (_, index) => ask(lines.cut(index)))
-  const warm = Math.min(WARM_UP, Math.floor(BUDGET / lookup))
-  for (let index = 0; index < warm; index += 1) ask(lines.cut(index))
-  fields.set(size, { ask, lines, chunk: Math.min(CHUNK, Math.ceil(BUDGET / lookup)), next: 0 })
+  const affordable = Math.floor(BUDGET / lookup)
+  fields.set(size, {
+    ask,
+    lines,
+    chunk: Math.max(1, Math.min(CHUNK, affordable)),
+    warmUp: Math.min(WARM_UP, affordable),
+    next: 0,
+  })
   return { milliseconds, bytes, lookup, answers }
 }
 
@@ -76,9 +82,11 @@ let found = 0
 /** Nanoseconds of a look-up, from a string that nobody has read yet; cutting the string is not counted. */
 function lookup(size: number): number {
   const field = fields.get(size) as Field
-  const { ask, lines, chunk } = field
-  const start = field.next
-  field.next = (start + chunk) % (lines.length - chunk)
+  const { ask, lines, chunk, warmUp } = field
+  for (let count = 0; count < warmUp; count += 1)
+    if (ask(lines.cut((field.next + count) % lines.length))) found += 1
+  const start = (field.next + warmUp) % (lines.length - chunk)
+  field.next = start + chunk
   let milliseconds = 0
   for (let begin = start; begin < start + chunk; begin += BATCH) {
     const length = Math.min(BATCH, start + chunk - begin)

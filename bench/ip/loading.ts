@@ -13,7 +13,9 @@ export interface Loaded {
   readonly bytes: number
 }
 
-const TEXTS_OF_A_SLICE = 2_000
+const TEXTS_OF_A_STEP = 256
+/** How long to work before a turn of the event loop, in milliseconds. */
+const SLICE = 2
 
 /** Loads ranges as a server does that goes on answering: a slice of the work, then a turn of the event loop. */
 export async function load(kind: Kind, size: number, rounds: number): Promise<readonly Loaded[]> {
@@ -32,31 +34,23 @@ async function loadOnce(lines: Lines): Promise<Loaded> {
   let set: IpSet | undefined
   const builder = createIpSetBuilder()
   const begun = processorTime()
-  for (const work of slices()) {
+  const steps = work()
+  for (let done = false; !done; await turn()) {
     const time = processorTime()
     const wall = performance.now()
-    work()
+    while (!done && performance.now() - wall < SLICE) done = steps.next().done === true
     const onWall = performance.now() - wall
     pauseOnWall = Math.max(pauseOnWall, onWall)
     // The processor time is that of all threads, some of which do not stop this one.
     pause = Math.max(pause, Math.min(onWall, processorTime() - time))
-    await turn()
   }
   return { milliseconds: processorTime() - begun, pause, pauseOnWall, bytes: set?.bytes ?? 0 }
 
-  function* slices(): Generator<() => void> {
-    for (let start = 0; start < lines.length; start += TEXTS_OF_A_SLICE) {
-      yield () => {
-        const end = Math.min(lines.length, start + TEXTS_OF_A_SLICE)
-        for (let index = start; index < end; index += 1) builder.add(lines.cut(index))
-      }
+  function* work(): Generator<void> {
+    for (let index = 0; index < lines.length; index += 1) {
+      if (index % TEXTS_OF_A_STEP === 0) yield
+      builder.add(lines.cut(index))
     }
-    const steps = builder.finish()
-    while (set === undefined) {
-      yield () => {
-        const step = steps.next()
-        if (step.done === true) set = step.value
-      }
-    }
+    set = yield* builder.finish()
   }
 }

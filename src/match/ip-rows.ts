@@ -1,5 +1,5 @@
 /** How many rows a step of long work takes, so that a caller can do something else in between. */
-export const STEP = 8_192
+export const STEP = 4_096
 
 const SMALLEST_PAGE = 16
 

@@ -146,13 +146,16 @@ export class IpTable {
   }
 }
 
+/** Shorter than other steps: no loop of it is long enough to be compiled while it runs, so that the first steps are slow. */
+const STEP_OF_SWEEP = 512
+
 /** Makes a table of ranges whose host bits are zero, in steps; there is one at least, they may be in any order and repeat. */
 export function* buildTable(rows: Rows): Generator<void, IpTable> {
   const sorted = yield* sortedRows(rows)
   const window = windowOf(sorted, rows.width, rows.widest)
   const sweep = new Sweep(sorted, rows.width, window)
-  for (let start = 0; start < rows.length; start += STEP) {
-    sweep.run(start, Math.min(rows.length, start + STEP))
+  for (let start = 0; start < rows.length; start += STEP_OF_SWEEP) {
+    sweep.run(start, Math.min(rows.length, start + STEP_OF_SWEEP))
     yield
   }
   const entries = sweep.finish()
