@@ -24,8 +24,9 @@ export interface IpSetBuilder {
   /** Adds an entry of a list; answers why it is none, as `parseIpRange` does, and then has added nothing. */
   add(entry: string | IpRange): Problem | undefined
   /**
-   * Makes the set of what was added, and leaves the builder empty. Each `next()` does a part of the work that takes well
-   * below a millisecond; the last one returns the set.
+   * Makes the set of what was added, and leaves the builder empty. Each `next()` does a part of the work that does not grow
+   * with the list: a fraction of a millisecond, some milliseconds as long as nothing is compiled. The last one returns the
+   * set. A million ranges take about six thousand of them, so do several before you yield.
    */
   finish(): Generator<void, IpSet>
 }
