@@ -1,10 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { UnavailableError, UnreadableError } from '../errors.ts'
+import { UnreadableError } from '../errors.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../match/expiring-ip-set.ts'
 import type { NamedSet } from '../policy/index.ts'
 import type { PolicyStore } from '../store/contract.ts'
 import type { StoredList } from '../store/lists.ts'
+import { isUnreadable } from './reading.ts'
 
 const MAX_READS = 5
 
@@ -71,8 +72,10 @@ export function createLists({
       for (let reads = 1; ; reads += 1) {
         const [begunAt, wasSuspect] = [now(), suspect]
         outdated = suspect = false
+        let found = false
         try {
           const stored = await ask(() => store.readList?.(name) ?? Promise.resolve(undefined))
+          found = true
           if (stored === undefined) [set, revision] = [undefined, 0]
           // After a gap in the feed the same number may stand for another content.
           else if (stored.revision !== revision || set === undefined || wasSuspect) {
@@ -83,7 +86,8 @@ export function createLists({
         } catch (error) {
           outdated = true
           suspect ||= wasSuspect
-          if (error instanceof UnavailableError && reads < MAX_READS && wasReplaced(error)) continue
+          // The list was there: it may have been replaced while it was read. If the store is away, the next look says so.
+          if (found && !isUnreadable(error) && reads < MAX_READS) continue
           throw error
         }
         if (!outdated || reads === MAX_READS) return
@@ -176,8 +180,4 @@ export function createLists({
       return [...lists.values()].reduce((sum, { bytes }) => sum + bytes, 0)
     },
   }
-}
-
-function wasReplaced(error: UnavailableError): boolean {
-  return error.message.includes('replaced')
 }

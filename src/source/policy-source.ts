@@ -264,18 +264,19 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   }
 
   function status(): PolicySourceStatus {
-    let oldest = now()
+    const at = now()
+    let oldest = at
     for (const { readAt } of apps.values()) oldest = Math.min(oldest, readAt)
     return {
       feed,
-      feedAge: now() - feedSince,
+      feedAge: at - feedSince,
       breaker: breaker.state,
       apps: apps.size,
       bytes: apps.calculatedSize,
       unknown: unknown.size,
       lists: lists.size,
       listBytes: lists.bytes,
-      oldest: now() - oldest,
+      oldest: at - oldest,
       reading: flights.size,
       hits,
       misses,

@@ -46,8 +46,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
   async function head(name: string): Promise<Head | undefined> {
     const reply = await send('HMGET', listKey(name), 'revision', 'version', 'chunks', 'size', 'at', 'by')
     const [revision, version, chunks, size, at, by] = fields(reply)
-    if (typeof revision === 'string' && version === null) return undefined
-    if (revision === null && version === null) return undefined
+    if (version === null) return undefined
     if (typeof version !== 'string' || !REVISION.test(String(revision))) throw damaged()
     return {
       revision: Number(revision),

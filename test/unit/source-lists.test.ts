@@ -139,6 +139,29 @@ describe('named lists', () => {
     await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
   })
 
+  it('are read from their beginning again when they were replaced while they were read', async () => {
+    const memory = memoryStore([{ policy: policy({ lists: ['office'] }) }])
+    await memory.writeList('office', ranges('192.0.2.0/24'), 0)
+    let looks = 0
+    const store: PolicyStore = {
+      read: memory.read,
+      async readList(name) {
+        looks += 1
+        const list = await memory.readList(name)
+        if (looks > 1 || list === undefined) return list
+        return {
+          ...list,
+          // oxlint-disable-next-line require-yield -- it breaks off before its first chunk
+          async *chunks() {
+            throw new UnavailableError('gone')
+          },
+        }
+      },
+    }
+    expect(await judge(createPolicySource({ store }), '192.0.2.7')).toBe('by office')
+    expect(looks).toBe(2)
+  })
+
   it('are read anew after a gap in the feed, although their revision looks the same', async () => {
     const memory = memoryStore([{ policy: policy({ lists: ['office'] }) }])
     await memory.writeList('office', ranges('192.0.2.0/24'), 0)
