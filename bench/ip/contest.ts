@@ -5,7 +5,10 @@ import { Lines, questions, texts, type Kind } from './population.ts'
 /** What the parent asks of the process of a contestant, and the answer. */
 export type Task =
   | { readonly task: 'build'; readonly kind: Kind; readonly size: number }
-  | { readonly task: 'lookup'; readonly size: number }
+  | { readonly task: 'lookup'; readonly size: number; readonly callers: Callers }
+
+/** Addresses that were not asked for in this round, or those of a few callers that come again and again. */
+export type Callers = 'new' | 'again'
 
 export interface Built {
   readonly milliseconds: number
@@ -17,6 +20,8 @@ export interface Built {
 }
 
 const QUESTIONS = 300_000
+/** How many callers come again: what a set has of them stays in the caches of the processor. */
+const CALLERS = 1_000
 /** Look-ups of a round. */
 const CHUNK = 20_000
 /** Strings that are cut at once, few enough to stay in the caches until they are read. */
@@ -80,17 +85,17 @@ async function build(name: string, kind: Kind, size: number): Promise<Built> {
 let found = 0
 
 /** Nanoseconds of a look-up, from a string that nobody has read yet; cutting the string is not counted. */
-function lookup(size: number): number {
+function lookup(size: number, callers: Callers): number {
   const field = fields.get(size) as Field
   const { ask, lines, chunk, warmUp } = field
-  for (let count = 0; count < warmUp; count += 1)
-    if (ask(lines.cut((field.next + count) % lines.length))) found += 1
+  const many = callers === 'new' ? lines.length : CALLERS
+  for (let count = 0; count < warmUp; count += 1) if (ask(lines.cut((field.next + count) % many))) found += 1
   const start = (field.next + warmUp) % (lines.length - chunk)
   field.next = start + chunk
   let milliseconds = 0
   for (let begin = start; begin < start + chunk; begin += BATCH) {
     const length = Math.min(BATCH, start + chunk - begin)
-    const fresh = Array.from({ length }, (_, index) => lines.cut(begin + index))
+    const fresh = Array.from({ length }, (_, index) => lines.cut((begin + index) % many))
     const begun = processorTime()
     for (const text of fresh) if (ask(text)) found += 1
     milliseconds += processorTime() - begun
@@ -100,7 +105,7 @@ function lookup(size: number): number {
 
 export function serve(name: string): void {
   process.on('message', (task: Task) => {
-    if (task.task === 'lookup') process.send?.(lookup(task.size))
+    if (task.task === 'lookup') process.send?.(lookup(task.size, task.callers))
     else void build(name, task.kind, task.size).then((built) => process.send?.(built))
   })
   process.on('disconnect', () => process.exit(found < 0 ? 1 : 0))

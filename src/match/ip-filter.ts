@@ -1,4 +1,5 @@
 import { STEP, type Rows } from './ip-rows.ts'
+import type { IpAddress } from './ip.ts'
 
 const BITS_OF_A_ROW = 8
 
@@ -30,8 +31,8 @@ export class NetworkFilter {
     return this.#bits.byteLength
   }
 
-  mayHold(words: readonly number[]): boolean {
-    const place = this.#placeOf(words[0] as number, words[1] as number)
+  mayHold(address: IpAddress): boolean {
+    const place = this.#placeOf(address.word0, address.word1)
     return (((this.#bits[place >>> 3] as number) >>> (place & 7)) & 1) === 1
   }
 

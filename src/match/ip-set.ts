@@ -136,12 +136,12 @@ class TableSet implements IpSet {
     return prefix === NONE ? undefined : rangeText(address.words, prefix)
   }
 
-  #prefixAt({ version, words }: IpAddress): number {
-    if (version === 4) return this.#four?.find(words) ?? NONE
-    if (this.#filter?.mayHold(words) === true) {
-      const prefix = this.#hosts?.find(words) ?? NONE
+  #prefixAt(address: IpAddress): number {
+    if (address.version === 4) return this.#four === undefined ? NONE : this.#four.find(address)
+    if (this.#filter !== undefined && this.#hosts !== undefined && this.#filter.mayHold(address)) {
+      const prefix = this.#hosts.find(address)
       if (prefix !== NONE) return prefix
     }
-    return this.#networks?.find(words) ?? NONE
+    return this.#networks === undefined ? NONE : this.#networks.find(address)
   }
 }

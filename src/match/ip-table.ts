@@ -2,49 +2,75 @@ import { sortedRows, STEP, type Rows } from './ip-rows.ts'
 import { Sweep } from './ip-sweep.ts'
 import { mask } from './ip-text.ts'
 import { bucketOf, NONE, windowOf, type Window } from './ip-window.ts'
+import type { IpAddress } from './ip.ts'
+
+/** With the prefix length behind it, a head is a small integer of V8, and the sum of two is one of 32 bits. */
+const MOST_HEAD_BITS = 22
+const PREFIX_BITS = 8
 
 /**
  * Ranges of one address width. Behind the bits in which all agree, the next bits are the number of a bucket. A range that
  * fills whole buckets is noted in `cover`. The others nest or are disjoint, and each lies in one bucket: they are kept as
- * entries, in order, the first address and the prefix length. Where a range goes on after a smaller one within it, another
- * entry for it begins; so the last entry at or before an address is of the narrowest range around it, or only the cover is.
+ * entries, in order of their first address. Where a range goes on after a smaller one within it, another entry for it
+ * begins; so the last entry at or before an address is of the narrowest range around it, or only the cover is.
+ *
+ * The bits after those of the bucket are the head of an entry, in one number with its prefix length, and what follows is
+ * its tail. A million ranges do not fit into the caches of a processor, and what counts is how many places of memory a
+ * look-up touches: one of the directory, and mostly one of the entries.
  */
 export class IpTable {
   readonly bytes: number
-  readonly #window: Window
-  /** The word in which the window begins, and how far in. */
-  readonly #windowWord: number
-  readonly #windowShift: number
-  /** The bits that all ranges share. */
-  readonly #common: Uint32Array
+  readonly #width: number
+  readonly #bucketBits: number
+  readonly #headBits: number
+  /** Where bucket, head and tail begin: the word, and how far in. */
+  readonly #bucketWord: number
+  readonly #bucketShift: number
+  readonly #headWord: number
+  readonly #headShift: number
+  readonly #tailWord: number
+  readonly #tailShift: number
+  /** How many bits stand before the tail. */
+  readonly #tailBegin: number
+  /** The bits that all ranges share, and which they are. */
+  readonly #common: Int32Array
+  readonly #commonMask: Int32Array
   /** The prefix length of the narrowest range that fills the bucket; empty when there is no such range. */
   readonly #cover: Uint8Array
   /** The first entry of each bucket; the number of all entries at the end. */
   readonly #directory: Uint32Array
-  /** An entry: what the bucket leaves open of its first address, in halves of words, and a byte for the prefix length. */
-  readonly #entries: DataView
+  /** Of each entry the head, then the words of the tail. */
+  readonly #entries: Int32Array
   readonly #stride: number
-  /** The first word that stands in an entry, and whether it is only the lower half. */
-  readonly #headWord: number
-  readonly #half: boolean
-  readonly #width: number
 
-  constructor(width: number, window: Window, common: Uint32Array, cover: Uint8Array, entries: number) {
-    const { skip, bits } = window
-    // An entry keeps half a word at least, though the bucket may say all.
-    const halves = Math.min(2 * width - 1, (skip + bits) >>> 4)
+  constructor(
+    width: number,
+    { skip, bits }: Window,
+    common: Uint32Array,
+    cover: Uint8Array,
+    entries: number,
+  ) {
+    const head = skip + bits
     this.#width = width
-    this.#window = window
-    this.#windowWord = skip >>> 5
-    this.#windowShift = skip & 31
-    this.#common = common
+    this.#bucketBits = bits
+    this.#headBits = Math.min(MOST_HEAD_BITS, 32 * width - head)
+    this.#bucketWord = skip >>> 5
+    this.#bucketShift = skip & 31
+    this.#headWord = head >>> 5
+    this.#headShift = head & 31
+    this.#tailBegin = head + this.#headBits
+    this.#tailWord = this.#tailBegin >>> 5
+    this.#tailShift = this.#tailBegin & 31
+    this.#stride = 1 + Math.ceil((32 * width - this.#tailBegin) / 32)
+    this.#commonMask = Int32Array.from({ length: 4 }, (_, word) => mask(skip - 32 * word))
+    this.#common = this.#commonMask.map((bitsOfWord, word) => bitsOfWord & (common[word] ?? 0))
     this.#cover = cover
     this.#directory = new Uint32Array(2 ** bits + 1)
-    this.#headWord = halves >>> 1
-    this.#half = halves % 2 === 1
-    this.#stride = 2 * (2 * width - halves) + 1
-    this.#entries = new DataView(new ArrayBuffer(entries * this.#stride))
-    this.bytes = common.byteLength + cover.byteLength + this.#directory.byteLength + this.#entries.byteLength
+    this.#entries = new Int32Array(entries * this.#stride)
+    this.bytes = [this.#common, this.#commonMask, cover, this.#directory, this.#entries].reduce(
+      (sum, { byteLength }) => sum + byteLength,
+      0,
+    )
   }
 
   /** Takes over the entries, which are in order, in steps. */
@@ -61,89 +87,131 @@ export class IpTable {
   /** Returns the first bucket that has not been reached. */
   #fillFrom(rows: Uint32Array, first: number, end: number, nextBucket: number): number {
     const width = this.#width
+    const stride = this.#stride
+    const wordOf = (row: number, word: number): number => (word < width ? (rows[row + word] as number) : 0)
     let next = nextBucket
     for (let entry = first, row = 0; entry < end; entry += 1, row += width + 1) {
-      const bucket = this.#bucketOf(rows, row)
+      const bucket = bucketOf(rows, row + this.#bucketWord, this.#bucketShift, this.#bucketBits)
       for (; next <= bucket; next += 1) this.#directory[next] = entry
-      let place = entry * this.#stride
-      for (let word = this.#headWord; word < width; word += 1) {
-        const value = rows[row + word] as number
-        if (word === this.#headWord && this.#half) {
-          this.#entries.setUint16(place, value & 0xffff)
-          place += 2
-        } else {
-          this.#entries.setUint32(place, value)
-          place += 4
-        }
+      const headWord = joined(wordOf(row, this.#headWord), wordOf(row, this.#headWord + 1), this.#headShift)
+      const prefix = rows[row + width] as number
+      this.#entries[entry * stride] = (highest(headWord, this.#headBits) << PREFIX_BITS) | prefix
+      for (let part = 1; part < stride; part += 1) {
+        const word = this.#tailWord + part - 1
+        const tail = joined(wordOf(row, word), wordOf(row, word + 1), this.#tailShift)
+        this.#entries[entry * stride + part] = tail
       }
-      this.#entries.setUint8(place, rows[row + width] as number)
     }
     return next
   }
 
-  /** The prefix length of the narrowest range that contains an address, or `NONE`. Further words are not looked at. */
-  find(words: ArrayLike<number>): number {
-    if (!this.#sharesCommon(words)) return NONE
-    const bucket = this.#bucketOf(words, 0)
-    const head = words[this.#headWord] as number
-    const key = this.#half ? head & 0xffff : head
+  /** The prefix length of the narrowest range that contains an address, or `NONE`. */
+  find(address: IpAddress): number {
+    const common = this.#common
+    const commonMask = this.#commonMask
+    const differing =
+      ((address.word0 ^ (common[0] as number)) & (commonMask[0] as number)) |
+      ((address.word1 ^ (common[1] as number)) & (commonMask[1] as number)) |
+      ((address.word2 ^ (common[2] as number)) & (commonMask[2] as number)) |
+      ((address.word3 ^ (common[3] as number)) & (commonMask[3] as number))
+    if (differing !== 0) return NONE
+    const bucket = highest(bitsFrom(address, this.#bucketWord, this.#bucketShift), this.#bucketBits)
     const begin = this.#directory[bucket] as number
-    let low = begin
-    let high = this.#directory[bucket + 1] as number
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const value = this.#headOf(middle)
-      if (value < key || (value === key && this.#tailOrder(middle, words) <= 0)) low = middle + 1
-      else high = middle
-    }
-    if (low > begin) {
-      const prefix = this.#prefixOf(low - 1)
-      if (this.#holds(low - 1, prefix, key, words)) return prefix
+    const end = this.#directory[bucket + 1] as number
+    if (begin < end) {
+      const prefix = this.#findAmong(address, begin, end)
+      if (prefix !== NONE) return prefix
     }
     return this.#cover.length === 0 ? NONE : (this.#cover[bucket] as number)
   }
 
-  #sharesCommon(words: ArrayLike<number>): boolean {
-    for (let word = 0, left = this.#window.skip; left > 0; word += 1, left -= 32) {
-      if ((((words[word] as number) ^ (this.#common[word] as number)) & mask(left)) !== 0) return false
+  /** The same among the entries of a bucket. */
+  #findAmong(address: IpAddress, begin: number, end: number): number {
+    const entries = this.#entries
+    const stride = this.#stride
+    const head = highest(bitsFrom(address, this.#headWord, this.#headShift), this.#headBits)
+    const above = (head + 1) << PREFIX_BITS
+    // The last entry whose head is not above that of the address. Which half it is in cannot be foreseen, so there is no branch.
+    let entry = begin
+    for (let left = end - begin; left > 1;) {
+      const half = left >>> 1
+      entry += half & (((entries[(entry + half) * stride] as number) - above) >> 31)
+      left -= half
     }
-    return true
+    const value = entries[entry * stride] as number
+    if (value >= above) return NONE
+    if (stride === 1 || value >>> PREFIX_BITS !== head) return this.#holdsByHead(head, value)
+    const found = this.#lastAtOrBefore(address, head, begin, entry)
+    return found < begin ? NONE : this.#holds(address, head, found)
   }
 
-  #bucketOf(words: ArrayLike<number>, offset: number): number {
-    return bucketOf(words, offset + this.#windowWord, this.#windowShift, this.#window.bits)
+  /** The last of the entries up to `last` at or before an address, whose head is that of `last`. */
+  #lastAtOrBefore(address: IpAddress, head: number, begin: number, last: number): number {
+    if (this.#tailOrder(address, last) <= 0) return last
+    let low = begin
+    let high = last
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const order = ((this.#entries[middle * this.#stride] as number) >>> PREFIX_BITS) - head
+      if (order < 0 || (order === 0 && this.#tailOrder(address, middle) <= 0)) low = middle + 1
+      else high = middle
+    }
+    return low - 1
   }
 
-  #headOf(entry: number): number {
-    const place = entry * this.#stride
-    return this.#half ? this.#entries.getUint16(place) : this.#entries.getUint32(place)
-  }
-
-  #prefixOf(entry: number): number {
-    return this.#entries.getUint8((entry + 1) * this.#stride - 1)
-  }
-
-  /** The order of what follows the head of an entry, and the same of an address. */
-  #tailOrder(entry: number, words: ArrayLike<number>): number {
-    let place = entry * this.#stride + (this.#half ? 2 : 4)
-    for (let word = this.#headWord + 1; word < this.#width; word += 1, place += 4) {
-      const difference = this.#entries.getUint32(place) - (words[word] as number)
+  /** The order of the tail of an entry and that of an address. */
+  #tailOrder(address: IpAddress, entry: number): number {
+    const stride = this.#stride
+    for (let part = 1; part < stride; part += 1) {
+      const tail = bitsFrom(address, this.#tailWord + part - 1, this.#tailShift) >>> 0
+      const difference = ((this.#entries[entry * stride + part] as number) >>> 0) - tail
       if (difference !== 0) return difference
     }
     return 0
   }
 
-  /** Does an address share as many bits with an entry as its prefix length says? */
-  #holds(entry: number, prefix: number, key: number, words: ArrayLike<number>): boolean {
-    let left = prefix - 32 * this.#headWord
-    if (((this.#headOf(entry) ^ key) & mask(left)) !== 0) return false
-    let place = entry * this.#stride + (this.#half ? 2 : 4)
-    for (let word = this.#headWord + 1; word < this.#width; word += 1, place += 4) {
-      left -= 32
-      if (((this.#entries.getUint32(place) ^ (words[word] as number)) & mask(left)) !== 0) return false
-    }
-    return true
+  /** The prefix length of an entry when it holds an address, which the head alone must show; otherwise `NONE`. */
+  #holdsByHead(head: number, value: number): number {
+    const prefix = value & NONE
+    const open = this.#tailBegin - prefix
+    return open >= 0 && ((value >>> PREFIX_BITS) ^ head) >>> open === 0 ? prefix : NONE
   }
+
+  #holds(address: IpAddress, head: number, entry: number): number {
+    const place = entry * this.#stride
+    const value = this.#entries[place] as number
+    const prefix = value & NONE
+    if (prefix <= this.#tailBegin || value >>> PREFIX_BITS !== head) return this.#holdsByHead(head, value)
+    for (let part = 1, left = prefix - this.#tailBegin; left > 0; part += 1, left -= 32) {
+      const tail = bitsFrom(address, this.#tailWord + part - 1, this.#tailShift)
+      if ((((this.#entries[place + part] as number) ^ tail) & mask(left)) !== 0) return NONE
+    }
+    return prefix
+  }
+}
+
+/** The 32 bits of an address that begin in a word, some bits in; zeros after its end. */
+function bitsFrom(address: IpAddress, word: number, shift: number): number {
+  const first = wordAt(address, word)
+  return shift === 0 ? first : joined(first, wordAt(address, word + 1), shift)
+}
+
+function wordAt(address: IpAddress, word: number): number {
+  if (word === 0) return address.word0
+  if (word === 1) return address.word1
+  if (word === 2) return address.word2
+  return word === 3 ? address.word3 : 0
+}
+
+/** What is left of a word after some bits, followed by the first bits of the next word. */
+function joined(word: number, next: number, shift: number): number {
+  return shift === 0 ? word : (word << shift) | (next >>> (32 - shift))
+}
+
+/** The highest bits of a word. */
+function highest(word: number, bits: number): number {
+  // In two steps, because a shift by 32 would change nothing.
+  return (word >>> 1) >>> (31 - bits)
 }
 
 /** Shorter than other steps: no loop of it is long enough to be compiled while it runs, so that the first steps are slow. */

@@ -90,28 +90,32 @@ function scanPrefix(text: string, start: number): number {
 /** Four decimal parts without leading zeros; their word goes to `scanned`, at `place`. */
 function scanDotted(text: string, start: number, end: number, place: number): boolean {
   let word = 0
-  let part = 0
-  let digits = 0
-  let dots = 0
-  for (let index = start; index < end; index += 1) {
-    const code = text.charCodeAt(index)
-    if (code === DOT) {
-      if (digits === 0 || dots === 3) return false
-      word = (word << 8) | part
-      dots += 1
-      part = 0
-      digits = 0
-      continue
+  let index = start
+  for (let dots = 0; ; dots += 1) {
+    if (index >= end) return false
+    let part = text.charCodeAt(index) - ZERO
+    if (part < 0 || part > 9) return false
+    index += 1
+    let next = index < end ? text.charCodeAt(index) - ZERO : NO_DIGIT
+    if (next >= 0 && next <= 9) {
+      if (part === 0) return false
+      part = 10 * part + next
+      index += 1
+      next = index < end ? text.charCodeAt(index) - ZERO : NO_DIGIT
+      if (next >= 0 && next <= 9) {
+        part = 10 * part + next
+        if (part > 255) return false
+        index += 1
+        next = index < end ? text.charCodeAt(index) - ZERO : NO_DIGIT
+      }
     }
-    const digit = code - ZERO
-    const leadingZero = digits > 0 && part === 0
-    if (digit < 0 || digit > 9 || leadingZero) return false
-    part = part * 10 + digit
-    digits += 1
-    if (part > 255) return false
+    word = (word << 8) | part
+    if (dots === 3) break
+    if (next !== DOT - ZERO) return false
+    index += 1
   }
-  scanned.words[place] = (word << 8) | part
-  return dots === 3 && digits > 0
+  scanned.words[place] = word
+  return index === end
 }
 
 const NO_DIGIT = 255

@@ -15,13 +15,14 @@ const MOST_BITS = 16
 export function windowOf(sorted: Uint32Array, width: number, widest: number): Window {
   const stride = width + 1
   const ranges = sorted.length / stride
-  // About four ranges to a bucket, so that the directory adds a byte to each.
-  const bits = ranges < FEWEST_WITH_DIRECTORY ? 0 : Math.min(MOST_BITS, 29 - Math.clz32(ranges))
+  // Four to eight ranges to a bucket, which share a line of the cache; half as many of those that take most room.
+  const bits =
+    ranges < FEWEST_WITH_DIRECTORY ? 0 : Math.min(MOST_BITS, 29 - Math.clz32(ranges) + (width > 2 ? 1 : 0))
   let shared = 0
   for (let word = 0; word < width && shared === 32 * word; word += 1) {
     shared += Math.clz32((sorted[word] as number) ^ (sorted[sorted.length - stride + word] as number))
   }
-  return { skip: Math.min(shared, widest, 32 * width - MOST_BITS), bits }
+  return { skip: Math.min(shared, widest, 32 * width - bits), bits }
 }
 
 /** The bits that begin at a bit of a word, and may go on in the next word. */

@@ -136,7 +136,7 @@ describe('an address set and a naive search', () => {
     for (let index = 0; index < CASES; index += 1) {
       const anywhere = population.shape(Array.from({ length: population.width }, random))
       const words = index % 3 === 0 ? anywhere : near(firsts[random() % firsts.length] ?? [], random())
-      const asked: IpAddress = { version: words.length === 1 ? 4 : 6, words, text: '' }
+      const asked = addressOf(words)
       const prefix = narrowest(oracle, words)
       if (prefix !== undefined) found += 1
       let agree = set.contains(asked) === (prefix !== undefined)
@@ -152,6 +152,17 @@ describe('an address set and a naive search', () => {
     expect(found).toBeLessThan(CASES)
   })
 })
+
+/** Made by hand, because to spell and read it would take longer than all the rest. */
+function addressOf(words: readonly number[]): IpAddress {
+  const [word0, word1, word2, word3] = [0, 1, 2, 3].map((place) => (words[place] ?? 0) | 0) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  return { version: words.length === 1 ? 4 : 6, words, word0, word1, word2, word3, text: '' }
+}
 
 /** The address where a range begins, the one before, or one some way behind. */
 function near(first: readonly number[], random: number): number[] {
