@@ -64,6 +64,9 @@ const URLS = listOf(z.union([z.string(), z.strictObject({ exact: z.string() })])
   return 'problem' in entry ? entry : { canonical: JSON.stringify(text) }
 })
 
+const NULL_WITH_CREDENTIALS =
+  'must not be true while `null` is a domain: any website can have that origin, and would read with the cookies of its visitors'
+
 /** The shape of a policy document. Every object is strict: a key that we do not know is refused. */
 export const POLICY_SCHEMA = z.strictObject({
   appId: z.string().regex(APP_ID_PATTERN, NAME_RULE),
@@ -93,6 +96,10 @@ export const POLICY_SCHEMA = z.strictObject({
       exposedHeaders: RESPONSE_HEADERS.optional(),
       credentials: z.boolean().optional(),
       maxAge: z.int().min(0).max(LONGEST_MAX_AGE).optional(),
+    })
+    .superRefine(({ domains, credentials }, context) => {
+      if (credentials === true && domains.includes('null'))
+        context.addIssue({ code: 'custom', message: NULL_WITH_CREDENTIALS, path: ['credentials'] })
     })
     .optional(),
   returnUrlGuard: z.strictObject({ mode: MODE, urls: URLS.default([]) }).optional(),
