@@ -37,9 +37,8 @@ async function judged(
       res.end()
     },
   )
-  const response = await request(app)
-    [method]('/')
-    .set({ 'x-app-id': APP, host: 'gateway.example', ...headers })
+  const sent = { 'x-app-id': APP, host: 'gateway.example', ...headers }
+  const response = await request(app)[method]('/').set(sent)
   expect(reached.length).toBe(response.status === 200 ? 1 : 0)
   return `${decision?.code === 'ALLOWED' ? 'admitted' : decision?.code}: ${String(decision?.evidence['case'])}`
 }
