@@ -26,7 +26,7 @@ async function listen(listener: RequestListener): Promise<number> {
 interface Seen {
   readonly method: string
   readonly origin: string | undefined
-  readonly site: string | undefined
+  readonly site: string | string[] | undefined
   readonly cookie: string | undefined
 }
 
@@ -72,7 +72,7 @@ function gatewayApp(): express.Express {
   app.get('/favicon.ico', (_req, res) => void res.status(404).end())
   app.use((req, res, next) => {
     const { origin, cookie, 'sec-fetch-site': site } = req.headers
-    seen.push({ method: req.method, origin, cookie, site: site as string | undefined })
+    seen.push({ method: req.method, origin, cookie, site })
     res.on('finish', () => {
       for (const { effect, code, evidence } of req.portcullis?.decisions ?? [])
         if (effect === 'deny') refusals.push(`${code} ${String(evidence['case'])}`)
@@ -147,6 +147,15 @@ async function open(url: string): Promise<void> {
   for (const log of [seen, reached, refusals]) log.length = 0
 }
 
+/** What `fetch` takes and what goes to the browser as JSON. */
+interface Init {
+  method?: string
+  mode?: 'no-cors'
+  credentials?: 'include' | 'omit'
+  headers?: Record<string, string>
+  body?: string
+}
+
 interface Answer {
   readonly status?: number
   readonly type?: string
@@ -157,7 +166,7 @@ interface Answer {
 }
 
 /** What a script of the page gets. */
-function call(path: string, init: RequestInit = {}, base: string = gateway): Promise<Answer> {
+function call(path: string, init: Init = {}, base: string = gateway): Promise<Answer> {
   return page.evaluate(
     async ({ url, options }) => {
       try {
@@ -166,20 +175,20 @@ function call(path: string, init: RequestInit = {}, base: string = gateway): Pro
         return {
           status: response.status,
           type: response.type,
-          headers: Object.fromEntries(response.headers) as Record<string, string>,
+          headers: Object.fromEntries(response.headers),
           body: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>,
         }
       } catch (error) {
         return { failed: (error as Error).message }
       }
     },
-    { url: base + path, options: init as { method?: string } },
+    { url: base + path, options: init },
   )
 }
 
 const UNREADABLE: Answer = { failed: 'Failed to fetch' }
 const methods = (): string[] => seen.map(({ method }) => method)
-const sites = (): (string | undefined)[] => [...new Set(seen.map(({ site }) => site))]
+const sites = (): unknown[] => [...new Set(seen.map(({ site }) => site))]
 
 describe('a page of an allowed origin', () => {
   const places: [string, () => string, string][] = [
@@ -282,7 +291,7 @@ describe('credentials', () => {
 
   it('are read only where the policy says so; without them everything stays as it is', async () => {
     await open(near)
-    const include: RequestInit = { credentials: 'include' }
+    const include: Init = { credentials: 'include' }
     expect((await call('/query?app=cookies', include)).body).toEqual({ app: 'cookies', cookie: 'session=7' })
     expect((await call('/query?app=cookies', { credentials: 'omit' })).body?.['cookie']).toBeNull()
     expect(await call('/query?app=plain', include)).toEqual(UNREADABLE)
@@ -291,7 +300,7 @@ describe('credentials', () => {
 
   it('are not sent with a preflighted request where the policy does not say so', async () => {
     await open(near)
-    const init: RequestInit = { credentials: 'include', method: 'PUT' }
+    const init: Init = { credentials: 'include', method: 'PUT' }
     expect(await call('/query?app=plain', init)).toEqual(UNREADABLE)
     expect([methods(), reached]).toEqual([['OPTIONS'], []])
     expect((await call('/query?app=cookies', init)).body).toEqual({ app: 'cookies', cookie: 'session=7' })
@@ -300,7 +309,7 @@ describe('credentials', () => {
 
   it('of another app of the origin give a page nothing to read', async () => {
     await open(near)
-    const init: RequestInit = { credentials: 'include', headers: { 'x-app-id': 'plain' } }
+    const init: Init = { credentials: 'include', headers: { 'x-app-id': 'plain' } }
     expect(await call('/header', init)).toEqual(UNREADABLE)
   })
 
@@ -313,7 +322,7 @@ describe('credentials', () => {
 describe('a page of a stranger', () => {
   beforeEach(() => open(stranger))
 
-  const attempts: [string, string, RequestInit, Answer][] = [
+  const attempts: [string, string, Init, Answer][] = [
     ['a simple GET', '/query?app=plain', {}, UNREADABLE],
     ['a simple POST', '/query?app=plain', { method: 'POST', body: 'text' }, UNREADABLE],
     ['a preflighted request', '/query?app=plain', { method: 'PUT' }, UNREADABLE],
@@ -337,7 +346,7 @@ describe('a page of a stranger', () => {
   }
 
   it('reaches no handler with no-cors, which shows it nothing in any case', async () => {
-    for (const init of [{ method: 'POST', body: 'text' }, {}] as RequestInit[])
+    for (const init of [{ method: 'POST', body: 'text' }, {}] as Init[])
       await call('/query?app=plain', { ...init, mode: 'no-cors' })
     expect(methods()).toEqual(['POST', 'GET'])
     expect(reached).toEqual([])
@@ -374,7 +383,7 @@ describe('a redirect', () => {
   it('by way of another origin makes it opaque, which is refused', async () => {
     await open(near)
     const to = `/?to=${encodeURIComponent(`${gateway}/query?app=plain`)}`
-    for (const init of [{}, { method: 'POST', body: 'text' }, { method: 'PUT' }] as RequestInit[])
+    for (const init of [{}, { method: 'POST', body: 'text' }, { method: 'PUT' }] as Init[])
       expect(await call(to, init, detour)).toEqual(UNREADABLE)
     expect(seen.map(({ method, origin }) => `${method} ${origin}`)).toEqual([
       'GET null',

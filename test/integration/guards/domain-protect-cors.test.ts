@@ -245,6 +245,15 @@ describe('a preflight that names no app', () => {
     expect(corsOf(read)).toEqual([`access-control-allow-origin: ${OURS}`, 'vary: Origin'])
   })
 
+  it('is answered whatever the mode of its app, which nobody knows yet', async () => {
+    for (const mode of ['report', 'off']) {
+      expect(await answered(policyOf('a', { mode, methods: ['GET'] }))).toEqual([
+        'access-control-allow-headers: x-asked',
+        'access-control-allow-methods: GET',
+      ])
+    }
+  })
+
   it('is answered for the apps that can be read, and with 503 when the only one cannot', async () => {
     const memory = memoryStore([
       policyOf('a', {}),
