@@ -27,6 +27,7 @@ export const DENIALS = {
   ADDRESS_NOT_ALLOWED: { status: 403, title: 'The client address is not allowed' },
   ORIGIN_REQUIRED: { status: 403, title: 'An origin is required' },
   ORIGIN_NOT_ALLOWED: { status: 403, title: 'The origin is not allowed' },
+  METHOD_NOT_ALLOWED: { status: 403, title: 'The method is not allowed for this origin' },
   RETURN_URL_REQUIRED: { status: 400, title: 'A return URL is required' },
   RETURN_URL_NOT_ALLOWED: { status: 400, title: 'The return URL is not allowed' },
   REGION_MISDIRECTED: { status: 421, title: 'This request belongs to another region' },

@@ -9,6 +9,7 @@ import { decideAuditAccess } from '../guards/audit-access.ts'
 import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import type { RequestContext } from './context.ts'
+import { writeCorsOfRefusal } from './cors.ts'
 import { gateResponse } from './gate.ts'
 import { isThenable } from '../thenable.ts'
 import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
@@ -92,7 +93,10 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
         if (decision.code === 'ALLOWED' && decision.evidence['onSinkFailure'] === 'deny') {
           gateResponse(res, {
             before: () => records.get(context)?.flush(),
-            refuse: () => sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId),
+            refuse: () => {
+              writeCorsOfRefusal(context, res)
+              sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
+            },
           })
         }
         return false

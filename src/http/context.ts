@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Decision, DenialCode } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
 import type { AuditSession } from '../audit/session.ts'
+import type { CorsSettings } from '../policy/cors.ts'
+import type { CompiledPolicy } from '../policy/index.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { RequestFacts, type ClientAddressReader } from './facts.ts'
@@ -44,6 +46,12 @@ export interface Unresolved {
   readonly detail: string
 }
 
+/** What of a response a page may read. */
+interface ReadableResponse {
+  readonly credentials: boolean
+  readonly exposedHeaders: readonly string[]
+}
+
 export type AppIdReader = (req: GuardRequest) => string | undefined
 
 // Recognised by a brand: the ESM and the CommonJS build may meet in one process, and each has a class of its own.
@@ -63,6 +71,7 @@ export class RequestContext implements PortcullisContext {
   #appIdReader: AppIdReader | undefined
   #addressReader: ClientAddressReader | undefined
   #audit: AuditSession | undefined
+  #cors: ReadableResponse | undefined
   returnUrl: string | undefined
   region: RegionContext | undefined
 
@@ -78,6 +87,11 @@ export class RequestContext implements PortcullisContext {
 
   get revision(): number | undefined {
     return this.#app?.revision
+  }
+
+  /** The policy that the request is judged by. */
+  get policy(): CompiledPolicy | undefined {
+    return this.#app?.policy
   }
 
   get decisions(): readonly Decision[] {
@@ -101,6 +115,19 @@ export class RequestContext implements PortcullisContext {
 
   record(decision: Decision): void {
     this.#decisions.push(decision)
+  }
+
+  /** What the response may grant to a page: of several policies that judge one request, what all of them allow. */
+  narrowCors({ credentials = false, exposedHeaders = [] }: CorsSettings): ReadableResponse {
+    const before = this.#cors
+    this.#cors =
+      before === undefined
+        ? { credentials, exposedHeaders }
+        : {
+            credentials: before.credentials && credentials,
+            exposedHeaders: before.exposedHeaders.filter((name) => exposedHeaders.includes(name)),
+          }
+    return this.#cors
   }
 
   useAddressReader(reader: ClientAddressReader): void {

@@ -1,23 +1,99 @@
-import cors from 'cors'
+import cors, { type CorsOptions, type CorsRequest } from 'cors'
+import { decideDomainProtect, type CorsGrant, type OriginDecision } from '../guards/domain-protect.ts'
+import type { RequestContext } from './context.ts'
 import type { GuardResponse } from './request.ts'
 
-/** `origin: true` means "name the origin of the request": the facade below holds only an origin that we have allowed. */
-const writeHeaders = cors({ origin: true })
-
-/**
- * Writes the CORS headers of a response to an allowed origin, and `Vary: Origin` in any case. The `cors` package
- * writes; it sees the origin of our decision and not the request.
- */
-export function writeCors(res: GuardResponse, origin: string | undefined): void {
-  writeHeaders({ method: 'GET', headers: { origin } }, res, () => undefined)
+/** What the `cors` package sees in place of the request: an origin that we have allowed, and what to grant it. */
+interface Facade extends CorsRequest {
+  readonly grant: CorsOptions
 }
 
-/** Answers a preflight of an allowed origin: 204, with the methods of `cors` and the headers that were asked for. */
-export function answerPreflight(
+/** `origin: true` means "name the origin of the request". */
+const write = cors<Facade>(({ grant }, done) => done(null, { origin: true, ...grant }))
+
+/** What a page can use of a refusal besides the problem document. */
+const EXPOSED_BY_REFUSALS = ['x-request-id', 'retry-after']
+
+const ASKED_BY_PREFLIGHTS = ['Access-Control-Request-Method', 'Access-Control-Request-Headers']
+
+/** Longer than what any page asks for. */
+const LONGEST_REQUEST = 4_096
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/**
+ * Writes what a decision of `domainProtect` means for the response, in `enforce`: the CORS headers of an allowed origin,
+ * or that there are none, and `Vary` in any case. True when it was a preflight and is answered.
+ */
+export function writeCors(decision: OriginDecision, context: RequestContext, res: GuardResponse): boolean {
+  // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
+  for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
+  const { cors: grant, effect } = decision
+  const { preflight, requestedHeaders } = context.facts
+  vary(res, preflight ? ['Origin', ...ASKED_BY_PREFLIGHTS] : ['Origin'])
+  if (grant === undefined) return false
+  if (preflight && effect === 'allow') {
+    answerPreflight(res, grant, requestedHeaders)
+    return true
+  }
+  const { credentials, exposedHeaders } = context.narrowCors(grant.settings)
+  const exposed =
+    effect === 'deny' ? [...new Set([...exposedHeaders, ...EXPOSED_BY_REFUSALS])] : exposedHeaders
+  write(
+    {
+      method: 'GET',
+      headers: { origin: grant.origin },
+      grant: { credentials, exposedHeaders: [...exposed] },
+    },
+    res,
+    () => undefined,
+  )
+  return false
+}
+
+/**
+ * Lets a page of an allowed origin read a refusal, whichever guard refuses: when the app is known and its `domainProtect`
+ * enforces. Otherwise it changes nothing.
+ */
+export function writeCorsOfRefusal(context: RequestContext, res: GuardResponse): void {
+  const { policy } = context
+  if (policy?.domainProtect?.mode !== 'enforce') return
+  const { cors: grant } = decideDomainProtect(policy, context.facts) as OriginDecision
+  writeCors({ ...REFUSAL, cors: grant }, context, res)
+}
+
+const REFUSAL = { effect: 'deny' } as OriginDecision
+
+/** 204, with the methods and the headers that pages of the origin may use. The browser compares. */
+function answerPreflight(
   res: GuardResponse,
-  origin: string,
+  { origin, settings }: CorsGrant,
   requestedHeaders: string | undefined,
 ): void {
-  const headers = { origin, 'access-control-request-headers': requestedHeaders }
-  writeHeaders({ method: 'OPTIONS', headers }, res, () => undefined)
+  const { methods, headers, credentials, maxAge } = settings
+  const grant: CorsOptions = {
+    credentials: credentials === true,
+    allowedHeaders: [...(headers ?? namesIn(requestedHeaders))],
+    ...(methods !== undefined && { methods: [...methods] }),
+    ...(maxAge !== undefined && { maxAge }),
+  }
+  write({ method: 'OPTIONS', headers: { origin }, grant }, res, () => undefined)
+}
+
+/** The header names that a preflight asks for; none when it is not a list of names, or of more than a page sends. */
+function namesIn(text = ''): string[] {
+  if (text.length > LONGEST_REQUEST) return []
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  return names.every((name) => TOKEN.test(name)) ? names : []
+}
+
+/** Adds to `Vary` what is not there yet. */
+function vary(res: GuardResponse, fields: readonly string[]): void {
+  const before = [res.getHeader('Vary') ?? []].flat().join(', ')
+  const known = new Set(before.split(',').map((name) => name.trim().toLowerCase()))
+  if (known.has('*')) return
+  const added = fields.filter((name) => !known.has(name.toLowerCase()))
+  if (added.length > 0) res.setHeader('Vary', (before === '' ? added : [before, ...added]).join(', '))
 }

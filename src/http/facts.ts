@@ -63,6 +63,14 @@ export class RequestFacts {
     return this.#header('x-origin')
   }
 
+  /** Whether a proxy says that it has passed the request on. Says nothing of who it was. */
+  get proxied(): boolean {
+    for (const name in this.#req.headers) {
+      if (name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')) return true
+    }
+    return false
+  }
+
   get fetchSite(): string | undefined {
     return this.#header('sec-fetch-site')
   }

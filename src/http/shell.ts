@@ -1,15 +1,15 @@
 import { deny, type Decision, type GuardName, type Refusal } from '../decision.ts'
-import { decideDomainProtect, type OriginAllowance } from '../guards/domain-protect.ts'
+import { decideDomainProtect } from '../guards/domain-protect.ts'
 import type { Guard } from '../guards/guard.ts'
-import { parseOrigin } from '../match/origin.ts'
 import { aFunction, objectWith, required, type Expectation } from '../options.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { appIdFrom } from './app-id.ts'
 import { contextOf, type AppIdReader, type RequestContext, type Unresolved } from './context.ts'
-import { answerPreflight, writeCors } from './cors.ts'
+import { writeCors, writeCorsOfRefusal } from './cors.ts'
 import { sendProblem } from './problem.ts'
 import type { Callback, GuardRequest, GuardResponse, NextFunction, RequestHandler } from './request.ts'
+import { judgeUnnamedPreflight } from './unnamed-preflight.ts'
 
 /** The options that all guards share. */
 export interface SharedOptions {
@@ -134,11 +134,12 @@ export function mount<Facts, Answer extends Decision>(
     }
     // The answer went out or the caller went away while we waited.
     if (res.headersSent || res.destroyed) return false
-    const answered =
-      decision.guard === 'domainProtect'
-        ? writeOrigin(decision, context, res)
-        : spec.write?.(decision, context, req, res)
-    if (answered === true) return false
+    if (decision.guard === 'domainProtect') {
+      if (writeCors(decision, context, res)) return false
+    } else {
+      if (decision.effect === 'deny') writeCorsOfRefusal(context, res)
+      if (spec.write?.(decision, context, req, res) === true) return false
+    }
     if (decision.effect === 'allow') return true
     refuse(decision, context, req, res, next)
     return false
@@ -202,54 +203,4 @@ const DEFAULT_APP_ID: AppIdReader = appIdFrom({ header: 'x-app-id' })
 function broken(guard: GuardName, error: unknown): Refusal {
   const name = error instanceof Error ? error.name : typeof error
   return deny(guard, 'enforce', 'POLICY_UNAVAILABLE', `the guard failed with ${name}`)
-}
-
-/**
- * A preflight does not say which app will call when its id stands in a header. Whichever guard meets it first answers it
- * from the origins of all apps, and it goes no further. The request that follows is judged by its own app.
- */
-async function judgeUnnamedPreflight(policies: PolicySource, text: string): Promise<Decision> {
-  const origin = parseOrigin(text)
-  if (origin === undefined || origin !== text) {
-    return deny('domainProtect', 'enforce', 'ORIGIN_NOT_ALLOWED', '`Origin` is not a serialised origin', {
-      case: 'preflight',
-    })
-  }
-  try {
-    for (const { appId, policy } of await policies.appsByOrigin(origin)) {
-      const entry = policy.domainProtect?.domains.find(origin)
-      if (entry === undefined) continue
-      const allowance: OriginAllowance = {
-        guard: 'domainProtect',
-        effect: 'allow',
-        mode: 'enforce',
-        code: 'ALLOWED',
-        detail: 'a preflight that names no app, from a domain of some app',
-        evidence: { case: 'preflight', entry, app: appId },
-        corsOrigin: origin,
-      }
-      return allowance
-    }
-    return deny('domainProtect', 'enforce', 'ORIGIN_NOT_ALLOWED', 'no app has this domain', {
-      case: 'preflight',
-    })
-  } catch {
-    return deny(
-      'domainProtect',
-      'enforce',
-      'POLICY_UNAVAILABLE',
-      'the store could not look for apps by origin',
-    )
-  }
-}
-
-/** The CORS part of a response in `enforce`. True when it was a preflight and is answered. */
-function writeOrigin(decision: Decision, context: RequestContext, res: GuardResponse): boolean {
-  const origin = 'corsOrigin' in decision ? (decision as OriginAllowance).corsOrigin : undefined
-  if (origin !== undefined && context.facts.preflight) {
-    answerPreflight(res, origin, context.facts.requestedHeaders)
-    return true
-  }
-  writeCors(res, origin)
-  return false
 }

@@ -7,6 +7,7 @@ import { parseOriginEntry } from '../match/origin.ts'
 import type { Problem } from '../match/problem.ts'
 import { createReturnUrlSet, type ReturnUrlSet } from '../match/return-url-set.ts'
 import { parseReturnUrlEntry } from '../match/return-url.ts'
+import type { CorsSettings } from './cors.ts'
 import type { AuditProtection, Policy, RegionProtection, ServerOnlyProtection } from './policy.ts'
 
 /** A policy in the form that guards read: lists are sets whose cost does not grow with their length. */
@@ -40,6 +41,7 @@ export interface NamedSet {
 export interface CompiledDomains {
   readonly mode: Mode
   readonly domains: OriginSet
+  readonly cors: CorsSettings
 }
 
 export interface CompiledReturnUrls {
@@ -78,6 +80,7 @@ export function compilePolicy(
       domains: reused(before?.domainProtect?.domains, domainProtect.domains, () =>
         createOriginSet(parsed(domainProtect.domains, parseOriginEntry)),
       ),
+      cors: corsOf(domainProtect),
     },
     returnUrlGuard: returnUrlGuard && {
       mode: returnUrlGuard.mode,
@@ -86,6 +89,11 @@ export function compilePolicy(
       ),
     },
   }
+}
+
+/** Without the domains, whose texts nobody needs any more. */
+function corsOf({ methods, headers, exposedHeaders, credentials, maxAge }: CorsSettings): CorsSettings {
+  return { methods, headers, exposedHeaders, credentials, maxAge }
 }
 
 /** What each matcher was made from, as a digest: the texts themselves may be long, and nothing else needs them. */
@@ -110,6 +118,8 @@ export function weighPolicy(policy: Policy, { ipWhitelist }: CompiledPolicy): nu
   let weight = 1_024
   if (ipWhitelist !== undefined) weight += 1_024 + ipWhitelist.ranges.bytes + ipWhitelist.deny.bytes
   for (const domain of policy.domainProtect?.domains ?? []) weight += 56 + domain.length
+  const { methods = [], headers = [], exposedHeaders = [] } = policy.domainProtect ?? {}
+  for (const name of [...methods, ...headers, ...exposedHeaders]) weight += 56 + name.length
   for (const entry of policy.returnUrlGuard?.urls ?? []) {
     // A prefix is kept segment by segment.
     if (typeof entry === 'string') weight += 56 + entry.length + 256 * entry.split('/').length

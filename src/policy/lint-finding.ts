@@ -25,6 +25,7 @@ const SEVERITIES = {
   'insecure-scheme': 'danger',
   localhost: 'warning',
   'wildcard-domain': 'advice',
+  'credentials-wildcard': 'warning',
   'whole-origin': 'warning',
   'region-fallback': 'warning',
   'audit-loss': 'warning',

@@ -1,5 +1,6 @@
 import type { GuardName, Mode } from '../decision.ts'
 import { lintAddresses } from './lint-addresses.ts'
+import { lintCors } from './lint-cors.ts'
 import { finding, type PolicyFinding } from './lint-finding.ts'
 import { lintDomains, lintReturnUrls } from './lint-origins.ts'
 import { parsePolicy } from './parse.ts'
@@ -36,7 +37,7 @@ type Rules = { readonly [Name in GuardName]: (section: NonNullable<Policy[Name]>
 const rules: Rules = {
   serverOnly: lintServerOnly,
   ipWhitelist: lintAddresses,
-  domainProtect: lintDomains,
+  domainProtect: (section) => [...lintDomains(section), ...lintCors(section)],
   returnUrlGuard: lintReturnUrls,
   regionPin: lintRegionPin,
   auditAccess: lintAuditAccess,

@@ -1,4 +1,5 @@
 import type { Mode } from '../decision.ts'
+import type { CorsSettings } from './cors.ts'
 
 /** The policy document of one app, checked and completed with its defaults. Made only by `parsePolicy`; deeply frozen. */
 export interface Policy {
@@ -38,7 +39,7 @@ export interface IpWhitelistProtection extends Protection {
   readonly denyLists?: readonly string[] | undefined
 }
 
-export interface DomainProtection extends Protection {
+export interface DomainProtection extends Protection, CorsSettings {
   /** Origins that are admitted: `https://example.org`, `https://*.example.org`. Empty admits nobody. */
   readonly domains: readonly string[]
 }

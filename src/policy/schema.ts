@@ -3,6 +3,13 @@ import { parseIpRange } from '../match/ip.ts'
 import { parseOriginEntry } from '../match/origin.ts'
 import type { Problem } from '../match/problem.ts'
 import { parseReturnUrlEntry } from '../match/return-url.ts'
+import {
+  LONGEST_MAX_AGE,
+  MOST_CORS_NAMES,
+  parseCorsMethod,
+  parseRequestHeader,
+  parseResponseHeader,
+} from './cors.ts'
 
 /** 1-128 characters that are safe in a header, a path, a key of Redis and a log line. */
 export const APP_ID_PATTERN: RegExp = /^[A-Za-z0-9._:-]{1,128}$/
@@ -48,10 +55,17 @@ const DOMAINS = listOf(z.string(), (text) => {
   return 'problem' in entry ? entry : { canonical: text }
 })
 
+const METHODS = listOf(z.string(), parseCorsMethod).max(MOST_CORS_NAMES)
+const REQUEST_HEADERS = listOf(z.string(), parseRequestHeader).max(MOST_CORS_NAMES)
+const RESPONSE_HEADERS = listOf(z.string(), parseResponseHeader).max(MOST_CORS_NAMES)
+
 const URLS = listOf(z.union([z.string(), z.strictObject({ exact: z.string() })]), (text) => {
   const entry = parseReturnUrlEntry(text)
   return 'problem' in entry ? entry : { canonical: JSON.stringify(text) }
 })
+
+const NULL_WITH_CREDENTIALS =
+  'must not be true while `null` is a domain: any website can have that origin, and would read with the cookies of its visitors'
 
 /** The shape of a policy document. Every object is strict: a key that we do not know is refused. */
 export const POLICY_SCHEMA = z.strictObject({
@@ -73,7 +87,21 @@ export const POLICY_SCHEMA = z.strictObject({
       denyLists: LIST_NAMES.optional(),
     })
     .optional(),
-  domainProtect: z.strictObject({ mode: MODE, domains: DOMAINS.default([]) }).optional(),
+  domainProtect: z
+    .strictObject({
+      mode: MODE,
+      domains: DOMAINS.default([]),
+      methods: METHODS.optional(),
+      headers: REQUEST_HEADERS.optional(),
+      exposedHeaders: RESPONSE_HEADERS.optional(),
+      credentials: z.boolean().optional(),
+      maxAge: z.int().min(0).max(LONGEST_MAX_AGE).optional(),
+    })
+    .superRefine(({ domains, credentials }, context) => {
+      if (credentials === true && domains.includes('null'))
+        context.addIssue({ code: 'custom', message: NULL_WITH_CREDENTIALS, path: ['credentials'] })
+    })
+    .optional(),
   returnUrlGuard: z.strictObject({ mode: MODE, urls: URLS.default([]) }).optional(),
   regionPin: z
     .strictObject({

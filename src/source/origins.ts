@@ -1,10 +1,15 @@
 import { LRUCache } from 'lru-cache'
+import { UnavailableError } from '../errors.ts'
 import { isAppId } from '../policy/index.ts'
+import type { App } from './contract.ts'
 
 const MAX_ORIGINS = 1_000
+/** How many origins are looked up at once. Whoever invents origins fills this and no more. */
+const MAX_FLIGHTS = 1_000
 
-/** Remembers for a short time which apps an origin may belong to. */
+/** Remembers for a short time which apps an origin may belong to. Bounded in what it remembers and in what it asks. */
 export interface Origins {
+  /** Rejects when it could not look. */
   find(origin: string): Promise<readonly string[]>
   /** Forgets all of them, those on their way included. */
   forget(): void
@@ -32,6 +37,8 @@ export function createOrigins(
       if (found !== undefined && now() - found.readAt < lifetime) return found.ids
       const joined = flights.get(origin)
       if (joined !== undefined) return joined
+      if (flights.size >= MAX_FLIGHTS)
+        throw new UnavailableError('too many origins are being looked up at once')
       const flight = readAnew(origin).finally(() => {
         if (flights.get(origin) === flight) flights.delete(origin)
       })
@@ -45,4 +52,23 @@ export function createOrigins(
       generation += 1
     },
   }
+}
+
+/**
+ * Those of the apps that admit the origin. One that cannot be read takes nothing from the others; when none of them
+ * admits it, what that one would have said is not known, and this rejects.
+ */
+export async function appsThatAdmit(
+  origin: string,
+  ids: readonly string[],
+  read: (appId: string) => App | null | Promise<App | null>,
+): Promise<App[]> {
+  const readings = await Promise.allSettled(ids.map(async (appId) => read(appId)))
+  const found = readings.flatMap((reading) => (reading.status === 'fulfilled' ? [reading.value] : []))
+  const admitting = found.filter(
+    (app) => app !== null && app.policy.domainProtect?.domains.find(origin) !== undefined,
+  ) as App[]
+  const failed = readings.find((reading) => reading.status === 'rejected')
+  if (admitting.length === 0 && failed !== undefined) throw failed.reason
+  return admitting
 }

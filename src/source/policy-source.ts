@@ -7,7 +7,7 @@ import type { App, PolicySource, PolicySourceOptions, PolicySourceStatus } from 
 import { checkSourceOptions } from './options.ts'
 import type { Entry, Flight } from './entry.ts'
 import { createLists } from './lists.ts'
-import { createOrigins } from './origins.ts'
+import { appsThatAdmit, createOrigins } from './origins.ts'
 import { createReader, isUnreadable, SparedError, understand, type Known, type Reading } from './reading.ts'
 
 const MAX_UNKNOWN = 10_000
@@ -259,8 +259,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
       if (!(error instanceof SparedError)) report(failure, undefined)
       throw failure
     }
-    const found = await Promise.all(ids.map((appId) => peek(appId) ?? load(appId)))
-    return found.filter((app) => app !== null)
+    return appsThatAdmit(origin, ids, (appId) => peek(appId) ?? load(appId))
   }
 
   function status(): PolicySourceStatus {

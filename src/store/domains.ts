@@ -1,6 +1,9 @@
 import { originIndexKeys } from '../match/origin.ts'
 import type { Policy } from '../policy/index.ts'
 
+/** How many apps are found by one entry, at most: one preflight must not make a store read thousands. */
+export const MAX_APPS_PER_ENTRY = 64
+
 /** Which apps name an origin in `domainProtect`, for stores that hold all their documents in memory. */
 export interface DomainIndex {
   /** Lets the index follow from one policy of an app to the next. */
@@ -24,7 +27,12 @@ export function createDomainIndex(): DomainIndex {
       }
     },
     find: (origin) => [
-      ...new Set(originIndexKeys(origin).flatMap((domain) => [...(appsByDomain.get(domain) ?? [])])),
+      ...new Set(originIndexKeys(origin).flatMap((domain) => newest(appsByDomain.get(domain)))),
     ],
   }
+}
+
+/** Those that named the entry last, as in Redis. */
+function newest(apps: ReadonlySet<string> | undefined): string[] {
+  return apps === undefined ? [] : [...apps].slice(-MAX_APPS_PER_ENTRY)
 }

@@ -1,5 +1,6 @@
 import { originIndexKeys } from '../match/origin.ts'
 import { isAppId } from '../policy/index.ts'
+import { MAX_APPS_PER_ENTRY } from './domains.ts'
 import { texts, type SendCommand } from './redis-client.ts'
 
 /**
@@ -14,8 +15,6 @@ export interface OriginIndex {
   /** At most {@link MAX_APPS_PER_ENTRY} for each entry that could admit the origin. */
   find(this: void, origin: string): Promise<readonly string[]>
 }
-
-const MAX_APPS_PER_ENTRY = 64
 
 /**
  * KEYS: the entry. ARGV: app id, revision. A later writer may have brought the entry back before the one that dropped it

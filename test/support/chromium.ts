@@ -1,8 +1,8 @@
 import { type Browser, chromium } from 'playwright-core'
 import { findChromium } from './chromium-binary.ts'
 
-/** Starts a real headless Chromium with a profile of its own. Close it in `afterAll`. */
-export async function launchChromium(): Promise<Browser> {
+/** Starts a real headless Chromium with a profile of its own, and with more arguments if need be. Close it in `afterAll`. */
+export async function launchChromium(...more: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: await findChromium(),
     headless: true,
@@ -17,6 +17,7 @@ export async function launchChromium(): Promise<Browser> {
       '--hide-scrollbars',
       '--force-color-profile=srgb',
       '--font-render-hinting=none',
+      ...more,
     ],
   })
 }

@@ -22,8 +22,8 @@ describe('domainProtect', () => {
     ['a listed origin', { origin: 'https://example.org' }, 'https://example.org'],
     ['a subdomain of a wildcard', { origin: 'https://a.b.example.net:8443' }, 'https://a.b.example.net:8443'],
     [
-      'a listed origin, whatever X-Origin says',
-      { origin: 'https://example.org', 'x-origin': 'https://evil.example' },
+      'a listed origin that X-Origin repeats',
+      { origin: 'https://example.org', 'x-origin': 'https://Example.org:443' },
       'https://example.org',
     ],
     ['a server that names a domain', { 'x-origin': 'https://example.org' }, undefined],

@@ -19,6 +19,15 @@ describe('diffPolicies', () => {
       [{ path: 'domainProtect.domains', removed: ['https://a.example'], added: ['https://c.example'] }],
     ],
     [
+      'what pages may do across origins',
+      app({ domainProtect: { mode: 'enforce', methods: ['GET', 'PUT'], maxAge: 60 } }),
+      app({ domainProtect: { mode: 'enforce', methods: ['PUT', 'POST'], maxAge: 60, credentials: true } }),
+      [
+        { path: 'domainProtect.methods', removed: ['GET'], added: ['POST'] },
+        { path: 'domainProtect.credentials', removed: [], added: [true] },
+      ],
+    ],
+    [
       'entries that are objects',
       app({ returnUrlGuard: { mode: 'enforce', urls: [{ exact: 'https://a.example/x' }] } }),
       app({ returnUrlGuard: { mode: 'enforce', urls: ['https://a.example/x/'] } }),

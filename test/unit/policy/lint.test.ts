@@ -131,6 +131,12 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
   domainProtect: [
     ['an empty list', { domains: [] }, ['empty-list domains']],
     ['null', { domains: ['null'] }, ['null-origin domains[0]']],
+    ['credentials for names', { domains: ['https://example.org'], credentials: true }, []],
+    [
+      'credentials for a wildcard',
+      { domains: ['https://*.example.org'], credentials: true },
+      ['wildcard-domain domains[0]', 'credentials-wildcard credentials'],
+    ],
     [
       'http',
       { domains: ['http://example.org', 'http://example.org:8080', 'http://*.example.com'] },

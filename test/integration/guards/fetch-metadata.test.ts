@@ -1,0 +1,249 @@
+import { describe, expect, it } from '@jest/globals'
+import request from 'supertest'
+import { createPolicySource, domainProtect, memoryStore, type Decision, type PolicySource } from 'portcullis'
+import { APP, listening, protectedApp } from '../../support/protected-app.ts'
+import { exchange } from '../../support/raw-exchange.ts'
+
+const OWN = 'http://gateway.example'
+const DOMAINS = [
+  OWN,
+  'http://gateway.example:8080',
+  'https://gateway.example',
+  'https://example.org',
+  'chrome-extension://abcdefghijklmnop',
+  'null',
+]
+
+/** What one request with these headers came to, beside the `case` of its decision. */
+async function judged(
+  headers: Record<string, string>,
+  { domains = DOMAINS, method = 'post' }: { domains?: string[]; method?: 'get' | 'post' } = {},
+): Promise<string> {
+  let decision: Decision | undefined
+  const { app, reached } = protectedApp(
+    { domainProtect: { mode: 'enforce', domains } },
+    (policies: PolicySource) => [
+      domainProtect({
+        policies,
+        onDeny: (refusal, _req, res) => {
+          decision = refusal
+          res.statusCode = 403
+          res.end()
+        },
+      }),
+    ],
+    (req, res) => {
+      decision = req.portcullis.decisions[0]
+      res.end()
+    },
+  )
+  const sent = { 'x-app-id': APP, host: 'gateway.example', ...headers }
+  const response = await request(app)[method]('/').set(sent)
+  expect(reached.length).toBe(response.status === 200 ? 1 : 0)
+  return `${decision?.code === 'ALLOWED' ? 'admitted' : decision?.code}: ${String(decision?.evidence['case'])}`
+}
+
+describe('the three cases without a usable Origin', () => {
+  const cases: [string, Record<string, string>, string][] = [
+    ['absent', {}, 'ORIGIN_REQUIRED: absent'],
+    ['null', { origin: 'null' }, 'ORIGIN_NOT_ALLOWED: opaque'],
+    ['invalid', { origin: 'https://example.org/' }, 'ORIGIN_NOT_ALLOWED: invalid'],
+    ['invalid: another spelling', { origin: 'https://EXAMPLE.org' }, 'ORIGIN_NOT_ALLOWED: invalid'],
+    [
+      'invalid: an explicit default port',
+      { origin: 'https://example.org:443' },
+      'ORIGIN_NOT_ALLOWED: invalid',
+    ],
+    ['invalid: empty', { origin: '' }, 'ORIGIN_NOT_ALLOWED: invalid'],
+    ['invalid: null in other letters', { origin: 'NULL' }, 'ORIGIN_NOT_ALLOWED: invalid'],
+    ['invalid: a wildcard', { origin: '*' }, 'ORIGIN_NOT_ALLOWED: invalid'],
+    [
+      'invalid: a list',
+      { origin: 'https://example.org, https://example.org' },
+      'ORIGIN_NOT_ALLOWED: invalid',
+    ],
+    [
+      'invalid: a list with spaces',
+      { origin: 'https://a.example https://example.org' },
+      'ORIGIN_NOT_ALLOWED: invalid',
+    ],
+  ]
+  for (const [what, headers, outcome] of cases) {
+    it(`${what} gives ${outcome}, and X-Origin changes nothing of it`, async () => {
+      const domains = ['https://example.org']
+      expect(await judged(headers, { domains })).toBe(outcome)
+      if (headers['origin'] === undefined) return
+      expect(await judged({ ...headers, 'x-origin': 'https://example.org' }, { domains })).toMatch(
+        /^ORIGIN_NOT_ALLOWED: (invalid|contradiction)$/,
+      )
+    })
+  }
+
+  it('two lines are invalid, whether they differ or not', async () => {
+    const { app, reached } = protectedApp(
+      { domainProtect: { mode: 'enforce', domains: DOMAINS } },
+      (policies) => [domainProtect({ policies })],
+    )
+    await listening(app, async (origin) => {
+      for (const second of ['https://example.org', 'https://evil.example', 'null', '']) {
+        const answer = await exchange(
+          Number(new URL(origin).port),
+          `GET / HTTP/1.1\r\nHost: gateway.example\r\nX-App-Id: ${APP}\r\nOrigin: https://example.org\r\nOrigin: ${second}\r\nConnection: close\r\n\r\n`,
+        )
+        expect(answer).toMatch(/^HTTP\/1\.1 403 /)
+        expect(answer).not.toMatch(/^access-control/im)
+      }
+    })
+    expect(reached).toEqual([])
+  })
+})
+
+/** What browsers really send; some of it was seen in `test/browser/domain-protect.test.ts`. */
+const rightful: [string, Record<string, string>, string, { domains?: string[]; method?: 'get' }?][] = [
+  ['a page of another site', { origin: 'https://example.org', 'sec-fetch-site': 'cross-site' }, 'browser'],
+  [
+    'a page of another port',
+    { origin: 'http://gateway.example:8080', 'sec-fetch-site': 'same-site' },
+    'browser',
+  ],
+  ['a page without Fetch Metadata', { origin: 'https://example.org' }, 'browser'],
+  ['the own page', { origin: OWN, 'sec-fetch-site': 'same-origin' }, 'browser'],
+  ['the own page, by a reload of its form', { origin: OWN, 'sec-fetch-site': 'none' }, 'browser'],
+  [
+    'the own page behind a proxy that ends TLS',
+    { origin: 'https://gateway.example', 'sec-fetch-site': 'same-origin' },
+    'browser',
+  ],
+  [
+    'the own page behind a proxy that drops the port',
+    { origin: 'http://gateway.example:8080', 'sec-fetch-site': 'same-origin' },
+    'browser',
+  ],
+  [
+    'the own page behind a proxy that names another host',
+    {
+      host: 'backend:3000',
+      via: '1.1 edge',
+      origin: 'https://gateway.example',
+      'sec-fetch-site': 'same-origin',
+    },
+    'browser',
+  ],
+  [
+    'an http page of the host of a proxy that ends TLS',
+    { 'x-forwarded-proto': 'https', origin: OWN, 'sec-fetch-site': 'cross-site' },
+    'browser',
+  ],
+  [
+    'a page of the default port, called by another one that a proxy drops',
+    { 'x-forwarded-for': '192.0.2.1', origin: OWN, 'sec-fetch-site': 'same-site' },
+    'browser',
+  ],
+  [
+    'an extension with rights on this host',
+    { origin: 'chrome-extension://abcdefghijklmnop', 'sec-fetch-site': 'none' },
+    'browser',
+  ],
+  ['an opaque origin where it is written', { origin: 'null', 'sec-fetch-site': 'cross-site' }, 'opaque'],
+  [
+    'the own form under the referrer policy no-referrer, where null is written',
+    { origin: 'null', 'sec-fetch-site': 'same-origin' },
+    'opaque',
+  ],
+  [
+    'a same-origin GET',
+    { 'sec-fetch-site': 'same-origin' },
+    'same-origin',
+    { method: 'get', domains: [OWN] },
+  ],
+  [
+    'a same-origin GET behind a proxy that ends TLS',
+    { 'sec-fetch-site': 'same-origin' },
+    'same-origin',
+    { method: 'get', domains: ['https://gateway.example'] },
+  ],
+  [
+    'a same-origin GET behind such a proxy, on another port',
+    { host: 'gateway.example:8443', 'sec-fetch-site': 'same-origin' },
+    'same-origin',
+    { method: 'get', domains: ['https://gateway.example:8443'] },
+  ],
+]
+
+/** What no browser sends. */
+const contradictory: [string, Record<string, string>][] = [
+  ['same-origin from another host', { origin: 'https://example.org', 'sec-fetch-site': 'same-origin' }],
+  [
+    'same-origin from an extension',
+    { origin: 'chrome-extension://abcdefghijklmnop', 'sec-fetch-site': 'same-origin' },
+  ],
+  ['cross-site from the own origin', { origin: OWN, 'sec-fetch-site': 'cross-site' }],
+  ['same-site from the own origin', { origin: OWN, 'sec-fetch-site': 'same-site' }],
+  ['a page, though none', { origin: 'https://example.org', 'sec-fetch-site': 'none' }],
+  ['an unknown value', { origin: 'https://example.org', 'sec-fetch-site': 'cross-origin' }],
+  ['an empty value', { origin: 'https://example.org', 'sec-fetch-site': '' }],
+  ['another spelling', { origin: 'https://example.org', 'sec-fetch-site': 'Cross-Site' }],
+  ['two values', { origin: 'https://example.org', 'sec-fetch-site': 'cross-site, same-origin' }],
+  ['a parameter', { origin: 'https://example.org', 'sec-fetch-site': 'cross-site;x=1' }],
+  ['an unknown value of an opaque origin', { origin: 'null', 'sec-fetch-site': 'opaque' }],
+  ['X-Origin with another domain', { origin: 'https://example.org', 'x-origin': OWN }],
+  ['X-Origin with a stranger', { origin: 'https://example.org', 'x-origin': 'https://evil.example' }],
+  ['an unreadable X-Origin', { origin: 'https://example.org', 'x-origin': 'example.org' }],
+  ['an empty X-Origin', { origin: 'https://example.org', 'x-origin': '' }],
+  ['an opaque X-Origin', { origin: 'https://example.org', 'x-origin': 'null' }],
+]
+
+describe('Fetch Metadata and X-Origin held against Origin', () => {
+  for (const [what, headers, label, options] of rightful) {
+    it(`lets pass ${what}`, async () => {
+      expect(await judged(headers, options)).toBe(`admitted: ${label}`)
+    })
+  }
+
+  for (const [what, headers] of contradictory) {
+    it(`refuses as a contradiction: ${what}`, async () => {
+      expect(await judged(headers)).toBe('ORIGIN_NOT_ALLOWED: contradiction')
+    })
+  }
+
+  const withoutOrigin: [string, Record<string, string>, string[]][] = [
+    [
+      'same-origin, when the own origin is no domain',
+      { 'sec-fetch-site': 'same-origin' },
+      ['https://example.org'],
+    ],
+    [
+      'same-origin over http on loopback, when only https is a domain',
+      { host: 'localhost:3000', 'sec-fetch-site': 'same-origin' },
+      ['https://localhost:3000'],
+    ],
+    ['two values', { 'sec-fetch-site': 'same-origin, same-origin' }, [OWN]],
+    ['cross-site', { 'sec-fetch-site': 'cross-site', 'x-origin': OWN }, [OWN]],
+    ['a navigation of the person', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, [OWN]],
+  ]
+  for (const [what, headers, domains] of withoutOrigin) {
+    it(`refuses a browser without Origin: ${what}`, async () => {
+      expect(await judged(headers, { domains, method: 'get' })).toMatch(/^ORIGIN_REQUIRED: /)
+    })
+  }
+
+  it('is recorded in report mode, and changes nothing', async () => {
+    const store = memoryStore([
+      { policy: { appId: APP, domainProtect: { mode: 'report', domains: DOMAINS } } },
+    ])
+    const reported: string[] = []
+    const guard = domainProtect({
+      policies: createPolicySource({ store }),
+      onReport: ({ code, evidence }) => reported.push(`${code} ${evidence['case']}`),
+    })
+    await listening(
+      (req, res) => guard(req, res, () => res.end('passed')),
+      async (origin) => {
+        const headers = { 'x-app-id': APP, origin: 'https://example.org', 'x-origin': OWN }
+        const response = await request(origin).get('/').set(headers)
+        expect([response.text, response.headers['vary']]).toEqual(['passed', undefined])
+      },
+    )
+    expect(reported).toEqual(['ORIGIN_NOT_ALLOWED contradiction'])
+  })
+})

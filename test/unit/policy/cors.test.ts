@@ -1,0 +1,129 @@
+import { describe, expect, it } from '@jest/globals'
+import { parsePolicy, PolicyError } from 'portcullis'
+
+const SECTION = { mode: 'enforce', domains: ['https://example.org'] }
+const policyWith = (settings: object): object => ({ appId: 'a', domainProtect: { ...SECTION, ...settings } })
+
+function issuesOf(settings: object): string[] {
+  try {
+    parsePolicy(policyWith(settings))
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error
+    return error.issues.map(({ path, message, corrected }) =>
+      [path.replace('domainProtect.', ''), message, corrected]
+        .filter((part) => part !== undefined)
+        .join(' | '),
+    )
+  }
+  return []
+}
+
+describe('what pages may do across origins', () => {
+  it('is taken as it is written, and nothing is filled in', () => {
+    const settings = {
+      methods: ['GET', 'PATCH', 'M-SEARCH', 'OPTIONS'],
+      headers: ['content-type', 'x-app-id', 'x-origin', 'authorization', "x-!#$%&'+.^_`|~0"],
+      exposedHeaders: ['x-request-id', 'etag'],
+      credentials: true,
+      maxAge: 7_200,
+    }
+    expect(parsePolicy(policyWith(settings))).toEqual(policyWith(settings))
+    expect(parsePolicy(policyWith({}))).toEqual(policyWith({}))
+    const least = { methods: [], headers: [], exposedHeaders: [], credentials: false, maxAge: 0 }
+    expect(parsePolicy(policyWith(least))).toEqual(policyWith(least))
+  })
+
+  const refused: [string, object, string][] = [
+    [
+      'a method in lower case',
+      { methods: ['GET', 'patch'] },
+      'methods[1] | a method is in upper case | PATCH',
+    ],
+    ['a method twice', { methods: ['GET', 'PUT', 'GET'] }, 'methods[2] | means the same as entry 0'],
+    ['all methods', { methods: ['*'] }, 'methods[0] | name the methods: with `*` nothing is refused'],
+    ['no method', { methods: [''] }, 'methods[0] | is not the name of a method'],
+    ['a list in one text', { methods: ['GET,PUT'] }, 'methods[0] | is not the name of a method'],
+    ['a line feed', { methods: ['GET\r\nX: 1'] }, 'methods[0] | is not the name of a method'],
+    ['a long method', { methods: ['A'.repeat(33)] }, 'methods[0] | is not the name of a method'],
+    ...['CONNECT', 'TRACE', 'track'].map((method): [string, object, string] => [
+      `the forbidden method ${method}`,
+      { methods: [method] },
+      'methods[0] | no browser lets a page use this method',
+    ]),
+    [
+      'a header in other letters',
+      { headers: ['Content-Type'] },
+      'headers[0] | the name of a header is in lower case | content-type',
+    ],
+    ['a header twice', { headers: ['x-a', 'x-a'] }, 'headers[1] | means the same as entry 0'],
+    [
+      'all headers',
+      { headers: ['*'] },
+      'headers[0] | name the headers, or leave `headers` out for all that are asked for',
+    ],
+    ...['', 'x a', 'x-a:', 'x-a, x-b', 'x-a\n', '"x"', 'é', 'ſ', 'x'.repeat(129)].map(
+      (header): [string, object, string] => [
+        `the header ${JSON.stringify(header).slice(0, 20)}`,
+        { headers: [header] },
+        'headers[0] | is not the name of a header',
+      ],
+    ),
+    ...[
+      'cookie',
+      'Origin',
+      'host',
+      'sec-fetch-site',
+      'proxy-authorization',
+      'access-control-request-method',
+    ].map((header): [string, object, string] => [
+      `the header ${header}, which only the browser writes`,
+      { headers: [header.toLowerCase()] },
+      'headers[0] | no browser lets a page set this header',
+    ]),
+    [
+      'all exposed headers',
+      { exposedHeaders: ['*'] },
+      'exposedHeaders[0] | name the headers: with credentials `*` is the name of a header',
+    ],
+    [
+      'cookies among the exposed headers',
+      { exposedHeaders: ['set-cookie'] },
+      'exposedHeaders[0] | no browser lets a page read this header',
+    ],
+    [
+      'an exposed header in other letters',
+      { exposedHeaders: ['ETag'] },
+      'exposedHeaders[0] | the name of a header is in lower case | etag',
+    ],
+    [
+      'a text for credentials',
+      { credentials: 'true' },
+      'credentials | expected a value of type boolean, got "true"',
+    ],
+    [
+      'credentials for the opaque origin',
+      { domains: ['null'], credentials: true },
+      'credentials | must not be true while `null` is a domain: any website can have that origin, and would read with the cookies of its visitors',
+    ],
+    ['an age over two hours', { maxAge: 7_201 }, 'maxAge | expected at most 7200, got 7201'],
+    ['an age below zero', { maxAge: -1 }, 'maxAge | expected at least 0, got -1'],
+    ['a part of a second', { maxAge: 1.5 }, 'maxAge | expected a value of type int, got 1.5'],
+    ['the names of `cors`', { allowedHeaders: ['x-a'] }, 'allowedHeaders | unknown key'],
+  ]
+  for (const [what, settings, issue] of refused) {
+    it(`refuses ${what}`, () => {
+      expect(issuesOf(settings)).toEqual([issue])
+    })
+  }
+
+  it('refuses more names than an answer should hold', () => {
+    for (const name of ['methods', 'headers', 'exposedHeaders']) {
+      const names = Array.from({ length: 101 }, (_, index) =>
+        name === 'methods'
+          ? `M${String.fromCharCode(65 + (index % 26), 65 + Math.floor(index / 26))}`
+          : `x-${index}`,
+      )
+      expect(issuesOf({ [name]: names })[0]).toMatch(new RegExp(`^${name} \\| expected at most 100, got `))
+    }
+  })
+})

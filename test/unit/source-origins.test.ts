@@ -1,0 +1,82 @@
+import { describe, expect, it } from '@jest/globals'
+import { createPolicySource, memoryStore, UnavailableError, type PolicyStore } from 'portcullis'
+
+const ORIGIN = 'https://example.org'
+const documentOf = (appId: string, domains = [ORIGIN]): { policy: object } => ({
+  policy: { appId, domainProtect: { mode: 'enforce', domains } },
+})
+const originOf = (index: number): string => `https://${index}.example`
+
+/** A source whose store counts, and answers with no app, at once or when it is told. */
+function counting({ held = false } = {}) {
+  const asked: string[] = []
+  const answers: (() => void)[] = []
+  const store: PolicyStore = {
+    read: async () => undefined,
+    appsByOrigin: async (origin) => {
+      asked.push(origin)
+      if (held) await new Promise<void>((resolve) => answers.push(resolve))
+      return []
+    },
+  }
+  const source = createPolicySource({ store, readTimeout: 60_000, now: () => 0 })
+  return { source, asked, answers }
+}
+
+describe('looking apps up by origin, under a flood of invented origins', () => {
+  it('remembers the last thousand, and asks again for those before', async () => {
+    const { source, asked } = counting()
+    for (let index = 0; index < 3_000; index += 1) await source.appsByOrigin(originOf(index))
+    expect(asked).toHaveLength(3_000)
+    for (let index = 2_000; index < 3_000; index += 1) await source.appsByOrigin(originOf(index))
+    expect(asked).toHaveLength(3_000)
+    await source.appsByOrigin(originOf(1_999))
+    expect(asked).toHaveLength(3_001)
+  })
+
+  it('asks for a thousand at once, and could not look for more until one of them is answered', async () => {
+    const { source, asked, answers } = counting({ held: true })
+    const flood = Array.from({ length: 1_000 }, (_, index) => source.appsByOrigin(originOf(index)))
+    await expect(source.appsByOrigin(ORIGIN)).rejects.toThrow(UnavailableError)
+    const joined = source.appsByOrigin(originOf(0))
+    while (answers.length > 0) {
+      for (const answer of answers.splice(0)) answer()
+      await new Promise(setImmediate)
+    }
+    expect(await Promise.all([...flood, joined])).toHaveLength(1_001)
+    expect(asked).toHaveLength(1_000)
+    const later = source.appsByOrigin(ORIGIN)
+    await new Promise(setImmediate)
+    for (const answer of answers) answer()
+    expect(await later).toEqual([])
+  })
+})
+
+describe('an origin of many apps', () => {
+  it('leads to the 64 that named it last', async () => {
+    const store = memoryStore(Array.from({ length: 200 }, (_, index) => documentOf(`app-${index}`)))
+    const source = createPolicySource({ store })
+    const found = (await source.appsByOrigin(ORIGIN)).map(({ appId }) => appId)
+    expect(found).toHaveLength(64)
+    expect(found).toContain('app-199')
+    await store.write(documentOf('app-0', [ORIGIN, 'https://a.example']), 1)
+    expect((await source.appsByOrigin(ORIGIN)).map(({ appId }) => appId)).toContain('app-0')
+  })
+
+  it('leads to those that can be read; when none of them admits it, it could not look', async () => {
+    const memory = memoryStore([documentOf('a'), documentOf('b'), documentOf('c', ['https://c.example'])])
+    const damaged = new Set(['b', 'c'])
+    const source = createPolicySource({
+      store: {
+        read: async (appId) =>
+          damaged.has(appId) ? { policy: {}, revision: 1, keys: [] } : memory.read(appId),
+        // An index may lag behind.
+        appsByOrigin: async (origin) => (origin === ORIGIN ? ['a', 'b'] : ['a', 'c']),
+      },
+    })
+    expect((await source.appsByOrigin(ORIGIN)).map(({ appId }) => appId)).toEqual(['a'])
+    await expect(source.appsByOrigin('https://c.example')).rejects.toThrow(UnavailableError)
+    damaged.clear()
+    expect((await source.appsByOrigin('https://c.example')).map(({ appId }) => appId)).toEqual(['c'])
+  })
+})
