@@ -4,14 +4,14 @@ import { percentile } from '../store/table.ts'
 
 /** How long the event loop of a process made what was due wait, in milliseconds. */
 export interface Pauses {
-  /** By the clock. */
+  /** By the clock: on a shared machine also what others did, to this thread or to those that collect its garbage. */
   readonly longest: number
   readonly p99: number
-  /** Less the time in which the thread could have run and had no processor: what the process itself has done. */
-  readonly longestOwn: number
+  /** The processor time that the thread took meanwhile: what it has done itself. Without Linux, the same as `longest`. */
+  readonly longestWork: number
   /** How often that was over 5 ms. */
   readonly overFive: number
-  /** The longest collection of garbage among them. */
+  /** The longest collection of garbage, by the clock. */
   readonly longestCollection: number
 }
 
@@ -19,8 +19,8 @@ const INTERVAL = 1
 
 /** Looks each millisecond how late it is. */
 export function watchPauses(): { begin(): void; end(): Pauses } {
-  const waited = processorWaits()
-  let gaps: { wall: number; own: number }[] = []
+  const worked = processorTime()
+  let gaps: { wall: number; work: number }[] = []
   let collection = 0
   let timer: NodeJS.Timeout | undefined
   new PerformanceObserver((list) => {
@@ -30,39 +30,38 @@ export function watchPauses(): { begin(): void; end(): Pauses } {
     begin() {
       gaps = []
       collection = 0
-      let [at, waitedUntil] = [performance.now(), waited()]
+      let [at, workedAt] = [performance.now(), worked()]
       timer = setInterval(() => {
-        const [now, waitedNow] = [performance.now(), waited()]
-        const wall = Math.max(0, now - at - INTERVAL)
-        gaps.push({ wall, own: Math.max(0, wall - (waitedNow - waitedUntil)) })
-        ;[at, waitedUntil] = [now, waitedNow]
+        const [now, workedNow] = [performance.now(), worked()]
+        gaps.push({ wall: Math.max(0, now - at - INTERVAL), work: workedNow - workedAt })
+        ;[at, workedAt] = [now, workedNow]
       }, INTERVAL)
     },
     end() {
       clearInterval(timer)
-      const [wall, own] = [gaps.map((gap) => gap.wall), gaps.map((gap) => gap.own)]
+      const [wall, work] = [gaps.map((gap) => gap.wall), gaps.map((gap) => gap.work)]
       return {
         longest: percentile(wall, 1),
         p99: percentile(wall, 0.99),
-        longestOwn: percentile(own, 1),
-        overFive: own.filter((gap) => gap > 5).length,
+        longestWork: percentile(work, 1),
+        overFive: work.filter((time) => time > 5).length,
         longestCollection: collection,
       }
     },
   }
 }
 
-/** For how long the main thread was ready to run and had no processor, in milliseconds; always 0 where it is not told. */
-function processorWaits(): () => number {
+/** How long the main thread has run, in milliseconds; by the clock where that is not told. */
+function processorTime(): () => number {
   let file: number
   try {
     file = openSync(`/proc/${process.pid}/task/${process.pid}/schedstat`, 'r')
   } catch {
-    return () => 0
+    return () => performance.now()
   }
   const bytes = Buffer.alloc(128)
   return () => {
     const length = readSync(file, bytes, 0, bytes.length, 0)
-    return Number(bytes.latin1Slice(0, length).split(' ')[1]) / 1e6
+    return Number(bytes.toString('latin1', 0, length).split(' ')[0]) / 1e6
   }
 }
