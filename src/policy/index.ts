@@ -1,6 +1,7 @@
 export { compilePolicy, weighPolicy, type CompiledPolicy, type NamedLists, type NamedSet } from './compile.ts'
 export { diffPolicies, type PolicyChange } from './diff.ts'
 export { isListName, parseListEntry, type ListEntry } from './list-entry.ts'
+export { LineReader, writeLine } from './list-text.ts'
 export { lintPolicy } from './lint.ts'
 export type { PolicyFinding } from './lint-finding.ts'
 export { formatList, parseList, type ListFormat } from './list.ts'

@@ -36,7 +36,7 @@ export function isListName(text: unknown): text is string {
  */
 export function parseListEntry(value: unknown): ListEntry {
   const entry = readEntry(value)
-  if (isRefused(entry)) throw new PolicyError(entry)
+  if (isRefused(entry)) throw new PolicyError(entry, 'list')
   return entry
 }
 

@@ -58,6 +58,7 @@ export function createLists({
   function createList(name: string) {
     let set: ExpiringIpSet | undefined
     let revision = 0
+    let version: string | undefined
     let readAt = Number.NEGATIVE_INFINITY
     let usedAt = now()
     let retryAt = 0
@@ -80,9 +81,14 @@ export function createLists({
           found = true
           if (stored === undefined) [set, revision] = [undefined, 0]
           // After a gap in the feed the same number may stand for another content.
-          else if (stored.revision !== revision || set === undefined || wasSuspect) {
+          else if (
+            stored.revision !== revision ||
+            stored.version !== version ||
+            set === undefined ||
+            wasSuspect
+          ) {
             set = await compile(stored)
-            revision = stored.revision
+            ;({ revision, version } = stored)
           }
           readAt = begunAt
         } catch (error) {

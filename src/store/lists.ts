@@ -5,10 +5,12 @@ import type { ChangeNote } from './contract.ts'
 export interface StoredList {
   /** 1 for the first that was written, then one more for each write. */
   readonly revision: number
+  /** Tells one content from another where both may have one revision, because people edit the list by hand. */
+  readonly version?: string | undefined
   /** How many entries it has. */
   readonly size: number
   /**
-   * The entries, some thousands at a time. Rejects with `UnavailableError` when it could not look, also when the list was
+   * The entries, some hundreds or thousands at a time. Rejects with `UnavailableError` when it could not look, also when the list was
    * replaced meanwhile, and with `UnreadableError` when what it found cannot be used.
    */
   chunks(): AsyncIterable<readonly ListEntry[]>

@@ -94,9 +94,17 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
     entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
   ): Promise<{ readonly chunks: number; readonly size: number }> {
     let [chunks, size, chunk] = [0, 0, '']
+    let last: Promise<unknown> = Promise.resolve()
+    const put = async (text: string, index: number): Promise<void> => {
+      const bytes = documents.sealBytes(name, await compress(text))
+      await send('SET', chunkKey(name, version, index), bytes, 'EX', UPLOAD_LIFETIME)
+    }
+    /** One chunk is on its way while the next one is made. */
     const flush = async (): Promise<void> => {
-      const bytes = documents.sealBytes(name, await compress(chunk))
-      await send('SET', chunkKey(name, version, chunks), bytes, 'EX', UPLOAD_LIFETIME)
+      await last
+      last = put(chunk, chunks)
+      // Whoever has no more entries need not wait for it.
+      last.catch(() => undefined)
       chunks += 1
       chunk = ''
     }
@@ -108,6 +116,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
       size += piece.length
     }
     if (chunk !== '') await flush()
+    await last
     return { chunks, size }
   }
 
