@@ -47,7 +47,7 @@ function* read(text: string, format: ListFormat): Generator<ListEntry, void, und
 /**
  * Yields pieces of a text. Joined they are what {@link parseList} reads the same entries from.
  *
- * @throws PolicyError when one of the entries is none.
+ * @throws PolicyError when one of the entries is none, with its index.
  * @throws ConfigError at once when `format` is none of the three.
  */
 export function formatList(
@@ -61,8 +61,10 @@ export function formatList(
 function* write(entries: Iterable<ListEntry>, format: ListFormat): Generator<string, void, undefined> {
   if (format === 'csv') yield HEADER
   let before = '[\n'
+  let index = 0
   for (const given of entries) {
-    const entry = parseListEntry(given)
+    const entry = parseListEntry(given, index)
+    index += 1
     if (format === 'text') yield writeLine(entry)
     else if (format === 'csv') yield writeRow(entry)
     else {

@@ -18,7 +18,7 @@ export async function* checkedEntries(
   let count = 0
   let piece: ListEntry[] = []
   const isFull = (entry: ListEntry): boolean => {
-    piece.push(checked(entry, count))
+    piece.push(parseListEntry(entry, count))
     count += 1
     return piece.length === PIECE
   }
@@ -39,19 +39,6 @@ export async function* checkedEntries(
     }
   }
   if (piece.length > 0) yield piece
-}
-
-function checked(entry: ListEntry, index: number): ListEntry {
-  try {
-    return parseListEntry(entry)
-  } catch (error) {
-    if (!(error instanceof PolicyError)) throw error
-    const issues = error.issues.map(({ path, ...why }) => ({
-      ...why,
-      path: `entries[${index}]${path === '' ? '' : `.${path}`}`,
-    }))
-    throw new PolicyError(issues, 'list')
-  }
 }
 
 /** @throws PolicyError */
