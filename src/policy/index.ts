@@ -1,6 +1,6 @@
 export { compilePolicy, weighPolicy, type CompiledPolicy, type NamedLists, type NamedSet } from './compile.ts'
 export { diffPolicies, type PolicyChange } from './diff.ts'
-export { isListName, parseListEntry, type ListEntry } from './list-entry.ts'
+export { isAsyncIterable, isIterable, isListName, parseListEntry, type ListEntry } from './list-entry.ts'
 export { LineReader, writeLine } from './list-text.ts'
 export { lintPolicy } from './lint.ts'
 export { lintList } from './lint-list.ts'

@@ -1,10 +1,11 @@
+import { ConfigError } from '../errors.ts'
 import { scanned, scanRange } from '../match/ip-text.ts'
 import { rangeText } from '../match/ip.ts'
 import { intersection, sizeOf } from './lint-blocks.ts'
 import { CALLERS, WIDEST } from './lint-addresses.ts'
 import { finding, type PolicyFinding } from './lint-finding.ts'
 import { readEntry, specialPurpose } from './lint-special-purpose.ts'
-import { parseListEntry, type ListEntry } from './list-entry.ts'
+import { isIterable, parseListEntry, type ListEntry } from './list-entry.ts'
 
 type Version = 4 | 6
 type Code = PolicyFinding['code']
@@ -21,9 +22,11 @@ const NEARLY_ALL = 50
  * are told, the last of them with how many more there are. Pure; the work grows with n log n of the entries, a million
  * of which take about two seconds in one go.
  *
- * @throws PolicyError when an entry is refused.
+ * @throws PolicyError when an entry is refused, with its index.
+ * @throws ConfigError when there are no entries: a text is to be parsed before.
  */
 export function lintList(entries: Iterable<ListEntry>, now?: number): readonly PolicyFinding[] {
+  if (!isIterable(entries)) throw new ConfigError('entries', 'entries, as parseList() gives', entries)
   const notes = new Notes()
   const tables = { 4: new Table(1), 6: new Table(4) }
   let index = 0

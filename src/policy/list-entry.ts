@@ -82,6 +82,15 @@ export function readMembers(
   return issues.length === 0 ? Object.freeze(entry) : issues
 }
 
+/** Whether these may be entries. A text would be taken for its characters: it is to be parsed. */
+export function isIterable(value: unknown): value is Iterable<ListEntry> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value
+}
+
+export function isAsyncIterable<T>(value: AsyncIterable<T> | Iterable<T>): value is AsyncIterable<T> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
 export function isRefused(result: ListEntry | readonly PolicyIssue[]): result is readonly PolicyIssue[] {
   return Array.isArray(result)
 }

@@ -1,5 +1,5 @@
-import { PolicyError } from '../errors.ts'
-import { isListName, parseListEntry, type ListEntry } from '../policy/index.ts'
+import { ConfigError, PolicyError } from '../errors.ts'
+import { isAsyncIterable, isIterable, isListName, parseListEntry, type ListEntry } from '../policy/index.ts'
 import { createSlices } from '../slices.ts'
 
 /** How many entries are handed on at once: so many are read and understood in a fraction of a millisecond. */
@@ -9,7 +9,7 @@ export const PIECE = 256
  * Checked copies of what somebody wants to write, some hundred at a time, and time for what else is due between them: a list
  * from memory is no reason to stand still until its end.
  *
- * @throws PolicyError that names the entry, and what `entries` throws
+ * @throws PolicyError that names the entry, ConfigError when there are no entries, and what `entries` throws
  */
 export async function* checkedEntries(
   entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
@@ -23,7 +23,7 @@ export async function* checkedEntries(
     return piece.length === PIECE
   }
   // Apart, because waiting for each entry takes as long as checking it.
-  if (Symbol.iterator in entries) {
+  if (isIterable(entries)) {
     for (const entry of entries) {
       if (!isFull(entry)) continue
       yield piece
@@ -31,6 +31,7 @@ export async function* checkedEntries(
       if (slices.over) await slices.next()
     }
   } else {
+    if (!isAsyncIterable(entries)) throw new ConfigError('entries', 'entries, as parseList() gives', entries)
     for await (const entry of entries) {
       if (!isFull(entry)) continue
       yield piece

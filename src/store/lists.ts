@@ -32,8 +32,9 @@ export interface ListStore {
   /**
    * Writes the list as a whole and answers with its new revision; readers have the old one or the new one. `replaces` is the
    * revision that it takes the place of, 0 for a new list. Rejects with `PolicyError` (the name, an entry or the note is
-   * refused), with what `entries` throws, with `RevisionConflict` (somebody else wrote) - nothing was written - or with
-   * `UnavailableError` (it may have been written all the same).
+   * refused), with `ConfigError` (`entries` are none: a text is to be parsed before), with what `entries` throws, with
+   * `RevisionConflict` (somebody else wrote) - nothing was written - or with `UnavailableError` (it may have been written all
+   * the same).
    */
   writeList(
     name: string,
