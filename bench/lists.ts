@@ -1,181 +1,143 @@
 /**
- * A list of a million ranges, imported into Redis while two servers that use it answer 1,000 requests a second: how long until
- * both enforce it, what became of the requests, and how long the servers paused. Starts its own Redis.
+ * A list of a million ranges, imported from a text into Redis and then replaced, while two servers that use it answer 1,000
+ * requests a second: how long until both enforce it, what became of the requests, and how long the processes paused, beside
+ * how long they pause when nothing is imported. Starts its own Redis.
  *
- * Run with `npm run bench:lists`; `-- --ranges 100000` for a shorter run. Ends with 1 when a request was lost or the list is
- * not enforced.
+ * Run with `npm run bench:lists`; `-- --ranges 100000` for a shorter run. Ends with 1 when a request was lost, or a server
+ * worked for longer than the bound without a turn of its event loop, in time of its processor: by the clock a shared machine
+ * pauses for longer while nothing is imported.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { Agent, request } from 'node:http'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import express, { type RequestHandler } from 'express'
 import { Redis } from 'ioredis'
-import { createPolicySource, ipWhitelist, type ListEntry } from 'portcullis'
+import { parseList } from 'portcullis'
 import { redisStore } from 'portcullis/redis'
 import { startRedis } from '../test/support/redis.ts'
+import { call, loadServers } from './lists/load.ts'
+import { watchPauses, type Pauses } from './lists/pauses.ts'
+import type { Report } from './lists/server.ts'
+import { atMost, exactly, header, line, told, type Row } from './store/table.ts'
 
 const SERVERS = 2
 const PER_SECOND = 1_000
 const APP = 'app'
 const LIST = 'partners'
+/** The longest work without a turn of a server by its own doing, in milliseconds. */
+const BOUND = 10
 
-interface Pauses {
-  readonly longest: number
-  readonly p99: number
-  readonly listBytes: number
+const { values } = parseArgs({ options: { ranges: { type: 'string', default: '1000000' } } })
+const count = Number(values.ranges)
+
+/** A range of either version, by turns. None holds another. The lists of two rounds have none in common. */
+function rangeAt(index: number, round: number): string {
+  const [high, middle, low] = [index >> 16, (index >> 8) & 255, index & 255]
+  return index % 2 === 0
+    ? `${11 + 20 * round + high}.${middle}.${low}.0/24`
+    : `2a0${round}:${high.toString(16)}:${middle.toString(16)}:${low.toString(16)}::/64`
 }
 
-async function serve(url: string): Promise<void> {
-  const redis = new Redis(url)
-  const store = redisStore(redis)
-  const policies = createPolicySource({ store })
-  const app = express().set('trust proxy', 'loopback')
-  app.use(ipWhitelist({ policies, appId: () => APP }) as RequestHandler)
-  app.get('/', (_req, res) => void res.json({ hello: 'world' }))
-  const delays = monitorEventLoopDelay({ resolution: 1 })
-  const server = app.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    process.send?.(typeof address === 'object' ? address?.port : undefined)
+function textOf(round: number): string {
+  return Array.from({ length: count }, (_, index) => `${rangeAt(index, round)}\n`).join('')
+}
+
+/** An address in the last range of IPv4 of a round. */
+function lastAddress(round: number): string {
+  const index = count % 2 === 0 ? count - 2 : count - 1
+  return rangeAt(index, round).replace('0/24', '9')
+}
+
+const own = watchPauses()
+const redis = await startRedis()
+const children: ChildProcess[] = []
+
+/** How long all processes paused while the work went on. */
+async function duringWork(work: () => Promise<unknown>): Promise<readonly [Pauses, ...Report[]]> {
+  for (const child of children) child.send('begin')
+  own.begin()
+  await work()
+  const mine = own.end()
+  const reports = await Promise.all(
+    children.map(async (child) => {
+      child.send('end')
+      return ((await once(child, 'message')) as [Report])[0]
+    }),
+  )
+  return [mine, ...reports]
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(1)} ms`
+}
+
+function rowsOf(what: string, [writer, ...servers]: readonly [Pauses, ...Report[]], bound?: number): Row[] {
+  return [writer, ...servers].flatMap((pauses, index) => {
+    const who = index === 0 ? 'the writer (and caller)' : `server ${index}`
+    const longest = pauses.longestWork
+    const beside = [
+      `by the clock ${milliseconds(pauses.longest)}`,
+      `p99 ${milliseconds(pauses.p99)}`,
+      `over 5 ms ${pauses.overFive}`,
+      `collection ${milliseconds(pauses.longestCollection)}`,
+    ].join(', ')
+    const row = `${what}: longest work at once of ${who}`
+    const first =
+      bound === undefined || index === 0
+        ? told(row, milliseconds(longest))
+        : atMost(row, longest, bound, 'ms')
+    return [first, told(`    ${beside}`, '')]
   })
-  process.on('message', (message) => {
-    if (message === 'begin') {
-      delays.reset()
-      delays.enable()
-    } else if (message === 'report') {
-      const report: Pauses = {
-        longest: delays.max / 1e6,
-        p99: delays.percentile(99) / 1e6,
-        listBytes: policies.status().listBytes,
-      }
-      process.send?.(report)
-    } else process.exit(0)
-  })
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 32 })
-
-/** The status of a request that a caller with this address makes; 0 when there was no answer. */
-function call(port: number, address: string): Promise<number> {
-  return new Promise((resolve) => {
-    const sent = request(
-      { host: '127.0.0.1', port, agent, headers: { 'x-forwarded-for': address } },
-      (response) => {
-        response.resume()
-        response.on('end', () => resolve(response.statusCode ?? 0))
-      },
-    )
-    sent.on('error', () => resolve(0))
-    sent.end()
-  })
-}
-
-/** Calls all servers in turn, so many times a second, whatever becomes of the calls. */
-function loadServers(ports: readonly number[]): { stop(): Promise<ReadonlyMap<number, number>> } {
-  const statuses = new Map<number, number>()
-  const calls: Promise<void>[] = []
-  const begun = performance.now()
-  const timer = setInterval(() => {
-    const due = ((performance.now() - begun) / 1_000) * PER_SECOND
-    while (calls.length < due) {
-      const port = ports[calls.length % ports.length] as number
-      calls.push(
-        call(port, '192.0.2.7').then((status) => void statuses.set(status, (statuses.get(status) ?? 0) + 1)),
-      )
-    }
-  }, 2)
-  return {
-    async stop() {
-      clearInterval(timer)
-      await Promise.all(calls)
-      return statuses
-    },
+try {
+  const store = redisStore(new Redis(redis.url))
+  const section = { mode: 'enforce', ranges: ['192.0.2.0/24'], lists: [LIST] }
+  await store.write({ policy: { appId: APP, ipWhitelist: section } }, 0)
+  const program = join(import.meta.dirname, 'lists', 'server.ts')
+  const ports: number[] = []
+  for (let index = 0; index < SERVERS; index += 1) {
+    const child = fork(program, [redis.url, APP], { execArgv: ['--import', 'tsx'] })
+    children.push(child)
+    ports.push(((await once(child, 'message')) as [number])[0])
   }
-}
-
-/** Ranges of both versions, none of which holds another. */
-function* partners(count: number): Generator<ListEntry> {
-  for (let index = 0; index < count; index += 1) {
-    const [high, middle, low] = [index >> 16, (index >> 8) & 255, index & 255]
-    yield {
-      range:
-        index % 2 === 0
-          ? `${11 + high}.${middle}.${low}.0/24`
-          : `2a00:${high.toString(16)}:${middle.toString(16)}:${low.toString(16)}::/64`,
-    }
+  const texts = [textOf(0), textOf(1)]
+  const load = loadServers(ports, PER_SECOND)
+  await sleep(3_000)
+  const rows: Row[] = rowsOf('no import', await duringWork(() => sleep(8_000)))
+  for (const [round, text] of texts.entries()) {
+    const what = round === 0 ? 'import' : 'replacement'
+    let [begun, written, enforced] = [0, 0, 0]
+    const reports = await duringWork(async () => {
+      begun = performance.now()
+      await store.writeList(LIST, parseList(text, 'text'), round)
+      written = performance.now()
+      for (const port of ports) while ((await call(port, lastAddress(round))) !== 200) await sleep(5)
+      enforced = performance.now()
+    })
+    rows.push(
+      told(`${what}: until it is written`, `${((written - begun) / 1_000).toFixed(2)} s`),
+      told(
+        `${what}: and enforced by the last server`,
+        `${((enforced - written) / 1_000).toFixed(2)} s later`,
+      ),
+      ...rowsOf(what, reports, BOUND),
+      told(`${what}: bytes per range`, ((reports[1]?.listBytes ?? 0) / count).toFixed(1)),
+    )
+    await sleep(1_000)
   }
+  const statuses = await load.stop()
+  const answered = [...statuses.values()].reduce((sum, number) => sum + number, 0)
+  rows.push(
+    told('requests', String(answered)),
+    exactly('requests not answered with 200', answered - (statuses.get(200) ?? 0), 0),
+  )
+  console.log(`Node ${process.version}, ${count} ranges, ${SERVERS} servers, ${PER_SECOND} requests a second`)
+  for (const text of [header, ...rows.map(line)]) console.log(text)
+  process.exitCode = rows.every(({ ok }) => ok !== false) ? 0 : 1
+} finally {
+  for (const child of children) child.disconnect()
+  await redis.stop()
 }
-
-async function main(count: number): Promise<boolean> {
-  const redis = await startRedis()
-  const children: ChildProcess[] = []
-  try {
-    const store = redisStore(new Redis(redis.url))
-    const ipWhitelistSection = { mode: 'enforce', ranges: ['192.0.2.0/24'], lists: [LIST] }
-    await store.write({ policy: { appId: APP, ipWhitelist: ipWhitelistSection } }, 0)
-    const ports: number[] = []
-    for (let index = 0; index < SERVERS; index += 1) {
-      const child = fork(process.argv[1] as string, ['serve', redis.url], { execArgv: ['--import', 'tsx'] })
-      children.push(child)
-      ports.push(((await once(child, 'message')) as [number])[0])
-    }
-    const last = addressOfLast(count)
-    const load = loadServers(ports)
-    await sleep(2_000)
-    for (const child of children) child.send('begin')
-
-    const begun = performance.now()
-    await store.writeList(LIST, partners(count), 0)
-    const written = performance.now()
-    const enforced = await Promise.all(
-      ports.map(async (port) => {
-        while ((await call(port, last)) !== 200) await sleep(5)
-        return performance.now()
-      }),
-    )
-    const statuses = await load.stop()
-    const reports = await Promise.all(
-      children.map(async (child) => {
-        child.send('report')
-        return ((await once(child, 'message')) as [Pauses])[0]
-      }),
-    )
-    const answered = [...statuses.values()].reduce((sum, number) => sum + number, 0)
-    const lost = answered - (statuses.get(200) ?? 0)
-    console.log(
-      `Node ${process.version}, ${count} ranges, ${SERVERS} servers, ${PER_SECOND} requests a second`,
-    )
-    console.log(`imported in                    ${((written - begun) / 1_000).toFixed(2)} s`)
-    console.log(
-      `enforced by the last server    ${((Math.max(...enforced) - written) / 1_000).toFixed(2)} s later`,
-    )
-    console.log(`requests                       ${answered}, of which not answered with 200: ${lost}`)
-    for (const [index, { longest, p99, listBytes }] of reports.entries()) {
-      const perRange = (listBytes / count).toFixed(1)
-      console.log(
-        `server ${index + 1}: longest pause ${longest.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ${perRange} bytes per range`,
-      )
-    }
-    return lost === 0
-  } finally {
-    for (const child of children) child.send('end')
-    agent.destroy()
-    await redis.stop()
-  }
-}
-
-/** An address in the last range of IPv4. */
-function addressOfLast(count: number): string {
-  const [last] = [...partners(count)].filter(({ range }) => range.includes('.')).slice(-1)
-  return (last?.range ?? '').replace('0/24', '9')
-}
-
-const [role, url = ''] = process.argv.slice(2)
-if (role === 'serve') await serve(url)
-else {
-  const { values } = parseArgs({ options: { ranges: { type: 'string', default: '1000000' } } })
-  process.exitCode = (await main(Number(values.ranges))) ? 0 : 1
-  process.exit()
-}
+process.exit()

@@ -44,14 +44,14 @@ export interface PolicyIssue {
   readonly corrected?: string | undefined
 }
 
-/** A policy document was refused. All reasons are in `issues`, in document order. */
+/** A policy document, or a named list, was refused. All reasons are in `issues`, in document order. */
 export class PolicyError extends PortcullisError {
   readonly code = 'POLICY_INVALID'
   override readonly name = 'PolicyError'
   readonly issues: readonly PolicyIssue[]
 
-  constructor(issues: readonly PolicyIssue[]) {
-    super(`policy refused: ${issues.map(sayIssue).join('; ')}`)
+  constructor(issues: readonly PolicyIssue[], what: 'policy' | 'list' = 'policy') {
+    super(`${what} refused: ${issues.map(sayIssue).join('; ')}`)
     this.issues = issues
   }
 }
@@ -60,14 +60,15 @@ export class PolicyError extends PortcullisError {
 export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'
   override readonly name = 'RevisionConflict'
+  /** The app; the name of the list, where a list was written. */
   readonly appId: string
   /** The revision that the write named; 0 means "there is none yet". */
   readonly expected: number
   /** The revision that is stored; 0 when there is none. */
   readonly actual: number
 
-  constructor(appId: string, expected: number, actual: number) {
-    super(`app \`${appId}\` is at revision ${actual}, the write expected ${expected}`)
+  constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' = 'app') {
+    super(`${what} \`${appId}\` is at revision ${actual}, the write expected ${expected}`)
     this.appId = appId
     this.expected = expected
     this.actual = actual

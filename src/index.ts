@@ -48,6 +48,7 @@ export type { AppKey } from './signature/keys.ts'
 export {
   diffPolicies,
   formatList,
+  lintList,
   lintPolicy,
   parseList,
   parsePolicy,

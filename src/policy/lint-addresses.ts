@@ -10,12 +10,12 @@ type Version = 4 | 6
  * A range with a shorter prefix is too wide for one owner. /8 is what IANA gave at most to one organisation, /19 about what
  * the largest providers have (2003::/19, 2a01:c000::/19).
  */
-const WIDEST: Readonly<Record<Version, number>> = { 4: 8, 6: 19 }
+export const WIDEST: Readonly<Record<Version, number>> = { 4: 8, 6: 19 }
 
 /** Who admits half of the addresses of the internet admits anybody: a machine rented at random is inside. In percent. */
 const NEARLY_ALL = 50n
 
-const CALLERS: Readonly<Record<Version, Union>> = { 4: callersOf(4), 6: callersOf(6) }
+export const CALLERS: Readonly<Record<Version, Union>> = { 4: callersOf(4), 6: callersOf(6) }
 
 function callersOf(version: Version): Union {
   return without([WHOLE[version]], unionOf(specialBlocks(version)))

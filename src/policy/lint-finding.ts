@@ -11,6 +11,7 @@ const SEVERITIES = {
   'mode-report': 'warning',
   'empty-list': 'warning',
   'entry-swallowed': 'advice',
+  'entry-expired': 'advice',
   'max-age-long': 'warning',
   'digest-optional': 'warning',
   'admits-everybody': 'danger',
@@ -33,11 +34,11 @@ const SEVERITIES = {
 
 type FindingCode = keyof typeof SEVERITIES
 
-/** Something in a policy that its owner may not have meant, or could protect better. */
+/** Something in a policy or a named list that its owner may not have meant, or could protect better. */
 export interface PolicyFinding {
   /** Stable and machine-readable. */
   readonly code: FindingCode
-  /** Where: `ipWhitelist.ranges[3]`; the name of a section when it is missing. */
+  /** Where: `ipWhitelist.ranges[3]`; the name of a section when it is missing. In a list `[3]`; empty for all of it. */
   readonly path: string
   readonly severity: Severity
   /** One line: what it is, and why it matters. */

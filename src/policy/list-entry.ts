@@ -32,12 +32,16 @@ export function isListName(text: unknown): text is string {
  * The only way from a value to an entry of a list. Returns a frozen copy. Nothing is repaired; a single address may be
  * written with its full prefix length, `192.0.2.1/32`.
  *
+ * @param index Where it stands among others, to be named with the reasons.
  * @throws PolicyError with every reason, each with the name of its member and, where there is one, the corrected form.
  */
-export function parseListEntry(value: unknown): ListEntry {
+export function parseListEntry(value: unknown, index?: number): ListEntry {
   const entry = readEntry(value)
-  if (isRefused(entry)) throw new PolicyError(entry)
-  return entry
+  if (!isRefused(entry)) return entry
+  if (index === undefined) throw new PolicyError(entry, 'list')
+  const at = `entries[${index}]`
+  const issues = entry.map(({ path, ...why }) => ({ path: path === '' ? at : `${at}.${path}`, ...why }))
+  throw new PolicyError(issues, 'list')
 }
 
 /** An entry, or every reason why the value is none; their paths are names of members. */
@@ -76,6 +80,15 @@ export function readMembers(
     else issues.push({ path: 'expires', message: `${INSTANT_RULE}, got ${show(expires)}` })
   }
   return issues.length === 0 ? Object.freeze(entry) : issues
+}
+
+/** Whether these may be entries. A text would be taken for its characters: it is to be parsed. */
+export function isIterable(value: unknown): value is Iterable<ListEntry> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value
+}
+
+export function isAsyncIterable<T>(value: AsyncIterable<T> | Iterable<T>): value is AsyncIterable<T> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
 }
 
 export function isRefused(result: ListEntry | readonly PolicyIssue[]): result is readonly PolicyIssue[] {

@@ -21,10 +21,13 @@ function parseArray(text: string): readonly unknown[] {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new PolicyError([{ path: '', message: `is not JSON: ${(error as SyntaxError).message}` }])
+    throw new PolicyError([{ path: '', message: `is not JSON: ${(error as SyntaxError).message}` }], 'list')
   }
   if (Array.isArray(value)) return value
-  throw new PolicyError([{ path: '', message: `must be an array of ranges and entries, got ${show(value)}` }])
+  throw new PolicyError(
+    [{ path: '', message: `must be an array of ranges and entries, got ${show(value)}` }],
+    'list',
+  )
 }
 
 /** An entry as an item of an array. */

@@ -27,6 +27,6 @@ export class Refusals {
 
   /** Throws when anything was refused. */
   end(): void {
-    if (this.#issues.length > 0) throw new PolicyError(this.#issues)
+    if (this.#issues.length > 0) throw new PolicyError(this.#issues, 'list')
   }
 }

@@ -1,36 +1,54 @@
 import type { PolicyIssue } from '../errors.ts'
 import { readEntry, readMembers, type ListEntry } from './list-entry.ts'
-import type { Refusals } from './list-reading.ts'
+import { Refusals } from './list-reading.ts'
 
 /** What begins a comment: `#` almost everywhere, `;` in the lists of Spamhaus. */
 const MARK = /[#;]/
 
 /** Reads the lines of a text, beginning at `start`. */
-export function* readLines(text: string, start: number, refusals: Refusals): Generator<ListEntry> {
-  let line = 0
-  // Comment lines since the last other line, and the last of them.
-  let comments = 0
-  let above = ''
-  for (let index = start; index < text.length;) {
-    const found = text.indexOf('\n', index)
-    const end = found === -1 ? text.length : found
-    const content = text.slice(index, end).trim()
-    index = end + 1
-    line += 1
-    const mark = content.search(MARK)
-    if (mark === 0) {
-      comments += 1
-      above = content.slice(1).trim()
-      continue
+export function readLines(text: string, start: number, refusals: Refusals): Generator<ListEntry> {
+  return new LineReader(refusals).read(text, start)
+}
+
+/** Reads a text part by part. Each part ends with the end of a line. */
+export class LineReader {
+  readonly #refusals: Refusals
+  #line = 0
+  /** Comment lines since the last other line, and the last of them. */
+  #comments = 0
+  #above = ''
+
+  constructor(refusals: Refusals = new Refusals()) {
+    this.#refusals = refusals
+  }
+
+  *read(text: string, start = 0): Generator<ListEntry> {
+    for (let index = start; index < text.length;) {
+      const found = text.indexOf('\n', index)
+      const end = found === -1 ? text.length : found
+      const content = text.slice(index, end).trim()
+      index = end + 1
+      this.#line += 1
+      const mark = content.search(MARK)
+      if (mark === 0) {
+        this.#comments += 1
+        this.#above = content.slice(1).trim()
+        continue
+      }
+      if (content !== '') {
+        const range = mark === -1 ? content : content.slice(0, mark).trimEnd()
+        const behind = mark === -1 ? '' : content.slice(mark + 1).trim()
+        const comment = behind === '' && this.#comments === 1 ? this.#above : behind
+        const entry = readCommented(range, comment)
+        if (this.#refusals.isEntry(entry, this.#line)) yield entry
+      }
+      this.#comments = 0
     }
-    if (content !== '') {
-      const range = mark === -1 ? content : content.slice(0, mark).trimEnd()
-      const behind = mark === -1 ? '' : content.slice(mark + 1).trim()
-      const comment = behind === '' && comments === 1 ? above : behind
-      const entry = readCommented(range, comment)
-      if (refusals.isEntry(entry, line)) yield entry
-    }
-    comments = 0
+  }
+
+  /** Throws when anything was refused. */
+  end(): void {
+    this.#refusals.end()
   }
 }
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.ts'
 import { HEADER, readRows, writeRow } from './list-csv.ts'
-import { parseListEntry, type ListEntry } from './list-entry.ts'
+import { isAsyncIterable, isIterable, parseListEntry, type ListEntry } from './list-entry.ts'
 import { readItems, writeItem } from './list-json.ts'
 import { Refusals } from './list-reading.ts'
 import { readLines, writeLine } from './list-text.ts'
@@ -30,9 +30,10 @@ const READERS = { text: readLines, csv: readRows, json: readItems } as const
  *
  * @throws PolicyError at the end of the text, or when there are a hundred reasons, with all of them. Each names its line
  * (`line 17`, in JSON the index, `[16].note`) and the corrected form where there is one.
- * @throws ConfigError at once when `format` is none of the three.
+ * @throws ConfigError at once when `text` is none, or `format` is none of the three.
  */
 export function parseList(text: string, format: ListFormat): Generator<ListEntry, void, undefined> {
+  if (typeof text !== 'string') throw new ConfigError('text', 'the text of a list', text)
   checkFormat(format)
   return read(text, format)
 }
@@ -45,32 +46,70 @@ function* read(text: string, format: ListFormat): Generator<ListEntry, void, und
 }
 
 /**
- * Yields pieces of a text. Joined they are what {@link parseList} reads the same entries from.
+ * Yields pieces of a text. Joined they are what {@link parseList} reads the same entries from. Takes entries, or what the
+ * `chunks()` of a stored list gives.
  *
- * @throws PolicyError when one of the entries is none.
- * @throws ConfigError at once when `format` is none of the three.
+ * @throws PolicyError when one of the entries is none, with its index.
+ * @throws ConfigError at once when there are no entries, or `format` is none of the three.
  */
 export function formatList(
   entries: Iterable<ListEntry>,
   format: ListFormat,
-): Generator<string, void, undefined> {
+): Generator<string, void, undefined>
+export function formatList(
+  chunks: AsyncIterable<readonly ListEntry[]>,
+  format: ListFormat,
+): AsyncGenerator<string, void, undefined>
+export function formatList(
+  entries: Iterable<ListEntry> | AsyncIterable<readonly ListEntry[]>,
+  format: ListFormat,
+): Generator<string, void, undefined> | AsyncGenerator<string, void, undefined> {
   checkFormat(format)
-  return write(entries, format)
+  const writer = new Writer(format)
+  if (isIterable(entries)) return write(entries, writer)
+  if (isAsyncIterable(entries)) return writeChunks(entries, writer)
+  throw new ConfigError('entries', 'entries, or the chunks() of a stored list', entries)
 }
 
-function* write(entries: Iterable<ListEntry>, format: ListFormat): Generator<string, void, undefined> {
-  if (format === 'csv') yield HEADER
-  let before = '[\n'
-  for (const given of entries) {
-    const entry = parseListEntry(given)
-    if (format === 'text') yield writeLine(entry)
-    else if (format === 'csv') yield writeRow(entry)
-    else {
-      yield before + writeItem(entry)
-      before = ',\n'
-    }
+function* write(entries: Iterable<ListEntry>, writer: Writer): Generator<string, void, undefined> {
+  yield writer.begin()
+  for (const entry of entries) yield writer.write(entry)
+  yield writer.end()
+}
+
+async function* writeChunks(
+  chunks: AsyncIterable<readonly ListEntry[]>,
+  writer: Writer,
+): AsyncGenerator<string, void, undefined> {
+  yield writer.begin()
+  for await (const chunk of chunks) yield chunk.map((entry) => writer.write(entry)).join('')
+  yield writer.end()
+}
+
+class Writer {
+  readonly #format: ListFormat
+  #count = 0
+
+  constructor(format: ListFormat) {
+    this.#format = format
   }
-  if (format === 'json') yield before === '[\n' ? '[]\n' : '\n]\n'
+
+  begin(): string {
+    return this.#format === 'csv' ? HEADER : this.#format === 'json' ? '[' : ''
+  }
+
+  write(given: ListEntry): string {
+    const entry = parseListEntry(given, this.#count)
+    this.#count += 1
+    if (this.#format === 'text') return writeLine(entry)
+    if (this.#format === 'csv') return writeRow(entry)
+    return `${this.#count === 1 ? '' : ','}\n${writeItem(entry)}`
+  }
+
+  end(): string {
+    if (this.#format !== 'json') return ''
+    return this.#count === 0 ? ']\n' : '\n]\n'
+  }
 }
 
 function checkFormat(format: ListFormat): void {

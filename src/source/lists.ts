@@ -1,13 +1,15 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { UnreadableError } from '../errors.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../match/expiring-ip-set.ts'
 import type { NamedSet } from '../policy/index.ts'
+import { createSlices } from '../slices.ts'
 import type { PolicyStore } from '../store/contract.ts'
 import type { StoredList } from '../store/lists.ts'
 import { isUnreadable } from './reading.ts'
 
 const MAX_READS = 5
+/** So many ranges are added to a set in a fraction of a millisecond. */
+const PIECE = 256
 
 /** A list that guards ask. What it holds is replaced as a whole, under the hands of the apps that name it. */
 export interface SharedList extends NamedSet {
@@ -40,7 +42,7 @@ interface Setting {
 /**
  * Named lists in memory, each once, however many apps name it. A list that changed is used until the new one is ready, for
  * at most `maxStale` after it was read: a million ranges take a second to read and to compile, which happens in slices of a
- * few milliseconds.
+ * millisecond.
  */
 export function createLists({
   store,
@@ -56,6 +58,7 @@ export function createLists({
   function createList(name: string) {
     let set: ExpiringIpSet | undefined
     let revision = 0
+    let version: string | undefined
     let readAt = Number.NEGATIVE_INFINITY
     let usedAt = now()
     let retryAt = 0
@@ -78,9 +81,14 @@ export function createLists({
           found = true
           if (stored === undefined) [set, revision] = [undefined, 0]
           // After a gap in the feed the same number may stand for another content.
-          else if (stored.revision !== revision || set === undefined || wasSuspect) {
+          else if (
+            stored.revision !== revision ||
+            stored.version !== version ||
+            set === undefined ||
+            wasSuspect
+          ) {
             set = await compile(stored)
-            revision = stored.revision
+            ;({ revision, version } = stored)
           }
           readAt = begunAt
         } catch (error) {
@@ -96,21 +104,26 @@ export function createLists({
 
     async function compile(stored: StoredList): Promise<ExpiringIpSet> {
       const builder = createExpiringIpSetBuilder()
+      const slices = createSlices()
       const chunks = stored.chunks()[Symbol.asyncIterator]()
       for (;;) {
         const chunk = await ask(() => chunks.next())
         if (chunk.done === true) break
-        for (const { range, expires } of chunk.value) {
-          const problem = builder.add(range, expires === undefined ? undefined : Date.parse(expires))
-          if (problem !== undefined) throw new UnreadableError('a stored list holds what is no range')
+        for (const [index, { range, expires }] of chunk.value.entries()) {
+          const moment = expires === undefined ? undefined : Date.parse(expires)
+          if (Number.isNaN(moment)) throw new UnreadableError('a stored list holds what is no moment')
+          if (builder.add(range, moment) !== undefined)
+            throw new UnreadableError('a stored list holds what is no range')
+          // A store of somebody's own may hand over all at once.
+          if (index % PIECE === PIECE - 1 && slices.over) await slices.next()
         }
-        await turn()
+        if (slices.over) await slices.next()
       }
       const steps = builder.finish()
       for (;;) {
         const step = steps.next()
         if (step.done === true) return step.value
-        await turn()
+        if (slices.over) await slices.next()
       }
     }
 

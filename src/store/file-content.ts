@@ -15,13 +15,13 @@ export interface FileRecord extends AppRecord {
 interface FileRevision extends AppRevision, SealedNote {}
 
 /** Author and note, in plain text or sealed together. */
-interface SealedNote extends ChangeNote {
+export interface SealedNote extends ChangeNote {
   readonly by?: string | undefined
 }
 
 export type FileRecords = ReadonlyMap<string, FileRecord>
 
-const REVISION = z.int().min(1)
+export const REVISION: z.ZodInt = z.int().min(1)
 const FILE = z.strictObject({ apps: z.custom<object>(isObject) })
 const APP = z.strictObject({
   revision: REVISION.optional(),
@@ -104,7 +104,10 @@ export interface Sealing {
   sealKeys(appId: string, keys: readonly AppKey[]): string | undefined
   /** @throws UnreadableError */
   openKeys(appId: string, sealed: string | undefined): readonly AppKey[]
-  sealNote(appId: string, note: ChangeNote): SealedNote
+  /** Of an app or of a list. */
+  sealNote(name: string, note: ChangeNote): SealedNote
+  /** @throws UnreadableError */
+  openNote(name: string, note: SealedNote): ChangeNote
   /** @throws UnreadableError */
   openRevision(appId: string, revision: AppRevision): AppRevision
 }
@@ -121,6 +124,10 @@ export function createSealing(vault: Vault | undefined): Sealing {
     }
   }
 
+  function openNote(name: string, { by, ...note }: SealedNote): ChangeNote {
+    return by === undefined ? note : { ...note, ...(open(by, `change-note:${name}`) as ChangeNote) }
+  }
+
   return {
     sealKeys(appId, keys) {
       if (keys.length === 0) return undefined
@@ -130,13 +137,14 @@ export function createSealing(vault: Vault | undefined): Sealing {
     },
     openKeys: (appId, sealed) =>
       sealed === undefined ? [] : (open(sealed, `app-keys:${appId}`) as readonly AppKey[]),
-    sealNote(appId, note) {
+    sealNote(name, note) {
       if (vault === undefined || Object.keys(note).length === 0) return note
-      return { by: vault.seal(JSON.stringify(note), `change-note:${appId}`) }
+      return { by: vault.seal(JSON.stringify(note), `change-note:${name}`) }
     },
+    openNote,
     openRevision(appId, revision) {
       const { by, ...entry }: FileRevision = revision
-      return by === undefined ? entry : { ...entry, ...(open(by, `change-note:${appId}`) as ChangeNote) }
+      return { ...entry, ...openNote(appId, { by }) }
     },
   }
 }

@@ -7,8 +7,11 @@ import { UnavailableError } from '../errors.ts'
 
 /** The right to replace a file, for one writer of all processes at a time. */
 export interface FileLock {
-  /** Writes and syncs the text that is to be the next content, beside the file, with its mode and its owner. */
-  prepare(text: string): Promise<void>
+  /**
+   * Writes and syncs what is to be the next content, beside the file, with its mode and its owner; for a file that is not
+   * there yet, those of another one, `like`.
+   */
+  prepare(content: string | readonly (string | Uint8Array)[], like?: string): Promise<void>
   /** Puts what was prepared in the place of the file, in one step. Rejects when the lock was lost before. */
   commit(): Promise<void>
   /** Gives the lock back. What was prepared is gone. Never rejects. */
@@ -39,9 +42,9 @@ export async function lockFile(path: string): Promise<FileLock> {
 
   const next = join(directory, name)
   return {
-    async prepare(text) {
+    async prepare(content, like = path) {
       // To be replaced a file need not be writable, but who protects it means that too.
-      const { mode, uid, gid } = await statWritable(path)
+      const { mode, uid, gid } = await statWritable(like)
       // Not created: where it is gone, the lock is.
       const file = await open(next, 'r+').catch(orLost(directory))
       try {
@@ -49,7 +52,7 @@ export async function lockFile(path: string): Promise<FileLock> {
         // Who replaces a file of another user, as far as the system lets it.
         await file.chown(uid, gid).catch(() => undefined)
         await file.chmod(mode & 0o777)
-        await file.writeFile(text)
+        for (const part of typeof content === 'string' ? [content] : content) await file.writeFile(part)
         await file.sync()
       } finally {
         await file.close()

@@ -6,8 +6,10 @@ import { aFunction, checkOptions, objectWith } from '../options.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { ManagedPolicyStore } from './contract.ts'
 import { createSealing, formatFile, type FileRecord } from './file-content.ts'
+import { createFileLists } from './file-lists.ts'
 import { lockFile, sweepBeside, temporaryName } from './file-lock.ts'
 import { createFileView } from './file-view.ts'
+import type { ListStore } from './lists.ts'
 import {
   changedRecord,
   checkRemoval,
@@ -33,8 +35,9 @@ export interface FileStoreOptions {
   readonly onError?: ((error: Error) => void) | undefined
 }
 
-export interface FileStore extends ManagedPolicyStore {
-  /** Stops watching the file. Reads and writes go on. */
+export interface FileStore extends ManagedPolicyStore, ListStore {
+  readList: ListStore['readList']
+  /** Stops watching the file and the lists. Reads and writes go on. */
   close(): void
 }
 
@@ -51,6 +54,11 @@ const MAX_WRITES = 5
  * fault of its app; where the file as a whole is not good, nothing can be read until it is. Who edits a policy by hand
  * raises its `revision`, or a writer that has read it before does not notice. An earlier file that is put back brings the
  * keys back that were in it.
+ *
+ * Named lists lie beside it in `<path>.lists`, a file for each, `<name>.txt` (with `=` for `:`), in the text format of
+ * `parseList`, which people may edit, too; a change is noticed and a revision is raised as those of policies are. The store
+ * keeps revision, author and note in the first line, a comment. Where a line is no entry, or the first line is damaged, the
+ * list cannot be read. Where the file system ignores case, the names of two lists must not differ in nothing else.
  *
  * Any number of processes of one machine may write. Each write replaces the file in one step, so a crash leaves the old one
  * or the new one; it waits up to 2 seconds for the lock `<path>.lock`, which is taken over when it is older than 10. A
@@ -73,6 +81,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   if (create) createEmpty(file, path)
   const view = createFileView(file, onError)
   const sealing = createSealing(vault)
+  const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
   let swept: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
@@ -129,13 +138,17 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   }
 
   return {
+    ...lists,
     async read(appId) {
       const record = (await view.current()).get(appId)
       if (record?.app === undefined) return undefined
       const { revision, app, sealedKeys } = record
       return { policy: app.policy, revision, keys: sealing.openKeys(appId, sealedKeys) }
     },
-    watch: view.watch,
+    watch(listener) {
+      const leaves = [view.watch(listener), watchLists(listener)]
+      return () => leaves.forEach((leave) => leave())
+    },
     appsByOrigin: (origin) => view.find(origin),
     async write(document, replaces, note) {
       const { policy, keys } = parseDocument(document)
@@ -154,7 +167,10 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
       const revisions = historyOf((await view.current()).get(appId), page)
       return revisions.map((revision) => sealing.openRevision(appId, revision))
     },
-    close: view.close,
+    close() {
+      view.close()
+      closeLists()
+    },
   }
 }
 

@@ -5,10 +5,12 @@ import type { ChangeNote } from './contract.ts'
 export interface StoredList {
   /** 1 for the first that was written, then one more for each write. */
   readonly revision: number
+  /** Tells one content from another where both may have one revision, because people edit the list by hand. */
+  readonly version?: string | undefined
   /** How many entries it has. */
   readonly size: number
   /**
-   * The entries, some thousands at a time. Rejects with `UnavailableError` when it could not look, also when the list was
+   * The entries, some hundreds or thousands at a time. Rejects with `UnavailableError` when it could not look, also when the list was
    * replaced meanwhile, and with `UnreadableError` when what it found cannot be used.
    */
   chunks(): AsyncIterable<readonly ListEntry[]>
@@ -30,8 +32,9 @@ export interface ListStore {
   /**
    * Writes the list as a whole and answers with its new revision; readers have the old one or the new one. `replaces` is the
    * revision that it takes the place of, 0 for a new list. Rejects with `PolicyError` (the name, an entry or the note is
-   * refused), with what `entries` throws, with `RevisionConflict` (somebody else wrote) - nothing was written - or with
-   * `UnavailableError` (it may have been written all the same).
+   * refused), with `ConfigError` (`entries` are none: a text is to be parsed before), with what `entries` throws, with
+   * `RevisionConflict` (somebody else wrote) - nothing was written - or with `UnavailableError` (it may have been written all
+   * the same).
    */
   writeList(
     name: string,

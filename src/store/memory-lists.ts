@@ -1,10 +1,9 @@
-import { PolicyError, RevisionConflict } from '../errors.ts'
-import { isListName, parseListEntry, type ListEntry } from '../policy/index.ts'
+import { RevisionConflict } from '../errors.ts'
+import { isListName, type ListEntry } from '../policy/index.ts'
 import type { ChangeNote } from './contract.ts'
+import { checkedEntries, checkListName, PIECE } from './list-entries.ts'
 import type { ListStore } from './lists.ts'
 import { parseNote } from './records.ts'
-
-const CHUNK = 2_000
 
 interface Slot extends ChangeNote {
   /** Counts on after a removal, so that a revision never comes twice. */
@@ -25,7 +24,7 @@ export function createMemoryLists(changed: (name: string, revision: number) => v
   ): number {
     const slot = slots.get(name)
     const actual = slot?.entries === undefined ? 0 : slot.revision
-    if (actual !== replaces) throw new RevisionConflict(name, replaces, actual)
+    if (actual !== replaces) throw new RevisionConflict(name, replaces, actual, 'list')
     const revision = (slot?.revision ?? 0) + 1
     slots.set(name, { ...note, revision, at: new Date().toISOString(), entries })
     changed(name, revision)
@@ -40,8 +39,8 @@ export function createMemoryLists(changed: (name: string, revision: number) => v
         revision,
         size: entries.length,
         async *chunks() {
-          for (let start = 0; start < entries.length; start += CHUNK)
-            yield entries.slice(start, start + CHUNK)
+          for (let start = 0; start < entries.length; start += PIECE)
+            yield entries.slice(start, start + PIECE)
         },
       }
     },
@@ -49,11 +48,11 @@ export function createMemoryLists(changed: (name: string, revision: number) => v
       checkListName(name)
       const by = parseNote(note)
       const copies: ListEntry[] = []
-      for await (const entry of entries) copies.push(parseListEntry(entry))
+      for await (const piece of checkedEntries(entries)) copies.push(...piece)
       return replace(name, replaces, copies, by)
     },
     async removeList(name, replaces) {
-      if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0)
+      if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0, 'list')
       if (replaces === 0 && slots.get(name)?.entries === undefined) return
       replace(name, replaces, undefined, {})
     },
@@ -65,10 +64,4 @@ export function createMemoryLists(changed: (name: string, revision: number) => v
         .sort((a, b) => (a.name < b.name ? -1 : 1))
     },
   }
-}
-
-/** @throws PolicyError */
-export function checkListName(name: unknown): asserts name is string {
-  if (!isListName(name))
-    throw new PolicyError([{ path: 'name', message: 'must be 1-128 characters of A-Z a-z 0-9 . _ : -' }])
 }

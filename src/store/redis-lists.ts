@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
-import { deflateRaw, inflateRaw } from 'node:zlib'
-import { RevisionConflict, UnavailableError, UnreadableError } from '../errors.ts'
-import { isListName, parseListEntry, type ListEntry } from '../policy/index.ts'
+import { deflateRaw, inflateRawSync } from 'node:zlib'
+import { RevisionConflict, UnavailableError } from '../errors.ts'
+import { isListName, type ListEntry } from '../policy/index.ts'
+import { checkedEntries, checkListName } from './list-entries.ts'
+import { damaged, formatLine, readLines } from './list-lines.ts'
 import type { ListStore, StoredList } from './lists.ts'
-import { checkListName } from './memory-lists.ts'
 import { parseNote } from './records.ts'
 import { fields, REVISION, type Documents } from './redis-documents.ts'
 import { texts, type SendCommand } from './redis-client.ts'
@@ -12,11 +13,15 @@ import type { Feed } from './redis-feed.ts'
 import { SWAP_LIST } from './redis-scripts.ts'
 
 const compress = promisify(deflateRaw)
-const decompress = promisify(inflateRaw)
 
-/** So many entries are one value in Redis, and are read and understood in one go: a millisecond or two. */
-const CHUNK = 2_000
-/** How many chunks are asked for ahead. */
+/**
+ * About so many characters are one value in Redis: some thousand entries, or some dozen with long notes. They are inflated
+ * in a fraction of a millisecond, which is less than it takes to hand them to another thread.
+ */
+const CHUNK = 32_768
+/** More bytes than a chunk and its last entry can take. */
+const LARGEST_CHUNK = 4 * CHUNK
+/** How many chunks are asked for ahead. They are inflated and read when it is their turn. */
 const AHEAD = 4
 /** What was uploaded and never taken into use is gone after this, in seconds. */
 const UPLOAD_LIFETIME = 3_600
@@ -58,22 +63,28 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
     }
   }
 
-  async function* chunksOf(name: string, { version, chunks }: Head): AsyncGenerator<readonly ListEntry[]> {
-    const load = async (index: number): Promise<readonly ListEntry[]> => {
-      const value = await send('GET', chunkKey(name, version, index))
-      if (value === null) throw new UnavailableError('a list was replaced while it was read')
-      return parseChunk(documents.openBytes(name, value))
-    }
-    const ahead: Promise<readonly ListEntry[]>[] = []
+  async function* chunksOf(
+    name: string,
+    { version, chunks, size }: Head,
+  ): AsyncGenerator<readonly ListEntry[]> {
+    const ahead: Promise<unknown>[] = []
+    let count = 0
     for (let index = 0; index < chunks; index += 1) {
       while (ahead.length < AHEAD && index + ahead.length < chunks) {
-        const promise = load(index + ahead.length)
+        const reply = send('GET', chunkKey(name, version, index + ahead.length))
         // Whoever stops reading does not wait for it.
-        promise.catch(() => undefined)
-        ahead.push(promise)
+        reply.catch(() => undefined)
+        ahead.push(reply)
       }
-      yield await (ahead.shift() as Promise<readonly ListEntry[]>)
+      const value = await ahead.shift()
+      if (value === null) throw new UnavailableError('a list was replaced while it was read')
+      for (const piece of readLines(inflate(documents.openBytes(name, value)))) {
+        count += piece.length
+        yield piece
+      }
     }
+    // What is missing would be refused by nobody, if it is a list of `denyLists`.
+    if (count !== size) throw damaged()
   }
 
   /** Answers with how many chunks and entries there are. */
@@ -82,23 +93,30 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
     version: string,
     entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
   ): Promise<{ readonly chunks: number; readonly size: number }> {
-    let [chunks, size] = [0, 0]
-    let chunk: string[][] = []
+    let [chunks, size, chunk] = [0, 0, '']
+    let last: Promise<unknown> = Promise.resolve()
+    const put = async (text: string, index: number): Promise<void> => {
+      const bytes = documents.sealBytes(name, await compress(text))
+      await send('SET', chunkKey(name, version, index), bytes, 'EX', UPLOAD_LIFETIME)
+    }
+    /** One chunk is on its way while the next one is made. */
     const flush = async (): Promise<void> => {
-      const bytes = documents.sealBytes(name, await compress(JSON.stringify(chunk)))
-      await send('SET', chunkKey(name, version, chunks), bytes, 'EX', UPLOAD_LIFETIME)
+      await last
+      last = put(chunk, chunks)
+      // Whoever has no more entries need not wait for it.
+      last.catch(() => undefined)
       chunks += 1
-      size += chunk.length
-      chunk = []
+      chunk = ''
     }
-    for await (const entry of entries) {
-      const { range, note = '', owner = '', expires = '' } = parseListEntry(entry)
-      const row = [range, expires, owner, note]
-      while (row.at(-1) === '') row.pop()
-      chunk.push(row)
-      if (chunk.length === CHUNK) await flush()
+    for await (const piece of checkedEntries(entries)) {
+      for (const entry of piece) {
+        chunk += formatLine(entry)
+        if (chunk.length >= CHUNK) await flush()
+      }
+      size += piece.length
     }
-    if (chunk.length > 0) await flush()
+    if (chunk !== '') await flush()
+    await last
     return { chunks, size }
   }
 
@@ -107,7 +125,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
     const reply = texts(await send('EVAL', SWAP_LIST, at.length, ...at, replaces, name, GRACE, ...values))
     const revision = Number(reply[1])
     if (reply[0] === 'lost') throw new UnavailableError('the list was not uploaded in time')
-    if (reply[0] !== 'written') throw new RevisionConflict(name, replaces, revision)
+    if (reply[0] !== 'written') throw new RevisionConflict(name, replaces, revision, 'list')
     feed.changedHere('list', name, revision)
     if (!atOnce) await afterwards(feed.announce(send, 'list', name, revision))
     return revision
@@ -125,14 +143,14 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
       const by = documents.sealNote(name, parseNote(note))
       const actual = (await head(name))?.revision ?? 0
       // Before a million entries are uploaded in vain.
-      if (actual !== replaces) throw new RevisionConflict(name, replaces, actual)
+      if (actual !== replaces) throw new RevisionConflict(name, replaces, actual, 'list')
       await send('ZADD', namesKey, 0, name)
       const version = randomUUID()
       const { chunks, size } = await upload(name, version, entries)
       return swap(name, replaces, [version, chunks, size, new Date().toISOString(), by])
     },
     async removeList(name, replaces) {
-      if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0)
+      if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0, 'list')
       if (replaces === 0 && (await head(name)) === undefined) return
       await swap(name, replaces, ['', 0, 0, '', ''])
     },
@@ -159,20 +177,10 @@ interface Head {
   readonly by: string
 }
 
-async function parseChunk(bytes: Uint8Array): Promise<readonly ListEntry[]> {
+function inflate(bytes: Uint8Array): string {
   try {
-    const rows = JSON.parse((await decompress(bytes)).toString()) as [string, string?, string?, string?][]
-    return rows.map(([range, expires, owner, note]) => ({
-      range,
-      expires: expires === '' ? undefined : expires,
-      owner: owner === '' ? undefined : owner,
-      note,
-    }))
+    return inflateRawSync(bytes, { maxOutputLength: LARGEST_CHUNK }).toString()
   } catch {
     throw damaged()
   }
-}
-
-function damaged(): UnreadableError {
-  return new UnreadableError('a stored list is damaged')
 }

@@ -75,6 +75,8 @@ export function namedListContract(
       }
       await rejects(store.writeList('office', failing(), 1), /broke off/)
       await rejects(store.writeList('no {name}', OFFICE, 0), { code: 'POLICY_INVALID' })
+      for (const none of ['192.0.2.1', undefined, {}])
+        await rejects(store.writeList('office', none as never, 1), { code: 'CONFIG_INVALID' })
       deepStrictEqual(await entriesOf(store, 'office'), OFFICE)
     })
 

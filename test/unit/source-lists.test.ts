@@ -3,6 +3,8 @@ import {
   createPolicySource,
   memoryStore,
   UnavailableError,
+  UnreadableError,
+  type ListEntry,
   type PolicySource,
   type PolicyStore,
   type StoredList,
@@ -27,6 +29,20 @@ async function eventually(condition: () => boolean | Promise<boolean>): Promise<
     if (Date.now() > until) throw new Error('it did not come true in time')
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+}
+
+/** How often the event loop came round while the work went on. */
+async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
+  let turns = 0
+  let done = false
+  const count = (): void => {
+    turns += 1
+    if (!done) setImmediate(count)
+  }
+  setImmediate(count)
+  await work()
+  done = true
+  return turns
 }
 
 const ranges = (...texts: string[]) => texts.map((range) => ({ range }))
@@ -184,23 +200,38 @@ describe('named lists', () => {
     await eventually(async () => (await judge(source, '198.51.100.7')) === 'by office')
   })
 
-  it('are compiled in slices, between which the process does other work', async () => {
+  const unusable: [string, object][] = [
+    ['a range that is none', { range: '192.0.2.1/24' }],
+    [
+      'a moment that is none, which would let a refused address pass',
+      { range: '192.0.2.0/24', expires: 'soon' },
+    ],
+  ]
+  for (const [what, entry] of unusable) {
+    it(`are unreadable, and their apps with them, when a store gives ${what}`, async () => {
+      const store: PolicyStore = {
+        read: memoryStore([{ policy: policy({ ranges: ['0.0.0.0/0'], denyLists: ['bad'] }) }]).read,
+        readList: async () => ({
+          revision: 1,
+          size: 1,
+          async *chunks() {
+            yield [entry as ListEntry]
+          },
+        }),
+      }
+      await expect(createPolicySource({ store }).load('a')).rejects.toBeInstanceOf(UnreadableError)
+    })
+  }
+
+  it('are written and compiled in slices, between which the process does other work', async () => {
     const store = memoryStore([{ policy: policy({ lists: ['many'] }) }])
     const many = Array.from({ length: 100_000 }, (_, index) => ({
       range: `${1 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}.0/24`,
     }))
-    await store.writeList('many', many, 0)
+    expect(await turnsDuring(() => store.writeList('many', many, 0))).toBeGreaterThan(10)
     const source = createPolicySource({ store })
-    let turns = 0
-    let loaded = false
-    const count = (): void => {
-      turns += 1
-      if (!loaded) setImmediate(count)
-    }
-    setImmediate(count)
+    expect(await turnsDuring(() => judge(source, '9.9.9.9'))).toBeGreaterThan(10)
     expect(await judge(source, '9.9.9.9')).toBe(outside)
-    loaded = true
-    expect(turns).toBeGreaterThan(100)
     expect(await judge(source, '1.3.4.5')).toBe('by many')
   })
 })

@@ -13,7 +13,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain fileStore formatList ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
+      explain fileStore formatList ipWhitelist isPortcullisError lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
       protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
     `,
     types: `

@@ -1,6 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { ConfigError, formatList, parseList, PolicyError, type ListEntry, type ListFormat } from 'portcullis'
+import {
+  ConfigError,
+  formatList,
+  memoryStore,
+  parseList,
+  PolicyError,
+  type ListEntry,
+  type ListFormat,
+} from 'portcullis'
 import { parseIpRange } from '../../../src/match/ip.ts'
 import { isListName, parseListEntry } from '../../../src/policy/index.ts'
 
@@ -594,6 +602,34 @@ describe('parseList and formatList', () => {
         expect(last).toEqual(given)
       }),
       { numRuns: 200 },
+    )
+  })
+
+  for (const to of FORMATS) {
+    it(`are written as ${to} chunk by chunk, as a store gives them, like all at once`, async () => {
+      const given = Array.from({ length: 600 }, (_, index) => ({
+        range: `10.0.${index >> 8}.${index & 255}`,
+      }))
+      const store = memoryStore()
+      for (const [revision, written] of [given, []].entries()) {
+        await store.writeList('many', written, revision)
+        const pieces: string[] = []
+        const list = await store.readList('many')
+        if (list !== undefined) for await (const text of formatList(list.chunks(), to)) pieces.push(text)
+        expect(pieces.join('')).toBe(format(written, to))
+      }
+    })
+  }
+
+  it('refuse what is no text, or no entries, at once', () => {
+    for (const none of [undefined, Buffer.from('192.0.2.1'), []]) {
+      expect(() => parseList(none as never, 'text')).toThrow(ConfigError)
+    }
+    for (const none of [undefined, '192.0.2.1', {}]) {
+      expect(() => formatList(none as never, 'text')).toThrow(ConfigError)
+    }
+    expect(() => parseList(undefined as never, 'json')).toThrow(
+      '`text` must be the text of a list, got undefined',
     )
   })
 
