@@ -76,7 +76,10 @@ export function explain(document: unknown, request: RequestDescription): Explana
       now: request.now ?? Date.now(),
     }),
   )
-  if ('returnUrl' in request) decisions.push(decideReturnUrlGuard(policy, { returnUrl: request.returnUrl }))
+  if ('returnUrl' in request) {
+    const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
+    decisions.push(decideReturnUrlGuard(policy, { named: [named] }))
+  }
   return {
     passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
     decisions,

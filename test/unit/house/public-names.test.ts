@@ -14,7 +14,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
       explain fileStore formatList ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
-      protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
+      protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
@@ -26,8 +26,8 @@ const publicNames: Record<string, { values: string; types: string }> = {
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
       PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
       PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
-      RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText
-      RollbackOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
+      RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText
+      RollbackOptions SafeRedirectOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
       StoreListener StoredApp StoredList
     `,
   },
