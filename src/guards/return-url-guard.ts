@@ -16,13 +16,17 @@ export interface NamedReturnUrl {
   readonly optional: boolean
 }
 
-export interface ReturnUrlFacts {
-  /** In the order of their declaration. Each that is named is judged. */
-  readonly named: readonly NamedReturnUrl[]
-  /** The canonical origin that a path is read against; `undefined` where only absolute URLs count. */
+/** How return URLs are read, whatever the policy of an app says. */
+export interface ReturnUrlRules {
+  /** The canonical origin that a path is read against. Left out: only absolute URLs count. */
   readonly relativeTo?: string | undefined
   /** Parameters that no return URL may have in its query, because the answer will be put there. */
   readonly reserved?: readonly string[] | undefined
+}
+
+export interface ReturnUrlFacts extends ReturnUrlRules {
+  /** In the order of their declaration. Each that is named is judged. */
+  readonly named: readonly NamedReturnUrl[]
 }
 
 export interface ReturnUrlAllowance extends Allowance {
@@ -41,7 +45,7 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = g
       facts.named.length === 1 ? evidence : { parameter: name, ...evidence }
     for (const named of facts.named) {
       const { name, optional } = named
-      const url = readNamed(named, facts.relativeTo)
+      const url = readNamed(named, facts)
       if (url === undefined) {
         if (optional) continue
         return deny(
@@ -55,9 +59,6 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = g
       const refuse = (detail: string, evidence: Evidence) =>
         deny('returnUrlGuard', mode, 'RETURN_URL_NOT_ALLOWED', detail, evidenceOf(name, evidence))
       if ('problem' in url) return refuse(`the URL was refused: ${url.problem}`, { reason: url.problem })
-      if (hasParameter(url.query.slice(1), facts.reserved ?? [])) {
-        return refuse('the URL has a reserved parameter', { reason: 'reserved parameter' })
-      }
       const entry = urls.find(url)
       if (entry === undefined) return refuse('the URL matches no entry', { origin: url.origin })
       returnUrls.set(name, url)
@@ -78,9 +79,11 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = g
 /** Reads what is named, strictly; `undefined` when nothing is. An empty text names nothing. */
 export function readNamed(
   { value, problem }: NamedReturnUrl,
-  relativeTo: string | undefined,
+  { relativeTo, reserved = [] }: ReturnUrlRules,
 ): ReturnUrl | { readonly problem: string } | undefined {
   if (problem !== undefined) return { problem }
   if (value === undefined || value === '') return undefined
-  return relativeTo === undefined ? parseReturnUrl(value) : parseRelativeUrl(value, relativeTo)
+  const url = relativeTo === undefined ? parseReturnUrl(value) : parseRelativeUrl(value, relativeTo)
+  if ('problem' in url || !hasParameter(url.query.slice(1), reserved)) return url
+  return { problem: 'reserved parameter' }
 }

@@ -30,8 +30,8 @@ export interface ReturnUrlGuardOptions extends SharedOptions {
  * so is a parameter that stands there twice in whatever disguise. The handler finds the canonical URL in
  * `req.portcullis.returnUrl`, and several in `req.portcullis.returnUrls`; `safeRedirect` goes there and nowhere else.
  *
- * In `report` mode and when the protection is off, these are the canonical forms of whatever well-formed URLs were named, so
- * that switching the mode does not change what handlers do.
+ * In `report` mode and when the protection is off, these are the canonical forms of whatever well-formed URLs were named
+ * (without reserved parameters), so that switching the mode does not change what handlers do.
  *
  * @throws ConfigError
  */
@@ -42,22 +42,21 @@ export function returnUrlGuard(options: ReturnUrlGuardOptions): RequestHandler {
     relativeTo: ORIGIN,
     reserved: NAMES,
   })
-  const { relativeTo } = options
-  const reserved = [...(options.reserved ?? [])]
+  const rules = { relativeTo: options.relativeTo, reserved: [...(options.reserved ?? [])] }
   const read = compileReturnUrlOption(options.returnUrl, 'returnUrlGuard.returnUrl')
   return mount(
     {
       name: 'returnUrlGuard',
       guard: decideReturnUrlGuard,
       blindToPreflight: true,
-      facts: ({ facts }, _app, req) => ({ named: read(facts, req), relativeTo, reserved }),
+      facts: ({ facts }, _app, req) => ({ named: read(facts, req), ...rules }),
       note: (decision, context, req) => {
         if ('returnUrls' in decision) {
           context.approve([...decision.returnUrls].map(([name, { href }]) => [name, href]))
         } else if (decision.mode !== 'enforce') {
           context.approve(
             read(context.facts, req).flatMap((named) => {
-              const url = readNamed(named, relativeTo)
+              const url = readNamed(named, rules)
               return url === undefined || 'problem' in url ? [] : [[named.name, url.href]]
             }),
           )
