@@ -18,8 +18,8 @@ const publicNames: Record<string, { values: string; types: string }> = {
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
-      Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
+      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Comparison
+      Decision DenialCode DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison Evidence
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
       ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction
