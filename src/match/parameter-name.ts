@@ -9,8 +9,7 @@ export function decodeParameterName(text: string): string {
  * something into `url` (qs, PHP, Rails).
  */
 export function sameParameter(one: string, other: string): boolean {
-  const [a, b] = [outline(one), outline(other)]
-  return a === b || a.startsWith(`${b}[`) || b.startsWith(`${a}[`)
+  return one === other || overlap(outline(one), outline(other))
 }
 
 /**
@@ -18,10 +17,19 @@ export function sameParameter(one: string, other: string): boolean {
  * more loosely than {@link sameParameter}: case does not count, and PHP trims names and turns dots and spaces into `_`.
  */
 export function hasParameter(query: string, names: readonly string[]): boolean {
-  const found = query.split('&').map((pair) => loosely(decodeParameterName(pair.split('=', 1)[0] as string)))
-  return names.some((name) => found.some((candidate) => sameParameter(candidate, loosely(name))))
+  if (query === '' || names.length === 0) return false
+  const wanted = names.map((name) => outline(loosely(name)))
+  return query.split('&').some((pair) => {
+    const found = outline(loosely(decodeParameterName(pair.split('=', 1)[0] as string)))
+    return wanted.some((name) => overlap(found, name))
+  })
 }
 
+function overlap(one: string, other: string): boolean {
+  return one === other || one.startsWith(`${other}[`) || other.startsWith(`${one}[`)
+}
+
+/** The parts of a name, whatever brackets stand between them. */
 function outline(name: string): string {
   return name
     .split(/[[\]]/)
