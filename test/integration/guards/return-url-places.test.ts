@@ -70,6 +70,18 @@ const REQUIRED = 'RETURN_URL_REQUIRED'
 
 describe('a declared place', () => {
   const admitted: [string, Place, Sent, unknown][] = [
+    [
+      'the query of an absolute target',
+      QUERY,
+      { target: `http://evil.example/?return_url=${GOOD}` },
+      [GOOD, { return_url: GOOD }],
+    ],
+    [
+      'the query of a target that begins with two slashes',
+      QUERY,
+      { target: `//evil.example/?return_url=${GOOD}` },
+      [GOOD, { return_url: GOOD }],
+    ],
     ['the query', QUERY, { target: `/?a=1&return_url=${encoded(GOOD)}` }, [GOOD, { return_url: GOOD }]],
     ['the query, not encoded', QUERY, { target: `/?return_url=${GOOD}` }, [GOOD, { return_url: GOOD }]],
     [

@@ -192,4 +192,37 @@ describe('readBodyParameter', () => {
       problem: 'body not kept',
     })
   })
+
+  it('answers whatever bytes it is given, without an exception', () => {
+    const alphabet = fc.constantFrom(
+      ...'{}[]":,\\&=%+;u0an',
+      'return_url',
+      '"return_url":',
+      'options[url]',
+      '\ud800',
+      '\u0000',
+    )
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      fc.array(alphabet, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(''))),
+    )
+    const type = fc.constantFrom(
+      undefined,
+      '',
+      ';',
+      JSON_TYPE,
+      FORM,
+      `${FORM};charset`,
+      'application/x+json; charset=utf-8',
+    )
+    fc.assert(
+      fc.property(noise, type, fc.constantFrom('return_url', 'options.url'), (bytes, contentType, path) => {
+        const reading = body(bytes, contentType, path) as object
+        expect('value' in reading !== 'problem' in reading).toBe(true)
+        const target = Buffer.from(bytes).toString('latin1')
+        expect(() => readQueryParameter(target, path)).not.toThrow()
+      }),
+      { numRuns: 5000 },
+    )
+  })
 })
