@@ -12,7 +12,7 @@ import {
   type NonceStore,
   type PolicySource,
 } from 'portcullis'
-import { SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
+import { ANSWER, SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
 import type { People, Person } from './people.ts'
 import { sendProblem } from './problems.ts'
 
@@ -31,7 +31,12 @@ export interface ApiDependencies {
 }
 
 const REQUEST_ID_RULE = 'a text of 1-64 characters'
-const REQUEST_ID = z.string(REQUEST_ID_RULE).min(1, REQUEST_ID_RULE).max(64, REQUEST_ID_RULE)
+// It comes back in a URL, which cannot hold half a character.
+const REQUEST_ID = z
+  .string(REQUEST_ID_RULE)
+  .min(1, REQUEST_ID_RULE)
+  .max(64, REQUEST_ID_RULE)
+  .regex(/^\P{Surrogate}*$/u, REQUEST_ID_RULE)
 const UNGUESSABLE = z.string('as it was handed out').regex(/^[\w-]{43}$/, 'as it was handed out')
 
 // The message is ours, for that of zod repeats the names that were sent.
@@ -75,19 +80,15 @@ export function createApi(dependencies: ApiDependencies): Router {
 
   api.post(
     '/connect',
-    returnUrlGuard({
-      ...shared,
-      returnUrl: (req) => (req.body as { return_url?: unknown } | undefined)?.return_url,
-    }),
+    returnUrlGuard({ ...shared, returnUrl: { body: 'return_url' }, reserved: [ANSWER] }),
     async (req, res) => {
       const body = parseBody(CONNECT, req, res)
       const { appId, returnUrl } = req.portcullis
       if (body === undefined || appId === undefined) return
-      // Our answer goes into the query under this name; what is there before could pass for it.
-      if (returnUrl === undefined || namesOurAnswer(returnUrl)) {
-        sendProblem(req, res, 'INVALID_REQUEST', [
-          { path: 'return_url', message: 'an approved URL without _ukey1 in its query' },
-        ])
+      // Where the policy only reports, what is no URL comes as far as this.
+      if (returnUrl === undefined) {
+        const message = `a well-formed URL without ${ANSWER} in its query`
+        sendProblem(req, res, 'INVALID_REQUEST', [{ path: 'return_url', message }])
         return
       }
       const connection = await connections.begin({
@@ -149,11 +150,6 @@ export function createApi(dependencies: ApiDependencies): Router {
     })
   }
   return api
-}
-
-/** Whether a parameter of the query begins like ours, in whatever spelling. */
-function namesOurAnswer(returnUrl: string): boolean {
-  return [...new URL(returnUrl).searchParams.keys()].some((name) => name.toLowerCase().startsWith('_ukey1'))
 }
 
 /** The body, or `undefined` when it was refused and answered. */

@@ -30,6 +30,9 @@ export interface Grant {
   readonly fields: readonly Field[]
 }
 
+/** Our answer goes into the query of the return URL under this name. */
+export const ANSWER = '_ukey1'
+
 const CONNECTION_LIFETIME = 10 * 60_000
 const CODE_LIFETIME = 60_000
 export const TOKEN_LIFETIME = 15 * 60_000

@@ -1,8 +1,16 @@
 import { Router, urlencoded, type Request, type Response } from 'express'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
-import { auditAccess, DEFAULT_JURISDICTIONS, regionPin, type AuditSink, type PolicySource } from 'portcullis'
-import type { Connection, Connections } from './connections.ts'
+import {
+  auditAccess,
+  DEFAULT_JURISDICTIONS,
+  regionPin,
+  returnUrlGuard,
+  safeRedirect,
+  type AuditSink,
+  type PolicySource,
+} from 'portcullis'
+import { ANSWER, type Connection, type Connections } from './connections.ts'
 import { consentPage, messagePage, signInPage, signUpPage, type FormContext } from './pages.ts'
 import type { People, Person } from './people.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -208,7 +216,20 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     res.redirect(303, `/gateway/${of(req).connection.id}`)
   })
 
-  gateway.post('/consent', async (req, res) => {
+  /** The return URL was approved when the app sent the person here. It must still be when the person goes back. */
+  const mayGoBack = returnUrlGuard({
+    ...shared,
+    returnUrl: (req) => requests.get(req)?.connection.returnUrl,
+    reserved: [ANSWER],
+    onDeny: (decision, _req, res) => {
+      if (decision.code === 'POLICY_UNAVAILABLE') return sendUnavailable(res as Response)
+      const text =
+        'The app does not take people back where it wanted to. Please go back to the app and start again.'
+      ;(res as Response).status(400).send(messagePage('There is no way back', text))
+    },
+  })
+
+  gateway.post('/consent', mayGoBack, async (req, res) => {
     const { connection, session } = of(req)
     const person = session.personId === undefined ? undefined : await people.find(session.personId)
     if (person === undefined) {
@@ -230,7 +251,7 @@ export function createGateway(dependencies: GatewayDependencies): Router {
       if (!(await connections.end(connection.id))) return sendEnded(res)
       const { appId, requestId, id: connectId } = connection
       const code = await connections.issueCode({ appId, requestId, connectId, personId: person.id, fields })
-      goBack(res, connection, 'authorized', code)
+      goBack(req, res, connection, 'authorized', code)
     })
   })
 
@@ -245,10 +266,10 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     return undefined
   }
 
-  gateway.post('/cancel', async (req, res) => {
+  gateway.post('/cancel', mayGoBack, async (req, res) => {
     const { connection } = of(req)
     if (!(await connections.end(connection.id))) return sendEnded(res)
-    goBack(res, connection, 'canceled')
+    goBack(req, res, connection, 'canceled')
   })
 
   return gateway
@@ -289,24 +310,22 @@ function sendUnavailable(res: Response): void {
     )
 }
 
-/** Back to the app, at the URL that was approved. RFC 9700 4.12: 303, so that no form goes with it. */
+/** Back to the app, at the URL that was approved. */
 function goBack(
+  req: Request,
   res: Response,
   connection: Connection,
   result: 'authorized' | 'canceled',
   code?: string,
 ): void {
-  const answer = {
-    request_id: connection.requestId,
-    connect_id: connection.id,
-    result,
-    ...(code !== undefined && { code }),
-  }
-  const query = Object.entries(answer).map(
-    ([name, value]) => `_ukey1%5B${name}%5D=${encodeURIComponent(value)}`,
-  )
-  const { returnUrl } = connection
-  res.redirect(303, `${returnUrl}${returnUrl.includes('?') ? '&' : '?'}${query.join('&')}`)
+  safeRedirect(res, req, {
+    parameters: {
+      [`${ANSWER}[request_id]`]: connection.requestId,
+      [`${ANSWER}[connect_id]`]: connection.id,
+      [`${ANSWER}[result]`]: result,
+      [`${ANSWER}[code]`]: code,
+    },
+  })
 }
 
 /** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */

@@ -21,8 +21,13 @@ export interface PortcullisContext {
   readonly decisions: readonly Decision[]
   /** The client address in canonical form; `undefined` when there is no readable one. */
   readonly address: string | undefined
-  /** The canonical return URL that `returnUrlGuard` has read. Redirect to this one and never to the raw text. */
+  /**
+   * The canonical return URL that `returnUrlGuard` has let pass; of several the first. Redirect to this one and never to the
+   * raw text: `safeRedirect(res, req)`.
+   */
   readonly returnUrl: string | undefined
+  /** All canonical return URLs that `returnUrlGuard` has let pass, by their names. */
+  readonly returnUrls: Readonly<Record<string, string>>
   /** Where the request is handled and where the person's data must stay, as `regionPin` found. */
   readonly region: RegionContext | undefined
   /** Access to personal data. */
@@ -72,7 +77,8 @@ export class RequestContext implements PortcullisContext {
   #addressReader: ClientAddressReader | undefined
   #audit: AuditSession | undefined
   #cors: ReadableResponse | undefined
-  returnUrl: string | undefined
+  #returnUrl: string | undefined
+  #returnUrls: Readonly<Record<string, string>> = Object.freeze({})
   region: RegionContext | undefined
 
   constructor(req: GuardRequest, requestId: string) {
@@ -100,6 +106,24 @@ export class RequestContext implements PortcullisContext {
 
   get address(): string | undefined {
     return this.facts.address(this.#addressReader)?.address.text
+  }
+
+  get returnUrl(): string | undefined {
+    return this.#returnUrl
+  }
+
+  get returnUrls(): Readonly<Record<string, string>> {
+    return this.#returnUrls
+  }
+
+  returnUrlNamed(name: string): string | undefined {
+    return Object.hasOwn(this.#returnUrls, name) ? this.#returnUrls[name] : undefined
+  }
+
+  /** Keeps the canonical return URLs that a guard has let pass. Nothing else sets them. */
+  approve(urls: readonly (readonly [name: string, href: string])[]): void {
+    this.#returnUrl = urls[0]?.[1] ?? this.#returnUrl
+    this.#returnUrls = Object.freeze(Object.fromEntries([...Object.entries(this.#returnUrls), ...urls]))
   }
 
   get audit(): AuditSession {
@@ -186,10 +210,16 @@ export class RequestContext implements PortcullisContext {
 
 const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app' }
 
+/** The context of a request that a guard has met. */
+export function findContext(req: GuardRequest): RequestContext | undefined {
+  const existing = req.portcullis
+  return existing !== undefined && brand in existing ? (existing as RequestContext) : undefined
+}
+
 /** The context of a request: the one that is there, or a new one. */
 export function contextOf(req: GuardRequest, requestId: () => string = randomUUID): RequestContext {
-  const existing = req.portcullis
-  if (existing !== undefined && brand in existing) return existing as RequestContext
+  const existing = findContext(req)
+  if (existing !== undefined) return existing
   const context = new RequestContext(req, requestId())
   req.portcullis = context
   return context

@@ -9,6 +9,7 @@ import { decideServerOnly } from '../guards/server-only.ts'
 import { compilePolicy, parsePolicy } from '../policy/index.ts'
 import { compileJurisdictions, DEFAULT_JURISDICTIONS, type Jurisdictions } from '../region/jurisdictions.ts'
 import { parseAppKeys, type AppKey } from '../signature/keys.ts'
+import { compareWithEntries, type Comparison } from './comparisons.ts'
 import { keepRawBody, RequestFacts } from './facts.ts'
 import type { GuardRequest } from './request.ts'
 
@@ -40,6 +41,11 @@ export interface Explanation {
   readonly passes: boolean
   /** One decision per guard in the order of `protect`, with `detail` and `evidence`. For operators only. */
   readonly decisions: readonly Decision[]
+  /**
+   * What the request names in canonical form, and the entries of the policy that are nearest to it: its address, its
+   * `Origin` or else its `X-Origin`, its return URL. For operators only.
+   */
+  readonly comparisons: readonly Comparison[]
 }
 
 /**
@@ -51,7 +57,8 @@ export interface Explanation {
  * @throws ConfigError when the jurisdictions are refused.
  */
 export function explain(document: unknown, request: RequestDescription): Explanation {
-  const policy = compilePolicy(parsePolicy(document))
+  const parsed = parsePolicy(document)
+  const policy = compilePolicy(parsed)
   const keys = parseAppKeys(request.keys ?? [])
   const facts = new RequestFacts(requestLike(request))
   const decisions: Decision[] = [decideAuditAccess(policy, { sinkFailing: false })]
@@ -76,10 +83,14 @@ export function explain(document: unknown, request: RequestDescription): Explana
       now: request.now ?? Date.now(),
     }),
   )
-  if ('returnUrl' in request) decisions.push(decideReturnUrlGuard(policy, { returnUrl: request.returnUrl }))
+  if ('returnUrl' in request) {
+    const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
+    decisions.push(decideReturnUrlGuard(policy, { named: [named] }))
+  }
   return {
     passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
     decisions,
+    comparisons: compareWithEntries(parsed, facts, request),
   }
 }
 

@@ -3,6 +3,12 @@ import { parseIp } from '../match/ip.ts'
 import { parseOrigin } from '../match/origin.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import { checkClientAddress } from './address-warnings.ts'
+import {
+  readBodyParameter,
+  readQueryParameter,
+  type ParameterPlace,
+  type ParameterReading,
+} from './parameters.ts'
 import type { GuardRequest } from './request.ts'
 
 export type { ClientAddressReader }
@@ -168,6 +174,13 @@ export class RequestFacts {
       body: this.#body(),
     }
     return this.#message
+  }
+
+  /** What stands in a place: from what was received, not from what parsers made of it. */
+  parameter(place: ParameterPlace): ParameterReading {
+    return 'query' in place
+      ? readQueryParameter(this.target, place.query)
+      : readBodyParameter(this.#body(), this.#header('content-type'), place.body.split('.'))
   }
 
   #body(): SignedMessage['body'] {

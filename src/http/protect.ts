@@ -49,7 +49,7 @@ const AUDIT = [
 const REGION = ['here', 'country', 'jurisdictions', 'bases', 'handOver'] as const
 const ADDRESS = ['clientAddress'] as const
 const SERVER = ['nonces', 'now'] as const
-const RETURN_URL = ['returnUrl'] as const
+const RETURN_URL = ['returnUrl', 'relativeTo', 'reserved'] as const
 
 const ANYTHING: Expectation = { expected: 'given', accepts: () => true }
 

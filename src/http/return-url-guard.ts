@@ -1,51 +1,84 @@
-import { decideReturnUrlGuard } from '../guards/return-url-guard.ts'
-import { parseReturnUrl } from '../match/return-url.ts'
-import { aFunction, checkOptions, required } from '../options.ts'
-import type { Callback, GuardRequest, RequestHandler } from './request.ts'
+import { decideReturnUrlGuard, readNamed } from '../guards/return-url-guard.ts'
+import { parseOrigin } from '../match/origin.ts'
+import { checkOptions, required, type Expectation } from '../options.ts'
+import type { RequestHandler } from './request.ts'
+import { compileReturnUrlOption, type ReturnUrlOption } from './return-url-places.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {
-  /** Reads the return URL from the request: `(req) => req.body?.return_url`. Anything but one text is refused. */
-  readonly returnUrl: Callback<[req: GuardRequest], unknown>
+  /**
+   * Where the return URL stands: `{ query: 'return_url' }`, `{ body: 'options.redirect.url' }`, or a list of such places,
+   * each of which is judged. They are read from what was received, not from what parsers made of it; a place in the body
+   * needs `bodyParsers()` ahead. Or a function that finds one URL: `(req) => req.body?.return_url`.
+   */
+  readonly returnUrl: ReturnUrlOption
+  /**
+   * Admits paths on this server too (`/settings`), read as URLs at this origin and judged by the entries of the app like
+   * others. Default: only absolute URLs.
+   */
+  readonly relativeTo?: string | undefined
+  /**
+   * Names of the parameters in which your answer goes to the app (`code`, `state`). A URL that has one already, in
+   * whatever spelling, is refused: the app would read it in place of yours. Default none.
+   */
+  readonly reserved?: readonly string[] | undefined
 }
 
 /**
- * Admits requests whose return URL matches an entry of the app: a prefix on a segment boundary, or an exact URL.
- * Refuses with `RETURN_URL_REQUIRED` or `RETURN_URL_NOT_ALLOWED` (400). Text that a parser would have to repair is
- * refused. The handler finds the canonical URL in `req.portcullis.returnUrl`; it should redirect to that and nothing else.
+ * Admits requests whose return URLs match an entry of the app: a prefix on a segment boundary, or an exact URL. Refuses
+ * with `RETURN_URL_REQUIRED` or `RETURN_URL_NOT_ALLOWED` (400). Text that a parser would have to repair is refused, and
+ * so is a parameter that stands there twice in whatever disguise. The handler finds the canonical URL in
+ * `req.portcullis.returnUrl`, and several in `req.portcullis.returnUrls`; `safeRedirect` goes there and nowhere else.
  *
- * In `report` mode and when the protection is off, `req.portcullis.returnUrl` is the canonical form of whatever well-formed
- * URL was named, so that switching the mode does not change what handlers do.
+ * In `report` mode and when the protection is off, these are the canonical forms of whatever well-formed URLs were named
+ * (without reserved parameters), so that switching the mode does not change what handlers do.
  *
  * @throws ConfigError
  */
 export function returnUrlGuard(options: ReturnUrlGuardOptions): RequestHandler {
-  checkOptions('returnUrlGuard', options, { ...SHARED_EXPECTATIONS, returnUrl: required(aFunction) })
+  checkOptions('returnUrlGuard', options, {
+    ...SHARED_EXPECTATIONS,
+    returnUrl: required(PLACES),
+    relativeTo: ORIGIN,
+    reserved: NAMES,
+  })
+  const rules = { relativeTo: options.relativeTo, reserved: [...(options.reserved ?? [])] }
+  const read = compileReturnUrlOption(options.returnUrl, 'returnUrlGuard.returnUrl')
   return mount(
     {
       name: 'returnUrlGuard',
       guard: decideReturnUrlGuard,
       blindToPreflight: true,
-      facts: (_context, _app, req) => ({ returnUrl: read(options, req) }),
+      facts: ({ facts }, _app, req) => ({ named: read(facts, req), ...rules }),
       note: (decision, context, req) => {
-        if ('returnUrl' in decision) context.returnUrl = decision.returnUrl.href
-        else if (decision.mode !== 'enforce') context.returnUrl = canonical(read(options, req))
+        if ('returnUrls' in decision) {
+          context.approve([...decision.returnUrls].map(([name, { href }]) => [name, href]))
+        } else if (decision.mode !== 'enforce') {
+          context.approve(
+            read(context.facts, req).flatMap((named) => {
+              const url = readNamed(named, rules)
+              return url === undefined || 'problem' in url ? [] : [[named.name, url.href]]
+            }),
+          )
+        }
       },
     },
     options,
   )
 }
 
-/** An option that throws has found no URL. */
-function read(options: ReturnUrlGuardOptions, req: GuardRequest): unknown {
-  try {
-    return options.returnUrl(req)
-  } catch {
-    return undefined
-  }
+const PLACES: Expectation = {
+  expected: 'a function, a place like `{ query: "return_url" }`, or a list of places',
+  accepts: (value) => typeof value === 'function' || (typeof value === 'object' && value !== null),
 }
 
-function canonical(text: unknown): string | undefined {
-  const url = parseReturnUrl(text)
-  return 'problem' in url ? undefined : url.href
+const ORIGIN: Expectation = {
+  expected: 'an origin of http or https like `https://gateway.example`',
+  accepts: (value) => typeof value === 'string' && /^https?:/.test(value) && parseOrigin(value) === value,
+}
+
+const NAMES: Expectation = {
+  expected: 'a list of names of parameters',
+  accepts: (value) =>
+    Array.isArray(value) && value.every((name) => typeof name === 'string' && name.trim() !== ''),
 }

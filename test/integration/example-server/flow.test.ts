@@ -283,13 +283,20 @@ describe('connect refuses', () => {
     it(`a return URL that carries ${name}, which could pass for our answer`, async () => {
       const return_url = `${SHOP}/callback/?${name}=x`
       const response = await shop.send(route('connect'), json({ ...CONNECT, return_url }))
-      expect(response.status).toBe(400)
+      await expectRefusal(response, 400, 'RETURN_URL_NOT_ALLOWED')
     })
   }
+
+  it('a return URL that is there twice', async () => {
+    const twice = JSON.stringify(CONNECT).replace('{', `{"return\\u005furl":"https://evil.example/",`)
+    const response = await shop.send(route('connect'), { ...json(CONNECT), body: twice })
+    await expectRefusal(response, 400, 'RETURN_URL_NOT_ALLOWED')
+  })
 
   const bodies: Record<string, unknown> = {
     'a request id of 65 characters': { ...CONNECT, request_id: 'r'.repeat(65) },
     'an empty request id': { ...CONNECT, request_id: '' },
+    'half a character as request id': { ...CONNECT, request_id: '\ud800' },
     'a number as request id': { ...CONNECT, request_id: 1 },
     'a list as request id': { ...CONNECT, request_id: ['r'] },
     'an unknown field': { ...CONNECT, scope: ['firstname', 'password'] },

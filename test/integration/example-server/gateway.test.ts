@@ -199,6 +199,34 @@ describe('cancelling', () => {
   })
 })
 
+describe('going back', () => {
+  it('leads to the return URL as it was approved, with our answer, and says so to nobody else', async () => {
+    const visitor = await signUp(await gatewayFor())
+    const { location, headers, html } = await visitor.submit('cancel')
+    expect(location?.startsWith(`${CALLBACK}&_ukey1%5Brequest_id%5D=request-1&_ukey1%5Bconnect_id%5D=`)).toBe(
+      true,
+    )
+    expect(headers.get('cache-control')).toBe('no-store')
+    expect(headers.get('referrer-policy')).toBe('no-referrer')
+    expect(html).toBe('')
+  })
+
+  it('is judged by the policy of that moment: what the app has taken back is no way any more', async () => {
+    const visitor = await signUp(await gatewayFor())
+    const consentPage = visitor.page
+    await server.change(SHOP_POLICY, { returnUrlGuard: { mode: 'enforce', urls: [] } })
+    for (const action of ['consent', 'cancel']) {
+      visitor.page = consentPage
+      const { status, location, html } = await visitor.submit(action)
+      expect([status, location]).toEqual([400, undefined])
+      expect(html).not.toContain('shop.example')
+    }
+    await server.change(SHOP_POLICY)
+    visitor.page = consentPage
+    expect(answerOf((await visitor.submit('consent')).location)['result']).toBe('authorized')
+  })
+})
+
 describe('signing in', () => {
   it('says the same to an unknown address and to a wrong password', async () => {
     await signUp(await gatewayFor())

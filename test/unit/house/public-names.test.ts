@@ -13,21 +13,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain fileStore formatList ipWhitelist isPortcullisError lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
-      protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
+      explain fileStore formatList ipWhitelist isPortcullisError lintList lintPolicy memoryAuditSink
+      memoryNonces memoryStore parseList parsePolicy protect regionPin returnUrlGuard rollbackPolicy
+      safeRedirect scorePolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
-      Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
+      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Comparison
+      Decision DenialCode DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison Evidence
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
       ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
       PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
       PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
-      RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText
-      RollbackOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
+      RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText
+      RollbackOptions SafeRedirectOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
       StoreListener StoredApp StoredList
     `,
   },

@@ -131,6 +131,68 @@ describe('construction', () => {
       () => bodyParsers({ limit: 0 }),
       /`bodyParsers.limit` must be a whole number of bytes/,
     ],
+    [
+      'a return URL that is no place',
+      () => returnUrlGuard({ policies, returnUrl: 'return_url' as never }),
+      /`returnUrlGuard.returnUrl` must be a function, a place like .*, or a list of places, got "return_url"/,
+    ],
+    [
+      'a place that is nowhere',
+      () => returnUrlGuard({ policies, returnUrl: {} as never }),
+      /`returnUrlGuard.returnUrl` must be an object with one of query, body/,
+    ],
+    [
+      'a place that is in two places',
+      () => returnUrlGuard({ policies, returnUrl: { query: 'a', body: 'a' } as never }),
+      /`returnUrlGuard.returnUrl` must be an object with one of query, body/,
+    ],
+    [
+      'a place of another kind',
+      () => returnUrlGuard({ policies, returnUrl: [{ query: 'a' }, { header: 'a' } as never] }),
+      /`returnUrlGuard.returnUrl\[1\].header` must be left out/,
+    ],
+    [
+      'a path with a list in it',
+      () => returnUrlGuard({ policies, returnUrl: { body: 'urls[0]' } }),
+      /`returnUrlGuard.returnUrl.body` must be a name, or names with dots between them, got "urls\[0\]"/,
+    ],
+    [
+      'a path with an empty name',
+      () => returnUrlGuard({ policies, returnUrl: { body: 'options..url' } }),
+      /`returnUrlGuard.returnUrl.body`/,
+    ],
+    [
+      'a place declared twice',
+      () => returnUrlGuard({ policies, returnUrl: [{ query: 'a' }, { query: 'a', name: 'b' }] }),
+      /`returnUrlGuard.returnUrl\[1\]` must be a place that is not declared before/,
+    ],
+    [
+      'no places',
+      () => returnUrlGuard({ policies, returnUrl: [] }),
+      /`returnUrlGuard.returnUrl` must be at least one place/,
+    ],
+    [
+      'an optional that is neither true nor false',
+      () => returnUrlGuard({ policies, returnUrl: { query: 'a', optional: 'yes' as never } }),
+      /`returnUrlGuard.returnUrl.optional` must be true or false, got "yes"/,
+    ],
+    ...[
+      '/',
+      'https://gateway.example/',
+      'HTTPS://gateway.example',
+      'myapp://x',
+      'null',
+      'gateway.example',
+    ].map((relativeTo): [string, () => unknown, RegExp] => [
+      `relativeTo ${relativeTo}`,
+      () => returnUrlGuard({ policies, returnUrl, relativeTo }),
+      /`returnUrlGuard.relativeTo` must be an origin of http or https/,
+    ]),
+    [
+      'a reserved parameter without a name',
+      () => returnUrlGuard({ policies, returnUrl, reserved: ['code', ' '] }),
+      /`returnUrlGuard.reserved` must be a list of names of parameters/,
+    ],
     ['max 0', () => memoryAuditSink({ max: 0 }), /`memoryAuditSink.max`/],
   ]
   for (const [what, build, message] of wrong) {
@@ -139,6 +201,16 @@ describe('construction', () => {
       expect(build).toThrow(message)
     })
   }
+
+  it('takes a return URL in every form, and protect hands its options on', () => {
+    const places = [{ query: 'a' }, { body: 'a.b', name: 'a', optional: true }]
+    for (const given of [returnUrl, places[0], places]) {
+      const options = { returnUrl: given as never, relativeTo: 'https://gateway.example', reserved: ['code'] }
+      expect(() => returnUrlGuard({ policies, ...options })).not.toThrow()
+      expect(() => protect({ ...everything, ...options })).not.toThrow()
+      expect(() => protect({ ...everything, ...options, relativeTo: '/' })).toThrow(/relativeTo/)
+    }
+  })
 
   it('never shows a pseudonym key', () => {
     expect(() =>

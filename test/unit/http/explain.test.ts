@@ -72,6 +72,106 @@ describe('explain', () => {
     expect(decisions.map(({ effect }) => effect)).toEqual(['allow', 'deny', 'allow', 'allow'])
   })
 
+  const RETURN_URLS = {
+    ...POLICY,
+    returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/callback/'] },
+  }
+  const compare = (request: object) => explain(RETURN_URLS, { url: URL, ...request }).comparisons
+
+  it('compares what is named with the nearest entries', () => {
+    const comparisons = compare({
+      headers: { 'x-origin': 'HTTPS://Example.org:8443' },
+      address: '::ffff:203.0.114.9',
+      returnUrl: 'HTTPS://Example.ORG:8443/callback/%c3%a4',
+    })
+    expect(comparisons).toEqual([
+      {
+        guard: 'ipWhitelist',
+        input: 'address',
+        canonical: '203.0.114.9',
+        entries: 1,
+        nearest: [
+          {
+            entry: '203.0.113.0/24',
+            differsIn: ['network'],
+            text: 'differs in network: 22 of the 24 bits of the entry are the same',
+          },
+        ],
+      },
+      {
+        guard: 'domainProtect',
+        input: 'X-Origin',
+        canonical: 'https://example.org:8443',
+        entries: 1,
+        nearest: [
+          {
+            entry: 'https://example.org',
+            differsIn: ['port'],
+            text: 'differs in port: `8443`, the entry has `443`',
+          },
+        ],
+      },
+      {
+        guard: 'returnUrlGuard',
+        input: 'return URL',
+        canonical: 'https://example.org:8443/callback/%C3%A4',
+        entries: 1,
+        nearest: [
+          {
+            entry: 'https://example.org/callback/',
+            differsIn: ['port'],
+            text: 'differs in port: `8443`, the entry has `443`',
+          },
+        ],
+      },
+    ])
+  })
+
+  const refused: [object, string, string | undefined][] = [
+    [{ returnUrl: 'https://example.org/callback/../admin' }, 'dot segment', 'https://example.org/admin'],
+    [{ returnUrl: 'https:example.org/callback/' }, 'not absolute', 'https://example.org/callback/'],
+    [{ returnUrl: 'https://example.org\\@evil.example/' }, 'backslash', 'https://example.org/@evil.example/'],
+    [{ returnUrl: ' https://example.org/callback/' }, 'character', 'https://example.org/callback/'],
+    [{ returnUrl: 'nowhere' }, 'not absolute', undefined],
+    [{ returnUrl: 7 }, 'not a string', undefined],
+    [{ returnUrl: `https://example.org/${'x'.repeat(1_000_000)}` }, 'too long', undefined],
+    [{ headers: { origin: 'https://EXAMPLE.org' } }, 'not a serialised origin', 'https://example.org'],
+    [{ headers: { origin: 'https://example.org/' } }, 'not a serialised origin', 'https://example.org'],
+    [{ headers: { 'x-origin': 'example.org' } }, 'not a serialised origin', undefined],
+  ]
+  it.each(refused)(
+    'says of %j why it was refused, and what a browser would make of it',
+    (request, problem, parsedAs) => {
+      expect(compare(request)).toEqual([
+        expect.objectContaining({ problem, parsedAs, nearest: [], entries: 1 }),
+      ])
+    },
+  )
+
+  it('compares nothing that is not named, and nothing with a list that is not there', () => {
+    expect(compare({})).toEqual([])
+    expect(compare({ returnUrl: '' })).toEqual([])
+    const { comparisons } = explain(
+      { appId: 'a' },
+      { url: URL, address: '203.0.113.1', returnUrl: 'https://example.org/' },
+    )
+    expect(comparisons).toEqual([])
+  })
+
+  it('stays short with 10,000 entries, and says how many there are', () => {
+    const urls = Array.from({ length: 10_000 }, (_, index) => `https://app-${index}.example/callback/`)
+    const policy = { appId: 'a', returnUrlGuard: { mode: 'enforce', urls } }
+    const [comparison] = explain(policy, {
+      url: URL,
+      returnUrl: 'http://app-77.example/callback/',
+    }).comparisons
+    expect(comparison).toMatchObject({
+      entries: 10_000,
+      nearest: [{ entry: 'https://app-77.example/callback/' }, {}, {}],
+    })
+    expect(comparison?.nearest).toHaveLength(3)
+  })
+
   it('refuses a document that is not good', () => {
     expect(() => explain({ appId: 'a', x: 1 }, { url: URL })).toThrow(PolicyError)
   })

@@ -1,0 +1,199 @@
+import { hostnameOf, isWebScheme } from './host.ts'
+import { parseIpRange, type IpAddress } from './ip.ts'
+import { parseOriginEntry } from './origin.ts'
+import { parseReturnUrlEntry, type ReturnUrl } from './return-url.ts'
+
+/** The parts in which something can differ from an entry, and how far away that is: less than anything to the left. */
+const DISTANCES = {
+  family: 512,
+  host: 256,
+  network: 128,
+  subdomain: 64,
+  scheme: 32,
+  port: 16,
+  path: 8,
+  exact: 4,
+  query: 2,
+} as const
+
+/**
+ * A part in which something differs from an entry. `subdomain`: one host is below the other. `exact`: it goes on below an
+ * exact entry. `family` and `network`: of an address.
+ */
+export type DifferingPart = keyof typeof DISTANCES
+
+/** How something stands to one entry of a policy. */
+export interface EntryComparison {
+  /** The entry as the policy has it. */
+  readonly entry: string | { readonly exact: string }
+  /** Empty: the entry admits it. */
+  readonly differsIn: readonly DifferingPart[]
+  /** One line: ``differs in port: `8443`, the entry has `443` ``. */
+  readonly text: string
+}
+
+interface Difference {
+  readonly part: DifferingPart
+  readonly text: string
+}
+
+/** The differences from an entry, and how alike it is to others with the same ones. */
+type Compared = readonly [differences: readonly Difference[], likeness: number]
+
+/** How many entries an explanation shows. */
+const MOST = 3
+
+/** The entries that are nearest to a canonical origin, the nearest first. */
+export function nearestDomains(origin: string, entries: readonly string[]): EntryComparison[] {
+  const given = partsOf(origin)
+  return nearest(entries, (text) => {
+    const entry = parseOriginEntry(text)
+    const wildcard = 'kind' in entry && entry.kind === 'wildcard'
+    return compareOrigins(given, partsOf(wildcard ? text.replace('://*.', '://') : text), wildcard)
+  })
+}
+
+/** The entries that are nearest to a return URL, the nearest first. */
+export function nearestReturnUrls(
+  url: ReturnUrl,
+  entries: readonly (string | { readonly exact: string })[],
+): EntryComparison[] {
+  const given = partsOf(url.origin)
+  return nearest(entries, (text) => {
+    const entry = parseReturnUrlEntry(text)
+    if ('problem' in entry) return [[], 0]
+    const [differences, likeness] = compareOrigins(given, partsOf(entry.origin), false)
+    const path = comparePaths(url, entry)
+    return [[...differences, ...path], likeness + shared(url.path, entry.path)]
+  })
+}
+
+/** The ranges that are nearest to an address, the nearest first. */
+export function nearestRanges(address: IpAddress, entries: readonly string[]): EntryComparison[] {
+  return nearest(entries, (text) => {
+    const range = parseIpRange(text)
+    if ('problem' in range) return [[], 0]
+    if (range.version !== address.version) {
+      return [
+        [{ part: 'family', text: `family: IPv${address.version}, the entry is IPv${range.version}` }],
+        0,
+      ]
+    }
+    const bits = Math.min(sharedBits(address.words, range.first), range.prefix)
+    const said = `network: ${bits} of the ${range.prefix} bits of the entry are the same`
+    return [bits === range.prefix ? [] : [{ part: 'network', text: said }], bits - range.prefix]
+  })
+}
+
+function nearest<Entry extends EntryComparison['entry']>(
+  entries: readonly Entry[],
+  compare: (entry: Entry) => Compared,
+): EntryComparison[] {
+  const compared = entries.map((entry) => {
+    const [differences, likeness] = compare(entry)
+    const distance = differences.reduce((sum, { part }) => sum + DISTANCES[part], 0)
+    return { entry, differences, likeness, distance }
+  })
+  compared.sort((one, other) => one.distance - other.distance || other.likeness - one.likeness)
+  return compared.slice(0, MOST).map(({ entry, differences }) => ({
+    entry,
+    differsIn: differences.map(({ part }) => part),
+    text:
+      differences.length === 0
+        ? 'matches'
+        : `differs in ${differences.map(({ text }) => text).join('; in ')}`,
+  }))
+}
+
+interface OriginParts {
+  readonly scheme: string
+  /** Empty for a scheme without authority. */
+  readonly hostname: string
+  /** `*` is any; the default one is written out. */
+  readonly port: string
+  readonly defaultPort: boolean
+}
+
+function partsOf(origin: string): OriginParts {
+  if (origin === 'null') return { scheme: 'null', hostname: 'null', port: '', defaultPort: true }
+  const scheme = origin.slice(0, origin.indexOf(':'))
+  if (!origin.includes('://')) return { scheme, hostname: '', port: '', defaultPort: true }
+  const hostname = hostnameOf(origin)
+  const port = origin.slice(scheme.length + 3 + hostname.length + 1)
+  const implied = isWebScheme(scheme) ? (scheme === 'https' ? '443' : '80') : ''
+  return { scheme, hostname, port: port === '' ? implied : port, defaultPort: port === '' }
+}
+
+function compareOrigins(given: OriginParts, entry: OriginParts, wildcard: boolean): Compared {
+  const differences: Difference[] = []
+  const differ = (part: DifferingPart, one: string, other: string): void => {
+    differences.push({ part, text: `${part}: ${quoted(one)}, the entry has ${quoted(other)}` })
+  }
+  if (given.scheme !== entry.scheme) differ('scheme', given.scheme, entry.scheme)
+  const host = compareHosts(given.hostname, entry.hostname, wildcard)
+  if (host !== undefined) differ(host, given.hostname, (wildcard ? '*.' : '') + entry.hostname)
+  // Two default ports differ because the schemes do.
+  const bothDefault = given.defaultPort && entry.defaultPort
+  if (given.port !== entry.port && entry.port !== '*' && !bothDefault) differ('port', given.port, entry.port)
+  return [differences, shared(backwards(given.hostname), backwards(entry.hostname))]
+}
+
+function compareHosts(
+  given: string,
+  entry: string,
+  wildcard: boolean,
+): Extract<DifferingPart, 'host' | 'subdomain'> | undefined {
+  const below = entry !== '' && given.endsWith(`.${entry}`)
+  if (wildcard ? below : given === entry) return undefined
+  return below || given === entry || (given !== '' && entry.endsWith(`.${given}`)) ? 'subdomain' : 'host'
+}
+
+function comparePaths(
+  url: ReturnUrl,
+  { kind, path, query }: { readonly kind: 'prefix' | 'exact'; readonly path: string; readonly query: string },
+): readonly Difference[] {
+  const below = url.path.startsWith(path.endsWith('/') ? path : `${path}/`)
+  if (kind === 'exact' && url.path === path) {
+    if (url.query === query) return []
+    return [{ part: 'query', text: `query: ${quoted(url.query)}, the entry has ${quoted(query)}` }]
+  }
+  if (kind === 'exact' && below) {
+    return [{ part: 'exact', text: `path: the entry is exact, and the URL goes on below ${quoted(path)}` }]
+  }
+  if (url.path === path || below) return []
+  return [{ part: 'path', text: `path: ${describePaths(url.path, path)}` }]
+}
+
+function describePaths(given: string, entry: string): string {
+  if (`${given}/` === entry) return `the entry ends with a slash, ${quoted(given)} does not`
+  if (given.startsWith(entry)) return `${quoted(given)} goes on inside of a segment of ${quoted(entry)}`
+  if (given.toLowerCase() === entry.toLowerCase())
+    return `${quoted(given)} is ${quoted(entry)} in another case`
+  return `${quoted(given)}, the entry has ${quoted(entry)}`
+}
+
+const LONGEST = 80
+
+function quoted(text: string): string {
+  if (text === '') return 'none'
+  return `\`${text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text}\``
+}
+
+/** How many characters two texts have in common from the first on. */
+function shared(one: string, other: string): number {
+  let count = 0
+  while (count < one.length && one[count] === other[count]) count += 1
+  return count
+}
+
+function backwards(text: string): string {
+  return Array.from(text).toReversed().join('')
+}
+
+function sharedBits(one: readonly number[], other: readonly number[]): number {
+  for (const [index, word] of one.entries()) {
+    const different = (word ^ (other[index] ?? 0)) >>> 0
+    if (different !== 0) return 32 * index + Math.clz32(different)
+  }
+  return 32 * one.length
+}
