@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
-import { readCorpus } from '../../corpus/read.ts'
+import { hostileOrigins } from 'portcullis/testing'
 
-const hostile = readCorpus<{ origin: string }>('origins.hostile.txt').map(({ origin }) => origin)
+const hostile = hostileOrigins.map(({ origin }) => origin)
 
 describe('parseOrigin', () => {
   const canonical = [

@@ -7,14 +7,12 @@ import {
   type ReturnUrl,
   type ReturnUrlEntry,
 } from '../../../src/match/return-url.ts'
-import { readCorpus } from '../../corpus/read.ts'
+import { hostileReturnUrls, rightfulReturnUrls } from 'portcullis/testing'
 
 const ENTRY = 'https://example.org/callback/'
 const callback = createReturnUrlSet([entryOf(ENTRY)])
-const rightful = readCorpus<{ url: string; policy?: unknown }>('return-urls.rightful.txt')
-  .filter(({ policy }) => policy === undefined)
-  .map(({ url }) => url)
-const hostile = readCorpus<{ url: string }>('return-urls.hostile.txt').map(({ url }) => url)
+const rightful = rightfulReturnUrls.filter(({ policy }) => policy[0] === ENTRY).map(({ url }) => url)
+const hostile = hostileReturnUrls.map(({ url }) => url)
 
 function entryOf(text: string | { exact: string }): ReturnUrlEntry {
   const entry = parseReturnUrlEntry(text)
