@@ -42,11 +42,13 @@ const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&()*+,;=:@%/-]*$/
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/
 const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
 const ESCAPES = /%[0-9A-Fa-f]{2}/g
+const UNWISE = /[`{}]/
+const UNWISE_ALL = /[`{}]/g
 
 /**
- * Reads a return URL strictly: the text must be what a parser prints back, the case of scheme, host and
- * percent-encodings, a default port and an empty path aside. Text that parsers repair or read differently is refused by
- * name.
+ * Reads a return URL strictly: the text must be what a parser prints back, aside from the case of scheme, host and
+ * percent-encodings, a default port, an empty path, and braces and backticks in a query. Text that parsers repair or read
+ * differently is refused by name.
  *
  * Follows RFC 3986 and the URL standard; no fragment (RFC 6749 3.1.2); at most 2,048 characters. Schemes other than http
  * and https need an authority or a path: `myapp://callback/x`, `com.example.app:/callback` (RFC 8252 7.1). Never throws;
@@ -80,7 +82,18 @@ function readRest(raw: string, scheme: string, rest: string): ReturnUrl | Refusa
   const href = read.origin + path + query
   // The last word has the parser that browsers use.
   if (upperCaseEscapes(readUrl(raw)?.href ?? '') !== href) return { problem: 'repaired' }
-  return { href, origin: read.origin, path, query }
+  return escapeUnwise({ href, origin: read.origin, path, query })
+}
+
+/**
+ * Browsers leave these as they are in a query, RFC 3986 knows them only escaped, and Express escapes them when it redirects.
+ * Handlers get the form that nobody changes any more.
+ */
+function escapeUnwise(url: ReturnUrl): ReturnUrl | Refusal {
+  if (!UNWISE.test(url.query)) return url
+  const query = url.query.replace(UNWISE_ALL, encodeURIComponent)
+  const href = url.origin + url.path + query
+  return href.length > MAX_LENGTH ? { problem: 'too long' } : { ...url, href, query }
 }
 
 function characterProblem(text: string): ReturnUrlProblem {
@@ -153,5 +166,7 @@ function guesses(text: string): string[] {
   const whole = BARE_HOST.test(text) ? `https://${text}` : text
   const candidate = (whole.split('#', 1)[0] as string).replace(/(?<=\/)\*$/, '')
   const url = AMBIGUOUS.test(candidate) ? undefined : readUrl(candidate)
-  return url === undefined ? [] : [upperCaseEscapes(url.href), candidate]
+  return url === undefined
+    ? []
+    : [upperCaseEscapes(url.href).replace(UNWISE_ALL, encodeURIComponent), candidate]
 }

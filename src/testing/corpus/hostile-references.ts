@@ -40,7 +40,6 @@ export const hostileReferences: readonly HostileUrls[] = [
     why: 'only absolute URLs can be judged',
     refused: 'not absolute',
     urls: [
-      '',
       '/',
       '/callback/',
       '//example.org/callback/',

@@ -138,7 +138,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
       { url: 'other.app://login/done/x?y', entry: 'other.app://login/done/' },
       { url: 'exp://192.0.2.1:8081/--/auth', entry: 'exp://192.0.2.1:8081/--/auth' },
       { url: 'exp://192.0.2.1:8081/--/auth/x?code=%C3%A4', entry: 'exp://192.0.2.1:8081/--/auth' },
-      { url: 'myapp://callback?a={x}', entry: 'myapp://callback' },
+      { url: 'myapp://callback?a={x}', entry: 'myapp://callback', href: 'myapp://callback?a=%7Bx%7D' },
     ],
   },
   {
