@@ -11,6 +11,7 @@ export interface OriginEntry {
 }
 
 const MAX_LENGTH = 512
+const PRINTABLE = /^[!-~]*$/
 const WILDCARD = '://*.'
 // A store asks once for each wildcard that could admit an origin, and a caller chooses how many labels it has.
 const MAX_WILDCARD_LABELS = 10
@@ -22,7 +23,8 @@ const MAX_WILDCARD_LABELS = 10
  */
 export function parseOrigin(text: string): string | undefined {
   if (text === 'null') return text
-  if (text.length > MAX_LENGTH) return undefined
+  // Before any folding of case, which would make a plain k of the Kelvin sign.
+  if (text.length > MAX_LENGTH || !PRINTABLE.test(text)) return undefined
   const split = text.indexOf('://')
   const scheme = text.slice(0, Math.max(split, 0)).toLowerCase()
   if (!isUsableScheme(scheme)) return undefined

@@ -75,6 +75,18 @@ export const misnamedOrigins: readonly HostileOrigins[] = [
     ],
   },
   {
+    class: 'not ASCII',
+    why: 'the Kelvin sign is a k in lower case, the Turkish capital an i and a dot',
+    refused: 'unreadable',
+    policy: ['https://kiosk.example'],
+    origins: [
+      'https://\u212aiosk.example',
+      'https://kios\u212a.example',
+      'https://k\u0130osk.example',
+      '\u212aiosk.example',
+    ],
+  },
+  {
     class: 'host characters',
     why: 'no name can hold these',
     refused: 'unreadable',
