@@ -158,7 +158,7 @@ const AMBIGUOUS = /^[^:]*:\/\/[^/?#]*@|[\\\0-\x1f]|%2e/i
 
 /** Spellings that were probably meant. Whether they are entries is still to be asked. */
 function guesses(text: string): string[] {
-  const anyPort = /^(http:\/\/[^/?#@]+):\*(.*)$/.exec(text)
+  const anyPort = /^(http:\/\/[^/?#@]+):\*(.*)/s.exec(text)
   if (anyPort !== null) {
     // The port stands in for `*`; nothing else of the text is touched.
     return guesses(`${anyPort[1]}:1${anyPort[2]}`).map((guess) => guess.replace(':1/', ':*/'))
