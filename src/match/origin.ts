@@ -1,10 +1,11 @@
 import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
+import { withAsciiHost } from './idn.ts'
 import type { Problem } from './problem.ts'
 import { publicSuffixOf } from './public-suffix.ts'
 
 /** An entry of a list of domains. */
 export interface OriginEntry {
-  /** The entry as written, which is its canonical spelling. */
+  /** The entry in canonical spelling: as written, with the host in ASCII. */
   readonly text: string
   /** A wildcard admits every subdomain of what follows its `*.`, at any depth. */
   readonly kind: 'exact' | 'wildcard'
@@ -35,10 +36,11 @@ export function parseOrigin(text: string): string | undefined {
 
 /**
  * Reads an entry of a policy: an origin in canonical spelling, `null`, or `https://*.example.org`. A wildcard is the whole
- * leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a public suffix.
+ * leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a public suffix. A host may be
+ * written in Unicode, as {@link withAsciiHost} takes it.
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
-  const entry = readEntry(text)
+  const entry = readEntry(withAsciiHost(text))
   if ('text' in entry) return entry
   const corrected = guess(text)
   return corrected !== undefined && 'text' in readEntry(corrected) ? { ...entry, corrected } : entry

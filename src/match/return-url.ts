@@ -1,4 +1,5 @@
 import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
+import { withAsciiHost } from './idn.ts'
 import { encodingProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import type { Problem } from './problem.ts'
 
@@ -111,7 +112,7 @@ function upperCaseEscapes(text: string): string {
 
 /** An entry of a list of return URLs. */
 export interface ReturnUrlEntry {
-  /** The entry as written, which is its canonical spelling. */
+  /** The entry in canonical spelling: as written, with the host in ASCII. */
   readonly text: string
   readonly kind: 'prefix' | 'exact'
   /** As {@link ReturnUrl} has it; with `:*` for a loopback address on any port. */
@@ -124,11 +125,12 @@ const LOOPBACK_ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*(?=[/?#]|$)/
 
 /**
  * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. It must be in canonical
- * spelling. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3).
+ * spelling. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). A host may be
+ * written in Unicode, as {@link withAsciiHost} takes it.
  */
 export function parseReturnUrlEntry(entry: string | { readonly exact: string }): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'
-  const text = typeof entry === 'string' ? entry : entry.exact
+  const text = withAsciiHost(typeof entry === 'string' ? entry : entry.exact)
   const read = readEntry(kind, text)
   if ('text' in read) return read
   const corrected = guesses(text).find((guess) => 'text' in readEntry(kind, guess))

@@ -24,8 +24,10 @@ const SEVERITIES = {
   'null-origin': 'danger',
   'insecure-scheme': 'danger',
   localhost: 'warning',
+  'look-alike-host': 'warning',
   'wildcard-domain': 'advice',
   'whole-origin': 'warning',
+  'exact-possible': 'advice',
   'region-fallback': 'warning',
   'audit-loss': 'warning',
 } as const satisfies Record<string, Severity>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { withAsciiHost } from '../match/idn.ts'
 import { parseIpRange } from '../match/ip.ts'
 import { parseOriginEntry } from '../match/origin.ts'
 import type { Problem } from '../match/problem.ts'
@@ -45,13 +46,15 @@ const RANGES = listOf(z.string(), (text) => {
 
 const DOMAINS = listOf(z.string(), (text) => {
   const entry = parseOriginEntry(text)
-  return 'problem' in entry ? entry : { canonical: text }
-})
+  return 'problem' in entry ? entry : { canonical: entry.text }
+}).transform((texts) => texts.map(withAsciiHost))
 
 const URLS = listOf(z.union([z.string(), z.strictObject({ exact: z.string() })]), (text) => {
   const entry = parseReturnUrlEntry(text)
-  return 'problem' in entry ? entry : { canonical: JSON.stringify(text) }
-})
+  return 'problem' in entry ? entry : { canonical: `${entry.kind} ${entry.text}` }
+}).transform((urls) =>
+  urls.map((url) => (typeof url === 'string' ? withAsciiHost(url) : { exact: withAsciiHost(url.exact) })),
+)
 
 /** The shape of a policy document. Every object is strict: a key that we do not know is refused. */
 export const POLICY_SCHEMA = z.strictObject({

@@ -99,18 +99,33 @@ describe('parseOriginEntry', () => {
     ['https://example.org/', 'https://example.org'],
     ['https://example.org/callback/?x#y', 'https://example.org'],
     ['example.org/callback', 'https://example.org'],
-    ['https://b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['https://B\u00fccher.example', 'https://xn--bcher-kva.example'],
     ['b\u00fccher.example', 'https://xn--bcher-kva.example'],
     ['*.example.org', 'https://*.example.org'],
     ['https://*.Example.org', 'https://*.example.org'],
     ['https://*.example.org:443/', 'https://*.example.org'],
-    ['https://*.b\u00fccher.example', 'https://*.xn--bcher-kva.example'],
+    ['https://*.B\u00fccher.example', 'https://*.xn--bcher-kva.example'],
   ]
   it.each(corrected)('refuses %s and suggests %s', (text, suggestion) => {
     expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String), corrected: suggestion })
   })
 
+  const international: [string, string][] = [
+    ['https://b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['http://b\u00fccher.example:8080', 'http://xn--bcher-kva.example:8080'],
+    ['https://*.b\u00fccher.example', 'https://*.xn--bcher-kva.example'],
+    ['https://\u65e5\u672c\u8a9e.jp', 'https://xn--wgv71a119e.jp'],
+    ['https://*.a.\u516c\u53f8.cn', 'https://*.a.xn--55qx5d.cn'],
+  ]
+  it.each(international)('takes %s as %s', (text, ascii) => {
+    expect(parseOriginEntry(text)).toMatchObject({ text: ascii })
+    expect(parseOrigin(text)).toBeUndefined()
+  })
+
   const suffixes = [
+    '\u516c\u53f8.cn',
+    'xn--55qx5d.cn',
+    '\u0440\u0444',
     'com',
     'org',
     'co.uk',

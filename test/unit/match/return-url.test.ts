@@ -116,6 +116,17 @@ describe('parseReturnUrlEntry', () => {
     })
   })
 
+  it('takes a host in letters of any script, and gives it in ASCII', () => {
+    expect(parseReturnUrlEntry('https://b\u00fccher.example:8443/a/')).toMatchObject({
+      text: 'https://xn--bcher-kva.example:8443/a/',
+      origin: 'https://xn--bcher-kva.example:8443',
+    })
+    expect(parseReturnUrlEntry({ exact: 'https://b\u00fccher.example/?a' })).toMatchObject({
+      text: 'https://xn--bcher-kva.example/?a',
+    })
+    expect(parseReturnUrl('https://b\u00fccher.example/a/')).toEqual({ problem: 'not ASCII' })
+  })
+
   const corrected: [string | { exact: string }, string][] = [
     ['https://example.org', 'https://example.org/'],
     ['example.org', 'https://example.org/'],
