@@ -76,7 +76,7 @@ function labelProblem(label: string, foreignLast: boolean): string | undefined {
   if (!written) return 'mixes letters of scripts that are not written together, or has a rare one'
   if (OTHER_DIGIT.test(label) && /[0-9]/.test(label)) return 'mixes digits of two kinds'
   if (STROKE.test(label)) return 'has strokes that read as a slash or a hyphen'
-  const twin = [...label].map((letter) => TWINS.get(letter) ?? letter).join('')
+  const twin = Array.from(label, (letter) => TWINS.get(letter) ?? letter).join('')
   if (!foreignLast && /^[a-z0-9_-]+$/.test(twin)) return `looks like \`${twin}\``
   return undefined
 }

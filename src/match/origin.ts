@@ -81,19 +81,21 @@ function guess(text: string): string | undefined {
  * parent longer than the public suffix of the host, at most ten. A store looks apps up by these.
  */
 export function originIndexKeys(origin: string): readonly string[] {
+  return [origin, ...wildcardsOver(origin).filter((wildcard) => reaches(wildcard, origin))]
+}
+
+/** A wildcard for each parent of the host of a canonical origin, the narrowest first, at most ten. */
+export function wildcardsOver(origin: string): readonly string[] {
   const start = origin.indexOf('://') + 3
-  const scheme = origin.slice(0, start)
-  if (!isWebScheme(scheme.slice(0, -3))) return [origin]
-  const hostname = hostnameOf(origin)
-  const suffix = publicSuffixOf(hostname)
-  if (suffix === undefined) return [origin]
-  const port = origin.slice(start + hostname.length)
-  const labels = hostname.split('.')
-  const longest = Math.min(labels.length - 1, MAX_WILDCARD_LABELS)
-  const shortest = suffix.split('.').length + 1
-  const keys = [origin]
-  for (let length = longest; length >= shortest; length -= 1) {
-    keys.push(`${scheme}*.${labels.slice(-length).join('.')}${port}`)
-  }
-  return keys
+  if (!isWebScheme(origin.slice(0, Math.max(start - 3, 0)))) return []
+  const wildcards: string[] = []
+  for (let dot = origin.indexOf('.', start); dot !== -1; dot = origin.indexOf('.', dot + 1))
+    wildcards.push(`${origin.slice(0, start)}*${origin.slice(dot)}`)
+  return wildcards.slice(-MAX_WILDCARD_LABELS)
+}
+
+/** Whether a wildcard over an origin stands on more than the public suffix of its host. */
+export function reaches(wildcard: string, origin: string): boolean {
+  const suffix = publicSuffixOf(hostnameOf(origin))
+  return suffix !== undefined && hostnameOf(wildcard).length > suffix.length + '*.'.length
 }

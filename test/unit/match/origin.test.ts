@@ -5,6 +5,14 @@ import { hostileOrigins } from 'portcullis/testing'
 
 const hostile = hostileOrigins.map(({ origin }) => origin)
 
+function printedBy(text: string): string | undefined {
+  try {
+    return new URL(text).origin
+  } catch {
+    return undefined
+  }
+}
+
 describe('parseOrigin', () => {
   const canonical = [
     ['https://example.org', 'http://example.org', 'https://example.org:8443', 'https://localhost', 'null'],
@@ -62,6 +70,37 @@ describe('parseOrigin', () => {
         }
       }),
       { numRuns: 1500 },
+    )
+  })
+})
+
+describe('a host', () => {
+  it('is taken exactly when the URL standard prints it as it is, and its labels are names', () => {
+    const label = fc.oneof(
+      fc.string({ unit: fc.constantFrom(...'axf019_-'.split('')), minLength: 1, maxLength: 5 }),
+      fc.constantFrom(
+        '0x1',
+        '0x',
+        '08',
+        '255',
+        '256',
+        'xn--4ca',
+        'xn--a',
+        'xn--',
+        'com',
+        'a'.repeat(63),
+        'a'.repeat(64),
+      ),
+    )
+    const isName = (text: string): boolean =>
+      /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/.test(text) && text.length < 64
+    fc.assert(
+      fc.property(fc.array(label, { minLength: 1, maxLength: 5 }), (labels) => {
+        const origin = `https://${labels.join('.')}`
+        const printed = printedBy(origin)
+        expect(parseOrigin(origin) === origin).toBe(printed === origin && labels.every(isName))
+      }),
+      { numRuns: 5000 },
     )
   })
 })
