@@ -6,21 +6,28 @@ const MAX_RETRY_AFTER = 5
 
 const ACCEPT_SIGNATURE = 'sig1=("@method" "@authority" "@path" "@query" "content-digest");created'
 
+/** The problem document of a refusal (RFC 9457). */
+export interface ProblemDocument {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: DenialCode
+  readonly instance: string
+}
+
+export function problemDocument(code: DenialCode, requestId: string): ProblemDocument {
+  const { status, title } = DENIALS[code]
+  const type = `urn:problem-type:portcullis:${code.toLowerCase().replaceAll('_', '-')}`
+  return { type, title, status, code, instance: requestId }
+}
+
 /**
  * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the
  * request id; nothing of the policy, of the request or of the reason.
  */
 export function sendProblem(res: GuardResponse, code: DenialCode, requestId: string): void {
-  const { status, title } = DENIALS[code]
-  const body = Buffer.from(
-    JSON.stringify({
-      type: `urn:problem-type:portcullis:${code.toLowerCase().replaceAll('_', '-')}`,
-      title,
-      status,
-      code,
-      instance: requestId,
-    }),
-  )
+  const { status } = DENIALS[code]
+  const body = Buffer.from(JSON.stringify(problemDocument(code, requestId)))
   res.statusCode = status
   res.setHeader('Content-Type', 'application/problem+json')
   res.setHeader('Content-Length', body.length)

@@ -18,6 +18,8 @@ export const BARE_HOST: RegExp = /^(?:(?=[^:/?#]*\.)[^:/?#]+|localhost)(?:[/?#]|
 
 const SCHEME = /^[a-z][a-z0-9+.-]{0,63}$/
 const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
+// A name that the URL parser has nothing to do with, if it is short and without A-labels: the last label is no number.
+const PLAIN_NAME = /^(?:[a-z0-9_]+(?:-+[a-z0-9_]+)*\.)*[a-z_][a-z0-9_]*(?:-+[a-z0-9_]+)*$/
 const IPV6 = /^\[[0-9a-f:]{2,39}\]$/
 const PORT = /^[1-9][0-9]{0,4}$/
 const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
@@ -69,6 +71,7 @@ export function hostnameOf(origin: string): string {
  */
 function isCanonicalHost(host: string): boolean {
   if (host.length > 253) return false
+  if (host.length < 64 && PLAIN_NAME.test(host) && !host.includes('xn--')) return true
   const isName = host.split('.').every((label) => NAME.test(label))
   if (!isName && !IPV6.test(host)) return false
   // The URL parser turns another spelling of a number into an address and refuses a broken A-label.

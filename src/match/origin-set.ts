@@ -1,4 +1,4 @@
-import { originIndexKeys, type OriginEntry } from './origin.ts'
+import { reaches, wildcardsOver, type OriginEntry } from './origin.ts'
 
 /** Any number of origins and wildcards. */
 export interface OriginSet {
@@ -20,7 +20,9 @@ export function createOriginSet(entries: readonly OriginEntry[]): OriginSet {
     find(origin) {
       if (exact.has(origin)) return origin
       if (wildcards.size === 0) return undefined
-      return originIndexKeys(origin).find((key, index) => index > 0 && wildcards.has(key))
+      const narrowest = wildcardsOver(origin).find((wildcard) => wildcards.has(wildcard))
+      // If this one reaches across a public suffix, so do those that are wider.
+      return narrowest !== undefined && reaches(narrowest, origin) ? narrowest : undefined
     },
   }
 }

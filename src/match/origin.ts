@@ -1,16 +1,18 @@
 import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
+import { withAsciiHost } from './idn.ts'
 import type { Problem } from './problem.ts'
 import { publicSuffixOf } from './public-suffix.ts'
 
 /** An entry of a list of domains. */
 export interface OriginEntry {
-  /** The entry as written, which is its canonical spelling. */
+  /** The entry in canonical spelling: as written, with the host in ASCII. */
   readonly text: string
   /** A wildcard admits every subdomain of what follows its `*.`, at any depth. */
   readonly kind: 'exact' | 'wildcard'
 }
 
 const MAX_LENGTH = 512
+const PRINTABLE = /^[!-~]*$/
 const WILDCARD = '://*.'
 // A store asks once for each wildcard that could admit an origin, and a caller chooses how many labels it has.
 const MAX_WILDCARD_LABELS = 10
@@ -22,7 +24,8 @@ const MAX_WILDCARD_LABELS = 10
  */
 export function parseOrigin(text: string): string | undefined {
   if (text === 'null') return text
-  if (text.length > MAX_LENGTH) return undefined
+  // Before any folding of case, which would make a plain k of the Kelvin sign.
+  if (text.length > MAX_LENGTH || !PRINTABLE.test(text)) return undefined
   const split = text.indexOf('://')
   const scheme = text.slice(0, Math.max(split, 0)).toLowerCase()
   if (!isUsableScheme(scheme)) return undefined
@@ -33,10 +36,11 @@ export function parseOrigin(text: string): string | undefined {
 
 /**
  * Reads an entry of a policy: an origin in canonical spelling, `null`, or `https://*.example.org`. A wildcard is the whole
- * leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a public suffix.
+ * leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a public suffix. A host may be
+ * written in Unicode, as {@link withAsciiHost} takes it.
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
-  const entry = readEntry(text)
+  const entry = readEntry(withAsciiHost(text))
   if ('text' in entry) return entry
   const corrected = guess(text)
   return corrected !== undefined && 'text' in readEntry(corrected) ? { ...entry, corrected } : entry
@@ -77,19 +81,21 @@ function guess(text: string): string | undefined {
  * parent longer than the public suffix of the host, at most ten. A store looks apps up by these.
  */
 export function originIndexKeys(origin: string): readonly string[] {
+  return [origin, ...wildcardsOver(origin).filter((wildcard) => reaches(wildcard, origin))]
+}
+
+/** A wildcard for each parent of the host of a canonical origin, the narrowest first, at most ten. */
+export function wildcardsOver(origin: string): readonly string[] {
   const start = origin.indexOf('://') + 3
-  const scheme = origin.slice(0, start)
-  if (!isWebScheme(scheme.slice(0, -3))) return [origin]
-  const hostname = hostnameOf(origin)
-  const suffix = publicSuffixOf(hostname)
-  if (suffix === undefined) return [origin]
-  const port = origin.slice(start + hostname.length)
-  const labels = hostname.split('.')
-  const longest = Math.min(labels.length - 1, MAX_WILDCARD_LABELS)
-  const shortest = suffix.split('.').length + 1
-  const keys = [origin]
-  for (let length = longest; length >= shortest; length -= 1) {
-    keys.push(`${scheme}*.${labels.slice(-length).join('.')}${port}`)
-  }
-  return keys
+  if (!isWebScheme(origin.slice(0, Math.max(start - 3, 0)))) return []
+  const wildcards: string[] = []
+  for (let dot = origin.indexOf('.', start); dot !== -1; dot = origin.indexOf('.', dot + 1))
+    wildcards.push(`${origin.slice(0, start)}*${origin.slice(dot)}`)
+  return wildcards.slice(-MAX_WILDCARD_LABELS)
+}
+
+/** Whether a wildcard over an origin stands on more than the public suffix of its host. */
+export function reaches(wildcard: string, origin: string): boolean {
+  const suffix = publicSuffixOf(hostnameOf(origin))
+  return suffix !== undefined && hostnameOf(wildcard).length > suffix.length + '*.'.length
 }

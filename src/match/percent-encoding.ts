@@ -12,10 +12,11 @@ const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu
 const MAX_DECODINGS = 5
 
 /**
- * Looks at a path as it stands and as it reads after each decoding that somebody behind us may do. At no depth may it
- * hold a dot segment, an encoded slash or backslash or a control character.
+ * Looks at a path of printable ASCII as it stands and as it reads after each decoding that somebody behind us may do. At no
+ * depth may it hold a dot segment, an encoded slash or backslash or a control character.
  */
 export function pathProblem(path: string): EncodingProblem | undefined {
+  if (!path.includes('%')) return path.includes('/.') && hasDotSegment(path) ? 'dot segment' : undefined
   if (BROKEN_ESCAPE.test(path)) return 'encoding'
   let text = path
   for (let depth = 0; depth <= MAX_DECODINGS; depth += 1) {
@@ -32,8 +33,9 @@ export function pathProblem(path: string): EncodingProblem | undefined {
   return 'encoding'
 }
 
-/** A query is data, but it must be well-formed UTF-8 and must not decode to control characters. */
+/** A query of printable ASCII is data, but it must be well-formed UTF-8 and must not decode to control characters. */
 export function encodingProblem(query: string): EncodingProblem | undefined {
+  if (!query.includes('%')) return undefined
   if (BROKEN_ESCAPE.test(query)) return 'encoding'
   const decoded = decode(query)
   if (decoded === undefined) return 'encoding'

@@ -1,4 +1,5 @@
 import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
+import { withAsciiHost } from './idn.ts'
 import { encodingProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import type { Problem } from './problem.ts'
 
@@ -42,11 +43,13 @@ const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&()*+,;=:@%/-]*$/
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/
 const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
 const ESCAPES = /%[0-9A-Fa-f]{2}/g
+const UNWISE = /[`{}]/
+const UNWISE_ALL = /[`{}]/g
 
 /**
- * Reads a return URL strictly: the text must be what a parser prints back, the case of scheme, host and
- * percent-encodings, a default port and an empty path aside. Text that parsers repair or read differently is refused by
- * name.
+ * Reads a return URL strictly: the text must be what a parser prints back, aside from the case of scheme, host and
+ * percent-encodings, a default port, an empty path, and braces and backticks in a query. Text that parsers repair or read
+ * differently is refused by name.
  *
  * Follows RFC 3986 and the URL standard; no fragment (RFC 6749 3.1.2); at most 2,048 characters. Schemes other than http
  * and https need an authority or a path: `myapp://callback/x`, `com.example.app:/callback` (RFC 8252 7.1). Never throws;
@@ -80,7 +83,18 @@ function readRest(raw: string, scheme: string, rest: string): ReturnUrl | Refusa
   const href = read.origin + path + query
   // The last word has the parser that browsers use.
   if (upperCaseEscapes(readUrl(raw)?.href ?? '') !== href) return { problem: 'repaired' }
-  return { href, origin: read.origin, path, query }
+  return escapeUnwise({ href, origin: read.origin, path, query })
+}
+
+/**
+ * Browsers leave these as they are in a query, RFC 3986 knows them only escaped, and Express escapes them when it redirects.
+ * Handlers get the form that nobody changes any more.
+ */
+function escapeUnwise(url: ReturnUrl): ReturnUrl | Refusal {
+  if (!UNWISE.test(url.query)) return url
+  const query = url.query.replace(UNWISE_ALL, encodeURIComponent)
+  const href = url.origin + url.path + query
+  return href.length > MAX_LENGTH ? { problem: 'too long' } : { ...url, href, query }
 }
 
 function characterProblem(text: string): ReturnUrlProblem {
@@ -98,7 +112,7 @@ function upperCaseEscapes(text: string): string {
 
 /** An entry of a list of return URLs. */
 export interface ReturnUrlEntry {
-  /** The entry as written, which is its canonical spelling. */
+  /** The entry in canonical spelling: as written, with the host in ASCII. */
   readonly text: string
   readonly kind: 'prefix' | 'exact'
   /** As {@link ReturnUrl} has it; with `:*` for a loopback address on any port. */
@@ -111,11 +125,12 @@ const LOOPBACK_ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*(?=[/?#]|$)/
 
 /**
  * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. It must be in canonical
- * spelling. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3).
+ * spelling. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). A host may be
+ * written in Unicode, as {@link withAsciiHost} takes it.
  */
 export function parseReturnUrlEntry(entry: string | { readonly exact: string }): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'
-  const text = typeof entry === 'string' ? entry : entry.exact
+  const text = withAsciiHost(typeof entry === 'string' ? entry : entry.exact)
   const read = readEntry(kind, text)
   if ('text' in read) return read
   const corrected = guesses(text).find((guess) => 'text' in readEntry(kind, guess))
@@ -145,7 +160,7 @@ const AMBIGUOUS = /^[^:]*:\/\/[^/?#]*@|[\\\0-\x1f]|%2e/i
 
 /** Spellings that were probably meant. Whether they are entries is still to be asked. */
 function guesses(text: string): string[] {
-  const anyPort = /^(http:\/\/[^/?#@]+):\*(.*)$/.exec(text)
+  const anyPort = /^(http:\/\/[^/?#@]+):\*(.*)/s.exec(text)
   if (anyPort !== null) {
     // The port stands in for `*`; nothing else of the text is touched.
     return guesses(`${anyPort[1]}:1${anyPort[2]}`).map((guess) => guess.replace(':1/', ':*/'))
@@ -153,5 +168,7 @@ function guesses(text: string): string[] {
   const whole = BARE_HOST.test(text) ? `https://${text}` : text
   const candidate = (whole.split('#', 1)[0] as string).replace(/(?<=\/)\*$/, '')
   const url = AMBIGUOUS.test(candidate) ? undefined : readUrl(candidate)
-  return url === undefined ? [] : [upperCaseEscapes(url.href), candidate]
+  return url === undefined
+    ? []
+    : [upperCaseEscapes(url.href).replace(UNWISE_ALL, encodeURIComponent), candidate]
 }

@@ -25,9 +25,11 @@ const SEVERITIES = {
   'null-origin': 'danger',
   'insecure-scheme': 'danger',
   localhost: 'warning',
+  'look-alike-host': 'warning',
   'wildcard-domain': 'advice',
   'credentials-wildcard': 'warning',
   'whole-origin': 'warning',
+  'exact-possible': 'advice',
   'region-fallback': 'warning',
   'audit-loss': 'warning',
 } as const satisfies Record<string, Severity>

@@ -1,5 +1,6 @@
 import { hostnameOf } from '../match/host.ts'
 import { parseIp } from '../match/ip.ts'
+import { lookAlikeProblem } from '../match/look-alike.ts'
 import { originIndexKeys } from '../match/origin.ts'
 import { parseReturnUrlEntry, type ReturnUrlEntry } from '../match/return-url.ts'
 import { findingsAt, type Note, type PolicyFinding } from './lint-finding.ts'
@@ -13,7 +14,7 @@ export function lintDomains({ mode, domains }: DomainProtection): PolicyFinding[
   const notes = domains.flatMap((text, index): Note[] => {
     if (text === 'null') return [{ code: 'null-origin', index, message: NULL_ORIGIN }]
     const swallowing = wildcardsOver(text).find((wildcard) => places.has(wildcard))
-    const found: Note[] = WEB.test(text) ? hostNotes(text, index) : []
+    const found: Note[] = WEB.test(text) ? [...lookAlikeNotes(text, index), ...hostNotes(text, index)] : []
     const corrected = secured(text)
     if (isInsecure(text)) {
       const free = corrected !== undefined && !places.has(corrected)
@@ -49,6 +50,8 @@ export function lintReturnUrls({ mode, urls }: ReturnUrlProtection): PolicyFindi
     const found: Note[] = WEB.test(entry.origin) ? urlNotes(entry, index, places) : []
     const swallowing = entriesOver(entry).find((key) => places.has(key))
     if (swallowing !== undefined) found.push(swallowedNote(index, `urls[${places.get(swallowing)}]`))
+    else if (entry.kind === 'prefix' && !entry.path.endsWith('/'))
+      found.push(exactNote(entry.text, index, places))
     return found
   })
   return findingsAt('returnUrlGuard.urls', [...emptyNotes(mode, urls), ...notes])
@@ -56,7 +59,7 @@ export function lintReturnUrls({ mode, urls }: ReturnUrlProtection): PolicyFindi
 
 function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<string, number>): Note[] {
   const { text, kind, origin, path } = entry
-  const notes: Note[] = []
+  const notes: Note[] = lookAlikeNotes(origin, index)
   const rewritten = (changed: string | undefined): string | undefined => {
     if (changed === undefined) return undefined
     const corrected = kind === 'exact' ? { exact: changed } : changed
@@ -83,6 +86,14 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
   return notes
 }
 
+/** A prefix that goes on names a folder; one that ends like a page was probably meant as that page. */
+function exactNote(text: string, index: number, places: ReadonlyMap<string, number>): Note {
+  const message =
+    'is one page, and admits all below it too: write it exact where the return URL is always this one (RFC 9700 2.1), or end it with a slash'
+  const exact = keyOf({ exact: text })
+  return { code: 'exact-possible', index, message, corrected: places.has(exact) ? undefined : exact }
+}
+
 /** The keys of all other entries that admit all that an entry admits. */
 function entriesOver({ kind, origin, path, query, text }: ReturnUrlEntry): string[] {
   const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/.exec(origin)?.[1]
@@ -100,6 +111,12 @@ function prefixesOf(path: string): string[] {
 
 function keyOf(entry: ReturnUrlText): string {
   return typeof entry === 'string' ? entry : JSON.stringify(entry)
+}
+
+function lookAlikeNotes(origin: string, index: number): Note[] {
+  const problem = lookAlikeProblem(hostnameOf(origin).replace('*.', ''))
+  if (problem === undefined) return []
+  return [{ code: 'look-alike-host', index, message: `${problem}: people take it for another name` }]
 }
 
 function hostNotes(origin: string, index: number): Note[] {

@@ -6,8 +6,9 @@ import { APP_ID_PATTERN, POLICY_SCHEMA } from './schema.ts'
 /**
  * The only way from JSON to a policy.
  *
- * Takes a parsed JSON value, returns a frozen copy with defaults filled in. Nothing is repaired: unknown keys,
- * entries in another than their canonical spelling and entries that mean the same as another are refused.
+ * Takes a parsed JSON value, returns a frozen copy with defaults filled in and hosts in ASCII (`https://münchen.example` is
+ * taken, and comes back as `https://xn--mnchen-3ya.example`). Nothing is repaired: unknown keys, entries in another than their
+ * canonical spelling and entries that mean the same as another are refused.
  *
  * @throws PolicyError with every reason, each with its path (`ipWhitelist.ranges[3]`) and, where there is one, the
  * corrected form.

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { withAsciiHost } from '../match/idn.ts'
 import { parseIpRange } from '../match/ip.ts'
 import { parseOriginEntry } from '../match/origin.ts'
 import type { Problem } from '../match/problem.ts'
@@ -52,8 +53,8 @@ const RANGES = listOf(z.string(), (text) => {
 
 const DOMAINS = listOf(z.string(), (text) => {
   const entry = parseOriginEntry(text)
-  return 'problem' in entry ? entry : { canonical: text }
-})
+  return 'problem' in entry ? entry : { canonical: entry.text }
+}).transform((texts) => texts.map(withAsciiHost))
 
 const METHODS = listOf(z.string(), parseCorsMethod).max(MOST_CORS_NAMES)
 const REQUEST_HEADERS = listOf(z.string(), parseRequestHeader).max(MOST_CORS_NAMES)
@@ -61,8 +62,10 @@ const RESPONSE_HEADERS = listOf(z.string(), parseResponseHeader).max(MOST_CORS_N
 
 const URLS = listOf(z.union([z.string(), z.strictObject({ exact: z.string() })]), (text) => {
   const entry = parseReturnUrlEntry(text)
-  return 'problem' in entry ? entry : { canonical: JSON.stringify(text) }
-})
+  return 'problem' in entry ? entry : { canonical: `${entry.kind} ${entry.text}` }
+}).transform((urls) =>
+  urls.map((url) => (typeof url === 'string' ? withAsciiHost(url) : { exact: withAsciiHost(url.exact) })),
+)
 
 const NULL_WITH_CREDENTIALS =
   'must not be true while `null` is a domain: any website can have that origin, and would read with the cookies of its visitors'

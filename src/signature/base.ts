@@ -153,9 +153,17 @@ function fieldValue(message: MessageParts, name: string): string | BaseProblem {
   return lines.map(trim).join(', ')
 }
 
-// Not String.trim: HTTP white space is space and tab only.
+// Not String.trim: HTTP white space is space and tab only. Not an expression: it would try every blank inside of the line.
 function trim(line: string): string {
-  return line.replace(/^[ \t]+|[ \t]+$/g, '')
+  let [start, end] = [0, line.length]
+  while (isBlank(line, start)) start += 1
+  while (end > start && isBlank(line, end - 1)) end -= 1
+  return line.slice(start, end)
+}
+
+function isBlank(line: string, at: number): boolean {
+  const character = line.charAt(at)
+  return character === ' ' || character === '\t'
 }
 
 /** A string of RFC 9651. The caller sees to it that it is printable ASCII. */

@@ -145,9 +145,9 @@ export function readDictionary(lines: readonly string[]): Dictionary | undefined
 }
 
 // The parser keeps the last of repeated keys and parameters, so then fewer come out than went in. Outside of strings
-// a comma only separates members, and a semicolon only begins a parameter.
+// a comma only separates members, and a semicolon only begins a parameter. Each string is closed, for it was parsed.
 function hasRepetition(text: string, dictionary: Dictionary): boolean {
-  const syntax = text.replace(/%"[^"]*"|"(?:[^"\\]|\\.)*"/g, '')
+  const syntax = text.replace(/%"[^"]*"?|"(?:[^"\\]|\\.)*"?/g, '')
   let parameters = 0
   for (const member of dictionary.values()) {
     parameters += member[1].size

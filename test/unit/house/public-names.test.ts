@@ -51,9 +51,10 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/testing': {
     values: `
-      namedListContract policyStoreContract
+      allowed denied hostileOrigins hostileReturnUrls namedListContract policyStoreContract rightfulReturnUrls
     `,
     types: `
+      FetchedResponse HostileOrigin HostileReturnUrl ReceivedResponse ResponseCheck RightfulReturnUrl
       StoreUnderTest StoreWithLists TestRunner
     `,
   },

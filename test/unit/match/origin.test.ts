@@ -1,9 +1,17 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
-import { readCorpus } from '../../corpus/read.ts'
+import { hostileOrigins } from 'portcullis/testing'
 
-const hostile = readCorpus<{ origin: string }>('origins.hostile.txt').map(({ origin }) => origin)
+const hostile = hostileOrigins.map(({ origin }) => origin)
+
+function printedBy(text: string): string | undefined {
+  try {
+    return new URL(text).origin
+  } catch {
+    return undefined
+  }
+}
 
 describe('parseOrigin', () => {
   const canonical = [
@@ -66,6 +74,37 @@ describe('parseOrigin', () => {
   })
 })
 
+describe('a host', () => {
+  it('is taken exactly when the URL standard prints it as it is, and its labels are names', () => {
+    const label = fc.oneof(
+      fc.string({ unit: fc.constantFrom(...'axf019_-'.split('')), minLength: 1, maxLength: 5 }),
+      fc.constantFrom(
+        '0x1',
+        '0x',
+        '08',
+        '255',
+        '256',
+        'xn--4ca',
+        'xn--a',
+        'xn--',
+        'com',
+        'a'.repeat(63),
+        'a'.repeat(64),
+      ),
+    )
+    const isName = (text: string): boolean =>
+      /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/.test(text) && text.length < 64
+    fc.assert(
+      fc.property(fc.array(label, { minLength: 1, maxLength: 5 }), (labels) => {
+        const origin = `https://${labels.join('.')}`
+        const printed = printedBy(origin)
+        expect(parseOrigin(origin) === origin).toBe(printed === origin && labels.every(isName))
+      }),
+      { numRuns: 5000 },
+    )
+  })
+})
+
 describe('parseOriginEntry', () => {
   const exact = [
     'https://example.org',
@@ -99,18 +138,33 @@ describe('parseOriginEntry', () => {
     ['https://example.org/', 'https://example.org'],
     ['https://example.org/callback/?x#y', 'https://example.org'],
     ['example.org/callback', 'https://example.org'],
-    ['https://b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['https://B\u00fccher.example', 'https://xn--bcher-kva.example'],
     ['b\u00fccher.example', 'https://xn--bcher-kva.example'],
     ['*.example.org', 'https://*.example.org'],
     ['https://*.Example.org', 'https://*.example.org'],
     ['https://*.example.org:443/', 'https://*.example.org'],
-    ['https://*.b\u00fccher.example', 'https://*.xn--bcher-kva.example'],
+    ['https://*.B\u00fccher.example', 'https://*.xn--bcher-kva.example'],
   ]
   it.each(corrected)('refuses %s and suggests %s', (text, suggestion) => {
     expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String), corrected: suggestion })
   })
 
+  const international: [string, string][] = [
+    ['https://b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['http://b\u00fccher.example:8080', 'http://xn--bcher-kva.example:8080'],
+    ['https://*.b\u00fccher.example', 'https://*.xn--bcher-kva.example'],
+    ['https://\u65e5\u672c\u8a9e.jp', 'https://xn--wgv71a119e.jp'],
+    ['https://*.a.\u516c\u53f8.cn', 'https://*.a.xn--55qx5d.cn'],
+  ]
+  it.each(international)('takes %s as %s', (text, ascii) => {
+    expect(parseOriginEntry(text)).toMatchObject({ text: ascii })
+    expect(parseOrigin(text)).toBeUndefined()
+  })
+
   const suffixes = [
+    '\u516c\u53f8.cn',
+    'xn--55qx5d.cn',
+    '\u0440\u0444',
     'com',
     'org',
     'co.uk',

@@ -20,6 +20,17 @@ describe('parseReturnUrl', () => {
     })
   })
 
+  it('escapes what browsers leave in a query and Express escapes when it redirects', () => {
+    const state = '?state={%22a%22:`1`}'
+    expect(parseReturnUrl(`https://example.org/cb${state}`)).toMatchObject({
+      href: 'https://example.org/cb?state=%7B%22a%22:%601%60%7D',
+      query: '?state=%7B%22a%22:%601%60%7D',
+    })
+    const longest = `https://example.org/?${'{'.repeat(675)}`
+    expect(parseReturnUrl(`${longest}xx`)).toHaveProperty('href.length', 2048)
+    expect(parseReturnUrl(`${longest}xxx`)).toEqual({ problem: 'too long' })
+  })
+
   const values = [
     undefined,
     null,
@@ -35,6 +46,7 @@ describe('parseReturnUrl', () => {
   })
 
   const first: [string, string][] = [
+    ['not absolute', ''],
     ['too long', `javascript:\\${'x'.repeat(2048)}`],
     ['control character', 'https://a@example.org/\t\\'],
     ['backslash', 'javascript:\\'],
@@ -104,6 +116,17 @@ describe('parseReturnUrlEntry', () => {
     })
   })
 
+  it('takes a host in letters of any script, and gives it in ASCII', () => {
+    expect(parseReturnUrlEntry('https://b\u00fccher.example:8443/a/')).toMatchObject({
+      text: 'https://xn--bcher-kva.example:8443/a/',
+      origin: 'https://xn--bcher-kva.example:8443',
+    })
+    expect(parseReturnUrlEntry({ exact: 'https://b\u00fccher.example/?a' })).toMatchObject({
+      text: 'https://xn--bcher-kva.example/?a',
+    })
+    expect(parseReturnUrl('https://b\u00fccher.example/a/')).toEqual({ problem: 'not ASCII' })
+  })
+
   const corrected: [string | { exact: string }, string][] = [
     ['https://example.org', 'https://example.org/'],
     ['example.org', 'https://example.org/'],
@@ -123,6 +146,7 @@ describe('parseReturnUrlEntry', () => {
     ['https://EXAMPLE.org?tenant=a', '{"exact":"https://example.org/?tenant=a"}'],
     ['https://example.org/cb?', '{"exact":"https://example.org/cb?"}'],
     [{ exact: 'https://example.org' }, 'https://example.org/'],
+    [{ exact: 'https://example.org/cb?q={x}' }, 'https://example.org/cb?q=%7Bx%7D'],
     [{ exact: 'https://EXAMPLE.org/cb?q=%c3%a4' }, 'https://example.org/cb?q=%C3%A4'],
     ['http://127.0.0.1:*', 'http://127.0.0.1:*/'],
     ['http://127.1:*/callback/', 'http://127.0.0.1:*/callback/'],

@@ -170,6 +170,23 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
     ],
     ['an origin of an app', { domains: ['capacitor://localhost'] }, []],
     [
+      'hosts that look like others',
+      {
+        domains: [
+          'https://ex\u0430mple.org',
+          'https://xn--80ak6aa92e.example',
+          'https://*.\u0430\u0440\u0440\u04cf\u0435.example',
+          'https://m\u00fcnchen.example',
+        ],
+      },
+      [
+        'look-alike-host domains[0]',
+        'look-alike-host domains[1]',
+        'look-alike-host domains[2]',
+        'wildcard-domain domains[2]',
+      ],
+    ],
+    [
       'entries under wildcards',
       {
         domains: [
@@ -193,10 +210,10 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
     [
       'http',
       {
-        urls: ['http://example.org/a', { exact: 'http://example.org/b?c' }, 'http://example.org:8080/'],
+        urls: ['http://example.org/a/', { exact: 'http://example.org/b?c' }, 'http://example.org:8080/'],
       },
       [
-        'insecure-scheme urls[0] → https://example.org/a',
+        'insecure-scheme urls[0] → https://example.org/a/',
         'insecure-scheme urls[1] → {"exact":"https://example.org/b?c"}',
         'insecure-scheme urls[2]',
         'whole-origin urls[2]',
@@ -204,14 +221,14 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
     ],
     [
       'http beside https',
-      { urls: ['http://example.org/a', 'https://example.org/a'] },
+      { urls: ['http://example.org/a/', 'https://example.org/a/'] },
       ['insecure-scheme urls[0]'],
     ],
     [
       'localhost',
-      { urls: ['http://localhost:3000/a', { exact: 'http://localhost/b' }, 'https://localhost/c'] },
+      { urls: ['http://localhost:3000/a/', { exact: 'http://localhost/b' }, 'https://localhost/c/'] },
       [
-        'localhost urls[0] → http://127.0.0.1:3000/a',
+        'localhost urls[0] → http://127.0.0.1:3000/a/',
         'localhost urls[1] → {"exact":"http://127.0.0.1/b"}',
         'localhost urls[2]',
       ],
@@ -219,7 +236,32 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
     ['loopback addresses', { urls: ['http://127.0.0.1:*/a/', 'http://[::1]:3000/a/'] }, []],
     ['a whole origin', { urls: ['https://example.org/'] }, ['whole-origin urls[0]']],
     ['a front page', { urls: [{ exact: 'https://example.org/' }] }, []],
-    ['a scheme of an app', { urls: ['org.example.app:/', 'myapp://callback'] }, []],
+    ['a scheme of an app', { urls: ['org.example.app:/', 'myapp://callback/'] }, []],
+    [
+      'prefixes that end like a page',
+      {
+        urls: [
+          'https://example.org/callback',
+          'https://example.org/callback/index.html',
+          'https://example.org/done',
+          { exact: 'https://example.org/done' },
+          'myapp://callback',
+          'https://example.org/folder/',
+        ],
+      },
+      [
+        'exact-possible urls[0] → {"exact":"https://example.org/callback"}',
+        'entry-swallowed urls[1]',
+        'exact-possible urls[2]',
+        'entry-swallowed urls[3]',
+        'exact-possible urls[4] → {"exact":"myapp://callback"}',
+      ],
+    ],
+    [
+      'hosts that look like others',
+      { urls: ['https://\u0430\u0440\u0440\u04cf\u0435.example/', 'https://m\u00fcnchen.example/a/'] },
+      ['look-alike-host urls[0]', 'whole-origin urls[0]'],
+    ],
     [
       'entries inside of others',
       {
@@ -235,7 +277,13 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
           'http://127.0.0.1:*/a/',
         ],
       },
-      [0, 2, 6, 7, 8].map((index) => `entry-swallowed urls[${index}]`),
+      [
+        'entry-swallowed urls[0]',
+        'entry-swallowed urls[2]',
+        'exact-possible urls[4] → {"exact":"https://example.org/ab"}',
+        'exact-possible urls[5] → {"exact":"http://127.0.0.1:*/a"}',
+        ...[6, 7, 8].map((index) => `entry-swallowed urls[${index}]`),
+      ],
     ],
   ],
   regionPin: [

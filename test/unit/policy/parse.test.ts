@@ -28,6 +28,40 @@ function issuesOf(document: unknown): readonly PolicyIssue[] {
 }
 
 describe('parsePolicy', () => {
+  it('takes hosts in letters of any script, and gives them in ASCII', () => {
+    const policy = parsePolicy({
+      appId: 'a',
+      domainProtect: {
+        mode: 'enforce',
+        domains: ['https://b\u00fccher.example', 'https://*.b\u00fccher.example'],
+      },
+      returnUrlGuard: {
+        mode: 'enforce',
+        urls: ['https://b\u00fccher.example/a/', { exact: 'https://b\u00fccher.example/?b' }],
+      },
+    })
+    expect(policy.domainProtect?.domains).toEqual([
+      'https://xn--bcher-kva.example',
+      'https://*.xn--bcher-kva.example',
+    ])
+    expect(policy.returnUrlGuard?.urls).toEqual([
+      'https://xn--bcher-kva.example/a/',
+      { exact: 'https://xn--bcher-kva.example/?b' },
+    ])
+    expect(Object.isFrozen(policy.returnUrlGuard?.urls[1])).toBe(true)
+  })
+
+  it('refuses a host that is there in both spellings', () => {
+    const domains = ['https://b\u00fccher.example', 'https://xn--bcher-kva.example']
+    expect(() => parsePolicy({ appId: 'a', domainProtect: { mode: 'enforce', domains } })).toThrow(
+      /`domainProtect.domains\[1\]`: means the same as entry 0/,
+    )
+    const urls = domains.map((text) => ({ exact: `${text}/` }))
+    expect(() => parsePolicy({ appId: 'a', returnUrlGuard: { mode: 'enforce', urls } })).toThrow(
+      /`returnUrlGuard.urls\[1\]`: means the same as entry 0/,
+    )
+  })
+
   it('returns the document as it was written when everything is said', () => {
     expect(parsePolicy(complete)).toEqual(complete)
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals'
-import { memoryStore, PolicyError } from 'portcullis'
+import { diffPolicies, memoryStore, PolicyError } from 'portcullis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 
 policyStoreContract('memory', { describe, it }, async () => ({
@@ -53,5 +53,20 @@ describe('memoryStore', () => {
   it('refuses two documents of one app, and a document that is not good, at construction', () => {
     expect(() => memoryStore([{ policy: { appId: 'a' } }, { policy: { appId: 'a' } }])).toThrow(PolicyError)
     expect(() => memoryStore([{ policy: { appId: 'a', name: 5 } }])).toThrow(/`name`/)
+  })
+
+  it('stores hosts in ASCII, so that history, difference and index of origins have one spelling', async () => {
+    const store = memoryStore()
+    const policyOf = (...domains: string[]) => ({ appId: 'a', domainProtect: { mode: 'enforce', domains } })
+    await store.write({ policy: policyOf('https://b\u00fccher.example') }, 0)
+    await store.write({ policy: policyOf('https://xn--bcher-kva.example', 'https://\u00e4.example') }, 1)
+    expect((await store.read('a'))?.policy).toMatchObject(
+      policyOf('https://xn--bcher-kva.example', 'https://xn--4ca.example'),
+    )
+    const [after, before] = await store.history('a')
+    expect(diffPolicies(before?.policy, after?.policy)).toEqual([
+      { path: 'domainProtect.domains', removed: [], added: ['https://xn--4ca.example'] },
+    ])
+    expect(await store.appsByOrigin?.('https://xn--4ca.example')).toEqual(['a'])
   })
 })

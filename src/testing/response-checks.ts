@@ -1,0 +1,110 @@
+import { DENIALS, type DenialCode } from '../decision.ts'
+import { ConfigError } from '../errors.ts'
+import { problemDocument } from '../http/problem.ts'
+
+/** An answer as supertest and superagent give it. */
+export interface ReceivedResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly text?: string | undefined
+}
+
+/** An answer of `fetch`, whose content has not been read. */
+export interface FetchedResponse {
+  readonly status: number
+  readonly headers: { get(name: string): string | null }
+  text(): Promise<string>
+}
+
+/** Throws when the answer is another one; of `fetch`, rejects. */
+export interface ResponseCheck {
+  (response: ReceivedResponse): void
+  (response: FetchedResponse): Promise<void>
+}
+
+/**
+ * Checks that an answer is this refusal of a guard, and that it tells no more than that: its status, the problem document
+ * with no other member, the request id in `x-request-id`, nothing to follow (`Location`), nothing that may be cached.
+ *
+ * For supertest: `await request(app).get('/login').expect(denied('ORIGIN_NOT_ALLOWED'))`; for `fetch`, with
+ * `redirect: 'manual'`: `await denied('ORIGIN_NOT_ALLOWED')(response)`. Not for answers of your own `onDeny`.
+ *
+ * @throws ConfigError when there is no such code.
+ */
+export function denied(code: DenialCode): ResponseCheck {
+  if (!Object.hasOwn(DENIALS, code)) {
+    throw new ConfigError('denied(code)', `one of ${Object.keys(DENIALS).join(', ')}`, code)
+  }
+  return checkOf((answer) => {
+    const wrong = differences(code, answer)
+    if (wrong.length > 0) throw new Error(`expected the refusal ${code}, but ${wrong.join('; ')}`)
+  })
+}
+
+/**
+ * Checks that an answer is no refusal of a guard. What else it is, a redirect or an error of the handler, is not looked at.
+ * Used like {@link denied}.
+ */
+export function allowed(): ResponseCheck {
+  return checkOf((answer) => {
+    const code = refusalIn(answer)
+    if (code !== undefined) throw new Error(`expected no refusal, but a guard answered ${code}`)
+  })
+}
+
+interface Answer {
+  readonly status: number
+  /** A header by its lower-case name. */
+  readonly header: (name: string) => string | undefined
+  readonly text: string
+}
+
+function checkOf(check: (answer: Answer) => void): ResponseCheck {
+  function checked(response: ReceivedResponse): void
+  function checked(response: FetchedResponse): Promise<void>
+  function checked(response: ReceivedResponse | FetchedResponse): void | Promise<void> {
+    const { status } = response
+    if (typeof response.text === 'function') {
+      const { headers } = response as FetchedResponse
+      const header = (name: string): string | undefined => headers.get(name) ?? undefined
+      return response.text().then((text) => check({ status, header, text }))
+    }
+    const { headers, text = '' } = response as ReceivedResponse
+    const header = (name: string): string | undefined => headers[name]?.toString()
+    return check({ status, header, text })
+  }
+  return checked
+}
+
+function differences(code: DenialCode, answer: Answer): string[] {
+  const { status, header, text } = answer
+  const requestId = header('x-request-id')
+  const wrong: string[] = []
+  if (status !== DENIALS[code].status) wrong.push(`the status is ${status} and not ${DENIALS[code].status}`)
+  const found = refusalIn(answer)
+  if (found === undefined) wrong.push(`the content is no refusal of a guard: ${excerpt(text)}`)
+  else if (found !== code) wrong.push(`the code is ${found}`)
+  else if (requestId === undefined) wrong.push('the header x-request-id is missing')
+  else if (text !== JSON.stringify(problemDocument(code, requestId)))
+    wrong.push(`the content tells more, or another request id: ${excerpt(text)}`)
+  const location = header('location')
+  if (location !== undefined) wrong.push(`there is something to follow: Location: ${excerpt(location)}`)
+  if (header('cache-control') !== 'no-store') wrong.push('it may be cached')
+  return wrong
+}
+
+/** The code of the problem document, if it is one of a guard. */
+function refusalIn({ header, text }: Answer): DenialCode | undefined {
+  if (header('content-type') !== 'application/problem+json') return undefined
+  try {
+    const { type, code } = JSON.parse(text) as { type?: unknown; code?: unknown }
+    if (typeof code !== 'string' || !Object.hasOwn(DENIALS, code)) return undefined
+    return type === problemDocument(code as DenialCode, '').type ? (code as DenialCode) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function excerpt(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from '@jest/globals'
+import { createOriginSet } from '../../../src/match/origin-set.ts'
+import { parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
+import { createReturnUrlSet, type ReturnUrlSet } from '../../../src/match/return-url-set.ts'
+import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
+import { unsendableOrigins } from '../../../src/testing/corpus/index.ts'
+import { hostileOrigins, hostileReturnUrls, rightfulReturnUrls } from 'portcullis/testing'
+import { parsePolicy, type ReturnUrlText } from 'portcullis'
+import { title } from '../../support/title.ts'
+
+function urlSetOf(entries: readonly ReturnUrlText[]): ReturnUrlSet {
+  return createReturnUrlSet(
+    entries.map((text) => {
+      const entry = parseReturnUrlEntry(text)
+      if ('problem' in entry) throw new Error(`the corpus has a bad entry: ${entry.problem}`)
+      return entry
+    }),
+  )
+}
+
+function admittingDomain(entries: readonly string[], origin: string): string | undefined {
+  const parsed = entries.map((text) => {
+    const entry = parseOriginEntry(text)
+    if ('problem' in entry) throw new Error(`the corpus has a bad entry: ${entry.problem}`)
+    return entry
+  })
+  return createOriginSet(parsed).find(origin)
+}
+
+const callback = urlSetOf(['https://example.org/callback/'])
+
+describe('a hostile return URL is refused, by the entries it is aimed at and by a plain one', () => {
+  it.each(hostileReturnUrls.map((line) => [line.class, title(line.url), line] as const))(
+    '%s: %s',
+    (_class, _url, line) => {
+      const url = parseReturnUrl(line.url)
+      expect('problem' in url ? url.problem : 'no entry').toBe(line.refused)
+      if ('problem' in url) return
+      expect(urlSetOf(line.policy).find(url)).toBeUndefined()
+      expect(callback.find(url)).toBeUndefined()
+    },
+  )
+})
+
+describe('a rightful return URL is admitted', () => {
+  it.each(rightfulReturnUrls.map((line) => [line.class, title(line.url), line] as const))(
+    '%s: %s',
+    (_class, _url, line) => {
+      const url = parseReturnUrl(line.url)
+      if ('problem' in url) throw new Error(`refused: ${url.problem}`)
+      expect(url.href).toBe(line.href)
+      expect(url.origin + url.path + url.query).toBe(url.href)
+      expect(urlSetOf(line.policy).find(url)).toBe(line.entry)
+    },
+  )
+})
+
+describe('a hostile origin is refused, by the entries it is aimed at and by a plain one', () => {
+  const lines = [...hostileOrigins, ...unsendableOrigins]
+  it.each(lines.map((line) => [line.class, title(line.origin), line] as const))(
+    '%s: %s',
+    (_class, _origin, line) => {
+      const origin = parseOrigin(line.origin)
+      expect(origin === undefined ? 'unreadable' : 'no entry').toBe(line.refused)
+      if (origin === undefined) return
+      expect(admittingDomain(line.policy, origin)).toBeUndefined()
+      expect(admittingDomain(['https://example.org'], origin)).toBeUndefined()
+    },
+  )
+})
+
+describe('an empty list', () => {
+  it.each(['https://example.org/callback/', 'https://example.org/', 'http://127.0.0.1/', 'app:/x'])(
+    'admits nothing, not %s',
+    (text) => {
+      const url = parseReturnUrl(text)
+      if ('problem' in url) throw new Error(url.problem)
+      expect(urlSetOf([]).find(url)).toBeUndefined()
+    },
+  )
+
+  it.each(['https://example.org', 'null', 'http://localhost'])('admits nobody, not %s', (origin) => {
+    expect(parseOrigin(origin)).toBe(origin)
+    expect(admittingDomain([], origin)).toBeUndefined()
+  })
+})
+
+describe('the corpora', () => {
+  const keysOf = (lines: readonly { policy: unknown; url?: string; origin?: string }[]): Set<string> =>
+    new Set(lines.map(({ url, origin, policy }) => JSON.stringify([url, origin, policy])))
+
+  it.each<[string, number, Parameters<typeof keysOf>[0]]>([
+    ['hostile return URLs', 716, hostileReturnUrls],
+    ['rightful return URLs', 183, rightfulReturnUrls],
+    ['hostile origins', 290, hostileOrigins],
+  ])('hold at least so many %s, no line twice: %d', (_what, count, lines) => {
+    expect(lines.length).toBeGreaterThanOrEqual(count)
+    expect(keysOf(lines).size).toBe(lines.length)
+  })
+
+  it('are aimed at entries that a policy takes, and cannot be changed', () => {
+    for (const { policy } of [...hostileReturnUrls, ...rightfulReturnUrls])
+      expect(() =>
+        parsePolicy({ appId: 'a', returnUrlGuard: { mode: 'enforce', urls: policy } }),
+      ).not.toThrow()
+    for (const { policy } of hostileOrigins)
+      expect(() =>
+        parsePolicy({ appId: 'a', domainProtect: { mode: 'enforce', domains: policy } }),
+      ).not.toThrow()
+    for (const lines of [hostileReturnUrls, rightfulReturnUrls, hostileOrigins])
+      for (const line of lines) expect(Object.isFrozen(line)).toBe(true)
+  })
+
+  it('hold as origins only what arrives in a header as it was sent', () => {
+    for (const { origin } of hostileOrigins) {
+      expect(new Headers({ origin }).get('origin')).toBe(origin)
+      expect(origin).toMatch(/^[ -~]*$/)
+    }
+    expect(unsendableOrigins.length).toBeGreaterThan(20)
+  })
+})
