@@ -50,10 +50,10 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/testing': {
     values: `
-      namedListContract policyStoreContract
+      namedListContract nonceStoreContract policyStoreContract
     `,
     types: `
-      StoreUnderTest StoreWithLists TestRunner
+      NonceStoreUnderTest StoreUnderTest StoreWithLists TestRunner
     `,
   },
   'portcullis/vault': {
