@@ -42,8 +42,13 @@ export type {
   StoreListener,
 } from './store/contract.ts'
 export type { ListStore, ListSummary, StoredList } from './store/lists.ts'
+export { httpMessageSignatures } from './signature/http-message-signatures.ts'
+export type { MessageParts } from './signature/base.ts'
+export type { Content } from './signature/digest.ts'
+export type { SchemeContext, SignatureScheme } from './signature/scheme.ts'
+export type { Rejected, SignatureRules, SignedMessage, Verified } from './signature/verify.ts'
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'
-export type { AppKey } from './signature/keys.ts'
+export type { AppKey, VerifierKey } from './signature/keys.ts'
 
 export {
   diffPolicies,

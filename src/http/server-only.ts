@@ -1,13 +1,25 @@
 import { deny, type Decision } from '../decision.ts'
-import { decideServerOnly, type SignedAllowance } from '../guards/server-only.ts'
+import {
+  decideServerOnly,
+  refuseStranger,
+  type ServerFacts,
+  type SignedAllowance,
+} from '../guards/server-only.ts'
 import { aFunction, checkOptions, objectWith, required } from '../options.ts'
+import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
 import type { NonceStore } from '../signature/nonces.ts'
-import type { RequestHandler } from './request.ts'
+import type { SignatureScheme } from '../signature/scheme.ts'
+import type { SignedMessage } from '../signature/verify.ts'
+import type { App } from '../source/index.ts'
+import type { RequestContext } from './context.ts'
+import type { GuardResponse, RequestHandler } from './request.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
   readonly nonces: NonceStore
+  /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
+  readonly scheme?: SignatureScheme | undefined
   /** The clock that signatures are judged by, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }
@@ -25,24 +37,45 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
   checkOptions('serverOnly', options, {
     ...SHARED_EXPECTATIONS,
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
+    scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
     now: aFunction,
   })
-  const { nonces, now = Date.now } = options
+  const { nonces, scheme = httpMessageSignatures(), now = Date.now } = options
+
+  function factsOf({ facts }: RequestContext, { appId, keys }: Pick<App, 'appId' | 'keys'>): ServerFacts {
+    const { browserEvidence, headersComplete, message } = facts
+    return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
+  }
+
   return mount(
     {
       name: 'serverOnly',
       guard: decideServerOnly,
-      facts: ({ facts }, { keys }) => ({
-        browserEvidence: facts.browserEvidence,
-        headersComplete: facts.headersComplete,
-        message: facts.message,
-        keys,
-        now: now(),
-      }),
+      facts: factsOf,
+      stranger: (context) => refuseStranger(factsOf(context, NOBODY)),
       claim: (allowance, { appId }) => claimNonce(nonces, appId, allowance),
+      write: ({ code }, { facts }, _req, res) => {
+        if (DENIALS_OF_SIGNATURES.has(code)) challenge(scheme, facts.message, res)
+        return false
+      },
     },
     options,
   )
+}
+
+const NOBODY = { appId: '', keys: [] } as const
+
+const DENIALS_OF_SIGNATURES: ReadonlySet<Decision['code']> = new Set<Decision['code']>([
+  'SIGNATURE_REQUIRED',
+  'SIGNATURE_INVALID',
+  'SIGNATURE_EXPIRED',
+  'SIGNATURE_REPLAYED',
+  'DIGEST_MISMATCH',
+])
+
+/** Tells the caller how to sign; `onDeny` finds the headers written. */
+function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardResponse): void {
+  for (const [name, value] of Object.entries(scheme.challenge?.(message) ?? {})) res.setHeader(name, value)
 }
 
 function claimNonce(

@@ -19,15 +19,21 @@ export interface SignatureRules {
 /** The signature holds. Whether its nonce was used before is another question. */
 export interface Verified {
   readonly ok: true
+  /** Which key it was, for the trail. */
   readonly keyId: string
+  /** What no second message by this key may have: 1 to 256 characters. */
   readonly nonce: string
+  /** Milliseconds since the epoch; after it the message is refused for its age, so its nonce can be forgotten. */
+  readonly usableUntil: number
+}
+
+/** A signature of RFC 9421 that holds. */
+export interface VerifiedSignature extends Verified {
   /** Seconds since the epoch. */
   readonly created: number
   /** Seconds since the epoch. */
   readonly expires?: number
   readonly label: string
-  /** Milliseconds since the epoch; after it the time window refuses the message, so its nonce can be forgotten. */
-  readonly usableUntil: number
 }
 
 export interface Rejected {
@@ -50,7 +56,7 @@ export function verifyMessage(
   keys: readonly VerifierKey[],
   rules: SignatureRules,
   now: number,
-): Verified | Rejected {
+): VerifiedSignature | Rejected {
   const inputLines = message.header('signature-input')
   const signatureLines = message.header('signature')
   if (inputLines.length === 0 && signatureLines.length === 0) {
