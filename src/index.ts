@@ -29,6 +29,7 @@ export {
 } from './snapshot.ts'
 export { fileStore, type FileStore, type FileStoreOptions } from './store/file.ts'
 export { memoryStore } from './store/memory.ts'
+export { changeKeys, type KeyChanges, type KeyLimits } from './store/key-changes.ts'
 export { rollbackPolicy, type RollbackOptions } from './store/rollback.ts'
 export type {
   AppDocument,
@@ -36,6 +37,7 @@ export type {
   AppRevision,
   ChangeNote,
   ListedApp,
+  ListedKey,
   ManagedPolicyStore,
   PolicyStore,
   StoredApp,

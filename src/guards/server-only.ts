@@ -23,6 +23,9 @@ export interface SignedAllowance extends Allowance {
   readonly nonce: string
   /** Until when the nonce must be remembered, in milliseconds since the epoch. */
   readonly nonceUntil: number
+  readonly keyId: string
+  /** From when on the key is not accepted, in milliseconds since the epoch; `undefined` when it has no end. */
+  readonly keyNotAfter: number | undefined
 }
 
 /** Is this a server of the app, proven by a signature with its secret key, and not a browser? */
@@ -41,10 +44,18 @@ export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
     const { scheme, message, appId, keys, now } = facts
     const result = verifyBy(scheme, message, { appId, keys, rules: section, now })
     if (!result.ok) return deny('serverOnly', mode, result.code, result.detail)
+    const { keyId, nonce, usableUntil } = result
+    const keyNotAfter = keys.find(({ id }) => id === keyId)?.notAfter
+    const evidence = {
+      keyId,
+      ...(keyNotAfter !== undefined && { keyNotAfter: new Date(keyNotAfter).toISOString() }),
+    }
     return {
-      ...allow('serverOnly', mode, 'the signature holds', { keyId: result.keyId }),
-      nonce: `${result.keyId}/${result.nonce}`,
-      nonceUntil: result.usableUntil,
+      ...allow('serverOnly', mode, 'the signature holds', evidence),
+      nonce: `${keyId}/${nonce}`,
+      nonceUntil: usableUntil,
+      keyId,
+      keyNotAfter,
     }
   },
 )

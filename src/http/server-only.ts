@@ -5,7 +5,7 @@ import {
   type ServerFacts,
   type SignedAllowance,
 } from '../guards/server-only.ts'
-import { aFunction, checkOptions, objectWith, required } from '../options.ts'
+import { aFunction, checkOptions, objectWith, required, wholeNumber } from '../options.ts'
 import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
 import type { NonceStore } from '../signature/nonces.ts'
 import type { SignatureScheme } from '../signature/scheme.ts'
@@ -20,6 +20,11 @@ export interface ServerOnlyOptions extends SharedOptions {
   readonly nonces: NonceStore
   /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
   readonly scheme?: SignatureScheme | undefined
+  /**
+   * How many days before the `notAfter` of a key its callers are told, by the header `portcullis-key-expires` (ISO 8601) on
+   * every answer to a request that this key has signed. Default 14; 0 tells nobody.
+   */
+  readonly keyExpiryWarning?: number | undefined
   /** The clock that signatures are judged by, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }
@@ -38,9 +43,10 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     ...SHARED_EXPECTATIONS,
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
     scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
+    keyExpiryWarning: wholeNumber('days', 0, 3_650),
     now: aFunction,
   })
-  const { nonces, scheme = httpMessageSignatures(), now = Date.now } = options
+  const { nonces, scheme = httpMessageSignatures(), now = Date.now, keyExpiryWarning = 14 } = options
 
   function factsOf({ facts }: RequestContext, { appId, keys }: Pick<App, 'appId' | 'keys'>): ServerFacts {
     const { browserEvidence, headersComplete, message } = facts
@@ -54,8 +60,12 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
       facts: factsOf,
       stranger: (context) => refuseStranger(factsOf(context, NOBODY)),
       claim: (allowance, { appId }) => claimNonce(nonces, appId, allowance),
-      write: ({ code }, { facts }, _req, res) => {
-        if (DENIALS_OF_SIGNATURES.has(code)) challenge(scheme, facts.message, res)
+      note: (decision, { appId = '' }) => {
+        if (isSigned(decision)) options.policies.noteKeyUse?.(appId, decision.keyId)
+      },
+      write: (decision, { facts }, _req, res) => {
+        if (isSigned(decision)) warnOfExpiry(decision, keyExpiryWarning * DAY, now(), res)
+        else if (DENIALS_OF_SIGNATURES.has(decision.code)) challenge(scheme, facts.message, res)
         return false
       },
     },
@@ -72,6 +82,24 @@ const DENIALS_OF_SIGNATURES: ReadonlySet<Decision['code']> = new Set<Decision['c
   'SIGNATURE_REPLAYED',
   'DIGEST_MISMATCH',
 ])
+
+const DAY = 86_400_000
+
+/** Whether the signature holds and its nonce is claimed: the caller has proven the key. */
+function isSigned(decision: Decision): decision is SignedAllowance {
+  return decision.code === 'ALLOWED' && 'keyId' in decision
+}
+
+/** In good time, so that nobody is shut out who forgot to rotate. */
+function warnOfExpiry(
+  { keyNotAfter }: SignedAllowance,
+  ahead: number,
+  now: number,
+  res: GuardResponse,
+): void {
+  if (keyNotAfter !== undefined && keyNotAfter - now < ahead)
+    res.setHeader('Portcullis-Key-Expires', new Date(keyNotAfter).toISOString())
+}
 
 /** Tells the caller how to sign; `onDeny` finds the headers written. */
 function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardResponse): void {

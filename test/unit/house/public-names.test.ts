@@ -12,7 +12,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
-      appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
+      appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies diskSnapshot domainProtect
       explain fileStore formatList httpMessageSignatures ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
       protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
     `,
@@ -21,8 +21,8 @@ const publicNames: Record<string, { values: string; types: string }> = {
       AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Content
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
-      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
-      ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
+      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary
+      ListedApp ListedKey ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
       PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
       PortcullisContext ProtectOptions Refusal RegionContext Rejected RegionPinOptions RegionProtection
