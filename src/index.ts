@@ -42,7 +42,10 @@ export type {
   StoreListener,
 } from './store/contract.ts'
 export type { ListStore, ListSummary, StoredList } from './store/lists.ts'
-export { httpMessageSignatures } from './signature/http-message-signatures.ts'
+export {
+  httpMessageSignatures,
+  type HttpMessageSignaturesOptions,
+} from './signature/http-message-signatures.ts'
 export type { MessageParts } from './signature/base.ts'
 export type { Content } from './signature/digest.ts'
 export type { SchemeContext, SignatureScheme } from './signature/scheme.ts'

@@ -20,7 +20,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Content
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
-      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
       ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
