@@ -18,7 +18,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Content
+      AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote ClientAddressOptions Content
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
