@@ -11,13 +11,19 @@ import type { NonceStore } from '../signature/nonces.ts'
 import type { SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
+import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './authority.ts'
 import type { RequestContext } from './context.ts'
-import type { GuardResponse, RequestHandler } from './request.ts'
+import type { GuardRequest, GuardResponse, RequestHandler } from './request.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
   readonly nonces: NonceStore
+  /**
+   * Where callers reach this service, for the `@authority` that they sign: an origin, a list of origins, or a function;
+   * see {@link AuthorityOption}. Default: the `Host` that arrives. `X-Forwarded-Host` is never read.
+   */
+  readonly authority?: AuthorityOption | undefined
   /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
   readonly scheme?: SignatureScheme | undefined
   /**
@@ -42,14 +48,18 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
   checkOptions('serverOnly', options, {
     ...SHARED_EXPECTATIONS,
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
+    authority: AN_AUTHORITY,
     scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
     keyExpiryWarning: wholeNumber('days', 0, 3_650),
     now: aFunction,
   })
   const { nonces, scheme = httpMessageSignatures(), now = Date.now, keyExpiryWarning = 14 } = options
 
-  function factsOf({ facts }: RequestContext, { appId, keys }: Pick<App, 'appId' | 'keys'>): ServerFacts {
-    const { browserEvidence, headersComplete, message } = facts
+  const setAuthority = authoritySetter(options.authority)
+
+  function factsOf({ facts }: RequestContext, { appId, keys }: Caller, req: GuardRequest): ServerFacts {
+    const { browserEvidence, headersComplete } = facts
+    const message = setAuthority(facts.message, req)
     return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
   }
 
@@ -58,7 +68,7 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
       name: 'serverOnly',
       guard: decideServerOnly,
       facts: factsOf,
-      stranger: (context) => refuseStranger(factsOf(context, NOBODY)),
+      stranger: (context, req) => refuseStranger(factsOf(context, NOBODY, req)),
       claim: (allowance, { appId }) => claimNonce(nonces, appId, allowance),
       note: (decision, { appId = '' }) => {
         if (isSigned(decision)) options.policies.noteKeyUse?.(appId, decision.keyId)
@@ -73,7 +83,9 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
   )
 }
 
-const NOBODY = { appId: '', keys: [] } as const
+type Caller = Pick<App, 'appId' | 'keys'>
+
+const NOBODY: Caller = { appId: '', keys: [] }
 
 const DENIALS_OF_SIGNATURES: ReadonlySet<Decision['code']> = new Set<Decision['code']>([
   'SIGNATURE_REQUIRED',

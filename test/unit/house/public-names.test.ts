@@ -18,9 +18,9 @@ const publicNames: Record<string, { values: string; types: string }> = {
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Content
+      AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote ClientAddressOptions Content
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
-      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary
       ListedApp ListedKey ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
