@@ -1,4 +1,6 @@
+import { withDeadline } from '../deadline.ts'
 import { deny, type Decision } from '../decision.ts'
+import { isPortcullisError } from '../errors.ts'
 import {
   decideServerOnly,
   refuseStranger,
@@ -27,6 +29,11 @@ export interface ServerOnlyOptions extends SharedOptions {
   /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
   readonly scheme?: SignatureScheme | undefined
   /**
+   * How long the nonce store may take for a claim, in milliseconds; then the answer is `NONCES_UNAVAILABLE`, whatever it
+   * says later. Default 1000.
+   */
+  readonly nonceTimeout?: number | undefined
+  /**
    * How many days before the `notAfter` of a key its callers are told, by the header `portcullis-key-expires` (ISO 8601) on
    * every answer to a request that this key has signed. Default 14; 0 tells nobody.
    */
@@ -50,10 +57,17 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
     authority: AN_AUTHORITY,
     scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
+    nonceTimeout: wholeNumber('milliseconds', 1, 60_000),
     keyExpiryWarning: wholeNumber('days', 0, 3_650),
     now: aFunction,
   })
-  const { nonces, scheme = httpMessageSignatures(), now = Date.now, keyExpiryWarning = 14 } = options
+  const {
+    nonces,
+    scheme = httpMessageSignatures(),
+    now = Date.now,
+    nonceTimeout = 1_000,
+    keyExpiryWarning = 14,
+  } = options
 
   const setAuthority = authoritySetter(options.authority)
 
@@ -69,7 +83,7 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
       guard: decideServerOnly,
       facts: factsOf,
       stranger: (context, req) => refuseStranger(factsOf(context, NOBODY, req)),
-      claim: (allowance, { appId }) => claimNonce(nonces, appId, allowance),
+      claim: (allowance, { appId }) => claimNonce(nonces, nonceTimeout, appId, allowance),
       note: (decision, { appId = '' }) => {
         if (isSigned(decision)) options.policies.noteKeyUse?.(appId, decision.keyId)
       },
@@ -120,20 +134,26 @@ function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardRe
 
 function claimNonce(
   nonces: NonceStore,
+  limit: number,
   appId: string,
   allowance: SignedAllowance,
 ): Decision | Promise<Decision> {
   const { mode, evidence, nonce, nonceUntil } = allowance
-  const settle = (first: unknown): Decision =>
-    first === true
-      ? allowance
-      : deny('serverOnly', mode, 'SIGNATURE_REPLAYED', 'the nonce was used before', evidence)
-  const unavailable = (): Decision =>
-    deny('serverOnly', mode, 'NONCES_UNAVAILABLE', 'the nonce store could not answer', evidence)
+  const settle = (first: unknown): Decision => {
+    if (first === true) return allowance
+    if (first !== false) return unavailable(undefined)
+    return deny('serverOnly', mode, 'SIGNATURE_REPLAYED', 'the nonce was used before', evidence)
+  }
+  const unavailable = (error: unknown): Decision => {
+    const reason = isPortcullisError(error) ? `: ${error.message}` : ''
+    const detail = `the nonce store could not answer${reason}`
+    return deny('serverOnly', mode, 'NONCES_UNAVAILABLE', detail, evidence)
+  }
   try {
     const claimed = nonces.claim(appId, nonce, nonceUntil)
-    return typeof claimed === 'boolean' ? settle(claimed) : Promise.resolve(claimed).then(settle, unavailable)
-  } catch {
-    return unavailable()
+    if (typeof claimed === 'boolean') return settle(claimed)
+    return withDeadline(Promise.resolve(claimed), limit, 'it').then(settle, unavailable)
+  } catch (error) {
+    return unavailable(error)
   }
 }

@@ -31,7 +31,8 @@ const vault = createVault({ keys: [{ id: 'k', key: vaultKey }] })
 const store = redisStore(redis, { prefix, vault })
 const policies = createPolicySource({ store })
 // A thousand requests at once on a small machine wait for longer than one command may take in production.
-const guard = serverOnly({ policies, nonces: redisNonces(redis, { prefix, commandTimeout: 10_000 }) })
+const nonces = redisNonces(redis, { prefix, commandTimeout: 10_000 })
+const guard = serverOnly({ policies, nonces, nonceTimeout: 10_000 })
 
 const server = createServer((req, res) => guard(req, res, () => res.end('{"code":"PASSED"}')))
 server.listen(0, '127.0.0.1', () => {

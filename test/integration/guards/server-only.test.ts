@@ -190,6 +190,8 @@ describe('serverOnly', () => {
   })
 
   const failing: [string, NonceStore['claim']][] = [
+    ['gives no answer', () => new Promise<boolean>(() => undefined)],
+    ['answers with something else', async () => 1 as never],
     ['rejects', async () => Promise.reject(new Error('down'))],
     [
       'throws',
