@@ -1,6 +1,7 @@
-import { allow, deny, type Allowance } from '../decision.ts'
+import { allow, deny, type Allowance, type Refusal } from '../decision.ts'
 import type { VerifierKey } from '../signature/keys.ts'
-import { verifyMessage, type SignedMessage } from '../signature/verify.ts'
+import { verifyBy, type SignatureScheme } from '../signature/scheme.ts'
+import type { SignedMessage } from '../signature/verify.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface ServerFacts {
@@ -9,6 +10,8 @@ export interface ServerFacts {
   /** False when the request had more header lines than are kept, so that a header may have been lost. */
   readonly headersComplete: boolean
   readonly message: SignedMessage
+  readonly scheme: SignatureScheme
+  readonly appId: string
   /** The keys of the app. */
   readonly keys: readonly VerifierKey[]
   /** When the request was received, in milliseconds since the epoch. */
@@ -20,6 +23,9 @@ export interface SignedAllowance extends Allowance {
   readonly nonce: string
   /** Until when the nonce must be remembered, in milliseconds since the epoch. */
   readonly nonceUntil: number
+  readonly keyId: string
+  /** From when on the key is not accepted, in milliseconds since the epoch; `undefined` when it has no end. */
+  readonly keyNotAfter: number | undefined
 }
 
 /** Is this a server of the app, proven by a signature with its secret key, and not a browser? */
@@ -35,12 +41,38 @@ export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
         evidence: facts.browserEvidence,
       })
     }
-    const result = verifyMessage(facts.message, facts.keys, section, facts.now)
+    const { scheme, message, appId, keys, now } = facts
+    const result = verifyBy(scheme, message, { appId, keys, rules: section, now })
     if (!result.ok) return deny('serverOnly', mode, result.code, result.detail)
+    const { keyId, nonce, usableUntil } = result
+    const keyNotAfter = keys.find(({ id }) => id === keyId)?.notAfter
+    const evidence = {
+      keyId,
+      ...(keyNotAfter !== undefined && { keyNotAfter: new Date(keyNotAfter).toISOString() }),
+    }
     return {
-      ...allow('serverOnly', mode, 'the signature holds', { keyId: result.keyId }),
-      nonce: `${result.keyId}/${result.nonce}`,
-      nonceUntil: result.usableUntil,
+      ...allow('serverOnly', mode, 'the signature holds', evidence),
+      nonce: `${keyId}/${nonce}`,
+      nonceUntil: usableUntil,
+      keyId,
+      keyNotAfter,
     }
   },
 )
+
+// What a policy has where nothing is written: an app that does not exist is judged as most that do.
+const ORDINARY = { appId: '', serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true } } as const
+
+/**
+ * The refusal of a caller that names an app which does not exist: the same work and the same code as for an app that
+ * does, of which the caller has no key. For operators the evidence says `APP_UNKNOWN`.
+ */
+export function refuseStranger(facts: ServerFacts): Refusal {
+  const decision = decideServerOnly(ORDINARY, facts)
+  // A scheme that needs no key may find the signature good.
+  const code = decision.effect === 'deny' ? decision.code : 'SIGNATURE_INVALID'
+  return deny('serverOnly', 'enforce', code, `there is no such app; ${decision.detail}`, {
+    ...decision.evidence,
+    cause: 'APP_UNKNOWN',
+  })
+}

@@ -81,17 +81,22 @@ export function decoyFor(signatureLength: number): VerifierKey | undefined {
   return DECOYS.find((decoy) => decoy.signatureLength === signatureLength)
 }
 
+/** An app with more is refused: each signature is compared with the ids of all. */
+const MOST_KEYS = 100
+
 /**
  * The keys of an app as they came from a store. Throws a `PolicyError` with every reason when they are not in order;
- * no reason shows anything of a secret.
+ * no reason shows anything of a secret. `name` is what they are called in it.
  */
-export function parseAppKeys(keys: unknown): readonly VerifierKey[] {
-  if (!Array.isArray(keys)) throw new PolicyError([{ path: 'keys', message: 'must be an array' }])
+export function parseAppKeys(keys: unknown, name = 'keys'): readonly VerifierKey[] {
+  if (!Array.isArray(keys)) throw new PolicyError([{ path: name, message: 'must be an array' }])
+  if (keys.length > MOST_KEYS)
+    throw new PolicyError([{ path: name, message: `must be at most ${MOST_KEYS} keys` }])
   const issues: PolicyIssue[] = []
   const parsed: VerifierKey[] = []
   const ids = new Set<string>()
   for (const [index, given] of keys.entries()) {
-    const path = `keys[${index}]`
+    const path = `${name}[${index}]`
     const key = parseAppKey(given, (member, message) => {
       issues.push({ path: member === '' ? path : `${path}.${member}`, message })
     })

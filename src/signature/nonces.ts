@@ -25,6 +25,17 @@ export interface MemoryNoncesOptions {
   now?: (() => number) | undefined
 }
 
+/**
+ * How long a nonce is to be remembered, in milliseconds. Throws an `UnavailableError` for a moment in the past, for none and
+ * for what is not a number: to remember the nonce for no time at all would let it pass again.
+ */
+export function lifetimeOf(until: number, time: number): number {
+  if (until >= time && until < Infinity) return until - time
+  throw new UnavailableError(
+    'the nonce expires in the past or never: do verifier and nonces have the same clock?',
+  )
+}
+
 interface Remembered {
   readonly appId: string
   readonly nonce: string
@@ -51,19 +62,30 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
   const apps = new Map<string, Map<string, number>>()
   const spans = new Map<number, Remembered[]>()
   let held = 0
+  /** No span ends before. */
+  let soonest = Infinity
 
   // Oldest spans need not come first, but there are few: as many as fit into the acceptance window.
   function forget(time: number, most: number): void {
+    if (soonest > time) return
     let left = most
+    soonest = Infinity
     for (const [span, entries] of spans) {
-      if ((span + 1) * SPAN > time) continue
+      const ends = (span + 1) * SPAN
+      if (ends > time) {
+        soonest = Math.min(soonest, ends)
+        continue
+      }
       while (left > 0) {
         const entry = entries.pop()
         if (entry === undefined) break
         left--
         forgetOne(entry, time)
       }
-      if (entries.length > 0) return
+      if (entries.length > 0) {
+        soonest = 0
+        return
+      }
       spans.delete(span)
     }
   }
@@ -81,12 +103,7 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
   return {
     claim(appId: string, nonce: string, until: number): boolean {
       const time = now()
-      // Also when it is not a number. To remember it for no time at all would let it pass again.
-      if (!(until >= time) || until === Infinity) {
-        throw new UnavailableError(
-          'the nonce expires in the past or never: do verifier and nonces have the same clock?',
-        )
-      }
+      lifetimeOf(until, time)
       forget(time, FORGOTTEN_PER_CLAIM)
       const known = apps.get(appId)?.get(nonce)
       if (known !== undefined && known >= time) return false
@@ -104,6 +121,7 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
       nonces.set(nonce, until)
       if (isNew) held++
       const span = Math.floor(until / SPAN)
+      soonest = Math.min(soonest, (span + 1) * SPAN)
       const entries = spans.get(span)
       if (entries === undefined) spans.set(span, [{ appId, nonce }])
       else entries.push({ appId, nonce })

@@ -47,6 +47,8 @@ export interface PolicySource {
   appsByOrigin(origin: string): Promise<readonly App[]>
   /** Whether `appsByOrigin` can be answered. */
   readonly knowsOrigins: boolean
+  /** Tells the store, at most once a minute for each key, that a key of the app was used. Never throws. */
+  noteKeyUse?(appId: string, keyId: string): void
   /** How the source is doing. */
   status(): PolicySourceStatus
   /** Stops listening to the store. Policies in memory are forgotten. */

@@ -6,6 +6,7 @@ import { createBreaker } from './breaker.ts'
 import type { App, PolicySource, PolicySourceOptions, PolicySourceStatus } from './contract.ts'
 import { checkSourceOptions } from './options.ts'
 import type { Entry, Flight } from './entry.ts'
+import { createKeyUses } from './key-uses.ts'
 import { createLists } from './lists.ts'
 import { appsThatAdmit, createOrigins } from './origins.ts'
 import { createReader, isUnreadable, SparedError, understand, type Known, type Reading } from './reading.ts'
@@ -31,6 +32,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
   checkSourceOptions(options)
   const { store, snapshot, onError, maxStale = 60_000, revalidateAfter = 1_000, unknownFor = 5_000 } = options
   const { now = () => performance.now() } = options
+  const report = (error: Error, appId: string | undefined): void => onError?.(error, appId)
 
   const apps = new LRUCache<string, Entry>({
     max: options.maxApps ?? 10_000,
@@ -246,10 +248,6 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     return reading.app
   }
 
-  function report(error: Error, appId: string | undefined): void {
-    onError?.(error, appId)
-  }
-
   async function appsByOrigin(origin: string): Promise<readonly App[]> {
     let ids: readonly string[]
     try {
@@ -289,6 +287,7 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
     load,
     appsByOrigin,
     knowsOrigins: store.appsByOrigin !== undefined,
+    noteKeyUse: createKeyUses(store, now),
     status,
     close() {
       stopWatching?.()

@@ -47,6 +47,11 @@ export interface PolicyStore {
   appsByOrigin?(origin: string): Promise<readonly string[]>
   /** A named list of addresses, or `undefined` when there is no such list. Rejects only when it could not look. */
   readList?(name: string): Promise<StoredList | undefined>
+  /**
+   * Remembers when a key of the app was last used, in milliseconds since the epoch. Called about once a minute for each key
+   * in use; nobody waits for it, and what is lost is lost.
+   */
+  noteKeyUse?(appId: string, keyId: string, at: number): Promise<void>
 }
 
 /** A document and the keys that belong to it. */
@@ -71,6 +76,12 @@ export interface AppRevision extends ChangeNote {
   readonly policy: unknown
   /** Whether the keys of the app were replaced or removed with it. */
   readonly keysChanged: boolean
+}
+
+/** One key of an app as a dashboard may show it: all but the secret. */
+export interface ListedKey extends Omit<AppKey, 'secret'> {
+  /** ISO 8601, true to about a minute; left out when it was not used for a year. */
+  readonly lastUsed?: string | undefined
 }
 
 /** One app in a list. */
@@ -109,4 +120,7 @@ export interface ManagedPolicyStore extends PolicyStore {
     appId: string,
     page?: { readonly before?: number | undefined; readonly limit?: number | undefined },
   ): Promise<readonly AppRevision[]>
+  /** The keys of the app, without their secrets; `undefined` when there is no such app. Rejects as `read` does. */
+  keys(appId: string): Promise<readonly ListedKey[] | undefined>
+  noteKeyUse(appId: string, keyId: string, at: number): Promise<void>
 }

@@ -8,7 +8,9 @@ import type { ManagedPolicyStore } from './contract.ts'
 import { createSealing, formatFile, type FileRecord } from './file-content.ts'
 import { createFileLists } from './file-lists.ts'
 import { lockFile, sweepBeside, temporaryName } from './file-lock.ts'
+import { createFileUses } from './file-uses.ts'
 import { createFileView } from './file-view.ts'
+import { isUse, listKeys } from './key-uses.ts'
 import type { ListStore } from './lists.ts'
 import {
   changedRecord,
@@ -62,7 +64,7 @@ const MAX_WRITES = 5
  *
  * Any number of processes of one machine may write. Each write replaces the file in one step, so a crash leaves the old one
  * or the new one; it waits up to 2 seconds for the lock `<path>.lock`, which is taken over when it is older than 10. A
- * symbolic link stays one: what it leads to is replaced.
+ * symbolic link stays one: what it leads to is replaced. When keys were last used stands in `<path>.used`.
  *
  * @throws ConfigError
  */
@@ -82,6 +84,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   const view = createFileView(file, onError)
   const sealing = createSealing(vault)
   const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
+  const uses = createFileUses(file)
   let swept: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
@@ -166,6 +169,14 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     async history(appId, page) {
       const revisions = historyOf((await view.current()).get(appId), page)
       return revisions.map((revision) => sealing.openRevision(appId, revision))
+    },
+    async keys(appId) {
+      const record = (await view.current()).get(appId)
+      if (record?.app === undefined) return undefined
+      return listKeys(sealing.openKeys(appId, record.sealedKeys), await uses.of(appId))
+    },
+    async noteKeyUse(appId, keyId, at) {
+      if (isUse(at)) await uses.note(appId, keyId, at)
     },
     close() {
       view.close()

@@ -2,6 +2,7 @@ import { PolicyError } from '../errors.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
+import { isUse, listKeys } from './key-uses.ts'
 import type { ListStore } from './lists.ts'
 import { createMemoryLists } from './memory-lists.ts'
 import {
@@ -24,6 +25,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
   const records = new Map<string, AppRecord>()
   const domains = createDomainIndex()
   const listeners = createListeners()
+  const uses = new Map<string, Map<string, number>>()
   for (const document of documents) {
     const { policy, keys } = parseDocument(document)
     if (records.has(policy.appId))
@@ -36,8 +38,14 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     const after = changedRecord(before, what)
     domains.follow(before?.app?.policy, after.app?.policy)
     records.set(what.appId, after)
+    for (const keyId of uses.get(what.appId)?.keys() ?? [])
+      if (!hasKey(what.appId, keyId)) uses.get(what.appId)?.delete(keyId)
     listeners.tell((listener) => listener.changed(what.appId, after.revision))
     return after.revision
+  }
+
+  function hasKey(appId: string, keyId: string): boolean {
+    return records.get(appId)?.app?.keys.some(({ id }) => id === keyId) === true
   }
 
   const lists = createMemoryLists((name, revision) =>
@@ -72,6 +80,15 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     },
     async history(appId, page) {
       return historyOf(records.get(appId), page)
+    },
+    async keys(appId) {
+      const app = records.get(appId)?.app
+      return app && listKeys(app.keys, (keyId) => uses.get(appId)?.get(keyId))
+    },
+    async noteKeyUse(appId, keyId, at) {
+      if (!isUse(at) || !hasKey(appId, keyId)) return
+      if (!uses.has(appId)) uses.set(appId, new Map())
+      uses.get(appId)?.set(keyId, at)
     },
   }
 }

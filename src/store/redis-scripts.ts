@@ -68,3 +68,30 @@ if KEYS[2] then
   ${APPEND('KEYS[2]', 'KEYS[3]', 'list', 'ARGV[2]', 'revision')}
 end
 return {'written', revision}`
+
+/**
+ * Claims a nonce, unless its app has too many.
+ * KEYS: the nonce, then how many its app has, as `<end>:<count>` for each span of time at the end of which they stop to
+ * count. ARGV: 1 a name of this claim, 2 how long the nonce lives, 3 the time, 4 the end of its span, 5 how many there may
+ * be; in milliseconds. Answers `first`, `used` or `full`. The name is kept, for a client may send a command again when the
+ * connection broke before its answer came.
+ * Needs no more rights than GET and SET: guards must not be able to change what they are told.
+ */
+export const CLAIM_NONCE = `
+local by = redis.call('GET', KEYS[1])
+if by then return by == ARGV[1] and 'first' or 'used' end
+local counts, held, last = {[ARGV[4]] = 0}, 0, tonumber(ARGV[4])
+for ends, count in string.gmatch(redis.call('GET', KEYS[2]) or '', '(%d+):(%d+)') do
+  if tonumber(ends) > tonumber(ARGV[3]) then
+    counts[ends] = tonumber(count)
+    held = held + count
+    last = math.max(last, tonumber(ends))
+  end
+end
+if held >= tonumber(ARGV[5]) then return 'full' end
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+counts[ARGV[4]] = counts[ARGV[4]] + 1
+local texts = {}
+for ends, count in pairs(counts) do texts[#texts + 1] = ends .. ':' .. count end
+redis.call('SET', KEYS[2], table.concat(texts, ' '), 'PX', string.format('%.0f', last - tonumber(ARGV[3])))
+return 'first'`

@@ -12,6 +12,7 @@ import {
   parseDocument,
   parseNote,
 } from './records.ts'
+import { isUse, listKeys, USES_KEPT } from './key-uses.ts'
 import type { ListStore } from './lists.ts'
 import { checkClient, sender, texts, type RedisClient } from './redis-client.ts'
 import { createDocuments, domainsIn, fields, parseStored, revisionOf } from './redis-documents.ts'
@@ -81,6 +82,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
   const appKey = (appId: string): string => `${prefix}app:{${appId}}`
   const secretsKey = (appId: string): string => `${prefix}secrets:{${appId}}`
   const historyKey = (appId: string): string => `${prefix}history:{${appId}}`
+  const usedKey = (appId: string, keyId: string): string => `${prefix}used:{${appId}}:${keyId}`
   const appsKey = `${prefix}apps`
   const origins = createOriginIndex(send, prefix)
   const atOnce = redis.isCluster !== true
@@ -213,6 +215,20 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       const page = await send('LRANGE', historyKey(appId), -(newer + limit), -(newer + 1))
       const revisions = texts(page).map((entry) => documents.openRevision(appId, entry))
       return revisions.filter(({ revision }) => revision < before).reverse()
+    },
+    async keys(appId) {
+      const keys = (await read(appId))?.keys
+      if (keys === undefined) return undefined
+      const ats = await Promise.all(keys.map(({ id }) => send('GET', usedKey(appId, id))))
+      const uses = new Map(keys.map(({ id }, index) => [id, ats[index]]))
+      return listKeys(keys, (keyId) => {
+        const at = Number(uses.get(keyId) ?? Number.NaN)
+        return isUse(at) ? at : undefined
+      })
+    },
+    async noteKeyUse(appId, keyId, at) {
+      // A command that guards have the right to anyway.
+      if (isUse(at)) await send('SET', usedKey(appId, keyId), at, 'PX', USES_KEPT)
     },
     ...lists,
     close: feed.close,

@@ -15,3 +15,4 @@ export {
   type ReceivedResponse,
   type ResponseCheck,
 } from './response-checks.ts'
+export { nonceStoreContract, type NonceStoreUnderTest } from './nonce-contract.ts'

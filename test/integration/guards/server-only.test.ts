@@ -190,6 +190,8 @@ describe('serverOnly', () => {
   })
 
   const failing: [string, NonceStore['claim']][] = [
+    ['gives no answer', () => new Promise<boolean>(() => undefined)],
+    ['answers with something else', async () => 1 as never],
     ['rejects', async () => Promise.reject(new Error('down'))],
     [
       'throws',
@@ -230,6 +232,87 @@ describe('serverOnly', () => {
       expect((await signed(origin)).status).toBe(401)
     })
   })
+
+  describe('a key that expires', () => {
+    const day = 86_400_000
+    const notAfter = new Date(Date.now() + 10 * day).toISOString()
+    const HEADER = 'portcullis-key-expires'
+
+    async function answerTo(
+      options: { keyExpiryWarning?: number; now?: () => number; mode?: string },
+      headers: Record<string, string> = {},
+    ) {
+      const { mode = 'enforce', ...given } = options
+      const { app, store, reached } = protectedApp({ serverOnly: { mode } }, (policies) => [
+        serverOnly({ policies, nonces: memoryNonces({ ...(given.now && { now: given.now }) }), ...given }),
+      ])
+      await store.write({ policy: { appId: APP, serverOnly: { mode } }, keys: [{ ...KEY, notAfter }] }, 1)
+      return listening(app, async (origin) => {
+        const time = given.now ?? Date.now
+        const signed = await signRequest(
+          { method: 'GET', url: origin, headers: { 'x-app-id': APP } },
+          { ...signer, now: time },
+        )
+        const first = await fetch(origin, { headers: { ...signed, ...headers } })
+        const again = await fetch(origin, { headers: { ...signed, ...headers } })
+        return { first, again, reached }
+      })
+    }
+
+    it('is told to who has proven it, two weeks before', async () => {
+      const { first, again } = await answerTo({})
+      expect([first.status, first.headers.get(HEADER)]).toEqual([200, notAfter])
+      expect([again.status, again.headers.get(HEADER)]).toEqual([401, null])
+    })
+
+    it('is told to nobody else', async () => {
+      const { first } = await answerTo({}, { 'x-app-id': APP, signature: `sig1=:${'A'.repeat(43)}=:` })
+      expect([first.status, first.headers.get(HEADER)]).toEqual([401, null])
+    })
+
+    it.each([
+      [{ keyExpiryWarning: 0 }, false],
+      [{ keyExpiryWarning: 9 }, false],
+      [{ keyExpiryWarning: 11 }, true],
+      [{ mode: 'report' }, false],
+      [{ now: () => Date.parse(notAfter) - 14 * day - 1_000 }, false],
+      [{ now: () => Date.parse(notAfter) - 14 * day + 1_000 }, true],
+    ])('is told with %j: %s', async (options, told) => {
+      const { first } = await answerTo(options)
+      expect([first.status, first.headers.has(HEADER)]).toEqual([200, told])
+    })
+
+    it('is told to handlers and the audit by the evidence, also in report mode', async () => {
+      for (const mode of ['enforce', 'report']) {
+        const evidence: unknown[] = []
+        const sections = { serverOnly: { mode } }
+        const { app, store } = protectedApp(sections, guards, (req, res) => {
+          evidence.push(req.portcullis.decisions[0]?.evidence)
+          res.end()
+        })
+        await store.write({ policy: { appId: APP, ...sections }, keys: [{ ...KEY, notAfter }] }, 1)
+        await listening(app, (origin) => signedFetch({ ...signer, appId: APP })(origin))
+        expect(evidence).toEqual([{ keyId: KEY.id, keyNotAfter: notAfter }])
+      }
+    })
+  })
+
+  it.each(['enforce', 'report'])(
+    'notes when a key was last used, by requests that passed in mode %s',
+    async (mode) => {
+      const { app, store } = protectedApp({ serverOnly: { mode } }, guards)
+      const used = async () => (await store.keys(APP))?.[0]?.lastUsed
+      await listening(app, async (origin) => {
+        const headers = { 'x-app-id': APP }
+        await fetch(origin, { headers })
+        const signed = await signRequest({ method: 'GET', url: origin, headers }, signer)
+        await fetch(origin, { headers: { ...signed, signature: `sig1=:${'A'.repeat(43)}=:` } })
+        expect(await used()).toBeUndefined()
+        await fetch(origin, { headers: signed })
+        expect(Date.parse((await used()) ?? '')).toBeGreaterThan(Date.now() - 20_000)
+      })
+    },
+  )
 
   it('binds a key to its app', async () => {
     const { app, store } = protectedApp(SECTIONS, guards)

@@ -85,8 +85,10 @@ async function failuresOf(user: string, all: boolean): Promise<string[]> {
       await eventually('it runs again', () => source.status().feed === 'whole', 1_000)
     },
     claim: async () => redisNonces(client, { prefix: own }).claim('a', 'n', Date.now() + 1_000),
+    use: () => store.noteKeyUse('a', 'k', Date.now()),
     ...(all
       ? {
+          keys: () => store.keys('a'),
           write: () => store.write({ policy, keys: [KEY] }, 1),
           change: () => store.write({ policy: { appId: 'a' }, keys: [] }, 2),
           remove: () => store.remove('a', 3),

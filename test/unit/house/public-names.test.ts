@@ -11,25 +11,27 @@ import { exportedNames } from './exports.ts'
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
-      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
-      appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain fileStore formatList ipWhitelist isPortcullisError lintList lintPolicy memoryAuditSink
-      memoryNonces memoryStore parseList parsePolicy protect regionPin returnUrlGuard rollbackPolicy
-      safeRedirect scorePolicy serverOnly
+      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
+      UnreadableError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
+      diskSnapshot domainProtect explain fileStore formatList httpMessageSignatures ipWhitelist
+      isPortcullisError lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
+      parsePolicy protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions Comparison
-      Decision DenialCode DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison Evidence
-      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
-      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
-      ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction
-      NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
-      PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
-      PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
-      RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText
-      RollbackOptions SafeRedirectOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
-      StoreListener StoredApp StoredList
+      AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
+      ClientAddressOptions Comparison Content Decision DenialCode DifferingPart DiskSnapshotOptions
+      DomainProtectOptions DomainProtection Effect EntryComparison Evidence Explanation FieldEvent
+      FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
+      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions KeyChanges KeyLimits ListEntry
+      ListFormat ListStore ListSummary ListedApp ListedKey ManagedPolicyStore MemoryAuditSink
+      MemoryAuditSinkOptions MessageParts Mode NextFunction NonceStore OperationEvent Policy
+      PolicyChange PolicyFinding PolicyIssue PolicyScore PolicySnapshot PolicySource PolicySourceOptions
+      PolicySourceStatus PolicyStore PortcullisContext ProtectOptions Refusal RegionContext
+      RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler ReturnUrlGuardOptions
+      ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions SafeRedirectOptions SchemeContext
+      ServerOnlyOptions ServerOnlyProtection SharedOptions SignatureRules SignatureScheme SignedMessage
+      SnapshotEntry StoreListener StoredApp StoredList Verified VerifierKey
     `,
   },
   'portcullis/client': {
@@ -45,17 +47,18 @@ const publicNames: Record<string, { values: string; types: string }> = {
       fromNodeRedis readAuditStream redisAuditSink redisNonces redisStore
     `,
     types: `
-      NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions
-      RedisStore RedisStoreOptions StoredAuditEvent
+      NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions RedisStore
+      RedisStoreOptions StoredAuditEvent
     `,
   },
   'portcullis/testing': {
     values: `
-      allowed denied hostileOrigins hostileReturnUrls namedListContract policyStoreContract rightfulReturnUrls
+      allowed denied hostileOrigins hostileReturnUrls namedListContract nonceStoreContract
+      policyStoreContract rightfulReturnUrls
     `,
     types: `
-      FetchedResponse HostileOrigin HostileReturnUrl ReceivedResponse ResponseCheck RightfulReturnUrl
-      StoreUnderTest StoreWithLists TestRunner
+      FetchedResponse HostileOrigin HostileReturnUrl NonceStoreUnderTest ReceivedResponse ResponseCheck
+      RightfulReturnUrl StoreUnderTest StoreWithLists TestRunner
     `,
   },
   'portcullis/vault': {

@@ -102,6 +102,11 @@ describe('construction', () => {
       /`serverOnly.nonces` must be a nonce store/,
     ],
     [
+      'a keyExpiryWarning that is no number of days',
+      () => serverOnly({ policies, nonces, keyExpiryWarning: 1.5 }),
+      /`serverOnly.keyExpiryWarning` must be a whole number of days from 0 to 3650, got 1.5/,
+    ],
+    [
       'a trusted proxy with host bits',
       () =>
         ipWhitelist({

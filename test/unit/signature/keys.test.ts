@@ -111,10 +111,54 @@ describe('parseAppKeys', () => {
       [{ ...good, notBefore: '2030-01-01T00:00:00Z', notAfter: '2030-01-01T00:00:00Z' }],
       /^keys\[0\]\.notAfter: must be after `notBefore`$/,
     ],
+    ['a time that is an object', [{ ...good, notAfter: { valueOf: () => 0 } }], /^keys\[0\]\.notAfter: /],
+    [
+      'a year that a Date cannot hold',
+      [{ ...good, notAfter: '999999-01-01T00:00:00Z' }],
+      /notAfter: must be/,
+    ],
+    ['a list in a list', [[good]], /^keys\[0\]: must be an object$/],
+    ['a hole in the list', Object.assign([], { 1: good }), /^keys\[0\]: must be an object$/],
+    ['null for a key', [null], /^keys\[0\]: must be an object$/],
+    ['an id with a line end', [{ ...good, id: 'a\n' }], /^keys\[0\]\.id: /],
+    ['an id that is a list', [{ ...good, id: ['a'] }], /^keys\[0\]\.id: /],
+    ['an algorithm in upper case', [{ ...good, algorithm: 'HMAC-SHA256' }], /^keys\[0\]\.algorithm: /],
+    ['an algorithm that is a list', [{ ...good, algorithm: ['ed25519'] }], /^keys\[0\]\.algorithm: /],
+    [
+      'an own __proto__',
+      [JSON.parse(`{ "__proto__": {}, "id": "a", "algorithm": "hmac-sha256", "secret": "${secret}" }`)],
+      /^keys\[0\]: has a member other than id/,
+    ],
+    [
+      'more keys than any app needs',
+      Array.from({ length: 101 }, (_, index) => ({ ...good, id: `key-${index}` })),
+      /^keys: must be at most 100 keys$/,
+    ],
     ['an unknown member', [{ ...good, [secret]: 1 }], /^keys\[0\]: has a member other than id/],
   ]
   it.each(refused)('refuses %s', (_why, keys, issue) => {
     expect(issuesOf(keys)).toEqual([expect.stringMatching(issue)])
+  })
+
+  it('refuses every point of small order, however it is written', () => {
+    // The eight of them, and their spellings that were not reduced: public knowledge, of RFC 7748 and libsodium.
+    const points = [
+      '0000000000000000000000000000000000000000000000000000000000000000',
+      '0100000000000000000000000000000000000000000000000000000000000000',
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+      'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    ]
+    for (const point of points) {
+      for (const sign of [0x00, 0x80]) {
+        const bytes = Buffer.from(point, 'hex')
+        bytes[31] = (bytes[31] ?? 0) | sign
+        const key = { id: 'a', algorithm: 'ed25519', secret: bytes.toString('base64') }
+        expect(issuesOf([key])).toEqual([expect.stringContaining('small order')])
+      }
+    }
   })
 
   it('names every reason at once', () => {

@@ -2,6 +2,13 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { ConfigError, UnavailableError } from '../../../src/errors.ts'
 import { memoryNonces } from '../../../src/signature/nonces.ts'
+import { nonceStoreContract } from '../../../src/testing/index.ts'
+
+nonceStoreContract('memory', { describe, it }, async () => ({
+  nonces: memoryNonces({ max: 600, maxPerApp: 300 }),
+  maxPerApp: 300,
+  dispose() {},
+}))
 
 describe('memoryNonces', () => {
   it('claims a nonce once until its time is over', () => {

@@ -275,6 +275,64 @@ describe('fileStore', () => {
   })
 })
 
+describe('when keys were last used', () => {
+  const document = { policy: { appId: 'a' }, keys: [KEY] }
+  const used = async (store: FileStore): Promise<string | undefined> => (await store.keys('a'))?.[0]?.lastUsed
+  const now = new Date().toISOString()
+
+  it('is known to other stores and after a restart, and stands in a file of its own', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    const before = await readFile(path, 'utf8')
+    await store.noteKeyUse('a', KEY.id, Date.parse(now))
+    expect(await used(store)).toBe(now)
+    expect(await used(open({ vault }))).toBe(now)
+    expect(await readFile(path, 'utf8')).toBe(before)
+    expect((await readdir(directory)).toSorted()).toEqual(['policies.json', 'policies.json.used'])
+    expect(JSON.parse(await readFile(`${path}.used`, 'utf8'))).toEqual({ a: { server: now } })
+  })
+
+  it('is announced to nobody, for nothing has changed', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    const heard: string[] = []
+    const listener = { broken() {}, restored() {} }
+    const leave = store.watch?.({ ...listener, changed: (appId) => heard.push(appId) })
+    await store.noteKeyUse('a', KEY.id, Date.now())
+    await store.read('a')
+    expect(heard).toEqual([])
+    leave?.()
+  })
+
+  it.each(['', '[', '[]', 'null', '{"a":5}', '{"a":{"server":"x"}}', '{"__proto__":{"server":1}}'])(
+    'is not known when its file is %j, and is noted anew',
+    async (text) => {
+      const store = open({ create: true, vault })
+      await store.write(document, 0)
+      await writeFile(`${path}.used`, text)
+      expect(await used(store)).toBeUndefined()
+      await store.noteKeyUse('a', KEY.id, Date.parse(now))
+      expect(await used(store)).toBe(now)
+    },
+  )
+
+  it('is forgotten after a year', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    await store.noteKeyUse('a', KEY.id, Date.now() - 401 * 86_400_000)
+    expect(await used(store)).toBeUndefined()
+  })
+
+  it('rejects when it cannot be noted, and leaves nothing behind', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    await mkdir(`${path}.used`)
+    await expect(store.noteKeyUse('a', KEY.id, Date.now())).rejects.toBeInstanceOf(UnavailableError)
+    expect((await readdir(directory)).toSorted()).toEqual(['policies.json', 'policies.json.used'])
+    expect(await used(store)).toBeUndefined()
+  })
+})
+
 describe('what is sealed in the file', () => {
   const note = { author: 'alice@example.org', note: 'because of ticket 7' }
 

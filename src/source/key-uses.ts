@@ -1,0 +1,41 @@
+import { LRUCache } from 'lru-cache'
+import { withDeadline } from '../deadline.ts'
+import type { PolicyStore } from '../store/contract.ts'
+
+/** How often the use of one key is written at most, in milliseconds. */
+const INTERVAL = 60_000
+const MAX_REMEMBERED = 10_000
+/** More at once are left for later. */
+const MAX_WRITING = 64
+const LONGEST_WRITE = 10_000
+
+/** Tells the store which keys are used, seldom and behind the back of requests. What it returns never throws. */
+export function createKeyUses(store: PolicyStore, now: () => number): (appId: string, keyId: string) => void {
+  const noted = new LRUCache<string, number>({ max: MAX_REMEMBERED })
+  let writing = 0
+
+  async function write(appId: string, keyId: string): Promise<void> {
+    try {
+      await withDeadline(
+        Promise.resolve(store.noteKeyUse?.(appId, keyId, Date.now())),
+        LONGEST_WRITE,
+        'the store',
+      )
+    } catch {
+      // The next use is noted in its place.
+    } finally {
+      writing -= 1
+    }
+  }
+
+  return (appId, keyId) => {
+    if (store.noteKeyUse === undefined) return
+    const name = `${appId}/${keyId}`
+    const before = noted.get(name)
+    const at = now()
+    if ((before !== undefined && at - before < INTERVAL) || writing >= MAX_WRITING) return
+    noted.set(name, at)
+    writing += 1
+    void write(appId, keyId)
+  }
+}

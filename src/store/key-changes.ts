@@ -1,0 +1,115 @@
+import { isPortcullisError, PolicyError, type PolicyIssue } from '../errors.ts'
+import { checkOptions, wholeNumber, type Expectation } from '../options.ts'
+import { parseAppKeys, type AppKey } from '../signature/keys.ts'
+import type { ChangeNote, ManagedPolicyStore } from './contract.ts'
+
+/** When a key that the app has is accepted. A member that is left out stays as it is, `null` takes the limit away. */
+export interface KeyLimits {
+  readonly id: string
+  /** ISO 8601; before it the key is not accepted. */
+  readonly notBefore?: string | null | undefined
+  /** ISO 8601; from it on the key is not accepted. */
+  readonly notAfter?: string | null | undefined
+}
+
+export interface KeyChanges extends ChangeNote {
+  /** Keys that the app gets. */
+  readonly add?: readonly AppKey[] | undefined
+  /** Ids of keys that it loses. */
+  readonly revoke?: readonly string[] | undefined
+  /** When keys that it has, and keeps, are accepted. */
+  readonly limit?: readonly KeyLimits[] | undefined
+  /** The revision that is replaced. Left out: whichever is current, since policy and other keys stay as they are. */
+  readonly replaces?: number | undefined
+}
+
+const anArray: Expectation = { expected: 'an array', accepts: Array.isArray }
+const aText: Expectation = { expected: 'a text', accepts: (value) => typeof value === 'string' }
+const EXPECTATIONS: Readonly<Record<keyof KeyChanges, Expectation>> = {
+  add: { ...anArray, secret: true },
+  revoke: anArray,
+  limit: anArray,
+  replaces: wholeNumber('revisions', 0),
+  author: aText,
+  note: aText,
+}
+
+/** How often a change is tried again because somebody else wrote meanwhile. */
+const MAX_WRITES = 5
+
+/**
+ * Adds, revokes and limits single keys of an app, as one new revision; nobody needs the secrets of the others. Answers with
+ * the new revision. Rejects as `write` does, with a `ConfigError` for a member too many, and with a `PolicyError` when nothing would change, there is no such app, or a
+ * key is revoked or limited that it does not have.
+ */
+export async function changeKeys(
+  store: ManagedPolicyStore,
+  appId: string,
+  changes: KeyChanges,
+): Promise<number> {
+  checkOptions('changeKeys', changes, EXPECTATIONS)
+  const { add = [], revoke = [], limit = [], replaces, author, note } = changes
+  parseAppKeys(add, 'add')
+  if (add.length + revoke.length + limit.length === 0)
+    throw refused('', 'changes nothing: `add`, `revoke` or `limit` must name a key')
+
+  for (let writes = 1; ; writes += 1) {
+    const stored = await store.read(appId)
+    if (stored === undefined) throw refused('appId', 'is of no app')
+    const keys = changedKeys(stored.keys, { add, revoke, limit })
+    try {
+      return await store.write({ policy: stored.policy, keys }, replaces ?? stored.revision, {
+        author,
+        note: note ?? describe({ add, revoke, limit }),
+      })
+    } catch (error) {
+      const isConflict = isPortcullisError(error) && error.code === 'REVISION_CONFLICT'
+      if (!isConflict || replaces !== undefined || writes === MAX_WRITES) throw error
+    }
+  }
+}
+
+type Changes = Required<{ [Name in 'add' | 'revoke' | 'limit']: NonNullable<KeyChanges[Name]> }>
+
+function changedKeys(keys: readonly AppKey[], { add, revoke, limit }: Changes): readonly AppKey[] {
+  const after = new Map(keys.map((key) => [key.id, key]))
+  const issues: PolicyIssue[] = []
+  for (const [index, id] of revoke.entries())
+    if (!after.delete(id))
+      issues.push({ path: `revoke[${index}]`, message: 'is the id of no key of the app' })
+  for (const [index, limits] of limit.entries()) {
+    const key = after.get(limits?.id)
+    if (key !== undefined) after.set(key.id, limited(key, limits))
+    else issues.push({ path: `limit[${index}].id`, message: 'is the id of no key that the app keeps' })
+  }
+  for (const [index, key] of add.entries()) {
+    if (after.has(key.id)) issues.push({ path: `add[${index}].id`, message: 'is the id of a key of the app' })
+    after.set(key.id, key)
+  }
+  if (issues.length > 0) throw new PolicyError(issues)
+  return [...after.values()]
+}
+
+function limited(key: AppKey, { notBefore = key.notBefore, notAfter = key.notAfter }: KeyLimits): AppKey {
+  const { id, algorithm, secret } = key
+  return {
+    id,
+    algorithm,
+    secret,
+    ...(notBefore != null && { notBefore }),
+    ...(notAfter != null && { notAfter }),
+  }
+}
+
+/** For the history: which keys, and nothing else of them. */
+function describe({ add, revoke, limit }: Changes): string {
+  const say = (what: string, ids: readonly string[]): string[] =>
+    ids.length === 0 ? [] : [`${what} ${ids.join(', ')}`]
+  const ids = (keys: readonly { readonly id: string }[]): string[] => keys.map(({ id }) => id)
+  const parts = [...say('add', ids(add)), ...say('limit', ids(limit)), ...say('revoke', revoke)]
+  return `keys: ${parts.join('; ')}`.slice(0, 1024)
+}
+
+function refused(path: string, message: string): PolicyError {
+  return new PolicyError([{ path, message }])
+}

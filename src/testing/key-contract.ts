@@ -1,0 +1,140 @@
+import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
+import type { ManagedPolicyStore } from '../store/contract.ts'
+import { changeKeys } from '../store/key-changes.ts'
+import { rollbackPolicy } from '../store/rollback.ts'
+import { conflicts, KEY, OTHER_KEY, policy } from './store-examples.ts'
+
+/** The part of the contract that those rely on who rotate keys. */
+export function keyContract(
+  test: (title: string, body: (store: ManagedPolicyStore) => Promise<void>) => void,
+): void {
+  const idsOf = async (store: ManagedPolicyStore): Promise<string[]> =>
+    ((await store.read('a'))?.keys ?? []).map(({ id }) => id)
+
+  test('shows the keys of an app without their secrets', async (store) => {
+    strictEqual(await store.keys('a'), undefined)
+    strictEqual(await store.keys('{no id}'), undefined)
+    await store.write({ policy: policy('a') }, 0)
+    deepStrictEqual(await store.keys('a'), [])
+    await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 1)
+    const shown = await store.keys('a')
+    deepStrictEqual(
+      shown?.map((key) => ({ ...key })),
+      [
+        { id: 'key-1', algorithm: 'hmac-sha256' },
+        { id: 'key-2', algorithm: 'hmac-sha256', notBefore: OTHER_KEY.notBefore },
+      ],
+    )
+    ok(!JSON.stringify(shown).includes(KEY.secret.slice(0, 20)))
+    await store.remove('a', 2)
+    strictEqual(await store.keys('a'), undefined)
+  })
+
+  test('tells when a key was last used, whatever is written meanwhile, and writes no revision for it', async (store) => {
+    const used = async (): Promise<(string | undefined)[]> =>
+      ((await store.keys('a')) ?? []).map(({ lastUsed }) => lastUsed)
+    await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
+    await store.write({ policy: policy('b'), keys: [KEY] }, 0)
+    const at = Date.now() - 86_400_000
+    await store.noteKeyUse('a', 'key-1', at)
+    deepStrictEqual(await used(), [new Date(at).toISOString(), undefined])
+    await Promise.all([
+      store.noteKeyUse('a', 'key-2', at + 60_000),
+      store.noteKeyUse('a', 'key-1', at + 120_000),
+    ])
+    const both = [new Date(at + 120_000).toISOString(), new Date(at + 60_000).toISOString()]
+    deepStrictEqual(await used(), both)
+    strictEqual((await store.read('a'))?.revision, 1)
+    await store.write({ policy: policy('a', ['https://a.example']) }, 1)
+    deepStrictEqual(await used(), both)
+    strictEqual((await store.keys('b'))?.[0]?.lastUsed, undefined)
+    for (const wrong of [Number.NaN, Infinity, 9e15]) await store.noteKeyUse('a', 'key-1', wrong)
+    deepStrictEqual(await used(), both)
+  })
+
+  test('takes no notice of the use of a key or of an app that is not there', async (store) => {
+    await store.write({ policy: policy('a'), keys: [KEY] }, 0)
+    await store.noteKeyUse('a', 'nobody', Date.now())
+    await store.noteKeyUse('nobody', 'key-1', Date.now())
+    deepStrictEqual(
+      (await store.keys('a'))?.map((key) => ({ ...key })),
+      [{ id: 'key-1', algorithm: 'hmac-sha256' }],
+    )
+    strictEqual(await store.keys('nobody'), undefined)
+  })
+
+  test('changes single keys, and leaves the policy and the others as they are', async (store) => {
+    await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY] }, 0)
+    strictEqual(await changeKeys(store, 'a', { add: [OTHER_KEY], author: 'alice' }), 2)
+    strictEqual(
+      await changeKeys(store, 'a', { limit: [{ id: 'key-1', notAfter: '2030-01-01T00:00:00Z' }] }),
+      3,
+    )
+    const stored = await store.read('a')
+    deepStrictEqual({ ...(stored?.policy as object) }, policy('a', ['https://a.example']))
+    deepStrictEqual(
+      stored?.keys.map((key) => ({ ...key })),
+      [{ ...KEY, notAfter: '2030-01-01T00:00:00Z' }, OTHER_KEY],
+    )
+    const limit = [{ id: 'key-2', notBefore: null, notAfter: '2031-01-01T00:00:00Z' }]
+    await changeKeys(store, 'a', { limit, revoke: ['key-1'], replaces: 3 })
+    const { notBefore: _, ...unlimited } = OTHER_KEY
+    deepStrictEqual(
+      (await store.read('a'))?.keys.map((key) => ({ ...key })),
+      [{ ...unlimited, notAfter: '2031-01-01T00:00:00Z' }],
+    )
+    const history = await store.history('a')
+    deepStrictEqual(
+      history.map(({ author, note, keysChanged }) => [author, note, keysChanged]),
+      [
+        [undefined, 'keys: limit key-2; revoke key-1', true],
+        [undefined, 'keys: limit key-1', true],
+        ['alice', 'keys: add key-2', true],
+        [undefined, undefined, true],
+      ],
+    )
+    ok(!JSON.stringify(history).includes(KEY.secret))
+  })
+
+  test('refuses a change of keys that cannot be meant, and changes nothing', async (store) => {
+    await store.write({ policy: policy('a'), keys: [KEY] }, 0)
+    const wrong: readonly [changes: object, path: string][] = [
+      [{}, ''],
+      [{ add: [KEY] }, 'add[0].id'],
+      [{ add: [OTHER_KEY, OTHER_KEY] }, 'add[1].id'],
+      [{ add: [{ ...OTHER_KEY, secret: 'short' }] }, 'add[0].secret'],
+      [{ revoke: ['key-9'] }, 'revoke[0]'],
+      [{ revoke: ['key-1', 'key-1'] }, 'revoke[1]'],
+      [{ limit: [{ id: 'key-9' }] }, 'limit[0].id'],
+      [{ limit: [{ id: 'key-1' }], revoke: ['key-1'] }, 'limit[0].id'],
+      [{ limit: [{ id: 'key-1', notAfter: 'tomorrow' }] }, 'keys[0].notAfter'],
+    ]
+    for (const [changes, path] of wrong) {
+      await rejects(changeKeys(store, 'a', changes), (error: unknown) => {
+        const { code, issues } = error as { code: string; issues: readonly { path: string }[] }
+        deepStrictEqual([code, issues[0]?.path], ['POLICY_INVALID', path])
+        return true
+      })
+    }
+    for (const changes of [{ revoked: ['key-1'] }, { revoke: 'key-1' }, { replaces: '1' }])
+      await rejects(changeKeys(store, 'a', changes as object), { code: 'CONFIG_INVALID' })
+    await rejects(changeKeys(store, 'nobody', { add: [KEY] }), { code: 'POLICY_INVALID' })
+    await conflicts(changeKeys(store, 'a', { revoke: ['key-1'], replaces: 7 }), 7, 1)
+    strictEqual((await store.read('a'))?.revision, 1)
+    deepStrictEqual(await idsOf(store), ['key-1'])
+  })
+
+  test('loses no key when several change keys at once', async (store) => {
+    await store.write({ policy: policy('a'), keys: [KEY] }, 0)
+    const added = ['b', 'c', 'd', 'e'].map((id) => ({ ...KEY, id }))
+    await Promise.all(added.map((key) => changeKeys(store, 'a', { add: [key] })))
+    deepStrictEqual((await idsOf(store)).sort(), ['b', 'c', 'd', 'e', 'key-1'])
+  })
+
+  test('never gives a revoked key back with an earlier policy', async (store) => {
+    await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY, OTHER_KEY] }, 0)
+    await changeKeys(store, 'a', { revoke: ['key-1'] })
+    await rollbackPolicy(store, 'a', { to: 1, replaces: 2 })
+    deepStrictEqual(await idsOf(store), ['key-2'])
+  })
+}
