@@ -5,9 +5,7 @@ import { checkCallerOptions, type CallerOptions } from './options.ts'
 /** What is needed of an instance of axios. */
 export interface AxiosLike {
   getUri(config?: never): string
-  readonly interceptors: {
-    readonly request: { use(fulfilled?: ((config: never) => unknown) | null): unknown }
-  }
+  readonly interceptors: { readonly request: { use(...handlers: never[]): unknown } }
 }
 
 interface AxiosHeadersLike extends Iterable<[string, unknown]> {
@@ -45,7 +43,7 @@ export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: Call
   checkCallerOptions('signedAxios', options)
   const sign = createCaller(options)
 
-  axios.interceptors.request.use(async (config: AxiosConfig): Promise<AxiosConfig> => {
+  const prepare = async (config: AxiosConfig): Promise<AxiosConfig> => {
     if (config.auth !== undefined && config.auth !== null) {
       throw new TypeError('`auth` would be added after signing: set the header `authorization`')
     }
@@ -72,7 +70,8 @@ export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: Call
       data: typeof data === 'string' || body === undefined ? data : body.buffer,
       maxRedirects: 0,
     }
-  })
+  }
+  axios.interceptors.request.use(prepare as never)
   return axios
 }
 

@@ -136,7 +136,7 @@ export function checkCallerOptions(factory: string, options: unknown, more: Chec
   checkSigningOptions(factory, options, { ...CALLER, ...more })
 }
 
-function isHeaderName(value: unknown): boolean {
+export function isHeaderName(value: unknown): boolean {
   return typeof value === 'string' && HEADER_NAME.test(value)
 }
 

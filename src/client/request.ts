@@ -1,4 +1,5 @@
 import { readUrl } from '../match/host.ts'
+import { isHeaderName } from './options.ts'
 
 /** A record, a `Headers` or any list of pairs. */
 export type HeadersLike = Readonly<Record<string, string>> | Iterable<readonly [string, string]>
@@ -50,13 +51,18 @@ const SENT_ONCE: ReadonlySet<string> = new Set([
 // The server of Node drops what comes after the thousandth line, so that a request with so many is refused.
 const MOST_HEADERS = 1000
 
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
 /** The headers, of which none makes `serverOnly` refuse the request whatever its signature is. */
 export function parseHeaders(given: HeadersLike = {}): Headers {
   const pairs = Symbol.iterator in given ? [...given] : Object.entries(given)
   const headers = new Headers()
   for (const [name, value] of pairs) {
-    // By name, because the message of the platform would show the value.
-    if (typeof value !== 'string') throw new TypeError(`header \`${name}\` must be a string`)
+    // Not left to `Headers`, which shows the value in its message, and takes control characters.
+    if (!isHeaderName(name)) throw new TypeError('the name of a header is not a token (RFC 9110 5.1)')
+    if (typeof value !== 'string' || !VALUE.test(value)) {
+      throw new TypeError(`header \`${name}\` must be a string of Latin-1 without control characters`)
+    }
     if (SENT_ONCE.has(name.toLowerCase()) && headers.has(name)) {
       throw new TypeError(`header \`${name.toLowerCase()}\` must be given once`)
     }

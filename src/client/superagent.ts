@@ -2,9 +2,9 @@ import { joinBytes } from './body.ts'
 import { createCaller, type OutgoingRequest } from './caller.ts'
 import { checkCallerOptions, type CallerOptions } from './options.ts'
 
-/** What is needed of a request of superagent, and so of a test of supertest. */
-export interface SuperagentRequestLike {
-  request(): unknown
+/** What is needed of a request of superagent. Its types do not tell of it. */
+interface SuperagentRequest {
+  request(...args: unknown[]): unknown
 }
 
 /** The `ClientRequest` of Node that superagent makes, before it has sent anything. */
@@ -31,12 +31,14 @@ interface NodeRequest {
  *
  * Throws a `ConfigError` for wrong options; a request that cannot be signed fails with a `TypeError`.
  */
-export function superagentSigner(options: CallerOptions): (request: SuperagentRequestLike) => void {
+export function superagentSigner(options: CallerOptions): (request: object) => void {
   checkCallerOptions('superagentSigner', options)
   const sign = createCaller(options)
 
-  return (request) => {
+  return (given) => {
+    const request = given as SuperagentRequest
     const make = request.request
+    if (typeof make !== 'function') throw new TypeError('`use` it on a request of superagent, in Node')
     const prepared = new WeakSet<object>()
     request.request = function (...args) {
       const made = make.apply(this, args)
@@ -61,7 +63,7 @@ function signAtTheEnd(
   request.write = (chunk, ...rest) => {
     chunks.push(bytesOf(chunk, rest[0]))
     const done = rest.at(-1)
-    if (typeof done === 'function') done()
+    if (typeof done === 'function') (done as () => void)()
     return true
   }
   request.end = (...args) => {

@@ -37,7 +37,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     `,
     types: `
       AxiosLike CallerOptions HeadersLike PrivateKey RequestToSign SignedFetchOptions SigningOptions
-      SuperagentRequestLike UndiciInterceptor
+      UndiciInterceptor
     `,
   },
   'portcullis/redis': {
