@@ -156,7 +156,7 @@ describe('whatever signRequest signs, the verifier verifies', () => {
           expect(received(request, headers)).toMatchObject({ ok: true })
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     )
     expect(signed).toBeGreaterThan(20)
   })
