@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
 import { signRequest, type PrivateKey } from '../../../src/client/index.ts'
 import { ConfigError } from '../../../src/errors.ts'
+import { parseAppKeys } from '../../../src/signature/keys.ts'
 import { verifyMessage } from '../../../src/signature/verify.ts'
+import { findPrograms } from '../../support/commands.ts'
 import { messageOf, NOW, RULES, SECRET } from '../signature/message.ts'
 import { APP_KEYS, ED25519 } from './verifying-server.ts'
 
@@ -122,4 +125,23 @@ describe('signing with an Ed25519 key', () => {
       Reflect.deleteProperty(subtle, 'importKey')
     }
   })
+
+  // As README.md says it.
+  for (const openssl of findPrograms(['openssl']).slice(0, 1)) {
+    it('signs with a key that openssl made, and openssl tells its public half', async () => {
+      const privateKey = execFileSync(openssl, ['genpkey', '-algorithm', 'ed25519'], { encoding: 'utf8' })
+      const der = execFileSync(openssl, ['pkey', '-pubout', '-outform', 'DER'], { input: privateKey })
+      const secret = der.subarray(-32).toString('base64')
+      const headers = await signRequest(request, { keyId: 'key-3', privateKey, now: () => NOW })
+      const message = {
+        method: 'POST',
+        authority: 'example.com',
+        target: '/a?b',
+        headers,
+        body: request.body,
+      }
+      const keys = parseAppKeys([{ id: 'key-3', algorithm: 'ed25519', secret }])
+      expect(verifyMessage(messageOf(message), keys, RULES, NOW)).toMatchObject({ ok: true, keyId: 'key-3' })
+    })
+  }
 })
