@@ -3,6 +3,7 @@ export type { AuditSink } from './audit/sink.ts'
 export type { AuditEvent, FieldEvent, OperationEvent } from './audit/event.ts'
 export { auditAccess, type AuditAccessOptions } from './http/audit-access.ts'
 export { appIdFrom, type AppIdPlace } from './http/app-id.ts'
+export type { AuthorityOption } from './http/authority.ts'
 export { bodyParsers, type BodyParsersOptions } from './http/body-parsers.ts'
 export { domainProtect, type DomainProtectOptions } from './http/domain-protect.ts'
 export { explain, type Explanation, type RequestDescription } from './http/explain.ts'
@@ -42,8 +43,16 @@ export type {
   StoreListener,
 } from './store/contract.ts'
 export type { ListStore, ListSummary, StoredList } from './store/lists.ts'
+export {
+  httpMessageSignatures,
+  type HttpMessageSignaturesOptions,
+} from './signature/http-message-signatures.ts'
+export type { MessageParts } from './signature/base.ts'
+export type { Content } from './signature/digest.ts'
+export type { SchemeContext, SignatureScheme } from './signature/scheme.ts'
+export type { Rejected, SignatureRules, SignedMessage, Verified } from './signature/verify.ts'
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'
-export type { AppKey } from './signature/keys.ts'
+export type { AppKey, VerifierKey } from './signature/keys.ts'
 
 export {
   diffPolicies,

@@ -1,6 +1,7 @@
-import { allow, deny, type Allowance } from '../decision.ts'
+import { allow, deny, type Allowance, type Refusal } from '../decision.ts'
 import type { VerifierKey } from '../signature/keys.ts'
-import { verifyMessage, type SignedMessage } from '../signature/verify.ts'
+import { verifyBy, type SignatureScheme } from '../signature/scheme.ts'
+import type { SignedMessage } from '../signature/verify.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface ServerFacts {
@@ -9,6 +10,8 @@ export interface ServerFacts {
   /** False when the request had more header lines than are kept, so that a header may have been lost. */
   readonly headersComplete: boolean
   readonly message: SignedMessage
+  readonly scheme: SignatureScheme
+  readonly appId: string
   /** The keys of the app. */
   readonly keys: readonly VerifierKey[]
   /** When the request was received, in milliseconds since the epoch. */
@@ -35,7 +38,8 @@ export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
         evidence: facts.browserEvidence,
       })
     }
-    const result = verifyMessage(facts.message, facts.keys, section, facts.now)
+    const { scheme, message, appId, keys, now } = facts
+    const result = verifyBy(scheme, message, { appId, keys, rules: section, now })
     if (!result.ok) return deny('serverOnly', mode, result.code, result.detail)
     return {
       ...allow('serverOnly', mode, 'the signature holds', { keyId: result.keyId }),
@@ -44,3 +48,20 @@ export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
     }
   },
 )
+
+// What a policy has where nothing is written: an app that does not exist is judged as most that do.
+const ORDINARY = { appId: '', serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true } } as const
+
+/**
+ * The refusal of a caller that names an app which does not exist: the same work and the same code as for an app that
+ * does, of which the caller has no key. For operators the evidence says `APP_UNKNOWN`.
+ */
+export function refuseStranger(facts: ServerFacts): Refusal {
+  const decision = decideServerOnly(ORDINARY, facts)
+  // A scheme that needs no key may find the signature good.
+  const code = decision.effect === 'deny' ? decision.code : 'SIGNATURE_INVALID'
+  return deny('serverOnly', 'enforce', code, `there is no such app; ${decision.detail}`, {
+    ...decision.evidence,
+    cause: 'APP_UNKNOWN',
+  })
+}

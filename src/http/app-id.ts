@@ -12,7 +12,7 @@ export type AppIdPlace =
   | { readonly query: string }
   /** A parameter of the route: `/apps/:appId/…`. */
   | { readonly param: string }
-  /** The key id of the message signature, turned into an app id by this function. */
+  /** The key id of the only message signature, turned into an app id by this function. `undefined`: there is no such app. */
   | { readonly keyId: (keyId: string) => string | undefined }
 
 const PLACES = ['header', 'query', 'param', 'keyId']
@@ -41,9 +41,12 @@ export function appIdFrom(place: AppIdPlace): AppIdReader {
   const { keyId } = place
   return (req) => {
     const id = signatureKeyId(req)
-    return id === undefined ? undefined : keyId(id)
+    return id === undefined ? undefined : (keyId(id) ?? NO_APP)
   }
 }
+
+// Can be the id of no app. A key of nobody is then told what a wrong signature is told, and not that it is of nobody.
+const NO_APP = '?'
 
 /** The key id of the only signature of the message. */
 function signatureKeyId(req: GuardRequest): string | undefined {

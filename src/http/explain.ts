@@ -8,6 +8,7 @@ import { decideReturnUrlGuard } from '../guards/return-url-guard.ts'
 import { decideServerOnly } from '../guards/server-only.ts'
 import { compilePolicy, parsePolicy } from '../policy/index.ts'
 import { compileJurisdictions, DEFAULT_JURISDICTIONS, type Jurisdictions } from '../region/jurisdictions.ts'
+import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
 import { parseAppKeys, type AppKey } from '../signature/keys.ts'
 import { keepRawBody, RequestFacts } from './facts.ts'
 import type { GuardRequest } from './request.ts'
@@ -72,6 +73,8 @@ export function explain(document: unknown, request: RequestDescription): Explana
       browserEvidence: facts.browserEvidence,
       headersComplete: facts.headersComplete,
       message: facts.message,
+      scheme: httpMessageSignatures(),
+      appId: policy.appId,
       keys,
       now: request.now ?? Date.now(),
     }),

@@ -163,11 +163,12 @@ export class RequestFacts {
   }
 
   #body(): SignedMessage['body'] {
+    const { 'transfer-encoding': coding, 'content-length': length } = this.#req.headers
+    // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
     const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
     if (bytes !== undefined) return { kind: 'bytes', bytes }
-    const length = this.#req.headers['content-length']
-    const expected =
-      this.#req.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0)
+    const expected = coding !== undefined || (length !== undefined && Number(length) !== 0)
     return expected ? { kind: 'unavailable' } : { kind: 'none' }
   }
 

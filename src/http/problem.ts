@@ -4,8 +4,6 @@ import type { GuardResponse } from './request.ts'
 /** The longest wait that a 503 asks for, in seconds. Spread at random, so that callers do not return together. */
 const MAX_RETRY_AFTER = 5
 
-const ACCEPT_SIGNATURE = 'sig1=("@method" "@authority" "@path" "@query" "content-digest");created'
-
 /**
  * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the
  * request id; nothing of the policy, of the request or of the reason.
@@ -26,12 +24,8 @@ export function sendProblem(res: GuardResponse, code: DenialCode, requestId: str
   res.setHeader('Content-Length', body.length)
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-Request-Id', requestId)
-  if (status === 401) {
-    // RFC 9110 11.6.1 asks for a challenge with every 401; RFC 9421 5.1 says what a signature should cover.
-    res.setHeader('WWW-Authenticate', 'Signature')
-    if (code.startsWith('SIGNATURE_') || code === 'DIGEST_MISMATCH')
-      res.setHeader('Accept-Signature', ACCEPT_SIGNATURE)
-  }
+  // RFC 9110 11.6.1 asks for a challenge with every 401.
+  if (status === 401) res.setHeader('WWW-Authenticate', 'Signature')
   if (status === 503) res.setHeader('Retry-After', String(1 + Math.floor(Math.random() * MAX_RETRY_AFTER)))
   res.end(body)
 }

@@ -1,13 +1,31 @@
 import { deny, type Decision } from '../decision.ts'
-import { decideServerOnly, type SignedAllowance } from '../guards/server-only.ts'
+import {
+  decideServerOnly,
+  refuseStranger,
+  type ServerFacts,
+  type SignedAllowance,
+} from '../guards/server-only.ts'
 import { aFunction, checkOptions, objectWith, required } from '../options.ts'
+import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
 import type { NonceStore } from '../signature/nonces.ts'
-import type { RequestHandler } from './request.ts'
+import type { SignatureScheme } from '../signature/scheme.ts'
+import type { SignedMessage } from '../signature/verify.ts'
+import type { App } from '../source/index.ts'
+import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './authority.ts'
+import type { RequestContext } from './context.ts'
+import type { GuardRequest, GuardResponse, RequestHandler } from './request.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
   readonly nonces: NonceStore
+  /**
+   * Where callers reach this service, for the `@authority` that they sign: an origin, a list of origins, or a function;
+   * see {@link AuthorityOption}. Default: the `Host` that arrives. `X-Forwarded-Host` is never read.
+   */
+  readonly authority?: AuthorityOption | undefined
+  /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
+  readonly scheme?: SignatureScheme | undefined
   /** The clock that signatures are judged by, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }
@@ -25,24 +43,51 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
   checkOptions('serverOnly', options, {
     ...SHARED_EXPECTATIONS,
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
+    authority: AN_AUTHORITY,
+    scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
     now: aFunction,
   })
-  const { nonces, now = Date.now } = options
+  const { nonces, scheme = httpMessageSignatures(), now = Date.now } = options
+
+  const setAuthority = authoritySetter(options.authority)
+
+  function factsOf({ facts }: RequestContext, { appId, keys }: Caller, req: GuardRequest): ServerFacts {
+    const { browserEvidence, headersComplete } = facts
+    const message = setAuthority(facts.message, req)
+    return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
+  }
+
   return mount(
     {
       name: 'serverOnly',
       guard: decideServerOnly,
-      facts: ({ facts }, { keys }) => ({
-        browserEvidence: facts.browserEvidence,
-        headersComplete: facts.headersComplete,
-        message: facts.message,
-        keys,
-        now: now(),
-      }),
+      facts: factsOf,
+      stranger: (context, req) => refuseStranger(factsOf(context, NOBODY, req)),
       claim: (allowance, { appId }) => claimNonce(nonces, appId, allowance),
+      write: ({ code }, { facts }, _req, res) => {
+        if (DENIALS_OF_SIGNATURES.has(code)) challenge(scheme, facts.message, res)
+        return false
+      },
     },
     options,
   )
+}
+
+type Caller = Pick<App, 'appId' | 'keys'>
+
+const NOBODY: Caller = { appId: '', keys: [] }
+
+const DENIALS_OF_SIGNATURES: ReadonlySet<Decision['code']> = new Set<Decision['code']>([
+  'SIGNATURE_REQUIRED',
+  'SIGNATURE_INVALID',
+  'SIGNATURE_EXPIRED',
+  'SIGNATURE_REPLAYED',
+  'DIGEST_MISMATCH',
+])
+
+/** Tells the caller how to sign; `onDeny` finds the headers written. */
+function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardResponse): void {
+  for (const [name, value] of Object.entries(scheme.challenge?.(message) ?? {})) res.setHeader(name, value)
 }
 
 function claimNonce(

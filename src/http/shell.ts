@@ -45,6 +45,8 @@ export interface GuardSpec<Facts, Answer extends Decision> {
   facts(context: RequestContext, app: App, req: GuardRequest): Facts
   /** Before anything is decided, whoever calls. */
   begin?(context: RequestContext, req: GuardRequest, res: GuardResponse): void
+  /** Answers for an app that does not exist, where `APP_UNKNOWN` would tell too much. */
+  stranger?(context: RequestContext, req: GuardRequest): Refusal
   /** An effect that an allowance depends on. It comes after every pure check. */
   claim?(answer: Answer, app: App): Decision | Promise<Decision>
   /** Leaves what handlers need in the context, in every mode. */
@@ -85,6 +87,7 @@ export function mount<Facts, Answer extends Decision>(
       if (app.code === 'APP_UNIDENTIFIED' && preflight && policies.knowsOrigins) {
         return judgeUnnamedPreflight(policies, origin ?? '')
       }
+      if (app.code === 'APP_UNKNOWN' && spec.stranger !== undefined) return spec.stranger(context, req)
       return deny(spec.name, 'enforce', app.code, app.detail)
     }
     if (

@@ -1,4 +1,14 @@
 // Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
+import {
+  componentProblem,
+  identifierOf,
+  identityOf,
+  parameterOf,
+  queryParameter,
+  quote,
+  type Component,
+  type StructuredFields,
+} from './components.ts'
 
 /** What a signature can cover of a request. */
 export interface MessageParts {
@@ -72,24 +82,43 @@ const SINGLE_LINE: ReadonlySet<string> = new Set([
   'x-origin',
 ])
 
+// Reading structured fields is slow, and is done before it is known who asks for it.
+const MOST_STRUCTURED_CHARACTERS = 4096
+
+const TOO_LONG: BaseProblem = {
+  problem: `the headers under \`;sf\` and \`;key\` are longer than ${MOST_STRUCTURED_CHARACTERS} characters together`,
+}
+
 /**
- * The signature base of RFC 9421 2.5 over these components, in this order.
- * Components are names of headers, or of the derived components that do not need a parameter.
+ * The signature base of RFC 9421 2.5 over these components, in this order. A text is the name of a component without
+ * parameters. Without a reader of structured fields, `;sf` and `;key` are refused.
  */
 export function signatureBase(
   message: MessageParts,
-  components: readonly string[],
+  components: readonly (string | Component)[],
   parameters: SignatureParameters,
+  structured?: StructuredFields,
 ): SignatureBase | BaseProblem {
   let text = ''
   let list = ''
-  for (const [index, name] of components.entries()) {
-    if (components.indexOf(name) !== index) return { problem: `component ${quote(name)} is repeated` }
-    const value = componentValue(message, name)
+  let structuredCharacters = 0
+  for (const [index, component] of components.entries()) {
+    const plain = typeof component === 'string'
+    const identifier = plain ? `"${component}"` : identifierOf(component)
+    if (plain ? components.indexOf(component) !== index : isRepeated(components, index)) {
+      return { problem: `component ${identifier} is repeated` }
+    }
+    if (!plain && structured !== undefined && isStructured(component)) {
+      for (const line of message.header(component.name)) structuredCharacters += line.length
+      if (structuredCharacters > MOST_STRUCTURED_CHARACTERS) return TOO_LONG
+    }
+    const value = plain
+      ? componentValue(message, component)
+      : parameterisedValue(message, component, structured)
     if (typeof value !== 'string') return value
-    if (!PRINTABLE.test(value)) return { problem: `component ${quote(name)} is not printable ASCII` }
-    text += `"${name}": ${value}\n`
-    list += `${index === 0 ? '' : ' '}"${name}"`
+    if (!PRINTABLE.test(value)) return { problem: `component ${identifier} is not printable ASCII` }
+    text += `${identifier}: ${value}\n`
+    list += index === 0 ? identifier : ` ${identifier}`
   }
   let input = `(${list})`
   for (const [name, value] of parameters)
@@ -97,9 +126,57 @@ export function signatureBase(
   return { text: `${text}"@signature-params": ${input}`, input }
 }
 
-/** The value of one component, or why it has none. */
+function isStructured(component: Component): boolean {
+  return parameterOf(component, 'sf') !== undefined || parameterOf(component, 'key') !== undefined
+}
+
+function isRepeated(components: readonly (string | Component)[], index: number): boolean {
+  const identity = (component: string | Component): string =>
+    typeof component === 'string' ? `"${component}"` : identityOf(component)
+  return components.findIndex((one) => identity(one) === identity(components[index] as Component)) !== index
+}
+
+/** The value of a component without parameters, or why it has none. */
 function componentValue(message: MessageParts, name: string): string | BaseProblem {
-  return name.startsWith('@') ? derivedValue(message, name) : fieldValue(message, name)
+  if (name.startsWith('@')) return derivedValue(message, name)
+  const lines = fieldLines(message, name)
+  return Array.isArray(lines) ? lines.map(trim).join(', ') : (lines as BaseProblem)
+}
+
+/** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has none. */
+function parameterisedValue(
+  message: MessageParts,
+  component: Component,
+  structured: StructuredFields | undefined,
+): string | BaseProblem {
+  const problem = componentProblem(component)
+  if (problem !== undefined) return { problem }
+  const { name } = component
+  if (component.parameters.length === 0) return componentValue(message, name)
+  if (name === '@query-param') {
+    const query = derivedValue(message, '@query')
+    if (typeof query !== 'string') return query
+    const value = queryParameter(query.slice(1), String(parameterOf(component, 'name')))
+    return value ?? { problem: `there is not one query parameter of the name in ${identifierOf(component)}` }
+  }
+  const lines = fieldLines(message, name)
+  if (!Array.isArray(lines)) return lines as BaseProblem
+  if (parameterOf(component, 'bs') !== undefined) return byteSequences(name, lines)
+  if (structured === undefined)
+    return { problem: `${identifierOf(component)} needs a reader of structured fields` }
+  const text = lines.map(trim).join(', ')
+  const key = parameterOf(component, 'key')
+  const value = typeof key === 'string' ? structured.member(text, key) : structured.canonical(text)
+  return value ?? { problem: `header \`${name}\` has no value for ${identifierOf(component)}` }
+}
+
+/** RFC 9421 2.1.3: each line as a byte sequence of its own. */
+function byteSequences(name: string, lines: readonly string[]): string | BaseProblem {
+  try {
+    return lines.map((line) => `:${btoa(trim(line))}:`).join(', ')
+  } catch {
+    return { problem: `header \`${name}\` is not bytes` }
+  }
 }
 
 function derivedValue(message: MessageParts, name: string): string | BaseProblem {
@@ -129,7 +206,9 @@ function derivedValue(message: MessageParts, name: string): string | BaseProblem
       return typeof authority === 'string' ? `${scheme}://${authority}${target}` : authority
     }
     default:
-      return { problem: `component ${quote(name)} is not supported` }
+      return {
+        problem: componentProblem({ name, parameters: [] }) ?? `component ${quote(name)} is not supported`,
+      }
   }
 }
 
@@ -143,22 +222,17 @@ function authorityOf({ authority, scheme }: MessageParts): string | BaseProblem 
   return host
 }
 
-/** RFC 9421 2.1: the lines without outer white space, joined by a comma and a space. */
-function fieldValue(message: MessageParts, name: string): string | BaseProblem {
+/** Every line of a header that is covered, or why it cannot be. */
+function fieldLines(message: MessageParts, name: string): readonly string[] | BaseProblem {
   if (!FIELD_NAME.test(name)) return { problem: `component ${quote(name)} is not a lower-case header name` }
   const lines = message.header(name)
   if (lines.length === 0) return { problem: `header \`${name}\` is covered but was not sent` }
   if (lines.length > 1 && SINGLE_LINE.has(name))
     return { problem: `header \`${name}\` was sent more than once` }
-  return lines.map(trim).join(', ')
+  return lines
 }
 
 // Not String.trim: HTTP white space is space and tab only.
 function trim(line: string): string {
   return line.replace(/^[ \t]+|[ \t]+$/g, '')
-}
-
-/** A string of RFC 9651. The caller sees to it that it is printable ASCII. */
-function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`
 }

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isArrayBuffer } from 'node:util/types'
-import { readDictionary } from './fields.ts'
+import { readDictionary } from './structured.ts'
 
 /** The content of a request as far as it is at hand. */
 export type Content =

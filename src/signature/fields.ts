@@ -1,19 +1,24 @@
 import { isArrayBuffer } from 'node:util/types'
-import { parseDictionary, type Dictionary, type InnerList, type Item } from 'structured-headers'
+import type { Item } from 'structured-headers'
 import { KEY_ID, NONCE, type SignatureParameters } from './base.ts'
+import { componentProblem, type Component } from './components.ts'
+import { scanSignature } from './scan.ts'
+import { isInnerList, readDictionary } from './structured.ts'
 
-/** One labelled signature as it stands in the two headers; only its syntax has been looked at. */
+/** One labelled signature of the two headers. */
 export interface ReceivedSignature {
   readonly label: string
-  readonly input: InnerList
-  readonly signature: Item
   /** Its `keyid`, where that is a text which can be the id of a key. */
   readonly keyId: string | undefined
+  readonly tag: string | undefined
+  /** A signature by somebody else may well be one that we cannot read. */
+  readonly content: ReadSignature | FieldProblem
 }
 
 /** A signature of which every part is of the right kind. */
 export interface ReadSignature {
-  readonly components: readonly string[]
+  /** A text stands for a component without parameters. */
+  readonly components: readonly (string | Component)[]
   readonly parameters: SignatureParameters
   readonly keyId: string
   readonly nonce: string
@@ -45,6 +50,18 @@ export function readSignatures(
   if (charactersOf(inputLines) + charactersOf(signatureLines) > MOST_CHARACTERS) {
     return { problem: `Signature-Input and Signature are longer than ${MOST_CHARACTERS} characters together` }
   }
+  if (inputLines.length === 1 && signatureLines.length === 1) {
+    const scanned = scanSignature(inputLines[0] as string, signatureLines[0] as string)
+    if (scanned !== undefined) return [receive(scanned)]
+  }
+  return parseSignatures(inputLines, signatureLines)
+}
+
+/** The same by a parser of all structured fields alone. */
+export function parseSignatures(
+  inputLines: readonly string[],
+  signatureLines: readonly string[],
+): readonly ReceivedSignature[] | FieldProblem {
   const inputs = readDictionary(inputLines)
   if (inputs === undefined) return { problem: 'Signature-Input is not a dictionary without repetitions' }
   const signatures = readDictionary(signatureLines)
@@ -60,67 +77,92 @@ export function readSignatures(
     if (signature === undefined) return { problem: 'Signature and Signature-Input name different labels' }
     if (!isInnerList(input)) return { problem: `Signature-Input \`${label}\` is not a list of components` }
     if (isInnerList(signature)) return { problem: `Signature \`${label}\` is not a byte sequence` }
-    if (input[0].length > MOST_COMPONENTS) {
-      return { problem: `signature \`${label}\` covers more than ${MOST_COMPONENTS} components` }
-    }
-    const keyId = input[1].get('keyid') as unknown
-    received.push({
-      label,
-      input,
-      signature,
-      keyId: typeof keyId === 'string' && KEY_ID.test(keyId) ? keyId : undefined,
-    })
+    const [components, parameters] = input
+    received.push(
+      receive({ label, components, parameters: [...parameters], bytes: bytesOf(label, signature) }),
+    )
   }
   return received
 }
 
+/** A signature of which only the syntax has been looked at. */
+interface WrittenSignature {
+  readonly label: string
+  /** Plain names, or what the parser made of any others. */
+  readonly components: readonly (string | Item)[]
+  readonly parameters: readonly (readonly [name: string, value: unknown])[]
+  readonly bytes: Uint8Array | FieldProblem
+}
+
+function receive(written: WrittenSignature): ReceivedSignature {
+  const { label, parameters } = written
+  const keyId = textOf(parameters, 'keyid')
+  return {
+    label,
+    keyId: keyId !== undefined && KEY_ID.test(keyId) ? keyId : undefined,
+    tag: textOf(parameters, 'tag'),
+    content: readSignature(written),
+  }
+}
+
 /** Reads one signature closely. What is not understood is refused by name: it might have been meant as a restriction. */
-export function readSignature({
+function readSignature({
   label,
-  input,
-  signature,
-  keyId,
-}: ReceivedSignature): ReadSignature | FieldProblem {
-  const [value, extensions] = signature as readonly [unknown, ReadonlyMap<string, unknown>]
-  if (!isArrayBuffer(value)) return { problem: `Signature \`${label}\` is not a byte sequence` }
-  if (extensions.size > 0) return { problem: `Signature \`${label}\` has parameters` }
-
-  const components: string[] = []
-  for (const [name, parameters] of input[0]) {
-    if (typeof name !== 'string') return { problem: `a component of \`${label}\` is not a string` }
-    const [parameter] = parameters.keys()
-    if (parameter !== undefined) return { problem: `component parameter \`;${parameter}\` is not supported` }
-    components.push(name)
+  components: items,
+  parameters: given,
+  bytes,
+}: WrittenSignature): ReadSignature | FieldProblem {
+  if ('problem' in bytes) return bytes
+  if (items.length > MOST_COMPONENTS) {
+    return { problem: `signature \`${label}\` covers more than ${MOST_COMPONENTS} components` }
   }
-
-  const parameters: [string, string | number][] = []
-  for (const [name, given] of input[1]) {
-    const isTime = name === 'created' || name === 'expires'
-    if (!isTime && !TEXT_PARAMETERS.has(name)) return { problem: `parameter \`${name}\` is not supported` }
-    if (isTime ? !isWholeSecond(given) : typeof given !== 'string') {
-      return {
-        problem: `parameter \`${name}\` must be ${isTime ? 'whole seconds since the epoch' : 'a string'}`,
-      }
-    }
-    parameters.push([name, given as string | number])
+  const components: (string | Component)[] = []
+  for (const item of items) {
+    const component = typeof item === 'string' ? item : componentOf(label, item)
+    if (typeof component === 'object' && 'problem' in component) return component
+    components.push(component)
   }
-  const { created, expires, nonce, alg } = Object.fromEntries(parameters)
-  if (typeof created !== 'number') return { problem: 'parameter `created` is missing' }
-  if (typeof expires === 'number' && expires < created) return { problem: '`expires` is before `created`' }
-  if (keyId === undefined) return { problem: 'parameter `keyid` is missing or cannot be the id of a key' }
-  if (typeof nonce !== 'string' || !NONCE.test(nonce)) {
+  const parameters: (readonly [string, string | number])[] = []
+  for (const [name, value] of given) {
+    const problem = parameterProblem(name, value)
+    if (problem !== undefined) return { problem }
+    parameters.push([name, value as string | number])
+  }
+  const created = numberOf(parameters, 'created')
+  const expires = numberOf(parameters, 'expires')
+  const keyId = textOf(parameters, 'keyid')
+  const nonce = textOf(parameters, 'nonce')
+  if (created === undefined) return { problem: 'parameter `created` is missing' }
+  if (expires !== undefined && expires < created) return { problem: '`expires` is before `created`' }
+  if (keyId === undefined || !KEY_ID.test(keyId))
+    return { problem: 'parameter `keyid` is missing or cannot be the id of a key' }
+  if (nonce === undefined || !NONCE.test(nonce)) {
     return { problem: 'parameter `nonce` must be 16 to 128 characters of A-Z a-z 0-9 + / = . _ ~ : -' }
   }
-  return {
-    components,
-    parameters,
-    keyId,
-    nonce,
-    created,
-    expires: typeof expires === 'number' ? expires : undefined,
-    algorithm: typeof alg === 'string' ? alg : undefined,
-    bytes: new Uint8Array(value),
+  const algorithm = textOf(parameters, 'alg')
+  return { components, parameters, keyId, nonce, created, expires, algorithm, bytes }
+}
+
+function bytesOf(label: string, [value, extensions]: Item): Uint8Array | FieldProblem {
+  if (!isArrayBuffer(value)) return { problem: `Signature \`${label}\` is not a byte sequence` }
+  if (extensions.size > 0) return { problem: `Signature \`${label}\` has parameters` }
+  return new Uint8Array(value)
+}
+
+function componentOf(label: string, [name, given]: Item): string | Component | FieldProblem {
+  if (typeof name !== 'string') return { problem: `a component of \`${label}\` is not a string` }
+  if (given.size === 0) return name
+  const component = { name, parameters: [...given] } as Component
+  const problem = componentProblem(component)
+  return problem === undefined ? component : { problem }
+}
+
+function parameterProblem(name: string, value: unknown): string | undefined {
+  if (name === 'created' || name === 'expires') {
+    return isWholeSecond(value) ? undefined : `parameter \`${name}\` must be whole seconds since the epoch`
   }
+  if (!TEXT_PARAMETERS.has(name)) return `parameter \`${name}\` is not supported`
+  return typeof value === 'string' ? undefined : `parameter \`${name}\` must be a string`
 }
 
 const TEXT_PARAMETERS: ReadonlySet<string> = new Set(['nonce', 'alg', 'keyid', 'tag'])
@@ -130,43 +172,23 @@ function isWholeSecond(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 253_402_300_799
 }
 
-/**
- * The dictionary of RFC 9651 in the lines of one header, or `undefined` when there is none in it.
- * Repeated keys are refused, although RFC 9651 would let the last one win: two readers may disagree about them.
- */
-export function readDictionary(lines: readonly string[]): Dictionary | undefined {
-  const text = lines.join(', ')
-  try {
-    const dictionary = parseDictionary(text)
-    return hasRepetition(text, dictionary) ? undefined : dictionary
-  } catch {
-    return undefined
-  }
+type Parameters = WrittenSignature['parameters']
+
+function textOf(parameters: Parameters, name: string): string | undefined {
+  const value = valueOf(parameters, name)
+  return typeof value === 'string' ? value : undefined
 }
 
-// The parser keeps the last of repeated keys and parameters, so then fewer come out than went in. Outside of strings
-// a comma only separates members, and a semicolon only begins a parameter.
-function hasRepetition(text: string, dictionary: Dictionary): boolean {
-  const syntax = text.replace(/%"[^"]*"|"(?:[^"\\]|\\.)*"/g, '')
-  let parameters = 0
-  for (const member of dictionary.values()) {
-    parameters += member[1].size
-    if (isInnerList(member)) for (const [, ofItem] of member[0]) parameters += ofItem.size
-  }
-  const members = dictionary.size === 0 ? 0 : count(syntax, ',') + 1
-  return members !== dictionary.size || count(syntax, ';') !== parameters
+function numberOf(parameters: Parameters, name: string): number | undefined {
+  const value = valueOf(parameters, name)
+  return typeof value === 'number' ? value : undefined
 }
 
-function count(text: string, character: string): number {
-  let found = 0
-  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) found++
-  return found
+function valueOf(parameters: Parameters, name: string): unknown {
+  for (const [given, value] of parameters) if (given === name) return value
+  return undefined
 }
 
 function charactersOf(lines: readonly string[]): number {
   return lines.reduce((sum, line) => sum + line.length, 0)
-}
-
-function isInnerList(member: InnerList | Item): member is InnerList {
-  return Array.isArray(member[0])
 }

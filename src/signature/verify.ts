@@ -1,7 +1,8 @@
 import { signatureBase, type MessageParts } from './base.ts'
 import { digestProblem, hasContent, type Content } from './digest.ts'
-import { readSignature, readSignatures, type ReadSignature, type ReceivedSignature } from './fields.ts'
+import { readSignatures, type ReadSignature, type ReceivedSignature } from './fields.ts'
 import { decoyFor, type VerifierKey } from './keys.ts'
+import { structuredFields } from './structured.ts'
 
 /** A request as the verifier needs it: as received, before anything normalised or parsed it. */
 export interface SignedMessage extends MessageParts {
@@ -19,15 +20,21 @@ export interface SignatureRules {
 /** The signature holds. Whether its nonce was used before is another question. */
 export interface Verified {
   readonly ok: true
+  /** Which key it was, for the trail. */
   readonly keyId: string
+  /** What no second message by this key may have: 1 to 256 characters. */
   readonly nonce: string
+  /** Milliseconds since the epoch; after it the message is refused for its age, so its nonce can be forgotten. */
+  readonly usableUntil: number
+}
+
+/** A signature of RFC 9421 that holds. */
+export interface VerifiedSignature extends Verified {
   /** Seconds since the epoch. */
   readonly created: number
   /** Seconds since the epoch. */
   readonly expires?: number
   readonly label: string
-  /** Milliseconds since the epoch; after it the time window refuses the message, so its nonce can be forgotten. */
-  readonly usableUntil: number
 }
 
 export interface Rejected {
@@ -44,13 +51,15 @@ export interface Rejected {
  * signature has been found to hold. An unknown key costs as much as a known one.
  *
  * @param now milliseconds since the epoch
+ * @param tag which `tag` the signature must have; without it, that of the signature does not matter
  */
 export function verifyMessage(
   message: SignedMessage,
   keys: readonly VerifierKey[],
   rules: SignatureRules,
   now: number,
-): Verified | Rejected {
+  tag?: string,
+): VerifiedSignature | Rejected {
   const inputLines = message.header('signature-input')
   const signatureLines = message.header('signature')
   if (inputLines.length === 0 && signatureLines.length === 0) {
@@ -58,14 +67,14 @@ export function verifyMessage(
   }
   const received = readSignatures(inputLines, signatureLines)
   if ('problem' in received) return invalid(received.problem)
-  const choice = choose(received, keys)
-  const signature = readSignature(choice.received)
+  const choice = choose(received, keys, tag)
+  const signature = choice.received.content
   if ('problem' in signature) return invalid(signature.problem)
   const decoy = decoyFor(signature.bytes.length)
   if (decoy === undefined) return invalid('the signature has a length that no algorithm makes')
   const unfit = messageProblem(message, signature, rules)
   if (unfit !== undefined) return invalid(unfit)
-  const base = signatureBase(message, signature.components, signature.parameters)
+  const base = signatureBase(message, signature.components, signature.parameters, structuredFields)
   if ('problem' in base) return invalid(base.problem)
 
   const problem = choice.problem ?? keyProblem(choice.key, signature, now)
@@ -116,25 +125,31 @@ interface Choice {
 }
 
 /**
- * The one signature by a key of the app; others, such as those of a proxy, are nobody's business here. Two by keys of
- * the app are refused: each has its own nonce, so that claiming one would leave the other to be replayed by itself.
+ * The one signature that has the tag, if one is asked for, and is by a key of the app; others, such as those of a proxy,
+ * are nobody's business here. Two are refused: each has its own nonce, so that claiming one would leave the other to be
+ * replayed by itself.
  */
-function choose(received: readonly ReceivedSignature[], keys: readonly VerifierKey[]): Choice {
-  const ours: Choice[] = []
+function choose(
+  received: readonly ReceivedSignature[],
+  keys: readonly VerifierKey[],
+  tag: string | undefined,
+): Choice {
+  let ours: Choice | undefined
   for (const one of received) {
-    const key = one.keyId === undefined ? undefined : keys.find(({ id }) => id === one.keyId)
-    if (key !== undefined) ours.push({ received: one, key })
+    if (one.keyId === undefined || (tag !== undefined && one.tag !== tag)) continue
+    const key = keys.find(({ id }) => id === one.keyId)
+    if (key === undefined) continue
+    if (ours !== undefined)
+      return { ...ours, problem: 'more than one signature is by a key of the app: send one' }
+    ours = { received: one, key }
   }
-  const [first, second] = ours
-  if (first !== undefined && second !== undefined) {
-    return { ...first, problem: 'more than one signature is by a key of the app: send one' }
-  }
-  if (first !== undefined) return first
-  return {
-    received: received[0] as ReceivedSignature,
-    key: undefined,
-    problem: 'no signature is by a key of the app',
-  }
+  return (
+    ours ?? {
+      received: received[0] as ReceivedSignature,
+      key: undefined,
+      problem: `no signature ${tag === undefined ? '' : `with the tag \`${tag}\` `}is by a key of the app`,
+    }
+  )
 }
 
 /** Why this signature does not cover the message, from the message alone. */

@@ -13,22 +13,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError UnreadableError
       appIdFrom auditAccess bodyParsers createPolicySource diffPolicies diskSnapshot domainProtect
-      explain fileStore formatList ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
+      explain fileStore formatList httpMessageSignatures ipWhitelist isPortcullisError lintPolicy memoryAuditSink memoryNonces memoryStore parseList parsePolicy
       protect regionPin returnUrlGuard rollbackPolicy scorePolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink BodyParsersOptions ChangeNote ClientAddressOptions
+      AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote ClientAddressOptions Content
       Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
-      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions ListEntry ListFormat ListStore ListSummary
-      ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions Mode NextFunction
+      ListedApp ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
       NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore
       PolicySnapshot PolicySource PolicySourceOptions PolicySourceStatus PolicyStore
-      PortcullisContext ProtectOptions Refusal RegionContext RegionPinOptions RegionProtection
+      PortcullisContext ProtectOptions Refusal RegionContext Rejected RegionPinOptions RegionProtection
       RequestDescription RequestHandler ReturnUrlGuardOptions ReturnUrlProtection ReturnUrlText
-      RollbackOptions ServerOnlyOptions ServerOnlyProtection SharedOptions SnapshotEntry
-      StoreListener StoredApp StoredList
+      RollbackOptions SchemeContext ServerOnlyOptions ServerOnlyProtection SharedOptions SignatureRules
+      SignatureScheme SignedMessage SnapshotEntry StoreListener StoredApp StoredList Verified VerifierKey
     `,
   },
   'portcullis/client': {

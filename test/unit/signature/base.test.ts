@@ -1,6 +1,7 @@
 import { createHmac, createPublicKey } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
 import { signatureBase, type SignatureParameters } from '../../../src/signature/base.ts'
+import type { Component } from '../../../src/signature/components.ts'
 import { VerifierKey } from '../../../src/signature/keys.ts'
 import { messageOf, type PlainMessage } from './message.ts'
 
@@ -21,7 +22,7 @@ const request: PlainMessage = {
 }
 
 function baseOf(
-  components: readonly string[],
+  components: readonly (string | Component)[],
   parameters: SignatureParameters = [],
   message: PlainMessage = request,
 ): string {
@@ -72,10 +73,25 @@ describe('the vectors of RFC 9421', () => {
     expect(key.holds(`${text} `, Buffer.from(signature, 'base64'))).toBe(false)
   })
 
+  it('B.2.1: the base that covers nothing', () => {
+    expect(
+      baseOf(
+        [],
+        [
+          ['created', 1618884473],
+          ['keyid', 'test-key-rsa-pss'],
+          ['nonce', 'b3k2pp5k7z-50gnwp.yemd'],
+        ],
+      ),
+    ).toBe(
+      '"@signature-params": ();created=1618884473;keyid="test-key-rsa-pss";nonce="b3k2pp5k7z-50gnwp.yemd"',
+    )
+  })
+
   it('B.2.2: the base over chosen components', () => {
     expect(
       baseOf(
-        ['@authority', 'content-digest'],
+        ['@authority', 'content-digest', { name: '@query-param', parameters: [['name', 'Pet']] }],
         [
           ['created', 1618884473],
           ['keyid', 'test-key-rsa-pss'],
@@ -84,7 +100,35 @@ describe('the vectors of RFC 9421', () => {
       ),
     ).toBe(`"@authority": example.com
 "content-digest": ${String(request.headers['content-digest'])}
-"@signature-params": ("@authority" "content-digest");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"`)
+"@query-param";name="Pet": dog
+"@signature-params": ("@authority" "content-digest" "@query-param";name="Pet");created=1618884473;keyid="test-key-rsa-pss";tag="header-example"`)
+  })
+
+  it('B.2.3: the base that covers everything', () => {
+    const components = [
+      'date',
+      '@method',
+      '@path',
+      '@query',
+      '@authority',
+      'content-type',
+      'content-digest',
+      'content-length',
+    ]
+    expect(
+      baseOf(components, [
+        ['created', 1618884473],
+        ['keyid', 'test-key-rsa-pss'],
+      ]),
+    ).toBe(`"date": Tue, 20 Apr 2021 02:07:55 GMT
+"@method": POST
+"@path": /foo
+"@query": ?param=Value&Pet=dog
+"@authority": example.com
+"content-type": application/json
+"content-digest": ${String(request.headers['content-digest'])}
+"content-length": 18
+"@signature-params": ("date" "@method" "@path" "@query" "@authority" "content-type" "content-digest" "content-length");created=1618884473;keyid="test-key-rsa-pss"`)
   })
 })
 
@@ -144,12 +188,15 @@ describe('derived components', () => {
     expect(valueOf('@path', { target })).toMatch(/^problem: the request target is not a path/)
   })
 
-  it.each(['@query-param', '@status', '@signature-params', '@nonsense', '@'])(
-    '%s is refused by name',
-    (name) => {
-      expect(valueOf(name)).toBe(`problem: component "${name}" is not supported`)
-    },
-  )
+  it.each([
+    ['@query-param', 'has no `;name`'],
+    ['@status', 'belongs to responses'],
+    ['@signature-params', 'is not supported'],
+    ['@nonsense', 'is not supported'],
+    ['@', 'is not supported'],
+  ])('%s is refused by name', (name, why) => {
+    expect(valueOf(name)).toBe(`problem: component "${name}" ${why}`)
+  })
 })
 
 describe('fields', () => {

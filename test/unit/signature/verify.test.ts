@@ -371,21 +371,31 @@ describe('refused', () => {
       /has a length that no algorithm makes/,
     ],
     ['a component that is a token', change('"@path"', 'path'), 'SIGNATURE_INVALID', /is not a string/],
-    ...['sf', 'bs', 'req', 'tr', 'key="a"', 'name="a"'].map(
-      (parameter) =>
-        [
-          `;${parameter}`,
-          change('"@path"', `"@path";${parameter}`),
-          'SIGNATURE_INVALID',
-          `component parameter \`;${parameter.split('=')[0] ?? ''}\` is not supported`,
-        ] as const,
+    ...(
+      [
+        ['"@path";sf', 'component parameter `;sf` is not supported'],
+        ['"@path";bs', 'component parameter `;bs` is not supported'],
+        ['"@path";key="a"', 'component parameter `;key` is not supported'],
+        ['"@path";name="a"', 'component parameter `;name` is not supported'],
+        ['"@path";req', 'component parameter `;req` belongs to responses'],
+        ['"@path";tr', 'component parameter `;tr` is refused: trailers are not kept'],
+        ['"@path" "@status"', 'component "@status" belongs to responses'],
+        ['"@path" "@query-param"', 'component "@query-param" has no `;name`'],
+        ['"@path" "@query-param";name', 'component parameter `;name` has a wrong value'],
+        ['"@path" "x";sf=?0', 'component parameter `;sf` has a wrong value'],
+        ['"@path" "x";sf=1', 'component parameter `;sf` has a wrong value'],
+        ['"@path" "x";key', 'component parameter `;key` has a wrong value'],
+        ['"@path" "x";key=a', 'component parameter `;key` has a wrong value'],
+        ['"@path" "x";bs;sf', 'component parameter `;bs` allows no other'],
+        ['"@path" "x";bs;key="a"', 'component parameter `;bs` allows no other'],
+        ['"@path" "x";name="a"', 'component parameter `;name` is not supported'],
+        ['"@path" "x";odd', 'component parameter `;odd` is not supported'],
+        ['"@path" "x";sf', 'header `x` is covered but was not sent'],
+      ] as const
+    ).map(
+      ([components, detail]) =>
+        [components, change('"@path"', components), 'SIGNATURE_INVALID', detail] as const,
     ),
-    [
-      '@query-param',
-      change('"@path"', '"@path" "@query-param"'),
-      'SIGNATURE_INVALID',
-      'component "@query-param" is not supported',
-    ],
     [
       'an unknown parameter',
       more(';context="a"'),
@@ -572,5 +582,45 @@ describe('optional parts', () => {
       '@request-target',
     ]
     expect(verify(signed({ components, scheme: 'https' }))).toMatchObject({ ok: true })
+  })
+})
+
+describe('the tag', () => {
+  const tagged = (label: string, tag: string | undefined, key = 'key-1'): PlainMessage =>
+    signed({
+      label,
+      parameters: [
+        ['created', created],
+        ['keyid', key],
+        ['nonce', `${nonce}-${label}`],
+        ...(tag === undefined ? [] : [['tag', tag] as const]),
+      ],
+    })
+  const together = (...messages: readonly PlainMessage[]): PlainMessage => {
+    const all = (name: string): string[] => messages.map(({ headers }) => String(headers[name]))
+    return withHeaders(signed(), { 'signature-input': all('signature-input'), signature: all('signature') })
+  }
+  const verifyTagged = (message: PlainMessage): Verified | Rejected =>
+    verifyMessage(messageOf(message), KEYS, RULES, NOW, 'mine')
+
+  it('chooses among signatures by keys of the app, wherever it stands', () => {
+    const [mine, other, none] = [tagged('a', 'mine'), tagged('b', 'other'), tagged('c', undefined)]
+    for (const message of [together(mine, other, none), together(none, other, mine), mine])
+      expect(verifyTagged(message)).toMatchObject({ ok: true, label: 'a', nonce: `${nonce}-a` })
+  })
+
+  it('must be there when it is asked for, and be on one signature only', () => {
+    const missing = refused('SIGNATURE_INVALID', 'no signature with the tag `mine` is by a key of the app')
+    for (const message of [tagged('a', 'Mine'), tagged('a', undefined), tagged('a', 'mine', 'key-2')])
+      expect(verifyTagged(message)).toEqual(missing)
+    expect(verifyTagged(together(tagged('a', 'mine'), tagged('b', 'mine')))).toEqual(
+      refused('SIGNATURE_INVALID', 'more than one signature is by a key of the app: send one'),
+    )
+  })
+
+  it('does not make a wrong signature right', () => {
+    const message = tagged('a', 'other')
+    const input = String(message.headers['signature-input']).replace('"other"', '"mine"')
+    expect(verifyTagged(withHeaders(message, { 'signature-input': input }))).toMatchObject({ ok: false })
   })
 })

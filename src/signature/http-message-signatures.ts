@@ -1,0 +1,42 @@
+import { checkOptions } from '../options.ts'
+import { quote } from './components.ts'
+import { hasContent } from './digest.ts'
+import type { SignatureScheme } from './scheme.ts'
+import { verifyMessage, type SignedMessage } from './verify.ts'
+
+export interface HttpMessageSignaturesOptions {
+  /**
+   * The `tag` of the signatures that count (RFC 9421 2.3): 1 to 128 printable ASCII characters. Left out, tags do not
+   * matter, and the signature is told from others by its key alone.
+   */
+  readonly tag?: string | undefined
+}
+
+/**
+ * The scheme that `serverOnly` uses by default: HTTP message signatures (RFC 9421) with digests of RFC 9530, by
+ * `hmac-sha256` or `ed25519`, as the key says.
+ *
+ * @throws ConfigError
+ */
+export function httpMessageSignatures(options: HttpMessageSignaturesOptions = {}): SignatureScheme {
+  checkOptions('httpMessageSignatures', options, {
+    tag: {
+      expected: '1 to 128 printable ASCII characters',
+      accepts: (value) => typeof value === 'string' && /^[\x20-\x7e]{1,128}$/.test(value),
+    },
+  })
+  const { tag } = options
+  return {
+    name: 'http-message-signatures',
+    verify: (message, { keys, rules, now }) => verifyMessage(message, keys, rules, now, tag),
+    challenge: (message) => ({ 'Accept-Signature': acceptSignature(message, tag) }),
+  }
+}
+
+/** RFC 9421 5.1: what a signature of this message should cover. It tells nothing of an app. */
+function acceptSignature(message: SignedMessage, tag: string | undefined): string {
+  const components = ['@method', '@authority', '@path', '@query']
+  if (hasContent(message.body)) components.push('content-digest')
+  if (message.header('x-origin').length > 0) components.push('x-origin')
+  return `sig1=(${components.map(quote).join(' ')});created${tag === undefined ? '' : `;tag=${quote(tag)}`}`
+}

@@ -1,0 +1,100 @@
+import {
+  parseDictionary,
+  parseItem,
+  parseList,
+  serializeDictionary,
+  serializeInnerList,
+  serializeItem,
+  serializeList,
+  type Dictionary,
+  type InnerList,
+  type Item,
+} from 'structured-headers'
+import type { StructuredFields } from './components.ts'
+
+/**
+ * The dictionary of RFC 9651 in the lines of one header, or `undefined` when there is none in it.
+ * Repeated keys are refused, although RFC 9651 would let the last one win: two readers may disagree about them.
+ */
+export function readDictionary(lines: readonly string[]): Dictionary | undefined {
+  const text = lines.join(', ')
+  try {
+    const dictionary = parseDictionary(text)
+    return isWhole(text, [...dictionary.values()]) ? dictionary : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Structured fields for the components `;sf` and `;key`. */
+export const structuredFields: StructuredFields = {
+  canonical(text) {
+    if (!canBeWritten(text)) return undefined
+    // Of which kind a field is, only its definition says. Where that makes a difference nothing is guessed.
+    const forms = new Set<string>()
+    for (const rewrite of [rewriteItem, rewriteList, rewriteDictionary]) {
+      try {
+        forms.add(rewrite(text))
+      } catch (error) {
+        if (error === AMBIGUOUS) return undefined
+      }
+    }
+    const [form] = forms
+    return forms.size === 1 ? form : undefined
+  },
+  member(text, key) {
+    const member = canBeWritten(text) ? readDictionary([text])?.get(key) : undefined
+    if (member === undefined) return undefined
+    return isInnerList(member) ? serializeInnerList(member) : serializeItem(member)
+  },
+}
+
+const AMBIGUOUS = new Error('a key is repeated')
+
+function rewriteItem(text: string): string {
+  const item = parseItem(text)
+  return serializeItem(whole(text, [item], item))
+}
+
+function rewriteList(text: string): string {
+  const list = parseList(text)
+  return serializeList(whole(text, list, list))
+}
+
+function rewriteDictionary(text: string): string {
+  const dictionary = parseDictionary(text)
+  return serializeDictionary(whole(text, [...dictionary.values()], dictionary))
+}
+
+function whole<Parsed>(text: string, members: readonly (InnerList | Item)[], parsed: Parsed): Parsed {
+  if (!isWhole(text, members)) throw AMBIGUOUS
+  return parsed
+}
+
+// The parser keeps no difference between 1 and 1.0, and writes a control character of a display string too short.
+function canBeWritten(text: string): boolean {
+  return !/%0[0-9a-f]/.test(text) && !/(?:^|[=\s(,])-?\d{1,12}\.0{1,3}(?!\d)/.test(text)
+}
+
+// The parser keeps the last of repeated keys and parameters, so then fewer come out than went in. Outside of strings
+// a comma only separates members, and a semicolon only begins a parameter.
+function isWhole(text: string, members: readonly (InnerList | Item)[]): boolean {
+  const syntax = text.replace(/%"[^"]*"|"(?:[^"\\]|\\.)*"/g, '')
+  let parameters = 0
+  for (const member of members) {
+    parameters += member[1].size
+    if (isInnerList(member)) for (const [, ofItem] of member[0]) parameters += ofItem.size
+  }
+  const written = members.length === 0 && !syntax.includes(',') ? 0 : count(syntax, ',') + 1
+  return written === members.length && count(syntax, ';') === parameters
+}
+
+function count(text: string, character: string): number {
+  let found = 0
+  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) found++
+  return found
+}
+
+export function isInnerList(member: InnerList | Item): member is InnerList {
+  return Array.isArray(member[0])
+}

@@ -1,0 +1,110 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { parseSignatures, readSignatures } from '../../../src/signature/fields.ts'
+import { scanSignature } from '../../../src/signature/scan.ts'
+
+const MAC = `:${Buffer.alloc(32, 7).toString('base64')}:`
+const PLAIN =
+  'sig1=("@method" "@authority" "@path" "@query" "content-digest");created=1750000000;expires=1750000060;keyid="key-1";nonce="nonce-of-16-char";alg="hmac-sha256";tag="a (b);c=1, d"'
+
+/** Buffers and array buffers of two realms are equal when their bytes are. */
+const plain = (value: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(value, (_key, inner: unknown) =>
+      ArrayBuffer.isView(inner) ? Buffer.from(inner as Uint8Array).toString('hex') : inner,
+    ).replace(
+      /\{"type":"Buffer","data":\[([\d,]*)\]\}/g,
+      (_all, list: string) => `"${Buffer.from(list.split(',').map(Number)).toString('hex')}"`,
+    ),
+  )
+
+/** What the scanner answers, the parser must answer. */
+function agrees(input: string, signature: string): boolean {
+  if (scanSignature(input, signature) === undefined) return false
+  expect(plain(readSignatures([input], [signature]))).toEqual(plain(parseSignatures([input], [signature])))
+  return true
+}
+
+describe('the scanner of plain signatures', () => {
+  it.each([
+    [PLAIN, `sig1=${MAC}`],
+    ['a=();created=0', `a=${MAC}`],
+    ['*=("a")', `*=${MAC}`],
+    ['s=("a");tag=""', `s=:${Buffer.alloc(64, 200).toString('base64')}:`],
+    // The last character of base64 holds bits of no byte.
+    ['s=("a")', `s=${MAC.replace(/.=:$/, '9=:')}`],
+    ['s=("a");created=00000000000001', `s=${MAC}`],
+  ])('answers for %s, as the parser does', (input, signature) => {
+    expect(agrees(input, signature)).toBe(true)
+  })
+
+  it.each([
+    ['', ''],
+    ['sig1', `sig1=${MAC}`],
+    [`${PLAIN} `, `sig1=${MAC}`],
+    [` ${PLAIN}`, `sig1=${MAC}`],
+    [PLAIN.replace(';', '; '), `sig1=${MAC}`],
+    [PLAIN.replace('" "', '"  "'), `sig1=${MAC}`],
+    [PLAIN.replace('("', '( "'), `sig1=${MAC}`],
+    [PLAIN.replace('"@path"', '"@path";sf'), `sig1=${MAC}`],
+    [PLAIN.replace('"@path"', '"@pa\\"th"'), `sig1=${MAC}`],
+    [PLAIN.replace('"@path"', '"@Path"'), `sig1=${MAC}`],
+    [PLAIN.replace('"@path"', '@path'), `sig1=${MAC}`],
+    [`${PLAIN};created=1`, `sig1=${MAC}`],
+    [`${PLAIN};other=1`, `sig1=${MAC}`],
+    [`${PLAIN};tag`, `sig1=${MAC}`],
+    [`${PLAIN};`, `sig1=${MAC}`],
+    [`${PLAIN}, sig2=()`, `sig1=${MAC}, sig2=${MAC}`],
+    [PLAIN, `sig2=${MAC}`],
+    [PLAIN, `sig1=${MAC};a`],
+    [PLAIN, 'sig1=:AA==:'],
+    [PLAIN, `sig1=${MAC.replace('=', '')}`],
+    [PLAIN.replace('1750000000', '1750000000000000'), `sig1=${MAC}`],
+    [PLAIN.replace('1750000000', '-1'), `sig1=${MAC}`],
+    [PLAIN.replace('1750000000', '1.5'), `sig1=${MAC}`],
+    [PLAIN.replace('"key-1"', '"key\\\\1"'), `sig1=${MAC}`],
+    [PLAIN.replace('"key-1"', '"kéy"'), `sig1=${MAC}`],
+    [PLAIN.replace('"key-1"', '"key'), `sig1=${MAC}`],
+  ])('leaves %s to the parser', (input, signature) => {
+    expect(agrees(input, signature)).toBe(false)
+  })
+
+  const pieces = fc.constantFrom(
+    'sig1', 's', '=', '(', ')', '"', '"@method"', '"a"', ' ', ';', ',', 'created', 'keyid="k"', ';nonce="n"', ';tag="t"',
+    '=17', '1', '\\', '\t', '?1', 'a', '*', ':', '()', ';expires=5', ';alg="x"', 'é', '-', '.', '%"',
+  ) // prettier-ignore
+  const edits = fc.array(
+    fc.tuple(fc.nat(), fc.nat({ max: 3 }), fc.oneof(pieces, fc.string({ maxLength: 2 }))),
+    {
+      maxLength: 3,
+    },
+  )
+  const edited = (text: string) =>
+    edits.map((changes) =>
+      changes.reduce((before, [position, drop, put]) => {
+        const at = position % (before.length + 1)
+        return before.slice(0, at) + put + before.slice(at + drop)
+      }, text),
+    )
+
+  it('agrees with the parser wherever it answers', () => {
+    let answered = 0
+    const wild = fc.array(pieces, { maxLength: 24 }).map((parts) => parts.join(''))
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          { weight: 5, arbitrary: edited(PLAIN) },
+          { weight: 1, arbitrary: wild },
+          { weight: 1, arbitrary: wild.map((rest) => `sig1=${rest}`) },
+        ),
+        fc.oneof({ weight: 3, arbitrary: fc.constant(`sig1=${MAC}`) }, edited(`sig1=${MAC}`)),
+        (input, signature) => {
+          if (agrees(input, signature)) answered++
+        },
+      ),
+      { numRuns: 20_000 },
+    )
+    // Otherwise nothing was compared.
+    expect(answered).toBeGreaterThan(1000)
+  })
+})
