@@ -6,6 +6,7 @@ import type { Connection, Connections } from './connections.ts'
 import { consentPage, messagePage, signInPage, signUpPage, type FormContext } from './pages.ts'
 import type { People, Person } from './people.ts'
 import type { Session, Sessions } from './sessions.ts'
+import type { Ukey1 } from './ukey1.ts'
 
 export interface GatewayDependencies {
   readonly policies: PolicySource
@@ -15,6 +16,8 @@ export interface GatewayDependencies {
   readonly region: string
   readonly sink: AuditSink
   readonly pseudonymKey: Uint8Array
+  /** Legacy: signs the answer on the return URL; `undefined` where no app has it. */
+  readonly ukey1: Pick<Ukey1, 'signAnswer'> | undefined
 }
 
 const MAX_ATTEMPTS_BY_EMAIL = 10
@@ -230,7 +233,7 @@ export function createGateway(dependencies: GatewayDependencies): Router {
       if (!(await connections.end(connection.id))) return sendEnded(res)
       const { appId, requestId, id: connectId } = connection
       const code = await connections.issueCode({ appId, requestId, connectId, personId: person.id, fields })
-      goBack(res, connection, 'authorized', code)
+      await goBack(res, connection, 'authorized', code)
     })
   })
 
@@ -245,10 +248,31 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     return undefined
   }
 
+  /** Back to the app, at the URL that was approved. RFC 9700 4.12: 303, so that no form goes with it. */
+  async function goBack(
+    res: Response,
+    connection: Connection,
+    result: 'authorized' | 'canceled',
+    code?: string,
+  ): Promise<void> {
+    const answer = {
+      request_id: connection.requestId,
+      connect_id: connection.id,
+      result,
+      ...(code !== undefined && { code }),
+    }
+    const signature = await dependencies.ukey1?.signAnswer(connection.appId, answer)
+    const query = Object.entries({ ...answer, ...(signature !== undefined && { signature }) }).map(
+      ([name, value]) => `_ukey1%5B${name}%5D=${encodeURIComponent(value)}`,
+    )
+    const { returnUrl } = connection
+    res.redirect(303, `${returnUrl}${returnUrl.includes('?') ? '&' : '?'}${query.join('&')}`)
+  }
+
   gateway.post('/cancel', async (req, res) => {
     const { connection } = of(req)
     if (!(await connections.end(connection.id))) return sendEnded(res)
-    goBack(res, connection, 'canceled')
+    await goBack(res, connection, 'canceled')
   })
 
   return gateway
@@ -287,26 +311,6 @@ function sendUnavailable(res: Response): void {
         'The service is not available just now. Please try again in a few seconds.',
       ),
     )
-}
-
-/** Back to the app, at the URL that was approved. RFC 9700 4.12: 303, so that no form goes with it. */
-function goBack(
-  res: Response,
-  connection: Connection,
-  result: 'authorized' | 'canceled',
-  code?: string,
-): void {
-  const answer = {
-    request_id: connection.requestId,
-    connect_id: connection.id,
-    result,
-    ...(code !== undefined && { code }),
-  }
-  const query = Object.entries(answer).map(
-    ([name, value]) => `_ukey1%5B${name}%5D=${encodeURIComponent(value)}`,
-  )
-  const { returnUrl } = connection
-  res.redirect(303, `${returnUrl}${returnUrl.includes('?') ? '&' : '?'}${query.join('&')}`)
 }
 
 /** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */

@@ -13,8 +13,8 @@ import { parseContent, parseHeaders, parseMethod, parseUrl, type RequestToSign }
  * once, so sign again for a retry. A `host` header that is given is signed instead of the host of the URL.
  * When the body cannot be given, give its `content-digest` among the headers.
  *
- * Rejects with a `ConfigError` for wrong options, and with a `TypeError` for a request that `serverOnly` would refuse
- * whoever has signed it.
+ * Rejects with a `ConfigError` for wrong options, and with a `TypeError` for a request of which no signature
+ * would be accepted.
  */
 export async function signRequest(
   request: RequestToSign,

@@ -324,28 +324,6 @@ describe('what the verifier refuses whoever has signed it', () => {
   })
 })
 
-describe('what serverOnly refuses before it looks at a signature', () => {
-  const sign = createSigner({ keyId: 'key-1', secret: SECRET })
-  const rows: readonly (readonly [headers: Record<string, string>, says: RegExp])[] = [
-    [{ Origin: 'https://a.example' }, /`origin` says that a browser sent the request.*: send `x-origin`$/],
-    [{ 'Sec-Fetch-Site': 'same-origin' }, /`sec-fetch-site` says that a browser/],
-    [{ 'Sec-Fetch-Mode': 'navigate' }, /`sec-fetch-mode` says that a browser/],
-    [many(1000, (at) => `x-${at}`), /less than 1000 headers/],
-  ]
-  it.each(rows)('the signer refuses: %p', async (headers, says) => {
-    const signing = sign({ method: 'GET', url: 'https://example.com/', headers })
-    await expect(signing).rejects.toThrow(says)
-    await expect(signing).rejects.toBeInstanceOf(TypeError)
-  })
-
-  it('the header that the fetch of Node sends is none of them', async () => {
-    const headers = { 'sec-fetch-mode': 'cors' }
-    await expect(sign({ method: 'GET', url: 'https://example.com/', headers })).resolves.toHaveProperty(
-      'signature',
-    )
-  })
-})
-
 describe('what cannot be sent as it is said', () => {
   const sign = createSigner({ keyId: 'key-1', secret: SECRET })
   const rows: readonly (readonly [what: string, request: object, says: RegExp])[] = [
