@@ -12,6 +12,7 @@ import { createVault } from 'portcullis/vault'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryStorage } from '../../../example-server/storage.ts'
 import { createUkey1 } from '../../../example-server/ukey1.ts'
+import { startExampleProcess, type ExampleProcess } from '../../support/example-process.ts'
 import {
   ADA,
   answerOf,
@@ -25,6 +26,7 @@ import {
   startExampleServer,
   type ExampleServer,
 } from '../../support/example-server.ts'
+import { startRedis } from '../../support/redis.ts'
 
 let server: ExampleServer
 let secretKey: string
@@ -305,5 +307,60 @@ describe('a key of the legacy scheme', () => {
     expect(await judge()).toBe('the app has no key for the legacy scheme of Ukey1')
     expect(typeof (await ukey1.issue('shop'))).toBe('string')
     expect(await judge()).toBe('X-Ukey1-Signature does not match what was received')
+  })
+})
+
+describe('in processes that share a Redis', () => {
+  it('the Secret Key is printed once, and a ciphertext that one has taken all others refuse, also later', async () => {
+    const redis = await startRedis()
+    const environment = {
+      REDIS_URL: redis.url,
+      SECRET_KEY: Buffer.alloc(32, 5).toString('base64'),
+      UKEY1_LEGACY_APPS: 'demo-server',
+    }
+    const printed = ({ said }: ExampleProcess): string | undefined =>
+      /Secret Key: (\S+)/.exec(said.stdout)?.[1]
+    const stop = async (one: ExampleProcess): Promise<void> => {
+      one.signal('SIGKILL')
+      await one.ended
+    }
+    const body = JSON.stringify({ ...CONNECT, return_url: `${SHOP}/callback/` })
+    const ask = async ({ url }: ExampleProcess, signature: string): Promise<number> => {
+      const headers = { 'x-ukey1-app': 'demo-server', 'x-origin': SHOP, 'x-ukey1-signature': signature }
+      const response = await fetch(`${url}/auth/v2/connect`, {
+        method: 'POST',
+        headers,
+        body: Buffer.from(body),
+      })
+      return response.status
+    }
+
+    const processes: ExampleProcess[] = []
+    const start = async (): Promise<ExampleProcess> => {
+      const one = await startExampleProcess(environment)
+      processes.push(one)
+      return one
+    }
+    try {
+      const first = await start()
+      const key = printed(first) ?? ''
+      const signature = sign({ app: 'demo-server', body, key })
+      const second = await start()
+      expect([key === '', printed(second)]).toEqual([false, undefined])
+      expect(second.said.stdout).toContain('legacy: demo-server may sign by the scheme of Ukey1')
+      const statuses = [
+        await ask(first, signature),
+        await ask(first, signature),
+        await ask(second, signature),
+      ]
+      expect(statuses).toEqual([200, 401, 401])
+      await stop(first)
+      const third = await start()
+      expect(await ask(third, signature)).toBe(401)
+      expect(await ask(third, sign({ app: 'demo-server', body, key }))).toBe(200)
+    } finally {
+      await Promise.all(processes.map(stop))
+      await redis.stop()
+    }
   })
 })
