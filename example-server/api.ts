@@ -15,6 +15,7 @@ import {
 import { ANSWER, SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
 import type { People, Person } from './people.ts'
 import { sendProblem } from './problems.ts'
+import type { Ukey1 } from './ukey1.ts'
 
 export interface ApiDependencies {
   readonly policies: PolicySource
@@ -24,6 +25,8 @@ export interface ApiDependencies {
   readonly connections: Connections
   readonly people: People
   readonly region: string
+  /** Legacy; `undefined` where no app has it. */
+  readonly ukey1: Ukey1 | undefined
   /** The name of an app, as people should see it. */
   nameOf(appId: string): Promise<string>
   /** Where people reach this server. */
@@ -48,13 +51,14 @@ const TOKEN = form({ request_id: REQUEST_ID, connect_id: UNGUESSABLE, auth_code:
 
 /** The routes that apps call: /auth/v2. */
 export function createApi(dependencies: ApiDependencies): Router {
-  const { connections, people, policies, nonces, sink, pseudonymKey, region } = dependencies
-  const shared = { policies }
+  const { connections, people, policies, nonces, sink, pseudonymKey, region, ukey1 } = dependencies
+  const shared = { policies, ...(ukey1 && { appId: ukey1.appId }) }
   const api = Router()
 
   // Every request is recorded first, so that refusals are recorded too.
   api.use(
     auditAccess({ ...shared, sink, pseudonymKey }),
+    ...(ukey1 === undefined ? [] : [ukey1.prepare]),
     ...bodyParsers({ limit: 16_384 }),
     ipWhitelist(shared),
     domainProtect(shared),
@@ -76,7 +80,7 @@ export function createApi(dependencies: ApiDependencies): Router {
   // The region is asked before the signature: the Fetch standard has clients repeat a request that was answered 421, and
   // the repetition would be refused for its nonce.
   api.get('/me', findPerson, (req, res, next) => (granted.has(req) ? pinned(req, res, next) : next()))
-  api.use(serverOnly({ ...shared, nonces }))
+  api.use(serverOnly({ ...shared, nonces, scheme: ukey1?.scheme }))
 
   api.post(
     '/connect',
@@ -124,6 +128,8 @@ export function createApi(dependencies: ApiDependencies): Router {
       access_token: exchanged.token,
       token_type: 'Bearer',
       expires_in: TOKEN_LIFETIME / 1000,
+      // The SDKs of Ukey1 look for it.
+      ...(ukey1 && { expiration: Math.floor((Date.now() + TOKEN_LIFETIME) / 1000) }),
       scope: exchanged.grant.fields.join(' '),
     })
   })

@@ -13,6 +13,7 @@ import { problemOf, sendProblem } from './problems.ts'
 import { createSessions } from './sessions.ts'
 import type { Settings } from './settings.ts'
 import { StorageUnavailable, type Storage } from './storage.ts'
+import type { Ukey1 } from './ukey1.ts'
 
 export interface GatewayParts {
   readonly settings: Pick<Settings, 'region' | 'production' | 'trustProxy' | 'secrets'>
@@ -21,6 +22,8 @@ export interface GatewayParts {
   readonly storage: Storage
   readonly nonces: NonceStore
   readonly sink: AuditSink
+  /** Legacy; left out where no app may sign like that. */
+  readonly ukey1?: Ukey1 | undefined
   /** Shown on the front page. */
   readonly demoApps: readonly DemoApp[]
   publicUrl(): string
@@ -87,6 +90,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
       connections,
       people,
       region,
+      ukey1: parts.ukey1,
       publicUrl: parts.publicUrl,
       async nameOf(appId) {
         const { name } = ((await store.read(appId))?.policy ?? {}) as { name?: string }
@@ -103,6 +107,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
       people,
       sessions,
       region,
+      ukey1: parts.ukey1,
       sink: parts.sink,
       pseudonymKey: secrets.pseudonyms,
     }),

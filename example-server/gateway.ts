@@ -14,6 +14,7 @@ import { ANSWER, type Connection, type Connections } from './connections.ts'
 import { consentPage, messagePage, signInPage, signUpPage, type FormContext } from './pages.ts'
 import type { People, Person } from './people.ts'
 import type { Session, Sessions } from './sessions.ts'
+import type { Ukey1 } from './ukey1.ts'
 
 export interface GatewayDependencies {
   readonly policies: PolicySource
@@ -23,6 +24,8 @@ export interface GatewayDependencies {
   readonly region: string
   readonly sink: AuditSink
   readonly pseudonymKey: Uint8Array
+  /** Legacy: signs the answer on the return URL; `undefined` where no app has it. */
+  readonly ukey1: Pick<Ukey1, 'signAnswer'> | undefined
 }
 
 const MAX_ATTEMPTS_BY_EMAIL = 10
@@ -251,7 +254,7 @@ export function createGateway(dependencies: GatewayDependencies): Router {
       if (!(await connections.end(connection.id))) return sendEnded(res)
       const { appId, requestId, id: connectId } = connection
       const code = await connections.issueCode({ appId, requestId, connectId, personId: person.id, fields })
-      goBack(req, res, connection, 'authorized', code)
+      await goBack(req, res, connection, 'authorized', code)
     })
   })
 
@@ -266,10 +269,33 @@ export function createGateway(dependencies: GatewayDependencies): Router {
     return undefined
   }
 
+  /** Back to the app, at the URL that was approved. */
+  async function goBack(
+    req: Request,
+    res: Response,
+    connection: Connection,
+    result: 'authorized' | 'canceled',
+    code?: string,
+  ): Promise<void> {
+    const answer = {
+      request_id: connection.requestId,
+      connect_id: connection.id,
+      result,
+      ...(code !== undefined && { code }),
+    }
+    const signature = await dependencies.ukey1?.signAnswer(connection.appId, answer)
+    const signed = { ...answer, ...(signature !== undefined && { signature }) }
+    safeRedirect(res, req, {
+      parameters: Object.fromEntries(
+        Object.entries(signed).map(([name, value]) => [`${ANSWER}[${name}]`, value]),
+      ),
+    })
+  }
+
   gateway.post('/cancel', mayGoBack, async (req, res) => {
     const { connection } = of(req)
     if (!(await connections.end(connection.id))) return sendEnded(res)
-    goBack(req, res, connection, 'canceled')
+    await goBack(req, res, connection, 'canceled')
   })
 
   return gateway
@@ -308,24 +334,6 @@ function sendUnavailable(res: Response): void {
         'The service is not available just now. Please try again in a few seconds.',
       ),
     )
-}
-
-/** Back to the app, at the URL that was approved. */
-function goBack(
-  req: Request,
-  res: Response,
-  connection: Connection,
-  result: 'authorized' | 'canceled',
-  code?: string,
-): void {
-  safeRedirect(res, req, {
-    parameters: {
-      [`${ANSWER}[request_id]`]: connection.requestId,
-      [`${ANSWER}[connect_id]`]: connection.id,
-      [`${ANSWER}[result]`]: result,
-      [`${ANSWER}[code]`]: code,
-    },
-  })
 }
 
 /** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */

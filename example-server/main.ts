@@ -8,6 +8,7 @@ import { createExampleApp } from './app.ts'
 import { banner, createDemoApps, DEMO_APPS } from './demo-apps.ts'
 import { readSettings, SettingError, type Settings } from './settings.ts'
 import { memoryStorage, redisStorage } from './storage.ts'
+import { createUkey1 } from './ukey1.ts'
 
 /** How long requests may take to finish when the server is told to stop, in milliseconds. */
 const SHUTDOWN_LIMIT = 4_000
@@ -65,6 +66,9 @@ async function start(): Promise<void> {
   const settings = readSettings(process.env)
   const { store, storage, nonces, sink, close } = await openStorage(settings)
   const policies = createPolicySource({ store })
+  const vault = createVault({ keys: [{ id: 'root', key: settings.secrets.vault }] })
+  const apps = settings.ukey1Apps
+  const ukey1 = apps.length === 0 ? undefined : createUkey1({ storage, vault, apps })
   let publicUrl = settings.publicUrl ?? ''
   const app = await createExampleApp({
     settings,
@@ -73,6 +77,7 @@ async function start(): Promise<void> {
     storage,
     nonces,
     sink,
+    ukey1,
     demoApps: DEMO_APPS,
     publicUrl: () => publicUrl,
     onFault: (error) => console.error(`fault: ${error instanceof Error ? error.stack : typeof error}`),
@@ -95,6 +100,12 @@ async function start(): Promise<void> {
   publicUrl ||= local
 
   const demo = await createDemoApps(store, publicUrl)
+  const legacy = await Promise.all(
+    apps.map(async (app) => {
+      const secretKey = await ukey1?.issue(app)
+      return `legacy: ${app} may sign by the scheme of Ukey1${secretKey === undefined ? '' : ` for 90 days; its Secret Key: ${secretKey}`}`
+    }),
+  )
   const notes = [
     settings.redisUrl === undefined
       ? 'embedded store: everything is forgotten when the server stops (REDIS_URL keeps it in Redis)'
@@ -103,6 +114,7 @@ async function start(): Promise<void> {
     ...(settings.secretsAreTemporary
       ? ['SECRET_KEY is not set: made up for this run, so what is stored cannot be read after it']
       : []),
+    ...legacy,
   ]
   let stopping = false
   const stop = (): void => {

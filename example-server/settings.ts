@@ -13,6 +13,8 @@ export interface Settings {
   /** The location of this instance. */
   readonly region: string
   readonly production: boolean
+  /** Apps that may sign by the scheme of Ukey1, which is legacy. */
+  readonly ukey1Apps: readonly string[]
   /** Addresses and subnets of the proxies in front. */
   readonly trustProxy: readonly string[]
   readonly secrets: Secrets
@@ -77,6 +79,14 @@ const ENVIRONMENT = z.object({
     .transform((text) => text.split(',').map((entry) => entry.trim()))
     .refine((entries) => entries.every(isSubnet), 'addresses or subnets with commas between, as 10.0.0.0/8')
     .default([]),
+  UKEY1_LEGACY_APPS: z
+    .string()
+    .transform((text) => text.split(',').map((entry) => entry.trim()))
+    .refine(
+      (ids) => ids.every((id) => /^[A-Za-z0-9._:-]{1,128}$/.test(id)),
+      'ids of apps with commas between',
+    )
+    .default([]),
   SECRET_KEY: KEY.optional(),
 })
 
@@ -92,7 +102,14 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/
 /** On which a process listens everywhere, loopback included. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
-const SHOWN: ReadonlySet<string> = new Set(['PORT', 'HOST', 'PUBLIC_URL', 'REGION', 'TRUST_PROXY'])
+const SHOWN: ReadonlySet<string> = new Set([
+  'PORT',
+  'HOST',
+  'PUBLIC_URL',
+  'REGION',
+  'TRUST_PROXY',
+  'UKEY1_LEGACY_APPS',
+])
 
 /**
  * Reads the settings. An empty variable counts as not set.
@@ -108,7 +125,8 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     const shown = SHOWN.has(name) ? JSON.stringify(given[name]) : 'a value that is not shown'
     throw new SettingError(`${name} must be ${message}; it is ${shown}`)
   }
-  const { PORT, HOST, PUBLIC_URL, REDIS_URL, REGION, NODE_ENV, TRUST_PROXY, SECRET_KEY } = result.data
+  const { PORT, HOST, PUBLIC_URL, REDIS_URL, REGION, NODE_ENV, TRUST_PROXY, SECRET_KEY, UKEY1_LEGACY_APPS } =
+    result.data
   const production = NODE_ENV === 'production'
   if (production && SECRET_KEY === undefined) {
     throw new SettingError(
@@ -142,6 +160,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     redisUrl: REDIS_URL,
     region: REGION,
     production,
+    ukey1Apps: UKEY1_LEGACY_APPS,
     trustProxy: TRUST_PROXY,
     secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32)),
     secretsAreTemporary: SECRET_KEY === undefined,

@@ -1,13 +1,24 @@
 import { ConfigError, SECRET } from '../errors.ts'
+import { readUrl } from '../match/host.ts'
 import { KEY_ID, LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
 import { bytesFromBase64 } from './base64.ts'
+import { isPrivateKey, type PrivateKey } from './key.ts'
 
-/** With what, and how, requests are signed. */
+/** With what, and how, requests are signed. The key decides the algorithm: give `secret` or `privateKey`. */
 export interface SigningOptions {
   /** Id of the app's key: 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   keyId: string
-  /** The secret of that key, as the operator gave it: base64 of at least 32 bytes. Never put it where a browser gets it. */
-  secret: string
+  /**
+   * The secret of an `hmac-sha256` key, as the operator gave it: base64 of at least 32 bytes. Never put it where a
+   * browser gets it.
+   */
+  secret?: string | undefined
+  /**
+   * The private half of an `ed25519` key, which the operator never sees: PKCS #8, as PEM
+   * (`openssl genpkey -algorithm ed25519`) or as the base64 of its DER, or a `CryptoKey` that may sign. The WebCrypto of
+   * the runtime must have Ed25519.
+   */
+  privateKey?: string | PrivateKey | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
   /** Makes a nonce, 16-128 characters of `A-Z a-z 0-9 + / = . _ ~ : -`, another at each call. Default 16 random bytes. */
@@ -18,6 +29,16 @@ export interface SigningOptions {
   covered?: readonly string[] | undefined
   /** After how many seconds the signature is void, should the verifier not refuse it sooner. Default: the verifier decides. */
   expiresIn?: number | undefined
+}
+
+/** Options of all that send signed requests. */
+export interface CallerOptions extends SigningOptions {
+  /** Sent with every request, and covered. */
+  appId?: string | undefined
+  /** The header for `appId`. Default `x-app-id`. */
+  appIdHeader?: string | undefined
+  /** Sent as `X-Origin` with every request, and covered: the origin for which this server acts, `https://example.org`. */
+  origin?: string | undefined
 }
 
 interface Check {
@@ -32,6 +53,8 @@ const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
 
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 
+const SECRET_RULE = `base64 (with padding) of at least ${LEAST_SECRET_BYTES} bytes`
+
 const SIGNING: Checks = {
   keyId: {
     expected: '1 to 128 characters of A-Z a-z 0-9 . _ : -',
@@ -39,10 +62,13 @@ const SIGNING: Checks = {
     required: true,
   },
   secret: {
-    expected: `base64 (with padding) of at least ${LEAST_SECRET_BYTES} bytes`,
+    expected: SECRET_RULE,
     accepts: (value) =>
       typeof value === 'string' && (bytesFromBase64(value)?.length ?? 0) >= LEAST_SECRET_BYTES,
-    required: true,
+  },
+  privateKey: {
+    expected: 'the PKCS #8 of an Ed25519 private key, as PEM or base64, or a CryptoKey of one that may sign',
+    accepts: isPrivateKey,
   },
   now: { expected: 'a function', accepts: isFunction },
   nonce: { expected: 'a function', accepts: isFunction },
@@ -57,6 +83,18 @@ const SIGNING: Checks = {
   expiresIn: {
     expected: 'a whole number of seconds of at least 1',
     accepts: (value) => Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= 1e9,
+  },
+}
+
+const CALLER: Checks = {
+  appId: {
+    expected: '1 to 128 characters of A-Z a-z 0-9 . _ : -',
+    accepts: (value) => typeof value === 'string' && /^[A-Za-z0-9._:-]{1,128}$/.test(value),
+  },
+  appIdHeader: { expected: 'the name of a header', accepts: isHeaderName },
+  origin: {
+    expected: 'an origin like `https://example.org`, without a path',
+    accepts: (value) => typeof value === 'string' && readUrl(value)?.origin === value,
   },
 }
 
@@ -84,6 +122,18 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
       throw new ConfigError(`${factory}.${name}`, expected, SECRET)
     }
   }
+  const { secret, privateKey } = options as Record<string, unknown>
+  if (secret === undefined && privateKey === undefined) {
+    throw new ConfigError(`${factory}.secret`, `${SECRET_RULE}, unless \`privateKey\` is given`, SECRET)
+  }
+  if (secret !== undefined && privateKey !== undefined) {
+    throw new ConfigError(`${factory}.secret`, 'left out where `privateKey` is given', SECRET)
+  }
+}
+
+/** {@link checkSigningOptions} with the options of all that send. */
+export function checkCallerOptions(factory: string, options: unknown, more: Checks = {}): void {
+  checkSigningOptions(factory, options, { ...CALLER, ...more })
 }
 
 export function isHeaderName(value: unknown): boolean {

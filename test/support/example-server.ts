@@ -9,9 +9,11 @@ import {
   type ManagedPolicyStore,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
+import { createVault } from 'portcullis/vault'
 import { createExampleApp } from '../../example-server/app.ts'
 import { deriveSecrets } from '../../example-server/settings.ts'
 import { memoryStorage } from '../../example-server/storage.ts'
+import { createUkey1, type Ukey1 } from '../../example-server/ukey1.ts'
 
 export const SHOP = 'https://shop.example'
 export const CALLBACK = `${SHOP}/callback/done?cart=42`
@@ -39,6 +41,8 @@ export interface ExampleServer {
   readonly url: string
   readonly store: ManagedPolicyStore
   readonly sink: ReturnType<typeof memoryAuditSink>
+  /** The legacy scheme for `ukey1Apps`. */
+  readonly ukey1: Ukey1 | undefined
   /** Writes the policy of an app anew, with these sections in place of its own. */
   change(policy: { readonly appId: string }, sections?: object): Promise<void>
   /** Rejects when something went wrong by a fault of ours. */
@@ -49,21 +53,30 @@ export interface ExampleServer {
 export async function startExampleServer({
   region = 'london',
   storage = memoryStorage(),
-}: { region?: string; storage?: ReturnType<typeof memoryStorage> } = {}): Promise<ExampleServer> {
+  ukey1Apps = [],
+}: {
+  region?: string
+  storage?: ReturnType<typeof memoryStorage>
+  ukey1Apps?: readonly string[]
+} = {}): Promise<ExampleServer> {
   const store = memoryStore([{ policy: SHOP_POLICY, keys: [SHOP_KEY] }])
   const policies = createPolicySource({ store })
   const sink = memoryAuditSink()
+  const secrets = deriveSecrets(new Uint8Array(32))
+  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
+  const ukey1 = ukey1Apps.length === 0 ? undefined : createUkey1({ storage, vault, apps: ukey1Apps })
   const faults: unknown[] = []
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const app = await createExampleApp({
-    settings: { region, production: false, trustProxy: [], secrets: deriveSecrets(new Uint8Array(32)) },
+    settings: { region, production: false, trustProxy: [], secrets },
     store,
     policies,
     storage,
     nonces: memoryNonces(),
     sink,
+    ukey1,
     demoApps: [],
     publicUrl: () => url,
     onFault: (fault) => faults.push(fault),
@@ -73,6 +86,7 @@ export async function startExampleServer({
     url,
     store,
     sink,
+    ukey1,
     async change(policy, sections = {}) {
       const revision = (await store.read(policy.appId))?.revision ?? 0
       await store.write({ policy: { ...policy, ...sections } }, revision)

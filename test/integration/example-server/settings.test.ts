@@ -19,6 +19,7 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [{ SECRET_KEY: secret }, /SECRET_KEY.*32 bytes.*not shown/],
     [{ SECRET_KEY: SECRET_KEY.slice(0, -1) }, /SECRET_KEY.*32 bytes.*not shown/],
     [{ REDIS_URL: `http://user:${secret}@127.0.0.1:6379` }, /REDIS_URL.*redis:\/\/.*not shown/],
+    [{ UKEY1_LEGACY_APPS: 'a, b c' }, /UKEY1_LEGACY_APPS.*ids of apps.*"a, b c"/],
     [{ TRUST_PROXY: 'everyone' }, /TRUST_PROXY.*subnets.*"everyone"/],
     [{ TRUST_PROXY: '10.0.0.0/33' }, /TRUST_PROXY.*"10\.0\.0\.0\/33"/],
     [{ NODE_ENV: 'production' }, /SECRET_KEY must be set/],
@@ -74,5 +75,10 @@ describe('the settings', () => {
       publicUrl: 'http://localhost:3000',
       trustProxy: ['10.0.0.0/8', '::1'],
     })
+  })
+
+  it('let no app sign as it was done for Ukey1, unless it is named', () => {
+    expect(readSettings({}).ukey1Apps).toEqual([])
+    expect(readSettings({ UKEY1_LEGACY_APPS: 'a, b' }).ukey1Apps).toEqual(['a', 'b'])
   })
 })

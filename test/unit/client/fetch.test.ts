@@ -1,54 +1,26 @@
-import { type ServerResponse, createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { signedFetch, type SignedFetchOptions } from '../../../src/client/index.ts'
 import { ConfigError } from '../../../src/errors.ts'
-import { verifyMessage, type Rejected, type Verified } from '../../../src/signature/verify.ts'
-import { KEYS, RULES, SECRET } from '../signature/message.ts'
+import { SECRET } from '../signature/message.ts'
+import { startVerifyingServer, type Received } from './verifying-server.ts'
 
 const options: SignedFetchOptions = { keyId: 'key-1', secret: SECRET }
 
-interface Received {
-  readonly req: IncomingMessage
-  readonly content: Buffer
-  readonly result: Verified | Rejected
-}
-
 describe('signedFetch', () => {
-  let server: Server
+  let server: Awaited<ReturnType<typeof startVerifyingServer>>
   let origin: string
   let received: Received[]
 
-  function linesOf(req: IncomingMessage, name: string): readonly string[] {
-    return req.rawHeaders.filter((_, index, all) => index % 2 === 1 && all[index - 1]?.toLowerCase() === name)
-  }
-
   beforeAll(async () => {
-    const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
-      const content = await buffer(req)
-      const message = {
-        method: req.method ?? '',
-        authority: req.headers.host,
-        target: req.url ?? '',
-        header: (name: string) => linesOf(req, name),
-        body:
-          content.length === 0 ? ({ kind: 'none' } as const) : ({ kind: 'bytes', bytes: content } as const),
-      }
-      received.push({ req, content, result: verifyMessage(message, KEYS, RULES, Date.now()) })
+    server = await startVerifyingServer((req, res) => {
       if (req.url === '/away') res.writeHead(302, { location: `${origin}/elsewhere` })
       res.end('answer')
-    }
-    server = createServer((req, res) => void answer(req, res))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    })
+    ;({ origin, received } = server)
   })
-  afterAll(() => {
-    server.close()
-    server.closeAllConnections()
-  })
+  afterAll(() => server.close())
   beforeEach(() => {
-    received = []
+    received.length = 0
   })
 
   const bodies: readonly (readonly [

@@ -36,10 +36,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/client': {
     values: `
-      signRequest signedFetch
+      signRequest signedAxios signedFetch superagentSigner undiciSigner
     `,
     types: `
-      HeadersLike RequestToSign SignedFetchOptions SigningOptions
+      AxiosLike CallerOptions HeadersLike PrivateKey RequestToSign SignedFetchOptions SigningOptions
+      UndiciInterceptor
     `,
   },
   'portcullis/redis': {

@@ -1,0 +1,109 @@
+import { readBody } from './body.ts'
+import { createCaller } from './caller.ts'
+import { checkCallerOptions, type CallerOptions } from './options.ts'
+
+/** What is needed of an instance of axios. */
+export interface AxiosLike {
+  getUri(config?: never): string
+  readonly interceptors: { readonly request: { use(...handlers: never[]): unknown } }
+}
+
+interface AxiosHeadersLike extends Iterable<[string, unknown]> {
+  get(name: string): unknown
+  set(name: string, value: string): unknown
+  delete(name: string): unknown
+  normalize(): unknown
+}
+
+type Transform = (this: unknown, data: unknown, headers: unknown) => unknown
+
+interface AxiosConfig {
+  readonly method?: string | undefined
+  readonly headers: AxiosHeadersLike
+  readonly data?: unknown
+  readonly auth?: unknown
+  readonly maxRedirects?: number | undefined
+  readonly transformRequest?: Transform | readonly Transform[] | undefined
+}
+
+/**
+ * Makes an instance of axios sign all that it sends, and answers with the instance:
+ * `signedAxios(axios.create({ baseURL }), options)`.
+ *
+ * URL, parameters and data are made by axios as always, but before signing, so that what is signed is what is sent, by
+ * any of its adapters. Do it first: interceptors that are added afterwards run before it, and those from before run
+ * after it, when nothing may be changed any more.
+ *
+ * - It follows no redirect, since a signature is good for one URL; `maxRedirects` may only be 0.
+ * - Streams and `FormData` are refused, and `auth`, which axios adds later: set the header `authorization`.
+ *
+ * Throws a `ConfigError` for wrong options; a call rejects with a `TypeError` for a request that it cannot sign.
+ */
+export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: CallerOptions): Axios {
+  checkCallerOptions('signedAxios', options)
+  const sign = createCaller(options)
+
+  const prepare = async (config: AxiosConfig): Promise<AxiosConfig> => {
+    if (config.auth !== undefined && config.auth !== null) {
+      throw new TypeError('`auth` would be added after signing: set the header `authorization`')
+    }
+    if (config.maxRedirects !== undefined && config.maxRedirects !== 0) {
+      throw new TypeError('a signature is good for one URL: follow the redirect with a new request')
+    }
+    const { headers } = config
+    const method = (config.method ?? 'get').toUpperCase()
+    const data = transformed(config)
+    const url = axios.getUri(config as never)
+    // As axios does it once more before it sends.
+    if (data !== undefined && data !== null && /^(?:POST|PUT|PATCH)$/.test(method)) {
+      if (headers.get('content-type') === undefined)
+        headers.set('content-type', 'application/x-www-form-urlencoded')
+    }
+    const sent = headersOf(headers)
+    const body = typeof data === 'string' ? new TextEncoder().encode(data) : await readBody(data, sent)
+    const signed = await sign({ method, url, headers: sent, body })
+    if (signed['content-digest'] === undefined) headers.delete('content-digest')
+    for (const [name, value] of Object.entries(signed)) headers.set(name, value)
+    return {
+      ...config,
+      ...asSigned(new URL(url)),
+      data: typeof data === 'string' || body === undefined ? data : body.buffer,
+      maxRedirects: 0,
+    }
+  }
+  axios.interceptors.request.use(prepare as never)
+  return axios
+}
+
+/** What of the configuration would change the request once more, now or when the configuration is used again. */
+function asSigned({ href }: URL): object {
+  return {
+    url: href,
+    baseURL: undefined,
+    allowAbsoluteUrls: true,
+    params: undefined,
+    paramsSerializer: { serialize: () => '' },
+    transformRequest: [],
+  }
+}
+
+function transformed(config: AxiosConfig): unknown {
+  const { transformRequest = [] } = config
+  let { data } = config
+  for (const transform of typeof transformRequest === 'function' ? [transformRequest] : transformRequest) {
+    config.headers.normalize()
+    data = transform.call(config, data, config.headers)
+  }
+  config.headers.normalize()
+  return data
+}
+
+function headersOf(given: AxiosHeadersLike): Headers {
+  const headers = new Headers()
+  for (const [name, value] of given) {
+    if (value === undefined || value === null || value === false) continue
+    for (const line of Array.isArray(value) ? (value as unknown[]) : [value])
+      headers.append(name, String(line))
+  }
+  return headers
+}

@@ -1,0 +1,53 @@
+/**
+ * The bytes of a body as `fetch` would send them. Where `fetch` takes the content type from the body, it is set unless
+ * it is there. Throws a `TypeError` for a body of which the bytes are not known before it is sent.
+ */
+export async function readBody(
+  body: unknown,
+  headers: Headers,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (body === undefined || body === null) return undefined
+  if (typeof body === 'string') return textOf(body, 'text/plain;charset=UTF-8', headers)
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice()
+  // By tag and not by class: they may come from another realm or a polyfill.
+  switch (Object.prototype.toString.call(body).slice(8, -1)) {
+    case 'ArrayBuffer':
+      return new Uint8Array(body as ArrayBuffer).slice()
+    case 'URLSearchParams':
+      return textOf(
+        (body as URLSearchParams).toString(),
+        'application/x-www-form-urlencoded;charset=UTF-8',
+        headers,
+      )
+    case 'Blob':
+    case 'File': {
+      const blob = body as Blob
+      if (blob.type !== '' && !headers.has('content-type')) headers.set('content-type', blob.type)
+      return new Uint8Array(await blob.arrayBuffer())
+    }
+    case 'FormData':
+      throw new TypeError(
+        'the bytes of a FormData are not known before it is sent: give a Request made of it, `new Request(url, { method, body })`',
+      )
+    default:
+      throw new TypeError(
+        'the bytes of this body are not known before it is sent: read a stream first, `await new Response(stream).arrayBuffer()`, and serialise an object with JSON.stringify',
+      )
+  }
+}
+
+function textOf(text: string, type: string, headers: Headers): Uint8Array<ArrayBuffer> {
+  if (!headers.has('content-type')) headers.set('content-type', type)
+  return new TextEncoder().encode(text)
+}
+
+/** One piece of these. */
+export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const joined = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    joined.set(piece, at)
+    at += piece.length
+  }
+  return joined
+}

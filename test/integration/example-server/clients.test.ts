@@ -1,0 +1,148 @@
+import { spawn } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { findPrograms, repository } from '../../support/commands.ts'
+import {
+  answerOf,
+  CONNECT,
+  json,
+  SHOP,
+  SHOP_KEY,
+  shopServer,
+  signUp,
+  startExampleServer,
+  type ExampleServer,
+} from '../../support/example-server.ts'
+
+const CLIENTS = [
+  { file: 'sign.sh', program: 'bash', needs: ['bash', 'curl', 'openssl', 'od', 'tr'] },
+  { file: 'sign.py', program: 'python3', needs: ['python3'] },
+  { file: 'sign.php', program: 'php', needs: ['php'] },
+]
+
+const isThere = (program: string): boolean => findPrograms([program]).length > 0
+const runnable = CLIENTS.filter(({ needs }) => needs.every(isThere))
+const absent = CLIENTS.flatMap(({ needs }) => needs.filter((program) => !isThere(program)))
+
+let server: ExampleServer
+let folder: string
+
+beforeAll(async () => {
+  server = await startExampleServer()
+  folder = await mkdtemp(join(tmpdir(), 'portcullis-clients-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true })
+  await server.close()
+})
+
+/** Runs a client as a person would, and answers with the status and the body that it prints. */
+async function run(
+  { file, program }: { file: string; program: string },
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const child = spawn(program, [join(repository, 'example-server', 'clients', file), ...args], {
+    env: {
+      PATH: process.env['PATH'],
+      APP_ID: 'shop',
+      KEY_ID: SHOP_KEY.id,
+      APP_SECRET: SHOP_KEY.secret,
+      APP_ORIGIN: SHOP,
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr)])
+  expect(complaints).toBe('')
+  const lines = printed.trim().split('\n')
+  return { status: Number(lines.pop()), body: JSON.parse(lines.join('\n')) as Record<string, unknown> }
+}
+
+const connect = (): readonly string[] => ['POST', `${server.url}/auth/v2/connect`, JSON.stringify(CONNECT)]
+
+async function accessToken(): Promise<string> {
+  const { send } = shopServer()
+  const { gateway } = (await (await send(`${server.url}/auth/v2/connect`, json(CONNECT))).json()) as {
+    gateway: string
+  }
+  const visitor = await signUp(gateway, { ...ADA_ONCE, email: `${crypto.randomUUID()}@example.org` })
+  const { location } = await visitor.submit('consent', { email: 'yes' })
+  const { request_id, connect_id, code } = answerOf(location)
+  const body = { request_id, connect_id, auth_code: code }
+  const response = await send(`${server.url}/auth/v2/token`, json(body))
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
+const ADA_ONCE = {
+  password: 'correct horse battery',
+  firstname: 'Ada',
+  surname: 'Lovelace',
+  country: 'FR',
+  language: 'en',
+}
+
+describe(`the clients in other languages${absent.length === 0 ? '' : ` (not on this machine: ${absent.join(', ')})`}`, () => {
+  for (const client of runnable) {
+    it(`${client.file} signs a POST with a body`, async () => {
+      const { status, body } = await run(client, connect())
+      expect({ status, body }).toEqual({
+        status: 200,
+        body: {
+          result: 200,
+          connect_id: expect.any(String),
+          gateway: expect.stringContaining(`${server.url}/gateway/`),
+        },
+      })
+    })
+
+    it(`${client.file} signs a GET with an access token and a query`, async () => {
+      const token = await accessToken()
+      const args = ['GET', `${server.url}/auth/v2/me?a=b%20c&d`]
+      const { status, body } = await run(client, args, { ACCESS_TOKEN: token })
+      expect({ status, body }).toEqual({
+        status: 200,
+        body: { result: 200, user: { firstname: 'Ada', email: expect.any(String) } },
+      })
+    })
+
+    it(`${client.file} is refused with another secret`, async () => {
+      const { status, body } = await run(client, connect(), {
+        APP_SECRET: Buffer.alloc(32, 8).toString('base64'),
+      })
+      expect([status, body['code']]).toEqual([401, 'SIGNATURE_INVALID'])
+    })
+
+    it(`${client.file} takes a secret of more than a block of SHA-256`, async () => {
+      const secret = Buffer.alloc(100, 9).toString('base64')
+      const { policy, revision } = (await server.store.read('shop')) ?? { policy: {}, revision: 0 }
+      const keys = [SHOP_KEY, { ...SHOP_KEY, id: 'shop-long', secret }]
+      await server.store.write({ policy, keys }, revision)
+      const { status } = await run(client, connect(), { KEY_ID: 'shop-long', APP_SECRET: secret })
+      expect(status).toBe(200)
+    })
+  }
+
+  const [shell] = CLIENTS
+  if (shell === undefined || !runnable.includes(shell)) return
+  it('sign.sh puts neither secret nor token on a command line', async () => {
+    const log = join(folder, 'arguments')
+    for (const program of ['openssl', 'curl', 'od', 'tr', 'cat', 'date']) {
+      const [real = ''] = findPrograms([program])
+      const wrapper = join(folder, program)
+      await writeFile(wrapper, `#!/bin/sh\nprintf '%s\\n' ${program} "$@" >>'${log}'\nexec '${real}' "$@"\n`)
+      await chmod(wrapper, 0o755)
+    }
+    const path = `${folder}${delimiter}${process.env['PATH'] ?? ''}`
+    await run(shell, connect(), { PATH: path, ACCESS_TOKEN: 'token-of-someone' })
+    const logged = await readFile(log, 'utf8')
+    expect(logged).toContain('curl\n')
+    expect(logged).toContain('openssl\n')
+    expect(logged).not.toContain(SHOP_KEY.secret)
+    expect(logged).not.toContain(Buffer.from(SHOP_KEY.secret, 'base64').toString('hex'))
+    expect(logged).not.toContain('token-of-someone')
+  })
+})
