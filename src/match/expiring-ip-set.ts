@@ -1,5 +1,7 @@
 import { createIpSetBuilder, type IpSet } from './ip-set.ts'
+import { scanned, scanRange } from './ip-text.ts'
 import { parseIpRange, rangeText, type IpAddress } from './ip.ts'
+import { MomentRows, type Moments } from './moments.ts'
 import type { Problem } from './problem.ts'
 
 /** A set of address ranges some of which hold only until a moment. */
@@ -18,26 +20,29 @@ export interface ExpiringIpSetBuilder {
   finish(): Generator<void, ExpiringIpSet>
 }
 
-/** What a range that expires takes besides its place in the set: its text and its moment in a map. */
-const BYTES_OF_A_MOMENT = 120
-
 export function createExpiringIpSetBuilder(): ExpiringIpSetBuilder {
   const lasting = createIpSetBuilder()
   const passing = createIpSetBuilder()
-  const moments = new Map<string, number>()
+  const [four, six] = [new MomentRows(1), new MomentRows(4)]
   return {
     add(range, expires) {
       if (expires === undefined) return lasting.add(range)
+      const problem = passing.add(range)
+      if (problem !== undefined) return problem
+      if (scanRange(range) !== 0) {
+        const { words, prefix } = scanned
+        ;(range.includes(':') ? six : four).push(words, prefix, expires)
+        return undefined
+      }
       const parsed = parseIpRange(range)
       if ('problem' in parsed) return parsed
-      passing.add(parsed)
-      // An entry that is there twice holds until the later moment.
-      moments.set(parsed.text, Math.max(expires, moments.get(parsed.text) ?? expires))
+      ;(parsed.version === 4 ? four : six).push(parsed.first, parsed.prefix, expires)
       return undefined
     },
     *finish() {
       const size = lasting.size + passing.size
-      return createSet(size, yield* lasting.finish(), yield* passing.finish(), moments)
+      const sets = [yield* lasting.finish(), yield* passing.finish()] as const
+      return createSet(size, ...sets, { 4: yield* four.sorted(), 6: yield* six.sorted() })
     },
   }
 }
@@ -46,31 +51,39 @@ function createSet(
   size: number,
   lasting: IpSet,
   passing: IpSet,
-  moments: ReadonlyMap<string, number>,
+  moments: Readonly<Record<4 | 6, Moments>>,
 ): ExpiringIpSet {
-  function holds(range: string, now: number): boolean {
-    return (moments.get(range) ?? Number.NEGATIVE_INFINITY) > now
-  }
-
   /** The narrowest range may have expired while one around it has not. */
-  function findPassing(address: IpAddress, now: number): string | undefined {
-    const narrowest = passing.find(address)
-    if (narrowest === undefined || holds(narrowest, now)) return narrowest
-    for (let prefix = prefixOf(narrowest, address) - 1; prefix >= 0; prefix -= 1) {
-      const range = rangeText(address.words, prefix)
-      if (holds(range, now)) return range
+  function findPassing({ version, words }: IpAddress, narrowest: string, now: number): string | undefined {
+    const first = [...words]
+    for (let prefix = prefixOf(narrowest, version); prefix >= 0; prefix -= 1) {
+      clearBehind(first, prefix)
+      if (moments[version].of(first, prefix) > now) return rangeText(words, prefix)
     }
     return undefined
   }
 
   return {
     size,
-    bytes: lasting.bytes + passing.bytes + moments.size * BYTES_OF_A_MOMENT,
-    find: (address, now) => lasting.find(address) ?? findPassing(address, now),
+    bytes: lasting.bytes + passing.bytes + moments[4].bytes + moments[6].bytes,
+    find(address, now) {
+      const range = lasting.find(address)
+      if (range !== undefined) return range
+      const narrowest = passing.find(address)
+      return narrowest === undefined ? undefined : findPassing(address, narrowest, now)
+    },
   }
 }
 
-function prefixOf(range: string, { version }: IpAddress): number {
+/** Makes the bits behind a prefix zero. */
+function clearBehind(words: number[], prefix: number): void {
+  for (let word = words.length - 1; word >= 0 && 32 * (word + 1) > prefix; word -= 1) {
+    const kept = Math.max(0, prefix - 32 * word)
+    words[word] = kept === 0 ? 0 : ((words[word] as number) & (0xffffffff << (32 - kept))) >>> 0
+  }
+}
+
+function prefixOf(range: string, version: 4 | 6): number {
   const slash = range.indexOf('/')
   return slash === -1 ? (version === 4 ? 32 : 128) : Number(range.slice(slash + 1))
 }

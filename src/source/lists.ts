@@ -1,7 +1,7 @@
 import { UnreadableError } from '../errors.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../match/expiring-ip-set.ts'
-import type { NamedSet } from '../policy/index.ts'
+import type { ListEntry, NamedSet } from '../policy/index.ts'
 import { createSlices } from '../slices.ts'
 import type { PolicyStore } from '../store/contract.ts'
 import type { StoredList } from '../store/lists.ts'
@@ -105,11 +105,8 @@ export function createLists({
     async function compile(stored: StoredList): Promise<ExpiringIpSet> {
       const builder = createExpiringIpSetBuilder()
       const slices = createSlices()
-      const chunks = stored.chunks()[Symbol.asyncIterator]()
-      for (;;) {
-        const chunk = await ask(() => chunks.next())
-        if (chunk.done === true) break
-        for (const [index, { range, expires }] of chunk.value.entries()) {
+      for await (const chunk of asked(stored)) {
+        for (const [index, { range, expires }] of chunk.entries()) {
           const moment = expires === undefined ? undefined : Date.parse(expires)
           if (Number.isNaN(moment)) throw new UnreadableError('a stored list holds what is no moment')
           if (builder.add(range, moment) !== undefined)
@@ -124,6 +121,21 @@ export function createLists({
         const step = steps.next()
         if (step.done === true) return step.value
         if (slices.over) await slices.next()
+      }
+    }
+
+    /** The chunks, each of which the store is asked for as for everything else. */
+    async function* asked(stored: StoredList): AsyncGenerator<readonly ListEntry[]> {
+      const chunks = stored.chunks()[Symbol.asyncIterator]()
+      try {
+        for (;;) {
+          const chunk = await ask(() => chunks.next())
+          if (chunk.done === true) return
+          yield chunk.value
+        }
+      } finally {
+        // A file may be open. Nobody waits for one that does not answer.
+        chunks.return?.().catch(() => undefined)
       }
     }
 

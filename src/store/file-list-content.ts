@@ -145,6 +145,39 @@ export async function* readEntries(path: string, found: FoundList): AsyncGenerat
   }
 }
 
+const [NEWLINE, HASH, SEMICOLON] = [0x0a, 0x23, 0x3b]
+/** Of UTF-8, beside the byte order mark; what stands for a space in other scripts begins no line of a list. */
+const BLANKS: ReadonlySet<number> = new Set([0x09, 0x0b, 0x0c, 0x0d, 0x20, 0xef, 0xbb, 0xbf])
+
+/** How many lines are to be entries, which takes a tenth of the time that reading them does. Rejects as reading does. */
+export async function countEntries(path: string, found: FoundList): Promise<number> {
+  let count = 0
+  let isBlank = true
+  const countIn = (bytes: Uint8Array): void => {
+    for (const byte of bytes) {
+      if (byte === NEWLINE) isBlank = true
+      else if (isBlank && !BLANKS.has(byte)) {
+        isBlank = false
+        if (byte !== HASH && byte !== SEMICOLON) count += 1
+      }
+    }
+  }
+  try {
+    await withFile(path, async (file) => {
+      const block = Buffer.allocUnsafe(BLOCK)
+      for (let position = found.start; ;) {
+        const { bytesRead } = await file.read(block, 0, BLOCK, position)
+        if (bytesRead === 0) return
+        countIn(block.subarray(0, bytesRead))
+        position += bytesRead
+      }
+    })
+  } catch (error) {
+    throw refused(path, error)
+  }
+  return count
+}
+
 /** From the end of our own line on, which so counts as an empty one. */
 async function* readLines(file: FileHandle, start: number): AsyncGenerator<readonly ListEntry[]> {
   const reader = new LineReader()

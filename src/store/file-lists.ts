@@ -4,7 +4,14 @@ import { isPortcullisError, RevisionConflict, UnavailableError } from '../errors
 import { isListName, writeLine, type ListEntry } from '../policy/index.ts'
 import type { ChangeNote, StoreListener } from './contract.ts'
 import type { Sealing } from './file-content.ts'
-import { findList, formatHead, readEntries, type FoundList, type ListHead } from './file-list-content.ts'
+import {
+  countEntries,
+  findList,
+  formatHead,
+  readEntries,
+  type FoundList,
+  type ListHead,
+} from './file-list-content.ts'
 import { createListWatch, listNames, listPath } from './file-list-watch.ts'
 import { lockFile, sweepBeside } from './file-lock.ts'
 import { checkedEntries, checkListName } from './list-entries.ts'
@@ -41,8 +48,7 @@ export function createFileLists(policies: string, sealing: Sealing): FileLists {
     if (found.isWhole && found.head.entries !== undefined) return found.head.entries
     const known = counts.get(name)
     if (found.isSettled && known?.signature === found.signature) return known.size
-    let size = 0
-    for await (const piece of readEntries(listPath(directory, name), found)) size += piece.length
+    const size = await countEntries(listPath(directory, name), found)
     counts.set(name, { signature: found.signature, size })
     return size
   }

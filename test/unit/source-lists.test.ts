@@ -209,17 +209,24 @@ describe('named lists', () => {
   ]
   for (const [what, entry] of unusable) {
     it(`are unreadable, and their apps with them, when a store gives ${what}`, async () => {
+      let closed = false
       const store: PolicyStore = {
         read: memoryStore([{ policy: policy({ ranges: ['0.0.0.0/0'], denyLists: ['bad'] }) }]).read,
         readList: async () => ({
           revision: 1,
           size: 1,
           async *chunks() {
-            yield [entry as ListEntry]
+            try {
+              yield [entry as ListEntry]
+            } finally {
+              closed = true
+            }
           },
         }),
       }
       await expect(createPolicySource({ store }).load('a')).rejects.toBeInstanceOf(UnreadableError)
+      // It may have a file open.
+      await eventually(() => closed)
     })
   }
 
