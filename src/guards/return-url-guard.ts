@@ -30,15 +30,15 @@ export interface ReturnUrlFacts extends ReturnUrlRules {
 }
 
 export interface ReturnUrlAllowance extends Allowance {
-  /** The return URLs by their names. Empty when none was named, and none had to be. */
-  readonly returnUrls: ReadonlyMap<string, ReturnUrl>
+  /** The return URLs with their names. Empty when none was named, and none had to be. */
+  readonly returnUrls: readonly (readonly [name: string, url: ReturnUrl])[]
 }
 
 /** May the user be sent there? */
 export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = guardOf(
   'returnUrlGuard',
   ({ mode, urls }, facts) => {
-    const returnUrls = new Map<string, ReturnUrl>()
+    const returnUrls: [string, ReturnUrl][] = []
     const entries: string[] = []
     // A single one needs no name in the evidence.
     const evidenceOf = (name: string, evidence: Evidence = {}): Evidence =>
@@ -61,7 +61,7 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = g
       if ('problem' in url) return refuse(`the URL was refused: ${url.problem}`, { reason: url.problem })
       const entry = urls.find(url)
       if (entry === undefined) return refuse('the URL matches no entry', { origin: url.origin })
-      returnUrls.set(name, url)
+      returnUrls.push([name, url])
       entries.push(entry)
     }
     const [entry, ...others] = entries
