@@ -1,7 +1,8 @@
-import { allow, deny, type Allowance, type Evidence } from '../decision.ts'
+import { allow, deny, type Allowance, type DenialCode, type Evidence, type Refusal } from '../decision.ts'
 import { hasParameter } from '../match/parameter-name.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
 import { parseReturnUrl, type ReturnUrl } from '../match/return-url.ts'
+import type { CompiledReturnUrls } from '../policy/compile.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 /** What a request names as a return URL. */
@@ -30,51 +31,58 @@ export interface ReturnUrlFacts extends ReturnUrlRules {
 }
 
 export interface ReturnUrlAllowance extends Allowance {
-  /** The return URLs by their names. Empty when none was named, and none had to be. */
-  readonly returnUrls: ReadonlyMap<string, ReturnUrl>
+  /** The return URLs with their names. Empty when none was named, and none had to be. */
+  readonly returnUrls: readonly (readonly [name: string, url: ReturnUrl])[]
 }
 
-/** May the user be sent there? */
+/** May the user be sent there? Each URL that is named must be allowed. */
 export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = guardOf(
   'returnUrlGuard',
-  ({ mode, urls }, facts) => {
-    const returnUrls = new Map<string, ReturnUrl>()
+  (section, facts) => {
+    const returnUrls: [string, ReturnUrl][] = []
     const entries: string[] = []
-    // A single one needs no name in the evidence.
-    const evidenceOf = (name: string, evidence: Evidence = {}): Evidence =>
-      facts.named.length === 1 ? evidence : { parameter: name, ...evidence }
     for (const named of facts.named) {
-      const { name, optional } = named
-      const url = readNamed(named, facts)
-      if (url === undefined) {
-        if (optional) continue
-        return deny(
-          'returnUrlGuard',
-          mode,
-          'RETURN_URL_REQUIRED',
-          'the request names no return URL',
-          evidenceOf(name),
-        )
-      }
-      const refuse = (detail: string, evidence: Evidence) =>
-        deny('returnUrlGuard', mode, 'RETURN_URL_NOT_ALLOWED', detail, evidenceOf(name, evidence))
-      if ('problem' in url) return refuse(`the URL was refused: ${url.problem}`, { reason: url.problem })
-      const entry = urls.find(url)
-      if (entry === undefined) return refuse('the URL matches no entry', { origin: url.origin })
-      returnUrls.set(name, url)
-      entries.push(entry)
+      const answer = judge(section, facts, named)
+      if (answer === undefined) continue
+      if ('effect' in answer) return answer
+      returnUrls.push([named.name, answer.url])
+      entries.push(answer.entry)
     }
-    const [entry, ...others] = entries
-    if (entry === undefined) {
-      return {
-        ...allow('returnUrlGuard', mode, 'the request names no return URL, and need not'),
-        returnUrls,
-      }
+    const { mode } = section
+    if (entries.length === 0) {
+      const detail = 'the request names no return URL, and need not'
+      return { ...allow('returnUrlGuard', mode, detail), returnUrls }
     }
-    const detail = others.length === 0 ? 'the URL matches an entry' : 'every URL matches an entry'
+    const detail = entries.length === 1 ? 'the URL matches an entry' : 'every URL matches an entry'
     return { ...allow('returnUrlGuard', mode, detail, { entry: entries.join(' ') }), returnUrls }
   },
 )
+
+/** The entry that admits what is named, or the refusal; `undefined` where nothing is named and need not be. */
+function judge(
+  { mode, urls }: CompiledReturnUrls,
+  facts: ReturnUrlFacts,
+  named: NamedReturnUrl,
+): { readonly url: ReturnUrl; readonly entry: string } | Refusal | undefined {
+  const refuse = (code: DenialCode, detail: string, evidence: Evidence = {}): Refusal => {
+    // A single one needs no name.
+    const parameter = facts.named.length === 1 ? {} : { parameter: named.name }
+    return deny('returnUrlGuard', mode, code, detail, { ...parameter, ...evidence })
+  }
+  const url = readNamed(named, facts)
+  if (url === undefined) {
+    return named.optional ? undefined : refuse('RETURN_URL_REQUIRED', 'the request names no return URL')
+  }
+  if ('problem' in url) {
+    const { problem } = url
+    return refuse('RETURN_URL_NOT_ALLOWED', `the URL was refused: ${problem}`, { reason: problem })
+  }
+  const entry = urls.find(url)
+  if (entry === undefined) {
+    return refuse('RETURN_URL_NOT_ALLOWED', 'the URL matches no entry', { origin: url.origin })
+  }
+  return { url, entry }
+}
 
 /** Reads what is named, strictly; `undefined` when nothing is. An empty text names nothing. */
 export function readNamed(

@@ -1,8 +1,7 @@
 import type { GuardName } from '../decision.ts'
-import { readUrl } from '../match/host.ts'
+import { readNamed, type NamedReturnUrl, type ReturnUrlRules } from '../guards/return-url-guard.ts'
 import { nearestDomains, nearestRanges, nearestReturnUrls, type EntryComparison } from '../match/nearest.ts'
 import { parseOrigin } from '../match/origin.ts'
-import { parseReturnUrl } from '../match/return-url.ts'
 import type { Policy } from '../policy/index.ts'
 import type { RequestFacts } from './facts.ts'
 
@@ -26,12 +25,13 @@ export interface Comparison {
 export function compareWithEntries(
   policy: Policy,
   facts: RequestFacts,
-  request: { readonly returnUrl?: unknown },
+  returnUrl: NamedReturnUrl,
+  rules: ReturnUrlRules,
 ): Comparison[] {
   return [
     ...compareAddress(policy, facts),
     ...compareOrigin(policy, facts),
-    ...('returnUrl' in request ? compareReturnUrl(policy, request.returnUrl) : []),
+    ...compareReturnUrl(policy, returnUrl, rules),
   ]
 }
 
@@ -64,14 +64,19 @@ function compareOrigin({ domainProtect: section }: Policy, { origin, xOrigin }: 
   return [{ guard, input, canonical, entries, nearest: nearestDomains(canonical, section.domains) }]
 }
 
-function compareReturnUrl({ returnUrlGuard: section }: Policy, text: unknown): Comparison[] {
-  if (section === undefined || text === undefined || text === '') return []
+function compareReturnUrl(
+  { returnUrlGuard: section }: Policy,
+  named: NamedReturnUrl,
+  rules: ReturnUrlRules,
+): Comparison[] {
+  const url = readNamed(named, rules)
+  if (section === undefined || url === undefined) return []
   const guard = 'returnUrlGuard'
   const input = 'return URL'
   const entries = section.urls.length
-  const url = parseReturnUrl(text)
   if ('problem' in url) {
-    return [{ guard, input, problem: url.problem, parsedAs: parsed(text)?.href, entries, nearest: [] }]
+    const parsedAs = parsed(named.value, rules.relativeTo)?.href
+    return [{ guard, input, problem: url.problem, parsedAs, entries, nearest: [] }]
   }
   return [{ guard, input, canonical: url.href, entries, nearest: nearestReturnUrls(url, section.urls) }]
 }
@@ -79,6 +84,11 @@ function compareReturnUrl({ returnUrlGuard: section }: Policy, text: unknown): C
 /** An explanation stays short, whatever was sent. */
 const LONGEST = 2048
 
-function parsed(text: unknown): URL | undefined {
-  return typeof text === 'string' && text.length <= LONGEST ? readUrl(text) : undefined
+function parsed(text: unknown, base?: string): URL | undefined {
+  if (typeof text !== 'string' || text.length > LONGEST) return undefined
+  try {
+    return new URL(text, base)
+  } catch {
+    return undefined
+  }
 }

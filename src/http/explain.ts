@@ -26,6 +26,9 @@ export interface RequestDescription {
   readonly address?: string | undefined
   /** What the `returnUrl` option would find. Left out, `returnUrlGuard` is not asked. */
   readonly returnUrl?: unknown
+  /** The options of `returnUrlGuard` with these names. */
+  readonly relativeTo?: string | undefined
+  readonly reserved?: readonly string[] | undefined
   /** What the `country` option would find. */
   readonly country?: unknown
   /** The location of the instance. Left out, `regionPin` is not asked. */
@@ -86,14 +89,14 @@ export function explain(document: unknown, request: RequestDescription): Explana
       now: request.now ?? Date.now(),
     }),
   )
-  if ('returnUrl' in request) {
-    const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
-    decisions.push(decideReturnUrlGuard(policy, { named: [named] }))
-  }
+  const { relativeTo, reserved } = request
+  const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
+  if ('returnUrl' in request)
+    decisions.push(decideReturnUrlGuard(policy, { named: [named], relativeTo, reserved }))
   return {
     passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
     decisions,
-    comparisons: compareWithEntries(parsed, facts, request),
+    comparisons: compareWithEntries(parsed, facts, named, { relativeTo, reserved }),
   }
 }
 

@@ -52,7 +52,7 @@ export function returnUrlGuard(options: ReturnUrlGuardOptions): RequestHandler {
       facts: ({ facts }, _app, req) => ({ named: read(facts, req), ...rules }),
       note: (decision, context, req) => {
         if ('returnUrls' in decision) {
-          context.approve([...decision.returnUrls].map(([name, { href }]) => [name, href]))
+          context.approve(decision.returnUrls.map(([name, { href }]) => [name, href]))
         } else if (decision.mode !== 'enforce') {
           context.approve(
             read(context.facts, req).flatMap((named) => {

@@ -133,6 +133,16 @@ describe('explain', () => {
     [{ returnUrl: 'https://example.org\\@evil.example/' }, 'backslash', 'https://example.org/@evil.example/'],
     [{ returnUrl: ' https://example.org/callback/' }, 'character', 'https://example.org/callback/'],
     [{ returnUrl: 'nowhere' }, 'not absolute', undefined],
+    [
+      { returnUrl: '//evil.example/', relativeTo: 'https://gateway.example' },
+      'not absolute',
+      'https://evil.example/',
+    ],
+    [
+      { returnUrl: 'https://example.org/callback/?Code=1', reserved: ['code'] },
+      'reserved parameter',
+      'https://example.org/callback/?Code=1',
+    ],
     [{ returnUrl: 7 }, 'not a string', undefined],
     [{ returnUrl: `https://example.org/${'x'.repeat(1_000_000)}` }, 'too long', undefined],
     [{ headers: { origin: 'https://EXAMPLE.org' } }, 'not a serialised origin', 'https://example.org'],
@@ -147,6 +157,18 @@ describe('explain', () => {
       ])
     },
   )
+
+  it('reads a path against an origin where it is told to, as the guard does', () => {
+    const request = { url: URL, returnUrl: '/callback/x', relativeTo: 'https://example.org' }
+    const { decisions, comparisons } = explain(RETURN_URLS, request)
+    expect(decisions.at(-1)).toMatchObject({
+      code: 'ALLOWED',
+      evidence: { entry: 'https://example.org/callback/' },
+    })
+    expect(comparisons).toMatchObject([
+      { canonical: 'https://example.org/callback/x', nearest: [{ differsIn: [], text: 'matches' }] },
+    ])
+  })
 
   it('compares nothing that is not named, and nothing with a list that is not there', () => {
     expect(compare({})).toEqual([])
