@@ -152,8 +152,8 @@ describe('signedAxios', () => {
     expect(new Set(nonces).size).toBe(3)
   })
 
-  it('answers with a redirect instead of following it', async () => {
-    await expect(client().get('/away')).rejects.toMatchObject({ response: { status: 302 } })
+  it.each(['http', 'fetch'])('answers with a redirect instead of following it, by %s', async (adapter) => {
+    await expect(client({ adapter }).get('/away')).rejects.toMatchObject({ response: { status: 302 } })
     expect(server.received.map(({ req }) => req.url)).toEqual(['/away'])
   })
 
