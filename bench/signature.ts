@@ -150,7 +150,7 @@ for (let round = -WARM_UP; round < rounds; round++) {
 
 const timeOf = (name: string): number => median(times.get(name) ?? [])
 const rows: Row[] = [
-  told(`${BARE}`, `${timeOf(BARE).toFixed(2)} us`),
+  told(BARE, `${timeOf(BARE).toFixed(2)} us`),
   atMost(`${OURS}, compared with it (P10)`, timeOf(OURS) / timeOf(BARE), 1.5, '', 2),
 ]
 for (const name of Object.keys(contestants)) {

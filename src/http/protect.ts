@@ -48,7 +48,7 @@ const AUDIT = [
 ] as const
 const REGION = ['here', 'country', 'jurisdictions', 'bases', 'handOver'] as const
 const ADDRESS = ['clientAddress'] as const
-const SERVER = ['nonces', 'authority', 'scheme', 'now'] as const
+const SERVER = ['nonces', 'authority', 'explainMismatch', 'scheme', 'now'] as const
 const RETURN_URL = ['returnUrl'] as const
 
 const ANYTHING: Expectation = { expected: 'given', accepts: () => true }

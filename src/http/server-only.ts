@@ -13,6 +13,7 @@ import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
 import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './authority.ts'
 import type { RequestContext } from './context.ts'
+import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
 import type { GuardRequest, GuardResponse, RequestHandler } from './request.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
@@ -24,6 +25,11 @@ export interface ServerOnlyOptions extends SharedOptions {
    * see {@link AuthorityOption}. Default: the `Host` that arrives. `X-Forwarded-Host` is never read.
    */
   readonly authority?: AuthorityOption | undefined
+  /**
+   * Shows callers in the problem document why their signature does not hold: the signature base as it was received, and
+   * the component that differs. For development: refused where NODE_ENV is `production`. Default false.
+   */
+  readonly explainMismatch?: boolean | undefined
   /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
   readonly scheme?: SignatureScheme | undefined
   /** The clock that signatures are judged by, in milliseconds since the epoch. Default `Date.now`. */
@@ -44,11 +50,13 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     ...SHARED_EXPECTATIONS,
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
     authority: AN_AUTHORITY,
+    explainMismatch: ONLY_IN_DEVELOPMENT,
     scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
     now: aFunction,
   })
   const { nonces, scheme = httpMessageSignatures(), now = Date.now } = options
 
+  const doctor = mismatchDoctor(options.explainMismatch ?? false)
   const setAuthority = authoritySetter(options.authority)
 
   function factsOf({ facts }: RequestContext, { appId, keys }: Caller, req: GuardRequest): ServerFacts {
@@ -57,12 +65,19 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
   }
 
-  return mount(
+  return mount<ServerFacts, SignedAllowance>(
     {
       name: 'serverOnly',
-      guard: decideServerOnly,
+      guard: (policy, facts) => {
+        const decision = decideServerOnly(policy, facts)
+        return decision.effect === 'allow' ? decision : doctor.examine(decision, facts)
+      },
       facts: factsOf,
-      stranger: (context, req) => refuseStranger(factsOf(context, NOBODY, req)),
+      stranger(context, req) {
+        const facts = factsOf(context, NOBODY, req)
+        return doctor.examine(refuseStranger(facts), facts)
+      },
+      explain: (decision) => doctor.explain(decision),
       claim: (allowance, { appId }) => claimNonce(nonces, appId, allowance),
       write: ({ code }, { facts }, _req, res) => {
         if (DENIALS_OF_SIGNATURES.has(code)) challenge(scheme, facts.message, res)

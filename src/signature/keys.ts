@@ -56,6 +56,16 @@ export class VerifierKey {
       this.#mac?.holds(text, signature) ?? verify(null, Buffer.from(text, 'latin1'), this.#key, signature)
     )
   }
+
+  /** The key of somebody who takes the base64 text of the secret for the secret itself, to find that mistake. */
+  takenForText(): VerifierKey {
+    if (this.algorithm === 'ed25519') return this
+    return new VerifierKey(
+      this.id,
+      this.algorithm,
+      createSecretKey(Buffer.from(this.#key.export().toString('base64'))),
+    )
+  }
 }
 
 const SIGNATURE_LENGTHS = { 'hmac-sha256': 32, ed25519: 64 } as const
