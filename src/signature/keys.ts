@@ -85,7 +85,8 @@ const DECOYS = [
  * key makes signatures of this length. What it says about a signature must not be believed.
  */
 export function decoyFor(signatureLength: number): VerifierKey | undefined {
-  return DECOYS.find((decoy) => decoy.signatureLength === signatureLength)
+  for (const decoy of DECOYS) if (decoy.signatureLength === signatureLength) return decoy
+  return undefined
 }
 
 /**
