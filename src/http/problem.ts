@@ -21,11 +21,16 @@ export function problemDocument(code: DenialCode, requestId: string): ProblemDoc
 
 /**
  * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the
- * request id; nothing of the policy, of the request or of the reason.
+ * request id; nothing of the policy, of the request or of the reason. An extension tells more, in development.
  */
-export function sendProblem(res: GuardResponse, code: DenialCode, requestId: string): void {
+export function sendProblem(
+  res: GuardResponse,
+  code: DenialCode,
+  requestId: string,
+  extension: Readonly<Record<string, unknown>> = {},
+): void {
   const { status } = DENIALS[code]
-  const body = Buffer.from(JSON.stringify(problemDocument(code, requestId)))
+  const body = Buffer.from(JSON.stringify({ ...problemDocument(code, requestId), ...extension }))
   res.statusCode = status
   res.setHeader('Content-Type', 'application/problem+json')
   res.setHeader('Content-Length', body.length)

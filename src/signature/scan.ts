@@ -27,6 +27,11 @@ const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+"){0,31})?\)$/
 const TEXT = /^[ !#-[\]-~]*$/
 const INTEGER = /^(?:0|[1-9][0-9]{0,14})$/
 
+// The very texts that the rest of the verifier compares with, which are then found equal by a look at their addresses.
+const COMMON: ReadonlyMap<string, string> = new Map(
+  ['@method', '@authority', '@path', '@query', 'content-digest', 'x-origin'].map((name) => [name, name]),
+)
+
 // Callers sign the same components each time. Nothing but time depends on what is remembered.
 const shapes = new Map<string, Shape>()
 const MOST_SHAPES = 256
@@ -101,7 +106,8 @@ function shapeOf(input: string): Shape | undefined {
   const label = text.slice(0, Math.max(text.indexOf('='), 0))
   const list = text.slice(label.length)
   if (!LABEL.test(label) || !LIST.test(list)) return undefined
-  const components = list === '=()' ? [] : list.slice(3, -2).split('" "')
+  const names = list === '=()' ? [] : list.slice(3, -2).split('" "')
+  const components = names.map((name) => COMMON.get(name) ?? name)
   const shape = { text, label, components }
   if (shapes.size >= MOST_SHAPES) shapes.clear()
   shapes.set(text, shape)

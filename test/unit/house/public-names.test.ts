@@ -20,18 +20,19 @@ const publicNames: Record<string, { values: string; types: string }> = {
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
-      ClientAddressOptions Comparison Content Decision DenialCode DifferingPart DiskSnapshotOptions
-      DomainProtectOptions DomainProtection Effect EntryComparison Evidence Explanation FieldEvent
-      FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
-      IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions KeyChanges KeyLimits ListEntry
-      ListFormat ListStore ListSummary ListedApp ListedKey ManagedPolicyStore MemoryAuditSink
-      MemoryAuditSinkOptions MessageParts Mode NextFunction NonceStore OperationEvent Policy
-      PolicyChange PolicyFinding PolicyIssue PolicyScore PolicySnapshot PolicySource PolicySourceOptions
-      PolicySourceStatus PolicyStore PortcullisContext ProtectOptions Refusal RegionContext
-      RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler ReturnUrlGuardOptions
-      ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions SafeRedirectOptions SchemeContext
-      ServerOnlyOptions ServerOnlyProtection SharedOptions SignatureRules SignatureScheme SignedMessage
-      SnapshotEntry StoreListener StoredApp StoredList Verified VerifierKey
+      ClientAddressOptions Comparison Content Decision DenialCode Diagnosis DiagnosisOptions
+      DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
+      Evidence Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
+      KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
+      ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
+      NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore PolicySnapshot
+      PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions
+      Refusal RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
+      ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
+      SafeRedirectOptions SchemeContext ServerOnlyOptions ServerOnlyProtection SharedOptions
+      SignatureRules SignatureScheme SignedMessage SnapshotEntry StoreListener StoredApp StoredList
+      Verified VerifierKey
     `,
   },
   'portcullis/client': {
