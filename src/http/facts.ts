@@ -143,8 +143,8 @@ export class RequestFacts {
     const lines: string[] = []
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const candidate = rawHeaders[index] as string
-      if (candidate.length === name.length && candidate.toLowerCase() === name)
-        lines.push(rawHeaders[index + 1] as string)
+      if (candidate.length !== name.length) continue
+      if (candidate === name || candidate.toLowerCase() === name) lines.push(rawHeaders[index + 1] as string)
     }
     return lines
   }

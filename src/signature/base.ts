@@ -14,7 +14,7 @@ import {
 export interface MessageParts {
   /** As on the wire; methods are case-sensitive. */
   readonly method: string
-  /** The `Host` as received; `undefined` when there was none. */
+  /** The `Host` as received; `undefined` when there was not exactly one. */
   readonly authority: string | undefined
   /** The request target as on the wire, in origin form: path and query. */
   readonly target: string
@@ -54,6 +54,11 @@ export const LABEL: RegExp = /^[a-z*][a-z0-9_.*-]{0,63}$/
 /** A secret shorter than the output of SHA-256 is the weakest part of the scheme (RFC 2104 3). */
 export const LEAST_SECRET_BYTES = 32
 
+/** Whether it can be a moment, in seconds: up to the year 9999, so that arithmetic on it stays exact. */
+export function isWholeSecond(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 253_402_300_799
+}
+
 const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
 
 // Anything else in a value could start a new line of the base, or be read as other bytes by the other side.
@@ -89,20 +94,43 @@ const TOO_LONG: BaseProblem = {
   problem: `the headers under \`;sf\` and \`;key\` are longer than ${MOST_STRUCTURED_CHARACTERS} characters together`,
 }
 
-/**
- * The signature base of RFC 9421 2.5 over these components, in this order. A text is the name of a component without
- * parameters. Without a reader of structured fields, `;sf` and `;key` are refused.
- */
+/** The signature base of RFC 9421 2.5 over these components, in this order; see {@link baseText}. */
 export function signatureBase(
   message: MessageParts,
   components: readonly (string | Component)[],
   parameters: SignatureParameters,
   structured?: StructuredFields,
 ): SignatureBase | BaseProblem {
+  const input = signatureInput(components, parameters)
+  const text = baseText(message, components, input, structured)
+  return typeof text === 'string' ? { text, input } : text
+}
+
+/** The inner list of components with its parameters, serialised by RFC 9651. */
+export function signatureInput(
+  components: readonly (string | Component)[],
+  parameters: SignatureParameters,
+): string {
+  let input = `(${components.map((one) => (typeof one === 'string' ? quote(one) : identifierOf(one))).join(' ')})`
+  for (const [name, value] of parameters)
+    input += `;${name}=${typeof value === 'number' ? value : quote(value)}`
+  return input
+}
+
+/**
+ * The text of a signature base, from its components and their serialisation. A text stands for a component without
+ * parameters. Without a reader of structured fields, `;sf` and `;key` are refused.
+ */
+export function baseText(
+  message: MessageParts,
+  components: readonly (string | Component)[],
+  input: string,
+  structured: StructuredFields | undefined,
+): string | BaseProblem {
   let text = ''
-  let list = ''
   let structuredCharacters = 0
-  for (const [index, component] of components.entries()) {
+  for (let index = 0; index < components.length; index++) {
+    const component = components[index] as string | Component
     const plain = typeof component === 'string'
     const identifier = plain ? `"${component}"` : identifierOf(component)
     if (plain ? components.indexOf(component) !== index : isRepeated(components, index)) {
@@ -118,12 +146,8 @@ export function signatureBase(
     if (typeof value !== 'string') return value
     if (!PRINTABLE.test(value)) return { problem: `component ${identifier} is not printable ASCII` }
     text += `${identifier}: ${value}\n`
-    list += index === 0 ? identifier : ` ${identifier}`
   }
-  let input = `(${list})`
-  for (const [name, value] of parameters)
-    input += `;${name}=${typeof value === 'number' ? value : quote(value)}`
-  return { text: `${text}"@signature-params": ${input}`, input }
+  return `${text}"@signature-params": ${input}`
 }
 
 function isStructured(component: Component): boolean {
@@ -140,7 +164,7 @@ function isRepeated(components: readonly (string | Component)[], index: number):
 function componentValue(message: MessageParts, name: string): string | BaseProblem {
   if (name.startsWith('@')) return derivedValue(message, name)
   const lines = fieldLines(message, name)
-  return Array.isArray(lines) ? lines.map(trim).join(', ') : (lines as BaseProblem)
+  return Array.isArray(lines) ? joined(lines) : (lines as BaseProblem)
 }
 
 /** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has none. */
@@ -164,7 +188,7 @@ function parameterisedValue(
   if (parameterOf(component, 'bs') !== undefined) return byteSequences(name, lines)
   if (structured === undefined)
     return { problem: `${identifierOf(component)} needs a reader of structured fields` }
-  const text = lines.map(trim).join(', ')
+  const text = joined(lines)
   const key = parameterOf(component, 'key')
   const value = typeof key === 'string' ? structured.member(text, key) : structured.canonical(text)
   return value ?? { problem: `header \`${name}\` has no value for ${identifierOf(component)}` }
@@ -181,35 +205,37 @@ function byteSequences(name: string, lines: readonly string[]): string | BasePro
 
 function derivedValue(message: MessageParts, name: string): string | BaseProblem {
   const { method, scheme, target } = message
-  if (name === '@method') return method
-  if (name === '@scheme')
-    return scheme ?? { problem: 'the scheme is not known, so `@scheme` cannot be derived' }
-  if (name === '@authority') return authorityOf(message)
-  // Absolute and other forms of the target name a second authority, and `#` is read differently by routers.
-  if (!target.startsWith('/') || target.includes('#')) {
-    return { problem: 'the request target is not a path with an optional query' }
-  }
-  const mark = target.indexOf('?')
   switch (name) {
+    case '@method':
+      return method
+    case '@authority':
+      return authorityOf(message)
+    case '@scheme':
+      return scheme ?? { problem: 'the scheme is not known, so `@scheme` cannot be derived' }
     case '@path':
-      return mark === -1 ? target : target.slice(0, mark)
     case '@query':
-      // RFC 9421 2.2.7: no query and an empty query are the same, a lone question mark.
-      return mark === -1 ? '?' : target.slice(mark)
     case '@request-target':
-      return target
-    case '@target-uri': {
-      if (scheme === undefined) {
-        return { problem: 'the scheme is not known, so `@target-uri` cannot be derived' }
-      }
-      const authority = authorityOf(message)
-      return typeof authority === 'string' ? `${scheme}://${authority}${target}` : authority
-    }
+    case '@target-uri':
+      // Absolute and other forms of the target name a second authority, and `#` is read differently by routers.
+      if (target.startsWith('/') && !target.includes('#')) break
+      return { problem: 'the request target is not a path with an optional query' }
     default:
       return {
         problem: componentProblem({ name, parameters: [] }) ?? `component ${quote(name)} is not supported`,
       }
   }
+  if (name === '@request-target') return target
+  if (name === '@target-uri') {
+    const authority = authorityOf(message)
+    if (scheme === undefined) {
+      return { problem: 'the scheme is not known, so `@target-uri` cannot be derived' }
+    }
+    return typeof authority === 'string' ? `${scheme}://${authority}${target}` : authority
+  }
+  const mark = target.indexOf('?')
+  if (name === '@path') return mark === -1 ? target : target.slice(0, mark)
+  // RFC 9421 2.2.7: no query and an empty query are the same, a lone question mark.
+  return mark === -1 ? '?' : target.slice(mark)
 }
 
 /** RFC 9421 2.2.3: in lower case, without the default port. */
@@ -232,7 +258,20 @@ function fieldLines(message: MessageParts, name: string): readonly string[] | Ba
   return lines
 }
 
+/** RFC 9421 2.1: the lines without outer white space, joined by a comma and a space. */
+function joined(lines: readonly string[]): string {
+  return lines.length === 1 ? trim(lines[0] as string) : lines.map(trim).join(', ')
+}
+
 // Not String.trim: HTTP white space is space and tab only.
 function trim(line: string): string {
-  return line.replace(/^[ \t]+|[ \t]+$/g, '')
+  let start = 0
+  let end = line.length
+  while (start < end && isWhiteSpace(line.charCodeAt(start))) start++
+  while (end > start && isWhiteSpace(line.charCodeAt(end - 1))) end--
+  return line.slice(start, end)
+}
+
+function isWhiteSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }

@@ -1,6 +1,6 @@
 import { isArrayBuffer } from 'node:util/types'
-import type { Item } from 'structured-headers'
-import { KEY_ID, NONCE, type SignatureParameters } from './base.ts'
+import type { InnerList, Item } from 'structured-headers'
+import { isWholeSecond, KEY_ID, NONCE, signatureInput } from './base.ts'
 import { componentProblem, type Component } from './components.ts'
 import { scanSignature } from './scan.ts'
 import { isInnerList, readDictionary } from './structured.ts'
@@ -19,7 +19,8 @@ export interface ReceivedSignature {
 export interface ReadSignature {
   /** A text stands for a component without parameters. */
   readonly components: readonly (string | Component)[]
-  readonly parameters: SignatureParameters
+  /** Components and parameters as they are signed. */
+  readonly input: string
   readonly keyId: string
   readonly nonce: string
   /** Seconds since the epoch, as `expires`. */
@@ -52,7 +53,10 @@ export function readSignatures(
   }
   if (inputLines.length === 1 && signatureLines.length === 1) {
     const scanned = scanSignature(inputLines[0] as string, signatureLines[0] as string)
-    if (scanned !== undefined) return [receive(scanned)]
+    if (scanned !== undefined) {
+      const { label, keyId, tag } = scanned
+      return [{ label, keyId, tag, content: scanned }]
+    }
   }
   return parseSignatures(inputLines, signatureLines)
 }
@@ -77,84 +81,60 @@ export function parseSignatures(
     if (signature === undefined) return { problem: 'Signature and Signature-Input name different labels' }
     if (!isInnerList(input)) return { problem: `Signature-Input \`${label}\` is not a list of components` }
     if (isInnerList(signature)) return { problem: `Signature \`${label}\` is not a byte sequence` }
-    const [components, parameters] = input
-    received.push(
-      receive({ label, components, parameters: [...parameters], bytes: bytesOf(label, signature) }),
-    )
+    const keyid = input[1].get('keyid') as unknown
+    const tag = input[1].get('tag') as unknown
+    received.push({
+      label,
+      keyId: typeof keyid === 'string' && KEY_ID.test(keyid) ? keyid : undefined,
+      tag: typeof tag === 'string' ? tag : undefined,
+      content: readSignature(label, input, signature),
+    })
   }
   return received
 }
 
-/** A signature of which only the syntax has been looked at. */
-interface WrittenSignature {
-  readonly label: string
-  /** Plain names, or what the parser made of any others. */
-  readonly components: readonly (string | Item)[]
-  readonly parameters: readonly (readonly [name: string, value: unknown])[]
-  readonly bytes: Uint8Array | FieldProblem
-}
-
-function receive(written: WrittenSignature): ReceivedSignature {
-  const { label, parameters } = written
-  const keyId = textOf(parameters, 'keyid')
-  return {
-    label,
-    keyId: keyId !== undefined && KEY_ID.test(keyId) ? keyId : undefined,
-    tag: textOf(parameters, 'tag'),
-    content: readSignature(written),
-  }
-}
-
 /** Reads one signature closely. What is not understood is refused by name: it might have been meant as a restriction. */
-function readSignature({
-  label,
-  components: items,
-  parameters: given,
-  bytes,
-}: WrittenSignature): ReadSignature | FieldProblem {
-  if ('problem' in bytes) return bytes
+function readSignature(
+  label: string,
+  [items, given]: InnerList,
+  [value, extensions]: Item,
+): ReadSignature | FieldProblem {
+  if (!isArrayBuffer(value)) return { problem: `Signature \`${label}\` is not a byte sequence` }
+  if (extensions.size > 0) return { problem: `Signature \`${label}\` has parameters` }
   if (items.length > MOST_COMPONENTS) {
     return { problem: `signature \`${label}\` covers more than ${MOST_COMPONENTS} components` }
   }
   const components: (string | Component)[] = []
   for (const item of items) {
-    const component = typeof item === 'string' ? item : componentOf(label, item)
+    const component = componentOf(label, item)
     if (typeof component === 'object' && 'problem' in component) return component
     components.push(component)
   }
-  const parameters: (readonly [string, string | number])[] = []
-  for (const [name, value] of given) {
-    const problem = parameterProblem(name, value)
+  const parameters: [string, string | number][] = []
+  for (const [name, parameter] of given as ReadonlyMap<string, unknown>) {
+    const problem = parameterProblem(name, parameter)
     if (problem !== undefined) return { problem }
-    parameters.push([name, value as string | number])
+    parameters.push([name, parameter as string | number])
   }
-  const created = numberOf(parameters, 'created')
-  const expires = numberOf(parameters, 'expires')
-  const keyId = textOf(parameters, 'keyid')
-  const nonce = textOf(parameters, 'nonce')
-  if (created === undefined) return { problem: 'parameter `created` is missing' }
-  if (expires !== undefined && expires < created) return { problem: '`expires` is before `created`' }
-  if (keyId === undefined || !KEY_ID.test(keyId))
+  const { created, expires, keyid: keyId, nonce, alg } = Object.fromEntries(parameters)
+  if (typeof created !== 'number') return { problem: 'parameter `created` is missing' }
+  if (typeof expires === 'number' && expires < created) return { problem: '`expires` is before `created`' }
+  if (typeof keyId !== 'string' || !KEY_ID.test(keyId)) {
     return { problem: 'parameter `keyid` is missing or cannot be the id of a key' }
-  if (nonce === undefined || !NONCE.test(nonce)) {
+  }
+  if (typeof nonce !== 'string' || !NONCE.test(nonce)) {
     return { problem: 'parameter `nonce` must be 16 to 128 characters of A-Z a-z 0-9 + / = . _ ~ : -' }
   }
-  const algorithm = textOf(parameters, 'alg')
-  return { components, parameters, keyId, nonce, created, expires, algorithm, bytes }
-}
-
-function bytesOf(label: string, [value, extensions]: Item): Uint8Array | FieldProblem {
-  if (!isArrayBuffer(value)) return { problem: `Signature \`${label}\` is not a byte sequence` }
-  if (extensions.size > 0) return { problem: `Signature \`${label}\` has parameters` }
-  return new Uint8Array(value)
-}
-
-function componentOf(label: string, [name, given]: Item): string | Component | FieldProblem {
-  if (typeof name !== 'string') return { problem: `a component of \`${label}\` is not a string` }
-  if (given.size === 0) return name
-  const component = { name, parameters: [...given] } as Component
-  const problem = componentProblem(component)
-  return problem === undefined ? component : { problem }
+  return {
+    components,
+    input: signatureInput(components, parameters),
+    keyId,
+    nonce,
+    created,
+    expires: typeof expires === 'number' ? expires : undefined,
+    algorithm: typeof alg === 'string' ? alg : undefined,
+    bytes: new Uint8Array(value),
+  }
 }
 
 function parameterProblem(name: string, value: unknown): string | undefined {
@@ -167,28 +147,16 @@ function parameterProblem(name: string, value: unknown): string | undefined {
 
 const TEXT_PARAMETERS: ReadonlySet<string> = new Set(['nonce', 'alg', 'keyid', 'tag'])
 
-// Up to the year 9999, so that arithmetic on it stays exact.
-function isWholeSecond(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 253_402_300_799
-}
-
-type Parameters = WrittenSignature['parameters']
-
-function textOf(parameters: Parameters, name: string): string | undefined {
-  const value = valueOf(parameters, name)
-  return typeof value === 'string' ? value : undefined
-}
-
-function numberOf(parameters: Parameters, name: string): number | undefined {
-  const value = valueOf(parameters, name)
-  return typeof value === 'number' ? value : undefined
-}
-
-function valueOf(parameters: Parameters, name: string): unknown {
-  for (const [given, value] of parameters) if (given === name) return value
-  return undefined
+function componentOf(label: string, [name, given]: Item): string | Component | FieldProblem {
+  if (typeof name !== 'string') return { problem: `a component of \`${label}\` is not a string` }
+  if (given.size === 0) return name
+  const component = { name, parameters: [...given] } as Component
+  const problem = componentProblem(component)
+  return problem === undefined ? component : { problem }
 }
 
 function charactersOf(lines: readonly string[]): number {
-  return lines.reduce((sum, line) => sum + line.length, 0)
+  let characters = 0
+  for (const line of lines) characters += line.length
+  return characters
 }

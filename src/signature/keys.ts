@@ -1,14 +1,8 @@
-import {
-  createHmac,
-  createPublicKey,
-  createSecretKey,
-  timingSafeEqual,
-  verify,
-  type KeyObject,
-} from 'node:crypto'
+import { createPublicKey, createSecretKey, verify, type KeyObject } from 'node:crypto'
 import { PolicyError, type PolicyIssue } from '../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../instant.ts'
 import { KEY_ID, LEAST_SECRET_BYTES } from './base.ts'
+import { hmacSha256, type Mac } from './hmac.ts'
 
 /** A key of an app, with which its servers sign requests. */
 export interface AppKey {
@@ -33,6 +27,7 @@ export class VerifierKey {
   readonly notAfter: number | undefined
   // A private field is not seen by util.inspect, JSON.stringify, structuredClone or a spread.
   readonly #key: KeyObject
+  readonly #mac: Mac | undefined
 
   constructor(
     id: string,
@@ -46,6 +41,7 @@ export class VerifierKey {
     this.notBefore = notBefore
     this.notAfter = notAfter
     this.#key = key
+    this.#mac = algorithm === 'hmac-sha256' ? hmacSha256(key) : undefined
   }
 
   /** How long a signature by this key is, in bytes. */
@@ -56,8 +52,9 @@ export class VerifierKey {
   /** Whether this is the signature of the text, which must be ASCII. Takes the same time for every wrong one. */
   holds(text: string, signature: Uint8Array): boolean {
     if (signature.length !== this.signatureLength) return false
-    if (this.algorithm === 'ed25519') return verify(null, Buffer.from(text, 'latin1'), this.#key, signature)
-    return timingSafeEqual(createHmac('sha256', this.#key).update(text, 'latin1').digest(), signature)
+    return (
+      this.#mac?.holds(text, signature) ?? verify(null, Buffer.from(text, 'latin1'), this.#key, signature)
+    )
   }
 }
 

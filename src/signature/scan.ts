@@ -1,63 +1,122 @@
-import { LABEL } from './base.ts'
+import { isWholeSecond, KEY_ID, LABEL, NONCE } from './base.ts'
 
-/** One signature as its two headers say it, when both are written plainly. */
+/** A signature of which every part is of the right kind, written plainly. */
 export interface ScannedSignature {
   readonly label: string
   readonly components: readonly string[]
-  readonly parameters: readonly (readonly [name: string, value: string | number])[]
+  /** Components and parameters as they are signed. */
+  readonly input: string
+  readonly keyId: string
+  readonly nonce: string
+  /** Seconds since the epoch, as `expires`. */
+  readonly created: number
+  readonly expires: number | undefined
+  readonly algorithm: string | undefined
+  readonly tag: string | undefined
   readonly bytes: Uint8Array
 }
 
-const LIST = /^\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+")*)?\)$/
+/** What stands ahead of the parameters: the label and the list of components. */
+interface Shape {
+  readonly text: string
+  readonly label: string
+  readonly components: readonly string[]
+}
+
+const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+"){0,31})?\)$/
 const TEXT = /^[ !#-[\]-~]*$/
-const INTEGER = /^[0-9]{1,15}$/
-const MAC = /^:[A-Za-z0-9+/]{43}=:$/
-const PAIR = /^:[A-Za-z0-9+/]{86}==:$/
-const NAMES: ReadonlySet<string> = new Set(['created', 'expires', 'nonce', 'alg', 'keyid', 'tag'])
+const INTEGER = /^(?:0|[1-9][0-9]{0,14})$/
+
+// Callers sign the same components each time. Nothing but time depends on what is remembered.
+const shapes = new Map<string, Shape>()
+const MOST_SHAPES = 256
+let latest: Shape = { text: ' ', label: '', components: [] }
 
 /**
- * Reads the only signature of a message from its two headers if they are written as nearly all signers write them, which
- * takes a tenth of the time of a parser of structured fields. Answers `undefined` for all else, right or wrong; where it
- * answers, the parser finds the same.
+ * Reads the only signature of a message from its two headers if it is in order and written as nearly all signers write
+ * it, which takes a tenth of the time of a parser of structured fields. Answers `undefined` for all else, right or
+ * wrong; where it answers, the parser finds the same.
  */
 export function scanSignature(input: string, signature: string): ScannedSignature | undefined {
-  const start = input.indexOf('=')
-  const label = input.slice(0, start)
-  if (start < 1 || !LABEL.test(label) || !signature.startsWith(`${label}=:`)) return undefined
-  const encoded = signature.slice(start + 1)
-  if (!MAC.test(encoded) && !PAIR.test(encoded)) return undefined
-  const end = input.indexOf(')', start)
-  const list = input.slice(start + 1, end + 1)
-  if (!LIST.test(list)) return undefined
-  const parameters = scanParameters(input, end + 1)
-  if (parameters === undefined) return undefined
+  const shape = input.startsWith(latest.text) ? latest : shapeOf(input)
+  if (shape === undefined) return undefined
+  latest = shape
+  const { text, label, components } = shape
+  const bytes = scanBytes(signature, label)
+  if (bytes === undefined) return undefined
+
+  let created: number | undefined
+  let expires: number | undefined
+  let nonce: string | undefined
+  let keyId: string | undefined
+  let algorithm: string | undefined
+  let tag: string | undefined
+  let at = text.length
+  while (at < input.length) {
+    const start = input.indexOf('=', at) + 1
+    const quoted = input.charCodeAt(start) === QUOTE
+    const end = quoted ? input.indexOf('"', start + 1) + 1 : endOf(input, start)
+    if (start === 0 || end === 0) return undefined
+    const value = quoted ? input.slice(start + 1, end - 1) : input.slice(start, end)
+    if (!quoted && !INTEGER.test(value)) return undefined
+    const name = input.slice(at, start)
+    at = end
+    if (name === ';created=' && created === undefined && !quoted) created = Number(value)
+    else if (name === ';keyid=' && keyId === undefined && quoted) keyId = value
+    else if (name === ';nonce=' && nonce === undefined && quoted) nonce = value
+    else if (name === ';expires=' && expires === undefined && !quoted) expires = Number(value)
+    else if (name === ';alg=' && algorithm === undefined && quoted && TEXT.test(value)) algorithm = value
+    else if (name === ';tag=' && tag === undefined && quoted && TEXT.test(value)) tag = value
+    else return undefined
+  }
+  if (created === undefined || !isWholeSecond(created)) return undefined
+  if (expires !== undefined && (!isWholeSecond(expires) || expires < created)) return undefined
+  if (keyId === undefined || !KEY_ID.test(keyId) || nonce === undefined || !NONCE.test(nonce))
+    return undefined
   return {
     label,
-    components: list === '()' ? [] : list.slice(2, -2).split('" "'),
-    parameters,
-    bytes: Buffer.from(encoded.slice(1, -1), 'base64'),
+    components,
+    input: input.slice(label.length + 1),
+    keyId,
+    nonce,
+    created,
+    expires,
+    algorithm,
+    tag,
+    bytes,
   }
 }
 
-function scanParameters(text: string, from: number): ScannedSignature['parameters'] | undefined {
-  const parameters: [string, string | number][] = []
-  let at = from
-  while (at < text.length) {
-    const equals = text.indexOf('=', at)
-    const name = text.slice(at + 1, equals)
-    if (text[at] !== ';' || !NAMES.has(name) || parameters.some(([other]) => other === name)) return undefined
-    if (text[equals + 1] === '"') {
-      at = text.indexOf('"', equals + 2) + 1
-      const value = text.slice(equals + 2, at - 1)
-      if (at === 0 || !TEXT.test(value)) return undefined
-      parameters.push([name, value])
-    } else {
-      const next = text.indexOf(';', equals)
-      at = next === -1 ? text.length : next
-      const value = text.slice(equals + 1, at)
-      if (!INTEGER.test(value)) return undefined
-      parameters.push([name, Number(value)])
-    }
-  }
-  return parameters
+const QUOTE = 0x22
+
+function endOf(text: string, start: number): number {
+  const next = text.indexOf(';', start)
+  return next === -1 ? text.length : next
+}
+
+function shapeOf(input: string): Shape | undefined {
+  const text = input.slice(0, input.indexOf(')') + 1)
+  const known = shapes.get(text)
+  if (known !== undefined) return known
+  const label = text.slice(0, Math.max(text.indexOf('='), 0))
+  const list = text.slice(label.length)
+  if (!LABEL.test(label) || !LIST.test(list)) return undefined
+  const components = list === '=()' ? [] : list.slice(3, -2).split('" "')
+  const shape = { text, label, components }
+  if (shapes.size >= MOST_SHAPES) shapes.clear()
+  shapes.set(text, shape)
+  return shape
+}
+
+// What is no base64 is skipped by Node, and then there are fewer bytes than there should be; it does take base64url.
+function scanBytes(signature: string, label: string): Uint8Array | undefined {
+  const start = label.length + 2
+  const length = signature.length - start - 1
+  if (!signature.startsWith(label) || !signature.startsWith('=:', start - 2) || !signature.endsWith(':'))
+    return undefined
+  if (length === 44 ? !signature.endsWith('=:') : length !== 88 || !signature.endsWith('==:'))
+    return undefined
+  if (signature.includes('_', start) || signature.includes('-', start)) return undefined
+  const bytes = Buffer.from(signature.slice(start, -1), 'base64')
+  return bytes.length === (length === 44 ? 32 : 64) ? bytes : undefined
 }

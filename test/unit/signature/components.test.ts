@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
-import { signatureBase } from '../../../src/signature/base.ts'
+import { baseText, signatureBase } from '../../../src/signature/base.ts'
 import { parseSignatures } from '../../../src/signature/fields.ts'
 import { structuredFields } from '../../../src/signature/structured.ts'
 import { verifyMessage } from '../../../src/signature/verify.ts'
@@ -16,8 +16,8 @@ function baseOf(components: string, message: Partial<PlainMessage>, structured =
   if ('problem' in received) return received.problem
   const content = received[0]?.content
   if (content === undefined || 'problem' in content) return content?.problem ?? ''
-  const base = signatureBase(messageOf(plain), content.components, content.parameters, structured)
-  return 'problem' in base ? base.problem : base.text
+  const base = baseText(messageOf(plain), content.components, content.input, structured)
+  return typeof base === 'string' ? base : base.problem
 }
 
 const valuesOf = (components: string, message: Partial<PlainMessage>): string =>

@@ -1,11 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { parseSignatures, readSignatures } from '../../../src/signature/fields.ts'
-import { scanSignature } from '../../../src/signature/scan.ts'
+import { scanSignature, type ScannedSignature } from '../../../src/signature/scan.ts'
 
 const MAC = `:${Buffer.alloc(32, 7).toString('base64')}:`
 const PLAIN =
   'sig1=("@method" "@authority" "@path" "@query" "content-digest");created=1750000000;expires=1750000060;keyid="key-1";nonce="nonce-of-16-char";alg="hmac-sha256";tag="a (b);c=1, d"'
+
+const REQUIRED = ';created=0;keyid="k";nonce="nonce-of-16-char"'
 
 /** Buffers and array buffers of two realms are equal when their bytes are. */
 const plain = (value: unknown): unknown =>
@@ -21,19 +23,22 @@ const plain = (value: unknown): unknown =>
 /** What the scanner answers, the parser must answer. */
 function agrees(input: string, signature: string): boolean {
   if (scanSignature(input, signature) === undefined) return false
-  expect(plain(readSignatures([input], [signature]))).toEqual(plain(parseSignatures([input], [signature])))
+  const { label, tag, ...content } = scanSignature(input, signature) as ScannedSignature
+  expect(plain([{ label, keyId: content.keyId, tag, content }])).toEqual(
+    plain(parseSignatures([input], [signature])),
+  )
+  expect(readSignatures([input], [signature])).toMatchObject([{ label, keyId: content.keyId, tag }])
   return true
 }
 
 describe('the scanner of plain signatures', () => {
   it.each([
     [PLAIN, `sig1=${MAC}`],
-    ['a=();created=0', `a=${MAC}`],
-    ['*=("a")', `*=${MAC}`],
-    ['s=("a");tag=""', `s=:${Buffer.alloc(64, 200).toString('base64')}:`],
+    [`a=()${REQUIRED}`, `a=${MAC}`],
+    [`*=("a")${REQUIRED}`, `*=${MAC}`],
+    [`s=("a")${REQUIRED};tag=""`, `s=:${Buffer.alloc(64, 200).toString('base64')}:`],
     // The last character of base64 holds bits of no byte.
-    ['s=("a")', `s=${MAC.replace(/.=:$/, '9=:')}`],
-    ['s=("a");created=00000000000001', `s=${MAC}`],
+    [`s=("a")${REQUIRED}`, `s=${MAC.replace(/.=:$/, '9=:')}`],
   ])('answers for %s, as the parser does', (input, signature) => {
     expect(agrees(input, signature)).toBe(true)
   })
@@ -61,6 +66,15 @@ describe('the scanner of plain signatures', () => {
     [PLAIN, `sig1=${MAC.replace('=', '')}`],
     [PLAIN.replace('1750000000', '1750000000000000'), `sig1=${MAC}`],
     [PLAIN.replace('1750000000', '-1'), `sig1=${MAC}`],
+    [PLAIN.replace('=1750000000', '=01750000000'), `sig1=${MAC}`],
+    [PLAIN.replace('1750000000', '1750000061'), `sig1=${MAC}`],
+    [PLAIN.replace('"key-1"', '"key 1"'), `sig1=${MAC}`],
+    [PLAIN.replace('nonce-of', ''), `sig1=${MAC}`],
+    [PLAIN.replace(';keyid="key-1"', ''), `sig1=${MAC}`],
+    [PLAIN, `sig1=${MAC.replace('Bw', '-w')}`],
+    [PLAIN, `sig1=${MAC.replace('Bw', '_w')}`],
+    [PLAIN, `sig1=${MAC.replace('Bw', ' w')}`],
+    [PLAIN, `sig1=${MAC.replace('Bw', '=w')}`],
     [PLAIN.replace('1750000000', '1.5'), `sig1=${MAC}`],
     [PLAIN.replace('"key-1"', '"key\\\\1"'), `sig1=${MAC}`],
     [PLAIN.replace('"key-1"', '"kéy"'), `sig1=${MAC}`],

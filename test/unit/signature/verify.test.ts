@@ -235,11 +235,13 @@ describe('what must be covered', () => {
     expect(verify(signed({ headers: { 'x-origin': 'https://a.example' } }))).toEqual(
       refused('SIGNATURE_INVALID', 'not covered: x-origin'),
     )
-    expect(verify(signed({ headers: { 'x-origin': ['https://a.example', 'https://a.example'] } }))).toEqual(
+    const twice = signed({
+      headers: { 'x-origin': 'https://a.example' },
+      components: ['@method', '@authority', '@path', '@query', 'x-origin'],
+    })
+    expect(verify(twice)).toMatchObject({ ok: true })
+    expect(verify(withHeaders(twice, { 'x-origin': ['https://a.example', 'https://a.example'] }))).toEqual(
       refused('SIGNATURE_INVALID', 'header `x-origin` was sent more than once'),
-    )
-    expect(verify(signed({ headers: { host: ['example.com', 'example.com'] } }))).toEqual(
-      refused('SIGNATURE_INVALID', 'header `host` was sent more than once'),
     )
   })
 })

@@ -1,0 +1,162 @@
+/**
+ * What the verification of a signed GET costs, next to a bare HMAC over the same signature base and to other packages for
+ * RFC 9421. Run with `npm run bench:signature`; `-- --rounds 11` takes fewer rounds. Ends with 1 when the target is missed.
+ *
+ * Ours is asked with the request as Node has it, headers in `rawHeaders`, and does all that `serverOnly` does but for the
+ * nonce. Everything is asked in turn, of requests that were never seen before; medians of the rounds count, in processor
+ * time.
+ */
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import * as messageSig from 'http-message-sig'
+import { createVerifier, httpbis } from 'http-message-signatures'
+import { signRequest } from 'portcullis/client'
+import { RequestFacts } from '../src/http/facts.ts'
+import type { GuardRequest } from '../src/http/request.ts'
+import { baseText } from '../src/signature/base.ts'
+import { readSignatures } from '../src/signature/fields.ts'
+import { parseAppKeys } from '../src/signature/keys.ts'
+import { verifyMessage } from '../src/signature/verify.ts'
+import { atMost, header, line, median, told, type Row } from './store/table.ts'
+
+const ROUNDS = 41
+const SIZE = 2_000
+const WARM_UP = 5
+const RULES = { maxAge: 300, requireDigest: true }
+
+const secret = randomBytes(32)
+const secretKey = createSecretKey(secret)
+const keys = parseAppKeys([{ id: 'key-1', algorithm: 'hmac-sha256', secret: secret.toString('base64') }])
+
+/** One signed request, as each contestant takes it. */
+interface Sample {
+  readonly request: GuardRequest
+  readonly base: string
+  readonly url: string
+  readonly headers: Record<string, string>
+  readonly fields: readonly { readonly name: string; readonly value: string }[]
+}
+
+/** A text as it comes from the network: flat, and never seen before. */
+const fresh = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
+
+async function sample(number: number): Promise<Sample> {
+  const target = `/auth/v2/session/${randomBytes(6).toString('hex')}?user=${number}&scope=profile%20email`
+  const url = `https://gateway.example${target}`
+  const signed = await signRequest(
+    { method: 'GET', url, headers: { 'x-app-id': 'example-shop' } },
+    { keyId: 'key-1', secret: secret.toString('base64') },
+  )
+  const headers: Record<string, string> = {
+    host: 'gateway.example',
+    connection: 'keep-alive',
+    accept: 'application/json',
+    'accept-language': '*',
+    'user-agent': 'node',
+    'accept-encoding': 'gzip, deflate',
+    ...signed,
+  }
+  const rawHeaders = Object.entries(headers).flat().map(fresh)
+  const request = {
+    method: 'GET',
+    url: fresh(target),
+    originalUrl: fresh(target),
+    protocol: 'https',
+    headers,
+    rawHeaders,
+    socket: {},
+  } as unknown as GuardRequest
+  return {
+    request,
+    base: fresh(baseOf(request)),
+    url,
+    headers,
+    fields: Object.entries(headers).map(([name, value]) => ({ name, value })),
+  }
+}
+
+function baseOf(request: GuardRequest): string {
+  const { message } = new RequestFacts(request)
+  const received = readSignatures(message.header('signature-input'), message.header('signature'))
+  const content = 'problem' in received ? received : received[0]?.content
+  if (content === undefined || 'problem' in content) throw new Error(content?.problem)
+  const base = baseText(message, content.components, content.input, undefined)
+  if (typeof base !== 'string') throw new Error(base.problem)
+  return base
+}
+
+type Contestant = (sample: Sample) => boolean | Promise<boolean>
+
+const verifier = createVerifier(secret, 'hmac-sha256')
+const sigVerifier = {
+  algorithm: 'hmac-sha256',
+  verify: (data: Uint8Array, signature: Uint8Array) =>
+    createHmac('sha256', secretKey).update(data).digest().equals(signature),
+}
+
+const BARE = 'a bare createHmac with the secret'
+const OURS = 'verification of a signed GET'
+
+const contestants: Readonly<Record<string, Contestant>> = {
+  [BARE]: ({ base }) => createHmac('sha256', secret).update(base).digest().length === 32,
+  'a bare createHmac with a KeyObject': ({ base }) =>
+    createHmac('sha256', secretKey).update(base).digest().length === 32,
+  [OURS]: ({ request }) => verifyMessage(new RequestFacts(request).message, keys, RULES, Date.now()).ok,
+  'http-message-signatures': async ({ url, headers }) =>
+    (await httpbis.verifyMessage(
+      { keyLookup: async () => ({ id: 'key-1', verify: verifier }), maxAge: 300 },
+      { method: 'GET', url, headers },
+    )) === true,
+  'http-message-sig': async ({ url, fields }) => {
+    const { algorithm } = await messageSig.verifySignature(
+      { kind: 'request', method: 'GET', targetUri: url, fields },
+      {
+        policy: {
+          algorithms: ['hmac-sha256'],
+          requiredComponents: ['@method', '@authority', '@path', '@query'],
+          requiredParameters: ['created', 'nonce', 'keyid'],
+          maxAge: 300,
+        },
+        resolveVerifier: () => sigVerifier,
+      },
+    )
+    return algorithm === 'hmac-sha256'
+  },
+}
+
+/** Microseconds of processor time for one sample. */
+async function measure(contestant: Contestant, samples: readonly Sample[]): Promise<number> {
+  const before = process.cpuUsage()
+  let right = 0
+  for (const one of samples) {
+    const answer = contestant(one)
+    if (typeof answer === 'boolean' ? answer : await answer) right++
+  }
+  const { user, system } = process.cpuUsage(before)
+  if (right !== samples.length) throw new Error(`${samples.length - right} signatures were not found right`)
+  return (user + system) / samples.length
+}
+
+const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
+const rounds = Number(values.rounds ?? ROUNDS)
+const times = new Map<string, number[]>(Object.keys(contestants).map((name) => [name, []]))
+for (let round = -WARM_UP; round < rounds; round++) {
+  const samples = await Promise.all(Array.from({ length: SIZE }, async (_, index) => sample(index)))
+  for (const [name, contestant] of Object.entries(contestants)) {
+    const time = await measure(contestant, samples)
+    if (round >= 0) times.get(name)?.push(time)
+  }
+}
+
+const timeOf = (name: string): number => median(times.get(name) ?? [])
+const rows: Row[] = [
+  told(`${BARE}`, `${timeOf(BARE).toFixed(2)} us`),
+  atMost(`${OURS}, compared with it (P10)`, timeOf(OURS) / timeOf(BARE), 1.5, '', 2),
+]
+for (const name of Object.keys(contestants)) {
+  if (name !== BARE && name !== OURS)
+    rows.push(told(`${name}, compared with it`, (timeOf(name) / timeOf(BARE)).toFixed(2)))
+}
+console.log(`Node ${process.version}, medians of ${rounds} rounds of ${SIZE} requests\n\n${header}`)
+for (const row of rows) console.log(line(row))
+process.exitCode = rows.every(({ ok }) => ok !== false) ? 0 : 1
