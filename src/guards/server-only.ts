@@ -1,5 +1,5 @@
 import { allow, deny, type Allowance, type Refusal } from '../decision.ts'
-import type { VerifierKey } from '../signature/keys.ts'
+import { findKey, type VerifierKey } from '../signature/keys.ts'
 import { verifyBy, type SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import { guardOf, type Guard } from './guard.ts'
@@ -45,7 +45,7 @@ export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
     const result = verifyBy(scheme, message, { appId, keys, rules: section, now })
     if (!result.ok) return deny('serverOnly', mode, result.code, result.detail)
     const { keyId, nonce, usableUntil } = result
-    const keyNotAfter = keys.find(({ id }) => id === keyId)?.notAfter
+    const keyNotAfter = findKey(keys, keyId)?.notAfter
     const evidence = {
       keyId,
       ...(keyNotAfter !== undefined && { keyNotAfter: new Date(keyNotAfter).toISOString() }),
@@ -71,8 +71,9 @@ export function refuseStranger(facts: ServerFacts): Refusal {
   const decision = decideServerOnly(ORDINARY, facts)
   // A scheme that needs no key may find the signature good.
   const code = decision.effect === 'deny' ? decision.code : 'SIGNATURE_INVALID'
-  return deny('serverOnly', 'enforce', code, `there is no such app; ${decision.detail}`, {
-    ...decision.evidence,
-    cause: 'APP_UNKNOWN',
-  })
+  const evidence = code === 'BROWSER_NOT_ALLOWED' ? { ...decision.evidence, ...STRANGER } : STRANGER
+  return deny('serverOnly', 'enforce', code, `there is no such app; ${decision.detail}`, evidence)
 }
+
+// Made once: a copy would be work that a known app does not take.
+const STRANGER = { cause: 'APP_UNKNOWN' } as const

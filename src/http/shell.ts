@@ -85,11 +85,11 @@ export function mount<Facts, Answer extends Decision>(
     req: GuardRequest,
   ): Decision | Promise<Decision> {
     if ('code' in app) {
+      if (app.code === 'APP_UNKNOWN' && spec.stranger !== undefined) return spec.stranger(context, req)
       const { origin, preflight } = context.facts
       if (app.code === 'APP_UNIDENTIFIED' && preflight && policies.knowsOrigins) {
         return judgeUnnamedPreflight(policies, origin ?? '')
       }
-      if (app.code === 'APP_UNKNOWN' && spec.stranger !== undefined) return spec.stranger(context, req)
       return deny(spec.name, 'enforce', app.code, app.detail)
     }
     if (

@@ -1,7 +1,7 @@
 import { baseText, type MessageParts } from './base.ts'
 import { digestProblem, hasContent, type Content } from './digest.ts'
 import { readSignatures, type ReadSignature, type ReceivedSignature } from './fields.ts'
-import { decoyFor, type VerifierKey } from './keys.ts'
+import { decoyFor, findKey, type VerifierKey } from './keys.ts'
 import { structuredFields } from './structured.ts'
 
 /** A request as the verifier needs it: as received, before anything normalised or parsed it. */
@@ -121,7 +121,7 @@ export function choose(
   let ours: Choice | undefined
   for (const one of received) {
     if (one.keyId === undefined || (tag !== undefined && one.tag !== tag)) continue
-    const key = keys.find(({ id }) => id === one.keyId)
+    const key = findKey(keys, one.keyId)
     if (key === undefined) continue
     if (ours !== undefined)
       return { ...ours, problem: 'more than one signature is by a key of the app: send one' }

@@ -135,10 +135,9 @@ export function createPolicySource(options: PolicySourceOptions): PolicySource {
         }
         return entry.app
       }
-    } else if (!isAppId(appId)) return null
-    else {
+    } else {
       const askedAt = unknown.get(appId)
-      if (askedAt !== undefined && now() - askedAt < unknownFor) return null
+      if (askedAt === undefined ? !isAppId(appId) : now() - askedAt < unknownFor) return null
     }
     misses += 1
     return undefined

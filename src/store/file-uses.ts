@@ -24,7 +24,8 @@ export function createFileUses(file: string): FileUses {
     pending = []
     if (noted.length === 0) return
     const uses = await readUses(path)
-    for (const [appId, keyId, at] of noted) uses.set(appId, (uses.get(appId) ?? new Map()).set(keyId, at))
+    for (const [appId, keyId, at] of noted)
+      uses.set(appId, (uses.get(appId) ?? new Map<string, number>()).set(keyId, at))
     const temporary = temporaryName(file)
     try {
       await writeFile(temporary, format(uses, Date.now() - USES_KEPT), { flag: 'wx', mode: 0o600 })
@@ -75,7 +76,11 @@ function format(uses: Uses, oldest: number): string {
   const apps = [...uses].flatMap(([appId, keys]) => {
     const kept = [...keys].filter(([, at]) => at >= oldest)
     const texts = kept.map(([keyId, at]) => [keyId, new Date(at).toISOString()] as const)
-    return kept.length === 0 ? [] : [[appId, Object.fromEntries(texts.sort())] as const]
+    return kept.length === 0 ? [] : [[appId, Object.fromEntries(texts.sort(byName))] as const]
   })
-  return `${JSON.stringify(Object.fromEntries(apps.sort()), null, 2)}\n`
+  return `${JSON.stringify(Object.fromEntries(apps.sort(byName)), null, 2)}\n`
+}
+
+function byName([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1
 }

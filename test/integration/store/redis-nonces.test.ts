@@ -154,6 +154,42 @@ const asUser = (): Redis =>
   kept(new Redis({ ...settings, port: server.port, username: 'app', password: 'pw' }))
 const RIGHTS = ['~*', '&*', '+@all']
 
+describe('redisNonces and a Cluster', () => {
+  const nodes = (): { host: string; port: number }[] =>
+    cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+
+  it('rejects when the client is one for a single server', async () => {
+    const prefix = freshPrefix()
+    const owner = await cluster.nodeOf(`${prefix}nonce:{a/0}`)
+    const stranger = cluster.nodes[(owner + 1) % cluster.nodes.length]
+    const nonces = redisNonces(kept(new Redis({ ...settings, port: stranger?.port ?? 0 })), { prefix })
+    await expect(nonces.claim('a', 'n', Date.now() + 5_000)).rejects.toThrow('Redis refused: MOVED')
+  })
+
+  it('remembers what was claimed, and lets each pass once, while slots move', async () => {
+    const prefix = freshPrefix()
+    const client = kept(new Cluster(nodes(), { redisOptions: settings }))
+    const nonces = redisNonces(client, { prefix, commandTimeout: 5_000 })
+    const passed = new Map<string, number>()
+    let stopped = false
+    const claiming = Array.from({ length: 4 }, async () => {
+      while (!stopped) {
+        for (let count = 0; count < 60; count += 1) {
+          const first = await nonces.claim('a', `nonce ${count}`, Date.now() + 60_000)
+          if (first) passed.set(`${count}`, (passed.get(`${count}`) ?? 0) + 1)
+        }
+      }
+    })
+    for (let part = 0; part < 16; part += 1) {
+      const key = `${prefix}nonce:{a/${part}}`
+      await cluster.moveSlotOf(key, ((await cluster.nodeOf(key)) + 1) % cluster.nodes.length)
+    }
+    stopped = true
+    await Promise.all(claiming)
+    expect([...passed.values()]).toEqual(Array.from({ length: 60 }, () => 1))
+  }, 30_000)
+})
+
 interface Fault {
   readonly title: string
   connect(): Redis | Cluster
