@@ -1,5 +1,6 @@
 /**
- * What origins and return URLs cost, from text to answer, with 10 entries and with 10,000, next to what is usually written.
+ * What origins and return URLs cost with 10 entries and with 10,000: a request through the mounted guard, which is what counts,
+ * the text alone, and what is usually written.
  *
  * Run with `npm run bench:match`; `-- --rounds 5` takes fewer rounds. Ends with 1 when a target is missed. All are asked in
  * turn, with strings that nobody has read yet, as from a socket; medians of the rounds count, in processor time.
@@ -10,18 +11,20 @@ import { parseReturnUrl } from '../src/match/return-url.ts'
 import { hostileReturnUrls } from '../src/testing/corpus/index.ts'
 import { processorTime } from './ip/contest.ts'
 import { Lines } from './ip/population.ts'
-import { forOrigins, forReturnUrls, OURS, type Ask } from './match/contestants.ts'
+import { forOrigins, forReturnUrls, GUARD, MATCHER, type Ask, type Contestants } from './match/contestants.ts'
 import { originKinds, questions, returnUrlKinds, type Demand } from './match/population.ts'
 import { atMost, header, line, median, told, type Row } from './store/table.ts'
 
 const [FEW, MANY] = [10, 10_000]
 const ROUNDS = 31
+/** For those that are only told, among them some that walk through all entries. */
+const FEW_ROUNDS = 5
 const QUESTIONS = 100_000
 /** Look-ups of a round. */
-const CHUNK = 20_000
+const CHUNK = 10_000
 /** Strings that are cut at once, few enough to stay in the caches until they are read. */
 const BATCH = 500
-/** How long a round may take, in milliseconds. */
+/** How long a round may take, in milliseconds. It is measured after as many questions that are not: others have emptied the caches. */
 const BUDGET = 60
 
 interface Field {
@@ -48,6 +51,8 @@ let admitted = 0
 
 function measure(field: Field): void {
   const { ask, lines, chunk } = field
+  for (let index = 0; index < chunk; index += 1)
+    if (ask(lines.cut((field.next + index) % lines.length))) admitted += 1
   let milliseconds = 0
   for (let done = 0; done < chunk; done += BATCH) {
     const length = Math.min(BATCH, chunk - done)
@@ -67,24 +72,25 @@ interface Contest {
   readonly fields: ReadonlyMap<string, readonly [Field, Field]>
 }
 
-function contestOf<One>(
-  contestants: Readonly<Record<string, (entries: readonly One[]) => Ask>>,
+async function contestsOf<One>(
+  contestants: Contestants<One>,
   kinds: Readonly<Record<string, Parameters<typeof questions<One>>[0]>>,
   demand: Demand,
-): Contest[] {
-  return Object.entries(kinds).map(([kind, makes]) => {
-    const field = (build: (entries: readonly One[]) => Ask, size: number): Field => {
-      const ask = build(Array.from({ length: size }, (_, index) => makes.entry(index)))
-      return fieldOf(ask, questions(makes, size, QUESTIONS, demand))
+): Promise<Contest[]> {
+  const contests: Contest[] = []
+  for (const [kind, makes] of Object.entries(kinds)) {
+    const fields = new Map<string, [Field, Field]>()
+    const field = async (name: string, size: number): Promise<Field> => {
+      const entries = Array.from({ length: size }, (_, index) => makes.entry(index))
+      const ask = await contestants[name]?.(entries)
+      return fieldOf(ask as Ask, questions(makes, size, QUESTIONS, demand))
     }
-    // Only ours is asked for all entries evenly: for those that walk through them it makes no difference.
-    const names = demand === 'even' ? [OURS] : Object.keys(contestants)
-    const fields = names.map((name): [string, [Field, Field]] => {
-      const build = contestants[name] as (entries: readonly One[]) => Ask
-      return [name, [field(build, FEW), field(build, MANY)]]
-    })
-    return { kind, demand, fields: new Map(fields) }
-  })
+    // For those that walk through all entries it makes no difference who asks.
+    const names = demand === 'even' ? [GUARD, MATCHER] : Object.keys(contestants)
+    for (const name of names) fields.set(name, [await field(name, FEW), await field(name, MANY)])
+    contests.push({ kind, demand, fields })
+  }
+  return contests
 }
 
 const nanoseconds = (value: number): string => `${value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',')} ns`
@@ -119,32 +125,23 @@ function hostile(): Row[] {
   ]
 }
 
-function main(): boolean {
+async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
   const rounds = Number(values.rounds ?? ROUNDS)
-  console.log(
-    `Node ${process.version}, load of the machine before: ${loadavg()
-      .map((one) => one.toFixed(1))
-      .join(', ')}`,
-  )
-  const contests = (['zipf', 'even'] as const).flatMap((demand) => [
-    ...contestOf(forOrigins, originKinds, demand),
-    ...contestOf(forReturnUrls, returnUrlKinds, demand),
-  ])
-  const fields = contests.flatMap((contest) => [...contest.fields.values()].flat())
-  for (let round = 0; round < rounds; round += 1) for (const field of fields) measure(field)
-
+  const load = loadavg().map((average) => average.toFixed(1))
+  console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
   const rows: Row[] = []
-  for (const { kind, demand, fields } of contests) {
-    for (const [name, [few, many]] of fields) {
-      const [least, most] = [median(few.times), median(many.times)]
-      const cost = `${nanoseconds(least)} → ${nanoseconds(most)}`
-      const what = `${kind}${demand === 'even' ? ', all as often' : ''}: ${FEW} → ${MANY.toLocaleString('en')}, ${name}`
-      rows.push(told(what, cost))
-      if (name === OURS && demand === 'zipf')
-        rows.push(atMost('  the same as a ratio', most / least, 1.2, '', 2))
-      const ours = fields.get(OURS)?.[1].answers
-      if (many.answers !== ours) rows.push(told(`  ${name} answers some questions otherwise`, ''))
+  for (const demand of ['zipf', 'even'] as const) {
+    const contests = [
+      ...(await contestsOf(forOrigins, originKinds, demand)),
+      ...(await contestsOf(forReturnUrls, returnUrlKinds, demand)),
+    ]
+    for (const contest of contests) {
+      for (let round = 0; round < rounds; round += 1) {
+        for (const [name, fields] of contest.fields)
+          if (round < FEW_ROUNDS || name === GUARD) for (const field of fields) measure(field)
+      }
+      rows.push(...rowsOf(contest))
     }
   }
   rows.push(...hostile())
@@ -153,4 +150,19 @@ function main(): boolean {
   return admitted > 0 && rows.every(({ ok }) => ok !== false)
 }
 
-process.exitCode = main() ? 0 : 1
+function rowsOf({ kind, demand, fields }: Contest): Row[] {
+  return [...fields].flatMap(([name, [few, many]]) => {
+    const [least, most] = [median(few.times), median(many.times)]
+    const what = `${kind}${demand === 'even' ? ', all asked as often' : ''}: ${name}`
+    const rows = [told(what, `${nanoseconds(least)} → ${nanoseconds(most)}`)]
+    if (name === GUARD && demand === 'zipf')
+      rows.push(
+        atMost(`  with ${MANY.toLocaleString('en')} entries, compared with ${FEW}`, most / least, 1.2, '', 2),
+      )
+    if (many.answers !== fields.get(MATCHER)?.[1].answers)
+      rows.push(told(`  ${name} answers some otherwise`, ''))
+    return rows
+  })
+}
+
+process.exitCode = (await main()) ? 0 : 1

@@ -1,4 +1,12 @@
 import cors from 'cors'
+import {
+  createPolicySource,
+  domainProtect,
+  memoryStore,
+  returnUrlGuard,
+  type PolicySource,
+  type RequestHandler,
+} from 'portcullis'
 import { createOriginSet } from '../../src/match/origin-set.ts'
 import { parseOrigin, parseOriginEntry } from '../../src/match/origin.ts'
 import type { Problem } from '../../src/match/problem.ts'
@@ -8,8 +16,53 @@ import { parseReturnUrl, parseReturnUrlEntry } from '../../src/match/return-url.
 /** Is the text admitted? */
 export type Ask = (text: string) => boolean
 export type Entry = string | { readonly exact: string }
+export type Contestants<One> = Readonly<Record<string, (entries: readonly One[]) => Ask | Promise<Ask>>>
 
-export const OURS = 'portcullis'
+/** A request through the mounted guard, from its headers to the handler or the refusal. */
+export const GUARD = 'the guard'
+/** The text alone. */
+export const MATCHER = 'its matcher'
+
+class Response {
+  statusCode = 200
+  readonly headersSent = false
+  setHeader(): void {}
+  getHeader(): undefined {}
+  removeHeader(): void {}
+  on(): void {}
+  once(): void {}
+  end(): void {}
+}
+
+/** As a server calls it, with what it has read from the socket. The policy is in memory. */
+async function mounted(
+  section: object,
+  guardOf: (policies: PolicySource) => RequestHandler,
+  header: string,
+): Promise<Ask> {
+  const policies = createPolicySource({ store: memoryStore([{ policy: { appId: 'app', ...section } }]) })
+  const guard = guardOf(policies)
+  const send = (text: string, next: () => void): void => {
+    const headers = { host: 'gateway.example', 'x-app-id': 'app', [header]: text }
+    const rawHeaders = Object.entries(headers).flat()
+    const req = {
+      method: 'POST',
+      url: '/',
+      headers,
+      rawHeaders,
+      socket: { server: { maxHeadersCount: 2_000 } },
+    }
+    guard(req as never, new Response() as never, next)
+  }
+  // The first request waits for the policy to be read; it does not matter what becomes of it.
+  send('', () => undefined)
+  await new Promise(setImmediate)
+  return (text) => {
+    let reached = false
+    send(text, () => void (reached = true))
+    return reached
+  }
+}
 
 function parsed<Given, Read extends object>(
   entries: readonly Given[],
@@ -18,7 +71,7 @@ function parsed<Given, Read extends object>(
   return entries.map((entry) => {
     const read = parse(entry)
     if ('problem' in read) throw new Error(`${JSON.stringify(entry)} ${read.problem}`)
-    return read as Read
+    return read
   })
 }
 
@@ -26,8 +79,14 @@ const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g,
 const textOf = (entry: Entry): string => (typeof entry === 'string' ? entry : entry.exact)
 
 /** As `domainProtect` asks, and as others do. */
-export const forOrigins: Readonly<Record<string, (entries: readonly string[]) => Ask>> = {
-  [OURS](entries) {
+export const forOrigins: Contestants<string> = {
+  [GUARD]: (domains) =>
+    mounted(
+      { domainProtect: { mode: 'enforce', domains } },
+      (policies) => domainProtect({ policies }),
+      'origin',
+    ),
+  [MATCHER](entries) {
     const set = createOriginSet(parsed(entries, parseOriginEntry))
     return (text) => {
       if (set.holds(text)) return true
@@ -46,7 +105,7 @@ export const forOrigins: Readonly<Record<string, (entries: readonly string[]) =>
         setHeader: (name: string) => void (allowed ||= name === 'Access-Control-Allow-Origin'),
         getHeader: () => undefined,
       }
-      middleware({ method: 'GET', headers: { origin: text } } as never, res as never, () => undefined)
+      middleware({ method: 'GET', headers: { origin: text } }, res as never, () => undefined)
       return allowed
     }
   },
@@ -57,8 +116,14 @@ export const forOrigins: Readonly<Record<string, (entries: readonly string[]) =>
 }
 
 /** As `returnUrlGuard` asks, and as redirect checks are usually written. */
-export const forReturnUrls: Readonly<Record<string, (entries: readonly Entry[]) => Ask>> = {
-  [OURS](entries) {
+export const forReturnUrls: Contestants<Entry> = {
+  [GUARD]: (urls) =>
+    mounted(
+      { returnUrlGuard: { mode: 'enforce', urls } },
+      (policies) => returnUrlGuard({ policies, returnUrl: (req) => req.headers['return-url'] }),
+      'return-url',
+    ),
+  [MATCHER](entries) {
     const set = createReturnUrlSet(parsed(entries, parseReturnUrlEntry))
     return (text) => {
       const url = parseReturnUrl(text)
