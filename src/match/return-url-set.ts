@@ -8,9 +8,10 @@ export interface ReturnUrlSet {
   find(url: ReturnUrl): string | undefined
 }
 
-/** The entries of one origin. */
+/** Entries that share an origin and the first segments of their paths. */
 interface Place {
-  find(path: string, query: string): string | undefined
+  /** `start` is where the path goes on after these segments; more than its length when it does not. */
+  find(path: string, query: string, start: number): string | undefined
 }
 
 const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/
@@ -18,8 +19,8 @@ const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/
 const FEW = 8
 
 /**
- * Makes a set whose look-ups cost one hash look-up for the origin and, where the origin has many entries, one for each segment
- * of the path, however many entries the set holds.
+ * Makes a set whose look-ups cost one hash look-up for the origin and, as long as many entries share the segments before, one
+ * for each segment of the path, however many entries the set holds.
  */
 export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUrlSet {
   const byOrigin = new Map<string, ReturnUrlEntry[]>()
@@ -31,19 +32,23 @@ export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUr
   const shared = new Map<string, string>()
   const places = new Map<string, Place>()
   for (const [origin, own] of byOrigin) {
-    const place = own.length > FEW ? new Tree(own) : chain(own, shared)
-    if (place !== undefined) places.set(origin, place)
+    places.set(origin, placeOf(own, 0, shared))
   }
   const anyPort = entries.some(({ origin }) => origin.endsWith(':*'))
   return {
     size: entries.length,
     find({ origin, path, query }) {
-      const found = places.get(origin)?.find(path, query)
+      const found = places.get(origin)?.find(path, query, 0)
       if (found !== undefined || !anyPort) return found
       const loopback = LOOPBACK.exec(origin)?.[1]
-      return loopback === undefined ? undefined : places.get(`${loopback}:*`)?.find(path, query)
+      return loopback === undefined ? undefined : places.get(`${loopback}:*`)?.find(path, query, 0)
     },
   }
+}
+
+/** Many origins share one string for the same path: it stays in the caches. */
+function placeOf(entries: readonly ReturnUrlEntry[], depth: number, shared: Map<string, string>): Place {
+  return entries.length > FEW ? new Branch(entries, depth, shared) : chain(entries, shared)
 }
 
 /** One entry and those after it. */
@@ -68,16 +73,16 @@ class Link implements Place {
   }
 }
 
-/** Exact entries, then prefixes, the longest first. Many origins share one string for the same path: it stays in the caches. */
-function chain(entries: readonly ReturnUrlEntry[], shared: Map<string, string>): Link | undefined {
+/** At least one entry: exact ones, then prefixes, the longest first. */
+function chain(entries: readonly ReturnUrlEntry[], shared: Map<string, string>): Place {
   const rank = ({ kind, path }: ReturnUrlEntry): number => (kind === 'exact' ? Infinity : path.length)
-  return entries
-    .toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))
-    .reduce<Link | undefined>((next, entry) => {
-      const path = shared.get(entry.path) ?? entry.path
-      shared.set(path, path)
-      return new Link({ ...entry, path }, next)
-    }, undefined)
+  let first: Link | undefined
+  for (const entry of entries.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
+    const path = shared.get(entry.path) ?? entry.path
+    shared.set(path, path)
+    first = new Link({ ...entry, path }, first)
+  }
+  return first as Link
 }
 
 /** Whether a path is a prefix, or goes on after it with a new segment. */
@@ -86,53 +91,37 @@ function isBelow(path: string, prefix: string): boolean {
   return prefix.endsWith('/') || path.length === prefix.length || path.startsWith('/', prefix.length)
 }
 
-/** One segment of the paths of prefixes. */
-interface Segment {
-  readonly next: Map<string, Segment>
-  /** The prefix that ends with this segment: it admits the path up to here and everything below. */
-  here?: string
-  /** The prefix that ends with the slash after this segment: it admits only what goes on with that slash. */
-  below?: string
-}
-
-/** Many entries. */
-class Tree implements Place {
+/** Many entries, parted by the next segment of their paths. */
+class Branch implements Place {
+  readonly #next = new Map<string, Place>()
+  /** By their queries, the exact entries whose paths end here. */
   readonly #exact = new Map<string, string>()
-  readonly #root: Segment = { next: new Map() }
+  /** The prefix that ends here: it admits the path up to here and everything below. */
+  readonly #here: string | undefined
+  /** The prefix that ends with the slash after this: it admits only what goes on with that slash. */
+  readonly #below: string | undefined
 
-  constructor(entries: readonly ReturnUrlEntry[]) {
-    for (const { kind, text, path, query } of entries) {
-      if (kind === 'exact') this.#exact.set(path + query, text)
-      else this.#add(path, text)
+  constructor(entries: readonly ReturnUrlEntry[], depth: number, shared: Map<string, string>) {
+    const groups = new Map<string, ReturnUrlEntry[]>()
+    for (const entry of entries) {
+      const { kind, path, query, text } = entry
+      const isFolder = kind === 'prefix' && path.endsWith('/')
+      const names = (isFolder ? path.slice(0, -1) : path).split('/')
+      const name = names[depth]
+      const group = name === undefined ? undefined : groups.get(name)
+      if (group !== undefined) group.push(entry)
+      else if (name !== undefined) groups.set(name, [entry])
+      else if (kind === 'exact') this.#exact.set(query, text)
+      else if (isFolder) this.#below = text
+      else this.#here = text
     }
+    for (const [name, group] of groups) this.#next.set(name, placeOf(group, depth + 1, shared))
   }
 
-  #add(path: string, text: string): void {
-    const endsWithSlash = path.endsWith('/')
-    let segment = this.#root
-    for (const name of (endsWithSlash ? path.slice(0, -1) : path).split('/')) {
-      const known = segment.next.get(name) ?? { next: new Map() }
-      segment.next.set(name, known)
-      segment = known
-    }
-    if (endsWithSlash) segment.below = text
-    else segment.here = text
-  }
-
-  find(path: string, query: string): string | undefined {
-    return (this.#exact.size > 0 ? this.#exact.get(path + query) : undefined) ?? this.#longest(path)
-  }
-
-  #longest(path: string): string | undefined {
-    const names = path.split('/')
-    let segment: Segment | undefined = this.#root
-    let found: string | undefined
-    for (const [index, name] of names.entries()) {
-      segment = segment.next.get(name)
-      if (segment === undefined) return found
-      found = segment.here ?? found
-      if (index < names.length - 1) found = segment.below ?? found
-    }
-    return found
+  find(path: string, query: string, start: number): string | undefined {
+    if (start > path.length) return this.#exact.get(query) ?? this.#here
+    const slash = path.indexOf('/', start)
+    const end = slash === -1 ? path.length : slash
+    return this.#next.get(path.slice(start, end))?.find(path, query, end + 1) ?? this.#below ?? this.#here
   }
 }

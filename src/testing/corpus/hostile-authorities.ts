@@ -235,4 +235,51 @@ export const hostileAuthorities: readonly HostileUrls[] = [
     refused: 'host',
     urls: ['https://*/*'],
   },
+
+  {
+    class: 'user information',
+    why: 'what looks like a port or a path is part of the name before the @',
+    refused: 'user information',
+    urls: [
+      'https://example.org:@evil.example/callback/',
+      'https://example.org:443:@evil.example/callback/',
+      'https://example.org%2Fcallback%2F@evil.example/',
+      'https://example.org%5C@evil.example/callback/',
+      'https://example.org%0A@evil.example/callback/',
+      'https://%65xample.org@evil.example/callback/',
+      'https://example.org@127.0.0.1/callback/',
+      'https://example.org@[::1]/callback/',
+      'https://https:@example.org/callback/',
+      'myapp://callback@evil.example/x',
+    ],
+  },
+  {
+    class: 'another host',
+    why: 'addresses and names inside of the network',
+    refused: 'no entry',
+    urls: [
+      'http://169.254.169.254/callback/',
+      'http://10.0.0.1/callback/',
+      'http://[fd00::1]/callback/',
+      'http://[64:ff9b::c000:201]/callback/',
+      'http://metadata.internal/callback/',
+      'http://localhost:6379/callback/',
+    ],
+  },
+  {
+    class: 'two URLs in one',
+    why: 'the first scheme is read as a host',
+    refused: 'no entry',
+    urls: [
+      'https://https/example.org/callback/',
+      'https://https//example.org/callback/',
+      'https://http/callback/',
+    ],
+  },
+  {
+    class: 'two URLs in one',
+    why: 'the first scheme is read as a host with an empty port',
+    refused: 'port',
+    urls: ['https://https://example.org/callback/', 'https://http://example.org/callback/'],
+  },
 ]

@@ -204,4 +204,26 @@ export const hostileEncodings: readonly HostileUrls[] = [
       'https://example.org/c%61llback/x',
     ],
   },
+
+  {
+    class: 'encoded more than once',
+    why: 'one part is encoded more often than the other',
+    refused: 'dot segment',
+    urls: [
+      'https://example.org/callback/%2e%252e/admin',
+      'https://example.org/callback/.%25252e/admin',
+      'https://example.org/callback/%25%32e%25%32e/admin',
+      'https://example.org/callback/%252e%252e%3bx/admin',
+    ],
+  },
+  {
+    class: 'look-alike dots and slashes',
+    why: 'what becomes a dot or a slash by normalising, encoded twice',
+    refused: 'dot segment',
+    urls: [
+      'https://example.org/callback/%25E2%2580%25A5/admin',
+      'https://example.org/callback/.%25E2%2580%258B./admin',
+      'https://example.org/callback/%EF%B8%B0/admin',
+    ],
+  },
 ]

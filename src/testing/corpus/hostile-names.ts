@@ -127,4 +127,55 @@ export const hostileNames: readonly HostileUrls[] = [
       `https://${'a.'.repeat(130)}org/callback/`,
     ],
   },
+
+  {
+    class: 'mapped to plain letters',
+    why: 'full-width delimiters end the host for some parsers',
+    refused: 'not ASCII',
+    urls: [
+      'https://example.org\uff20evil.example/callback/',
+      'https://evil.example\uff03example.org/callback/',
+      'https://evil.example\uff1fexample.org/callback/',
+      'https://evil.example\uff3cexample.org/callback/',
+      'https://example.org\uff1a443/callback/',
+      'https://evil.example\u2025example.org/callback/',
+    ],
+  },
+  {
+    class: 'mapped to plain letters',
+    why: 'the Kelvin sign, the long s and the dotless i become k, s and I when the case is folded',
+    refused: 'not ASCII',
+    policy: ['https://kiosk.example/'],
+    urls: [
+      'https://\u212aiosk.example/',
+      'https://kio\u017fk.example/',
+      'https://k\u0131osk.example/',
+      'https://k\u0130osk.example/',
+    ],
+  },
+  {
+    class: 'A-labels',
+    why: 'another name, or none, in its one ASCII spelling',
+    refused: 'no entry',
+    policy: ['https://xn--mnchen-3ya.example/'],
+    urls: [
+      'https://munchen.example/',
+      'https://muenchen.example/',
+      'https://mnchen-3ya.example/',
+      'https://xn--mnchen-3ya.evil.example/',
+      'https://a.xn--mnchen-3ya.example/',
+    ],
+  },
+  {
+    class: 'A-labels',
+    why: 'no label in letters encodes to these',
+    refused: 'host',
+    policy: ['https://xn--mnchen-3ya.example/'],
+    urls: [
+      'https://xn--mnchen.example/',
+      'https://xn--a.example/',
+      'https://xn--example-.org/',
+      'https://xn--0.example/',
+    ],
+  },
 ]

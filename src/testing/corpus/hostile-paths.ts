@@ -163,4 +163,30 @@ export const hostilePaths: readonly HostileUrls[] = [
     policy: [{ exact: 'https://example.org/done' }, { exact: 'https://example.org/done/?tenant=a' }],
     urls: ['https://example.org/done/?tenant=a#', 'https://example.org/done#'],
   },
+
+  {
+    class: 'segment boundary',
+    why: 'the session id of a servlet container belongs to the segment',
+    refused: 'no entry',
+    urls: [
+      'https://example.org/callback;jsessionid=1/',
+      'https://example.org/callback;jsessionid=1?x',
+      'https://example.org/;x/callback/',
+      'https://example.org/callback.json',
+      'https://example.org/callback~/',
+    ],
+  },
+  {
+    class: 'dot segment',
+    why: 'at the very end, or after empty segments',
+    refused: 'dot segment',
+    urls: [
+      'https://example.org/callback/x/..',
+      'https://example.org/callback//..//',
+      'https://example.org/callback/..?x',
+      'https://example.org/callback/.?x',
+      'https://example.org/..',
+      'https://example.org/.',
+    ],
+  },
 ]

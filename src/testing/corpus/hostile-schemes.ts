@@ -204,4 +204,29 @@ export const hostileSchemes: readonly HostileUrls[] = [
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['myapp://c\u0430llback/x'],
   },
+
+  {
+    class: 'wrapper scheme',
+    why: 'hands the URL to another app, which opens it',
+    refused: 'no entry',
+    urls: [
+      'googlechrome://example.org/callback/',
+      'googlechromes://example.org/callback/',
+      'firefox://example.org/callback/',
+      'web+app://example.org/callback/',
+      'x-safari-https://example.org/callback/',
+      'microsoft-edge://example.org/callback/',
+    ],
+  },
+  {
+    class: 'script scheme',
+    why: 'written so that only some filter does not see it',
+    refused: 'control character',
+    urls: [
+      '\x01javascript:alert(1)',
+      'java\0script:alert(1)',
+      'javascript\n:alert(1)',
+      'javascript\t://example.org/callback/',
+    ],
+  },
 ]

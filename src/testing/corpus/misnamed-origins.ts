@@ -157,4 +157,18 @@ export const misnamedOrigins: readonly HostileOrigins[] = [
       'http://[::1]/',
     ],
   },
+  {
+    class: 'A-labels',
+    why: 'another name, in its one ASCII spelling',
+    refused: 'no entry',
+    policy: ['https://xn--mnchen-3ya.example', 'https://*.xn--bcher-kva.example'],
+    origins: [
+      'https://munchen.example',
+      'https://muenchen.example',
+      'https://mnchen-3ya.example',
+      'https://xn--mnchen-3ya.evil.example',
+      'https://xn--bcher-kva.example',
+      'https://a.bcher-kva.example',
+    ],
+  },
 ]

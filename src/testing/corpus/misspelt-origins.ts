@@ -176,4 +176,21 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
       '[::1]',
     ],
   },
+
+  {
+    class: 'user information',
+    why: 'not in an origin',
+    refused: 'unreadable',
+    origins: [
+      'https://example.org:@evil.example',
+      'https://https:@example.org',
+      'https://example.org%2f@evil.example',
+    ],
+  },
+  {
+    class: 'two in one',
+    why: 'the first scheme is read as a host with an empty port',
+    refused: 'unreadable',
+    origins: ['https://https://example.org', 'https://http://example.org', 'https:https://example.org'],
+  },
 ]

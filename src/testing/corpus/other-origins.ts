@@ -264,4 +264,24 @@ export const otherOrigins: readonly HostileOrigins[] = [
       'http://localhost',
     ],
   },
+
+  {
+    class: 'another host',
+    why: 'inside of the network',
+    refused: 'no entry',
+    origins: ['http://169.254.169.254', 'http://10.0.0.1', 'http://[fd00::1]', 'http://localhost:6379'],
+  },
+  {
+    class: 'wildcard',
+    why: 'a wildcard on a name of a public suffix admits the names below that name alone',
+    refused: 'no entry',
+    policy: ['https://*.me.github.io'],
+    origins: [
+      'https://me.github.io',
+      'https://you.github.io',
+      'https://a.you.github.io',
+      'https://github.io',
+      'https://a.me.github.io.evil.example',
+    ],
+  },
 ]

@@ -216,4 +216,84 @@ export const rightfulEntries: readonly RightfulUrls[] = [
       { url: 'https://example.org/callback/x/y?z', entry: 'https://example.org/callback/x' },
     ],
   },
+
+  {
+    class: 'apps on devices',
+    why: 'as their platforms write them (RFC 8252 7.1)',
+    policy: [
+      'com.googleusercontent.apps.123-abc:/oauth2redirect',
+      'msauth.com.example.app://auth/',
+      'msal0b0f1c5e://auth',
+      'vscode://publisher.extension/callback/',
+      'tauri://localhost/callback/',
+      'capacitor://localhost/callback/',
+    ],
+    urls: [
+      'com.googleusercontent.apps.123-abc:/oauth2redirect',
+      'com.googleusercontent.apps.123-abc:/oauth2redirect?code=4%2F0AbC&scope=email',
+      { url: 'msauth.com.example.app://auth/2pwN%2BHash%3D', entry: 'msauth.com.example.app://auth/' },
+      { url: 'msal0b0f1c5e://auth', entry: 'msal0b0f1c5e://auth' },
+      { url: 'msal0b0f1c5e://auth?code=x&state=y', entry: 'msal0b0f1c5e://auth' },
+      {
+        url: 'vscode://publisher.extension/callback/?windowId=2',
+        entry: 'vscode://publisher.extension/callback/',
+      },
+      { url: 'tauri://localhost/callback/', entry: 'tauri://localhost/callback/' },
+      { url: 'capacitor://localhost/callback/x', entry: 'capacitor://localhost/callback/' },
+    ],
+  },
+  {
+    class: 'long names',
+    why: 'up to 63 characters for a label and 253 for a name',
+    policy: [`https://${'a'.repeat(63)}.example/`, `https://${'a.'.repeat(122)}example/`],
+    urls: [
+      `https://${'a'.repeat(63)}.example/x`,
+      { url: `https://${'a.'.repeat(122)}example/x`, entry: `https://${'a.'.repeat(122)}example/` },
+    ],
+  },
+  {
+    class: 'ports',
+    why: 'all that there are, where they are written',
+    policy: [
+      'https://example.org:1/',
+      'https://example.org:65535/',
+      'http://example.org:443/',
+      'https://example.org:80/',
+    ],
+    urls: [
+      'https://example.org:1/x',
+      { url: 'https://example.org:65535/x', entry: 'https://example.org:65535/' },
+      { url: 'http://example.org:443/x', entry: 'http://example.org:443/' },
+      { url: 'https://example.org:80/x', entry: 'https://example.org:80/' },
+    ],
+  },
+  {
+    class: 'A-labels',
+    why: 'a name in letters of any script, as it travels',
+    policy: [
+      'https://xn--mnchen-3ya.example/',
+      'https://xn--wgv71a119e.jp/',
+      'https://xn--80ak6aa92e.example/',
+    ],
+    urls: [
+      'https://xn--mnchen-3ya.example/x',
+      { url: 'https://XN--MNCHEN-3YA.example/x', href: 'https://xn--mnchen-3ya.example/x' },
+      { url: 'https://xn--wgv71a119e.jp/x', entry: 'https://xn--wgv71a119e.jp/' },
+      { url: 'https://xn--80ak6aa92e.example/', entry: 'https://xn--80ak6aa92e.example/' },
+    ],
+  },
+  {
+    class: 'exact with a query',
+    why: 'the same query, byte for byte but for the case of escapes',
+    policy: [
+      { exact: 'https://example.org/cb?tenant=a&q=%C3%A4' },
+      { exact: 'https://example.org/cb?' },
+      { exact: 'myapp://callback?x' },
+    ],
+    urls: [
+      { url: 'https://example.org/cb?tenant=a&q=%c3%a4', href: 'https://example.org/cb?tenant=a&q=%C3%A4' },
+      { url: 'https://example.org/cb?', entry: 'https://example.org/cb?' },
+      { url: 'myapp://callback?x', entry: 'myapp://callback?x' },
+    ],
+  },
 ]

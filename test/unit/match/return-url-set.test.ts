@@ -55,6 +55,17 @@ describe('createReturnUrlSet', () => {
     expect(find(setOf('http://127.0.0.1:*/'), 'http://[::1]:8080/')).toBeUndefined()
   })
 
+  it('finds among many entries that share a thousand segments', () => {
+    const start = `https://example.org/${'a/'.repeat(1000)}`
+    const many = Array.from({ length: 20 }, (_, index) => `${start}${index}`)
+    const set = setOf(...many, { exact: start })
+    expect(find(set, start)).toBe(start)
+    expect(find(set, `${start}7`)).toBe(many[7])
+    expect(find(set, `${start}7/x`)).toBe(many[7])
+    expect(find(set, `${start}77`)).toBeUndefined()
+    expect(find(set, start.slice(0, -2))).toBeUndefined()
+  })
+
   it('keeps names of object members apart from entries', () => {
     const set = setOf('https://example.org/a')
     for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {

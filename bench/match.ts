@@ -1,0 +1,168 @@
+/**
+ * What origins and return URLs cost with 10 entries and with 10,000: a request through the mounted guard, which is what counts,
+ * the text alone, and what is usually written.
+ *
+ * Run with `npm run bench:match`; `-- --rounds 5` takes fewer rounds. Ends with 1 when a target is missed. All are asked in
+ * turn, with strings that nobody has read yet, as from a socket; medians of the rounds count, in processor time.
+ */
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { parseReturnUrl } from '../src/match/return-url.ts'
+import { hostileReturnUrls } from '../src/testing/corpus/index.ts'
+import { processorTime } from './ip/contest.ts'
+import { Lines } from './ip/population.ts'
+import { forOrigins, forReturnUrls, GUARD, MATCHER, type Ask, type Contestants } from './match/contestants.ts'
+import { originKinds, questions, returnUrlKinds, type Demand } from './match/population.ts'
+import { atMost, header, line, median, told, type Row } from './store/table.ts'
+
+const [FEW, MANY] = [10, 10_000]
+const ROUNDS = 31
+/** For those that are only told, among them some that walk through all entries. */
+const FEW_ROUNDS = 5
+const QUESTIONS = 100_000
+/** Look-ups of a round. */
+const CHUNK = 10_000
+/** Strings that are cut at once, few enough to stay in the caches until they are read. */
+const BATCH = 500
+/** How long a round may take, in milliseconds. It is measured after as many questions that are not: others have emptied the caches. */
+const BUDGET = 60
+
+interface Field {
+  readonly ask: Ask
+  readonly lines: Lines
+  readonly chunk: number
+  next: number
+  readonly times: number[]
+  /** Of the first questions, which are the same for all contestants. */
+  readonly answers: string
+}
+
+function fieldOf(ask: Ask, texts: readonly string[]): Field {
+  const lines = new Lines(texts, texts.length)
+  const answers = texts.slice(0, 100).map((text) => (ask(text) ? '1' : '0'))
+  const begun = processorTime()
+  for (let index = 0; index < 20; index += 1) ask(lines.cut(index))
+  const one = Math.max((processorTime() - begun) / 20, 1e-4)
+  const chunk = Math.max(20, Math.min(CHUNK, Math.floor(BUDGET / one)))
+  return { ask, lines, chunk, next: 0, times: [], answers: answers.join('') }
+}
+
+let admitted = 0
+
+function measure(field: Field): void {
+  const { ask, lines, chunk } = field
+  for (let index = 0; index < chunk; index += 1)
+    if (ask(lines.cut((field.next + index) % lines.length))) admitted += 1
+  let milliseconds = 0
+  for (let done = 0; done < chunk; done += BATCH) {
+    const length = Math.min(BATCH, chunk - done)
+    const fresh = Array.from({ length }, (_, index) => lines.cut((field.next + index) % lines.length))
+    field.next += length
+    const begun = processorTime()
+    for (const text of fresh) if (ask(text)) admitted += 1
+    milliseconds += processorTime() - begun
+  }
+  field.times.push((milliseconds / chunk) * 1e6)
+}
+
+interface Contest {
+  readonly kind: string
+  readonly demand: Demand
+  /** By contestant: few entries, and many. */
+  readonly fields: ReadonlyMap<string, readonly [Field, Field]>
+}
+
+async function contestsOf<One>(
+  contestants: Contestants<One>,
+  kinds: Readonly<Record<string, Parameters<typeof questions<One>>[0]>>,
+  demand: Demand,
+): Promise<Contest[]> {
+  const contests: Contest[] = []
+  for (const [kind, makes] of Object.entries(kinds)) {
+    const fields = new Map<string, [Field, Field]>()
+    const field = async (name: string, size: number): Promise<Field> => {
+      const entries = Array.from({ length: size }, (_, index) => makes.entry(index))
+      const ask = await contestants[name]?.(entries)
+      return fieldOf(ask as Ask, questions(makes, size, QUESTIONS, demand))
+    }
+    // For those that walk through all entries it makes no difference who asks.
+    const names = demand === 'even' ? [GUARD, MATCHER] : Object.keys(contestants)
+    for (const name of names) fields.set(name, [await field(name, FEW), await field(name, MANY)])
+    contests.push({ kind, demand, fields })
+  }
+  return contests
+}
+
+const nanoseconds = (value: number): string => `${value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',')} ns`
+
+/** What one refusal takes at most, in microseconds: of the corpus, and of a megabyte. */
+function hostile(): Row[] {
+  const timesOf = (texts: readonly string[]): number[] =>
+    texts.map((text) => {
+      const rounds = Array.from({ length: 51 }, () => {
+        const begun = process.hrtime.bigint()
+        parseReturnUrl(text)
+        return Number(process.hrtime.bigint() - begun) / 1_000
+      })
+      return median(rounds)
+    })
+  const corpus = timesOf(hostileReturnUrls.map(({ url }) => url))
+  const mega = timesOf(
+    ['a', '%2e', '/', '%25', '\\', '\u00e4'].map((piece) => 'https://example.org/'.padEnd(1e6, piece)),
+  )
+  const longest = timesOf(
+    ['%25', '%CC%81', '%EF%B7%BA', '/..', ';', 'a.'].map((piece) =>
+      `https://example.org/${piece}`.padEnd(2_048, piece),
+    ),
+  )
+  return [
+    told(
+      'a line of the hostile corpus: median, and the longest',
+      `${median(corpus).toFixed(1)}, ${Math.max(...corpus).toFixed(1)} µs`,
+    ),
+    atMost('a megabyte is refused within', Math.max(...mega), 10, 'µs'),
+    atMost('2,048 characters of the worst kind are refused within', Math.max(...longest), 1_000, 'µs', 0),
+  ]
+}
+
+async function main(): Promise<boolean> {
+  const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
+  const rounds = Number(values.rounds ?? ROUNDS)
+  const load = loadavg().map((average) => average.toFixed(1))
+  console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
+  const rows: Row[] = []
+  for (const demand of ['zipf', 'even'] as const) {
+    const contests = [
+      ...(await contestsOf(forOrigins, originKinds, demand)),
+      ...(await contestsOf(forReturnUrls, returnUrlKinds, demand)),
+    ]
+    for (const contest of contests) {
+      for (let round = 0; round < rounds; round += 1) {
+        for (const [name, fields] of contest.fields)
+          if (round < FEW_ROUNDS || name === GUARD) for (const field of fields) measure(field)
+      }
+      rows.push(...rowsOf(contest))
+    }
+  }
+  rows.push(...hostile())
+  console.log(`\n${header}`)
+  for (const row of rows) console.log(line(row))
+  return admitted > 0 && rows.every(({ ok }) => ok !== false)
+}
+
+function rowsOf({ kind, demand, fields }: Contest): Row[] {
+  return [...fields].flatMap(([name, [few, many]]) => {
+    const [least, most] = [median(few.times), median(many.times)]
+    const what = `${kind}${demand === 'even' ? ', all asked as often' : ''}: ${name}`
+    const rows = [told(what, `${nanoseconds(least)} → ${nanoseconds(most)}`)]
+    if (name === GUARD && demand === 'zipf')
+      rows.push(
+        atMost(`  with ${MANY.toLocaleString('en')} entries, compared with ${FEW}`, most / least, 1.2, '', 2),
+      )
+    if (many.answers !== fields.get(MATCHER)?.[1].answers)
+      rows.push(told(`  ${name} answers some otherwise`, ''))
+    return rows
+  })
+}
+
+process.exitCode = (await main()) ? 0 : 1
