@@ -86,6 +86,8 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
         try {
           await follow(connection, reader)
         } catch (error) {
+          // When the server only could not be asked, nothing is known to be missing.
+          if (error instanceof FeedGap) reader.position = undefined
           if (!stopped) {
             report(error instanceof UnavailableError ? error : unavailable(error, 'change feed'))
           }
@@ -141,8 +143,6 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     }
 
     const resumed = reader.position
-    // Should anything be missing, the next attempt begins at the end.
-    reader.position = undefined
     let position: Position
     if (resumed === undefined) position = await lastPosition(ask)
     else {
@@ -156,14 +156,8 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
     // From here on no change is missed. What was read before may be older, unless the feed goes on where it stopped.
     becomeWhole(resumed !== undefined)
     for (;;) {
-      let next: Position
-      try {
-        next = await read(position, BLOCK)
-        if (next === position) next = await catchUp(position)
-      } catch (error) {
-        if (error instanceof FeedGap) reader.position = undefined
-        throw error
-      }
+      let next = await read(position, BLOCK)
+      if (next === position) next = await catchUp(position)
       if (reader.isStopped()) return
       reader.retryAfter = FIRST_RETRY
       reader.position = position = next

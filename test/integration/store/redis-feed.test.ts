@@ -77,7 +77,7 @@ describe('the change feed of Redis', () => {
     const writer = open(prefix)
     const ids = Array.from({ length: 100 }, (_, index) => `app-${index}`)
     for (const appId of ids) await writer.write({ policy: { appId } }, 0)
-    await eventually(lastIs(heard, 'app-99'), 1_000)
+    await eventually(lastIs(heard, 'app-99'), 5_000)
     expect(heard.slice(2)).toEqual(ids)
     leave()
   })
@@ -98,7 +98,7 @@ describe('the change feed of Redis', () => {
     await eventually(() => heard.includes('resumed') && heard.includes('app-19'))
     expect(heard.filter((what) => what !== 'resumed')).toEqual(['broken', 'restored', 'broken', ...ids])
     await writer.write({ policy: { appId: 'a' } }, 0)
-    await eventually(lastIs(heard, 'a'), 1_000)
+    await eventually(lastIs(heard, 'a'), 5_000)
     leave()
   })
 
@@ -128,7 +128,7 @@ describe('the change feed of Redis', () => {
           () => false,
         ),
       )
-      await eventually(lastIs(heard, 'c'), 1_000)
+      await eventually(lastIs(heard, 'c'), 5_000)
       leave()
     })
   }
@@ -160,7 +160,7 @@ describe('the change feed of Redis', () => {
       ),
     )
     expect(await writer.write({ policy: { appId: 'a' } }, 1)).toBe(2)
-    await eventually(lastIs(heard, 'a'), 1_000)
+    await eventually(lastIs(heard, 'a'), 5_000)
     leave()
   })
 
@@ -195,7 +195,7 @@ describe('the change feed of Redis', () => {
       await eventually(() => heard.length >= 4)
       expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
       await writer.write({ policy: { appId: 'd' } }, 0)
-      await eventually(lastIs(heard, 'd'), 1_000)
+      await eventually(lastIs(heard, 'd'), 5_000)
       leave()
     })
   }
@@ -208,7 +208,7 @@ describe('the change feed of Redis', () => {
     const { heard, leave } = listen(store)
     await eventually(lastIs(heard, 'restored'))
     await writer.write({ policy: { appId: 'b' } }, 0)
-    await eventually(lastIs(heard, 'b'), 1_000)
+    await eventually(lastIs(heard, 'b'), 5_000)
     expect(heard).toEqual(['broken', 'restored', 'b'])
     leave()
   })
@@ -221,7 +221,7 @@ describe('the change feed of Redis', () => {
     await client.incr(`${prefix}{feed}:number`)
     await client.xadd(`${prefix}{feed}`, '*', 'number', '1', 'app', '{evil}\r\n')
     await open(prefix).write({ policy: { appId: 'a' } }, 0)
-    await eventually(lastIs(heard, 'a'), 1_000)
+    await eventually(lastIs(heard, 'a'), 5_000)
     expect(heard).toEqual(['broken', 'restored', 'a'])
     leave()
   })
@@ -251,7 +251,7 @@ describe('the change feed of Redis', () => {
     await sleep(50)
     expect(await readers()).toBe(1)
     listeners.pop()?.leave()
-    await eventually(async () => (await readers()) === 0, 1_000)
+    await eventually(async () => (await readers()) === 0, 5_000)
   })
 
   it('reports a refused password without showing it', async () => {

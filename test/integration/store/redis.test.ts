@@ -29,7 +29,7 @@ function connect(url = server.url): Redis {
   const client = new Redis(url, {
     enableOfflineQueue: true,
     maxRetriesPerRequest: 1,
-    commandTimeout: 400,
+    commandTimeout: 2_500,
     disconnectTimeout: 50,
   })
   client.on('error', () => undefined)
@@ -38,7 +38,7 @@ function connect(url = server.url): Redis {
 }
 
 function open(client: Redis, prefix: string, options: object = {}): RedisStore {
-  const store = redisStore(client, { prefix, vault, commandTimeout: 300, ...options })
+  const store = redisStore(client, { prefix, vault, commandTimeout: 2_000, ...options })
   stores.push(store)
   return store
 }
@@ -184,7 +184,7 @@ describe('redisStore', () => {
 describe('redisStore under faults', () => {
   it('rejects in time, never answers "no such app", and is well again by itself', async () => {
     const own = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
-    const store = open(connect(own.url), fresh())
+    const store = open(connect(own.url), fresh(), { commandTimeout: 300 })
     const policies = createPolicySource({ store, maxStale: 2_000 })
     try {
       await store.write({ policy: { appId: 'a' } }, 0)
@@ -253,7 +253,7 @@ describe('a client that is starting without an offline queue', () => {
 
   it('is given up after the deadline when it does not come up', async () => {
     const begun = Date.now()
-    await expect(open(starting(1), fresh()).read('a')).rejects.toBeInstanceOf(UnavailableError)
+    await expect(open(starting(1), fresh(), { commandTimeout: 300 }).read('a')).rejects.toBeInstanceOf(UnavailableError)
     expect(Date.now() - begun).toBeLessThan(2_000)
   })
 })
