@@ -135,6 +135,8 @@ try {
   const answered = [...statuses.values()].reduce((sum, number) => sum + number, 0)
   rows.push(
     told('requests', String(answered)),
+    // 0: no answer came.
+    told('    by status', [...statuses].map(([status, number]) => `${status}: ${number}`).join(', ')),
     exactly('requests not answered with 200', answered - (statuses.get(200) ?? 0), 0),
   )
   console.log(`Node ${process.version}, ${count} ranges, ${SERVERS} servers, ${PER_SECOND} requests a second`)
