@@ -4,8 +4,9 @@
  * how long they pause when nothing is imported. Starts its own Redis.
  *
  * Run with `npm run bench:lists`; `-- --ranges 100000` for a shorter run. Ends with 1 when a request was lost, or a server
- * worked for longer than the bound without a turn of its event loop, in time of its processor: by the clock a shared machine
- * pauses for longer while nothing is imported. On one that is very busy requests queue, and are a long work by themselves.
+ * worked for longer than 10 ms without a turn of its event loop, in time of its processor: by the clock a shared machine
+ * pauses for longer while nothing is imported. On one so busy that requests queue, the bound is what a server worked at once
+ * without an import.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -107,6 +108,8 @@ try {
   await sleep(3_000)
   const baseline = await duringWork(() => sleep(8_000))
   const rows: Row[] = rowsOf('no import', baseline)
+  const busy = Math.max(...baseline.slice(1).map(({ longestWork }) => longestWork))
+  const bound = Math.max(BOUND, busy)
   for (const [round, text] of texts.entries()) {
     const what = round === 0 ? 'import' : 'replacement'
     let [begun, written, enforced] = [0, 0, 0]
@@ -123,7 +126,7 @@ try {
         `${what}: and enforced by the last server`,
         `${((enforced - written) / 1_000).toFixed(2)} s later`,
       ),
-      ...rowsOf(what, reports, BOUND),
+      ...rowsOf(what, reports, bound),
       told(`${what}: bytes per range`, ((reports[1]?.listBytes ?? 0) / count).toFixed(1)),
     )
     await sleep(1_000)
@@ -132,14 +135,15 @@ try {
   const answered = [...statuses.values()].reduce((sum, number) => sum + number, 0)
   rows.push(
     told('requests', String(answered)),
+    // 0: no answer came.
+    told('    by status', [...statuses].map(([status, number]) => `${status}: ${number}`).join(', ')),
     exactly('requests not answered with 200', answered - (statuses.get(200) ?? 0), 0),
   )
   console.log(`Node ${process.version}, ${count} ranges, ${SERVERS} servers, ${PER_SECOND} requests a second`)
   for (const text of [header, ...rows.map(line)]) console.log(text)
-  const busy = Math.max(...baseline.slice(1).map(({ longestWork }) => longestWork))
-  if (busy > BOUND / 2)
+  if (busy > BOUND)
     console.log(
-      `the machine is busy: without an import a server worked ${milliseconds(busy)} at once on what had queued`,
+      `the machine is too busy to tell more: what had queued was ${milliseconds(busy)} of work at once`,
     )
   process.exitCode = rows.every(({ ok }) => ok !== false) ? 0 : 1
 } finally {

@@ -20,6 +20,8 @@ const server = app.listen(0, '127.0.0.1', () => {
   const address = server.address()
   process.send?.(typeof address === 'object' ? address?.port : undefined)
 })
+// Not while a caller that was held up takes the connection for good.
+server.keepAliveTimeout = 60_000
 process.on('message', (message) => {
   if (message === 'begin') pauses.begin()
   else if (message === 'end') {
