@@ -12,7 +12,9 @@ interface Kind<One> {
 }
 
 const code = (random: Random): string => (random() % 1_000_000_007).toString(36)
-const name = (index: number): string => `client-${index}.example`
+/** As long among 10 as among 10,000. */
+const id = (index: number): number => 10_000 + index
+const name = (index: number): string => `client-${id(index)}.example`
 const host = (index: number): string => `https://${name(index)}`
 
 const origins: Kind<string> = {
@@ -34,22 +36,22 @@ const prefixes: Kind<Entry> = {
 }
 
 const exact: Kind<Entry> = {
-  entry: (index) => ({ exact: `${host(index)}/auth/done?tenant=${index}` }),
-  inside: (index) => `${host(index)}/auth/done?tenant=${index}`,
+  entry: (index) => ({ exact: `${host(index)}/auth/done?tenant=${id(index)}` }),
+  inside: (index) => `${host(index)}/auth/done?tenant=${id(index)}`,
   outside: (index, random) => `${host(index)}/auth/done?tenant=${code(random)}`,
 }
 
 /** Many tenants below one origin. */
 const oneOrigin: Kind<Entry> = {
-  entry: (index) => `https://example.org/tenants/${index}/callback/`,
-  inside: (index, random) => `https://example.org/tenants/${index}/callback/?code=${code(random)}`,
-  outside: (index, random) => `https://example.org/tenants/${index}/${code(random)}/callback/`,
+  entry: (index) => `https://example.org/tenants/${id(index)}/callback/`,
+  inside: (index, random) => `https://example.org/tenants/${id(index)}/callback/?code=${code(random)}`,
+  outside: (index, random) => `https://example.org/tenants/${id(index)}/${code(random)}/callback/`,
 }
 
 const apps: Kind<Entry> = {
-  entry: (index) => `com.client${index}.app:/callback`,
-  inside: (index, random) => `com.client${index}.app:/callback?code=${code(random)}`,
-  outside: (index, random) => `com.client${index}.app:/callback${code(random)}`,
+  entry: (index) => `com.client${id(index)}.app:/callback`,
+  inside: (index, random) => `com.client${id(index)}.app:/callback?code=${code(random)}`,
+  outside: (index, random) => `com.client${id(index)}.app:/callback${code(random)}`,
 }
 
 function mixOf<One>(...kinds: readonly Kind<One>[]): Kind<One> {

@@ -253,7 +253,9 @@ describe('a client that is starting without an offline queue', () => {
 
   it('is given up after the deadline when it does not come up', async () => {
     const begun = Date.now()
-    await expect(open(starting(1), fresh(), { commandTimeout: 300 }).read('a')).rejects.toBeInstanceOf(UnavailableError)
+    await expect(open(starting(1), fresh(), { commandTimeout: 300 }).read('a')).rejects.toBeInstanceOf(
+      UnavailableError,
+    )
     expect(Date.now() - begun).toBeLessThan(2_000)
   })
 })
