@@ -35,7 +35,7 @@ const COMMON: ReadonlyMap<string, string> = new Map(
 // Callers sign the same components each time. Nothing but time depends on what is remembered.
 const shapes = new Map<string, Shape>()
 const MOST_SHAPES = 256
-let latest: Shape = { text: ' ', label: '', components: [] }
+let latest: Shape | undefined
 
 /**
  * Reads the only signature of a message from its two headers if it is in order and written as nearly all signers write
@@ -43,7 +43,7 @@ let latest: Shape = { text: ' ', label: '', components: [] }
  * wrong; where it answers, the parser finds the same.
  */
 export function scanSignature(input: string, signature: string): ScannedSignature | undefined {
-  const shape = input.startsWith(latest.text) ? latest : shapeOf(input)
+  const shape = latest !== undefined && input.startsWith(latest.text) ? latest : shapeOf(input)
   if (shape === undefined) return undefined
   latest = shape
   const { text, label, components } = shape
