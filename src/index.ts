@@ -51,6 +51,7 @@ export {
 } from './signature/http-message-signatures.ts'
 export type { MessageParts } from './signature/base.ts'
 export type { Content } from './signature/digest.ts'
+export type { Diagnosis, DiagnosisOptions } from './signature/doctor.ts'
 export type { SchemeContext, SignatureScheme } from './signature/scheme.ts'
 export type { Rejected, SignatureRules, SignedMessage, Verified } from './signature/verify.ts'
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'

@@ -6,9 +6,14 @@ const MAX_RETRY_AFTER = 5
 
 /**
  * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the
- * request id; nothing of the policy, of the request or of the reason.
+ * request id; nothing of the policy, of the request or of the reason. An extension tells more, in development.
  */
-export function sendProblem(res: GuardResponse, code: DenialCode, requestId: string): void {
+export function sendProblem(
+  res: GuardResponse,
+  code: DenialCode,
+  requestId: string,
+  extension: Readonly<Record<string, unknown>> = {},
+): void {
   const { status, title } = DENIALS[code]
   const body = Buffer.from(
     JSON.stringify({
@@ -17,6 +22,7 @@ export function sendProblem(res: GuardResponse, code: DenialCode, requestId: str
       status,
       code,
       instance: requestId,
+      ...extension,
     }),
   )
   res.statusCode = status

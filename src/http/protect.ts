@@ -48,7 +48,15 @@ const AUDIT = [
 ] as const
 const REGION = ['here', 'country', 'jurisdictions', 'bases', 'handOver'] as const
 const ADDRESS = ['clientAddress'] as const
-const SERVER = ['nonces', 'authority', 'scheme', 'nonceTimeout', 'keyExpiryWarning', 'now'] as const
+const SERVER = [
+  'nonces',
+  'authority',
+  'explainMismatch',
+  'scheme',
+  'nonceTimeout',
+  'keyExpiryWarning',
+  'now',
+] as const
 const RETURN_URL = ['returnUrl'] as const
 
 const ANYTHING: Expectation = { expected: 'given', accepts: () => true }

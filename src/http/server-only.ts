@@ -15,6 +15,7 @@ import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
 import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './authority.ts'
 import type { RequestContext } from './context.ts'
+import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
 import type { GuardRequest, GuardResponse, RequestHandler } from './request.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
@@ -26,6 +27,11 @@ export interface ServerOnlyOptions extends SharedOptions {
    * see {@link AuthorityOption}. Default: the `Host` that arrives. `X-Forwarded-Host` is never read.
    */
   readonly authority?: AuthorityOption | undefined
+  /**
+   * Shows callers in the problem document why their signature does not hold: the signature base as it was received, and
+   * the component that differs. For development: refused where NODE_ENV is `production`. Default false.
+   */
+  readonly explainMismatch?: boolean | undefined
   /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
   readonly scheme?: SignatureScheme | undefined
   /**
@@ -56,6 +62,7 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     ...SHARED_EXPECTATIONS,
     nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
     authority: AN_AUTHORITY,
+    explainMismatch: ONLY_IN_DEVELOPMENT,
     scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
     nonceTimeout: wholeNumber('milliseconds', 1, 60_000),
     keyExpiryWarning: wholeNumber('days', 0, 3_650),
@@ -69,6 +76,7 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     keyExpiryWarning = 14,
   } = options
 
+  const doctor = mismatchDoctor(options.explainMismatch ?? false)
   const setAuthority = authoritySetter(options.authority)
 
   function factsOf({ facts }: RequestContext, { appId, keys }: Caller, req: GuardRequest): ServerFacts {
@@ -77,12 +85,19 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
   }
 
-  return mount(
+  return mount<ServerFacts, SignedAllowance>(
     {
       name: 'serverOnly',
-      guard: decideServerOnly,
+      guard: (policy, facts) => {
+        const decision = decideServerOnly(policy, facts)
+        return decision.effect === 'allow' ? decision : doctor.examine(decision, facts)
+      },
       facts: factsOf,
-      stranger: (context, req) => refuseStranger(factsOf(context, NOBODY, req)),
+      stranger(context, req) {
+        const facts = factsOf(context, NOBODY, req)
+        return doctor.examine(refuseStranger(facts), facts)
+      },
+      explain: (decision) => doctor.explain(decision),
       claim: (allowance, { appId }) => claimNonce(nonces, nonceTimeout, appId, allowance),
       note: (decision, { appId = '' }) => {
         if (isSigned(decision)) options.policies.noteKeyUse?.(appId, decision.keyId)

@@ -46,13 +46,15 @@ export interface GuardSpec<Facts, Answer extends Decision> {
   /** Before anything is decided, whoever calls. */
   begin?(context: RequestContext, req: GuardRequest, res: GuardResponse): void
   /** Answers for an app that does not exist, where `APP_UNKNOWN` would tell too much. */
-  stranger?(context: RequestContext, req: GuardRequest): Refusal
+  stranger?(context: RequestContext, req: GuardRequest): Decision
   /** An effect that an allowance depends on. It comes after every pure check. */
   claim?(answer: Answer, app: App): Decision | Promise<Decision>
   /** Leaves what handlers need in the context, in every mode. */
   note?(decision: Answer | Decision, context: RequestContext, req: GuardRequest): void
   /** Writes to the response in `enforce`. True: it has answered. */
   write?(decision: Answer | Decision, context: RequestContext, req: GuardRequest, res: GuardResponse): boolean
+  /** Members that the problem document of this refusal has in development. */
+  explain?(decision: Refusal): Readonly<Record<string, unknown>> | undefined
   /** This guard cannot judge a preflight, which has neither body nor credentials. */
   readonly blindToPreflight?: boolean
 }
@@ -162,12 +164,13 @@ export function mount<Facts, Answer extends Decision>(
     res: GuardResponse,
     next: NextFunction,
   ): void {
+    const send = (): void => sendProblem(res, decision.code, context.requestId, spec.explain?.(decision))
     if (onDeny === undefined) {
-      sendProblem(res, decision.code, context.requestId)
+      send()
       return
     }
     const fallBack = (): void => {
-      if (!res.headersSent) sendProblem(res, decision.code, context.requestId)
+      if (!res.headersSent) send()
     }
     try {
       const returned: unknown = onDeny(decision, req, res, next)

@@ -144,7 +144,9 @@ export function baseText(
       ? componentValue(message, component)
       : parameterisedValue(message, component, structured)
     if (typeof value !== 'string') return value
-    if (!PRINTABLE.test(value)) return { problem: `component ${identifier} is not printable ASCII` }
+    // What an authority may be has been looked at more closely.
+    if (component !== '@authority' && !PRINTABLE.test(value))
+      return { problem: `component ${identifier} is not printable ASCII` }
     text += `${identifier}: ${value}\n`
   }
   return `${text}"@signature-params": ${input}`

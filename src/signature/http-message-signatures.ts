@@ -1,6 +1,7 @@
 import { checkOptions } from '../options.ts'
 import { quote } from './components.ts'
 import { hasContent } from './digest.ts'
+import { diagnose } from './doctor.ts'
 import type { SignatureScheme } from './scheme.ts'
 import { verifyMessage, type SignedMessage } from './verify.ts'
 
@@ -29,6 +30,7 @@ export function httpMessageSignatures(options: HttpMessageSignaturesOptions = {}
   return {
     name: 'http-message-signatures',
     verify: (message, { keys, rules, now }) => verifyMessage(message, keys, rules, now, tag),
+    diagnose: (message, { keys }, options) => diagnose(message, keys, tag, options),
     challenge: (message) => ({ 'Accept-Signature': acceptSignature(message, tag) }),
   }
 }

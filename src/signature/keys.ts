@@ -56,6 +56,16 @@ export class VerifierKey {
       this.#mac?.holds(text, signature) ?? verify(null, Buffer.from(text, 'latin1'), this.#key, signature)
     )
   }
+
+  /** The key of somebody who takes the base64 text of the secret for the secret itself, to find that mistake. */
+  takenForText(): VerifierKey {
+    if (this.algorithm === 'ed25519') return this
+    return new VerifierKey(
+      this.id,
+      this.algorithm,
+      createSecretKey(Buffer.from(this.#key.export().toString('base64'))),
+    )
+  }
 }
 
 const SIGNATURE_LENGTHS = { 'hmac-sha256': 32, ed25519: 64 } as const
@@ -75,7 +85,8 @@ const DECOYS = [
  * key makes signatures of this length. What it says about a signature must not be believed.
  */
 export function decoyFor(signatureLength: number): VerifierKey | undefined {
-  return DECOYS.find((decoy) => decoy.signatureLength === signatureLength)
+  for (const decoy of DECOYS) if (decoy.signatureLength === signatureLength) return decoy
+  return undefined
 }
 
 /** The key with this id. Looks at all of them, so that the time tells nothing of its place. */

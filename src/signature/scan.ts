@@ -27,10 +27,15 @@ const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+"){0,31})?\)$/
 const TEXT = /^[ !#-[\]-~]*$/
 const INTEGER = /^(?:0|[1-9][0-9]{0,14})$/
 
+// The very texts that the rest of the verifier compares with, which are then found equal by a look at their addresses.
+const COMMON: ReadonlyMap<string, string> = new Map(
+  ['@method', '@authority', '@path', '@query', 'content-digest', 'x-origin'].map((name) => [name, name]),
+)
+
 // Callers sign the same components each time. Nothing but time depends on what is remembered.
 const shapes = new Map<string, Shape>()
 const MOST_SHAPES = 256
-let latest: Shape = { text: ' ', label: '', components: [] }
+let latest: Shape | undefined
 
 /**
  * Reads the only signature of a message from its two headers if it is in order and written as nearly all signers write
@@ -38,7 +43,7 @@ let latest: Shape = { text: ' ', label: '', components: [] }
  * wrong; where it answers, the parser finds the same.
  */
 export function scanSignature(input: string, signature: string): ScannedSignature | undefined {
-  const shape = input.startsWith(latest.text) ? latest : shapeOf(input)
+  const shape = latest !== undefined && input.startsWith(latest.text) ? latest : shapeOf(input)
   if (shape === undefined) return undefined
   latest = shape
   const { text, label, components } = shape
@@ -101,7 +106,8 @@ function shapeOf(input: string): Shape | undefined {
   const label = text.slice(0, Math.max(text.indexOf('='), 0))
   const list = text.slice(label.length)
   if (!LABEL.test(label) || !LIST.test(list)) return undefined
-  const components = list === '=()' ? [] : list.slice(3, -2).split('" "')
+  const names = list === '=()' ? [] : list.slice(3, -2).split('" "')
+  const components = names.map((name) => COMMON.get(name) ?? name)
   const shape = { text, label, components }
   if (shapes.size >= MOST_SHAPES) shapes.clear()
   shapes.set(text, shape)

@@ -1,3 +1,4 @@
+import type { DiagnosisOptions, Diagnosis } from './doctor.ts'
 import type { VerifierKey } from './keys.ts'
 import type { Rejected, SignatureRules, SignedMessage, Verified } from './verify.ts'
 
@@ -15,6 +16,8 @@ export interface SignatureScheme {
   verify(message: SignedMessage, context: SchemeContext): Verified | Rejected
   /** Headers for the answer 401, by the message alone, that tell a caller how to sign. Default none. */
   challenge?(message: SignedMessage): Readonly<Record<string, string>>
+  /** What a signer has done wrong whose signature was refused as `SIGNATURE_INVALID` or `DIGEST_MISMATCH`. */
+  diagnose?(message: SignedMessage, context: SchemeContext, options: DiagnosisOptions): Diagnosis
 }
 
 /** What a scheme judges a message by. */

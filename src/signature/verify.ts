@@ -102,7 +102,7 @@ export function verifyMessage(
   }
 }
 
-interface Choice {
+export interface Choice {
   readonly received: ReceivedSignature
   readonly key: VerifierKey | undefined
   readonly problem?: string
@@ -113,7 +113,7 @@ interface Choice {
  * are nobody's business here. Two are refused: each has its own nonce, so that claiming one would leave the other to be
  * replayed by itself.
  */
-function choose(
+export function choose(
   received: readonly ReceivedSignature[],
   keys: readonly VerifierKey[],
   tag: string | undefined,

@@ -19,7 +19,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote ClientAddressOptions Content
-      Decision DenialCode DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
+      Decision DenialCode Diagnosis DiagnosisOptions DiskSnapshotOptions DomainProtectOptions DomainProtection Effect Evidence
       Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse HttpMessageSignaturesOptions
       IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary
       ListedApp ListedKey ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction

@@ -45,6 +45,8 @@ describe('the scanner of plain signatures', () => {
 
   it.each([
     ['', ''],
+    [` ${REQUIRED}`, `=${MAC}`],
+    [REQUIRED, `=${MAC}`],
     ['sig1', `sig1=${MAC}`],
     [`${PLAIN} `, `sig1=${MAC}`],
     [` ${PLAIN}`, `sig1=${MAC}`],

@@ -1,0 +1,78 @@
+import { deny, type Decision } from '../decision.ts'
+import type { ServerFacts } from '../guards/server-only.ts'
+import type { Expectation } from '../options.ts'
+import type { DiagnosisOptions, Diagnosis } from '../signature/doctor.ts'
+
+// A flood of wrong signatures must not buy much work.
+const MOST_A_SECOND = 20
+
+export const ONLY_IN_DEVELOPMENT: Expectation = {
+  expected: 'a boolean, and not true where NODE_ENV is `production`: it shows callers what was received',
+  accepts: (value) => value === false || (value === true && process.env['NODE_ENV'] !== 'production'),
+}
+
+/** Finds out why signatures do not hold: for operators always, and for callers in development. */
+export interface MismatchDoctor {
+  /** The decision, with what was found in its evidence. */
+  examine(decision: Decision, facts: ServerFacts): Decision
+  /** What the problem document of this decision tells in development. */
+  explain(decision: Decision): Readonly<Record<string, unknown>> | undefined
+}
+
+export function mismatchDoctor(inDevelopment: boolean): MismatchDoctor {
+  const diagnoses = new WeakMap<Decision, Diagnosis>()
+  let second = 0
+  let examined = 0
+
+  function mayExamine(): boolean {
+    const now = Math.floor(performance.now() / 1000)
+    if (now !== second) [second, examined] = [now, 0]
+    return inDevelopment || ++examined <= MOST_A_SECOND
+  }
+
+  return {
+    examine(decision, facts) {
+      const { code, evidence } = decision
+      if (code !== 'SIGNATURE_INVALID' && code !== 'DIGEST_MISMATCH') return decision
+      const diagnosis = mayExamine() ? examine(facts, inDevelopment) : undefined
+      if (diagnosis === undefined) return decision
+      const { components, mistake } = diagnosis
+      const examined = deny('serverOnly', decision.mode, code, decision.detail, {
+        ...evidence,
+        ...(components.length > 0 && { components: components.join(', ') }),
+        ...(mistake !== undefined && { mistake }),
+      })
+      diagnoses.set(examined, diagnosis)
+      return examined
+    },
+    explain(decision) {
+      if (!inDevelopment || decision.effect === 'allow') return undefined
+      const { base, components, mistake, signedValue } = diagnoses.get(decision) ?? {}
+      return { detail: decision.detail, signatureBase: base, components, mistake, signedValue }
+    },
+  }
+}
+
+function examine(
+  { scheme, message, appId, keys, now }: ServerFacts,
+  inDevelopment: boolean,
+): Diagnosis | undefined {
+  const options: DiagnosisOptions = {
+    signedBase: inDevelopment ? readSignedBase(message.header('x-signature-base')) : undefined,
+    thorough: inDevelopment,
+  }
+  try {
+    return scheme.diagnose?.(message, { appId, keys, rules: NO_RULES, now }, options)
+  } catch {
+    // It is only about why. That the request is refused stands.
+    return undefined
+  }
+}
+
+/** What the caller says it has signed: base64, with or without the colons of a byte sequence (RFC 9651). */
+function readSignedBase(lines: readonly string[]): string | undefined {
+  const [line] = lines
+  return line === undefined ? undefined : Buffer.from(line.replaceAll(':', ''), 'base64').toString()
+}
+
+const NO_RULES = { maxAge: 0, requireDigest: false }

@@ -1,0 +1,161 @@
+import { baseText } from './base.ts'
+import { digestProblem } from './digest.ts'
+import { readSignatures } from './fields.ts'
+import { decoyFor, type VerifierKey } from './keys.ts'
+import { mistakesWith } from './mistakes.ts'
+import { structuredFields } from './structured.ts'
+import { choose, type SignedMessage } from './verify.ts'
+
+/** What is wrong with a signature that does not hold. */
+export interface Diagnosis {
+  /** The signature base as the verifier made it; `undefined` when the message does not let it make one. */
+  readonly base: string | undefined
+  /** The components that the signer has seen otherwise, as far as that can be found out. No values. */
+  readonly components: readonly string[]
+  /** What the signer did, as a phrase that repeats nothing of the message. */
+  readonly mistake: string | undefined
+  /** The one value with which the signature would hold. */
+  readonly signedValue: string | undefined
+}
+
+/** What helps to find a mistake. */
+export interface DiagnosisOptions {
+  /** What the signer says it has signed. */
+  readonly signedBase: string | undefined
+  /** Whether it may take long: some dozens of trials with Ed25519 take milliseconds. */
+  readonly thorough: boolean
+}
+
+/**
+ * Looks for the one mistake of a signer whose signature does not hold: by the base that it says to have signed, if it is
+ * so kind, otherwise by trying likely mistakes, one at a time, some dozens in all. It tries them with a key of nobody too,
+ * so that the time tells nothing of a key.
+ */
+export function diagnose(
+  message: SignedMessage,
+  keys: readonly VerifierKey[],
+  tag: string | undefined,
+  { signedBase, thorough }: DiagnosisOptions,
+): Diagnosis {
+  const received = readSignatures(message.header('signature-input'), message.header('signature'))
+  if ('problem' in received) return NOTHING
+  const { received: chosen, key } = choose(received, keys, tag)
+  const { content } = chosen
+  if ('problem' in content) return NOTHING
+  const base = baseText(message, content.components, content.input, structuredFields)
+  if (typeof base !== 'string') return NOTHING
+  const { bytes } = content
+  const trial = key?.signatureLength === bytes.length ? key : decoyFor(bytes.length)
+  if (trial === undefined) return { ...NOTHING, base }
+  if (trial.holds(base, bytes)) return { ...NOTHING, base, ...digestMistake(message) }
+  const told = signedBase === undefined ? [] : differences(base, signedBase)
+  if (told.length > 0) return { ...NOTHING, base, components: told }
+  if (trial.algorithm === 'ed25519' && !thorough) return { ...NOTHING, base }
+  return { ...NOTHING, base, ...tryMistakes(message, base, trial, bytes) }
+}
+
+/** What else than the content the digest may be of. */
+function digestMistake(message: SignedMessage): Partial<Diagnosis> {
+  const lines = message.header('content-digest')
+  if (message.body.kind !== 'bytes' || digestProblem(lines, message.body) === undefined) return {}
+  const text = Buffer.from(message.body.bytes).toString()
+  for (const [what, other] of OTHER_CONTENTS) {
+    const bytes = Buffer.from(other(text))
+    if (digestProblem(lines, { kind: 'bytes', bytes }) === undefined)
+      return { components: ['content-digest'], mistake: `the digest is of ${what}` }
+  }
+  return { components: ['content-digest'] }
+}
+
+const OTHER_CONTENTS: readonly (readonly [what: string, make: (text: string) => string])[] = [
+  ['no content', () => ''],
+  ['the content without white space at its end', (text) => text.trimEnd()],
+  ['the content with a line feed at its end', (text) => `${text}\n`],
+  ['the JSON without white space', (text) => jsonOf(text, 0)],
+  ['the JSON with white space', (text) => jsonOf(text, 2)],
+  ['the JSON as a JSON string', (text) => JSON.stringify(text)],
+]
+
+function jsonOf(text: string, indentation: number): string {
+  try {
+    return JSON.stringify(JSON.parse(text), undefined, indentation)
+  } catch {
+    return text
+  }
+}
+
+const NOTHING: Diagnosis = { base: undefined, components: [], mistake: undefined, signedValue: undefined }
+
+// One component could be covered many times, with other parameters each.
+const MOST_TRIALS = 64
+
+function tryMistakes(
+  message: SignedMessage,
+  base: string,
+  key: VerifierKey,
+  signature: Uint8Array,
+): Partial<Diagnosis> {
+  if (key.holds(`${base}\n`, signature)) return { mistake: 'the base was signed with a line feed at its end' }
+  if (key.holds(base.replaceAll('\n', '\r\n'), signature))
+    return { mistake: 'the base was signed with CR LF between its lines' }
+  if (key.takenForText().holds(base, signature))
+    return { mistake: 'the base64 text of the secret was taken for the secret' }
+  let trials = 0
+  for (const { identifier, value, start } of linesOf(base)) {
+    for (const mistake of mistakesWith(nameOf(identifier), value, message)) {
+      if (++trials > MOST_TRIALS) return {}
+      const changed = base.slice(0, start) + mistake.value + base.slice(start + value.length)
+      if (!key.holds(latin1(changed), signature)) continue
+      const component = nameOf(identifier)
+      return {
+        components: [component],
+        mistake: `\`${component}\` was signed ${mistake.what}`,
+        signedValue: mistake.value,
+      }
+    }
+  }
+  return {}
+}
+
+// Signers write UTF-8; the key takes one character for one byte.
+function latin1(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
+
+interface Line {
+  /** As it stands in the base: `"x";sf`. */
+  readonly identifier: string
+  readonly value: string
+  /** Where the value begins in the base. */
+  readonly start: number
+}
+
+function linesOf(base: string): readonly Line[] {
+  const lines: Line[] = []
+  let at = 0
+  for (const text of base.split('\n')) {
+    const identifier = /^"(?:[^"\\]|\\.)*"(?:;[^=;:]+(?:="(?:[^"\\]|\\.)*")?)*/.exec(text)?.[0] ?? ''
+    const start = identifier.length + 2
+    lines.push({ identifier, value: text.slice(start), start: at + start })
+    at += text.length + 1
+  }
+  return lines
+}
+
+function nameOf(identifier: string): string {
+  return /^"([^"]*)"$/.exec(identifier)?.[1] ?? identifier
+}
+
+/** The components whose lines are not the same in both, or stand in one only. */
+function differences(ours: string, theirs: string): readonly string[] {
+  const differing = new Set<string>()
+  const [left, right] = [ours, theirs].map(
+    (base) => new Map(linesOf(base).map((line) => [line.identifier, line.value])),
+  )
+  for (const identifier of new Set([...(left?.keys() ?? []), ...(right?.keys() ?? [])])) {
+    if (left?.get(identifier) !== right?.get(identifier)) differing.add(nameOf(identifier))
+  }
+  // Lines in another order are a matter of the list of components.
+  if (differing.size === 0 && ours !== theirs) differing.add('@signature-params')
+  return [...differing]
+}

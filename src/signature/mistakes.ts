@@ -1,0 +1,131 @@
+import type { MessageParts } from './base.ts'
+
+/** What a signer may have signed by mistake in place of the value of one component. */
+export interface Mistake {
+  /** The value that was signed. */
+  readonly value: string
+  /** What was done, as a phrase that repeats nothing of the message. */
+  readonly what: string
+}
+
+/** Makes a value of another, or nothing where the mistake cannot be made. */
+type Making = readonly [what: string, make: (value: string, message: MessageParts) => string | undefined]
+
+const DERIVED: Readonly<Record<string, readonly Making[]>> = {
+  '@method': [
+    ['in lower case', (value) => value.toLowerCase()],
+    ['in upper case', (value) => value.toUpperCase()],
+  ],
+  '@authority': [
+    ['as in `Host`', (_value, { header }) => header('host')[0]],
+    ['as in `X-Forwarded-Host`', (_value, { header }) => header('x-forwarded-host')[0]],
+    ['with the default port of https', (value) => `${value}:443`],
+    ['with the default port of http', (value) => `${value}:80`],
+    ['without its port', (value) => value.replace(/:\d+$/, '')],
+    ['with the scheme', (value, { scheme = 'https' }) => `${scheme}://${value}`],
+  ],
+  '@path': [
+    ['with the query', (_value, { target }) => target],
+    [
+      'with the scheme and the authority',
+      (value, message) => `${schemeOf(message)}://${message.authority ?? ''}${value}`,
+    ],
+    ['without the slash at its end', (value) => value.replace(/\/$/, '')],
+    ['with a slash at its end', (value) => `${value}/`],
+    ['percent-decoded', decode],
+    ['percent-encoded twice', (value) => value.replaceAll('%', '%25')],
+    ['in lower case', (value) => value.toLowerCase()],
+  ],
+  '@query': [
+    ['as nothing', (value) => (value === '?' ? '' : undefined)],
+    ['without the question mark', (value) => value.slice(1)],
+    ['as if there were none', () => '?'],
+    ['percent-decoded', decode],
+    ['with `+` for spaces', (value) => value.replaceAll('%20', '+')],
+    ['with `%20` for spaces', (value) => value.replaceAll('+', '%20')],
+    ['with the parameters sorted', (value) => `?${value.slice(1).split('&').sort().join('&')}`],
+  ],
+  '@request-target': [['without the query', (value) => value.replace(/\?.*$/, '')]],
+  '@target-uri': [
+    ['with the other scheme', otherScheme],
+    ['without the query', (value) => value.replace(/\?.*$/, '')],
+    ['as the path', (_value, { target }) => target],
+  ],
+  '@scheme': [['as the other one', (value) => (value === 'https' ? 'http' : 'https')]],
+}
+
+const FIELDS: readonly Making[] = [
+  ['in lower case', (value) => value.toLowerCase()],
+  ['without its parameters', (value) => value.replace(/;.*$/, '')],
+  ['with `; charset=utf-8`', (value) => `${value}; charset=utf-8`],
+  ['with `;charset=UTF-8`', (value) => `${value};charset=UTF-8`],
+  ['with commas and no spaces', (value) => value.replaceAll(', ', ',')],
+  ['as nothing', () => ''],
+]
+
+// Of content-digest, the only member.
+const DIGEST: readonly Making[] = [
+  ['without the name of the algorithm', (value) => value.replace(/^[^=]*=/, '')],
+  ['without the colons', (value) => value.replaceAll(':', '')],
+  ['as bare base64', (value) => value.replace(/^[^=]*=:?|:$/g, '')],
+  [
+    'as hexadecimal',
+    (value) =>
+      value.replace(/:([^:]*):/, (_all, text: string) => Buffer.from(text, 'base64').toString('hex')),
+  ],
+]
+
+const PARAMETERS: readonly Making[] = [
+  ['with the label', (value) => `sig1=${value}`],
+  ['without the parameters', (value) => value.replace(/\);.*$/, ')')],
+  ['without the list of components', (value) => value.replace(/^\(.*?\);/, '')],
+  ['with a space after each semicolon', (value) => value.replaceAll(';', '; ')],
+  ['with commas in the list of components', (value) => value.replaceAll('" "', '", "')],
+  ...[
+    ['created', 'expires', 'keyid', 'nonce', 'alg', 'tag'],
+    ['created', 'expires', 'nonce', 'keyid', 'alg', 'tag'],
+    ['keyid', 'alg', 'created', 'expires', 'nonce', 'tag'],
+    ['alg', 'created', 'expires', 'keyid', 'nonce', 'tag'],
+  ].map((order): Making => ['with the parameters in another order', (value) => ordered(value, order)]),
+]
+
+/** The likely mistakes with one component. */
+export function mistakesWith(name: string, value: string, message: MessageParts): readonly Mistake[] {
+  const makings =
+    name === '@signature-params'
+      ? PARAMETERS
+      : name === 'content-digest'
+        ? DIGEST
+        : name.startsWith('@')
+          ? (DERIVED[name] ?? [])
+          : FIELDS
+  const mistakes: Mistake[] = []
+  for (const [what, make] of makings) {
+    const made = make(value, message)
+    if (made !== undefined && made !== value) mistakes.push({ value: made, what })
+  }
+  return mistakes
+}
+
+function decode(value: string): string | undefined {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return undefined
+  }
+}
+
+function schemeOf({ scheme = 'https' }: MessageParts): string {
+  return scheme
+}
+
+function otherScheme(value: string): string {
+  return value.startsWith('https:') ? `http${value.slice(5)}` : `https${value.slice(4)}`
+}
+
+function ordered(value: string, order: readonly string[]): string | undefined {
+  const [, list, rest] = /^(\(.*?\));(.*)$/.exec(value) ?? []
+  if (list === undefined || rest === undefined) return undefined
+  const rank = (part: string): number => order.indexOf(part.slice(0, part.indexOf('=')))
+  return [list, ...rest.split(';').sort((a, b) => rank(a) - rank(b))].join(';')
+}
