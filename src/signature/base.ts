@@ -9,23 +9,9 @@ import {
   type Component,
   type StructuredFields,
 } from './components.ts'
+import { derivedValue, Target, type BaseProblem, type MessageParts } from './derived.ts'
 
-/** What a signature can cover of a request. */
-export interface MessageParts {
-  /** As on the wire; methods are case-sensitive. */
-  readonly method: string
-  /** The `Host` as received; `undefined` when there was not exactly one. */
-  readonly authority: string | undefined
-  /** The request target as on the wire, in origin form: path and query. */
-  readonly target: string
-  /**
-   * The scheme by which the signer called. Left out when it is not known: then `@scheme` and `@target-uri` cannot be
-   * derived, and both default ports count as default.
-   */
-  readonly scheme?: 'http' | 'https' | undefined
-  /** Every line of the header of this lower-case name, in order of arrival. */
-  header(name: string): readonly string[]
-}
+export type { BaseProblem, MessageParts }
 
 /** The parameters of a signature, in their order: `created` and `expires` are integers, the others strings. */
 export type SignatureParameters = readonly (readonly [name: string, value: string | number])[]
@@ -35,11 +21,6 @@ export interface SignatureBase {
   readonly text: string
   /** The inner list of components with its parameters, serialised by RFC 9651. */
   readonly input: string
-}
-
-/** Why no signature base can be made, as a phrase for operators. */
-export interface BaseProblem {
-  readonly problem: string
 }
 
 /** What is accepted as the id of a key. */
@@ -62,10 +43,14 @@ export function isWholeSecond(value: unknown): boolean {
 const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
 
 // Anything else in a value could start a new line of the base, or be read as other bytes by the other side.
-const PRINTABLE = /^[\t\x20-\x7e]*$/
-
-// A single registered name, IPv4 or bracketed IPv6 address, with or without a port. No comma: that is two hosts.
-const AUTHORITY = /^(?:[a-z0-9._~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/
+function isPrintable(text: string): boolean {
+  // A third of the time of an expression.
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if ((code < 0x20 || code > 0x7e) && code !== 0x09) return false
+  }
+  return true
+}
 
 /**
  * Fields of which HTTP knows one line. Frameworks keep the first or the last of several, so that what was signed
@@ -127,29 +112,43 @@ export function baseText(
   input: string,
   structured: StructuredFields | undefined,
 ): string | BaseProblem {
+  const target = new Target(message.target)
   let text = ''
   let structuredCharacters = 0
   for (let index = 0; index < components.length; index++) {
     const component = components[index] as string | Component
     const plain = typeof component === 'string'
-    const identifier = plain ? `"${component}"` : identifierOf(component)
     if (plain ? components.indexOf(component) !== index : isRepeated(components, index)) {
-      return { problem: `component ${identifier} is repeated` }
+      return { problem: `component ${identified(component)} is repeated` }
     }
     if (!plain && structured !== undefined && isStructured(component)) {
       for (const line of message.header(component.name)) structuredCharacters += line.length
       if (structuredCharacters > MOST_STRUCTURED_CHARACTERS) return TOO_LONG
     }
     const value = plain
-      ? componentValue(message, component)
-      : parameterisedValue(message, component, structured)
+      ? componentValue(message, target, component)
+      : parameterisedValue(message, target, component, structured)
     if (typeof value !== 'string') return value
     // What an authority may be has been looked at more closely.
-    if (component !== '@authority' && !PRINTABLE.test(value))
-      return { problem: `component ${identifier} is not printable ASCII` }
-    text += `${identifier}: ${value}\n`
+    if (component !== '@authority' && !isPrintable(value))
+      return { problem: `component ${identified(component)} is not printable ASCII` }
+    // Each piece less is time saved when the text is written down.
+    text += (plain ? LINE_STARTS.get(component) : undefined) ?? `${identified(component)}: `
+    text += `${value}\n`
   }
   return `${text}"@signature-params": ${input}`
+}
+
+/** How the lines of common components begin. */
+const LINE_STARTS: ReadonlyMap<string, string> = new Map(
+  ['@method', '@authority', '@path', '@query', 'content-digest', 'x-app-id', 'x-origin'].map((name) => [
+    name,
+    `"${name}": `,
+  ]),
+)
+
+function identified(component: string | Component): string {
+  return typeof component === 'string' ? `"${component}"` : identifierOf(component)
 }
 
 function isStructured(component: Component): boolean {
@@ -163,8 +162,8 @@ function isRepeated(components: readonly (string | Component)[], index: number):
 }
 
 /** The value of a component without parameters, or why it has none. */
-function componentValue(message: MessageParts, name: string): string | BaseProblem {
-  if (name.startsWith('@')) return derivedValue(message, name)
+function componentValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
+  if (name.startsWith('@')) return derivedValue(message, target, name)
   const lines = fieldLines(message, name)
   return Array.isArray(lines) ? joined(lines) : (lines as BaseProblem)
 }
@@ -172,15 +171,16 @@ function componentValue(message: MessageParts, name: string): string | BaseProbl
 /** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has none. */
 function parameterisedValue(
   message: MessageParts,
+  target: Target,
   component: Component,
   structured: StructuredFields | undefined,
 ): string | BaseProblem {
   const problem = componentProblem(component)
   if (problem !== undefined) return { problem }
   const { name } = component
-  if (component.parameters.length === 0) return componentValue(message, name)
+  if (component.parameters.length === 0) return componentValue(message, target, name)
   if (name === '@query-param') {
-    const query = derivedValue(message, '@query')
+    const query = derivedValue(message, target, '@query')
     if (typeof query !== 'string') return query
     const value = queryParameter(query.slice(1), String(parameterOf(component, 'name')))
     return value ?? { problem: `there is not one query parameter of the name in ${identifierOf(component)}` }
@@ -203,51 +203,6 @@ function byteSequences(name: string, lines: readonly string[]): string | BasePro
   } catch {
     return { problem: `header \`${name}\` is not bytes` }
   }
-}
-
-function derivedValue(message: MessageParts, name: string): string | BaseProblem {
-  const { method, scheme, target } = message
-  switch (name) {
-    case '@method':
-      return method
-    case '@authority':
-      return authorityOf(message)
-    case '@scheme':
-      return scheme ?? { problem: 'the scheme is not known, so `@scheme` cannot be derived' }
-    case '@path':
-    case '@query':
-    case '@request-target':
-    case '@target-uri':
-      // Absolute and other forms of the target name a second authority, and `#` is read differently by routers.
-      if (target.startsWith('/') && !target.includes('#')) break
-      return { problem: 'the request target is not a path with an optional query' }
-    default:
-      return {
-        problem: componentProblem({ name, parameters: [] }) ?? `component ${quote(name)} is not supported`,
-      }
-  }
-  if (name === '@request-target') return target
-  if (name === '@target-uri') {
-    const authority = authorityOf(message)
-    if (scheme === undefined) {
-      return { problem: 'the scheme is not known, so `@target-uri` cannot be derived' }
-    }
-    return typeof authority === 'string' ? `${scheme}://${authority}${target}` : authority
-  }
-  const mark = target.indexOf('?')
-  if (name === '@path') return mark === -1 ? target : target.slice(0, mark)
-  // RFC 9421 2.2.7: no query and an empty query are the same, a lone question mark.
-  return mark === -1 ? '?' : target.slice(mark)
-}
-
-/** RFC 9421 2.2.3: in lower case, without the default port. */
-function authorityOf({ authority, scheme }: MessageParts): string | BaseProblem {
-  const host = authority?.toLowerCase()
-  if (host === undefined || !AUTHORITY.test(host)) return { problem: 'there is no single readable Host' }
-  if (host.endsWith(':')) return host.slice(0, -1)
-  if (scheme !== 'https' && host.endsWith(':80')) return host.slice(0, -3)
-  if (scheme !== 'http' && host.endsWith(':443')) return host.slice(0, -4)
-  return host
 }
 
 /** Every line of a header that is covered, or why it cannot be. */

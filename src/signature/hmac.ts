@@ -42,6 +42,10 @@ const scratch = Buffer.alloc(4096)
 const last = Buffer.alloc(BLOCK + LENGTH)
 const expected = Buffer.alloc(LENGTH)
 
+/** To make a view takes as long as a quarter of a hash. */
+const views: (Buffer | undefined)[] = Array.from({ length: scratch.length + 1 })
+
 function scratchFor(length: number): Buffer {
-  return length <= scratch.length ? scratch.subarray(0, length) : Buffer.alloc(length)
+  if (length > scratch.length) return Buffer.alloc(length)
+  return (views[length] ??= scratch.subarray(0, length))
 }

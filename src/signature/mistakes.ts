@@ -45,10 +45,10 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
     ['with `%20` for spaces', (value) => value.replaceAll('+', '%20')],
     ['with the parameters sorted', (value) => `?${value.slice(1).split('&').sort().join('&')}`],
   ],
-  '@request-target': [['without the query', (value) => value.replace(/\?.*$/, '')]],
+  '@request-target': [['without the query', (value) => upTo(value, '?')]],
   '@target-uri': [
     ['with the other scheme', otherScheme],
-    ['without the query', (value) => value.replace(/\?.*$/, '')],
+    ['without the query', (value) => upTo(value, '?')],
     ['as the path', (_value, { target }) => target],
   ],
   '@scheme': [['as the other one', (value) => (value === 'https' ? 'http' : 'https')]],
@@ -56,7 +56,7 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
 
 const FIELDS: readonly Making[] = [
   ['in lower case', (value) => value.toLowerCase()],
-  ['without its parameters', (value) => value.replace(/;.*$/, '')],
+  ['without its parameters', (value) => upTo(value, ';')],
   ['with `; charset=utf-8`', (value) => `${value}; charset=utf-8`],
   ['with `;charset=UTF-8`', (value) => `${value};charset=UTF-8`],
   ['with commas and no spaces', (value) => value.replaceAll(', ', ',')],
@@ -77,8 +77,8 @@ const DIGEST: readonly Making[] = [
 
 const PARAMETERS: readonly Making[] = [
   ['with the label', (value) => `sig1=${value}`],
-  ['without the parameters', (value) => value.replace(/\);.*$/, ')')],
-  ['without the list of components', (value) => value.replace(/^\(.*?\);/, '')],
+  ['without the parameters', (value) => listOf(value)],
+  ['without the list of components', (value) => value.slice(listOf(value).length + 1)],
   ['with a space after each semicolon', (value) => value.replaceAll(';', '; ')],
   ['with commas in the list of components', (value) => value.replaceAll('" "', '", "')],
   ...[
@@ -107,6 +107,15 @@ export function mistakesWith(name: string, value: string, message: MessageParts)
   return mistakes
 }
 
+function upTo(value: string, mark: string): string {
+  return value.split(mark, 1)[0] as string
+}
+
+/** The list of components that stands ahead of the parameters. */
+function listOf(value: string): string {
+  return `${upTo(value, ')')})`
+}
+
 function decode(value: string): string | undefined {
   try {
     return decodeURIComponent(value)
@@ -123,9 +132,9 @@ function otherScheme(value: string): string {
   return value.startsWith('https:') ? `http${value.slice(5)}` : `https${value.slice(4)}`
 }
 
-function ordered(value: string, order: readonly string[]): string | undefined {
-  const [, list, rest] = /^(\(.*?\));(.*)$/.exec(value) ?? []
-  if (list === undefined || rest === undefined) return undefined
-  const rank = (part: string): number => order.indexOf(part.slice(0, part.indexOf('=')))
+function ordered(value: string, order: readonly string[]): string {
+  const list = listOf(value)
+  const rest = value.slice(list.length + 1)
+  const rank = (part: string): number => order.indexOf(upTo(part, '='))
   return [list, ...rest.split(';').sort((a, b) => rank(a) - rank(b))].join(';')
 }

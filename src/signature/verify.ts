@@ -91,15 +91,9 @@ export function verifyMessage(
     if (mismatch !== undefined) return reject('DIGEST_MISMATCH', mismatch)
   }
   const { keyId, nonce, created, expires } = signature
-  return {
-    ok: true,
-    keyId,
-    nonce,
-    created,
-    ...(expires !== undefined && { expires }),
-    label: choice.received.label,
-    usableUntil,
-  }
+  const { label } = choice.received
+  const verified: VerifiedSignature = { ok: true, keyId, nonce, created, label, usableUntil }
+  return expires === undefined ? verified : { ...verified, expires }
 }
 
 export interface Choice {
