@@ -164,15 +164,28 @@ function shapeOf(input: string): Shape | undefined {
   return shape
 }
 
-// What is no base64 is skipped by Node, and then there are fewer bytes than there should be; it does take base64url.
+const BASE64 = new Uint8Array(128)
+for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
+  BASE64[character.charCodeAt(0)] = 1
+
+/** Node skips what is no base64, takes base64url too, and looks at no more than a byte of each character. */
+function isBase64(text: string, start: number, end: number): boolean {
+  for (let index = start; index < end; index++) {
+    const code = text.charCodeAt(index)
+    if (code > 127 || BASE64[code] === 0) return false
+  }
+  return true
+}
+
 function scanBytes(signature: string, label: string): Uint8Array | undefined {
   const start = label.length + 2
   const length = signature.length - start - 1
   if (!signature.startsWith(label) || !signature.startsWith('=:', start - 2) || !signature.endsWith(':'))
     return undefined
+  const padding = length === 44 ? 1 : 2
   if (length === 44 ? !signature.endsWith('=:') : length !== 88 || !signature.endsWith('==:'))
     return undefined
-  if (signature.includes('_', start) || signature.includes('-', start)) return undefined
+  if (!isBase64(signature, start, start + length - padding)) return undefined
   const bytes = Buffer.from(signature.slice(start, -1), 'base64')
   return bytes.length === (length === 44 ? 32 : 64) ? bytes : undefined
 }

@@ -76,6 +76,9 @@ describe('the scanner of plain signatures', () => {
     [PLAIN, `sig1=${MAC.replace('Bw', '-w')}`],
     [PLAIN, `sig1=${MAC.replace('Bw', '_w')}`],
     [PLAIN, `sig1=${MAC.replace('Bw', ' w')}`],
+    // Of these characters a byte is that of the one in its place.
+    [PLAIN, `sig1=${MAC.replace('B', '\u0142')}`],
+    [PLAIN, `sig1=${MAC.replace('w', '\u2077')}`],
     [PLAIN, `sig1=${MAC.replace('Bw', '=w')}`],
     [PLAIN.replace('1750000000', '1.5'), `sig1=${MAC}`],
     [PLAIN.replace('"key-1"', '"key\\\\1"'), `sig1=${MAC}`],
