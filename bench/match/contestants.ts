@@ -28,6 +28,9 @@ class Response {
   readonly headersSent = false
   setHeader(): void {}
   getHeader(): undefined {}
+  getHeaderNames(): string[] {
+    return []
+  }
   removeHeader(): void {}
   on(): void {}
   once(): void {}

@@ -35,6 +35,16 @@ function signedHeaders(string $method, string $url, array $headers, string $body
     return $headers + ['signature-input' => "sig1=$params", 'signature' => "sig1=:$signature:"];
 }
 
+function stop(string $why): never
+{
+    fwrite(STDERR, "$why\n");
+    exit(1);
+}
+
+count($argv) === 3 || count($argv) === 4 || stop('usage: sign.php METHOD URL [BODY]');
+foreach (['APP_ID', 'KEY_ID', 'APP_SECRET'] as $name) {
+    getenv($name) || stop("$name is not set");
+}
 [, $method, $url] = $argv;
 $body = $argv[3] ?? '';
 $headers = ['x-app-id' => getenv('APP_ID')];

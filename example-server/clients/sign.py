@@ -68,6 +68,11 @@ def send(method, url, body):
 
 
 if __name__ == "__main__":
+    if not 3 <= len(sys.argv) <= 4:
+        sys.exit("usage: sign.py METHOD URL [BODY]")
+    for name in ("APP_ID", "KEY_ID", "APP_SECRET"):
+        if not os.environ.get(name):
+            sys.exit(f"{name} is not set")
     status, text = send(sys.argv[1], sys.argv[2], "".join(sys.argv[3:4]).encode())
     print(text)
     print(status)

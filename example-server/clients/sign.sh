@@ -8,7 +8,7 @@
 # `openssl dgst -hmac` would make it one, so HMAC (RFC 2104) is put together here from SHA-256.
 set -euo pipefail
 
-method=$1 url=$2 body=${3-}
+method=${1:?usage: sign.sh METHOD URL [BODY]} url=${2:?usage: sign.sh METHOD URL [BODY]} body=${3-}
 : "${APP_ID:?}" "${KEY_ID:?}" "${APP_SECRET:?}"
 
 [[ $url =~ ^(https?)://([][A-Za-z0-9.:-]+)(/[^?#[:space:]]*)?(\?[^#[:space:]]*)?$ ]] || {

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -115,6 +115,22 @@ describe(`the clients in other languages${absent.length === 0 ? '' : ` (not on t
       })
       expect([status, body['code']]).toEqual([401, 'SIGNATURE_INVALID'])
     })
+
+    it.each([
+      ['the arguments', [], {}, 'usage: '],
+      ['the secret', ['GET', 'http://127.0.0.1:1/'], { APP_ID: 'shop', KEY_ID: 'shop-1' }, 'APP_SECRET'],
+    ] as const)(
+      `${client.file} says in one line what is missing (%s), and sends nothing`,
+      (_what, args, given, says) => {
+        const script = join(repository, 'example-server', 'clients', client.file)
+        const { status, stdout, stderr } = spawnSync(client.program, [script, ...args], {
+          env: { PATH: process.env['PATH'], ...given },
+          encoding: 'utf8',
+        })
+        expect([status === 0, stdout]).toEqual([false, ''])
+        expect(stderr.trim().split('\n')).toEqual([expect.stringContaining(says)])
+      },
+    )
 
     it(`${client.file} takes a secret of more than a block of SHA-256`, async () => {
       const secret = Buffer.alloc(100, 9).toString('base64')
