@@ -77,9 +77,14 @@ function judgeMethod(
   evidence: Evidence,
   origin: string,
 ): OriginDecision {
-  const { method, preflight, fetchSite, ownOrigin } = facts
-  const sameOrigin = fetchSite === 'same-origin' || origin === ownOrigin
-  const free = preflight || sameOrigin || settings.methods === undefined || settings.methods.includes(method)
+  const { methods } = settings
+  // The own origin has to be read first, so it comes last.
+  const free =
+    methods === undefined ||
+    facts.preflight ||
+    methods.includes(facts.method) ||
+    facts.fetchSite === 'same-origin' ||
+    origin === facts.ownOrigin
   const decision = free
     ? allow('domainProtect', mode, '`Origin` matches a domain', evidence)
     : deny('domainProtect', mode, 'METHOD_NOT_ALLOWED', 'pages may not use this method', evidence)
@@ -93,11 +98,12 @@ const FETCH_SITES: ReadonlySet<string> = new Set(['same-origin', 'same-site', 'c
  * proxy may have changed `Host` and the scheme, and an opaque origin (`null`) can stand for any.
  */
 function contradictionOf(facts: OriginFacts, origin: string): string | undefined {
-  const { xOrigin, fetchSite, ownOrigin, proxied } = facts
+  const { xOrigin, fetchSite } = facts
   if (xOrigin !== undefined && parseOrigin(xOrigin) !== origin) return '`X-Origin` names another origin'
   if (fetchSite === undefined) return undefined
   if (!FETCH_SITES.has(fetchSite)) return '`Sec-Fetch-Site` has no value that browsers send'
   if (origin === 'null') return undefined
+  const { ownOrigin, proxied } = facts
   // The address bar has no origin. An extension has, and its requests come from no site.
   if (fetchSite === 'none') return isWeb(origin) && origin !== ownOrigin ? NO_SITE : undefined
   if (proxied || ownOrigin === undefined) return undefined

@@ -29,7 +29,8 @@ export function writeCors(decision: OriginDecision, context: RequestContext, res
   for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
   const { cors: grant, effect } = decision
   const { preflight, requestedHeaders } = context.facts
-  vary(res, preflight ? ['Origin', ...ASKED_BY_PREFLIGHTS] : ['Origin'])
+  if (preflight) vary(res, ['Origin', ...ASKED_BY_PREFLIGHTS])
+  else if (grant === undefined) vary(res, ['Origin']) // of a grant `cors` does it
   if (grant === undefined) return false
   if (preflight && effect === 'allow') {
     answerPreflight(res, grant, requestedHeaders)
