@@ -154,13 +154,15 @@ export class RequestFacts {
   /** Every line of a header, in order. `req.headers` would drop or join them. */
   lines(name: string): string[] {
     const { rawHeaders } = this.#req
-    const lines: string[] = []
+    let lines: string[] | undefined
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const candidate = rawHeaders[index] as string
       if (candidate.length !== name.length) continue
-      if (candidate === name || candidate.toLowerCase() === name) lines.push(rawHeaders[index + 1] as string)
+      if (candidate !== name && candidate.toLowerCase() !== name) continue
+      if (lines === undefined) lines = [rawHeaders[index + 1] as string]
+      else lines.push(rawHeaders[index + 1] as string)
     }
-    return lines
+    return lines ?? []
   }
 
   /** The request as its signature sees it. */

@@ -1,7 +1,8 @@
 import { isArrayBuffer } from 'node:util/types'
 import type { InnerList, Item } from 'structured-headers'
-import { isWholeSecond, KEY_ID, NONCE, signatureInput } from './base.ts'
+import { isWholeSecond, KEY_ID, lineStarts, NONCE, signatureInput, type BaseProblem } from './base.ts'
 import { componentProblem, type Component } from './components.ts'
+import { coverageOf, type Coverage } from './coverage.ts'
 import { scanSignature } from './scan.ts'
 import { isInnerList, readDictionary } from './structured.ts'
 
@@ -19,6 +20,9 @@ export interface ReceivedSignature {
 export interface ReadSignature {
   /** A text stands for a component without parameters. */
   readonly components: readonly (string | Component)[]
+  /** How their lines in the signature base begin, or why there is none. */
+  readonly starts: readonly string[] | BaseProblem
+  readonly coverage: Coverage
   /** Components and parameters as they are signed. */
   readonly input: string
   readonly keyId: string
@@ -48,11 +52,16 @@ export function readSignatures(
   inputLines: readonly string[],
   signatureLines: readonly string[],
 ): readonly ReceivedSignature[] | FieldProblem {
-  if (charactersOf(inputLines) + charactersOf(signatureLines) > MOST_CHARACTERS) {
+  const [input = '', signature = ''] = [inputLines[0], signatureLines[0]]
+  const single = inputLines.length === 1 && signatureLines.length === 1
+  const characters = single
+    ? input.length + signature.length
+    : charactersOf(inputLines) + charactersOf(signatureLines)
+  if (characters > MOST_CHARACTERS) {
     return { problem: `Signature-Input and Signature are longer than ${MOST_CHARACTERS} characters together` }
   }
-  if (inputLines.length === 1 && signatureLines.length === 1) {
-    const scanned = scanSignature(inputLines[0] as string, signatureLines[0] as string)
+  if (single) {
+    const scanned = scanSignature(input, signature)
     if (scanned !== undefined) {
       const { label, keyId, tag } = scanned
       return [{ label, keyId, tag, content: scanned }]
@@ -127,6 +136,8 @@ function readSignature(
   }
   return {
     components,
+    starts: lineStarts(components),
+    coverage: coverageOf(components),
     input: signatureInput(components, parameters),
     keyId,
     nonce,

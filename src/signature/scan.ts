@@ -1,9 +1,13 @@
-import { isWholeSecond, KEY_ID, LABEL, NONCE } from './base.ts'
+import { isWholeSecond, KEY_ID, LABEL, lineStarts, NONCE, type BaseProblem } from './base.ts'
+import { coverageOf, type Coverage } from './coverage.ts'
 
 /** A signature of which every part is of the right kind, written plainly. */
 export interface ScannedSignature {
   readonly label: string
   readonly components: readonly string[]
+  /** How their lines in the signature base begin, or why there is none. */
+  readonly starts: readonly string[] | BaseProblem
+  readonly coverage: Coverage
   /** Components and parameters as they are signed. */
   readonly input: string
   readonly keyId: string
@@ -21,6 +25,8 @@ interface Shape {
   readonly text: string
   readonly label: string
   readonly components: readonly string[]
+  readonly starts: readonly string[] | BaseProblem
+  readonly coverage: Coverage
 }
 
 const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+"){0,31})?\)$/
@@ -46,7 +52,7 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
   const shape = isOf(input, latest) ? latest : shapeOf(input)
   if (shape === undefined) return undefined
   latest = shape
-  const { text, label, components } = shape
+  const { text, label, components, starts, coverage } = shape
   const bytes = scanBytes(signature, label)
   if (bytes === undefined) return undefined
 
@@ -58,6 +64,8 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
   return {
     label,
     components,
+    starts,
+    coverage,
     input: input.slice(label.length + 1),
     keyId,
     nonce,
@@ -158,7 +166,7 @@ function shapeOf(input: string): Shape | undefined {
   if (!LABEL.test(label) || !LIST.test(list)) return undefined
   const names = list === '=()' ? [] : list.slice(3, -2).split('" "')
   const components = names.map((name) => COMMON.get(name) ?? name)
-  const shape = { text, label, components }
+  const shape = { text, label, components, starts: lineStarts(components), coverage: coverageOf(components) }
   if (shapes.size >= MOST_SHAPES) shapes.clear()
   shapes.set(text, shape)
   return shape

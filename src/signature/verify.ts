@@ -74,7 +74,8 @@ export function verifyMessage(
   if (decoy === undefined) return invalid('the signature has a length that no algorithm makes')
   const unfit = coverageProblem(message, signature, rules)
   if (unfit !== undefined) return invalid(unfit)
-  const base = baseText(message, signature.components, signature.input, structuredFields)
+  const { components, input, starts } = signature
+  const base = baseText(message, components, input, structuredFields, starts)
   if (typeof base !== 'string') return invalid(base.problem)
 
   const problem = choice.problem ?? keyProblem(choice.key, signature, now)
@@ -130,24 +131,23 @@ export function choose(
   )
 }
 
-const ALWAYS_REQUIRED = ['@method', '@authority', '@path', '@query'] as const
-
 /**
  * Why this signature does not cover what it must, whatever its sender thinks. `x-origin` and `content-digest` must be
- * covered where they were sent, since they are relied upon. Components with parameters do not count: what they leave out
- * of a header could be changed.
+ * covered where they were sent, since they are relied upon.
  */
 function coverageProblem(
   message: SignedMessage,
-  { components }: ReadSignature,
+  { coverage }: ReadSignature,
   { requireDigest }: SignatureRules,
 ): string | undefined {
-  let missing = ''
-  for (const name of ALWAYS_REQUIRED) if (!components.includes(name)) missing += `, ${name}`
-  const digest = (requireDigest && hasContent(message.body)) || message.header('content-digest').length > 0
-  if (digest && !components.includes('content-digest')) missing += ', content-digest'
-  if (!components.includes('x-origin') && message.header('x-origin').length > 0) missing += ', x-origin'
-  return missing === '' ? undefined : `not covered: ${missing.slice(2)}`
+  const { missing, contentDigest, xOrigin } = coverage
+  const noDigest =
+    !contentDigest &&
+    ((requireDigest && hasContent(message.body)) || message.header('content-digest').length > 0)
+  const noOrigin = !xOrigin && message.header('x-origin').length > 0
+  if (missing.length === 0 && !noDigest && !noOrigin) return undefined
+  const names = [...missing, ...(noDigest ? ['content-digest'] : []), ...(noOrigin ? ['x-origin'] : [])]
+  return `not covered: ${names.join(', ')}`
 }
 
 function keyProblem(key: VerifierKey | undefined, signature: ReadSignature, now: number): string | undefined {
