@@ -1,7 +1,7 @@
 /**
  * Whether the time that a refusal takes tells who asks: Welch's t-test between a wrong signature by a known key, and a
  * signature by an unknown key or for an unknown app, over whole calls of the guard. Run with
- * `node --import tsx bench/signature-timing.ts`; ends with 1 when a difference is found.
+ * `npm run bench:signature-timing`; ends with 1 when a difference is found.
  *
  * As dudect does it: calls of both alternate at random, the slowest tenth is left out (garbage collection, other processes),
  * and |t| of 4.5 counts as a difference. Each is measured against the reference alone, for what is called more often is

@@ -1,23 +1,12 @@
 import { isWholeSecond, KEY_ID, LABEL, lineStarts, NONCE, type BaseProblem } from './base.ts'
 import { coverageOf, type Coverage } from './coverage.ts'
+import type { ReadSignature } from './fields.ts'
 
-/** A signature of which every part is of the right kind, written plainly. */
-export interface ScannedSignature {
+/** One signature, written plainly. */
+export interface ScannedSignature extends ReadSignature {
   readonly label: string
   readonly components: readonly string[]
-  /** How their lines in the signature base begin, or why there is none. */
-  readonly starts: readonly string[] | BaseProblem
-  readonly coverage: Coverage
-  /** Components and parameters as they are signed. */
-  readonly input: string
-  readonly keyId: string
-  readonly nonce: string
-  /** Seconds since the epoch, as `expires`. */
-  readonly created: number
-  readonly expires: number | undefined
-  readonly algorithm: string | undefined
   readonly tag: string | undefined
-  readonly bytes: Uint8Array
 }
 
 /** What stands ahead of the parameters: the label and the list of components. */

@@ -11,7 +11,8 @@ export function createChance(seed: number): (below: number) => number {
 
 type Chance = ReturnType<typeof createChance>
 
-const TOKENS = [
+/** Pieces of text that parsers read differently, and of the hosts and paths that are aimed at. */
+export const TOKENS: readonly string[] = [
   [
     '..',
     '.',
