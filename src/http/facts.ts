@@ -154,10 +154,13 @@ export class RequestFacts {
   /** Every line of a header, in order. `req.headers` would drop or join them. */
   lines(name: string): string[] {
     const { rawHeaders } = this.#req
+    const end = name.length - 1
     let lines: string[] | undefined
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const candidate = rawHeaders[index] as string
       if (candidate.length !== name.length) continue
+      // Most names of one length end in another letter, whatever its case: it is cheaper to look at that first.
+      if ((candidate.charCodeAt(end) | 0x20) !== (name.charCodeAt(end) | 0x20)) continue
       if (candidate !== name && candidate.toLowerCase() !== name) continue
       if (lines === undefined) lines = [rawHeaders[index + 1] as string]
       else lines.push(rawHeaders[index + 1] as string)
