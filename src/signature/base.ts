@@ -43,14 +43,7 @@ export function isWholeSecond(value: unknown): boolean {
 const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
 
 // Anything else in a value could start a new line of the base, or be read as other bytes by the other side.
-function isPrintable(text: string): boolean {
-  // A third of the time of an expression.
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if ((code < 0x20 || code > 0x7e) && code !== 0x09) return false
-  }
-  return true
-}
+const NOT_PRINTABLE = /[^\t -~]/
 
 /**
  * Fields of which HTTP knows one line. Frameworks keep the first or the last of several, so that what was signed
@@ -102,6 +95,48 @@ export function signatureInput(
   return input
 }
 
+/** What of a base depends on the list of its components alone. */
+export interface Outline {
+  /** How the line of each component begins, and last that of the parameters, each with the end of the line before it. */
+  readonly starts: readonly string[]
+  /** The first components that say nothing of the single request: `@method`, `@authority`, `@scheme`. */
+  readonly headLength: number
+  /** Their lines as they were last. */
+  head: Head | undefined
+}
+
+interface Head extends Pick<MessageParts, 'method' | 'authority' | 'scheme'> {
+  readonly text: string
+}
+
+/** The outline of a base over these components, or why there is none. */
+export function outlineOf(components: readonly (string | Component)[]): Outline | BaseProblem {
+  const starts: string[] = []
+  const identities = new Set<string>()
+  let end = ''
+  for (const component of components) {
+    const plain = typeof component === 'string'
+    const name = plain ? component : component.name
+    const identity = plain ? identified(component) : identityOf(component)
+    if (identities.has(identity)) return { problem: `component ${identified(component)} is repeated` }
+    identities.add(identity)
+    if (!isDerived(name) && !FIELD_NAME.test(name))
+      return { problem: `component ${quote(name)} is not a lower-case header name` }
+    starts.push(flat([end, identified(component), ': ']))
+    end = '\n'
+  }
+  starts.push(flat([end, '"@signature-params": ']))
+  const other = components.findIndex((component) => !OF_HEAD.has(component))
+  return { starts, headLength: other === -1 ? components.length : other, head: undefined }
+}
+
+/** Engines keep a sum of texts as a tree until it is read as a whole, and each larger sum as a larger tree. */
+function flat(texts: readonly string[]): string {
+  return texts.join('')
+}
+
+const OF_HEAD: ReadonlySet<unknown> = new Set(['@method', '@authority', '@scheme'])
+
 /**
  * The text of a signature base, from its components and their serialisation. A text stands for a component without
  * parameters. Without a reader of structured fields, `;sf` and `;key` are refused.
@@ -111,13 +146,16 @@ export function baseText(
   components: readonly (string | Component)[],
   input: string,
   structured: StructuredFields | undefined,
-  starts: readonly string[] | BaseProblem = lineStarts(components),
+  outline: Outline | BaseProblem = outlineOf(components),
 ): string | BaseProblem {
-  if ('problem' in starts) return starts
+  if ('problem' in outline) return outline
   const target = new Target(message.target)
-  let text = ''
+  const head = headText(message, target, components, outline)
+  if (typeof head !== 'string') return head
+  const { starts, headLength } = outline
+  let text = head
   let structuredCharacters = 0
-  for (let index = 0; index < components.length; index++) {
+  for (let index = headLength; index < components.length; index++) {
     const component = components[index] as string | Component
     const plain = typeof component === 'string'
     if (!plain && structured !== undefined && isStructured(component)) {
@@ -128,45 +166,56 @@ export function baseText(
       ? componentValue(message, target, component)
       : parameterisedValue(message, target, component, structured)
     if (typeof value !== 'string') return value
-    // What an authority may be has been looked at more closely.
-    if (component !== '@authority' && !isPrintable(value))
+    // Derived components are of safe characters by what they are.
+    if (!(plain && isDerived(component)) && NOT_PRINTABLE.test(value))
       return { problem: `component ${identified(component)} is not printable ASCII` }
-    text += `${starts[index]}${value}\n`
+    text += (starts[index] as string) + value
   }
-  return `${text}"@signature-params": ${input}`
+  return text + (starts[components.length] as string) + input
 }
 
-/** How the line of each component begins, when none is there twice. */
-export function lineStarts(components: readonly (string | Component)[]): readonly string[] | BaseProblem {
-  const starts: string[] = []
-  for (let index = 0; index < components.length; index++) {
-    const component = components[index] as string | Component
-    const plain = typeof component === 'string'
-    if (plain ? components.indexOf(component) !== index : isRepeated(components, index)) {
-      return { problem: `component ${identified(component)} is repeated` }
-    }
-    starts.push(`${identified(component)}: `)
+// Strangers can send any, which is kept until the next.
+const MOST_HEAD_CHARACTERS = 512
+
+/** The lines of the first components. One server is called by few methods and few names, so they are made seldom. */
+function headText(
+  message: MessageParts,
+  target: Target,
+  components: readonly (string | Component)[],
+  outline: Outline,
+): string | BaseProblem {
+  const { method, authority, scheme } = message
+  const { head, starts, headLength } = outline
+  if (head !== undefined && head.method === method && head.authority === authority && head.scheme === scheme)
+    return head.text
+  const texts: string[] = []
+  for (let index = 0; index < headLength; index++) {
+    const value = componentValue(message, target, components[index] as string)
+    if (typeof value !== 'string') return value
+    texts.push(starts[index] as string, value)
   }
-  return starts
+  const text = flat(texts)
+  if (text.length <= MOST_HEAD_CHARACTERS) outline.head = { method, authority, scheme, text }
+  return text
 }
 
 function identified(component: string | Component): string {
   return typeof component === 'string' ? `"${component}"` : identifierOf(component)
 }
 
+function isDerived(name: string): boolean {
+  return name.charCodeAt(0) === AT
+}
+
+const AT = 0x40
+
 function isStructured(component: Component): boolean {
   return parameterOf(component, 'sf') !== undefined || parameterOf(component, 'key') !== undefined
 }
 
-function isRepeated(components: readonly (string | Component)[], index: number): boolean {
-  const identity = (component: string | Component): string =>
-    typeof component === 'string' ? `"${component}"` : identityOf(component)
-  return components.findIndex((one) => identity(one) === identity(components[index] as Component)) !== index
-}
-
 /** The value of a component without parameters, or why it has none. */
 function componentValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
-  if (name.startsWith('@')) return derivedValue(message, target, name)
+  if (isDerived(name)) return derivedValue(message, target, name)
   const lines = fieldLines(message, name)
   return Array.isArray(lines) ? joined(lines) : (lines as BaseProblem)
 }
@@ -210,7 +259,6 @@ function byteSequences(name: string, lines: readonly string[]): string | BasePro
 
 /** Every line of a header that is covered, or why it cannot be. */
 function fieldLines(message: MessageParts, name: string): readonly string[] | BaseProblem {
-  if (!FIELD_NAME.test(name)) return { problem: `component ${quote(name)} is not a lower-case header name` }
   const lines = message.header(name)
   if (lines.length === 0) return { problem: `header \`${name}\` is covered but was not sent` }
   if (lines.length > 1 && SINGLE_LINE.has(name))

@@ -50,20 +50,30 @@ export class Target {
   }
 
   get #markAt(): number {
-    const { text } = this
-    this.#mark ??= text.startsWith('/') && !text.includes('#') ? text.indexOf('?') : UNREADABLE
+    this.#mark ??= markOf(this.text)
     return this.#mark
   }
 }
 
 const UNREADABLE = -2
 
+/** RFC 9110 9.1: a token. */
+const METHOD = /^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$/
+
+/** Outside of printable ASCII, or `#`. */
+const NOT_OF_TARGET = /[^!"$-~]/
+
+/** Where the query begins; -1 when there is none. */
+function markOf(target: string): number {
+  return target.startsWith('/') && !NOT_OF_TARGET.test(target) ? target.indexOf('?') : UNREADABLE
+}
+
 /** The value of a derived component without parameters (RFC 9421 2.2), or why it has none. */
 export function derivedValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
   const { method, scheme } = message
   switch (name) {
     case '@method':
-      return method
+      return METHOD.test(method) ? method : { problem: 'the method is not a token' }
     case '@authority':
       return authorityOf(message)
     case '@scheme':
@@ -73,7 +83,7 @@ export function derivedValue(message: MessageParts, target: Target, name: string
     case '@request-target':
     case '@target-uri':
       if (target.isReadable) break
-      return { problem: 'the request target is not a path with an optional query' }
+      return { problem: 'the request target is not a path with an optional query in printable ASCII' }
     default:
       return {
         problem: componentProblem({ name, parameters: [] }) ?? `component ${quote(name)} is not supported`,

@@ -44,14 +44,14 @@ export function diagnose(
   if ('problem' in content) return NOTHING
   const base = baseText(message, content.components, content.input, structuredFields)
   if (typeof base !== 'string') return NOTHING
-  const { bytes } = content
-  const trial = key?.signatureLength === bytes.length ? key : decoyFor(bytes.length)
+  const { signature, signatureLength } = content
+  const trial = key?.signatureLength === signatureLength ? key : decoyFor(signatureLength)
   if (trial === undefined) return { ...NOTHING, base }
-  if (trial.holds(base, bytes)) return { ...NOTHING, base, ...digestMistake(message) }
+  if (trial.holds(base, signature)) return { ...NOTHING, base, ...digestMistake(message) }
   const told = signedBase === undefined ? [] : differences(base, signedBase)
   if (told.length > 0) return { ...NOTHING, base, components: told }
   if (trial.algorithm === 'ed25519' && !thorough) return { ...NOTHING, base }
-  return { ...NOTHING, base, ...tryMistakes(message, base, trial, bytes) }
+  return { ...NOTHING, base, ...tryMistakes(message, base, trial, signature) }
 }
 
 /** What else than the content the digest may be of. */
@@ -93,7 +93,7 @@ function tryMistakes(
   message: SignedMessage,
   base: string,
   key: VerifierKey,
-  signature: Uint8Array,
+  signature: string,
 ): Partial<Diagnosis> {
   if (key.holds(`${base}\n`, signature)) return { mistake: 'the base was signed with a line feed at its end' }
   if (key.holds(base.replaceAll('\n', '\r\n'), signature))

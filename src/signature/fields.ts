@@ -1,6 +1,14 @@
 import { isArrayBuffer } from 'node:util/types'
 import type { InnerList, Item } from 'structured-headers'
-import { isWholeSecond, KEY_ID, lineStarts, NONCE, signatureInput, type BaseProblem } from './base.ts'
+import {
+  isWholeSecond,
+  KEY_ID,
+  outlineOf,
+  NONCE,
+  signatureInput,
+  type BaseProblem,
+  type Outline,
+} from './base.ts'
 import { componentProblem, type Component } from './components.ts'
 import { coverageOf, type Coverage } from './coverage.ts'
 import { scanSignature } from './scan.ts'
@@ -20,8 +28,8 @@ export interface ReceivedSignature {
 export interface ReadSignature {
   /** A text stands for a component without parameters. */
   readonly components: readonly (string | Component)[]
-  /** How their lines in the signature base begin, or why there is none. */
-  readonly starts: readonly string[] | BaseProblem
+  /** What of the signature base depends on them alone, or why there is none. */
+  readonly outline: Outline | BaseProblem
   readonly coverage: Coverage
   /** Components and parameters as they are signed. */
   readonly input: string
@@ -31,7 +39,10 @@ export interface ReadSignature {
   readonly created: number
   readonly expires: number | undefined
   readonly algorithm: string | undefined
-  readonly bytes: Uint8Array
+  /** Base64. */
+  readonly signature: string
+  /** How long it is, in bytes. */
+  readonly signatureLength: number
 }
 
 /** Why it could not be read, as a phrase for operators. It repeats nothing of what was sent but names. */
@@ -52,8 +63,9 @@ export function readSignatures(
   inputLines: readonly string[],
   signatureLines: readonly string[],
 ): readonly ReceivedSignature[] | FieldProblem {
-  const [input = '', signature = ''] = [inputLines[0], signatureLines[0]]
   const single = inputLines.length === 1 && signatureLines.length === 1
+  const input = inputLines[0] ?? ''
+  const signature = signatureLines[0] ?? ''
   const characters = single
     ? input.length + signature.length
     : charactersOf(inputLines) + charactersOf(signatureLines)
@@ -136,7 +148,7 @@ function readSignature(
   }
   return {
     components,
-    starts: lineStarts(components),
+    outline: outlineOf(components),
     coverage: coverageOf(components),
     input: signatureInput(components, parameters),
     keyId,
@@ -144,7 +156,8 @@ function readSignature(
     created,
     expires: typeof expires === 'number' ? expires : undefined,
     algorithm: typeof alg === 'string' ? alg : undefined,
-    bytes: new Uint8Array(value),
+    signature: Buffer.from(value).toString('base64'),
+    signatureLength: value.byteLength,
   }
 }
 

@@ -3,11 +3,16 @@ import { hash, timingSafeEqual, type KeyObject } from 'node:crypto'
 // Of SHA-256, in bytes.
 const BLOCK = 64
 const LENGTH = 32
+/** Of as many bytes in base64. */
+const CHARACTERS = 44
 
 /** HMAC-SHA256 (RFC 2104) by one key. */
 export interface Mac {
-  /** Whether this is the code of the text, of which each character is one byte. Takes the same time for every wrong one. */
-  holds(text: string, code: Uint8Array): boolean
+  /**
+   * Whether this is, in base64, the code of the text, of which each character is one byte. Takes the same time for every
+   * wrong one.
+   */
+  holds(text: string, code: string): boolean
 }
 
 /**
@@ -25,6 +30,9 @@ export function hmacSha256(key: KeyObject): Mac {
   padded.fill(0)
   return {
     holds(text, code) {
+      // More bytes would be cut off.
+      if (code.length !== CHARACTERS || !code.endsWith('=')) return false
+      if (received.write(code, 'base64') !== LENGTH) return false
       const message = scratchFor(BLOCK + text.length)
       message.set(inner)
       message.write(text, BLOCK, 'latin1')
@@ -32,7 +40,7 @@ export function hmacSha256(key: KeyObject): Mac {
       // As texts, which Node hands over faster than buffers.
       last.write(hash('sha256', message, 'binary'), BLOCK, 'latin1')
       expected.write(hash('sha256', last, 'binary'), 'latin1')
-      return timingSafeEqual(expected, code)
+      return timingSafeEqual(expected, received)
     },
   }
 }
@@ -41,6 +49,7 @@ export function hmacSha256(key: KeyObject): Mac {
 const scratch = Buffer.alloc(4096)
 const last = Buffer.alloc(BLOCK + LENGTH)
 const expected = Buffer.alloc(LENGTH)
+const received = Buffer.alloc(LENGTH)
 
 /** To make a view takes as long as a quarter of a hash. */
 const views: (Buffer | undefined)[] = Array.from({ length: scratch.length + 1 })

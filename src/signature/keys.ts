@@ -25,6 +25,8 @@ export class VerifierKey {
   readonly notBefore: number | undefined
   /** Milliseconds since the epoch; from it on the key is not accepted. */
   readonly notAfter: number | undefined
+  /** How long a signature by this key is, in bytes. */
+  readonly signatureLength: number
   // A private field is not seen by util.inspect, JSON.stringify, structuredClone or a spread.
   readonly #key: KeyObject
   readonly #mac: Mac | undefined
@@ -40,21 +42,15 @@ export class VerifierKey {
     this.algorithm = algorithm
     this.notBefore = notBefore
     this.notAfter = notAfter
+    this.signatureLength = SIGNATURE_LENGTHS[algorithm]
     this.#key = key
     this.#mac = algorithm === 'hmac-sha256' ? hmacSha256(key) : undefined
   }
 
-  /** How long a signature by this key is, in bytes. */
-  get signatureLength(): number {
-    return SIGNATURE_LENGTHS[this.algorithm]
-  }
-
-  /** Whether this is the signature of the text, which must be ASCII. Takes the same time for every wrong one. */
-  holds(text: string, signature: Uint8Array): boolean {
-    if (signature.length !== this.signatureLength) return false
-    return (
-      this.#mac?.holds(text, signature) ?? verify(null, Buffer.from(text, 'latin1'), this.#key, signature)
-    )
+  /** Whether this is, in base64, the signature of the text, which must be ASCII. Takes the same time for every wrong one. */
+  holds(text: string, signature: string): boolean {
+    if (this.#mac !== undefined) return this.#mac.holds(text, signature)
+    return verify(null, Buffer.from(text, 'latin1'), this.#key, Buffer.from(signature, 'base64'))
   }
 
   /** The key of somebody who takes the base64 text of the secret for the secret itself, to find that mistake. */

@@ -1,4 +1,4 @@
-import { isWholeSecond, KEY_ID, LABEL, lineStarts, NONCE, type BaseProblem } from './base.ts'
+import { isWholeSecond, KEY_ID, LABEL, outlineOf, NONCE, type BaseProblem, type Outline } from './base.ts'
 import { coverageOf, type Coverage } from './coverage.ts'
 import type { ReadSignature } from './fields.ts'
 
@@ -13,8 +13,10 @@ export interface ScannedSignature extends ReadSignature {
 interface Shape {
   readonly text: string
   readonly label: string
+  /** What stands ahead of the signature in its header. */
+  readonly opening: string
   readonly components: readonly string[]
-  readonly starts: readonly string[] | BaseProblem
+  readonly outline: Outline | BaseProblem
   readonly coverage: Coverage
 }
 
@@ -41,9 +43,10 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
   const shape = isOf(input, latest) ? latest : shapeOf(input)
   if (shape === undefined) return undefined
   latest = shape
-  const { text, label, components, starts, coverage } = shape
-  const bytes = scanBytes(signature, label)
-  if (bytes === undefined) return undefined
+  const { text, label, opening, components, outline, coverage } = shape
+  const end = signature.length - 1
+  const signatureLength = lengthOfBase64(signature, opening, end)
+  if (signatureLength === undefined) return undefined
 
   const parameters = scanUsual(input, text.length) ?? scanParameters(input, text.length)
   if (parameters === undefined) return undefined
@@ -53,7 +56,7 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
   return {
     label,
     components,
-    starts,
+    outline,
     coverage,
     input: input.slice(label.length + 1),
     keyId,
@@ -62,7 +65,8 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
     expires,
     algorithm,
     tag,
-    bytes,
+    signature: signature.slice(opening.length, end),
+    signatureLength,
   }
 }
 
@@ -155,7 +159,14 @@ function shapeOf(input: string): Shape | undefined {
   if (!LABEL.test(label) || !LIST.test(list)) return undefined
   const names = list === '=()' ? [] : list.slice(3, -2).split('" "')
   const components = names.map((name) => COMMON.get(name) ?? name)
-  const shape = { text, label, components, starts: lineStarts(components), coverage: coverageOf(components) }
+  const shape = {
+    text,
+    label,
+    opening: `${label}=:`,
+    components,
+    outline: outlineOf(components),
+    coverage: coverageOf(components),
+  }
   if (shapes.size >= MOST_SHAPES) shapes.clear()
   shapes.set(text, shape)
   return shape
@@ -174,15 +185,12 @@ function isBase64(text: string, start: number, end: number): boolean {
   return true
 }
 
-function scanBytes(signature: string, label: string): Uint8Array | undefined {
-  const start = label.length + 2
-  const length = signature.length - start - 1
-  if (!signature.startsWith(label) || !signature.startsWith('=:', start - 2) || !signature.endsWith(':'))
-    return undefined
-  const padding = length === 44 ? 1 : 2
-  if (length === 44 ? !signature.endsWith('=:') : length !== 88 || !signature.endsWith('==:'))
-    return undefined
-  if (!isBase64(signature, start, start + length - padding)) return undefined
-  const bytes = Buffer.from(signature.slice(start, -1), 'base64')
-  return bytes.length === (length === 44 ? 32 : 64) ? bytes : undefined
+/** How many bytes stand in base64 between the opening and the end: 32 or 64, as a signature has. */
+function lengthOfBase64(signature: string, opening: string, end: number): 32 | 64 | undefined {
+  const start = opening.length
+  const padding = end - start === 44 ? 1 : end - start === 88 ? 2 : 0
+  if (padding === 0 || signature.slice(0, start) !== opening) return undefined
+  if (signature.slice(end - padding) !== (padding === 1 ? '=:' : '==:')) return undefined
+  if (!isBase64(signature, start, end - padding)) return undefined
+  return padding === 1 ? 32 : 64
 }

@@ -70,24 +70,24 @@ export function verifyMessage(
   const choice = choose(received, keys, tag)
   const signature = choice.received.content
   if ('problem' in signature) return invalid(signature.problem)
-  const decoy = decoyFor(signature.bytes.length)
+  const decoy = decoyFor(signature.signatureLength)
   if (decoy === undefined) return invalid('the signature has a length that no algorithm makes')
   const unfit = coverageProblem(message, signature, rules)
   if (unfit !== undefined) return invalid(unfit)
-  const { components, input, starts } = signature
-  const base = baseText(message, components, input, structuredFields, starts)
+  const { components, input, outline } = signature
+  const base = baseText(message, components, input, structuredFields, outline)
   if (typeof base !== 'string') return invalid(base.problem)
 
   const problem = choice.problem ?? keyProblem(choice.key, signature, now)
   const key = problem === undefined ? choice.key : undefined
-  const holds = (key ?? decoy).holds(base, signature.bytes)
+  const holds = (key ?? decoy).holds(base, signature.signature)
   if (key === undefined) return invalid(problem ?? 'no key')
   if (!holds) return invalid(`the signature by key \`${key.id}\` does not match what was received`)
 
   const usableUntil = Math.min(signature.created + rules.maxAge, signature.expires ?? Infinity) * 1000
   const late = timeProblem(signature, rules, usableUntil, now)
   if (late !== undefined) return reject('SIGNATURE_EXPIRED', late)
-  if (signature.components.includes('content-digest')) {
+  if (signature.coverage.contentDigest) {
     const mismatch = digestProblem(message.header('content-digest'), message.body)
     if (mismatch !== undefined) return reject('DIGEST_MISMATCH', mismatch)
   }
@@ -158,7 +158,7 @@ function keyProblem(key: VerifierKey | undefined, signature: ReadSignature, now:
   if (signature.algorithm !== undefined && signature.algorithm !== key.algorithm) {
     return `\`alg\` is not the algorithm of key \`${key.id}\``
   }
-  if (signature.bytes.length !== key.signatureLength) return `the signature is not one of ${key.algorithm}`
+  if (signature.signatureLength !== key.signatureLength) return `the signature is not one of ${key.algorithm}`
   return undefined
 }
 

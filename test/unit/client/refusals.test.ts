@@ -164,7 +164,7 @@ const ROWS: readonly Row[] = [
     'a target that is not ASCII',
     { target: '/caf\u00e9' },
     {},
-    /"@path" is not printable ASCII/,
+    /target is not a path with an optional query in printable ASCII/,
     { target: '/caf\u00e9' },
   ],
   ['a method with a line break', { method: 'GET\n' }, {}, /HTTP method in upper case/, { method: 'GET\n' }],

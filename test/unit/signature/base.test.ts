@@ -1,6 +1,6 @@
 import { createHmac, createPublicKey } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
-import { signatureBase, type SignatureParameters } from '../../../src/signature/base.ts'
+import { baseText, outlineOf, signatureBase, type SignatureParameters } from '../../../src/signature/base.ts'
 import type { Component } from '../../../src/signature/components.ts'
 import { VerifierKey } from '../../../src/signature/keys.ts'
 import { messageOf, type PlainMessage } from './message.ts'
@@ -69,8 +69,8 @@ describe('the vectors of RFC 9421', () => {
     const key = new VerifierKey('test-key-ed25519', 'ed25519', createPublicKey({ key: jwk, format: 'jwk' }))
     const signature =
       'wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=='
-    expect(key.holds(text, Buffer.from(signature, 'base64'))).toBe(true)
-    expect(key.holds(`${text} `, Buffer.from(signature, 'base64'))).toBe(false)
+    expect(key.holds(text, signature)).toBe(true)
+    expect(key.holds(`${text} `, signature)).toBe(false)
   })
 
   it('B.2.1: the base that covers nothing', () => {
@@ -196,6 +196,46 @@ describe('derived components', () => {
     ['@', 'is not supported'],
   ])('%s is refused by name', (name, why) => {
     expect(valueOf(name)).toBe(`problem: component "${name}" ${why}`)
+  })
+
+  it.each(['', 'GET ', 'G\nT', 'G\u00c9T', 'G"T'])('no token as a method: %j is refused', (method) => {
+    expect(valueOf('@method', { method })).toBe('problem: the method is not a token')
+  })
+})
+
+describe('an outline that is used again', () => {
+  it('says of each message what is its own', () => {
+    const components = ['@scheme', '@method', '@authority', '@path', 'x-a', '@query']
+    const outline = outlineOf(components)
+    const methods = ['GET', 'POST', 'get', 'G\nT', '']
+    const authorities = ['a.example', 'A.example', 'a.example:443', 'b.example', 'a b', undefined]
+    const schemes = ['https', 'http', undefined] as const
+    const targets = ['/a', '/a?b', '/b?', '/\n', '*']
+    const headers = [{ 'x-a': '1' }, { 'x-a': ' 2' }, {}]
+    // Each after each other in one part at least.
+    const messages = methods.flatMap((method) =>
+      authorities.flatMap((authority) =>
+        schemes.flatMap((scheme) =>
+          targets.flatMap((target, index) => {
+            const fields = headers[index % headers.length] ?? {}
+            return { method, authority, scheme, target, headers: fields }
+          }),
+        ),
+      ),
+    )
+    for (const message of [...messages, ...[...messages].reverse()].map(messageOf)) {
+      const base = baseText(message, components, '()', undefined, outline)
+      expect(base).toEqual(baseText(message, components, '()', undefined))
+    }
+  })
+
+  it('keeps no text of a stranger that is long', () => {
+    const outline = outlineOf(['@authority'])
+    const authority = `${'a'.repeat(1000)}.example`
+    expect(baseText(messageOf({ ...request, authority }), ['@authority'], '()', undefined, outline)).toBe(
+      `"@authority": ${authority}\n"@signature-params": ()`,
+    )
+    expect(outline).toMatchObject({ head: undefined })
   })
 })
 

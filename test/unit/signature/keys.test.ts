@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it } from '@jest/globals'
 import { PolicyError } from '../../../src/errors.ts'
@@ -10,6 +10,9 @@ const publicKey = Buffer.from(
   generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x ?? '',
   'base64url',
 ).toString('base64')
+
+/** Bytes of nothing, in base64. */
+const zeros = (length: number): string => Buffer.alloc(length).toString('base64')
 
 function issuesOf(keys: unknown): readonly string[] {
   try {
@@ -189,13 +192,23 @@ describe('a verifier key', () => {
 
   it('takes a signature of another length for a wrong one', () => {
     const [key] = parseAppKeys([good])
-    for (const length of [0, 31, 33, 64]) expect(key?.holds('text', new Uint8Array(length))).toBe(false)
+    for (const length of [0, 31, 33, 64]) expect(key?.holds('text', zeros(length))).toBe(false)
+  })
+
+  it('takes the right signature with more bytes, or with what is not base64 in it, for a wrong one', () => {
+    const [key] = parseAppKeys([good])
+    const code = createHmac('sha256', Buffer.from(good.secret, 'base64')).update('text').digest()
+    const text = code.toString('base64')
+    expect(key?.holds('text', text)).toBe(true)
+    const longer = Buffer.concat([code, Buffer.alloc(1)]).toString('base64')
+    const broken = [longer, `${text}=`, `${text}AAAA`, text.slice(0, -1), `!${text.slice(1)}`, ` ${text}`]
+    for (const one of broken) expect(key?.holds('text', one)).toBe(false)
   })
 
   it('has a decoy for each length of signature', () => {
     expect(decoyFor(32)?.algorithm).toBe('hmac-sha256')
     expect(decoyFor(64)?.algorithm).toBe('ed25519')
     expect(decoyFor(33)).toBeUndefined()
-    expect(decoyFor(64)?.holds('text', new Uint8Array(64))).toBe(false)
+    expect(decoyFor(64)?.holds('text', zeros(64))).toBe(false)
   })
 })

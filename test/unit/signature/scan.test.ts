@@ -9,23 +9,14 @@ const PLAIN =
 
 const REQUIRED = ';created=0;keyid="k";nonce="nonce-of-16-char"'
 
-/** Buffers and array buffers of two realms are equal when their bytes are. */
-const plain = (value: unknown): unknown =>
-  JSON.parse(
-    JSON.stringify(value, (_key, inner: unknown) =>
-      ArrayBuffer.isView(inner) ? Buffer.from(inner as Uint8Array).toString('hex') : inner,
-    ).replace(
-      /\{"type":"Buffer","data":\[([\d,]*)\]\}/g,
-      (_all, list: string) => `"${Buffer.from(list.split(',').map(Number)).toString('hex')}"`,
-    ),
-  )
-
 /** What the scanner answers, the parser must answer. */
 function agrees(input: string, signature: string): boolean {
   if (scanSignature(input, signature) === undefined) return false
   const { label, tag, ...content } = scanSignature(input, signature) as ScannedSignature
-  expect(plain([{ label, keyId: content.keyId, tag, content }])).toEqual(
-    plain(parseSignatures([input], [signature])),
+  // The parser writes the bytes anew.
+  const rewritten = { ...content, signature: Buffer.from(content.signature, 'base64').toString('base64') }
+  expect([{ label, keyId: content.keyId, tag, content: rewritten }]).toEqual(
+    parseSignatures([input], [signature]),
   )
   expect(readSignatures([input], [signature])).toMatchObject([{ label, keyId: content.keyId, tag }])
   return true
