@@ -109,7 +109,7 @@ function load(port: number): Promise<number> {
 async function main(): Promise<void> {
   const running = await Promise.all(
     Object.keys(variants).map(async (name) => {
-      const child = fork(process.argv[1] as string, [name], { execArgv: ['--import', 'tsx'] })
+      const child = fork(process.argv[1] as string, [name])
       const port = await new Promise<number>((resolve) =>
         child.once('message', (message) => resolve(message as number)),
       )

@@ -44,7 +44,7 @@ function ask<Answer>(child: ChildProcess, task: Task): Promise<Answer> {
 
 function forkRole(...args: readonly string[]): ChildProcess {
   return fork(process.argv[1] as string, args, {
-    execArgv: ['--import', 'tsx', '--expose-gc', '--max-old-space-size=4096'],
+    execArgv: [...process.execArgv, '--expose-gc', '--max-old-space-size=4096'],
     // What a contestant that is not installed says of it is no news.
     stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
   })

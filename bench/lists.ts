@@ -99,7 +99,7 @@ try {
   const program = join(import.meta.dirname, 'lists', 'server.ts')
   const ports: number[] = []
   for (let index = 0; index < SERVERS; index += 1) {
-    const child = fork(program, [redis.url, APP], { execArgv: ['--import', 'tsx'] })
+    const child = fork(program, [redis.url, APP])
     children.push(child)
     ports.push(((await once(child, 'message')) as [number])[0])
   }

@@ -141,7 +141,7 @@ async function find(): Promise<Finding> {
 }
 
 async function findInProcess(): Promise<Finding> {
-  const child = fork(process.argv[1] ?? '', ['child'], { execArgv: process.execArgv })
+  const child = fork(process.argv[1] ?? '', ['child'])
   const [finding] = (await once(child, 'message')) as [Finding]
   return finding
 }

@@ -8,7 +8,7 @@ export type Measurement = (url: string, apps: number) => Promise<readonly Row[]>
 
 /** Forks the same program in a role. */
 export function forkRole(...args: readonly string[]): ChildProcess {
-  return fork(process.argv[1] as string, args, { execArgv: ['--import', 'tsx', '--expose-gc'] })
+  return fork(process.argv[1] as string, args, { execArgv: [...process.execArgv, '--expose-gc'] })
 }
 
 /** The next message of a child. Rejects when it ends without one. */
