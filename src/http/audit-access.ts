@@ -74,25 +74,29 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
   const recorder = createRecorder(options)
   const pseudonymise = createPseudonyms(options.pseudonymKey ?? randomBytes(32))
   const reader = clientAddressReader(options.clientAddress, 'auditAccess.clientAddress')
-  const records = new WeakMap<RequestContext, RequestRecord>()
   const getters: FieldGetters = new Map()
+  const recordOf = (context: RequestContext): RequestRecord | undefined =>
+    context.recall(recorder) as RequestRecord | undefined
   return mount(
     {
       name: 'auditAccess',
       guard: decideAuditAccess,
       begin: (context, req, res) => {
         if (reader !== undefined) context.useAddressReader(reader)
-        if (!records.has(context))
-          records.set(context, recordRequest(context, req, res, { options, recorder, pseudonymise, getters }))
+        if (recordOf(context) === undefined)
+          context.keep(
+            recorder,
+            recordRequest(context, req, res, { options, recorder, pseudonymise, getters }),
+          )
       },
       facts: () => ({ sinkFailing: recorder.failing }),
       note: (decision, context) => {
-        if (decision.mode === 'off') records.get(context)?.silence()
+        if (decision.mode === 'off') recordOf(context)?.silence()
       },
       write: (decision, context, _req, res) => {
         if (decision.code === 'ALLOWED' && decision.evidence['onSinkFailure'] === 'deny') {
           gateResponse(res, {
-            before: () => records.get(context)?.flush(),
+            before: () => recordOf(context)?.flush(),
             refuse: () => {
               writeCorsOfRefusal(context, res)
               sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)

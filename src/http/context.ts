@@ -79,6 +79,7 @@ export class RequestContext implements PortcullisContext {
   #cors: ReadableResponse | undefined
   #returnUrl: string | undefined
   #returnUrls: Readonly<Record<string, string>> = Object.freeze({})
+  #kept: [mount: object, value: unknown][] | undefined
   region: RegionContext | undefined
 
   constructor(req: GuardRequest, requestId: string) {
@@ -139,6 +140,16 @@ export class RequestContext implements PortcullisContext {
 
   record(decision: Decision): void {
     this.#decisions.push(decision)
+  }
+
+  /** What a mount has kept of this request for itself. Not in a WeakMap, which costs more than most guards do. */
+  recall(mount: object): unknown {
+    return this.#kept?.find(([owner]) => owner === mount)?.[1]
+  }
+
+  keep(mount: object, value: unknown): void {
+    this.#kept ??= []
+    this.#kept.push([mount, value])
   }
 
   /** What the response may grant to a page: of several policies that judge one request, what all of them allow. */
