@@ -54,13 +54,14 @@ interface Picture {
  */
 export function checkClientAddress(
   req: GuardRequest,
+  headers: GuardRequest['headers'],
   client: ClientAddress,
   reader: ClientAddressReader | undefined,
   lines: readonly string[],
 ): void {
   if (watch.looks <= 0) return
   if (reader === undefined) {
-    checkExpress(req, client)
+    checkExpress(req, headers, client)
   } else if (lines.length > 0) {
     judge({
       client: client.address,
@@ -82,20 +83,25 @@ interface ExpressRequest {
   readonly ips?: readonly string[]
 }
 
-function checkExpress(req: GuardRequest, { address: client }: ClientAddress): void {
-  const { app, ips } = req as ExpressRequest
+function checkExpress(
+  req: GuardRequest,
+  headers: GuardRequest['headers'],
+  { address: client }: ClientAddress,
+): void {
+  const { app } = req as ExpressRequest
   // Who else sets `req.ip` finds it in a way that we do not know.
   if (app?.settings === undefined && 'ip' in req) return
   const trustProxy = app?.settings?.['trust proxy']
   if (trustProxy === true) return warn('PORTCULLIS_TRUST_PROXY_ALL')
-  if (!isForwarded(req.headers)) return
+  if (!isForwarded(headers)) return
   if (!trustProxy) {
     watch.looks -= 1
     if (isLocal(client)) warn('PORTCULLIS_TRUST_PROXY_OFF')
     return
   }
-  const header = req.headers['x-forwarded-for']
-  const taken = ips?.length ?? 0
+  const header = headers['x-forwarded-for']
+  // Express finds it out at each look.
+  const taken = (req as ExpressRequest).ips?.length ?? 0
   if (typeof header !== 'string') return
   judge({
     client,

@@ -30,6 +30,11 @@ export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
  */
 export class RequestFacts {
   readonly #req: GuardRequest
+  // Express gives each request a shape of its own, so that each look at one costs a search.
+  #knownHeaders: GuardRequest['headers'] | undefined
+  #knownRawHeaders: readonly string[] | undefined
+  #knownSocket: GuardRequest['socket'] | undefined
+  #knownTarget: string | undefined
   #addressReader: ClientAddressReader | 'none yet' | undefined = 'none yet'
   #address: ClientAddress | undefined
   #message: SignedMessage | undefined
@@ -38,9 +43,21 @@ export class RequestFacts {
     this.#req = req
   }
 
+  get #headers(): GuardRequest['headers'] {
+    return (this.#knownHeaders ??= this.#req.headers)
+  }
+
+  get #rawHeaders(): readonly string[] {
+    return (this.#knownRawHeaders ??= this.#req.rawHeaders)
+  }
+
+  get #socket(): GuardRequest['socket'] {
+    return (this.#knownSocket ??= this.#req.socket)
+  }
+
   /** One of the headers that Node joins with a comma when they are repeated. */
   #header(name: string): string | undefined {
-    const value = this.#req.headers[name]
+    const value = this.#headers[name]
     return typeof value === 'string' ? value : value?.join(', ')
   }
 
@@ -50,15 +67,14 @@ export class RequestFacts {
 
   /** The request target as received, before any router took its part off. */
   get target(): string {
-    return this.#req.originalUrl ?? this.#req.url ?? ''
+    return (this.#knownTarget ??= this.#req.originalUrl ?? this.#req.url ?? '')
   }
 
   get headersComplete(): boolean {
-    const { rawHeaders, socket } = this.#req
-    const { server } = socket as { server?: { maxHeadersCount?: unknown } }
+    const { server } = this.#socket as { server?: { maxHeadersCount?: unknown } }
     const set = server?.maxHeadersCount
     const most = typeof set === 'number' ? set : MAX_HEADER_LINES
-    return most <= 0 || rawHeaders.length < 2 * most
+    return most <= 0 || this.#rawHeaders.length < 2 * most
   }
 
   get origin(): string | undefined {
@@ -71,7 +87,7 @@ export class RequestFacts {
 
   /** Whether a proxy says that it has passed the request on. Says nothing of who it was. */
   get proxied(): boolean {
-    for (const name in this.#req.headers) {
+    for (const name in this.#headers) {
       if (name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')) return true
     }
     return false
@@ -92,9 +108,9 @@ export class RequestFacts {
   /** Fetch: OPTIONS with `Origin` and `Access-Control-Request-Method`. Any other OPTIONS is a request like others. */
   get preflight(): boolean {
     return (
-      this.#req.method === 'OPTIONS' &&
+      this.method === 'OPTIONS' &&
       this.origin !== undefined &&
-      this.#req.headers['access-control-request-method'] !== undefined
+      this.#headers['access-control-request-method'] !== undefined
     )
   }
 
@@ -108,7 +124,7 @@ export class RequestFacts {
    * alone is none: the `fetch` of Node sends it and nothing else.
    */
   get fetchMetadata(): string | undefined {
-    const { headers } = this.#req
+    const headers = this.#headers
     for (const name in headers) {
       if (!name.startsWith('sec-fetch-')) continue
       if (name !== 'sec-fetch-mode' || headers[name] !== 'cors') return name
@@ -134,7 +150,7 @@ export class RequestFacts {
     // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
     const lines = reader !== undefined && this.headersComplete ? this.lines(reader.header) : []
     const client = reader === undefined ? this.#expressAddress() : reader.read(this.#peer, lines)
-    if (client !== undefined) checkClientAddress(this.#req, client, reader, lines)
+    if (client !== undefined) checkClientAddress(this.#req, this.#headers, client, reader, lines)
     return client
   }
 
@@ -148,12 +164,12 @@ export class RequestFacts {
   }
 
   get #peer(): string | undefined {
-    return this.#req.socket.remoteAddress
+    return this.#socket.remoteAddress
   }
 
   /** Every line of a header, in order. `req.headers` would drop or join them. */
   lines(name: string): string[] {
-    const { rawHeaders } = this.#req
+    const rawHeaders = this.#rawHeaders
     const end = name.length - 1
     let lines: string[] | undefined
     for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -173,7 +189,7 @@ export class RequestFacts {
     this.#message ??= {
       method: this.method,
       authority: this.#authority(),
-      target: this.#req.originalUrl ?? this.#req.url ?? '',
+      target: this.target,
       scheme: this.#scheme(),
       header: (name) => this.lines(name),
       body: this.#body(),
@@ -189,7 +205,7 @@ export class RequestFacts {
   }
 
   #body(): SignedMessage['body'] {
-    const { 'transfer-encoding': coding, 'content-length': length } = this.#req.headers
+    const { 'transfer-encoding': coding, 'content-length': length } = this.#headers
     // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
     const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
@@ -204,7 +220,7 @@ export class RequestFacts {
   }
 
   #scheme(): 'http' | 'https' {
-    const { protocol, socket } = this.#req
-    return (protocol ?? ('encrypted' in socket ? 'https' : 'http')) === 'https' ? 'https' : 'http'
+    const { protocol } = this.#req
+    return (protocol ?? ('encrypted' in this.#socket ? 'https' : 'http')) === 'https' ? 'https' : 'http'
   }
 }
