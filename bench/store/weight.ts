@@ -54,13 +54,35 @@ const kinds: readonly { name: string; apps: number; policy: (appId: string, numb
     }),
   },
   {
+    name: '10 return URLs that share 900 segments',
+    apps: 50,
+    policy: (appId) => ({
+      appId,
+      returnUrlGuard: {
+        mode: 'enforce',
+        urls: listOf(10, (index) => `https://${appId}.example.org/${'a/'.repeat(900)}${index}/`),
+      },
+    }),
+  },
+  {
+    name: '1,000 exact return URLs',
+    apps: 100,
+    policy: (appId) => ({
+      appId,
+      returnUrlGuard: {
+        mode: 'enforce',
+        urls: listOf(1_000, (index) => ({ exact: `https://${appId}.example.org/callback?user=${index}` })),
+      },
+    }),
+  },
+  {
     name: 'minimal',
     apps: 10_000,
     policy: (appId) => ({ appId, auditAccess: { mode: 'enforce' } }),
   },
 ]
 
-function listOf(length: number, entry: (index: number) => string): string[] {
+function listOf<T>(length: number, entry: (index: number) => T): T[] {
   return Array.from({ length }, (_, index) => entry(index))
 }
 

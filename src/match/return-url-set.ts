@@ -4,6 +4,8 @@ import type { ReturnUrl, ReturnUrlEntry } from './return-url.ts'
 export interface ReturnUrlSet {
   /** How many entries were given. */
   readonly size: number
+  /** About how many bytes of memory it takes. */
+  readonly bytes: number
   /** The text of an entry that admits this URL: an exact one before a prefix, a longer prefix before a shorter one. */
   find(url: ReturnUrl): string | undefined
 }
@@ -18,6 +20,18 @@ const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/
 /** So many entries are sooner asked one after the other than by the segments of the path. */
 const FEW = 8
 
+// Measured by `npm run bench:store`, in bytes.
+const ENTRY = 100
+const ORIGIN = 100
+const BRANCH = 425
+
+/** What the places of one set have in common while they are made. */
+interface Making {
+  /** Many origins share one string for the same path: it stays in the caches. */
+  readonly paths: Map<string, string>
+  branches: number
+}
+
 /**
  * Makes a set whose look-ups cost one hash look-up for the origin and, as long as many entries share the segments before, one
  * for each segment of the path, however many entries the set holds.
@@ -29,14 +43,16 @@ export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUr
     if (own === undefined) byOrigin.set(entry.origin, [entry])
     else own.push(entry)
   }
-  const shared = new Map<string, string>()
+  const making: Making = { paths: new Map(), branches: 0 }
   const places = new Map<string, Place>()
   for (const [origin, own] of byOrigin) {
-    places.set(origin, placeOf(own, 0, shared))
+    places.set(origin, placeOf(own, 0, making))
   }
+  const characters = entries.reduce((sum, { text }) => sum + text.length, 0)
   const anyPort = entries.some(({ origin }) => origin.endsWith(':*'))
   return {
     size: entries.length,
+    bytes: characters + ENTRY * entries.length + ORIGIN * places.size + BRANCH * making.branches,
     find({ origin, path, query }) {
       const found = places.get(origin)?.find(path, query, 0)
       if (found !== undefined || !anyPort) return found
@@ -46,9 +62,8 @@ export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUr
   }
 }
 
-/** Many origins share one string for the same path: it stays in the caches. */
-function placeOf(entries: readonly ReturnUrlEntry[], depth: number, shared: Map<string, string>): Place {
-  return entries.length > FEW ? new Branch(entries, depth, shared) : chain(entries, shared)
+function placeOf(entries: readonly ReturnUrlEntry[], depth: number, making: Making): Place {
+  return entries.length > FEW ? new Branch(entries, depth, making) : chain(entries, making)
 }
 
 /** One entry and those after it. */
@@ -74,12 +89,12 @@ class Link implements Place {
 }
 
 /** At least one entry: exact ones, then prefixes, the longest first. */
-function chain(entries: readonly ReturnUrlEntry[], shared: Map<string, string>): Place {
+function chain(entries: readonly ReturnUrlEntry[], { paths }: Making): Place {
   const rank = ({ kind, path }: ReturnUrlEntry): number => (kind === 'exact' ? Infinity : path.length)
   let first: Link | undefined
   for (const entry of entries.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))) {
-    const path = shared.get(entry.path) ?? entry.path
-    shared.set(path, path)
+    const path = paths.get(entry.path) ?? entry.path
+    paths.set(path, path)
     first = new Link({ ...entry, path }, first)
   }
   return first as Link
@@ -101,7 +116,8 @@ class Branch implements Place {
   /** The prefix that ends with the slash after this: it admits only what goes on with that slash. */
   readonly #below: string | undefined
 
-  constructor(entries: readonly ReturnUrlEntry[], depth: number, shared: Map<string, string>) {
+  constructor(entries: readonly ReturnUrlEntry[], depth: number, making: Making) {
+    making.branches += 1
     const groups = new Map<string, ReturnUrlEntry[]>()
     for (const entry of entries) {
       const { kind, path, query, text } = entry
@@ -115,7 +131,7 @@ class Branch implements Place {
       else if (isFolder) this.#below = text
       else this.#here = text
     }
-    for (const [name, group] of groups) this.#next.set(name, placeOf(group, depth + 1, shared))
+    for (const [name, group] of groups) this.#next.set(name, placeOf(group, depth + 1, making))
   }
 
   find(path: string, query: string, start: number): string | undefined {

@@ -114,18 +114,13 @@ function reused<Matcher extends object>(
 /**
  * About how many bytes of memory a policy takes in compiled form; `npm run bench:store` holds it against what is measured.
  */
-export function weighPolicy(policy: Policy, { ipWhitelist }: CompiledPolicy): number {
+export function weighPolicy(policy: Policy, { ipWhitelist, returnUrlGuard }: CompiledPolicy): number {
   let weight = 1_024
   if (ipWhitelist !== undefined) weight += 1_024 + ipWhitelist.ranges.bytes + ipWhitelist.deny.bytes
   for (const domain of policy.domainProtect?.domains ?? []) weight += 56 + domain.length
   const { methods = [], headers = [], exposedHeaders = [] } = policy.domainProtect ?? {}
   for (const name of [...methods, ...headers, ...exposedHeaders]) weight += 56 + name.length
-  for (const entry of policy.returnUrlGuard?.urls ?? []) {
-    // A prefix is kept segment by segment.
-    if (typeof entry === 'string') weight += 56 + entry.length + 256 * entry.split('/').length
-    else weight += 56 + entry.exact.length
-  }
-  return weight
+  return weight + (returnUrlGuard?.urls.bytes ?? 0)
 }
 
 function noList(name: string): NamedSet {

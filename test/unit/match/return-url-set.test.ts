@@ -97,4 +97,17 @@ describe('createReturnUrlSet', () => {
     }
     expect(performance.now() - start).toBeLessThan(2000)
   })
+
+  it('counts the bytes that it takes: those of the texts, and of the segments that many share', () => {
+    const deep = (host: (index: number) => string): ReturnUrlSet =>
+      setOf(
+        ...Array.from({ length: 10 }, (_, index) => `https://${host(index)}/${'a/'.repeat(900)}${index}/`),
+      )
+    const apart = deep((index) => `${index}.example.org`).bytes
+    expect(setOf().bytes).toBe(0)
+    expect(apart).toBeGreaterThan(10 * 1_800)
+    expect(apart).toBeLessThan(10 * 2_200)
+    // A step of its own for each segment.
+    expect(deep(() => 'example.org').bytes).toBeGreaterThan(apart + 900 * 200)
+  })
 })
