@@ -79,7 +79,7 @@ export class RequestContext implements PortcullisContext {
   #cors: ReadableResponse | undefined
   #returnUrl: string | undefined
   #returnUrls: Readonly<Record<string, string>> = Object.freeze({})
-  #kept: [mount: object, value: unknown][] | undefined
+  #kept: Map<object, unknown> | undefined
   region: RegionContext | undefined
 
   constructor(req: GuardRequest, requestId: string) {
@@ -144,12 +144,12 @@ export class RequestContext implements PortcullisContext {
 
   /** What a mount has kept of this request for itself. Not in a WeakMap, which costs more than most guards do. */
   recall(mount: object): unknown {
-    return this.#kept?.find(([owner]) => owner === mount)?.[1]
+    return this.#kept?.get(mount)
   }
 
   keep(mount: object, value: unknown): void {
-    this.#kept ??= []
-    this.#kept.push([mount, value])
+    this.#kept ??= new Map()
+    this.#kept.set(mount, value)
   }
 
   /** What the response may grant to a page: of several policies that judge one request, what all of them allow. */

@@ -61,6 +61,7 @@ export class RequestFacts {
     return typeof value === 'string' ? value : value?.join(', ')
   }
 
+  /** Not kept: other middleware may have changed it between two guards. */
   get method(): string {
     return this.#req.method ?? ''
   }

@@ -139,7 +139,7 @@ export function mount<Facts, Answer extends Decision>(
       if (decision.effect === 'deny') report(decision, req)
       return true
     }
-    // The answer went out or the caller went away while we waited. What writes nothing need not look.
+    // The answer went out or the caller went away while we waited. An allowance that has not waited need not look.
     if ((waited || decision.effect === 'deny') && (res.headersSent || res.destroyed)) return false
     if (decision.guard === 'domainProtect') {
       if (writeCors(decision, context, res)) return false

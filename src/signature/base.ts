@@ -122,17 +122,12 @@ export function outlineOf(components: readonly (string | Component)[]): Outline 
     identities.add(identity)
     if (!isDerived(name) && !FIELD_NAME.test(name))
       return { problem: `component ${quote(name)} is not a lower-case header name` }
-    starts.push(flat([end, identified(component), ': ']))
+    starts.push(`${end}${identified(component)}: `)
     end = '\n'
   }
-  starts.push(flat([end, '"@signature-params": ']))
+  starts.push(`${end}"@signature-params": `)
   const other = components.findIndex((component) => !OF_HEAD.has(component))
   return { starts, headLength: other === -1 ? components.length : other, head: undefined }
-}
-
-/** Engines keep a sum of texts as a tree until it is read as a whole, and each larger sum as a larger tree. */
-function flat(texts: readonly string[]): string {
-  return texts.join('')
 }
 
 const OF_HEAD: ReadonlySet<unknown> = new Set(['@method', '@authority', '@scheme'])
@@ -174,8 +169,8 @@ export function baseText(
   return text + (starts[components.length] as string) + input
 }
 
-// Strangers can send any, which is kept until the next.
-const MOST_HEAD_CHARACTERS = 512
+// Of all that is kept of a head until the next, for strangers can send any.
+const MOST_HEAD_CHARACTERS = 1024
 
 /** The lines of the first components. One server is called by few methods and few names, so they are made seldom. */
 function headText(
@@ -188,14 +183,14 @@ function headText(
   const { head, starts, headLength } = outline
   if (head !== undefined && head.method === method && head.authority === authority && head.scheme === scheme)
     return head.text
-  const texts: string[] = []
+  let text = ''
   for (let index = 0; index < headLength; index++) {
     const value = componentValue(message, target, components[index] as string)
     if (typeof value !== 'string') return value
-    texts.push(starts[index] as string, value)
+    text += (starts[index] as string) + value
   }
-  const text = flat(texts)
-  if (text.length <= MOST_HEAD_CHARACTERS) outline.head = { method, authority, scheme, text }
+  const characters = text.length + method.length + (authority?.length ?? 0)
+  if (characters <= MOST_HEAD_CHARACTERS) outline.head = { method, authority, scheme, text }
   return text
 }
 

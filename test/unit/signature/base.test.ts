@@ -236,6 +236,10 @@ describe('an outline that is used again', () => {
       `"@authority": ${authority}\n"@signature-params": ()`,
     )
     expect(outline).toMatchObject({ head: undefined })
+    // Nor one that the head does not name.
+    const other = outlineOf(['@method', '@path'])
+    baseText(messageOf({ ...request, authority }), ['@method', '@path'], '()', undefined, other)
+    expect(other).toMatchObject({ head: undefined })
   })
 })
 
