@@ -112,11 +112,10 @@ export function mount<Facts, Answer extends Decision>(
     req: GuardRequest,
     res: GuardResponse,
     next: NextFunction,
-    waited: boolean,
   ): void {
     let pass: boolean
     try {
-      pass = carryOut(decision, context, req, res, next, waited)
+      pass = carryOut(decision, context, req, res, next)
     } catch {
       pass = false
       if (!res.headersSent) sendProblem(res, 'POLICY_UNAVAILABLE', context.requestId)
@@ -131,7 +130,6 @@ export function mount<Facts, Answer extends Decision>(
     req: GuardRequest,
     res: GuardResponse,
     next: NextFunction,
-    waited: boolean,
   ): boolean {
     context.record(decision)
     spec.note?.(decision, context, req)
@@ -139,8 +137,8 @@ export function mount<Facts, Answer extends Decision>(
       if (decision.effect === 'deny') report(decision, req)
       return true
     }
-    // The answer went out or the caller went away while we waited. An allowance that has not waited need not look.
-    if ((waited || decision.effect === 'deny') && (res.headersSent || res.destroyed)) return false
+    // The answer went out or the caller went away while we waited.
+    if (res.headersSent || res.destroyed) return false
     if (decision.guard === 'domainProtect') {
       if (writeCors(decision, context, res)) return false
     } else {
@@ -192,13 +190,13 @@ export function mount<Facts, Answer extends Decision>(
       decision = broken(spec.name, error)
     }
     if (!isThenable(decision)) {
-      settle(decision, context, req, res, next, false)
+      settle(decision, context, req, res, next)
       return
     }
     // Through nextTick a fault of the application behind `next` stays an uncaught exception and does not become a
     // rejection of our promise.
     const settleLater = (settled: Decision): void =>
-      process.nextTick(settle, settled, context, req, res, next, true)
+      process.nextTick(settle, settled, context, req, res, next)
     decision.then(settleLater, (error: unknown) => settleLater(broken(spec.name, error)))
   }
   Object.defineProperty(handler, 'name', { value: spec.name })
