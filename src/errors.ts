@@ -87,6 +87,13 @@ export class UnreadableError extends UnavailableError {
   readonly unreadable = true
 }
 
+/** Whether the store has looked, and could not use what it found. */
+export function isUnreadable(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && (error as Partial<UnreadableError>).unreadable === true
+  )
+}
+
 function sayIssue({ path, message, corrected }: PolicyIssue): string {
   const where = path === '' ? 'the document' : `\`${path}\``
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`

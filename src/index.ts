@@ -2,21 +2,21 @@ export { memoryAuditSink, type MemoryAuditSink, type MemoryAuditSinkOptions } fr
 export type { AuditSink } from './audit/sink.ts'
 export type { AuditEvent, FieldEvent, OperationEvent } from './audit/event.ts'
 export { auditAccess, type AuditAccessOptions } from './http/audit-access.ts'
-export { appIdFrom, type AppIdPlace } from './http/app-id.ts'
-export type { AuthorityOption } from './http/authority.ts'
-export { bodyParsers, type BodyParsersOptions } from './http/body-parsers.ts'
+export { appIdFrom, type AppIdPlace } from './http/request/app-id.ts'
+export type { AuthorityOption } from './http/request/authority.ts'
+export { bodyParsers, type BodyParsersOptions } from './http/request/body-parsers.ts'
 export { domainProtect, type DomainProtectOptions } from './http/domain-protect.ts'
-export type { Comparison } from './http/comparisons.ts'
-export { explain, type Explanation, type RequestDescription } from './http/explain.ts'
+export type { Comparison } from './explain/comparisons.ts'
+export { explain, type Explanation, type RequestDescription } from './explain/explain.ts'
 export { ipWhitelist, type IpWhitelistOptions } from './http/ip-whitelist.ts'
 export { protect, type ProtectOptions } from './http/protect.ts'
 export { regionPin, type RegionPinOptions } from './http/region-pin.ts'
 export { returnUrlGuard, type ReturnUrlGuardOptions } from './http/return-url-guard.ts'
-export type { ReturnUrlPlace } from './http/return-url-places.ts'
-export { safeRedirect, type SafeRedirectOptions } from './http/safe-redirect.ts'
+export type { ReturnUrlPlace } from './http/request/return-url-places.ts'
+export { safeRedirect, type SafeRedirectOptions } from './http/response/safe-redirect.ts'
 export { serverOnly, type ServerOnlyOptions } from './http/server-only.ts'
-export type { PortcullisContext, RegionContext, AuditContext } from './http/context.ts'
-export type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './http/request.ts'
+export type { PortcullisContext, RegionContext, AuditContext } from './http/portcullis.ts'
+export type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './http/handler.ts'
 export type { SharedOptions } from './http/shell.ts'
 
 export {
@@ -30,8 +30,8 @@ export {
   type DiskSnapshotOptions,
   type PolicySnapshot,
   type SnapshotEntry,
-} from './snapshot.ts'
-export { fileStore, type FileStore, type FileStoreOptions } from './store/file.ts'
+} from './source/disk-snapshot.ts'
+export { fileStore, type FileStore, type FileStoreOptions } from './store/file/store.ts'
 export { memoryStore } from './store/memory.ts'
 export { changeKeys, type KeyChanges, type KeyLimits } from './store/key-changes.ts'
 export { rollbackPolicy, type RollbackOptions } from './store/rollback.ts'
@@ -47,7 +47,7 @@ export type {
   StoredApp,
   StoreListener,
 } from './store/contract.ts'
-export type { ListStore, ListSummary, StoredList } from './store/lists.ts'
+export type { ListStore, ListSummary, StoredList } from './store/list-contract.ts'
 export {
   httpMessageSignatures,
   type HttpMessageSignaturesOptions,
@@ -60,20 +60,14 @@ export type { Rejected, SignatureRules, SignedMessage, Verified } from './signat
 export { memoryNonces, type NonceStore } from './signature/nonces.ts'
 export type { AppKey, VerifierKey } from './signature/keys.ts'
 
-export {
-  diffPolicies,
-  formatList,
-  lintList,
-  lintPolicy,
-  parseList,
-  parsePolicy,
-  scorePolicy,
-  type ListEntry,
-  type ListFormat,
-  type PolicyChange,
-  type PolicyFinding,
-  type PolicyScore,
-} from './policy/index.ts'
+export { diffPolicies, type PolicyChange } from './policy/diff.ts'
+export { formatList, parseList, type ListFormat } from './list/format.ts'
+export { lintList } from './lint/list.ts'
+export { lintPolicy } from './lint/policy.ts'
+export { parsePolicy } from './policy/parse.ts'
+export { scorePolicy, type PolicyScore } from './lint/score.ts'
+export type { ListEntry } from './list/entry.ts'
+export type { PolicyFinding } from './lint/finding.ts'
 export type * from './policy/policy.ts'
 export { DENIALS } from './decision.ts'
 export type {
@@ -95,6 +89,6 @@ export {
   UnreadableError,
 } from './errors.ts'
 export type { PolicyIssue } from './errors.ts'
-export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './region/jurisdictions.ts'
+export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './jurisdiction/jurisdictions.ts'
 export type { DifferingPart, EntryComparison } from './match/nearest.ts'
 export type { ClientAddressOptions } from './match/client-address.ts'

@@ -1,6 +1,7 @@
 import { ConfigError, SECRET } from '../errors.ts'
 import { readUrl } from '../match/host.ts'
-import { KEY_ID, LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
+import { isKeyId } from '../names.ts'
+import { LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
 import { bytesFromBase64 } from './base64.ts'
 import { isPrivateKey, type PrivateKey } from './key.ts'
 
@@ -58,7 +59,7 @@ const SECRET_RULE = `base64 (with padding) of at least ${LEAST_SECRET_BYTES} byt
 const SIGNING: Checks = {
   keyId: {
     expected: '1 to 128 characters of A-Z a-z 0-9 . _ : -',
-    accepts: (value) => typeof value === 'string' && KEY_ID.test(value),
+    accepts: isKeyId,
     required: true,
   },
   secret: {

@@ -1,5 +1,5 @@
 import { deny, protectionOff, type Decision, type GuardName, type Mode } from '../decision.ts'
-import type { CompiledPolicy } from '../policy/index.ts'
+import type { CompiledPolicy } from '../policy/compile.ts'
 
 /** A guard: a pure function from a policy and facts to a decision. */
 export type Guard<Facts, Answer extends Decision = Decision> = (

@@ -1,5 +1,5 @@
 import { allow, deny } from '../decision.ts'
-import type { CompiledJurisdictions } from '../region/jurisdictions.ts'
+import type { CompiledJurisdictions } from '../jurisdiction/jurisdictions.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface RegionFacts {

@@ -1,6 +1,6 @@
 import { decideDomainProtect } from '../guards/domain-protect.ts'
 import { checkOptions } from '../options.ts'
-import type { RequestHandler } from './request.ts'
+import type { RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export type DomainProtectOptions = SharedOptions

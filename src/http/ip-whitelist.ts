@@ -5,7 +5,7 @@ import {
   type ClientAddressReader,
 } from '../match/client-address.ts'
 import { checkOptions, type Expectation } from '../options.ts'
-import type { RequestHandler } from './request.ts'
+import type { RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {

@@ -3,7 +3,7 @@ import { auditAccess, type AuditAccessOptions } from './audit-access.ts'
 import { domainProtect } from './domain-protect.ts'
 import { ipWhitelist, type IpWhitelistOptions } from './ip-whitelist.ts'
 import { regionPin, type RegionPinOptions } from './region-pin.ts'
-import type { RequestHandler } from './request.ts'
+import type { RequestHandler } from './handler.ts'
 import { returnUrlGuard, type ReturnUrlGuardOptions } from './return-url-guard.ts'
 import { serverOnly, type ServerOnlyOptions } from './server-only.ts'
 

@@ -8,9 +8,9 @@ import {
   DEFAULT_JURISDICTIONS,
   type CompiledJurisdictions,
   type Jurisdictions,
-} from '../region/jurisdictions.ts'
-import type { RequestContext } from './context.ts'
-import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './request.ts'
+} from '../jurisdiction/jurisdictions.ts'
+import type { RequestContext } from './request/context.ts'
+import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface RegionPinOptions extends SharedOptions {

@@ -1,8 +1,8 @@
 import { decideReturnUrlGuard, readNamed } from '../guards/return-url-guard.ts'
 import { parseOrigin } from '../match/origin.ts'
 import { checkOptions, required, type Expectation } from '../options.ts'
-import type { RequestHandler } from './request.ts'
-import { compileReturnUrlOption, type ReturnUrlOption } from './return-url-places.ts'
+import type { RequestHandler } from './handler.ts'
+import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {

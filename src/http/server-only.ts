@@ -13,10 +13,10 @@ import type { NonceStore } from '../signature/nonces.ts'
 import type { SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
-import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './authority.ts'
-import type { RequestContext } from './context.ts'
+import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './request/authority.ts'
+import type { RequestContext } from './request/context.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
-import type { GuardRequest, GuardResponse, RequestHandler } from './request.ts'
+import type { GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {

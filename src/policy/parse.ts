@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
 import type { Policy } from './policy.ts'
-import { APP_ID_PATTERN, POLICY_SCHEMA } from './schema.ts'
+import { POLICY_SCHEMA } from './schema.ts'
 
 /**
  * The only way from JSON to a policy.
@@ -31,11 +31,6 @@ function ownMembers(value: unknown, depth: number): unknown {
   const copy = Object.create(null) as Record<string, unknown>
   for (const [name, member] of Object.entries(value)) copy[name] = ownMembers(member, depth - 1)
   return copy
-}
-
-/** Whether the text can be the id of an app: 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
-export function isAppId(text: unknown): text is string {
-  return typeof text === 'string' && APP_ID_PATTERN.test(text)
 }
 
 function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {

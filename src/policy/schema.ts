@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { APP_ID_PATTERN, LIST_NAME_PATTERN, NAME_RULE } from '../names.ts'
 import { withAsciiHost } from '../match/idn.ts'
 import { parseIpRange } from '../match/ip.ts'
 import { parseOriginEntry } from '../match/origin.ts'
@@ -11,12 +12,6 @@ import {
   parseRequestHeader,
   parseResponseHeader,
 } from './cors.ts'
-
-/** 1-128 characters that are safe in a header, a path, a key of Redis and a log line. */
-export const APP_ID_PATTERN: RegExp = /^[A-Za-z0-9._:-]{1,128}$/
-/** The names of lists obey the rule of app ids. */
-export const LIST_NAME_PATTERN: RegExp = APP_ID_PATTERN
-const NAME_RULE = 'must be 1-128 characters of A-Z a-z 0-9 . _ : -'
 
 const MODE = z.enum(['enforce', 'report', 'off'])
 

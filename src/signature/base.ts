@@ -23,9 +23,6 @@ export interface SignatureBase {
   readonly input: string
 }
 
-/** What is accepted as the id of a key. */
-export const KEY_ID: RegExp = /^[A-Za-z0-9._:-]{1,128}$/
-
 /** What is accepted as a nonce: 16 to 128 characters of base64, base64url, UUIDs and the like. */
 export const NONCE: RegExp = /^[A-Za-z0-9+/=._~:-]{16,128}$/
 

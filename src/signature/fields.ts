@@ -1,16 +1,10 @@
+import { isKeyId } from '../names.ts'
 import { isArrayBuffer } from 'node:util/types'
 import type { InnerList, Item } from 'structured-headers'
-import {
-  isWholeSecond,
-  KEY_ID,
-  outlineOf,
-  NONCE,
-  signatureInput,
-  type BaseProblem,
-  type Outline,
-} from './base.ts'
+import { isWholeSecond, outlineOf, NONCE, signatureInput } from './base.ts'
 import { componentProblem, type Component } from './components.ts'
-import { coverageOf, type Coverage } from './coverage.ts'
+import { coverageOf } from './coverage.ts'
+import type { ReadSignature } from './read-signature.ts'
 import { scanSignature } from './scan.ts'
 import { isInnerList, readDictionary } from './structured.ts'
 
@@ -22,27 +16,6 @@ export interface ReceivedSignature {
   readonly tag: string | undefined
   /** A signature by somebody else may well be one that we cannot read. */
   readonly content: ReadSignature | FieldProblem
-}
-
-/** A signature of which every part is of the right kind. */
-export interface ReadSignature {
-  /** A text stands for a component without parameters. */
-  readonly components: readonly (string | Component)[]
-  /** What of the signature base depends on them alone, or why there is none. */
-  readonly outline: Outline | BaseProblem
-  readonly coverage: Coverage
-  /** Components and parameters as they are signed. */
-  readonly input: string
-  readonly keyId: string
-  readonly nonce: string
-  /** Seconds since the epoch, as `expires`. */
-  readonly created: number
-  readonly expires: number | undefined
-  readonly algorithm: string | undefined
-  /** Base64. */
-  readonly signature: string
-  /** How long it is, in bytes. */
-  readonly signatureLength: number
 }
 
 /** Why it could not be read, as a phrase for operators. It repeats nothing of what was sent but names. */
@@ -106,7 +79,7 @@ export function parseSignatures(
     const tag = input[1].get('tag') as unknown
     received.push({
       label,
-      keyId: typeof keyid === 'string' && KEY_ID.test(keyid) ? keyid : undefined,
+      keyId: isKeyId(keyid) ? keyid : undefined,
       tag: typeof tag === 'string' ? tag : undefined,
       content: readSignature(label, input, signature),
     })
@@ -140,7 +113,7 @@ function readSignature(
   const { created, expires, keyid: keyId, nonce, alg } = Object.fromEntries(parameters)
   if (typeof created !== 'number') return { problem: 'parameter `created` is missing' }
   if (typeof expires === 'number' && expires < created) return { problem: '`expires` is before `created`' }
-  if (typeof keyId !== 'string' || !KEY_ID.test(keyId)) {
+  if (!isKeyId(keyId)) {
     return { problem: 'parameter `keyid` is missing or cannot be the id of a key' }
   }
   if (typeof nonce !== 'string' || !NONCE.test(nonce)) {

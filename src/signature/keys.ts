@@ -1,7 +1,8 @@
 import { createPublicKey, createSecretKey, verify, type KeyObject } from 'node:crypto'
 import { PolicyError, type PolicyIssue } from '../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../instant.ts'
-import { KEY_ID, LEAST_SECRET_BYTES } from './base.ts'
+import { isKeyId } from '../names.ts'
+import { LEAST_SECRET_BYTES } from './base.ts'
 import { hmacSha256, type Mac } from './hmac.ts'
 
 /** A key of an app, with which its servers sign requests. */
@@ -136,7 +137,7 @@ function parseAppKey(given: unknown, refuse: Report): VerifierKey | undefined {
     if (!MEMBERS.has(name)) refuse('', `has a member other than ${[...MEMBERS].join(', ')}`)
   }
   const id = members.get('id')
-  const idIsGood = typeof id === 'string' && KEY_ID.test(id)
+  const idIsGood = isKeyId(id)
   if (!idIsGood) refuse('id', 'must be 1 to 128 characters of A-Z a-z 0-9 . _ : -')
   const algorithm = members.get('algorithm')
   const key = parseSecret(algorithm, members.get('secret'), refuse)

@@ -1,6 +1,7 @@
-import { isWholeSecond, KEY_ID, LABEL, outlineOf, NONCE, type BaseProblem, type Outline } from './base.ts'
+import { isKeyId } from '../names.ts'
+import { isWholeSecond, LABEL, outlineOf, NONCE, type BaseProblem, type Outline } from './base.ts'
 import { coverageOf, type Coverage } from './coverage.ts'
-import type { ReadSignature } from './fields.ts'
+import type { ReadSignature } from './read-signature.ts'
 
 /** One signature, written plainly. */
 export interface ScannedSignature extends ReadSignature {
@@ -52,7 +53,7 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
   if (parameters === undefined) return undefined
   const { created, expires, keyId, nonce, algorithm, tag } = parameters
   if (expires !== undefined && (!isWholeSecond(expires) || expires < created)) return undefined
-  if (!isWholeSecond(created) || !KEY_ID.test(keyId) || !NONCE.test(nonce)) return undefined
+  if (!isWholeSecond(created) || !isKeyId(keyId) || !NONCE.test(nonce)) return undefined
   return {
     label,
     components,

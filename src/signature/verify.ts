@@ -1,6 +1,7 @@
 import { baseText, type MessageParts } from './base.ts'
 import { digestProblem, hasContent, type Content } from './digest.ts'
-import { readSignatures, type ReadSignature, type ReceivedSignature } from './fields.ts'
+import { readSignatures, type ReceivedSignature } from './fields.ts'
+import type { ReadSignature } from './read-signature.ts'
 import { decoyFor, findKey, type VerifierKey } from './keys.ts'
 import { structuredFields } from './structured.ts'
 

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { UnavailableError } from '../errors.ts'
-import { isAppId } from '../policy/index.ts'
+import { isAppId } from '../names.ts'
 import type { App } from './contract.ts'
 
 const MAX_ORIGINS = 1_000

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { UnavailableError, isPortcullisError } from '../errors.ts'
-import { isAppId } from '../policy/index.ts'
+import { isUnreadable, UnavailableError, isPortcullisError } from '../errors.ts'
+import { isAppId } from '../names.ts'
 import { createBreaker } from './breaker.ts'
 import type { App, PolicySource, PolicySourceOptions, PolicySourceStatus } from './contract.ts'
 import { checkSourceOptions } from './options.ts'
 import type { Entry, Flight } from './entry.ts'
 import { createKeyUses } from './key-uses.ts'
-import { createLists } from './lists.ts'
+import { createLists } from './shared-lists.ts'
 import { appsThatAdmit, createOrigins } from './origins.ts'
-import { createReader, isUnreadable, SparedError, understand, type Known, type Reading } from './reading.ts'
+import { createReader, SparedError, understand, type Known, type Reading } from './reading.ts'
 
 const MAX_UNKNOWN = 10_000
 const MAX_FLIGHTS = 10_000

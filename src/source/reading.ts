@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { withDeadline } from '../deadline.ts'
-import { UnavailableError, UnreadableError } from '../errors.ts'
-import { compilePolicy, parsePolicy, weighPolicy } from '../policy/index.ts'
+import { isUnreadable, UnavailableError, UnreadableError } from '../errors.ts'
+import { compilePolicy, weighPolicy } from '../policy/compile.ts'
+import { parsePolicy } from '../policy/parse.ts'
 import { parseAppKeys } from '../signature/keys.ts'
 import type { StoredApp } from '../store/contract.ts'
 import type { Breaker } from './breaker.ts'
 import type { App } from './contract.ts'
-import type { SharedList } from './lists.ts'
+import type { SharedList } from './shared-lists.ts'
 
 /** What was read of an app, and what came of it. */
 export interface Reading {
@@ -123,11 +124,4 @@ export async function understand(
     lists,
     stored,
   }
-}
-
-/** Whether the store has looked, and could not use what it found. */
-export function isUnreadable(error: unknown): boolean {
-  return (
-    typeof error === 'object' && error !== null && (error as Partial<UnreadableError>).unreadable === true
-  )
 }

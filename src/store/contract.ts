@@ -1,7 +1,8 @@
 import type { AppKey } from '../signature/keys.ts'
-import type { StoredList } from './lists.ts'
+import type { ChangeNote } from './change-note.ts'
+import type { StoredList } from './list-contract.ts'
 
-export type { AppKey }
+export type { AppKey, ChangeNote }
 
 /** What a store holds of one app. */
 export interface StoredApp {
@@ -59,12 +60,6 @@ export interface AppDocument {
   readonly policy: unknown
   /** Left out: the keys stay as they are (none, for a new app). */
   readonly keys?: readonly AppKey[] | undefined
-}
-
-/** Who writes and why, for the history. Each at most 1024 characters. */
-export interface ChangeNote {
-  readonly author?: string | undefined
-  readonly note?: string | undefined
 }
 
 /** One revision of an app as the history tells it. Keys are never in it: what was revoked stays revoked. */

@@ -1,5 +1,5 @@
 import { originIndexKeys } from '../match/origin.ts'
-import type { Policy } from '../policy/index.ts'
+import type { Policy } from '../policy/policy.ts'
 
 /** How many apps are found by one entry, at most: one preflight must not make a store read thousands. */
 export const MAX_APPS_PER_ENTRY = 64

@@ -1,8 +1,9 @@
 import { RevisionConflict } from '../errors.ts'
-import { isListName, type ListEntry } from '../policy/index.ts'
-import type { ChangeNote } from './contract.ts'
-import { checkedEntries, checkListName, PIECE } from './list-entries.ts'
-import type { ListStore } from './lists.ts'
+import { isListName } from '../names.ts'
+import type { ListEntry } from '../list/entry.ts'
+import type { ChangeNote } from './change-note.ts'
+import { checkedEntries, checkListName, PIECE } from '../list/pieces.ts'
+import type { ListStore } from './list-contract.ts'
 import { parseNote } from './records.ts'
 
 interface Slot extends ChangeNote {

@@ -3,7 +3,7 @@ import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
 import { isUse, listKeys } from './key-uses.ts'
-import type { ListStore } from './lists.ts'
+import type { ListStore } from './list-contract.ts'
 import { createMemoryLists } from './memory-lists.ts'
 import {
   changedRecord,

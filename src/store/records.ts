@@ -1,6 +1,8 @@
 import { PolicyError, RevisionConflict } from '../errors.ts'
 import { checkOptions, wholeNumber } from '../options.ts'
-import { isAppId, parsePolicy, type Policy } from '../policy/index.ts'
+import { isAppId } from '../names.ts'
+import { parsePolicy } from '../policy/parse.ts'
+import type { Policy } from '../policy/policy.ts'
 import { parseAppKeys, type AppKey } from '../signature/keys.ts'
 import type { AppDocument, AppPage, AppRevision, ChangeNote, ManagedPolicyStore } from './contract.ts'
 

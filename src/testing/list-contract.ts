@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
-import type { ListEntry } from '../policy/index.ts'
+import type { ListEntry } from '../list/entry.ts'
 import type { ManagedPolicyStore } from '../store/contract.ts'
-import type { ListStore } from '../store/lists.ts'
+import type { ListStore } from '../store/list-contract.ts'
 import { conflicts } from './store-examples.ts'
 import type { StoreUnderTest, TestRunner } from './policy-store-contract.ts'
 

@@ -1,6 +1,6 @@
 import { DENIALS, type DenialCode } from '../decision.ts'
 import { ConfigError } from '../errors.ts'
-import { problemDocument } from '../http/problem.ts'
+import { problemDocument } from '../http/response/problem.ts'
 
 /** An answer as supertest and superagent give it. */
 export interface ReceivedResponse {

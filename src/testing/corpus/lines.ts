@@ -1,4 +1,4 @@
-import type { ReturnUrlText } from '../../policy/index.ts'
+import type { ReturnUrlText } from '../../policy/policy.ts'
 
 /** A return URL that must be refused. */
 export interface HostileReturnUrl {

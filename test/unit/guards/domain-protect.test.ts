@@ -5,7 +5,8 @@ import {
   type OriginDecision,
   type OriginFacts,
 } from '../../../src/guards/domain-protect.ts'
-import { compilePolicy, parsePolicy } from '../../../src/policy/index.ts'
+import { compilePolicy } from '../../../src/policy/compile.ts'
+import { parsePolicy } from '../../../src/policy/parse.ts'
 
 const DOMAINS = [
   'https://example.org',

@@ -3,16 +3,18 @@ import { areaOf, readSources, type SourceFile } from './sources.ts'
 
 /** Each area may import its own files and those of the lines above it; areas on one line do not know each other. */
 const layers: readonly (readonly string[])[] = [
-  ['decision', 'errors', 'options', 'thenable', 'deadline', 'slices', 'instant'],
-  ['match'],
+  ['decision', 'errors', 'options', 'names', 'thenable', 'deadline', 'slices', 'instant'],
+  ['match', 'vault'],
+  ['list', 'jurisdiction'],
   ['policy'],
-  ['signature', 'region', 'vault', 'audit'],
+  ['lint', 'signature', 'audit'],
   ['guards'],
   ['store'],
-  ['snapshot'],
-  ['source'],
+  ['source', 'redis'],
+  ['region'],
   ['http'],
-  ['index', 'redis', 'client', 'console'],
+  ['explain'],
+  ['index', 'client', 'console'],
   ['testing', 'cli'],
 ]
 
@@ -20,7 +22,13 @@ const layers: readonly (readonly string[])[] = [
 const foundation = layers[0] ?? []
 
 /** Doors of the package: users come in by them, and nothing inside does. */
-const doors = ['index', 'redis', 'client', 'console', 'testing', 'cli']
+const doors = ['index', 'client', 'console', 'testing', 'cli']
+
+/** Wings stand beside the house: nothing inside imports them but what stands above by its name. */
+const wings: ReadonlyMap<string, readonly string[]> = new Map([
+  ['redis', ['region', 'console', 'cli', 'testing']],
+  ['region', ['console', 'cli', 'testing']],
+])
 
 const sources = readSources()
 const levelOf = (area: string): number => layers.findIndex((layer) => layer.includes(area))
@@ -63,6 +71,34 @@ describe('layers', () => {
     )
     expect(wrong).toEqual([])
   })
+
+  it('nothing inside imports a wing', () => {
+    const wrong = violations(({ area, imports }) =>
+      imports.flatMap(({ file }) => {
+        const wing = file === undefined ? '' : areaOf(file)
+        const allowed = wings.get(wing)
+        if (allowed === undefined || area === wing || allowed.includes(area)) return []
+        return [`must not import src/${file}: the house stands without ${wing}`]
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('no import comes back to where it began, not even by types', () => {
+    const byPath = new Map(sources.map((file) => [file.path, file]))
+    const done = new Set<string>()
+    const circles: string[] = []
+    const walk = (path: string, way: readonly string[]): void => {
+      if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(' -> '))
+      if (done.has(path) || way.includes(path)) return
+      for (const { file } of byPath.get(path)?.imports ?? []) {
+        if (file !== undefined) walk(file, [...way, path])
+      }
+      done.add(path)
+    }
+    for (const { path } of sources) walk(path, [])
+    expect(circles).toEqual([])
+  })
 })
 
 describe('who knows what', () => {
@@ -70,7 +106,7 @@ describe('who knows what', () => {
     const outside =
       /\b(Date\.now|new Date\(\)|performance\.|process\b|setTimeout|setInterval|setImmediate|Math\.random|randomUUID|randomBytes|getRandomValues|fetch\()/
     const wrong = violations(({ area, code, imports }) => {
-      if (!['match', 'policy', 'guards'].includes(area)) return []
+      if (!['match', 'list', 'jurisdiction', 'policy', 'lint', 'guards'].includes(area)) return []
       const pure = ['node:crypto', 'node:url']
       const modules = imports.filter(({ from }) => from.startsWith('node:') && !pure.includes(from))
       const name = outside.exec(code)?.[0]
@@ -90,7 +126,7 @@ describe('who knows what', () => {
     const modules = ['express', 'http', 'https', 'node:http', 'node:https', 'node:http2']
     const wrong = violations(({ area, code, imports }) => {
       // The client signs the Fetch API's requests, which are not the server's; `testing` and `console` use it from outside.
-      if (['http', 'client', 'console', 'testing', 'cli'].includes(area)) return []
+      if (['http', 'explain', 'client', 'console', 'testing', 'cli'].includes(area)) return []
       const mention = http.exec(code)?.[0]
       return [
         ...imports

@@ -1,0 +1,94 @@
+import type { GuardName } from '../decision.ts'
+import { readNamed, type NamedReturnUrl, type ReturnUrlRules } from '../guards/return-url-guard.ts'
+import { nearestDomains, nearestRanges, nearestReturnUrls, type EntryComparison } from '../match/nearest.ts'
+import { parseOrigin } from '../match/origin.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { RequestFacts } from '../http/request/facts.ts'
+
+/** What a guard compared with the entries of its list, and how near they are. */
+export interface Comparison {
+  readonly guard: Extract<GuardName, 'ipWhitelist' | 'domainProtect' | 'returnUrlGuard'>
+  readonly input: 'address' | 'Origin' | 'X-Origin' | 'return URL'
+  /** The form in which it is compared; missing when it was refused before any entry was asked. */
+  readonly canonical?: string | undefined
+  /** Why it was refused. */
+  readonly problem?: string | undefined
+  /** What the URL parser of a browser makes of what was refused: what the sender may have hoped for. */
+  readonly parsedAs?: string | undefined
+  /** How many entries the list has. */
+  readonly entries: number
+  /** The nearest of them, at most three, the nearest first. */
+  readonly nearest: readonly EntryComparison[]
+}
+
+/** Compares what a request names with the lists of a policy, where it has them. */
+export function compareWithEntries(
+  policy: Policy,
+  facts: RequestFacts,
+  returnUrl: NamedReturnUrl,
+  rules: ReturnUrlRules,
+): Comparison[] {
+  return [
+    ...compareAddress(policy, facts),
+    ...compareOrigin(policy, facts),
+    ...compareReturnUrl(policy, returnUrl, rules),
+  ]
+}
+
+function compareAddress({ ipWhitelist: section }: Policy, facts: RequestFacts): Comparison[] {
+  const address = facts.address(undefined)?.address
+  if (section === undefined || address === undefined) return []
+  return [
+    {
+      guard: 'ipWhitelist',
+      input: 'address',
+      canonical: address.text,
+      entries: section.ranges.length,
+      nearest: nearestRanges(address, section.ranges),
+    },
+  ]
+}
+
+function compareOrigin({ domainProtect: section }: Policy, { origin, xOrigin }: RequestFacts): Comparison[] {
+  const text = origin ?? xOrigin
+  if (section === undefined || text === undefined) return []
+  const guard = 'domainProtect'
+  const input = origin === undefined ? 'X-Origin' : 'Origin'
+  const entries = section.domains.length
+  const canonical = parseOrigin(text)
+  // A browser sends the canonical form, so `Origin` counts in no other.
+  if (canonical === undefined || (input === 'Origin' && canonical !== text)) {
+    const problem = 'not a serialised origin'
+    return [{ guard, input, problem, parsedAs: parsed(text)?.origin, entries, nearest: [] }]
+  }
+  return [{ guard, input, canonical, entries, nearest: nearestDomains(canonical, section.domains) }]
+}
+
+function compareReturnUrl(
+  { returnUrlGuard: section }: Policy,
+  named: NamedReturnUrl,
+  rules: ReturnUrlRules,
+): Comparison[] {
+  const url = readNamed(named, rules)
+  if (section === undefined || url === undefined) return []
+  const guard = 'returnUrlGuard'
+  const input = 'return URL'
+  const entries = section.urls.length
+  if ('problem' in url) {
+    const parsedAs = parsed(named.value, rules.relativeTo)?.href
+    return [{ guard, input, problem: url.problem, parsedAs, entries, nearest: [] }]
+  }
+  return [{ guard, input, canonical: url.href, entries, nearest: nearestReturnUrls(url, section.urls) }]
+}
+
+/** An explanation stays short, whatever was sent. */
+const LONGEST = 2048
+
+function parsed(text: unknown, base?: string): URL | undefined {
+  if (typeof text !== 'string' || text.length > LONGEST) return undefined
+  try {
+    return new URL(text, base)
+  } catch {
+    return undefined
+  }
+}

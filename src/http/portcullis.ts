@@ -1,0 +1,38 @@
+import type { AuditSession } from '../audit/session.ts'
+import type { Decision } from '../decision.ts'
+
+/** What handlers may know of a request that the guards have judged: `req.portcullis`. */
+export interface PortcullisContext {
+  /** Key of this request in problem documents and in the audit. */
+  readonly requestId: string
+  /** Who calls; `undefined` until a guard has identified the app. */
+  readonly appId: string | undefined
+  /** Revision of the policy that the request is judged by. It stays the same for the whole request. */
+  readonly revision: number | undefined
+  /** The trail: every decision so far, in order. */
+  readonly decisions: readonly Decision[]
+  /** The client address in canonical form; `undefined` when there is no readable one. */
+  readonly address: string | undefined
+  /**
+   * The canonical return URL that `returnUrlGuard` has let pass; of several the first. Redirect to this one and never to the
+   * raw text: `safeRedirect(res, req)`.
+   */
+  readonly returnUrl: string | undefined
+  /** All canonical return URLs that `returnUrlGuard` has let pass, by their names. */
+  readonly returnUrls: Readonly<Record<string, string>>
+  /** Where the request is handled and where the person's data must stay, as `regionPin` found. */
+  readonly region: RegionContext | undefined
+  /** Access to personal data. */
+  readonly audit: AuditContext
+}
+
+export interface RegionContext {
+  /** The location of this instance. */
+  readonly here: string
+  readonly jurisdiction: string
+  /** The locations of that jurisdiction. */
+  readonly locations: readonly string[]
+}
+
+/** Hands out personal data so that every read of a field is recorded. */
+export type AuditContext = Pick<AuditSession, 'person'>

@@ -1,0 +1,227 @@
+import { parsePeer, type ClientAddress, type ClientAddressReader } from '../../match/client-address.ts'
+import { parseIp } from '../../match/ip.ts'
+import { parseOrigin } from '../../match/origin.ts'
+import type { SignedMessage } from '../../signature/verify.ts'
+import { checkClientAddress } from './address-warnings.ts'
+import {
+  readBodyParameter,
+  readQueryParameter,
+  type ParameterPlace,
+  type ParameterReading,
+} from './parameters.ts'
+import type { GuardRequest } from '../handler.ts'
+
+export type { ClientAddressReader }
+
+/** Node drops header lines beyond `maxHeadersCount` of the server without a word; this many when it is not set. */
+const MAX_HEADER_LINES = 1000
+
+// A registered symbol: the bytes that one build has kept, the guard of the other must find.
+const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
+
+/** Keeps the bytes of a body as they were received, for the digest. Called by `bodyParsers` before parsing. */
+export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
+  ;(req as { [rawBodies]?: Uint8Array })[rawBodies] = bytes
+}
+
+/**
+ * The plain data that guards judge by, read from the request once and only when asked for.
+ * The only place that reads a request.
+ */
+export class RequestFacts {
+  readonly #req: GuardRequest
+  // Express gives each request a shape of its own, so that each look at one costs a search.
+  #knownHeaders: GuardRequest['headers'] | undefined
+  #knownRawHeaders: readonly string[] | undefined
+  #knownSocket: GuardRequest['socket'] | undefined
+  #knownTarget: string | undefined
+  #addressReader: ClientAddressReader | 'none yet' | undefined = 'none yet'
+  #address: ClientAddress | undefined
+  #message: SignedMessage | undefined
+
+  constructor(req: GuardRequest) {
+    this.#req = req
+  }
+
+  get #headers(): GuardRequest['headers'] {
+    return (this.#knownHeaders ??= this.#req.headers)
+  }
+
+  get #rawHeaders(): readonly string[] {
+    return (this.#knownRawHeaders ??= this.#req.rawHeaders)
+  }
+
+  get #socket(): GuardRequest['socket'] {
+    return (this.#knownSocket ??= this.#req.socket)
+  }
+
+  /** One of the headers that Node joins with a comma when they are repeated. */
+  #header(name: string): string | undefined {
+    const value = this.#headers[name]
+    return typeof value === 'string' ? value : value?.join(', ')
+  }
+
+  /** Not kept: other middleware may have changed it between two guards. */
+  get method(): string {
+    return this.#req.method ?? ''
+  }
+
+  /** The request target as received, before any router took its part off. */
+  get target(): string {
+    return (this.#knownTarget ??= this.#req.originalUrl ?? this.#req.url ?? '')
+  }
+
+  get headersComplete(): boolean {
+    const { server } = this.#socket as { server?: { maxHeadersCount?: unknown } }
+    const set = server?.maxHeadersCount
+    const most = typeof set === 'number' ? set : MAX_HEADER_LINES
+    return most <= 0 || this.#rawHeaders.length < 2 * most
+  }
+
+  get origin(): string | undefined {
+    return this.#header('origin')
+  }
+
+  get xOrigin(): string | undefined {
+    return this.#header('x-origin')
+  }
+
+  /** Whether a proxy says that it has passed the request on. Says nothing of who it was. */
+  get proxied(): boolean {
+    for (const name in this.#headers) {
+      if (name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')) return true
+    }
+    return false
+  }
+
+  get fetchSite(): string | undefined {
+    return this.#header('sec-fetch-site')
+  }
+
+  get fetchMode(): string | undefined {
+    return this.#header('sec-fetch-mode')
+  }
+
+  get requestedHeaders(): string | undefined {
+    return this.#header('access-control-request-headers')
+  }
+
+  /** Fetch: OPTIONS with `Origin` and `Access-Control-Request-Method`. Any other OPTIONS is a request like others. */
+  get preflight(): boolean {
+    return (
+      this.method === 'OPTIONS' &&
+      this.origin !== undefined &&
+      this.#headers['access-control-request-method'] !== undefined
+    )
+  }
+
+  get ownOrigin(): string | undefined {
+    const host = this.#authority()
+    return host === undefined ? undefined : parseOrigin(`${this.#scheme()}://${host}`)
+  }
+
+  /**
+   * A header of Fetch Metadata, which page script cannot write and a browser does not leave out. `Sec-Fetch-Mode: cors`
+   * alone is none: the `fetch` of Node sends it and nothing else.
+   */
+  get fetchMetadata(): string | undefined {
+    const headers = this.#headers
+    for (const name in headers) {
+      if (!name.startsWith('sec-fetch-')) continue
+      if (name !== 'sec-fetch-mode' || headers[name] !== 'cors') return name
+    }
+    return undefined
+  }
+
+  get browserEvidence(): string | undefined {
+    if (this.preflight) return 'preflight'
+    return this.origin === undefined ? this.fetchMetadata : 'origin'
+  }
+
+  /** Who calls: by the given reader of proxy headers, or by Express's `req.ip`, or by the socket. */
+  address(reader: ClientAddressReader | undefined): ClientAddress | undefined {
+    if (this.#addressReader !== reader) {
+      this.#address = this.#readAddress(reader)
+      this.#addressReader = reader
+    }
+    return this.#address
+  }
+
+  #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
+    // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
+    const lines = reader !== undefined && this.headersComplete ? this.lines(reader.header) : []
+    const client = reader === undefined ? this.#expressAddress() : reader.read(this.#peer, lines)
+    if (client !== undefined) checkClientAddress(this.#req, this.#headers, client, reader, lines)
+    return client
+  }
+
+  #expressAddress(): ClientAddress | undefined {
+    const peer = this.#peer
+    const express = 'ip' in this.#req
+    const text = express ? this.#req.ip : peer
+    if (text === undefined || (express && !this.headersComplete)) return undefined
+    const address = text === peer ? parsePeer(text) : parseIp(text)
+    return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
+  }
+
+  get #peer(): string | undefined {
+    return this.#socket.remoteAddress
+  }
+
+  /** Every line of a header, in order. `req.headers` would drop or join them. */
+  lines(name: string): string[] {
+    const rawHeaders = this.#rawHeaders
+    const end = name.length - 1
+    let lines: string[] | undefined
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const candidate = rawHeaders[index] as string
+      if (candidate.length !== name.length) continue
+      // Most names of one length end in another letter, whatever its case: it is cheaper to look at that first.
+      if ((candidate.charCodeAt(end) | 0x20) !== (name.charCodeAt(end) | 0x20)) continue
+      if (candidate !== name && candidate.toLowerCase() !== name) continue
+      if (lines === undefined) lines = [rawHeaders[index + 1] as string]
+      else lines.push(rawHeaders[index + 1] as string)
+    }
+    return lines ?? []
+  }
+
+  /** The request as its signature sees it. */
+  get message(): SignedMessage {
+    this.#message ??= {
+      method: this.method,
+      authority: this.#authority(),
+      target: this.target,
+      scheme: this.#scheme(),
+      header: (name) => this.lines(name),
+      body: this.#body(),
+    }
+    return this.#message
+  }
+
+  /** What stands in a place: from what was received, not from what parsers made of it. */
+  parameter(place: ParameterPlace): ParameterReading {
+    return 'query' in place
+      ? readQueryParameter(this.target, place.query)
+      : readBodyParameter(this.#body(), this.#header('content-type'), place.body.split('.'))
+  }
+
+  #body(): SignedMessage['body'] {
+    const { 'transfer-encoding': coding, 'content-length': length } = this.#headers
+    // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
+    const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
+    if (bytes !== undefined) return { kind: 'bytes', bytes }
+    const expected = coding !== undefined || (length !== undefined && Number(length) !== 0)
+    return expected ? { kind: 'unavailable' } : { kind: 'none' }
+  }
+
+  #authority(): string | undefined {
+    const hosts = this.lines('host')
+    return hosts.length === 1 ? hosts[0] : undefined
+  }
+
+  #scheme(): 'http' | 'https' {
+    const { protocol } = this.#req
+    return (protocol ?? ('encrypted' in this.#socket ? 'https' : 'http')) === 'https' ? 'https' : 'http'
+  }
+}

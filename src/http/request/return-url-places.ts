@@ -1,0 +1,113 @@
+import type { NamedReturnUrl } from '../../guards/return-url-guard.ts'
+import { ConfigError } from '../../errors.ts'
+import { checkOptions, type Expectation } from '../../options.ts'
+import type { RequestFacts } from './facts.ts'
+import type { ParameterPlace } from './parameters.ts'
+import type { Callback, GuardRequest } from '../handler.ts'
+
+/**
+ * A place where a return URL may stand: a parameter of the query, or a member of a JSON or form body, nested ones by their
+ * path: `options.redirect.url`, which in a form is the parameter `options[redirect][url]`. It holds one plain text, once.
+ */
+export type ReturnUrlPlace = (
+  | { readonly query: string; readonly body?: undefined }
+  | { readonly body: string; readonly query?: undefined }
+) & {
+  /**
+   * What handlers find the URL by in `req.portcullis.returnUrls`. Default: the name of the parameter or the path. Of the
+   * places with one name at most one may be used: with `[{ query: 'next' }, { body: 'next' }]` either, never both.
+   */
+  readonly name?: string | undefined
+  /** Whether it may be left out. A name with several places may be left out if all of them say so. Default false. */
+  readonly optional?: boolean | undefined
+}
+
+/** The `returnUrl` option in all its forms. */
+export type ReturnUrlOption =
+  Callback<[req: GuardRequest], unknown> | ReturnUrlPlace | readonly ReturnUrlPlace[]
+
+export type ReturnUrlReader = (facts: RequestFacts, req: GuardRequest) => readonly NamedReturnUrl[]
+
+/** The name of what a function has found. */
+const FOUND = 'returnUrl'
+
+/** @throws ConfigError */
+export function compileReturnUrlOption(option: ReturnUrlOption, path: string): ReturnUrlReader {
+  if (typeof option === 'function') {
+    return (_facts, req) => [{ name: FOUND, value: callSafely(option, req), optional: false }]
+  }
+  const places = groupPlaces(option, path)
+  return (facts) =>
+    places.map(({ name, optional, places: alternatives }) => {
+      const readings = alternatives.map((place) => facts.parameter(place))
+      const used = readings.filter((reading) => 'problem' in reading || reading.value !== undefined)
+      const [reading] = used
+      if (used.length > 1) return { name, optional, value: undefined, problem: 'named in several places' }
+      return { name, optional, value: undefined, ...reading }
+    })
+}
+
+interface NamedPlaces {
+  readonly name: string
+  optional: boolean
+  readonly places: ParameterPlace[]
+}
+
+function groupPlaces(
+  option: ReturnUrlPlace | readonly ReturnUrlPlace[],
+  path: string,
+): readonly NamedPlaces[] {
+  const places: readonly unknown[] = Array.isArray(option) ? option : [option]
+  if (places.length === 0) throw new ConfigError(path, 'at least one place', option)
+  const groups = new Map<string, NamedPlaces>()
+  const seen = new Set<string>()
+  for (const [index, given] of places.entries()) {
+    const where = Array.isArray(option) ? `${path}[${index}]` : path
+    const { place, name, optional } = readPlace(given, where)
+    const key = JSON.stringify(place)
+    if (seen.has(key)) throw new ConfigError(where, 'a place that is not declared before', given)
+    seen.add(key)
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, { name, optional, places: [place] })
+    else {
+      group.places.push(place)
+      group.optional &&= optional
+    }
+  }
+  return [...groups.values()]
+}
+
+function readPlace(
+  given: unknown,
+  where: string,
+): { readonly place: ParameterPlace; readonly name: string; readonly optional: boolean } {
+  checkOptions(where, given, { query: NAME, body: PATH, name: NAME, optional: YES_OR_NO })
+  const { query, body, name, optional = false } = given as ReturnUrlPlace
+  if (query !== undefined && body === undefined) return { place: { query }, name: name ?? query, optional }
+  if (body !== undefined && query === undefined) return { place: { body }, name: name ?? body, optional }
+  throw new ConfigError(where, 'an object with one of query, body', given)
+}
+
+/** An option that throws has found no URL. */
+function callSafely(option: (req: GuardRequest) => unknown, req: GuardRequest): unknown {
+  try {
+    return option(req)
+  } catch {
+    return undefined
+  }
+}
+
+const NAME: Expectation = {
+  expected: 'the name of a parameter',
+  accepts: (value) => typeof value === 'string' && value !== '',
+}
+
+const PATH: Expectation = {
+  expected: 'a name, or names with dots between them',
+  accepts: (value) => typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value),
+}
+
+const YES_OR_NO: Expectation = {
+  expected: 'true or false',
+  accepts: (value) => typeof value === 'boolean',
+}

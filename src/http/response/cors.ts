@@ -1,0 +1,100 @@
+import cors, { type CorsOptions, type CorsRequest } from 'cors'
+import { decideDomainProtect, type CorsGrant, type OriginDecision } from '../../guards/domain-protect.ts'
+import type { RequestContext } from '../request/context.ts'
+import type { GuardResponse } from '../handler.ts'
+
+/** What the `cors` package sees in place of the request: an origin that we have allowed, and what to grant it. */
+interface Facade extends CorsRequest {
+  readonly grant: CorsOptions
+}
+
+/** `origin: true` means "name the origin of the request". */
+const write = cors<Facade>(({ grant }, done) => done(null, { origin: true, ...grant }))
+
+/** What a page can use of a refusal besides the problem document. */
+const EXPOSED_BY_REFUSALS = ['x-request-id', 'retry-after']
+
+const ASKED_BY_PREFLIGHTS = ['Access-Control-Request-Method', 'Access-Control-Request-Headers']
+
+/** Longer than what any page asks for. */
+const LONGEST_REQUEST = 4_096
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/**
+ * Writes what a decision of `domainProtect` means for the response, in `enforce`: the CORS headers of an allowed origin,
+ * or that there are none, and `Vary` in any case. True when it was a preflight and is answered.
+ */
+export function writeCors(decision: OriginDecision, context: RequestContext, res: GuardResponse): boolean {
+  // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
+  for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
+  const { cors: grant, effect } = decision
+  const { preflight, requestedHeaders } = context.facts
+  if (preflight) vary(res, ['Origin', ...ASKED_BY_PREFLIGHTS])
+  else if (grant === undefined) vary(res, ['Origin']) // of a grant `cors` does it
+  if (grant === undefined) return false
+  if (preflight && effect === 'allow') {
+    answerPreflight(res, grant, requestedHeaders)
+    return true
+  }
+  const { credentials, exposedHeaders } = context.narrowCors(grant.settings)
+  const exposed =
+    effect === 'deny' ? [...new Set([...exposedHeaders, ...EXPOSED_BY_REFUSALS])] : exposedHeaders
+  write(
+    {
+      method: 'GET',
+      headers: { origin: grant.origin },
+      grant: { credentials, exposedHeaders: [...exposed] },
+    },
+    res,
+    () => undefined,
+  )
+  return false
+}
+
+/**
+ * Lets a page of an allowed origin read a refusal, whichever guard refuses: when the app is known and its `domainProtect`
+ * enforces. Otherwise it changes nothing.
+ */
+export function writeCorsOfRefusal(context: RequestContext, res: GuardResponse): void {
+  const { policy } = context
+  if (policy?.domainProtect?.mode !== 'enforce') return
+  const { cors: grant } = decideDomainProtect(policy, context.facts) as OriginDecision
+  writeCors({ ...REFUSAL, cors: grant }, context, res)
+}
+
+const REFUSAL = { effect: 'deny' } as OriginDecision
+
+/** 204, with the methods and the headers that pages of the origin may use. The browser compares. */
+function answerPreflight(
+  res: GuardResponse,
+  { origin, settings }: CorsGrant,
+  requestedHeaders: string | undefined,
+): void {
+  const { methods, headers, credentials, maxAge } = settings
+  const grant: CorsOptions = {
+    credentials: credentials === true,
+    allowedHeaders: [...(headers ?? namesIn(requestedHeaders))],
+    ...(methods !== undefined && { methods: [...methods] }),
+    ...(maxAge !== undefined && { maxAge }),
+  }
+  write({ method: 'OPTIONS', headers: { origin }, grant }, res, () => undefined)
+}
+
+/** The header names that a preflight asks for; none when it is not a list of names, or of more than a page sends. */
+function namesIn(text = ''): string[] {
+  if (text.length > LONGEST_REQUEST) return []
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  return names.every((name) => TOKEN.test(name)) ? names : []
+}
+
+/** Adds to `Vary` what is not there yet. */
+function vary(res: GuardResponse, fields: readonly string[]): void {
+  const before = [res.getHeader('Vary') ?? []].flat().join(', ')
+  const known = new Set(before.split(',').map((name) => name.trim().toLowerCase()))
+  if (known.has('*')) return
+  const added = fields.filter((name) => !known.has(name.toLowerCase()))
+  if (added.length > 0) res.setHeader('Vary', (before === '' ? added : [before, ...added]).join(', '))
+}

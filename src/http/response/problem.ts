@@ -1,0 +1,43 @@
+import { DENIALS, type DenialCode } from '../../decision.ts'
+import type { GuardResponse } from '../handler.ts'
+
+/** The longest wait that a 503 asks for, in seconds. Spread at random, so that callers do not return together. */
+const MAX_RETRY_AFTER = 5
+
+/** The problem document of a refusal (RFC 9457). */
+export interface ProblemDocument {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: DenialCode
+  readonly instance: string
+}
+
+export function problemDocument(code: DenialCode, requestId: string): ProblemDocument {
+  const { status, title } = DENIALS[code]
+  const type = `urn:problem-type:portcullis:${code.toLowerCase().replaceAll('_', '-')}`
+  return { type, title, status, code, instance: requestId }
+}
+
+/**
+ * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the
+ * request id; nothing of the policy, of the request or of the reason. An extension tells more, in development.
+ */
+export function sendProblem(
+  res: GuardResponse,
+  code: DenialCode,
+  requestId: string,
+  extension: Readonly<Record<string, unknown>> = {},
+): void {
+  const { status } = DENIALS[code]
+  const body = Buffer.from(JSON.stringify({ ...problemDocument(code, requestId), ...extension }))
+  res.statusCode = status
+  res.setHeader('Content-Type', 'application/problem+json')
+  res.setHeader('Content-Length', body.length)
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('X-Request-Id', requestId)
+  // RFC 9110 11.6.1 asks for a challenge with every 401.
+  if (status === 401) res.setHeader('WWW-Authenticate', 'Signature')
+  if (status === 503) res.setHeader('Retry-After', String(1 + Math.floor(Math.random() * MAX_RETRY_AFTER)))
+  res.end(body)
+}

@@ -1,0 +1,97 @@
+import { ConfigError } from '../../errors.ts'
+import { hasParameter } from '../../match/parameter-name.ts'
+import { checkOptions, type Expectation } from '../../options.ts'
+import { findContext } from '../request/context.ts'
+import type { GuardRequest, GuardResponse } from '../handler.ts'
+
+export interface SafeRedirectOptions {
+  /** Which of several return URLs, by its name in `req.portcullis.returnUrls`. Default `req.portcullis.returnUrl`. */
+  readonly to?: string | undefined
+  /**
+   * What to add to the query, such as `{ code, state }`; `undefined` is left out. The query that the URL has is kept. Name
+   * these parameters in the `reserved` option of `returnUrlGuard`.
+   */
+  readonly parameters?: Readonly<Record<string, string | undefined>> | undefined
+}
+
+/**
+ * Answers 303 (See Other, RFC 9700 4.12: no form goes along) to a return URL that a `returnUrlGuard` ahead has let pass, and
+ * to nothing else; the `Location` is its canonical form byte for byte, followed by the `parameters`, percent-encoded.
+ * The answer is not stored and names no referrer. Works on any `ServerResponse`.
+ *
+ * Where the policy says `report` or `off`, every well-formed URL is let pass, and so it goes there: a guard that only
+ * reports changes no answer.
+ *
+ * @throws ConfigError when no guard has let such a URL pass, when the URL has one of the `parameters` already, or when an
+ * option is wrong. Nothing has been written then.
+ */
+export function safeRedirect(res: GuardResponse, req: GuardRequest, options: SafeRedirectOptions = {}): void {
+  checkOptions('safeRedirect', options, { to: NAME, parameters: PARAMETERS })
+  const { to, parameters = {} } = options
+  const context = findContext(req)
+  const url = to === undefined ? context?.returnUrl : context?.returnUrlNamed(to)
+  if (url === undefined) {
+    throw new ConfigError(
+      'safeRedirect',
+      'called behind a `returnUrlGuard` that has let a return URL pass',
+      to === undefined ? 'a request without one' : `a request without one named ${to}`,
+    )
+  }
+  const location = withParameters(url, parameters)
+  res.statusCode = 303
+  res.setHeader('Location', location)
+  res.setHeader('Cache-Control', 'no-store')
+  // The URL of this request may say more than the app should know.
+  res.setHeader('Referrer-Policy', 'no-referrer')
+  res.setHeader('Content-Length', '0')
+  res.end()
+}
+
+function withParameters(url: string, parameters: Readonly<Record<string, string | undefined>>): string {
+  const pairs = Object.entries(parameters).filter((pair): pair is [string, string] => pair[1] !== undefined)
+  if (pairs.length === 0) return url
+  const start = url.indexOf('?')
+  const query = start === -1 ? '' : url.slice(start + 1)
+  for (const [name] of pairs) {
+    if (hasParameter(query, [name])) {
+      throw new ConfigError(
+        `safeRedirect.parameters.${name}`,
+        'no parameter that the return URL has already: name it in the `reserved` option of returnUrlGuard',
+        name,
+      )
+    }
+  }
+  const added = pairs.map((pair) => pair.map(encode).join('=')).join('&')
+  if (start === -1) return `${url}?${added}`
+  return query === '' || query.endsWith('&') ? url + added : `${url}&${added}`
+}
+
+/** RFC 3986: everything but unreserved characters. A space is `%20`, which every decoder reads. */
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
+
+const NAME: Expectation = {
+  expected: 'the name of a return URL',
+  accepts: (value) => typeof value === 'string',
+}
+
+const PARAMETERS: Expectation = {
+  expected: 'an object of well-formed texts',
+  secret: true,
+  accepts: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.entries(value).every(
+      ([name, text]) => name !== '' && isWellFormed(name) && (text === undefined || isWellFormed(text)),
+    ),
+}
+
+/** Without half of a character, which would leave as U+FFFD. */
+function isWellFormed(text: unknown): boolean {
+  return typeof text === 'string' && !/\p{Surrogate}/u.test(text)
+}

@@ -1,0 +1,182 @@
+import { rangeText } from '../match/ip.ts'
+import { byFirst, holds, intersection, meets, sizeOf, unionOf, without, type Union } from './blocks.ts'
+import { findingsAt, type Note, type PolicyFinding } from './finding.ts'
+import { readEntry, specialBlocks, specialPurpose, WHOLE, type AddressEntry } from './special-purpose.ts'
+import type { IpWhitelistProtection } from '../policy/policy.ts'
+
+type Version = 4 | 6
+
+/**
+ * A range with a shorter prefix is too wide for one owner. /8 is what IANA gave at most to one organisation, /19 about what
+ * the largest providers have (2003::/19, 2a01:c000::/19).
+ */
+export const WIDEST: Readonly<Record<Version, number>> = { 4: 8, 6: 19 }
+
+/** Who admits half of the addresses of the internet admits anybody: a machine rented at random is inside. In percent. */
+const NEARLY_ALL = 50n
+
+export const CALLERS: Readonly<Record<Version, Union>> = { 4: callersOf(4), 6: callersOf(6) }
+
+function callersOf(version: Version): Union {
+  return without([WHOLE[version]], unionOf(specialBlocks(version)))
+}
+
+/** What there is to say about an allow list. Sorts and sweeps: n log n, however the ranges overlap. */
+export function lintAddresses({ mode, ranges, deny, lists }: IpWhitelistProtection): PolicyFinding[] {
+  const admitted = ranges.map(readEntry)
+  const denied = deny.map(readEntry)
+  // What a named list of the store holds is not known here.
+  const complete = lists.length === 0
+  const aboutRanges: Note[][] = complete ? [familyNotes(admitted)] : []
+  const aboutDeny: Note[][] = []
+  if (complete && ranges.length === 0 && mode !== 'off') {
+    aboutRanges.push([{ code: 'empty-list', message: 'admits nobody: the list is empty' }])
+  }
+  for (const version of [4, 6] as const) {
+    const [allows, denies] = [admitted, denied].map((list) =>
+      list.filter((one) => one.version === version),
+    ) as [AddressEntry[], AddressEntry[]]
+    const [allowed, refused] = [unionOf(allows), unionOf(denies)]
+    aboutRanges.push(
+      coverageNotes(allows, without(allowed, refused), version),
+      allows.flatMap(placeNotes),
+      allows.filter((entry) => holds(refused, entry)).map(deniedNote),
+      overlapNotes(allows, 'ranges'),
+    )
+    aboutDeny.push(overlapNotes(denies, 'deny'))
+    if (complete) aboutDeny.push(denies.filter((entry) => !meets(allowed, entry)).map(idleNote))
+  }
+  return [
+    ...findingsAt('ipWhitelist.ranges', aboutRanges.flat()),
+    ...findingsAt('ipWhitelist.deny', aboutDeny.flat()),
+  ]
+}
+
+function familyNotes(entries: readonly AddressEntry[]): Note[] {
+  const has = (version: Version): boolean => entries.some((entry) => entry.version === version)
+  if (has(4) === has(6)) return []
+  return has(4)
+    ? [
+        {
+          code: 'ipv6-missing',
+          message: 'has IPv4 addresses only: callers that reach you over IPv6 are refused',
+        },
+      ]
+    : [
+        {
+          code: 'ipv4-missing',
+          message: 'has IPv6 addresses only: callers that reach you over IPv4 are refused',
+        },
+      ]
+}
+
+/** Finds one range that admits nearly all, and many that do so together, less what is denied. */
+function coverageNotes(entries: readonly AddressEntry[], admitted: Union, version: Version): Note[] {
+  const note = (size: bigint): Note => ({
+    code: 'admits-everybody',
+    message: `admits ${percentOf(size, version)} % of the IPv${version} addresses of the internet: no protection is left`,
+  })
+  const singly = entries
+    .filter(({ prefix }) => prefix < WIDEST[version])
+    .map((entry) => ({ index: entry.index, size: callersIn([entry], version) }))
+    .filter(({ size }) => percentOf(size, version) >= NEARLY_ALL)
+  const together = callersIn(admitted, version)
+  const more = percentOf(together, version) >= NEARLY_ALL && singly.every(({ size }) => size < together)
+  return [...(more ? [note(together)] : []), ...singly.map(({ index, size }) => ({ ...note(size), index }))]
+}
+
+function callersIn(union: Union, version: Version): bigint {
+  return sizeOf(intersection(union, CALLERS[version]))
+}
+
+function percentOf(size: bigint, version: Version): bigint {
+  return (size * 100n) / sizeOf(CALLERS[version])
+}
+
+/** What is odd about where a range lies, or how wide it is. */
+function placeNotes(entry: AddressEntry): Note[] {
+  const { index, version, prefix } = entry
+  const special = specialPurpose(entry)
+  if (special !== undefined) {
+    const message = `is ${special}: no caller on the internet has such an address; a proxy that hides who calls may have one`
+    return [{ code: 'special-purpose', index, message }]
+  }
+  if (prefix >= WIDEST[version] || percentOf(callersIn([entry], version), version) >= NEARLY_ALL) return []
+  const message = `is wider than /${WIDEST[version]}: no single owner has so many addresses, so strangers are admitted`
+  return [{ code: 'wide-range', index, message }]
+}
+
+function deniedNote({ index }: AddressEntry): Note {
+  return { code: 'range-denied', index, message: 'admits nobody: all of it lies in `deny`, which wins' }
+}
+
+function idleNote({ index }: AddressEntry): Note {
+  return {
+    code: 'deny-without-effect',
+    index,
+    message: 'changes nothing: none of its addresses is admitted by `ranges`',
+  }
+}
+
+/** Ranges inside of other ranges, and of those that are left the neighbours that are one range. */
+function overlapNotes(entries: readonly AddressEntry[], list: string): Note[] {
+  const notes: Note[] = []
+  const outermost: AddressEntry[] = []
+  // CIDR ranges nest or are disjoint, and parsePolicy refuses two of one meaning.
+  for (const entry of entries.toSorted((a, b) => byFirst(a, b) || a.prefix - b.prefix)) {
+    const outer = outermost.at(-1)
+    if (outer === undefined || outer.last < entry.first) outermost.push(entry)
+    else {
+      const message = `changes nothing: \`${list}[${outer.index}]\` holds all of it`
+      notes.push({ code: 'entry-swallowed', index: entry.index, message })
+    }
+  }
+  return [...notes, ...mergeNotes(outermost, list)]
+}
+
+/** Neighbours that together are one range. */
+interface Merged {
+  readonly prefix: number
+  readonly members: readonly AddressEntry[]
+}
+
+function mergeNotes(sorted: readonly AddressEntry[], list: string): Note[] {
+  return merge(sorted).flatMap(({ prefix, members }) => {
+    const [first, ...others] = members.toSorted((a, b) => a.index - b.index) as [
+      AddressEntry,
+      ...AddressEntry[],
+    ]
+    if (others.length === 0) return []
+    const named = others.slice(0, 3).map(({ index }) => `\`${list}[${index}]\``)
+    const more = others.length > named.length ? ` and ${others.length - named.length} more` : ''
+    const corrected = rangeText((members[0] as AddressEntry).words, prefix)
+    const message = `is one range together with ${named.join(', ')}${more}: \`${corrected}\` says the same`
+    return [{ code: 'mergeable-ranges', index: first.index, message, corrected }]
+  })
+}
+
+/** Joins halves until none are left, and never to a range that would be too wide. */
+function merge(sorted: readonly AddressEntry[]): Merged[] {
+  const merged: Merged[] = []
+  for (const entry of sorted) {
+    let last: Merged = { prefix: entry.prefix, members: [entry] }
+    for (
+      let before = merged.at(-1);
+      before !== undefined && areHalves(before, last);
+      before = merged.at(-1)
+    ) {
+      merged.pop()
+      last = { prefix: last.prefix - 1, members: [...before.members, ...last.members] }
+    }
+    merged.push(last)
+  }
+  return merged
+}
+
+function areHalves(lower: Merged, upper: Merged): boolean {
+  const [low, high] = [lower.members[0], upper.members[0]] as [AddressEntry, AddressEntry]
+  const { prefix } = upper
+  if (lower.prefix !== prefix || prefix <= WIDEST[low.version]) return false
+  const size = 1n << BigInt(32 * low.words.length - prefix)
+  return low.first + size === high.first && low.first % (2n * size) === 0n
+}

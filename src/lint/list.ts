@@ -1,0 +1,228 @@
+import { ConfigError } from '../errors.ts'
+import { scanned, scanRange } from '../match/ip-text.ts'
+import { rangeText } from '../match/ip.ts'
+import { intersection, sizeOf } from './blocks.ts'
+import { CALLERS, WIDEST } from './addresses.ts'
+import { finding, type PolicyFinding } from './finding.ts'
+import { readEntry, specialPurpose } from './special-purpose.ts'
+import { isIterable, parseListEntry, type ListEntry } from '../list/entry.ts'
+
+type Version = 4 | 6
+type Code = PolicyFinding['code']
+
+/** How many findings of one kind are told one by one. */
+const TOLD = 20
+/** Who admits so many of the addresses of the internet admits anybody. In percent. */
+const NEARLY_ALL = 50
+
+/**
+ * What the owner of a named list may not have meant: ranges that alone or together hold half of the internet, that are too
+ * wide for one owner, from which no caller comes, that change nothing because another one holds them, or that have expired
+ * at `now` (milliseconds since the epoch; left out, none has). Paths are places in the list, `[17]`. Of each kind twenty
+ * are told, the last of them with how many more there are. Pure; the work grows with n log n of the entries, a million
+ * of which take about two seconds in one go.
+ *
+ * @throws PolicyError when an entry is refused, with its index.
+ * @throws ConfigError when there are no entries: a text is to be parsed before.
+ */
+export function lintList(entries: Iterable<ListEntry>, now?: number): readonly PolicyFinding[] {
+  if (!isIterable(entries)) throw new ConfigError('entries', 'entries, as parseList() gives', entries)
+  const notes = new Notes()
+  const tables = { 4: new Table(1), 6: new Table(4) }
+  let index = 0
+  for (const given of entries) {
+    const { range, expires } = parseListEntry(given, index)
+    const version = scanRange(range) as Version
+    const { words, prefix } = scanned
+    const isOdd = mayBeOdd(version, words, prefix)
+    tables[version].push(words, prefix, index)
+    if (isOdd && noteOdd(notes, version, range, index)) tables[version].markSpecial()
+    if (now !== undefined && expires !== undefined && Date.parse(expires) <= now)
+      notes.add('entry-expired', index, `admits nobody any more: it has expired at ${expires}`)
+    index += 1
+  }
+  if (index === 0) return [finding('empty-list', '', 'holds nobody: the list is empty')]
+  const whole = ([4, 6] as const).flatMap((version) => {
+    const percent = sweep(tables[version], version, notes)
+    return percent < NEARLY_ALL ? [] : [finding('admits-everybody', '', everybody(percent, version))]
+  })
+  if (tables[6].length === 0)
+    whole.push(finding('ipv6-missing', '', 'has IPv4 addresses only: it says nothing of callers over IPv6'))
+  if (tables[4].length === 0)
+    whole.push(finding('ipv4-missing', '', 'has IPv6 addresses only: it says nothing of callers over IPv4'))
+  return [...whole, ...notes.findings()]
+}
+
+function everybody(percent: number, version: Version): string {
+  return `holds ${percent} % of the IPv${version} addresses of the internet: in \`lists\` no protection is left, in \`denyLists\` nobody`
+}
+
+/** Findings about entries, the first of each kind in full. */
+class Notes {
+  readonly #kinds = new Map<Code, { count: number; readonly told: { index: number; message: string }[] }>()
+
+  add(code: Code, index: number, message: string): void {
+    let kind = this.#kinds.get(code)
+    if (kind === undefined) this.#kinds.set(code, (kind = { count: 0, told: [] }))
+    kind.count += 1
+    if (kind.told.length < TOLD) kind.told.push({ index, message })
+  }
+
+  findings(): PolicyFinding[] {
+    return [...this.#kinds].flatMap(([code, { count, told }]) =>
+      told
+        .toSorted((a, b) => a.index - b.index)
+        .map(({ index, message }, place) => {
+          const more = place === TOLD - 1 && count > TOLD ? `; and so with ${count - TOLD} more` : ''
+          return finding(code, `[${index}]`, message + more)
+        }),
+    )
+  }
+}
+
+/** Whether a range may be too wide or of a special purpose; quickly no for nearly all. */
+function mayBeOdd(version: Version, words: ArrayLike<number>, prefix: number): boolean {
+  const word = words[0] as number
+  if (prefix < WIDEST[version]) return true
+  if (version === 4) return SPECIAL_OCTETS.has(word >>> 24)
+  return word >>> 29 !== 1 || SPECIAL_GROUPS.has(word >>> 16)
+}
+
+/** With what the special blocks of IPv4, and those of IPv6 below 2000::/3, begin. */
+const SPECIAL_OCTETS: ReadonlySet<number> = new Set(
+  [0, 10, 100, 127, 169, 172, 192, 198, 203].concat(Array.from({ length: 32 }, (_, index) => 224 + index)),
+)
+const SPECIAL_GROUPS: ReadonlySet<number> = new Set([0x2001, 0x2002, 0x3fff])
+
+/** Answers whether nobody calls from the range. */
+function noteOdd(notes: Notes, version: Version, range: string, index: number): boolean {
+  const entry = readEntry(range, index)
+  const special = specialPurpose(entry)
+  if (special !== undefined) {
+    notes.add('special-purpose', index, `is ${special}: no caller on the internet has such an address`)
+    return true
+  }
+  if (entry.prefix >= WIDEST[version]) return false
+  const percent = percentOf(callersIn(range), version)
+  if (percent >= NEARLY_ALL) notes.add('admits-everybody', index, everybody(percent, version))
+  else
+    notes.add('wide-range', index, `is wider than /${WIDEST[version]}: no single owner has so many addresses`)
+  return false
+}
+
+function callersIn(range: string): number {
+  const entry = readEntry(range, 0)
+  return Number(sizeOf(intersection([entry], CALLERS[entry.version])))
+}
+
+function percentOf(size: number, version: Version): number {
+  return Math.min(100, Math.floor((size / Number(sizeOf(CALLERS[version]))) * 100))
+}
+
+/** Tells of the ranges that lie in others. Answers how much of the internet the others hold together, in percent. */
+function sweep(table: Table, version: Version, notes: Notes): number {
+  let held = 0
+  let outer: number | undefined
+  for (const row of table.sorted()) {
+    if (outer !== undefined && table.holds(outer, row)) {
+      const message = `changes nothing: \`[${table.indexOf(outer)}]\` holds all of it`
+      notes.add('entry-swallowed', table.indexOf(row), message)
+      continue
+    }
+    outer = row
+    const prefix = table.prefixOf(row)
+    // Of a narrower range the special blocks are left in: they are a small part of it.
+    if (prefix < WIDEST[version]) held += callersIn(table.textOf(row))
+    else if (!table.isSpecial(row)) held += 2 ** (32 * table.width - prefix)
+  }
+  return percentOf(held, version)
+}
+
+const SPECIAL = 256
+
+/** Ranges of one version, in a few bytes each. */
+class Table {
+  readonly width: 1 | 4
+  #length = 0
+  #words = new Uint32Array(64)
+  #prefixes = new Uint16Array(16)
+  #indexes = new Uint32Array(16)
+
+  constructor(width: 1 | 4) {
+    this.width = width
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  push(words: ArrayLike<number>, prefix: number, index: number): void {
+    const row = this.#length
+    if (row === this.#prefixes.length) this.#grow()
+    for (let word = 0; word < this.width; word += 1)
+      this.#words[row * this.width + word] = words[word] as number
+    this.#prefixes[row] = prefix
+    this.#indexes[row] = index
+    this.#length += 1
+  }
+
+  /** Of the last range: nobody calls from it. */
+  markSpecial(): void {
+    this.#prefixes[this.#length - 1] = (this.#prefixes[this.#length - 1] as number) + SPECIAL
+  }
+
+  indexOf(row: number): number {
+    return this.#indexes[row] as number
+  }
+
+  prefixOf(row: number): number {
+    return (this.#prefixes[row] as number) % SPECIAL
+  }
+
+  isSpecial(row: number): boolean {
+    return (this.#prefixes[row] as number) >= SPECIAL
+  }
+
+  textOf(row: number): string {
+    const words = this.#words.slice(row * this.width, (row + 1) * this.width)
+    return rangeText([...words], this.prefixOf(row))
+  }
+
+  /** The rows by their first address, of those with one the widest first, and then as they were given. */
+  sorted(): Uint32Array {
+    const rows = Uint32Array.from({ length: this.#length }, (_, row) => row)
+    return rows.sort((a, b) => this.#order(a, b) || this.prefixOf(a) - this.prefixOf(b) || a - b)
+  }
+
+  /** Whether the range of a row holds that of another, which does not come before it. */
+  holds(outer: number, row: number): boolean {
+    let left = this.prefixOf(outer)
+    for (let word = 0; left > 0; word += 1, left -= 32) {
+      const difference = this.#wordAt(outer, word) ^ this.#wordAt(row, word)
+      if ((left >= 32 ? difference : difference >>> (32 - left)) !== 0) return false
+    }
+    return true
+  }
+
+  #order(a: number, b: number): number {
+    for (let word = 0; word < this.width; word += 1) {
+      const difference = this.#wordAt(a, word) - this.#wordAt(b, word)
+      if (difference !== 0) return difference
+    }
+    return 0
+  }
+
+  #wordAt(row: number, word: number): number {
+    return this.#words[row * this.width + word] as number
+  }
+
+  #grow(): void {
+    const [words, prefixes, indexes] = [this.#words, this.#prefixes, this.#indexes]
+    this.#words = new Uint32Array(2 * prefixes.length * this.width)
+    this.#prefixes = new Uint16Array(2 * prefixes.length)
+    this.#indexes = new Uint32Array(2 * indexes.length)
+    this.#words.set(words.subarray(0, prefixes.length * this.width))
+    this.#prefixes.set(prefixes)
+    this.#indexes.set(indexes)
+  }
+}

@@ -1,0 +1,157 @@
+import { hostnameOf } from '../match/host.ts'
+import { parseIp } from '../match/ip.ts'
+import { lookAlikeProblem } from '../match/look-alike.ts'
+import { originIndexKeys } from '../match/origin.ts'
+import { parseReturnUrlEntry, type ReturnUrlEntry } from '../match/return-url.ts'
+import { findingsAt, type Note, type PolicyFinding } from './finding.ts'
+import type { DomainProtection, ReturnUrlProtection, ReturnUrlText } from '../policy/policy.ts'
+
+const WEB = /^https?:/
+
+/** What there is to say about a list of origins. */
+export function lintDomains({ mode, domains }: DomainProtection): PolicyFinding[] {
+  const places = new Map(domains.map((text, index) => [text, index]))
+  const notes = domains.flatMap((text, index): Note[] => {
+    if (text === 'null') return [{ code: 'null-origin', index, message: NULL_ORIGIN }]
+    const swallowing = wildcardsOver(text).find((wildcard) => places.has(wildcard))
+    const found: Note[] = WEB.test(text) ? [...lookAlikeNotes(text, index), ...hostNotes(text, index)] : []
+    const corrected = secured(text)
+    if (isInsecure(text)) {
+      const free = corrected !== undefined && !places.has(corrected)
+      const message = 'http: whoever is on the way can change the page, and then acts as this origin'
+      found.push({ code: 'insecure-scheme', index, message, corrected: free ? corrected : undefined })
+    }
+    if (text.includes('*')) {
+      const message =
+        'admits every subdomain, also a forgotten one that somebody takes over: name the ones that call'
+      found.push({ code: 'wildcard-domain', index, message })
+    }
+    if (swallowing !== undefined) found.push(swallowedNote(index, `domains[${places.get(swallowing)}]`))
+    return found
+  })
+  return findingsAt('domainProtect.domains', [...emptyNotes(mode, domains), ...notes])
+}
+
+const NULL_ORIGIN = 'admits every website: any page can make itself a sandboxed frame, whose origin is `null`'
+
+/** The wildcards, other than itself, that admit all that an entry admits. */
+function wildcardsOver(text: string): string[] {
+  // Where any one subdomain is admitted, all are.
+  const origin = text.replace('://*.', '://x.')
+  return originIndexKeys(origin).filter((key) => key !== origin && key !== text)
+}
+
+/** What there is to say about a list of return URLs. */
+export function lintReturnUrls({ mode, urls }: ReturnUrlProtection): PolicyFinding[] {
+  const places = new Map(urls.map((entry, index) => [keyOf(entry), index]))
+  const notes = urls.flatMap((written, index): Note[] => {
+    // parsePolicy has taken it.
+    const entry = parseReturnUrlEntry(written) as ReturnUrlEntry
+    const found: Note[] = WEB.test(entry.origin) ? urlNotes(entry, index, places) : []
+    const swallowing = entriesOver(entry).find((key) => places.has(key))
+    if (swallowing !== undefined) found.push(swallowedNote(index, `urls[${places.get(swallowing)}]`))
+    else if (entry.kind === 'prefix' && !entry.path.endsWith('/'))
+      found.push(exactNote(entry.text, index, places))
+    return found
+  })
+  return findingsAt('returnUrlGuard.urls', [...emptyNotes(mode, urls), ...notes])
+}
+
+function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<string, number>): Note[] {
+  const { text, kind, origin, path } = entry
+  const notes: Note[] = lookAlikeNotes(origin, index)
+  const rewritten = (changed: string | undefined): string | undefined => {
+    if (changed === undefined) return undefined
+    const corrected = kind === 'exact' ? { exact: changed } : changed
+    if (places.has(keyOf(corrected))) return undefined
+    return typeof corrected === 'string' ? corrected : JSON.stringify(corrected)
+  }
+  if (isLocalhost(hostnameOf(origin))) {
+    const message =
+      "is a name that need not mean the user's own machine: a native app writes its address (RFC 8252 8.3)"
+    const name = /^http:\/\/localhost(?=[:/])/
+    const changed = name.test(text) ? text.replace(name, 'http://127.0.0.1') : undefined
+    notes.push({ code: 'localhost', index, message, corrected: rewritten(changed) })
+  }
+  if (isInsecure(origin)) {
+    const message = 'http: whoever is on the way reads the codes and results that travel on the return URL'
+    const changed = secured(origin) && text.replace('http:', 'https:')
+    notes.push({ code: 'insecure-scheme', index, message, corrected: rewritten(changed) })
+  }
+  if (kind === 'prefix' && path === '/') {
+    const message =
+      'admits every page of the origin: one page there that redirects on gives away what travels on the URL'
+    notes.push({ code: 'whole-origin', index, message })
+  }
+  return notes
+}
+
+/** A prefix that goes on names a folder; one that ends like a page was probably meant as that page. */
+function exactNote(text: string, index: number, places: ReadonlyMap<string, number>): Note {
+  const message =
+    'is one page, and admits all below it too: write it exact where the return URL is always this one (RFC 9700 2.1), or end it with a slash'
+  const exact = keyOf({ exact: text })
+  return { code: 'exact-possible', index, message, corrected: places.has(exact) ? undefined : exact }
+}
+
+/** The keys of all other entries that admit all that an entry admits. */
+function entriesOver({ kind, origin, path, query, text }: ReturnUrlEntry): string[] {
+  const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/.exec(origin)?.[1]
+  const anyPort = loopback === undefined ? [] : [`${loopback}:*`]
+  const exact = kind === 'exact' ? anyPort.map((other) => keyOf({ exact: other + path + query })) : []
+  const prefixes = [origin, ...anyPort].flatMap((other) => prefixesOf(path).map((start) => other + start))
+  return [...exact, ...prefixes.filter((prefix) => kind === 'exact' || prefix !== text).map(keyOf)]
+}
+
+/** The path of every prefix that admits a path: each cut before and after a slash, and the whole. */
+function prefixesOf(path: string): string[] {
+  const cuts = [...path.matchAll(/\//g)].flatMap(({ index }) => [index, index + 1])
+  return [...new Set([...cuts, path.length])].map((cut) => path.slice(0, cut))
+}
+
+function keyOf(entry: ReturnUrlText): string {
+  return typeof entry === 'string' ? entry : JSON.stringify(entry)
+}
+
+function lookAlikeNotes(origin: string, index: number): Note[] {
+  const problem = lookAlikeProblem(hostnameOf(origin).replace('*.', ''))
+  if (problem === undefined) return []
+  return [{ code: 'look-alike-host', index, message: `${problem}: people take it for another name` }]
+}
+
+function hostNotes(origin: string, index: number): Note[] {
+  const hostname = hostnameOf(origin)
+  if (!isLocalhost(hostname) && !isLoopback(hostname)) return []
+  const message =
+    "is the user's own machine, where any program can serve a page: it belongs in a policy for development"
+  return [{ code: 'localhost', index, message }]
+}
+
+function isInsecure(origin: string): boolean {
+  const hostname = hostnameOf(origin)
+  return origin.startsWith('http:') && !isLocalhost(hostname) && !isLoopback(hostname)
+}
+
+/** The same over https, unless it has a port: what listens there over TLS is not known. */
+function secured(origin: string): string | undefined {
+  return origin === `http://${hostnameOf(origin)}` ? origin.replace('http:', 'https:') : undefined
+}
+
+function isLocalhost(hostname: string): boolean {
+  return hostname === 'localhost' || hostname.endsWith('.localhost')
+}
+
+function isLoopback(hostname: string): boolean {
+  const address = parseIp(hostname.replace(/^\[|\]$/g, ''))
+  if (address === undefined) return false
+  return address.version === 4 ? address.text.startsWith('127.') : address.text === '::1'
+}
+
+function emptyNotes(mode: string, entries: readonly unknown[]): Note[] {
+  if (entries.length > 0 || mode === 'off') return []
+  return [{ code: 'empty-list', message: 'admits nothing: the list is empty' }]
+}
+
+function swallowedNote(index: number, by: string): Note {
+  return { code: 'entry-swallowed', index, message: `changes nothing: \`${by}\` admits all that it admits` }
+}

@@ -1,0 +1,100 @@
+import type { GuardName, Mode } from '../decision.ts'
+import { findingsOf, SECTIONS } from './policy.ts'
+import type { PolicyFinding, Severity } from './finding.ts'
+import { parsePolicy } from '../policy/parse.ts'
+import type { Policy } from '../policy/policy.ts'
+
+/** How much of the possible protection a policy makes use of. */
+export interface PolicyScore {
+  /** A whole number from 0 to 100. 100: every guard enforces, and there is no finding. */
+  readonly score: number
+  /** All findings, those first that cost most points by themselves; then by severity, then in the order of the document. */
+  readonly fixes: readonly PolicyFinding[]
+}
+
+/** The points of each guard: who may call and where data goes weigh double. */
+const POINTS: Readonly<Record<GuardName, number>> = {
+  serverOnly: 20,
+  ipWhitelist: 20,
+  domainProtect: 20,
+  returnUrlGuard: 20,
+  regionPin: 10,
+  auditAccess: 10,
+}
+
+/** The share of its points that a guard has by its mode; a missing section has none, as `off`. */
+const SHARES: Readonly<Record<Mode, number>> = { enforce: 1, report: 0.25, off: 0 }
+
+/** What each kind of finding in a section leaves of its points, however often it is found. */
+const LEAVES: Readonly<Record<Severity, number>> = { danger: 0.25, warning: 0.7, advice: 0.95 }
+
+const SEVERITY_ORDER: readonly Severity[] = ['danger', 'warning', 'advice']
+
+/**
+ * How much of the possible protection a policy activates, and what to do next. `serverOnly`, `ipWhitelist`, `domainProtect`
+ * and `returnUrlGuard` have 20 points, `regionPin` and `auditAccess` 10: all of them in `enforce`, a quarter in `report`,
+ * none in `off` or when the section is missing. Each kind of finding in a section leaves of its points 25 % (danger), 70 %
+ * (warning) or 95 % (advice). A stricter mode or one finding less never lowers the score.
+ *
+ * @throws PolicyError when the document is refused.
+ */
+export function scorePolicy(document: unknown): PolicyScore {
+  const policy = parsePolicy(document)
+  const findings = findingsOf(policy)
+  const ranked = findings
+    .map((found) => ({
+      found,
+      cost: costOf(policy, found),
+      severity: SEVERITY_ORDER.indexOf(found.severity),
+    }))
+    .toSorted((a, b) => b.cost - a.cost || a.severity - b.severity)
+  return { score: scoreOf(policy, findings), fixes: ranked.map(({ found }) => found) }
+}
+
+/** The score of a policy in which this was found. */
+export function scoreOf(policy: Policy, findings: readonly PolicyFinding[]): number {
+  const kept = keptOf(findings)
+  const points = SECTIONS.map((name) => POINTS[name] * shareOf(policy, name) * (kept.get(name) ?? 1))
+  return Math.floor(points.reduce((sum, one) => sum + one, 0))
+}
+
+function shareOf(policy: Policy, name: GuardName): number {
+  const section = policy[name]
+  return section === undefined ? 0 : SHARES[section.mode]
+}
+
+/** What the findings leave of each section. */
+function keptOf(findings: readonly PolicyFinding[]): Map<GuardName, number> {
+  const counts = new Map<GuardName, Record<Severity, number>>()
+  for (const found of new Map(findings.map((one) => [kindOf(one), one])).values()) {
+    if (isAboutMode(found)) continue
+    const name = sectionOf(found)
+    const count = counts.get(name) ?? { danger: 0, warning: 0, advice: 0 }
+    count[found.severity] += 1
+    counts.set(name, count)
+  }
+  // By powers and in one order, so that rounding is the same whatever was found first.
+  const kept = (count: Record<Severity, number>): number =>
+    SEVERITY_ORDER.reduce((product, severity) => product * LEAVES[severity] ** count[severity], 1)
+  return new Map([...counts].map(([name, count]) => [name, kept(count)]))
+}
+
+/** The points that a finding would cost if it were the only one in its section. */
+function costOf(policy: Policy, found: PolicyFinding): number {
+  const name = sectionOf(found)
+  const share = shareOf(policy, name)
+  return POINTS[name] * (isAboutMode(found) ? 1 - share : share * (1 - LEAVES[found.severity]))
+}
+
+/** The mode has its share of the points already. */
+function isAboutMode({ code }: PolicyFinding): boolean {
+  return code === 'section-missing' || code === 'mode-off' || code === 'mode-report'
+}
+
+function kindOf(found: PolicyFinding): string {
+  return `${sectionOf(found)} ${found.code}`
+}
+
+function sectionOf({ path }: PolicyFinding): GuardName {
+  return path.split('.', 1)[0] as GuardName
+}

@@ -1,0 +1,119 @@
+import { UnavailableError } from '../errors.ts'
+import { checkOptions, objectWith, wholeNumber, type Expectation } from '../options.ts'
+import type { AuditEvent } from '../audit/event.ts'
+import { parseEvent, serialiseEvent } from '../audit/line.ts'
+import type { AuditSink } from '../audit/sink.ts'
+
+/** What we use of an ioredis client, single server, Sentinel or Cluster. */
+export interface RedisAuditClient {
+  call(command: string, ...args: (string | number)[]): Promise<unknown>
+  readonly status?: string
+}
+
+export interface RedisAuditSinkOptions {
+  /** Key of the stream. Default `portcullis:audit`. */
+  readonly stream?: string | undefined
+  /** How many entries the stream keeps, about; the oldest leave. Default: all, until you trim them. */
+  readonly maxLength?: number | undefined
+}
+
+const A_KEY: Expectation = {
+  expected: 'the key of a stream',
+  accepts: (value) => typeof value === 'string' && value !== '',
+}
+
+/** All events or none, in order: ARGV is the limit ('' for none), then the events. */
+const APPEND = `
+for index = 2, #ARGV do
+  if ARGV[1] == '' then redis.call('XADD', KEYS[1], '*', 'event', ARGV[index])
+  else redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'event', ARGV[index]) end
+end
+return #ARGV - 1`
+
+/** What a client says of itself when a command would only be queued, to be sent in vain or twice later on. */
+const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnecting', 'close', 'end'])
+
+/**
+ * Appends audit events to a Redis Stream, through your own ioredis client: one entry for each, with the event as one line
+ * of JSON in the field `event`. The events of one write are kept all or not at all. An event may be there twice, when Redis
+ * took it and its answer was lost: `id` tells.
+ *
+ * How long an event that Redis has taken survives Redis itself is your setting of `appendfsync`.
+ *
+ * @throws ConfigError
+ */
+export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkOptions = {}): AuditSink {
+  checkOptions(
+    'redisAuditSink',
+    { redis, ...options },
+    {
+      // A text would be a URL, in which a password may stand.
+      redis: { ...objectWith('a client of ioredis', 'call'), required: true, secret: true },
+      stream: A_KEY,
+      maxLength: wholeNumber('events', 1),
+    },
+  )
+  const { stream = 'portcullis:audit', maxLength } = options
+  return {
+    async write(events) {
+      if (redis.status !== undefined && DISCONNECTED.has(redis.status)) {
+        throw new UnavailableError('Redis is not connected (audit)')
+      }
+      let kept: unknown
+      try {
+        kept = await redis.call('EVAL', APPEND, 1, stream, maxLength ?? '', ...events.map(serialiseEvent))
+      } catch (error) {
+        throw unavailable(error)
+      }
+      if (kept !== events.length) throw new UnavailableError('Redis did not keep all events')
+    },
+  }
+}
+
+/** Without the error of ioredis: the command hangs on it, and while it connects that one holds the password. */
+function unavailable(error: unknown): UnavailableError {
+  const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown }
+  const reply = name === 'ReplyError' ? /^[A-Z]+/.exec(String(message))?.[0] : undefined
+  if (reply !== undefined) return new UnavailableError(`Redis refused: ${reply} (audit)`)
+  return new UnavailableError(
+    `Redis could not be asked: ${typeof code === 'string' ? code : String(name)} (audit)`,
+  )
+}
+
+/** An event with its place in the stream. */
+export interface StoredAuditEvent {
+  /** Id of the stream entry. */
+  readonly entry: string
+  readonly event: AuditEvent
+}
+
+/**
+ * Reads events from the stream that `redisAuditSink` writes, the oldest first. Fewer than `count` means the end.
+ *
+ * @param after the `entry` to continue after. Default: from the beginning.
+ * @param count how many at most. Default 100.
+ * @throws UnavailableError when Redis could not be asked, or an entry is not an event of ours; the message names it.
+ */
+export async function readAuditStream(
+  redis: RedisAuditClient,
+  {
+    stream = 'portcullis:audit',
+    after,
+    count = 100,
+  }: { stream?: string | undefined; after?: string | undefined; count?: number | undefined } = {},
+): Promise<StoredAuditEvent[]> {
+  const start = after === undefined ? '-' : `(${after}`
+  let reply: unknown
+  try {
+    reply = await redis.call('XRANGE', stream, start, '+', 'COUNT', count)
+  } catch (error) {
+    throw unavailable(error)
+  }
+  return (reply as [string, string[]][]).map(([entry, fields]) => {
+    const [name, line] = fields
+    const event = name === 'event' && line !== undefined ? parseEvent(line) : undefined
+    if (event === undefined)
+      throw new UnavailableError(`entry \`${entry}\` of the stream is not an audit event`)
+    return { entry, event }
+  })
+}

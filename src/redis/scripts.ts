@@ -1,0 +1,97 @@
+import { APPEND } from './feed.ts'
+
+/**
+ * Replaces an app if it is at the expected revision, writes its history, and announces it.
+ * KEYS: the app, its secrets, its history, then the feed and its counter where they are in reach. ARGV: 1 expected
+ * revision, 2 app id, 3 policy or '' to remove, 4 sealed keys ('' none, '=' as they are), 5 a name of this write, 6 the last
+ * revision that was seen, 7 the entry of the history, 8 how many of them are kept. Answers whether it was written, and the
+ * revision that the app is at.
+ * The name is kept, for a client may send a command again when the connection broke before its answer came. A removed app
+ * leaves its revision behind, so that none comes twice; where it was lost the history has it.
+ */
+export const REPLACE = `
+local stored = redis.call('HMGET', KEYS[1], 'revision', 'policy', 'write')
+local last = tonumber(stored[1] or '0')
+if stored[3] == ARGV[5] then return {'written', tostring(last)} end
+if not stored[1] then
+  local newest = redis.call('LRANGE', KEYS[3], -1, -1)[1]
+  if newest then last = tonumber(string.match(newest, '%d+')) end
+end
+local actual = stored[2] and last or 0
+if actual ~= tonumber(ARGV[1]) or last ~= tonumber(ARGV[6]) then return {'conflict', tostring(actual)} end
+local revision = string.format('%.0f', last + 1)
+redis.call('RPUSH', KEYS[3], ARGV[7])
+redis.call('LTRIM', KEYS[3], -ARGV[8], -1)
+redis.call('HSET', KEYS[1], 'revision', revision, 'write', ARGV[5])
+if ARGV[3] == '' then
+  redis.call('HDEL', KEYS[1], 'policy')
+  redis.call('HSET', KEYS[1], 'removed', '1')
+else
+  redis.call('HSET', KEYS[1], 'policy', ARGV[3])
+  redis.call('HDEL', KEYS[1], 'removed')
+end
+if ARGV[4] == '' then
+  redis.call('HDEL', KEYS[1], 'secrets')
+  redis.call('DEL', KEYS[2])
+elseif ARGV[4] ~= '=' then
+  redis.call('HSET', KEYS[1], 'secrets', revision)
+  redis.call('HSET', KEYS[2], 'revision', revision, 'sealed', ARGV[4])
+end
+if KEYS[4] then
+  ${APPEND('KEYS[4]', 'KEYS[5]', 'app', 'ARGV[2]', 'revision')}
+end
+return {'written', revision}`
+
+/**
+ * Takes an uploaded list into use if the stored one is at the expected revision, and announces it.
+ * KEYS: the list, then the feed and its counter where they are in reach. ARGV: 1 expected revision, 2 its name, 3 how long
+ * the old chunks stay, 4 version or '' to remove, 5 chunks, 6 entries, 7 the time, 8 author and note. Chunks lie beside the
+ * list, in its slot. Answers whether it was written, and the revision that the list is at.
+ */
+export const SWAP_LIST = `
+local stored = redis.call('HMGET', KEYS[1], 'revision', 'version', 'chunks')
+local last = tonumber(stored[1] or '0')
+if ARGV[4] ~= '' and stored[2] == ARGV[4] then return {'written', tostring(last)} end
+local actual = stored[2] and last or 0
+if actual ~= tonumber(ARGV[1]) then return {'conflict', tostring(actual)} end
+for index = 0, tonumber(ARGV[5]) - 1 do
+  if redis.call('PERSIST', KEYS[1] .. ':' .. ARGV[4] .. ':' .. index) == 0 then return {'lost', tostring(actual)} end
+end
+local revision = string.format('%.0f', last + 1)
+redis.call('HSET', KEYS[1], 'revision', revision)
+if ARGV[4] == '' then redis.call('HDEL', KEYS[1], 'version')
+else redis.call('HSET', KEYS[1], 'version', ARGV[4], 'chunks', ARGV[5], 'size', ARGV[6], 'at', ARGV[7], 'by', ARGV[8]) end
+for index = 0, tonumber(stored[2] and stored[3] or '0') - 1 do
+  redis.call('EXPIRE', KEYS[1] .. ':' .. stored[2] .. ':' .. index, ARGV[3])
+end
+if KEYS[2] then
+  ${APPEND('KEYS[2]', 'KEYS[3]', 'list', 'ARGV[2]', 'revision')}
+end
+return {'written', revision}`
+
+/**
+ * Claims a nonce, unless its app has too many.
+ * KEYS: the nonce, then how many its app has, as `<end>:<count>` for each span of time at the end of which they stop to
+ * count. ARGV: 1 a name of this claim, 2 how long the nonce lives, 3 the time, 4 the end of its span, 5 how many there may
+ * be; in milliseconds. Answers `first`, `used` or `full`. The name is kept, for a client may send a command again when the
+ * connection broke before its answer came.
+ * Needs no more rights than GET and SET: guards must not be able to change what they are told.
+ */
+export const CLAIM_NONCE = `
+local by = redis.call('GET', KEYS[1])
+if by then return by == ARGV[1] and 'first' or 'used' end
+local counts, held, last = {[ARGV[4]] = 0}, 0, tonumber(ARGV[4])
+for ends, count in string.gmatch(redis.call('GET', KEYS[2]) or '', '(%d+):(%d+)') do
+  if tonumber(ends) > tonumber(ARGV[3]) then
+    counts[ends] = tonumber(count)
+    held = held + count
+    last = math.max(last, tonumber(ends))
+  end
+end
+if held >= tonumber(ARGV[5]) then return 'full' end
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+counts[ARGV[4]] = counts[ARGV[4]] + 1
+local texts = {}
+for ends, count in pairs(counts) do texts[#texts + 1] = ends .. ':' .. count end
+redis.call('SET', KEYS[2], table.concat(texts, ' '), 'PX', string.format('%.0f', last - tonumber(ARGV[3])))
+return 'first'`

@@ -1,0 +1,24 @@
+import type { BaseProblem, Outline } from './base.ts'
+import type { Component } from './components.ts'
+import type { Coverage } from './coverage.ts'
+
+/** A signature of which every part is of the right kind. */
+export interface ReadSignature {
+  /** A text stands for a component without parameters. */
+  readonly components: readonly (string | Component)[]
+  /** What of the signature base depends on them alone, or why there is none. */
+  readonly outline: Outline | BaseProblem
+  readonly coverage: Coverage
+  /** Components and parameters as they are signed. */
+  readonly input: string
+  readonly keyId: string
+  readonly nonce: string
+  /** Seconds since the epoch, as `expires`. */
+  readonly created: number
+  readonly expires: number | undefined
+  readonly algorithm: string | undefined
+  /** Base64. */
+  readonly signature: string
+  /** How long it is, in bytes. */
+  readonly signatureLength: number
+}

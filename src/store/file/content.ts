@@ -1,0 +1,182 @@
+import { z } from 'zod'
+import { ConfigError, UnavailableError, UnreadableError } from '../../errors.ts'
+import { isAppId } from '../../names.ts'
+import type { Policy } from '../../policy/policy.ts'
+import type { AppKey } from '../../signature/keys.ts'
+import type { Vault } from '../../vault/vault.ts'
+import type { AppRevision, ChangeNote } from '../contract.ts'
+import type { AppRecord } from '../records.ts'
+
+/** An app as it stands in the file. Its policy was not parsed, and its keys and notes are still sealed. */
+export interface FileRecord extends AppRecord {
+  readonly sealedKeys: string | undefined
+  readonly history: readonly FileRevision[]
+}
+
+interface FileRevision extends AppRevision, SealedNote {}
+
+/** Author and note, in plain text or sealed together. */
+export interface SealedNote extends ChangeNote {
+  readonly by?: string | undefined
+}
+
+export type FileRecords = ReadonlyMap<string, FileRecord>
+
+export const REVISION: z.ZodInt = z.int().min(1)
+const FILE = z.strictObject({ apps: z.custom<object>(isObject) })
+const APP = z.strictObject({
+  revision: REVISION.optional(),
+  policy: z.unknown().optional(),
+  keys: z.string().optional(),
+  history: z
+    .array(
+      z.strictObject({
+        revision: REVISION,
+        at: z.string(),
+        author: z.string().optional(),
+        note: z.string().optional(),
+        by: z.string().optional(),
+        policy: z.unknown().optional(),
+        keysChanged: z.boolean().optional(),
+      }),
+    )
+    .optional(),
+})
+
+/**
+ * What stands in the file, deeply frozen. The policies are not parsed, so that a bad one is the fault of one app.
+ *
+ * @throws UnavailableError that tells where the fault is, and nothing of what stands there.
+ */
+export function parseFile(bytes: Uint8Array): FileRecords {
+  const file = FILE.safeParse(parseJson(bytes))
+  if (!file.success) throw new UnavailableError('it is not an object with nothing but `apps`, an object')
+  return new Map(
+    Object.entries(file.data.apps).map(([appId, value]) => {
+      if (!isAppId(appId)) throw new UnavailableError('a name in `apps` cannot be the id of an app')
+      return [appId, parseRecord(appId, value)]
+    }),
+  )
+}
+
+function parseRecord(appId: string, value: unknown): FileRecord {
+  const result = APP.safeParse(value)
+  if (!result.success) {
+    const path = ['apps', appId, ...(result.error.issues[0]?.path ?? [])].map(String).join('.')
+    throw new UnavailableError(`\`${path}\` is of the wrong type, or has a member too many or too few`)
+  }
+  const { revision = 1, policy, keys, history = [] } = result.data
+  if (isObject(policy) && 'appId' in policy && policy.appId !== appId)
+    throw new UnavailableError(`\`apps.${appId}.policy.appId\` is of another app`)
+  deepFreeze(policy)
+  return {
+    revision,
+    // A policy only if it is a good one: nothing in a store relies on it.
+    app: policy === undefined ? undefined : { policy: policy as Policy, keys: [] },
+    sealedKeys: keys,
+    history: history.map(({ policy, keysChanged = false, ...entry }) =>
+      Object.freeze({ ...entry, policy: deepFreeze(policy), keysChanged }),
+    ),
+  }
+}
+
+/** The text of a file, in a stable order and with a line for each value, so that one change is a small difference. */
+export function formatFile(records: FileRecords): string {
+  const apps = [...records].map(([appId, { revision, app, sealedKeys, history }]) => {
+    const entries = history.map(({ keysChanged, ...entry }) => ({
+      ...entry,
+      keysChanged: keysChanged || undefined,
+    }))
+    const value = {
+      revision: revision === 1 ? undefined : revision,
+      policy: app?.policy,
+      keys: sealedKeys,
+      history: entries.length === 0 ? undefined : entries,
+    }
+    return [appId, value] as const
+  })
+  apps.sort(([one], [other]) => (one < other ? -1 : 1))
+  return `${JSON.stringify({ apps: Object.fromEntries(apps) }, null, 2)}\n`
+}
+
+/** Seals and opens what must not stand in the file in plain text, each in the context of its app. */
+export interface Sealing {
+  /** @throws ConfigError when there are keys and no vault. */
+  sealKeys(appId: string, keys: readonly AppKey[]): string | undefined
+  /** @throws UnreadableError */
+  openKeys(appId: string, sealed: string | undefined): readonly AppKey[]
+  /** Of an app or of a list. */
+  sealNote(name: string, note: ChangeNote): SealedNote
+  /** @throws UnreadableError */
+  openNote(name: string, note: SealedNote): ChangeNote
+  /** @throws UnreadableError */
+  openRevision(appId: string, revision: AppRevision): AppRevision
+}
+
+export function createSealing(vault: Vault | undefined): Sealing {
+  function open(sealed: string, context: string): unknown {
+    if (vault === undefined) throw new UnreadableError('it is sealed, and the store has no vault to open it')
+    try {
+      return JSON.parse(vault.open(sealed, context)) as unknown
+    } catch (error) {
+      throw new UnreadableError(
+        error instanceof UnavailableError ? error.message : 'a sealed text is not JSON',
+      )
+    }
+  }
+
+  function openNote(name: string, { by, ...note }: SealedNote): ChangeNote {
+    return by === undefined ? note : { ...note, ...(open(by, `change-note:${name}`) as ChangeNote) }
+  }
+
+  return {
+    sealKeys(appId, keys) {
+      if (keys.length === 0) return undefined
+      if (vault === undefined)
+        throw new ConfigError('fileStore.vault', 'given, to store the keys of an app', vault)
+      return vault.seal(JSON.stringify(keys), `app-keys:${appId}`)
+    },
+    openKeys: (appId, sealed) =>
+      sealed === undefined ? [] : (open(sealed, `app-keys:${appId}`) as readonly AppKey[]),
+    sealNote(name, note) {
+      if (vault === undefined || Object.keys(note).length === 0) return note
+      return { by: vault.seal(JSON.stringify(note), `change-note:${name}`) }
+    },
+    openNote,
+    openRevision(appId, revision) {
+      const { by, ...entry }: FileRevision = revision
+      return { ...entry, ...openNote(appId, { by }) }
+    },
+  }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new UnavailableError('it is not UTF-8')
+  }
+  try {
+    return JSON.parse(text) as unknown
+  } catch (error) {
+    // The message of the parser quotes the file. Only the place is taken from it.
+    const position = /in JSON at position (\d+)/.exec((error as Error).message)?.[1]
+    const lines = text.slice(0, position === undefined ? text.length : Number(position)).split('\n')
+    throw new UnavailableError(`it is not JSON, from line ${lines.length} on`)
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Without recursion: a document may be nested more deeply than the stack is high. */
+function deepFreeze(value: unknown): unknown {
+  const found = [value]
+  for (const one of found) {
+    if (typeof one !== 'object' || one === null) continue
+    for (const member of Object.values(Object.freeze(one))) found.push(member)
+  }
+  return value
+}

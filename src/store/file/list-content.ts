@@ -1,0 +1,246 @@
+import { constants } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { isPortcullisError, PolicyError, UnavailableError, UnreadableError } from '../../errors.ts'
+import { LineReader } from '../../list/text.ts'
+import type { ListEntry } from '../../list/entry.ts'
+import { REVISION, type SealedNote } from './content.ts'
+import { PIECE } from '../../list/pieces.ts'
+
+/** What the store has written into the first line of a list, a comment. */
+export interface ListHead extends SealedNote {
+  readonly revision: number
+  /** Of what follows, as it was written. Who edits it by hand leaves them as they are. */
+  readonly entries?: number | undefined
+  readonly bytes?: number | undefined
+  readonly at?: string | undefined
+  /** What was removed leaves its revision behind, so that none comes twice. */
+  readonly removed?: true | undefined
+}
+
+/** A list file that was found. */
+export interface FoundList {
+  readonly head: ListHead
+  /** Another one when the file is another or was changed. */
+  readonly signature: string
+  /** Whether a later change would give another signature. */
+  readonly isSettled: boolean
+  /** When the file was changed, ISO 8601. */
+  readonly changedAt: string
+  /** Where the first line ends, in bytes, if it is ours. */
+  readonly start: number
+  /** Whether all that follows is as long as it was written, so that nobody is writing. */
+  readonly isWhole: boolean
+}
+
+const MARK = '#portcullis '
+const HEAD = z.strictObject({
+  revision: REVISION,
+  entries: z.int().min(0).optional(),
+  bytes: z.int().min(0).optional(),
+  at: z.string().optional(),
+  author: z.string().optional(),
+  note: z.string().optional(),
+  by: z.string().optional(),
+  removed: z.literal(true).optional(),
+})
+
+export function formatHead(head: ListHead): string {
+  // The empty line keeps it apart from the first range, whose note it would be.
+  return `${MARK}${JSON.stringify(head)}\n\n`
+}
+
+/** More than the first line of ours can take. */
+const LONGEST_HEAD = 65_536
+/** So much of a file is understood in a millisecond. */
+const BLOCK = 32_768
+/** Changes within this time may leave the file with the same times, in milliseconds. Some file systems count in seconds. */
+const GRAIN = 2_000
+/** Who writes a file in place first empties it. For so long it must have been left alone, in milliseconds. */
+const QUIET = 100
+/** For how long to wait for that, in milliseconds. */
+const LONGEST_WAIT = 2_000
+// A pipe in the place of the file would hold the read up for ever. Windows lacks the flag.
+const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK
+
+/**
+ * What the head of a list file says; `undefined` when there is no such file. Waits until a file that people edit is left
+ * alone. Rejects with `UnreadableError` when it is no list, and with `UnavailableError` when it could not look.
+ */
+export async function findList(path: string): Promise<FoundList | undefined> {
+  try {
+    for (const until = Date.now() + LONGEST_WAIT; ;) {
+      const { found, changedAt } = await withFile(path, look)
+      const quietAt = changedAt + QUIET
+      // A time that lies ahead: the clock was put back.
+      if (found.isWhole || quietAt <= Date.now() || changedAt > Date.now()) return found
+      if (Date.now() > until) throw new UnavailableError('somebody is writing it')
+      await sleep(quietAt - Date.now())
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw refused(path, error)
+  }
+}
+
+async function look(file: FileHandle): Promise<{ found: FoundList; changedAt: number }> {
+  const now = Date.now()
+  const stats = await file.stat({ bigint: true })
+  if (!stats.isFile()) throw new UnreadableError('it is no file')
+  const { dev, ino, size, mtimeNs, ctimeNs } = stats
+  const { head, start } = await readHead(file)
+  const changedAt = Number(mtimeNs / 1_000_000n)
+  const found: FoundList = {
+    head,
+    signature: [dev, ino, size, mtimeNs, ctimeNs].join(),
+    isSettled: now - Number(ctimeNs / 1_000_000n) > GRAIN,
+    changedAt: new Date(changedAt).toISOString(),
+    start,
+    isWhole: head.bytes === Number(size) - start - 2,
+  }
+  return { found, changedAt }
+}
+
+async function readHead(file: FileHandle): Promise<{ readonly head: ListHead; readonly start: number }> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(LONGEST_HEAD), 0, LONGEST_HEAD, 0)
+  const bytes = buffer.subarray(0, bytesRead)
+  const newline = bytes.indexOf('\n')
+  const end = newline === -1 ? bytes.length : newline
+  // An editor may have put a byte order mark before it.
+  const line = bytes.toString('utf8', 0, end).replace(/^\uFEFF/, '')
+  return line.startsWith(MARK) ? { head: parseHead(line), start: end } : { head: { revision: 1 }, start: 0 }
+}
+
+function parseHead(line: string): ListHead {
+  let value: unknown
+  try {
+    value = JSON.parse(line.slice(MARK.length))
+  } catch {
+    throw new UnreadableError('its first line, which the store has written, is damaged')
+  }
+  const result = HEAD.safeParse(value)
+  if (result.success) return result.data
+  throw new UnreadableError('its first line, which the store has written, has another content')
+}
+
+/**
+ * The entries of the file that was found, some hundred at a time. Rejects with `UnreadableError` that names the lines which
+ * are no entries, and nothing of what stands there, and with `UnavailableError` when the file changes meanwhile.
+ */
+export async function* readEntries(path: string, found: FoundList): AsyncGenerator<readonly ListEntry[]> {
+  try {
+    const file = await open(path, READ_ONLY)
+    try {
+      if ((await look(file)).found.signature !== found.signature) throw replaced()
+      const before = await file.stat({ bigint: true })
+      yield* readLines(file, found.start)
+      const after = await file.stat({ bigint: true })
+      if (after.mtimeNs !== before.mtimeNs || after.size !== before.size) throw replaced()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw replaced()
+    throw refused(path, error)
+  }
+}
+
+const [NEWLINE, HASH, SEMICOLON] = [0x0a, 0x23, 0x3b]
+/** Of UTF-8, beside the byte order mark; what stands for a space in other scripts begins no line of a list. */
+const BLANKS: ReadonlySet<number> = new Set([0x09, 0x0b, 0x0c, 0x0d, 0x20, 0xef, 0xbb, 0xbf])
+
+/** How many lines are to be entries, which takes a tenth of the time that reading them does. Rejects as reading does. */
+export async function countEntries(path: string, found: FoundList): Promise<number> {
+  let count = 0
+  let isBlank = true
+  const countIn = (bytes: Uint8Array): void => {
+    for (const byte of bytes) {
+      if (byte === NEWLINE) isBlank = true
+      else if (isBlank && !BLANKS.has(byte)) {
+        isBlank = false
+        if (byte !== HASH && byte !== SEMICOLON) count += 1
+      }
+    }
+  }
+  try {
+    await withFile(path, async (file) => {
+      const block = Buffer.allocUnsafe(BLOCK)
+      for (let position = found.start; ;) {
+        const { bytesRead } = await file.read(block, 0, BLOCK, position)
+        if (bytesRead === 0) return
+        countIn(block.subarray(0, bytesRead))
+        position += bytesRead
+      }
+    })
+  } catch (error) {
+    throw refused(path, error)
+  }
+  return count
+}
+
+/** From the end of our own line on, which so counts as an empty one. */
+async function* readLines(file: FileHandle, start: number): AsyncGenerator<readonly ListEntry[]> {
+  const reader = new LineReader()
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const block = Buffer.allocUnsafe(BLOCK)
+  let rest = ''
+  for (let [position, isEnd] = [start, false]; !isEnd;) {
+    const { bytesRead } = await file.read(block, 0, BLOCK, position)
+    position += bytesRead
+    isEnd = bytesRead === 0
+    rest += decode(decoder, block.subarray(0, bytesRead), !isEnd)
+    const end = isEnd ? rest.length : rest.lastIndexOf('\n') + 1
+    yield* inPieces(reader.read(rest.slice(0, end)))
+    rest = rest.slice(end)
+    if (rest.length > LONGEST_HEAD) throw new UnreadableError('a line is too long to be an entry')
+  }
+  reader.end()
+}
+
+function decode(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array, stream: boolean): string {
+  try {
+    return decoder.decode(bytes, { stream })
+  } catch {
+    throw new UnreadableError('it is not UTF-8')
+  }
+}
+
+function* inPieces(entries: Iterable<ListEntry>): Generator<readonly ListEntry[]> {
+  let piece: ListEntry[] = []
+  for (const entry of entries) {
+    piece.push(entry)
+    if (piece.length < PIECE) continue
+    yield piece
+    piece = []
+  }
+  if (piece.length > 0) yield piece
+}
+
+async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(path, READ_ONLY)
+  try {
+    return await use(file)
+  } finally {
+    await file.close()
+  }
+}
+
+function replaced(): UnavailableError {
+  return new UnavailableError('a list was replaced while it was read')
+}
+
+/** Without the message of a foreign error, in which contents may stand. */
+function refused(path: string, error: unknown): UnavailableError {
+  const at = `the list file \`${path}\` cannot be read: `
+  if (error instanceof PolicyError) {
+    const lines = [...new Set(error.issues.map((issue) => issue.path))]
+    const more = lines.length > 5 ? ` and ${lines.length - 5} more` : ''
+    return new UnreadableError(`${at}no entry is in ${lines.slice(0, 5).join(', ')}${more}`)
+  }
+  if (error instanceof UnreadableError) return new UnreadableError(at + error.message)
+  const { code, name } = error as NodeJS.ErrnoException
+  // A directory, or what is no file, is there and cannot be used.
+  if (code === 'EISDIR') return new UnreadableError(`${at}it is no file`)
+  return new UnavailableError(at + (isPortcullisError(error) ? error.message : (code ?? name)))
+}

@@ -1,0 +1,824 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import {
+  appendFile,
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import {
+  ConfigError,
+  createPolicySource,
+  fileStore,
+  UnavailableError,
+  UnreadableError,
+  type AppKey,
+  type FileStore,
+  type FileStoreOptions,
+} from 'portcullis'
+import { policyStoreContract } from 'portcullis/testing'
+import { createVault } from 'portcullis/vault'
+import { lockFile } from '../../../../src/store/file/lock.ts'
+import { isRoot, repository } from '../../../support/commands.ts'
+
+const vault = createVault({ keys: [{ id: 'test', key: randomBytes(32) }] })
+const SECRET = randomBytes(32).toString('base64')
+const KEY: AppKey = { id: 'server', algorithm: 'hmac-sha256', secret: SECRET }
+
+let directory: string
+let path: string
+let opened: { close(): void }[]
+let children: ChildProcess[]
+let errors: Error[]
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'file-store-'))
+  path = join(directory, 'policies.json')
+  opened = []
+  children = []
+  errors = []
+})
+
+afterEach(async () => {
+  for (const { close } of opened) close()
+  for (const child of children) child.kill('SIGKILL')
+  await rm(directory, { recursive: true })
+})
+
+policyStoreContract('file', { describe, it }, async () => ({
+  store: open({ create: true, vault }),
+  dispose: () => undefined,
+}))
+
+function open(options: FileStoreOptions = {}): FileStore {
+  const store = fileStore(path, { onError: (error) => errors.push(error), ...options })
+  opened.push(store)
+  return store
+}
+
+function textOf(apps: Record<string, unknown>): string {
+  return JSON.stringify({ apps })
+}
+
+const named = (appId: string, name: string): object => ({ policy: { appId, name } })
+
+/** Writes as a careful program does. */
+async function putInPlace(text: string, at = path): Promise<void> {
+  await writeFile(`${at}.new`, text)
+  await rename(`${at}.new`, at)
+}
+
+async function contents(): Promise<{
+  apps: Record<string, { revision?: number; [member: string]: unknown }>
+}> {
+  return JSON.parse(await readFile(path, 'utf8')) as Awaited<ReturnType<typeof contents>>
+}
+
+/** What a listener hears, in order. */
+function listen(store: FileStore): string[] {
+  const heard: string[] = []
+  store.watch?.({
+    changed: (appId, revision) => heard.push(`changed ${appId} ${revision}`),
+    broken: () => heard.push('broken'),
+    restored: (complete = false) => heard.push(`restored ${complete}`),
+  })
+  return heard
+}
+
+async function listenWhole(store: FileStore): Promise<string[]> {
+  const heard = listen(store)
+  await until(() => heard.includes('restored false'))
+  heard.length = 0
+  return heard
+}
+
+async function until(holds: () => boolean | Promise<boolean>, within = 1_500): Promise<void> {
+  for (const end = performance.now() + within; !(await holds());) {
+    if (performance.now() > end) throw new Error(`not so within ${within} ms: ${String(holds)}`)
+    await pause(5)
+  }
+}
+
+/** Files beside the one of the policies. */
+async function leftovers(): Promise<string[]> {
+  return (await readdir(directory)).filter((name) => name !== basename(path))
+}
+
+async function makeOld(at: string): Promise<void> {
+  const then = Date.now() / 1_000 - 11
+  await utimes(at, then, then)
+}
+
+describe('fileStore', () => {
+  const wrong: [string, () => unknown, string][] = [
+    ['a path that is no text', () => fileStore(5 as never), 'fileStore path'],
+    ['an empty path', () => fileStore(''), 'fileStore path'],
+    ['a path with a zero character', () => fileStore('a\0b'), 'fileStore path'],
+    ['a directory that does not exist', () => fileStore(join(directory, 'x', 'y.json')), 'fileStore path'],
+    [
+      'a file in the place of the directory',
+      () => fileStore(join(__filename, 'y.json'), { create: true }),
+      'fileStore path',
+    ],
+    ['a vault that is none', () => open({ vault: {} as never }), 'fileStore.vault'],
+    ['`create` that is neither true nor false', () => open({ create: 'yes' as never }), 'fileStore.create'],
+    ['an unknown option', () => open({ creat: true } as never), 'fileStore.creat'],
+  ]
+  it.each(wrong)('refuses %s at construction', (_, make, option) => {
+    expect(make).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', option }))
+  })
+
+  it('cannot look where there is no file, for the path may be mistyped', async () => {
+    const store = open()
+    await expect(store.read('a')).rejects.toThrow(UnavailableError)
+    await expect(store.appsByOrigin?.('https://a.example')).rejects.toThrow(/policies\.json.*ENOENT/)
+    await expect(store.write({ policy: { appId: 'a' } }, 0)).rejects.toThrow(UnavailableError)
+    expect(await readdir(directory)).toEqual([])
+    expect(errors).toHaveLength(1)
+  })
+
+  it('creates an empty file when it is told to, for its owner only, and never again', async () => {
+    const store = open({ create: true })
+    expect(await readFile(path, 'utf8')).toBe('{\n  "apps": {}\n}\n')
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    expect(await readdir(directory)).toEqual(['policies.json'])
+    expect(await store.read('a')).toBeUndefined()
+    await store.write({ policy: { appId: 'a' } }, 0)
+    expect(await open({ create: true }).read('a')).toBeDefined()
+    await rm(path)
+    await expect(store.read('a')).rejects.toThrow(UnavailableError)
+  })
+
+  it('needs nothing but the policies, and gives them as they are written', async () => {
+    await writeFile(path, '\uFEFF' + textOf({ a: named('a', 'A'), b: { policy: { appId: 'b', typo: 1 } } }))
+    const store = open()
+    expect(await store.read('a')).toEqual({ policy: { appId: 'a', name: 'A' }, revision: 1, keys: [] })
+    expect(await store.read('b')).toEqual({ policy: { appId: 'b', typo: 1 }, revision: 1, keys: [] })
+    expect(await store.write({ policy: { appId: 'a' } }, 1)).toBe(2)
+    expect((await contents()).apps['b']).toEqual({ policy: { appId: 'b', typo: 1 } })
+  })
+
+  it('lets one bad app take no other down', async () => {
+    const bad = [null, 5, 'text', [], {}, { appId: 'bad', serverOnly: 'maybe' }]
+    await writeFile(path, textOf({ good: named('good', 'G') }))
+    const store = open()
+    const source = createPolicySource({ store })
+    opened.push(source)
+    for (const policy of bad) {
+      await writeFile(path, textOf({ bad: { policy }, good: named('good', 'G') }))
+      await expect(source.load('bad')).rejects.toThrow()
+      expect((await source.load('good'))?.appId).toBe('good')
+      expect((await store.list()).apps.map(({ appId }) => appId)).toEqual(['bad', 'good'])
+    }
+    // And it can be replaced by a good one.
+    expect(await store.write({ policy: { appId: 'bad' } }, 1)).toBe(2)
+    expect((await source.load('bad'))?.revision).toBe(2)
+  })
+
+  const damages: [string, string | Buffer, string][] = [
+    ['is empty', '', 'not JSON, from line 1'],
+    ['is cut off', `{"apps": {\n"a": {"policy": {"name": "${SECRET}`, 'not JSON, from line 2'],
+    ['has a comma too many', `{"apps": {\n"a":\n{"keys": "${SECRET}",}}}`, 'not JSON, from line 3'],
+    ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'not UTF-8'],
+    ['is a text', JSON.stringify(SECRET), 'apps'],
+    ['is an array', '[]', 'apps'],
+    ['is null', 'null', 'apps'],
+    ['has no apps', '{}', 'apps'],
+    ['has apps in an array', '{"apps":[]}', 'apps'],
+    ['has another member', JSON.stringify({ apps: {}, [SECRET]: 1 }), 'apps'],
+    ['has a name that no app can have', textOf({ [`${SECRET} `]: named('a', '') }), 'the id of an app'],
+    ['has an app that is no object', textOf({ a: SECRET }), '`apps.a`'],
+    ['has an app with another member', textOf({ a: { [SECRET]: 1, policy: { appId: 'a' } } }), '`apps.a`'],
+    ['has an app with a prototype', '{"apps":{"a":{"__proto__":{"policy":{"appId":"a"}}}}}', '`apps.a`'],
+    ['has a policy of another app', textOf({ a: named(SECRET, '') }), '`apps.a.policy.appId`'],
+    ['has a revision of 0', textOf({ a: { revision: 0 } }), '`apps.a.revision`'],
+    ['has a revision that is a text', textOf({ a: { revision: SECRET } }), '`apps.a.revision`'],
+    ['has a revision that is not whole', textOf({ a: { revision: 1.5 } }), '`apps.a.revision`'],
+    ['has keys in plain text', textOf({ a: { ...named('a', 'A'), keys: [KEY] } }), '`apps.a.keys`'],
+    ['has a history that is none', textOf({ a: { history: SECRET } }), '`apps.a.history`'],
+    ['has a revision without a time', textOf({ a: { history: [{ revision: 1 }] } }), 'history.0.at'],
+  ]
+  it.each(damages)('cannot look where the file %s, and quotes nothing of it', async (_, text, place) => {
+    await writeFile(path, textOf({ a: named('a', 'A') }))
+    const store = open({ vault })
+    await store.read('a')
+    await writeFile(path, text)
+    for (const question of [
+      () => store.read('a'),
+      () => store.read('nobody'),
+      () => store.list(),
+      () => store.history('a'),
+      () => store.appsByOrigin?.('https://a.example'),
+      () => store.remove('a', 0),
+      () => store.write({ policy: { appId: 'a' } }, 1),
+    ]) {
+      const error: unknown = await question()?.then(
+        () => undefined,
+        (reason: unknown) => reason,
+      )
+      expect(error).toBeInstanceOf(UnavailableError)
+      expect(error).not.toBeInstanceOf(UnreadableError)
+      expect((error as Error).message).toContain(place)
+    }
+    // Once, though it was looked at seven times.
+    expect(errors.map(({ message }) => message)).toEqual([expect.stringContaining(place)])
+    expect(`${errors[0]?.message} ${errors[0]?.stack}`).not.toContain(SECRET)
+    expect(await readFile(path)).toEqual(Buffer.from(text))
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('waits for no pipe and reads no directory in the place of the file', async () => {
+    await mkdir(path)
+    await expect(open().read('a')).rejects.toThrow(UnavailableError)
+    await rm(path, { recursive: true })
+    await once(spawn('mkfifo', [path]), 'close')
+    await expect(open().read('a')).rejects.toThrow(/it is no file/)
+  })
+
+  it('writes in a stable order, a line for each value, so that a change is a small difference', async () => {
+    const store = open({ create: true })
+    for (const appId of ['b', '__proto__', 'a', 'constructor']) await store.write({ policy: { appId } }, 0)
+    const lines = async (): Promise<string[]> => (await readFile(path, 'utf8')).split(/,?\n/)
+    const before = await lines()
+    expect(Object.keys((await contents()).apps)).toEqual(['__proto__', 'a', 'b', 'constructor'])
+    await store.write({ policy: { appId: 'b', name: 'B' } }, 1)
+    const after = await lines()
+    expect(before.filter((line) => !after.includes(line))).toEqual([])
+    // In `b`: the revision, the name of it, and one entry of the history.
+    expect(after.length - before.length).toBe(10)
+    expect(after.at(-1)).toBe('')
+    expect(await open().read('__proto__')).toMatchObject({ revision: 1 })
+  })
+
+  it('keeps the revision of an app that was removed', async () => {
+    const store = open({ create: true, vault })
+    await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
+    await store.remove('a', 1)
+    const { a } = (await contents()).apps
+    expect(Object.keys(a ?? {})).toEqual(['revision', 'history'])
+    expect(a?.revision).toBe(2)
+    expect(await open().read('a')).toBeUndefined()
+  })
+})
+
+describe('when keys were last used', () => {
+  const document = { policy: { appId: 'a' }, keys: [KEY] }
+  const used = async (store: FileStore): Promise<string | undefined> => (await store.keys('a'))?.[0]?.lastUsed
+  const now = new Date().toISOString()
+
+  it('is known to other stores and after a restart, and stands in a file of its own', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    const before = await readFile(path, 'utf8')
+    await store.noteKeyUse('a', KEY.id, Date.parse(now))
+    expect(await used(store)).toBe(now)
+    expect(await used(open({ vault }))).toBe(now)
+    expect(await readFile(path, 'utf8')).toBe(before)
+    expect((await readdir(directory)).toSorted()).toEqual(['policies.json', 'policies.json.used'])
+    expect(JSON.parse(await readFile(`${path}.used`, 'utf8'))).toEqual({ a: { server: now } })
+  })
+
+  it('is announced to nobody, for nothing has changed', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    const heard: string[] = []
+    const listener = { broken() {}, restored() {} }
+    const leave = store.watch?.({ ...listener, changed: (appId) => heard.push(appId) })
+    await store.noteKeyUse('a', KEY.id, Date.now())
+    await store.read('a')
+    expect(heard).toEqual([])
+    leave?.()
+  })
+
+  it.each(['', '[', '[]', 'null', '{"a":5}', '{"a":{"server":"x"}}', '{"__proto__":{"server":1}}'])(
+    'is not known when its file is %j, and is noted anew',
+    async (text) => {
+      const store = open({ create: true, vault })
+      await store.write(document, 0)
+      await writeFile(`${path}.used`, text)
+      expect(await used(store)).toBeUndefined()
+      await store.noteKeyUse('a', KEY.id, Date.parse(now))
+      expect(await used(store)).toBe(now)
+    },
+  )
+
+  it('is forgotten after a year', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    await store.noteKeyUse('a', KEY.id, Date.now() - 401 * 86_400_000)
+    expect(await used(store)).toBeUndefined()
+  })
+
+  it('rejects when it cannot be noted, and leaves nothing behind', async () => {
+    const store = open({ create: true, vault })
+    await store.write(document, 0)
+    await mkdir(`${path}.used`)
+    await expect(store.noteKeyUse('a', KEY.id, Date.now())).rejects.toBeInstanceOf(UnavailableError)
+    expect((await readdir(directory)).toSorted()).toEqual(['policies.json', 'policies.json.used'])
+    expect(await used(store)).toBeUndefined()
+  })
+})
+
+describe('what is sealed in the file', () => {
+  const note = { author: 'alice@example.org', note: 'because of ticket 7' }
+
+  it('is keys, and author and note of each change: nothing of them stands there', async () => {
+    const store = open({ create: true, vault })
+    await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0, note)
+    const text = await readFile(path, 'utf8')
+    for (const secret of [SECRET, KEY.algorithm, 'alice', 'ticket']) expect(text).not.toContain(secret)
+    const again = open({ vault })
+    expect((await again.read('a'))?.keys).toEqual([KEY])
+    expect(await again.history('a')).toEqual([
+      { ...note, revision: 1, at: expect.any(String), policy: { appId: 'a' }, keysChanged: true },
+    ])
+  })
+
+  it('cannot be read without the vault, or with that of others; apps without keys can', async () => {
+    const store = open({ create: true, vault })
+    await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0, note)
+    await store.write({ policy: { appId: 'b' } }, 0)
+    const other = createVault({ keys: [{ id: 'test', key: randomBytes(32) }] })
+    for (const options of [{}, { vault: other }]) {
+      const blind = open(options)
+      await expect(blind.read('a')).rejects.toThrow(UnreadableError)
+      await expect(blind.history('a')).rejects.toThrow(UnreadableError)
+      expect(await blind.read('b')).toMatchObject({ keys: [] })
+      expect((await blind.list()).apps).toHaveLength(2)
+    }
+  })
+
+  it('cannot be written without a vault', async () => {
+    const store = open({ create: true })
+    await expect(store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      option: 'fileStore.vault',
+    })
+    expect(await store.read('a')).toBeUndefined()
+    await store.write({ policy: { appId: 'a' }, keys: [] }, 0, note)
+    expect(await store.history('a')).toMatchObject([note])
+  })
+
+  it('is of no use in another app, and damage in it is the fault of its app alone', async () => {
+    const store = open({ create: true, vault })
+    await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
+    const keys = (await contents()).apps['a']?.['keys'] as string
+    const damaged = [keys, '', 'v1:test:AAAA', vault.seal('no JSON', 'app-keys:b')]
+    for (const keysOfB of damaged) {
+      await writeFile(
+        path,
+        textOf({ a: { ...named('a', 'A'), keys }, b: { ...named('b', 'B'), keys: keysOfB } }),
+      )
+      await expect(store.read('b')).rejects.toThrow(UnreadableError)
+      expect((await store.read('a'))?.keys).toEqual([KEY])
+    }
+  })
+})
+
+describe('a file that is edited by hand', () => {
+  const edits: [string, (text: string) => Promise<void>][] = [
+    ['in place', (text) => writeFile(path, text)],
+    ['by putting another in its place', (text) => putInPlace(text)],
+    [
+      'by removing it and writing it anew',
+      async (text) => {
+        await rm(path)
+        await writeFile(path, text)
+      },
+    ],
+    [
+      'through a symbolic link that is put in its place',
+      async (text) => {
+        const target = join(directory, randomBytes(4).toString('hex'))
+        await writeFile(target, text)
+        await symlink(target, `${path}.link`)
+        await rename(`${path}.link`, path)
+      },
+    ],
+  ]
+  it.each(edits)('%s is seen by whoever watches within a second, and breaks nothing', async (_, edit) => {
+    await writeFile(path, textOf({ a: named('a', 'A'), b: named('b', 'B'), gone: named('gone', '') }))
+    const store = open()
+    const heard = await listenWhole(store)
+    await edit(textOf({ a: named('a', 'other'), b: named('b', 'B'), gone: named('gone', ''), c: {} }))
+    await until(() => heard.length > 0, 1_000)
+    await until(() => heard.length === 2)
+    expect(heard).toEqual(['changed a 1', 'changed c 1'])
+    await edit(textOf({ a: { ...named('a', 'third'), revision: 5 }, b: named('b', 'B'), gone: {}, c: {} }))
+    await until(() => heard.length === 4)
+    expect(heard.slice(2)).toEqual(['changed a 5', 'changed gone 1'])
+    expect(await store.read('gone')).toBeUndefined()
+    expect(errors).toEqual([])
+  })
+
+  it.each([
+    ['nobody watches', false],
+    ['somebody watches', true],
+  ])('is read as it is from then on, however alike the two are, while %s', async (_, watched) => {
+    await writeFile(path, textOf({ a: named('a', '000') }))
+    const store = open()
+    if (watched) await listenWhole(store)
+    for (let edit = 100; edit < 200; edit += 1) {
+      // Of the same length, and often within one tick of the clock of the file system.
+      await writeFile(path, textOf({ a: named('a', String(edit)) }))
+      expect(await store.read('a')).toMatchObject({ policy: { name: String(edit) } })
+    }
+    await pause(2_100)
+    expect(await store.read('a')).toMatchObject({ policy: { name: '199' } })
+    await writeFile(path, textOf({ a: named('a', '200') }))
+    expect(await store.read('a')).toMatchObject({ policy: { name: '200' } })
+  })
+
+  it('breaks the feed when it is not good, and mends it with every change when it is', async () => {
+    const good = { a: named('a', 'A'), b: named('b', 'B') }
+    await writeFile(path, textOf(good))
+    const store = open()
+    const heard = await listenWhole(store)
+    await writeFile(path, `${textOf(good)},`)
+    await until(() => heard.length > 0, 1_000)
+    expect(heard).toEqual(['broken'])
+    expect(errors).toHaveLength(1)
+    const late = listen(store)
+    expect(late).toEqual(['broken'])
+    await writeFile(path, textOf({ ...good, b: named('b', 'other') }))
+    await until(() => heard.length === 3, 1_000)
+    expect(heard).toEqual(['broken', 'changed b 1', 'restored true'])
+    expect(late).toEqual(heard)
+    await rm(path)
+    await until(() => heard.length === 4, 1_500)
+    await writeFile(path, textOf({ ...good, b: named('b', 'other') }))
+    await until(() => heard.length === 5, 1_000)
+    expect(heard.slice(3)).toEqual(['broken', 'restored true'])
+    expect(errors).toHaveLength(2)
+  })
+
+  it('is not watched as whole before it was read, and when it is, that is no word of what was before', async () => {
+    const heard = listen(open())
+    expect(heard).toEqual(['broken'])
+    await pause(50)
+    await writeFile(path, textOf({ a: named('a', 'A') }))
+    await until(() => heard.length > 1)
+    expect(heard).toEqual(['broken', 'restored false'])
+  })
+
+  it('may be an earlier one, whose revisions count again at once', async () => {
+    const store = open({ create: true })
+    const source = createPolicySource({ store })
+    opened.push(source)
+    await store.write({ policy: { appId: 'a', name: 'first' } }, 0)
+    const earlier = await readFile(path, 'utf8')
+    await store.write({ policy: { appId: 'a', name: 'second' } }, 1)
+    await store.write({ policy: { appId: 'b' } }, 0)
+    expect((await source.load('a'))?.revision).toBe(2)
+    const heard = await listenWholeAgain(store)
+    await putInPlace(earlier)
+    await until(() => heard.length === 4)
+    expect(heard).toEqual(['broken', 'changed a 1', 'changed b undefined', 'restored false'])
+    expect((await source.load('a'))?.revision).toBe(1)
+    expect(await source.load('b')).toBeNull()
+    expect(await store.write({ policy: { appId: 'a' } }, 1)).toBe(2)
+  })
+
+  /** For a feed that runs already, which says nothing to who comes later. */
+  async function listenWholeAgain(store: FileStore): Promise<string[]> {
+    const heard = listen(store)
+    await store.read('a')
+    heard.length = 0
+    return heard
+  }
+
+  it('is in force with the next request, though its revision stays', async () => {
+    const app = (mode: string): string => textOf({ a: { policy: { appId: 'a', serverOnly: { mode } } } })
+    await writeFile(path, app('enforce'))
+    const store = open()
+    const source = createPolicySource({ store })
+    opened.push(source)
+    await until(() => source.status().feed === 'whole')
+    await source.load('a')
+    expect(source.peek('a')?.policy.serverOnly?.mode).toBe('enforce')
+    await writeFile(path, app('report'))
+    await until(() => source.peek('a') === undefined, 1_000)
+    expect((await source.load('a'))?.policy.serverOnly?.mode).toBe('report')
+    await writeFile(path, '{')
+    await until(() => source.status().feed === 'broken', 1_000)
+    expect(source.peek('a')?.policy.serverOnly?.mode).toBe('report')
+    await expect(source.load('b')).rejects.toThrow(UnavailableError)
+  })
+
+  it('is not lost where a write waits for its turn', async () => {
+    const store = open({ create: true })
+    const lock = await lockFile(path)
+    const written = store.write({ policy: { appId: 'a' } }, 0)
+    await pause(100)
+    await writeFile(path, textOf({ hand: named('hand', 'H') }))
+    await lock.release()
+    expect(await written).toBe(1)
+    expect(Object.keys((await contents()).apps)).toEqual(['a', 'hand'])
+  })
+
+  it('is not lost where it comes while a write is under way', async () => {
+    // So much that it takes a while to reach the disk.
+    await writeFile(path, textOf({ bulk: { policy: 'x'.repeat(30_000_000) } }))
+    const store = open()
+    const written = store.write({ policy: { appId: 'a' } }, 0)
+    await until(async () => {
+      const [name] = await readdir(`${path}.lock`).catch(() => [])
+      return name !== undefined && (await stat(join(`${path}.lock`, name))).size > 0
+    })
+    await putInPlace(textOf({ hand: named('hand', 'H') }))
+    expect(await written).toBe(1)
+    expect(Object.keys((await contents()).apps)).toEqual(['a', 'hand'])
+  })
+
+  it('finds apps by the origins that stand there now', async () => {
+    const app = (appId: string, ...domains: string[]): object => ({
+      policy: { appId, domainProtect: { mode: 'enforce', domains } },
+    })
+    await writeFile(path, textOf({ a: app('a', 'https://a.example'), bad: app('bad', 'no origin') }))
+    const store = open()
+    expect(await store.appsByOrigin?.('https://a.example')).toEqual(['a'])
+    await writeFile(path, textOf({ a: app('a', 'https://b.example') }))
+    expect(await store.appsByOrigin?.('https://a.example')).toEqual([])
+    expect(await store.appsByOrigin?.('https://b.example')).toEqual(['a'])
+  })
+})
+
+describe('a store that was closed', () => {
+  it('tells nobody any more, and still reads and writes', async () => {
+    const store = open({ create: true })
+    const heard = await listenWhole(store)
+    store.close()
+    expect(heard).toEqual(['broken'])
+    await store.write({ policy: { appId: 'a' } }, 0)
+    await putInPlace(textOf({ b: named('b', 'B') }))
+    expect(await store.read('b')).toBeDefined()
+    await pause(1_100)
+    expect(heard).toEqual(['broken'])
+  })
+
+  it('can be watched again', async () => {
+    const store = open({ create: true })
+    await listenWhole(store)
+    store.close()
+    const heard = await listenWhole(store)
+    await store.write({ policy: { appId: 'a' } }, 0)
+    expect(heard).toEqual(['changed a 1'])
+  })
+})
+
+describe('a write', () => {
+  it('replaces what a symbolic link leads to, and keeps link and mode', async () => {
+    const target = join(directory, 'elsewhere', 'target.json')
+    await mkdir(dirname(target))
+    await writeFile(target, textOf({}))
+    await chmod(target, 0o640)
+    await symlink(target, path)
+    const store = open()
+    const heard = await listenWhole(store)
+    await store.write({ policy: { appId: 'a' } }, 0)
+    expect((await lstat(path)).isSymbolicLink()).toBe(true)
+    expect((await stat(path)).mode & 0o777).toBe(0o640)
+    expect(await readFile(target, 'utf8')).toContain('"a"')
+    expect(await readdir(dirname(target))).toEqual(['target.json'])
+    // Outside of the watched directory it is seen by looking.
+    await appendFile(target, ' '.repeat(10))
+    await putInPlace(textOf({ a: named('a', 'other') }), target)
+    await until(() => heard.length === 2, 2_000)
+    expect(heard).toEqual(['changed a 1', 'changed a 1'])
+  })
+
+  it('waits for the lock and then names it, and writes nothing', async () => {
+    const store = open({ create: true })
+    const lock = await lockFile(path)
+    const begun = performance.now()
+    const write = store.write({ policy: { appId: 'a' } }, 0)
+    await expect(write).rejects.toThrow(`${path}.lock`)
+    await expect(write).rejects.toThrow(UnavailableError)
+    expect(performance.now() - begun).toBeGreaterThan(1_900)
+    expect(performance.now() - begun).toBeLessThan(4_000)
+    expect(await store.read('a')).toBeUndefined()
+    await lock.release()
+    expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('takes over a lock that was left behind, whose holder can write no more', async () => {
+    const store = open({ create: true })
+    const slept = await lockFile(path)
+    await slept.prepare('{"apps":{"slept":{}}}')
+    const [name = ''] = await readdir(`${path}.lock`)
+    await makeOld(join(`${path}.lock`, name))
+    expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
+    // Also when another holds it by now.
+    const other = await lockFile(path)
+    await expect(slept.prepare('{}')).rejects.toThrow(/took it over/)
+    await expect(slept.commit()).rejects.toThrow(/took it over/)
+    await slept.release()
+    await other.prepare(textOf({ other: {} }))
+    await other.commit()
+    expect(Object.keys((await contents()).apps)).toEqual(['other'])
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('leaves the lock of another alone, though one that was left behind is beside it', async () => {
+    const store = open({ create: true })
+    await mkdir(`${path}.lock`)
+    for (const name of ['fresh', 'left behind']) await writeFile(join(`${path}.lock`, name), '')
+    await makeOld(join(`${path}.lock`, 'left behind'))
+    await expect(store.write({ policy: { appId: 'a' } }, 0)).rejects.toThrow(/another process holds/)
+    expect(await readdir(`${path}.lock`)).toEqual(['fresh'])
+  })
+
+  it('has one winner where many take over the same lock', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await writeFile(path, '0')
+      await mkdir(`${path}.lock`)
+      await writeFile(join(`${path}.lock`, 'left behind'), '')
+      await makeOld(join(`${path}.lock`, 'left behind'))
+      await Promise.all(
+        Array.from({ length: 10 }, async () => {
+          const lock = await lockFile(path)
+          await lock.prepare(String(Number(await readFile(path, 'utf8')) + 1))
+          await lock.commit()
+        }),
+      )
+      expect(await readFile(path, 'utf8')).toBe('10')
+    }
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('sweeps what others have left behind long ago, and nothing else', async () => {
+    const old = ['policies.json.0123456789abcdef.tmp', 'policies.json.0123456789abcdee.tmp']
+    const kept = ['policies.json.0123456789abcded.tmp', 'policies.json.bak.tmp', 'x.0123456789abcdef.tmp']
+    const store = open({ create: true })
+    await mkdir(join(directory, old[0] as string))
+    await writeFile(join(directory, old[0] as string, 'inside'), '')
+    for (const name of [old[1] as string, ...kept]) await writeFile(join(directory, name), '')
+    for (const name of [...old, ...kept.slice(1)]) await makeOld(join(directory, name))
+    await store.write({ policy: { appId: 'a' } }, 0)
+    expect((await leftovers()).toSorted()).toEqual(kept.toSorted())
+  })
+
+  it('leaves a file that is protected, or in a protected directory, as it is', async () => {
+    await writeFile(path, textOf({ a: named('a', 'A') }))
+    const text = await readFile(path)
+    const store = open()
+    const refused = async (): Promise<void> => {
+      const write = store.write({ policy: { appId: 'a' } }, 1)
+      await expect(write).rejects.toThrow(/policies\.json` cannot be written: EACCES/)
+      await expect(write).rejects.toThrow(UnavailableError)
+      expect(await leftovers()).toEqual([])
+      expect(await readFile(path)).toEqual(text)
+      expect(await store.read('a')).toBeDefined()
+    }
+    await chmod(path, 0o444)
+    await chmod(directory, 0o777)
+    await withoutPrivilege(refused)
+    await chmod(path, 0o666)
+    await chmod(directory, 0o555)
+    await withoutPrivilege(refused)
+    await chmod(directory, 0o777)
+    await withoutPrivilege(() => store.write({ policy: { appId: 'a' } }, 1))
+    expect(await store.read('a')).toMatchObject({ revision: 2 })
+  })
+
+  /** Nothing is protected from root. */
+  async function withoutPrivilege(work: () => Promise<unknown>): Promise<void> {
+    const nobody = 65_534
+    if (isRoot) process.seteuid?.(nobody)
+    try {
+      await work()
+    } finally {
+      if (isRoot) process.seteuid?.(0)
+    }
+  }
+})
+
+describe('several writers', () => {
+  it('lose nothing, be they stores of one process', async () => {
+    const stores = [open({ create: true }), open(), open()]
+    const heard = await Promise.all(stores.map(listenWhole))
+    await Promise.all(
+      stores.flatMap((store, writer) =>
+        Array.from({ length: 10 }, (_, app) => store.write({ policy: { appId: `app-${writer}-${app}` } }, 0)),
+      ),
+    )
+    expect(Object.keys((await contents()).apps)).toHaveLength(30)
+    for (const one of heard) await until(() => new Set(one).size === 30)
+    const claims = await Promise.allSettled(stores.map((store) => store.write({ policy: { appId: 'x' } }, 0)))
+    expect(claims.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(await leftovers()).toEqual([])
+  })
+
+  it('lose nothing, be they processes: each revision is given to one of them', async () => {
+    await writeFile(path, textOf({}))
+    const store = open()
+    const heard = await listenWhole(store)
+    const writers = [startWriter('a', 40), startWriter('a', 40), startWriter('b', 40), startWriter('a', 40)]
+    await Promise.all(writers.map(({ ended }) => ended))
+    expect(writers.map((writer) => writer.said())).toEqual(['', '', '', ''])
+    const given = [writers[0], writers[1], writers[3]].flatMap((writer) => writer?.revisions() ?? [])
+    expect(given.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1))
+    expect(writers[2]?.revisions()).toEqual(Array.from({ length: 40 }, (_, i) => i + 1))
+    expect(await store.read('a')).toMatchObject({ revision: 120 })
+    expect((await store.history('a')).map(({ revision }) => revision)).toEqual(
+      Array.from({ length: 100 }, (_, index) => 120 - index),
+    )
+    expect(heard).toContain('changed a 120')
+    expect(heard).not.toContain('broken')
+    expect(await leftovers()).toEqual([])
+  }, 60_000)
+
+  it('may be killed at any moment: the file is whole, and has all that was written', async () => {
+    await writeFile(path, textOf({ bystander: named('bystander', 'B') }))
+    const store = open()
+    const heard = await listenWhole(store)
+    let newest = 0
+    let locked = 0
+    for (let round = 0; round < 6; round += 1) {
+      const writers = [startWriter('a', 1_000_000), startWriter('a', 1_000_000)]
+      await Promise.race([
+        until(() => writers.every(({ revisions }) => revisions().length > 0), 15_000),
+        ...writers.map(async ({ ended, said }) => {
+          if ((await ended) !== null) throw new Error(said())
+        }),
+      ])
+      await pause(Math.random() * 200)
+      for (const { child } of writers) child.kill('SIGKILL')
+      await Promise.all(writers.map(({ ended }) => ended))
+      newest = Math.max(newest, ...writers.flatMap(({ revisions }) => revisions()))
+      const { apps } = await contents()
+      // One may have been written whose writer did not live to tell.
+      expect(apps['a']?.revision).toBeGreaterThanOrEqual(newest)
+      expect(apps['a']?.revision).toBeLessThanOrEqual(newest + 2)
+      expect(apps['bystander']).toEqual(named('bystander', 'B'))
+      newest = apps['a']?.revision ?? 0
+      // Ten seconds later.
+      for (const left of await leftovers()) {
+        for (const name of await readdir(join(directory, left))) await makeOld(join(directory, left, name))
+        await makeOld(join(directory, left))
+        locked += 1
+      }
+    }
+    expect(locked).toBeGreaterThan(0)
+    expect(await store.write({ policy: { appId: 'a' } }, newest)).toBe(newest + 1)
+    expect(await leftovers()).toEqual([])
+    expect(heard).not.toContain('broken')
+  }, 60_000)
+
+  it('meet a full disk: the write rejects, nothing is left behind, and what was written before stays', async () => {
+    await writeFile(path, textOf({}))
+    // Where a file may be no longer than 64 blocks, a history of long notes soon is.
+    const writer = startWriter('a', 300, ['/bin/sh', '-c', 'ulimit -f 64; exec "$0" "$@"'])
+    expect(await writer.ended).not.toBe(0)
+    expect(writer.said()).toContain('cannot be written: EFBIG')
+    expect(writer.said()).not.toContain('xxxx')
+    const last = writer.revisions().at(-1)
+    expect(last).toBeGreaterThan(10)
+    expect(await open().read('a')).toMatchObject({ revision: last })
+    expect(await leftovers()).toEqual([])
+  })
+
+  interface Writer {
+    readonly child: ChildProcess
+    readonly ended: Promise<number | null>
+    /** Those that it was given. */
+    revisions(): number[]
+    said(): string
+  }
+
+  function startWriter(appId: string, times: number, under: string[] = []): Writer {
+    const script = join(repository, 'test/unit/store/file-writer.ts')
+    const command = [...under, process.execPath, '--import', 'tsx', script, path, appId, String(times)]
+    const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
+    children.push(child)
+    let [out, err] = ['', '']
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))
+    return {
+      child,
+      ended: once(child, 'close').then(([code]) => code as number | null),
+      revisions: () => out.split('\n').slice(0, -1).map(Number),
+      said: () => err,
+    }
+  }
+})
+
+it('a ConfigError of the store shows the path, which is no secret', () => {
+  expect(() => fileStore('/nowhere/at/all.json')).toThrow(ConfigError)
+  expect(() => fileStore('/nowhere/at/all.json')).toThrow('/nowhere/at/all.json')
+})
