@@ -9,7 +9,7 @@ import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import * as messageSig from 'http-message-sig'
 import { createVerifier, httpbis } from 'http-message-signatures'
-import { RequestFacts } from '../src/http/request/facts.ts'
+import { NodeFacts } from '../src/http/request/facts.ts'
 import type { GuardRequest } from '../src/http/handler.ts'
 import { parseAppKeys } from '../src/signature/keys.ts'
 import { verifyMessage } from '../src/signature/verify.ts'
@@ -96,7 +96,7 @@ const contestants: Readonly<Record<string, Contestant>> = {
   [BARE]: ({ base }) => createHmac('sha256', secret).update(base).digest().length === 32,
   'a bare createHmac with a KeyObject': ({ base }) =>
     createHmac('sha256', secretKey).update(base).digest().length === 32,
-  [OURS]: ({ request }) => verifyMessage(new RequestFacts(request).message, keys, RULES, Date.now()).ok,
+  [OURS]: ({ request }) => verifyMessage(new NodeFacts(request).message(), keys, RULES, Date.now()).ok,
   'http-message-signatures': async ({ url, headers }) =>
     (await httpbis.verifyMessage(
       { keyLookup: async () => ({ id: 'key-1', verify: verifier }), maxAge: 300 },

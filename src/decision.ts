@@ -36,6 +36,7 @@ export const DENIALS = {
   POLICY_UNAVAILABLE: { status: 503, title: 'The policy of the app is not available' },
   AUDIT_UNAVAILABLE: { status: 503, title: 'The audit is not available' },
   NONCES_UNAVAILABLE: { status: 503, title: 'Replay protection is not available' },
+  OPTION_FAILED: { status: 503, title: 'The service could not judge the request' },
 } as const satisfies Record<string, Denial>
 
 export type DenialCode = keyof typeof DENIALS

@@ -14,12 +14,14 @@ export interface Expectation {
 /**
  * Checks the options of a factory, and throws a `ConfigError` for the first that is unknown, missing or wrong.
  * An option that is `undefined` counts as left out. Nothing is written to the given object.
+ *
+ * @returns a frozen copy of its own members, without a prototype: what `Object.prototype` has is not an option
  */
-export function checkOptions(
+export function checkOptions<Options extends object>(
   factory: string,
   given: unknown,
   expectations: Readonly<Record<string, Expectation>>,
-): void {
+): Readonly<Options> {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new ConfigError(`${factory} options`, 'an object', given)
   }
@@ -42,10 +44,11 @@ export function checkOptions(
       )
     }
   }
+  return Object.freeze(Object.assign(Object.create(null) as Options, given))
 }
 
 function valueOf(object: object, name: string): unknown {
-  return (object as Record<string, unknown>)[name]
+  return Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined
 }
 
 function list(expectations: object): string {

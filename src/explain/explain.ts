@@ -16,7 +16,7 @@ import {
 import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
 import { parseAppKeys, type AppKey } from '../signature/keys.ts'
 import { compareWithEntries, type Comparison } from './comparisons.ts'
-import { keepRawBody, RequestFacts } from '../http/request/facts.ts'
+import { keepRawBody, NodeFacts } from '../http/request/facts.ts'
 import type { GuardRequest } from '../http/handler.ts'
 
 /** A made-up request. What is left out was not sent. */
@@ -69,16 +69,16 @@ export function explain(document: unknown, request: RequestDescription): Explana
   const parsed = parsePolicy(document)
   const policy = compilePolicy(parsed)
   const keys = parseAppKeys(request.keys ?? [])
-  const facts = new RequestFacts(requestLike(request))
-  const decisions: Decision[] = [decideAuditAccess(policy, { sinkFailing: false })]
+  const facts = new NodeFacts(requestLike(request))
+  const judgements: { readonly decision: Decision }[] = [decideAuditAccess(policy, { sinkFailing: false })]
   if (request.here !== undefined) {
     const jurisdictions = compileJurisdictions(
       request.jurisdictions ?? DEFAULT_JURISDICTIONS,
       'explain.jurisdictions',
     )
-    decisions.push(decideRegionPin(policy, { here: request.here, country: request.country, jurisdictions }))
+    judgements.push(decideRegionPin(policy, { here: request.here, country: request.country, jurisdictions }))
   }
-  decisions.push(
+  judgements.push(
     decideIpWhitelist(policy, {
       address: facts.address(undefined),
       now: request.now ?? Date.now(),
@@ -87,7 +87,7 @@ export function explain(document: unknown, request: RequestDescription): Explana
     decideServerOnly(policy, {
       browserEvidence: facts.browserEvidence,
       headersComplete: facts.headersComplete,
-      message: facts.message,
+      message: facts.message(),
       scheme: httpMessageSignatures(),
       appId: policy.appId,
       keys,
@@ -97,7 +97,8 @@ export function explain(document: unknown, request: RequestDescription): Explana
   const { relativeTo, reserved } = request
   const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
   if ('returnUrl' in request)
-    decisions.push(decideReturnUrlGuard(policy, { named: [named], relativeTo, reserved }))
+    judgements.push(decideReturnUrlGuard(policy, { named: [named], relativeTo, reserved }))
+  const decisions = judgements.map(({ decision }) => decision)
   return {
     passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
     decisions,

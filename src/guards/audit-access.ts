@@ -1,4 +1,5 @@
-import { allow, deny } from '../decision.ts'
+import { allow, deny, type Mode } from '../decision.ts'
+import type { AuditProtection } from '../policy/policy.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface AuditFacts {
@@ -6,18 +7,37 @@ export interface AuditFacts {
   readonly sinkFailing: boolean
 }
 
+/** What happens to a response whose events cannot be kept. */
+export type AuditOutcome = Pick<AuditProtection, 'onSinkFailure'>
+
 /** Can what happens now be recorded? */
-export const decideAuditAccess: Guard<AuditFacts> = guardOf(
+export const decideAuditAccess: Guard<AuditFacts, AuditOutcome> = guardOf(
   'auditAccess',
   ({ mode, onSinkFailure }, { sinkFailing }) => {
-    if (sinkFailing && onSinkFailure === 'deny') {
-      return deny('auditAccess', mode, 'AUDIT_UNAVAILABLE', 'the sink does not keep events now')
+    if (!sinkFailing) return RECORDED[mode][onSinkFailure]
+    if (onSinkFailure === 'deny') {
+      const detail = 'the sink does not keep events at the moment'
+      return { decision: deny('auditAccess', mode, 'AUDIT_UNAVAILABLE', detail) }
     }
-    return allow(
-      'auditAccess',
-      mode,
-      sinkFailing ? 'the sink fails, and the policy lets requests pass' : 'recorded',
-      { onSinkFailure },
-    )
+    const detail = 'the sink does not keep events, and the policy lets requests pass without them'
+    return {
+      decision: allow('auditAccess', mode, detail, { onSinkFailure }),
+      outcome: { onSinkFailure },
+    }
   },
 )
+
+function recorded(
+  mode: Mode,
+  onSinkFailure: AuditProtection['onSinkFailure'],
+): ReturnType<Guard<AuditFacts, AuditOutcome>> {
+  const decision = Object.freeze(allow('auditAccess', mode, 'recorded', Object.freeze({ onSinkFailure })))
+  return Object.freeze({ decision, outcome: Object.freeze({ onSinkFailure }) })
+}
+
+/** The usual judgement is the same for every request. */
+const RECORDED = {
+  enforce: { deny: recorded('enforce', 'deny'), allow: recorded('enforce', 'allow') },
+  report: { deny: recorded('report', 'deny'), allow: recorded('report', 'allow') },
+  off: { deny: recorded('off', 'deny'), allow: recorded('off', 'allow') },
+} as const

@@ -1,9 +1,9 @@
-import { allow, deny, type Allowance, type Evidence, type Mode, type Refusal } from '../decision.ts'
+import { allow, deny, type Evidence, type Mode } from '../decision.ts'
 import { hostnameOf } from '../match/host.ts'
 import { parseOrigin } from '../match/origin.ts'
 import type { CompiledDomains } from '../policy/compile.ts'
 import type { CorsSettings } from '../policy/cors.ts'
-import { guardOf, type Guard } from './guard.ts'
+import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface OriginFacts {
   readonly method: string
@@ -34,29 +34,31 @@ export interface CorsGrant {
   readonly settings: CorsSettings
 }
 
-/** A decision that says what the CORS headers may grant: of an allowed origin, whether or not its request is refused. */
-export type OriginDecision = (Allowance | Refusal) & { readonly cors?: CorsGrant | undefined }
+/** What the response may grant to a page of an allowed origin, whether or not its request is refused. */
+export type OriginJudgement = Judgement<CorsGrant>
 
-/** Is this origin one of the app's domains? Present but wrong never falls back to another header. */
-export const decideDomainProtect: Guard<OriginFacts, OriginDecision> = guardOf('domainProtect', decide)
+/** Is this origin one of the app's domains? A header that is present but wrong never falls back to another header. */
+export const decideDomainProtect: Guard<OriginFacts, CorsGrant> = guardOf('domainProtect', decide)
 
-function decide(section: CompiledDomains, facts: OriginFacts): OriginDecision {
+function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   const { mode } = section
   if (!facts.headersComplete) return refused(mode, 'the request has more header lines than are kept')
   if (facts.origin !== undefined) return judgeOrigin(section, facts, facts.origin)
   if (facts.fetchMetadata !== undefined) return judgeBrowserWithoutOrigin(section, facts)
-  if (facts.xOrigin === undefined) {
-    return deny('domainProtect', mode, 'ORIGIN_REQUIRED', 'neither `Origin` nor `X-Origin` was sent', {
-      case: 'absent',
-    })
+  return judgeServer(section, facts)
+}
+
+function judgeServer({ mode, domains }: CompiledDomains, { xOrigin }: OriginFacts): OriginJudgement {
+  if (xOrigin === undefined) {
+    return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
   }
-  const origin = parseOrigin(facts.xOrigin)
-  const entry = origin === undefined ? undefined : section.domains.find(origin)
+  const origin = parseOrigin(xOrigin)
+  const entry = origin === undefined ? undefined : domains.find(origin)
   if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
   return allowed(mode, '`X-Origin` matches a domain', { case: 'server', entry })
 }
 
-function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginDecision {
+function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {
   const { mode, domains } = section
   const label = origin === 'null' ? 'opaque' : 'browser'
   // A browser sends the canonical form. Another spelling comes from elsewhere and could not be echoed as it is.
@@ -70,54 +72,71 @@ function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: strin
   return judgeMethod(section, facts, { case: label, entry }, origin)
 }
 
-/** `methods` is for requests across origins. What a preflight is told of them, it tells the browser. */
+/** `methods` is for requests across origins. The browser itself compares what a preflight is told of them. */
 function judgeMethod(
   { mode, cors: settings }: CompiledDomains,
   facts: OriginFacts,
   evidence: Evidence,
   origin: string,
-): OriginDecision {
+): OriginJudgement {
   const { methods } = settings
   // The own origin has to be read first, so it comes last.
   const free =
     methods === undefined ||
     facts.preflight ||
-    methods.includes(facts.method) ||
+    admitsMethod(methods, facts.method) ||
     facts.fetchSite === 'same-origin' ||
     origin === facts.ownOrigin
   const decision = free
-    ? allow('domainProtect', mode, '`Origin` matches a domain', evidence)
+    ? allow('domainProtect', mode, '`Origin` matches a domain', withFetchSite(evidence, facts, origin))
     : deny('domainProtect', mode, 'METHOD_NOT_ALLOWED', 'pages may not use this method', evidence)
-  return { ...decision, cors: { origin, settings } }
+  return { decision, outcome: { origin, settings } }
+}
+
+/** HEAD is GET without the content (RFC 9110 9.3.2). */
+function admitsMethod(methods: readonly string[], method: string): boolean {
+  return methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
+}
+
+/**
+ * Notes where `Sec-Fetch-Site` does not fit the host that was called. It does not refuse: a proxy that rewrites `Host` and
+ * says nothing of it looks the same, and a caller that lies would simply leave the header out.
+ */
+function withFetchSite(evidence: Evidence, facts: OriginFacts, origin: string): Evidence {
+  const { fetchSite, ownOrigin, proxied } = facts
+  if (
+    fetchSite === undefined ||
+    fetchSite === 'none' ||
+    origin === 'null' ||
+    proxied ||
+    ownOrigin === undefined
+  )
+    return evidence
+  const sameHost = isWeb(origin) && hostnameOf(origin) === hostnameOf(ownOrigin)
+  const fits = fetchSite === 'same-origin' ? sameHost : origin !== ownOrigin
+  return fits ? evidence : { ...evidence, fetchSite }
 }
 
 const FETCH_SITES: ReadonlySet<string> = new Set(['same-origin', 'same-site', 'cross-site', 'none'])
 
 /**
- * In what the other headers contradict an `Origin`, so that no browser can have sent both. Only what is certain: a
- * proxy may have changed `Host` and the scheme, and an opaque origin (`null`) can stand for any.
+ * How the other headers contradict an `Origin`, so that no browser can have sent both. Only what is certain: an opaque
+ * origin (`null`) can stand for any.
  */
 function contradictionOf(facts: OriginFacts, origin: string): string | undefined {
-  const { xOrigin, fetchSite } = facts
+  const { xOrigin, fetchSite, ownOrigin } = facts
   if (xOrigin !== undefined && parseOrigin(xOrigin) !== origin) return '`X-Origin` names another origin'
   if (fetchSite === undefined) return undefined
-  if (!FETCH_SITES.has(fetchSite)) return '`Sec-Fetch-Site` has no value that browsers send'
-  if (origin === 'null') return undefined
-  const { ownOrigin, proxied } = facts
-  // The address bar has no origin. An extension has, and its requests come from no site.
-  if (fetchSite === 'none') return isWeb(origin) && origin !== ownOrigin ? NO_SITE : undefined
-  if (proxied || ownOrigin === undefined) return undefined
-  if (fetchSite === 'same-origin') {
-    return isWeb(origin) && hostnameOf(origin) === hostnameOf(ownOrigin) ? undefined : NOT_OWN
-  }
-  return origin === ownOrigin ? '`Origin` is the one that was called, but not by `Sec-Fetch-Site`' : undefined
+  if (!FETCH_SITES.has(fetchSite)) return '`Sec-Fetch-Site` has a value that no browser sends'
+  // The address bar has no origin. An extension has one, and its requests come from no site.
+  if (fetchSite === 'none' && origin !== 'null' && isWeb(origin) && origin !== ownOrigin) return NO_SITE
+  return undefined
 }
 
 const NO_SITE = '`Sec-Fetch-Site` says that no page has sent this, but `Origin` names one'
-const NOT_OWN = '`Sec-Fetch-Site` says `same-origin`, but `Origin` has another host than the one called'
 
 /** Browsers leave `Origin` out of same-origin GET and HEAD requests and of navigations. `X-Origin` counts for nothing here. */
-function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts): OriginDecision {
+function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   const { mode, domains } = section
   if (facts.fetchSite === 'same-origin') {
     const entry = ownOriginsOf(facts)
@@ -130,7 +149,7 @@ function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts)
       })
   }
   const label = facts.fetchMode === 'navigate' ? 'navigation' : 'browser without origin'
-  return deny('domainProtect', mode, 'ORIGIN_REQUIRED', 'a browser sent no `Origin`', { case: label })
+  return required(mode, 'a browser sent no `Origin`', { case: label })
 }
 
 /**
@@ -152,10 +171,14 @@ function isWeb(origin: string): boolean {
   return origin.startsWith('https:') || origin.startsWith('http:')
 }
 
-function allowed(mode: Mode, detail: string, evidence: Evidence): Allowance {
-  return allow('domainProtect', mode, detail, evidence)
+function allowed(mode: Mode, detail: string, evidence: Evidence): OriginJudgement {
+  return { decision: allow('domainProtect', mode, detail, evidence) }
 }
 
-function refused(mode: Mode, detail: string, evidence?: Evidence): Refusal {
-  return deny('domainProtect', mode, 'ORIGIN_NOT_ALLOWED', detail, evidence)
+function required(mode: Mode, detail: string, evidence: Evidence): OriginJudgement {
+  return { decision: deny('domainProtect', mode, 'ORIGIN_REQUIRED', detail, evidence) }
+}
+
+function refused(mode: Mode, detail: string, evidence?: Evidence): OriginJudgement {
+  return { decision: deny('domainProtect', mode, 'ORIGIN_NOT_ALLOWED', detail, evidence) }
 }

@@ -1,34 +1,61 @@
-import { deny, protectionOff, type Decision, type GuardName, type Mode } from '../decision.ts'
+import { deny, protectionOff, type Decision, type GuardName } from '../decision.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
 
-/** A guard: a pure function from a policy and facts to a decision. */
-export type Guard<Facts, Answer extends Decision = Decision> = (
-  policy: CompiledPolicy,
-  facts: Facts,
-) => Answer | Decision
+/**
+ * The answer of a guard to one request. The decision is plain data for operators: it goes into the trail and the audit.
+ * The outcome is what the mount needs to act, is never recorded, and may hold what operators must not see.
+ */
+export interface Judgement<Outcome = undefined> {
+  readonly decision: Decision
+  readonly outcome?: Outcome | undefined
+}
+
+/** A guard: a pure function from a policy and facts to a judgement. */
+export type Guard<Facts, Outcome = undefined> = (policy: CompiledPolicy, facts: Facts) => Judgement<Outcome>
 
 /**
  * Makes a guard of a question that is asked only when the policy has the protection: a missing section denies, and
  * `off` allows without asking.
  */
-export function guardOf<Name extends GuardName, Facts, Answer extends Decision>(
+export function guardOf<Name extends GuardName, Facts, Outcome = undefined>(
   name: Name,
-  decide: (section: NonNullable<CompiledPolicy[Name]>, facts: Facts) => Answer | Decision,
-): Guard<Facts, Answer> {
+  decide: (section: NonNullable<CompiledPolicy[Name]>, facts: Facts) => Judgement<Outcome>,
+): Guard<Facts, Outcome> {
   return (policy, facts) => {
     const section = policy[name]
-    if (section === undefined) return notConfigured(name)
-    if (section.mode === 'off') return protectionOff(name)
+    if (section === undefined || section.mode === 'off') return unasked(policy, name) as Judgement<Outcome>
     return decide(section, facts)
   }
 }
 
-function notConfigured(name: GuardName): Decision {
-  const mode: Mode = 'enforce'
-  return deny(
-    name,
-    mode,
-    'PROTECTION_NOT_CONFIGURED',
-    `the policy has no section \`${name}\`; to admit everybody write it with mode \`off\``,
-  )
+/** The judgement of a guard that need not look at the request; `undefined` where it must. */
+export function unasked(policy: CompiledPolicy, name: GuardName): Judgement | undefined {
+  const section = policy[name]
+  if (section === undefined) return NOT_CONFIGURED[name]
+  return section.mode === 'off' ? OFF[name] : undefined
 }
+
+/** One judgement for each guard, made once: it is the same for every request. */
+function perGuard(decide: (name: GuardName) => Decision): Readonly<Record<GuardName, Judgement>> {
+  const judgement = (name: GuardName): Judgement =>
+    Object.freeze({ decision: Object.freeze(decide(name)), outcome: undefined })
+  return {
+    serverOnly: judgement('serverOnly'),
+    ipWhitelist: judgement('ipWhitelist'),
+    domainProtect: judgement('domainProtect'),
+    returnUrlGuard: judgement('returnUrlGuard'),
+    regionPin: judgement('regionPin'),
+    auditAccess: judgement('auditAccess'),
+  }
+}
+
+const OFF = perGuard(protectionOff)
+
+const NOT_CONFIGURED = perGuard((name) =>
+  deny(
+    name,
+    'enforce',
+    'PROTECTION_NOT_CONFIGURED',
+    `the policy has no section \`${name}\`; to admit every request, write the section with mode \`off\``,
+  ),
+)

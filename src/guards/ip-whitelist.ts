@@ -1,52 +1,60 @@
-import { allow, deny } from '../decision.ts'
+import { allow, deny, type Evidence, type Mode } from '../decision.ts'
 import type { ClientAddress } from '../match/client-address.ts'
-import { guardOf, type Guard } from './guard.ts'
+import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface AddressFacts {
-  /** Who calls, and how we know; `undefined` when there is no readable address. */
+  /** The client address and where it was found; `undefined` when there is no readable one. */
   readonly address: ClientAddress | undefined
   /** The time at which entries of lists expire, in milliseconds since the epoch. */
   readonly now: number
 }
 
-/** Does the address lie in the app's list? What denies wins; no address, no entry. */
+/** Does the address lie in the app's list? An entry that denies wins over any that admits. */
 export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
   'ipWhitelist',
   ({ mode, ranges, deny: denied, lists, denyLists }, { address, now }) => {
-    if (address === undefined) {
-      return deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', 'the request has no readable client address')
-    }
+    if (address === undefined) return refused(mode, 'the request has no readable client address')
     const { source } = address
-    const refused = denied.find(address.address)
-    if (refused !== undefined) {
-      return deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', 'the address lies in `deny`', {
-        entry: refused,
-        source,
-      })
+    const refusing = denied.find(address.address)
+    if (refusing !== undefined) {
+      return refused(mode, 'the address lies in `deny`', { entry: shown(refusing), source })
     }
     for (const list of denyLists) {
-      // Whom it would refuse is not known.
+      // Without the list nobody knows which addresses it would refuse.
       if (!list.exists) {
-        const detail = 'a list of `denyLists` does not exist'
-        return deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', detail, { list: list.name, source })
+        return refused(mode, 'a list of `denyLists` does not exist', { list: list.name, source })
       }
       const entry = list.find(address.address, now)
       if (entry === undefined) continue
-      const detail = 'the address lies in a list of `denyLists`'
-      return deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', detail, { entry, list: list.name, source })
+      const evidence = { entry: shown(entry), list: list.name, source }
+      return refused(mode, 'the address lies in a list of `denyLists`', evidence)
     }
-    const admitted = ranges.find(address.address)
-    if (admitted !== undefined)
-      return allow('ipWhitelist', mode, 'the address lies in a range', { entry: admitted, source })
+    const entry = ranges.find(address.address)
+    if (entry !== undefined)
+      return admitted(mode, 'the address lies in a range', { entry: shown(entry), source })
     for (const list of lists) {
-      const entry = list.find(address.address, now)
-      if (entry !== undefined) {
-        const evidence = { entry, list: list.name, source }
-        return allow('ipWhitelist', mode, 'the address lies in a list', evidence)
-      }
+      const found = list.find(address.address, now)
+      if (found === undefined) continue
+      return admitted(mode, 'the address lies in a list', { entry: shown(found), list: list.name, source })
     }
     const isEmpty = ranges.size === 0 && lists.length === 0
-    const detail = isEmpty ? 'the list admits nobody: it is empty' : 'the address lies outside of every range'
-    return deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', detail, { source })
+    return refused(
+      mode,
+      isEmpty ? 'the allow list is empty, so it admits no address' : 'the address lies outside every range',
+      { source },
+    )
   },
 )
+
+/** An entry that is one address is the address of the caller, which a decision must not hold. */
+function shown(entry: string): string {
+  return entry.includes('/') ? entry : 'a single address'
+}
+
+function admitted(mode: Mode, detail: string, evidence: Evidence): Judgement {
+  return { decision: allow('ipWhitelist', mode, detail, evidence) }
+}
+
+function refused(mode: Mode, detail: string, evidence?: Evidence): Judgement {
+  return { decision: deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', detail, evidence) }
+}

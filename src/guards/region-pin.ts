@@ -1,5 +1,6 @@
 import { allow, deny } from '../decision.ts'
 import type { CompiledJurisdictions } from '../jurisdiction/jurisdictions.ts'
+import type { RegionProtection } from '../policy/policy.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface RegionFacts {
@@ -10,38 +11,35 @@ export interface RegionFacts {
   readonly jurisdictions: CompiledJurisdictions
 }
 
+/** Where the data of the person must stay, and what becomes of a request that came to another place. */
+export interface RegionOutcome extends Pick<RegionProtection, 'onMisdirected'> {
+  readonly jurisdiction: string
+  readonly locations: readonly string[]
+}
+
 /** May this person's data be handled here? */
-export const decideRegionPin: Guard<RegionFacts> = guardOf(
+export const decideRegionPin: Guard<RegionFacts, RegionOutcome> = guardOf(
   'regionPin',
   ({ mode, fallback, onMisdirected }, { here, country, jurisdictions }) => {
     const known = jurisdictions.locate(country)?.jurisdiction
     const jurisdiction = known ?? fallback
     if (jurisdiction === undefined) {
-      return deny(
-        'regionPin',
-        mode,
-        'REGION_UNKNOWN',
-        'no usable country, and the policy names no fallback',
-        { here },
-      )
+      const detail = 'no usable country, and the policy names no fallback'
+      return { decision: deny('regionPin', mode, 'REGION_UNKNOWN', detail, { here }) }
     }
     const locations = jurisdictions.locationsOf(jurisdiction)
     if (locations === undefined) {
-      return deny('regionPin', mode, 'REGION_UNKNOWN', 'the fallback of the policy is not a jurisdiction', {
-        here,
-        jurisdiction,
-      })
+      const detail = 'the fallback of the policy is not a jurisdiction'
+      return { decision: deny('regionPin', mode, 'REGION_UNKNOWN', detail, { here, jurisdiction }) }
     }
     const evidence = { here, jurisdiction, source: known === undefined ? 'fallback' : 'country' }
-    if (!locations.includes(here)) {
-      return deny(
-        'regionPin',
-        mode,
-        'REGION_MISDIRECTED',
-        'the data of this person must stay in another jurisdiction',
-        { ...evidence, onMisdirected },
-      )
+    const outcome = { jurisdiction, locations, onMisdirected }
+    if (locations.includes(here)) {
+      const detail = 'the data of this person may be handled here'
+      return { decision: allow('regionPin', mode, detail, evidence), outcome }
     }
-    return allow('regionPin', mode, 'the data of this person may be handled here', evidence)
+    const detail = 'the data of this person must stay in another jurisdiction'
+    const decision = deny('regionPin', mode, 'REGION_MISDIRECTED', detail, { ...evidence, onMisdirected })
+    return { decision, outcome }
   },
 )

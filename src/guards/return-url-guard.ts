@@ -1,9 +1,9 @@
-import { allow, deny, type Allowance, type DenialCode, type Evidence, type Refusal } from '../decision.ts'
+import { allow, deny, type Decision, type DenialCode, type Evidence, type Refusal } from '../decision.ts'
 import { hasParameter } from '../match/parameter-name.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
 import { parseReturnUrl, type ReturnUrl } from '../match/return-url.ts'
 import type { CompiledReturnUrls } from '../policy/compile.ts'
-import { guardOf, type Guard } from './guard.ts'
+import { unasked, type Guard, type Judgement } from './guard.ts'
 
 /** What a request names as a return URL. */
 export interface NamedReturnUrl {
@@ -30,33 +30,51 @@ export interface ReturnUrlFacts extends ReturnUrlRules {
   readonly named: readonly NamedReturnUrl[]
 }
 
-export interface ReturnUrlAllowance extends Allowance {
-  /** The return URLs with their names. Empty when none was named, and none had to be. */
-  readonly returnUrls: readonly (readonly [name: string, url: ReturnUrl])[]
+/** The canonical return URLs that handlers may use, with their names, in the order of their declaration. */
+export type ReturnUrlOutcome = readonly (readonly [name: string, url: ReturnUrl])[]
+
+/**
+ * May the user be sent there? Each URL that is named must be allowed.
+ *
+ * Where the protection only reports or is off, the outcome holds every well-formed URL, so that the mode does not change
+ * what handlers do.
+ */
+export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlOutcome> = (policy, facts) => {
+  const section = policy.returnUrlGuard
+  if (section === undefined || section.mode === 'off') {
+    const { decision } = unasked(policy, 'returnUrlGuard') as Judgement
+    return decision.effect === 'allow' ? { decision, outcome: wellFormed(facts) } : { decision }
+  }
+  const returnUrls: [string, ReturnUrl][] = []
+  const entries: string[] = []
+  for (const named of facts.named) {
+    const answer = judge(section, facts, named)
+    if (answer === undefined) continue
+    if ('effect' in answer) {
+      return section.mode === 'enforce'
+        ? { decision: answer }
+        : { decision: answer, outcome: wellFormed(facts) }
+    }
+    returnUrls.push([named.name, answer.url])
+    entries.push(answer.entry)
+  }
+  return { decision: allowed(section, entries), outcome: returnUrls }
 }
 
-/** May the user be sent there? Each URL that is named must be allowed. */
-export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = guardOf(
-  'returnUrlGuard',
-  (section, facts) => {
-    const returnUrls: [string, ReturnUrl][] = []
-    const entries: string[] = []
-    for (const named of facts.named) {
-      const answer = judge(section, facts, named)
-      if (answer === undefined) continue
-      if ('effect' in answer) return answer
-      returnUrls.push([named.name, answer.url])
-      entries.push(answer.entry)
-    }
-    const { mode } = section
-    if (entries.length === 0) {
-      const detail = 'the request names no return URL, and need not'
-      return { ...allow('returnUrlGuard', mode, detail), returnUrls }
-    }
-    const detail = entries.length === 1 ? 'the URL matches an entry' : 'every URL matches an entry'
-    return { ...allow('returnUrlGuard', mode, detail, { entry: entries.join(' ') }), returnUrls }
-  },
-)
+function allowed({ mode }: CompiledReturnUrls, entries: readonly string[]): Decision {
+  if (entries.length === 0) {
+    return allow('returnUrlGuard', mode, 'the request names no return URL, and does not have to')
+  }
+  const detail = entries.length === 1 ? 'the URL matches an entry' : 'every URL matches an entry'
+  return allow('returnUrlGuard', mode, detail, { entry: entries.join(' ') })
+}
+
+function wellFormed(facts: ReturnUrlFacts): ReturnUrlOutcome {
+  return facts.named.flatMap((named) => {
+    const url = readNamed(named, facts)
+    return url === undefined || 'problem' in url ? [] : [[named.name, url] as const]
+  })
+}
 
 /** The entry that admits what is named, or the refusal; `undefined` where nothing is named and need not be. */
 function judge(

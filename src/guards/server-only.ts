@@ -1,8 +1,8 @@
-import { allow, deny, type Allowance, type Refusal } from '../decision.ts'
+import { allow, deny } from '../decision.ts'
 import { findKey, type VerifierKey } from '../signature/keys.ts'
 import { verifyBy, type SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
-import { guardOf, type Guard } from './guard.ts'
+import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface ServerFacts {
   /** The name of a header that only browsers send, or `preflight`; `undefined` when there is no such evidence. */
@@ -18,8 +18,9 @@ export interface ServerFacts {
   readonly now: number
 }
 
-/** An allowance that holds only if this nonce was not used before. */
-export interface SignedAllowance extends Allowance {
+/** What a signature that holds has proved. The request passes only if the nonce was not used before. */
+export interface SignedOutcome {
+  /** Unique for the keys of the app. */
   readonly nonce: string
   /** Until when the nonce must be remembered, in milliseconds since the epoch. */
   readonly nonceUntil: number
@@ -29,36 +30,31 @@ export interface SignedAllowance extends Allowance {
 }
 
 /** Is this a server of the app, proven by a signature with its secret key, and not a browser? */
-export const decideServerOnly: Guard<ServerFacts, SignedAllowance> = guardOf(
-  'serverOnly',
-  (section, facts) => {
-    const { mode } = section
-    if (!facts.headersComplete) {
-      return deny('serverOnly', mode, 'SIGNATURE_INVALID', 'the request has more header lines than are kept')
-    }
-    if (facts.browserEvidence !== undefined) {
-      return deny('serverOnly', mode, 'BROWSER_NOT_ALLOWED', 'the request shows that a browser sent it', {
-        evidence: facts.browserEvidence,
-      })
-    }
-    const { scheme, message, appId, keys, now } = facts
-    const result = verifyBy(scheme, message, { appId, keys, rules: section, now })
-    if (!result.ok) return deny('serverOnly', mode, result.code, result.detail)
-    const { keyId, nonce, usableUntil } = result
-    const keyNotAfter = findKey(keys, keyId)?.notAfter
-    const evidence = {
-      keyId,
-      ...(keyNotAfter !== undefined && { keyNotAfter: new Date(keyNotAfter).toISOString() }),
-    }
+export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serverOnly', (section, facts) => {
+  const { mode } = section
+  if (!facts.headersComplete) {
+    const detail = 'the request has more header lines than are kept'
+    return { decision: deny('serverOnly', mode, 'SIGNATURE_INVALID', detail) }
+  }
+  const { browserEvidence } = facts
+  if (browserEvidence !== undefined) {
+    const detail = 'the request shows that a browser sent it'
     return {
-      ...allow('serverOnly', mode, 'the signature holds', evidence),
-      nonce: `${keyId}/${nonce}`,
-      nonceUntil: usableUntil,
-      keyId,
-      keyNotAfter,
+      decision: deny('serverOnly', mode, 'BROWSER_NOT_ALLOWED', detail, { evidence: browserEvidence }),
     }
-  },
-)
+  }
+  const { scheme, message, appId, keys, now } = facts
+  const result = verifyBy(scheme, message, { appId, keys, rules: section, now })
+  if (!result.ok) return { decision: deny('serverOnly', mode, result.code, result.detail) }
+  const { keyId, nonce, usableUntil } = result
+  const keyNotAfter = findKey(keys, keyId)?.notAfter
+  const evidence =
+    keyNotAfter === undefined ? { keyId } : { keyId, keyNotAfter: new Date(keyNotAfter).toISOString() }
+  return {
+    decision: allow('serverOnly', mode, 'the signature holds', evidence),
+    outcome: { nonce: `${keyId}/${nonce}`, nonceUntil: usableUntil, keyId, keyNotAfter },
+  }
+})
 
 // What a policy has where nothing is written: an app that does not exist is judged as most that do.
 const ORDINARY = { appId: '', serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true } } as const
@@ -67,12 +63,14 @@ const ORDINARY = { appId: '', serverOnly: { mode: 'enforce', maxAge: 300, requir
  * The refusal of a caller that names an app which does not exist: the same work and the same code as for an app that
  * does, of which the caller has no key. For operators the evidence says `APP_UNKNOWN`.
  */
-export function refuseStranger(facts: ServerFacts): Refusal {
-  const decision = decideServerOnly(ORDINARY, facts)
+export function refuseStranger(facts: ServerFacts): Judgement<SignedOutcome> {
+  const { decision } = decideServerOnly(ORDINARY, facts)
   // A scheme that needs no key may find the signature good.
   const code = decision.effect === 'deny' ? decision.code : 'SIGNATURE_INVALID'
   const evidence = code === 'BROWSER_NOT_ALLOWED' ? { ...decision.evidence, ...STRANGER } : STRANGER
-  return deny('serverOnly', 'enforce', code, `there is no such app; ${decision.detail}`, evidence)
+  return {
+    decision: deny('serverOnly', 'enforce', code, `there is no such app; ${decision.detail}`, evidence),
+  }
 }
 
 // Made once: a copy would be work that a known app does not take.

@@ -4,10 +4,10 @@ import type { FieldGetters } from '../audit/personal-view.ts'
 import { createRecorder, type Recorder, type RecorderOptions } from '../audit/recorder.ts'
 import { createAuditSession } from '../audit/session.ts'
 import type { AuditSink } from '../audit/sink.ts'
-import type { Decision } from '../decision.ts'
-import { decideAuditAccess } from '../guards/audit-access.ts'
+import { decideAuditAccess, type AuditFacts, type AuditOutcome } from '../guards/audit-access.ts'
 import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
+import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { gateResponse } from './response/gate.ts'
@@ -15,7 +15,7 @@ import { isThenable } from '../thenable.ts'
 import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
 import { sendProblem } from './response/problem.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface AuditAccessOptions extends SharedOptions {
   /** Where events go: `redisAuditSink(redis)`, `memoryAuditSink()` or your own. */
@@ -60,54 +60,60 @@ const PSEUDONYM_KEY: Expectation = {
  * @throws ConfigError
  */
 export function auditAccess(options: AuditAccessOptions): RequestHandler {
-  checkOptions('auditAccess', options, {
+  const settings = checkOptions<AuditAccessOptions>('auditAccess', options, {
     ...SHARED_EXPECTATIONS,
-    sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
-    pseudonymKey: PSEUDONYM_KEY,
-    actor: aFunction,
-    operation: aFunction,
-    sinkTimeout: wholeNumber('milliseconds', 1, 60_000),
-    maxBacklog: wholeNumber('events', 0),
-    onError: aFunction,
-    clientAddress: CLIENT_ADDRESS_EXPECTATION,
+    ...AUDIT_ACCESS_EXPECTATIONS,
   })
+  return mount(auditAccessMount(settings, 'auditAccess'), settings)
+}
+
+export const AUDIT_ACCESS_EXPECTATIONS = {
+  sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
+  pseudonymKey: PSEUDONYM_KEY,
+  actor: aFunction,
+  operation: aFunction,
+  sinkTimeout: wholeNumber('milliseconds', 1, 60_000),
+  maxBacklog: wholeNumber('events', 0),
+  onError: aFunction,
+  clientAddress: CLIENT_ADDRESS_EXPECTATION,
+} satisfies Expectations<AuditAccessOptions>
+
+/** @param name What the options are called in an error. */
+export function auditAccessMount(options: AuditAccessOptions, name: string): Mount<AuditFacts, AuditOutcome> {
   const recorder = createRecorder(options)
   const pseudonymise = createPseudonyms(options.pseudonymKey ?? randomBytes(32))
-  const reader = clientAddressReader(options.clientAddress, 'auditAccess.clientAddress')
+  const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
   const getters: FieldGetters = new Map()
   const recordOf = (context: RequestContext): RequestRecord | undefined =>
     context.recall(recorder) as RequestRecord | undefined
-  return mount(
-    {
-      name: 'auditAccess',
-      guard: decideAuditAccess,
-      begin: (context, req, res) => {
-        if (reader !== undefined) context.useAddressReader(reader)
-        if (recordOf(context) === undefined)
-          context.keep(
-            recorder,
-            recordRequest(context, req, res, { options, recorder, pseudonymise, getters }),
-          )
-      },
-      facts: () => ({ sinkFailing: recorder.failing }),
-      note: (decision, context) => {
-        if (decision.mode === 'off') recordOf(context)?.silence()
-      },
-      write: (decision, context, _req, res) => {
-        if (decision.code === 'ALLOWED' && decision.evidence['onSinkFailure'] === 'deny') {
-          gateResponse(res, {
-            before: () => recordOf(context)?.flush(),
-            refuse: () => {
-              writeCorsOfRefusal(context, res)
-              sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
-            },
-          })
-        }
-        return false
-      },
+  return {
+    name: 'auditAccess',
+    guard: decideAuditAccess,
+    begin: (context, res) => {
+      context.useAddressReader(reader)
+      if (recordOf(context) === undefined)
+        context.keep(
+          recorder,
+          recordRequest(context, context.req, res, { options, recorder, pseudonymise, getters }),
+        )
     },
-    options,
-  )
+    facts: () => ({ sinkFailing: recorder.failing }),
+    note: ({ decision }, context) => {
+      if (decision.mode === 'off') recordOf(context)?.silence()
+    },
+    write: ({ outcome }, context, res) => {
+      if (outcome?.onSinkFailure === 'deny') {
+        gateResponse(res, {
+          before: () => recordOf(context)?.flush(),
+          refuse: () => {
+            writeCorsOfRefusal(context, res)
+            sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
+          },
+        })
+      }
+      return false
+    },
+  }
 }
 
 /** The events of one request on their way to the sink. */
@@ -167,7 +173,7 @@ function recordRequest(
       ...(answered && { status: res.statusCode }),
       ...(address !== undefined && { address: pseudonymise('address', address) }),
       ...(region && { region: { here: region.here, jurisdiction: region.jurisdiction } }),
-      decisions: decisions.map((decision) => recorded(decision, pseudonymise)),
+      decisions,
     }
   }
 
@@ -194,26 +200,17 @@ function recordRequest(
   }
 }
 
-/**
- * What is kept of a decision: none of what handlers were handed with it, and of the list no entry that is one address, for
- * that is the address of the caller.
- */
-function recorded(decision: Decision, pseudonymise: Pseudonymise): Decision {
-  const { guard, effect, mode, code, detail, evidence } = decision
-  const { entry } = evidence
-  const isAddress = guard === 'ipWhitelist' && typeof entry === 'string' && !entry.includes('/')
-  const kept = isAddress ? { ...evidence, entry: pseudonymise('address', entry) } : evidence
-  return { guard, effect, mode, code, detail, evidence: kept } as Decision
-}
-
 /** Nobody waits for these events; the recorder keeps them and reports. */
 function settle(recorded: void | Promise<void>): void {
   if (isThenable(recorded)) recorded.then(undefined, () => undefined)
 }
 
-function attempt<T>(option: () => T | undefined): T | undefined {
+/** A label that cannot be had is left out. */
+function attempt(option: (() => unknown) | undefined): string | undefined {
+  if (option === undefined) return undefined
   try {
-    return option()
+    const answer = askNow(option, 'label')
+    return typeof answer === 'string' && answer !== '' ? answer : undefined
   } catch {
     return undefined
   }

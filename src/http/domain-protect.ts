@@ -1,9 +1,18 @@
-import { decideDomainProtect } from '../guards/domain-protect.ts'
+import { decideDomainProtect, type CorsGrant, type OriginFacts } from '../guards/domain-protect.ts'
 import { checkOptions } from '../options.ts'
 import type { RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
+import type { RequestFacts } from './request/facts.ts'
+import { writeCors } from './response/cors.ts'
+import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
-export type DomainProtectOptions = SharedOptions
+export interface DomainProtectOptions extends SharedOptions {
+  /**
+   * Where callers reach this service, for telling requests of its own pages: an origin, a list of origins, or a function;
+   * see {@link AuthorityOption}. Default: the `Host` that arrives.
+   */
+  readonly authority?: AuthorityOption | undefined
+}
 
 /**
  * CORS that blocks: a request from an origin that is none of the app's domains is refused with `ORIGIN_NOT_ALLOWED`
@@ -15,6 +24,45 @@ export type DomainProtectOptions = SharedOptions
  * @throws ConfigError
  */
 export function domainProtect(options: DomainProtectOptions): RequestHandler {
-  checkOptions('domainProtect', options, SHARED_EXPECTATIONS)
-  return mount({ name: 'domainProtect', guard: decideDomainProtect, facts: ({ facts }) => facts }, options)
+  const settings = checkOptions<DomainProtectOptions>('domainProtect', options, {
+    ...SHARED_EXPECTATIONS,
+    ...DOMAIN_PROTECT_EXPECTATIONS,
+  })
+  return mount(domainProtectMount(settings), settings)
+}
+
+export const DOMAIN_PROTECT_EXPECTATIONS = {
+  authority: AN_AUTHORITY,
+} satisfies Expectations<DomainProtectOptions>
+
+export function domainProtectMount({ authority }: DomainProtectOptions): Mount<OriginFacts, CorsGrant> {
+  const placeOf = compileAuthority(authority)
+  return {
+    name: 'domainProtect',
+    guard: decideDomainProtect,
+    facts: ({ facts }) => (placeOf === undefined ? facts : at(facts, facts.ownOriginBy(placeOf))),
+    note: ({ outcome }, context) => {
+      if (context.policy !== undefined) context.keepGrant(context.policy, outcome)
+    },
+    write: (answer, context, res) => writeCors(answer, context, res),
+    writesCors: true,
+  }
+}
+
+/** The same facts with another own origin. */
+function at(facts: RequestFacts, ownOrigin: string | undefined): OriginFacts {
+  const { method, preflight, origin, xOrigin, fetchMetadata, fetchSite, fetchMode, proxied } = facts
+  const { headersComplete } = facts
+  return {
+    method,
+    preflight,
+    origin,
+    xOrigin,
+    fetchMetadata,
+    fetchSite,
+    fetchMode,
+    ownOrigin,
+    proxied,
+    headersComplete,
+  }
 }

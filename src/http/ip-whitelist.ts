@@ -1,4 +1,4 @@
-import { decideIpWhitelist } from '../guards/ip-whitelist.ts'
+import { decideIpWhitelist, type AddressFacts } from '../guards/ip-whitelist.ts'
 import {
   compileClientAddress,
   type ClientAddressOptions,
@@ -6,7 +6,7 @@ import {
 } from '../match/client-address.ts'
 import { checkOptions, type Expectation } from '../options.ts'
 import type { RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {
   /**
@@ -29,19 +29,26 @@ export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
  * @throws ConfigError
  */
 export function ipWhitelist(options: IpWhitelistOptions): RequestHandler {
-  checkOptions('ipWhitelist', options, { ...SHARED_EXPECTATIONS, clientAddress: CLIENT_ADDRESS_EXPECTATION })
-  const reader = clientAddressReader(options.clientAddress, 'ipWhitelist.clientAddress')
-  return mount(
-    {
-      name: 'ipWhitelist',
-      guard: decideIpWhitelist,
-      begin: (context) => {
-        if (reader !== undefined) context.useAddressReader(reader)
-      },
-      facts: ({ facts }) => ({ address: facts.address(reader), now: Date.now() }),
-    },
-    options,
-  )
+  const settings = checkOptions<IpWhitelistOptions>('ipWhitelist', options, {
+    ...SHARED_EXPECTATIONS,
+    ...IP_WHITELIST_EXPECTATIONS,
+  })
+  return mount(ipWhitelistMount(settings, 'ipWhitelist'), settings)
+}
+
+export const IP_WHITELIST_EXPECTATIONS = {
+  clientAddress: CLIENT_ADDRESS_EXPECTATION,
+} satisfies Expectations<IpWhitelistOptions>
+
+/** @param name What the options are called in an error. */
+export function ipWhitelistMount(options: IpWhitelistOptions, name: string): Mount<AddressFacts, undefined> {
+  const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
+  return {
+    name: 'ipWhitelist',
+    guard: decideIpWhitelist,
+    begin: (context) => context.useAddressReader(reader),
+    facts: ({ facts }) => ({ address: facts.address(reader), now: Date.now() }),
+  }
 }
 
 /** The compiled `clientAddress` option. */

@@ -1,4 +1,5 @@
 import { deny, type Decision } from '../decision.ts'
+import type { Judgement } from '../guards/guard.ts'
 import type { ServerFacts } from '../guards/server-only.ts'
 import type { Expectation } from '../options.ts'
 import type { DiagnosisOptions, Diagnosis } from '../signature/doctor.ts'
@@ -13,14 +14,13 @@ export const ONLY_IN_DEVELOPMENT: Expectation = {
 
 /** Finds out why signatures do not hold: for operators always, and for callers in development. */
 export interface MismatchDoctor {
-  /** The decision, with what was found in its evidence. */
-  examine(decision: Decision, facts: ServerFacts): Decision
-  /** What the problem document of this decision tells in development. */
-  explain(decision: Decision): Readonly<Record<string, unknown>> | undefined
+  /** The refusal with what was found in its evidence, and the diagnosis as its outcome. */
+  examine(decision: Decision, facts: ServerFacts): Judgement<Diagnosis>
+  /** What the problem document of this refusal tells in development. */
+  explain(decision: Decision, diagnosis: Diagnosis | undefined): Readonly<Record<string, unknown>> | undefined
 }
 
 export function mismatchDoctor(inDevelopment: boolean): MismatchDoctor {
-  const diagnoses = new WeakMap<Decision, Diagnosis>()
   let second = 0
   let examined = 0
 
@@ -33,21 +33,20 @@ export function mismatchDoctor(inDevelopment: boolean): MismatchDoctor {
   return {
     examine(decision, facts) {
       const { code, evidence } = decision
-      if (code !== 'SIGNATURE_INVALID' && code !== 'DIGEST_MISMATCH') return decision
+      if (code !== 'SIGNATURE_INVALID' && code !== 'DIGEST_MISMATCH') return { decision }
       const diagnosis = mayExamine() ? examine(facts, inDevelopment) : undefined
-      if (diagnosis === undefined) return decision
+      if (diagnosis === undefined) return { decision }
       const { components, mistake } = diagnosis
-      const examined = deny('serverOnly', decision.mode, code, decision.detail, {
+      const told = deny('serverOnly', decision.mode, code, decision.detail, {
         ...evidence,
         ...(components.length > 0 && { components: components.join(', ') }),
         ...(mistake !== undefined && { mistake }),
       })
-      diagnoses.set(examined, diagnosis)
-      return examined
+      return { decision: told, outcome: diagnosis }
     },
-    explain(decision) {
-      if (!inDevelopment || decision.effect === 'allow') return undefined
-      const { base, components, mistake, signedValue } = diagnoses.get(decision) ?? {}
+    explain(decision, diagnosis) {
+      if (!inDevelopment) return undefined
+      const { base, components, mistake, signedValue } = diagnosis ?? {}
       return { detail: decision.detail, signatureBase: base, components, mistake, signedValue }
     },
   }

@@ -1,11 +1,21 @@
 import { checkOptions, type Expectation } from '../options.ts'
-import { auditAccess, type AuditAccessOptions } from './audit-access.ts'
-import { domainProtect } from './domain-protect.ts'
-import { ipWhitelist, type IpWhitelistOptions } from './ip-whitelist.ts'
-import { regionPin, type RegionPinOptions } from './region-pin.ts'
+import { AUDIT_ACCESS_EXPECTATIONS, auditAccessMount, type AuditAccessOptions } from './audit-access.ts'
+import {
+  DOMAIN_PROTECT_EXPECTATIONS,
+  domainProtectMount,
+  type DomainProtectOptions,
+} from './domain-protect.ts'
 import type { RequestHandler } from './handler.ts'
-import { returnUrlGuard, type ReturnUrlGuardOptions } from './return-url-guard.ts'
-import { serverOnly, type ServerOnlyOptions } from './server-only.ts'
+import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
+import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
+import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
+import {
+  RETURN_URL_GUARD_EXPECTATIONS,
+  returnUrlGuardMount,
+  type ReturnUrlGuardOptions,
+} from './return-url-guard.ts'
+import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
+import { chain, SHARED_EXPECTATIONS } from './shell.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -13,65 +23,47 @@ export interface ProtectOptions
     AuditAccessOptions,
     RegionPinOptions,
     IpWhitelistOptions,
+    DomainProtectOptions,
     ServerOnlyOptions,
-    ReturnUrlGuardOptions {}
+    ReturnUrlGuardOptions {
+  /** The largest body that is read, in bytes; as the `limit` of `bodyParsers`. Default 102 400. */
+  readonly bodyLimit?: number | undefined
+}
+
+const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
+  ...SHARED_EXPECTATIONS,
+  ...AUDIT_ACCESS_EXPECTATIONS,
+  ...REGION_PIN_EXPECTATIONS,
+  ...IP_WHITELIST_EXPECTATIONS,
+  ...DOMAIN_PROTECT_EXPECTATIONS,
+  ...SERVER_ONLY_EXPECTATIONS,
+  ...RETURN_URL_GUARD_EXPECTATIONS,
+  bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+}
 
 /**
- * All six guards in the right order: audit, region, address, domain, server, return URL. Mount `bodyParsers()` ahead of
- * them. For routes that have no return URL or concern no person, mount the guards one by one instead: each asks its
- * question of every request.
+ * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
+ * return URL. A body is read only of a request that the guards before it have let pass, and an error of a parser is in the
+ * audit and readable by an allowed page. For routes that have no return URL or concern no person, mount the guards one by
+ * one instead: each asks its question of every request.
+ *
+ * A request that names an app which does not exist gets the answer of a wrong signature from the first guard on.
  *
  * @throws ConfigError
  */
-export function protect(options: ProtectOptions): RequestHandler[] {
-  checkOptions('protect', options, ALL)
-  return [
-    auditAccess(pick(options, AUDIT)),
-    regionPin(pick(options, REGION)),
-    ipWhitelist(pick(options, ADDRESS)),
-    domainProtect(pick(options, [])),
-    serverOnly(pick(options, SERVER)),
-    returnUrlGuard(pick(options, RETURN_URL)),
-  ]
-}
-
-const SHARED = ['policies', 'appId', 'onDeny', 'onReport', 'requestId'] as const
-const AUDIT = [
-  'sink',
-  'pseudonymKey',
-  'actor',
-  'operation',
-  'sinkTimeout',
-  'maxBacklog',
-  'onError',
-  'clientAddress',
-] as const
-const REGION = ['here', 'country', 'jurisdictions', 'bases', 'handOver'] as const
-const ADDRESS = ['clientAddress'] as const
-const SERVER = [
-  'nonces',
-  'authority',
-  'explainMismatch',
-  'scheme',
-  'nonceTimeout',
-  'keyExpiryWarning',
-  'now',
-] as const
-const RETURN_URL = ['returnUrl', 'relativeTo', 'reserved'] as const
-
-const ANYTHING: Expectation = { expected: 'given', accepts: () => true }
-
-/** Names only: each guard checks its own values. */
-const ALL: Readonly<Record<string, Expectation>> = Object.fromEntries(
-  [...SHARED, ...AUDIT, ...REGION, ...ADDRESS, ...SERVER, ...RETURN_URL].map((name) => [name, ANYTHING]),
-)
-
-type SharedName = (typeof SHARED)[number]
-
-function pick<Name extends keyof ProtectOptions>(
-  options: ProtectOptions,
-  names: readonly Name[],
-): Pick<ProtectOptions, Name | SharedName> {
-  const picked = [...SHARED, ...names].map((name) => [name, options[name]])
-  return Object.fromEntries(picked) as Pick<ProtectOptions, Name | SharedName>
+export function protect(options: ProtectOptions): RequestHandler {
+  const settings = checkOptions<ProtectOptions>('protect', options, ALL)
+  return chain(
+    'protect',
+    [
+      auditAccessMount(settings, 'protect'),
+      regionPinMount(settings, 'protect'),
+      ipWhitelistMount(settings, 'protect'),
+      domainProtectMount(settings),
+      ...bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass })),
+      serverOnlyMount(settings),
+      returnUrlGuardMount(settings, 'protect'),
+    ],
+    settings,
+  )
 }

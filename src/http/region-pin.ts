@@ -1,6 +1,6 @@
-import type { Decision } from '../decision.ts'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { ConfigError } from '../errors.ts'
-import { decideRegionPin } from '../guards/region-pin.ts'
+import { decideRegionPin, type RegionFacts, type RegionOutcome } from '../guards/region-pin.ts'
 import { readUrl } from '../match/host.ts'
 import { aFunction, checkOptions, required, type Expectation } from '../options.ts'
 import {
@@ -9,9 +9,11 @@ import {
   type CompiledJurisdictions,
   type Jurisdictions,
 } from '../jurisdiction/jurisdictions.ts'
+import { isThenable } from '../thenable.ts'
+import { askNow, askOption, OPTION_TIMEOUT, OptionFailure } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface RegionPinOptions extends SharedOptions {
   /** The location where this instance runs, one of the jurisdictions' locations: `london`. */
@@ -47,63 +49,97 @@ const AN_OBJECT: Expectation = {
  * @throws ConfigError
  */
 export function regionPin(options: RegionPinOptions): RequestHandler {
-  checkOptions('regionPin', options, {
+  const settings = checkOptions<RegionPinOptions>('regionPin', options, {
     ...SHARED_EXPECTATIONS,
-    here: required({ expected: 'the name of a location', accepts: (value) => typeof value === 'string' }),
-    country: required(aFunction),
-    jurisdictions: AN_OBJECT,
-    bases: AN_OBJECT,
-    handOver: aFunction,
+    ...REGION_PIN_EXPECTATIONS,
   })
-  const { here } = options
+  return mount(regionPinMount(settings, 'regionPin'), settings)
+}
+
+/** @param name What the options are called in an error. */
+export function regionPinMount(options: RegionPinOptions, name: string): Mount<RegionFacts, RegionOutcome> {
+  const { here, country, handOver, optionTimeout = OPTION_TIMEOUT } = options
   const jurisdictions = compileJurisdictions(
     options.jurisdictions ?? DEFAULT_JURISDICTIONS,
-    'regionPin.jurisdictions',
+    `${name}.jurisdictions`,
   )
   if (jurisdictions.jurisdictionOf(here) === undefined) {
-    throw new ConfigError('regionPin.here', 'a location of one of the jurisdictions', here)
+    throw new ConfigError(`${name}.here`, 'a location of one of the jurisdictions', here)
   }
-  const bases = parseBases(options.bases ?? {}, jurisdictions)
-  return mount(
-    {
-      name: 'regionPin',
-      guard: decideRegionPin,
-      blindToPreflight: true,
-      facts: (_context, _app, req) => ({ here, country: readCountry(options, req), jurisdictions }),
-      note: (decision, context) => {
-        const { jurisdiction } = decision.evidence
-        const locations =
-          typeof jurisdiction === 'string' ? jurisdictions.locationsOf(jurisdiction) : undefined
-        if (typeof jurisdiction === 'string' && locations !== undefined)
-          context.region = { here, jurisdiction, locations }
-      },
-      write: (decision, context, _req, res) => sendElsewhere(decision, context, res),
+  const bases = parseBases(options.bases ?? {}, jurisdictions, `${name}.bases`)
+  const factsOf = (found: unknown): RegionFacts => ({ here, country: found, jurisdictions })
+  return {
+    name: 'regionPin',
+    guard: decideRegionPin,
+    blindToPreflight: true,
+    facts: ({ req }) => {
+      const found = askOption(country, req, 'country', optionTimeout)
+      return isThenable(found) ? Promise.resolve(found).then(factsOf) : factsOf(found)
     },
-    options,
-  )
-
-  /** What the policy wants in place of a 421. True when it was done. */
-  function sendElsewhere(decision: Decision, context: RequestContext, res: GuardResponse): boolean {
-    if (decision.code !== 'REGION_MISDIRECTED') return false
-    const { onMisdirected } = decision.evidence
-    const locations = context.region?.locations ?? []
-    if (onMisdirected === 'handOver' && options.handOver !== undefined && locations[0] !== undefined) {
-      for (const [name, value] of Object.entries(options.handOver(locations[0]))) res.setHeader(name, value)
-      return false
-    }
-    if (onMisdirected !== 'redirect') return false
-    const base = locations.map((location) => bases.get(location)).find((url) => url !== undefined)
-    const { target } = context.facts
-    if (base === undefined || !target.startsWith('/') || hasHop(target)) return false
-    // 307 keeps method and content and, unlike 308, is not remembered when the person moves.
-    res.statusCode = 307
-    res.setHeader('Location', `${base}${target}${target.includes('?') ? '&' : '?'}${HOP}=1`)
-    res.setHeader('Cache-Control', 'no-store')
-    res.setHeader('X-Request-Id', context.requestId)
-    res.setHeader('Content-Length', '0')
-    res.end()
-    return true
+    note: ({ outcome }, context) => {
+      if (outcome === undefined) return
+      const { jurisdiction, locations } = outcome
+      context.region = { here, jurisdiction, locations }
+    },
+    write: ({ decision, outcome }, context, res) =>
+      decision.code === 'REGION_MISDIRECTED' &&
+      outcome !== undefined &&
+      sendElsewhere(outcome, { bases, handOver }, context, res),
   }
+}
+
+/** How a request gets to another location. */
+interface Ways {
+  readonly bases: ReadonlyMap<string, string>
+  readonly handOver: RegionPinOptions['handOver']
+}
+
+/** Does what the policy wants in place of a 421. True when it has answered. */
+function sendElsewhere(
+  { onMisdirected, locations }: RegionOutcome,
+  { bases, handOver }: Ways,
+  context: RequestContext,
+  res: GuardResponse,
+): boolean {
+  const [location] = locations
+  if (onMisdirected === 'handOver' && handOver !== undefined && location !== undefined) {
+    writeHandOver(handOver, location, res)
+    return false
+  }
+  if (onMisdirected !== 'redirect') return false
+  const base = locations.map((name) => bases.get(name)).find((url) => url !== undefined)
+  const { target } = context.facts
+  if (base === undefined || !target.startsWith('/') || hasHop(target)) return false
+  // 307 keeps method and content and, unlike 308, is not remembered when the person moves.
+  res.statusCode = 307
+  res.setHeader('Location', `${base}${target}${target.includes('?') ? '&' : '?'}${HOP}=1`)
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('X-Request-Id', context.requestId)
+  res.setHeader('Content-Length', '0')
+  res.end()
+  return true
+}
+
+/** Without its headers the refusal is an ordinary 421. */
+function writeHandOver(
+  handOver: NonNullable<RegionPinOptions['handOver']>,
+  location: string,
+  res: GuardResponse,
+): void {
+  const given: unknown = askNow(handOver, 'handOver', location)
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new OptionFailure('handOver', new TypeError('it returned no object of headers'))
+  }
+  const headers = Object.entries(given) as [string, string][]
+  try {
+    for (const [name, value] of headers) {
+      validateHeaderName(name)
+      validateHeaderValue(name, value)
+    }
+  } catch (error) {
+    throw new OptionFailure('handOver', error)
+  }
+  for (const [name, value] of headers) res.setHeader(name, value)
 }
 
 function hasHop(target: string): boolean {
@@ -111,37 +147,29 @@ function hasHop(target: string): boolean {
   return start !== -1 && new URLSearchParams(target.slice(start + 1)).has(HOP)
 }
 
-/** An option that throws has found no country. */
-function readCountry(options: RegionPinOptions, req: GuardRequest): unknown {
-  try {
-    return options.country(req)
-  } catch {
-    return undefined
-  }
-}
-
 function parseBases(
   bases: Readonly<Record<string, string>>,
   jurisdictions: CompiledJurisdictions,
+  name: string,
 ): Map<string, string> {
   const parsed = new Map<string, string>()
   for (const [location, base] of Object.entries(bases)) {
     if (jurisdictions.jurisdictionOf(location) === undefined) {
-      throw new ConfigError(
-        `regionPin.bases.${location}`,
-        'left out: it is no location of the jurisdictions',
-        base,
-      )
+      throw new ConfigError(`${name}.${location}`, 'left out: it is no location of the jurisdictions', base)
     }
     const url = typeof base === 'string' ? readUrl(base) : undefined
     if (url === undefined || url.protocol !== 'https:' || url.origin !== base) {
-      throw new ConfigError(
-        `regionPin.bases.${location}`,
-        'an https origin like `https://fra.example.org`',
-        base,
-      )
+      throw new ConfigError(`${name}.${location}`, 'an https origin like `https://fra.example.org`', base)
     }
     parsed.set(location, url.origin)
   }
   return parsed
 }
+
+export const REGION_PIN_EXPECTATIONS = {
+  here: required({ expected: 'the name of a location', accepts: (value) => typeof value === 'string' }),
+  country: required(aFunction),
+  jurisdictions: AN_OBJECT,
+  bases: AN_OBJECT,
+  handOver: aFunction,
+} satisfies Expectations<RegionPinOptions>

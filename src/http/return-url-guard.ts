@@ -1,9 +1,16 @@
-import { decideReturnUrlGuard, readNamed } from '../guards/return-url-guard.ts'
+import {
+  decideReturnUrlGuard,
+  type NamedReturnUrl,
+  type ReturnUrlFacts,
+  type ReturnUrlOutcome,
+} from '../guards/return-url-guard.ts'
 import { parseOrigin } from '../match/origin.ts'
 import { checkOptions, required, type Expectation } from '../options.ts'
 import type { RequestHandler } from './handler.ts'
+import { isThenable } from '../thenable.ts'
+import { OPTION_TIMEOUT } from './request/ask-option.ts'
 import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
-import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {
   /**
@@ -36,35 +43,35 @@ export interface ReturnUrlGuardOptions extends SharedOptions {
  * @throws ConfigError
  */
 export function returnUrlGuard(options: ReturnUrlGuardOptions): RequestHandler {
-  checkOptions('returnUrlGuard', options, {
+  const settings = checkOptions<ReturnUrlGuardOptions>('returnUrlGuard', options, {
     ...SHARED_EXPECTATIONS,
-    returnUrl: required(PLACES),
-    relativeTo: ORIGIN,
-    reserved: NAMES,
+    ...RETURN_URL_GUARD_EXPECTATIONS,
   })
-  const rules = { relativeTo: options.relativeTo, reserved: [...(options.reserved ?? [])] }
-  const read = compileReturnUrlOption(options.returnUrl, 'returnUrlGuard.returnUrl')
-  return mount(
-    {
-      name: 'returnUrlGuard',
-      guard: decideReturnUrlGuard,
-      blindToPreflight: true,
-      facts: ({ facts }, _app, req) => ({ named: read(facts, req), ...rules }),
-      note: (decision, context, req) => {
-        if ('returnUrls' in decision) {
-          context.approve(decision.returnUrls.map(([name, { href }]) => [name, href]))
-        } else if (decision.mode !== 'enforce') {
-          context.approve(
-            read(context.facts, req).flatMap((named) => {
-              const url = readNamed(named, rules)
-              return url === undefined || 'problem' in url ? [] : [[named.name, url.href]]
-            }),
-          )
-        }
-      },
+  return mount(returnUrlGuardMount(settings, 'returnUrlGuard'), settings)
+}
+
+/** @param name What the options are called in an error. */
+export function returnUrlGuardMount(
+  options: ReturnUrlGuardOptions,
+  name: string,
+): Mount<ReturnUrlFacts, ReturnUrlOutcome> {
+  const { relativeTo, reserved = [], optionTimeout = OPTION_TIMEOUT } = options
+  const rules = { relativeTo, reserved: [...reserved] }
+  const read = compileReturnUrlOption(options.returnUrl, `${name}.returnUrl`, optionTimeout)
+  const withRules = (named: readonly NamedReturnUrl[]): ReturnUrlFacts => ({ named, ...rules })
+  return {
+    name: 'returnUrlGuard',
+    guard: decideReturnUrlGuard,
+    looksWhenOff: true,
+    blindToPreflight: true,
+    facts: ({ facts, req }) => {
+      const named = read(facts, req)
+      return isThenable(named) ? named.then(withRules) : withRules(named)
     },
-    options,
-  )
+    note: ({ outcome }, context) => {
+      if (outcome !== undefined) context.approve(outcome.map(([key, { href }]) => [key, href]))
+    },
+  }
 }
 
 const PLACES: Expectation = {
@@ -82,3 +89,9 @@ const NAMES: Expectation = {
   accepts: (value) =>
     Array.isArray(value) && value.every((name) => typeof name === 'string' && name.trim() !== ''),
 }
+
+export const RETURN_URL_GUARD_EXPECTATIONS = {
+  returnUrl: required(PLACES),
+  relativeTo: ORIGIN,
+  reserved: NAMES,
+} satisfies Expectations<ReturnUrlGuardOptions>

@@ -5,7 +5,7 @@ import {
   decideServerOnly,
   refuseStranger,
   type ServerFacts,
-  type SignedAllowance,
+  type SignedOutcome,
 } from '../guards/server-only.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber } from '../options.ts'
 import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
@@ -13,11 +13,14 @@ import type { NonceStore } from '../signature/nonces.ts'
 import type { SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
-import { AN_AUTHORITY, authoritySetter, type AuthorityOption } from './request/authority.ts'
-import type { RequestContext } from './request/context.ts'
+import { askNow, OptionFailure } from './request/ask-option.ts'
+import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
+import type { JudgedRequest } from './judged-request.ts'
+import type { Diagnosis } from '../signature/doctor.ts'
+import { isThenable } from '../thenable.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
-import type { GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
+import type { GuardResponse, RequestHandler } from './handler.ts'
+import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
@@ -58,58 +61,78 @@ export interface ServerOnlyOptions extends SharedOptions {
  * @throws ConfigError
  */
 export function serverOnly(options: ServerOnlyOptions): RequestHandler {
-  checkOptions('serverOnly', options, {
+  const settings = checkOptions<ServerOnlyOptions>('serverOnly', options, {
     ...SHARED_EXPECTATIONS,
-    nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
-    authority: AN_AUTHORITY,
-    explainMismatch: ONLY_IN_DEVELOPMENT,
-    scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
-    nonceTimeout: wholeNumber('milliseconds', 1, 60_000),
-    keyExpiryWarning: wholeNumber('days', 0, 3_650),
-    now: aFunction,
+    ...SERVER_ONLY_EXPECTATIONS,
   })
+  return mount(serverOnlyMount(settings), settings)
+}
+
+export const SERVER_ONLY_EXPECTATIONS = {
+  nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
+  authority: AN_AUTHORITY,
+  explainMismatch: ONLY_IN_DEVELOPMENT,
+  scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
+  nonceTimeout: wholeNumber('milliseconds', 1, 60_000),
+  keyExpiryWarning: wholeNumber('days', 0, 3_650),
+  now: aFunction,
+} satisfies Expectations<ServerOnlyOptions>
+
+/** A signature that holds, or why one does not. */
+type ServerOutcome = SignedOutcome | Diagnosis
+
+export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, ServerOutcome> {
   const {
+    policies,
     nonces,
     scheme = httpMessageSignatures(),
-    now = Date.now,
     nonceTimeout = 1_000,
     keyExpiryWarning = 14,
   } = options
-
+  const now = clockOf(options.now)
   const doctor = mismatchDoctor(options.explainMismatch ?? false)
-  const setAuthority = authoritySetter(options.authority)
+  const placeOf = compileAuthority(options.authority)
 
-  function factsOf({ facts }: RequestContext, { appId, keys }: Caller, req: GuardRequest): ServerFacts {
+  function factsOf({ facts }: JudgedRequest, { appId, keys }: Caller): ServerFacts {
     const { browserEvidence, headersComplete } = facts
-    const message = setAuthority(facts.message, req)
+    const message = facts.message(placeOf)
     return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
   }
 
-  return mount<ServerFacts, SignedAllowance>(
-    {
-      name: 'serverOnly',
-      guard: (policy, facts) => {
-        const decision = decideServerOnly(policy, facts)
-        return decision.effect === 'allow' ? decision : doctor.examine(decision, facts)
-      },
-      facts: factsOf,
-      stranger(context, req) {
-        const facts = factsOf(context, NOBODY, req)
-        return doctor.examine(refuseStranger(facts), facts)
-      },
-      explain: (decision) => doctor.explain(decision),
-      claim: (allowance, { appId }) => claimNonce(nonces, nonceTimeout, appId, allowance),
-      note: (decision, { appId = '' }) => {
-        if (isSigned(decision)) options.policies.noteKeyUse?.(appId, decision.keyId)
-      },
-      write: (decision, { facts }, _req, res) => {
-        if (isSigned(decision)) warnOfExpiry(decision, keyExpiryWarning * DAY, now(), res)
-        else if (DENIALS_OF_SIGNATURES.has(decision.code)) challenge(scheme, facts.message, res)
-        return false
-      },
+  return {
+    name: 'serverOnly',
+    guard: (policy, facts) => {
+      const judgement = decideServerOnly(policy, facts)
+      const { decision } = judgement
+      return decision.effect === 'allow' ? judgement : doctor.examine(decision, facts)
     },
-    options,
-  )
+    facts: factsOf,
+    stranger(request) {
+      const facts = factsOf(request, NOBODY)
+      return doctor.examine(refuseStranger(facts).decision, facts)
+    },
+    explain: ({ decision, outcome }) => doctor.explain(decision, isSigned(outcome) ? undefined : outcome),
+    claim: ({ decision, outcome }, { appId }, request) =>
+      isSigned(outcome) ? claimOnce(decision, outcome, { nonces, nonceTimeout, appId }, request) : decision,
+    note: ({ outcome }, { appId = '' }) => {
+      if (isSigned(outcome)) policies.noteKeyUse?.(appId, outcome.keyId)
+    },
+    write: ({ decision, outcome }, { facts }, res) => {
+      if (isSigned(outcome)) warnOfExpiry(outcome, keyExpiryWarning * DAY, now(), res)
+      else if (DENIALS_OF_SIGNATURES.has(decision.code)) challenge(scheme, facts.message(placeOf), res)
+      return false
+    },
+  }
+}
+
+/** A clock that tells no time would make every signature good or none. */
+function clockOf(option: (() => number) | undefined): () => number {
+  if (option === undefined) return Date.now
+  return () => {
+    const now: unknown = askNow(option, 'now')
+    if (Number.isFinite(now)) return now as number
+    throw new OptionFailure('now', new TypeError('it returned no number'))
+  }
 }
 
 type Caller = Pick<App, 'appId' | 'keys'>
@@ -126,18 +149,13 @@ const DENIALS_OF_SIGNATURES: ReadonlySet<Decision['code']> = new Set<Decision['c
 
 const DAY = 86_400_000
 
-/** Whether the signature holds and its nonce is claimed: the caller has proven the key. */
-function isSigned(decision: Decision): decision is SignedAllowance {
-  return decision.code === 'ALLOWED' && 'keyId' in decision
+/** An outcome is left only where the nonce is claimed too: the caller has proved that it has the key. */
+function isSigned(outcome: ServerOutcome | undefined): outcome is SignedOutcome {
+  return outcome !== undefined && 'nonce' in outcome
 }
 
-/** In good time, so that nobody is shut out who forgot to rotate. */
-function warnOfExpiry(
-  { keyNotAfter }: SignedAllowance,
-  ahead: number,
-  now: number,
-  res: GuardResponse,
-): void {
+/** In good time, so that a caller whose operator forgot to rotate is not shut out. */
+function warnOfExpiry({ keyNotAfter }: SignedOutcome, ahead: number, now: number, res: GuardResponse): void {
   if (keyNotAfter !== undefined && keyNotAfter - now < ahead)
     res.setHeader('Portcullis-Key-Expires', new Date(keyNotAfter).toISOString())
 }
@@ -147,28 +165,58 @@ function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardRe
   for (const [name, value] of Object.entries(scheme.challenge?.(message) ?? {})) res.setHeader(name, value)
 }
 
-function claimNonce(
-  nonces: NonceStore,
-  limit: number,
-  appId: string,
-  allowance: SignedAllowance,
+interface Claiming {
+  readonly nonces: NonceStore
+  readonly nonceTimeout: number
+  readonly appId: string
+}
+
+/**
+ * Claims the nonce, once for each request: a second guard on the same request gets the first answer. A replay is about two
+ * messages and not about two mounts.
+ */
+function claimOnce(
+  decision: Decision,
+  outcome: SignedOutcome,
+  claiming: Claiming,
+  request: JudgedRequest,
 ): Decision | Promise<Decision> {
-  const { mode, evidence, nonce, nonceUntil } = allowance
-  const settle = (first: unknown): Decision => {
-    if (first === true) return allowance
-    if (first !== false) return unavailable(undefined)
-    return deny('serverOnly', mode, 'SIGNATURE_REPLAYED', 'the nonce was used before', evidence)
-  }
-  const unavailable = (error: unknown): Decision => {
-    const reason = isPortcullisError(error) ? `: ${error.message}` : ''
-    const detail = `the nonce store could not answer${reason}`
-    return deny('serverOnly', mode, 'NONCES_UNAVAILABLE', detail, evidence)
-  }
+  const { nonces, appId } = claiming
+  const key = `${appId} ${outcome.nonce}`
+  const known = request.recallEffect(nonces, key) as Claim | Promise<Claim> | undefined
+  const claim = known ?? claimNonce(outcome, claiming)
+  if (known === undefined) request.rememberEffect(nonces, key, claim)
+  return isThenable(claim)
+    ? claim.then((settled) => afterClaim(decision, settled))
+    : afterClaim(decision, claim)
+}
+
+/** Whether the nonce was free; otherwise why that is not known. */
+type Claim = boolean | { readonly unavailable: string }
+
+function claimNonce(
+  { nonce, nonceUntil }: SignedOutcome,
+  { nonces, nonceTimeout, appId }: Claiming,
+): Claim | Promise<Claim> {
+  const unavailable = (error: unknown): Claim => ({
+    unavailable: isPortcullisError(error) ? `: ${error.message}` : '',
+  })
+  const settle = (answer: unknown): Claim => (typeof answer === 'boolean' ? answer : unavailable(undefined))
   try {
     const claimed = nonces.claim(appId, nonce, nonceUntil)
-    if (typeof claimed === 'boolean') return settle(claimed)
-    return withDeadline(Promise.resolve(claimed), limit, 'it').then(settle, unavailable)
+    if (!isThenable(claimed)) return settle(claimed)
+    return withDeadline(Promise.resolve(claimed), nonceTimeout, 'it').then(settle, unavailable)
   } catch (error) {
     return unavailable(error)
   }
+}
+
+function afterClaim(decision: Decision, claim: Claim): Decision {
+  if (claim === true) return decision
+  const { mode, evidence } = decision
+  if (claim === false) {
+    return deny('serverOnly', mode, 'SIGNATURE_REPLAYED', 'the nonce was used before', evidence)
+  }
+  const detail = `the nonce store could not answer${claim.unavailable}`
+  return deny('serverOnly', mode, 'NONCES_UNAVAILABLE', detail, evidence)
 }

@@ -1,212 +1,265 @@
-import { deny, type Decision, type GuardName, type Refusal } from '../decision.ts'
-import { decideDomainProtect } from '../guards/domain-protect.ts'
-import type { Guard } from '../guards/guard.ts'
-import { aFunction, objectWith, required, type Expectation } from '../options.ts'
-import type { App, PolicySource } from '../source/index.ts'
+import type { Decision, Refusal } from '../decision.ts'
+import type { Judgement } from '../guards/guard.ts'
+import { aFunction, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
+import type { PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
+import type { Callback, GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
+import { failed, judge, type Answer, type JudgeSettings, type Question } from './judge.ts'
+import type { AppIdReader } from './judged-request.ts'
 import { appIdFrom } from './request/app-id.ts'
-import { contextOf, type AppIdReader, type RequestContext, type Unresolved } from './request/context.ts'
+import { callListener, OPTION_TIMEOUT } from './request/ask-option.ts'
+import { createContext, findContext, type RequestContext } from './request/context.ts'
+import { readRequestId, type RequestIdOption } from './request/request-id.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
-import type { Callback, GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
-import { judgeUnnamedPreflight } from './unnamed-preflight.ts'
+import { refuse, type DenyHandler } from './response/refuse.ts'
 
-/** The options that all guards share. */
+/** What a listener is told besides the decision. */
+export interface DecisionContext {
+  readonly req: GuardRequest
+  /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
+  readonly app: { readonly appId: string; readonly revision: number } | undefined
+  /** What an option has thrown, where the code is `OPTION_FAILED`. It may hold personal data. */
+  readonly error?: unknown
+}
+
+/** The options that all guards share. Those that are functions may return a promise, which costs only them. */
 export interface SharedOptions {
   /** Where policies come from; made by `createPolicySource`. */
   readonly policies: PolicySource
-  /** Says which app calls. Default `appIdFrom({ header: 'x-app-id' })`. */
-  readonly appId?: Callback<[req: GuardRequest], string | undefined> | undefined
+  /** Says which app calls. Default `appIdFrom({ header: 'x-app-id' })`. One that fails refuses with `OPTION_FAILED`. */
+  readonly appId?: AppIdReader | undefined
   /**
-   * Answers a refusal in place of the problem document. Call `next` only with an error: without one the request would
-   * pass. When it throws, the problem document is sent after all.
+   * Told of every decision, in every mode, as soon as it is made. It changes nothing, whatever it does: use it for logs
+   * and metrics.
    */
-  readonly onDeny?:
-    Callback<[decision: Refusal, req: GuardRequest, res: GuardResponse, next: NextFunction], void> | undefined
-  /** Told of every refusal that `report` mode has let pass. */
-  readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], void> | undefined
-  /** Makes the id of a request. Default: a random UUID. */
-  readonly requestId?: (() => string) | undefined
+  readonly onDecision?: Callback<[decision: Decision, context: DecisionContext], unknown> | undefined
+  /**
+   * Answers a refusal in place of the problem document. The request never passes: `next()` without an error, an `onDeny`
+   * that fails, and one that has not answered within 5 s or when its promise settles, send the problem document.
+   */
+  readonly onDeny?: DenyHandler | undefined
+  /** Told of every refusal that `report` mode has let pass. It changes nothing. */
+  readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
+  /**
+   * The id of a request, such as the one that your proxy has given it: a printable ASCII string of at most 200 characters.
+   * Default, and in place of anything else: a random UUID.
+   */
+  readonly requestId?: RequestIdOption | undefined
+  /** How long an option that is a function may take, in milliseconds; then it counts as failed. Default 1000. */
+  readonly optionTimeout?: number | undefined
 }
+
+/** What each option of one guard must be; without those that all guards share. The compiler finds one that is forgotten. */
+export type Expectations<Options> = Readonly<Record<Exclude<keyof Options, keyof SharedOptions>, Expectation>>
 
 export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectation>> = {
   policies: required(objectWith('a policy source made by createPolicySource()', 'peek', 'load')),
   appId: aFunction,
+  onDecision: aFunction,
   onDeny: aFunction,
   onReport: aFunction,
   requestId: aFunction,
+  optionTimeout: wholeNumber('milliseconds', 1, 60_000),
 }
 
-/** One guard as the shell mounts it. */
-export interface GuardSpec<Facts, Answer extends Decision> {
-  readonly name: GuardName
-  readonly guard: Guard<Facts, Answer>
-  /** Facts for the guard. Read only when the policy has the protection and it is not off. */
-  facts(context: RequestContext, app: App, req: GuardRequest): Facts
-  /** Before anything is decided, whoever calls. */
-  begin?(context: RequestContext, req: GuardRequest, res: GuardResponse): void
-  /** Answers for an app that does not exist, where `APP_UNKNOWN` would tell too much. */
-  stranger?(context: RequestContext, req: GuardRequest): Decision
-  /** An effect that an allowance depends on. It comes after every pure check. */
-  claim?(answer: Answer, app: App): Decision | Promise<Decision>
+/** One guard as the shell mounts it: a question, and what its answers mean for the response. */
+export interface Mount<Facts, Outcome> extends Question<Facts, Outcome> {
+  /** Before anything is decided, for every request. */
+  begin?(context: RequestContext, res: GuardResponse): void
   /** Leaves what handlers need in the context, in every mode. */
-  note?(decision: Answer | Decision, context: RequestContext, req: GuardRequest): void
+  note?(judgement: Judgement<Outcome>, context: RequestContext): void
   /** Writes to the response in `enforce`. True: it has answered. */
-  write?(decision: Answer | Decision, context: RequestContext, req: GuardRequest, res: GuardResponse): boolean
+  write?(judgement: Judgement<Outcome>, context: RequestContext, res: GuardResponse): boolean
+  /** Whether `write` says too what pages may read of a refusal. Default false: the shell does. */
+  readonly writesCors?: boolean
   /** Members that the problem document of this refusal has in development. */
-  explain?(decision: Refusal): Readonly<Record<string, unknown>> | undefined
-  /** This guard cannot judge a preflight, which has neither body nor credentials. */
-  readonly blindToPreflight?: boolean
+  explain?(judgement: Judgement<Outcome>): Readonly<Record<string, unknown>> | undefined
 }
 
-/** Turns a guard into Express: decides inside of a `try`, and passes on outside of it. */
-export function mount<Facts, Answer extends Decision>(
-  spec: GuardSpec<Facts, Answer>,
-  options: SharedOptions,
-): RequestHandler {
-  const { policies, onDeny, onReport, requestId } = options
-  const appIdReader: AppIdReader = options.appId ?? DEFAULT_APP_ID
+/** Other middleware that a chain takes in, such as body parsers. A page of an allowed origin may read its errors. */
+export interface Passage {
+  readonly pass: RequestHandler
+}
 
-  function judge(
-    context: RequestContext,
-    req: GuardRequest,
-    res: GuardResponse,
-  ): Decision | Promise<Decision> {
-    spec.begin?.(context, req, res)
-    const resolution = context.resolve(policies, appIdReader)
-    return isThenable(resolution)
-      ? resolution.then((settled) => decide(settled, context, req))
-      : decide(resolution, context, req)
-  }
+// oxlint-disable-next-line typescript/no-explicit-any -- each mount keeps its own facts and outcome to itself
+export type Step = Mount<any, any> | Passage
 
-  function decide(
-    app: App | Unresolved,
-    context: RequestContext,
-    req: GuardRequest,
-  ): Decision | Promise<Decision> {
-    if ('code' in app) {
-      if (app.code === 'APP_UNKNOWN' && spec.stranger !== undefined) return spec.stranger(context, req)
-      const { origin, preflight } = context.facts
-      if (app.code === 'APP_UNIDENTIFIED' && preflight && policies.knowsOrigins) {
-        return judgeUnnamedPreflight(policies, origin ?? '')
-      }
-      return deny(spec.name, 'enforce', app.code, app.detail)
-    }
-    if (
-      spec.blindToPreflight === true &&
-      // Only a guard that enforces may answer: report and off change nothing.
-      app.policy[spec.name]?.mode === 'enforce' &&
-      app.policy.domainProtect?.mode === 'enforce' &&
-      context.facts.preflight
-    ) {
-      return decideDomainProtect(app.policy, context.facts)
-    }
-    const answer = spec.guard(app.policy, spec.facts(context, app, req))
-    if (spec.claim === undefined || answer.code !== 'ALLOWED') return answer
-    return spec.claim(answer as Answer, app)
-  }
+/** Mounts one guard. */
+export function mount<Facts, Outcome>(spec: Mount<Facts, Outcome>, options: SharedOptions): RequestHandler {
+  return chain(spec.name, [spec], options)
+}
 
-  function settle(
-    decision: Decision,
-    context: RequestContext,
-    req: GuardRequest,
-    res: GuardResponse,
-    next: NextFunction,
-  ): void {
-    let pass: boolean
-    try {
-      pass = carryOut(decision, context, req, res, next)
-    } catch {
-      pass = false
-      if (!res.headersSent) sendProblem(res, 'POLICY_UNAVAILABLE', context.requestId)
-    }
-    if (pass) next()
-  }
-
-  /** Whether the request goes on. */
-  function carryOut(
-    decision: Decision,
-    context: RequestContext,
-    req: GuardRequest,
-    res: GuardResponse,
-    next: NextFunction,
-  ): boolean {
-    context.record(decision)
-    spec.note?.(decision, context, req)
-    if (decision.mode !== 'enforce') {
-      if (decision.effect === 'deny') report(decision, req)
-      return true
-    }
-    // The answer went out or the caller went away while we waited.
-    if (res.headersSent || res.destroyed) return false
-    if (decision.guard === 'domainProtect') {
-      if (writeCors(decision, context, res)) return false
-    } else {
-      if (decision.effect === 'deny') writeCorsOfRefusal(context, res)
-      if (spec.write?.(decision, context, req, res) === true) return false
-    }
-    if (decision.effect === 'allow') return true
-    refuse(decision, context, req, res, next)
-    return false
-  }
-
-  function report(decision: Refusal, req: GuardRequest): void {
-    try {
-      onReport?.(decision, req)
-    } catch {
-      // Report mode changes nothing, whatever its listener does.
-    }
-  }
-
-  function refuse(
-    decision: Refusal,
-    context: RequestContext,
-    req: GuardRequest,
-    res: GuardResponse,
-    next: NextFunction,
-  ): void {
-    const send = (): void => sendProblem(res, decision.code, context.requestId, spec.explain?.(decision))
-    if (onDeny === undefined) {
-      send()
-      return
-    }
-    const fallBack = (): void => {
-      if (!res.headersSent) send()
-    }
-    try {
-      const returned: unknown = onDeny(decision, req, res, next)
-      if (isThenable(returned)) returned.then(undefined, fallBack)
-    } catch {
-      fallBack()
-    }
-  }
-
-  const handler: RequestHandler = (req, res, next) => {
-    const context = contextOf(req, requestId)
-    let decision: Decision | Promise<Decision>
-    try {
-      decision = judge(context, req, res)
-    } catch (error) {
-      decision = broken(spec.name, error)
-    }
-    if (!isThenable(decision)) {
-      settle(decision, context, req, res, next)
-      return
-    }
-    // Through nextTick a fault of the application behind `next` stays an uncaught exception and does not become a
-    // rejection of our promise.
-    const settleLater = (settled: Decision): void =>
-      process.nextTick(settle, settled, context, req, res, next)
-    decision.then(settleLater, (error: unknown) => settleLater(broken(spec.name, error)))
-  }
-  Object.defineProperty(handler, 'name', { value: spec.name })
+/**
+ * Turns guards into one handler for Express and anything connect-style: one context, and the guards asked in a row. It
+ * decides inside of a `try`, and passes on outside of it. It pauses where something has to be waited for; what does not
+ * pause costs no promise.
+ */
+export function chain(name: string, steps: readonly Step[], options: SharedOptions): RequestHandler {
+  const run = new Chain(steps, options)
+  const handler: RequestHandler = (req, res, next) => run.begin(req, res, next)
+  Object.defineProperty(handler, 'name', { value: name })
   return handler
 }
 
-const DEFAULT_APP_ID: AppIdReader = appIdFrom({ header: 'x-app-id' })
+class Chain {
+  readonly #steps: readonly Step[]
+  readonly #settings: JudgeSettings
+  readonly #options: SharedOptions
 
-/** A fault of ours or of an option refuses. */
-function broken(guard: GuardName, error: unknown): Refusal {
-  const name = error instanceof Error ? error.name : typeof error
-  return deny(guard, 'enforce', 'POLICY_UNAVAILABLE', `the guard failed with ${name}`)
+  constructor(steps: readonly Step[], options: SharedOptions) {
+    this.#steps = steps
+    this.#options = options
+    this.#settings = {
+      policies: options.policies,
+      appId: options.appId ?? DEFAULT_APP_ID,
+      optionTimeout: options.optionTimeout ?? OPTION_TIMEOUT,
+      stranger: steps.find(
+        (step) => 'guard' in step && step.stranger !== undefined,
+      ) as JudgeSettings['stranger'],
+    }
+  }
+
+  begin(req: GuardRequest, res: GuardResponse, next: NextFunction): void {
+    const known = findContext(req)
+    const context = known ?? createContext(req)
+    const { requestId } = this.#options
+    if (known === undefined && requestId !== undefined) {
+      const id = readRequestId(requestId, req, this.#settings.optionTimeout)
+      if (isThenable(id)) {
+        // It never rejects.
+        void id.then((settled) => {
+          context.name(settled)
+          process.nextTick(() => this.#advance(0, context, res, next))
+        })
+        return
+      }
+      context.name(id)
+    }
+    this.#advance(0, context, res, next)
+  }
+
+  /** Asks the guards from this one on, until one refuses or has to be waited for. */
+  #advance(from: number, context: RequestContext, res: GuardResponse, next: NextFunction): void {
+    for (let index = from; index < this.#steps.length; index += 1) {
+      const step = this.#steps[index] as Step
+      if ('pass' in step) {
+        this.#pass(step, index, context, res, next)
+        return
+      }
+      const answer = this.#ask(step, context, res)
+      if (isThenable(answer)) {
+        // Through nextTick a fault of the application behind `next` stays an uncaught exception and does not become a
+        // rejection of our promise.
+        void answer.then((settled) =>
+          process.nextTick(() => {
+            if (this.#settle(step, settled, context, res, next)) this.#advance(index + 1, context, res, next)
+          }),
+        )
+        return
+      }
+      if (!this.#settle(step, answer, context, res, next)) return
+    }
+    next()
+  }
+
+  #ask(
+    step: Mount<unknown, unknown>,
+    context: RequestContext,
+    res: GuardResponse,
+  ): Answer<unknown> | Promise<Answer<unknown>> {
+    try {
+      step.begin?.(context, res)
+    } catch (error) {
+      return failed(step.name, error, undefined)
+    }
+    return judge(step, context, this.#settings)
+  }
+
+  /** Lets other middleware work on the request; an error of it goes to the error handler, readable by an allowed page. */
+  #pass(
+    { pass }: Passage,
+    index: number,
+    context: RequestContext,
+    res: GuardResponse,
+    next: NextFunction,
+  ): void {
+    pass(context.req, res, (error?: unknown) => {
+      if (error === undefined) {
+        this.#advance(index + 1, context, res, next)
+        return
+      }
+      if (!res.headersSent) writeCorsOfRefusal(context, res)
+      next(error)
+    })
+  }
+
+  /** Whether the request goes on. */
+  #settle(
+    step: Mount<unknown, unknown>,
+    answer: Answer<unknown>,
+    context: RequestContext,
+    res: GuardResponse,
+    next: NextFunction,
+  ): boolean {
+    try {
+      return this.#carryOut(step, answer, context, res, next)
+    } catch (error) {
+      // Nothing that was to be written lets a request pass that could not be written.
+      const fault = failed(step.name, error, undefined)
+      context.record(fault.decision)
+      this.#tell(fault, context)
+      if (!res.headersSent) sendProblem(res, fault.decision.code, context.requestId)
+      return false
+    }
+  }
+
+  #carryOut(
+    step: Mount<unknown, unknown>,
+    answer: Answer<unknown>,
+    context: RequestContext,
+    res: GuardResponse,
+    next: NextFunction,
+  ): boolean {
+    const { decision } = answer
+    context.record(decision)
+    const byPreflight = 'preflight' in answer
+    if (!byPreflight) step.note?.(answer, context)
+    this.#tell(answer, context)
+    if (decision.mode !== 'enforce') return true
+    // The answer went out or the caller went away while we waited.
+    if (res.headersSent || res.destroyed) return false
+    if (byPreflight) {
+      if (writeCors(answer, context, res)) return false
+    } else {
+      if (decision.effect === 'deny' && step.writesCors !== true) writeCorsOfRefusal(context, res)
+      if (step.write?.(answer, context, res) === true) return false
+    }
+    if (decision.effect === 'allow') return true
+    const extension = byPreflight ? undefined : step.explain?.(answer)
+    refuse(
+      { decision, requestId: context.requestId, extension },
+      this.#options.onDeny,
+      context.req,
+      res,
+      next,
+    )
+    return false
+  }
+
+  #tell(answer: Answer<unknown>, context: RequestContext): void {
+    const { onDecision, onReport } = this.#options
+    const { decision } = answer
+    if (decision.effect === 'deny' && decision.mode === 'report')
+      callListener(onReport, decision, context.req)
+    if (onDecision === undefined) return
+    const { app, req } = context
+    callListener(onDecision, decision, {
+      req,
+      app: app && { appId: app.appId, revision: app.revision },
+      ...('error' in answer && { error: answer.error }),
+    })
+  }
 }
+
+const DEFAULT_APP_ID: AppIdReader = appIdFrom({ header: 'x-app-id' })

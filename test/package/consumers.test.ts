@@ -133,7 +133,7 @@ app.get('/app', ipWhitelist({ policies }), (req, res) => {
 })
 app.use(
   '/all',
-  ...protect({
+  protect({
     policies,
     sink: memoryAuditSink(),
     nonces: memoryNonces(),

@@ -1,7 +1,6 @@
 import { ConfigError } from '../../errors.ts'
 import { aFunction, checkOptions, type Expectation } from '../../options.ts'
 import { readSignatures } from '../../signature/fields.ts'
-import type { AppIdReader } from './context.ts'
 import type { GuardRequest } from '../handler.ts'
 
 /** Where the app id stands. Exactly one of them. */
@@ -26,7 +25,7 @@ const PLACES = ['header', 'query', 'param', 'keyId']
  *
  * @throws ConfigError
  */
-export function appIdFrom(place: AppIdPlace): AppIdReader {
+export function appIdFrom(place: AppIdPlace): (req: GuardRequest) => string | undefined {
   checkOptions('appIdFrom', place, { header: TOKEN, query: NAME, param: NAME, keyId: aFunction })
   if (Object.values(place).filter((value) => value !== undefined).length !== 1) {
     throw new ConfigError('appIdFrom options', `an object with one of ${PLACES.join(', ')}`, place)

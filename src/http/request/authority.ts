@@ -2,6 +2,7 @@ import type { Expectation } from '../../options.ts'
 import { parseOrigin } from '../../match/origin.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
+import { askNow } from './ask-option.ts'
 
 /**
  * Where callers reach this service, as an origin: `https://gateway.example`.
@@ -20,37 +21,22 @@ export const AN_AUTHORITY: Expectation = {
     (Array.isArray(value) && value.length > 0 && haveDifferentHosts(value)),
 }
 
-type Place = Required<Pick<SignedMessage, 'authority' | 'scheme'>>
+/** Where callers reach this service. */
+export type Place = Required<Pick<SignedMessage, 'authority' | 'scheme'>>
 
-/** Gives a message the authority that the option says in place of its `Host`; without one it cannot be verified. */
-export type AuthoritySetter = (message: SignedMessage, req: GuardRequest) => SignedMessage
+/** What stands for the `Host` that has arrived; `undefined` when the request cannot be meant for this service. */
+export type PlaceReader = (host: string, req: GuardRequest) => Place | undefined
 
-export function authoritySetter(option: AuthorityOption | undefined): AuthoritySetter {
-  if (option === undefined) return (message) => message
-  const placeOf = placeReader(option)
-  return (message, req) => {
-    // Two Host lines, or none, are refused whatever is trusted in their place.
-    const place = message.authority === undefined ? undefined : placeOf(message.authority, req)
-    return { ...message, authority: place?.authority, scheme: place?.scheme }
-  }
-}
-
-function placeReader(option: AuthorityOption): (host: string, req: GuardRequest) => Place | undefined {
-  if (typeof option === 'function') return (_host, req) => readOrigin(answerOf(option, req))
+/** The compiled `authority` option; `undefined` where the `Host` that arrives is believed. */
+export function compileAuthority(option: AuthorityOption | undefined): PlaceReader | undefined {
+  if (option === undefined) return undefined
+  if (typeof option === 'function') return (_host, req) => readOrigin(askNow(option, 'authority', req))
   if (typeof option === 'string') {
     const place = readOrigin(option)
     return () => place
   }
   const places = option.map(readOrigin)
   return (host) => places.find((place) => place !== undefined && isHostOf(host.toLowerCase(), place))
-}
-
-function answerOf(option: (req: GuardRequest) => string | undefined, req: GuardRequest): unknown {
-  try {
-    return option(req)
-  } catch {
-    return undefined
-  }
 }
 
 /** A host may name the default port. */

@@ -1,5 +1,5 @@
 import bodyParser from 'body-parser'
-import { checkOptions, wholeNumber } from '../../options.ts'
+import { checkOptions, wholeNumber, type Expectation } from '../../options.ts'
 import { isDecodable, readCompressed, type CompressedBody } from './compressed-body.ts'
 import { keepRawBody } from './facts.ts'
 import type { GuardRequest, RequestHandler } from '../handler.ts'
@@ -23,7 +23,7 @@ export interface BodyParsersOptions {
  * @throws ConfigError
  */
 export function bodyParsers(options: BodyParsersOptions = {}): RequestHandler[] {
-  checkOptions('bodyParsers', options, { limit: wholeNumber('bytes', 1, 2 ** 30) })
+  checkOptions('bodyParsers', options, BODY_PARSERS_EXPECTATIONS)
   const { limit = 102_400 } = options
   const shared = { limit, inflate: false }
   const keeping = {
@@ -59,6 +59,10 @@ export function bodyParsers(options: BodyParsersOptions = {}): RequestHandler[] 
     bodyParser.urlencoded({ ...keeping, ...form }) as RequestHandler,
   ]
 }
+
+export const BODY_PARSERS_EXPECTATIONS = {
+  limit: wholeNumber('bytes', 1, 2 ** 30),
+} satisfies Record<keyof BodyParsersOptions, Expectation>
 
 const FORM = 'application/x-www-form-urlencoded'
 

@@ -1,20 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { Decision, DenialCode } from '../../decision.ts'
-import { ConfigError } from '../../errors.ts'
 import type { AuditSession } from '../../audit/session.ts'
+import type { Decision } from '../../decision.ts'
+import { ConfigError } from '../../errors.ts'
+import type { CorsGrant } from '../../guards/domain-protect.ts'
 import type { CorsSettings } from '../../policy/cors.ts'
 import type { CompiledPolicy } from '../../policy/compile.ts'
-import type { App, PolicySource } from '../../source/index.ts'
-import { isThenable } from '../../thenable.ts'
-import type { PortcullisContext, RegionContext } from '../portcullis.ts'
-import { RequestFacts, type ClientAddressReader } from './facts.ts'
 import type { GuardRequest } from '../handler.ts'
-
-/** Why there is no app to judge by. */
-export interface Unresolved {
-  readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
-  readonly detail: string
-}
+import { JudgedRequest } from '../judged-request.ts'
+import type { PortcullisContext, RegionContext } from '../portcullis.ts'
+import { NodeFacts, type ClientAddressReader } from './facts.ts'
 
 /** What of a response a page may read. */
 interface ReadableResponse {
@@ -22,48 +16,42 @@ interface ReadableResponse {
   readonly exposedHeaders: readonly string[]
 }
 
-export type AppIdReader = (req: GuardRequest) => string | undefined
-
 // Recognised by a brand: the ESM and the CommonJS build may meet in one process, and each has a class of its own.
 const brand = Symbol.for('portcullis.context')
 
-/** One per request, shared by all guards mounted on it: facts, policy and trail. */
-export class RequestContext implements PortcullisContext {
+/** One per request, shared by all guards mounted on it: what is judged, the trail, and what handlers find. */
+export class RequestContext extends JudgedRequest implements PortcullisContext {
   readonly [brand] = true
-  readonly requestId: string
-  readonly facts: RequestFacts
-  readonly #req: GuardRequest
   readonly #decisions: Decision[] = []
-  #appId: string | undefined
-  #app: App | undefined
-  #resolution: App | Unresolved | Promise<App | Unresolved> | undefined
-  #policies: PolicySource | undefined
-  #appIdReader: AppIdReader | undefined
+  #requestId: string | undefined
   #addressReader: ClientAddressReader | undefined
   #audit: AuditSession | undefined
-  #cors: ReadableResponse | undefined
+  #grant: { readonly policy: CompiledPolicy; readonly grant: CorsGrant | undefined } | undefined
+  #readable: ReadableResponse | undefined
   #returnUrl: string | undefined
-  #returnUrls: Readonly<Record<string, string>> = Object.freeze({})
+  #returnUrls: Readonly<Record<string, string>> = NO_URLS
   #kept: Map<object, unknown> | undefined
   region: RegionContext | undefined
 
-  constructor(req: GuardRequest, requestId: string) {
-    this.#req = req
-    this.requestId = requestId
-    this.facts = new RequestFacts(req)
+  constructor(req: GuardRequest) {
+    super(req, new NodeFacts(req))
+  }
+
+  get requestId(): string {
+    return (this.#requestId ??= randomUUID())
+  }
+
+  /** Names the request. The first name stands; without one it is a random UUID. */
+  name(requestId: string | undefined): void {
+    this.#requestId ??= requestId
   }
 
   get appId(): string | undefined {
-    return this.#appId
+    return this.app?.appId
   }
 
   get revision(): number | undefined {
-    return this.#app?.revision
-  }
-
-  /** The policy that the request is judged by. */
-  get policy(): CompiledPolicy | undefined {
-    return this.#app?.policy
+    return this.app?.revision
   }
 
   get decisions(): readonly Decision[] {
@@ -117,74 +105,34 @@ export class RequestContext implements PortcullisContext {
     this.#kept.set(mount, value)
   }
 
+  /** The grant that `domainProtect` found by this policy; `undefined` where it has not looked yet. */
+  grantBy(policy: CompiledPolicy): { readonly grant: CorsGrant | undefined } | undefined {
+    return this.#grant?.policy === policy ? this.#grant : undefined
+  }
+
+  keepGrant(policy: CompiledPolicy, grant: CorsGrant | undefined): void {
+    this.#grant = { policy, grant }
+  }
+
   /** What the response may grant to a page: of several policies that judge one request, what all of them allow. */
   narrowCors({ credentials = false, exposedHeaders = [] }: CorsSettings): ReadableResponse {
-    const before = this.#cors
-    this.#cors =
+    const before = this.#readable
+    this.#readable =
       before === undefined
         ? { credentials, exposedHeaders }
         : {
             credentials: before.credentials && credentials,
             exposedHeaders: before.exposedHeaders.filter((name) => exposedHeaders.includes(name)),
           }
-    return this.#cors
+    return this.#readable
   }
 
-  useAddressReader(reader: ClientAddressReader): void {
-    this.#addressReader = reader
-  }
-
-  /**
-   * The app that calls, by this source and this reader. The first answer stands for the whole request: a request is
-   * judged by one revision of one policy. A promise only when memory does not know.
-   */
-  resolve(policies: PolicySource, appIdReader: AppIdReader): App | Unresolved | Promise<App | Unresolved> {
-    if (this.#resolution !== undefined && this.#policies === policies && this.#appIdReader === appIdReader) {
-      return this.#resolution
-    }
-    this.#policies = policies
-    this.#appIdReader = appIdReader
-    const resolution = this.#lookUp(policies, appIdReader)
-    this.#resolution = resolution
-    if (isThenable(resolution)) {
-      return resolution.then((settled) => {
-        this.#resolution = settled
-        return this.#keep(settled)
-      })
-    }
-    return this.#keep(resolution)
-  }
-
-  #lookUp(policies: PolicySource, appIdReader: AppIdReader): App | Unresolved | Promise<App | Unresolved> {
-    let appId: unknown
-    try {
-      appId = appIdReader(this.#req)
-    } catch {
-      return { code: 'APP_UNIDENTIFIED', detail: 'the `appId` option threw' }
-    }
-    if (typeof appId !== 'string' || appId === '') {
-      return { code: 'APP_UNIDENTIFIED', detail: 'the request names no app' }
-    }
-    const app = policies.peek(appId)
-    if (app !== undefined) return app ?? UNKNOWN
-    return Promise.resolve(policies.load(appId)).then(
-      (loaded) => loaded ?? UNKNOWN,
-      (error: unknown) => ({
-        code: 'POLICY_UNAVAILABLE',
-        detail: error instanceof Error ? error.message : 'the store could not look',
-      }),
-    )
-  }
-
-  #keep(resolution: App | Unresolved): App | Unresolved {
-    const app = 'code' in resolution ? undefined : resolution
-    this.#app = app
-    this.#appId = app?.appId
-    return resolution
+  useAddressReader(reader: ClientAddressReader | undefined): void {
+    if (reader !== undefined) this.#addressReader = reader
   }
 }
 
-const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app' }
+const NO_URLS: Readonly<Record<string, string>> = Object.freeze({})
 
 /** The context of a request that a guard has met. */
 export function findContext(req: GuardRequest): RequestContext | undefined {
@@ -192,11 +140,9 @@ export function findContext(req: GuardRequest): RequestContext | undefined {
   return existing !== undefined && brand in existing ? (existing as RequestContext) : undefined
 }
 
-/** The context of a request: the one that is there, or a new one. */
-export function contextOf(req: GuardRequest, requestId: () => string = randomUUID): RequestContext {
-  const existing = findContext(req)
-  if (existing !== undefined) return existing
-  const context = new RequestContext(req, requestId())
+/** Makes the context of a request that no guard has met yet. */
+export function createContext(req: GuardRequest): RequestContext {
+  const context = new RequestContext(req)
   req.portcullis = context
   return context
 }

@@ -1,20 +1,41 @@
+import type { OriginFacts } from '../../guards/domain-protect.ts'
 import { parsePeer, type ClientAddress, type ClientAddressReader } from '../../match/client-address.ts'
 import { parseIp } from '../../match/ip.ts'
 import { parseOrigin } from '../../match/origin.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
+import type { GuardRequest } from '../handler.ts'
 import { checkClientAddress } from './address-warnings.ts'
+import type { PlaceReader } from './authority.ts'
+import { HeaderLines, UNREADABLE } from './headers.ts'
 import {
   readBodyParameter,
   readQueryParameter,
   type ParameterPlace,
   type ParameterReading,
 } from './parameters.ts'
-import type { GuardRequest } from '../handler.ts'
 
 export type { ClientAddressReader }
 
-/** Node drops header lines beyond `maxHeadersCount` of the server without a word; this many when it is not set. */
-const MAX_HEADER_LINES = 1000
+/**
+ * The plain data that guards judge a request by. Whoever reads another kind of request (a Fetch `Request`, a frame of a
+ * protocol) implements this, and touches no guard.
+ */
+export interface RequestFacts extends OriginFacts {
+  /** The request target as received, before any router took its part off. */
+  readonly target: string
+  /** The `Access-Control-Request-Headers` header as received. */
+  readonly requestedHeaders: string | undefined
+  /** What shows that a browser sent the request; `undefined` when nothing does. */
+  readonly browserEvidence: string | undefined
+  /** The client address, by the given reader of proxy headers or in the usual way. */
+  address(reader: ClientAddressReader | undefined): ClientAddress | undefined
+  /** The request as its signature sees it, with the authority that `placeOf` says in place of its `Host`. */
+  message(placeOf?: PlaceReader): SignedMessage
+  /** The origin of this server as the request addressed it, likewise. */
+  ownOriginBy(placeOf?: PlaceReader): string | undefined
+  /** What stands in a place of the query or the body: from what was received, not from what parsers made of it. */
+  parameter(place: ParameterPlace): ParameterReading
+}
 
 // A registered symbol: the bytes that one build has kept, the guard of the other must find.
 const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
@@ -25,85 +46,65 @@ export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
 }
 
 /**
- * The plain data that guards judge by, read from the request once and only when asked for.
- * The only place that reads a request.
+ * The facts of a request of `node:http` or `node:http2`, or of a framework on top of them. Each is read when it is asked
+ * for; what other middleware may change between two guards is not kept.
  */
-export class RequestFacts {
+export class NodeFacts implements RequestFacts {
   readonly #req: GuardRequest
   // Express gives each request a shape of its own, so that each look at one costs a search.
-  #knownHeaders: GuardRequest['headers'] | undefined
-  #knownRawHeaders: readonly string[] | undefined
+  #knownLines: HeaderLines | undefined
   #knownSocket: GuardRequest['socket'] | undefined
   #knownTarget: string | undefined
   #addressReader: ClientAddressReader | 'none yet' | undefined = 'none yet'
   #address: ClientAddress | undefined
-  #message: SignedMessage | undefined
 
   constructor(req: GuardRequest) {
     this.#req = req
   }
 
-  get #headers(): GuardRequest['headers'] {
-    return (this.#knownHeaders ??= this.#req.headers)
-  }
-
-  get #rawHeaders(): readonly string[] {
-    return (this.#knownRawHeaders ??= this.#req.rawHeaders)
+  get #lines(): HeaderLines {
+    return (this.#knownLines ??= new HeaderLines(this.#req))
   }
 
   get #socket(): GuardRequest['socket'] {
     return (this.#knownSocket ??= this.#req.socket)
   }
 
-  /** One of the headers that Node joins with a comma when they are repeated. */
-  #header(name: string): string | undefined {
-    const value = this.#headers[name]
-    return typeof value === 'string' ? value : value?.join(', ')
-  }
-
-  /** Not kept: other middleware may have changed it between two guards. */
   get method(): string {
     return this.#req.method ?? ''
   }
 
-  /** The request target as received, before any router took its part off. */
   get target(): string {
     return (this.#knownTarget ??= this.#req.originalUrl ?? this.#req.url ?? '')
   }
 
   get headersComplete(): boolean {
-    const { server } = this.#socket as { server?: { maxHeadersCount?: unknown } }
-    const set = server?.maxHeadersCount
-    const most = typeof set === 'number' ? set : MAX_HEADER_LINES
-    return most <= 0 || this.#rawHeaders.length < 2 * most
+    return this.#lines.complete
   }
 
   get origin(): string | undefined {
-    return this.#header('origin')
+    return this.#lines.one('origin')
   }
 
   get xOrigin(): string | undefined {
-    return this.#header('x-origin')
+    return this.#lines.one('x-origin')
   }
 
-  /** Whether a proxy says that it has passed the request on. Says nothing of who it was. */
   get proxied(): boolean {
-    for (const name in this.#headers) {
-      if (name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')) return true
-    }
-    return false
+    return this.#lines.find(isOfProxy) !== undefined
   }
 
   get fetchSite(): string | undefined {
-    return this.#header('sec-fetch-site')
+    return this.#lines.one('sec-fetch-site')
   }
 
   get fetchMode(): string | undefined {
-    return this.#header('sec-fetch-mode')
+    return this.#lines.one('sec-fetch-mode')
   }
 
   get requestedHeaders(): string | undefined {
-    return this.#header('access-control-request-headers')
+    const lines = this.#lines.all('access-control-request-headers')
+    return lines.length === 0 ? undefined : lines.join(', ')
   }
 
   /** Fetch: OPTIONS with `Origin` and `Access-Control-Request-Method`. Any other OPTIONS is a request like others. */
@@ -111,26 +112,21 @@ export class RequestFacts {
     return (
       this.method === 'OPTIONS' &&
       this.origin !== undefined &&
-      this.#headers['access-control-request-method'] !== undefined
+      this.#lines.one('access-control-request-method') !== undefined
     )
   }
 
   get ownOrigin(): string | undefined {
-    const host = this.#authority()
-    return host === undefined ? undefined : parseOrigin(`${this.#scheme()}://${host}`)
+    return this.ownOriginBy()
   }
 
-  /**
-   * A header of Fetch Metadata, which page script cannot write and a browser does not leave out. `Sec-Fetch-Mode: cors`
-   * alone is none: the `fetch` of Node sends it and nothing else.
-   */
+  ownOriginBy(placeOf?: PlaceReader): string | undefined {
+    const { authority, scheme } = this.#place(placeOf)
+    return authority === undefined ? undefined : parseOrigin(`${scheme}://${authority}`)
+  }
+
   get fetchMetadata(): string | undefined {
-    const headers = this.#headers
-    for (const name in headers) {
-      if (!name.startsWith('sec-fetch-')) continue
-      if (name !== 'sec-fetch-mode' || headers[name] !== 'cors') return name
-    }
-    return undefined
+    return this.#lines.find(isFetchMetadata)
   }
 
   get browserEvidence(): string | undefined {
@@ -138,7 +134,6 @@ export class RequestFacts {
     return this.origin === undefined ? this.fetchMetadata : 'origin'
   }
 
-  /** Who calls: by the given reader of proxy headers, or by Express's `req.ip`, or by the socket. */
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     if (this.#addressReader !== reader) {
       this.#address = this.#readAddress(reader)
@@ -149,17 +144,17 @@ export class RequestFacts {
 
   #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
-    const lines = reader !== undefined && this.headersComplete ? this.lines(reader.header) : []
+    const lines = reader !== undefined && this.headersComplete ? this.#lines.all(reader.header) : []
     const client = reader === undefined ? this.#expressAddress() : reader.read(this.#peer, lines)
-    if (client !== undefined) checkClientAddress(this.#req, this.#headers, client, reader, lines)
+    if (client !== undefined) checkClientAddress(this.#req, this.#req.headers, client, reader, lines)
     return client
   }
 
   #expressAddress(): ClientAddress | undefined {
     const peer = this.#peer
     const express = 'ip' in this.#req
-    const text = express ? this.#req.ip : peer
-    if (text === undefined || (express && !this.headersComplete)) return undefined
+    const text: unknown = express ? this.#req.ip : peer
+    if (typeof text !== 'string' || (express && !this.headersComplete)) return undefined
     const address = text === peer ? parsePeer(text) : parseIp(text)
     return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
   }
@@ -168,60 +163,85 @@ export class RequestFacts {
     return this.#socket.remoteAddress
   }
 
-  /** Every line of a header, in order. `req.headers` would drop or join them. */
-  lines(name: string): string[] {
-    const rawHeaders = this.#rawHeaders
-    const end = name.length - 1
-    let lines: string[] | undefined
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      const candidate = rawHeaders[index] as string
-      if (candidate.length !== name.length) continue
-      // Most names of one length end in another letter, whatever its case: it is cheaper to look at that first.
-      if ((candidate.charCodeAt(end) | 0x20) !== (name.charCodeAt(end) | 0x20)) continue
-      if (candidate !== name && candidate.toLowerCase() !== name) continue
-      if (lines === undefined) lines = [rawHeaders[index + 1] as string]
-      else lines.push(rawHeaders[index + 1] as string)
-    }
-    return lines ?? []
-  }
-
-  /** The request as its signature sees it. */
-  get message(): SignedMessage {
-    this.#message ??= {
+  message(placeOf?: PlaceReader): SignedMessage {
+    const { authority, scheme } = this.#place(placeOf)
+    const lines = this.#lines
+    return {
       method: this.method,
-      authority: this.#authority(),
+      authority,
       target: this.target,
-      scheme: this.#scheme(),
-      header: (name) => this.lines(name),
+      scheme,
+      header: (name) => lines.all(name),
       body: this.#body(),
     }
-    return this.#message
   }
 
-  /** What stands in a place: from what was received, not from what parsers made of it. */
   parameter(place: ParameterPlace): ParameterReading {
     return 'query' in place
       ? readQueryParameter(this.target, place.query)
-      : readBodyParameter(this.#body(), this.#header('content-type'), place.body.split('.'))
+      : readBodyParameter(this.#body(), this.#lines.one('content-type'), place.body.split('.'))
   }
 
   #body(): SignedMessage['body'] {
-    const { 'transfer-encoding': coding, 'content-length': length } = this.#headers
+    const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
+    const coding = this.#lines.one('transfer-encoding')
     // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
-    const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
     if (bytes !== undefined) return { kind: 'bytes', bytes }
-    const expected = coding !== undefined || (length !== undefined && Number(length) !== 0)
-    return expected ? { kind: 'unavailable' } : { kind: 'none' }
+    if (this.#endedEmpty) return { kind: 'none' }
+    const length = this.#lines.one('content-length')
+    if (coding !== undefined || (length !== undefined && Number(length) !== 0)) return { kind: 'unavailable' }
+    // HTTP/2 frames content without naming a length.
+    return this.#isHttp2 ? { kind: 'unavailable' } : { kind: 'none' }
   }
 
+  /** The stream has ended, and there was nothing in it: proof that there is no content, however it was framed. */
+  get #endedEmpty(): boolean {
+    const { stream } = this.#req as { stream?: { endAfterHeaders?: unknown } }
+    if (this.#isHttp2 && stream?.endAfterHeaders === true) return true
+    return this.#req.readableEnded && !this.#req.readableDidRead
+  }
+
+  get #isHttp2(): boolean {
+    return this.#req.httpVersionMajor === 2
+  }
+
+  /** What the caller addressed: as it arrived, or as the option says. */
+  #place(placeOf: PlaceReader | undefined): { authority: string | undefined; scheme: 'http' | 'https' } {
+    const authority = this.#authority()
+    const scheme = this.#scheme()
+    // Two `Host` lines, or none, are refused whatever is trusted in their place.
+    if (placeOf === undefined || authority === undefined) return { authority, scheme }
+    const place = placeOf(authority, this.#req)
+    return { authority: place?.authority, scheme: place?.scheme ?? scheme }
+  }
+
+  /** RFC 9113 8.3.1: `:authority` stands for `Host`, and must not differ from it. */
   #authority(): string | undefined {
-    const hosts = this.lines('host')
-    return hosts.length === 1 ? hosts[0] : undefined
+    const host = this.#lines.one('host')
+    if (host === UNREADABLE) return undefined
+    if (!this.#isHttp2) return host
+    const authority = this.#lines.one(':authority')
+    if (authority === undefined || authority === UNREADABLE) return authority === undefined ? host : undefined
+    return host === undefined || host.toLowerCase() === authority.toLowerCase() ? authority : undefined
   }
 
   #scheme(): 'http' | 'https' {
     const { protocol } = this.#req
-    return (protocol ?? ('encrypted' in this.#socket ? 'https' : 'http')) === 'https' ? 'https' : 'http'
+    if (protocol !== undefined) return protocol === 'https' ? 'https' : 'http'
+    return (this.#socket as { encrypted?: unknown }).encrypted === true ? 'https' : 'http'
   }
+}
+
+/** Whether this header says that a proxy has passed the request on. It says nothing of which proxy. */
+function isOfProxy(name: string): boolean {
+  return name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')
+}
+
+/**
+ * Whether this is Fetch Metadata, which page script cannot write and a browser does not leave out. `Sec-Fetch-Mode: cors`
+ * alone does not count: Node's own `fetch` sends it.
+ */
+function isFetchMetadata(name: string, value: string): boolean {
+  return name.startsWith('sec-fetch-') && !(name === 'sec-fetch-mode' && value === 'cors')
 }

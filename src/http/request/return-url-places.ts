@@ -1,6 +1,8 @@
 import type { NamedReturnUrl } from '../../guards/return-url-guard.ts'
 import { ConfigError } from '../../errors.ts'
 import { checkOptions, type Expectation } from '../../options.ts'
+import { isThenable } from '../../thenable.ts'
+import { askOption } from './ask-option.ts'
 import type { RequestFacts } from './facts.ts'
 import type { ParameterPlace } from './parameters.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
@@ -26,15 +28,25 @@ export type ReturnUrlPlace = (
 export type ReturnUrlOption =
   Callback<[req: GuardRequest], unknown> | ReturnUrlPlace | readonly ReturnUrlPlace[]
 
-export type ReturnUrlReader = (facts: RequestFacts, req: GuardRequest) => readonly NamedReturnUrl[]
+export type ReturnUrlReader = (
+  facts: RequestFacts,
+  req: GuardRequest,
+) => readonly NamedReturnUrl[] | Promise<readonly NamedReturnUrl[]>
 
 /** The name of what a function has found. */
 const FOUND = 'returnUrl'
 
 /** @throws ConfigError */
-export function compileReturnUrlOption(option: ReturnUrlOption, path: string): ReturnUrlReader {
+export function compileReturnUrlOption(
+  option: ReturnUrlOption,
+  path: string,
+  limit: number,
+): ReturnUrlReader {
   if (typeof option === 'function') {
-    return (_facts, req) => [{ name: FOUND, value: callSafely(option, req), optional: false }]
+    return (_facts, req) => {
+      const value = askOption(option, req, 'returnUrl', limit)
+      return isThenable(value) ? Promise.resolve(value).then(found) : found(value)
+    }
   }
   const places = groupPlaces(option, path)
   return (facts) =>
@@ -88,13 +100,8 @@ function readPlace(
   throw new ConfigError(where, 'an object with one of query, body', given)
 }
 
-/** An option that throws has found no URL. */
-function callSafely(option: (req: GuardRequest) => unknown, req: GuardRequest): unknown {
-  try {
-    return option(req)
-  } catch {
-    return undefined
-  }
+function found(value: unknown): readonly NamedReturnUrl[] {
+  return [{ name: FOUND, value, optional: false }]
 }
 
 const NAME: Expectation = {

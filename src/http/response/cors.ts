@@ -1,5 +1,7 @@
 import cors, { type CorsOptions, type CorsRequest } from 'cors'
-import { decideDomainProtect, type CorsGrant, type OriginDecision } from '../../guards/domain-protect.ts'
+import type { Effect } from '../../decision.ts'
+import { decideDomainProtect, type CorsGrant } from '../../guards/domain-protect.ts'
+import type { Judgement } from '../../guards/guard.ts'
 import type { RequestContext } from '../request/context.ts'
 import type { GuardResponse } from '../handler.ts'
 
@@ -24,10 +26,22 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
  * Writes what a decision of `domainProtect` means for the response, in `enforce`: the CORS headers of an allowed origin,
  * or that there are none, and `Vary` in any case. True when it was a preflight and is answered.
  */
-export function writeCors(decision: OriginDecision, context: RequestContext, res: GuardResponse): boolean {
+export function writeCors(
+  { decision, outcome: grant }: Judgement<CorsGrant>,
+  context: RequestContext,
+  res: GuardResponse,
+): boolean {
+  return writeGrant(grant, decision.effect, context, res)
+}
+
+function writeGrant(
+  grant: CorsGrant | undefined,
+  effect: Effect,
+  context: RequestContext,
+  res: GuardResponse,
+): boolean {
   // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
   for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
-  const { cors: grant, effect } = decision
   const { preflight, requestedHeaders } = context.facts
   if (preflight) vary(res, ['Origin', ...ASKED_BY_PREFLIGHTS])
   else if (grant === undefined) vary(res, ['Origin']) // of a grant `cors` does it
@@ -56,13 +70,13 @@ export function writeCors(decision: OriginDecision, context: RequestContext, res
  * enforces. Otherwise it changes nothing.
  */
 export function writeCorsOfRefusal(context: RequestContext, res: GuardResponse): void {
-  const { policy } = context
+  const { policy, facts } = context
   if (policy?.domainProtect?.mode !== 'enforce') return
-  const { cors: grant } = decideDomainProtect(policy, context.facts) as OriginDecision
-  writeCors({ ...REFUSAL, cors: grant }, context, res)
+  const known = context.grantBy(policy)
+  const grant = known === undefined ? decideDomainProtect(policy, facts).outcome : known.grant
+  if (known === undefined) context.keepGrant(policy, grant)
+  writeGrant(grant, 'deny', context, res)
 }
-
-const REFUSAL = { effect: 'deny' } as OriginDecision
 
 /** 204, with the methods and the headers that pages of the origin may use. The browser compares. */
 function answerPreflight(

@@ -464,7 +464,7 @@ describe('a refusal', () => {
     const policy = { ...sections, domainProtect: LISTED }
     const { app } = protectedApp(policy, (policies) => [
       ...bodyParsers(),
-      ...protect({
+      protect({
         policies,
         sink: { write: async () => undefined },
         nonces: memoryNonces(),

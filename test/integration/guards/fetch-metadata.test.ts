@@ -17,7 +17,11 @@ const DOMAINS = [
 /** What one request with these headers came to, beside the `case` of its decision. */
 async function judged(
   headers: Record<string, string>,
-  { domains = DOMAINS, method = 'post' }: { domains?: string[]; method?: 'get' | 'post' } = {},
+  {
+    domains = DOMAINS,
+    method = 'post',
+    told = [],
+  }: { domains?: string[]; method?: 'get' | 'post'; told?: unknown[] } = {},
 ): Promise<string> {
   let decision: Decision | undefined
   const { app, reached } = protectedApp(
@@ -39,6 +43,7 @@ async function judged(
   )
   const sent = { 'x-app-id': APP, host: 'gateway.example', ...headers }
   const response = await request(app)[method]('/').set(sent)
+  told.push(decision?.evidence['fetchSite'])
   expect(reached.length).toBe(response.status === 200 ? 1 : 0)
   return `${decision?.code === 'ALLOWED' ? 'admitted' : decision?.code}: ${String(decision?.evidence['case'])}`
 }
@@ -170,8 +175,11 @@ const rightful: [string, Record<string, string>, string, { domains?: string[]; m
   ],
 ]
 
-/** What no browser sends. */
-const contradictory: [string, Record<string, string>][] = [
+/**
+ * What does not fit the host that was called. A proxy that rewrites `Host` and says nothing of it looks the same, so it is
+ * evidence and not a refusal.
+ */
+const rewritten: [string, Record<string, string>][] = [
   ['same-origin from another host', { origin: 'https://example.org', 'sec-fetch-site': 'same-origin' }],
   [
     'same-origin from an extension',
@@ -179,6 +187,10 @@ const contradictory: [string, Record<string, string>][] = [
   ],
   ['cross-site from the own origin', { origin: OWN, 'sec-fetch-site': 'cross-site' }],
   ['same-site from the own origin', { origin: OWN, 'sec-fetch-site': 'same-site' }],
+]
+
+/** What no browser sends. */
+const contradictory: [string, Record<string, string>][] = [
   ['a page, though none', { origin: 'https://example.org', 'sec-fetch-site': 'none' }],
   ['an unknown value', { origin: 'https://example.org', 'sec-fetch-site': 'cross-origin' }],
   ['an empty value', { origin: 'https://example.org', 'sec-fetch-site': '' }],
@@ -199,6 +211,20 @@ describe('Fetch Metadata and X-Origin held against Origin', () => {
       expect(await judged(headers, options)).toBe(`admitted: ${label}`)
     })
   }
+
+  for (const [what, headers] of rewritten) {
+    it(`lets pass, and notes in the evidence: ${what}`, async () => {
+      const told: unknown[] = []
+      expect(await judged(headers, { told })).toBe('admitted: browser')
+      expect(told).toEqual([headers['sec-fetch-site']])
+    })
+  }
+
+  it('notes nothing where the site fits the host that was called', async () => {
+    const told: unknown[] = []
+    await judged({ origin: 'https://example.org', 'sec-fetch-site': 'cross-site' }, { told })
+    expect(told).toEqual([undefined])
+  })
 
   for (const [what, headers] of contradictory) {
     it(`refuses as a contradiction: ${what}`, async () => {

@@ -58,7 +58,7 @@ describe('regionPin', () => {
     await request(wrong.app).get('/').set('x-app-id', APP).expect(403)
   })
 
-  it('counts an option that throws as no country', async () => {
+  it('refuses with OPTION_FAILED when the country option throws', async () => {
     const { app } = pinned(
       {},
       {
@@ -67,7 +67,7 @@ describe('regionPin', () => {
         },
       },
     )
-    await request(app).get('/').set('x-app-id', APP).expect(403)
+    await request(app).get('/').set('x-app-id', APP).expect(503)
   })
 
   describe('redirect', () => {

@@ -70,12 +70,12 @@ describe('returnUrlGuard', () => {
     expect(response.body.code).toBe('RETURN_URL_NOT_ALLOWED')
   })
 
-  it('counts an option that throws as no return URL', async () => {
+  it('refuses with OPTION_FAILED when the returnUrl option throws', async () => {
     const { app } = protectedApp(SECTIONS, (policies) => [
       returnUrlGuard({ policies, returnUrl: () => decodeURIComponent('%') }),
     ])
     const response = await request(app).get('/').set('x-app-id', APP)
-    expect(response.body.code).toBe('RETURN_URL_REQUIRED')
+    expect(response.body.code).toBe('OPTION_FAILED')
   })
 
   for (const mode of ['report', 'off']) {

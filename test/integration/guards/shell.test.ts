@@ -197,7 +197,7 @@ describe('the shell', () => {
     })
   }
 
-  it('counts an appId option that throws as no app', async () => {
+  it('refuses with OPTION_FAILED when the appId option throws', async () => {
     const { app } = protectedApp(OPEN, (policies) => [
       ipWhitelist({
         policies,
@@ -207,7 +207,7 @@ describe('the shell', () => {
       }),
     ])
     const response = await request(app).get('/')
-    expect(response.body.code).toBe('APP_UNIDENTIFIED')
+    expect([response.status, response.body.code]).toEqual([503, 'OPTION_FAILED'])
   })
 
   for (const temperature of ['cold', 'warm']) {

@@ -74,7 +74,7 @@ describe('@authority', () => {
     ['what a function says', forwarded, { url: PUBLIC, hosts: ['internal'], lines: ['X-Public-Origin: https://gateway.example'] }, 200],
     ['what a function says, which is no origin', forwarded, { url: PUBLIC, hosts: ['gateway.example'], lines: ['X-Public-Origin: gateway.example'] }, 401],
     ['a function that says nothing', forwarded, { url: PUBLIC, hosts: ['gateway.example'] }, 401],
-    ['a function that throws', () => { throw new Error('no') }, { url: PUBLIC, hosts: ['gateway.example'] }, 401],
+    ['a function that throws', () => { throw new Error('no') }, { url: PUBLIC, hosts: ['gateway.example'] }, 503],
   ] // prettier-ignore
   for (const [what, option, sent, status] of cases) {
     it(`${what}: ${status}`, async () => {

@@ -1,10 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import {
-  decideDomainProtect,
-  type OriginDecision,
-  type OriginFacts,
-} from '../../../src/guards/domain-protect.ts'
+import { decideDomainProtect, type OriginFacts } from '../../../src/guards/domain-protect.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 
@@ -59,7 +55,8 @@ describe('decideDomainProtect, whatever comes', () => {
   it('answers without a throw, and grants only an origin that was sent and is among the domains', () => {
     fc.assert(
       fc.property(fc.constantFrom(...policies), anyFacts, (policy, facts) => {
-        const { effect, code, cors } = decideDomainProtect(policy, facts) as OriginDecision
+        const { decision, outcome: cors } = decideDomainProtect(policy, facts)
+        const { effect, code } = decision
         if (cors !== undefined) {
           expect(cors.origin).toBe(facts.origin)
           expect(policy.domainProtect?.domains.find(cors.origin)).toBeDefined()
@@ -81,10 +78,10 @@ describe('decideDomainProtect, whatever comes', () => {
         anyFacts.filter(({ origin }) => origin !== undefined),
         (policy, facts) => {
           const plain = { ...facts, xOrigin: undefined, fetchSite: undefined }
-          const alone = decideDomainProtect(policy, plain)
+          const alone = decideDomainProtect(policy, plain).decision
           // Same-origin requests are free of `methods`; as to the origin they gain nothing.
           if (alone.code === 'ORIGIN_NOT_ALLOWED')
-            expect(decideDomainProtect(policy, facts).code).toBe('ORIGIN_NOT_ALLOWED')
+            expect(decideDomainProtect(policy, facts).decision.code).toBe('ORIGIN_NOT_ALLOWED')
         },
       ),
       { numRuns: 20_000 },

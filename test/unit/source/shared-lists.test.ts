@@ -20,7 +20,7 @@ async function judge(source: PolicySource, text: string, now = Date.now()): Prom
   const app = source.peek('a') ?? (await source.load('a'))
   const address = parseIp(text)
   if (app === null || address === undefined) throw new Error('no such app, or no address')
-  const decision = decideIpWhitelist(app.policy, { address: { address, source: 'socket', hops: 0 }, now })
+  const { decision } = decideIpWhitelist(app.policy, { address: { address, source: 'socket', hops: 0 }, now })
   return decision.effect === 'allow' ? `by ${String(decision.evidence?.['list'])}` : decision.detail
 }
 
@@ -46,7 +46,7 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 }
 
 const ranges = (...texts: string[]) => texts.map((range) => ({ range }))
-const outside = 'the address lies outside of every range'
+const outside = 'the address lies outside every range'
 
 describe('named lists', () => {
   it('admit what they hold, and nobody where the store has no such list', async () => {

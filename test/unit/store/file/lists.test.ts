@@ -301,7 +301,7 @@ async function admits(source: PolicySource, text: string): Promise<boolean> {
   const address = parseIp(text)
   if (app === null || address === undefined) throw new Error('no such app, or no address')
   const facts = { address: { address, source: 'socket', hops: 0 }, now: Date.now() } as const
-  return decideIpWhitelist(app.policy, facts).effect === 'allow'
+  return decideIpWhitelist(app.policy, facts).decision.effect === 'allow'
 }
 
 it('of several processes that write a list at once, each revision goes to one, and no write is lost', async () => {

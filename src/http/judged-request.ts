@@ -1,0 +1,115 @@
+import type { DenialCode } from '../decision.ts'
+import type { CompiledPolicy } from '../policy/compile.ts'
+import type { App, PolicySource } from '../source/index.ts'
+import { isThenable } from '../thenable.ts'
+import type { Callback, GuardRequest } from './handler.ts'
+import { askOption } from './request/ask-option.ts'
+import type { RequestFacts } from './request/facts.ts'
+
+/** Says which app calls: its id, or `undefined` when the request names none. */
+export type AppIdReader = Callback<[req: GuardRequest], string | undefined | PromiseLike<string | undefined>>
+
+/** Why there is no app to judge by. */
+export interface Unresolved {
+  readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
+  readonly detail: string
+}
+
+/** By what the calling app is found. */
+interface Resolving {
+  readonly policies: PolicySource
+  readonly appId: AppIdReader
+  readonly optionTimeout: number
+}
+
+/** An effect that happens once for each request, whatever number of guards asks for it. */
+interface Effect {
+  readonly place: object
+  readonly key: string
+  readonly result: unknown
+}
+
+/** A request as it is judged: its facts, the app that calls, and what has been claimed for it. It needs no response. */
+export class JudgedRequest {
+  readonly facts: RequestFacts
+  /** What options that are functions are given. */
+  readonly req: GuardRequest
+  #policies: PolicySource | undefined
+  #askedId: string | undefined
+  #resolution: App | Unresolved | Promise<App | Unresolved> | undefined
+  #app: App | undefined
+  #effects: Effect[] | undefined
+
+  constructor(req: GuardRequest, facts: RequestFacts) {
+    this.req = req
+    this.facts = facts
+  }
+
+  /** The app by whose policy the request was last judged; `undefined` until one is identified. */
+  get app(): App | undefined {
+    return this.#app
+  }
+
+  get policy(): CompiledPolicy | undefined {
+    return this.#app?.policy
+  }
+
+  /**
+   * The app that calls. The reader is asked each time, because a router may have found out more since. For one source and
+   * one id the first answer stands, so that a request is judged by one revision. A promise only when the reader gives one,
+   * or memory does not know the app.
+   *
+   * @throws OptionFailure
+   */
+  resolve({ policies, appId, optionTimeout }: Resolving): App | Unresolved | Promise<App | Unresolved> {
+    const id: unknown = askOption(appId, this.req, 'appId', optionTimeout)
+    if (!isThenable(id)) return this.#find(policies, id)
+    return Promise.resolve(id).then((settled) => this.#find(policies, settled))
+  }
+
+  #find(policies: PolicySource, id: unknown): App | Unresolved | Promise<App | Unresolved> {
+    if (typeof id !== 'string' || id === '') {
+      this.#app = undefined
+      return UNIDENTIFIED
+    }
+    const known = this.#resolution
+    if (known !== undefined && this.#policies === policies && this.#askedId === id) {
+      return isThenable(known) ? known : this.#settle(known)
+    }
+    this.#policies = policies
+    this.#askedId = id
+    const app = policies.peek(id)
+    if (app !== undefined) return this.#settle(app ?? UNKNOWN)
+    const loading = Promise.resolve(policies.load(id)).then(
+      (loaded) => this.#settle(loaded ?? UNKNOWN),
+      (error: unknown) => this.#settle(unavailable(error)),
+    )
+    this.#resolution = loading
+    return loading
+  }
+
+  #settle(resolution: App | Unresolved): App | Unresolved {
+    this.#app = 'code' in resolution ? undefined : resolution
+    this.#resolution = resolution
+    return resolution
+  }
+
+  /** What became of an effect at this place that was asked for earlier in this request; `undefined`: it was not. */
+  recallEffect(place: object, key: string): unknown {
+    return this.#effects?.find((effect) => effect.place === place && effect.key === key)?.result
+  }
+
+  /** Remembers the result of an effect, or the promise of it. It stands for the rest of the request. */
+  rememberEffect(place: object, key: string, result: unknown): void {
+    this.#effects ??= []
+    this.#effects.push({ place, key, result })
+  }
+}
+
+const UNIDENTIFIED: Unresolved = { code: 'APP_UNIDENTIFIED', detail: 'the request names no app' }
+const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app' }
+
+function unavailable(error: unknown): Unresolved {
+  const detail = error instanceof Error ? error.message : 'the store could not look'
+  return { code: 'POLICY_UNAVAILABLE', detail }
+}

@@ -1,0 +1,96 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** Stands for the value of a header that should be one string and is not. It is no valid value of any header. */
+export const UNREADABLE = '(not one string)'
+
+/** Node drops header lines beyond `maxHeadersCount` of the server without a word; this many when it is not set. */
+const MAX_HEADER_LINES = 1000
+
+/** The part of a request that header lines are read from. */
+export interface HeaderSource {
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly socket: object
+}
+
+/**
+ * The header lines of a request as they were received: those of `rawHeaders`, because `headers` drops or joins what was
+ * sent twice and can be changed by other middleware. Adapters that have no `rawHeaders` hand over `headers` alone, which
+ * then counts for the whole request.
+ */
+export class HeaderLines {
+  readonly #lines: readonly string[]
+  /** False when lines may be missing, because the request had more than the server keeps. */
+  readonly complete: boolean
+
+  constructor({ headers, rawHeaders, socket }: HeaderSource) {
+    const given = Array.isArray(rawHeaders) ? rawHeaders : []
+    this.#lines = given.length === 0 ? linesOf(headers) : given
+    this.complete = hasRoomFor(given.length / 2, socket)
+  }
+
+  /** Every line of this header in order; `name` is in lower case. */
+  all(name: string): string[] {
+    const lines = this.#lines
+    const found: string[] = []
+    for (let index = 0; index < lines.length; index += 2) {
+      if (isNamed(lines[index] as string, name)) found.push(lines[index + 1] as string)
+    }
+    return found
+  }
+
+  /** A header that should stand once: `undefined` when it was not sent, {@link UNREADABLE} when it was sent otherwise. */
+  one(name: string): string | undefined {
+    const lines = this.#lines
+    let found: string | undefined
+    for (let index = 0; index < lines.length; index += 2) {
+      if (!isNamed(lines[index] as string, name)) continue
+      if (found !== undefined) return UNREADABLE
+      found = lines[index + 1] as string
+    }
+    return found
+  }
+
+  /** The first name of a header, in lower case, for which the question says yes. */
+  find(question: (name: string, value: string) => boolean): string | undefined {
+    const lines = this.#lines
+    for (let index = 0; index < lines.length; index += 2) {
+      const name = (lines[index] as string).toLowerCase()
+      if (question(name, lines[index + 1] as string)) return name
+    }
+    return undefined
+  }
+
+  /** Whether nothing at all was handed over, which no request of a server looks like. */
+  get none(): boolean {
+    return this.#lines.length === 0
+  }
+}
+
+/** Compares the last letter first, whatever its case: most names of one length differ there. */
+function isNamed(candidate: string, name: string): boolean {
+  const end = name.length - 1
+  if (candidate.length !== name.length) return false
+  if ((candidate.charCodeAt(end) | 0x20) !== (name.charCodeAt(end) | 0x20)) return false
+  return candidate === name || candidate.toLowerCase() === name
+}
+
+function hasRoomFor(lines: number, socket: object): boolean {
+  const { server } = socket as { server?: { maxHeadersCount?: unknown } }
+  const set = server?.maxHeadersCount
+  const most = typeof set === 'number' ? set : MAX_HEADER_LINES
+  return most <= 0 || lines < most
+}
+
+/** A list stands for several lines; what is neither a string nor a list of strings, and a list of one, is unreadable. */
+function linesOf(headers: IncomingHttpHeaders): string[] {
+  const lines: string[] = []
+  for (const [name, value] of Object.entries((headers ?? {}) as Record<string, unknown>)) {
+    if (value === undefined) continue
+    const several =
+      Array.isArray(value) && value.length > 1 && value.every((line) => typeof line === 'string')
+    const values: readonly string[] = several ? value : [typeof value === 'string' ? value : UNREADABLE]
+    for (const line of values) lines.push(name.toLowerCase(), line)
+  }
+  return lines
+}
