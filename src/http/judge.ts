@@ -32,7 +32,7 @@ export interface JudgeSettings {
    * The question that answers for apps that do not exist. In a chain with `serverOnly` a stranger gets the answer of a
    * wrong signature from the first guard on.
    */
-  readonly stranger: Question<never, unknown> | undefined
+  readonly stranger: Question<unknown, unknown> | undefined
 }
 
 /** A judgement that stands for a fault: of an option, or of ours. */

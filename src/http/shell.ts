@@ -106,17 +106,22 @@ class Chain {
   readonly #steps: readonly Step[]
   readonly #settings: JudgeSettings
   readonly #options: SharedOptions
+  /** The guard that answers for apps that do not exist. */
+  readonly #stranger: Mount<unknown, unknown> | undefined
+  /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
+  readonly #variesByOrigin: boolean
 
   constructor(steps: readonly Step[], options: SharedOptions) {
     this.#steps = steps
     this.#options = options
+    const mounts = steps.filter((step) => 'guard' in step)
+    this.#stranger = mounts.find(({ stranger }) => stranger !== undefined)
+    this.#variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
     this.#settings = {
       policies: options.policies,
       appId: options.appId ?? DEFAULT_APP_ID,
       optionTimeout: options.optionTimeout ?? OPTION_TIMEOUT,
-      stranger: steps.find(
-        (step) => 'guard' in step && step.stranger !== undefined,
-      ) as JudgeSettings['stranger'],
+      stranger: this.#stranger,
     }
   }
 
@@ -215,15 +220,17 @@ class Chain {
   }
 
   #carryOut(
-    step: Mount<unknown, unknown>,
+    asked: Mount<unknown, unknown>,
     answer: Answer<unknown>,
     context: RequestContext,
     res: GuardResponse,
     next: NextFunction,
   ): boolean {
     const { decision } = answer
-    context.record(decision)
     const byPreflight = 'preflight' in answer
+    // Of an app that does not exist another guard of the chain may have spoken.
+    const step = decision.guard === asked.name || byPreflight ? asked : (this.#stranger ?? asked)
+    context.record(decision)
     if (!byPreflight) step.note?.(answer, context)
     this.#tell(answer, context)
     if (decision.mode !== 'enforce') return true
@@ -232,7 +239,8 @@ class Chain {
     if (byPreflight) {
       if (writeCors(answer, context, res)) return false
     } else {
-      if (decision.effect === 'deny' && step.writesCors !== true) writeCorsOfRefusal(context, res)
+      if (decision.effect === 'deny' && step.writesCors !== true)
+        this.#writeCorsOfRefusal(decision, context, res)
       if (step.write?.(answer, context, res) === true) return false
     }
     if (decision.effect === 'allow') return true
@@ -245,6 +253,11 @@ class Chain {
       next,
     )
     return false
+  }
+
+  #writeCorsOfRefusal(decision: Decision, context: RequestContext, res: GuardResponse): void {
+    if (context.policy === undefined && this.#variesByOrigin) writeCors({ decision }, context, res)
+    else writeCorsOfRefusal(context, res)
   }
 
   #tell(answer: Answer<unknown>, context: RequestContext): void {

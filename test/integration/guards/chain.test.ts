@@ -1,0 +1,370 @@
+import { describe, expect, it } from '@jest/globals'
+import express from 'express'
+import request from 'supertest'
+import {
+  bodyParsers,
+  createPolicySource,
+  domainProtect,
+  ipWhitelist,
+  memoryAuditSink,
+  memoryNonces,
+  memoryStore,
+  protect,
+  regionPin,
+  returnUrlGuard,
+  serverOnly,
+  type Decision,
+  type NonceStore,
+  type ProtectOptions,
+  type RequestHandler,
+} from 'portcullis'
+import { signedFetch } from 'portcullis/client'
+import { APP, KEY, listening } from '../../support/protected-app.ts'
+
+const POLICY = {
+  appId: APP,
+  auditAccess: { mode: 'enforce' },
+  regionPin: { mode: 'enforce' },
+  ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] },
+  domainProtect: { mode: 'enforce', domains: ['https://example.org'] },
+  serverOnly: { mode: 'enforce' },
+  returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/'] },
+}
+
+const send = signedFetch({ keyId: KEY.id, secret: KEY.secret, appId: APP, origin: 'https://example.org' })
+
+function policiesOf(policy: object = POLICY): ReturnType<typeof createPolicySource> {
+  return createPolicySource({ store: memoryStore([{ policy, keys: [KEY] }]) })
+}
+
+function appOf(...handlers: unknown[]): express.Express {
+  return express().use(...(handlers as express.RequestHandler[]))
+}
+
+const done: express.RequestHandler = (req, res) =>
+  void res.json({ trail: req.portcullis.decisions.map(({ guard, code }) => `${guard} ${code}`) })
+
+function protecting(options: Partial<ProtectOptions> = {}): RequestHandler {
+  return protect({
+    policies: policiesOf(),
+    sink: memoryAuditSink(),
+    nonces: memoryNonces(),
+    here: 'london',
+    country: () => 'DE',
+    returnUrl: { body: 'return_url' },
+    ...options,
+  })
+}
+
+const BODY = JSON.stringify({ return_url: 'https://example.org/callback' })
+const POST = { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY }
+
+describe('a nonce is claimed once for each request', () => {
+  function counted(): { nonces: NonceStore; claims: () => number } {
+    const store = memoryNonces()
+    let claims = 0
+    return {
+      nonces: { claim: (...given) => ((claims += 1), store.claim(...given)) },
+      claims: () => claims,
+    }
+  }
+
+  it('by one guard that is mounted on two routers', async () => {
+    const { nonces, claims } = counted()
+    const guard = serverOnly({ policies: policiesOf(), nonces })
+    const app = express()
+    app.use('/api', guard as express.RequestHandler, express.Router().get('/users', done))
+    app.use('/api', guard as express.RequestHandler, express.Router().get('/orders', done))
+    await listening(app, async (origin) => {
+      expect((await send(`${origin}/api/orders`)).status).toBe(200)
+      expect(claims()).toBe(1)
+    })
+  })
+
+  it('by two guards with one nonce store, while a second message with the nonce is a replay', async () => {
+    const { nonces } = counted()
+    const policies = policiesOf()
+    const app = appOf(serverOnly({ policies, nonces }), serverOnly({ policies, nonces }), done)
+    await listening(app, async (origin) => {
+      let headers: Headers | undefined
+      const keeping: typeof fetch = async (input, init) => {
+        headers = new Request(input, init).headers
+        return await fetch(input, init)
+      }
+      const sending = signedFetch({ keyId: KEY.id, secret: KEY.secret, appId: APP, fetch: keeping })
+      expect((await sending(`${origin}/`)).status).toBe(200)
+      const again = await fetch(`${origin}/`, { headers: headers as Headers })
+      expect([again.status, ((await again.json()) as { code: string }).code]).toEqual([
+        401,
+        'SIGNATURE_REPLAYED',
+      ])
+    })
+  })
+
+  it('in each of two stores, so that neither is left without it', async () => {
+    const [first, second] = [counted(), counted()]
+    const policies = policiesOf()
+    const app = appOf(
+      serverOnly({ policies, nonces: first.nonces }),
+      serverOnly({ policies, nonces: second.nonces }),
+      done,
+    )
+    await listening(app, async (origin) => {
+      expect((await send(`${origin}/`)).status).toBe(200)
+      expect([first.claims(), second.claims()]).toEqual([1, 1])
+    })
+  })
+
+  it('and two mounts allow only what both allow', async () => {
+    const nonces = memoryNonces()
+    const strict = policiesOf({
+      ...POLICY,
+      serverOnly: { mode: 'enforce' },
+      ipWhitelist: { mode: 'enforce' },
+    })
+    const app = appOf(
+      serverOnly({ policies: policiesOf(), nonces }),
+      ipWhitelist({ policies: policiesOf() }),
+      ipWhitelist({ policies: strict }),
+      done,
+    )
+    await listening(app, async (origin) => {
+      const response = await send(`${origin}/`)
+      expect(((await response.json()) as { code: string }).code).toBe('ADDRESS_NOT_ALLOWED')
+    })
+  })
+})
+
+describe('protect', () => {
+  it('is one handler that asks all six, parses the body and lets a good request pass', async () => {
+    await listening(appOf(protecting(), done), async (origin) => {
+      const response = await send(`${origin}/`, POST)
+      expect(await response.json()).toEqual({
+        trail: [
+          'auditAccess',
+          'regionPin',
+          'ipWhitelist',
+          'domainProtect',
+          'serverOnly',
+          'returnUrlGuard',
+        ].map((guard) => `${guard} ALLOWED`),
+      })
+    })
+  })
+
+  it('works behind bodyParsers() too', async () => {
+    await listening(appOf(bodyParsers(), protecting(), done), async (origin) => {
+      expect((await send(`${origin}/`, POST)).status).toBe(200)
+    })
+  })
+
+  it('pauses at any step and goes on there', async () => {
+    const later = <T>(value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, 2, value))
+    const store = memoryNonces()
+    const handler = protecting({
+      appId: (req) => later(req.headers['x-app-id'] as string),
+      requestId: () => later('named-later'),
+      country: () => later('DE'),
+      returnUrl: () => later('https://example.org/callback'),
+      nonces: { claim: (...given) => later(store.claim(...given)) },
+    })
+    await listening(appOf(handler, done), async (origin) => {
+      const response = await send(`${origin}/`, POST)
+      expect(((await response.json()) as { trail: string[] }).trail).toHaveLength(6)
+      const refused = await fetch(`${origin}/`, {
+        headers: { 'x-app-id': APP, 'x-origin': 'https://example.org' },
+      })
+      expect([refused.status, refused.headers.get('x-request-id')]).toEqual([401, 'named-later'])
+    })
+  })
+
+  it('reads no body of a request that an earlier guard refuses', async () => {
+    const policies = policiesOf({ ...POLICY, ipWhitelist: { mode: 'enforce' } })
+    await listening(appOf(protecting({ policies }), done), async (origin) => {
+      const response = await send(`${origin}/`, { ...POST, body: '{' })
+      expect(((await response.json()) as { code: string }).code).toBe('ADDRESS_NOT_ALLOWED')
+    })
+  })
+
+  it('shows the error of a body parser to a page of an allowed origin, and to the audit', async () => {
+    const sink = memoryAuditSink()
+    await listening(appOf(protecting({ sink, bodyLimit: 10 }), done), async (origin) => {
+      const headers = { 'x-app-id': APP, origin: 'https://example.org', 'content-type': 'application/json' }
+      const response = await fetch(`${origin}/`, { method: 'POST', headers, body: BODY })
+      expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([
+        413,
+        'https://example.org',
+      ])
+    })
+    expect(sink.events()).toMatchObject([{ kind: 'operation', status: 413 }])
+  })
+
+  it('answers a stranger from the first guard on as a wrong signature', async () => {
+    const policies = policiesOf({ ...POLICY, ipWhitelist: { mode: 'off' }, regionPin: { mode: 'off' } })
+    const wrong = signedFetch({
+      keyId: KEY.id,
+      secret: Buffer.alloc(32).toString('base64'),
+      appId: APP,
+      origin: 'https://example.org',
+    })
+    const stranger = signedFetch({
+      keyId: KEY.id,
+      secret: KEY.secret,
+      appId: 'no-such-app',
+      origin: 'https://example.org',
+    })
+    await listening(appOf(protecting({ policies }), done), async (origin) => {
+      const answers = await Promise.all(
+        [wrong, stranger].map(async (call) => {
+          const response = await call(`${origin}/`, POST)
+          const { instance, ...document } = (await response.json()) as { instance: string }
+          const headers = [...response.headers.keys()].filter((name) => name !== 'date')
+          return { status: response.status, document, headers, named: instance.length }
+        }),
+      )
+      expect(answers[0]).toEqual(answers[1])
+      expect(answers[0]?.status).toBe(401)
+    })
+  })
+})
+
+describe('onDeny', () => {
+  const refusing = policiesOf({ ...POLICY, ipWhitelist: { mode: 'enforce' } })
+  const open: [string, ProtectOptions['onDeny']][] = [
+    ['calls next() without an error', (_decision, _req, _res, next) => next()],
+    ['calls next("route")', (_decision, _req, _res, next) => next('route')],
+    ['calls next("router")', (_decision, _req, _res, next) => next('router')],
+    ['calls next(null)', (_decision, _req, _res, next) => next(null)],
+    ['calls next(0)', (_decision, _req, _res, next) => next(0)],
+    ['calls next() later', (_decision, _req, _res, next) => void setTimeout(next, 5)],
+    ['returns a promise and does not answer', async () => undefined],
+    ['calls next() twice', (_decision, _req, _res, next) => { next(); next() }],
+  ] // prettier-ignore
+  for (const [what, onDeny] of open) {
+    it(`does not open the guard when it ${what}`, async () => {
+      let reached = false
+      const router = express.Router()
+      router.get('/', ipWhitelist({ policies: refusing, onDeny }) as express.RequestHandler, done)
+      router.get('/', () => void (reached = true))
+      const app = appOf(router)
+      app.use((_req, res) => {
+        reached = true
+        res.end()
+      })
+      const response = await request(app).get('/').set('x-app-id', APP)
+      expect([response.status, response.body.code, reached]).toEqual([403, 'ADDRESS_NOT_ALLOWED', false])
+    })
+  }
+
+  it('hands an error on to the error handler', async () => {
+    const app = appOf(
+      ipWhitelist({ policies: refusing, onDeny: (_decision, _req, _res, next) => next(new Error('mine')) }),
+    )
+    app.use(
+      ((error, _req, res, _next) =>
+        void res.status(418).send((error as Error).message)) as express.ErrorRequestHandler,
+    )
+    const response = await request(app).get('/').set('x-app-id', APP)
+    expect([response.status, response.text]).toEqual([418, 'mine'])
+  })
+
+  it('is given five seconds, and then the problem document is sent', async () => {
+    const app = appOf(ipWhitelist({ policies: refusing, onDeny: () => undefined }), done)
+    const response = await request(app).get('/').set('x-app-id', APP)
+    expect([response.status, response.body.code]).toEqual([403, 'ADDRESS_NOT_ALLOWED'])
+  })
+
+  it('may answer later', async () => {
+    const app = appOf(
+      ipWhitelist({
+        policies: refusing,
+        onDeny: (_decision, _req, res) => void setTimeout(() => res.writeHead(418).end('tea'), 20),
+      }),
+      done,
+    )
+    expect((await request(app).get('/').set('x-app-id', APP)).status).toBe(418)
+  })
+})
+
+describe('onDecision', () => {
+  it('is told of every decision in every mode, with request and app, and of none twice', async () => {
+    const told: string[] = []
+    const listen = (decision: Decision, { req, app }: { req: object; app: unknown }): void => {
+      told.push(
+        `${decision.guard} ${decision.mode} ${decision.code} ${JSON.stringify(app)} ${'headers' in req}`,
+      )
+    }
+    const policies = policiesOf({
+      ...POLICY,
+      ipWhitelist: { mode: 'report' },
+      domainProtect: { mode: 'off' },
+      regionPin: { mode: 'enforce' },
+    })
+    const shared = { policies, onDecision: listen }
+    const app = appOf(
+      ipWhitelist(shared),
+      domainProtect(shared),
+      regionPin({ ...shared, here: 'dallas', country: () => 'DE' }),
+      returnUrlGuard({ ...shared, returnUrl: () => undefined }),
+    )
+    await request(app).get('/').set('x-app-id', APP).expect(421)
+    await request(app).get('/').set('x-app-id', 'no-such-app').expect(401)
+    const known = `{"appId":"${APP}","revision":1} true`
+    expect(told).toEqual([
+      `ipWhitelist report ADDRESS_NOT_ALLOWED ${known}`,
+      `domainProtect off PROTECTION_OFF ${known}`,
+      `regionPin enforce REGION_MISDIRECTED ${known}`,
+      'ipWhitelist enforce APP_UNKNOWN undefined true',
+    ])
+  })
+
+  it('is told what an option has thrown', async () => {
+    const errors: unknown[] = []
+    const fault = new Error('no database')
+    const app = appOf(
+      regionPin({
+        policies: policiesOf(),
+        here: 'london',
+        country: () => Promise.reject(fault),
+        onDecision: ({ code }, { error }) => errors.push([code, error]),
+      }),
+    )
+    await request(app).get('/').set('x-app-id', APP).expect(503)
+    expect(errors).toEqual([['OPTION_FAILED', fault]])
+  })
+
+  it('may fail in any way without changing the answer', async () => {
+    for (const onDecision of [
+      () => {
+        throw new Error('x')
+      },
+      () => Promise.reject(new Error('x')),
+    ]) {
+      // prettier-ignore
+      const app = appOf(ipWhitelist({ policies: policiesOf(), onDecision }), done)
+      await request(app).get('/').set('x-app-id', APP).expect(200)
+    }
+  })
+})
+
+describe('options that a protection needs', () => {
+  it('follow the mode of the policy: a failing country changes nothing in report mode, and is not asked when off', async () => {
+    let asked = 0
+    const country = (): never => {
+      asked += 1
+      throw new Error('x')
+    }
+    for (const [mode, status, times] of [
+      ['report', 200, 1],
+      ['off', 200, 0],
+      ['enforce', 503, 1],
+    ] as const) {
+      // prettier-ignore
+      asked = 0
+      const policies = policiesOf({ ...POLICY, regionPin: { mode } })
+      const app = appOf(regionPin({ policies, here: 'london', country }), done)
+      await request(app).get('/').set('x-app-id', APP).expect(status)
+      expect([mode, asked]).toEqual([mode, times])
+    }
+  })
+})
