@@ -59,7 +59,7 @@ export interface ClientAddressReader {
  * @throws ConfigError naming the option below `name`.
  */
 export function compileClientAddress(option: unknown, name: string): ClientAddressReader {
-  checkOptions(name, option, {
+  const { trustedProxies, header } = checkOptions<ClientAddressOptions>(name, option, {
     trustedProxies: required({
       expected: 'an array of addresses, CIDR ranges and names of ranges',
       accepts: Array.isArray,
@@ -69,7 +69,6 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
       accepts: (value) => typeof value === 'string' && HEADERS.includes(value),
     }),
   })
-  const { trustedProxies, header } = option as ClientAddressOptions
   const trusted = createIpSet(
     // `Array.from` visits holes too, which `flatMap` would leave unchecked.
     Array.from(trustedProxies, (text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)).flat(),

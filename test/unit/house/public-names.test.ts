@@ -12,7 +12,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
-      UnreadableError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
+      UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList httpMessageSignatures ipWhitelist
       isPortcullisError lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
       parsePolicy protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
@@ -20,7 +20,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
-      ClientAddressOptions Comparison Content Decision DenialCode Diagnosis DiagnosisOptions
+      ClientAddressOptions Comparison ConfigIssue Content Decision DenialCode Diagnosis DiagnosisOptions
       DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
       Evidence Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
       HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions

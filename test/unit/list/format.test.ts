@@ -630,7 +630,7 @@ describe('parseList and formatList', () => {
       expect(() => formatList(none as never, 'text')).toThrow(ConfigError)
     }
     expect(() => parseList(undefined as never, 'json')).toThrow(
-      '`text` must be the text of a list, got undefined',
+      '`text` is missing: give the text of a list',
     )
   })
 
