@@ -80,8 +80,10 @@ export class UsageError extends PortcullisError {
 /** Stands for a value that must not appear in an error. */
 export const SECRET: unique symbol = Symbol('secret')
 
-/** One reason why a policy document was refused. */
+/** One reason why a policy document, or a named list, was refused. */
 export interface PolicyIssue {
+  /** Stable and machine-readable. `VALUE_INVALID` where nothing is said more exactly. */
+  readonly code?: 'KEY_UNKNOWN' | 'VALUE_MISSING' | 'VALUE_INVALID' | 'ENTRY_INVALID' | undefined
   /** Where: `ipWhitelist.ranges[3]`; empty for the document itself. */
   readonly path: string
   /** Why, as a phrase: `host bits are set`. */

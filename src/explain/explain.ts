@@ -7,7 +7,7 @@ import { decideRegionPin } from '../guards/region-pin.ts'
 import { decideReturnUrlGuard } from '../guards/return-url-guard.ts'
 import { decideServerOnly } from '../guards/server-only.ts'
 import { compilePolicy } from '../policy/compile.ts'
-import { parsePolicy } from '../policy/parse.ts'
+import { readPolicy } from '../policy/parse.ts'
 import {
   compileJurisdictions,
   DEFAULT_JURISDICTIONS,
@@ -66,8 +66,8 @@ export interface Explanation {
  * @throws ConfigError when the jurisdictions are refused.
  */
 export function explain(document: unknown, request: RequestDescription): Explanation {
-  const parsed = parsePolicy(document)
-  const policy = compilePolicy(parsed)
+  const read = readPolicy(document)
+  const policy = compilePolicy(read)
   const keys = parseAppKeys(request.keys ?? [])
   const facts = new RequestFacts(requestLike(request))
   const decisions: Decision[] = [decideAuditAccess(policy, { sinkFailing: false })]
@@ -101,7 +101,7 @@ export function explain(document: unknown, request: RequestDescription): Explana
   return {
     passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
     decisions,
-    comparisons: compareWithEntries(parsed, facts, named, { relativeTo, reserved }),
+    comparisons: compareWithEntries(read, facts, named, { relativeTo, reserved }),
   }
 }
 

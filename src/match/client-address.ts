@@ -2,6 +2,7 @@ import { ConfigError } from '../errors.ts'
 import { checkOptions, required } from '../options.ts'
 import { createIpSet, type IpSet } from './ip-set.ts'
 import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
+import { isProblem } from './problem.ts'
 
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
 const SINGLE_HEADERS = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
@@ -119,7 +120,7 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   const preset = PRESETS.get(text)
   if (preset !== undefined) return preset
   const range = parseIpRange(text)
-  if ('problem' in range) {
+  if (isProblem(range)) {
     const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
     throw new ConfigError(name, `${expected}${advice}`, text)
   }

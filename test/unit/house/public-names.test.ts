@@ -26,7 +26,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
       KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
       ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
-      NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyIssue PolicyScore PolicySnapshot
+      NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions
       Refusal RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
