@@ -145,7 +145,9 @@ export function isUnreadable(error: unknown): boolean {
   )
 }
 
-function sayIssue({ path, message, corrected }: PolicyIssue): string {
+function sayIssue(issue: PolicyIssue): string {
+  const { path, message } = issue
+  const corrected = Object.hasOwn(issue, 'corrected') ? issue.corrected : undefined
   const where = path === '' ? 'the document' : `\`${path}\``
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }

@@ -65,7 +65,9 @@ export interface Explanation {
  * @throws PolicyError when the document or the keys are refused.
  * @throws ConfigError when the jurisdictions are refused.
  */
-export function explain(document: unknown, request: RequestDescription): Explanation {
+export function explain(document: unknown, description: RequestDescription): Explanation {
+  // Own members alone: what a prototype holds is not part of the description.
+  const request = Object.assign(Object.create(null), description) as RequestDescription
   const read = readPolicy(document)
   const policy = compilePolicy(read)
   const keys = parseAppKeys(request.keys ?? [])
@@ -95,7 +97,7 @@ export function explain(document: unknown, request: RequestDescription): Explana
     }),
   )
   const { relativeTo, reserved } = request
-  const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
+  const named = { name: 'returnUrl', value: request.returnUrl, problem: undefined, optional: false }
   if ('returnUrl' in request)
     decisions.push(decideReturnUrlGuard(policy, { named: [named], relativeTo, reserved }))
   return {
@@ -108,7 +110,7 @@ export function explain(document: unknown, request: RequestDescription): Explana
 /** The part of a request that facts are read from. */
 function requestLike({ method = 'GET', url, headers = {}, body, address }: RequestDescription): GuardRequest {
   const { protocol, host, pathname, search } = new URL(url)
-  const lines: IncomingHttpHeaders = { host }
+  const lines = Object.assign(Object.create(null), { host }) as IncomingHttpHeaders
   for (const [name, value] of Object.entries(headers)) lines[name.toLowerCase()] = value
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   if (bytes !== undefined) lines['content-length'] ??= String(bytes.length)

@@ -46,7 +46,7 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlAllowance> = g
     for (const named of facts.named) {
       const answer = judge(section, facts, named)
       if (answer === undefined) continue
-      if ('effect' in answer) return answer
+      if (isRefusal(answer)) return answer
       returnUrls.push([named.name, answer.url])
       entries.push(answer.entry)
     }
@@ -84,6 +84,10 @@ function judge(
     return refuse('RETURN_URL_NOT_ALLOWED', 'the URL matches no entry', { origin: url.origin })
   }
   return { url, entry }
+}
+
+function isRefusal(answer: object): answer is Refusal {
+  return Object.hasOwn(answer, 'effect')
 }
 
 /**

@@ -70,6 +70,7 @@ export interface Note {
 /** The findings of one list, in the order of its entries. */
 export function findingsAt(path: string, notes: readonly Note[]): PolicyFinding[] {
   return notes
+    .map((note) => Object.assign(Object.create(null), note) as Note)
     .toSorted((a, b) => (a.index ?? -1) - (b.index ?? -1))
     .map(({ code, index, message, corrected }) =>
       finding(code, index === undefined ? path : `${path}[${index}]`, message, corrected),

@@ -54,7 +54,7 @@ export function readEntries<Written, Entry>(
       refuse(index, result)
       continue
     }
-    const { entry, written, meaning } = result as ReadEntry<Entry>
+    const { entry, written, meaning } = result
     const first = seen.get(meaning)
     if (first !== undefined) duplicates.push({ index, first })
     else {

@@ -101,7 +101,7 @@ function duplicatesIn(sections: object): ReadPolicy['duplicates'] {
   const found = new Map<string, EntryList<unknown>['duplicates']>()
   for (const [name, section] of Object.entries(sections)) {
     if (typeof section !== 'object' || section === null) continue
-    for (const [key, list] of Object.entries(section)) {
+    for (const [key, list] of Object.entries(section as Record<string, unknown>)) {
       if (list instanceof EntryList && list.duplicates.length > 0)
         found.set(`${name}.${key}`, list.duplicates)
     }

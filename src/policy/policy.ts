@@ -72,7 +72,9 @@ export interface AuditProtection extends Protection {
 }
 
 /** A section as it is written: the mode is required, and everything else has a default. */
-type Written<Section extends Protection> = Pick<Section, 'mode'> & Partial<Omit<Section, 'mode'>>
+type Written<Section extends Protection> = Pick<Section, 'mode'> & {
+  readonly [Name in keyof Section as Exclude<Name, 'mode'>]?: Section[Name] | undefined
+}
 
 /**
  * A policy document as it is written: what `parsePolicy` and the stores take. Defaults may be left out. A section that is

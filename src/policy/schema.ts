@@ -32,8 +32,8 @@ function byText<Entry extends { readonly text: string }>(
   return (text) => {
     const entry = parse(text)
     if (isProblem(entry)) return entry as Problem
-    const { text: canonical } = entry as Entry
-    return { entry: entry as Entry, written: canonical, meaning: canonical }
+    const { text: canonical } = entry
+    return { entry, written: canonical, meaning: canonical }
   }
 }
 
