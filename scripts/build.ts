@@ -4,6 +4,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { policyJsonSchema } from './policy-schema.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -36,6 +37,10 @@ const both = await Promise.all(['tsconfig.build.json', 'tsconfig.cjs.json'].map(
 if (both.every(Boolean)) {
   await renameImportsOfDeclarations()
   // dist/esm gets no package.json of its own: bundlers read the nearest one, and it would hide `sideEffects`.
+  await writeFile(
+    join(dist, 'policy.schema.json'),
+    `${JSON.stringify(policyJsonSchema(join(root, 'src', 'policy')), null, 2)}\n`,
+  )
   await writeFile(join(dist, 'cjs', 'package.json'), '{"type":"commonjs","sideEffects":false}\n')
 } else {
   console.error('build: the sources do not compile')

@@ -4,7 +4,14 @@ const brand = Symbol.for('portcullis.error')
 export abstract class PortcullisError extends Error {
   /** Stable and machine-readable. */
   abstract readonly code: string
+  /** Where the code is explained, relative to the root of the package: `docs/codes.md#config_invalid`. */
+  abstract readonly help: string
   readonly [brand] = true
+}
+
+/** Where a code is explained: `docs/codes.md#config_invalid`. */
+export function helpFor(code: string): string {
+  return `docs/codes.md#${code.toLowerCase()}`
 }
 
 /** Whether `value` is an error of this package, whichever build made it. */
@@ -12,30 +19,71 @@ export function isPortcullisError(value: unknown): value is PortcullisError {
   return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
 }
 
-/** An option was refused at construction. */
+/** One thing that is wrong with the options of a call. */
+export interface ConfigIssue {
+  /** Stable and machine-readable. */
+  readonly code: 'OPTION_UNKNOWN' | 'OPTION_MISSING' | 'OPTION_INVALID'
+  /** The option, with its path: `ipWhitelist.onDeny`. */
+  readonly option: string
+  /** What is expected of it, as a phrase: `a function`. */
+  readonly expected: string
+  /** The whole complaint: what, where, what was given and how to mend it. */
+  readonly message: string
+}
+
+/** Options were refused at construction. Everything that is wrong with them is in `issues`, and in the message. */
 export class ConfigError extends PortcullisError {
   readonly code = 'CONFIG_INVALID'
   override readonly name = 'ConfigError'
-  /** Name of the option, with its path: `ipWhitelist.onDeny`. */
+  override readonly help = helpFor('CONFIG_INVALID')
+  /** All complaints about the call, in the order of its options. */
+  readonly issues: readonly ConfigIssue[]
+  /** The option of the first complaint, with its path: `ipWhitelist.onDeny`. */
   readonly option: string
-  /** What is expected of it. */
+  /** What is expected of it, as a phrase. */
   readonly expected: string
 
-  /** `given` is shown in the message; pass `SECRET` for values that must not appear anywhere. */
-  constructor(option: string, expected: string, given: unknown) {
-    super(
-      `\`${option}\` must be ${expected}, got ${given === SECRET ? 'another value (not shown)' : show(given)}`,
-    )
-    this.option = option
-    this.expected = expected
+  /** One complaint: the option, what it must be (a phrase), and what was given; `SECRET` for what must not be shown. */
+  constructor(option: string, expected: string, given: unknown)
+  /** Any number of complaints, at least one. */
+  constructor(issues: readonly [ConfigIssue, ...ConfigIssue[]])
+  constructor(
+    first: string | readonly [ConfigIssue, ...ConfigIssue[]],
+    ...[expected = '', given]: [expected?: string, given?: unknown]
+  ) {
+    const issues = typeof first === 'string' ? ([wrongOption(first, expected, given)] as const) : first
+    super(issues.map(({ message }) => message).join('; '))
+    this.issues = issues
+    this.option = issues[0].option
+    this.expected = issues[0].expected
   }
+}
+
+/** An option is missing, or is not what it must be. `hint` is added to the sentence as it is. */
+export function wrongOption(option: string, expected: string, given: unknown, hint = ''): ConfigIssue {
+  if (given === undefined) {
+    const message = `\`${option}\` is missing: give ${expected}${hint}`
+    return { code: 'OPTION_MISSING', option, expected, message }
+  }
+  const got = given === SECRET ? 'another value (not shown)' : show(given)
+  const message = `\`${option}\` must be ${expected}, got ${got}${hint}`
+  return { code: 'OPTION_INVALID', option, expected, message }
+}
+
+/** The package was used wrongly at run time: something was called where it cannot work. */
+export class UsageError extends PortcullisError {
+  readonly code = 'USAGE_INVALID'
+  override readonly name = 'UsageError'
+  override readonly help = helpFor('USAGE_INVALID')
 }
 
 /** Stands for a value that must not appear in an error. */
 export const SECRET: unique symbol = Symbol('secret')
 
-/** One reason why a policy document was refused. */
+/** One reason why a policy document, or a named list, was refused. */
 export interface PolicyIssue {
+  /** Stable and machine-readable. `VALUE_INVALID` where nothing is said more exactly. */
+  readonly code?: 'KEY_UNKNOWN' | 'VALUE_MISSING' | 'VALUE_INVALID' | 'ENTRY_INVALID' | undefined
   /** Where: `ipWhitelist.ranges[3]`; empty for the document itself. */
   readonly path: string
   /** Why, as a phrase: `host bits are set`. */
@@ -44,10 +92,11 @@ export interface PolicyIssue {
   readonly corrected?: string | undefined
 }
 
-/** A policy document, or a named list, was refused. All reasons are in `issues`, in document order. */
+/** A policy document, or a named list, was refused. Every reason is in `issues`, in the order of the document. */
 export class PolicyError extends PortcullisError {
   readonly code = 'POLICY_INVALID'
   override readonly name = 'PolicyError'
+  override readonly help = helpFor('POLICY_INVALID')
   readonly issues: readonly PolicyIssue[]
 
   constructor(issues: readonly PolicyIssue[], what: 'policy' | 'list' = 'policy') {
@@ -60,9 +109,10 @@ export class PolicyError extends PortcullisError {
 export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'
   override readonly name = 'RevisionConflict'
-  /** The app; the name of the list, where a list was written. */
+  override readonly help = helpFor('REVISION_CONFLICT')
+  /** The id of the app, or the name of the list if a list was written. */
   readonly appId: string
-  /** The revision that the write named; 0 means "there is none yet". */
+  /** The revision that the write named; 0 means that nothing is stored yet. */
   readonly expected: number
   /** The revision that is stored; 0 when there is none. */
   readonly actual: number
@@ -75,31 +125,34 @@ export class RevisionConflict extends PortcullisError {
   }
 }
 
-/** Something outside could not be asked or did not answer in time. It says nothing about what is stored there. */
+/** A store or another service could not be asked, or did not answer in time. This says nothing about what it holds. */
 export class UnavailableError extends PortcullisError {
   readonly code = 'UNAVAILABLE'
   override readonly name = 'UnavailableError'
+  override readonly help = helpFor('UNAVAILABLE')
 }
 
-/** What is stored of one app was read and cannot be used: it is damaged, or sealed by a key that is not at hand. */
+/** A stored value was read and cannot be used: it is damaged, or sealed with a key that is not available. */
 export class UnreadableError extends UnavailableError {
   /** Marks it across the ESM and CommonJS builds. */
   readonly unreadable = true
 }
 
-/** Whether the store has looked, and could not use what it found. */
+/** Whether the store was read, and held something that cannot be used. */
 export function isUnreadable(error: unknown): boolean {
   return (
     typeof error === 'object' && error !== null && (error as Partial<UnreadableError>).unreadable === true
   )
 }
 
-function sayIssue({ path, message, corrected }: PolicyIssue): string {
+function sayIssue(issue: PolicyIssue): string {
+  const { path, message } = issue
+  const corrected = Object.hasOwn(issue, 'corrected') ? issue.corrected : undefined
   const where = path === '' ? 'the document' : `\`${path}\``
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }
 
-/** A short, safe rendering of any value for an error message. */
+/** A short, safe rendering of any value for a message. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`

@@ -87,8 +87,9 @@ export {
   RevisionConflict,
   UnavailableError,
   UnreadableError,
+  UsageError,
 } from './errors.ts'
-export type { PolicyIssue } from './errors.ts'
+export type { ConfigIssue, PolicyIssue } from './errors.ts'
 export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './jurisdiction/jurisdictions.ts'
 export type { DifferingPart, EntryComparison } from './match/nearest.ts'
 export type { ClientAddressOptions } from './match/client-address.ts'

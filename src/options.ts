@@ -1,58 +1,119 @@
-import { ConfigError, SECRET } from './errors.ts'
+import { didYouMean } from './did-you-mean.ts'
+import { ConfigError, SECRET, show, wrongOption, type ConfigIssue } from './errors.ts'
 
 /** What one option must be. */
 export interface Expectation {
-  /** Completes the sentence "must be …". */
+  /** A phrase that completes "must be …" and "give …". */
   readonly expected: string
   accepts(value: unknown): boolean
   /** Whether leaving it out is refused. Default false. */
   readonly required?: boolean
   /** Whether the value must not appear in the error. Default false. */
   readonly secret?: boolean
+  /**
+   * What was probably meant by a value that is refused, as the end of the sentence: ``; did you mean `x`?``. Never called for
+   * a secret. `undefined`: nothing to add.
+   */
+  hint?(value: unknown): string | undefined
 }
 
+/** An expectation for every option of `T`; the compiler names those that are missing. */
+export type Expectations<T extends object> = { readonly [Name in keyof Required<T>]: Expectation }
+
+/** Says what was probably meant when something else stands in place of the options. `undefined`: nothing to say. */
+type WholeHint = (given: unknown) => string | undefined
+
 /**
- * Checks the options of a factory, and throws a `ConfigError` for the first that is unknown, missing or wrong.
- * An option that is `undefined` counts as left out. Nothing is written to the given object.
+ * Checks the options of a factory and returns a frozen copy of their own members, without a prototype: read the copy, so that
+ * nothing counts as an option that nobody wrote. An option that is `undefined` counts as left out. Nothing is written to the
+ * given object.
  *
- * @returns a frozen copy of its own members, without a prototype: what `Object.prototype` has is not an option
+ * @throws ConfigError with everything that is unknown, missing or wrong
  */
-export function checkOptions<Options extends object>(
+export function checkOptions<T extends object>(
+  factory: string,
+  given: unknown,
+  expectations: Expectations<T>,
+  whole?: WholeHint,
+): Readonly<T> {
+  const [issues, options] = readOptions(factory, given, expectations, whole)
+  const [first, ...more] = issues
+  if (first !== undefined) throw new ConfigError([first, ...more])
+  return Object.freeze(options) as Readonly<T>
+}
+
+/** The complaints about options and the copy that {@link checkOptions} returns, for callers that have more to complain about. */
+export function readOptions(
   factory: string,
   given: unknown,
   expectations: Readonly<Record<string, Expectation>>,
-): Readonly<Options> {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new ConfigError(`${factory} options`, 'an object', given)
+  whole?: WholeHint,
+): [issues: ConfigIssue[], options: Record<string, unknown>] {
+  const options = Object.create(null) as Record<string, unknown>
+  const meantAll = whole?.(given)
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || meantAll !== undefined) {
+    return [[notOptions(factory, given, expectations, meantAll)], options]
   }
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(expectations, name)) {
-      throw new ConfigError(
-        `${factory}.${name}`,
-        `left out: the options are ${list(expectations)}`,
-        valueOf(given, name),
-      )
-    }
+  Object.assign(options, given)
+  const issues = Object.keys(options)
+    .filter((name) => !Object.hasOwn(expectations, name))
+    .map((name) => unknownOption(factory, name, Object.keys(expectations)))
+  for (const [name, expectation] of Object.entries(expectations)) {
+    const issue = issueOf(`${factory}.${name}`, options[name], expectation)
+    if (issue !== undefined) issues.push(issue)
   }
-  for (const [name, { expected, accepts, required, secret }] of Object.entries(expectations)) {
-    const value = valueOf(given, name)
-    if (value === undefined ? required === true : !accepts(value)) {
-      throw new ConfigError(
-        `${factory}.${name}`,
-        expected,
-        secret === true && value !== undefined ? SECRET : value,
-      )
-    }
-  }
-  return Object.freeze(Object.assign(Object.create(null) as Options, given))
+  return [issues, options]
 }
 
-function valueOf(object: object, name: string): unknown {
-  return Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined
+/** What is wrong with one value; `undefined` when it is taken. */
+export function issueOf(option: string, value: unknown, expectation: Expectation): ConfigIssue | undefined {
+  // Own members: an expectation that says nothing of a hint has none.
+  const { expected, accepts, required, secret, hint } = ownMembers(expectation)
+  if (value === undefined ? required !== true : accepts(value)) return undefined
+  if (secret === true && value !== undefined) return wrongOption(option, expected, SECRET)
+  return wrongOption(option, expected, value, hint?.(value))
 }
 
-function list(expectations: object): string {
-  return Object.keys(expectations).join(', ')
+function ownMembers(expectation: Expectation): Expectation {
+  return Object.assign(Object.create(null), expectation) as Expectation
+}
+
+/** The factory has no option of this name. Its value is not shown. */
+export function unknownOption(factory: string, name: string, known: readonly string[]): ConfigIssue {
+  const meant = didYouMean(name, known)
+  const expected = known.length === 0 ? 'no options' : `one of ${known.join(', ')}`
+  const advice =
+    meant !== undefined
+      ? `did you mean \`${meant}\`?`
+      : known.length === 0
+        ? 'it takes no options'
+        : `the options are ${known.join(', ')}`
+  return {
+    code: 'OPTION_UNKNOWN',
+    option: `${factory}.${name}`,
+    expected,
+    message: `${factory}: unknown option \`${name}\`: ${advice}`,
+  }
+}
+
+function notOptions(
+  factory: string,
+  given: unknown,
+  expectations: Readonly<Record<string, Expectation>>,
+  meant: string | undefined,
+): ConfigIssue {
+  const required = Object.entries(expectations)
+    .filter(([, expectation]) => ownMembers(expectation).required === true)
+    .map(([name]) => `\`${name}\``)
+  const expected =
+    required.length === 0 ? 'an object with options' : `an object with at least ${required.join(', ')}`
+  const message = `\`${factory}\` takes ${expected}, got ${show(given)}${meant === undefined ? '' : `; ${meant}`}`
+  return {
+    code: given === undefined ? 'OPTION_MISSING' : 'OPTION_INVALID',
+    option: factory,
+    expected,
+    message,
+  }
 }
 
 export const aFunction: Expectation = {
@@ -60,7 +121,30 @@ export const aFunction: Expectation = {
   accepts: (value) => typeof value === 'function',
 }
 
-/** A whole number of at least `least`, in the given unit. */
+/** The `appId` option: a function from the request to the id of the app that calls. */
+export const anAppIdReader: Expectation = {
+  ...aFunction,
+  hint: (value) => {
+    if (typeof value === 'string')
+      return `: if all requests come from one app, write \`() => ${JSON.stringify(value)}\`; if a header names the app, write \`appIdFrom({ header: 'x-app-id' })\``
+    const isPlace = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isPlace ? ': write `appIdFrom({ … })` around it' : undefined
+  },
+}
+
+/** One of some strings. Says which of them was probably meant. */
+export function oneOf(what: string, names: readonly string[]): Expectation {
+  return {
+    expected: `${what}: ${names.map((name) => `\`${name}\``).join(', ')}`,
+    accepts: (value) => typeof value === 'string' && names.includes(value),
+    hint: (value) => {
+      const meant = didYouMean(value, names)
+      return meant === undefined ? undefined : `; did you mean \`${meant}\`?`
+    },
+  }
+}
+
+/** A whole number of at least `least` and at most `most`, in the given unit. */
 export function wholeNumber(
   unit: string,
   least: number,

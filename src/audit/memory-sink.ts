@@ -20,8 +20,9 @@ export interface MemoryAuditSink extends AuditSink {
  * @throws ConfigError
  */
 export function memoryAuditSink(options: MemoryAuditSinkOptions = {}): MemoryAuditSink {
-  checkOptions('memoryAuditSink', options, { max: wholeNumber('events', 1) })
-  const max = options.max ?? 10_000
+  const { max = 10_000 } = checkOptions<MemoryAuditSinkOptions>('memoryAuditSink', options, {
+    max: wholeNumber('events', 1),
+  })
   let kept: AuditEvent[] = []
   return {
     write(events) {

@@ -2,7 +2,9 @@ import type { GuardName } from '../decision.ts'
 import { readNamed, type NamedReturnUrl, type ReturnUrlRules } from '../guards/return-url-guard.ts'
 import { nearestDomains, nearestRanges, nearestReturnUrls, type EntryComparison } from '../match/nearest.ts'
 import { parseOrigin } from '../match/origin.ts'
-import type { Policy } from '../policy/policy.ts'
+import { isProblem } from '../match/problem.ts'
+import { createReturnUrlSet } from '../match/return-url-set.ts'
+import type { ReadPolicy } from '../policy/parse.ts'
 import type { RequestFacts } from '../http/request/facts.ts'
 
 /** What a guard compared with the entries of its list, and how near they are. */
@@ -23,7 +25,7 @@ export interface Comparison {
 
 /** Compares what a request names with the lists of a policy, where it has them. */
 export function compareWithEntries(
-  policy: Policy,
+  policy: ReadPolicy,
   facts: RequestFacts,
   returnUrl: NamedReturnUrl,
   rules: ReturnUrlRules,
@@ -35,50 +37,50 @@ export function compareWithEntries(
   ]
 }
 
-function compareAddress({ ipWhitelist: section }: Policy, facts: RequestFacts): Comparison[] {
+function compareAddress({ policy, ranges }: ReadPolicy, facts: RequestFacts): Comparison[] {
   const address = facts.address(undefined)?.address
-  if (section === undefined || address === undefined) return []
+  if (policy.ipWhitelist === undefined || address === undefined) return []
   return [
     {
       guard: 'ipWhitelist',
       input: 'address',
       canonical: address.text,
-      entries: section.ranges.length,
-      nearest: nearestRanges(address, section.ranges),
+      entries: ranges.entries.length,
+      nearest: nearestRanges(address, ranges.entries),
     },
   ]
 }
 
-function compareOrigin({ domainProtect: section }: Policy, { origin, xOrigin }: RequestFacts): Comparison[] {
+function compareOrigin({ policy, domains }: ReadPolicy, { origin, xOrigin }: RequestFacts): Comparison[] {
   const text = origin ?? xOrigin
-  if (section === undefined || text === undefined) return []
+  if (policy.domainProtect === undefined || text === undefined) return []
   const guard = 'domainProtect'
   const input = origin === undefined ? 'X-Origin' : 'Origin'
-  const entries = section.domains.length
+  const entries = domains.entries.length
   const canonical = parseOrigin(text)
   // A browser sends the canonical form, so `Origin` counts in no other.
   if (canonical === undefined || (input === 'Origin' && canonical !== text)) {
     const problem = 'not a serialised origin'
     return [{ guard, input, problem, parsedAs: parsed(text)?.origin, entries, nearest: [] }]
   }
-  return [{ guard, input, canonical, entries, nearest: nearestDomains(canonical, section.domains) }]
+  return [{ guard, input, canonical, entries, nearest: nearestDomains(canonical, domains.entries) }]
 }
 
 function compareReturnUrl(
-  { returnUrlGuard: section }: Policy,
+  { policy, urls }: ReadPolicy,
   named: NamedReturnUrl,
   rules: ReturnUrlRules,
 ): Comparison[] {
-  const url = readNamed(named, rules)
-  if (section === undefined || url === undefined) return []
+  const url = readNamed(named, rules, createReturnUrlSet(urls.entries))
+  if (policy.returnUrlGuard === undefined || url === undefined) return []
   const guard = 'returnUrlGuard'
   const input = 'return URL'
-  const entries = section.urls.length
-  if ('problem' in url) {
+  const entries = urls.entries.length
+  if (isProblem(url)) {
     const parsedAs = parsed(named.value, rules.relativeTo)?.href
     return [{ guard, input, problem: url.problem, parsedAs, entries, nearest: [] }]
   }
-  return [{ guard, input, canonical: url.href, entries, nearest: nearestReturnUrls(url, section.urls) }]
+  return [{ guard, input, canonical: url.href, entries, nearest: nearestReturnUrls(url, urls.entries) }]
 }
 
 /** An explanation stays short, whatever was sent. */

@@ -7,7 +7,7 @@ import { decideRegionPin } from '../guards/region-pin.ts'
 import { decideReturnUrlGuard } from '../guards/return-url-guard.ts'
 import { decideServerOnly } from '../guards/server-only.ts'
 import { compilePolicy } from '../policy/compile.ts'
-import { parsePolicy } from '../policy/parse.ts'
+import { readPolicy } from '../policy/parse.ts'
 import {
   compileJurisdictions,
   DEFAULT_JURISDICTIONS,
@@ -65,9 +65,11 @@ export interface Explanation {
  * @throws PolicyError when the document or the keys are refused.
  * @throws ConfigError when the jurisdictions are refused.
  */
-export function explain(document: unknown, request: RequestDescription): Explanation {
-  const parsed = parsePolicy(document)
-  const policy = compilePolicy(parsed)
+export function explain(document: unknown, description: RequestDescription): Explanation {
+  // Own members alone: what a prototype holds is not part of the description.
+  const request = Object.assign(Object.create(null), description) as RequestDescription
+  const read = readPolicy(document)
+  const policy = compilePolicy(read)
   const keys = parseAppKeys(request.keys ?? [])
   const facts = new NodeFacts(requestLike(request))
   const judgements: { readonly decision: Decision }[] = [decideAuditAccess(policy, { sinkFailing: false })]
@@ -95,21 +97,21 @@ export function explain(document: unknown, request: RequestDescription): Explana
     }),
   )
   const { relativeTo, reserved } = request
-  const named = { name: 'returnUrl', value: request.returnUrl, optional: false }
+  const named = { name: 'returnUrl', value: request.returnUrl, problem: undefined, optional: false }
   if ('returnUrl' in request)
     judgements.push(decideReturnUrlGuard(policy, { named: [named], relativeTo, reserved }))
   const decisions = judgements.map(({ decision }) => decision)
   return {
     passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
     decisions,
-    comparisons: compareWithEntries(parsed, facts, named, { relativeTo, reserved }),
+    comparisons: compareWithEntries(read, facts, named, { relativeTo, reserved }),
   }
 }
 
 /** The part of a request that facts are read from. */
 function requestLike({ method = 'GET', url, headers = {}, body, address }: RequestDescription): GuardRequest {
   const { protocol, host, pathname, search } = new URL(url)
-  const lines: IncomingHttpHeaders = { host }
+  const lines = Object.assign(Object.create(null), { host }) as IncomingHttpHeaders
   for (const [name, value] of Object.entries(headers)) lines[name.toLowerCase()] = value
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   if (bytes !== undefined) lines['content-length'] ??= String(bytes.length)

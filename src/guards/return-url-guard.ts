@@ -1,7 +1,9 @@
 import { allow, deny, type Decision, type DenialCode, type Evidence, type Refusal } from '../decision.ts'
 import { hasParameter } from '../match/parameter-name.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
-import { parseReturnUrl, type ReturnUrl } from '../match/return-url.ts'
+import { isProblem } from '../match/problem.ts'
+import type { ReturnUrlSet } from '../match/return-url-set.ts'
+import { parseExactUrl, parseReturnUrl, type ReturnUrl } from '../match/return-url.ts'
 import type { CompiledReturnUrls } from '../policy/compile.ts'
 import { unasked, type Guard, type Judgement } from './guard.ts'
 
@@ -43,17 +45,17 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlOutcome> = (po
   const section = policy.returnUrlGuard
   if (section === undefined || section.mode === 'off') {
     const { decision } = unasked(policy, 'returnUrlGuard') as Judgement
-    return decision.effect === 'allow' ? { decision, outcome: wellFormed(facts) } : { decision }
+    return section === undefined ? { decision } : { decision, outcome: wellFormed(facts, section.urls) }
   }
   const returnUrls: [string, ReturnUrl][] = []
   const entries: string[] = []
   for (const named of facts.named) {
     const answer = judge(section, facts, named)
     if (answer === undefined) continue
-    if ('effect' in answer) {
+    if (isRefusal(answer)) {
       return section.mode === 'enforce'
         ? { decision: answer }
-        : { decision: answer, outcome: wellFormed(facts) }
+        : { decision: answer, outcome: wellFormed(facts, section.urls) }
     }
     returnUrls.push([named.name, answer.url])
     entries.push(answer.entry)
@@ -69,10 +71,10 @@ function allowed({ mode }: CompiledReturnUrls, entries: readonly string[]): Deci
   return allow('returnUrlGuard', mode, detail, { entry: entries.join(' ') })
 }
 
-function wellFormed(facts: ReturnUrlFacts): ReturnUrlOutcome {
+function wellFormed(facts: ReturnUrlFacts, urls: ReturnUrlSet): ReturnUrlOutcome {
   return facts.named.flatMap((named) => {
-    const url = readNamed(named, facts)
-    return url === undefined || 'problem' in url ? [] : [[named.name, url] as const]
+    const url = readNamed(named, facts, urls)
+    return url === undefined || isProblem(url) ? [] : [[named.name, url] as const]
   })
 }
 
@@ -87,29 +89,41 @@ function judge(
     const parameter = facts.named.length === 1 ? {} : { parameter: named.name }
     return deny('returnUrlGuard', mode, code, detail, { ...parameter, ...evidence })
   }
-  const url = readNamed(named, facts)
+  const url = readNamed(named, facts, urls)
   if (url === undefined) {
     return named.optional ? undefined : refuse('RETURN_URL_REQUIRED', 'the request names no return URL')
   }
-  if ('problem' in url) {
+  if (isProblem(url)) {
     const { problem } = url
     return refuse('RETURN_URL_NOT_ALLOWED', `the URL was refused: ${problem}`, { reason: problem })
   }
-  const entry = urls.find(url)
+  const entry = urls.findSlashed(url) ?? urls.find(url)
   if (entry === undefined) {
     return refuse('RETURN_URL_NOT_ALLOWED', 'the URL matches no entry', { origin: url.origin })
   }
   return { url, entry }
 }
 
-/** Reads what is named, strictly; `undefined` when nothing is. An empty text names nothing. */
+function isRefusal(answer: object): answer is Refusal {
+  return Object.hasOwn(answer, 'effect')
+}
+
+/**
+ * Reads what is named, strictly; `undefined` when nothing is. An empty text names nothing. A path with encoded slashes is read
+ * only where an exact entry of `urls` is the same.
+ */
 export function readNamed(
   { value, problem }: NamedReturnUrl,
   { relativeTo, reserved = [] }: ReturnUrlRules,
+  urls?: ReturnUrlSet,
 ): ReturnUrl | { readonly problem: string } | undefined {
   if (problem !== undefined) return { problem }
   if (value === undefined || value === '') return undefined
-  const url = relativeTo === undefined ? parseReturnUrl(value) : parseRelativeUrl(value, relativeTo)
-  if ('problem' in url || !hasParameter(url.query.slice(1), reserved)) return url
+  let url = relativeTo === undefined ? parseReturnUrl(value) : parseRelativeUrl(value, relativeTo)
+  if (isProblem(url) && url.problem === 'encoded separator') {
+    const exact = parseExactUrl(value)
+    if (!isProblem(exact) && urls?.findSlashed(exact) !== undefined) url = exact
+  }
+  if (isProblem(url) || !hasParameter(url.query.slice(1), reserved)) return url
   return { problem: 'reserved parameter' }
 }

@@ -2,7 +2,7 @@ import { deny, type Decision, type DenialCode, type GuardName, type Refusal } fr
 import { unasked, type Guard, type Judgement } from '../guards/guard.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
-import type { AppIdReader, JudgedRequest, Unresolved } from './judged-request.ts'
+import { isUnresolved, type AppIdReader, type JudgedRequest, type Unresolved } from './judged-request.ts'
 import { judgePreflight, judgeUnnamedPreflight, type PreflightJudgement } from './preflight.ts'
 import { OptionFailure } from './request/ask-option.ts'
 
@@ -44,6 +44,11 @@ export interface FailedJudgement extends Judgement<never> {
 
 export type Answer<Outcome> = Judgement<Outcome> | PreflightJudgement | FailedJudgement
 
+/** Whether `domainProtect` has answered a preflight in place of the guard that was asked. */
+export function isByPreflight(answer: Answer<unknown>): answer is PreflightJudgement {
+  return Object.hasOwn(answer, 'preflight')
+}
+
 /**
  * Asks one question of one request. Needs no response, and never throws or rejects: a fault refuses. A promise only where
  * something has to be waited for.
@@ -71,7 +76,7 @@ function decide<Facts, Outcome>(
   settings: JudgeSettings,
   app: App | Unresolved,
 ): Answer<Outcome> | Promise<Answer<Outcome>> {
-  if ('code' in app) return judgeWithoutApp(question, request, settings, app)
+  if (isUnresolved(app)) return judgeWithoutApp(question, request, settings, app)
   try {
     if (question.blindToPreflight === true) {
       const preflight = judgePreflight(question.name, app.policy, request.facts)

@@ -15,6 +15,11 @@ export interface Unresolved {
   readonly detail: string
 }
 
+/** Whether there is no app. Asks for an own member: an app has none of this name, whatever `Object.prototype` has. */
+export function isUnresolved(resolution: App | Unresolved): resolution is Unresolved {
+  return Object.hasOwn(resolution, 'code')
+}
+
 /** By what the calling app is found. */
 interface Resolving {
   readonly policies: PolicySource
@@ -89,7 +94,7 @@ export class JudgedRequest {
   }
 
   #settle(resolution: App | Unresolved): App | Unresolved {
-    this.#app = 'code' in resolution ? undefined : resolution
+    this.#app = isUnresolved(resolution) ? undefined : resolution
     this.#resolution = resolution
     return resolution
   }

@@ -151,7 +151,7 @@ const DAY = 86_400_000
 
 /** An outcome is left only where the nonce is claimed too: the caller has proved that it has the key. */
 function isSigned(outcome: ServerOutcome | undefined): outcome is SignedOutcome {
-  return outcome !== undefined && 'nonce' in outcome
+  return outcome !== undefined && Object.hasOwn(outcome, 'nonce')
 }
 
 /** In good time, so that a caller whose operator forgot to rotate is not shut out. */

@@ -4,7 +4,15 @@ import { aFunction, objectWith, required, wholeNumber, type Expectation } from '
 import type { PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import type { Callback, GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
-import { failed, judge, type Answer, type JudgeSettings, type Question } from './judge.ts'
+import {
+  failed,
+  isByPreflight,
+  judge,
+  type Answer,
+  type FailedJudgement,
+  type JudgeSettings,
+  type Question,
+} from './judge.ts'
 import type { AppIdReader } from './judged-request.ts'
 import { appIdFrom } from './request/app-id.ts'
 import { callListener, OPTION_TIMEOUT } from './request/ask-option.ts'
@@ -85,6 +93,10 @@ export interface Passage {
 // oxlint-disable-next-line typescript/no-explicit-any -- each mount keeps its own facts and outcome to itself
 export type Step = Mount<any, any> | Passage
 
+function isPassage(step: Step): step is Passage {
+  return Object.hasOwn(step, 'pass')
+}
+
 /** Mounts one guard. */
 export function mount<Facts, Outcome>(spec: Mount<Facts, Outcome>, options: SharedOptions): RequestHandler {
   return chain(spec.name, [spec], options)
@@ -114,7 +126,7 @@ class Chain {
   constructor(steps: readonly Step[], options: SharedOptions) {
     this.#steps = steps
     this.#options = options
-    const mounts = steps.filter((step) => 'guard' in step)
+    const mounts = steps.filter((step): step is Mount<unknown, unknown> => !isPassage(step))
     this.#stranger = mounts.find(({ stranger }) => stranger !== undefined)
     this.#variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
     this.#settings = {
@@ -148,7 +160,7 @@ class Chain {
   #advance(from: number, context: RequestContext, res: GuardResponse, next: NextFunction): void {
     for (let index = from; index < this.#steps.length; index += 1) {
       const step = this.#steps[index] as Step
-      if ('pass' in step) {
+      if (isPassage(step)) {
         this.#pass(step, index, context, res, next)
         return
       }
@@ -227,7 +239,7 @@ class Chain {
     next: NextFunction,
   ): boolean {
     const { decision } = answer
-    const byPreflight = 'preflight' in answer
+    const byPreflight = isByPreflight(answer)
     // Of an app that does not exist another guard of the chain may have spoken.
     const step = decision.guard === asked.name || byPreflight ? asked : (this.#stranger ?? asked)
     context.record(decision)
@@ -270,7 +282,7 @@ class Chain {
     callListener(onDecision, decision, {
       req,
       app: app && { appId: app.appId, revision: app.revision },
-      ...('error' in answer && { error: answer.error }),
+      ...(Object.hasOwn(answer, 'error') && { error: (answer as FailedJudgement).error }),
     })
   }
 }

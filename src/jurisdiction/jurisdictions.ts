@@ -1,8 +1,8 @@
-import { ConfigError } from '../errors.ts'
-import { checkOptions, required, type Expectation } from '../options.ts'
+import { ConfigError, wrongOption, type ConfigIssue } from '../errors.ts'
+import { oneOf, readOptions, required, type Expectation, type Expectations } from '../options.ts'
 import { COUNTRIES, EUROPE } from './countries.ts'
 
-/** Where the data of which citizens may be handled. */
+/** The locations that may handle the data of the citizens of some countries. */
 export interface Jurisdiction {
   /** Names of locations, `[a-z0-9-]{1,64}`, at least one. A location belongs to one jurisdiction. */
   readonly locations: readonly string[]
@@ -10,10 +10,10 @@ export interface Jurisdiction {
   readonly countries: readonly string[] | '*'
 }
 
-/** Name to jurisdiction. Of several that a person belongs to the first named one counts, and `*` last. */
+/** Jurisdictions by name. A person who belongs to several is placed in the first of them; one with `*` comes last. */
 export type Jurisdictions = Readonly<Record<string, Jurisdiction>>
 
-/** Europeans in London and Frankfurt, all others in Dallas. */
+/** Europeans in London and Frankfurt, everybody else in Dallas. */
 export const DEFAULT_JURISDICTIONS: Jurisdictions = {
   europe: { locations: ['london', 'frankfurt'], countries: EUROPE },
   world: { locations: ['dallas'], countries: '*' },
@@ -26,6 +26,8 @@ export interface Residence {
 }
 
 export interface CompiledJurisdictions {
+  /** The locations of all jurisdictions, in the order in which they are written. */
+  readonly locations: readonly string[]
   /**
    * Where a person with these citizenships belongs: one code, in any case, or an array of codes, of which the most
    * protective counts. `undefined`: not known, because something else was given than assigned codes, or no
@@ -41,8 +43,8 @@ const LIST: Expectation = {
   accepts: (value) => Array.isArray(value) && value.length > 0,
 }
 
-const EXPECTATIONS = {
-  locations: required(LIST),
+const EXPECTATIONS: Expectations<Jurisdiction> = {
+  locations: required({ ...LIST, expected: 'a list of at least one location' }),
   countries: required({
     expected: 'a list of at least one country, or `*`',
     accepts: (value) => value === '*' || LIST.accepts(value),
@@ -51,42 +53,66 @@ const EXPECTATIONS = {
 
 /** Not of digits alone: an object moves such names to the front, and the order counts. */
 const JURISDICTION = /^(?![0-9]+$)[A-Za-z0-9_-]{1,64}$/
+const A_NAME = 'named with 1-64 characters of A-Z a-z 0-9 _ -, and not with digits alone'
+
+/** What is read of a table of jurisdictions, and what is wrong with it. */
+interface Reading {
+  readonly issues: ConfigIssue[]
+  readonly residences: Map<string, Residence>
+  readonly byLocation: Map<string, string>
+  readonly byCountry: Map<string, string>
+  /** The jurisdiction that takes all countries that no other names. */
+  rest: string | undefined
+}
 
 /**
  * Checks jurisdictions and makes their look-ups.
  *
- * @throws ConfigError naming what is wrong below `name`.
+ * @throws ConfigError with everything that is wrong below `name`.
  */
 export function compileJurisdictions(option: unknown, name: string): CompiledJurisdictions {
-  if (typeof option !== 'object' || option === null || Array.isArray(option)) {
-    throw new ConfigError(name, 'an object from names to jurisdictions', option)
+  const isTable = typeof option === 'object' && option !== null && !Array.isArray(option)
+  const entries = isTable ? Object.entries(option) : []
+  if (entries.length === 0) {
+    throw new ConfigError(name, 'an object that gives each jurisdiction by its name, at least one', option)
   }
-  const byCountry = new Map<string, string>()
-  const byLocation = new Map<string, string>()
-  const residences = new Map<string, Residence>()
-  let rest: string | undefined
-  for (const [jurisdiction, given] of Object.entries(option)) {
-    const path = `${name}.${jurisdiction}`
-    if (!JURISDICTION.test(jurisdiction)) {
-      throw new ConfigError(path, 'named with 1-64 of A-Z a-z 0-9 _ -, not digits alone', jurisdiction)
-    }
-    checkOptions(path, given, EXPECTATIONS)
-    const { locations, countries } = given as Jurisdiction
-    residences.set(jurisdiction, {
-      jurisdiction,
-      locations: claim(locations, `${path}.locations`, jurisdiction, byLocation, A_LOCATION),
-    })
-    if (countries !== '*') claim(countries, `${path}.countries`, jurisdiction, byCountry, A_COUNTRY)
-    else if (rest === undefined) rest = jurisdiction
-    else {
-      const expected = `a list of codes: \`${rest}\` has all the others already`
-      throw new ConfigError(`${path}.countries`, expected, countries)
-    }
+  const reading: Reading = {
+    issues: [],
+    residences: new Map(),
+    byLocation: new Map(),
+    byCountry: new Map(),
+    rest: undefined,
   }
-  if (residences.size === 0) throw new ConfigError(name, 'an object of at least one jurisdiction', option)
-  const protective = [...residences.keys()].filter((jurisdiction) => jurisdiction !== rest)
+  for (const [jurisdiction, given] of entries) {
+    readJurisdiction(reading, jurisdiction, `${name}.${jurisdiction}`, given)
+  }
+  const [first, ...more] = reading.issues
+  if (first !== undefined) throw new ConfigError([first, ...more])
+  return lookUps(reading)
+}
 
+function readJurisdiction(reading: Reading, jurisdiction: string, path: string, given: unknown): void {
+  const { issues } = reading
+  if (!JURISDICTION.test(jurisdiction)) issues.push(wrongOption(path, A_NAME, jurisdiction))
+  const [wrong, own] = readOptions(path, given, EXPECTATIONS)
+  issues.push(...wrong)
+  if (wrong.length > 0) return
+  const { locations, countries } = own as unknown as Jurisdiction
+  const kept = claim(issues, locations, `${path}.locations`, jurisdiction, reading.byLocation, A_LOCATION)
+  reading.residences.set(jurisdiction, { jurisdiction, locations: kept })
+  if (countries !== '*') {
+    claim(issues, countries, `${path}.countries`, jurisdiction, reading.byCountry, A_COUNTRY)
+  } else if (reading.rest === undefined) reading.rest = jurisdiction
+  else {
+    const expected = `a list of country codes, because \`${reading.rest}\` already takes all the others`
+    issues.push(wrongOption(`${path}.countries`, expected, countries))
+  }
+}
+
+function lookUps({ residences, byLocation, byCountry, rest }: Reading): CompiledJurisdictions {
+  const protective = [...residences.keys()].filter((jurisdiction) => jurisdiction !== rest)
   return {
+    locations: Object.freeze([...byLocation.keys()]),
     locate(countries) {
       const codes: readonly unknown[] = Array.isArray(countries) ? countries : [countries]
       if (codes.length === 0) return undefined
@@ -104,6 +130,11 @@ export function compileJurisdictions(option: unknown, name: string): CompiledJur
   }
 }
 
+/** Where an instance runs: one of the locations of these jurisdictions. */
+export function aLocationOf({ locations }: CompiledJurisdictions): Expectation {
+  return oneOf('a location of the jurisdictions', locations)
+}
+
 /** The code in capitals. The form comes first: `toUpperCase` makes `SS` of `ß` and `FI` of the ligature `ﬁ`. */
 function readCountry(code: unknown): string | undefined {
   if (typeof code !== 'string' || !/^[A-Za-z]{2}$/.test(code)) return undefined
@@ -112,7 +143,7 @@ function readCountry(code: unknown): string | undefined {
 }
 
 const A_LOCATION: Expectation = {
-  expected: 'a name of 1-64 of a-z 0-9 -',
+  expected: 'a name of 1-64 characters of a-z 0-9 -',
   accepts: (value) => typeof value === 'string' && /^[a-z0-9-]{1,64}$/.test(value),
 }
 
@@ -121,8 +152,9 @@ const A_COUNTRY: Expectation = {
   accepts: (value) => typeof value === 'string' && COUNTRIES.has(value),
 }
 
-/** Enters each member for one jurisdiction; a member that is entered already is refused. Gives a copy that stays as it is. */
+/** Enters each member for one jurisdiction, and returns a copy. A member that is entered already is an issue. */
 function claim(
+  issues: ConfigIssue[],
   members: readonly string[],
   path: string,
   jurisdiction: string,
@@ -131,13 +163,15 @@ function claim(
 ): readonly string[] {
   const claimed: string[] = []
   for (const [index, member] of members.entries()) {
-    if (!accepts(member)) throw new ConfigError(`${path}[${index}]`, expected, member)
     const owner = owners.get(member)
-    if (owner !== undefined) {
-      throw new ConfigError(`${path}[${index}]`, `left out: \`${owner}\` has it already`, member)
+    if (!accepts(member)) issues.push(wrongOption(`${path}[${index}]`, expected, member))
+    else if (owner === undefined) {
+      owners.set(member, jurisdiction)
+      claimed.push(member)
+    } else {
+      const expected = `left out, because \`${owner}\` already has it`
+      issues.push(wrongOption(`${path}[${index}]`, expected, member))
     }
-    owners.set(member, jurisdiction)
-    claimed.push(member)
   }
   return Object.freeze(claimed)
 }

@@ -1,8 +1,11 @@
 import { rangeText } from '../match/ip.ts'
 import { byFirst, holds, intersection, meets, sizeOf, unionOf, without, type Union } from './blocks.ts'
 import { findingsAt, type Note, type PolicyFinding } from './finding.ts'
-import { readEntry, specialBlocks, specialPurpose, WHOLE, type AddressEntry } from './special-purpose.ts'
+import { addressEntry, specialBlocks, specialPurpose, WHOLE, type AddressEntry } from './special-purpose.ts'
+import type { EntryList } from '../policy/entries.ts'
+import type { ReadPolicy } from '../policy/parse.ts'
 import type { IpWhitelistProtection } from '../policy/policy.ts'
+import type { IpRange } from '../match/ip.ts'
 
 type Version = 4 | 6
 
@@ -12,7 +15,7 @@ type Version = 4 | 6
  */
 export const WIDEST: Readonly<Record<Version, number>> = { 4: 8, 6: 19 }
 
-/** Who admits half of the addresses of the internet admits anybody: a machine rented at random is inside. In percent. */
+/** A list that admits half of the internet admits anybody: a machine that is rented at random lies inside. In percent. */
 const NEARLY_ALL = 50n
 
 export const CALLERS: Readonly<Record<Version, Union>> = { 4: callersOf(4), 6: callersOf(6) }
@@ -21,15 +24,14 @@ function callersOf(version: Version): Union {
   return without([WHOLE[version]], unionOf(specialBlocks(version)))
 }
 
-/** What there is to say about an allow list. Sorts and sweeps: n log n, however the ranges overlap. */
-export function lintAddresses({ mode, ranges, deny, lists }: IpWhitelistProtection): PolicyFinding[] {
-  const admitted = ranges.map(readEntry)
-  const denied = deny.map(readEntry)
-  // What a named list of the store holds is not known here.
+/** The findings about an allow list. Sorts and sweeps: n log n, however the ranges overlap. */
+export function lintAddresses({ mode, lists }: IpWhitelistProtection, read: ReadPolicy): PolicyFinding[] {
+  const [admitted, denied] = [addressesOf(read.ranges), addressesOf(read.deny)]
+  // What the named lists of the store contain is not known here.
   const complete = lists.length === 0
   const aboutRanges: Note[][] = complete ? [familyNotes(admitted)] : []
   const aboutDeny: Note[][] = []
-  if (complete && ranges.length === 0 && mode !== 'off') {
+  if (complete && admitted.length === 0 && mode !== 'off') {
     aboutRanges.push([{ code: 'empty-list', message: 'admits nobody: the list is empty' }])
   }
   for (const version of [4, 6] as const) {
@@ -52,6 +54,10 @@ export function lintAddresses({ mode, ranges, deny, lists }: IpWhitelistProtecti
   ]
 }
 
+function addressesOf({ placed }: EntryList<IpRange>): AddressEntry[] {
+  return placed.map(({ entry, index }) => addressEntry(entry, index))
+}
+
 function familyNotes(entries: readonly AddressEntry[]): Note[] {
   const has = (version: Version): boolean => entries.some((entry) => entry.version === version)
   if (has(4) === has(6)) return []
@@ -59,13 +65,13 @@ function familyNotes(entries: readonly AddressEntry[]): Note[] {
     ? [
         {
           code: 'ipv6-missing',
-          message: 'has IPv4 addresses only: callers that reach you over IPv6 are refused',
+          message: 'has IPv4 addresses only: callers that connect over IPv6 are refused',
         },
       ]
     : [
         {
           code: 'ipv4-missing',
-          message: 'has IPv6 addresses only: callers that reach you over IPv4 are refused',
+          message: 'has IPv6 addresses only: callers that connect over IPv4 are refused',
         },
       ]
 }
@@ -93,12 +99,12 @@ function percentOf(size: bigint, version: Version): bigint {
   return (size * 100n) / sizeOf(CALLERS[version])
 }
 
-/** What is odd about where a range lies, or how wide it is. */
+/** Findings about where a range lies, and how wide it is. */
 function placeNotes(entry: AddressEntry): Note[] {
   const { index, version, prefix } = entry
   const special = specialPurpose(entry)
   if (special !== undefined) {
-    const message = `is ${special}: no caller on the internet has such an address; a proxy that hides who calls may have one`
+    const message = `is ${special}: no caller on the internet has an address like this; a proxy that hides its callers may have one`
     return [{ code: 'special-purpose', index, message }]
   }
   if (prefix >= WIDEST[version] || percentOf(callersIn([entry], version), version) >= NEARLY_ALL) return []
@@ -122,12 +128,12 @@ function idleNote({ index }: AddressEntry): Note {
 function overlapNotes(entries: readonly AddressEntry[], list: string): Note[] {
   const notes: Note[] = []
   const outermost: AddressEntry[] = []
-  // CIDR ranges nest or are disjoint, and parsePolicy refuses two of one meaning.
+  // CIDR ranges nest or are disjoint, and parsePolicy keeps only one of those with the same meaning.
   for (const entry of entries.toSorted((a, b) => byFirst(a, b) || a.prefix - b.prefix)) {
     const outer = outermost.at(-1)
     if (outer === undefined || outer.last < entry.first) outermost.push(entry)
     else {
-      const message = `changes nothing: \`${list}[${outer.index}]\` holds all of it`
+      const message = `changes nothing: \`${list}[${outer.index}]\` contains all of it`
       notes.push({ code: 'entry-swallowed', index: entry.index, message })
     }
   }

@@ -1,15 +1,18 @@
+import { helpFor } from '../errors.ts'
+
 /**
- * `danger`: a protection that lets nearly everybody pass although it is there, or that strangers can walk through.
- * `warning`: weaker than it could be, or probably a mistake. `advice`: could be said better.
+ * `danger`: a protection that is there, but lets nearly everybody or any stranger pass. `warning`: weaker than it could be, or
+ * probably a mistake. `advice`: could be written better.
  */
 export type Severity = 'danger' | 'warning' | 'advice'
 
-/** Everything that can be found. The severity follows from the code. */
-const SEVERITIES = {
+/** Every code of a finding. The severity follows from it; `docs/codes.md` explains each. */
+export const SEVERITIES = {
   'section-missing': 'warning',
   'mode-off': 'warning',
   'mode-report': 'warning',
   'empty-list': 'warning',
+  'entry-duplicate': 'advice',
   'entry-swallowed': 'advice',
   'entry-expired': 'advice',
   'max-age-long': 'warning',
@@ -28,6 +31,7 @@ const SEVERITIES = {
   'look-alike-host': 'warning',
   'wildcard-domain': 'advice',
   'credentials-wildcard': 'warning',
+  'server-unchecked': 'danger',
   'whole-origin': 'warning',
   'exact-possible': 'advice',
   'region-fallback': 'warning',
@@ -40,17 +44,19 @@ type FindingCode = keyof typeof SEVERITIES
 export interface PolicyFinding {
   /** Stable and machine-readable. */
   readonly code: FindingCode
-  /** Where: `ipWhitelist.ranges[3]`; the name of a section when it is missing. In a list `[3]`; empty for all of it. */
+  /** Where: `ipWhitelist.ranges[3]`; the name of a section that is missing. In a named list `[3]`; empty for the whole list. */
   readonly path: string
   readonly severity: Severity
-  /** One line: what it is, and why it matters. */
+  /** One line that goes on where the path ends: what it is, and why it matters. */
   readonly message: string
+  /** Where the code is explained, relative to the root of the package: `docs/codes.md#mode-off`. */
+  readonly help: string
   /** What to write there instead, where there is one answer; as JSON unless it is a string. */
   readonly corrected?: string | undefined
 }
 
 export function finding(code: FindingCode, path: string, message: string, corrected?: string): PolicyFinding {
-  return { code, path, severity: SEVERITIES[code], message, corrected }
+  return { code, path, severity: SEVERITIES[code], message, help: helpFor(code), corrected }
 }
 
 /** A finding about an entry of a list, or without an index about the list itself. */
@@ -64,6 +70,7 @@ export interface Note {
 /** The findings of one list, in the order of its entries. */
 export function findingsAt(path: string, notes: readonly Note[]): PolicyFinding[] {
   return notes
+    .map((note) => Object.assign(Object.create(null), note) as Note)
     .toSorted((a, b) => (a.index ?? -1) - (b.index ?? -1))
     .map(({ code, index, message, corrected }) =>
       finding(code, index === undefined ? path : `${path}[${index}]`, message, corrected),

@@ -4,7 +4,7 @@ import { rangeText } from '../match/ip.ts'
 import { intersection, sizeOf } from './blocks.ts'
 import { CALLERS, WIDEST } from './addresses.ts'
 import { finding, type PolicyFinding } from './finding.ts'
-import { readEntry, specialPurpose } from './special-purpose.ts'
+import { entryOf, specialPurpose } from './special-purpose.ts'
 import { isIterable, parseListEntry, type ListEntry } from '../list/entry.ts'
 
 type Version = 4 | 6
@@ -12,7 +12,7 @@ type Code = PolicyFinding['code']
 
 /** How many findings of one kind are told one by one. */
 const TOLD = 20
-/** Who admits so many of the addresses of the internet admits anybody. In percent. */
+/** A list with so many of the addresses of the internet admits anybody. In percent. */
 const NEARLY_ALL = 50
 
 /**
@@ -23,10 +23,11 @@ const NEARLY_ALL = 50
  * of which take about two seconds in one go.
  *
  * @throws PolicyError when an entry is refused, with its index.
- * @throws ConfigError when there are no entries: a text is to be parsed before.
+ * @throws ConfigError when `entries` cannot be iterated: a string must be parsed first.
  */
 export function lintList(entries: Iterable<ListEntry>, now?: number): readonly PolicyFinding[] {
-  if (!isIterable(entries)) throw new ConfigError('entries', 'entries, as parseList() gives', entries)
+  if (!isIterable(entries))
+    throw new ConfigError('entries', 'an iterable of entries, as parseList() returns', entries)
   const notes = new Notes()
   const tables = { 4: new Table(1), 6: new Table(4) }
   let index = 0
@@ -38,23 +39,27 @@ export function lintList(entries: Iterable<ListEntry>, now?: number): readonly P
     tables[version].push(words, prefix, index)
     if (isOdd && noteOdd(notes, version, range, index)) tables[version].markSpecial()
     if (now !== undefined && expires !== undefined && Date.parse(expires) <= now)
-      notes.add('entry-expired', index, `admits nobody any more: it has expired at ${expires}`)
+      notes.add('entry-expired', index, `admits nobody any more: it expired at ${expires}`)
     index += 1
   }
-  if (index === 0) return [finding('empty-list', '', 'holds nobody: the list is empty')]
+  if (index === 0) return [finding('empty-list', '', 'contains nobody: the list is empty')]
   const whole = ([4, 6] as const).flatMap((version) => {
     const percent = sweep(tables[version], version, notes)
     return percent < NEARLY_ALL ? [] : [finding('admits-everybody', '', everybody(percent, version))]
   })
   if (tables[6].length === 0)
-    whole.push(finding('ipv6-missing', '', 'has IPv4 addresses only: it says nothing of callers over IPv6'))
+    whole.push(
+      finding('ipv6-missing', '', 'has IPv4 addresses only: callers that connect over IPv6 are in no entry'),
+    )
   if (tables[4].length === 0)
-    whole.push(finding('ipv4-missing', '', 'has IPv6 addresses only: it says nothing of callers over IPv4'))
+    whole.push(
+      finding('ipv4-missing', '', 'has IPv6 addresses only: callers that connect over IPv4 are in no entry'),
+    )
   return [...whole, ...notes.findings()]
 }
 
 function everybody(percent: number, version: Version): string {
-  return `holds ${percent} % of the IPv${version} addresses of the internet: in \`lists\` no protection is left, in \`denyLists\` nobody`
+  return `contains ${percent} % of the IPv${version} addresses of the internet: in \`lists\` it protects nothing, and in \`denyLists\` it refuses nearly everybody`
 }
 
 /** Findings about entries, the first of each kind in full. */
@@ -73,7 +78,7 @@ class Notes {
       told
         .toSorted((a, b) => a.index - b.index)
         .map(({ index, message }, place) => {
-          const more = place === TOLD - 1 && count > TOLD ? `; and so with ${count - TOLD} more` : ''
+          const more = place === TOLD - 1 && count > TOLD ? `; the same holds for ${count - TOLD} more` : ''
           return finding(code, `[${index}]`, message + more)
         }),
     )
@@ -96,10 +101,10 @@ const SPECIAL_GROUPS: ReadonlySet<number> = new Set([0x2001, 0x2002, 0x3fff])
 
 /** Answers whether nobody calls from the range. */
 function noteOdd(notes: Notes, version: Version, range: string, index: number): boolean {
-  const entry = readEntry(range, index)
+  const entry = entryOf(range, index)
   const special = specialPurpose(entry)
   if (special !== undefined) {
-    notes.add('special-purpose', index, `is ${special}: no caller on the internet has such an address`)
+    notes.add('special-purpose', index, `is ${special}: no caller on the internet has an address like this`)
     return true
   }
   if (entry.prefix >= WIDEST[version]) return false
@@ -111,7 +116,7 @@ function noteOdd(notes: Notes, version: Version, range: string, index: number): 
 }
 
 function callersIn(range: string): number {
-  const entry = readEntry(range, 0)
+  const entry = entryOf(range)
   return Number(sizeOf(intersection([entry], CALLERS[entry.version])))
 }
 
@@ -125,7 +130,7 @@ function sweep(table: Table, version: Version, notes: Notes): number {
   let outer: number | undefined
   for (const row of table.sorted()) {
     if (outer !== undefined && table.holds(outer, row)) {
-      const message = `changes nothing: \`[${table.indexOf(outer)}]\` holds all of it`
+      const message = `changes nothing: \`[${table.indexOf(outer)}]\` contains all of it`
       notes.add('entry-swallowed', table.indexOf(row), message)
       continue
     }

@@ -2,37 +2,60 @@ import { hostnameOf } from '../match/host.ts'
 import { parseIp } from '../match/ip.ts'
 import { lookAlikeProblem } from '../match/look-alike.ts'
 import { originIndexKeys } from '../match/origin.ts'
-import { parseReturnUrlEntry, type ReturnUrlEntry } from '../match/return-url.ts'
-import { findingsAt, type Note, type PolicyFinding } from './finding.ts'
+import type { ReturnUrlEntry } from '../match/return-url.ts'
+import type { ReadPolicy } from '../policy/parse.ts'
+import { finding, findingsAt, type Note, type PolicyFinding } from './finding.ts'
 import type { DomainProtection, ReturnUrlProtection, ReturnUrlText } from '../policy/policy.ts'
 
 const WEB = /^https?:/
 
-/** What there is to say about a list of origins. */
-export function lintDomains({ mode, domains }: DomainProtection): PolicyFinding[] {
-  const places = new Map(domains.map((text, index) => [text, index]))
-  const notes = domains.flatMap((text, index): Note[] => {
-    if (text === 'null') return [{ code: 'null-origin', index, message: NULL_ORIGIN }]
-    const swallowing = wildcardsOver(text).find((wildcard) => places.has(wildcard))
-    const found: Note[] = WEB.test(text) ? [...lookAlikeNotes(text, index), ...hostNotes(text, index)] : []
-    const corrected = secured(text)
-    if (isInsecure(text)) {
-      const free = corrected !== undefined && !places.has(corrected)
-      const message = 'http: whoever is on the way can change the page, and then acts as this origin'
-      found.push({ code: 'insecure-scheme', index, message, corrected: free ? corrected : undefined })
-    }
-    if (text.includes('*')) {
-      const message =
-        'admits every subdomain, also a forgotten one that somebody takes over: name the ones that call'
-      found.push({ code: 'wildcard-domain', index, message })
-    }
-    if (swallowing !== undefined) found.push(swallowedNote(index, `domains[${places.get(swallowing)}]`))
-    return found
-  })
-  return findingsAt('domainProtect.domains', [...emptyNotes(mode, domains), ...notes])
+/** The findings about which origins may call, and what their pages may do. */
+export function lintDomains(section: DomainProtection, { domains }: ReadPolicy): PolicyFinding[] {
+  const { placed } = domains
+  const places = new Map(placed.map(({ entry, index }) => [entry.text, index]))
+  const notes = placed.flatMap(({ entry: { text }, index }) => domainNotes(text, index, places))
+  return [
+    ...findingsAt('domainProtect.domains', [...emptyNotes(section.mode, placed), ...notes]),
+    ...lintServer(section),
+    ...lintCredentials(section),
+  ]
 }
 
-const NULL_ORIGIN = 'admits every website: any page can make itself a sandboxed frame, whose origin is `null`'
+function domainNotes(text: string, index: number, places: ReadonlyMap<string, number>): Note[] {
+  if (text === 'null') return [{ code: 'null-origin', index, message: NULL_ORIGIN }]
+  const swallowing = wildcardsOver(text).find((wildcard) => places.has(wildcard))
+  const found: Note[] = WEB.test(text) ? [...lookAlikeNotes(text, index), ...hostNotes(text, index)] : []
+  const corrected = secured(text)
+  if (isInsecure(text)) {
+    const free = corrected !== undefined && !places.has(corrected)
+    const message =
+      'uses http: anybody on the network path can change the page, which then acts as this origin'
+    found.push({ code: 'insecure-scheme', index, message, corrected: free ? corrected : undefined })
+  }
+  if (text.includes('*')) {
+    const message =
+      'admits every subdomain, also a forgotten one that somebody takes over: name those that call'
+    found.push({ code: 'wildcard-domain', index, message })
+  }
+  if (swallowing !== undefined) found.push(swallowedNote(index, `domains[${places.get(swallowing)}]`))
+  return found
+}
+
+function lintServer({ server }: DomainProtection): PolicyFinding[] {
+  if (server !== 'none') return []
+  const message =
+    'admits every request without evidence of a browser, so any program passes: leave it to `serverOnly` and write `signed`'
+  return [finding('server-unchecked', 'domainProtect.server', message, 'signed')]
+}
+
+function lintCredentials({ domains, credentials }: DomainProtection): PolicyFinding[] {
+  if (credentials !== true || !domains.some((text) => text.includes('*'))) return []
+  const message =
+    'reaches every subdomain of a wildcard: one that somebody takes over can read with the cookies of its visitors, so name those that call'
+  return [finding('credentials-wildcard', 'domainProtect.credentials', message)]
+}
+
+const NULL_ORIGIN = 'admits every website: any page can open a sandboxed frame, whose origin is `null`'
 
 /** The wildcards, other than itself, that admit all that an entry admits. */
 function wildcardsOver(text: string): string[] {
@@ -41,12 +64,11 @@ function wildcardsOver(text: string): string[] {
   return originIndexKeys(origin).filter((key) => key !== origin && key !== text)
 }
 
-/** What there is to say about a list of return URLs. */
-export function lintReturnUrls({ mode, urls }: ReturnUrlProtection): PolicyFinding[] {
-  const places = new Map(urls.map((entry, index) => [keyOf(entry), index]))
-  const notes = urls.flatMap((written, index): Note[] => {
-    // parsePolicy has taken it.
-    const entry = parseReturnUrlEntry(written) as ReturnUrlEntry
+/** The findings about a list of return URLs. */
+export function lintReturnUrls({ mode }: ReturnUrlProtection, { urls }: ReadPolicy): PolicyFinding[] {
+  const { placed } = urls
+  const places = new Map(placed.map(({ entry, index }) => [keyOf(writtenForm(entry)), index]))
+  const notes = placed.flatMap(({ entry, index }): Note[] => {
     const found: Note[] = WEB.test(entry.origin) ? urlNotes(entry, index, places) : []
     const swallowing = entriesOver(entry).find((key) => places.has(key))
     if (swallowing !== undefined) found.push(swallowedNote(index, `urls[${places.get(swallowing)}]`))
@@ -54,7 +76,11 @@ export function lintReturnUrls({ mode, urls }: ReturnUrlProtection): PolicyFindi
       found.push(exactNote(entry.text, index, places))
     return found
   })
-  return findingsAt('returnUrlGuard.urls', [...emptyNotes(mode, urls), ...notes])
+  return findingsAt('returnUrlGuard.urls', [...emptyNotes(mode, placed), ...notes])
+}
+
+function writtenForm({ kind, text }: ReturnUrlEntry): ReturnUrlText {
+  return kind === 'exact' ? { exact: text } : text
 }
 
 function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<string, number>): Note[] {
@@ -68,28 +94,28 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
   }
   if (isLocalhost(hostnameOf(origin))) {
     const message =
-      "is a name that need not mean the user's own machine: a native app writes its address (RFC 8252 8.3)"
+      "is a name that may not mean the user's own machine: use the address instead (RFC 8252, 8.3)"
     const name = /^http:\/\/localhost(?=[:/])/
     const changed = name.test(text) ? text.replace(name, 'http://127.0.0.1') : undefined
     notes.push({ code: 'localhost', index, message, corrected: rewritten(changed) })
   }
   if (isInsecure(origin)) {
-    const message = 'http: whoever is on the way reads the codes and results that travel on the return URL'
+    const message = 'uses http: anybody on the network path can read the codes and results in the return URL'
     const changed = secured(origin) && text.replace('http:', 'https:')
     notes.push({ code: 'insecure-scheme', index, message, corrected: rewritten(changed) })
   }
   if (kind === 'prefix' && path === '/') {
     const message =
-      'admits every page of the origin: one page there that redirects on gives away what travels on the URL'
+      'admits every page of the origin: one page that redirects further gives away the codes and results in the URL'
     notes.push({ code: 'whole-origin', index, message })
   }
   return notes
 }
 
-/** A prefix that goes on names a folder; one that ends like a page was probably meant as that page. */
+/** A prefix with a slash at its end names a folder; one that ends like a page was probably meant as that page. */
 function exactNote(text: string, index: number, places: ReadonlyMap<string, number>): Note {
   const message =
-    'is one page, and admits all below it too: write it exact where the return URL is always this one (RFC 9700 2.1), or end it with a slash'
+    'looks like one page, but admits everything below it too: write it as `exact` if the return URL is always this one (RFC 9700, 2.1), or end it with a slash'
   const exact = keyOf({ exact: text })
   return { code: 'exact-possible', index, message, corrected: places.has(exact) ? undefined : exact }
 }
@@ -116,14 +142,14 @@ function keyOf(entry: ReturnUrlText): string {
 function lookAlikeNotes(origin: string, index: number): Note[] {
   const problem = lookAlikeProblem(hostnameOf(origin).replace('*.', ''))
   if (problem === undefined) return []
-  return [{ code: 'look-alike-host', index, message: `${problem}: people take it for another name` }]
+  return [{ code: 'look-alike-host', index, message: `${problem}: people can take it for another name` }]
 }
 
 function hostNotes(origin: string, index: number): Note[] {
   const hostname = hostnameOf(origin)
   if (!isLocalhost(hostname) && !isLoopback(hostname)) return []
   const message =
-    "is the user's own machine, where any program can serve a page: it belongs in a policy for development"
+    "is the user's own machine, where any program can serve a page: keep it to policies for development"
   return [{ code: 'localhost', index, message }]
 }
 
@@ -132,7 +158,7 @@ function isInsecure(origin: string): boolean {
   return origin.startsWith('http:') && !isLocalhost(hostname) && !isLoopback(hostname)
 }
 
-/** The same over https, unless it has a port: what listens there over TLS is not known. */
+/** The same over https, unless it has a port: whether TLS is spoken on that port is not known. */
 function secured(origin: string): string | undefined {
   return origin === `http://${hostnameOf(origin)}` ? origin.replace('http:', 'https:') : undefined
 }

@@ -1,79 +1,98 @@
 import type { GuardName, Mode } from '../decision.ts'
 import { lintAddresses } from './addresses.ts'
-import { lintCors } from './cors.ts'
 import { finding, type PolicyFinding } from './finding.ts'
 import { lintDomains, lintReturnUrls } from './origins.ts'
-import { parsePolicy } from '../policy/parse.ts'
+import { readPolicy, type ReadPolicy } from '../policy/parse.ts'
 import type { AuditProtection, Policy, RegionProtection, ServerOnlyProtection } from '../policy/policy.ts'
 
+interface Rules<Section> {
+  /** The points that `scorePolicy` gives: who may call and where data goes weigh double. */
+  readonly points: number
+  /** Whether a mode alone makes a section that admits anybody. */
+  readonly modeIsEnough: boolean
+  readonly lint: (section: Section, read: ReadPolicy) => PolicyFinding[]
+}
+
+/** What is known of the section of each guard, in the order of the document. */
+export const RULES: { readonly [Name in GuardName]: Rules<NonNullable<Policy[Name]>> } = {
+  serverOnly: { points: 20, modeIsEnough: true, lint: lintServerOnly },
+  ipWhitelist: { points: 20, modeIsEnough: false, lint: lintAddresses },
+  domainProtect: { points: 20, modeIsEnough: false, lint: lintDomains },
+  returnUrlGuard: { points: 20, modeIsEnough: false, lint: lintReturnUrls },
+  regionPin: { points: 10, modeIsEnough: true, lint: lintRegionPin },
+  auditAccess: { points: 10, modeIsEnough: true, lint: lintAuditAccess },
+}
+
 /** The sections of a policy, in the order of the document. */
-export const SECTIONS: readonly GuardName[] = [
-  'serverOnly',
-  'ipWhitelist',
-  'domainProtect',
-  'returnUrlGuard',
-  'regionPin',
-  'auditAccess',
-]
+export const SECTIONS: readonly GuardName[] = Object.keys(RULES) as GuardName[]
 
 /**
  * What the owner of a policy may not have meant, or could protect better: advice on a document that `parsePolicy` takes, in
- * the order of the document. Each entry is judged in every mode, because it counts from the day the mode is changed. The
- * ranges of named `lists` are not seen. Pure; the work grows with n log n of the entries.
+ * the order of the document. Each entry is judged in every mode, because it counts from the day on which the mode is changed.
+ * The content of named `lists` is not known here. Pure; the work grows with n log n of the entries.
  *
  * @throws PolicyError when the document is refused.
  */
 export function lintPolicy(document: unknown): readonly PolicyFinding[] {
-  return findingsOf(parsePolicy(document))
+  return findingsOf(readPolicy(document))
 }
 
-/** The same for a policy that has been parsed. */
-export function findingsOf(policy: Policy): PolicyFinding[] {
-  return SECTIONS.flatMap((name) => aboutSection(name, policy[name]))
+/** The same for a policy that has been read. */
+export function findingsOf(read: ReadPolicy): PolicyFinding[] {
+  return SECTIONS.flatMap((name) => aboutSection(name, read.policy[name], read))
 }
 
-type Rules = { readonly [Name in GuardName]: (section: NonNullable<Policy[Name]>) => PolicyFinding[] }
-
-const rules: Rules = {
-  serverOnly: lintServerOnly,
-  ipWhitelist: lintAddresses,
-  domainProtect: (section) => [...lintDomains(section), ...lintCors(section)],
-  returnUrlGuard: lintReturnUrls,
-  regionPin: lintRegionPin,
-  auditAccess: lintAuditAccess,
-}
-
-function aboutSection<Name extends GuardName>(name: Name, section: Policy[Name]): PolicyFinding[] {
+function aboutSection<Name extends GuardName>(
+  name: Name,
+  section: Policy[Name],
+  read: ReadPolicy,
+): PolicyFinding[] {
   if (section === undefined) return [missing(name)]
-  return [...aboutMode(name, section.mode), ...rules[name](section)]
+  return [...aboutMode(name, section.mode), ...RULES[name].lint(section, read), ...duplicates(name, read)]
 }
 
 function missing(name: GuardName): PolicyFinding {
   const message =
-    'is missing: where this guard is mounted it refuses every request; write it, or write mode `off`'
-  const complete = name === 'serverOnly' || name === 'regionPin' || name === 'auditAccess'
-  return finding('section-missing', name, message, complete ? '{ "mode": "enforce" }' : undefined)
+    'is missing: where this guard is mounted it refuses every request; write the section, or write mode `off`'
+  return finding(
+    'section-missing',
+    name,
+    message,
+    RULES[name].modeIsEnough ? '{ "mode": "enforce" }' : undefined,
+  )
 }
 
 function aboutMode(name: GuardName, mode: Mode): PolicyFinding[] {
   if (mode === 'enforce') return []
   const path = `${name}.mode`
   return mode === 'off'
-    ? [finding('mode-off', path, 'protects nothing: the guard asks nothing of a request', 'enforce')]
-    : [finding('mode-report', path, 'protects nothing yet: refusals are recorded and let pass', 'enforce')]
+    ? [finding('mode-off', path, 'protects nothing: the guard lets every request pass', 'enforce')]
+    : [finding('mode-report', path, 'protects nothing yet: refusals are recorded, and let pass', 'enforce')]
 }
 
-/** How far a clock may reasonably be off, with the way of the request; the default of the schema. */
+/** Entries that mean the same as an earlier one of their list, and are not kept. */
+function duplicates(name: GuardName, { duplicates: found }: ReadPolicy): PolicyFinding[] {
+  return [...found]
+    .filter(([path]) => path.startsWith(`${name}.`))
+    .flatMap(([path, list]) =>
+      list.map(({ index, first }) => {
+        const message = `means the same as \`${path}[${first}]\`, and is not kept: remove it`
+        return finding('entry-duplicate', `${path}[${index}]`, message)
+      }),
+    )
+}
+
+/** How far apart clocks may reasonably be, with the time that a request takes; the default of the schema. */
 const LONG_ENOUGH = 300
 
 function lintServerOnly({ maxAge, requireDigest }: ServerOnlyProtection): PolicyFinding[] {
   const findings: PolicyFinding[] = []
   if (maxAge > LONG_ENOUGH) {
-    const message = `is over ${LONG_ENOUGH} s: a request caught on its way stays usable, and nonces must be kept, for longer`
+    const message = `is over ${LONG_ENOUGH} s: an intercepted request stays usable, and nonces must be kept, for longer`
     findings.push(finding('max-age-long', 'serverOnly.maxAge', message, String(LONG_ENOUGH)))
   }
   if (!requireDigest) {
-    const message = 'lets signatures leave the content out, which then can be changed on the way'
+    const message = 'lets signatures leave the content out, which can then be changed on the way'
     findings.push(finding('digest-optional', 'serverOnly.requireDigest', message, 'true'))
   }
   return findings
@@ -82,12 +101,12 @@ function lintServerOnly({ maxAge, requireDigest }: ServerOnlyProtection): Policy
 function lintRegionPin({ fallback }: RegionProtection): PolicyFinding[] {
   if (fallback === undefined) return []
   const message =
-    'decides for people whose country is not known, and can be wrong; left out, they are refused'
+    'decides for people whose country is not known, and can be wrong; if it is left out, they are refused'
   return [finding('region-fallback', 'regionPin.fallback', message)]
 }
 
 function lintAuditAccess({ onSinkFailure }: AuditProtection): PolicyFinding[] {
   if (onSinkFailure === 'deny') return []
-  const message = 'lets answers leave whose events are lost: personal data is then read without a trace'
+  const message = 'lets responses leave whose events are lost: personal data is then read without a trace'
   return [finding('audit-loss', 'auditAccess.onSinkFailure', message, 'deny')]
 }

@@ -1,7 +1,7 @@
 import type { GuardName, Mode } from '../decision.ts'
-import { findingsOf, SECTIONS } from './policy.ts'
+import { findingsOf, RULES, SECTIONS } from './policy.ts'
 import type { PolicyFinding, Severity } from './finding.ts'
-import { parsePolicy } from '../policy/parse.ts'
+import { readPolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
 
 /** How much of the possible protection a policy makes use of. */
@@ -10,16 +10,6 @@ export interface PolicyScore {
   readonly score: number
   /** All findings, those first that cost most points by themselves; then by severity, then in the order of the document. */
   readonly fixes: readonly PolicyFinding[]
-}
-
-/** The points of each guard: who may call and where data goes weigh double. */
-const POINTS: Readonly<Record<GuardName, number>> = {
-  serverOnly: 20,
-  ipWhitelist: 20,
-  domainProtect: 20,
-  returnUrlGuard: 20,
-  regionPin: 10,
-  auditAccess: 10,
 }
 
 /** The share of its points that a guard has by its mode; a missing section has none, as `off`. */
@@ -39,8 +29,9 @@ const SEVERITY_ORDER: readonly Severity[] = ['danger', 'warning', 'advice']
  * @throws PolicyError when the document is refused.
  */
 export function scorePolicy(document: unknown): PolicyScore {
-  const policy = parsePolicy(document)
-  const findings = findingsOf(policy)
+  const read = readPolicy(document)
+  const { policy } = read
+  const findings = findingsOf(read)
   const ranked = findings
     .map((found) => ({
       found,
@@ -54,7 +45,7 @@ export function scorePolicy(document: unknown): PolicyScore {
 /** The score of a policy in which this was found. */
 export function scoreOf(policy: Policy, findings: readonly PolicyFinding[]): number {
   const kept = keptOf(findings)
-  const points = SECTIONS.map((name) => POINTS[name] * shareOf(policy, name) * (kept.get(name) ?? 1))
+  const points = SECTIONS.map((name) => RULES[name].points * shareOf(policy, name) * (kept.get(name) ?? 1))
   return Math.floor(points.reduce((sum, one) => sum + one, 0))
 }
 
@@ -83,7 +74,7 @@ function keptOf(findings: readonly PolicyFinding[]): Map<GuardName, number> {
 function costOf(policy: Policy, found: PolicyFinding): number {
   const name = sectionOf(found)
   const share = shareOf(policy, name)
-  return POINTS[name] * (isAboutMode(found) ? 1 - share : share * (1 - LEAVES[found.severity]))
+  return RULES[name].points * (isAboutMode(found) ? 1 - share : share * (1 - LEAVES[found.severity]))
 }
 
 /** The mode has its share of the points already. */

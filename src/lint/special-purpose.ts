@@ -1,4 +1,4 @@
-import { parseIp } from '../match/ip.ts'
+import { parseIpRange, type IpRange } from '../match/ip.ts'
 import type { Block } from './blocks.ts'
 
 /** An address range of a policy. */
@@ -10,16 +10,16 @@ export interface AddressEntry extends Block {
   readonly prefix: number
 }
 
-/** Reads an entry that `parsePolicy` has taken, which makes it cheaper than judging it again. */
-export function readEntry(text: string, index: number): AddressEntry {
-  const slash = text.indexOf('/')
-  const address = parseIp(slash === -1 ? text : text.slice(0, slash))
-  if (address === undefined) throw new TypeError('a parsed policy holds an entry that is no address')
-  const { version, words } = address
-  const bits = 32 * words.length
-  const prefix = slash === -1 ? bits : Number(text.slice(slash + 1))
+/** A range with its first and last address as numbers. */
+export function addressEntry({ version, first: words, prefix }: IpRange, index: number): AddressEntry {
   const first = words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
-  return { index, version, words, prefix, first, last: first + (1n << BigInt(bits - prefix)) - 1n }
+  const last = first + (1n << BigInt(32 * words.length - prefix)) - 1n
+  return { index, version, words, prefix, first, last }
+}
+
+/** The same of a text in canonical form. */
+export function entryOf(text: string, index = 0): AddressEntry {
+  return addressEntry(parseIpRange(text) as IpRange, index)
 }
 
 interface SpecialBlock extends AddressEntry {
@@ -27,8 +27,8 @@ interface SpecialBlock extends AddressEntry {
 }
 
 /**
- * From which no caller comes over the internet: the special-purpose registries of IANA (RFC 6890) without the blocks that
- * are reachable from everywhere, and multicast. Inner blocks stand before outer ones.
+ * Blocks from which no caller comes over the internet: the special-purpose registries of IANA (RFC 6890) without the blocks
+ * that are reachable from everywhere, and multicast. Inner blocks come before outer ones.
  */
 const SPECIAL_BLOCKS: readonly SpecialBlock[] = (
   [
@@ -38,11 +38,11 @@ const SPECIAL_BLOCKS: readonly SpecialBlock[] = (
     ['127.0.0.0/8', 'loopback'],
     ['169.254.0.0/16', 'link-local'],
     ['172.16.0.0/12', 'private'],
-    ['192.0.0.0/24', 'kept for protocols'],
+    ['192.0.0.0/24', 'reserved for protocols'],
     ['192.0.2.0/24', 'for documentation'],
-    ['192.88.99.0/24', 'kept for 6to4 relays'],
+    ['192.88.99.0/24', 'reserved for 6to4 relays'],
     ['192.168.0.0/16', 'private'],
-    ['198.18.0.0/15', 'for benchmarks'],
+    ['198.18.0.0/15', 'for benchmarking'],
     ['198.51.100.0/24', 'for documentation'],
     ['203.0.113.0/24', 'for documentation'],
     ['224.0.0.0/4', 'multicast'],
@@ -52,11 +52,11 @@ const SPECIAL_BLOCKS: readonly SpecialBlock[] = (
     ['::1', 'loopback'],
     ['64:ff9b::/96', 'a translation of all IPv4 addresses (NAT64)'],
     ['64:ff9b:1::/48', 'a translation of IPv4 addresses (NAT64)'],
-    ['100::/64', 'for discarding'],
-    ['100:0:0:1::/64', 'a dummy'],
+    ['100::/64', 'for packets that are discarded'],
+    ['100:0:0:1::/64', 'a dummy prefix'],
     ['2001::/32', 'a tunnel from all IPv4 addresses (Teredo)'],
-    ['2001:2::/48', 'for benchmarks'],
-    ['2001::/23', 'kept for protocols'],
+    ['2001:2::/48', 'for benchmarking'],
+    ['2001::/23', 'reserved for protocols'],
     ['2001:db8::/32', 'for documentation'],
     ['2002::/16', 'a tunnel from all IPv4 addresses (6to4)'],
     ['3fff::/20', 'for documentation'],
@@ -66,9 +66,9 @@ const SPECIAL_BLOCKS: readonly SpecialBlock[] = (
     ['fec0::/10', 'site-local'],
     ['ff00::/8', 'multicast'],
   ] as const
-).map(([text, what], index) => ({ ...readEntry(text, index), what }))
+).map(([text, what], index) => ({ ...entryOf(text, index), what }))
 
-const GLOBAL_UNICAST = readEntry('2000::/3', 0)
+const GLOBAL_UNICAST = entryOf('2000::/3')
 
 /** Why nobody calls from a range over the internet; `undefined` when somebody may. */
 export function specialPurpose({ version, first, last }: AddressEntry): string | undefined {
@@ -86,4 +86,4 @@ export function specialBlocks(version: 4 | 6): readonly Block[] {
 }
 
 /** All addresses that a caller may have, before the special blocks are taken out. */
-export const WHOLE: Readonly<Record<4 | 6, Block>> = { 4: readEntry('0.0.0.0/0', 0), 6: GLOBAL_UNICAST }
+export const WHOLE: Readonly<Record<4 | 6, Block>> = { 4: entryOf('0.0.0.0/0'), 6: GLOBAL_UNICAST }

@@ -28,7 +28,10 @@ export function* readRows(text: string, start: number, refusals: Refusals): Gene
     }
     if (cells.length > columns.length) {
       const names = columns.join(', ')
-      refusals.addLine(line, `has more values than its columns, ${names}: quote a value that holds a comma`)
+      refusals.addLine(
+        line,
+        `has more values than columns (${names}): put quotes around a value that contains a comma`,
+      )
       continue
     }
     const cell = (name: string): string | undefined => cells[columns?.indexOf(name) ?? 0] || undefined
@@ -37,7 +40,7 @@ export function* readRows(text: string, start: number, refusals: Refusals): Gene
   }
 }
 
-/** Every address holds a dot or a colon, and no name of a column does. */
+/** Every address contains a dot or a colon, and no name of a column does. */
 function isHeader(cells: readonly string[]): boolean {
   return !/[.:]/.test(cells[0] ?? '')
 }
@@ -49,13 +52,15 @@ function readHeader(cells: readonly string[], line: number, refusals: Refusals):
     const meant = name.trim().toLowerCase()
     refusals.addLine(
       line,
-      known ? `column ${show(name)} is there twice` : `column ${show(name)} is none of ${MEMBERS.join(', ')}`,
+      known
+        ? `has the column ${show(name)} twice`
+        : `has the column ${show(name)}, which is not one of ${MEMBERS.join(', ')}`,
       !known && isMember(meant) ? meant : undefined,
     )
   }
   if (!cells.includes('range'))
     refusals.addLine(line, 'is neither an entry nor a header with a column `range`')
-  // Nothing can be read of a table whose columns are not known.
+  // Without known columns no row can be read.
   refusals.end()
   return cells
 }
@@ -68,7 +73,7 @@ function readRow(text: string, start: number, line: number, refusals: Refusals):
   return { line, cells, next: end + 1, nextLine: line + 1 }
 }
 
-/** More than any value of an entry can be: a missing quote must not hide half of the text. */
+/** Longer than any value of an entry: a missing quote must not hide half of the text. */
 const LONGEST_QUOTED = 4_096
 
 function readQuotedRow(text: string, start: number, line: number, refusals: Refusals): Row {

@@ -2,15 +2,15 @@ import { PolicyError, show, type PolicyIssue } from '../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../instant.ts'
 import { scanned, scanRange } from '../match/ip-text.ts'
 import { parseIpRange } from '../match/ip.ts'
-import type { Problem } from '../match/problem.ts'
+import { isProblem, type Problem } from '../match/problem.ts'
 
 /** One entry of a named list. */
 export interface ListEntry {
-  /** An address or CIDR range in canonical spelling. */
+  /** An address or CIDR range. Comes back in canonical form (RFC 5952 for IPv6), whatever spelling was written. */
   readonly range: string
   /**
-   * 1 to 256 characters (UTF-16 code units), without control characters other than tab and line breaks. What says nothing
-   * is left out, not empty.
+   * 1 to 256 characters (UTF-16 code units), without control characters other than tab and line breaks. Leave it out
+   * rather than empty.
    */
   readonly note?: string | undefined
   /** Who answers for the entry; as `note`. */
@@ -23,10 +23,10 @@ export interface ListEntry {
 export const MEMBERS = ['range', 'note', 'owner', 'expires'] as const
 
 /**
- * The only way from a value to an entry of a list. Returns a frozen copy. Nothing is repaired; a single address may be
- * written with its full prefix length, `192.0.2.1/32`.
+ * The only way from a value to an entry of a list. Returns a frozen copy with the range in canonical form. What a parser would
+ * have to guess is refused: host bits, leading zeros, zones.
  *
- * @param index Where it stands among others, to be named with the reasons.
+ * @param index Its place among others, which is named with the reasons.
  * @throws PolicyError with every reason, each with the name of its member and, where there is one, the corrected form.
  */
 export function parseListEntry(value: unknown, index?: number): ListEntry {
@@ -38,7 +38,7 @@ export function parseListEntry(value: unknown, index?: number): ListEntry {
   throw new PolicyError(issues, 'list')
 }
 
-/** An entry, or every reason why the value is none; their paths are names of members. */
+/** An entry, or every reason why the value is refused; their paths are names of members. */
 export function readEntry(value: unknown): ListEntry | readonly PolicyIssue[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return [{ path: '', message: `must be an object with ${MEMBERS.join(', ')}, got ${show(value)}` }]
@@ -50,12 +50,12 @@ export function readEntry(value: unknown): ListEntry | readonly PolicyIssue[] {
   const issues: PolicyIssue[] = []
   if (unknown.length > 0) {
     const names = unknown.slice(0, 5).map(show).join(', ')
-    issues.push({ path: '', message: `must have no members but ${MEMBERS.join(', ')}, got ${names}` })
+    issues.push({ path: '', message: `must not have members other than ${MEMBERS.join(', ')}, got ${names}` })
   }
   return readMembers(member('range'), member('note'), member('owner'), member('expires'), issues)
 }
 
-/** As {@link readEntry}, from values that are at hand. `undefined`: there is none. */
+/** As {@link readEntry}, from the values of the members; `undefined` stands for a member that is left out. */
 export function readMembers(
   range: unknown,
   note?: unknown,
@@ -63,7 +63,7 @@ export function readMembers(
   expires?: unknown,
   issues: PolicyIssue[] = [],
 ): ListEntry | readonly PolicyIssue[] {
-  const entry: { -readonly [Member in keyof ListEntry]: ListEntry[Member] } = { range: '' }
+  const entry = Object.create(NO_MEMBERS) as { -readonly [Member in keyof ListEntry]: ListEntry[Member] }
   const canonical = readRange(range)
   if (typeof canonical === 'string') entry.range = canonical
   else issues.push({ path: 'range', message: canonical.problem, corrected: canonical.corrected })
@@ -76,7 +76,13 @@ export function readMembers(
   return issues.length === 0 ? Object.freeze(entry) : issues
 }
 
-/** Whether these may be entries. A text would be taken for its characters: it is to be parsed. */
+/**
+ * What entries inherit from, in place of `Object.prototype`: nothing that anybody could add to. Cheaper than no prototype at all,
+ * which makes each of a million objects a hash table.
+ */
+const NO_MEMBERS: object = Object.freeze(Object.create(null) as object)
+
+/** Whether these may be entries. A string would be taken for its characters: it must be parsed first. */
 export function isIterable(value: unknown): value is Iterable<ListEntry> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value
 }
@@ -95,17 +101,17 @@ export function isMember(name: string): name is (typeof MEMBERS)[number] {
 
 function readRange(given: unknown): string | Problem {
   if (typeof given !== 'string') {
-    return { problem: given === undefined ? 'is missing' : `must be a text, got ${show(given)}` }
+    return { problem: given === undefined ? 'is missing' : `must be a string, got ${show(given)}` }
   }
-  // Nearly all ranges are as they should be, and `scanRange` tells that in a tenth of the time.
+  // Nearly all ranges are in canonical form, which `scanRange` recognises in a tenth of the time.
   const version = scanRange(given)
   if (version !== 0) return scanned.prefix === (version === 4 ? 32 : 128) ? withoutPrefix(given) : given
   const range = parseIpRange(given)
-  if (!('problem' in range)) return range.text
+  if (!isProblem(range)) return range.text
   const problem = `${range.problem}, got ${show(given)}`
   if (range.corrected !== undefined) return { problem, corrected: range.corrected }
   const trimmed = parseIpRange(given.trim())
-  return { problem, corrected: 'problem' in trimmed ? trimmed.corrected : trimmed.text }
+  return { problem, corrected: isProblem(trimmed) ? trimmed.corrected : trimmed.text }
 }
 
 function withoutPrefix(range: string): string {
@@ -121,13 +127,13 @@ function isText(given: unknown, path: string, issues: PolicyIssue[]): given is s
   const length = typeof given === 'string' ? given.length : 0
   if (length === 0 || length > LONGEST) {
     const got = length === 0 ? show(given) : `${length}`
-    issues.push({ path, message: `must be a text of 1 to ${LONGEST} characters, got ${got}` })
+    issues.push({ path, message: `must be a string of 1 to ${LONGEST} characters, got ${got}` })
     return false
   }
   if (!UNPRINTABLE.test(given as string)) return true
   issues.push({
     path,
-    message: `must hold no control characters or halves of characters, got ${show(given)}`,
+    message: `must not contain control characters or halves of characters, got ${show(given)}`,
   })
   return false
 }

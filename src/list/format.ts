@@ -1,4 +1,5 @@
-import { ConfigError } from '../errors.ts'
+import { meant } from '../did-you-mean.ts'
+import { ConfigError, wrongOption } from '../errors.ts'
 import { HEADER, readRows, writeRow } from './csv.ts'
 import { isAsyncIterable, isIterable, parseListEntry, type ListEntry } from './entry.ts'
 import { readItems, writeItem } from './json.ts'
@@ -30,7 +31,7 @@ const READERS = { text: readLines, csv: readRows, json: readItems } as const
  *
  * @throws PolicyError at the end of the text, or when there are a hundred reasons, with all of them. Each names its line
  * (`line 17`, in JSON the index, `[16].note`) and the corrected form where there is one.
- * @throws ConfigError at once when `text` is none, or `format` is none of the three.
+ * @throws ConfigError at once when `text` is not a string, or `format` is not one of the three.
  */
 export function parseList(text: string, format: ListFormat): Generator<ListEntry, void, undefined> {
   if (typeof text !== 'string') throw new ConfigError('text', 'the text of a list', text)
@@ -49,8 +50,8 @@ function* read(text: string, format: ListFormat): Generator<ListEntry, void, und
  * Yields pieces of a text. Joined they are what {@link parseList} reads the same entries from. Takes entries, or what the
  * `chunks()` of a stored list gives.
  *
- * @throws PolicyError when one of the entries is none, with its index.
- * @throws ConfigError at once when there are no entries, or `format` is none of the three.
+ * @throws PolicyError when one of the entries is refused, with its index.
+ * @throws ConfigError at once when `entries` cannot be iterated, or `format` is not one of the three.
  */
 export function formatList(
   entries: Iterable<ListEntry>,
@@ -68,7 +69,7 @@ export function formatList(
   const writer = new Writer(format)
   if (isIterable(entries)) return write(entries, writer)
   if (isAsyncIterable(entries)) return writeChunks(entries, writer)
-  throw new ConfigError('entries', 'entries, or the chunks() of a stored list', entries)
+  throw new ConfigError('entries', 'an iterable of entries, or the chunks() of a stored list', entries)
 }
 
 function* write(entries: Iterable<ListEntry>, writer: Writer): Generator<string, void, undefined> {
@@ -113,5 +114,8 @@ class Writer {
 }
 
 function checkFormat(format: ListFormat): void {
-  if (!Object.hasOwn(READERS, format)) throw new ConfigError('format', '`text`, `csv` or `json`', format)
+  if (Object.hasOwn(READERS, format)) return
+  throw new ConfigError([
+    wrongOption('format', '`text`, `csv` or `json`', format, meant(format, Object.keys(READERS))),
+  ])
 }

@@ -3,8 +3,8 @@ import type { ListEntry } from './entry.ts'
 import { PIECE } from './pieces.ts'
 
 /**
- * Entries as we keep them for ourselves: a line each, the range and, where there is more, a tab and a JSON array of its
- * moment, owner and note. They are not checked again: who makes a set of them refuses what is no range.
+ * Entries as stores keep them: a line each, the range and, where there is more, a tab and a JSON array of expiry, owner and
+ * note. They are not checked again: making a set of them refuses what is not a range.
  */
 export function formatLine({ range, note, owner, expires }: ListEntry): string {
   if (note === undefined && owner === undefined && expires === undefined) return `${range}\n`

@@ -7,8 +7,8 @@ import { createSlices } from '../slices.ts'
 export const PIECE = 256
 
 /**
- * Checked copies of what somebody wants to write, some hundred at a time, and time for what else is due between them: a list
- * from memory is no reason to stand still until its end.
+ * Checked copies of the entries that are to be written, some hundred at a time. Between them other work gets its turn: a long
+ * list in memory must not hold up the process.
  *
  * @throws PolicyError that names the entry, ConfigError when there are no entries, and what `entries` throws
  */
@@ -32,7 +32,8 @@ export async function* checkedEntries(
       if (slices.over) await slices.next()
     }
   } else {
-    if (!isAsyncIterable(entries)) throw new ConfigError('entries', 'entries, as parseList() gives', entries)
+    if (!isAsyncIterable(entries))
+      throw new ConfigError('entries', 'an iterable of entries, as parseList() returns', entries)
     for await (const entry of entries) {
       if (!isFull(entry)) continue
       yield piece

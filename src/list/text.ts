@@ -59,10 +59,10 @@ function readCommented(range: string, comment: string): ListEntry | readonly Pol
   try {
     details = JSON.parse(comment)
   } catch {
-    return [{ path: '', message: 'has a comment that begins with `{` and is not JSON' }]
+    return [{ path: '', message: 'has a comment that begins with `{` but is not JSON' }]
   }
   if (Object.hasOwn(details as object, 'range')) {
-    return [{ path: '', message: 'has a second range, in the comment' }]
+    return [{ path: '', message: 'has a second range in its comment' }]
   }
   return readEntry({ range, ...(details as object) })
 }

@@ -2,6 +2,7 @@ import { ConfigError } from '../errors.ts'
 import { checkOptions, required } from '../options.ts'
 import { createIpSet, type IpSet } from './ip-set.ts'
 import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
+import { isProblem } from './problem.ts'
 
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
 const SINGLE_HEADERS = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
@@ -59,7 +60,7 @@ export interface ClientAddressReader {
  * @throws ConfigError naming the option below `name`.
  */
 export function compileClientAddress(option: unknown, name: string): ClientAddressReader {
-  checkOptions(name, option, {
+  const { trustedProxies, header } = checkOptions<ClientAddressOptions>(name, option, {
     trustedProxies: required({
       expected: 'an array of addresses, CIDR ranges and names of ranges',
       accepts: Array.isArray,
@@ -69,7 +70,6 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
       accepts: (value) => typeof value === 'string' && HEADERS.includes(value),
     }),
   })
-  const { trustedProxies, header } = option as ClientAddressOptions
   const trusted = createIpSet(
     // `Array.from` visits holes too, which `flatMap` would leave unchecked.
     Array.from(trustedProxies, (text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)).flat(),
@@ -120,7 +120,7 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   const preset = PRESETS.get(text)
   if (preset !== undefined) return preset
   const range = parseIpRange(text)
-  if ('problem' in range) {
+  if (isProblem(range)) {
     const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
     throw new ConfigError(name, `${expected}${advice}`, text)
   }

@@ -2,7 +2,7 @@ import { createIpSetBuilder, type IpSet } from './ip-set.ts'
 import { scanned, scanRange } from './ip-text.ts'
 import { parseIpRange, rangeText, type IpAddress } from './ip.ts'
 import { MomentRows, type Moments } from './moments.ts'
-import type { Problem } from './problem.ts'
+import { isProblem, type Problem } from './problem.ts'
 
 /** A set of address ranges some of which hold only until a moment. */
 export interface ExpiringIpSet {
@@ -35,7 +35,7 @@ export function createExpiringIpSetBuilder(): ExpiringIpSetBuilder {
         return undefined
       }
       const parsed = parseIpRange(range)
-      if ('problem' in parsed) return parsed
+      if (isProblem(parsed)) return parsed
       ;(parsed.version === 4 ? four : six).push(parsed.first, parsed.prefix, expires)
       return undefined
     },

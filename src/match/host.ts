@@ -51,7 +51,9 @@ export function readOrigin(
   const colon = authority.indexOf(':', bracket)
   const written = colon === -1 ? authority : authority.slice(0, colon)
   const host = isWebScheme(scheme) ? written.toLowerCase() : written
-  if (!isCanonicalHost(host)) return { problem: 'host' }
+  // Electron apps serve their pages from `app://-`.
+  const isDash = host === '-' && !isWebScheme(scheme)
+  if (!isDash && !isCanonicalHost(host)) return { problem: 'host' }
   if (colon === -1) return { origin: `${scheme}://${host}` }
   const port = authority.slice(colon + 1)
   if (!PORT.test(port) || Number(port) > 65_535) return { problem: 'port' }

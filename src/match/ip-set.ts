@@ -4,7 +4,7 @@ import { buildTable, type IpTable } from './ip-table.ts'
 import { scanned, scanRange } from './ip-text.ts'
 import { NONE } from './ip-window.ts'
 import { parseIpRange, rangeText, type IpAddress, type IpRange } from './ip.ts'
-import type { Problem } from './problem.ts'
+import { isProblem, type Problem } from './problem.ts'
 
 /** Any number of address ranges of both versions. The versions are separate: `::/0` holds no IPv4 address. */
 export interface IpSet {
@@ -66,7 +66,7 @@ export function createIpSetBuilder(): IpSetBuilder {
         }
       }
       const range = typeof entry === 'string' ? parseIpRange(entry) : entry
-      if ('problem' in range) return range
+      if (isProblem(range)) return range
       push(range.version, range.first, range.prefix)
       return undefined
     },

@@ -80,9 +80,10 @@ export interface IpRange {
 const PREFIX = /^(?:0|[1-9][0-9]{0,2})$/
 
 /**
- * Reads an entry of a policy: an address, or a range in CIDR notation; `'problem' in result` tells a refusal. Host bits,
- * mapped addresses and other spellings than the canonical one are refused with the corrected form. Only a single address
- * may be written in two ways, `192.0.2.1` and `192.0.2.1/32`.
+ * Reads an entry of a policy or a list: an address, or a range in CIDR notation. IPv6 may be written in every spelling of
+ * RFC 4291, with letters of either case, zeros in full and an IPv4 address at the end; `text` of the result is the canonical
+ * one (RFC 5952, section 4). Host bits, IPv4-mapped addresses and prefix lengths that are not plain numbers are refused, with
+ * the corrected form where there is one.
  */
 export function parseIpRange(text: string): IpRange | Problem {
   const slash = text.indexOf('/')
@@ -106,12 +107,10 @@ export function parseIpRange(text: string): IpRange | Problem {
     return { problem: 'host bits are set', corrected: canonical }
   }
   if (mapped) return { problem: 'is IPv4 written as IPv6', corrected: canonical }
-  if (host !== address.text) return { problem: 'is not in canonical spelling', corrected: canonical }
-  // The parser of record has the last word: what it reads otherwise than we do is no entry.
-  if (!ipaddr.isValid(host)) return { problem: 'is not an IP address or CIDR range' }
-  const recorded = ipaddr.parse(host).toByteArray()
+  // Programs read these two spellings differently: `::192.0.2.1` is IPv4-mapped to some of them.
+  const recorded = ipaddr.isValid(host) ? ipaddr.parse(host).toByteArray() : []
   if (bytesOf(words).some((byte, index) => byte !== recorded[index])) {
-    return { problem: 'is not an IP address or CIDR range' }
+    return { problem: 'is read differently by different programs', corrected: canonical }
   }
   return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
 }

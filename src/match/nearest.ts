@@ -1,7 +1,8 @@
 import { hostnameOf, isWebScheme } from './host.ts'
-import { parseIpRange, type IpAddress } from './ip.ts'
-import { parseOriginEntry } from './origin.ts'
-import { parseReturnUrlEntry, type ReturnUrl } from './return-url.ts'
+import type { IpAddress, IpRange } from './ip.ts'
+import type { OriginEntry } from './origin.ts'
+import { pathProblem } from './percent-encoding.ts'
+import type { ReturnUrl, ReturnUrlEntry } from './return-url.ts'
 
 /** The parts in which something can differ from an entry, and how far away that is: less than anything to the left. */
 const DISTANCES = {
@@ -44,24 +45,24 @@ type Compared = readonly [differences: readonly Difference[], likeness: number]
 const MOST = 3
 
 /** The entries that are nearest to a canonical origin, the nearest first. */
-export function nearestDomains(origin: string, entries: readonly string[]): EntryComparison[] {
+export function nearestDomains(origin: string, entries: readonly OriginEntry[]): EntryComparison[] {
   const given = partsOf(origin)
-  return nearest(entries, (text) => {
-    const entry = parseOriginEntry(text)
-    const wildcard = 'kind' in entry && entry.kind === 'wildcard'
+  return nearest(entries, textOf, ({ text, kind }) => {
+    const wildcard = kind === 'wildcard'
     return compareOrigins(given, partsOf(wildcard ? text.replace('://*.', '://') : text), wildcard)
   })
 }
 
+function textOf({ text }: { readonly text: string }): string {
+  return text
+}
+
 /** The entries that are nearest to a return URL, the nearest first. */
-export function nearestReturnUrls(
-  url: ReturnUrl,
-  entries: readonly (string | { readonly exact: string })[],
-): EntryComparison[] {
+export function nearestReturnUrls(url: ReturnUrl, entries: readonly ReturnUrlEntry[]): EntryComparison[] {
   const given = partsOf(url.origin)
-  return nearest(entries, (text) => {
-    const entry = parseReturnUrlEntry(text)
-    if ('problem' in entry) return [[], 0]
+  const written = ({ kind, text }: ReturnUrlEntry): EntryComparison['entry'] =>
+    kind === 'exact' ? { exact: text } : text
+  return nearest(entries, written, (entry) => {
     const [differences, likeness] = compareOrigins(given, partsOf(entry.origin), false)
     const path = comparePaths(url, entry)
     return [[...differences, ...path], likeness + shared(url.path, entry.path)]
@@ -69,10 +70,8 @@ export function nearestReturnUrls(
 }
 
 /** The ranges that are nearest to an address, the nearest first. */
-export function nearestRanges(address: IpAddress, entries: readonly string[]): EntryComparison[] {
-  return nearest(entries, (text) => {
-    const range = parseIpRange(text)
-    if ('problem' in range) return [[], 0]
+export function nearestRanges(address: IpAddress, entries: readonly IpRange[]): EntryComparison[] {
+  return nearest(entries, textOf, (range) => {
     if (range.version !== address.version) {
       return [
         [{ part: 'family', text: `family: IPv${address.version}, the entry is IPv${range.version}` }],
@@ -85,14 +84,15 @@ export function nearestRanges(address: IpAddress, entries: readonly string[]): E
   })
 }
 
-function nearest<Entry extends EntryComparison['entry']>(
+function nearest<Entry>(
   entries: readonly Entry[],
+  written: (entry: Entry) => EntryComparison['entry'],
   compare: (entry: Entry) => Compared,
 ): EntryComparison[] {
-  const compared = entries.map((entry) => {
-    const [differences, likeness] = compare(entry)
+  const compared = entries.map((one) => {
+    const [differences, likeness] = compare(one)
     const distance = differences.reduce((sum, { part }) => sum + DISTANCES[part], 0)
-    return { entry, differences, likeness, distance }
+    return { entry: written(one), differences, likeness, distance }
   })
   compared.sort((one, other) => one.distance - other.distance || other.likeness - one.likeness)
   return compared.slice(0, MOST).map(({ entry, differences }) => ({
@@ -117,6 +117,8 @@ interface OriginParts {
 function partsOf(origin: string): OriginParts {
   if (origin === 'null') return { scheme: 'null', hostname: 'null', port: '', defaultPort: true }
   const scheme = origin.slice(0, origin.indexOf(':'))
+  // `myapp:///x` and `myapp:/x` are different origins, though neither has a host.
+  if (origin.endsWith('://')) return { scheme, hostname: '//', port: '', defaultPort: true }
   if (!origin.includes('://')) return { scheme, hostname: '', port: '', defaultPort: true }
   const hostname = hostnameOf(origin)
   const port = origin.slice(scheme.length + 3 + hostname.length + 1)
@@ -148,10 +150,10 @@ function compareHosts(
   return below || given === entry || (given !== '' && entry.endsWith(`.${given}`)) ? 'subdomain' : 'host'
 }
 
-function comparePaths(
-  url: ReturnUrl,
-  { kind, path, query }: { readonly kind: 'prefix' | 'exact'; readonly path: string; readonly query: string },
-): readonly Difference[] {
+function comparePaths(url: ReturnUrl, { kind, path, query }: ReturnUrlEntry): readonly Difference[] {
+  if (isSlashed(url.path) && (kind === 'prefix' || url.path !== path)) {
+    return [{ part: 'path', text: 'path: it has encoded slashes, which only the same exact entry admits' }]
+  }
   const below = url.path.startsWith(path.endsWith('/') ? path : `${path}/`)
   if (kind === 'exact' && url.path === path) {
     if (url.query === query) return []
@@ -164,11 +166,16 @@ function comparePaths(
   return [{ part: 'path', text: `path: ${describePaths(url.path, path)}` }]
 }
 
+/** Whether only an exact entry can admit the path. */
+function isSlashed(path: string): boolean {
+  return pathProblem(path) !== undefined
+}
+
 function describePaths(given: string, entry: string): string {
   if (`${given}/` === entry) return `the entry ends with a slash, ${quoted(given)} does not`
   if (given.startsWith(entry)) return `${quoted(given)} goes on inside of a segment of ${quoted(entry)}`
   if (given.toLowerCase() === entry.toLowerCase())
-    return `${quoted(given)} is ${quoted(entry)} in another case`
+    return `${quoted(given)} differs from ${quoted(entry)} in upper and lower case`
   return `${quoted(given)}, the entry has ${quoted(entry)}`
 }
 

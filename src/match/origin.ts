@@ -1,11 +1,11 @@
 import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
-import { withAsciiHost } from './idn.ts'
-import type { Problem } from './problem.ts'
+import { withCanonicalHost, withLowerScheme } from './idn.ts'
+import { isProblem, type Problem } from './problem.ts'
 import { publicSuffixOf } from './public-suffix.ts'
 
 /** An entry of a list of domains. */
 export interface OriginEntry {
-  /** The entry in canonical spelling: as written, with the host in ASCII. */
+  /** The entry in canonical spelling. */
   readonly text: string
   /** A wildcard admits every subdomain of what follows its `*.`, at any depth. */
   readonly kind: 'exact' | 'wildcard'
@@ -31,31 +31,41 @@ export function parseOrigin(text: string): string | undefined {
   if (!isUsableScheme(scheme)) return undefined
   if (!isWebScheme(scheme) && !text.startsWith(scheme)) return undefined
   const read = readOrigin(scheme, text.slice(split + 3))
-  return 'origin' in read ? read.origin : undefined
+  return isProblem(read) ? undefined : read.origin
 }
 
 /**
- * Reads an entry of a policy: an origin in canonical spelling, `null`, or `https://*.example.org`. A wildcard is the whole
- * leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a public suffix. A host may be
- * written in Unicode, as {@link withAsciiHost} takes it.
+ * Reads an entry of a policy: an origin, `null`, or `https://*.example.org`. Scheme and host may be in any case, a default port
+ * may be written, and a host may be in Unicode, as {@link withCanonicalHost} takes it; `text` of the result is the canonical
+ * form. A wildcard is the whole leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a
+ * public suffix.
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
-  const entry = readEntry(withAsciiHost(text))
-  if ('text' in entry) return entry
+  if (text === '*') return { problem: EVERYBODY }
+  const entry = readEntry(withCanonicalHost(text))
+  if (!isProblem(entry)) return entry
   const corrected = guess(text)
-  return corrected !== undefined && 'text' in readEntry(corrected) ? { ...entry, corrected } : entry
+  const isEntry = corrected !== undefined && !isProblem(readEntry(corrected))
+  return isEntry ? { problem: entry.problem, corrected } : entry
 }
+
+const EVERYBODY =
+  'would admit every website: name each origin, like `https://example.org`, or `https://*.example.org` for all subdomains'
 
 function readEntry(text: string): OriginEntry | Problem {
   if (text.includes('*')) return readWildcard(text)
-  if (parseOrigin(text) === text) return { text, kind: 'exact' }
-  return { problem: 'is not an origin in canonical spelling' }
+  const canonical = parseOrigin(withLowerScheme(text))
+  if (canonical !== undefined) return { text: canonical, kind: 'exact' }
+  return { problem: 'is not an origin, which is a scheme, a host and perhaps a port' }
 }
 
 function readWildcard(text: string): OriginEntry | Problem {
-  const base = text.replace(WILDCARD, '://')
-  if (base.includes('*')) return { problem: 'a wildcard must be the whole leftmost label' }
-  if (parseOrigin(base) !== base) return { problem: 'is not an origin in canonical spelling' }
+  const written = text.replace(WILDCARD, '://')
+  if (written.includes('*')) return { problem: 'a wildcard must be the whole leftmost label' }
+  const base = parseOrigin(withLowerScheme(written))
+  if (base === undefined) {
+    return { problem: 'is not an origin, which is a scheme, a host and perhaps a port' }
+  }
   const hostname = hostnameOf(base)
   const suffix = publicSuffixOf(hostname)
   if (suffix === undefined || !isWebScheme(base.slice(0, base.indexOf(':')))) {
@@ -65,7 +75,7 @@ function readWildcard(text: string): OriginEntry | Problem {
   if (hostname.split('.').length > MAX_WILDCARD_LABELS) {
     return { problem: `a wildcard must stand on at most ${MAX_WILDCARD_LABELS} labels` }
   }
-  return { text, kind: 'wildcard' }
+  return { text: base.replace('://', WILDCARD), kind: 'wildcard' }
 }
 
 /** What was probably meant by a URL, a bare host, or a name in other letters. */

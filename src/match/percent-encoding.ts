@@ -4,6 +4,7 @@ export type EncodingProblem = 'encoding' | 'encoded control character' | 'encode
 const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/
 const ESCAPED_RUNS = /(?:%[0-9A-Fa-f]{2})+/g
 const ESCAPED_SEPARATOR = /%(?:2F|5C)/i
+const ESCAPED_BACKSLASH = /%5C/i
 // C0, DEL, C1, and the two line ends of Unicode.
 const CONTROL = /[\0-\x1f\x7f-\x9f\u2028\u2029]/
 const NOT_ASCII = /[^\0-\x7f]/
@@ -17,11 +18,20 @@ const MAX_DECODINGS = 5
  */
 export function pathProblem(path: string): EncodingProblem | undefined {
   if (!path.includes('%')) return path.includes('/.') && hasDotSegment(path) ? 'dot segment' : undefined
+  return decodingProblem(path, ESCAPED_SEPARATOR)
+}
+
+/** The same, but encoded slashes are no problem: for a path that is compared as a whole, byte for byte. */
+export function exactPathProblem(path: string): EncodingProblem | undefined {
+  return decodingProblem(path, ESCAPED_BACKSLASH)
+}
+
+function decodingProblem(path: string, separator: RegExp): EncodingProblem | undefined {
   if (BROKEN_ESCAPE.test(path)) return 'encoding'
   let text = path
   for (let depth = 0; depth <= MAX_DECODINGS; depth += 1) {
     if (hasDotSegment(text)) return 'dot segment'
-    if (ESCAPED_SEPARATOR.test(text)) return 'encoded separator'
+    if (separator.test(text)) return 'encoded separator'
     const decoded = decode(text)
     if (decoded === undefined) return 'encoding'
     if (decoded === text) return undefined

@@ -5,3 +5,10 @@ export interface Problem {
   /** The spelling that would have been taken, where there is one. */
   readonly corrected?: string | undefined
 }
+
+/** Whether a text was refused. Looks at own members alone: what `Object.prototype` holds is not part of a result. */
+export function isProblem<Result extends object>(
+  result: Result,
+): result is Extract<Result, { readonly problem: unknown }> {
+  return Object.hasOwn(result, 'problem')
+}

@@ -8,6 +8,8 @@ export interface ReturnUrlSet {
   readonly bytes: number
   /** The text of an entry that admits this URL: an exact one before a prefix, a longer prefix before a shorter one. */
   find(url: ReturnUrl): string | undefined
+  /** The text of the exact entry with encoded slashes that is the same, byte for byte. Takes what `parseExactUrl` reads. */
+  findSlashed(url: ReturnUrl): string | undefined
 }
 
 /** Entries that share an origin and the first segments of their paths. */
@@ -38,7 +40,13 @@ interface Making {
  */
 export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUrlSet {
   const byOrigin = new Map<string, ReturnUrlEntry[]>()
+  /** Entries with encoded slashes, by their whole text: their paths have no segments that all programs agree on. */
+  const slashed = new Map<string, string>()
   for (const entry of entries) {
+    if (entry.encodedSlash) {
+      slashed.set(entry.text, entry.text)
+      continue
+    }
     const own = byOrigin.get(entry.origin)
     if (own === undefined) byOrigin.set(entry.origin, [entry])
     else own.push(entry)
@@ -58,6 +66,11 @@ export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUr
       if (found !== undefined || !anyPort) return found
       const loopback = LOOPBACK.exec(origin)?.[1]
       return loopback === undefined ? undefined : places.get(`${loopback}:*`)?.find(path, query, 0)
+    },
+    findSlashed({ href, origin, path, query }) {
+      if (slashed.size === 0) return undefined
+      const loopback = LOOPBACK.exec(origin)?.[1]
+      return slashed.get(href) ?? slashed.get(`${loopback}:*${path}${query}`)
     },
   }
 }

@@ -1,7 +1,7 @@
 import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
-import { withAsciiHost } from './idn.ts'
-import { encodingProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
-import type { Problem } from './problem.ts'
+import { withCanonicalHost } from './idn.ts'
+import { encodingProblem, exactPathProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
+import { isProblem, type Problem } from './problem.ts'
 
 /** A return URL that every parser reads alike. */
 export interface ReturnUrl {
@@ -36,10 +36,10 @@ interface Refusal {
 }
 
 const MAX_LENGTH = 2048
-// Printable ASCII without space, quotation marks, angle brackets and backslash.
-const CHARACTERS = /^[!#-&(-;=?-[\]-~]*$/
+// Printable ASCII without space, double quotes, angle brackets and backslash.
+const CHARACTERS = /^[!#-;=?-[\]-~]*$/
 // RFC 3986 3.3: what may stand in a path. A query may hold more, as long as parsers leave it as it is.
-const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&()*+,;=:@%/-]*$/
+const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/
 const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
 const ESCAPES = /%[0-9A-Fa-f]{2}/g
@@ -48,42 +48,81 @@ const UNWISE_ALL = /[`{}]/g
 
 /**
  * Reads a return URL strictly: the text must be what a parser prints back, aside from the case of scheme, host and
- * percent-encodings, a default port, an empty path, and braces and backticks in a query. Text that parsers repair or read
- * differently is refused by name.
+ * percent-encodings, a default port, an empty path, and quotes, braces and backticks in a query. Text that parsers repair or
+ * read differently is refused by name.
  *
  * Follows RFC 3986 and the URL standard; no fragment (RFC 6749 3.1.2); at most 2,048 characters. Schemes other than http
- * and https need an authority or a path: `myapp://callback/x`, `com.example.app:/callback` (RFC 8252 7.1). Never throws;
- * linear in the length of the text.
+ * and https need an authority or a path: `myapp://callback/x`, `com.example.app:/callback` (RFC 8252 7.1), `myapp:///x`. Never
+ * throws; linear in the length of the text.
  */
 export function parseReturnUrl(raw: unknown): ReturnUrl | Refusal {
+  return read(raw, pathProblem)
+}
+
+/**
+ * The same, but a path with encoded slashes is read too, and then path and query stay as they are written. What programs make
+ * of such a path differs, so it counts only where an exact entry is the same, byte for byte.
+ */
+export function parseExactUrl(raw: unknown): ReturnUrl | Refusal {
+  const strict = parseReturnUrl(raw)
+  return isProblem(strict) && strict.problem === 'encoded separator' ? read(raw, exactPathProblem) : strict
+}
+
+type PathJudge = (path: string) => EncodingProblem | undefined
+
+function read(raw: unknown, judge: PathJudge): ReturnUrl | Refusal {
   if (typeof raw !== 'string') return { problem: 'not a string' }
   if (raw.length > MAX_LENGTH) return { problem: 'too long' }
   if (!CHARACTERS.test(raw)) return { problem: characterProblem(raw) }
   const scheme = SCHEME.exec(raw)?.[1]
   if (scheme === undefined) return { problem: 'not absolute' }
   if (!isUsableScheme(scheme.toLowerCase())) return { problem: 'scheme' }
-  return readRest(raw, scheme.toLowerCase(), raw.slice(scheme.length + 1))
+  const text = raw.includes("'") ? withEscapedQuotes(raw) : raw
+  if (text.length > MAX_LENGTH) return { problem: 'too long' }
+  return readRest(text, scheme.toLowerCase(), text.slice(scheme.length + 1), judge)
 }
 
-function readRest(raw: string, scheme: string, rest: string): ReturnUrl | Refusal {
+/** The URL standard escapes single quotes in a query of http and https, and leaves them in a path. */
+function withEscapedQuotes(raw: string): string {
+  const start = raw.indexOf('?')
+  return start === -1 ? raw : raw.slice(0, start) + raw.slice(start).replaceAll("'", '%27')
+}
+
+function readRest(text: string, scheme: string, rest: string, judge: PathJudge): ReturnUrl | Refusal {
   const parts = AFTER_SCHEME.exec(rest)
   if (parts === null) return { problem: 'not absolute' }
   const [, authority, writtenPath = '', writtenQuery = '', fragment] = parts
   if (authority === undefined && (isWebScheme(scheme) || writtenPath === ''))
     return { problem: 'not absolute' }
-  const read = authority === undefined ? { origin: `${scheme}:` } : readOrigin(scheme, authority)
-  if ('problem' in read && read.problem === 'user information') return read
+  const read = readPlace(scheme, authority, writtenPath)
+  if (isProblem(read) && read.problem === 'user information') return read
   if (fragment !== undefined) return { problem: 'fragment' }
-  if ('problem' in read) return read
+  if (isProblem(read)) return read
   if (!PATH_CHARACTERS.test(writtenPath)) return { problem: 'character' }
-  const path = upperCaseEscapes(writtenPath === '' && isWebScheme(scheme) ? '/' : writtenPath)
-  const query = upperCaseEscapes(writtenQuery)
-  const problem = pathProblem(path) ?? encodingProblem(query)
+  const spelled = judge === pathProblem ? upperCaseEscapes : asWritten
+  const path = spelled(writtenPath === '' && isWebScheme(scheme) ? '/' : writtenPath)
+  const query = spelled(writtenQuery)
+  const problem = judge(path) ?? encodingProblem(query)
   if (problem !== undefined) return { problem }
   const href = read.origin + path + query
   // The last word has the parser that browsers use.
-  if (upperCaseEscapes(readUrl(raw)?.href ?? '') !== href) return { problem: 'repaired' }
+  if (upperCaseEscapes(readUrl(text)?.href ?? '') !== upperCaseEscapes(href)) return { problem: 'repaired' }
   return escapeUnwise({ href, origin: read.origin, path, query })
+}
+
+function asWritten(text: string): string {
+  return text
+}
+
+/** The origin. App schemes may leave the host out where a path follows: `myapp:///x`. */
+function readPlace(
+  scheme: string,
+  authority: string | undefined,
+  path: string,
+): ReturnType<typeof readOrigin> {
+  if (authority === undefined) return { origin: `${scheme}:` }
+  const isLocal = authority === '' && !isWebScheme(scheme) && path !== '' && !path.startsWith('//')
+  return isLocal ? { origin: `${scheme}://` } : readOrigin(scheme, authority)
 }
 
 /**
@@ -112,31 +151,44 @@ function upperCaseEscapes(text: string): string {
 
 /** An entry of a list of return URLs. */
 export interface ReturnUrlEntry {
-  /** The entry in canonical spelling: as written, with the host in ASCII. */
+  /** The entry in canonical spelling. */
   readonly text: string
   readonly kind: 'prefix' | 'exact'
   /** As {@link ReturnUrl} has it; with `:*` for a loopback address on any port. */
   readonly origin: string
   readonly path: string
   readonly query: string
+  /** Whether its path holds encoded slashes, so that it is compared byte for byte. */
+  readonly encodedSlash: boolean
 }
 
 const LOOPBACK_ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*(?=[/?#]|$)/
 
 /**
- * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. It must be in canonical
- * spelling. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). A host may be
- * written in Unicode, as {@link withAsciiHost} takes it.
+ * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. What {@link parseReturnUrl} reads is
+ * taken, and `text` of the result is the canonical form; the host may be written in Unicode, as {@link withCanonicalHost} takes
+ * it. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). An exact entry may hold
+ * encoded slashes, which are kept and compared byte for byte.
  */
 export function parseReturnUrlEntry(entry: string | { readonly exact: string }): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'
-  const text = withAsciiHost(typeof entry === 'string' ? entry : entry.exact)
+  const text = withCanonicalHost(typeof entry === 'string' ? entry : entry.exact)
   const read = readEntry(kind, text)
-  if ('text' in read) return read
-  const corrected = guesses(text).find((guess) => 'text' in readEntry(kind, guess))
-  if (corrected !== undefined) return { ...read, corrected }
-  const exact = kind === 'prefix' && guesses(text).find((guess) => 'text' in readEntry('exact', guess))
-  return exact ? { ...read, corrected: JSON.stringify({ exact }) } : read
+  if (!isProblem(read)) return read
+  const { problem } = read
+  const [corrected] = spellings(kind, text)
+  if (corrected !== undefined) return { problem, corrected }
+  const [exact] = kind === 'prefix' ? spellings('exact', text) : []
+  return exact === undefined ? read : { problem, corrected: JSON.stringify({ exact }) }
+}
+
+/** The canonical text of the first guess that is an entry; none or one. */
+function spellings(kind: 'prefix' | 'exact', text: string): string[] {
+  for (const guess of guesses(text)) {
+    const read = readEntry(kind, guess)
+    if (!isProblem(read)) return [read.text]
+  }
+  return []
 }
 
 function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Problem {
@@ -145,14 +197,15 @@ function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Pro
   if (plain.split('?', 1)[0]?.includes('*')) {
     return { problem: 'has a wildcard: only the port of a loopback address of http may be `*`' }
   }
-  const url = parseReturnUrl(plain)
-  if ('problem' in url) return { problem: `is not a return URL: ${url.problem}` }
+  const url = kind === 'exact' ? parseExactUrl(plain) : parseReturnUrl(plain)
+  if (isProblem(url)) return { problem: `is not a return URL: ${url.problem}` }
   const origin = anyPort === undefined ? url.origin : `${anyPort}:*`
-  if (origin + url.path + url.query !== text) return { problem: 'is not in canonical spelling' }
   if (kind === 'prefix' && url.query !== '') {
-    return { problem: 'a prefix has no query: leave it out, or write { "exact": … }' }
+    return { problem: 'has a query, which a prefix cannot have: leave it out, or write { "exact": … }' }
   }
-  return { text, kind, origin, path: url.path, query: url.query }
+  const { path, query } = url
+  const encodedSlash = isProblem(parseReturnUrl(plain))
+  return { text: origin + path + query, kind, origin, path, query, encodedSlash }
 }
 
 // User information, a backslash, a control character, an encoded dot: nobody can say what was meant.

@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto'
 import type { Mode } from '../decision.ts'
 import { createIpSet, type IpSet } from '../match/ip-set.ts'
-import { parseIpRange, type IpAddress } from '../match/ip.ts'
+import type { IpAddress } from '../match/ip.ts'
 import { createOriginSet, type OriginSet } from '../match/origin-set.ts'
-import { parseOriginEntry } from '../match/origin.ts'
-import type { Problem } from '../match/problem.ts'
 import { createReturnUrlSet, type ReturnUrlSet } from '../match/return-url-set.ts'
-import { parseReturnUrlEntry } from '../match/return-url.ts'
 import type { CorsSettings } from './cors.ts'
-import type { AuditProtection, Policy, RegionProtection, ServerOnlyProtection } from './policy.ts'
+import { readPolicy, type ReadPolicy } from './parse.ts'
+import type {
+  AuditProtection,
+  DomainProtection,
+  IpWhitelistProtection,
+  Policy,
+  RegionProtection,
+  ServerOnlyProtection,
+} from './policy.ts'
 
 /** A policy in the form that guards read: lists are sets whose cost does not grow with their length. */
 export interface CompiledPolicy {
@@ -41,6 +46,7 @@ export interface NamedSet {
 export interface CompiledDomains {
   readonly mode: Mode
   readonly domains: OriginSet
+  readonly server: NonNullable<DomainProtection['server']>
   readonly cors: CorsSettings
 }
 
@@ -53,50 +59,68 @@ export interface CompiledReturnUrls {
 export type NamedLists = ReadonlyMap<string, NamedSet>
 
 /**
- * Builds the matchers of a parsed policy. Pure; the work grows with the length of the lists and is done once: a matcher of
- * `before` whose entries are still the same is used again.
+ * Builds the matchers of a policy. Pure; the work grows with the length of the lists and is done once: a matcher of `before`
+ * whose entries are still the same is used again. Takes what `readPolicy` gives; the entries of a mere `Policy` are read anew.
+ *
+ * Every member of the result is its own, also where it is `undefined`, so that no look-up ever asks a prototype.
  */
 export function compilePolicy(
-  policy: Policy,
+  given: ReadPolicy | Policy,
   lists: NamedLists = new Map(),
   before?: CompiledPolicy,
 ): CompiledPolicy {
-  const { ipWhitelist, domainProtect, returnUrlGuard, ...rest } = policy
+  const read = Object.hasOwn(given, 'policy') ? (given as ReadPolicy) : readPolicy(given)
+  const { appId, serverOnly, ipWhitelist, domainProtect, returnUrlGuard, regionPin, auditAccess } =
+    read.policy
   return {
-    ...rest,
-    ipWhitelist: ipWhitelist && {
-      mode: ipWhitelist.mode,
-      ranges: reused(before?.ipWhitelist?.ranges, ipWhitelist.ranges, () =>
-        createIpSet(parsed(ipWhitelist.ranges, parseIpRange)),
-      ),
-      deny: reused(before?.ipWhitelist?.deny, ipWhitelist.deny, () =>
-        createIpSet(parsed(ipWhitelist.deny, parseIpRange)),
-      ),
-      lists: ipWhitelist.lists.map((name) => lists.get(name) ?? noList(name)),
-      denyLists: (ipWhitelist.denyLists ?? []).map((name) => lists.get(name) ?? noList(name)),
-    },
+    appId,
+    serverOnly: serverOnly && { ...serverOnly },
+    ipWhitelist: ipWhitelist && compileAddresses(ipWhitelist, read, lists, before?.ipWhitelist),
     domainProtect: domainProtect && {
       mode: domainProtect.mode,
       domains: reused(before?.domainProtect?.domains, domainProtect.domains, () =>
-        createOriginSet(parsed(domainProtect.domains, parseOriginEntry)),
+        createOriginSet(read.domains.entries),
       ),
+      server: domainProtect.server ?? 'claim',
       cors: corsOf(domainProtect),
     },
     returnUrlGuard: returnUrlGuard && {
       mode: returnUrlGuard.mode,
       urls: reused(before?.returnUrlGuard?.urls, returnUrlGuard.urls, () =>
-        createReturnUrlSet(parsed(returnUrlGuard.urls, parseReturnUrlEntry)),
+        createReturnUrlSet(read.urls.entries),
       ),
     },
+    regionPin: regionPin && {
+      mode: regionPin.mode,
+      onMisdirected: regionPin.onMisdirected,
+      fallback: regionPin.fallback,
+    },
+    auditAccess: auditAccess && { ...auditAccess },
   }
 }
 
-/** Without the domains, whose texts nobody needs any more. */
+function compileAddresses(
+  { mode, ranges, deny, lists, denyLists = [] }: IpWhitelistProtection,
+  read: ReadPolicy,
+  known: NamedLists,
+  before: CompiledIpWhitelist | undefined,
+): CompiledIpWhitelist {
+  const named = (name: string): NamedSet => known.get(name) ?? missingList(name)
+  return {
+    mode,
+    ranges: reused(before?.ranges, ranges, () => createIpSet(read.ranges.entries)),
+    deny: reused(before?.deny, deny, () => createIpSet(read.deny.entries)),
+    lists: lists.map(named),
+    denyLists: denyLists.map(named),
+  }
+}
+
+/** Without the domains, whose texts are not needed any more. */
 function corsOf({ methods, headers, exposedHeaders, credentials, maxAge }: CorsSettings): CorsSettings {
   return { methods, headers, exposedHeaders, credentials, maxAge }
 }
 
-/** What each matcher was made from, as a digest: the texts themselves may be long, and nothing else needs them. */
+/** What each matcher was made from, as a digest: the texts may be long, and are not needed otherwise. */
 const madeFrom = new WeakMap<object, string>()
 
 function reused<Matcher extends object>(
@@ -123,18 +147,6 @@ export function weighPolicy(policy: Policy, { ipWhitelist, returnUrlGuard }: Com
   return weight + (returnUrlGuard?.urls.bytes ?? 0)
 }
 
-function noList(name: string): NamedSet {
+function missingList(name: string): NamedSet {
   return { name, exists: false, find: () => undefined }
-}
-
-/** A `Policy` holds only entries that its parser took, so a refusal here is a fault of ours, not of a document. */
-function parsed<Text, Entry extends object>(
-  texts: readonly Text[],
-  parse: (text: Text) => Entry | Problem,
-): Entry[] {
-  return texts.map((text) => {
-    const entry = parse(text)
-    if ('problem' in entry) throw new TypeError('a parsed policy holds an entry that its own parser refuses')
-    return entry
-  })
 }

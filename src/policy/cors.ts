@@ -1,4 +1,4 @@
-import type { Problem } from '../match/problem.ts'
+import { isProblem, type Problem } from '../match/problem.ts'
 
 /** What pages of the domains may do across origins, in the terms of the Fetch standard. */
 export interface CorsSettings {
@@ -39,7 +39,7 @@ const FORBIDDEN_REQUEST_HEADERS: ReadonlySet<string> = new Set(
   ].flatMap((line) => line.split(' ')),
 )
 
-type Read = Problem | { readonly canonical: string }
+type Read = Problem | { readonly text: string }
 
 /** A method that a page may use. Methods are case-sensitive, and Node knows none in lower case. */
 export function parseCorsMethod(text: string): Read {
@@ -47,17 +47,17 @@ export function parseCorsMethod(text: string): Read {
   const upper = text.toUpperCase()
   if (!METHOD.test(upper)) return { problem: 'is not the name of a method' }
   if (FORBIDDEN_METHODS.has(upper)) return { problem: 'no browser lets a page use this method' }
-  return upper === text ? { canonical: text } : { problem: 'a method is in upper case', corrected: upper }
+  return upper === text ? { text } : { problem: 'a method is in upper case', corrected: upper }
 }
 
 /** A header that a page may set. */
 export function parseRequestHeader(text: string): Read {
   if (text === '*') return { problem: 'name the headers, or leave `headers` out for all that are asked for' }
   const read = parseHeader(text)
-  if ('problem' in read) return read
-  const { canonical } = read
+  if (isProblem(read)) return read
+  const { text: name } = read
   const forbidden =
-    FORBIDDEN_REQUEST_HEADERS.has(canonical) || canonical.startsWith('sec-') || canonical.startsWith('proxy-')
+    FORBIDDEN_REQUEST_HEADERS.has(name) || name.startsWith('sec-') || name.startsWith('proxy-')
   return forbidden ? { problem: 'no browser lets a page set this header' } : read
 }
 
@@ -65,17 +65,15 @@ export function parseRequestHeader(text: string): Read {
 export function parseResponseHeader(text: string): Read {
   if (text === '*') return { problem: 'name the headers: with credentials `*` is the name of a header' }
   const read = parseHeader(text)
-  if ('problem' in read) return read
-  const forbidden = read.canonical === 'set-cookie' || read.canonical === 'set-cookie2'
+  if (isProblem(read)) return read
+  const forbidden = read.text === 'set-cookie' || read.text === 'set-cookie2'
   return forbidden ? { problem: 'no browser lets a page read this header' } : read
 }
 
 function parseHeader(text: string): Read {
   const lower = text.toLowerCase()
   if (!HEADER.test(lower)) return { problem: 'is not the name of a header' }
-  return lower === text
-    ? { canonical: text }
-    : { problem: 'the name of a header is in lower case', corrected: lower }
+  return { text: lower }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { parsePolicy } from './parse.ts'
+import { readPolicy } from './parse.ts'
 
 /** One difference between two policies. */
 export interface PolicyChange {
@@ -12,13 +12,13 @@ export interface PolicyChange {
 
 /**
  * What changes from one policy document to another, in the order of the document; empty when they mean the same. The order
- * of a list does not count, for it means nothing. `undefined` stands for "no such app".
+ * of a list does not count, because it means nothing. `undefined` stands for an app that does not exist.
  *
  * @throws PolicyError when one of the documents is refused.
  */
 export function diffPolicies(before: unknown, after: unknown): PolicyChange[] {
   const [old, young] = [before, after].map((document) =>
-    document === undefined ? {} : (parsePolicy(document) as object),
+    document === undefined ? (Object.create(null) as object) : readPolicy(document).policy,
   ) as [object, object]
   return membersOf(old, young).flatMap((path) => differences(path, valueOf(old, path), valueOf(young, path)))
 }

@@ -1,23 +1,59 @@
 import type { z } from 'zod'
+import { didYouMean, meant } from '../did-you-mean.ts'
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
+import type { IpRange } from '../match/ip.ts'
+import type { OriginEntry } from '../match/origin.ts'
+import type { ReturnUrlEntry } from '../match/return-url.ts'
+import { EntryList } from './entries.ts'
 import type { Policy } from './policy.ts'
-import { POLICY_SCHEMA } from './schema.ts'
+import { KEYS, POLICY_SCHEMA } from './schema.ts'
+
+/** A policy, with the entries of its lists as they were parsed. */
+export interface ReadPolicy {
+  /** Without prototypes: what somebody adds to `Object.prototype` is no member of it. */
+  readonly policy: Policy
+  readonly ranges: EntryList<IpRange>
+  readonly deny: EntryList<IpRange>
+  readonly domains: EntryList<OriginEntry>
+  readonly urls: EntryList<ReturnUrlEntry>
+  /** Entries that mean the same as an earlier one of their list, by the path of the list. */
+  readonly duplicates: ReadonlyMap<string, EntryList<unknown>['duplicates']>
+}
 
 /**
  * The only way from JSON to a policy.
  *
- * Takes a parsed JSON value, returns a frozen copy with defaults filled in and hosts in ASCII (`https://münchen.example` is
- * taken, and comes back as `https://xn--mnchen-3ya.example`). Nothing is repaired: unknown keys, entries in another than their
- * canonical spelling and entries that mean the same as another are refused.
+ * Takes a parsed JSON value, returns a deeply frozen copy with defaults filled in and every entry in canonical
+ * form: what has one meaning by its standard may be written in any spelling (`HTTPS://Example.org:443` comes back as
+ * `https://example.org`, `2001:DB8::0` as `2001:db8::`, `https://münchen.example` as `https://xn--mnchen-3ya.example`). Of
+ * entries that mean the same the first stays. Unknown keys are refused, and so is what a parser would have to guess.
  *
  * @throws PolicyError with every reason, each with its path (`ipWhitelist.ranges[3]`) and, where there is one, the
  * corrected form.
  */
 export function parsePolicy(document: unknown): Policy {
+  return plainCopy(readPolicy(document).policy) as Policy
+}
+
+/**
+ * As {@link parsePolicy}, with what was parsed of each entry.
+ *
+ * @throws PolicyError
+ */
+export function readPolicy(document: unknown): ReadPolicy {
   const own = ownMembers(document, MAX_DEPTH)
   const result = POLICY_SCHEMA.safeParse(own)
   if (!result.success) throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, own)))
-  return deepFreeze(result.data)
+  const sections = bare<z.output<typeof POLICY_SCHEMA>>(result.data)
+  const { ipWhitelist, domainProtect, returnUrlGuard } = sections
+  return {
+    policy: frozen(sections) as Policy,
+    ranges: ipWhitelist?.ranges ?? new EntryList(),
+    deny: ipWhitelist?.deny ?? new EntryList(),
+    domains: domainProtect?.domains ?? new EntryList(),
+    urls: returnUrlGuard?.urls ?? new EntryList(),
+    duplicates: duplicatesIn(sections),
+  }
 }
 
 /** Deeper than any document of ours; what lies below is refused as a value of the wrong type. */
@@ -33,20 +69,82 @@ function ownMembers(value: unknown, depth: number): unknown {
   return copy
 }
 
+/** The sections without prototypes, and with the lists as they were read. */
+function bare<Sections extends object>(sections: Sections): Sections {
+  const copy = Object.assign(Object.create(null), sections) as Record<string, unknown>
+  for (const [name, section] of Object.entries(copy)) {
+    if (typeof section === 'object') copy[name] = Object.assign(Object.create(null), section)
+  }
+  return copy as Sections
+}
+
+/** A deeply frozen copy with the usual prototypes, for those who compare and print it. */
+function plainCopy(value: unknown): unknown {
+  if (Array.isArray(value)) return Object.freeze(value.map(plainCopy))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.freeze(
+    Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainCopy(member)])),
+  )
+}
+
+/** A deeply frozen copy without prototypes, and with lists as arrays of what is kept. */
+function frozen(value: unknown): unknown {
+  if (value instanceof EntryList) return frozen(value.placed.map(({ written }) => written))
+  if (Array.isArray(value)) return Object.freeze(value.map(frozen))
+  if (typeof value !== 'object' || value === null) return value
+  const copy = Object.create(null) as Record<string, unknown>
+  for (const [name, member] of Object.entries(value)) copy[name] = frozen(member)
+  return Object.freeze(copy)
+}
+
+function duplicatesIn(sections: object): ReadPolicy['duplicates'] {
+  const found = new Map<string, EntryList<unknown>['duplicates']>()
+  for (const [name, section] of Object.entries(sections)) {
+    if (typeof section !== 'object' || section === null) continue
+    for (const [key, list] of Object.entries(section as Record<string, unknown>)) {
+      if (list instanceof EntryList && list.duplicates.length > 0)
+        found.set(`${name}.${key}`, list.duplicates)
+    }
+  }
+  return found
+}
+
 function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: pathText([...issue.path, key]), message: 'unknown key' }))
+    return issue.keys.map((key) => ({
+      code: 'KEY_UNKNOWN',
+      path: pathText([...issue.path, key]),
+      message: `unknown key${adviceOn(key, issue.path)}`,
+    }))
   }
   const path = pathText(issue.path)
   if (issue.code === 'custom') {
     const corrected: unknown = issue.params?.['corrected']
     return [
-      { path, message: issue.message, corrected: typeof corrected === 'string' ? corrected : undefined },
+      {
+        code: 'ENTRY_INVALID',
+        path,
+        message: issue.message,
+        corrected: typeof corrected === 'string' ? corrected : undefined,
+      },
     ]
   }
   const given = valueAt(document, issue.path)
-  if (given === undefined) return [{ path, message: `is missing: expected ${expectation(issue)}` }]
-  return [{ path, message: `expected ${expectation(issue)}, got ${show(given)}` }]
+  if (given === undefined) {
+    return [{ code: 'VALUE_MISSING', path, message: `is missing: expected ${expectation(issue)}` }]
+  }
+  const names = issue.code === 'invalid_value' ? issue.values.map(String) : []
+  const message = `expected ${expectation(issue)}, got ${show(given)}${meant(given, names)}`
+  return [{ code: 'VALUE_INVALID', path, message }]
+}
+
+/** What was probably meant by an unknown key: one of its own place, or one that belongs elsewhere. */
+function adviceOn(key: string, path: readonly PropertyKey[]): string {
+  const place = String(path[0] ?? '')
+  const candidate = didYouMean(key, KEYS.get(place) ?? [])
+  if (candidate !== undefined) return `: did you mean \`${candidate}\`?`
+  const owner = [...KEYS].find(([section, keys]) => section !== '' && section !== place && keys.includes(key))
+  return owner === undefined || key === 'mode' ? '' : `: it belongs in \`${owner[0]}\``
 }
 
 function expectation(issue: z.core.$ZodIssue): string {
@@ -81,12 +179,4 @@ function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
         : undefined,
     document,
   )
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
-    for (const member of Object.values(value)) deepFreeze(member)
-    Object.freeze(value)
-  }
-  return value
 }

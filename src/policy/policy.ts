@@ -1,7 +1,10 @@
 import type { Mode } from '../decision.ts'
 import type { CorsSettings } from './cors.ts'
 
-/** The policy document of one app, checked and completed with its defaults. Made only by `parsePolicy`; deeply frozen. */
+/**
+ * The policy document of one app, checked, completed with its defaults and in canonical form. Made only by `parsePolicy`;
+ * deeply frozen. To write one, see {@link PolicyInput}.
+ */
 export interface Policy {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   readonly appId: string
@@ -34,7 +37,7 @@ export interface IpWhitelistProtection extends Protection {
   readonly lists: readonly string[]
   /**
    * Names of lists of the store whose ranges are refused, whatever else admits them. While the store does not have such a
-   * list, everybody is refused. Left out: none.
+   * list, everybody is refused. Left out: no such lists.
    */
   readonly denyLists?: readonly string[] | undefined
 }
@@ -42,10 +45,15 @@ export interface IpWhitelistProtection extends Protection {
 export interface DomainProtection extends Protection, CorsSettings {
   /** Origins that are admitted: `https://example.org`, `https://*.example.org`. Empty admits nobody. */
   readonly domains: readonly string[]
+  /**
+   * What a request without evidence of a browser must show. `signed`: a signature that `serverOnly` accepts. `claim`: an
+   * `X-Origin` that names one of the domains, which any program can write. `none`: nothing. Left out: `claim`.
+   */
+  readonly server?: 'signed' | 'claim' | 'none' | undefined
 }
 
 export interface ReturnUrlProtection extends Protection {
-  /** URLs that are admitted: a text is a prefix on a segment boundary. Empty admits nothing. */
+  /** URLs that are admitted: a string is a prefix on a segment boundary, `{ exact }` is one URL. Empty admits nothing. */
   readonly urls: readonly ReturnUrlText[]
 }
 
@@ -61,4 +69,26 @@ export interface RegionProtection extends Protection {
 export interface AuditProtection extends Protection {
   /** `deny`: no answer leaves before its events are kept. `allow`: it leaves, and the loss is reported. Default `deny`. */
   readonly onSinkFailure: 'deny' | 'allow'
+}
+
+/** A section as it is written: the mode is required, and everything else has a default. */
+type Written<Section extends Protection> = Pick<Section, 'mode'> & {
+  readonly [Name in keyof Section as Exclude<Name, 'mode'>]?: Section[Name] | undefined
+}
+
+/**
+ * A policy document as it is written: what `parsePolicy` and the stores take. Defaults may be left out. A section that is
+ * left out refuses every request where its guard is mounted.
+ */
+export interface PolicyInput {
+  /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
+  readonly appId: string
+  /** A name for people, 1-200 characters. */
+  readonly name?: string | undefined
+  readonly serverOnly?: Written<ServerOnlyProtection> | undefined
+  readonly ipWhitelist?: Written<IpWhitelistProtection> | undefined
+  readonly domainProtect?: Written<DomainProtection> | undefined
+  readonly returnUrlGuard?: Written<ReturnUrlProtection> | undefined
+  readonly regionPin?: Written<RegionProtection> | undefined
+  readonly auditAccess?: Written<AuditProtection> | undefined
 }

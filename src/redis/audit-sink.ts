@@ -43,7 +43,7 @@ const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnectin
  * @throws ConfigError
  */
 export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkOptions = {}): AuditSink {
-  checkOptions(
+  const checked = checkOptions<RedisAuditSinkOptions & { readonly redis: RedisAuditClient }>(
     'redisAuditSink',
     { redis, ...options },
     {
@@ -53,7 +53,7 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
       maxLength: wholeNumber('events', 1),
     },
   )
-  const { stream = 'portcullis:audit', maxLength } = options
+  const { stream = 'portcullis:audit', maxLength } = checked
   return {
     async write(events) {
       if (redis.status !== undefined && DISCONNECTED.has(redis.status)) {

@@ -42,13 +42,13 @@ const SPANS = 16
  */
 export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}): NonceStore {
   checkClient(redis, 'redisNonces')
-  checkOptions('redisNonces', options, {
+  const checked = checkOptions<RedisNoncesOptions>('redisNonces', options, {
     prefix: PREFIX,
     commandTimeout: wholeNumber('milliseconds', 1, 60_000),
     maxPerApp: wholeNumber('nonces', 1),
     now: aFunction,
   })
-  const { prefix = 'portcullis:', commandTimeout = 500, maxPerApp = 500_000, now = Date.now } = options
+  const { prefix = 'portcullis:', commandTimeout = 500, maxPerApp = 500_000, now = Date.now } = checked
   const send = sender(redis, commandTimeout)
   const parts = redis.isCluster === true ? PARTS : 1
   const most = Math.ceil(maxPerApp / parts)

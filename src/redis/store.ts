@@ -67,15 +67,15 @@ const MAX_READS = 5
  */
 export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}): RedisStore {
   checkClient(redis, 'redisStore')
-  checkOptions('redisStore', options, {
+  const checked = checkOptions<RedisStoreOptions>('redisStore', options, {
     prefix: PREFIX,
     vault: objectWith('a vault made by createVault()', 'seal', 'open'),
     commandTimeout: wholeNumber('milliseconds', 1, 60_000),
     keptRevisions: wholeNumber('revisions', 1),
     onError: aFunction,
   })
-  const { prefix = 'portcullis:', vault, commandTimeout = 500, onError } = options
-  const { keptRevisions = KEPT_REVISIONS } = options
+  const { prefix = 'portcullis:', vault, commandTimeout = 500, onError } = checked
+  const { keptRevisions = KEPT_REVISIONS } = checked
   const send = sender(redis, commandTimeout)
   const documents = createDocuments(vault)
   const feed = createFeed(redis, { prefix, commandTimeout, onError })

@@ -20,13 +20,12 @@ export interface HttpMessageSignaturesOptions {
  * @throws ConfigError
  */
 export function httpMessageSignatures(options: HttpMessageSignaturesOptions = {}): SignatureScheme {
-  checkOptions('httpMessageSignatures', options, {
+  const { tag } = checkOptions<HttpMessageSignaturesOptions>('httpMessageSignatures', options, {
     tag: {
       expected: '1 to 128 printable ASCII characters',
       accepts: (value) => typeof value === 'string' && /^[\x20-\x7e]{1,128}$/.test(value),
     },
   })
-  const { tag } = options
   return {
     name: 'http-message-signatures',
     verify: (message, { keys, rules, now }) => verifyMessage(message, keys, rules, now, tag),

@@ -53,12 +53,12 @@ const FORGOTTEN_PER_CLAIM = 16
  * throws an `UnavailableError`.
  */
 export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonceStore {
-  checkOptions('memoryNonces', options, {
+  const checked = checkOptions<MemoryNoncesOptions>('memoryNonces', options, {
     max: wholeNumber('nonces', 1),
     maxPerApp: wholeNumber('nonces', 1),
     now: aFunction,
   })
-  const { max = 1_000_000, maxPerApp = Math.ceil(max / 2), now = Date.now } = options
+  const { max = 1_000_000, maxPerApp = Math.ceil(max / 2), now = Date.now } = checked
   const apps = new Map<string, Map<string, number>>()
   const spans = new Map<number, Remembered[]>()
   let held = 0

@@ -81,15 +81,15 @@ interface Change {
  * @throws ConfigError
  */
 export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
-  checkOptions('diskSnapshot', options, {
+  const checked = checkOptions<DiskSnapshotOptions>('diskSnapshot', options, {
     directory: required(A_DIRECTORY),
     vault: { ...required(objectWith('a vault made by createVault()', 'seal', 'open')), secret: true },
     retention: wholeNumber('milliseconds', 1),
     maxPending: wholeNumber('apps', 1),
     onError: aFunction,
   })
-  const { vault, retention = 600_000, maxPending = 10_000, onError } = options
-  const directory = resolve(options.directory)
+  const { vault, retention = 600_000, maxPending = 10_000, onError } = checked
+  const directory = resolve(checked.directory)
 
   const changes = new Map<string, Change>()
   const reads = new Set<{ readonly appId: string; forgotten: boolean }>()

@@ -2,21 +2,27 @@ import { ConfigError } from '../errors.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber } from '../options.ts'
 import type { PolicySourceOptions } from './contract.ts'
 
-/** @throws ConfigError */
-export function checkSourceOptions(options: PolicySourceOptions): void {
-  checkOptions('createPolicySource', options, {
-    store: required(objectWith('a policy store: an object with a method `read`', 'read')),
-    maxStale: wholeNumber('milliseconds', 0),
-    revalidateAfter: wholeNumber('milliseconds', 0),
-    readTimeout: wholeNumber('milliseconds', 1, 60_000),
-    maxApps: wholeNumber('apps', 1),
-    maxBytes: wholeNumber('bytes', 1),
-    unknownFor: wholeNumber('milliseconds', 0, 3_600_000),
-    snapshot: objectWith('a snapshot made by diskSnapshot()', 'keep', 'forget', 'find'),
-    onError: aFunction,
-    now: aFunction,
-  })
-  const { maxStale = 60_000, revalidateAfter } = options
+/** A frozen copy of the options without a prototype. @throws ConfigError */
+export function checkSourceOptions(options: unknown): Readonly<PolicySourceOptions> {
+  const checked = checkOptions<PolicySourceOptions>(
+    'createPolicySource',
+    options,
+    {
+      store: required(objectWith('a policy store: an object with a method `read`', 'read')),
+      maxStale: wholeNumber('milliseconds', 0),
+      revalidateAfter: wholeNumber('milliseconds', 0),
+      readTimeout: wholeNumber('milliseconds', 1, 60_000),
+      maxApps: wholeNumber('apps', 1),
+      maxBytes: wholeNumber('bytes', 1),
+      unknownFor: wholeNumber('milliseconds', 0, 3_600_000),
+      snapshot: objectWith('a snapshot made by diskSnapshot()', 'keep', 'forget', 'find'),
+      onError: aFunction,
+      now: aFunction,
+    },
+    (given) =>
+      isStore(given) ? 'this is a store: write `createPolicySource({ store })` around it' : undefined,
+  )
+  const { maxStale = 60_000, revalidateAfter } = checked
   if (revalidateAfter !== undefined && revalidateAfter > maxStale) {
     throw new ConfigError(
       'createPolicySource.revalidateAfter',
@@ -24,4 +30,15 @@ export function checkSourceOptions(options: PolicySourceOptions): void {
       revalidateAfter,
     )
   }
+  return checked
+}
+
+/** Whether the store itself was given in place of the options. */
+function isStore(given: unknown): boolean {
+  return (
+    typeof given === 'object' &&
+    given !== null &&
+    !Object.hasOwn(given, 'store') &&
+    typeof (given as Record<string, unknown>)['read'] === 'function'
+  )
 }

@@ -28,8 +28,8 @@ const LONGEST_LAG = 20
  *
  * @throws ConfigError
  */
-export function createPolicySource(options: PolicySourceOptions): PolicySource {
-  checkSourceOptions(options)
+export function createPolicySource(given: PolicySourceOptions): PolicySource {
+  const options = checkSourceOptions(given)
   const { store, snapshot, onError, maxStale = 60_000, revalidateAfter = 1_000, unknownFor = 5_000 } = options
   const { now = () => performance.now() } = options
   const report = (error: Error, appId: string | undefined): void => onError?.(error, appId)

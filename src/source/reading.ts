@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { withDeadline } from '../deadline.ts'
 import { isUnreadable, UnavailableError, UnreadableError } from '../errors.ts'
 import { compilePolicy, weighPolicy } from '../policy/compile.ts'
-import { parsePolicy } from '../policy/parse.ts'
+import { readPolicy } from '../policy/parse.ts'
 import { parseAppKeys } from '../signature/keys.ts'
 import type { StoredApp } from '../store/contract.ts'
 import type { Breaker } from './breaker.ts'
@@ -105,7 +105,8 @@ export async function understand(
     await need(known.lists.map(({ name }) => name))
     return { ...known, stored }
   }
-  const policy = parsePolicy(stored.policy)
+  const read = readPolicy(stored.policy)
+  const { policy } = read
   if (policy.appId !== appId)
     throw new UnreadableError('the store answered with another app than was asked for')
   const { lists: admitting = [], denyLists: refusing = [] } = policy.ipWhitelist ?? {}
@@ -114,7 +115,7 @@ export async function understand(
   const app = {
     appId,
     revision: stored.revision,
-    policy: compilePolicy(policy, byName, known?.app.policy),
+    policy: compilePolicy(read, byName, known?.app.policy),
     keys: parseAppKeys(stored.keys ?? []),
   }
   return {

@@ -47,8 +47,8 @@ export async function changeKeys(
   appId: string,
   changes: KeyChanges,
 ): Promise<number> {
-  checkOptions('changeKeys', changes, EXPECTATIONS)
-  const { add = [], revoke = [], limit = [], replaces, author, note } = changes
+  const checked = checkOptions<KeyChanges>('changeKeys', changes, EXPECTATIONS)
+  const { add = [], revoke = [], limit = [], replaces, author, note } = checked
   parseAppKeys(add, 'add')
   if (add.length + revoke.length + limit.length === 0)
     throw refused('', 'changes nothing: `add`, `revoke` or `limit` must name a key')

@@ -1,4 +1,4 @@
-import { PolicyError } from '../errors.ts'
+import { ConfigError, PolicyError, wrongOption } from '../errors.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
@@ -20,12 +20,14 @@ import {
  * The embedded store: documents in the memory of this process, gone with it. Takes the documents to begin with.
  *
  * @throws PolicyError when a document or its keys are refused, or two documents are of one app.
+ * @throws ConfigError when something else is given than an array of `{ policy, keys? }`.
  */
 export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore & ListStore {
   const records = new Map<string, AppRecord>()
   const domains = createDomainIndex()
   const listeners = createListeners()
   const uses = new Map<string, Map<string, number>>()
+  checkDocuments(documents)
   for (const document of documents) {
     const { policy, keys } = parseDocument(document)
     if (records.has(policy.appId))
@@ -91,4 +93,33 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
       uses.get(appId)?.set(keyId, at)
     },
   }
+}
+
+/** @throws ConfigError that says how to wrap what was given */
+function checkDocuments(given: unknown): void {
+  const expected = 'an array of `{ policy, keys? }`'
+  const wrap = (inner: string): string => `write \`memoryStore([${inner}])\``
+  if (!Array.isArray(given)) {
+    const advice = looksLike(given, 'policy')
+      ? `: ${wrap('{ policy, … }')}`
+      : looksLike(given, 'appId')
+        ? `: ${wrap('{ policy: … }')}`
+        : ''
+    throw refused('memoryStore documents', expected, given, advice)
+  }
+  for (const [index, document] of given.entries()) {
+    if (looksLike(document, 'policy')) continue
+    const advice = looksLike(document, 'appId')
+      ? `: this looks like the policy itself, so ${wrap('{ policy: … }')}`
+      : ''
+    throw refused(`memoryStore documents[${index}]`, 'an object `{ policy, keys? }`', document, advice)
+  }
+}
+
+function looksLike(value: unknown, member: string): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, member)
+}
+
+function refused(option: string, expected: string, given: unknown, advice: string): ConfigError {
+  return new ConfigError([wrongOption(option, expected, given, advice)])
 }

@@ -53,10 +53,12 @@ export function parseDocument(document: AppDocument): {
   readonly policy: Policy
   readonly keys: readonly AppKey[] | undefined
 } {
-  const policy = parsePolicy(document.policy)
-  if (document.keys === undefined) return { policy, keys: undefined }
-  parseAppKeys(document.keys)
-  return { policy, keys: Object.freeze(document.keys.map((key) => Object.freeze({ ...key }))) }
+  // Own members alone: what a prototype holds was not written by anybody.
+  const own = Object.assign(Object.create(null), document) as AppDocument
+  const policy = parsePolicy(own.policy)
+  if (own.keys === undefined) return { policy, keys: undefined }
+  parseAppKeys(own.keys)
+  return { policy, keys: Object.freeze(own.keys.map((key) => Object.freeze({ ...key }))) }
 }
 
 const LONGEST_NOTE = 1024
@@ -86,8 +88,8 @@ export function checkListPage(page: Parameters<ManagedPolicyStore['list']>[0] = 
   readonly limit: number
 } {
   const after = { expected: 'a text', accepts: (value: unknown) => typeof value === 'string' }
-  checkOptions('list', page, { after, limit })
-  return { after: page.after ?? '', limit: page.limit ?? PAGE_SIZE }
+  const checked = checkOptions<NonNullable<typeof page>>('list', page, { after, limit })
+  return { after: checked.after ?? '', limit: checked.limit ?? PAGE_SIZE }
 }
 
 /** @throws ConfigError */
@@ -95,8 +97,9 @@ export function checkHistoryPage(page: Parameters<ManagedPolicyStore['history']>
   readonly before: number
   readonly limit: number
 } {
-  checkOptions('history', page, { before: wholeNumber('revisions', 1), limit })
-  return { before: page.before ?? Number.MAX_SAFE_INTEGER, limit: page.limit ?? PAGE_SIZE }
+  const before = wholeNumber('revisions', 1)
+  const checked = checkOptions<NonNullable<typeof page>>('history', page, { before, limit })
+  return { before: checked.before ?? Number.MAX_SAFE_INTEGER, limit: checked.limit ?? PAGE_SIZE }
 }
 
 /** One page of the apps that exist. */

@@ -8,6 +8,7 @@ import { checkClientAddress } from './address-warnings.ts'
 import type { PlaceReader } from './authority.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
 import {
+  isOfQuery,
   readBodyParameter,
   readQueryParameter,
   type ParameterPlace,
@@ -177,7 +178,7 @@ export class NodeFacts implements RequestFacts {
   }
 
   parameter(place: ParameterPlace): ParameterReading {
-    return 'query' in place
+    return isOfQuery(place)
       ? readQueryParameter(this.target, place.query)
       : readBodyParameter(this.#body(), this.#lines.one('content-type'), place.body.split('.'))
   }

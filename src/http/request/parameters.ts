@@ -5,6 +5,10 @@ import { readMember } from './json-member.ts'
 /** A parameter of the query, or a member of the body: `options.redirect.url`. */
 export type ParameterPlace = { readonly query: string } | { readonly body: string }
 
+export function isOfQuery(place: ParameterPlace): place is { readonly query: string } {
+  return Object.hasOwn(place, 'query')
+}
+
 /** Why it cannot be said what stands in a place. */
 export type ParameterProblem =
   | 'repeated'

@@ -1,4 +1,5 @@
 import type { NamedReturnUrl } from '../../guards/return-url-guard.ts'
+import { isProblem } from '../../match/problem.ts'
 import { ConfigError } from '../../errors.ts'
 import { checkOptions, type Expectation } from '../../options.ts'
 import { isThenable } from '../../thenable.ts'
@@ -52,7 +53,7 @@ export function compileReturnUrlOption(
   return (facts) =>
     places.map(({ name, optional, places: alternatives }) => {
       const readings = alternatives.map((place) => facts.parameter(place))
-      const used = readings.filter((reading) => 'problem' in reading || reading.value !== undefined)
+      const used = readings.filter((reading) => isProblem(reading) || reading.value !== undefined)
       const [reading] = used
       if (used.length > 1) return { name, optional, value: undefined, problem: 'named in several places' }
       return { name, optional, value: undefined, ...reading }

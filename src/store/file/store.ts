@@ -71,12 +71,12 @@ const MAX_WRITES = 5
 export function fileStore(path: string, options: FileStoreOptions = {}): FileStore {
   if (typeof path !== 'string' || path === '' || path.includes('\0'))
     throw new ConfigError('fileStore path', 'the path of a file', path)
-  checkOptions('fileStore', options, {
+  const checked = checkOptions<FileStoreOptions>('fileStore', options, {
     vault: objectWith('a vault made by createVault()', 'seal', 'open'),
     create: { expected: 'true or false', accepts: (value) => typeof value === 'boolean' },
     onError: aFunction,
   })
-  const { vault, create = false, onError } = options
+  const { vault, create = false, onError } = checked
   const file = resolve(path)
   if (statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new ConfigError('fileStore path', 'the path of a file in a directory that exists', path)

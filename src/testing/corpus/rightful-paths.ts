@@ -209,4 +209,36 @@ export const rightfulPaths: readonly RightfulUrls[] = [
       'https://example.org/callback/..well/.hidden/...',
     ],
   },
+  {
+    class: 'single quotes',
+    why: 'a sub-delimiter of RFC 3986: stays in a path, and is escaped in a query as browsers do',
+    urls: [
+      "https://example.org/callback/o'brien",
+      "https://example.org/callback/''/x",
+      { url: "https://example.org/callback/?q=O'Brien", href: 'https://example.org/callback/?q=O%27Brien' },
+      { url: "https://example.org/callback/a'b?c='d'", href: "https://example.org/callback/a'b?c=%27d%27" },
+      'https://example.org/callback/?q=O%27Brien',
+    ],
+  },
+  {
+    class: 'app schemes',
+    why: 'as Electron, Capacitor, Expo and MSAL document them',
+    policy: [
+      'app://-',
+      'myapp:///',
+      'capacitor://localhost',
+      'exp://127.0.0.1:8081/--/',
+      'msauth.com.example.app://auth',
+      'com.example.app:/oauth2redirect',
+    ],
+    urls: [
+      { url: 'app://-/index.html', entry: 'app://-' },
+      { url: 'myapp:///x', entry: 'myapp:///' },
+      { url: 'MyApp:///x', entry: 'myapp:///', href: 'myapp:///x' },
+      { url: 'capacitor://localhost/callback', entry: 'capacitor://localhost' },
+      { url: 'exp://127.0.0.1:8081/--/callback', entry: 'exp://127.0.0.1:8081/--/' },
+      { url: 'msauth.com.example.app://auth', entry: 'msauth.com.example.app://auth' },
+      { url: 'com.example.app:/oauth2redirect', entry: 'com.example.app:/oauth2redirect' },
+    ],
+  },
 ]

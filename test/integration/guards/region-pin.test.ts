@@ -117,7 +117,7 @@ describe('regionPin', () => {
 
   const wrong: [object, RegExp][] = [
     [{ here: 'paris' }, /`regionPin.here` must be a location of one of the jurisdictions, got "paris"/],
-    [{ here: undefined }, /`regionPin.here` must be the name of a location, got undefined/],
+    [{ here: undefined }, /`regionPin.here` is missing: give the name of a location/],
     [{ country: 'DE' }, /`regionPin.country` must be a function, got "DE"/],
     [{ bases: { paris: 'https://x.example' } }, /`regionPin.bases.paris`/],
     [

@@ -233,8 +233,8 @@ describe('safeRedirect', () => {
   })
 
   const wrong: [string, unknown, RegExp][] = [
-    ['a URL in place of options', EVIL, /`safeRedirect options` must be an object/],
-    ['an unknown option', { url: EVIL }, /`safeRedirect.url` must be left out/],
+    ['a URL in place of options', EVIL, /`safeRedirect` takes an object with options, got /],
+    ['an unknown option', { url: EVIL }, /safeRedirect: unknown option `url`/],
     ['a name that is no text', { to: 1 }, /`safeRedirect.to`/],
     [
       'a list of parameters',

@@ -325,7 +325,7 @@ describe('serverOnly', () => {
   it('is built only with a nonce store', () => {
     const policies = createPolicySource({ store: { read: async () => undefined } })
     expect(() => serverOnly({ policies } as never)).toThrow(
-      /`serverOnly.nonces` must be a nonce store.*got undefined/,
+      /`serverOnly.nonces` is missing: give a nonce store/,
     )
   })
 })

@@ -171,7 +171,7 @@ describe('redisStore', () => {
     ['client', { prefix: 'a{b}' }, /`redisStore.prefix`/],
     ['client', { commandTimeout: 0 }, /`redisStore.commandTimeout`/],
     ['client', { vault: {} }, /`redisStore.vault` must be a vault made by createVault\(\)/],
-    ['client', { ttl: 1 }, /`redisStore.ttl` must be left out/],
+    ['client', { ttl: 1 }, /redisStore: unknown option `ttl`: the options are prefix, /],
   ]
   for (const [client, options, message] of wrong) {
     it(`refuses ${String(message)} at construction`, () => {

@@ -9,6 +9,8 @@ export interface SourceFile {
   /** Folder under src, or the name of a file that lies in src itself: `match`, `decision`, `index`. */
   readonly area: string
   readonly lines: number
+  /** The text as it is written. */
+  readonly text: string
   /** The code without its comments. */
   readonly code: string
   /** The modules that it names, as written. */
@@ -42,6 +44,7 @@ function readSource(path: string): SourceFile {
     path,
     area: areaOf(path),
     lines: text.split('\n').length - 1,
+    text,
     code: printSync(parsed).code,
     imports: importsOf(text, parsed.body).map(({ from, typeOnly }) => ({
       from,

@@ -52,13 +52,13 @@ describe('construction', () => {
     for (const option of Object.keys(good)) {
       it(`${name} needs \`${option}\``, () => {
         expect(build({ ...good, [option]: undefined })).toThrow(
-          new RegExp(`\\.${option}\` must be .*, got undefined`),
+          new RegExp(`\\.${option}\` is missing: give `),
         )
       })
     }
 
     for (const [option, value, shown] of [
-      ['polices', 1, 'got 1'],
+      ['polices', 1, 'unknown option `polices`: did you mean `policies`?'],
       ['onDeny', true, 'must be a function, got true'],
       ['onReport', 'log', 'must be a function, got "log"'],
       ['appId', 'app-1', 'must be a function, got "app-1"'],
@@ -75,7 +75,7 @@ describe('construction', () => {
 
     for (const value of [undefined, null, 'options', [], 5]) {
       it(`${name} refuses ${String(value)} in place of options`, () => {
-        expect(build(value)).toThrow(/options` must be an object/)
+        expect(build(value)).toThrow(/` takes an object with /)
       })
     }
   }
@@ -154,7 +154,7 @@ describe('construction', () => {
     [
       'a place of another kind',
       () => returnUrlGuard({ policies, returnUrl: [{ query: 'a' }, { header: 'a' } as never] }),
-      /`returnUrlGuard.returnUrl\[1\].header` must be left out/,
+      /returnUrlGuard.returnUrl\[1\]: unknown option `header`/,
     ],
     [
       'a path with a list in it',

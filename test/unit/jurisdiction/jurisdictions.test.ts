@@ -158,17 +158,37 @@ describe('locate', () => {
 describe('compileJurisdictions', () => {
   const one = { locations: ['oslo'], countries: ['NO'] }
   const wrong: readonly (readonly [what: string, option: unknown, message: RegExp])[] = [
-    ['nothing', undefined, /^`x.jurisdictions` must be an object .*, got undefined$/],
+    ['nothing', undefined, /^`x.jurisdictions` is missing: give an object /],
     ['null', null, /^`x.jurisdictions` must be an object/],
     ['a list', [one], /^`x.jurisdictions` must be an object/],
     ['a text', 'europe', /^`x.jurisdictions` must be an object/],
-    ['no jurisdiction at all', {}, /^`x.jurisdictions` must be an object of at least one/],
-    ['a jurisdiction that is none', { a: 'oslo' }, /^`x.jurisdictions.a options` must be an object/],
-    ['an unknown key', { a: { ...one, country: 'NO' } }, /^`x.jurisdictions.a.country` must be left out/],
-    ['left out locations', { a: { countries: ['NO'] } }, /^`x.jurisdictions.a.locations` must be a list/],
+    [
+      'no jurisdiction at all',
+      {},
+      /^`x.jurisdictions` must be an object .*at least one, got an empty object/,
+    ],
+    [
+      'a jurisdiction that is none',
+      { a: 'oslo' },
+      /^`x.jurisdictions.a` takes an object with at least `locations`, `countries`, got "oslo"/,
+    ],
+    [
+      'an unknown key',
+      { a: { ...one, country: 'NO' } },
+      /^x.jurisdictions.a: unknown option `country`: did you mean `countries`\?$/,
+    ],
+    [
+      'left out locations',
+      { a: { countries: ['NO'] } },
+      /^`x.jurisdictions.a.locations` is missing: give a list/,
+    ],
     ['no locations', { a: { ...one, locations: [] } }, /^`x.jurisdictions.a.locations` must be a list/],
     ['locations as text', { a: { ...one, locations: 'oslo' } }, /^`x.jurisdictions.a.locations`/],
-    ['left out countries', { a: { locations: ['oslo'] } }, /^`x.jurisdictions.a.countries` must be a list/],
+    [
+      'left out countries',
+      { a: { locations: ['oslo'] } },
+      /^`x.jurisdictions.a.countries` is missing: give a list/,
+    ],
     ['no countries', { a: { ...one, countries: [] } }, /^`x.jurisdictions.a.countries` must be a list/],
     ['a country as text', { a: { ...one, countries: 'NO' } }, /^`x.jurisdictions.a.countries`/],
     ['`*` in a list', { a: { ...one, countries: ['*'] } }, /^`x.jurisdictions.a.countries\[0\]`.* "\*"$/],
@@ -177,23 +197,23 @@ describe('compileJurisdictions', () => {
     ['the code EU', { a: { ...one, countries: ['EU'] } }, /got "EU"$/],
     ['a code in small letters', { a: { ...one, countries: ['no'] } }, /got "no"$/],
     ['a code that is no text', { a: { ...one, countries: [47] } }, /countries\[0\]`.*got 47$/],
-    ['a hole in the codes', { a: { ...one, countries: Array(1) } }, /countries\[0\]`.*got undefined$/],
-    ['a hole in the locations', { a: { ...one, locations: Array(1) } }, /locations\[0\]`.*got undefined$/],
+    ['a hole in the codes', { a: { ...one, countries: Array(1) } }, /countries\[0\]` is missing: /],
+    ['a hole in the locations', { a: { ...one, locations: Array(1) } }, /locations\[0\]` is missing: /],
     [
       'a location in two',
       { a: one, b: { locations: ['rome', 'oslo'], countries: ['IT'] } },
-      /^`x.jurisdictions.b.locations\[1\]` must be left out: `a` has it already, got "oslo"$/,
+      /^`x.jurisdictions.b.locations\[1\]` must be left out, because `a` already has it, got "oslo"$/,
     ],
     ['a location twice', { a: { ...one, locations: ['oslo', 'oslo'] } }, /locations\[1\]` must be left out/],
     [
       'a country in two',
       { a: one, b: { locations: ['rome'], countries: ['NO'] } },
-      /^`x.jurisdictions.b.countries\[0\]` must be left out: `a` has it already, got "NO"$/,
+      /^`x.jurisdictions.b.countries\[0\]` must be left out, because `a` already has it, got "NO"$/,
     ],
     [
       '`*` in two',
       { a: { locations: ['oslo'], countries: '*' }, b: { locations: ['rome'], countries: '*' } },
-      /^`x.jurisdictions.b.countries` must be a list of codes: `a` has all the others already/,
+      /^`x.jurisdictions.b.countries` must be a list of country codes, because `a` already takes all the others/,
     ],
     ['a name of digits', { 1: one }, /^`x.jurisdictions.1` must be named/],
     ['an empty name', { '': one }, /must be named/],
@@ -203,7 +223,7 @@ describe('compileJurisdictions', () => {
         [
           `the location ${JSON.stringify(location)}`,
           { a: { ...one, locations: [location] } },
-          /^`x.jurisdictions.a.locations\[0\]` must be a name of 1-64 of a-z 0-9 -, got /,
+          /^`x.jurisdictions.a.locations\[0\]` must be a name of 1-64 characters of a-z 0-9 -, got /,
         ] as const,
     ),
   ]

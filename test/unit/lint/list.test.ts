@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { lintList, lintPolicy, type ListEntry } from 'portcullis'
 import { rangeText } from '../../../src/match/ip.ts'
-import { readEntry } from '../../../src/lint/special-purpose.ts'
+import { entryOf } from '../../../src/lint/special-purpose.ts'
 
 const listed = (...ranges: readonly string[]): ListEntry[] => ranges.map((range) => ({ range }))
 const BOTH = ['5.6.7.0/24', '2a01:1::/32']
@@ -85,7 +85,7 @@ describe('lintList', () => {
   it('tells twenty of a kind, and how many more there are', () => {
     const found = lintList(listed('2a01::/32', ...octets.map((last) => `10.0.0.${last}`)))
     expect(found).toHaveLength(20)
-    expect(found.at(-1)?.message).toMatch(/; and so with 236 more$/)
+    expect(found.at(-1)?.message).toMatch(/; the same holds for 236 more$/)
   })
 
   it('refuses what is no entry, and says which', () => {
@@ -104,7 +104,7 @@ describe('lintList', () => {
       })
     fc.assert(
       fc.property(fc.array(range, { maxLength: 19 }), (ranges) => {
-        const entries = ranges.map(readEntry)
+        const entries = ranges.map((range, index) => entryOf(range, index))
         const inside = entries.filter((inner) =>
           entries.some(
             (outer) =>

@@ -91,7 +91,9 @@ export function liesInside(url: Reading, entry: Entry, read: (text: string) => R
 
 /** Escapes in upper case, and braces and backticks escaped. */
 function spelled(text: string): string {
-  return text
+  const [path = '', ...query] = text.split('?')
+  return [path, ...query.map((part) => part.replaceAll("'", '%27'))]
+    .join('?')
     .replace(/[`{}]/g, encodeURIComponent)
     .replace(/%[0-9a-f]{2}/gi, (escape) => escape.toUpperCase())
 }

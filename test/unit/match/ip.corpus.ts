@@ -190,6 +190,21 @@ export const RANGES: readonly (readonly [entry: string, canonical: string, first
 ]
 
 /** Entries that are refused, with the spelling that would have been taken. */
+/** Other spellings of one meaning (RFC 4291, 2.2), and the canonical one (RFC 5952). */
+export const SPELLED_RANGES: readonly (readonly [entry: string, canonical: string])[] = [
+  ['2001:DB8::', '2001:db8::'],
+  ['2001:0db8::/32', '2001:db8::/32'],
+  ['2001:db8:0:0:0:0:0:1', '2001:db8::1'],
+  ['2001:DB8::1/128', '2001:db8::1'],
+  ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
+  ['64:ff9b::192.0.2.0/120', '64:ff9b::c000:200/120'],
+  ['2001:db8::192.0.2.1', '2001:db8::c000:201'],
+  ['2001:0DB8:0000:0000:0000:0000:0000:0001', '2001:db8::1'],
+  ['2001:db8::0:0/32', '2001:db8::/32'],
+  ['0:0:0:0:0:0:0:0/0', '::/0'],
+  ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+]
+
 export const CORRECTED_RANGES: readonly (readonly [entry: string, reason: RegExp, corrected: string])[] = [
   ['192.0.2.77/24', /host bits/, '192.0.2.0/24'],
   ['192.0.2.1/0', /host bits/, '0.0.0.0/0'],
@@ -203,13 +218,7 @@ export const CORRECTED_RANGES: readonly (readonly [entry: string, reason: RegExp
   ['0:0:0:0:0:ffff:192.0.2.1/128', /written as IPv6/, '192.0.2.1'],
   ['::ffff:0:0/96', /written as IPv6/, '0.0.0.0/0'],
   ['::ffff:192.0.2.77/120', /host bits/, '192.0.2.0/24'],
-  ['2001:DB8::', /canonical/, '2001:db8::'],
-  ['2001:0db8::/32', /canonical/, '2001:db8::/32'],
-  ['2001:db8:0:0:0:0:0:1', /canonical/, '2001:db8::1'],
-  ['2001:DB8::1/128', /canonical/, '2001:db8::1'],
-  ['1:2:3:4:5:6:7::', /canonical/, '1:2:3:4:5:6:7:0'],
-  ['::192.0.2.1', /canonical/, '::c000:201'],
-  ['64:ff9b::192.0.2.0/120', /canonical/, '64:ff9b::c000:200/120'],
+  ['::192.0.2.1', /read differently/, '::c000:201'],
 ]
 
 /** Entries that are refused, and nobody can say what was meant. */

@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js'
 import { isIP } from 'node:net'
 import { scanned, scanRange } from '../../../src/match/ip-text.ts'
 import { parseIp, parseIpRange, rangeText, type IpRange } from '../../../src/match/ip.ts'
-import { ADDRESSES, CORRECTED_RANGES, NO_ADDRESSES, NO_RANGES, RANGES } from './ip.corpus.ts'
+import { ADDRESSES, CORRECTED_RANGES, NO_ADDRESSES, NO_RANGES, RANGES, SPELLED_RANGES } from './ip.corpus.ts'
 
 /** The entry as a range; a refusal fails the test. */
 function rangeOf(entry: string): IpRange {
@@ -155,6 +155,13 @@ describe('parseIpRange', () => {
     })
   }
 
+  for (const [entry, canonical] of SPELLED_RANGES) {
+    it(`takes ${entry} as ${canonical}`, () => {
+      expect(parseIpRange(entry)).toMatchObject({ text: canonical })
+      expect(parseIpRange(entry)).toEqual(parseIpRange(canonical))
+    })
+  }
+
   for (const [entry, problem, corrected] of CORRECTED_RANGES) {
     it(`refuses ${entry} and offers ${corrected}`, () => {
       expect(parseIpRange(entry)).toEqual({ problem: expect.stringMatching(problem), corrected })
@@ -224,18 +231,20 @@ describe('scanRange', () => {
 
   function parsedRange(text: string): { version: number; first: bigint; prefix: number } | undefined {
     const range = parseIpRange(text)
-    if ('problem' in range) return undefined
+    // Of the spellings of a range it reads the canonical one alone, with the full length of the prefix or without.
+    if ('problem' in range || ![text, text.replace(/\/(32|128)$/, '')].includes(range.text)) return undefined
     return { version: range.version, first: valueOf(range.first), prefix: range.prefix }
   }
 
   const corpus = [
     ...RANGES.map(([entry]) => entry),
     ...CORRECTED_RANGES.map(([entry]) => entry),
+    ...SPELLED_RANGES.flat(),
     ...NO_RANGES,
     ...ADDRESSES.map(([text]) => text),
     ...NO_ADDRESSES,
   ]
-  it.each(corpus)('reads %j as parseIpRange does, or not at all', (text) => {
+  it.each([...new Set(corpus)])('reads %j as parseIpRange does, or not at all', (text) => {
     expect(scannedRange(text)).toEqual(parsedRange(text))
   })
 

@@ -19,6 +19,12 @@ const urlOf = (text: string): ReturnUrl => {
   return url
 }
 
+const domains = (...texts: string[]): OriginEntry[] =>
+  texts.map((text) => parseOriginEntry(text) as OriginEntry)
+const urls = (...texts: (string | { exact: string })[]): ReturnUrlEntry[] =>
+  texts.map((text) => parseReturnUrlEntry(text) as ReturnUrlEntry)
+const ranges = (...texts: string[]): IpRange[] => texts.map((text) => parseIpRange(text) as IpRange)
+
 describe('nearestDomains', () => {
   const compared: [string, string, string[], string][] = [
     ['https://example.org', 'https://example.org', [], 'matches'],
@@ -93,7 +99,7 @@ describe('nearestDomains', () => {
     ['myapp://x:1', 'myapp://x', ['port'], 'differs in port: `1`, the entry has none'],
   ]
   it.each(compared)('%s against %s', (origin, entry, differsIn, text) => {
-    expect(nearestDomains(origin, [entry])).toEqual([{ entry, differsIn, text }])
+    expect(nearestDomains(origin, domains(entry))).toEqual([{ entry, differsIn, text }])
   })
 
   it('ranks the three nearest: of two differences the one farther to the right, then what looks more alike', () => {
@@ -105,13 +111,12 @@ describe('nearestDomains', () => {
       'http://example.org',
       'https://example.org:444',
     ]
-    expect(nearestDomains('https://example.org:8443', entries).map(({ entry }) => entry)).toEqual([
-      'https://example.org:444',
-      'http://example.org:8443',
-      'http://example.org',
-    ])
+    expect(nearestDomains('https://example.org:8443', domains(...entries)).map(({ entry }) => entry)).toEqual(
+      ['https://example.org:444', 'http://example.org:8443', 'http://example.org'],
+    )
     expect(
-      nearestDomains('https://example.org', ['https://other.example', 'https://exmaple.org'])[0]?.entry,
+      nearestDomains('https://example.org', domains('https://other.example', 'https://exmaple.org'))[0]
+        ?.entry,
     ).toBe('https://exmaple.org')
   })
 
@@ -132,10 +137,7 @@ describe('nearestDomains', () => {
         const canonical = parseOrigin(given)
         if (canonical === undefined) return
         const found = createOriginSet(entries).find(canonical)
-        const [first] = nearestDomains(
-          canonical,
-          entries.map(({ text }) => text),
-        )
+        const [first] = nearestDomains(canonical, entries)
         expect(first?.differsIn.length === 0).toBe(found !== undefined)
       }),
       { numRuns: 5000 },
@@ -167,7 +169,7 @@ describe('nearestReturnUrls', () => {
       'https://example.org/Callback/x',
       'https://example.org/callback/X',
       ['path'],
-      'differs in path: `/Callback/x` is `/callback/X` in another case',
+      'differs in path: `/Callback/x` differs from `/callback/X` in upper and lower case',
     ],
     [
       'https://example.org/invalid',
@@ -231,7 +233,7 @@ describe('nearestReturnUrls', () => {
     ],
   ]
   it.each(compared)('%s against %j', (url, entry, differsIn, text) => {
-    expect(nearestReturnUrls(urlOf(url), [entry])).toEqual([{ entry, differsIn, text }])
+    expect(nearestReturnUrls(urlOf(url), urls(entry))).toEqual([{ entry, differsIn, text }])
   })
 
   it('puts what differs in the last part first', () => {
@@ -243,13 +245,13 @@ describe('nearestReturnUrls', () => {
       'https://example.org/do',
       { exact: 'https://example.org/done' },
     ]
-    const ranked = nearestReturnUrls(urlOf('https://example.org/done?x'), entries)
+    const ranked = nearestReturnUrls(urlOf('https://example.org/done?x'), urls(...entries))
     expect(ranked.map(({ differsIn }) => differsIn)).toEqual([['query'], ['path'], ['port']])
     expect(
-      nearestReturnUrls(urlOf('https://example.org/a/b/c'), [
-        'https://example.org/x/',
-        'https://example.org/a/b/d',
-      ]).map(({ entry }) => entry),
+      nearestReturnUrls(
+        urlOf('https://example.org/a/b/c'),
+        urls('https://example.org/x/', 'https://example.org/a/b/d'),
+      ).map(({ entry }) => entry),
     ).toEqual(['https://example.org/a/b/d', 'https://example.org/x/'])
   })
 
@@ -280,7 +282,7 @@ describe('nearestReturnUrls', () => {
         const found = createReturnUrlSet(entries.map(([, parsed]) => parsed)).find(url)
         const [first] = nearestReturnUrls(
           url,
-          entries.map(([one]) => one),
+          entries.map(([, parsed]) => parsed),
         )
         expect(first?.differsIn.length === 0).toBe(found !== undefined)
       }),
@@ -291,19 +293,17 @@ describe('nearestReturnUrls', () => {
 
 describe('nearestRanges', () => {
   it('says how far an address is from a range', () => {
-    const [near, ...others] = nearestRanges(parseIp('203.0.114.1')!, [
-      '198.51.100.0/24',
-      '2001:db8::/32',
-      '203.0.113.0/24',
-      '203.0.113.9',
-    ])
+    const [near, ...others] = nearestRanges(
+      parseIp('203.0.114.1')!,
+      ranges('198.51.100.0/24', '2001:db8::/32', '203.0.113.0/24', '203.0.113.9'),
+    )
     expect(near).toEqual({
       entry: '203.0.113.0/24',
       differsIn: ['network'],
       text: 'differs in network: 22 of the 24 bits of the entry are the same',
     })
     expect(others.map(({ entry }) => entry)).toEqual(['203.0.113.9', '198.51.100.0/24'])
-    expect(nearestRanges(parseIp('2001:db8::1')!, ['0.0.0.0/0'])[0]).toEqual({
+    expect(nearestRanges(parseIp('2001:db8::1')!, ranges('0.0.0.0/0'))[0]).toEqual({
       entry: '0.0.0.0/0',
       differsIn: ['family'],
       text: 'differs in family: IPv6, the entry is IPv4',
@@ -322,8 +322,8 @@ describe('nearestRanges', () => {
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 8 }), address, (texts, given) => {
         const ip = parseIp(given)!
-        const found = createIpSet(texts.map((text) => parseIpRange(text) as IpRange)).find(ip)
-        expect(nearestRanges(ip, texts)[0]?.differsIn.length === 0).toBe(found !== undefined)
+        const found = createIpSet(ranges(...texts)).find(ip)
+        expect(nearestRanges(ip, ranges(...texts))[0]?.differsIn.length === 0).toBe(found !== undefined)
       }),
       { numRuns: 3000 },
     )

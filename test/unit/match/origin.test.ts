@@ -131,22 +131,33 @@ describe('parseOriginEntry', () => {
     ['example.org', 'https://example.org'],
     ['example.org:8443', 'https://example.org:8443'],
     ['localhost', 'https://localhost'],
+    ['https://example.org/', 'https://example.org'],
+    ['https://example.org/callback/?x#y', 'https://example.org'],
+    ['example.org/callback', 'https://example.org'],
+    ['b\u00fccher.example', 'https://xn--bcher-kva.example'],
+    ['*.example.org', 'https://*.example.org'],
+    ['https://*.example.org:443/', 'https://*.example.org'],
+  ]
+  it.each(corrected)('refuses %s and suggests %s', (text, suggestion) => {
+    expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String), corrected: suggestion })
+  })
+
+  const spelled: [string, string][] = [
     ['https://Example.ORG', 'https://example.org'],
     ['HTTPS://example.org', 'https://example.org'],
     ['https://example.org:443', 'https://example.org'],
     ['http://example.org:80', 'http://example.org'],
-    ['https://example.org/', 'https://example.org'],
-    ['https://example.org/callback/?x#y', 'https://example.org'],
-    ['example.org/callback', 'https://example.org'],
     ['https://B\u00fccher.example', 'https://xn--bcher-kva.example'],
-    ['b\u00fccher.example', 'https://xn--bcher-kva.example'],
-    ['*.example.org', 'https://*.example.org'],
     ['https://*.Example.org', 'https://*.example.org'],
-    ['https://*.example.org:443/', 'https://*.example.org'],
     ['https://*.B\u00fccher.example', 'https://*.xn--bcher-kva.example'],
+    ['HTTPS://*.Example.org:443', 'https://*.example.org'],
+    ['Capacitor://localhost', 'capacitor://localhost'],
+    ['https://[2001:DB8:0:0:0:0:0:1]', 'https://[2001:db8::1]'],
+    ['app://-', 'app://-'],
   ]
-  it.each(corrected)('refuses %s and suggests %s', (text, suggestion) => {
-    expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String), corrected: suggestion })
+  it.each(spelled)('takes %s as %s, because both mean the same', (text, canonical) => {
+    expect(parseOriginEntry(text)).toMatchObject({ text: canonical })
+    expect(parseOriginEntry(canonical)).toMatchObject({ text: canonical })
   })
 
   const international: [string, string][] = [
@@ -190,7 +201,7 @@ describe('parseOriginEntry', () => {
     ['https://*.192.0.2.1', 'https://*.[::1]', 'https://*.2.1', 'capacitor://*.example.org'],
     ['https://*.example.org:*'],
     ['https://a@example.org', 'https://@example.org', 'https:\\\\example.org', 'https://example.org.'],
-    ['Capacitor://x'],
+    ['Capacitor://X', 'https://-', 'app://--'],
     ['javascript:x', 'file://', 'data:,', 'blob:https://example.org', 'blob://example.org'],
     ['wss://example.org'],
     ['https://a.example,https://b.example', 'https://a.example https://b.example', '^https://.*$'],
@@ -211,7 +222,7 @@ describe('parseOriginEntry', () => {
     fc.assert(
       fc.property(text, fc.constantFrom('', '*.', 'https://*.'), (end, start) => {
         const entry = parseOriginEntry(start + end)
-        if ('text' in entry) expect(entry.text).toBe(start + end)
+        if ('text' in entry) expect(parseOriginEntry(entry.text)).toEqual(entry)
         else if (entry.corrected !== undefined)
           expect(parseOriginEntry(entry.corrected)).toHaveProperty('text')
       }),

@@ -12,6 +12,7 @@ describe('parseRelativeUrl', () => {
     ['/settings?tab=2&x=%c3%a4', `${HERE}/settings?tab=2&x=%C3%A4`],
     ['/a/b-c_d.e~f;g=1/@me/x:y', `${HERE}/a/b-c_d.e~f;g=1/@me/x:y`],
     ['/%C3%A4?', `${HERE}/%C3%A4?`],
+    ["/o'brien?q='", `${HERE}/o'brien?q=%27`],
     ['/x?next=//evil.example', `${HERE}/x?next=//evil.example`],
     ['https://example.org/callback/', 'https://example.org/callback/'],
   ]
@@ -96,7 +97,7 @@ describe('parseRelativeUrl', () => {
     ],
     [
       'character',
-      [' /x', '/x ', '/ /evil.example', '/<x>', '/"x"', "/'", '/x y', '/{x}', '/|x', '/^', '/`', '/[x]'],
+      [' /x', '/x ', '/ /evil.example', '/<x>', '/"x"', '/x y', '/{x}', '/|x', '/^', '/`', '/[x]'],
     ],
     [
       'dot segment',

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { withAsciiHost } from '../../../src/match/idn.ts'
 import { createReturnUrlSet, type ReturnUrlSet } from '../../../src/match/return-url-set.ts'
 import {
   parseReturnUrl,
@@ -85,7 +84,9 @@ describe('whatever is admitted', () => {
         if ('problem' in url) return
         expect(parseReturnUrl(url.href)).toEqual(url)
         expect(new URL(url.href).href).toBe(url.href)
-        const href = new URL(text).href.replace(/[`{}]/g, encodeURIComponent)
+        const href = new URL(text).href
+          .replace(/[`{}]/g, encodeURIComponent)
+          .replace(/'(?=[^?]*$)/g, (quote) => (text.includes('?') ? '%27' : quote))
         expect(href.toLowerCase()).toBe(url.href.toLowerCase())
       }),
       { numRuns: 4000 },
@@ -164,7 +165,7 @@ describe('for every well-formed URL and every policy', () => {
     ),
     fc.tuple(fc.constantFrom('com.example.app', 'myapp').chain(anyCase), fc.constant(':')),
   )
-  const plain = fc.constantFrom(...'abzAZ09-_~!$&()*+,=:@'.split(''))
+  const plain = fc.constantFrom(..."abzAZ09-_~!$&'()*+,=:@".split(''))
   const character = fc.oneof(
     { weight: 6, arbitrary: plain },
     // Any character that may be escaped: printable, no separator, and none that normalising turns into one.
@@ -282,7 +283,7 @@ describe('nothing throws', () => {
       fc.property(text, fc.boolean(), (entry, exact) => {
         const read = parseReturnUrlEntry(exact ? { exact: entry } : entry)
         if ('text' in read) {
-          expect(read.text).toBe(withAsciiHost(entry))
+          expect(parseReturnUrlEntry(exact ? { exact: read.text } : read.text)).toEqual(read)
         } else if (read.corrected !== undefined) {
           const { corrected } = read
           const suggested = corrected.startsWith('{')
@@ -317,6 +318,7 @@ describe('a set of return URLs', () => {
   it.each([
     ['at many origins', text, 12],
     ['at one origin', path.map((end) => `https://example.org${end}`), 30],
+    ['below one segment', path.map((end) => `https://example.org/cb${end}`), 40],
   ])('finds what a walk through all entries finds, %s', (_where, url, maxLength) => {
     const entry = fc.oneof(
       url,

@@ -127,15 +127,36 @@ describe('parseReturnUrlEntry', () => {
     expect(parseReturnUrl('https://b\u00fccher.example/a/')).toEqual({ problem: 'not ASCII' })
   })
 
-  const corrected: [string | { exact: string }, string][] = [
+  const spelled: [string | { exact: string }, string][] = [
     ['https://example.org', 'https://example.org/'],
+    ['HTTPS://Example.org/Callback', 'https://example.org/Callback'],
+    ['https://example.org:443/callback/', 'https://example.org/callback/'],
+    ['https://example.org/%c3%a4', 'https://example.org/%C3%A4'],
+    [{ exact: 'https://example.org' }, 'https://example.org/'],
+    [{ exact: 'https://example.org/cb?q={x}' }, 'https://example.org/cb?q=%7Bx%7D'],
+    [{ exact: 'https://EXAMPLE.org/cb?q=%c3%a4' }, 'https://example.org/cb?q=%C3%A4'],
+    ['http://127.0.0.1:*', 'http://127.0.0.1:*/'],
+    ['http://[0:0:0:0:0:0:0:1]:*/callback/', 'http://[::1]:*/callback/'],
+    ['MyApp://callback', 'myapp://callback'],
+    ["https://example.org/cb/o'brien", "https://example.org/cb/o'brien"],
+    [{ exact: "https://example.org/cb?q=O'Brien" }, 'https://example.org/cb?q=O%27Brien'],
+    ['HTTP://127.0.0.1:*', 'http://127.0.0.1:*/'],
+    ['app://-', 'app://-'],
+    ['myapp:///x', 'myapp:///x'],
+    [{ exact: 'msauth://package/2pwh%2FAb%3D' }, 'msauth://package/2pwh%2FAb%3D'],
+    [{ exact: 'https://Example.org/a%2fb' }, 'https://example.org/a%2fb'],
+  ]
+  it.each(spelled)('takes %j as %s, because both mean the same', (entry, canonical) => {
+    const again = typeof entry === 'string' ? canonical : { exact: canonical }
+    expect(parseReturnUrlEntry(entry)).toMatchObject({ text: canonical })
+    expect(parseReturnUrlEntry(again)).toEqual(parseReturnUrlEntry(entry))
+  })
+
+  const corrected: [string | { exact: string }, string][] = [
     ['example.org', 'https://example.org/'],
     ['example.org/callback', 'https://example.org/callback'],
     ['localhost:3000/callback', 'https://localhost:3000/callback'],
-    ['HTTPS://Example.org/Callback', 'https://example.org/Callback'],
-    ['https://example.org:443/callback/', 'https://example.org/callback/'],
     ['https://example.org:08443/', 'https://example.org:8443/'],
-    ['https://example.org/%c3%a4', 'https://example.org/%C3%A4'],
     ['https://b\u00fccher.example/\u00e4', 'https://xn--bcher-kva.example/%C3%A4'],
     ['https://example.org/callback/#', 'https://example.org/callback/'],
     ['https://example.org/callback/#top', 'https://example.org/callback/'],
@@ -145,12 +166,7 @@ describe('parseReturnUrlEntry', () => {
     ['https://example.org/cb?tenant=a', '{"exact":"https://example.org/cb?tenant=a"}'],
     ['https://EXAMPLE.org?tenant=a', '{"exact":"https://example.org/?tenant=a"}'],
     ['https://example.org/cb?', '{"exact":"https://example.org/cb?"}'],
-    [{ exact: 'https://example.org' }, 'https://example.org/'],
-    [{ exact: 'https://example.org/cb?q={x}' }, 'https://example.org/cb?q=%7Bx%7D'],
-    [{ exact: 'https://EXAMPLE.org/cb?q=%c3%a4' }, 'https://example.org/cb?q=%C3%A4'],
-    ['http://127.0.0.1:*', 'http://127.0.0.1:*/'],
     ['http://127.1:*/callback/', 'http://127.0.0.1:*/callback/'],
-    ['http://[0:0:0:0:0:0:0:1]:*/callback/', 'http://[::1]:*/callback/'],
   ]
   it.each(corrected)('refuses %j and suggests %s', (entry, suggestion) => {
     expect(parseReturnUrlEntry(entry)).toEqual({ problem: expect.any(String), corrected: suggestion })
@@ -166,9 +182,12 @@ describe('parseReturnUrlEntry', () => {
     ['https://a@example.org/', 'https://@example.org/', 'https://example.org\\x/', 'https://example.org./'],
     ['javascript:alert(1)', 'javascript://example.org/', 'data:text/html,x', 'blob:https://example.org/'],
     ['file:///x'],
-    ['https://example.org/%2e%2e/x', 'https://example.org/a%2fb', 'https://example.org/%'],
+    ['https://example.org/%2e%2e/x', 'https://example.org/%'],
+    ['https://example.org/a%2f%2e%2e%2fb', 'https://example.org/a%252f..%252fb', 'https://example.org/a%5cb'],
+    ['https://example.org/a%255cb', 'https://example.org/a%2fb%00', 'https://example.org/a%2fb%250a'],
+    ['https://example.org/a%2f%ef%bc%8e%ef%bc%8e', 'https://example.org/a%2fb%ef%bc%8fc'],
     ['https://exa\tmple.org/'],
-    ['https://a.example/ https://b.example/', 'https://a.example/,https://b.example/ ', 'MyApp://callback'],
+    ['https://a.example/ https://b.example/', 'https://a.example/,https://b.example/ ', 'myapp://Callback'],
     ['myapp:x'],
   ].flat()
   it.each(refused.map((text) => [text]))('refuses %j', (text) => {
@@ -184,5 +203,12 @@ describe('parseReturnUrlEntry', () => {
     ]) {
       expect(parseReturnUrlEntry(text)).not.toHaveProperty('corrected')
     }
+  })
+
+  it('refuses encoded slashes in a prefix, and offers the exact entry', () => {
+    expect(parseReturnUrlEntry('https://example.org/a%2Fb')).toEqual({
+      problem: 'is not a return URL: encoded separator',
+      corrected: '{"exact":"https://example.org/a%2Fb"}',
+    })
   })
 })

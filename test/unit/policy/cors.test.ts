@@ -39,7 +39,6 @@ describe('what pages may do across origins', () => {
       { methods: ['GET', 'patch'] },
       'methods[1] | a method is in upper case | PATCH',
     ],
-    ['a method twice', { methods: ['GET', 'PUT', 'GET'] }, 'methods[2] | means the same as entry 0'],
     ['all methods', { methods: ['*'] }, 'methods[0] | name the methods: with `*` nothing is refused'],
     ['no method', { methods: [''] }, 'methods[0] | is not the name of a method'],
     ['a list in one text', { methods: ['GET,PUT'] }, 'methods[0] | is not the name of a method'],
@@ -50,12 +49,6 @@ describe('what pages may do across origins', () => {
       { methods: [method] },
       'methods[0] | no browser lets a page use this method',
     ]),
-    [
-      'a header in other letters',
-      { headers: ['Content-Type'] },
-      'headers[0] | the name of a header is in lower case | content-type',
-    ],
-    ['a header twice', { headers: ['x-a', 'x-a'] }, 'headers[1] | means the same as entry 0'],
     [
       'all headers',
       { headers: ['*'] },
@@ -91,11 +84,6 @@ describe('what pages may do across origins', () => {
       'exposedHeaders[0] | no browser lets a page read this header',
     ],
     [
-      'an exposed header in other letters',
-      { exposedHeaders: ['ETag'] },
-      'exposedHeaders[0] | the name of a header is in lower case | etag',
-    ],
-    [
       'a text for credentials',
       { credentials: 'true' },
       'credentials | expected a value of type boolean, got "true"',
@@ -103,12 +91,16 @@ describe('what pages may do across origins', () => {
     [
       'credentials for the opaque origin',
       { domains: ['null'], credentials: true },
-      'credentials | must not be true while `null` is a domain: any website can have that origin, and would read with the cookies of its visitors',
+      'credentials | must not be true while `null` is a domain: any website can have that origin, and could then read with the cookies of its visitors',
     ],
     ['an age over two hours', { maxAge: 7_201 }, 'maxAge | expected at most 7200, got 7201'],
     ['an age below zero', { maxAge: -1 }, 'maxAge | expected at least 0, got -1'],
     ['a part of a second', { maxAge: 1.5 }, 'maxAge | expected a value of type int, got 1.5'],
-    ['the names of `cors`', { allowedHeaders: ['x-a'] }, 'allowedHeaders | unknown key'],
+    [
+      'the names of `cors`',
+      { allowedHeaders: ['x-a'] },
+      'allowedHeaders | unknown key: did you mean `exposedHeaders`?',
+    ],
   ]
   for (const [what, settings, issue] of refused) {
     it(`refuses ${what}`, () => {

@@ -507,12 +507,12 @@ it('keeps no process alive', async () => {
 
 describe('options', () => {
   const wrong: [object | undefined, RegExp][] = [
-    [undefined, /`diskSnapshot options` must be an object/],
-    [{ vault }, /`diskSnapshot.directory` must be the path of a directory, got undefined/],
+    [undefined, /`diskSnapshot` takes an object with at least `directory`, `vault`, got undefined/],
+    [{ vault }, /`diskSnapshot.directory` is missing: give the path of a directory/],
     [{ vault, directory: '' }, /`diskSnapshot.directory`/],
     [{ vault, directory: 7 }, /`diskSnapshot.directory`/],
     [{ vault, directory: 'a\0b' }, /`diskSnapshot.directory`/],
-    [{ directory: 'x' }, /`diskSnapshot.vault` must be a vault made by createVault\(\), got undefined/],
+    [{ directory: 'x' }, /`diskSnapshot.vault` is missing: give a vault made by createVault\(\)/],
     [{ directory: 'x', vault: 'SECRET' }, /`diskSnapshot.vault` .*not shown/],
     [{ directory: 'x', vault: { seal() {} } }, /`diskSnapshot.vault`/],
     [
@@ -521,7 +521,7 @@ describe('options', () => {
     ],
     [{ directory: 'x', vault, maxPending: 0 }, /`diskSnapshot.maxPending` must be a whole number of apps/],
     [{ directory: 'x', vault, onError: 'log' }, /`diskSnapshot.onError` must be a function/],
-    [{ directory: 'x', vault, maxAge: 1 }, /`diskSnapshot.maxAge` must be left out/],
+    [{ directory: 'x', vault, maxAge: 1 }, /diskSnapshot: unknown option `maxAge`/],
   ]
   for (const [options, message] of wrong) {
     it(`refuses ${String(message)}`, () => {

@@ -574,7 +574,7 @@ describe('createPolicySource', () => {
   })
 
   const wrong: [object, RegExp][] = [
-    [{}, /`createPolicySource.store` must be a policy store.*got undefined/],
+    [{}, /`createPolicySource.store` is missing: give a policy store/],
     [{ store: {} }, /`createPolicySource.store`/],
     [
       { store: memoryStore(), maxStale: -1 },
@@ -589,7 +589,7 @@ describe('createPolicySource', () => {
     [{ store: memoryStore(), maxStale: Number.NaN }, /got NaN/],
     [
       { store: memoryStore(), ttl: 5 },
-      /`createPolicySource.ttl` must be left out: the options are store, maxStale/,
+      /createPolicySource: unknown option `ttl`: the options are store, maxStale/,
     ],
     [{ store: memoryStore(), maxStale: 10, revalidateAfter: 20 }, /at most `maxStale` \(10\), got 20/],
   ]

@@ -76,7 +76,7 @@ describe('createVault', () => {
     [{ keys: ['SECRET'] }, /`createVault.keys\[0\]` must be an object/],
     [{ keys: [undefined] }, /`createVault.keys\[0\]`/],
     [{ keys: [{ id: 'SECRET SECRET', key: first.key }] }, /`createVault.keys\[0\].id`/],
-    [{}, /`createVault.keys` must be an array of at least one key/],
+    [{}, /`createVault.keys` is missing: give an array of at least one key/],
     [{ keys: [] }, /`createVault.keys`/],
     [{ keys: [{ id: 'a b', key: first.key }] }, /`createVault.keys\[0\].id`/],
     [{ keys: [first, first] }, /`createVault.keys\[1\].id`/],

@@ -1,0 +1,65 @@
+/** Longer names are not compared: nobody mistypes one, and the work grows with the product of the lengths. */
+const LONGEST = 64
+
+/**
+ * The candidate that was probably meant by a misspelt name: the nearest one, of several the first. `undefined` when none is
+ * near enough to be meant: about one slip in three characters, or one name goes on where the other ends.
+ */
+export function didYouMean(given: unknown, candidates: Iterable<string>): string | undefined {
+  if (typeof given !== 'string' || given.length === 0 || given.length > LONGEST) return undefined
+  const name = plain(given)
+  let nearest: string | undefined
+  let least = Infinity
+  for (const candidate of candidates) {
+    if (candidate === given || candidate.length > LONGEST) continue
+    const other = plain(candidate)
+    const distance = Math.min(distanceBetween(name, other), distanceBetween(singular(name), singular(other)))
+    if (distance < least) [nearest, least] = [candidate, distance]
+  }
+  if (nearest === undefined) return undefined
+  const [short, long] = [name, plain(nearest)].toSorted((a, b) => a.length - b.length) as [string, string]
+  const goesOn = short.length >= 4 && (long.startsWith(short) || long.endsWith(short))
+  return goesOn || least <= Math.floor(Math.max(name.length, 3) / 3) ? nearest : undefined
+}
+
+/** `; did you mean …?` as the end of a sentence, or nothing. */
+export function meant(given: unknown, candidates: Iterable<string>): string {
+  const candidate = didYouMean(given, candidates)
+  return candidate === undefined ? '' : `; did you mean \`${candidate}\`?`
+}
+
+/** Case and separators do not count: `max-age` and `maxage` are `maxAge`. */
+function plain(name: string): string {
+  return name.toLowerCase().replace(/[-_ ]/g, '')
+}
+
+function singular(name: string): string {
+  return name.endsWith('ies') ? `${name.slice(0, -3)}y` : name.replace(/s$/, '')
+}
+
+/** How many characters must be changed, left out, added or swapped with their neighbour (optimal string alignment). */
+function distanceBetween(one: string, other: string): number {
+  let before: number[] = []
+  let last = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (let row = 1; row <= one.length; row += 1) {
+    const current = [row]
+    for (let column = 1; column <= other.length; column += 1) {
+      const same = one[row - 1] === other[column - 1]
+      let least = Math.min(
+        at(last, column) + 1,
+        at(current, column - 1) + 1,
+        at(last, column - 1) + (same ? 0 : 1),
+      )
+      const swapped = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1]
+      if (row > 1 && column > 1 && swapped) least = Math.min(least, at(before, column - 2) + 1)
+      current.push(least)
+    }
+    before = last
+    last = current
+  }
+  return at(last, other.length)
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] as number
+}

@@ -1,0 +1,169 @@
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { parsePolicy, PolicyError, type PolicyInput } from 'portcullis'
+import type { z } from 'zod'
+import { policyJsonSchema } from '../../../scripts/policy-schema.ts'
+import type { POLICY_SCHEMA } from '../../../src/policy/schema.ts'
+import { repository } from '../../support/commands.ts'
+
+interface Schema {
+  readonly type?: string
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+  readonly additionalProperties?: boolean
+  readonly items?: Schema
+  readonly anyOf?: readonly Schema[]
+  readonly enum?: readonly unknown[]
+  readonly pattern?: string
+  readonly minLength?: number
+  readonly maxLength?: number
+  readonly maxItems?: number
+  readonly minimum?: number
+  readonly maximum?: number
+}
+
+const schema = policyJsonSchema(join(repository, 'src/policy')) as Schema
+const KNOWN =
+  'type description title $schema default properties required additionalProperties items anyOf enum pattern minLength maxLength maxItems minimum maximum'.split(
+    ' ',
+  )
+
+/** Judges by the keywords that the schema uses; one that is not known here fails the test. */
+function takes(rules: Schema, value: unknown): boolean {
+  for (const keyword of Object.keys(rules)) expect(KNOWN).toContain(keyword)
+  if (rules.anyOf !== undefined) return rules.anyOf.some((one) => takes(one, value))
+  if (rules.enum !== undefined && !rules.enum.includes(value)) return false
+  switch (rules.type) {
+    case 'string':
+      return (
+        typeof value === 'string' &&
+        new RegExp(rules.pattern ?? '', 'u').test(value) &&
+        value.length >= (rules.minLength ?? 0) &&
+        value.length <= (rules.maxLength ?? Infinity)
+      )
+    case 'integer':
+      return (
+        Number.isInteger(value) &&
+        (value as number) >= (rules.minimum ?? -Infinity) &&
+        (value as number) <= (rules.maximum ?? Infinity)
+      )
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'array':
+      return (
+        Array.isArray(value) &&
+        value.length <= (rules.maxItems ?? Infinity) &&
+        value.every((item) => takes(rules.items ?? {}, item))
+      )
+    case 'object': {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+      const { properties = {}, required = [], additionalProperties } = rules
+      return (
+        required.every((name) => Object.hasOwn(value, name)) &&
+        Object.entries(value).every(([name, member]) =>
+          Object.hasOwn(properties, name)
+            ? takes(properties[name] as Schema, member)
+            : additionalProperties !== false,
+        )
+      )
+    }
+    default:
+      throw new Error(`no rule for ${JSON.stringify(rules)}`)
+  }
+}
+
+function parses(document: unknown): boolean {
+  try {
+    parsePolicy(document)
+    return true
+  } catch (error) {
+    if (error instanceof PolicyError) return false
+    throw error
+  }
+}
+
+const mode = 'enforce'
+
+describe('the JSON Schema of a policy', () => {
+  it.each<[document: unknown, taken: boolean]>([
+    [{ appId: 'a' }, true],
+    [{ appId: 'a', name: 'x', serverOnly: { mode, maxAge: 1, requireDigest: false } }, true],
+    [{ appId: 'a', ipWhitelist: { mode, ranges: ['10.0.0.0/8'], deny: [], lists: ['office'] } }, true],
+    [{ appId: 'a', ipWhitelist: { mode, denyLists: ['b'] } }, true],
+    [{ appId: 'a', domainProtect: { mode, domains: ['https://a.example'], server: 'signed' } }, true],
+    [{ appId: 'a', domainProtect: { mode, methods: ['GET'], maxAge: 7200, credentials: true } }, true],
+    [{ appId: 'a', returnUrlGuard: { mode, urls: ['https://a.example/', { exact: 'app:/x' }] } }, true],
+    [{ appId: 'a', regionPin: { mode, onMisdirected: 'redirect', fallback: 'europe' } }, true],
+    [{ appId: 'a', auditAccess: { mode: 'off', onSinkFailure: 'allow' } }, true],
+    [{}, false],
+    [[], false],
+    [null, false],
+    ['a', false],
+    [{ appId: 'a b' }, false],
+    [{ appId: 'a'.repeat(129) }, false],
+    [{ appId: 'a', name: '' }, false],
+    [{ appId: 'a', ipWhitelists: { mode } }, false],
+    [{ appId: 'a', serverOnly: {} }, false],
+    [{ appId: 'a', serverOnly: { mode: 'enforced' } }, false],
+    [{ appId: 'a', serverOnly: { mode, maxAge: 0 } }, false],
+    [{ appId: 'a', serverOnly: { mode, maxAge: 1.5 } }, false],
+    [{ appId: 'a', serverOnly: { mode, maxAge: '300' } }, false],
+    [{ appId: 'a', serverOnly: null }, false],
+    [{ appId: 'a', ipWhitelist: { mode, rangez: [] } }, false],
+    [{ appId: 'a', ipWhitelist: { mode, ranges: '10.0.0.1' } }, false],
+    [{ appId: 'a', ipWhitelist: { mode, lists: ['a b'] } }, false],
+    [{ appId: 'a', domainProtect: { mode, server: 'open' } }, false],
+    [{ appId: 'a', domainProtect: { mode, maxAge: 7201 } }, false],
+    [{ appId: 'a', domainProtect: { mode, methods: Array(101).fill('GET') } }, false],
+    [{ appId: 'a', returnUrlGuard: { mode, urls: [{ exact: 'app:/x', more: 1 }] } }, false],
+    [{ appId: 'a', returnUrlGuard: { mode, urls: [null] } }, false],
+    [{ appId: 'a', regionPin: { mode, onMisdirected: 'drop' } }, false],
+    [{ appId: 'a', regionPin: { mode, fallback: '' } }, false],
+  ])('judges %j as parsePolicy does', (document, taken) => {
+    expect([takes(schema, document), parses(document)]).toEqual([taken, taken])
+  })
+
+  it('describes every member', () => {
+    const bare = Object.entries(schema.properties ?? {}).flatMap(([name, { description, properties }]) =>
+      properties === undefined
+        ? description === undefined
+          ? [name]
+          : []
+        : Object.entries(properties).flatMap(([key, member]) =>
+            member.description === undefined ? [`${name}.${key}`] : [],
+          ),
+    )
+    expect(bare).toEqual([])
+  })
+})
+
+describe('PolicyInput', () => {
+  it('is what the schema takes, with every default left out or written', () => {
+    type Mutable<T> = T extends readonly (infer One)[]
+      ? Mutable<One>[]
+      : T extends object
+        ? { -readonly [Name in keyof T]: Mutable<T[Name]> }
+        : T
+    type SchemaInput = z.input<typeof POLICY_SCHEMA>
+    const written: PolicyInput = { appId: 'a', ipWhitelist: { mode: 'enforce' } }
+    // Both ways: the compiler says when one of them has more or less.
+    const one = (input: Mutable<PolicyInput>): SchemaInput => input
+    const other = (input: SchemaInput): PolicyInput => input
+    expect(parsePolicy(other(one(written as Mutable<PolicyInput>)))).toMatchObject(written)
+  })
+
+  it('refuses at compile time what parsePolicy refuses', () => {
+    const refused: PolicyInput[] = [
+      // @ts-expect-error -- not a mode
+      { appId: 'a', serverOnly: { mode: 'enforced' } },
+      // @ts-expect-error -- not a key of the section
+      { appId: 'a', ipWhitelist: { mode: 'off', rangez: [] } },
+      // @ts-expect-error -- the mode is missing
+      { appId: 'a', auditAccess: {} },
+      // @ts-expect-error -- not a section
+      { appId: 'a', ipWhitelists: { mode: 'off' } },
+    ]
+    expect(refused.map(parses)).toEqual(refused.map(() => false))
+  })
+})

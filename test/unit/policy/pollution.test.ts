@@ -1,0 +1,159 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import {
+  diffPolicies,
+  explain,
+  formatList,
+  lintList,
+  lintPolicy,
+  memoryStore,
+  createPolicySource,
+  parseList,
+  parsePolicy,
+  scorePolicy,
+  type RequestDescription,
+} from 'portcullis'
+import { compileJurisdictions, DEFAULT_JURISDICTIONS } from '../../../src/jurisdiction/jurisdictions.ts'
+import { parseIpRange } from '../../../src/match/ip.ts'
+import { parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
+import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
+import { compilePolicy } from '../../../src/policy/compile.ts'
+import { KEYS } from '../../../src/policy/schema.ts'
+import { readSources } from '../house/sources.ts'
+
+/** Members of every option, entry and result that the sources name: what follows `readonly` in an interface. */
+const membersInSources = readSources().flatMap(({ text }) =>
+  [...text.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name = '']) => name),
+)
+const keys = [...new Set([...[...KEYS.values()].flat(), ...KEYS.keys(), ...membersInSources])]
+  .filter((name) => name !== '' && !(name in Object.prototype))
+  .toSorted()
+
+const prototype = Object.prototype as Record<string, unknown>
+/** What an attacker may put there: what each key could hold. */
+const POISONS: readonly unknown[] = ['europe', true, ['0.0.0.0/0'], { mode: 'off' }]
+
+afterEach(() => {
+  for (const name of keys) delete prototype[name]
+})
+
+const document = {
+  appId: 'shop',
+  serverOnly: { mode: 'enforce' },
+  ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24', '203.0.113.0/24'], deny: ['203.0.113.9'] },
+  domainProtect: { mode: 'enforce', domains: ['https://example.org'] },
+  returnUrlGuard: { mode: 'report', urls: ['https://example.org/cb/', { exact: 'app:/x' }] },
+  regionPin: { mode: 'enforce' },
+}
+const bare = { appId: 'bare' }
+
+const requests: readonly RequestDescription[] = [
+  { url: 'https://api.example.com/login' },
+  {
+    url: 'https://api.example.com/login',
+    headers: { origin: 'https://example.org' },
+    address: '203.0.113.7',
+    returnUrl: 'https://example.org/cb/x',
+    country: 'DE',
+    here: 'london',
+    now: 0,
+  },
+  {
+    url: 'https://api.example.com/login',
+    headers: { origin: 'https://evil.example' },
+    address: '203.0.113.9',
+    returnUrl: 'https://evil.example/',
+    country: undefined,
+    here: 'london',
+    now: 0,
+  },
+]
+
+const list = '203.0.113.0/24\n2001:DB8::1 # a note\n'
+
+/** Everything that is decided, parsed or found, as one text. */
+function everything(): string {
+  const jurisdictions = compileJurisdictions(DEFAULT_JURISDICTIONS, 'j')
+  const texts = ['https://example.org', 'nonsense', '://', 'https://a@b.example', 'https://x.example:99999']
+  const entries = [...parseList(list, 'text')]
+  const compiled = compilePolicy(parsePolicy(document))
+  return JSON.stringify([
+    [document, bare].map((one) => [parsePolicy(one), lintPolicy(one), scorePolicy(one)]),
+    [document, bare].map((one) => requests.map((request) => explain(one, { ...request, now: 0 }).decisions)),
+    [diffPolicies(bare, { ...document, appId: 'bare' }), diffPolicies(undefined, bare)],
+    [compiled.domainProtect?.cors, compiled.domainProtect?.server, compiled.regionPin, compiled.serverOnly],
+    ['DE', 'US', undefined, 'ZZ'].map((country) => jurisdictions.locate(country)),
+    texts.map((text) => [parseOrigin(text) ?? null, parseOriginEntry(text), parseReturnUrl(text)]),
+    texts.map((text) => [parseReturnUrlEntry(text), parseIpRange(text)]),
+    [lintList(entries), [...formatList(entries, 'text')], [...formatList(entries, 'csv')]],
+    // The words may differ: zod names `Object.prototype.path` as a place. The document stays refused.
+    refusal(() => parsePolicy({ ...document, extra: 1 })) === 'taken',
+  ])
+}
+
+function refusal(build: () => unknown): string {
+  try {
+    build()
+    return 'taken'
+  } catch (error) {
+    return String(error)
+  }
+}
+
+describe('a polluted Object.prototype', () => {
+  it('has enough names to be polluted with', () => {
+    expect(keys).toEqual(
+      expect.arrayContaining(['fallback', 'credentials', 'origin', 'deny', 'problem', 'note']),
+    )
+    expect(keys.length).toBeGreaterThan(200)
+  })
+
+  it('changes no policy, finding, list or decision, whatever name it gets', () => {
+    const clean = everything()
+    const changed: string[] = []
+    for (const name of keys) {
+      for (const poison of POISONS) {
+        prototype[name] = poison
+        const poisoned = refusal(() => void changed.push(...(everything() === clean ? [] : [name])))
+        delete prototype[name]
+        if (poisoned !== 'taken') changed.push(`${name}: ${poisoned}`)
+      }
+    }
+    expect([...new Set(changed)]).toEqual([])
+  })
+
+  it('leaves every member of a compiled policy its own', () => {
+    const compiled = compilePolicy(parsePolicy(document))
+    for (const [section, members] of KEYS) {
+      const own = section === '' ? compiled : compiled[section as keyof typeof compiled]
+      if (section === 'auditAccess') expect(own).toBeUndefined()
+      const renamed = {
+        name: 'appId',
+        methods: 'cors',
+        headers: 'cors',
+        exposedHeaders: 'cors',
+        credentials: 'cors',
+      }
+      for (const member of section === 'auditAccess' ? [] : members) {
+        const kept =
+          section === 'domainProtect' && member === 'maxAge' ? 'cors' : (renamed[member as 'name'] ?? member)
+        expect([section, member, Object.hasOwn(own as object, kept)]).toEqual([section, member, true])
+      }
+    }
+  })
+
+  it.each(['policy', 'keys', 'store', 'fallback', 'credentials'])(
+    'reaches no policy that a store hands out: %s',
+    async (name) => {
+      const store = memoryStore([{ policy: document }])
+      const source = createPolicySource({ store })
+      prototype[name] = 'europe'
+      try {
+        const app = await source.load('shop')
+        expect(app?.policy.regionPin?.fallback).toBeUndefined()
+        expect(app?.policy.domainProtect?.cors.credentials).toBeUndefined()
+      } finally {
+        delete prototype[name]
+      }
+    },
+  )
+})
