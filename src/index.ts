@@ -91,4 +91,5 @@ export {
 export type { PolicyIssue } from './errors.ts'
 export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './jurisdiction/jurisdictions.ts'
 export type { DifferingPart, EntryComparison } from './match/nearest.ts'
+export type { ClientAddressOption } from './http/request/client-address.ts'
 export type { ClientAddressOptions } from './match/client-address.ts'

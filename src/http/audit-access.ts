@@ -6,14 +6,17 @@ import { createAuditSession } from '../audit/session.ts'
 import type { AuditSink } from '../audit/sink.ts'
 import type { Decision } from '../decision.ts'
 import { decideAuditAccess } from '../guards/audit-access.ts'
-import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import type { RequestContext } from './request/context.ts'
 import { applicationOf, routeNameOf } from './request/route-name.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { gateResponse } from './response/gate.ts'
 import { isThenable } from '../thenable.ts'
-import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
+import {
+  CLIENT_ADDRESS_EXPECTATION,
+  clientAddressReader,
+  type ClientAddressOption,
+} from './request/client-address.ts'
 import { sendProblem } from './response/problem.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
@@ -41,7 +44,7 @@ export interface AuditAccessOptions extends SharedOptions {
   /** Told of every failure of the sink. */
   readonly onError?: RecorderOptions['onError']
   /** As for `ipWhitelist`: how to find the client behind proxies. */
-  readonly clientAddress?: ClientAddressOptions | undefined
+  readonly clientAddress?: ClientAddressOption | undefined
 }
 
 const PSEUDONYM_KEY: Expectation = {

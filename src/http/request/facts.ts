@@ -1,8 +1,9 @@
-import { parsePeer, type ClientAddress, type ClientAddressReader } from '../../match/client-address.ts'
+import { parsePeer, type ClientAddress } from '../../match/client-address.ts'
 import { parseIp } from '../../match/ip.ts'
 import { parseOrigin } from '../../match/origin.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import { checkClientAddress } from './address-warnings.ts'
+import type { ClientAddressReader } from './client-address.ts'
 import {
   readBodyParameter,
   readQueryParameter,
@@ -141,22 +142,23 @@ export class RequestFacts {
   /** Who calls: by the given reader of proxy headers, or by Express's `req.ip`, or by the socket. */
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     if (this.#addressReader !== reader) {
-      this.#address = this.#readAddress(reader)
+      // First, so that a function of the application that throws is asked once.
       this.#addressReader = reader
+      this.#address = undefined
+      this.#address = this.#readAddress(reader)
     }
     return this.#address
   }
 
   #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
-    // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
-    const lines = reader !== undefined && this.headersComplete ? this.lines(reader.header) : []
-    const client = reader === undefined ? this.#expressAddress() : reader.read(this.#peer, lines)
-    if (client !== undefined) checkClientAddress(this.#req, this.#headers, client, reader, lines)
+    if (reader !== undefined) return reader.find(this.#req, this)
+    const client = this.#expressAddress()
+    if (client !== undefined) checkClientAddress(this.#req, this.#headers, client, undefined, [])
     return client
   }
 
   #expressAddress(): ClientAddress | undefined {
-    const peer = this.#peer
+    const { peer } = this
     const express = 'ip' in this.#req
     const text = express ? this.#req.ip : peer
     if (text === undefined || (express && !this.headersComplete)) return undefined
@@ -164,7 +166,7 @@ export class RequestFacts {
     return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
   }
 
-  get #peer(): string | undefined {
+  get peer(): string | undefined {
     return this.#socket.remoteAddress
   }
 
