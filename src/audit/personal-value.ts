@@ -106,5 +106,7 @@ export function describeKind(value: unknown): string {
   const maker: unknown =
     prototype === null ? undefined : Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
   const name = typeof maker === 'function' ? maker.name : ''
-  return /^[A-Za-z_$][\w$]{1,63}$/.test(name) ? `an instance of \`${name}\`` : 'an instance of a class'
+  return name.length > 1 && name.length <= 64 && /^[\w$]+$/.test(name)
+    ? `an instance of \`${name}\``
+    : 'an instance of a class'
 }
