@@ -92,4 +92,5 @@ export {
 export type { ConfigIssue, PolicyIssue } from './errors.ts'
 export { DEFAULT_JURISDICTIONS, type Jurisdiction, type Jurisdictions } from './jurisdiction/jurisdictions.ts'
 export type { DifferingPart, EntryComparison } from './match/nearest.ts'
+export type { ClientAddressOption } from './http/request/client-address.ts'
 export type { ClientAddressOptions } from './match/client-address.ts'

@@ -1,4 +1,4 @@
-import { copyOf, isLeaf, isPlain } from './personal-value.ts'
+import { copyOf, describeKind, isLeaf, isPlain } from './personal-value.ts'
 
 /** A record whose members can be read and not written, at every depth. Dates, bytes and the like stay what they are. */
 export type DeepReadonly<T> = unknown extends T
@@ -65,7 +65,8 @@ class Stamp extends Given {
  * value. Names (`Object.keys`, `in`) are not values and are not reported.
  *
  * - A nested record is a view of its own. To reach for it is not yet a read, except when it is empty.
- * - A list, a `Date`, `Map`, `Set` or array of bytes counts as one field and is handed out as a copy.
+ * - A list, a `Date`, `Map`, `Set`, `Buffer` or another array of bytes counts as one field and is handed out as a copy, with
+ *   memory of its own.
  * - A name that does not look like the name of a field, such as an address that is used as a key, is reported as `*`,
  *   since it may be personal itself. Members named `__proto__` or by a symbol are left out.
  * - The values are those of the record at the time they are read. Keep no other reference to it: what reads the record
@@ -73,8 +74,9 @@ class Stamp extends Given {
  * - A `Proxy` around a view shows no fields.
  *
  * @param getters shared by the views of one application. Default: for this view alone.
- * @throws TypeError when the record, or what is inside of it, is an instance of a class, holds a function or holds itself;
- *   for what is put there later, when it is read.
+ * @throws TypeError when the record is not a plain object, or when one of its fields holds a function, the record itself or
+ *   an instance of another class, such as the `ObjectId` of MongoDB or the `Decimal` of Prisma. The message names the field
+ *   and the class and holds no value. What stands in a list, and what is put there later, is refused when it is read.
  */
 export function personalView<T extends object>(
   record: T,
@@ -91,8 +93,8 @@ function makeView(
   getters: FieldGetters,
   around: readonly object[],
 ): object {
-  if (!isPlain(record)) throw refusal(path, 'must be a plain object')
-  if (around.includes(record)) throw refusal(path, 'must not contain itself')
+  if (!isPlain(record)) throw noRecord(record)
+  if (around.includes(record)) throw cannotBeShown(path.slice(0, -1), 'a record that it is a part of')
   const source: Source = {
     record: record as Record<string, unknown>,
     path,
@@ -108,8 +110,7 @@ function makeView(
     // A getter, such as one of another view, is not run before somebody reads it.
     const value: unknown = Object.getOwnPropertyDescriptor(record, name)?.value
     if (isPlain(value)) nestedView(source, name, value)
-    else if (!isLeaf(value))
-      throw refusal(`${path}${fieldName(name)}.`, 'must not hold a function or an instance of a class')
+    else if (!isLeaf(value)) throw cannotBeShown(path + fieldName(name), describeKind(value))
     Object.defineProperty(view, name, { get: getterOf(name, getters), enumerable: true })
   }
   new Stamp(view, source)
@@ -129,14 +130,13 @@ function getterOf(name: string, getters: FieldGetters): () => unknown {
 function readMember(source: Source, name: string): unknown {
   const { record, path, onRead } = source
   const value = Object.hasOwn(record, name) ? record[name] : undefined
+  const field = path + fieldName(name)
   if (isPlain(value)) {
-    if (Object.keys(value).length === 0) onRead(path + fieldName(name))
+    if (Object.keys(value).length === 0) onRead(field)
     return nestedView(source, name, value)
   }
-  if (!isLeaf(value))
-    throw refusal(`${path}${fieldName(name)}.`, 'must not hold a function or an instance of a class')
-  const copy = copyOf(value)
-  onRead(path + fieldName(name))
+  const copy = copyOf(value, (inside) => cannotBeShown(field, describeKind(inside)))
+  onRead(field)
   return copy
 }
 
@@ -157,9 +157,17 @@ function fieldName(name: string): string {
   return FIELD_NAME.test(name) ? name : '*'
 }
 
-function refusal(path: string, rule: string): TypeError {
-  const where = path === '' ? '' : ` (at \`${path.slice(0, -1)}\`)`
+function noRecord(given: unknown): TypeError {
   return new TypeError(
-    `personal data ${rule}${where}: pass what toObject() or toJSON() gives, or a row of the database`,
+    `\`person()\` must be given a plain object, got ${describeKind(given)}. ` +
+      'Pass a copy, such as `{ ...row }`, or what the toObject() or toJSON() of a document returns.',
+  )
+}
+
+function cannotBeShown(field: string, kind: string): TypeError {
+  return new TypeError(
+    `the field \`${field}\` of the record that \`person()\` was given holds ${kind}, which cannot be copied. ` +
+      'Turn it into a plain value first, for example by String(value), or pass what the toObject() or toJSON() of a ' +
+      'document returns.',
   )
 }

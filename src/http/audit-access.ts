@@ -5,14 +5,18 @@ import { createRecorder, type Recorder, type RecorderOptions } from '../audit/re
 import { createAuditSession } from '../audit/session.ts'
 import type { AuditSink } from '../audit/sink.ts'
 import { decideAuditAccess, type AuditFacts, type AuditOutcome } from '../guards/audit-access.ts'
-import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
+import { applicationOf, routeNameOf } from './request/route-name.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { gateResponse } from './response/gate.ts'
 import { isThenable } from '../thenable.ts'
-import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
+import {
+  CLIENT_ADDRESS_EXPECTATION,
+  clientAddressReader,
+  type ClientAddressOption,
+} from './request/client-address.ts'
 import { sendProblem } from './response/problem.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
@@ -28,8 +32,9 @@ export interface AuditAccessOptions extends SharedOptions {
   /** Who acts for the app, such as the member of staff who is signed in. Only a pseudonym is recorded. */
   readonly actor?: Callback<[req: GuardRequest], string | undefined> | undefined
   /**
-   * Names the operation. Default: method and route pattern, or method and mount path where no route was reached. Name it
-   * yourself where a router that does not merge parameters is mounted below one.
+   * Names the operation. Default: the method and the pattern of the route with those of its mount paths, such as
+   * `GET /people/:email/orders`; where no route was reached, the method and the pattern of the mount path. It holds no value
+   * from the request. `*` stands for a mount path that cannot be found in the routers: name the operation yourself there.
    */
   readonly operation?: Callback<[req: GuardRequest], string> | undefined
   /** How long the sink may take, in milliseconds. Default 250. */
@@ -39,7 +44,7 @@ export interface AuditAccessOptions extends SharedOptions {
   /** Told of every failure of the sink. */
   readonly onError?: RecorderOptions['onError']
   /** As for `ipWhitelist`: how to find the client behind proxies. */
-  readonly clientAddress?: ClientAddressOptions | undefined
+  readonly clientAddress?: ClientAddressOption | undefined
 }
 
 const PSEUDONYM_KEY: Expectation = {
@@ -138,6 +143,7 @@ function recordRequest(
   means: Means,
 ): RequestRecord {
   const { options, recorder, pseudonymise, getters } = means
+  const outer = applicationOf(req)
   let finished = false
   let silent = false
   const who = (): { appId?: string; actor?: string } => {
@@ -168,7 +174,7 @@ function recordRequest(
       requestId: context.requestId,
       ...who(),
       ...(revision !== undefined && { revision }),
-      operation: attempt(() => options.operation?.(req)) ?? routeOf(req),
+      operation: attempt(() => options.operation?.(req)) ?? routeNameOf(req, outer),
       outcome: refused ? 'refused' : answered ? 'answered' : 'aborted',
       ...(answered && { status: res.statusCode }),
       ...(address !== undefined && { address: pseudonymise('address', address) }),
@@ -213,29 +219,5 @@ function attempt(option: (() => unknown) | undefined): string | undefined {
     return typeof answer === 'string' && answer !== '' ? answer : undefined
   } catch {
     return undefined
-  }
-}
-
-/** Method, mount path and route pattern. What a parameter has matched in the mount path is put back to its name. */
-function routeOf(req: GuardRequest): string {
-  const { route, params } = req as { route?: { path?: unknown }; params?: Record<string, unknown> }
-  const pattern = typeof route?.path === 'string' && route.path !== '/' ? route.path : ''
-  return `${req.method ?? ''} ${mountPathOf(req.baseUrl ?? '', params ?? {})}${pattern}`.trim()
-}
-
-function mountPathOf(baseUrl: string, params: Readonly<Record<string, unknown>>): string {
-  const names = new Map(Object.entries(params).map(([name, value]) => [String(value), `:${name}`]))
-  if (baseUrl === '' || names.size === 0) return baseUrl
-  return baseUrl
-    .split('/')
-    .map((segment) => names.get(decoded(segment)) ?? segment)
-    .join('/')
-}
-
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment)
-  } catch {
-    return segment
   }
 }

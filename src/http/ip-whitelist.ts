@@ -1,25 +1,21 @@
 import { decideIpWhitelist, type AddressFacts } from '../guards/ip-whitelist.ts'
+import { checkOptions } from '../options.ts'
 import {
-  compileClientAddress,
-  type ClientAddressOptions,
-  type ClientAddressReader,
-} from '../match/client-address.ts'
-import { checkOptions, type Expectation } from '../options.ts'
+  CLIENT_ADDRESS_EXPECTATION,
+  clientAddressReader,
+  type ClientAddressOption,
+} from './request/client-address.ts'
 import type { RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {
   /**
-   * How to find the client behind proxies: the proxies that are trusted, and the one header that they write. Default:
-   * Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket. A picture that
-   * contradicts itself is told once by `process.emitWarning`: see "Behind proxies" in README.md.
+   * How to find the client behind proxies: the proxies that are trusted with the one header that they write, or a function.
+   * Default: Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket. What is trusted
+   * and does not fit the way that requests come is reported once by `process.emitWarning`: see "Behind proxies" in
+   * README.md.
    */
-  readonly clientAddress?: ClientAddressOptions | undefined
-}
-
-export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
-  expected: 'an object with `trustedProxies` and `header`',
-  accepts: (value) => typeof value === 'object' && value !== null,
+  readonly clientAddress?: ClientAddressOption | undefined
 }
 
 /**
@@ -49,12 +45,4 @@ export function ipWhitelistMount(options: IpWhitelistOptions, name: string): Mou
     begin: (context) => context.useAddressReader(reader),
     facts: ({ facts }) => ({ address: facts.address(reader), now: Date.now() }),
   }
-}
-
-/** The compiled `clientAddress` option. */
-export function clientAddressReader(
-  option: ClientAddressOptions | undefined,
-  name: string,
-): ClientAddressReader | undefined {
-  return option === undefined ? undefined : compileClientAddress(option, name)
 }

@@ -4,14 +4,23 @@ import { createIpSet, type IpSet } from './ip-set.ts'
 import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
 import { isProblem } from './problem.ts'
 
+/** Headers to which every proxy adds the hop that it sees. Any other is written once, by the proxy in front. */
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
-const SINGLE_HEADERS = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
-const HEADERS: readonly string[] = [...LIST_HEADERS, ...SINGLE_HEADERS]
+type KnownHeader =
+  | (typeof LIST_HEADERS)[number]
+  | 'cf-connecting-ip'
+  | 'fastly-client-ip'
+  | 'fly-client-ip'
+  | 'true-client-ip'
+  | 'x-real-ip'
 
 const LOOPBACK = parsed('127.0.0.0/8', '::1')
 const LINK_LOCAL = parsed('169.254.0.0/16', 'fe80::/10')
 /** RFC 1918 and RFC 4193. */
 const PRIVATE = parsed('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7')
+
+/** A token of RFC 9110 5.6.2. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** Names for ranges that do not change. The first three mean what they mean in `trust proxy` of Express. */
 const PRESETS: ReadonlyMap<string, readonly IpRange[]> = new Map([
@@ -21,14 +30,21 @@ const PRESETS: ReadonlyMap<string, readonly IpRange[]> = new Map([
   ['private', PRIVATE],
 ])
 
+/** What `trustedProxies` calls a proxy on this machine that connects by a Unix socket, which has no address. */
+export const UNIX_SOCKET = 'unix'
+
 export interface ClientAddressOptions {
   /**
-   * The proxies in front, as addresses, CIDR ranges, and the names `loopback`, `linklocal`, `uniquelocal` and `private`.
-   * Only what they say is believed.
+   * The proxies in front, as addresses, CIDR ranges, the names `loopback`, `linklocal`, `uniquelocal` and `private`, and
+   * `unix` for whoever connects by the Unix socket that the server listens on. Only what they say is believed.
    */
   readonly trustedProxies: readonly string[]
-  /** The one header that they write. */
-  readonly header: (typeof LIST_HEADERS)[number] | (typeof SINGLE_HEADERS)[number]
+  /**
+   * The one header that they write, in any case. `x-forwarded-for` and `forwarded` (RFC 7239) are lists, to which each
+   * proxy adds a hop. Any other header, such as `fly-client-ip`, must stand once and hold one address. An address may be
+   * followed by a port, an IPv6 address then stands in brackets: `203.0.113.7:51820`, `[2001:db8::1]:443`.
+   */
+  readonly header: KnownHeader | (string & Record<never, never>)
 }
 
 /** Who calls, and how we know. */
@@ -42,8 +58,9 @@ export interface ClientAddress {
 
 /** The compiled option. */
 export interface ClientAddressReader {
-  readonly header: ClientAddressOptions['header']
-  /** Finds the client from the peer of the socket and all lines of the header, in order. */
+  /** In lower case. */
+  readonly header: string
+  /** Finds the client from the peer of the socket, or `UNIX_SOCKET`, and all lines of the header, in order. */
   read(peer: string | undefined, headerLines: readonly string[]): ClientAddress | undefined
   /** Whether an address is believed to be a proxy. */
   trusts(address: IpAddress): boolean
@@ -60,24 +77,27 @@ export interface ClientAddressReader {
  * @throws ConfigError naming the option below `name`.
  */
 export function compileClientAddress(option: unknown, name: string): ClientAddressReader {
-  const { trustedProxies, header } = checkOptions<ClientAddressOptions>(name, option, {
+  const { trustedProxies, header: written } = checkOptions<ClientAddressOptions>(name, option, {
     trustedProxies: required({
       expected: 'an array of addresses, CIDR ranges and names of ranges',
       accepts: Array.isArray,
     }),
     header: required({
-      expected: `one of ${HEADERS.join(', ')}`,
-      accepts: (value) => typeof value === 'string' && HEADERS.includes(value),
+      expected: 'the name of the header that the proxies write, such as x-forwarded-for',
+      accepts: (value) => typeof value === 'string' && value.length <= 256 && HEADER_NAME.test(value),
     }),
   })
+  const header = written.toLowerCase()
   const trusted = createIpSet(
     // `Array.from` visits holes too, which `flatMap` would leave unchecked.
     Array.from(trustedProxies, (text, index) => parseProxy(text, `${name}.trustedProxies[${index}]`)).flat(),
   )
-  const hops = hopReaders[header]
+  const trustsUnixSocket = trustedProxies.includes(UNIX_SOCKET)
+  const hops = LIST_READERS.get(header) ?? singleHop
   return {
     header,
     read: (peer, headerLines) => {
+      if (peer === UNIX_SOCKET) return trustsUnixSocket ? walk(hops(headerLines), trusted, header) : undefined
       const address = peer === undefined ? undefined : parsePeer(peer)
       if (address === undefined) return undefined
       if (!trusted.contains(address)) return { address, source: 'socket', hops: 0 }
@@ -115,7 +135,9 @@ function parsed(...ranges: readonly string[]): IpRange[] {
 }
 
 function parseProxy(text: unknown, name: string): readonly IpRange[] {
-  const expected = `an address, a CIDR range in canonical spelling, or one of ${[...PRESETS.keys()].join(', ')}`
+  const names = [...PRESETS.keys(), UNIX_SOCKET].join(', ')
+  const expected = `an address, a CIDR range in canonical spelling, or one of ${names}`
+  if (text === UNIX_SOCKET) return []
   if (typeof text !== 'string') throw new ConfigError(name, expected, text)
   const preset = PRESETS.get(text)
   if (preset !== undefined) return preset
@@ -124,7 +146,7 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
     const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
     throw new ConfigError(name, `${expected}${advice}`, text)
   }
-  // Who trusts everybody takes the leftmost value, which the caller has written.
+  // With everybody trusted, the leftmost value would count, which the caller has written.
   if (range.prefix === 0) throw new ConfigError(name, 'the proxies in front, not every address', text)
   return [range]
 }
@@ -132,13 +154,10 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
 /** The hops that a header names, from the nearest to the farthest; `undefined` is one that names no address. */
 type HopReader = (lines: readonly string[]) => Iterable<string | undefined>
 
-const hopReaders: Readonly<Record<ClientAddressOptions['header'], HopReader>> = {
-  'x-forwarded-for': listedHops,
-  forwarded: forwardedHops,
-  'cf-connecting-ip': singleHop,
-  'x-real-ip': singleHop,
-  'true-client-ip': singleHop,
-}
+const LIST_READERS: ReadonlyMap<string, HopReader> = new Map<(typeof LIST_HEADERS)[number], HopReader>([
+  ['x-forwarded-for', listedHops],
+  ['forwarded', forwardedHops],
+])
 
 function walk(hops: Iterable<string | undefined>, trusted: IpSet, source: string): ClientAddress | undefined {
   let client: ClientAddress | undefined
@@ -153,13 +172,23 @@ function walk(hops: Iterable<string | undefined>, trusted: IpSet, source: string
   return client
 }
 
-/** A second line is none that the proxy wrote, or the first is not; a list is no address. */
+/** Of two lines the proxy wrote only one, and nobody can say which. A list is not an address. */
 function singleHop(lines: readonly string[]): [string | undefined] {
-  return [lines.length === 1 ? withoutBlanks(lines[0] as string) : undefined]
+  return [lines.length === 1 ? withoutPort(withoutBlanks(lines[0] as string)) : undefined]
 }
 
 function* listedHops(lines: readonly string[]): Generator<string> {
-  for (const hop of lines.join(',').split(',').toReversed()) yield withoutBlanks(hop)
+  for (const hop of lines.join(',').split(',').toReversed()) yield withoutPort(withoutBlanks(hop))
+}
+
+const WITH_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/
+
+/** Some proxies write the port of the client too, such as those of Azure. What is not written so is left as it is. */
+function withoutPort(hop: string): string {
+  const [, bracketed, bare, port] = WITH_PORT.exec(hop) ?? []
+  if (port === undefined || Number(port) > 65_535) return hop
+  if (bracketed === undefined) return bare as string
+  return bracketed.includes(':') ? bracketed : hop
 }
 
 /** The `for` of each element of RFC 7239, without quotation marks, brackets and port. */
@@ -168,6 +197,7 @@ function* forwardedHops(lines: readonly string[]): Generator<string | undefined>
   for (const element of elements.toReversed()) yield forwardedFor(element)
 }
 
+/** RFC 9110 5.6.2. */
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const PAIR = new RegExp(`^(${TOKEN})=(${TOKEN}|"(?:[^"\\\\]|\\\\.)*")$`)
 

@@ -94,7 +94,7 @@ function checkExpress(
   { address: client }: ClientAddress,
 ): void {
   const { app } = req as ExpressRequest
-  // Who else sets `req.ip` finds it in a way that we do not know.
+  // Another framework that sets `req.ip` finds it in a way that we do not know.
   if (app?.settings === undefined && 'ip' in req) return
   const trustProxy = app?.settings?.['trust proxy']
   if (trustProxy === true) return warn('PORTCULLIS_TRUST_PROXY_ALL')
@@ -129,7 +129,8 @@ function isForwarded(headers: GuardRequest['headers']): boolean {
     headers.forwarded !== undefined ||
     headers['x-real-ip'] !== undefined ||
     headers['cf-connecting-ip'] !== undefined ||
-    headers['true-client-ip'] !== undefined
+    headers['true-client-ip'] !== undefined ||
+    headers['fly-client-ip'] !== undefined
   )
 }
 

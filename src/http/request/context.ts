@@ -59,7 +59,12 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   }
 
   get address(): string | undefined {
-    return this.facts.address(this.#addressReader)?.address.text
+    try {
+      return this.facts.address(this.#addressReader)?.address.text
+    } catch {
+      // The `clientAddress` function threw. The guard that needs the address refuses for it.
+      return undefined
+    }
   }
 
   get returnUrl(): string | undefined {

@@ -1,11 +1,12 @@
 import type { OriginFacts } from '../../guards/domain-protect.ts'
-import { parsePeer, type ClientAddress, type ClientAddressReader } from '../../match/client-address.ts'
+import { parsePeer, type ClientAddress } from '../../match/client-address.ts'
 import { parseIp } from '../../match/ip.ts'
 import { parseOrigin } from '../../match/origin.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { GuardRequest } from '../handler.ts'
 import { checkClientAddress } from './address-warnings.ts'
 import type { PlaceReader } from './authority.ts'
+import type { AddressFacts, ClientAddressReader } from './client-address.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
 import {
   isOfQuery,
@@ -50,7 +51,7 @@ export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
  * The facts of a request of `node:http` or `node:http2`, or of a framework on top of them. Each is read when it is asked
  * for; what other middleware may change between two guards is not kept.
  */
-export class NodeFacts implements RequestFacts {
+export class NodeFacts implements RequestFacts, AddressFacts {
   readonly #req: GuardRequest
   // Express gives each request a shape of its own, so that each look at one costs a search.
   #knownLines: HeaderLines | undefined
@@ -137,22 +138,23 @@ export class NodeFacts implements RequestFacts {
 
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     if (this.#addressReader !== reader) {
-      this.#address = this.#readAddress(reader)
+      // First, so that a function of the application that throws is asked once.
       this.#addressReader = reader
+      this.#address = undefined
+      this.#address = this.#readAddress(reader)
     }
     return this.#address
   }
 
   #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
-    // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
-    const lines = reader !== undefined && this.headersComplete ? this.#lines.all(reader.header) : []
-    const client = reader === undefined ? this.#expressAddress() : reader.read(this.#peer, lines)
-    if (client !== undefined) checkClientAddress(this.#req, this.#req.headers, client, reader, lines)
+    if (reader !== undefined) return reader.find(this.#req, this)
+    const client = this.#expressAddress()
+    if (client !== undefined) checkClientAddress(this.#req, this.#req.headers, client, undefined, [])
     return client
   }
 
   #expressAddress(): ClientAddress | undefined {
-    const peer = this.#peer
+    const { peer } = this
     const express = 'ip' in this.#req
     const text: unknown = express ? this.#req.ip : peer
     if (typeof text !== 'string' || (express && !this.headersComplete)) return undefined
@@ -160,8 +162,12 @@ export class NodeFacts implements RequestFacts {
     return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
   }
 
-  get #peer(): string | undefined {
+  get peer(): string | undefined {
     return this.#socket.remoteAddress
+  }
+
+  lines(name: string): string[] {
+    return this.#lines.all(name)
   }
 
   message(placeOf?: PlaceReader): SignedMessage {

@@ -46,7 +46,7 @@ export function readBodyParameter(
   if (body.kind === 'unavailable') return { problem: 'body not kept' }
   if (body.bytes.length === 0) return NOTHING
   const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';')
-  // What body-parser would read in another charset (UTF-7 is one of them), here reads as something else.
+  // In another charset (UTF-7 is one of them) a parser may read something else.
   if (parameters.some((parameter) => !isUtf8(parameter))) return { problem: 'malformed body' }
   const text = decodeUtf8(body.bytes)
   if (text === undefined) return { problem: 'malformed body' }
@@ -80,7 +80,7 @@ function readPairs(text: string, name: string): ParameterReading {
 
 function isUtf8(parameter: string): boolean {
   const [name = '', value = ''] = parameter.split('=')
-  return name.trim() !== 'charset' || /^(?:utf-8|"utf-8")$/.test(value.trim())
+  return name.trim() !== 'charset' || /^(?:utf-?8|"utf-?8")$/.test(value.trim())
 }
 
 function decodeUtf8(bytes: Uint8Array): string | undefined {

@@ -6,10 +6,13 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it, jest } from '@jest/globals'
 import express from 'express'
 import {
+  auditAccess,
   createPolicySource,
   explain,
   ipWhitelist,
+  memoryAuditSink,
   memoryStore,
+  type ClientAddressOption,
   type ClientAddressOptions,
   type GuardRequest,
 } from 'portcullis'
@@ -48,7 +51,7 @@ function codes(): unknown[] {
 interface Setting {
   /** What `trust proxy` is set to; left out, it is not set. */
   trustProxy?: unknown
-  clientAddress?: ClientAddressOptions
+  clientAddress?: ClientAddressOption
   ipWhitelist?: object
 }
 
@@ -59,7 +62,7 @@ function gateway({ trustProxy, clientAddress, ipWhitelist: section = ANYBODY }: 
   return app.use(guardOf(section, clientAddress), answer as express.RequestHandler)
 }
 
-function guardOf(section: object, clientAddress?: ClientAddressOptions): express.RequestHandler {
+function guardOf(section: object, clientAddress?: ClientAddressOption): express.RequestHandler {
   const store = memoryStore([{ policy: { appId: APP, ipWhitelist: section } }])
   return ipWhitelist({ policies: createPolicySource({ store }), clientAddress }) as express.RequestHandler
 }
@@ -140,7 +143,83 @@ describe('the client address', () => {
       ['X-Forwarded-For: ::ffff:198.51.100.7, ::FFFF:7f00:1'],
       `${NEAREST} by x-forwarded-for`,
     ],
+    [
+      'with a port, which is left away',
+      { clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${WRITTEN}, ${NEAREST}:51820`],
+      `${NEAREST} by x-forwarded-for`,
+    ],
+    [
+      'any header that stands once',
+      { clientAddress: { ...LOOPBACK, header: 'Fly-Client-IP' } },
+      [`fly-client-ip: ${NEAREST}`],
+      `${NEAREST} by fly-client-ip`,
+    ],
+    [
+      'nobody: a header that must stand once and comes twice',
+      { clientAddress: { ...LOOPBACK, header: 'fly-client-ip' } },
+      [`fly-client-ip: ${NEAREST}`, `Fly-Client-IP: ${NEAREST}`],
+      '403',
+    ],
+    ['a function', { clientAddress: () => NEAREST }, [], `${NEAREST} by clientAddress`],
+    [
+      'a function that reads the request',
+      { clientAddress: (req) => String(req.headers['x-mine']) },
+      [`X-Mine: 2001:DB8::7`],
+      '2001:db8::7 by clientAddress',
+    ],
+    [
+      'a function that names the peer',
+      { clientAddress: ({ socket }) => socket.remoteAddress },
+      [],
+      '127.0.0.1 by clientAddress',
+    ],
     // Nobody, so denied, though the list holds every address.
+    ...[
+      undefined,
+      null,
+      '',
+      ' ',
+      'unknown',
+      `${NEAREST}:443`,
+      ` ${NEAREST}`,
+      `${NEAREST}, ${NEAREST}`,
+      'fe80::1%eth0',
+      '010.0.0.1',
+      7,
+      [NEAREST],
+      { toString: () => NEAREST },
+    ].map(
+      (value) =>
+        [
+          `nobody: a function that returns ${JSON.stringify(value)}`,
+          { clientAddress: (() => value) as () => string },
+          [],
+          '403',
+        ] as const,
+    ),
+    [
+      'nobody: a function that returns a promise',
+      { clientAddress: (() => Promise.resolve(NEAREST)) as never },
+      [],
+      '503',
+    ],
+    [
+      'nobody: a function whose promise rejects',
+      { clientAddress: (() => Promise.reject(new Error('x'))) as never },
+      [],
+      '503',
+    ],
+    [
+      'nobody: a function that throws',
+      {
+        clientAddress: () => {
+          throw new Error('x')
+        },
+      },
+      [],
+      '503',
+    ],
     ['nobody: no header', { clientAddress: LOOPBACK }, [], '403'],
     ['nobody: another header', { clientAddress: LOOPBACK }, [`Forwarded: for=${NEAREST}`], '403'],
     ['nobody: a name with underscores', { clientAddress: LOOPBACK }, [`X_Forwarded_For: ${NEAREST}`], '403'],
@@ -162,7 +241,12 @@ describe('the client address', () => {
     ],
     ['nobody: `unknown`', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}, unknown`], '403'],
     ['nobody: a zone', { clientAddress: LOOPBACK }, ['X-Forwarded-For: fe80::1%eth0'], '403'],
-    ['nobody: a port', { clientAddress: LOOPBACK }, [`X-Forwarded-For: ${NEAREST}:443`], '403'],
+    [
+      'nobody: a port that is too large',
+      { clientAddress: LOOPBACK },
+      [`X-Forwarded-For: ${NEAREST}:65536`],
+      '403',
+    ],
     ['nobody: junk in `req.ip`', { trustProxy: 'loopback' }, ['X-Forwarded-For: a'], '403'],
     ['nobody: a zone in `req.ip`', { trustProxy: 'loopback' }, ['X-Forwarded-For: fe80::1%eth0'], '403'],
     ['nobody: a port in `req.ip`', { trustProxy: 'loopback' }, [`X-Forwarded-For: ${NEAREST}:443`], '403'],
@@ -238,6 +322,91 @@ describe('other sockets', () => {
     } finally {
       await rm(folder, { recursive: true })
     }
+  })
+
+  it('a Unix socket is a proxy where it is written among them, also while the server closes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'portcullis-'))
+    const path = join(folder, 'socket')
+    const lines = [`X-Forwarded-For: ${WRITTEN}, ${NEAREST}`]
+    const clientAddress: ClientAddressOptions = { ...LOOPBACK, trustedProxies: ['unix'] }
+    try {
+      const app = gateway({ clientAddress })
+      await withServer(createServer(app), path, async () => {
+        expect(await overSocket({ path }, lines)).toBe(`${NEAREST} by x-forwarded-for`)
+        expect(await overSocket({ path }, [])).toBe('403')
+      })
+      let closing: Server | undefined
+      const server = createServer((req, res) => {
+        closing?.close()
+        app(req, res)
+      })
+      await withServer(server, path, async () => {
+        expect(await overSocket({ path }, lines)).toBe(`${NEAREST} by x-forwarded-for`)
+        closing = server
+        expect(await overSocket({ path }, lines)).toBe(`${NEAREST} by x-forwarded-for`)
+        closing = undefined
+        await new Promise<void>((resolve) => server.listen(path, resolve))
+      })
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('a TCP caller that has gone away is not taken for a Unix socket', async () => {
+    const clientAddress: ClientAddressOptions = { ...LOOPBACK, trustedProxies: ['unix'] }
+    const guard = guardOf(ANYBODY, clientAddress)
+    const passed: boolean[] = []
+    const server = createServer((req, res) => {
+      Object.defineProperty(req.socket, 'remoteAddress', { value: undefined })
+      guard(req as express.Request, res as express.Response, () => passed.push(true))
+      if (passed.length > 0) res.end()
+    })
+    await withServer(server, 0, async (port) => {
+      expect(await send(port, [`X-Forwarded-For: ${NEAREST}`])).toBe('403')
+      expect(passed).toEqual([])
+    })
+  })
+
+  it('a function is asked once for each request, by whatever guards share it, and ends nothing where it throws', async () => {
+    let asked = 0
+    let address = (): string => NEAREST
+    const clientAddress = (): string => {
+      asked += 1
+      return address()
+    }
+    const policies = createPolicySource({
+      store: memoryStore([
+        {
+          policy: {
+            appId: APP,
+            ipWhitelist: ANYBODY,
+            auditAccess: { mode: 'enforce', onSinkFailure: 'allow' },
+          },
+        },
+      ]),
+    })
+    const sink = memoryAuditSink()
+    const audit = auditAccess({ policies, sink, clientAddress }) as express.RequestHandler
+    const guard = ipWhitelist({ policies, clientAddress }) as express.RequestHandler
+    const app = express()
+      .get('/audit', audit, answer as express.RequestHandler)
+      .use(audit, guard, answer as express.RequestHandler)
+    await listening(app, async (origin) => {
+      const get = async (path: string): Promise<number> =>
+        (await fetch(origin + path, { headers: { 'x-app-id': APP } })).status
+      expect([await get('/'), asked]).toEqual([200, 1])
+      address = () => {
+        throw new Error('of the application')
+      }
+      expect([await get('/'), asked]).toEqual([503, 2])
+      expect([await get('/audit'), asked]).toEqual([200, 3])
+    })
+    while (sink.events().length < 3) await new Promise((resolve) => setImmediate(resolve))
+    expect(sink.events().map((event) => event.kind === 'operation' && event.address !== undefined)).toEqual([
+      true,
+      false,
+      false,
+    ])
   })
 
   it('an IPv4 caller of an IPv6 socket is an IPv4 caller', async () => {
@@ -330,7 +499,7 @@ describe('a warning', () => {
   for (const [setting, line, code] of cases) {
     const { trustProxy = 'left out', clientAddress } = setting
     const trust =
-      clientAddress === undefined
+      clientAddress === undefined || typeof clientAddress === 'function'
         ? `\`trust proxy\` ${String(trustProxy)}`
         : `proxies ${clientAddress.trustedProxies.join(' ')}`
     it(`${code ?? 'none'} for ${line ?? 'no header'} with ${trust}`, async () => {

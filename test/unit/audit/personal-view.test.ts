@@ -269,11 +269,71 @@ describe('personalView', () => {
     })
   }
 
-  it('gives nothing of a pool away with a Buffer', () => {
-    const pooled = Buffer.from('mine')
-    const view = personalView({ image: pooled.subarray(1, 2) }, () => undefined)
-    expect(Buffer.isBuffer(view.image)).toBe(true)
-    expect(view.image.toString()).toBe('i')
+  const memory = Buffer.from('somebody else | MINE | somebody else'.padEnd(64, '.'))
+  const around = memory.buffer.slice(memory.byteOffset, memory.byteOffset + 64)
+  const shared = new SharedArrayBuffer(64)
+  new Uint8Array(shared).set(memory)
+  const START = 16
+  interface ViewKind {
+    new (buffer: ArrayBufferLike, offset: number, count: number): ArrayBufferView
+    readonly BYTES_PER_ELEMENT?: number
+  }
+  const kinds: [string, ViewKind][] = [
+    ['Int8Array', Int8Array],
+    ['Uint8Array', Uint8Array],
+    ['Uint8ClampedArray', Uint8ClampedArray],
+    ['Int16Array', Int16Array],
+    ['Uint16Array', Uint16Array],
+    ['Int32Array', Int32Array],
+    ['Uint32Array', Uint32Array],
+    ['Float32Array', Float32Array],
+    ['Float64Array', Float64Array],
+    ['BigInt64Array', BigInt64Array],
+    ['BigUint64Array', BigUint64Array],
+    ['DataView', DataView],
+  ]
+  const binaries: readonly (readonly [what: string, value: ArrayBufferView, kind: string])[] = [
+    ['a Buffer of the pool', Buffer.from('MINE'), 'Buffer'],
+    ['a part of a Buffer', memory.subarray(START, START + 8), 'Buffer'],
+    ['a Buffer over shared memory', Buffer.from(shared, START, 8), 'Buffer'],
+    ['an empty Buffer', memory.subarray(3, 3), 'Buffer'],
+    ...kinds.flatMap(([name, Kind]) => {
+      const count = 8 / (Kind.BYTES_PER_ELEMENT ?? 1)
+      return [
+        [`a part of memory as ${name}`, new Kind(around, START, count), name],
+        [`a part of shared memory as ${name}`, new Kind(shared, START, count), name],
+        [`an empty ${name}`, new Kind(around, START, 0), name],
+        [`a ${name} of another realm`, new (runInNewContext(name) as ViewKind)(around, START, count), name],
+        [`a subclass of ${name}`, new (class Mine extends Kind {})(around, START, count), name],
+      ] as [string, ArrayBufferView, string][]
+    }),
+  ]
+  it.each(binaries)('gives %s memory of its own, and nothing that lies beside it', (_what, value, kind) => {
+    for (const record of [{ value }, { value: [{ deep: value }] }, { value: new Map([['deep', value]]) }]) {
+      const handed = personalView(record, () => undefined).value as unknown
+      const inner = handed instanceof Map ? (handed.get('deep') as unknown) : handed
+      const copy = (Array.isArray(inner) ? (inner[0] as { deep: unknown }).deep : inner) as ArrayBufferView
+      expect(copy.constructor.name).toBe(kind)
+      expect([copy.byteOffset, copy.buffer.byteLength]).toEqual([0, value.byteLength])
+      expect(Buffer.from(copy.buffer)).toEqual(Buffer.from(value.buffer, value.byteOffset, value.byteLength))
+      expect(copy.buffer).not.toBe(value.buffer)
+    }
+  })
+
+  it('gives an ArrayBuffer and a SharedArrayBuffer memory of their own', () => {
+    for (const value of [around, shared]) {
+      const copy = personalView({ value }, () => undefined).value as unknown as ArrayBuffer
+      expect(Object.prototype.toString.call(copy)).toBe(Object.prototype.toString.call(value))
+      expect(Buffer.from(copy)).toEqual(memory)
+      new Uint8Array(copy).fill(0)
+      expect(Buffer.from(value)).toEqual(memory)
+    }
+  })
+
+  it('shows bytes that were transferred away as none', () => {
+    const bytes = Uint8Array.of(1, 2)
+    structuredClone(bytes, { transfer: [bytes.buffer] })
+    expect(personalView({ bytes }, () => undefined).bytes.length).toBe(0)
   })
 
   it('lets primitives through as they are', () => {
@@ -325,6 +385,58 @@ describe('personalView', () => {
       expect(attempt).toThrow('toObject()')
     })
   }
+
+  // What drivers hand out: rows and values that are instances of their classes.
+  class RowDataPacket {
+    email = 'SECRET'
+  }
+  class ObjectId {
+    bytes = Buffer.from('SECRET')
+    toString = () => 'SECRET'
+  }
+  class Decimal {
+    digits = ['SECRET']
+  }
+  class Model {
+    email = 'SECRET'
+    get constructorName(): string {
+      return 'SECRET'
+    }
+  }
+  const drivers: [what: string, record: object, said: RegExp][] = [
+    [
+      'a row of mysql',
+      new RowDataPacket(),
+      /plain object, got an instance of `RowDataPacket`.*\{ \.\.\.row \}/,
+    ],
+    ['a document of mongoose', new Model(), /plain object, got an instance of `Model`.*toObject\(\)/],
+    [
+      'a document of MongoDB',
+      { _id: new ObjectId(), email: 'SECRET' },
+      /field `_id` .*an instance of `ObjectId`.*String\(value\)/,
+    ],
+    ['a nested one', { user: { _id: new ObjectId() } }, /field `user\._id` .*an instance of `ObjectId`/],
+    ['a row of Prisma', { balance: new Decimal() }, /field `balance` .*an instance of `Decimal`/],
+    ['a list of them', { orders: [{ total: new Decimal() }] }, /field `orders` .*an instance of `Decimal`/],
+    [
+      'a Map of them',
+      { orders: new Map([['SECRET', new Decimal()]]) },
+      /field `orders` .*an instance of `Decimal`/,
+    ],
+    ['a name that is personal', { 'SECRET@example.org': new Decimal() }, /field `\*` /],
+    ['a method', { name: () => 'SECRET' }, /field `name` .*a function/],
+    ['a list of rows', [new RowDataPacket()], /plain object, got an array/],
+    ['a class without a name', new (class {})(), /plain object, got an instance of a class/],
+  ]
+  it.each(drivers)(
+    'says which field of %s cannot be shown and how to mend it, without a value',
+    (_what, record, said) => {
+      const read = (): unknown => Object.values(personalView(record, () => undefined))
+      expect(read).toThrow(TypeError)
+      expect(read).toThrow(said)
+      expect(read).not.toThrow('SECRET')
+    },
+  )
 
   const hidden: [string, unknown][] = [
     ['an instance of a class', [new User()]],

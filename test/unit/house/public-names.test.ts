@@ -20,7 +20,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
-      ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
+      ClientAddressOption ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
       DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
       Evidence Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
       HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions

@@ -116,9 +116,19 @@ describe('construction', () => {
       /`ipWhitelist.clientAddress.trustedProxies\[0\]` .*10\.0\.0\.0\/8/,
     ],
     [
-      'an unknown proxy header',
-      () => ipWhitelist({ policies, clientAddress: { trustedProxies: [], header: 'x-client' as never } }),
-      /`ipWhitelist.clientAddress.header` must be one of/,
+      'a proxy header with a space',
+      () => ipWhitelist({ policies, clientAddress: { trustedProxies: [], header: 'x client' } }),
+      /`ipWhitelist.clientAddress.header` must be the name of the header/,
+    ],
+    [
+      'a client address that is a list of proxies',
+      () => ipWhitelist({ policies, clientAddress: ['10.0.0.1'] as never }),
+      /`ipWhitelist.clientAddress` takes an object with at least/,
+    ],
+    [
+      'a client address that is a name',
+      () => ipWhitelist({ policies, clientAddress: 'x-forwarded-for' as never }),
+      /`ipWhitelist.clientAddress` must be an object with `trustedProxies` and `header`, or a function/,
     ],
     [
       'two places of an app id',

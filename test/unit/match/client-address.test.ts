@@ -15,7 +15,16 @@ const PEER = '10.0.0.1'
 /** In milliseconds, for the fastest of some tries: what takes a step for each pair of characters takes several times as long. */
 const SOON = 100
 const LIST = 'x-forwarded-for'
-const SINGLES = ['cf-connecting-ip', 'x-real-ip', 'true-client-ip'] as const
+const SINGLES = [
+  'cf-connecting-ip',
+  'x-real-ip',
+  'true-client-ip',
+  'fly-client-ip',
+  'x-azure-clientip',
+  'x',
+] as const
+/** An address with a port, which a hop may have. */
+const WITH_PORT = /^(?:[0-9.]+|\[[0-9a-f:.]+\]):[0-9]+$/i
 
 type Header = ClientAddressOptions['header']
 
@@ -100,10 +109,31 @@ describe('X-Forwarded-For', () => {
     [['198.51.100.7, junk, 10.0.0.2'], undefined],
     [[', 10.0.0.2'], undefined],
     [['junk, 10.0.0.2'], undefined],
-    [['198.51.100.7:4711'], undefined],
-    [['198.51.100.7, 10.0.0.2:443'], undefined],
+    // With a port, as Azure writes it.
+    [['198.51.100.7:4711'], '198.51.100.7 after 1'],
+    [['198.51.100.7:0, 10.0.0.2:65535'], '198.51.100.7 after 2'],
+    [['[2001:db8::7]:443, [2001:db8:ffff::1]:1'], '2001:db8::7 after 2'],
+    [['[::ffff:198.51.100.7]:443'], '198.51.100.7 after 1'],
+    // An address of IPv6 without brackets has no port, whatever its last digits mean.
+    [['2001:db8::1:443'], '2001:db8::1:443 after 1'],
     [['[2001:db8::7]'], undefined],
-    [['[2001:db8::7]:443'], undefined],
+    [['[198.51.100.7]:443'], undefined],
+    [['[2001:db8::7]443'], undefined],
+    [['[2001:db8::7]:'], undefined],
+    [['[2001:db8::7%eth0]:443'], undefined],
+    [['[2001:db8::7]:443:443'], undefined],
+    [['2001:db8::7]:443'], undefined],
+    [['198.51.100.7:'], undefined],
+    [['198.51.100.7:65536'], undefined],
+    [['198.51.100.7:-1'], undefined],
+    [['198.51.100.7:+1'], undefined],
+    [['198.51.100.7: 1'], undefined],
+    [['198.51.100.7:1e3'], undefined],
+    [['198.51.100.7:443:443'], undefined],
+    [['198.51.100:443'], undefined],
+    [['0198.51.100.7:443'], undefined],
+    [[':443'], undefined],
+    [['198.51.100.7, unknown:443'], undefined],
     [['"198.51.100.7"'], undefined],
     [['for=198.51.100.7'], undefined],
     [['198.51.100.7; 10.0.0.2'], undefined],
@@ -118,7 +148,7 @@ describe('X-Forwarded-For', () => {
   it('names nobody by what is no address', () => {
     for (const text of NO_ADDRESSES) {
       // Blanks around an element are none of it, and a list is walked from its end.
-      if (/^[ \t]|[ \t]$|,/.test(text)) continue
+      if (/^[ \t]|[ \t]$|,/.test(text) || WITH_PORT.test(text)) continue
       expect([text, find(LIST, PEER, `198.51.100.7, ${text}`)]).toEqual([text, undefined])
     }
   })
@@ -375,17 +405,71 @@ describe('headers of one value', () => {
       expect(said(find(header, PEER, '198.51.100.7'))).toBe('198.51.100.7 after 1')
       expect(said(find(header, PEER, ' 2001:DB8::7\t'))).toBe('2001:db8::7 after 1')
       expect(said(find(header, PEER, '10.0.0.9'))).toBe('10.0.0.9 after 1')
+      expect(said(find(header, PEER, '198.51.100.7:51820'))).toBe('198.51.100.7 after 1')
+      expect(said(find(header, PEER, '[2001:DB8::7]:443'))).toBe('2001:db8::7 after 1')
     })
 
     it(`${header} names nobody when it is repeated, a list, or no address`, () => {
       expect(find(header, PEER, '198.51.100.7', '198.51.100.7')).toBeUndefined()
       expect(find(header, PEER, '198.51.100.7', '')).toBeUndefined()
-      for (const text of ['198.51.100.7, 198.51.100.7', ...NO_ADDRESSES]) {
-        if (/^[ \t]|[ \t]$/.test(text)) continue
+      for (const text of ['198.51.100.7, 198.51.100.7', '198.51.100.7:1, 198.51.100.7:1', ...NO_ADDRESSES]) {
+        if (/^[ \t]|[ \t]$/.test(text) || WITH_PORT.test(text)) continue
         expect([text, find(header, PEER, text)]).toEqual([text, undefined])
       }
     })
   }
+})
+
+describe('a Unix socket', () => {
+  it('is believed only where it is written among the proxies', () => {
+    const unix = compileClientAddress({ trustedProxies: ['unix', '10.0.0.0/8'], header: LIST }, 'test')
+    expect(said(unix.read('unix', ['192.0.2.1, 198.51.100.7, 10.0.0.2']))).toBe('198.51.100.7 after 2')
+    expect(unix.read('unix', [])).toBeUndefined()
+    expect(unix.read(undefined, ['198.51.100.7'])).toBeUndefined()
+    expect(said(unix.read('203.0.113.9', ['198.51.100.7']))).toBe('203.0.113.9 after 0')
+    const alone = compileClientAddress({ trustedProxies: ['unix'], header: 'x-real-ip' }, 'test')
+    expect(said(alone.read('unix', ['198.51.100.7']))).toBe('198.51.100.7 after 1')
+    expect(find(LIST, 'unix', '198.51.100.7')).toBeUndefined()
+  })
+})
+
+describe('an address with a port', () => {
+  const address = fc.oneof(fc.ipV4(), fc.ipV6())
+  const hop = fc.tuple(address, fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined }))
+
+  it('is read as the address alone, in every header that is no `Forwarded`', () => {
+    fc.assert(
+      fc.property(
+        fc.array(hop, { minLength: 1, maxLength: 5 }),
+        fc.constantFrom(LIST, ...SINGLES),
+        (hops, header) => {
+          const bare = hops.map(([text]) => text)
+          const written = hops.map(([text, port]) => {
+            if (port === undefined) return text
+            return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`
+          })
+          expect(find(header, PEER, written.join(', '))).toEqual(find(header, PEER, bare.join(', ')))
+        },
+      ),
+    )
+  })
+
+  it('is nobody as soon as anything else stands beside it', () => {
+    const junk = fc.stringMatching(/^[^0-9, \t]{1,3}$/)
+    fc.assert(
+      fc.property(
+        fc.ipV4(),
+        fc.integer({ min: 0, max: 65_535 }),
+        junk,
+        fc.boolean(),
+        (text, port, more, ahead) => {
+          const written = ahead ? `${more}${text}:${port}` : `${text}:${port}${more}`
+          if (parseIp(written) !== undefined) return // `::` ahead makes another address of it
+          expect(find(LIST, PEER, written)).toBeUndefined()
+        },
+      ),
+    )
+  })
 })
 
 describe('a header of 16 KB', () => {
@@ -456,14 +540,16 @@ describe('options', () => {
     [{ trustedProxies: '10.0.0.0/8', header: LIST }, /`guard.clientAddress.trustedProxies` must be an array/],
     [
       { trustedProxies: [] },
-      /`guard.clientAddress.header` is missing: give one of x-forwarded-for, forwarded, /,
+      /`guard.clientAddress.header` must be the name of the header that the proxies write/,
     ],
-    [
-      { trustedProxies: [], header: 'X-Forwarded-For' },
-      /`guard.clientAddress.header` .*got "X-Forwarded-For"/,
-    ],
-    [{ trustedProxies: [], header: 'client-ip' }, /`guard.clientAddress.header`/],
-    [{ trustedProxies: [], header: 'constructor' }, /`guard.clientAddress.header`/],
+    [{ header: 'fly-client-ip' }, /`guard.clientAddress.trustedProxies` must be an array .*, got undefined/],
+    [{ trustedProxies: [], header: '' }, /`guard.clientAddress.header`/],
+    [{ trustedProxies: [], header: 'client ip' }, /`guard.clientAddress.header` .*got "client ip"/],
+    [{ trustedProxies: [], header: 'x-real-ip:' }, /`guard.clientAddress.header`/],
+    [{ trustedProxies: [], header: 'x-real-ip, forwarded' }, /`guard.clientAddress.header`/],
+    [{ trustedProxies: [], header: 'x-réal-ip' }, /`guard.clientAddress.header`/],
+    [{ trustedProxies: [], header: 'x'.repeat(257) }, /`guard.clientAddress.header`/],
+    [{ trustedProxies: [], header: null }, /`guard.clientAddress.header`/],
     [{ trustedProxies: [], header: [LIST] }, /`guard.clientAddress.header`/],
     [{ trustedProxies: [], header: LIST, hops: 2 }, /guard.clientAddress: unknown option `hops`/],
   ]
@@ -480,8 +566,10 @@ describe('options', () => {
     ['10.0.0.1/8', /write `10.0.0.0\/8`/],
     ['::ffff:10.0.0.1', /write `10.0.0.1`/],
     ['2001:DB8::1', /write `2001:db8::1`/],
-    ['localhost', /or one of loopback, linklocal, uniquelocal, private, got "localhost"/],
+    ['localhost', /or one of loopback, linklocal, uniquelocal, private, unix, got "localhost"/],
     ['Loopback', /got "Loopback"/],
+    ['Unix', /got "Unix"/],
+    ['unix:/run/socket', /got/],
     ['loopback, linklocal', /got "loopback, linklocal"/],
     ['constructor', /got "constructor"/],
     ['10.0.0.0/8, 192.0.2.1', /must be an address, a CIDR range/],
@@ -508,6 +596,16 @@ describe('options', () => {
     expect(() => compileClientAddress({ trustedProxies, header: LIST }, 'guard')).toThrow(
       /`guard.trustedProxies\[0\]`/,
     )
+  })
+
+  it('takes the name of a header in any case', () => {
+    const { read, header } = compileClientAddress(
+      { trustedProxies: PROXIES, header: 'Fly-Client-IP' },
+      'guard',
+    )
+    expect([header, read(PEER, ['198.51.100.7'])?.source]).toEqual(['fly-client-ip', 'fly-client-ip'])
+    const list = compileClientAddress({ trustedProxies: PROXIES, header: 'X-Forwarded-For' }, 'guard')
+    expect(said(list.read(PEER, ['198.51.100.7, 10.0.0.2']))).toBe('198.51.100.7 after 2')
   })
 
   it('are neither written to nor read again', () => {

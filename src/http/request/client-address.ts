@@ -1,0 +1,112 @@
+import {
+  compileClientAddress,
+  parsePeer,
+  UNIX_SOCKET,
+  type ClientAddress,
+  type ClientAddressOptions,
+} from '../../match/client-address.ts'
+import { parseIp } from '../../match/ip.ts'
+import type { Expectation } from '../../options.ts'
+import type { Callback, GuardRequest } from '../handler.ts'
+import { checkClientAddress } from './address-warnings.ts'
+import { askNow } from './ask-option.ts'
+
+/**
+ * How to find the client: the proxies in front with the header that they write, or a function that returns the address as
+ * a string, `undefined` when there is none. What a function returns must be an address and nothing else (no port, no list,
+ * no promise); otherwise the request has no client address.
+ */
+export type ClientAddressOption = ClientAddressOptions | AddressFunction
+
+/** What of a request tells where it comes from. */
+export interface AddressFacts {
+  /** The address at the other end of the socket, as Node gives it. */
+  readonly peer: string | undefined
+  /** Whether Node has kept all header lines. */
+  readonly headersComplete: boolean
+  /** Every line of a header, in order; the name is in lower case. */
+  lines(name: string): string[]
+}
+
+/** The compiled `clientAddress` option. */
+export interface ClientAddressReader {
+  /** @throws OptionFailure where a function of the application fails. */
+  find(req: GuardRequest, facts: AddressFacts): ClientAddress | undefined
+}
+
+export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
+  expected: 'an object with `trustedProxies` and `header`, or a function that returns the address',
+  accepts: (value) => (typeof value === 'object' && value !== null) || typeof value === 'function',
+}
+
+/**
+ * Compiles the `clientAddress` option.
+ *
+ * @throws ConfigError naming the option below `name`.
+ */
+export function clientAddressReader(
+  option: ClientAddressOption | undefined,
+  name: string,
+): ClientAddressReader | undefined {
+  if (option === undefined) return undefined
+  if (typeof option === 'function') return functionReader(option)
+  const reader = compileClientAddress(option, name)
+  return {
+    find(req, facts) {
+      // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
+      const lines = facts.headersComplete ? facts.lines(reader.header) : []
+      const client = reader.read(facts.peer ?? (isUnixSocket(req) ? UNIX_SOCKET : undefined), lines)
+      if (client !== undefined) checkClientAddress(req, req.headers, client, reader, lines)
+      return client
+    },
+  }
+}
+
+type AddressFunction = Callback<[req: GuardRequest], string | undefined>
+
+/** One for each function, so that guards which share it ask it once for each request. */
+const functionReaders = new WeakMap<AddressFunction, ClientAddressReader>()
+
+function functionReader(option: AddressFunction): ClientAddressReader {
+  let reader = functionReaders.get(option)
+  if (reader === undefined) {
+    reader = { find: (req, facts) => returned(option, req, facts) }
+    functionReaders.set(option, reader)
+  }
+  return reader
+}
+
+function returned(
+  option: AddressFunction,
+  req: GuardRequest,
+  { peer, headersComplete }: AddressFacts,
+): ClientAddress | undefined {
+  const text: unknown = askNow(option, 'clientAddress', req)
+  // A function may have read a header whose last lines Node has dropped.
+  if (typeof text !== 'string' || !headersComplete) return undefined
+  const address = text === peer ? parsePeer(text) : parseIp(text)
+  return address && { address, source: 'clientAddress', hops: 0 }
+}
+
+interface ListeningServer {
+  readonly listening?: boolean
+  address?(): unknown
+}
+
+/** The last answer of each server, for the requests that it still serves while it closes. */
+const unixServers = new WeakMap<object, boolean>()
+
+/**
+ * Whether the request came by a Unix socket. The server is asked, because a TCP socket has no address either once the caller
+ * has gone away.
+ */
+function isUnixSocket({ socket }: GuardRequest): boolean {
+  const { server } = socket as { server?: ListeningServer }
+  if (typeof server?.address !== 'function') return false
+  const address = server.address()
+  if (server.listening === true) {
+    // A socket that was handed over as a file descriptor has no path.
+    unixServers.set(server, typeof address === 'string' || address === null)
+  }
+  return unixServers.get(server) ?? false
+}

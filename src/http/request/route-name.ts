@@ -1,0 +1,143 @@
+import { METHODS } from 'node:http'
+import type { GuardRequest } from '../handler.ts'
+import { MARK, matchOf, textOf, type Application, type Layer, type Route } from './route-layer.ts'
+
+/**
+ * Names an operation by method and route pattern: `GET /people/:email/orders`. The name is made of the patterns that the
+ * router was given and of nothing that the caller has sent, so that no value of a parameter can stand in it:
+ *
+ * - The mount path is looked up in the stacks of the routers, from the outermost application down. `*` stands for a mount
+ *   that cannot be found there, such as one behind a function that calls a router itself.
+ * - A regular expression is named by its source. Of an array of paths the one that matched is named.
+ * - Where no route was reached, the pattern of the mount path is named if there is one, and otherwise the method alone.
+ * - A method that HTTP does not register is named `UNKNOWN`.
+ *
+ * @param outer the application that handled the request before it was routed, by `applicationOf`. Default: the one that
+ *   handles it now, which need not know the routers around it.
+ */
+export function routeNameOf(req: GuardRequest, outer: Application | undefined = applicationOf(req)): string {
+  const method = methodOf(req)
+  let path: string
+  try {
+    path = patternOf(req, outer)
+  } catch {
+    // Only an object that others have put in the place of a router can throw here.
+    path = MARK
+  }
+  return path === '' ? method : `${method} ${path}`
+}
+
+/** The Express application that handles the request at this moment. */
+export function applicationOf(req: RoutedRequest): Application | undefined {
+  return req.app
+}
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
+
+function methodOf({ method = '' }: GuardRequest): string {
+  const name = method.toUpperCase()
+  return KNOWN_METHODS.has(name) ? name : 'UNKNOWN'
+}
+
+interface RoutedRequest extends GuardRequest {
+  readonly app?: Application
+  readonly route?: Route
+}
+
+function patternOf(req: RoutedRequest, outer: Application | undefined): string {
+  const { route, baseUrl = '' } = req
+  if (route === undefined && baseUrl === '') return ''
+  const inner = withParents(req.app)
+  const roots = new Set([withParents(outer).at(-1), inner.at(-1)])
+  const received = pathOf(req.originalUrl ?? req.url ?? '')
+  // Where a middleware has rewritten the target, the routers saw another path than was received.
+  const paths = new Set([received, pathOf(baseUrl + (req.url ?? ''))])
+  for (const root of roots) {
+    for (const path of paths) {
+      const found = new Search(inner, route, baseUrl).walk(stackOf(root), path, '', root)
+      if (found !== undefined) return found
+    }
+  }
+  return joined(MARK, route === undefined ? '' : textOf(route.path))
+}
+
+/** The application and those that it is mounted on, the outermost last. */
+function withParents(app: Application | undefined): Application[] {
+  const apps: Application[] = []
+  for (let at = app; at !== undefined && apps.length < 32; at = at.parent) apps.push(at)
+  return apps
+}
+
+function stackOf(app: Application | undefined): readonly Layer[] {
+  if (app === undefined) return []
+  // oxlint-disable-next-line no-underscore-dangle -- the name that Express 4 gave it
+  const router = app._router ?? (app.lazyrouter === undefined ? app.router : undefined)
+  return router?.stack ?? []
+}
+
+/** As Express reads it: without the query, and without the origin of a target in absolute form. */
+function pathOf(target: string): string {
+  const end = target.search(/[?#]/)
+  const path = end === -1 ? target : target.slice(0, end)
+  const origin = path.startsWith('/') ? -1 : path.indexOf('://')
+  return origin === -1 ? path : path.slice(Math.max(path.indexOf('/', origin + 3), 0))
+}
+
+/** How many layers are looked at for one name. A router that is mounted inside of itself has no end. */
+const MAX_STEPS = 10_000
+
+/** Follows a path through the stacks of routers to a route, or to the mount whose path `baseUrl` is. */
+class Search {
+  readonly #inner: readonly Application[]
+  readonly #route: Route | undefined
+  readonly #baseUrl: string
+  #steps = 0
+
+  constructor(inner: readonly Application[], route: Route | undefined, baseUrl: string) {
+    this.#inner = inner
+    this.#route = route
+    this.#baseUrl = baseUrl
+  }
+
+  /** The pattern from here on. The stack is that of `app`, or of a router inside of it. */
+  walk(
+    stack: readonly Layer[],
+    path: string,
+    base: string,
+    app: Application | undefined,
+  ): string | undefined {
+    for (const layer of stack) {
+      this.#steps += 1
+      if (this.#steps > MAX_STEPS) return undefined
+      let found: string | undefined
+      if (layer.route === undefined) found = this.#enter(layer, path, base, app)
+      else if (layer.route === this.#route) found = matchOf(layer, path)?.text
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  #enter(layer: Layer, path: string, base: string, app: Application | undefined): string | undefined {
+    const { handle } = layer
+    // Express hides an application that is mounted on another one in a function of this name.
+    const mounted = handle.name === 'mounted_app' ? this.#inner.find(({ parent }) => parent === app) : handle
+    const stack = mounted?.stack ?? stackOf(mounted)
+    if (stack.length === 0 && this.#route !== undefined) return undefined
+    const match = matchOf(layer, path)
+    if (match === undefined || !path.startsWith(match.path)) return undefined
+    const text = withoutSlash(match.text)
+    const newBase = base + withoutSlash(match.path)
+    if (this.#route === undefined && newBase === this.#baseUrl) return text
+    const rest = path.slice(match.path.length)
+    const found = this.walk(stack, rest.startsWith('/') ? rest : `/${rest}`, newBase, mounted)
+    return found === undefined ? undefined : joined(text, found)
+  }
+}
+
+function joined(mount: string, pattern: string): string {
+  return mount !== '' && pattern === '/' ? mount : mount + pattern
+}
+
+function withoutSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
