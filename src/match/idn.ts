@@ -4,9 +4,9 @@ import { domainToASCII, domainToUnicode } from 'node:url'
 const DEVIATION = /[\u00df\u03c2\u200c\u200d]/
 const NOT_ASCII = /[^\0-\x7f]/
 const NOT_ASCII_ALL = /[^\0-\x7f]/g
-const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]{0,63}(?=:)/
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*(?=:)/
 const WEB_HOST = /^(https?:\/\/(?:\*\.)?)([^/?#:@\\[\]*]+)/
-const WEB_IPV6 = /^(https?:\/\/)(\[[0-9A-Fa-f:.]{2,45}\])/
+const WEB_IPV6 = /^(https?:\/\/)(\[[0-9A-Fa-f:.]+\])/
 const OUTER_HYPHEN = /(?:^|\.)-|-(?:\.|$)/
 
 /** An entry of a policy with its scheme in lower case (RFC 3986, 3.1: the case of a scheme means nothing). */

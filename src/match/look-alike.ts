@@ -52,7 +52,7 @@ const TWINS: ReadonlyMap<string, string> = new Map(
 )
 
 /**
- * Why people may take a canonical hostname for another one, as a phrase that names it in ASCII: characters that are no letters,
+ * Why people may take a canonical hostname for another one, as a phrase that names it in ASCII: characters that are not letters,
  * letters of scripts that are not written together, digits of two kinds, or letters that all look like Latin ones.
  * `undefined` when there is nothing to say.
  */
@@ -71,7 +71,7 @@ export function lookAlikeProblem(hostname: string): string | undefined {
 }
 
 function labelProblem(label: string, foreignLast: boolean): string | undefined {
-  if (NO_LETTER.test(label)) return 'has characters that are no letters'
+  if (NO_LETTER.test(label)) return 'has characters that are not letters'
   const written = [...SINGLE_SCRIPTS, ...JOINT_SCRIPTS].some((script) => script.test(label))
   if (!written) return 'mixes letters of scripts that are not written together, or has a rare one'
   if (OTHER_DIGIT.test(label) && /[0-9]/.test(label)) return 'mixes digits of two kinds'

@@ -42,7 +42,7 @@ export function denied(code: DenialCode): ResponseCheck {
 }
 
 /**
- * Checks that an answer is no refusal of a guard. What else it is, a redirect or an error of the handler, is not looked at.
+ * Checks that an answer is not a refusal of a guard. What else it is, a redirect or an error of the handler, is not looked at.
  * Used like {@link denied}.
  */
 export function allowed(): ResponseCheck {
@@ -82,7 +82,7 @@ function differences(code: DenialCode, answer: Answer): string[] {
   const wrong: string[] = []
   if (status !== DENIALS[code].status) wrong.push(`the status is ${status} and not ${DENIALS[code].status}`)
   const found = refusalIn(answer)
-  if (found === undefined) wrong.push(`the content is no refusal of a guard: ${excerpt(text)}`)
+  if (found === undefined) wrong.push(`the content is not a refusal of a guard: ${excerpt(text)}`)
   else if (found !== code) wrong.push(`the code is ${found}`)
   else if (requestId === undefined) wrong.push('the header x-request-id is missing')
   else if (text !== JSON.stringify(problemDocument(code, requestId)))

@@ -205,7 +205,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'pattern',
-    why: 'an entry is no pattern, and neither is a URL',
+    why: 'neither an entry nor a URL is a pattern',
     refused: 'no entry',
     urls: [
       'https://example.org/*',
@@ -219,19 +219,19 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'pattern',
-    why: 'an entry is no pattern, and neither is a URL',
+    why: 'neither an entry nor a URL is a pattern',
     refused: 'not absolute',
     urls: ['^https://example.org/callback/$', '*'],
   },
   {
     class: 'pattern',
-    why: 'an entry is no pattern, and neither is a URL',
+    why: 'neither an entry nor a URL is a pattern',
     refused: 'character',
     urls: ['https://example.org/callback|https://evil.example/'],
   },
   {
     class: 'pattern',
-    why: 'an entry is no pattern, and neither is a URL',
+    why: 'neither an entry nor a URL is a pattern',
     refused: 'host',
     urls: ['https://*/*'],
   },

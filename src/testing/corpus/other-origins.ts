@@ -164,7 +164,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'wildcard',
-    why: 'the name itself is no subdomain',
+    why: 'the name itself is not a subdomain',
     refused: 'no entry',
     policy: ['https://*.apex.example', 'https://*.a.apex.example'],
     origins: ['https://apex.example', 'https://APEX.example', 'https://apex.example:443'],

@@ -98,7 +98,7 @@ describe('denied() and allowed()', () => {
     [
       'an answer of the handler',
       answering((_req, res) => void res.json({ ok: true })),
-      /the status is 200 and not 400; the content is no refusal of a guard: "{\\"ok\\":true}"; it may be cached$/,
+      /the status is 200 and not 400; the content is not a refusal of a guard: "{\\"ok\\":true}"; it may be cached$/,
     ],
     [
       'a redirect to where the caller wants to go',

@@ -197,4 +197,34 @@ describe('explain', () => {
   it('refuses a document that is not good', () => {
     expect(() => explain({ appId: 'a', x: 1 }, { url: URL })).toThrow(PolicyError)
   })
+
+  it.each<[what: string, section: object, passes: boolean]>([
+    ['a range alone', { ranges: ['203.0.113.0/24'] }, true],
+    ['a named list alone, which admits nobody without a store', { lists: ['office'] }, false],
+    ['a range beside a named list', { ranges: ['203.0.113.0/24'], lists: ['office'] }, true],
+    ['a range in `deny` too, which wins', { ranges: ['203.0.113.0/24'], deny: ['203.0.113.9'] }, false],
+    [
+      'a denying list, which refuses everybody without a store',
+      { ranges: ['203.0.113.0/24'], denyLists: ['bad'] },
+      false,
+    ],
+  ])('judges an address by %s', (_what, section, passes) => {
+    const policy = { appId: 'a', ipWhitelist: { mode: 'enforce', ...section } }
+    const { decisions } = explain(policy, { url: URL, address: '203.0.113.9', now: 0 })
+    expect(decisions.find(({ guard }) => guard === 'ipWhitelist')?.effect).toBe(passes ? 'allow' : 'deny')
+  })
+
+  it('admits a return URL with encoded slashes where an exact entry is the same, and says so', () => {
+    const exact = 'msauth://package/2pwh%2FAb%3D'
+    const policy = { appId: 'a', returnUrlGuard: { mode: 'enforce', urls: [{ exact }] } }
+    const judged = (returnUrl: string) => explain(policy, { url: URL, returnUrl, now: 0 })
+    const decided = (returnUrl: string) =>
+      judged(returnUrl).decisions.find(({ guard }) => guard === 'returnUrlGuard')
+    expect(decided(exact)).toMatchObject({ effect: 'allow', evidence: { entry: exact } })
+    expect(judged(exact).comparisons[0]?.nearest[0]?.text).toBe('matches')
+    expect(decided('msauth://package/2pwh%2fAb%3D')).toMatchObject({
+      code: 'RETURN_URL_NOT_ALLOWED',
+      evidence: { reason: 'encoded separator' },
+    })
+  })
 })

@@ -1,6 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { createReturnUrlSet, type ReturnUrlSet } from '../../../src/match/return-url-set.ts'
-import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
+import {
+  parseExactUrl,
+  parseReturnUrl,
+  parseReturnUrlEntry,
+  type ReturnUrl,
+} from '../../../src/match/return-url.ts'
 
 function setOf(...entries: (string | { exact: string })[]): ReturnUrlSet {
   return createReturnUrlSet(
@@ -16,6 +21,10 @@ function find(set: ReturnUrlSet, text: string): string | undefined {
   const url = parseReturnUrl(text)
   if ('problem' in url) throw new Error(url.problem)
   return set.find(url)
+}
+
+function slashedUrl(text: string): ReturnUrl {
+  return parseExactUrl(text) as ReturnUrl
 }
 
 describe('createReturnUrlSet', () => {
@@ -64,6 +73,33 @@ describe('createReturnUrlSet', () => {
     expect(find(set, `${start}7/x`)).toBe(many[7])
     expect(find(set, `${start}77`)).toBeUndefined()
     expect(find(set, start.slice(0, -2))).toBeUndefined()
+  })
+
+  it('does not admit a page by its folder, however many entries lie below', () => {
+    const folder = 'https://example.org/cb/'
+    const below = Array.from({ length: 20 }, (_, index) => `${folder}${index}`)
+    for (const entries of [[folder], [folder, ...below]]) {
+      const set = setOf(...entries)
+      expect(find(set, 'https://example.org/cb')).toBeUndefined()
+      expect(find(set, folder)).toBe(folder)
+      expect(find(set, `${folder}x`)).toBe(folder)
+    }
+  })
+
+  it('admits an entry with encoded slashes to the same bytes alone, and to any port where it says so', () => {
+    const slashed = 'https://example.org/a%2Fb'
+    const set = setOf('https://example.org/c', { exact: slashed }, { exact: 'http://[::1]:*/x%2fy?z' })
+    const findSlashed = (text: string): string | undefined => {
+      const url = parseExactUrl(text)
+      if ('problem' in url) throw new Error(url.problem)
+      return set.findSlashed(url)
+    }
+    expect(findSlashed(slashed)).toBe(slashed)
+    expect(findSlashed('HTTPS://Example.org:443/a%2Fb')).toBe(slashed)
+    expect(findSlashed('http://[::1]:81/x%2fy?z')).toBe('http://[::1]:*/x%2fy?z')
+    for (const text of ['a%2fb', 'a/b', 'a%2Fb/', 'a%2Fb?', 'a%252Fb'])
+      expect([text, findSlashed(`https://example.org/${text}`)]).toEqual([text, undefined])
+    expect(setOf('https://example.org/a').findSlashed({ ...slashedUrl(slashed) })).toBeUndefined()
   })
 
   it('keeps names of object members apart from entries', () => {

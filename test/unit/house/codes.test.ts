@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import {
+  ConfigError,
+  DENIALS,
+  lintPolicy,
+  PolicyError,
+  RevisionConflict,
+  UnavailableError,
+  UsageError,
+} from 'portcullis'
+import { SEVERITIES } from '../../../src/lint/finding.ts'
+import { repository } from '../../support/commands.ts'
+import { readSources } from './sources.ts'
+
+const page = readFileSync(join(repository, 'docs/codes.md'), 'utf8')
+const sections = new Map(
+  page
+    .split(/^### /m)
+    .slice(1)
+    .map((part): [string, string] => {
+      const [heading = '', ...text] = part.split('\n')
+      return [heading, text.join('\n').split(/^## /m)[0]?.trim() ?? '']
+    }),
+)
+
+/** Every code of an error, of a reason and of a warning that a string in the sources names. */
+const NAMES: readonly RegExp[] = [
+  /readonly code = '([A-Z_]+)'/g,
+  /'((?:OPTION|KEY|VALUE|ENTRY)_[A-Z]+)'/g,
+  /\b(PORTCULLIS_[A-Z_]+)\b/g,
+  /type AllowanceCode = ([^\n]+)/g,
+]
+const inSources = readSources().flatMap(({ text }) =>
+  NAMES.flatMap((pattern) => [...text.matchAll(pattern)]).flatMap(
+    ([, name = '']) => name.match(/[A-Z_]{4,}/g) ?? [],
+  ),
+)
+const codes = new Set([...Object.keys(DENIALS), ...Object.keys(SEVERITIES), ...inSources])
+/** In the table of decisions, and on its way into the table of the source. */
+const AWAITED = new Set(['OPTION_FAILED'])
+
+describe('docs/codes.md', () => {
+  it('finds the codes of every kind in the sources', () => {
+    const some = [
+      'APP_UNKNOWN',
+      'mode-off',
+      'CONFIG_INVALID',
+      'OPTION_UNKNOWN',
+      'ENTRY_INVALID',
+      'PROTECTION_OFF',
+    ]
+    expect([...codes]).toEqual(expect.arrayContaining([...some, 'PORTCULLIS_TRUST_PROXY_ALL']))
+  })
+
+  it('has a heading for every code, and none for another', () => {
+    expect([...sections.keys()].filter((code) => !AWAITED.has(code)).toSorted()).toEqual(
+      [...codes].filter((code) => !AWAITED.has(code)).toSorted(),
+    )
+  })
+
+  it('says something under every heading', () => {
+    for (const [code, text] of sections) expect([code, text.length > 40]).toEqual([code, true])
+  })
+
+  it('gives each refusal its status, and each finding its severity', () => {
+    for (const [code, { status }] of Object.entries(DENIALS))
+      expect([code, sections.get(code)?.startsWith(String(status))]).toEqual([code, true])
+    for (const [code, severity] of Object.entries(SEVERITIES))
+      expect([code, sections.get(code)?.toLowerCase().startsWith(`${severity}.`)]).toEqual([code, true])
+  })
+
+  it('is where every error and every finding points', () => {
+    const things = [
+      new ConfigError('a', 'b', 1),
+      new UsageError('x'),
+      new PolicyError([]),
+      new RevisionConflict('a', 1, 2),
+      new UnavailableError('x'),
+      ...lintPolicy({ appId: 'a' }),
+    ]
+    const anchors = new Set([...sections.keys()].map((code) => `docs/codes.md#${code.toLowerCase()}`))
+    for (const { code, help } of things) {
+      expect(help).toBe(`docs/codes.md#${code.toLowerCase()}`)
+      expect(anchors).toContain(help)
+    }
+  })
+})
