@@ -19,7 +19,7 @@ const ROUNDS = 1001
 // Few enough to stay in the caches of the processor, as a request does that has just arrived.
 const SIZE = 40
 const WARM_UP = 500
-const RULES = { maxAge: 300, requireDigest: true }
+const RULES = { maxAge: 300, requireDigest: true, requireContentType: true }
 
 const secret = randomBytes(32)
 const secretKey = createSecretKey(secret)

@@ -75,4 +75,4 @@ function readSignedBase(lines: readonly string[]): string | undefined {
   return line === undefined ? undefined : Buffer.from(line.replaceAll(':', ''), 'base64').toString()
 }
 
-const NO_RULES = { maxAge: 0, requireDigest: false }
+const NO_RULES = { maxAge: 0, requireDigest: false, requireContentType: false }

@@ -12,12 +12,8 @@ const REQUIRED = ';created=0;keyid="k";nonce="nonce-of-16-char"'
 /** What the scanner answers, the parser must answer. */
 function agrees(input: string, signature: string): boolean {
   if (scanSignature(input, signature) === undefined) return false
-  const { label, tag, ...content } = scanSignature(input, signature) as ScannedSignature
-  // The parser writes the bytes anew.
-  const rewritten = { ...content, signature: Buffer.from(content.signature, 'base64').toString('base64') }
-  expect([{ label, keyId: content.keyId, tag, content: rewritten }]).toEqual(
-    parseSignatures([input], [signature]),
-  )
+  const { label, tag, shape: _shape, ...content } = scanSignature(input, signature) as ScannedSignature
+  expect([{ label, keyId: content.keyId, tag, content }]).toEqual(parseSignatures([input], [signature]))
   expect(readSignatures([input], [signature])).toMatchObject([{ label, keyId: content.keyId, tag }])
   return true
 }
@@ -28,8 +24,6 @@ describe('the scanner of plain signatures', () => {
     [`a=()${REQUIRED}`, `a=${MAC}`],
     [`*=("a")${REQUIRED}`, `*=${MAC}`],
     [`s=("a")${REQUIRED};tag=""`, `s=:${Buffer.alloc(64, 200).toString('base64')}:`],
-    // The last character of base64 holds bits of no byte.
-    [`s=("a")${REQUIRED}`, `s=${MAC.replace(/.=:$/, '9=:')}`],
   ])('answers for %s, as the parser does', (input, signature) => {
     expect(agrees(input, signature)).toBe(true)
   })
