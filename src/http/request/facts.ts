@@ -10,6 +10,8 @@ import {
   type ParameterReading,
 } from './parameters.ts'
 import type { GuardRequest } from '../handler.ts'
+import { HeaderLines } from './header-lines.ts'
+import { readMethod } from './method-override.ts'
 
 export type { ClientAddressReader }
 
@@ -38,9 +40,15 @@ export class RequestFacts {
   #addressReader: ClientAddressReader | 'none yet' | undefined = 'none yet'
   #address: ClientAddress | undefined
   #message: SignedMessage | undefined
+  /** What handlers saw as the method when the message was read: middleware between two guards may change it. */
+  #messageMethod = ''
+  #lines: HeaderLines | undefined
+  /** The method when the request was first looked at. */
+  readonly #firstMethod: string
 
   constructor(req: GuardRequest) {
     this.#req = req
+    this.#firstMethod = req.method ?? ''
   }
 
   get #headers(): GuardRequest['headers'] {
@@ -169,33 +177,32 @@ export class RequestFacts {
   }
 
   /** Every line of a header, in order. `req.headers` would drop or join them. */
-  lines(name: string): string[] {
-    const rawHeaders = this.#rawHeaders
-    const end = name.length - 1
-    let lines: string[] | undefined
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      const candidate = rawHeaders[index] as string
-      if (candidate.length !== name.length) continue
-      // Most names of one length end in another letter, whatever its case: it is cheaper to look at that first.
-      if ((candidate.charCodeAt(end) | 0x20) !== (name.charCodeAt(end) | 0x20)) continue
-      if (candidate !== name && candidate.toLowerCase() !== name) continue
-      if (lines === undefined) lines = [rawHeaders[index + 1] as string]
-      else lines.push(rawHeaders[index + 1] as string)
-    }
-    return lines ?? []
+  lines(name: string): readonly string[] {
+    this.#lines ??= new HeaderLines(this.#rawHeaders)
+    return this.#lines.of(name)
   }
 
   /** The request as its signature sees it. */
   get message(): SignedMessage {
-    this.#message ??= {
-      method: this.method,
+    const { method } = this
+    if (this.#message === undefined || this.#messageMethod !== method) {
+      this.#message = this.#readMessage()
+      this.#messageMethod = method
+    }
+    return this.#message
+  }
+
+  #readMessage(): SignedMessage {
+    const { method, override } = readMethod(this.#req, this.#firstMethod)
+    return {
+      method,
+      methodOverride: override,
       authority: this.#authority(),
       target: this.target,
       scheme: this.#scheme(),
       header: (name) => this.lines(name),
       body: this.#body(),
     }
-    return this.#message
   }
 
   /** What stands in a place: from what was received, not from what parsers made of it. */

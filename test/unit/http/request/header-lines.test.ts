@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { HeaderLines } from '../../../../src/http/request/header-lines.ts'
+
+const NAMES = ['host', 'x-a', 'x-b', 'signature', 'constructor', '__proto__']
+
+describe('the lines of a head', () => {
+  it('are found by name in order of arrival, whatever the case and the number of lines', () => {
+    const line = fc.tuple(
+      fc.constantFrom(...NAMES, 'X-A', 'Host', 'SIGNATURE', 'x-c'),
+      fc.string({ maxLength: 3 }),
+    )
+    const heads = fc.oneof(
+      fc.array(line, { maxLength: 8 }),
+      fc.array(line, { minLength: 60, maxLength: 70, size: 'max' }),
+    )
+    const sizes = new Set<boolean>()
+    fc.assert(
+      fc.property(heads, (lines) => {
+        const head = new HeaderLines(lines.flat())
+        sizes.add(lines.length > 64)
+        for (const name of NAMES) {
+          const expected = lines.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value)
+          expect(head.of(name)).toEqual(expected)
+        }
+      }),
+    )
+    expect([...sizes].sort()).toEqual([false, true])
+  })
+
+  it('of a long head are looked at once, however many names are asked for', () => {
+    let looks = 0
+    const lines = Array.from({ length: 1000 }, (_, at) => [`x-${at}`, 'a']).flat()
+    const counted = new Proxy(lines, {
+      get(target, property, receiver) {
+        if (typeof property === 'string' && /^\d+$/.test(property)) looks++
+        return Reflect.get(target, property, receiver) as unknown
+      },
+    })
+    const head = new HeaderLines(counted)
+    for (let at = 0; at < 100; at++) expect(head.of(`x-${at}`)).toEqual(['a'])
+    expect(looks).toBe(2000)
+  })
+})
