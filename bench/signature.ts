@@ -89,13 +89,14 @@ const sigVerifier = {
     createHmac('sha256', secretKey).update(data).digest().equals(signature),
 }
 
-const BARE = 'a bare createHmac with the secret'
+// The quicker of the two kinds.
+const BARE = 'a bare createHmac with a KeyObject'
 const OURS = 'verification of a signed GET'
 
 const contestants: Readonly<Record<string, Contestant>> = {
-  [BARE]: ({ base }) => createHmac('sha256', secret).update(base).digest().length === 32,
-  'a bare createHmac with a KeyObject': ({ base }) =>
-    createHmac('sha256', secretKey).update(base).digest().length === 32,
+  [BARE]: ({ base }) => createHmac('sha256', secretKey).update(base).digest().length === 32,
+  'a bare createHmac with the secret': ({ base }) =>
+    createHmac('sha256', secret).update(base).digest().length === 32,
   [OURS]: ({ request }) => verifyMessage(new RequestFacts(request).message, keys, RULES, Date.now()).ok,
   'http-message-signatures': async ({ url, headers }) =>
     (await httpbis.verifyMessage(

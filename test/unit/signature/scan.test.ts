@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { parseSignatures, readSignatures } from '../../../src/signature/fields.ts'
-import { scanSignature, type ScannedSignature } from '../../../src/signature/scan.ts'
+import { rememberShape, scanSignature, type ScannedSignature } from '../../../src/signature/scan.ts'
 
 const MAC = `:${Buffer.alloc(32, 7).toString('base64')}:`
 const PLAIN =
@@ -90,6 +90,16 @@ describe('the scanner of plain signatures', () => {
         return before.slice(0, at) + put + before.slice(at + drop)
       }, text),
     )
+
+  it('remembers only what has held, so that a stranger can push nothing out', () => {
+    const shapeOf = (label: string) =>
+      (scanSignature(PLAIN.replace('sig1', label), `${label}=${MAC}`) as ScannedSignature).shape
+    expect(shapeOf('s1')).not.toBe(shapeOf('s1'))
+    const held = shapeOf('s2')
+    rememberShape(held)
+    for (let at = 0; at < 1000; at++) shapeOf(`stranger-${at}`)
+    expect(shapeOf('s2')).toBe(held)
+  })
 
   it('agrees with the parser wherever it answers', () => {
     let answered = 0
