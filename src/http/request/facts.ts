@@ -3,12 +3,7 @@ import { parseIp } from '../../match/ip.ts'
 import { parseOrigin } from '../../match/origin.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import { checkClientAddress } from './address-warnings.ts'
-import {
-  readBodyParameter,
-  readQueryParameter,
-  type ParameterPlace,
-  type ParameterReading,
-} from './parameters.ts'
+import { BodyReader, QueryReader, type ParameterPlace, type ParameterReading } from './parameters.ts'
 import type { GuardRequest } from '../handler.ts'
 import { HeaderLines } from './header-lines.ts'
 import { readMethod } from './method-override.ts'
@@ -43,6 +38,8 @@ export class RequestFacts {
   /** What handlers saw as the method when the message was read: middleware between two guards may change it. */
   #messageMethod = ''
   #lines: HeaderLines | undefined
+  #queryReader: QueryReader | undefined
+  #bodyReader: BodyReader | undefined
   /** The method when the request was first looked at. */
   readonly #firstMethod: string
 
@@ -207,9 +204,15 @@ export class RequestFacts {
 
   /** What stands in a place: from what was received, not from what parsers made of it. */
   parameter(place: ParameterPlace): ParameterReading {
-    return 'query' in place
-      ? readQueryParameter(this.target, place.query)
-      : readBodyParameter(this.#body(), this.#header('content-type'), place.body.split('.'))
+    if ('query' in place) {
+      this.#queryReader ??= new QueryReader(this.target)
+      return this.#queryReader.read(place.query)
+    }
+    const body = this.#body()
+    const contentType = this.#header('content-type')
+    if (this.#bodyReader?.isOf(body, contentType) !== true)
+      this.#bodyReader = new BodyReader(body, contentType)
+    return this.#bodyReader.read(place.body.split('.'))
   }
 
   #body(): SignedMessage['body'] {
