@@ -19,7 +19,7 @@ const ROUNDS = 1001
 // Few enough to stay in the caches of the processor, as a request does that has just arrived.
 const SIZE = 40
 const WARM_UP = 500
-const RULES = { maxAge: 300, requireDigest: true }
+const RULES = { maxAge: 300, requireDigest: true, requireContentType: true }
 
 const secret = randomBytes(32)
 const secretKey = createSecretKey(secret)
@@ -89,13 +89,14 @@ const sigVerifier = {
     createHmac('sha256', secretKey).update(data).digest().equals(signature),
 }
 
-const BARE = 'a bare createHmac with the secret'
+// The quicker of the two kinds.
+const BARE = 'a bare createHmac with a KeyObject'
 const OURS = 'verification of a signed GET'
 
 const contestants: Readonly<Record<string, Contestant>> = {
-  [BARE]: ({ base }) => createHmac('sha256', secret).update(base).digest().length === 32,
-  'a bare createHmac with a KeyObject': ({ base }) =>
-    createHmac('sha256', secretKey).update(base).digest().length === 32,
+  [BARE]: ({ base }) => createHmac('sha256', secretKey).update(base).digest().length === 32,
+  'a bare createHmac with the secret': ({ base }) =>
+    createHmac('sha256', secret).update(base).digest().length === 32,
   [OURS]: ({ request }) => verifyMessage(new NodeFacts(request).message(), keys, RULES, Date.now()).ok,
   'http-message-signatures': async ({ url, headers }) =>
     (await httpbis.verifyMessage(

@@ -1,4 +1,5 @@
 import { NONCE, signatureBase, type MessageParts, type SignatureParameters } from '../signature/base.ts'
+import { MOST_CHARACTERS, MOST_COMPONENTS } from '../signature/budget.ts'
 import { base64 } from './base64.ts'
 import { signWith, subtle } from './key.ts'
 import { checkSigningOptions, type SigningOptions } from './options.ts'
@@ -28,10 +29,6 @@ export async function signRequest(
 export interface MessageToSign extends RequestToSign {
   readonly target?: string | undefined
 }
-
-// The limits of the verifier (`signature/fields.ts`), which is not imported: it needs a parser. A test compares them.
-const MOST_CHARACTERS = 8192
-const MOST_COMPONENTS = 32
 
 export type Signer = (request: MessageToSign) => Promise<Record<string, string>>
 

@@ -6,7 +6,10 @@ import type { CorsSettings } from '../policy/cors.ts'
 import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface OriginFacts {
+  /** The method that handlers see. */
   readonly method: string
+  /** The method as it was received, before any middleware changed it. */
+  readonly receivedMethod: string
   /** Whether this is the question of a browser for leave to send a request, and no request. */
   readonly preflight: boolean
   /** The `Origin` header as received; `undefined` when there is none. */
@@ -84,7 +87,7 @@ function judgeMethod(
   const free =
     methods === undefined ||
     facts.preflight ||
-    admitsMethod(methods, facts.method) ||
+    (admitsMethod(methods, facts.method) && admitsMethod(methods, facts.receivedMethod)) ||
     facts.fetchSite === 'same-origin' ||
     origin === facts.ownOrigin
   const decision = free

@@ -57,7 +57,10 @@ export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serv
 })
 
 // What a policy has where nothing is written: an app that does not exist is judged as most that do.
-const ORDINARY = { appId: '', serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true } } as const
+const ORDINARY = {
+  appId: '',
+  serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true, requireContentType: true },
+} as const
 
 /**
  * The refusal of a caller that names an app which does not exist: the same work and the same code as for an app that

@@ -51,10 +51,12 @@ export function domainProtectMount({ authority }: DomainProtectOptions): Mount<O
 
 /** The same facts with another own origin. */
 function at(facts: RequestFacts, ownOrigin: string | undefined): OriginFacts {
-  const { method, preflight, origin, xOrigin, fetchMetadata, fetchSite, fetchMode, proxied } = facts
+  const { method, receivedMethod, preflight, origin, xOrigin, fetchMetadata, fetchSite, fetchMode, proxied } =
+    facts
   const { headersComplete } = facts
   return {
     method,
+    receivedMethod,
     preflight,
     origin,
     xOrigin,

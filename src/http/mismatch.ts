@@ -3,6 +3,7 @@ import type { Judgement } from '../guards/guard.ts'
 import type { ServerFacts } from '../guards/server-only.ts'
 import type { Expectation } from '../options.ts'
 import type { DiagnosisOptions, Diagnosis } from '../signature/doctor.ts'
+import { isSignatureRefusal, SIGNATURE_REFUSALS } from '../signature/refusals.ts'
 
 // A flood of wrong signatures must not buy much work.
 const MOST_A_SECOND = 20
@@ -33,7 +34,7 @@ export function mismatchDoctor(inDevelopment: boolean): MismatchDoctor {
   return {
     examine(decision, facts) {
       const { code, evidence } = decision
-      if (code !== 'SIGNATURE_INVALID' && code !== 'DIGEST_MISMATCH') return { decision }
+      if (!isSignatureRefusal(code) || !SIGNATURE_REFUSALS[code].diagnosed) return { decision }
       const diagnosis = mayExamine() ? examine(facts, inDevelopment) : undefined
       if (diagnosis === undefined) return { decision }
       const { components, mistake } = diagnosis
@@ -74,4 +75,4 @@ function readSignedBase(lines: readonly string[]): string | undefined {
   return line === undefined ? undefined : Buffer.from(line.replaceAll(':', ''), 'base64').toString()
 }
 
-const NO_RULES = { maxAge: 0, requireDigest: false }
+const NO_RULES = { maxAge: 0, requireDigest: false, requireContentType: false }

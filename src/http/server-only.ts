@@ -10,6 +10,7 @@ import {
 import { aFunction, checkOptions, objectWith, required, wholeNumber } from '../options.ts'
 import { httpMessageSignatures } from '../signature/http-message-signatures.ts'
 import type { NonceStore } from '../signature/nonces.ts'
+import { isSignatureRefusal } from '../signature/refusals.ts'
 import type { SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
@@ -119,7 +120,7 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
     },
     write: ({ decision, outcome }, { facts }, res) => {
       if (isSigned(outcome)) warnOfExpiry(outcome, keyExpiryWarning * DAY, now(), res)
-      else if (DENIALS_OF_SIGNATURES.has(decision.code)) challenge(scheme, facts.message(placeOf), res)
+      else if (isSignatureRefusal(decision.code)) challenge(scheme, facts.message(placeOf), res)
       return false
     },
   }
@@ -138,14 +139,6 @@ function clockOf(option: (() => number) | undefined): () => number {
 type Caller = Pick<App, 'appId' | 'keys'>
 
 const NOBODY: Caller = { appId: '', keys: [] }
-
-const DENIALS_OF_SIGNATURES: ReadonlySet<Decision['code']> = new Set<Decision['code']>([
-  'SIGNATURE_REQUIRED',
-  'SIGNATURE_INVALID',
-  'SIGNATURE_EXPIRED',
-  'SIGNATURE_REPLAYED',
-  'DIGEST_MISMATCH',
-])
 
 const DAY = 86_400_000
 

@@ -26,6 +26,8 @@ export interface ServerOnlyProtection extends Protection {
   readonly maxAge: number
   /** Whether content must be covered by a `content-digest`. Default true. */
   readonly requireDigest: boolean
+  /** Whether the `content-type` of content must be covered where it was sent. Default true. */
+  readonly requireContentType: boolean
 }
 
 export interface IpWhitelistProtection extends Protection {

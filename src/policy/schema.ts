@@ -70,6 +70,7 @@ export const POLICY_SCHEMA = z.strictObject({
       mode: MODE,
       maxAge: z.int().min(1).max(3600).default(300),
       requireDigest: z.boolean().default(true),
+      requireContentType: z.boolean().default(true),
     })
     .optional(),
   ipWhitelist: z

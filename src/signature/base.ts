@@ -4,11 +4,12 @@ import {
   identifierOf,
   identityOf,
   parameterOf,
-  queryParameter,
   quote,
   type Component,
+  type StructuredField,
   type StructuredFields,
 } from './components.ts'
+import { MOST_STRUCTURED_CHARACTERS } from './budget.ts'
 import { derivedValue, Target, type BaseProblem, type MessageParts } from './derived.ts'
 
 export type { BaseProblem, MessageParts }
@@ -61,9 +62,6 @@ const SINGLE_LINE: ReadonlySet<string> = new Set([
   'user-agent',
   'x-origin',
 ])
-
-// Reading structured fields is slow, and is done before it is known who asks for it.
-const MOST_STRUCTURED_CHARACTERS = 4096
 
 const TOO_LONG: BaseProblem = {
   problem: `the headers under \`;sf\` and \`;key\` are longer than ${MOST_STRUCTURED_CHARACTERS} characters together`,
@@ -146,17 +144,13 @@ export function baseText(
   if (typeof head !== 'string') return head
   const { starts, headLength } = outline
   let text = head
-  let structuredCharacters = 0
+  let fields: FieldReader | undefined
   for (let index = headLength; index < components.length; index++) {
     const component = components[index] as string | Component
     const plain = typeof component === 'string'
-    if (!plain && structured !== undefined && isStructured(component)) {
-      for (const line of message.header(component.name)) structuredCharacters += line.length
-      if (structuredCharacters > MOST_STRUCTURED_CHARACTERS) return TOO_LONG
-    }
     const value = plain
       ? componentValue(message, target, component)
-      : parameterisedValue(message, target, component, structured)
+      : parameterisedValue(message, target, component, (fields ??= new FieldReader(structured)))
     if (typeof value !== 'string') return value
     // Derived components are of safe characters by what they are.
     if (!(plain && isDerived(component)) && NOT_PRINTABLE.test(value))
@@ -201,10 +195,6 @@ function isDerived(name: string): boolean {
 
 const AT = 0x40
 
-function isStructured(component: Component): boolean {
-  return parameterOf(component, 'sf') !== undefined || parameterOf(component, 'key') !== undefined
-}
-
 /** The value of a component without parameters, or why it has none. */
 function componentValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
   if (isDerived(name)) return derivedValue(message, target, name)
@@ -217,7 +207,7 @@ function parameterisedValue(
   message: MessageParts,
   target: Target,
   component: Component,
-  structured: StructuredFields | undefined,
+  fields: FieldReader,
 ): string | BaseProblem {
   const problem = componentProblem(component)
   if (problem !== undefined) return { problem }
@@ -225,19 +215,47 @@ function parameterisedValue(
   if (component.parameters.length === 0) return componentValue(message, target, name)
   if (name === '@query-param') {
     const query = derivedValue(message, target, '@query')
-    if (typeof query !== 'string') return query
-    const value = queryParameter(query.slice(1), String(parameterOf(component, 'name')))
-    return value ?? { problem: `there is not one query parameter of the name in ${identifierOf(component)}` }
+    return typeof query === 'string' ? target.parameter(String(parameterOf(component, 'name'))) : query
   }
-  const lines = fieldLines(message, name)
-  if (!Array.isArray(lines)) return lines as BaseProblem
-  if (parameterOf(component, 'bs') !== undefined) return byteSequences(name, lines)
-  if (structured === undefined)
-    return { problem: `${identifierOf(component)} needs a reader of structured fields` }
-  const text = joined(lines)
-  const key = parameterOf(component, 'key')
-  const value = typeof key === 'string' ? structured.member(text, key) : structured.canonical(text)
-  return value ?? { problem: `header \`${name}\` has no value for ${identifierOf(component)}` }
+  if (parameterOf(component, 'bs') !== undefined) {
+    const lines = fieldLines(message, name)
+    return Array.isArray(lines) ? byteSequences(name, lines) : (lines as BaseProblem)
+  }
+  return fields.value(message, component)
+}
+
+/** Reads each header that `;sf` and `;key` name once for a message, however many components are made of it. */
+class FieldReader {
+  readonly #structured: StructuredFields | undefined
+  readonly #fields = new Map<string, StructuredField | BaseProblem>()
+  #characters = 0
+
+  constructor(structured: StructuredFields | undefined) {
+    this.#structured = structured
+  }
+
+  value(message: MessageParts, component: Component): string | BaseProblem {
+    const { name } = component
+    if (this.#structured === undefined)
+      return { problem: `${identifierOf(component)} needs a reader of structured fields` }
+    let field = this.#fields.get(name)
+    if (field === undefined) {
+      field = this.#read(message, name, this.#structured)
+      this.#fields.set(name, field)
+    }
+    if ('problem' in field) return field
+    const key = parameterOf(component, 'key')
+    const value = typeof key === 'string' ? field.member(key) : field.canonical()
+    return value ?? { problem: `header \`${name}\` has no value for ${identifierOf(component)}` }
+  }
+
+  #read(message: MessageParts, name: string, structured: StructuredFields): StructuredField | BaseProblem {
+    const lines = fieldLines(message, name)
+    if (!Array.isArray(lines)) return lines as BaseProblem
+    const text = joined(lines)
+    this.#characters += text.length
+    return this.#characters > MOST_STRUCTURED_CHARACTERS ? TOO_LONG : structured.read(text)
+  }
 }
 
 /** RFC 9421 2.1.3: each line as a byte sequence of its own. */

@@ -1,4 +1,5 @@
 // Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
+import { MOST_QUERY_PARAMETERS } from './budget.ts'
 
 /** What is covered: a header or a derived component, and how its value is made of it (RFC 9421 2). */
 export interface Component {
@@ -10,10 +11,16 @@ export interface Component {
 
 /** Reads structured fields (RFC 9651). The package has a reader on the server; the client does without. */
 export interface StructuredFields {
-  /** The one way to write this field, or `undefined` when it is none, or its kind makes a difference. */
-  canonical(text: string): string | undefined
-  /** The one way to write a member of this dictionary, or `undefined` when there is none. */
-  member(text: string, key: string): string | undefined
+  /** Makes a reader of one field, which parses the text once, however much is asked of it. */
+  read(text: string): StructuredField
+}
+
+/** One field of a message. */
+export interface StructuredField {
+  /** The one way to write the field; `undefined` when it is not a structured field, or when its kind makes a difference. */
+  canonical(): string | undefined
+  /** The one way to write this member of a dictionary; `undefined` when the field has no such member. */
+  member(key: string): string | undefined
 }
 
 /** How the component is named in a signature base and in `Signature-Input`. Its strings must be printable ASCII. */
@@ -63,15 +70,22 @@ const KINDS: ReadonlyMap<string, 'flag' | 'text'> = new Map([
   ['key', 'text'],
 ])
 
-/** The value of the only query parameter of this name (RFC 9421 2.2.8), or `undefined`. Name and value are percent-encoded. */
-export function queryParameter(query: string, name: string): string | undefined {
-  const values: string[] = []
-  for (const [key, value] of new URLSearchParams(query)) if (encode(key) === name) values.push(value)
-  return values.length === 1 ? encode(values[0] as string) : undefined
+/**
+ * The values of all query parameters by their percent-encoded names (RFC 9421 2.2.8), as they are before encoding;
+ * `undefined` for a name that stands there more than once. Answers `undefined` for a query of too many parameters.
+ */
+export function readQueryParameters(query: string): ReadonlyMap<string, string | undefined> | undefined {
+  const values = new Map<string, string | undefined>()
+  if (query.split('&', MOST_QUERY_PARAMETERS + 1).length > MOST_QUERY_PARAMETERS) return undefined
+  for (const [key, value] of new URLSearchParams(query)) {
+    const name = encodeParameter(key)
+    values.set(name, values.has(name) ? undefined : value)
+  }
+  return values
 }
 
-// The percent-encode set of application/x-www-form-urlencoded, in which a space is not written as a plus.
-function encode(text: string): string {
+/** By the percent-encode set of application/x-www-form-urlencoded, but with `%20` for a space. */
+export function encodeParameter(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()~]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,

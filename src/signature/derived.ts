@@ -1,5 +1,6 @@
 // Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
-import { componentProblem, quote } from './components.ts'
+import { MOST_QUERY_PARAMETERS } from './budget.ts'
+import { componentProblem, encodeParameter, quote, readQueryParameters } from './components.ts'
 
 /** What a signature can cover of a request. */
 export interface MessageParts {
@@ -30,6 +31,7 @@ const AUTHORITY = /^(?:[a-z0-9._~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/
 export class Target {
   readonly text: string
   #mark: number | undefined
+  #parameters: ReturnType<typeof readQueryParameters> | BaseProblem
 
   constructor(text: string) {
     this.text = text
@@ -49,6 +51,19 @@ export class Target {
     return this.#markAt === -1 ? '?' : this.text.slice(this.#markAt)
   }
 
+  /**
+   * The value of the only query parameter of this percent-encoded name, or why it has none. The query is parsed once,
+   * however many parameters are covered.
+   */
+  parameter(name: string): string | BaseProblem {
+    this.#parameters ??= readQueryParameters(this.query.slice(1)) ?? TOO_MANY
+    if ('problem' in this.#parameters) return this.#parameters
+    const value = this.#parameters.get(name)
+    return value === undefined
+      ? { problem: `the query does not have exactly one parameter named ${quote(name)}` }
+      : encodeParameter(value)
+  }
+
   get #markAt(): number {
     this.#mark ??= markOf(this.text)
     return this.#mark
@@ -56,6 +71,8 @@ export class Target {
 }
 
 const UNREADABLE = -2
+
+const TOO_MANY: BaseProblem = { problem: `the query has more than ${MOST_QUERY_PARAMETERS} parameters` }
 
 /** RFC 9110 9.1: a token. */
 const METHOD = /^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$/

@@ -1,7 +1,9 @@
 import { baseText } from './base.ts'
 import { digestProblem } from './digest.ts'
 import { readSignatures } from './fields.ts'
-import { decoyFor, type VerifierKey } from './keys.ts'
+import { MOST_TRIED_CHARACTERS } from './budget.ts'
+import { decoysFor, findKey, type VerifierKey } from './keys.ts'
+import { keptReading, type KeptReading } from './kept-reading.ts'
 import { mistakesWith } from './mistakes.ts'
 import { structuredFields } from './structured.ts'
 import { choose, type SignedMessage } from './verify.ts'
@@ -28,8 +30,8 @@ export interface DiagnosisOptions {
 
 /**
  * Looks for the one mistake of a signer whose signature does not hold: by the base that it says to have signed, if it is
- * so kind, otherwise by trying likely mistakes, one at a time, some dozens in all. It tries them with a key of nobody too,
- * so that the time tells nothing of a key.
+ * so kind, otherwise by trying likely mistakes, one at a time, some dozens in all, and fewer of a long base. It tries them
+ * with a decoy where there is no key, so that the time tells nothing of a key.
  */
 export function diagnose(
   message: SignedMessage,
@@ -37,21 +39,35 @@ export function diagnose(
   tag: string | undefined,
   { signedBase, thorough }: DiagnosisOptions,
 ): Diagnosis {
-  const received = readSignatures(message.header('signature-input'), message.header('signature'))
-  if ('problem' in received) return NOTHING
-  const { received: chosen, key } = choose(received, keys, tag)
-  const { content } = chosen
+  const reading = keptReading(message) ?? readAgain(message, keys, tag)
+  if (reading === undefined) return NOTHING
+  const { received, base } = reading
+  const { keyId, content } = received
   if ('problem' in content) return NOTHING
-  const base = baseText(message, content.components, content.input, structuredFields)
-  if (typeof base !== 'string') return NOTHING
   const { signature, signatureLength } = content
-  const trial = key?.signatureLength === signatureLength ? key : decoyFor(signatureLength)
+  const key = keyId === undefined ? undefined : findKey(keys, keyId)
+  const trial = key?.signatureLength === signatureLength ? key : decoysFor(signatureLength)[0]
   if (trial === undefined) return { ...NOTHING, base }
   if (trial.holds(base, signature)) return { ...NOTHING, base, ...digestMistake(message) }
   const told = signedBase === undefined ? [] : differences(base, signedBase)
   if (told.length > 0) return { ...NOTHING, base, components: told }
   if (trial.algorithm === 'ed25519' && !thorough) return { ...NOTHING, base }
   return { ...NOTHING, base, ...tryMistakes(message, base, trial, signature) }
+}
+
+/** For a message that the verifier has refused before it made a base, or never saw. */
+function readAgain(
+  message: SignedMessage,
+  keys: readonly VerifierKey[],
+  tag: string | undefined,
+): KeptReading | undefined {
+  const all = readSignatures(message.header('signature-input'), message.header('signature'))
+  if ('problem' in all) return undefined
+  const { received } = choose(all, keys, tag)
+  const { content } = received
+  if ('problem' in content) return undefined
+  const base = baseText(message, content.components, content.input, structuredFields, content.outline)
+  return typeof base === 'string' ? { received, base } : undefined
 }
 
 /** What else than the content the digest may be of. */
@@ -95,6 +111,9 @@ function tryMistakes(
   key: VerifierKey,
   signature: string,
 ): Partial<Diagnosis> {
+  // With the check of the base as it is, three are tried ahead of the mistakes in its lines.
+  let characters = 4 * base.length
+  if (characters > MOST_TRIED_CHARACTERS) return {}
   if (key.holds(`${base}\n`, signature)) return { mistake: 'the base was signed with a line feed at its end' }
   if (key.holds(base.replaceAll('\n', '\r\n'), signature))
     return { mistake: 'the base was signed with CR LF between its lines' }
@@ -103,8 +122,9 @@ function tryMistakes(
   let trials = 0
   for (const { identifier, value, start } of linesOf(base)) {
     for (const mistake of mistakesWith(nameOf(identifier), value, message)) {
-      if (++trials > MOST_TRIALS) return {}
       const changed = base.slice(0, start) + mistake.value + base.slice(start + value.length)
+      characters += changed.length
+      if (++trials > MOST_TRIALS || characters > MOST_TRIED_CHARACTERS) return {}
       if (!key.holds(latin1(changed), signature)) continue
       const component = nameOf(identifier)
       return {

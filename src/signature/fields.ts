@@ -2,11 +2,12 @@ import { isKeyId } from '../names.ts'
 import { isArrayBuffer } from 'node:util/types'
 import type { InnerList, Item } from 'structured-headers'
 import { isWholeSecond, outlineOf, NONCE, signatureInput } from './base.ts'
+import { MOST_CHARACTERS, MOST_COMPONENTS, MOST_LABELS, MOST_PARAMETERS } from './budget.ts'
 import { componentProblem, type Component } from './components.ts'
 import { coverageOf } from './coverage.ts'
 import type { ReadSignature } from './read-signature.ts'
 import { scanSignature } from './scan.ts'
-import { isInnerList, readDictionary } from './structured.ts'
+import { isInnerList, readDictionary, scanDictionary, type WrittenDictionary } from './structured.ts'
 
 /** One labelled signature of the two headers. */
 export interface ReceivedSignature {
@@ -23,14 +24,10 @@ export interface FieldProblem {
   readonly problem: string
 }
 
-// Checked before any cryptography, so that a stranger cannot buy much work with one request.
-const MOST_CHARACTERS = 8192
-const MOST_LABELS = 4
-const MOST_COMPONENTS = 32
-
 /**
  * The signatures of a message from the lines of its `Signature-Input` and `Signature` headers (RFC 9421 4).
- * Strict: what cannot be parsed, or holds a repeated label, component parameter or parameter, is refused as a whole.
+ * Strict: what cannot be parsed, or holds a repeated label, component parameter or parameter, is refused as a whole. So
+ * is what asks for more than the budget allows, before it is parsed.
  */
 export function readSignatures(
   inputLines: readonly string[],
@@ -60,15 +57,19 @@ export function parseSignatures(
   inputLines: readonly string[],
   signatureLines: readonly string[],
 ): readonly ReceivedSignature[] | FieldProblem {
+  const writtenInputs = scanDictionary(inputLines.join(', '))
+  const writtenSignatures = scanDictionary(signatureLines.join(', '))
+  const excess = excessOf(writtenInputs) ?? excessOf(writtenSignatures)
+  if (excess !== undefined) return { problem: excess }
   const inputs = readDictionary(inputLines)
   if (inputs === undefined) return { problem: 'Signature-Input is not a dictionary without repetitions' }
   const signatures = readDictionary(signatureLines)
   if (signatures === undefined) return { problem: 'Signature is not a dictionary without repetitions' }
   if (inputs.size === 0) return { problem: 'Signature-Input is empty' }
-  if (inputs.size > MOST_LABELS) return { problem: `there are more than ${MOST_LABELS} signatures` }
   if (inputs.size !== signatures.size)
     return { problem: 'Signature and Signature-Input name different labels' }
 
+  const labels = [...signatures.keys()]
   const received: ReceivedSignature[] = []
   for (const [label, input] of inputs) {
     const signature = signatures.get(label)
@@ -77,14 +78,43 @@ export function parseSignatures(
     if (isInnerList(signature)) return { problem: `Signature \`${label}\` is not a byte sequence` }
     const keyid = input[1].get('keyid') as unknown
     const tag = input[1].get('tag') as unknown
+    const read = readSignature(label, input, signature)
+    const content =
+      'problem' in read
+        ? read
+        : (spellingProblem(label, read, {
+            input: writtenInputs.members[received.length],
+            signature: writtenSignatures.members[labels.indexOf(label)],
+          }) ?? read)
     received.push({
       label,
       keyId: isKeyId(keyid) ? keyid : undefined,
       tag: typeof tag === 'string' ? tag : undefined,
-      content: readSignature(label, input, signature),
+      content,
     })
   }
   return received
+}
+
+function excessOf({ members, parameters }: WrittenDictionary): string | undefined {
+  if (members.length > MOST_LABELS) return `there are more than ${MOST_LABELS} signatures`
+  return parameters > MOST_PARAMETERS ? `there are more than ${MOST_PARAMETERS} parameters` : undefined
+}
+
+/**
+ * Why a signature is not spelled as RFC 9651 4.1 writes its values. The signature covers the values, not their spelling, so
+ * that `1700000000.0`, `01700000000` or base64 without its padding could be put in their place on the way.
+ */
+function spellingProblem(
+  label: string,
+  { input, signature }: ReadSignature,
+  written: { readonly input: string | undefined; readonly signature: string | undefined },
+): FieldProblem | undefined {
+  if (written.input !== scanDictionary(`${label}=${input}`).members[0])
+    return { problem: `Signature-Input \`${label}\` has a value that is not spelled as RFC 9651 writes it` }
+  if (written.signature !== `${label}=:${signature}:`)
+    return { problem: `Signature \`${label}\` is not spelled as RFC 9651 writes base64` }
+  return undefined
 }
 
 /** Reads one signature closely. What is not understood is refused by name: it might have been meant as a restriction. */

@@ -37,7 +37,10 @@ export function httpMessageSignatures(options: HttpMessageSignaturesOptions = {}
 /** RFC 9421 5.1: what a signature of this message should cover. It tells nothing of an app. */
 function acceptSignature(message: SignedMessage, tag: string | undefined): string {
   const components = ['@method', '@authority', '@path', '@query']
-  if (hasContent(message.body)) components.push('content-digest')
+  if (hasContent(message.body)) {
+    components.push('content-digest')
+    if (message.header('content-type').length > 0) components.push('content-type')
+  }
   if (message.header('x-origin').length > 0) components.push('x-origin')
   return `sig1=(${components.map(quote).join(' ')});created${tag === undefined ? '' : `;tag=${quote(tag)}`}`
 }

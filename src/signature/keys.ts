@@ -1,15 +1,14 @@
-import { createPublicKey, createSecretKey, verify, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { PolicyError, type PolicyIssue } from '../errors.ts'
 import { INSTANT_RULE, parseInstant } from '../instant.ts'
 import { isKeyId } from '../names.ts'
-import { LEAST_SECRET_BYTES } from './base.ts'
-import { hmacSha256, type Mac } from './hmac.ts'
+import { ALGORITHM_NAMES, ALGORITHMS, isAlgorithm, type AlgorithmName, type Checker } from './algorithms.ts'
 
 /** A key of an app, with which its servers sign requests. */
 export interface AppKey {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`; the `keyid` of a signature. */
   readonly id: string
-  readonly algorithm: 'hmac-sha256' | 'ed25519'
+  readonly algorithm: AlgorithmName
   /** Base64. For `hmac-sha256` the secret, at least 32 bytes; for `ed25519` the public key, its 32 raw bytes. */
   readonly secret: string
   /** ISO 8601; before it the key is not accepted. */
@@ -21,7 +20,7 @@ export interface AppKey {
 /** A key that checks signatures. The secret can neither be read from it nor printed. */
 export class VerifierKey {
   readonly id: string
-  readonly algorithm: AppKey['algorithm']
+  readonly algorithm: AlgorithmName
   /** Milliseconds since the epoch; before it the key is not accepted. */
   readonly notBefore: number | undefined
   /** Milliseconds since the epoch; from it on the key is not accepted. */
@@ -30,60 +29,57 @@ export class VerifierKey {
   readonly signatureLength: number
   // A private field is not seen by util.inspect, JSON.stringify, structuredClone or a spread.
   readonly #key: KeyObject
-  readonly #mac: Mac | undefined
+  readonly #checker: Checker
 
   constructor(
     id: string,
-    algorithm: AppKey['algorithm'],
+    algorithm: AlgorithmName,
     key: KeyObject,
     notBefore?: number | undefined,
     notAfter?: number | undefined,
   ) {
+    const { signatureLength, checker } = ALGORITHMS[algorithm]
     this.id = id
     this.algorithm = algorithm
     this.notBefore = notBefore
     this.notAfter = notAfter
-    this.signatureLength = SIGNATURE_LENGTHS[algorithm]
+    this.signatureLength = signatureLength
     this.#key = key
-    this.#mac = algorithm === 'hmac-sha256' ? hmacSha256(key) : undefined
+    this.#checker = checker(key)
   }
 
   /** Whether this is, in base64, the signature of the text, which must be ASCII. Takes the same time for every wrong one. */
   holds(text: string, signature: string): boolean {
-    if (this.#mac !== undefined) return this.#mac.holds(text, signature)
-    return verify(null, Buffer.from(text, 'latin1'), this.#key, Buffer.from(signature, 'base64'))
+    return this.#checker.holds(text, signature)
   }
 
-  /** The key of somebody who takes the base64 text of the secret for the secret itself, to find that mistake. */
-  takenForText(): VerifierKey {
-    if (this.algorithm === 'ed25519') return this
-    return new VerifierKey(
-      this.id,
-      this.algorithm,
-      createSecretKey(Buffer.from(this.#key.export().toString('base64'))),
-    )
+  /** Checks as the key of a signer would who takes the base64 text of the secret for the secret, to find that mistake. */
+  takenForText(): Checker {
+    return ALGORITHMS[this.algorithm].checkerOfText(this.#key)
   }
 }
 
-const SIGNATURE_LENGTHS = { 'hmac-sha256': 32, ed25519: 64 } as const
+const DECOYS = ALGORITHM_NAMES.map((name) => {
+  const key = ALGORITHMS[name].readKey(ALGORITHMS[name].decoy)
+  if (typeof key === 'string') throw new TypeError(`the decoy of ${name} ${key}`)
+  return new VerifierKey('', name, key)
+})
 
-const DECOYS = [
-  new VerifierKey('', 'hmac-sha256', createSecretKey(new Uint8Array(LEAST_SECRET_BYTES))),
-  // RFC 8032 7.1, test 1: any point of full order does.
-  new VerifierKey(
-    '',
-    'ed25519',
-    ed25519Key(Buffer.from('11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=', 'base64')),
-  ),
-]
+const NO_DECOYS: readonly VerifierKey[] = []
+
+const DECOYS_BY_LENGTH = new Map(
+  DECOYS.map(({ signatureLength }) => [
+    signatureLength,
+    DECOYS.filter((decoy) => decoy.signatureLength === signatureLength),
+  ]),
+)
 
 /**
- * A key of nobody, to do the same work with as with a real one for a signature of this length; `undefined` when no
- * key makes signatures of this length. What it says about a signature must not be believed.
+ * For a signature of this length, a key of nobody for each algorithm that makes such signatures, to do the same work with
+ * as with a real one; empty when no algorithm does. What a decoy says about a signature must not be believed.
  */
-export function decoyFor(signatureLength: number): VerifierKey | undefined {
-  for (const decoy of DECOYS) if (decoy.signatureLength === signatureLength) return decoy
-  return undefined
+export function decoysFor(signatureLength: number): readonly VerifierKey[] {
+  return DECOYS_BY_LENGTH.get(signatureLength) ?? NO_DECOYS
 }
 
 /** The key with this id. Looks at all of them, so that the time tells nothing of its place. */
@@ -147,12 +143,12 @@ function parseAppKey(given: unknown, refuse: Report): VerifierKey | undefined {
     refuse('notAfter', 'must be after `notBefore`')
   }
   if (!idIsGood || key === undefined) return undefined
-  return new VerifierKey(id, algorithm as AppKey['algorithm'], key, notBefore, notAfter)
+  return new VerifierKey(id, algorithm as AlgorithmName, key, notBefore, notAfter)
 }
 
 function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyObject | undefined {
-  if (algorithm !== 'hmac-sha256' && algorithm !== 'ed25519') {
-    refuse('algorithm', 'must be `hmac-sha256` or `ed25519`')
+  if (!isAlgorithm(algorithm)) {
+    refuse('algorithm', `must be ${ALGORITHM_NAMES.map((name) => `\`${name}\``).join(' or ')}`)
     return undefined
   }
   const bytes = typeof secret === 'string' ? Buffer.from(secret, 'base64') : undefined
@@ -161,39 +157,10 @@ function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyOb
     refuse('secret', 'must be base64 with padding')
     return undefined
   }
-  if (algorithm === 'hmac-sha256') {
-    if (bytes.length >= LEAST_SECRET_BYTES) return createSecretKey(bytes)
-    refuse('secret', `must be at least ${LEAST_SECRET_BYTES} bytes long`)
-    return undefined
-  }
-  if (bytes.length !== 32) refuse('secret', 'must be the 32 raw bytes of an Ed25519 public key')
-  else if (isOfSmallOrder(bytes)) refuse('secret', 'is a point of small order, for which anyone can sign')
-  else return ed25519Key(bytes)
+  const key = ALGORITHMS[algorithm].readKey(bytes)
+  if (typeof key !== 'string') return key
+  refuse('secret', key)
   return undefined
-}
-
-function ed25519Key(bytes: Buffer): KeyObject {
-  return createPublicKey({
-    key: { kty: 'OKP', crv: 'Ed25519', x: bytes.toString('base64url') },
-    format: 'jwk',
-  })
-}
-
-// The y coordinates of the eight points of small order, little-endian, with the two that are written unreduced.
-const SMALL_ORDER: ReadonlySet<string> = new Set([
-  '00'.repeat(32),
-  `01${'00'.repeat(31)}`,
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-  `ec${'ff'.repeat(30)}7f`,
-  `ed${'ff'.repeat(30)}7f`,
-  `ee${'ff'.repeat(30)}7f`,
-])
-
-function isOfSmallOrder(publicKey: Buffer): boolean {
-  const y = Buffer.from(publicKey)
-  y[31] = (y[31] ?? 0) & 0x7f // the highest bit is the sign of x
-  return SMALL_ORDER.has(y.toString('hex'))
 }
 
 function readInstant(given: unknown, member: string, refuse: Report): number | undefined {

@@ -89,8 +89,8 @@ const PARAMETERS: readonly Making[] = [
   ].map((order): Making => ['with the parameters in another order', (value) => ordered(value, order)]),
 ]
 
-/** The likely mistakes with one component. */
-export function mistakesWith(name: string, value: string, message: MessageParts): readonly Mistake[] {
+/** The likely mistakes with one component. Each is made when it is asked for, since most are not tried of a long base. */
+export function* mistakesWith(name: string, value: string, message: MessageParts): Generator<Mistake> {
   const makings =
     name === '@signature-params'
       ? PARAMETERS
@@ -99,12 +99,10 @@ export function mistakesWith(name: string, value: string, message: MessageParts)
         : name.startsWith('@')
           ? (DERIVED[name] ?? [])
           : FIELDS
-  const mistakes: Mistake[] = []
   for (const [what, make] of makings) {
     const made = make(value, message)
-    if (made !== undefined && made !== value) mistakes.push({ value: made, what })
+    if (made !== undefined && made !== value) yield { value: made, what }
   }
-  return mistakes
 }
 
 function upTo(value: string, mark: string): string {

@@ -21,4 +21,17 @@ export interface ReadSignature {
   readonly signature: string
   /** How long it is, in bytes. */
   readonly signatureLength: number
+  /** How it was written, where that is worth remembering. */
+  readonly shape?: Shape | undefined
+}
+
+/** What stands ahead of the parameters of a signature that is written plainly: the label and the list of components. */
+export interface Shape {
+  readonly text: string
+  readonly label: string
+  /** What stands ahead of the signature in its header. */
+  readonly opening: string
+  readonly components: readonly string[]
+  readonly outline: Outline | BaseProblem
+  readonly coverage: Coverage
 }

@@ -1,39 +1,45 @@
 import { isKeyId } from '../names.ts'
-import { isWholeSecond, LABEL, outlineOf, NONCE, type BaseProblem, type Outline } from './base.ts'
-import { coverageOf, type Coverage } from './coverage.ts'
-import type { ReadSignature } from './read-signature.ts'
+import { MOST_COMPONENTS } from './budget.ts'
+import { isWholeSecond, LABEL, outlineOf, NONCE } from './base.ts'
+import { coverageOf } from './coverage.ts'
+import type { ReadSignature, Shape } from './read-signature.ts'
 
 /** One signature, written plainly. */
 export interface ScannedSignature extends ReadSignature {
   readonly label: string
   readonly components: readonly string[]
   readonly tag: string | undefined
+  /** For {@link rememberShape}. */
+  readonly shape: Shape
 }
 
-/** What stands ahead of the parameters: the label and the list of components. */
-interface Shape {
-  readonly text: string
-  readonly label: string
-  /** What stands ahead of the signature in its header. */
-  readonly opening: string
-  readonly components: readonly string[]
-  readonly outline: Outline | BaseProblem
-  readonly coverage: Coverage
-}
-
-const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+"){0,31})?\)$/
+// How many components there are is counted afterwards: a bound in the expression would be unrolled.
+const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+")*)?\)$/
 const TEXT = /^[ !#-[\]-~]*$/
 const INTEGER = /^(?:0|[1-9][0-9]{0,14})$/
 
 // The very texts that the rest of the verifier compares with, which are then found equal by a look at their addresses.
 const COMMON: ReadonlyMap<string, string> = new Map(
-  ['@method', '@authority', '@path', '@query', 'content-digest', 'x-origin'].map((name) => [name, name]),
+  ['@method', '@authority', '@path', '@query', 'content-digest', 'content-type', 'x-origin'].map((name) => [
+    name,
+    name,
+  ]),
 )
 
-// Callers sign the same components each time. Nothing but time depends on what is remembered.
+// Callers sign the same components each time. Nothing but time depends on what is remembered, and only a signature that
+// holds is: a stranger can neither fill this nor push others out.
 const shapes = new Map<string, Shape>()
 const MOST_SHAPES = 256
 let latest: Shape | undefined
+
+/** Remembers how a signature that holds was written. The next of its kind takes less time. */
+export function rememberShape(shape: Shape): void {
+  if (shape === latest) return
+  latest = shape
+  if (shapes.has(shape.text)) return
+  if (shapes.size >= MOST_SHAPES) shapes.clear()
+  shapes.set(shape.text, shape)
+}
 
 /**
  * Reads the only signature of a message from its two headers if it is in order and written as nearly all signers write
@@ -43,7 +49,6 @@ let latest: Shape | undefined
 export function scanSignature(input: string, signature: string): ScannedSignature | undefined {
   const shape = isOf(input, latest) ? latest : shapeOf(input)
   if (shape === undefined) return undefined
-  latest = shape
   const { text, label, opening, components, outline, coverage } = shape
   const end = signature.length - 1
   const signatureLength = lengthOfBase64(signature, opening, end)
@@ -68,6 +73,7 @@ export function scanSignature(input: string, signature: string): ScannedSignatur
     tag,
     signature: signature.slice(opening.length, end),
     signatureLength,
+    shape,
   }
 }
 
@@ -159,8 +165,9 @@ function shapeOf(input: string): Shape | undefined {
   const list = text.slice(label.length)
   if (!LABEL.test(label) || !LIST.test(list)) return undefined
   const names = list === '=()' ? [] : list.slice(3, -2).split('" "')
+  if (names.length > MOST_COMPONENTS) return undefined
   const components = names.map((name) => COMMON.get(name) ?? name)
-  const shape = {
+  return {
     text,
     label,
     opening: `${label}=:`,
@@ -168,9 +175,6 @@ function shapeOf(input: string): Shape | undefined {
     outline: outlineOf(components),
     coverage: coverageOf(components),
   }
-  if (shapes.size >= MOST_SHAPES) shapes.clear()
-  shapes.set(text, shape)
-  return shape
 }
 
 const BASE64 = new Uint8Array(128)
@@ -186,6 +190,10 @@ function isBase64(text: string, start: number, end: number): boolean {
   return true
 }
 
+// What the last character may be ahead of one `=` and of two: the bits that belong to no byte are zero (RFC 4648 3.5).
+const LAST_OF_TWO_BYTES = 'AEIMQUYcgkosw048'
+const LAST_OF_ONE_BYTE = 'AQgw'
+
 /** How many bytes stand in base64 between the opening and the end: 32 or 64, as a signature has. */
 function lengthOfBase64(signature: string, opening: string, end: number): 32 | 64 | undefined {
   const start = opening.length
@@ -193,5 +201,7 @@ function lengthOfBase64(signature: string, opening: string, end: number): 32 | 6
   if (padding === 0 || signature.slice(0, start) !== opening) return undefined
   if (signature.slice(end - padding) !== (padding === 1 ? '=:' : '==:')) return undefined
   if (!isBase64(signature, start, end - padding)) return undefined
+  const ends = padding === 1 ? LAST_OF_TWO_BYTES : LAST_OF_ONE_BYTE
+  if (!ends.includes(signature.charAt(end - padding - 1))) return undefined
   return padding === 1 ? 32 : 64
 }

@@ -1,5 +1,6 @@
 import type { DiagnosisOptions, Diagnosis } from './doctor.ts'
 import type { VerifierKey } from './keys.ts'
+import { isSignatureRefusal, SIGNATURE_REFUSALS } from './refusals.ts'
 import type { Rejected, SignatureRules, SignedMessage, Verified } from './verify.ts'
 
 /**
@@ -33,13 +34,6 @@ export interface SchemeContext {
 
 // A key of a store, and so bounded.
 const MOST_CHARACTERS = 256
-
-const CODES: ReadonlySet<unknown> = new Set<Rejected['code']>([
-  'SIGNATURE_REQUIRED',
-  'SIGNATURE_INVALID',
-  'SIGNATURE_EXPIRED',
-  'DIGEST_MISMATCH',
-])
 
 /** Asks a scheme, and believes only a whole answer. Never throws. */
 export function verifyBy(
@@ -75,7 +69,12 @@ function isBounded(text: unknown): boolean {
 
 function isRejected(answer: unknown): answer is Rejected {
   const { ok, code, detail } = (answer ?? {}) as Partial<Record<keyof Rejected, unknown>>
-  return ok === false && CODES.has(code) && typeof detail === 'string'
+  return (
+    ok === false &&
+    isSignatureRefusal(code) &&
+    SIGNATURE_REFUSALS[code].fromScheme &&
+    typeof detail === 'string'
+  )
 }
 
 function refusal({ name }: SignatureScheme, what: string): Rejected {

@@ -10,7 +10,7 @@ import {
   type InnerList,
   type Item,
 } from 'structured-headers'
-import type { StructuredFields } from './components.ts'
+import type { StructuredField, StructuredFields } from './components.ts'
 
 /**
  * The dictionary of RFC 9651 in the lines of one header, or `undefined` when there is none in it.
@@ -27,26 +27,65 @@ export function readDictionary(lines: readonly string[]): Dictionary | undefined
 }
 
 /** Structured fields for the components `;sf` and `;key`. */
-export const structuredFields: StructuredFields = {
-  canonical(text) {
-    if (!canBeWritten(text)) return undefined
+export const structuredFields: StructuredFields = { read: (text) => new Field(text) }
+
+class Field implements StructuredField {
+  readonly #text: string
+  #dictionary: Dictionary | 'none' | undefined
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  canonical(): string | undefined {
+    if (!canBeWritten(this.#text)) return undefined
     // Of which kind a field is, only its definition says. Where that makes a difference nothing is guessed.
     const forms = new Set<string>()
     for (const rewrite of [rewriteItem, rewriteList, rewriteDictionary]) {
       try {
-        forms.add(rewrite(text))
+        forms.add(rewrite(this.#text))
       } catch (error) {
         if (error === AMBIGUOUS) return undefined
       }
     }
     const [form] = forms
     return forms.size === 1 ? form : undefined
-  },
-  member(text, key) {
-    const member = canBeWritten(text) ? readDictionary([text])?.get(key) : undefined
+  }
+
+  member(key: string): string | undefined {
+    this.#dictionary ??= (canBeWritten(this.#text) ? readDictionary([this.#text]) : undefined) ?? 'none'
+    const member = this.#dictionary === 'none' ? undefined : this.#dictionary.get(key)
     if (member === undefined) return undefined
     return isInnerList(member) ? serializeInnerList(member) : serializeItem(member)
-  },
+  }
+}
+
+/** A dictionary as it was written, before anything is parsed. */
+export interface WrittenDictionary {
+  /** Each member in its order, without the blanks outside of strings, which do not count (RFC 9651 4.2). */
+  readonly members: readonly string[]
+  /** How many parameters all of them have together. */
+  readonly parameters: number
+}
+
+const PIECES = /%"[^"]*"?|"(?:[^"\\]|\\.)*"?|[^",; \t%]+|[^]/g
+
+/** Takes a dictionary apart without parsing it. Of a text that is not a dictionary the answer says nothing but counts. */
+export function scanDictionary(text: string): WrittenDictionary {
+  const members: string[] = []
+  let member = ''
+  let parameters = 0
+  for (const piece of text.match(PIECES) ?? []) {
+    if (piece === ',') {
+      members.push(member)
+      member = ''
+    } else if (piece !== ' ' && piece !== '\t') {
+      if (piece === ';') parameters++
+      member += piece
+    }
+  }
+  members.push(member)
+  return { members, parameters }
 }
 
 const AMBIGUOUS = new Error('a key is repeated')

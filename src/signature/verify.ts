@@ -2,12 +2,28 @@ import { baseText, type MessageParts } from './base.ts'
 import { digestProblem, hasContent, type Content } from './digest.ts'
 import { readSignatures, type ReceivedSignature } from './fields.ts'
 import type { ReadSignature } from './read-signature.ts'
-import { decoyFor, findKey, type VerifierKey } from './keys.ts'
+import { decoysFor, findKey, type VerifierKey } from './keys.ts'
+import { keepReading } from './kept-reading.ts'
+import type { SchemeRefusalCode } from './refusals.ts'
+import { rememberShape } from './scan.ts'
 import { structuredFields } from './structured.ts'
 
 /** A request as the verifier needs it: as received, before anything normalised or parsed it. */
 export interface SignedMessage extends MessageParts {
   readonly body: Content
+  /** Left out where the handlers see `method` as it was received. */
+  readonly methodOverride?: MethodOverride | undefined
+}
+
+/** A method that was changed after the message was received, as `method-override` does it. */
+export interface MethodOverride {
+  /** The method that handlers see. */
+  readonly method: string
+  /**
+   * The headers, in lower case, that name this method. Empty when none does: then it stood in the query or the body, or
+   * the server has changed it by itself.
+   */
+  readonly headers: readonly string[]
 }
 
 /** What the policy of the app asks of a signature. */
@@ -16,6 +32,8 @@ export interface SignatureRules {
   readonly maxAge: number
   /** Whether content must come with a covered `Content-Digest`. One that was sent must be covered and match anyway. */
   readonly requireDigest: boolean
+  /** Whether the `Content-Type` of content must be covered where it was sent. */
+  readonly requireContentType: boolean
 }
 
 /** The signature holds. Whether its nonce was used before is another question. */
@@ -40,7 +58,7 @@ export interface VerifiedSignature extends Verified {
 
 export interface Rejected {
   readonly ok: false
-  readonly code: 'SIGNATURE_REQUIRED' | 'SIGNATURE_INVALID' | 'SIGNATURE_EXPIRED' | 'DIGEST_MISMATCH'
+  readonly code: SchemeRefusalCode
   /** For operators; never sent to the caller. */
   readonly detail: string
 }
@@ -48,8 +66,9 @@ export interface Rejected {
 /**
  * Checks the signature of a request (RFC 9421) by the keys of the app that it claims to come from.
  *
- * Only who holds a key is told more than `SIGNATURE_INVALID`: the time window and the digest are judged after the
- * signature has been found to hold. An unknown key costs as much as a known one.
+ * What depends on the message alone is judged first, whoever sent it. Only callers that hold a key are told more than
+ * `SIGNATURE_INVALID`: the time window and the digest are judged after the signature has been found to hold. An unknown
+ * key costs as much as a known one.
  *
  * @param now milliseconds since the epoch
  * @param tag which `tag` the signature must have; without it, that of the signature does not matter
@@ -71,8 +90,8 @@ export function verifyMessage(
   const choice = choose(received, keys, tag)
   const signature = choice.received.content
   if ('problem' in signature) return invalid(signature.problem)
-  const decoy = decoyFor(signature.signatureLength)
-  if (decoy === undefined) return invalid('the signature has a length that no algorithm makes')
+  const decoys = decoysFor(signature.signatureLength)
+  if (decoys.length === 0) return invalid('the signature has a length that no algorithm makes')
   const unfit = coverageProblem(message, signature, rules)
   if (unfit !== undefined) return invalid(unfit)
   const { components, input, outline } = signature
@@ -81,10 +100,42 @@ export function verifyMessage(
 
   const problem = choice.problem ?? keyProblem(choice.key, signature, now)
   const key = problem === undefined ? choice.key : undefined
-  const holds = (key ?? decoy).holds(base, signature.signature)
-  if (key === undefined) return invalid(problem ?? 'no key')
-  if (!holds) return invalid(`the signature by key \`${key.id}\` does not match what was received`)
+  const holds = check(key, decoys, base, signature.signature)
+  if (key === undefined || !holds) {
+    keepReading(message, choice.received, base)
+    return invalid(problem ?? `the signature by key \`${key?.id ?? ''}\` does not match what was received`)
+  }
+  if (signature.shape !== undefined) rememberShape(signature.shape)
+  return judgeHolding(message, choice.received.label, signature, rules, now)
+}
 
+/**
+ * Checks by the key, and by a decoy for every other algorithm whose signatures are as long: the time tells neither whether
+ * there is a key nor of which algorithm it is.
+ */
+function check(
+  key: VerifierKey | undefined,
+  decoys: readonly VerifierKey[],
+  base: string,
+  signature: string,
+): boolean {
+  let holds = false
+  for (const decoy of decoys) {
+    const own = key?.algorithm === decoy.algorithm
+    const answer = (own ? key : decoy).holds(base, signature)
+    if (own) holds = answer
+  }
+  return holds
+}
+
+/** What is judged of a signature that holds, so that nobody else is told of it. */
+function judgeHolding(
+  message: SignedMessage,
+  label: string,
+  signature: ReadSignature,
+  rules: SignatureRules,
+  now: number,
+): VerifiedSignature | Rejected {
   const usableUntil = Math.min(signature.created + rules.maxAge, signature.expires ?? Infinity) * 1000
   const late = timeProblem(signature, rules, usableUntil, now)
   if (late !== undefined) return reject('SIGNATURE_EXPIRED', late)
@@ -93,7 +144,6 @@ export function verifyMessage(
     if (mismatch !== undefined) return reject('DIGEST_MISMATCH', mismatch)
   }
   const { keyId, nonce, created, expires } = signature
-  const { label } = choice.received
   const verified: VerifiedSignature = { ok: true, keyId, nonce, created, label, usableUntil }
   return expires === undefined ? verified : { ...verified, expires }
 }
@@ -134,21 +184,43 @@ export function choose(
 
 /**
  * Why this signature does not cover what it must, whatever its sender thinks. `x-origin` and `content-digest` must be
- * covered where they were sent, since they are relied upon.
+ * covered where they were sent, since they are relied upon, and `content-type` where there is content: with another type
+ * the same bytes mean something else.
  */
 function coverageProblem(
   message: SignedMessage,
-  { coverage }: ReadSignature,
-  { requireDigest }: SignatureRules,
+  { coverage, components }: ReadSignature,
+  { requireDigest, requireContentType }: SignatureRules,
 ): string | undefined {
-  const { missing, contentDigest, xOrigin } = coverage
+  const { body, methodOverride } = message
+  const { missing, contentDigest, contentType, xOrigin } = coverage
+  const content = hasContent(body)
   const noDigest =
-    !contentDigest &&
-    ((requireDigest && hasContent(message.body)) || message.header('content-digest').length > 0)
+    !contentDigest && ((requireDigest && content) || message.header('content-digest').length > 0)
+  const noType = !contentType && requireContentType && content && message.header('content-type').length > 0
   const noOrigin = !xOrigin && message.header('x-origin').length > 0
-  if (missing.length === 0 && !noDigest && !noOrigin) return undefined
-  const names = [...missing, ...(noDigest ? ['content-digest'] : []), ...(noOrigin ? ['x-origin'] : [])]
-  return `not covered: ${names.join(', ')}`
+  const override =
+    methodOverride === undefined ? NO_NAMES : uncoveredOverride(methodOverride, components, content)
+  if (missing.length === 0 && !noDigest && !noType && !noOrigin && override.length === 0) return undefined
+  const names = new Set(missing)
+  if (noDigest) names.add('content-digest')
+  if (noType) names.add('content-type')
+  if (noOrigin) names.add('x-origin')
+  for (const name of override) names.add(name)
+  const reason = override.length === 0 ? '' : '; the method was changed after the request was received'
+  return `not covered: ${[...names].join(', ')}${reason}`
+}
+
+const NO_NAMES: readonly string[] = []
+
+/** What may have changed the method and is not covered. The query always is; the body is by its digest. */
+function uncoveredOverride(
+  { headers }: MethodOverride,
+  components: ReadSignature['components'],
+  content: boolean,
+): readonly string[] {
+  const sources = headers.length === 0 && content ? ['content-digest'] : headers
+  return sources.filter((name) => !components.includes(name))
 }
 
 function keyProblem(key: VerifierKey | undefined, signature: ReadSignature, now: number): string | undefined {

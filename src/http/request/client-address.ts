@@ -25,7 +25,7 @@ export interface AddressFacts {
   /** Whether Node has kept all header lines. */
   readonly headersComplete: boolean
   /** Every line of a header, in order; the name is in lower case. */
-  lines(name: string): string[]
+  lines(name: string): readonly string[]
 }
 
 /** The compiled `clientAddress` option. */

@@ -8,10 +8,11 @@ import { checkClientAddress } from './address-warnings.ts'
 import type { PlaceReader } from './authority.ts'
 import type { AddressFacts, ClientAddressReader } from './client-address.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
+import { readMethod } from './method-override.ts'
 import {
+  BodyReader,
   isOfQuery,
-  readBodyParameter,
-  readQueryParameter,
+  QueryReader,
   type ParameterPlace,
   type ParameterReading,
 } from './parameters.ts'
@@ -59,9 +60,14 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   #knownTarget: string | undefined
   #addressReader: ClientAddressReader | 'none yet' | undefined = 'none yet'
   #address: ClientAddress | undefined
+  #queryReader: QueryReader | undefined
+  #bodyReader: BodyReader | undefined
+  /** The method when the request was first looked at. */
+  readonly #firstMethod: string
 
   constructor(req: GuardRequest) {
     this.#req = req
+    this.#firstMethod = req.method ?? ''
   }
 
   get #lines(): HeaderLines {
@@ -74,6 +80,10 @@ export class NodeFacts implements RequestFacts, AddressFacts {
 
   get method(): string {
     return this.#req.method ?? ''
+  }
+
+  get receivedMethod(): string {
+    return readMethod(this.#req, this.#firstMethod).method
   }
 
   get target(): string {
@@ -166,15 +176,17 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return this.#socket.remoteAddress
   }
 
-  lines(name: string): string[] {
+  lines(name: string): readonly string[] {
     return this.#lines.all(name)
   }
 
   message(placeOf?: PlaceReader): SignedMessage {
     const { authority, scheme } = this.#place(placeOf)
     const lines = this.#lines
+    const { method, override } = readMethod(this.#req, this.#firstMethod)
     return {
-      method: this.method,
+      method,
+      methodOverride: override,
       authority,
       target: this.target,
       scheme,
@@ -184,9 +196,15 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   parameter(place: ParameterPlace): ParameterReading {
-    return isOfQuery(place)
-      ? readQueryParameter(this.target, place.query)
-      : readBodyParameter(this.#body(), this.#lines.one('content-type'), place.body.split('.'))
+    if (isOfQuery(place)) {
+      this.#queryReader ??= new QueryReader(this.target)
+      return this.#queryReader.read(place.query)
+    }
+    const body = this.#body()
+    const contentType = this.#lines.one('content-type')
+    if (this.#bodyReader?.isOf(body, contentType) !== true)
+      this.#bodyReader = new BodyReader(body, contentType)
+    return this.#bodyReader.read(place.body.split('.'))
   }
 
   #body(): SignedMessage['body'] {

@@ -13,13 +13,21 @@ export interface HeaderSource {
   readonly socket: object
 }
 
+/** Up to so many lines it is quicker to walk over them for each name than to sort them by name first. */
+const FEW_LINES = 64
+
 /**
  * The header lines of a request as they were received: those of `rawHeaders`, because `headers` drops or joins what was
  * sent twice and can be changed by other middleware. Adapters that have no `rawHeaders` hand over `headers` alone, which
  * then counts for the whole request.
+ *
+ * The work for any number of names grows with the number of lines and names, and not with their product: a long head is
+ * sorted by name once.
  */
 export class HeaderLines {
+  /** Names and values in turn. */
   readonly #lines: readonly string[]
+  #byName: Map<string, string[]> | undefined
   /** False when lines may be missing, because the request had more than the server keeps. */
   readonly complete: boolean
 
@@ -29,26 +37,26 @@ export class HeaderLines {
     this.complete = hasRoomFor(given.length / 2, socket)
   }
 
-  /** Every line of this header in order; `name` is in lower case. */
-  all(name: string): string[] {
+  /** Every line of this header in order of arrival; `name` is in lower case. */
+  all(name: string): readonly string[] {
     const lines = this.#lines
-    const found: string[] = []
-    for (let index = 0; index < lines.length; index += 2) {
-      if (isNamed(lines[index] as string, name)) found.push(lines[index + 1] as string)
+    if (lines.length > 2 * FEW_LINES) {
+      this.#byName ??= sorted(lines)
+      return this.#byName.get(name) ?? NO_LINES
     }
-    return found
+    let found: string[] | undefined
+    for (let index = 0; index < lines.length; index += 2) {
+      if (!isNamed(lines[index] as string, name)) continue
+      if (found === undefined) found = [lines[index + 1] as string]
+      else found.push(lines[index + 1] as string)
+    }
+    return found ?? NO_LINES
   }
 
   /** A header that should stand once: `undefined` when it was not sent, {@link UNREADABLE} when it was sent otherwise. */
   one(name: string): string | undefined {
-    const lines = this.#lines
-    let found: string | undefined
-    for (let index = 0; index < lines.length; index += 2) {
-      if (!isNamed(lines[index] as string, name)) continue
-      if (found !== undefined) return UNREADABLE
-      found = lines[index + 1] as string
-    }
-    return found
+    const lines = this.all(name)
+    return lines.length > 1 ? UNREADABLE : lines[0]
   }
 
   /** The first name of a header, in lower case, for which the question says yes. */
@@ -60,12 +68,9 @@ export class HeaderLines {
     }
     return undefined
   }
-
-  /** Whether nothing at all was handed over, which no request of a server looks like. */
-  get none(): boolean {
-    return this.#lines.length === 0
-  }
 }
+
+const NO_LINES: readonly string[] = Object.freeze([])
 
 /** Compares the last letter first, whatever its case: most names of one length differ there. */
 function isNamed(candidate: string, name: string): boolean {
@@ -73,6 +78,17 @@ function isNamed(candidate: string, name: string): boolean {
   if (candidate.length !== name.length) return false
   if ((candidate.charCodeAt(end) | 0x20) !== (name.charCodeAt(end) | 0x20)) return false
   return candidate === name || candidate.toLowerCase() === name
+}
+
+function sorted(lines: readonly string[]): Map<string, string[]> {
+  const byName = new Map<string, string[]>()
+  for (let index = 0; index < lines.length; index += 2) {
+    const name = (lines[index] as string).toLowerCase()
+    const known = byName.get(name)
+    if (known === undefined) byName.set(name, [lines[index + 1] as string])
+    else known.push(lines[index + 1] as string)
+  }
+  return byName
 }
 
 function hasRoomFor(lines: number, socket: object): boolean {

@@ -7,12 +7,26 @@ export function readMember(
   text: string,
   path: readonly string[],
 ): { readonly value: unknown } | { readonly problem: 'malformed body' | 'repeated' } {
-  let value: unknown
+  return memberOf(text, parseJson(text), path)
+}
+
+/** The value of a JSON text; `undefined` when it is not JSON. */
+export function parseJson(text: string): { readonly value: unknown } | undefined {
   try {
-    value = JSON.parse(text)
+    return { value: JSON.parse(text) as unknown }
   } catch {
-    return { problem: 'malformed body' }
+    return undefined
   }
+}
+
+/** The same of a text that was parsed before. */
+export function memberOf(
+  text: string,
+  parsed: { readonly value: unknown } | undefined,
+  path: readonly string[],
+): ReturnType<typeof readMember> {
+  if (parsed === undefined) return { problem: 'malformed body' }
+  let { value } = parsed
   if (repeatsName(text, path)) return { problem: 'repeated' }
   for (const name of path) value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
   return { value }

@@ -1,6 +1,6 @@
 import { decodeParameterName, sameParameter } from '../../match/parameter-name.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
-import { readMember } from './json-member.ts'
+import { memberOf, parseJson } from './json-member.ts'
 
 /** A parameter of the query, or a member of the body: `options.redirect.url`. */
 export type ParameterPlace = { readonly query: string } | { readonly body: string }
@@ -28,9 +28,25 @@ const MAX_PARAMETERS = 1000
 
 /** Reads a parameter of the query from the request target, because the parsers of Express 4 and 5 differ, drop and repair. */
 export function readQueryParameter(target: string, name: string): ParameterReading {
-  if (target.includes('#')) return { problem: 'fragment in the request target' }
-  const start = target.indexOf('?')
-  return start === -1 ? NOTHING : readPairs(target.slice(start + 1), name)
+  return new QueryReader(target).read(name)
+}
+
+/** The same for any number of parameters: the query is parsed once. */
+export class QueryReader {
+  readonly #target: string
+  #pairs: Pairs | undefined
+
+  constructor(target: string) {
+    this.#target = target
+  }
+
+  read(name: string): ParameterReading {
+    if (this.#target.includes('#')) return { problem: 'fragment in the request target' }
+    const start = this.#target.indexOf('?')
+    if (start === -1) return NOTHING
+    this.#pairs ??= readPairs(this.#target.slice(start + 1))
+    return findPair(this.#pairs, name)
+  }
 }
 
 /**
@@ -42,31 +58,77 @@ export function readBodyParameter(
   contentType: string | undefined,
   path: readonly string[],
 ): ParameterReading {
+  return new BodyReader(body, contentType).read(path)
+}
+
+/** The same for any number of members: the body is decoded and parsed once. */
+export class BodyReader {
+  readonly #body: SignedMessage['body']
+  readonly #contentType: string
+  #parsed: ParsedBody | ParameterReading | undefined
+
+  constructor(body: SignedMessage['body'], contentType: string | undefined) {
+    this.#body = body
+    this.#contentType = contentType ?? ''
+  }
+
+  /** Whether it has read this: a parser that runs between two guards may have kept the bytes since. */
+  isOf(body: SignedMessage['body'], contentType: string | undefined): boolean {
+    const before = this.#body
+    if (this.#contentType !== (contentType ?? '') || before.kind !== body.kind) return false
+    return before.kind !== 'bytes' || body.kind !== 'bytes' || before.bytes === body.bytes
+  }
+
+  read(path: readonly string[]): ParameterReading {
+    this.#parsed ??= parseBody(this.#body, this.#contentType)
+    const parsed = this.#parsed
+    if ('json' in parsed) return memberOf(parsed.text, parsed.json, path)
+    if (!('form' in parsed)) return parsed
+    const [first = '', ...others] = path
+    return findPair(parsed.form, first + others.map((name) => `[${name}]`).join(''))
+  }
+}
+
+type ParsedBody =
+  { readonly text: string; readonly json: ReturnType<typeof parseJson> } | { readonly form: Pairs }
+
+/** What a body is, or what any place in it reads as. */
+function parseBody(body: SignedMessage['body'], contentType: string): ParsedBody | ParameterReading {
   if (body.kind === 'none') return NOTHING
   if (body.kind === 'unavailable') return { problem: 'body not kept' }
   if (body.bytes.length === 0) return NOTHING
-  const [type = '', ...parameters] = (contentType ?? '').toLowerCase().split(';')
+  const [type = '', ...parameters] = contentType.toLowerCase().split(';')
   // In another charset (UTF-7 is one of them) a parser may read something else.
   if (parameters.some((parameter) => !isUtf8(parameter))) return { problem: 'malformed body' }
   const text = decodeUtf8(body.bytes)
   if (text === undefined) return { problem: 'malformed body' }
-  if (/^application\/(?:[^/]+\+)?json$/.test(type.trim())) return readMember(text, path)
+  if (/^application\/(?:[^/]+\+)?json$/.test(type.trim())) return { text, json: parseJson(text) }
   if (type.trim() !== 'application/x-www-form-urlencoded') return { problem: 'malformed body' }
-  const [first = '', ...others] = path
-  return readPairs(text, first + others.map((name) => `[${name}]`).join(''))
+  return { form: readPairs(text) }
+}
+
+/** Names as they are decoded, with their values as they were written. */
+type Pairs = readonly (readonly [name: string, value: string])[] | 'too many'
+
+function readPairs(text: string): Pairs {
+  const pairs = text.split('&', MAX_PARAMETERS + 1)
+  if (pairs.length > MAX_PARAMETERS) return 'too many'
+  return pairs.map((pair) => {
+    const equals = pair.indexOf('=')
+    return equals === -1
+      ? [decodeParameterName(pair), '']
+      : [decodeParameterName(pair.slice(0, equals)), pair.slice(equals + 1)]
+  })
 }
 
 /** One plain parameter of exactly this name. Whatever else some parser puts under that name counts as a repetition. */
-function readPairs(text: string, name: string): ParameterReading {
-  const pairs = text.split('&', MAX_PARAMETERS + 1)
-  if (pairs.length > MAX_PARAMETERS) return { problem: 'too many parameters' }
+function findPair(pairs: Pairs, name: string): ParameterReading {
+  if (pairs === 'too many') return { problem: 'too many parameters' }
   let found: string | undefined
-  for (const pair of pairs) {
-    const equals = pair.indexOf('=')
-    const candidate = decodeParameterName(equals === -1 ? pair : pair.slice(0, equals))
+  for (const [candidate, value] of pairs) {
     if (!sameParameter(candidate, name)) continue
     if (found !== undefined || candidate !== name) return { problem: 'repeated' }
-    found = equals === -1 ? '' : pair.slice(equals + 1)
+    found = value
   }
   if (found === undefined) return NOTHING
   // There qs ends the name.

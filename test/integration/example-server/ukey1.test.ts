@@ -293,7 +293,12 @@ describe('a key of the legacy scheme', () => {
           header: (name) => (name === 'x-ukey1-signature' ? [signature] : []),
           body: { kind: 'bytes', bytes: Buffer.from(BODY) },
         },
-        { appId: 'shop', keys: [], rules: { maxAge: 300, requireDigest: true }, now: time },
+        {
+          appId: 'shop',
+          keys: [],
+          rules: { maxAge: 300, requireDigest: true, requireContentType: true },
+          now: time,
+        },
       )
       return verdict.ok
         ? nonces.claim('shop', `${verdict.keyId}/${verdict.nonce}`, verdict.usableUntil)

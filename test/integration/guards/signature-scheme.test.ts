@@ -148,7 +148,7 @@ describe('Accept-Signature', () => {
     [
       'with content',
       { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } },
-      ['content-digest'],
+      ['content-digest', 'content-type'],
     ],
     ['with X-Origin', { headers: { 'x-origin': 'https://example.org' } }, ['x-origin']],
   ]

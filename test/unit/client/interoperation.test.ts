@@ -57,7 +57,16 @@ const PAIRS: readonly KeyPair[] = [
   },
 ]
 
-const COMPONENTS = ['x-origin', '@query', '@path', '@authority', '@method', 'content-digest', 'x-list']
+const COMPONENTS = [
+  'x-origin',
+  '@query',
+  '@path',
+  '@authority',
+  '@method',
+  'content-digest',
+  'content-type',
+  'x-list',
+]
 const REQUIRED = ['@method', '@authority', '@path', '@query', 'content-digest', 'x-origin']
 
 /** A package of others that signs and verifies. */
@@ -210,11 +219,12 @@ describe('behind serverOnly, over HTTP', () => {
     )
     await listening(app, async (origin) => {
       const url = `${origin}/a?b=c`
-      const headers = await other.sign({ method: 'POST', url, headers: digested }, key)
+      const typed = { ...digested, 'content-type': 'application/json' }
+      const headers = await other.sign({ method: 'POST', url, headers: typed }, key)
       const send = async (): Promise<Response> =>
         fetch(url, {
           method: 'POST',
-          headers: { ...headers, 'x-app-id': APP, 'content-type': 'application/json' },
+          headers: { ...headers, 'x-app-id': APP },
           body,
         })
       expect((await send()).status).toBe(200)

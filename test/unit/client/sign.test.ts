@@ -168,7 +168,9 @@ describe('portcullis/client', () => {
     expect([...seen].filter((target) => !target.startsWith('./')).sort()).toEqual([
       '../errors.ts',
       '../match/host.ts',
+      '../names.ts',
       '../signature/base.ts',
+      '../signature/budget.ts',
     ])
   })
 })

@@ -40,6 +40,7 @@ const SITES = ['same-origin', 'same-site', 'cross-site', 'none', '', 'cross-site
 
 const anyFacts: fc.Arbitrary<OriginFacts> = fc.record({
   method: fc.constantFrom('GET', 'POST', 'OPTIONS', 'M-SEARCH'),
+  receivedMethod: fc.constantFrom('GET', 'POST', 'OPTIONS', 'M-SEARCH'),
   preflight: fc.boolean(),
   origin: maybe(text),
   xOrigin: maybe(text),

@@ -29,6 +29,7 @@ function fetchFacts(request: Request, peer: string, bytes: Uint8Array | undefine
   const ownOrigin = parseOrigin(url.origin)
   return {
     method: request.method,
+    receivedMethod: request.method,
     target,
     origin,
     xOrigin: header('x-origin'),

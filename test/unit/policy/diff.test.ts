@@ -53,7 +53,7 @@ describe('diffPolicies', () => {
         {
           path: 'serverOnly',
           removed: [],
-          added: [{ mode: 'enforce', maxAge: 300, requireDigest: true }],
+          added: [{ mode: 'enforce', maxAge: 300, requireDigest: true, requireContentType: true }],
         },
       ],
     ],

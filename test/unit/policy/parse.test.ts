@@ -6,7 +6,7 @@ import { parsePolicy, PolicyError, type PolicyIssue } from 'portcullis'
 const complete = {
   appId: '0b7c4e1a-demo',
   name: 'Example shop',
-  serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true },
+  serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true, requireContentType: true },
   ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24', '2001:db8::/32'], deny: [], lists: ['office'] },
   domainProtect: { mode: 'enforce', domains: ['https://example.org', 'https://*.example.org'] },
   returnUrlGuard: {
@@ -126,7 +126,7 @@ describe('parsePolicy', () => {
     expect(parsePolicy({ appId: 'a', serverOnly: { mode: 'report' }, auditAccess: { mode: 'off' } })).toEqual(
       {
         appId: 'a',
-        serverOnly: { mode: 'report', maxAge: 300, requireDigest: true },
+        serverOnly: { mode: 'report', maxAge: 300, requireDigest: true, requireContentType: true },
         auditAccess: { mode: 'off', onSinkFailure: 'deny' },
       },
     )

@@ -31,7 +31,7 @@ export const SECRET: string = randomBytes(32).toString('base64')
 
 export const NOW = 1_750_000_000_000
 
-export const RULES = { maxAge: 300, requireDigest: true }
+export const RULES = { maxAge: 300, requireDigest: true, requireContentType: true }
 
 export const KEYS: readonly VerifierKey[] = parseAppKeys([
   { id: 'key-1', algorithm: 'hmac-sha256', secret: SECRET },

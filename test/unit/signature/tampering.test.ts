@@ -46,15 +46,9 @@ describe('one changed character', () => {
     'signature',
   ] as const
 
-  // Other spellings of the same, as the standards say: case of a host, leading zeros of a number.
+  // The case of a host does not count (RFC 9110 4.2.3).
   function sameMeaning(name: string, before: string, after: string): boolean {
-    if (name === 'authority') return before.toLowerCase() === after.toLowerCase()
-    return name === 'signature-input' && after.replace(/=0+(?=\d)/g, '=') === before
-  }
-
-  // RFC 9651 4.2.7: the bits that pad the last character of base64, and the padding itself, are no part of the bytes.
-  function isPadding(name: string, before: string, at: number): boolean {
-    return name === 'signature' && at >= before.length - 3 && at < before.length - 1
+    return name === 'authority' && before.toLowerCase() === after.toLowerCase()
   }
 
   it('the message passes as it is', () => {
@@ -65,7 +59,6 @@ describe('one changed character', () => {
     const isPart = (parts as readonly string[]).includes(name)
     const before = String(isPart ? message[name as 'method'] : message.headers[name])
     for (let at = 0; at < before.length; at++) {
-      if (isPadding(name, before, at)) continue
       const flipped = String.fromCharCode(before.charCodeAt(at) ^ 1)
       const changes = [flipped, '', 'x', ' ', '"', '\u00e9'].map(
         (put) => before.slice(0, at) + put + before.slice(at + 1),
@@ -95,7 +88,6 @@ describe('one changed character', () => {
           const isPart = (parts as readonly string[]).includes(name)
           const before = String(isPart ? message[name as 'method'] : message.headers[name])
           const at = position % before.length
-          if (isPadding(name, before, at)) return
           const after = before.slice(0, at) + put + before.slice(at + 1)
           if (after === before || sameMeaning(name, before, after)) return
           const changed = isPart

@@ -523,9 +523,9 @@ describe('refused', () => {
     ],
     [
       'long headers',
-      more(`;tag="${'t'.repeat(8192)}"`),
+      more(`;tag="${'t'.repeat(16_384)}"`),
       'SIGNATURE_INVALID',
-      /are longer than 8192 characters together/,
+      /are longer than 16384 characters together/,
     ],
     [
       'a target with an authority',

@@ -1,0 +1,73 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { HeaderLines, UNREADABLE } from '../../../../src/http/request/headers.ts'
+
+function of(rawHeaders: readonly string[], headers: unknown = {}): HeaderLines {
+  return new HeaderLines({ rawHeaders, headers: headers as IncomingHttpHeaders, socket: {} })
+}
+
+const NAMES = ['host', 'x-a', 'x-b', 'signature', 'constructor', '__proto__']
+
+describe('the lines of a head', () => {
+  it('are found by name in order of arrival, whatever the case and the number of lines', () => {
+    const line = fc.tuple(
+      fc.constantFrom(...NAMES, 'X-A', 'Host', 'SIGNATURE', 'x-c'),
+      fc.string({ maxLength: 3 }),
+    )
+    const heads = fc.oneof(
+      fc.array(line, { maxLength: 8 }),
+      fc.array(line, { minLength: 60, maxLength: 70, size: 'max' }),
+    )
+    const sizes = new Set<boolean>()
+    fc.assert(
+      fc.property(heads, (lines) => {
+        const head = of(lines.flat())
+        sizes.add(lines.length > 64)
+        for (const name of NAMES) {
+          const expected = lines.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value)
+          expect(head.all(name)).toEqual(expected)
+        }
+      }),
+    )
+    expect(sizes.size).toBe(2)
+  })
+
+  it('of a long head are looked at once, however many names are asked for', () => {
+    let looks = 0
+    const lines = Array.from({ length: 1000 }, (_, at) => [`x-${at}`, 'a']).flat()
+    const counted = new Proxy(lines, {
+      get(target, property, receiver) {
+        if (typeof property === 'string' && /^\d+$/.test(property)) looks++
+        return Reflect.get(target, property, receiver) as unknown
+      },
+    })
+    const head = of(counted)
+    for (let at = 0; at < 100; at++) expect(head.all(`x-${at}`)).toEqual(['a'])
+    expect(looks).toBe(2000)
+  })
+
+  it('of an adapter without `rawHeaders` come from `headers`, and what should be one string and is not is unreadable', () => {
+    const rows: [unknown, string[], string | undefined][] = [
+      ['https://example.org', ['https://example.org'], 'https://example.org'],
+      ['', [''], ''],
+      [undefined, [], undefined],
+      [['https://example.org'], [UNREADABLE], UNREADABLE],
+      [['a', 'b'], ['a', 'b'], UNREADABLE],
+      [['a', 7], [UNREADABLE], UNREADABLE],
+      [[], [UNREADABLE], UNREADABLE],
+      [null, [UNREADABLE], UNREADABLE],
+      [7, [UNREADABLE], UNREADABLE],
+      [{}, [UNREADABLE], UNREADABLE],
+    ]
+    for (const [value, all, one] of rows) {
+      const head = of([], { Origin: value })
+      expect([head.all('origin'), head.one('origin')]).toEqual([all, one])
+    }
+  })
+
+  it('come from `headers` for the whole request or not at all', () => {
+    const head = of(['Host', 'gateway.example'], { host: 'gateway.example', origin: 'https://example.org' })
+    expect(head.one('origin')).toBe(undefined)
+  })
+})

@@ -1,0 +1,100 @@
+import { createHmac, createSecretKey } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { ALGORITHM_NAMES, ALGORITHMS } from '../../../src/signature/algorithms.ts'
+import { fastHmac } from '../../../src/signature/fast-hmac.ts'
+import { plainHmac } from '../../../src/signature/hmac.ts'
+
+const codeOf = (secret: Uint8Array, text: string): string =>
+  createHmac('sha256', secret).update(text, 'latin1').digest('base64')
+
+describe('the fast path of HMAC', () => {
+  const secrets = fc.uint8Array({ minLength: 1, maxLength: 200 })
+  const texts = fc.oneof(
+    fc.string({ maxLength: 300 }),
+    // Beyond the memory that all checks share, and at its edge.
+    fc.integer({ min: 3_900, max: 4_200 }).map((length) => 'x'.repeat(length)),
+    fc
+      .array(fc.integer({ min: 0, max: 255 }), { maxLength: 100 })
+      .map((codes) => String.fromCharCode(...codes)),
+  )
+
+  it('says of every code what the plain path says', () => {
+    const answers = new Set<boolean>()
+    fc.assert(
+      fc.property(
+        secrets,
+        texts,
+        fc.oneof(
+          fc.constant(undefined),
+          fc.base64String(),
+          fc.string({ maxLength: 50 }),
+          fc.tuple(fc.nat({ max: 43 }), fc.constantFrom(...'Aa0+/=-_ \u00e9')),
+        ),
+        (secret, text, change) => {
+          const right = codeOf(secret, text)
+          const code =
+            change === undefined
+              ? right
+              : typeof change === 'string'
+                ? change
+                : right.slice(0, change[0]) + change[1] + right.slice(change[0] + 1)
+          const key = createSecretKey(secret)
+          const fast = fastHmac(key).holds(text, code)
+          expect(fast).toBe(plainHmac(key).holds(text, code))
+          answers.add(fast)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+    expect(answers.size).toBe(2)
+  })
+
+  it('keeps codes of different keys apart, whichever was checked before', () => {
+    const [one, other] = [new Uint8Array(32).fill(1), new Uint8Array(100).fill(2)]
+    const [first, second] = [fastHmac(createSecretKey(one)), fastHmac(createSecretKey(other))]
+    for (const text of ['a', 'b'.repeat(70), '']) {
+      expect(first.holds(text, codeOf(one, text))).toBe(true)
+      expect(second.holds(text, codeOf(one, text))).toBe(false)
+      expect(second.holds(text, codeOf(other, text))).toBe(true)
+      expect(first.holds(text, codeOf(other, text))).toBe(false)
+    }
+  })
+
+  it.each([
+    ['shared memory', 100],
+    ['memory of its own', 5_000],
+  ])('leaves no pad of a key behind in %s', (_what, length) => {
+    const secret = new Uint8Array(32).fill(0x5a)
+    const mac = fastHmac(createSecretKey(secret))
+    const text = 'x'.repeat(length)
+    const seen: Uint8Array[] = []
+    const fill = Buffer.prototype.fill
+    // What a check wipes is the memory in which it has put the pads.
+    Buffer.prototype.fill = function (this: Buffer, ...given: never[]) {
+      seen.push(this)
+      return fill.apply(this, given)
+    } as typeof fill
+    try {
+      expect(mac.holds(text, codeOf(secret, text))).toBe(true)
+    } finally {
+      Buffer.prototype.fill = fill
+    }
+    expect(seen).toHaveLength(2)
+    for (const pad of [0x36, 0x5c]) {
+      const part = Buffer.alloc(16, 0x5a ^ pad)
+      for (const memory of seen) expect(Buffer.from(memory).includes(part)).toBe(false)
+    }
+  })
+})
+
+describe('every algorithm', () => {
+  it.each(ALGORITHM_NAMES)('%s has a decoy that is a key and takes nothing', (name) => {
+    const { decoy, readKey, checker, checkerOfText, signatureLength } = ALGORITHMS[name]
+    const key = readKey(decoy)
+    if (typeof key === 'string') throw new Error(key)
+    const signature = Buffer.alloc(signatureLength, 7).toString('base64')
+    expect(checker(key).holds('text', signature)).toBe(false)
+    expect(checkerOfText(key).holds('text', signature)).toBe(false)
+  })
+})
