@@ -1,20 +1,16 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { createPseudonyms, type AuditEvent, type OperationEvent, type Pseudonymise } from '../audit/event.ts'
-import type { FieldGetters } from '../audit/personal-view.ts'
-import { createRecorder, type Recorder, type RecorderOptions } from '../audit/recorder.ts'
-import { createAuditSession } from '../audit/session.ts'
+import { randomBytes } from 'node:crypto'
+import { createPseudonyms } from '../audit/event.ts'
+import { createRecorder, type RecorderOptions } from '../audit/recorder.ts'
 import type { AuditSink } from '../audit/sink.ts'
-import type { Decision } from '../decision.ts'
 import { decideAuditAccess } from '../guards/audit-access.ts'
 import type { ClientAddressOptions } from '../match/client-address.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
+import { RequestRecord, type RecordMeans } from './audit-record.ts'
 import type { RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
-import { gateResponse } from './response/gate.ts'
-import { isThenable } from '../thenable.ts'
 import { CLIENT_ADDRESS_EXPECTATION, clientAddressReader } from './ip-whitelist.ts'
 import { sendProblem } from './response/problem.ts'
-import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
+import type { Callback, GuardRequest, RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type SharedOptions } from './shell.ts'
 
 export interface AuditAccessOptions extends SharedOptions {
@@ -42,6 +38,23 @@ export interface AuditAccessOptions extends SharedOptions {
   readonly clientAddress?: ClientAddressOptions | undefined
 }
 
+/** The middleware, and what an orderly end of the process needs. */
+export interface AuditAccessHandler extends RequestHandler {
+  /**
+   * Sends the events that wait. Resolves when the sink has kept all that were recorded so far.
+   *
+   * @throws UnavailableError (as a rejection) when the sink does not keep them; they go on waiting.
+   */
+  flush(): Promise<void>
+  /**
+   * The same, for the last time: call it when the server is closed and no request is under way. Events that come later are
+   * lost and reported to `onError`, and requests that must be recorded are refused.
+   *
+   * @throws UnavailableError (as a rejection) when the sink does not keep them; they are lost.
+   */
+  close(): Promise<void>
+}
+
 const PSEUDONYM_KEY: Expectation = {
   expected: 'at least 32 bytes in a Uint8Array',
   secret: true,
@@ -59,7 +72,7 @@ const PSEUDONYM_KEY: Expectation = {
  *
  * @throws ConfigError
  */
-export function auditAccess(options: AuditAccessOptions): RequestHandler {
+export function auditAccess(options: AuditAccessOptions): AuditAccessHandler {
   checkOptions('auditAccess', options, {
     ...SHARED_EXPECTATIONS,
     sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
@@ -74,33 +87,35 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
   const recorder = createRecorder(options)
   const pseudonymise = createPseudonyms(options.pseudonymKey ?? randomBytes(32))
   const reader = clientAddressReader(options.clientAddress, 'auditAccess.clientAddress')
-  const getters: FieldGetters = new Map()
+  const means: RecordMeans = {
+    options,
+    recorder,
+    pseudonymise,
+    nameOf: routeOf,
+    getters: new Map(),
+  }
   const recordOf = (context: RequestContext): RequestRecord | undefined =>
     context.recall(recorder) as RequestRecord | undefined
-  return mount(
+  const handler = mount(
     {
       name: 'auditAccess',
       guard: decideAuditAccess,
       begin: (context, req, res) => {
         if (reader !== undefined) context.useAddressReader(reader)
         if (recordOf(context) === undefined)
-          context.keep(
-            recorder,
-            recordRequest(context, req, res, { options, recorder, pseudonymise, getters }),
-          )
+          context.keep(recorder, new RequestRecord(context, req, res, means))
       },
       facts: () => ({ sinkFailing: recorder.failing }),
       note: (decision, context) => {
-        if (decision.mode === 'off') recordOf(context)?.silence()
+        const record = recordOf(context)
+        record?.judged()
+        if (decision.mode === 'off') record?.silence()
       },
-      write: (decision, context, _req, res) => {
+      write: (decision, context) => {
         if (decision.code === 'ALLOWED' && decision.evidence['onSinkFailure'] === 'deny') {
-          gateResponse(res, {
-            before: () => recordOf(context)?.flush(),
-            refuse: () => {
-              writeCorsOfRefusal(context, res)
-              sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
-            },
+          recordOf(context)?.hold((answer) => {
+            writeCorsOfRefusal(context, answer)
+            sendProblem(answer, 'AUDIT_UNAVAILABLE', context.requestId)
           })
         }
         return false
@@ -108,115 +123,7 @@ export function auditAccess(options: AuditAccessOptions): RequestHandler {
     },
     options,
   )
-}
-
-/** The events of one request on their way to the sink. */
-interface RequestRecord {
-  /** Hands over what has happened since; the first time the operation too, whose status and trail are settled by then. */
-  flush(): void | Promise<void>
-  silence(): void
-}
-
-interface Means {
-  readonly options: AuditAccessOptions
-  readonly recorder: Recorder
-  readonly pseudonymise: Pseudonymise
-  /** Shared by the views of all requests. */
-  readonly getters: FieldGetters
-}
-
-function recordRequest(
-  context: RequestContext,
-  req: GuardRequest,
-  res: GuardResponse,
-  means: Means,
-): RequestRecord {
-  const { options, recorder, pseudonymise, getters } = means
-  let finished = false
-  let silent = false
-  const who = (): { appId?: string; actor?: string } => {
-    const actor = attempt(() => options.actor?.(req))
-    return {
-      ...(context.appId !== undefined && { appId: context.appId }),
-      ...(actor !== undefined && { actor: pseudonymise('actor', actor) }),
-    }
-  }
-  const session = createAuditSession({
-    requestId: context.requestId,
-    who,
-    pseudonymise,
-    now: Date.now,
-    getters,
-  })
-  context.audit = session
-
-  function operation(): OperationEvent {
-    const answered = res.writableEnded || res.headersSent || !res.destroyed
-    const refused = context.decisions.some(({ effect, mode }) => effect === 'deny' && mode === 'enforce')
-    const { address, region, revision, decisions } = context
-    return {
-      kind: 'operation',
-      version: 1,
-      id: randomUUID(),
-      time: new Date().toISOString(),
-      requestId: context.requestId,
-      ...who(),
-      ...(revision !== undefined && { revision }),
-      operation: attempt(() => options.operation?.(req)) ?? routeOf(req),
-      outcome: refused ? 'refused' : answered ? 'answered' : 'aborted',
-      ...(answered && { status: res.statusCode }),
-      ...(address !== undefined && { address: pseudonymise('address', address) }),
-      ...(region && { region: { here: region.here, jurisdiction: region.jurisdiction } }),
-      decisions: decisions.map((decision) => recorded(decision, pseudonymise)),
-    }
-  }
-
-  function flush(): void | Promise<void> {
-    if (silent) return undefined
-    const events: AuditEvent[] = session.take()
-    if (!finished) {
-      finished = true
-      events.push(operation())
-    }
-    return events.length === 0 ? undefined : recorder.record(events)
-  }
-
-  res.once('close', () => {
-    settle(flush())
-    session.finish((events) => settle(recorder.record(events)))
-  })
-  return {
-    flush,
-    silence() {
-      silent = true
-      session.silence()
-    },
-  }
-}
-
-/**
- * What is kept of a decision: none of what handlers were handed with it, and of the list no entry that is one address, for
- * that is the address of the caller.
- */
-function recorded(decision: Decision, pseudonymise: Pseudonymise): Decision {
-  const { guard, effect, mode, code, detail, evidence } = decision
-  const { entry } = evidence
-  const isAddress = guard === 'ipWhitelist' && typeof entry === 'string' && !entry.includes('/')
-  const kept = isAddress ? { ...evidence, entry: pseudonymise('address', entry) } : evidence
-  return { guard, effect, mode, code, detail, evidence: kept } as Decision
-}
-
-/** Nobody waits for these events; the recorder keeps them and reports. */
-function settle(recorded: void | Promise<void>): void {
-  if (isThenable(recorded)) recorded.then(undefined, () => undefined)
-}
-
-function attempt<T>(option: () => T | undefined): T | undefined {
-  try {
-    return option()
-  } catch {
-    return undefined
-  }
+  return Object.assign(handler, { flush: () => recorder.flush(), close: () => recorder.close() })
 }
 
 /** Method, mount path and route pattern. What a parameter has matched in the mount path is put back to its name. */
