@@ -32,6 +32,7 @@ export class Gate implements Gated {
   readonly #headersBefore: OutgoingHttpHeaders
   #status: number | undefined
   #begun = false
+  #expectsErrors = false
 
   constructor(res: GuardResponse, keeper: GateKeeper) {
     this.res = res
@@ -76,9 +77,22 @@ export class Gate implements Gated {
     }
     // Behind an informational response there may still be another answer.
     const begins = this.#begun || !informational
-    if (asked !== undefined) return this.#all(asked, begins)
+    if (asked !== undefined) {
+      this.#expectErrors()
+      return this.#all(asked, begins)
+    }
     this.#begun = begins
     return undefined
+  }
+
+  /**
+   * A write behind the end is an error that Node tells of as long as the response is not over, and it ends the process where
+   * nobody listens. While it is held a response is not over for longer than its handler may reckon with.
+   */
+  #expectErrors(): void {
+    if (this.#expectsErrors) return
+    this.#expectsErrors = true
+    this.res.on('error', ignore)
   }
 
   async #all(asked: Promise<void>[], begins: boolean): Promise<void> {
@@ -102,6 +116,8 @@ export class Gate implements Gated {
     }
   }
 }
+
+function ignore(): void {}
 
 /** Puts a gate in front of a response. */
 export function gateResponse(res: GuardResponse, keeper: GateKeeper): Gate {
