@@ -34,10 +34,13 @@ export class Gate implements Gated {
   #begun = false
   #expectsErrors = false
 
+  /** @throws TypeError when nothing can be held on the connection of this response. */
   constructor(res: GuardResponse, keeper: GateKeeper) {
     this.res = res
     this.#keepers = [keeper]
     this.#headersBefore = res.getHeaders()
+    // The frames of HTTP/2 do not pass by the socket as bytes of ours.
+    if ('stream' in res) throw new TypeError('responses of HTTP/2 cannot be held back')
     this.#connection = connectionOf(res.socket ?? res.req.socket)
     this.#connection.add(this)
   }
@@ -147,6 +150,8 @@ export function whenOver(res: GuardResponse, end: () => void): void {
  * connection was cut, too.
  */
 export function wholeAnswerLeft(res: GuardResponse): boolean {
+  const { stream } = res as { stream?: { readonly rstCode?: number } }
+  if (stream !== undefined) return res.writableFinished && stream.rstCode === 0
   return res.writableFinished && !res.req.socket.destroyed
 }
 

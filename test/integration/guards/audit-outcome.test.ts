@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
-import { connect } from 'node:net'
+import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2'
+import { connect, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from '@jest/globals'
 import express, { type RequestHandler } from 'express'
@@ -11,6 +12,8 @@ import {
   type AuditAccessOptions,
   type AuditEvent,
   type AuditSink,
+  type GuardRequest,
+  type GuardResponse,
   type PolicySource,
 } from 'portcullis'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
@@ -205,7 +208,7 @@ describe('what the audit says of the end of a request', () => {
       const ends = kept.map(
         (event) => event.kind === 'operation' && [event.operation, event.outcome, event.status],
       )
-      expect(ends.toSorted()).toEqual([
+      expect(ends.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual([
         ['/first', 'aborted', undefined],
         ['/second', 'aborted', onSinkFailure === 'deny' ? undefined : 200],
         ['/third', 'aborted', onSinkFailure === 'deny' ? undefined : 200],
@@ -382,5 +385,54 @@ describe('the handler of auditAccess', () => {
       expect(brief(kept)).toEqual(before)
     })
     expect(errors.length).toBeGreaterThan(0)
+  })
+})
+
+describe('auditAccess on HTTP/2', () => {
+  const run = async (section: object, path: string) => {
+    const { kept, sink } = slowSink()
+    const policies = createPolicySource({
+      store: memoryStore([{ policy: { appId: APP, auditAccess: section } }]),
+    })
+    const audit = auditAccess({ policies, sink })
+    const server = createHttp2Server((req, res) => {
+      audit(req as unknown as GuardRequest, res as unknown as GuardResponse, () => {
+        res.end(path === '/big' ? 'x'.repeat(10_000_000) : 'secret')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    let status: number | undefined
+    let text = ''
+    await new Promise<void>((resolve) => {
+      const stream = session.request({ ':path': path, 'x-app-id': APP })
+      stream.on('response', (headers) => (status = headers[':status']))
+      stream.on('data', (data) => {
+        text += String(data)
+        if (path === '/big') stream.close(constants.NGHTTP2_CANCEL)
+      })
+      stream.on('error', () => undefined)
+      stream.on('close', resolve)
+    })
+    await until(() => kept.length > 0)
+    session.close()
+    server.close()
+    return { status, text, kept }
+  }
+
+  it('answers nothing where no byte may leave unrecorded, since it could hold nothing back', async () => {
+    const { status, text } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
+    expect([status, JSON.parse(text).code]).toEqual([503, 'POLICY_UNAVAILABLE'])
+  })
+
+  it('records what the caller got where the sink may fail', async () => {
+    const section = { mode: 'enforce', onSinkFailure: 'allow' }
+    const whole = await run(section, '/')
+    expect([whole.status, whole.text, ...brief(whole.kept)]).toEqual([
+      200,
+      'secret',
+      ['operation', 'answered', 200],
+    ])
+    expect(brief((await run(section, '/big')).kept)).toEqual([['operation', 'aborted', 200]])
   })
 })

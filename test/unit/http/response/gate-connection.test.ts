@@ -72,7 +72,10 @@ function answersIn(wire: string): { status: number; body: string }[] {
 const gateAnd =
   (keeper: GateKeeper | undefined, handler: (res: ServerResponse) => unknown): RequestListener =>
   (req, res) => {
-    if (req.url !== '/first') return void res.end('last')
+    if (req.url !== '/first') {
+      res.end('last')
+      return
+    }
     if (keeper !== undefined) gateResponse(res, keeper)
     void handler(res)
   }
@@ -93,7 +96,8 @@ const steps: Record<string, Step> = {
   'remove the date': (res) => res.removeHeader('date'),
   'add a trailer': (res) => res.addTrailers({ 'x-trailer': '1' }),
   'send hints': (res) => res.headersSent || res.writeEarlyHints({ link: '</x>; rel=preload' }),
-  cork: (res) => res.cork(),
+  // Behind an end it is a matter of luck whether Node still corks the connection, and with it the next response.
+  cork: (res) => res.writableEnded || res.cork(),
   uncork: (res) => res.uncork(),
   'close after this': (res) => (res.shouldKeepAlive = false),
   'wait a moment': () => sleep(1),
@@ -344,7 +348,10 @@ describe('gateResponse, on the wire', () => {
       it(`works with middleware that ${what} and was mounted ${order} it`, async () => {
         const run = (keeper?: GateKeeper) =>
           wireOf((req, res) => {
-            if (req.url !== '/first') return void res.end('last')
+            if (req.url !== '/first') {
+              res.end('last')
+              return
+            }
             if (order === 'before') wrap(res)
             if (keeper !== undefined) gateResponse(res, keeper)
             if (order === 'after') wrap(res)
