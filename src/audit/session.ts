@@ -68,12 +68,14 @@ export function createAuditSession({
   newId = randomUUID,
   getters = new Map(),
 }: AuditSessionOptions): AuditSession {
-  const subjects = new Map<string, Subject>()
   const logs: Log[] = []
-  const all = new Readings()
+  // Most requests read nothing.
+  let subjects: Map<string, Subject> | undefined
+  let all: Readings | undefined
 
   function count(subject: Subject, field: string): void {
     const at = now()
+    all ??= new Readings()
     all.add(subject, field, at, 1)
     for (const log of logs) log.add(subject, field, at)
   }
@@ -83,6 +85,7 @@ export function createAuditSession({
       if (typeof id !== 'string' || id === '') {
         throw new TypeError('the id of a person must be a string that is not empty')
       }
+      subjects ??= new Map()
       const key = JSON.stringify([id, kind, purpose])
       const subject = subjects.get(key) ?? {
         person: id,
@@ -115,23 +118,27 @@ class Log implements ReadLog {
   readonly #options: ReadLogOptions
   readonly #requestId: string
   readonly #newId: () => string
-  #fresh = new Readings()
+  #fresh: Readings | undefined
   #untaken = false
   #silent = false
   #late: ((events: AuditEvent[]) => void) | undefined
 
-  constructor(options: ReadLogOptions, requestId: string, newId: () => string, before: Readings) {
+  constructor(options: ReadLogOptions, requestId: string, newId: () => string, before: Readings | undefined) {
     this.#options = options
     this.#requestId = requestId
     this.#newId = newId
+    if (before === undefined) return
+    const fresh = new Readings()
     for (const [subject, fields] of before.of) {
-      for (const [field, { since, reads }] of fields) this.#fresh.add(subject, field, since, reads)
-      this.#untaken = true
+      for (const [field, { since, reads }] of fields) fresh.add(subject, field, since, reads)
     }
+    this.#fresh = fresh
+    this.#untaken = true
   }
 
   add(subject: Subject, field: string, at: number): void {
     if (this.#silent) return
+    this.#fresh ??= new Readings()
     this.#fresh.add(subject, field, at, 1)
     if (this.#untaken) return
     this.#untaken = true
@@ -139,10 +146,10 @@ class Log implements ReadLog {
   }
 
   take(): AuditEvent[] {
-    if (!this.#untaken || this.#silent) return []
-    this.#untaken = false
     const taken = this.#fresh
-    this.#fresh = new Readings()
+    if (taken === undefined || this.#silent) return []
+    this.#untaken = false
+    this.#fresh = undefined
     const { pseudonymise } = this.#options
     const who = this.#options.who()
     const events: FieldEvent[] = []

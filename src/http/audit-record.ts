@@ -116,7 +116,10 @@ export class RequestRecord {
   }
 
   get #refused(): boolean {
-    return this.#context.decisions.some(({ effect, mode }) => effect === 'deny' && mode === 'enforce')
+    for (const { effect, mode } of this.#context.decisions) {
+      if (effect === 'deny' && mode === 'enforce') return true
+    }
+    return false
   }
 
   #operation(end: End): OperationEvent {

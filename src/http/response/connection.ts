@@ -24,7 +24,7 @@ interface Chunk {
 /** What `stream.Writable` asks of those who implement it, and what sockets add. */
 interface Sending {
   _write(chunk: unknown, encoding: BufferEncoding, done: Done): void
-  _writev(chunks: readonly Chunk[], done: Done): void
+  _writev?: ((chunks: readonly Chunk[], done: Done) => void) | null | undefined
   destroy(error?: Error): unknown
 }
 
@@ -105,8 +105,12 @@ export class Connection {
 
   writeAll(chunks: readonly Chunk[], done: Done): void {
     const gate = this.#gate()
-    const agreed = gate?.ask(chunks[0]?.chunk)
-    if (gate === undefined || agreed === undefined) this.#inner._writev.call(this.#socket, chunks, done)
+    // Hints may stand ahead of the head in one piece with it; the head tells the status.
+    let lead = chunks[0]?.chunk
+    for (let index = 1; index < chunks.length && isInformational(lead); index += 1)
+      lead = chunks[index]?.chunk
+    const agreed = gate?.ask(lead)
+    if (gate === undefined || agreed === undefined) this.#inner._writev?.call(this.#socket, chunks, done)
     else this.#hold({ gate, chunk: chunks, encoding: undefined, done }, agreed)
   }
 
@@ -122,7 +126,7 @@ export class Connection {
     if (this.#held !== held) return
     this.#held = undefined
     const { chunk, encoding, done } = held
-    if (encoding === undefined) this.#inner._writev.call(this.#socket, chunk as readonly Chunk[], done)
+    if (encoding === undefined) this.#inner._writev?.call(this.#socket, chunk as readonly Chunk[], done)
     else this.#inner._write.call(this.#socket, chunk, encoding, done)
     if (this.#endAsked) this.#endLater()
   }
@@ -150,7 +154,8 @@ export class Connection {
     const { res } = held?.gate ?? {}
     if (held !== undefined && res !== undefined && (res.writableEnded || !res.headersSent)) {
       this.#endAsked = true
-      this.#socket.destroySoon()
+      if (typeof this.#socket.destroySoon === 'function') this.#socket.destroySoon()
+      else this.#socket.end(() => this.#inner.destroy.call(this.#socket))
       return
     }
     this.#held = undefined
@@ -165,31 +170,49 @@ export class Connection {
   }
 }
 
+/** Whether what begins with this is the head of an informational response. */
+export function isInformational(first: unknown): boolean {
+  return typeof first === 'string' && first.startsWith('HTTP/1.1 1')
+}
+
 function notSent(): UnavailableError {
   return new UnavailableError('the response was not sent')
+}
+
+const LAYER: ThisType<HeldSocket & { [connectionKey]: Connection }> & Required<Sending> = {
+  _write(chunk, encoding, done) {
+    this[connectionKey].write(chunk, encoding, done)
+  },
+  _writev(chunks, done) {
+    this[connectionKey].writeAll(chunks, done)
+  },
+  destroy(error) {
+    this[connectionKey].destroy(error)
+    return this
+  },
 }
 
 /** For each class of sockets the prototype that stands in front of it. */
 const layers = new WeakMap<object, object>()
 
 function layerOver(inner: Sending): object {
-  const layer: ThisType<HeldSocket & { [connectionKey]: Connection }> & Sending = {
-    _write(chunk, encoding, done) {
-      this[connectionKey].write(chunk, encoding, done)
-    },
-    _writev(chunks, done) {
-      this[connectionKey].writeAll(chunks, done)
-    },
-    destroy(error) {
-      this[connectionKey].destroy(error)
-      return this
-    },
+  let layer = layers.get(inner)
+  if (layer === undefined) {
+    layer = Object.assign(Object.create(inner) as object, layerFor(inner))
+    layers.set(inner, layer)
   }
-  return Object.setPrototypeOf(layer, inner) as object
+  return layer
+}
+
+/** A stream that cannot write several chunks at once must not seem to be able to. */
+function layerFor({ _writev }: Sending): Partial<Sending> {
+  const { _write, destroy } = LAYER
+  return typeof _writev === 'function' ? LAYER : { _write, destroy }
 }
 
 /**
- * The connection of this socket: the same one for all requests that come by it.
+ * The connection of this socket: the same one for all requests that come by it. The socket may be any stream that an
+ * `http.Server` takes for a connection.
  *
  * @throws TypeError when the socket is not a stream, so that nothing could be held on it.
  */
@@ -197,17 +220,15 @@ export function connectionOf(socket: Socket): Connection {
   const held = socket as HeldSocket
   const known = held[connectionKey]
   if (known !== undefined) return known
-  const inner = Object.getPrototypeOf(held) as Sending
-  if (
-    typeof held._write !== 'function' ||
-    typeof held._writev !== 'function' ||
-    Object.hasOwn(held, '_write')
-  ) {
+  if (typeof held._write !== 'function' || typeof held.destroy !== 'function') {
     throw new TypeError('the connection of this response is not a stream, so that no answer can be held back')
   }
-  let layer = layers.get(inner)
-  if (layer === undefined) layers.set(inner, (layer = layerOver(inner)))
-  Object.setPrototypeOf(held, layer)
+  // Streams that were made with options have methods of their own.
+  const own = Object.hasOwn(held, '_write')
+  const { _write, _writev, destroy } = held
+  const inner: Sending = own ? { _write, _writev, destroy } : (Object.getPrototypeOf(held) as Sending)
+  if (own) Object.assign(held, layerFor(inner))
+  else Object.setPrototypeOf(held, layerOver(inner))
   const connection = new Connection(held, inner)
   held[connectionKey] = connection
   return connection

@@ -1,7 +1,7 @@
 import { ServerResponse, type OutgoingHttpHeaders } from 'node:http'
 import { Writable } from 'node:stream'
 import type { GuardResponse } from '../handler.ts'
-import { connectionOf, type Connection, type Gated } from './connection.ts'
+import { connectionOf, isInformational, type Connection, type Gated } from './connection.ts'
 
 export interface GateKeeper {
   /**
@@ -158,10 +158,6 @@ export function wholeAnswerLeft(res: GuardResponse): boolean {
 /** The status in a head that Node has rendered. */
 function statusIn(first: unknown): number | undefined {
   return typeof first === 'string' && first.startsWith('HTTP/1.1 ') ? Number(first.slice(9, 12)) : undefined
-}
-
-function isInformational(first: unknown): boolean {
-  return typeof first === 'string' && first.startsWith('HTTP/1.1 1')
 }
 
 /** What a response would send. */

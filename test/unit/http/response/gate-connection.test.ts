@@ -1,6 +1,6 @@
 import { createServer, request as send, type RequestListener, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
-import { PassThrough, Readable } from 'node:stream'
+import { Duplex, PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
@@ -398,6 +398,66 @@ describe('gateResponse, on the wire', () => {
       },
     )
   })
+
+  it('asks with the status of the head where hints stand ahead of it in one piece', async () => {
+    const told: unknown[] = []
+    const keeper: GateKeeper = { ...later, before: (status) => (told.push(status), sleep(2)) }
+    const wire = await wireOf(
+      gateAnd(keeper, (res) => {
+        res.cork()
+        res.writeEarlyHints({ link: '</x>; rel=preload' })
+        res.statusCode = 201
+        res.end('made')
+        res.uncork()
+      }),
+    )
+    expect(wire).toMatch(/^HTTP\/1\.1 103 /)
+    expect(answersIn(wire)[0]).toEqual({ status: 201, body: 'made' })
+    expect(told[0]).toBe(201)
+  })
+
+  class Pipe extends Duplex {
+    out = ''
+    override _read(): void {}
+    override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+      this.out += chunk.toString('latin1')
+      done()
+    }
+  }
+  const streams: Record<string, () => Duplex & { out?: string }> = {
+    'of a class': () => new Pipe(),
+    'made with options': () => {
+      const stream: Duplex & { out?: string } = new Duplex({
+        read: () => undefined,
+        write(chunk: Buffer, _encoding, done) {
+          stream.out = (stream.out ?? '') + chunk.toString('latin1')
+          done()
+        },
+      })
+      return stream
+    },
+  }
+  for (const [what, make] of Object.entries(streams)) {
+    for (const [how, keeper, body] of [
+      ['agrees', later, 'whole'],
+      ['refuses', refusing, 'refused'],
+    ] as const) {
+      it(`holds on any stream that a server takes for a connection: one ${what}, when the keeper ${how}`, async () => {
+        const server = createServer(
+          gateAnd(keeper, (res) => {
+            res.end('whole')
+            res.req.socket.destroy()
+          }),
+        )
+        const stream = make()
+        const closed = new Promise((resolve) => stream.once('close', resolve))
+        server.emit('connection', stream)
+        stream.push(FIRST)
+        await closed
+        expect(answersIn(stream.out ?? '')).toEqual([{ status: body === 'whole' ? 200 : 503, body }])
+      })
+    }
+  }
 
   it('refuses to stand in front of a connection on which it could hold nothing', () => {
     const res = { socket: { write: () => true }, getHeaders: () => ({}) } as unknown as ServerResponse
