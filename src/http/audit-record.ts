@@ -94,11 +94,12 @@ export class RequestRecord {
 
   #over(): void {
     const { recorder } = this.#means
-    gateOf(this.#context)?.close()
+    const gate = gateOf(this.#context)
+    gate?.close()
     if (this.#silent) return
     const events = this.#log.take()
-    const end = this.#end()
     const told = this.#told
+    const end = told !== undefined && gate?.wholeAnswerLeft === true ? told : this.#end(gate)
     if (told === undefined) events.push(this.#operation(end))
     else if (told.outcome !== end.outcome || told.status !== end.status) events.push(this.#outcome(end))
     if (events.length > 0) settle(recorder.record(events))
@@ -106,12 +107,11 @@ export class RequestRecord {
   }
 
   /** What the caller got. */
-  #end(): End {
-    const gate = gateOf(this.#context)
+  #end(gate: Gate | undefined): End {
     if (gate?.refusalSent === true) return { outcome: 'refused', status: this.#res.statusCode }
     const begun = gate === undefined ? this.#res.headersSent : gate.begun
     const status = begun ? (gate?.status ?? this.#res.statusCode) : undefined
-    if (!wholeAnswerLeft(this.#res)) return { outcome: 'aborted', status }
+    if (!(gate?.wholeAnswerLeft ?? wholeAnswerLeft(this.#res))) return { outcome: 'aborted', status }
     return { outcome: this.#refused ? 'refused' : 'answered', status }
   }
 
@@ -130,7 +130,7 @@ export class RequestRecord {
     return {
       ...this.#base('operation'),
       ...(revision !== undefined && { revision }),
-      operation: label(() => options.operation?.(this.#req)) ?? nameOf(this.#req),
+      operation: label(options.operation, this.#req) ?? nameOf(this.#req),
       outcome: end.outcome,
       ...(end.status !== undefined && { status: end.status }),
       ...(address !== undefined && { address: pseudonymise('address', address) }),
@@ -158,7 +158,7 @@ export class RequestRecord {
   #who(): { appId?: string; actor?: string } {
     const { options, pseudonymise } = this.#means
     const appId = this.#appId ?? this.#context.appId
-    const actor = label(() => options.actor?.(this.#req))
+    const actor = label(options.actor, this.#req)
     return {
       ...(appId !== undefined && { appId }),
       ...(actor !== undefined && { actor: pseudonymise('actor', actor) }),
@@ -198,9 +198,10 @@ function settle(written: void | Promise<void>): void {
 }
 
 /** What an option that names something returns, unless it fails or returns no name. */
-function label(option: () => unknown): string | undefined {
+function label(option: ((req: GuardRequest) => unknown) | undefined, req: GuardRequest): string | undefined {
+  if (option === undefined) return undefined
   try {
-    const returned = option()
+    const returned = option(req)
     if (isThenable(returned)) returned.then(undefined, () => undefined)
     return typeof returned === 'string' && returned !== '' ? returned : undefined
   } catch {

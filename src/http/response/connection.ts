@@ -70,6 +70,11 @@ export class Connection {
     })
   }
 
+  /** Whether its socket is gone. */
+  get destroyed(): boolean {
+    return this.#socket.destroyed
+  }
+
   add(gate: Gated): void {
     this.#gates.push(gate)
   }
@@ -211,15 +216,17 @@ function layerFor({ _writev }: Sending): Partial<Sending> {
 }
 
 /**
- * The connection of this socket: the same one for all requests that come by it. The socket may be any stream that an
+ * The connection of this response: the same one for all requests that come by it. Its socket may be any stream that an
  * `http.Server` takes for a connection.
  *
- * @throws TypeError when the socket is not a stream, so that nothing could be held on it.
+ * @throws TypeError when nothing could be held on it: when it is not a stream, and with HTTP/2.
  */
-export function connectionOf(socket: Socket): Connection {
-  const held = socket as HeldSocket
+export function connectionOf(res: GuardResponse): Connection {
+  const held = (res.socket ?? res.req.socket) as HeldSocket
   const known = held[connectionKey]
   if (known !== undefined) return known
+  // The frames of HTTP/2 do not pass by the socket as bytes of ours.
+  if ('stream' in res) throw new TypeError('responses of HTTP/2 cannot be held back')
   if (typeof held._write !== 'function' || typeof held.destroy !== 'function') {
     throw new TypeError('the connection of this response is not a stream, so that no answer can be held back')
   }

@@ -39,9 +39,7 @@ export class Gate implements Gated {
     this.res = res
     this.#keepers = [keeper]
     this.#headersBefore = res.getHeaders()
-    // The frames of HTTP/2 do not pass by the socket as bytes of ours.
-    if ('stream' in res) throw new TypeError('responses of HTTP/2 cannot be held back')
-    this.#connection = connectionOf(res.socket ?? res.req.socket)
+    this.#connection = connectionOf(res)
     this.#connection.add(this)
   }
 
@@ -53,6 +51,11 @@ export class Gate implements Gated {
   /** Whether bytes have left, other than those of informational responses. */
   get begun(): boolean {
     return this.#begun
+  }
+
+  /** Whether the answer of the handler was handed to the network to its end; asked when the response is over. */
+  get wholeAnswerLeft(): boolean {
+    return this.refusalSent === undefined && this.res.writableFinished && !this.#connection.destroyed
   }
 
   /** One more has to agree to every part. */
@@ -137,7 +140,7 @@ export function whenOver(res: GuardResponse, end: () => void): void {
     res.once('close', end)
     return
   }
-  const connection = connectionOf(res.req.socket)
+  const connection = connectionOf(res)
   const once = (): void => {
     if (connection.forget(once)) end()
   }

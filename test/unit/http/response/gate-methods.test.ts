@@ -57,7 +57,6 @@ const plainCalls: Record<string, Call> = {
   shouldKeepAlive: (res) => (res.shouldKeepAlive = false),
   strictContentLength: (res) => (res.strictContentLength = true),
   useChunkedEncodingByDefault: (res) => (res.useChunkedEncodingByDefault = false),
-  chunkedEncoding: (res) => (res.chunkedEncoding = false),
   maxRequestsOnConnectionReached: (res) => Reflect.set(res, 'maxRequestsOnConnectionReached', true),
   _headers: (res) => Reflect.set(res, '_headers', { 'x-late': '1' }),
   // Not public, and called by packages that patch responses.
@@ -103,6 +102,8 @@ const elsewhere = ['destroy', 'detachSocket']
 const readOnly = [
   'constructor',
   'app',
+  // Set in the midst of a response, it ends the process by an assertion of Node 24.
+  'chunkedEncoding',
   'closed',
   'connection',
   'destroyed',
