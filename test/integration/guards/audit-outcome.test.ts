@@ -134,8 +134,8 @@ describe('what the audit says of the end of a request', () => {
     [
       'comes in pieces',
       (_req, res) => {
-        const more = (): void => {
-          if (!res.destroyed) res.write('x'.repeat(100_000), more)
+        const more = (error?: Error | null): void => {
+          if (!error && !res.destroyed) res.write('x'.repeat(100_000), more)
         }
         more()
       },
