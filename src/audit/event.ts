@@ -5,7 +5,7 @@ import type { Decision } from '../decision.ts'
 import { ConfigError, SECRET } from '../errors.ts'
 
 /** What the audit keeps. No event holds a value of personal data. */
-export type AuditEvent = OperationEvent | FieldEvent
+export type AuditEvent = OperationEvent | FieldEvent | OutcomeEvent
 
 interface EventBase {
   readonly version: 1
@@ -23,6 +23,12 @@ interface EventBase {
   readonly truncated?: true | undefined
 }
 
+/**
+ * How a request ended. `answered`: the caller got the whole answer of the handler. `refused`: the caller got the refusal of a
+ * guard. `aborted`: the caller did not get a whole answer. Whole is an answer that was handed to the network to its end.
+ */
+export type Outcome = 'answered' | 'refused' | 'aborted'
+
 /** One request. */
 export interface OperationEvent extends EventBase {
   readonly kind: 'operation'
@@ -30,8 +36,7 @@ export interface OperationEvent extends EventBase {
   readonly revision?: number | undefined
   /** Method and route pattern: `GET /auth/v2/me`. Never a URL with values. */
   readonly operation: string
-  /** `refused`: by a guard. `aborted`: the caller went away before the answer. */
-  readonly outcome: 'answered' | 'refused' | 'aborted'
+  readonly outcome: Outcome
   /** Status of the answer; missing when there was none. */
   readonly status?: number | undefined
   /** Pseudonym of the client address. */
@@ -39,6 +44,17 @@ export interface OperationEvent extends EventBase {
   readonly region?: { readonly here: string; readonly jurisdiction: string } | undefined
   /** The trail. */
   readonly decisions: readonly Decision[]
+}
+
+/**
+ * What the caller of a request really got, where its operation event says something else. That event is kept before the first
+ * byte leaves; this one, with the same `requestId`, follows when the request is over.
+ */
+export interface OutcomeEvent extends EventBase {
+  readonly kind: 'outcome'
+  readonly outcome: Outcome
+  /** Status that the caller got; missing when there was none. */
+  readonly status?: number | undefined
 }
 
 /** One field of the personal data of one person, read in one request. */

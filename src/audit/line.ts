@@ -1,5 +1,5 @@
 import type { Evidence } from '../decision.ts'
-import type { AuditEvent, OperationEvent } from './event.ts'
+import type { AuditEvent, FieldEvent, OperationEvent } from './event.ts'
 
 /** The longest text in a written event, in UTF-16 units. */
 const MAX_TEXT = 256
@@ -48,9 +48,11 @@ export function parseEvent(line: string): AuditEvent | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined
   const { version, kind, id } = value as Record<string, unknown>
-  if (version !== 1 || typeof id !== 'string' || (kind !== 'operation' && kind !== 'field')) return undefined
+  if (version !== 1 || typeof id !== 'string' || !KINDS.has(kind)) return undefined
   return value as AuditEvent
 }
+
+const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>(['operation', 'field', 'outcome'])
 
 type Entry = readonly [name: string, value: Evidence[string]]
 /** Cuts a text; anything else is left out. */
@@ -82,20 +84,31 @@ function write(event: AuditEvent, bounds: Bounds, alreadyCut: boolean): string {
     requestId: text(requestId),
     appId: text(appId),
     actor: text(actor),
-    ...(event.kind === 'field'
-      ? {
-          person: text(event.person),
-          field: text(event.field),
-          reads: amount(event.reads),
-          record: text(event.record),
-          purpose: text(event.purpose),
-        }
-      : operationMembers(event, bounds, text, first)),
+    ...ownMembers(event, bounds, text, first),
   }
   return JSON.stringify({ ...members, ...(truncated && { truncated }) }).replace(
     BEYOND_ASCII,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
+}
+
+function ownMembers(event: AuditEvent, bounds: Bounds, text: Text, first: First): Record<string, unknown> {
+  if (event.kind === 'field') return fieldMembers(event, text)
+  if (event.kind === 'operation') return operationMembers(event, bounds, text, first)
+  return { outcome: event.outcome, status: amount(event.status) }
+}
+
+function fieldMembers(
+  { person, field, reads, record, purpose }: FieldEvent,
+  text: Text,
+): Record<string, unknown> {
+  return {
+    person: text(person),
+    field: text(field),
+    reads: amount(reads),
+    record: text(record),
+    purpose: text(purpose),
+  }
 }
 
 function operationMembers(

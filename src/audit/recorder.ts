@@ -1,5 +1,6 @@
 import { withDeadline } from '../deadline.ts'
 import { UnavailableError } from '../errors.ts'
+import { isThenable } from '../thenable.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './sink.ts'
 
@@ -64,7 +65,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
     if (events.length === 0) return undefined
     if (closed) {
       lost += events.length
-      return Promise.reject(new UnavailableError('the recorder is closed'))
+      const closing = new UnavailableError('the recorder is closed, and events are lost')
+      report(closing)
+      return Promise.reject(closing)
     }
     const batch: Batch = { place: nextPlace++, events }
     // Behind a backlog events queue up, so that they arrive in order.
@@ -99,8 +102,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   /** Nothing when the sink has taken the events at once. */
   function write(events: readonly AuditEvent[]): Promise<unknown> | undefined {
     const returned: unknown = sink.write(events)
-    const then = (returned as { then?: unknown } | null | undefined)?.then
-    return typeof then === 'function' ? Promise.resolve(returned) : undefined
+    return isThenable(returned) ? Promise.resolve(returned) : undefined
   }
 
   function failed(batch: Batch, cause: unknown): UnavailableError {
@@ -170,7 +172,8 @@ export function createRecorder(options: RecorderOptions): Recorder {
   function report(cause: unknown): void {
     try {
       const error = cause instanceof Error ? cause : new UnavailableError('the sink failed')
-      onError?.(error, { waiting, lost })
+      const returned: unknown = onError?.(error, { waiting, lost })
+      if (isThenable(returned)) returned.then(undefined, () => undefined)
     } catch {
       // A listener must not harm a request.
     }

@@ -1,24 +1,19 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { createPseudonyms, type AuditEvent, type OperationEvent, type Pseudonymise } from '../audit/event.ts'
-import type { FieldGetters } from '../audit/personal-view.ts'
-import { createRecorder, type Recorder, type RecorderOptions } from '../audit/recorder.ts'
-import { createAuditSession } from '../audit/session.ts'
+import { randomBytes } from 'node:crypto'
+import { createPseudonyms } from '../audit/event.ts'
+import { createRecorder, type RecorderOptions } from '../audit/recorder.ts'
 import type { AuditSink } from '../audit/sink.ts'
 import { decideAuditAccess, type AuditFacts, type AuditOutcome } from '../guards/audit-access.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
-import { askNow } from './request/ask-option.ts'
-import type { RequestContext } from './request/context.ts'
-import { applicationOf, routeNameOf } from './request/route-name.ts'
-import { writeCorsOfRefusal } from './response/cors.ts'
-import { gateResponse } from './response/gate.ts'
-import { isThenable } from '../thenable.ts'
+import { RequestRecord, type RecordMeans } from './audit-record.ts'
+import type { Callback, GuardRequest, RequestHandler } from './handler.ts'
 import {
   CLIENT_ADDRESS_EXPECTATION,
   clientAddressReader,
   type ClientAddressOption,
 } from './request/client-address.ts'
+import type { RequestContext } from './request/context.ts'
+import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
-import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
 
 export interface AuditAccessOptions extends SharedOptions {
@@ -47,6 +42,23 @@ export interface AuditAccessOptions extends SharedOptions {
   readonly clientAddress?: ClientAddressOption | undefined
 }
 
+/** The middleware, and what an orderly end of the process needs. */
+export interface AuditAccessHandler extends RequestHandler {
+  /**
+   * Sends the events that wait. Resolves when the sink has kept all that were recorded so far.
+   *
+   * @throws UnavailableError (as a rejection) when the sink does not keep them; they go on waiting.
+   */
+  flush(): Promise<void>
+  /**
+   * The same, for the last time: call it when the server is closed and no request is under way. Events that come later are
+   * lost and reported to `onError`, and requests that must be recorded are refused.
+   *
+   * @throws UnavailableError (as a rejection) when the sink does not keep them; they are lost.
+   */
+  close(): Promise<void>
+}
+
 const PSEUDONYM_KEY: Expectation = {
   expected: 'at least 32 bytes in a Uint8Array',
   secret: true,
@@ -64,12 +76,13 @@ const PSEUDONYM_KEY: Expectation = {
  *
  * @throws ConfigError
  */
-export function auditAccess(options: AuditAccessOptions): RequestHandler {
+export function auditAccess(options: AuditAccessOptions): AuditAccessHandler {
   const settings = checkOptions<AuditAccessOptions>('auditAccess', options, {
     ...SHARED_EXPECTATIONS,
     ...AUDIT_ACCESS_EXPECTATIONS,
   })
-  return mount(auditAccessMount(settings, 'auditAccess'), settings)
+  const audit = auditAccessMount(settings, 'auditAccess')
+  return withEnd(mount(audit, settings), audit)
 }
 
 export const AUDIT_ACCESS_EXPECTATIONS = {
@@ -83,12 +96,26 @@ export const AUDIT_ACCESS_EXPECTATIONS = {
   clientAddress: CLIENT_ADDRESS_EXPECTATION,
 } satisfies Expectations<AuditAccessOptions>
 
+/** What an orderly end of the process needs of an audit. */
+type AuditEnd = Pick<AuditAccessHandler, 'flush' | 'close'>
+
+export type AuditMount = Mount<AuditFacts, AuditOutcome> & AuditEnd
+
+/** A handler that records can be ended in good order. */
+export function withEnd(handler: RequestHandler, { flush, close }: AuditEnd): AuditAccessHandler {
+  return Object.assign(handler, { flush, close })
+}
+
 /** @param name What the options are called in an error. */
-export function auditAccessMount(options: AuditAccessOptions, name: string): Mount<AuditFacts, AuditOutcome> {
+export function auditAccessMount(options: AuditAccessOptions, name: string): AuditMount {
   const recorder = createRecorder(options)
-  const pseudonymise = createPseudonyms(options.pseudonymKey ?? randomBytes(32))
   const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
-  const getters: FieldGetters = new Map()
+  const means: RecordMeans = {
+    options,
+    recorder,
+    pseudonymise: createPseudonyms(options.pseudonymKey ?? randomBytes(32)),
+    getters: new Map(),
+  }
   const recordOf = (context: RequestContext): RequestRecord | undefined =>
     context.recall(recorder) as RequestRecord | undefined
   return {
@@ -96,128 +123,24 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Mou
     guard: decideAuditAccess,
     begin: (context, res) => {
       context.useAddressReader(reader)
-      if (recordOf(context) === undefined)
-        context.keep(
-          recorder,
-          recordRequest(context, context.req, res, { options, recorder, pseudonymise, getters }),
-        )
+      if (recordOf(context) === undefined) context.keep(recorder, new RequestRecord(context, res, means))
     },
     facts: () => ({ sinkFailing: recorder.failing }),
     note: ({ decision }, context) => {
-      if (decision.mode === 'off') recordOf(context)?.silence()
+      const record = recordOf(context)
+      record?.judged()
+      if (decision.mode === 'off') record?.silence()
     },
-    write: ({ outcome }, context, res) => {
+    write: ({ outcome }, context) => {
       if (outcome?.onSinkFailure === 'deny') {
-        gateResponse(res, {
-          before: () => recordOf(context)?.flush(),
-          refuse: () => {
-            writeCorsOfRefusal(context, res)
-            sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
-          },
+        recordOf(context)?.hold((answer) => {
+          writeCorsOfRefusal(context, answer)
+          sendProblem(answer, 'AUDIT_UNAVAILABLE', context.requestId)
         })
       }
       return false
     },
-  }
-}
-
-/** The events of one request on their way to the sink. */
-interface RequestRecord {
-  /** Hands over what has happened since; the first time the operation too, whose status and trail are settled by then. */
-  flush(): void | Promise<void>
-  silence(): void
-}
-
-interface Means {
-  readonly options: AuditAccessOptions
-  readonly recorder: Recorder
-  readonly pseudonymise: Pseudonymise
-  /** Shared by the views of all requests. */
-  readonly getters: FieldGetters
-}
-
-function recordRequest(
-  context: RequestContext,
-  req: GuardRequest,
-  res: GuardResponse,
-  means: Means,
-): RequestRecord {
-  const { options, recorder, pseudonymise, getters } = means
-  const outer = applicationOf(req)
-  let finished = false
-  let silent = false
-  const who = (): { appId?: string; actor?: string } => {
-    const actor = attempt(() => options.actor?.(req))
-    return {
-      ...(context.appId !== undefined && { appId: context.appId }),
-      ...(actor !== undefined && { actor: pseudonymise('actor', actor) }),
-    }
-  }
-  const session = createAuditSession({
-    requestId: context.requestId,
-    who,
-    pseudonymise,
-    now: Date.now,
-    getters,
-  })
-  context.audit = session
-
-  function operation(): OperationEvent {
-    const answered = res.writableEnded || res.headersSent || !res.destroyed
-    const refused = context.decisions.some(({ effect, mode }) => effect === 'deny' && mode === 'enforce')
-    const { address, region, revision, decisions } = context
-    return {
-      kind: 'operation',
-      version: 1,
-      id: randomUUID(),
-      time: new Date().toISOString(),
-      requestId: context.requestId,
-      ...who(),
-      ...(revision !== undefined && { revision }),
-      operation: attempt(() => options.operation?.(req)) ?? routeNameOf(req, outer),
-      outcome: refused ? 'refused' : answered ? 'answered' : 'aborted',
-      ...(answered && { status: res.statusCode }),
-      ...(address !== undefined && { address: pseudonymise('address', address) }),
-      ...(region && { region: { here: region.here, jurisdiction: region.jurisdiction } }),
-      decisions,
-    }
-  }
-
-  function flush(): void | Promise<void> {
-    if (silent) return undefined
-    const events: AuditEvent[] = session.take()
-    if (!finished) {
-      finished = true
-      events.push(operation())
-    }
-    return events.length === 0 ? undefined : recorder.record(events)
-  }
-
-  res.once('close', () => {
-    settle(flush())
-    session.finish((events) => settle(recorder.record(events)))
-  })
-  return {
-    flush,
-    silence() {
-      silent = true
-      session.silence()
-    },
-  }
-}
-
-/** Nobody waits for these events; the recorder keeps them and reports. */
-function settle(recorded: void | Promise<void>): void {
-  if (isThenable(recorded)) recorded.then(undefined, () => undefined)
-}
-
-/** A label that cannot be had is left out. */
-function attempt(option: (() => unknown) | undefined): string | undefined {
-  if (option === undefined) return undefined
-  try {
-    const answer = askNow(option, 'label')
-    return typeof answer === 'string' && answer !== '' ? answer : undefined
-  } catch {
-    return undefined
+    flush: () => recorder.flush(),
+    close: () => recorder.close(),
   }
 }

@@ -1,11 +1,16 @@
 import { checkOptions, type Expectation } from '../options.ts'
-import { AUDIT_ACCESS_EXPECTATIONS, auditAccessMount, type AuditAccessOptions } from './audit-access.ts'
+import {
+  AUDIT_ACCESS_EXPECTATIONS,
+  auditAccessMount,
+  withEnd,
+  type AuditAccessHandler,
+  type AuditAccessOptions,
+} from './audit-access.ts'
 import {
   DOMAIN_PROTECT_EXPECTATIONS,
   domainProtectMount,
   type DomainProtectOptions,
 } from './domain-protect.ts'
-import type { RequestHandler } from './handler.ts'
 import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
 import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
 import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
@@ -51,19 +56,17 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
  *
  * @throws ConfigError
  */
-export function protect(options: ProtectOptions): RequestHandler {
+export function protect(options: ProtectOptions): AuditAccessHandler {
   const settings = checkOptions<ProtectOptions>('protect', options, ALL)
-  return chain(
-    'protect',
-    [
-      auditAccessMount(settings, 'protect'),
-      regionPinMount(settings, 'protect'),
-      ipWhitelistMount(settings, 'protect'),
-      domainProtectMount(settings),
-      ...bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass })),
-      serverOnlyMount(settings),
-      returnUrlGuardMount(settings, 'protect'),
-    ],
-    settings,
-  )
+  const audit = auditAccessMount(settings, 'protect')
+  const steps = [
+    audit,
+    regionPinMount(settings, 'protect'),
+    ipWhitelistMount(settings, 'protect'),
+    domainProtectMount(settings),
+    ...bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass })),
+    serverOnlyMount(settings),
+    returnUrlGuardMount(settings, 'protect'),
+  ]
+  return withEnd(chain('protect', steps, settings), audit)
 }

@@ -30,7 +30,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   #readable: ReadableResponse | undefined
   #returnUrl: string | undefined
   #returnUrls: Readonly<Record<string, string>> = NO_URLS
-  #kept: Map<object, unknown> | undefined
+  #kept: Map<object | symbol, unknown> | undefined
   region: RegionContext | undefined
 
   constructor(req: GuardRequest) {
@@ -101,11 +101,11 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   }
 
   /** What a mount has kept of this request for itself. Not in a WeakMap, which costs more than most guards do. */
-  recall(mount: object): unknown {
+  recall(mount: object | symbol): unknown {
     return this.#kept?.get(mount)
   }
 
-  keep(mount: object, value: unknown): void {
+  keep(mount: object | symbol, value: unknown): void {
     this.#kept ??= new Map()
     this.#kept.set(mount, value)
   }

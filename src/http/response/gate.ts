@@ -1,258 +1,179 @@
-import { isUint8Array } from 'node:util/types'
-import { UnavailableError } from '../../errors.ts'
+import { ServerResponse, type OutgoingHttpHeaders } from 'node:http'
+import { Writable } from 'node:stream'
 import type { GuardResponse } from '../handler.ts'
+import { connectionOf, isInformational, type Connection, type Gated } from './connection.ts'
 
 export interface GateKeeper {
-  /** Called before every part of the response and before its end (`final`). What it returns is waited for. */
-  before(final: boolean): void | Promise<void>
-  /** Answers in place of the handler when `before` has rejected and nothing was sent yet. It ends the response at once. */
-  refuse(): void
-}
-
-/** From so many held bytes on `write` asks its caller to wait, as a stream does. */
-const HIGH_WATER = 65_536
-
-type Method = 'write' | 'end' | 'flushHeaders'
-
-/** A call that would send something. */
-interface Part {
-  readonly method: Method
-  readonly args: readonly unknown[]
+  /**
+   * Called before bytes of the response leave, with the status that its head has, once that is known. What it returns is
+   * waited for.
+   */
+  before(status: number | undefined): void | Promise<void>
+  /** Writes the answer that is sent when `before` has thrown or rejected ahead of the first byte. */
+  refuse(res: ServerResponse): void
 }
 
 /**
- * Holds a response back until its keeper has agreed, so that no byte leaves before what it must wait for has happened.
+ * Holds a response back until its keepers have agreed, so that no byte leaves before what it must wait for has happened.
  *
- * While the keeper agrees at once everything goes on synchronously, as without a gate. When it returns a promise, parts
- * wait in order; from 64 KiB on `write` returns false, and `drain` follows. When it rejects, held parts are dropped and
- * their callbacks get an `UnavailableError`. Then, if nothing was sent yet, the head is put back to what it was when the
- * gate was made and `refuse` answers, past everything that has wrapped the response since; otherwise the connection is cut.
- * What the handler writes after that is dropped. When the caller goes away while parts wait, they are dropped too.
+ * The bytes are held on the connection, behind everything that makes them. To handlers and other middleware a held response
+ * is one that is sent: its head is fixed, what throws then throws, and the methods, events and callbacks are those of Node.
+ * While the keepers agree at once nothing is held.
  *
- * To the handler the response looks as if nothing was held: `headersSent` is true from its first `writeHead`, `write`,
- * `end` or `flushHeaders`, and `writableEnded` from `end`. `finished`, `writableFinished` and the events tell the truth.
- * `writeHead` is taken apart into `statusCode` and `setHeader`, and sends nothing.
+ * When a keeper refuses ahead of the first byte, its own answer leaves in place of all that was held, on a head as it was
+ * when the gate was made, and the connection closes; further behind the connection is cut. To its handler either is a caller
+ * that has gone away.
  */
-export function gateResponse(res: GuardResponse, keeper: GateKeeper): void {
-  const { write, end, flushHeaders, writeHead, sendDate } = res
-  const inner = { write, end, flushHeaders, writeHead }
-  const headersBefore = res.getHeaders()
-  const statusBefore = res.statusCode
+export class Gate implements Gated {
+  readonly res: GuardResponse
+  refusalSent: boolean | undefined
+  readonly #connection: Connection
+  readonly #keepers: GateKeeper[]
+  readonly #headersBefore: OutgoingHttpHeaders
+  #status: number | undefined
+  #begun = false
+  #expectsErrors = false
 
-  const held: Part[] = []
-  let heldBytes = 0
-  let waiting = false
-  let sending = false
-  let refused = false
-  let headGiven = false
-  let endGiven = false
-  let drainOwed = false
-
-  function pass(part: Part): unknown {
-    // Node's own calls, and those of what was wrapped around the response before us.
-    if (sending) return send(part)
-    if (refused || (waiting && res.destroyed)) return dismiss(part)
-    if (waiting) return hold(part)
-    // After the end Node knows best what a call means.
-    if (endGiven) return send(part)
-    let agreed: void | Promise<void>
-    try {
-      if (part.method === 'end') endGiven = true
-      agreed = keeper.before(part.method === 'end')
-    } catch {
-      refuse()
-      return dismiss(part)
-    }
-    if (agreed === undefined) return send(part)
-    endGiven = false
-    waiting = true
-    res.once('close', dismissAll)
-    agreed.then(goOn, refuse)
-    return hold(part)
+  /** @throws TypeError when nothing can be held on the connection of this response. */
+  constructor(res: GuardResponse, keeper: GateKeeper) {
+    this.res = res
+    this.#keepers = [keeper]
+    this.#headersBefore = res.getHeaders()
+    this.#connection = connectionOf(res)
+    this.#connection.add(this)
   }
 
-  function send({ method, args }: Part): unknown {
-    const nested = sending
-    sending = true
-    try {
-      return Reflect.apply(inner[method], res, args)
-    } finally {
-      sending = nested
-    }
+  /** The status of the head that Node has rendered; `undefined` until there is one. */
+  get status(): number | undefined {
+    return this.#status
   }
 
-  function hold(part: Part): unknown {
-    const { method, args } = part
-    if (endGiven) return afterEnd(part)
-    const size = sizeOf(method, args[0])
-    headGiven = true
-    endGiven = method === 'end'
-    showHead()
-    held.push(part)
-    if (method !== 'write') return valueOf(method, true)
-    heldBytes += size
-    drainOwed ||= heldBytes >= HIGH_WATER
-    return heldBytes < HIGH_WATER
+  /** Whether bytes have left, other than those of informational responses. */
+  get begun(): boolean {
+    return this.#begun
   }
 
-  /** Of the parts that came after an end which is still held, only the callbacks are left. */
-  function afterEnd(part: Part): unknown {
-    const done = callbackOf(part)
-    if (part.method !== 'end') return dismiss(part)
-    if (done !== undefined) res.once('finish', done)
-    return res
+  /** Whether the answer of the handler was handed to the network to its end; asked when the response is over. */
+  get wholeAnswerLeft(): boolean {
+    return this.refusalSent === undefined && this.res.writableFinished && !this.#connection.destroyed
   }
 
-  /** The keeper has agreed to the first of the held parts. */
-  function goOn(): void {
-    let room = true
-    try {
-      for (;;) {
-        const part = held.shift()
-        if (part === undefined) break
-        room = send(part) !== false
-        const next = held[0]
-        const agreed = next === undefined ? undefined : keeper.before(next.method === 'end')
-        if (agreed !== undefined) {
-          agreed.then(goOn, refuse)
-          return
-        }
+  /** One more has to agree to every part. */
+  add(keeper: GateKeeper): void {
+    this.#keepers.push(keeper)
+  }
+
+  /** The response is over. */
+  close(): void {
+    this.#connection.remove(this)
+  }
+
+  ask(first: unknown): Promise<void> | undefined {
+    const informational = this.#status === undefined && isInformational(first)
+    if (!informational) this.#status ??= statusIn(first) ?? this.res.statusCode
+    let asked: Promise<void>[] | undefined
+    for (const keeper of this.#keepers) {
+      let agreed: void | Promise<void>
+      try {
+        agreed = keeper.before(this.#status)
+      } catch (error) {
+        agreed = Promise.reject(error)
       }
-    } catch {
-      refuse()
-      return
+      if (agreed !== undefined) (asked ??= []).push(agreed)
     }
-    stopWaiting()
-    // Where Node asks to wait it says itself when to go on.
-    if (room && !endGiven) drain()
-  }
-
-  function stopWaiting(): void {
-    waiting = false
-    heldBytes = 0
-    res.removeListener('close', dismissAll)
-  }
-
-  function refuse(): void {
-    refused = true
-    headGiven = false
-    stopWaiting()
-    dismissAll()
-    if (sent('headersSent')) res.destroy()
-    else if (!res.destroyed) answerInstead()
-    drain()
-  }
-
-  function answerInstead(): void {
-    for (const name of res.getHeaderNames()) res.removeHeader(name)
-    for (const [name, value] of Object.entries(headersBefore)) {
-      if (value !== undefined) res.setHeader(name, value)
+    // Behind an informational response there may still be another answer.
+    const begins = this.#begun || !informational
+    if (asked !== undefined) {
+      this.#expectErrors()
+      return this.#all(asked, begins)
     }
-    // Removing the header `Date` has switched it off.
-    res.sendDate = sendDate
-    res.statusCode = statusBefore
-    res.statusMessage = ''
-    Object.assign(res, inner)
+    this.#begun = begins
+    return undefined
+  }
+
+  /**
+   * A write behind the end is an error that Node tells of as long as the response is not over, and it ends the process where
+   * nobody listens. While it is held a response is not over for longer than its handler may reckon with.
+   */
+  #expectErrors(): void {
+    if (this.#expectsErrors) return
+    this.#expectsErrors = true
+    this.res.on('error', ignore)
+  }
+
+  async #all(asked: Promise<void>[], begins: boolean): Promise<void> {
+    await Promise.all(asked)
+    this.#begun = begins
+  }
+
+  refuse(): Uint8Array | undefined {
+    if (this.#begun) return undefined
+    const refusal = new ServerResponse(this.res.req)
     try {
-      keeper.refuse()
+      refusal.shouldKeepAlive = false
+      for (const [name, value] of Object.entries(this.#headersBefore)) {
+        if (value !== undefined) refusal.setHeader(name, value)
+      }
+      const bytes = bytesOf(refusal, () => this.#keepers[0]?.refuse(refusal))
+      this.res.statusCode = refusal.statusCode
+      return bytes
     } catch {
-      res.destroy()
+      return undefined
     }
-    // A handler that knows nothing of this goes on writing, and an error for it would have no listener.
-    Object.assign(res, outer)
   }
-
-  function dismissAll(): void {
-    for (const part of held.splice(0)) dismiss(part)
-  }
-
-  function dismiss(part: Part): unknown {
-    const done = callbackOf(part)
-    if (done !== undefined) process.nextTick(done, new UnavailableError('the response was not sent'))
-    return valueOf(part.method, true)
-  }
-
-  function valueOf(method: Method, room: boolean): unknown {
-    return method === 'write' ? room : method === 'end' ? res : undefined
-  }
-
-  /** Lets those go on who were asked to wait. In a tick of its own, where a fault of theirs is not ours. */
-  function drain(): void {
-    if (!drainOwed) return
-    drainOwed = false
-    process.nextTick(() => res.emit('drain'))
-  }
-
-  function sent(name: 'headersSent' | 'writableEnded'): boolean {
-    return Reflect.get(Object.getPrototypeOf(res) as object, name, res) === true
-  }
-
-  function showHead(): void {
-    if (Object.hasOwn(res, 'headersSent')) return
-    Object.defineProperties(res, {
-      headersSent: { configurable: true, get: () => sent('headersSent') || (headGiven && !sending) },
-      writableEnded: {
-        configurable: true,
-        get: () => sent('writableEnded') || (endGiven && !refused && !sending),
-      },
-    })
-  }
-
-  function takeHead(...args: unknown[]): GuardResponse {
-    if (sending || sent('headersSent')) return Reflect.apply(writeHead, res, args) as GuardResponse
-    if (headGiven || refused) return res
-    applyHead(res, args)
-    headGiven = true
-    showHead()
-    return res
-  }
-
-  const outer = {
-    write: (...args: unknown[]) => pass({ method: 'write', args }),
-    end: (...args: unknown[]) => pass({ method: 'end', args }),
-    flushHeaders: () => pass({ method: 'flushHeaders', args: [] }),
-    writeHead: takeHead,
-  }
-  Object.assign(res, outer)
 }
 
-/** What `writeHead` was given, put into the response without sending it. */
-function applyHead(res: GuardResponse, [status, ...rest]: readonly unknown[]): void {
-  const code = Number(status)
-  if (!Number.isInteger(code) || code < 100 || code > 999) {
-    throw Object.assign(new RangeError('Invalid status code'), { code: 'ERR_HTTP_INVALID_STATUS_CODE' })
-  }
-  res.statusCode = code
-  if (typeof rest[0] === 'string') res.statusMessage = rest[0]
-  const headers: unknown = rest[typeof rest[0] === 'string' ? 1 : 0]
-  if (Array.isArray(headers)) {
-    // Names may occur more than once in a list, which is flat or a list of pairs.
-    const flat = headers.flat(Array.isArray(headers[0]) ? 1 : 0) as string[]
-    for (let index = 0; index < flat.length; index += 2) res.removeHeader(flat[index] ?? '')
-    for (let index = 0; index < flat.length; index += 2)
-      res.appendHeader(flat[index] ?? '', flat[index + 1] ?? '')
+function ignore(): void {}
+
+/** Puts a gate in front of a response. */
+export function gateResponse(res: GuardResponse, keeper: GateKeeper): Gate {
+  return new Gate(res, keeper)
+}
+
+/**
+ * Calls back once when a response is over, however it ends. To one that waited behind others on its connection, Node says
+ * nothing when the connection closes.
+ */
+export function whenOver(res: GuardResponse, end: () => void): void {
+  const { socket } = res
+  if (socket !== null) {
+    res.once('close', end)
     return
   }
-  for (const [name, value] of Object.entries((headers ?? {}) as Record<string, string>)) {
-    res.setHeader(name, value)
+  const connection = connectionOf(res)
+  const once = (): void => {
+    if (connection.forget(once)) end()
   }
+  connection.whenClosed(once)
+  res.once('close', once)
 }
 
-/** The size of what is to be held. Node refuses other values when they are written; so do we when they are held. */
-function sizeOf(method: Method, chunk: unknown): number {
-  if (typeof chunk === 'string' || isUint8Array(chunk)) return chunk.length
-  if (
-    method === 'write' ||
-    (method === 'end' && typeof chunk !== 'function' && (chunk ?? undefined) !== undefined)
-  ) {
-    throw Object.assign(new TypeError('The chunk must be a string, a Buffer or a Uint8Array'), {
-      code: 'ERR_INVALID_ARG_TYPE',
-    })
-  }
-  return 0
+/**
+ * Whether a response that is over was handed to the network to its end. Node says `writableFinished` of a response whose
+ * connection was cut, too.
+ */
+export function wholeAnswerLeft(res: GuardResponse): boolean {
+  const { stream } = res as { stream?: { readonly rstCode?: number } }
+  if (stream !== undefined) return res.writableFinished && stream.rstCode === 0
+  return res.writableFinished && !res.req.socket.destroyed
 }
 
-function callbackOf({ args }: Part): ((error?: Error) => void) | undefined {
-  const last = args.at(-1)
-  return typeof last === 'function' ? (last as (error?: Error) => void) : undefined
+/** The status in a head that Node has rendered. */
+function statusIn(first: unknown): number | undefined {
+  return typeof first === 'string' && first.startsWith('HTTP/1.1 ') ? Number(first.slice(9, 12)) : undefined
+}
+
+/** What a response would send. */
+function bytesOf(res: ServerResponse, write: () => void): Uint8Array | undefined {
+  const chunks: Buffer[] = []
+  const capture = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk)
+      done()
+    },
+  })
+  // Of a socket a response needs what every Writable has.
+  res.assignSocket(capture as unknown as Parameters<ServerResponse['assignSocket']>[0])
+  write()
+  return res.writableEnded ? Buffer.concat(chunks) : undefined
 }

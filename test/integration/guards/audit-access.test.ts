@@ -11,6 +11,7 @@ import {
   memoryAuditSink,
   memoryStore,
   type AuditAccessOptions,
+  type AuditEvent,
   type PolicySource,
 } from 'portcullis'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
@@ -227,7 +228,10 @@ describe('auditAccess', () => {
         { actor: () => 'agent-5' },
       )
       await request(app).get('/').set('x-app-id', APP)
-      for (const event of sink.events()) expect(event.actor).toMatch(/^[\w-]{22}$/)
+      expect(sink.events().map(({ kind, actor }) => [kind, actor])).toEqual([
+        ['field', expect.stringMatching(/^[\w-]{22}$/)],
+        ['operation', expect.stringMatching(/^[\w-]{22}$/)],
+      ])
     })
 
     it('records reads after the answer too', async () => {
@@ -339,23 +343,43 @@ describe('auditAccess', () => {
 
     it('refuses at the door while events wait, keeps them, and is well again when the sink is', async () => {
       let down = true
-      const kept: unknown[] = []
-      const { app, reached } = failing(async () => {
-        if (down) throw new Error('down')
-      })
-      const recording = failing(async () => undefined)
-      expect((await request(recording.app).get('/').set('x-app-id', APP)).status).toBe(200)
-      await request(app).get('/').set('x-app-id', APP).expect(503)
+      const kept: AuditEvent[] = []
+      const { app, reached } = audited(
+        { auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } },
+        reading((view) => view.email),
+        {
+          sink: {
+            async write(events) {
+              if (down) throw new Error('down')
+              kept.push(...events)
+            },
+          },
+        },
+      )
+      const call = () => request(app).get('/').set('x-app-id', APP)
+      const instead = await call().expect(503)
       expect(reached).toHaveLength(1)
-      await request(app).get('/').set('x-app-id', APP).expect(503)
+      const atTheDoor = await call().expect(503)
       expect(reached).toHaveLength(1)
+      expect(kept).toEqual([])
       down = false
-      for (let tries = 0; tries < 100; tries += 1) {
-        const { status } = await request(app).get('/').set('x-app-id', APP)
-        if (status === 200) return
+      let answered = await call()
+      for (let tries = 0; answered.status !== 200 && tries < 500; tries += 1) {
         await new Promise((resolve) => setTimeout(resolve, 20))
+        answered = await call()
       }
-      throw new Error(`it did not recover (${kept.length})`)
+      expect(answered.status).toBe(200)
+      const of = (requestId: unknown) =>
+        kept
+          .filter((event) => event.requestId === requestId)
+          .map((event) => [event.kind, event.kind === 'field' ? event.field : event.outcome])
+      expect(of(instead.body.instance)).toEqual([
+        ['field', 'email'],
+        ['operation', 'answered'],
+        ['outcome', 'refused'],
+      ])
+      expect(of(atTheDoor.body.instance)).toEqual([['operation', 'refused']])
+      expect(new Set(kept.map(({ id }) => id)).size).toBe(kept.length)
     })
 
     it('changes no answer in report mode', async () => {

@@ -1,4 +1,4 @@
-import type { FieldEvent, OperationEvent } from '../../../src/audit/event.ts'
+import type { FieldEvent, OperationEvent, OutcomeEvent } from '../../../src/audit/event.ts'
 
 /** A field event with this id. */
 export function fieldEvent(id: string, members: Partial<FieldEvent> = {}): FieldEvent {
@@ -32,6 +32,21 @@ export function operationEvent(id: string, members: Partial<OperationEvent> = {}
     address: 'pseudonym',
     region: { here: 'london', jurisdiction: 'europe' },
     decisions: [],
+    ...members,
+  }
+}
+
+/** An outcome event with this id. */
+export function outcomeEvent(id: string, members: Partial<OutcomeEvent> = {}): OutcomeEvent {
+  return {
+    kind: 'outcome',
+    version: 1,
+    id,
+    time: '2026-11-24T12:00:00.000Z',
+    requestId: 'request-1',
+    appId: 'app-1',
+    outcome: 'aborted',
+    status: 200,
     ...members,
   }
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import { parseEvent, serialiseEvent } from '../../../src/audit/line.ts'
 import { allow, deny, type Decision, type Evidence } from '../../../src/decision.ts'
-import { fieldEvent, operationEvent } from './events.ts'
+import { fieldEvent, operationEvent, outcomeEvent } from './events.ts'
 
 const PRINTABLE = /^[\x20-\x7e]+$/
 const decision = allow('ipWhitelist', 'enforce', 'in the list', {
@@ -20,6 +20,8 @@ describe('serialiseEvent', () => {
       operationEvent('2', { decisions: [decision, deny('serverOnly', 'report', 'SIGNATURE_REQUIRED', 'x')] }),
     ],
     ['an event that was cut before', fieldEvent('3', { truncated: true })],
+    ['an outcome event', outcomeEvent('5')],
+    ['an outcome event without an answer', (({ status: _status, ...rest }) => rest)(outcomeEvent('6'))],
     [
       'an operation without an answer, an app or a place',
       {
@@ -133,6 +135,13 @@ describe('serialiseEvent', () => {
       }),
     )
     expect(line).toContain('"evidence":{"__proto__":"kept","toJSON":"kept"}')
+  })
+})
+
+describe('serialiseEvent, of an outcome event', () => {
+  it('writes its own members and no others', () => {
+    const event = { ...outcomeEvent('1'), secret: 'x', operation: 'GET /', decisions: [decision] }
+    expect(parseEvent(serialiseEvent(event))).toEqual(outcomeEvent('1'))
   })
 })
 

@@ -1,19 +1,29 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from '@jest/globals'
 import type { AuditEvent } from '../../../src/audit/event.ts'
-import { createAuditSession, type AuditSession } from '../../../src/audit/session.ts'
+import { createAuditSession, type AuditSession, type ReadLog } from '../../../src/audit/session.ts'
 
-function session(who: () => { appId?: string; actor?: string } = () => ({ appId: 'app-1' })): AuditSession {
+function session(
+  who: () => { appId?: string; actor?: string } = () => ({ appId: 'app-1' }),
+): AuditSession & ReadLog {
   let time = 0
   let id = 0
-  return createAuditSession({
+  const audit = createAuditSession({
     requestId: 'request-1',
-    who,
-    pseudonymise: (kind, value) => `${kind}(${value.length})`,
     now: () => (time += 1_000),
     newId: () => `event-${(id += 1)}`,
   })
+  const log = audit.attach({ who, pseudonymise })
+  return {
+    person: (...given) => audit.person(...given),
+    attach: (options) => audit.attach(options),
+    take: () => log.take(),
+    finish: (late) => log.finish(late),
+    silence: () => log.silence(),
+  }
 }
+
+const pseudonymise = (kind: string, value: string): string => `${kind}(${value.length})`
 
 const alice = { email: 'alice@example.org', name: 'Alice', address: { city: 'Oxford' } }
 
@@ -113,6 +123,31 @@ describe('createAuditSession', () => {
     audit.silence()
     expect(audit.person('7', alice).email).toBe('alice@example.org')
     expect(audit.take()).toEqual([])
+  })
+
+  it('gives every log all reads, whether it was opened before or after them, and each its own count', () => {
+    const audit = session()
+    const view = audit.person('7', alice)
+    void [view.email, view.email]
+    const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise })
+    void view.email
+    expect(brief(audit.take())).toEqual([['person(1)', 'email', 3]])
+    void view.name
+    expect(brief(second.take())).toEqual([
+      ['person(1)', 'email', 3],
+      ['person(1)', 'name', 1],
+    ])
+    expect(brief(audit.take())).toEqual([['person(1)', 'name', 1]])
+    expect([audit.take(), second.take()]).toEqual([[], []])
+  })
+
+  it('silences one log and no other', () => {
+    const audit = session()
+    const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise })
+    audit.silence()
+    void audit.person('7', alice).email
+    expect(audit.take()).toEqual([])
+    expect(second.take()).toMatchObject([{ appId: 'app-2', field: 'email' }])
   })
 
   it('shows neither persons nor values to a printer', () => {

@@ -18,7 +18,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       parsePolicy protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
-      Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessOptions AuditContext
+      Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessHandler AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
       ClientAddressOption ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
       DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
@@ -26,7 +26,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
       KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
       ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
-      NonceStore OperationEvent Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
+      NonceStore OperationEvent OutcomeEvent Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions
       Refusal RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions

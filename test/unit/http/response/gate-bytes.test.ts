@@ -68,14 +68,11 @@ const handlers: [string, Handler][] = [
   ],
 ]
 
-// How the bytes are framed may change when headers are held back: their number is known by then.
-const FRAMING: ReadonlySet<string> = new Set(['date', 'content-length', 'transfer-encoding'])
-
 /** The answer as a caller sees it. */
 async function answerOf(listener: RequestListener, method: string): Promise<unknown> {
   return listening(listener, async (origin) => {
     const response = await fetch(origin, { method })
-    const headers = Object.fromEntries([...response.headers].filter(([name]) => !FRAMING.has(name)))
+    const headers = Object.fromEntries([...response.headers].filter(([name]) => name !== 'date'))
     return { status: response.status, headers, text: await response.text() }
   })
 }
@@ -101,26 +98,6 @@ describe('gateResponse, seen by a caller', () => {
         })
       }
     }
-
-    it(`asks before the first byte, and for the last time before the end, when the keeper ${how}`, async () => {
-      const asked: string[] = []
-      const handler: Handler = (_req, res) => {
-        res.write('a')
-        res.end('b')
-      }
-      const listener: RequestListener = (req, res) => {
-        gateResponse(res, {
-          before(final) {
-            asked.push(`${final ? 'end' : 'part'}, headers ${res.headersSent ? 'sent' : 'not sent'}`)
-            return before()
-          },
-          refuse: () => undefined,
-        })
-        handler(req, res)
-      }
-      await answerOf(listener, 'GET')
-      expect(asked).toEqual(['part, headers not sent', 'end, headers sent'])
-    })
   }
 
   it('calls the callbacks of write and end', async () => {
@@ -153,9 +130,9 @@ describe('gateResponse, seen by a caller', () => {
       const listener: RequestListener = (req, res) => {
         gateResponse(res, {
           before,
-          refuse() {
-            res.statusCode = 503
-            res.end('refused')
+          refuse(answer) {
+            answer.statusCode = 503
+            answer.end('refused')
           },
         })
         handler(req, res)

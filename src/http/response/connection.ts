@@ -1,0 +1,242 @@
+/* oxlint-disable no-underscore-dangle -- the names that stream.Writable has for its implementers */
+import type { Socket } from 'node:net'
+import { UnavailableError } from '../../errors.ts'
+import type { GuardResponse } from '../handler.ts'
+
+/** What stands in front of one response. */
+export interface Gated {
+  readonly res: GuardResponse
+  /** Whether the answer in place of the handler's was handed to the network; `undefined` where there is none. */
+  refusalSent: boolean | undefined
+  /** Asks whether bytes may leave that begin with this. */
+  ask(first: unknown): Promise<void> | undefined
+  /** The answer in place of the handler's; `undefined` where there can be none. */
+  refuse(): Uint8Array | undefined
+}
+
+type Done = (error?: Error | null) => void
+
+interface Chunk {
+  readonly chunk: unknown
+  readonly encoding: BufferEncoding
+}
+
+/** What `stream.Writable` asks of those who implement it, and what sockets add. */
+interface Sending {
+  _write(chunk: unknown, encoding: BufferEncoding, done: Done): void
+  _writev?: ((chunks: readonly Chunk[], done: Done) => void) | null | undefined
+  destroy(error?: Error): unknown
+}
+
+const connectionKey = Symbol('portcullis.connection')
+
+type HeldSocket = Socket & Sending & { [connectionKey]?: Connection }
+
+/** Informational responses without any data. To hold back 100 would deadlock an upload that waits for it. */
+const INTERIM: ReadonlySet<unknown> = new Set([
+  'HTTP/1.1 100 Continue\r\n\r\n',
+  'HTTP/1.1 102 Processing\r\n\r\n',
+])
+
+/** How long a complete answer may take to leave after somebody has destroyed its connection, in milliseconds. */
+const LINGER = 5_000
+
+/** A call of the socket's `_write` or `_writev` that waits. Node makes the next one only when this one is done. */
+interface Held {
+  readonly gate: Gated
+  readonly chunk: unknown
+  readonly encoding: BufferEncoding | undefined
+  readonly done: Done
+}
+
+/**
+ * One connection whose responses may be held. A prototype between the socket and its class catches what is about to leave:
+ * everything that any method of a response sends comes by here, in order, with its head already fixed. So nothing has to be
+ * known of those methods, and a held response behaves as one that is sent.
+ */
+export class Connection {
+  readonly #socket: HeldSocket
+  readonly #inner: Sending
+  readonly #gates: Gated[] = []
+  readonly #ends = new Set<() => void>()
+  #held: Held | undefined
+  #endAsked = false
+
+  constructor(socket: HeldSocket, inner: Sending) {
+    this.#socket = socket
+    this.#inner = inner
+    socket.once('close', () => {
+      for (const end of this.#ends) end()
+    })
+  }
+
+  /** Whether its socket is gone. */
+  get destroyed(): boolean {
+    return this.#socket.destroyed
+  }
+
+  add(gate: Gated): void {
+    this.#gates.push(gate)
+  }
+
+  remove(gate: Gated): void {
+    const index = this.#gates.indexOf(gate)
+    if (index !== -1) this.#gates.splice(index, 1)
+  }
+
+  /** Calls back when the connection closes. Node tells this to the response whose turn it is, and to no other. */
+  whenClosed(end: () => void): void {
+    this.#ends.add(end)
+  }
+
+  /** Whether it still had to be called. */
+  forget(end: () => void): boolean {
+    return this.#ends.delete(end)
+  }
+
+  /** The gate of the response whose turn it is. */
+  #gate(): Gated | undefined {
+    for (const gate of this.#gates) if (gate.res.socket === this.#socket) return gate
+    return undefined
+  }
+
+  write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
+    const gate = INTERIM.has(chunk) ? undefined : this.#gate()
+    const agreed = gate?.ask(chunk)
+    if (gate === undefined || agreed === undefined)
+      this.#inner._write.call(this.#socket, chunk, encoding, done)
+    else this.#hold({ gate, chunk, encoding, done }, agreed)
+  }
+
+  writeAll(chunks: readonly Chunk[], done: Done): void {
+    const gate = this.#gate()
+    // Hints may stand ahead of the head in one piece with it; the head tells the status.
+    let lead = chunks[0]?.chunk
+    for (let index = 1; index < chunks.length && isInformational(lead); index += 1)
+      lead = chunks[index]?.chunk
+    const agreed = gate?.ask(lead)
+    if (gate === undefined || agreed === undefined) this.#inner._writev?.call(this.#socket, chunks, done)
+    else this.#hold({ gate, chunk: chunks, encoding: undefined, done }, agreed)
+  }
+
+  #hold(held: Held, agreed: Promise<void>): void {
+    this.#held = held
+    agreed.then(
+      () => this.#release(held),
+      () => this.#refuse(held),
+    )
+  }
+
+  #release(held: Held): void {
+    if (this.#held !== held) return
+    this.#held = undefined
+    const { chunk, encoding, done } = held
+    if (encoding === undefined) this.#inner._writev?.call(this.#socket, chunk as readonly Chunk[], done)
+    else this.#inner._write.call(this.#socket, chunk, encoding, done)
+    if (this.#endAsked) this.#endLater()
+  }
+
+  #refuse(held: Held): void {
+    if (this.#held !== held) return
+    this.#held = undefined
+    const { gate, done } = held
+    const end = (error?: Error | null): void => {
+      gate.refusalSent = error === undefined || error === null
+      this.#inner.destroy.call(this.#socket)
+      done(notSent())
+    }
+    const answer = gate.refuse()
+    if (answer === undefined) end(notSent())
+    else this.#inner._write.call(this.#socket, answer, 'buffer' as BufferEncoding, end)
+  }
+
+  /**
+   * Destroys the connection, unless a complete answer is held on it: then the connection ends behind the answer. The error
+   * handlers of Express destroy it when a handler fails that has answered.
+   */
+  destroy(error: Error | undefined): void {
+    const held = this.#held
+    const { res } = held?.gate ?? {}
+    if (held !== undefined && res !== undefined && (res.writableEnded || !res.headersSent)) {
+      this.#endAsked = true
+      if (typeof this.#socket.destroySoon === 'function') this.#socket.destroySoon()
+      else this.#socket.end(() => this.#inner.destroy.call(this.#socket))
+      return
+    }
+    this.#held = undefined
+    this.#inner.destroy.call(this.#socket, error)
+    held?.done(notSent())
+  }
+
+  #endLater(): void {
+    const timer = setTimeout(() => this.#inner.destroy.call(this.#socket), LINGER)
+    timer.unref()
+    this.#socket.once('close', () => clearTimeout(timer))
+  }
+}
+
+/** Whether what begins with this is the head of an informational response. */
+export function isInformational(first: unknown): boolean {
+  return typeof first === 'string' && first.startsWith('HTTP/1.1 1')
+}
+
+function notSent(): UnavailableError {
+  return new UnavailableError('the response was not sent')
+}
+
+const LAYER: ThisType<HeldSocket & { [connectionKey]: Connection }> & Required<Sending> = {
+  _write(chunk, encoding, done) {
+    this[connectionKey].write(chunk, encoding, done)
+  },
+  _writev(chunks, done) {
+    this[connectionKey].writeAll(chunks, done)
+  },
+  destroy(error) {
+    this[connectionKey].destroy(error)
+    return this
+  },
+}
+
+/** For each class of sockets the prototype that stands in front of it. */
+const layers = new WeakMap<object, object>()
+
+function layerOver(inner: Sending): object {
+  let layer = layers.get(inner)
+  if (layer === undefined) {
+    layer = Object.assign(Object.create(inner) as object, layerFor(inner))
+    layers.set(inner, layer)
+  }
+  return layer
+}
+
+/** A stream that cannot write several chunks at once must not seem to be able to. */
+function layerFor({ _writev }: Sending): Partial<Sending> {
+  const { _write, destroy } = LAYER
+  return typeof _writev === 'function' ? LAYER : { _write, destroy }
+}
+
+/**
+ * The connection of this response: the same one for all requests that come by it. Its socket may be any stream that an
+ * `http.Server` takes for a connection.
+ *
+ * @throws TypeError when nothing could be held on it: when it is not a stream, and with HTTP/2.
+ */
+export function connectionOf(res: GuardResponse): Connection {
+  const held = (res.socket ?? res.req.socket) as HeldSocket
+  const known = held[connectionKey]
+  if (known !== undefined) return known
+  // The frames of HTTP/2 do not pass by the socket as bytes of ours.
+  if ('stream' in res) throw new TypeError('responses of HTTP/2 cannot be held back')
+  if (typeof held._write !== 'function' || typeof held.destroy !== 'function') {
+    throw new TypeError('the connection of this response is not a stream, so that no answer can be held back')
+  }
+  // Streams that were made with options have methods of their own.
+  const own = Object.hasOwn(held, '_write')
+  const { _write, _writev, destroy } = held
+  const inner: Sending = own ? { _write, _writev, destroy } : (Object.getPrototypeOf(held) as Sending)
+  if (own) Object.assign(held, layerFor(inner))
+  else Object.setPrototypeOf(held, layerOver(inner))
+  const connection = new Connection(held, inner)
+  held[connectionKey] = connection
+  return connection
+}

@@ -1,0 +1,438 @@
+import type { RequestListener } from 'node:http'
+import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2'
+import { connect, type AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it } from '@jest/globals'
+import express, { type RequestHandler } from 'express'
+import request from 'supertest'
+import {
+  auditAccess,
+  createPolicySource,
+  memoryStore,
+  type AuditAccessOptions,
+  type AuditEvent,
+  type AuditSink,
+  type GuardRequest,
+  type GuardResponse,
+  type PolicySource,
+} from 'portcullis'
+import { APP, listening, protectedApp } from '../../support/protected-app.ts'
+
+const ALICE = { email: 'alice@example.org', name: 'Alice' }
+const DENY = { auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } }
+
+/** A sink that answers by a promise, as one in a database does, and may be told to fail. */
+function slowSink(fails: (events: readonly AuditEvent[]) => boolean = () => false) {
+  const kept: AuditEvent[] = []
+  const sink: AuditSink = {
+    async write(events) {
+      await sleep(3)
+      if (fails(events)) throw new Error('down')
+      kept.push(...events)
+    },
+  }
+  return { kept, sink }
+}
+
+/** Waits until there is what is looked for: a bound that only tells a hang. */
+async function until(found: () => boolean): Promise<void> {
+  for (let tries = 0; !found() && tries < 1_000; tries += 1) await sleep(5)
+}
+
+function audited(handler: RequestHandler, sink: AuditSink, options: Partial<AuditAccessOptions> = {}) {
+  const guards = (policies: PolicySource) => [auditAccess({ policies, sink, sinkTimeout: 1_000, ...options })]
+  return protectedApp(DENY, guards, handler)
+}
+
+const brief = (events: readonly AuditEvent[]) =>
+  events.map((event) =>
+    event.kind === 'field' ? [event.kind, event.field] : [event.kind, event.outcome, event.status],
+  )
+
+/** Sends raw requests on one connection and cuts it when `done` says so, or when the server does. */
+async function raw(origin: string, text: string, cut?: (wire: string) => boolean): Promise<string> {
+  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+  let wire = ''
+  socket.write(text)
+  await new Promise<void>((resolve) => {
+    socket.on('data', (data) => {
+      wire += data.toString('latin1')
+      if (cut?.(wire) === true) socket.resetAndDestroy()
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => resolve())
+  })
+  return wire
+}
+
+const get = (path: string, more = ''): string =>
+  `GET ${path} HTTP/1.1\r\nHost: x\r\nx-app-id: ${APP}\r\n${more}\r\n`
+
+describe('what the audit says of the end of a request', () => {
+  describe('whose handler fails when it has answered', () => {
+    const failures: [string, RequestHandler][] = [
+      [
+        'throws',
+        (_req, res) => {
+          res.json({ ok: 1 })
+          throw Object.assign(new Error('mail'), { stack: '' })
+        },
+      ],
+      ['hands an error on', (_req, res, next) => (res.json({ ok: 1 }), next(new Error('mail')))],
+      ['destroys the request', (req, res) => void (res.json({ ok: 1 }), req.destroy())],
+      ['destroys the response', (_req, res) => void (res.json({ ok: 1 }), res.destroy())],
+      ['answers once more', (_req, res) => (res.json({ ok: 1 }), res.json({ ok: 2 }))],
+    ]
+    for (const [what, handler] of failures) {
+      it(`is that it was answered, and it was, when the handler ${what}`, async () => {
+        const { kept, sink } = slowSink()
+        const { app } = audited(handler, sink)
+        app.set('env', 'test')
+        await listening(app, async (origin) => {
+          const response = await fetch(origin, { headers: { 'x-app-id': APP } })
+          expect([response.status, await response.json()]).toEqual([200, { ok: 1 }])
+        })
+        expect(brief(kept)).toEqual([['operation', 'answered', 200]])
+      })
+    }
+
+    it('is that it was aborted when the answer was not complete', async () => {
+      const { kept, sink } = slowSink()
+      const { app } = audited((_req, res) => {
+        res.write('half')
+        throw Object.assign(new Error('mail'), { stack: '' })
+      }, sink)
+      app.set('env', 'test')
+      await listening(app, async (origin) => {
+        expect(await raw(origin, get('/'))).toBe('')
+        await until(() => kept.length > 1)
+      })
+      expect(brief(kept)).toEqual([
+        ['operation', 'answered', 200],
+        ['outcome', 'aborted', undefined],
+      ])
+    })
+  })
+
+  it('is the refusal that the caller got in place of an answer, when the sink has failed once', async () => {
+    let failures = 1
+    const { kept, sink } = slowSink(() => failures-- > 0)
+    const { app } = audited((_req, res) => void res.json({ secret: 1 }), sink)
+    const refused = await request(app).get('/').set('x-app-id', APP).expect(503)
+    await until(() => kept.length === 2)
+    expect(brief(kept)).toEqual([
+      ['operation', 'answered', 200],
+      ['outcome', 'refused', 503],
+    ])
+    expect(kept.map(({ requestId }) => requestId)).toEqual([refused.body.instance, refused.body.instance])
+    expect(new Set(kept.map(({ id }) => id)).size).toBe(2)
+  })
+
+  const big = 'x'.repeat(20_000_000)
+  const downloads: [string, RequestHandler][] = [
+    ['was sent at once', (_req, res) => void res.end(big)],
+    [
+      'comes in pieces',
+      (_req, res) => {
+        const more = (error?: Error | null): void => {
+          if (!error && !res.destroyed) res.write('x'.repeat(100_000), more)
+        }
+        more()
+      },
+    ],
+  ]
+  for (const onSinkFailure of ['deny', 'allow'] as const) {
+    for (const [what, handler] of downloads) {
+      it(`is that it was aborted, for a download that ${what} and is cut in the middle (${onSinkFailure})`, async () => {
+        const { kept, sink } = slowSink()
+        const { app } = protectedApp(
+          { auditAccess: { mode: 'enforce', onSinkFailure } },
+          (policies) => [auditAccess({ policies, sink, sinkTimeout: 1_000 })],
+          handler,
+        )
+        await listening(app, async (origin) => {
+          await raw(origin, get('/'), (wire) => wire.length > 10_000)
+          await until(() => brief(kept).some((event) => event[1] === 'aborted'))
+        })
+        expect(brief(kept)).toEqual(
+          onSinkFailure === 'deny'
+            ? [
+                ['operation', 'answered', 200],
+                ['outcome', 'aborted', 200],
+              ]
+            : [['operation', 'aborted', 200]],
+        )
+      })
+    }
+  }
+
+  it('is that it was aborted, for an upload that its caller has cut', async () => {
+    const { kept, sink } = slowSink()
+    const { app } = audited((req, res, next) => {
+      req.on('error', next)
+      req.on('end', () => res.json({ ok: 1 }))
+      req.resume()
+    }, sink)
+    await listening(app, async (origin) => {
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.write(`POST / HTTP/1.1\r\nHost: x\r\nx-app-id: ${APP}\r\nContent-Length: 100\r\n\r\nhalf`)
+      await sleep(30)
+      socket.resetAndDestroy()
+      await until(() => kept.length > 0)
+    })
+    expect(kept).toMatchObject([{ kind: 'operation', outcome: 'aborted' }])
+  })
+
+  it('is that they were aborted, for requests that waited behind one whose caller has gone', async () => {
+    for (const onSinkFailure of ['deny', 'allow'] as const) {
+      const { kept, sink } = slowSink()
+      const reached: string[] = []
+      const { app } = protectedApp(
+        { auditAccess: { mode: 'enforce', onSinkFailure } },
+        (policies) => [auditAccess({ policies, sink, operation: ({ originalUrl = '' }) => originalUrl })],
+        (req, res) => {
+          reached.push(req.originalUrl)
+          if (req.path !== '/first') res.json({ ok: 1 })
+        },
+      )
+      await listening(app, async (origin) => {
+        const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+        socket.on('error', () => undefined)
+        socket.write(get('/first') + get('/second') + get('/third'))
+        await until(() => reached.length === 3)
+        await sleep(20)
+        socket.resetAndDestroy()
+        await until(() => kept.length === 3)
+      })
+      const ends = kept.map(
+        (event) => event.kind === 'operation' && [event.operation, event.outcome, event.status],
+      )
+      expect(ends.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual([
+        ['/first', 'aborted', undefined],
+        ['/second', 'aborted', onSinkFailure === 'deny' ? undefined : 200],
+        ['/third', 'aborted', onSinkFailure === 'deny' ? undefined : 200],
+      ])
+    }
+  })
+
+  it('is the status that left, whatever the handler has set since', async () => {
+    const { kept, sink } = slowSink()
+    const { app } = audited((_req, res) => {
+      res.status(201)
+      res.write('made')
+      res.status(500)
+      res.end()
+    }, sink)
+    await request(app).get('/').set('x-app-id', APP).expect(201)
+    await sleep(20)
+    expect(brief(kept)).toEqual([['operation', 'answered', 201]])
+  })
+
+  it('keeps reads that led to early hints before the hints leave', async () => {
+    const { kept, sink } = slowSink()
+    const { app } = audited((req, res) => {
+      const { email } = req.portcullis.audit.person('7', ALICE)
+      res.writeEarlyHints({ link: `</u/${email}>; rel=preload` })
+      setTimeout(() => res.json({ ok: 1 }), 30)
+    }, sink)
+    await listening(app, async (origin) => {
+      const atHints: unknown[] = []
+      const wire = await raw(origin, get('/', 'Connection: close\r\n'), (sofar) => {
+        if (atHints.length === 0 && sofar.includes('103')) atHints.push(...brief(kept))
+        return false
+      })
+      expect(wire).toMatch(/^HTTP\/1\.1 103 Early Hints[^]*HTTP\/1\.1 200 OK/)
+      expect(atHints).toEqual([['field', 'email']])
+    })
+    expect(brief(kept)).toEqual([
+      ['field', 'email'],
+      ['operation', 'answered', 200],
+    ])
+  })
+
+  it('sends nothing, hints neither, where the sink keeps nothing', async () => {
+    const { app } = audited(
+      (req, res) => {
+        res.writeEarlyHints({ link: `</u/${req.portcullis.audit.person('7', ALICE).email}>; rel=preload` })
+        res.json({ ok: 1 })
+      },
+      { write: () => Promise.reject(new Error('down')) },
+    )
+    await listening(app, async (origin) => {
+      const wire = await raw(origin, get('/'))
+      expect(wire).toMatch(/^HTTP\/1\.1 503 /)
+      expect(wire).not.toContain('alice')
+    })
+  })
+})
+
+describe('two audits of one request', () => {
+  const SECTIONS = {
+    deny: { mode: 'enforce', onSinkFailure: 'deny' },
+    allow: { mode: 'enforce', onSinkFailure: 'allow' },
+    report: { mode: 'report' },
+    off: { mode: 'off' },
+  }
+  type Name = keyof typeof SECTIONS
+  const names = Object.keys(SECTIONS) as Name[]
+
+  /** Two mounts for two apps, or for the same one; what is read comes in their midst and behind them. */
+  function twice(
+    first: AuditSink,
+    second: AuditSink,
+    sections: readonly [object, object],
+    same: boolean,
+  ): RequestListener {
+    const apps = same ? [APP, APP] : [APP, 'app-2']
+    const policies = createPolicySource({
+      store: memoryStore(
+        [...new Set(apps)].map((appId, index) => ({ policy: { appId, auditAccess: sections[index] } })),
+      ),
+    })
+    const app = express()
+    app.use(auditAccess({ policies, sink: first, appId: () => apps[0], sinkTimeout: 200 }))
+    app.use((req, _res, next) => {
+      const view = req.portcullis.audit.person('7', ALICE)
+      void view.name
+      next()
+    })
+    app.use(auditAccess({ policies, sink: second, appId: () => apps[1], sinkTimeout: 200 }))
+    app.get('/', (req, res) => void res.json({ email: req.portcullis.audit.person('7', ALICE).email }))
+    return app
+  }
+
+  const withoutOrder = (events: readonly AuditEvent[]) => brief(events).map(String).toSorted()
+  const everything = ['field,email', 'field,name', 'operation,answered,200']
+
+  for (const one of names) {
+    for (const two of names) {
+      it(`gives each sink every read (first ${one}, second ${two}), except where the policy says off`, async () => {
+        const [first, second] = [slowSink(), slowSink()]
+        const app = twice(first.sink, second.sink, [SECTIONS[one], SECTIONS[two]], false)
+        await request(app).get('/').expect(200, { email: ALICE.email })
+        const expected = (name: Name): string[] => (name === 'off' ? [] : everything)
+        await until(
+          () => first.kept.length + second.kept.length >= expected(one).length + expected(two).length,
+        )
+        await sleep(10)
+        expect([withoutOrder(first.kept), withoutOrder(second.kept)]).toEqual([expected(one), expected(two)])
+        expect(new Set(first.kept.map(({ appId }) => appId))).toEqual(new Set(one === 'off' ? [] : [APP]))
+        expect(new Set(second.kept.map(({ appId }) => appId))).toEqual(
+          new Set(two === 'off' ? [] : ['app-2']),
+        )
+      })
+
+      it(`answers only when all that must keep it have (first ${one}, second ${two})`, async () => {
+        for (const failing of [0, 1]) {
+          const down: AuditSink = { write: () => Promise.reject(new Error('down')) }
+          const up = slowSink()
+          const sinks: [AuditSink, AuditSink] = failing === 0 ? [down, up.sink] : [up.sink, down]
+          const { status } = await request(twice(...sinks, [SECTIONS[one], SECTIONS[two]], false)).get('/')
+          expect(status).toBe((failing === 0 ? one : two) === 'deny' ? 503 : 200)
+        }
+      })
+    }
+  }
+
+  it('gives both sinks every read of the same app', async () => {
+    const [first, second] = [slowSink(), slowSink()]
+    await request(twice(first.sink, second.sink, [SECTIONS.deny, {}], true))
+      .get('/')
+      .expect(200)
+    expect([withoutOrder(first.kept), withoutOrder(second.kept)]).toEqual([everything, everything])
+  })
+})
+
+describe('the handler of auditAccess', () => {
+  it('sends what waits when it is flushed, and says when the sink has kept it', async () => {
+    let down = true
+    const { kept, sink } = slowSink(() => down)
+    const policies = createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...DENY } }]) })
+    const audit = auditAccess({ policies, sink })
+    const app = express().use(audit, (_req, res) => void res.json({ ok: 1 }))
+    await request(app).get('/').set('x-app-id', APP).expect(503)
+    await expect(audit.flush()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    down = false
+    await audit.flush()
+    expect(brief(kept)).toEqual([
+      ['operation', 'answered', 200],
+      ['outcome', 'refused', 503],
+    ])
+    await request(app).get('/').set('x-app-id', APP).expect(200)
+    await audit.close()
+    expect(kept).toHaveLength(3)
+  })
+
+  it('waits at its close for what is on its way, and refuses from then on what must be recorded', async () => {
+    const { kept, sink } = slowSink()
+    const errors: Error[] = []
+    const policies = createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...DENY } }]) })
+    const audit = auditAccess({ policies, sink, onError: (error) => errors.push(error) })
+    const app = express().use(audit, (req, res) => {
+      const view = req.portcullis.audit.person('7', ALICE)
+      res.json({ ok: 1 })
+      res.once('close', () => setImmediate(() => view.email))
+    })
+    await listening(app, async (origin) => {
+      const call = () => fetch(origin, { headers: { 'x-app-id': APP } })
+      expect(await (await call()).json()).toEqual({ ok: 1 })
+      await sleep(0)
+      await audit.close()
+      const before = brief(kept)
+      expect(before[0]).toEqual(['operation', 'answered', 200])
+      expect((await call()).status).toBe(503)
+      expect(brief(kept)).toEqual(before)
+    })
+    expect(errors.length).toBeGreaterThan(0)
+  })
+})
+
+describe('auditAccess on HTTP/2', () => {
+  const run = async (section: object, path: string) => {
+    const { kept, sink } = slowSink()
+    const policies = createPolicySource({
+      store: memoryStore([{ policy: { appId: APP, auditAccess: section } }]),
+    })
+    const audit = auditAccess({ policies, sink })
+    const server = createHttp2Server((req, res) => {
+      audit(req as unknown as GuardRequest, res as unknown as GuardResponse, () => {
+        res.end(path === '/big' ? 'x'.repeat(10_000_000) : 'secret')
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    let status: number | undefined
+    let text = ''
+    await new Promise<void>((resolve) => {
+      const stream = session.request({ ':path': path, 'x-app-id': APP })
+      stream.on('response', (headers) => (status = headers[':status']))
+      stream.on('data', (data) => {
+        text += String(data)
+        if (path === '/big') stream.close(constants.NGHTTP2_CANCEL)
+      })
+      stream.on('error', () => undefined)
+      stream.on('close', resolve)
+    })
+    await until(() => kept.length > 0)
+    session.close()
+    server.close()
+    return { status, text, kept }
+  }
+
+  it('answers nothing where no byte may leave unrecorded, since it could hold nothing back', async () => {
+    const { status, text } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
+    expect([status, JSON.parse(text).code]).toEqual([503, 'POLICY_UNAVAILABLE'])
+  })
+
+  it('records what the caller got where the sink may fail', async () => {
+    const section = { mode: 'enforce', onSinkFailure: 'allow' }
+    const whole = await run(section, '/')
+    expect([whole.status, whole.text, ...brief(whole.kept)]).toEqual([
+      200,
+      'secret',
+      ['operation', 'answered', 200],
+    ])
+    expect(brief((await run(section, '/big')).kept)).toEqual([['operation', 'aborted', 200]])
+  })
+})
