@@ -2,15 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
 import { deflateRaw, inflateRawSync } from 'node:zlib'
 import { RevisionConflict, UnavailableError } from '../errors.ts'
+import { parseNote } from '../store/change-note.ts'
 import { isListName } from '../names.ts'
 import type { ListEntry } from '../list/entry.ts'
 import { checkedEntries, checkListName } from '../list/pieces.ts'
 import { damaged, formatLine, readLines } from '../list/lines.ts'
 import type { ListStore, StoredList } from '../store/list-contract.ts'
-import { parseNote } from '../store/records.ts'
 import { fields, REVISION, type Documents } from './documents.ts'
 import { texts, type SendCommand } from './client.ts'
 import type { Feed } from './feed.ts'
+import type { Keyspace } from './keyspace.ts'
 import { SWAP_LIST } from './scripts.ts'
 
 const compress = promisify(deflateRaw)
@@ -31,7 +32,7 @@ const GRACE = 60
 
 interface Setting {
   readonly send: SendCommand
-  readonly prefix: string
+  readonly keyspace: Keyspace
   readonly documents: Documents
   readonly feed: Feed
   /** Whether a write and its announcement are one step. */
@@ -43,14 +44,25 @@ interface Setting {
  * Named lists in Redis: a hash for each, and its entries compressed in chunks that no other version of the list shares. A
  * list is uploaded first and then taken into use in one step.
  */
-export function createRedisLists({ send, prefix, documents, feed, atOnce, afterwards }: Setting): ListStore {
-  const namesKey = `${prefix}lists`
-  const listKey = (name: string): string => `${prefix}list:{${name}}`
-  const chunkKey = (name: string, version: string, index: number): string =>
-    `${listKey(name)}:${version}:${index}`
-
+export function createRedisLists({
+  send,
+  keyspace,
+  documents,
+  feed,
+  atOnce,
+  afterwards,
+}: Setting): ListStore {
   async function head(name: string): Promise<Head | undefined> {
-    const reply = await send('HMGET', listKey(name), 'revision', 'version', 'chunks', 'size', 'at', 'by')
+    const reply = await send(
+      'HMGET',
+      keyspace.list(name),
+      'revision',
+      'version',
+      'chunks',
+      'size',
+      'at',
+      'by',
+    )
     const [revision, version, chunks, size, at, by] = fields(reply)
     if (version === null) return undefined
     if (typeof version !== 'string' || !REVISION.test(String(revision))) throw damaged()
@@ -72,7 +84,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
     let count = 0
     for (let index = 0; index < chunks; index += 1) {
       while (ahead.length < AHEAD && index + ahead.length < chunks) {
-        const reply = send('GET', chunkKey(name, version, index + ahead.length))
+        const reply = send('GET', keyspace.chunk(name, version, index + ahead.length))
         // Whoever stops reading does not wait for it.
         reply.catch(() => undefined)
         ahead.push(reply)
@@ -98,7 +110,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
     let last: Promise<unknown> = Promise.resolve()
     const put = async (text: string, index: number): Promise<void> => {
       const bytes = documents.sealBytes(name, await compress(text))
-      await send('SET', chunkKey(name, version, index), bytes, 'EX', UPLOAD_LIFETIME)
+      await send('SET', keyspace.chunk(name, version, index), bytes, 'EX', UPLOAD_LIFETIME)
     }
     /** One chunk is on its way while the next one is made. */
     const flush = async (): Promise<void> => {
@@ -122,13 +134,13 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
   }
 
   async function swap(name: string, replaces: number, values: readonly (string | number)[]): Promise<number> {
-    const at = [listKey(name), ...(atOnce ? feed.keys : [])]
+    const at = [keyspace.list(name), ...(atOnce ? feed.keys : [])]
     const reply = texts(await send('EVAL', SWAP_LIST, at.length, ...at, replaces, name, GRACE, ...values))
     const revision = Number(reply[1])
     if (reply[0] === 'lost') throw new UnavailableError('the list was not uploaded in time')
     if (reply[0] !== 'written') throw new RevisionConflict(name, replaces, revision, 'list')
-    feed.changedHere('list', name, revision)
-    if (!atOnce) await afterwards(feed.announce(send, 'list', name, revision))
+    feed.changedHere({ kind: 'list', name, revision })
+    if (!atOnce) await afterwards(feed.announce(send, { kind: 'list', name, revision }))
     return revision
   }
 
@@ -145,7 +157,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
       const actual = (await head(name))?.revision ?? 0
       // Before a million entries are uploaded in vain.
       if (actual !== replaces) throw new RevisionConflict(name, replaces, actual, 'list')
-      await send('ZADD', namesKey, 0, name)
+      await send('ZADD', keyspace.lists, 0, name)
       const version = randomUUID()
       const { chunks, size } = await upload(name, version, entries)
       return swap(name, replaces, [version, chunks, size, new Date().toISOString(), by])
@@ -156,7 +168,7 @@ export function createRedisLists({ send, prefix, documents, feed, atOnce, afterw
       await swap(name, replaces, ['', 0, 0, '', ''])
     },
     async lists() {
-      const names = texts(await send('ZRANGEBYLEX', namesKey, '-', '+')).filter(isListName)
+      const names = texts(await send('ZRANGEBYLEX', keyspace.lists, '-', '+')).filter(isListName)
       const heads = await Promise.all(names.map(head))
       return names.flatMap((name, index) => {
         const found = heads[index]

@@ -1,4 +1,18 @@
-import { APPEND } from './feed.ts'
+/** Appends to the stream `stream`, whose entries `counter` numbers without a gap, that an app or a list has changed. */
+const APPEND = (
+  stream: string,
+  counter: string,
+  kind: 'app' | 'list',
+  name: string,
+  revision: string,
+): string =>
+  `redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', '${kind}', ${name}, 'revision', ${revision}, 'number', redis.call('INCR', ${counter}))`
+
+/** Announces a change. KEYS: the feed and its counter. ARGV: 1 the id of the app or the name of the list, 2 its revision. */
+export const ANNOUNCE: Readonly<Record<'app' | 'list', string>> = {
+  app: APPEND('KEYS[1]', 'KEYS[2]', 'app', 'ARGV[1]', 'ARGV[2]'),
+  list: APPEND('KEYS[1]', 'KEYS[2]', 'list', 'ARGV[1]', 'ARGV[2]'),
+}
 
 /**
  * Replaces an app if it is at the expected revision, writes its history, and announces it.

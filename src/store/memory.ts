@@ -1,4 +1,5 @@
 import { PolicyError } from '../errors.ts'
+import { parseNote } from './change-note.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
@@ -11,7 +12,6 @@ import {
   historyOf,
   listRecords,
   parseDocument,
-  parseNote,
   type AppRecord,
   type Change,
 } from './records.ts'

@@ -1,4 +1,4 @@
-import { PolicyError, RevisionConflict } from '../errors.ts'
+import { RevisionConflict } from '../errors.ts'
 import { checkOptions, wholeNumber } from '../options.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
@@ -57,19 +57,6 @@ export function parseDocument(document: AppDocument): {
   if (document.keys === undefined) return { policy, keys: undefined }
   parseAppKeys(document.keys)
   return { policy, keys: Object.freeze(document.keys.map((key) => Object.freeze({ ...key }))) }
-}
-
-const LONGEST_NOTE = 1024
-
-/** @throws PolicyError */
-export function parseNote(note: ChangeNote = {}): ChangeNote {
-  const entries = (['author', 'note'] as const).flatMap((name) => {
-    const text: unknown = note[name]
-    if (text === undefined) return []
-    if (typeof text === 'string' && text.length <= LONGEST_NOTE) return [[name, text]]
-    throw new PolicyError([{ path: name, message: `must be a text of at most ${LONGEST_NOTE} characters` }])
-  })
-  return Object.fromEntries(entries) as ChangeNote
 }
 
 /** @throws RevisionConflict when the app can be none. */

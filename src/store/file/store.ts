@@ -2,10 +2,11 @@ import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { ConfigError, isPortcullisError, UnavailableError } from '../../errors.ts'
+import { parseNote } from '../change-note.ts'
 import { aFunction, checkOptions, objectWith } from '../../options.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
-import { createSealing, formatFile, type FileRecord } from './content.ts'
+import { formatFile, noteInFile, revisionFromFile, type FileRecord } from './content.ts'
 import { createFileLists } from './lists.ts'
 import { lockFile, sweepBeside, temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
@@ -18,9 +19,9 @@ import {
   historyOf,
   listRecords,
   parseDocument,
-  parseNote,
   type Change,
 } from '../records.ts'
+import { createSealing } from '../sealing.ts'
 
 export interface FileStoreOptions {
   /**
@@ -82,7 +83,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     throw new ConfigError('fileStore path', 'the path of a file in a directory that exists', path)
   if (create) createEmpty(file, path)
   const view = createFileView(file, onError)
-  const sealing = createSealing(vault)
+  const sealing = createSealing(vault, 'fileStore')
   const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
   const uses = createFileUses(file)
   let swept: Promise<void> | undefined
@@ -92,7 +93,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   function write(change: Change): Promise<number> {
     const { appId } = change
     const keys = change.keys && { sealed: sealing.sealKeys(appId, change.keys) }
-    const sealed = { ...change, note: sealing.sealNote(appId, change.note) }
+    const sealed = { ...change, note: noteInFile(sealing, appId, change.note) }
     const written = last.then(() => replaceFile(sealed, keys))
     last = written.catch(() => undefined)
     return written
@@ -168,7 +169,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     },
     async history(appId, page) {
       const revisions = historyOf((await view.current()).get(appId), page)
-      return revisions.map((revision) => sealing.openRevision(appId, revision))
+      return revisions.map((revision) => revisionFromFile(sealing, appId, revision))
     },
     async keys(appId) {
       const record = (await view.current()).get(appId)

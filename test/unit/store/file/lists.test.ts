@@ -306,7 +306,7 @@ async function admits(source: PolicySource, text: string): Promise<boolean> {
 
 it('of several processes that write a list at once, each revision goes to one, and no write is lost', async () => {
   open()
-  const script = join(repository, 'test/unit/store/list-writer.ts')
+  const script = join(repository, 'test/unit/store/file/list-writer.ts')
   const writers = Array.from({ length: 3 }, () => {
     const child = spawn(process.execPath, ['--import', 'tsx', script, path, 'office', '6'])
     let [out, err] = ['', '']

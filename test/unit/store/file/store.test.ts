@@ -802,7 +802,7 @@ describe('several writers', () => {
   }
 
   function startWriter(appId: string, times: number, under: string[] = []): Writer {
-    const script = join(repository, 'test/unit/store/file-writer.ts')
+    const script = join(repository, 'test/unit/store/file/file-writer.ts')
     const command = [...under, process.execPath, '--import', 'tsx', script, path, appId, String(times)]
     const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
     children.push(child)
