@@ -23,6 +23,8 @@ export class FeedGap extends UnavailableError {}
 
 /** Reads the feed by questions to one connection. Every method rejects as `ask` does. */
 export interface FeedReader {
+  /** The name that the first write gave the store; `undefined`: it was never written to, or has lost its data. */
+  storeName(): Promise<string | undefined>
   /** The end of the stream, where a reader begins that has read nothing before. */
   end(): Promise<Position>
   /** Reads on from a position of an earlier connection, to the end. Rejects with `FeedGap` when entries are missing. */
@@ -37,7 +39,7 @@ const BATCH = 512
 /** `announce` is told of what the entries say, in their order. */
 export function createFeedReader(
   ask: SendCommand,
-  { feed, feedNumber }: Pick<Keyspace, 'feed' | 'feedNumber'>,
+  { feed, feedNumber, feedStore }: Pick<Keyspace, 'feed' | 'feedNumber' | 'feedStore'>,
   announce: (what: Announcement) => void,
 ): FeedReader {
   async function read(from: Position, block: number): Promise<Position> {
@@ -63,6 +65,9 @@ export function createFeedReader(
   }
 
   return {
+    async storeName() {
+      return nameIn(await ask('GET', feedStore))
+    },
     async end() {
       for (;;) {
         const counted = await ask('GET', feedNumber)
@@ -94,6 +99,11 @@ export function announcementsOf(entry: StreamEntry): Announcement[] {
     ...(isAppId(appId) ? [{ kind: 'app', name: appId, revision } as const] : []),
     ...(isListName(list) ? [{ kind: 'list', name: list, revision } as const] : []),
   ]
+}
+
+/** The name of the store in the reply to GET. */
+export function nameIn(reply: unknown): string | undefined {
+  return typeof reply === 'string' ? reply : undefined
 }
 
 function numberOf(entry: StreamEntry): number {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { withDeadline } from '../deadline.ts'
 import { UnavailableError } from '../errors.ts'
 import type { StoreListener } from '../store/contract.ts'
@@ -7,6 +8,7 @@ import type { RedisClient, RedisConnection, SendCommand } from './client.ts'
 import {
   createFeedReader,
   FeedGap,
+  nameIn,
   type Announcement,
   type FeedReader,
   type Position,
@@ -27,6 +29,8 @@ export interface Feed {
   watch(this: void, listener: StoreListener): () => void
   /** Announces a change in a step of its own. */
   announce(send: SendCommand, what: Required<Announcement>): Promise<void>
+  /** Looks whether the store still has the name that it had. If not, listeners are told before this resolves. */
+  checkStore(send: SendCommand): Promise<void>
   /** Tells the listeners of this process, which need not wait for the stream. */
   changedHere(what: Announcement): void
   close(this: void): void
@@ -39,10 +43,22 @@ const LAST_RETRY = 2_000
 
 /** Makes a feed. Its reader begins with the first listener, on a connection of its own, and ends with the last. */
 export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onError }: FeedOptions): Feed {
-  const keys = [keyspace.feed, keyspace.feedNumber]
+  const keys = [keyspace.feed, keyspace.feedNumber, keyspace.feedStore]
   const listeners = createListeners()
   let follower: Follower | undefined
   let whole = false
+  /** As it was last seen. */
+  let storeName: string | undefined
+
+  /** A store that loses its name has lost its data with it. Another name is that of another store, or of a new beginning. */
+  async function checkStore(nameOf: () => Promise<string | undefined>): Promise<void> {
+    // What was seen before the question was sent: an answer may be overtaken by a later one.
+    const before = storeName
+    const name = await nameOf()
+    if (storeName !== before || name === before) return
+    storeName = name
+    if (before !== undefined) listeners.tell((listener) => listener.emptied?.())
+  }
 
   function tell({ kind, name, revision }: Announcement): void {
     if (kind === 'app') listeners.tell((listener) => listener.changed(name, revision))
@@ -58,6 +74,8 @@ export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onErr
       return createFeedReader(ask, keyspace, announce)
     },
     announce: tell,
+    knowsStore: () => storeName !== undefined,
+    checkStore,
     broken() {
       if (whole) listeners.tell((listener) => listener.broken())
       whole = false
@@ -93,7 +111,11 @@ export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onErr
       }
     },
     async announce(send, { kind, name, revision }) {
-      await send('EVAL', ANNOUNCE[kind], keys.length, ...keys, name, revision ?? 0)
+      await send('EVAL', ANNOUNCE[kind], keys.length, ...keys, name, revision ?? 0, randomUUID())
+    },
+    async checkStore(send) {
+      if (listeners.size === 0) return
+      await checkStore(async () => nameIn(await send('GET', keyspace.feedStore)))
     },
     changedHere: tell,
     close() {
@@ -107,6 +129,9 @@ interface FollowerSetting {
   connect(): RedisConnection
   reader(connection: RedisConnection, announce: (what: Announcement) => void): FeedReader
   announce(what: Announcement): void
+  /** Whether the store had a name when it was last seen. */
+  knowsStore(): boolean
+  checkStore(nameOf: () => Promise<string | undefined>): Promise<void>
   broken(): void
   /** `complete`: nothing was missed since `broken`. */
   restored(complete: boolean): void
@@ -160,6 +185,8 @@ class Follower {
       if (!this.#stopped) this.#setting.announce(what)
     })
     const resumed = this.#position
+    const { checkStore, knowsStore } = this.#setting
+    await checkStore(() => reader.storeName())
     let position = resumed === undefined ? await reader.end() : await reader.resume(resumed)
     if (this.#stopped) return
     this.#position = position
@@ -167,6 +194,8 @@ class Follower {
     this.#setting.restored(resumed !== undefined)
     for (;;) {
       position = await reader.next(position, BLOCK)
+      // The first write gives it its name.
+      if (!knowsStore()) await checkStore(() => reader.storeName())
       if (this.#stopped) return
       this.#retryAfter = FIRST_RETRY
       this.#position = position

@@ -46,8 +46,8 @@ export const KINDS_OF_KEYS = {
     name: 'apps',
     type: 'sorted set',
     holds: 'the ids of all apps, removed ones included, all with one score',
-    guards: [],
-    dashboards: ['zadd', 'zrangebylex'],
+    guards: ['zscore'],
+    dashboards: ['zadd', 'zrangebylex', 'zscore'],
   },
   origin: {
     name: 'origin:{<entry of a domain list>}',
@@ -90,6 +90,14 @@ export const KINDS_OF_KEYS = {
     holds: 'how many changes were announced, so that a reader notices a gap',
     guards: ['get'],
     dashboards: ['get', 'incr', 'eval'],
+  },
+  feedStore: {
+    name: '{feed}:store',
+    type: 'string',
+    holds:
+      'a random name that the first write gives the store, so that a process notices that its data is gone',
+    guards: ['get'],
+    dashboards: ['get', 'set', 'eval'],
   },
   nonce: {
     name: 'nonce:{<app id>/<part>}<hash of the nonce>',
@@ -135,6 +143,7 @@ export interface Keyspace {
   chunk(name: string, version: string, index: number): string
   readonly feed: string
   readonly feedNumber: string
+  readonly feedStore: string
   /** Both keys of one nonce, which lies in one of several parts of its app. */
   nonce(appId: string, part: number, hash: string): readonly [nonce: string, nonces: string]
   readonly audit: string
@@ -156,6 +165,7 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     // One hash tag, so that a script reaches all of them on a Cluster.
     feed: `${prefix}{feed}`,
     feedNumber: `${prefix}{feed}:number`,
+    feedStore: `${prefix}{feed}:store`,
     nonce(appId, part, hash) {
       const tag = `{${appId}/${part}}`
       return [`${prefix}nonce:${tag}${hash}`, `${prefix}nonces:${tag}`]

@@ -135,7 +135,9 @@ export function createRedisLists({
 
   async function swap(name: string, replaces: number, values: readonly (string | number)[]): Promise<number> {
     const at = [keyspace.list(name), ...(atOnce ? feed.keys : [])]
-    const reply = texts(await send('EVAL', SWAP_LIST, at.length, ...at, replaces, name, GRACE, ...values))
+    const reply = texts(
+      await send('EVAL', SWAP_LIST, at.length, ...at, replaces, name, GRACE, ...values, randomUUID()),
+    )
     const revision = Number(reply[1])
     if (reply[0] === 'lost') throw new UnavailableError('the list was not uploaded in time')
     if (reply[0] !== 'written') throw new RevisionConflict(name, replaces, revision, 'list')

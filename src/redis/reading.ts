@@ -5,6 +5,7 @@ import { isUse, listKeys } from '../store/key-uses.ts'
 import type { checkHistoryPage, checkListPage } from '../store/records.ts'
 import { texts, type SendCommand } from './client.ts'
 import { fields, parseStored, revisionOf, type Documents } from './documents.ts'
+import type { Feed } from './feed.ts'
 import type { Keyspace } from './keyspace.ts'
 
 /** How often a read looks again when the keys of the app are replaced while it reads. */
@@ -15,8 +16,10 @@ export class AppReading {
   readonly #send: SendCommand
   readonly #keyspace: Keyspace
   readonly #documents: Documents
+  readonly #feed: Pick<Feed, 'checkStore'>
 
-  constructor(send: SendCommand, keyspace: Keyspace, documents: Documents) {
+  constructor(send: SendCommand, keyspace: Keyspace, documents: Documents, feed: Pick<Feed, 'checkStore'>) {
+    this.#feed = feed
     this.#send = send
     this.#keyspace = keyspace
     this.#documents = documents
@@ -34,12 +37,24 @@ export class AppReading {
       const [sealedAt, sealed] = fields(secrets)
       // Keys of another moment than the policy: they were replaced in between.
       if (secretsRevision !== sealedAt) continue
-      if (policy === null && (removed === '1' || revision === null)) return undefined
+      if (policy === null && removed === '1') return undefined
+      if (policy === null && revision === null) return this.#absent(appId)
       return { ...parseStored(appId, policy, revision), keys: this.#documents.openKeys(appId, sealed) }
     }
     throw new UnreadableError(
       'a stored app is damaged, or its keys are replaced faster than they can be read',
     )
+  }
+
+  /** There is nothing of the app. Was there ever? A removed app leaves its revision behind. */
+  async #absent(appId: string): Promise<undefined> {
+    const [known] = await Promise.all([
+      this.#send('ZSCORE', this.#keyspace.apps, appId),
+      this.#feed.checkStore(this.#send),
+    ])
+    // As when a server of a Cluster has lost its data, or in the moment in which the app is first written.
+    if (known !== null) throw new UnreadableError('the store lists the app and has no data of it')
+    return undefined
   }
 
   async list({ after, limit }: ReturnType<typeof checkListPage>): Promise<AppPage> {

@@ -80,7 +80,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
     }
   }
   const setting = { send, keyspace, documents, feed, atOnce: redis.isCluster !== true, afterwards }
-  const reading = new AppReading(send, keyspace, documents)
+  const reading = new AppReading(send, keyspace, documents, feed)
   const writing = new AppWriting({ ...setting, origins, keptRevisions })
 
   return {

@@ -7,7 +7,7 @@ import { parseAppKeys } from '../signature/keys.ts'
 import type { StoredApp } from '../store/contract.ts'
 import type { Breaker } from './breaker.ts'
 import type { App } from './contract.ts'
-import type { SharedList } from './shared-lists.ts'
+import type { SharedList } from './held-list.ts'
 
 /** What was read of an app, and what came of it. */
 export interface Reading {

@@ -26,6 +26,11 @@ export interface StoreListener {
    * be out of date. Default false.
    */
   restored(complete?: boolean): void
+  /**
+   * The store has lost what it held: it was written to, and its data is gone or is that of another store. A removal is not
+   * meant. From now on "there is no such app" may be wrong.
+   */
+  emptied?(): void
 }
 
 /** All that a user must write to bring a store of their own: one method. */

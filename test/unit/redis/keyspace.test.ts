@@ -18,6 +18,7 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   chunk: keyspace.chunk('N', 'V', 0),
   feed: keyspace.feed,
   feedNumber: keyspace.feedNumber,
+  feedStore: keyspace.feedStore,
   nonce: keyspace.nonce('A', 1, 'H')[0],
   nonces: keyspace.nonce('A', 1, 'H')[1],
   audit: keyspace.audit,

@@ -501,6 +501,35 @@ describe('a file that is edited by hand', () => {
     return heard
   }
 
+  it('tells that all apps are gone, so that callers of known apps are not told that there is no such app', async () => {
+    const store = open({ create: true })
+    for (const appId of ['a', 'b']) await store.write({ policy: { appId } }, 0)
+    const source = createPolicySource({ store, maxStale: 60_000 })
+    opened.push(source)
+    expect((await source.load('a'))?.revision).toBe(1)
+    await until(() => source.status().feed === 'whole')
+    await putInPlace(textOf({}))
+    await until(() => source.status().emptied)
+    expect((await source.load('a'))?.revision).toBe(1)
+    for (const appId of ['b', 'nobody']) await expect(source.load(appId)).rejects.toThrow(/acceptEmpty/)
+    await store.write({ policy: { appId: 'b' } }, 0)
+    expect((await source.load('b'))?.revision).toBe(1)
+    source.acceptEmpty()
+    for (const appId of ['a', 'nobody']) expect(await source.load(appId)).toBeNull()
+  })
+
+  it('has lost nothing when the last app is removed through the store, or when there never was one', async () => {
+    const store = open({ create: true })
+    const source = createPolicySource({ store })
+    opened.push(source)
+    expect(await source.load('a')).toBeNull()
+    await store.write({ policy: { appId: 'a' } }, 0)
+    expect((await source.load('a'))?.revision).toBe(1)
+    await store.remove('a', 1)
+    expect(await source.load('a')).toBeNull()
+    expect(source.status().emptied).toBe(false)
+  })
+
   it('is in force with the next request, though its revision stays', async () => {
     const app = (mode: string): string => textOf({ a: { policy: { appId: 'a', serverOnly: { mode } } } })
     await writeFile(path, app('enforce'))
