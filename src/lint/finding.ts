@@ -32,6 +32,7 @@ const SEVERITIES = {
   'exact-possible': 'advice',
   'region-fallback': 'warning',
   'audit-loss': 'warning',
+  'shared-key': 'danger',
 } as const satisfies Record<string, Severity>
 
 type FindingCode = keyof typeof SEVERITIES

@@ -17,7 +17,8 @@ export const KINDS_OF_KEYS = {
   app: {
     name: 'app:{<app id>}',
     type: 'hash',
-    holds: 'the policy of an app, its revision, the name of its last write, the revision of its keys',
+    holds:
+      'the policy of an app, its revision, the name of its last write, revision and fingerprints of its keys',
     guards: ['hmget'],
     dashboards: ['hmget', 'hset', 'hdel', 'eval'],
   },
@@ -34,6 +35,13 @@ export const KINDS_OF_KEYS = {
     holds: 'the revisions of an app, the newest last, as JSON; author and note sealed',
     guards: [],
     dashboards: ['lrange', 'rpush', 'ltrim', 'eval'],
+  },
+  keyOwner: {
+    name: 'key:{<fingerprint>}',
+    type: 'string',
+    holds: 'which app has claimed the key of an app with this fingerprint, for which revision, and when',
+    guards: [],
+    dashboards: ['get', 'set', 'del', 'eval'],
   },
   used: {
     name: 'used:{<app id>}:<key id>',
@@ -135,6 +143,7 @@ export interface Keyspace {
   app(appId: string): string
   secrets(appId: string): string
   history(appId: string): string
+  keyOwner(fingerprint: string): string
   used(appId: string, keyId: string): string
   readonly apps: string
   origin(entry: string): string
@@ -155,6 +164,7 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     app: (appId) => `${prefix}app:{${appId}}`,
     secrets: (appId) => `${prefix}secrets:{${appId}}`,
     history: (appId) => `${prefix}history:{${appId}}`,
+    keyOwner: (fingerprint) => `${prefix}key:{${fingerprint}}`,
     used: (appId, keyId) => `${prefix}used:{${appId}}:${keyId}`,
     apps: `${prefix}apps`,
     // The braces spread the entries over the slots of a Cluster, whatever they contain.

@@ -22,7 +22,8 @@ export const ANNOUNCE: Readonly<Record<'app' | 'list', string>> = {
  * Replaces an app if it is at the expected revision, writes its history, and announces it.
  * KEYS: the app, its secrets, its history, then those of the feed where they are in reach. ARGV: 1 expected
  * revision, 2 app id, 3 policy or '' to remove, 4 sealed keys ('' none, '=' as they are), 5 a name of this write, 6 the last
- * revision that was seen, 7 the entry of the history, 8 how many of them are kept. Answers whether it was written, and the
+ * revision that was seen, 7 the entry of the history, 8 how many of them are kept, 9 the fingerprints
+ * of the keys. Answers whether it was written, and the
  * revision that the app is at.
  * The name is kept, for a client may send a command again when the connection broke before its answer came. A removed app
  * leaves its revision behind, so that none comes twice; where it was lost the history has it.
@@ -49,10 +50,10 @@ else
   redis.call('HDEL', KEYS[1], 'removed')
 end
 if ARGV[4] == '' then
-  redis.call('HDEL', KEYS[1], 'secrets')
+  redis.call('HDEL', KEYS[1], 'secrets', 'prints')
   redis.call('DEL', KEYS[2])
 elseif ARGV[4] ~= '=' then
-  redis.call('HSET', KEYS[1], 'secrets', revision)
+  redis.call('HSET', KEYS[1], 'secrets', revision, 'prints', ARGV[9])
   redis.call('HSET', KEYS[2], 'revision', revision, 'sealed', ARGV[4])
 end
 if KEYS[4] then
@@ -86,6 +87,27 @@ if KEYS[2] then
   ${APPEND(['KEYS[2]', 'KEYS[3]', 'KEYS[4]'], 'list', 'ARGV[2]', 'revision', 'ARGV[9]')}
 end
 return {'written', revision}`
+
+/**
+ * Claims a key for an app. KEYS: its fingerprint. ARGV: 1 app id, 2 the claim, which begins with the app id and the revision
+ * that is about to be written, 3 a claim of another app that no longer counts, or ''. Answers with the claim that counts, of
+ * this app or another; with nothing when there was none.
+ */
+export const CLAIM_KEY = `
+local held = redis.call('GET', KEYS[1])
+local isOwn = held and string.match(held, '^%S+') == ARGV[1]
+if held and held ~= ARGV[3] and not isOwn then return held end
+redis.call('SET', KEYS[1], ARGV[2])
+return isOwn and held`
+
+/** Takes a claim back, if it is still this one. KEYS: the fingerprint. ARGV: 1 the claim. */
+export const UNCLAIM_KEY = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`
+
+/** Gives a key up, unless its app has claimed it again for a later revision. KEYS: its fingerprint. ARGV: 1 app id, 2 revision. */
+export const RELEASE_KEY = `
+local owner, revision = string.match(redis.call('GET', KEYS[1]) or '', '^(%S+) (%d+)')
+if owner == ARGV[1] and tonumber(revision) <= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end`
 
 /**
  * Claims a nonce, unless its app has too many.

@@ -16,6 +16,7 @@ import { checkClient, sender, type RedisClient } from './client.ts'
 import { createDocuments } from './documents.ts'
 import { createFeed } from './feed.ts'
 import { createKeyspace, PREFIX } from './keyspace.ts'
+import { KeyClaims } from './key-claims.ts'
 import { createRedisLists } from './lists.ts'
 import { createOriginIndex } from './origins.ts'
 import { AppReading } from './reading.ts'
@@ -61,7 +62,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
   checkClient(redis, 'redisStore')
   checkOptions('redisStore', options, {
     prefix: PREFIX,
-    vault: objectWith('a vault made by createVault()', 'seal', 'open'),
+    vault: objectWith('a vault made by createVault()', 'seal', 'open', 'fingerprints'),
     commandTimeout: wholeNumber('milliseconds', 1, 60_000),
     keptRevisions: wholeNumber('revisions', 1),
     onError: aFunction,
@@ -81,7 +82,12 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
   }
   const setting = { send, keyspace, documents, feed, atOnce: redis.isCluster !== true, afterwards }
   const reading = new AppReading(send, keyspace, documents, feed)
-  const writing = new AppWriting({ ...setting, origins, keptRevisions })
+  const writing = new AppWriting({
+    ...setting,
+    origins,
+    claims: new KeyClaims(send, keyspace, vault),
+    keptRevisions,
+  })
 
   return {
     ...createRedisLists(setting),
@@ -92,16 +98,15 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       const { policy, keys } = parseDocument(document)
       const { appId, domainProtect } = policy
       const change = { appId, replaces, policy: JSON.stringify(policy), note: parseNote(note) }
-      return writing.replace(
-        { ...change, keys: documents.sealKeys(appId, keys) },
-        domainProtect?.domains ?? [],
-      )
+      // Before anything is claimed: without a vault it throws.
+      documents.sealKeys(appId, keys)
+      return writing.replace({ ...change, keys }, domainProtect?.domains ?? [])
     },
     async remove(appId, replaces, note) {
       checkRemoval(appId, replaces)
       // Nothing is there and nothing was expected: nothing happens.
       if (replaces === 0 && (await writing.current(appId)).actual === 0) return
-      await writing.replace({ appId, replaces, policy: '', keys: '', note: parseNote(note) }, [])
+      await writing.replace({ appId, replaces, policy: '', keys: [], note: parseNote(note) }, [])
     },
     list: async (page) => reading.list(checkListPage(page)),
     history: async (appId, page) => reading.history(appId, checkHistoryPage(page)),

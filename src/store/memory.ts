@@ -1,8 +1,9 @@
-import { PolicyError } from '../errors.ts'
+import { ConfigError, PolicyError, SECRET } from '../errors.ts'
 import { parseNote } from './change-note.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
+import { KeyOwners } from './key-owners.ts'
 import { isUse, listKeys } from './key-uses.ts'
 import type { ListStore } from './list-contract.ts'
 import { createMemoryLists } from './memory-lists.ts'
@@ -20,22 +21,38 @@ import {
  * The embedded store: documents in the memory of this process, gone with it. Takes the documents to begin with.
  *
  * @throws PolicyError when a document or its keys are refused, or two documents are of one app.
+ * @throws ConfigError when two apps have the same key, id and secret.
  */
 export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore & ListStore {
   const records = new Map<string, AppRecord>()
   const domains = createDomainIndex()
   const listeners = createListeners()
   const uses = new Map<string, Map<string, number>>()
-  for (const document of documents) {
-    const { policy, keys } = parseDocument(document)
-    if (records.has(policy.appId))
+  const owners = new KeyOwners()
+  for (const [index, document] of documents.entries()) {
+    const { policy, keys = [] } = parseDocument(document)
+    const { appId } = policy
+    if (records.has(appId))
       throw new PolicyError([{ path: 'appId', message: 'two documents are of this app' }])
-    change({ appId: policy.appId, replaces: 0, policy, keys, note: {} })
+    try {
+      change({ appId, replaces: 0, policy, keys, note: {} })
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error
+      const [{ path, message } = { path: '', message: '' }] = error.issues
+      throw new ConfigError(
+        `memoryStore[${index}].${path}`,
+        `a key of app \`${appId}\` alone: it ${message}`,
+        SECRET,
+      )
+    }
   }
 
   function change(what: Change): number {
     const before = records.get(what.appId)
     const after = changedRecord(before, what)
+    const keys = after.app?.keys ?? []
+    owners.check(what.appId, keys)
+    owners.replace(what.appId, before?.app?.keys ?? [], keys)
     domains.follow(before?.app?.policy, after.app?.policy)
     records.set(what.appId, after)
     for (const keyId of uses.get(what.appId)?.keys() ?? [])

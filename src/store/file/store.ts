@@ -1,16 +1,17 @@
 import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { ConfigError, isPortcullisError, UnavailableError } from '../../errors.ts'
+import { ConfigError, isPortcullisError, isUnreadable, UnavailableError } from '../../errors.ts'
 import { parseNote } from '../change-note.ts'
 import { aFunction, checkOptions, objectWith } from '../../options.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
-import { formatFile, noteInFile, revisionFromFile, type FileRecord } from './content.ts'
+import { formatFile, noteInFile, revisionFromFile, type FileRecord, type FileRecords } from './content.ts'
 import { createFileLists } from './lists.ts'
 import { lockFile, sweepBeside, temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
 import { createFileView } from './view.ts'
+import { KeyOwners } from '../key-owners.ts'
 import { isUse, listKeys } from '../key-uses.ts'
 import type { ListStore } from '../list-contract.ts'
 import {
@@ -129,6 +130,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
           ...changedRecord(before, change),
           sealedKeys: change.policy && (keys ?? { sealed: before?.app && before.sealedKeys }).sealed,
         }
+        if (change.keys !== undefined) ownersBeside(records, change.appId).check(change.appId, change.keys)
         await lock.prepare(formatFile(new Map(records).set(change.appId, after)))
         // Who edits by hand does not know of the lock.
         if ((await view.current()) !== records || (await realpath(file)) !== target) continue
@@ -139,6 +141,20 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     } finally {
       await lock.release()
     }
+  }
+
+  /** Which of the other apps has which key. One whose keys cannot be opened could not be compared. */
+  function ownersBeside(records: FileRecords, appId: string): KeyOwners {
+    const owners = new KeyOwners()
+    for (const [other, { app, sealedKeys }] of records) {
+      if (other === appId || app === undefined || sealedKeys === undefined) continue
+      try {
+        owners.replace(other, [], sealing.openKeys(other, sealedKeys))
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+      }
+    }
+    return owners
   }
 
   return {

@@ -10,6 +10,7 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   app: keyspace.app('A'),
   secrets: keyspace.secrets('A'),
   history: keyspace.history('A'),
+  keyOwner: keyspace.keyOwner('F'),
   used: keyspace.used('A', 'K'),
   apps: keyspace.apps,
   origin: keyspace.origin('E'),
@@ -29,6 +30,7 @@ function filledIn(name: string): string {
   const values: Readonly<Record<string, string>> = {
     'app id': 'A',
     'key id': 'K',
+    fingerprint: 'F',
     'entry of a domain list': 'E',
     name: 'N',
     version: 'V',
