@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { PolicyError, UnavailableError } from '../errors.ts'
 import type { AppKey } from '../signature/keys.ts'
-import { fingerprinted, sharedKeyIssue } from '../store/key-owners.ts'
+import { keyFingerprints, sharedKeyIssue } from '../store/key-owners.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { SendCommand } from './client.ts'
 import { fields } from './documents.ts'
@@ -11,7 +11,6 @@ import { CLAIM_KEY, RELEASE_KEY, UNCLAIM_KEY } from './scripts.ts'
 /** For how long a claim counts of which the app knows nothing, in milliseconds: longer than a write can take. */
 const LEASE = 120_000
 const MAX_CLAIMS = 5
-const CONTEXT = 'app-key'
 
 interface Claim {
   readonly print: string
@@ -69,7 +68,7 @@ export class KeyClaims {
 
   async #claimOne(appId: string, revision: number, key: AppKey): Promise<Claim> {
     // The first is that of the key that seals now. Under the others it was claimed before the vault was rotated.
-    const [print = '', ...older] = this.#vault?.fingerprints(fingerprinted(key), CONTEXT) ?? []
+    const [print = '', ...older] = this.#vault === undefined ? [] : keyFingerprints(this.#vault, key)
     let stale = ''
     for (let claims = 0; claims < MAX_CLAIMS; claims += 1) {
       const made = `${appId} ${revision} ${Date.now()} ${randomBytes(6).toString('base64url')}`

@@ -2,10 +2,19 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { PolicyError, type PolicyIssue } from '../errors.ts'
 import { finding, type PolicyFinding } from '../lint/finding.ts'
 import type { AppKey } from '../signature/keys.ts'
+import type { Vault } from '../vault/vault.ts'
 
 /** What a fingerprint of a key is made of: a message that is signed with it verifies for whoever has both. */
-export function fingerprinted({ id, secret }: Pick<AppKey, 'id' | 'secret'>): string {
+function fingerprinted({ id, secret }: Pick<AppKey, 'id' | 'secret'>): string {
   return JSON.stringify([id, secret])
+}
+
+/**
+ * The fingerprints of a key for a store that remembers them, under each key of the vault. Store the first, and look for all
+ * of them, since older keys were stored before the vault was rotated.
+ */
+export function keyFingerprints(vault: Vault, key: AppKey): readonly string[] {
+  return vault.fingerprints(fingerprinted(key), 'app-key')
 }
 
 /** Why the key at `index` is refused. Nothing of its secret is in it. */

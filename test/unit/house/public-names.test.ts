@@ -53,6 +53,27 @@ const publicNames: Record<string, { values: string; types: string }> = {
       RedisStoreOptions StoredAuditEvent
     `,
   },
+  'portcullis/store': {
+    values: `
+      ConfigError KEPT_REVISIONS MAX_APPS_PER_ENTRY PolicyError RevisionConflict UnavailableError
+      UnreadableError checkHistoryPage checkListName checkListPage checkRemoval checkedEntries
+      createListeners createSealing isAppId isListName isUse keyFingerprints listKeys originIndexKeys
+      parseDocument parseNote sharedKeyIssue
+    `,
+    types: `
+      AppDocument AppKey AppPage AppRevision ChangeNote ListEntry ListStore ListSummary ListedApp
+      ListedKey Listeners ManagedPolicyStore Policy PolicyIssue PolicyStore Sealing StoreListener
+      StoredApp StoredList
+    `,
+  },
+  'portcullis/audit': {
+    values: `
+      parseEvent readEvents serialiseEvent
+    `,
+    types: `
+      AuditEvent AuditSink FieldEvent OperationEvent
+    `,
+  },
   'portcullis/testing': {
     values: `
       allowed denied hostileOrigins hostileReturnUrls namedListContract nonceStoreContract
