@@ -35,10 +35,14 @@ export interface LoadingSetting {
   report(error: Error, appId: string | undefined): void
 }
 
+interface Joinable extends Flight {
+  promise: Promise<App | null>
+}
+
 /** Reads apps into memory: one read at a time for each, until it is current. */
 export class Loading {
   readonly #setting: LoadingSetting
-  readonly #flights = new Map<string, Flight & { readonly promise: Promise<App | null> }>()
+  readonly #flights = new Map<string, Joinable>()
 
   constructor(setting: LoadingSetting) {
     this.#setting = setting
@@ -55,12 +59,13 @@ export class Loading {
     if (!isAppId(appId)) return Promise.resolve(null)
     if (this.#flights.size >= MAX_FLIGHTS)
       return Promise.reject(new UnavailableError('too many apps are being read at once'))
-    const flight: Flight = { outdated: false, floor: 0 }
-    const promise = this.#readUntilCurrent(appId, flight)
+    const flight: Joinable = { outdated: false, floor: 0, promise: Promise.resolve(null) }
+    // Before the store is asked: it may announce a change at once.
+    this.#flights.set(appId, flight)
+    flight.promise = this.#readUntilCurrent(appId, flight)
       .catch((error: unknown) => this.#withoutStore(appId, flight, error))
       .finally(() => this.#flights.delete(appId))
-    this.#flights.set(appId, Object.assign(flight, { promise }))
-    return promise
+    return flight.promise
   }
 
   /** The app was written or removed: what is being read of it may be the old one. */

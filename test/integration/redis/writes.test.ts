@@ -128,6 +128,18 @@ describe('a write to Redis', () => {
   })
 })
 
+describe('a write that ends in a conflict', () => {
+  it.each([0, 2])('leaves the index of origins as it was (it named revision %i)', async (replaces) => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    await store.write(withDomains('https://x.example'), 0)
+    const conflict = store.write(withDomains('https://x.example', 'https://y.example'), replaces)
+    await expect(conflict).rejects.toThrow(RevisionConflict)
+    expect(await store.appsByOrigin?.('https://y.example')).toEqual([])
+    expect(await client.keys(`${prefix}origin:*`)).toEqual([`${prefix}origin:{https://x.example}`])
+  })
+})
+
 describe('the history in Redis', () => {
   it('counts on from the last revision when the app itself was lost', async () => {
     const prefix = freshPrefix()

@@ -134,3 +134,23 @@ describe('a store that has lost what it held', () => {
     expect(source.status().breaker).toBe('closed')
   })
 })
+
+describe('an app that changes while it is read, again and again', () => {
+  it('is not remembered as unknown when the last answer says that there is no such app', async () => {
+    let listener: StoreListener | undefined
+    let reads = 0
+    const store: PolicyStore = {
+      async read() {
+        reads += 1
+        listener?.changed('a')
+        return undefined
+      },
+      watch: (given) => ((listener = given), () => undefined),
+    }
+    const source = createPolicySource({ store, now: () => 0 })
+    expect(await source.load('a')).toBeNull()
+    expect(reads).toBeGreaterThan(1)
+    expect(source.peek('a')).toBeUndefined()
+    expect(source.status().unknown).toBe(0)
+  })
+})

@@ -31,6 +31,7 @@ import {
   type FileStoreOptions,
 } from 'portcullis'
 import { policyStoreContract } from 'portcullis/testing'
+import { SEED, seededRandom } from '../../../support/seeded.ts'
 import { createVault } from 'portcullis/vault'
 import { lockFile } from '../../../../src/store/file/lock.ts'
 import { isRoot, repository } from '../../../support/commands.ts'
@@ -772,7 +773,8 @@ describe('several writers', () => {
     expect(await leftovers()).toEqual([])
   }, 60_000)
 
-  it('may be killed at any moment: the file is whole, and has all that was written', async () => {
+  it(`may be killed at any moment: the file is whole, and has all that was written (TEST_SEED=${SEED})`, async () => {
+    const random = seededRandom()
     await writeFile(path, textOf({ bystander: named('bystander', 'B') }))
     const store = open()
     const heard = await listenWhole(store)
@@ -786,7 +788,7 @@ describe('several writers', () => {
           if ((await ended) !== null) throw new Error(said())
         }),
       ])
-      await pause(Math.random() * 200)
+      await pause(random() * 200)
       for (const { child } of writers) child.kill('SIGKILL')
       await Promise.all(writers.map(({ ended }) => ended))
       newest = Math.max(newest, ...writers.flatMap(({ revisions }) => revisions()))
