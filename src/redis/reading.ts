@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { UnreadableError } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import type { AppPage, AppRevision, ListedApp, ListedKey, StoredApp } from '../store/contract.ts'
@@ -29,17 +30,18 @@ export class AppReading {
     if (!isAppId(appId)) return undefined
     const { app: appKey, secrets: secretsKey } = this.#keyspace
     for (let reads = 0; reads < MAX_READS; reads += 1) {
-      const [app, secrets] = await Promise.all([
+      const [found, secrets] = await Promise.all([
         this.#send('HMGET', appKey(appId), 'policy', 'revision', 'removed', 'secrets'),
         this.#send('HMGET', secretsKey(appId), 'revision', 'sealed'),
       ])
-      const [policy, revision, removed, secretsRevision] = fields(app)
+      const [policy, revision, removed, secretsRevision] = fields(found)
       const [sealedAt, sealed] = fields(secrets)
       // Keys of another moment than the policy: they were replaced in between.
       if (secretsRevision !== sealedAt) continue
       if (policy === null && removed === '1') return undefined
       if (policy === null && revision === null) return this.#absent(appId)
-      return { ...parseStored(appId, policy, revision), keys: this.#documents.openKeys(appId, sealed) }
+      const app = { ...parseStored(appId, policy, revision), keys: this.#documents.openKeys(appId, sealed) }
+      return { ...app, version: hash('sha256', `${String(policy)}\0${String(sealed)}`, 'base64') }
     }
     throw new UnreadableError(
       'a stored app is damaged, or its keys are replaced faster than they can be read',

@@ -11,6 +11,11 @@ export interface StoredApp {
   /** 1 for the first written policy, then one more for each write. */
   readonly revision: number
   readonly keys: readonly AppKey[]
+  /**
+   * Another one whenever policy or keys are others, such as a hash of the text that the store has at hand. An app that has
+   * the same as before is not read again. Left out: the document is serialised to compare it.
+   */
+  readonly version?: string | undefined
 }
 
 /** How a store tells what happens to its change feed. */

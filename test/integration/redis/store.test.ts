@@ -81,8 +81,18 @@ describe('redisStore', () => {
     await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0, { note: 'hush' })
     await store.noteKeyUse('a', KEY.id, Date.now())
     const names = await client.keys(`${prefix}*`)
-    const kinds = names.map((name) => name.slice(prefix.length).split(':')[0]).toSorted()
-    expect(kinds).toEqual(['app', 'apps', 'history', 'key', 'secrets', 'used', '{feed}', '{feed}', '{feed}'])
+    const kinds = names.map((name) => String(name.slice(prefix.length).split(':')[0]))
+    expect(kinds.toSorted()).toEqual([
+      'app',
+      'apps',
+      'history',
+      'key',
+      'secrets',
+      'used',
+      '{feed}',
+      '{feed}',
+      '{feed}',
+    ])
     const secret = Buffer.from(KEY.secret, 'base64')
     for (const name of names) {
       // The value as Redis would hand it to a replica, names of keys included.
