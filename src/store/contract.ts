@@ -109,7 +109,8 @@ export interface ManagedPolicyStore extends PolicyStore {
   /**
    * Writes the document of the app that it names in `appId`, and answers with its new revision.
    * `replaces` is the revision that it takes the place of, 0 for a new app or one that was removed. Revisions count on
-   * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused), `RevisionConflict`
+   * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused, or another app
+   * has a key with the same id and secret), `RevisionConflict`
    * (somebody else wrote; nothing was written) or `UnavailableError` (it may have been written all the same).
    */
   write(app: AppDocument, replaces: number, note?: ChangeNote): Promise<number>

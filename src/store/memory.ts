@@ -34,17 +34,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     const { appId } = policy
     if (records.has(appId))
       throw new PolicyError([{ path: 'appId', message: 'two documents are of this app' }])
-    try {
-      change({ appId, replaces: 0, policy, keys, note: {} })
-    } catch (error) {
-      if (!(error instanceof PolicyError)) throw error
-      const [{ path, message } = { path: '', message: '' }] = error.issues
-      throw new ConfigError(
-        `memoryStore[${index}].${path}`,
-        `a key of app \`${appId}\` alone: it ${message}`,
-        SECRET,
-      )
-    }
+    namingDocument(index, appId, () => change({ appId, replaces: 0, policy, keys, note: {} }))
   }
 
   function change(what: Change): number {
@@ -107,5 +97,20 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
       if (!uses.has(appId)) uses.set(appId, new Map())
       uses.get(appId)?.set(keyId, at)
     },
+  }
+}
+
+/** @throws ConfigError in place of a `PolicyError`, with the place of the document that shares its key. */
+function namingDocument(index: number, appId: string, begin: () => void): void {
+  try {
+    begin()
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error
+    const [{ path, message } = { path: '', message: '' }] = error.issues
+    throw new ConfigError(
+      `memoryStore[${index}].${path}`,
+      `a key of app \`${appId}\` alone: it ${message}`,
+      SECRET,
+    )
   }
 }

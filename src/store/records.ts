@@ -72,7 +72,7 @@ export function checkListPage(page: Parameters<ManagedPolicyStore['list']>[0] = 
   readonly after: string
   readonly limit: number
 } {
-  const after = { expected: 'a text', accepts: (value: unknown) => typeof value === 'string' }
+  const after = { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' }
   checkOptions('list', page, { after, limit })
   return { after: page.after ?? '', limit: page.limit ?? PAGE_SIZE }
 }

@@ -73,7 +73,7 @@ export function createVault(options: VaultOptions): Vault {
     const bytes = Buffer.from(content, 'base64url')
     // One spelling only, so that a text that was changed is always refused.
     if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== content)
-      throw new UnavailableError('a sealed text is damaged')
+      throw new UnavailableError('a sealed string is damaged')
     const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
       authTagLength: TAG_BYTES,
     })
@@ -82,7 +82,7 @@ export function createVault(options: VaultOptions): Vault {
     try {
       return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
     } catch {
-      throw new UnavailableError('a sealed text was changed, or belongs elsewhere')
+      throw new UnavailableError('a sealed string was changed, or belongs elsewhere')
     }
   }
 

@@ -189,7 +189,7 @@ async function readFrom(path: string, seen: Seen | undefined): Promise<Seen> {
     const file = await open(path, READ_ONLY)
     try {
       const { signature, isFile, isSettled } = await signatureOf(file)
-      if (!isFile) throw new UnavailableError('it is no file')
+      if (!isFile) throw new UnavailableError('it is not a file')
       const bytes = await file.readFile()
       const known = isSettled ? signature : undefined
       if (seen?.bytes?.equals(bytes) === true) return { ...seen, signature: known }

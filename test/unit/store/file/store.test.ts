@@ -247,7 +247,7 @@ describe('fileStore', () => {
     await expect(open().read('a')).rejects.toThrow(UnavailableError)
     await rm(path, { recursive: true })
     await once(spawn('mkfifo', [path]), 'close')
-    await expect(open().read('a')).rejects.toThrow(/it is no file/)
+    await expect(open().read('a')).rejects.toThrow(/it is not a file/)
   })
 
   it('writes in a stable order, a line for each value, so that a change is a small difference', async () => {
