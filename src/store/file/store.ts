@@ -1,27 +1,19 @@
 import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { ConfigError, isPortcullisError, isUnreadable, UnavailableError } from '../../errors.ts'
+import { ConfigError } from '../../errors.ts'
 import { parseNote } from '../change-note.ts'
 import { aFunction, checkOptions, objectWith } from '../../options.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
-import { formatFile, noteInFile, revisionFromFile, type FileRecord, type FileRecords } from './content.ts'
+import { formatFile, revisionFromFile } from './content.ts'
 import { createFileLists } from './lists.ts'
-import { lockFile, sweepBeside, temporaryName } from './lock.ts'
+import { temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
 import { createFileView } from './view.ts'
-import { KeyOwners } from '../key-owners.ts'
+import { createFileWriting, reasonOf } from './writing.ts'
 import { isUse, listKeys } from '../key-uses.ts'
 import type { ListStore } from '../list-contract.ts'
-import {
-  changedRecord,
-  checkRemoval,
-  historyOf,
-  listRecords,
-  parseDocument,
-  type Change,
-} from '../records.ts'
+import { checkRemoval, historyOf, listRecords, parseDocument } from '../records.ts'
 import { createSealing } from '../sealing.ts'
 
 export interface FileStoreOptions {
@@ -44,9 +36,6 @@ export interface FileStore extends ManagedPolicyStore, ListStore {
   /** Stops watching the file and the lists. Reads and writes go on. */
   close(): void
 }
-
-/** How often a write begins anew because the file changes under its hands. */
-const MAX_WRITES = 5
 
 /**
  * Policies in one JSON file, for small deployments and for policies that are kept in git:
@@ -87,75 +76,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   const sealing = createSealing(vault, 'fileStore')
   const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
   const uses = createFileUses(file)
-  let swept: Promise<void> | undefined
-  let last: Promise<unknown> = Promise.resolve()
-
-  /** One write after another; the lock is for other processes. */
-  function write(change: Change): Promise<number> {
-    const { appId } = change
-    const keys = change.keys && { sealed: sealing.sealKeys(appId, change.keys) }
-    const sealed = { ...change, note: noteInFile(sealing, appId, change.note) }
-    const written = last.then(() => replaceFile(sealed, keys))
-    last = written.catch(() => undefined)
-    return written
-  }
-
-  async function replaceFile(
-    change: Change,
-    keys: { readonly sealed: string | undefined } | undefined,
-  ): Promise<number> {
-    try {
-      return await replaceLocked(change, keys)
-    } catch (error) {
-      if (isPortcullisError(error)) throw error
-      throw new UnavailableError(`the policy file \`${file}\` cannot be written: ${reasonOf(error)}`)
-    } finally {
-      // Before the write returns, listeners know.
-      await view.current().catch(() => undefined)
-    }
-  }
-
-  async function replaceLocked(
-    change: Change,
-    keys: { readonly sealed: string | undefined } | undefined,
-  ): Promise<number> {
-    const target = await realpath(file)
-    await (swept ??= sweepBeside(target))
-    const lock = await lockFile(target)
-    try {
-      for (let writes = 0; writes < MAX_WRITES; writes += 1) {
-        const records = await view.current()
-        const before = records.get(change.appId)
-        const after: FileRecord = {
-          ...changedRecord(before, change),
-          sealedKeys: change.policy && (keys ?? { sealed: before?.app && before.sealedKeys }).sealed,
-        }
-        if (change.keys !== undefined) ownersBeside(records, change.appId).check(change.appId, change.keys)
-        await lock.prepare(formatFile(new Map(records).set(change.appId, after)))
-        // Who edits by hand does not know of the lock.
-        if ((await view.current()) !== records || (await realpath(file)) !== target) continue
-        await lock.commit()
-        return after.revision
-      }
-      throw new UnavailableError(`the policy file \`${file}\` changes faster than it can be written`)
-    } finally {
-      await lock.release()
-    }
-  }
-
-  /** Which of the other apps has which key. One whose keys cannot be opened could not be compared. */
-  function ownersBeside(records: FileRecords, appId: string): KeyOwners {
-    const owners = new KeyOwners()
-    for (const [other, { app, sealedKeys }] of records) {
-      if (other === appId || app === undefined || sealedKeys === undefined) continue
-      try {
-        owners.replace(other, [], sealing.openKeys(other, sealedKeys))
-      } catch (error) {
-        if (!isUnreadable(error)) throw error
-      }
-    }
-    return owners
-  }
+  const write = createFileWriting(file, view, sealing)
 
   return {
     ...lists,
@@ -214,10 +135,4 @@ function createEmpty(file: string, given: string): void {
   } finally {
     rmSync(temporary, { force: true })
   }
-}
-
-/** Without the message of a foreign error, in which contents may stand. */
-function reasonOf(error: unknown): string {
-  const { code, name, path } = error as NodeJS.ErrnoException
-  return path === undefined ? (code ?? name) : `${code} at \`${path}\``
 }
