@@ -34,6 +34,7 @@ export {
 export { fileStore, type FileStore, type FileStoreOptions } from './store/file/store.ts'
 export { memoryStore } from './store/memory.ts'
 export { changeKeys, type KeyChanges, type KeyLimits } from './store/key-changes.ts'
+export { lintKeys } from './store/key-owners.ts'
 export { rollbackPolicy, type RollbackOptions } from './store/rollback.ts'
 export type {
   AppDocument,

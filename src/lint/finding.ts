@@ -36,6 +36,7 @@ export const SEVERITIES = {
   'exact-possible': 'advice',
   'region-fallback': 'warning',
   'audit-loss': 'warning',
+  'shared-key': 'danger',
 } as const satisfies Record<string, Severity>
 
 type FindingCode = keyof typeof SEVERITIES

@@ -3,6 +3,8 @@ import { checkOptions, objectWith, wholeNumber, type Expectation } from '../opti
 import type { AuditEvent } from '../audit/event.ts'
 import { parseEvent, serialiseEvent } from '../audit/line.ts'
 import type { AuditSink } from '../audit/sink.ts'
+import { isDisconnected, unavailable } from './client.ts'
+import { createKeyspace } from './keyspace.ts'
 
 /** What we use of an ioredis client, single server, Sentinel or Cluster. */
 export interface RedisAuditClient {
@@ -30,9 +32,6 @@ for index = 2, #ARGV do
 end
 return #ARGV - 1`
 
-/** What a client says of itself when a command would only be queued, to be sent in vain or twice later on. */
-const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnecting', 'close', 'end'])
-
 /**
  * Appends audit events to a Redis Stream, through your own ioredis client: one entry for each, with the event as one line
  * of JSON in the field `event`. The events of one write are kept all or not at all. An event may be there twice, when Redis
@@ -53,31 +52,21 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
       maxLength: wholeNumber('events', 1),
     },
   )
-  const { stream = 'portcullis:audit', maxLength } = checked
+  const { stream = createKeyspace().audit, maxLength } = checked
   return {
     async write(events) {
-      if (redis.status !== undefined && DISCONNECTED.has(redis.status)) {
+      if (redis.status !== undefined && isDisconnected(redis.status)) {
         throw new UnavailableError('Redis is not connected (audit)')
       }
       let kept: unknown
       try {
         kept = await redis.call('EVAL', APPEND, 1, stream, maxLength ?? '', ...events.map(serialiseEvent))
       } catch (error) {
-        throw unavailable(error)
+        throw unavailable(error, 'audit')
       }
       if (kept !== events.length) throw new UnavailableError('Redis did not keep all events')
     },
   }
-}
-
-/** Without the error of ioredis: the command hangs on it, and while it connects that one holds the password. */
-function unavailable(error: unknown): UnavailableError {
-  const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown }
-  const reply = name === 'ReplyError' ? /^[A-Z]+/.exec(String(message))?.[0] : undefined
-  if (reply !== undefined) return new UnavailableError(`Redis refused: ${reply} (audit)`)
-  return new UnavailableError(
-    `Redis could not be asked: ${typeof code === 'string' ? code : String(name)} (audit)`,
-  )
 }
 
 /** An event with its place in the stream. */
@@ -97,7 +86,7 @@ export interface StoredAuditEvent {
 export async function readAuditStream(
   redis: RedisAuditClient,
   {
-    stream = 'portcullis:audit',
+    stream = createKeyspace().audit,
     after,
     count = 100,
   }: { stream?: string | undefined; after?: string | undefined; count?: number | undefined } = {},
@@ -107,7 +96,7 @@ export async function readAuditStream(
   try {
     reply = await redis.call('XRANGE', stream, start, '+', 'COUNT', count)
   } catch (error) {
-    throw unavailable(error)
+    throw unavailable(error, 'audit')
   }
   return (reply as [string, string[]][]).map(([entry, fields]) => {
     const [name, line] = fields

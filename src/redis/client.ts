@@ -41,6 +41,11 @@ export function checkClient(redis: unknown, factory: string): asserts redis is R
 const OPENING: ReadonlySet<string> = new Set(['connecting', 'connect'])
 const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnecting', 'close', 'end'])
 
+/** Whether a client that says this of itself would only queue a command, to send it in vain or twice later on. */
+export function isDisconnected(status: string): boolean {
+  return DISCONNECTED.has(status)
+}
+
 /**
  * Puts our own deadline around the commands of a client: whatever its settings are (offline queue, retries, no time-out),
  * a caller waits no longer.
@@ -55,7 +60,7 @@ export function sender(redis: RedisClient, timeout: number): SendCommand {
     new Promise((resolve, reject) => {
       const { status } = redis
       if (status === 'ready') hasBeenReady = true
-      if (DISCONNECTED.has(status) || (hasBeenReady && OPENING.has(status))) {
+      if (isDisconnected(status) || (hasBeenReady && OPENING.has(status))) {
         reject(new UnavailableError(`Redis is not connected (${name})`))
         return
       }
@@ -82,7 +87,7 @@ export function sender(redis: RedisClient, timeout: number): SendCommand {
  * it, and with it documents, sealed keys and, while connecting, the password.
  */
 export function unavailable(error: unknown, doing: string): UnavailableError {
-  const { name, message, code } = error as { name?: unknown; message?: unknown; code?: unknown }
+  const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown }
   const replyCode = name === 'ReplyError' ? /^[A-Z]+/.exec(String(message))?.[0] : undefined
   if (replyCode !== undefined) return new UnavailableError(`Redis refused: ${replyCode} (${doing})`)
   const reason = typeof code === 'string' ? code : String(name)

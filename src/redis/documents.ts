@@ -1,8 +1,8 @@
-import { ConfigError, UnreadableError } from '../errors.ts'
+import { UnreadableError } from '../errors.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { AppKey } from '../signature/keys.ts'
-import type { Vault } from '../vault/vault.ts'
 import type { AppRevision, ChangeNote } from '../store/contract.ts'
+import type { Sealing } from '../store/sealing.ts'
 
 /** How keys and notes stand in Redis: sealed, each in the context of its app. */
 export interface Documents {
@@ -23,41 +23,20 @@ export interface Documents {
   openBytes(list: string, text: unknown): Uint8Array
 }
 
-export function createDocuments(vault: Vault | undefined): Documents {
-  function openBytes(sealed: string, context: string): Uint8Array {
-    if (vault === undefined) throw new UnreadableError('it is sealed, and the store has no vault to open it')
-    try {
-      return vault.openBytes(sealed, context)
-    } catch (error) {
-      throw new UnreadableError((error as Error).message)
-    }
-  }
-
-  function open(sealed: string, context: string): unknown {
-    return parseJson(Buffer.from(openBytes(sealed, context)).toString())
+export function createDocuments(sealing: Sealing): Documents {
+  function sealNote(name: string, note: ChangeNote): string {
+    return sealing.sealNote(name, note) ?? JSON.stringify(note)
   }
 
   function openNote(name: string, text: string): ChangeNote {
-    return (text.startsWith('{') ? parseJson(text) : open(text, noteContext(name))) as ChangeNote
-  }
-
-  function sealNote(name: string, note: ChangeNote): string {
-    const text = JSON.stringify(note)
-    return vault === undefined || text === '{}' ? text : vault.seal(text, noteContext(name))
+    return text.startsWith('{') ? (parseJson(text) as ChangeNote) : sealing.openNote(name, text)
   }
 
   return {
-    sealKeys(appId, keys) {
-      if (keys === undefined) return '='
-      if (keys.length === 0) return ''
-      if (vault === undefined)
-        throw new ConfigError('redisStore.vault', 'given, to store the keys of an app', vault)
-      return vault.seal(JSON.stringify(keys), keysContext(appId))
-    },
+    sealKeys: (appId, keys) => (keys === undefined ? '=' : (sealing.sealKeys(appId, keys) ?? '')),
     openKeys(appId, sealed) {
-      if (sealed === null) return []
-      if (typeof sealed !== 'string') throw damaged()
-      return open(sealed, keysContext(appId)) as readonly AppKey[]
+      if (sealed !== null && typeof sealed !== 'string') throw damaged()
+      return sealing.openKeys(appId, sealed ?? undefined)
     },
     sealNote,
     openNote,
@@ -79,11 +58,10 @@ export function createDocuments(vault: Vault | undefined): Documents {
         keysChanged,
       }
     },
-    sealBytes: (list, bytes) =>
-      vault === undefined ? Buffer.from(bytes).toString('base64') : vault.seal(bytes, listContext(list)),
+    sealBytes: (list, bytes) => sealing.sealEntries(list, bytes) ?? Buffer.from(bytes).toString('base64'),
     openBytes(list, text) {
       if (typeof text !== 'string') throw damaged()
-      return text.includes(':') ? openBytes(text, listContext(list)) : Buffer.from(text, 'base64')
+      return text.includes(':') ? sealing.openEntries(list, text) : Buffer.from(text, 'base64')
     },
   }
 }
@@ -123,18 +101,6 @@ function damaged(): UnreadableError {
 
 function appIdOf(document: unknown): unknown {
   return typeof document === 'object' && document !== null && 'appId' in document ? document.appId : undefined
-}
-
-function keysContext(appId: string): string {
-  return `app-keys:${appId}`
-}
-
-function listContext(list: string): string {
-  return `list:${list}`
-}
-
-function noteContext(appId: string): string {
-  return `change-note:${appId}`
 }
 
 function parseJson(text: string): unknown {

@@ -1,218 +1,121 @@
+import { randomUUID } from 'node:crypto'
 import { withDeadline } from '../deadline.ts'
 import { UnavailableError } from '../errors.ts'
-import { isAppId, isListName } from '../names.ts'
 import type { StoreListener } from '../store/contract.ts'
 import { createListeners } from '../store/listeners.ts'
-import { REVISION } from './documents.ts'
 import { ownConnection, unavailable } from './client.ts'
 import type { RedisClient, RedisConnection, SendCommand } from './client.ts'
-import { readEntries, streamEntries, type StreamEntry } from './replies.ts'
+import {
+  createFeedReader,
+  FeedGap,
+  nameIn,
+  type Announcement,
+  type FeedReader,
+  type Position,
+} from './feed-reader.ts'
+import type { Keyspace } from './keyspace.ts'
+import { ANNOUNCE } from './scripts.ts'
 
 export interface FeedOptions {
-  readonly prefix: string
+  readonly keyspace: Keyspace
   readonly commandTimeout: number
   readonly onError: ((error: Error) => void) | undefined
 }
 
 /** The changes of all processes, as a stream that each of them reads from where it stopped. */
 export interface Feed {
-  /** The keys that a script needs to announce a change: the stream, and the counter of its entries. */
+  /** The keys that a script needs to announce a change. */
   readonly keys: readonly string[]
   watch(this: void, listener: StoreListener): () => void
   /** Announces a change in a step of its own. */
-  announce(send: SendCommand, kind: 'app' | 'list', name: string, revision: number): Promise<void>
+  announce(send: SendCommand, what: Required<Announcement>): Promise<void>
+  /** Looks whether the store still has the name that it had. If not, listeners are told before this resolves. */
+  checkStore(send: SendCommand): Promise<void>
   /** Tells the listeners of this process, which need not wait for the stream. */
-  changedHere(kind: 'app' | 'list', name: string, revision: number): void
+  changedHere(what: Announcement): void
   close(this: void): void
 }
 
-/** How long one blocking read waits for news, in milliseconds; a healthy feed is silent no longer than this. */
+/** How long one blocking read waits for news, in milliseconds. A healthy feed is silent no longer than this. */
 const BLOCK = 2_000
-const BATCH = 512
 const FIRST_RETRY = 50
 const LAST_RETRY = 2_000
 
-/** Appends to the stream in `stream`, whose entries `counter` numbers without a gap, that an app or a list has changed. */
-export const APPEND = (
-  stream: string,
-  counter: string,
-  kind: 'app' | 'list',
-  name: string,
-  revision: string,
-): string =>
-  `redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', '${kind}', ${name}, 'revision', ${revision}, 'number', redis.call('INCR', ${counter}))`
-
-const ANNOUNCE = {
-  app: APPEND('KEYS[1]', 'KEYS[2]', 'app', 'ARGV[1]', 'ARGV[2]'),
-  list: APPEND('KEYS[1]', 'KEYS[2]', 'list', 'ARGV[1]', 'ARGV[2]'),
-}
-
-/** The last entry that was passed on. */
-interface Position {
-  readonly id: string
-  readonly number: number
-}
-
-const EMPTY = '0-0'
-
 /** Makes a feed. Its reader begins with the first listener, on a connection of its own, and ends with the last. */
-export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError }: FeedOptions): Feed {
-  // One hash tag, so that stream and counter are in one slot of a Cluster.
-  const stream = `${prefix}{feed}`
-  const counter = `${prefix}{feed}:number`
+export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onError }: FeedOptions): Feed {
+  const keys = [keyspace.feed, keyspace.feedNumber, keyspace.feedStore]
   const listeners = createListeners()
-  let stopReader: (() => void) | undefined
+  let follower: Follower | undefined
   let whole = false
+  /** As it was last seen. */
+  let storeName: string | undefined
 
-  function start(): () => void {
-    let stopped = false
-    let connection: RedisConnection | undefined
-    let wake: (() => void) | undefined
-    const stop = (): void => {
-      stopped = true
-      connection?.disconnect()
-      wake?.()
-    }
-    const pause = (milliseconds: number): Promise<void> =>
-      new Promise((resolve) => {
-        wake = resolve
-        setTimeout(resolve, milliseconds).unref()
-      })
-    const reader: Reader = { isStopped: () => stopped, position: undefined, retryAfter: FIRST_RETRY }
-    void (async () => {
-      while (!stopped) {
-        connection = ownConnection(redis)
-        connection.on('error', (error) => report(unavailable(error, 'change feed')))
-        try {
-          await follow(connection, reader)
-        } catch (error) {
-          // When the server only could not be asked, nothing is known to be missing.
-          if (error instanceof FeedGap) reader.position = undefined
-          if (!stopped) {
-            report(error instanceof UnavailableError ? error : unavailable(error, 'change feed'))
-          }
-        }
-        connection.disconnect()
-        if (stopped) return
-        becomeBroken()
-        // Spread, so that processes do not return together.
-        await pause(reader.retryAfter * (0.5 + Math.random()))
-        reader.retryAfter = Math.min(LAST_RETRY, reader.retryAfter * 2)
+  /** A store that loses its name has lost its data with it. Another name is that of another store, or of a new beginning. */
+  async function checkStore(nameOf: () => Promise<string | undefined>): Promise<void> {
+    // What was seen before the question was sent: an answer may be overtaken by a later one.
+    const before = storeName
+    const name = await nameOf()
+    if (storeName !== before || name === before) return
+    storeName = name
+    if (before !== undefined) listeners.tell((listener) => listener.emptied?.())
+  }
+
+  function tell({ kind, name, revision }: Announcement): void {
+    if (kind === 'app') listeners.tell((listener) => listener.changed(name, revision))
+    else listeners.tell((listener) => listener.listChanged?.(name, revision))
+  }
+
+  const setting: FollowerSetting = {
+    connect: () => ownConnection(redis),
+    reader: (connection, announce) => {
+      // The first command waits for the connection, the others for news.
+      const ask: SendCommand = (...command) =>
+        withDeadline(connection.call(...command), commandTimeout + BLOCK, 'the change feed')
+      return createFeedReader(ask, keyspace, announce)
+    },
+    announce: tell,
+    knowsStore: () => storeName !== undefined,
+    checkStore,
+    broken() {
+      if (whole) listeners.tell((listener) => listener.broken())
+      whole = false
+    },
+    restored(complete) {
+      whole = true
+      listeners.tell((listener) => listener.restored(complete))
+    },
+    report(error) {
+      try {
+        onError?.(error)
+      } catch {
+        // A report that fails must not end the reader.
       }
-    })()
-    return stop
-  }
-
-  function becomeBroken(): void {
-    if (whole) listeners.tell((listener) => listener.broken())
-    whole = false
-  }
-
-  function becomeWhole(complete: boolean): void {
-    whole = true
-    listeners.tell((listener) => listener.restored(complete))
-  }
-
-  function report(error: Error): void {
-    try {
-      onError?.(error)
-    } catch {
-      // A report that fails must not end the reader.
-    }
-  }
-
-  /** Reads the stream until the connection fails or an entry is missing: from where it stopped, or from its end. */
-  async function follow(connection: RedisConnection, reader: Reader): Promise<void> {
-    // The first command waits for the connection, the others for news.
-    const ask: SendCommand = (...command) =>
-      withDeadline(connection.call(...command), commandTimeout + BLOCK, 'the change feed')
-    const read = async (position: Position, block: number): Promise<Position> => {
-      const blocking = block === 0 ? [] : ['BLOCK', block]
-      const reply = await ask('XREAD', 'COUNT', BATCH, ...blocking, 'STREAMS', stream, position.id)
-      return reader.isStopped() ? position : passOn(readEntries(reply), position)
-    }
-    /** Throws when entries were announced that are not there to be read. */
-    const catchUp = async (from: Position): Promise<Position> => {
-      for (let position = from; ;) {
-        const counted = Number((await ask('GET', counter)) ?? 0)
-        const next = await read(position, 0)
-        if (next === position && counted !== position.number) throw gap()
-        if (next === position) return position
-        position = next
-      }
-    }
-
-    const resumed = reader.position
-    let position: Position
-    if (resumed === undefined) position = await lastPosition(ask)
-    else {
-      // A server that took over may lack the newest entries, and others may have come in their place.
-      const [last] = streamEntries(await ask('XRANGE', stream, resumed.id, resumed.id))
-      if (resumed.id !== EMPTY && (last === undefined || numberOf(last) !== resumed.number)) throw gap()
-      position = await catchUp(resumed)
-    }
-    if (reader.isStopped()) return
-    reader.position = position
-    // From here on no change is missed. What was read before may be older, unless the feed goes on where it stopped.
-    becomeWhole(resumed !== undefined)
-    for (;;) {
-      let next = await read(position, BLOCK)
-      if (next === position) next = await catchUp(position)
-      if (reader.isStopped()) return
-      reader.retryAfter = FIRST_RETRY
-      reader.position = position = next
-    }
-  }
-
-  async function lastPosition(ask: SendCommand): Promise<Position> {
-    for (;;) {
-      const counted = await ask('GET', counter)
-      const [newest] = streamEntries(await ask('XREVRANGE', stream, '+', '-', 'COUNT', 1))
-      // Both are of one moment when nothing was announced in between.
-      if ((await ask('GET', counter)) === counted) {
-        return { id: newest?.id ?? EMPTY, number: Number(counted ?? 0) }
-      }
-    }
-  }
-
-  function passOn(entries: readonly StreamEntry[], from: Position): Position {
-    let position = from
-    for (const entry of entries) {
-      if (numberOf(entry) !== position.number + 1) throw gap()
-      position = { id: entry.id, number: position.number + 1 }
-      const revision = entry.value('revision')
-      const known = REVISION.test(revision) ? Number(revision) : undefined
-      for (const kind of ['app', 'list'] as const) tell(kind, entry.value(kind), known)
-    }
-    return position
-  }
-
-  function tell(kind: 'app' | 'list', name: string, revision: number | undefined): void {
-    // What somebody else wrote into the stream counts, and is passed on to nobody.
-    if (kind === 'app' && isAppId(name)) listeners.tell((listener) => listener.changed(name, revision))
-    if (kind === 'list' && isListName(name))
-      listeners.tell((listener) => listener.listChanged?.(name, revision))
+    },
   }
 
   function stop(): void {
-    stopReader?.()
-    stopReader = undefined
-    becomeBroken()
+    follower?.stop()
+    follower = undefined
+    setting.broken()
   }
 
   return {
-    keys: [stream, counter],
+    keys,
     watch(listener) {
       listeners.add(listener)
       if (!whole) listener.broken()
-      stopReader ??= start()
+      follower ??= new Follower(setting)
       return () => {
         listeners.delete(listener)
         if (listeners.size === 0) stop()
       }
     },
-    async announce(send, kind, name, revision) {
-      await send('EVAL', ANNOUNCE[kind], 2, stream, counter, name, revision)
+    async announce(send, { kind, name, revision }) {
+      await send('EVAL', ANNOUNCE[kind], keys.length, ...keys, name, revision ?? 0, randomUUID())
+    },
+    async checkStore(send) {
+      if (listeners.size === 0) return
+      await checkStore(async () => nameIn(await send('GET', keyspace.feedStore)))
     },
     changedHere: tell,
     close() {
@@ -222,19 +125,89 @@ export function createFeed(redis: RedisClient, { prefix, commandTimeout, onError
   }
 }
 
-interface Reader {
-  isStopped(): boolean
+interface FollowerSetting {
+  connect(): RedisConnection
+  reader(connection: RedisConnection, announce: (what: Announcement) => void): FeedReader
+  announce(what: Announcement): void
+  /** Whether the store had a name when it was last seen. */
+  knowsStore(): boolean
+  checkStore(nameOf: () => Promise<string | undefined>): Promise<void>
+  broken(): void
+  /** `complete`: nothing was missed since `broken`. */
+  restored(complete: boolean): void
+  report(error: Error): void
+}
+
+/** Reads the feed from connection to connection until it is stopped. */
+class Follower {
+  readonly #setting: FollowerSetting
+  #stopped = false
+  #connection: RedisConnection | undefined
+  #wake: (() => void) | undefined
+  #retryAfter = FIRST_RETRY
   /** Where it goes on; `undefined`: at the end of the stream. */
-  position: Position | undefined
-  retryAfter: number
-}
+  #position: Position | undefined
 
-class FeedGap extends UnavailableError {}
+  constructor(setting: FollowerSetting) {
+    this.#setting = setting
+    void this.#run()
+  }
 
-function gap(): FeedGap {
-  return new FeedGap('the change feed was trimmed or emptied')
-}
+  stop(): void {
+    this.#stopped = true
+    this.#connection?.disconnect()
+    this.#wake?.()
+  }
 
-function numberOf(entry: StreamEntry): number {
-  return Number(entry.value('number'))
+  async #run(): Promise<void> {
+    const { connect, report, broken } = this.#setting
+    while (!this.#stopped) {
+      const connection = (this.#connection = connect())
+      connection.on('error', (error) => report(unavailable(error, 'change feed')))
+      try {
+        await this.#follow(connection)
+      } catch (error) {
+        // When the server only could not be asked, nothing is known to be missing.
+        if (error instanceof FeedGap) this.#position = undefined
+        if (!this.#stopped)
+          report(error instanceof UnavailableError ? error : unavailable(error, 'change feed'))
+      }
+      connection.disconnect()
+      if (this.#stopped) return
+      broken()
+      await this.#pause()
+    }
+  }
+
+  /** Reads until the connection fails or an entry is missing: from where it stopped, or from the end of the stream. */
+  async #follow(connection: RedisConnection): Promise<void> {
+    const reader = this.#setting.reader(connection, (what) => {
+      if (!this.#stopped) this.#setting.announce(what)
+    })
+    const resumed = this.#position
+    const { checkStore, knowsStore } = this.#setting
+    await checkStore(() => reader.storeName())
+    let position = resumed === undefined ? await reader.end() : await reader.resume(resumed)
+    if (this.#stopped) return
+    this.#position = position
+    // From here on no change is missed. What was read before may be older, unless the feed goes on where it stopped.
+    this.#setting.restored(resumed !== undefined)
+    for (;;) {
+      position = await reader.next(position, BLOCK)
+      // The first write gives it its name.
+      if (!knowsStore()) await checkStore(() => reader.storeName())
+      if (this.#stopped) return
+      this.#retryAfter = FIRST_RETRY
+      this.#position = position
+    }
+  }
+
+  /** Spread, so that processes do not return together. */
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      setTimeout(resolve, this.#retryAfter * (0.5 + Math.random())).unref()
+    })
+    this.#retryAfter = Math.min(LAST_RETRY, this.#retryAfter * 2)
+  }
 }

@@ -3,8 +3,8 @@ import { UnavailableError } from '../errors.ts'
 import { aFunction, checkOptions, wholeNumber } from '../options.ts'
 import { lifetimeOf, type NonceStore } from '../signature/nonces.ts'
 import { checkClient, sender, type RedisClient } from './client.ts'
+import { createKeyspace, PREFIX } from './keyspace.ts'
 import { CLAIM_NONCE } from './scripts.ts'
-import { PREFIX } from './store.ts'
 
 export interface RedisNoncesOptions {
   /** In front of every key. Default `portcullis:`. */
@@ -48,7 +48,8 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
     maxPerApp: wholeNumber('nonces', 1),
     now: aFunction,
   })
-  const { prefix = 'portcullis:', commandTimeout = 500, maxPerApp = 500_000, now = Date.now } = checked
+  const { commandTimeout = 500, maxPerApp = 500_000, now = Date.now } = checked
+  const keyspace = createKeyspace(checked.prefix)
   const send = sender(redis, commandTimeout)
   const parts = redis.isCluster === true ? PARTS : 1
   const most = Math.ceil(maxPerApp / parts)
@@ -63,8 +64,7 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
       const ends = Math.ceil((time + lifetime) / span) * span
       // However long the nonce is, its key is not.
       const digest = hash('sha256', nonce, 'buffer')
-      const tag = `{${appId}/${digest.readUInt8() % parts}}`
-      const keys = [`${prefix}nonce:${tag}${digest.toString('base64url', 0, 16)}`, `${prefix}nonces:${tag}`]
+      const keys = keyspace.nonce(appId, digest.readUInt8() % parts, digest.toString('base64url', 0, 16))
       claims += 1
       const values = [`${claimant}${claims}`, Math.ceil(lifetime), Math.floor(time), ends, most]
       const answer = await send('EVAL', CLAIM_NONCE, keys.length, ...keys, ...values)

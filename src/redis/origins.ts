@@ -2,6 +2,7 @@ import { originIndexKeys } from '../match/origin.ts'
 import { isAppId } from '../names.ts'
 import { MAX_APPS_PER_ENTRY } from '../store/domains.ts'
 import { texts, type SendCommand } from './client.ts'
+import type { Keyspace } from './keyspace.ts'
 
 /**
  * Which apps name an origin: one sorted set for each entry of a domain list, with the ids of apps, scored by the revision
@@ -24,9 +25,7 @@ const REDUCE = `
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and tonumber(score) < tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end`
 
-export function createOriginIndex(send: SendCommand, prefix: string): OriginIndex {
-  // The braces spread the entries over the slots of a Cluster whatever they contain.
-  const key = (entry: string): string => `${prefix}origin:{${entry}}`
+export function createOriginIndex(send: SendCommand, { origin: key }: Pick<Keyspace, 'origin'>): OriginIndex {
   return {
     async enlarge(appId, revision, added, kept) {
       await Promise.all([

@@ -1,10 +1,29 @@
-import { APPEND } from './feed.ts'
+/**
+ * Appends to the feed that an app or a list has changed. Its keys are the stream, the counter that numbers its entries
+ * without a gap, and the name of the store, which the first change gives it.
+ */
+const APPEND = (
+  [stream, counter, store]: readonly [stream: string, counter: string, store: string],
+  kind: 'app' | 'list',
+  name: string,
+  revision: string,
+  storeName: string,
+): string =>
+  `redis.call('SET', ${store}, ${storeName}, 'NX')
+  redis.call('XADD', ${stream}, 'MAXLEN', '~', '10000', '*', '${kind}', ${name}, 'revision', ${revision}, 'number', redis.call('INCR', ${counter}))`
+
+/** Announces a change. KEYS: those of the feed. ARGV: 1 the app or the list, 2 its revision, 3 a name for a new store. */
+export const ANNOUNCE: Readonly<Record<'app' | 'list', string>> = {
+  app: APPEND(['KEYS[1]', 'KEYS[2]', 'KEYS[3]'], 'app', 'ARGV[1]', 'ARGV[2]', 'ARGV[3]'),
+  list: APPEND(['KEYS[1]', 'KEYS[2]', 'KEYS[3]'], 'list', 'ARGV[1]', 'ARGV[2]', 'ARGV[3]'),
+}
 
 /**
  * Replaces an app if it is at the expected revision, writes its history, and announces it.
- * KEYS: the app, its secrets, its history, then the feed and its counter where they are in reach. ARGV: 1 expected
+ * KEYS: the app, its secrets, its history, then those of the feed where they are in reach. ARGV: 1 expected
  * revision, 2 app id, 3 policy or '' to remove, 4 sealed keys ('' none, '=' as they are), 5 a name of this write, 6 the last
- * revision that was seen, 7 the entry of the history, 8 how many of them are kept. Answers whether it was written, and the
+ * revision that was seen, 7 the entry of the history, 8 how many of them are kept, 9 the fingerprints
+ * of the keys. Answers whether it was written, and the
  * revision that the app is at.
  * The name is kept, for a client may send a command again when the connection broke before its answer came. A removed app
  * leaves its revision behind, so that none comes twice; where it was lost the history has it.
@@ -31,21 +50,21 @@ else
   redis.call('HDEL', KEYS[1], 'removed')
 end
 if ARGV[4] == '' then
-  redis.call('HDEL', KEYS[1], 'secrets')
+  redis.call('HDEL', KEYS[1], 'secrets', 'prints')
   redis.call('DEL', KEYS[2])
 elseif ARGV[4] ~= '=' then
-  redis.call('HSET', KEYS[1], 'secrets', revision)
+  redis.call('HSET', KEYS[1], 'secrets', revision, 'prints', ARGV[9])
   redis.call('HSET', KEYS[2], 'revision', revision, 'sealed', ARGV[4])
 end
 if KEYS[4] then
-  ${APPEND('KEYS[4]', 'KEYS[5]', 'app', 'ARGV[2]', 'revision')}
+  ${APPEND(['KEYS[4]', 'KEYS[5]', 'KEYS[6]'], 'app', 'ARGV[2]', 'revision', 'ARGV[5]')}
 end
 return {'written', revision}`
 
 /**
  * Takes an uploaded list into use if the stored one is at the expected revision, and announces it.
- * KEYS: the list, then the feed and its counter where they are in reach. ARGV: 1 expected revision, 2 its name, 3 how long
- * the old chunks stay, 4 version or '' to remove, 5 chunks, 6 entries, 7 the time, 8 author and note. Chunks lie beside the
+ * KEYS: the list, then those of the feed where they are in reach. ARGV: 1 expected revision, 2 its name, 3 how long
+ * the old chunks stay, 4 version or '' to remove, 5 chunks, 6 entries, 7 the time, 8 author and note, 9 a name for a new store. Chunks lie beside the
  * list, in its slot. Answers whether it was written, and the revision that the list is at.
  */
 export const SWAP_LIST = `
@@ -65,9 +84,30 @@ for index = 0, tonumber(stored[2] and stored[3] or '0') - 1 do
   redis.call('EXPIRE', KEYS[1] .. ':' .. stored[2] .. ':' .. index, ARGV[3])
 end
 if KEYS[2] then
-  ${APPEND('KEYS[2]', 'KEYS[3]', 'list', 'ARGV[2]', 'revision')}
+  ${APPEND(['KEYS[2]', 'KEYS[3]', 'KEYS[4]'], 'list', 'ARGV[2]', 'revision', 'ARGV[9]')}
 end
 return {'written', revision}`
+
+/**
+ * Claims a key for an app. KEYS: its fingerprint. ARGV: 1 app id, 2 the claim, which begins with the app id and the revision
+ * that is about to be written, 3 a claim of another app that no longer counts, or ''. Answers with the claim that counts, of
+ * this app or another; with nothing when there was none.
+ */
+export const CLAIM_KEY = `
+local held = redis.call('GET', KEYS[1])
+local isOwn = held and string.match(held, '^%S+') == ARGV[1]
+if held and held ~= ARGV[3] and not isOwn then return held end
+redis.call('SET', KEYS[1], ARGV[2])
+return isOwn and held`
+
+/** Takes a claim back, if it is still this one. KEYS: the fingerprint. ARGV: 1 the claim. */
+export const UNCLAIM_KEY = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`
+
+/** Gives a key up, unless its app has claimed it again for a later revision. KEYS: its fingerprint. ARGV: 1 app id, 2 revision. */
+export const RELEASE_KEY = `
+local owner, revision = string.match(redis.call('GET', KEYS[1]) or '', '^(%S+) (%d+)')
+if owner == ARGV[1] and tonumber(revision) <= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end`
 
 /**
  * Claims a nonce, unless its app has too many.

@@ -49,6 +49,13 @@ export interface PolicySource {
   readonly knowsOrigins: boolean
   /** Tells the store, at most once a minute for each key, that a key of the app was used. Never throws. */
   noteKeyUse?(appId: string, keyId: string): void
+  /**
+   * Says that the store is rightly empty, after it has lost what it held: a `FLUSHALL`, a restart without its data, a file
+   * from which all apps are gone. Until then apps in memory are served for `maxStale`, apps that the store has again are
+   * served, and every other id is refused with `POLICY_UNAVAILABLE`, because "there is no such app" would be final to a
+   * caller. Call it in each process, or start the processes anew. A store that was never written to is not meant.
+   */
+  acceptEmpty(): void
   /** How the source is doing. */
   status(): PolicySourceStatus
   /** Stops listening to the store. Policies in memory are forgotten. */
@@ -61,6 +68,8 @@ export interface PolicySourceStatus {
   readonly feed: 'whole' | 'broken' | 'none'
   /** How long the feed has been as it is. */
   readonly feedAge: number
+  /** Whether the store has lost what it held, and `acceptEmpty` was not called since. */
+  readonly emptied: boolean
   /** `closed`: the store is asked. `open`: it failed repeatedly and is spared. `half-open`: one read finds out. */
   readonly breaker: 'closed' | 'open' | 'half-open'
   /** Apps in memory. */

@@ -7,7 +7,7 @@ import { parseAppKeys } from '../signature/keys.ts'
 import type { StoredApp } from '../store/contract.ts'
 import type { Breaker } from './breaker.ts'
 import type { App } from './contract.ts'
-import type { SharedList } from './shared-lists.ts'
+import type { SharedList } from './held-list.ts'
 
 /** What was read of an app, and what came of it. */
 export interface Reading {
@@ -99,8 +99,7 @@ export async function understand(
   need: (names: readonly string[]) => Promise<readonly SharedList[]>,
   known?: Known,
 ): Promise<Reading> {
-  const content = createHash('sha256').update(JSON.stringify([stored.policy, stored.keys]))
-  const digest = content.digest('base64')
+  const digest = versionOf(stored)
   if (known?.digest === digest && known.app.revision === stored.revision) {
     await need(known.lists.map(({ name }) => name))
     return { ...known, stored }
@@ -125,4 +124,12 @@ export async function understand(
     lists,
     stored,
   }
+}
+
+/** The store's own, where it has one: a document of a megabyte is not worth to be serialised for it. */
+function versionOf({ version, policy, keys }: StoredApp): string {
+  if (typeof version === 'string') return `version ${version}`
+  return createHash('sha256')
+    .update(JSON.stringify([policy, keys]))
+    .digest('base64')
 }

@@ -1,5 +1,26 @@
-/** Who writes and why, for the history. Each at most 1024 characters. */
+import { PolicyError } from '../errors.ts'
+
+/** Who writes and why, for the history. Each at most 1,024 characters. */
 export interface ChangeNote {
   readonly author?: string | undefined
   readonly note?: string | undefined
+}
+
+const LONGEST_NOTE = 1024
+
+/**
+ * A copy of what a writer said, without members that are left out.
+ *
+ * @throws PolicyError
+ */
+export function parseNote(note: ChangeNote = {}): ChangeNote {
+  const entries = (['author', 'note'] as const).flatMap((name) => {
+    const text: unknown = note[name]
+    if (text === undefined) return []
+    if (typeof text === 'string' && text.length <= LONGEST_NOTE) return [[name, text]]
+    throw new PolicyError([
+      { path: name, message: `must be a string of at most ${LONGEST_NOTE.toLocaleString('en')} characters` },
+    ])
+  })
+  return Object.fromEntries(entries) as ChangeNote
 }

@@ -11,6 +11,11 @@ export interface StoredApp {
   /** 1 for the first written policy, then one more for each write. */
   readonly revision: number
   readonly keys: readonly AppKey[]
+  /**
+   * Another one whenever policy or keys are others, such as a hash of the text that the store has at hand. An app that has
+   * the same as before is not read again. Left out: the document is serialised to compare it.
+   */
+  readonly version?: string | undefined
 }
 
 /** How a store tells what happens to its change feed. */
@@ -26,6 +31,11 @@ export interface StoreListener {
    * be out of date. Default false.
    */
   restored(complete?: boolean): void
+  /**
+   * The store has lost what it held: it was written to, and its data is gone or is that of another store. A removal is not
+   * meant. From now on "there is no such app" may be wrong.
+   */
+  emptied?(): void
 }
 
 /** All that a user must write to bring a store of their own: one method. */
@@ -99,7 +109,8 @@ export interface ManagedPolicyStore extends PolicyStore {
   /**
    * Writes the document of the app that it names in `appId`, and answers with its new revision.
    * `replaces` is the revision that it takes the place of, 0 for a new app or one that was removed. Revisions count on
-   * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused), `RevisionConflict`
+   * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused, or another app
+   * has a key with the same id and secret), `RevisionConflict`
    * (somebody else wrote; nothing was written) or `UnavailableError` (it may have been written all the same).
    */
   write(app: AppDocument, replaces: number, note?: ChangeNote): Promise<number>

@@ -24,23 +24,24 @@ export interface KeyChanges extends ChangeNote {
 }
 
 const anArray: Expectation = { expected: 'an array', accepts: Array.isArray }
-const aText: Expectation = { expected: 'a text', accepts: (value) => typeof value === 'string' }
+const aString: Expectation = { expected: 'a string', accepts: (value) => typeof value === 'string' }
 const EXPECTATIONS: Readonly<Record<keyof KeyChanges, Expectation>> = {
   add: { ...anArray, secret: true },
   revoke: anArray,
   limit: anArray,
   replaces: wholeNumber('revisions', 0),
-  author: aText,
-  note: aText,
+  author: aString,
+  note: aString,
 }
 
 /** How often a change is tried again because somebody else wrote meanwhile. */
 const MAX_WRITES = 5
 
 /**
- * Adds, revokes and limits single keys of an app, as one new revision; nobody needs the secrets of the others. Answers with
- * the new revision. Rejects as `write` does, with a `ConfigError` for a member too many, and with a `PolicyError` when nothing would change, there is no such app, or a
- * key is revoked or limited that it does not have.
+ * Adds, revokes and limits single keys of an app, as one new revision; the caller need not know the secrets of the others.
+ * Answers with the new revision. Rejects as `write` does, with a `ConfigError` for an unknown member, and with a
+ * `PolicyError` when nothing would change, there is no such app, it lacks a key that is revoked or limited, or another app
+ * has a key that is added.
  */
 export async function changeKeys(
   store: ManagedPolicyStore,
@@ -55,7 +56,7 @@ export async function changeKeys(
 
   for (let writes = 1; ; writes += 1) {
     const stored = await store.read(appId)
-    if (stored === undefined) throw refused('appId', 'is of no app')
+    if (stored === undefined) throw refused('appId', `there is no app \`${appId}\``)
     const keys = changedKeys(stored.keys, { add, revoke, limit })
     try {
       return await store.write({ policy: stored.policy, keys }, replaces ?? stored.revision, {
@@ -76,14 +77,15 @@ function changedKeys(keys: readonly AppKey[], { add, revoke, limit }: Changes): 
   const issues: PolicyIssue[] = []
   for (const [index, id] of revoke.entries())
     if (!after.delete(id))
-      issues.push({ path: `revoke[${index}]`, message: 'is the id of no key of the app' })
+      issues.push({ path: `revoke[${index}]`, message: 'the app has no key with this id' })
   for (const [index, limits] of limit.entries()) {
     const key = after.get(limits?.id)
     if (key !== undefined) after.set(key.id, limited(key, limits))
-    else issues.push({ path: `limit[${index}].id`, message: 'is the id of no key that the app keeps' })
+    else issues.push({ path: `limit[${index}].id`, message: 'the app keeps no key with this id' })
   }
   for (const [index, key] of add.entries()) {
-    if (after.has(key.id)) issues.push({ path: `add[${index}].id`, message: 'is the id of a key of the app' })
+    if (after.has(key.id))
+      issues.push({ path: `add[${index}].id`, message: 'the app already has a key with this id' })
     after.set(key.id, key)
   }
   if (issues.length > 0) throw new PolicyError(issues)

@@ -1,10 +1,9 @@
 import { RevisionConflict } from '../errors.ts'
 import { isListName } from '../names.ts'
 import type { ListEntry } from '../list/entry.ts'
-import type { ChangeNote } from './change-note.ts'
+import { parseNote, type ChangeNote } from './change-note.ts'
 import { checkedEntries, checkListName, PIECE } from '../list/pieces.ts'
 import type { ListStore } from './list-contract.ts'
-import { parseNote } from './records.ts'
 
 interface Slot extends ChangeNote {
   /** Counts on after a removal, so that a revision never comes twice. */

@@ -1,7 +1,9 @@
-import { ConfigError, PolicyError, wrongOption } from '../errors.ts'
+import { ConfigError, PolicyError, SECRET, wrongOption } from '../errors.ts'
+import { parseNote } from './change-note.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
+import { KeyOwners } from './key-owners.ts'
 import { isUse, listKeys } from './key-uses.ts'
 import type { ListStore } from './list-contract.ts'
 import { createMemoryLists } from './memory-lists.ts'
@@ -11,7 +13,6 @@ import {
   historyOf,
   listRecords,
   parseDocument,
-  parseNote,
   type AppRecord,
   type Change,
 } from './records.ts'
@@ -21,23 +22,29 @@ import {
  *
  * @throws PolicyError when a document or its keys are refused, or two documents are of one app.
  * @throws ConfigError when something else is given than an array of `{ policy, keys? }`.
+ * @throws ConfigError when two apps have the same key, id and secret.
  */
 export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore & ListStore {
   const records = new Map<string, AppRecord>()
   const domains = createDomainIndex()
   const listeners = createListeners()
   const uses = new Map<string, Map<string, number>>()
+  const owners = new KeyOwners()
   checkDocuments(documents)
-  for (const document of documents) {
-    const { policy, keys } = parseDocument(document)
-    if (records.has(policy.appId))
+  for (const [index, document] of documents.entries()) {
+    const { policy, keys = [] } = parseDocument(document)
+    const { appId } = policy
+    if (records.has(appId))
       throw new PolicyError([{ path: 'appId', message: 'two documents are of this app' }])
-    change({ appId: policy.appId, replaces: 0, policy, keys, note: {} })
+    namingDocument(index, appId, () => change({ appId, replaces: 0, policy, keys, note: {} }))
   }
 
   function change(what: Change): number {
     const before = records.get(what.appId)
     const after = changedRecord(before, what)
+    const keys = after.app?.keys ?? []
+    owners.check(what.appId, keys)
+    owners.replace(what.appId, before?.app?.keys ?? [], keys)
     domains.follow(before?.app?.policy, after.app?.policy)
     records.set(what.appId, after)
     for (const keyId of uses.get(what.appId)?.keys() ?? [])
@@ -122,4 +129,15 @@ function looksLike(value: unknown, member: string): boolean {
 
 function refused(option: string, expected: string, given: unknown, advice: string): ConfigError {
   return new ConfigError([wrongOption(option, expected, given, advice)])
+}
+/** @throws ConfigError in place of a `PolicyError`, with the place of the document that shares its key. */
+function namingDocument(index: number, appId: string, begin: () => void): void {
+  try {
+    begin()
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error
+    const [{ path, message } = { path: '', message: '' }] = error.issues
+    const expected = `a key of app \`${appId}\` alone: it ${message}`
+    throw new ConfigError([wrongOption(`memoryStore documents[${index}].${path}`, expected, SECRET)])
+  }
 }

@@ -1,4 +1,4 @@
-import { PolicyError, RevisionConflict } from '../errors.ts'
+import { RevisionConflict } from '../errors.ts'
 import { checkOptions, wholeNumber } from '../options.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
@@ -61,19 +61,6 @@ export function parseDocument(document: AppDocument): {
   return { policy, keys: Object.freeze(own.keys.map((key) => Object.freeze({ ...key }))) }
 }
 
-const LONGEST_NOTE = 1024
-
-/** @throws PolicyError */
-export function parseNote(note: ChangeNote = {}): ChangeNote {
-  const entries = (['author', 'note'] as const).flatMap((name) => {
-    const text: unknown = note[name]
-    if (text === undefined) return []
-    if (typeof text === 'string' && text.length <= LONGEST_NOTE) return [[name, text]]
-    throw new PolicyError([{ path: name, message: `must be a text of at most ${LONGEST_NOTE} characters` }])
-  })
-  return Object.fromEntries(entries) as ChangeNote
-}
-
 /** @throws RevisionConflict when the app can be none. */
 export function checkRemoval(appId: unknown, replaces: number): asserts appId is string {
   if (!isAppId(appId)) throw new RevisionConflict(String(appId), replaces, 0)
@@ -87,7 +74,7 @@ export function checkListPage(page: Parameters<ManagedPolicyStore['list']>[0] = 
   readonly after: string
   readonly limit: number
 } {
-  const after = { expected: 'a text', accepts: (value: unknown) => typeof value === 'string' }
+  const after = { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' }
   const checked = checkOptions<NonNullable<typeof page>>('list', page, { after, limit })
   return { after: checked.after ?? '', limit: checked.limit ?? PAGE_SIZE }
 }

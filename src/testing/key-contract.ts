@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { ManagedPolicyStore } from '../store/contract.ts'
 import { changeKeys } from '../store/key-changes.ts'
 import { rollbackPolicy } from '../store/rollback.ts'
-import { conflicts, KEY, OTHER_KEY, policy } from './store-examples.ts'
+import { conflicts, KEY, keyOf, OTHER_KEY, policy } from './store-examples.ts'
 
 /** The part of the contract that those rely on who rotate keys. */
 export function keyContract(
@@ -34,7 +34,7 @@ export function keyContract(
     const used = async (): Promise<(string | undefined)[]> =>
       ((await store.keys('a')) ?? []).map(({ lastUsed }) => lastUsed)
     await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
-    await store.write({ policy: policy('b'), keys: [KEY] }, 0)
+    await store.write({ policy: policy('b'), keys: [keyOf('b')] }, 0)
     const at = Date.now() - 86_400_000
     await store.noteKeyUse('a', 'key-1', at)
     deepStrictEqual(await used(), [new Date(at).toISOString(), undefined])
@@ -136,5 +136,62 @@ export function keyContract(
     await changeKeys(store, 'a', { revoke: ['key-1'] })
     await rollbackPolicy(store, 'a', { to: 1, replaces: 2 })
     deepStrictEqual(await idsOf(store), ['key-2'])
+  })
+
+  /** What a write says that gives an app the key of another one; `undefined` when it was written. */
+  const refusal = async (write: Promise<unknown>): Promise<string | undefined> => {
+    try {
+      await write
+      return undefined
+    } catch (error) {
+      const { code, message, issues } = error as {
+        code?: string
+        message: string
+        issues?: readonly { path: string }[]
+      }
+      strictEqual(code, 'POLICY_INVALID')
+      ok(!message.includes(KEY.secret), 'no secret is told')
+      return issues?.[0]?.path
+    }
+  }
+
+  test('refuses a key, id and secret, that another app has, and writes nothing', async (store) => {
+    await store.write({ policy: policy('a'), keys: [KEY] }, 0)
+    const otherDates = { ...KEY, notAfter: '2040-01-01T00:00:00Z' }
+    for (const key of [KEY, otherDates])
+      strictEqual(await refusal(store.write({ policy: policy('b'), keys: [OTHER_KEY, key] }, 0)), 'keys[1]')
+    strictEqual(await store.read('b'), undefined)
+    await store.write({ policy: policy('b'), keys: [OTHER_KEY] }, 0)
+    strictEqual(await refusal(changeKeys(store, 'b', { add: [KEY] })), 'keys[1]')
+    strictEqual((await store.read('b'))?.revision, 1)
+    // Neither the id alone nor the secret alone.
+    await changeKeys(store, 'b', { add: [keyOf('b'), { ...KEY, id: 'key-3' }] })
+    await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY] }, 1)
+    strictEqual((await store.read('a'))?.revision, 2)
+  })
+
+  test('lets another app have a key that no app has any more', async (store) => {
+    await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
+    await changeKeys(store, 'a', { revoke: [OTHER_KEY.id] })
+    await store.write({ policy: policy('b'), keys: [OTHER_KEY] }, 0)
+    await store.remove('a', 2)
+    await changeKeys(store, 'b', { add: [KEY] })
+    deepStrictEqual(
+      (await store.read('b'))?.keys.map(({ id }) => id),
+      ['key-2', 'key-1'],
+    )
+    await store.write({ policy: policy('b'), keys: [] }, 2)
+    await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
+  })
+
+  test('gives a key to at most one of several apps that are written at once', async (store) => {
+    for (let round = 0; round < 5; round += 1) {
+      const key = keyOf(`round ${round}`)
+      const apps = Array.from({ length: 6 }, (_, index) => `app-${round}-${index}`)
+      await Promise.all(apps.map((appId) => refusal(store.write({ policy: policy(appId), keys: [key] }, 0))))
+      const stored = await Promise.all(apps.map((appId) => store.read(appId)))
+      const owners = stored.filter((app) => app !== undefined && app.keys.length > 0)
+      ok(owners.length <= 1, `${owners.length} apps have the same key`)
+    }
   })
 }

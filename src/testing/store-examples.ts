@@ -1,9 +1,15 @@
+import { createHash } from 'node:crypto'
 import { deepStrictEqual, ok, rejects } from 'node:assert/strict'
 import { isPortcullisError } from '../errors.ts'
 import type { AppKey } from '../signature/keys.ts'
 
 export const KEY: AppKey = { id: 'key-1', algorithm: 'hmac-sha256', secret: 'A'.repeat(43) + '=' }
 export const OTHER_KEY: AppKey = { ...KEY, id: 'key-2', notBefore: '2026-01-01T00:00:00Z' }
+
+/** A key of this app alone, with the id of `KEY`. */
+export function keyOf(appId: string): AppKey {
+  return { ...KEY, secret: createHash('sha256').update(appId).digest('base64') }
+}
 
 export function policy(appId: string, domains?: readonly string[]): object {
   return domains === undefined ? { appId } : { appId, domainProtect: { mode: 'enforce', domains } }

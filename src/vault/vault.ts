@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  randomBytes,
+  type KeyObject,
+} from 'node:crypto'
 import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
 
 export interface VaultKey {
@@ -25,6 +33,12 @@ export interface Vault {
   open(sealed: string, context: string): string
   /** As `open`, as bytes. */
   openBytes(sealed: string, context: string): Uint8Array
+  /**
+   * Tells whether two contents are the same without telling what they are: HMAC-SHA-256 under a key that is derived from
+   * each key of the ring, that of the key which seals first. The same content in the same context gives the same strings, of
+   * at most 76 characters of `A-Z a-z 0-9 . _ -`.
+   */
+  fingerprints(content: string, context: string): readonly string[]
 }
 
 const VERSION = 'v1'
@@ -59,7 +73,7 @@ export function createVault(options: VaultOptions): Vault {
     const bytes = Buffer.from(content, 'base64url')
     // One spelling only, so that a text that was changed is always refused.
     if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== content)
-      throw new UnavailableError('a sealed text is damaged')
+      throw new UnavailableError('a sealed string is damaged')
     const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
       authTagLength: TAG_BYTES,
     })
@@ -68,7 +82,7 @@ export function createVault(options: VaultOptions): Vault {
     try {
       return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
     } catch {
-      throw new UnavailableError('a sealed text was changed, or belongs elsewhere')
+      throw new UnavailableError('a sealed string was changed, or belongs elsewhere')
     }
   }
 
@@ -83,6 +97,13 @@ export function createVault(options: VaultOptions): Vault {
     },
     open: (sealed, context) => openBytes(sealed, context).toString(),
     openBytes,
+    fingerprints: (content, context) =>
+      [...ring].map(([id, key]) => {
+        // RFC 5869: a key that is never used to seal.
+        const derived = hkdfSync('sha256', key, '', `portcullis fingerprint ${context}`, 32)
+        const mac = createHmac('sha256', Buffer.from(derived)).update(content)
+        return `${id}.${mac.digest('base64url')}`
+      }),
   }
 }
 

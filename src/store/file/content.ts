@@ -1,11 +1,10 @@
 import { z } from 'zod'
-import { ConfigError, UnavailableError, UnreadableError } from '../../errors.ts'
+import { UnavailableError } from '../../errors.ts'
 import { isAppId } from '../../names.ts'
 import type { Policy } from '../../policy/policy.ts'
-import type { AppKey } from '../../signature/keys.ts'
-import type { Vault } from '../../vault/vault.ts'
 import type { AppRevision, ChangeNote } from '../contract.ts'
 import type { AppRecord } from '../records.ts'
+import type { Sealing } from '../sealing.ts'
 
 /** An app as it stands in the file. Its policy was not parsed, and its keys and notes are still sealed. */
 export interface FileRecord extends AppRecord {
@@ -99,55 +98,21 @@ export function formatFile(records: FileRecords): string {
   return `${JSON.stringify({ apps: Object.fromEntries(apps) }, null, 2)}\n`
 }
 
-/** Seals and opens what must not stand in the file in plain text, each in the context of its app. */
-export interface Sealing {
-  /** @throws ConfigError when there are keys and no vault. */
-  sealKeys(appId: string, keys: readonly AppKey[]): string | undefined
-  /** @throws UnreadableError */
-  openKeys(appId: string, sealed: string | undefined): readonly AppKey[]
-  /** Of an app or of a list. */
-  sealNote(name: string, note: ChangeNote): SealedNote
-  /** @throws UnreadableError */
-  openNote(name: string, note: SealedNote): ChangeNote
-  /** @throws UnreadableError */
-  openRevision(appId: string, revision: AppRevision): AppRevision
+/** Author and note as they stand in a file: sealed where there is a vault. */
+export function noteInFile(sealing: Sealing, name: string, note: ChangeNote): SealedNote {
+  const by = sealing.sealNote(name, note)
+  return by === undefined ? note : { by }
 }
 
-export function createSealing(vault: Vault | undefined): Sealing {
-  function open(sealed: string, context: string): unknown {
-    if (vault === undefined) throw new UnreadableError('it is sealed, and the store has no vault to open it')
-    try {
-      return JSON.parse(vault.open(sealed, context)) as unknown
-    } catch (error) {
-      throw new UnreadableError(
-        error instanceof UnavailableError ? error.message : 'a sealed text is not JSON',
-      )
-    }
-  }
+/** @throws UnreadableError */
+export function noteFromFile(sealing: Sealing, name: string, { by, ...note }: SealedNote): ChangeNote {
+  return by === undefined ? note : { ...note, ...sealing.openNote(name, by) }
+}
 
-  function openNote(name: string, { by, ...note }: SealedNote): ChangeNote {
-    return by === undefined ? note : { ...note, ...(open(by, `change-note:${name}`) as ChangeNote) }
-  }
-
-  return {
-    sealKeys(appId, keys) {
-      if (keys.length === 0) return undefined
-      if (vault === undefined)
-        throw new ConfigError('fileStore.vault', 'given, to store the keys of an app', vault)
-      return vault.seal(JSON.stringify(keys), `app-keys:${appId}`)
-    },
-    openKeys: (appId, sealed) =>
-      sealed === undefined ? [] : (open(sealed, `app-keys:${appId}`) as readonly AppKey[]),
-    sealNote(name, note) {
-      if (vault === undefined || Object.keys(note).length === 0) return note
-      return { by: vault.seal(JSON.stringify(note), `change-note:${name}`) }
-    },
-    openNote,
-    openRevision(appId, revision) {
-      const { by, ...entry }: FileRevision = revision
-      return { ...entry, ...openNote(appId, { by }) }
-    },
-  }
+/** @throws UnreadableError */
+export function revisionFromFile(sealing: Sealing, appId: string, revision: AppRevision): AppRevision {
+  const { by, ...entry }: FileRevision = revision
+  return by === undefined ? entry : { ...entry, ...sealing.openNote(appId, by) }
 }
 
 function parseJson(bytes: Uint8Array): unknown {

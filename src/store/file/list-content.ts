@@ -87,7 +87,7 @@ export async function findList(path: string): Promise<FoundList | undefined> {
 async function look(file: FileHandle): Promise<{ found: FoundList; changedAt: number }> {
   const now = Date.now()
   const stats = await file.stat({ bigint: true })
-  if (!stats.isFile()) throw new UnreadableError('it is no file')
+  if (!stats.isFile()) throw new UnreadableError('it is not a file')
   const { dev, ino, size, mtimeNs, ctimeNs } = stats
   const { head, start } = await readHead(file)
   const changedAt = Number(mtimeNs / 1_000_000n)
@@ -241,6 +241,6 @@ function refused(path: string, error: unknown): UnavailableError {
   if (error instanceof UnreadableError) return new UnreadableError(at + error.message)
   const { code, name } = error as NodeJS.ErrnoException
   // A directory, or what is no file, is there and cannot be used.
-  if (code === 'EISDIR') return new UnreadableError(`${at}it is no file`)
+  if (code === 'EISDIR') return new UnreadableError(`${at}it is not a file`)
   return new UnavailableError(at + (isPortcullisError(error) ? error.message : (code ?? name)))
 }

@@ -1,11 +1,12 @@
 import { mkdir, realpath, stat } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import { isPortcullisError, RevisionConflict, UnavailableError } from '../../errors.ts'
+import { parseNote } from '../change-note.ts'
 import { isListName } from '../../names.ts'
 import { writeLine } from '../../list/text.ts'
 import type { ListEntry } from '../../list/entry.ts'
 import type { ChangeNote, StoreListener } from '../contract.ts'
-import type { Sealing } from './content.ts'
+import { noteFromFile, noteInFile } from './content.ts'
 import {
   countEntries,
   findList,
@@ -18,7 +19,7 @@ import { createListWatch, listNames, listPath } from './list-watch.ts'
 import { lockFile, sweepBeside } from './lock.ts'
 import { checkedEntries, checkListName } from '../../list/pieces.ts'
 import type { ListStore, ListSummary } from '../list-contract.ts'
-import { parseNote } from '../records.ts'
+import type { Sealing } from '../sealing.ts'
 
 /** How often a write begins anew because the file changes under its hands. */
 const MAX_WRITES = 5
@@ -80,7 +81,7 @@ export function createFileLists(policies: string, sealing: Sealing): FileLists {
     body: Body | undefined,
   ): Promise<number> {
     try {
-      return await replaceLocked(name, replaces, sealing.sealNote(name, note), body)
+      return await replaceLocked(name, replaces, noteInFile(sealing, name, note), body)
     } catch (error) {
       if (isPortcullisError(error)) throw error
       const { code, name: kind } = error as NodeJS.ErrnoException
@@ -135,7 +136,7 @@ export function createFileLists(policies: string, sealing: Sealing): FileLists {
     if (found === undefined || found.head.removed === true) return []
     const { revision, at = found.changedAt, author, note, by } = found.head
     const size = await sizeOf(name, found)
-    return [{ name, revision, size, at, ...sealing.openNote(name, { author, note, by }) }]
+    return [{ name, revision, size, at, ...noteFromFile(sealing, name, { author, note, by }) }]
   }
 
   return {

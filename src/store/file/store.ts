@@ -1,26 +1,20 @@
 import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { ConfigError, isPortcullisError, UnavailableError } from '../../errors.ts'
+import { ConfigError } from '../../errors.ts'
+import { parseNote } from '../change-note.ts'
 import { aFunction, checkOptions, objectWith } from '../../options.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
-import { createSealing, formatFile, type FileRecord } from './content.ts'
+import { formatFile, revisionFromFile } from './content.ts'
 import { createFileLists } from './lists.ts'
-import { lockFile, sweepBeside, temporaryName } from './lock.ts'
+import { temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
 import { createFileView } from './view.ts'
+import { createFileWriting, reasonOf } from './writing.ts'
 import { isUse, listKeys } from '../key-uses.ts'
 import type { ListStore } from '../list-contract.ts'
-import {
-  changedRecord,
-  checkRemoval,
-  historyOf,
-  listRecords,
-  parseDocument,
-  parseNote,
-  type Change,
-} from '../records.ts'
+import { checkRemoval, historyOf, listRecords, parseDocument } from '../records.ts'
+import { createSealing } from '../sealing.ts'
 
 export interface FileStoreOptions {
   /**
@@ -42,9 +36,6 @@ export interface FileStore extends ManagedPolicyStore, ListStore {
   /** Stops watching the file and the lists. Reads and writes go on. */
   close(): void
 }
-
-/** How often a write begins anew because the file changes under its hands. */
-const MAX_WRITES = 5
 
 /**
  * Policies in one JSON file, for small deployments and for policies that are kept in git:
@@ -82,63 +73,10 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     throw new ConfigError('fileStore path', 'the path of a file in a directory that exists', path)
   if (create) createEmpty(file, path)
   const view = createFileView(file, onError)
-  const sealing = createSealing(vault)
+  const sealing = createSealing(vault, 'fileStore')
   const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
   const uses = createFileUses(file)
-  let swept: Promise<void> | undefined
-  let last: Promise<unknown> = Promise.resolve()
-
-  /** One write after another; the lock is for other processes. */
-  function write(change: Change): Promise<number> {
-    const { appId } = change
-    const keys = change.keys && { sealed: sealing.sealKeys(appId, change.keys) }
-    const sealed = { ...change, note: sealing.sealNote(appId, change.note) }
-    const written = last.then(() => replaceFile(sealed, keys))
-    last = written.catch(() => undefined)
-    return written
-  }
-
-  async function replaceFile(
-    change: Change,
-    keys: { readonly sealed: string | undefined } | undefined,
-  ): Promise<number> {
-    try {
-      return await replaceLocked(change, keys)
-    } catch (error) {
-      if (isPortcullisError(error)) throw error
-      throw new UnavailableError(`the policy file \`${file}\` cannot be written: ${reasonOf(error)}`)
-    } finally {
-      // Before the write returns, listeners know.
-      await view.current().catch(() => undefined)
-    }
-  }
-
-  async function replaceLocked(
-    change: Change,
-    keys: { readonly sealed: string | undefined } | undefined,
-  ): Promise<number> {
-    const target = await realpath(file)
-    await (swept ??= sweepBeside(target))
-    const lock = await lockFile(target)
-    try {
-      for (let writes = 0; writes < MAX_WRITES; writes += 1) {
-        const records = await view.current()
-        const before = records.get(change.appId)
-        const after: FileRecord = {
-          ...changedRecord(before, change),
-          sealedKeys: change.policy && (keys ?? { sealed: before?.app && before.sealedKeys }).sealed,
-        }
-        await lock.prepare(formatFile(new Map(records).set(change.appId, after)))
-        // Who edits by hand does not know of the lock.
-        if ((await view.current()) !== records || (await realpath(file)) !== target) continue
-        await lock.commit()
-        return after.revision
-      }
-      throw new UnavailableError(`the policy file \`${file}\` changes faster than it can be written`)
-    } finally {
-      await lock.release()
-    }
-  }
+  const write = createFileWriting(file, view, sealing)
 
   return {
     ...lists,
@@ -168,7 +106,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     },
     async history(appId, page) {
       const revisions = historyOf((await view.current()).get(appId), page)
-      return revisions.map((revision) => sealing.openRevision(appId, revision))
+      return revisions.map((revision) => revisionFromFile(sealing, appId, revision))
     },
     async keys(appId) {
       const record = (await view.current()).get(appId)
@@ -197,10 +135,4 @@ function createEmpty(file: string, given: string): void {
   } finally {
     rmSync(temporary, { force: true })
   }
-}
-
-/** Without the message of a foreign error, in which contents may stand. */
-function reasonOf(error: unknown): string {
-  const { code, name, path } = error as NodeJS.ErrnoException
-  return path === undefined ? (code ?? name) : `${code} at \`${path}\``
 }

@@ -93,6 +93,13 @@ export function createFileView(path: string, onError: ((error: Error) => void) |
     const changed = [...ids].filter((appId) => differs(before?.get(appId), after.get(appId)))
     for (const appId of changed) follow(appId, after.get(appId))
     if (before === undefined) return
+    if (before.size > 0 && after.size === 0) {
+      // A removal leaves a record behind, so this is none: somebody emptied the file, or put another in its place.
+      becomeBroken()
+      if (feed !== undefined) feed.complete = false
+      listeners.tell((listener) => listener.emptied?.())
+      return
+    }
     const revisionOf = (appId: string, of: FileRecords): number => of.get(appId)?.revision ?? 0
     if (changed.some((appId) => revisionOf(appId, after) < revisionOf(appId, before))) {
       // Somebody put an earlier file back. Who counts on revisions that only grow must begin anew.
@@ -182,7 +189,7 @@ async function readFrom(path: string, seen: Seen | undefined): Promise<Seen> {
     const file = await open(path, READ_ONLY)
     try {
       const { signature, isFile, isSettled } = await signatureOf(file)
-      if (!isFile) throw new UnavailableError('it is no file')
+      if (!isFile) throw new UnavailableError('it is not a file')
       const bytes = await file.readFile()
       const known = isSettled ? signature : undefined
       if (seen?.bytes?.equals(bytes) === true) return { ...seen, signature: known }

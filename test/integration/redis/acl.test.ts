@@ -75,6 +75,7 @@ async function failuresOf(user: string, all: boolean): Promise<string[]> {
   const source = createPolicySource({ store })
   const steps: Record<string, () => Promise<unknown>> = {
     read: () => source.load('a'),
+    unknown: () => source.load('nobody'),
     origins: () => source.appsByOrigin('https://a.example'),
     feed: () => eventually('the feed runs', () => source.status().feed === 'whole', 1_000),
     resume: async () => {
@@ -125,6 +126,15 @@ async function printed(work: () => Promise<void>): Promise<string> {
   return text
 }
 
+/** The commands that Redis itself says it has refused to a user. */
+async function refusedTo(user: string): Promise<string[]> {
+  const log = (await admin.call('ACL', 'LOG', 200)) as unknown[][]
+  const entries = log.map((entry) =>
+    Object.fromEntries(entry.flatMap((name, at) => (at % 2 === 0 ? [[String(name), entry[at + 1]]] : []))),
+  )
+  return entries.filter(({ username }) => username === user).map(({ object }) => String(object).toLowerCase())
+}
+
 const KEY = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
 
 describe.each([
@@ -141,8 +151,10 @@ describe.each([
     const lesser = `lesser-${rule.slice(1)}`
     const rules = rulesOf(user).filter((other) => other !== rule)
     await admin.call('ACL', 'SETUSER', lesser, 'on', '>pw', ...rules)
+    await admin.call('ACL', 'LOG', 'RESET')
     let failed: string[] = []
     const text = await printed(async () => void (failed = await failuresOf(lesser, all)))
     expect(failed.length + text.length).toBeGreaterThan(0)
+    expect(await refusedTo(lesser)).toContain(rule.slice(1))
   })
 })

@@ -145,7 +145,17 @@ describe('redisAuditSink', () => {
     } finally {
       server.resume()
     }
-    await recorder.flush().catch(() => sleep(500).then(() => recorder.flush()))
+    for (let flushes = 1; ; flushes += 1) {
+      const failure: unknown = await recorder.flush().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      if (failure === undefined) break
+      // The sink may still be answering what it was asked before.
+      expect(failure).toBeInstanceOf(UnavailableError)
+      expect(flushes).toBeLessThan(20)
+      await sleep(500)
+    }
     expect([...new Set(await ids(stream))]).toEqual(['1', '2'])
     await recorder.close()
   })

@@ -166,6 +166,7 @@ for (const [name, open] of Object.entries(settings)) {
       await put('bad', '192.0.2.8')
       await answers('192.0.2.7', 200)
       await answers('192.0.2.8', 403)
+      await put('good', '192.0.2.1')
       await protect(admitted)
       await answers('192.0.2.1', 200)
       await setting.store.removeList('good', (await setting.store.readList('good'))?.revision ?? 0)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { createPolicySource, UnreadableError, type ListEntry } from 'portcullis'
+import { createPolicySource, UnavailableError, UnreadableError, type ListEntry } from 'portcullis'
 import { redisStore, type RedisStore } from 'portcullis/redis'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
@@ -37,6 +37,33 @@ describe('a named list in Redis', () => {
   const packed = (text: string): string => deflateRawSync(text).toString('base64')
   const chunk = async (index: number): Promise<string> =>
     `${prefix}list:{bad}:${await client.hget(`${prefix}list:{bad}`, 'version')}:${index}`
+
+  it('keeps every chunk of the list in use for ever, and those of the list before for a minute', async () => {
+    await store.writeList('bad', many, 0)
+    const before = await client.keys(`${prefix}list:{bad}:*`)
+    expect(before.length).toBeGreaterThan(1)
+    for (const name of before) expect(await client.ttl(name)).toBe(-1)
+    await store.writeList('bad', [{ range: '192.0.2.1' }], 1)
+    for (const name of before) expect(await client.ttl(name)).toBeGreaterThan(0)
+    const after = (await client.keys(`${prefix}list:{bad}:*`)).filter((name) => !before.includes(name))
+    expect(after).toHaveLength(1)
+    expect(await client.ttl(after[0] ?? '')).toBe(-1)
+  })
+
+  it('is not taken into use when a chunk was lost after its upload', async () => {
+    await store.writeList('bad', [{ range: '192.0.2.1' }], 0)
+    const call = async (command: string, ...args: (string | number)[]): Promise<unknown> => {
+      if (String(args[0]).includes('PERSIST')) {
+        const [lost] = (await client.keys(`${prefix}list:{bad}:*:1`)).toSorted()
+        await client.del(lost ?? '')
+      }
+      return client.call(command, ...args)
+    }
+    const losing = redisStore({ status: 'ready', duplicate: () => client.duplicate(), call }, { prefix })
+    await expect(losing.writeList('bad', many, 1)).rejects.toThrow(UnavailableError)
+    expect(await entriesOf('bad')).toEqual([{ range: '192.0.2.1' }])
+    expect((await store.readList('bad'))?.revision).toBe(1)
+  })
 
   const damages: [string, () => Promise<unknown>][] = [
     [

@@ -54,6 +54,15 @@ async function eventually(condition: () => boolean | Promise<boolean>, limit = 1
   }
 }
 
+async function readAny(client: Redis, name: string): Promise<unknown> {
+  const type = await client.type(name)
+  if (type === 'hash') return client.hgetall(name)
+  if (type === 'list') return client.lrange(name, '0', '-1')
+  if (type === 'zset') return client.zrange(name, '0', '-1')
+  if (type === 'stream') return client.xrange(name, '-', '+')
+  return client.get(name)
+}
+
 policyStoreContract('Redis', { describe, it }, async () => {
   const store = open(connect(), fresh())
   return { store, dispose: () => store.close() }
@@ -65,14 +74,35 @@ namedListContract('Redis', { describe, it }, async () => {
 })
 
 describe('redisStore', () => {
-  it('keeps the keys of apps only encrypted', async () => {
+  it('keeps the keys of apps only encrypted, whatever the type of the value', async () => {
     const client = connect()
     const prefix = fresh()
-    await open(client, prefix).write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
-    for (const name of await client.keys(`${prefix}*`)) {
-      const value = (await client.type(name)) === 'hash' ? JSON.stringify(await client.hgetall(name)) : ''
-      expect(value).not.toContain(KEY.secret)
+    const store = open(client, prefix)
+    await store.write({ policy: { appId: 'a' }, keys: [KEY] }, 0, { note: 'hush' })
+    await store.noteKeyUse('a', KEY.id, Date.now())
+    const names = await client.keys(`${prefix}*`)
+    const kinds = names.map((name) => String(name.slice(prefix.length).split(':')[0]))
+    expect(kinds.toSorted()).toEqual([
+      'app',
+      'apps',
+      'history',
+      'key',
+      'secrets',
+      'used',
+      '{feed}',
+      '{feed}',
+      '{feed}',
+    ])
+    const secret = Buffer.from(KEY.secret, 'base64')
+    for (const name of names) {
+      // The value as Redis would hand it to a replica, names of keys included.
+      const text = `${name} ${JSON.stringify(await readAny(client, name))}`
+      expect(text).not.toContain(KEY.secret)
+      expect(text).not.toContain(secret.toString('hex'))
+      expect(text).not.toContain(secret.toString('base64url'))
+      expect(text).not.toContain('hush')
     }
+    expect(JSON.stringify(await readAny(client, `${prefix}secrets:{a}`))).toContain('v1:k:')
   })
 
   it('refuses to write keys without a vault, naming the option', async () => {

@@ -8,6 +8,7 @@ import { rollbackPolicy } from 'portcullis'
 import { redisStore } from 'portcullis/redis'
 import { FOLDER } from '../../support/example-process.ts'
 import { eventually } from '../../support/policy-process.ts'
+import { SEED, seededRandom } from '../../support/seeded.ts'
 import { askRedis, freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 import type { Report } from '../../support/watching-process.ts'
 
@@ -39,7 +40,8 @@ async function reportOf(child: ChildProcess): Promise<Report> {
 describe('two processes and 1,000 random changes', () => {
   for (const disturbed of [false, true]) {
     const how = disturbed ? 'while connections are cut at random' : 'on a quiet network'
-    it(`never go back to an older revision, and enforce the last of each app, ${how}`, async () => {
+    it(`never go back to an older revision, and enforce the last of each app, ${how} (TEST_SEED=${SEED})`, async () => {
+      const random = seededRandom()
       const prefix = freshPrefix()
       const client = new Redis({ port: server.port, disconnectTimeout: 50 })
       const store = redisStore(client, { prefix })
@@ -47,9 +49,9 @@ describe('two processes and 1,000 random changes', () => {
       const current: Record<string, number> = Object.fromEntries(APPS.map((appId) => [appId, 0]))
       try {
         for (let change = 0; change < CHANGES; change += 1) {
-          const appId = APPS[Math.floor(Math.random() * APPS.length)] as string
+          const appId = APPS[Math.floor(random() * APPS.length)] as string
           const replaces = current[appId] ?? 0
-          const chance = Math.random()
+          const chance = random()
           if (replaces !== 0 && chance < 0.1) {
             await store.remove(appId, replaces)
             current[appId] = 0
@@ -62,7 +64,7 @@ describe('two processes and 1,000 random changes', () => {
             const policy = { appId, name: `change ${change}` }
             current[appId] = await store.write({ policy }, replaces)
           }
-          if (chance > 0.5) await sleep(Math.random() * 3)
+          if (chance > 0.5) await sleep(random() * 3)
           if (disturbed && chance > 0.97) await cutFeeds()
         }
         await eventually(

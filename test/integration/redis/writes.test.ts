@@ -128,6 +128,18 @@ describe('a write to Redis', () => {
   })
 })
 
+describe('a write that ends in a conflict', () => {
+  it.each([0, 2])('leaves the index of origins as it was (it named revision %i)', async (replaces) => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    await store.write(withDomains('https://x.example'), 0)
+    const conflict = store.write(withDomains('https://x.example', 'https://y.example'), replaces)
+    await expect(conflict).rejects.toThrow(RevisionConflict)
+    expect(await store.appsByOrigin?.('https://y.example')).toEqual([])
+    expect(await client.keys(`${prefix}origin:*`)).toEqual([`${prefix}origin:{https://x.example}`])
+  })
+})
+
 describe('the history in Redis', () => {
   it('counts on from the last revision when the app itself was lost', async () => {
     const prefix = freshPrefix()
@@ -135,7 +147,8 @@ describe('the history in Redis', () => {
     await store.write(withDomains('https://x.example'), 0)
     await store.write(withDomains('https://y.example'), 1)
     await client.del(`${prefix}app:{a}`)
-    expect(await store.read('a')).toBeUndefined()
+    // Not that there is no such app: that would be final to its callers.
+    await expect(store.read('a')).rejects.toThrow(UnavailableError)
     expect(await store.write(withDomains('https://z.example'), 0)).toBe(3)
     expect((await store.history('a')).map(({ revision }) => revision)).toEqual([3, 2, 1])
   })

@@ -14,7 +14,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList httpMessageSignatures ipWhitelist
-      isPortcullisError lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
+      isPortcullisError lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
       parsePolicy protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
@@ -51,6 +51,27 @@ const publicNames: Record<string, { values: string; types: string }> = {
     types: `
       NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions RedisStore
       RedisStoreOptions StoredAuditEvent
+    `,
+  },
+  'portcullis/store': {
+    values: `
+      ConfigError KEPT_REVISIONS MAX_APPS_PER_ENTRY PolicyError RevisionConflict UnavailableError
+      UnreadableError checkHistoryPage checkListName checkListPage checkRemoval checkedEntries
+      createListeners createSealing isAppId isListName isUse keyFingerprints listKeys originIndexKeys
+      parseDocument parseNote sharedKeyIssue
+    `,
+    types: `
+      AppDocument AppKey AppPage AppRevision ChangeNote ListEntry ListStore ListSummary ListedApp
+      ListedKey Listeners ManagedPolicyStore Policy PolicyIssue PolicyStore Sealing StoreListener
+      StoredApp StoredList
+    `,
+  },
+  'portcullis/audit': {
+    values: `
+      parseEvent readEvents serialiseEvent
+    `,
+    types: `
+      AuditEvent AuditSink FieldEvent OperationEvent
     `,
   },
   'portcullis/testing': {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, memoryStore, UnavailableError, type PolicyStore } from 'portcullis'
+import {
+  createPolicySource,
+  memoryStore,
+  UnavailableError,
+  type PolicyStore,
+  type StoreListener,
+} from 'portcullis'
 
 const ORIGIN = 'https://example.org'
 const documentOf = (appId: string, domains = [ORIGIN]): { policy: object } => ({
@@ -49,6 +55,29 @@ describe('looking apps up by origin, under a flood of invented origins', () => {
     await new Promise(setImmediate)
     for (const answer of answers) answer()
     expect(await later).toEqual([])
+  })
+})
+
+describe('an answer about an origin', () => {
+  it('that was asked for before a change is not remembered', async () => {
+    let listener: StoreListener | undefined
+    const answers: ((ids: readonly string[]) => void)[] = []
+    const store: PolicyStore = {
+      read: async (appId) => ({ ...documentOf(appId), revision: 1, keys: [] }),
+      appsByOrigin: () => new Promise((resolve) => answers.push(resolve)),
+      watch: (given) => ((listener = given), () => undefined),
+    }
+    const source = createPolicySource({ store, now: () => 0 })
+    const before = source.appsByOrigin(ORIGIN)
+    await new Promise(setImmediate)
+    listener?.changed('a', 1)
+    answers[0]?.([])
+    expect(await before).toEqual([])
+    const after = source.appsByOrigin(ORIGIN)
+    await new Promise(setImmediate)
+    expect(answers).toHaveLength(2)
+    answers[1]?.(['a'])
+    expect((await after).map(({ appId }) => appId)).toEqual(['a'])
   })
 })
 

@@ -559,6 +559,7 @@ describe('createPolicySource', () => {
     expect(status).toEqual({
       feed: 'broken',
       feedAge: 50,
+      emptied: false,
       breaker: 'closed',
       apps: 2,
       unknown: 1,

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it, jest } from '@jest/globals'
-import { diffPolicies, memoryStore, PolicyError } from 'portcullis'
+import { ConfigError, diffPolicies, lintKeys, memoryStore, PolicyError } from 'portcullis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 
 policyStoreContract('memory', { describe, it }, async () => ({
@@ -68,5 +69,35 @@ describe('memoryStore', () => {
       { path: 'domainProtect.domains', removed: [], added: ['https://xn--4ca.example'] },
     ])
     expect(await store.appsByOrigin?.('https://xn--4ca.example')).toEqual(['a'])
+  })
+
+  it('refuses to begin with two apps that have the same key, and shows nothing of its secret', () => {
+    const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
+    const documents = ['a', 'b'].map((appId) => ({ policy: { appId }, keys: [key] }))
+    expect(() => memoryStore(documents)).toThrow(ConfigError)
+    expect(() => memoryStore(documents)).toThrow(/`memoryStore\[1\]\.keys\[0\]`.*app `a`/)
+    expect(() => memoryStore(documents)).not.toThrow(key.secret)
+  })
+})
+
+describe('lintKeys', () => {
+  const key = (id: string, fill: string) => ({
+    id,
+    algorithm: 'hmac-sha256' as const,
+    secret: fill.repeat(43) + '=',
+  })
+
+  it('finds each key, id and secret, that an earlier app has too', () => {
+    const findings = lintKeys([
+      { appId: 'a', keys: [key('k', 'A'), key('l', 'A')] },
+      { appId: 'b', keys: [key('k', 'E'), key('l', 'A')] },
+      { appId: 'c', keys: [key('k', 'A')] },
+      { appId: 'd', keys: [key('m', 'A')] },
+    ])
+    expect(findings.map(({ code, path, severity }) => [code, path, severity])).toEqual([
+      ['shared-key', 'b.keys[1]', 'danger'],
+      ['shared-key', 'c.keys[0]', 'danger'],
+    ])
+    expect(JSON.stringify(findings)).not.toContain('AAAA')
   })
 })

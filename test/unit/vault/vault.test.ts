@@ -93,4 +93,18 @@ describe('createVault', () => {
       expect(() => createVault(options as never)).not.toThrow(/SECRET/)
     })
   }
+
+  it('gives the same fingerprints for the same content in the same context, the first by the key that seals', () => {
+    const [one, both] = [createVault({ keys: [first] }), createVault({ keys: [second, first] })]
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), (content, other, context) => {
+        const prints = both.fingerprints(content, context)
+        expect(prints).toEqual(createVault({ keys: [second, first] }).fingerprints(content, context))
+        expect(prints[1]).toBe(one.fingerprints(content, context)[0])
+        expect(prints[0]).toMatch(/^2026-12\.[A-Za-z0-9_-]{43}$/)
+        expect(both.fingerprints(other, context)[0] === prints[0]).toBe(other === content)
+        expect(both.fingerprints(content, `${context}.`)[0]).not.toBe(prints[0])
+      }),
+    )
+  })
 })

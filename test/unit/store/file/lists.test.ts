@@ -33,7 +33,7 @@ import { namedListContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { decideIpWhitelist } from '../../../../src/guards/ip-whitelist.ts'
 import { parseIp } from '../../../../src/match/ip.ts'
-import { isRoot, repository } from '../../../support/commands.ts'
+import { repository } from '../../../support/commands.ts'
 
 let directory: string
 let path: string
@@ -237,12 +237,42 @@ describe('a list that people edit', () => {
     const store = open()
     await mkdir(fileOf('folder'), { recursive: true })
     await expect(store.readList('folder')).rejects.toBeInstanceOf(UnreadableError)
-    await edit('closed', '192.0.2.1\n')
-    await chmod(fileOf('closed'), 0)
-    if (isRoot) return
+    // Refuses root too, whom no mode of a file refuses.
+    await symlink(fileOf('closed'), fileOf('closed'))
     const error: unknown = await store.readList('closed').catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(UnavailableError)
     expect(error).not.toBeInstanceOf(UnreadableError)
+  })
+
+  const much = (last: number): string =>
+    Array.from(
+      { length: 40_000 },
+      (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}\n`,
+    ).join('') + `192.0.2.${last}\n`
+
+  it('could not be read when another file was put in its place between the look at it and its entries', async () => {
+    const store = open()
+    await edit('office', '192.0.2.1\n')
+    const found = await store.readList('office')
+    await writeFile(fileOf('next'), '192.0.2.2\n')
+    await rename(fileOf('next'), fileOf('office'))
+    const reading = (async () => {
+      for await (const _ of found?.chunks() ?? []);
+    })()
+    await expect(reading).rejects.toThrow(/replaced while it was read/)
+    await expect(reading).rejects.not.toBeInstanceOf(UnreadableError)
+  })
+
+  it('could not be read when it was changed while its entries were', async () => {
+    const store = open()
+    await edit('office', much(1))
+    const chunks = (await store.readList('office'))?.chunks()[Symbol.asyncIterator]()
+    await chunks?.next()
+    await appendFile(fileOf('office'), '192.0.2.2\n')
+    const rest = (async () => {
+      while ((await chunks?.next())?.done !== true);
+    })()
+    await expect(rest).rejects.toThrow(/replaced while it was read/)
   })
 
   it('is not read while somebody writes it: one that was emptied would refuse nobody', async () => {

@@ -1,0 +1,185 @@
+import type { Expectation } from '../options.ts'
+
+/** One kind of key in Redis. */
+export interface KindOfKey {
+  /** Behind the prefix. What stands between `{` and `}` is the hash tag, which decides the slot on a Cluster. */
+  readonly name: string
+  readonly type: 'hash' | 'list' | 'sorted set' | 'stream' | 'string'
+  readonly holds: string
+  /** The commands that a process with guards needs for it. */
+  readonly guards: readonly string[]
+  /** The commands that a dashboard or a command line needs for it. A script (EVAL) needs the rights to all that it calls. */
+  readonly dashboards: readonly string[]
+}
+
+/** Every key that Portcullis has in Redis. A test holds this table to the ACL lines in README. */
+export const KINDS_OF_KEYS = {
+  app: {
+    name: 'app:{<app id>}',
+    type: 'hash',
+    holds:
+      'the policy of an app, its revision, the name of its last write, revision and fingerprints of its keys',
+    guards: ['hmget'],
+    dashboards: ['hmget', 'hset', 'hdel', 'eval'],
+  },
+  secrets: {
+    name: 'secrets:{<app id>}',
+    type: 'hash',
+    holds: 'the keys of an app, sealed, and the revision that wrote them',
+    guards: ['hmget'],
+    dashboards: ['hmget', 'hset', 'del', 'eval'],
+  },
+  history: {
+    name: 'history:{<app id>}',
+    type: 'list',
+    holds: 'the revisions of an app, the newest last, as JSON; author and note sealed',
+    guards: [],
+    dashboards: ['lrange', 'rpush', 'ltrim', 'eval'],
+  },
+  keyOwner: {
+    name: 'key:{<fingerprint>}',
+    type: 'string',
+    holds: 'which app has claimed the key of an app with this fingerprint, for which revision, and when',
+    guards: [],
+    dashboards: ['get', 'set', 'del', 'eval'],
+  },
+  used: {
+    name: 'used:{<app id>}:<key id>',
+    type: 'string',
+    holds: 'when a key was last used',
+    guards: ['set'],
+    dashboards: ['get', 'set'],
+  },
+  apps: {
+    name: 'apps',
+    type: 'sorted set',
+    holds: 'the ids of all apps, removed ones included, all with one score',
+    guards: ['zscore'],
+    dashboards: ['zadd', 'zrangebylex', 'zscore'],
+  },
+  origin: {
+    name: 'origin:{<entry of a domain list>}',
+    type: 'sorted set',
+    holds: 'the ids of the apps that name the entry, scored by the revision that brought it',
+    guards: ['zrevrange'],
+    dashboards: ['zadd', 'zscore', 'zrem', 'zrevrange', 'eval'],
+  },
+  lists: {
+    name: 'lists',
+    type: 'sorted set',
+    holds: 'the names of all lists, removed ones included, all with one score',
+    guards: [],
+    dashboards: ['zadd', 'zrangebylex'],
+  },
+  list: {
+    name: 'list:{<name>}',
+    type: 'hash',
+    holds: 'revision, version and size of a list; author and note sealed',
+    guards: ['hmget'],
+    dashboards: ['hmget', 'hset', 'hdel', 'eval'],
+  },
+  chunk: {
+    name: 'list:{<name>}:<version>:<index>',
+    type: 'string',
+    holds: 'a part of the entries of one version of a list, compressed, and sealed where there is a vault',
+    guards: ['get'],
+    dashboards: ['get', 'set', 'persist', 'expire', 'eval'],
+  },
+  feed: {
+    name: '{feed}',
+    type: 'stream',
+    holds: 'the latest changes, which every process reads from where it stopped',
+    guards: ['xread', 'xrange', 'xrevrange', 'info'],
+    dashboards: ['xread', 'xrange', 'xrevrange', 'xadd', 'info', 'eval'],
+  },
+  feedNumber: {
+    name: '{feed}:number',
+    type: 'string',
+    holds: 'how many changes were announced, so that a reader notices a gap',
+    guards: ['get'],
+    dashboards: ['get', 'incr', 'eval'],
+  },
+  feedStore: {
+    name: '{feed}:store',
+    type: 'string',
+    holds:
+      'a random name that the first write gives the store, so that a process notices that its data is gone',
+    guards: ['get'],
+    dashboards: ['get', 'set', 'eval'],
+  },
+  nonce: {
+    name: 'nonce:{<app id>/<part>}<hash of the nonce>',
+    type: 'string',
+    holds: 'the name of the claim that came first',
+    guards: ['get', 'set', 'eval'],
+    dashboards: [],
+  },
+  nonces: {
+    name: 'nonces:{<app id>/<part>}',
+    type: 'string',
+    holds: 'how many unexpired nonces an app has, by spans of time',
+    guards: ['get', 'set', 'eval'],
+    dashboards: [],
+  },
+  audit: {
+    name: 'audit',
+    type: 'stream',
+    holds: 'the events of the audit, one line of JSON each; not read by guards',
+    guards: [],
+    dashboards: [],
+  },
+} as const satisfies Record<string, KindOfKey>
+
+export const DEFAULT_PREFIX = 'portcullis:'
+
+/** The option `prefix`. */
+export const PREFIX: Expectation = {
+  expected: 'a string without braces',
+  accepts: (value) => typeof value === 'string' && !/[{}]/.test(value),
+}
+
+/** The names of the keys below one prefix. */
+export interface Keyspace {
+  app(appId: string): string
+  secrets(appId: string): string
+  history(appId: string): string
+  keyOwner(fingerprint: string): string
+  used(appId: string, keyId: string): string
+  readonly apps: string
+  origin(entry: string): string
+  readonly lists: string
+  list(name: string): string
+  chunk(name: string, version: string, index: number): string
+  readonly feed: string
+  readonly feedNumber: string
+  readonly feedStore: string
+  /** Both keys of one nonce, which lies in one of several parts of its app. */
+  nonce(appId: string, part: number, hash: string): readonly [nonce: string, nonces: string]
+  readonly audit: string
+}
+
+export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
+  const list = (name: string): string => `${prefix}list:{${name}}`
+  return {
+    app: (appId) => `${prefix}app:{${appId}}`,
+    secrets: (appId) => `${prefix}secrets:{${appId}}`,
+    history: (appId) => `${prefix}history:{${appId}}`,
+    keyOwner: (fingerprint) => `${prefix}key:{${fingerprint}}`,
+    used: (appId, keyId) => `${prefix}used:{${appId}}:${keyId}`,
+    apps: `${prefix}apps`,
+    // The braces spread the entries over the slots of a Cluster, whatever they contain.
+    origin: (entry) => `${prefix}origin:{${entry}}`,
+    lists: `${prefix}lists`,
+    list,
+    chunk: (name, version, index) => `${list(name)}:${version}:${index}`,
+    // One hash tag, so that a script reaches all of them on a Cluster.
+    feed: `${prefix}{feed}`,
+    feedNumber: `${prefix}{feed}:number`,
+    feedStore: `${prefix}{feed}:store`,
+    nonce(appId, part, hash) {
+      const tag = `{${appId}/${part}}`
+      return [`${prefix}nonce:${tag}${hash}`, `${prefix}nonces:${tag}`]
+    },
+    audit: `${prefix}audit`,
+  }
+}

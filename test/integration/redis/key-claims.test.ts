@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { changeKeys, PolicyError, type AppKey } from 'portcullis'
+import { redisStore, type RedisClient, type RedisStore } from 'portcullis/redis'
+import { createVault } from 'portcullis/vault'
+import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
+
+const KEY: AppKey = { id: 'k', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }
+const ring = (id: string) => ({ id, key: randomBytes(32) })
+const [oldKey, newKey] = [ring('old'), ring('new')]
+const client = new Redis(sharedRedisUrl(), { disconnectTimeout: 50 })
+afterAll(() => client.disconnect())
+
+function open(prefix: string, keys = [oldKey], redis: RedisClient = client): RedisStore {
+  return redisStore(redis, { prefix, vault: createVault({ keys }) })
+}
+
+/** A client whose process is killed before it sends the script that writes the app. */
+function killedBeforeWriting(): RedisClient {
+  return {
+    status: 'ready',
+    duplicate: () => client.duplicate(),
+    call: (command, ...args) =>
+      String(args[0]).includes('RPUSH') ? Promise.reject(new Error('killed')) : client.call(command, ...args),
+  }
+}
+
+const withKey = (appId: string) => ({ policy: { appId }, keys: [KEY] })
+
+/** Makes every claim below the prefix as old as one that a crash has left behind. */
+async function makeOld(prefix: string): Promise<number> {
+  const names = await client.keys(`${prefix}key:*`)
+  for (const name of names) {
+    const [appId, revision] = String(await client.get(name)).split(' ')
+    await client.set(name, `${appId} ${revision} ${Date.now() - 600_000} old`)
+  }
+  return names.length
+}
+
+describe('the keys of apps in Redis', () => {
+  it('are claimed by a fingerprint that tells nothing of them', async () => {
+    const prefix = freshPrefix()
+    await open(prefix).write(withKey('a'), 0)
+    const names = await client.keys(`${prefix}key:*`)
+    expect(names).toHaveLength(1)
+    expect(names[0]).toMatch(/key:\{old\.[A-Za-z0-9_-]{43}\}$/)
+    expect(await client.get(names[0] ?? '')).toMatch(/^a 1 \d+ \S+$/)
+  })
+
+  it('are free again at once when their app is removed or loses them', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    await store.write(withKey('a'), 0)
+    await store.remove('a', 1)
+    expect(await client.keys(`${prefix}key:*`)).toEqual([])
+    await store.write(withKey('b'), 0)
+    await changeKeys(store, 'b', { revoke: ['k'] })
+    await store.write(withKey('c'), 0)
+    await expect(store.write(withKey('a'), 0)).rejects.toThrow(/app `c`/)
+  })
+
+  it('block nobody for ever when a process was killed between claim and write', async () => {
+    const prefix = freshPrefix()
+    await expect(open(prefix, [oldKey], killedBeforeWriting()).write(withKey('a'), 0)).rejects.toThrow()
+    const store = open(prefix)
+    // The process may be alive, and only slow.
+    await expect(store.write(withKey('b'), 0)).rejects.toThrow(PolicyError)
+    expect(await makeOld(prefix)).toBe(1)
+    await store.write(withKey('b'), 0)
+    await expect(store.write(withKey('a'), 0)).rejects.toThrow(/app `b`/)
+  })
+
+  it('stay those of their app however old the claim is', async () => {
+    const prefix = freshPrefix()
+    const store = open(prefix)
+    await store.write(withKey('a'), 0)
+    expect(await makeOld(prefix)).toBe(1)
+    await expect(store.write(withKey('b'), 0)).rejects.toThrow(/app `a`/)
+    await store.write({ policy: { appId: 'a', name: 'n' } }, 1)
+    await expect(store.write(withKey('b'), 0)).rejects.toThrow(/app `a`/)
+  })
+
+  it('stay those of their app when the vault is rotated, by new writers and by old ones', async () => {
+    const prefix = freshPrefix()
+    await open(prefix).write(withKey('a'), 0)
+    const [rotated, lagging] = [open(prefix, [newKey, oldKey]), open(prefix, [oldKey, newKey])]
+    await expect(rotated.write(withKey('b'), 0)).rejects.toThrow(/app `a`/)
+    await rotated.write(withKey('a'), 1)
+    for (const store of [rotated, lagging])
+      await expect(store.write(withKey('b'), 0)).rejects.toThrow(/app `a`/)
+    expect(await client.keys(`${prefix}key:*old*`)).toEqual([])
+    await makeOld(prefix)
+    await expect(open(prefix, [newKey]).write(withKey('b'), 0)).rejects.toThrow(/app `a`/)
+  })
+})

@@ -1,0 +1,13 @@
+/** The seed of random choices in tests: `TEST_SEED=…` runs a failure again with the choices that it was found with. */
+export const SEED: number = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000_000)
+
+/** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
+export function seededRandom(seed = SEED): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from '@jest/globals'
+import { createPolicySource, type StoredApp } from 'portcullis'
+
+/** A stored app whose document counts how often it is serialised. */
+function counted(version: string | undefined, name: string) {
+  let serialised = 0
+  const policy = Object.defineProperty({ appId: 'a', name }, 'toJSON', {
+    enumerable: false,
+    value() {
+      serialised += 1
+      return { appId: 'a', name }
+    },
+  })
+  const app: StoredApp = { policy, revision: 1, keys: [], ...(version !== undefined && { version }) }
+  return { app, serialised: () => serialised }
+}
+
+async function readTwice(first: StoredApp, second: StoredApp) {
+  const answers = [first, second]
+  const source = createPolicySource({
+    store: { read: async () => answers.shift() },
+    maxStale: 0,
+    revalidateAfter: 0,
+  })
+  return [await source.load('a'), await source.load('a')] as const
+}
+
+describe('an app whose store tells its version', () => {
+  it('is known again by it, and its document is never serialised', async () => {
+    const [one, other] = [counted('v', 'n'), counted('v', 'n')]
+    const [before, after] = await readTwice(one.app, other.app)
+    expect(after).toBe(before)
+    expect(one.serialised() + other.serialised()).toBe(0)
+  })
+
+  it('is compiled again when the version is another, though the revision is not', async () => {
+    const [before, after] = await readTwice(counted('v', 'n').app, counted('w', 'm').app)
+    expect(after).not.toBe(before)
+  })
+
+  it('is compared by its content when a reading has no version', async () => {
+    const [one, other] = [counted(undefined, 'n'), counted(undefined, 'n')]
+    const [before, after] = await readTwice(one.app, other.app)
+    expect(after).toBe(before)
+    expect(one.serialised() + other.serialised()).toBe(2)
+  })
+})
