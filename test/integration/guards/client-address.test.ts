@@ -14,6 +14,7 @@ import {
   type GuardRequest,
 } from 'portcullis'
 import { repository, run } from '../../support/commands.ts'
+import { compiled } from '../../support/compiled.ts'
 import { APP, listening } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
@@ -411,12 +412,8 @@ describe('a warning', () => {
 })
 
 it('a warning reaches the person who runs the server, once and with nothing of a caller', async () => {
-  const { output } = await run(process.execPath, [
-    '--import',
-    'tsx',
-    'test/support/proxied-process.ts',
-    require.resolve('express'),
-  ])
+  const program = compiled('test/support/proxied-process.ts')
+  const { output } = await run(process.execPath, [program, require.resolve('express')])
   expect(
     output.match(/\[PORTCULLIS_TRUST_PROXY_OFF\] PortcullisWarning: There seems to be a proxy/g),
   ).toHaveLength(1)

@@ -1,9 +1,9 @@
-import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { ConfigError, UnavailableError } from '../../../src/errors.ts'
 import { memoryNonces } from '../../../src/signature/nonces.ts'
-import { repository, run } from '../../support/commands.ts'
+import { run } from '../../support/commands.ts'
+import { compiled } from '../../support/compiled.ts'
 import { nonceStoreContract } from '../../../src/testing/index.ts'
 
 nonceStoreContract('memory', { describe, it }, async () => ({
@@ -101,13 +101,7 @@ describe('memoryNonces', () => {
 
   describe('flooded with 300,000 nonces, in a heap of 48 MB', () => {
     const flood = (max: number) =>
-      run(process.execPath, [
-        '--max-old-space-size=48',
-        '--import',
-        'tsx',
-        join(repository, 'test/support/nonce-flood.ts'),
-        String(max),
-      ])
+      run(process.execPath, ['--max-old-space-size=48', compiled('test/support/nonce-flood.ts'), String(max)])
 
     it('holds as many as it may', async () => {
       expect(await flood(30_000)).toEqual({ succeeded: true, output: '30000' })
