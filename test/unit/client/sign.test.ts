@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from '@jest/globals'
 import { signRequest, type RequestToSign, type SigningOptions } from '../../../src/client/index.ts'
 import { ConfigError } from '../../../src/errors.ts'
+import { clientModules } from '../../support/client-modules.ts'
 import { SECRET } from '../signature/message.ts'
 
 const options: SigningOptions = {
@@ -156,19 +156,15 @@ describe('signRequest', () => {
 })
 
 describe('portcullis/client', () => {
-  it('needs nothing that only Node has', () => {
-    const root = `${__dirname}/../../../src`
-    const sources = readdirSync(`${root}/client`).map((file) => `client/${file}`)
-    const seen = new Set<string>()
-    for (const file of [...sources, 'signature/base.ts', 'match/host.ts', 'errors.ts']) {
-      const source = readFileSync(`${root}/${file}`, 'utf8')
-      for (const [, target] of source.matchAll(/from '([^']+)'/g)) seen.add(target ?? '')
-      expect(source).not.toMatch(/\bBuffer\.|\bprocess\.|\brequire\(/)
+  it('needs nothing that only Node has, and neither does anything that it imports', () => {
+    const modules = clientModules('es6')
+    expect(modules.has('client/fetch.ts')).toBe(true)
+    for (const [path, code] of modules) {
+      const foreign = [...code.matchAll(/(?:from|import)\s*\(?["']([\w@.:/-]+)["']/g)]
+        .map(([, target = '']) => target)
+        .filter((target) => !target.startsWith('.'))
+      expect([path, foreign]).toEqual([path, []])
+      expect(code).not.toMatch(/\bBuffer\b\s*\.|\bprocess\.|\brequire\(/)
     }
-    expect([...seen].filter((target) => !target.startsWith('./')).sort()).toEqual([
-      '../errors.ts',
-      '../match/host.ts',
-      '../signature/base.ts',
-    ])
   })
 })

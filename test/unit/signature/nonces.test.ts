@@ -2,8 +2,6 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { ConfigError, UnavailableError } from '../../../src/errors.ts'
 import { memoryNonces } from '../../../src/signature/nonces.ts'
-import { run } from '../../support/commands.ts'
-import { compiled } from '../../support/compiled.ts'
 import { nonceStoreContract } from '../../../src/testing/index.ts'
 
 nonceStoreContract('memory', { describe, it }, async () => ({
@@ -97,19 +95,6 @@ describe('memoryNonces', () => {
       now += 100
       expect(nonces.claim('a', String(index), now + 10_000)).toBe(true)
     }
-  })
-
-  describe('flooded with 300,000 nonces, in a heap of 48 MB', () => {
-    const flood = (max: number) =>
-      run(process.execPath, ['--max-old-space-size=48', compiled('test/support/nonce-flood.ts'), String(max)])
-
-    it('holds as many as it may', async () => {
-      expect(await flood(30_000)).toEqual({ succeeded: true, output: '30000' })
-    }, 60_000)
-
-    it('would not fit with no bound', async () => {
-      expect(await flood(300_000)).toMatchObject({ succeeded: false })
-    }, 60_000)
   })
 
   const wrong: readonly object[] = [{ max: 0 }, { max: 1.5 }, { maxPerApp: '1' }, { now: 1 }, { ttl: 1 }]
