@@ -152,7 +152,8 @@ export function mount<Facts, Answer extends Decision>(
 
   function report(decision: Refusal, req: GuardRequest): void {
     try {
-      onReport?.(decision, req)
+      const returned: unknown = onReport?.(decision, req)
+      if (isThenable(returned)) returned.then(undefined, () => undefined)
     } catch {
       // Report mode changes nothing, whatever its listener does.
     }
