@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -41,6 +42,7 @@ function compileAll(): string {
   if (existsSync(folder)) return folder
 
   mkdirSync(dirname(folder), { recursive: true })
+  removeOld(dirname(folder))
   const work = mkdtempSync(`${folder}-`)
   for (const [path, bytes] of sources) {
     const target = join(work, javaScript(path))
@@ -56,6 +58,15 @@ function compileAll(): string {
     if (!existsSync(folder)) throw error
   }
   return folder
+}
+
+/** What was compiled of earlier states of the sources. Nothing runs that long. */
+function removeOld(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (age > 3_600_000) rmSync(path, { recursive: true, force: true })
+  }
 }
 
 function compile(path: string, source: string): string {
