@@ -52,6 +52,13 @@ describe('regionPin', () => {
     await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)
   })
 
+  it('lets a known country count before the fallback of the policy', async () => {
+    const { app } = pinned({ fallback: 'world' }, {})
+    await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' }).expect(200, EUROPE)
+    await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'US' }).expect(421)
+    await request(app).get('/').set({ 'x-app-id': APP, 'test-country': '' }).expect(421)
+  })
+
   it('uses the fallback of the policy for persons without a country', async () => {
     const { app } = pinned({ fallback: 'europe' }, { country: () => undefined })
     await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)

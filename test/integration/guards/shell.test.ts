@@ -110,9 +110,15 @@ describe('the shell', () => {
     await request(app).get('/').set('x-app-id', APP).expect(200)
   })
 
-  it('does not ask where the policy says off', async () => {
-    const { app } = protectedApp({ ipWhitelist: { mode: 'off' } }, (policies) => [ipWhitelist({ policies })])
-    await request(app).get('/').set('x-app-id', APP).expect(200)
+  it('does not ask where the policy says off, and has nothing to report', async () => {
+    const reported: Refusal[] = []
+    const { app } = protectedApp(
+      { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'off' } },
+      (policies) => [ipWhitelist({ policies, onReport: (decision) => void reported.push(decision) })],
+      (req, res) => void res.json(req.portcullis.decisions.map(({ effect, mode }) => `${mode} ${effect}`)),
+    )
+    await request(app).get('/').set('x-app-id', APP).expect(200, ['off allow'])
+    expect(reported).toEqual([])
   })
 
   it('judges the next request by a policy that was changed in the store', async () => {
