@@ -4,6 +4,8 @@ if (process.env.REDIS_URL) {
   delete process.env.REDIS_URL
 }
 
+const DEEP = '\\.deep\\.test\\.ts$'
+
 const express4 = { '^express$': 'express4' }
 
 const base = {
@@ -32,10 +34,18 @@ const redis = {
 
 export default {
   maxWorkers: '100%',
-  testTimeout: 20_000,
+  // Tells a test that hangs, and not a machine that is busy.
+  testTimeout: 120_000,
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
   projects: [
-    { ...base, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
+    {
+      ...base,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/test/unit/**/*.test.ts'],
+      testPathIgnorePatterns: [DEEP],
+    },
+    // What takes too long to wait for while one works: floods, oracles over millions, proofs over automata.
+    { ...base, displayName: 'deep', testMatch: ['<rootDir>/test/unit/**/*.deep.test.ts'] },
     { ...base, ...redis, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     {
       ...base,

@@ -27,7 +27,10 @@ const KEPT = 0.9
 const DIFFERENT = 4.5
 /** Of a call, in percent: less than any network hides. */
 const LARGEST_DIFFERENCE = 2
-/** Of a call: what is not looked into. */
+/**
+ * Of a call, what is not looked into: a few more characters in a text for the operator. README calls this "the same time",
+ * so a difference within it is printed beside the verdict and not hidden by it.
+ */
 const INDIFFERENT = 0.0025
 const HOST = 'gateway.example'
 

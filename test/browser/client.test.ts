@@ -4,7 +4,9 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { launchChromium } from '../support/chromium.ts'
 import { clientModules, SIGN_ALL } from '../support/client-modules.ts'
-import { SECRET } from '../unit/signature/message.ts'
+import { parseAppKeys } from '../../src/signature/keys.ts'
+import { verifyMessage } from '../../src/signature/verify.ts'
+import { RULES, SECRET } from '../unit/signature/message.ts'
 import { ED25519, verifyingListener, type Received } from '../unit/client/verifying-server.ts'
 
 const IN_A_WORKER = `
@@ -81,11 +83,29 @@ describe('portcullis/client in Chromium', () => {
 
   it('signs with a key that is made there and never leaves it', async () => {
     const code = `import('/client/index.ts').then(async ({ signRequest }) => {
-      const { privateKey } = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])
-      return signRequest({ method: 'GET', url: '${origin}/' }, { keyId: 'key-2', privateKey })
+      const { privateKey, publicKey } = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])
+      const raw = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey))
+      const headers = await signRequest({ method: 'GET', url: '${origin}/' }, { keyId: 'key-3', privateKey })
+      return { headers, secret: btoa(String.fromCharCode(...raw)) }
     })`
-    expect(await page.evaluate(code)).toMatchObject({
-      signature: expect.stringMatching(/^sig1=:[\w+/]{86}==:$/),
-    })
+    const { headers, secret } = (await page.evaluate(code)) as {
+      headers: Record<string, string>
+      secret: string
+    }
+    const verify = (method: string) =>
+      verifyMessage(
+        {
+          method,
+          authority: new URL(origin).host,
+          target: '/',
+          header: (name) => [headers[name] ?? []].flat(),
+          body: { kind: 'none' },
+        },
+        parseAppKeys([{ id: 'key-3', algorithm: 'ed25519', secret }]),
+        RULES,
+        Date.now(),
+      )
+    expect(verify('GET')).toMatchObject({ ok: true, keyId: 'key-3' })
+    expect(verify('POST')).toMatchObject({ ok: false, code: 'SIGNATURE_INVALID' })
   })
 })

@@ -1,12 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { resolve } from 'node:path'
+import { compiled } from './compiled.ts'
+import { repository } from './commands.ts'
 
-/** The folder of the package. */
-export const FOLDER: string = resolve(__dirname, '../..')
-
-/** The example server in a process of its own, as `npm start` runs it. */
+/** The example server in a process of its own. */
 export interface ExampleProcess {
-  /** Where it listens; empty when it did not come so far. */
+  /** Where it listens. */
   readonly url: string
   /** What it has said. */
   readonly said: { stdout: string; stderr: string }
@@ -15,30 +13,63 @@ export interface ExampleProcess {
   signal(name: NodeJS.Signals): void
 }
 
-/** Starts it, on a free port if `PORT` is not given, and answers when it is ready or has ended. */
-export async function startExampleProcess(environment: Record<string, string> = {}): Promise<ExampleProcess> {
-  const { PATH = '', HOME = '' } = process.env
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'example-server/main.ts'], {
-    cwd: FOLDER,
-    env: { PATH, HOME, PORT: '0', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const said = { stdout: '', stderr: '' }
-  const ended = new Promise<number | null>((settle) => child.once('close', settle))
-  const ready = new Promise<void>((settle) => {
-    child.stdout?.on('data', (chunk: Buffer) => {
-      said.stdout += chunk.toString()
-      if (said.stdout.includes('\n4. ')) settle()
+/**
+ * Starts it, on a free port if `PORT` is not given, and resolves when it is ready. Rejects with what the server said when
+ * it ends before that. `asNpmStart` runs the command of `npm start`, which compiles at each start.
+ */
+export async function startExampleProcess(
+  environment: Record<string, string> = {},
+  options: { asNpmStart?: boolean } = {},
+): Promise<ExampleProcess> {
+  const { child, said, ended } = spawnExample(environment, options)
+  const ready = new Promise<string>((settle) => {
+    child.stdout?.on('data', () => {
+      if (said.stdout.includes('\n4. ')) settle('ready')
     })
   })
-  child.stderr?.on('data', (chunk: Buffer) => (said.stderr += chunk.toString()))
-  await Promise.race([ready, ended])
+  const first = await Promise.race([ready, ended])
+  if (first !== 'ready') {
+    throw new Error(`the example server ended with ${first} while it started: ${said.stderr}${said.stdout}`)
+  }
   return {
     url: /gateway: (http\S+)/.exec(said.stdout)?.[1] ?? '',
     said,
     ended,
     signal: (name) => void child.kill(name),
   }
+}
+
+/** Starts it where it cannot start, and resolves with what it said and its exit code once it has ended. */
+export async function failToStart(
+  environment: Record<string, string>,
+): Promise<{ said: ExampleProcess['said']; code: number | null }> {
+  const { said, ended } = spawnExample(environment, {})
+  return { said, code: await ended }
+}
+
+/** For `afterAll`: the server may not be there, when `beforeAll` has failed. */
+export async function killExampleProcess(server: ExampleProcess | undefined): Promise<void> {
+  server?.signal('SIGKILL')
+  await server?.ended
+}
+
+function spawnExample(
+  environment: Record<string, string>,
+  { asNpmStart = false }: { asNpmStart?: boolean },
+): { child: ChildProcess } & Pick<ExampleProcess, 'said' | 'ended'> {
+  const { PATH = '', HOME = '' } = process.env
+  const program = asNpmStart
+    ? ['--import', 'tsx', 'example-server/main.ts']
+    : [compiled('example-server/main.ts')]
+  const child = spawn(process.execPath, program, {
+    cwd: repository,
+    env: { PATH, HOME, PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said = { stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk: Buffer) => (said.stdout += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (said.stderr += chunk.toString()))
+  return { child, said, ended: new Promise((settle) => child.once('close', settle)) }
 }
 
 /** The secret of the demo server app, from what was printed at the start. */

@@ -43,6 +43,8 @@ export interface ExampleServer {
   readonly sink: ReturnType<typeof memoryAuditSink>
   /** The legacy scheme for `ukey1Apps`. */
   readonly ukey1: Ukey1 | undefined
+  /** From now on the server cannot read policies from its store, or can again. */
+  failReads(fail: boolean): void
   /** Writes the policy of an app anew, with these sections in place of its own. */
   change(policy: { readonly appId: string }, sections?: object): Promise<void>
   /** Rejects when something went wrong by a fault of ours. */
@@ -60,7 +62,13 @@ export async function startExampleServer({
   ukey1Apps?: readonly string[]
 } = {}): Promise<ExampleServer> {
   const store = memoryStore([{ policy: SHOP_POLICY, keys: [SHOP_KEY] }])
-  const policies = createPolicySource({ store })
+  let readsFail = false
+  const policies = createPolicySource({
+    store: {
+      ...store,
+      read: async (appId) => (readsFail ? Promise.reject(new Error('the store is away')) : store.read(appId)),
+    },
+  })
   const sink = memoryAuditSink()
   const secrets = deriveSecrets(new Uint8Array(32))
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
@@ -87,6 +95,9 @@ export async function startExampleServer({
     store,
     sink,
     ukey1,
+    failReads(fail) {
+      readsFail = fail
+    },
     async change(policy, sections = {}) {
       const revision = (await store.read(policy.appId))?.revision ?? 0
       await store.write({ policy: { ...policy, ...sections } }, revision)

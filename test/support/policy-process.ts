@@ -71,7 +71,7 @@ export function startProcess(client: Redis | Cluster, prefix: string, appId: str
 export async function eventually(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  limit = 15_000,
+  limit = 60_000,
 ): Promise<void> {
   const until = Date.now() + limit
   while (!(await condition())) {

@@ -2,13 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import express, { type Express, type RequestHandler } from 'express'
-import {
-  createPolicySource,
-  memoryStore,
-  type AppKey,
-  type ManagedPolicyStore,
-  type PolicySource,
-} from 'portcullis'
+import { createPolicySource, memoryStore, type AppKey, type PolicySource } from 'portcullis'
 
 export const APP = 'app-1'
 
@@ -20,7 +14,7 @@ export const KEY: AppKey = {
 
 export interface ProtectedApp {
   app: Express
-  store: ManagedPolicyStore
+  store: ReturnType<typeof memoryStore>
   policies: PolicySource
   /** Requests that have reached the handler. */
   reached: string[]

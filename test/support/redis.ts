@@ -116,11 +116,11 @@ export async function askRedis(
   }
 }
 
-/** Waits until a condition is true: `what` says which, should it not become so within 20 s. */
+/** Waits until a condition is true: `what` says which, should it not become so within 60 s. */
 export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`)
+    if (Date.now() > deadline) throw new Error(`not within 60 s: ${what}`)
     await sleep(20)
   }
 }
@@ -165,7 +165,7 @@ async function spawnServer(
     pipe.end('ended\n', () => pipe.destroy())
   })
 
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   while (!(await isReady(connect(port)))) {
     if (child.exitCode !== null || child.signalCode !== null) {
       await sleep(20) // for its last words
@@ -173,7 +173,7 @@ async function spawnServer(
     }
     if (Date.now() > deadline) {
       await end(child, 'SIGKILL')
-      throw new Error(`redis-server on port ${port} did not answer within 20 s: ${said.trim()}`)
+      throw new Error(`redis-server on port ${port} did not answer within 60 s: ${said.trim()}`)
     }
     await sleep(5)
   }

@@ -1,8 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
-import { resolve } from 'node:path'
-import { FOLDER } from './example-process.ts'
+import { compiled } from './compiled.ts'
 import type { SignedServerSettings } from './signed-server.ts'
 
 /** What the servers are called by their callers, so that each could have been meant. */
@@ -23,10 +22,8 @@ export interface SignedServers {
 
 /** Starts two processes that share one Redis. */
 export async function startSignedServers(settings: SignedServerSettings): Promise<SignedServers> {
-  const program = resolve(FOLDER, 'test/support/signed-server.ts')
-  const children = [0, 1].map(() =>
-    fork(program, [JSON.stringify(settings)], { cwd: FOLDER, execArgv: ['--import', 'tsx'] }),
-  )
+  const program = compiled('test/support/signed-server.ts')
+  const children = [0, 1].map(() => fork(program, [JSON.stringify(settings)], { execArgv: [] }))
   const ports = await Promise.all(children.map(async (child) => Number((await once(child, 'message'))[0])))
   const agent = new Agent({ keepAlive: true, maxSockets: 250 })
   return {

@@ -5,6 +5,7 @@ import { delimiter, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { findPrograms, repository } from '../../support/commands.ts'
+import { findPhp } from '../../support/php-binary.ts'
 import {
   answerOf,
   CONNECT,
@@ -18,25 +19,28 @@ import {
 } from '../../support/example-server.ts'
 
 const CLIENTS = [
-  { file: 'sign.sh', program: 'bash', needs: ['bash', 'curl', 'openssl', 'od', 'tr'] },
-  { file: 'sign.py', program: 'python3', needs: ['python3'] },
-  { file: 'sign.php', program: 'php', needs: ['php'] },
+  { file: 'sign.sh', program: 'bash' },
+  { file: 'sign.py', program: 'python3' },
+  { file: 'sign.php', program: 'php' },
 ]
 
-const isThere = (program: string): boolean => findPrograms([program]).length > 0
-const runnable = CLIENTS.filter(({ needs }) => needs.every(isThere))
-const absent = CLIENTS.flatMap(({ needs }) => needs.filter((program) => !isThere(program)))
-
 let server: ExampleServer
-let folder: string
+let php: string
+const pathOf = (program: string): string => (program === 'php' ? php : program)
+let folder: string | undefined
 
 beforeAll(async () => {
+  // Nothing is left out where a program is missing: these come with every system, and PHP is installed if need be.
+  const needed = ['bash', 'curl', 'openssl', 'od', 'tr', 'python3']
+  const absent = needed.filter((program) => findPrograms([program]).length === 0)
+  if (absent.length > 0) throw new Error(`The tests need these programs: ${absent.join(', ')}.`)
+  php = await findPhp()
   server = await startExampleServer()
   folder = await mkdtemp(join(tmpdir(), 'portcullis-clients-'))
 })
 afterAll(async () => {
-  await rm(folder, { recursive: true })
-  await server.close()
+  if (folder !== undefined) await rm(folder, { recursive: true })
+  await server?.close()
 })
 
 /** Runs a client as a person would, and answers with the status and the body that it prints. */
@@ -45,7 +49,7 @@ async function run(
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
-  const child = spawn(program, [join(repository, 'example-server', 'clients', file), ...args], {
+  const child = spawn(pathOf(program), [join(repository, 'example-server', 'clients', file), ...args], {
     env: {
       PATH: process.env['PATH'],
       APP_ID: 'shop',
@@ -85,8 +89,8 @@ const ADA_ONCE = {
   language: 'en',
 }
 
-describe(`the clients in other languages${absent.length === 0 ? '' : ` (not on this machine: ${absent.join(', ')})`}`, () => {
-  for (const client of runnable) {
+describe('the clients in other languages', () => {
+  for (const client of CLIENTS) {
     it(`${client.file} signs a POST with a body`, async () => {
       const { status, body } = await run(client, connect())
       expect({ status, body }).toEqual({
@@ -123,7 +127,7 @@ describe(`the clients in other languages${absent.length === 0 ? '' : ` (not on t
       `${client.file} says in one line what is missing (%s), and sends nothing`,
       (_what, args, given, says) => {
         const script = join(repository, 'example-server', 'clients', client.file)
-        const { status, stdout, stderr } = spawnSync(client.program, [script, ...args], {
+        const { status, stdout, stderr } = spawnSync(pathOf(client.program), [script, ...args], {
           env: { PATH: process.env['PATH'], ...given },
           encoding: 'utf8',
         })
@@ -142,9 +146,9 @@ describe(`the clients in other languages${absent.length === 0 ? '' : ` (not on t
     })
   }
 
-  const [shell] = CLIENTS
-  if (shell === undefined || !runnable.includes(shell)) return
+  const shell = { file: 'sign.sh', program: 'bash' }
   it('sign.sh puts neither secret nor token on a command line', async () => {
+    if (folder === undefined) throw new Error('there is no folder')
     const log = join(folder, 'arguments')
     for (const program of ['openssl', 'curl', 'od', 'tr', 'cat', 'date']) {
       const [real = ''] = findPrograms([program])

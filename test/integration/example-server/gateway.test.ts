@@ -271,6 +271,20 @@ describe('signing in', () => {
     visitor.page = page
     expect((await visitor.submit('sign-in', signIn)).status).toBe(429)
   })
+
+  it('allows a hundred tries from one address, each with another email', async () => {
+    const visitor = new Visitor()
+    await visitor.open(await gatewayFor())
+    const page = visitor.page
+    const statuses: number[] = []
+    for (let count = 0; count < 101; count += 1) {
+      visitor.page = page
+      const answer = await visitor.submit('sign-in', { email: `nobody-${count}@example.org`, password: 'x' })
+      statuses.push(answer.status)
+    }
+    expect(statuses.filter((status) => status === 401)).toHaveLength(100)
+    expect(statuses.at(-1)).toBe(429)
+  })
 })
 
 describe('making an account', () => {
@@ -367,8 +381,32 @@ describe('a storage that cannot be asked', () => {
   })
 })
 
-it('the policy of an app that is gone or unreadable closes its pages too', async () => {
-  const gateway = await gatewayFor()
-  await server.change(SHOP_POLICY, { auditAccess: undefined })
-  expect((await new Visitor().open(gateway)).status).toBeGreaterThanOrEqual(400)
+describe('the pages of an app close', () => {
+  const closed = async (gateway: string): Promise<[number, string]> => {
+    const { status, html } = await new Visitor().open(gateway)
+    return [status, /<form/.test(html) ? 'a form' : 'no form']
+  }
+
+  it('when its policy no longer has the audit', async () => {
+    const gateway = await gatewayFor()
+    expect(await closed(gateway)).toEqual([200, 'a form'])
+    await server.change(SHOP_POLICY, { auditAccess: undefined })
+    expect(await closed(gateway)).toEqual([503, 'no form'])
+  })
+
+  it('when its policy is gone', async () => {
+    const gateway = await gatewayFor()
+    await server.store.remove('shop', (await server.store.read('shop'))?.revision ?? 0)
+    expect(await closed(gateway)).toEqual([503, 'no form'])
+  })
+
+  it('when its policy cannot be read', async () => {
+    const gateway = await gatewayFor()
+    server.failReads(true)
+    // What is remembered of an app is good no more once it was written.
+    await server.change(SHOP_POLICY)
+    expect(await closed(gateway)).toEqual([503, 'no form'])
+    server.failReads(false)
+    expect(await closed(gateway)).toEqual([200, 'a form'])
+  })
 })

@@ -2,7 +2,12 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { signedFetch } from 'portcullis/client'
 import { readAuditStream } from 'portcullis/redis'
-import { printedSecret, startExampleProcess, type ExampleProcess } from '../../support/example-process.ts'
+import {
+  killExampleProcess,
+  printedSecret,
+  startExampleProcess,
+  type ExampleProcess,
+} from '../../support/example-process.ts'
 import { ADA, answerOf, json, signUp, Visitor } from '../../support/example-server.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
@@ -22,9 +27,8 @@ beforeAll(async () => {
   secret = printedSecret(server) ?? ''
 })
 afterAll(async () => {
-  server.signal('SIGKILL')
-  await server.ended
-  await redis.stop()
+  await killExampleProcess(server)
+  await redis?.stop()
 })
 
 const send = (path: string, init?: RequestInit): Promise<Response> =>
@@ -69,9 +73,9 @@ async function holdings(): Promise<{ text: string; audit: string; endless: strin
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 60_000
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error('it did not come to hold within 10 s')
+    if (Date.now() > deadline) throw new Error('it did not come to hold within 60 s')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

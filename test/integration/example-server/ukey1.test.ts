@@ -238,6 +238,29 @@ describe('what somebody else makes of it', () => {
     expect(await post({})).toBe(200)
   })
 
+  const notObjects = [
+    '[1]',
+    '"x"',
+    '1',
+    'null',
+    '[{}]',
+    ` ${BODY}`,
+    `${BODY} `,
+    `\t${BODY}`,
+    `${BODY}\n`,
+    `\ufeff${BODY}`,
+  ]
+  it.each(notObjects)(
+    'is refused, though rightly signed, as a body that is not the text of an object: %j',
+    async (body) => {
+      const code = await codeOf(send({ body }, sign({ body })))
+      // The parser in front takes no bare value for JSON.
+      const isBare = ['"x"', '1', 'null'].includes(body)
+      expect(code).toBe(isBare ? '400 INVALID_REQUEST' : '401 SIGNATURE_INVALID')
+      if (!isBare) expect(lastDetail()).toBe('the body is not the text of an object')
+    },
+  )
+
   it('names two apps and is nobody', async () => {
     expect(await codeOf(send({}, undefined, { 'x-app-id': 'plain' }))).toBe('401 APP_UNIDENTIFIED')
   })

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { networkInterfaces, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it, jest } from '@jest/globals'
 import express from 'express'
@@ -17,10 +17,12 @@ import {
   type GuardRequest,
 } from 'portcullis'
 import { repository, run } from '../../support/commands.ts'
+import { compiled } from '../../support/compiled.ts'
 import { APP, listening } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
 const NEAREST = '198.51.100.7'
+const LINK_LOCAL = 'fe80::1'
 const WRITTEN = '192.0.2.66'
 const ANYBODY = { mode: 'enforce', ranges: ['0.0.0.0/0', '::/0'] }
 const LOOPBACK: ClientAddressOptions = { trustedProxies: ['loopback'], header: 'x-forwarded-for' }
@@ -417,23 +419,32 @@ describe('other sockets', () => {
     })
   })
 
-  const linkLocal = Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    addresses.filter(({ address }) => address.startsWith('fe80:')).map(({ address }) => ({ name, address })),
-  )[0]
-  if (linkLocal === undefined) return // this machine has none
-  it('a link-local peer is known without the zone of this machine', async () => {
-    const { name, address } = linkLocal
-    const host = `${address}%${name}`
-    const asPeer: Setting[] = [{}, { clientAddress: { ...LOOPBACK, trustedProxies: ['10.0.0.0/8'] } }]
-    const asProxy: Setting[] = [
-      { trustProxy: 'linklocal' },
-      { clientAddress: { ...LOOPBACK, trustedProxies: ['linklocal'] } },
+  // Not every machine has a link-local address, so the sockets of the loopback are given one, as Node spells it.
+  describe('a link-local peer is known without the zone of this machine', () => {
+    const rows: [what: string, setting: Setting, expected: string][] = [
+      ['as a peer', {}, LINK_LOCAL],
+      [
+        'as a peer that is not a trusted proxy',
+        { clientAddress: { ...LOOPBACK, trustedProxies: ['10.0.0.0/8'] } },
+        LINK_LOCAL,
+      ],
+      ['as a proxy of Express', { trustProxy: 'linklocal' }, NEAREST],
+      ['as a proxy by name', { clientAddress: { ...LOOPBACK, trustedProxies: ['linklocal'] } }, NEAREST],
+      ['as a proxy by range', { clientAddress: { ...LOOPBACK, trustedProxies: ['fe80::/10'] } }, NEAREST],
     ]
-    for (const setting of [...asPeer, ...asProxy]) {
-      await withServer(createServer(gateway(setting)), { port: 0, host }, async (port) => {
-        const said = await overSocket({ port, host }, [`X-Forwarded-For: ${NEAREST}`])
-        expect(said.split(' ')[0]).toBe(asPeer.includes(setting) ? address : NEAREST)
-      })
+    for (const [what, setting, expected] of rows) {
+      for (const zone of ['', '%eth0', '%2']) {
+        it(`${what}, with the zone "${zone}"`, async () => {
+          const server = createServer(gateway(setting))
+          server.on('connection', (socket) =>
+            Object.defineProperty(socket, 'remoteAddress', { value: `${LINK_LOCAL}${zone}` }),
+          )
+          await withServer(server, { port: 0, host: '127.0.0.1' }, async (port) => {
+            const said = await send(port, [`X-Forwarded-For: ${NEAREST}`])
+            expect(said.split(' ')[0]).toBe(expected)
+          })
+        })
+      }
     }
   })
 })
@@ -580,12 +591,8 @@ describe('a warning', () => {
 })
 
 it('a warning reaches the person who runs the server, once and with nothing of a caller', async () => {
-  const { output } = await run(process.execPath, [
-    '--import',
-    'tsx',
-    'test/support/proxied-process.ts',
-    require.resolve('express'),
-  ])
+  const program = compiled('test/support/proxied-process.ts')
+  const { output } = await run(process.execPath, [program, require.resolve('express')])
   expect(
     output.match(/\[PORTCULLIS_TRUST_PROXY_OFF\] PortcullisWarning: There seems to be a proxy/g),
   ).toHaveLength(1)

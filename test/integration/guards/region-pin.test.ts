@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import request from 'supertest'
 import { ConfigError, regionPin, type PolicySource, type RegionPinOptions } from 'portcullis'
-import { APP, protectedApp } from '../../support/protected-app.ts'
+import { APP, listening, protectedApp } from '../../support/protected-app.ts'
+import { exchange } from '../../support/raw-exchange.ts'
 
 const pinned = (section: object, options: Partial<RegionPinOptions>) =>
   protectedApp(
@@ -49,6 +50,13 @@ describe('regionPin', () => {
   it('lets the most protective of several citizenships count', async () => {
     const { app } = pinned({}, { country: () => ['US', 'IT'] })
     await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)
+  })
+
+  it('lets a known country count before the fallback of the policy', async () => {
+    const { app } = pinned({ fallback: 'world' }, {})
+    await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' }).expect(200, EUROPE)
+    await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'US' }).expect(421)
+    await request(app).get('/').set({ 'x-app-id': APP, 'test-country': '' }).expect(421)
   })
 
   it('uses the fallback of the policy for persons without a country', async () => {
@@ -106,6 +114,34 @@ describe('regionPin', () => {
         .set({ 'x-app-id': APP, 'test-country': 'DE' })
       expect(new URL(response.headers['location'] ?? '').origin).toBe('https://fra.example.org')
     })
+  })
+
+  describe('redirect of a target that is not a path', () => {
+    // These cannot be sent by fetch: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+    const targets: [what: string, method: string, target: string][] = [
+      ['the absolute form', 'GET', 'http://gateway.example/me?x=1'],
+      ['the absolute form of another scheme', 'GET', 'ftp://gateway.example/me'],
+      ['the absolute form without a path', 'GET', 'http://gateway.example'],
+      ['an absolute form with a foreign host', 'GET', 'https://evil.example/'],
+      ['an asterisk', 'OPTIONS', '*'],
+    ]
+    for (const [what, method, target] of targets) {
+      it(`answers 421 without Location: ${what}`, async () => {
+        const { app, reached } = pinned(
+          { onMisdirected: 'redirect' },
+          { here: 'dallas', bases: { frankfurt: 'https://fra.example.org' }, country: () => 'DE' },
+        )
+        await listening(app, async (origin) => {
+          const head = `Host: gateway.example\r\nx-app-id: ${APP}\r\nConnection: close\r\n`
+          const port = Number(new URL(origin).port)
+          const answer = await exchange(port, `${method} ${target} HTTP/1.1\r\n${head}\r\n`)
+          expect(answer).toMatch(/^HTTP\/1\.1 421 /)
+          expect(answer).not.toMatch(/^location:/im)
+          expect(answer).toContain('REGION_MISDIRECTED')
+        })
+        expect(reached).toEqual([])
+      })
+    }
   })
 
   it('hands over by the headers of the platform', async () => {

@@ -457,3 +457,20 @@ describe('reserved', () => {
     expect(await go(query)).toBe(REFUSED)
   })
 })
+
+describe('a place after one that is left out', () => {
+  const places = [{ query: 'a', optional: true }, { query: 'b', optional: true }, { query: 'c' }] as const
+  for (const [target, expected] of [
+    [`/?c=${GOOD}`, [GOOD, { c: GOOD }]],
+    [`/?c=${EVIL}`, 'RETURN_URL_NOT_ALLOWED'],
+    [`/?b=${EVIL}&c=${GOOD}`, 'RETURN_URL_NOT_ALLOWED'],
+    [`/?a=${EVIL}&c=${GOOD}`, 'RETURN_URL_NOT_ALLOWED'],
+    [`/?b=${OTHER}&c=${GOOD}`, [OTHER, { b: OTHER, c: GOOD }]],
+    [`/?a=${GOOD}&b=${OTHER}`, 'RETURN_URL_REQUIRED'],
+    ['/', 'RETURN_URL_REQUIRED'],
+  ] as const) {
+    it(`is judged all the same: ${target}`, async () => {
+      expect(await answer(places, { target })).toEqual(expected)
+    })
+  }
+})

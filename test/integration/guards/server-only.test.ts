@@ -11,6 +11,7 @@ import {
 } from 'portcullis'
 import { signedFetch, signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
+import { exchange } from '../../support/raw-exchange.ts'
 
 const SECTIONS = { serverOnly: { mode: 'enforce' } }
 const guards = (policies: PolicySource) => [
@@ -69,6 +70,26 @@ describe('serverOnly', () => {
       }
     })
   }
+
+  it('refuses a request of which header lines were dropped, even when the rest is signed', async () => {
+    const { app, reached } = protectedApp(SECTIONS, guards)
+    await listening(app, async (origin, server) => {
+      server.maxHeadersCount = 20
+      const { host, port } = new URL(origin)
+      const send = async (more: number): Promise<string> => {
+        const signed = await signRequest({ method: 'GET', url: origin, headers: { 'x-app-id': APP } }, signer)
+        const lines = Object.entries({ host, connection: 'close', ...signed })
+        for (let count = 0; count < more; count += 1) lines.push([`x-more-${count}`, 'a'])
+        const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+        return exchange(Number(port), `GET / HTTP/1.1\r\n${head}\r\n`)
+      }
+      expect(await send(5)).toMatch(/^HTTP\/1\.1 200 /)
+      const refused = await send(50)
+      expect(refused).toMatch(/^HTTP\/1\.1 401 /)
+      expect(refused).toContain('"code":"SIGNATURE_INVALID"')
+      expect(reached).toHaveLength(1)
+    })
+  })
 
   it('admits the unchanged request', async () => {
     expect((await sendChanged(() => undefined)).status).toBe(200)

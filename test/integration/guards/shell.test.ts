@@ -110,9 +110,15 @@ describe('the shell', () => {
     await request(app).get('/').set('x-app-id', APP).expect(200)
   })
 
-  it('does not ask where the policy says off', async () => {
-    const { app } = protectedApp({ ipWhitelist: { mode: 'off' } }, (policies) => [ipWhitelist({ policies })])
-    await request(app).get('/').set('x-app-id', APP).expect(200)
+  it('does not ask where the policy says off, and has nothing to report', async () => {
+    const reported: Refusal[] = []
+    const { app } = protectedApp(
+      { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'off' } },
+      (policies) => [ipWhitelist({ policies, onReport: (decision) => void reported.push(decision) })],
+      (req, res) => void res.json(req.portcullis.decisions.map(({ effect, mode }) => `${mode} ${effect}`)),
+    )
+    await request(app).get('/').set('x-app-id', APP).expect(200, ['off allow'])
+    expect(reported).toEqual([])
   })
 
   it('judges the next request by a policy that was changed in the store', async () => {
@@ -246,37 +252,43 @@ describe('the shell', () => {
     }
   })
 
-  const malformed: [string, string][] = [
+  const head = `Host: x\r\nx-app-id: ${APP}\r\nConnection: close\r\n`
+  const json = `${head}Content-Type: application/json\r\n`
+  const huge = 'a'.repeat(1_000_000)
+  // Each names the app, unless it is about that, so that nothing but what it is about can refuse it.
+  const odd: [what: string, text: string, status: number, code?: string][] = [
     [
-      'a header that was sent twice',
-      `GET / HTTP/1.1\r\nHost: x\r\nx-app-id: ${APP}\r\nx-app-id: ${APP}\r\nConnection: close\r\n\r\n`,
+      'an app id that was sent twice',
+      `GET / HTTP/1.1\r\n${head}x-app-id: ${APP}\r\n\r\n`,
+      401,
+      'APP_UNKNOWN',
     ],
-    ['two Host headers', `GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n`],
+    ['two Host headers', `GET / HTTP/1.1\r\n${head}Host: y\r\n\r\n`, 200],
+    ['broken percent-encoding in the query', `GET /?%=%E0%A4%A HTTP/1.1\r\n${head}\r\n`, 200],
+    ['broken percent-encoding in the path', `GET /%zz HTTP/1.1\r\n${head}\r\n`, 200],
+    ['an absolute target', `GET http://evil.example/ HTTP/1.1\r\n${head}\r\n`, 200],
+    ['a header of a megabyte', `GET / HTTP/1.1\r\n${head}x-more: ${huge}\r\n\r\n`, 431],
+    ['the header __proto__', `GET / HTTP/1.1\r\n${head}__proto__: x\r\n\r\n`, 200],
+    ['bad JSON', `POST / HTTP/1.1\r\n${json}Content-Length: 3\r\n\r\n{"a`, 400],
     [
-      'broken percent-encoding in the target',
-      `GET /%zz?%=%E0%A4%A HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
-    ],
-    ['an absolute target', `GET http://evil.example/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`],
-    [
-      'a header of a megabyte',
-      `GET / HTTP/1.1\r\nHost: x\r\nx-app-id: ${'a'.repeat(1_000_000)}\r\nConnection: close\r\n\r\n`,
-    ],
-    ['the header __proto__', `GET / HTTP/1.1\r\nHost: x\r\n__proto__: x\r\nConnection: close\r\n\r\n`],
-    [
-      'bad JSON',
-      `POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3\r\nConnection: close\r\n\r\n{"a`,
+      'a body that is not compressed as it says',
+      `POST / HTTP/1.1\r\n${json}Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc`,
+      400,
     ],
     [
-      'a compressed body',
-      `POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc`,
+      'a body in an unknown coding',
+      `POST / HTTP/1.1\r\n${json}Content-Encoding: x\r\nContent-Length: 3\r\n\r\nabc`,
+      415,
     ],
   ]
-  for (const [what, text] of malformed) {
-    it(`answers ${what} with 4xx and stays up`, async () => {
-      const { app } = protectedApp(OPEN, (policies) => [...bodyParsers(), ipWhitelist({ policies })])
+  for (const [what, text, status, code] of odd) {
+    it(`answers ${what} with ${status} ${code ?? ''} and stays up`, async () => {
+      const { app, reached } = protectedApp(OPEN, (policies) => [...bodyParsers(), ipWhitelist({ policies })])
       await listening(app, async (origin) => {
         const answer = await exchange(Number(new URL(origin).port), text)
-        expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /)
+        expect(answer.slice(0, 13)).toBe(`HTTP/1.1 ${status} `)
+        if (code !== undefined) expect(answer).toContain(`"code":"${code}"`)
+        expect(reached).toHaveLength(status === 200 ? 1 : 0)
         expect((await fetch(origin, { headers: { 'x-app-id': APP } })).status).toBe(200)
       })
     })

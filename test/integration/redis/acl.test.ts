@@ -7,11 +7,11 @@ import { createPolicySource } from 'portcullis'
 import { redisNonces, redisStore } from 'portcullis/redis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
-import { FOLDER } from '../../support/example-process.ts'
+import { repository } from '../../support/commands.ts'
 import { eventually } from '../../support/policy-process.ts'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 
-const readme = readFileSync(resolve(FOLDER, 'README.md'), 'utf8')
+const readme = readFileSync(resolve(repository, 'README.md'), 'utf8')
 
 /** What README tells people to allow; the tests use just that. */
 function rulesOf(user: string): string[] {

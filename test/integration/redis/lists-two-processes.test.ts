@@ -2,13 +2,13 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { fileStore, type ListStore, type ManagedPolicyStore } from 'portcullis'
 import { redisStore } from 'portcullis/redis'
-import { FOLDER } from '../../support/example-process.ts'
+import { compiled } from '../../support/compiled.ts'
 import { eventually } from '../../support/policy-process.ts'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 
@@ -60,10 +60,8 @@ for (const [name, open] of Object.entries(settings)) {
 
     beforeAll(async () => {
       setting = await open()
-      const program = resolve(FOLDER, 'test/support/listed-server.ts')
-      servers = [1, 2].map(() =>
-        fork(program, [...setting.place], { cwd: FOLDER, execArgv: ['--import', 'tsx'] }),
-      )
+      const program = compiled('test/support/listed-server.ts')
+      servers = [1, 2].map(() => fork(program, [...setting.place], { execArgv: [] }))
       ports = await Promise.all(
         servers.map(async (server) => ((await once(server, 'message')) as [number])[0]),
       )

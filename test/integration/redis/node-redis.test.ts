@@ -38,7 +38,9 @@ interface Settings {
 }
 
 function create({ make = createClient, ...options }: Settings = {}) {
-  const client = make({ url: sharedRedisUrl(), ...options })
+  // By default it waits up to two seconds between its tries, which `destroy` does not end: the worker would stay open.
+  const socket = { reconnectStrategy: 50, ...(options['socket'] as object | undefined) }
+  const client = make({ url: sharedRedisUrl(), ...options, socket })
   client.on('error', () => undefined)
   closing.push(() => {
     if (client.isOpen) client.destroy()

@@ -1,12 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { rollbackPolicy } from 'portcullis'
 import { redisStore } from 'portcullis/redis'
-import { FOLDER } from '../../support/example-process.ts'
+import { compiled } from '../../support/compiled.ts'
 import { eventually } from '../../support/policy-process.ts'
 import { SEED, seededRandom } from '../../support/seeded.ts'
 import { askRedis, freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
@@ -22,11 +21,8 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 async function startWatching(prefix: string): Promise<ChildProcess> {
-  const program = resolve(FOLDER, 'test/support/watching-process.ts')
-  const child = fork(program, [String(server.port), prefix, ...APPS], {
-    cwd: FOLDER,
-    execArgv: ['--import', 'tsx'],
-  })
+  const program = compiled('test/support/watching-process.ts')
+  const child = fork(program, [String(server.port), prefix, ...APPS], { execArgv: [] })
   await once(child, 'message')
   return child
 }

@@ -10,7 +10,7 @@ import { signRequest } from 'portcullis/client'
 import { redisStore, type RedisStore } from 'portcullis/redis'
 import { createVault, type Vault } from 'portcullis/vault'
 import { run } from '../../support/commands.ts'
-import { FOLDER } from '../../support/example-process.ts'
+import { repository } from '../../support/commands.ts'
 import { eventually } from '../../support/policy-process.ts'
 import { APP, KEY } from '../../support/protected-app.ts'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
@@ -134,7 +134,7 @@ describe('the rotation of a key in two processes under load', () => {
 describe('an Ed25519 key', () => {
   /** The commands of README, run in a folder of their own: the private key, and the public one as the store takes it. */
   async function createPair(): Promise<{ readonly privateKey: KeyObject; readonly publicKey: string }> {
-    const readme = await readFile(resolve(FOLDER, 'README.md'), 'utf8')
+    const readme = await readFile(resolve(repository, 'README.md'), 'utf8')
     const commands = readme.split('\n').filter((line) => line.startsWith('openssl ') && line.includes('pkey'))
     expect(commands).toHaveLength(2)
     const folder = await mkdtemp(join(tmpdir(), 'portcullis-keys-'))

@@ -42,6 +42,27 @@ describe('serialiseEvent', () => {
     })
   }
 
+  it('fits into 8,192 bytes when every text is long and each of its characters takes six bytes', () => {
+    const text = '\u2028'.repeat(1_000)
+    const longest = allow('ipWhitelist', 'enforce', text, { [text]: text, entry: text })
+    const line = serialiseEvent({
+      kind: 'operation',
+      version: 1,
+      id: text,
+      time: text,
+      requestId: text,
+      appId: text,
+      actor: text,
+      operation: text,
+      outcome: 'answered',
+      address: text,
+      region: { here: text, jurisdiction: text },
+      decisions: Array.from({ length: 100 }, () => longest),
+    })
+    expect(line.length).toBeLessThanOrEqual(8_192)
+    expect(parseEvent(line)).toMatchObject({ kind: 'operation', truncated: true })
+  })
+
   const hostile = [
     'line\r\nfeed',
     '\u001b[31mred',

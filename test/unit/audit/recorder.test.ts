@@ -235,6 +235,26 @@ describe('createRecorder', () => {
     expect([kept, recorder.failing, recorder.lost]).toEqual([['1', '2', '3'], false, 2])
   })
 
+  it('has all of its room again once the sink has taken what waited, and counts each event that is lost', async () => {
+    let down = true
+    const recorder = make(
+      () => {
+        if (down) throw new Error('down')
+      },
+      { maxBacklog: 3 },
+    )
+    for (const round of [1, 2, 3]) {
+      down = true
+      expect(await outcome(recorder.record([event(1), event(2), event(3)]))).toBe('UNAVAILABLE')
+      expect([recorder.failing, recorder.lost]).toEqual([true, 4 * (round - 1)])
+      expect(await outcome(recorder.record([event(4), event(5), event(6), event(7)]))).toBe('UNAVAILABLE')
+      expect(recorder.lost).toBe(4 * round)
+      down = false
+      await jest.advanceTimersByTimeAsync(10_000)
+      expect(recorder.failing).toBe(false)
+    }
+  })
+
   it('sends a large backlog in pieces of some 256 events', async () => {
     const sizes: number[] = []
     let down = true

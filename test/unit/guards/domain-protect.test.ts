@@ -89,3 +89,37 @@ describe('decideDomainProtect, whatever comes', () => {
     )
   })
 })
+
+describe('decideDomainProtect, asked about a same-origin request without Origin', () => {
+  const facts: OriginFacts = {
+    method: 'GET',
+    receivedMethod: 'GET',
+    preflight: false,
+    origin: undefined,
+    xOrigin: undefined,
+    fetchMetadata: 'sec-fetch-site',
+    fetchSite: 'same-origin',
+    fetchMode: 'cors',
+    ownOrigin: 'https://example.org',
+    proxied: false,
+    headersComplete: true,
+  }
+  const rows: [what: string, changed: Partial<OriginFacts>, code: string][] = [
+    ['that came to a domain of the app', {}, 'ALLOWED'],
+    ['that came to a domain behind a proxy which ends TLS', { ownOrigin: 'http://example.org' }, 'ALLOWED'],
+    ['that came to another host', { ownOrigin: 'https://evil.example' }, 'ORIGIN_REQUIRED'],
+    ['that came to a host that is not known', { ownOrigin: undefined }, 'ORIGIN_REQUIRED'],
+    ['of which header lines were lost', { headersComplete: false }, 'ORIGIN_NOT_ALLOWED'],
+    ['that says another site', { fetchSite: 'same-site' }, 'ORIGIN_REQUIRED'],
+    [
+      'that names an origin for servers',
+      { fetchSite: 'none', xOrigin: 'https://example.org' },
+      'ORIGIN_REQUIRED',
+    ],
+  ]
+  it.each(rows)('%s', (_what, changed, code) => {
+    expect(
+      decideDomainProtect(policies[0] as (typeof policies)[0], { ...facts, ...changed }).decision.code,
+    ).toBe(code)
+  })
+})

@@ -1,9 +1,7 @@
-import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { ConfigError, UnavailableError } from '../../../src/errors.ts'
 import { memoryNonces } from '../../../src/signature/nonces.ts'
-import { repository, run } from '../../support/commands.ts'
 import { nonceStoreContract } from '../../../src/testing/index.ts'
 
 nonceStoreContract('memory', { describe, it }, async () => ({
@@ -97,27 +95,6 @@ describe('memoryNonces', () => {
       now += 100
       expect(nonces.claim('a', String(index), now + 10_000)).toBe(true)
     }
-  })
-
-  describe('flooded with 300,000 nonces, in a heap of 48 MB', () => {
-    const flood = (max: number) =>
-      run(process.execPath, [
-        '--max-old-space-size=48',
-        '--import',
-        'tsx',
-        join(repository, 'test/support/nonce-flood.ts'),
-        String(max),
-      ])
-
-    it('holds as many as it may', async () => {
-      expect(await flood(30_000)).toEqual({ succeeded: true, output: '30000' })
-    }, 60_000)
-
-    it('would not fit with no bound', async () => {
-      const { succeeded, output } = await flood(300_000)
-      expect(succeeded).toBe(false)
-      expect(output).toContain('JavaScript heap out of memory')
-    }, 60_000)
   })
 
   const wrong: readonly object[] = [{ max: 0 }, { max: 1.5 }, { maxPerApp: '1' }, { now: 1 }, { ttl: 1 }]

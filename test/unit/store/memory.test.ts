@@ -75,7 +75,7 @@ describe('memoryStore', () => {
     const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
     const documents = ['a', 'b'].map((appId) => ({ policy: { appId }, keys: [key] }))
     expect(() => memoryStore(documents)).toThrow(ConfigError)
-    expect(() => memoryStore(documents)).toThrow(/`memoryStore\[1\]\.keys\[0\]`.*app `a`/)
+    expect(() => memoryStore(documents)).toThrow(/`memoryStore documents\[1\]\.keys\[0\]`.*app `a`/)
     expect(() => memoryStore(documents)).not.toThrow(key.secret)
   })
 })

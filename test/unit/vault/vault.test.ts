@@ -65,6 +65,16 @@ describe('createVault', () => {
     expect(() => createVault({ keys: [second] }).open(old, 'c')).toThrow(/no key of the vault/)
   })
 
+  it('does not open what names another key, even one of the same bytes', () => {
+    const same = { id: '2027-01', key: first.key }
+    const vault = createVault({ keys: [first, same] })
+    const sealed = vault.seal('text', 'context')
+    expect(vault.open(sealed, 'context')).toBe('text')
+    const renamed = sealed.replace(first.id, same.id)
+    expect(renamed).not.toBe(sealed)
+    expect(() => vault.open(renamed, 'context')).toThrow('was changed')
+  })
+
   it('shows no key when it is printed', () => {
     expect(inspect(createVault({ keys: [first] }), { depth: 9, showHidden: true })).not.toContain(first.key)
   })

@@ -33,7 +33,7 @@ import { namedListContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { decideIpWhitelist } from '../../../../src/guards/ip-whitelist.ts'
 import { parseIp } from '../../../../src/match/ip.ts'
-import { repository } from '../../../support/commands.ts'
+import { compiled } from '../../../support/compiled.ts'
 
 let directory: string
 let path: string
@@ -336,9 +336,9 @@ async function admits(source: PolicySource, text: string): Promise<boolean> {
 
 it('of several processes that write a list at once, each revision goes to one, and no write is lost', async () => {
   open()
-  const script = join(repository, 'test/unit/store/file/list-writer.ts')
+  const script = compiled('test/unit/store/file/list-writer.ts')
   const writers = Array.from({ length: 3 }, () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', script, path, 'office', '6'])
+    const child = spawn(process.execPath, [script, path, 'office', '6'])
     let [out, err] = ['', '']
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()))

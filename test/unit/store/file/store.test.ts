@@ -34,7 +34,8 @@ import { policyStoreContract } from 'portcullis/testing'
 import { SEED, seededRandom } from '../../../support/seeded.ts'
 import { createVault } from 'portcullis/vault'
 import { lockFile } from '../../../../src/store/file/lock.ts'
-import { isRoot, repository } from '../../../support/commands.ts'
+import { isRoot } from '../../../support/commands.ts'
+import { compiled } from '../../../support/compiled.ts'
 
 const vault = createVault({ keys: [{ id: 'test', key: randomBytes(32) }] })
 const SECRET = randomBytes(32).toString('base64')
@@ -833,8 +834,8 @@ describe('several writers', () => {
   }
 
   function startWriter(appId: string, times: number, under: string[] = []): Writer {
-    const script = join(repository, 'test/unit/store/file/file-writer.ts')
-    const command = [...under, process.execPath, '--import', 'tsx', script, path, appId, String(times)]
+    const script = compiled('test/unit/store/file/file-writer.ts')
+    const command = [...under, process.execPath, script, path, appId, String(times)]
     const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] })
     children.push(child)
     let [out, err] = ['', '']

@@ -1,0 +1,44 @@
+// Runs the suites that its parent names, one after another, in this process.
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+
+const require = createRequire(join(process.cwd(), 'package.json'))
+const { runCLI } = createRequire(require.resolve('jest'))('@jest/core')
+const environment = { ...process.env }
+
+process.on('message', async (suite) => {
+  // A set-up that has run once must run again: what it started is stopped after each run.
+  process.env = { ...environment }
+  // The projects whose tests are told apart by their folder.
+  const [folder, rest] = [suite.slice(0, suite.indexOf('/')), suite]
+  const selectProjects = folder === 'unit' ? ['unit', 'deep'] : [folder]
+  try {
+    const { results } = await runCLI(
+      {
+        $0: 'jest',
+        _: [],
+        selectProjects,
+        testPathPatterns: [`test/${rest}`],
+        passWithNoTests: true,
+        runInBand: true,
+        reporters: [],
+        silent: true,
+        testTimeout: 60_000,
+      },
+      [process.cwd()],
+    )
+    process.send(answerOf(results))
+  } catch (error) {
+    process.send({ tests: 1, failure: `jest failed: ${String(error)}` })
+  }
+})
+
+function answerOf({ numTotalTests, numTotalTestSuites, testResults }) {
+  const failed = testResults.flatMap(({ testResults: tests }) =>
+    tests.filter(({ status }) => status === 'failed'),
+  )
+  const broken = testResults.find(({ testExecError }) => testExecError != null)
+  const failure =
+    failed[0]?.fullName ?? (broken === undefined ? undefined : `${broken.testFilePath} does not run`)
+  return { tests: numTotalTestSuites === 0 ? 0 : numTotalTests || 1, failure }
+}

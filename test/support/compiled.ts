@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { transformSync } from '@swc/core'
+import { cache, repository } from './commands.ts'
+
+/** What a helper process may import. */
+const FOLDERS = ['src', 'test', 'example-server']
+const VERSION = 'swc-1'
+/** An option of swc that its own types leave out: `./x.ts` becomes `./x.js`. */
+const REWRITTEN: object = { rewriteRelativeImportExtensions: true }
+
+let compiledInto: string | undefined
+
+/**
+ * The path of a TypeScript program of this repository, such as `test/support/nonce-flood.ts`, as JavaScript that plain
+ * `node` runs. All sources are compiled together once, whenever one of them has changed: a process that compiles what
+ * it runs spends more than half a second of CPU on it, and there are hundreds of them.
+ */
+export function compiled(program: string): string {
+  compiledInto ??= compileAll()
+  return join(compiledInto, javaScript(program))
+}
+
+function compileAll(): string {
+  const sources = new Map(
+    FOLDERS.flatMap(typeScriptOf).map((path) => [path, readFileSync(join(repository, path))]),
+  )
+  const digest = createHash('sha256').update(VERSION)
+  for (const [path, bytes] of sources) digest.update(`${path}\0${bytes.length}\0`).update(bytes)
+  const folder = join(cache, 'compiled', digest.digest('hex').slice(0, 32))
+  if (existsSync(folder)) return folder
+
+  mkdirSync(dirname(folder), { recursive: true })
+  removeOld(dirname(folder))
+  const work = mkdtempSync(`${folder}-`)
+  for (const [path, bytes] of sources) {
+    const target = join(work, javaScript(path))
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, compile(path, bytes.toString()))
+  }
+  writeFileSync(join(work, 'package.json'), JSON.stringify(manifest()))
+  try {
+    renameSync(work, folder)
+  } catch (error) {
+    // Another worker may have been first, with the same content.
+    rmSync(work, { recursive: true, force: true })
+    if (!existsSync(folder)) throw error
+  }
+  return folder
+}
+
+/** What was compiled of earlier states of the sources. Nothing runs that long. */
+function removeOld(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (age > 3_600_000) rmSync(path, { recursive: true, force: true })
+  }
+}
+
+function compile(path: string, source: string): string {
+  const { code } = transformSync(source, {
+    filename: join(repository, path),
+    swcrc: false,
+    jsc: {
+      parser: { syntax: 'typescript' },
+      target: 'es2023',
+      ...REWRITTEN,
+    },
+    module: { type: 'es6' },
+    sourceMaps: 'inline',
+  })
+  return code
+}
+
+/** The package by its name, from these files: a folder may import itself by the name in its own manifest. */
+function manifest(): object {
+  const { name, exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+    name: string
+    exports: Record<string, unknown>
+  }
+  const doors = Object.keys(exports).filter((door) => door !== './package.json')
+  return {
+    name,
+    type: 'module',
+    exports: Object.fromEntries(doors.map((door) => [door, `./${join('src', door, 'index.js')}`])),
+  }
+}
+
+function typeScriptOf(folder: string): string[] {
+  return readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+    .map((path) => join(folder, path))
+    .sort()
+}
+
+function javaScript(path: string): string {
+  return path.replace(/\.ts$/, '.js')
+}
