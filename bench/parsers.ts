@@ -175,7 +175,8 @@ const CASES: readonly Case[] = [
           requestOf('/', [
             ['signature-input', make(size)],
             ['signature', MAC],
-          ]),        ).message()
+          ]),
+        ).message()
         return () => refuse(message)
       },
     ],
@@ -188,7 +189,8 @@ const CASES: readonly Case[] = [
           requestOf('/', [
             ['signature-input', input],
             ['signature', make(size)],
-          ]),        ).message()
+          ]),
+        ).message()
         return () => refuse(message)
       },
     ],
