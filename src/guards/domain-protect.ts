@@ -28,6 +28,8 @@ export interface OriginFacts {
   readonly proxied: boolean
   /** False when the request had more header lines than are kept, so that a header may have been lost. */
   readonly headersComplete: boolean
+  /** Whether `serverOnly` has allowed the request for this app, or will judge it. Asked where the policy wants it. */
+  readonly signed?: boolean | undefined
 }
 
 /** What the response may grant to the page that has sent the request. */
@@ -51,14 +53,19 @@ function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   return judgeServer(section, facts)
 }
 
-function judgeServer({ mode, domains }: CompiledDomains, { xOrigin }: OriginFacts): OriginJudgement {
-  if (xOrigin === undefined) {
-    return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
+/** A server sends no `Origin`. What it must send instead, the policy says. */
+function judgeServer({ mode, domains, server }: CompiledDomains, facts: OriginFacts): OriginJudgement {
+  const { xOrigin } = facts
+  if (xOrigin !== undefined) {
+    const origin = parseOrigin(xOrigin)
+    const entry = origin === undefined ? undefined : domains.find(origin)
+    if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
+    if (server !== 'signed') return allowed(mode, '`X-Origin` matches a domain', { case: 'server', entry })
   }
-  const origin = parseOrigin(xOrigin)
-  const entry = origin === undefined ? undefined : domains.find(origin)
-  if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
-  return allowed(mode, '`X-Origin` matches a domain', { case: 'server', entry })
+  if (server === 'none') return allowed(mode, 'the policy asks no origin of servers', { case: 'absent' })
+  if (server === 'claim') return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
+  if (facts.signed === true) return allowed(mode, 'the signature of the server counts', { case: 'signed' })
+  return required(mode, 'a server must sign, and no `serverOnly` that enforces has allowed it', { case: 'server' })
 }
 
 function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AuditSession } from '../../audit/session.ts'
 import type { Decision } from '../../decision.ts'
-import { ConfigError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
 import type { CorsGrant } from '../../guards/domain-protect.ts'
 import type { CorsSettings } from '../../policy/cors.ts'
 import type { CompiledPolicy } from '../../policy/compile.ts'
@@ -87,7 +87,9 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
 
   get audit(): AuditSession {
     if (this.#audit === undefined) {
-      throw new ConfigError('req.portcullis.audit', 'used behind `auditAccess`', 'a route without it')
+      throw new UsageError(
+        '`req.portcullis.audit` is there only behind `auditAccess`: mount it ahead of this route',
+      )
     }
     return this.#audit
   }
