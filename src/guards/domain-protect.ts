@@ -63,9 +63,12 @@ function judgeServer({ mode, domains, server }: CompiledDomains, facts: OriginFa
     if (server !== 'signed') return allowed(mode, '`X-Origin` matches a domain', { case: 'server', entry })
   }
   if (server === 'none') return allowed(mode, 'the policy asks no origin of servers', { case: 'absent' })
-  if (server === 'claim') return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
+  if (server === 'claim')
+    return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
   if (facts.signed === true) return allowed(mode, 'the signature of the server counts', { case: 'signed' })
-  return required(mode, 'a server must sign, and no `serverOnly` that enforces has allowed it', { case: 'server' })
+  return required(mode, 'a server must sign, and no `serverOnly` that enforces has allowed it', {
+    case: 'server',
+  })
 }
 
 function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {

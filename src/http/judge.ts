@@ -89,7 +89,7 @@ export function judgeFor<Facts, Outcome>(
     }
     const facts = question.facts(request, app)
     if (!isThenable(facts)) return ask(question, request, app, facts)
-    return (facts).then(
+    return facts.then(
       (known) => ask(question, request, app, known),
       (error: unknown) => failed(question.name, error, app),
     )

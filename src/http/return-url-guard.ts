@@ -70,7 +70,7 @@ export function returnUrlGuardMount(
       return isThenable(named) ? named.then(withRules) : withRules(named)
     },
     note: ({ outcome }, context) => {
-      if (outcome !== undefined) context.approve(outcome.map(([key, { href }]) => [key, href]))
+      if (outcome !== undefined) context.approve(outcome)
     },
   }
 }
