@@ -25,12 +25,8 @@ export {
   type PolicySourceOptions,
   type PolicySourceStatus,
 } from './source/index.ts'
-export {
-  diskSnapshot,
-  type DiskSnapshotOptions,
-  type PolicySnapshot,
-  type SnapshotEntry,
-} from './source/disk-snapshot.ts'
+export { diskSnapshot, type DiskSnapshotOptions } from './source/disk-snapshot.ts'
+export type { PolicySnapshot, SnapshotEntry } from './source/snapshot.ts'
 export { fileStore, type FileStore, type FileStoreOptions } from './store/file/store.ts'
 export { memoryStore } from './store/memory.ts'
 export { changeKeys, type KeyChanges, type KeyLimits } from './store/key-changes.ts'

@@ -1,6 +1,6 @@
 import type { CompiledPolicy } from '../policy/compile.ts'
 import type { VerifierKey } from '../signature/keys.ts'
-import type { PolicySnapshot } from './disk-snapshot.ts'
+import type { PolicySnapshot } from './snapshot.ts'
 import type { PolicyStore } from '../store/contract.ts'
 
 /** An app as guards need it: its policy in compiled form and its keys. */

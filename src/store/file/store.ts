@@ -6,10 +6,10 @@ import { aFunction, checkOptions, objectWith } from '../../options.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
 import { formatFile, revisionFromFile } from './content.ts'
-import { createFileLists } from './lists.ts'
+import { FileLists } from './lists.ts'
 import { temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
-import { createFileView } from './view.ts'
+import { FileView } from './view.ts'
 import { createFileWriting, reasonOf } from './writing.ts'
 import { isUse, listKeys } from '../key-uses.ts'
 import type { ListStore } from '../list-contract.ts'
@@ -72,14 +72,17 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   if (statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new ConfigError('fileStore path', 'the path of a file in a directory that exists', path)
   if (create) createEmpty(file, path)
-  const view = createFileView(file, onError)
+  const view = new FileView(file, onError)
   const sealing = createSealing(vault, 'fileStore')
-  const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
+  const lists = new FileLists(file, sealing)
   const uses = createFileUses(file)
   const write = createFileWriting(file, view, sealing)
 
   return {
-    ...lists,
+    readList: (name) => lists.readList(name),
+    writeList: (name, entries, replaces, note) => lists.writeList(name, entries, replaces, note),
+    removeList: (name, replaces) => lists.removeList(name, replaces),
+    lists: () => lists.lists(),
     async read(appId) {
       const record = (await view.current()).get(appId)
       if (record?.app === undefined) return undefined
@@ -87,7 +90,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
       return { policy: app.policy, revision, keys: sealing.openKeys(appId, sealedKeys) }
     },
     watch(listener) {
-      const leaves = [view.watch(listener), watchLists(listener)]
+      const leaves = [view.watch(listener), lists.watch(listener)]
       return () => leaves.forEach((leave) => leave())
     },
     appsByOrigin: (origin) => view.find(origin),
@@ -118,7 +121,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     },
     close() {
       view.close()
-      closeLists()
+      lists.close()
     },
   }
 }
