@@ -1,3 +1,4 @@
+import type { GuardName } from '../decision.ts'
 import { checkOptions, type Expectation } from '../options.ts'
 import {
   AUDIT_ACCESS_EXPECTATIONS,
@@ -20,7 +21,7 @@ import {
   type ReturnUrlGuardOptions,
 } from './return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
-import { chain, SHARED_EXPECTATIONS } from './shell.ts'
+import { chain, SHARED_EXPECTATIONS, type Step } from './shell.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -35,16 +36,35 @@ export interface ProtectOptions
   readonly bodyLimit?: number | undefined
 }
 
-const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
-  ...SHARED_EXPECTATIONS,
-  ...AUDIT_ACCESS_EXPECTATIONS,
-  ...REGION_PIN_EXPECTATIONS,
-  ...IP_WHITELIST_EXPECTATIONS,
-  ...DOMAIN_PROTECT_EXPECTATIONS,
-  ...SERVER_ONLY_EXPECTATIONS,
-  ...RETURN_URL_GUARD_EXPECTATIONS,
-  bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+/** One guard of the chain. */
+interface Row {
+  readonly expectations: Readonly<Record<string, Expectation>>
+  mount(options: ProtectOptions, name: string): Step
+  /** Whether it is asked behind the body parsers. Default false. */
+  readonly readsBody?: boolean
 }
+
+/** Every guard, in the safe order. The compiler names one that is missing. */
+const GUARDS = {
+  auditAccess: { expectations: AUDIT_ACCESS_EXPECTATIONS, mount: auditAccessMount },
+  regionPin: { expectations: REGION_PIN_EXPECTATIONS, mount: regionPinMount },
+  ipWhitelist: { expectations: IP_WHITELIST_EXPECTATIONS, mount: ipWhitelistMount },
+  domainProtect: { expectations: DOMAIN_PROTECT_EXPECTATIONS, mount: domainProtectMount },
+  serverOnly: { expectations: SERVER_ONLY_EXPECTATIONS, mount: serverOnlyMount, readsBody: true },
+  returnUrlGuard: {
+    expectations: RETURN_URL_GUARD_EXPECTATIONS,
+    mount: returnUrlGuardMount,
+    readsBody: true,
+  },
+} satisfies Record<GuardName, Row>
+
+const ROWS: readonly Row[] = Object.values(GUARDS)
+
+const ALL = {
+  ...SHARED_EXPECTATIONS,
+  ...(Object.assign({}, ...ROWS.map(({ expectations }) => expectations)) as object),
+  bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+} as Readonly<Record<keyof ProtectOptions, Expectation>>
 
 /**
  * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
@@ -58,15 +78,13 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
  */
 export function protect(options: ProtectOptions): AuditAccessHandler {
   const settings = checkOptions<ProtectOptions>('protect', options, ALL)
-  const audit = auditAccessMount(settings, 'protect')
-  const steps = [
-    audit,
-    regionPinMount(settings, 'protect'),
-    ipWhitelistMount(settings, 'protect'),
-    domainProtectMount(settings),
-    ...bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass })),
-    serverOnlyMount(settings),
-    returnUrlGuardMount(settings, 'protect'),
-  ]
-  return withEnd(chain('protect', steps, settings), audit)
+  const { auditAccess, ...others } = GUARDS
+  const audit = auditAccess.mount(settings, 'protect')
+  const rows: readonly Row[] = Object.values(others)
+  const stepsOf = (readsBody: boolean): Step[] =>
+    rows
+      .filter((row) => (row.readsBody ?? false) === readsBody)
+      .map(({ mount }) => mount(settings, 'protect'))
+  const parsers = bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass }))
+  return withEnd(chain('protect', [audit, ...stepsOf(false), ...parsers, ...stepsOf(true)], settings), audit)
 }
