@@ -107,7 +107,12 @@ function notOptions(
     .map(([name]) => `\`${name}\``)
   const expected =
     required.length === 0 ? 'an object with options' : `an object with at least ${required.join(', ')}`
-  const message = `\`${factory}\` takes ${expected}, got ${show(given)}${meant === undefined ? '' : `; ${meant}`}`
+  // A secret that was given in place of the options must not appear either.
+  const hidden =
+    typeof given === 'string' &&
+    Object.values(expectations).some((expectation) => ownMembers(expectation).secret === true)
+  const got = hidden ? 'another value (not shown)' : show(given)
+  const message = `\`${factory}\` takes ${expected}, got ${got}${meant === undefined ? '' : `; ${meant}`}`
   return {
     code: given === undefined ? 'OPTION_MISSING' : 'OPTION_INVALID',
     option: factory,
