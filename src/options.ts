@@ -25,7 +25,7 @@ type WholeHint = (given: unknown) => string | undefined
 
 /**
  * Checks the options of a factory and returns a frozen copy of their own members, without a prototype: read the copy, so that
- * nothing counts as an option that nobody wrote. An option that is `undefined` counts as left out. Nothing is written to the
+ * nothing counts as an option that was not written. An option that is `undefined` counts as left out. Nothing is written to the
  * given object.
  *
  * @throws ConfigError with everything that is unknown, missing or wrong

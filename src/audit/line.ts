@@ -38,7 +38,7 @@ export function serialiseEvent(event: AuditEvent): string {
   return line
 }
 
-/** The event of a line that {@link serialiseEvent} wrote, or `undefined` when it is none. */
+/** The event of a line that {@link serialiseEvent} wrote, or `undefined` when the line is not an event. */
 export function parseEvent(line: string): AuditEvent | undefined {
   let value: unknown
   try {
@@ -55,7 +55,7 @@ export function parseEvent(line: string): AuditEvent | undefined {
 const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>(['operation', 'field', 'outcome'])
 
 type Entry = readonly [name: string, value: Evidence[string]]
-/** Cuts a text; anything else is left out. */
+/** Cuts a string; anything else is left out. */
 type Text = (value: unknown) => string | undefined
 /** The first few of a list. */
 type First = <Item>(list: readonly Item[], most: number) => readonly Item[]

@@ -24,7 +24,7 @@ export interface RequestDescription {
   /** The location of the instance. Left out, `regionPin` is not asked. */
   readonly here?: string | undefined
   readonly jurisdictions?: Jurisdictions | undefined
-  /** The keys of the app, for its signatures. Default none. */
+  /** The keys of the app, for its signatures. Default: no keys. */
   readonly keys?: readonly AppKey[] | undefined
   /** When the request is judged, in milliseconds since the epoch. Default now. */
   readonly now?: number | undefined

@@ -26,7 +26,7 @@ export interface Explanation {
 /**
  * What the guards would decide of a request, and why, without a server, a store or an effect: no nonce is claimed and
  * nothing is recorded. Runs the same parser, facts and guards as a real request. Without a store there are no named lists:
- * those of `lists` admit nobody, and `denyLists` refuse everybody.
+ * `lists` admit no address, and `denyLists` refuse every address.
  *
  * @throws PolicyError when the document or the keys are refused.
  * @throws ConfigError when the jurisdictions are refused.

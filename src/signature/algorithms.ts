@@ -21,9 +21,9 @@ export interface Algorithm {
   /** The key that the `secret` of an app stands for, or what the secret must be instead. */
   readKey(bytes: Buffer): KeyObject | string
   checker(key: KeyObject): Checker
-  /** The checker of a signer who takes the base64 text of the secret for the secret itself; that of the key where no signer can. */
+  /** The checker for a signer that mistakes the base64 text of the secret for the secret; that of the key where this cannot happen. */
   checkerOfText(key: KeyObject): Checker
-  /** The `secret` of a key of nobody, to do the same work with. */
+  /** The `secret` of a key that belongs to no app, to do the same work with. */
   readonly decoy: Buffer
 }
 

@@ -8,8 +8,8 @@ import type { PolicySnapshot, SnapshotEntry } from './snapshot.ts'
 
 export interface DiskSnapshotOptions {
   /**
-   * Where the files lie, one for each app. Created with mode 0700 if it is not there. Nobody else should be able to write
-   * there: who can, cannot forge an entry, but can put back one that was forgotten and is not too old yet.
+   * Where the files lie, one for each app. Created with mode 0700 if it is not there. No other account should be able to
+   * write there: it could not forge an entry, but it could put back one that was forgotten and is not too old yet.
    */
   readonly directory: string
   /** Seals the files, for the keys of apps stand in them. */
@@ -24,7 +24,7 @@ export interface DiskSnapshotOptions {
    * that was read until then is. Both are reported. Default 10 000.
    */
   readonly maxPending?: number | undefined
-  /** Told of everything that the disk or the vault refused, with the app id where it is about one. Default: nobody. */
+  /** Told of everything that the disk or the vault refused, with the app id where it is about an app. Default: not reported. */
   readonly onError?: ((error: UnavailableError, appId: string | undefined) => void) | undefined
 }
 
@@ -92,7 +92,8 @@ class DiskSnapshot implements PolicySnapshot {
   }
 
   keep(appId: string, entry: SnapshotEntry): void {
-    if (!this.#change(appId, entry)) this.#report('the app was not kept: too many wait for the disk', appId)
+    if (!this.#change(appId, entry))
+      this.#report('the app was not kept: too many apps wait for the disk', appId)
   }
 
   forget(appId: string): void {

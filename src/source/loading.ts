@@ -30,7 +30,7 @@ export interface LoadingSetting {
   readonly snapshot: PolicySnapshot | undefined
   readonly maxStale: number
   readonly now: () => number
-  /** Whether the store has lost what it held, and nobody has accepted that yet. */
+  /** Whether the store has lost what it held, and the loss has not been accepted yet. */
   isEmptied(): boolean
   report(error: Error, appId: string | undefined): void
 }

@@ -91,7 +91,7 @@ export function namedListContract(
       await conflicts(store.writeList('office', OFFICE, 0), 0, 1)
     })
 
-    test('lets who is reading a list finish it, or says that it could not', async (store) => {
+    test('lets a reader of a list finish it, or says that it could not', async (store) => {
       const many = Array.from({ length: 9_000 }, (_, index) => ({
         range: `10.0.${index >> 8}.${index & 255}`,
       }))

@@ -149,7 +149,7 @@ export class FileLists implements ListStore {
         const removed = body === undefined ? true : undefined
         const head = formatHead({ revision, entries, bytes, at: new Date().toISOString(), ...note, removed })
         await lock.prepare([head, ...blocks], before === undefined ? this.#policies : target)
-        // Who edits by hand does not know of the lock.
+        // An editor does not know of the lock.
         if ((await this.#find(name))?.signature !== before?.signature) continue
         await lock.commit()
         return revision
@@ -160,7 +160,7 @@ export class FileLists implements ListStore {
     }
   }
 
-  /** Who may read the policies may read the lists. */
+  /** Accounts that may read the policies may read the lists. */
   async #makeDirectory(): Promise<void> {
     const mode = (await stat(this.#policies)).mode & 0o777
     await mkdir(this.#directory, { recursive: true, mode: mode | ((mode & 0o444) >> 2) })

@@ -27,7 +27,7 @@ export interface FileStoreOptions {
    * the store cannot look. Default false.
    */
   readonly create?: boolean | undefined
-  /** Told when the file cannot be read, with the place of the fault and nothing of what stands there. Default: nobody. */
+  /** Told when the file cannot be read, with the place of the fault and none of the content. Default: not reported. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
@@ -44,8 +44,8 @@ export interface FileStore extends ManagedPolicyStore, ListStore {
  *
  * People may edit the file, in place or by putting another in its place; while it is watched a change is announced at once or
  * within a second, and no read gives what is older than the file was when the read began. A policy that is not good is the
- * fault of its app; where the file as a whole is not good, nothing can be read until it is. Who edits a policy by hand
- * raises its `revision`, or a writer that has read it before does not notice. An earlier file that is put back brings the
+ * fault of its app; where the file as a whole is not good, nothing can be read until it is. When you edit a policy by
+ * hand, raise its `revision`; otherwise a writer that has read it before does not notice. An earlier file that is put back brings the
  * keys back that were in it.
  *
  * Named lists lie beside it in `<path>.lists`, a file for each, `<name>.txt` (with `=` for `:`), in the text format of

@@ -128,7 +128,7 @@ export class FileView {
     for (const appId of changed) this.#follow(appId, after.get(appId))
     if (before === undefined) return
     if (before.size > 0 && after.size === 0) {
-      // A removal leaves a record behind, so this is none: somebody emptied the file, or put another in its place.
+      // A removal leaves a record behind, so this is not one: somebody emptied the file, or put another in its place.
       this.#becomeBroken()
       if (this.#feed !== undefined) this.#feed.complete = false
       this.#listeners.tell((listener) => listener.emptied?.())
@@ -136,7 +136,7 @@ export class FileView {
     }
     const revisionOf = (appId: string, of: FileRecords): number => of.get(appId)?.revision ?? 0
     if (changed.some((appId) => revisionOf(appId, after) < revisionOf(appId, before))) {
-      // Somebody put an earlier file back. Who counts on revisions that only grow must begin anew.
+      // Somebody put an earlier file back. Readers that count on growing revisions must begin anew.
       this.#becomeBroken()
       if (this.#feed !== undefined) this.#feed.complete = false
     }
