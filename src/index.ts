@@ -1,6 +1,6 @@
 export { memoryAuditSink, type MemoryAuditSink, type MemoryAuditSinkOptions } from './audit/memory-sink.ts'
 export type { AuditSink } from './audit/sink.ts'
-export type { AuditEvent, FieldEvent, OperationEvent, OutcomeEvent } from './audit/event.ts'
+export type { AuditEvent } from './audit/event.ts'
 export { auditAccess, type AuditAccessHandler, type AuditAccessOptions } from './http/audit-access.ts'
 export { appIdFrom, type AppIdPlace } from './http/request/app-id.ts'
 export type { AuthorityOption } from './http/request/authority.ts'
@@ -42,10 +42,8 @@ export type {
   ListedKey,
   ManagedPolicyStore,
   PolicyStore,
-  StoredApp,
-  StoreListener,
 } from './store/contract.ts'
-export type { ListStore, ListSummary, StoredList } from './store/list-contract.ts'
+export type { ListStore, ListSummary } from './store/list-contract.ts'
 export {
   httpMessageSignatures,
   type HttpMessageSignaturesOptions,
