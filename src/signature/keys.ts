@@ -53,7 +53,7 @@ export class VerifierKey {
     return this.#checker.holds(text, signature)
   }
 
-  /** Checks as the key of a signer would who takes the base64 text of the secret for the secret, to find that mistake. */
+  /** Checks as the key of a signer that mistakes the base64 text of the secret for the secret, to find that mistake. */
   takenForText(): Checker {
     return ALGORITHMS[this.algorithm].checkerOfText(this.#key)
   }
@@ -75,7 +75,7 @@ const DECOYS_BY_LENGTH = new Map(
 )
 
 /**
- * For a signature of this length, a key of nobody for each algorithm that makes such signatures, to do the same work with
+ * For a signature of this length, a key that belongs to no app for each algorithm that makes such signatures, to do the same work with
  * as with a real one; empty when no algorithm does. What a decoy says about a signature must not be believed.
  */
 export function decoysFor(signatureLength: number): readonly VerifierKey[] {
@@ -99,7 +99,7 @@ const MOST_KEYS = 100
 export function parseAppKeys(keys: unknown, name = 'keys'): readonly VerifierKey[] {
   if (!Array.isArray(keys)) throw new PolicyError([{ path: name, message: 'must be an array' }])
   if (keys.length > MOST_KEYS)
-    throw new PolicyError([{ path: name, message: `must be at most ${MOST_KEYS} keys` }])
+    throw new PolicyError([{ path: name, message: `must have at most ${MOST_KEYS} keys` }])
   const issues: PolicyIssue[] = []
   const parsed: VerifierKey[] = []
   const ids = new Set<string>()
