@@ -1,7 +1,7 @@
 // Makes the JSON Schema of a policy, for editors and for checks outside of Node.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { POLICY_SCHEMA } from '../src/policy/schema.ts'
 
 interface JsonSchema {

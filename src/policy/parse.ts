@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { didYouMean, meant } from '../did-you-mean.ts'
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
 import type { IpRange } from '../match/ip.ts'

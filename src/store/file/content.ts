@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { UnavailableError } from '../../errors.ts'
 import { isAppId } from '../../names.ts'
 import type { Policy } from '../../policy/policy.ts'
@@ -21,25 +21,25 @@ export interface SealedNote extends ChangeNote {
 
 export type FileRecords = ReadonlyMap<string, FileRecord>
 
-export const REVISION: z.ZodInt = z.int().min(1)
+export const REVISION: z.ZodMiniNumberFormat = z.int().check(z.gte(1))
 const FILE = z.strictObject({ apps: z.custom<object>(isObject) })
 const APP = z.strictObject({
-  revision: REVISION.optional(),
-  policy: z.unknown().optional(),
-  keys: z.string().optional(),
-  history: z
-    .array(
+  revision: z.optional(REVISION),
+  policy: z.optional(z.unknown()),
+  keys: z.optional(z.string()),
+  history: z.optional(
+    z.array(
       z.strictObject({
         revision: REVISION,
         at: z.string(),
-        author: z.string().optional(),
-        note: z.string().optional(),
-        by: z.string().optional(),
-        policy: z.unknown().optional(),
-        keysChanged: z.boolean().optional(),
+        author: z.optional(z.string()),
+        note: z.optional(z.string()),
+        by: z.optional(z.string()),
+        policy: z.optional(z.unknown()),
+        keysChanged: z.optional(z.boolean()),
       }),
-    )
-    .optional(),
+    ),
+  ),
 })
 
 /**

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { isPortcullisError, PolicyError, UnavailableError, UnreadableError } from '../../errors.ts'
 import { LineReader } from '../../list/text.ts'
 import type { ListEntry } from '../../list/entry.ts'
@@ -37,13 +37,13 @@ export interface FoundList {
 const MARK = '#portcullis '
 const HEAD = z.strictObject({
   revision: REVISION,
-  entries: z.int().min(0).optional(),
-  bytes: z.int().min(0).optional(),
-  at: z.string().optional(),
-  author: z.string().optional(),
-  note: z.string().optional(),
-  by: z.string().optional(),
-  removed: z.literal(true).optional(),
+  entries: z.optional(z.int().check(z.gte(0))),
+  bytes: z.optional(z.int().check(z.gte(0))),
+  at: z.optional(z.string()),
+  author: z.optional(z.string()),
+  note: z.optional(z.string()),
+  by: z.optional(z.string()),
+  removed: z.optional(z.literal(true)),
 })
 
 export function formatHead(head: ListHead): string {

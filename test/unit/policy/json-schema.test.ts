@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { parsePolicy, PolicyError, type PolicyInput } from 'portcullis'
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { policyJsonSchema } from '../../../scripts/policy-schema.ts'
 import type { POLICY_SCHEMA } from '../../../src/policy/schema.ts'
 import { repository } from '../../support/commands.ts'
