@@ -98,6 +98,7 @@ class Run {
       this.#left.push(`${name}: the build has no \`protectServer\``)
       return
     }
+    say(`${name} …`)
     try {
       say(`${name}: ${await work()}`)
     } catch (error) {

@@ -22,7 +22,7 @@ export interface ServerOptions {
 }
 
 /** A server in a process of its own, with connections that stay open. */
-export class Target {
+export class Subject {
   readonly #child: ChildProcess
   readonly #port: number
   readonly #lines: Line[] = []
@@ -32,7 +32,7 @@ export class Target {
     this.#port = port
   }
 
-  static async start(name: string, { node, flags = [], env = {} }: ServerOptions): Promise<Target> {
+  static async start(name: string, { node, flags = [], env = {} }: ServerOptions): Promise<Subject> {
     const loader = new URL('../typescript.mjs', import.meta.url).href
     const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [name], {
       execPath: node.program,
@@ -44,7 +44,7 @@ export class Target {
     })
     const [port] = (await Promise.race([once(child, 'message'), ended])) as [number]
     ended.catch(() => undefined)
-    return new Target(child, port)
+    return new Subject(child, port)
   }
 
   async ask<Question extends keyof Answers>(question: Question): Promise<Answers[Question]> {
@@ -85,25 +85,25 @@ export class Target {
     const free = [...this.#lines]
     const waiting: (() => void)[] = []
     const times: number[] = []
+    let fault: Error | undefined
     const one = async (request: Buffer): Promise<void> => {
       const arrived = performance.now()
       if (free.length === 0) await new Promise<void>((resolve) => waiting.push(resolve))
       const line = free.pop() as Line
-      await new Promise<void>((resolve, reject) =>
-        line.ask(request, expected, (fault) => (fault === undefined ? resolve() : reject(fault))),
-      )
+      fault ??= await new Promise<Error | undefined>((resolve) => line.ask(request, expected, resolve))
       times.push(performance.now() - arrived)
       free.push(line)
       waiting.shift()?.()
     }
     const begun = performance.now()
     const all: Promise<void>[] = []
-    while (all.length < requests.length) {
+    while (all.length < requests.length && fault === undefined) {
       const due = Math.min(requests.length, Math.floor(((performance.now() - begun) / 1000) * rate))
       while (all.length < due) all.push(one(requests[all.length] as Buffer))
       await new Promise(setImmediate)
     }
     await Promise.all(all)
+    if (fault !== undefined) throw fault
     return times
   }
 

@@ -1,6 +1,6 @@
 /**
- * What the chain alone takes, up to `next()`, inside a server that answers real requests: each middleware has a route of its
- * own in one process, and a clock around it. A median over calls leaves out what other processes take.
+ * What the chain alone takes, up to `next()`, inside a server that answers real requests. A header chooses the middleware, so
+ * that one process measures all of them. A median over calls leaves out the turns of other processes.
  */
 import express, { type Express, type RequestHandler } from 'express'
 import { helmet } from './peers.ts'

@@ -1,6 +1,6 @@
 /** A variant against bare Express: both loaded with the same bytes, in turn. */
 import { figureOf, quantile, type Figure } from './figures.ts'
-import { Target, type ServerOptions } from './client.ts'
+import { Subject, type ServerOptions } from './client.ts'
 import { requests } from './traffic.ts'
 import { BASE, type Variant } from './variants.ts'
 
@@ -26,8 +26,8 @@ export interface Outcome {
 /** A variant and its own base, which has had the same load. */
 export interface Pair {
   readonly variant: Variant
-  readonly base: Target
-  readonly target: Target
+  readonly base: Subject
+  readonly subject: Subject
 }
 
 const PASSES = { status: 200 }
@@ -38,26 +38,26 @@ export async function withPair<Value>(
   options: ServerOptions,
   use: (pair: Pair) => Promise<Value>,
 ): Promise<Value> {
-  const target = await Target.start(variant.name, options)
+  const subject = await Subject.start(variant.name, options)
   try {
-    const base = await Target.start(BASE, options)
+    const base = await Subject.start(BASE, options)
     try {
-      return await use({ variant, base, target })
+      return await use({ variant, base, subject })
     } finally {
       await base.stop()
     }
   } finally {
-    await target.stop()
+    await subject.stop()
   }
 }
 
 const STEP = 1_000
 
-export async function warm({ variant, base, target }: Pair, count: number): Promise<void> {
+export async function warm({ variant, base, subject }: Pair, count: number): Promise<void> {
   for (let left = count; left > 0; left -= STEP) {
     const load = await requests(variant.kind, Math.min(left, STEP))
     await base.send(load, PASSES)
-    await target.send(load, variant.expects)
+    await subject.send(load, variant.expects)
   }
 }
 
@@ -66,10 +66,10 @@ interface Slice {
   readonly perSecond: number
 }
 
-async function slice(target: Target, load: readonly Buffer[], expects: Variant['expects']): Promise<Slice> {
-  const before = await target.ask('cpu')
-  const time = await target.send(load, expects)
-  const micros = ((await target.ask('cpu')) - before) / load.length
+async function slice(subject: Subject, load: readonly Buffer[], expects: Variant['expects']): Promise<Slice> {
+  const before = await subject.ask('cpu')
+  const time = await subject.send(load, expects)
+  const micros = ((await subject.ask('cpu')) - before) / load.length
   return { micros, perSecond: (load.length / time) * 1000 }
 }
 
@@ -77,30 +77,30 @@ export async function compete(variant: Variant, options: ServerOptions, lengths:
   return withPair(variant, options, async (pair) => {
     await warm(pair, lengths.warmUp)
     const bases: Slice[] = []
-    const targets: Slice[] = []
+    const subjects: Slice[] = []
     const ofBase = async (load: readonly Buffer[]): Promise<void> => {
       bases.push(await slice(pair.base, load, PASSES))
     }
-    const ofTarget = async (load: readonly Buffer[]): Promise<void> => {
-      targets.push(await slice(pair.target, load, variant.expects))
+    const ofSubject = async (load: readonly Buffer[]): Promise<void> => {
+      subjects.push(await slice(pair.subject, load, variant.expects))
     }
     for (let index = 0; index < lengths.slices; index += 1) {
       const load = await requests(variant.kind, lengths.size)
       // Neither is always the one that comes second.
-      const turns = index % 2 === 0 ? [ofBase, ofTarget] : [ofTarget, ofBase]
+      const turns = index % 2 === 0 ? [ofBase, ofSubject] : [ofSubject, ofBase]
       for (const turn of turns) await turn(load)
     }
-    const ratios = (of: (base: Slice, target: Slice) => number): Figure =>
-      figureOf(bases.map((base, index) => of(base, targets[index] as Slice)))
+    const ratios = (of: (base: Slice, subject: Slice) => number): Figure =>
+      figureOf(bases.map((base, index) => of(base, subjects[index] as Slice)))
     return {
-      cpu: ratios((base, target) => base.micros / target.micros),
-      rate: ratios((base, target) => target.perSecond / base.perSecond),
+      cpu: ratios((base, subject) => base.micros / subject.micros),
+      rate: ratios((base, subject) => subject.perSecond / base.perSecond),
       baseMicros: quantile(
         bases.map(({ micros }) => micros),
         0.5,
       ),
       micros: quantile(
-        targets.map(({ micros }) => micros),
+        subjects.map(({ micros }) => micros),
         0.5,
       ),
     }

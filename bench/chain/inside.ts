@@ -1,5 +1,5 @@
 /** What cannot be seen from outside: memory and promises of a request, and the time of the chain alone. */
-import { Target, type ServerOptions } from './client.ts'
+import { Subject, type ServerOptions } from './client.ts'
 import { CHOICE, FOUR, HELMET, NOTHING, SIX } from './clocked.ts'
 import { warm, withPair, type Pair } from './contest.ts'
 import { figureOf, quantile, type Figure } from './figures.ts'
@@ -18,28 +18,28 @@ const ROOM = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size
 const IN_A_ROUND = 500
 
 async function allocated(
-  target: Target,
+  subject: Subject,
   load: readonly Buffer[],
   expects: Variant['expects'],
 ): Promise<number> {
-  await target.ask('collected')
+  await subject.ask('collected')
   // Collections are told a little later than they happen.
-  await target.ask('promises')
-  const { used } = await target.ask('heap')
-  await target.send(load, expects)
-  const after = await target.ask('heap')
+  await subject.ask('cpu')
+  const { used } = await subject.ask('heap')
+  await subject.send(load, expects)
+  const after = await subject.ask('heap')
   if (after.collections > 0) throw new Error('garbage was collected while allocations were counted')
   return (after.used - used) / load.length / 1024
 }
 
 async function promised(
-  target: Target,
+  subject: Subject,
   load: readonly Buffer[],
   expects: Variant['expects'],
 ): Promise<number> {
-  await target.ask('promises')
-  await target.send(load, expects)
-  return (await target.ask('promises')) / load.length
+  await subject.ask('promises')
+  await subject.send(load, expects)
+  return (await subject.ask('promises')) / load.length
 }
 
 export async function weigh(
@@ -49,19 +49,19 @@ export async function weigh(
 ): Promise<Weight> {
   return withPair(variant, { ...options, flags: ROOM }, async (pair: Pair) => {
     await warm(pair, lengths.warmUp)
-    const { base, target } = pair
+    const { base, subject } = pair
     const passes = { status: 200 }
     const above: number[] = []
     for (let round = 0; round < lengths.rounds; round += 1) {
       const load = await requests(variant.kind, IN_A_ROUND)
       const ofBase = await allocated(base, load, passes)
-      above.push((await allocated(target, load, variant.expects)) - ofBase)
+      above.push((await allocated(subject, load, variant.expects)) - ofBase)
     }
     const load = await requests(variant.kind, IN_A_ROUND)
     const ofBase = await promised(base, load, passes)
     return {
       kibibytes: figureOf(above),
-      promises: (await promised(target, load, variant.expects)) - ofBase,
+      promises: (await promised(subject, load, variant.expects)) - ofBase,
     }
   })
 }
@@ -75,7 +75,7 @@ export async function clock(
   options: ServerOptions,
   lengths: { warmUp: number; rounds: number },
 ): Promise<ChainTimes> {
-  const target = await Target.start('clocked', options)
+  const subject = await Subject.start('clocked', options)
   const ratios: Record<typeof FOUR | typeof SIX, number[]> = { [FOUR]: [], [SIX]: [] }
   try {
     for (let sent = -lengths.warmUp; sent < lengths.rounds * IN_A_ROUND; sent += IN_A_ROUND) {
@@ -87,15 +87,15 @@ export async function clock(
         { length: IN_A_ROUND * 2 },
         (_, index) => loads[index % 4]?.[index >> 2] as Buffer,
       )
-      await target.send(mixed, { status: 200 })
-      const times = await target.ask('times')
+      await subject.send(mixed, { status: 200 })
+      const times = await subject.ask('times')
       if (sent < 0) continue
       const nothing = quantile(times[NOTHING] ?? [], 0.5)
       const taken = (name: string): number => quantile(times[name] ?? [], 0.5) - nothing
       for (const name of [FOUR, SIX] as const) ratios[name].push(taken(name) / taken(HELMET))
     }
   } finally {
-    await target.stop()
+    await subject.stop()
   }
   return { [FOUR]: figureOf(ratios[FOUR]), [SIX]: figureOf(ratios[SIX]) }
 }

@@ -1,7 +1,7 @@
 /** How long answers take while a server has half of the load that it could bear. */
 import { warm, withPair } from './contest.ts'
 import { figureOf, quantile, type Figure } from './figures.ts'
-import type { Target, ServerOptions } from './client.ts'
+import type { Subject, ServerOptions } from './client.ts'
 import { requests } from './traffic.ts'
 import type { Variant } from './variants.ts'
 
@@ -28,13 +28,13 @@ export async function measureLatency(
 ): Promise<Latency> {
   return withPair(variant, options, async (pair) => {
     await warm(pair, warmUp)
-    const rate = (await mostPerSecond(pair.target, variant)) / 2
+    const rate = (await mostPerSecond(pair.subject, variant)) / 2
     const ofBase: number[][] = []
     const ofVariant: number[][] = []
     for (let round = 0; round < rounds; round += 1) {
       const load = await requests(variant.kind, Math.round(rate * seconds))
       ofBase.push(await pair.base.sendAtRate(load, rate, { status: 200 }))
-      ofVariant.push(await pair.target.sendAtRate(load, rate, variant.expects))
+      ofVariant.push(await pair.subject.sendAtRate(load, rate, variant.expects))
     }
     const figures = (rows: readonly number[][]): Figure[] =>
       PERCENTILES.map((share) => figureOf(rows.map((times) => quantile(times, share))))
@@ -44,10 +44,10 @@ export async function measureLatency(
 
 const SAMPLE = 2_000
 
-async function mostPerSecond(target: Target, { kind, expects }: Variant): Promise<number> {
+async function mostPerSecond(subject: Subject, { kind, expects }: Variant): Promise<number> {
   const rates: number[] = []
   for (let sample = 0; sample < 3; sample += 1) {
-    rates.push((SAMPLE / (await target.send(await requests(kind, SAMPLE), expects))) * 1000)
+    rates.push((SAMPLE / (await subject.send(await requests(kind, SAMPLE), expects))) * 1000)
   }
   return quantile(rates, 0.5)
 }
