@@ -186,7 +186,13 @@ describe('typed', () => {
 })
 
 it('the tarball holds what runs, its types, the licence and the documentation, and nothing else', () => {
-  expect(readdirSync(packed.folder).toSorted()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json'])
+  expect(readdirSync(packed.folder).toSorted()).toEqual([
+    'LICENSE',
+    'README.md',
+    'dist',
+    'docs',
+    'package.json',
+  ])
   const files = readdirSync(join(packed.folder, 'dist'), { recursive: true, encoding: 'utf8' })
   const strangers = files.filter(
     (name) => name.includes('.') && !/(\.d\.ts|\.js|\.js\.map|cjs\/package\.json)$/.test(name),
