@@ -45,7 +45,7 @@ app.get(
     // Here the user would sign in and agree.
     const code = randomBytes(16).toString('base64url')
     codes.set(code, req.portcullis.appId ?? '')
-    const { state } = req.query
+    const { state } = req.query as { state?: unknown }
     safeRedirect(res, req, { parameters: { code, state: typeof state === 'string' ? state : undefined } })
   },
 )

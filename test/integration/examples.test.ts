@@ -107,7 +107,7 @@ const trials: Readonly<Record<string, () => Promise<void>>> = {
     const { origin } = await start('oauth-server.ts')
     const authorize = (uri: string): Promise<Response> => {
       const query = new URLSearchParams({ client_id: 'example-shop', redirect_uri: uri, state: 's' })
-      return fetch(`${origin}/authorize?${query}`, { redirect: 'manual' })
+      return fetch(`${origin}/authorize?${query.toString()}`, { redirect: 'manual' })
     }
     expect(await told(await authorize('https://example.com/callback'))).toBe('400 RETURN_URL_NOT_ALLOWED')
     const location = new URL((await authorize('https://example.org/callback')).headers.get('location') ?? '')

@@ -4,7 +4,14 @@ import { dirname, join, posix } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { parsePolicy } from 'portcullis'
 import { repository, run } from '../../support/commands.ts'
-import { anchorsOf, blocksOf, linksOf, programsOf, readDocuments, type Block } from './documents.ts'
+import {
+  anchorsOf,
+  blocksOf,
+  linksOf,
+  programsOf,
+  readDocuments,
+  type Block,
+} from '../../../scripts/readme/documents.ts'
 
 const documents = readDocuments()
 const blocks = documents.flatMap(blocksOf)

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { repository } from '../../support/commands.ts'
+
+/** npm scripts and jest run there. */
+const repository = process.cwd()
 
 /** A file of the documentation. */
 export interface Document {
