@@ -39,12 +39,12 @@ const ask = (origin: string, method = 'DELETE', asked = 'x-custom'): Question =>
 /** Why an answer of ours is another one. The texts are those of docs/guards/domain-protect.md. */
 const REASONS = {
   named: 'the origin is named, never `*`',
-  refused: 'an origin that is not allowed is refused with 403 and never told which one would be',
-  vary: '`Vary` names all that the answer depends on',
+  refused: 'an origin that is not allowed is refused with 403, and is never told which origin is allowed',
+  vary: '`Vary` names everything that the answer depends on',
   server: 'a request without `Origin` must name a domain in `X-Origin`',
-  options: 'an OPTIONS that is no preflight is a request like others',
+  options: 'an OPTIONS request that is not a preflight is a request like any other',
   continued: 'a preflight never reaches the handler',
-  method: '`methods` refuses also what needs no preflight',
+  method: '`methods` also refuses requests that need no preflight',
   preflightOnly: 'the answer to a preflight exposes no headers: there is nothing to read',
   success: 'a preflight is answered 204',
 } as const
