@@ -14,6 +14,7 @@ import {
 } from './domain-protect.ts'
 import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
 import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
+import { needsBody } from './request/app-id.ts'
 import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
 import {
   RETURN_URL_GUARD_EXPECTATIONS,
@@ -21,7 +22,8 @@ import {
   type ReturnUrlGuardOptions,
 } from './return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
-import { chain, SHARED_EXPECTATIONS, type Step } from './shell.ts'
+import { SHARED_EXPECTATIONS } from './shared-options.ts'
+import { chain, type Step } from './shell.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -40,21 +42,28 @@ export interface ProtectOptions
 interface Row {
   readonly expectations: Readonly<Record<string, Expectation>>
   mount(options: ProtectOptions, name: string): Step
-  /** Whether it is asked behind the body parsers. Default false. */
-  readonly readsBody?: boolean
+  /** Whether it is asked behind the body parsers. Default: it is not. */
+  readonly readsBody?: (options: ProtectOptions) => boolean
 }
 
 /** Every guard, in the safe order. The compiler names one that is missing. */
 const GUARDS = {
   auditAccess: { expectations: AUDIT_ACCESS_EXPECTATIONS, mount: auditAccessMount },
-  regionPin: { expectations: REGION_PIN_EXPECTATIONS, mount: regionPinMount },
+  regionPin: {
+    expectations: REGION_PIN_EXPECTATIONS,
+    mount: regionPinMount,
+    readsBody: ({ country }) => typeof country !== 'function',
+  },
   ipWhitelist: { expectations: IP_WHITELIST_EXPECTATIONS, mount: ipWhitelistMount },
-  domainProtect: { expectations: DOMAIN_PROTECT_EXPECTATIONS, mount: domainProtectMount },
-  serverOnly: { expectations: SERVER_ONLY_EXPECTATIONS, mount: serverOnlyMount, readsBody: true },
+  domainProtect: {
+    expectations: DOMAIN_PROTECT_EXPECTATIONS,
+    mount: (options) => domainProtectMount(options, true),
+  },
+  serverOnly: { expectations: SERVER_ONLY_EXPECTATIONS, mount: serverOnlyMount, readsBody: () => true },
   returnUrlGuard: {
     expectations: RETURN_URL_GUARD_EXPECTATIONS,
     mount: returnUrlGuardMount,
-    readsBody: true,
+    readsBody: () => true,
   },
 } satisfies Record<GuardName, Row>
 
@@ -69,7 +78,8 @@ const ALL = {
 /**
  * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
  * return URL. A body is read only of a request that the guards before it have let pass, and an error of a parser is in the
- * audit and readable by an allowed page. For routes that have no return URL or concern no person, mount the guards one by
+ * audit and readable by an allowed page. Only what the body says itself comes later (a `country`), or makes it come first (an
+ * `appId`). For routes that have no return URL or concern no person, mount the guards one by
  * one instead: each asks its question of every request.
  *
  * A request that names an app which does not exist gets the answer of a wrong signature from the first guard on.
@@ -81,10 +91,18 @@ export function protect(options: ProtectOptions): AuditAccessHandler {
   const { auditAccess, ...others } = GUARDS
   const audit = auditAccess.mount(settings, 'protect')
   const rows: readonly Row[] = Object.values(others)
-  const stepsOf = (readsBody: boolean): Step[] =>
+  const stepsOf = (behindBody: boolean): Step[] =>
     rows
-      .filter((row) => (row.readsBody ?? false) === readsBody)
+      .filter(({ readsBody }) => (readsBody?.(settings) ?? false) === behindBody)
       .map(({ mount }) => mount(settings, 'protect'))
   const parsers = bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass }))
-  return withEnd(chain('protect', [audit, ...stepsOf(false), ...parsers, ...stepsOf(true)], settings), audit)
+  const bodyFirst = needsBody(settings.appId)
+  const steps = [
+    ...(bodyFirst ? parsers : []),
+    audit,
+    ...stepsOf(false),
+    ...(bodyFirst ? [] : parsers),
+    ...stepsOf(true),
+  ]
+  return withEnd(chain('protect', steps, settings), audit)
 }

@@ -10,7 +10,8 @@ import type { RequestHandler } from './handler.ts'
 import { isThenable } from '../thenable.ts'
 import { OPTION_TIMEOUT } from './request/ask-option.ts'
 import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {
   /**
@@ -69,7 +70,7 @@ export function returnUrlGuardMount(
       return isThenable(named) ? named.then(withRules) : withRules(named)
     },
     note: ({ outcome }, context) => {
-      if (outcome !== undefined) context.approve(outcome.map(([key, { href }]) => [key, href]))
+      if (outcome !== undefined) context.approve(outcome)
     },
   }
 }
