@@ -102,3 +102,31 @@ describe('CONTRIBUTING.md', () => {
     expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([])
   })
 })
+
+describe('ARCHITECTURE.md', () => {
+  const text = readFileSync(join(repository, 'ARCHITECTURE.md'), 'utf8')
+
+  it('names only files and folders of src that are there', () => {
+    const named = [...text.matchAll(/`([a-z-]+\/(?:[a-z-]+\/)*(?:[a-z-]+\.ts)?|[a-z-]+\.ts)`/g)].map(
+      ([, path = '']) => path,
+    )
+    expect(named.length).toBeGreaterThan(20)
+    const inFolders = ['', 'http/', 'explain/']
+    const missing = named.filter(
+      (path) =>
+        !inFolders.some((folder) => existsSync(join(repository, 'src', folder, path))) &&
+        !existsSync(join(repository, 'test/unit/house', path)),
+    )
+    expect(missing).toEqual([])
+  })
+
+  it('draws the layers as the test of them does', () => {
+    const layers = /```\n(testing \| cli[\s\S]*?)```/.exec(text)?.[1]?.trim().split('\n').toReversed()
+    const inTest = readFileSync(join(repository, 'test/unit/house/layers.test.ts'), 'utf8')
+    const table = /const layers[^=]*= \[([\s\S]*?)\n\]/.exec(inTest)?.[1] ?? ''
+    const rows = [...table.matchAll(/\[([^\]]+)\]/g)].map(([, row = '']) =>
+      (row.match(/[a-z-]+/g) ?? []).toSorted(),
+    )
+    expect(layers?.map((line) => (line.match(/[a-z-]+/g) ?? []).toSorted())).toEqual(rows)
+  })
+})
