@@ -43,7 +43,7 @@ interface Row {
   readonly expectations: Readonly<Record<string, Expectation>>
   mount(options: ProtectOptions, name: string): Step
   /** Whether it is asked behind the body parsers. Default: it is not. */
-  readonly readsBody?: (options: ProtectOptions) => boolean
+  readsBody?(options: ProtectOptions): boolean
 }
 
 /** Every guard, in the safe order. The compiler names one that is missing. */
@@ -91,18 +91,14 @@ export function protect(options: ProtectOptions): AuditAccessHandler {
   const { auditAccess, ...others } = GUARDS
   const audit = auditAccess.mount(settings, 'protect')
   const rows: readonly Row[] = Object.values(others)
-  const stepsOf = (behindBody: boolean): Step[] =>
+  const stepsOf = (readsBody: boolean): Step[] =>
     rows
-      .filter(({ readsBody }) => (readsBody?.(settings) ?? false) === behindBody)
+      .filter((row) => (row.readsBody?.(settings) ?? false) === readsBody)
       .map(({ mount }) => mount(settings, 'protect'))
   const parsers = bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass }))
-  const bodyFirst = needsBody(settings.appId)
-  const steps = [
-    ...(bodyFirst ? parsers : []),
+  const [ahead, behind] = needsBody(settings.appId) ? [parsers, []] : [[], parsers]
+  return withEnd(
+    chain('protect', [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),
     audit,
-    ...stepsOf(false),
-    ...(bodyFirst ? [] : parsers),
-    ...stepsOf(true),
-  ]
-  return withEnd(chain('protect', steps, settings), audit)
+  )
 }

@@ -59,27 +59,32 @@ export class VerifierKey {
   }
 }
 
-const DECOYS = ALGORITHM_NAMES.map((name) => {
-  const key = ALGORITHMS[name].readKey(ALGORITHMS[name].decoy)
-  if (typeof key === 'string') throw new TypeError(`the decoy of ${name} ${key}`)
-  return new VerifierKey('', name, key)
-})
-
 const NO_DECOYS: readonly VerifierKey[] = []
 
-const DECOYS_BY_LENGTH = new Map(
-  DECOYS.map(({ signatureLength }) => [
-    signatureLength,
-    DECOYS.filter((decoy) => decoy.signatureLength === signatureLength),
-  ]),
-)
+/** Made at the first signature, once in the life of a process: reading the keys takes milliseconds of every start. */
+let decoysByLength: ReadonlyMap<number, readonly VerifierKey[]> | undefined
+
+function makeDecoys(): ReadonlyMap<number, readonly VerifierKey[]> {
+  const decoys = ALGORITHM_NAMES.map((name) => {
+    const key = ALGORITHMS[name].readKey(ALGORITHMS[name].decoy)
+    if (typeof key === 'string') throw new TypeError(`the decoy of ${name} ${key}`)
+    return new VerifierKey('', name, key)
+  })
+  return new Map(
+    decoys.map(({ signatureLength }) => [
+      signatureLength,
+      decoys.filter((decoy) => decoy.signatureLength === signatureLength),
+    ]),
+  )
+}
 
 /**
  * For a signature of this length, a key that belongs to no app for each algorithm that makes such signatures, to do the same work with
  * as with a real one; empty when no algorithm does. What a decoy says about a signature must not be believed.
  */
 export function decoysFor(signatureLength: number): readonly VerifierKey[] {
-  return DECOYS_BY_LENGTH.get(signatureLength) ?? NO_DECOYS
+  decoysByLength ??= makeDecoys()
+  return decoysByLength.get(signatureLength) ?? NO_DECOYS
 }
 
 /** The key with this id. Looks at all of them, so that the time tells nothing of its place. */

@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { isPortcullisError, PolicyError, UnavailableError, UnreadableError } from '../../errors.ts'
 import { LineReader } from '../../list/text.ts'
 import type { ListEntry } from '../../list/entry.ts'
-import { REVISION, type SealedNote } from './content.ts'
+import { revisionSchema, type SealedNote } from './content.ts'
 import { PIECE } from '../../list/pieces.ts'
 
 /** What the store has written into the first line of a list, a comment. */
@@ -35,16 +35,19 @@ export interface FoundList {
 }
 
 const MARK = '#portcullis '
-const HEAD = z.strictObject({
-  revision: REVISION,
-  entries: z.int().min(0).optional(),
-  bytes: z.int().min(0).optional(),
-  at: z.string().optional(),
-  author: z.string().optional(),
-  note: z.string().optional(),
-  by: z.string().optional(),
-  removed: z.literal(true).optional(),
-})
+const makeHeadSchema = () =>
+  z.strictObject({
+    revision: revisionSchema(),
+    entries: z.optional(z.int().check(z.gte(0))),
+    bytes: z.optional(z.int().check(z.gte(0))),
+    at: z.optional(z.string()),
+    author: z.optional(z.string()),
+    note: z.optional(z.string()),
+    by: z.optional(z.string()),
+    removed: z.optional(z.literal(true)),
+  })
+/** Made at the first list that is read: an app without a file store never needs it. */
+let headSchema: ReturnType<typeof makeHeadSchema> | undefined
 
 export function formatHead(head: ListHead): string {
   // The empty line keeps it apart from the first range, whose note it would be.
@@ -119,7 +122,8 @@ function parseHead(line: string): ListHead {
   } catch {
     throw new UnreadableError('its first line, which the store has written, is damaged')
   }
-  const result = HEAD.safeParse(value)
+  headSchema ??= makeHeadSchema()
+  const result = headSchema.safeParse(value)
   if (result.success) return result.data
   throw new UnreadableError('its first line, which the store has written, has another content')
 }
