@@ -132,7 +132,9 @@ describe('the tables of guards', () => {
     const names = [...GUARD_NAMES].toSorted()
     expect(Object.keys(QUESTIONS).toSorted()).toEqual(names)
     expect(Object.keys(RULES).toSorted()).toEqual(names)
-    const sections = Object.keys(policyShape().schema.shape).filter((key) => key !== 'appId' && key !== 'name')
+    const sections = Object.keys(policyShape().schema.shape).filter(
+      (key) => key !== 'appId' && key !== 'name',
+    )
     expect(sections.toSorted()).toEqual(names)
   })
 
