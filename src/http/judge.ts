@@ -122,7 +122,7 @@ function judgeWithoutApp<Facts, Outcome>(
   question: Question<Facts, Outcome>,
   request: JudgedRequest,
   { stranger, policies }: JudgeSettings,
-  { code, detail }: Unresolved,
+  { code, detail, error }: Unresolved,
 ): Answer<Outcome> | Promise<Answer<Outcome>> {
   try {
     if (code === 'APP_UNKNOWN' && stranger?.stranger !== undefined) {
@@ -132,7 +132,8 @@ function judgeWithoutApp<Facts, Outcome>(
     if (code === 'APP_UNIDENTIFIED' && facts.preflight && policies.knowsOrigins) {
       return judgeUnnamedPreflight(policies, facts.origin ?? '')
     }
-    return { decision: deny(question.name, 'enforce', code, detail) }
+    const decision = deny(question.name, 'enforce', code, detail)
+    return error === undefined ? { decision } : { decision, error }
   } catch (error) {
     return failed(question.name, error, undefined)
   }

@@ -3,6 +3,7 @@ import type { Judgement } from '../guards/guard.ts'
 import { aFunction, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import type { PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
+import { A_LOGGER, refusalLines, type RefusalLines, type RefusalLogger } from './console-line.ts'
 import type { Callback, GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
 import {
   failed,
@@ -21,13 +22,14 @@ import { readRequestId, type RequestIdOption } from './request/request-id.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { refuse, type DenyHandler } from './response/refuse.ts'
+import { checkSetup } from './setup-checks.ts'
 
 /** What a listener is told besides the decision. */
 export interface DecisionContext {
   readonly req: GuardRequest
   /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
   readonly app: { readonly appId: string; readonly revision: number } | undefined
-  /** What an option has thrown, where the code is `OPTION_FAILED`. It may hold personal data. */
+  /** What an option (`OPTION_FAILED`) or the store (`POLICY_UNAVAILABLE`) has thrown. It may hold personal data. */
   readonly error?: unknown
 }
 
@@ -49,6 +51,8 @@ export interface SharedOptions {
   readonly onDeny?: DenyHandler | undefined
   /** Told of every refusal that `report` mode has let pass. It changes nothing. */
   readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
+  /** Told of refusals, one line for each kind and minute. Default: the console, outside production; {@link RefusalLogger}. */
+  readonly logger?: RefusalLogger | undefined
   /**
    * The id of a request, such as the one that your proxy has given it: a printable ASCII string of at most 200 characters.
    * Default, and in place of anything else: a random UUID.
@@ -67,6 +71,7 @@ export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectati
   onDecision: aFunction,
   onDeny: aFunction,
   onReport: aFunction,
+  logger: A_LOGGER,
   requestId: aFunction,
   optionTimeout: wholeNumber('milliseconds', 1, 60_000),
 }
@@ -122,10 +127,12 @@ class Chain {
   readonly #stranger: Mount<unknown, unknown> | undefined
   /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
   readonly #variesByOrigin: boolean
+  readonly #lines: RefusalLines | undefined
 
   constructor(steps: readonly Step[], options: SharedOptions) {
     this.#steps = steps
     this.#options = options
+    this.#lines = refusalLines(options.logger)
     const mounts = steps.filter((step): step is Mount<unknown, unknown> => !isPassage(step))
     this.#stranger = mounts.find(({ stranger }) => stranger !== undefined)
     this.#variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
@@ -243,6 +250,7 @@ class Chain {
     // Of an app that does not exist another guard of the chain may have spoken.
     const step = decision.guard === asked.name || byPreflight ? asked : (this.#stranger ?? asked)
     context.record(decision)
+    checkSetup(decision, context, res, this.#settings.appId)
     if (!byPreflight) step.note?.(answer, context)
     this.#tell(answer, context)
     if (decision.mode !== 'enforce') return true
@@ -275,8 +283,10 @@ class Chain {
   #tell(answer: Answer<unknown>, context: RequestContext): void {
     const { onDecision, onReport } = this.#options
     const { decision } = answer
-    if (decision.effect === 'deny' && decision.mode === 'report')
-      callListener(onReport, decision, context.req)
+    if (decision.effect === 'deny') {
+      if (decision.mode === 'report') callListener(onReport, decision, context.req)
+      this.#lines?.tell(decision, context, answer)
+    }
     if (onDecision === undefined) return
     const { app, req } = context
     callListener(onDecision, decision, {

@@ -35,13 +35,26 @@ export function appIdFrom(place: AppIdPlace): (req: GuardRequest) => string | un
     return (req) => single(req.headers[name])
   }
   if ('query' in place) return (req) => onlyParameter(req, place.query)
-  if ('param' in place)
-    return (req) => single((req.params as Record<string, unknown> | undefined)?.[place.param])
+  if ('param' in place) {
+    const { param } = place
+    const read = (req: GuardRequest): string | undefined =>
+      single((req.params as Record<string, unknown> | undefined)?.[param])
+    routeParameters.set(read, param)
+    return read
+  }
   const { keyId } = place
   return (req) => {
     const id = signatureKeyId(req)
     return id === undefined ? undefined : (keyId(id) ?? NO_APP)
   }
+}
+
+/** The parameters of the route that readers look for. */
+const routeParameters = new WeakMap<object, string>()
+
+/** The parameter of the route that this reader of app ids looks for; `undefined` where it looks elsewhere. */
+export function routeParameterOf(reader: object): string | undefined {
+  return routeParameters.get(reader)
 }
 
 // Can be the id of no app. A key of nobody is then told what a wrong signature is told, and not that it is of nobody.

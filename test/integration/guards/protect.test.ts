@@ -127,6 +127,12 @@ const probes: Probes = {
       await get(app).expect(200)
       expect(told).toEqual(GUARDS)
     },
+    async logger() {
+      const told: string[] = []
+      const { app } = behind({ regionPin: undefined }, { logger: ({ guard }) => void told.push(guard) })
+      await get(app).expect(403)
+      expect(told).toEqual(['regionPin'])
+    },
     async optionTimeout() {
       const never = () => new Promise<string>(() => undefined)
       await get(behind({}, { appId: never, optionTimeout: 5 }).app).expect(503)
@@ -252,7 +258,9 @@ const probes: Probes = {
       const own = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
       await get(behind(sections).app, '/', own).expect(403)
       await get(behind(sections, { authority: 'https://api.example' }).app, '/', own).expect(200)
-      const listed = behind(sections, { authority: (req) => `https://${req.headers['x-forwarded-host']}` })
+      const listed = behind(sections, {
+        authority: (req) => `https://${String(req.headers['x-forwarded-host'])}`,
+      })
       await get(listed.app, '/', { ...own, 'x-forwarded-host': 'api.example' }).expect(200)
     },
   },
