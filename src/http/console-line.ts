@@ -5,7 +5,7 @@ import type { Callback } from './handler.ts'
 import { KindLimit } from './kind-limit.ts'
 import { mendingOf } from './mending.ts'
 import { lookAt, type Picture } from './nearest-entry.ts'
-import { framesOf, printable } from './printable.ts'
+import { framesOf, printable, rootMessage } from './printable.ts'
 import { callListener } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 
@@ -103,11 +103,15 @@ function fullLine(
   fault: { readonly error?: unknown },
 ): RefusalLine {
   const picture = pictureOf(refusal, context)
+  const error = Object.hasOwn(fault, 'error') ? fault.error : undefined
+  const detail = [printable(refusal.detail), ...picture.facts]
+  const root = rootMessage(error)
+  if (root !== undefined && root !== refusal.detail) detail.push(`because: ${root}`)
   return lineOf(refusal, context, leftOut, {
-    detail: [printable(refusal.detail), ...picture.facts].join('; '),
+    detail: detail.join('; '),
     nearest: picture.nearest,
     mend: mendingOf(refusal.code, picture),
-    error: Object.hasOwn(fault, 'error') ? fault.error : undefined,
+    error,
   })
 }
 

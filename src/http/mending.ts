@@ -204,7 +204,10 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   },
   RETURN_URL_NOT_ALLOWED: {
     special: [
-      [has('reason', 'body not kept'), BODY_PARSERS],
+      [
+        has('reason', 'body not kept'),
+        `${BODY_PARSERS} Send the body as JSON or as a form, with its \`Content-Type\`: no other type has parameters.`,
+      ],
       [
         has('reason', 'malformed body'),
         'send the body as JSON or as a form (`application/x-www-form-urlencoded`), with the `Content-Type` that it has.',
