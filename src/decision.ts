@@ -79,6 +79,37 @@ export function allow(
   return { guard, effect: 'allow', mode, code: 'ALLOWED', detail, evidence }
 }
 
+/** How many allowances one kind of them remembers. They are few for each policy. */
+const MOST_SHARED = 1_000
+
+/**
+ * Makes `ALLOWED` decisions of one kind that many requests share: frozen, and one for each mode and values of the evidence.
+ * What is read or written of such a decision need not be made anew for each request.
+ *
+ * @param names the members of the evidence, in the order of their values
+ */
+export function sharedAllowances(
+  guard: GuardName,
+  detail: string,
+  names: readonly string[],
+): (mode: Mode, first: string, second?: string, third?: string) => Allowance {
+  const known = new Map<string, Allowance>()
+  return (mode, first, second, third) => {
+    const key = `${mode}\n${first}\n${second ?? ''}\n${third ?? ''}`
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const values = [first, second, third]
+    const members = names.flatMap((name, index): [string, string][] => {
+      const value = values[index]
+      return value === undefined ? [] : [[name, value]]
+    })
+    const made = Object.freeze(allow(guard, mode, detail, Object.freeze(Object.fromEntries(members))))
+    if (known.size >= MOST_SHARED) known.clear()
+    known.set(key, made)
+    return made
+  }
+}
+
 /** A refusal with a code of {@link DENIALS}. */
 export function deny(
   guard: GuardName,

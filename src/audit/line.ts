@@ -1,4 +1,4 @@
-import type { Evidence } from '../decision.ts'
+import type { Decision, Evidence } from '../decision.ts'
 import type { AuditEvent, FieldEvent, OperationEvent } from './event.ts'
 
 /** The longest text in a written event, in UTF-16 units. */
@@ -32,7 +32,7 @@ interface Bounds {
 export function serialiseEvent(event: AuditEvent): string {
   let line = ''
   for (const bounds of ATTEMPTS) {
-    line = write(event, bounds, bounds !== ATTEMPTS[0])
+    line = new LineWriter(bounds, event.truncated === true || bounds !== ATTEMPTS[0]).write(event)
     if (line.length <= MAX_LINE) break
   }
   return line
@@ -54,98 +54,147 @@ export function parseEvent(line: string): AuditEvent | undefined {
 
 const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>(['operation', 'field', 'outcome'])
 
-type Entry = readonly [name: string, value: Evidence[string]]
-/** Cuts a text; anything else is left out. */
-type Text = (value: unknown) => string | undefined
-/** The first few of a list. */
-type First = <Item>(list: readonly Item[], most: number) => readonly Item[]
-
 // DEL and everything beyond ASCII; JSON.stringify escapes what is below the space.
 const BEYOND_ASCII = /[\x7f-\uffff]/g
+/** What stands in a JSON string as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/
 
-function write(event: AuditEvent, bounds: Bounds, alreadyCut: boolean): string {
-  let truncated = alreadyCut || event.truncated === true
-  const first: First = (list, most) => {
-    truncated ||= list.length > most
-    return list.slice(0, most)
-  }
-  const text: Text = (value) => {
-    if (typeof value !== 'string') return undefined
-    if (value.length <= bounds.text) return value
-    truncated = true
-    return `${value.slice(0, bounds.text - 1)}…`
-  }
-  const { kind, version, id, time, requestId, appId, actor } = event
-  const members = {
-    kind,
-    version,
-    id: text(id),
-    time: text(time),
-    requestId: text(requestId),
-    appId: text(appId),
-    actor: text(actor),
-    ...ownMembers(event, bounds, text, first),
-  }
-  return JSON.stringify({ ...members, ...(truncated && { truncated }) }).replace(
+/** A JSON string of printable ASCII. */
+function quoted(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`
+  return JSON.stringify(text).replace(
     BEYOND_ASCII,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
 
-function ownMembers(event: AuditEvent, bounds: Bounds, text: Text, first: First): Record<string, unknown> {
-  if (event.kind === 'field') return fieldMembers(event, text)
-  if (event.kind === 'operation') return operationMembers(event, bounds, text, first)
-  return { outcome: event.outcome, status: amount(event.status) }
-}
+/** Writes one event straight into its line, without an object in between. */
+class LineWriter {
+  readonly #bounds: Bounds
+  truncated: boolean
 
-function fieldMembers(
-  { person, field, reads, record, purpose }: FieldEvent,
-  text: Text,
-): Record<string, unknown> {
-  return {
-    person: text(person),
-    field: text(field),
-    reads: amount(reads),
-    record: text(record),
-    purpose: text(purpose),
+  constructor(bounds: Bounds, truncated: boolean) {
+    this.#bounds = bounds
+    this.truncated = truncated
+  }
+
+  write(event: AuditEvent): string {
+    const { kind, version, id, time, requestId, appId, actor } = event
+    const line =
+      `{${this.#text('"kind":', kind)}${amount(',"version":', version)}` +
+      this.#text(',"id":', id) +
+      this.#text(',"time":', time) +
+      this.#text(',"requestId":', requestId) +
+      this.#text(',"appId":', appId) +
+      this.#text(',"actor":', actor) +
+      this.#own(event)
+    return this.truncated ? `${line},"truncated":true}` : `${line}}`
+  }
+
+  #own(event: AuditEvent): string {
+    if (event.kind === 'field') return this.#field(event)
+    if (event.kind === 'operation') return this.#operation(event)
+    return this.#text(',"outcome":', event.outcome) + amount(',"status":', event.status)
+  }
+
+  #field({ person, field, reads, record, purpose }: FieldEvent): string {
+    return (
+      this.#text(',"person":', person) +
+      this.#text(',"field":', field) +
+      amount(',"reads":', reads) +
+      this.#text(',"record":', record) +
+      this.#text(',"purpose":', purpose)
+    )
+  }
+
+  #operation(event: OperationEvent): string {
+    const { revision, operation, outcome, status, address, region, decisions } = event
+    return (
+      amount(',"revision":', revision) +
+      this.#text(',"operation":', operation) +
+      this.#text(',"outcome":', outcome) +
+      amount(',"status":', status) +
+      this.#text(',"address":', address) +
+      (region === undefined ? '' : this.#region(region)) +
+      `,"decisions":[${this.#decisions(decisions)}]`
+    )
+  }
+
+  #region({ here, jurisdiction }: NonNullable<OperationEvent['region']>): string {
+    return `,"region":{${(this.#text(',"here":', here) + this.#text(',"jurisdiction":', jurisdiction)).slice(1)}}`
+  }
+
+  #decisions(decisions: readonly Decision[]): string {
+    const most = Math.min(decisions.length, this.#bounds.decisions)
+    if (most < decisions.length) this.truncated = true
+    let written = ''
+    for (let index = 0; index < most; index += 1) {
+      const text = this.#remembered(decisions[index] as Decision)
+      written = index === 0 ? text : `${written},${text}`
+    }
+    return written
+  }
+
+  /** Guards share decisions that are the same for many requests, so that they need not be written anew each time. */
+  #remembered(decision: Decision): string {
+    const atFull = this.#bounds === ATTEMPTS[0]
+    const known = atFull ? lines.get(decision) : undefined
+    if (known !== undefined) return known
+    const before = this.truncated
+    this.truncated = false
+    const text = this.#decision(decision)
+    if (atFull && !this.truncated && isFixed(decision)) lines.set(decision, text)
+    this.truncated ||= before
+    return text
+  }
+
+  #decision({ guard, effect, mode, code, detail, evidence }: Decision): string {
+    return (
+      `{${this.#text('"guard":', guard)}` +
+      this.#text(',"effect":', effect) +
+      this.#text(',"mode":', mode) +
+      this.#text(',"code":', code) +
+      this.#text(',"detail":', detail) +
+      `,"evidence":{${this.#evidence(evidence)}}}`
+    )
+  }
+
+  #evidence(evidence: Evidence): string {
+    const entries = Object.entries(evidence)
+    const most = Math.min(entries.length, this.#bounds.evidence)
+    if (most < entries.length) this.truncated = true
+    // By name, so that of two names that are cut to one the last stays.
+    const written = new Map<string, string>()
+    for (const [name, value] of entries.slice(0, most)) {
+      const key = this.#cut(name)
+      if (typeof value === 'string') written.set(key, quoted(this.#cut(value)))
+      else if (typeof value === 'boolean' || Number.isFinite(value)) written.set(key, String(value))
+      else written.delete(key)
+    }
+    return [...written].map(([name, value]) => `${quoted(name)}:${value}`).join(',')
+  }
+
+  /** A member whose value is a string; anything else is left out. */
+  #text(name: string, value: unknown): string {
+    return typeof value === 'string' ? name + quoted(this.#cut(value)) : ''
+  }
+
+  #cut(text: string): string {
+    const most = this.#bounds.text
+    if (text.length <= most) return text
+    this.truncated = true
+    return `${text.slice(0, most - 1)}…`
   }
 }
 
-function operationMembers(
-  event: OperationEvent,
-  bounds: Bounds,
-  text: Text,
-  first: First,
-): Record<string, unknown> {
-  const { revision, operation, outcome, status, address, region, decisions } = event
-  return {
-    revision: amount(revision),
-    operation: text(operation),
-    outcome,
-    status: amount(status),
-    address: text(address),
-    region: region && { here: text(region.here), jurisdiction: text(region.jurisdiction) },
-    decisions: first(decisions, bounds.decisions).map(({ guard, effect, mode, code, detail, evidence }) => ({
-      guard,
-      effect,
-      mode,
-      code,
-      detail: text(detail),
-      evidence: evidenceOf(first(Object.entries(evidence), bounds.evidence), text),
-    })),
-  }
+function isFixed(decision: Decision): boolean {
+  return Object.isFrozen(decision) && Object.isFrozen(decision.evidence)
 }
 
-function evidenceOf(entries: readonly Entry[], text: Text): Record<string, unknown> {
-  // Without a prototype, so that an entry named `__proto__` is an entry.
-  const kept = Object.create(null) as Record<string, unknown>
-  for (const [name, value] of entries) {
-    kept[text(name) ?? ''] = typeof value === 'boolean' ? value : (text(value) ?? amount(value))
-  }
-  return kept
-}
+/** What was written of decisions that cannot change. */
+const lines = new WeakMap<Decision, string>()
 
-/** A number that JSON can write. */
-function amount(value: unknown): number | undefined {
-  return Number.isFinite(value) ? (value as number) : undefined
+/** A member whose value is a number that JSON can write; anything else is left out. */
+function amount(name: string, value: unknown): string {
+  return Number.isFinite(value) ? name + String(value) : ''
 }

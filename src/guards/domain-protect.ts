@@ -1,4 +1,4 @@
-import { allow, deny, type Evidence, type Mode } from '../decision.ts'
+import { allow, deny, sharedAllowances, type Evidence, type Mode } from '../decision.ts'
 import { hostnameOf } from '../match/host.ts'
 import { parseOrigin } from '../match/origin.ts'
 import type { CompiledDomains } from '../policy/compile.ts'
@@ -28,6 +28,8 @@ export interface OriginFacts {
   readonly proxied: boolean
   /** False when the request had more header lines than are kept, so that a header may have been lost. */
   readonly headersComplete: boolean
+  /** Whether `serverOnly` has allowed the request for this app, or will judge it. Asked where the policy wants it. */
+  readonly signed?: boolean | undefined
 }
 
 /** What the response may grant to the page that has sent the request. */
@@ -51,14 +53,22 @@ function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   return judgeServer(section, facts)
 }
 
-function judgeServer({ mode, domains }: CompiledDomains, { xOrigin }: OriginFacts): OriginJudgement {
-  if (xOrigin === undefined) {
-    return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
+/** A server sends no `Origin`. What it must send instead, the policy says. */
+function judgeServer({ mode, domains, server }: CompiledDomains, facts: OriginFacts): OriginJudgement {
+  const { xOrigin } = facts
+  if (xOrigin !== undefined) {
+    const origin = parseOrigin(xOrigin)
+    const entry = origin === undefined ? undefined : domains.find(origin)
+    if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
+    if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }
   }
-  const origin = parseOrigin(xOrigin)
-  const entry = origin === undefined ? undefined : domains.find(origin)
-  if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
-  return allowed(mode, '`X-Origin` matches a domain', { case: 'server', entry })
+  if (server === 'none') return allowed(mode, 'the policy asks no origin of servers', { case: 'absent' })
+  if (server === 'claim')
+    return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
+  if (facts.signed === true) return allowed(mode, 'the signature of the server counts', { case: 'signed' })
+  return required(mode, 'a server must sign, and no `serverOnly` that enforces has allowed it', {
+    case: 'server',
+  })
 }
 
 function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {
@@ -79,7 +89,7 @@ function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: strin
 function judgeMethod(
   { mode, cors: settings }: CompiledDomains,
   facts: OriginFacts,
-  evidence: Evidence,
+  evidence: { readonly case: string; readonly entry: string },
   origin: string,
 ): OriginJudgement {
   const { methods } = settings
@@ -91,7 +101,7 @@ function judgeMethod(
     facts.fetchSite === 'same-origin' ||
     origin === facts.ownOrigin
   const decision = free
-    ? allow('domainProtect', mode, '`Origin` matches a domain', withFetchSite(evidence, facts, origin))
+    ? originMatches(mode, evidence.case, evidence.entry, oddFetchSite(facts, origin))
     : deny('domainProtect', mode, 'METHOD_NOT_ALLOWED', 'pages may not use this method', evidence)
   return { decision, outcome: { origin, settings } }
 }
@@ -101,23 +111,24 @@ function admitsMethod(methods: readonly string[], method: string): boolean {
   return methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
 }
 
+const serverMatches = sharedAllowances('domainProtect', '`X-Origin` matches a domain', ['case', 'entry'])
+const originMatches = sharedAllowances('domainProtect', '`Origin` matches a domain', [
+  'case',
+  'entry',
+  'fetchSite',
+])
+
 /**
- * Notes where `Sec-Fetch-Site` does not fit the host that was called. It does not refuse: a proxy that rewrites `Host` and
- * says nothing of it looks the same, and a caller that lies would simply leave the header out.
+ * A `Sec-Fetch-Site` that does not fit the host that was called, for the evidence. It does not refuse: a proxy that rewrites
+ * `Host` and says nothing of it looks the same, and a caller that lies would simply leave the header out.
  */
-function withFetchSite(evidence: Evidence, facts: OriginFacts, origin: string): Evidence {
-  const { fetchSite, ownOrigin, proxied } = facts
-  if (
-    fetchSite === undefined ||
-    fetchSite === 'none' ||
-    origin === 'null' ||
-    proxied ||
-    ownOrigin === undefined
-  )
-    return evidence
+function oddFetchSite(facts: OriginFacts, origin: string): string | undefined {
+  const { fetchSite, ownOrigin } = facts
+  if (fetchSite === undefined || fetchSite === 'none' || origin === 'null') return undefined
+  if (ownOrigin === undefined || facts.proxied) return undefined
   const sameHost = isWeb(origin) && hostnameOf(origin) === hostnameOf(ownOrigin)
   const fits = fetchSite === 'same-origin' ? sameHost : origin !== ownOrigin
-  return fits ? evidence : { ...evidence, fetchSite }
+  return fits ? undefined : fetchSite
 }
 
 const FETCH_SITES: ReadonlySet<string> = new Set(['same-origin', 'same-site', 'cross-site', 'none'])

@@ -1,4 +1,4 @@
-import { allow, deny, type Evidence, type Mode } from '../decision.ts'
+import { deny, sharedAllowances, type Evidence, type Mode } from '../decision.ts'
 import type { ClientAddress } from '../match/client-address.ts'
 import { guardOf, type Guard, type Judgement } from './guard.ts'
 
@@ -30,12 +30,11 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
       return refused(mode, 'the address lies in a list of `denyLists`', evidence)
     }
     const entry = ranges.find(address.address)
-    if (entry !== undefined)
-      return admitted(mode, 'the address lies in a range', { entry: shown(entry), source })
+    if (entry !== undefined) return { decision: inRange(mode, shown(entry), source) }
     for (const list of lists) {
       const found = list.find(address.address, now)
       if (found === undefined) continue
-      return admitted(mode, 'the address lies in a list', { entry: shown(found), list: list.name, source })
+      return { decision: inList(mode, shown(found), list.name, source) }
     }
     const isEmpty = ranges.size === 0 && lists.length === 0
     return refused(
@@ -51,9 +50,8 @@ function shown(entry: string): string {
   return entry.includes('/') ? entry : 'a single address'
 }
 
-function admitted(mode: Mode, detail: string, evidence: Evidence): Judgement {
-  return { decision: allow('ipWhitelist', mode, detail, evidence) }
-}
+const inRange = sharedAllowances('ipWhitelist', 'the address lies in a range', ['entry', 'source'])
+const inList = sharedAllowances('ipWhitelist', 'the address lies in a list', ['entry', 'list', 'source'])
 
 function refused(mode: Mode, detail: string, evidence?: Evidence): Judgement {
   return { decision: deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', detail, evidence) }

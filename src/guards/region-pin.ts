@@ -1,4 +1,4 @@
-import { allow, deny } from '../decision.ts'
+import { deny, sharedAllowances } from '../decision.ts'
 import type { CompiledJurisdictions } from '../jurisdiction/jurisdictions.ts'
 import type { RegionProtection } from '../policy/policy.ts'
 import { guardOf, type Guard } from './guard.ts'
@@ -32,14 +32,20 @@ export const decideRegionPin: Guard<RegionFacts, RegionOutcome> = guardOf(
       const detail = 'the fallback of the policy is not a jurisdiction'
       return { decision: deny('regionPin', mode, 'REGION_UNKNOWN', detail, { here, jurisdiction }) }
     }
-    const evidence = { here, jurisdiction, source: known === undefined ? 'fallback' : 'country' }
+    const source = known === undefined ? 'fallback' : 'country'
     const outcome = { jurisdiction, locations, onMisdirected }
     if (locations.includes(here)) {
-      const detail = 'the data of this person may be handled here'
-      return { decision: allow('regionPin', mode, detail, evidence), outcome }
+      return { decision: allowedHere(mode, here, jurisdiction, source), outcome }
     }
     const detail = 'the data of this person must stay in another jurisdiction'
-    const decision = deny('regionPin', mode, 'REGION_MISDIRECTED', detail, { ...evidence, onMisdirected })
+    const evidence = { here, jurisdiction, source, onMisdirected }
+    const decision = deny('regionPin', mode, 'REGION_MISDIRECTED', detail, evidence)
     return { decision, outcome }
   },
 )
+
+const allowedHere = sharedAllowances('regionPin', 'the data of this person may be handled here', [
+  'here',
+  'jurisdiction',
+  'source',
+])

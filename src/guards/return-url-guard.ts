@@ -1,4 +1,12 @@
-import { allow, deny, type Decision, type DenialCode, type Evidence, type Refusal } from '../decision.ts'
+import {
+  allow,
+  deny,
+  sharedAllowances,
+  type Decision,
+  type DenialCode,
+  type Evidence,
+  type Refusal,
+} from '../decision.ts'
 import { hasParameter } from '../match/parameter-name.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
 import { isProblem } from '../match/problem.ts'
@@ -67,9 +75,12 @@ function allowed({ mode }: CompiledReturnUrls, entries: readonly string[]): Deci
   if (entries.length === 0) {
     return allow('returnUrlGuard', mode, 'the request names no return URL, and does not have to')
   }
-  const detail = entries.length === 1 ? 'the URL matches an entry' : 'every URL matches an entry'
-  return allow('returnUrlGuard', mode, detail, { entry: entries.join(' ') })
+  const [only = '', ...others] = entries
+  return others.length === 0 ? oneMatches(mode, only) : allMatch(mode, entries.join(' '))
 }
+
+const oneMatches = sharedAllowances('returnUrlGuard', 'the URL matches an entry', ['entry'])
+const allMatch = sharedAllowances('returnUrlGuard', 'every URL matches an entry', ['entry'])
 
 function wellFormed(facts: ReturnUrlFacts, urls: ReturnUrlSet): ReturnUrlOutcome {
   return facts.named.flatMap((named) => {

@@ -1,4 +1,4 @@
-import { allow, deny } from '../decision.ts'
+import { deny, sharedAllowances } from '../decision.ts'
 import { findKey, type VerifierKey } from '../signature/keys.ts'
 import { verifyBy, type SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
@@ -48,13 +48,14 @@ export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serv
   if (!result.ok) return { decision: deny('serverOnly', mode, result.code, result.detail) }
   const { keyId, nonce, usableUntil } = result
   const keyNotAfter = findKey(keys, keyId)?.notAfter
-  const evidence =
-    keyNotAfter === undefined ? { keyId } : { keyId, keyNotAfter: new Date(keyNotAfter).toISOString() }
+  const end = keyNotAfter === undefined ? undefined : new Date(keyNotAfter).toISOString()
   return {
-    decision: allow('serverOnly', mode, 'the signature holds', evidence),
+    decision: signed(mode, keyId, end),
     outcome: { nonce: `${keyId}/${nonce}`, nonceUntil: usableUntil, keyId, keyNotAfter },
   }
 })
+
+const signed = sharedAllowances('serverOnly', 'the signature holds', ['keyId', 'keyNotAfter'])
 
 // What a policy has where nothing is written: an app that does not exist is judged as most that do.
 const ORDINARY = {

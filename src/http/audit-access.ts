@@ -16,7 +16,8 @@ import {
 import type { RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface AuditAccessOptions extends SharedOptions {
   /** Where events go: `redisAuditSink(redis)`, `memoryAuditSink()` or your own. */

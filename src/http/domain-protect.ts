@@ -3,8 +3,10 @@ import { checkOptions } from '../options.ts'
 import type { RequestHandler } from './handler.ts'
 import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
 import type { RequestFacts } from './request/facts.ts'
+import { isSigned } from './signed-requests.ts'
 import { writeCors } from './response/cors.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface DomainProtectOptions extends SharedOptions {
   /**
@@ -35,12 +37,22 @@ export const DOMAIN_PROTECT_EXPECTATIONS = {
   authority: AN_AUTHORITY,
 } satisfies Expectations<DomainProtectOptions>
 
-export function domainProtectMount({ authority }: DomainProtectOptions): Mount<OriginFacts, CorsGrant> {
+/** @param serverOnlyFollows whether a `serverOnly` later in the same chain judges the request too */
+export function domainProtectMount(
+  { authority }: DomainProtectOptions,
+  serverOnlyFollows = false,
+): Mount<OriginFacts, CorsGrant> {
   const placeOf = compileAuthority(authority)
   return {
     name: 'domainProtect',
     guard: decideDomainProtect,
-    facts: ({ facts }) => (placeOf === undefined ? facts : at(facts, facts.ownOriginBy(placeOf))),
+    facts: (request, { appId, policy }) => {
+      const { facts } = request
+      const asksForSignature = policy.domainProtect?.server === 'signed'
+      if (placeOf === undefined && !asksForSignature) return facts
+      const signed = isSigned(request, appId) || (serverOnlyFollows && policy.serverOnly?.mode === 'enforce')
+      return { ...plain(facts), ownOrigin: facts.ownOriginBy(placeOf), signed }
+    },
     note: ({ outcome }, context) => {
       if (context.policy !== undefined) context.keepGrant(context.policy, outcome)
     },
@@ -49,11 +61,10 @@ export function domainProtectMount({ authority }: DomainProtectOptions): Mount<O
   }
 }
 
-/** The same facts with another own origin. */
-function at(facts: RequestFacts, ownOrigin: string | undefined): OriginFacts {
-  const { method, receivedMethod, preflight, origin, xOrigin, fetchMetadata, fetchSite, fetchMode, proxied } =
-    facts
-  const { headersComplete } = facts
+/** The facts as plain members, to which others can be added. */
+function plain(facts: RequestFacts): OriginFacts {
+  const { method, receivedMethod, preflight, origin, xOrigin } = facts
+  const { fetchMetadata, fetchSite, fetchMode, ownOrigin, proxied, headersComplete } = facts
   return {
     method,
     receivedMethod,

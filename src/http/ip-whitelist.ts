@@ -6,7 +6,8 @@ import {
   type ClientAddressOption,
 } from './request/client-address.ts'
 import type { RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {
   /**

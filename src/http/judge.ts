@@ -60,9 +60,9 @@ export function judge<Facts, Outcome>(
 ): Answer<Outcome> | Promise<Answer<Outcome>> {
   try {
     const resolved = request.resolve(settings)
-    if (!isThenable(resolved)) return decide(question, request, settings, resolved)
+    if (!isThenable(resolved)) return judgeFor(question, request, settings, resolved)
     return resolved.then(
-      (app) => decide(question, request, settings, app),
+      (app) => judgeFor(question, request, settings, app),
       (error: unknown) => failed(question.name, error, undefined),
     )
   } catch (error) {
@@ -70,14 +70,15 @@ export function judge<Facts, Outcome>(
   }
 }
 
-function decide<Facts, Outcome>(
+/** The same for an app that was found already, so that several questions in a row look for it once. */
+export function judgeFor<Facts, Outcome>(
   question: Question<Facts, Outcome>,
   request: JudgedRequest,
   settings: JudgeSettings,
   app: App | Unresolved,
 ): Answer<Outcome> | Promise<Answer<Outcome>> {
-  if (isUnresolved(app)) return judgeWithoutApp(question, request, settings, app)
   try {
+    if (isUnresolved(app)) return judgeWithoutApp(question, request, settings, app)
     if (question.blindToPreflight === true) {
       const preflight = judgePreflight(question.name, app.policy, request.facts)
       if (preflight !== undefined) return preflight
@@ -93,7 +94,7 @@ function decide<Facts, Outcome>(
       (error: unknown) => failed(question.name, error, app),
     )
   } catch (error) {
-    return failed(question.name, error, app)
+    return failed(question.name, error, isUnresolved(app) ? undefined : app)
   }
 }
 
@@ -124,19 +125,15 @@ function judgeWithoutApp<Facts, Outcome>(
   { stranger, policies }: JudgeSettings,
   { code, detail, error }: Unresolved,
 ): Answer<Outcome> | Promise<Answer<Outcome>> {
-  try {
-    if (code === 'APP_UNKNOWN' && stranger?.stranger !== undefined) {
-      return stranger.stranger(request) as Judgement<Outcome>
-    }
-    const { facts } = request
-    if (code === 'APP_UNIDENTIFIED' && facts.preflight && policies.knowsOrigins) {
-      return judgeUnnamedPreflight(policies, facts.origin ?? '')
-    }
-    const decision = deny(question.name, 'enforce', code, detail)
-    return error === undefined ? { decision } : { decision, error }
-  } catch (error) {
-    return failed(question.name, error, undefined)
+  if (code === 'APP_UNKNOWN' && stranger?.stranger !== undefined) {
+    return stranger.stranger(request) as Judgement<Outcome>
   }
+  const { facts } = request
+  if (code === 'APP_UNIDENTIFIED' && facts.preflight && policies.knowsOrigins) {
+    return judgeUnnamedPreflight(policies, facts.origin ?? '')
+  }
+  const decision = deny(question.name, 'enforce', code, detail)
+  return error === undefined ? { decision } : { decision, error }
 }
 
 /** The refusal that a fault becomes. Of an option that belongs to one protection the mode of the policy holds. */

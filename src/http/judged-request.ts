@@ -14,7 +14,7 @@ export interface Unresolved {
   readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
   readonly detail: string
   /** What the store has thrown, for those who develop. */
-  readonly error?: unknown
+  readonly error: unknown
 }
 
 /** Whether there is no app. Asks for an own member: an app has none of this name, whatever `Object.prototype` has. */
@@ -118,8 +118,12 @@ export class JudgedRequest {
   }
 }
 
-const UNIDENTIFIED: Unresolved = { code: 'APP_UNIDENTIFIED', detail: 'the request names no app' }
-const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app' }
+const UNIDENTIFIED: Unresolved = {
+  code: 'APP_UNIDENTIFIED',
+  detail: 'the request names no app',
+  error: undefined,
+}
+const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app', error: undefined }
 
 function unavailable(error: unknown): Unresolved {
   const detail = error instanceof Error ? error.message : 'the store could not look'

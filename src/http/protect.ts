@@ -13,6 +13,7 @@ import {
 } from './domain-protect.ts'
 import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
 import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
+import { needsBody } from './request/app-id.ts'
 import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
 import {
   RETURN_URL_GUARD_EXPECTATIONS,
@@ -20,7 +21,8 @@ import {
   type ReturnUrlGuardOptions,
 } from './return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
-import { chain, SHARED_EXPECTATIONS } from './shell.ts'
+import { SHARED_EXPECTATIONS } from './shared-options.ts'
+import { chain } from './shell.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -49,7 +51,8 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
 /**
  * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
  * return URL. A body is read only of a request that the guards before it have let pass, and an error of a parser is in the
- * audit and readable by an allowed page. For routes that have no return URL or concern no person, mount the guards one by
+ * audit and readable by an allowed page. Only what the body says itself comes later (a `country`), or makes it come first (an
+ * `appId`). For routes that have no return URL or concern no person, mount the guards one by
  * one instead: each asks its question of every request.
  *
  * A request that names an app which does not exist gets the answer of a wrong signature from the first guard on.
@@ -59,12 +62,18 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
 export function protect(options: ProtectOptions): AuditAccessHandler {
   const settings = checkOptions<ProtectOptions>('protect', options, ALL)
   const audit = auditAccessMount(settings, 'protect')
+  const parsers = bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass }))
+  const region = regionPinMount(settings, 'protect')
+  const regionAfterBody = typeof settings.country !== 'function'
+  const bodyFirst = needsBody(settings.appId)
   const steps = [
+    ...(bodyFirst ? parsers : []),
     audit,
-    regionPinMount(settings, 'protect'),
+    ...(regionAfterBody ? [] : [region]),
     ipWhitelistMount(settings, 'protect'),
-    domainProtectMount(settings),
-    ...bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass })),
+    domainProtectMount(settings, true),
+    ...(bodyFirst ? [] : parsers),
+    ...(regionAfterBody ? [region] : []),
     serverOnlyMount(settings),
     returnUrlGuardMount(settings, 'protect'),
   ]

@@ -2,27 +2,32 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { ConfigError } from '../errors.ts'
 import { decideRegionPin, type RegionFacts, type RegionOutcome } from '../guards/region-pin.ts'
 import { readUrl } from '../match/host.ts'
-import { aFunction, checkOptions, required, type Expectation } from '../options.ts'
+import { aFunction, checkOptions, issueOf, required, type Expectation } from '../options.ts'
 import {
+  aLocationOf,
   compileJurisdictions,
   DEFAULT_JURISDICTIONS,
   type CompiledJurisdictions,
   type Jurisdictions,
 } from '../jurisdiction/jurisdictions.ts'
+import { isProblem } from '../match/problem.ts'
 import { isThenable } from '../thenable.ts'
 import { askNow, askOption, OPTION_TIMEOUT, OptionFailure } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
+import type { RequestFacts } from './request/facts.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface RegionPinOptions extends SharedOptions {
   /** The location where this instance runs, one of the jurisdictions' locations: `london`. */
   readonly here: string
   /**
    * The citizenship of the person: one ISO 3166-1 alpha-2 code, or several, of which the most protective counts. It should
-   * come from what is stored of the person, never from an address or a header of the caller.
+   * come from what is stored of the person, never from an address or a header of the caller. A function, which may return a
+   * promise; or `{ body: 'country' }`, a member of the body, where a person says it at sign-up.
    */
-  readonly country: Callback<[req: GuardRequest], unknown>
+  readonly country: Callback<[req: GuardRequest], unknown> | { readonly body: string }
   /** Which locations may handle the data of which citizens. Default: Europeans in London and Frankfurt, all others in Dallas. */
   readonly jurisdictions?: Jurisdictions | undefined
   /** For `onMisdirected: "redirect"`: location to base URL, `{ frankfurt: 'https://fra.example.org' }`. Never from a request. */
@@ -63,16 +68,16 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     options.jurisdictions ?? DEFAULT_JURISDICTIONS,
     `${name}.jurisdictions`,
   )
-  if (jurisdictions.jurisdictionOf(here) === undefined) {
-    throw new ConfigError(`${name}.here`, 'a location of one of the jurisdictions', here)
-  }
+  const issue = issueOf(`${name}.here`, here, aLocationOf(jurisdictions))
+  if (issue !== undefined) throw new ConfigError([issue])
   const bases = parseBases(options.bases ?? {}, jurisdictions, `${name}.bases`)
   const factsOf = (found: unknown): RegionFacts => ({ here, country: found, jurisdictions })
   return {
     name: 'regionPin',
     guard: decideRegionPin,
     blindToPreflight: true,
-    facts: ({ req }) => {
+    facts: ({ facts, req }) => {
+      if (typeof country !== 'function') return factsOf(memberOf(facts, country.body))
       const found = askOption(country, req, 'country', optionTimeout)
       return isThenable(found) ? Promise.resolve(found).then(factsOf) : factsOf(found)
     },
@@ -86,6 +91,12 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
       outcome !== undefined &&
       sendElsewhere(outcome, { bases, handOver }, context, res),
   }
+}
+
+/** What cannot be read counts as no country. */
+function memberOf(facts: RequestFacts, body: string): unknown {
+  const reading = facts.parameter({ body })
+  return isProblem(reading) ? undefined : reading.value
 }
 
 /** How a request gets to another location. */
@@ -166,9 +177,20 @@ function parseBases(
   return parsed
 }
 
+const A_COUNTRY: Expectation = {
+  expected: 'a function, or a place in the body like `{ body: "country" }`',
+  accepts: (value) =>
+    typeof value === 'function' ||
+    (typeof value === 'object' && value !== null && isPathOfBody((value as { body?: unknown }).body)),
+}
+
+function isPathOfBody(value: unknown): boolean {
+  return typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value)
+}
+
 export const REGION_PIN_EXPECTATIONS = {
   here: required({ expected: 'the name of a location', accepts: (value) => typeof value === 'string' }),
-  country: required(aFunction),
+  country: required(A_COUNTRY),
   jurisdictions: AN_OBJECT,
   bases: AN_OBJECT,
   handOver: aFunction,

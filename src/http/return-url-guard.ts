@@ -11,7 +11,8 @@ import { isThenable } from '../thenable.ts'
 import { OPTION_TIMEOUT } from './request/ask-option.ts'
 import { noteRefusedUrls } from './nearest-entry.ts'
 import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {
   /**
@@ -70,7 +71,7 @@ export function returnUrlGuardMount(
       return isThenable(named) ? named.then(withRules) : withRules(named)
     },
     note: ({ outcome }, context) => {
-      if (outcome !== undefined) context.approve(outcome.map(([key, { href }]) => [key, href]))
+      if (outcome !== undefined) context.approve(outcome)
     },
   }
 }

@@ -17,11 +17,13 @@ import type { App } from '../source/index.ts'
 import { askNow, OptionFailure } from './request/ask-option.ts'
 import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
 import type { JudgedRequest } from './judged-request.ts'
+import { rememberSigned } from './signed-requests.ts'
 import type { Diagnosis } from '../signature/doctor.ts'
 import { isThenable } from '../thenable.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
 import type { GuardResponse, RequestHandler } from './handler.ts'
-import { mount, SHARED_EXPECTATIONS, type Expectations, type Mount, type SharedOptions } from './shell.ts'
+import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { mount, type Mount } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
@@ -112,14 +114,17 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
       const facts = factsOf(request, NOBODY)
       return doctor.examine(refuseStranger(facts).decision, facts)
     },
-    explain: ({ decision, outcome }) => doctor.explain(decision, isSigned(outcome) ? undefined : outcome),
+    explain: ({ decision, outcome }) => doctor.explain(decision, isProof(outcome) ? undefined : outcome),
     claim: ({ decision, outcome }, { appId }, request) =>
-      isSigned(outcome) ? claimOnce(decision, outcome, { nonces, nonceTimeout, appId }, request) : decision,
-    note: ({ outcome }, { appId = '' }) => {
-      if (isSigned(outcome)) policies.noteKeyUse?.(appId, outcome.keyId)
+      isProof(outcome) ? claimOnce(decision, outcome, { nonces, nonceTimeout, appId }, request) : decision,
+    note: ({ decision, outcome }, context) => {
+      const { appId = '' } = context
+      if (!isProof(outcome)) return
+      if (decision.mode === 'enforce') rememberSigned(context, appId)
+      policies.noteKeyUse?.(appId, outcome.keyId)
     },
     write: ({ decision, outcome }, { facts }, res) => {
-      if (isSigned(outcome)) warnOfExpiry(outcome, keyExpiryWarning * DAY, now(), res)
+      if (isProof(outcome)) warnOfExpiry(outcome, keyExpiryWarning * DAY, now(), res)
       else if (isSignatureRefusal(decision.code)) challenge(scheme, facts.message(placeOf), res)
       return false
     },
@@ -143,7 +148,7 @@ const NOBODY: Caller = { appId: '', keys: [] }
 const DAY = 86_400_000
 
 /** An outcome is left only where the nonce is claimed too: the caller has proved that it has the key. */
-function isSigned(outcome: ServerOutcome | undefined): outcome is SignedOutcome {
+function isProof(outcome: ServerOutcome | undefined): outcome is SignedOutcome {
   return outcome !== undefined && Object.hasOwn(outcome, 'nonce')
 }
 

@@ -1,80 +1,28 @@
-import type { Decision, Refusal } from '../decision.ts'
+import type { Decision } from '../decision.ts'
 import type { Judgement } from '../guards/guard.ts'
-import { aFunction, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
-import type { PolicySource } from '../source/index.ts'
+import type { App } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
-import { A_LOGGER, refusalLines, type RefusalLines, type RefusalLogger } from './console-line.ts'
-import type { Callback, GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
+import { refusalLines, type RefusalLines } from './console-line.ts'
+import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
 import {
   failed,
   isByPreflight,
-  judge,
+  judgeFor,
   type Answer,
   type FailedJudgement,
   type JudgeSettings,
   type Question,
 } from './judge.ts'
-import type { AppIdReader } from './judged-request.ts'
+import type { AppIdReader, Unresolved } from './judged-request.ts'
 import { appIdFrom } from './request/app-id.ts'
 import { callListener, OPTION_TIMEOUT } from './request/ask-option.ts'
 import { createContext, findContext, type RequestContext } from './request/context.ts'
-import { readRequestId, type RequestIdOption } from './request/request-id.ts'
+import { readRequestId } from './request/request-id.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
-import { refuse, type DenyHandler } from './response/refuse.ts'
+import { refuse } from './response/refuse.ts'
 import { checkSetup } from './setup-checks.ts'
-
-/** What a listener is told besides the decision. */
-export interface DecisionContext {
-  readonly req: GuardRequest
-  /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
-  readonly app: { readonly appId: string; readonly revision: number } | undefined
-  /** What an option (`OPTION_FAILED`) or the store (`POLICY_UNAVAILABLE`) has thrown. It may hold personal data. */
-  readonly error?: unknown
-}
-
-/** The options that all guards share. Those that are functions may return a promise, which costs only them. */
-export interface SharedOptions {
-  /** Where policies come from; made by `createPolicySource`. */
-  readonly policies: PolicySource
-  /** Says which app calls. Default `appIdFrom({ header: 'x-app-id' })`. One that fails refuses with `OPTION_FAILED`. */
-  readonly appId?: AppIdReader | undefined
-  /**
-   * Told of every decision, in every mode, as soon as it is made. It changes nothing, whatever it does: use it for logs
-   * and metrics.
-   */
-  readonly onDecision?: Callback<[decision: Decision, context: DecisionContext], unknown> | undefined
-  /**
-   * Answers a refusal in place of the problem document. The request never passes: `next()` without an error, an `onDeny`
-   * that fails, and one that has not answered within 5 s or when its promise settles, send the problem document.
-   */
-  readonly onDeny?: DenyHandler | undefined
-  /** Told of every refusal that `report` mode has let pass. It changes nothing. */
-  readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
-  /** Told of refusals, one line for each kind and minute. Default: the console, outside production; {@link RefusalLogger}. */
-  readonly logger?: RefusalLogger | undefined
-  /**
-   * The id of a request, such as the one that your proxy has given it: a printable ASCII string of at most 200 characters.
-   * Default, and in place of anything else: a random UUID.
-   */
-  readonly requestId?: RequestIdOption | undefined
-  /** How long an option that is a function may take, in milliseconds; then it counts as failed. Default 1000. */
-  readonly optionTimeout?: number | undefined
-}
-
-/** What each option of one guard must be; without those that all guards share. The compiler finds one that is forgotten. */
-export type Expectations<Options> = Readonly<Record<Exclude<keyof Options, keyof SharedOptions>, Expectation>>
-
-export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectation>> = {
-  policies: required(objectWith('a policy source made by createPolicySource()', 'peek', 'load')),
-  appId: aFunction,
-  onDecision: aFunction,
-  onDeny: aFunction,
-  onReport: aFunction,
-  logger: A_LOGGER,
-  requestId: aFunction,
-  optionTimeout: wholeNumber('milliseconds', 1, 60_000),
-}
+import type { SharedOptions } from './shared-options.ts'
 
 /** One guard as the shell mounts it: a question, and what its answers mean for the response. */
 export interface Mount<Facts, Outcome> extends Question<Facts, Outcome> {
@@ -128,12 +76,15 @@ class Chain {
   /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
   readonly #variesByOrigin: boolean
   readonly #lines: RefusalLines | undefined
+  /** Those that have something to do before anything is decided. */
+  readonly #beginning: readonly Mount<unknown, unknown>[]
 
   constructor(steps: readonly Step[], options: SharedOptions) {
     this.#steps = steps
     this.#options = options
     this.#lines = refusalLines(options.logger)
     const mounts = steps.filter((step): step is Mount<unknown, unknown> => !isPassage(step))
+    this.#beginning = mounts.filter(({ begin }) => begin !== undefined)
     this.#stranger = mounts.find(({ stranger }) => stranger !== undefined)
     this.#variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
     this.#settings = {
@@ -154,32 +105,60 @@ class Chain {
         // It never rejects.
         void id.then((settled) => {
           context.name(settled)
-          process.nextTick(() => this.#advance(0, context, res, next))
+          process.nextTick(() => this.#start(context, res, next))
         })
         return
       }
       context.name(id)
     }
-    this.#advance(0, context, res, next)
+    this.#start(context, res, next)
+  }
+
+  #start(context: RequestContext, res: GuardResponse, next: NextFunction): void {
+    for (const step of this.#beginning) {
+      try {
+        step.begin?.(context, res)
+      } catch (error) {
+        this.#settle(step, failed(step.name, error, undefined), context, res, next)
+        return
+      }
+    }
+    this.#advance(0, undefined, context, res, next)
   }
 
   /** Asks the guards from this one on, until one refuses or has to be waited for. */
-  #advance(from: number, context: RequestContext, res: GuardResponse, next: NextFunction): void {
+  #advance(
+    from: number,
+    known: App | Unresolved | undefined,
+    context: RequestContext,
+    res: GuardResponse,
+    next: NextFunction,
+  ): void {
+    let app = known
     for (let index = from; index < this.#steps.length; index += 1) {
       const step = this.#steps[index] as Step
       if (isPassage(step)) {
-        this.#pass(step, index, context, res, next)
+        this.#pass(step, index, app, context, res, next)
         return
       }
-      const answer = this.#ask(step, context, res)
+      if (app === undefined) {
+        const found = this.#find(step, context, res, next)
+        if (found === undefined) return
+        if (isThenable(found)) {
+          this.#goOnWhen(found, step, context, res, next, (settled) =>
+            this.#advance(index, settled, context, res, next),
+          )
+          return
+        }
+        app = found
+      }
+      const answer = judgeFor(step, context, this.#settings, app)
       if (isThenable(answer)) {
-        // Through nextTick a fault of the application behind `next` stays an uncaught exception and does not become a
-        // rejection of our promise.
-        void answer.then((settled) =>
-          process.nextTick(() => {
-            if (this.#settle(step, settled, context, res, next)) this.#advance(index + 1, context, res, next)
-          }),
-        )
+        const judged = app
+        this.#goOnWhen(answer, step, context, res, next, (settled) => {
+          if (this.#settle(step, settled, context, res, next))
+            this.#advance(index + 1, judged, context, res, next)
+        })
         return
       }
       if (!this.#settle(step, answer, context, res, next)) return
@@ -187,30 +166,52 @@ class Chain {
     next()
   }
 
-  #ask(
+  /** The app that calls; `undefined` where an option failed and the request is refused. */
+  #find(
     step: Mount<unknown, unknown>,
     context: RequestContext,
     res: GuardResponse,
-  ): Answer<unknown> | Promise<Answer<unknown>> {
+    next: NextFunction,
+  ): App | Unresolved | Promise<App | Unresolved> | undefined {
     try {
-      step.begin?.(context, res)
+      return context.resolve(this.#settings)
     } catch (error) {
-      return failed(step.name, error, undefined)
+      this.#settle(step, failed(step.name, error, undefined), context, res, next)
+      return undefined
     }
-    return judge(step, context, this.#settings)
+  }
+
+  /**
+   * Goes on when something is known. Through nextTick, so that a fault of the application behind `next` stays an uncaught
+   * exception and does not become a rejection of our promise.
+   */
+  #goOnWhen<Known>(
+    pending: Promise<Known>,
+    step: Mount<unknown, unknown>,
+    context: RequestContext,
+    res: GuardResponse,
+    next: NextFunction,
+    goOn: (known: Known) => void,
+  ): void {
+    void pending.then(
+      (known) => process.nextTick(goOn, known),
+      (error: unknown) =>
+        process.nextTick(() => this.#settle(step, failed(step.name, error, undefined), context, res, next)),
+    )
   }
 
   /** Lets other middleware work on the request; an error of it goes to the error handler, readable by an allowed page. */
   #pass(
     { pass }: Passage,
     index: number,
+    app: App | Unresolved | undefined,
     context: RequestContext,
     res: GuardResponse,
     next: NextFunction,
   ): void {
     pass(context.req, res, (error?: unknown) => {
       if (error === undefined) {
-        this.#advance(index + 1, context, res, next)
+        this.#advance(index + 1, app, context, res, next)
         return
       }
       if (!res.headersSent) writeCorsOfRefusal(context, res)
@@ -283,10 +284,9 @@ class Chain {
   #tell(answer: Answer<unknown>, context: RequestContext): void {
     const { onDecision, onReport } = this.#options
     const { decision } = answer
-    if (decision.effect === 'deny') {
-      if (decision.mode === 'report') callListener(onReport, decision, context.req)
-      this.#lines?.tell(decision, context, answer)
-    }
+    if (decision.effect === 'deny' && decision.mode === 'report')
+      callListener(onReport, decision, context.req)
+    if (decision.effect === 'deny') this.#lines?.tell(decision, context, answer)
     if (onDecision === undefined) return
     const { app, req } = context
     callListener(onDecision, decision, {

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { UnreadableError } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import type { AppPage, AppRevision, ListedApp, ListedKey, StoredApp } from '../store/contract.ts'
@@ -11,6 +12,9 @@ import type { Keyspace } from './keyspace.ts'
 
 /** How often a read looks again when the keys of the app are replaced while it reads. */
 const MAX_READS = 5
+
+/** How long a read waits for the first write of an app to come to its end, in milliseconds. */
+const FIRST_WRITE = 10
 
 /** Reads apps, one at a time or page by page. Every method rejects as `PolicyStore.read` does. */
 export class AppReading {
@@ -39,24 +43,27 @@ export class AppReading {
       // Keys of another moment than the policy: they were replaced in between.
       if (secretsRevision !== sealedAt) continue
       if (policy === null && removed === '1') return undefined
-      if (policy === null && revision === null) return this.#absent(appId)
+      if (policy === null && revision === null) {
+        if (!(await this.#isListed(appId))) return undefined
+        // In the moment in which an app is first written it is listed and has no data yet.
+        await sleep(FIRST_WRITE)
+        continue
+      }
       const app = { ...parseStored(appId, policy, revision), keys: this.#documents.openKeys(appId, sealed) }
       return { ...app, version: hash('sha256', `${String(policy)}\0${String(sealed)}`, 'base64') }
     }
     throw new UnreadableError(
-      'a stored app is damaged, or its keys are replaced faster than they can be read',
+      'a stored app is damaged or lost, or its keys are replaced faster than they can be read',
     )
   }
 
-  /** There is nothing of the app. Was there ever? A removed app leaves its revision behind. */
-  async #absent(appId: string): Promise<undefined> {
+  /** There is nothing of the app. Whether there ever was something: a removed app leaves its revision behind. */
+  async #isListed(appId: string): Promise<boolean> {
     const [known] = await Promise.all([
       this.#send('ZSCORE', this.#keyspace.apps, appId),
       this.#feed.checkStore(this.#send),
     ])
-    // As when a server of a Cluster has lost its data, or in the moment in which the app is first written.
-    if (known !== null) throw new UnreadableError('the store lists the app and has no data of it')
-    return undefined
+    return known !== null
   }
 
   async list({ after, limit }: ReturnType<typeof checkListPage>): Promise<AppPage> {

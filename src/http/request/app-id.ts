@@ -1,55 +1,123 @@
 import { ConfigError } from '../../errors.ts'
-import { aFunction, checkOptions, type Expectation } from '../../options.ts'
+import { isProblem } from '../../match/problem.ts'
+import { aFunction, checkOptions, type Expectation, type Expectations } from '../../options.ts'
 import { readSignatures } from '../../signature/fields.ts'
 import type { GuardRequest } from '../handler.ts'
-
-/** Where the app id stands. Exactly one of them. */
-export type AppIdPlace =
-  /** A request header: `x-app-id`. */
-  | { readonly header: string }
-  /** A parameter of the query, once: `?app=…`. */
-  | { readonly query: string }
-  /** A parameter of the route: `/apps/:appId/…`. */
-  | { readonly param: string }
-  /** The key id of the only message signature, turned into an app id by this function. `undefined`: there is no such app. */
-  | { readonly keyId: (keyId: string) => string | undefined }
-
-const PLACES = ['header', 'query', 'param', 'keyId']
+import { findContext } from './context.ts'
 
 /**
- * Makes the `appId` option of the guards: reads the app id from one place of the request. An app id is a public claim;
- * it is `serverOnly` that proves it. What stands in the place twice counts as nothing.
+ * Where the app id stands: in one of these places, or in one of several. A request may use any of them, and those that it
+ * uses must agree.
+ */
+export interface AppIdPlace {
+  /** A request header: `x-app-id`. */
+  readonly header?: string | undefined
+  /** A parameter of the query, once: `?app=…`. */
+  readonly query?: string | undefined
+  /** A parameter of the route: `/apps/:appId/…`. */
+  readonly param?: string | undefined
+  /**
+   * A member of a JSON or form body, nested ones by their path: `client_id`. It needs `bodyParsers()` ahead; `protect()`
+   * reads the body first then.
+   */
+  readonly body?: string | undefined
+  /** The user name of HTTP Basic, as OAuth clients send their id (RFC 6749 2.3.1). The password is not looked at. */
+  readonly basic?: true | undefined
+  /** The key id of the only message signature, turned into an app id by this function. `undefined`: there is no such app. */
+  readonly keyId?: ((keyId: string) => string | undefined) | undefined
+}
+
+type Reader = (req: GuardRequest) => string | undefined
+
+/** Marks readers that need the body. A registered symbol, for the build that made it may be another. */
+const NEEDS_BODY = Symbol.for('portcullis.needsBody')
+
+/** Whether an `appId` option reads the body, so that the body has to be there first. */
+export function needsBody(option: object | undefined): boolean {
+  return option !== undefined && Object.hasOwn(option, NEEDS_BODY)
+}
+
+/**
+ * Makes the `appId` option of the guards: reads the app id from the request. An app id is a public claim; it is
+ * `serverOnly` that proves it. What stands in one place twice counts as nothing.
  *
  * A browser sends no header of yours with a preflight. With the id in the path or the query a preflight is judged by its
- * app, with the id in a header by the origins of all apps.
+ * app, with the id elsewhere by the origins of all apps.
  *
  * @throws ConfigError
  */
-export function appIdFrom(place: AppIdPlace): (req: GuardRequest) => string | undefined {
-  checkOptions('appIdFrom', place, { header: TOKEN, query: NAME, param: NAME, keyId: aFunction })
-  if (Object.values(place).filter((value) => value !== undefined).length !== 1) {
-    throw new ConfigError('appIdFrom options', `an object with one of ${PLACES.join(', ')}`, place)
+export function appIdFrom(place: AppIdPlace): Reader {
+  const places = checkOptions<AppIdPlace>('appIdFrom', place, PLACES)
+  const readers = readersOf(places)
+  const [first] = readers
+  if (first === undefined) {
+    throw new ConfigError(
+      'appIdFrom',
+      `an object with at least one of ${Object.keys(PLACES).join(', ')}`,
+      place,
+    )
   }
-  if ('header' in place) {
-    const name = place.header.toLowerCase()
-    return (req) => single(req.headers[name])
+  const reader: Reader = readers.length === 1 ? first : (req) => agreed(readers, req)
+  if (reader === first && places.param !== undefined) routeParameters.set(reader, places.param)
+  return places.body === undefined ? reader : Object.assign(reader, { [NEEDS_BODY]: true })
+}
+
+function readersOf({ header, query, param, body, basic, keyId }: AppIdPlace): Reader[] {
+  const readers: Reader[] = []
+  if (header !== undefined) {
+    const name = header.toLowerCase()
+    readers.push((req) => single(req.headers[name]))
   }
-  if ('query' in place) return (req) => onlyParameter(req, place.query)
-  if ('param' in place) {
-    const { param } = place
-    const read = (req: GuardRequest): string | undefined =>
-      single((req.params as Record<string, unknown> | undefined)?.[param])
-    routeParameters.set(read, param)
-    return read
+  if (query !== undefined) readers.push((req) => onlyParameter(req, query))
+  if (param !== undefined) readers.push((req) => single(ownMember(req.params, param)))
+  if (body !== undefined) readers.push((req) => memberOfBody(req, body))
+  if (basic !== undefined) readers.push((req) => userOfBasic(single(req.headers.authorization)))
+  if (keyId !== undefined) {
+    readers.push((req) => {
+      const id = signatureKeyId(req)
+      return id === undefined ? undefined : (keyId(id) ?? NO_APP)
+    })
   }
-  const { keyId } = place
-  return (req) => {
-    const id = signatureKeyId(req)
-    return id === undefined ? undefined : (keyId(id) ?? NO_APP)
+  return readers
+}
+
+/** What all places say that say anything. Two that say different things name no app. */
+function agreed(readers: readonly Reader[], req: GuardRequest): string | undefined {
+  let found: string | undefined
+  for (const read of readers) {
+    const id = read(req)
+    if (id === undefined || id === '') continue
+    if (found !== undefined && found !== id) return undefined
+    found = id
+  }
+  return found
+}
+
+function ownMember(object: unknown, name: string): unknown {
+  if (typeof object !== 'object' || object === null || !Object.hasOwn(object, name)) return undefined
+  return (object as Record<string, unknown>)[name]
+}
+
+function memberOfBody(req: GuardRequest, path: string): string | undefined {
+  const reading = findContext(req)?.facts.parameter({ body: path })
+  return reading === undefined || isProblem(reading) ? undefined : single(reading.value)
+}
+
+/** RFC 7617, and RFC 6749 2.3.1: the id is form-encoded before it is joined with the secret. */
+function userOfBasic(line: string | undefined): string | undefined {
+  const encoded = /^basic +([A-Za-z0-9+/]{1,2048}={0,2})$/i.exec(line ?? '')?.[1]
+  if (encoded === undefined) return undefined
+  const text = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  if (colon === -1) return undefined
+  try {
+    return decodeURIComponent(text.slice(0, colon).replaceAll('+', ' '))
+  } catch {
+    return undefined
   }
 }
 
-/** The parameters of the route that readers look for. */
+/** The parameters of the route that readers look for, of those that look nowhere else. */
 const routeParameters = new WeakMap<object, string>()
 
 /** The parameter of the route that this reader of app ids looks for; `undefined` where it looks elsewhere. */
@@ -66,7 +134,7 @@ function signatureKeyId(req: GuardRequest): string | undefined {
   const signature = single(req.headers['signature'])
   if (input === undefined || signature === undefined) return undefined
   const received = readSignatures([input], [signature])
-  return 'problem' in received || received.length !== 1 ? undefined : received[0]?.keyId
+  return isProblem(received) || received.length !== 1 ? undefined : received[0]?.keyId
 }
 
 function single(value: unknown): string | undefined {
@@ -90,4 +158,20 @@ const TOKEN: Expectation = {
 const NAME: Expectation = {
   expected: 'the name of a parameter',
   accepts: (value) => typeof value === 'string' && value !== '',
+}
+
+const PATH: Expectation = {
+  expected: 'a name, or names with dots between them',
+  accepts: (value) => typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value),
+}
+
+const YES: Expectation = { expected: 'true', accepts: (value) => value === true }
+
+const PLACES: Expectations<AppIdPlace> = {
+  header: TOKEN,
+  query: NAME,
+  param: NAME,
+  body: PATH,
+  basic: YES,
+  keyId: aFunction,
 }

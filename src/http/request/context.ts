@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { AuditSession } from '../../audit/session.ts'
 import type { Decision } from '../../decision.ts'
-import { ConfigError } from '../../errors.ts'
+import { UsageError } from '../../errors.ts'
 import type { CorsGrant } from '../../guards/domain-protect.ts'
+import type { ReturnUrlOutcome } from '../../guards/return-url-guard.ts'
 import type { CorsSettings } from '../../policy/cors.ts'
 import type { CompiledPolicy } from '../../policy/compile.ts'
 import type { GuardRequest } from '../handler.ts'
@@ -29,7 +30,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   #grant: { readonly policy: CompiledPolicy; readonly grant: CorsGrant | undefined } | undefined
   #readable: ReadableResponse | undefined
   #returnUrl: string | undefined
-  #returnUrls: Readonly<Record<string, string>> = NO_URLS
+  #approved: ReturnUrlOutcome = NO_URLS
   #kept: Map<object | symbol, unknown> | undefined
   region: RegionContext | undefined
 
@@ -72,22 +73,27 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   }
 
   get returnUrls(): Readonly<Record<string, string>> {
-    return this.#returnUrls
+    return Object.freeze(
+      Object.fromEntries(this.#approved.map(([name, { href }]): [string, string] => [name, href])),
+    )
   }
 
+  /** The last return URL of this name that a guard has let pass. */
   returnUrlNamed(name: string): string | undefined {
-    return Object.hasOwn(this.#returnUrls, name) ? this.#returnUrls[name] : undefined
+    return this.#approved.findLast(([known]) => known === name)?.[1].href
   }
 
   /** Keeps the canonical return URLs that a guard has let pass. Nothing else sets them. */
-  approve(urls: readonly (readonly [name: string, href: string])[]): void {
-    this.#returnUrl = urls[0]?.[1] ?? this.#returnUrl
-    this.#returnUrls = Object.freeze(Object.fromEntries([...Object.entries(this.#returnUrls), ...urls]))
+  approve(urls: ReturnUrlOutcome): void {
+    this.#returnUrl = urls[0]?.[1].href ?? this.#returnUrl
+    this.#approved = this.#approved.length === 0 ? urls : [...this.#approved, ...urls]
   }
 
   get audit(): AuditSession {
     if (this.#audit === undefined) {
-      throw new ConfigError('req.portcullis.audit', 'used behind `auditAccess`', 'a route without it')
+      throw new UsageError(
+        '`req.portcullis.audit` is there only behind `auditAccess`: mount it ahead of this route',
+      )
     }
     return this.#audit
   }
@@ -137,7 +143,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   }
 }
 
-const NO_URLS: Readonly<Record<string, string>> = Object.freeze({})
+const NO_URLS: ReturnUrlOutcome = Object.freeze([])
 
 /** The context of a request that a guard has met. */
 export function findContext(req: GuardRequest): RequestContext | undefined {

@@ -103,7 +103,12 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   get proxied(): boolean {
-    return this.#lines.find(isOfProxy) !== undefined
+    const lines = this.#lines
+    return (
+      lines.one('forwarded') !== undefined ||
+      lines.one('via') !== undefined ||
+      lines.findByPrefix('x-forwarded-') !== undefined
+    )
   }
 
   get fetchSite(): string | undefined {
@@ -138,7 +143,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   get fetchMetadata(): string | undefined {
-    return this.#lines.find(isFetchMetadata)
+    return this.#lines.findByPrefix('sec-fetch-', showsBrowser)
   }
 
   get browserEvidence(): string | undefined {
@@ -163,9 +168,17 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return client
   }
 
+  /**
+   * The address that Express finds by its setting `trust proxy`. Where that is off it is the peer, which is known without
+   * Express: looking at `req.ip` is dear.
+   */
   #expressAddress(): ClientAddress | undefined {
     const { peer } = this
     const express = 'ip' in this.#req
+    if (express && this.headersComplete && trustsNobody(this.#req)) {
+      const address = peer === undefined ? undefined : parsePeer(peer)
+      return address && { address, source: 'req.ip', hops: 0 }
+    }
     const text: unknown = express ? this.#req.ip : peer
     if (typeof text !== 'string' || (express && !this.headersComplete)) return undefined
     const address = text === peer ? parsePeer(text) : parseIp(text)
@@ -201,7 +214,8 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       return this.#queryReader.read(place.query)
     }
     const body = this.#body()
-    const contentType = this.#lines.one('content-type')
+    // Where none was sent, other middleware may have said by which parser the content is read.
+    const contentType = this.#lines.one('content-type') ?? this.#req.headers['content-type']
     if (this.#bodyReader?.isOf(body, contentType) !== true)
       this.#bodyReader = new BodyReader(body, contentType)
     return this.#bodyReader.read(place.body.split('.'))
@@ -258,15 +272,22 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 }
 
-/** Whether this header says that a proxy has passed the request on. It says nothing of which proxy. */
-function isOfProxy(name: string): boolean {
-  return name === 'forwarded' || name === 'via' || name.startsWith('x-forwarded-')
+/** Whether this is a request of Express as it comes, with `trust proxy` off. */
+function trustsNobody(req: GuardRequest): boolean {
+  const { app } = req as { app?: { settings?: { 'trust proxy'?: unknown }; request?: object } }
+  return (
+    app?.settings?.['trust proxy'] === false &&
+    app.request !== undefined &&
+    Object.getPrototypeOf(req) === app.request &&
+    !Object.hasOwn(req, 'ip') &&
+    !Object.hasOwn(app.request, 'ip')
+  )
 }
 
 /**
- * Whether this is Fetch Metadata, which page script cannot write and a browser does not leave out. `Sec-Fetch-Mode: cors`
- * alone does not count: Node's own `fetch` sends it.
+ * Whether this header of Fetch Metadata shows a browser: page script cannot write it, and a browser does not leave it out.
+ * `Sec-Fetch-Mode: cors` alone does not count: Node's own `fetch` sends it.
  */
-function isFetchMetadata(name: string, value: string): boolean {
-  return name.startsWith('sec-fetch-') && !(name === 'sec-fetch-mode' && value === 'cors')
+function showsBrowser(name: string, value: string): boolean {
+  return !(name === 'sec-fetch-mode' && value === 'cors')
 }

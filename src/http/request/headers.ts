@@ -55,16 +55,31 @@ export class HeaderLines {
 
   /** A header that should stand once: `undefined` when it was not sent, {@link UNREADABLE} when it was sent otherwise. */
   one(name: string): string | undefined {
-    const lines = this.all(name)
-    return lines.length > 1 ? UNREADABLE : lines[0]
+    const lines = this.#lines
+    if (lines.length > 2 * FEW_LINES) {
+      const all = this.all(name)
+      return all.length > 1 ? UNREADABLE : all[0]
+    }
+    let found: string | undefined
+    for (let index = 0; index < lines.length; index += 2) {
+      if (!isNamed(lines[index] as string, name)) continue
+      if (found !== undefined) return UNREADABLE
+      found = lines[index + 1] as string
+    }
+    return found
   }
 
-  /** The first name of a header, in lower case, for which the question says yes. */
-  find(question: (name: string, value: string) => boolean): string | undefined {
+  /** The first header whose name begins with this lower-case prefix, and for which the question says yes; its name. */
+  findByPrefix(prefix: string, question?: (name: string, value: string) => boolean): string | undefined {
     const lines = this.#lines
+    const first = prefix.charCodeAt(0)
     for (let index = 0; index < lines.length; index += 2) {
-      const name = (lines[index] as string).toLowerCase()
-      if (question(name, lines[index + 1] as string)) return name
+      const given = lines[index] as string
+      // Most names begin with another letter, whatever its case.
+      if ((given.charCodeAt(0) | 0x20) !== first || given.length < prefix.length) continue
+      const name = given.toLowerCase()
+      if (!name.startsWith(prefix)) continue
+      if (question === undefined || question(name, lines[index + 1] as string)) return name
     }
     return undefined
   }

@@ -10,13 +10,14 @@ interface Facade extends CorsRequest {
   readonly grant: CorsOptions
 }
 
-/** `origin: true` means "name the origin of the request". */
-const write = cors<Facade>(({ grant }, done) => done(null, { origin: true, ...grant }))
+/** Writes the answer to a preflight. `origin: true` means "name the origin of the request". */
+const writePreflight = cors<Facade>(({ grant }, done) => done(null, { origin: true, ...grant }))
 
 /** What a page can use of a refusal besides the problem document. */
 const EXPOSED_BY_REFUSALS = ['x-request-id', 'retry-after']
 
-const ASKED_BY_PREFLIGHTS = ['Access-Control-Request-Method', 'Access-Control-Request-Headers']
+const VARIES = ['Origin']
+const VARIES_OF_PREFLIGHTS = ['Origin', 'Access-Control-Request-Method', 'Access-Control-Request-Headers']
 
 /** Longer than what any page asks for. */
 const LONGEST_REQUEST = 4_096
@@ -43,25 +44,18 @@ function writeGrant(
   // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
   for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
   const { preflight, requestedHeaders } = context.facts
-  if (preflight) vary(res, ['Origin', ...ASKED_BY_PREFLIGHTS])
-  else if (grant === undefined) vary(res, ['Origin']) // of a grant `cors` does it
+  vary(res, preflight ? VARIES_OF_PREFLIGHTS : VARIES)
   if (grant === undefined) return false
   if (preflight && effect === 'allow') {
     answerPreflight(res, grant, requestedHeaders)
     return true
   }
   const { credentials, exposedHeaders } = context.narrowCors(grant.settings)
+  res.setHeader('Access-Control-Allow-Origin', grant.origin)
+  if (credentials) res.setHeader('Access-Control-Allow-Credentials', 'true')
   const exposed =
     effect === 'deny' ? [...new Set([...exposedHeaders, ...EXPOSED_BY_REFUSALS])] : exposedHeaders
-  write(
-    {
-      method: 'GET',
-      headers: { origin: grant.origin },
-      grant: { credentials, exposedHeaders: [...exposed] },
-    },
-    res,
-    () => undefined,
-  )
+  if (exposed.length > 0) res.setHeader('Access-Control-Expose-Headers', exposed.join(','))
   return false
 }
 
@@ -91,7 +85,7 @@ function answerPreflight(
     ...(methods !== undefined && { methods: [...methods] }),
     ...(maxAge !== undefined && { maxAge }),
   }
-  write({ method: 'OPTIONS', headers: { origin }, grant }, res, () => undefined)
+  writePreflight({ method: 'OPTIONS', headers: { origin }, grant }, res, () => undefined)
 }
 
 /** The header names that a preflight asks for; none when it is not a list of names, or of more than a page sends. */
@@ -106,7 +100,12 @@ function namesIn(text = ''): string[] {
 
 /** Adds to `Vary` what is not there yet. */
 function vary(res: GuardResponse, fields: readonly string[]): void {
-  const before = [res.getHeader('Vary') ?? []].flat().join(', ')
+  const present = res.getHeader('Vary')
+  if (present === undefined) {
+    res.setHeader('Vary', fields.join(', '))
+    return
+  }
+  const before = [present].flat().join(', ')
   const known = new Set(before.split(',').map((name) => name.trim().toLowerCase()))
   if (known.has('*')) return
   const added = fields.filter((name) => !known.has(name.toLowerCase()))

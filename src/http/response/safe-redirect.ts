@@ -1,4 +1,4 @@
-import { ConfigError } from '../../errors.ts'
+import { show, UsageError } from '../../errors.ts'
 import { hasParameter } from '../../match/parameter-name.ts'
 import { checkOptions, type Expectation } from '../../options.ts'
 import { findContext } from '../request/context.ts'
@@ -22,19 +22,20 @@ export interface SafeRedirectOptions {
  * Where the policy says `report` or `off`, every well-formed URL is let pass, and so it goes there: a guard that only
  * reports changes no answer.
  *
- * @throws ConfigError when no guard has let such a URL pass, when the URL has one of the `parameters` already, or when an
- * option is wrong. Nothing has been written then.
+ * @throws UsageError when no guard has let such a URL pass, or the URL has one of the `parameters` already.
+ * @throws ConfigError when an option is wrong. Nothing has been written then.
  */
 export function safeRedirect(res: GuardResponse, req: GuardRequest, options: SafeRedirectOptions = {}): void {
-  checkOptions('safeRedirect', options, { to: NAME, parameters: PARAMETERS })
-  const { to, parameters = {} } = options
+  const checked = checkOptions<SafeRedirectOptions>('safeRedirect', options, {
+    to: NAME,
+    parameters: PARAMETERS,
+  })
+  const { to, parameters = {} } = checked
   const context = findContext(req)
   const url = to === undefined ? context?.returnUrl : context?.returnUrlNamed(to)
   if (url === undefined) {
-    throw new ConfigError(
-      'safeRedirect',
-      'called behind a `returnUrlGuard` that has let a return URL pass',
-      to === undefined ? 'a request without one' : `a request without one named ${to}`,
+    throw new UsageError(
+      `no \`returnUrlGuard\` ahead has let a return URL${to === undefined ? '' : ` named ${show(to)}`} pass: mount one, or answer without a redirect`,
     )
   }
   const location = withParameters(url, parameters)
@@ -54,10 +55,8 @@ function withParameters(url: string, parameters: Readonly<Record<string, string 
   const query = start === -1 ? '' : url.slice(start + 1)
   for (const [name] of pairs) {
     if (hasParameter(query, [name])) {
-      throw new ConfigError(
-        `safeRedirect.parameters.${name}`,
-        'no parameter that the return URL has already: name it in the `reserved` option of returnUrlGuard',
-        name,
+      throw new UsageError(
+        `the return URL already has the parameter ${show(name)}: name it in the \`reserved\` option of \`returnUrlGuard\``,
       )
     }
   }

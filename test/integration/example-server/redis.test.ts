@@ -113,7 +113,7 @@ describe('the example server on Redis', () => {
       expect(text).not.toContain(value)
     }
     // Only people, policies with their keys and history, and the audit are kept for good.
-    const KEPT = /^(?:person:|email:|app:|secrets:|history:|apps$|origin:|audit$|\{feed\})/
+    const KEPT = /^(?:person:|email:|app:|secrets:|history:|key:|apps$|origin:|audit$|\{feed\})/
     expect(endless.filter((key) => !KEPT.test(key))).toEqual([])
   })
 

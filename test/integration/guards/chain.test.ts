@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import express from 'express'
 import request from 'supertest'
 import {
+  appIdFrom,
   bodyParsers,
   createPolicySource,
   domainProtect,
@@ -366,5 +367,173 @@ describe('options that a protection needs', () => {
       await request(app).get('/').set('x-app-id', APP).expect(status)
       expect([mode, asked]).toEqual([mode, times])
     }
+  })
+})
+
+describe('the app id', () => {
+  const named = (...places: Parameters<typeof appIdFrom>[0][]): RequestHandler[] =>
+    places.map((place) => ipWhitelist({ policies: policiesOf(), appId: appIdFrom(place) }))
+  const basic = (user: string): string => `Basic ${Buffer.from(`${user}:secret`).toString('base64')}`
+
+  it('is found in HTTP Basic, form-encoded as OAuth clients send it', async () => {
+    const app = appOf(...named({ basic: true }), done)
+    await request(app).get('/').set('authorization', basic(APP)).expect(200)
+    await request(app)
+      .get('/')
+      .set('authorization', basic(APP.replace('-', '%2D')))
+      .expect(200)
+    for (const wrong of [
+      'Basic',
+      'Basic !',
+      `Bearer ${APP}`,
+      basic('%'),
+      `Basic ${Buffer.from(APP).toString('base64')}`,
+    ])
+      await request(app).get('/').set('authorization', wrong).expect(401)
+    await request(app).get('/').expect(401)
+  })
+
+  it('is found in a form or JSON body, and once', async () => {
+    const app = appOf(bodyParsers(), ...named({ body: 'client_id' }), done)
+    await request(app).post('/').type('form').send({ client_id: APP }).expect(200)
+    await request(app).post('/').send({ client_id: APP }).expect(200)
+    await request(app).post('/').type('form').send(`client_id=${APP}&client_id=${APP}`).expect(401)
+    await request(app)
+      .post('/')
+      .send({ client_id: [APP] })
+      .expect(401)
+    await request(app).post('/').send({}).expect(401)
+  })
+
+  it('may stand in one of several places, and those that are used must agree', async () => {
+    const app = appOf(bodyParsers(), ...named({ basic: true, body: 'client_id' }), done)
+    await request(app).post('/').type('form').send({ client_id: APP }).expect(200)
+    await request(app).post('/').type('form').set('authorization', basic(APP)).send({ a: '1' }).expect(200)
+    await request(app)
+      .post('/')
+      .type('form')
+      .set('authorization', basic(APP))
+      .send({ client_id: APP })
+      .expect(200)
+    await request(app)
+      .post('/')
+      .type('form')
+      .set('authorization', basic('other'))
+      .send({ client_id: APP })
+      .expect(401)
+  })
+
+  it('in the body makes protect() read the body first, and its errors are in the audit', async () => {
+    const sink = memoryAuditSink()
+    const handler = protecting({ sink, appId: appIdFrom({ body: 'client_id' }) })
+    await listening(appOf(handler, done), async (origin) => {
+      const body = JSON.stringify({ return_url: 'https://example.org/callback', client_id: APP })
+      expect((await send(`${origin}/`, { ...POST, body })).status).toBe(200)
+      expect((await send(`${origin}/`, { ...POST, body: '{' })).status).toBe(400)
+    })
+    expect(sink.events()).toMatchObject([{ status: 200 }, { status: 400 }])
+  })
+
+  it('is asked for once by a chain, and by each guard that is mounted alone', async () => {
+    let asked = 0
+    const appId = (): string => {
+      asked += 1
+      return APP
+    }
+    await listening(appOf(protecting({ appId }), done), async (origin) => {
+      expect((await send(`${origin}/`, POST)).status).toBe(200)
+    })
+    expect(asked).toBe(1)
+    const policies = policiesOf()
+    await request(appOf(ipWhitelist({ policies, appId }), ipWhitelist({ policies, appId }), done))
+      .get('/')
+      .expect(200)
+    expect(asked).toBe(3)
+  })
+})
+
+describe('a country in the body', () => {
+  it('is read after the body, and before the signature', async () => {
+    const handler = protecting({ country: { body: 'country' } })
+    await listening(appOf(handler, done), async (origin) => {
+      const call = (country: unknown) =>
+        send(`${origin}/`, {
+          ...POST,
+          body: JSON.stringify({ return_url: 'https://example.org/callback', country }),
+        })
+      expect((await call('DE')).status).toBe(200)
+      expect((await call('US')).status).toBe(421)
+      expect((await call(7)).status).toBe(403)
+    })
+  })
+})
+
+describe('what domainProtect asks of servers', () => {
+  const policyOf = (server: string, more: object = {}): object => ({
+    ...POLICY,
+    domainProtect: { ...POLICY.domainProtect, server },
+    ...more,
+  })
+  const rows: [server: string, headers: Record<string, string>, status: number][] = [
+    ['claim', {}, 403],
+    ['claim', { 'x-origin': 'https://example.org' }, 200],
+    ['claim', { 'x-origin': 'https://evil.example' }, 403],
+    ['none', {}, 200],
+    ['none', { 'x-origin': 'https://example.org' }, 200],
+    ['none', { 'x-origin': 'https://evil.example' }, 403],
+    ['none', { origin: 'https://evil.example' }, 403],
+    ['none', { 'sec-fetch-site': 'cross-site' }, 403],
+    ['signed', {}, 403],
+    ['signed', { 'x-origin': 'https://example.org' }, 403],
+    ['signed', { origin: 'https://example.org' }, 200],
+  ]
+  it.each(rows)('alone, `server: %j` answers %j with %i', async (server, headers, status) => {
+    const app = appOf(domainProtect({ policies: policiesOf(policyOf(server)) }), done)
+    await request(app)
+      .get('/')
+      .set({ 'x-app-id': APP, ...headers })
+      .expect(status)
+  })
+
+  const signedOnly = signedFetch({ keyId: KEY.id, secret: KEY.secret, appId: APP })
+
+  it('`signed` passes behind a serverOnly that enforces, and not behind one that reports', async () => {
+    for (const [mode, status] of [
+      ['enforce', 200],
+      ['report', 403],
+      ['off', 403],
+    ] as const) {
+      // prettier-ignore
+      const policies = policiesOf(policyOf('signed', { serverOnly: { mode } }))
+      const app = appOf(serverOnly({ policies, nonces: memoryNonces() }), domainProtect({ policies }), done)
+      await listening(app, async (origin) => {
+        expect([mode, (await signedOnly(`${origin}/`)).status]).toEqual([mode, status])
+      })
+    }
+  })
+
+  it('`signed` passes a signature for the same app alone', async () => {
+    const nonces = memoryNonces()
+    const signer = policiesOf(policyOf('signed'))
+    const other = createPolicySource({
+      store: memoryStore([{ policy: { ...policyOf('signed'), appId: 'other' }, keys: [] }]),
+    })
+    const app = appOf(
+      serverOnly({ policies: signer, nonces }),
+      domainProtect({ policies: other, appId: () => 'other' }),
+      done,
+    )
+    await listening(app, async (origin) => {
+      expect((await signedOnly(`${origin}/`)).status).toBe(403)
+    })
+  })
+
+  it('`signed` is judged by the serverOnly that follows in protect()', async () => {
+    const policies = policiesOf(policyOf('signed'))
+    await listening(appOf(protecting({ policies }), done), async (origin) => {
+      expect((await signedOnly(`${origin}/`, POST)).status).toBe(200)
+      const unsigned = await fetch(`${origin}/`, { headers: { 'x-app-id': APP } })
+      expect(unsigned.status).toBe(401)
+    })
   })
 })

@@ -22,7 +22,7 @@ import { IP_WHITELIST_EXPECTATIONS } from '../../../src/http/ip-whitelist.ts'
 import { REGION_PIN_EXPECTATIONS } from '../../../src/http/region-pin.ts'
 import { RETURN_URL_GUARD_EXPECTATIONS } from '../../../src/http/return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS } from '../../../src/http/server-only.ts'
-import { SHARED_EXPECTATIONS } from '../../../src/http/shell.ts'
+import { SHARED_EXPECTATIONS } from '../../../src/http/shared-options.ts'
 import { APP, KEY } from '../../support/protected-app.ts'
 import { signedFetch } from 'portcullis/client'
 

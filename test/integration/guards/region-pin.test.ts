@@ -152,9 +152,12 @@ describe('regionPin', () => {
   })
 
   const wrong: [object, RegExp][] = [
-    [{ here: 'paris' }, /`regionPin.here` must be a location of one of the jurisdictions, got "paris"/],
+    [
+      { here: 'paris' },
+      /`regionPin.here` must be a location of the jurisdictions: `london`, `frankfurt`, `dallas`, got "paris"/,
+    ],
     [{ here: undefined }, /`regionPin.here` is missing: give the name of a location/],
-    [{ country: 'DE' }, /`regionPin.country` must be a function, got "DE"/],
+    [{ country: 'DE' }, /`regionPin.country` must be a function, or a place in the body .*, got "DE"/],
     [{ bases: { paris: 'https://x.example' } }, /`regionPin.bases.paris`/],
     [
       { bases: { frankfurt: 'https://x.example/path' } },

@@ -18,7 +18,7 @@ import {
   type PolicySource,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
-import { redisNonces, type RedisClient } from 'portcullis/redis'
+import { redisNonces } from 'portcullis/redis'
 import { run } from '../../support/commands.ts'
 import { compiled } from '../../support/compiled.ts'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
@@ -229,7 +229,7 @@ describe('the clock of Redis', () => {
           : target[name],
     })
     const now = (): number => Date.now() + ahead
-    const nonces = redisNonces(client as unknown as RedisClient, { prefix: freshPrefix(), now })
+    const nonces = redisNonces(client, { prefix: freshPrefix(), now })
     for (const nonce of ['one', 'two', 'three'])
       expect(await nonces.claim(APP, nonce, now() + 60_000)).toBe(true)
     expect(codes()).toEqual(expected)

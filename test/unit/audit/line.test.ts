@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import { parseEvent, serialiseEvent } from '../../../src/audit/line.ts'
-import { allow, deny, type Decision, type Evidence } from '../../../src/decision.ts'
+import { allow, deny, sharedAllowances, type Decision, type Evidence } from '../../../src/decision.ts'
 import { fieldEvent, operationEvent, outcomeEvent } from './events.ts'
 
 const PRINTABLE = /^[\x20-\x7e]+$/
@@ -180,4 +180,43 @@ describe('parseEvent', () => {
   ]) {
     it(`takes ${JSON.stringify(line)} for no event`, () => expect(parseEvent(line)).toBeUndefined())
   }
+})
+
+describe('the line of a decision that many requests share', () => {
+  it('is that of one that was made for its request', () => {
+    const shared = sharedAllowances('ipWhitelist', 'in a range', ['entry', 'source'])
+    const once = operationEvent('1', { decisions: [shared('enforce', 'é\n"', 'socket')] })
+    const evidence = { entry: 'é\n"', source: 'socket' }
+    const own = operationEvent('1', { decisions: [allow('ipWhitelist', 'enforce', 'in a range', evidence)] })
+    for (let times = 0; times < 2; times += 1) expect(serialiseEvent(once)).toBe(serialiseEvent(own))
+  })
+
+  it('is not remembered of a decision that can still change', () => {
+    const decision = allow('ipWhitelist', 'enforce', 'before', { entry: 'a' })
+    const event = operationEvent('1', { decisions: [decision] })
+    expect(serialiseEvent(event)).toContain('"before"')
+    Object.assign(decision, { detail: 'after' })
+    expect(serialiseEvent(event)).toContain('"after"')
+  })
+
+  it('says that something was cut each time that something is', () => {
+    const long = 'x'.repeat(300)
+    const shared = sharedAllowances('ipWhitelist', long, ['entry'])('enforce', long)
+    for (let times = 0; times < 2; times += 1)
+      expect(parseEvent(serialiseEvent(operationEvent('1', { decisions: [shared] })))).toMatchObject({
+        truncated: true,
+      })
+  })
+
+  it('keeps one decision for each mode and values, and no more than a thousand', () => {
+    const make = sharedAllowances('ipWhitelist', 'in a range', ['entry', 'source'])
+    const first = make('enforce', 'a', 'b')
+    expect(make('enforce', 'a', 'b')).toBe(first)
+    expect(make('report', 'a', 'b')).not.toBe(first)
+    expect(make('enforce', 'a', 'c').evidence).toEqual({ entry: 'a', source: 'c' })
+    expect(make('enforce', 'a').evidence).toEqual({ entry: 'a' })
+    for (let count = 0; count < 1_000; count += 1) make('enforce', String(count))
+    expect(make('enforce', 'a', 'b')).not.toBe(first)
+    expect(make('enforce', 'a', 'b')).toEqual(first)
+  })
 })

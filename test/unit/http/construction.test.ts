@@ -131,11 +131,16 @@ describe('construction', () => {
       /`ipWhitelist.clientAddress` must be an object with `trustedProxies` and `header`, or a function/,
     ],
     [
-      'two places of an app id',
-      () => appIdFrom({ header: 'a', query: 'b' }),
-      /`appIdFrom options` must be an object with one of/,
+      'no place of an app id',
+      () => appIdFrom({}),
+      /`appIdFrom` must be an object with at least one of header/,
     ],
-    ['no place of an app id', () => appIdFrom({} as never), /`appIdFrom options`/],
+    [
+      'a path of an app id with a list',
+      () => appIdFrom({ body: 'ids[0]' }),
+      /`appIdFrom.body` must be a name/,
+    ],
+    ['Basic that is not true', () => appIdFrom({ basic: false as never }), /`appIdFrom.basic` must be true/],
     [
       'a header name with a space',
       () => appIdFrom({ header: 'x app' }),

@@ -555,7 +555,11 @@ describe('parseList and formatList', () => {
     .filter((text) => text !== '')
   const range = fc.oneof(
     fc.tuple(fc.ipV4(), fc.nat(32)).map(([address, prefix]) => network(`${address}/${prefix}`)),
-    fc.tuple(fc.ipV6(), fc.nat(128)).map(([address, prefix]) => network(`${address}/${prefix}`)),
+    // A mapped range that is wider than IPv4 is refused: `::ffff:0.0.0.0/0`.
+    fc
+      .tuple(fc.ipV6(), fc.nat(128))
+      .map(([address, prefix]) => network(`${address}/${prefix}`))
+      .filter((text) => !text.startsWith('::ffff:')),
   )
   const expires = fc
     .date({ min: new Date(0), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true })

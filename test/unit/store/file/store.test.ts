@@ -108,7 +108,7 @@ async function listenWhole(store: FileStore): Promise<string[]> {
   return heard
 }
 
-async function until(holds: () => boolean | Promise<boolean>, within = 1_500): Promise<void> {
+async function until(holds: () => boolean | Promise<boolean>, within = 30_000): Promise<void> {
   for (const end = performance.now() + within; !(await holds());) {
     if (performance.now() > end) throw new Error(`not so within ${within} ms: ${String(holds)}`)
     await pause(5)
