@@ -32,6 +32,11 @@ function differsIn(part: Picture['differsIn'][number]): Special[0] {
   return (picture) => picture.differsIn[0] === part
 }
 
+/** Whether the address was taken from the socket, or by Express: from no header that we have read, and by no option. */
+function isUnforwarded(source: string): boolean {
+  return source === 'socket' || source.includes('.')
+}
+
 /** The doctor of signatures has found that one of these components was signed with another value. */
 function signedOtherwise(...names: readonly string[]): Special[0] {
   return ({ evidence }) => {
@@ -131,7 +136,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
       [says('lies in'), 'if the address should be admitted, remove the entry that denies it.'],
       [
         ({ from, proxied, evidence }) =>
-          proxied && from !== 'the internet' && ['socket', 'req.ip'].includes(String(evidence['source'])),
+          proxied && from !== 'the internet' && isUnforwarded(String(evidence['source'])),
         'if a proxy in front has sent the forwarded header, trust it: set `trust proxy` of Express to its subnet, or the `clientAddress` option. Without that the header counts for nothing, because any caller can write it.',
       ],
       [
