@@ -157,6 +157,6 @@ function warn(code: keyof typeof WARNINGS): void {
   process.emitWarning(message, {
     type: 'PortcullisWarning',
     code,
-    detail: `${advice} See "Behind proxies": portcullis/README.md#behind-proxies`,
+    detail: `${advice} See docs/proxies.md#warnings in the package portcullis.`,
   })
 }
