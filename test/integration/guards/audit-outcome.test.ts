@@ -420,9 +420,10 @@ describe('auditAccess on HTTP/2', () => {
     return { status, text, kept }
   }
 
-  it('answers nothing where no byte may leave unrecorded, since it could hold nothing back', async () => {
-    const { status, text } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
-    expect([status, JSON.parse(text).code]).toEqual([503, 'POLICY_UNAVAILABLE'])
+  it('answers where no byte may leave unrecorded', async () => {
+    const { status, text, kept } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
+    expect([status, text]).toEqual([200, 'secret'])
+    expect(kept).toMatchObject([{ kind: 'operation', outcome: 'answered', status: 200 }])
   })
 
   it('records what the caller got where the sink may fail', async () => {
