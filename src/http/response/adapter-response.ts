@@ -119,12 +119,11 @@ export class HeldResponse implements Holder {
   }
 
   #make({ name, given }: Call): unknown {
-    const returned = this.#run(name, given)
-    if (name === 'end') {
-      this.#ended = true
-      process.nextTick(() => this.#gate?.over())
-    }
-    return returned
+    if (name !== 'end') return this.#run(name, given)
+    // Adapters finish in the midst of it.
+    this.#ended = true
+    process.nextTick(() => this.#gate?.over())
+    return this.#run(name, given)
   }
 
   #wait(agreed: Promise<void>): void {

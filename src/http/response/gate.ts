@@ -160,10 +160,15 @@ export function whyNotHeld(res: GuardResponse): string | undefined {
 /** Calls back when a response is over, however it ends; maybe more than once. */
 export function whenOver(res: GuardResponse, end: () => void): void {
   const socket = socketOf(res)
-  if (socket === undefined || res.socket) {
+  if (http2StreamOf(res) !== undefined || (socket !== undefined && res.socket)) {
     res.on('close', end)
-    // Adapters need not say more than that a response is finished.
-    if (socket === undefined) res.on('finish', end)
+    return
+  }
+  if (socket === undefined) {
+    // Adapters need not say more than that a response is finished, and say it in the midst of its end.
+    const later = (): void => process.nextTick(end)
+    res.on('close', later)
+    res.on('finish', later)
     return
   }
   // To a response that waits behind others on its connection, Node says nothing when the connection closes.
