@@ -71,7 +71,7 @@ function onServerless(make: typeof express): Serve {
 
 const kinds: Record<string, Serve> = {
   'serverless-http with Express 5': onServerless(express),
-  'serverless-http with Express 4': onServerless(express4 as unknown as typeof express),
+  'serverless-http with Express 4': onServerless(express4 as typeof express),
   'light-my-request with a bare handler': async (guards, handler, method) => {
     const listener: RequestListener = (req, res) => {
       const next = (index: number): void => {

@@ -269,8 +269,8 @@ describe('a held response of HTTP/2', () => {
           }
           const expected = await run()
           const held = await run(later)
-          // A hint that is held may be dropped.
-          if (held.got.status === undefined) expected.got.info = []
+          // Where the stream was cut, it is a matter of luck whether a hint has left before.
+          if (held.got.status === undefined) expected.got.info = held.got.info = []
           expect(held).toEqual(expected)
           const refused = await run(refusing)
           if (refused.got.status !== undefined) expect(refused.got).toMatchObject(REFUSED)
