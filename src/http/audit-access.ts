@@ -13,7 +13,7 @@ import {
   clientAddressReader,
   type ClientAddressOption,
 } from './request/client-address.ts'
-import type { RequestContext } from './request/context.ts'
+import { RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
@@ -142,11 +142,15 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
       context.useAddressReader(reader)
       if (recordOf(context) === undefined) context.keep(recorder, new RequestRecord(context, res, means))
     },
-    facts: () => ({ sinkFailing: recorder.failing }),
+    facts: (request) => ({
+      sinkFailing: recorder.failing,
+      // A request that is judged without a response has no record.
+      notHeldBecause: request instanceof RequestContext ? recordOf(request)?.notHeldBecause : undefined,
+    }),
     note: ({ decision }, context) => {
       const record = recordOf(context)
-      record?.judged()
       if (decision.mode === 'off') record?.silence()
+      else record?.judged()
     },
     write: ({ outcome }, context) => {
       if (outcome?.onSinkFailure === 'deny') {

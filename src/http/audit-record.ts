@@ -8,7 +8,7 @@ import type { GuardRequest, GuardResponse } from './handler.ts'
 import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import { applicationOf, routeNameOf } from './request/route-name.ts'
-import { Gate, whenOver, wholeAnswerLeft, type GateKeeper } from './response/gate.ts'
+import { Gate, whenOver, wholeAnswerLeft, whyNotHeld, type GateKeeper } from './response/gate.ts'
 
 // Registered symbols: the ESM and the CommonJS build may both audit one request.
 const SESSION = Symbol.for('portcullis.auditSession')
@@ -48,6 +48,7 @@ export class RequestRecord {
   #appId: string | undefined
   #revision: number | undefined
   #silent = false
+  #ended = false
   /** What the operation event says, once it is made. */
   #told: End | undefined
 
@@ -61,13 +62,22 @@ export class RequestRecord {
       who: () => this.#who(),
       pseudonymise: means.pseudonymise,
     })
+    // Node remembers the address of a socket that it was asked for once; of one that has closed it knows nothing.
+    void context.req.socket?.remoteAddress
     whenOver(res, () => this.#over())
+  }
+
+  /** Why the response cannot be held; `undefined` where it can. */
+  get notHeldBecause(): string | undefined {
+    return whyNotHeld(this.#res)
   }
 
   /** The app that the mount of this record has judged. A later mount may judge another one. */
   judged(): void {
     this.#appId = this.#context.appId
     this.#revision = this.#context.revision
+    // The context keeps it. When the caller has gone away it may not be found any more.
+    void this.#context.address
   }
 
   /** From now on nothing is recorded. */
@@ -78,7 +88,11 @@ export class RequestRecord {
 
   /** No byte of the response leaves from now on before its events are kept. */
   hold(refuse: GateKeeper['refuse']): void {
-    const keeper: GateKeeper = { before: (status) => this.#flush(status), refuse }
+    const keeper: GateKeeper = {
+      before: (status) => this.#flush(status),
+      refuse,
+      over: () => this.#over(),
+    }
     const gate = gateOf(this.#context)
     if (gate === undefined) this.#context.keep(GATE, new Gate(this.#res, keeper))
     else gate.add(keeper)
@@ -95,6 +109,8 @@ export class RequestRecord {
   }
 
   #over(): void {
+    if (this.#ended) return
+    this.#ended = true
     const { recorder } = this.#means
     const gate = gateOf(this.#context)
     gate?.close()
