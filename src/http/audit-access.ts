@@ -132,6 +132,11 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
     recorder,
     pseudonymise: createPseudonyms(options.pseudonymKey ?? randomBytes(32)),
     getters: new Map(),
+    refuse: (context, res) => {
+      lines?.tell(NOT_KEPT, context, { error: failure })
+      writeCorsOfRefusal(context, res)
+      sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
+    },
   }
   const recordOf = (context: RequestContext): RequestRecord | undefined =>
     context.recall(recorder) as RequestRecord | undefined
@@ -153,13 +158,7 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
       else record?.judged()
     },
     write: ({ outcome }, context) => {
-      if (outcome?.onSinkFailure === 'deny') {
-        recordOf(context)?.hold((answer) => {
-          lines?.tell(NOT_KEPT, context, { error: failure })
-          writeCorsOfRefusal(context, answer)
-          sendProblem(answer, 'AUDIT_UNAVAILABLE', context.requestId)
-        })
-      }
+      if (outcome?.onSinkFailure === 'deny') recordOf(context)?.hold()
       return false
     },
     flush: () => recorder.flush(),
