@@ -5,6 +5,7 @@ export { auditAccess, type AuditAccessHandler, type AuditAccessOptions } from '.
 export { appIdFrom, type AppIdPlace } from './http/request/app-id.ts'
 export type { AuthorityOption } from './http/request/authority.ts'
 export { bodyParsers, type BodyParsersOptions } from './http/request/body-parsers.ts'
+export { keepBody } from './http/request/hand-over.ts'
 export { domainProtect, type DomainProtectOptions } from './http/domain-protect.ts'
 export type { Comparison } from './explain/comparisons.ts'
 export { explain, type Explanation, type RequestDescription } from './explain/explain.ts'

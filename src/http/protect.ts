@@ -13,14 +13,15 @@ import {
 } from './domain-protect.ts'
 import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
 import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
-import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
+import { bodyParsers, BODY_PARSERS_EXPECTATIONS, type BodyParsersOptions } from './request/body-parsers.ts'
 import {
   RETURN_URL_GUARD_EXPECTATIONS,
   returnUrlGuardMount,
   type ReturnUrlGuardOptions,
 } from './return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
-import { chain, SHARED_EXPECTATIONS } from './shell.ts'
+import { chain, SHARED_EXPECTATIONS, type Step } from './shell.ts'
+import type { RequestHandler } from './handler.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -32,10 +33,16 @@ export interface ProtectOptions
     ServerOnlyOptions,
     ReturnUrlGuardOptions {
   /** The largest body that is read, in bytes; as the `limit` of `bodyParsers`. Default 102 400. */
-  readonly bodyLimit?: number | undefined
+  readonly bodyLimit?: BodyParsersOptions['limit']
+  /** Media types besides JSON and forms whose bytes are kept; as `keep` of `bodyParsers`. Default none. */
+  readonly bodyKeep?: BodyParsersOptions['keep']
+  /** Leaves JSON and forms to be read again; as `replay` of `bodyParsers`. Default false. */
+  readonly bodyReplay?: BodyParsersOptions['replay']
+  /** Takes the bytes in `req.rawBody`; as `rawBody` of `bodyParsers`. Default false. */
+  readonly rawBody?: BodyParsersOptions['rawBody']
 }
 
-const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
+export const PROTECT_EXPECTATIONS: Readonly<Record<keyof ProtectOptions, Expectation>> = {
   ...SHARED_EXPECTATIONS,
   ...AUDIT_ACCESS_EXPECTATIONS,
   ...REGION_PIN_EXPECTATIONS,
@@ -44,6 +51,9 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
   ...SERVER_ONLY_EXPECTATIONS,
   ...RETURN_URL_GUARD_EXPECTATIONS,
   bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+  bodyKeep: BODY_PARSERS_EXPECTATIONS.keep,
+  bodyReplay: BODY_PARSERS_EXPECTATIONS.replay,
+  rawBody: BODY_PARSERS_EXPECTATIONS.rawBody,
 }
 
 /**
@@ -57,16 +67,29 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
  * @throws ConfigError
  */
 export function protect(options: ProtectOptions): AuditAccessHandler {
-  const settings = checkOptions<ProtectOptions>('protect', options, ALL)
-  const audit = auditAccessMount(settings, 'protect')
-  const steps = [
+  return protectChain('protect', checkOptions<ProtectOptions>('protect', options, PROTECT_EXPECTATIONS))
+}
+
+/**
+ * @param name What the options are called in an error.
+ * @param beforeBody What comes between the guards that need no body and the parsers.
+ */
+export function protectChain(
+  name: string,
+  settings: ProtectOptions,
+  beforeBody: readonly RequestHandler[] = [],
+): AuditAccessHandler {
+  const { bodyLimit, bodyKeep, bodyReplay, rawBody } = settings
+  const parsers = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
+  const audit = auditAccessMount(settings, name)
+  const steps: readonly Step[] = [
     audit,
-    regionPinMount(settings, 'protect'),
-    ipWhitelistMount(settings, 'protect'),
+    regionPinMount(settings, name),
+    ipWhitelistMount(settings, name),
     domainProtectMount(settings),
-    ...bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass })),
+    ...[...beforeBody, ...parsers].map((pass) => ({ pass })),
     serverOnlyMount(settings),
-    returnUrlGuardMount(settings, 'protect'),
+    returnUrlGuardMount(settings, name),
   ]
-  return withEnd(chain('protect', steps, settings), audit)
+  return withEnd(chain(name, steps, settings), audit)
 }

@@ -9,6 +9,7 @@ import type { PlaceReader } from './authority.ts'
 import type { AddressFacts, ClientAddressReader } from './client-address.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
 import { readMethod } from './method-override.ts'
+import { canDigestStream } from './streamed-digest.ts'
 import {
   BodyReader,
   isOfQuery,
@@ -32,8 +33,12 @@ export interface RequestFacts extends OriginFacts {
   readonly browserEvidence: string | undefined
   /** The client address, by the given reader of proxy headers or in the usual way. */
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined
-  /** The request as its signature sees it, with the authority that `placeOf` says in place of its `Host`. */
-  message(placeOf?: PlaceReader): SignedMessage
+  /**
+   * The request as its signature sees it, with the authority that `placeOf` says in place of its `Host`.
+   *
+   * @param streamed whether content that nobody has read yet is digested as it arrives. Default false.
+   */
+  message(placeOf?: PlaceReader, streamed?: boolean): SignedMessage
   /** The origin of this server as the request addressed it, likewise. */
   ownOriginBy(placeOf?: PlaceReader): string | undefined
   /** What stands in a place of the query or the body: from what was received, not from what parsers made of it. */
@@ -46,6 +51,11 @@ const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
 /** Keeps the bytes of a body as they were received, for the digest. Called by `bodyParsers` before parsing. */
 export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
   ;(req as { [rawBodies]?: Uint8Array })[rawBodies] = bytes
+}
+
+/** The bytes of a body as they were received, where they were kept. */
+export function keptRawBody(req: GuardRequest): Uint8Array | undefined {
+  return (req as { [rawBodies]?: Uint8Array })[rawBodies]
 }
 
 /**
@@ -180,18 +190,19 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return this.#lines.all(name)
   }
 
-  message(placeOf?: PlaceReader): SignedMessage {
-    const { authority, scheme } = this.#place(placeOf)
+  message(placeOf?: PlaceReader, streamed = false): SignedMessage {
+    const { authority, scheme, prefix } = this.#place(placeOf)
     const lines = this.#lines
     const { method, override } = readMethod(this.#req, this.#firstMethod)
     return {
       method,
       methodOverride: override,
       authority,
-      target: this.target,
+      // Other forms of the target than a path have no place for a prefix, and are refused.
+      target: prefix !== undefined && this.target.startsWith('/') ? prefix + this.target : this.target,
       scheme,
       header: (name) => lines.all(name),
-      body: this.#body(),
+      body: streamed ? this.#streamedBody() : this.#body(),
     }
   }
 
@@ -207,8 +218,13 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return this.#bodyReader.read(place.body.split('.'))
   }
 
+  #streamedBody(): SignedMessage['body'] {
+    const body = this.#body()
+    return body.kind === 'unavailable' && canDigestStream(this.#req) ? DIGESTED : body
+  }
+
   #body(): SignedMessage['body'] {
-    const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
+    const bytes = keptRawBody(this.#req)
     const coding = this.#lines.one('transfer-encoding')
     // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
@@ -232,13 +248,17 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   /** What the caller addressed: as it arrived, or as the option says. */
-  #place(placeOf: PlaceReader | undefined): { authority: string | undefined; scheme: 'http' | 'https' } {
+  #place(placeOf: PlaceReader | undefined): {
+    authority: string | undefined
+    scheme: 'http' | 'https'
+    prefix?: string | undefined
+  } {
     const authority = this.#authority()
     const scheme = this.#scheme()
     // Two `Host` lines, or none, are refused whatever is trusted in their place.
     if (placeOf === undefined || authority === undefined) return { authority, scheme }
     const place = placeOf(authority, this.#req)
-    return { authority: place?.authority, scheme: place?.scheme ?? scheme }
+    return { authority: place?.authority, scheme: place?.scheme ?? scheme, prefix: place?.prefix }
   }
 
   /** RFC 9113 8.3.1: `:authority` stands for `Host`, and must not differ from it. */
@@ -257,6 +277,8 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return (this.#socket as { encrypted?: unknown }).encrypted === true ? 'https' : 'http'
   }
 }
+
+const DIGESTED: SignedMessage['body'] = Object.freeze({ kind: 'unavailable', digested: true })
 
 /** Whether this header says that a proxy has passed the request on. It says nothing of which proxy. */
 function isOfProxy(name: string): boolean {

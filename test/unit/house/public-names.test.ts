@@ -14,7 +14,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList httpMessageSignatures ipWhitelist
-      isPortcullisError lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
+      isPortcullisError keepBody lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
       parsePolicy protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
