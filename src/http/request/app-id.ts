@@ -14,6 +14,14 @@ export type AppIdPlace =
   /** The key id of the only message signature, turned into an app id by this function. `undefined`: there is no such app. */
   | { readonly keyId: (keyId: string) => string | undefined }
 
+// A registered symbol: the builds for ESM and CommonJS may meet in one process.
+const routed = Symbol.for('portcullis.needsRouter')
+
+/** Whether this reader finds an app id only behind a router. */
+export function needsRouter(reader: object): boolean {
+  return Object.hasOwn(reader, routed)
+}
+
 const PLACES = ['header', 'query', 'param', 'keyId']
 
 /**
@@ -35,8 +43,11 @@ export function appIdFrom(place: AppIdPlace): (req: GuardRequest) => string | un
     return (req) => single(req.headers[name])
   }
   if ('query' in place) return (req) => onlyParameter(req, place.query)
-  if ('param' in place)
-    return (req) => single((req.params as Record<string, unknown> | undefined)?.[place.param])
+  if ('param' in place) {
+    const read = (req: GuardRequest): string | undefined =>
+      single((req.params as Record<string, unknown> | undefined)?.[place.param])
+    return Object.assign(read, { [routed]: true })
+  }
   const { keyId } = place
   return (req) => {
     const id = signatureKeyId(req)

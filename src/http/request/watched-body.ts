@@ -15,8 +15,8 @@ export interface BodyWatcher {
 interface Implemented {
   push(chunk: unknown, encoding?: BufferEncoding): boolean
   _read(size: number): void
-  /** Node has no public name for "the end was pushed, and nobody has read up to it". */
-  readonly _readableState?: { readonly ended?: unknown }
+  /** Node has no public names for "the end was pushed, and nobody has read up to it" and for "nobody has read yet". */
+  readonly _readableState?: { readonly ended?: unknown; dataEmitted?: unknown }
 }
 
 /**
@@ -34,6 +34,8 @@ export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
   const waiting: unknown = req.readableLength > 0 ? req.read() : undefined
   if (waiting instanceof Uint8Array) {
     req.unshift(waiting)
+    // Others, such as Hono, take a stream that seems to have been read for a body that is gone.
+    if (state !== undefined && req.listenerCount('data') === 0) state.dataEmitted = false
     watcher.bytes(waiting)
   }
   if (state?.ended === true) {
