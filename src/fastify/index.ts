@@ -19,8 +19,8 @@ interface FastifyRequestLike {
   readonly originalUrl: string
 }
 
-/** What is needed of an instance of Fastify 5. */
-export interface FastifyLike {
+/** What is needed of an instance of Fastify 5. Its own types are too many to be compared with these. */
+interface FastifyLike {
   readonly prefix: string
   addHook(name: string, hook: (...given: never[]) => unknown): unknown
   decorateRequest(name: string, value: { getter(): unknown }): unknown
@@ -38,10 +38,11 @@ export interface FastifyLike {
  * @throws ConfigError
  */
 export function portcullisFastify(
-  fastify: FastifyLike,
+  instance: { readonly prefix: string },
   options: PortcullisFastifyOptions,
   done: (error?: Error) => void,
 ): void {
+  const fastify = instance as FastifyLike
   // Fastify adds options of its own, such as `prefix`.
   const given = { guards: (options as Partial<PortcullisFastifyOptions>).guards }
   const guards = listOf(checkOptions('portcullisFastify', given, { guards: SOME_GUARDS }).guards as Guards)

@@ -230,10 +230,16 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
     if (bytes !== undefined) return { kind: 'bytes', bytes }
     if (this.#endedEmpty) return { kind: 'none' }
-    const length = this.#lines.one('content-length')
-    if (coding !== undefined || (length !== undefined && Number(length) !== 0)) return { kind: 'unavailable' }
+    if (coding !== undefined || this.#declaresContent) return { kind: 'unavailable' }
     // HTTP/2 frames content without naming a length.
     return this.#isHttp2 ? { kind: 'unavailable' } : { kind: 'none' }
+  }
+
+  /** Adapters such as serverless-http hand over a length that is a number. */
+  get #declaresContent(): boolean {
+    const length = this.#lines.one('content-length')
+    if (length !== UNREADABLE) return length !== undefined && Number(length) !== 0
+    return (this.#req.headers['content-length'] as unknown) !== 0
   }
 
   /** The stream has ended, and there was nothing in it: proof that there is no content, however it was framed. */

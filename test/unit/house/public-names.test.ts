@@ -79,7 +79,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       portcullisFastify
     `,
     types: `
-      FastifyLike PortcullisContext PortcullisFastifyOptions
+      PortcullisContext PortcullisFastifyOptions
     `,
   },
   'portcullis/hono': {
