@@ -145,7 +145,7 @@ function koa(guards: readonly RequestHandler[]): RequestListener {
   app.use(async (ctx, next) => {
     const passed = await new Promise((resolve, reject) => {
       ctx.res.once('close', () => resolve(false))
-      run(guards, ctx.req, ctx.res, (error) => (error === undefined ? resolve(true) : reject(error as Error)))
+      run(guards, ctx.req, ctx.res, (error) => (error === undefined ? resolve(true) : reject(error)))
     })
     if (passed === true) await next()
     else ctx.respond = false
@@ -391,7 +391,7 @@ async function overHttp2(origin: string, ask: Ask): Promise<Answered> {
 
 function answered(status: number, headers: Answered['headers'], chunks: readonly Buffer[]): Answered {
   const text = Buffer.concat(chunks).toString()
-  const isJson = /json/.test(String(headers['content-type'] ?? ''))
+  const isJson = /json/.test(headers['content-type'] ?? '')
   const cors = { 'access-control-allow-origin': '', ...headers }
   return {
     status,

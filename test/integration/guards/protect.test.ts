@@ -257,7 +257,9 @@ const probes: Probes = {
       const own = { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'navigate' }
       await get(behind(sections).app, '/', own).expect(403)
       await get(behind(sections, { authority: 'https://api.example' }).app, '/', own).expect(200)
-      const listed = behind(sections, { authority: (req) => `https://${req.headers['x-forwarded-host']}` })
+      const listed = behind(sections, {
+        authority: (req) => `https://${String(req.headers['x-forwarded-host'])}`,
+      })
       await get(listed.app, '/', { ...own, 'x-forwarded-host': 'api.example' }).expect(200)
     },
   },
