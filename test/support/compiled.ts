@@ -100,7 +100,7 @@ function manifest(): object {
 
 function typeScriptOf(folder: string): string[] {
   return readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.includes('node_modules'))
     .map((path) => join(folder, path))
     .sort()
 }
