@@ -1,141 +1,220 @@
 /**
- * Throughput of the guards as Express middleware, relative to bare Express, side by side with what is usually mounted.
- * Servers run in a process of their own and are loaded in turn; the median of the rounds counts.
- * Run with `npm run bench`. Absolute figures depend on the machine, ratios less so.
+ * What the guards cost, beside bare Express and what is usually mounted. Run with `npm run bench`; ends with 1 when a target
+ * of `chain/targets.ts` is missed or an answer is wrong, and writes `RESULTS.md`.
+ *
+ * --node 20|24|both   the versions of Node: one, or the one that runs and 24 (default)
+ * --quick             a short run that is not binding: it ends with 0 although targets are missed
+ * --only NAME         only what has this in its name, such as `protect()`, `refusal`, `latency`; may be repeated
+ * --slices N          slices of each server; default 60
+ * --results FILE      where to write the results. Default: `RESULTS.md` after a whole run, and nowhere after one with
+ *                     `--quick` or `--only`
  */
-import { fork } from 'node:child_process'
-import { connect } from 'node:net'
-import cors from 'cors'
-import express, { type Express, type RequestHandler } from 'express'
-import helmet from 'helmet'
-import {
-  auditAccess,
-  createPolicySource,
-  domainProtect,
-  ipWhitelist,
-  memoryStore,
-  regionPin,
-  returnUrlGuard,
-  type PolicySource,
-} from 'portcullis'
+import { writeFile } from 'node:fs/promises'
+import { loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { format, resolveConfig } from 'prettier'
+import { startRedis } from '../test/support/redis.ts'
+import { build, readTools, REDIS_URL } from './chain/build.ts'
+import { compete, type Lengths, type Outcome } from './chain/contest.ts'
+import { show, type Figure, type Figures } from './chain/figures.ts'
+import { clock, weigh } from './chain/inside.ts'
+import { measureLatency, PERCENTILES, type Latency } from './chain/latency.ts'
+import { measureBundle, measureImports } from './chain/loading.ts'
+import { nodeVersion, type NodeVersion } from './chain/node-versions.ts'
+import { markdown, targetText, type NodeReport } from './chain/report.ts'
+import { BUNDLED, named, verdicts } from './chain/targets.ts'
+import { findProtectServer, variants, type Variant } from './chain/variants.ts'
 
-const ROUNDS = 5
-const WARM_UP = 4
-const REQUESTS = 6_000
-const CONNECTIONS = 32
-const ORIGIN = 'https://example.org'
-const CLOSING_BRACE = 125
+const { values: given } = parseArgs({
+  options: {
+    node: { type: 'string', default: 'both' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    slices: { type: 'string', default: '60' },
+    results: { type: 'string' },
+  },
+})
+const { quick } = given
+const lengths: Lengths = {
+  warmUp: quick ? 5_000 : 25_000,
+  slices: quick ? 9 : Number(given.slices),
+  size: 300,
+}
+const rounds = quick ? 3 : 9
 
-const POLICY = {
-  appId: 'app',
-  ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '203.0.113.0/24'] },
-  domainProtect: { mode: 'enforce', domains: [ORIGIN] },
-  returnUrlGuard: { mode: 'enforce', urls: [`${ORIGIN}/callback/`] },
-  regionPin: { mode: 'enforce' },
-  auditAccess: { mode: 'enforce' },
+const WEIGHED = ['protect()', 'six mounts', 'five, unsigned', 'four, unsigned, no audit', 'helmet']
+const TIMED = ['protect()', 'helmet', 'pino-http', 'glued stack, Redis']
+
+const begun = performance.now()
+function say(text: string): void {
+  console.log(`${((performance.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${text}`)
 }
 
-function guards(policies: PolicySource, only?: string): RequestHandler[] {
-  const shared = { policies }
-  const all: Record<string, unknown> = {
-    auditAccess: auditAccess({ ...shared, sink: { write: () => undefined } }),
-    regionPin: regionPin({ ...shared, here: 'london', country: () => 'DE' }),
-    ipWhitelist: ipWhitelist(shared),
-    domainProtect: domainProtect(shared),
-    returnUrlGuard: returnUrlGuard({ ...shared, returnUrl: () => `${ORIGIN}/callback/abc?x=1` }),
+/** Measures one thing after the other on one version of Node. */
+class Run {
+  readonly #node: NodeVersion
+  readonly #env: Readonly<Record<string, string>>
+  readonly #hasServer: boolean
+  readonly #figures: Figures = new Map()
+  readonly #contests = new Map<string, Outcome>()
+  readonly #latencies = new Map<string, Latency>()
+  readonly #others: (readonly [string, Figure, string])[] = []
+  readonly #left: string[] = []
+  /** Whether all that was measured could be measured. */
+  sound = true
+
+  constructor(node: NodeVersion, redisUrl: string, hasServer: boolean) {
+    this.#node = node
+    this.#env = { [REDIS_URL]: redisUrl }
+    this.#hasServer = hasServer
   }
-  return Object.entries(all)
-    .filter(([name]) => only === undefined || name === only)
-    .map(([, guard]) => guard as RequestHandler)
-}
 
-const variants: Record<string, (app: Express) => void> = {
-  'bare Express': () => undefined,
-  helmet: (app) => void app.use(helmet()),
-  cors: (app) => void app.use(cors({ origin: (_origin, callback) => callback(null, true) })),
-  'five guards': (app) => void app.use(guards(source())),
-  ...Object.fromEntries(
-    ['auditAccess', 'regionPin', 'ipWhitelist', 'domainProtect', 'returnUrlGuard'].map((name) => [
-      name,
-      (app: Express) => void app.use(guards(source(), name)),
-    ]),
-  ),
-  'a refusal': (app) =>
-    void app.use(
-      ipWhitelist({ policies: createPolicySource({ store: memoryStore() }), appId: () => undefined }),
-    ),
-}
+  async all(): Promise<NodeReport> {
+    say(`Node ${this.#node.version}`)
+    for (const variant of variants) await this.#step(variant.name, variant, () => this.#compete(variant))
+    for (const variant of variants.filter(({ name }) => WEIGHED.includes(name))) {
+      await this.#step(`allocation of ${variant.name}`, variant, () => this.#weigh(variant))
+    }
+    for (const variant of variants.filter(({ name }) => TIMED.includes(name))) {
+      await this.#step(`latency of ${variant.name}`, variant, () => this.#time(variant))
+    }
+    await this.#step('chain alone', undefined, () => this.#clock())
+    await this.#step('import', undefined, () => this.#import())
+    await this.#step('bundle', undefined, () => this.#bundle())
+    return {
+      version: this.#node.version,
+      contests: this.#contests,
+      latencies: this.#latencies,
+      others: this.#others,
+      verdicts: verdicts(this.#figures, this.#node.major),
+      left: this.#left,
+    }
+  }
 
-function source(): PolicySource {
-  return createPolicySource({ store: memoryStore([{ policy: POLICY }]) })
-}
+  async #step(name: string, variant: Variant | undefined, work: () => Promise<string>): Promise<void> {
+    if (given.only.length > 0 && !given.only.some((part) => name.includes(part))) return
+    if (variant?.needs === 'protectServer' && !this.#hasServer) {
+      this.#left.push(`${name}: the build has no \`protectServer\``)
+      return
+    }
+    say(`${name} …`)
+    try {
+      say(`${name}: ${await work()}`)
+    } catch (error) {
+      this.sound = false
+      const text = error instanceof Error ? error.message : String(error)
+      this.#left.push(`${name}: ${text}`)
+      say(`${name} FAILED: ${text}`)
+    }
+  }
 
-function serve(name: string): void {
-  const app = express()
-  variants[name]?.(app)
-  app.get('/', (_req, res) => void res.json({ hello: 'world' }))
-  const server = app.listen(0, '127.0.0.1', () => {
-    const address = server.address()
-    process.send?.(typeof address === 'object' ? address?.port : undefined)
-  })
-  process.on('disconnect', () => process.exit(0))
-}
+  get #options(): { node: NodeVersion; env: Readonly<Record<string, string>> } {
+    return { node: this.#node, env: this.#env }
+  }
 
-/**
- * Requests over connections that stay open, one at a time on each. It looks only for the end of an answer, which is the end
- * of its JSON: a client that parses would be the slower part, and headers would count twice.
- */
-function load(port: number): Promise<number> {
-  const request = `GET / HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nx-app-id: app\r\nOrigin: ${ORIGIN}\r\n\r\n`
-  let left = REQUESTS
-  const begun = performance.now()
-  const run = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const socket = connect(port, '127.0.0.1')
-      const next = (): void => {
-        if (left-- > 0) socket.write(request)
-        else socket.end(resolve)
-      }
-      socket.on('connect', next).on('error', reject)
-      socket.on('data', (bytes) => {
-        if (bytes.at(-1) === CLOSING_BRACE) next()
-      })
+  async #compete(variant: Variant): Promise<string> {
+    const outcome = await compete(variant, this.#options, lengths)
+    this.#contests.set(variant.name, outcome)
+    this.#figures.set(variant.name, outcome.cpu)
+    const { cpu, rate, baseMicros, micros } = outcome
+    return `CPU ${show(cpu)}, throughput ${show(rate)}, ${baseMicros.toFixed(0)} / ${micros.toFixed(0)} µs`
+  }
+
+  async #weigh(variant: Variant): Promise<string> {
+    const { kibibytes, promises } = await weigh(variant, this.#options, { ...lengths, rounds })
+    this.#add(named.allocated(variant.name), kibibytes, 'KiB above bare Express')
+    this.#add(named.promises(variant.name), exactly(promises), 'promises above bare Express')
+    return `${show(kibibytes)} KiB, ${promises.toFixed(2)} promises`
+  }
+
+  async #time(variant: Variant): Promise<string> {
+    const seconds = quick ? 1 : 3
+    const latency = await measureLatency(variant, this.#options, { ...lengths, rounds, seconds })
+    this.#latencies.set(variant.name, latency)
+    const parts = PERCENTILES.map((share, index) => {
+      const [base, own] = [latency.base, latency.variant].map((row) => row[index]?.median.toFixed(2))
+      return `p${share * 100} ${base} / ${own} ms`
     })
-  return Promise.all(Array.from({ length: CONNECTIONS }, run)).then(
-    () => REQUESTS / (performance.now() - begun),
-  )
+    return `${parts.join(', ')} at ${latency.rate.toFixed(0)} a second`
+  }
+
+  async #clock(): Promise<string> {
+    const times = await clock(this.#options, { ...lengths, rounds: rounds * 2 })
+    const entries = Object.entries(times)
+    for (const [name, figure] of entries) this.#add(named.chain(name), figure, '× helmet')
+    return entries.map(([name, figure]) => `${name} ${show(figure)} × helmet`).join('; ')
+  }
+
+  async #import(): Promise<string> {
+    const { cpu, memory, ours, express } = await measureImports(this.#node, rounds)
+    this.#add(named.importCpu, cpu, "× Express's")
+    this.#add('import: memory', memory, "× Express's")
+    const cost = ({ milliseconds, mebibytes }: typeof ours): string =>
+      `${milliseconds.toFixed(0)} ms of CPU and ${mebibytes.toFixed(1)} MiB`
+    return `${cost(ours)}, Express ${cost(express)}; CPU ${show(cpu)}`
+  }
+
+  async #bundle(): Promise<string> {
+    const parts: string[] = []
+    for (const guard of BUNDLED) {
+      const weight = await measureBundle([guard, 'createPolicySource', 'memoryStore'])
+      this.#add(named.bundle(guard), exactly(weight), 'KiB')
+      parts.push(`${guard} ${weight.toFixed(0)}`)
+    }
+    return `${parts.join(', ')} KiB`
+  }
+
+  #add(name: string, figure: Figure, unit: string): void {
+    this.#figures.set(name, figure)
+    this.#others.push([name, figure, unit])
+  }
+}
+
+function exactly(value: number): Figure {
+  return { low: value, median: value, high: value }
 }
 
 async function main(): Promise<void> {
-  const running = await Promise.all(
-    Object.keys(variants).map(async (name) => {
-      const child = fork(process.argv[1] as string, [name])
-      const port = await new Promise<number>((resolve) =>
-        child.once('message', (message) => resolve(message as number)),
+  const [loadBefore = 0] = loadavg()
+  const running = Number(process.versions.node.split('.')[0])
+  const majors = given.node === 'both' ? [...new Set([running, 24])] : [Number(given.node)]
+  const nodes: NodeVersion[] = []
+  for (const major of majors) nodes.push(await nodeVersion(major, say))
+  say('building')
+  await build()
+  const { portcullis } = await readTools()
+  const redis = await startRedis()
+  const reports: NodeReport[] = []
+  let sound = true
+  try {
+    for (const node of nodes) {
+      const run = new Run(node, redis.url, findProtectServer(portcullis) !== undefined)
+      reports.push(await run.all())
+      sound &&= run.sound
+    }
+  } finally {
+    await redis.stop()
+  }
+
+  for (const { version, verdicts: judged } of reports) {
+    for (const verdict of judged) {
+      const { id, what, measured, met } = verdict
+      console.log(
+        `${version.padEnd(10)} ${id.padEnd(7)} ${what.padEnd(62)} ${measured.toFixed(2).padStart(8)}  ${targetText(verdict).padEnd(7)} ${met ? 'yes' : 'NO'}`,
       )
-      return { name, child, port, ratios: [] as number[] }
-    }),
-  )
-  // Every server runs hot before anything counts, or the one that was loaded most would look best.
-  for (const { port } of running) for (let round = 0; round < WARM_UP; round += 1) await load(port)
-  const bare = running[0] as (typeof running)[number]
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const { port, ratios } of running) {
-      // Each is compared with bare Express loaded just before it.
-      const base = await load(bare.port)
-      ratios.push((await load(port)) / base)
     }
   }
-  console.log(
-    `Node ${process.version}, requests per second relative to bare Express, median of ${ROUNDS} rounds`,
-  )
-  for (const { name, ratios, child } of running) {
-    const sorted = [...ratios].sort((a, b) => a - b)
-    console.log(`${name.padEnd(16)} ${(sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(2)}`)
-    child.disconnect()
-  }
+  if (quick) console.log('A short run: its figures are not binding.')
+  const met = reports.every(({ verdicts: judged }) => judged.every((verdict) => verdict.met))
+  if (!sound || (!met && !quick)) process.exitCode = 1
+  const isPart = quick || given.only.length > 0
+  const file = given.results ?? (isPart ? undefined : fileURLToPath(new URL('RESULTS.md', import.meta.url)))
+  if (file === undefined) return
+  const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])]
+  const text = markdown({ command: command.join(' '), binding: !quick, loadBefore }, reports)
+  await writeFile(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }))
+  say(`written: ${file}`)
 }
 
-const [variant] = process.argv.slice(2)
-if (variant === undefined) await main()
-else serve(variant)
+await main()

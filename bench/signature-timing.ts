@@ -173,7 +173,9 @@ async function compare(): Promise<void> {
     ]
   })
   const call = (reference / 1_000).toFixed(1)
-  console.log(`against ${REFERENCE.what} (${call} us), ${CALLS} calls of each in ${PROCESSES} processes\n`)
+  console.log(`against ${REFERENCE.what} (${call} us), ${CALLS} calls of each in ${PROCESSES} processes`)
+  const nanoseconds = (reference * INDIFFERENT).toFixed(0)
+  console.log(`differences within ${INDIFFERENT * 100} % of a call (${nanoseconds} ns) are not looked into\n`)
   for (const text of [header, ...rows.map(line)]) console.log(text)
   process.exitCode = rows.some(({ ok }) => ok === false) ? 1 : 0
 }

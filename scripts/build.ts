@@ -1,41 +1,145 @@
-// Builds dist/esm and dist/cjs: the compiler twice, and what it leaves undone.
+// Builds dist/esm and dist/cjs: modules by esbuild, declarations by the compiler, and the JSON Schema of a policy.
 import { spawn } from 'node:child_process'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build, transform, type Plugin } from 'esbuild'
+import { thirdPartyLicences } from './licences.ts'
 import { policyJsonSchema } from './policy-schema.ts'
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, unknown>>
+  readonly peerDependencies: Readonly<Record<string, string>>
+}
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
-const compiler = join(
-  dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-  'bin',
-  'tsc',
-)
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
+
+/** `index`, `redis/index`, and so on. */
+const entries = Object.keys(manifest.exports)
+  .filter((name) => !name.endsWith('.json'))
+  .map((name) => join(name, 'index'))
+
+const TARGET = 'node20.19'
+
+/** Names stay, and lines too, so that a stack trace says something. */
+const SMALL = { target: TARGET, minifyWhitespace: true, lineLimit: 120 } as const
 
 async function compiles(project: string): Promise<boolean> {
-  const child = spawn(process.execPath, [compiler, '-p', project], { cwd: root, stdio: 'inherit' })
+  const compiler = createRequire(import.meta.url).resolve('typescript/package.json')
+  const command = [join(dirname(compiler), 'bin', 'tsc'), '-p', project]
+  const child = spawn(process.execPath, command, { cwd: root, stdio: 'inherit' })
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code) => resolve(code === 0))
   })
 }
 
-/** The compiler turns `./x.ts` into `./x.js` in the JavaScript only. */
-async function renameImportsOfDeclarations(): Promise<void> {
-  const relativeImport = /((?:from |import\(|import )['"]\.{1,2}\/[^'"\n]*)\.ts(['"])/g
-  for (const name of await readdir(dist, { recursive: true })) {
-    if (!name.endsWith('.d.ts')) continue
-    const file = join(dist, name)
-    await writeFile(file, (await readFile(file, 'utf8')).replaceAll(relativeImport, '$1.js$2'))
+/**
+ * Modules of nothing but data, which are long. They are built once, as CommonJS, which both builds read: each is a third of the
+ * tarball otherwise.
+ */
+const dataModules: Plugin = {
+  name: 'data-modules',
+  setup({ onResolve }) {
+    onResolve(
+      { filter: /\/(public-suffix-list|hostile-\w+|rightful-\w+|\w+-origins)\.ts$/ },
+      async (found) => {
+        const name = basename(found.path, '.ts')
+        const source = await readFile(join(found.resolveDir, found.path), 'utf8')
+        const { code } = await transform(source, {
+          loader: 'ts',
+          format: 'cjs',
+          platform: 'node',
+          ...SMALL,
+        })
+        if (code.includes('require(')) throw new Error(`${found.path} is not only data`)
+        await mkdir(join(dist, 'cjs', 'data'), { recursive: true })
+        await writeFile(join(dist, 'cjs', 'data', `${name}.js`), code)
+        return { path: `#data/${name}.js`, external: true }
+      },
+    )
+  },
+}
+
+/** Puts the place of the data modules in, as it is seen from `folder`. */
+function withPlaces(code: string, folder: string): string {
+  const place = relative(folder, join(dist, 'cjs', 'data'))
+  return code.replaceAll(/"#data\/([\w-]+\.js)"/g, `"${place.startsWith('.') ? place : `./${place}`}/$1"`)
+}
+
+/**
+ * The modules of all entries in a few files, with what they use of other packages: to find and read two hundred modules and six
+ * packages takes longer than to run them. Returns the paths of what was taken in.
+ */
+async function bundle(): Promise<readonly string[]> {
+  const { metafile } = await build({
+    entryPoints: Object.fromEntries(entries.map((entry) => [entry, join(root, 'src', `${entry}.ts`)])),
+    absWorkingDir: root,
+    outdir: join(dist, 'esm'),
+    chunkNames: 'chunk-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    ...SMALL,
+    external: Object.keys(manifest.peerDependencies),
+    // Else the names of chunks would depend on where node_modules is.
+    preserveSymlinks: true,
+    plugins: [dataModules],
+    metafile: true,
+    logLevel: 'warning',
+  })
+  return Object.keys(metafile.inputs)
+}
+
+/** Module by module, so that what several entries share is shared in dist/cjs too. */
+async function convertToCommonJs(): Promise<void> {
+  for (const name of await readdir(join(dist, 'esm'), { recursive: true })) {
+    if (!name.endsWith('.js')) continue
+    const source = await readFile(join(dist, 'esm', name), 'utf8')
+    const { code } = await transform(source, { format: 'cjs', platform: 'node', ...SMALL })
+    await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
+    const folders = ['esm', 'cjs'].map((format) => dirname(join(dist, format, name)))
+    await writeFile(join(dist, 'esm', name), withPlaces(source, folders[0] ?? ''))
+    await writeFile(join(dist, 'cjs', name), withPlaces(code, folders[1] ?? ''))
+  }
+}
+
+const RELATIVE_IMPORT = /((?:from |import\(|import )['"])(\.{1,2}\/[^'"\n]*)\.ts(['"])/g
+/** TypeScript takes these since 5.7. Without them both mean the same to those who call. */
+const GENERIC_BYTES = /\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g
+
+/**
+ * Keeps the declarations that an entry reaches, in dist/cjs. Those of dist/esm hand them on: a module may import CommonJS, and so
+ * they are the same types in both. The compiler turns `./x.ts` into `./x.js` in the JavaScript only.
+ */
+async function gatherDeclarations(from: string): Promise<void> {
+  const reached = new Set(entries)
+  for (const name of reached) {
+    const source = await readFile(join(from, `${name}.d.ts`), 'utf8')
+    for (const [, , path = ''] of source.matchAll(RELATIVE_IMPORT)) reached.add(join(dirname(name), path))
+    const file = join(dist, 'cjs', `${name}.d.ts`)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, source.replaceAll(RELATIVE_IMPORT, '$1$2.js$3').replaceAll(GENERIC_BYTES, '$1'))
+  }
+  for (const entry of entries) {
+    const folder = join(dist, 'esm', dirname(entry))
+    const target = relative(folder, join(dist, 'cjs', `${entry}.js`))
+    await writeFile(join(folder, 'index.d.ts'), `export * from '${target}'\n`)
   }
 }
 
 await rm(dist, { recursive: true, force: true })
-const both = await Promise.all(['tsconfig.build.json', 'tsconfig.cjs.json'].map(compiles))
-if (both.every(Boolean)) {
-  await renameImportsOfDeclarations()
+if (await compiles('tsconfig.build.json')) {
+  const declarations = join(dist, 'declarations')
+  const inputs = await bundle()
+  await convertToCommonJs()
+  await gatherDeclarations(declarations)
+  await rm(declarations, { recursive: true })
+  await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await thirdPartyLicences(root, inputs))
   // dist/esm gets no package.json of its own: bundlers read the nearest one, and it would hide `sideEffects`.
   await writeFile(
     join(dist, 'policy.schema.json'),

@@ -1,8 +1,8 @@
 // Makes the JSON Schema of a policy, for editors and for checks outside of Node.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { POLICY_SCHEMA } from '../src/policy/schema.ts'
+import * as z from 'zod/mini'
+import { policyShape } from '../src/policy/schema.ts'
 
 interface JsonSchema {
   description?: string
@@ -22,7 +22,7 @@ const INTERFACES: Readonly<Record<string, readonly string[]>> = {
 
 /** A JSON Schema (2020-12) of a policy document as it is written. What it refuses, `parsePolicy` refuses too. */
 export function policyJsonSchema(sources: string): object {
-  const schema = z.toJSONSchema(POLICY_SCHEMA, { io: 'input', target: 'draft-2020-12' }) as JsonSchema
+  const schema = z.toJSONSchema(policyShape().schema, { io: 'input', target: 'draft-2020-12' }) as JsonSchema
   const comments = ['policy.ts', 'cors.ts']
     .map((name) => readFileSync(join(sources, name), 'utf8'))
     .join('\n')

@@ -1,6 +1,15 @@
-/** The six questions that can be asked of a request. */
-export type GuardName =
-  'serverOnly' | 'ipWhitelist' | 'domainProtect' | 'returnUrlGuard' | 'regionPin' | 'auditAccess'
+/** Every guard, in the order of a policy document. Tables of guards are held to this row by the compiler. */
+export const GUARD_NAMES = [
+  'serverOnly',
+  'ipWhitelist',
+  'domainProtect',
+  'returnUrlGuard',
+  'regionPin',
+  'auditAccess',
+] as const
+
+/** The name of a guard, which is also the name of its section in a policy. */
+export type GuardName = (typeof GUARD_NAMES)[number]
 
 /** `enforce` acts on a denial, `report` only records it, `off` does not ask. */
 export type Mode = 'enforce' | 'report' | 'off'

@@ -114,7 +114,7 @@ export class RevisionConflict extends PortcullisError {
   readonly appId: string
   /** The revision that the write named; 0 means that nothing is stored yet. */
   readonly expected: number
-  /** The revision that is stored; 0 when there is none. */
+  /** The revision that is stored; 0 when nothing is stored. */
   readonly actual: number
 
   constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' = 'app') {

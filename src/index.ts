@@ -1,13 +1,14 @@
 export { memoryAuditSink, type MemoryAuditSink, type MemoryAuditSinkOptions } from './audit/memory-sink.ts'
 export type { AuditSink } from './audit/sink.ts'
-export type { AuditEvent, FieldEvent, OperationEvent, OutcomeEvent } from './audit/event.ts'
+export type { AuditEvent } from './audit/event.ts'
 export { auditAccess, type AuditAccessHandler, type AuditAccessOptions } from './http/audit-access.ts'
 export { appIdFrom, type AppIdPlace } from './http/request/app-id.ts'
 export type { AuthorityOption } from './http/request/authority.ts'
 export { bodyParsers, type BodyParsersOptions } from './http/request/body-parsers.ts'
 export { domainProtect, type DomainProtectOptions } from './http/domain-protect.ts'
 export type { Comparison } from './explain/comparisons.ts'
-export { explain, type Explanation, type RequestDescription } from './explain/explain.ts'
+export { explain, type Explanation } from './explain/explain.ts'
+export type { RequestDescription } from './explain/description.ts'
 export { ipWhitelist, type IpWhitelistOptions } from './http/ip-whitelist.ts'
 export { protect, type ProtectOptions } from './http/protect.ts'
 export { regionPin, type RegionPinOptions } from './http/region-pin.ts'
@@ -25,12 +26,8 @@ export {
   type PolicySourceOptions,
   type PolicySourceStatus,
 } from './source/index.ts'
-export {
-  diskSnapshot,
-  type DiskSnapshotOptions,
-  type PolicySnapshot,
-  type SnapshotEntry,
-} from './source/disk-snapshot.ts'
+export { diskSnapshot, type DiskSnapshotOptions } from './source/disk-snapshot.ts'
+export type { PolicySnapshot, SnapshotEntry } from './source/snapshot.ts'
 export { fileStore, type FileStore, type FileStoreOptions } from './store/file/store.ts'
 export { memoryStore } from './store/memory.ts'
 export { changeKeys, type KeyChanges, type KeyLimits } from './store/key-changes.ts'
@@ -45,10 +42,8 @@ export type {
   ListedKey,
   ManagedPolicyStore,
   PolicyStore,
-  StoredApp,
-  StoreListener,
 } from './store/contract.ts'
-export type { ListStore, ListSummary, StoredList } from './store/list-contract.ts'
+export type { ListStore, ListSummary } from './store/list-contract.ts'
 export {
   httpMessageSignatures,
   type HttpMessageSignaturesOptions,

@@ -25,7 +25,7 @@ type WholeHint = (given: unknown) => string | undefined
 
 /**
  * Checks the options of a factory and returns a frozen copy of their own members, without a prototype: read the copy, so that
- * nothing counts as an option that nobody wrote. An option that is `undefined` counts as left out. Nothing is written to the
+ * nothing counts as an option that was not written. An option that is `undefined` counts as left out. Nothing is written to the
  * given object.
  *
  * @throws ConfigError with everything that is unknown, missing or wrong
@@ -107,7 +107,12 @@ function notOptions(
     .map(([name]) => `\`${name}\``)
   const expected =
     required.length === 0 ? 'an object with options' : `an object with at least ${required.join(', ')}`
-  const message = `\`${factory}\` takes ${expected}, got ${show(given)}${meant === undefined ? '' : `; ${meant}`}`
+  // A secret that was given in place of the options must not appear either.
+  const hidden =
+    typeof given === 'string' &&
+    Object.values(expectations).some((expectation) => ownMembers(expectation).secret === true)
+  const got = hidden ? 'another value (not shown)' : show(given)
+  const message = `\`${factory}\` takes ${expected}, got ${got}${meant === undefined ? '' : `; ${meant}`}`
   return {
     code: given === undefined ? 'OPTION_MISSING' : 'OPTION_INVALID',
     option: factory,

@@ -15,8 +15,8 @@ const SETTLING = 2_000
 /** Between two changes, in milliseconds, on average: long enough that they do not queue. */
 const PAUSE_FOR_ONE = 15
 const PAUSE_FOR_MANY = 50
-/** P7, for this many other processes, in milliseconds. */
-const TARGETS: Readonly<Record<number, number>> = { 1: 10, 20: 40 }
+/** P7: how much later than with the peer, in the median and in the slowest hundredth. */
+const MOST_TIMES = 3
 
 /** When each revision was in force, in milliseconds of the clock that all processes share; the index is the revision. */
 interface Followed {
@@ -112,22 +112,26 @@ function delays(changes: readonly Change[], followed: readonly (readonly number[
 }
 
 function report(processes: number, ours: Delays, peers: Delays): readonly Row[] {
-  const rows = (name: string, { fromCall, fromAnswer }: Delays, most: number | undefined): Row[] => {
-    const [what, p99] = [`   ${name}, from the call, p99`, percentile(fromCall, 0.99)]
-    return [
-      told(`   ${name}, from the call, median`, milliseconds(median(fromCall))),
-      most === undefined ? told(what, milliseconds(p99)) : atMost(what, p99, most, 'ms'),
-      told(`   ${name}, from the answer, median`, milliseconds(median(fromAnswer))),
-      told(`   ${name}, from the answer, p99`, milliseconds(percentile(fromAnswer, 0.99))),
-    ]
-  }
-  const ratio = (share: number): string =>
-    (percentile(ours.fromCall, share) / percentile(peers.fromCall, share)).toFixed(1)
+  const rows = (name: string, { fromCall, fromAnswer }: Delays): Row[] => [
+    told(`   ${name}, from the call, median`, milliseconds(median(fromCall))),
+    told(`   ${name}, from the call, p99`, milliseconds(percentile(fromCall, 0.99))),
+    told(`   ${name}, from the answer, median`, milliseconds(median(fromAnswer))),
+    told(`   ${name}, from the answer, p99`, milliseconds(percentile(fromAnswer, 0.99))),
+  ]
+  const compared = (what: string, share: number): Row =>
+    atMost(
+      `   write compared with the peer, ${what}`,
+      percentile(ours.fromCall, share) / percentile(peers.fromCall, share),
+      MOST_TIMES,
+      '',
+      2,
+    )
   return [
     told(`P7 a change, until it is in force in the last of ${processes} other processes`, ''),
-    ...rows('write', ours, TARGETS[processes]),
-    ...rows('peer: publish and HMGET', peers, undefined),
-    told('   write relative to the peer, median and p99', `${ratio(0.5)}, ${ratio(0.99)}`),
+    ...rows('write', ours),
+    ...rows('peer: publish and HMGET', peers),
+    compared('median', 0.5),
+    compared('p99', 0.99),
   ]
 }
 

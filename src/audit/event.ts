@@ -17,7 +17,7 @@ interface EventBase {
   readonly requestId: string
   /** The app that called; missing when it was not identified. */
   readonly appId?: string | undefined
-  /** Pseudonym of who acted for the app, where the `actor` option names somebody. */
+  /** Pseudonym of the person who acted for the app, where the `actor` option names one. */
   readonly actor?: string | undefined
   /** Something was left out or cut, so that the written event keeps within its bounds. */
   readonly truncated?: true | undefined
@@ -37,7 +37,7 @@ export interface OperationEvent extends EventBase {
   /** Method and route pattern: `GET /auth/v2/me`. Never a URL with values. */
   readonly operation: string
   readonly outcome: Outcome
-  /** Status of the answer; missing when there was none. */
+  /** Status of the answer; missing when no answer was given. */
   readonly status?: number | undefined
   /** Pseudonym of the client address. */
   readonly address?: string | undefined
@@ -53,7 +53,7 @@ export interface OperationEvent extends EventBase {
 export interface OutcomeEvent extends EventBase {
   readonly kind: 'outcome'
   readonly outcome: Outcome
-  /** Status that the caller got; missing when there was none. */
+  /** Status that the caller got; missing when no answer reached it. */
   readonly status?: number | undefined
 }
 

@@ -38,7 +38,7 @@ export function serialiseEvent(event: AuditEvent): string {
   return line
 }
 
-/** The event of a line that {@link serialiseEvent} wrote, or `undefined` when it is none. */
+/** The event of a line that {@link serialiseEvent} wrote, or `undefined` when the line is not an event. */
 export function parseEvent(line: string): AuditEvent | undefined {
   let value: unknown
   try {

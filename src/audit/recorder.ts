@@ -50,157 +50,188 @@ const RETRY_SIZE = 256
 
 /** Makes a recorder. */
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { sink, sinkTimeout = 250, maxBacklog = 10_000, onError, random = Math.random } = options
-  const inFlight = new Set<Promise<void>>()
-  let backlog: Batch[] = []
-  let waiting = 0
-  let lost = 0
-  let nextPlace = 0
-  let retryAfter = FIRST_RETRY
-  let timer: NodeJS.Timeout | undefined
-  let draining: Promise<void> | undefined
-  let closed = false
+  return new BacklogRecorder(options)
+}
 
-  function record(events: readonly AuditEvent[]): void | Promise<void> {
+class BacklogRecorder implements Recorder {
+  readonly #sink: AuditSink
+  readonly #sinkTimeout: number
+  readonly #maxBacklog: number
+  readonly #onError: RecorderOptions['onError']
+  readonly #random: () => number
+  readonly #inFlight = new Set<Promise<void>>()
+  #backlog: Batch[] = []
+  #waiting = 0
+  #lost = 0
+  #nextPlace = 0
+  #retryAfter = FIRST_RETRY
+  #timer: NodeJS.Timeout | undefined
+  #draining: Promise<void> | undefined
+  #closed = false
+
+  constructor({
+    sink,
+    sinkTimeout = 250,
+    maxBacklog = 10_000,
+    onError,
+    random = Math.random,
+  }: RecorderOptions) {
+    this.#sink = sink
+    this.#sinkTimeout = sinkTimeout
+    this.#maxBacklog = maxBacklog
+    this.#onError = onError
+    this.#random = random
+  }
+
+  get failing(): boolean {
+    return this.#backlog.length > 0
+  }
+
+  get lost(): number {
+    return this.#lost
+  }
+
+  record(events: readonly AuditEvent[]): void | Promise<void> {
     if (events.length === 0) return undefined
-    if (closed) {
-      lost += events.length
+    if (this.#closed) {
+      this.#lost += events.length
       const closing = new UnavailableError('the recorder is closed, and events are lost')
-      report(closing)
+      this.#report(closing)
       return Promise.reject(closing)
     }
-    const batch: Batch = { place: nextPlace++, events }
+    const batch: Batch = { place: this.#nextPlace++, events }
     // Behind a backlog events queue up, so that they arrive in order.
-    if (backlog.length > 0) {
-      keep(batch)
+    if (this.#backlog.length > 0) {
+      this.#keep(batch)
       return Promise.reject(new UnavailableError('earlier events still wait for the sink'))
     }
     let written: Promise<unknown> | undefined
     try {
-      written = write(events)
+      written = this.#write(events)
     } catch (error) {
-      return Promise.reject(failed(batch, error))
+      return Promise.reject(this.#failed(batch, error))
     }
     if (written === undefined) return undefined
     // A write may still end well after we have given it up. Then it need not be sent again.
     written.then(
-      () => forget([batch]),
+      () => this.#forget([batch]),
       () => undefined,
     )
-    const recorded: Promise<void> = withDeadline(written, sinkTimeout, 'the sink').then(
+    const recorded: Promise<void> = withDeadline(written, this.#sinkTimeout, 'the sink').then(
       () => undefined,
       (error: unknown) => {
-        throw failed(batch, error)
+        throw this.#failed(batch, error)
       },
     )
-    const settled = (): void => void inFlight.delete(recorded)
-    inFlight.add(recorded)
+    const settled = (): void => void this.#inFlight.delete(recorded)
+    this.#inFlight.add(recorded)
     recorded.then(settled, settled)
     return recorded
   }
 
   /** Nothing when the sink has taken the events at once. */
-  function write(events: readonly AuditEvent[]): Promise<unknown> | undefined {
-    const returned: unknown = sink.write(events)
+  #write(events: readonly AuditEvent[]): Promise<unknown> | undefined {
+    const returned: unknown = this.#sink.write(events)
     return isThenable(returned) ? Promise.resolve(returned) : undefined
   }
 
-  function failed(batch: Batch, cause: unknown): UnavailableError {
-    keep(batch)
-    report(cause)
+  #failed(batch: Batch, cause: unknown): UnavailableError {
+    this.#keep(batch)
+    this.#report(cause)
     return new UnavailableError('the sink did not keep the events', { cause })
   }
 
-  function keep({ place, events }: Batch): void {
-    const kept = events.slice(0, Math.max(0, maxBacklog - waiting))
+  #keep({ place, events }: Batch): void {
+    const kept = events.slice(0, Math.max(0, this.#maxBacklog - this.#waiting))
     if (kept.length < events.length) {
-      lost += events.length - kept.length
-      report(new UnavailableError('the backlog of the audit is full, and events are lost'))
+      this.#lost += events.length - kept.length
+      this.#report(new UnavailableError('the backlog of the audit is full, and events are lost'))
     }
     if (kept.length === 0) return
-    waiting += kept.length
+    this.#waiting += kept.length
     // Writes that were on their way together may fail in another order than they were recorded in.
-    const behind = backlog.findLastIndex((other) => other.place < place)
-    backlog.splice(behind + 1, 0, { place, events: kept })
-    retryLater()
+    const behind = this.#backlog.findLastIndex((other) => other.place < place)
+    this.#backlog.splice(behind + 1, 0, { place, events: kept })
+    this.#retryLater()
   }
 
-  function forget(batches: readonly Batch[]): void {
-    if (backlog.length === 0) return
+  #forget(batches: readonly Batch[]): void {
+    if (this.#backlog.length === 0) return
     const places = new Set(batches.map(({ place }) => place))
-    backlog = backlog.filter(({ place, events }) => {
-      if (places.has(place)) waiting -= events.length
+    this.#backlog = this.#backlog.filter(({ place, events }) => {
+      if (places.has(place)) this.#waiting -= events.length
       return !places.has(place)
     })
   }
 
-  function retryLater(): void {
-    if (timer !== undefined || draining !== undefined || closed || backlog.length === 0) return
+  #retryLater(): void {
+    if (
+      this.#timer !== undefined ||
+      this.#draining !== undefined ||
+      this.#closed ||
+      this.#backlog.length === 0
+    )
+      return
+    const random = this.#random
     // Spread, so that processes do not return to a sink together.
-    timer = setTimeout(() => void drain().catch(() => undefined), retryAfter * (0.5 + random()))
-    timer.unref()
+    this.#timer = setTimeout(
+      () => void this.#drain().catch(() => undefined),
+      this.#retryAfter * (0.5 + random()),
+    )
+    this.#timer.unref()
   }
 
   /** Sends what waits until nothing does; rejects at the first failure. */
-  function drain(): Promise<void> {
-    clearTimeout(timer)
-    timer = undefined
-    draining ??= sendAll().finally(() => {
-      draining = undefined
-      retryLater()
+  #drain(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#draining ??= this.#sendAll().finally(() => {
+      this.#draining = undefined
+      this.#retryLater()
     })
-    return draining
+    return this.#draining
   }
 
-  async function sendAll(): Promise<void> {
-    while (backlog.length > 0) {
+  async #sendAll(): Promise<void> {
+    while (this.#backlog.length > 0) {
       // After a retry in vain the oldest batch asks alone: a client with a queue of its own may keep what we send.
-      const batches = retryAfter === FIRST_RETRY ? chunk(backlog) : backlog.slice(0, 1)
+      const batches = this.#retryAfter === FIRST_RETRY ? chunk(this.#backlog) : this.#backlog.slice(0, 1)
       try {
-        const written = write(batches.flatMap(({ events }) => events))
-        if (written !== undefined) await withDeadline(written, sinkTimeout, 'the sink')
+        const written = this.#write(batches.flatMap(({ events }) => events))
+        if (written !== undefined) await withDeadline(written, this.#sinkTimeout, 'the sink')
       } catch (error) {
-        retryAfter = Math.min(LAST_RETRY, retryAfter * 2)
-        report(error)
+        this.#retryAfter = Math.min(LAST_RETRY, this.#retryAfter * 2)
+        this.#report(error)
         throw new UnavailableError('the sink did not keep the events', { cause: error })
       }
-      retryAfter = FIRST_RETRY
-      forget(batches)
+      this.#retryAfter = FIRST_RETRY
+      this.#forget(batches)
     }
   }
 
-  function report(cause: unknown): void {
+  #report(cause: unknown): void {
+    const onError = this.#onError
     try {
       const error = cause instanceof Error ? cause : new UnavailableError('the sink failed')
-      const returned: unknown = onError?.(error, { waiting, lost })
+      const returned: unknown = onError?.(error, { waiting: this.#waiting, lost: this.#lost })
       if (isThenable(returned)) returned.then(undefined, () => undefined)
     } catch {
       // A listener must not harm a request.
     }
   }
 
-  async function flush(): Promise<void> {
-    await Promise.allSettled(inFlight)
-    if (backlog.length > 0) await drain()
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.#inFlight)
+    if (this.#backlog.length > 0) await this.#drain()
   }
 
-  return {
-    record,
-    get failing() {
-      return backlog.length > 0
-    },
-    get lost() {
-      return lost
-    },
-    flush,
-    async close() {
-      try {
-        await flush()
-      } finally {
-        closed = true
-        clearTimeout(timer)
-      }
-    },
+  async close(): Promise<void> {
+    try {
+      await this.flush()
+    } finally {
+      this.#closed = true
+      clearTimeout(this.#timer)
+    }
   }
 }
 

@@ -33,7 +33,7 @@ export interface AuditSession {
 }
 
 export interface ReadLogOptions {
-  /** Who calls, asked when events are taken. */
+  /** The caller, asked for when events are taken. */
   who(): { readonly appId?: string | undefined; readonly actor?: string | undefined }
   readonly pseudonymise: Pseudonymise
 }

@@ -5,7 +5,7 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary)
 }
 
-/** The bytes, or `undefined` when the text is not exactly what {@link base64} would write. */
+/** The bytes, or `undefined` when the string is not exactly what {@link base64} would write. */
 export function bytesFromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   let binary: string
   try {

@@ -12,7 +12,7 @@ export type Sign = (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>
 
 type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
-/** Whether this is a `CryptoKey` that signs with Ed25519, or text that has the form of one. */
+/** Whether this is a `CryptoKey` that signs with Ed25519, or a string that has the form of one. */
 export function isPrivateKey(value: unknown): boolean {
   if (typeof value === 'string') return bytesOfPrivateKey(value) !== undefined
   // By tag and not by class: it may come from another realm.

@@ -1,6 +1,7 @@
-import { ConfigError, SECRET } from '../errors.ts'
+import { ConfigError, wrongOption, type ConfigIssue } from '../errors.ts'
 import { readUrl } from '../match/host.ts'
 import { isKeyId } from '../names.ts'
+import { readOptions, type Expectation } from '../options.ts'
 import { LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
 import { bytesFromBase64 } from './base64.ts'
 import { isPrivateKey, type PrivateKey } from './key.ts'
@@ -42,13 +43,8 @@ export interface CallerOptions extends SigningOptions {
   origin?: string | undefined
 }
 
-interface Check {
-  readonly expected: string
-  accepts(value: unknown): boolean
-  readonly required?: boolean
-}
-
-export type Checks = Readonly<Record<string, Check>>
+/** What each option must be. No value of an option is ever shown: a secret may have ended up under any name. */
+export type Checks = Readonly<Record<string, Omit<Expectation, 'secret' | 'hint'>>>
 
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
 
@@ -100,36 +96,30 @@ const CALLER: Checks = {
 }
 
 /**
- * Throws a `ConfigError` for the first option that is unknown, missing or wrong. It shows no value: a secret may have
- * ended up under any name.
+ * Checks the options of a signer. No value is shown, because a secret may have ended up under any name.
+ *
+ * @throws ConfigError with everything that is unknown, missing or wrong
  */
 export function checkSigningOptions(factory: string, options: unknown, more: Checks = {}): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError(`${factory} options`, 'an object', SECRET)
-  }
-  const checks: Checks = { ...SIGNING, ...more }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(checks, name)) {
-      throw new ConfigError(
-        `${factory}.${name}`,
-        `left out: the options are ${Object.keys(checks).join(', ')}`,
-        SECRET,
-      )
-    }
-  }
-  for (const [name, { expected, accepts, required }] of Object.entries(checks)) {
-    const value = (options as Record<string, unknown>)[name]
-    if (value === undefined ? required === true : !accepts(value)) {
-      throw new ConfigError(`${factory}.${name}`, expected, SECRET)
-    }
-  }
-  const { secret, privateKey } = options as Record<string, unknown>
-  if (secret === undefined && privateKey === undefined) {
-    throw new ConfigError(`${factory}.secret`, `${SECRET_RULE}, unless \`privateKey\` is given`, SECRET)
-  }
-  if (secret !== undefined && privateKey !== undefined) {
-    throw new ConfigError(`${factory}.secret`, 'left out where `privateKey` is given', SECRET)
-  }
+  const checks = Object.entries({ ...SIGNING, ...more }).map(
+    ([name, check]) => [name, { ...check, secret: true }] as const,
+  )
+  const [issues, given] = readOptions(factory, options, Object.fromEntries(checks))
+  // Where there are no options at all, nothing more can be said of them.
+  if (typeof options === 'object' && options !== null) issues.push(...keyIssues(factory, given))
+  const [first, ...others] = issues
+  if (first !== undefined) throw new ConfigError([first, ...others])
+}
+
+/** A signer has one key. */
+function keyIssues(factory: string, { secret, privateKey }: Record<string, unknown>): ConfigIssue[] {
+  const option = `${factory}.secret`
+  if (secret === undefined && privateKey === undefined)
+    return [wrongOption(option, `${SECRET_RULE}, or give \`privateKey\``, undefined)]
+  if (secret === undefined || privateKey === undefined) return []
+  const expected = 'left out where `privateKey` is given'
+  const message = `\`${option}\` and \`${factory}.privateKey\` are both given: give one of them`
+  return [{ code: 'OPTION_INVALID', option, expected, message }]
 }
 
 /** {@link checkSigningOptions} with the options of all that send. */

@@ -11,7 +11,7 @@ export interface RequestToSign {
   /** Absolute, `http:` or `https:`. A fragment is not sent and so not signed. */
   readonly url: string | URL
   readonly headers?: HeadersLike | undefined
-  /** The very bytes that are sent; a text is sent as UTF-8. Not for GET and HEAD. */
+  /** The very bytes that are sent; a string is sent as UTF-8. Not for GET and HEAD. */
   readonly body?: string | Uint8Array | ArrayBuffer | undefined
 }
 

@@ -106,7 +106,7 @@ function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
   if (typeof chunk === 'string' && (typeof encoding !== 'string' || /^utf-?8$/i.test(encoding))) {
     return new TextEncoder().encode(chunk)
   }
-  throw new TypeError('what is sent must be bytes, or text in UTF-8')
+  throw new TypeError('what is sent must be bytes, or a string in UTF-8')
 }
 
 function isNodeRequest(made: unknown): made is NodeRequest {

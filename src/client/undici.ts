@@ -12,7 +12,7 @@ interface Outgoing {
   readonly query?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** Who is told of the answer, in undici 7 or before. */
+/** What is told of the answer, in undici 7 or before. */
 interface Handler {
   onResponseError?(controller: null, error: unknown): void
   onError?(error: unknown): void
@@ -113,7 +113,7 @@ async function bodyOf(body: unknown, headers: Headers): Promise<Uint8Array<Array
     if (typeof chunk === 'string') chunks.push(new TextEncoder().encode(chunk))
     else if (ArrayBuffer.isView(chunk)) {
       chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
-    } else throw new TypeError('a stream that is sent must be one of bytes or text')
+    } else throw new TypeError('a stream that is sent must give bytes or strings')
   }
   return joinBytes(chunks)
 }

@@ -12,7 +12,7 @@ export interface OriginFacts {
   readonly receivedMethod: string
   /** Whether this is the question of a browser for leave to send a request, and no request. */
   readonly preflight: boolean
-  /** The `Origin` header as received; `undefined` when there is none. */
+  /** The `Origin` header as received; `undefined` when it was not sent. */
   readonly origin: string | undefined
   /** The `X-Origin` header as received. */
   readonly xOrigin: string | undefined

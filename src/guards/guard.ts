@@ -1,4 +1,4 @@
-import { deny, protectionOff, type Decision, type GuardName } from '../decision.ts'
+import { deny, GUARD_NAMES, protectionOff, type Decision, type GuardName } from '../decision.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
 
 /**
@@ -39,14 +39,10 @@ export function unasked(policy: CompiledPolicy, name: GuardName): Judgement | un
 function perGuard(decide: (name: GuardName) => Decision): Readonly<Record<GuardName, Judgement>> {
   const judgement = (name: GuardName): Judgement =>
     Object.freeze({ decision: Object.freeze(decide(name)), outcome: undefined })
-  return {
-    serverOnly: judgement('serverOnly'),
-    ipWhitelist: judgement('ipWhitelist'),
-    domainProtect: judgement('domainProtect'),
-    returnUrlGuard: judgement('returnUrlGuard'),
-    regionPin: judgement('regionPin'),
-    auditAccess: judgement('auditAccess'),
-  }
+  return Object.fromEntries(GUARD_NAMES.map((name) => [name, judgement(name)])) as Record<
+    GuardName,
+    Judgement
+  >
 }
 
 const OFF = perGuard(protectionOff)

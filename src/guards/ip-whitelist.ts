@@ -20,7 +20,7 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
       return refused(mode, 'the address lies in `deny`', { entry: shown(refusing), source })
     }
     for (const list of denyLists) {
-      // Without the list nobody knows which addresses it would refuse.
+      // Without the list it is not known which addresses it would refuse.
       if (!list.exists) {
         return refused(mode, 'a list of `denyLists` does not exist', { list: list.name, source })
       }

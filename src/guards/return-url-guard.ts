@@ -120,7 +120,7 @@ function isRefusal(answer: object): answer is Refusal {
 }
 
 /**
- * Reads what is named, strictly; `undefined` when nothing is. An empty text names nothing. A path with encoded slashes is read
+ * Reads what is named, strictly; `undefined` when nothing is. An empty string names nothing. A path with encoded slashes is read
  * only where an exact entry of `urls` is the same.
  */
 export function readNamed(

@@ -1,3 +1,4 @@
+import type { GuardName } from '../decision.ts'
 import { checkOptions, type Expectation } from '../options.ts'
 import {
   AUDIT_ACCESS_EXPECTATIONS,
@@ -22,7 +23,7 @@ import {
 } from './return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
 import { SHARED_EXPECTATIONS } from './shared-options.ts'
-import { chain } from './shell.ts'
+import { chain, type Step } from './shell.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -37,16 +38,42 @@ export interface ProtectOptions
   readonly bodyLimit?: number | undefined
 }
 
-const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
-  ...SHARED_EXPECTATIONS,
-  ...AUDIT_ACCESS_EXPECTATIONS,
-  ...REGION_PIN_EXPECTATIONS,
-  ...IP_WHITELIST_EXPECTATIONS,
-  ...DOMAIN_PROTECT_EXPECTATIONS,
-  ...SERVER_ONLY_EXPECTATIONS,
-  ...RETURN_URL_GUARD_EXPECTATIONS,
-  bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+/** One guard of the chain. */
+interface Row {
+  readonly expectations: Readonly<Record<string, Expectation>>
+  mount(options: ProtectOptions, name: string): Step
+  /** Whether it is asked behind the body parsers. Default: it is not. */
+  readsBody?(options: ProtectOptions): boolean
 }
+
+/** Every guard, in the safe order. The compiler names one that is missing. */
+const GUARDS = {
+  auditAccess: { expectations: AUDIT_ACCESS_EXPECTATIONS, mount: auditAccessMount },
+  regionPin: {
+    expectations: REGION_PIN_EXPECTATIONS,
+    mount: regionPinMount,
+    readsBody: ({ country }) => typeof country !== 'function',
+  },
+  ipWhitelist: { expectations: IP_WHITELIST_EXPECTATIONS, mount: ipWhitelistMount },
+  domainProtect: {
+    expectations: DOMAIN_PROTECT_EXPECTATIONS,
+    mount: (options) => domainProtectMount(options, true),
+  },
+  serverOnly: { expectations: SERVER_ONLY_EXPECTATIONS, mount: serverOnlyMount, readsBody: () => true },
+  returnUrlGuard: {
+    expectations: RETURN_URL_GUARD_EXPECTATIONS,
+    mount: returnUrlGuardMount,
+    readsBody: () => true,
+  },
+} satisfies Record<GuardName, Row>
+
+const ROWS: readonly Row[] = Object.values(GUARDS)
+
+const ALL = {
+  ...SHARED_EXPECTATIONS,
+  ...(Object.assign({}, ...ROWS.map(({ expectations }) => expectations)) as object),
+  bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+} as Readonly<Record<keyof ProtectOptions, Expectation>>
 
 /**
  * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
@@ -61,21 +88,17 @@ const ALL: Readonly<Record<keyof ProtectOptions, Expectation>> = {
  */
 export function protect(options: ProtectOptions): AuditAccessHandler {
   const settings = checkOptions<ProtectOptions>('protect', options, ALL)
-  const audit = auditAccessMount(settings, 'protect')
+  const { auditAccess, ...others } = GUARDS
+  const audit = auditAccess.mount(settings, 'protect')
+  const rows: readonly Row[] = Object.values(others)
+  const stepsOf = (readsBody: boolean): Step[] =>
+    rows
+      .filter((row) => (row.readsBody?.(settings) ?? false) === readsBody)
+      .map(({ mount }) => mount(settings, 'protect'))
   const parsers = bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass }))
-  const region = regionPinMount(settings, 'protect')
-  const regionAfterBody = typeof settings.country !== 'function'
-  const bodyFirst = needsBody(settings.appId)
-  const steps = [
-    ...(bodyFirst ? parsers : []),
+  const [ahead, behind] = needsBody(settings.appId) ? [parsers, []] : [[], parsers]
+  return withEnd(
+    chain('protect', [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),
     audit,
-    ...(regionAfterBody ? [] : [region]),
-    ipWhitelistMount(settings, 'protect'),
-    domainProtectMount(settings, true),
-    ...(bodyFirst ? [] : parsers),
-    ...(regionAfterBody ? [region] : []),
-    serverOnlyMount(settings),
-    returnUrlGuardMount(settings, 'protect'),
-  ]
-  return withEnd(chain('protect', steps, settings), audit)
+  )
 }

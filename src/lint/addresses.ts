@@ -1,7 +1,7 @@
 import { rangeText } from '../match/ip.ts'
 import { byFirst, holds, intersection, meets, sizeOf, unionOf, without, type Union } from './blocks.ts'
 import { findingsAt, type Note, type PolicyFinding } from './finding.ts'
-import { addressEntry, specialBlocks, specialPurpose, WHOLE, type AddressEntry } from './special-purpose.ts'
+import { addressEntry, specialBlocks, specialPurpose, wholeOf, type AddressEntry } from './special-purpose.ts'
 import type { EntryList } from '../policy/entries.ts'
 import type { ReadPolicy } from '../policy/parse.ts'
 import type { IpWhitelistProtection } from '../policy/policy.ts'
@@ -18,10 +18,14 @@ export const WIDEST: Readonly<Record<Version, number>> = { 4: 8, 6: 19 }
 /** A list that admits half of the internet admits anybody: a machine that is rented at random lies inside. In percent. */
 const NEARLY_ALL = 50n
 
-export const CALLERS: Readonly<Record<Version, Union>> = { 4: callersOf(4), 6: callersOf(6) }
+/** Made when the first list is judged: every start would wait for them. */
+let callers: Readonly<Record<Version, Union>> | undefined
 
-function callersOf(version: Version): Union {
-  return without([WHOLE[version]], unionOf(specialBlocks(version)))
+/** All addresses that a caller may have. */
+export function callersOf(version: Version): Union {
+  const of = (which: Version): Union => without([wholeOf(which)], unionOf(specialBlocks(which)))
+  callers ??= { 4: of(4), 6: of(6) }
+  return callers[version]
 }
 
 /** The findings about an allow list. Sorts and sweeps: n log n, however the ranges overlap. */
@@ -92,11 +96,11 @@ function coverageNotes(entries: readonly AddressEntry[], admitted: Union, versio
 }
 
 function callersIn(union: Union, version: Version): bigint {
-  return sizeOf(intersection(union, CALLERS[version]))
+  return sizeOf(intersection(union, callersOf(version)))
 }
 
 function percentOf(size: bigint, version: Version): bigint {
-  return (size * 100n) / sizeOf(CALLERS[version])
+  return (size * 100n) / sizeOf(callersOf(version))
 }
 
 /** Findings about where a range lies, and how wide it is. */

@@ -17,6 +17,7 @@ export const SEVERITIES = {
   'entry-expired': 'advice',
   'max-age-long': 'warning',
   'digest-optional': 'warning',
+  'content-type-optional': 'warning',
   'admits-everybody': 'danger',
   'wide-range': 'warning',
   'special-purpose': 'warning',

@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts'
 import { scanned, scanRange } from '../match/ip-text.ts'
 import { rangeText } from '../match/ip.ts'
 import { intersection, sizeOf } from './blocks.ts'
-import { CALLERS, WIDEST } from './addresses.ts'
+import { callersOf, WIDEST } from './addresses.ts'
 import { finding, type PolicyFinding } from './finding.ts'
 import { entryOf, specialPurpose } from './special-purpose.ts'
 import { isIterable, parseListEntry, type ListEntry } from '../list/entry.ts'
@@ -117,11 +117,11 @@ function noteOdd(notes: Notes, version: Version, range: string, index: number): 
 
 function callersIn(range: string): number {
   const entry = entryOf(range)
-  return Number(sizeOf(intersection([entry], CALLERS[entry.version])))
+  return Number(sizeOf(intersection([entry], callersOf(entry.version))))
 }
 
 function percentOf(size: number, version: Version): number {
-  return Math.min(100, Math.floor((size / Number(sizeOf(CALLERS[version]))) * 100))
+  return Math.min(100, Math.floor((size / Number(sizeOf(callersOf(version)))) * 100))
 }
 
 /** Tells of the ranges that lie in others. Answers how much of the internet the others hold together, in percent. */

@@ -1,4 +1,4 @@
-import type { GuardName, Mode } from '../decision.ts'
+import { GUARD_NAMES, type GuardName, type Mode } from '../decision.ts'
 import { lintAddresses } from './addresses.ts'
 import { finding, type PolicyFinding } from './finding.ts'
 import { lintDomains, lintReturnUrls } from './origins.ts'
@@ -13,7 +13,7 @@ interface Rules<Section> {
   readonly lint: (section: Section, read: ReadPolicy) => PolicyFinding[]
 }
 
-/** What is known of the section of each guard, in the order of the document. */
+/** What is known of the section of each guard. */
 export const RULES: { readonly [Name in GuardName]: Rules<NonNullable<Policy[Name]>> } = {
   serverOnly: { points: 20, modeIsEnough: true, lint: lintServerOnly },
   ipWhitelist: { points: 20, modeIsEnough: false, lint: lintAddresses },
@@ -22,9 +22,6 @@ export const RULES: { readonly [Name in GuardName]: Rules<NonNullable<Policy[Nam
   regionPin: { points: 10, modeIsEnough: true, lint: lintRegionPin },
   auditAccess: { points: 10, modeIsEnough: true, lint: lintAuditAccess },
 }
-
-/** The sections of a policy, in the order of the document. */
-export const SECTIONS: readonly GuardName[] = Object.keys(RULES) as GuardName[]
 
 /**
  * What the owner of a policy may not have meant, or could protect better: advice on a document that `parsePolicy` takes, in
@@ -39,7 +36,7 @@ export function lintPolicy(document: unknown): readonly PolicyFinding[] {
 
 /** The same for a policy that has been read. */
 export function findingsOf(read: ReadPolicy): PolicyFinding[] {
-  return SECTIONS.flatMap((name) => aboutSection(name, read.policy[name], read))
+  return GUARD_NAMES.flatMap((name) => aboutSection(name, read.policy[name], read))
 }
 
 function aboutSection<Name extends GuardName>(
@@ -85,7 +82,11 @@ function duplicates(name: GuardName, { duplicates: found }: ReadPolicy): PolicyF
 /** How far apart clocks may reasonably be, with the time that a request takes; the default of the schema. */
 const LONG_ENOUGH = 300
 
-function lintServerOnly({ maxAge, requireDigest }: ServerOnlyProtection): PolicyFinding[] {
+function lintServerOnly({
+  maxAge,
+  requireDigest,
+  requireContentType,
+}: ServerOnlyProtection): PolicyFinding[] {
   const findings: PolicyFinding[] = []
   if (maxAge > LONG_ENOUGH) {
     const message = `is over ${LONG_ENOUGH} s: an intercepted request stays usable, and nonces must be kept, for longer`
@@ -94,6 +95,11 @@ function lintServerOnly({ maxAge, requireDigest }: ServerOnlyProtection): Policy
   if (!requireDigest) {
     const message = 'lets signatures leave the content out, which can then be changed on the way'
     findings.push(finding('digest-optional', 'serverOnly.requireDigest', message, 'true'))
+  }
+  if (!requireContentType) {
+    const message =
+      'lets signatures leave `content-type` out: the same bytes can then be read as another form of body, with other parameters'
+    findings.push(finding('content-type-optional', 'serverOnly.requireContentType', message, 'true'))
   }
   return findings
 }

@@ -1,5 +1,5 @@
-import type { GuardName, Mode } from '../decision.ts'
-import { findingsOf, RULES, SECTIONS } from './policy.ts'
+import { GUARD_NAMES, type GuardName, type Mode } from '../decision.ts'
+import { findingsOf, RULES } from './policy.ts'
 import type { PolicyFinding, Severity } from './finding.ts'
 import { readPolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -45,7 +45,7 @@ export function scorePolicy(document: unknown): PolicyScore {
 /** The score of a policy in which this was found. */
 export function scoreOf(policy: Policy, findings: readonly PolicyFinding[]): number {
   const kept = keptOf(findings)
-  const points = SECTIONS.map((name) => RULES[name].points * shareOf(policy, name) * (kept.get(name) ?? 1))
+  const points = GUARD_NAMES.map((name) => RULES[name].points * shareOf(policy, name) * (kept.get(name) ?? 1))
   return Math.floor(points.reduce((sum, one) => sum + one, 0))
 }
 

@@ -30,60 +30,74 @@ interface SpecialBlock extends AddressEntry {
  * Blocks from which no caller comes over the internet: the special-purpose registries of IANA (RFC 6890) without the blocks
  * that are reachable from everywhere, and multicast. Inner blocks come before outer ones.
  */
-const SPECIAL_BLOCKS: readonly SpecialBlock[] = (
-  [
-    ['0.0.0.0/8', '"this network"'],
-    ['10.0.0.0/8', 'private'],
-    ['100.64.0.0/10', 'shared by the customers of a provider'],
-    ['127.0.0.0/8', 'loopback'],
-    ['169.254.0.0/16', 'link-local'],
-    ['172.16.0.0/12', 'private'],
-    ['192.0.0.0/24', 'reserved for protocols'],
-    ['192.0.2.0/24', 'for documentation'],
-    ['192.88.99.0/24', 'reserved for 6to4 relays'],
-    ['192.168.0.0/16', 'private'],
-    ['198.18.0.0/15', 'for benchmarking'],
-    ['198.51.100.0/24', 'for documentation'],
-    ['203.0.113.0/24', 'for documentation'],
-    ['224.0.0.0/4', 'multicast'],
-    ['255.255.255.255', 'broadcast'],
-    ['240.0.0.0/4', 'reserved'],
-    ['::', 'unspecified'],
-    ['::1', 'loopback'],
-    ['64:ff9b::/96', 'a translation of all IPv4 addresses (NAT64)'],
-    ['64:ff9b:1::/48', 'a translation of IPv4 addresses (NAT64)'],
-    ['100::/64', 'for packets that are discarded'],
-    ['100:0:0:1::/64', 'a dummy prefix'],
-    ['2001::/32', 'a tunnel from all IPv4 addresses (Teredo)'],
-    ['2001:2::/48', 'for benchmarking'],
-    ['2001::/23', 'reserved for protocols'],
-    ['2001:db8::/32', 'for documentation'],
-    ['2002::/16', 'a tunnel from all IPv4 addresses (6to4)'],
-    ['3fff::/20', 'for documentation'],
-    ['5f00::/16', 'for segment routing'],
-    ['fc00::/7', 'private'],
-    ['fe80::/10', 'link-local'],
-    ['fec0::/10', 'site-local'],
-    ['ff00::/8', 'multicast'],
-  ] as const
-).map(([text, what], index) => ({ ...entryOf(text, index), what }))
+const SPECIAL_BLOCKS = [
+  ['0.0.0.0/8', '"this network"'],
+  ['10.0.0.0/8', 'private'],
+  ['100.64.0.0/10', 'shared by the customers of a provider'],
+  ['127.0.0.0/8', 'loopback'],
+  ['169.254.0.0/16', 'link-local'],
+  ['172.16.0.0/12', 'private'],
+  ['192.0.0.0/24', 'reserved for protocols'],
+  ['192.0.2.0/24', 'for documentation'],
+  ['192.88.99.0/24', 'reserved for 6to4 relays'],
+  ['192.168.0.0/16', 'private'],
+  ['198.18.0.0/15', 'for benchmarking'],
+  ['198.51.100.0/24', 'for documentation'],
+  ['203.0.113.0/24', 'for documentation'],
+  ['224.0.0.0/4', 'multicast'],
+  ['255.255.255.255', 'broadcast'],
+  ['240.0.0.0/4', 'reserved'],
+  ['::', 'unspecified'],
+  ['::1', 'loopback'],
+  ['64:ff9b::/96', 'a translation of all IPv4 addresses (NAT64)'],
+  ['64:ff9b:1::/48', 'a translation of IPv4 addresses (NAT64)'],
+  ['100::/64', 'for packets that are discarded'],
+  ['100:0:0:1::/64', 'a dummy prefix'],
+  ['2001::/32', 'a tunnel from all IPv4 addresses (Teredo)'],
+  ['2001:2::/48', 'for benchmarking'],
+  ['2001::/23', 'reserved for protocols'],
+  ['2001:db8::/32', 'for documentation'],
+  ['2002::/16', 'a tunnel from all IPv4 addresses (6to4)'],
+  ['3fff::/20', 'for documentation'],
+  ['5f00::/16', 'for segment routing'],
+  ['fc00::/7', 'private'],
+  ['fe80::/10', 'link-local'],
+  ['fec0::/10', 'site-local'],
+  ['ff00::/8', 'multicast'],
+] as const
 
-const GLOBAL_UNICAST = entryOf('2000::/3')
+interface Blocks {
+  readonly special: readonly SpecialBlock[]
+  readonly whole: Readonly<Record<4 | 6, Block>>
+}
+
+let read: Blocks | undefined
+
+/** The blocks as they are compared, made when the first range is judged: every start would wait for them. */
+function blocks(): Blocks {
+  read ??= {
+    special: SPECIAL_BLOCKS.map(([text, what], index) => ({ ...entryOf(text, index), what })),
+    // Of IPv6 only global unicast is given out.
+    whole: { 4: entryOf('0.0.0.0/0'), 6: entryOf('2000::/3') },
+  }
+  return read
+}
 
 /** Why nobody calls from a range over the internet; `undefined` when somebody may. */
 export function specialPurpose({ version, first, last }: AddressEntry): string | undefined {
-  const block = SPECIAL_BLOCKS.find(
-    (special) => special.version === version && special.first <= first && last <= special.last,
-  )
+  const { special, whole } = blocks()
+  const block = special.find((one) => one.version === version && one.first <= first && last <= one.last)
   if (block !== undefined) return block.what
-  const reserved = version === 6 && (last < GLOBAL_UNICAST.first || GLOBAL_UNICAST.last < first)
+  const reserved = version === 6 && (last < whole[6].first || whole[6].last < first)
   return reserved ? 'reserved, outside of 2000::/3' : undefined
 }
 
 /** The blocks of one version that hold no caller. */
 export function specialBlocks(version: 4 | 6): readonly Block[] {
-  return SPECIAL_BLOCKS.filter((block) => block.version === version)
+  return blocks().special.filter((block) => block.version === version)
 }
 
 /** All addresses that a caller may have, before the special blocks are taken out. */
-export const WHOLE: Readonly<Record<4 | 6, Block>> = { 4: entryOf('0.0.0.0/0'), 6: GLOBAL_UNICAST }
+export function wholeOf(version: 4 | 6): Block {
+  return blocks().whole[version]
+}

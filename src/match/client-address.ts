@@ -14,16 +14,16 @@ type KnownHeader =
   | 'true-client-ip'
   | 'x-real-ip'
 
-const LOOPBACK = parsed('127.0.0.0/8', '::1')
-const LINK_LOCAL = parsed('169.254.0.0/16', 'fe80::/10')
+const LOOPBACK = ['127.0.0.0/8', '::1']
+const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10']
 /** RFC 1918 and RFC 4193. */
-const PRIVATE = parsed('10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7')
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
 
 /** A token of RFC 9110 5.6.2. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** Names for ranges that do not change. The first three mean what they mean in `trust proxy` of Express. */
-const PRESETS: ReadonlyMap<string, readonly IpRange[]> = new Map([
+const PRESETS: ReadonlyMap<string, readonly string[]> = new Map([
   ['loopback', LOOPBACK],
   ['linklocal', LINK_LOCAL],
   ['uniquelocal', PRIVATE],
@@ -117,20 +117,23 @@ export function parsePeer(text: string): IpAddress | undefined {
   return parseIp(zone === -1 ? text : text.slice(0, zone))
 }
 
-const loopback = createIpSet(LOOPBACK)
-// With the addresses that providers share out behind their own translation (RFC 6598).
-const local = createIpSet([...LOOPBACK, ...LINK_LOCAL, ...PRIVATE, ...parsed('100.64.0.0/10')])
+// Made when first asked: every start would wait for them.
+let loopback: IpSet | undefined
+let local: IpSet | undefined
 
 export function isLoopback(address: IpAddress): boolean {
+  loopback ??= createIpSet(parsed(LOOPBACK))
   return loopback.contains(address)
 }
 
 /** Whether no caller on the public internet can have the address. */
 export function isLocal(address: IpAddress): boolean {
+  // With the addresses that providers share out behind their own translation (RFC 6598).
+  local ??= createIpSet(parsed([...LOOPBACK, ...LINK_LOCAL, ...PRIVATE, '100.64.0.0/10']))
   return local.contains(address)
 }
 
-function parsed(...ranges: readonly string[]): IpRange[] {
+function parsed(ranges: readonly string[]): IpRange[] {
   return ranges.map((text) => parseIpRange(text) as IpRange)
 }
 
@@ -140,7 +143,7 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   if (text === UNIX_SOCKET) return []
   if (typeof text !== 'string') throw new ConfigError(name, expected, text)
   const preset = PRESETS.get(text)
-  if (preset !== undefined) return preset
+  if (preset !== undefined) return parsed(preset)
   const range = parseIpRange(text)
   if (isProblem(range)) {
     const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`

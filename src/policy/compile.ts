@@ -72,7 +72,8 @@ export function compilePolicy(
   const read = Object.hasOwn(given, 'policy') ? (given as ReadPolicy) : readPolicy(given)
   const { appId, serverOnly, ipWhitelist, domainProtect, returnUrlGuard, regionPin, auditAccess } =
     read.policy
-  return {
+  // The compiler names the section of a guard that is missing here.
+  const compiled: { readonly [Name in keyof Required<CompiledPolicy>]: CompiledPolicy[Name] } = {
     appId,
     serverOnly: serverOnly && { ...serverOnly },
     ipWhitelist: ipWhitelist && compileAddresses(ipWhitelist, read, lists, before?.ipWhitelist),
@@ -97,6 +98,7 @@ export function compilePolicy(
     },
     auditAccess: auditAccess && { ...auditAccess },
   }
+  return compiled
 }
 
 function compileAddresses(

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { didYouMean, meant } from '../did-you-mean.ts'
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
 import type { IpRange } from '../match/ip.ts'
@@ -6,7 +6,7 @@ import type { OriginEntry } from '../match/origin.ts'
 import type { ReturnUrlEntry } from '../match/return-url.ts'
 import { EntryList } from './entries.ts'
 import type { Policy } from './policy.ts'
-import { KEYS, POLICY_SCHEMA } from './schema.ts'
+import { policyShape, type PolicySchema } from './schema.ts'
 
 /** A policy, with the entries of its lists as they were parsed. */
 export interface ReadPolicy {
@@ -42,9 +42,9 @@ export function parsePolicy(document: unknown): Policy {
  */
 export function readPolicy(document: unknown): ReadPolicy {
   const own = ownMembers(document, MAX_DEPTH)
-  const result = POLICY_SCHEMA.safeParse(own)
+  const result = policyShape().schema.safeParse(own)
   if (!result.success) throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, own)))
-  const sections = bare<z.output<typeof POLICY_SCHEMA>>(result.data)
+  const sections = bare<z.output<PolicySchema>>(result.data)
   const { ipWhitelist, domainProtect, returnUrlGuard } = sections
   return {
     policy: frozen(sections) as Policy,
@@ -141,9 +141,12 @@ function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {
 /** What was probably meant by an unknown key: one of its own place, or one that belongs elsewhere. */
 function adviceOn(key: string, path: readonly PropertyKey[]): string {
   const place = String(path[0] ?? '')
-  const candidate = didYouMean(key, KEYS.get(place) ?? [])
+  const { keys: known } = policyShape()
+  const candidate = didYouMean(key, known.get(place) ?? [])
   if (candidate !== undefined) return `: did you mean \`${candidate}\`?`
-  const owner = [...KEYS].find(([section, keys]) => section !== '' && section !== place && keys.includes(key))
+  const owner = [...known].find(
+    ([section, keys]) => section !== '' && section !== place && keys.includes(key),
+  )
   return owner === undefined || key === 'mode' ? '' : `: it belongs in \`${owner[0]}\``
 }
 

@@ -1,4 +1,4 @@
-import type { Mode } from '../decision.ts'
+import type { GuardName, Mode } from '../decision.ts'
 import type { CorsSettings } from './cors.ts'
 
 /**
@@ -78,19 +78,18 @@ type Written<Section extends Protection> = Pick<Section, 'mode'> & {
   readonly [Name in keyof Section as Exclude<Name, 'mode'>]?: Section[Name] | undefined
 }
 
+/** The section of each guard as it is written. */
+type WrittenSections = {
+  readonly [Name in GuardName]?: Written<NonNullable<Policy[Name]>> | undefined
+}
+
 /**
  * A policy document as it is written: what `parsePolicy` and the stores take. Defaults may be left out. A section that is
  * left out refuses every request where its guard is mounted.
  */
-export interface PolicyInput {
+export interface PolicyInput extends WrittenSections {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   readonly appId: string
   /** A name for people, 1-200 characters. */
   readonly name?: string | undefined
-  readonly serverOnly?: Written<ServerOnlyProtection> | undefined
-  readonly ipWhitelist?: Written<IpWhitelistProtection> | undefined
-  readonly domainProtect?: Written<DomainProtection> | undefined
-  readonly returnUrlGuard?: Written<ReturnUrlProtection> | undefined
-  readonly regionPin?: Written<RegionProtection> | undefined
-  readonly auditAccess?: Written<AuditProtection> | undefined
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { APP_ID_PATTERN, LIST_NAME_PATTERN, NAME_RULE } from '../names.ts'
 import { parseIpRange } from '../match/ip.ts'
 import { parseOriginEntry } from '../match/origin.ts'
@@ -13,15 +13,15 @@ import {
 } from './cors.ts'
 import { readEntries, type EntryList, type ReadEntry } from './entries.ts'
 
-const MODE = z.enum(['enforce', 'report', 'off'])
+const modes = () => z.enum(['enforce', 'report', 'off'])
 
 /** The entries of a list, each read by a parser of `match/`: refused, or in canonical form. */
 function readBy<Written, Entry>(
   read: (value: Written) => Problem | ReadEntry<Entry>,
-): (values: Written[], context: z.core.$RefinementCtx) => EntryList<Entry> {
-  return (values, context) =>
+): (values: Written[], payload: z.core.ParsePayload) => EntryList<Entry> {
+  return (values, { issues }) =>
     readEntries(values, read, (index, { problem, ...more }) =>
-      context.addIssue({ code: 'custom', message: problem, path: [index], params: more }),
+      issues.push({ code: 'custom', input: values, message: problem, path: [index], params: more }),
     )
 }
 
@@ -37,86 +37,114 @@ function byText<Entry extends { readonly text: string }>(
   }
 }
 
-const NAMES = z.array(z.string().regex(LIST_NAME_PATTERN, NAME_RULE))
-const LIST_NAMES = NAMES.transform(readBy((name: string) => ({ entry: name, written: name, meaning: name })))
-const RANGES = z.array(z.string()).transform(readBy(byText(parseIpRange)))
-const DOMAINS = z.array(z.string()).transform(readBy(byText(parseOriginEntry)))
+const listNames = () =>
+  z.pipe(
+    z.array(z.string().check(z.regex(LIST_NAME_PATTERN, NAME_RULE))),
+    z.transform(readBy((name: string) => ({ entry: name, written: name, meaning: name }))),
+  )
+const ranges = () => z.pipe(z.array(z.string()), z.transform(readBy(byText(parseIpRange))))
+const domains = () => z.pipe(z.array(z.string()), z.transform(readBy(byText(parseOriginEntry))))
 
 const corsNames = (parse: typeof parseCorsMethod) =>
-  z
-    .array(z.string())
-    .max(MOST_CORS_NAMES)
-    .transform(readBy(byText(parse)))
+  z.pipe(z.array(z.string()).check(z.maxLength(MOST_CORS_NAMES)), z.transform(readBy(byText(parse))))
 
-const URL_ENTRY = z.union([z.string(), z.strictObject({ exact: z.string() })])
-const URLS = z.array(URL_ENTRY).transform(
-  readBy((value: z.output<typeof URL_ENTRY>) => {
-    const entry = parseReturnUrlEntry(value)
-    if (isProblem(entry)) return entry
-    const { kind, text } = entry
-    return { entry, written: kind === 'exact' ? { exact: text } : text, meaning: `${kind} ${text}` }
-  }),
-)
+const urlEntry = () => z.union([z.string(), z.strictObject({ exact: z.string() })])
+const urls = () =>
+  z.pipe(
+    z.array(urlEntry()),
+    z.transform(
+      readBy((value: z.output<ReturnType<typeof urlEntry>>) => {
+        const entry = parseReturnUrlEntry(value)
+        if (isProblem(entry)) return entry
+        const { kind, text } = entry
+        return { entry, written: kind === 'exact' ? { exact: text } : text, meaning: `${kind} ${text}` }
+      }),
+    ),
+  )
 
 const NULL_WITH_CREDENTIALS =
   'must not be true while `null` is a domain: any website can have that origin, and could then read with the cookies of its visitors'
 
-/** The shape of a policy document. Every object is strict: an unknown key is refused. */
-export const POLICY_SCHEMA = z.strictObject({
-  appId: z.string().regex(APP_ID_PATTERN, NAME_RULE),
-  name: z.string().min(1).max(200).optional(),
-  serverOnly: z
-    .strictObject({
-      mode: MODE,
-      maxAge: z.int().min(1).max(3600).default(300),
-      requireDigest: z.boolean().default(true),
-      requireContentType: z.boolean().default(true),
-    })
-    .optional(),
-  ipWhitelist: z
-    .strictObject({
-      mode: MODE,
-      ranges: RANGES.prefault([]),
-      deny: RANGES.prefault([]),
-      lists: LIST_NAMES.prefault([]),
-      denyLists: LIST_NAMES.optional(),
-    })
-    .optional(),
-  domainProtect: z
-    .strictObject({
-      mode: MODE,
-      domains: DOMAINS.prefault([]),
-      methods: corsNames(parseCorsMethod).optional(),
-      headers: corsNames(parseRequestHeader).optional(),
-      exposedHeaders: corsNames(parseResponseHeader).optional(),
-      credentials: z.boolean().optional(),
-      maxAge: z.int().min(0).max(LONGEST_MAX_AGE).optional(),
-      server: z.enum(['signed', 'claim', 'none']).optional(),
-    })
-    .superRefine((section, context) => {
-      const admitsNull = section.domains.entries.some(({ text }) => text === 'null')
-      if (admitsNull && Object.hasOwn(section, 'credentials') && section.credentials === true)
-        context.addIssue({ code: 'custom', message: NULL_WITH_CREDENTIALS, path: ['credentials'] })
-    })
-    .optional(),
-  returnUrlGuard: z.strictObject({ mode: MODE, urls: URLS.prefault([]) }).optional(),
-  regionPin: z
-    .strictObject({
-      mode: MODE,
-      onMisdirected: z.enum(['reject', 'redirect', 'handOver']).default('reject'),
-      fallback: z.string().min(1).max(64).optional(),
-    })
-    .optional(),
-  auditAccess: z
-    .strictObject({ mode: MODE, onSinkFailure: z.enum(['deny', 'allow']).default('deny') })
-    .optional(),
-})
+const makeSchema = () =>
+  z.strictObject({
+    appId: z.string().check(z.regex(APP_ID_PATTERN, NAME_RULE)),
+    name: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),
+    serverOnly: z.optional(
+      z.strictObject({
+        mode: modes(),
+        maxAge: z._default(z.int().check(z.gte(1), z.lte(3600)), 300),
+        requireDigest: z._default(z.boolean(), true),
+        requireContentType: z._default(z.boolean(), true),
+      }),
+    ),
+    ipWhitelist: z.optional(
+      z.strictObject({
+        mode: modes(),
+        ranges: z.prefault(ranges(), []),
+        deny: z.prefault(ranges(), []),
+        lists: z.prefault(listNames(), []),
+        denyLists: z.optional(listNames()),
+      }),
+    ),
+    domainProtect: z.optional(
+      z
+        .strictObject({
+          mode: modes(),
+          domains: z.prefault(domains(), []),
+          methods: z.optional(corsNames(parseCorsMethod)),
+          headers: z.optional(corsNames(parseRequestHeader)),
+          exposedHeaders: z.optional(corsNames(parseResponseHeader)),
+          credentials: z.optional(z.boolean()),
+          maxAge: z.optional(z.int().check(z.gte(0), z.lte(LONGEST_MAX_AGE))),
+          server: z.optional(z.enum(['signed', 'claim', 'none'])),
+        })
+        .check(
+          z.superRefine((section, context) => {
+            const admitsNull = section.domains.entries.some(({ text }) => text === 'null')
+            if (admitsNull && Object.hasOwn(section, 'credentials') && section.credentials === true)
+              context.addIssue({ code: 'custom', message: NULL_WITH_CREDENTIALS, path: ['credentials'] })
+          }),
+        ),
+    ),
+    returnUrlGuard: z.optional(z.strictObject({ mode: modes(), urls: z.prefault(urls(), []) })),
+    regionPin: z.optional(
+      z.strictObject({
+        mode: modes(),
+        onMisdirected: z._default(z.enum(['reject', 'redirect', 'handOver']), 'reject'),
+        fallback: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
+      }),
+    ),
+    auditAccess: z.optional(
+      z.strictObject({ mode: modes(), onSinkFailure: z._default(z.enum(['deny', 'allow']), 'deny') }),
+    ),
+  })
 
-/** The keys of a policy (under the empty name) and of each of its sections. */
-export const KEYS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['', Object.keys(POLICY_SCHEMA.shape)],
-  ...Object.entries(POLICY_SCHEMA.shape).flatMap(([name, member]): [string, string[]][] => {
-    const section: unknown = member instanceof z.ZodOptional ? member.unwrap() : member
-    return section instanceof z.ZodObject ? [[name, Object.keys(section.shape)]] : []
-  }),
-])
+export type PolicySchema = ReturnType<typeof makeSchema>
+
+export interface PolicyShape {
+  /** Every object is strict: an unknown key is refused. */
+  readonly schema: PolicySchema
+  /** The keys of a policy (under the empty name) and of each of its sections. */
+  readonly keys: ReadonlyMap<string, readonly string[]>
+}
+
+let shape: PolicyShape | undefined
+
+/** The shape of a policy document. It is made when the first policy is read: every start would wait for it. */
+export function policyShape(): PolicyShape {
+  if (shape === undefined) {
+    const schema = makeSchema()
+    shape = { schema, keys: keysOf(schema) }
+  }
+  return shape
+}
+
+function keysOf({ shape }: PolicySchema): PolicyShape['keys'] {
+  return new Map([
+    ['', Object.keys(shape)],
+    ...Object.entries(shape).flatMap(([name, member]): [string, string[]][] => {
+      const section: unknown = member instanceof z.ZodMiniOptional ? member.def.innerType : member
+      return section instanceof z.ZodMiniObject ? [[name, Object.keys(section.shape)]] : []
+    }),
+  ])
+}

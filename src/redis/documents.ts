@@ -81,7 +81,7 @@ export function parseStored(
   return { policy: document, revision: Number(revision) }
 }
 
-/** The domains that a stored policy names. A damaged one names none we could know, and can be replaced like any other. */
+/** The domains that a stored policy names. A damaged policy names no domain that we could know, and can be replaced like any other. */
 export function domainsIn(policy: string): readonly string[] {
   try {
     return parsePolicy(parseJson(policy)).domainProtect?.domains ?? []

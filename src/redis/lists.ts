@@ -11,7 +11,7 @@ import type { Keyspace } from './keyspace.ts'
 import { createListChunks } from './list-chunks.ts'
 import { SWAP_LIST } from './scripts.ts'
 
-/** Who is reading a list that was replaced can read it to its end for so long, in seconds. */
+/** For so long a reader of a list that was replaced can read it to its end, in seconds. */
 const GRACE = 60
 
 interface Setting {

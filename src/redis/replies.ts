@@ -1,7 +1,7 @@
 /** An entry of a stream. */
 export interface StreamEntry {
   readonly id: string
-  /** The value of a field; empty when the entry has none of that name. */
+  /** The value of a field; empty when the entry has no field of that name. */
   value(field: string): string
 }
 

@@ -34,7 +34,7 @@ export interface RedisStoreOptions {
   readonly commandTimeout?: number | undefined
   /** How many revisions of each app the history keeps; the oldest leave. Default 100. */
   readonly keptRevisions?: number | undefined
-  /** Told when the change feed breaks, when its reader fails, and when a change could not be announced. Default: nobody. */
+  /** Told when the change feed breaks, when its reader fails, and when a change could not be announced. Default: not reported. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 

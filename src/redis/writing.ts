@@ -38,7 +38,7 @@ export interface Replacement {
 interface Current {
   /** The last revision given, also to an app that was removed since. */
   readonly last: number
-  /** The revision of the app, 0 when there is none. */
+  /** The revision of the app, 0 when there is no app. */
   readonly actual: number
   readonly domains: readonly string[]
   /** Fingerprints of its keys. */

@@ -12,15 +12,18 @@ export interface Checker {
   holds(text: string, signature: string): boolean
 }
 
-interface Algorithm {
+/** All that the package knows of an algorithm. */
+export interface Algorithm {
   /** How long a signature is, in bytes. */
   readonly signatureLength: number
+  /** Whether a check takes so long that the doctor tries likely mistakes only where it may be thorough. */
+  readonly isSlow: boolean
   /** The key that the `secret` of an app stands for, or what the secret must be instead. */
   readKey(bytes: Buffer): KeyObject | string
   checker(key: KeyObject): Checker
-  /** The checker of a signer who takes the base64 text of the secret for the secret itself; that of the key where no signer can. */
+  /** The checker for a signer that mistakes the base64 text of the secret for the secret; that of the key where this cannot happen. */
   checkerOfText(key: KeyObject): Checker
-  /** The `secret` of a key of nobody, to do the same work with. */
+  /** The `secret` of a key that belongs to no app, to do the same work with. */
   readonly decoy: Buffer
 }
 
@@ -28,6 +31,7 @@ interface Algorithm {
 export const ALGORITHMS = {
   'hmac-sha256': {
     signatureLength: 32,
+    isSlow: false,
     readKey: (bytes) =>
       bytes.length >= LEAST_SECRET_BYTES
         ? createSecretKey(bytes)
@@ -38,6 +42,7 @@ export const ALGORITHMS = {
   },
   ed25519: {
     signatureLength: 64,
+    isSlow: true,
     readKey(bytes) {
       if (bytes.length !== 32) return 'must be the 32 raw bytes of an Ed25519 public key'
       if (isOfSmallOrder(bytes)) return 'is a point of small order, for which anyone can sign'

@@ -104,7 +104,7 @@ interface Head extends Pick<MessageParts, 'method' | 'authority' | 'scheme'> {
   readonly text: string
 }
 
-/** The outline of a base over these components, or why there is none. */
+/** The outline of a base over these components, or why it cannot be made. */
 export function outlineOf(components: readonly (string | Component)[]): Outline | BaseProblem {
   const starts: string[] = []
   const identities = new Set<string>()
@@ -128,7 +128,7 @@ export function outlineOf(components: readonly (string | Component)[]): Outline 
 const OF_HEAD: ReadonlySet<unknown> = new Set(['@method', '@authority', '@scheme'])
 
 /**
- * The text of a signature base, from its components and their serialisation. A text stands for a component without
+ * The text of a signature base, from its components and their serialisation. A string stands for a component without
  * parameters. Without a reader of structured fields, `;sf` and `;key` are refused.
  */
 export function baseText(
@@ -195,14 +195,14 @@ function isDerived(name: string): boolean {
 
 const AT = 0x40
 
-/** The value of a component without parameters, or why it has none. */
+/** The value of a component without parameters, or why it has no value. */
 function componentValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
   if (isDerived(name)) return derivedValue(message, target, name)
   const lines = fieldLines(message, name)
   return Array.isArray(lines) ? joined(lines) : (lines as BaseProblem)
 }
 
-/** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has none. */
+/** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has no value. */
 function parameterisedValue(
   message: MessageParts,
   target: Target,

@@ -11,7 +11,7 @@ export interface Component {
 
 /** Reads structured fields (RFC 9651). The package has a reader on the server; the client does without. */
 export interface StructuredFields {
-  /** Makes a reader of one field, which parses the text once, however much is asked of it. */
+  /** Makes a reader of one field, which parses the value once, however much is asked of it. */
   read(text: string): StructuredField
 }
 

@@ -52,7 +52,7 @@ export class Target {
   }
 
   /**
-   * The value of the only query parameter of this percent-encoded name, or why it has none. The query is parsed once,
+   * The value of the only query parameter of this percent-encoded name, or why it has no value. The query is parsed once,
    * however many parameters are covered.
    */
   parameter(name: string): string | BaseProblem {
@@ -80,12 +80,12 @@ const METHOD = /^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$/
 /** Outside of printable ASCII, or `#`. */
 const NOT_OF_TARGET = /[^!"$-~]/
 
-/** Where the query begins; -1 when there is none. */
+/** Where the query begins; -1 when there is no query. */
 function markOf(target: string): number {
   return target.startsWith('/') && !NOT_OF_TARGET.test(target) ? target.indexOf('?') : UNREADABLE
 }
 
-/** The value of a derived component without parameters (RFC 9421 2.2), or why it has none. */
+/** The value of a derived component without parameters (RFC 9421 2.2), or why it has no value. */
 export function derivedValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
   const { method, scheme } = message
   switch (name) {

@@ -1,3 +1,4 @@
+import { ALGORITHMS } from './algorithms.ts'
 import { baseText } from './base.ts'
 import { digestProblem } from './digest.ts'
 import { readSignatures } from './fields.ts'
@@ -51,7 +52,7 @@ export function diagnose(
   if (trial.holds(base, signature)) return { ...NOTHING, base, ...digestMistake(message) }
   const told = signedBase === undefined ? [] : differences(base, signedBase)
   if (told.length > 0) return { ...NOTHING, base, components: told }
-  if (trial.algorithm === 'ed25519' && !thorough) return { ...NOTHING, base }
+  if (ALGORITHMS[trial.algorithm].isSlow && !thorough) return { ...NOTHING, base }
   return { ...NOTHING, base, ...tryMistakes(message, base, trial, signature) }
 }
 

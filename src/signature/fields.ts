@@ -12,7 +12,7 @@ import { isInnerList, readDictionary, scanDictionary, type WrittenDictionary } f
 /** One labelled signature of the two headers. */
 export interface ReceivedSignature {
   readonly label: string
-  /** Its `keyid`, where that is a text which can be the id of a key. */
+  /** Its `keyid`, where that is a string that can be the id of a key. */
   readonly keyId: string | undefined
   readonly tag: string | undefined
   /** A signature by somebody else may well be one that we cannot read. */

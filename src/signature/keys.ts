@@ -53,33 +53,38 @@ export class VerifierKey {
     return this.#checker.holds(text, signature)
   }
 
-  /** Checks as the key of a signer would who takes the base64 text of the secret for the secret, to find that mistake. */
+  /** Checks as the key of a signer that mistakes the base64 text of the secret for the secret, to find that mistake. */
   takenForText(): Checker {
     return ALGORITHMS[this.algorithm].checkerOfText(this.#key)
   }
 }
 
-const DECOYS = ALGORITHM_NAMES.map((name) => {
-  const key = ALGORITHMS[name].readKey(ALGORITHMS[name].decoy)
-  if (typeof key === 'string') throw new TypeError(`the decoy of ${name} ${key}`)
-  return new VerifierKey('', name, key)
-})
-
 const NO_DECOYS: readonly VerifierKey[] = []
 
-const DECOYS_BY_LENGTH = new Map(
-  DECOYS.map(({ signatureLength }) => [
-    signatureLength,
-    DECOYS.filter((decoy) => decoy.signatureLength === signatureLength),
-  ]),
-)
+/** Made at the first signature, once in the life of a process: reading the keys takes milliseconds of every start. */
+let decoysByLength: ReadonlyMap<number, readonly VerifierKey[]> | undefined
+
+function makeDecoys(): ReadonlyMap<number, readonly VerifierKey[]> {
+  const decoys = ALGORITHM_NAMES.map((name) => {
+    const key = ALGORITHMS[name].readKey(ALGORITHMS[name].decoy)
+    if (typeof key === 'string') throw new TypeError(`the decoy of ${name} ${key}`)
+    return new VerifierKey('', name, key)
+  })
+  return new Map(
+    decoys.map(({ signatureLength }) => [
+      signatureLength,
+      decoys.filter((decoy) => decoy.signatureLength === signatureLength),
+    ]),
+  )
+}
 
 /**
- * For a signature of this length, a key of nobody for each algorithm that makes such signatures, to do the same work with
+ * For a signature of this length, a key that belongs to no app for each algorithm that makes such signatures, to do the same work with
  * as with a real one; empty when no algorithm does. What a decoy says about a signature must not be believed.
  */
 export function decoysFor(signatureLength: number): readonly VerifierKey[] {
-  return DECOYS_BY_LENGTH.get(signatureLength) ?? NO_DECOYS
+  decoysByLength ??= makeDecoys()
+  return decoysByLength.get(signatureLength) ?? NO_DECOYS
 }
 
 /** The key with this id. Looks at all of them, so that the time tells nothing of its place. */
@@ -99,7 +104,7 @@ const MOST_KEYS = 100
 export function parseAppKeys(keys: unknown, name = 'keys'): readonly VerifierKey[] {
   if (!Array.isArray(keys)) throw new PolicyError([{ path: name, message: 'must be an array' }])
   if (keys.length > MOST_KEYS)
-    throw new PolicyError([{ path: name, message: `must be at most ${MOST_KEYS} keys` }])
+    throw new PolicyError([{ path: name, message: `must have at most ${MOST_KEYS} keys` }])
   const issues: PolicyIssue[] = []
   const parsed: VerifierKey[] = []
   const ids = new Set<string>()

@@ -39,7 +39,7 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
   '@query': [
     ['as nothing', (value) => (value === '?' ? '' : undefined)],
     ['without the question mark', (value) => value.slice(1)],
-    ['as if there were none', () => '?'],
+    ['as if there were no query', () => '?'],
     ['percent-decoded', decode],
     ['with `+` for spaces', (value) => value.replaceAll('%20', '+')],
     ['with `%20` for spaces', (value) => value.replaceAll('+', '%20')],

@@ -26,7 +26,7 @@ export interface MemoryNoncesOptions {
 }
 
 /**
- * How long a nonce is to be remembered, in milliseconds. Throws an `UnavailableError` for a moment in the past, for none and
+ * How long a nonce is to be remembered, in milliseconds. Throws an `UnavailableError` for a moment in the past, for a missing one and
  * for what is not a number: to remember the nonce for no time at all would let it pass again.
  */
 export function lifetimeOf(until: number, time: number): number {

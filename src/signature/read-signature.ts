@@ -4,9 +4,9 @@ import type { Coverage } from './coverage.ts'
 
 /** A signature of which every part is of the right kind. */
 export interface ReadSignature {
-  /** A text stands for a component without parameters. */
+  /** A string stands for a component without parameters. */
   readonly components: readonly (string | Component)[]
-  /** What of the signature base depends on them alone, or why there is none. */
+  /** What of the signature base depends on them alone, or why it cannot be made. */
   readonly outline: Outline | BaseProblem
   readonly coverage: Coverage
   /** Components and parameters as they are signed. */

@@ -15,7 +15,7 @@ export interface SignatureScheme {
    * keys. A scheme that throws, or answers with anything else, refuses.
    */
   verify(message: SignedMessage, context: SchemeContext): Verified | Rejected
-  /** Headers for the answer 401, by the message alone, that tell a caller how to sign. Default none. */
+  /** Headers for the answer 401, by the message alone, that tell a caller how to sign. Default: no headers. */
   challenge?(message: SignedMessage): Readonly<Record<string, string>>
   /** What a signer has done wrong whose signature was refused as `SIGNATURE_INVALID` or `DIGEST_MISMATCH`. */
   diagnose?(message: SignedMessage, context: SchemeContext, options: DiagnosisOptions): Diagnosis
@@ -25,7 +25,7 @@ export interface SignatureScheme {
 export interface SchemeContext {
   /** The app that the request claims to come from; empty when there is no such app. */
   readonly appId: string
-  /** Its keys; none when there is no such app. */
+  /** Its keys; empty when there is no such app. */
   readonly keys: readonly VerifierKey[]
   readonly rules: SignatureRules
   /** Milliseconds since the epoch. */

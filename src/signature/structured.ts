@@ -13,7 +13,7 @@ import {
 import type { StructuredField, StructuredFields } from './components.ts'
 
 /**
- * The dictionary of RFC 9651 in the lines of one header, or `undefined` when there is none in it.
+ * The dictionary of RFC 9651 in the lines of one header, or `undefined` when the lines hold no dictionary.
  * Repeated keys are refused, although RFC 9651 would let the last one win: two readers may disagree about them.
  */
 export function readDictionary(lines: readonly string[]): Dictionary | undefined {
@@ -70,7 +70,7 @@ export interface WrittenDictionary {
 
 const PIECES = /%"[^"]*"?|"(?:[^"\\]|\\.)*"?|[^",; \t%]+|[^]/g
 
-/** Takes a dictionary apart without parsing it. Of a text that is not a dictionary the answer says nothing but counts. */
+/** Takes a dictionary apart without parsing it. Of a string that is not a dictionary the answer says nothing but counts. */
 export function scanDictionary(text: string): WrittenDictionary {
   const members: string[] = []
   let member = ''

@@ -66,7 +66,7 @@ export interface Rejected {
 /**
  * Checks the signature of a request (RFC 9421) by the keys of the app that it claims to come from.
  *
- * What depends on the message alone is judged first, whoever sent it. Only callers that hold a key are told more than
+ * What depends on the message alone is judged first, for every sender alike. Only callers that hold a key are told more than
  * `SIGNATURE_INVALID`: the time window and the digest are judged after the signature has been found to hold. An unknown
  * key costs as much as a known one.
  *
@@ -128,7 +128,7 @@ function check(
   return holds
 }
 
-/** What is judged of a signature that holds, so that nobody else is told of it. */
+/** What is judged of a signature that holds, so that no other caller is told of it. */
 function judgeHolding(
   message: SignedMessage,
   label: string,
@@ -156,7 +156,7 @@ export interface Choice {
 
 /**
  * The one signature that has the tag, if one is asked for, and is by a key of the app; others, such as those of a proxy,
- * are nobody's business here. Two are refused: each has its own nonce, so that claiming one would leave the other to be
+ * do not concern us. Two are refused: each has its own nonce, so that claiming one would leave the other to be
  * replayed by itself.
  */
 export function choose(

@@ -1,8 +1,8 @@
-/** Spares a store that keeps failing, and those who would wait for it. */
+/** Spares a store that keeps failing, and the requests that would wait for it. */
 export interface Breaker {
   /** `closed`: the store is asked. `open`: it is not. `half-open`: one question is on its way to find out. */
   readonly state: 'closed' | 'open' | 'half-open'
-  /** Whether the store may be asked now. Who is admitted must say how it went. */
+  /** Whether the store may be asked now. A caller that is admitted must say how it went. */
   admits(): boolean
   succeeded(): void
   failed(): void

@@ -1,6 +1,6 @@
 import type { CompiledPolicy } from '../policy/compile.ts'
 import type { VerifierKey } from '../signature/keys.ts'
-import type { PolicySnapshot } from './disk-snapshot.ts'
+import type { PolicySnapshot } from './snapshot.ts'
 import type { PolicyStore } from '../store/contract.ts'
 
 /** An app as guards need it: its policy in compiled form and its keys. */
@@ -29,9 +29,9 @@ export interface PolicySourceOptions {
   readonly maxBytes?: number | undefined
   /** How long an unknown app id is remembered, in milliseconds. Default 5000. At most 10 000 are. */
   readonly unknownFor?: number | undefined
-  /** Keeps what was read, for a process that starts while the store cannot be asked: `diskSnapshot()`. Default: none. */
+  /** Keeps what was read, for a process that starts while the store cannot be asked: `diskSnapshot()`. Default: no snapshot. */
   readonly snapshot?: PolicySnapshot | undefined
-  /** Told of every read that failed, with the app id; for logs and metrics. Default: nobody. */
+  /** Told of every read that failed, with the app id; for logs and metrics. Default: not reported. */
   readonly onError?: ((error: Error, appId: string | undefined) => void) | undefined
   /** A clock in milliseconds that never goes back. Default `performance.now`. */
   readonly now?: (() => number) | undefined

@@ -1,38 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { UnavailableError, isPortcullisError } from '../errors.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
-import type { StoredApp } from '../store/contract.ts'
 import type { Vault } from '../vault/vault.ts'
-
-/** What was read of one app, and when. */
-export interface SnapshotEntry {
-  readonly app: StoredApp
-  /** When it was read, in milliseconds since the epoch. */
-  readonly readAt: number
-}
-
-/** What was last read of each app, to start from while the store cannot be asked. Made by `diskSnapshot`. */
-export interface PolicySnapshot {
-  /** Keeps what was read, soon. The last call for an app counts, be it `keep` or `forget`. Never throws. */
-  keep(appId: string, entry: SnapshotEntry): void
-  /** Forgets the app: it changed, or is gone. `find` does not find it from now on; its file goes soon. Never throws. */
-  forget(appId: string): void
-  /**
-   * What was kept of the app, if it was read at most `maxAge` milliseconds ago. `undefined`: it was not kept or was
-   * forgotten, or its file is damaged, of another app or sealed by a key that the vault lacks. Never rejects.
-   */
-  find(appId: string, maxAge: number): Promise<SnapshotEntry | undefined>
-  /** Resolves when every call before this one is carried out on disk, or its failure was reported. Never rejects. */
-  flush(): Promise<void>
-}
+import { SnapshotFiles } from './snapshot-files.ts'
+import type { PolicySnapshot, SnapshotEntry } from './snapshot.ts'
 
 export interface DiskSnapshotOptions {
   /**
-   * Where the files lie, one for each app. Created with mode 0700 if it is not there. Nobody else should be able to write
-   * there: who can, cannot forge an entry, but can put back one that was forgotten and is not too old yet.
+   * Where the files lie, one for each app. Created with mode 0700 if it is not there. No other account should be able to
+   * write there: it could not forge an entry, but it could put back one that was forgotten and is not too old yet.
    */
   readonly directory: string
   /** Seals the files, for the keys of apps stand in them. */
@@ -47,7 +24,7 @@ export interface DiskSnapshotOptions {
    * that was read until then is. Both are reported. Default 10 000.
    */
   readonly maxPending?: number | undefined
-  /** Told of everything that the disk or the vault refused, with the app id where it is about one. Default: nobody. */
+  /** Told of everything that the disk or the vault refused, with the app id where it is about an app. Default: not reported. */
   readonly onError?: ((error: UnavailableError, appId: string | undefined) => void) | undefined
 }
 
@@ -56,12 +33,7 @@ const A_DIRECTORY: Expectation = {
   accepts: (value) => typeof value === 'string' && value !== '' && !value.includes('\0'),
 }
 
-/** The files of apps, and the temporary ones that become them. */
-const OURS = /^[0-9a-f]{64}(\.[0-9a-f]{16}\.tmp)?$/
-const FORM = 1
 const LONGEST_PAUSE = 3_600_000
-// A pipe in the place of a file would hold the read up for ever. Windows has neither flag.
-const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** What is to become of the file of one app. */
 interface Change {
@@ -88,25 +60,72 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
     maxPending: wholeNumber('apps', 1),
     onError: aFunction,
   })
-  const { vault, retention = 600_000, maxPending = 10_000, onError } = checked
-  const directory = resolve(checked.directory)
+  return new DiskSnapshot(checked)
+}
 
-  const changes = new Map<string, Change>()
-  const reads = new Set<{ readonly appId: string; forgotten: boolean }>()
-  let underway: Change | undefined
-  let last: Promise<void> = Promise.resolve()
+class DiskSnapshot implements PolicySnapshot {
+  readonly #files: SnapshotFiles
+  readonly #retention: number
+  readonly #maxPending: number
+  readonly #onError: DiskSnapshotOptions['onError']
+  readonly #changes = new Map<string, Change>()
+  readonly #reads = new Set<{ readonly appId: string; forgotten: boolean }>()
+  #underway: Change | undefined
+  #last: Promise<void> = Promise.resolve()
   /** What was read until then is forgotten, of whatever app: milliseconds since the epoch. */
-  let forgottenUntil = -Infinity
-  let sweepIsDue = false
-  let timer: NodeJS.Timeout | undefined
+  #forgottenUntil = -Infinity
+  #sweepIsDue = false
+  #timer: NodeJS.Timeout | undefined
 
-  /** One job after another, each reporting its own failures. */
-  function enqueue(job: () => Promise<void>): Promise<void> {
-    last = last.then(job)
-    return last
+  constructor({ directory, vault, retention = 600_000, maxPending = 10_000, onError }: DiskSnapshotOptions) {
+    this.#files = new SnapshotFiles(resolve(directory), vault)
+    this.#retention = retention
+    this.#maxPending = maxPending
+    this.#onError = onError
+    // At once, so that a directory that cannot be used is known before it is needed.
+    void this.#enqueue(async () => {
+      const created = await this.#reporting('the directory could not be created', undefined, () =>
+        this.#files.create(),
+      )
+      if (created) await this.#sweep()
+    })
   }
 
-  async function reporting(
+  keep(appId: string, entry: SnapshotEntry): void {
+    if (!this.#change(appId, entry))
+      this.#report('the app was not kept: too many apps wait for the disk', appId)
+  }
+
+  forget(appId: string): void {
+    for (const reading of this.#reads) if (reading.appId === appId) reading.forgotten = true
+    if (this.#change(appId, undefined)) return
+    this.#forgetAll()
+    this.#report('everything was forgotten: too many apps wait for the disk', appId)
+  }
+
+  async find(appId: string, maxAge: number): Promise<SnapshotEntry | undefined> {
+    const reading = { appId, forgotten: false }
+    this.#reads.add(reading)
+    const stored = this.#changes.has(appId) ? undefined : await this.#read(appId)
+    this.#reads.delete(reading)
+    const waiting = this.#changes.get(appId)
+    const entry = waiting === undefined ? stored : waiting.entry
+    if (entry === undefined || (waiting === undefined && reading.forgotten)) return undefined
+    const age = Date.now() - entry.readAt
+    return age >= 0 && age <= maxAge && entry.readAt > this.#forgottenUntil ? entry : undefined
+  }
+
+  flush(): Promise<void> {
+    return this.#enqueue(async () => {})
+  }
+
+  /** One job after another, each reporting its own failures. */
+  #enqueue(job: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(job)
+    return this.#last
+  }
+
+  async #reporting(
     failed: string,
     appId: string | undefined,
     work: () => Promise<unknown>,
@@ -115,12 +134,13 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
       await work()
       return true
     } catch (error) {
-      report(`${failed}: ${reasonOf(error)}`, appId)
+      this.#report(`${failed}: ${reasonOf(error)}`, appId)
       return false
     }
   }
 
-  function report(message: string, appId: string | undefined): void {
+  #report(message: string, appId: string | undefined): void {
+    const onError = this.#onError
     try {
       onError?.(new UnavailableError(message), appId)
     } catch {
@@ -128,154 +148,76 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
     }
   }
 
-  function change(appId: string, entry: SnapshotEntry | undefined): boolean {
-    const present = changes.get(appId)
-    if (present === undefined && changes.size >= maxPending) return false
-    changes.set(appId, { entry, forgotten: entry === undefined || present?.forgotten === true })
-    if (present === undefined || present === underway) void enqueue(() => carryOut(appId))
+  #change(appId: string, entry: SnapshotEntry | undefined): boolean {
+    const present = this.#changes.get(appId)
+    if (present === undefined && this.#changes.size >= this.#maxPending) return false
+    this.#changes.set(appId, { entry, forgotten: entry === undefined || present?.forgotten === true })
+    if (present === undefined || present === this.#underway) void this.#enqueue(() => this.#carryOut(appId))
     return true
   }
 
-  async function carryOut(appId: string): Promise<void> {
-    const doing = changes.get(appId) as Change
-    underway = doing
+  async #carryOut(appId: string): Promise<void> {
+    const doing = this.#changes.get(appId) as Change
+    this.#underway = doing
     const { entry, forgotten } = doing
     const written =
-      entry !== undefined && (await reporting('the app was not kept', appId, () => write(appId, entry)))
+      entry !== undefined &&
+      (await this.#reporting('the app was not kept', appId, () => this.#write(appId, entry)))
     if (!written && forgotten) {
-      const removed = await reporting('the app was not removed', appId, () =>
-        rm(pathOf(appId), { force: true }),
-      )
-      if (!removed) forgetAll()
+      const removed = await this.#reporting('the app was not removed', appId, () => this.#files.remove(appId))
+      if (!removed) this.#forgetAll()
     }
-    underway = undefined
+    this.#underway = undefined
     // Not when it changed again meanwhile. Until here, `find` must not look at the file.
-    if (changes.get(appId) === doing) changes.delete(appId)
+    if (this.#changes.get(appId) === doing) this.#changes.delete(appId)
   }
 
-  async function write(appId: string, { app, readAt }: SnapshotEntry): Promise<void> {
-    const text = JSON.stringify({ form: FORM, readAt, app })
-    const sealed = vault.seal(text, contextOf(appId))
-    const path = pathOf(appId)
-    const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`
-    await createDirectory()
-    sweepLater()
-    try {
-      await writeFile(temporary, sealed, { flag: 'wx', mode: 0o600 })
-      await rename(temporary, path)
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined)
-      throw error
-    }
+  async #write(appId: string, entry: SnapshotEntry): Promise<void> {
+    await this.#files.create()
+    this.#sweepLater()
+    await this.#files.write(appId, entry)
   }
 
-  async function read(appId: string): Promise<SnapshotEntry | undefined> {
+  async #read(appId: string): Promise<SnapshotEntry | undefined> {
     try {
-      const sealed = await readFile(pathOf(appId), { encoding: 'utf8', flag: READ_ONLY })
-      return parseEntry(vault.open(sealed, contextOf(appId)))
+      return await this.#files.read(appId)
     } catch (error) {
-      if (!isMissing(error)) report(`what was kept of the app is unreadable: ${reasonOf(error)}`, appId)
+      this.#report(`what was kept of the app is unreadable: ${reasonOf(error)}`, appId)
       return undefined
     }
   }
 
-  async function find(appId: string, maxAge: number): Promise<SnapshotEntry | undefined> {
-    const reading = { appId, forgotten: false }
-    reads.add(reading)
-    const stored = changes.has(appId) ? undefined : await read(appId)
-    reads.delete(reading)
-    const waiting = changes.get(appId)
-    const entry = waiting === undefined ? stored : waiting.entry
-    if (entry === undefined || (waiting === undefined && reading.forgotten)) return undefined
-    const age = Date.now() - entry.readAt
-    return age >= 0 && age <= maxAge && entry.readAt > forgottenUntil ? entry : undefined
-  }
-
   /** Where it cannot be told any more which app was forgotten, all are. */
-  function forgetAll(): void {
-    forgottenUntil = Date.now()
-    sweepSoon()
+  #forgetAll(): void {
+    this.#forgottenUntil = Date.now()
+    this.#sweepSoon()
   }
 
-  function sweepLater(): void {
-    timer ??= setTimeout(sweepSoon, Math.min(retention, LONGEST_PAUSE)).unref()
+  #sweepLater(): void {
+    this.#timer ??= setTimeout(() => this.#sweepSoon(), Math.min(this.#retention, LONGEST_PAUSE)).unref()
   }
 
-  function sweepSoon(): void {
-    clearTimeout(timer)
-    timer = undefined
-    if (!sweepIsDue) void enqueue(sweep)
-    sweepIsDue = true
+  #sweepSoon(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (!this.#sweepIsDue) void this.#enqueue(() => this.#sweep())
+    this.#sweepIsDue = true
   }
 
-  async function sweep(): Promise<void> {
-    sweepIsDue = false
-    await reporting('the directory could not be swept', undefined, removeOld)
+  async #sweep(): Promise<void> {
+    this.#sweepIsDue = false
+    await this.#reporting('the directory could not be swept', undefined, () => this.#removeOld())
   }
 
-  async function removeOld(): Promise<void> {
-    for (const name of await readdir(directory)) {
-      if (!OURS.test(name)) continue
-      const path = join(directory, name)
-      // Another process that shares the directory may have removed it.
-      const file = await lstat(path).catch(() => undefined)
-      if (file?.isFile() !== true) continue
-      // Whole milliseconds, as those of the clock that it is compared with.
-      const writtenAt = Math.floor(file.mtimeMs)
-      const isOld = Math.abs(Date.now() - writtenAt) > retention || writtenAt <= forgottenUntil
+  async #removeOld(): Promise<void> {
+    for await (const [path, writtenAt] of this.#files.dated()) {
+      const isOld = Math.abs(Date.now() - writtenAt) > this.#retention || writtenAt <= this.#forgottenUntil
       const removed =
-        isOld && (await reporting('an old file was not removed', undefined, () => rm(path, { force: true })))
-      if (!removed) sweepLater()
+        isOld &&
+        (await this.#reporting('an old file was not removed', undefined, () => rm(path, { force: true })))
+      if (!removed) this.#sweepLater()
     }
   }
-
-  async function createDirectory(): Promise<void> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-  }
-
-  // The hash of an id: it tells no app, and differs also where upper and lower case are the same.
-  function pathOf(appId: string): string {
-    return join(directory, createHash('sha256').update(appId).digest('hex'))
-  }
-
-  // At once, so that a directory that cannot be used is known before it is needed.
-  void enqueue(async () => {
-    if (await reporting('the directory could not be created', undefined, createDirectory)) await sweep()
-  })
-
-  return {
-    keep(appId, entry) {
-      if (!change(appId, entry)) report('the app was not kept: too many wait for the disk', appId)
-    },
-    forget(appId) {
-      for (const reading of reads) if (reading.appId === appId) reading.forgotten = true
-      if (change(appId, undefined)) return
-      forgetAll()
-      report('everything was forgotten: too many apps wait for the disk', appId)
-    },
-    find,
-    flush: () => enqueue(async () => {}),
-  }
-}
-
-function contextOf(appId: string): string {
-  return `snapshot:${appId}`
-}
-
-/** A sealed text is one that we wrote; only its form may be that of another version. */
-function parseEntry(text: string): SnapshotEntry {
-  const { form, app, readAt } = JSON.parse(text) as {
-    form: unknown
-    app: StoredApp
-    readAt: unknown
-  }
-  if (form !== FORM || typeof readAt !== 'number')
-    throw new UnavailableError('it has a form that this version does not know')
-  return { app, readAt }
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as { code?: unknown } | undefined)?.code === 'ENOENT'
 }
 
 /** Without the message of a foreign error, in which contents may stand. */

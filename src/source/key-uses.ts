@@ -9,7 +9,7 @@ const MAX_REMEMBERED = 10_000
 const MAX_WRITING = 64
 const LONGEST_WRITE = 10_000
 
-/** Tells the store which keys are used, seldom and behind the back of requests. What it returns never throws. */
+/** Tells the store which keys are used, seldom, and without holding up a request. What it returns never throws. */
 export function createKeyUses(store: PolicyStore, now: () => number): (appId: string, keyId: string) => void {
   const noted = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   let writing = 0

@@ -3,7 +3,7 @@ import { isPortcullisError, isUnreadable, UnavailableError } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import type { PolicyStore } from '../store/contract.ts'
 import type { App } from './contract.ts'
-import type { PolicySnapshot } from './disk-snapshot.ts'
+import type { PolicySnapshot } from './snapshot.ts'
 import type { Entry, Flight } from './entry.ts'
 import type { PolicyMemory } from './memory.ts'
 import { SparedError, understand, type Reader, type Reading } from './reading.ts'
@@ -30,7 +30,7 @@ export interface LoadingSetting {
   readonly snapshot: PolicySnapshot | undefined
   readonly maxStale: number
   readonly now: () => number
-  /** Whether the store has lost what it held, and nobody has accepted that yet. */
+  /** Whether the store has lost what it held, and the loss has not been accepted yet. */
   isEmptied(): boolean
   report(error: Error, appId: string | undefined): void
 }

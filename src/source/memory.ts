@@ -100,7 +100,7 @@ export class PolicyMemory {
     return this.#apps.has(appId)
   }
 
-  /** There is no such app, and was none at `readAt`; `undefined`: it may have been written since. */
+  /** There is no such app, and there was no such app at `readAt`; `undefined`: it may have been written since. */
   rememberUnknown(appId: string, readAt: number | undefined): void {
     this.#apps.delete(appId)
     if (readAt !== undefined) this.#unknown.set(appId, readAt)
@@ -153,7 +153,7 @@ export class PolicyMemory {
     return this.#unknown.size
   }
 
-  /** How long ago the app was read that was read longest ago; 0 when there is none. */
+  /** How long ago the app was read whose read is the oldest; 0 when there are no apps. */
   get oldest(): number {
     const at = this.#setting.now()
     let oldest = at

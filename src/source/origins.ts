@@ -4,7 +4,7 @@ import { isAppId } from '../names.ts'
 import type { App } from './contract.ts'
 
 const MAX_ORIGINS = 1_000
-/** How many origins are looked up at once. Whoever invents origins fills this and no more. */
+/** How many origins are looked up at once. A flood of invented origins fills this and no more. */
 const MAX_FLIGHTS = 1_000
 
 /** Remembers for a short time which apps an origin may belong to. Bounded in what it remembers and in what it asks. */

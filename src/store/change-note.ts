@@ -1,6 +1,6 @@
 import { PolicyError } from '../errors.ts'
 
-/** Who writes and why, for the history. Each at most 1,024 characters. */
+/** The author of a write and the reason for it, for the history. Each at most 1,024 characters. */
 export interface ChangeNote {
   readonly author?: string | undefined
   readonly note?: string | undefined

@@ -60,7 +60,7 @@ export interface PolicyStore {
   readList?(name: string): Promise<StoredList | undefined>
   /**
    * Remembers when a key of the app was last used, in milliseconds since the epoch. Called about once a minute for each key
-   * in use; nobody waits for it, and what is lost is lost.
+   * in use; no caller waits for it, and a lost note is not repeated.
    */
   noteKeyUse?(appId: string, keyId: string, at: number): Promise<void>
 }

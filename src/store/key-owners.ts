@@ -4,7 +4,7 @@ import { finding, type PolicyFinding } from '../lint/finding.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Vault } from '../vault/vault.ts'
 
-/** What a fingerprint of a key is made of: a message that is signed with it verifies for whoever has both. */
+/** What a fingerprint of a key is made of: a message that is signed with it verifies for every app that has both. */
 function fingerprinted({ id, secret }: Pick<AppKey, 'id' | 'secret'>): string {
   return JSON.stringify([id, secret])
 }

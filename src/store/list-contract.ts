@@ -27,12 +27,12 @@ export interface ListSummary extends ChangeNote {
 
 /** What stores have that hold named lists of addresses, which the policies of many apps share. */
 export interface ListStore {
-  /** The list, or `undefined` when there is none of that name. Rejects only when it could not look. */
+  /** The list, or `undefined` when there is no list of that name. Rejects only when it could not look. */
   readList(name: string): Promise<StoredList | undefined>
   /**
    * Writes the list as a whole and answers with its new revision; readers have the old one or the new one. `replaces` is the
    * revision that it takes the place of, 0 for a new list. Rejects with `PolicyError` (the name, an entry or the note is
-   * refused), with `ConfigError` (`entries` are none: a text is to be parsed before), with what `entries` throws, with
+   * refused), with `ConfigError` (`entries` are not iterable: parse a string first), with what `entries` throws, with
    * `RevisionConflict` (somebody else wrote) - nothing was written - or with `UnavailableError` (it may have been written all
    * the same).
    */

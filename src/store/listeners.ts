@@ -1,6 +1,6 @@
 import type { StoreListener } from './contract.ts'
 
-/** Who is told of changes. What one of them throws neither stops the others nor fails the write that they hear of. */
+/** The listeners that are told of changes. What one of them throws neither stops the others nor fails the write that they hear of. */
 export interface Listeners {
   readonly size: number
   add(listener: StoreListener): void

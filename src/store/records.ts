@@ -61,7 +61,7 @@ export function parseDocument(document: AppDocument): {
   return { policy, keys: Object.freeze(own.keys.map((key) => Object.freeze({ ...key }))) }
 }
 
-/** @throws RevisionConflict when the app can be none. */
+/** @throws RevisionConflict when no app can have this id. */
 export function checkRemoval(appId: unknown, replaces: number): asserts appId is string {
   if (!isAppId(appId)) throw new RevisionConflict(String(appId), replaces, 0)
 }

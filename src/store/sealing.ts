@@ -53,7 +53,11 @@ export function createSealing(vault: Vault | undefined, factory: string): Sealin
     sealKeys(appId, keys) {
       if (keys.length === 0) return undefined
       if (vault === undefined)
-        throw new ConfigError(`${factory}.vault`, 'given, to store the keys of an app', vault)
+        throw new ConfigError(
+          `${factory}.vault`,
+          'a vault made by createVault(), to store the keys of an app',
+          vault,
+        )
       return vault.seal(JSON.stringify(keys), `app-keys:${appId}`)
     },
     openKeys: (appId, sealed) =>

@@ -1,10 +1,11 @@
+/* oxlint-disable max-lines-per-function -- each function is a suite: it is as long as its tests are many */
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { ManagedPolicyStore } from '../store/contract.ts'
 import { changeKeys } from '../store/key-changes.ts'
 import { rollbackPolicy } from '../store/rollback.ts'
 import { conflicts, KEY, keyOf, OTHER_KEY, policy } from './store-examples.ts'
 
-/** The part of the contract that those rely on who rotate keys. */
+/** The part of the contract that the rotation of keys relies on. */
 export function keyContract(
   test: (title: string, body: (store: ManagedPolicyStore) => Promise<void>) => void,
 ): void {
@@ -150,7 +151,7 @@ export function keyContract(
         issues?: readonly { path: string }[]
       }
       strictEqual(code, 'POLICY_INVALID')
-      ok(!message.includes(KEY.secret), 'no secret is told')
+      ok(!message.includes(KEY.secret), 'a secret is not shown')
       return issues?.[0]?.path
     }
   }

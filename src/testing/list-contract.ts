@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines-per-function -- each function is a suite: it is as long as its tests are many */
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { ListEntry } from '../list/entry.ts'
 import type { ManagedPolicyStore } from '../store/contract.ts'
@@ -90,7 +91,7 @@ export function namedListContract(
       await conflicts(store.writeList('office', OFFICE, 0), 0, 1)
     })
 
-    test('lets who is reading a list finish it, or says that it could not', async (store) => {
+    test('lets a reader of a list finish it, or says that it could not', async (store) => {
       const many = Array.from({ length: 9_000 }, (_, index) => ({
         range: `10.0.${index >> 8}.${index & 255}`,
       }))

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines-per-function -- each function is a suite: it is as long as its tests are many */
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { ManagedPolicyStore } from '../store/contract.ts'
 import { rollbackPolicy } from '../store/rollback.ts'
@@ -24,7 +25,7 @@ export function managementContract(
     )
     deepStrictEqual({ ...(whole.apps[3]?.policy as object) }, policy('c', ['https://c.example']))
     strictEqual(whole.next, undefined)
-    ok(!JSON.stringify(whole).includes(keyOf('a').secret), 'a list tells no keys')
+    ok(!JSON.stringify(whole).includes(keyOf('a').secret), 'a list does not show keys')
     const ids: string[] = []
     for (let after: string | undefined, pages = 0; ; pages += 1) {
       ok(pages < 5, 'the pages do not end')
@@ -37,7 +38,7 @@ export function managementContract(
     deepStrictEqual(await store.list({ after: 'c' }), { apps: [], next: undefined })
   })
 
-  test('refuses a page that can be none', async (store) => {
+  test('refuses a page that is not valid', async (store) => {
     for (const page of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { after: 5 }, { before: 1 }])
       await rejects(store.list(page as object), { code: 'CONFIG_INVALID' })
     for (const page of [{ limit: 0 }, { before: 0 }, { after: 'a' }])
@@ -69,7 +70,7 @@ export function managementContract(
       const at = Date.parse(entry?.at ?? '')
       ok(at >= begun - 1_000 && at <= Date.now() + 1_000, `${entry?.at} is not when it was written`)
     }
-    ok(!JSON.stringify([first, second, third]).includes(KEY.secret), 'a history tells no keys')
+    ok(!JSON.stringify([first, second, third]).includes(KEY.secret), 'a history does not show keys')
     deepStrictEqual(
       (await store.history('a', { before: 3, limit: 1 })).map(({ revision }) => revision),
       [2],

@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines-per-function -- each function is a suite: it is as long as its tests are many */
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import type { NonceStore } from '../signature/nonces.ts'

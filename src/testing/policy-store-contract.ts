@@ -1,3 +1,4 @@
+/* oxlint-disable max-lines-per-function -- each function is a suite: it is as long as its tests are many */
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { AppKey } from '../signature/keys.ts'
 import type { ManagedPolicyStore, StoredApp, StoreListener } from '../store/contract.ts'
@@ -118,7 +119,7 @@ export function policyStoreContract(
       strictEqual((await store.read('a'))?.revision, 1)
     })
 
-    test('neither writes nor finds an app whose id none can have', async (store) => {
+    test('neither writes nor finds an app whose id is not valid', async (store) => {
       for (const id of ['', '{x}', 'a b', 'a/b', 'a\n', 'x'.repeat(129)]) {
         await rejects(store.write({ policy: policy(id) }, 0), { code: 'POLICY_INVALID' })
         strictEqual(await store.read(id), undefined)
@@ -184,7 +185,7 @@ export function policyStoreContract(
       )
     })
 
-    test('finds the apps that may admit an origin, wildcards included, and forgets those that do no more', async (store) => {
+    test('finds the apps that may admit an origin, wildcards included, and forgets those that no longer do', async (store) => {
       const find = async (origin: string): Promise<string[]> =>
         [...((await store.appsByOrigin?.(origin)) ?? [])].sort()
       await store.write({ policy: policy('a', ['https://a.example.org']) }, 0)

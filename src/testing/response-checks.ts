@@ -88,7 +88,8 @@ function differences(code: DenialCode, answer: Answer): string[] {
   else if (text !== JSON.stringify(problemDocument(code, requestId)))
     wrong.push(`the content tells more, or another request id: ${excerpt(text)}`)
   const location = header('location')
-  if (location !== undefined) wrong.push(`there is something to follow: Location: ${excerpt(location)}`)
+  if (location !== undefined)
+    wrong.push(`the answer sends the caller elsewhere: Location: ${excerpt(location)}`)
   if (header('cache-control') !== 'no-store') wrong.push('it may be cached')
   return wrong
 }

@@ -7,7 +7,8 @@ import {
   randomBytes,
   type KeyObject,
 } from 'node:crypto'
-import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
+import { ConfigError, SECRET, UnavailableError, wrongOption } from '../errors.ts'
+import { issueOf, readOptions, required, type Expectation } from '../options.ts'
 
 export interface VaultKey {
   /** 1-32 characters of `A-Z a-z 0-9 . _ -`. It stands in what the key has sealed. */
@@ -21,14 +22,14 @@ export interface VaultOptions {
   readonly keys: readonly VaultKey[]
 }
 
-/** Seals texts for storage. */
+/** Seals strings and bytes for storage. */
 export interface Vault {
-  /** Encrypts text or bytes. It opens only in the same context, so it cannot be moved to another app, person or field. */
+  /** Encrypts a string or bytes. It opens only in the same context, so it cannot be moved to another app, person or field. */
   seal(content: string | Uint8Array, context: string): string
   /**
-   * Decrypts what `seal` has returned, as text.
+   * Decrypts what `seal` has returned, as a string.
    *
-   * @throws UnavailableError when the key is not in the ring, the context is another one, or the text was changed.
+   * @throws UnavailableError when the key is not in the ring, the context is another one, or the string was changed.
    */
   open(sealed: string, context: string): string
   /** As `open`, as bytes. */
@@ -49,21 +50,13 @@ const KEY_ID = /^[A-Za-z0-9._-]{1,32}$/
 const SEALED = /^v1:([A-Za-z0-9._-]{1,32}):([A-Za-z0-9_-]+)$/
 
 /**
- * Makes a vault: AES-256-GCM (NIST SP 800-38D) with a random nonce for each text, the context as additional data. One key
- * must not seal more than 2^32 texts.
+ * Makes a vault: AES-256-GCM (NIST SP 800-38D) with a random nonce for each seal, the context as additional data. One key
+ * must not seal more than 2^32 times.
  *
  * @throws ConfigError; no key appears in it.
  */
 export function createVault(options: VaultOptions): Vault {
-  const ring = new Map<string, KeyObject>()
-  for (const [index, { id, key }] of keysIn(options).entries()) {
-    const path = `createVault.keys[${index}]`
-    // Not shown either: a key may have been written in its place.
-    if (typeof id !== 'string' || !KEY_ID.test(id))
-      throw new ConfigError(`${path}.id`, '1-32 characters of A-Z a-z 0-9 . _ -', SECRET)
-    if (ring.has(id)) throw new ConfigError(`${path}.id`, 'the id of one key only', SECRET)
-    ring.set(id, parseKey(key, `${path}.key`))
-  }
+  const ring = readRing(options)
   const [activeId, activeKey] = ring.entries().next().value as [string, KeyObject]
 
   function openBytes(sealed: string, context: string): Buffer {
@@ -71,7 +64,7 @@ export function createVault(options: VaultOptions): Vault {
     const key = ring.get(id)
     if (key === undefined) throw new UnavailableError('no key of the vault has sealed this')
     const bytes = Buffer.from(content, 'base64url')
-    // One spelling only, so that a text that was changed is always refused.
+    // One spelling only, so that a string that was changed is always refused.
     if (bytes.length < NONCE_BYTES + TAG_BYTES || bytes.toString('base64url') !== content)
       throw new UnavailableError('a sealed string is damaged')
     const decipher = createDecipheriv(ALGORITHM, key, bytes.subarray(0, NONCE_BYTES), {
@@ -107,37 +100,60 @@ export function createVault(options: VaultOptions): Vault {
   }
 }
 
-/** As `checkOptions` does, but shows nothing that was given: whatever was misplaced may be a key. */
-function keysIn(options: unknown): readonly { readonly id?: unknown; readonly key?: unknown }[] {
-  if (typeof options !== 'object' || options === null)
-    throw new ConfigError('createVault options', 'an object with `keys`', SECRET)
-  for (const name of Object.keys(options)) {
-    if (name !== 'keys')
-      throw new ConfigError(`createVault.${name}`, 'left out: the options are keys', SECRET)
+const KEYS: Expectation = required({
+  expected: 'an array of at least one key',
+  accepts: (value) => Array.isArray(value) && value.length > 0,
+  secret: true,
+})
+
+// Not shown either: a key may have been written in its place.
+const AN_ID: Expectation = required({
+  expected: '1-32 characters of A-Z a-z 0-9 . _ -',
+  accepts: (value) => typeof value === 'string' && KEY_ID.test(value),
+  secret: true,
+})
+
+const A_KEY: Expectation = required({
+  expected: '32 bytes, as a Uint8Array or in base64',
+  accepts: (value) => bytesOfKey(value) !== undefined,
+  secret: true,
+})
+
+/**
+ * The keys by their ids. Shows nothing that was given: whatever was misplaced may be a key.
+ *
+ * @throws ConfigError with everything that is wrong
+ */
+function readRing(options: unknown): Map<string, KeyObject> {
+  const ring = new Map<string, KeyObject>()
+  const [issues, { keys }] = readOptions('createVault', options, { keys: KEYS })
+  for (const [index, given] of (KEYS.accepts(keys) ? (keys as unknown[]) : []).entries()) {
+    const path = `createVault.keys[${index}]`
+    if (typeof given !== 'object' || given === null) {
+      issues.push(wrongOption(path, 'an object with `id` and `key`', SECRET))
+      continue
+    }
+    // Own members alone: what a prototype holds was not written there.
+    const { id, key } = Object.assign(Object.create(null), given) as { id?: unknown; key?: unknown }
+    const found = [issueOf(`${path}.id`, id, AN_ID), issueOf(`${path}.key`, key, A_KEY)]
+    issues.push(...found.filter((issue) => issue !== undefined))
+    const bytes = bytesOfKey(key)
+    if (typeof id !== 'string' || bytes === undefined) continue
+    if (ring.has(id)) issues.push(wrongOption(`${path}.id`, 'the id of one key only', SECRET))
+    ring.set(id, createSecretKey(bytes))
   }
-  const keys = (options as { keys?: unknown }).keys
-  if (!Array.isArray(keys) || keys.length === 0)
-    throw new ConfigError(
-      'createVault.keys',
-      'an array of at least one key',
-      keys === undefined ? keys : SECRET,
-    )
-  for (const [index, key] of keys.entries()) {
-    if (typeof key !== 'object' || key === null)
-      throw new ConfigError(`createVault.keys[${index}]`, 'an object with `id` and `key`', SECRET)
-  }
-  return keys as object[]
+  const [first, ...more] = issues
+  if (first !== undefined) throw new ConfigError([first, ...more])
+  return ring
 }
 
 function additionalData(keyId: string, context: string): Buffer {
   return Buffer.from(`${VERSION}:${keyId}:${context}`)
 }
 
-function parseKey(key: unknown, path: string): KeyObject {
+/** The 32 bytes of a key; `undefined` when it is something else, or base64 in another spelling than the usual one. */
+function bytesOfKey(key: unknown): Uint8Array | undefined {
   const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
-  const canonical = typeof key !== 'string' || (bytes as Buffer).toString('base64') === key
-  if (!(bytes instanceof Uint8Array) || bytes.length !== 32 || !canonical) {
-    throw new ConfigError(path, '32 bytes, as a Uint8Array or in base64', SECRET)
-  }
-  return createSecretKey(bytes)
+  if (!(bytes instanceof Uint8Array) || bytes.length !== 32) return undefined
+  return typeof key !== 'string' || Buffer.from(bytes).toString('base64') === key ? bytes : undefined
 }

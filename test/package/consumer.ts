@@ -6,7 +6,6 @@ import { repository, run } from '../support/commands.ts'
 
 interface Manifest {
   readonly exports: Record<string, unknown>
-  readonly dependencies: Record<string, string>
 }
 
 export const manifest = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as Manifest
@@ -14,7 +13,9 @@ export const manifest = JSON.parse(readFileSync(join(repository, 'package.json')
 /** The package as users get it: packed, and unpacked again. */
 export interface Packed {
   readonly folder: string
-  /** A project of a user's, with the package, what it depends on, and these further packages. */
+  /** The size of the tarball in bytes. */
+  readonly size: number
+  /** A project of a user's, with the package and these further packages. */
   project(links: Readonly<Record<string, string>>): Promise<Project>
   remove(): Promise<void>
 }
@@ -35,12 +36,13 @@ export async function pack(): Promise<Packed> {
   const folder = join(home, 'package')
   return {
     folder,
+    size: statSync(join(home, tarball)).size,
     project: (links) => createProject(home, folder, links),
     remove: () => rm(home, { recursive: true, force: true }),
   }
 }
 
-/** The package is copied and its dependencies are linked, so that it finds only what it declares. */
+/** The package is copied and the others are linked, so that it finds only what the project has. */
 async function createProject(
   home: string,
   packed: string,
@@ -49,8 +51,7 @@ async function createProject(
   const folder = await mkdtemp(join(home, 'project-'))
   const modules = join(folder, 'node_modules')
   await cp(packed, join(modules, 'portcullis'), { recursive: true })
-  const dependencies = Object.fromEntries(Object.keys(manifest.dependencies).map((name) => [name, name]))
-  for (const [name, source] of Object.entries({ ...dependencies, ...links })) {
+  for (const [name, source] of Object.entries(links)) {
     await mkdir(dirname(join(modules, name)), { recursive: true })
     await symlink(join(repository, 'node_modules', source), join(modules, name), 'dir')
   }
@@ -63,7 +64,7 @@ async function createProject(
   }
 }
 
-async function must(program: string, args: readonly string[], cwd: string): Promise<string> {
+export async function must(program: string, args: readonly string[], cwd: string): Promise<string> {
   const { succeeded, output } = await run(program, args, { cwd, timeout: 60_000 })
   if (!succeeded) throw new Error(`${program} ${args.join(' ')}: ${output}`)
   return output

@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises'
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { repository, run } from '../support/commands.ts'
@@ -183,13 +182,4 @@ describe('typed', () => {
     },
     60_000,
   )
-})
-
-it('the tarball holds what runs, its types, the licence and the documentation, and nothing else', () => {
-  expect(readdirSync(packed.folder).toSorted()).toEqual(['LICENSE', 'README.md', 'dist', 'package.json'])
-  const files = readdirSync(join(packed.folder, 'dist'), { recursive: true, encoding: 'utf8' })
-  const strangers = files.filter(
-    (name) => name.includes('.') && !/(\.d\.ts|\.js|\.js\.map|cjs\/package\.json)$/.test(name),
-  )
-  expect(strangers).toEqual([])
 })

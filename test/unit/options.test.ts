@@ -106,9 +106,14 @@ describe('checkOptions', () => {
       '`guard.key` must be a key, got another value (not shown)',
     ],
     [
-      'something else in place of options',
+      'a string in place of options, which may be the secret of one of them',
       'x',
-      '`guard` takes an object with at least `policies`, `nonces`, got "x"',
+      '`guard` takes an object with at least `policies`, `nonces`, got another value (not shown)',
+    ],
+    [
+      'something else in place of options',
+      [1],
+      '`guard` takes an object with at least `policies`, `nonces`, got an array of 1',
     ],
   ])('refuses %s', (_what, given, message) => {
     expect(errorOf(() => check(given)).message).toBe(message)

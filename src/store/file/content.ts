@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { UnavailableError } from '../../errors.ts'
 import { isAppId } from '../../names.ts'
 import type { Policy } from '../../policy/policy.ts'
@@ -21,26 +21,34 @@ export interface SealedNote extends ChangeNote {
 
 export type FileRecords = ReadonlyMap<string, FileRecord>
 
-export const REVISION: z.ZodInt = z.int().min(1)
-const FILE = z.strictObject({ apps: z.custom<object>(isObject) })
-const APP = z.strictObject({
-  revision: REVISION.optional(),
-  policy: z.unknown().optional(),
-  keys: z.string().optional(),
-  history: z
-    .array(
-      z.strictObject({
-        revision: REVISION,
-        at: z.string(),
-        author: z.string().optional(),
-        note: z.string().optional(),
-        by: z.string().optional(),
-        policy: z.unknown().optional(),
-        keysChanged: z.boolean().optional(),
-      }),
-    )
-    .optional(),
+export function revisionSchema(): z.ZodMiniNumberFormat {
+  return z.int().check(z.gte(1))
+}
+
+const makeSchemas = () => ({
+  file: z.strictObject({ apps: z.custom<object>(isObject) }),
+  app: z.strictObject({
+    revision: z.optional(revisionSchema()),
+    policy: z.optional(z.unknown()),
+    keys: z.optional(z.string()),
+    history: z.optional(
+      z.array(
+        z.strictObject({
+          revision: revisionSchema(),
+          at: z.string(),
+          author: z.optional(z.string()),
+          note: z.optional(z.string()),
+          by: z.optional(z.string()),
+          policy: z.optional(z.unknown()),
+          keysChanged: z.optional(z.boolean()),
+        }),
+      ),
+    ),
+  }),
 })
+
+/** Made at the first file that is read: an app without a file store never needs them. */
+let schemas: ReturnType<typeof makeSchemas> | undefined
 
 /**
  * What stands in the file, deeply frozen. The policies are not parsed, so that a bad one is the fault of one app.
@@ -48,18 +56,22 @@ const APP = z.strictObject({
  * @throws UnavailableError that tells where the fault is, and nothing of what stands there.
  */
 export function parseFile(bytes: Uint8Array): FileRecords {
-  const file = FILE.safeParse(parseJson(bytes))
+  schemas ??= makeSchemas()
+  const { app } = schemas
+  const file = schemas.file.safeParse(parseJson(bytes))
   if (!file.success) throw new UnavailableError('it is not an object with nothing but `apps`, an object')
   return new Map(
     Object.entries(file.data.apps).map(([appId, value]) => {
       if (!isAppId(appId)) throw new UnavailableError('a name in `apps` cannot be the id of an app')
-      return [appId, parseRecord(appId, value)]
+      return [appId, parseRecord(appId, app.safeParse(value))]
     }),
   )
 }
 
-function parseRecord(appId: string, value: unknown): FileRecord {
-  const result = APP.safeParse(value)
+function parseRecord(
+  appId: string,
+  result: ReturnType<ReturnType<typeof makeSchemas>['app']['safeParse']>,
+): FileRecord {
   if (!result.success) {
     const path = ['apps', appId, ...(result.error.issues[0]?.path ?? [])].map(String).join('.')
     throw new UnavailableError(`\`${path}\` is of the wrong type, or has a member too many or too few`)

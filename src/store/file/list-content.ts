@@ -1,21 +1,21 @@
 import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod/mini'
 import { isPortcullisError, PolicyError, UnavailableError, UnreadableError } from '../../errors.ts'
 import { LineReader } from '../../list/text.ts'
 import type { ListEntry } from '../../list/entry.ts'
-import { REVISION, type SealedNote } from './content.ts'
+import { revisionSchema, type SealedNote } from './content.ts'
 import { PIECE } from '../../list/pieces.ts'
 
 /** What the store has written into the first line of a list, a comment. */
 export interface ListHead extends SealedNote {
   readonly revision: number
-  /** Of what follows, as it was written. Who edits it by hand leaves them as they are. */
+  /** Of what follows, as it was written. An edit by hand leaves them as they are. */
   readonly entries?: number | undefined
   readonly bytes?: number | undefined
   readonly at?: string | undefined
-  /** What was removed leaves its revision behind, so that none comes twice. */
+  /** What was removed leaves its revision behind, so that no revision comes twice. */
   readonly removed?: true | undefined
 }
 
@@ -30,21 +30,24 @@ export interface FoundList {
   readonly changedAt: string
   /** Where the first line ends, in bytes, if it is ours. */
   readonly start: number
-  /** Whether all that follows is as long as it was written, so that nobody is writing. */
+  /** Whether all that follows is as long as it was written, so that no write is under way. */
   readonly isWhole: boolean
 }
 
 const MARK = '#portcullis '
-const HEAD = z.strictObject({
-  revision: REVISION,
-  entries: z.int().min(0).optional(),
-  bytes: z.int().min(0).optional(),
-  at: z.string().optional(),
-  author: z.string().optional(),
-  note: z.string().optional(),
-  by: z.string().optional(),
-  removed: z.literal(true).optional(),
-})
+const makeHeadSchema = () =>
+  z.strictObject({
+    revision: revisionSchema(),
+    entries: z.optional(z.int().check(z.gte(0))),
+    bytes: z.optional(z.int().check(z.gte(0))),
+    at: z.optional(z.string()),
+    author: z.optional(z.string()),
+    note: z.optional(z.string()),
+    by: z.optional(z.string()),
+    removed: z.optional(z.literal(true)),
+  })
+/** Made at the first list that is read: an app without a file store never needs it. */
+let headSchema: ReturnType<typeof makeHeadSchema> | undefined
 
 export function formatHead(head: ListHead): string {
   // The empty line keeps it apart from the first range, whose note it would be.
@@ -57,7 +60,7 @@ const LONGEST_HEAD = 65_536
 const BLOCK = 32_768
 /** Changes within this time may leave the file with the same times, in milliseconds. Some file systems count in seconds. */
 const GRAIN = 2_000
-/** Who writes a file in place first empties it. For so long it must have been left alone, in milliseconds. */
+/** An editor that writes a file in place empties it first. It must have been left alone for so long, in milliseconds. */
 const QUIET = 100
 /** For how long to wait for that, in milliseconds. */
 const LONGEST_WAIT = 2_000
@@ -75,7 +78,7 @@ export async function findList(path: string): Promise<FoundList | undefined> {
       const quietAt = changedAt + QUIET
       // A time that lies ahead: the clock was put back.
       if (found.isWhole || quietAt <= Date.now() || changedAt > Date.now()) return found
-      if (Date.now() > until) throw new UnavailableError('somebody is writing it')
+      if (Date.now() > until) throw new UnavailableError('another program is writing it')
       await sleep(quietAt - Date.now())
     }
   } catch (error) {
@@ -119,7 +122,8 @@ function parseHead(line: string): ListHead {
   } catch {
     throw new UnreadableError('its first line, which the store has written, is damaged')
   }
-  const result = HEAD.safeParse(value)
+  headSchema ??= makeHeadSchema()
+  const result = headSchema.safeParse(value)
   if (result.success) return result.data
   throw new UnreadableError('its first line, which the store has written, has another content')
 }
@@ -236,7 +240,7 @@ function refused(path: string, error: unknown): UnavailableError {
   if (error instanceof PolicyError) {
     const lines = [...new Set(error.issues.map((issue) => issue.path))]
     const more = lines.length > 5 ? ` and ${lines.length - 5} more` : ''
-    return new UnreadableError(`${at}no entry is in ${lines.slice(0, 5).join(', ')}${more}`)
+    return new UnreadableError(`${at}not an entry: ${lines.slice(0, 5).join(', ')}${more}`)
   }
   if (error instanceof UnreadableError) return new UnreadableError(at + error.message)
   const { code, name } = error as NodeJS.ErrnoException

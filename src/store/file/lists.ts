@@ -15,21 +15,16 @@ import {
   type FoundList,
   type ListHead,
 } from './list-content.ts'
-import { createListWatch, listNames, listPath } from './list-watch.ts'
+import { createListWatch, listNames, listPath, type ListWatch } from './list-watch.ts'
 import { lockFile, sweepBeside } from './lock.ts'
 import { checkedEntries, checkListName } from '../../list/pieces.ts'
-import type { ListStore, ListSummary } from '../list-contract.ts'
+import type { ListStore, ListSummary, StoredList } from '../list-contract.ts'
 import type { Sealing } from '../sealing.ts'
 
 /** How often a write begins anew because the file changes under its hands. */
 const MAX_WRITES = 5
 /** So many characters are written at once. */
 const BLOCK = 65_536
-
-export interface FileLists extends ListStore {
-  watch(listener: StoreListener): () => void
-  close(): void
-}
 
 /** What a list is to hold. */
 interface Body {
@@ -39,83 +34,123 @@ interface Body {
 }
 
 /** Named lists in the directory `<policies>.lists`, a text file for each, which people may edit. */
-export function createFileLists(policies: string, sealing: Sealing): FileLists {
-  const directory = `${policies}.lists`
-  const watching = createListWatch(directory)
+export class FileLists implements ListStore {
+  readonly #policies: string
+  readonly #sealing: Sealing
+  readonly #directory: string
+  readonly #watching: ListWatch
   /** How many entries a file has that was edited. */
-  const counts = new Map<string, { readonly signature: string; readonly size: number }>()
+  readonly #counts = new Map<string, { readonly signature: string; readonly size: number }>()
 
-  const find = (name: string): Promise<FoundList | undefined> => findList(listPath(directory, name))
+  constructor(policies: string, sealing: Sealing) {
+    this.#policies = policies
+    this.#sealing = sealing
+    this.#directory = `${policies}.lists`
+    this.#watching = createListWatch(this.#directory)
+  }
 
-  async function sizeOf(name: string, found: FoundList): Promise<number> {
+  watch(listener: StoreListener): () => void {
+    return this.#watching.watch(listener)
+  }
+
+  close(): void {
+    this.#watching.close()
+  }
+
+  async readList(name: string): Promise<StoredList | undefined> {
+    if (!isListName(name)) return undefined
+    const found = await this.#find(name)
+    if (found === undefined || found.head.removed === true) return undefined
+    const { head, signature, isSettled } = found
+    return {
+      revision: head.revision,
+      // What may be changed within the grain of the times is not the same twice.
+      version: isSettled ? signature : randomUUID(),
+      size: await this.#sizeOf(name, found),
+      chunks: () => readEntries(listPath(this.#directory, name), found),
+    }
+  }
+
+  async writeList(
+    name: string,
+    entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
+    replaces: number,
+    note?: ChangeNote,
+  ): Promise<number> {
+    checkListName(name)
+    const by = parseNote(note)
+    // Before a million entries are read in vain.
+    checkRevision(name, await this.#find(name), replaces)
+    return this.#replace(name, replaces, by, await bodyOf(entries))
+  }
+
+  async removeList(name: string, replaces: number): Promise<void> {
+    if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0, 'list')
+    // Nothing is there and nothing was expected: nothing happens.
+    if (replaces === 0 && revisionOf(await this.#find(name)) === 0) return
+    await this.#replace(name, replaces, {}, undefined)
+  }
+
+  async lists(): Promise<readonly ListSummary[]> {
+    const names = await listNames(this.#directory).catch((error: NodeJS.ErrnoException) => {
+      throw new UnavailableError(
+        `the directory \`${this.#directory}\` cannot be read: ${error.code ?? error.name}`,
+      )
+    })
+    return (await Promise.all(names.map((name) => this.#summary(name)))).flat()
+  }
+
+  #find(name: string): Promise<FoundList | undefined> {
+    return findList(listPath(this.#directory, name))
+  }
+
+  async #sizeOf(name: string, found: FoundList): Promise<number> {
     if (found.isWhole && found.head.entries !== undefined) return found.head.entries
-    const known = counts.get(name)
+    const known = this.#counts.get(name)
     if (found.isSettled && known?.signature === found.signature) return known.size
-    const size = await countEntries(listPath(directory, name), found)
-    counts.set(name, { signature: found.signature, size })
+    const size = await countEntries(listPath(this.#directory, name), found)
+    this.#counts.set(name, { signature: found.signature, size })
     return size
   }
 
-  /** Collects a list as text, which takes a tenth of the memory that its entries would. */
-  async function bodyOf(entries: Iterable<ListEntry> | AsyncIterable<ListEntry>): Promise<Body> {
-    const blocks: Buffer[] = []
-    let [size, text] = [0, '']
-    const flush = (): void => {
-      blocks.push(Buffer.from(text))
-      text = ''
-    }
-    for await (const piece of checkedEntries(entries)) {
-      for (const entry of piece) text += writeLine(entry)
-      size += piece.length
-      if (text.length >= BLOCK) flush()
-    }
-    flush()
-    return { entries: size, bytes: blocks.reduce((sum, { length }) => sum + length, 0), blocks }
-  }
-
   /** Without a body the list is removed. */
-  async function replace(
-    name: string,
-    replaces: number,
-    note: ChangeNote,
-    body: Body | undefined,
-  ): Promise<number> {
+  async #replace(name: string, replaces: number, note: ChangeNote, body: Body | undefined): Promise<number> {
     try {
-      return await replaceLocked(name, replaces, noteInFile(sealing, name, note), body)
+      return await this.#replaceLocked(name, replaces, noteInFile(this.#sealing, name, note), body)
     } catch (error) {
       if (isPortcullisError(error)) throw error
       const { code, name: kind } = error as NodeJS.ErrnoException
       throw new UnavailableError(
-        `the list \`${name}\` cannot be written below \`${directory}\`: ${code ?? kind}`,
+        `the list \`${name}\` cannot be written below \`${this.#directory}\`: ${code ?? kind}`,
       )
     } finally {
       // Before the write returns, listeners know.
-      await watching.check()
+      await this.#watching.check()
     }
   }
 
-  async function replaceLocked(
+  async #replaceLocked(
     name: string,
     replaces: number,
     note: Partial<ListHead>,
     body: Body | undefined,
   ): Promise<number> {
-    await makeDirectory()
-    const path = listPath(directory, name)
+    await this.#makeDirectory()
+    const path = listPath(this.#directory, name)
     const target = await realpath(path).catch(() => path)
     await sweepBeside(target)
     const lock = await lockFile(target)
     try {
       for (let writes = 0; writes < MAX_WRITES; writes += 1) {
-        const before = await find(name)
+        const before = await this.#find(name)
         checkRevision(name, before, replaces)
         const revision = (before?.head.revision ?? 0) + 1
         const { entries, bytes, blocks = [] } = body ?? { entries: 0, bytes: 0 }
         const removed = body === undefined ? true : undefined
         const head = formatHead({ revision, entries, bytes, at: new Date().toISOString(), ...note, removed })
-        await lock.prepare([head, ...blocks], before === undefined ? policies : target)
-        // Who edits by hand does not know of the lock.
-        if ((await find(name))?.signature !== before?.signature) continue
+        await lock.prepare([head, ...blocks], before === undefined ? this.#policies : target)
+        // An editor does not know of the lock.
+        if ((await this.#find(name))?.signature !== before?.signature) continue
         await lock.commit()
         return revision
       }
@@ -125,58 +160,36 @@ export function createFileLists(policies: string, sealing: Sealing): FileLists {
     }
   }
 
-  /** Who may read the policies may read the lists. */
-  async function makeDirectory(): Promise<void> {
-    const mode = (await stat(policies)).mode & 0o777
-    await mkdir(directory, { recursive: true, mode: mode | ((mode & 0o444) >> 2) })
+  /** Accounts that may read the policies may read the lists. */
+  async #makeDirectory(): Promise<void> {
+    const mode = (await stat(this.#policies)).mode & 0o777
+    await mkdir(this.#directory, { recursive: true, mode: mode | ((mode & 0o444) >> 2) })
   }
 
-  async function summary(name: string): Promise<ListSummary[]> {
-    const found = await find(name)
+  async #summary(name: string): Promise<ListSummary[]> {
+    const found = await this.#find(name)
     if (found === undefined || found.head.removed === true) return []
     const { revision, at = found.changedAt, author, note, by } = found.head
-    const size = await sizeOf(name, found)
-    return [{ name, revision, size, at, ...noteFromFile(sealing, name, { author, note, by }) }]
+    const size = await this.#sizeOf(name, found)
+    return [{ name, revision, size, at, ...noteFromFile(this.#sealing, name, { author, note, by }) }]
   }
+}
 
-  return {
-    watch: watching.watch,
-    close: watching.close,
-    async readList(name) {
-      if (!isListName(name)) return undefined
-      const found = await find(name)
-      if (found === undefined || found.head.removed === true) return undefined
-      const { head, signature, isSettled } = found
-      return {
-        revision: head.revision,
-        // What may be changed within the grain of the times is not the same twice.
-        version: isSettled ? signature : randomUUID(),
-        size: await sizeOf(name, found),
-        chunks: () => readEntries(listPath(directory, name), found),
-      }
-    },
-    async writeList(name, entries, replaces, note) {
-      checkListName(name)
-      const by = parseNote(note)
-      // Before a million entries are read in vain.
-      checkRevision(name, await find(name), replaces)
-      return replace(name, replaces, by, await bodyOf(entries))
-    },
-    async removeList(name, replaces) {
-      if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0, 'list')
-      // Nothing is there and nothing was expected: nothing happens.
-      if (replaces === 0 && revisionOf(await find(name)) === 0) return
-      await replace(name, replaces, {}, undefined)
-    },
-    async lists() {
-      const names = await listNames(directory).catch((error: NodeJS.ErrnoException) => {
-        throw new UnavailableError(
-          `the directory \`${directory}\` cannot be read: ${error.code ?? error.name}`,
-        )
-      })
-      return (await Promise.all(names.map(summary))).flat()
-    },
+/** Collects a list as text, which takes a tenth of the memory that its entries would. */
+async function bodyOf(entries: Iterable<ListEntry> | AsyncIterable<ListEntry>): Promise<Body> {
+  const blocks: Buffer[] = []
+  let [size, text] = [0, '']
+  const flush = (): void => {
+    blocks.push(Buffer.from(text))
+    text = ''
   }
+  for await (const piece of checkedEntries(entries)) {
+    for (const entry of piece) text += writeLine(entry)
+    size += piece.length
+    if (text.length >= BLOCK) flush()
+  }
+  flush()
+  return { entries: size, bytes: blocks.reduce((sum, { length }) => sum + length, 0), blocks }
 }
 
 function revisionOf(found: FoundList | undefined): number {

@@ -6,10 +6,10 @@ import { aFunction, checkOptions, objectWith } from '../../options.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
 import { formatFile, revisionFromFile } from './content.ts'
-import { createFileLists } from './lists.ts'
+import { FileLists } from './lists.ts'
 import { temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
-import { createFileView } from './view.ts'
+import { FileView } from './view.ts'
 import { createFileWriting, reasonOf } from './writing.ts'
 import { isUse, listKeys } from '../key-uses.ts'
 import type { ListStore } from '../list-contract.ts'
@@ -27,7 +27,7 @@ export interface FileStoreOptions {
    * the store cannot look. Default false.
    */
   readonly create?: boolean | undefined
-  /** Told when the file cannot be read, with the place of the fault and nothing of what stands there. Default: nobody. */
+  /** Told when the file cannot be read, with the place of the fault and none of the content. Default: not reported. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
@@ -44,8 +44,8 @@ export interface FileStore extends ManagedPolicyStore, ListStore {
  *
  * People may edit the file, in place or by putting another in its place; while it is watched a change is announced at once or
  * within a second, and no read gives what is older than the file was when the read began. A policy that is not good is the
- * fault of its app; where the file as a whole is not good, nothing can be read until it is. Who edits a policy by hand
- * raises its `revision`, or a writer that has read it before does not notice. An earlier file that is put back brings the
+ * fault of its app; where the file as a whole is not good, nothing can be read until it is. When you edit a policy by
+ * hand, raise its `revision`; otherwise a writer that has read it before does not notice. An earlier file that is put back brings the
  * keys back that were in it.
  *
  * Named lists lie beside it in `<path>.lists`, a file for each, `<name>.txt` (with `=` for `:`), in the text format of
@@ -72,14 +72,17 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   if (statSync(dirname(file), { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new ConfigError('fileStore path', 'the path of a file in a directory that exists', path)
   if (create) createEmpty(file, path)
-  const view = createFileView(file, onError)
+  const view = new FileView(file, onError)
   const sealing = createSealing(vault, 'fileStore')
-  const { watch: watchLists, close: closeLists, ...lists } = createFileLists(file, sealing)
+  const lists = new FileLists(file, sealing)
   const uses = createFileUses(file)
   const write = createFileWriting(file, view, sealing)
 
   return {
-    ...lists,
+    readList: (name) => lists.readList(name),
+    writeList: (name, entries, replaces, note) => lists.writeList(name, entries, replaces, note),
+    removeList: (name, replaces) => lists.removeList(name, replaces),
+    lists: () => lists.lists(),
     async read(appId) {
       const record = (await view.current()).get(appId)
       if (record?.app === undefined) return undefined
@@ -87,7 +90,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
       return { policy: app.policy, revision, keys: sealing.openKeys(appId, sealedKeys) }
     },
     watch(listener) {
-      const leaves = [view.watch(listener), watchLists(listener)]
+      const leaves = [view.watch(listener), lists.watch(listener)]
       return () => leaves.forEach((leave) => leave())
     },
     appsByOrigin: (origin) => view.find(origin),
@@ -118,7 +121,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     },
     close() {
       view.close()
-      closeLists()
+      lists.close()
     },
   }
 }

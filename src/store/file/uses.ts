@@ -11,7 +11,7 @@ export interface FileUses {
 }
 
 /**
- * The policies are kept in git and watched, so what changes all the time is not in their file. Here nobody locks: when two
+ * The policies are kept in git and watched, so what changes all the time is not in their file. Here nothing is locked: when two
  * processes write at once the use that one of them noted is lost, until it notes the next.
  */
 export function createFileUses(file: string): FileUses {

@@ -11,19 +11,6 @@ import { createDomainIndex } from '../domains.ts'
 import { parseFile, type FileRecord, type FileRecords } from './content.ts'
 import { createListeners } from '../listeners.ts'
 
-/** What a file holds, and word of every change in it. */
-export interface FileView {
-  /**
-   * What the file holds: nothing older than at the time of the call, and the same object as before if it has not changed.
-   * Listeners have heard of what changed. Rejects with `UnavailableError`.
-   */
-  current(): Promise<FileRecords>
-  /** Apps that name the origin. Rejects as `current` does. */
-  find(origin: string): Promise<readonly string[]>
-  watch(this: void, listener: StoreListener): () => void
-  close(this: void): void
-}
-
 /** How often the file is looked at though nothing was heard of it, in milliseconds. */
 const POLL = 1_000
 /** Changes within this time may leave the file with the same times, in milliseconds. Some file systems count in seconds. */
@@ -42,89 +29,137 @@ interface Seen {
   readonly content: FileRecords | UnavailableError
 }
 
-export function createFileView(path: string, onError: ((error: Error) => void) | undefined): FileView {
-  const listeners = createListeners()
-  const domains = createDomainIndex()
-  const policies = new Map<string, Policy>()
-  let seen: Seen | undefined
+/** A way to keep up with the file while someone listens. */
+interface Feed {
+  whole: boolean
+  complete: boolean
+  stop(): void
+}
+
+/** What a file holds, and word of every change in it. */
+export class FileView {
+  readonly #path: string
+  readonly #onError: ((error: Error) => void) | undefined
+  readonly #listeners = createListeners()
+  readonly #domains = createDomainIndex()
+  readonly #policies = new Map<string, Policy>()
+  #seen: Seen | undefined
   /** As they were when the file was last good. */
-  let records: FileRecords | undefined
+  #records: FileRecords | undefined
   /** A look that has not begun. */
-  let waiting: Promise<void> | undefined
-  let last: Promise<void> = Promise.resolve()
-  let feed: { whole: boolean; complete: boolean; stop(): void } | undefined
+  #waiting: Promise<void> | undefined
+  #last: Promise<void> = Promise.resolve()
+  #feed: Feed | undefined
+
+  constructor(path: string, onError: ((error: Error) => void) | undefined) {
+    this.#path = path
+    this.#onError = onError
+  }
+
+  /**
+   * What the file holds: nothing older than at the time of the call, and the same object as before if it has not changed.
+   * Listeners have heard of what changed. Rejects with `UnavailableError`.
+   */
+  async current(): Promise<FileRecords> {
+    await this.#check()
+    const { content } = this.#seen as Seen
+    if (content instanceof UnavailableError) throw new UnavailableError(content.message)
+    return content
+  }
+
+  /** The ids of the apps that name this origin. Rejects as `current` does. */
+  async find(origin: string): Promise<readonly string[]> {
+    await this.current()
+    return this.#domains.find(origin)
+  }
+
+  watch(listener: StoreListener): () => void {
+    this.#listeners.add(listener)
+    this.#feed ??= this.#start()
+    if (!this.#feed.whole) listener.broken()
+    return () => {
+      this.#listeners.delete(listener)
+      if (this.#listeners.size === 0) this.#stop()
+    }
+  }
+
+  close(): void {
+    this.#stop()
+    this.#listeners.clear()
+  }
 
   /** Resolves after a look at the file that began after the call. Never rejects. */
-  function check(): Promise<void> {
-    waiting ??= last = last.then(() => {
-      waiting = undefined
-      return look()
+  #check(): Promise<void> {
+    this.#waiting ??= this.#last = this.#last.then(() => {
+      this.#waiting = undefined
+      return this.#look()
     })
-    return waiting
+    return this.#waiting
   }
 
-  async function look(): Promise<void> {
-    let found = await readFrom(path, seen)
+  async #look(): Promise<void> {
+    let found = await readFrom(this.#path, this.#seen)
     // An editor may be about to write it.
-    for (let looks = 0; looks < SECOND_LOOKS && isGood(seen) && !isGood(found); looks += 1) {
+    for (let looks = 0; looks < SECOND_LOOKS && isGood(this.#seen) && !isGood(found); looks += 1) {
       await sleep(SECOND_LOOK_AFTER)
-      found = await readFrom(path, seen)
+      found = await readFrom(this.#path, this.#seen)
     }
-    const before = seen?.content
-    seen = found
+    const before = this.#seen?.content
+    this.#seen = found
     if (found.content instanceof UnavailableError) {
-      becomeBroken()
+      this.#becomeBroken()
       if (!(before instanceof UnavailableError) || before.message !== found.content.message)
-        report(found.content)
+        this.#report(found.content)
       return
     }
-    if (found.content !== records) accept(found.content)
-    if (feed?.whole === false) {
-      const { complete } = feed
-      Object.assign(feed, { whole: true, complete: true })
-      listeners.tell((listener) => listener.restored(complete))
+    if (found.content !== this.#records) this.#accept(found.content)
+    if (this.#feed?.whole === false) {
+      const { complete } = this.#feed
+      Object.assign(this.#feed, { whole: true, complete: true })
+      this.#listeners.tell((listener) => listener.restored(complete))
     }
   }
 
-  function accept(after: FileRecords): void {
-    const before = records
-    records = after
+  #accept(after: FileRecords): void {
+    const before = this.#records
+    this.#records = after
     const ids = new Set([...(before?.keys() ?? []), ...after.keys()])
     const changed = [...ids].filter((appId) => differs(before?.get(appId), after.get(appId)))
-    for (const appId of changed) follow(appId, after.get(appId))
+    for (const appId of changed) this.#follow(appId, after.get(appId))
     if (before === undefined) return
     if (before.size > 0 && after.size === 0) {
-      // A removal leaves a record behind, so this is none: somebody emptied the file, or put another in its place.
-      becomeBroken()
-      if (feed !== undefined) feed.complete = false
-      listeners.tell((listener) => listener.emptied?.())
+      // A removal leaves a record behind, so this is not one: somebody emptied the file, or put another in its place.
+      this.#becomeBroken()
+      if (this.#feed !== undefined) this.#feed.complete = false
+      this.#listeners.tell((listener) => listener.emptied?.())
       return
     }
     const revisionOf = (appId: string, of: FileRecords): number => of.get(appId)?.revision ?? 0
     if (changed.some((appId) => revisionOf(appId, after) < revisionOf(appId, before))) {
-      // Somebody put an earlier file back. Who counts on revisions that only grow must begin anew.
-      becomeBroken()
-      if (feed !== undefined) feed.complete = false
+      // Somebody put an earlier file back. Readers that count on growing revisions must begin anew.
+      this.#becomeBroken()
+      if (this.#feed !== undefined) this.#feed.complete = false
     }
     for (const appId of changed)
-      listeners.tell((listener) => listener.changed(appId, after.get(appId)?.revision))
+      this.#listeners.tell((listener) => listener.changed(appId, after.get(appId)?.revision))
   }
 
-  function follow(appId: string, record: FileRecord | undefined): void {
+  #follow(appId: string, record: FileRecord | undefined): void {
     const policy = parsed(record?.app?.policy)
-    domains.follow(policies.get(appId), policy)
-    if (policy === undefined) policies.delete(appId)
-    else policies.set(appId, policy)
+    this.#domains.follow(this.#policies.get(appId), policy)
+    if (policy === undefined) this.#policies.delete(appId)
+    else this.#policies.set(appId, policy)
   }
 
-  function becomeBroken(): void {
-    if (feed?.whole === true) {
-      feed.whole = false
-      listeners.tell((listener) => listener.broken())
+  #becomeBroken(): void {
+    if (this.#feed?.whole === true) {
+      this.#feed.whole = false
+      this.#listeners.tell((listener) => listener.broken())
     }
   }
 
-  function report(error: UnavailableError): void {
+  #report(error: UnavailableError): void {
+    const onError = this.#onError
     try {
       onError?.(error)
     } catch {
@@ -132,17 +167,10 @@ export function createFileView(path: string, onError: ((error: Error) => void) |
     }
   }
 
-  async function current(): Promise<FileRecords> {
-    await check()
-    const { content } = seen as Seen
-    if (content instanceof UnavailableError) throw new UnavailableError(content.message)
-    return content
-  }
-
-  function start(): NonNullable<typeof feed> {
-    const timer = setInterval(() => void check(), POLL).unref()
-    const watcher = watchDirectory(dirname(path), () => void check())
-    void check()
+  #start(): Feed {
+    const timer = setInterval(() => void this.#check(), POLL).unref()
+    const watcher = watchDirectory(dirname(this.#path), () => void this.#check())
+    void this.#check()
     return {
       whole: false,
       // What was read before may be older than what this feed begins with.
@@ -154,31 +182,10 @@ export function createFileView(path: string, onError: ((error: Error) => void) |
     }
   }
 
-  function stop(): void {
-    feed?.stop()
-    becomeBroken()
-    feed = undefined
-  }
-
-  return {
-    current,
-    async find(origin) {
-      await current()
-      return domains.find(origin)
-    },
-    watch(listener) {
-      listeners.add(listener)
-      feed ??= start()
-      if (!feed.whole) listener.broken()
-      return () => {
-        listeners.delete(listener)
-        if (listeners.size === 0) stop()
-      }
-    },
-    close() {
-      stop()
-      listeners.clear()
-    },
+  #stop(): void {
+    this.#feed?.stop()
+    this.#becomeBroken()
+    this.#feed = undefined
   }
 }
 

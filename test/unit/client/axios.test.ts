@@ -181,7 +181,7 @@ describe('signedAxios', () => {
   it('refuses wrong options at once', () => {
     expect(() => signedAxios(axios.create(), { ...options, secret: 'x' })).toThrow(ConfigError)
     expect(() => signedAxios(axios.create(), { ...options, fetch } as CallerOptions)).toThrow(
-      /signedAxios\.fetch/,
+      /signedAxios: unknown option `fetch`/,
     )
   })
 })

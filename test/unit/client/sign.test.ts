@@ -146,10 +146,36 @@ describe('signRequest', () => {
     ['expiresIn', 0],
     ['secrt', SECRET],
   ]
+  it('tells everything that is wrong at once', async () => {
+    const given = { keyId: '', secrt: SECRET, covered: 'x-a' } as never
+    const error = (await signRequest(get, given).catch((caught: unknown) => caught)) as ConfigError
+    expect(error.issues.map(({ code, option }) => `${code} ${option}`)).toEqual([
+      'OPTION_UNKNOWN signRequest.secrt',
+      'OPTION_INVALID signRequest.keyId',
+      'OPTION_INVALID signRequest.covered',
+      'OPTION_MISSING signRequest.secret',
+    ])
+    expect(error.message).toContain('unknown option `secrt`: did you mean `secret`?')
+  })
+
+  it.each([SECRET, null, undefined, [SECRET]])(
+    'refuses %j in place of the options, and shows nothing of it',
+    async (given) => {
+      const error = (await signRequest(get, given as never).catch((caught: unknown) => caught)) as ConfigError
+      expect(error).toBeInstanceOf(ConfigError)
+      expect(error.message).toContain('`signRequest` takes an object with at least `keyId`')
+      expect(error.message).not.toContain(SECRET.slice(0, 20))
+    },
+  )
+
   it.each(wrong)('refuses %s: %j, and shows nothing of it', async (option, value) => {
     const signing = signRequest(get, { ...options, [option]: value })
     await expect(signing).rejects.toBeInstanceOf(ConfigError)
-    await expect(signing).rejects.toThrow(new RegExp(`^\`signRequest\\.${option}\` must be`))
+    await expect(signing).rejects.toThrow(
+      new RegExp(
+        `^(\`signRequest\\.${option}\` (must be|is missing: give)|signRequest: unknown option \`${option}\`)`,
+      ),
+    )
     const { message } = (await signing.catch((error: unknown) => error)) as Error
     expect(message).not.toContain(SECRET.slice(0, 20))
   })
@@ -160,7 +186,14 @@ describe('portcullis/client', () => {
     const root = `${__dirname}/../../../src`
     const sources = readdirSync(`${root}/client`).map((file) => `client/${file}`)
     const seen = new Set<string>()
-    for (const file of [...sources, 'signature/base.ts', 'match/host.ts', 'errors.ts']) {
+    for (const file of [
+      ...sources,
+      'signature/base.ts',
+      'match/host.ts',
+      'errors.ts',
+      'options.ts',
+      'did-you-mean.ts',
+    ]) {
       const source = readFileSync(`${root}/${file}`, 'utf8')
       for (const [, target] of source.matchAll(/from '([^']+)'/g)) seen.add(target ?? '')
       expect(source).not.toMatch(/\bBuffer\.|\bprocess\.|\brequire\(/)
@@ -169,6 +202,7 @@ describe('portcullis/client', () => {
       '../errors.ts',
       '../match/host.ts',
       '../names.ts',
+      '../options.ts',
       '../signature/base.ts',
       '../signature/budget.ts',
     ])

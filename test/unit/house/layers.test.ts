@@ -140,6 +140,77 @@ describe('who knows what', () => {
     expect(wrong).toEqual([])
   })
 
+  describe('in src/http', () => {
+    const PARTS =
+      'headers|headersDistinct|rawHeaders|rawTrailers|method|url|originalUrl|baseUrl|body|rawBody|query|params|socket|connection|ip|ips|protocol|secure|hostname|httpVersionMajor|httpVersion'
+    /** A member of a request, by its name or taken apart. */
+    const reads = new RegExp(
+      `\\b(?:req|request)\\??(?:\\.(?:${PARTS})\\b|\\[)|\\{[^{}]*\\b(?:${PARTS})\\b[^{}]*\\}\\s*=\\s*(?:[\\w#.]+\\.)?(?:req|request)\\b(?!\\.)`,
+    )
+    const writes =
+      /\b(?:res|response|answer)\??\.(?:setHeaders?|writeHead|statusCode\s*=|statusMessage\s*=|end\(|write\(|removeHeader|appendHeader|flushHeaders|addTrailers|status\(|json\(|send\(|redirect\()/
+
+    /** The connection below a response is no part of what was asked. */
+    const mayRead = new Map([
+      ['http/response/gate.ts', 'socket'],
+      ['http/response/connection.ts', 'socket'],
+    ])
+    /** What a guard means for the response is said by its mount. */
+    const mounts = [
+      'http/audit-access.ts',
+      'http/domain-protect.ts',
+      'http/ip-whitelist.ts',
+      'http/region-pin.ts',
+      'http/return-url-guard.ts',
+      'http/server-only.ts',
+    ]
+    const inHttp = sources.filter(({ area }) => area === 'http')
+    const found = (pattern: RegExp, within: (path: string) => boolean): string[] =>
+      inHttp.filter(({ path, code }) => within(path) && pattern.test(code)).map(({ path }) => path)
+
+    it('only src/http/request reads a request', () => {
+      const wrong = inHttp.flatMap(({ path, code }) => {
+        if (path.startsWith('http/request/')) return []
+        const allowed = mayRead.get(path)
+        const rest = allowed === undefined ? code : code.replaceAll(`req.${allowed}`, '')
+        const mention = reads.exec(rest)?.[0]
+        return mention === undefined ? [] : [`src/${path} must not read \`${mention}\`: add it to the facts`]
+      })
+      expect(wrong).toEqual([])
+    })
+
+    it('only src/http/response and the mounts write a response', () => {
+      const within = (path: string): boolean => !path.startsWith('http/response/') && !mounts.includes(path)
+      expect(found(writes, within)).toEqual([])
+    })
+
+    it('finds who reads and who writes where they stand', () => {
+      expect(found(reads, (path) => path.startsWith('http/request/')).length).toBeGreaterThan(5)
+      expect(found(writes, (path) => path.startsWith('http/response/')).length).toBeGreaterThan(2)
+      expect(found(writes, (path) => mounts.includes(path))).toEqual([
+        'http/region-pin.ts',
+        'http/server-only.ts',
+      ])
+      for (const code of [
+        'req.headers',
+        'context.req.url',
+        'req["body"]',
+        'const { ip, x } = this.req;',
+        'request?.query',
+      ])
+        expect([code, reads.test(code)]).toEqual([code, true])
+      for (const code of [
+        'req.portcullis',
+        'const { req } = context',
+        'request.facts',
+        '{ method } = request.facts',
+      ])
+        expect([code, reads.test(code)]).toEqual([code, false])
+      for (const path of [...mayRead.keys(), ...mounts])
+        expect([path, inHttp.some((file) => file.path === path)]).toEqual([path, true])
+    })
+  })
+
   it('the client runs wherever WebCrypto does: neither it nor what it imports needs Node or a package', () => {
     const reached = new Set(sources.filter(({ area }) => area === 'client'))
     for (const file of reached) {

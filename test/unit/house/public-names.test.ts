@@ -22,16 +22,16 @@ const publicNames: Record<string, { values: string; types: string }> = {
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
       ClientAddressOption ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
       DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
-      Evidence Explanation FieldEvent FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      Evidence Explanation FileStore FileStoreOptions GuardName GuardRequest GuardResponse
       HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
       KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
       ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
-      NonceStore OperationEvent OutcomeEvent Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
+      NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions
       Refusal RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
       SafeRedirectOptions SchemeContext ServerOnlyOptions ServerOnlyProtection SharedOptions
-      SignatureRules SignatureScheme SignedMessage SnapshotEntry StoreListener StoredApp StoredList
+      SignatureRules SignatureScheme SignedMessage SnapshotEntry 
       Verified VerifierKey
     `,
   },
@@ -71,7 +71,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       parseEvent readEvents serialiseEvent
     `,
     types: `
-      AuditEvent AuditSink FieldEvent OperationEvent
+      AuditEvent AuditSink FieldEvent OperationEvent OutcomeEvent
     `,
   },
   'portcullis/testing': {

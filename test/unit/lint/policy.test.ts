@@ -44,6 +44,11 @@ const cases: Readonly<Record<Section, readonly Case[]>> = {
     ['a long window', { maxAge: 301 }, ['max-age-long serverOnly.maxAge → 300']],
     ['a window of 300 s', { maxAge: 300 }, []],
     ['content that nobody signs', { requireDigest: false }, ['digest-optional requireDigest → true']],
+    [
+      'a form of content that nobody signs',
+      { requireContentType: false },
+      ['content-type-optional requireContentType → true'],
+    ],
     ['report mode', { mode: 'report' }, ['mode-report mode → enforce']],
     ['off', { mode: 'off' }, ['mode-off mode → enforce']],
   ],

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { parsePolicy, PolicyError, type PolicyInput } from 'portcullis'
-import type { z } from 'zod'
+import type * as z from 'zod/mini'
 import { policyJsonSchema } from '../../../scripts/policy-schema.ts'
-import type { POLICY_SCHEMA } from '../../../src/policy/schema.ts'
+import type { PolicySchema } from '../../../src/policy/schema.ts'
 import { repository } from '../../support/commands.ts'
 
 interface Schema {
@@ -145,7 +145,7 @@ describe('PolicyInput', () => {
       : T extends object
         ? { -readonly [Name in keyof T]: Mutable<T[Name]> }
         : T
-    type SchemaInput = z.input<typeof POLICY_SCHEMA>
+    type SchemaInput = z.input<PolicySchema>
     const written: PolicyInput = { appId: 'a', ipWhitelist: { mode: 'enforce' } }
     // Both ways: the compiler says when one of them has more or less.
     const one = (input: Mutable<PolicyInput>): SchemaInput => input

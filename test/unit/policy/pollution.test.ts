@@ -17,13 +17,14 @@ import { parseIpRange } from '../../../src/match/ip.ts'
 import { parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
-import { KEYS } from '../../../src/policy/schema.ts'
+import { policyShape } from '../../../src/policy/schema.ts'
 import { readSources } from '../house/sources.ts'
 
 /** Members of every option, entry and result that the sources name: what follows `readonly` in an interface. */
 const membersInSources = readSources().flatMap(({ text }) =>
   [...text.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name = '']) => name),
 )
+const KEYS = policyShape().keys
 const keys = [...new Set([...[...KEYS.values()].flat(), ...KEYS.keys(), ...membersInSources])]
   .filter((name) => name !== '' && !(name in Object.prototype))
   .toSorted()

@@ -135,7 +135,7 @@ describe('parseAppKeys', () => {
     [
       'more keys than any app needs',
       Array.from({ length: 101 }, (_, index) => ({ ...good, id: `key-${index}` })),
-      /^keys: must be at most 100 keys$/,
+      /^keys: must have at most 100 keys$/,
     ],
     ['an unknown member', [{ ...good, [secret]: 1 }], /^keys\[0\]: has a member other than id/],
   ]

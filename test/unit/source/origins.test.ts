@@ -1,11 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import {
-  createPolicySource,
-  memoryStore,
-  UnavailableError,
-  type PolicyStore,
-  type StoreListener,
-} from 'portcullis'
+import { createPolicySource, memoryStore, UnavailableError, type PolicyStore } from 'portcullis'
+import type { StoreListener } from 'portcullis/store'
 
 const ORIGIN = 'https://example.org'
 const documentOf = (appId: string, domains = [ORIGIN]): { policy: object } => ({

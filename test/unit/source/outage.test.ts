@@ -1,11 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import {
-  createPolicySource,
-  UnavailableError,
-  type PolicyStore,
-  type StoredApp,
-  type StoreListener,
-} from 'portcullis'
+import { createPolicySource, UnavailableError, type PolicyStore } from 'portcullis'
+import type { StoredApp, StoreListener } from 'portcullis/store'
 
 const stored = (appId: string, revision = 1): StoredApp => ({ policy: { appId }, revision, keys: [] })
 

@@ -6,9 +6,8 @@ import {
   UnavailableError,
   UnreadableError,
   type PolicyStore,
-  type StoredApp,
-  type StoreListener,
 } from 'portcullis'
+import type { StoredApp, StoreListener } from 'portcullis/store'
 
 const stored = (appId: string, revision = 1): StoredApp => ({ policy: { appId }, revision, keys: [] })
 

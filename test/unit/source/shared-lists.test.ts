@@ -7,9 +7,8 @@ import {
   type ListEntry,
   type PolicySource,
   type PolicyStore,
-  type StoredList,
-  type StoreListener,
 } from 'portcullis'
+import type { StoreListener, StoredList } from 'portcullis/store'
 import { decideIpWhitelist } from '../../../src/guards/ip-whitelist.ts'
 import { parseIp } from '../../../src/match/ip.ts'
 

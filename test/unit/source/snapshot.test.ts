@@ -13,8 +13,8 @@ import {
   type PolicySnapshot,
   type PolicySource,
   type PolicyStore,
-  type StoreListener,
 } from 'portcullis'
+import type { StoreListener } from 'portcullis/store'
 import { createVault } from 'portcullis/vault'
 
 const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })

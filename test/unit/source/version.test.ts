@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, type StoredApp } from 'portcullis'
+import { createPolicySource } from 'portcullis'
+import type { StoredApp } from 'portcullis/store'
 
 /** A stored app whose document counts how often it is serialised. */
 function counted(version: string | undefined, name: string) {

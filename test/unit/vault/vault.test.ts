@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import type { ConfigError } from 'portcullis'
 import { createVault } from 'portcullis/vault'
 
 const key = (id: string) => ({ id, key: randomBytes(32).toString('base64') })
@@ -80,8 +81,11 @@ describe('createVault', () => {
   })
 
   const wrong: [object, RegExp][] = [
-    ['SECRET' as never, /`createVault options` must be an object/],
-    [{ key: 'SECRET' }, /`createVault.key` must be left out/],
+    [
+      'SECRET' as never,
+      /`createVault` takes an object with at least `keys`, got another value \(not shown\)/,
+    ],
+    [{ key: 'SECRET' }, /createVault: unknown option `key`: did you mean `keys`\?/],
     [{ keys: 'SECRET' }, /`createVault.keys`/],
     [{ keys: ['SECRET'] }, /`createVault.keys\[0\]` must be an object/],
     [{ keys: [undefined] }, /`createVault.keys\[0\]`/],
@@ -103,6 +107,24 @@ describe('createVault', () => {
       expect(() => createVault(options as never)).not.toThrow(/SECRET/)
     })
   }
+
+  it('tells everything that is wrong at once, and no key', () => {
+    const given = { kes: 1, keys: [{ id: 'a b', key: 'SECRET' }, first, first, 7] }
+    let thrown: unknown
+    try {
+      createVault(given as never)
+    } catch (error) {
+      thrown = error
+    }
+    expect((thrown as ConfigError).issues.map(({ code, option }) => `${code} ${option}`)).toEqual([
+      'OPTION_UNKNOWN createVault.kes',
+      'OPTION_INVALID createVault.keys[0].id',
+      'OPTION_INVALID createVault.keys[0].key',
+      'OPTION_INVALID createVault.keys[2].id',
+      'OPTION_INVALID createVault.keys[3]',
+    ])
+    expect(String(thrown)).not.toMatch(/SECRET/)
+  })
 
   it('gives the same fingerprints for the same content in the same context, the first by the key that seals', () => {
     const [one, both] = [createVault({ keys: [first] }), createVault({ keys: [second, first] })]

@@ -197,12 +197,12 @@ describe('a list that people edit', () => {
   })
 
   const bad: [string, string | Buffer, string][] = [
-    ['a line is no entry', `192.0.2.0/24\n${'\n'.repeat(40_000)}10.0.0.1/8\n`, 'no entry is in line 40002'],
-    ['a line below our own is none', '#portcullis {"revision":2}\n\n192.0.2.1\nx\n', 'no entry is in line 4'],
+    ['a line is no entry', `192.0.2.0/24\n${'\n'.repeat(40_000)}10.0.0.1/8\n`, 'not an entry: line 40002'],
+    ['a line below our own is none', '#portcullis {"revision":2}\n\n192.0.2.1\nx\n', 'not an entry: line 4'],
     [
       'many lines are none',
       'x\n'.repeat(1_000),
-      'no entry is in line 1, line 2, line 3, line 4, line 5 and 95 more',
+      'not an entry: line 1, line 2, line 3, line 4, line 5 and 95 more',
     ],
     ['it is not UTF-8', Buffer.from('192.0.2.1 # Z\xfcrich\n', 'latin1'), 'it is not UTF-8'],
     ['a line does not end', `192.0.2.1 # ${'x'.repeat(200_000)}`, 'a line is too long to be an entry'],

@@ -1,0 +1,101 @@
+/** What cannot be seen from outside: memory and promises of a request, and the time of the chain alone. */
+import { Subject, type ServerOptions } from './client.ts'
+import { CHOICE, FOUR, HELMET, NOTHING, SIX } from './clocked.ts'
+import { warm, withPair, type Pair } from './contest.ts'
+import { figureOf, quantile, type Figure } from './figures.ts'
+import { requests } from './traffic.ts'
+import type { Variant } from './variants.ts'
+
+export interface Weight {
+  /** Allocated for a request beyond what bare Express does, in KiB. */
+  readonly kibibytes: Figure
+  /** Promises made for a request beyond those of bare Express. */
+  readonly promises: number
+}
+
+/** Room in which nothing is collected while a round of requests is counted. */
+const ROOM = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128']
+const IN_A_ROUND = 500
+
+async function allocated(
+  subject: Subject,
+  load: readonly Buffer[],
+  expects: Variant['expects'],
+): Promise<number> {
+  await subject.ask('collected')
+  // Collections are told a little later than they happen.
+  await subject.ask('cpu')
+  const { used } = await subject.ask('heap')
+  await subject.send(load, expects)
+  const after = await subject.ask('heap')
+  if (after.collections > 0) throw new Error('garbage was collected while allocations were counted')
+  return (after.used - used) / load.length / 1024
+}
+
+async function promised(
+  subject: Subject,
+  load: readonly Buffer[],
+  expects: Variant['expects'],
+): Promise<number> {
+  await subject.ask('promises')
+  await subject.send(load, expects)
+  return (await subject.ask('promises')) / load.length
+}
+
+export async function weigh(
+  variant: Variant,
+  options: ServerOptions,
+  lengths: { warmUp: number; rounds: number },
+): Promise<Weight> {
+  return withPair(variant, { ...options, flags: ROOM }, async (pair: Pair) => {
+    await warm(pair, lengths.warmUp)
+    const { base, subject } = pair
+    const passes = { status: 200 }
+    const above: number[] = []
+    for (let round = 0; round < lengths.rounds; round += 1) {
+      const load = await requests(variant.kind, IN_A_ROUND)
+      const ofBase = await allocated(base, load, passes)
+      above.push((await allocated(subject, load, variant.expects)) - ofBase)
+    }
+    const load = await requests(variant.kind, IN_A_ROUND)
+    const ofBase = await promised(base, load, passes)
+    return {
+      kibibytes: figureOf(above),
+      promises: (await promised(subject, load, variant.expects)) - ofBase,
+    }
+  })
+}
+
+/** How long a chain takes up to `next()`, as a multiple of what helmet takes. */
+export type ChainTimes = Readonly<Record<typeof FOUR | typeof SIX, Figure>>
+
+const CHAINS = [NOTHING, HELMET, FOUR, SIX] as const
+
+export async function clock(
+  options: ServerOptions,
+  lengths: { warmUp: number; rounds: number },
+): Promise<ChainTimes> {
+  const subject = await Subject.start('clocked', options)
+  const ratios: Record<typeof FOUR | typeof SIX, number[]> = { [FOUR]: [], [SIX]: [] }
+  try {
+    for (let sent = -lengths.warmUp; sent < lengths.rounds * IN_A_ROUND; sent += IN_A_ROUND) {
+      const loads = await Promise.all(
+        CHAINS.map((name) => requests(name === SIX ? 'signed' : 'page', IN_A_ROUND / 2, { [CHOICE]: name })),
+      )
+      // One of each in turn.
+      const mixed = Array.from(
+        { length: IN_A_ROUND * 2 },
+        (_, index) => loads[index % 4]?.[index >> 2] as Buffer,
+      )
+      await subject.send(mixed, { status: 200 })
+      const times = await subject.ask('times')
+      if (sent < 0) continue
+      const nothing = quantile(times[NOTHING] ?? [], 0.5)
+      const taken = (name: string): number => quantile(times[name] ?? [], 0.5) - nothing
+      for (const name of [FOUR, SIX] as const) ratios[name].push(taken(name) / taken(HELMET))
+    }
+  } finally {
+    await subject.stop()
+  }
+  return { [FOUR]: figureOf(ratios[FOUR]), [SIX]: figureOf(ratios[SIX]) }
+}

@@ -1,0 +1,112 @@
+/** The results as Markdown. */
+import { cpus, loadavg } from 'node:os'
+import type { Outcome } from './contest.ts'
+import { show, type Figure } from './figures.ts'
+import { PERCENTILES, type Latency } from './latency.ts'
+import type { Verdict } from './targets.ts'
+
+export interface NodeReport {
+  readonly version: string
+  readonly contests: ReadonlyMap<string, Outcome>
+  readonly latencies: ReadonlyMap<string, Latency>
+  /** Everything else, in words: what, and the figure. */
+  readonly others: readonly (readonly [what: string, figure: Figure, unit: string])[]
+  readonly verdicts: readonly Verdict[]
+  /** What could not be measured, and why. */
+  readonly left: readonly string[]
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+const BAR = 40
+/** The longest ratio that a bar shows whole. */
+const WIDEST = 2
+
+/** The CPU ratios as bars; `|` marks bare Express. */
+function plot(contests: NodeReport['contests']): string {
+  const rows = [...contests].map(([name, { cpu }]) => {
+    const length = Math.max(1, Math.round((Math.min(cpu.median, WIDEST) / WIDEST) * BAR))
+    const bar = '#'.repeat(length).padEnd(BAR)
+    const marked = `${bar.slice(0, BAR / 2)}|${bar.slice(BAR / 2)}`
+    return `${name.padEnd(36)} ${marked}${cpu.median > WIDEST ? '>' : ' '} ${cpu.median.toFixed(2)}`
+  })
+  return ['```text', ...rows, '```'].join('\n')
+}
+
+export function targetText({ atLeast, atMost }: Verdict): string {
+  return atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`
+}
+
+function contestTable(contests: NodeReport['contests']): string {
+  const rows = [...contests].map(([name, { cpu, rate, baseMicros, micros }]) => [
+    name,
+    show(cpu),
+    show(rate),
+    `${baseMicros.toFixed(0)} / ${micros.toFixed(0)}`,
+  ])
+  return table(['variant', 'CPU', 'throughput', 'µs of CPU: base / variant'], rows)
+}
+
+function latencyTable(latencies: NodeReport['latencies']): string {
+  const shares = PERCENTILES.map((share) => `p${share * 100} base / variant, ms`)
+  const rows = [...latencies].map(([name, { rate, base, variant }]) => [
+    name,
+    rate.toFixed(0),
+    ...base.map(
+      (figure, index) => `${figure.median.toFixed(2)} / ${(variant[index] as Figure).median.toFixed(2)}`,
+    ),
+  ])
+  return table(['variant', 'requests per second', ...shares], rows)
+}
+
+function nodeText(report: NodeReport): string {
+  const { version, contests, latencies, others, verdicts, left } = report
+  const beside = others.map(([what, figure, unit]) => [what, `${show(figure)} ${unit}`.trim()])
+  const judged = verdicts.map((verdict) => {
+    const { id, what, measured, met } = verdict
+    return [id, what, measured.toFixed(2), targetText(verdict), met ? 'yes' : '**no**']
+  })
+  const parts = [
+    `## Node ${version}`,
+    contests.size > 0 && `${contestTable(contests)}\n\n${plot(contests)}`,
+    latencies.size > 0 && `### Latency at half load\n\n${latencyTable(latencies)}`,
+    others.length > 0 && `### Beside\n\n${table(['what', 'measured'], beside)}`,
+    judged.length > 0 && `### Targets\n\n${table(['', 'what', 'measured', 'target', 'met'], judged)}`,
+    left.length > 0 && `### Not measured\n\n${left.map((text) => `- ${text}`).join('\n')}`,
+  ]
+  return parts.filter((part) => part !== false).join('\n\n')
+}
+
+export interface RunFacts {
+  readonly command: string
+  readonly binding: boolean
+  /** The load of the machine when the run began. */
+  readonly loadBefore: number
+}
+
+export function markdown(facts: RunFacts, reports: readonly NodeReport[]): string {
+  const [cpu] = cpus()
+  const machine = `${cpus().length} × ${cpu?.model.trim() || 'CPU'}`
+  const [loadAfter = 0] = loadavg()
+  return `${[
+    '# Benchmark of the guards',
+    [
+      `\`${facts.command}\` on ${new Date().toISOString().slice(0, 10)}, ${machine};`,
+      `load average ${facts.loadBefore.toFixed(1)} at the beginning, ${loadAfter.toFixed(1)} at the end.`,
+      facts.binding ? '' : '**A short run: its figures are not binding.**',
+    ]
+      .join(' ')
+      .trim(),
+    [
+      'Each variant is a server in a process of its own, with `NODE_ENV=production` and the package as it was built. It is',
+      'compared with a bare Express server that got the same bytes, the same warm-up and the same load in turn. Status and body',
+      'of each answer are checked. CPU and throughput are ratios to bare Express: more is better, and 1 is as fast as bare',
+      'Express. Each figure is a median with its quartiles. CPU is what targets are judged by: the load needs a processor of its',
+      'own, which can make throughput look better than it is.',
+    ].join('\n'),
+    ...reports.map(nodeText),
+  ].join('\n\n')}\n`
+}

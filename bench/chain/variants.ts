@@ -1,0 +1,177 @@
+/** What is measured: which middleware stands in front of the same handler, and what its answer must be. */
+import type { Server } from 'node:http'
+import type { Express, RequestHandler } from 'express'
+import type * as Portcullis from 'portcullis'
+import type { AuditEvent, ProtectOptions, RequestHandler as Guard } from 'portcullis'
+import type { serialiseEvent } from 'portcullis/audit'
+import { addresses, glued, helmet, logger, pages } from './peers.ts'
+import { FOREIGN_RANGES, RANGES, storedApp, type Kind } from './traffic.ts'
+
+/** What a server has at hand. */
+export interface Tools {
+  /** The package as it was built. */
+  readonly portcullis: typeof Portcullis
+  readonly serialise: typeof serialiseEvent
+  readonly redisUrl: string
+}
+
+export interface Expected {
+  readonly status: number
+  /** What the body of a refusal holds. Without it the body must be the handler's. */
+  readonly text?: string
+}
+
+export interface Variant {
+  readonly name: string
+  readonly kind: Kind
+  readonly expects: Expected
+  /** Middleware in front of the handler. */
+  mount?(tools: Tools): unknown
+  /** Stands in front of Express in place of middleware. */
+  serve?(app: Express, tools: Tools): Server
+  readonly needs?: 'protectServer'
+}
+
+const PASSES: Expected = { status: 200 }
+
+/** The options of all six. The sink makes the bytes of each event, as one does that sends them somewhere. */
+function options({ portcullis, serialise }: Tools, ranges: readonly string[] = RANGES): ProtectOptions {
+  const { createPolicySource, memoryNonces, memoryStore } = portcullis
+  const write = (events: readonly AuditEvent[]): void => {
+    for (const event of events) Buffer.from(serialise(event))
+  }
+  return {
+    policies: createPolicySource({ store: memoryStore([storedApp(ranges)]) }),
+    sink: { write },
+    nonces: memoryNonces(),
+    here: 'london',
+    country: () => 'DE',
+    returnUrl: { query: 'return_url' },
+  }
+}
+
+/** The six as mounts of their own, in the order of `protect()`. */
+export function guards({ portcullis, serialise, redisUrl }: Tools): Readonly<Record<GuardName, Guard>> {
+  const all = options({ portcullis, serialise, redisUrl })
+  const { policies, sink, here, country, nonces, returnUrl } = all
+  return {
+    auditAccess: portcullis.auditAccess({ policies, sink }),
+    regionPin: portcullis.regionPin({ policies, here, country }),
+    ipWhitelist: portcullis.ipWhitelist({ policies }),
+    domainProtect: portcullis.domainProtect({ policies }),
+    serverOnly: portcullis.serverOnly({ policies, nonces }),
+    returnUrlGuard: portcullis.returnUrlGuard({ policies, returnUrl }),
+  }
+}
+
+export type GuardName = Portcullis.GuardName
+export const UNSIGNED: readonly GuardName[] = ['regionPin', 'ipWhitelist', 'domainProtect', 'returnUrlGuard']
+const ALL: readonly GuardName[] = ['auditAccess', ...UNSIGNED.slice(0, 3), 'serverOnly', 'returnUrlGuard']
+
+export function some(tools: Tools, names: readonly GuardName[]): RequestHandler[] {
+  const all = guards(tools)
+  return names.map((name) => all[name] as RequestHandler)
+}
+
+export const protect = (tools: Tools, ranges?: readonly string[]): unknown =>
+  tools.portcullis.protect(options(tools, ranges))
+
+/** `protectServer` as it is looked up: it may not be there yet. */
+type ProtectServer = (app: Express, options: ProtectOptions) => Server
+
+export function findProtectServer(portcullis: object): ProtectServer | undefined {
+  const found: unknown = Reflect.get(portcullis, 'protectServer')
+  return typeof found === 'function' ? (found as ProtectServer) : undefined
+}
+
+function inFront(app: Express, tools: Tools, ranges?: readonly string[]): Server {
+  const protectServer = findProtectServer(tools.portcullis)
+  if (protectServer === undefined) throw new Error('the build has no `protectServer`')
+  return protectServer(app, options(tools, ranges))
+}
+
+const refusal = (status: number, code: string): Expected => ({ status, text: `"code":"${code}"` })
+const BY_GLUE: Expected = { status: 403, text: '{"error":"address"}' }
+
+const refusals: readonly (readonly [
+  what: string,
+  kind: Kind,
+  expects: Expected,
+  ranges?: readonly string[],
+])[] = [
+  ['unsigned', 'unsigned', refusal(401, 'SIGNATURE_REQUIRED')],
+  ['wrong address', 'signed', refusal(403, 'ADDRESS_NOT_ALLOWED'), FOREIGN_RANGES],
+  ['wrong origin', 'foreignOrigin', refusal(403, 'ORIGIN_NOT_ALLOWED')],
+  ['wrong return URL', 'foreignReturnUrl', refusal(400, 'RETURN_URL_NOT_ALLOWED')],
+  ['unknown app', 'unknownApp', refusal(401, 'SIGNATURE_INVALID')],
+]
+
+/** Bare Express, which each variant is compared with. */
+export const BASE = 'bare Express'
+
+export const variants: readonly Variant[] = [
+  { name: 'protect()', kind: 'signed', expects: PASSES, mount: protect },
+  { name: 'six mounts', kind: 'signed', expects: PASSES, mount: sixMounts },
+  {
+    name: 'five, unsigned',
+    kind: 'page',
+    expects: PASSES,
+    mount: (tools) => some(tools, ['auditAccess', ...UNSIGNED]),
+  },
+  {
+    name: 'four, unsigned, no audit',
+    kind: 'page',
+    expects: PASSES,
+    mount: (tools) => some(tools, UNSIGNED),
+  },
+  ...ALL.map((name): Variant => {
+    const kind = name === 'serverOnly' ? 'signed' : 'page'
+    return { name: `${name} alone`, kind, expects: PASSES, mount: (tools) => some(tools, [name]) }
+  }),
+  {
+    name: 'protectServer()',
+    kind: 'signed',
+    expects: PASSES,
+    needs: 'protectServer',
+    serve: (app, tools) => inFront(app, tools),
+  },
+  { name: 'helmet', kind: 'page', expects: PASSES, mount: () => helmet() },
+  { name: 'cors', kind: 'page', expects: PASSES, mount: pages },
+  { name: 'express-ipfilter', kind: 'page', expects: PASSES, mount: () => addresses() },
+  { name: 'pino-http', kind: 'page', expects: PASSES, mount: logger },
+  { name: 'glued stack', kind: 'signedByHand', expects: PASSES, mount: () => glued() },
+  {
+    name: 'glued stack, Redis',
+    kind: 'signedByHand',
+    expects: PASSES,
+    mount: ({ redisUrl }) => glued({ redisUrl }),
+  },
+  {
+    name: 'glued stack, Redis, pino-http',
+    kind: 'signedByHand',
+    expects: PASSES,
+    mount: async ({ redisUrl }) => [logger(), ...(await glued({ redisUrl }))],
+  },
+  ...refusals.map(([what, kind, expects, ranges]): Variant => {
+    return { name: `refusal: ${what}`, kind, expects, mount: (tools) => protect(tools, ranges) }
+  }),
+  ...refusals.map(([what, kind, expects, ranges]): Variant => ({
+    name: `refusal in front: ${what}`,
+    kind,
+    expects,
+    needs: 'protectServer',
+    serve: (app, tools) => inFront(app, tools, ranges),
+  })),
+  {
+    name: 'refusal: glued stack, Redis',
+    kind: 'signedByHand',
+    expects: BY_GLUE,
+    mount: ({ redisUrl }) => glued({ redisUrl, refuses: true }),
+  },
+]
+
+function sixMounts(tools: Tools): unknown {
+  const all = guards(tools)
+  const [audit, region, address, domain, server, returnUrl] = ALL.map((name) => all[name])
+  return [audit, region, address, domain, ...tools.portcullis.bodyParsers(), server, returnUrl]
+}

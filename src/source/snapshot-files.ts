@@ -1,0 +1,93 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UnavailableError } from '../errors.ts'
+import type { StoredApp } from '../store/contract.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { SnapshotEntry } from './snapshot.ts'
+
+/** The files of apps, and the temporary ones that become them. */
+const OURS = /^[0-9a-f]{64}(\.[0-9a-f]{16}\.tmp)?$/
+const FORM = 1
+// A pipe in the place of a file would hold the read up for ever. Windows has neither flag.
+const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** The sealed files of a snapshot, one for each app. Every call may fail with an error of the disk or of the vault. */
+export class SnapshotFiles {
+  readonly #directory: string
+  readonly #vault: Vault
+
+  constructor(directory: string, vault: Vault) {
+    this.#directory = directory
+    this.#vault = vault
+  }
+
+  async create(): Promise<void> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+  }
+
+  /** Replaces the file of the app in one step. */
+  async write(appId: string, { app, readAt }: SnapshotEntry): Promise<void> {
+    const text = JSON.stringify({ form: FORM, readAt, app })
+    const sealed = this.#vault.seal(text, contextOf(appId))
+    const path = this.#pathOf(appId)
+    const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`
+    await this.create()
+    try {
+      await writeFile(temporary, sealed, { flag: 'wx', mode: 0o600 })
+      await rename(temporary, path)
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** What was written of the app; `undefined` when there is no file. */
+  async read(appId: string): Promise<SnapshotEntry | undefined> {
+    try {
+      const sealed = await readFile(this.#pathOf(appId), { encoding: 'utf8', flag: READ_ONLY })
+      return parseEntry(this.#vault.open(sealed, contextOf(appId)))
+    } catch (error) {
+      if ((error as { code?: unknown } | undefined)?.code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async remove(appId: string): Promise<void> {
+    await rm(this.#pathOf(appId), { force: true })
+  }
+
+  /** The paths of our files with the times at which they were written, in whole milliseconds since the epoch. */
+  async *dated(): AsyncGenerator<readonly [path: string, writtenAt: number]> {
+    for (const name of await readdir(this.#directory)) {
+      if (!OURS.test(name)) continue
+      const path = join(this.#directory, name)
+      // Another process that shares the directory may have removed it.
+      const file = await lstat(path).catch(() => undefined)
+      // Whole milliseconds, as those of the clock that it is compared with.
+      if (file?.isFile() === true) yield [path, Math.floor(file.mtimeMs)]
+    }
+  }
+
+  // The hash of an id: it tells no app, and differs also where upper and lower case are the same.
+  #pathOf(appId: string): string {
+    return join(this.#directory, createHash('sha256').update(appId).digest('hex'))
+  }
+}
+
+function contextOf(appId: string): string {
+  return `snapshot:${appId}`
+}
+
+/** A sealed text is one that we wrote; only its form may be that of another version. */
+function parseEntry(text: string): SnapshotEntry {
+  const { form, app, readAt } = JSON.parse(text) as {
+    form: unknown
+    app: StoredApp
+    readAt: unknown
+  }
+  if (form !== FORM || typeof readAt !== 'number')
+    throw new UnavailableError('its form is not known to this version')
+  return { app, readAt }
+}

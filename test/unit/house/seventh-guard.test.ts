@@ -1,0 +1,142 @@
+import { describe, expect, it } from '@jest/globals'
+import request from 'supertest'
+import { createPolicySource, memoryAuditSink, memoryStore, type Decision } from 'portcullis'
+import express from 'express'
+import { allow, deny, GUARD_NAMES, type GuardName } from '../../../src/decision.ts'
+import { explainBy } from '../../../src/explain/explain.ts'
+import { QUESTIONS } from '../../../src/explain/questions.ts'
+import type { Guard } from '../../../src/guards/guard.ts'
+import { auditAccessMount } from '../../../src/http/audit-access.ts'
+import type { JudgedRequest } from '../../../src/http/judged-request.ts'
+import { ipWhitelistMount } from '../../../src/http/ip-whitelist.ts'
+import { chain, mount, type Mount } from '../../../src/http/shell.ts'
+import { RULES } from '../../../src/lint/policy.ts'
+import { POLICY_SCHEMA } from '../../../src/policy/schema.ts'
+
+/** A guard that the house does not know: is this a day on which the app serves? */
+const OPENING = 'openingDays' as GuardName
+
+interface DayFacts {
+  readonly day: number
+}
+
+/** The day up to which the request could have been served. */
+interface DayOutcome {
+  readonly lastDay: number
+}
+
+const decideOpeningDays: Guard<DayFacts, DayOutcome> = (_policy, { day }) =>
+  day < 6
+    ? { decision: allow(OPENING, 'enforce', 'a working day', { day }), outcome: { lastDay: 5 } }
+    : { decision: deny(OPENING, 'enforce', 'REGION_UNKNOWN', 'not a working day', { day }) }
+
+/** Its facts are read from a header, where the caller names the day. */
+const dayOf = ({ req }: JudgedRequest): DayFacts => ({ day: Number(req.headers['x-day']) })
+
+const noted: number[] = []
+const openingDays: Mount<DayFacts, DayOutcome> = {
+  name: OPENING,
+  guard: decideOpeningDays,
+  facts: dayOf,
+  note: ({ outcome }) => void (outcome === undefined || noted.push(outcome.lastDay)),
+  write: (_answer, _context, res) => {
+    res.setHeader('X-Opening', 'asked')
+    return false
+  },
+}
+
+const POLICY = {
+  appId: 'a',
+  auditAccess: { mode: 'enforce' },
+  ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] },
+}
+
+/** An app behind the audit, a guard of the house, and the seventh. */
+function serving() {
+  const policies = createPolicySource({ store: memoryStore([{ policy: POLICY }]) })
+  const sink = memoryAuditSink()
+  const told: Decision[] = []
+  const onDecision = (decision: Decision): void => void told.push(decision)
+  const options = { policies, onDecision }
+  const app = express()
+  app.use(
+    chain(
+      'seven',
+      [auditAccessMount({ ...options, sink }, 'test'), ipWhitelistMount(options, 'test'), openingDays],
+      options,
+    ),
+  )
+  app.use((_req, res) => void res.send('served'))
+  return { app, sink, told, policies }
+}
+
+describe('a seventh guard', () => {
+  it('is asked in a chain, and seen by the audit and by `onDecision`', async () => {
+    const { app, sink, told } = serving()
+    const served = await request(app).get('/').set('x-app-id', 'a').set('x-day', '3')
+    expect([served.status, served.text, served.headers['x-opening']]).toEqual([200, 'served', 'asked'])
+    expect(told.map(({ guard, code }) => `${guard} ${code}`)).toEqual([
+      'auditAccess ALLOWED',
+      'ipWhitelist ALLOWED',
+      'openingDays ALLOWED',
+    ])
+    expect(noted).toEqual([5])
+    const [event] = sink.events()
+    expect(event).toMatchObject({
+      decisions: [{}, {}, { guard: 'openingDays', effect: 'allow', evidence: { day: 3 } }],
+    })
+  })
+
+  it('refuses with a problem document, which is in the audit too', async () => {
+    const { app, sink, told } = serving()
+    const refused = await request(app).get('/').set('x-app-id', 'a').set('x-day', '7')
+    expect([refused.status, refused.body.code]).toEqual([403, 'REGION_UNKNOWN'])
+    expect(told.at(-1)).toMatchObject({ guard: 'openingDays', detail: 'not a working day' })
+    expect(sink.events()).toEqual([
+      expect.objectContaining({
+        decisions: [
+          expect.anything(),
+          expect.anything(),
+          expect.objectContaining({ guard: 'openingDays', code: 'REGION_UNKNOWN' }),
+        ],
+      }),
+    ])
+  })
+
+  it('is mounted alone as each guard of the house is, and asks of each request which app calls', async () => {
+    const { policies } = serving()
+    const app = express()
+    app.use(mount(openingDays, { policies }))
+    app.use((_req, res) => void res.send('served'))
+    expect((await request(app).get('/').set('x-app-id', 'a').set('x-day', '1')).status).toBe(200)
+    expect((await request(app).get('/').set('x-app-id', 'b').set('x-day', '1')).body.code).toBe('APP_UNKNOWN')
+    expect((await request(app).get('/')).body.code).toBe('APP_UNIDENTIFIED')
+  })
+
+  it('stands in `explain` by one more row of its questions', () => {
+    const questions = [...Object.values(QUESTIONS), () => openingDays]
+    const explained = (day: string) =>
+      explainBy(questions, POLICY, {
+        url: 'https://a.example/',
+        address: '127.0.0.1',
+        headers: { 'x-day': day },
+      })
+    expect(explained('3').decisions.at(-1)).toMatchObject({ guard: 'openingDays', effect: 'allow' })
+    expect(explained('7')).toMatchObject({ passes: false })
+    expect(explained('7').decisions.at(-1)).toMatchObject({ guard: 'openingDays', code: 'REGION_UNKNOWN' })
+  })
+})
+
+describe('the tables of guards', () => {
+  it('have a row for each guard, and none for another', () => {
+    const names = [...GUARD_NAMES].toSorted()
+    expect(Object.keys(QUESTIONS).toSorted()).toEqual(names)
+    expect(Object.keys(RULES).toSorted()).toEqual(names)
+    const sections = Object.keys(POLICY_SCHEMA.shape).filter((key) => key !== 'appId' && key !== 'name')
+    expect(sections.toSorted()).toEqual(names)
+  })
+
+  it('give 100 points in all', () => {
+    expect(Object.values(RULES).reduce((sum, { points }) => sum + points, 0)).toBe(100)
+  })
+})
