@@ -25,7 +25,7 @@ process.on('message', async (suite) => {
         runInBand: true,
         reporters: [],
         silent: true,
-        testTimeout: 60_000,
+        testTimeout: 30_000,
         testEnvironment: join(import.meta.dirname, 'bail-environment.mjs'),
         ...(NEEDS_NO_SERVER.test(suite) ? { globalSetup: null, globalTeardown: null } : {}),
       },
