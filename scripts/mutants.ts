@@ -57,16 +57,17 @@ async function main(): Promise<boolean> {
 
 async function plantAll(faults: readonly Fault[]): Promise<Map<Fault, Outcome>> {
   const state = openState(stateFile, values.fresh === true)
-  const keyOf = createKeys(repository)
   const copy = copyRepository()
+  const keyOf = createKeys(copy)
   const jest = createJest(copy)
   const outcomes = new Map<Fault, Outcome>()
   try {
     for (const [index, fault] of faults.entries()) {
       const key = keyOf(fault)
       const begun = performance.now()
-      const outcome = state.get(key) ?? (await judge(fault, copy, jest))
-      state.set(key, outcome)
+      const known = state.get(key)
+      const outcome = known ?? (await judge(fault, copy, jest))
+      if (known === undefined) state.set(key, outcome)
       outcomes.set(fault, outcome)
       const seconds = ((performance.now() - begun) / 1_000).toFixed(1)
       console.log(

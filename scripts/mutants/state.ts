@@ -17,9 +17,7 @@ export interface State {
 
 /** Reads the file where the outcomes are kept, and writes it again after each of them. */
 export function openState(file: string, fresh: boolean): State {
-  const known = new Map(
-    fresh || !existsSync(file) ? [] : (JSON.parse(readFileSync(file, 'utf8')) as [string, Outcome][]),
-  )
+  const known = fresh ? new Map<string, Outcome>() : readState(file)
   return {
     get: (key) => known.get(key),
     set(key, outcome) {
@@ -27,9 +25,14 @@ export function openState(file: string, fresh: boolean): State {
       if (outcome.kind === 'misfit') return
       known.set(key, outcome)
       mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, JSON.stringify([...known]))
+      // Another run may have written meanwhile.
+      writeFileSync(file, JSON.stringify([...readState(file).set(key, outcome)]))
     },
   }
+}
+
+function readState(file: string): Map<string, Outcome> {
+  return new Map(existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as [string, Outcome][]) : [])
 }
 
 /**
