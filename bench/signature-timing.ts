@@ -28,7 +28,7 @@ const DIFFERENT = 4.5
 /** Of a call, in percent: less than any network hides. */
 const LARGEST_DIFFERENCE = 2
 /**
- * Of a call, what is not looked into: a few more characters in a text for the operator. README calls this "the same time",
+ * Of a call, what is not looked into: a few more characters in a text for the operator. docs/guards/server-only.md says so,
  * so a difference within it is printed beside the verdict and not hidden by it.
  */
 const INDIFFERENT = 0.0025

@@ -18,6 +18,7 @@ export { safeRedirect, type SafeRedirectOptions } from './http/response/safe-red
 export { serverOnly, type ServerOnlyOptions } from './http/server-only.ts'
 export type { PortcullisContext, RegionContext, AuditContext } from './http/portcullis.ts'
 export type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './http/handler.ts'
+export type { RefusalLine, RefusalLogger } from './http/console-line.ts'
 export type { DecisionContext, SharedOptions } from './http/shared-options.ts'
 
 export {

@@ -1,4 +1,5 @@
 import { checkOptions, wholeNumber } from '../options.ts'
+import { checkOneProcess } from '../several-processes.ts'
 import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './sink.ts'
 
@@ -23,6 +24,7 @@ export function memoryAuditSink(options: MemoryAuditSinkOptions = {}): MemoryAud
   const { max = 10_000 } = checkOptions<MemoryAuditSinkOptions>('memoryAuditSink', options, {
     max: wholeNumber('events', 1),
   })
+  checkOneProcess()
   let kept: AuditEvent[] = []
   return {
     write(events) {

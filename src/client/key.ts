@@ -12,6 +12,10 @@ export type Sign = (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>
 
 type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
+/** What a private key must be, as a phrase. */
+export const PRIVATE_KEY_RULE =
+  'the PKCS #8 of an Ed25519 private key, as PEM or base64, or a CryptoKey of one that may sign'
+
 /** Whether this is a `CryptoKey` that signs with Ed25519, or a string that has the form of one. */
 export function isPrivateKey(value: unknown): boolean {
   if (typeof value === 'string') return bytesOfPrivateKey(value) !== undefined

@@ -4,7 +4,7 @@ import { isKeyId } from '../names.ts'
 import { readOptions, type Expectation } from '../options.ts'
 import { LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
 import { bytesFromBase64 } from './base64.ts'
-import { isPrivateKey, type PrivateKey } from './key.ts'
+import { isPrivateKey, PRIVATE_KEY_RULE, type PrivateKey } from './key.ts'
 
 /** With what, and how, requests are signed. The key decides the algorithm: give `secret` or `privateKey`. */
 export interface SigningOptions {
@@ -64,7 +64,7 @@ const SIGNING: Checks = {
       typeof value === 'string' && (bytesFromBase64(value)?.length ?? 0) >= LEAST_SECRET_BYTES,
   },
   privateKey: {
-    expected: 'the PKCS #8 of an Ed25519 private key, as PEM or base64, or a CryptoKey of one that may sign',
+    expected: PRIVATE_KEY_RULE,
     accepts: isPrivateKey,
   },
   now: { expected: 'a function', accepts: isFunction },

@@ -5,6 +5,8 @@ import { guardOf, type Guard } from './guard.ts'
 export interface AuditFacts {
   /** Whether the sink has refused events that still wait to be kept. */
   readonly sinkFailing: boolean
+  /** Why the response cannot wait for the sink; absent where it can. */
+  readonly notHeldBecause?: string | undefined
 }
 
 /** What happens to a response whose events cannot be kept. */
@@ -13,7 +15,11 @@ export type AuditOutcome = Pick<AuditProtection, 'onSinkFailure'>
 /** Can what happens now be recorded? */
 export const decideAuditAccess: Guard<AuditFacts, AuditOutcome> = guardOf(
   'auditAccess',
-  ({ mode, onSinkFailure }, { sinkFailing }) => {
+  ({ mode, onSinkFailure }, { sinkFailing, notHeldBecause }) => {
+    if (notHeldBecause !== undefined && onSinkFailure === 'deny') {
+      const detail = `no answer can wait for the sink: ${notHeldBecause}`
+      return { decision: deny('auditAccess', mode, 'AUDIT_UNAVAILABLE', detail) }
+    }
     if (!sinkFailing) return RECORDED[mode][onSinkFailure]
     if (onSinkFailure === 'deny') {
       const detail = 'the sink does not keep events at the moment'

@@ -2,16 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { createPseudonyms } from '../audit/event.ts'
 import { createRecorder, type RecorderOptions } from '../audit/recorder.ts'
 import type { AuditSink } from '../audit/sink.ts'
+import { deny } from '../decision.ts'
 import { decideAuditAccess, type AuditFacts, type AuditOutcome } from '../guards/audit-access.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import { RequestRecord, type RecordMeans } from './audit-record.ts'
+import { refusalLines } from './console-line.ts'
 import type { Callback, GuardRequest, RequestHandler } from './handler.ts'
 import {
   CLIENT_ADDRESS_EXPECTATION,
   clientAddressReader,
   type ClientAddressOption,
 } from './request/client-address.ts'
-import type { RequestContext } from './request/context.ts'
+import { RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
@@ -97,6 +99,14 @@ export const AUDIT_ACCESS_EXPECTATIONS = {
   clientAddress: CLIENT_ADDRESS_EXPECTATION,
 } satisfies Expectations<AuditAccessOptions>
 
+/** Not a decision: the guard has let the request pass. */
+const NOT_KEPT = deny(
+  'auditAccess',
+  'enforce',
+  'AUDIT_UNAVAILABLE',
+  'the sink did not keep the events of the request',
+)
+
 /** What an orderly end of the process needs of an audit. */
 type AuditEnd = Pick<AuditAccessHandler, 'flush' | 'close'>
 
@@ -109,13 +119,24 @@ export function withEnd(handler: RequestHandler, { flush, close }: AuditEnd): Au
 
 /** @param name What the options are called in an error. */
 export function auditAccessMount(options: AuditAccessOptions, name: string): AuditMount {
-  const recorder = createRecorder(options)
+  const lines = refusalLines(options.logger)
+  let failure: Error | undefined
+  const onError: RecorderOptions['onError'] = (error, backlog) => {
+    failure = error
+    return options.onError?.(error, backlog)
+  }
+  const recorder = createRecorder(lines === undefined ? options : { ...options, onError })
   const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
   const means: RecordMeans = {
     options,
     recorder,
     pseudonymise: createPseudonyms(options.pseudonymKey ?? randomBytes(32)),
     getters: new Map(),
+    refuse: (context, res) => {
+      lines?.tell(NOT_KEPT, context, { error: failure })
+      writeCorsOfRefusal(context, res)
+      sendProblem(res, 'AUDIT_UNAVAILABLE', context.requestId)
+    },
   }
   const recordOf = (context: RequestContext): RequestRecord | undefined =>
     context.recall(recorder) as RequestRecord | undefined
@@ -126,19 +147,18 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
       context.useAddressReader(reader)
       if (recordOf(context) === undefined) context.keep(recorder, new RequestRecord(context, res, means))
     },
-    facts: () => ({ sinkFailing: recorder.failing }),
+    facts: (request) => ({
+      sinkFailing: recorder.failing,
+      // A request that is judged without a response has no record.
+      notHeldBecause: request instanceof RequestContext ? recordOf(request)?.notHeldBecause : undefined,
+    }),
     note: ({ decision }, context) => {
       const record = recordOf(context)
-      record?.judged()
       if (decision.mode === 'off') record?.silence()
+      else record?.judged()
     },
     write: ({ outcome }, context) => {
-      if (outcome?.onSinkFailure === 'deny') {
-        recordOf(context)?.hold((answer) => {
-          writeCorsOfRefusal(context, answer)
-          sendProblem(answer, 'AUDIT_UNAVAILABLE', context.requestId)
-        })
-      }
+      if (outcome?.onSinkFailure === 'deny') recordOf(context)?.hold()
       return false
     },
     flush: () => recorder.flush(),

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import type { AuditEvent, OperationEvent, Outcome, OutcomeEvent, Pseudonymise } from '../audit/event.ts'
+import type { OperationEvent, Outcome, OutcomeEvent, Pseudonymise } from '../audit/event.ts'
 import type { FieldGetters } from '../audit/personal-view.ts'
 import type { Recorder } from '../audit/recorder.ts'
-import { createAuditSession, type AuditSession, type ReadLog } from '../audit/session.ts'
+import { createAuditSession, type AuditSession, type ReadLog, type ReadLogOptions } from '../audit/session.ts'
 import { isThenable } from '../thenable.ts'
 import type { GuardRequest, GuardResponse } from './handler.ts'
 import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import { applicationOf, routeNameOf } from './request/route-name.ts'
-import { Gate, whenOver, wholeAnswerLeft, type GateKeeper } from './response/gate.ts'
+import { Gate, whenOver, wholeAnswerLeft, whyNotHeld, type GateKeeper } from './response/gate.ts'
 
 // Registered symbols: the ESM and the CommonJS build may both audit one request.
-const SESSION = Symbol.for('portcullis.auditSession')
+const READS = Symbol.for('portcullis.reads')
 const GATE = Symbol.for('portcullis.gate')
 
 /** What one `auditAccess` needs to record. */
@@ -25,6 +25,8 @@ export interface RecordMeans {
   readonly pseudonymise: Pseudonymise
   /** Shared by the views of all requests. */
   readonly getters: FieldGetters
+  /** Writes the answer to a request whose events are not kept. */
+  readonly refuse: (context: RequestContext, res: GuardResponse) => void
 }
 
 /** What is said of the end of a request. */
@@ -37,17 +39,19 @@ interface End {
  * The events of one request on their way to the sink of one `auditAccess`. The session of reads belongs to the request, and
  * every mount has its own record of it.
  */
-export class RequestRecord {
+export class RequestRecord implements GateKeeper, ReadLogOptions {
   readonly #context: RequestContext
   readonly #req: GuardRequest
   readonly #res: GuardResponse
   readonly #means: RecordMeans
   /** The application that the request came to, by whose routers operations are named. */
   readonly #outer: ReturnType<typeof applicationOf>
-  readonly #log: ReadLog
+  /** There is one once a handler has asked for the reads. */
+  #log: ReadLog | undefined
   #appId: string | undefined
   #revision: number | undefined
   #silent = false
+  #ended = false
   /** What the operation event says, once it is made. */
   #told: End | undefined
 
@@ -57,55 +61,82 @@ export class RequestRecord {
     this.#outer = applicationOf(context.req)
     this.#res = res
     this.#means = means
-    this.#log = sessionOf(context, means.getters).attach({
-      who: () => this.#who(),
-      pseudonymise: means.pseudonymise,
-    })
-    whenOver(res, () => this.#over())
+    readsOf(context, means.getters).add(this)
+    // Node remembers the address of a socket that it was asked for once; of one that has closed it knows nothing.
+    void context.req.socket?.remoteAddress
+    whenOver(res, () => this.over())
+  }
+
+  /** Why the response cannot be held; `undefined` where it can. */
+  get notHeldBecause(): string | undefined {
+    return whyNotHeld(this.#res)
   }
 
   /** The app that the mount of this record has judged. A later mount may judge another one. */
   judged(): void {
     this.#appId = this.#context.appId
     this.#revision = this.#context.revision
+    // The context keeps it. When the caller has gone away it may not be found any more.
+    void this.#context.address
   }
 
   /** From now on nothing is recorded. */
   silence(): void {
     this.#silent = true
-    this.#log.silence()
+    this.#log?.silence()
+  }
+
+  /** The reads of the request are logged here, those that were made before too. */
+  log(session: AuditSession): void {
+    this.#log = session.attach(this)
+    if (this.#silent) this.#log.silence()
+    else if (this.#ended) this.#finish()
+  }
+
+  get pseudonymise(): Pseudonymise {
+    return this.#means.pseudonymise
   }
 
   /** No byte of the response leaves from now on before its events are kept. */
-  hold(refuse: GateKeeper['refuse']): void {
-    const keeper: GateKeeper = { before: (status) => this.#flush(status), refuse }
+  hold(): void {
     const gate = gateOf(this.#context)
-    if (gate === undefined) this.#context.keep(GATE, new Gate(this.#res, keeper))
-    else gate.add(keeper)
+    if (gate === undefined) this.#context.keep(GATE, new Gate(this.#res, this))
+    else gate.add(this)
+  }
+
+  refuse(res: GuardResponse): void {
+    this.#means.refuse(this.#context, res)
   }
 
   /** Hands over what has happened since; with the head of the response the operation too. */
-  #flush(status: number | undefined): void | Promise<void> {
+  before(status: number | undefined): void | Promise<void> {
     if (this.#silent) return undefined
-    const events = this.#log.take()
+    const events = this.#log?.take() ?? []
     if (this.#told === undefined && status !== undefined) {
       events.push(this.#operation({ outcome: this.#refused ? 'refused' : 'answered', status }))
     }
     return events.length === 0 ? undefined : this.#means.recorder.record(events)
   }
 
-  #over(): void {
+  over(): void {
+    if (this.#ended) return
+    this.#ended = true
     const { recorder } = this.#means
     const gate = gateOf(this.#context)
     gate?.close()
     if (this.#silent) return
-    const events = this.#log.take()
+    const events = this.#log?.take() ?? []
     const told = this.#told
     const end = told !== undefined && gate?.wholeAnswerLeft === true ? told : this.#end(gate)
     if (told === undefined) events.push(this.#operation(end))
     else if (told.outcome !== end.outcome || told.status !== end.status) events.push(this.#outcome(end))
     if (events.length > 0) settle(recorder.record(events))
-    this.#log.finish((late) => settle(recorder.record(late)))
+    this.#finish()
+  }
+
+  /** What is read from now on goes to the sink by itself. */
+  #finish(): void {
+    this.#log?.finish((late) => settle(this.#means.recorder.record(late)))
   }
 
   /** What the caller got. */
@@ -128,54 +159,87 @@ export class RequestRecord {
     this.#told = end
     const { options, pseudonymise } = this.#means
     const { address, region, decisions } = this.#context
-    const revision = this.#revision ?? this.#context.revision
-    return {
-      ...this.#base('operation'),
-      ...(revision !== undefined && { revision }),
+    const event: Mutable<OperationEvent> = {
+      ...this.#base(),
+      kind: 'operation',
       operation: label(options.operation, this.#req) ?? routeNameOf(this.#req, this.#outer),
       outcome: end.outcome,
-      ...(end.status !== undefined && { status: end.status }),
-      ...(address !== undefined && { address: pseudonymise('address', address) }),
-      ...(region && { region: { here: region.here, jurisdiction: region.jurisdiction } }),
       decisions,
     }
+    const revision = this.#revision ?? this.#context.revision
+    if (revision !== undefined) event.revision = revision
+    if (end.status !== undefined) event.status = end.status
+    if (address !== undefined) event.address = pseudonymise('address', address)
+    if (region !== undefined) event.region = { here: region.here, jurisdiction: region.jurisdiction }
+    return event
   }
 
   #outcome({ outcome, status }: End): OutcomeEvent {
-    return { ...this.#base('outcome'), outcome, ...(status !== undefined && { status }) }
+    const event: Mutable<OutcomeEvent> = { ...this.#base(), kind: 'outcome', outcome }
+    if (status !== undefined) event.status = status
+    return event
   }
 
-  #base<Kind extends AuditEvent['kind']>(kind: Kind) {
-    const time = new Date().toISOString()
-    return {
-      kind,
-      version: 1 as const,
+  #base(): Omit<OutcomeEvent, 'kind' | 'outcome' | 'status'> {
+    const { appId, actor } = this.who()
+    const base: Mutable<Omit<OutcomeEvent, 'kind' | 'outcome' | 'status'>> = {
+      version: 1,
       id: randomUUID(),
-      time,
+      time: new Date().toISOString(),
       requestId: this.#context.requestId,
-      ...this.#who(),
     }
+    if (appId !== undefined) base.appId = appId
+    if (actor !== undefined) base.actor = actor
+    return base
   }
 
-  #who(): { appId?: string; actor?: string } {
+  who(): { readonly appId: string | undefined; readonly actor: string | undefined } {
     const { options, pseudonymise } = this.#means
-    const appId = this.#appId ?? this.#context.appId
     const actor = label(options.actor, this.#req)
     return {
-      ...(appId !== undefined && { appId }),
-      ...(actor !== undefined && { actor: pseudonymise('actor', actor) }),
+      appId: this.#appId ?? this.#context.appId,
+      actor: actor === undefined ? undefined : pseudonymise('actor', actor),
     }
   }
 }
 
-/** The session of a request: the one that is there, or a new one. */
-function sessionOf(context: RequestContext, getters: FieldGetters): AuditSession {
-  const known = context.recall(SESSION) as AuditSession | undefined
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
+
+/** The reads of one request. Most handlers read nothing, so the session is made when one asks for it. */
+class RequestReads {
+  readonly #context: RequestContext
+  readonly #getters: FieldGetters
+  readonly #records: RequestRecord[] = []
+  #session: AuditSession | undefined
+
+  constructor(context: RequestContext, getters: FieldGetters) {
+    this.#context = context
+    this.#getters = getters
+  }
+
+  add(record: RequestRecord): void {
+    this.#records.push(record)
+    if (this.#session !== undefined) record.log(this.#session)
+  }
+
+  get session(): AuditSession {
+    if (this.#session === undefined) {
+      const { requestId } = this.#context
+      this.#session = createAuditSession({ requestId, now: Date.now, getters: this.#getters })
+      for (const record of this.#records) record.log(this.#session)
+    }
+    return this.#session
+  }
+}
+
+/** The reads of a request: what is there, or a new one. */
+function readsOf(context: RequestContext, getters: FieldGetters): RequestReads {
+  const known = context.recall(READS) as RequestReads | undefined
   if (known !== undefined) return known
-  const session = createAuditSession({ requestId: context.requestId, now: Date.now, getters })
-  context.keep(SESSION, session)
-  context.audit = session
-  return session
+  const reads = new RequestReads(context, getters)
+  context.keep(READS, reads)
+  context.readsOf(reads)
+  return reads
 }
 
 function gateOf(context: RequestContext): Gate | undefined {

@@ -13,8 +13,8 @@ export interface IpWhitelistOptions extends SharedOptions {
   /**
    * How to find the client behind proxies: the proxies that are trusted with the one header that they write, or a function.
    * Default: Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket. What is trusted
-   * and does not fit the way that requests come is reported once by `process.emitWarning`: see "Behind proxies" in
-   * README.md.
+   * and does not fit the way that requests come is reported once by `process.emitWarning`: see
+   * docs/proxies.md.
    */
   readonly clientAddress?: ClientAddressOption | undefined
 }

@@ -123,7 +123,7 @@ function judgeWithoutApp<Facts, Outcome>(
   question: Question<Facts, Outcome>,
   request: JudgedRequest,
   { stranger, policies }: JudgeSettings,
-  { code, detail }: Unresolved,
+  { code, detail, error }: Unresolved,
 ): Answer<Outcome> | Promise<Answer<Outcome>> {
   if (code === 'APP_UNKNOWN' && stranger?.stranger !== undefined) {
     return stranger.stranger(request) as Judgement<Outcome>
@@ -132,7 +132,8 @@ function judgeWithoutApp<Facts, Outcome>(
   if (code === 'APP_UNIDENTIFIED' && facts.preflight && policies.knowsOrigins) {
     return judgeUnnamedPreflight(policies, facts.origin ?? '')
   }
-  return { decision: deny(question.name, 'enforce', code, detail) }
+  const decision = deny(question.name, 'enforce', code, detail)
+  return error === undefined ? { decision } : { decision, error }
 }
 
 /** The refusal that a fault becomes. Of an option that belongs to one protection the mode of the policy holds. */

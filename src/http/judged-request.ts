@@ -13,6 +13,8 @@ export type AppIdReader = Callback<[req: GuardRequest], string | undefined | Pro
 export interface Unresolved {
   readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
   readonly detail: string
+  /** What the store has thrown, for those who develop. */
+  readonly error: unknown
 }
 
 /** Whether there is no app. Asks for an own member: an app has none of this name, whatever `Object.prototype` has. */
@@ -53,6 +55,11 @@ export class JudgedRequest {
   /** The app by whose policy the request was last judged; `undefined` until one is identified. */
   get app(): App | undefined {
     return this.#app
+  }
+
+  /** The id that the request named last, whether or not there is an app of that id. */
+  get askedId(): string | undefined {
+    return this.#askedId
   }
 
   get policy(): CompiledPolicy | undefined {
@@ -111,10 +118,14 @@ export class JudgedRequest {
   }
 }
 
-const UNIDENTIFIED: Unresolved = { code: 'APP_UNIDENTIFIED', detail: 'the request names no app' }
-const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app' }
+const UNIDENTIFIED: Unresolved = {
+  code: 'APP_UNIDENTIFIED',
+  detail: 'the request names no app',
+  error: undefined,
+}
+const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app', error: undefined }
 
 function unavailable(error: unknown): Unresolved {
   const detail = error instanceof Error ? error.message : 'the store could not look'
-  return { code: 'POLICY_UNAVAILABLE', detail }
+  return { code: 'POLICY_UNAVAILABLE', detail, error }
 }

@@ -9,6 +9,7 @@ import { checkOptions, required, type Expectation } from '../options.ts'
 import type { RequestHandler } from './handler.ts'
 import { isThenable } from '../thenable.ts'
 import { OPTION_TIMEOUT } from './request/ask-option.ts'
+import { noteRefusedUrls } from './nearest-entry.ts'
 import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
 import { mount, type Mount } from './shell.ts'
@@ -62,7 +63,7 @@ export function returnUrlGuardMount(
   const withRules = (named: readonly NamedReturnUrl[]): ReturnUrlFacts => ({ named, ...rules })
   return {
     name: 'returnUrlGuard',
-    guard: decideReturnUrlGuard,
+    guard: noting,
     looksWhenOff: true,
     blindToPreflight: true,
     facts: ({ facts, req }) => {
@@ -73,6 +74,13 @@ export function returnUrlGuardMount(
       if (outcome !== undefined) context.approve(outcome)
     },
   }
+}
+
+/** What is refused can be told only by who has read it. */
+const noting: typeof decideReturnUrlGuard = (policy, facts) => {
+  const judgement = decideReturnUrlGuard(policy, facts)
+  if (judgement.decision.effect === 'deny') noteRefusedUrls(judgement.decision, facts)
+  return judgement
 }
 
 const PLACES: Expectation = {

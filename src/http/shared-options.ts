@@ -1,6 +1,7 @@
 import type { Decision, Refusal } from '../decision.ts'
 import { aFunction, anAppIdReader, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import type { PolicySource } from '../source/index.ts'
+import { A_LOGGER, type RefusalLogger } from './console-line.ts'
 import type { Callback, GuardRequest } from './handler.ts'
 import type { AppIdReader } from './judged-request.ts'
 import type { RequestIdOption } from './request/request-id.ts'
@@ -11,7 +12,7 @@ export interface DecisionContext {
   readonly req: GuardRequest
   /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
   readonly app: { readonly appId: string; readonly revision: number } | undefined
-  /** What an option has thrown, where the code is `OPTION_FAILED`. It may hold personal data. */
+  /** What an option (`OPTION_FAILED`) or the store (`POLICY_UNAVAILABLE`) has thrown. It may hold personal data. */
   readonly error?: unknown
 }
 
@@ -34,6 +35,12 @@ export interface SharedOptions {
   /** Told of every refusal that `report` mode has let pass. It changes nothing. */
   readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
   /**
+   * Told of refusals, also of those that `report` mode has let pass: a line with the reason, the nearest entry and how to
+   * mend it, once a minute for each kind. Default: the console, and nothing where NODE_ENV is `production` or `test`. One
+   * that is given is told in production too, and there nothing of a policy, a person or what the caller wrote.
+   */
+  readonly logger?: RefusalLogger | undefined
+  /**
    * The id of a request, such as the one that your proxy has given it: a printable ASCII string of at most 200 characters.
    * Default, and in place of anything else: a random UUID.
    */
@@ -51,6 +58,7 @@ export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectati
   onDecision: aFunction,
   onDeny: aFunction,
   onReport: aFunction,
+  logger: A_LOGGER,
   requestId: aFunction,
   optionTimeout: wholeNumber('milliseconds', 1, 60_000),
 }

@@ -2,6 +2,7 @@ import type { Decision } from '../decision.ts'
 import type { Judgement } from '../guards/guard.ts'
 import type { App } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
+import { refusalLines, type RefusalLines } from './console-line.ts'
 import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
 import {
   failed,
@@ -20,6 +21,7 @@ import { readRequestId } from './request/request-id.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { refuse } from './response/refuse.ts'
+import { checkSetup } from './setup-checks.ts'
 import type { SharedOptions } from './shared-options.ts'
 
 /** One guard as the shell mounts it: a question, and what its answers mean for the response. */
@@ -73,12 +75,14 @@ class Chain {
   readonly #stranger: Mount<unknown, unknown> | undefined
   /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
   readonly #variesByOrigin: boolean
+  readonly #lines: RefusalLines | undefined
   /** Those that have something to do before anything is decided. */
   readonly #beginning: readonly Mount<unknown, unknown>[]
 
   constructor(steps: readonly Step[], options: SharedOptions) {
     this.#steps = steps
     this.#options = options
+    this.#lines = refusalLines(options.logger)
     const mounts = steps.filter((step): step is Mount<unknown, unknown> => !isPassage(step))
     this.#beginning = mounts.filter(({ begin }) => begin !== undefined)
     this.#stranger = mounts.find(({ stranger }) => stranger !== undefined)
@@ -247,6 +251,7 @@ class Chain {
     // Of an app that does not exist another guard of the chain may have spoken.
     const step = decision.guard === asked.name || byPreflight ? asked : (this.#stranger ?? asked)
     context.record(decision)
+    checkSetup(decision, context, res, this.#settings.appId)
     if (!byPreflight) step.note?.(answer, context)
     this.#tell(answer, context)
     if (decision.mode !== 'enforce') return true
@@ -281,6 +286,7 @@ class Chain {
     const { decision } = answer
     if (decision.effect === 'deny' && decision.mode === 'report')
       callListener(onReport, decision, context.req)
+    if (decision.effect === 'deny') this.#lines?.tell(decision, context, answer)
     if (onDecision === undefined) return
     const { app, req } = context
     callListener(onDecision, decision, {

@@ -72,9 +72,9 @@ const makeSchema = () =>
     serverOnly: z.optional(
       z.strictObject({
         mode: modes(),
-        maxAge: z._default(z.int().check(z.gte(1), z.lte(3600)), 300),
-        requireDigest: z._default(z.boolean(), true),
-        requireContentType: z._default(z.boolean(), true),
+        maxAge: z.prefault(z.int().check(z.gte(1), z.lte(3600)), 300),
+        requireDigest: z.prefault(z.boolean(), true),
+        requireContentType: z.prefault(z.boolean(), true),
       }),
     ),
     ipWhitelist: z.optional(
@@ -110,12 +110,12 @@ const makeSchema = () =>
     regionPin: z.optional(
       z.strictObject({
         mode: modes(),
-        onMisdirected: z._default(z.enum(['reject', 'redirect', 'handOver']), 'reject'),
+        onMisdirected: z.prefault(z.enum(['reject', 'redirect', 'handOver']), 'reject'),
         fallback: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
       }),
     ),
     auditAccess: z.optional(
-      z.strictObject({ mode: modes(), onSinkFailure: z._default(z.enum(['deny', 'allow']), 'deny') }),
+      z.strictObject({ mode: modes(), onSinkFailure: z.prefault(z.enum(['deny', 'allow']), 'deny') }),
     ),
   })
 

@@ -12,7 +12,7 @@ export interface KindOfKey {
   readonly dashboards: readonly string[]
 }
 
-/** Every key that Portcullis has in Redis. A test holds this table to the ACL lines in README. */
+/** Every key that Portcullis has in Redis. A test holds this table to docs/redis.md. */
 export const KINDS_OF_KEYS = {
   app: {
     name: 'app:{<app id>}',

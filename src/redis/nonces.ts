@@ -3,6 +3,7 @@ import { UnavailableError } from '../errors.ts'
 import { aFunction, checkOptions, wholeNumber } from '../options.ts'
 import { lifetimeOf, type NonceStore } from '../signature/nonces.ts'
 import { checkClient, sender, type RedisClient } from './client.ts'
+import { compareClocks } from './clock.ts'
 import { createKeyspace, PREFIX } from './keyspace.ts'
 import { CLAIM_NONCE } from './scripts.ts'
 
@@ -58,6 +59,7 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
 
   return {
     async claim(appId, nonce, until) {
+      if (claims === 0) void compareClocks(send, now)
       const time = now()
       const lifetime = lifetimeOf(until, time) + CLOCKS_DIFFER + commandTimeout
       const span = Math.ceil(lifetime / SPANS)

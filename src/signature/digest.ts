@@ -14,13 +14,17 @@ export function hasContent(content: Content): boolean {
   return content.kind === 'unavailable' || (content.kind === 'bytes' && content.bytes.length > 0)
 }
 
+/** Not the caller's fault: the server cannot check any digest. */
+const BYTES_NOT_KEPT =
+  'this server has not kept the bytes of the body: mount bodyParsers() ahead of serverOnly, in place of other body parsers'
+
 /**
  * Why the lines of a `Content-Digest` header (RFC 9530) do not hold for this content, or `undefined` when they do.
  * Of the algorithms only `sha-256` and `sha-512` are known; one must be there, and every one that is must match.
  */
 export function digestProblem(lines: readonly string[], content: Content): string | undefined {
   if (content.kind === 'unavailable') {
-    return 'the bytes of the body were not kept: mount bodyParsers() ahead of serverOnly'
+    return BYTES_NOT_KEPT
   }
   const digests = readDictionary(lines)
   if (digests === undefined) return 'Content-Digest is not a dictionary without repetitions'

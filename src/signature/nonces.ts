@@ -1,5 +1,6 @@
 import { UnavailableError } from '../errors.ts'
 import { aFunction, checkOptions, wholeNumber } from '../options.ts'
+import { checkOneProcess } from '../several-processes.ts'
 
 /** Remembers which nonces were used, so that a signed request passes once. */
 export interface NonceStore {
@@ -59,6 +60,7 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
     now: aFunction,
   })
   const { max = 1_000_000, maxPerApp = Math.ceil(max / 2), now = Date.now } = checked
+  checkOneProcess()
   const apps = new Map<string, Map<string, number>>()
   const spans = new Map<number, Remembered[]>()
   let held = 0

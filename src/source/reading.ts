@@ -8,6 +8,7 @@ import type { StoredApp } from '../store/contract.ts'
 import type { Breaker } from './breaker.ts'
 import type { App } from './contract.ts'
 import type { SharedList } from './held-list.ts'
+import { keepLists } from './parsed-lists.ts'
 
 /** What was read of an app, and what came of it. */
 export interface Reading {
@@ -117,6 +118,7 @@ export async function understand(
     policy: compilePolicy(read, byName, known?.app.policy),
     keys: parseAppKeys(stored.keys ?? []),
   }
+  keepLists(app.policy, read)
   return {
     app,
     weight: weighPolicy(policy, app.policy) + app.keys.length * BYTES_OF_A_KEY,

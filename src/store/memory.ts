@@ -1,4 +1,5 @@
 import { ConfigError, PolicyError, SECRET, wrongOption } from '../errors.ts'
+import { checkOneProcess } from '../several-processes.ts'
 import { parseNote } from './change-note.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
@@ -75,6 +76,8 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
       return domains.find(origin)
     },
     async write(document, replaces, note) {
+      // What it was made with is the same in every process, and what is written later is not.
+      checkOneProcess()
       const { policy, keys } = parseDocument(document)
       return change({ appId: policy.appId, replaces, policy, keys, note: parseNote(note) })
     },

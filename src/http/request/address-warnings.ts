@@ -5,6 +5,7 @@ import {
   type ClientAddressReader,
 } from '../../match/client-address.ts'
 import { parseIp, type IpAddress } from '../../match/ip.ts'
+import { emitWarning } from '../../setup-warning.ts'
 import type { GuardRequest } from '../handler.ts'
 
 const WARNINGS = {
@@ -153,10 +154,5 @@ function isPublic(hop: string | undefined): boolean {
 function warn(code: keyof typeof WARNINGS): void {
   if (watch.told.has(code)) return
   watch.told.add(code)
-  const [message, advice] = WARNINGS[code]
-  process.emitWarning(message, {
-    type: 'PortcullisWarning',
-    code,
-    detail: `${advice} See "Behind proxies": portcullis/README.md#behind-proxies`,
-  })
+  emitWarning(code, WARNINGS[code])
 }

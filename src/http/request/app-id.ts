@@ -58,6 +58,7 @@ export function appIdFrom(place: AppIdPlace): Reader {
     )
   }
   const reader: Reader = readers.length === 1 ? first : (req) => agreed(readers, req)
+  if (reader === first && places.param !== undefined) routeParameters.set(reader, places.param)
   return places.body === undefined ? reader : Object.assign(reader, { [NEEDS_BODY]: true })
 }
 
@@ -114,6 +115,14 @@ function userOfBasic(line: string | undefined): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The parameters of the route that readers look for, of those that look nowhere else. */
+const routeParameters = new WeakMap<object, string>()
+
+/** The parameter of the route that this reader of app ids looks for; `undefined` where it looks elsewhere. */
+export function routeParameterOf(reader: object): string | undefined {
+  return routeParameters.get(reader)
 }
 
 // Can be the id of no app. A key of nobody is then told what a wrong signature is told, and not that it is of nobody.

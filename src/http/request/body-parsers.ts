@@ -53,6 +53,8 @@ export function bodyParsers(options: BodyParsersOptions = {}): RequestHandler[] 
         const result = error ?? parsed(parse, bytes)
         if (result instanceof Error) return goOn(result)
         req.body = result.body
+        // By this the parsers of Express 4 know that the body is read; they fail otherwise, where they stand behind.
+        Object.assign(req, { _body: true })
         goOn()
       }
       readBody(req, limit, (error, bytes) => {

@@ -26,7 +26,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   readonly #decisions: Decision[] = []
   #requestId: string | undefined
   #addressReader: ClientAddressReader | undefined
-  #audit: AuditSession | undefined
+  #reads: { readonly session: AuditSession } | undefined
   #grant: { readonly policy: CompiledPolicy; readonly grant: CorsGrant | undefined } | undefined
   #readable: ReadableResponse | undefined
   #returnUrl: string | undefined
@@ -90,16 +90,17 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   }
 
   get audit(): AuditSession {
-    if (this.#audit === undefined) {
+    if (this.#reads === undefined) {
       throw new UsageError(
         '`req.portcullis.audit` is there only behind `auditAccess`: mount it ahead of this route',
       )
     }
-    return this.#audit
+    return this.#reads.session
   }
 
-  set audit(session: AuditSession) {
-    this.#audit = session
+  /** Where the session comes from in which reads of personal data are recorded. */
+  readsOf(source: { readonly session: AuditSession }): void {
+    this.#reads = source
   }
 
   record(decision: Decision): void {

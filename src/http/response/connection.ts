@@ -1,18 +1,7 @@
 /* oxlint-disable no-underscore-dangle -- the names that stream.Writable has for its implementers */
 import type { Socket } from 'node:net'
-import { UnavailableError } from '../../errors.ts'
 import type { GuardResponse } from '../handler.ts'
-
-/** What stands in front of one response. */
-export interface Gated {
-  readonly res: GuardResponse
-  /** Whether the answer in place of the handler's was handed to the network; `undefined` where there is none. */
-  refusalSent: boolean | undefined
-  /** Asks whether bytes may leave that begin with this. */
-  ask(first: unknown): Promise<void> | undefined
-  /** The answer in place of the handler's; `undefined` where there can be none. */
-  refuse(): Uint8Array | undefined
-}
+import { isInformational, LINGER, notSent, type Gated, type Holder } from './holder.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -30,16 +19,18 @@ interface Sending {
 
 const connectionKey = Symbol('portcullis.connection')
 
-type HeldSocket = Socket & Sending & { [connectionKey]?: Connection }
+type HeldSocket = Socket &
+  Sending & {
+    [connectionKey]?: Connection
+    /** The response whose turn it is. Node takes it away when the response is detached. */
+    readonly _httpMessage?: GuardResponse | null
+  }
 
 /** Informational responses without any data. To hold back 100 would deadlock an upload that waits for it. */
 const INTERIM: ReadonlySet<unknown> = new Set([
   'HTTP/1.1 100 Continue\r\n\r\n',
   'HTTP/1.1 102 Processing\r\n\r\n',
 ])
-
-/** How long a complete answer may take to leave after somebody has destroyed its connection, in milliseconds. */
-const LINGER = 5_000
 
 /** A call of the socket's `_write` or `_writev` that waits. Node makes the next one only when this one is done. */
 interface Held {
@@ -54,7 +45,7 @@ interface Held {
  * everything that any method of a response sends comes by here, in order, with its head already fixed. So nothing has to be
  * known of those methods, and a held response behaves as one that is sent.
  */
-export class Connection {
+export class Connection implements Holder {
   readonly #socket: HeldSocket
   readonly #inner: Sending
   readonly #gates: Gated[] = []
@@ -67,12 +58,13 @@ export class Connection {
     this.#inner = inner
     socket.once('close', () => {
       for (const end of this.#ends) end()
+      // Of a response that a handler has detached Node does not say that it is over.
+      for (const gate of this.#gates.slice()) gate.over()
     })
   }
 
-  /** Whether its socket is gone. */
-  get destroyed(): boolean {
-    return this.#socket.destroyed
+  wholeAnswerLeft(res: GuardResponse): boolean {
+    return res.writableFinished && !this.#socket.destroyed
   }
 
   add(gate: Gated): void {
@@ -89,20 +81,25 @@ export class Connection {
     this.#ends.add(end)
   }
 
-  /** Whether it still had to be called. */
-  forget(end: () => void): boolean {
-    return this.#ends.delete(end)
+  forget(end: () => void): void {
+    this.#ends.delete(end)
   }
 
-  /** The gate of the response whose turn it is. */
+  /**
+   * The gate of the response whose turn it is. Where a handler has detached that response and writes to the socket itself,
+   * it is the first that is not over.
+   */
   #gate(): Gated | undefined {
-    for (const gate of this.#gates) if (gate.res.socket === this.#socket) return gate
+    const turn = this.#socket._httpMessage
+    for (const gate of this.#gates) {
+      if (gate.res.socket === this.#socket || (!turn && !gate.res.writableFinished)) return gate
+    }
     return undefined
   }
 
   write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
     const gate = INTERIM.has(chunk) ? undefined : this.#gate()
-    const agreed = gate?.ask(chunk)
+    const agreed = gate?.ask(statusIn(chunk))
     if (gate === undefined || agreed === undefined)
       this.#inner._write.call(this.#socket, chunk, encoding, done)
     else this.#hold({ gate, chunk, encoding, done }, agreed)
@@ -111,10 +108,10 @@ export class Connection {
   writeAll(chunks: readonly Chunk[], done: Done): void {
     const gate = this.#gate()
     // Hints may stand ahead of the head in one piece with it; the head tells the status.
-    let lead = chunks[0]?.chunk
-    for (let index = 1; index < chunks.length && isInformational(lead); index += 1)
-      lead = chunks[index]?.chunk
-    const agreed = gate?.ask(lead)
+    let status = statusIn(chunks[0]?.chunk)
+    for (let index = 1; index < chunks.length && isInformational(status); index += 1)
+      status = statusIn(chunks[index]?.chunk)
+    const agreed = gate?.ask(status)
     if (gate === undefined || agreed === undefined) this.#inner._writev?.call(this.#socket, chunks, done)
     else this.#hold({ gate, chunk: chunks, encoding: undefined, done }, agreed)
   }
@@ -145,9 +142,9 @@ export class Connection {
       this.#inner.destroy.call(this.#socket)
       done(notSent())
     }
-    const answer = gate.refuse()
-    if (answer === undefined) end(notSent())
-    else this.#inner._write.call(this.#socket, answer, 'buffer' as BufferEncoding, end)
+    const refusal = gate.refuse(true)
+    if (refusal === undefined) end(notSent())
+    else this.#inner._write.call(this.#socket, refusal.bytes, 'buffer' as BufferEncoding, end)
   }
 
   /**
@@ -175,13 +172,9 @@ export class Connection {
   }
 }
 
-/** Whether what begins with this is the head of an informational response. */
-export function isInformational(first: unknown): boolean {
-  return typeof first === 'string' && first.startsWith('HTTP/1.1 1')
-}
-
-function notSent(): UnavailableError {
-  return new UnavailableError('the response was not sent')
+/** The status in a head that Node has rendered; `undefined` in front of anything else. */
+function statusIn(first: unknown): number | undefined {
+  return typeof first === 'string' && first.startsWith('HTTP/1.1 ') ? Number(first.slice(9, 12)) : undefined
 }
 
 const LAYER: ThisType<HeldSocket & { [connectionKey]: Connection }> & Required<Sending> = {
@@ -215,21 +208,19 @@ function layerFor({ _writev }: Sending): Partial<Sending> {
   return typeof _writev === 'function' ? LAYER : { _write, destroy }
 }
 
-/**
- * The connection of this response: the same one for all requests that come by it. Its socket may be any stream that an
- * `http.Server` takes for a connection.
- *
- * @throws TypeError when nothing could be held on it: when it is not a stream, and with HTTP/2.
- */
-export function connectionOf(res: GuardResponse): Connection {
-  const held = (res.socket ?? res.req.socket) as HeldSocket
+/** The socket that a response is sent by, or will be when its turn comes; `undefined` where an adapter has none. */
+export function socketOf(res: GuardResponse): Socket | undefined {
+  const { socket } = (res.req ?? {}) as unknown as { socket?: Partial<Sending> | null }
+  if (typeof socket?._write !== 'function' || typeof socket.destroy !== 'function') return undefined
+  // Some adapters give a response a stream of its own, which leads nowhere.
+  return res.socket && res.socket !== (socket as unknown) ? undefined : (socket as unknown as Socket)
+}
+
+/** The connection by this socket: the same one for all requests. It may be any stream that an `http.Server` takes. */
+export function connectionOf(socket: Socket): Connection {
+  const held = socket as HeldSocket
   const known = held[connectionKey]
   if (known !== undefined) return known
-  // The frames of HTTP/2 do not pass by the socket as bytes of ours.
-  if ('stream' in res) throw new TypeError('responses of HTTP/2 cannot be held back')
-  if (typeof held._write !== 'function' || typeof held.destroy !== 'function') {
-    throw new TypeError('the connection of this response is not a stream, so that no answer can be held back')
-  }
   // Streams that were made with options have methods of their own.
   const own = Object.hasOwn(held, '_write')
   const { _write, _writev, destroy } = held

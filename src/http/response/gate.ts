@@ -1,7 +1,9 @@
-import { ServerResponse, type OutgoingHttpHeaders } from 'node:http'
-import { Writable } from 'node:stream'
+import type { OutgoingHttpHeaders } from 'node:http'
 import type { GuardResponse } from '../handler.ts'
-import { connectionOf, isInformational, type Connection, type Gated } from './connection.ts'
+import { canHoldCalls, heldResponseOf } from './adapter-response.ts'
+import { connectionOf, socketOf } from './connection.ts'
+import { isInformational, Refusal, type Gated, type Holder } from './holder.ts'
+import { canHoldStream, heldStreamOf, http2StreamOf } from './http2-layer.ts'
 
 export interface GateKeeper {
   /**
@@ -10,37 +12,40 @@ export interface GateKeeper {
    */
   before(status: number | undefined): void | Promise<void>
   /** Writes the answer that is sent when `before` has thrown or rejected ahead of the first byte. */
-  refuse(res: ServerResponse): void
+  refuse(res: GuardResponse): void
+  /** Told that the response is over, where Node may not tell it by `close`. It may be told more than once. */
+  over?(): void
 }
 
 /**
  * Holds a response back until its keepers have agreed, so that no byte leaves before what it must wait for has happened.
  *
- * The bytes are held on the connection, behind everything that makes them. To handlers and other middleware a held response
+ * The bytes are held behind everything that makes them: on the connection, or with HTTP/2 on the stream. An adapter without a
+ * connection has its calls held instead. To handlers and other middleware a held response
  * is one that is sent: its head is fixed, what throws then throws, and the methods, events and callbacks are those of Node.
  * While the keepers agree at once nothing is held.
  *
  * When a keeper refuses ahead of the first byte, its own answer leaves in place of all that was held, on a head as it was
- * when the gate was made, and the connection closes; further behind the connection is cut. To its handler either is a caller
+ * when the gate was made, and the connection closes (with HTTP/2 the stream); further behind the connection is cut. To its handler either is a caller
  * that has gone away.
  */
 export class Gate implements Gated {
   readonly res: GuardResponse
   refusalSent: boolean | undefined
-  readonly #connection: Connection
+  readonly #holder: Holder
   readonly #keepers: GateKeeper[]
   readonly #headersBefore: OutgoingHttpHeaders
   #status: number | undefined
   #begun = false
   #expectsErrors = false
 
-  /** @throws TypeError when nothing can be held on the connection of this response. */
+  /** @throws TypeError when this response cannot be held. */
   constructor(res: GuardResponse, keeper: GateKeeper) {
     this.res = res
     this.#keepers = [keeper]
     this.#headersBefore = res.getHeaders()
-    this.#connection = connectionOf(res)
-    this.#connection.add(this)
+    this.#holder = holderOf(res)
+    this.#holder.add(this)
   }
 
   /** The status of the head that Node has rendered; `undefined` until there is one. */
@@ -55,7 +60,7 @@ export class Gate implements Gated {
 
   /** Whether the answer of the handler was handed to the network to its end; asked when the response is over. */
   get wholeAnswerLeft(): boolean {
-    return this.refusalSent === undefined && this.res.writableFinished && !this.#connection.destroyed
+    return this.refusalSent === undefined && this.#holder.wholeAnswerLeft(this.res)
   }
 
   /** One more has to agree to every part. */
@@ -65,12 +70,16 @@ export class Gate implements Gated {
 
   /** The response is over. */
   close(): void {
-    this.#connection.remove(this)
+    this.#holder.remove(this)
   }
 
-  ask(first: unknown): Promise<void> | undefined {
-    const informational = this.#status === undefined && isInformational(first)
-    if (!informational) this.#status ??= statusIn(first) ?? this.res.statusCode
+  over(): void {
+    for (const keeper of this.#keepers) keeper.over?.()
+  }
+
+  ask(status: number | undefined): Promise<void> | undefined {
+    const informational = this.#status === undefined && isInformational(status)
+    if (!informational) this.#status ??= status ?? this.res.statusCode
     let asked: Promise<void>[] | undefined
     for (const keeper of this.#keepers) {
       let agreed: void | Promise<void>
@@ -106,17 +115,17 @@ export class Gate implements Gated {
     this.#begun = begins
   }
 
-  refuse(): Uint8Array | undefined {
+  refuse(chunked: boolean): Refusal | undefined {
     if (this.#begun) return undefined
-    const refusal = new ServerResponse(this.res.req)
     try {
-      refusal.shouldKeepAlive = false
+      const refusal = new Refusal(this.res, chunked)
       for (const [name, value] of Object.entries(this.#headersBefore)) {
         if (value !== undefined) refusal.setHeader(name, value)
       }
-      const bytes = bytesOf(refusal, () => this.#keepers[0]?.refuse(refusal))
+      this.#keepers[0]?.refuse(refusal)
+      if (!refusal.writableEnded) return undefined
       this.res.statusCode = refusal.statusCode
-      return bytes
+      return refusal
     } catch {
       return undefined
     }
@@ -130,50 +139,55 @@ export function gateResponse(res: GuardResponse, keeper: GateKeeper): Gate {
   return new Gate(res, keeper)
 }
 
-/**
- * Calls back once when a response is over, however it ends. To one that waited behind others on its connection, Node says
- * nothing when the connection closes.
- */
+/** @throws TypeError when this response cannot be held. */
+function holderOf(res: GuardResponse): Holder {
+  const stream = http2StreamOf(res)
+  if (stream !== undefined) return heldStreamOf(stream)
+  const socket = socketOf(res)
+  return socket === undefined ? heldResponseOf(res) : connectionOf(socket)
+}
+
+/** Why a response cannot be held; `undefined` where it can. */
+export function whyNotHeld(res: GuardResponse): string | undefined {
+  const stream = http2StreamOf(res)
+  if (stream !== undefined) {
+    return canHoldStream(stream) ? undefined : 'this version of Node keeps the streams of HTTP/2 out of reach'
+  }
+  if (socketOf(res) !== undefined || canHoldCalls(res)) return undefined
+  return 'the response has no connection, and it is not an `http.ServerResponse` either'
+}
+
+/** Calls back when a response is over, however it ends; maybe more than once. */
 export function whenOver(res: GuardResponse, end: () => void): void {
-  const { socket } = res
-  if (socket !== null) {
-    res.once('close', end)
+  const socket = socketOf(res)
+  if (http2StreamOf(res) !== undefined || (socket !== undefined && res.socket)) {
+    res.on('close', end)
     return
   }
-  const connection = connectionOf(res)
+  if (socket === undefined) {
+    // Adapters need not say more than that a response is finished, and say it in the midst of its end.
+    const later = (): void => process.nextTick(end)
+    res.on('close', later)
+    res.on('finish', later)
+    return
+  }
+  // To a response that waits behind others on its connection, Node says nothing when the connection closes.
+  const connection = connectionOf(socket)
   const once = (): void => {
-    if (connection.forget(once)) end()
+    connection.forget(once)
+    end()
   }
   connection.whenClosed(once)
-  res.once('close', once)
+  res.on('close', once)
 }
 
 /**
- * Whether a response that is over was handed to the network to its end. Node says `writableFinished` of a response whose
- * connection was cut, too.
+ * Whether a response that is over and was not held was handed to the network to its end. Node says `writableFinished` of a
+ * response whose connection was cut, too.
  */
 export function wholeAnswerLeft(res: GuardResponse): boolean {
-  const { stream } = res as { stream?: { readonly rstCode?: number } }
+  const stream = http2StreamOf(res)
   if (stream !== undefined) return res.writableFinished && stream.rstCode === 0
-  return res.writableFinished && !res.req.socket.destroyed
-}
-
-/** The status in a head that Node has rendered. */
-function statusIn(first: unknown): number | undefined {
-  return typeof first === 'string' && first.startsWith('HTTP/1.1 ') ? Number(first.slice(9, 12)) : undefined
-}
-
-/** What a response would send. */
-function bytesOf(res: ServerResponse, write: () => void): Uint8Array | undefined {
-  const chunks: Buffer[] = []
-  const capture = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      chunks.push(chunk)
-      done()
-    },
-  })
-  // Of a socket a response needs what every Writable has.
-  res.assignSocket(capture as unknown as Parameters<ServerResponse['assignSocket']>[0])
-  write()
-  return res.writableEnded ? Buffer.concat(chunks) : undefined
+  const socket = socketOf(res)
+  return socket === undefined ? res.writableEnded : res.writableFinished && !socket.destroyed
 }

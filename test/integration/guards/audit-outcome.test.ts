@@ -184,6 +184,38 @@ describe('what the audit says of the end of a request', () => {
     expect(kept).toMatchObject([{ kind: 'operation', outcome: 'aborted' }])
   })
 
+  it('has the address of a caller that has gone, as that of one that has stayed', async () => {
+    const addresses: unknown[] = []
+    for (const load of ['at once', 'later'] as const) {
+      for (const onSinkFailure of ['deny', 'allow'] as const) {
+        const { kept, sink } = slowSink()
+        const store = memoryStore([
+          { policy: { appId: APP, auditAccess: { mode: 'enforce', onSinkFailure } } },
+        ])
+        const policies = createPolicySource({ store })
+        let asked = 0
+        const appId = () => ((asked += 1), load === 'at once' ? APP : sleep(60).then(() => APP))
+        const audit = auditAccess({ policies, sink, appId, pseudonymKey: Buffer.alloc(32, 1) })
+        const app = express().use(audit as unknown as RequestHandler, (req, res) => {
+          if (req.path !== '/stays') return
+          res.json({ ok: 1 })
+        })
+        await listening(app, async (origin) => {
+          await (await fetch(`${origin}/stays`)).text()
+          const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+          socket.on('error', () => undefined)
+          socket.write(get('/goes'))
+          await until(() => asked === 2)
+          socket.resetAndDestroy()
+          await until(() => kept.length > 1)
+        })
+        for (const event of kept) addresses.push(event.kind === 'operation' && event.address)
+      }
+    }
+    expect(addresses).toHaveLength(8)
+    expect(new Set(addresses)).toEqual(new Set([expect.any(String)]))
+  })
+
   it('is that they were aborted, for requests that waited behind one whose caller has gone', async () => {
     for (const onSinkFailure of ['deny', 'allow'] as const) {
       const { kept, sink } = slowSink()
@@ -420,9 +452,10 @@ describe('auditAccess on HTTP/2', () => {
     return { status, text, kept }
   }
 
-  it('answers nothing where no byte may leave unrecorded, since it could hold nothing back', async () => {
-    const { status, text } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
-    expect([status, JSON.parse(text).code]).toEqual([503, 'POLICY_UNAVAILABLE'])
+  it('answers where no byte may leave unrecorded', async () => {
+    const { status, text, kept } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
+    expect([status, text]).toEqual([200, 'secret'])
+    expect(kept).toMatchObject([{ kind: 'operation', outcome: 'answered', status: 200 }])
   })
 
   it('records what the caller got where the sink may fail', async () => {

@@ -558,7 +558,7 @@ describe('a warning', () => {
     expect(codes()).toEqual([OFF])
   })
 
-  it('has a type, a code, advice and a heading of README.md, and nothing that a caller sent', async () => {
+  it('has a type, a code, advice and a heading of docs/codes.md, and nothing that a caller sent', async () => {
     await ask(gateway({}), `${XFF}: ${NEAREST}`)
     await ask(gateway({ trustProxy: true }), `${XFF}: ${NEAREST}`)
     await ask(gateway({ trustProxy: 2 }), `${XFF}: ${NEAREST}`)
@@ -567,7 +567,9 @@ describe('a warning', () => {
     for (const [message, options] of warned.mock.calls) {
       expect(options).toMatchObject({
         type: 'PortcullisWarning',
-        detail: expect.stringMatching(/^.+\. See "Behind proxies": portcullis\/README\.md#behind-proxies$/),
+        detail: expect.stringMatching(
+          /^.+\. See portcullis\/docs\/codes\.md#portcullis_trust_proxy_[a-z_]+$/,
+        ),
       })
       expect(JSON.stringify([message, options])).not.toMatch(/[0-9]+\.[0-9]+\./)
     }
@@ -596,11 +598,10 @@ it('a warning reaches the person who runs the server, once and with nothing of a
   expect(
     output.match(/\[PORTCULLIS_TRUST_PROXY_OFF\] PortcullisWarning: There seems to be a proxy/g),
   ).toHaveLength(1)
-  expect(output).toContain('portcullis/README.md#behind-proxies')
+  expect(output).toContain('portcullis/docs/codes.md#portcullis_trust_proxy_off')
   expect(output).not.toContain('203.0.113.77')
-  const readme = await readFile(join(repository, 'README.md'), 'utf8')
-  expect(readme).toContain('\n#### Behind proxies\n')
-  for (const code of [OFF, ALL, TOO_MANY, TOO_FEW]) expect(readme).toContain(`\`${code}\``)
+  const page = await readFile(join(repository, 'docs/codes.md'), 'utf8')
+  for (const code of [OFF, ALL, TOO_MANY, TOO_FEW]) expect(page).toContain(`\n### ${code}\n`)
 })
 
 async function withServer(

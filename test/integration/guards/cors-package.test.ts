@@ -36,15 +36,15 @@ const ask = (origin: string, method = 'DELETE', asked = 'x-custom'): Question =>
   { origin, 'access-control-request-method': method, 'access-control-request-headers': asked },
 ]
 
-/** Why an answer of ours is another one. The texts are those of README.md. */
+/** Why an answer of ours is another one. The texts are those of docs/guards/domain-protect.md. */
 const REASONS = {
   named: 'the origin is named, never `*`',
-  refused: 'an origin that is not allowed is refused with 403 and never told which one would be',
-  vary: '`Vary` names all that the answer depends on',
+  refused: 'an origin that is not allowed is refused with 403, and is never told which origin is allowed',
+  vary: '`Vary` names everything that the answer depends on',
   server: 'a request without `Origin` must name a domain in `X-Origin`',
-  options: 'an OPTIONS that is no preflight is a request like others',
+  options: 'an OPTIONS request that is not a preflight is a request like any other',
   continued: 'a preflight never reaches the handler',
-  method: '`methods` refuses also what needs no preflight',
+  method: '`methods` also refuses requests that need no preflight',
   preflightOnly: 'the answer to a preflight exposes no headers: there is nothing to read',
   success: 'a preflight is answered 204',
 } as const
@@ -367,15 +367,15 @@ describe('domainProtect beside the cors package', () => {
     })
   }
 
-  it('differs for every reason that README.md lists, and for no other', () => {
+  it('differs for every reason that docs/guards/domain-protect.md lists, and for no other', () => {
     const used = new Set(
       cases.flatMap(({ questions }) => questions.flatMap(([, , difference]) => difference?.[0] ?? [])),
     )
     expect(used).toEqual(new Set(Object.keys(REASONS)))
-    const [, after = ''] = readFileSync(join(repository, 'README.md'), 'utf8').split(
+    const [, after = ''] = readFileSync(join(repository, 'docs/guards/domain-protect.md'), 'utf8').split(
       'Where it differs from `cors`',
     )
-    const [list = ''] = after.split('\n### ')
+    const [list = ''] = after.split('\n## ')
     const listed = [...list.matchAll(/^- (.*)$/gm)].map(([, reason]) => reason)
     expect(new Set(listed)).toEqual(new Set(Object.values(REASONS)))
   })

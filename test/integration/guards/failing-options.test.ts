@@ -40,6 +40,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   onDecision: 'told',
   onDeny: 'answers',
   onReport: 'told',
+  logger: 'told',
   requestId: 'label',
   optionTimeout: 'no function',
   sink: 'no function',

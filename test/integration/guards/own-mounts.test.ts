@@ -127,7 +127,11 @@ describe('denied() and allowed()', () => {
     ['no request id', refusing({}, { 'X-Request-Id': undefined }), /x-request-id is missing/],
     ['another status', refusing({}, {}, 200), /the status is 200 and not 400/],
     ['a refusal that may be cached', refusing({}, { 'Cache-Control': 'public' }), /it may be cached/],
-    ['something to follow', refusing({}, { Location: 'https://evil.example/' }), /sends the caller elsewhere/],
+    [
+      'something to follow',
+      refusing({}, { Location: 'https://evil.example/' }),
+      /sends the caller elsewhere/,
+    ],
   ]
   const ask = (app: Express) => request(app).get('/').query({ return_url: 'https://evil.example/' })
 

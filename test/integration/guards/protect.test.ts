@@ -127,6 +127,12 @@ const probes: Probes = {
       await get(app).expect(200)
       expect(told).toEqual(GUARDS)
     },
+    async logger() {
+      const told: string[] = []
+      const { app } = behind({ regionPin: undefined }, { logger: ({ guard }) => void told.push(guard) })
+      await get(app).expect(403)
+      expect(told).toEqual(['regionPin'])
+    },
     async optionTimeout() {
       const never = () => new Promise<string>(() => undefined)
       await get(behind({}, { appId: never, optionTimeout: 5 }).app).expect(503)

@@ -11,12 +11,12 @@ import { repository } from '../../support/commands.ts'
 import { eventually } from '../../support/policy-process.ts'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 
-const readme = readFileSync(resolve(repository, 'README.md'), 'utf8')
+const page = readFileSync(resolve(repository, 'docs/redis.md'), 'utf8')
 
-/** What README tells people to allow; the tests use just that. */
+/** What docs/redis.md tells people to allow; the tests use just that. */
 function rulesOf(user: string): string[] {
-  const line = new RegExp(`^ACL SETUSER ${user} on >\\S+ (.*)$`, 'm').exec(readme)?.[1]
-  if (line === undefined) throw new Error(`README has no ACL line for ${user}`)
+  const line = new RegExp(`^ACL SETUSER ${user} on >\\S+ (.*)$`, 'm').exec(page)?.[1]
+  if (line === undefined) throw new Error(`docs/redis.md has no ACL line for ${user}`)
   return line.split(' ')
 }
 
@@ -47,7 +47,7 @@ function connect(username: string): Redis {
   return client
 }
 
-/** Below the prefix that the users of README may touch. */
+/** Below the prefix that the users of docs/redis.md may touch. */
 const prefix = (): string => `portcullis:${freshPrefix()}`
 
 policyStoreContract('Redis with the rights of a dashboard', { describe, it }, async () => {
@@ -140,7 +140,7 @@ const KEY = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32
 describe.each([
   ['portcullis-guards', false],
   ['portcullis-dashboard', true],
-] as const)('the rights of %s in README', (user, all) => {
+] as const)('the rights of %s in docs/redis.md', (user, all) => {
   it('are enough', async () => {
     const text = await printed(async () => expect(await failuresOf(user, all)).toEqual([]))
     expect(text).toBe('')

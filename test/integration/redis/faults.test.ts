@@ -138,7 +138,7 @@ const faults: readonly Fault[] = [
     reads: true,
     writes: true,
     passes: true,
-    // Redis replicates behind its acknowledgement: see README.
+    // Redis replicates behind its acknowledgement: see docs/redis.md.
     loses: true,
   },
   {

@@ -132,10 +132,10 @@ describe('the rotation of a key in two processes under load', () => {
 })
 
 describe('an Ed25519 key', () => {
-  /** The commands of README, run in a folder of their own: the private key, and the public one as the store takes it. */
+  /** The commands of docs/signing.md, run in a folder of their own: the private key, and the public one as the store takes it. */
   async function createPair(): Promise<{ readonly privateKey: KeyObject; readonly publicKey: string }> {
-    const readme = await readFile(resolve(repository, 'README.md'), 'utf8')
-    const commands = readme.split('\n').filter((line) => line.startsWith('openssl ') && line.includes('pkey'))
+    const page = await readFile(resolve(repository, 'docs/signing.md'), 'utf8')
+    const commands = page.split('\n').filter((line) => line.startsWith('openssl ') && line.includes('pkey'))
     expect(commands).toHaveLength(2)
     const folder = await mkdtemp(join(tmpdir(), 'portcullis-keys-'))
     try {
@@ -149,7 +149,7 @@ describe('an Ed25519 key', () => {
     }
   }
 
-  it('made by the commands in README signs requests, and the store has only its public half', async () => {
+  it('made by the commands in docs/signing.md signs requests, and the store has only its public half', async () => {
     const { privateKey, publicKey } = await createPair()
     const signWith =
       (key: KeyObject): Signer =>

@@ -128,7 +128,7 @@ describe('signing with an Ed25519 key', () => {
     }
   })
 
-  // As README.md says it.
+  // As docs/signing.md says it.
   for (const openssl of findPrograms(['openssl']).slice(0, 1)) {
     it('signs with a key that openssl made, and openssl tells its public half', async () => {
       const privateKey = execFileSync(openssl, ['genpkey', '-algorithm', 'ed25519'], { encoding: 'utf8' })

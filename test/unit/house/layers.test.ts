@@ -3,7 +3,19 @@ import { areaOf, readSources, type SourceFile } from './sources.ts'
 
 /** Each area may import its own files and those of the lines above it; areas on one line do not know each other. */
 const layers: readonly (readonly string[])[] = [
-  ['decision', 'errors', 'options', 'did-you-mean', 'names', 'thenable', 'deadline', 'slices', 'instant'],
+  [
+    'decision',
+    'errors',
+    'options',
+    'did-you-mean',
+    'names',
+    'thenable',
+    'deadline',
+    'slices',
+    'instant',
+    'setup-warning',
+    'several-processes',
+  ],
   ['match', 'vault'],
   ['list', 'jurisdiction'],
   ['policy'],

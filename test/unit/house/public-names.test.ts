@@ -28,7 +28,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
       NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions
-      Refusal RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
+      Refusal RefusalLine RefusalLogger RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
       SafeRedirectOptions SchemeContext ServerOnlyOptions ServerOnlyProtection SharedOptions
       SignatureRules SignatureScheme SignedMessage SnapshotEntry 

@@ -11,7 +11,7 @@ import type { JudgedRequest } from '../../../src/http/judged-request.ts'
 import { ipWhitelistMount } from '../../../src/http/ip-whitelist.ts'
 import { chain, mount, type Mount } from '../../../src/http/shell.ts'
 import { RULES } from '../../../src/lint/policy.ts'
-import { POLICY_SCHEMA } from '../../../src/policy/schema.ts'
+import { policyShape } from '../../../src/policy/schema.ts'
 
 /** A guard that the house does not know: is this a day on which the app serves? */
 const OPENING = 'openingDays' as GuardName
@@ -132,7 +132,9 @@ describe('the tables of guards', () => {
     const names = [...GUARD_NAMES].toSorted()
     expect(Object.keys(QUESTIONS).toSorted()).toEqual(names)
     expect(Object.keys(RULES).toSorted()).toEqual(names)
-    const sections = Object.keys(POLICY_SCHEMA.shape).filter((key) => key !== 'appId' && key !== 'name')
+    const sections = Object.keys(policyShape().schema.shape).filter(
+      (key) => key !== 'appId' && key !== 'name',
+    )
     expect(sections.toSorted()).toEqual(names)
   })
 

@@ -74,7 +74,7 @@ type Entry = string | { readonly exact: string }
 
 const ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*/
 
-/** Whether a reader finds what it read inside an entry of a policy, by the rules of the README and one after the other. */
+/** Whether a reader finds what it read inside an entry of a policy, by the rules of docs/policies.md and one after the other. */
 export function liesInside(url: Reading, entry: Entry, read: (text: string) => Reading | undefined): boolean {
   const text = typeof entry === 'string' ? entry : entry.exact
   const anyPort = ANY_PORT.test(text)

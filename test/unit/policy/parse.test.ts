@@ -111,12 +111,12 @@ describe('parsePolicy', () => {
     expect(parsePolicy(complete)).toEqual(complete)
   })
 
-  it('takes the document that the README shows', () => {
-    const readme = readFileSync(join(__dirname, '../../../README.md'), 'utf8')
-    const shown = /```jsonc\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
+  it('takes the document that docs/policies.md shows, and refuses in its words', () => {
+    const page = readFileSync(join(__dirname, '../../../docs/policies.md'), 'utf8')
+    const shown = /```jsonc\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
     const document: unknown = JSON.parse(shown.replace(/\/\/ .*$/gm, '').replace(/,(?=\s*[}\]])/g, ''))
     expect(parsePolicy(document)).toEqual(document)
-    expect(readme).toContain(
+    expect(page).toContain(
       new PolicyError(issuesOf({ appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.5/24'] } }))
         .message,
     )

@@ -6,6 +6,7 @@ import { repository } from '../../support/commands.ts'
 
 const kinds = Object.values<KindOfKey>(KINDS_OF_KEYS)
 const keyspace = createKeyspace('p:')
+const page = readFileSync(join(repository, 'docs/redis.md'), 'utf8')
 const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   app: keyspace.app('A'),
   secrets: keyspace.secrets('A'),
@@ -41,9 +42,8 @@ function filledIn(name: string): string {
   return `p:${name.replace(/<([^>]+)>/g, (_, what: string) => values[what] ?? `<${what}>`)}`
 }
 
-function allowedInReadme(user: string): string[] {
-  const readme = readFileSync(join(repository, 'README.md'), 'utf8')
-  const line = new RegExp(`^ACL SETUSER ${user} on >\\S+ (.*)$`, 'm').exec(readme)?.[1] ?? ''
+function allowedInDocs(user: string): string[] {
+  const line = new RegExp(`^ACL SETUSER ${user} on >\\S+ (.*)$`, 'm').exec(page)?.[1] ?? ''
   return [...line.matchAll(/\+(\w+)/g)].map(([, command]) => command as string).toSorted()
 }
 
@@ -58,11 +58,17 @@ describe('the keyspace of Redis', () => {
     },
   )
 
-  it('needs of guards exactly the commands that README allows them', () => {
-    expect(allowedInReadme('portcullis-guards')).toEqual(needed('guards'))
+  it('is shown in docs/redis.md as it is', () => {
+    const rows = [...page.matchAll(/^\| `(\S.*?)` +\| (.+?) +\| (.+?) +\|$/gm)].map(([, ...cells]) => cells)
+    const keys = rows.filter(([, type = '']) => /^(?:hash|list|sorted set|stream|string)$/.test(type))
+    expect(keys).toEqual(kinds.map(({ name, type, holds }) => [name, type, holds]))
   })
 
-  it('needs of dashboards exactly the commands that README allows them', () => {
-    expect(allowedInReadme('portcullis-dashboard')).toEqual(needed('dashboards'))
+  it('needs of guards exactly the commands that docs/redis.md allows them', () => {
+    expect(allowedInDocs('portcullis-guards')).toEqual(needed('guards'))
+  })
+
+  it('needs of dashboards exactly the commands that docs/redis.md allows them', () => {
+    expect(allowedInDocs('portcullis-dashboard')).toEqual(needed('dashboards'))
   })
 })

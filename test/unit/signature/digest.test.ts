@@ -49,7 +49,7 @@ describe('Content-Digest', () => {
 
   it('says what to do when the bytes were not kept', () => {
     expect(digestProblem([vector], { kind: 'unavailable' })).toBe(
-      'the bytes of the body were not kept: mount bodyParsers() ahead of serverOnly',
+      'this server has not kept the bytes of the body: mount bodyParsers() ahead of serverOnly, in place of other body parsers',
     )
   })
 

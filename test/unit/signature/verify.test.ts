@@ -263,7 +263,7 @@ describe('the content', () => {
     expect(verify({ ...post, body: { kind: 'unavailable' } })).toEqual(
       refused(
         'DIGEST_MISMATCH',
-        'the bytes of the body were not kept: mount bodyParsers() ahead of serverOnly',
+        'this server has not kept the bytes of the body: mount bodyParsers() ahead of serverOnly, in place of other body parsers',
       ),
     )
     const get = await signedByClient({ method: 'GET', url: 'https://example.com/' })

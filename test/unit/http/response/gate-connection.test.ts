@@ -273,6 +273,26 @@ describe('gateResponse, on the wire', () => {
     expect(await wireOf(gateAnd(refusing, (res) => res.socket?.end(raw)))).not.toContain('raw')
   })
 
+  it('holds what a handler writes to the socket of a response that it has detached', async () => {
+    const raw = 'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw'
+    const detach: (res: ServerResponse) => void = (res) => {
+      const { socket } = res.req
+      res.detachSocket(socket)
+      socket.write(raw, () => socket.end())
+    }
+    const told: unknown[] = []
+    const over: string[] = []
+    const keeper: GateKeeper = {
+      ...later,
+      before: (status) => (told.push(status), sleep(2)),
+      over: () => void over.push('over'),
+    }
+    expect(await wireOf(gateAnd(keeper, detach), FIRST)).toBe(raw)
+    for (let tries = 0; over.length === 0 && tries < 400; tries += 1) await sleep(5)
+    expect([told, over]).toEqual([[200], ['over']])
+    expect(await wireOf(gateAnd(refusing, detach), FIRST)).not.toContain('raw')
+  })
+
   const makers = { 'Express 5': express, 'Express 4': express4 as unknown as typeof express }
   for (const [outer, make] of Object.entries(makers)) {
     for (const [inner, makeInner] of Object.entries(makers)) {

@@ -1,0 +1,151 @@
+import type { Decision, Refusal } from '../decision.ts'
+import type { ReturnUrlFacts } from '../guards/return-url-guard.ts'
+import { isLocal, isLoopback } from '../match/client-address.ts'
+import { parseIp } from '../match/ip.ts'
+import {
+  nearestDomains,
+  nearestRanges,
+  nearestReturnUrls,
+  type DifferingPart,
+  type EntryComparison,
+} from '../match/nearest.ts'
+import { parseOrigin } from '../match/origin.ts'
+import { isProblem } from '../match/problem.ts'
+import { parseReturnUrl } from '../match/return-url.ts'
+import { parseRelativeUrl } from '../match/relative-url.ts'
+import { listsOf, type ParsedLists } from '../source/parsed-lists.ts'
+import { printable } from './printable.ts'
+import type { RequestContext } from './request/context.ts'
+
+/** What a refusal looks like to those who develop: what it says, and what the request shows besides. */
+export interface Picture {
+  readonly detail: string
+  readonly evidence: Refusal['evidence']
+  /** The nearest entry and in what it differs, ready to be printed. */
+  readonly nearest: string | undefined
+  readonly differsIn: readonly DifferingPart[]
+  /** Whether the nearest entry is a wildcard. */
+  readonly wildcard: boolean
+  /** What else is known, ready to be printed. */
+  readonly facts: readonly string[]
+  /** Where the client address lies, if the guard judges it. */
+  readonly from: 'this machine' | 'a private network' | 'the internet' | undefined
+  /** Whether a proxy has passed the request on. */
+  readonly proxied: boolean
+}
+
+/** What `returnUrlGuard` has refused. */
+const refusedUrls = new WeakMap<Decision, ReturnUrlFacts>()
+
+/** Keeps what a refusal is about, for as long as the decision is kept. */
+export function noteRefusedUrls(decision: Decision, facts: ReturnUrlFacts): void {
+  if (decision.code === 'RETURN_URL_NOT_ALLOWED' || decision.code === 'RETURN_URL_REQUIRED')
+    refusedUrls.set(decision, facts)
+}
+
+/** Looks at a refusal. It reads what the guard has read, and asks no option of the application again. */
+export function lookAt(refusal: Refusal, context: RequestContext): Picture {
+  const { detail, evidence } = refusal
+  const { from, facts, compared } = LOOKS[refusal.code]?.(refusal, context) ?? NOTHING
+  const [nearest] = compared ?? []
+  return {
+    detail,
+    evidence,
+    nearest: nearest && describe(nearest),
+    differsIn: nearest?.differsIn ?? [],
+    wildcard: typeof nearest?.entry === 'string' && nearest.entry.includes('://*.'),
+    facts: [...(facts ?? []), ...evidenceOf(evidence)],
+    from,
+    proxied: context.facts.proxied,
+  }
+}
+
+/** What one look has found. */
+interface Found {
+  readonly from?: Picture['from']
+  readonly facts?: readonly string[]
+  readonly compared?: readonly EntryComparison[] | undefined
+}
+
+const NOTHING: Found = {}
+
+type Look = (refusal: Refusal, context: RequestContext) => Found
+
+const LOOKS: Partial<Record<Refusal['code'], Look>> = {
+  APP_UNKNOWN: (_refusal, { askedId }) => ({ facts: named('the id', askedId) }),
+  ADDRESS_NOT_ALLOWED: lookAtAddress,
+  ORIGIN_NOT_ALLOWED: lookAtOrigin,
+  METHOD_NOT_ALLOWED: (_refusal, { facts }) => ({ facts: named('the method', facts.method) }),
+  RETURN_URL_REQUIRED: (refusal) => ({ facts: lookedFor(refusal) }),
+  RETURN_URL_NOT_ALLOWED: lookAtReturnUrl,
+}
+
+function lookAtAddress({ detail }: Refusal, context: RequestContext): Found {
+  const address = parseIp(context.address ?? '')
+  if (address === undefined) return NOTHING
+  const from = isLoopback(address) ? 'this machine' : isLocal(address) ? 'a private network' : 'the internet'
+  // An address of the internet is that of a person.
+  const text = from === 'the internet' ? `IPv${address.version}` : `\`${address.text}\``
+  const compared = detail.includes('outside every range')
+    ? listOf(context, 'ranges', (entries) => nearestRanges(address, entries))
+    : undefined
+  return { from, facts: [`the client address is of ${from} (${text})`], compared }
+}
+
+function lookAtOrigin(_refusal: Refusal, context: RequestContext): Found {
+  const { origin, xOrigin } = context.facts
+  const text = origin ?? xOrigin ?? ''
+  const facts = named(origin === undefined ? '`X-Origin`' : '`Origin`', text)
+  const canonical = parseOrigin(text)
+  if (canonical === undefined) return { facts }
+  return { facts, compared: listOf(context, 'domains', (entries) => nearestDomains(canonical, entries)) }
+}
+
+function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
+  const facts = refusedUrls.get(refusal)
+  const { parameter } = refusal.evidence
+  const one = facts?.named.find(({ name }) => parameter === undefined || name === parameter)
+  if (facts === undefined || one === undefined || typeof one.value !== 'string') return NOTHING
+  const { relativeTo } = facts
+  const url = relativeTo === undefined ? parseReturnUrl(one.value) : parseRelativeUrl(one.value, relativeTo)
+  if (isProblem(url)) return NOTHING
+  // The query may hold what is private.
+  return {
+    facts: named('the URL', url.origin + url.path),
+    compared: listOf(context, 'urls', (entries) => nearestReturnUrls(url, entries)),
+  }
+}
+
+function lookedFor(refusal: Refusal): string[] {
+  const names = refusedUrls.get(refusal)?.named.map(({ name }) => `\`${printable(name)}\``) ?? []
+  return names.length === 0 ? [] : [`it was looked for as ${names.join(', ')}`]
+}
+
+function listOf<List extends keyof ParsedLists>(
+  { policy }: RequestContext,
+  list: List,
+  compare: (entries: ParsedLists[List]['entries']) => EntryComparison[],
+): EntryComparison[] | undefined {
+  const lists = policy && listsOf(policy)
+  return lists && compare(lists[list].entries)
+}
+
+function describe({ entry, differsIn, text }: EntryComparison): string {
+  const written = typeof entry === 'string' ? `\`${entry}\`` : `exact \`${entry.exact}\``
+  // What a query holds may be private, and is not needed to see that it differs.
+  const how = differsIn.includes('query') ? `differs in ${differsIn.join(', ')}` : text
+  return printable(`${written} ${how}`)
+}
+
+function named(what: string, value: string | undefined): string[] {
+  return value === undefined ? [] : [`${what} is \`${printable(value, 200)}\``]
+}
+
+/** Labels of ours, and what the look says in other words. */
+const UNTOLD: ReadonlySet<string> = new Set(['case', 'origin', 'reason', 'parameter'])
+
+function evidenceOf(evidence: Refusal['evidence']): string[] {
+  return Object.entries(evidence)
+    .filter(([name]) => !UNTOLD.has(name))
+    .map(([name, value]) => printable(`${name}: ${String(value)}`, 200))
+}

@@ -1,0 +1,48 @@
+/** Longer than what a line needs of one value. */
+const LONGEST = 400
+const MOST_FRAMES = 8
+const MOST_CAUSES = 4
+
+/**
+ * A text as it may stand in a log or on a terminal: what is not a letter, a digit, a mark of punctuation, a symbol or a
+ * space is written as its code point (`\u{1b}`), so that nothing that a caller wrote breaks the line or steers a terminal.
+ */
+export function printable(text: string, longest = LONGEST): string {
+  const cut = text.length > longest ? `${text.slice(0, longest)}…` : text
+  return cut.replace(
+    /[^ \p{L}\p{N}\p{P}\p{S}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  )
+}
+
+/** An error, and what has brought it about: the outermost first, a few at most. */
+function causesOf(error: unknown): Error[] {
+  const causes: Error[] = []
+  let cause = error
+  while (cause instanceof Error && causes.length < MOST_CAUSES) {
+    causes.push(cause)
+    cause = cause.cause
+  }
+  return causes
+}
+
+/** The message of what lies at the bottom of an error; `undefined` where there is no error. */
+export function rootMessage(error: unknown): string | undefined {
+  const root = causesOf(error).at(-1)
+  return root && printable(root.message)
+}
+
+/** An error and its causes with the frames of the last, each on a line of its own; nothing where it is no error. */
+export function framesOf(error: unknown): string[] {
+  const causes = causesOf(error)
+  const said = causes.map(({ name, message }) => `\n    ${printable(`${name}: ${message}`)}`)
+  const { message = '', stack = '' } = causes.at(-1) ?? {}
+  // The message stands in front of the frames, and may look like one.
+  const start = stack.indexOf(message)
+  const frames = (start === -1 ? stack : stack.slice(start + message.length))
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('at '))
+    .slice(0, MOST_FRAMES)
+  return [...said, ...frames.map((frame) => `\n        ${printable(frame)}`)]
+}

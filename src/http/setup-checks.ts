@@ -1,0 +1,81 @@
+import type { Decision, GuardName } from '../decision.ts'
+import { isTold, warnOfSetup } from '../setup-warning.ts'
+import type { GuardRequest, GuardResponse } from './handler.ts'
+import type { AppIdReader } from './judged-request.ts'
+import { routeParameterOf } from './request/app-id.ts'
+import type { RequestContext } from './request/context.ts'
+
+/** How many more decisions of each guard are looked at. They show how a server is set up; later ones cost nothing. */
+type Looks = Record<GuardName, number>
+
+/** One for both builds of the package. */
+const looks: Looks = ((globalThis as { [key: symbol]: unknown })[Symbol.for('portcullis.setupLooks')] ??= {
+  serverOnly: 1000,
+  ipWhitelist: 1000,
+  domainProtect: 1000,
+  returnUrlGuard: 1000,
+  regionPin: 1000,
+  auditAccess: 1000,
+} satisfies Looks) as Looks
+
+/**
+ * Warns, once per process for each code, of what a request shows to be wrong with the way that guards are mounted. Called
+ * when the decision is recorded and nothing is written yet. It decides nothing and never throws.
+ */
+export function checkSetup(
+  decision: Decision,
+  context: RequestContext,
+  res: GuardResponse,
+  appId: AppIdReader,
+): void {
+  const { guard } = decision
+  if (looks[guard] <= 0) return
+  looks[guard] -= 1
+  try {
+    const { req } = context
+    checkHeaders(req)
+    if (decision.code === 'APP_UNIDENTIFIED') checkRouteParameter(req, appId)
+    if (guard === 'serverOnly') checkBody(context)
+    else if (guard === 'domainProtect') checkCors(context, res)
+    else if (guard === 'auditAccess') checkOrder(context)
+  } catch {
+    // A request that cannot be looked at is refused by the guards.
+  }
+}
+
+function checkHeaders({ rawHeaders, headers }: GuardRequest): void {
+  if (isTold('PORTCULLIS_RAW_HEADERS_MISSING') || (rawHeaders as unknown[] | undefined)?.length) return
+  if (Object.keys(headers ?? {}).length > 0) warnOfSetup('PORTCULLIS_RAW_HEADERS_MISSING')
+}
+
+/** A path that has the parameter always gives it a value, so that no caller can bring this about. */
+function checkRouteParameter({ params }: GuardRequest, appId: AppIdReader): void {
+  const name = routeParameterOf(appId)
+  if (name === undefined || Object.hasOwn((params ?? {}) as object, name)) return
+  warnOfSetup('PORTCULLIS_ROUTE_PARAMETER_MISSING')
+}
+
+/** Content that somebody has read, and of which there are no bytes. */
+function checkBody({ req, facts }: RequestContext): void {
+  if (isTold('PORTCULLIS_BODY_PARSER_AHEAD') || !(req.readableDidRead || req.readableEnded)) return
+  if ((req as { rawBody?: unknown }).rawBody instanceof Uint8Array) return
+  if (facts.message().body.kind === 'unavailable') warnOfSetup('PORTCULLIS_BODY_PARSER_AHEAD')
+}
+
+/** Headers that no `domainProtect` before this one can have written. */
+function checkCors({ decisions }: RequestContext, res: GuardResponse): void {
+  if (isTold('PORTCULLIS_CORS_BESIDE') || decisions.filter(isOf('domainProtect')).length > 1) return
+  if (res.getHeaderNames().some((name) => name.startsWith('access-control-')))
+    warnOfSetup('PORTCULLIS_CORS_BESIDE')
+}
+
+/** Decisions ahead of the first audit. */
+function checkOrder({ decisions }: RequestContext): void {
+  if (isTold('PORTCULLIS_GUARD_BEFORE_AUDIT')) return
+  const first = decisions.findIndex(isOf('auditAccess'))
+  if (first > 0) warnOfSetup('PORTCULLIS_GUARD_BEFORE_AUDIT')
+}
+
+function isOf(guard: GuardName): (decision: Decision) => boolean {
+  return (decision) => decision.guard === guard
+}

@@ -1,0 +1,309 @@
+import type { RequestListener, ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeAll, describe, expect, it } from '@jest/globals'
+import express, { type RequestHandler } from 'express'
+// @ts-expect-error -- the package of another version has no types of its own
+import express4 from 'express4'
+import {
+  auditAccess,
+  createPolicySource,
+  memoryStore,
+  type AuditEvent,
+  type AuditSink,
+  type GuardRequest,
+  type GuardResponse,
+  type RequestHandler as Guard,
+} from 'portcullis'
+import { adapter } from '../../support/adapters.ts'
+import { APP } from '../../support/protected-app.ts'
+
+const ALICE = { email: 'alice@example.org' }
+
+interface Answer {
+  status: number
+  body: string
+  headers: Record<string, unknown>
+}
+
+type Handler = (req: GuardRequest, res: ServerResponse) => unknown
+/** Hands one request to an application that consists of guards and a handler. */
+type Serve = (guards: readonly Guard[], handler: Handler, method: string) => Promise<Answer>
+
+type Serverless = (app: unknown) => (
+  event: object,
+  context: object,
+) => Promise<{
+  statusCode: number
+  body: string
+  headers: Record<string, unknown>
+}>
+type Inject = (
+  listener: RequestListener,
+  options: object,
+) => Promise<{ statusCode: number; payload: string; headers: Record<string, unknown> }>
+
+let serverless: Serverless
+let inject: Inject
+beforeAll(async () => {
+  serverless = (await adapter('serverless-http')) as Serverless
+  inject = (await adapter('light-my-request')) as Inject
+}, 300_000)
+
+function onServerless(make: typeof express): Serve {
+  return async (guards, handler, method) => {
+    const app = make()
+    app.set('env', 'test')
+    app.use(...(guards as unknown as RequestHandler[]))
+    // A sub-app exchanges the prototype of the response.
+    app.use(make().use((req, res) => void handler(req, res)))
+    const { statusCode, body, headers } = await serverless(app)(
+      {
+        httpMethod: method,
+        path: '/',
+        headers: { 'x-app-id': APP },
+        body: method === 'POST' ? 'sent' : null,
+      },
+      {},
+    )
+    return { status: statusCode, body, headers }
+  }
+}
+
+const kinds: Record<string, Serve> = {
+  'serverless-http with Express 5': onServerless(express),
+  'serverless-http with Express 4': onServerless(express4 as typeof express),
+  'light-my-request with a bare handler': async (guards, handler, method) => {
+    const listener: RequestListener = (req, res) => {
+      const next = (index: number): void => {
+        const guard = guards[index]
+        if (guard !== undefined) {
+          guard(req, res, () => next(index + 1))
+          return
+        }
+        try {
+          const done = handler(req, res)
+          if (done instanceof Promise) done.catch(() => undefined)
+        } catch {
+          // As servers do that have answered already.
+        }
+      }
+      next(0)
+    }
+    const answer = await inject(listener, {
+      method,
+      url: '/',
+      headers: { 'x-app-id': APP },
+      ...(method === 'POST' && { payload: 'sent' }),
+    })
+    return { status: answer.statusCode, body: answer.payload, headers: answer.headers }
+  },
+}
+
+/** A sink that answers later, and the events that it has kept. */
+function slowSink(fails: () => boolean = () => false) {
+  const kept: AuditEvent[] = []
+  const sink: AuditSink = {
+    async write(events) {
+      await sleep(5)
+      if (fails()) throw new Error('down')
+      kept.push(...events)
+    },
+  }
+  return { kept, sink }
+}
+
+function guard(sink: AuditSink, section: object = { mode: 'enforce', onSinkFailure: 'deny' }): Guard {
+  const store = memoryStore([{ policy: { appId: APP, auditAccess: section } }])
+  return auditAccess({ policies: createPolicySource({ store }), sink, sinkTimeout: 2_000 })
+}
+
+const brief = (events: readonly AuditEvent[]) =>
+  events.map((event) =>
+    event.kind === 'field' ? [event.kind, event.field] : [event.kind, event.outcome, event.status],
+  )
+
+async function until(found: () => boolean): Promise<void> {
+  for (let tries = 0; !found() && tries < 400; tries += 1) await sleep(5)
+}
+
+const read = (req: GuardRequest): string =>
+  (req.portcullis as NonNullable<typeof req.portcullis>).audit.person('7', ALICE).email
+
+const handlers: [string, Handler, Partial<Answer>][] = [
+  ['answers at once', (req, res) => void res.end(read(req)), { status: 200, body: ALICE.email }],
+  [
+    'answers in parts',
+    async (req, res) => {
+      res.write('of ')
+      await sleep(3)
+      res.write(Buffer.from(read(req)))
+      await sleep(3)
+      res.end('.')
+    },
+    { status: 200, body: `of ${ALICE.email}.` },
+  ],
+  [
+    'writes the head first',
+    (req, res) => void res.writeHead(202, { 'x-head': '1' }).end(read(req)),
+    { status: 202, body: ALICE.email, headers: { 'x-head': '1' } },
+  ],
+  [
+    'changes status and headers after the first byte',
+    (req, res) => {
+      res.statusCode = 201
+      res.setHeader('x-early', '1')
+      res.write(read(req))
+      expect(res.headersSent).toBe(true)
+      res.statusCode = 404
+      expect(() => res.setHeader('x-late', '1')).toThrow(/after they are sent/)
+      expect(() => res.removeHeader('x-early')).toThrow(/after they are sent/)
+      expect(() => res.writeHead(500)).toThrow(/after they are sent/)
+      res.end()
+      expect(res.writableEnded).toBe(true)
+    },
+    { status: 201, body: ALICE.email, headers: { 'x-early': '1' } },
+  ],
+  [
+    'throws when it has answered',
+    (req, res) => {
+      res.end(read(req))
+      throw Object.assign(new Error('mail'), { stack: '' })
+    },
+    { status: 200, body: ALICE.email },
+  ],
+  [
+    'destroys the response when it has answered',
+    (req, res) => {
+      res.end(read(req))
+      res.destroy()
+    },
+    { status: 200, body: ALICE.email },
+  ],
+  [
+    'answers twice',
+    (req, res) => {
+      res.on('error', () => undefined)
+      res.end(read(req))
+      res.end('again')
+      res.write('again')
+    },
+    { status: 200, body: ALICE.email },
+  ],
+]
+
+for (const [kind, serve] of Object.entries(kinds)) {
+  describe(`auditAccess on ${kind}`, () => {
+    for (const [what, handler, expected] of handlers) {
+      for (const method of ['GET', 'POST']) {
+        it(`keeps the events of a ${method} before the answer leaves, when the handler ${what}`, async () => {
+          const { kept, sink } = slowSink()
+          const answer = await serve([guard(sink)], handler, method)
+          const atAnswer = brief(kept)
+          expect(answer).toMatchObject(expected)
+          expect(answer.headers).not.toHaveProperty('x-late')
+          expect(atAnswer.map(String).toSorted()).toEqual([
+            'field,email',
+            `operation,answered,${expected.status}`,
+          ])
+          await sleep(20)
+          expect(brief(kept)).toEqual(atAnswer)
+        })
+      }
+
+      it(`refuses in place of a handler that ${what}, when the sink refuses`, async () => {
+        const { sink } = slowSink(() => true)
+        const answer = await serve([guard(sink)], handler, 'GET')
+        expect([answer.status, JSON.parse(answer.body).code]).toEqual([503, 'AUDIT_UNAVAILABLE'])
+        expect(JSON.stringify(answer)).not.toMatch(/alice|x-early|x-head/)
+      })
+    }
+
+    it('asks both of two mounts', async () => {
+      for (const fails of [false, true]) {
+        const [first, second] = [slowSink(), slowSink(() => fails)]
+        const { status } = await serve(
+          [guard(first.sink), guard(second.sink)],
+          (_req, res) => res.end('ok'),
+          'GET',
+        )
+        expect(status).toBe(fails ? 503 : 200)
+        await until(() => first.kept.length > (fails ? 1 : 0))
+        expect(brief(first.kept)).toEqual([
+          ['operation', 'answered', 200],
+          ...(fails ? [['outcome', 'refused', 503]] : []),
+        ])
+        if (!fails) expect(brief(second.kept)).toEqual([['operation', 'answered', 200]])
+      }
+    })
+
+    it('calls the callbacks of write and end, and says `finish` once it has left', async () => {
+      const called: string[] = []
+      const { kept, sink } = slowSink()
+      await serve(
+        [guard(sink)],
+        (_req, res) => {
+          res.once('finish', () => called.push(`finish behind ${kept.length}`))
+          res.write('a', () => called.push('write'))
+          res.end('b', () => called.push('end'))
+          expect(called).toEqual([])
+        },
+        'GET',
+      )
+      await until(() => called.length === 3)
+      expect(called.toSorted()).toEqual(['end', 'finish behind 1', 'write'])
+    })
+
+    it('ends with an error where a later part is refused, so that nothing passes for whole', async () => {
+      let writes = 0
+      const { sink } = slowSink(() => ++writes > 1)
+      const answer = serve(
+        [guard(sink)],
+        async (req, res) => {
+          res.write('sent ')
+          await sleep(30)
+          res.end(read(req))
+        },
+        'GET',
+      )
+      await expect(answer).rejects.toThrow(/not sent/)
+    })
+
+    it('records what is not held', async () => {
+      const { kept, sink } = slowSink()
+      const section = { mode: 'enforce', onSinkFailure: 'allow' }
+      await serve([guard(sink, section)], (_req, res) => res.end('ok'), 'GET')
+      await until(() => kept.length > 0)
+      expect(brief(kept)).toEqual([['operation', 'answered', 200]])
+    })
+  })
+}
+
+describe('a response that can be held in no way', () => {
+  it('is refused, and the detail says why', async () => {
+    const details: string[] = []
+    const { sink } = slowSink()
+    const store = memoryStore([{ policy: { appId: APP, auditAccess: { mode: 'enforce' } } }])
+    const audit = auditAccess({
+      policies: createPolicySource({ store }),
+      sink,
+      onDecision: (decision) => void details.push(decision.detail),
+    })
+    const sent: unknown[] = []
+    const res = {
+      headersSent: false,
+      on: () => undefined,
+      setHeader: () => undefined,
+      end: (body: unknown) => sent.push(String(body)),
+    }
+    audit(
+      { headers: { 'x-app-id': APP }, rawHeaders: ['x-app-id', APP] } as unknown as GuardRequest,
+      res as unknown as GuardResponse,
+      () => sent.push('passed'),
+    )
+    await until(() => sent.length > 0)
+    expect(sent).toEqual([expect.stringContaining('"status":503')])
+    expect(details).toEqual([
+      expect.stringMatching(/no answer can wait for the sink: the response has no connection/),
+    ])
+  })
+})

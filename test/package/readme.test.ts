@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { follow, type Step } from '../../scripts/readme/follow.ts'
+import { repository } from '../support/commands.ts'
+import { pack, type Packed } from './consumer.ts'
+
+const page = { path: 'README.md', text: readFileSync(join(repository, 'README.md'), 'utf8') }
+let packed: Packed
+let steps: Step[]
+
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return String(port)
+}
+
+/** The steps whose description matches, and what they printed. */
+const printedBy = (what: RegExp): string[] =>
+  steps.filter((step) => what.test(step.what)).map(({ printed }) => printed)
+
+beforeAll(async () => {
+  packed = await pack()
+  const project = await packed.project({ express: 'express' })
+  const ports = new Map([
+    ['3000', await freePort()],
+    ['3001', await freePort()],
+  ])
+  steps = []
+  const following = { folder: project.folder, port: (named: string) => ports.get(named) ?? named }
+  for await (const step of follow(page, following)) steps.push(step)
+})
+afterAll(() => packed.remove())
+
+describe('whoever follows README.md with the packed package', () => {
+  it('has every step done', () => {
+    expect(steps.filter(({ succeeded }) => !succeeded)).toEqual([])
+  })
+
+  it('gets 200 by the first call that it prints', () => {
+    const [first] = printedBy(/^`curl /)
+    expect(first).toMatch(/^HTTP\/1\.1 200 OK\n/)
+    expect(first).toContain('\nAccess-Control-Allow-Origin: https://example.org\n')
+    expect(first).toContain('{"app":"example-shop"}')
+  })
+
+  it('gets a refusal by the second, whose reason stands on the server alone, in the words of the page', () => {
+    const [, second = '', ...others] = printedBy(/^`curl /)
+    expect(others).toEqual([])
+    const [answer = '', said = ''] = second.split('\nthe server: ')
+    expect(answer).toMatch(/^HTTP\/1\.1 403 Forbidden\n/)
+    expect(answer).toContain('"code":"ORIGIN_NOT_ALLOWED"')
+    expect(answer).not.toContain('matches no domain')
+    expect(page.text).toContain(`\`\`${said}\`\``)
+  })
+
+  it('sees a signed call pass, and the same call without a signature refused', () => {
+    const [printed = ''] = printedBy(/^`node signed\.mjs`/)
+    expect(printed.split('\n')).toEqual([
+      '200 {"app":"example-shop","received":{"request_id":"1"}}',
+      expect.stringMatching(/^401 .*"code":"SIGNATURE_REQUIRED"/),
+    ])
+  })
+})

@@ -1,0 +1,10 @@
+/** Two workers of `node:cluster`, each with nonces in its own memory: for what a person is told of them. */
+import cluster from 'node:cluster'
+import { memoryNonces } from 'portcullis'
+
+if (cluster.isPrimary) {
+  cluster.fork().on('exit', () => cluster.fork())
+} else {
+  memoryNonces()
+  process.disconnect()
+}

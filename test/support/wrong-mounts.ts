@@ -1,0 +1,554 @@
+import { randomBytes } from 'node:crypto'
+import express, { Router, type RequestHandler } from 'express'
+import {
+  appIdFrom,
+  auditAccess,
+  bodyParsers,
+  createPolicySource,
+  domainProtect,
+  ipWhitelist,
+  memoryNonces,
+  memoryStore,
+  regionPin,
+  returnUrlGuard,
+  serverOnly,
+  type AppDocument,
+  type PolicySource,
+  type PolicyStore,
+  type SharedOptions,
+} from 'portcullis'
+import { signRequest, type RequestToSign } from 'portcullis/client'
+import { APP, KEY, listening } from './protected-app.ts'
+import { exchange } from './raw-exchange.ts'
+
+/** Mounts and calls that are wrong, and what the developer is told of each. */
+
+type Headers = Record<string, string>
+export type Given = Pick<SharedOptions, 'policies' | 'logger'>
+
+export interface Mistake {
+  readonly name: string
+  /** Sections of the policy; each that is written without a mode enforces. */
+  readonly policy?: object
+  /** What the store holds in place of the app. */
+  readonly store?: PolicyStore
+  readonly mounts: (given: Given) => readonly unknown[]
+  /** Sends the request, once or more. */
+  readonly ask?: (origin: string) => Promise<unknown>
+  /** What the last line says. None: the request passes, and there is no line. */
+  readonly line: readonly (string | RegExp)[] | 'none'
+}
+
+export const get =
+  (path = '/', headers: Headers = {}) =>
+  (origin: string): Promise<unknown> =>
+    fetch(origin + path, { headers: { 'x-app-id': APP, ...headers } })
+
+const post =
+  (path: string, body: string, headers: Headers = {}) =>
+  (origin: string): Promise<unknown> =>
+    fetch(origin + path, { method: 'POST', body, headers: { 'x-app-id': APP, ...headers } })
+
+interface Signing {
+  readonly keyId?: string
+  readonly secret?: string
+  readonly at?: number
+  /** What is signed in place of the origin that is called. */
+  readonly signedOrigin?: string
+  readonly signedPath?: string
+  readonly nonce?: string
+  /** Headers that are left out of the request after it was signed. */
+  readonly without?: readonly string[]
+  readonly headers?: Headers
+  /** Headers that are not signed. */
+  readonly added?: Headers
+  readonly body?: string
+}
+
+const signed =
+  (path: string, how: Signing = {}) =>
+  async (origin: string): Promise<unknown> => {
+    const { body, without = [], added = {}, nonce } = how
+    const request: RequestToSign = {
+      method: body === undefined ? 'GET' : 'POST',
+      url: (how.signedOrigin ?? origin) + (how.signedPath ?? path),
+      headers: { 'x-app-id': APP, ...how.headers },
+      body,
+    }
+    const headers = await signRequest(request, {
+      keyId: how.keyId ?? KEY.id,
+      secret: how.secret ?? KEY.secret,
+      ...(how.at !== undefined && { now: () => how.at as number }),
+      ...(nonce !== undefined && { nonce: () => nonce }),
+    })
+    const sent: Headers = { ...(headers as Headers), ...added }
+    for (const name of without) delete sent[name]
+    return fetch(origin + path, {
+      method: request.method,
+      headers: sent,
+      ...(body !== undefined && { body }),
+    })
+  }
+
+const ENFORCE = { mode: 'enforce' }
+export const ranges = (...entries: string[]): object => ({ ipWhitelist: { ...ENFORCE, ranges: entries } })
+export const domains = (...entries: string[]): object => ({ domainProtect: { ...ENFORCE, domains: entries } })
+export const urls = (...entries: unknown[]): object => ({ returnUrlGuard: { ...ENFORCE, urls: entries } })
+const SIGNED = { serverOnly: ENFORCE }
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+export const addresses = (given: Given): unknown[] => [ipWhitelist(given)]
+const origins = (given: Given): unknown[] => [domainProtect(given)]
+const returns = (given: Given): unknown[] => [
+  returnUrlGuard({ ...given, returnUrl: { query: 'return_url' } }),
+]
+const server = (given: Given): RequestHandler =>
+  serverOnly({ ...given, nonces: memoryNonces() }) as RequestHandler
+const servers = (given: Given): unknown[] => [...bodyParsers(), server(given)]
+const region =
+  (country: () => unknown) =>
+  (given: Given): unknown[] => [regionPin({ ...given, here: 'london', country })]
+
+export const OPEN = ranges('0.0.0.0/0', '::/0')
+const down: PolicyStore = {
+  read: () => Promise.reject(new Error('connect ECONNREFUSED 127.0.0.1:6379')),
+  watch: () => () => undefined,
+}
+const failingSink = { write: () => Promise.reject(new Error('the disk is full')) }
+
+export const MISTAKES: readonly Mistake[] = [
+  {
+    name: 'no header with the app id',
+    policy: OPEN,
+    mounts: addresses,
+    ask: (origin) => fetch(origin),
+    line: ['APP_UNIDENTIFIED, the request names no app', 'in the header `x-app-id`'],
+  },
+  {
+    name: 'an app id in another header',
+    policy: OPEN,
+    mounts: addresses,
+    ask: (origin) => fetch(origin, { headers: { 'x-app': APP } }),
+    line: ['APP_UNIDENTIFIED', 'where the `appId` option looks for it'],
+  },
+  {
+    name: 'the header of the app id in upper case, which is the same header',
+    policy: OPEN,
+    mounts: addresses,
+    ask: (origin) => fetch(origin, { headers: { 'X-APP-ID': APP } }),
+    line: 'none',
+  },
+  {
+    name: 'an app id that does not exist',
+    policy: OPEN,
+    mounts: addresses,
+    ask: get('/', { 'x-app-id': 'ap-1' }),
+    line: ['APP_UNKNOWN, there is no such app; the id is `ap-1`', 'check the spelling'],
+  },
+  {
+    name: 'an empty store',
+    store: memoryStore([]),
+    mounts: addresses,
+    ask: get(),
+    line: ['APP_UNKNOWN', 'the id is `app-1`', 'an empty store knows no app'],
+  },
+  {
+    name: 'a store that cannot be reached',
+    store: down,
+    mounts: addresses,
+    ask: get(),
+    line: [
+      'POLICY_UNAVAILABLE, the store could not look; because: connect ECONNREFUSED 127.0.0.1:6379',
+      'look at the store',
+      /\n {4}Error: connect ECONNREFUSED 127\.0\.0\.1:6379\n {8}at /,
+    ],
+  },
+  {
+    name: 'a policy without the section',
+    policy: {},
+    mounts: addresses,
+    ask: get(),
+    line: ['PROTECTION_NOT_CONFIGURED, the policy has no section `ipWhitelist`', 'write the section'],
+  },
+  {
+    name: 'an empty allow list',
+    policy: ranges(),
+    mounts: addresses,
+    ask: get(),
+    line: ['ADDRESS_NOT_ALLOWED, the allow list is empty', 'add the networks of the callers'],
+  },
+  {
+    name: 'an address outside of every range',
+    policy: ranges('198.51.100.0/24', '203.0.113.0/24'),
+    mounts: (given) => [ipWhitelist({ ...given, clientAddress: () => '203.0.112.9' })],
+    ask: get(),
+    line: [
+      'outside every range; the client address is of the internet (IPv4)',
+      'Nearest entry: `203.0.113.0/24` differs in network: 23 of the 24 bits',
+      'add the network of the caller',
+    ],
+  },
+  {
+    name: 'a call from the own machine',
+    policy: ranges('203.0.113.0/24'),
+    mounts: addresses,
+    ask: get(),
+    line: ['of this machine (`127.0.0.1`)', 'add `127.0.0.1` and `::1`'],
+  },
+  {
+    name: 'a proxy in front with `trust proxy` off',
+    policy: ranges('203.0.113.0/24'),
+    mounts: addresses,
+    ask: get('/', { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'https' }),
+    line: ['of this machine (`127.0.0.1`)', 'set `trust proxy` of Express to its subnet'],
+  },
+  {
+    name: 'a forwarded header that a caller has made up',
+    policy: ranges('203.0.113.0/24'),
+    mounts: addresses,
+    ask: get('/', { 'x-forwarded-for': '203.0.113.7' }),
+    line: ['ADDRESS_NOT_ALLOWED', 'the header counts for nothing, because any caller can write it'],
+  },
+  {
+    name: 'an IPv4 list and a caller by IPv6',
+    policy: ranges('127.0.0.1'),
+    mounts: (given) => [ipWhitelist({ ...given, clientAddress: () => '::1' })],
+    ask: get(),
+    line: [
+      'of this machine (`::1`)',
+      'Nearest entry: `127.0.0.1` differs in family: IPv6, the entry is IPv4',
+      'add `127.0.0.1` and `::1`',
+    ],
+  },
+  {
+    name: 'an origin that is not listed',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'https://other.example' }),
+    line: [
+      'ORIGIN_NOT_ALLOWED, `Origin` matches no domain; `Origin` is `https://other.example`',
+      'Nearest entry: `https://shop.example` differs in host',
+    ],
+  },
+  {
+    name: 'an `X-Origin` with a slash at its end',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { 'x-origin': 'https://shop.example/' }),
+    line: ['`X-Origin` is `https://shop.example/`', 'without a path and without a slash'],
+  },
+  {
+    name: 'http in place of https',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'http://shop.example' }),
+    line: [
+      '`https://shop.example` differs in scheme: `http`, the entry has `https`',
+      '`http:` and `https:` are two origins',
+    ],
+  },
+  {
+    name: 'www in place of the bare domain',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'https://www.shop.example' }),
+    line: [
+      'differs in subdomain: `www.shop.example`, the entry has `shop.example`',
+      'with and without `www.`',
+    ],
+  },
+  {
+    name: 'a wildcard that does not admit the bare domain',
+    policy: domains('https://*.shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'https://shop.example' }),
+    line: [
+      'Nearest entry: `https://*.shop.example`',
+      'a wildcard admits what lies below its host, and not the host',
+    ],
+  },
+  {
+    name: 'another port',
+    policy: domains('http://localhost:3000'),
+    mounts: origins,
+    ask: get('/', { origin: 'http://localhost:5173' }),
+    line: ['differs in port: `5173`, the entry has `3000`', 'each port is an origin of its own'],
+  },
+  {
+    name: 'a server that sends neither `Origin` nor `X-Origin`, such as curl',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { 'user-agent': 'curl/8.5.0' }),
+    line: ['ORIGIN_REQUIRED, neither `Origin` nor `X-Origin` was sent', 'curl: `-H "X-Origin: https://…"`'],
+  },
+  {
+    name: 'a navigation of a browser',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    // `fetch` writes `Sec-Fetch-Mode` itself.
+    ask: (origin) =>
+      exchange(
+        Number(new URL(origin).port),
+        `GET / HTTP/1.1\r\nHost: a\r\nx-app-id: ${APP}\r\nsec-fetch-mode: navigate\r\nsec-fetch-site: none\r\nconnection: close\r\n\r\n`,
+      ),
+    line: ['ORIGIN_REQUIRED, a browser sent no `Origin`', 'pages that people open by their address'],
+  },
+  {
+    name: 'the origin null',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { origin: 'null' }),
+    line: ['`Origin` is `null`', 'a sandboxed frame, a file or a redirect'],
+  },
+  {
+    name: 'a method that pages may not use',
+    policy: { domainProtect: { ...ENFORCE, domains: ['https://shop.example'], methods: ['GET'] } },
+    mounts: origins,
+    ask: (origin) =>
+      fetch(origin, { method: 'DELETE', headers: { 'x-app-id': APP, origin: 'https://shop.example' } }),
+    line: ['METHOD_NOT_ALLOWED', 'the method is `DELETE`', 'add the method to `domainProtect.methods`'],
+  },
+  {
+    name: 'no signature',
+    policy: SIGNED,
+    mounts: servers,
+    ask: get(),
+    line: ['SIGNATURE_REQUIRED', 'sign the request with `signRequest`'],
+  },
+  {
+    name: 'no body parsers, so that the bytes are not kept',
+    policy: SIGNED,
+    mounts: (given) => [server(given)],
+    ask: signed('/', { body: '{"a":1}', headers: JSON_TYPE }),
+    line: ['DIGEST_MISMATCH, this server has not kept the bytes of the body', 'mount bodyParsers()'],
+  },
+  {
+    name: 'express.json() ahead of serverOnly',
+    policy: SIGNED,
+    mounts: (given) => [express.json(), ...servers(given)],
+    ask: signed('/', { body: '{"a":1}', headers: JSON_TYPE }),
+    line: ['DIGEST_MISMATCH, this server has not kept the bytes of the body', 'in place of express.json()'],
+  },
+  {
+    name: 'another secret',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { secret: randomBytes(32).toString('base64') }),
+    line: [
+      'SIGNATURE_INVALID, the signature by key `key-1` does not match',
+      'compare the secret of this key on both sides',
+    ],
+  },
+  {
+    name: 'another key id',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { keyId: 'key-2' }),
+    line: ['SIGNATURE_INVALID, no signature is by a key of the app', 'compare the key id'],
+  },
+  {
+    name: 'a clock that is behind',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { at: Date.now() - 3_600_000 }),
+    line: [/SIGNATURE_EXPIRED, created 36\d\d s ago, more than 300 s/, 'synchronise the clocks'],
+  },
+  {
+    name: 'a clock that is ahead',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { at: Date.now() + 3_600_000 }),
+    line: [/SIGNATURE_EXPIRED, created 3[56]\d\d s in the future/, 'that of the caller is ahead'],
+  },
+  {
+    name: 'content without a digest',
+    policy: SIGNED,
+    mounts: servers,
+    ask: async (origin) => {
+      const headers = (await signRequest(
+        { method: 'POST', url: `${origin}/`, headers: { 'x-app-id': APP } },
+        { keyId: KEY.id, secret: KEY.secret },
+      )) as Headers
+      return fetch(origin, { method: 'POST', headers: { ...headers, ...JSON_TYPE }, body: '{"a":1}' })
+    },
+    line: ['SIGNATURE_INVALID, not covered: content-digest, content-type', 'send and sign `Content-Digest`'],
+  },
+  {
+    name: 'a content type that is not covered',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { body: '{"a":1}', added: JSON_TYPE }),
+    line: ['SIGNATURE_INVALID, not covered: content-type', 'let the caller sign what is named here too'],
+  },
+  {
+    name: 'a nonce that was used before',
+    policy: SIGNED,
+    mounts: servers,
+    ask: async (origin) => {
+      const again = signed('/', { nonce: 'n'.repeat(20) })
+      await again(origin)
+      await again(origin)
+    },
+    line: ['SIGNATURE_REPLAYED, the nonce was used before', 'sign each attempt anew'],
+  },
+  {
+    name: 'a proxy that rewrites Host',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { signedOrigin: 'https://api.example', added: { 'x-forwarded-host': 'api.example' } }),
+    line: [
+      'SIGNATURE_INVALID',
+      'components: @authority',
+      'set the `authority` option to the origin that callers sign',
+    ],
+  },
+  {
+    name: 'a proxy that rewrites Host and says nothing of it',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { signedOrigin: 'https://api.example' }),
+    line: ['SIGNATURE_INVALID', '`Host` (set the `authority` option)'],
+  },
+  {
+    name: 'a proxy that removes a prefix of the path',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/token', { signedPath: '/auth/token' }),
+    line: ['SIGNATURE_INVALID', 'or the path, by removing a prefix'],
+  },
+  {
+    name: 'a browser that calls a route for servers',
+    policy: SIGNED,
+    mounts: servers,
+    ask: get('/', { origin: 'https://shop.example' }),
+    line: ['BROWSER_NOT_ALLOWED', 'evidence: origin', 'belong behind `domainProtect`'],
+  },
+  {
+    name: 'no return URL',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/'),
+    line: ['RETURN_URL_REQUIRED, the request names no return URL; it was looked for as `return_url`'],
+  },
+  {
+    name: 'a return URL under another name',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?redirect_uri=https://shop.example/app'),
+    line: ['it was looked for as `return_url`', 'under exactly this name'],
+  },
+  {
+    name: 'a return URL beside the folder',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=https://shop.example/apple'),
+    line: [
+      'the URL is `https://shop.example/apple`',
+      '`https://shop.example/app` differs in path: `/apple` goes on inside of a segment of `/app`',
+      'A prefix admits whole segments',
+    ],
+  },
+  {
+    name: 'a return URL below an exact entry',
+    policy: urls({ exact: 'https://shop.example/done' }),
+    mounts: returns,
+    ask: get('/?return_url=https://shop.example/done/x'),
+    line: ['exact `https://shop.example/done`', 'write the entry as a prefix'],
+  },
+  {
+    name: 'a return URL that is a path',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=/app'),
+    line: ['the URL was refused: not absolute', 'set the `relativeTo` option'],
+  },
+  {
+    name: 'a return URL in a body that nobody has kept',
+    policy: urls('https://shop.example/app'),
+    mounts: (given) => [express.json(), returnUrlGuard({ ...given, returnUrl: { body: 'return_url' } })],
+    ask: post('/', '{"return_url":"https://shop.example/app"}', JSON_TYPE),
+    line: ['RETURN_URL_NOT_ALLOWED', 'body not kept', 'mount bodyParsers()'],
+  },
+  {
+    name: 'a return URL in a body of another type',
+    policy: urls('https://shop.example/app'),
+    mounts: (given) => [...bodyParsers(), returnUrlGuard({ ...given, returnUrl: { body: 'return_url' } })],
+    ask: post('/', 'return_url=https://shop.example/app', { 'content-type': 'text/plain' }),
+    line: ['RETURN_URL_NOT_ALLOWED', 'Send the body as JSON or as a form'],
+  },
+  {
+    name: 'a country that is not known',
+    policy: { regionPin: ENFORCE },
+    mounts: region(() => undefined),
+    ask: get(),
+    line: [
+      'REGION_UNKNOWN, no usable country, and the policy names no fallback',
+      'let the `country` option return',
+    ],
+  },
+  {
+    name: 'another region',
+    policy: { regionPin: ENFORCE },
+    mounts: region(() => 'US'),
+    ask: get(),
+    line: ['REGION_MISDIRECTED', 'here: london', 'Check the `here` option'],
+  },
+  {
+    name: 'a sink that fails',
+    policy: { auditAccess: ENFORCE },
+    mounts: (given) => [auditAccess({ ...given, sink: failingSink })],
+    ask: get(),
+    line: [
+      'AUDIT_UNAVAILABLE, the sink did not keep the events of the request; because: the disk is full',
+      'look at the sink',
+      'Error: the disk is full',
+    ],
+  },
+  {
+    name: 'a nonce store that fails',
+    policy: SIGNED,
+    mounts: (given) => [serverOnly({ ...given, nonces: { claim: () => Promise.reject(new Error('down')) } })],
+    ask: signed('/'),
+    line: ['NONCES_UNAVAILABLE', 'look at the nonce store'],
+  },
+  {
+    name: 'an option that throws',
+    policy: { regionPin: ENFORCE },
+    mounts: region(() => {
+      throw new TypeError("Cannot read properties of undefined (reading 'country')")
+    }),
+    ask: get(),
+    line: [
+      'OPTION_FAILED, the `country` option failed with TypeError',
+      'mend the option',
+      /\n {4}TypeError: Cannot read properties of undefined \(reading 'country'\)\n {8}at /,
+    ],
+  },
+  {
+    name: 'a router without mergeParams',
+    policy: OPEN,
+    mounts: (given) => {
+      const router = Router()
+      router.use(ipWhitelist({ ...given, appId: appIdFrom({ param: 'appId' }) }) as RequestHandler)
+      return ['/apps/:appId', router]
+    },
+    ask: get(`/apps/${APP}/x`),
+    line: ['APP_UNIDENTIFIED', 'needs `mergeParams: true`'],
+  },
+]
+
+/** The lines that a mistake leads to. */
+export async function linesOf({ policy, store, mounts, ask = get() }: Mistake): Promise<string[]> {
+  const document: AppDocument = { policy: { appId: APP, ...policy }, keys: [KEY] }
+  const policies: PolicySource = createPolicySource({ store: store ?? memoryStore([document]) })
+  const lines: string[] = []
+  const app = express()
+  app.use(...(mounts({ policies, logger: { warn: (line) => void lines.push(line) } }) as RequestHandler[]))
+  app.use((_req, res) => void res.json({ passed: true }))
+  try {
+    await listening(app, ask)
+  } finally {
+    policies.close()
+  }
+  return lines
+}

@@ -1,0 +1,132 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { repository } from '../../support/commands.ts'
+
+const page = readFileSync(join(repository, 'CONTRIBUTING.md'), 'utf8')
+
+/** The rows of the table below a heading, each as its cells. */
+function tableBelow(heading: string): string[][] {
+  const section = page.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+  return section
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .slice(2)
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+}
+
+const PATH = /^(?:src\/|test\/|docs\/|package\.json$)/
+const pathsIn = (cell: string): string[] =>
+  [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text).filter((text) => PATH.test(text))
+const newIn = (cell: string): string[] => [...cell.matchAll(/\bnew `([^`]+)`/g)].map(([, path = '']) => path)
+
+const recipes = tableBelow('Recipes').map(([change = '', files = '']) => ({
+  change,
+  files,
+  created: newIn(files),
+  touched: pathsIn(files).filter((path) => !newIn(files).includes(path)),
+}))
+
+const CHANGES = [
+  'a seventh guard',
+  'an option of a guard',
+  "a member of a policy's section",
+  'a denial code',
+  'a code of the signature',
+  'ECDSA P-256',
+  'a Postgres store in the house',
+  'a managed store by a user',
+  'a Kafka sink by a user',
+  'a country in a jurisdiction',
+  'a lint rule',
+  'how the client address is found',
+  'a Fastify adapter',
+  'a list in S3',
+  'a Redis key',
+  'a console page',
+  'a command of the command line',
+  'a header that a guard reads',
+  'a new kind of entry in a policy',
+  'a store option',
+  'a warning',
+]
+
+describe('CONTRIBUTING.md', () => {
+  it('has a recipe for each usual change', () => {
+    expect(recipes.map(({ change }) => change)).toEqual(CHANGES)
+  })
+
+  it.each(recipes)(
+    'names files for "$change" that are there, and new ones that are not',
+    ({ touched, created }) => {
+      expect(touched.filter((path) => !existsSync(join(repository, path)))).toEqual([])
+      expect(created.filter((path) => existsSync(join(repository, path)))).toEqual([])
+    },
+  )
+
+  it.each(recipes)('names for "$change" what stands in these files', ({ files }) => {
+    const named = [...files.matchAll(/`([A-Za-z_]+)` in `([^`]+)`/g)]
+    const missing = named.filter(([, name = '', path = '']) => {
+      const text = readFileSync(join(repository, path), 'utf8')
+      return !new RegExp(`\\b${name}\\b`).test(text)
+    })
+    expect(missing.map(([text]) => text)).toEqual([])
+  })
+
+  it('touches at most three files for a change, but for a seventh guard', () => {
+    const wide = recipes.filter(({ created, touched, files }) => {
+      const counted = files.startsWith('no file') ? [] : [...created, ...touched]
+      return counted.length > 3
+    })
+    expect(wide.map(({ change }) => change)).toEqual(['a seventh guard'])
+  })
+
+  it('has a map of the house that names only what is there', () => {
+    const rows = tableBelow('The map of the house')
+    expect(rows.length).toBeGreaterThan(8)
+    const named = rows.flatMap(([, cell = '']) => pathsIn(cell))
+    expect(named.filter((path) => !existsSync(join(repository, path)))).toEqual([])
+  })
+
+  it('names only scripts that package.json has', () => {
+    const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>
+    }
+    const named = [...page.matchAll(/\bnpm run ([a-z:-]+)/g)].map(([, name = '']) => name)
+    expect(named.length).toBeGreaterThan(5)
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([])
+  })
+})
+
+describe('ARCHITECTURE.md', () => {
+  const text = readFileSync(join(repository, 'ARCHITECTURE.md'), 'utf8')
+
+  it('names only files and folders of src that are there', () => {
+    const named = [...text.matchAll(/`([a-z-]+\/(?:[a-z-]+\/)*(?:[a-z-]+\.ts)?|[a-z-]+\.ts)`/g)].map(
+      ([, path = '']) => path,
+    )
+    expect(named.length).toBeGreaterThan(20)
+    const inFolders = ['', 'http/', 'explain/']
+    const missing = named.filter(
+      (path) =>
+        !inFolders.some((folder) => existsSync(join(repository, 'src', folder, path))) &&
+        !existsSync(join(repository, 'test/unit/house', path)),
+    )
+    expect(missing).toEqual([])
+  })
+
+  it('draws the layers as the test of them does', () => {
+    const layers = /```\n(testing \| cli[\s\S]*?)```/.exec(text)?.[1]?.trim().split('\n').toReversed()
+    const inTest = readFileSync(join(repository, 'test/unit/house/layers.test.ts'), 'utf8')
+    const table = /const layers[^=]*= \[([\s\S]*?)\n\]/.exec(inTest)?.[1] ?? ''
+    const rows = [...table.matchAll(/\[([^\]]+)\]/g)].map(([, row = '']) =>
+      (row.match(/[a-z-]+/g) ?? []).toSorted(),
+    )
+    expect(layers?.map((line) => (line.match(/[a-z-]+/g) ?? []).toSorted())).toEqual(rows)
+  })
+})
