@@ -54,6 +54,13 @@ export default {
       testMatch: ['<rootDir>/test/integration/guards/**/*.test.ts'],
       moduleNameMapper: { ...base.moduleNameMapper, ...express4 },
     },
+    // On packages with a lock of their own, which are installed when they are missing.
+    {
+      ...base,
+      displayName: 'frameworks',
+      testMatch: ['<rootDir>/test/frameworks/*.test.ts'],
+      globalSetup: '<rootDir>/test/frameworks/setup.ts',
+    },
     {
       ...base,
       displayName: 'browser',

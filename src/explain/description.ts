@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { GuardRequest } from '../http/handler.ts'
-import { keepRawBody } from '../http/request/facts.ts'
+import { keepRawBody } from '../http/request/content.ts'
 import type { Jurisdictions } from '../jurisdiction/jurisdictions.ts'
 import type { AppKey } from '../signature/keys.ts'
 

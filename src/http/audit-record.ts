@@ -62,8 +62,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#res = res
     this.#means = means
     readsOf(context, means.getters).add(this)
-    // Node remembers the address of a socket that it was asked for once; of one that has closed it knows nothing.
-    void context.req.socket?.remoteAddress
+    context.rememberPeer()
     whenOver(res, () => this.over())
   }
 

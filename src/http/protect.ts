@@ -15,7 +15,7 @@ import {
 import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
 import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
 import { needsBody } from './request/app-id.ts'
-import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
+import { bodyParsers, BODY_PARSERS_EXPECTATIONS, type BodyParsersOptions } from './request/body-parsers.ts'
 import {
   RETURN_URL_GUARD_EXPECTATIONS,
   returnUrlGuardMount,
@@ -24,6 +24,7 @@ import {
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
 import { SHARED_EXPECTATIONS } from './shared-options.ts'
 import { chain, type Step } from './shell.ts'
+import type { RequestHandler } from './handler.ts'
 
 /** The options of all six guards together; see each of them. */
 export interface ProtectOptions
@@ -35,7 +36,13 @@ export interface ProtectOptions
     ServerOnlyOptions,
     ReturnUrlGuardOptions {
   /** The largest body that is read, in bytes; as the `limit` of `bodyParsers`. Default 102 400. */
-  readonly bodyLimit?: number | undefined
+  readonly bodyLimit?: BodyParsersOptions['limit']
+  /** Media types besides JSON and forms whose bytes are kept; as `keep` of `bodyParsers`. Default none. */
+  readonly bodyKeep?: BodyParsersOptions['keep']
+  /** Leaves JSON and forms to be read again; as `replay` of `bodyParsers`. Default false. */
+  readonly bodyReplay?: BodyParsersOptions['replay']
+  /** Takes the bytes in `req.rawBody`; as `rawBody` of `bodyParsers`. Default false. */
+  readonly rawBody?: BodyParsersOptions['rawBody']
 }
 
 /** One guard of the chain. */
@@ -69,10 +76,13 @@ const GUARDS = {
 
 const ROWS: readonly Row[] = Object.values(GUARDS)
 
-const ALL = {
+export const PROTECT_EXPECTATIONS = {
   ...SHARED_EXPECTATIONS,
   ...(Object.assign({}, ...ROWS.map(({ expectations }) => expectations)) as object),
   bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
+  bodyKeep: BODY_PARSERS_EXPECTATIONS.keep,
+  bodyReplay: BODY_PARSERS_EXPECTATIONS.replay,
+  rawBody: BODY_PARSERS_EXPECTATIONS.rawBody,
 } as Readonly<Record<keyof ProtectOptions, Expectation>>
 
 /**
@@ -87,18 +97,31 @@ const ALL = {
  * @throws ConfigError
  */
 export function protect(options: ProtectOptions): AuditAccessHandler {
-  const settings = checkOptions<ProtectOptions>('protect', options, ALL)
+  return protectChain('protect', checkOptions<ProtectOptions>('protect', options, PROTECT_EXPECTATIONS))
+}
+
+/**
+ * @param name What the options are called in an error.
+ * @param beforeBody What comes between the guards that need no body and the parsers.
+ */
+export function protectChain(
+  name: string,
+  settings: ProtectOptions,
+  beforeBody: readonly RequestHandler[] = [],
+): AuditAccessHandler {
   const { auditAccess, ...others } = GUARDS
-  const audit = auditAccess.mount(settings, 'protect')
+  const audit = auditAccess.mount(settings, name)
   const rows: readonly Row[] = Object.values(others)
   const stepsOf = (readsBody: boolean): Step[] =>
     rows
       .filter((row) => (row.readsBody?.(settings) ?? false) === readsBody)
-      .map(({ mount }) => mount(settings, 'protect'))
-  const parsers = bodyParsers({ limit: settings.bodyLimit }).map((pass) => ({ pass }))
-  const [ahead, behind] = needsBody(settings.appId) ? [parsers, []] : [[], parsers]
+      .map(({ mount }) => mount(settings, name))
+  const { bodyLimit, bodyKeep, bodyReplay, rawBody } = settings
+  const parsers = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
+  const body = [...beforeBody, ...parsers].map((pass) => ({ pass }))
+  const [ahead, behind] = needsBody(settings.appId) ? [body, []] : [[], body]
   return withEnd(
-    chain('protect', [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),
+    chain(name, [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),
     audit,
   )
 }

@@ -15,9 +15,17 @@ import type { SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
 import { askNow, OptionFailure } from './request/ask-option.ts'
-import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
+import { A_PATH_PREFIX, AN_AUTHORITY, compilePlace, type AuthorityOption } from './request/authority.ts'
 import type { JudgedRequest } from './judged-request.ts'
 import { rememberSigned } from './signed-requests.ts'
+import { StreamedDigest } from './request/streamed-digest.ts'
+import {
+  answerMismatch,
+  discardUnread,
+  mismatched,
+  recordMismatch,
+  watchContent,
+} from './streamed-content.ts'
 import type { Diagnosis } from '../signature/doctor.ts'
 import { isThenable } from '../thenable.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
@@ -33,6 +41,20 @@ export interface ServerOnlyOptions extends SharedOptions {
    * see {@link AuthorityOption}. Default: the `Host` that arrives. `X-Forwarded-Host` is never read.
    */
   readonly authority?: AuthorityOption | undefined
+  /**
+   * The beginning of every path that callers use and that a proxy takes off before the request arrives: `/api`. The path
+   * that callers sign is this followed by the one that arrives. `X-Forwarded-Prefix` and the like are never read. Default
+   * none.
+   */
+  readonly pathPrefix?: string | undefined
+  /**
+   * Admits content whose bytes nobody has kept, such as uploads: signature, a covered `Content-Digest` and the nonce are
+   * checked before the handler, and the digest of the bytes while the handler reads them from the request. Where it does not
+   * hold the stream never ends: it fails with an error whose `status` is 401 and whose `code` is `DIGEST_MISMATCH`. A handler
+   * that has not answered 5 s later is answered for by the problem document. So a handler must not act on content before its
+   * stream has ended. Default false.
+   */
+  readonly streamed?: boolean | undefined
   /**
    * Shows callers in the problem document why their signature does not hold: the signature base as it was received, and
    * the component that differs. For development: refused where NODE_ENV is `production`. Default false.
@@ -57,7 +79,7 @@ export interface ServerOnlyOptions extends SharedOptions {
 /**
  * Admits only servers of the app, proven by an HTTP message signature (RFC 9421) with a key of the app; refuses browsers
  * with `BROWSER_NOT_ALLOWED` (403) and everything else with a code of the `SIGNATURE_` family or `DIGEST_MISMATCH` (401).
- * A request with content needs `bodyParsers()` ahead of this guard, which keep the bytes for the digest.
+ * A request with content needs `bodyParsers()` ahead of this guard, which keep the bytes for the digest, or `streamed`.
  *
  * A nonce is claimed only after everything else holds. When it cannot be claimed the answer is `NONCES_UNAVAILABLE` (503).
  *
@@ -74,6 +96,11 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
 export const SERVER_ONLY_EXPECTATIONS = {
   nonces: required(objectWith('a nonce store: an object with a method `claim`', 'claim')),
   authority: AN_AUTHORITY,
+  pathPrefix: A_PATH_PREFIX,
+  streamed: {
+    expected: 'true or false',
+    accepts: (value: unknown): boolean => typeof value === 'boolean',
+  },
   explainMismatch: ONLY_IN_DEVELOPMENT,
   scheme: objectWith('a signature scheme: an object with a method `verify`', 'verify'),
   nonceTimeout: wholeNumber('milliseconds', 1, 60_000),
@@ -91,14 +118,15 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
     scheme = httpMessageSignatures(),
     nonceTimeout = 1_000,
     keyExpiryWarning = 14,
+    streamed = false,
   } = options
   const now = clockOf(options.now)
   const doctor = mismatchDoctor(options.explainMismatch ?? false)
-  const placeOf = compileAuthority(options.authority)
+  const placeOf = compilePlace(options.authority, options.pathPrefix)
 
   function factsOf({ facts }: JudgedRequest, { appId, keys }: Caller): ServerFacts {
     const { browserEvidence, headersComplete } = facts
-    const message = facts.message(placeOf)
+    const message = facts.message(placeOf, streamed)
     return { browserEvidence, headersComplete, message, scheme, appId, keys, now: now() }
   }
 
@@ -110,22 +138,43 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
       return decision.effect === 'allow' ? judgement : doctor.examine(decision, facts)
     },
     facts: factsOf,
+    ...(streamed && { begin: discardUnread }),
     stranger(request) {
       const facts = factsOf(request, NOBODY)
       return doctor.examine(refuseStranger(facts).decision, facts)
     },
     explain: ({ decision, outcome }) => doctor.explain(decision, isProof(outcome) ? undefined : outcome),
-    claim: ({ decision, outcome }, { appId }, request) =>
-      isProof(outcome) ? claimOnce(decision, outcome, { nonces, nonceTimeout, appId }, request) : decision,
+    claim: ({ decision, outcome }, { appId }, request) => {
+      if (!isProof(outcome)) return decision
+      const message = streamed ? request.facts.message(placeOf, true) : undefined
+      const content = message && watchContent(request.req, message, decision.mode)
+      if (content?.problem !== undefined) return mismatched(decision, content.problem)
+      const claimed = claimOnce(decision, outcome, { nonces, nonceTimeout, appId }, request)
+      if (content === undefined || !isThenable(claimed)) return claimed
+      // The rest may have arrived meanwhile.
+      return claimed.then((settled) =>
+        content.problem === undefined || settled.effect === 'deny'
+          ? settled
+          : mismatched(decision, content.problem),
+      )
+    },
     note: ({ decision, outcome }, context) => {
-      const { appId = '' } = context
       if (!isProof(outcome)) return
+      const { appId = '' } = context
       if (decision.mode === 'enforce') rememberSigned(context, appId)
       policies.noteKeyUse?.(appId, outcome.keyId)
+      const content = streamed ? StreamedDigest.find(context.req) : undefined
+      if (content !== undefined) recordMismatch(content, decision, context)
     },
-    write: ({ decision, outcome }, { facts }, res) => {
-      if (isProof(outcome)) warnOfExpiry(outcome, keyExpiryWarning * DAY, now(), res)
-      else if (isSignatureRefusal(decision.code)) challenge(scheme, facts.message(placeOf), res)
+    write: ({ decision, outcome }, context, res) => {
+      const { facts, req } = context
+      if (!isProof(outcome)) {
+        if (isSignatureRefusal(decision.code)) challenge(scheme, facts.message(placeOf), res)
+        return false
+      }
+      warnOfExpiry(outcome, keyExpiryWarning * DAY, now(), res)
+      const content = streamed ? StreamedDigest.find(req) : undefined
+      if (content !== undefined) answerMismatch(content, context, res)
       return false
     },
   }

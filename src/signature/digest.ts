@@ -6,8 +6,8 @@ import { readDictionary } from './structured.ts'
 export type Content =
   | { readonly kind: 'none' }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** There is content, but its bytes were not kept. */
-  | { readonly kind: 'unavailable' }
+  /** There is content, but its bytes were not kept. `digested`: their digest is checked as they arrive. */
+  | { readonly kind: 'unavailable'; readonly digested?: true }
 
 /** Whether there is anything to protect. Content of no bytes is no content. */
 export function hasContent(content: Content): boolean {
@@ -23,29 +23,56 @@ const BYTES_NOT_KEPT =
  * Of the algorithms only `sha-256` and `sha-512` are known; one must be there, and every one that is must match.
  */
 export function digestProblem(lines: readonly string[], content: Content): string | undefined {
-  if (content.kind === 'unavailable') {
+  if (content.kind === 'unavailable' && content.digested !== true) {
     return BYTES_NOT_KEPT
   }
-  const digests = readDictionary(lines)
-  if (digests === undefined) return 'Content-Digest is not a dictionary without repetitions'
+  const digests = readDigests(lines)
+  if ('problem' in digests) return digests.problem
+  if (content.kind === 'unavailable') return undefined
   const bytes = content.kind === 'bytes' ? content.bytes : NO_BYTES
-  let matched = 0
-  for (const [name, hash] of KNOWN) {
+  return mismatchOf(digests, ({ hash }) => createHash(hash).update(bytes).digest())
+}
+
+/** One digest that a caller has sent. */
+export interface SentDigest {
+  readonly name: string
+  /** The name of the algorithm in `node:crypto`. */
+  readonly hash: string
+  readonly value: Uint8Array
+}
+
+/** The digests of known algorithms in the lines of a `Content-Digest` header, at least one; or why there are none. */
+export function readDigests(lines: readonly string[]): readonly SentDigest[] | { readonly problem: string } {
+  const digests = readDictionary(lines)
+  if (digests === undefined) return { problem: 'Content-Digest is not a dictionary without repetitions' }
+  const sent: SentDigest[] = []
+  for (const { name, hash, length } of KNOWN) {
     const digest = digests.get(name)?.[0] as unknown
     if (digest === undefined) continue
-    const expected = createHash(hash).update(bytes).digest()
-    if (!isArrayBuffer(digest) || digest.byteLength !== expected.length)
-      return `the ${name} digest is malformed`
-    if (!timingSafeEqual(new Uint8Array(digest), expected))
-      return `the ${name} digest does not match the content`
-    matched++
+    if (!isArrayBuffer(digest) || digest.byteLength !== length) {
+      return { problem: `the ${name} digest is malformed` }
+    }
+    sent.push({ name, hash, value: new Uint8Array(digest) })
   }
-  return matched > 0 ? undefined : 'Content-Digest has neither sha-256 nor sha-512'
+  return sent.length > 0 ? sent : { problem: 'Content-Digest has neither sha-256 nor sha-512' }
+}
+
+/** Why these digests are not those of the content, or `undefined` when they are. */
+export function mismatchOf(
+  digests: readonly SentDigest[],
+  digestOf: (sent: SentDigest) => Uint8Array,
+): string | undefined {
+  for (const sent of digests) {
+    if (!timingSafeEqual(sent.value, digestOf(sent))) {
+      return `the ${sent.name} digest does not match the content`
+    }
+  }
+  return undefined
 }
 
 const KNOWN = [
-  ['sha-256', 'sha256'],
-  ['sha-512', 'sha512'],
+  { name: 'sha-256', hash: 'sha256', length: 32 },
+  { name: 'sha-512', hash: 'sha512', length: 64 },
 ] as const
 
 const NO_BYTES = new Uint8Array(0)

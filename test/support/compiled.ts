@@ -99,14 +99,10 @@ function manifest(): object {
 }
 
 function typeScriptOf(folder: string): string[] {
-  return (
-    readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
-      // Adapters for tests have packages of their own.
-      .filter((name) => !name.includes('node_modules'))
-      .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
-      .map((path) => join(folder, path))
-      .sort()
-  )
+  return readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.includes('node_modules'))
+    .map((path) => join(folder, path))
+    .sort()
 }
 
 function javaScript(path: string): string {

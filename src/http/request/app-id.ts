@@ -37,6 +37,14 @@ export function needsBody(option: object | undefined): boolean {
   return option !== undefined && Object.hasOwn(option, NEEDS_BODY)
 }
 
+// A registered symbol, for the same reason.
+const NEEDS_ROUTER = Symbol.for('portcullis.needsRouter')
+
+/** Whether this reader finds an app id only behind a router. */
+export function needsRouter(reader: object): boolean {
+  return Object.hasOwn(reader, NEEDS_ROUTER)
+}
+
 /**
  * Makes the `appId` option of the guards: reads the app id from the request. An app id is a public claim; it is
  * `serverOnly` that proves it. What stands in one place twice counts as nothing.
@@ -59,7 +67,10 @@ export function appIdFrom(place: AppIdPlace): Reader {
   }
   const reader: Reader = readers.length === 1 ? first : (req) => agreed(readers, req)
   if (reader === first && places.param !== undefined) routeParameters.set(reader, places.param)
-  return places.body === undefined ? reader : Object.assign(reader, { [NEEDS_BODY]: true })
+  return Object.assign(reader, {
+    ...(places.body !== undefined && { [NEEDS_BODY]: true }),
+    ...(places.param !== undefined && { [NEEDS_ROUTER]: true }),
+  })
 }
 
 function readersOf({ header, query, param, body, basic, keyId }: AppIdPlace): Reader[] {

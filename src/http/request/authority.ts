@@ -21,11 +21,38 @@ export const AN_AUTHORITY: Expectation = {
     (Array.isArray(value) && value.length > 0 && haveDifferentHosts(value)),
 }
 
+/** The beginning of every path that callers use and that a proxy takes off: `/api`. */
+export const A_PATH_PREFIX: Expectation = {
+  expected: 'a path like `/api`: segments of plain ASCII characters, without a slash at its end',
+  accepts: (value) =>
+    typeof value === 'string' &&
+    /^(?:\/[a-zA-Z0-9._~!$&'()*+,;=:@%-]+)+$/.test(value) &&
+    !/\/\.{1,2}(?:\/|$)/.test(value) &&
+    !/%(?![0-9a-fA-F]{2})/.test(value),
+}
+
 /** Where callers reach this service. */
-export type Place = Required<Pick<SignedMessage, 'authority' | 'scheme'>>
+export type Place = Pick<SignedMessage, 'authority' | 'scheme'> & {
+  /** What stood ahead of the path. */
+  readonly prefix?: string | undefined
+}
 
 /** What stands for the `Host` that has arrived; `undefined` when the request cannot be meant for this service. */
 export type PlaceReader = (host: string, req: GuardRequest) => Place | undefined
+
+/** The same with the `pathPrefix` option. */
+export function compilePlace(
+  option: AuthorityOption | undefined,
+  prefix: string | undefined,
+): PlaceReader | undefined {
+  const placeOf = compileAuthority(option)
+  if (prefix === undefined) return placeOf
+  if (placeOf === undefined) return (host) => ({ authority: host, prefix })
+  return (host, req) => {
+    const place = placeOf(host, req)
+    return place && { ...place, prefix }
+  }
+}
 
 /** The compiled `authority` option; `undefined` where the `Host` that arrives is believed. */
 export function compileAuthority(option: AuthorityOption | undefined): PlaceReader | undefined {

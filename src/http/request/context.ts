@@ -139,6 +139,11 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     return this.#readable
   }
 
+  /** Node remembers the address of a socket that it was asked for once; of one that has closed it knows nothing. */
+  rememberPeer(): void {
+    void this.req.socket?.remoteAddress
+  }
+
   useAddressReader(reader: ClientAddressReader | undefined): void {
     if (reader !== undefined) this.#addressReader = reader
   }

@@ -1,12 +1,12 @@
 import type { OriginFacts } from '../../guards/domain-protect.ts'
-import { parsePeer, type ClientAddress } from '../../match/client-address.ts'
-import { parseIp } from '../../match/ip.ts'
+import type { ClientAddress } from '../../match/client-address.ts'
 import { parseOrigin } from '../../match/origin.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { GuardRequest } from '../handler.ts'
 import { checkClientAddress } from './address-warnings.ts'
 import type { PlaceReader } from './authority.ts'
 import type { AddressFacts, ClientAddressReader } from './client-address.ts'
+import { contentOf, streamedContentOf } from './content.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
 import { readMethod } from './method-override.ts'
 import {
@@ -16,6 +16,8 @@ import {
   type ParameterPlace,
   type ParameterReading,
 } from './parameters.ts'
+
+import { usualAddress } from './usual-address.ts'
 
 export type { ClientAddressReader }
 
@@ -32,20 +34,16 @@ export interface RequestFacts extends OriginFacts {
   readonly browserEvidence: string | undefined
   /** The client address, by the given reader of proxy headers or in the usual way. */
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined
-  /** The request as its signature sees it, with the authority that `placeOf` says in place of its `Host`. */
-  message(placeOf?: PlaceReader): SignedMessage
+  /**
+   * The request as its signature sees it, with the authority that `placeOf` says in place of its `Host`.
+   *
+   * @param streamed whether content that nobody has read yet is digested as it arrives. Default false.
+   */
+  message(placeOf?: PlaceReader, streamed?: boolean): SignedMessage
   /** The origin of this server as the request addressed it, likewise. */
   ownOriginBy(placeOf?: PlaceReader): string | undefined
   /** What stands in a place of the query or the body: from what was received, not from what parsers made of it. */
   parameter(place: ParameterPlace): ParameterReading
-}
-
-// A registered symbol: the bytes that one build has kept, the guard of the other must find.
-const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
-
-/** Keeps the bytes of a body as they were received, for the digest. Called by `bodyParsers` before parsing. */
-export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
-  ;(req as { [rawBodies]?: Uint8Array })[rawBodies] = bytes
 }
 
 /**
@@ -60,6 +58,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   #knownTarget: string | undefined
   #addressReader: ClientAddressReader | 'none yet' | undefined = 'none yet'
   #address: ClientAddress | undefined
+  #addressFailure: { readonly error: unknown } | undefined
   #queryReader: QueryReader | undefined
   #bodyReader: BodyReader | undefined
   /** The method when the request was first looked at. */
@@ -153,36 +152,25 @@ export class NodeFacts implements RequestFacts, AddressFacts {
 
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     if (this.#addressReader !== reader) {
-      // First, so that a function of the application that throws is asked once.
       this.#addressReader = reader
       this.#address = undefined
-      this.#address = this.#readAddress(reader)
+      this.#addressFailure = undefined
+      try {
+        this.#address = this.#readAddress(reader)
+      } catch (error) {
+        // A function of the application that fails is asked once, and has failed for all.
+        this.#addressFailure = { error }
+      }
     }
+    if (this.#addressFailure !== undefined) throw this.#addressFailure.error
     return this.#address
   }
 
   #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     if (reader !== undefined) return reader.find(this.#req, this)
-    const client = this.#expressAddress()
+    const client = usualAddress(this.#req, this)
     if (client !== undefined) checkClientAddress(this.#req, this.#req.headers, client, undefined, [])
     return client
-  }
-
-  /**
-   * The address that Express finds by its setting `trust proxy`. Where that is off it is the peer, which is known without
-   * Express: looking at `req.ip` is dear.
-   */
-  #expressAddress(): ClientAddress | undefined {
-    const { peer } = this
-    const express = 'ip' in this.#req
-    if (express && this.headersComplete && trustsNobody(this.#req)) {
-      const address = peer === undefined ? undefined : parsePeer(peer)
-      return address && { address, source: 'req.ip', hops: 0 }
-    }
-    const text: unknown = express ? this.#req.ip : peer
-    if (typeof text !== 'string' || (express && !this.headersComplete)) return undefined
-    const address = text === peer ? parsePeer(text) : parseIp(text)
-    return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
   }
 
   get peer(): string | undefined {
@@ -193,18 +181,19 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return this.#lines.all(name)
   }
 
-  message(placeOf?: PlaceReader): SignedMessage {
-    const { authority, scheme } = this.#place(placeOf)
+  message(placeOf?: PlaceReader, streamed = false): SignedMessage {
+    const { authority, scheme, prefix } = this.#place(placeOf)
     const lines = this.#lines
     const { method, override } = readMethod(this.#req, this.#firstMethod)
     return {
       method,
       methodOverride: override,
       authority,
-      target: this.target,
+      // Other forms of the target than a path have no place for a prefix, and are refused.
+      target: prefix !== undefined && this.target.startsWith('/') ? prefix + this.target : this.target,
       scheme,
       header: (name) => lines.all(name),
-      body: this.#body(),
+      body: streamed ? streamedContentOf(this.#req, lines) : contentOf(this.#req, lines),
     }
   }
 
@@ -213,7 +202,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       this.#queryReader ??= new QueryReader(this.target)
       return this.#queryReader.read(place.query)
     }
-    const body = this.#body()
+    const body = contentOf(this.#req, this.#lines)
     // Where none was sent, other middleware may have said by which parser the content is read.
     const contentType = this.#lines.one('content-type') ?? this.#req.headers['content-type']
     if (this.#bodyReader?.isOf(body, contentType) !== true)
@@ -221,38 +210,22 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return this.#bodyReader.read(place.body.split('.'))
   }
 
-  #body(): SignedMessage['body'] {
-    const bytes = (this.#req as { [rawBodies]?: Uint8Array })[rawBodies]
-    const coding = this.#lines.one('transfer-encoding')
-    // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
-    if (coding !== undefined && coding.toLowerCase() !== 'chunked') return { kind: 'unavailable' }
-    if (bytes !== undefined) return { kind: 'bytes', bytes }
-    if (this.#endedEmpty) return { kind: 'none' }
-    const length = this.#lines.one('content-length')
-    if (coding !== undefined || (length !== undefined && Number(length) !== 0)) return { kind: 'unavailable' }
-    // HTTP/2 frames content without naming a length.
-    return this.#isHttp2 ? { kind: 'unavailable' } : { kind: 'none' }
-  }
-
-  /** The stream has ended, and there was nothing in it: proof that there is no content, however it was framed. */
-  get #endedEmpty(): boolean {
-    const { stream } = this.#req as { stream?: { endAfterHeaders?: unknown } }
-    if (this.#isHttp2 && stream?.endAfterHeaders === true) return true
-    return this.#req.readableEnded && !this.#req.readableDidRead
-  }
-
   get #isHttp2(): boolean {
     return this.#req.httpVersionMajor === 2
   }
 
   /** What the caller addressed: as it arrived, or as the option says. */
-  #place(placeOf: PlaceReader | undefined): { authority: string | undefined; scheme: 'http' | 'https' } {
+  #place(placeOf: PlaceReader | undefined): {
+    authority: string | undefined
+    scheme: 'http' | 'https'
+    prefix?: string | undefined
+  } {
     const authority = this.#authority()
     const scheme = this.#scheme()
     // Two `Host` lines, or none, are refused whatever is trusted in their place.
     if (placeOf === undefined || authority === undefined) return { authority, scheme }
     const place = placeOf(authority, this.#req)
-    return { authority: place?.authority, scheme: place?.scheme ?? scheme }
+    return { authority: place?.authority, scheme: place?.scheme ?? scheme, prefix: place?.prefix }
   }
 
   /** RFC 9113 8.3.1: `:authority` stands for `Host`, and must not differ from it. */
@@ -270,18 +243,6 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     if (protocol !== undefined) return protocol === 'https' ? 'https' : 'http'
     return (this.#socket as { encrypted?: unknown }).encrypted === true ? 'https' : 'http'
   }
-}
-
-/** Whether this is a request of Express as it comes, with `trust proxy` off. */
-function trustsNobody(req: GuardRequest): boolean {
-  const { app } = req as { app?: { settings?: { 'trust proxy'?: unknown }; request?: object } }
-  return (
-    app?.settings?.['trust proxy'] === false &&
-    app.request !== undefined &&
-    Object.getPrototypeOf(req) === app.request &&
-    !Object.hasOwn(req, 'ip') &&
-    !Object.hasOwn(app.request, 'ip')
-  )
 }
 
 /**

@@ -62,7 +62,7 @@ export function readBody(
     done(error, Buffer.alloc(0))
   }
 
-  const problem = problemOf(req) ?? (expected !== undefined && expected > limit ? tooLarge() : undefined)
+  const problem = streamProblem(req) ?? (expected !== undefined && expected > limit ? tooLarge() : undefined)
   if (problem !== undefined) return stop(problem)
   req.on('data', take).on('end', end).on('error', abort).on('close', abort).on('pause', goOn)
   if (req.listenerCount('readable') > 0) req.on('readable', pull)
@@ -70,7 +70,7 @@ export function readBody(
 }
 
 /** Why the bytes of a stream cannot be had as they arrived. */
-function problemOf(req: GuardRequest): BodyError | undefined {
+export function streamProblem(req: GuardRequest): BodyError | undefined {
   if (req.readableEnded) {
     return bodyError(500, 'stream.not.readable', 'the body was read ahead of bodyParsers(): mount them first')
   }
@@ -87,16 +87,16 @@ function problemOf(req: GuardRequest): BodyError | undefined {
 }
 
 /** Throws away what is left. A stream that fails later has nobody to tell, and must not end the process. */
-function discard(req: GuardRequest): void {
+export function discard(req: GuardRequest): void {
   req.on('error', () => undefined)
   req.resume()
 }
 
-function tooLarge(): BodyError {
+export function tooLarge(): BodyError {
   return bodyError(413, 'entity.too.large', 'the body is too large')
 }
 
-function aborted(): BodyError {
+export function aborted(): BodyError {
   return bodyError(400, 'request.aborted', 'the request ended early')
 }
 

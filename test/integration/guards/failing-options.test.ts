@@ -66,6 +66,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   jurisdictions: 'no function',
   bases: 'no function',
   handOver: 'asked',
+  pathPrefix: 'no function',
+  streamed: 'no function',
 }
 
 const GUARDS = {

@@ -67,6 +67,11 @@ function signed(
   })
 }
 
+const answerLength: RequestHandler = (req, res) => {
+  let length = 0
+  req.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => res.end(String(length)))
+}
+
 /** A test that fails when `protect()` does not hand the option to the guard. */
 type Probe = () => Promise<void>
 
@@ -277,6 +282,25 @@ const probes: Probes = {
       const authority = 'https://api.example'
       expect((await signed(behind(SIGNED, { authority }).app, 'api.example')).status).toBe(200)
       expect((await signed(behind(SIGNED).app, 'api.example')).status).toBe(401)
+    },
+    async pathPrefix() {
+      const by = async (pathPrefix?: string) =>
+        (await signed(behind(SIGNED, { authority: 'http://api.example', pathPrefix }).app, 'api.example/api'))
+          .status
+      expect([await by('/api'), await by()]).toEqual([200, 401])
+    },
+    async streamed() {
+      const body = Buffer.from('of no type that is parsed')
+      const send = (streamed: boolean) =>
+        listening(behind(SIGNED, { streamed }, answerLength).app, async (url) => {
+          const headers = { 'x-app-id': APP, 'content-type': 'application/octet-stream' }
+          const message = { method: 'POST', url: `${url}/`, headers, body }
+          const all = await signRequest(message, { keyId: KEY.id, secret: KEY.secret })
+          const response = await fetch(url, { method: 'POST', headers: all, body })
+          return [response.status, await response.text()]
+        })
+      expect(await send(true)).toEqual([200, String(body.length)])
+      expect(await send(false)).toMatchObject([401, expect.stringContaining('DIGEST_MISMATCH')])
     },
     async explainMismatch() {
       const { body } = await signed(behind(SIGNED, { explainMismatch: true }).app, 'other.example')

@@ -166,7 +166,6 @@ describe('signed bodies', () => {
   it.each([
     ['are no gzip', 'gzip', TEXT, 400],
     ['end early', 'gzip', gzipSync(TEXT).subarray(0, 20), 400],
-    ['are empty', 'gzip', new Uint8Array(0), 400],
     ['unpack to no JSON', 'gzip', gzipSync('{'), 400],
     ['are compressed twice', 'gzip, gzip', gzipSync(gzipSync(TEXT)), 415],
     ['are compressed in a way that is not known', 'compress', TEXT, 415],

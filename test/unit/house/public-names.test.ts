@@ -13,21 +13,21 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
-      diskSnapshot domainProtect explain fileStore formatList httpMessageSignatures ipWhitelist
-      isPortcullisError lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
-      parsePolicy protect regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
+      diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
+      isPortcullisError keepBody lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
+      parsePolicy protect protectServer regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
       Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessHandler AuditAccessOptions AuditContext
       AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
       ClientAddressOption ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
       DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
-      Evidence Explanation FileStore FileStoreOptions GuardName GuardRequest GuardResponse
+      Evidence Explanation FileStore FileStoreOptions GuardName GuardRequest GuardResponse GuardUpgradeOptions
       HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
       KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
       ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
       NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
-      PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions
+      PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions ProtectedApp ProtectedServer
       Refusal RefusalLine RefusalLogger RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
       SafeRedirectOptions SchemeContext ServerOnlyOptions ServerOnlyProtection SharedOptions
@@ -72,6 +72,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
     `,
     types: `
       AuditEvent AuditSink FieldEvent OperationEvent OutcomeEvent
+    `,
+  },
+  'portcullis/fastify': {
+    values: `
+      portcullisFastify
+    `,
+    types: `
+      PortcullisContext PortcullisFastifyOptions
+    `,
+  },
+  'portcullis/hono': {
+    values: `
+      portcullisHono
+    `,
+    types: `
+      HonoContextLike PortcullisContext
     `,
   },
   'portcullis/testing': {

@@ -53,6 +53,15 @@ describe('Content-Digest', () => {
     )
   })
 
+  it('of content that is digested as it arrives is held to its form', () => {
+    const arriving: Content = { kind: 'unavailable', digested: true }
+    for (const lines of holding) expect(digestProblem(lines, arriving)).toBeUndefined()
+    for (const [line, problem] of refused) {
+      if (/does not match/.test(problem.source)) continue
+      expect(digestProblem([line], arriving)).toMatch(problem)
+    }
+  })
+
   it('counts content of no bytes as none', () => {
     expect(hasContent({ kind: 'bytes', bytes: new Uint8Array(0) })).toBe(false)
     expect(hasContent({ kind: 'unavailable' })).toBe(true)

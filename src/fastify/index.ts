@@ -1,0 +1,99 @@
+import { Readable } from 'node:stream'
+import type { GuardRequest, GuardResponse, NextFunction } from '../http/handler.ts'
+import type { PortcullisContext } from '../http/portcullis.ts'
+import { keptRawBody } from '../http/request/content.ts'
+import { listOf, runGuards, SOME_GUARDS, type Guards } from '../http/run-guards.ts'
+import { checkOptions } from '../options.ts'
+
+export type { PortcullisContext }
+
+export interface PortcullisFastifyOptions {
+  /** What stands in front of the routes: `protect({ … })`, or guards and `bodyParsers()` in their order. */
+  readonly guards: Guards
+}
+
+/** What is needed of a request of Fastify. */
+interface FastifyRequestLike {
+  readonly raw: GuardRequest
+  readonly ip: string
+  readonly originalUrl: string
+}
+
+/** What is needed of an instance of Fastify 5. Its own types are too many to be compared with these. */
+interface FastifyLike {
+  readonly prefix: string
+  addHook(name: string, hook: (...given: never[]) => unknown): unknown
+  decorateRequest(name: string, value: { getter(): unknown }): unknown
+  hasRequestDecorator(name: string): boolean
+  hasRoute(route: { readonly method: string; readonly url: string }): boolean
+  options(path: string, handler: (request: never, reply: never) => unknown): unknown
+}
+
+/**
+ * A plugin for Fastify 5 that puts guards in front of all routes of the instance that registers it:
+ * `app.register(portcullisFastify, { guards: protect({ … }) })`. They judge when a request comes in, ahead of Fastify's own
+ * parsers, which then parse the same bytes. The client address is that of `request.ip`, by `trustProxy` of Fastify, where
+ * there is no `clientAddress` option. Handlers find the context in `request.portcullis`.
+ *
+ * @throws ConfigError
+ */
+export function portcullisFastify(
+  instance: { readonly prefix: string },
+  options: PortcullisFastifyOptions,
+  done: (error?: Error) => void,
+): void {
+  const fastify = instance as FastifyLike
+  // Fastify adds options of its own, such as `prefix`.
+  const given = { guards: (options as Partial<PortcullisFastifyOptions>).guards }
+  const guards = listOf(checkOptions('portcullisFastify', given, { guards: SOME_GUARDS }).guards as Guards)
+  if (!fastify.hasRequestDecorator('portcullis')) {
+    fastify.decorateRequest('portcullis', {
+      getter(this: FastifyRequestLike) {
+        return this.raw.portcullis
+      },
+    })
+  }
+  fastify.addHook(
+    'onRequest',
+    (request: FastifyRequestLike, reply: { readonly raw: GuardResponse }, next: NextFunction) => {
+      const { raw, ip, originalUrl } = request
+      if (originalUrl !== raw.url) Object.assign(raw, { originalUrl })
+      if (ip !== raw.socket.remoteAddress) Object.assign(raw, { ip })
+      runGuards(guards, raw, reply.raw, next)
+    },
+  )
+  fastify.addHook(
+    'preParsing',
+    (
+      { raw }: FastifyRequestLike,
+      _reply: unknown,
+      payload: unknown,
+      next: (error: null, payload: unknown) => void,
+    ) => {
+      const bytes = raw.readableDidRead ? keptRawBody(raw) : undefined
+      next(null, bytes === undefined ? payload : replayed(bytes))
+    },
+  )
+  // Routes with a prefix have no OPTIONS, and hooks of their instance do not see what Fastify answers with 404.
+  if (fastify.prefix !== '' && !fastify.hasRoute({ method: 'OPTIONS', url: `${fastify.prefix}/*` })) {
+    fastify.options('*', (_request: never, reply: { callNotFound(): unknown }) => reply.callNotFound())
+  }
+  done()
+}
+
+// The guards belong to the instance that registers them, and not to one of their own.
+Object.assign(portcullisFastify, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'portcullis',
+})
+
+/** A body that was read, for Fastify's parsers. */
+function replayed(bytes: Uint8Array): Readable {
+  const stream = new Readable({
+    read() {
+      this.push(bytes)
+      this.push(null)
+    },
+  })
+  return Object.assign(stream, { receivedEncodedLength: bytes.length })
+}

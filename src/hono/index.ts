@@ -1,0 +1,70 @@
+import { UsageError } from '../errors.ts'
+import type { GuardRequest, GuardResponse } from '../http/handler.ts'
+import type { PortcullisContext } from '../http/portcullis.ts'
+import { keptRawBody } from '../http/request/content.ts'
+import { listOf, runGuards, SOME_GUARDS, type Guards } from '../http/run-guards.ts'
+import { checkOptions } from '../options.ts'
+
+export type { PortcullisContext }
+
+/** What is needed of a context of Hono. */
+export interface HonoContextLike {
+  readonly env: unknown
+  set(key: never, value: unknown): void
+}
+
+/** The part of a context that Hono's server for Node gives. */
+interface NodeEnvironment {
+  readonly incoming?: GuardRequest & { rawBody?: Buffer }
+  readonly outgoing?: GuardResponse
+}
+
+/**
+ * A middleware for Hono 4 on Node (`@hono/node-server`): `app.use('/auth/*', portcullisHono(protect({ … })))`. It takes
+ * `protect({ … })`, or guards and `bodyParsers()` in their order. Handlers read the body as always (`c.req.json()`), and
+ * find the context in `c.get('portcullis')`. An error of a body parser is answered with its status.
+ *
+ * @throws ConfigError
+ */
+export function portcullisHono(
+  guards: Guards,
+): (context: HonoContextLike, next: () => Promise<void>) => Promise<Response | undefined> {
+  const settings = checkOptions('portcullisHono', { guards }, { guards: SOME_GUARDS })
+  const handlers = listOf(settings.guards as Guards)
+  return async (context, next) => {
+    const { incoming, outgoing } = (context.env ?? {}) as NodeEnvironment
+    if (incoming === undefined || outgoing === undefined) {
+      throw new UsageError('portcullis/hono needs the server of Node: serve the app with `@hono/node-server`')
+    }
+    const passed = await new Promise<boolean>((resolve, reject) => {
+      outgoing.once('close', () => resolve(false))
+      runGuards(handlers, incoming, outgoing, (error) => {
+        if (error === undefined) resolve(true)
+        else reject(answerable(error))
+      })
+    })
+    if (!passed) return alreadySent()
+    const bytes = incoming.readableDidRead ? keptRawBody(incoming) : undefined
+    if (bytes !== undefined) incoming.rawBody = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    context.set('portcullis' as never, incoming.portcullis)
+    await next()
+    return undefined
+  }
+}
+
+/**
+ * By this header the server knows that there is nothing to send. It puts a `Response` of its own in place of the platform's,
+ * whose headers it does not look at; a clone is one of the platform's.
+ */
+function alreadySent(): Response {
+  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
+}
+
+/** An error that Hono answers by itself, as it does its own. */
+function answerable(error: unknown): unknown {
+  const { status, expose, message } = error as { status?: unknown; expose?: unknown; message?: unknown }
+  if (!(error instanceof Error) || typeof status !== 'number') return error
+  return Object.assign(error, {
+    getResponse: () => new Response(expose === true ? String(message) : null, { status }),
+  })
+}

@@ -1,0 +1,54 @@
+import type { Content } from '../../signature/digest.ts'
+import type { GuardRequest } from '../handler.ts'
+import { UNREADABLE, type HeaderLines } from './headers.ts'
+import { canDigestStream } from './streamed-digest.ts'
+
+// A registered symbol: the bytes that one build has kept, the guard of the other must find.
+const rawBodies: unique symbol = Symbol.for('portcullis.rawBody')
+
+/** Keeps the bytes of a body as they were received, for the digest. Called by `bodyParsers` before parsing. */
+export function keepRawBody(req: GuardRequest, bytes: Uint8Array): void {
+  ;(req as { [rawBodies]?: Uint8Array })[rawBodies] = bytes
+}
+
+/** The bytes of a body as they were received, where they were kept. */
+export function keptRawBody(req: GuardRequest): Uint8Array | undefined {
+  return (req as { [rawBodies]?: Uint8Array })[rawBodies]
+}
+
+const NONE: Content = Object.freeze({ kind: 'none' })
+const UNAVAILABLE: Content = Object.freeze({ kind: 'unavailable' })
+const DIGESTED: Content = Object.freeze({ kind: 'unavailable', digested: true })
+
+/** The content of a request as far as it is at hand now: body parsers may come between two guards. */
+export function contentOf(req: GuardRequest, lines: HeaderLines): Content {
+  const bytes = keptRawBody(req)
+  const coding = lines.one('transfer-encoding')
+  // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') return UNAVAILABLE
+  if (bytes !== undefined) return { kind: 'bytes', bytes }
+  if (hasEndedEmpty(req)) return NONE
+  if (coding !== undefined || declaresContent(req, lines)) return UNAVAILABLE
+  // HTTP/2 frames content without naming a length.
+  return req.httpVersionMajor === 2 ? UNAVAILABLE : NONE
+}
+
+/** The same where content that is still to come is digested as it arrives. */
+export function streamedContentOf(req: GuardRequest, lines: HeaderLines): Content {
+  const content = contentOf(req, lines)
+  return content.kind === 'unavailable' && canDigestStream(req) ? DIGESTED : content
+}
+
+/** Adapters such as serverless-http hand over a length that is a number. */
+function declaresContent(req: GuardRequest, lines: HeaderLines): boolean {
+  const length = lines.one('content-length')
+  if (length !== UNREADABLE) return length !== undefined && Number(length) !== 0
+  return (req.headers['content-length'] as unknown) !== 0
+}
+
+/** The stream has ended, and there was nothing in it: proof that there is no content, however it was framed. */
+function hasEndedEmpty(req: GuardRequest): boolean {
+  const { stream } = req as { stream?: { endAfterHeaders?: unknown } }
+  if (req.httpVersionMajor === 2 && stream?.endAfterHeaders === true) return true
+  return req.readableEnded && !req.readableDidRead
+}

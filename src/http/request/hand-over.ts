@@ -1,0 +1,23 @@
+import { UsageError } from '../../errors.ts'
+import type { GuardRequest } from '../handler.ts'
+import { keepRawBody } from './content.ts'
+
+/**
+ * Hands over the bytes of a body that something else than `bodyParsers()` has read: a framework, or an adapter. The guards
+ * behind judge by these bytes: `serverOnly` their digest, `returnUrlGuard` what they say. They must be the content as it was
+ * received, before anything was unpacked or decoded. `req.body` is not written.
+ *
+ * @throws UsageError where they are not a `Uint8Array`, or not as long as the `Content-Length` of the request says.
+ */
+export function keepBody(req: GuardRequest, bytes: Uint8Array): void {
+  if (!(bytes instanceof Uint8Array)) {
+    throw new UsageError('keepBody() must be given the bytes of the body in a Uint8Array')
+  }
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers
+  if (coding === undefined && length !== undefined && Number(length) !== bytes.length) {
+    throw new UsageError(
+      `keepBody() was given ${bytes.length} bytes of a body whose Content-Length is ${Number(length)}: give the content as it was received`,
+    )
+  }
+  keepRawBody(req, bytes)
+}

@@ -1,0 +1,114 @@
+/* oxlint-disable no-underscore-dangle -- the name that stream.Readable has for its implementers */
+import { createHash, type Hash } from 'node:crypto'
+import { mismatchOf, type SentDigest } from '../../signature/digest.ts'
+import type { GuardRequest } from '../handler.ts'
+import { bodyError, streamProblem, type BodyError } from './read-body.ts'
+import { watchBody } from './watched-body.ts'
+
+// A registered symbol: the guards of both builds may meet one request.
+const watchKey: unique symbol = Symbol.for('portcullis.streamedDigest')
+
+type WatchedRequest = GuardRequest & { [watchKey]?: StreamedDigest }
+
+/** Whether the digest of content can be checked as it arrives: nobody has read any of it. */
+export function canDigestStream(req: GuardRequest): boolean {
+  return (req as WatchedRequest)[watchKey] !== undefined || streamProblem(req) === undefined
+}
+
+/**
+ * Checks the digest of content while its stream is read. Readers get the bytes as they arrive; the end they get only when
+ * the digest holds. Otherwise, where `enforce` is true, the stream ends with an error: an `Error` with the status 401 and
+ * the code `DIGEST_MISMATCH`, and the connection stays open for the answer. Listeners for `error` and `close` are told, and
+ * nobody is told of an end.
+ */
+export class StreamedDigest {
+  /** Why the digest does not hold; `undefined` as long as that is not known. */
+  problem: string | undefined
+  readonly #req: GuardRequest
+  readonly #digests: readonly SentDigest[]
+  readonly #hashes: ReadonlyMap<string, Hash>
+  #enforce: boolean
+  #arrived = false
+  #listeners: ((problem: string) => void)[] = []
+
+  constructor(req: GuardRequest, digests: readonly SentDigest[], enforce: boolean) {
+    this.#req = req
+    this.#digests = digests
+    this.#enforce = enforce
+    this.#hashes = new Map(digests.map(({ hash }) => [hash, createHash(hash)]))
+    watchBody(req, {
+      eager: false,
+      bytes: (chunk) => {
+        for (const hash of this.#hashes.values()) hash.update(chunk)
+      },
+      end: () => this.#end(),
+    })
+    this.#arrived = true
+  }
+
+  /** The one of this request. */
+  static find(req: GuardRequest): StreamedDigest | undefined {
+    return (req as WatchedRequest)[watchKey]
+  }
+
+  /** The one of this request, made where there is none: its mounts share one stream. */
+  static of(req: GuardRequest, digests: readonly SentDigest[], enforce: boolean): StreamedDigest {
+    const watched = req as WatchedRequest
+    const known = watched[watchKey]
+    if (known === undefined) return (watched[watchKey] = new StreamedDigest(req, digests, enforce))
+    known.#enforce ||= enforce
+    return known
+  }
+
+  /** Calls back when it turns out that the digest does not hold. */
+  onMismatch(listener: (problem: string) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** Whether the end may be passed on. */
+  #end(): boolean {
+    this.problem = mismatchOf(this.#digests, ({ hash }) => (this.#hashes.get(hash) as Hash).digest())
+    // What had arrived before the guard judged, the guard refuses.
+    if (this.problem === undefined || !this.#arrived) return true
+    const { problem } = this
+    whenRead(this.#req, () => {
+      for (const listener of this.#listeners) listener(problem)
+      if (this.#enforce) fail(this.#req, digestError())
+    })
+    return !this.#enforce
+  }
+}
+
+/**
+ * Calls back once somebody reads the stream: one who comes later would wait for a stream that has failed before. Node lets
+ * the stream of an answered request flow by itself, to no listener.
+ */
+function whenRead(req: GuardRequest, then: () => void): void {
+  if (req.listenerCount('data') > 0 || req.listenerCount('readable') > 0) {
+    then()
+    return
+  }
+  const listen = (name: string | symbol): void => {
+    if (name !== 'data' && name !== 'readable') return
+    req.off('newListener', listen)
+    // Behind the other listeners of this reader.
+    process.nextTick(then)
+  }
+  req.on('newListener', listen)
+}
+
+/** Ends a stream with an error. The request of Node would take its connection down with it, and so the answer. */
+function fail(req: GuardRequest, error: BodyError): void {
+  Object.assign(req, {
+    _destroy(given: Error | null, done: (error: Error | null) => void) {
+      // Like Node's own: an error that nobody listens for must not end the process.
+      done(req.listenerCount('error') === 0 ? null : given)
+    },
+  })
+  req.destroy(error)
+}
+
+function digestError(): BodyError {
+  const error = bodyError(401, 'digest.mismatch', 'the content does not match its Content-Digest')
+  return Object.assign(error, { code: 'DIGEST_MISMATCH' })
+}
