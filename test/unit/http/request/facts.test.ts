@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
 import type { GuardRequest } from '../../../../src/http/handler.ts'
-import { keepRawBody, NodeFacts } from '../../../../src/http/request/facts.ts'
+import { keepRawBody } from '../../../../src/http/request/content.ts'
+import { NodeFacts } from '../../../../src/http/request/facts.ts'
 
 type Given = Readonly<Record<string, unknown>>
 
