@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Fault } from './faults.ts'
 
@@ -25,8 +25,10 @@ export function openState(file: string, fresh: boolean): State {
       if (outcome.kind === 'misfit') return
       known.set(key, outcome)
       mkdirSync(dirname(file), { recursive: true })
-      // Another run may have written meanwhile.
-      writeFileSync(file, JSON.stringify([...readState(file).set(key, outcome)]))
+      // Another run may have written meanwhile, and may read at any time.
+      const next = `${file}.${process.pid}`
+      writeFileSync(next, JSON.stringify([...readState(file).set(key, outcome)]))
+      renameSync(next, file)
     },
   }
 }
