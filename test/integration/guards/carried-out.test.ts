@@ -5,6 +5,7 @@ import {
   appIdFrom,
   auditAccess,
   createPolicySource,
+  domainProtect,
   ipWhitelist,
   memoryAuditSink,
   memoryNonces,
@@ -65,6 +66,30 @@ describe('a preflight that is answered', () => {
       expect(event).not.toHaveProperty('region')
     })
   }
+})
+
+describe('a preflight that names an app', () => {
+  it('is told nothing of other apps that have its origin', async () => {
+    const policies = sourceOf({ domainProtect: { ...ENFORCED, domains: [OURS] } })
+    const failing = {
+      ...policies,
+      peek: () => undefined,
+      load: async () => Promise.reject(new Error('down')),
+    }
+    for (const [source, target, status] of [
+      [policies, '/', 204],
+      [policies, '/?app=nobody', 401],
+      [failing, `/?app=${APP}`, 503],
+    ] as const) {
+      const { app, reached } = applicationOf(domainProtect({ policies: source, appId }))
+      const response = await request(app)
+        .options(target)
+        .set({ origin: OURS, 'access-control-request-method': 'PUT' })
+      expect([target, response.status, reached]).toEqual([target, status, []])
+      const granted = response.headers['access-control-allow-methods'] as string | undefined
+      expect(granted !== undefined).toBe(status === 204)
+    }
+  })
 })
 
 describe('a guard that has answered by itself', () => {
