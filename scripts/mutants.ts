@@ -1,17 +1,20 @@
 /**
  * Plants faults chosen by hand, one at a time, into a copy of the repository, and runs the tests that should notice.
  *
- * Run with `npm run mutants`; `-- --only http --sample 20` for a short form (`--seed 7` for the same sample again),
- * `-- --fresh` to forget what an earlier run found. An interrupted run goes on where it stopped, as long as no source
- * has changed. Ends with 1 when a fault survives, or when one no longer fits the sources.
+ * - `npm run mutants` plants them all. An interrupted run goes on where it stopped: an outcome holds until the fault, the
+ *   file that it is planted in, or one of its suites changes.
+ * - `-- --only src/http` takes the files whose path contains this.
+ * - `-- --sample 20` takes as many; `--seed 7` takes the same ones again.
+ * - `-- --fresh` forgets what earlier runs found.
+ * - `-- --check` runs no tests. It tells within a second which faults no longer fit the sources.
+ *
+ * Ends with 1 when a fault survives, or when one no longer fits the sources.
  *
  * The faults stand in `scripts/mutants/*.txt`, one folder of the sources a file; see `mutants/faults.ts` for the format.
  */
-import { createHash } from 'node:crypto'
 import {
   cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -20,16 +23,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { lineOf, planted, readFaults, sampled, type Fault } from './mutants/faults.ts'
 import { createJest, type Jest } from './mutants/jest.ts'
-
-interface Outcome {
-  readonly kind: 'killed' | 'survived' | 'misfit'
-  /** The test that noticed, or why the fault does not fit. */
-  readonly by: string
-}
+import { createKeys, openState, testFiles, type Outcome } from './mutants/state.ts'
 
 const repository = process.cwd()
 const stateFile = join(repository, 'node_modules', '.cache', 'portcullis', 'mutants.json')
@@ -41,6 +39,7 @@ const { values } = parseArgs({
     sample: { type: 'string' },
     seed: { type: 'string' },
     fresh: { type: 'boolean' },
+    check: { type: 'boolean' },
   },
 })
 
@@ -53,19 +52,22 @@ async function main(): Promise<boolean> {
   console.log(
     `${faults.length} of ${all.length} faults${values.sample === undefined ? '' : `, --seed ${seed}`}`,
   )
+  return report(values.check === true ? check(faults) : await plantAll(faults))
+}
 
-  const known = values.fresh === true ? new Map<string, Outcome>() : readState()
+async function plantAll(faults: readonly Fault[]): Promise<Map<Fault, Outcome>> {
+  const state = openState(stateFile, values.fresh === true)
   const copy = copyRepository()
+  const keyOf = createKeys(copy)
   const jest = createJest(copy)
-  const sources = digestOfSources()
   const outcomes = new Map<Fault, Outcome>()
   try {
     for (const [index, fault] of faults.entries()) {
-      const key = `${sources} ${JSON.stringify(fault)}`
+      const key = keyOf(fault)
       const begun = performance.now()
-      const outcome = known.get(key) ?? (await judge(fault, copy, jest))
-      known.set(key, outcome)
-      writeState(known, sources)
+      const known = state.get(key)
+      const outcome = known ?? (await judge(fault, copy, jest))
+      if (known === undefined) state.set(key, outcome)
       outcomes.set(fault, outcome)
       const seconds = ((performance.now() - begun) / 1_000).toFixed(1)
       console.log(
@@ -76,40 +78,57 @@ async function main(): Promise<boolean> {
     await jest.stop()
     rmSync(copy, { recursive: true, force: true })
   }
-  return report(outcomes)
+  return outcomes
+}
+
+function check(faults: readonly Fault[]): Map<Fault, Outcome> {
+  const tests = testFiles(repository)
+  const outcomes = new Map<Fault, Outcome>()
+  for (const fault of faults) {
+    const fitted = fit(fault, repository)
+    const empty = fault.suites.find((suite) => !tests.some((test) => test.includes(`test/${suite}`)))
+    const problem =
+      'problem' in fitted ? fitted.problem : empty === undefined ? undefined : `no test file fits ${empty}`
+    if (problem !== undefined) outcomes.set(fault, { kind: 'misfit', by: problem })
+  }
+  return outcomes
 }
 
 async function judge(fault: Fault, copy: string, jest: Jest): Promise<Outcome> {
-  const path = join(copy, fault.file)
-  if (!existsSync(path)) return { kind: 'misfit', by: 'there is no such file' }
-  const sound = readFileSync(path, 'utf8')
-  const faulty = planted(sound, fault)
-  if (typeof faulty !== 'string') return { kind: 'misfit', by: faulty.problem }
+  const fitted = fit(fault, copy)
+  if ('problem' in fitted) return { kind: 'misfit', by: fitted.problem }
+  const { path, sound, faulty } = fitted
   for (const suite of fault.suites) {
     const problem = await jest.isGreen(suite)
     if (problem !== undefined) return { kind: 'misfit', by: problem }
-  }
-  try {
     writeFileSync(path, faulty)
-    for (const suite of fault.suites) {
-      const failure = await jest.run(suite)
-      if (failure !== undefined) return { kind: 'killed', by: failure }
-    }
-    return { kind: 'survived', by: `line ${lineOf(sound, fault)}, after ${fault.suites.join(' ')}` }
-  } finally {
+    const failure = await jest.run(suite)
     writeFileSync(path, sound)
+    if (failure !== undefined) return { kind: 'killed', by: failure }
   }
+  return { kind: 'survived', by: `line ${lineOf(sound, fault)}, after ${fault.suites.join(' ')}` }
+}
+
+function fit(
+  fault: Fault,
+  folder: string,
+): { path: string; sound: string; faulty: string } | { problem: string } {
+  const path = join(folder, fault.file)
+  if (!existsSync(path)) return { problem: 'there is no such file' }
+  const sound = readFileSync(path, 'utf8')
+  const faulty = planted(sound, fault)
+  return typeof faulty === 'string' ? { path, sound, faulty } : faulty
 }
 
 function report(outcomes: ReadonlyMap<Fault, Outcome>): boolean {
   const of = (kind: Outcome['kind']) => [...outcomes].filter(([, outcome]) => outcome.kind === kind)
   const [survived, misfits] = [of('survived'), of('misfit')]
-  console.log(
-    `\n${of('killed').length} killed, ${survived.length} survived, ${misfits.length} do not fit the sources`,
-  )
   for (const [{ file, before, after }, { kind, by }] of [...survived, ...misfits]) {
     console.log(`\n${kind}: ${file}, ${by}\n- ${before}\n+ ${after}`)
   }
+  console.log(
+    `\n${of('killed').length} killed, ${survived.length} survived, ${misfits.length} do not fit the sources`,
+  )
   return survived.length === 0 && misfits.length === 0
 }
 
@@ -121,28 +140,6 @@ function copyRepository(): string {
   }
   symlinkSync(resolve(repository, 'node_modules'), join(copy, 'node_modules'))
   return copy
-}
-
-function digestOfSources(): string {
-  const hash = createHash('sha256')
-  for (const folder of ['src', 'test', 'example-server']) {
-    const names = readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
-    for (const name of names.filter((each) => each.endsWith('.ts')).sort())
-      hash.update(name).update(readFileSync(join(repository, folder, name)))
-  }
-  return hash.digest('hex').slice(0, 16)
-}
-
-function readState(): Map<string, Outcome> {
-  if (!existsSync(stateFile)) return new Map()
-  return new Map(JSON.parse(readFileSync(stateFile, 'utf8')) as [string, Outcome][])
-}
-
-/** What was found with other sources is forgotten. What does not fit may be mended outside of them, so it is asked again. */
-function writeState(known: ReadonlyMap<string, Outcome>, sources: string): void {
-  const kept = [...known].filter(([key, { kind }]) => key.startsWith(sources) && kind !== 'misfit')
-  mkdirSync(dirname(stateFile), { recursive: true })
-  writeFileSync(stateFile, JSON.stringify(kept))
 }
 
 process.exitCode = (await main()) ? 0 : 1

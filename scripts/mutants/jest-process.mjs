@@ -5,6 +5,8 @@ import { join } from 'node:path'
 const require = createRequire(join(process.cwd(), 'package.json'))
 const { runCLI } = createRequire(require.resolve('jest'))('@jest/core')
 const environment = { ...process.env }
+// The set-up of the integration tests starts a Redis.
+const NEEDS_NO_SERVER = /^(?:unit|integration\/guards)\//
 
 process.on('message', async (suite) => {
   // A set-up that has run once must run again: what it started is stopped after each run.
@@ -23,7 +25,9 @@ process.on('message', async (suite) => {
         runInBand: true,
         reporters: [],
         silent: true,
-        testTimeout: 60_000,
+        testTimeout: 30_000,
+        testEnvironment: join(import.meta.dirname, 'bail-environment.mjs'),
+        ...(NEEDS_NO_SERVER.test(suite) ? { globalSetup: null, globalTeardown: null } : {}),
       },
       [process.cwd()],
     )

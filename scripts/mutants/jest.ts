@@ -16,7 +16,7 @@ interface Answer {
 }
 
 /** Jest keeps something of every run. */
-const RUNS_OF_A_PROCESS = 60
+const RUNS_OF_A_PROCESS = 150
 /** A fault may make a loop endless. */
 const HANGS_AFTER = 300_000
 

@@ -4,6 +4,7 @@ import type { ErrorRequestHandler, Express } from 'express'
 import {
   auditAccess,
   ConfigError,
+  UsageError,
   createPolicySource,
   memoryAuditSink,
   memoryStore,
@@ -144,7 +145,7 @@ describe('safeRedirect', () => {
     'does not add a parameter that the URL has already: %s',
     async (given) => {
       expect(await location(`${CALLBACK}${given}`, { parameters: { code: 'c' } })).toBe(
-        'ConfigError: `safeRedirect.parameters.code` must be no parameter that the return URL has already: name it in the `reserved` option of returnUrlGuard, got "code"',
+        'UsageError: the return URL already has the parameter "code": name it in the `reserved` option of `returnUrlGuard`',
       )
     },
   )
@@ -154,20 +155,20 @@ describe('safeRedirect', () => {
     const go = async (to?: string) =>
       (await sent(redirecting('enforce', { to }), target))
         .flat()
-        .find((line) => /^(?:Location|ConfigError)/.test(line))
+        .find((line) => /^(?:Location|UsageError)/.test(line))
     expect(await go()).toBe(`Location: ${CALLBACK}1`)
     expect(await go('return_url')).toBe(`Location: ${CALLBACK}1`)
     expect(await go('cancel_url')).toBe(`Location: ${CALLBACK}2`)
     for (const name of ['other', '', '__proto__', 'toString'])
       expect(await go(name)).toBe(
-        `ConfigError: \`safeRedirect\` must be called behind a \`returnUrlGuard\` that has let a return URL pass, got "a request without one named ${name}"`,
+        `UsageError: no \`returnUrlGuard\` ahead has let a return URL named "${name}" pass: mount one, or answer without a redirect`,
       )
   })
 
   it('throws where the request named none', async () => {
     expect(await sent(redirecting(), '/')).toEqual([
       expect.arrayContaining(['HTTP/1.1 500 Internal Server Error']),
-      'ConfigError: `safeRedirect` must be called behind a `returnUrlGuard` that has let a return URL pass, got "a request without one"',
+      'UsageError: no `returnUrlGuard` ahead has let a return URL pass: mount one, or answer without a redirect',
     ])
   })
 
@@ -175,8 +176,8 @@ describe('safeRedirect', () => {
     'goes in mode %s wherever the guard lets pass: to any well-formed URL',
     async (mode) => {
       expect(await location(EVIL, {}, mode)).toBe(EVIL)
-      expect(await location('javascript:alert(1)', {}, mode)).toMatch(/^ConfigError/)
-      expect(await location(`${EVIL}\r\nX: y`, {}, mode)).toMatch(/^ConfigError/)
+      expect(await location('javascript:alert(1)', {}, mode)).toMatch(/^UsageError/)
+      expect(await location(`${EVIL}\r\nX: y`, {}, mode)).toMatch(/^UsageError/)
     },
   )
 
@@ -186,7 +187,7 @@ describe('safeRedirect', () => {
       portcullis: { returnUrl: EVIL, returnUrls: { returnUrl: EVIL } },
     } as unknown as GuardRequest
     const response = Object.freeze({}) as GuardResponse // a write to it is a TypeError
-    for (const req of [request, forged]) expect(() => safeRedirect(response, req)).toThrow(ConfigError)
+    for (const req of [request, forged]) expect(() => safeRedirect(response, req)).toThrow(UsageError)
   })
 
   it('goes nowhere else when a handler writes to the context', async () => {

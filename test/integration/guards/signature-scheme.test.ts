@@ -110,6 +110,11 @@ describe('a scheme of your own', () => {
     ['answers with no key', () => ({ ...good, keyId: undefined }), /gave no answer/],
     ['answers with truth', () => ({ ...good, ok: 1 }), /gave no answer/],
     ['refuses with an allowance', () => ({ ok: false, code: 'ALLOWED', detail: '' }), /gave no answer/],
+    [
+      'refuses for a replay, which only the nonce store can tell',
+      () => ({ ok: false, code: 'SIGNATURE_REPLAYED', detail: '' }),
+      /gave no answer/,
+    ],
     ['refuses without a reason', () => ({ ok: false, code: 'SIGNATURE_INVALID' }), /gave no answer/],
   ]
   for (const [what, verify, detail] of answers) {

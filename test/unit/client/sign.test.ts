@@ -99,6 +99,8 @@ describe('signRequest', () => {
       { url: 'https://user:pass@example.com/' },
       /must not hold a user name or password/,
     ],
+    ['a password alone', { url: 'https://:pass@example.com/' }, /must not hold a user name or password/],
+    ['a user name alone', { url: 'https://user@example.com/' }, /must not hold a user name or password/],
     ['a body on GET', { body: 'x' }, /^a GET request must not have a body$/],
     ['a body on head', { method: 'head', body: 'x' }, /^a HEAD request must not have a body$/],
     ['a method that fetch leaves in lower case', { method: 'patch' }, /upper case, like `PATCH`/],

@@ -108,7 +108,7 @@ describe('undiciSigner', () => {
 
   const refused: readonly (readonly [what: string, given: Given, message: RegExp])[] = [
     ['FormData', { method: 'POST', body: new FormData() }, /FormData/],
-    ['a stream of objects', { method: 'POST', body: Readable.from([{ a: 1 }]) }, /bytes or text/],
+    ['a stream of objects', { method: 'POST', body: Readable.from([{ a: 1 }]) }, /bytes or strings/],
     ['a GET with a body', { body: 'x' }, /GET request must not have a body/],
     ['a fragment', { path: '/a#b' }, /request target is not a path/],
     ['two queries', { path: '/a?b', query: { c: 1 } }, /not in both/],

@@ -129,6 +129,31 @@ describeGuard({ name: 'returnUrlGuard', guard: decideReturnUrlGuard, facts: usua
     'RETURN_URL_NOT_ALLOWED',
     { evidence: { parameter: 'cancelUrl', origin: 'https://evil.example' } },
   ],
+  [
+    'judges the URLs behind one that was left out',
+    URLS,
+    {
+      named: [
+        { name: 'next', value: undefined, optional: true },
+        { name: 'cancelUrl', value: 'https://evil.example/', optional: true },
+      ],
+    },
+    'RETURN_URL_NOT_ALLOWED',
+    { outcome: undefined, evidence: { parameter: 'cancelUrl', origin: 'https://evil.example' } },
+  ],
+  [
+    'refuses an encoded slash below a prefix',
+    URLS,
+    named('https://app.example/callback/a%2Fb'),
+    'RETURN_URL_NOT_ALLOWED',
+    { evidence: { reason: 'encoded separator' } },
+  ],
+  [
+    'allows an encoded slash where an exact entry has the same',
+    { urls: ['https://app.example/callback/', { exact: 'https://app.example/callback/a%2Fb' }] },
+    named('https://app.example/callback/a%2Fb'),
+    'ALLOWED',
+  ],
 ])
 
 describe('the outcome of decideReturnUrlGuard', () => {

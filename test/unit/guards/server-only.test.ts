@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { decideServerOnly, type ServerFacts } from '../../../src/guards/server-only.ts'
+import { describe, expect, it } from '@jest/globals'
+import { decideServerOnly, refuseStranger, type ServerFacts } from '../../../src/guards/server-only.ts'
 import { httpMessageSignatures } from '../../../src/signature/http-message-signatures.ts'
 import { parseAppKeys } from '../../../src/signature/keys.ts'
 import { signatureBase } from '../../../src/signature/base.ts'
@@ -206,3 +207,26 @@ describeGuard({ name: 'serverOnly', guard: decideServerOnly, facts }, [
     'SIGNATURE_INVALID',
   ],
 ])
+
+describe('the refusal of a caller whose app does not exist', () => {
+  const always = {
+    name: 'always',
+    verify: () => ({ ok: true, keyId: 'k', nonce: 'n', usableUntil: NOW + 1_000 }) as const,
+  }
+  it.each<[what: string, more: Partial<ServerFacts>, code: string, evidence: object]>([
+    ['has signed', {}, 'SIGNATURE_INVALID', {}],
+    ['has not signed', by({ ...signed(), headers: {} }), 'SIGNATURE_REQUIRED', {}],
+    ['is a browser', { browserEvidence: 'origin' }, 'BROWSER_NOT_ALLOWED', { evidence: 'origin' }],
+    ['may have sent more headers', { headersComplete: false }, 'SIGNATURE_INVALID', {}],
+    ['has signed for a scheme that needs no key', { scheme: always }, 'SIGNATURE_INVALID', {}],
+  ])(
+    'has the code that an app would get which lacks the key, when the caller %s',
+    (_what, more, code, evidence) => {
+      const stranger = { ...facts, appId: '', keys: [], ...more }
+      const { decision, outcome } = refuseStranger(stranger)
+      expect(decision).toMatchObject({ guard: 'serverOnly', effect: 'deny', mode: 'enforce', code })
+      expect(decision.evidence).toEqual({ ...evidence, cause: 'APP_UNKNOWN' })
+      expect(outcome).toBeUndefined()
+    },
+  )
+})

@@ -183,6 +183,8 @@ describe('Forwarded', () => {
     [['for=198.51.100.7;proto=https;by=10.0.0.1'], '198.51.100.7 after 1'],
     [['proto=https; for=198.51.100.7 ;host="a,b;for=192.0.2.1"'], '198.51.100.7 after 1'],
     [['for=198.51.100.7;host="a\\",for=192.0.2.1"'], '198.51.100.7 after 1'],
+    // Outside of a quotation a backslash is a character like others.
+    [['for=192.0.2.66\\,for=198.51.100.7'], '198.51.100.7 after 1'],
     [['for=192.0.2.1, for=198.51.100.7;by=x, for="[2001:db8:ffff::2]:9"'], '198.51.100.7 after 2'],
     [['for=192.0.2.1', 'for=198.51.100.7', 'for=10.0.0.2'], '198.51.100.7 after 2'],
     [['for=10.0.0.4,for=10.0.0.3'], '10.0.0.4 after 2'],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { parsePolicy, PolicyError } from 'portcullis'
+import { DEFAULT_METHODS, unionOfCors, type CorsSettings } from '../../../src/policy/cors.ts'
 
 const SECTION = { mode: 'enforce', domains: ['https://example.org'] }
 const policyWith = (settings: object): object => ({ appId: 'a', domainProtect: { ...SECTION, ...settings } })
@@ -117,5 +118,33 @@ describe('what pages may do across origins', () => {
       )
       expect(issuesOf({ [name]: names })[0]).toMatch(new RegExp(`^${name} \\| expected at most 100, got `))
     }
+  })
+})
+
+describe('what a preflight of several apps may be told', () => {
+  const rows: [what: string, settings: [CorsSettings, ...CorsSettings[]], union: object][] = [
+    [
+      'is what one app says where there is no other',
+      [{ methods: ['PUT'], headers: ['x-a'], maxAge: 60 }],
+      { methods: ['PUT'], headers: ['x-a'], credentials: false, maxAge: 60 },
+    ],
+    [
+      'has the methods of all',
+      [{ methods: ['PUT'] }, { methods: ['GET', 'PUT'] }],
+      { methods: ['PUT', 'GET'] },
+    ],
+    [
+      'has the usual methods where one names none',
+      [{ methods: ['PURGE'] }, {}],
+      { methods: ['PURGE', ...DEFAULT_METHODS] },
+    ],
+    ['has the headers of all', [{ headers: ['x-a'] }, { headers: ['x-b'] }], { headers: ['x-a', 'x-b'] }],
+    ['has every header where one names none', [{ headers: ['x-a'] }, {}], { headers: undefined }],
+    ['has credentials where one grants them', [{}, { credentials: true }], { credentials: true }],
+    ['is remembered for as long as all say', [{ maxAge: 600 }, { maxAge: 60 }, { maxAge: 0 }], { maxAge: 0 }],
+    ['is remembered as usual where one says nothing', [{ maxAge: 600 }, {}], { maxAge: undefined }],
+  ]
+  it.each(rows)('%s', (_what, settings, union) => {
+    expect(unionOfCors(settings)).toMatchObject(union)
   })
 })

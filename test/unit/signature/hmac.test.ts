@@ -50,6 +50,17 @@ describe('the fast path of HMAC', () => {
     expect(answers.size).toBe(2)
   })
 
+  it.each([4, 8, 16, 40, 44])(
+    'refuses a code that ends %d characters early, also behind the right one',
+    (cut) => {
+      const secret = new Uint8Array(32).fill(3)
+      const mac = fastHmac(createSecretKey(secret))
+      const right = codeOf(secret, 'text')
+      expect(mac.holds('text', right)).toBe(true)
+      expect(mac.holds('text', right.slice(0, -cut) + '='.repeat(cut))).toBe(false)
+    },
+  )
+
   it('keeps codes of different keys apart, whichever was checked before', () => {
     const [one, other] = [new Uint8Array(32).fill(1), new Uint8Array(100).fill(2)]
     const [first, second] = [fastHmac(createSecretKey(one)), fastHmac(createSecretKey(other))]

@@ -43,6 +43,15 @@ describe('memoryNonces', () => {
     expect(nonces.claim('b', '4', 61_000)).toBe(true)
   })
 
+  it('has room for an app as soon as its nonces have expired, however many of others have too', () => {
+    let now = 0
+    const nonces = memoryNonces({ max: 1_000, maxPerApp: 3, now: () => now })
+    for (const nonce of ['1', '2', '3']) expect(nonces.claim('a', nonce, 1_000)).toBe(true)
+    for (let app = 0; app < 100; app++) expect(nonces.claim(`b${app}`, '1', 1_000)).toBe(true)
+    now = 60_000
+    expect(nonces.claim('a', '4', 61_000)).toBe(true)
+  })
+
   it('counts a nonce once that is claimed anew after it expired', () => {
     let now = 0
     const nonces = memoryNonces({ max: 2, maxPerApp: 2, now: () => now })

@@ -74,6 +74,27 @@ describe('an answer about an origin', () => {
     answers[1]?.(['a'])
     expect((await after).map(({ appId }) => appId)).toEqual(['a'])
   })
+
+  it('that was asked for before a change is not the answer to those who ask behind it', async () => {
+    let listener: StoreListener | undefined
+    const answers: ((ids: readonly string[]) => void)[] = []
+    const store: PolicyStore = {
+      read: async (appId) => ({ ...documentOf(appId), revision: 1, keys: [] }),
+      appsByOrigin: () => new Promise((resolve) => answers.push(resolve)),
+      watch: (given) => ((listener = given), () => undefined),
+    }
+    const source = createPolicySource({ store, now: () => 0 })
+    const before = source.appsByOrigin(ORIGIN)
+    await new Promise(setImmediate)
+    listener?.changed('a', 1)
+    const after = source.appsByOrigin(ORIGIN)
+    await new Promise(setImmediate)
+    expect(answers).toHaveLength(2)
+    answers[0]?.([])
+    answers[1]?.(['a'])
+    expect(await before).toEqual([])
+    expect((await after).map(({ appId }) => appId)).toEqual(['a'])
+  })
 })
 
 describe('an origin of many apps', () => {

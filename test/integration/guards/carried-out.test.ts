@@ -1,0 +1,209 @@
+import { describe, expect, it } from '@jest/globals'
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express'
+import request from 'supertest'
+import {
+  appIdFrom,
+  auditAccess,
+  createPolicySource,
+  domainProtect,
+  ipWhitelist,
+  memoryAuditSink,
+  memoryNonces,
+  memoryStore,
+  protect,
+  regionPin,
+  returnUrlGuard,
+  serverOnly,
+  type Decision,
+  type PolicySource,
+} from 'portcullis'
+import { APP } from '../../support/protected-app.ts'
+
+const OURS = 'https://example.org'
+const ENFORCED = { mode: 'enforce' }
+const EVERYBODY = { ...ENFORCED, ranges: ['0.0.0.0/0', '::/0'] }
+const appId = appIdFrom({ query: 'app' })
+
+function sourceOf(sections: object): PolicySource {
+  return createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...sections } }]) })
+}
+
+/** An application with these guards, and how often its handler was reached. */
+function applicationOf(...guards: unknown[]) {
+  const reached: string[] = []
+  const app = express().use(...(guards as RequestHandler[]), (req, res) => {
+    reached.push(req.path)
+    if (!res.headersSent) res.end('handled')
+  })
+  return { app, reached }
+}
+
+describe('a preflight that is answered', () => {
+  const sections = {
+    domainProtect: { ...ENFORCED, domains: [OURS] },
+    regionPin: ENFORCED,
+    serverOnly: ENFORCED,
+    returnUrlGuard: { ...ENFORCED, urls: [`${OURS}/`] },
+    auditAccess: ENFORCED,
+  }
+  const mounts: [string, (policies: PolicySource) => unknown][] = [
+    ['regionPin', (policies) => regionPin({ policies, appId, here: 'london', country: () => 'DE' })],
+    ['returnUrlGuard', (policies) => returnUrlGuard({ policies, appId, returnUrl: { query: 'to' } })],
+  ]
+  for (const [name, mount] of mounts) {
+    it(`by ${name} goes no further, though no domainProtect is mounted`, async () => {
+      const sink = memoryAuditSink()
+      const policies = sourceOf(sections)
+      const { app, reached } = applicationOf(auditAccess({ policies, appId, sink }), mount(policies))
+      const response = await request(app)
+        .options(`/?app=${APP}`)
+        .set({ origin: OURS, 'access-control-request-method': 'PUT' })
+      expect([response.status, response.headers['access-control-allow-origin']]).toEqual([204, OURS])
+      expect(reached).toEqual([])
+      // Of the person nothing was asked, so nothing is said.
+      const [event] = sink.events()
+      expect(event).toMatchObject({ kind: 'operation', outcome: 'answered', status: 204 })
+      expect(event).not.toHaveProperty('region')
+    })
+  }
+})
+
+describe('a preflight that names an app', () => {
+  it('is told nothing of other apps that have its origin', async () => {
+    const policies = sourceOf({ domainProtect: { ...ENFORCED, domains: [OURS] } })
+    const failing = {
+      ...policies,
+      peek: () => undefined,
+      load: async () => Promise.reject(new Error('down')),
+    }
+    for (const [source, target, status] of [
+      [policies, '/', 204],
+      [policies, '/?app=nobody', 401],
+      [failing, `/?app=${APP}`, 503],
+    ] as const) {
+      const { app, reached } = applicationOf(domainProtect({ policies: source, appId }))
+      const response = await request(app)
+        .options(target)
+        .set({ origin: OURS, 'access-control-request-method': 'PUT' })
+      expect([target, response.status, reached]).toEqual([target, status, []])
+      const granted = response.headers['access-control-allow-methods'] as string | undefined
+      expect(granted !== undefined).toBe(status === 204)
+    }
+  })
+})
+
+describe('a guard that has answered by itself', () => {
+  it('asks no `onDeny`, and is told of once', async () => {
+    const [told, denied]: [Decision[], Decision[]] = [[], []]
+    const policies = sourceOf({ regionPin: { ...ENFORCED, onMisdirected: 'redirect' } })
+    const { app, reached } = applicationOf(
+      regionPin({
+        policies,
+        appId,
+        here: 'dallas',
+        country: () => 'DE',
+        bases: { london: 'https://lon.example', frankfurt: 'https://fra.example' },
+        onDecision: (decision) => void told.push(decision),
+        onDeny: (decision, _req, res) => {
+          denied.push(decision)
+          res.end()
+        },
+      }),
+    )
+    const response = await request(app).get(`/?app=${APP}`)
+    expect([response.status, reached]).toEqual([307, []])
+    expect(told.map(({ code }) => code)).toEqual(['REGION_MISDIRECTED'])
+    expect(denied).toEqual([])
+  })
+})
+
+describe('a request that was answered while a guard waited', () => {
+  it('reaches no handler, whether the guard allows or refuses', async () => {
+    for (const section of [EVERYBODY, { ...EVERYBODY, deny: ['0.0.0.0/0', '::/0'] }]) {
+      const { app, reached } = applicationOf(
+        (_req: Request, res: Response, next: NextFunction) => {
+          next()
+          res.end('by another')
+        },
+        ipWhitelist({
+          policies: sourceOf({ ipWhitelist: section }),
+          appId: async (req) => new Promise((resolve) => setTimeout(resolve, 20, appId(req))),
+        }),
+      )
+      const response = await request(app).get(`/?app=${APP}`)
+      // Until the guard has its answer.
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      expect([response.status, response.text]).toEqual([200, 'by another'])
+      expect(reached).toEqual([])
+    }
+  })
+})
+
+describe('`onReport`', () => {
+  it('is told of what would have been refused, and of no refusal', async () => {
+    for (const [mode, reports] of [
+      ['report', 1],
+      ['enforce', 0],
+    ] as const) {
+      const reported: Decision[] = []
+      const policies = sourceOf({ ipWhitelist: { mode, ranges: [] } })
+      const { app } = applicationOf(
+        ipWhitelist({ policies, appId, onReport: (decision) => void reported.push(decision) }),
+      )
+      await request(app).get(`/?app=${APP}`)
+      expect(reported).toHaveLength(reports)
+    }
+  })
+})
+
+describe('the error of a body parser', () => {
+  it('may be read by a page of the app as a refusal may be', async () => {
+    const policies = sourceOf({
+      auditAccess: ENFORCED,
+      regionPin: ENFORCED,
+      ipWhitelist: EVERYBODY,
+      domainProtect: { ...ENFORCED, domains: [OURS] },
+      serverOnly: ENFORCED,
+      returnUrlGuard: { ...ENFORCED, urls: [`${OURS}/`] },
+    })
+    const guard = protect({
+      policies,
+      appId,
+      sink: memoryAuditSink(),
+      nonces: memoryNonces(),
+      here: 'london',
+      country: () => 'DE',
+      returnUrl: { query: 'to' },
+    })
+    const { app, reached } = applicationOf(guard)
+    app.use((error: { status: number }, _req: Request, res: Response, _next: NextFunction) => {
+      res.status(error.status).end()
+    })
+    const page = { origin: OURS, 'content-type': 'application/json' }
+    const response = await request(app).post(`/?app=${APP}`).set(page).send('{')
+    expect([response.status, reached]).toEqual([400, []])
+    expect(response.headers).toMatchObject({
+      'access-control-allow-origin': OURS,
+      'access-control-expose-headers': 'x-request-id,retry-after',
+    })
+  })
+})
+
+describe('serverOnly for an app that does not exist', () => {
+  it('tells how to sign, though another guard of the chain was asked first', async () => {
+    const policies = sourceOf({})
+    const guards = { policies, appId, nonces: memoryNonces() }
+    const alone = await request(applicationOf(serverOnly(guards)).app).get('/?app=nobody')
+    const chain = protect({
+      ...guards,
+      sink: memoryAuditSink(),
+      here: 'london',
+      country: () => 'DE',
+      returnUrl: { query: 'to' },
+    })
+    const chained = await request(applicationOf(chain).app).get('/?app=nobody')
+    expect(chained.status).toBe(401)
+    expect(alone.headers['accept-signature']).toMatch(/@method/)
+    expect(chained.headers['accept-signature']).toBe(alone.headers['accept-signature'])
+  })
+})
