@@ -100,7 +100,9 @@ class Server {
 
   /** Resolves when it takes connections. */
   static async start(folder: string, name: string, port: number): Promise<Server> {
-    const server = new Server(spawn(process.execPath, [name], { cwd: folder }))
+    // As on a reader's machine, where a refusal is told: test runners set it.
+    const env = { ...process.env, NODE_ENV: undefined }
+    const server = new Server(spawn(process.execPath, [name], { cwd: folder, env }))
     for (const end = Date.now() + START_LIMIT; Date.now() < end; await sleep(50)) {
       if (server.#child.exitCode !== null) break
       if (await answers(port)) return server
