@@ -45,7 +45,7 @@ const CHANGES = [
   'a country in a jurisdiction',
   'a lint rule',
   'how the client address is found',
-  'a Fastify adapter',
+  'a Koa adapter',
   'a list in S3',
   'a Redis key',
   'a console page',

@@ -120,6 +120,11 @@ const calls: Record<string, Call> = {
   write: (res, seen) => res.write('written', (error?: Error | null) => seen(error ?? 'write called back')),
   writeContinue: (res) => void res.writeContinue(),
   writeEarlyHints: (res) => void res.writeEarlyHints({ link: '</late>; rel=preload' }),
+  // There since Node 24.
+  writeInformation: (res) => {
+    const write = Reflect.get(res, 'writeInformation') as ((...given: unknown[]) => unknown) | undefined
+    void write?.call(res, 103, { link: '</late>; rel=preload' })
+  },
   writeHead: (res) => res.writeHead(500, { 'x-late': '1' }),
   statusCode: (res) => (res.statusCode = 404),
   statusMessage: (res) => Reflect.set(res, 'statusMessage', 'Late'),
@@ -148,6 +153,8 @@ const readOnly = [
   'writableEnded',
   'writableFinished',
   'writableHighWaterMark',
+  'writableNeedDrain',
+  'writableObjectMode',
   'writableLength',
 ]
 
