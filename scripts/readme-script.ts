@@ -63,7 +63,10 @@ const PROMISED: readonly (readonly [what: RegExp, printed: RegExp])[] = [
     /curl .*https:\/\/example\.com'/,
     /^HTTP\/1\.1 403 [^]*the server: portcullis: domainProtect refused [^]*: ORIGIN_NOT_ALLOWED, `Origin` matches no domain; /,
   ],
-  [/node signed\.mjs/, /^200 \{.*\}\n401 \{.*"code":"SIGNATURE_REQUIRED".*\}$/],
+  [
+    /node signed\.mjs/,
+    /^200 \{.*\}\n401 \{.*"code":"SIGNATURE_REQUIRED".*\}\nportcullis: serverOnly refused [^\n]*$/,
+  ],
 ]
 
 function isAsPromised({ what, printed, succeeded }: Step): boolean {

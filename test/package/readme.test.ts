@@ -67,6 +67,7 @@ describe('whoever follows README.md with the packed package', () => {
     expect(printed.split('\n')).toEqual([
       '200 {"app":"example-shop","received":{"request_id":"1"}}',
       expect.stringMatching(/^401 .*"code":"SIGNATURE_REQUIRED"/),
+      expect.stringMatching(/^portcullis: serverOnly refused request .*: SIGNATURE_REQUIRED, /),
     ])
   })
 })
