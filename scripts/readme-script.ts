@@ -61,9 +61,12 @@ const PROMISED: readonly (readonly [what: RegExp, printed: RegExp])[] = [
   [/curl .*https:\/\/example\.org'/, /^HTTP\/1\.1 200 /],
   [
     /curl .*https:\/\/example\.com'/,
-    /^HTTP\/1\.1 403 [^]*the server: ORIGIN_NOT_ALLOWED `Origin` matches no domain$/,
+    /^HTTP\/1\.1 403 [^]*the server: portcullis: domainProtect refused [^]*: ORIGIN_NOT_ALLOWED, `Origin` matches no domain; /,
   ],
-  [/node signed\.mjs/, /^200 \{.*\}\n401 \{.*"code":"SIGNATURE_REQUIRED".*\}$/],
+  [
+    /node signed\.mjs/,
+    /^200 \{.*\}\n401 \{.*"code":"SIGNATURE_REQUIRED".*\}\nportcullis: serverOnly refused [^\n]*$/,
+  ],
 ]
 
 function isAsPromised({ what, printed, succeeded }: Step): boolean {

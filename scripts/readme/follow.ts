@@ -100,7 +100,7 @@ class Server {
 
   /** Resolves when it takes connections. */
   static async start(folder: string, name: string, port: number): Promise<Server> {
-    const server = new Server(spawn(process.execPath, [name], { cwd: folder }))
+    const server = new Server(spawn(process.execPath, [name], { cwd: folder, env: readersEnv() }))
     for (const end = Date.now() + START_LIMIT; Date.now() < end; await sleep(50)) {
       if (server.#child.exitCode !== null) break
       if (await answers(port)) return server
@@ -124,6 +124,11 @@ class Server {
   }
 }
 
+/** As on the machine of a reader, where refusals are told: test runners set `NODE_ENV`. */
+function readersEnv(): NodeJS.ProcessEnv {
+  return { ...process.env, NODE_ENV: undefined }
+}
+
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection(port, '127.0.0.1', () => {
@@ -142,7 +147,7 @@ export function run(
 ): Promise<{ readonly printed: string; readonly succeeded: boolean }> {
   const path = program === 'node' ? process.execPath : program
   return new Promise((resolve) => {
-    execFile(path, args, { cwd, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+    execFile(path, args, { cwd, env: readersEnv(), maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
       const printed = `${stdout}${stderr}`.replaceAll('\r', '').trim()
       resolve({ printed, succeeded: error === null })
     })
