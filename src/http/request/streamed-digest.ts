@@ -80,21 +80,24 @@ export class StreamedDigest {
 }
 
 /**
- * Calls back once somebody reads the stream: one who comes later would wait for a stream that has failed before. Node lets
- * the stream of an answered request flow by itself, to no listener.
+ * Calls back once somebody reads the stream: one who comes later would wait for a stream that has failed before. To let the
+ * stream flow to no listener is to read it too: whoever throws the content away may wait for its end.
  */
 function whenRead(req: GuardRequest, then: () => void): void {
-  if (req.listenerCount('data') > 0 || req.listenerCount('readable') > 0) {
+  const reads = req.listenerCount('data') > 0 || req.listenerCount('readable') > 0
+  if (reads || req.readableFlowing === true) {
     then()
     return
   }
-  const listen = (name: string | symbol): void => {
-    if (name !== 'data' && name !== 'readable') return
-    req.off('newListener', listen)
+  const start = (): void => {
+    req.off('newListener', listen).off('resume', start)
     // Behind the other listeners of this reader.
     process.nextTick(then)
   }
-  req.on('newListener', listen)
+  const listen = (name: string | symbol): void => {
+    if (name === 'data' || name === 'readable') start()
+  }
+  req.on('newListener', listen).on('resume', start)
 }
 
 /** Ends a stream with an error. The request of Node would take its connection down with it, and so the answer. */

@@ -29,13 +29,13 @@ interface Implemented {
  */
 export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
   const stream = req as GuardRequest & Implemented
-  // Read and put back: Node does not emit `end` while bytes wait.
   const { _readableState: state, push } = stream
-  const waiting: unknown = req.readableLength > 0 ? req.read() : undefined
-  if (waiting instanceof Uint8Array) {
+  const waiting = takeWaiting(req)
+  if (waiting !== undefined) {
+    // Read and put back: Node does not emit `end` while bytes wait.
     req.unshift(waiting)
     // Others, such as Hono, take a stream that seems to have been read for a body that is gone.
-    if (state !== undefined && req.listenerCount('data') === 0) state.dataEmitted = false
+    if (state !== undefined) state.dataEmitted = false
     watcher.bytes(waiting)
   }
   if (state?.ended === true) {
@@ -69,4 +69,27 @@ export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
   // Without a reader some sources do not begin.
   if (watcher.eager) req.read(0)
   return stop
+}
+
+/**
+ * Takes all bytes that wait in a stream. A flowing stream gives one chunk at each call. Listeners for `data` are not told:
+ * they get the bytes when those are put back.
+ */
+function takeWaiting(req: GuardRequest): Uint8Array | undefined {
+  if (req.readableLength === 0) return undefined
+  const chunks: Uint8Array[] = []
+  const own = Object.hasOwn(req, 'emit')
+  const { emit } = req
+  req.emit = () => false
+  try {
+    while (req.readableLength > 0) {
+      const chunk: unknown = req.read()
+      if (!(chunk instanceof Uint8Array)) break
+      chunks.push(chunk)
+    }
+  } finally {
+    if (own) req.emit = emit
+    else delete (req as Partial<GuardRequest>).emit
+  }
+  return chunks.length > 1 ? Buffer.concat(chunks) : chunks[0]
 }
