@@ -283,13 +283,15 @@ describe('header lines that Node drops', () => {
     ...Array.from({ length: fillers }, () => 'a:'),
     `X-Forwarded-For: ${NEAREST}`,
   ]
+  /** Later versions of Node drop no line: they answer 431 themselves. */
+  const REFUSED = /^(?:403|431)$/
   const settings: readonly (readonly [string, Setting])[] = [
     ['the option', { clientAddress: LOOPBACK }],
     ['`req.ip`', { trustProxy: 'loopback' }],
   ]
   for (const [what, setting] of settings) {
     it(`leave nobody by ${what}, and not whom the caller wrote`, async () => {
-      expect(await ask(gateway(setting), ...smuggled(1_000))).toBe('403')
+      expect(await ask(gateway(setting), ...smuggled(1_000))).toMatch(REFUSED)
       expect(await ask(gateway(setting), ...smuggled(900))).toMatch(NEAREST)
     })
 
@@ -297,7 +299,7 @@ describe('header lines that Node drops', () => {
       const server = createServer(gateway(setting))
       await withServer(server, 0, async (port) => {
         server.maxHeadersCount = 50
-        expect(await send(port, smuggled(60))).toBe('403')
+        expect(await send(port, smuggled(60))).toMatch(REFUSED)
         expect(await send(port, smuggled(40))).toMatch(NEAREST)
         server.maxHeadersCount = 0 // no limit
         expect(await send(port, smuggled(1_500))).toMatch(NEAREST)
@@ -307,7 +309,9 @@ describe('header lines that Node drops', () => {
 
   it('do not matter to a peer that is not trusted', async () => {
     const clientAddress: ClientAddressOptions = { trustedProxies: ['10.0.0.0/8'], header: 'x-forwarded-for' }
-    expect(await ask(gateway({ clientAddress }), ...smuggled(1_000))).toBe('127.0.0.1 by socket')
+    expect(await ask(gateway({ clientAddress }), ...smuggled(1_000))).toMatch(
+      /^(?:127\.0\.0\.1 by socket|431)$/,
+    )
   })
 })
 

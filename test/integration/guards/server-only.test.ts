@@ -85,8 +85,8 @@ describe('serverOnly', () => {
       }
       expect(await send(5)).toMatch(/^HTTP\/1\.1 200 /)
       const refused = await send(50)
-      expect(refused).toMatch(/^HTTP\/1\.1 401 /)
-      expect(refused).toContain('"code":"SIGNATURE_INVALID"')
+      // Later versions of Node drop no line: they answer 431 themselves.
+      expect(refused).toMatch(/^HTTP\/1\.1 (?:431 |401 [\s\S]*"code":"SIGNATURE_INVALID")/)
       expect(reached).toHaveLength(1)
     })
   })

@@ -86,11 +86,15 @@ const settings: [name: string, options: Settings][] = [
   ['with a cache of its own', { RESP: 3, clientSideCache: {} }],
 ]
 
+/** What is claimed is asked here, not how soon: in milliseconds. */
+const PATIENT = 10_000
+
 for (const [name, options] of settings) {
   nonceStoreContract(`node-redis ${name}`, { describe, it }, async () => {
     const nonces = redisNonces(fromNodeRedis(await connect(options)), {
       prefix: freshPrefix(),
       maxPerApp: 300,
+      commandTimeout: PATIENT,
     })
     return { nonces, maxPerApp: 300, dispose() {} }
   })
@@ -338,8 +342,8 @@ describe('redisNonces and redisAuditSink through node-redis', () => {
   it('let exactly one of many claims at once pass, also from several connections', async () => {
     const prefix = freshPrefix()
     const nonces = [
-      redisNonces(fromNodeRedis(await connect()), { prefix }),
-      redisNonces(fromNodeRedis(await connect({ RESP: 2 })), { prefix }),
+      redisNonces(fromNodeRedis(await connect()), { prefix, commandTimeout: PATIENT }),
+      redisNonces(fromNodeRedis(await connect({ RESP: 2 })), { prefix, commandTimeout: PATIENT }),
     ]
     const claims = await Promise.all(
       Array.from({ length: 100 }, (_, index) => nonces[index % 2]?.claim('a', 'nonce', Date.now() + 5_000)),
@@ -454,7 +458,11 @@ describe('a Cluster through node-redis', () => {
   })
 
   nonceStoreContract('node-redis on Cluster', { describe, it }, async () => {
-    const nonces = redisNonces(fromNodeRedis(await connectOne()), { prefix: freshPrefix(), maxPerApp: 320 })
+    const nonces = redisNonces(fromNodeRedis(await connectOne()), {
+      prefix: freshPrefix(),
+      maxPerApp: 320,
+      commandTimeout: PATIENT,
+    })
     return { nonces, maxPerApp: 320, dispose() {} }
   })
 })
