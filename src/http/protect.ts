@@ -74,16 +74,14 @@ const GUARDS = {
   },
 } satisfies Record<GuardName, Row>
 
-const ROWS: readonly Row[] = Object.values(GUARDS)
-
-export const PROTECT_EXPECTATIONS = {
-  ...SHARED_EXPECTATIONS,
-  ...(Object.assign({}, ...ROWS.map(({ expectations }) => expectations)) as object),
-  bodyLimit: BODY_PARSERS_EXPECTATIONS.limit,
-  bodyKeep: BODY_PARSERS_EXPECTATIONS.keep,
-  bodyReplay: BODY_PARSERS_EXPECTATIONS.replay,
-  rawBody: BODY_PARSERS_EXPECTATIONS.rawBody,
-} as Readonly<Record<keyof ProtectOptions, Expectation>>
+/** All options. A function, so that a bundler leaves out the guards that an application does not mount. */
+export function protectExpectations(): Readonly<Record<keyof ProtectOptions, Expectation>> {
+  const rows: readonly Row[] = Object.values(GUARDS)
+  const { limit, keep, replay, rawBody } = BODY_PARSERS_EXPECTATIONS
+  const bodies = { bodyLimit: limit, bodyKeep: keep, bodyReplay: replay, rawBody }
+  const ofGuards = Object.assign({}, ...rows.map(({ expectations }) => expectations)) as object
+  return { ...SHARED_EXPECTATIONS, ...ofGuards, ...bodies } as Record<keyof ProtectOptions, Expectation>
+}
 
 /**
  * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
@@ -97,7 +95,7 @@ export const PROTECT_EXPECTATIONS = {
  * @throws ConfigError
  */
 export function protect(options: ProtectOptions): AuditAccessHandler {
-  return protectChain('protect', checkOptions<ProtectOptions>('protect', options, PROTECT_EXPECTATIONS))
+  return protectChain('protect', checkOptions<ProtectOptions>('protect', options, protectExpectations()))
 }
 
 /**
