@@ -50,7 +50,7 @@ export function readOptions(
   whole?: WholeHint,
 ): [issues: ConfigIssue[], options: Record<string, unknown>] {
   const options = Object.create(null) as Record<string, unknown>
-  const meantAll = whole?.(given)
+  const meantAll = whole?.(given) ?? usualMistake(factory, given, expectations)
   if (typeof given !== 'object' || given === null || Array.isArray(given) || meantAll !== undefined) {
     return [[notOptions(factory, given, expectations, meantAll)], options]
   }
@@ -63,6 +63,21 @@ export function readOptions(
     if (issue !== undefined) issues.push(issue)
   }
   return [issues, options]
+}
+
+/** A factory that is mounted itself, or that is given its policy source alone. */
+function usualMistake(
+  factory: string,
+  given: unknown,
+  expectations: Readonly<Record<string, Expectation>>,
+): string | undefined {
+  if (typeof given !== 'object' || given === null) return undefined
+  const has = (name: string): boolean => name in given && !Object.hasOwn(expectations, name)
+  if (has('headers') && has('method') && has('on'))
+    return `this is a request: mount what \`${factory}\` returns, \`app.use(${factory}({ … }))\``
+  if (Object.hasOwn(expectations, 'policies') && has('peek') && has('load'))
+    return `this is a policy source: write \`${factory}({ policies, … })\``
+  return undefined
 }
 
 /** What is wrong with one value; `undefined` when it is taken. */

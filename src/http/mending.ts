@@ -52,6 +52,8 @@ const STRANGER: Special = [says('there is no such app'), UNKNOWN_APP]
 
 const BODY_PARSERS =
   'mount bodyParsers() ahead of the guard, in place of express.json() and other parsers, which do not keep the bytes.'
+const OTHER_TYPES =
+  'Of other types than JSON and forms it keeps the bytes where `keep` names them (`bodyKeep` of `protect()`).'
 
 const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   APP_UNIDENTIFIED: {
@@ -111,7 +113,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
     general: 'sign each attempt anew, also when a request is repeated after a time-out.',
   },
   DIGEST_MISMATCH: {
-    special: [[says('has not kept the bytes'), BODY_PARSERS]],
+    special: [[says('has not kept the bytes'), `${BODY_PARSERS} ${OTHER_TYPES}`]],
     general: 'let the caller sign the bytes that it sends, and look for a proxy that rewrites bodies.',
   },
   BROWSER_NOT_ALLOWED: {
@@ -184,7 +186,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         'write an origin without a path and without a slash at its end: `https://app.example`. It must be one of `domainProtect.domains`.',
       ],
       [
-        differsIn('scheme'),
+        (picture) => differsIn('scheme')(picture) && picture.differsIn.length === 1,
         'add the origin with this scheme to `domainProtect.domains`, or call over the scheme of the entry: `http:` and `https:` are two origins.',
       ],
       [

@@ -1,4 +1,5 @@
 import { ConfigError, PolicyError, SECRET, wrongOption } from '../errors.ts'
+import { unknownOption } from '../options.ts'
 import { checkOneProcess } from '../several-processes.ts'
 import { parseNote } from './change-note.ts'
 import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
@@ -106,6 +107,9 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
 }
 
 /** @throws ConfigError that says how to wrap what was given */
+/** Also those of an app as a store hands it out. */
+const MEMBERS: readonly string[] = ['policy', 'keys', 'revision', 'version']
+
 function checkDocuments(given: unknown): void {
   const expected = 'an array of `{ policy, keys? }`'
   const wrap = (inner: string): string => `write \`memoryStore([${inner}])\``
@@ -118,7 +122,11 @@ function checkDocuments(given: unknown): void {
     throw refused('memoryStore documents', expected, given, advice)
   }
   for (const [index, document] of given.entries()) {
-    if (looksLike(document, 'policy')) continue
+    if (looksLike(document, 'policy')) {
+      const unknown = Object.keys(document as object).find((name) => !MEMBERS.includes(name))
+      if (unknown === undefined) continue
+      throw new ConfigError([unknownOption(`memoryStore documents[${index}]`, unknown, ['policy', 'keys'])])
+    }
     const advice = looksLike(document, 'appId')
       ? `: this looks like the policy itself, so ${wrap('{ policy: … }')}`
       : ''

@@ -1,5 +1,5 @@
 import { DENIALS, type DenialCode } from '../decision.ts'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, UsageError } from '../errors.ts'
 import { problemDocument } from '../http/response/problem.ts'
 
 /** An answer as supertest and superagent give it. */
@@ -44,13 +44,19 @@ export function denied(code: DenialCode): ResponseCheck {
 /**
  * Checks that an answer is not a refusal of a guard. What else it is, a redirect or an error of the handler, is not looked at.
  * Used like {@link denied}.
+ *
+ * @throws UsageError when it is given an answer: `.expect(allowed)` would check nothing.
  */
-export function allowed(): ResponseCheck {
+export function allowed(...given: readonly never[]): ResponseCheck {
+  if (given.length > 0) throw new UsageError(NOT_CALLED)
   return checkOf((answer) => {
     const code = refusalIn(answer)
     if (code !== undefined) throw new Error(`expected no refusal, but a guard answered ${code}`)
   })
 }
+
+const NOT_CALLED =
+  '`allowed` takes nothing and makes the check: write `.expect(allowed())` or `await allowed()(response)`'
 
 interface Answer {
   readonly status: number

@@ -1,5 +1,7 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
-import { ConfigError, memoryStore, createPolicySource } from 'portcullis'
+import { ConfigError, createPolicySource, ipWhitelist, memoryStore, protect } from 'portcullis'
 import {
   aFunction,
   anAppIdReader,
@@ -144,6 +146,21 @@ describe('what was probably meant', () => {
       'a policy in place of a document',
       () => memoryStore([{ appId: 'a' } as never]),
       /`memoryStore documents\[0\]` must be an object `\{ policy, keys\? \}`, got an object with appId: this looks like the policy itself, so write `memoryStore\(\[\{ policy: … \}\]\)`/,
+    ],
+    [
+      'a document with `key` for `keys`',
+      () => memoryStore([{ policy: { appId: 'a' }, key: [] } as never]),
+      /memoryStore documents\[0\]: unknown option `key`: did you mean `keys`\?/,
+    ],
+    [
+      'a guard that was mounted without being called',
+      () => ipWhitelist(new IncomingMessage(new Socket()) as never),
+      /^`ipWhitelist` takes .*: mount what `ipWhitelist` returns, `app\.use\(ipWhitelist\(\{ … \}\)\)`$/,
+    ],
+    [
+      'a policy source in place of the options',
+      () => protect(createPolicySource({ store: memoryStore() }) as never),
+      /^`protect` takes .*; this is a policy source: write `protect\(\{ policies, … \}\)`$/,
     ],
     [
       'a document that is in no array',

@@ -28,7 +28,7 @@ export interface Holder {
 }
 
 /** How long a complete answer may take to leave after somebody has destroyed what it leaves by, in milliseconds. */
-export const LINGER = 5_000
+export const LINGER = 30_000
 
 /** What a handler is told of bytes that were dropped. */
 export function notSent(): UnavailableError {

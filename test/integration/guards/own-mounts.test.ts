@@ -165,6 +165,12 @@ describe('denied() and allowed()', () => {
     }
   })
 
+  it('allowed that is not called says so', async () => {
+    await expect(ask(answering((_req, res) => void res.end())).expect(allowed as never)).rejects.toThrow(
+      /write `\.expect\(allowed\(\)\)`/,
+    )
+  })
+
   it('denied() refuses a code that there is not', () => {
     expect(() => denied('FORBIDDEN' as DenialCode)).toThrow(
       /`denied\(code\)` must be one of APP_UNIDENTIFIED, /,
