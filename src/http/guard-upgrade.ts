@@ -1,3 +1,4 @@
+/* oxlint-disable no-underscore-dangle -- the name that Node gave it */
 import { ServerResponse } from 'node:http'
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
@@ -34,13 +35,34 @@ export function guardUpgrade(server: EventEmitter, options: GuardUpgradeOptions)
   const emit = server.emit
   server.emit = function (event: string | symbol, ...given: unknown[]): boolean {
     if (event !== 'upgrade') return emit.call(this, event, ...given)
-    const [req, socket, head] = given as [GuardRequest, Socket, Buffer]
+    const [req, socket, head] = given as [GuardRequest, BusySocket, Buffer]
+    if (socket._httpMessage) {
+      closeBehindAnswers(socket)
+      return true
+    }
     judge(req, socket, guards, () => {
       // The last listener may have gone meanwhile.
       if (!emit.call(this, event, req, socket, head)) socket.destroy()
     })
     return true
   }
+}
+
+/** A socket as Node keeps it while responses are sent by it: with the one whose turn it is. */
+type BusySocket = Socket & { readonly _httpMessage?: ServerResponse | null }
+
+/**
+ * Closes a connection once the answers to earlier requests have left. The answer to an upgrade behind them would mix with
+ * theirs, so the upgrade is neither judged nor passed on. Its caller may send it again on another connection.
+ */
+function closeBehindAnswers(socket: BusySocket): void {
+  // Node has taken its own listener off.
+  socket.on('error', () => undefined)
+  const look = (): void => {
+    if (socket._httpMessage) socket._httpMessage.once('close', look)
+    else close(socket)
+  }
+  look()
 }
 
 function judge(req: GuardRequest, socket: Socket, guards: ReturnType<typeof listOf>, pass: () => void): void {

@@ -92,9 +92,12 @@ export class JudgedRequest {
     this.#askedId = id
     const app = policies.peek(id)
     if (app !== undefined) return this.#settle(app ?? UNKNOWN)
-    const loading = Promise.resolve(policies.load(id)).then(
-      (loaded) => this.#settle(loaded ?? UNKNOWN),
-      (error: unknown) => this.#settle(unavailable(error)),
+    // A guard that is asked beside this one may look for another app meanwhile, whose place this one must not take.
+    const settle = (resolution: App | Unresolved): App | Unresolved =>
+      this.#resolution === loading ? this.#settle(resolution) : resolution
+    const loading: Promise<App | Unresolved> = Promise.resolve(policies.load(id)).then(
+      (loaded) => settle(loaded ?? UNKNOWN),
+      (error: unknown) => settle(unavailable(error)),
     )
     this.#resolution = loading
     return loading
