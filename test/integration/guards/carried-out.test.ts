@@ -139,6 +139,42 @@ describe('a request that was answered while a guard waited', () => {
   })
 })
 
+describe('`onDeny` of protect', () => {
+  it('answers what any of its guards refuses', async () => {
+    const sections = {
+      auditAccess: ENFORCED,
+      regionPin: ENFORCED,
+      ipWhitelist: EVERYBODY,
+      domainProtect: { ...ENFORCED, domains: [OURS], server: 'none' },
+      serverOnly: { mode: 'off' },
+      returnUrlGuard: { ...ENFORCED, urls: [`${OURS}/`] },
+    }
+    for (const [guard, section, code] of [
+      ['regionPin', undefined, 'PROTECTION_NOT_CONFIGURED'],
+      ['ipWhitelist', { ...ENFORCED, ranges: [] }, 'ADDRESS_NOT_ALLOWED'],
+      ['domainProtect', { ...ENFORCED, domains: [OURS] }, 'ORIGIN_REQUIRED'],
+      ['serverOnly', ENFORCED, 'SIGNATURE_REQUIRED'],
+      ['returnUrlGuard', { ...ENFORCED, urls: [] }, 'RETURN_URL_REQUIRED'],
+    ] as const) {
+      const policies = sourceOf({ ...sections, [guard]: section })
+      const { app, reached } = applicationOf(
+        protect({
+          policies,
+          appId,
+          sink: memoryAuditSink(),
+          nonces: memoryNonces(),
+          here: 'london',
+          country: () => 'DE',
+          returnUrl: { query: 'to' },
+          onDeny: (decision, _req, res) => res.writeHead(418).end(`${decision.guard} ${decision.code}`),
+        }),
+      )
+      const response = await request(app).get(`/?app=${APP}`)
+      expect([response.status, response.text, reached]).toEqual([418, `${guard} ${code}`, []])
+    }
+  })
+})
+
 describe('`onReport`', () => {
   it('is told of what would have been refused, and of no refusal', async () => {
     for (const [mode, reports] of [
