@@ -243,3 +243,14 @@ describe('serverOnly for an app that does not exist', () => {
     expect(chained.headers['accept-signature']).toBe(alone.headers['accept-signature'])
   })
 })
+
+describe('an audit that is mounted twice', () => {
+  it('records one operation, and each of two audits records its own', async () => {
+    const policies = sourceOf({ auditAccess: ENFORCED })
+    const [sink, other] = [memoryAuditSink(), memoryAuditSink()]
+    const audit = auditAccess({ policies, appId, sink })
+    const { app } = applicationOf(audit, audit, auditAccess({ policies, appId, sink: other }), audit)
+    await request(app).get(`/?app=${APP}`)
+    for (const { events } of [sink, other]) expect(events().map(({ kind }) => kind)).toEqual(['operation'])
+  })
+})
