@@ -86,7 +86,7 @@ describe('a preflight that names an app', () => {
         .options(target)
         .set({ origin: OURS, 'access-control-request-method': 'PUT' })
       expect([target, response.status, reached]).toEqual([target, status, []])
-      const granted = response.headers['access-control-allow-methods'] as string | undefined
+      const granted = response.headers['access-control-allow-methods']
       expect(granted !== undefined).toBe(status === 204)
     }
   })
@@ -135,6 +135,42 @@ describe('a request that was answered while a guard waited', () => {
       await new Promise((resolve) => setTimeout(resolve, 60))
       expect([response.status, response.text]).toEqual([200, 'by another'])
       expect(reached).toEqual([])
+    }
+  })
+})
+
+describe('`onDeny` of protect', () => {
+  it('answers what any of its guards refuses', async () => {
+    const sections = {
+      auditAccess: ENFORCED,
+      regionPin: ENFORCED,
+      ipWhitelist: EVERYBODY,
+      domainProtect: { ...ENFORCED, domains: [OURS], server: 'none' },
+      serverOnly: { mode: 'off' },
+      returnUrlGuard: { ...ENFORCED, urls: [`${OURS}/`] },
+    }
+    for (const [guard, section, code] of [
+      ['regionPin', undefined, 'PROTECTION_NOT_CONFIGURED'],
+      ['ipWhitelist', { ...ENFORCED, ranges: [] }, 'ADDRESS_NOT_ALLOWED'],
+      ['domainProtect', { ...ENFORCED, domains: [OURS] }, 'ORIGIN_REQUIRED'],
+      ['serverOnly', ENFORCED, 'SIGNATURE_REQUIRED'],
+      ['returnUrlGuard', { ...ENFORCED, urls: [] }, 'RETURN_URL_REQUIRED'],
+    ] as const) {
+      const policies = sourceOf({ ...sections, [guard]: section })
+      const { app, reached } = applicationOf(
+        protect({
+          policies,
+          appId,
+          sink: memoryAuditSink(),
+          nonces: memoryNonces(),
+          here: 'london',
+          country: () => 'DE',
+          returnUrl: { query: 'to' },
+          onDeny: (decision, _req, res) => res.writeHead(418).end(`${decision.guard} ${decision.code}`),
+        }),
+      )
+      const response = await request(app).get(`/?app=${APP}`)
+      expect([response.status, response.text, reached]).toEqual([418, `${guard} ${code}`, []])
     }
   })
 })
@@ -205,5 +241,16 @@ describe('serverOnly for an app that does not exist', () => {
     expect(chained.status).toBe(401)
     expect(alone.headers['accept-signature']).toMatch(/@method/)
     expect(chained.headers['accept-signature']).toBe(alone.headers['accept-signature'])
+  })
+})
+
+describe('an audit that is mounted twice', () => {
+  it('records one operation, and each of two audits records its own', async () => {
+    const policies = sourceOf({ auditAccess: ENFORCED })
+    const [sink, other] = [memoryAuditSink(), memoryAuditSink()]
+    const audit = auditAccess({ policies, appId, sink })
+    const { app } = applicationOf(audit, audit, auditAccess({ policies, appId, sink: other }), audit)
+    await request(app).get(`/?app=${APP}`)
+    for (const { events } of [sink, other]) expect(events().map(({ kind }) => kind)).toEqual(['operation'])
   })
 })

@@ -72,6 +72,8 @@ describe('serialiseEvent', () => {
     'lone \ud800 surrogate \udc00',
     'right to left \u202e',
     'plain "quotes" and \\',
+    'only "quotes"',
+    'only \\',
     '</script>',
     '😀é',
   ]
@@ -163,6 +165,15 @@ describe('serialiseEvent, of an outcome event', () => {
   it('writes its own members and no others', () => {
     const event = { ...outcomeEvent('1'), secret: 'x', operation: 'GET /', decisions: [decision] }
     expect(parseEvent(serialiseEvent(event))).toEqual(outcomeEvent('1'))
+  })
+
+  it('leaves out a number that JSON cannot write', () => {
+    for (const number of [Number.NaN, Infinity, -Infinity]) {
+      const event = parseEvent(serialiseEvent(operationEvent('1', { status: number, revision: number })))
+      expect(event).toMatchObject({ kind: 'operation', id: '1' })
+      expect(Object.keys(event ?? {})).not.toContain('status')
+      expect(Object.keys(event ?? {})).not.toContain('revision')
+    }
   })
 })
 

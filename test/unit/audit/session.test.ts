@@ -125,6 +125,13 @@ describe('createAuditSession', () => {
     expect(audit.take()).toEqual([])
   })
 
+  it('hands out nothing of what was read before it was silent', () => {
+    const audit = session()
+    void audit.person('7', alice).email
+    audit.silence()
+    expect(audit.take()).toEqual([])
+  })
+
   it('gives every log all reads, whether it was opened before or after them, and each its own count', () => {
     const audit = session()
     const view = audit.person('7', alice)

@@ -2,54 +2,81 @@ import { describe, expect, it } from '@jest/globals'
 import { createPolicySource, memoryStore, type PolicySource } from 'portcullis'
 import type { GuardRequest } from '../../../src/http/handler.ts'
 import { isUnresolved, JudgedRequest } from '../../../src/http/judged-request.ts'
-import type { RequestFacts } from '../../../src/http/request/facts.ts'
+import { NodeFacts } from '../../../src/http/request/facts.ts'
 
-interface Later {
-  readonly promise: Promise<void>
-  readonly resolve: () => void
+const sourceOf = (...ids: string[]): PolicySource =>
+  createPolicySource({ store: memoryStore(ids.map((appId) => ({ policy: { appId } }))) })
+
+function requestOf(): JudgedRequest {
+  const req = { method: 'GET', url: '/', headers: {}, rawHeaders: [], socket: {} } as unknown as GuardRequest
+  return new JudgedRequest(req, new NodeFacts(req))
 }
 
-function later(): Later {
-  let resolve = (): void => undefined
-  const promise = new Promise<void>((done) => (resolve = done))
-  return { promise, resolve: () => resolve() }
+/** The id of the app that is found, or why there is none. */
+async function found(request: JudgedRequest, policies: PolicySource, id: unknown): Promise<string> {
+  const resolved = await request.resolve({ policies, appId: () => id as string, optionTimeout: 1_000 })
+  return isUnresolved(resolved) ? resolved.code : resolved.appId
 }
 
-/** A store that answers for an app when it is told to. */
-function slowSource(ids: readonly string[]): { policies: PolicySource; answer(id: string): void } {
-  const answers = new Map(ids.map((id) => [id, later()]))
-  const store = memoryStore(ids.map((appId) => ({ policy: { appId } })))
-  const policies = createPolicySource({
-    store: {
-      async read(appId) {
-        await answers.get(appId)?.promise
-        return store.read(appId)
-      },
-    },
+describe('the app that calls', () => {
+  const policies = sourceOf('one', 'two')
+  const broken: PolicySource = {
+    ...policies,
+    peek: () => undefined,
+    load: async () => Promise.reject(new Error('down')),
+  }
+
+  it.each<[what: string, policies: PolicySource, id: unknown, expected: string]>([
+    ['is found by its id', policies, 'one', 'one'],
+    ['is found by a promise of it', policies, Promise.resolve('one'), 'one'],
+    ['is not named by nothing', policies, undefined, 'APP_UNIDENTIFIED'],
+    ['is not named by an empty string', policies, '', 'APP_UNIDENTIFIED'],
+    ['is not named by a number', policies, 1, 'APP_UNIDENTIFIED'],
+    ['is not named by a list', policies, ['one'], 'APP_UNIDENTIFIED'],
+    ['is unknown where there is none', policies, 'three', 'APP_UNKNOWN'],
+    ['is unknown by what can be no id', policies, 'a/b', 'APP_UNKNOWN'],
+    ['cannot be found where the source fails', broken, 'one', 'POLICY_UNAVAILABLE'],
+  ])('%s', async (_what, source, id, expected) => {
+    const request = requestOf()
+    expect(await found(request, source, id)).toBe(expected)
+    expect(request.app?.appId).toBe(expected === 'one' ? 'one' : undefined)
   })
-  return { policies, answer: (id: string) => answers.get(id)?.resolve() }
-}
 
-describe('two guards that are asked beside each other for different apps', () => {
-  it.each([{ order: ['one', 'two'] }, { order: ['two', 'one'] }])(
-    'get their own, and so does a later one, when the store answers $order',
-    async ({ order }) => {
-      const { policies, answer } = slowSource(order)
-      // No fact is asked for.
-      const request = new JudgedRequest({} as GuardRequest, {} as RequestFacts)
-      const find = async (id: string): Promise<string | undefined> => {
-        const app = await request.resolve({ policies, appId: () => id, optionTimeout: 1_000 })
-        return isUnresolved(app) ? undefined : app.appId
-      }
-      const asked = { one: find('one'), two: find('two') }
-      for (const id of order) {
-        answer(id)
-        await asked[id as keyof typeof asked]
-      }
-      expect(await Promise.all(Object.values(asked))).toEqual(['one', 'two'])
-      expect(request.app?.appId).toBe('two')
-      expect(await find('two')).toBe('two')
-      expect(await find('one')).toBe('one')
-    },
-  )
+  it('is that of the source and the id that are asked by, one after the other', async () => {
+    const request = requestOf()
+    const other = sourceOf('two')
+    expect(await found(request, policies, 'one')).toBe('one')
+    expect(await found(request, policies, 'two')).toBe('two')
+    expect(await found(request, other, 'two')).toBe('two')
+    expect(await found(request, other, 'one')).toBe('APP_UNKNOWN')
+    expect(request.app).toBeUndefined()
+    expect(await found(request, policies, 'one')).toBe('one')
+    expect(await found(request, policies, undefined)).toBe('APP_UNIDENTIFIED')
+    expect(request.app).toBeUndefined()
+  })
+
+  it('stays at the revision that was found first, for one source and one id', async () => {
+    const store = memoryStore([{ policy: { appId: 'one' } }])
+    const policies = createPolicySource({ store })
+    const request = requestOf()
+    expect(await found(request, policies, 'one')).toBe('one')
+    await store.write({ policy: { appId: 'one', name: 'renamed' } }, 1)
+    expect(await found(request, policies, 'one')).toBe('one')
+    expect(request.app?.revision).toBe(1)
+    const next = requestOf()
+    await found(next, policies, 'one')
+    expect(next.app?.revision).toBe(2)
+  })
+})
+
+describe('an effect', () => {
+  it('is remembered for its place and its key, and for no other', () => {
+    const request = requestOf()
+    const [place, other] = [{}, {}]
+    request.rememberEffect(place, 'key', 'result')
+    expect(request.recallEffect(place, 'key')).toBe('result')
+    expect(request.recallEffect(place, 'another key')).toBeUndefined()
+    expect(request.recallEffect(other, 'key')).toBeUndefined()
+    expect(requestOf().recallEffect(place, 'key')).toBeUndefined()
+  })
 })

@@ -342,6 +342,11 @@ describe('a list as CSV', () => {
       ],
     ],
     [
+      'an address of IPv6 in the first line, which is no header',
+      '2001:db8::/32,office\n2001:db9::/32',
+      [{ range: '2001:db8::/32', note: 'office' }, { range: '2001:db9::/32' }],
+    ],
+    [
       'columns in any order',
       `expires,owner,range\n${UNTIL},ada,192.0.2.1\n,,192.0.2.2\n`,
       [{ range: '192.0.2.1', owner: 'ada', expires: UNTIL }, { range: '192.0.2.2' }],

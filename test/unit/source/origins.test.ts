@@ -54,6 +54,27 @@ describe('looking apps up by origin, under a flood of invented origins', () => {
 })
 
 describe('an answer about an origin', () => {
+  it('is remembered for `unknownFor`, and not for longer', async () => {
+    let now = 0
+    let asked = 0
+    const store: PolicyStore = {
+      read: async () => undefined,
+      appsByOrigin: async () => ((asked += 1), []),
+    }
+    const source = createPolicySource({ store, unknownFor: 100, now: () => now })
+    for (const [time, questions] of [
+      [0, 1],
+      [99, 1],
+      [100, 2],
+      [199, 2],
+      [200, 3],
+    ] as const) {
+      now = time
+      await source.appsByOrigin(ORIGIN)
+      expect([time, asked]).toEqual([time, questions])
+    }
+  })
+
   it('that was asked for before a change is not remembered', async () => {
     let listener: StoreListener | undefined
     const answers: ((ids: readonly string[]) => void)[] = []

@@ -120,6 +120,29 @@ describe('a store that has lost what it held', () => {
     await expect(source.load('a')).resolves.toMatchObject({ revision: 3 })
   })
 
+  it('leads from an origin to the apps that are known, as its index may be lost too', async () => {
+    const origin = 'https://example.org'
+    let listener: StoreListener | undefined
+    let app: StoredApp | undefined = {
+      policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: [origin] } },
+      revision: 1,
+      keys: [],
+    }
+    const source = createPolicySource({
+      store: {
+        read: async () => app,
+        appsByOrigin: async () => (app === undefined ? [] : ['a']),
+        watch: (given) => ((listener = given), () => undefined),
+      },
+      now: () => 0,
+    })
+    expect((await source.appsByOrigin(origin)).map(({ appId }) => appId)).toEqual(['a'])
+    app = undefined
+    listener?.emptied?.()
+    expect((await source.appsByOrigin(origin)).map(({ appId }) => appId)).toEqual(['a'])
+    await refused(source.appsByOrigin('https://other.example'))
+  })
+
   it('is told of once, counts as no failing store, and cannot be asked for apps by origin', async () => {
     const { source, errors } = await emptied()
     for (const origin of ['https://a.example', 'https://b.example'])
@@ -147,5 +170,26 @@ describe('an app that changes while it is read, again and again', () => {
     expect(reads).toBeGreaterThan(1)
     expect(source.peek('a')).toBeUndefined()
     expect(source.status().unknown).toBe(0)
+  })
+})
+
+describe('a read that began before a gap in the feed', () => {
+  it('is made again, since what it answers may be older than what was missed', async () => {
+    let listener: StoreListener | undefined
+    const asked: ((app: StoredApp) => void)[] = []
+    const source = createPolicySource({
+      store: {
+        read: () => new Promise((resolve) => asked.push(resolve)),
+        watch: (given) => ((listener = given), () => undefined),
+      },
+    })
+    const load = source.load('a')
+    listener?.broken()
+    listener?.restored(false)
+    asked[0]?.(stored('a'))
+    await new Promise(setImmediate)
+    expect(asked).toHaveLength(2)
+    asked[1]?.(stored('a', 2))
+    expect(await load).toMatchObject({ revision: 2 })
   })
 })

@@ -229,6 +229,30 @@ describe('named lists', () => {
     })
   }
 
+  it('are used on when the store has lost what it held, as apps are', async () => {
+    const memory = memoryStore([{ policy: policy({ lists: ['office'], denyLists: ['blocked'] }) }])
+    await memory.writeList('office', ranges('192.0.2.0/24'), 0)
+    await memory.writeList('blocked', ranges('192.0.2.9'), 0)
+    let isEmpty = false
+    let listener: StoreListener | undefined
+    const errors: unknown[] = []
+    const source = createPolicySource({
+      store: {
+        read: async (appId) => (isEmpty ? undefined : memory.read(appId)),
+        readList: async (name) => (isEmpty ? undefined : memory.readList(name)),
+        watch: (given) => ((listener = given), () => undefined),
+      },
+      onError: (error) => errors.push(error),
+    })
+    expect(await judge(source, '192.0.2.7')).toBe('by office')
+    isEmpty = true
+    listener?.emptied?.()
+    // One report of the store, and one of each list that was looked for in vain.
+    await eventually(() => errors.length >= 3)
+    expect(await judge(source, '192.0.2.7')).toBe('by office')
+    expect(await judge(source, '192.0.2.9')).toBe('the address lies in a list of `denyLists`')
+  })
+
   it('are written and compiled in slices, between which the process does other work', async () => {
     const store = memoryStore([{ policy: policy({ lists: ['many'] }) }])
     const many = Array.from({ length: 100_000 }, (_, index) => ({

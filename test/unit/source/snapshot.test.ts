@@ -80,6 +80,20 @@ describe('a source with a snapshot', () => {
     ).rejects.toBeInstanceOf(UnavailableError)
   })
 
+  it('keeps nothing that changed while it was read', async () => {
+    const memory = memoryStore([{ policy, keys: [key] }])
+    let listener: StoreListener | undefined
+    await earlierProcess({
+      async read(appId) {
+        const app = await memory.read(appId)
+        listener?.changed('a')
+        return app
+      },
+      watch: (given) => ((listener = given), () => undefined),
+    })
+    await expect(started(storeThatIsDown().store).load('a')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
   it('believes the store as soon as it answers', async () => {
     await earlierProcess()
     const { store } = storeThatIsDown()

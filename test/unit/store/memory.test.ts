@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it, jest } from '@jest/globals'
-import { ConfigError, diffPolicies, lintKeys, memoryStore, PolicyError } from 'portcullis'
+import { ConfigError, diffPolicies, lintKeys, memoryStore, PolicyError, RevisionConflict } from 'portcullis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 
 policyStoreContract('memory', { describe, it }, async () => ({
@@ -49,6 +49,44 @@ describe('memoryStore', () => {
     expect(heard).toEqual(['a'])
     expect(uncaught).toEqual([bug])
     microtask.mockRestore()
+  })
+
+  it('remembers when keys were used that an app has, and of no others', async () => {
+    const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
+    const store = memoryStore([{ policy: { appId: 'a' } }])
+    const lastUsed = async () => (await store.keys('a'))?.map((listed) => listed.lastUsed)
+    await store.noteKeyUse?.('a', 'k', Date.now())
+    await store.write({ policy: { appId: 'a' }, keys: [key] }, 1)
+    expect(await lastUsed()).toEqual([undefined])
+    await store.noteKeyUse?.('a', 'k', Date.now())
+    expect(await lastUsed()).toEqual([expect.any(String)])
+    await store.write({ policy: { appId: 'a' }, keys: [] }, 2)
+    await store.write({ policy: { appId: 'a' }, keys: [key] }, 3)
+    expect(await lastUsed()).toEqual([undefined])
+  })
+
+  it('keeps a hundred revisions of an app for its history', async () => {
+    const store = memoryStore()
+    for (let revision = 0; revision < 105; revision += 1)
+      await store.write({ policy: { appId: 'a', name: `n${revision}` } }, revision)
+    const history = await store.history('a', { limit: 1_000 })
+    expect(history).toHaveLength(100)
+    expect([history[0]?.revision, history.at(-1)?.revision]).toEqual([105, 6])
+  })
+
+  it('removes no app whose id can be that of no app', async () => {
+    for (const appId of ['', 'a/b', '__proto__ ', 7 as never])
+      for (const replaces of [0, 1])
+        await expect(memoryStore().remove(appId, replaces)).rejects.toBeInstanceOf(RevisionConflict)
+  })
+
+  it('finds at most 64 apps by one origin, those that named it last', async () => {
+    const domainProtect = { mode: 'enforce' as const, domains: ['https://example.org'] }
+    const store = memoryStore(
+      Array.from({ length: 70 }, (_, index) => ({ policy: { appId: `a${index}`, domainProtect } })),
+    )
+    const found = (await store.appsByOrigin?.('https://example.org')) ?? []
+    expect([found.length, found.includes('a5'), found.includes('a6')]).toEqual([64, false, true])
   })
 
   it('refuses two documents of one app, and a document that is not good, at construction', () => {

@@ -263,6 +263,24 @@ describe('a list that people edit', () => {
     await expect(reading).rejects.not.toBeInstanceOf(UnreadableError)
   })
 
+  it('has another version at each look, as long as a change could leave its times as they are', async () => {
+    const store = open()
+    await edit('office', '192.0.2.1\n')
+    const versions = [(await store.readList('office'))?.version, (await store.readList('office'))?.version]
+    expect(versions).toEqual([expect.any(String), expect.any(String)])
+    expect(versions[0]).not.toBe(versions[1])
+  })
+
+  it('is not what is no file: a device or a pipe would be an empty list, which refuses nobody', async () => {
+    const store = open()
+    await mkdir(`${path}.lists`)
+    await symlink('/dev/null', fileOf('device'))
+    await once(spawn('mkfifo', [fileOf('pipe')]), 'close')
+    await mkdir(fileOf('folder'))
+    for (const name of ['device', 'pipe', 'folder'])
+      await expect(entriesOf(store, name)).rejects.toBeInstanceOf(UnreadableError)
+  })
+
   it('could not be read when it was changed while its entries were', async () => {
     const store = open()
     await edit('office', much(1))
