@@ -139,6 +139,19 @@ describe('a server app', () => {
     expect(await me.json()).toMatchObject({ code: 'TOKEN_INVALID' })
   })
 
+  it('cannot use a token of which a part was guessed', async () => {
+    const token = await tokenFor(await authorize())
+    const last = token.endsWith('A') ? 'B' : 'A'
+    for (const guessed of [
+      token.slice(0, -1) + last,
+      token.slice(0, -1),
+      token.split('.')[0] ?? '',
+      `${token}A`,
+    ])
+      expect((await shop.send(route('me'), bearer(guessed))).status).toBe(401)
+    expect((await shop.send(route('me'), bearer(token))).status).toBe(200)
+  })
+
   it('gets one usable token at most when a code is sent many times at once', async () => {
     const answer = await authorize()
     const responses = await Promise.all(

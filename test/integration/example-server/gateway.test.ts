@@ -132,6 +132,19 @@ describe('a form', () => {
     expect((await thief.open(gateway)).html).not.toContain(ADA.email)
     expect(visitor.cookie).not.toBe(other.cookie)
   })
+
+  it('and the session are worth nothing after a sign-out', async () => {
+    const gateway = await gatewayFor()
+    const visitor = await signUp(gateway)
+    const thief = new Visitor()
+    thief.cookie = visitor.cookie
+    expect((await thief.open(gateway)).html).toContain(ADA.email)
+    await visitor.open(gateway)
+    await visitor.submit('sign-out')
+    const late = new Visitor()
+    late.cookie = thief.cookie
+    expect((await late.open(gateway)).html).not.toContain(ADA.email)
+  })
 })
 
 describe('consent', () => {

@@ -6,6 +6,7 @@ import {
   generateKeyPairSync,
   publicEncrypt,
 } from 'node:crypto'
+import { get as httpGet } from 'node:http'
 import { memoryNonces } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { createVault } from 'portcullis/vault'
@@ -264,6 +265,24 @@ describe('what somebody else makes of it', () => {
       if (!isBare) expect(lastDetail()).toBe('the body is not the text of an object')
     },
   )
+
+  it('is refused with two tokens, of which it signs one', async () => {
+    const path = '/auth/v2/me'
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = {
+        'x-ukey1-app': 'shop',
+        'x-origin': SHOP,
+        'x-ukey1-signature': sign({ method: 'GET', path, token: 'first' }),
+        authorization: ['Bearer first', 'Bearer second'],
+      }
+      httpGet(server.url + path, { headers }, (response) => {
+        response.resume()
+        resolve(response.statusCode)
+      }).on('error', reject)
+    })
+    expect(status).toBe(401)
+    expect(lastDetail()).toMatch(/sent more than once/)
+  })
 
   it('names two apps and is nobody', async () => {
     expect(await codeOf(send({}, undefined, { 'x-app-id': 'plain' }))).toBe('401 APP_UNIDENTIFIED')

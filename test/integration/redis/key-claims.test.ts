@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import { changeKeys, PolicyError, type AppKey } from 'portcullis'
 import { redisStore, type RedisClient, type RedisStore } from 'portcullis/redis'
 import { createVault } from 'portcullis/vault'
+import { RELEASE_KEY } from '../../../src/redis/scripts.ts'
 import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
 
 const KEY: AppKey = { id: 'k', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }
@@ -46,6 +47,26 @@ describe('the keys of apps in Redis', () => {
     expect(names).toHaveLength(1)
     expect(names[0]).toMatch(/key:\{old\.[A-Za-z0-9_-]{43}\}$/)
     expect(await client.get(names[0] ?? '')).toMatch(/^a 1 \d+ \S+$/)
+  })
+
+  it('are given up by their app alone, and not when it has claimed them again since', async () => {
+    const name = `${freshPrefix()}key:{x}`
+    for (const [claim, appId, revision, isLeft] of [
+      ['a 2 0 x', 'a', 2, false],
+      ['a 2 0 x', 'a', 3, false],
+      ['a 2 0 x', 'a', 1, true],
+      ['b 2 0 x', 'a', 3, true],
+      ['ab 2 0 x', 'a', 3, true],
+    ] as const) {
+      await client.set(name, claim)
+      await client.call('EVAL', RELEASE_KEY, 1, name, appId, revision)
+      expect([claim, appId, revision, (await client.get(name)) === claim]).toEqual([
+        claim,
+        appId,
+        revision,
+        isLeft,
+      ])
+    }
   })
 
   it('are free again at once when their app is removed or loses them', async () => {

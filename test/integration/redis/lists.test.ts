@@ -101,6 +101,17 @@ describe('a named list in Redis', () => {
     })
   }
 
+  it('was replaced, and is no damage, when a chunk of it is gone while it is read', async () => {
+    await store.writeList('bad', many, 0)
+    const read = await store.readList('bad')
+    await client.del(await chunk(1))
+    const reading = (async () => {
+      for await (const _ of read?.chunks() ?? []);
+    })()
+    await expect(reading).rejects.toThrow(/replaced while it was read/)
+    await expect(reading).rejects.not.toBeInstanceOf(UnreadableError)
+  })
+
   it('keeps notes of any length and script apart from its chunks', async () => {
     const note = '\t"語\n'.repeat(51)
     const entries = many

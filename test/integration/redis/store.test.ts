@@ -127,6 +127,16 @@ describe('redisStore', () => {
     await expect(store.read('b')).rejects.toBeInstanceOf(UnavailableError)
   })
 
+  it('could not look when the document of an app is that of another', async () => {
+    const client = connect()
+    const prefix = fresh()
+    const store = open(client, prefix)
+    await store.write({ policy: { appId: 'a' } }, 0)
+    await client.copy(`${prefix}app:{a}`, `${prefix}app:{b}`)
+    await expect(store.read('a')).resolves.toMatchObject({ revision: 1 })
+    await expect(store.read('b')).rejects.toThrow(/of another app/)
+  })
+
   it('could not look when what is stored is no JSON or of another type', async () => {
     const client = connect()
     const prefix = fresh()

@@ -17,6 +17,8 @@ function memoryFeed() {
       entries.push([`${last}-0`, ['app', appId, 'revision', String(revision), 'number', String(counter)]])
     },
     trim: (keep: number) => void (entries = keep === 0 ? [] : entries.slice(-keep)),
+    /** Another server gives the last entry another number: it lacks some that came before. */
+    renumber: (number: number) => entries.at(-1)?.[1].splice(5, 1, String(number)),
     loseCounter: () => void (counter = 0),
     async ask(...command: (string | number)[]): Promise<unknown> {
       const [name] = command
@@ -49,6 +51,14 @@ describe('the reader of the feed', () => {
       { kind: 'app', name: 'a', revision: 2 },
       { kind: 'app', name: 'b', revision: 3 },
     ])
+  })
+
+  it('says that entries are missing when a server that took over has another entry in the place of the last', async () => {
+    const feed = memoryFeed()
+    for (const revision of [1, 2, 3]) feed.add('a', revision)
+    const { position } = await readAll(feed)
+    feed.renumber(2)
+    await expect(readAll(feed, position)).rejects.toThrow('the change feed was trimmed or emptied')
   })
 
   it('passes on everything that came since its position, or says that entries are missing', async () => {

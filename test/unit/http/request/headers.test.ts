@@ -71,3 +71,22 @@ describe('the lines of a head', () => {
     expect(head.one('origin')).toBe(undefined)
   })
 })
+
+describe('a head', () => {
+  const complete = (lines: number, server: unknown): boolean => {
+    const rawHeaders = Array.from({ length: lines }, (_, index) => [`x-${index}`, '']).flat()
+    return new HeaderLines({ rawHeaders, headers: {}, socket: { server } }).complete
+  }
+
+  it.each([
+    ['with room for more lines', 999, {}, true],
+    ['with as many lines as Node keeps', 1_000, {}, false],
+    ['of a server that keeps fewer', 99, { maxHeadersCount: 100 }, true],
+    ['with as many lines as its server keeps', 100, { maxHeadersCount: 100 }, false],
+    ['of a server that keeps all', 2_000, { maxHeadersCount: 0 }, true],
+    ['of a server that does not say how many it keeps', 1_000, { maxHeadersCount: null }, false],
+    ['without a server', 1_000, undefined, false],
+  ])('%s may lack lines or not', (_what, lines, server, expected) => {
+    expect(complete(lines, server)).toBe(expected)
+  })
+})

@@ -427,6 +427,19 @@ describe('a file that is edited by hand', () => {
     expect(errors).toEqual([])
   })
 
+  it('is seen where only the keys of an app are others, and its revision is the same', async () => {
+    const writer = open({ create: true, vault })
+    await writer.write({ policy: { appId: 'a' }, keys: [KEY] }, 0)
+    const store = open({ vault })
+    const heard = await listenWhole(store)
+    const { apps } = await contents()
+    const { keys: _, ...withoutKeys } = apps['a'] ?? {}
+    await putInPlace(textOf({ a: withoutKeys }))
+    await until(() => heard.length > 0)
+    expect(heard).toEqual(['changed a 1'])
+    expect((await store.read('a'))?.keys).toEqual([])
+  })
+
   it.each([
     ['nobody watches', false],
     ['somebody watches', true],
