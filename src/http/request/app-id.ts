@@ -4,6 +4,7 @@ import { aFunction, checkOptions, type Expectation, type Expectations } from '..
 import { readSignatures } from '../../signature/fields.ts'
 import type { GuardRequest } from '../handler.ts'
 import { findContext } from './context.ts'
+import { HeaderLines } from './headers.ts'
 
 /**
  * Where the app id stands: in one of these places, or in one of several. A request may use any of them, and those that it
@@ -82,7 +83,7 @@ function readersOf({ header, query, param, body, basic, keyId }: AppIdPlace): Re
   if (query !== undefined) readers.push((req) => onlyParameter(req, query))
   if (param !== undefined) readers.push((req) => single(ownMember(req.params, param)))
   if (body !== undefined) readers.push((req) => memberOfBody(req, body))
-  if (basic !== undefined) readers.push((req) => userOfBasic(single(req.headers.authorization)))
+  if (basic !== undefined) readers.push(userOfBasic)
   if (keyId !== undefined) {
     readers.push((req) => {
       const id = signatureKeyId(req)
@@ -115,8 +116,11 @@ function memberOfBody(req: GuardRequest, path: string): string | undefined {
 }
 
 /** RFC 7617, and RFC 6749 2.3.1: the id is form-encoded before it is joined with the secret. */
-function userOfBasic(line: string | undefined): string | undefined {
-  const encoded = /^basic +([A-Za-z0-9+/]{1,2048}={0,2})$/i.exec(line ?? '')?.[1]
+function userOfBasic(req: GuardRequest): string | undefined {
+  if (req.headers.authorization === undefined) return undefined
+  // Of two lines `headers` has the first.
+  const line = new HeaderLines(req).one('authorization') ?? ''
+  const encoded = /^basic +([A-Za-z0-9+/]{1,2048}={0,2})$/i.exec(line)?.[1]
   if (encoded === undefined) return undefined
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')

@@ -21,6 +21,7 @@ import {
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
+import { exchange } from '../../support/raw-exchange.ts'
 
 const POLICY = {
   appId: APP,
@@ -391,6 +392,16 @@ describe('the app id', () => {
     ])
       await request(app).get('/').set('authorization', wrong).expect(401)
     await request(app).get('/').expect(401)
+    await listening(app, async (origin) => {
+      const line = `Authorization: ${basic(APP)}\r\n`
+      const answer = async (lines: string): Promise<string> =>
+        exchange(
+          Number(new URL(origin).port),
+          `GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${lines}\r\n`,
+        )
+      expect(await answer(line)).toMatch(/^HTTP\/1\.1 200 /)
+      expect(await answer(line + line)).toMatch(/^HTTP\/1\.1 401 /)
+    })
   })
 
   it('is found in a form or JSON body, and once', async () => {
