@@ -269,12 +269,14 @@ describe('what somebody else makes of it', () => {
   it('is refused with two tokens, of which it signs one', async () => {
     const path = '/auth/v2/me'
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      const headers = {
-        'x-ukey1-app': 'shop',
-        'x-origin': SHOP,
-        'x-ukey1-signature': sign({ method: 'GET', path, token: 'first' }),
-        authorization: ['Bearer first', 'Bearer second'],
-      }
+      const headers = [
+        ['x-ukey1-app', 'shop'],
+        ['x-origin', SHOP],
+        ['x-ukey1-signature', sign({ method: 'GET', path, token: 'first' })],
+        ['authorization', 'Bearer first'],
+        ['authorization', 'Bearer second'],
+        ['host', new URL(server.url).host],
+      ].flat()
       httpGet(server.url + path, { headers }, (response) => {
         response.resume()
         resolve(response.statusCode)
