@@ -37,8 +37,7 @@ const quiet = {
   domainProtect: off,
   returnUrlGuard: off,
   regionPin: off,
-  // Responses of HTTP/2 cannot be held back yet.
-  auditAccess: { mode: 'enforce', onSinkFailure: 'allow' },
+  auditAccess: enforce,
 }
 const apps = {
   server: { serverOnly: enforce },
