@@ -254,3 +254,18 @@ describe('an audit that is mounted twice', () => {
     for (const { events } of [sink, other]) expect(events().map(({ kind }) => kind)).toEqual(['operation'])
   })
 })
+
+describe('the audit', () => {
+  it('says that a request was refused where a guard enforces, and not where one only reports', async () => {
+    for (const [mode, outcome] of [
+      ['report', 'answered'],
+      ['enforce', 'refused'],
+    ] as const) {
+      const policies = sourceOf({ auditAccess: ENFORCED, ipWhitelist: { mode, ranges: [] } })
+      const sink = memoryAuditSink()
+      const { app } = applicationOf(auditAccess({ policies, appId, sink }), ipWhitelist({ policies, appId }))
+      await request(app).get(`/?app=${APP}`)
+      expect(sink.events()).toMatchObject([{ kind: 'operation', outcome }])
+    }
+  })
+})

@@ -1,0 +1,92 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { deny, DENIALS, type DenialCode } from '../../../../src/decision.ts'
+import { sendProblem } from '../../../../src/http/response/problem.ts'
+import { refuse, type DenyHandler } from '../../../../src/http/response/refuse.ts'
+
+const decision = deny('ipWhitelist', 'enforce', 'ADDRESS_NOT_ALLOWED', 'for operators')
+
+function exchange() {
+  const req = new IncomingMessage(new Socket())
+  return { req, res: new ServerResponse(req) }
+}
+
+/** A refusal that `onDeny` may answer, and what it has passed on. */
+function refused(onDeny: DenyHandler | undefined) {
+  const { req, res } = exchange()
+  const passed: unknown[] = []
+  const next = (error?: unknown): void => void passed.push(error)
+  refuse({ decision, requestId: 'r', extension: undefined }, onDeny, req, res, next)
+  return { res, passed }
+}
+
+describe('a refusal', () => {
+  beforeEach(() => jest.useFakeTimers())
+  afterEach(() => jest.useRealTimers())
+
+  it('is answered at once where there is no `onDeny`', () => {
+    const { res } = refused(undefined)
+    expect([res.statusCode, res.writableEnded]).toEqual([403, true])
+  })
+
+  it('is answered after five seconds where `onDeny` has not answered', () => {
+    const { res, passed } = refused(() => undefined)
+    jest.advanceTimersByTime(4_999)
+    expect(res.writableEnded).toBe(false)
+    jest.advanceTimersByTime(1)
+    expect([res.statusCode, res.writableEnded, passed]).toEqual([403, true, []])
+  })
+
+  it.each([undefined, null, '', 0, false, 'route', 'router'])(
+    'is answered where `onDeny` calls `next(%j)`, which Express takes for leave to go on',
+    (given) => {
+      const { res, passed } = refused((_decision, _req, _res, next) => next(given))
+      expect([res.statusCode, res.writableEnded, passed]).toEqual([403, true, []])
+    },
+  )
+
+  it('goes to the error handler where `onDeny` passes an error on, once', () => {
+    const error = new Error('mine')
+    const { res, passed } = refused((_decision, _req, _res, next) => {
+      next(error)
+      next(new Error('again'))
+      next()
+    })
+    jest.advanceTimersByTime(10_000)
+    expect([passed, res.writableEnded]).toEqual([[error], false])
+  })
+
+  it.each<[what: string, onDeny: DenyHandler]>([
+    ['resolves without an answer', async () => undefined],
+    ['rejects', async () => Promise.reject(new Error('mine'))],
+  ])('is answered where `onDeny` %s', async (_what, onDeny) => {
+    const { res, passed } = refused(onDeny)
+    await jest.advanceTimersByTimeAsync(0)
+    expect([res.statusCode, res.writableEnded, passed]).toEqual([403, true, []])
+  })
+
+  it('is left to an `onDeny` that answers', () => {
+    const { res } = refused((_decision, _req, response) => response.writeHead(418).end())
+    jest.advanceTimersByTime(10_000)
+    expect(res.statusCode).toBe(418)
+  })
+})
+
+describe('the problem document', () => {
+  it.each(Object.entries(DENIALS))('of %s has the headers that its status asks for', (code, { status }) => {
+    const { res } = exchange()
+    sendProblem(res, code as DenialCode, 'request-1')
+    expect(res.statusCode).toBe(status)
+    const { 'retry-after': retryAfter, 'content-length': length, ...headers } = { ...res.getHeaders() }
+    expect(headers).toEqual({
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      'x-request-id': 'request-1',
+      ...(status === 401 && { 'www-authenticate': 'Signature' }),
+    })
+    expect(Number(length)).toBeGreaterThan(0)
+    if (status === 503) expect(['1', '2', '3', '4', '5']).toContain(retryAfter)
+    else expect(retryAfter).toBeUndefined()
+  })
+})
