@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { GuardRequest, GuardResponse, NextFunction } from '../http/handler.ts'
+import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from '../http/handler.ts'
 import type { PortcullisContext } from '../http/portcullis.ts'
 import { keptRawBody } from '../http/request/content.ts'
 import { listOf, runGuards, SOME_GUARDS, type Guards } from '../http/run-guards.ts'
@@ -35,7 +35,7 @@ interface FastifyLike {
  * parsers, which then parse the same bytes. The client address is that of `request.ip`, by `trustProxy` of Fastify, where
  * there is no `clientAddress` option. Handlers find the context in `request.portcullis`.
  *
- * @throws ConfigError
+ * Wrong options are a `ConfigError` of `app.ready()`.
  */
 export function portcullisFastify(
   instance: { readonly prefix: string },
@@ -45,7 +45,12 @@ export function portcullisFastify(
   const fastify = instance as FastifyLike
   // Fastify adds options of its own, such as `prefix`.
   const given = { guards: (options as Partial<PortcullisFastifyOptions>).guards }
-  const guards = listOf(checkOptions('portcullisFastify', given, { guards: SOME_GUARDS }).guards as Guards)
+  let guards: readonly RequestHandler[]
+  try {
+    guards = listOf(checkOptions('portcullisFastify', given, { guards: SOME_GUARDS }).guards as Guards)
+  } catch (error) {
+    return done(error as Error)
+  }
   if (!fastify.hasRequestDecorator('portcullis')) {
     fastify.decorateRequest('portcullis', {
       getter(this: FastifyRequestLike) {
