@@ -269,7 +269,8 @@ describe('what somebody else makes of it', () => {
         'x-ukey1-app': 'shop',
         'x-origin': SHOP,
         'x-ukey1-signature': sign({ method: 'GET', path, token: 'first' }),
-        authorization: ['Bearer first', 'Bearer second'],
+        // Two lines, which the types of Node do not know.
+        authorization: ['Bearer first', 'Bearer second'] as unknown as string,
       }
       httpGet(server.url + path, { headers }, (response) => {
         response.resume()

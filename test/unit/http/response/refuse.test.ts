@@ -22,8 +22,8 @@ function refused(onDeny: DenyHandler | undefined) {
 }
 
 describe('a refusal', () => {
-  beforeEach(() => jest.useFakeTimers())
-  afterEach(() => jest.useRealTimers())
+  beforeEach(() => void jest.useFakeTimers())
+  afterEach(() => void jest.useRealTimers())
 
   it('is answered at once where there is no `onDeny`', () => {
     const { res } = refused(undefined)
