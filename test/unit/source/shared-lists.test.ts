@@ -229,6 +229,34 @@ describe('named lists', () => {
     })
   }
 
+  it('are used for maxStale after they were read, however fresh the app is that names them', async () => {
+    const memory = memoryStore(['a', 'b'].map((appId) => ({ policy: policy({ lists: ['office'] }, appId) })))
+    await memory.writeList('office', ranges('192.0.2.0/24'), 0)
+    let now = 0
+    let fails = false
+    const source = createPolicySource({
+      store: {
+        read: async (appId) => memory.read(appId),
+        readList: async (name) => {
+          if (fails) throw new UnavailableError('down')
+          return memory.readList(name)
+        },
+      },
+      maxStale: 100,
+      revalidateAfter: 100,
+      now: () => now,
+    })
+    await source.load('b')
+    fails = true
+    now = 50
+    expect(await judge(source, '192.0.2.7')).toBe('by office')
+    now = 100
+    expect(source.peek('a')).toMatchObject({ appId: 'a' })
+    now = 101
+    expect(source.peek('a')).toBeUndefined()
+    await expect(source.load('a')).rejects.toBeInstanceOf(UnavailableError)
+  })
+
   it('are used on when the store has lost what it held, as apps are', async () => {
     const memory = memoryStore([{ policy: policy({ lists: ['office'], denyLists: ['blocked'] }) }])
     await memory.writeList('office', ranges('192.0.2.0/24'), 0)

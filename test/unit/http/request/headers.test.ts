@@ -89,4 +89,12 @@ describe('a head', () => {
   ])('%s may lack lines or not', (_what, lines, server, expected) => {
     expect(complete(lines, server)).toBe(expected)
   })
+
+  it('of any length has no readable line where one that should stand once stands twice', () => {
+    for (const length of [0, 100]) {
+      const rest = Array.from({ length }, (_, index) => [`x-${index}`, '']).flat()
+      expect(of(['host', 'a', ...rest]).one('host')).toBe('a')
+      expect(of(['host', 'a', ...rest, 'Host', 'b']).one('host')).toBe(UNREADABLE)
+    }
+  })
 })
