@@ -154,7 +154,11 @@ describe('the example server on Redis', () => {
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
       await back()
       await until(async () => (await send('/auth/v2/connect', json(CONNECT))).status === 200)
-      expect(server.said.stderr).toBe('')
+      // The developer is told of the refusals, with the frames of the error indented, and of nothing else.
+      const told = server.said.stderr.split('\n').filter((line) => /^\S/.test(line))
+      expect(told).not.toEqual([])
+      for (const line of told)
+        expect(line).toMatch(/^portcullis: \w+ refused request [\w-]+ .*: \w+_UNAVAILABLE, /)
     })
   }
 })
