@@ -115,12 +115,15 @@ function memberOfBody(req: GuardRequest, path: string): string | undefined {
   return reading === undefined || isProblem(reading) ? undefined : single(reading.value)
 }
 
+/** The longest `Authorization` line of HTTP Basic that is looked at. An id has 128 characters at most. */
+const LONGEST_BASIC = 2_048
+
 /** RFC 7617, and RFC 6749 2.3.1: the id is form-encoded before it is joined with the secret. */
 function userOfBasic(req: GuardRequest): string | undefined {
   if (req.headers.authorization === undefined) return undefined
   // Of two lines `headers` has the first.
   const line = new HeaderLines(req).one('authorization') ?? ''
-  const encoded = /^basic +([A-Za-z0-9+/]{1,2048}={0,2})$/i.exec(line)?.[1]
+  const encoded = line.length > LONGEST_BASIC ? undefined : /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(line)?.[1]
   if (encoded === undefined) return undefined
   const text = Buffer.from(encoded, 'base64').toString('utf8')
   const colon = text.indexOf(':')
