@@ -103,10 +103,22 @@ export function sharedAllowances(
   names: readonly string[],
 ): (mode: Mode, first: string, second?: string, third?: string) => Allowance {
   const known = new Map<string, Allowance>()
+  // Most come again at once, and to compare four texts takes less time than to make a key of them.
+  let latest: readonly (string | undefined)[] = []
+  let latestMade: Allowance | undefined
   return (mode, first, second, third) => {
+    if (
+      latestMade !== undefined &&
+      latest[0] === mode &&
+      latest[1] === first &&
+      latest[2] === second &&
+      latest[3] === third
+    )
+      return latestMade
     const key = `${mode}\n${first}\n${second ?? ''}\n${third ?? ''}`
+    latest = [mode, first, second, third]
     const before = known.get(key)
-    if (before !== undefined) return before
+    if (before !== undefined) return (latestMade = before)
     const values = [first, second, third]
     const members = names.flatMap((name, index): [string, string][] => {
       const value = values[index]
@@ -115,7 +127,7 @@ export function sharedAllowances(
     const made = Object.freeze(allow(guard, mode, detail, Object.freeze(Object.fromEntries(members))))
     if (known.size >= MOST_SHARED) known.clear()
     known.set(key, made)
-    return made
+    return (latestMade = made)
   }
 }
 

@@ -8,7 +8,8 @@ import type { GuardRequest, GuardResponse } from './handler.ts'
 import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import { applicationOf, routeNameOf } from './request/route-name.ts'
-import { Gate, whenOver, wholeAnswerLeft, whyNotHeld, type GateKeeper } from './response/gate.ts'
+import { Delivery } from './response/delivery.ts'
+import { Gate, type GateKeeper } from './response/gate.ts'
 
 // Registered symbols: the ESM and the CommonJS build may both audit one request.
 const READS = Symbol.for('portcullis.reads')
@@ -43,6 +44,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   readonly #context: RequestContext
   readonly #req: GuardRequest
   readonly #res: GuardResponse
+  readonly #delivery: Delivery
   readonly #means: RecordMeans
   /** The application that the request came to, by whose routers operations are named. */
   readonly #outer: ReturnType<typeof applicationOf>
@@ -63,12 +65,13 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#means = means
     readsOf(context, means.getters).add(this)
     context.rememberPeer()
-    whenOver(res, () => this.over())
+    this.#delivery = new Delivery(res)
+    this.#delivery.whenOver(() => this.over())
   }
 
   /** Why the response cannot be held; `undefined` where it can. */
   get notHeldBecause(): string | undefined {
-    return whyNotHeld(this.#res)
+    return this.#delivery.whyNotHeld
   }
 
   /** The app that the mount of this record has judged. A later mount may judge another one. */
@@ -99,7 +102,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   /** No byte of the response leaves from now on before its events are kept. */
   hold(): void {
     const gate = gateOf(this.#context)
-    if (gate === undefined) this.#context.keep(GATE, new Gate(this.#res, this))
+    if (gate === undefined) this.#context.keep(GATE, new Gate(this.#res, this, this.#delivery))
     else gate.add(this)
   }
 
@@ -143,7 +146,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     if (gate?.refusalSent === true) return { outcome: 'refused', status: this.#res.statusCode }
     const begun = gate === undefined ? this.#res.headersSent : gate.begun
     const status = begun ? (gate?.status ?? this.#res.statusCode) : undefined
-    if (!(gate?.wholeAnswerLeft ?? wholeAnswerLeft(this.#res))) return { outcome: 'aborted', status }
+    if (!(gate?.wholeAnswerLeft ?? this.#delivery.wholeAnswerLeft)) return { outcome: 'aborted', status }
     return { outcome: this.#refused ? 'refused' : 'answered', status }
   }
 
@@ -157,39 +160,32 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   #operation(end: End): OperationEvent {
     this.#told = end
     const { options, pseudonymise } = this.#means
-    const { address, region, decisions } = this.#context
-    const event: Mutable<OperationEvent> = {
-      ...this.#base(),
+    const { address, region, decisions, requestId } = this.#context
+    const { appId, actor } = this.who()
+    // Always the same members in the same order, so that all these events have one shape.
+    return {
+      version: 1,
+      id: randomUUID(),
+      time: isoTime(Date.now()),
+      requestId,
+      appId,
+      actor,
       kind: 'operation',
       operation: label(options.operation, this.#req) ?? routeNameOf(this.#req, this.#outer),
       outcome: end.outcome,
       decisions,
+      revision: this.#revision ?? this.#context.revision,
+      status: end.status,
+      address: address === undefined ? undefined : pseudonymise('address', address),
+      region: region && { here: region.here, jurisdiction: region.jurisdiction },
     }
-    const revision = this.#revision ?? this.#context.revision
-    if (revision !== undefined) event.revision = revision
-    if (end.status !== undefined) event.status = end.status
-    if (address !== undefined) event.address = pseudonymise('address', address)
-    if (region !== undefined) event.region = { here: region.here, jurisdiction: region.jurisdiction }
-    return event
   }
 
   #outcome({ outcome, status }: End): OutcomeEvent {
-    const event: Mutable<OutcomeEvent> = { ...this.#base(), kind: 'outcome', outcome }
-    if (status !== undefined) event.status = status
-    return event
-  }
-
-  #base(): Omit<OutcomeEvent, 'kind' | 'outcome' | 'status'> {
     const { appId, actor } = this.who()
-    const base: Mutable<Omit<OutcomeEvent, 'kind' | 'outcome' | 'status'>> = {
-      version: 1,
-      id: randomUUID(),
-      time: new Date().toISOString(),
-      requestId: this.#context.requestId,
-    }
-    if (appId !== undefined) base.appId = appId
-    if (actor !== undefined) base.actor = actor
-    return base
+    const { requestId } = this.#context
+    const time = isoTime(Date.now())
+    return { version: 1, id: randomUUID(), time, requestId, appId, actor, kind: 'outcome', outcome, status }
   }
 
   who(): { readonly appId: string | undefined; readonly actor: string | undefined } {
@@ -202,7 +198,17 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   }
 }
 
-type Mutable<T> = { -readonly [Name in keyof T]: T[Name] }
+let latestTime = Number.NaN
+let latestText = ''
+
+/** Many events are of one millisecond. */
+function isoTime(time: number): string {
+  if (time !== latestTime) {
+    latestText = new Date(time).toISOString()
+    latestTime = time
+  }
+  return latestText
+}
 
 /** The reads of one request. Most handlers read nothing, so the session is made when one asks for it. */
 class RequestReads {

@@ -9,17 +9,21 @@ import type { RequestFacts } from './request/facts.ts'
 /** Says which app calls: its id, or `undefined` when the request names none. */
 export type AppIdReader = Callback<[req: GuardRequest], string | undefined | PromiseLike<string | undefined>>
 
+// A registered symbol, for the build that judges may be another; and a name that no app and no `Object.prototype` has.
+const unresolved: unique symbol = Symbol.for('portcullis.unresolved')
+
 /** Why there is no app to judge by. */
 export interface Unresolved {
+  readonly [unresolved]: true
   readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
   readonly detail: string
   /** What the store has thrown, for those who develop. */
   readonly error: unknown
 }
 
-/** Whether there is no app. Asks for an own member: an app has none of this name, whatever `Object.prototype` has. */
+/** Whether there is no app. */
 export function isUnresolved(resolution: App | Unresolved): resolution is Unresolved {
-  return Object.hasOwn(resolution, 'code')
+  return unresolved in resolution
 }
 
 /** By what the calling app is found. */
@@ -122,13 +126,19 @@ export class JudgedRequest {
 }
 
 const UNIDENTIFIED: Unresolved = {
+  [unresolved]: true,
   code: 'APP_UNIDENTIFIED',
   detail: 'the request names no app',
   error: undefined,
 }
-const UNKNOWN: Unresolved = { code: 'APP_UNKNOWN', detail: 'there is no such app', error: undefined }
+const UNKNOWN: Unresolved = {
+  [unresolved]: true,
+  code: 'APP_UNKNOWN',
+  detail: 'there is no such app',
+  error: undefined,
+}
 
 function unavailable(error: unknown): Unresolved {
   const detail = error instanceof Error ? error.message : 'the store could not look'
-  return { code: 'POLICY_UNAVAILABLE', detail, error }
+  return { [unresolved]: true, code: 'POLICY_UNAVAILABLE', detail, error }
 }

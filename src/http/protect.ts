@@ -23,6 +23,7 @@ import {
 } from './return-url-guard.ts'
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
 import { SHARED_EXPECTATIONS } from './shared-options.ts'
+import type { NodeFacts } from './request/facts.ts'
 import { chain, type Step } from './shell.ts'
 import type { RequestHandler } from './handler.ts'
 
@@ -116,7 +117,10 @@ export function protectChain(
       .map(({ mount }) => mount(settings, name))
   const { bodyLimit, bodyKeep, bodyReplay, rawBody } = settings
   const parsers = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
-  const body = [...beforeBody, ...parsers].map((pass) => ({ pass }))
+  const body: Step[] = [
+    ...beforeBody.map((pass) => ({ pass })),
+    ...parsers.map((pass) => ({ pass, isNeeded: ({ mayHaveContent }: NodeFacts) => mayHaveContent })),
+  ]
   const [ahead, behind] = needsBody(settings.appId) ? [body, []] : [[], body]
   return withEnd(
     chain(name, [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),

@@ -1,4 +1,5 @@
 import type { Decision } from '../decision.ts'
+import type { CorsGrant } from '../guards/domain-protect.ts'
 import type { Judgement } from '../guards/guard.ts'
 import type { App } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
@@ -17,6 +18,7 @@ import type { AppIdReader, Unresolved } from './judged-request.ts'
 import { appIdFrom } from './request/app-id.ts'
 import { callListener, OPTION_TIMEOUT } from './request/ask-option.ts'
 import { createContext, findContext, type RequestContext } from './request/context.ts'
+import type { NodeFacts } from './request/facts.ts'
 import { readRequestId } from './request/request-id.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
@@ -41,6 +43,8 @@ export interface Mount<Facts, Outcome> extends Question<Facts, Outcome> {
 /** Other middleware that a chain takes in, such as body parsers. A page of an allowed origin may read its errors. */
 export interface Passage {
   readonly pass: RequestHandler
+  /** Whether this request is of any concern to it. Default: every request is. */
+  isNeeded?(facts: NodeFacts): boolean
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- each mount keeps its own facts and outcome to itself
@@ -61,124 +65,142 @@ export function mount<Facts, Outcome>(spec: Mount<Facts, Outcome>, options: Shar
  * pause costs no promise.
  */
 export function chain(name: string, steps: readonly Step[], options: SharedOptions): RequestHandler {
-  const run = new Chain(steps, options)
-  const handler: RequestHandler = (req, res, next) => run.begin(req, res, next)
+  const plan = new Plan(steps, options)
+  const handler: RequestHandler = (req, res, next) => begin(plan, req, res, next)
   Object.defineProperty(handler, 'name', { value: name })
   return handler
 }
 
-class Chain {
-  readonly #steps: readonly Step[]
-  readonly #settings: JudgeSettings
-  readonly #options: SharedOptions
+/** What is the same for all requests of a chain. */
+class Plan {
+  readonly steps: readonly {
+    readonly mount: Mount<unknown, unknown>
+    readonly passage: Passage | undefined
+  }[]
+  readonly settings: JudgeSettings
+  readonly options: SharedOptions
   /** The guard that answers for apps that do not exist. */
-  readonly #stranger: Mount<unknown, unknown> | undefined
+  readonly stranger: Mount<unknown, unknown> | undefined
   /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
-  readonly #variesByOrigin: boolean
-  readonly #lines: RefusalLines | undefined
+  readonly variesByOrigin: boolean
+  readonly lines: RefusalLines | undefined
   /** Those that have something to do before anything is decided. */
-  readonly #beginning: readonly Mount<unknown, unknown>[]
+  readonly beginning: readonly Mount<unknown, unknown>[]
 
   constructor(steps: readonly Step[], options: SharedOptions) {
-    this.#steps = steps
-    this.#options = options
-    this.#lines = refusalLines(options.logger)
+    this.options = options
+    this.lines = refusalLines(options.logger)
     const mounts = steps.filter((step): step is Mount<unknown, unknown> => !isPassage(step))
-    this.#beginning = mounts.filter(({ begin }) => begin !== undefined)
-    this.#stranger = mounts.find(({ stranger }) => stranger !== undefined)
-    this.#variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
-    this.#settings = {
+    this.steps = steps.map((step) =>
+      isPassage(step)
+        ? { mount: mounts[0] as Mount<unknown, unknown>, passage: step }
+        : { mount: step, passage: undefined },
+    )
+    this.beginning = mounts.filter(({ begin }) => begin !== undefined)
+    this.stranger = mounts.find(({ stranger }) => stranger !== undefined)
+    this.variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
+    this.settings = {
       policies: options.policies,
       appId: options.appId ?? DEFAULT_APP_ID,
       optionTimeout: options.optionTimeout ?? OPTION_TIMEOUT,
-      stranger: this.#stranger,
+      stranger: this.stranger,
     }
   }
+}
 
-  begin(req: GuardRequest, res: GuardResponse, next: NextFunction): void {
-    const known = findContext(req)
-    const context = known ?? createContext(req)
-    const { requestId } = this.#options
-    if (known === undefined && requestId !== undefined) {
-      const id = readRequestId(requestId, req, this.#settings.optionTimeout)
-      if (isThenable(id)) {
-        // It never rejects.
-        void id.then((settled) => {
-          context.name(settled)
-          process.nextTick(() => this.#start(context, res, next))
-        })
-        return
-      }
-      context.name(id)
+function begin(plan: Plan, req: GuardRequest, res: GuardResponse, next: NextFunction): void {
+  const known = findContext(req)
+  const context = known ?? createContext(req)
+  known?.facts.lookAgain()
+  const run = new Run(plan, context, res, next)
+  const { requestId } = plan.options
+  if (known === undefined && requestId !== undefined) {
+    const id = readRequestId(requestId, req, plan.settings.optionTimeout)
+    if (isThenable(id)) {
+      // It never rejects.
+      void id.then((settled) => {
+        context.name(settled)
+        process.nextTick(() => run.start())
+      })
+      return
     }
-    this.#start(context, res, next)
+    context.name(id)
+  }
+  run.start()
+}
+
+/** One request on its way through a chain. */
+class Run {
+  readonly #plan: Plan
+  readonly #context: RequestContext
+  readonly #res: GuardResponse
+  readonly #next: NextFunction
+  /** The app that calls, once it is known. */
+  #app: App | Unresolved | undefined
+  /** Whether the response was looked at since something was last waited for. */
+  #looked = false
+  /** Whether a guard that enforces has let the request pass since then. */
+  #passed = false
+
+  constructor(plan: Plan, context: RequestContext, res: GuardResponse, next: NextFunction) {
+    this.#plan = plan
+    this.#context = context
+    this.#res = res
+    this.#next = next
   }
 
-  #start(context: RequestContext, res: GuardResponse, next: NextFunction): void {
-    for (const step of this.#beginning) {
+  start(): void {
+    for (const step of this.#plan.beginning) {
       try {
-        step.begin?.(context, res)
+        step.begin?.(this.#context, this.#res)
       } catch (error) {
-        this.#settle(step, failed(step.name, error, undefined), context, res, next)
+        this.#settle(step, failed(step.name, error, undefined))
         return
       }
     }
-    this.#advance(0, undefined, context, res, next)
+    this.#advance(0)
   }
 
   /** Asks the guards from this one on, until one refuses or has to be waited for. */
-  #advance(
-    from: number,
-    known: App | Unresolved | undefined,
-    context: RequestContext,
-    res: GuardResponse,
-    next: NextFunction,
-  ): void {
-    let app = known
-    for (let index = from; index < this.#steps.length; index += 1) {
-      const step = this.#steps[index] as Step
-      if (isPassage(step)) {
-        this.#pass(step, index, app, context, res, next)
+  #advance(from: number): void {
+    const { steps, settings } = this.#plan
+    for (let index = from; index < steps.length; index += 1) {
+      const { mount: step, passage } = steps[index] as Plan['steps'][number]
+      if (passage !== undefined) {
+        if (passage.isNeeded?.(this.#context.facts) === false) continue
+        this.#pass(passage, index)
         return
       }
-      if (app === undefined) {
-        const found = this.#find(step, context, res, next)
-        if (found === undefined) return
-        if (isThenable(found)) {
-          this.#goOnWhen(found, step, context, res, next, (settled) =>
-            this.#advance(index, settled, context, res, next),
-          )
-          return
-        }
-        app = found
-      }
-      const answer = judgeFor(step, context, this.#settings, app)
+      if (this.#app === undefined && !this.#findApp(step, index)) return
+      const answer = judgeFor(step, this.#context, settings, this.#app as App | Unresolved)
       if (isThenable(answer)) {
-        const judged = app
-        this.#goOnWhen(answer, step, context, res, next, (settled) => {
-          if (this.#settle(step, settled, context, res, next))
-            this.#advance(index + 1, judged, context, res, next)
+        this.#goOnWhen(answer, step, (settled) => {
+          if (this.#settle(step, settled)) this.#advance(index + 1)
         })
         return
       }
-      if (!this.#settle(step, answer, context, res, next)) return
+      if (!this.#settle(step, answer)) return
     }
-    next()
+    if (this.#passed && isOver(this.#res)) return
+    this.#next()
   }
 
-  /** The app that calls; `undefined` where an option failed and the request is refused. */
-  #find(
-    step: Mount<unknown, unknown>,
-    context: RequestContext,
-    res: GuardResponse,
-    next: NextFunction,
-  ): App | Unresolved | Promise<App | Unresolved> | undefined {
+  /** Whether it is known which app calls. Otherwise an option failed, or has to be waited for. */
+  #findApp(step: Mount<unknown, unknown>, index: number): boolean {
     try {
-      return context.resolve(this.#settings)
+      const found = this.#context.resolve(this.#plan.settings)
+      if (!isThenable(found)) {
+        this.#app = found
+        return true
+      }
+      this.#goOnWhen(found, step, (settled) => {
+        this.#app = settled
+        this.#advance(index)
+      })
     } catch (error) {
-      this.#settle(step, failed(step.name, error, undefined), context, res, next)
-      return undefined
+      this.#settle(step, failed(step.name, error, undefined))
     }
+    return false
   }
 
   /**
@@ -188,105 +210,103 @@ class Chain {
   #goOnWhen<Known>(
     pending: Promise<Known>,
     step: Mount<unknown, unknown>,
-    context: RequestContext,
-    res: GuardResponse,
-    next: NextFunction,
     goOn: (known: Known) => void,
   ): void {
     void pending.then(
-      (known) => process.nextTick(goOn, known),
-      (error: unknown) =>
-        process.nextTick(() => this.#settle(step, failed(step.name, error, undefined), context, res, next)),
+      (known) =>
+        process.nextTick(() => {
+          this.#lookAgain()
+          goOn(known)
+        }),
+      (error: unknown) => process.nextTick(() => this.#settle(step, failed(step.name, error, undefined))),
     )
   }
 
+  #lookAgain(): void {
+    this.#context.facts.lookAgain()
+    this.#looked = this.#passed = false
+  }
+
   /** Lets other middleware work on the request; an error of it goes to the error handler, readable by an allowed page. */
-  #pass(
-    { pass }: Passage,
-    index: number,
-    app: App | Unresolved | undefined,
-    context: RequestContext,
-    res: GuardResponse,
-    next: NextFunction,
-  ): void {
-    pass(context.req, res, (error?: unknown) => {
+  #pass({ pass }: Passage, index: number): void {
+    const res = this.#res
+    pass(this.#context.req, res, (error?: unknown) => {
+      this.#lookAgain()
       if (error === undefined) {
-        this.#advance(index + 1, app, context, res, next)
+        this.#advance(index + 1)
         return
       }
-      if (!res.headersSent) writeCorsOfRefusal(context, res)
-      next(error)
+      if (!res.headersSent) writeCorsOfRefusal(this.#context, res)
+      this.#next(error)
     })
   }
 
   /** Whether the request goes on. */
-  #settle(
-    step: Mount<unknown, unknown>,
-    answer: Answer<unknown>,
-    context: RequestContext,
-    res: GuardResponse,
-    next: NextFunction,
-  ): boolean {
+  #settle(step: Mount<unknown, unknown>, answer: Answer<unknown>): boolean {
     try {
-      return this.#carryOut(step, answer, context, res, next)
+      return this.#carryOut(step, answer)
     } catch (error) {
       // Nothing that was to be written lets a request pass that could not be written.
       const fault = failed(step.name, error, undefined)
+      const context = this.#context
       context.record(fault.decision)
-      this.#tell(fault, context)
-      if (!res.headersSent) sendProblem(res, fault.decision.code, context.requestId)
+      this.#tell(fault)
+      if (!this.#res.headersSent) sendProblem(this.#res, fault.decision.code, context.requestId)
       return false
     }
   }
 
-  #carryOut(
-    asked: Mount<unknown, unknown>,
-    answer: Answer<unknown>,
-    context: RequestContext,
-    res: GuardResponse,
-    next: NextFunction,
-  ): boolean {
+  #carryOut(asked: Mount<unknown, unknown>, answer: Answer<unknown>): boolean {
     const { decision } = answer
-    const byPreflight = isByPreflight(answer)
+    const context = this.#context
+    const { stranger, settings } = this.#plan
+    const byPreflight = context.facts.preflight && isByPreflight(answer)
     // Of an app that does not exist another guard of the chain may have spoken.
-    const step = decision.guard === asked.name || byPreflight ? asked : (this.#stranger ?? asked)
+    const step = decision.guard === asked.name || byPreflight ? asked : (stranger ?? asked)
     context.record(decision)
-    checkSetup(decision, context, res, this.#settings.appId)
+    checkSetup(decision, context, this.#res, settings.appId)
     if (!byPreflight) step.note?.(answer, context)
-    this.#tell(answer, context)
+    this.#tell(answer)
     if (decision.mode !== 'enforce') return true
     // The answer went out or the caller went away while we waited.
-    if (res.headersSent || res.destroyed) return false
+    const looks = !this.#looked || decision.effect === 'deny'
+    if (looks && isOver(this.#res)) return false
+    this.#looked = true
+    this.#passed = !looks
+    return this.#write(step, answer, byPreflight)
+  }
+
+  #write(step: Mount<unknown, unknown>, answer: Answer<unknown>, byPreflight: boolean): boolean {
+    const { decision } = answer
+    const context = this.#context
+    const res = this.#res
     if (byPreflight) {
-      if (writeCors(answer, context, res)) return false
+      if (writeCors(answer as Judgement<CorsGrant>, context, res)) return false
     } else {
-      if (decision.effect === 'deny' && step.writesCors !== true)
-        this.#writeCorsOfRefusal(decision, context, res)
+      if (decision.effect === 'deny' && step.writesCors !== true) this.#writeCorsOfRefusal(decision)
       if (step.write?.(answer, context, res) === true) return false
     }
     if (decision.effect === 'allow') return true
     const extension = byPreflight ? undefined : step.explain?.(answer)
-    refuse(
-      { decision, requestId: context.requestId, extension },
-      this.#options.onDeny,
-      context.req,
-      res,
-      next,
-    )
+    const { onDeny } = this.#plan.options
+    refuse({ decision, requestId: context.requestId, extension }, onDeny, context.req, res, this.#next)
     return false
   }
 
-  #writeCorsOfRefusal(decision: Decision, context: RequestContext, res: GuardResponse): void {
-    if (context.policy === undefined && this.#variesByOrigin) writeCors({ decision }, context, res)
-    else writeCorsOfRefusal(context, res)
+  #writeCorsOfRefusal(decision: Decision): void {
+    const context = this.#context
+    if (context.policy === undefined && this.#plan.variesByOrigin) writeCors({ decision }, context, this.#res)
+    else writeCorsOfRefusal(context, this.#res)
   }
 
-  #tell(answer: Answer<unknown>, context: RequestContext): void {
-    const { onDecision, onReport } = this.#options
+  #tell(answer: Answer<unknown>): void {
+    const { onDecision, onReport } = this.#plan.options
     const { decision } = answer
-    if (decision.effect === 'deny' && decision.mode === 'report')
-      callListener(onReport, decision, context.req)
-    if (decision.effect === 'deny') this.#lines?.tell(decision, context, answer)
+    const context = this.#context
+    if (decision.effect === 'deny') {
+      if (decision.mode === 'report') callListener(onReport, decision, context.req)
+      this.#plan.lines?.tell(decision, context, answer)
+    }
     if (onDecision === undefined) return
     const { app, req } = context
     callListener(onDecision, decision, {
@@ -295,6 +315,11 @@ class Chain {
       ...(Object.hasOwn(answer, 'error') && { error: (answer as FailedJudgement).error }),
     })
   }
+}
+
+/** Whether nothing can be answered any more. */
+function isOver({ headersSent, destroyed }: GuardResponse): boolean {
+  return headersSent || destroyed
 }
 
 const DEFAULT_APP_ID: AppIdReader = appIdFrom({ header: 'x-app-id' })

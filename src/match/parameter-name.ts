@@ -9,7 +9,11 @@ export function decodeParameterName(text: string): string {
  * something into `url` (qs, PHP, Rails).
  */
 export function sameParameter(one: string, other: string): boolean {
-  return one === other || overlap(outline(one), outline(other))
+  return one === other || ((hasBracket(one) || hasBracket(other)) && overlap(outline(one), outline(other)))
+}
+
+function hasBracket(name: string): boolean {
+  return name.includes('[') || name.includes(']')
 }
 
 /**
@@ -31,6 +35,7 @@ function overlap(one: string, other: string): boolean {
 
 /** The parts of a name, whatever brackets stand between them. */
 function outline(name: string): string {
+  if (!hasBracket(name)) return name
   return name
     .split(/[[\]]/)
     .filter((part) => part !== '')

@@ -37,11 +37,6 @@ export function lifetimeOf(until: number, time: number): number {
   )
 }
 
-interface Remembered {
-  readonly appId: string
-  readonly nonce: string
-}
-
 // Nonces that expire within the same span are let go together.
 const SPAN = 5_000
 
@@ -62,7 +57,8 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
   const { max = 1_000_000, maxPerApp = Math.ceil(max / 2), now = Date.now } = checked
   checkOneProcess()
   const apps = new Map<string, Map<string, number>>()
-  const spans = new Map<number, Remembered[]>()
+  /** App ids and nonces in turn. */
+  const spans = new Map<number, string[]>()
   let held = 0
   /** No span ends before. */
   let soonest = Infinity
@@ -79,10 +75,11 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
         continue
       }
       while (left > 0) {
-        const entry = entries.pop()
-        if (entry === undefined) break
+        const nonce = entries.pop()
+        const appId = entries.pop()
+        if (appId === undefined || nonce === undefined) break
         left--
-        forgetOne(entry, time)
+        forgetOne(appId, nonce, time)
       }
       if (entries.length > 0) {
         soonest = 0
@@ -92,7 +89,7 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
     }
   }
 
-  function forgetOne({ appId, nonce }: Remembered, time: number): void {
+  function forgetOne(appId: string, nonce: string, time: number): void {
     const nonces = apps.get(appId)
     const until = nonces?.get(nonce)
     // It may have been claimed anew after it expired; then a later span holds it too.
@@ -107,11 +104,15 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
       const time = now()
       lifetimeOf(until, time)
       forget(time, FORGOTTEN_PER_CLAIM)
-      const known = apps.get(appId)?.get(nonce)
+      let nonces = apps.get(appId)
+      const known = nonces?.get(nonce)
       if (known !== undefined && known >= time) return false
-      if (held >= max || (apps.get(appId)?.size ?? 0) >= maxPerApp) forget(time, Infinity)
-      const nonces = apps.get(appId) ?? new Map<string, number>()
-      const isNew = !nonces.has(nonce)
+      if (held >= max || (nonces?.size ?? 0) >= maxPerApp) {
+        forget(time, Infinity)
+        nonces = apps.get(appId)
+      }
+      nonces ??= new Map()
+      const isNew = known === undefined || !nonces.has(nonce)
       if (isNew && held >= max)
         throw new UnavailableError(`there is no room for more than ${max} unexpired nonces`)
       if (isNew && nonces.size >= maxPerApp) {
@@ -125,8 +126,8 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
       const span = Math.floor(until / SPAN)
       soonest = Math.min(soonest, (span + 1) * SPAN)
       const entries = spans.get(span)
-      if (entries === undefined) spans.set(span, [{ appId, nonce }])
-      else entries.push({ appId, nonce })
+      if (entries === undefined) spans.set(span, [appId, nonce])
+      else entries.push(appId, nonce)
       return true
     },
   }

@@ -7,6 +7,8 @@ import {
 import { parseIp, type IpAddress } from '../../match/ip.ts'
 import { emitWarning } from '../../setup-warning.ts'
 import type { GuardRequest } from '../handler.ts'
+import type { HeaderLines } from './headers.ts'
+import type { AddressLook } from './usual-address.ts'
 
 const WARNINGS = {
   PORTCULLIS_TRUST_PROXY_OFF: [
@@ -59,53 +61,44 @@ interface Picture {
  * no warning holds anything that a caller has sent.
  */
 export function checkClientAddress(
-  req: GuardRequest,
-  headers: GuardRequest['headers'],
   client: ClientAddress,
-  reader: ClientAddressReader | undefined,
+  reader: ClientAddressReader,
   lines: readonly string[],
 ): void {
-  if (watch.looks <= 0) return
-  if (reader === undefined) {
-    checkExpress(req, headers, client)
-  } else if (lines.length > 0) {
-    judge({
-      client: client.address,
-      hops: [...reader.hops(lines)],
-      taken: client.hops,
-      trusted: reader.trusts(client.address),
-    })
-  }
+  if (watch.looks <= 0 || lines.length === 0) return
+  judge({
+    client: client.address,
+    hops: [...reader.hops(lines)],
+    taken: client.hops,
+    trusted: reader.trusts(client.address),
+  })
 }
 
 interface ExpressRequest {
-  readonly app?: {
-    readonly settings?: {
-      readonly 'trust proxy'?: unknown
-      readonly 'trust proxy fn'?: (address: string, index: number) => boolean
-    }
-  }
   /** The hops walked over and the client, the client first. */
   readonly ips?: readonly string[]
 }
 
-function checkExpress(
+/** The same where no option says how to find the client. */
+export function checkUsualAddress(
   req: GuardRequest,
-  headers: GuardRequest['headers'],
+  { settings, hasIp }: AddressLook,
   { address: client }: ClientAddress,
+  lines: HeaderLines,
 ): void {
-  const { app } = req as ExpressRequest
+  if (watch.looks <= 0) return
   // Another framework that sets `req.ip` finds it in a way that we do not know.
-  if (app?.settings === undefined && 'ip' in req) return
-  const trustProxy = app?.settings?.['trust proxy']
+  if (settings === undefined && hasIp) return
+  const trustProxy = settings?.['trust proxy']
   if (trustProxy === true) return warn('PORTCULLIS_TRUST_PROXY_ALL')
-  if (!isForwarded(headers)) return
+  // Requests without these headers are asked as long as the server runs.
+  if (!lines.hasOneOf(FORWARDED)) return
   if (!trustProxy) {
     watch.looks -= 1
     if (isLocal(client)) warn('PORTCULLIS_TRUST_PROXY_OFF')
     return
   }
-  const header = headers['x-forwarded-for']
+  const header = req.headers['x-forwarded-for']
   // Express finds it out at each look.
   const taken = (req as ExpressRequest).ips?.length ?? 0
   if (typeof header !== 'string') return
@@ -118,22 +111,18 @@ function checkExpress(
       .filter((hop) => hop !== ''),
     taken,
     // A function of the application is not asked more than Express asks it.
-    trusted:
-      typeof trustProxy !== 'function' && app?.settings?.['trust proxy fn']?.(client.text, taken) === true,
+    trusted: typeof trustProxy !== 'function' && settings?.['trust proxy fn']?.(client.text, taken) === true,
   })
 }
 
-/** Written out, because requests without these headers are asked as long as the server runs. */
-function isForwarded(headers: GuardRequest['headers']): boolean {
-  return (
-    headers['x-forwarded-for'] !== undefined ||
-    headers.forwarded !== undefined ||
-    headers['x-real-ip'] !== undefined ||
-    headers['cf-connecting-ip'] !== undefined ||
-    headers['true-client-ip'] !== undefined ||
-    headers['fly-client-ip'] !== undefined
-  )
-}
+const FORWARDED = [
+  'x-forwarded-for',
+  'forwarded',
+  'x-real-ip',
+  'cf-connecting-ip',
+  'true-client-ip',
+  'fly-client-ip',
+] as const
 
 function judge({ client, hops, taken, trusted }: Picture): void {
   watch.looks -= 1

@@ -56,7 +56,7 @@ export function clientAddressReader(
       // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
       const lines = facts.headersComplete ? facts.lines(reader.header) : []
       const client = reader.read(facts.peer ?? (isUnixSocket(req) ? UNIX_SOCKET : undefined), lines)
-      if (client !== undefined) checkClientAddress(req, req.headers, client, reader, lines)
+      if (client !== undefined) checkClientAddress(client, reader, lines)
       return client
     },
   }

@@ -21,23 +21,28 @@ const UNAVAILABLE: Content = Object.freeze({ kind: 'unavailable' })
 const DIGESTED: Content = Object.freeze({ kind: 'unavailable', digested: true })
 
 /** The content of a request as far as it is at hand now: body parsers may come between two guards. */
-export function contentOf(req: GuardRequest, lines: HeaderLines): Content {
+export function contentOf(req: GuardRequest, lines: HeaderLines, isHttp2: boolean): Content {
   const bytes = keptRawBody(req)
   const coding = lines.one('transfer-encoding')
   // Node takes a request with any other transfer coding for one without content, whatever its sender meant.
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') return UNAVAILABLE
   if (bytes !== undefined) return { kind: 'bytes', bytes }
-  if (hasEndedEmpty(req)) return NONE
-  if (coding !== undefined || declaresContent(req, lines)) return UNAVAILABLE
   // HTTP/2 frames content without naming a length.
-  return req.httpVersionMajor === 2 ? UNAVAILABLE : NONE
+  const mayCome = isHttp2 || coding !== undefined || declaresContent(req, lines)
+  return mayCome && !hasEndedEmpty(req, isHttp2) ? UNAVAILABLE : NONE
 }
 
 /** The same where content that is still to come is digested as it arrives. */
-export function streamedContentOf(req: GuardRequest, lines: HeaderLines): Content {
-  const content = contentOf(req, lines)
+export function streamedContent(req: GuardRequest, content: Content): Content {
   return content.kind === 'unavailable' && canDigestStream(req) ? DIGESTED : content
 }
+
+/** Whether the head of a request of HTTP/1 says that there is content, if only of no bytes. */
+export function framesContent(lines: HeaderLines): boolean {
+  return lines.hasOneOf(FRAMING)
+}
+
+const FRAMING = ['content-length', 'transfer-encoding']
 
 /** Adapters such as serverless-http hand over a length that is a number. */
 function declaresContent(req: GuardRequest, lines: HeaderLines): boolean {
@@ -47,8 +52,7 @@ function declaresContent(req: GuardRequest, lines: HeaderLines): boolean {
 }
 
 /** The stream has ended, and there was nothing in it: proof that there is no content, however it was framed. */
-function hasEndedEmpty(req: GuardRequest): boolean {
-  const { stream } = req as { stream?: { endAfterHeaders?: unknown } }
-  if (req.httpVersionMajor === 2 && stream?.endAfterHeaders === true) return true
-  return req.readableEnded && !req.readableDidRead
+function hasEndedEmpty(req: GuardRequest, isHttp2: boolean): boolean {
+  const { stream } = isHttp2 ? (req as { stream?: { endAfterHeaders?: unknown } }) : {}
+  return stream?.endAfterHeaders === true || (req.readableEnded && !req.readableDidRead)
 }

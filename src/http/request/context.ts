@@ -22,6 +22,7 @@ const brand = Symbol.for('portcullis.context')
 
 /** One per request, shared by all guards mounted on it: what is judged, the trail, and what handlers find. */
 export class RequestContext extends JudgedRequest implements PortcullisContext {
+  declare readonly facts: NodeFacts
   readonly [brand] = true
   readonly #decisions: Decision[] = []
   #requestId: string | undefined
@@ -31,7 +32,8 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   #readable: ReadableResponse | undefined
   #returnUrl: string | undefined
   #approved: ReturnUrlOutcome = NO_URLS
-  #kept: Map<object | symbol, unknown> | undefined
+  /** Mounts with what they have kept, in turn. A few, so that looking through them is cheaper than a Map. */
+  readonly #kept: unknown[] = []
   region: RegionContext | undefined
 
   constructor(req: GuardRequest) {
@@ -109,12 +111,14 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
 
   /** What a mount has kept of this request for itself. Not in a WeakMap, which costs more than most guards do. */
   recall(mount: object | symbol): unknown {
-    return this.#kept?.get(mount)
+    const kept = this.#kept
+    for (let index = 0; index < kept.length; index += 2) if (kept[index] === mount) return kept[index + 1]
+    return undefined
   }
 
+  /** For the first time: what is kept stays. */
   keep(mount: object | symbol, value: unknown): void {
-    this.#kept ??= new Map()
-    this.#kept.set(mount, value)
+    this.#kept.push(mount, value)
   }
 
   /** The grant that `domainProtect` found by this policy; `undefined` where it has not looked yet. */
@@ -141,7 +145,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
 
   /** Node remembers the address of a socket that it was asked for once; of one that has closed it knows nothing. */
   rememberPeer(): void {
-    void this.req.socket?.remoteAddress
+    void this.facts.peer
   }
 
   useAddressReader(reader: ClientAddressReader | undefined): void {

@@ -1,14 +1,15 @@
 import type { OriginFacts } from '../../guards/domain-protect.ts'
 import type { ClientAddress } from '../../match/client-address.ts'
 import { parseOrigin } from '../../match/origin.ts'
+import type { Content } from '../../signature/digest.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { GuardRequest } from '../handler.ts'
-import { checkClientAddress } from './address-warnings.ts'
+import { checkUsualAddress } from './address-warnings.ts'
 import type { PlaceReader } from './authority.ts'
 import type { AddressFacts, ClientAddressReader } from './client-address.ts'
-import { contentOf, streamedContentOf } from './content.ts'
+import { contentOf, framesContent, streamedContent } from './content.ts'
 import { HeaderLines, UNREADABLE } from './headers.ts'
-import { readMethod } from './method-override.ts'
+import { readMethod, type ReceivedMethod } from './method-override.ts'
 import {
   BodyReader,
   isOfQuery,
@@ -17,7 +18,7 @@ import {
   type ParameterReading,
 } from './parameters.ts'
 
-import { usualAddress } from './usual-address.ts'
+import { lookForAddress, usualAddress } from './usual-address.ts'
 
 export type { ClientAddressReader }
 
@@ -48,11 +49,11 @@ export interface RequestFacts extends OriginFacts {
 
 /**
  * The facts of a request of `node:http` or `node:http2`, or of a framework on top of them. Each is read when it is asked
- * for; what other middleware may change between two guards is not kept.
+ * for, once: Express gives each request a shape of its own, so that each look at one costs a search. What other middleware
+ * may change is read again after `lookAgain`.
  */
 export class NodeFacts implements RequestFacts, AddressFacts {
   readonly #req: GuardRequest
-  // Express gives each request a shape of its own, so that each look at one costs a search.
   #knownLines: HeaderLines | undefined
   #knownSocket: GuardRequest['socket'] | undefined
   #knownTarget: string | undefined
@@ -63,14 +64,35 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   #bodyReader: BodyReader | undefined
   /** The method when the request was first looked at. */
   readonly #firstMethod: string
+  #knownHttp2: boolean | undefined
+  #knownMethod: string | undefined
+  #knownReceived: ReceivedMethod | undefined
+  #knownContent: Content | undefined
+  #knownScheme: 'http' | 'https' | undefined
 
   constructor(req: GuardRequest) {
     this.#req = req
-    this.#firstMethod = req.method ?? ''
+    this.#firstMethod = this.#knownMethod = req.method ?? ''
+  }
+
+  /** Other middleware may have changed the request: what it can change is read anew. */
+  lookAgain(): void {
+    this.#knownMethod = undefined
+    this.#knownReceived = undefined
+    this.#knownContent = undefined
+    this.#knownScheme = undefined
   }
 
   get #lines(): HeaderLines {
-    return (this.#knownLines ??= new HeaderLines(this.#req))
+    return (this.#knownLines ??= new HeaderLines(this.#req, this.#socket))
+  }
+
+  get #received(): ReceivedMethod {
+    return (this.#knownReceived ??= readMethod(this.#req, this.method, this.#firstMethod))
+  }
+
+  get #content(): Content {
+    return (this.#knownContent ??= contentOf(this.#req, this.#lines, this.#isHttp2))
   }
 
   get #socket(): GuardRequest['socket'] {
@@ -78,11 +100,11 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   get method(): string {
-    return this.#req.method ?? ''
+    return (this.#knownMethod ??= this.#req.method ?? '')
   }
 
   get receivedMethod(): string {
-    return readMethod(this.#req, this.#firstMethod).method
+    return this.#received.method
   }
 
   get target(): string {
@@ -168,23 +190,29 @@ export class NodeFacts implements RequestFacts, AddressFacts {
 
   #readAddress(reader: ClientAddressReader | undefined): ClientAddress | undefined {
     if (reader !== undefined) return reader.find(this.#req, this)
-    const client = usualAddress(this.#req, this)
-    if (client !== undefined) checkClientAddress(this.#req, this.#req.headers, client, undefined, [])
+    const look = lookForAddress(this.#req)
+    const client = usualAddress(this.#req, this, look)
+    if (client !== undefined) checkUsualAddress(this.#req, look, client, this.#lines)
     return client
   }
 
   get peer(): string | undefined {
-    return this.#socket.remoteAddress
+    return this.#socket?.remoteAddress
   }
 
   lines(name: string): readonly string[] {
     return this.#lines.all(name)
   }
 
+  /** Whether there may be content, if only of no bytes. */
+  get mayHaveContent(): boolean {
+    return this.#isHttp2 || framesContent(this.#lines)
+  }
+
   message(placeOf?: PlaceReader, streamed = false): SignedMessage {
     const { authority, scheme, prefix } = this.#place(placeOf)
     const lines = this.#lines
-    const { method, override } = readMethod(this.#req, this.#firstMethod)
+    const { method, override } = this.#received
     return {
       method,
       methodOverride: override,
@@ -193,7 +221,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       target: prefix !== undefined && this.target.startsWith('/') ? prefix + this.target : this.target,
       scheme,
       header: (name) => lines.all(name),
-      body: streamed ? streamedContentOf(this.#req, lines) : contentOf(this.#req, lines),
+      body: streamed ? streamedContent(this.#req, this.#content) : this.#content,
     }
   }
 
@@ -202,7 +230,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       this.#queryReader ??= new QueryReader(this.target)
       return this.#queryReader.read(place.query)
     }
-    const body = contentOf(this.#req, this.#lines)
+    const body = this.#content
     // Where none was sent, other middleware may have said by which parser the content is read.
     const contentType = this.#lines.one('content-type') ?? this.#req.headers['content-type']
     if (this.#bodyReader?.isOf(body, contentType) !== true)
@@ -211,7 +239,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   get #isHttp2(): boolean {
-    return this.#req.httpVersionMajor === 2
+    return (this.#knownHttp2 ??= this.#req.httpVersionMajor === 2)
   }
 
   /** What the caller addressed: as it arrived, or as the option says. */
@@ -239,6 +267,10 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   }
 
   #scheme(): 'http' | 'https' {
+    return (this.#knownScheme ??= this.#readScheme())
+  }
+
+  #readScheme(): 'http' | 'https' {
     const { protocol } = this.#req
     if (protocol !== undefined) return protocol === 'https' ? 'https' : 'http'
     return (this.#socket as { encrypted?: unknown }).encrypted === true ? 'https' : 'http'

@@ -31,9 +31,11 @@ export class HeaderLines {
   /** False when lines may be missing, because the request had more than the server keeps. */
   readonly complete: boolean
 
-  constructor({ headers, rawHeaders, socket }: HeaderSource) {
-    const given = Array.isArray(rawHeaders) ? rawHeaders : []
-    this.#lines = given.length === 0 ? linesOf(headers) : given
+  /** @param socket that of the source, where it is at hand */
+  constructor(source: HeaderSource, socket: object = source.socket) {
+    const { rawHeaders } = source
+    const given = Array.isArray(rawHeaders) ? rawHeaders : NO_LINES
+    this.#lines = given.length === 0 ? linesOf(source.headers) : given
     this.complete = hasRoomFor(given.length / 2, socket)
   }
 
@@ -67,6 +69,15 @@ export class HeaderLines {
       found = lines[index + 1] as string
     }
     return found
+  }
+
+  /** Whether one of these few headers was sent; their names are in lower case. */
+  hasOneOf(names: readonly string[]): boolean {
+    const lines = this.#lines
+    for (let index = 0; index < lines.length; index += 2) {
+      for (const name of names) if (isNamed(lines[index] as string, name)) return true
+    }
+    return false
   }
 
   /** The first header whose name begins with this lower-case prefix, and for which the question says yes; its name. */

@@ -15,14 +15,15 @@ export interface ReceivedMethod {
  *
  * Which header did it is not recorded anywhere, so every header counts that names the new method as its first value.
  *
+ * @param method the method that handlers see
  * @param seenBefore the method when the request was first looked at
  */
-export function readMethod(req: GuardRequest, seenBefore: string): ReceivedMethod {
-  const { method = '', headers } = req
+export function readMethod(req: GuardRequest, method: string, seenBefore: string): ReceivedMethod {
   const { originalMethod } = req as { originalMethod?: unknown }
   const received = typeof originalMethod === 'string' && originalMethod !== '' ? originalMethod : seenBefore
   if (received === method) return { method: received, override: undefined }
   const names: string[] = []
+  const { headers } = req
   for (const name in headers) if (firstValue(headers[name]) === method.toUpperCase()) names.push(name)
   return { method: received, override: { method, headers: names } }
 }

@@ -47,7 +47,13 @@ interface RoutedRequest extends GuardRequest {
 function patternOf(req: RoutedRequest, outer: Application | undefined): string {
   const { route, baseUrl = '' } = req
   if (route === undefined && baseUrl === '') return ''
-  const inner = withParents(req.app)
+  const { app } = req
+  if (route !== undefined && baseUrl === '' && app === outer && app?.parent === undefined) {
+    let pattern = plainPatterns.get(route)
+    if (pattern === undefined && isPlainRouteOf(app, route)) plainPatterns.set(route, (pattern = route.path))
+    if (pattern !== undefined) return pattern
+  }
+  const inner = withParents(app)
   const roots = new Set([withParents(outer).at(-1), inner.at(-1)])
   const received = pathOf(req.originalUrl ?? req.url ?? '')
   // Where a middleware has rewritten the target, the routers saw another path than was received.
@@ -59,6 +65,13 @@ function patternOf(req: RoutedRequest, outer: Application | undefined): string {
     }
   }
   return joined(MARK, route === undefined ? '' : textOf(route.path))
+}
+
+/** Patterns of routes with a single text that stand in the stack of an application itself: no request changes them. */
+const plainPatterns = new WeakMap<Route, string>()
+
+function isPlainRouteOf(app: Application | undefined, route: Route): route is { readonly path: string } {
+  return typeof route.path === 'string' && stackOf(app).some((layer) => layer.route === route)
 }
 
 /** The application and those that it is mounted on, the outermost last. */

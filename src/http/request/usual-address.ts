@@ -3,29 +3,50 @@ import { parseIp } from '../../match/ip.ts'
 import type { GuardRequest } from '../handler.ts'
 import type { AddressFacts } from './client-address.ts'
 
+/** What of an Express application says how `req.ip` is found. */
+export interface AddressSettings {
+  readonly 'trust proxy'?: unknown
+  readonly 'trust proxy fn'?: (address: string, index: number) => boolean
+}
+
+/** What the requests of an Express application inherit from. */
+interface RequestPrototype {
+  readonly app?: { readonly settings?: AddressSettings; readonly request?: object }
+}
+
+/** What is read of a request to find the usual address, at one look: looking at a request of Express is dear. */
+export interface AddressLook {
+  /** `undefined` where no Express application handles the request. */
+  readonly settings: AddressSettings | undefined
+  /** Whether something says what `req.ip` is. */
+  readonly hasIp: boolean
+  /** Whether `req.ip` is the peer: this is a request of Express as it comes, with `trust proxy` off. */
+  readonly isPeer: boolean
+}
+
+export function lookForAddress(req: GuardRequest): AddressLook {
+  const prototype = (Object.getPrototypeOf(req) ?? {}) as RequestPrototype
+  const { app } = prototype
+  const own = Object.hasOwn(req, 'ip')
+  const isPeer =
+    !own &&
+    app?.settings?.['trust proxy'] === false &&
+    app.request === prototype &&
+    !Object.hasOwn(prototype, 'ip')
+  return { settings: app?.settings, hasIp: own || 'ip' in prototype, isPeer }
+}
+
 /**
  * The client address where no option says how to find it: what Express finds by its setting `trust proxy`, and without
- * Express the peer. Where `trust proxy` is off Express would find the peer too, and is not asked: looking at `req.ip` is dear.
+ * Express the peer. Where `trust proxy` is off Express would find the peer too, and is not asked.
  */
 export function usualAddress(
   req: GuardRequest,
   { peer, headersComplete }: Pick<AddressFacts, 'peer' | 'headersComplete'>,
+  { hasIp, isPeer }: AddressLook,
 ): ClientAddress | undefined {
-  const express = 'ip' in req
-  const text: unknown = express && !(headersComplete && trustsNobody(req)) ? req.ip : peer
-  if (typeof text !== 'string' || (express && !headersComplete)) return undefined
+  const text: unknown = hasIp && !(headersComplete && isPeer) ? req.ip : peer
+  if (typeof text !== 'string' || (hasIp && !headersComplete)) return undefined
   const address = text === peer ? parsePeer(text) : parseIp(text)
-  return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
-}
-
-/** Whether this is a request of Express as it comes, with `trust proxy` off. */
-function trustsNobody(req: GuardRequest): boolean {
-  const { app } = req as { app?: { settings?: { 'trust proxy'?: unknown }; request?: object } }
-  return (
-    app?.settings?.['trust proxy'] === false &&
-    app.request !== undefined &&
-    Object.getPrototypeOf(req) === app.request &&
-    !Object.hasOwn(req, 'ip') &&
-    !Object.hasOwn(app.request, 'ip')
-  )
+  return address && { address, source: hasIp ? 'req.ip' : 'socket', hops: 0 }
 }

@@ -41,7 +41,7 @@ interface Held {
 }
 
 /**
- * One connection whose responses may be held. A prototype between the socket and its class catches what is about to leave:
+ * One connection whose responses may be held. Methods in front of those of the socket catch what is about to leave:
  * everything that any method of a response sends comes by here, in order, with its head already fixed. So nothing has to be
  * known of those methods, and a held response behaves as one that is sent.
  */
@@ -190,22 +190,23 @@ const LAYER: ThisType<HeldSocket & { [connectionKey]: Connection }> & Required<S
   },
 }
 
-/** For each class of sockets the prototype that stands in front of it. */
-const layers = new WeakMap<object, object>()
-
-function layerOver(inner: Sending): object {
-  let layer = layers.get(inner)
-  if (layer === undefined) {
-    layer = Object.assign(Object.create(inner) as object, layerFor(inner))
-    layers.set(inner, layer)
+/**
+ * Own methods of the socket. All sockets get the same ones in the same order, so that they keep one shape: with a prototype in
+ * between each would get a shape of its own, and all that Node does with sockets would take longer.
+ */
+function layerFor({ _writev }: Sending, connection: Connection): PropertyDescriptorMap {
+  const { _write, destroy } = LAYER
+  return {
+    [connectionKey]: { value: connection },
+    _write: hidden(_write),
+    destroy: hidden(destroy),
+    // A stream that cannot write several chunks at once must not seem to be able to.
+    ...(typeof _writev === 'function' && { _writev: hidden(LAYER._writev) }),
   }
-  return layer
 }
 
-/** A stream that cannot write several chunks at once must not seem to be able to. */
-function layerFor({ _writev }: Sending): Partial<Sending> {
-  const { _write, destroy } = LAYER
-  return typeof _writev === 'function' ? LAYER : { _write, destroy }
+function hidden(value: unknown): PropertyDescriptor {
+  return { value, writable: true, configurable: true, enumerable: false }
 }
 
 /** The socket that a response is sent by, or will be when its turn comes; `undefined` where an adapter has none. */
@@ -222,12 +223,10 @@ export function connectionOf(socket: Socket): Connection {
   const known = held[connectionKey]
   if (known !== undefined) return known
   // Streams that were made with options have methods of their own.
-  const own = Object.hasOwn(held, '_write')
   const { _write, _writev, destroy } = held
+  const own = Object.hasOwn(held, '_write')
   const inner: Sending = own ? { _write, _writev, destroy } : (Object.getPrototypeOf(held) as Sending)
-  if (own) Object.assign(held, layerFor(inner))
-  else Object.setPrototypeOf(held, layerOver(inner))
   const connection = new Connection(held, inner)
-  held[connectionKey] = connection
+  Object.defineProperties(held, layerFor(inner, connection))
   return connection
 }

@@ -42,12 +42,18 @@ function writeGrant(
   res: GuardResponse,
 ): boolean {
   // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
-  for (const name of res.getHeaderNames()) if (name.startsWith('access-control-')) res.removeHeader(name)
-  const { preflight, requestedHeaders } = context.facts
-  vary(res, preflight ? VARIES_OF_PREFLIGHTS : VARIES)
+  let varies = false
+  for (const name of res.getHeaderNames()) {
+    if (name.startsWith('access-control-')) res.removeHeader(name)
+    else if (name === 'vary') varies = true
+  }
+  const { preflight } = context.facts
+  const fields = preflight ? VARIES_OF_PREFLIGHTS : VARIES
+  if (varies) vary(res, fields)
+  else res.setHeader('Vary', preflight ? VARIES_OF_PREFLIGHTS.join(', ') : 'Origin')
   if (grant === undefined) return false
   if (preflight && effect === 'allow') {
-    answerPreflight(res, grant, requestedHeaders)
+    answerPreflight(res, grant, context.facts.requestedHeaders)
     return true
   }
   const { credentials, exposedHeaders } = context.narrowCors(grant.settings)
@@ -100,12 +106,7 @@ function namesIn(text = ''): string[] {
 
 /** Adds to `Vary` what is not there yet. */
 function vary(res: GuardResponse, fields: readonly string[]): void {
-  const present = res.getHeader('Vary')
-  if (present === undefined) {
-    res.setHeader('Vary', fields.join(', '))
-    return
-  }
-  const before = [present].flat().join(', ')
+  const before = [res.getHeader('Vary') ?? ''].flat().join(', ')
   const known = new Set(before.split(',').map((name) => name.trim().toLowerCase()))
   if (known.has('*')) return
   const added = fields.filter((name) => !known.has(name.toLowerCase()))

@@ -1,9 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import type { GuardResponse } from '../handler.ts'
-import { canHoldCalls, heldResponseOf } from './adapter-response.ts'
-import { connectionOf, socketOf } from './connection.ts'
+import { Delivery } from './delivery.ts'
 import { isInformational, Refusal, type Gated, type Holder } from './holder.ts'
-import { canHoldStream, heldStreamOf, http2StreamOf } from './http2-layer.ts'
 
 export interface GateKeeper {
   /**
@@ -40,11 +38,11 @@ export class Gate implements Gated {
   #expectsErrors = false
 
   /** @throws TypeError when this response cannot be held. */
-  constructor(res: GuardResponse, keeper: GateKeeper) {
+  constructor(res: GuardResponse, keeper: GateKeeper, delivery: Delivery) {
     this.res = res
     this.#keepers = [keeper]
     this.#headersBefore = res.getHeaders()
-    this.#holder = holderOf(res)
+    this.#holder = delivery.holder
     this.#holder.add(this)
   }
 
@@ -136,58 +134,5 @@ function ignore(): void {}
 
 /** Puts a gate in front of a response. */
 export function gateResponse(res: GuardResponse, keeper: GateKeeper): Gate {
-  return new Gate(res, keeper)
-}
-
-/** @throws TypeError when this response cannot be held. */
-function holderOf(res: GuardResponse): Holder {
-  const stream = http2StreamOf(res)
-  if (stream !== undefined) return heldStreamOf(stream)
-  const socket = socketOf(res)
-  return socket === undefined ? heldResponseOf(res) : connectionOf(socket)
-}
-
-/** Why a response cannot be held; `undefined` where it can. */
-export function whyNotHeld(res: GuardResponse): string | undefined {
-  const stream = http2StreamOf(res)
-  if (stream !== undefined) {
-    return canHoldStream(stream) ? undefined : 'this version of Node keeps the streams of HTTP/2 out of reach'
-  }
-  if (socketOf(res) !== undefined || canHoldCalls(res)) return undefined
-  return 'the response has no connection, and it is not an `http.ServerResponse` either'
-}
-
-/** Calls back when a response is over, however it ends; maybe more than once. */
-export function whenOver(res: GuardResponse, end: () => void): void {
-  const socket = socketOf(res)
-  if (http2StreamOf(res) !== undefined || (socket !== undefined && res.socket)) {
-    res.on('close', end)
-    return
-  }
-  if (socket === undefined) {
-    // Adapters need not say more than that a response is finished, and say it in the midst of its end.
-    const later = (): void => process.nextTick(end)
-    res.on('close', later)
-    res.on('finish', later)
-    return
-  }
-  // To a response that waits behind others on its connection, Node says nothing when the connection closes.
-  const connection = connectionOf(socket)
-  const once = (): void => {
-    connection.forget(once)
-    end()
-  }
-  connection.whenClosed(once)
-  res.on('close', once)
-}
-
-/**
- * Whether a response that is over and was not held was handed to the network to its end. Node says `writableFinished` of a
- * response whose connection was cut, too.
- */
-export function wholeAnswerLeft(res: GuardResponse): boolean {
-  const stream = http2StreamOf(res)
-  if (stream !== undefined) return res.writableFinished && stream.rstCode === 0
-  const socket = socketOf(res)
-  return socket === undefined ? res.writableEnded : res.writableFinished && !socket.destroyed
+  return new Gate(res, keeper, new Delivery(res))
 }

@@ -63,7 +63,7 @@ describe('a preflight that is answered', () => {
       // Of the person nothing was asked, so nothing is said.
       const [event] = sink.events()
       expect(event).toMatchObject({ kind: 'operation', outcome: 'answered', status: 204 })
-      expect(event).not.toHaveProperty('region')
+      expect(event).toMatchObject({ region: undefined })
     })
   }
 })
@@ -172,6 +172,35 @@ describe('`onDeny` of protect', () => {
       const response = await request(app).get(`/?app=${APP}`)
       expect([response.status, response.text, reached]).toEqual([418, `${guard} ${code}`, []])
     }
+  })
+})
+
+describe('a request that an option has answered by itself', () => {
+  it('goes no further, though every guard allows it', async () => {
+    const policies = sourceOf({
+      auditAccess: ENFORCED,
+      regionPin: ENFORCED,
+      ipWhitelist: EVERYBODY,
+      domainProtect: { ...ENFORCED, domains: [OURS] },
+      serverOnly: { mode: 'off' },
+      returnUrlGuard: { ...ENFORCED, urls: [`${OURS}/`] },
+    })
+    const { app, reached } = applicationOf(
+      protect({
+        policies,
+        appId,
+        sink: memoryAuditSink(),
+        nonces: memoryNonces(),
+        here: 'london',
+        country: () => 'DE',
+        returnUrl: (req: Request) => {
+          req.res?.end('answered')
+          return `${OURS}/`
+        },
+      }),
+    )
+    const response = await request(app).get(`/?app=${APP}`).set('x-origin', OURS)
+    expect([response.status, response.text, reached]).toEqual([200, 'answered', []])
   })
 })
 

@@ -53,6 +53,6 @@ describe('the method of a request as it was received', () => {
       { method: 'PUT', override: undefined },
     ],
   ])('%s', (_what, req, seenBefore, expected) => {
-    expect(readMethod(req, seenBefore)).toEqual(expected)
+    expect(readMethod(req, req.method ?? '', seenBefore)).toEqual(expected)
   })
 })

@@ -1,0 +1,75 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { GuardResponse } from '../handler.ts'
+import { canHoldCalls, heldResponseOf } from './adapter-response.ts'
+import { connectionOf, socketOf } from './connection.ts'
+import type { Holder } from './holder.ts'
+import { canHoldStream, heldStreamOf, http2StreamOf } from './http2-layer.ts'
+
+/** By what a response is delivered: a stream of HTTP/2, a connection of HTTP/1, or calls of an adapter. */
+export class Delivery {
+  readonly #res: GuardResponse
+  readonly #stream: ServerHttp2Stream | undefined
+  readonly #socket: Socket | undefined
+
+  constructor(res: GuardResponse) {
+    this.#res = res
+    this.#stream = http2StreamOf(res)
+    this.#socket = this.#stream === undefined ? socketOf(res) : undefined
+  }
+
+  /**
+   * Where its bytes are held.
+   *
+   * @throws TypeError when this response cannot be held.
+   */
+  get holder(): Holder {
+    if (this.#stream !== undefined) return heldStreamOf(this.#stream)
+    return this.#socket === undefined ? heldResponseOf(this.#res) : connectionOf(this.#socket)
+  }
+
+  /** Why the response cannot be held; `undefined` where it can. */
+  get whyNotHeld(): string | undefined {
+    if (this.#stream !== undefined) {
+      return canHoldStream(this.#stream)
+        ? undefined
+        : 'this version of Node keeps the streams of HTTP/2 out of reach'
+    }
+    if (this.#socket !== undefined || canHoldCalls(this.#res)) return undefined
+    return 'the response has no connection, and it is not an `http.ServerResponse` either'
+  }
+
+  /** Calls back when the response is over, however it ends; maybe more than once. */
+  whenOver(end: () => void): void {
+    const res = this.#res
+    if (this.#stream !== undefined || (this.#socket !== undefined && res.socket)) {
+      res.on('close', end)
+      return
+    }
+    if (this.#socket === undefined) {
+      // Adapters need not say more than that a response is finished, and say it in the midst of its end.
+      const later = (): void => process.nextTick(end)
+      res.on('close', later)
+      res.on('finish', later)
+      return
+    }
+    // To a response that waits behind others on its connection, Node says nothing when the connection closes.
+    const connection = connectionOf(this.#socket)
+    const once = (): void => {
+      connection.forget(once)
+      end()
+    }
+    connection.whenClosed(once)
+    res.on('close', once)
+  }
+
+  /**
+   * Whether a response that is over and was not held was handed to the network to its end. Node says `writableFinished` of a
+   * response whose connection was cut, too.
+   */
+  get wholeAnswerLeft(): boolean {
+    const res = this.#res
+    if (this.#stream !== undefined) return res.writableFinished && this.#stream.rstCode === 0
+    return this.#socket === undefined ? res.writableEnded : res.writableFinished && !this.#socket.destroyed
+  }
+}
