@@ -17,7 +17,8 @@ import { RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { mount } from './shell.ts'
+import type { Mount } from './step.ts'
 
 export interface AuditAccessOptions extends SharedOptions {
   /** Where events go: `redisAuditSink(redis)`, `memoryAuditSink()` or your own. */

@@ -198,16 +198,18 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   }
 }
 
-let latestTime = Number.NaN
-let latestText = ''
+let latestSecond = Number.NaN
+let beginning = ''
 
-/** Many events are of one millisecond. */
+/** Many events are of one second, and differ in the milliseconds alone. */
 function isoTime(time: number): string {
-  if (time !== latestTime) {
-    latestText = new Date(time).toISOString()
-    latestTime = time
+  const second = Math.floor(time / 1000)
+  if (second !== latestSecond) {
+    beginning = new Date(1000 * second).toISOString().slice(0, -4)
+    latestSecond = second
   }
-  return latestText
+  const milliseconds = Math.floor(time) - 1000 * second
+  return `${beginning}${milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''}${milliseconds}Z`
 }
 
 /** The reads of one request. Most handlers read nothing, so the session is made when one asks for it. */

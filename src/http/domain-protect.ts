@@ -6,7 +6,8 @@ import type { RequestFacts } from './request/facts.ts'
 import { isSigned } from './signed-requests.ts'
 import { writeCors } from './response/cors.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { mount } from './shell.ts'
+import type { Mount } from './step.ts'
 
 export interface DomainProtectOptions extends SharedOptions {
   /**

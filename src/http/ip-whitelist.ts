@@ -7,7 +7,8 @@ import {
 } from './request/client-address.ts'
 import type { RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { mount } from './shell.ts'
+import type { Mount } from './step.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {
   /**

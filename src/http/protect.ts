@@ -24,7 +24,8 @@ import {
 import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
 import { SHARED_EXPECTATIONS } from './shared-options.ts'
 import type { NodeFacts } from './request/facts.ts'
-import { chain, type Step } from './shell.ts'
+import { chain } from './shell.ts'
+import type { Step } from './step.ts'
 import type { RequestHandler } from './handler.ts'
 
 /** The options of all six guards together; see each of them. */

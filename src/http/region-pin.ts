@@ -17,7 +17,8 @@ import type { RequestContext } from './request/context.ts'
 import type { RequestFacts } from './request/facts.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { mount } from './shell.ts'
+import type { Mount } from './step.ts'
 
 export interface RegionPinOptions extends SharedOptions {
   /** The location where this instance runs, one of the jurisdictions' locations: `london`. */

@@ -12,7 +12,8 @@ import { OPTION_TIMEOUT } from './request/ask-option.ts'
 import { noteRefusedUrls } from './nearest-entry.ts'
 import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { mount } from './shell.ts'
+import type { Mount } from './step.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {
   /**

@@ -31,7 +31,8 @@ import { isThenable } from '../thenable.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
 import type { GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { mount } from './shell.ts'
+import type { Mount } from './step.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */

@@ -111,9 +111,17 @@ function readJurisdiction(reading: Reading, jurisdiction: string, path: string, 
 
 function lookUps({ residences, byLocation, byCountry, rest }: Reading): CompiledJurisdictions {
   const protective = [...residences.keys()].filter((jurisdiction) => jurisdiction !== rest)
+  // Most callers have one code, in capitals.
+  const byCode = new Map<unknown, Residence>()
+  for (const code of COUNTRIES) {
+    const residence = residences.get(byCountry.get(code) ?? rest ?? '')
+    if (residence !== undefined) byCode.set(code, residence)
+  }
   return {
     locations: Object.freeze([...byLocation.keys()]),
     locate(countries) {
+      const usual = byCode.get(countries)
+      if (usual !== undefined) return usual
       const codes: readonly unknown[] = Array.isArray(countries) ? countries : [countries]
       if (codes.length === 0) return undefined
       const named = new Set<string | undefined>()

@@ -21,6 +21,9 @@ export class PolicyMemory {
   readonly #setting: MemorySetting
   readonly #apps: LRUCache<string, Entry>
   readonly #unknown = new LRUCache<string, number>({ max: MAX_UNKNOWN })
+  /** The app that was looked for last, until something changes. The memory knows that it was used last. */
+  #latestId: string | undefined
+  #latest: Entry | undefined
   /** Counts the times in which the feed had no gap. */
   #epoch = 0
   #epochBegan = 0
@@ -36,13 +39,20 @@ export class PolicyMemory {
 
   /** The app that may be used now, `null` for an id of which there is no app, `undefined` where the store must be asked. */
   find(appId: string, at: number): Entry | null | undefined {
-    const entry = this.#apps.get(appId)
+    const entry = appId === this.#latestId ? this.#latest : this.#look(appId)
     if (entry !== undefined) {
       return entry.epoch === this.#epoch && this.#isFresh(entry, at) ? entry : undefined
     }
     const askedAt = this.#unknown.get(appId)
     if (askedAt === undefined) return isAppId(appId) ? undefined : null
     return at - askedAt < this.#setting.unknownFor ? null : undefined
+  }
+
+  #look(appId: string): Entry | undefined {
+    const entry = this.#apps.get(appId)
+    this.#latestId = appId
+    this.#latest = entry
+    return entry
   }
 
   /** What is there of the app, whether it may be used or not. */
@@ -102,6 +112,7 @@ export class PolicyMemory {
 
   /** There is no such app, and there was no such app at `readAt`; `undefined`: it may have been written since. */
   rememberUnknown(appId: string, readAt: number | undefined): void {
+    this.#forgetLatest()
     this.#apps.delete(appId)
     if (readAt !== undefined) this.#unknown.set(appId, readAt)
   }
@@ -137,6 +148,7 @@ export class PolicyMemory {
   }
 
   clear(): void {
+    this.#forgetLatest()
     this.#apps.clear()
     this.beginEpoch()
   }
@@ -161,6 +173,10 @@ export class PolicyMemory {
     return at - oldest
   }
 
+  #forgetLatest(): void {
+    this.#latestId = this.#latest = undefined
+  }
+
   #isFresh(entry: Entry, at: number): boolean {
     return (
       !entry.outdated &&
@@ -170,6 +186,7 @@ export class PolicyMemory {
   }
 
   #set(appId: string, entry: Entry): void {
+    this.#forgetLatest()
     this.#apps.set(appId, entry)
   }
 }

@@ -111,14 +111,21 @@ function parseBody(body: SignedMessage['body'], contentType: string): ParsedBody
 type Pairs = readonly (readonly [name: string, value: string])[] | 'too many'
 
 function readPairs(text: string): Pairs {
-  const pairs = text.split('&', MAX_PARAMETERS + 1)
-  if (pairs.length > MAX_PARAMETERS) return 'too many'
-  return pairs.map((pair) => {
+  const pairs: [name: string, value: string][] = []
+  for (let start = 0; start <= text.length;) {
+    if (pairs.length === MAX_PARAMETERS) return 'too many'
+    const next = text.indexOf('&', start)
+    const end = next === -1 ? text.length : next
+    const pair = text.slice(start, end)
     const equals = pair.indexOf('=')
-    return equals === -1
-      ? [decodeParameterName(pair), '']
-      : [decodeParameterName(pair.slice(0, equals)), pair.slice(equals + 1)]
-  })
+    pairs.push(
+      equals === -1
+        ? [decodeParameterName(pair), '']
+        : [decodeParameterName(pair.slice(0, equals)), pair.slice(equals + 1)],
+    )
+    start = end + 1
+  }
+  return pairs
 }
 
 /** One plain parameter of exactly this name. Whatever else some parser puts under that name counts as a repetition. */

@@ -1,7 +1,6 @@
 import { parsePeer, type ClientAddress } from '../../match/client-address.ts'
 import { parseIp } from '../../match/ip.ts'
 import type { GuardRequest } from '../handler.ts'
-import type { AddressFacts } from './client-address.ts'
 
 /** What of an Express application says how `req.ip` is found. */
 export interface AddressSettings {
@@ -42,7 +41,7 @@ export function lookForAddress(req: GuardRequest): AddressLook {
  */
 export function usualAddress(
   req: GuardRequest,
-  { peer, headersComplete }: Pick<AddressFacts, 'peer' | 'headersComplete'>,
+  { peer, headersComplete }: { readonly peer: string | undefined; readonly headersComplete: boolean },
   { hasIp, isPeer }: AddressLook,
 ): ClientAddress | undefined {
   const text: unknown = hasIp && !(headersComplete && isPeer) ? req.ip : peer

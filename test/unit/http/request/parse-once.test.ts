@@ -17,18 +17,18 @@ describe('what is read for many places', () => {
   })
 
   it('is split once from a query and from a form', () => {
-    const split = jest.spyOn(String.prototype, 'split')
-    const splitsByPair = (): number => split.mock.calls.filter(([by]) => (by as unknown) === '&').length
+    const search = jest.spyOn(String.prototype, 'indexOf')
+    const pairsFound = (): number => search.mock.calls.filter(([text]) => text === '&').length
     const query = new QueryReader('/?a=1&b=2')
     expect(['a', 'b', 'c'].map((name) => query.read(name))).toEqual([
       { value: '1' },
       { value: '2' },
       { value: undefined },
     ])
-    expect(splitsByPair()).toBe(1)
+    expect(pairsFound()).toBe(2)
     const form = new BodyReader(bodyOf('a=1&b[c]=2'), 'application/x-www-form-urlencoded')
     expect([['a'], ['b', 'c']].map((path) => form.read(path))).toEqual([{ value: '1' }, { value: '2' }])
-    expect(splitsByPair()).toBe(2)
+    expect(pairsFound()).toBe(4)
   })
 
   it('is read anew where the bytes or their type are others', () => {
