@@ -1,35 +1,20 @@
-/** The package as users get it: built once by the compiler, into a folder that finds our dependencies. */
+/** The package as users get it, built once. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type * as Audit from 'portcullis/audit'
 import type { Tools } from './variants.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const folder = join(root, 'node_modules', '.cache', 'portcullis-bench')
 
 /** Where a door of the package stands once it is built. */
 export function builtDoor(door: 'index' | 'audit/index'): string {
-  return join(folder, 'esm', `${door}.js`)
+  return join(root, 'dist', 'esm', `${door}.js`)
 }
 
 export async function build(): Promise<void> {
-  await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'package.json'), '{"type":"module","sideEffects":false}\n')
-  const compiler = join(
-    dirname(createRequire(import.meta.url).resolve('typescript/package.json')),
-    'bin',
-    'tsc',
-  )
-  const child = spawn(
-    process.execPath,
-    [compiler, '-p', 'tsconfig.build.json', '--declaration', 'false', '--outDir', join(folder, 'esm')],
-    { cwd: root, stdio: 'inherit' },
-  )
+  const child = spawn('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error('the sources do not compile')
 }

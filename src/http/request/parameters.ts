@@ -139,9 +139,9 @@ function findPair(pairs: Pairs, name: string): ParameterReading {
   }
   if (found === undefined) return NOTHING
   // There qs ends the name.
-  if (/(?:\]|%5D)=/i.test(found)) return { problem: 'encoding' }
+  if (found.includes('=') && /(?:\]|%5D)=/i.test(found)) return { problem: 'encoding' }
   try {
-    return { value: decodeURIComponent(found.replaceAll('+', ' ')) }
+    return { value: decodeURIComponent(found.includes('+') ? found.replaceAll('+', ' ') : found) }
   } catch {
     return { problem: 'encoding' }
   }
