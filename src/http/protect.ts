@@ -49,8 +49,8 @@ export function protectChain(
       .filter((row) => (row.readsBody?.(settings) ?? false) === readsBody)
       .map(({ mount }) => mount(settings, name))
   const { bodyLimit, bodyKeep, bodyReplay, rawBody } = settings
-  const parsers = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
-  const body = [...beforeBody, ...parsers].map((pass) => ({ pass }))
+  const parser = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
+  const body = [...beforeBody, parser].map((pass) => ({ pass }))
   const [ahead, behind] = needsBody(settings.appId) ? [body, []] : [[], body]
   return withEnd(
     chain(name, [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),

@@ -18,6 +18,7 @@ import { appIdFrom } from './request/app-id.ts'
 import { callListener, OPTION_TIMEOUT } from './request/ask-option.ts'
 import { createContext, findContext, type RequestContext } from './request/context.ts'
 import { readRequestId } from './request/request-id.ts'
+import { middleware } from './request/wrong-call.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { refuse } from './response/refuse.ts'
@@ -61,10 +62,7 @@ export function mount<Facts, Outcome>(spec: Mount<Facts, Outcome>, options: Shar
  * pause costs no promise.
  */
 export function chain(name: string, steps: readonly Step[], options: SharedOptions): RequestHandler {
-  const run = new Chain(steps, options)
-  const handler: RequestHandler = (req, res, next) => run.begin(req, res, next)
-  Object.defineProperty(handler, 'name', { value: name })
-  return handler
+  return middleware(name, new Chain(steps, options))
 }
 
 class Chain {

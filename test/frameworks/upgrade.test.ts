@@ -317,7 +317,7 @@ describe('protectServer()', () => {
       appId: appIdFrom({ query: 'app' }),
     } as const
     const app = express().use(
-      bodyParsers() as express.RequestHandler[],
+      bodyParsers() as express.RequestHandler,
       (_req: unknown, res: express.Response) => void res.end('reached'),
     )
     const server = createServer(protectServer(app, options))

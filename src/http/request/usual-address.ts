@@ -18,14 +18,46 @@ export function usualAddress(
   return address && { address, source: express ? 'req.ip' : 'socket', hops: 0 }
 }
 
-/** Whether this is a request of Express as it comes, with `trust proxy` off. */
+interface ExpressApp {
+  readonly settings?: { readonly 'trust proxy'?: unknown; readonly 'trust proxy fn'?: unknown }
+  /** The prototype of its requests. */
+  readonly request?: object
+}
+
+/**
+ * Whether this is a request of Express as it comes, with `trust proxy` off. Where a program has replaced what `req.ip` asks, or
+ * `req.ip` itself, the guard takes what handlers see.
+ */
 function trustsNobody(req: GuardRequest): boolean {
-  const { app } = req as { app?: { settings?: { 'trust proxy'?: unknown }; request?: object } }
+  const { app } = req as { app?: ExpressApp }
   return (
     app?.settings?.['trust proxy'] === false &&
     app.request !== undefined &&
     Object.getPrototypeOf(req) === app.request &&
     !Object.hasOwn(req, 'ip') &&
-    !Object.hasOwn(app.request, 'ip')
+    isTrustNone(app.settings['trust proxy fn']) &&
+    hasOwnGetter(app.request)
   )
+}
+
+/**
+ * Whether this is what Express compiles of `trust proxy: false`: a function of the package proxy-addr. Where a bundler has
+ * renamed it, `req.ip` is asked, which costs more and says the same.
+ */
+function isTrustNone(compiled: unknown): boolean {
+  return typeof compiled === 'function' && compiled.name === 'trustNone'
+}
+
+/** The prototypes of requests whose `ip` is the getter of Express. Asked once for each, for that is slow. */
+const withGetter = new WeakMap<object, boolean>()
+
+function hasOwnGetter(prototype: object): boolean {
+  const known = withGetter.get(prototype)
+  if (known !== undefined) return known
+  let owner: object | null = prototype
+  while (owner !== null && !Object.hasOwn(owner, 'ip')) owner = Object.getPrototypeOf(owner) as object | null
+  const getter = owner === null ? undefined : Object.getOwnPropertyDescriptor(owner, 'ip')?.get
+  const isExpress = getter !== undefined && String(getter).includes('trust proxy fn')
+  withGetter.set(prototype, isExpress)
+  return isExpress
 }
