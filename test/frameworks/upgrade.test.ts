@@ -17,10 +17,10 @@ import {
   protectServer,
   serverOnly,
   type AppKey,
-  type AuditEvent,
-  type PolicyStore,
   type RequestHandler,
 } from 'portcullis'
+import type { AuditEvent } from 'portcullis/audit'
+import type { PolicyStore } from 'portcullis/store'
 import { signRequest } from 'portcullis/client'
 import { WebSocket, WebSocketServer } from './modules.ts'
 import { exchange } from '../support/raw-exchange.ts'

@@ -17,8 +17,8 @@ import {
   memoryNonces,
   returnUrlGuard,
   serverOnly,
-  type BodyParsersOptions,
 } from 'portcullis'
+import type { BodyParsersOptions } from '../../../src/http/request/body-parsers.ts'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
