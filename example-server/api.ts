@@ -8,10 +8,10 @@ import {
   regionPin,
   returnUrlGuard,
   serverOnly,
-  type AuditSink,
   type NonceStore,
   type PolicySource,
 } from 'portcullis'
+import type { AuditSink } from 'portcullis/audit'
 import { ANSWER, SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
 import type { People, Person } from './people.ts'
 import { sendProblem } from './problems.ts'

@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express'
 import helmet from 'helmet'
-import type { AuditSink, ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
+import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
+import type { AuditSink } from 'portcullis/audit'
 import { createVault } from 'portcullis/vault'
 import { createApi } from './api.ts'
 import { demoScript, STYLE } from './assets.ts'

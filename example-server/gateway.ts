@@ -7,9 +7,9 @@ import {
   regionPin,
   returnUrlGuard,
   safeRedirect,
-  type AuditSink,
   type PolicySource,
 } from 'portcullis'
+import type { AuditSink } from 'portcullis/audit'
 import { ANSWER, type Connection, type Connections } from './connections.ts'
 import { consentPage, messagePage, signInPage, signUpPage, type FormContext } from './pages.ts'
 import type { People, Person } from './people.ts'

@@ -1,6 +1,6 @@
 // Makes the JSON Schema of a policy, for editors and for checks outside of Node.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import * as z from 'zod/mini'
 import { policyShape } from '../src/policy/schema.ts'
 
@@ -9,34 +9,40 @@ interface JsonSchema {
   properties?: Record<string, JsonSchema>
 }
 
-/** The interfaces whose doc comments describe the members of a section; under the empty name those of the policy itself. */
-const INTERFACES: Readonly<Record<string, readonly string[]>> = {
-  '': ['PolicyInput'],
-  serverOnly: ['ServerOnlyProtection'],
-  ipWhitelist: ['IpWhitelistProtection'],
-  domainProtect: ['DomainProtection', 'CorsSettings'],
-  returnUrlGuard: ['ReturnUrlProtection'],
-  regionPin: ['RegionProtection'],
-  auditAccess: ['AuditProtection'],
-}
-
 /** A JSON Schema (2020-12) of a policy document as it is written. What it refuses, `parsePolicy` refuses too. */
 export function policyJsonSchema(sources: string): object {
   const schema = z.toJSONSchema(policyShape().schema, { io: 'input', target: 'draft-2020-12' }) as JsonSchema
-  const comments = ['policy.ts', 'cors.ts']
-    .map((name) => readFileSync(join(sources, name), 'utf8'))
-    .join('\n')
-  for (const [section, names] of Object.entries(INTERFACES)) {
-    const properties = (section === '' ? schema : schema.properties?.[section])?.properties ?? {}
-    for (const [member, description] of names.flatMap((name) => describedIn(comments, name))) {
-      if (Object.hasOwn(properties, member)) properties[member] = { description, ...properties[member] }
-    }
+  const read = (name: string): string => readFileSync(join(sources, name), 'utf8')
+  describe(schema, describedIn(read('policy.ts'), 'PolicyInput'))
+  for (const file of readdirSync(join(sources, 'sections'))) {
+    const source = read(join('sections', file))
+    const [, written = '', others = ''] =
+      /export interface (\w+) extends Protection(.*) \{/.exec(source) ?? []
+    const section = schema.properties?.[camelCase(basename(file, '.ts'))]
+    if (section?.properties === undefined) throw new Error(`${file} is the section of no guard`)
+    describe(section, describedIn(source, written))
+    if (others.includes('CorsSettings')) describe(section, describedIn(read('cors.ts'), 'CorsSettings'))
+    const { properties } = section
     if (properties['mode'] !== undefined) {
       properties['mode'].description =
         'enforce refuses, report only records what it would refuse, off asks nothing.'
     }
   }
   return { title: 'Portcullis policy', description: 'The policy document of one app.', ...schema }
+}
+
+/** The members of a section are written in the file that is named after its guard. */
+function camelCase(name: string): string {
+  return name.replace(/-(\w)/g, (_hyphen, letter: string) => letter.toUpperCase())
+}
+
+function describe(
+  { properties = {} }: JsonSchema,
+  described: readonly (readonly [member: string, description: string])[],
+): void {
+  for (const [member, description] of described) {
+    if (Object.hasOwn(properties, member)) properties[member] = { description, ...properties[member] }
+  }
 }
 
 /** The members of an interface with their doc comments, as plain text. */

@@ -1,18 +1,7 @@
-/** Every guard, in the order of a policy document. Tables of guards are held to this row by the compiler. */
-export const GUARD_NAMES = [
-  'serverOnly',
-  'ipWhitelist',
-  'domainProtect',
-  'returnUrlGuard',
-  'regionPin',
-  'auditAccess',
-] as const
+import type { Mode } from './policy/section.ts'
+import type { GuardName } from './policy/sections.ts'
 
-/** The name of a guard, which is also the name of its section in a policy. */
-export type GuardName = (typeof GUARD_NAMES)[number]
-
-/** `enforce` acts on a denial, `report` only records it, `off` does not ask. */
-export type Mode = 'enforce' | 'report' | 'off'
+export type { GuardName, Mode }
 
 export type Effect = 'allow' | 'deny'
 

@@ -3,7 +3,7 @@
  * nearly the same headers, so that parsing them costs the same everywhere.
  */
 import { createHmac } from 'node:crypto'
-import type { AppDocument } from 'portcullis'
+import type { AppDocument } from 'portcullis/store'
 import { createSigner } from '../../src/client/sign.ts'
 
 export const APP_ID = 'shop'

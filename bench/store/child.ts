@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PolicySource, PolicyStore } from 'portcullis'
+import type { PolicySource } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import type { Row } from './table.ts'
 
 /** Runs in a process of its own. */

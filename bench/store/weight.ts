@@ -1,4 +1,5 @@
-import { createPolicySource, type PolicyStore } from 'portcullis'
+import { createPolicySource } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import { loadAll, memoryInUse } from './child.ts'
 import type { Row } from './table.ts'
 

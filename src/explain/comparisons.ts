@@ -37,23 +37,25 @@ export function compareWithEntries(
   ]
 }
 
-function compareAddress({ policy, ranges }: ReadPolicy, facts: RequestFacts): Comparison[] {
+function compareAddress({ lists }: ReadPolicy, facts: RequestFacts): Comparison[] {
   const address = facts.address(undefined)?.address
-  if (policy.ipWhitelist === undefined || address === undefined) return []
+  if (lists.ipWhitelist === undefined || address === undefined) return []
+  const { entries } = lists.ipWhitelist.ranges
   return [
     {
       guard: 'ipWhitelist',
       input: 'address',
       canonical: address.text,
-      entries: ranges.entries.length,
-      nearest: nearestRanges(address, ranges.entries),
+      entries: entries.length,
+      nearest: nearestRanges(address, entries),
     },
   ]
 }
 
-function compareOrigin({ policy, domains }: ReadPolicy, { origin, xOrigin }: RequestFacts): Comparison[] {
+function compareOrigin({ lists }: ReadPolicy, { origin, xOrigin }: RequestFacts): Comparison[] {
   const text = origin ?? xOrigin
-  if (policy.domainProtect === undefined || text === undefined) return []
+  if (lists.domainProtect === undefined || text === undefined) return []
+  const { domains } = lists.domainProtect
   const guard = 'domainProtect'
   const input = origin === undefined ? 'X-Origin' : 'Origin'
   const entries = domains.entries.length
@@ -66,13 +68,11 @@ function compareOrigin({ policy, domains }: ReadPolicy, { origin, xOrigin }: Req
   return [{ guard, input, canonical, entries, nearest: nearestDomains(canonical, domains.entries) }]
 }
 
-function compareReturnUrl(
-  { policy, urls }: ReadPolicy,
-  named: NamedReturnUrl,
-  rules: ReturnUrlRules,
-): Comparison[] {
+function compareReturnUrl({ lists }: ReadPolicy, named: NamedReturnUrl, rules: ReturnUrlRules): Comparison[] {
+  if (lists.returnUrlGuard === undefined) return []
+  const { urls } = lists.returnUrlGuard
   const url = readNamed(named, rules, createReturnUrlSet(urls.entries))
-  if (policy.returnUrlGuard === undefined || url === undefined) return []
+  if (url === undefined) return []
   const guard = 'returnUrlGuard'
   const input = 'return URL'
   const entries = urls.entries.length

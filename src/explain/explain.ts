@@ -1,15 +1,17 @@
 import type { Decision } from '../decision.ts'
+import type { DescribedQuestion, RequestDescription } from '../http/described-request.ts'
+import GUARDS from '../http/guards.ts'
 import { judge } from '../http/judge.ts'
 import { JudgedRequest } from '../http/judged-request.ts'
 import { NodeFacts } from '../http/request/facts.ts'
+import { namedReturnUrl } from '../http/return-url-guard.ts'
 import { compilePolicy } from '../policy/compile.ts'
 import { readPolicy } from '../policy/parse.ts'
 import { parseAppKeys } from '../signature/keys.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { compareWithEntries, type Comparison } from './comparisons.ts'
-import { requestLike, type RequestDescription } from './description.ts'
-import { namedReturnUrl, QUESTIONS, type DescribedQuestion } from './questions.ts'
+import { requestLike } from './description.ts'
 
 export interface Explanation {
   /** Whether every guard that enforces would let the request pass. */
@@ -32,7 +34,8 @@ export interface Explanation {
  * @throws ConfigError when the jurisdictions are refused.
  */
 export function explain(document: unknown, description: RequestDescription): Explanation {
-  return explainBy(Object.values(QUESTIONS), document, description)
+  const questions = Object.values(GUARDS).map(({ described }) => described)
+  return explainBy(questions, document, description)
 }
 
 /** Asks these questions, in this order, by what a server judges with. */

@@ -1,8 +1,8 @@
 import { allow, deny, sharedAllowances, type Evidence, type Mode } from '../decision.ts'
 import { hostnameOf } from '../match/host.ts'
 import { parseOrigin } from '../match/origin.ts'
-import type { CompiledDomains } from '../policy/compile.ts'
 import type { CorsSettings } from '../policy/cors.ts'
+import type { CompiledDomains } from '../policy/sections/domain-protect.ts'
 import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface OriginFacts {

@@ -1,5 +1,6 @@
-import { deny, GUARD_NAMES, protectionOff, type Decision, type GuardName } from '../decision.ts'
+import { deny, protectionOff, type Decision, type GuardName } from '../decision.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
+import { GUARD_NAMES } from '../policy/sections.ts'
 
 /**
  * The answer of a guard to one request. The decision is plain data for operators: it goes into the trail and the audit.

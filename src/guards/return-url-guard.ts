@@ -12,7 +12,7 @@ import { parseRelativeUrl } from '../match/relative-url.ts'
 import { isProblem } from '../match/problem.ts'
 import type { ReturnUrlSet } from '../match/return-url-set.ts'
 import { parseExactUrl, parseReturnUrl, type ReturnUrl } from '../match/return-url.ts'
-import type { CompiledReturnUrls } from '../policy/compile.ts'
+import type { CompiledReturnUrls } from '../policy/sections/return-url-guard.ts'
 import { unasked, type Guard, type Judgement } from './guard.ts'
 
 /** What a request names as a return URL. */

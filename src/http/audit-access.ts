@@ -7,6 +7,7 @@ import { decideAuditAccess, type AuditFacts, type AuditOutcome } from '../guards
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
 import { RequestRecord, type RecordMeans } from './audit-record.ts'
 import { refusalLines } from './console-line.ts'
+import type { DescribedQuestion } from './described-request.ts'
 import type { Callback, GuardRequest, RequestHandler } from './handler.ts'
 import {
   CLIENT_ADDRESS_EXPECTATION,
@@ -166,3 +167,9 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
     close: () => recorder.close(),
   }
 }
+
+export const describedAuditAccess: DescribedQuestion = () => ({
+  name: 'auditAccess',
+  guard: decideAuditAccess,
+  facts: () => ({ sinkFailing: false }),
+})

@@ -133,6 +133,9 @@ interface Parts {
   readonly error?: unknown
 }
 
+/** Said in each line, so that nobody takes silence for a refusal less. */
+const SILENCE = 'For a minute, more of this kind are counted and not printed.'
+
 function lineOf(
   { guard, mode, code }: Refusal,
   context: RequestContext,
@@ -147,7 +150,7 @@ function lineOf(
     `${appId === undefined ? '' : ` of app \`${printable(appId)}\``}: ${code}`,
     detail === undefined ? '.' : `, ${detail}.`,
     nearest === undefined ? '' : ` Nearest entry: ${nearest}.`,
-    ` To mend: ${mend} See portcullis/${help}`,
+    ` To mend: ${mend} ${SILENCE} See portcullis/${help}`,
     leftOut.ofKind > 0 ? ` (${leftOut.ofKind} more like it were left out)` : '',
     leftOut.ofOthers > 0 ? ` (${leftOut.ofOthers} of other kinds were left out)` : '',
     ...framesOf(error),

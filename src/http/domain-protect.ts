@@ -1,5 +1,6 @@
 import { decideDomainProtect, type CorsGrant, type OriginFacts } from '../guards/domain-protect.ts'
 import { checkOptions } from '../options.ts'
+import type { DescribedQuestion } from './described-request.ts'
 import type { RequestHandler } from './handler.ts'
 import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
 import type { RequestFacts } from './request/facts.ts'
@@ -80,3 +81,9 @@ function plain(facts: RequestFacts): OriginFacts {
     headersComplete,
   }
 }
+
+export const describedDomainProtect: DescribedQuestion = () => ({
+  name: 'domainProtect',
+  guard: decideDomainProtect,
+  facts: ({ facts }) => facts,
+})

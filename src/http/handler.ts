@@ -33,7 +33,10 @@ export type GuardResponse = ServerResponse
 
 export type NextFunction = (error?: unknown) => void
 
-/** A middleware for Express 4 and 5 and anything connect-style. It never throws and never returns a promise. */
+/**
+ * A middleware for Express 4 and 5 and anything connect-style. It never returns a promise, and throws nothing but a
+ * `UsageError` where it is called with something else.
+ */
 export type RequestHandler = (req: GuardRequest, res: GuardResponse, next: NextFunction) => void
 
 /**

@@ -5,6 +5,7 @@ import {
   clientAddressReader,
   type ClientAddressOption,
 } from './request/client-address.ts'
+import type { DescribedQuestion } from './described-request.ts'
 import type { RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
 import { mount } from './shell.ts'
@@ -48,3 +49,9 @@ export function ipWhitelistMount(options: IpWhitelistOptions, name: string): Mou
     facts: ({ facts }) => ({ address: facts.address(reader), now: Date.now() }),
   }
 }
+
+export const describedIpWhitelist: DescribedQuestion = ({ now = Date.now() }) => ({
+  name: 'ipWhitelist',
+  guard: decideIpWhitelist,
+  facts: ({ facts }) => ({ address: facts.address(undefined), now }),
+})

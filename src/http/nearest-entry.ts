@@ -1,6 +1,7 @@
 import type { Decision, Refusal } from '../decision.ts'
 import type { ReturnUrlFacts } from '../guards/return-url-guard.ts'
 import { isLocal, isLoopback } from '../match/client-address.ts'
+import type { EntryList } from '../match/entries.ts'
 import { parseIp } from '../match/ip.ts'
 import {
   nearestDomains,
@@ -13,7 +14,8 @@ import { parseOrigin } from '../match/origin.ts'
 import { isProblem } from '../match/problem.ts'
 import { parseReturnUrl } from '../match/return-url.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
-import { listsOf, type ParsedLists } from '../source/parsed-lists.ts'
+import type { ReadSections } from '../policy/sections.ts'
+import { keptLists } from '../source/parsed-lists.ts'
 import { printable } from './printable.ts'
 import type { RequestContext } from './request/context.ts'
 
@@ -87,7 +89,7 @@ function lookAtAddress({ detail }: Refusal, context: RequestContext): Found {
   // An address of the internet is that of a person.
   const text = from === 'the internet' ? `IPv${address.version}` : `\`${address.text}\``
   const compared = detail.includes('outside every range')
-    ? listOf(context, 'ranges', (entries) => nearestRanges(address, entries))
+    ? nearestIn(listsOf(context)?.ipWhitelist?.ranges, (entries) => nearestRanges(address, entries))
     : undefined
   return { from, facts: [`the client address is of ${from} (${text})`], compared }
 }
@@ -98,7 +100,8 @@ function lookAtOrigin(_refusal: Refusal, context: RequestContext): Found {
   const facts = named(origin === undefined ? '`X-Origin`' : '`Origin`', text)
   const canonical = parseOrigin(text)
   if (canonical === undefined) return { facts }
-  return { facts, compared: listOf(context, 'domains', (entries) => nearestDomains(canonical, entries)) }
+  const { domains } = listsOf(context)?.domainProtect ?? {}
+  return { facts, compared: nearestIn(domains, (entries) => nearestDomains(canonical, entries)) }
 }
 
 function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
@@ -112,7 +115,7 @@ function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
   // The query may hold what is private.
   return {
     facts: named('the URL', url.origin + url.path),
-    compared: listOf(context, 'urls', (entries) => nearestReturnUrls(url, entries)),
+    compared: nearestIn(listsOf(context)?.returnUrlGuard?.urls, (entries) => nearestReturnUrls(url, entries)),
   }
 }
 
@@ -121,13 +124,15 @@ function lookedFor(refusal: Refusal): string[] {
   return names.length === 0 ? [] : [`it was looked for as ${names.join(', ')}`]
 }
 
-function listOf<List extends keyof ParsedLists>(
-  { policy }: RequestContext,
-  list: List,
-  compare: (entries: ParsedLists[List]['entries']) => EntryComparison[],
+function listsOf({ policy }: RequestContext): ReadSections | undefined {
+  return policy && keptLists(policy)
+}
+
+function nearestIn<Entry>(
+  list: EntryList<Entry> | undefined,
+  compare: (entries: readonly Entry[]) => EntryComparison[],
 ): EntryComparison[] | undefined {
-  const lists = policy && listsOf(policy)
-  return lists && compare(lists[list].entries)
+  return list && compare(list.entries)
 }
 
 function describe({ entry, differsIn, text }: EntryComparison): string {

@@ -1,84 +1,18 @@
-import type { GuardName } from '../decision.ts'
 import { checkOptions, type Expectation } from '../options.ts'
-import {
-  AUDIT_ACCESS_EXPECTATIONS,
-  auditAccessMount,
-  withEnd,
-  type AuditAccessHandler,
-  type AuditAccessOptions,
-} from './audit-access.ts'
-import {
-  DOMAIN_PROTECT_EXPECTATIONS,
-  domainProtectMount,
-  type DomainProtectOptions,
-} from './domain-protect.ts'
-import { IP_WHITELIST_EXPECTATIONS, ipWhitelistMount, type IpWhitelistOptions } from './ip-whitelist.ts'
-import { REGION_PIN_EXPECTATIONS, regionPinMount, type RegionPinOptions } from './region-pin.ts'
+import { withEnd } from './audit-access.ts'
+import type { GuardRow } from './guard-row.ts'
+import GUARDS, { type AuditAccessHandler, type ProtectOptions } from './guards.ts'
+import type { RequestHandler } from './handler.ts'
 import { needsBody } from './request/app-id.ts'
-import { bodyParsers, BODY_PARSERS_EXPECTATIONS, type BodyParsersOptions } from './request/body-parsers.ts'
-import {
-  RETURN_URL_GUARD_EXPECTATIONS,
-  returnUrlGuardMount,
-  type ReturnUrlGuardOptions,
-} from './return-url-guard.ts'
-import { SERVER_ONLY_EXPECTATIONS, serverOnlyMount, type ServerOnlyOptions } from './server-only.ts'
+import { bodyParsers, BODY_PARSERS_EXPECTATIONS } from './request/body-parsers.ts'
 import { SHARED_EXPECTATIONS } from './shared-options.ts'
 import type { NodeFacts } from './request/facts.ts'
 import { chain } from './shell.ts'
 import type { Step } from './step.ts'
-import type { RequestHandler } from './handler.ts'
-
-/** The options of all six guards together; see each of them. */
-export interface ProtectOptions
-  extends
-    AuditAccessOptions,
-    RegionPinOptions,
-    IpWhitelistOptions,
-    DomainProtectOptions,
-    ServerOnlyOptions,
-    ReturnUrlGuardOptions {
-  /** The largest body that is read, in bytes; as the `limit` of `bodyParsers`. Default 102 400. */
-  readonly bodyLimit?: BodyParsersOptions['limit']
-  /** Media types besides JSON and forms whose bytes are kept; as `keep` of `bodyParsers`. Default none. */
-  readonly bodyKeep?: BodyParsersOptions['keep']
-  /** Leaves JSON and forms to be read again; as `replay` of `bodyParsers`. Default false. */
-  readonly bodyReplay?: BodyParsersOptions['replay']
-  /** Takes the bytes in `req.rawBody`; as `rawBody` of `bodyParsers`. Default false. */
-  readonly rawBody?: BodyParsersOptions['rawBody']
-}
-
-/** One guard of the chain. */
-interface Row {
-  readonly expectations: Readonly<Record<string, Expectation>>
-  mount(options: ProtectOptions, name: string): Step
-  /** Whether it is asked behind the body parsers. Default: it is not. */
-  readsBody?(options: ProtectOptions): boolean
-}
-
-/** Every guard, in the safe order. The compiler names one that is missing. */
-const GUARDS = {
-  auditAccess: { expectations: AUDIT_ACCESS_EXPECTATIONS, mount: auditAccessMount },
-  regionPin: {
-    expectations: REGION_PIN_EXPECTATIONS,
-    mount: regionPinMount,
-    readsBody: ({ country }) => typeof country !== 'function',
-  },
-  ipWhitelist: { expectations: IP_WHITELIST_EXPECTATIONS, mount: ipWhitelistMount },
-  domainProtect: {
-    expectations: DOMAIN_PROTECT_EXPECTATIONS,
-    mount: (options) => domainProtectMount(options, true),
-  },
-  serverOnly: { expectations: SERVER_ONLY_EXPECTATIONS, mount: serverOnlyMount, readsBody: () => true },
-  returnUrlGuard: {
-    expectations: RETURN_URL_GUARD_EXPECTATIONS,
-    mount: returnUrlGuardMount,
-    readsBody: () => true,
-  },
-} satisfies Record<GuardName, Row>
 
 /** All options. A function, so that a bundler leaves out the guards that an application does not mount. */
 export function protectExpectations(): Readonly<Record<keyof ProtectOptions, Expectation>> {
-  const rows: readonly Row[] = Object.values(GUARDS)
+  const rows: readonly GuardRow<ProtectOptions>[] = Object.values(GUARDS)
   const { limit, keep, replay, rawBody } = BODY_PARSERS_EXPECTATIONS
   const bodies = { bodyLimit: limit, bodyKeep: keep, bodyReplay: replay, rawBody }
   const ofGuards = Object.assign({}, ...rows.map(({ expectations }) => expectations)) as object
@@ -111,16 +45,16 @@ export function protectChain(
 ): AuditAccessHandler {
   const { auditAccess, ...others } = GUARDS
   const audit = auditAccess.mount(settings, name)
-  const rows: readonly Row[] = Object.values(others)
+  const rows: readonly GuardRow<ProtectOptions>[] = Object.values(others)
   const stepsOf = (readsBody: boolean): Step[] =>
     rows
       .filter((row) => (row.readsBody?.(settings) ?? false) === readsBody)
       .map(({ mount }) => mount(settings, name))
   const { bodyLimit, bodyKeep, bodyReplay, rawBody } = settings
-  const parsers = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
+  const parser = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
   const body: Step[] = [
     ...beforeBody.map((pass) => ({ pass })),
-    ...parsers.map((pass) => ({ pass, isNeeded: ({ mayHaveContent }: NodeFacts) => mayHaveContent })),
+    { pass: parser, isNeeded: ({ mayHaveContent }: NodeFacts) => mayHaveContent },
   ]
   const [ahead, behind] = needsBody(settings.appId) ? [body, []] : [[], body]
   return withEnd(

@@ -15,6 +15,7 @@ import { isThenable } from '../thenable.ts'
 import { askNow, askOption, OPTION_TIMEOUT, OptionFailure } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import type { RequestFacts } from './request/facts.ts'
+import type { DescribedQuestion } from './described-request.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
 import { mount } from './shell.ts'
@@ -196,3 +197,13 @@ export const REGION_PIN_EXPECTATIONS = {
   bases: AN_OBJECT,
   handOver: aFunction,
 } satisfies Expectations<RegionPinOptions>
+
+export const describedRegionPin: DescribedQuestion = ({
+  here,
+  country,
+  jurisdictions: given = DEFAULT_JURISDICTIONS,
+}) => {
+  if (here === undefined) return undefined
+  const jurisdictions = compileJurisdictions(given, 'explain.jurisdictions')
+  return { name: 'regionPin', guard: decideRegionPin, facts: () => ({ here, country, jurisdictions }) }
+}

@@ -6,6 +6,7 @@ import {
 } from '../guards/return-url-guard.ts'
 import { parseOrigin } from '../match/origin.ts'
 import { checkOptions, required, type Expectation } from '../options.ts'
+import type { DescribedQuestion, RequestDescription } from './described-request.ts'
 import type { RequestHandler } from './handler.ts'
 import { isThenable } from '../thenable.ts'
 import { OPTION_TIMEOUT } from './request/ask-option.ts'
@@ -105,3 +106,15 @@ export const RETURN_URL_GUARD_EXPECTATIONS = {
   relativeTo: ORIGIN,
   reserved: NAMES,
 } satisfies Expectations<ReturnUrlGuardOptions>
+
+/** The return URL that is described. */
+export function namedReturnUrl({ returnUrl }: RequestDescription): NamedReturnUrl {
+  return { name: 'returnUrl', value: returnUrl, problem: undefined, optional: false }
+}
+
+export const describedReturnUrlGuard: DescribedQuestion = (description) => {
+  if (!('returnUrl' in description)) return undefined
+  const { relativeTo, reserved } = description
+  const facts = { named: [namedReturnUrl(description)], relativeTo, reserved }
+  return { name: 'returnUrlGuard', guard: decideReturnUrlGuard, facts: () => facts }
+}

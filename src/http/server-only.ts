@@ -29,6 +29,7 @@ import {
 import type { Diagnosis } from '../signature/doctor.ts'
 import { isThenable } from '../thenable.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
+import type { DescribedQuestion } from './described-request.ts'
 import type { GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
 import { mount } from './shell.ts'
@@ -268,3 +269,17 @@ function afterClaim(decision: Decision, claim: Claim): Decision {
   const detail = `the nonce store could not answer${claim.unavailable}`
   return deny('serverOnly', mode, 'NONCES_UNAVAILABLE', detail, evidence)
 }
+
+export const describedServerOnly: DescribedQuestion = ({ now = Date.now() }) => ({
+  name: 'serverOnly',
+  guard: decideServerOnly,
+  facts: ({ facts }, { appId, keys }) => ({
+    browserEvidence: facts.browserEvidence,
+    headersComplete: facts.headersComplete,
+    message: facts.message(),
+    scheme: httpMessageSignatures(),
+    appId,
+    keys,
+    now,
+  }),
+})

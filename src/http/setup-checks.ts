@@ -1,4 +1,5 @@
 import type { Decision, GuardName } from '../decision.ts'
+import { GUARD_NAMES } from '../policy/sections.ts'
 import { isTold, warnOfSetup } from '../setup-warning.ts'
 import type { GuardRequest, GuardResponse } from './handler.ts'
 import type { AppIdReader } from './judged-request.ts'
@@ -9,14 +10,8 @@ import type { RequestContext } from './request/context.ts'
 type Looks = Record<GuardName, number>
 
 /** One for both builds of the package. */
-const looks: Looks = ((globalThis as { [key: symbol]: unknown })[Symbol.for('portcullis.setupLooks')] ??= {
-  serverOnly: 1000,
-  ipWhitelist: 1000,
-  domainProtect: 1000,
-  returnUrlGuard: 1000,
-  regionPin: 1000,
-  auditAccess: 1000,
-} satisfies Looks) as Looks
+const looks = ((globalThis as { [key: symbol]: unknown })[Symbol.for('portcullis.setupLooks')] ??=
+  Object.fromEntries(GUARD_NAMES.map((name) => [name, 1000]))) as Looks
 
 /**
  * Warns, once per process for each code, of what a request shows to be wrong with the way that guards are mounted. Called

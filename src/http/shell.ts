@@ -2,6 +2,7 @@ import { isThenable } from '../thenable.ts'
 import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
 import { createContext, findContext } from './request/context.ts'
 import { readRequestId } from './request/request-id.ts'
+import { middleware } from './request/wrong-call.ts'
 import { Plan, Run } from './run.ts'
 import type { SharedOptions } from './shared-options.ts'
 import type { Mount, Step } from './step.ts'
@@ -18,9 +19,7 @@ export function mount<Facts, Outcome>(spec: Mount<Facts, Outcome>, options: Shar
  */
 export function chain(name: string, steps: readonly Step[], options: SharedOptions): RequestHandler {
   const plan = new Plan(steps, options)
-  const handler: RequestHandler = (req, res, next) => begin(plan, req, res, next)
-  Object.defineProperty(handler, 'name', { value: name })
-  return handler
+  return middleware(name, { begin: (req, res, next) => begin(plan, req, res, next) })
 }
 
 function begin(plan: Plan, req: GuardRequest, res: GuardResponse, next: NextFunction): void {

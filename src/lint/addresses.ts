@@ -2,9 +2,7 @@ import { rangeText } from '../match/ip.ts'
 import { byFirst, holds, intersection, meets, sizeOf, unionOf, without, type Union } from './blocks.ts'
 import { findingsAt, type Note, type PolicyFinding } from './finding.ts'
 import { addressEntry, specialBlocks, specialPurpose, wholeOf, type AddressEntry } from './special-purpose.ts'
-import type { EntryList } from '../policy/entries.ts'
-import type { ReadPolicy } from '../policy/parse.ts'
-import type { IpWhitelistProtection } from '../policy/policy.ts'
+import type { PlacedEntry } from '../match/entries.ts'
 import type { IpRange } from '../match/ip.ts'
 
 type Version = 4 | 6
@@ -28,9 +26,20 @@ export function callersOf(version: Version): Union {
   return callers[version]
 }
 
+/** What an allow list says besides its entries. */
+interface AllowList {
+  readonly mode: string
+  /** The names of lists of the store that admit addresses too. */
+  readonly lists: readonly string[]
+}
+
 /** The findings about an allow list. Sorts and sweeps: n log n, however the ranges overlap. */
-export function lintAddresses({ mode, lists }: IpWhitelistProtection, read: ReadPolicy): PolicyFinding[] {
-  const [admitted, denied] = [addressesOf(read.ranges), addressesOf(read.deny)]
+export function lintAddresses(
+  { mode, lists }: AllowList,
+  ranges: readonly PlacedEntry<IpRange>[],
+  deny: readonly PlacedEntry<IpRange>[],
+): PolicyFinding[] {
+  const [admitted, denied] = [addressesOf(ranges), addressesOf(deny)]
   // What the named lists of the store contain is not known here.
   const complete = lists.length === 0
   const aboutRanges: Note[][] = complete ? [familyNotes(admitted)] : []
@@ -58,7 +67,7 @@ export function lintAddresses({ mode, lists }: IpWhitelistProtection, read: Read
   ]
 }
 
-function addressesOf({ placed }: EntryList<IpRange>): AddressEntry[] {
+function addressesOf(placed: readonly PlacedEntry<IpRange>[]): AddressEntry[] {
   return placed.map(({ entry, index }) => addressEntry(entry, index))
 }
 

@@ -2,16 +2,23 @@ import { hostnameOf } from '../match/host.ts'
 import { parseIp } from '../match/ip.ts'
 import { lookAlikeProblem } from '../match/look-alike.ts'
 import { originIndexKeys } from '../match/origin.ts'
-import type { ReturnUrlEntry } from '../match/return-url.ts'
-import type { ReadPolicy } from '../policy/parse.ts'
+import type { OriginEntry } from '../match/origin.ts'
+import type { PlacedEntry } from '../match/entries.ts'
+import type { ReturnUrlEntry, ReturnUrlText } from '../match/return-url.ts'
 import { finding, findingsAt, type Note, type PolicyFinding } from './finding.ts'
-import type { DomainProtection, ReturnUrlProtection, ReturnUrlText } from '../policy/policy.ts'
 
 const WEB = /^https?:/
 
+/** Which origins may call, and what their pages may do. */
+interface Domains {
+  readonly mode: string
+  readonly domains: readonly string[]
+  readonly server?: string | undefined
+  readonly credentials?: boolean | undefined
+}
+
 /** The findings about which origins may call, and what their pages may do. */
-export function lintDomains(section: DomainProtection, { domains }: ReadPolicy): PolicyFinding[] {
-  const { placed } = domains
+export function lintDomains(section: Domains, placed: readonly PlacedEntry<OriginEntry>[]): PolicyFinding[] {
   const places = new Map(placed.map(({ entry, index }) => [entry.text, index]))
   const notes = placed.flatMap(({ entry: { text }, index }) => domainNotes(text, index, places))
   return [
@@ -41,14 +48,14 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
   return found
 }
 
-function lintServer({ server }: DomainProtection): PolicyFinding[] {
+function lintServer({ server }: Domains): PolicyFinding[] {
   if (server !== 'none') return []
   const message =
     'admits every request without evidence of a browser, so any program passes: leave it to `serverOnly` and write `signed`'
   return [finding('server-unchecked', 'domainProtect.server', message, 'signed')]
 }
 
-function lintCredentials({ domains, credentials }: DomainProtection): PolicyFinding[] {
+function lintCredentials({ domains, credentials }: Domains): PolicyFinding[] {
   if (credentials !== true || !domains.some((text) => text.includes('*'))) return []
   const message =
     'reaches every subdomain of a wildcard: one that somebody takes over can read with the cookies of its visitors, so name those that call'
@@ -65,8 +72,10 @@ function wildcardsOver(text: string): string[] {
 }
 
 /** The findings about a list of return URLs. */
-export function lintReturnUrls({ mode }: ReturnUrlProtection, { urls }: ReadPolicy): PolicyFinding[] {
-  const { placed } = urls
+export function lintReturnUrls(
+  mode: string,
+  placed: readonly PlacedEntry<ReturnUrlEntry>[],
+): PolicyFinding[] {
   const places = new Map(placed.map(({ entry, index }) => [keyOf(writtenForm(entry)), index]))
   const notes = placed.flatMap(({ entry, index }): Note[] => {
     const found: Note[] = WEB.test(entry.origin) ? urlNotes(entry, index, places) : []

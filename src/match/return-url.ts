@@ -164,13 +164,16 @@ export interface ReturnUrlEntry {
 
 const LOOPBACK_ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*(?=[/?#]|$)/
 
+/** An entry as a policy writes it. */
+export type ReturnUrlText = string | { readonly exact: string }
+
 /**
  * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. What {@link parseReturnUrl} reads is
  * taken, and `text` of the result is the canonical form; the host may be written in Unicode, as {@link withCanonicalHost} takes
  * it. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). An exact entry may hold
  * encoded slashes, which are kept and compared byte for byte.
  */
-export function parseReturnUrlEntry(entry: string | { readonly exact: string }): ReturnUrlEntry | Problem {
+export function parseReturnUrlEntry(entry: ReturnUrlText): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'
   const text = withCanonicalHost(typeof entry === 'string' ? entry : entry.exact)
   const read = readEntry(kind, text)

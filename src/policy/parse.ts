@@ -1,21 +1,17 @@
 import type * as z from 'zod/mini'
 import { didYouMean, meant } from '../did-you-mean.ts'
 import { PolicyError, show, type PolicyIssue } from '../errors.ts'
-import type { IpRange } from '../match/ip.ts'
-import type { OriginEntry } from '../match/origin.ts'
-import type { ReturnUrlEntry } from '../match/return-url.ts'
-import { EntryList } from './entries.ts'
+import { EntryList } from '../match/entries.ts'
 import type { Policy } from './policy.ts'
 import { policyShape, type PolicySchema } from './schema.ts'
+import type { ReadSections } from './sections.ts'
 
 /** A policy, with the entries of its lists as they were parsed. */
 export interface ReadPolicy {
   /** Without prototypes: what somebody adds to `Object.prototype` is no member of it. */
   readonly policy: Policy
-  readonly ranges: EntryList<IpRange>
-  readonly deny: EntryList<IpRange>
-  readonly domains: EntryList<OriginEntry>
-  readonly urls: EntryList<ReturnUrlEntry>
+  /** The lists of each section that the policy has. */
+  readonly lists: ReadSections
   /** Entries that mean the same as an earlier one of their list, by the path of the list. */
   readonly duplicates: ReadonlyMap<string, EntryList<unknown>['duplicates']>
 }
@@ -45,13 +41,9 @@ export function readPolicy(document: unknown): ReadPolicy {
   const result = policyShape().schema.safeParse(own)
   if (!result.success) throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, own)))
   const sections = bare<z.output<PolicySchema>>(result.data)
-  const { ipWhitelist, domainProtect, returnUrlGuard } = sections
   return {
     policy: frozen(sections) as Policy,
-    ranges: ipWhitelist?.ranges ?? new EntryList(),
-    deny: ipWhitelist?.deny ?? new EntryList(),
-    domains: domainProtect?.domains ?? new EntryList(),
-    urls: returnUrlGuard?.urls ?? new EntryList(),
+    lists: sections as ReadSections,
     duplicates: duplicatesIn(sections),
   }
 }

@@ -3,7 +3,7 @@ import type { ListEntry } from '../list/entry.ts'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../match/expiring-ip-set.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { createSlices } from '../slices.ts'
-import type { NamedSet } from '../policy/compile.ts'
+import type { NamedSet } from '../policy/named-lists.ts'
 import type { PolicyStore } from '../store/contract.ts'
 import type { StoredList } from '../store/list-contract.ts'
 

@@ -2,6 +2,7 @@
 export { ConfigError, PolicyError, RevisionConflict, UnavailableError, UnreadableError } from '../errors.ts'
 export type { PolicyIssue } from '../errors.ts'
 export type { ListEntry } from '../list/entry.ts'
+export type { ListFormat } from '../list/format.ts'
 export { checkedEntries, checkListName } from '../list/pieces.ts'
 export { originIndexKeys } from '../match/origin.ts'
 export { isAppId, isListName } from '../names.ts'
@@ -20,7 +21,8 @@ export type {
   StoreListener,
 } from './contract.ts'
 export { MAX_APPS_PER_ENTRY } from './domains.ts'
-export { keyFingerprints, sharedKeyIssue } from './key-owners.ts'
+export type { KeyChanges, KeyLimits } from './key-changes.ts'
+export { keyFingerprints, lintKeys, sharedKeyIssue } from './key-owners.ts'
 export { isUse, listKeys } from './key-uses.ts'
 export type { ListStore, ListSummary, StoredList } from './list-contract.ts'
 export { createListeners, type Listeners } from './listeners.ts'

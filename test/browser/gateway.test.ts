@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals'
-import type { AuditEvent } from 'portcullis'
+import type { AuditEvent } from 'portcullis/audit'
 import { launchChromium } from '../support/chromium.ts'
 import { startExampleServer, type ExampleServer } from '../support/example-server.ts'
 

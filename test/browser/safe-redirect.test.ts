@@ -50,7 +50,7 @@ async function startGateway(): Promise<{ origin: string; server: Server }> {
     reserved: ['code'],
   })
   const finish: RequestHandler = (req, res) => safeRedirect(res, req, { parameters: { code: 'the code' } })
-  gate.all('/go', bodyParsers() as RequestHandler[], guard as RequestHandler, finish)
+  gate.all('/go', bodyParsers() as RequestHandler, guard as RequestHandler, finish)
   // What a handler does that redirects to what it was given.
   gate.get('/naive', (req, res) => {
     const target = new URLSearchParams(req.originalUrl.split('?')[1]).get('return_url') ?? ''

@@ -17,10 +17,10 @@ import {
   protectServer,
   serverOnly,
   type AppKey,
-  type AuditEvent,
-  type PolicyStore,
   type RequestHandler,
 } from 'portcullis'
+import type { AuditEvent } from 'portcullis/audit'
+import type { PolicyStore } from 'portcullis/store'
 import { signRequest } from 'portcullis/client'
 import { WebSocket, WebSocketServer } from './modules.ts'
 import { exchange } from '../support/raw-exchange.ts'
@@ -317,7 +317,7 @@ describe('protectServer()', () => {
       appId: appIdFrom({ query: 'app' }),
     } as const
     const app = express().use(
-      bodyParsers() as express.RequestHandler[],
+      bodyParsers() as express.RequestHandler,
       (_req: unknown, res: express.Response) => void res.end('reached'),
     )
     const server = createServer(protectServer(app, options))

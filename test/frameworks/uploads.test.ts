@@ -124,7 +124,7 @@ describe('serverless-http', () => {
   app.use('/near', ipWhitelist({ policies, appId }) as express.RequestHandler)
   app.use(
     '/signed',
-    ...(bodyParsers() as express.RequestHandler[]),
+    bodyParsers() as express.RequestHandler,
     serverOnly({
       policies,
       nonces: memoryNonces(),

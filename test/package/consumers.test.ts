@@ -154,6 +154,28 @@ const loadAll = (imports: readonly string[]): string =>
     )
     .join('\n')
 
+/** What a project hands from one file to another: the compiler has to name the type of each by the doors that it imports. */
+const handedOn = `
+import * as p from 'portcullis'
+
+export const store = p.memoryStore()
+export const policies = p.createPolicySource({ store })
+export const [sink, nonces, scheme] = [p.memoryAuditSink(), p.memoryNonces(), p.httpMessageSignatures()]
+export const shared = { policies, appId: p.appIdFrom({ header: 'x-app-id' }) }
+const region = { here: 'london', country: () => 'DE' }
+const returnUrl = { query: 'return_url' }
+export const guard = p.protect({ ...shared, ...region, sink, nonces, returnUrl })
+export const parsers = p.bodyParsers()
+export const audit = p.auditAccess({ ...shared, sink })
+export const guards = [p.ipWhitelist(shared), p.domainProtect(shared), p.serverOnly({ ...shared, nonces }),
+  p.returnUrlGuard({ ...shared, returnUrl }), p.regionPin({ ...shared, ...region })]
+export const files = p.fileStore('policies.json')
+export const [policy, findings, score] = [p.parsePolicy({}), p.lintPolicy({}), p.scorePolicy({})]
+export const [explained, changes] = [p.explain({}, { url: 'https://a.example' }), p.diffPolicies({}, {})]
+export const { comparisons } = explained
+export const [events, status, jurisdictions] = [sink.events(), policies.status(), { ...p.DEFAULT_JURISDICTIONS }]
+`
+
 describe('typed', () => {
   it.each(['mts', 'cts'])(
     'a program in a .%s file compiles, the declarations of the package included',
@@ -164,12 +186,14 @@ describe('typed', () => {
       const everything = loadAll(entries.map((entry) => join('portcullis', entry)))
       await writeFile(join(project.folder, `app.${format}`), typedProgram)
       await writeFile(join(project.folder, `all.${format}`), everything)
+      await writeFile(join(project.folder, `handed-on.${format}`), handedOn)
       const compilerOptions = {
         target: 'es2023',
         lib: ['es2023'],
         module: 'nodenext',
         types: ['node'],
         noEmit: true,
+        declaration: true,
         strict: true,
         exactOptionalPropertyTypes: true,
         skipLibCheck: false,

@@ -12,11 +12,10 @@ import {
   regionPin,
   returnUrlGuard,
   serverOnly,
-  type AppDocument,
   type PolicySource,
-  type PolicyStore,
   type SharedOptions,
 } from 'portcullis'
+import type { AppDocument, PolicyStore } from 'portcullis/store'
 import { signRequest, type RequestToSign } from 'portcullis/client'
 import { APP, KEY, listening } from './protected-app.ts'
 import { exchange } from './raw-exchange.ts'

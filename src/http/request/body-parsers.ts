@@ -34,9 +34,9 @@ export interface BodyParsersOptions {
 }
 
 /**
- * Parsers for JSON (`application/json`, `application/*+json`) and form bodies that leave the parsed value in `req.body`
- * and keep the bytes as received, so that `serverOnly` can check their digest. Mount them ahead of the guards that need
- * the body. A body of another type is left alone unless `keep` names it, and so is one that another parser has left in
+ * One handler with parsers for JSON (`application/json`, `application/*+json`) and form bodies that leave the parsed value in `req.body`
+ * and keep the bytes as received, so that `serverOnly` can check their digest. Mount it ahead of the guards that need
+ * the body. It can be spread into a list of handlers, too. A body of another type is left alone unless `keep` names it, and so is one that another parser has left in
  * `req.body`.
  *
  * - The text is UTF-8. Another `charset` is an error with status 415, bytes that are no UTF-8 are one with status 400.
@@ -52,9 +52,10 @@ export interface BodyParsersOptions {
  *
  * @throws ConfigError
  */
-export function bodyParsers(options: BodyParsersOptions = {}): RequestHandler[] {
+export function bodyParsers(options: BodyParsersOptions = {}): RequestHandler & Iterable<RequestHandler> {
   const settings = checkOptions<BodyParsersOptions>('bodyParsers', options, BODY_PARSERS_EXPECTATIONS)
-  return [bodyReader(settings)]
+  const reader = bodyReader(settings)
+  return Object.assign(reader, { [Symbol.iterator]: () => [reader].values() })
 }
 
 const YES_OR_NO: Expectation = {

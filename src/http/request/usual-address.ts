@@ -19,7 +19,10 @@ export interface AddressLook {
   readonly settings: AddressSettings | undefined
   /** Whether something says what `req.ip` is. */
   readonly hasIp: boolean
-  /** Whether `req.ip` is the peer: this is a request of Express as it comes, with `trust proxy` off. */
+  /**
+   * Whether `req.ip` is the peer: this is a request of Express as it comes, with `trust proxy` off. Where a program has replaced
+   * what `req.ip` asks, or `req.ip` itself, the guard takes what handlers see.
+   */
   readonly isPeer: boolean
 }
 
@@ -31,7 +34,8 @@ export function lookForAddress(req: GuardRequest): AddressLook {
     !own &&
     app?.settings?.['trust proxy'] === false &&
     app.request === prototype &&
-    !Object.hasOwn(prototype, 'ip')
+    isTrustNone(app.settings['trust proxy fn']) &&
+    hasOwnGetter(prototype)
   return { settings: app?.settings, hasIp: own || 'ip' in prototype, isPeer }
 }
 
@@ -48,4 +52,26 @@ export function usualAddress(
   if (typeof text !== 'string' || (hasIp && !headersComplete)) return undefined
   const address = text === peer ? parsePeer(text) : parseIp(text)
   return address && { address, source: hasIp ? 'req.ip' : 'socket', hops: 0 }
+}
+
+/**
+ * Whether this is what Express compiles of `trust proxy: false`: a function of the package proxy-addr. Where a bundler has
+ * renamed it, `req.ip` is asked, which costs more and says the same.
+ */
+function isTrustNone(compiled: unknown): boolean {
+  return typeof compiled === 'function' && compiled.name === 'trustNone'
+}
+
+/** The prototypes of requests whose `ip` is the getter of Express. Asked once for each, for that is slow. */
+const withGetter = new WeakMap<object, boolean>()
+
+function hasOwnGetter(prototype: object): boolean {
+  const known = withGetter.get(prototype)
+  if (known !== undefined) return known
+  let owner: object | null = prototype
+  while (owner !== null && !Object.hasOwn(owner, 'ip')) owner = Object.getPrototypeOf(owner) as object | null
+  const getter = owner === null ? undefined : Object.getOwnPropertyDescriptor(owner, 'ip')?.get
+  const isExpress = getter !== undefined && String(getter).includes('trust proxy fn')
+  withGetter.set(prototype, isExpress)
+  return isExpress
 }

@@ -11,9 +11,9 @@ import {
   memoryAuditSink,
   memoryStore,
   type AuditAccessOptions,
-  type AuditEvent,
   type PolicySource,
 } from 'portcullis'
+import type { AuditEvent } from 'portcullis/audit'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 
 const ALICE = {

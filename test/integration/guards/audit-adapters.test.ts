@@ -8,12 +8,11 @@ import {
   auditAccess,
   createPolicySource,
   memoryStore,
-  type AuditEvent,
-  type AuditSink,
   type GuardRequest,
   type GuardResponse,
   type RequestHandler as Guard,
 } from 'portcullis'
+import type { AuditEvent, AuditSink } from 'portcullis/audit'
 import { adapter } from '../../support/adapters.ts'
 import { APP } from '../../support/protected-app.ts'
 

@@ -7,10 +7,10 @@ import {
   auditAccess,
   createPolicySource,
   memoryStore,
-  type AuditEvent,
   type GuardRequest,
   type GuardResponse,
 } from 'portcullis'
+import type { AuditEvent } from 'portcullis/audit'
 import { generate } from 'selfsigned'
 import { APP } from '../../support/protected-app.ts'
 

@@ -10,12 +10,11 @@ import {
   createPolicySource,
   memoryStore,
   type AuditAccessOptions,
-  type AuditEvent,
-  type AuditSink,
   type GuardRequest,
   type GuardResponse,
   type PolicySource,
 } from 'portcullis'
+import type { AuditEvent, AuditSink } from 'portcullis/audit'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 
 const ALICE = { email: 'alice@example.org', name: 'Alice' }

@@ -36,7 +36,7 @@ function appBehind(
   }
   return express().use(
     ahead,
-    parsers as RequestHandler[],
+    parsers as RequestHandler,
     (req: Request, res: express.Response) => void res.json({ body: req.body as unknown }),
     report,
   )
@@ -239,7 +239,7 @@ describe('a request', () => {
   function parse(stream: Readable, headers: object): Promise<{ error: unknown; body: unknown }> {
     const req = Object.assign(stream, { headers, method: 'POST', url: '/' }) as unknown as GuardRequest
     return new Promise((resolve) =>
-      bodyParsers()[0]?.(req, {} as GuardResponse, (error) => resolve({ error, body: req.body as unknown })),
+      bodyParsers()(req, {} as GuardResponse, (error) => resolve({ error, body: req.body as unknown })),
     )
   }
 
@@ -276,7 +276,7 @@ describe('a request', () => {
     let count = 0
     const app = express().use(
       ((_req, _res, next) => context.run((count += 1), next)) as RequestHandler,
-      bodyParsers({ limit: LIMIT }) as RequestHandler[],
+      bodyParsers({ limit: LIMIT }) as RequestHandler,
       (_req: Request, res: express.Response) => void res.json({ body: context.getStore() }),
     )
     await listening(app, async (origin) => {

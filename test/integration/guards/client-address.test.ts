@@ -13,9 +13,9 @@ import {
   memoryAuditSink,
   memoryStore,
   type ClientAddressOption,
-  type ClientAddressOptions,
   type GuardRequest,
 } from 'portcullis'
+import type { ClientAddressOptions } from '../../../src/match/client-address.ts'
 import { repository, run } from '../../support/commands.ts'
 import { compiled } from '../../support/compiled.ts'
 import { APP, listening } from '../../support/protected-app.ts'

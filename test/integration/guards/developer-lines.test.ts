@@ -168,6 +168,8 @@ describe('where lines go', () => {
       },
     })
     expect(lines.map((line) => /[A-Z_]{8,}/.exec(line)?.[0])).toEqual(['ADDRESS_NOT_ALLOWED', 'APP_UNKNOWN'])
+    for (const line of lines)
+      expect(line).toContain(' For a minute, more of this kind are counted and not printed. See portcullis/')
   })
 
   it('a stranger gets no other answer than in production', async () => {

@@ -1,13 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import express, { type RequestHandler } from 'express'
-import {
-  ConfigError,
-  createPolicySource,
-  memoryNonces,
-  memoryStore,
-  serverOnly,
-  type AuthorityOption,
-} from 'portcullis'
+import { ConfigError, createPolicySource, memoryNonces, memoryStore, serverOnly } from 'portcullis'
+import type { AuthorityOption } from '../../../src/http/request/authority.ts'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
 

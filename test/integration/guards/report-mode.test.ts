@@ -101,10 +101,10 @@ function mounted(
     returnUrl: (req) => (req.body as { return_url?: unknown } | undefined)?.return_url,
     onReport: (decision) => reported.push(decision),
   }) as RequestHandler[]
-  return express().use(bodyParsers() as RequestHandler[], guards, handler)
+  return express().use(bodyParsers() as RequestHandler, guards, handler)
 }
 
-const bare = express().use(bodyParsers() as RequestHandler[], handler)
+const bare = express().use(bodyParsers() as RequestHandler, handler)
 
 async function answer(app: express.Express, text: string): Promise<string> {
   const received = await listening(app, (origin) => exchange(Number(new URL(origin).port), text))

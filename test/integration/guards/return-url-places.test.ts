@@ -44,7 +44,7 @@ async function answer(
   sent: Sent,
   {
     sections = SECTIONS,
-    parsers = bodyParsers(),
+    parsers = [bodyParsers()],
     ...options
   }: Partial<ReturnUrlGuardOptions> & { sections?: object; parsers?: readonly unknown[] } = {},
 ): Promise<unknown> {

@@ -13,8 +13,8 @@ import {
   type GuardRequest,
   type GuardResponse,
   type PolicySource,
-  type SafeRedirectOptions,
 } from 'portcullis'
+import type { SafeRedirectOptions } from '../../../src/http/response/safe-redirect.ts'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 

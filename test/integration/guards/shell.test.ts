@@ -8,9 +8,9 @@ import {
   createPolicySource,
   ipWhitelist,
   memoryStore,
-  type PolicyStore,
   type Refusal,
 } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 

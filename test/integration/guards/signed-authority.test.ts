@@ -1,13 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
-import {
-  ConfigError,
-  createPolicySource,
-  memoryNonces,
-  memoryStore,
-  serverOnly,
-  type AuthorityOption,
-} from 'portcullis'
+import { ConfigError, createPolicySource, memoryNonces, memoryStore, serverOnly } from 'portcullis'
+import type { AuthorityOption } from '../../../src/http/request/authority.ts'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'

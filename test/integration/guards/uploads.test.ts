@@ -17,8 +17,8 @@ import {
   memoryNonces,
   returnUrlGuard,
   serverOnly,
-  type BodyParsersOptions,
 } from 'portcullis'
+import type { BodyParsersOptions } from '../../../src/http/request/body-parsers.ts'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
@@ -389,7 +389,7 @@ describe('bodyParsers', () => {
   const echo: RequestHandler = (req, res) => void res.json({ body: (req.body as unknown) ?? null })
 
   async function send(options: BodyParsersOptions, type: string, bytes: Uint8Array, ahead = waitsNot) {
-    const app = express().use(ahead, bodyParsers(options) as RequestHandler[], echo, answerError)
+    const app = express().use(ahead, bodyParsers(options) as RequestHandler, echo, answerError)
     return listening(app, async (origin) => {
       const response = await fetch(origin, {
         method: 'POST',
@@ -420,7 +420,7 @@ describe('bodyParsers', () => {
       req.on('data', (chunk: Buffer) => (length += chunk.length))
       req.on('end', () => res.json({ length, parsed: (req.body as { a: string }).a.length }))
     }
-    const app = express().use(bodyParsers({ replay: true }) as RequestHandler[], lengthOf)
+    const app = express().use(bodyParsers({ replay: true }) as RequestHandler, lengthOf)
     await listening(app, async (origin) => {
       for (const body of [bytes, inParts(bytes)]) {
         const headers = { 'content-type': 'application/json' }
@@ -460,7 +460,7 @@ describe('bodyParsers', () => {
       let length = 0
       req.on('data', (chunk: Buffer) => (length += chunk.length)).on('end', () => res.end(String(length)))
     }
-    const app = express().use(counts, bodyParsers({ keep: true }) as RequestHandler[], read)
+    const app = express().use(counts, bodyParsers({ keep: true }) as RequestHandler, read)
     await listening(app, async (origin) => {
       const response = await fetch(origin, { method: 'POST', body: randomBytes(80_000) })
       expect([await response.text(), counted]).toEqual(['80000', 80_000])

@@ -4,7 +4,8 @@ import { setImmediate as nextStep, setTimeout as sleep } from 'node:timers/promi
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { ConfigError, createPolicySource, UnavailableError, type AuditEvent } from 'portcullis'
+import { ConfigError, createPolicySource, UnavailableError } from 'portcullis'
+import type { AuditEvent } from 'portcullis/audit'
 import {
   fromNodeRedis,
   readAuditStream,

@@ -58,7 +58,7 @@ describe('all six guards over Redis', () => {
       country: () => 'FR',
       returnUrl: (req) => (req.body as { return_url?: unknown } | undefined)?.return_url,
     }) as RequestHandler
-    return express().use(bodyParsers() as RequestHandler[], guards, (req: Request, res: Response) => {
+    return express().use(bodyParsers() as RequestHandler, guards, (req: Request, res: Response) => {
       const person = req.portcullis.audit.person('7', { email: 'alice@example.org' })
       res.json({ email: person.email })
     })

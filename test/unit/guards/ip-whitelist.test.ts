@@ -1,6 +1,6 @@
 import { decideIpWhitelist, type AddressFacts } from '../../../src/guards/ip-whitelist.ts'
 import { parsePeer, type ClientAddress } from '../../../src/match/client-address.ts'
-import type { NamedSet } from '../../../src/policy/compile.ts'
+import type { NamedSet } from '../../../src/policy/named-lists.ts'
 import { describeGuard } from './table.ts'
 
 function from(text: string): ClientAddress {

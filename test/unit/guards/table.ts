@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Evidence, GuardName } from '../../../src/decision.ts'
 import type { Guard } from '../../../src/guards/guard.ts'
-import { compilePolicy, type NamedLists } from '../../../src/policy/compile.ts'
+import { compilePolicy } from '../../../src/policy/compile.ts'
+import type { NamedLists } from '../../../src/policy/named-lists.ts'
 import { readPolicy } from '../../../src/policy/parse.ts'
 
 /** What a guard answers, beside its code: what is left out is not compared. */

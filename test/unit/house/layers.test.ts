@@ -4,7 +4,6 @@ import { areaOf, readSources, type SourceFile } from './sources.ts'
 /** Each area may import its own files and those of the lines above it; areas on one line do not know each other. */
 const layers: readonly (readonly string[])[] = [
   [
-    'decision',
     'errors',
     'options',
     'did-you-mean',
@@ -18,8 +17,10 @@ const layers: readonly (readonly string[])[] = [
   ],
   ['match', 'vault'],
   ['list', 'jurisdiction'],
+  ['lint'],
   ['policy'],
-  ['lint', 'signature', 'audit'],
+  ['decision'],
+  ['signature', 'audit'],
   ['guards'],
   ['store'],
   ['source', 'redis'],

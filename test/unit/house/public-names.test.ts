@@ -14,25 +14,26 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
-      isPortcullisError keepBody lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
+      isPortcullisError keepBody lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
       parsePolicy protect protectServer regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
     `,
     types: `
-      Allowance AppDocument AppIdPlace AppKey AppPage AppRevision AuditAccessHandler AuditAccessOptions AuditContext
-      AuditEvent AuditProtection AuditSink AuthorityOption BodyParsersOptions ChangeNote
-      ClientAddressOption ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
-      DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
-      Evidence Explanation FileStore FileStoreOptions GuardName GuardRequest GuardResponse GuardUpgradeOptions
-      HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
-      KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
-      ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
-      NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
-      PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions ProtectedApp ProtectedServer
-      Refusal RefusalLine RefusalLogger RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
-      ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
-      SafeRedirectOptions SchemeContext ServerOnlyOptions ServerOnlyProtection SharedOptions
-      SignatureRules SignatureScheme SignedMessage SnapshotEntry 
-      Verified VerifierKey
+      AuditEvent Comparison Jurisdiction ListStore PolicySourceStatus SynchronousNonceStore
+      AppKey AuditAccessHandler AuditAccessOptions 
+      
+      ClientAddressOption Decision DecisionContext DenialCode 
+      DomainProtectOptions 
+      Explanation FileStore GuardName GuardRequest GuardResponse 
+      IpWhitelistOptions Jurisdictions
+      ListEntry 
+      ManagedPolicyStore MemoryAuditSink Mode NextFunction
+      NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyScore PolicySnapshot
+      PolicySource PolicySourceOptions PortcullisContext ProtectOptions ProtectedApp ProtectedServer
+      Refusal RefusalLine RegionPinOptions Rejected RequestDescription RequestHandler
+      ReturnUrlGuardOptions 
+      SchemeContext ServerOnlyOptions SharedOptions
+      SignatureScheme SignedMessage SnapshotEntry 
+      Verified 
     `,
   },
   'portcullis/client': {
@@ -57,11 +58,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
     values: `
       ConfigError KEPT_REVISIONS MAX_APPS_PER_ENTRY PolicyError RevisionConflict UnavailableError
       UnreadableError checkHistoryPage checkListName checkListPage checkRemoval checkedEntries
-      createListeners createSealing isAppId isListName isUse keyFingerprints listKeys originIndexKeys
+      createListeners createSealing isAppId isListName isUse keyFingerprints lintKeys listKeys originIndexKeys
       parseDocument parseNote sharedKeyIssue
     `,
     types: `
-      AppDocument AppKey AppPage AppRevision ChangeNote ListEntry ListStore ListSummary ListedApp
+      AppDocument AppKey AppPage AppRevision ChangeNote KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp
       ListedKey Listeners ManagedPolicyStore Policy PolicyIssue PolicyStore Sealing StoreListener
       StoredApp StoredList
     `,

@@ -2,17 +2,17 @@ import { describe, expect, it } from '@jest/globals'
 import request from 'supertest'
 import { createPolicySource, memoryAuditSink, memoryStore, type Decision } from 'portcullis'
 import express from 'express'
-import { allow, deny, GUARD_NAMES, type GuardName } from '../../../src/decision.ts'
+import { allow, deny, type GuardName } from '../../../src/decision.ts'
 import { explainBy } from '../../../src/explain/explain.ts'
-import { QUESTIONS } from '../../../src/explain/questions.ts'
 import type { Guard } from '../../../src/guards/guard.ts'
+import GUARDS from '../../../src/http/guards.ts'
 import { auditAccessMount } from '../../../src/http/audit-access.ts'
 import type { JudgedRequest } from '../../../src/http/judged-request.ts'
 import { ipWhitelistMount } from '../../../src/http/ip-whitelist.ts'
 import { chain, mount } from '../../../src/http/shell.ts'
 import type { Mount } from '../../../src/http/step.ts'
-import { RULES } from '../../../src/lint/policy.ts'
 import { policyShape } from '../../../src/policy/schema.ts'
+import { GUARD_NAMES, RULES } from '../../../src/policy/sections.ts'
 
 /** A guard that the house does not know: is this a day on which the app serves? */
 const OPENING = 'openingDays' as GuardName
@@ -115,7 +115,7 @@ describe('a seventh guard', () => {
   })
 
   it('stands in `explain` by one more row of its questions', () => {
-    const questions = [...Object.values(QUESTIONS), () => openingDays]
+    const questions = [...Object.values(GUARDS).map(({ described }) => described), () => openingDays]
     const explained = (day: string) =>
       explainBy(questions, POLICY, {
         url: 'https://a.example/',
@@ -131,7 +131,7 @@ describe('a seventh guard', () => {
 describe('the tables of guards', () => {
   it('have a row for each guard, and none for another', () => {
     const names = [...GUARD_NAMES].toSorted()
-    expect(Object.keys(QUESTIONS).toSorted()).toEqual(names)
+    expect(Object.keys(GUARDS).toSorted()).toEqual(names)
     expect(Object.keys(RULES).toSorted()).toEqual(names)
     const sections = Object.keys(policyShape().schema.shape).filter(
       (key) => key !== 'appId' && key !== 'name',

@@ -1,14 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import {
-  ConfigError,
-  formatList,
-  memoryStore,
-  parseList,
-  PolicyError,
-  type ListEntry,
-  type ListFormat,
-} from 'portcullis'
+import { ConfigError, formatList, memoryStore, parseList, PolicyError, type ListEntry } from 'portcullis'
+import type { ListFormat } from 'portcullis/store'
 import { parseIpRange } from '../../../src/match/ip.ts'
 import { isListName } from '../../../src/names.ts'
 import { parseListEntry } from '../../../src/list/entry.ts'

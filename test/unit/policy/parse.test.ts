@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { parsePolicy, PolicyError, type PolicyIssue } from 'portcullis'
+import { parsePolicy, PolicyError } from 'portcullis'
+import type { PolicyIssue } from 'portcullis/store'
 
 const complete = {
   appId: '0b7c4e1a-demo',

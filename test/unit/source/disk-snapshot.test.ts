@@ -18,13 +18,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import {
-  ConfigError,
-  diskSnapshot,
-  UnavailableError,
-  type PolicySnapshot,
-  type SnapshotEntry,
-} from 'portcullis'
+import { ConfigError, diskSnapshot, UnavailableError, type PolicySnapshot } from 'portcullis'
+import type { SnapshotEntry } from 'portcullis'
 import { createVault } from 'portcullis/vault'
 
 const DAY = 86_400_000

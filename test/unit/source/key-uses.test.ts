@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, memoryStore, type PolicyStore } from 'portcullis'
+import { createPolicySource, memoryStore } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, memoryStore, UnavailableError, type PolicyStore } from 'portcullis'
+import { createPolicySource, memoryStore, UnavailableError } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener } from 'portcullis/store'
 
 const ORIGIN = 'https://example.org'

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { createPolicySource, UnavailableError, type PolicyStore } from 'portcullis'
+import { createPolicySource, UnavailableError } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import type { StoredApp, StoreListener } from 'portcullis/store'
 
 const stored = (appId: string, revision = 1): StoredApp => ({ policy: { appId }, revision, keys: [] })

@@ -1,12 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import {
-  ConfigError,
-  createPolicySource,
-  memoryStore,
-  UnavailableError,
-  UnreadableError,
-  type PolicyStore,
-} from 'portcullis'
+import { ConfigError, createPolicySource, memoryStore, UnavailableError, UnreadableError } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import type { StoredApp, StoreListener } from 'portcullis/store'
 
 const stored = (appId: string, revision = 1): StoredApp => ({ policy: { appId }, revision, keys: [] })

@@ -6,8 +6,8 @@ import {
   UnreadableError,
   type ListEntry,
   type PolicySource,
-  type PolicyStore,
 } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener, StoredList } from 'portcullis/store'
 import { decideIpWhitelist } from '../../../src/guards/ip-whitelist.ts'
 import { parseIp } from '../../../src/match/ip.ts'

@@ -12,8 +12,8 @@ import {
   UnreadableError,
   type PolicySnapshot,
   type PolicySource,
-  type PolicyStore,
 } from 'portcullis'
+import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener } from 'portcullis/store'
 import { createVault } from 'portcullis/vault'
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it, jest } from '@jest/globals'
-import { ConfigError, diffPolicies, lintKeys, memoryStore, PolicyError, RevisionConflict } from 'portcullis'
+import { ConfigError, diffPolicies, memoryStore, PolicyError, RevisionConflict } from 'portcullis'
+import { lintKeys } from 'portcullis/store'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 
 policyStoreContract('memory', { describe, it }, async () => ({

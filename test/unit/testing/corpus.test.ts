@@ -5,7 +5,8 @@ import { createReturnUrlSet, type ReturnUrlSet } from '../../../src/match/return
 import { parseReturnUrl, parseReturnUrlEntry } from '../../../src/match/return-url.ts'
 import { unsendableOrigins } from '../../../src/testing/corpus/index.ts'
 import { hostileOrigins, hostileReturnUrls, rightfulReturnUrls } from 'portcullis/testing'
-import { parsePolicy, type ReturnUrlText } from 'portcullis'
+import { parsePolicy } from 'portcullis'
+import type { ReturnUrlText } from '../../../src/match/return-url.ts'
 import { title } from '../../support/title.ts'
 
 function urlSetOf(entries: readonly ReturnUrlText[]): ReturnUrlSet {

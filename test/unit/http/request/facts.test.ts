@@ -100,7 +100,7 @@ describe('what shows a browser', () => {
 describe('the client address by Express', () => {
   /** A request behind one proxy, as Express makes it. */
   const expressFacts = (trust: unknown, more: Given = {}): NodeFacts => {
-    const app = express().set('trust proxy', trust)
+    const app = typeof trust === 'function' ? (trust as express.Express) : express().set('trust proxy', trust)
     const headers = { host: 'example.org', 'x-forwarded-for': '198.51.100.1' }
     const rawHeaders = Object.entries(headers).flat()
     const socket = { remoteAddress: '192.0.2.7', ...more }
@@ -124,5 +124,30 @@ describe('the client address by Express', () => {
     ['is unknown without a peer', undefined, expressFacts(false, { remoteAddress: undefined })],
   ])('%s', (_what, address, facts) => {
     expect(facts.address(undefined)?.address.text).toBe(address)
+  })
+
+  it('is what `req.ip` says where a program has replaced what Express asks for it', () => {
+    const app = express()
+    app.set('trust proxy fn', () => true)
+    expect([app.get('trust proxy'), expressFacts(app).address(undefined)?.address.text]).toEqual([
+      false,
+      '198.51.100.1',
+    ])
+  })
+
+  it.each([
+    ['the application', (app: express.Express) => app.request],
+    ['all applications', (app: express.Express) => Object.getPrototypeOf(app.request) as object],
+  ])('is what `req.ip` says where a program has redefined it for %s', (_whose, prototypeOf) => {
+    const app = express()
+    const prototype = prototypeOf(app)
+    const before = Object.getOwnPropertyDescriptor(prototype, 'ip')
+    Object.defineProperty(prototype, 'ip', { configurable: true, get: () => '203.0.113.9' })
+    try {
+      expect(expressFacts(app).address(undefined)?.address.text).toBe('203.0.113.9')
+    } finally {
+      if (before === undefined) delete (prototype as { ip?: unknown }).ip
+      else Object.defineProperty(prototype, 'ip', before)
+    }
   })
 })

@@ -25,10 +25,10 @@ import {
   UnavailableError,
   UnreadableError,
   type FileStore,
-  type FileStoreOptions,
   type ListEntry,
   type PolicySource,
 } from 'portcullis'
+import type { FileStoreOptions } from '../../../../src/store/file/store.ts'
 import { namedListContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { decideIpWhitelist } from '../../../../src/guards/ip-whitelist.ts'

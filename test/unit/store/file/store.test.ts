@@ -28,8 +28,8 @@ import {
   UnreadableError,
   type AppKey,
   type FileStore,
-  type FileStoreOptions,
 } from 'portcullis'
+import type { FileStoreOptions } from '../../../../src/store/file/store.ts'
 import { policyStoreContract } from 'portcullis/testing'
 import { SEED, seededRandom } from '../../../support/seeded.ts'
 import { createVault } from 'portcullis/vault'

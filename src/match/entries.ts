@@ -1,4 +1,4 @@
-import { isProblem, type Problem } from '../match/problem.ts'
+import { isProblem, type Problem } from './problem.ts'
 
 /** An entry of a list of a policy, as its parser read it. */
 export interface PlacedEntry<Entry> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { lintPolicy, parsePolicy, PolicyError, type PolicyFinding, type ReturnUrlText } from 'portcullis'
+import { lintPolicy, parsePolicy, PolicyError, type PolicyFinding } from 'portcullis'
+import type { ReturnUrlText } from '../../../src/match/return-url.ts'
 import { parseIp, rangeText } from '../../../src/match/ip.ts'
 import { originIndexKeys } from '../../../src/match/origin.ts'
 import { createReturnUrlSet } from '../../../src/match/return-url-set.ts'

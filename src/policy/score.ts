@@ -1,8 +1,9 @@
-import { GUARD_NAMES, type GuardName, type Mode } from '../decision.ts'
-import { findingsOf, RULES } from './policy.ts'
-import type { PolicyFinding, Severity } from './finding.ts'
-import { readPolicy } from '../policy/parse.ts'
-import type { Policy } from '../policy/policy.ts'
+import type { PolicyFinding, Severity } from '../lint/finding.ts'
+import { findingsOf } from './lint.ts'
+import { readPolicy } from './parse.ts'
+import type { Policy } from './policy.ts'
+import type { Mode } from './section.ts'
+import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
 
 /** How much of the possible protection a policy makes use of. */
 export interface PolicyScore {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { lintPolicy, parsePolicy, PolicyError, scorePolicy } from 'portcullis'
-import { scoreOf } from '../../../src/lint/score.ts'
+import { scoreOf } from '../../../src/policy/score.ts'
 
 /** Sections that use all protection there is. */
 const best = {

@@ -1,0 +1,70 @@
+import { UsageError } from '../../errors.ts'
+import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from '../handler.ts'
+
+/** A request or a response of something else than `node:http`, as far as it must be known. */
+interface Foreign {
+  readonly raw?: unknown
+  readonly req?: unknown
+  readonly res?: unknown
+  readonly method?: unknown
+  readonly headers?: { readonly get?: unknown }
+}
+
+interface Run {
+  begin(req: GuardRequest, res: GuardResponse, next: NextFunction): void
+}
+
+/** Makes a handler that looks whether it is called as connect-style middleware is: at the response until one is of Node. */
+export function middleware(name: string, run: Run): RequestHandler {
+  let isMounted = false
+  const handler: RequestHandler = (req, res, next) => {
+    if (typeof next !== 'function') throw wrongCall(name, req, res)
+    if (!isMounted) {
+      if (typeof (res as Partial<GuardResponse> | null)?.setHeader !== 'function')
+        throw wrongCall(name, req, res)
+      isMounted = true
+    }
+    run.begin(req, res, next)
+  }
+  Object.defineProperty(handler, 'name', { value: name })
+  return handler
+}
+
+/** Why a guard cannot work on what it was called with, and what to do instead. Nothing of the request is in the message. */
+function wrongCall(name: string, req: unknown, res: unknown): UsageError {
+  const [given, advice] = whatIs(req ?? {}, res ?? {})
+  return new UsageError(
+    `\`${name}\` was called with ${given}, and takes the request and the response of Node and a function: \`(req, res, next)\`. ${advice}`,
+  )
+}
+
+function whatIs(req: Foreign, res: Foreign): readonly [given: string, advice: string] {
+  if (isNodeResponse(res))
+    return ['no function `next`', `Call it with one that goes on, or mount it with \`app.use()\`.`]
+  if (isFetchHeaders(req.headers) && req.raw === undefined) return ['a `Request` of the Fetch API', ON_FETCH]
+  if (isObject(req.raw) && isObject(res.raw))
+    return ['a request of Fastify', 'Register `portcullisFastify` of `portcullis/fastify`.']
+  if (
+    isObject(req.req) &&
+    isFetchHeaders((req.req as Foreign).headers ?? (req.req as { raw?: Foreign }).raw?.headers)
+  )
+    return ['a context of Hono', 'Mount `portcullisHono` of `portcullis/hono`.']
+  if (isObject(req.req) && isObject(req.res))
+    return ['a context of Koa', 'Call it with `ctx.req` and `ctx.res`: docs/placement.md shows how.']
+  return ['something else', 'docs/placement.md shows how to mount guards in other frameworks.']
+}
+
+const ON_FETCH =
+  'Guards need the server of Node: docs/placement.md shows how to mount them in frameworks that have such requests.'
+
+function isNodeResponse(res: Foreign): boolean {
+  return typeof (res as { setHeader?: unknown }).setHeader === 'function'
+}
+
+function isFetchHeaders(headers: unknown): boolean {
+  return isObject(headers) && typeof (headers as { get?: unknown }).get === 'function'
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,62 @@
+import { finding, type PolicyFinding } from '../lint/finding.ts'
+import { readPolicy, type ReadPolicy } from './parse.ts'
+import type { Mode, Protection, Rules } from './section.ts'
+import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
+
+/**
+ * What the owner of a policy may not have meant, or could protect better: advice on a document that `parsePolicy` takes, in
+ * the order of the document. Each entry is judged in every mode, because it counts from the day on which the mode is changed.
+ * The content of named `lists` is not known here. Pure; the work grows with n log n of the entries.
+ *
+ * @throws PolicyError when the document is refused.
+ */
+export function lintPolicy(document: unknown): readonly PolicyFinding[] {
+  return findingsOf(readPolicy(document))
+}
+
+/** The same for a policy that has been read. */
+export function findingsOf(read: ReadPolicy): PolicyFinding[] {
+  return GUARD_NAMES.flatMap((name) => aboutSection(name, read))
+}
+
+function aboutSection(name: GuardName, read: ReadPolicy): PolicyFinding[] {
+  const section = read.policy[name]
+  if (section === undefined) return [missing(name)]
+  const rules: Rules<Protection> = RULES[name]
+  return [
+    ...aboutMode(name, section.mode),
+    ...rules.lint(section, read.lists[name] ?? {}),
+    ...duplicates(name, read),
+  ]
+}
+
+function missing(name: GuardName): PolicyFinding {
+  const message =
+    'is missing: where this guard is mounted it refuses every request; write the section, or write mode `off`'
+  return finding(
+    'section-missing',
+    name,
+    message,
+    RULES[name].modeIsEnough ? '{ "mode": "enforce" }' : undefined,
+  )
+}
+
+function aboutMode(name: GuardName, mode: Mode): PolicyFinding[] {
+  if (mode === 'enforce') return []
+  const path = `${name}.mode`
+  return mode === 'off'
+    ? [finding('mode-off', path, 'protects nothing: the guard lets every request pass', 'enforce')]
+    : [finding('mode-report', path, 'protects nothing yet: refusals are recorded, and let pass', 'enforce')]
+}
+
+/** Entries that mean the same as an earlier one of their list, and are not kept. */
+function duplicates(name: GuardName, { duplicates: found }: ReadPolicy): PolicyFinding[] {
+  return [...found]
+    .filter(([path]) => path.startsWith(`${name}.`))
+    .flatMap(([path, list]) =>
+      list.map(({ index, first }) => {
+        const message = `means the same as \`${path}[${first}]\`, and is not kept: remove it`
+        return finding('entry-duplicate', `${path}[${index}]`, message)
+      }),
+    )
+}

@@ -1,0 +1,70 @@
+import type { Protection, Rules, Section } from './section.ts'
+import { AUDIT_ACCESS, lintAuditAccess } from './sections/audit-access.ts'
+import { DOMAIN_PROTECT, lintDomainProtect } from './sections/domain-protect.ts'
+import { IP_WHITELIST, lintIpWhitelist } from './sections/ip-whitelist.ts'
+import { lintRegionPin, REGION_PIN } from './sections/region-pin.ts'
+import { lintReturnUrlGuard, RETURN_URL_GUARD } from './sections/return-url-guard.ts'
+import { lintServerOnly, SERVER_ONLY } from './sections/server-only.ts'
+
+/**
+ * The section of every guard, in the order of a policy document. The names and types of guards, of `Policy`, `PolicyInput` and
+ * `CompiledPolicy` follow from this table.
+ */
+export const SECTIONS = {
+  /** Admits requests of the app's servers: they are signed. */
+  serverOnly: SERVER_ONLY,
+  /** Admits client addresses. */
+  ipWhitelist: IP_WHITELIST,
+  /** Admits the origins of pages, and says what CORS grants them. */
+  domainProtect: DOMAIN_PROTECT,
+  /** Admits URLs to which users are sent back. */
+  returnUrlGuard: RETURN_URL_GUARD,
+  /** Keeps requests about a person in the jurisdiction of that person. */
+  regionPin: REGION_PIN,
+  /** Records every request, and every read of personal data. */
+  auditAccess: AUDIT_ACCESS,
+}
+
+/** The advice on every section. The points add up to 100. Apart from `SECTIONS`, so that whoever only judges bundles no advice. */
+export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<Name>, ListsBy<Name>> } = {
+  serverOnly: { points: 20, modeIsEnough: true, lint: lintServerOnly },
+  ipWhitelist: { points: 20, modeIsEnough: false, lint: lintIpWhitelist },
+  domainProtect: { points: 20, modeIsEnough: false, lint: lintDomainProtect },
+  returnUrlGuard: { points: 20, modeIsEnough: false, lint: lintReturnUrlGuard },
+  regionPin: { points: 10, modeIsEnough: true, lint: lintRegionPin },
+  auditAccess: { points: 10, modeIsEnough: true, lint: lintAuditAccess },
+}
+
+/** The name of a guard, which is also the name of its section in a policy. */
+export type GuardName = keyof typeof SECTIONS
+
+/** Every guard, in the order of a policy document. */
+export const GUARD_NAMES = Object.keys(SECTIONS) as readonly GuardName[]
+
+/** The section of a guard, for those who treat all alike. */
+export function sectionOf(name: GuardName): Section<Protection> {
+  return SECTIONS[name]
+}
+
+type Sections = typeof SECTIONS
+
+/** The section of a guard in a `Policy`. */
+export type WrittenBy<Name extends GuardName> =
+  Sections[Name] extends Section<infer Written, infer _Compiled, infer _Lists> ? Written : never
+
+/** The section of a guard as the guard reads it. */
+export type CompiledBy<Name extends GuardName> =
+  Sections[Name] extends Section<infer _Written, infer Compiled, infer _Lists> ? Compiled : never
+
+/** The lists of entries of a section. */
+export type ListsBy<Name extends GuardName> =
+  Sections[Name] extends Section<infer _Written, infer _Compiled, infer Lists> ? Lists : never
+
+/** Every section of a `Policy`. */
+export type WrittenSections = { readonly [Name in keyof Sections]?: WrittenBy<Name> | undefined }
+
+/** Every section as its guard reads it. */
+export type CompiledSections = { readonly [Name in keyof Sections]?: CompiledBy<Name> | undefined }
+
+/** The lists of entries of every section. */
+export type ReadSections = { readonly [Name in keyof Sections]?: ListsBy<Name> | undefined }

@@ -1,0 +1,21 @@
+import * as z from 'zod/mini'
+import { finding, type PolicyFinding } from '../../lint/finding.ts'
+import { mode } from '../members.ts'
+import type { Protection, Section } from '../section.ts'
+
+export interface AuditProtection extends Protection {
+  /** `deny`: no answer leaves before its events are kept. `allow`: it leaves, and the loss is reported. Default `deny`. */
+  readonly onSinkFailure: 'deny' | 'allow'
+}
+
+export const AUDIT_ACCESS: Section<AuditProtection> = {
+  schema: () =>
+    z.strictObject({ mode: mode(), onSinkFailure: z.prefault(z.enum(['deny', 'allow']), 'deny') }),
+  compile: (section) => ({ ...section }),
+}
+
+export function lintAuditAccess({ onSinkFailure }: AuditProtection): PolicyFinding[] {
+  if (onSinkFailure === 'deny') return []
+  const message = 'lets responses leave whose events are lost: personal data is then read without a trace'
+  return [finding('audit-loss', 'auditAccess.onSinkFailure', message, 'deny')]
+}

@@ -1,0 +1,28 @@
+import * as z from 'zod/mini'
+import { finding, type PolicyFinding } from '../../lint/finding.ts'
+import { mode } from '../members.ts'
+import type { Protection, Section } from '../section.ts'
+
+export interface RegionProtection extends Protection {
+  /** What happens to a request of a person whose data must stay elsewhere. Default `reject`. */
+  readonly onMisdirected: 'reject' | 'redirect' | 'handOver'
+  /** The jurisdiction of persons without a usable country. Left out: they are refused. */
+  readonly fallback?: string | undefined
+}
+
+export const REGION_PIN: Section<RegionProtection> = {
+  schema: () =>
+    z.strictObject({
+      mode: mode(),
+      onMisdirected: z.prefault(z.enum(['reject', 'redirect', 'handOver']), 'reject'),
+      fallback: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
+    }),
+  compile: ({ mode, onMisdirected, fallback }) => ({ mode, onMisdirected, fallback }),
+}
+
+export function lintRegionPin({ fallback }: RegionProtection): PolicyFinding[] {
+  if (fallback === undefined) return []
+  const message =
+    'decides for people whose country is not known, and can be wrong; if it is left out, they are refused'
+  return [finding('region-fallback', 'regionPin.fallback', message)]
+}

@@ -1,0 +1,49 @@
+import * as z from 'zod/mini'
+import { finding, type PolicyFinding } from '../../lint/finding.ts'
+import { mode } from '../members.ts'
+import type { Protection, Section } from '../section.ts'
+
+export interface ServerOnlyProtection extends Protection {
+  /** How far the `created` time of a signature may be from now, both ways, in seconds. Default 300. */
+  readonly maxAge: number
+  /** Whether content must be covered by a `content-digest`. Default true. */
+  readonly requireDigest: boolean
+  /** Whether the `content-type` of content must be covered where it was sent. Default true. */
+  readonly requireContentType: boolean
+}
+
+export const SERVER_ONLY: Section<ServerOnlyProtection> = {
+  schema: () =>
+    z.strictObject({
+      mode: mode(),
+      maxAge: z.prefault(z.int().check(z.gte(1), z.lte(3600)), 300),
+      requireDigest: z.prefault(z.boolean(), true),
+      requireContentType: z.prefault(z.boolean(), true),
+    }),
+  compile: (section) => ({ ...section }),
+}
+
+/** How far apart clocks may reasonably be, with the time that a request takes; the default of the schema. */
+const LONG_ENOUGH = 300
+
+export function lintServerOnly({
+  maxAge,
+  requireDigest,
+  requireContentType,
+}: ServerOnlyProtection): PolicyFinding[] {
+  const findings: PolicyFinding[] = []
+  if (maxAge > LONG_ENOUGH) {
+    const message = `is over ${LONG_ENOUGH} s: an intercepted request stays usable, and nonces must be kept, for longer`
+    findings.push(finding('max-age-long', 'serverOnly.maxAge', message, String(LONG_ENOUGH)))
+  }
+  if (!requireDigest) {
+    const message = 'lets signatures leave the content out, which can then be changed on the way'
+    findings.push(finding('digest-optional', 'serverOnly.requireDigest', message, 'true'))
+  }
+  if (!requireContentType) {
+    const message =
+      'lets signatures leave `content-type` out: the same bytes can then be read as another form of body, with other parameters'
+    findings.push(finding('content-type-optional', 'serverOnly.requireContentType', message, 'true'))
+  }
+  return findings
+}
