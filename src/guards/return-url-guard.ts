@@ -5,6 +5,7 @@ import {
   type Decision,
   type DenialCode,
   type Evidence,
+  type Mode,
   type Refusal,
 } from '../decision.ts'
 import { hasParameter } from '../match/parameter-name.ts'
@@ -95,24 +96,38 @@ function judge(
   facts: ReturnUrlFacts,
   named: NamedReturnUrl,
 ): { readonly url: ReturnUrl; readonly entry: string } | Refusal | undefined {
-  const refuse = (code: DenialCode, detail: string, evidence: Evidence = {}): Refusal => {
-    // A single one needs no name.
-    const parameter = facts.named.length === 1 ? {} : { parameter: named.name }
-    return deny('returnUrlGuard', mode, code, detail, { ...parameter, ...evidence })
-  }
   const url = readNamed(named, facts, urls)
   if (url === undefined) {
-    return named.optional ? undefined : refuse('RETURN_URL_REQUIRED', 'the request names no return URL')
+    return named.optional
+      ? undefined
+      : refuse(mode, facts, named, 'RETURN_URL_REQUIRED', 'the request names no return URL')
   }
   if (isProblem(url)) {
     const { problem } = url
-    return refuse('RETURN_URL_NOT_ALLOWED', `the URL was refused: ${problem}`, { reason: problem })
+    return refuse(mode, facts, named, 'RETURN_URL_NOT_ALLOWED', `the URL was refused: ${problem}`, {
+      reason: problem,
+    })
   }
   const entry = urls.findSlashed(url) ?? urls.find(url)
   if (entry === undefined) {
-    return refuse('RETURN_URL_NOT_ALLOWED', 'the URL matches no entry', { origin: url.origin })
+    return refuse(mode, facts, named, 'RETURN_URL_NOT_ALLOWED', 'the URL matches no entry', {
+      origin: url.origin,
+    })
   }
   return { url, entry }
+}
+
+function refuse(
+  mode: Mode,
+  { named: all }: ReturnUrlFacts,
+  { name }: NamedReturnUrl,
+  code: DenialCode,
+  detail: string,
+  evidence: Evidence = {},
+): Refusal {
+  // A single one needs no name.
+  const parameter = all.length === 1 ? {} : { parameter: name }
+  return deny('returnUrlGuard', mode, code, detail, { ...parameter, ...evidence })
 }
 
 function isRefusal(answer: object): answer is Refusal {

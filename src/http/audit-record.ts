@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { OperationEvent, Outcome, OutcomeEvent, Pseudonymise } from '../audit/event.ts'
 import type { FieldGetters } from '../audit/personal-view.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import { createAuditSession, type AuditSession, type ReadLog, type ReadLogOptions } from '../audit/session.ts'
+import { randomId } from '../random-id.ts'
 import { isThenable } from '../thenable.ts'
 import type { GuardRequest, GuardResponse } from './handler.ts'
 import { askNow } from './request/ask-option.ts'
@@ -165,7 +165,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     // Always the same members in the same order, so that all these events have one shape.
     return {
       version: 1,
-      id: randomUUID(),
+      id: randomId(),
       time: isoTime(Date.now()),
       requestId,
       appId,
@@ -185,7 +185,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     const { appId, actor } = this.who()
     const { requestId } = this.#context
     const time = isoTime(Date.now())
-    return { version: 1, id: randomUUID(), time, requestId, appId, actor, kind: 'outcome', outcome, status }
+    return { version: 1, id: randomId(), time, requestId, appId, actor, kind: 'outcome', outcome, status }
   }
 
   who(): { readonly appId: string | undefined; readonly actor: string | undefined } {

@@ -40,7 +40,7 @@ const MAX_LENGTH = 2048
 const CHARACTERS = /^[!#-;=?-[\]-~]*$/
 // RFC 3986 3.3: what may stand in a path. A query may hold more, as long as parsers leave it as it is.
 const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/
-const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):/
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/
 const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
 const ESCAPES = /%[0-9A-Fa-f]{2}/g
 const UNWISE = /[`{}]/
@@ -74,8 +74,8 @@ function read(raw: unknown, judge: PathJudge): ReturnUrl | Refusal {
   if (typeof raw !== 'string') return { problem: 'not a string' }
   if (raw.length > MAX_LENGTH) return { problem: 'too long' }
   if (!CHARACTERS.test(raw)) return { problem: characterProblem(raw) }
-  const scheme = SCHEME.exec(raw)?.[1]
-  if (scheme === undefined) return { problem: 'not absolute' }
+  if (!SCHEME.test(raw)) return { problem: 'not absolute' }
+  const scheme = raw.slice(0, raw.indexOf(':'))
   if (!isUsableScheme(scheme.toLowerCase())) return { problem: 'scheme' }
   const text = raw.includes("'") ? withEscapedQuotes(raw) : raw
   if (text.length > MAX_LENGTH) return { problem: 'too long' }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { AuditSession } from '../../audit/session.ts'
 import type { Decision } from '../../decision.ts'
 import { UsageError } from '../../errors.ts'
@@ -6,6 +5,7 @@ import type { CorsGrant } from '../../guards/domain-protect.ts'
 import type { ReturnUrlOutcome } from '../../guards/return-url-guard.ts'
 import type { CorsSettings } from '../../policy/cors.ts'
 import type { CompiledPolicy } from '../../policy/compile.ts'
+import { randomId } from '../../random-id.ts'
 import type { GuardRequest } from '../handler.ts'
 import { JudgedRequest } from '../judged-request.ts'
 import type { PortcullisContext, RegionContext } from '../portcullis.ts'
@@ -41,7 +41,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   }
 
   get requestId(): string {
-    return (this.#requestId ??= randomUUID())
+    return (this.#requestId ??= randomId())
   }
 
   /** Names the request. The first name stands; without one it is a random UUID. */

@@ -5,7 +5,7 @@ import { checkOptions, type Expectation } from '../../options.ts'
 import { isThenable } from '../../thenable.ts'
 import { askOption } from './ask-option.ts'
 import type { RequestFacts } from './facts.ts'
-import type { ParameterPlace } from './parameters.ts'
+import type { ParameterPlace, ParameterReading } from './parameters.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
 
 /**
@@ -50,14 +50,21 @@ export function compileReturnUrlOption(
     }
   }
   const places = groupPlaces(option, path)
-  return (facts) =>
-    places.map(({ name, optional, places: alternatives }) => {
-      const readings = alternatives.map((place) => facts.parameter(place))
-      const used = readings.filter((reading) => isProblem(reading) || reading.value !== undefined)
-      const [reading] = used
-      if (used.length > 1) return { name, optional, value: undefined, problem: 'named in several places' }
-      return { name, optional, value: undefined, ...reading }
-    })
+  return (facts) => places.map((named) => readPlaces(facts, named))
+}
+
+function readPlaces(facts: RequestFacts, { name, optional, places }: NamedPlaces): NamedReturnUrl {
+  let used: ParameterReading | undefined
+  for (const place of places) {
+    const reading = facts.parameter(place)
+    if (!isProblem(reading) && reading.value === undefined) continue
+    if (used !== undefined) return { name, optional, value: undefined, problem: 'named in several places' }
+    used = reading
+  }
+  if (used === undefined) return { name, optional, value: undefined }
+  return isProblem(used)
+    ? { name, optional, value: undefined, problem: used.problem }
+    : { name, optional, value: used.value }
 }
 
 interface NamedPlaces {

@@ -10,6 +10,7 @@ const layers: readonly (readonly string[])[] = [
     'names',
     'thenable',
     'deadline',
+    'random-id',
     'slices',
     'instant',
     'setup-warning',

@@ -1,0 +1,26 @@
+import { describe, expect, it } from '@jest/globals'
+import { randomId } from '../../src/random-id.ts'
+
+describe('randomId', () => {
+  const ids = Array.from({ length: 10_000 }, () => randomId())
+
+  it('is a UUID of version 4', () => {
+    for (const id of ids)
+      expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  })
+
+  it('is another one each time, though the bytes come from one pool', () => {
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  it('has every digit in every place that is random, about equally often', () => {
+    for (let place = 0; place < 36; place += 1) {
+      if ([8, 13, 14, 18, 19, 23].includes(place)) continue
+      const counts = new Map<string, number>()
+      for (const id of ids) counts.set(id.charAt(place), (counts.get(id.charAt(place)) ?? 0) + 1)
+      expect(counts.size).toBe(16)
+      // 625 each; ten standard deviations away.
+      for (const count of counts.values()) expect(Math.abs(count - 625)).toBeLessThan(250)
+    }
+  })
+})
