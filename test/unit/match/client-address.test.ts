@@ -9,6 +9,7 @@ import {
 } from '../../../src/match/client-address.ts'
 import { parseIp } from '../../../src/match/ip.ts'
 import { NO_ADDRESSES } from './ip.corpus.ts'
+import { runs } from '../../support/runs.ts'
 
 const PROXIES = ['10.0.0.0/8', '2001:db8:ffff::/48']
 const PEER = '10.0.0.1'
@@ -165,7 +166,7 @@ describe('X-Forwarded-For', () => {
         // An open quotation makes the whole header unreadable, which denies.
         expect([undefined, '198.51.100.7 after 2']).toContain(forwarded)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 })
@@ -306,7 +307,7 @@ describe('any way in', () => {
       fc.property(hops, shapes, (way, written) => {
         expect(said(find(LIST, PEER, ...linesOf(way, written, spelled)))).toBe(expected(way))
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -319,7 +320,7 @@ describe('any way in', () => {
       fc.property(hops, shapes, (way, written) => {
         expect(said(find('forwarded', PEER, ...linesOf(way, written, element)))).toBe(expected(way))
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -331,7 +332,7 @@ describe('any way in', () => {
         const lines = newLine ? [...written, last] : [[...written, last].join(',')]
         expect([undefined, '2001:db8::7 after 1']).toContain(said(find('forwarded', PEER, ...lines)))
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 })
@@ -389,7 +390,7 @@ describe('a preset', () => {
           const address = parseIp(text)
           expect([text, address && trusts(address)]).toEqual([text, trust(text, 0)])
         }),
-        { numRuns: 2000 },
+        { numRuns: runs(2000) },
       )
     })
   }

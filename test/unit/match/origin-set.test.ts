@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { createOriginSet, type OriginSet } from '../../../src/match/origin-set.ts'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
+import { runs } from '../../support/runs.ts'
 
 function setOf(...entries: string[]): OriginSet {
   return createOriginSet(
@@ -103,7 +104,7 @@ describe('a set of origins', () => {
         expect(found !== undefined).toBe(texts.some((text) => admits(text, origin)))
         if (found !== undefined) expect(texts.filter((text) => admits(text, origin))).toContain(found)
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -112,7 +113,7 @@ describe('a set of origins', () => {
       fc.property(fc.array(entry, { maxLength: 8 }), request, (texts, origin) => {
         expect(setOf(...texts).find(origin)).toBe(originIndexKeys(origin).find((key) => texts.includes(key)))
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -144,7 +145,7 @@ describe('a set of origins', () => {
         const origin = parseOrigin(text + more)
         expect(origin === undefined ? undefined : set.find(origin)).toBeUndefined()
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 })

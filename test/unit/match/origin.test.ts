@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { hostileOrigins } from 'portcullis/testing'
+import { runs } from '../../support/runs.ts'
 
 const hostile = hostileOrigins.map(({ origin }) => origin)
 
@@ -69,7 +70,7 @@ describe('parseOrigin', () => {
           expect(new URL(value).href).toBe(`${origin}/`)
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     )
   })
 })
@@ -100,7 +101,7 @@ describe('a host', () => {
         const printed = printedBy(origin)
         expect(parseOrigin(origin) === origin).toBe(printed === origin && labels.every(isName))
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })
@@ -226,7 +227,7 @@ describe('parseOriginEntry', () => {
         else if (entry.corrected !== undefined)
           expect(parseOriginEntry(entry.corrected)).toHaveProperty('text')
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 

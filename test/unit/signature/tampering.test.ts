@@ -6,6 +6,7 @@ import { signatureBase } from '../../../src/signature/base.ts'
 import { structuredFields } from '../../../src/signature/structured.ts'
 import { verifyMessage } from '../../../src/signature/verify.ts'
 import { KEYS, messageOf, NOW, RULES, SECRET, type PlainMessage } from './message.ts'
+import { runs } from '../../support/runs.ts'
 
 function accepts(message: PlainMessage): boolean {
   return verifyMessage(messageOf(message), KEYS, RULES, NOW).ok
@@ -96,7 +97,7 @@ describe('one changed character', () => {
           expect(accepts(changed)).toBe(false)
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 })
@@ -219,7 +220,7 @@ describe('garbage', () => {
         const headers = { 'signature-input': input, signature }
         expect(accepts({ method: 'GET', authority: 'example.com', target: '/', headers })).toBe(false)
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -238,7 +239,7 @@ describe('garbage', () => {
           expect(accepts({ method, authority, target, headers })).toBe(false)
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
