@@ -14,3 +14,16 @@ export async function forTurns(promise: Promise<unknown>, milliseconds: number):
   for (let passed = 0; passed < milliseconds && !over; passed += TURN)
     await Promise.race([ended, sleep(TURN)])
 }
+
+/**
+ * The promise, which must settle within so many milliseconds of turns of the event loop. Where this process has to wait for
+ * the processor, they wait with it.
+ */
+export async function within<T>(milliseconds: number, given: Promise<T> | T): Promise<T> {
+  const promise = Promise.resolve(given)
+  let settled = false
+  const end = (): void => void (settled = true)
+  await forTurns(promise.then(end, end), milliseconds)
+  if (!settled) throw new Error(`not settled within ${milliseconds} ms`)
+  return promise
+}

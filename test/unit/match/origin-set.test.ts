@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { createOriginSet, type OriginSet } from '../../../src/match/origin-set.ts'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { runs } from '../../support/runs.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 function setOf(...entries: string[]): OriginSet {
   return createOriginSet(
@@ -66,12 +67,13 @@ describe('createOriginSet', () => {
 
   it('finds among 20,000 entries as fast as among a few', () => {
     const set = setOf(...Array.from({ length: 20_000 }, (_, index) => `https://*.app${index}.example`))
-    const start = performance.now()
-    for (let index = 0; index < 1000; index += 1) {
-      expect(set.find(`https://a.b.app${index}.example`)).toBe(`https://*.app${index}.example`)
-    }
+    const took = processorTime(() => {
+      for (let index = 0; index < 1000; index += 1) {
+        expect(set.find(`https://a.b.app${index}.example`)).toBe(`https://*.app${index}.example`)
+      }
+    })
     // A walk through all entries would take minutes.
-    expect(performance.now() - start).toBeLessThan(2000)
+    expect(took).toBeLessThan(2_000)
   })
 })
 

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { hostileOrigins } from 'portcullis/testing'
 import { runs } from '../../support/runs.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 const hostile = hostileOrigins.map(({ origin }) => origin)
 
@@ -232,13 +233,14 @@ describe('parseOriginEntry', () => {
   })
 
   it('is done with a megabyte of anything in no time', () => {
-    const start = performance.now()
-    for (const part of ['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc']) {
-      parseOriginEntry(part.repeat(1_000_000 / part.length))
-      parseOriginEntry(`${part.repeat(1_000_000 / part.length)}:x`)
-      parseOrigin(part.repeat(1_000_000 / part.length))
-    }
-    expect(performance.now() - start).toBeLessThan(2000)
+    const took = processorTime(() => {
+      for (const part of ['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc']) {
+        parseOriginEntry(part.repeat(1_000_000 / part.length))
+        parseOriginEntry(`${part.repeat(1_000_000 / part.length)}:x`)
+        parseOrigin(part.repeat(1_000_000 / part.length))
+      }
+    })
+    expect(took).toBeLessThan(2_000)
   })
 })
 

@@ -65,9 +65,10 @@ export async function listenWhole(store: FileStore): Promise<string[]> {
   return heard
 }
 
+/** Waits in steps of 5 ms, and counts the steps: where this process has to wait, what it waits for has to as well. */
 export async function until(holds: () => boolean | Promise<boolean>, within = 30_000): Promise<void> {
-  for (const end = performance.now() + within; !(await holds());) {
-    if (performance.now() > end) throw new Error(`not so within ${within} ms: ${String(holds)}`)
+  for (let passed = 0; !(await holds()); passed += 5) {
+    if (passed > within) throw new Error(`not so within ${within} ms: ${String(holds)}`)
     await pause(5)
   }
 }

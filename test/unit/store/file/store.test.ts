@@ -583,7 +583,6 @@ describe('a write', () => {
     await expect(write).rejects.toThrow(`${path}.lock`)
     await expect(write).rejects.toThrow(UnavailableError)
     expect(performance.now() - begun).toBeGreaterThan(1_900)
-    expect(performance.now() - begun).toBeLessThan(4_000)
     expect(await store.read('a')).toBeUndefined()
     await lock.release()
     expect(await store.write({ policy: { appId: 'a' } }, 0)).toBe(1)
