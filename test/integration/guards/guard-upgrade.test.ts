@@ -160,7 +160,7 @@ describe('guardUpgrade()', () => {
       expect(got()).toBe('switched')
       const [theirs] = passed
       expect(theirs?.listenerCount('error')).toBe(0)
-      expect((theirs as { _httpMessage?: unknown } | undefined)?._httpMessage ?? null).toBeNull()
+      expect(Reflect.get(theirs as Socket, '_httpMessage') ?? null).toBeNull()
       socket.destroy()
       await closed
     })
