@@ -1,7 +1,21 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 // Handed on under another name, so that a server which a test starts does not take the REDIS_URL of the machine.
 if (process.env.REDIS_URL) {
   process.env.TEST_REDIS_URL ??= process.env.REDIS_URL
   delete process.env.REDIS_URL
+}
+
+/** Test files that try their properties less often in `unit` than in `deep`: see `test/support/runs.ts`. */
+function testsWithRuns() {
+  return readdirSync(join(import.meta.dirname, 'test/unit'), { recursive: true, encoding: 'utf8' })
+    .map((name) => `test/unit/${name.replaceAll('\\', '/')}`)
+    .filter(
+      (name) =>
+        name.endsWith('.test.ts') &&
+        readFileSync(join(import.meta.dirname, name), 'utf8').includes("support/runs.ts'"),
+    )
 }
 
 const DEEP = '\\.deep\\.test\\.ts$'
@@ -44,8 +58,17 @@ export default {
       testMatch: ['<rootDir>/test/unit/**/*.test.ts'],
       testPathIgnorePatterns: [DEEP],
     },
-    // What takes too long to wait for while one works: floods, oracles over millions, proofs over automata.
-    { ...base, displayName: 'deep', testMatch: ['<rootDir>/test/unit/**/*.deep.test.ts'] },
+    // What takes too long to wait for while one works: floods, oracles over millions, proofs over automata, and all runs
+    // of the properties.
+    {
+      ...base,
+      displayName: 'deep',
+      globals: { DEEP: true },
+      testMatch: [
+        '<rootDir>/test/unit/**/*.deep.test.ts',
+        ...testsWithRuns().map((name) => `<rootDir>/${name}`),
+      ],
+    },
     { ...base, ...redis, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     {
       ...base,

@@ -5,7 +5,7 @@
  *   file that it is planted in, or one of its suites changes.
  * - `-- --only src/http` takes the files whose path contains this.
  * - `-- --sample 20` takes as many; `--seed 7` takes the same ones again.
- * - `-- --fresh` forgets what earlier runs found.
+ * - `-- --fresh` forgets what earlier runs found. Interrupted, it goes on by `npm run mutants` without the flag.
  * - `-- --check` runs no tests. It tells within a second which faults no longer fit the sources.
  *
  * Ends with 1 when a fault survives, or when one no longer fits the sources.
@@ -61,13 +61,18 @@ async function plantAll(faults: readonly Fault[]): Promise<Map<Fault, Outcome>> 
   const keyOf = createKeys(copy)
   const jest = createJest(copy)
   const outcomes = new Map<Fault, Outcome>()
+  const started = performance.now()
+  let asked = 0
   try {
     for (const [index, fault] of faults.entries()) {
       const key = keyOf(fault)
       const begun = performance.now()
       const known = state.get(key)
       const outcome = known ?? (await judge(fault, copy, jest))
-      if (known === undefined) state.set(key, outcome)
+      if (known === undefined) {
+        state.set(key, outcome)
+        asked += 1
+      }
       outcomes.set(fault, outcome)
       const seconds = ((performance.now() - begun) / 1_000).toFixed(1)
       console.log(
@@ -78,6 +83,8 @@ async function plantAll(faults: readonly Fault[]): Promise<Map<Fault, Outcome>> 
     await jest.stop()
     rmSync(copy, { recursive: true, force: true })
   }
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1)
+  console.log(`\n${outcomes.size} faults in ${minutes} min, ${asked} of them not known from an earlier run`)
   return outcomes
 }
 

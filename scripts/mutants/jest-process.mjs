@@ -8,6 +8,9 @@ const environment = { ...process.env }
 // The set-up of the integration tests starts a Redis.
 const NEEDS_NO_SERVER = /^(?:unit|integration\/guards)\//
 
+// Whoever has started it was interrupted.
+process.on('disconnect', () => process.exit(1))
+
 process.on('message', async (suite) => {
   // A set-up that has run once must run again: what it started is stopped after each run.
   process.env = { ...environment }

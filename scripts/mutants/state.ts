@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Fault } from './faults.ts'
 
@@ -17,7 +17,9 @@ export interface State {
 
 /** Reads the file where the outcomes are kept, and writes it again after each of them. */
 export function openState(file: string, fresh: boolean): State {
-  const known = fresh ? new Map<string, Outcome>() : readState(file)
+  // Gone from the disk too: a run with `fresh` that is interrupted goes on without it.
+  if (fresh) rmSync(file, { force: true })
+  const known = readState(file)
   return {
     get: (key) => known.get(key),
     set(key, outcome) {

@@ -106,16 +106,12 @@ describe('a handler that throws a streamed body away and waits', () => {
     { event: 'close', told: 'told of close' },
     { event: 'error', told: 'told of error' },
     { event: 'end', told: 'DIGEST_MISMATCH' },
-  ] as const)(
-    'for $event gets an answer for content that was not signed',
-    async ({ event, told }) => {
-      const answer = await listening(await uploads(passes, discards(event)), (origin) =>
-        send(origin, 'AAAA', ['AAAB']),
-      )
-      expect(answer).toContain(told)
-    },
-    20_000,
-  )
+  ] as const)('for $event gets an answer for content that was not signed', async ({ event, told }) => {
+    const answer = await listening(await uploads(passes, discards(event)), (origin) =>
+      send(origin, 'AAAA', ['AAAB']),
+    )
+    expect(answer).toContain(told)
+  })
 
   it('for the end is told of it when the content is what was signed', async () => {
     const answer = await listening(await uploads(passes, discards('end')), (origin) =>

@@ -1,9 +1,19 @@
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, guardUpgrade, ipWhitelist, memoryStore } from 'portcullis'
+import {
+  auditAccess,
+  ConfigError,
+  createPolicySource,
+  guardUpgrade,
+  ipWhitelist,
+  memoryAuditSink,
+  memoryStore,
+  type RequestHandler,
+} from 'portcullis'
 import { exchange } from '../../support/raw-exchange.ts'
 import { APP } from '../../support/protected-app.ts'
+import { forTurns } from '../../support/turns.ts'
 
 const policy = { appId: APP, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } }
 const HEAD = `Host: a\r\nX-App-Id: ${APP}\r\n`
@@ -60,5 +70,150 @@ describe('an upgrade on a connection', () => {
       REQUEST + UPGRADE,
     ).catch(() => ({ upgrades: 0 }))
     expect(upgrades).toBe(0)
+  })
+})
+
+/** A server whose upgrades pass these guards, and the sockets of those that passed. */
+async function guarded<T>(
+  guards: readonly RequestHandler[],
+  run: (server: Server, port: number, passed: Socket[]) => Promise<T>,
+): Promise<T> {
+  const server = createServer((_req, res) => res.end('a request'))
+  const passed: Socket[] = []
+  server.on('upgrade', (_req, socket: Socket) => {
+    passed.push(socket)
+    socket.write('switched')
+  })
+  guardUpgrade(server, { guards })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    return await run(server, (server.address() as AddressInfo).port, passed)
+  } finally {
+    for (const socket of passed) socket.destroy()
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+const passes: RequestHandler = (_req, _res, next) => next()
+
+/** A guard that waits until it is told to go on. */
+function waiting(): { guard: RequestHandler; begun: Promise<void>; goOn: () => void } {
+  let [begin, goOn] = [() => undefined as void, () => undefined as void]
+  const begun = new Promise<void>((resolve) => (begin = resolve))
+  const told = new Promise<void>((resolve) => (goOn = resolve))
+  const guard: RequestHandler = (_req, _res, next) => {
+    begin()
+    void told.then(() => next())
+  }
+  return { guard, begun, goOn: () => goOn() }
+}
+
+/** A connection that has asked for the upgrade, and what it gets. */
+function upgrading(port: number): { socket: Socket; got: () => string; closed: Promise<void> } {
+  const socket = connect(port, '127.0.0.1', () => socket.write(UPGRADE))
+  let text = ''
+  socket.on('data', (data) => (text += data.toString())).on('error', () => undefined)
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  return { socket, got: () => text, closed }
+}
+
+const policies = (ranges: readonly string[]) =>
+  createPolicySource({
+    store: memoryStore([
+      {
+        policy: {
+          appId: APP,
+          ipWhitelist: { mode: 'enforce', ranges },
+          auditAccess: { mode: 'enforce', onSinkFailure: 'allow' },
+        },
+      },
+    ]),
+  })
+
+describe('guardUpgrade()', () => {
+  it('answers a refusal, whichever guard refuses, and closes: no listener hears of the upgrade', async () => {
+    const refuses = ipWhitelist({ policies: policies(['203.0.113.0/24']) })
+    for (const guards of [[refuses], [passes, passes, refuses]]) {
+      await guarded(guards, async (_server, port, passed) => {
+        const answer = await exchange(port, UPGRADE)
+        expect(answer).toMatch(/^HTTP\/1\.1 403 [^]*ADDRESS_NOT_ALLOWED/)
+        expect(passed).toEqual([])
+      })
+    }
+  })
+
+  it('answers an error of a guard, and passes nothing on', async () => {
+    const fails: RequestHandler = (_req, _res, next) => next(new Error('of a guard'))
+    await guarded([fails, passes], async (_server, port, passed) => {
+      const answer = await exchange(port, UPGRADE)
+      expect(answer).toMatch(/^HTTP\/1\.1 500 /)
+      expect(answer).not.toContain('of a guard')
+      expect(passed).toEqual([])
+    })
+  })
+
+  it('hands on the socket as Node does: without a response on it, and without listeners for errors', async () => {
+    await guarded([passes], async (_server, port, passed) => {
+      const { socket, got, closed } = upgrading(port)
+      await forTurns(closed, 200)
+      expect(got()).toBe('switched')
+      const [theirs] = passed
+      expect(theirs?.listenerCount('error')).toBe(0)
+      expect(Reflect.get(theirs as Socket, '_httpMessage') ?? null).toBeNull()
+      socket.destroy()
+      await closed
+    })
+  })
+
+  it('closes the connection when the last listener has gone while the guards judged', async () => {
+    const { guard, begun, goOn } = waiting()
+    await guarded([guard], async (server, port) => {
+      const { got, closed } = upgrading(port)
+      await begun
+      server.removeAllListeners('upgrade')
+      goOn()
+      await closed
+      expect(got()).toBe('')
+    })
+  })
+
+  it('passes nothing on, and ends no process, when the caller resets the connection meanwhile', async () => {
+    const { guard, begun, goOn } = waiting()
+    await guarded([guard], async (server, port, passed) => {
+      const gone = new Promise<void>((resolve) =>
+        server.once('connection', (theirs) => theirs.once('close', () => resolve())),
+      )
+      const { socket } = upgrading(port)
+      await begun
+      socket.resetAndDestroy()
+      await gone
+      goOn()
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(passed).toEqual([])
+    })
+  })
+
+  it('is recorded once, when its connection closes', async () => {
+    const sink = memoryAuditSink()
+    await guarded(
+      [auditAccess({ policies: policies(['127.0.0.0/8']), sink })],
+      async (_server, port, passed) => {
+        const { got, closed } = upgrading(port)
+        while (got() === '') await new Promise((resolve) => setTimeout(resolve, 5))
+        expect([passed.length, sink.events()]).toEqual([1, []])
+        passed[0]?.destroy()
+        await closed
+        while (sink.events().length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+        await forTurns(new Promise(() => undefined), 60)
+        expect(sink.events()).toHaveLength(1)
+      },
+    )
+  })
+
+  it('takes at least one guard', () => {
+    for (const guards of [[], undefined, ['ipWhitelist']]) {
+      expect(() => guardUpgrade(createServer(), { guards: guards as never })).toThrow(ConfigError)
+    }
   })
 })

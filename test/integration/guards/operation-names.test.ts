@@ -412,5 +412,5 @@ describe('the name of an operation of any shape of routers', () => {
       }),
       { numRuns: 300 },
     )
-  }, 60_000)
+  })
 })

@@ -15,6 +15,7 @@ import {
   type ProtectOptions,
   type RequestHandler,
 } from 'portcullis'
+import type { AuditSink } from 'portcullis/audit'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
 
@@ -172,6 +173,27 @@ describe('protectServer()', () => {
   it('has the ends of the audit', async () => {
     const { flush, close } = protectServer(echo(), optionsFor({}))
     await expect(Promise.all([flush(), close()])).resolves.toEqual([undefined, undefined])
+  })
+
+  it('flushes the audit: it waits until what could not be kept is kept', async () => {
+    const kept: unknown[] = []
+    let down = true
+    const sink: AuditSink = {
+      write: async (events) => {
+        if (down) throw new Error('down')
+        kept.push(...events)
+      },
+    }
+    const auditing = { auditAccess: { ...ENFORCE, onSinkFailure: 'allow' } }
+    const listener = protectServer(echo(), optionsFor(auditing, { sink }))
+    await listening(listener, async (origin) => {
+      expect((await get(origin)).status).toBe(200)
+    })
+    expect(kept).toEqual([])
+    down = false
+    await listener.flush()
+    expect(kept).toHaveLength(1)
+    await listener.close()
   })
 })
 

@@ -61,7 +61,7 @@ namedListContract('Redis with the rights of a dashboard', { describe, it }, asyn
 })
 
 /** Everything that guards and a dashboard do; the names of what did not work. */
-async function failuresOf(user: string, all: boolean): Promise<string[]> {
+async function failuresOf(user: string, all: boolean, patience = 60_000): Promise<string[]> {
   const own = prefix()
   const writer = redisStore(admin, { prefix: own, vault })
   await writer.write({ policy, keys: [] }, 0)
@@ -77,13 +77,13 @@ async function failuresOf(user: string, all: boolean): Promise<string[]> {
     read: () => source.load('a'),
     unknown: () => source.load('nobody'),
     origins: () => source.appsByOrigin('https://a.example'),
-    feed: () => eventually('the feed runs', () => source.status().feed === 'whole', 1_000),
+    feed: () => eventually('the feed runs', () => source.status().feed === 'whole', patience),
     resume: async () => {
       const list = String(await admin.client('LIST'))
       const id = new RegExp(`^id=(\\d+) .*cmd=xread.* user=${user}`, 'm').exec(list)?.[1] ?? ''
       await admin.call('CLIENT', 'KILL', 'ID', id)
-      await eventually('it is cut off', () => source.status().feed === 'broken', 1_000)
-      await eventually('it runs again', () => source.status().feed === 'whole', 1_000)
+      await eventually('it is cut off', () => source.status().feed === 'broken', patience)
+      await eventually('it runs again', () => source.status().feed === 'whole', patience)
     },
     claim: async () => redisNonces(client, { prefix: own }).claim('a', 'n', Date.now() + 1_000),
     use: () => store.noteKeyUse('a', 'k', Date.now()),
@@ -153,7 +153,7 @@ describe.each([
     await admin.call('ACL', 'SETUSER', lesser, 'on', '>pw', ...rules)
     await admin.call('ACL', 'LOG', 'RESET')
     let failed: string[] = []
-    const text = await printed(async () => void (failed = await failuresOf(lesser, all)))
+    const text = await printed(async () => void (failed = await failuresOf(lesser, all, 1_000)))
     expect(failed.length + text.length).toBeGreaterThan(0)
     expect(await refusedTo(lesser)).toContain(rule.slice(1))
   })

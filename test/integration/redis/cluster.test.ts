@@ -13,7 +13,7 @@ let servers: RedisCluster
 
 beforeAll(async () => {
   servers = await startCluster()
-}, 30_000)
+})
 
 afterAll(async () => {
   for (const cluster of clusters) cluster.disconnect()

@@ -57,7 +57,7 @@ beforeAll(async () => {
   replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
   address = await startAddress(master.port)
   admin = connect(master.port)
-}, 60_000)
+})
 afterEach(async () => {
   for (const process of processes.splice(0)) await process.stop()
   address.moveTo(master.port)
@@ -125,7 +125,6 @@ describe('a Redis that has lost its data', () => {
       await eventually('it is reached', async () => (await ask('nobody')).what === 'unknown')
       for (const appId of ['a', 'b']) expect((await ask(appId)).what).toBe('unknown')
     },
-    60_000,
   )
 
   it('serves at once what is written again, before anything is accepted', async () => {
@@ -135,7 +134,7 @@ describe('a Redis that has lost its data', () => {
     await process.store.write({ policy: { appId: 'b' } }, 0)
     expect((await process.ask('b')).what).toBe(1)
     expect((await process.ask('nobody')).what).toBe('unavailable')
-  }, 60_000)
+  })
 
   it('is told of once', async () => {
     const { process } = await startWithApps()
@@ -155,7 +154,7 @@ describe('a Redis that has lost its data', () => {
     await eventually('the feed runs again', () => process.source.status().feed === 'whole')
     expect(told).toBe(1)
     leave?.()
-  }, 60_000)
+  })
 })
 
 describe('a Redis that has not lost its data', () => {
@@ -164,23 +163,19 @@ describe('a Redis that has not lost its data', () => {
     ['the key of its stream was deleted', (feed) => admin.del(feed)],
     ['stream and counter were deleted', (feed) => admin.del(feed, `${feed}:number`)],
   ]
-  it.each(nothingLost)(
-    'serves its apps, and no others, when %s',
-    async (_title, change) => {
-      const { process, prefix } = await startWithApps()
-      const { source, ask, answers } = process
-      const before = answers.length
-      await change(`${prefix}{feed}`)
-      await redisStore(admin, { prefix }).write({ policy: { appId: 'c' } }, 0)
-      await sleep(NOTICED_AFTER)
-      await eventually('the feed runs', () => source.status().feed === 'whole')
-      for (const appId of ['a', 'b', 'c']) expect((await ask(appId)).what).toBe(1)
-      expect((await ask('nobody')).what).toBe('unknown')
-      expect(source.status().emptied).toBe(false)
-      expect(answers.slice(before).filter(({ what }) => what !== 1)).toEqual([])
-    },
-    60_000,
-  )
+  it.each(nothingLost)('serves its apps, and no others, when %s', async (_title, change) => {
+    const { process, prefix } = await startWithApps()
+    const { source, ask, answers } = process
+    const before = answers.length
+    await change(`${prefix}{feed}`)
+    await redisStore(admin, { prefix }).write({ policy: { appId: 'c' } }, 0)
+    await sleep(NOTICED_AFTER)
+    await eventually('the feed runs', () => source.status().feed === 'whole')
+    for (const appId of ['a', 'b', 'c']) expect((await ask(appId)).what).toBe(1)
+    expect((await ask('nobody')).what).toBe('unknown')
+    expect(source.status().emptied).toBe(false)
+    expect(answers.slice(before).filter(({ what }) => what !== 1)).toEqual([])
+  })
 
   it('answers that there is no such app when nothing was ever written, and takes the first write for no loss', async () => {
     const process = startProcess(connect(address.port), freshPrefix(), 'a')

@@ -14,6 +14,7 @@ import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
 import { startSentinel, type RedisSentinel } from '../../support/redis-sentinel.ts'
 import { askRedis, freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { within } from '../../support/turns.ts'
 
 const settings = {
   maxRetriesPerRequest: 1,
@@ -63,7 +64,7 @@ beforeAll(async () => {
     startCluster(),
   ])
   proxy = await startTcpProxy(server.port)
-}, 40_000)
+})
 
 afterAll(async () => {
   await proxy.stop()
@@ -320,11 +321,12 @@ describe.each(faults)('when $title', ({ connect, begin, end, reads, writes, pass
       await eventually('both feeds run again', () => all(({ source }) => source.status().feed === 'whole'))
       await eventually('both enforce the newest', () => all(({ answers }) => answers.at(-1)?.what === newest))
       expect(await writer.write({ policy: { appId: APP, name: 'at last' } }, newest)).toBe(newest + 1)
-      const written = performance.now()
-      await eventually('a change is announced again', () =>
-        all(({ answers }) => answers.at(-1)?.what === newest + 1),
+      await within(
+        2_000,
+        eventually('a change is announced again', () =>
+          all(({ answers }) => answers.at(-1)?.what === newest + 1),
+        ),
       )
-      expect(performance.now() - written).toBeLessThan(1_000)
 
       await stopLoad()
       const busy = await writer.read('busy')
@@ -344,7 +346,7 @@ describe.each(faults)('when $title', ({ connect, begin, end, reads, writes, pass
       writer.close()
       admin.disconnect()
     }
-  }, 60_000)
+  })
 })
 
 describe('when Redis is not there yet', () => {
@@ -378,5 +380,5 @@ describe('when Redis is not there yet', () => {
       admin.disconnect()
       await own.stop()
     }
-  }, 30_000)
+  })
 })

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import { UnavailableError } from 'portcullis'
 import { redisStore, type RedisStore } from 'portcullis/redis'
 import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
+import { within } from '../../support/turns.ts'
 
 let server: RedisServer
 const clients: Redis[] = []
@@ -50,7 +51,7 @@ function listen(store: RedisStore): { readonly heard: string[]; leave(): void } 
   return { heard, leave: () => leave?.() }
 }
 
-async function eventually(condition: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+async function eventually(condition: () => boolean | Promise<boolean>, limit = 60_000): Promise<void> {
   const until = Date.now() + limit
   while (!(await condition())) {
     if (Date.now() > until) throw new Error('it did not come true in time')
@@ -77,7 +78,7 @@ describe('the change feed of Redis', () => {
     const writer = open(prefix)
     const ids = Array.from({ length: 100 }, (_, index) => `app-${index}`)
     for (const appId of ids) await writer.write({ policy: { appId } }, 0)
-    await eventually(lastIs(heard, 'app-99'), 5_000)
+    await eventually(lastIs(heard, 'app-99'))
     expect(heard.slice(2)).toEqual(ids)
     leave()
   })
@@ -98,7 +99,7 @@ describe('the change feed of Redis', () => {
     await eventually(() => heard.includes('resumed') && heard.includes('app-19'))
     expect(heard.filter((what) => what !== 'resumed')).toEqual(['broken', 'restored', 'broken', ...ids])
     await writer.write({ policy: { appId: 'a' } }, 0)
-    await eventually(lastIs(heard, 'a'), 5_000)
+    await eventually(lastIs(heard, 'a'))
     leave()
   })
 
@@ -128,7 +129,7 @@ describe('the change feed of Redis', () => {
           () => false,
         ),
       )
-      await eventually(lastIs(heard, 'c'), 5_000)
+      await eventually(lastIs(heard, 'c'))
       leave()
     })
   }
@@ -138,7 +139,7 @@ describe('the change feed of Redis', () => {
     const { heard, leave } = listen(open(prefix))
     await eventually(lastIs(heard, 'restored'))
     await connect().incr(`${prefix}{feed}:number`)
-    await eventually(() => heard.length === 4, 5_000)
+    await eventually(() => heard.length === 4)
     expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
     leave()
   })
@@ -160,7 +161,7 @@ describe('the change feed of Redis', () => {
       ),
     )
     expect(await writer.write({ policy: { appId: 'a' } }, 1)).toBe(2)
-    await eventually(lastIs(heard, 'a'), 5_000)
+    await eventually(lastIs(heard, 'a'))
     leave()
   })
 
@@ -169,7 +170,7 @@ describe('the change feed of Redis', () => {
     await eventually(lastIs(heard, 'restored'))
     server.pause()
     try {
-      await eventually(lastIs(heard, 'broken'), 4_000)
+      await eventually(lastIs(heard, 'broken'))
     } finally {
       server.resume()
     }
@@ -195,7 +196,7 @@ describe('the change feed of Redis', () => {
       await eventually(() => heard.length >= 4)
       expect(heard).toEqual(['broken', 'restored', 'broken', 'restored'])
       await writer.write({ policy: { appId: 'd' } }, 0)
-      await eventually(lastIs(heard, 'd'), 5_000)
+      await eventually(lastIs(heard, 'd'))
       leave()
     })
   }
@@ -208,7 +209,7 @@ describe('the change feed of Redis', () => {
     const { heard, leave } = listen(store)
     await eventually(lastIs(heard, 'restored'))
     await writer.write({ policy: { appId: 'b' } }, 0)
-    await eventually(lastIs(heard, 'b'), 5_000)
+    await eventually(lastIs(heard, 'b'))
     expect(heard).toEqual(['broken', 'restored', 'b'])
     leave()
   })
@@ -221,7 +222,7 @@ describe('the change feed of Redis', () => {
     await client.incr(`${prefix}{feed}:number`)
     await client.xadd(`${prefix}{feed}`, '*', 'number', '1', 'app', '{evil}\r\n')
     await open(prefix).write({ policy: { appId: 'a' } }, 0)
-    await eventually(lastIs(heard, 'a'), 5_000)
+    await eventually(lastIs(heard, 'a'))
     expect(heard).toEqual(['broken', 'restored', 'a'])
     leave()
   })
@@ -251,7 +252,7 @@ describe('the change feed of Redis', () => {
     await sleep(50)
     expect(await readers()).toBe(1)
     listeners.pop()?.leave()
-    await eventually(async () => (await readers()) === 0, 5_000)
+    await eventually(async () => (await readers()) === 0)
   })
 
   it('reports a refused password without showing it', async () => {
@@ -273,10 +274,9 @@ describe('a lost connection', () => {
     expect(await store.read('a')).toBeUndefined()
     await own.kill()
     await eventually(() => client.status !== 'ready')
-    const begun = performance.now()
-    const results = await Promise.allSettled(Array.from({ length: 1_000 }, () => store.read('a')))
     // Far less than one of them would have to wait for a connection.
-    expect(performance.now() - begun).toBeLessThan(5_000)
+    const reads = Promise.allSettled(Array.from({ length: 1_000 }, () => store.read('a')))
+    const results = await within(5_000, reads)
     for (const result of results) expect(result).toMatchObject({ status: 'rejected' })
     expect((client as unknown as { offlineQueue: { length: number } }).offlineQueue).toHaveLength(0)
     await own.stop()

@@ -10,6 +10,7 @@ import { APP, KEY, listening, protectedApp } from '../../support/protected-app.t
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
 import { askRedis, freshPrefix, sharedRedisUrl, startRedis, type RedisServer } from '../../support/redis.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { within } from '../../support/turns.ts'
 
 const settings = {
   maxRetriesPerRequest: 1,
@@ -137,7 +138,7 @@ beforeAll(async () => {
     startCluster(),
   ])
   proxy = await startTcpProxy(server.port)
-}, 40_000)
+})
 
 afterAll(async () => {
   await proxy.stop()
@@ -187,7 +188,7 @@ describe('redisNonces and a Cluster', () => {
     stopped = true
     await Promise.all(claiming)
     expect([...passed.values()]).toEqual(Array.from({ length: 60 }, () => 1))
-  }, 30_000)
+  })
 })
 
 interface Fault {
@@ -312,7 +313,6 @@ interface Answer {
   readonly status: number
   readonly code: string | undefined
   readonly retryAfter: string | null
-  readonly took: number
 }
 
 describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
@@ -325,11 +325,10 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
       const sign = (): Promise<Record<string, string>> =>
         signRequest({ method: 'GET', url: origin, headers: { 'x-app-id': APP } }, signer)
       const send = async (headers: Record<string, string>): Promise<Answer> => {
-        const began = performance.now()
-        const response = await fetch(origin, { headers })
+        // 250 ms, and what a busy machine adds.
+        const response = await within(2_000, fetch(origin, { headers }))
         const { code } = (await response.json()) as { code?: string }
-        const took = performance.now() - began
-        return { status: response.status, code, retryAfter: response.headers.get('retry-after'), took }
+        return { status: response.status, code, retryAfter: response.headers.get('retry-after') }
       }
       const before = await sign()
       await eventually('Redis is there', async () => (await send(await sign())).status === 200)
@@ -345,8 +344,6 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
           for (const answer of await Promise.all(fresh.map(send))) {
             expect(answer).toMatchObject({ status: 503, code: 'NONCES_UNAVAILABLE' })
             expect(answer.retryAfter).toMatch(/^[1-5]$/)
-            // 250 ms, and what a busy machine adds.
-            expect(answer.took).toBeLessThan(2_000)
           }
           await sleep(100)
         }
@@ -372,7 +369,7 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
         ])
       if (loses !== true) expect((await send(before)).code).toBe('SIGNATURE_REPLAYED')
     })
-  }, 60_000)
+  })
 })
 
 const signer = { keyId: KEY.id, secret: KEY.secret }

@@ -9,6 +9,8 @@ import { readAuditStream, redisAuditSink, redisNonces, redisStore, type RedisSto
 import { createVault } from 'portcullis/vault'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { within } from '../../support/turns.ts'
+import { eventually } from '../../support/policy-process.ts'
 
 const POLICY = {
   appId: APP,
@@ -92,26 +94,19 @@ describe('all six guards over Redis', () => {
           // At first the policy is fresh and the nonce cannot be claimed; later the policy is too old.
           for (const wait of [0, 1_500]) {
             await sleep(wait)
-            const begun = Date.now()
-            const response = await call(origin)
+            const response = await within(3_000, call(origin))
             expect(response.status).toBe(503)
             expect(response.headers.get('retry-after')).toMatch(/^[1-5]$/)
             expect(response.headers.get('content-type')).toBe('application/problem+json')
             expect(await response.json()).toMatchObject({
               code: expect.stringMatching(/_UNAVAILABLE$/) as unknown,
             })
-            expect(Date.now() - begun).toBeLessThan(3_000)
           }
         } finally {
           if (fault === 'killed') await server.restart()
           else server.resume()
         }
-        let status = 0
-        for (const until = Date.now() + 10_000; status !== 200 && Date.now() < until;) {
-          await sleep(50)
-          status = (await call(origin)).status
-        }
-        expect(status).toBe(200)
+        await eventually('requests pass again', async () => (await call(origin)).status === 200)
       })
     })
   }
@@ -124,10 +119,7 @@ describe('all six guards over Redis', () => {
       const writer = redisStore(other)
       const { revision = 0 } = (await store.read(APP)) ?? {}
       await writer.write({ policy: { ...POLICY, ipWhitelist: { mode: 'enforce', ranges: [] } } }, revision)
-      let status = 0
-      for (const until = Date.now() + 500; status !== 403 && Date.now() < until;)
-        status = (await call(origin)).status
-      expect(status).toBe(403)
+      await eventually('the change is in force', async () => (await call(origin)).status === 403)
       writer.close()
       other.disconnect()
     })

@@ -7,6 +7,7 @@ import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { within } from '../../support/turns.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
 const KEY: AppKey = { id: 'key-1', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }
@@ -46,7 +47,7 @@ function open(client: Redis, prefix: string, options: object = {}): RedisStore {
 const fresh = (): string => `test:${randomUUID()}:`
 
 /** Waits for a condition, and fails when it does not come true in time. */
-async function eventually(condition: () => boolean | Promise<boolean>, limit = 10_000): Promise<void> {
+async function eventually(condition: () => boolean | Promise<boolean>, limit = 60_000): Promise<void> {
   const until = Date.now() + limit
   while (!(await condition())) {
     if (Date.now() > until) throw new Error('it did not come true in time')
@@ -168,7 +169,10 @@ describe('redisStore', () => {
     for (let revision = 1; revision < 50; revision += 1) {
       expect(await policies.load('a')).toMatchObject({ revision })
       await writer.write({ policy: { appId: 'a', name: `n${revision}` } }, revision)
-      await eventually(() => policies.peek('a') === undefined, 1_000)
+      await within(
+        5_000,
+        eventually(() => policies.peek('a') === undefined),
+      )
     }
     policies.close()
   })
@@ -233,9 +237,7 @@ describe('redisStore under faults', () => {
       expect(await policies.load('a')).toMatchObject({ revision: 1 })
 
       own.pause()
-      const begun = Date.now()
-      await expect(store.read('a')).rejects.toBeInstanceOf(UnavailableError)
-      expect(Date.now() - begun).toBeLessThan(1_000)
+      await expect(within(1_000, store.read('a'))).rejects.toBeInstanceOf(UnavailableError)
       expect(policies.peek('a')).toMatchObject({ revision: 1 })
       own.resume()
       await eventually(() =>
@@ -292,10 +294,7 @@ describe('a client that is starting without an offline queue', () => {
   })
 
   it('is given up after the deadline when it does not come up', async () => {
-    const begun = Date.now()
-    await expect(open(starting(1), fresh(), { commandTimeout: 300 }).read('a')).rejects.toBeInstanceOf(
-      UnavailableError,
-    )
-    expect(Date.now() - begun).toBeLessThan(2_000)
+    const read = open(starting(1), fresh(), { commandTimeout: 300 }).read('a')
+    await expect(within(2_000, read)).rejects.toBeInstanceOf(UnavailableError)
   })
 })

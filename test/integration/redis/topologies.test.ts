@@ -28,7 +28,7 @@ beforeAll(async () => {
     startTlsRedis(),
     startRedis({ args: ['--requirepass', PASSWORD] }),
   ])
-}, 30_000)
+})
 
 afterAll(async () => {
   for (const client of clients) client.disconnect()

@@ -84,7 +84,7 @@ describe('two processes and 1,000 random changes', () => {
         store.close()
         client.disconnect()
       }
-    }, 60_000)
+    })
   }
 })
 

@@ -16,7 +16,7 @@ let cluster: RedisCluster
 
 beforeAll(async () => {
   ;[server, cluster] = await Promise.all([startRedis(), startCluster()])
-}, 30_000)
+})
 afterAll(() => Promise.all([server.stop(), cluster.stop()]))
 
 describe.each([
@@ -60,5 +60,5 @@ describe.each([
       store.close()
       redis.disconnect()
     }
-  }, 60_000)
+  })
 })

@@ -4,6 +4,7 @@ import type { AuditEvent } from '../../../src/audit/event.ts'
 import { parseEvent, serialiseEvent } from '../../../src/audit/line.ts'
 import { allow, deny, sharedAllowances, type Decision, type Evidence } from '../../../src/decision.ts'
 import { fieldEvent, operationEvent, outcomeEvent } from './events.ts'
+import { runs } from '../../support/runs.ts'
 
 const PRINTABLE = /^[\x20-\x7e]+$/
 const decision = allow('ipWhitelist', 'enforce', 'in the list', {
@@ -137,7 +138,7 @@ describe('serialiseEvent', () => {
         expect(line).toMatch(PRINTABLE)
         expect(parseEvent(line)).toMatchObject({ kind: 'operation', status: 200 })
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 

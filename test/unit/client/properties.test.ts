@@ -5,6 +5,7 @@ import { isPortcullisError } from '../../../src/errors.ts'
 import { verifyMessage, type Rejected, type Verified } from '../../../src/signature/verify.ts'
 import { messageOf, NOW, RULES, SECRET } from '../signature/message.ts'
 import { APP_KEYS, ED25519 } from './verifying-server.ts'
+import { runs } from '../../support/runs.ts'
 
 /** The request as the server receives it, when it is sent as it was signed. */
 function received(request: RequestToSign, headers: Record<string, string>): Verified | Rejected {
@@ -103,7 +104,7 @@ describe('whatever signRequest signs, the verifier verifies', () => {
           label: options.label,
         })
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 
@@ -156,7 +157,7 @@ describe('whatever signRequest signs, the verifier verifies', () => {
           expect(received(request, headers)).toMatchObject({ ok: true })
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
     expect(signed).toBeGreaterThan(0)
   })

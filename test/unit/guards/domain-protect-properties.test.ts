@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { decideDomainProtect, type OriginFacts } from '../../../src/guards/domain-protect.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
+import { runs } from '../../support/runs.ts'
 
 const DOMAINS = [
   'https://example.org',
@@ -68,7 +69,7 @@ describe('decideDomainProtect, whatever comes', () => {
           facts.origin !== undefined && (effect === 'allow' || code === 'METHOD_NOT_ALLOWED'),
         )
       }),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     )
   })
 
@@ -85,7 +86,7 @@ describe('decideDomainProtect, whatever comes', () => {
             expect(decideDomainProtect(policy, facts).decision.code).toBe('ORIGIN_NOT_ALLOWED')
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     )
   })
 })

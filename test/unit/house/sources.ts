@@ -29,28 +29,36 @@ export function areaOf(path: string): string {
   return (path.split('/')[0] ?? '').replace(/\.ts$/, '')
 }
 
+let sources: readonly SourceFile[] | undefined
+
 export function readSources(): readonly SourceFile[] {
-  return readdirSync(join(repository, 'src'), { recursive: true, encoding: 'utf8' })
+  return (sources ??= readdirSync(join(repository, 'src'), { recursive: true, encoding: 'utf8' })
     .map((name) => name.replaceAll('\\', '/'))
     .filter((name) => name.endsWith('.ts'))
     .toSorted()
-    .map(readSource)
+    .map(readSource))
 }
 
 function readSource(path: string): SourceFile {
   const text = readFileSync(join(repository, 'src', path), 'utf8')
-  const parsed = parse(text)
+  let code: string | undefined
+  let imports: readonly Import[] | undefined
   return {
     path,
     area: areaOf(path),
     lines: text.split('\n').length - 1,
     text,
-    code: printSync(parsed).code,
-    imports: importsOf(text, parsed.body).map(({ from, typeOnly }) => ({
-      from,
-      typeOnly,
-      file: from.startsWith('.') ? normalize(join(dirname(path), from)).replaceAll('\\', '/') : undefined,
-    })),
+    // Made when they are asked for: to parse and print all sources takes seconds.
+    get code() {
+      return (code ??= printSync(parse(text)).code)
+    },
+    get imports() {
+      return (imports ??= importsOf(text, parse(text).body).map(({ from, typeOnly }) => ({
+        from,
+        typeOnly,
+        file: from.startsWith('.') ? normalize(join(dirname(path), from)).replaceAll('\\', '/') : undefined,
+      })))
+    },
   }
 }
 

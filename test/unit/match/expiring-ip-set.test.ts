@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../../../src/match/expiring-ip-set.ts'
 import { parseIp, rangeText, type IpAddress } from '../../../src/match/ip.ts'
+import { runs } from '../../support/runs.ts'
 
 interface Entry {
   readonly words: readonly number[]
@@ -54,7 +55,7 @@ describe('a set of ranges some of which expire', () => {
           expect(set.find(addressOf(asked), now)).toBe(narrowest && rangeText(asked, narrowest.prefix))
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     )
   })
 

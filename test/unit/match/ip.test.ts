@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { scanned, scanRange } from '../../../src/match/ip-text.ts'
 import { parseIp, parseIpRange, rangeText, type IpRange } from '../../../src/match/ip.ts'
 import { ADDRESSES, CORRECTED_RANGES, NO_ADDRESSES, NO_RANGES, RANGES, SPELLED_RANGES } from './ip.corpus.ts'
+import { runs } from '../../support/runs.ts'
 
 /** The entry as a range; a refusal fails the test. */
 function rangeOf(entry: string): IpRange {
@@ -91,7 +92,7 @@ describe('parseIp', () => {
         expect(address?.version).toBe(mapped ? 4 : 6)
         expect(valueOf(address?.words ?? [])).toBe(mapped ? value & 0xffffffffn : value)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -100,7 +101,7 @@ describe('parseIp', () => {
       fc.property(fc.oneof(nearly, ipv4, fc.ipV6()), (text) => {
         expect(parseIp(text) !== undefined).toBe(!text.includes('%') && isIP(text) !== 0)
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 
@@ -120,7 +121,7 @@ describe('parseIp', () => {
           expect({ version: address.version, value: valueOf(address.words) }).toEqual(recorded(text))
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -131,7 +132,7 @@ describe('parseIp', () => {
         if (address?.version === 6) expect(`[${address.text}]`).toBe(new URL(`http://[${text}]/`).hostname)
         expect(parseIp(address?.text ?? '')).toEqual(address)
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -190,7 +191,7 @@ describe('parseIpRange', () => {
           if (text !== undefined) expect(rangeOf(text).text).toBe(text)
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
@@ -215,7 +216,7 @@ describe('parseIpRange', () => {
           }
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 })
@@ -272,7 +273,7 @@ describe('scanRange', () => {
   it('reads every text as parseIpRange does, or not at all', () => {
     fc.assert(
       fc.property(anyText, (text) => expect(scannedRange(text)).toEqual(parsedRange(text))),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     )
   })
 
@@ -286,7 +287,7 @@ describe('scanRange', () => {
         expect(range).toEqual({ version: host.kind() === 'ipv4' ? 4 : 6, first: value, prefix })
         expect(host.toString()).toBe(text.split('/')[0])
       }),
-      { numRuns: 20_000 },
+      { numRuns: runs(20_000) },
     )
   })
 })

@@ -12,6 +12,7 @@ import {
   type ReturnUrl,
   type ReturnUrlEntry,
 } from '../../../src/match/return-url.ts'
+import { runs } from '../../support/runs.ts'
 
 const urlOf = (text: string): ReturnUrl => {
   const url = parseReturnUrl(text)
@@ -140,7 +141,7 @@ describe('nearestDomains', () => {
         const [first] = nearestDomains(canonical, entries)
         expect(first?.differsIn.length === 0).toBe(found !== undefined)
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })
@@ -286,7 +287,7 @@ describe('nearestReturnUrls', () => {
         )
         expect(first?.differsIn.length === 0).toBe(found !== undefined)
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })
@@ -325,7 +326,7 @@ describe('nearestRanges', () => {
         const found = createIpSet(ranges(...texts)).find(ip)
         expect(nearestRanges(ip, ranges(...texts))[0]?.differsIn.length === 0).toBe(found !== undefined)
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 })

@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { hostileOrigins } from 'portcullis/testing'
+import { runs } from '../../support/runs.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 const hostile = hostileOrigins.map(({ origin }) => origin)
 
@@ -69,7 +71,7 @@ describe('parseOrigin', () => {
           expect(new URL(value).href).toBe(`${origin}/`)
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: runs(1500) },
     )
   })
 })
@@ -100,7 +102,7 @@ describe('a host', () => {
         const printed = printedBy(origin)
         expect(parseOrigin(origin) === origin).toBe(printed === origin && labels.every(isName))
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })
@@ -226,18 +228,19 @@ describe('parseOriginEntry', () => {
         else if (entry.corrected !== undefined)
           expect(parseOriginEntry(entry.corrected)).toHaveProperty('text')
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     )
   })
 
   it('is done with a megabyte of anything in no time', () => {
-    const start = performance.now()
-    for (const part of ['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc']) {
-      parseOriginEntry(part.repeat(1_000_000 / part.length))
-      parseOriginEntry(`${part.repeat(1_000_000 / part.length)}:x`)
-      parseOrigin(part.repeat(1_000_000 / part.length))
-    }
-    expect(performance.now() - start).toBeLessThan(2000)
+    const took = processorTime(() => {
+      for (const part of ['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc']) {
+        parseOriginEntry(part.repeat(1_000_000 / part.length))
+        parseOriginEntry(`${part.repeat(1_000_000 / part.length)}:x`)
+        parseOrigin(part.repeat(1_000_000 / part.length))
+      }
+    })
+    expect(took).toBeLessThan(2_000)
   })
 })
 

@@ -6,6 +6,7 @@ import { getPublicSuffix } from 'tldts'
 import { publicSuffixModule, publicSuffixRules } from '../../../scripts/public-suffixes.ts'
 import { publicSuffixOf } from '../../../src/match/public-suffix.ts'
 import { repository } from '../../support/commands.ts'
+import { runs } from '../../support/runs.ts'
 
 /** Another implementation, with the same list. */
 function byTldts(hostname: string): string | undefined {
@@ -80,7 +81,7 @@ describe('publicSuffixOf', () => {
         for (const name of [labels.join('.'), [...labels, rule].join('.')])
           expect([name, publicSuffixOf(name)]).toEqual([name, byTldts(name)])
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     )
   })
 })

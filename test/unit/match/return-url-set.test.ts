@@ -6,6 +6,7 @@ import {
   parseReturnUrlEntry,
   type ReturnUrl,
 } from '../../../src/match/return-url.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 function setOf(...entries: (string | { exact: string })[]): ReturnUrlSet {
   return createReturnUrlSet(
@@ -116,22 +117,24 @@ describe('createReturnUrlSet', () => {
       (_, index) => `https://app${index}.example/callback/${index}/`,
     )
     const set = setOf(...many)
-    const start = performance.now()
-    for (let index = 0; index < 1000; index += 1) {
-      expect(find(set, `https://app${index}.example/callback/${index}/x`)).toBe(many[index])
-    }
+    const took = processorTime(() => {
+      for (let index = 0; index < 1000; index += 1) {
+        expect(find(set, `https://app${index}.example/callback/${index}/x`)).toBe(many[index])
+      }
+    })
     // A walk through all entries would take minutes.
-    expect(performance.now() - start).toBeLessThan(2000)
+    expect(took).toBeLessThan(2_000)
   })
 
   it('takes no longer for a path of a thousand segments', () => {
     const set = setOf(`https://example.org/${'a/'.repeat(1000)}`)
-    const start = performance.now()
-    for (let count = 0; count < 100; count += 1) {
-      expect(find(set, `https://example.org/${'a/'.repeat(1000)}x`)).toBeDefined()
-      expect(find(set, `https://example.org/${'a/'.repeat(999)}x`)).toBeUndefined()
-    }
-    expect(performance.now() - start).toBeLessThan(2000)
+    const took = processorTime(() => {
+      for (let count = 0; count < 100; count += 1) {
+        expect(find(set, `https://example.org/${'a/'.repeat(1000)}x`)).toBeDefined()
+        expect(find(set, `https://example.org/${'a/'.repeat(999)}x`)).toBeUndefined()
+      }
+    })
+    expect(took).toBeLessThan(2_000)
   })
 
   it('counts the bytes that it takes: those of the texts, and of the segments that many share', () => {

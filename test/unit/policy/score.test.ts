@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { lintPolicy, parsePolicy, PolicyError, scorePolicy } from 'portcullis'
 import { scoreOf } from '../../../src/policy/score.ts'
+import { runs } from '../../support/runs.ts'
 
 /** Sections that use all protection there is. */
 const best = {
@@ -166,7 +167,7 @@ describe('scorePolicy', () => {
         const left = findings.filter(() => stays.next().value)
         expect(scoreOf(parsed, left)).toBeGreaterThanOrEqual(scoreOf(parsed, findings))
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

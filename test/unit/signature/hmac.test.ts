@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { ALGORITHM_NAMES, ALGORITHMS } from '../../../src/signature/algorithms.ts'
 import { fastHmac } from '../../../src/signature/fast-hmac.ts'
 import { plainHmac } from '../../../src/signature/hmac.ts'
+import { runs } from '../../support/runs.ts'
 
 const codeOf = (secret: Uint8Array, text: string): string =>
   createHmac('sha256', secret).update(text, 'latin1').digest('base64')
@@ -45,7 +46,7 @@ describe('the fast path of HMAC', () => {
           answers.add(fast)
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     )
     expect(answers.size).toBe(2)
   })

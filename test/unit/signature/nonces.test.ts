@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { ConfigError, UnavailableError } from '../../../src/errors.ts'
 import { memoryNonces } from '../../../src/signature/nonces.ts'
 import { nonceStoreContract } from '../../../src/testing/index.ts'
+import { runs } from '../../support/runs.ts'
 
 nonceStoreContract('memory', { describe, it }, async () => ({
   nonces: memoryNonces({ max: 600, maxPerApp: 300 }),
@@ -92,7 +93,7 @@ describe('memoryNonces', () => {
           if (isFree) model.set(app + nonce, now + life)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

@@ -6,6 +6,8 @@ import { signatureBase } from '../../../src/signature/base.ts'
 import { structuredFields } from '../../../src/signature/structured.ts'
 import { verifyMessage } from '../../../src/signature/verify.ts'
 import { KEYS, messageOf, NOW, RULES, SECRET, type PlainMessage } from './message.ts'
+import { runs } from '../../support/runs.ts'
+import { processorTime } from '../../support/processor-time.ts'
 
 function accepts(message: PlainMessage): boolean {
   return verifyMessage(messageOf(message), KEYS, RULES, NOW).ok
@@ -96,7 +98,7 @@ describe('one changed character', () => {
           expect(accepts(changed)).toBe(false)
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 })
@@ -219,7 +221,7 @@ describe('garbage', () => {
         const headers = { 'signature-input': input, signature }
         expect(accepts({ method: 'GET', authority: 'example.com', target: '/', headers })).toBe(false)
       }),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 
@@ -238,18 +240,13 @@ describe('garbage', () => {
           expect(accepts({ method, authority, target, headers })).toBe(false)
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
   it('that repeats the quotes of a string is read in linear time', () => {
-    const started = performance.now()
-    accepts({
-      method: 'GET',
-      authority: 'a',
-      target: '/',
-      headers: { 'signature-input': '"'.repeat(8000), signature: '%"'.repeat(90) },
-    })
-    expect(performance.now() - started).toBeLessThan(5_000)
+    const headers = { 'signature-input': '"'.repeat(8000), signature: '%"'.repeat(90) }
+    const took = processorTime(() => void accepts({ method: 'GET', authority: 'a', target: '/', headers }))
+    expect(took).toBeLessThan(5_000)
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { readMember } from '../../../../src/http/request/json-member.ts'
+import { runs } from '../../../support/runs.ts'
 
 const read = (text: string, path = 'options.url'): unknown => readMember(text, path.split('.'))
 
@@ -120,7 +121,7 @@ describe('readMember', () => {
           expect(readMember(text, path.split('.'))).toEqual(expected)
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     )
   })
 })

@@ -3,6 +3,7 @@ import { parse as parseSimple } from 'node:querystring'
 import express from 'express'
 import fc from 'fast-check'
 import { readBodyParameter, readQueryParameter } from '../../../../src/http/request/parameters.ts'
+import { runs } from '../../../support/runs.ts'
 
 const query = (text: string, name = 'return_url'): unknown => readQueryParameter(`/x?${text}`, name)
 
@@ -123,9 +124,9 @@ describe('readQueryParameter', () => {
           reading.value,
         )
       }),
-      { numRuns: 10_000 },
+      { numRuns: runs(10_000) },
     )
-    expect(found).toBeGreaterThan(500)
+    expect(found).toBeGreaterThan(runs(500))
   })
 })
 
@@ -222,7 +223,7 @@ describe('readBodyParameter', () => {
         const target = Buffer.from(bytes).toString('latin1')
         expect(() => readQueryParameter(target, path)).not.toThrow()
       }),
-      { numRuns: 5000 },
+      { numRuns: runs(5000) },
     )
   })
 })

@@ -8,7 +8,9 @@ import express from 'express'
 import express4 from 'express4'
 import fc from 'fast-check'
 import { gateResponse, type GateKeeper } from '../../../../src/http/response/gate.ts'
+import { forTurns } from '../../../support/turns.ts'
 import { listening } from '../../../support/protected-app.ts'
+import { runs } from '../../../support/runs.ts'
 
 const later: GateKeeper = { before: () => sleep(2), refuse: () => undefined }
 const refusing: GateKeeper = {
@@ -34,7 +36,7 @@ function wireOf(listener: RequestListener, text = FIRST + LAST): Promise<string>
       socket.on('close', resolve)
     })
     // Some of what a handler can do makes its caller wait for ever, with a gate and without.
-    await Promise.race([closed, sleep(1_000)])
+    await forTurns(closed, 1_000)
     socket.destroy()
     return wire.replaceAll(/^Date: .*$/gm, 'Date: then')
   })
@@ -105,7 +107,7 @@ const steps: Record<string, Step> = {
     const source = Readable.from(['one', 'two', 'x'.repeat(30_000)])
     source.pipe(res, { end: false })
     // Behind an end, and while the response is corked, it would wait for ever.
-    await Promise.race([new Promise((resolve) => source.once('end', resolve)), sleep(400)])
+    await forTurns(new Promise((resolve) => source.once('end', resolve)), 400)
   },
   'send as Express does': (res) => {
     const body = JSON.stringify({ of: 'express' })
@@ -161,7 +163,7 @@ describe('gateResponse, on the wire', () => {
           expect(refused.wire).not.toContain('x-a')
         },
       ),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     )
   }, 120_000)
 

@@ -14,6 +14,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import type { GuardResponse } from '../../../../src/http/handler.ts'
 import { gateResponse, type GateKeeper } from '../../../../src/http/response/gate.ts'
+import { forTurns } from '../../../support/turns.ts'
+import { runs } from '../../../support/runs.ts'
 
 type Res = Http2ServerResponse
 type Handler = (res: Res, req: Http2ServerRequest) => unknown
@@ -86,7 +88,7 @@ class Bench {
     stream.on('data', (data) => (got.body += String(data)))
     stream.on('error', () => undefined)
     // Some of what is tried makes a bare response wait for ever.
-    await Promise.race([new Promise((resolve) => stream.once('close', resolve)), sleep(800)])
+    await forTurns(new Promise((resolve) => stream.once('close', resolve)), 800)
     got.code = stream.rstCode
     stream.close()
     return got
@@ -243,7 +245,7 @@ describe('a held response of HTTP/2', () => {
       // Thrown in the midst of a pipe, the error of a wrong head would reach nobody.
       if (!res.headersSent) res.writeHead(res.statusCode)
       source.pipe(res, { end: false })
-      await Promise.race([new Promise((resolve) => source.once('end', resolve)), sleep(400)])
+      await forTurns(new Promise((resolve) => source.once('end', resolve)), 400)
     },
   }
 
@@ -285,7 +287,7 @@ describe('a held response of HTTP/2', () => {
           expect(JSON.stringify(refused.got)).not.toMatch(/x-|text|end/)
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     )
   }, 120_000)
 

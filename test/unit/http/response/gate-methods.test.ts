@@ -8,6 +8,7 @@ import express, { type Response } from 'express'
 // @ts-expect-error -- the package of another version has no types of its own
 import express4 from 'express4'
 import { gateResponse } from '../../../../src/http/response/gate.ts'
+import { forTurns } from '../../../support/turns.ts'
 
 /** What is done first, so that the head is fixed; on the gated response its bytes are held by then. */
 const firsts: Record<string, (res: ServerResponse) => void> = {
@@ -184,7 +185,7 @@ class Bench {
       socket.on('close', resolve)
     })
     // Some of what is tried makes a bare response wait for ever.
-    await Promise.race([closed, sleep(400)])
+    await forTurns(closed, 400)
     socket.destroy()
     return wire.replaceAll(/^Date: .*$/gm, 'Date: then')
   }

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import type { RequestHandler } from 'express'
+import { createPolicySource, memoryNonces, memoryStore, serverOnly, type PolicySource } from 'portcullis'
+import { signRequest } from 'portcullis/client'
+import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
+import { forTurns } from '../../support/turns.ts'
+
+const signer = { keyId: KEY.id, secret: KEY.secret }
+const CONTENT = Buffer.from('the content that was signed')
+const OTHER = Buffer.from('the content that was forged')
+const SIGNED = { serverOnly: { mode: 'enforce' } }
+
+const digestOf = (algorithm: 'sha256' | 'sha512', bytes: Buffer): string =>
+  `${algorithm === 'sha256' ? 'sha-256' : 'sha-512'}=:${createHash(algorithm).update(bytes).digest('base64')}:`
+
+const streamed = (policies: PolicySource) => serverOnly({ policies, nonces: memoryNonces(), streamed: true })
+
+const answersWithItsText: RequestHandler = (req, res) => {
+  let text = ''
+  req.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  req.on('end', () => res.end(text))
+  req.on('error', (error) => {
+    const { status, code } = error as Error & { status: number; code: string }
+    res.status(status).end(code)
+  })
+}
+
+/** Sends content, in two parts, under a signature that covers these digests. */
+async function send(origin: string, content: Buffer, digests: string): Promise<string> {
+  const headers = { 'x-app-id': APP, 'content-type': 'a/b', 'content-digest': digests }
+  const signed = await signRequest({ method: 'POST', url: origin, headers }, signer)
+  async function* parts(): AsyncGenerator<Buffer> {
+    yield content.subarray(0, 5)
+    await new Promise((resolve) => setImmediate(resolve))
+    yield content.subarray(5)
+  }
+  const response = await fetch(origin, { method: 'POST', headers: signed, body: parts(), duplex: 'half' })
+  return `${response.status} ${await response.text()}`
+}
+
+describe('content that is digested as it arrives', () => {
+  it.each([
+    ['sha-256', [digestOf('sha256', CONTENT)], true],
+    ['sha-512', [digestOf('sha512', CONTENT)], true],
+    ['both', [digestOf('sha256', CONTENT), digestOf('sha512', CONTENT)], true],
+    ['a wrong sha-256 ahead', [digestOf('sha256', OTHER), digestOf('sha512', CONTENT)], false],
+    ['a wrong sha-512 behind', [digestOf('sha256', CONTENT), digestOf('sha512', OTHER)], false],
+  ])('passes when every digest holds: %s', async (_what, digests, passes) => {
+    const { app } = protectedApp(SIGNED, (policies) => [streamed(policies)], answersWithItsText)
+    await listening(app, async (origin) => {
+      expect(await send(origin, CONTENT, digests.join(', '))).toBe(
+        passes ? `200 ${CONTENT.toString()}` : '401 DIGEST_MISMATCH',
+      )
+    })
+  })
+
+  it('ends for nobody when one of two mounts enforces, whichever judges first', async () => {
+    const reporting = createPolicySource({
+      store: memoryStore([{ policy: { appId: APP, serverOnly: { mode: 'report' } }, keys: [KEY] }]),
+    })
+    for (const enforcedFirst of [true, false]) {
+      const { app } = protectedApp(
+        SIGNED,
+        (policies) => {
+          const mounts = [streamed(policies), streamed(reporting)]
+          return enforcedFirst ? mounts : mounts.toReversed()
+        },
+        answersWithItsText,
+      )
+      await listening(app, async (origin) => {
+        expect(await send(origin, CONTENT, digestOf('sha256', CONTENT))).toBe(`200 ${CONTENT.toString()}`)
+        expect(await send(origin, OTHER, digestOf('sha256', CONTENT))).toBe('401 DIGEST_MISMATCH')
+      })
+    }
+  })
+
+  it('has no end for a handler that takes what is there now and then', async () => {
+    const takesNowAndThen: RequestHandler = (req, res) => {
+      let [text, ended] = ['', false]
+      const end = new Promise<void>((resolve) => req.on('end', () => resolve(void (ended = true))))
+      const taking = setInterval(() => {
+        const chunk = req.read() as Buffer | null
+        if (chunk !== null) text += chunk.toString()
+        if (text.length < CONTENT.length) return
+        clearInterval(taking)
+        // The end, if there is one, comes with the next try to read.
+        req.read()
+        void forTurns(end, 200).then(() => res.end(`${text} ${ended}`))
+      }, 5)
+    }
+    const { app } = protectedApp(SIGNED, (policies) => [streamed(policies)], takesNowAndThen)
+    await listening(app, async (origin) => {
+      const digest = digestOf('sha256', CONTENT)
+      expect(await send(origin, CONTENT, digest)).toBe(`200 ${CONTENT.toString()} true`)
+      expect(await send(origin, OTHER, digest)).toBe(`200 ${OTHER.toString()} false`)
+    })
+  })
+})
