@@ -39,7 +39,7 @@ export const DOMAIN_PROTECT_EXPECTATIONS = {
 
 /** @param serverOnlyFollows whether a `serverOnly` later in the same chain judges the request too */
 export function domainProtectMount(
-  { authority }: DomainProtectOptions,
+  { authority, policies }: DomainProtectOptions,
   serverOnlyFollows = false,
 ): Mount<OriginFacts, CorsGrant> {
   const placeOf = compileAuthority(authority)
@@ -50,7 +50,8 @@ export function domainProtectMount(
       const { facts } = request
       const asksForSignature = policy.domainProtect?.server === 'signed'
       if (placeOf === undefined && !asksForSignature) return facts
-      const signed = isSigned(request, appId) || (serverOnlyFollows && policy.serverOnly?.mode === 'enforce')
+      const signed =
+        isSigned(request, policies, appId) || (serverOnlyFollows && policy.serverOnly?.mode === 'enforce')
       return { ...plain(facts), ownOrigin: facts.ownOriginBy(placeOf), signed }
     },
     note: ({ outcome }, context) => {

@@ -161,7 +161,7 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
     note: ({ decision, outcome }, context) => {
       if (!isProof(outcome)) return
       const { appId = '' } = context
-      if (decision.mode === 'enforce') rememberSigned(context, appId)
+      if (decision.mode === 'enforce') rememberSigned(context, policies, appId)
       policies.noteKeyUse?.(appId, outcome.keyId)
       const content = streamed ? StreamedDigest.find(context.req) : undefined
       if (content !== undefined) recordMismatch(content, decision, context)
