@@ -18,6 +18,7 @@ import { askNow, OptionFailure } from './request/ask-option.ts'
 import { A_PATH_PREFIX, AN_AUTHORITY, compilePlace, type AuthorityOption } from './request/authority.ts'
 import type { JudgedRequest } from './judged-request.ts'
 import { rememberSigned } from './signed-requests.ts'
+import { awaitEmptyContent } from './request/empty-content.ts'
 import { StreamedDigest } from './request/streamed-digest.ts'
 import {
   answerMismatch,
@@ -31,7 +32,7 @@ import { isThenable } from '../thenable.ts'
 import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
 import type { GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount, type Mount } from './shell.ts'
+import { chain, type Mount } from './shell.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
@@ -52,7 +53,8 @@ export interface ServerOnlyOptions extends SharedOptions {
    * checked before the handler, and the digest of the bytes while the handler reads them from the request. Where it does not
    * hold the stream never ends: it fails with an error whose `status` is 401 and whose `code` is `DIGEST_MISMATCH`. A handler
    * that has not answered 5 s later is answered for by the problem document. So a handler must not act on content before its
-   * stream has ended. Default false.
+   * stream has ended. Where the head leaves open whether there is content, and names no digest, the first byte or the end
+   * is waited for. Default false.
    */
   readonly streamed?: boolean | undefined
   /**
@@ -90,7 +92,13 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     ...SHARED_EXPECTATIONS,
     ...SERVER_ONLY_EXPECTATIONS,
   })
-  return mount(serverOnlyMount(settings), settings)
+  const guard = serverOnlyMount(settings)
+  // In `protect()` the body parsers wait.
+  return chain(
+    'serverOnly',
+    settings.streamed === true ? [{ pass: awaitEmptyContent }, guard] : [guard],
+    settings,
+  )
 }
 
 export const SERVER_ONLY_EXPECTATIONS = {
