@@ -106,9 +106,12 @@ function judgeMethod(
   return { decision, outcome: { origin, settings } }
 }
 
-/** HEAD is GET without the content (RFC 9110 9.3.2). */
+/**
+ * HEAD is GET without the content (RFC 9110 9.3.2). CONNECT comes from a page only where it opens a WebSocket over HTTP/2,
+ * which over HTTP/1 it does by GET (RFC 8441).
+ */
 function admitsMethod(methods: readonly string[], method: string): boolean {
-  return methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
+  return methods.includes(method) || ((method === 'HEAD' || method === 'CONNECT') && methods.includes('GET'))
 }
 
 const serverMatches = sharedAllowances('domainProtect', '`X-Origin` matches a domain', ['case', 'entry'])
