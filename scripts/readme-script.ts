@@ -3,9 +3,9 @@
  * with `npm run try:readme`. Ends with 1 when a block did not do what the page says. It installs from the registry that npm is set
  * to.
  */
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Block, Document } from './readme/documents.ts'
 import { follow, run, type Step } from './readme/follow.ts'
 
@@ -77,12 +77,13 @@ const home = await mkdtemp(join(tmpdir(), 'portcullis-readme-'))
 try {
   const tarball = await pack(home)
   const folder = await mkdtemp(join(home, 'empty-'))
+  // The page tells its reader to put it there.
+  await copyFile(tarball, join(folder, basename(tarball)))
   const steps = follow(page, {
     folder,
     shell(command) {
       if (!command.startsWith('npm install ')) return undefined
-      const packages = command.replace('npm install', '').trim().split(/\s+/)
-      const names = packages.map((name) => (name === 'portcullis' ? tarball : name))
+      const names = command.replace('npm install', '').replace(/#.*$/, '').trim().split(/\s+/)
       // What TypeScript needs besides, for the examples in TypeScript.
       return must(
         'npm',

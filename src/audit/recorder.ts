@@ -24,8 +24,10 @@ export interface Recorder {
    * `UnavailableError` when it did not take them in time. Those events wait and are sent again, in the order in which
    * they were recorded, until they are kept, so that each arrives at least once for as long as the process lives. At most
    * `maxBacklog` wait; the newest beyond it are lost, counted in `lost` and reported.
+   *
+   * @param behind What `record` has returned for events that must arrive first. Others may be on their way together.
    */
-  record(events: readonly AuditEvent[]): void | Promise<void>
+  record(events: readonly AuditEvent[], behind?: Promise<void>): void | Promise<void>
   /** Whether events wait that the sink has not kept. While they do, `record` rejects and queues behind them. */
   readonly failing: boolean
   /** How many events were given up, because the backlog was full or the recorder closed. */
@@ -91,8 +93,12 @@ class BacklogRecorder implements Recorder {
     return this.#lost
   }
 
-  record(events: readonly AuditEvent[]): void | Promise<void> {
+  record(events: readonly AuditEvent[], behind?: Promise<void>): void | Promise<void> {
     if (events.length === 0) return undefined
+    if (behind !== undefined && this.#inFlight.has(behind)) {
+      const later = (): void | Promise<void> => this.record(events)
+      return this.#track(behind.then(later, later))
+    }
     if (this.#closed) {
       this.#lost += events.length
       const closing = new UnavailableError('the recorder is closed, and events are lost')
@@ -123,6 +129,10 @@ class BacklogRecorder implements Recorder {
         throw this.#failed(batch, error)
       },
     )
+    return this.#track(recorded)
+  }
+
+  #track(recorded: Promise<void>): Promise<void> {
     const settled = (): void => void this.#inFlight.delete(recorded)
     this.#inFlight.add(recorded)
     recorded.then(settled, settled)

@@ -30,6 +30,8 @@ export interface OriginFacts {
   readonly headersComplete: boolean
   /** Whether `serverOnly` has allowed the request for this app, or will judge it. Asked where the policy wants it. */
   readonly signed?: boolean | undefined
+  /** The origin that `Referer` names. It counts only where the application has said so. */
+  readonly referer?: string | undefined
 }
 
 /** What the response may grant to the page that has sent the request. */
@@ -54,7 +56,8 @@ function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
 }
 
 /** A server sends no `Origin`. What it must send instead, the policy says. */
-function judgeServer({ mode, domains, server }: CompiledDomains, facts: OriginFacts): OriginJudgement {
+function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
+  const { mode, domains, server } = section
   const { xOrigin } = facts
   if (xOrigin !== undefined) {
     const origin = parseOrigin(xOrigin)
@@ -63,12 +66,26 @@ function judgeServer({ mode, domains, server }: CompiledDomains, facts: OriginFa
     if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }
   }
   if (server === 'none') return allowed(mode, 'the policy asks no origin of servers', { case: 'absent' })
+  if (server === 'claim' && Object.hasOwn(facts, 'referer') && facts.referer !== undefined)
+    return judgeReferer(section, facts, facts.referer)
   if (server === 'claim')
     return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
   if (facts.signed === true) return allowed(mode, 'the signature of the server counts', { case: 'signed' })
   return required(mode, 'a server must sign, and no `serverOnly` that enforces has allowed it', {
     case: 'server',
   })
+}
+
+/** A page of this server in a browser that sends neither `Origin` nor Fetch Metadata. A page can hide its URL, but not forge it. */
+function judgeReferer(
+  { mode, domains }: CompiledDomains,
+  facts: OriginFacts,
+  referer: string,
+): OriginJudgement {
+  const entry = ownOriginsOf(facts).includes(referer) ? domains.find(referer) : undefined
+  return entry === undefined
+    ? required(mode, '`Referer` names no page of this service whose origin is a domain', { case: 'referer' })
+    : allowed(mode, '`Referer` names this origin, and it is a domain', { case: 'referer', entry })
 }
 
 function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {
@@ -106,9 +123,12 @@ function judgeMethod(
   return { decision, outcome: { origin, settings } }
 }
 
-/** HEAD is GET without the content (RFC 9110 9.3.2). */
+/**
+ * HEAD is GET without the content (RFC 9110 9.3.2). CONNECT comes from a page only where it opens a WebSocket over HTTP/2,
+ * which over HTTP/1 it does by GET (RFC 8441).
+ */
 function admitsMethod(methods: readonly string[], method: string): boolean {
-  return methods.includes(method) || (method === 'HEAD' && methods.includes('GET'))
+  return methods.includes(method) || ((method === 'HEAD' || method === 'CONNECT') && methods.includes('GET'))
 }
 
 const serverMatches = sharedAllowances('domainProtect', '`X-Origin` matches a domain', ['case', 'entry'])

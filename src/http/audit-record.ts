@@ -56,6 +56,8 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   #ended = false
   /** What the operation event says, once it is made. */
   #told: End | undefined
+  /** The write of the operation event, while it may be on its way. */
+  #telling: Promise<void> | undefined
 
   constructor(context: RequestContext, res: GuardResponse, means: RecordMeans) {
     this.#context = context
@@ -114,10 +116,12 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   before(status: number | undefined): void | Promise<void> {
     if (this.#silent) return undefined
     const events = this.#log?.take() ?? []
-    if (this.#told === undefined && status !== undefined) {
-      events.push(this.#operation({ outcome: this.#refused ? 'refused' : 'answered', status }))
-    }
-    return events.length === 0 ? undefined : this.#means.recorder.record(events)
+    const tells = this.#told === undefined && status !== undefined
+    if (tells) events.push(this.#operation({ outcome: this.#refused ? 'refused' : 'answered', status }))
+    if (events.length === 0) return undefined
+    const recorded = this.#means.recorder.record(events)
+    if (tells && recorded !== undefined) this.#telling = recorded
+    return recorded
   }
 
   over(): void {
@@ -132,7 +136,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     const end = told !== undefined && gate?.wholeAnswerLeft === true ? told : this.#end(gate)
     if (told === undefined) events.push(this.#operation(end))
     else if (told.outcome !== end.outcome || told.status !== end.status) events.push(this.#outcome(end))
-    if (events.length > 0) settle(recorder.record(events))
+    if (events.length > 0) settle(recorder.record(events, this.#telling))
     this.#finish()
   }
 

@@ -16,6 +16,12 @@ export interface DomainProtectOptions extends SharedOptions {
    * see {@link AuthorityOption}. Default: the `Host` that arrives.
    */
   readonly authority?: AuthorityOption | undefined
+  /**
+   * Admits requests of your own pages that show no `Origin` and no Fetch Metadata, as those of Safari before 16.4 and of plain
+   * http do, by the origin in `Referer`: it must be that of this service, and among the domains. Like `X-Origin` it is a claim,
+   * which any program can make; a policy that asks servers to sign (`signed`) does not take it. Default false.
+   */
+  readonly referer?: boolean | undefined
 }
 
 /**
@@ -37,11 +43,15 @@ export function domainProtect(options: DomainProtectOptions): RequestHandler {
 
 export const DOMAIN_PROTECT_EXPECTATIONS = {
   authority: AN_AUTHORITY,
+  referer: {
+    expected: 'true or false',
+    accepts: (value: unknown): boolean => typeof value === 'boolean',
+  },
 } satisfies Expectations<DomainProtectOptions>
 
 /** @param serverOnlyFollows whether a `serverOnly` later in the same chain judges the request too */
 export function domainProtectMount(
-  { authority }: DomainProtectOptions,
+  { authority, policies, referer = false }: DomainProtectOptions,
   serverOnlyFollows = false,
 ): Mount<OriginFacts, CorsGrant> {
   const placeOf = compileAuthority(authority)
@@ -51,9 +61,11 @@ export function domainProtectMount(
     facts: (request, { appId, policy }) => {
       const { facts } = request
       const asksForSignature = policy.domainProtect?.server === 'signed'
-      if (placeOf === undefined && !asksForSignature) return facts
-      const signed = isSigned(request, appId) || (serverOnlyFollows && policy.serverOnly?.mode === 'enforce')
-      return { ...plain(facts), ownOrigin: facts.ownOriginBy(placeOf), signed }
+      if (placeOf === undefined && !asksForSignature && !referer) return facts
+      const signed =
+        isSigned(request, policies, appId) || (serverOnlyFollows && policy.serverOnly?.mode === 'enforce')
+      const named = referer ? facts.refererOrigin : undefined
+      return { ...plain(facts), ownOrigin: facts.ownOriginBy(placeOf), signed, referer: named }
     },
     note: ({ outcome }, context) => {
       if (context.policy !== undefined) context.keepGrant(context.policy, outcome)

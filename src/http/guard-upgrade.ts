@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { checkOptions } from '../options.ts'
 import type { GuardRequest } from './handler.ts'
 import { sendError } from './response/plain-error.ts'
+import { isOfStream, judgeStream } from './guard-stream.ts'
 import { listOf, runGuards, SOME_GUARDS, type Guards } from './run-guards.ts'
 
 export interface GuardUpgradeOptions {
@@ -16,16 +17,17 @@ export interface GuardUpgradeOptions {
 const MOST_TIME = 5_000
 
 /**
- * Puts guards in front of the upgrades of a server, such as those to WebSocket: browsers apply no CORS to them, so that
- * without a guard any page may open one with the cookies of its visitor. `domainProtect` judges their `Origin`,
- * `ipWhitelist` their address, `serverOnly` the signature of a server.
+ * Puts guards in front of what turns a connection of a server into another one: upgrades, such as those to WebSocket, and the
+ * method CONNECT, by which HTTP/2 opens a WebSocket (RFC 8441). Browsers apply no CORS to WebSockets, so that without a guard
+ * any page may open one with the cookies of its visitor. `domainProtect` judges their `Origin`, `ipWhitelist` their address,
+ * `serverOnly` the signature of a server.
  *
- * An upgrade that is refused is answered by its problem document on the connection, which is then closed; no listener for
- * `upgrade` hears of it. One that passes goes on to all of them, whenever they were added, with `req.portcullis`. To a server
- * without such listeners an upgrade is a request like others, as it is to Node. `auditAccess` records an upgrade when its
- * connection is closed.
+ * What is refused is answered by its problem document on the connection, which is then closed (with HTTP/2 the stream); no
+ * listener for `upgrade`, `connect` or `stream` hears of it. What passes goes on to all of them, whenever they were added,
+ * with `req.portcullis`. To a server without listeners for `upgrade` an upgrade is a request like others, as it is to Node.
+ * `auditAccess` records what passes when its connection is closed.
  *
- * @param server an `http.Server` or `https.Server`
+ * @param server an `http.Server`, an `https.Server`, or a server of `node:http2`
  * @throws ConfigError
  */
 export function guardUpgrade(server: EventEmitter, options: GuardUpgradeOptions): void {
@@ -34,15 +36,19 @@ export function guardUpgrade(server: EventEmitter, options: GuardUpgradeOptions)
   // Listeners cannot keep an event from each other, and Node asks how many there are: so none is added.
   const emit = server.emit
   server.emit = function (event: string | symbol, ...given: unknown[]): boolean {
-    if (event !== 'upgrade') return emit.call(this, event, ...given)
-    const [req, socket, head] = given as [GuardRequest, BusySocket, Buffer]
+    const pass = (): boolean => emit.call(this, event, ...given)
+    if (event === 'stream') return judgeStream(given, guards, pass)
+    if (event !== 'upgrade' && event !== 'connect') return pass()
+    const [req, socket] = given as [GuardRequest, BusySocket]
+    // Node tells of a stream that has passed once more, by a request of its own.
+    if (isOfStream(req)) return pass()
     if (socket._httpMessage) {
       closeBehindAnswers(socket)
       return true
     }
     judge(req, socket, guards, () => {
       // The last listener may have gone meanwhile.
-      if (!emit.call(this, event, req, socket, head)) socket.destroy()
+      if (!pass()) socket.destroy()
     })
     return true
   }

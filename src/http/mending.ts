@@ -79,11 +79,11 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
       ],
       [
         signedOtherwise('@path', '@target-uri', '@request-target', '@query'),
-        'the target was changed on the way, or signed in another form: let proxies hand it on as it is, with its prefix.',
+        'the target was changed on the way, or signed in another form: let proxies hand it on as it is, or set the `pathPrefix` option to the prefix that one takes off.',
       ],
       [
         says('does not match what was received'),
-        'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (set the `authority` option), or the path, by removing a prefix. `explainMismatch: true` shows the signature base.',
+        'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (set the `authority` option), or the path, of which it takes a prefix off (set the `pathPrefix` option). `explainMismatch: true` shows the signature base.',
       ],
       [
         says('content-digest'),
@@ -157,7 +157,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
     special: [
       [
         has('case', 'absent'),
-        'a server names a domain of the app in the header `X-Origin` (curl: `-H "X-Origin: https://…"`), unless the policy says otherwise in `domainProtect.server`. Pages send `Origin` by themselves.',
+        'a server names a domain of the app in the header `X-Origin` (curl: `-H "X-Origin: https://…"`), unless the policy says otherwise in `domainProtect.server`. Pages send `Origin` by themselves; for own pages of older browsers there is the option `referer`.',
       ],
       [
         has('case', 'navigation'),
@@ -230,8 +230,12 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
       ],
       [has('reason', 'fragment'), 'leave the fragment out (RFC 6749, 3.1.2).'],
       [
+        has('reason', 'not ASCII'),
+        'percent-encode letters that are not ASCII, and write the host in ASCII (`xn--…`): `new URL(url).href` does both.',
+      ],
+      [
         ({ evidence }) => Object.hasOwn(evidence, 'reason'),
-        'spell the URL so that no program has to repair it.',
+        'send the URL as `new URL(url).href` writes it, without user information: what programs would have to repair is refused.',
       ],
       [
         differsIn('path'),

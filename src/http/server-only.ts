@@ -18,6 +18,7 @@ import { askNow, OptionFailure } from './request/ask-option.ts'
 import { A_PATH_PREFIX, AN_AUTHORITY, compilePlace, type AuthorityOption } from './request/authority.ts'
 import type { JudgedRequest } from './judged-request.ts'
 import { rememberSigned } from './signed-requests.ts'
+import { awaitEmptyContent } from './request/empty-content.ts'
 import { StreamedDigest } from './request/streamed-digest.ts'
 import {
   answerMismatch,
@@ -32,7 +33,7 @@ import { mismatchDoctor, ONLY_IN_DEVELOPMENT } from './mismatch.ts'
 import type { DescribedQuestion } from './described-request.ts'
 import type { GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
-import { mount } from './shell.ts'
+import { chain } from './shell.ts'
 import type { Mount } from './step.ts'
 
 export interface ServerOnlyOptions extends SharedOptions {
@@ -54,7 +55,8 @@ export interface ServerOnlyOptions extends SharedOptions {
    * checked before the handler, and the digest of the bytes while the handler reads them from the request. Where it does not
    * hold the stream never ends: it fails with an error whose `status` is 401 and whose `code` is `DIGEST_MISMATCH`. A handler
    * that has not answered 5 s later is answered for by the problem document. So a handler must not act on content before its
-   * stream has ended. Default false.
+   * stream has ended. Where the head leaves open whether there is content, and names no digest, the first byte or the end
+   * is waited for. Default false.
    */
   readonly streamed?: boolean | undefined
   /**
@@ -92,7 +94,13 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     ...SHARED_EXPECTATIONS,
     ...SERVER_ONLY_EXPECTATIONS,
   })
-  return mount(serverOnlyMount(settings), settings)
+  const guard = serverOnlyMount(settings)
+  // In `protect()` the body parsers wait.
+  return chain(
+    'serverOnly',
+    settings.streamed === true ? [{ pass: awaitEmptyContent }, guard] : [guard],
+    settings,
+  )
 }
 
 export const SERVER_ONLY_EXPECTATIONS = {
@@ -163,7 +171,7 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
     note: ({ decision, outcome }, context) => {
       if (!isProof(outcome)) return
       const { appId = '' } = context
-      if (decision.mode === 'enforce') rememberSigned(context, appId)
+      if (decision.mode === 'enforce') rememberSigned(context, policies, appId)
       policies.noteKeyUse?.(appId, outcome.keyId)
       const content = streamed ? StreamedDigest.find(context.req) : undefined
       if (content !== undefined) recordMismatch(content, decision, context)

@@ -1,14 +1,19 @@
+import type { PolicySource } from '../source/index.ts'
 import type { JudgedRequest } from './judged-request.ts'
 
-/** Where it is kept for which apps a request is signed. */
-const SIGNED = Object.freeze({ of: 'signed requests' })
-
-/** Remembers that a `serverOnly` that enforces has allowed the request for this app. */
-export function rememberSigned(request: JudgedRequest, appId: string): void {
-  request.rememberEffect(SIGNED, appId, true)
+/** Remembers that a `serverOnly` that enforces has allowed the request for this app of this source. */
+export function rememberSigned(request: JudgedRequest, policies: PolicySource, appId: string): void {
+  request.rememberEffect(policies, keyOf(appId), true)
 }
 
-/** Whether a `serverOnly` that enforces has allowed the request for this app. */
-export function isSigned(request: JudgedRequest, appId: string): boolean {
-  return request.recallEffect(SIGNED, appId) === true
+/**
+ * Whether a `serverOnly` that enforces has allowed the request for this app. It must have asked the same source: an app of
+ * the same id in another one is another app.
+ */
+export function isSigned(request: JudgedRequest, policies: PolicySource, appId: string): boolean {
+  return request.recallEffect(policies, keyOf(appId)) === true
+}
+
+function keyOf(appId: string): string {
+  return `signed ${appId}`
 }

@@ -243,11 +243,11 @@ function timeProblem(
 ): string | undefined {
   const early = created * 1000 - now
   if (early > maxAge * 1000)
-    return `created ${Math.round(early / 1000)} s in the future, more than ${maxAge} s`
+    return `created ${Math.round(early / 1000)} s in the future, more than the ${maxAge} s that are admitted`
   if (now <= usableUntil) return undefined
   if (expires !== undefined && expires * 1000 === usableUntil)
     return `expired ${seconds(now - usableUntil)} s ago`
-  return `created ${seconds(-early)} s ago, more than ${maxAge} s`
+  return `created ${seconds(-early)} s ago, more than the ${maxAge} s that are admitted`
 }
 
 function seconds(milliseconds: number): number {

@@ -53,6 +53,7 @@ it('the types of Fastify and Hono take what the doors give', async () => {
           },
         },
         include: ['program.mts'],
+        exclude: [],
       }),
     )
     const compiled = await run(process.execPath, [

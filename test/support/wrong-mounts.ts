@@ -350,7 +350,10 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { at: Date.now() - 3_600_000 }),
-    line: [/SIGNATURE_EXPIRED, created 36\d\d s ago, more than 300 s/, 'synchronise the clocks'],
+    line: [
+      /SIGNATURE_EXPIRED, created 36\d\d s ago, more than the 300 s that are admitted/,
+      'synchronise the clocks',
+    ],
   },
   {
     name: 'a clock that is ahead',
@@ -413,7 +416,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/token', { signedPath: '/auth/token' }),
-    line: ['SIGNATURE_INVALID', 'or the path, by removing a prefix'],
+    line: ['SIGNATURE_INVALID', 'of which it takes a prefix off (set the `pathPrefix` option)'],
   },
   {
     name: 'a browser that calls a route for servers',
@@ -460,6 +463,20 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: returns,
     ask: get('/?return_url=/app'),
     line: ['the URL was refused: not absolute', 'set the `relativeTo` option'],
+  },
+  {
+    name: 'a return URL with letters that are not ASCII',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get(`/?return_url=${encodeURIComponent('https://shop.example/app/gr\u{fc}n')}`),
+    line: ['the URL was refused: not ASCII', 'percent-encode letters that are not ASCII'],
+  },
+  {
+    name: 'a return URL with a password',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get('/?return_url=https://a:b@shop.example/app'),
+    line: ['the URL was refused: user information', 'without user information'],
   },
   {
     name: 'a return URL in a body that nobody has kept',

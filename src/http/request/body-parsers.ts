@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { isUtf8 } from 'node:buffer'
 import { checkOptions, wholeNumber, type Expectation } from '../../options.ts'
 import { isUnpackable, unpack } from './compressed-body.ts'
-import { keepRawBody, keptRawBody } from './content.ts'
+import { framingOf, keepRawBody, keptRawBody, type Framing } from './content.ts'
 import { awaitContent, holdBody } from './hold-body.ts'
 import { bodyError, readBody, type BodyError } from './read-body.ts'
 import type { GuardRequest, NextFunction, RequestHandler } from '../handler.ts'
@@ -156,18 +156,8 @@ function bodyReader(settings: BodyParsersOptions): RequestHandler {
   }
 }
 
-/** What the head of a request says of its content. Only the end of the stream proves that there is none in chunks. */
-function framingOf(req: GuardRequest): 'none' | 'empty' | 'some' | 'unknown' {
-  const { 'content-length': length, 'transfer-encoding': coding } = req.headers
-  if (coding !== undefined) return 'unknown'
-  if (length !== undefined) return Number(length) === 0 ? 'empty' : 'some'
-  // HTTP/2 frames content without naming a length.
-  const { stream } = req as { readonly stream?: { readonly endAfterHeaders?: unknown } }
-  return req.httpVersionMajor === 2 && stream?.endAfterHeaders !== true ? 'unknown' : 'none'
-}
-
 /** The bytes that another reader has left; `undefined` where they cannot be those that were received. */
-function rawBodyOf(req: GuardRequest, framing: 'empty' | 'some' | 'unknown'): Uint8Array | undefined {
+function rawBodyOf(req: GuardRequest, framing: Framing): Uint8Array | undefined {
   const { rawBody } = req as { readonly rawBody?: unknown }
   if (!(rawBody instanceof Uint8Array)) return undefined
   // Other parsers leave what they have unpacked.

@@ -20,6 +20,18 @@ const NONE: Content = Object.freeze({ kind: 'none' })
 const UNAVAILABLE: Content = Object.freeze({ kind: 'unavailable' })
 const DIGESTED: Content = Object.freeze({ kind: 'unavailable', digested: true })
 
+export type Framing = 'none' | 'empty' | 'some' | 'unknown'
+
+/** What the head of a request says of its content. Only the end of the stream proves that there is none in chunks. */
+export function framingOf(req: GuardRequest): Framing {
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers
+  if (coding !== undefined) return 'unknown'
+  if (length !== undefined) return Number(length) === 0 ? 'empty' : 'some'
+  // HTTP/2 frames content without naming a length.
+  const { stream } = req as { readonly stream?: { readonly endAfterHeaders?: unknown } }
+  return req.httpVersionMajor === 2 && stream?.endAfterHeaders !== true ? 'unknown' : 'none'
+}
+
 /** The content of a request as far as it is at hand now: body parsers may come between two guards. */
 export function contentOf(req: GuardRequest, lines: HeaderLines, isHttp2: boolean): Content {
   const bytes = keptRawBody(req)

@@ -29,6 +29,8 @@ export type { ClientAddressReader }
 export interface RequestFacts extends OriginFacts {
   /** The request target as received, before any router took its part off. */
   readonly target: string
+  /** The origin that the `Referer` header names; `undefined` where it names none. */
+  readonly refererOrigin: string | undefined
   /** The `Access-Control-Request-Headers` header as received. */
   readonly requestedHeaders: string | undefined
   /** What shows that a browser sent the request; `undefined` when nothing does. */
@@ -138,6 +140,11 @@ export class NodeFacts implements RequestFacts, AddressFacts {
 
   get fetchMode(): string | undefined {
     return this.#lines.one('sec-fetch-mode')
+  }
+
+  get refererOrigin(): string | undefined {
+    const referer = this.#lines.one('referer')
+    return referer !== undefined && URL.canParse(referer) ? parseOrigin(new URL(referer).origin) : undefined
   }
 
   get requestedHeaders(): string | undefined {

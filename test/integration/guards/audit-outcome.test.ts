@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { once } from 'node:events'
 import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2'
 import { connect, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,11 +22,11 @@ const ALICE = { email: 'alice@example.org', name: 'Alice' }
 const DENY = { auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } }
 
 /** A sink that answers by a promise, as one in a database does, and may be told to fail. */
-function slowSink(fails: (events: readonly AuditEvent[]) => boolean = () => false) {
+function slowSink(fails: (events: readonly AuditEvent[]) => boolean = () => false, delay = 3) {
   const kept: AuditEvent[] = []
   const sink: AuditSink = {
     async write(events) {
-      await sleep(3)
+      await sleep(delay)
       if (fails(events)) throw new Error('down')
       kept.push(...events)
     },
@@ -214,6 +215,59 @@ describe('what the audit says of the end of a request', () => {
     expect(addresses).toHaveLength(8)
     expect(new Set(addresses)).toEqual(new Set([expect.any(String)]))
   })
+
+  it('comes behind the event of the operation, also where its caller goes while that is on its way', async () => {
+    const { kept, sink } = slowSink()
+    let first = true
+    const slowAtFirst: AuditSink = {
+      async write(events) {
+        const delay = first ? 80 : 0
+        first = false
+        await sleep(delay)
+        await sink.write(events)
+      },
+    }
+    const { app } = audited((_req, res) => void res.write('a part'), slowAtFirst)
+    await listening(app, async (origin) => {
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.write(get('/'))
+      await until(() => !first)
+      socket.resetAndDestroy()
+      await until(() => kept.length === 2)
+    })
+    expect(brief(kept)).toEqual([
+      ['operation', 'answered', 200],
+      ['outcome', 'aborted', undefined],
+    ])
+  })
+
+  it.each(['deny', 'allow'] as const)(
+    'is that it was answered, for a caller that closes its half while the answer waits and gets it whole (%s)',
+    async (onSinkFailure) => {
+      const { kept, sink } = slowSink(undefined, 60)
+      const body = 'x'.repeat(100_000)
+      const { app } = protectedApp(
+        { auditAccess: { mode: 'enforce', onSinkFailure } },
+        (policies) => [auditAccess({ policies, sink })],
+        (_req, res) => void res.send(body),
+      )
+      let answer = ''
+      await listening(app, async (origin) => {
+        const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+        socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+        socket.write(get('/first'))
+        await sleep(10)
+        socket.end()
+        await once(socket, 'close')
+        await sleep(150)
+      })
+      expect(answer.endsWith(body)).toBe(true)
+      expect(kept.map((event) => [event.kind, 'outcome' in event && event.outcome])).toEqual([
+        ['operation', 'answered'],
+      ])
+    },
+  )
 
   it('is that they were aborted, for requests that waited behind one whose caller has gone', async () => {
     for (const onSinkFailure of ['deny', 'allow'] as const) {

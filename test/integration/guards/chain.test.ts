@@ -539,6 +539,20 @@ describe('what domainProtect asks of servers', () => {
     })
   })
 
+  it('`signed` passes no signature for an app of the same id in another source', async () => {
+    const nonces = memoryNonces()
+    const signer = policiesOf(policyOf('signed'))
+    for (const [policies, status] of [
+      [policiesOf(policyOf('signed')), 403],
+      [signer, 200],
+    ] as const) {
+      const app = appOf(serverOnly({ policies: signer, nonces }), domainProtect({ policies }), done)
+      await listening(app, async (origin) => {
+        expect((await signedOnly(`${origin}/`)).status).toBe(status)
+      })
+    }
+  })
+
   it('`signed` is judged by the serverOnly that follows in protect()', async () => {
     const policies = policiesOf(policyOf('signed'))
     await listening(appOf(protecting({ policies }), done), async (origin) => {

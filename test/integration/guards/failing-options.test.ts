@@ -59,6 +59,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   keyExpiryWarning: 'no function',
   now: 'asked',
   returnUrl: 'asked',
+  referer: 'no function',
   relativeTo: 'no function',
   reserved: 'no function',
   here: 'no function',

@@ -273,3 +273,59 @@ describe('Fetch Metadata and X-Origin held against Origin', () => {
     expect(reported).toEqual(['ORIGIN_NOT_ALLOWED contradiction'])
   })
 })
+
+describe('own pages of a browser that sends neither Origin nor Fetch Metadata', () => {
+  /** The status for a GET of a page, where domainProtect takes `Referer` or not. */
+  async function status(
+    headers: Record<string, string>,
+    {
+      referer = true,
+      domains = [OWN],
+      server = 'claim',
+    }: { referer?: boolean; domains?: string[]; server?: string },
+  ): Promise<number> {
+    const { app } = protectedApp({ domainProtect: { mode: 'enforce', domains, server } }, (policies) => [
+      domainProtect({ policies, referer }),
+    ])
+    return listening(app, async (origin) => {
+      const asked = await request(origin)
+        .get('/')
+        .set({ 'x-app-id': APP, host: 'gateway.example', ...headers })
+      return asked.status
+    })
+  }
+  const page = { referer: `${OWN}/account?a=1` }
+  const rows: readonly (readonly [string, Record<string, string>, Parameters<typeof status>[1], number])[] = [
+    ['are admitted by `Referer` where the option says so', page, {}, 200],
+    ['are refused without the option', page, { referer: false }, 403],
+    ['are admitted behind a proxy that ends TLS', { referer: 'https://gateway.example/' }, { domains: ['https://gateway.example'] }, 200],
+    ['are refused when the origin of the service is no domain', page, { domains: ['https://example.org'] }, 403],
+    ['are refused when they hide their URL', {}, {}, 403],
+    ['are no pages of other origins, listed or not', { referer: 'https://example.org/' }, { domains: [OWN, 'https://example.org'] }, 403],
+    ['are no pages of another port', { referer: 'http://gateway.example:8080/' }, { domains: DOMAINS }, 403],
+    ['are no text that holds the own origin', { referer: `https://evil.example/${OWN}/` }, {}, 403],
+    ['are no URL that a user name begins', { referer: 'http://gateway.example@evil.example/' }, {}, 403],
+    ['are no text that is no URL', { referer: 'gateway.example' }, {}, 403],
+    ['are not admitted by `Referer` where the policy wants a signature', page, { server: 'signed' }, 403],
+    ['are judged by `X-Origin` where it is sent', { ...page, 'x-origin': 'https://evil.example' }, {}, 403],
+    ['are judged by `Origin` where it is sent', { ...page, origin: 'https://evil.example' }, {}, 403],
+    ['are judged by Fetch Metadata where it is sent', { ...page, 'sec-fetch-site': 'cross-site' }, {}, 403],
+  ] // prettier-ignore
+  it.each(rows)('%s', async (_what, headers, options, expected) => {
+    expect(await status(headers, options)).toBe(expected)
+  })
+
+  it('are not admitted by two `Referer` lines', async () => {
+    const { app } = protectedApp({ domainProtect: { mode: 'enforce', domains: [OWN] } }, (policies) => [
+      domainProtect({ policies, referer: true }),
+    ])
+    await listening(app, async (_origin, server) => {
+      const { port } = server.address() as { port: number }
+      const lines = [`X-App-Id: ${APP}`, 'Host: gateway.example', `Referer: ${OWN}/`, 'Connection: close']
+      const ask = (more: string[]) =>
+        exchange(port, `${['GET / HTTP/1.1', ...lines, ...more].join('\r\n')}\r\n\r\n`)
+      expect(await ask([])).toMatch(/^HTTP\/1\.1 200 /)
+      expect(await ask([`Referer: ${OWN}/`])).toMatch(/^HTTP\/1\.1 403 /)
+    })
+  })
+})

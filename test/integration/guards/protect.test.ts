@@ -268,6 +268,12 @@ const probes: Probes = {
       })
       await get(listed.app, '/', { ...own, 'x-forwarded-host': 'api.example' }).expect(200)
     },
+    async referer() {
+      const sections = { domainProtect: { ...ENFORCE, domains: ['http://api.example'] } }
+      const own = { host: 'api.example', referer: 'http://api.example/page' }
+      await get(behind(sections).app, '/', own).expect(403)
+      await get(behind(sections, { referer: true }).app, '/', own).expect(200)
+    },
   },
   serverOnly: {
     async nonces() {

@@ -228,7 +228,7 @@ describe('explainMismatch', () => {
       'SIGNATURE_INVALID',
       'parameter `created` must be whole seconds since the epoch',
     ],
-    [{ created: 1 }, 'SIGNATURE_EXPIRED', /^created \d+ s ago, more than 300 s$/],
+    [{ created: 1 }, 'SIGNATURE_EXPIRED', /^created \d+ s ago, more than the 300 s that are admitted$/],
     [{ sends: (input: string) => input.replace('"@path" ', '') }, 'SIGNATURE_INVALID', 'not covered: @path'],
   ])('tells the reason where no base was made or the signature holds', async (mistaken, code, detail) => {
     const { document } = await send(mistaken, true)

@@ -1,7 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
+import {
+  connect,
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
+import { connect as connectTcp, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -12,11 +19,16 @@ import fc from 'fast-check'
 import {
   auditAccess,
   bodyParsers,
+  createPolicySource,
   keepBody,
   memoryAuditSink,
   memoryNonces,
+  memoryStore,
   returnUrlGuard,
   serverOnly,
+  type Decision,
+  type PolicySource,
+  type RequestHandler as GuardHandler,
 } from 'portcullis'
 import type { BodyParsersOptions } from '../../../src/http/request/body-parsers.ts'
 import { signRequest } from 'portcullis/client'
@@ -323,6 +335,19 @@ describe('content that is digested as it arrives', () => {
   })
 })
 
+const policiesOf = (): PolicySource =>
+  createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...SIGNED }, keys: [KEY] }]) })
+
+/** Runs handlers as a connect-style app does, and answers 200 behind them. */
+function runGuards(guards: readonly GuardHandler[], req: Http2ServerRequest, res: Http2ServerResponse): void {
+  const step = (index: number): void => {
+    const guard = guards[index]
+    if (guard === undefined) res.end()
+    else guard(req as never, res as never, () => step(index + 1))
+  }
+  step(0)
+}
+
 describe('content of no bytes', () => {
   const url = { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/'] } }
   const places = [{ body: 'return_url', optional: true }] as const
@@ -340,31 +365,98 @@ describe('content of no bytes', () => {
     codings.flatMap((coding) => framings.map((framing) => [type, coding, framing] as const)),
   )
 
-  it.each(table)('is no content: type `%s`, coding `%s`, %s', async (type, coding, framing) => {
-    const { app } = protectedApp({ ...SIGNED, ...url }, (policies) => [
-      ...bodyParsers(),
-      serverOnly({ policies, nonces: memoryNonces() }),
-      returnUrlGuard({ policies, returnUrl: places }),
-    ])
+  describe.each([
+    ['bodyParsers()', bodyParsers(), false],
+    ['`streamed` alone', [], true],
+  ] as const)('with %s', (_how, parsers, streamed) => {
+    it.each(table)('is no content: type `%s`, coding `%s`, %s', async (type, coding, framing) => {
+      const { app } = protectedApp({ ...SIGNED, ...url }, (policies) => [
+        ...parsers,
+        serverOnly({ policies, nonces: memoryNonces(), streamed }),
+        returnUrlGuard({ policies, returnUrl: places }),
+      ])
+      await listening(app, async (origin, server) => {
+        const headers = await signRequest(
+          {
+            method: 'POST',
+            url: `${origin}/`,
+            headers: { 'x-app-id': APP, ...(type !== '' && { 'content-type': type }) },
+          },
+          signer,
+        )
+        const lines = Object.entries({ ...headers, ...(coding !== '' && { 'content-encoding': coding }) })
+          .filter(([name]) => name !== 'host')
+          .map(([name, value]) => `${name}: ${value}`)
+        const head = ['POST / HTTP/1.1', `Host: ${new URL(origin).host}`, 'Connection: close', ...lines]
+        if (framing !== undefined) head.push(framing)
+        const body = framing === 'transfer-encoding: chunked' ? '0\r\n\r\n' : ''
+        const { port } = server.address() as AddressInfo
+        const answer = await exchange(port, `${head.join('\r\n')}\r\n\r\n${body}`)
+        expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+      })
+    })
+
+    it('is no content over HTTP/2, whenever its stream ends; what comes without a digest is refused', async () => {
+      const guards = [...parsers, serverOnly({ policies: policiesOf(), nonces: memoryNonces(), streamed })]
+      const server = createHttp2Server((req, res) => runGuards(guards, req, res))
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const client = connect(origin)
+      try {
+        for (const type of ['', 'application/json', BINARY]) {
+          for (const [after, body, status] of [
+            [0, '', 200],
+            [40, '', 200],
+            [0, '{}', 401],
+            [40, '{}', 401],
+          ] as const) {
+            const headers = await signRequest(
+              {
+                method: 'POST',
+                url: `${origin}/`,
+                headers: { 'x-app-id': APP, ...(type !== '' && { 'content-type': type }) },
+              },
+              signer,
+            )
+            const { host: _host, ...lines } = headers
+            const stream = client.request({ ':method': 'POST', ':path': '/', ...lines }, { endStream: false })
+            setTimeout(() => stream.end(body), after)
+            const [answer] = (await once(stream, 'response')) as [Record<string, unknown>]
+            stream.resume()
+            expect([type, after, body, answer[':status']]).toEqual([type, after, body, status])
+          }
+        }
+      } finally {
+        client.close()
+        await new Promise((resolve) => server.close(resolve))
+      }
+    })
+  })
+
+  it('is not assumed of a caller that goes away ahead of its first byte', async () => {
+    const decisions: string[] = []
+    const { app, reached } = protectedApp(SIGNED, (policies) => {
+      const onDecision = ({ code }: Decision): unknown => decisions.push(code)
+      return [serverOnly({ policies, nonces: memoryNonces(), streamed: true, onDecision })]
+    })
     await listening(app, async (origin, server) => {
-      const headers = await signRequest(
-        {
-          method: 'POST',
-          url: `${origin}/`,
-          headers: { 'x-app-id': APP, ...(type !== '' && { 'content-type': type }) },
-        },
+      const { host: _host, ...headers } = await signRequest(
+        { method: 'POST', url: `${origin}/`, headers: { 'x-app-id': APP } },
         signer,
       )
-      const lines = Object.entries({ ...headers, ...(coding !== '' && { 'content-encoding': coding }) })
-        .filter(([name]) => name !== 'host')
-        .map(([name, value]) => `${name}: ${value}`)
-      const head = ['POST / HTTP/1.1', `Host: ${new URL(origin).host}`, 'Connection: close', ...lines]
-      if (framing !== undefined) head.push(framing)
-      const body = framing === 'transfer-encoding: chunked' ? '0\r\n\r\n' : ''
-      const { port } = server.address() as AddressInfo
-      const answer = await exchange(port, `${head.join('\r\n')}\r\n\r\n${body}`)
-      expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+      const head = [
+        'POST / HTTP/1.1',
+        `Host: ${new URL(origin).host}`,
+        ...lines,
+        'transfer-encoding: chunked',
+      ]
+      const caller = connectTcp((server.address() as AddressInfo).port, '127.0.0.1')
+      caller.write(`${head.join('\r\n')}\r\n\r\n`)
+      setTimeout(() => caller.destroy(), 50)
+      while (decisions.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
     })
+    expect([decisions, reached]).toEqual([['SIGNATURE_INVALID'], []])
   })
 
   it('is not assumed where the end of the stream is still to come', async () => {

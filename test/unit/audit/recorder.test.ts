@@ -304,6 +304,25 @@ describe('createRecorder', () => {
       expect(await Promise.all([recorded, flushed])).toEqual(['kept', 'kept'])
     })
 
+    it('wait for what is recorded behind other events, which it never overtakes', async () => {
+      for (const end of ['keep', 'fail'] as const) {
+        const { write, writes } = manualSink()
+        const recorder = make(write)
+        const first = recorder.record([event(1)]) as Promise<void>
+        const recorded = [outcome(first), outcome(recorder.record([event(2)], first))]
+        const closed = outcome(recorder.close())
+        await settle()
+        expect(writes.map(({ ids }) => ids)).toEqual([['1']])
+        writes[0]?.[end]()
+        await settle()
+        // What the sink has refused is sent again, with what waits behind it.
+        expect(writes[1]?.ids).toEqual(end === 'keep' ? ['2'] : ['1', '2'])
+        writes[1]?.keep()
+        const unkept = end === 'keep' ? 'kept' : 'UNAVAILABLE'
+        expect(await Promise.all([...recorded, closed])).toEqual([unkept, unkept, 'kept'])
+      }
+    })
+
     it('send what waits at once', async () => {
       const { write, writes } = manualSink()
       const recorder = make(write)

@@ -126,6 +126,18 @@ describeGuard({ name: 'domainProtect', guard: decideDomainProtect, facts }, [
     'ALLOWED',
   ],
   [
+    'allows CONNECT, by which a page opens a WebSocket over HTTP/2, where GET is allowed',
+    { ...LIST, methods: ['GET'] },
+    { ...PAGE, method: 'CONNECT', receivedMethod: 'CONNECT' },
+    'ALLOWED',
+  ],
+  [
+    'refuses CONNECT where GET is not allowed',
+    { ...LIST, methods: ['POST'] },
+    { ...PAGE, method: 'CONNECT', receivedMethod: 'CONNECT' },
+    'METHOD_NOT_ALLOWED',
+  ],
+  [
     'allows a page of this server any method',
     { ...LIST, methods: ['GET'] },
     {

@@ -36,6 +36,7 @@ function fetchFacts(request: Request, peer: string, bytes: Uint8Array | undefine
     fetchMetadata: header('sec-fetch-site') === undefined ? undefined : 'sec-fetch-site',
     fetchSite: header('sec-fetch-site'),
     fetchMode: header('sec-fetch-mode'),
+    refererOrigin: undefined,
     requestedHeaders: header('access-control-request-headers'),
     preflight,
     browserEvidence: preflight ? 'preflight' : origin === undefined ? header('sec-fetch-site') : 'origin',

@@ -1,0 +1,55 @@
+// better-auth behind the guards. Its handler reads the body by itself, so nothing ahead may take it: `replay` leaves it there.
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { betterAuth } from 'better-auth'
+import { memoryAdapter } from 'better-auth/adapters/memory'
+import { toNodeHandler } from 'better-auth/node'
+import express from 'express'
+import {
+  appIdFrom,
+  bodyParsers,
+  createPolicySource,
+  domainProtect,
+  memoryStore,
+  returnUrlGuard,
+} from 'portcullis'
+
+const domains = ['https://example.org']
+const policy = {
+  appId: 'example-shop',
+  domainProtect: { mode: 'enforce', domains, credentials: true, headers: ['content-type', 'x-app-id'] },
+  returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/welcome/'] },
+} as const
+const policies = createPolicySource({ store: memoryStore([{ policy }]) })
+// A page sends the header, and a link in a message has the parameter.
+const shared = { policies, appId: appIdFrom({ header: 'x-app-id', query: 'app' }) }
+
+const app = express()
+const server = createServer(app).listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1')
+await once(server, 'listening')
+const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+const auth = betterAuth({
+  baseURL: origin,
+  secret: randomBytes(32).toString('base64url'),
+  database: memoryAdapter({ user: [], session: [], account: [], verification: [] }),
+  emailAndPassword: { enabled: true },
+  // One list for both: better-auth checks again what the guard has admitted.
+  trustedOrigins: domains,
+})
+
+/** Each name by which better-auth is told where to send the user. */
+const places = ['callbackURL', 'errorCallbackURL', 'newUserCallbackURL', 'redirectTo'].flatMap((name) => [
+  { query: name, optional: true, name },
+  { body: name, optional: true, name },
+])
+app.all(
+  '/api/auth/{*any}',
+  domainProtect(shared),
+  bodyParsers({ replay: true }),
+  returnUrlGuard({ ...shared, returnUrl: places }),
+  toNodeHandler(auth),
+)
+console.log(`listening on ${origin}`)

@@ -1,0 +1,215 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+
+/**
+ * What rightful callers and newcomers have run into, and the tests that hold its kind. One that is renamed or removed must be
+ * named anew here.
+ */
+const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...tests: (readonly [file: string, title: string])[]])[]>> = {
+  'rightful requests that were refused': [
+    [
+      'an adapter fills `headers` and leaves `rawHeaders` empty',
+      ['unit/http/request/headers', 'of an adapter without `rawHeaders` come from `headers`, and what should be one string and is not is unreadable'],
+      ['frameworks/uploads', 'passes signed requests, whose headers have no raw form, and refuses changed ones'],
+    ],
+    [
+      'a proxy frames "no body" as one empty chunk, or HTTP/2 as a later end',
+      ['integration/guards/uploads', 'is no content: type `%s`, coding `%s`, %s'],
+      ['integration/guards/uploads', 'is no content over HTTP/2, whenever its stream ends; what comes without a digest is refused'],
+      ['frameworks/contract', 'takes one empty chunk for no content'],
+    ],
+    [
+      'HTTP/2 names its host by `:authority`',
+      ['unit/http/request/facts', 'the authority of a request'],
+      ['frameworks/contract', 'answers %s'],
+    ],
+    [
+      'method-override stands ahead',
+      ['integration/guards/method-override', 'passes as it was sent and signed, with the header covered'],
+      ['integration/guards/method-override', 'is refused where the method that was never sent was signed'],
+    ],
+    [
+      'a return URL has an apostrophe',
+      ['unit/match/return-url', 'gives the canonical form and its parts'],
+      ['unit/policy/parse', 'keeps %s in canonical form, and of those that mean the same the first'],
+    ],
+    [
+      'a policy is written in another legal spelling',
+      ['unit/policy/parse', 'keeps %s in canonical form, and of those that mean the same the first'],
+      ['unit/match/ip', 'takes ${entry} as ${canonical}'],
+      ['unit/policy/duplicates', 'finds an entry that means the same as an earlier one, also where it is the only one'],
+    ],
+    [
+      'a proxy rewrites `Host`',
+      ['integration/guards/fetch-metadata', 'lets pass, and notes in the evidence: ${what}'],
+    ],
+    [
+      'HEAD is asked where GET is admitted',
+      ['unit/guards/domain-protect', 'allows HEAD where GET is allowed'],
+    ],
+    [
+      'entries of Electron, Capacitor, Expo and MSAL',
+      ['unit/match/return-url', 'takes %j as it is'],
+      ['unit/match/return-url', 'refuses encoded slashes in a prefix, and offers the exact entry'],
+    ],
+    [
+      'a row of a database is shown as a person',
+      ['unit/audit/personal-view', 'says which field of %s cannot be shown and how to mend it, without a value'],
+    ],
+  ],
+  'wrong or silent where people look': [
+    [
+      'a body that is too large or broken, of a caller that is refused anyway',
+      ['integration/guards/chain', 'reads no body of a request that an earlier guard refuses'],
+      ['integration/guards/chain', 'shows the error of a body parser to a page of an allowed origin, and to the audit'],
+    ],
+    [
+      'a global express.json() ahead of serverOnly',
+      ['integration/guards/setup-checks', '%s: is told'],
+      ['integration/guards/uploads', 'is taken where that is said, and handlers get what was judged: chunked %s'],
+      ['integration/guards/uploads', 'keepBody() hands over the bytes that something else has read, if they can be those of the request'],
+    ],
+    [
+      'an upload or a download is cut',
+      ['integration/guards/audit-outcome', 'is that it was aborted, for an upload that its caller has cut'],
+      ['integration/guards/audit-outcome', 'is that it was aborted, for a download that ${what} and is cut in the middle (${onSinkFailure})'],
+    ],
+    [
+      'an operation is named by its route',
+      ['integration/guards/operation-names', 'is made of patterns alone: %s'],
+      ['integration/guards/operation-names', 'never holds a value of a parameter, and is whole where answers come from routers and applications'],
+    ],
+    [
+      'a server closes in good order while events wait',
+      ['integration/guards/audit-outcome', 'sends what waits when it is flushed, and says when the sink has kept it'],
+      ['integration/guards/audit-outcome', 'waits at its close for what is on its way, and refuses from then on what must be recorded'],
+      ['integration/examples', '%s starts, passes what it should and refuses the rest'],
+    ],
+    [
+      'the id of a request comes from a proxy',
+      ['unit/http/request/options-of-requests', 'that an option gives as %j is %j'],
+    ],
+  ],
+  'missing, in the order in which people asked': [
+    [
+      'signed uploads of any media type',
+      ['integration/guards/uploads', 'reaches a handler that reads %s'],
+      ['integration/guards/uploads', 'passes every cut of the bytes and no change of them'],
+      ['frameworks/uploads', 'reaches multer whole: chunked %s'],
+    ],
+    [
+      'the client address by a function, from any header, with a port, behind a Unix socket',
+      ['integration/guards/client-address', 'a function that reads the request'],
+      ['integration/guards/client-address', 'any header that stands once'],
+      ['integration/guards/client-address', 'with a port, which is left away'],
+      ['integration/guards/client-address', 'a Unix socket is a proxy where it is written among them, also while the server closes'],
+    ],
+    [
+      '`@target-uri` and `@request-target` as cover for what they contain',
+      ['unit/signature/coverage', 'components that contain others stand for them'],
+      ['unit/signature/coverage', 'and bind what they contain: %s is refused'],
+    ],
+    [
+      'a proxy strips a path prefix',
+      ['integration/guards/path-prefix', 'is ahead of what a router takes off'],
+    ],
+    [
+      'own pages without Fetch Metadata',
+      ['integration/guards/fetch-metadata', 'are admitted by `Referer` where the option says so'],
+    ],
+    [
+      'a raw URL that is not ASCII, and how to mend it',
+      ['support/wrong-mounts', 'a return URL with letters that are not ASCII'],
+    ],
+  ],
+  'the first hour of an integrator': [
+    [
+      'a refusal is told to the developer, and no more than before to a stranger',
+      ['integration/guards/developer-lines', 'a kind is told once a minute, with the number of those left out, whichever route has refused'],
+      ['integration/guards/developer-lines', 'a stranger gets no other answer than in production'],
+    ],
+    [
+      'the first block of the README',
+      ['package/readme', 'gets 200 by the first call that it prints'],
+      ['package/readme', 'gets a refusal by the second, whose reason stands on the server alone, in the words of the page'],
+    ],
+    [
+      'express.json() and cors() stand ahead, as every app has them; the parser of Nest',
+      ['integration/guards/setup-checks', '%s: is told'],
+      ['integration/guards/placement', 'takes the bytes away when it stands ahead of serverOnly'],
+      ['frameworks/examples', 'is guarded by functional middleware behind its own parser, by the bytes that it has kept'],
+    ],
+    [
+      'wrong options and documents say what was probably meant, all at once',
+      ['unit/options', 'tells everything that is wrong with one call at once, each with its code'],
+      ['unit/policy/parse', 'says of %s what was probably meant'],
+      ['unit/http/construction', 'refuses ${what}'],
+    ],
+    [
+      'async options, and options that fail',
+      ['integration/guards/chain', 'pauses at any step and goes on there'],
+      ['integration/guards/failing-options', 'are all in the table, and the table has no others'],
+      ['integration/guards/chain', 'is told what an option has thrown'],
+    ],
+    [
+      '`onDeny` that calls `next()`, or that answers nothing',
+      ['integration/guards/chain', 'does not open the guard when it ${what}'],
+      ['integration/guards/chain', 'is given five seconds, and then the problem document is sent'],
+    ],
+    [
+      'a guard is mounted ahead of auditAccess',
+      ['integration/guards/setup-checks', 'a guard ahead of auditAccess'],
+    ],
+    [
+      'a policy that is written in TypeScript or in an editor',
+      ['unit/policy/json-schema', 'refuses at compile time what parsePolicy refuses'],
+      ['unit/policy/json-schema', 'describes every member'],
+    ],
+    [
+      'npm install from git; TypeScript 5 with `moduleResolution: node`',
+      ['package/tarball', 'npm builds the package from what the repository holds'],
+      ['package/tarball', 'with TypeScript 5 and `moduleResolution: node`'],
+    ],
+    [
+      'size of the tarball, on disk, in a bundle',
+      ['package/tarball', 'has at most 500 kB, and takes at most 3 MB on disk'],
+      ['package/tarball', 'brings no other package along'],
+      ['package/tarball', 'a guard with a policy source and a memory store takes at most 350 KiB'],
+    ],
+    [
+      'OAuth servers: Basic and body, an omitted redirect URI, errors that clients can read; Passport, better-auth, Nest',
+      ['integration/guards/chain', 'is found in HTTP Basic, form-encoded as OAuth clients send it'],
+      ['frameworks/examples', 'signs a person in for a standard client, whole'],
+      ['frameworks/examples', 'signs a person in by a posted form, for a client that signs its token request'],
+      ['frameworks/examples', 'signs a person in, and sends them where the page that they came from has asked'],
+      ['frameworks/examples', 'signs a person up, in and out, whole'],
+      ['frameworks/examples', 'takes signed calls through protect(), and hands the parsed body on'],
+    ],
+    [
+      'a wildcard route, under which every operation has one name',
+      ['integration/guards/operation-names', 'is the `operation` option where there is one'],
+      ['frameworks/examples', 'answers signed queries, in which resolvers see the app, and refuses others'],
+    ],
+  ],
+} // prettier-ignore
+
+const tests = join(process.cwd(), 'test')
+
+/** Whether the file has this text as a whole string, as titles and rows of tables are written. */
+function has(source: string, title: string): boolean {
+  const escaped = title.replaceAll("'", "\\'")
+  return [`'${escaped}'`, `"${title}"`, `\`${title}\``].some((text) => source.includes(text))
+}
+
+describe.each(Object.entries(FAULTS))('of %s', (_kind, faults) => {
+  it.each(faults)('%s: a test holds it', (_fault, ...named) => {
+    const missing = named.filter(([file, title]) => {
+      // A table of cases has a file of its own.
+      const path = ['.test.ts', '.ts'].map((ending) => join(tests, file + ending)).find(existsSync)
+      return path === undefined || !has(readFileSync(path, 'utf8'), title)
+    })
+    expect(named.length).toBeGreaterThan(0)
+    expect(missing).toEqual([])
+  })
+})
