@@ -1,5 +1,7 @@
 export { memoryAuditSink, type MemoryAuditSink, type MemoryAuditSinkOptions } from './audit/memory-sink.ts'
 export type { AuditSink } from './audit/sink.ts'
+export type { JobOptions } from './audit/job.ts'
+export type { PersonalModel, PersonalModels } from './audit/models.ts'
 export type { AuditEvent } from './audit/event.ts'
 export { auditAccess, type AuditAccessHandler, type AuditAccessOptions } from './http/audit-access.ts'
 export { appIdFrom, type AppIdPlace } from './http/request/app-id.ts'
@@ -84,6 +86,7 @@ export {
   ConfigError,
   isPortcullisError,
   PolicyError,
+  PurposeRequired,
   RevisionConflict,
   UnavailableError,
   UnreadableError,

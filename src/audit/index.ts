@@ -1,5 +1,16 @@
 /** What an author of a sink for audit events, or of a program that reads them, needs. */
-export type { AuditEvent, FieldEvent, OperationEvent, OutcomeEvent } from './event.ts'
+export type {
+  Action,
+  ActionEvent,
+  ActorKind,
+  AuditEvent,
+  FieldEvent,
+  LeakEvent,
+  ListEvent,
+  OperationEvent,
+  OutcomeEvent,
+  PersonReads,
+} from './event.ts'
 export { parseEvent, serialiseEvent } from './line.ts'
 export { readEvents } from './reader.ts'
 export type { AuditSink } from './sink.ts'

@@ -3,7 +3,7 @@ import { checkOptions, type Expectation } from '../options.ts'
 import {
   AUDIT_ACCESS_EXPECTATIONS,
   auditAccessMount,
-  withEnd,
+  withMeans,
   type AuditAccessHandler,
   type AuditAccessOptions,
 } from './audit-access.ts'
@@ -118,7 +118,7 @@ export function protectChain(
   const parsers = bodyParsers({ limit: bodyLimit, keep: bodyKeep, replay: bodyReplay, rawBody })
   const body = [...beforeBody, ...parsers].map((pass) => ({ pass }))
   const [ahead, behind] = needsBody(settings.appId) ? [body, []] : [[], body]
-  return withEnd(
+  return withMeans(
     chain(name, [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),
     audit,
   )

@@ -11,7 +11,7 @@ import { exportedNames } from './exports.ts'
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
-      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
+      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError PurposeRequired RevisionConflict UnavailableError
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
       isPortcullisError keepBody lintKeys lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
@@ -23,10 +23,10 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ClientAddressOption ClientAddressOptions Comparison ConfigIssue Content Decision DecisionContext DenialCode Diagnosis DiagnosisOptions
       DifferingPart DiskSnapshotOptions DomainProtectOptions DomainProtection Effect EntryComparison
       Evidence Explanation FileStore FileStoreOptions GuardName GuardRequest GuardResponse GuardUpgradeOptions
-      HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection Jurisdiction Jurisdictions
+      HttpMessageSignaturesOptions IpWhitelistOptions IpWhitelistProtection JobOptions Jurisdiction Jurisdictions
       KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp ListedKey
       ManagedPolicyStore MemoryAuditSink MemoryAuditSinkOptions MessageParts Mode NextFunction
-      NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
+      NonceStore PersonalModel PersonalModels Policy PolicyChange PolicyFinding PolicyInput PolicyIssue PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PolicySourceStatus PolicyStore PortcullisContext ProtectOptions ProtectedApp ProtectedServer
       Refusal RefusalLine RefusalLogger RegionContext RegionPinOptions RegionProtection Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions ReturnUrlPlace ReturnUrlProtection ReturnUrlText RollbackOptions
@@ -71,7 +71,8 @@ const publicNames: Record<string, { values: string; types: string }> = {
       parseEvent readEvents serialiseEvent
     `,
     types: `
-      AuditEvent AuditSink FieldEvent OperationEvent OutcomeEvent
+      Action ActionEvent ActorKind AuditEvent AuditSink FieldEvent LeakEvent ListEvent OperationEvent
+      OutcomeEvent PersonReads
     `,
   },
   'portcullis/fastify': {
