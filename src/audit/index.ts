@@ -11,6 +11,8 @@ export type {
   OutcomeEvent,
   PersonReads,
 } from './event.ts'
+export { sealKnex, sealMongoose, sealPg, sealPrisma } from './adapters.ts'
+export type { ModelNames, PgQuery, PrismaExtension, RowSealer } from './adapters.ts'
 export { parseEvent, serialiseEvent } from './line.ts'
 export { readEvents } from './reader.ts'
 export type { AuditSink } from './sink.ts'

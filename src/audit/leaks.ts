@@ -1,7 +1,7 @@
 import { isAnyArrayBuffer, isArrayBufferView, isDate, isMap, isSet } from 'node:util/types'
 import type { ModelRules } from './models.ts'
 import { inheritedFields, isPlain, printedText } from './personal-value.ts'
-import { fieldName } from './personal-view.ts'
+import { fieldName } from './field-name.ts'
 import type { SealedRecord } from './session-contract.ts'
 
 /** A field of a sealed record, a value of which was found although no read of the field is recorded. */

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.ts'
+import { cannotBeShown, fieldName, noRecord } from './field-name.ts'
 import type { ModelRules } from './models.ts'
 import { copyOf, describeKind, inheritedFields, isPlain } from './personal-value.ts'
 
@@ -15,8 +16,13 @@ export type DeepReadonly<T> = unknown extends T
           ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
           : T
 
-/** Getters by name of the field. Views that share them are made several times faster. */
-export type FieldGetters = Map<string, () => unknown>
+interface Accessor {
+  readonly get: () => unknown
+  readonly set: (value: unknown) => void
+}
+
+/** Accessors by name of the field. Views that share them are made several times faster. */
+export type FieldGetters = Map<string, Accessor>
 
 /** Beyond so many names getters are made anew for each view: records with made-up names must not fill the memory. */
 const MAX_GETTERS = 1_000
@@ -42,6 +48,8 @@ interface Source {
   readonly around: readonly object[]
   /** Views of nested records, each with the record that it shows. */
   nested: Map<string, { readonly record: object; readonly view: object }> | undefined
+  /** The lists and rows that were handed out last. */
+  handed: Map<string, unknown> | undefined
 }
 
 /** Returning another object from a constructor lets a subclass put private fields on it. */
@@ -67,6 +75,15 @@ class Stamp extends Given {
     let holder: object | null = view
     while (holder !== null && !(#source in holder)) holder = Object.getPrototypeOf(holder) as object | null
     return holder === null ? undefined : readMember(holder.#source, name)
+  }
+
+  /** Prisma puts each list and each row back where it has found it. Nothing else can be written. */
+  static write(view: unknown, name: string, value: unknown): void {
+    const source = typeof view === 'object' && view !== null ? Stamp.sourceOf(view) : undefined
+    if (typeof value === 'object' && value !== null && source?.handed?.get(name) === value) return
+    throw new TypeError(
+      `\`${fieldName(name)}\` cannot be written: a record that the audit has sealed is read-only`,
+    )
   }
 
   static sourceOf(view: object): Source | undefined {
@@ -150,6 +167,7 @@ function makeView(
     seal,
     around: [...around, record],
     nested: undefined,
+    handed: undefined,
   }
   const view = Object.create(Object.getPrototypeOf(record) as object | null) as object
   for (const name of Object.keys(record)) defineField(view, source, name)
@@ -185,17 +203,22 @@ function defineField(view: object, source: Source, name: string): void {
   const isDeclared = model !== undefined && (model.open.has(place + name) || model.nested.has(place + name))
   if (!isDeclared && isPlain(value)) nestedView(source, name, value)
   else if (typeof value === 'function') throw cannotBeShown(path + fieldName(name), 'a function')
-  Object.defineProperty(view, name, { get: getterOf(name, getters), enumerable: true })
+  Object.defineProperty(view, name, { ...accessorOf(name, getters), enumerable: true })
 }
 
-function getterOf(name: string, getters: FieldGetters): () => unknown {
+function accessorOf(name: string, getters: FieldGetters): Accessor {
   const known = getters.get(name)
   if (known !== undefined) return known
-  const getter = function (this: unknown): unknown {
-    return Stamp.read(this, name)
+  const accessor: Accessor = {
+    get(this: unknown) {
+      return Stamp.read(this, name)
+    },
+    set(this: unknown, value) {
+      Stamp.write(this, name, value)
+    },
   }
-  if (getters.size < MAX_GETTERS) getters.set(name, getter)
-  return getter
+  if (getters.size < MAX_GETTERS) getters.set(name, accessor)
+  return accessor
 }
 
 /** What a record has now under this name. A method that it inherits is not a value of it. */
@@ -214,9 +237,14 @@ function readMember(source: Source, name: string): unknown {
     if (other !== undefined && seal.nested !== undefined) {
       if (Array.isArray(value)) {
         seal.onRead(path + fieldName(name))
-        return Object.freeze(value.map((row: unknown) => nestedRow(source, name, other, row)))
+        return handed(
+          source,
+          name,
+          value.map((row: unknown) => nestedRow(source, name, other, row)),
+        )
       }
-      if (inheritedFields(value) !== undefined) return nestedRow(source, name, other, value)
+      if (inheritedFields(value) !== undefined)
+        return handed(source, name, nestedRow(source, name, other, value))
     }
   }
   if (!isPlain(value)) return leafOf(source, name, value)
@@ -234,7 +262,13 @@ function nestedRow({ seal, path }: Source, name: string, model: string, row: unk
 function leafOf(source: Source, name: string, value: unknown): unknown {
   const copy = copied(source, name, value)
   source.seal.onRead(source.path + fieldName(name))
-  return copy
+  return Array.isArray(copy) ? handed(source, name, copy) : copy
+}
+
+function handed(source: Source, name: string, value: unknown): unknown {
+  source.handed ??= new Map()
+  source.handed.set(name, value)
+  return value
 }
 
 function copied({ path }: Source, name: string, value: unknown): unknown {
@@ -251,26 +285,4 @@ function nestedView(source: Source, name: string, record: object): object {
   const view = makeView(record, `${path}${fieldName(name)}.`, `${place}${name}.`, seal, around)
   source.nested.set(name, { record, view })
   return view
-}
-
-const FIELD_NAME = /^[\p{L}_$][\p{L}\p{N}_$-]{0,63}$/u
-
-/** The name of a field as it is reported: `*` where it does not look like one. */
-export function fieldName(name: string): string {
-  return FIELD_NAME.test(name) ? name : '*'
-}
-
-function noRecord(given: unknown): TypeError {
-  return new TypeError(
-    `a record must be a plain object or an instance of a class that keeps its fields as properties, got ${describeKind(given)}. ` +
-      'Pass a copy, such as `{ ...row }`, or what the toObject() or toJSON() of a document returns.',
-  )
-}
-
-function cannotBeShown(field: string, kind: string): TypeError {
-  return new TypeError(
-    `the field \`${field}\` of the record that \`person()\` was given holds ${kind}, which cannot be copied. ` +
-      'Turn it into a plain value first, for example by String(value), or pass what the toObject() or toJSON() of a ' +
-      'document returns.',
-  )
 }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { PurposeRequired, UsageError } from '../errors.ts'
 import type { Action } from './event.ts'
 import type { ModelRules } from './models.ts'
+import { fieldName } from './field-name.ts'
 import {
-  fieldName,
   personalView,
   readSecret,
   recordOf,

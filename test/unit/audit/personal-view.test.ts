@@ -103,6 +103,13 @@ describe('personalView', () => {
     expect(() => (open['email'] = 'x')).toThrow(TypeError)
     expect(() => (open['other'] = 'x')).toThrow(TypeError)
     expect(() => delete open['email']).toThrow(TypeError)
+    expect(() => (open['tags'] = ['x'])).toThrow(TypeError)
+    expect(() => (open['tags'] = undefined)).toThrow(TypeError)
+    expect(() => ((Object.create(open) as typeof open)['email'] = 'x')).toThrow(/`email` cannot be written/)
+    const { tags } = view
+    // Prisma puts a list back where it has found it.
+    expect(() => (open['tags'] = tags)).not.toThrow()
+    expect(() => (open['tags'] = [...tags])).toThrow(TypeError)
     expect(() => Object.defineProperty(open, 'email', { value: 'x' })).toThrow(TypeError)
     expect(() => Object.setPrototypeOf(open, {})).toThrow(TypeError)
     expect(() => ((view.address as Record<string, unknown>)['city'] = 'x')).toThrow(TypeError)

@@ -166,7 +166,28 @@ export const ways: readonly Way[] = [
     (view) => Reflect.apply(Object.getOwnPropertyDescriptor(view, 'email')!.get!, view, []) as unknown,
     ['email'],
   ],
-  ['Reflect.set', (view) => Reflect.set(view, 'email', 'x'), []],
+  [
+    'Reflect.set',
+    (view) => {
+      try {
+        return Reflect.set(view, 'email', 'x')
+      } catch (error) {
+        return error
+      }
+    },
+    [],
+  ],
+  [
+    'the setter of a descriptor',
+    (view) => {
+      try {
+        return Object.getOwnPropertyDescriptor(view, 'email')?.set?.call(view, 'x')
+      } catch (error) {
+        return error
+      }
+    },
+    [],
+  ],
   ['Object.getOwnPropertyNames', (view) => Object.getOwnPropertyNames(view), []],
   ['Object.getOwnPropertySymbols', (view) => Object.getOwnPropertySymbols(view), []],
   [
@@ -345,4 +366,81 @@ async function served(answer: (res: express.Response) => unknown): Promise<strin
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
+}
+
+/** Loads a package that the compiler does not know. */
+// oxlint-disable-next-line typescript/no-explicit-any -- a package of any kind
+type Load = (name: string) => any
+
+/** Ways of libraries, which only a process has that finds them. */
+export function waysOfLibraries(load: Load): readonly Way[] {
+  const lodash = load('lodash')
+  const ramda = load('ramda')
+  load('reflect-metadata')
+  const transformer = load('class-transformer')
+  const superjson = load('superjson').default
+  const msgpack = load('@msgpack/msgpack')
+  const msgpackr = load('msgpackr')
+  const fast = load('fast-json-stringify')
+  const bson = load('bson')
+  const some = { type: 'object', properties: { email: { type: 'string' } } }
+  return [
+    ['lodash: get', (view) => lodash.get(view, 'email'), ['email']],
+    ['lodash: get of a path', (view) => lodash.get(view, 'address.geo.lat'), ['address.geo.lat']],
+    ['lodash: pick', (view) => lodash.pick(view, ['email']), ['email']],
+    ['lodash: pick of a path', (view) => lodash.pick(view, ['address.city']), ['address.city']],
+    ['lodash: omit', (view) => lodash.omit(view, ['email']), TOP],
+    ['lodash: merge', (view) => lodash.merge({}, view), EVERY],
+    ['lodash: assign', (view) => lodash.assign({}, view), TOP],
+    ['lodash: defaults', (view) => lodash.defaults({}, view), TOP],
+    ['lodash: clone', (view) => lodash.clone(view), TOP],
+    ['lodash: cloneDeep', (view) => lodash.cloneDeep(view), EVERY],
+    ['lodash: mapValues', (view) => lodash.mapValues(view, String), TOP],
+    ['lodash: values', (view) => lodash.values(view), TOP],
+    ['lodash: toPairs', (view) => lodash.toPairs(view), TOP],
+    // lodash looks at the value too.
+    ['lodash: has', (view) => lodash.has(view, 'email'), ['email']],
+    ['lodash: keys', (view) => lodash.keys(view), []],
+    ['lodash: map by name', (view) => lodash.map([view], 'email'), ['email']],
+    ['lodash: sortBy', (view) => lodash.sortBy([view, view], 'email').length, ['email']],
+    ['lodash: groupBy', (view) => Object.keys(lodash.groupBy([view], 'id')), ['id']],
+    ['lodash: find', (view) => lodash.find([view], { id: 'id-value' }) !== undefined, ['id']],
+    ['lodash: isEqual', (view) => lodash.isEqual(view, person()), EVERY],
+    ['lodash: template', (view) => lodash.template('<%= user.email %>')({ user: view }), ['email']],
+    ['ramda: prop', (view) => ramda.prop('email', view), ['email']],
+    ['ramda: path', (view) => ramda.path(['address', 'city'], view), ['address.city']],
+    ['ramda: pick', (view) => ramda.pick(['email'], view), ['email']],
+    ['ramda: clone', (view) => ramda.clone(view), EVERY],
+    ['ramda: lens', (view) => ramda.view(ramda.lensProp('email'), view), ['email']],
+    ['class-transformer: instanceToPlain', (view) => transformer.instanceToPlain(view), EVERY],
+    ['class-transformer: plainToInstance', (view) => transformer.plainToInstance(class Any {}, view), EVERY],
+    ['superjson: serialize', (view) => superjson.serialize(view), EVERY],
+    ['superjson: stringify', (view) => superjson.stringify(view), EVERY],
+    ['@msgpack/msgpack: encode', (view) => msgpack.decode(msgpack.encode(view)), EVERY],
+    ['msgpackr: pack', (view) => msgpackr.unpack(msgpackr.pack(view)), EVERY],
+    ['bson: serialize', (view) => bson.deserialize(bson.serialize(view)), EVERY],
+    ['fast-json-stringify: some fields', (view) => fast(some)(view), ['email']],
+    [
+      'fast-json-stringify: all fields',
+      (view) => fast({ type: 'object', additionalProperties: true })(view),
+      EVERY,
+    ],
+    ['devalue: stringify', (view) => load('devalue').stringify(view), EVERY],
+    ['flatted: stringify', (view) => load('flatted').stringify(view), EVERY],
+    ['yaml: stringify', (view) => load('yaml').stringify(view), EVERY],
+    ['ejs: render', (view) => load('ejs').render('<p><%= user.email %></p>', { user: view }), ['email']],
+    [
+      'ejs: render with the record as its data',
+      (view) => load('ejs').render('<%= email %>', view),
+      ['email'],
+    ],
+    ['pug: render', (view) => load('pug').render('p= user.email', { user: view }), ['email']],
+    ['handlebars: render', (view) => load('handlebars').compile('{{user.email}}')({ user: view }), ['email']],
+    [
+      'handlebars: a loop',
+      (view) => load('handlebars').compile('{{#each user}}{{@key}}{{/each}}')({ user: view }),
+      TOP,
+    ],
+    ['bson: calculateObjectSize', (view) => bson.calculateObjectSize(view), EVERY],
+  ]
 }

@@ -68,11 +68,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      parseEvent readEvents serialiseEvent
+      parseEvent readEvents sealKnex sealMongoose sealPg sealPrisma serialiseEvent
     `,
     types: `
-      Action ActionEvent ActorKind AuditEvent AuditSink FieldEvent LeakEvent ListEvent OperationEvent
-      OutcomeEvent PersonReads
+      Action ActionEvent ActorKind AuditEvent AuditSink FieldEvent LeakEvent ListEvent ModelNames
+      OperationEvent OutcomeEvent PersonReads PgQuery PrismaExtension RowSealer
     `,
   },
   'portcullis/fastify': {
