@@ -11,6 +11,7 @@ export type {
   OutcomeEvent,
   PersonReads,
 } from './event.ts'
+export { createPseudonyms } from './event.ts'
 export { sealKnex, sealMongoose, sealPg, sealPrisma } from './adapters.ts'
 export type { ModelNames, PgQuery, PrismaExtension, RowSealer } from './adapters.ts'
 export { parseEvent, serialiseEvent } from './line.ts'

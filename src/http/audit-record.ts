@@ -70,7 +70,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#outer = applicationOf(context.req)
     this.#res = res
     this.#means = means
-    readsOf(context, res).add(this, means)
+    readsOf(context, res).add(this)
     context.rememberPeer()
     whenOver(res, () => this.over())
   }
@@ -100,6 +100,10 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#log = session.attach(this)
     if (this.#silent) this.#log.silence()
     else if (this.#ended) this.#finish()
+  }
+
+  get reads(): ReadsMeans {
+    return this.#means
   }
 
   /** The purpose that the `why` option names. */

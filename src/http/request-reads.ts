@@ -18,6 +18,7 @@ export interface ReadsMeans {
 
 /** What one `auditAccess` records of a request. */
 interface ReadsRecord {
+  readonly reads: ReadsMeans
   log(session: RecordedSession): void
   why(): string | undefined
   needsPurpose(): boolean
@@ -28,7 +29,6 @@ class RequestReads {
   readonly #context: RequestContext
   readonly #res: GuardResponse
   readonly #records: ReadsRecord[] = []
-  readonly #means: ReadsMeans[] = []
   #session: RecordedSession | undefined
 
   constructor(context: RequestContext, res: GuardResponse) {
@@ -36,9 +36,8 @@ class RequestReads {
     this.#res = res
   }
 
-  add(record: ReadsRecord, means: ReadsMeans): void {
+  add(record: ReadsRecord): void {
     this.#records.push(record)
-    this.#means.push(means)
     if (this.#session !== undefined) record.log(this.#session)
   }
 
@@ -49,7 +48,7 @@ class RequestReads {
       this.#session = createAuditSession({
         requestId,
         now: Date.now,
-        getters: this.#means[0]?.getters,
+        getters: this.#records[0]?.reads.getters,
         models: { get: (name) => this.#modelNamed(name), keys: () => this.#namesOfModels() },
         why: () => this.#why(),
         ...(leaks !== undefined && { onSealed: (sealed) => leaks.add(sealed) }),
@@ -62,21 +61,22 @@ class RequestReads {
 
   /** The first audit that looks for leaks looks for all; every audit is told what is found. */
   #leakWatch(): LeakWatch | undefined {
-    const by = this.#means.find(({ leakGuard: { does, share } }) => does !== 'off' && Math.random() < share)
+    const guards = this.#records.map(({ reads }) => reads.leakGuard)
+    const by = guards.find(({ does, share }) => does !== 'off' && Math.random() < share)
     if (by === undefined) return undefined
-    return new LeakWatch(this.#context.req, this.#res, by.leakGuard.does, () => this.session)
+    return new LeakWatch(this.#context.req, this.#res, by.does, () => this.session)
   }
 
   #modelNamed(name: string): ModelRules | undefined {
-    for (const { models } of this.#means) {
-      const model = models.get(name)
+    for (const { reads } of this.#records) {
+      const model = reads.models.get(name)
       if (model !== undefined) return model
     }
     return undefined
   }
 
   #namesOfModels(): string[] {
-    return this.#means.flatMap(({ models }) => [...models.keys()])
+    return this.#records.flatMap(({ reads }) => [...reads.models.keys()])
   }
 
   #why(): string | undefined {

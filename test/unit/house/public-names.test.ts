@@ -68,7 +68,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      parseEvent readEvents sealKnex sealMongoose sealPg sealPrisma serialiseEvent
+      createPseudonyms parseEvent readEvents sealKnex sealMongoose sealPg sealPrisma serialiseEvent
     `,
     types: `
       Action ActionEvent ActorKind AuditEvent AuditSink FieldEvent LeakEvent ListEvent ModelNames
