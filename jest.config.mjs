@@ -84,6 +84,13 @@ export default {
       testMatch: ['<rootDir>/test/frameworks/*.test.ts'],
       globalSetup: '<rootDir>/test/frameworks/setup.ts',
     },
+    // On libraries and a PostgreSQL server, which are installed when they are missing.
+    {
+      ...base,
+      displayName: 'libraries',
+      testMatch: ['<rootDir>/test/libraries/*.test.ts'],
+      globalSetup: '<rootDir>/test/libraries/setup.ts',
+    },
     {
       ...base,
       displayName: 'browser',

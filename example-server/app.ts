@@ -3,6 +3,7 @@ import helmet from 'helmet'
 import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
 import { createVault } from 'portcullis/vault'
+import { createAccessLog } from './access-log.ts'
 import { createApi } from './api.ts'
 import { demoScript, STYLE } from './assets.ts'
 import { createConnections } from './connections.ts'
@@ -81,6 +82,14 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   app.get('/', (_req, res) => void res.send(homePage(parts.demoApps, '/demo')))
   app.get(['/demo', '/demo/callback'], (_req, res) => void res.send(demoPage()))
 
+  app.get(
+    '/account/access-log',
+    createAccessLog({
+      sink: parts.sink,
+      pseudonymKey: secrets.pseudonyms,
+      findPerson: async (req) => (await sessions.find(req))?.personId,
+    }),
+  )
   app.use(
     '/auth/v2',
     createApi({

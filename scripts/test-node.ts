@@ -10,7 +10,7 @@ const [major = '24', ...given] = process.argv.slice(2)
 const { program, version } = await nodeVersion(Number(major), console.log)
 console.log(`Node ${version}`)
 const jest = join(process.cwd(), 'node_modules', 'jest', 'bin', 'jest.js')
-const projects = ['--selectProjects', 'unit', 'integration', '--']
+const projects = ['--selectProjects', 'unit', 'integration', 'libraries', '--']
 const tests = given.length > 0 ? given : ['test/unit', 'test/integration/guards']
 const child = spawn(program, [jest, ...projects, ...tests], { stdio: 'inherit' })
 child.once('exit', (code) => process.exit(code ?? 1))

@@ -77,6 +77,20 @@ export class UsageError extends PortcullisError {
   override readonly help = helpFor('USAGE_INVALID')
 }
 
+/** A member of staff asked for personal data without a purpose. Express answers it with its status, 403. */
+export class PurposeRequired extends PortcullisError {
+  readonly code = 'PURPOSE_REQUIRED'
+  override readonly name = 'PurposeRequired'
+  override readonly help = helpFor('PURPOSE_REQUIRED')
+  readonly status = 403
+
+  constructor() {
+    super(
+      'a member of staff needs a purpose for personal data: name it by the option `why`, or by `audit.because(purpose)`',
+    )
+  }
+}
+
 /** Stands for a value that must not appear in an error. */
 export const SECRET: unique symbol = Symbol('secret')
 

@@ -1,3 +1,5 @@
+export type { JobOptions } from './audit/job.ts'
+export type { PersonalModel, PersonalModels } from './audit/models.ts'
 export type { AuditEvent } from './audit/event.ts'
 export { memoryAuditSink, type MemoryAuditSink } from './audit/memory-sink.ts'
 export { appIdFrom } from './http/request/app-id.ts'
@@ -51,6 +53,7 @@ export {
   ConfigError,
   isPortcullisError,
   PolicyError,
+  PurposeRequired,
   RevisionConflict,
   UnavailableError,
   UnreadableError,

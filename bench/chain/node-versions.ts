@@ -1,6 +1,6 @@
 /** The versions of Node to measure on: the one that runs, and others from the registry, kept outside of the repository. */
 import { execFile } from 'node:child_process'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -29,8 +29,12 @@ export async function nodeVersion(major: number, say: (text: string) => void): P
   if (found?.major === major) return found
   say(`installing Node ${major} into ${folder}`)
   await mkdir(folder, { recursive: true })
-  // The program comes with the install script of the package.
-  const options = ['--no-audit', '--no-fund', '--ignore-scripts=false', '--allow-scripts=node']
+  // The program comes with the install script of the package, which npm 11 runs only of packages that are named.
+  await writeFile(
+    join(folder, 'package.json'),
+    JSON.stringify({ private: true, allowScripts: { node: true } }),
+  )
+  const options = ['--no-audit', '--no-fund', '--ignore-scripts=false']
   await run('npm', ['install', ...options, '--prefix', folder, `node@${major}`])
   return describe(program)
 }

@@ -5,7 +5,10 @@ import type { Decision } from '../decision.ts'
 import { ConfigError, SECRET } from '../errors.ts'
 
 /** What the audit keeps. No event holds a value of personal data. */
-export type AuditEvent = OperationEvent | FieldEvent | OutcomeEvent
+export type AuditEvent = OperationEvent | FieldEvent | ListEvent | ActionEvent | LeakEvent | OutcomeEvent
+
+/** What an actor is: a member of staff, who needs a purpose for each access, a user, or a program. */
+export type ActorKind = 'staff' | 'user' | 'system'
 
 interface EventBase {
   readonly version: 1
@@ -19,6 +22,8 @@ interface EventBase {
   readonly appId?: string | undefined
   /** Pseudonym of the person who acted for the app, where the `actor` option names one. */
   readonly actor?: string | undefined
+  /** What the actor is, where the option says so. */
+  readonly actorKind?: ActorKind | undefined
   /** Something was left out or cut, so that the written event keeps within its bounds. */
   readonly truncated?: true | undefined
 }
@@ -70,6 +75,44 @@ export interface FieldEvent extends EventBase {
   readonly record?: string | undefined
   /** Why, where it was said. */
   readonly purpose?: string | undefined
+}
+
+/** Fields of several persons, read in one request: what a list of rows makes in place of one event for each field. */
+export interface ListEvent extends EventBase {
+  readonly kind: 'list'
+  readonly fields: readonly string[]
+  /** For each person the pseudonym, and how often each of the fields was read, in their order. */
+  readonly persons: readonly PersonReads[]
+  /** The kind of record. */
+  readonly record?: string | undefined
+  /** Why, where it was said. */
+  readonly purpose?: string | undefined
+}
+
+export type PersonReads = readonly [person: string, ...reads: number[]]
+
+/** What was done with the data of persons, besides reading it, or a sign-in. */
+export interface ActionEvent extends EventBase {
+  readonly kind: 'action'
+  readonly action: Action
+  /** Pseudonyms of the persons. An action that concerns very many makes several events. */
+  readonly persons: readonly string[]
+  /** The fields, where they were named. */
+  readonly fields?: readonly string[] | undefined
+  readonly record?: string | undefined
+  readonly purpose?: string | undefined
+  /** Whether it succeeded, where that was said. */
+  readonly succeeded?: boolean | undefined
+}
+
+export type Action = 'create' | 'update' | 'delete' | 'export' | 'sign-in'
+
+/** A value of personal data was found in a response although no read of it is recorded. The event does not hold the value. */
+export interface LeakEvent extends EventBase {
+  readonly kind: 'leak'
+  readonly person: string
+  readonly field: string
+  readonly record?: string | undefined
 }
 
 /** Turns the id of a person, an address or an actor into a pseudonym that only the holder of the key can link to it. */

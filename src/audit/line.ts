@@ -1,5 +1,5 @@
 import type { Decision, Evidence } from '../decision.ts'
-import type { AuditEvent, FieldEvent, OperationEvent } from './event.ts'
+import type { ActionEvent, AuditEvent, FieldEvent, LeakEvent, ListEvent, OperationEvent } from './event.ts'
 
 /** The longest text in a written event, in UTF-16 units. */
 const MAX_TEXT = 256
@@ -8,11 +8,11 @@ const MAX_LINE = 8_192
 
 /** What to leave out, one step after the other, until an event fits into its line. */
 const ATTEMPTS: readonly Bounds[] = [
-  { text: MAX_TEXT, decisions: 64, evidence: 16 },
-  { text: MAX_TEXT, decisions: 64, evidence: 0 },
-  { text: 64, decisions: 12, evidence: 0 },
-  // Ten texts of 64 units, six bytes each when all are escaped: this one always fits.
-  { text: 64, decisions: 0, evidence: 0 },
+  { text: MAX_TEXT, decisions: 64, evidence: 16, persons: 1_000, fields: 1_000 },
+  { text: MAX_TEXT, decisions: 64, evidence: 0, persons: 100, fields: 20 },
+  { text: 64, decisions: 12, evidence: 0, persons: 10, fields: 8 },
+  // Eleven texts of 64 units, six bytes each when all are escaped: this one always fits.
+  { text: 64, decisions: 0, evidence: 0, persons: 0, fields: 8 },
 ]
 
 interface Bounds {
@@ -20,6 +20,9 @@ interface Bounds {
   readonly decisions: number
   /** How many entries of the evidence of one decision. */
   readonly evidence: number
+  /** How many persons and fields of an event that has lists of them. */
+  readonly persons: number
+  readonly fields: number
 }
 
 /**
@@ -52,7 +55,14 @@ export function parseEvent(line: string): AuditEvent | undefined {
   return value as AuditEvent
 }
 
-const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>(['operation', 'field', 'outcome'])
+const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>([
+  'operation',
+  'field',
+  'list',
+  'action',
+  'leak',
+  'outcome',
+])
 
 // DEL and everything beyond ASCII; JSON.stringify escapes what is below the space.
 const BEYOND_ASCII = /[\x7f-\uffff]/g
@@ -79,7 +89,7 @@ class LineWriter {
   }
 
   write(event: AuditEvent): string {
-    const { kind, version, id, time, requestId, appId, actor } = event
+    const { kind, version, id, time, requestId, appId, actor, actorKind } = event
     const line =
       `{${this.#text('"kind":', kind)}${amount(',"version":', version)}` +
       this.#text(',"id":', id) +
@@ -87,6 +97,7 @@ class LineWriter {
       this.#text(',"requestId":', requestId) +
       this.#text(',"appId":', appId) +
       this.#text(',"actor":', actor) +
+      this.#text(',"actorKind":', actorKind) +
       this.#own(event)
     return this.truncated ? `${line},"truncated":true}` : `${line}}`
   }
@@ -94,6 +105,9 @@ class LineWriter {
   #own(event: AuditEvent): string {
     if (event.kind === 'field') return this.#field(event)
     if (event.kind === 'operation') return this.#operation(event)
+    if (event.kind === 'list') return this.#list(event)
+    if (event.kind === 'action') return this.#action(event)
+    if (event.kind === 'leak') return this.#leak(event)
     return this.#text(',"outcome":', event.outcome) + amount(',"status":', event.status)
   }
 
@@ -105,6 +119,48 @@ class LineWriter {
       this.#text(',"record":', record) +
       this.#text(',"purpose":', purpose)
     )
+  }
+
+  #list({ fields, persons, record, purpose }: ListEvent): string {
+    const some = this.#some(fields, this.#bounds.fields)
+    const rows = this.#some(persons, this.#bounds.persons).map(([person, ...reads]) => {
+      const counts = reads
+        .slice(0, some.length)
+        .map((count) => (Number.isFinite(count) ? String(count) : '0'))
+      return `[${[this.#texts([person]), ...counts].join(',')}]`
+    })
+    return (
+      `,"fields":[${this.#texts(some)}],"persons":[${rows.join(',')}]` +
+      this.#text(',"record":', record) +
+      this.#text(',"purpose":', purpose)
+    )
+  }
+
+  #action({ action, persons, fields, record, purpose, succeeded }: ActionEvent): string {
+    return (
+      this.#text(',"action":', action) +
+      `,"persons":[${this.#texts(this.#some(persons, this.#bounds.persons))}]` +
+      (fields === undefined ? '' : `,"fields":[${this.#texts(this.#some(fields, this.#bounds.fields))}]`) +
+      this.#text(',"record":', record) +
+      this.#text(',"purpose":', purpose) +
+      (typeof succeeded === 'boolean' ? `,"succeeded":${succeeded}` : '')
+    )
+  }
+
+  #leak({ person, field, record }: LeakEvent): string {
+    return (
+      this.#text(',"person":', person) + this.#text(',"field":', field) + this.#text(',"record":', record)
+    )
+  }
+
+  #some<T>(list: readonly T[], most: number): readonly T[] {
+    if (list.length <= most) return list
+    this.truncated = true
+    return list.slice(0, most)
+  }
+
+  #texts(list: readonly string[]): string {
+    return list.flatMap((text) => (typeof text === 'string' ? [quoted(this.#cut(text))] : [])).join(',')
   }
 
   #operation(event: OperationEvent): string {

@@ -1,44 +1,118 @@
 import {
   isAnyArrayBuffer,
   isArrayBufferView,
+  isBoxedPrimitive,
   isDate,
+  isExternal,
+  isGeneratorObject,
   isMap,
+  isMapIterator,
+  isNativeError,
+  isPromise,
+  isRegExp,
   isSet,
+  isSetIterator,
   isSharedArrayBuffer,
+  isWeakMap,
+  isWeakSet,
 } from 'node:util/types'
 
 /** Whether it is an object literal, or an object without prototype; of another realm too. */
 export function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value) as object | null
-  if (prototype === null || prototype === Object.prototype) return true
+  return prototype === null || isRoot(prototype)
+}
+
+/** Whether it is `Object.prototype`, of whatever realm. */
+function isRoot(prototype: object): boolean {
+  if (prototype === Object.prototype) return true
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf')
 }
 
-/** Whether it can be handed out as one field: a primitive, or something that `copyOf` copies. */
-export function isLeaf(value: unknown): boolean {
-  if (typeof value === 'function') return false
-  return typeof value !== 'object' || value === null || Array.isArray(value) || isBuiltIn(value)
+/** Values of their own kind, whose parts no property shows. */
+const KINDS_OF_VALUES: readonly ((value: unknown) => boolean)[] = [
+  Array.isArray,
+  isDate,
+  isMap,
+  isSet,
+  isAnyArrayBuffer,
+  isArrayBufferView,
+  isBoxedPrimitive,
+  isExternal,
+  isGeneratorObject,
+  isMapIterator,
+  isNativeError,
+  isPromise,
+  isRegExp,
+  isSetIterator,
+  isWeakMap,
+  isWeakSet,
+]
+
+const NO_NAMES: readonly string[] = Object.freeze([])
+
+/** The names of the values that a class keeps on its prototypes, for each class. */
+const membersOfClasses = new WeakMap<object, readonly string[]>()
+
+/**
+ * The names of the fields that a record inherits; `undefined` when it cannot be a record. A record is a plain object, or an
+ * instance of a class whose fields are its own properties: what it inherits are methods, accessors and constants of the
+ * class. An object that inherits from another object, and not from a class, is no record, because its fields are not its own.
+ */
+export function inheritedFields(value: unknown): readonly string[] | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const prototype = Object.getPrototypeOf(value) as object | null
+  if (prototype === null || isRoot(prototype)) return NO_NAMES
+  // The documents of mongoose keep their fields elsewhere.
+  if (KINDS_OF_VALUES.some((is) => is(value)) || 'toObject' in value) return undefined
+  return fieldsOfClass(prototype)
 }
 
-function isBuiltIn(value: object): boolean {
-  return isDate(value) || isMap(value) || isSet(value) || isAnyArrayBuffer(value) || isArrayBufferView(value)
+function fieldsOfClass(first: object): readonly string[] | undefined {
+  const known = membersOfClasses.get(first)
+  if (known !== undefined) return known
+  const names = new Set<string>()
+  let prototype: object | null = first
+  for (
+    ;
+    prototype !== null && !isRoot(prototype);
+    prototype = Object.getPrototypeOf(prototype) as object | null
+  ) {
+    const maker: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+    if (typeof maker !== 'function' || maker.prototype !== prototype) return undefined
+    for (const [name, { value, get }] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      if (get === undefined && typeof value !== 'function' && value !== undefined) names.add(name)
+    }
+  }
+  const found = [...names]
+  membersOfClasses.set(first, found)
+  return found
 }
 
 /**
- * A copy of a value that shares nothing with it, at any depth. What points to itself stays so.
+ * A copy of a value that shares nothing with it, at any depth; what points to itself stays so. An instance of a class, such as
+ * the `ObjectId` of MongoDB or the `Decimal` of Prisma, is handed out as it is, because what it keeps hidden cannot be copied.
  *
- * @param refuse makes the error for a function or an instance of a class, since what it keeps hidden cannot be copied.
+ * @param refuse makes the error for a function.
  */
 export function copyOf(
   value: unknown,
   refuse: (value: unknown) => Error,
-  copies: Map<object, unknown> = new Map(),
+  copies?: Map<object, unknown>,
 ): unknown {
   if (typeof value === 'function') throw refuse(value)
   if (typeof value !== 'object' || value === null) return value
-  const known = copies.get(value)
+  const known = copies?.get(value)
   if (known !== undefined) return known
+  return copyOfObject(value, refuse, copies ?? new Map<object, unknown>())
+}
+
+function copyOfObject(
+  value: object,
+  refuse: (value: unknown) => Error,
+  copies: Map<object, unknown>,
+): unknown {
   const kept = <T>(copy: T): T => {
     copies.set(value, copy)
     return copy
@@ -60,7 +134,7 @@ export function copyOf(
     return copy
   }
   if (isAnyArrayBuffer(value) || isArrayBufferView(value)) return kept(copyOfBytes(value))
-  if (!isPlain(value)) throw refuse(value)
+  if (!isPlain(value)) return value
   const copy = kept(Object.create(Object.getPrototypeOf(value) as object | null) as Record<string, unknown>)
   for (const [name, item] of Object.entries(value)) {
     if (name !== '__proto__') copy[name] = copyOf(item, refuse, copies)
@@ -95,6 +169,11 @@ const kindOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
 )?.get as (this: unknown) => string | undefined
+
+/** What an object prints itself as, such as an `ObjectId`; `undefined` of one that says only that it is an object. */
+export function printedText(value: { toString(): string }): string | undefined {
+  return value.toString === Object.prototype.toString ? undefined : value.toString()
+}
 
 /** What a value is, for an error: the name of a class, and nothing of the value itself. */
 export function describeKind(value: unknown): string {

@@ -1,4 +1,7 @@
-import { copyOf, describeKind, isLeaf, isPlain } from './personal-value.ts'
+import { UsageError } from '../errors.ts'
+import { cannotBeShown, fieldName, noRecord } from './field-name.ts'
+import type { ModelRules } from './models.ts'
+import { copyOf, describeKind, inheritedFields, isPlain } from './personal-value.ts'
 
 /** A record whose members can be read and not written, at every depth. Dates, bytes and the like stay what they are. */
 export type DeepReadonly<T> = unknown extends T
@@ -13,22 +16,40 @@ export type DeepReadonly<T> = unknown extends T
           ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
           : T
 
-/** Getters by name of the field. Views that share them are made several times faster. */
-export type FieldGetters = Map<string, () => unknown>
+interface Accessor {
+  readonly get: () => unknown
+  readonly set: (value: unknown) => void
+}
+
+/** Accessors by name of the field. Views that share them are made several times faster. */
+export type FieldGetters = Map<string, Accessor>
 
 /** Beyond so many names getters are made anew for each view: records with made-up names must not fill the memory. */
 const MAX_GETTERS = 1_000
 
+/** What a view does with what it shows. */
+export interface Seal {
+  onRead(field: string): void
+  /** Shared by the views of one application. */
+  readonly getters: FieldGetters
+  /** What is declared of the fields. Left out: all of them are personal. */
+  readonly model?: ModelRules | undefined
+  /** Seals a row of another model that a field holds. */
+  nested?(model: string, row: object): object
+}
+
 interface Source {
   readonly record: Readonly<Record<string, unknown>>
-  /** The path of the record inside of its parent, with a dot at its end. */
+  /** The path of the record inside of its parent, with a dot at its end: as it is reported, and as a model names it. */
   readonly path: string
-  readonly onRead: (field: string) => void
-  readonly getters: FieldGetters
+  readonly place: string
+  readonly seal: Seal
   /** The records around this one. */
   readonly around: readonly object[]
   /** Views of nested records, each with the record that it shows. */
   nested: Map<string, { readonly record: object; readonly view: object }> | undefined
+  /** The lists and rows that were handed out last. */
+  handed: Map<string, unknown> | undefined
 }
 
 /** Returning another object from a constructor lets a subclass put private fields on it. */
@@ -55,18 +76,33 @@ class Stamp extends Given {
     while (holder !== null && !(#source in holder)) holder = Object.getPrototypeOf(holder) as object | null
     return holder === null ? undefined : readMember(holder.#source, name)
   }
+
+  /** Prisma puts each list and each row back where it has found it. Nothing else can be written. */
+  static write(view: unknown, name: string, value: unknown): void {
+    const source = typeof view === 'object' && view !== null ? Stamp.sourceOf(view) : undefined
+    if (typeof value === 'object' && value !== null && source?.handed?.get(name) === value) return
+    throw new TypeError(
+      `\`${fieldName(name)}\` cannot be written: a record that the audit has sealed is read-only`,
+    )
+  }
+
+  static sourceOf(view: object): Source | undefined {
+    return #source in view ? view.#source : undefined
+  }
 }
 
 /**
  * A read-only view of a record of personal data that reports each read of a field by its dotted path (`address.city`).
  *
- * Every field is an own, enumerable getter, so that every way to a value goes through it: property, destructuring, spread,
+ * Every field is an own getter, so that every way to a value goes through it: property, destructuring, spread,
  * `Object.values`, `JSON.stringify`, `structuredClone`, a property descriptor. Printing the view shows `[Getter]` and no
  * value. Names (`Object.keys`, `in`) are not values and are not reported.
  *
- * - A nested record is a view of its own. To reach for it is not yet a read, except when it is empty.
+ * - The record is a plain object or an instance of a class. The view has the methods and accessors of that class, and what
+ *   they read of the view is reported. Private members of the class cannot be read through it.
+ * - A nested plain object is a view of its own. To reach for it is not yet a read, except when it is empty.
  * - A list, a `Date`, `Map`, `Set`, `Buffer` or another array of bytes counts as one field and is handed out as a copy, with
- *   memory of its own.
+ *   memory of its own. So does an instance of a class, such as an `ObjectId`, which is handed out as it is.
  * - A name that does not look like the name of a field, such as an address that is used as a key, is reported as `*`,
  *   since it may be personal itself. Members named `__proto__` or by a symbol are left out.
  * - The values are those of the record at the time they are read. Keep no other reference to it: what reads the record
@@ -74,100 +110,179 @@ class Stamp extends Given {
  * - A `Proxy` around a view shows no fields.
  *
  * @param getters shared by the views of one application. Default: for this view alone.
- * @throws TypeError when the record is not a plain object, or when one of its fields holds a function, the record itself or
- *   an instance of another class, such as the `ObjectId` of MongoDB or the `Decimal` of Prisma. The message names the field
- *   and the class and holds no value. What stands in a list, and what is put there later, is refused when it is read.
+ * @throws TypeError when it is given no record, or when one of its fields holds a function or the record itself. The message
+ *   names the field and the class and holds no value. What is put there later, is refused when it is read.
  */
 export function personalView<T extends object>(
   record: T,
   onRead: (field: string) => void,
   getters: FieldGetters = new Map(),
 ): DeepReadonly<T> {
-  return makeView(record, '', onRead, getters, []) as DeepReadonly<T>
+  return sealedView(record, { onRead, getters }) as DeepReadonly<T>
+}
+
+/** The same, by a declaration of its fields. */
+export function sealedView(record: object, seal: Seal): object {
+  return makeView(record, '', '', seal, [])
+}
+
+/**
+ * What can be sealed: the record itself, or the one behind a view.
+ *
+ * @throws TypeError
+ */
+export function recordOf(given: unknown): object {
+  if (inheritedFields(given) === undefined) throw noRecord(given)
+  return Stamp.sourceOf(given as object)?.record ?? (given as object)
+}
+
+/**
+ * Reads one field of a view that a model declares as secret, and reports it.
+ *
+ * @throws UsageError when this is not a view, or the field is not a secret one.
+ */
+export function readSecret(view: object, name: string): unknown {
+  const source = Stamp.sourceOf(view)
+  if (source?.seal.model?.secret.has(source.place + name) !== true)
+    throw new UsageError(
+      '`secret()` takes a row that the audit has sealed, and a field that its model declares as secret',
+    )
+  return leafOf(source, name, valueOf(source.record, name))
 }
 
 function makeView(
   record: object,
   path: string,
-  onRead: (field: string) => void,
-  getters: FieldGetters,
+  place: string,
+  seal: Seal,
   around: readonly object[],
 ): object {
-  if (!isPlain(record)) throw noRecord(record)
+  const inherited = inheritedFields(record)
+  if (inherited === undefined) throw noRecord(record)
   if (around.includes(record)) throw cannotBeShown(path.slice(0, -1), 'a record that it is a part of')
   const source: Source = {
     record: record as Record<string, unknown>,
     path,
-    onRead,
-    getters,
+    place,
+    seal,
     around: [...around, record],
     nested: undefined,
+    handed: undefined,
   }
   const view = Object.create(Object.getPrototypeOf(record) as object | null) as object
-  for (const name of Object.keys(record)) {
-    // As a member it would become the prototype of whatever the view is assigned to.
-    if (name === '__proto__') continue
-    // A getter, such as one of another view, is not run before somebody reads it.
-    const value: unknown = Object.getOwnPropertyDescriptor(record, name)?.value
-    if (isPlain(value)) nestedView(source, name, value)
-    else if (!isLeaf(value)) throw cannotBeShown(path + fieldName(name), describeKind(value))
-    Object.defineProperty(view, name, { get: getterOf(name, getters), enumerable: true })
-  }
+  for (const name of Object.keys(record)) defineField(view, source, name)
+  for (const name of inherited) if (!Object.hasOwn(record, name)) defineField(view, source, name)
   new Stamp(view, source)
   return Object.freeze(view)
 }
 
-function getterOf(name: string, getters: FieldGetters): () => unknown {
+function defineField(view: object, source: Source, name: string): void {
+  // As a member it would become the prototype of whatever the view is assigned to.
+  if (name === '__proto__') return
+  const { record, path, place, seal } = source
+  const { model, getters } = seal
+  // A getter, such as one of another view, is not run before somebody reads it.
+  const value: unknown = Object.getOwnPropertyDescriptor(record, name)?.value
+  if (model !== undefined) {
+    const at = place + name
+    if (model.secret.has(at)) {
+      const get = (): never => {
+        throw new UsageError(
+          `the field \`${at}\` of the model \`${model.name}\` is secret: read it by audit.secret(row, '${name}')`,
+        )
+      }
+      Object.defineProperty(view, name, { get, enumerable: false })
+      return
+    }
+    if (model.open.has(at) && value !== undefined && (typeof value !== 'object' || value === null)) {
+      if (typeof value === 'function') throw cannotBeShown(path + fieldName(name), 'a function')
+      Object.defineProperty(view, name, { value, enumerable: true })
+      return
+    }
+  }
+  const isDeclared = model !== undefined && (model.open.has(place + name) || model.nested.has(place + name))
+  if (!isDeclared && isPlain(value)) nestedView(source, name, value)
+  else if (typeof value === 'function') throw cannotBeShown(path + fieldName(name), 'a function')
+  Object.defineProperty(view, name, { ...accessorOf(name, getters), enumerable: true })
+}
+
+function accessorOf(name: string, getters: FieldGetters): Accessor {
   const known = getters.get(name)
   if (known !== undefined) return known
-  const getter = function (this: unknown): unknown {
-    return Stamp.read(this, name)
+  const accessor: Accessor = {
+    get(this: unknown) {
+      return Stamp.read(this, name)
+    },
+    set(this: unknown, value) {
+      Stamp.write(this, name, value)
+    },
   }
-  if (getters.size < MAX_GETTERS) getters.set(name, getter)
-  return getter
+  if (getters.size < MAX_GETTERS) getters.set(name, accessor)
+  return accessor
+}
+
+/** What a record has now under this name. A method that it inherits is not a value of it. */
+function valueOf(record: Readonly<Record<string, unknown>>, name: string): unknown {
+  const value = record[name]
+  return typeof value === 'function' && !Object.hasOwn(record, name) ? undefined : value
 }
 
 function readMember(source: Source, name: string): unknown {
-  const { record, path, onRead } = source
-  const value = Object.hasOwn(record, name) ? record[name] : undefined
-  const field = path + fieldName(name)
-  if (isPlain(value)) {
-    if (Object.keys(value).length === 0) onRead(field)
-    return nestedView(source, name, value)
+  const { record, path, place, seal } = source
+  const value = valueOf(record, name)
+  const { model } = seal
+  if (model !== undefined) {
+    if (model.open.has(place + name)) return copied(source, name, value)
+    const other = model.nested.get(place + name)
+    if (other !== undefined && seal.nested !== undefined) {
+      if (Array.isArray(value)) {
+        seal.onRead(path + fieldName(name))
+        return handed(
+          source,
+          name,
+          value.map((row: unknown) => nestedRow(source, name, other, row)),
+        )
+      }
+      if (inheritedFields(value) !== undefined)
+        return handed(source, name, nestedRow(source, name, other, value))
+    }
   }
-  const copy = copyOf(value, (inside) => cannotBeShown(field, describeKind(inside)))
-  onRead(field)
-  return copy
+  if (!isPlain(value)) return leafOf(source, name, value)
+  if (Object.keys(value).length === 0) seal.onRead(path + fieldName(name))
+  return nestedView(source, name, value)
+}
+
+function nestedRow({ seal, path }: Source, name: string, model: string, row: unknown): unknown {
+  if (row === null || row === undefined) return row
+  if (inheritedFields(row) === undefined) throw cannotBeShown(path + fieldName(name), describeKind(row))
+  return seal.nested?.(model, row)
+}
+
+/** Nothing is reported of what cannot be handed out. */
+function leafOf(source: Source, name: string, value: unknown): unknown {
+  const copy = copied(source, name, value)
+  source.seal.onRead(source.path + fieldName(name))
+  return Array.isArray(copy) ? handed(source, name, copy) : copy
+}
+
+function handed(source: Source, name: string, value: unknown): unknown {
+  source.handed ??= new Map()
+  source.handed.set(name, value)
+  return value
+}
+
+function copied({ path }: Source, name: string, value: unknown): unknown {
+  if (typeof value !== 'object' && typeof value !== 'function') return value
+  return copyOf(value, (inside) => cannotBeShown(path + fieldName(name), describeKind(inside)))
 }
 
 /** The view of a nested record: the same one, for as long as it is the same record. */
 function nestedView(source: Source, name: string, record: object): object {
-  const { path, onRead, getters, around } = source
+  const { path, place, seal, around } = source
   source.nested ??= new Map()
   const known = source.nested.get(name)
   if (known?.record === record) return known.view
-  const view = makeView(record, `${path}${fieldName(name)}.`, onRead, getters, around)
+  const view = makeView(record, `${path}${fieldName(name)}.`, `${place}${name}.`, seal, around)
   source.nested.set(name, { record, view })
   return view
-}
-
-const FIELD_NAME = /^[\p{L}_$][\p{L}\p{N}_$-]{0,63}$/u
-
-function fieldName(name: string): string {
-  return FIELD_NAME.test(name) ? name : '*'
-}
-
-function noRecord(given: unknown): TypeError {
-  return new TypeError(
-    `\`person()\` must be given a plain object, got ${describeKind(given)}. ` +
-      'Pass a copy, such as `{ ...row }`, or what the toObject() or toJSON() of a document returns.',
-  )
-}
-
-function cannotBeShown(field: string, kind: string): TypeError {
-  return new TypeError(
-    `the field \`${field}\` of the record that \`person()\` was given holds ${kind}, which cannot be copied. ` +
-      'Turn it into a plain value first, for example by String(value), or pass what the toObject() or toJSON() of a ' +
-      'document returns.',
-  )
 }

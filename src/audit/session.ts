@@ -1,189 +1,233 @@
 import { randomUUID } from 'node:crypto'
-import type { AuditEvent, FieldEvent, Pseudonymise } from './event.ts'
-import { personalView, type DeepReadonly, type FieldGetters } from './personal-view.ts'
+import { PurposeRequired, UsageError } from '../errors.ts'
+import type { Action } from './event.ts'
+import type { ModelRules } from './models.ts'
+import { fieldName } from './field-name.ts'
+import {
+  personalView,
+  readSecret,
+  recordOf,
+  sealedView,
+  type DeepReadonly,
+  type FieldGetters,
+} from './personal-view.ts'
+import { Log, Readings, type Happening, type ReadLog, type ReadLogOptions, type Subject } from './read-log.ts'
+import type {
+  ActionOptions,
+  AuditSessionOptions,
+  PersonOptions,
+  RecordedSession,
+  RowOptions,
+  SealedRecord,
+  SignInOptions,
+} from './session-contract.ts'
 
-export interface PersonOptions {
-  /** The kind of record: `user`. */
-  readonly record?: string | undefined
-  /** Why it is read: `support`. */
-  readonly purpose?: string | undefined
-}
+export type { AuditSession, RecordedSession, SealedRecord } from './session-contract.ts'
 
-export interface AuditSessionOptions {
-  readonly requestId: string
-  /** The clock, in milliseconds since the epoch. */
-  now(): number
-  /** Makes the id of an event. Default: a random UUID. */
-  readonly newId?: (() => string) | undefined
-  /** Getters that views share. Default: those of this request; sharing them among requests makes views cheaper. */
-  readonly getters?: FieldGetters | undefined
-}
-
-/** The reads of personal data of one request: one session, however many audits record it. */
-export interface AuditSession {
-  /**
-   * A view of the record of this person, of which every read of a field becomes an event: one per person and field, with
-   * a count. Hand the view on and not the record. See `personalView` for what can be a record.
-   *
-   * @throws TypeError when the id is not a string or is empty, or the record is not a plain object.
-   */
-  person<T extends object>(id: string, record: T, options?: PersonOptions): DeepReadonly<T>
-  /** Opens one more log of these reads. It has those that were made before, too. */
-  attach(options: ReadLogOptions): ReadLog
-}
-
-export interface ReadLogOptions {
-  /** The caller, asked for when events are taken. */
-  who(): { readonly appId?: string | undefined; readonly actor?: string | undefined }
-  readonly pseudonymise: Pseudonymise
-}
-
-/** What one audit records of the reads of a request. */
-export interface ReadLog {
-  /** The events since they were last taken. A field that is read again makes a further event. */
-  take(): AuditEvent[]
-  /** From now on events are not waited for by anybody: those of each tick are handed to `late` by themselves. */
-  finish(late: (events: AuditEvent[]) => void): void
-  /** From now on nothing is recorded. */
-  silence(): void
-}
-
-/** Reads of one person under one name of record and one purpose. */
-interface Subject {
-  readonly person: string
-  readonly options: PersonOptions
-}
-
-interface Reading {
-  readonly since: number
-  reads: number
-}
-
-type Fields = Map<string, Reading>
+/** The longest purpose, in UTF-16 units; as in a written event. */
+const LONGEST_PURPOSE = 256
 
 /** Starts the collection of one request. */
-export function createAuditSession({
-  requestId,
-  now,
-  newId = randomUUID,
-  getters = new Map(),
-}: AuditSessionOptions): AuditSession {
-  const logs: Log[] = []
+export function createAuditSession(options: AuditSessionOptions): RecordedSession {
+  return new Session(options)
+}
+
+class Session implements RecordedSession {
+  readonly #options: AuditSessionOptions
+  readonly #getters: FieldGetters
+  readonly #logs: Log[] = []
   // Most requests read nothing.
-  let subjects: Map<string, Subject> | undefined
-  let all: Readings | undefined
+  #subjects: Map<string, Subject> | undefined
+  #all: Readings | undefined
+  #purpose: string | undefined
 
-  function count(subject: Subject, field: string): void {
-    const at = now()
-    all ??= new Readings()
-    all.add(subject, field, at, 1)
-    for (const log of logs) log.add(subject, field, at)
-  }
-
-  return {
-    person(id, record, { record: kind, purpose } = {}) {
-      if (typeof id !== 'string' || id === '') {
-        throw new TypeError('the id of a person must be a string that is not empty')
-      }
-      subjects ??= new Map()
-      const key = JSON.stringify([id, kind, purpose])
-      const subject = subjects.get(key) ?? {
-        person: id,
-        options: { ...(kind !== undefined && { record: kind }), ...(purpose !== undefined && { purpose }) },
-      }
-      subjects.set(key, subject)
-      return personalView(record, (field) => count(subject, field), getters)
-    },
-    attach(options) {
-      const log = new Log(options, requestId, newId, all)
-      logs.push(log)
-      return log
-    },
-  }
-}
-
-class Readings {
-  readonly of = new Map<Subject, Fields>()
-
-  add(subject: Subject, field: string, at: number, reads: number): void {
-    let fields = this.of.get(subject)
-    if (fields === undefined) this.of.set(subject, (fields = new Map()))
-    const reading = fields.get(field)
-    if (reading === undefined) fields.set(field, { since: at, reads })
-    else reading.reads += reads
-  }
-}
-
-class Log implements ReadLog {
-  readonly #options: ReadLogOptions
-  readonly #requestId: string
-  readonly #newId: () => string
-  #fresh: Readings | undefined
-  #untaken = false
-  #silent = false
-  #late: ((events: AuditEvent[]) => void) | undefined
-
-  constructor(options: ReadLogOptions, requestId: string, newId: () => string, before: Readings | undefined) {
+  constructor(options: AuditSessionOptions) {
     this.#options = options
-    this.#requestId = requestId
-    this.#newId = newId
-    if (before === undefined) return
-    const fresh = new Readings()
-    for (const [subject, fields] of before.of) {
-      for (const [field, { since, reads }] of fields) fresh.add(subject, field, since, reads)
+    this.#getters = options.getters ?? new Map()
+  }
+
+  person<T extends object>(id: string, record: T, options: PersonOptions = {}): DeepReadonly<T> {
+    checkPerson(id)
+    const subject = this.#subject(id, options.record, purposeOf(options), false)
+    const view = personalView(record, (field) => this.#count(subject, field), this.#getters)
+    this.#options.onSealed?.({ person: id, name: subject.record, record, model: undefined })
+    return view
+  }
+
+  rows<T extends object>(model: string, rows: readonly T[], options?: RowOptions): DeepReadonly<T>[]
+  rows<T extends object | null | undefined>(model: string, row: T, options?: RowOptions): DeepReadonly<T>
+  rows(model: string, rows: unknown, options: RowOptions = {}): unknown {
+    const rules = this.#rules(model)
+    const purpose = purposeOf(options)
+    const views = new Map<object, object>()
+    const seal = (row: unknown): unknown =>
+      row === null || row === undefined ? row : this.#row(rules, row, undefined, purpose, views)
+    return Array.isArray(rows) ? rows.map(seal) : seal(rows)
+  }
+
+  #rules(model: string): ModelRules {
+    const rules = this.#options.models?.get(model)
+    if (rules === undefined) throw new UsageError(noModel(model, [...(this.#options.models?.keys() ?? [])]))
+    return rules
+  }
+
+  #row(
+    model: ModelRules,
+    given: object,
+    around: string | undefined,
+    purpose: string | undefined,
+    views: Map<object, object>,
+  ): object {
+    const row = recordOf(given)
+    // The same row in two places, or one that is a part of itself, has one view.
+    const known = views.get(row)
+    if (known !== undefined) return known
+    const own = model.personOf(row)
+    const id = own === null ? around : own
+    if (id === undefined) throw noPerson(model.name)
+    const subject = this.#subject(id, model.name, purpose, true)
+    const view = sealedView(row, {
+      getters: this.#getters,
+      model,
+      onRead: (field) => this.#count(subject, field),
+      nested: (name, inner) => this.#row(this.#rules(name), inner, id, purpose, views),
+    })
+    views.set(row, view)
+    this.#options.onSealed?.({ person: subject.person, name: model.name, record: row, model })
+    return view
+  }
+
+  secret<T extends object>(row: T, field: keyof T & string): T[keyof T & string] {
+    return readSecret(row, field) as T[keyof T & string]
+  }
+
+  because(purpose: string): void {
+    this.#purpose = purposeOf({ purpose })
+  }
+
+  created(person: string | readonly string[], options?: ActionOptions): void {
+    this.#act('create', person, options)
+  }
+
+  updated(person: string | readonly string[], options?: ActionOptions): void {
+    this.#act('update', person, options)
+  }
+
+  deleted(person: string | readonly string[], options?: ActionOptions): void {
+    this.#act('delete', person, options)
+  }
+
+  exported(person: string | readonly string[], options?: ActionOptions): void {
+    this.#act('export', person, options)
+  }
+
+  signedIn(person: string, { succeeded = true }: SignInOptions = {}): void {
+    checkPerson(person)
+    this.#happened({
+      kind: 'action',
+      at: this.#options.now(),
+      action: 'sign-in',
+      persons: [person],
+      details: { succeeded },
+    })
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all(this.#logs.map((log) => log.flush()))
+  }
+
+  attach(options: ReadLogOptions): ReadLog {
+    const log = new Log(options, this.#options.requestId, this.#options.newId ?? randomUUID, this.#all)
+    this.#logs.push(log)
+    return log
+  }
+
+  readsSoFar(): (sealed: SealedRecord, field: string) => boolean {
+    const fieldsOf = new Map<string, Set<string>>()
+    for (const [{ person, record }, fields] of this.#all?.of ?? []) {
+      const key = JSON.stringify([person, record])
+      fieldsOf.set(key, new Set([...(fieldsOf.get(key) ?? []), ...fields.keys()]))
     }
-    this.#fresh = fresh
-    this.#untaken = true
+    return ({ person, name }, field) => fieldsOf.get(JSON.stringify([person, name]))?.has(field) === true
   }
 
-  add(subject: Subject, field: string, at: number): void {
-    if (this.#silent) return
-    this.#fresh ??= new Readings()
-    this.#fresh.add(subject, field, at, 1)
-    if (this.#untaken) return
-    this.#untaken = true
-    if (this.#late !== undefined) queueMicrotask(() => this.#handOver())
+  leaked({ person, name }: SealedRecord, field: string): void {
+    this.#happened({ kind: 'leak', at: this.#options.now(), person, field, record: name })
   }
 
-  take(): AuditEvent[] {
-    const taken = this.#fresh
-    if (taken === undefined || this.#silent) return []
-    this.#untaken = false
-    this.#fresh = undefined
-    const { pseudonymise } = this.#options
-    const who = this.#options.who()
-    const events: FieldEvent[] = []
-    for (const [{ person, options }, fields] of taken.of) {
-      const pseudonym = pseudonymise('person', person)
-      for (const [field, { since, reads }] of fields) {
-        events.push({
-          kind: 'field',
-          version: 1,
-          id: this.#newId(),
-          time: new Date(since).toISOString(),
-          requestId: this.#requestId,
-          ...who,
-          person: pseudonym,
-          field,
-          reads,
-          ...options,
-        })
-      }
+  #act(action: Action, person: string | readonly string[], options: ActionOptions = {}): void {
+    const persons = typeof person === 'string' ? [person] : [...person]
+    for (const each of persons) checkPerson(each)
+    const { record, fields } = options
+    const purpose = this.#purposeNow(purposeOf(options))
+    const details = {
+      ...(fields !== undefined && {
+        fields: fields.map((field) => field.split('.').map(fieldName).join('.')),
+      }),
+      ...(record !== undefined && { record }),
+      ...(purpose !== undefined && { purpose }),
     }
-    return events
+    this.#happened({ kind: 'action', at: this.#options.now(), action, persons, details })
   }
 
-  finish(late: (events: AuditEvent[]) => void): void {
-    this.#late = late
-    if (this.#untaken) queueMicrotask(() => this.#handOver())
+  #happened(happening: Happening): void {
+    this.#all ??= new Readings()
+    this.#all.happenings.push(happening)
+    for (const log of this.#logs) log.addHappening(happening)
   }
 
-  silence(): void {
-    this.#silent = true
+  #subject(person: string, record: string | undefined, purpose: string | undefined, isRow: boolean): Subject {
+    this.#subjects ??= new Map()
+    const key = JSON.stringify([person, record, purpose, isRow])
+    let subject = this.#subjects.get(key)
+    if (subject === undefined) this.#subjects.set(key, (subject = { person, record, purpose, isRow }))
+    return subject
   }
 
-  #handOver(): void {
-    const events = this.take()
-    if (events.length > 0) this.#late?.(events)
+  #count(of: Subject, field: string): void {
+    const purpose = this.#purposeNow(of.purpose)
+    const subject = purpose === of.purpose ? of : this.#subject(of.person, of.record, purpose, of.isRow)
+    const at = this.#options.now()
+    this.#all ??= new Readings()
+    this.#all.add(subject, field, at, 1)
+    for (const log of this.#logs) log.add(subject, field, at)
   }
+
+  /** @throws PurposeRequired where there is none, and the actor needs one. */
+  #purposeNow(own: string | undefined): string | undefined {
+    const purpose = own ?? this.#purpose ?? readPurpose(this.#options.why?.())
+    if (purpose === undefined && this.#options.needsPurpose?.() === true) throw new PurposeRequired()
+    return purpose
+  }
+}
+
+function checkPerson(id: unknown): void {
+  if (typeof id !== 'string' || id === '')
+    throw new TypeError('the id of a person must be a string that is not empty')
+}
+
+/** @throws TypeError when it is given and is not a purpose. */
+function purposeOf({ purpose }: RowOptions): string | undefined {
+  if (purpose !== undefined && readPurpose(purpose) === undefined)
+    throw new TypeError(`a purpose must be a string of 1 to ${LONGEST_PURPOSE} characters`)
+  return readPurpose(purpose)
+}
+
+/** The purpose that an option names, which may be what a caller has sent; `undefined` where it is not usable. */
+function readPurpose(given: unknown): string | undefined {
+  if (typeof given !== 'string') return undefined
+  const purpose = given.trim()
+  return purpose === '' || purpose.length > LONGEST_PURPOSE ? undefined : purpose
+}
+
+function noModel(model: string, models: readonly string[]): string {
+  const known = models.map((name) => `\`${name}\``).join(', ')
+  return `the model \`${model}\` is not declared in the option \`models\`${known === '' ? '' : `, which has ${known}`}`
+}
+
+function noPerson(model: string): TypeError {
+  return new TypeError(
+    `a row of the model \`${model}\` does not say whom it concerns: ` +
+      'the field that `person` names is missing or empty. Select it too, or declare where it is',
+  )
 }

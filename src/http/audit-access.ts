@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { createPseudonyms } from '../audit/event.ts'
+import { runJob, type JobOptions } from '../audit/job.ts'
+import { compileModels, PERSONAL_MODELS, type PersonalModels } from '../audit/models.ts'
 import { createRecorder, type RecorderOptions } from '../audit/recorder.ts'
+import { Scope } from '../audit/scope.ts'
+import type { AuditSession } from '../audit/session.ts'
 import type { AuditSink } from '../audit/sink.ts'
 import { deny } from '../decision.ts'
 import { decideAuditAccess, type AuditFacts, type AuditOutcome } from '../guards/audit-access.ts'
@@ -9,12 +13,14 @@ import { RequestRecord, type RecordMeans } from './audit-record.ts'
 import { refusalLines } from './console-line.ts'
 import type { DescribedQuestion } from './described-request.ts'
 import type { Callback, GuardRequest, RequestHandler } from './handler.ts'
+import { A_SHARE, LEAK_GUARD, leakGuardSettings, type LeakGuard } from './leak-guard.ts'
 import {
   CLIENT_ADDRESS_EXPECTATION,
   clientAddressReader,
   type ClientAddressOption,
 } from './request/client-address.ts'
-import { RequestContext } from './request/context.ts'
+import type { Actor } from './request/actor.ts'
+import { findContext, RequestContext } from './request/context.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
@@ -29,8 +35,25 @@ export interface AuditAccessOptions extends SharedOptions {
    * pseudonyms of another process or another run cannot be compared.
    */
   readonly pseudonymKey?: Uint8Array | undefined
-  /** Who acts for the app, such as the member of staff who is signed in. Only a pseudonym is recorded. */
-  readonly actor?: Callback<[req: GuardRequest], string | undefined> | undefined
+  /**
+   * Who acts for the app, such as the member of staff who is signed in: `{ id, kind: 'staff' }`. Only a pseudonym is recorded.
+   */
+  readonly actor?: Callback<[req: GuardRequest], Actor | undefined> | undefined
+  /**
+   * Why personal data is used, where that is not said with the read itself: a header of your back office, for example. Members
+   * of staff cannot read anything without a purpose.
+   */
+  readonly why?: Callback<[req: GuardRequest], string | undefined> | undefined
+  /** What the rows of your database are: see `PersonalModel`. With models, `rows()` of this handler finds its request itself. */
+  readonly models?: PersonalModels | undefined
+  /**
+   * What happens where a response has a value of a record that was handed out, and no read of the field is recorded. `stop`: the
+   * handler gets an error in place of a sent response. `report`: an event of the kind `leak`, which `stop` makes too. Default:
+   * `report` where NODE_ENV is `production`, otherwise `stop`. It finds mistakes, not everything: see the documentation.
+   */
+  readonly leakGuard?: LeakGuard | undefined
+  /** The share of the requests that `leakGuard` looks at, from 0 to 1. Default: 0.01 in production, otherwise 1. */
+  readonly leakShare?: number | undefined
   /**
    * Names the operation. Default: the method and the pattern of the route with those of its mount paths, such as
    * `GET /people/:email/orders`; where no route was reached, the method and the pattern of the mount path. It holds no value
@@ -49,6 +72,17 @@ export interface AuditAccessOptions extends SharedOptions {
 
 /** The middleware, and what an orderly end of the process needs. */
 export interface AuditAccessHandler extends RequestHandler {
+  /**
+   * As `req.portcullis.audit.rows`, for code that has no request at hand, such as the adapter of a database. The request, or the
+   * job, is the one under way. Needs the option `models`.
+   *
+   * @throws UsageError outside of both.
+   */
+  readonly rows: AuditSession['rows']
+  /** What `req.portcullis.audit` is, for the request or the job that is under way. Needs the option `models`. */
+  current(): AuditSession
+  /** Runs work that reads personal data without a request, such as a job of a queue. See {@link runJob}. */
+  run<T>(options: JobOptions, work: (audit: AuditSession) => T | Promise<T>): Promise<T>
   /**
    * Sends the events that wait. Resolves when the sink has kept all that were recorded so far.
    *
@@ -87,13 +121,17 @@ export function auditAccess(options: AuditAccessOptions): AuditAccessHandler {
     ...AUDIT_ACCESS_EXPECTATIONS,
   })
   const audit = auditAccessMount(settings, 'auditAccess')
-  return withEnd(mount(audit, settings), audit)
+  return withMeans(mount(audit, settings), audit)
 }
 
 export const AUDIT_ACCESS_EXPECTATIONS = {
   sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
   pseudonymKey: PSEUDONYM_KEY,
   actor: aFunction,
+  why: aFunction,
+  models: PERSONAL_MODELS,
+  leakGuard: LEAK_GUARD,
+  leakShare: A_SHARE,
   operation: aFunction,
   sinkTimeout: wholeNumber('milliseconds', 1, 60_000),
   maxBacklog: wholeNumber('events', 0),
@@ -109,14 +147,26 @@ const NOT_KEPT = deny(
   'the sink did not keep the events of the request',
 )
 
-/** What an orderly end of the process needs of an audit. */
-type AuditEnd = Pick<AuditAccessHandler, 'flush' | 'close'>
+/** What a handler that records can do besides. */
+type AuditMeans = Omit<AuditAccessHandler, keyof RequestHandler>
 
-export type AuditMount = Mount<AuditFacts, AuditOutcome> & AuditEnd
+export type AuditMount = Mount<AuditFacts, AuditOutcome> & {
+  readonly means: AuditMeans
+  /** Set where what comes behind the audit is to find its request by itself. */
+  readonly scope: Scope | undefined
+}
 
-/** A handler that records can be ended in good order. */
-export function withEnd(handler: RequestHandler, { flush, close }: AuditEnd): AuditAccessHandler {
-  return Object.assign(handler, { flush, close })
+/** A handler that records can be ended in good order, and be asked for its reads. */
+export function withMeans(handler: RequestHandler, { means, scope }: AuditMount): AuditAccessHandler {
+  if (scope === undefined) return Object.assign(handler, means)
+  const scoped: RequestHandler = (req, res, next) =>
+    handler(req, res, (error) => {
+      const context = findContext(req)
+      if (error !== undefined || context === undefined) next(error)
+      else scope.run(context, next)
+    })
+  Object.defineProperty(scoped, 'name', { value: handler.name })
+  return Object.assign(scoped, means)
 }
 
 /** @param name What the options are called in an error. */
@@ -129,11 +179,15 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
   }
   const recorder = createRecorder(lines === undefined ? options : { ...options, onError })
   const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
+  const models = compileModels(`${name}.models`, options.models ?? {})
+  const scope = new Scope()
   const means: RecordMeans = {
     options,
     recorder,
     pseudonymise: createPseudonyms(options.pseudonymKey ?? randomBytes(32)),
     getters: new Map(),
+    models,
+    leakGuard: leakGuardSettings(options.leakGuard, options.leakShare),
     refuse: (context, res) => {
       lines?.tell(NOT_KEPT, context, { error: failure })
       writeCorsOfRefusal(context, res)
@@ -157,14 +211,21 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
     note: ({ decision }, context) => {
       const record = recordOf(context)
       if (decision.mode === 'off') record?.silence()
-      else record?.judged()
+      else record?.judged(decision.mode)
     },
     write: ({ outcome }, context) => {
       if (outcome?.onSinkFailure === 'deny') recordOf(context)?.hold()
       return false
     },
-    flush: () => recorder.flush(),
-    close: () => recorder.close(),
+    scope: options.models === undefined ? undefined : scope,
+    means: {
+      rows: ((...given: Parameters<AuditSession['rows']>) =>
+        scope.current.rows(...given)) as AuditSession['rows'],
+      current: () => scope.current,
+      run: (job, work) => runJob({ ...means, scope }, job, work),
+      flush: () => recorder.flush(),
+      close: () => recorder.close(),
+    },
   }
 }
 

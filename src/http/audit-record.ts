@@ -1,31 +1,39 @@
-import type { OperationEvent, Outcome, OutcomeEvent, Pseudonymise } from '../audit/event.ts'
-import type { FieldGetters } from '../audit/personal-view.ts'
+import type { Mode } from '../decision.ts'
+import type {
+  ActorKind,
+  AuditEvent,
+  OperationEvent,
+  Outcome,
+  OutcomeEvent,
+  Pseudonymise,
+} from '../audit/event.ts'
+import type { ReadLog, ReadLogOptions } from '../audit/read-log.ts'
 import type { Recorder } from '../audit/recorder.ts'
-import { createAuditSession, type AuditSession, type ReadLog, type ReadLogOptions } from '../audit/session.ts'
+import type { RecordedSession } from '../audit/session.ts'
 import { randomId } from '../random-id.ts'
 import { isThenable } from '../thenable.ts'
 import type { GuardRequest, GuardResponse } from './handler.ts'
+import { readsOf, type ReadsMeans } from './request-reads.ts'
+import { actorOf } from './request/actor.ts'
 import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import { applicationOf, routeNameOf } from './request/route-name.ts'
 import { Delivery } from './response/delivery.ts'
 import { Gate, type GateKeeper } from './response/gate.ts'
 
-// Registered symbols: the ESM and the CommonJS build may both audit one request.
-const READS = Symbol.for('portcullis.reads')
+// A registered symbol: the ESM and the CommonJS build may both audit one request.
 const GATE = Symbol.for('portcullis.gate')
 
 /** What one `auditAccess` needs to record. */
-export interface RecordMeans {
+export interface RecordMeans extends ReadsMeans {
   /** The options that name things. What they return is not trusted. */
   readonly options: {
     readonly actor?: ((req: GuardRequest) => unknown) | undefined
     readonly operation?: ((req: GuardRequest) => unknown) | undefined
+    readonly why?: ((req: GuardRequest) => unknown) | undefined
   }
   readonly recorder: Recorder
   readonly pseudonymise: Pseudonymise
-  /** Shared by the views of all requests. */
-  readonly getters: FieldGetters
   /** Writes the answer to a request whose events are not kept. */
   readonly refuse: (context: RequestContext, res: GuardResponse) => void
 }
@@ -52,6 +60,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   #log: ReadLog | undefined
   #appId: string | undefined
   #revision: number | undefined
+  #mode: Mode | undefined
   #silent = false
   #ended = false
   /** What the operation event says, once it is made. */
@@ -65,7 +74,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#outer = applicationOf(context.req)
     this.#res = res
     this.#means = means
-    readsOf(context, means.getters).add(this)
+    readsOf(context, res).add(this)
     context.rememberPeer()
     this.#delivery = new Delivery(res)
     this.#delivery.whenOver(() => this.over())
@@ -77,7 +86,8 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   }
 
   /** The app that the mount of this record has judged. A later mount may judge another one. */
-  judged(): void {
+  judged(mode: Mode): void {
+    this.#mode = mode
     this.#appId = this.#context.appId
     this.#revision = this.#context.revision
     // The context keeps it. When the caller has gone away it may not be found any more.
@@ -91,10 +101,30 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   }
 
   /** The reads of the request are logged here, those that were made before too. */
-  log(session: AuditSession): void {
+  log(session: RecordedSession): void {
     this.#log = session.attach(this)
     if (this.#silent) this.#log.silence()
     else if (this.#ended) this.#finish()
+  }
+
+  get reads(): ReadsMeans {
+    return this.#means
+  }
+
+  /** The purpose that the `why` option names. */
+  why(): string | undefined {
+    return label(this.#means.options.why, this.#req)
+  }
+
+  /** Whether the actor is, or may be, a member of staff, and the policy is enforced. */
+  needsPurpose(): boolean {
+    if (this.#silent || this.#mode !== 'enforce') return false
+    const actor = actorOf(this.#means.options.actor, this.#req)
+    return actor === 'unreadable' || actor?.kind === 'staff'
+  }
+
+  keep(events: AuditEvent[]): void | Promise<void> {
+    return this.#means.recorder.record(events)
   }
 
   get pseudonymise(): Pseudonymise {
@@ -165,7 +195,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#told = end
     const { options, pseudonymise } = this.#means
     const { address, region, decisions, requestId } = this.#context
-    const { appId, actor } = this.who()
+    const { appId, actor, actorKind } = this.who()
     // Always the same members in the same order, so that all these events have one shape.
     return {
       version: 1,
@@ -174,6 +204,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
       requestId,
       appId,
       actor,
+      actorKind,
       kind: 'operation',
       operation: label(options.operation, this.#req) ?? routeNameOf(this.#req, this.#outer),
       outcome: end.outcome,
@@ -186,19 +217,20 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   }
 
   #outcome({ outcome, status }: End): OutcomeEvent {
-    const { appId, actor } = this.who()
+    const { appId, actor, actorKind } = this.who()
     const { requestId } = this.#context
+    const id = randomId()
     const time = isoTime(Date.now())
-    return { version: 1, id: randomId(), time, requestId, appId, actor, kind: 'outcome', outcome, status }
+    return { version: 1, id, time, requestId, appId, actor, actorKind, kind: 'outcome', outcome, status }
   }
 
-  who(): { readonly appId: string | undefined; readonly actor: string | undefined } {
+  who(): { appId: string | undefined; actor?: string; actorKind?: ActorKind } {
     const { options, pseudonymise } = this.#means
-    const actor = label(options.actor, this.#req)
-    return {
-      appId: this.#appId ?? this.#context.appId,
-      actor: actor === undefined ? undefined : pseudonymise('actor', actor),
-    }
+    const appId = this.#appId ?? this.#context.appId
+    const actor = actorOf(options.actor, this.#req)
+    if (actor === undefined || actor === 'unreadable') return { appId }
+    const named = { appId, actor: pseudonymise('actor', actor.id) }
+    return actor.kind === undefined ? named : { ...named, actorKind: actor.kind }
   }
 }
 
@@ -214,43 +246,6 @@ function isoTime(time: number): string {
   }
   const milliseconds = Math.floor(time) - 1000 * second
   return `${beginning}${milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''}${milliseconds}Z`
-}
-
-/** The reads of one request. Most handlers read nothing, so the session is made when one asks for it. */
-class RequestReads {
-  readonly #context: RequestContext
-  readonly #getters: FieldGetters
-  readonly #records: RequestRecord[] = []
-  #session: AuditSession | undefined
-
-  constructor(context: RequestContext, getters: FieldGetters) {
-    this.#context = context
-    this.#getters = getters
-  }
-
-  add(record: RequestRecord): void {
-    this.#records.push(record)
-    if (this.#session !== undefined) record.log(this.#session)
-  }
-
-  get session(): AuditSession {
-    if (this.#session === undefined) {
-      const { requestId } = this.#context
-      this.#session = createAuditSession({ requestId, now: Date.now, getters: this.#getters })
-      for (const record of this.#records) record.log(this.#session)
-    }
-    return this.#session
-  }
-}
-
-/** The reads of a request: what is there, or a new one. */
-function readsOf(context: RequestContext, getters: FieldGetters): RequestReads {
-  const known = context.recall(READS) as RequestReads | undefined
-  if (known !== undefined) return known
-  const reads = new RequestReads(context, getters)
-  context.keep(READS, reads)
-  context.readsOf(reads)
-  return reads
 }
 
 function gateOf(context: RequestContext): Gate | undefined {

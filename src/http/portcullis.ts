@@ -35,4 +35,4 @@ export interface RegionContext {
 }
 
 /** Hands out personal data so that every read of a field is recorded. */
-export type AuditContext = Pick<AuditSession, 'person'>
+export type AuditContext = AuditSession

@@ -11,7 +11,7 @@ import { sendError } from './response/plain-error.ts'
 export type ProtectedApp = Callback<[req: GuardRequest, res: GuardResponse], unknown>
 
 /** A request listener for `http.createServer`, `https.createServer` and `http2.createServer`. */
-export interface ProtectedServer extends Pick<AuditAccessHandler, 'flush' | 'close'> {
+export interface ProtectedServer extends Omit<AuditAccessHandler, keyof RequestHandler> {
   (req: GuardRequest, res: GuardResponse): void
   /**
    * The same for the event `checkContinue` of a server: callers that send `Expect: 100-continue` are asked for their body
@@ -58,7 +58,10 @@ export function protectServer(app: ProtectedApp, options: ProtectOptions): Prote
       expecting.add(req)
       serve(req, res)
     },
-    flush: () => guards.flush(),
-    close: () => guards.close(),
+    rows: guards.rows,
+    current: guards.current,
+    run: guards.run,
+    flush: guards.flush,
+    close: guards.close,
   })
 }

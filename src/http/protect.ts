@@ -1,5 +1,5 @@
 import { checkOptions, type Expectation } from '../options.ts'
-import { withEnd } from './audit-access.ts'
+import { withMeans } from './audit-access.ts'
 import type { GuardRow } from './guard-row.ts'
 import GUARDS, { type AuditAccessHandler, type ProtectOptions } from './guards.ts'
 import type { RequestHandler } from './handler.ts'
@@ -57,7 +57,7 @@ export function protectChain(
     { pass: parser, isNeeded: ({ mayHaveContent }: NodeFacts) => mayHaveContent },
   ]
   const [ahead, behind] = needsBody(settings.appId) ? [body, []] : [[], body]
-  return withEnd(
+  return withMeans(
     chain(name, [...ahead, audit, ...stepsOf(false), ...behind, ...stepsOf(true)], settings),
     audit,
   )

@@ -118,7 +118,9 @@ function guard(sink: AuditSink, section: object = { mode: 'enforce', onSinkFailu
 
 const brief = (events: readonly AuditEvent[]) =>
   events.map((event) =>
-    event.kind === 'field' ? [event.kind, event.field] : [event.kind, event.outcome, event.status],
+    'outcome' in event
+      ? [event.kind, event.outcome, event.status]
+      : [event.kind, 'field' in event && event.field],
   )
 
 async function until(found: () => boolean): Promise<void> {

@@ -46,7 +46,9 @@ function audited(handler: RequestHandler, sink: AuditSink, options: Partial<Audi
 
 const brief = (events: readonly AuditEvent[]) =>
   events.map((event) =>
-    event.kind === 'field' ? [event.kind, event.field] : [event.kind, event.outcome, event.status],
+    'outcome' in event
+      ? [event.kind, event.outcome, event.status]
+      : [event.kind, 'field' in event && event.field],
   )
 
 /** Sends raw requests on one connection and cuts it when `done` says so, or when the server does. */

@@ -24,7 +24,7 @@ async function namesOf(
   build(app)
   await listening(app, async (origin) => {
     for (const [method, path] of requests) {
-      const response = await fetch(origin + path, { method, headers: { 'x-app-id': APP } })
+      const response = await fetch(origin + path, { method, headers: { 'x-app-id': APP, 'x-email': CANARY } })
       await response.arrayBuffer()
     }
     while (sink.events().length < requests.length) await new Promise((resolve) => setImmediate(resolve))
@@ -300,8 +300,8 @@ describe('the name of an operation', () => {
 interface Part {
   readonly pattern: string | RegExp | string[]
   readonly sent: string
-  /** What of it stands in the name; nothing where it cannot be known. */
-  readonly name: string
+  /** What of it stands in the name; `undefined` where that is not looked at. */
+  readonly name: string | undefined
 }
 
 const values = fc.constantFrom(
@@ -336,17 +336,44 @@ const lists = fc.tuple(parameters, staticParts, fc.boolean()).map(([one, other, 
   sent: one.sent,
   name: one.name,
 }))
-const part: fc.Arbitrary<Part> = fc.oneof(staticParts, parameters, expressions, lists)
+/** A parameter that may be left out, several in one segment, and one that takes the rest of a path. */
+const optionals = fc.tuple(fc.boolean(), values).map(([isSent, value]) => ({
+  pattern: optional,
+  sent: isSent ? `/x/${value}` : '/x',
+  name: optional,
+}))
+const pairs = fc.tuple(values, values).map(([from, to]) => ({
+  pattern: '/p/:from~:to',
+  sent: `/p/${from.replaceAll('~', '')}~${to.replaceAll('~', '')}`,
+  // Of a mount Express 4 keeps the expression alone, which is not read back.
+  name: isExpress4 ? undefined : '/p/:from~:to',
+}))
+const rests = fc.tuple(values, values).map(([one, two]) => ({
+  pattern: `/r/${rest}`,
+  sent: `/r/${one}/${two}`,
+  name: `/r/${rest}`,
+}))
+const part: fc.Arbitrary<Part> = fc.oneof(staticParts, parameters, expressions, lists, optionals, pairs)
 
 const container = fc.constantFrom('router', 'merging router', 'application', 'function')
-const ending = fc.constantFrom('answer', 'error', 'next', 'middleware', 'leaves')
+const ending = fc.constantFrom('answer', 'error', 'next', 'middleware', 'leaves', 'route')
+
+/** What else is at work in a router: a callback of a parameter, and middleware that changes the target or the parameters. */
+const helper = fc.constantFrom(
+  'nothing',
+  'param',
+  'param that fails',
+  'a changed parameter',
+  'a changed target',
+)
 
 /** Other layers of the same stack, some of which match too. */
 const noise = fc.array(fc.tuple(part, fc.constantFrom('use', 'all', 'router')), { maxLength: 3 })
 
 const tree = fc.record({
-  mounts: fc.array(fc.record({ part, container, noise }), { maxLength: 3 }),
-  leaf: part,
+  mounts: fc.array(fc.record({ part, container, noise, helper }), { maxLength: 3 }),
+  // Behind what takes the rest of a path nothing can be mounted.
+  leaf: fc.oneof({ arbitrary: part, weight: 5 }, { arbitrary: rests, weight: 1 }),
   ending,
 })
 
@@ -362,6 +389,11 @@ function handlerOf(how: string): RequestHandler {
 function grow(into: Router, { mounts: [mount, ...inner], leaf, ending: how }: Tree): void {
   if (mount === undefined) {
     if (how === 'middleware') into.use(leaf.pattern as string, answer)
+    else if (how === 'route')
+      into
+        .route(leaf.pattern as string)
+        .post(fail)
+        .get(answer)
     // An expression that ends nowhere matches a route too.
     else into.get(leaf.pattern as string, handlerOf(how))
     return
@@ -377,11 +409,30 @@ function grow(into: Router, { mounts: [mount, ...inner], leaf, ending: how }: Tr
       ? express()
       : express.Router({ mergeParams: mount.container === 'merging router' })
   if ('set' in next) (next as Express).set('env', 'test')
+  help(next, mount.helper)
   grow(next, { mounts: inner, leaf, ending: how })
   const path = mount.part.pattern as string
   if (mount.container === 'function') into.use(path, (req, res, done) => next(req, res, done))
   else into.use(path, next)
 }
+
+function help(router: Router, how: Tree['mounts'][number]['helper']): void {
+  if (how === 'param') for (const name of NAMES) router.param(name, (_req, _res, next) => next())
+  if (how === 'param that fails')
+    for (const name of NAMES) router.param(name, (_req, _res, next, value) => next(new Error(String(value))))
+  if (how === 'a changed parameter')
+    router.use((req, _res, next) => {
+      req.params = { ...req.params, id: CANARY }
+      next()
+    })
+  if (how === 'a changed target')
+    router.use((req, _res, next) => {
+      req.url += `${req.url.includes('?') ? '&' : '?'}more=${CANARY}`
+      next()
+    })
+}
+
+const NAMES = ['id', 'email', 'orders', 'name', 'from', 'to']
 
 /**
  * Whether the way in can be found. Express hides an application that is mounted on another one behind a function, and such a
@@ -405,9 +456,14 @@ describe('the name of an operation of any shape of routers', () => {
       fc.asyncProperty(tree, async (shape) => {
         const { mounts, leaf, ending: how } = shape
         const sent = [...mounts.map((mount) => mount.part.sent), leaf.sent].join('')
-        const [name = ''] = await namesOf((app) => grow(app, shape), [['GET', sent]])
+        const [name = ''] = await namesOf((app) => grow(app, shape), [['GET', `${sent}?email=${VALUE}`]])
         expect(name.toLowerCase()).not.toContain(CANARY)
-        if (how !== 'answer' || !isKnowable(mounts)) return
+        const isAnswered = how === 'answer' || how === 'route'
+        if (!isAnswered || !isKnowable(mounts)) return
+        if (mounts.some((mount) => mount.helper === 'param that fails')) return
+        // A part that may be left out takes in what follows it.
+        if (mounts.some((mount) => mount.part.sent === '/x')) return
+        if ([...mounts.map((mount) => mount.part), leaf].some((each) => each.name === undefined)) return
         expect(name).toBe(`GET ${mounts.map((mount) => mount.part.name).join('')}${leaf.name}`)
       }),
       { numRuns: 300 },

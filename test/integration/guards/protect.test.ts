@@ -192,6 +192,31 @@ const probes: Probes = {
       expect((await recordedBy({})).actor).toBeUndefined()
       expect((await recordedBy({ actor: () => 'ada' })).actor).toEqual(expect.any(String))
     },
+    async why() {
+      const purposeBy = async (options: Partial<ProtectOptions>) => {
+        const sink = memoryAuditSink()
+        const { app } = behind(
+          { auditAccess: ENFORCE },
+          { ...options, sink },
+          (req, res) => void res.json(req.portcullis.audit.person('7', { email: 'a@example.org' })),
+        )
+        await get(app).expect(200)
+        return sink.events().flatMap((event) => (event.kind === 'field' ? [event.purpose] : []))
+      }
+      expect(await purposeBy({})).toEqual([undefined])
+      expect(await purposeBy({ why: () => 'support' })).toEqual(['support'])
+    },
+    async models() {
+      expect(() => behind({}, { models: { user: { persn: 'id' } as never } })).toThrow(
+        /protect\.models\.user: .*`person`/,
+      )
+    },
+    async leakGuard() {
+      expect(() => behind({}, { leakGuard: 'throw' as never })).toThrow(/protect\.leakGuard/)
+    },
+    async leakShare() {
+      expect(() => behind({}, { leakShare: 2 })).toThrow(/protect\.leakShare/)
+    },
     async operation() {
       expect((await recordedBy({ operation: () => 'sign in' })).operation).toBe('sign in')
     },

@@ -1,11 +1,13 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from '@jest/globals'
 import type { AuditEvent } from '../../../src/audit/event.ts'
-import { createAuditSession, type AuditSession, type ReadLog } from '../../../src/audit/session.ts'
+import type { ReadLog } from '../../../src/audit/read-log.ts'
+import { createAuditSession, type RecordedSession } from '../../../src/audit/session.ts'
+import { PurposeRequired } from '../../../src/errors.ts'
 
 function session(
   who: () => { appId?: string; actor?: string } = () => ({ appId: 'app-1' }),
-): AuditSession & ReadLog {
+): RecordedSession & ReadLog {
   let time = 0
   let id = 0
   const audit = createAuditSession({
@@ -13,14 +15,12 @@ function session(
     now: () => (time += 1_000),
     newId: () => `event-${(id += 1)}`,
   })
-  const log = audit.attach({ who, pseudonymise })
-  return {
-    person: (...given) => audit.person(...given),
-    attach: (options) => audit.attach(options),
+  const log = audit.attach({ who, pseudonymise, keep: () => undefined })
+  return Object.assign(audit, {
     take: () => log.take(),
-    finish: (late) => log.finish(late),
+    finish: (late: (events: AuditEvent[]) => void) => log.finish(late),
     silence: () => log.silence(),
-  }
+  })
 }
 
 const pseudonymise = (kind: string, value: string): string => `${kind}(${value.length})`
@@ -136,7 +136,7 @@ describe('createAuditSession', () => {
     const audit = session()
     const view = audit.person('7', alice)
     void [view.email, view.email]
-    const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise })
+    const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise, keep: () => undefined })
     void view.email
     expect(brief(audit.take())).toEqual([['person(1)', 'email', 3]])
     void view.name
@@ -150,7 +150,7 @@ describe('createAuditSession', () => {
 
   it('silences one log and no other', () => {
     const audit = session()
-    const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise })
+    const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise, keep: () => undefined })
     audit.silence()
     void audit.person('7', alice).email
     expect(audit.take()).toEqual([])
@@ -168,4 +168,139 @@ describe('createAuditSession', () => {
       expect(() => session().person(id as string, alice)).toThrow(TypeError)
     })
   }
+
+  it('names the purpose of what is read from now on, where it has none of its own', () => {
+    const audit = session()
+    const view = audit.person('7', alice)
+    void view.email
+    audit.because('support')
+    void view.email
+    void audit.person('7', alice, { purpose: 'billing' }).email
+    expect(audit.take().map((event) => event.kind === 'field' && event.purpose)).toEqual([
+      undefined,
+      'support',
+      'billing',
+    ])
+  })
+
+  for (const purpose of ['', ' ', 'x'.repeat(257), 7, null]) {
+    it(`refuses ${JSON.stringify(purpose)?.slice(0, 9)} as a purpose`, () => {
+      expect(() => session().because(purpose as string)).toThrow(TypeError)
+      expect(() => session().person('7', alice, { purpose: purpose as string })).toThrow(TypeError)
+    })
+  }
+
+  it('records what is done besides reading, in one call each', () => {
+    const audit = session()
+    audit.created('7', { record: 'user', fields: ['email', 'address.city', 'alice@example.org'] })
+    audit.updated('7', { purpose: 'support' })
+    audit.deleted(['7', '88'])
+    audit.exported(['7', '88'], { record: 'user', fields: ['email'] })
+    audit.signedIn('7')
+    audit.signedIn('7', { succeeded: false })
+    const common = { kind: 'action', version: 1, requestId: 'request-1', appId: 'app-1' }
+    const rest = { id: expect.any(String), time: expect.any(String) }
+    expect(audit.take()).toEqual([
+      {
+        ...common,
+        ...rest,
+        action: 'create',
+        persons: ['person(1)'],
+        record: 'user',
+        fields: ['email', 'address.city', '*.org'],
+      },
+      { ...common, ...rest, action: 'update', persons: ['person(1)'], purpose: 'support' },
+      { ...common, ...rest, action: 'delete', persons: ['person(1)', 'person(2)'] },
+      {
+        ...common,
+        ...rest,
+        action: 'export',
+        persons: ['person(1)', 'person(2)'],
+        record: 'user',
+        fields: ['email'],
+      },
+      { ...common, ...rest, action: 'sign-in', persons: ['person(1)'], succeeded: true },
+      { ...common, ...rest, action: 'sign-in', persons: ['person(1)'], succeeded: false },
+    ])
+    expect(() => audit.deleted('')).toThrow(TypeError)
+    expect(() => audit.deleted(['7', 8 as never])).toThrow(TypeError)
+  })
+
+  it('gives a log that is opened later what was done, too', () => {
+    const audit = session()
+    audit.deleted('7')
+    const second = audit.attach({ who: () => ({}), pseudonymise, keep: () => undefined })
+    expect(second.take()).toMatchObject([{ action: 'delete' }])
+  })
+
+  it('has everything kept at once by `flush`, and rejects as the sink does', async () => {
+    const kept: AuditEvent[] = []
+    const audit = createAuditSession({ requestId: 'request-1', now: () => 0 })
+    let failure: Error | undefined
+    audit.attach({
+      who: () => ({}),
+      pseudonymise,
+      keep(events) {
+        kept.push(...events)
+        return failure === undefined ? undefined : Promise.reject(failure)
+      },
+    })
+    void audit.person('7', alice).email
+    await audit.flush()
+    expect(brief(kept)).toEqual([['person(1)', 'email', 1]])
+    await audit.flush()
+    expect(kept).toHaveLength(1)
+    failure = new Error('not kept')
+    audit.deleted('7')
+    await expect(audit.flush()).rejects.toThrow('not kept')
+  })
+})
+
+describe('an actor who needs a purpose', () => {
+  const needy = (why?: () => string | undefined) => {
+    const audit = createAuditSession({
+      requestId: 'request-1',
+      now: () => 0,
+      needsPurpose: () => true,
+      ...(why && { why }),
+    })
+    const log = audit.attach({ who: () => ({}), pseudonymise, keep: () => undefined })
+    return { audit, log }
+  }
+
+  it('is refused every field and every action without one, and nothing is recorded', () => {
+    const { audit, log } = needy()
+    const view = audit.person('7', alice)
+    for (const access of [
+      () => view.email,
+      () => view.address.city,
+      () => JSON.stringify(view),
+      () => audit.exported('7'),
+      () => audit.updated('7'),
+    ]) {
+      expect(access).toThrow(PurposeRequired)
+      expect(access).toThrow(expect.objectContaining({ status: 403, code: 'PURPOSE_REQUIRED' }))
+    }
+    expect(log.take()).toEqual([])
+    audit.signedIn('7')
+    expect(log.take()).toHaveLength(1)
+  })
+
+  it('reads with one, wherever it was named', () => {
+    const { audit, log } = needy(() => 'from the header')
+    void audit.person('7', alice).email
+    void audit.person('7', alice, { purpose: 'own' }).email
+    audit.because('said in the handler')
+    void audit.person('7', alice).email
+    expect(log.take().map((event) => event.kind === 'field' && event.purpose)).toEqual([
+      'from the header',
+      'own',
+      'said in the handler',
+    ])
+  })
+
+  it('gets nothing for a purpose that is none', () => {
+    for (const why of ['', '   ', 'x'.repeat(300), 7, ['a']])
+      expect(() => needy(() => why as string).audit.person('7', alice).email).toThrow(PurposeRequired)
+  })
 })

@@ -6,6 +6,7 @@ import {
   DENIALS,
   lintPolicy,
   PolicyError,
+  PurposeRequired,
   RevisionConflict,
   UnavailableError,
   UsageError,
@@ -70,6 +71,7 @@ describe('docs/codes.md', () => {
     const things = [
       new ConfigError('a', 'b', 1),
       new UsageError('x'),
+      new PurposeRequired(),
       new PolicyError([]),
       new RevisionConflict('a', 1, 2),
       new UnavailableError('x'),

@@ -11,7 +11,7 @@ import { exportedNames } from './exports.ts'
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
-      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError RevisionConflict UnavailableError
+      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError PurposeRequired RevisionConflict UnavailableError
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
       isPortcullisError keepBody lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
@@ -25,7 +25,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       DomainProtectOptions 
       Explanation FileStore GuardName GuardRequest GuardResponse 
       IpWhitelistOptions Jurisdictions
-      ListEntry 
+      JobOptions ListEntry PersonalModel PersonalModels
       ManagedPolicyStore MemoryAuditSink Mode NextFunction
       NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PortcullisContext ProtectOptions ProtectedApp ProtectedServer
@@ -69,10 +69,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      parseEvent readEvents serialiseEvent
+      createPseudonyms parseEvent readEvents sealKnex sealMongoose sealPg sealPrisma serialiseEvent
     `,
     types: `
-      AuditEvent AuditSink FieldEvent OperationEvent OutcomeEvent
+      Action ActionEvent ActorKind AuditEvent AuditSink FieldEvent LeakEvent ListEvent ModelNames
+      OperationEvent OutcomeEvent PersonReads PgQuery PrismaExtension RowSealer
     `,
   },
   'portcullis/fastify': {

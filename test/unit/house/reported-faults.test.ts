@@ -55,7 +55,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'a row of a database is shown as a person',
-      ['unit/audit/personal-view', 'says which field of %s cannot be shown and how to mend it, without a value'],
+      ['unit/audit/personal-view', 'shows an instance of a class with its methods, which read through the view'],
     ],
   ],
   'wrong or silent where people look': [

@@ -1,0 +1,240 @@
+import { UsageError } from '../errors.ts'
+import type { AuditSession } from './session-contract.ts'
+
+/** What seals rows: the handler that `auditAccess` returns, with `models`. */
+export type RowSealer = Pick<AuditSession, 'rows'>
+
+/** The names that a database has for its tables, and the names of the models that they hold. */
+export type ModelNames = Readonly<Record<string, string>>
+
+/** The operations of Prisma that return rows. The others count, change or sum up. */
+const PRISMA_ROWS =
+  /^(?:find(?:Many|(?:Unique|First)(?:OrThrow)?)|create|update|upsert|delete|(?:create|update)ManyAndReturn)$/
+
+/** An extension of Prisma, for `$extends`. */
+export interface PrismaExtension {
+  readonly name: string
+  readonly query: {
+    readonly $allModels: {
+      $allOperations<Args, Result>(operation: PrismaOperation<Args, Result>): Promise<Result>
+    }
+  }
+}
+
+interface PrismaOperation<Args, Result> {
+  readonly model?: string | undefined
+  readonly operation: string
+  readonly args: Args
+  query(args: Args): Promise<Result>
+}
+
+/**
+ * An extension of Prisma that seals the rows of these models: `prisma.$extends(sealPrisma(audit, { User: 'user' }))`. Rows
+ * that are selected need the field that says whom they concern. What `groupBy`, `aggregate` and raw queries return is handed on
+ * as it is.
+ */
+export function sealPrisma(audit: RowSealer, models: ModelNames): PrismaExtension {
+  return {
+    name: 'portcullis',
+    query: {
+      $allModels: {
+        async $allOperations<Args, Result>({
+          model = '',
+          operation,
+          args,
+          query,
+        }: PrismaOperation<Args, Result>): Promise<Result> {
+          const result = await query(args)
+          const name = modelOf(models, model)
+          if (name === undefined || !PRISMA_ROWS.test(operation)) return result
+          return audit.rows(name, result as object) as Result
+        },
+      },
+    },
+  }
+}
+
+/** What of Knex is used. */
+interface KnexLike {
+  // oxlint-disable-next-line typescript/no-explicit-any -- the builder of Knex has no public type for this
+  on(event: 'start', listener: (builder: any) => void): unknown
+  readonly client: {
+    readonly config: { postProcessResponse?: ((response: unknown, context: unknown) => unknown) | undefined }
+  }
+}
+
+interface KnexBuilder {
+  readonly _method?: string
+  readonly _single?: { readonly table?: unknown }
+  readonly _statements?: readonly {
+    readonly grouping?: string
+    readonly joinType?: string
+    readonly type?: string
+    readonly method?: string
+    readonly table?: unknown
+  }[]
+  queryContext(): object | undefined
+  queryContext(context: object): unknown
+}
+
+const MODEL = Symbol('portcullis.model')
+/** What sums up many rows. A smallest or largest value is that of one. */
+const SUMS: ReadonlySet<unknown> = new Set(['count', 'sum', 'avg'])
+
+/**
+ * Seals the rows that this Knex reads from these tables, in transactions too: `sealKnex(knex, audit, { users: 'user' })`. A
+ * query that joins one of them says what its rows are: `.queryContext({ model: 'user' })`. Counts, sums and averages are handed
+ * on as they are. What `knex.raw` returns is not seen.
+ */
+export function sealKnex(knex: KnexLike, audit: RowSealer, tables: ModelNames): void {
+  knex.on('start', (builder: Partial<KnexBuilder>) => {
+    const model =
+      typeof builder.queryContext === 'function' ? knexModel(builder as KnexBuilder, tables) : undefined
+    if (model !== undefined) builder.queryContext?.({ ...builder.queryContext?.(), [MODEL]: model })
+  })
+  const { config } = knex.client
+  const before = config.postProcessResponse
+  config.postProcessResponse = (response, context) => {
+    const processed = before === undefined ? response : before(response, context)
+    const model = (context as { [MODEL]?: string } | undefined)?.[MODEL]
+    return model === undefined ? processed : sealKnexResponse(audit, model, processed)
+  }
+}
+
+function knexModel(builder: KnexBuilder, tables: ModelNames): string | undefined {
+  const { _single: { table } = {}, _statements: statements = [], _method: method } = builder
+  const context: { model?: unknown } | undefined = builder.queryContext()
+  if (typeof context?.model === 'string') return context.model
+  const joined = statements.filter(({ joinType }) => joinType !== undefined)
+  const models = [table, ...joined.map((join) => join.table)].map((each) => modelOf(tables, tableOf(each)))
+  const model = models.find((each) => each !== undefined)
+  if (model === undefined) return undefined
+  const columns = statements.filter(({ grouping }) => grouping === 'columns')
+  if (columns.length > 0 && columns.every(({ type, method: sum }) => type === 'aggregate' && SUMS.has(sum)))
+    return undefined
+  if (method === 'pluck')
+    throw new UsageError(
+      `pluck() returns values without their rows, and \`${tableOf(table)}\` is sealed: select the rows`,
+    )
+  if (joined.length > 0)
+    throw new UsageError(
+      `the query joins tables that are sealed: say what its rows are by .queryContext({ model: '${model}' })`,
+    )
+  return model
+}
+
+/** `users` of `users`, `users as u`, `public.users` and `{ u: 'users' }`. */
+function tableOf(table: unknown): string {
+  const name = typeof table === 'object' && table !== null ? (Object.values(table) as unknown[])[0] : table
+  return typeof name === 'string'
+    ? (name
+        .split(/\s+as\s+/i)[0]
+        ?.trim()
+        .split('.')
+        .at(-1) ?? '')
+    : ''
+}
+
+function sealKnexResponse(audit: RowSealer, model: string, response: unknown): unknown {
+  // A number of rows that were changed, or the ids that were made.
+  const seal = (row: unknown): unknown => (typeof row === 'object' ? audit.rows(model, row) : row)
+  return Array.isArray(response) ? sealAll(response, seal) : seal(response)
+}
+
+function sealAll(rows: readonly unknown[], seal: (row: unknown) => unknown): unknown[] {
+  return rows.map((row) => seal(row))
+}
+
+/** What of `pg` is used: a `Pool` or a `Client`. */
+interface PgLike<Config> {
+  query(text: Config, values?: unknown[]): Promise<{ rows: object[] }>
+}
+
+export interface PgQuery<Client extends PgLike<never>> {
+  query(
+    text: string | { readonly text: string; readonly values?: unknown[] },
+    values?: unknown[],
+  ): Promise<Awaited<ReturnType<Client['query']>>>
+}
+
+/**
+ * A `query` whose rows are sealed: `sealPg(pool, audit, 'user').query('select id, email from users')`. It takes what `query` of
+ * `pg` takes and returns its result, by a promise. Rows as arrays are refused, because they do not name their fields.
+ */
+export function sealPg<Client extends PgLike<never>>(
+  client: Client,
+  audit: RowSealer,
+  model: string,
+): PgQuery<Client> {
+  return {
+    async query(text, values): Promise<Awaited<ReturnType<Client['query']>>> {
+      const result = await client.query(text as never, values)
+      if (result.rows.some((row) => Array.isArray(row)))
+        throw new UsageError('rows as arrays do not name their fields: leave out `rowMode`')
+      return { ...result, rows: audit.rows(model, result.rows) } as Awaited<ReturnType<Client['query']>>
+    },
+  }
+}
+
+/** What of a schema of Mongoose is used. */
+interface SchemaLike {
+  post(event: 'init', listener: (document: never) => void): unknown
+}
+
+/**
+ * A plugin of Mongoose that seals the documents of a schema when they are read from the database:
+ * `schema.plugin(sealMongoose(audit, 'user'))`. Every way to a value of a document is recorded: a property, `get`, `toObject`,
+ * `toJSON`, printing. What Mongoose reads itself, to validate or save, is recorded too. Documents stay writable. What `lean()` and
+ * aggregations return is not sealed: pass it through `audit.rows`.
+ */
+export function sealMongoose(audit: RowSealer, model: string): (schema: SchemaLike) => void {
+  return (schema) => {
+    schema.post('init', ({ _doc: stored }: { _doc: Record<string, unknown> }) => {
+      const values = withoutAccessors(stored)
+      sealInPlace(stored, values, audit.rows(model, values))
+    })
+  }
+}
+
+/** The values are kept aside, where the view reads them. */
+function withoutAccessors(document: Record<string, unknown>): Record<string, unknown> {
+  const values: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(document))
+    values[name] = isNested(value) ? withoutAccessors(value) : value
+  return values
+}
+
+function sealInPlace(
+  document: Record<string, unknown>,
+  values: Record<string, unknown>,
+  view: Readonly<Record<string, unknown>>,
+): void {
+  for (const name of Object.keys(values)) {
+    const enumerable = Object.prototype.propertyIsEnumerable.call(view, name)
+    const nested = document[name]
+    if (enumerable && isNested(nested)) {
+      sealInPlace(nested, values[name] as Record<string, unknown>, view[name] as Record<string, unknown>)
+      continue
+    }
+    Object.defineProperty(document, name, {
+      enumerable,
+      configurable: true,
+      get() {
+        // The view reports the read, and refuses a secret. Mongoose needs the value itself, and not a copy.
+        void view[name]
+        return values[name]
+      },
+      set(value: unknown) {
+        values[name] = value
+      },
+    })
+  }
+}
+
+function isNested(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}
+
+function modelOf(names: ModelNames, name: string): string | undefined {
+  return Object.hasOwn(names, name) ? names[name] : undefined
+}

@@ -1,0 +1,18 @@
+import type { GuardRequest } from '../handler.ts'
+
+/** How many texts of a request are returned. */
+const MOST = 500
+
+/** What the caller has sent, as far as parsers have made texts and numbers of it: parameters, query and body. */
+export function sentTexts(req: GuardRequest): string[] {
+  const texts: string[] = []
+  const walk = (value: unknown, depth: number): void => {
+    if (texts.length >= MOST || depth > 5) return
+    if (typeof value === 'string') texts.push(value.trim())
+    else if (typeof value === 'number') texts.push(String(value))
+    else if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value))
+      for (const inner of Object.values(value)) walk(inner, depth + 1)
+  }
+  walk([req.params, req.query, req.body], 0)
+  return texts
+}

@@ -1,0 +1,28 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { announce, repository, run } from '../support/commands.ts'
+
+export const folder: string = join(repository, 'test', 'libraries')
+
+/** Installs what the lock of this folder names, and makes the client of Prisma, where they are missing. */
+export default async function setup(): Promise<void> {
+  const modules = join(folder, 'node_modules')
+  if (!existsSync(join(modules, '.package-lock.json'))) {
+    announce('the libraries for the tests are not here: trying npm ci in test/libraries')
+    await must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+  }
+  if (!existsSync(join(modules, '.prisma', 'client', 'schema.prisma')))
+    await must(process.execPath, [
+      join(modules, 'prisma', 'build', 'index.js'),
+      'generate',
+      '--schema',
+      'schema.prisma',
+    ])
+}
+
+async function must(program: string, args: readonly string[]): Promise<void> {
+  // To make a client, Prisma needs no engine; it would fetch one from the network all the same.
+  const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath, CHECKPOINT_DISABLE: '1' }
+  const { succeeded, output } = await run(program, args, { cwd: folder, env, timeout: 300_000 })
+  if (!succeeded) throw new Error(`test/libraries cannot be set up: ${output}`)
+}
