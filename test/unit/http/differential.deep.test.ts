@@ -9,6 +9,9 @@ import { documentedOrder, type MountName } from '../../support/differential/setu
 import type { ExpressModule } from '../../support/differential/side.ts'
 import { SEED } from '../../support/seeded.ts'
 
+/** On a machine that does a lot else. */
+const LONG = 600_000
+
 const run = (module: unknown, requests: number): Promise<Report> =>
   runDifferential({ express: module as ExpressModule, seed: SEED, requests })
 
@@ -16,21 +19,29 @@ const run = (module: unknown, requests: number): Promise<Report> =>
 const NOT_MET = ['APP_UNKNOWN', 'AUDIT_UNAVAILABLE']
 
 describe(`single mounts and protect(), with the requests of TEST_SEED=${SEED}`, () => {
-  it('do the same with 18,000 requests on Express 5, of all kinds', async () => {
-    const { differences, requests, codes, rules, fieldEvents } = await run(express, 18_000)
-    expect(differences).toEqual([])
-    expect(requests).toBeGreaterThanOrEqual(18_000)
-    const met = Object.keys(codes)
-    expect(Object.keys(DENIALS).filter((code) => !met.includes(code))).toEqual(NOT_MET)
-    expect([codes['ALLOWED'], fieldEvents].every((count) => Number(count) > 500)).toBe(true)
-    expect(RULE_NAMES.filter((name) => rules[name] === undefined)).toEqual([])
-  })
+  it(
+    'do the same with 14,000 requests on Express 5, of all kinds',
+    async () => {
+      const { differences, requests, codes, rules, fieldEvents } = await run(express, 14_000)
+      expect(differences).toEqual([])
+      expect(requests).toBeGreaterThanOrEqual(14_000)
+      const met = Object.keys(codes)
+      expect(Object.keys(DENIALS).filter((code) => !met.includes(code))).toEqual(NOT_MET)
+      expect([codes['ALLOWED'], fieldEvents].every((count) => Number(count) > 500)).toBe(true)
+      expect(RULE_NAMES.filter((name) => rules[name] === undefined)).toEqual([])
+    },
+    LONG,
+  )
 
-  it('do the same with 2,000 requests on Express 4', async () => {
-    const { differences, requests } = await run(express4, 2_000)
-    expect(differences).toEqual([])
-    expect(requests).toBeGreaterThanOrEqual(2_000)
-  })
+  it(
+    'do the same with 2,000 requests on Express 4',
+    async () => {
+      const { differences, requests } = await run(express4, 2_000)
+      expect(differences).toEqual([])
+      expect(requests).toBeGreaterThanOrEqual(2_000)
+    },
+    LONG,
+  )
 })
 
 describe('the comparison finds', () => {
