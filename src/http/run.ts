@@ -161,17 +161,15 @@ export class Run {
     this.#looked = this.#passed = false
   }
 
-  /** Lets other middleware work on the request; an error of it goes to the error handler, readable by an allowed page. */
+  /**
+   * Lets other middleware work on the request. An error of it goes to the error handler. An allowed page may read that, by what
+   * `domainProtect` has written before.
+   */
   #pass({ pass }: Passage, index: number): void {
-    const res = this.#res
-    pass(this.#context.req, res, (error?: unknown) => {
+    pass(this.#context.req, this.#res, (error?: unknown) => {
       this.#lookAgain()
-      if (error === undefined) {
-        this.#advance(index + 1)
-        return
-      }
-      if (!res.headersSent) writeCorsOfRefusal(this.#context, res)
-      this.#next(error)
+      if (error === undefined) this.#advance(index + 1)
+      else this.#next(error)
     })
   }
 
