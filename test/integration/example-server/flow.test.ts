@@ -34,7 +34,7 @@ async function connect(body: object = CONNECT): Promise<{ connect_id: string; ga
 /** From connect to the code. */
 async function authorize(profile: Record<string, string> = ADA): Promise<Record<string, string>> {
   const { gateway } = await connect()
-  const visitor = await signUp(gateway, profile)
+  const visitor = await signUp(server, gateway, profile)
   const { location } = await visitor.submit('consent', { email: 'yes' })
   return answerOf(location)
 }
@@ -74,7 +74,7 @@ describe('a server app', () => {
     const { connect_id, gateway } = await connect()
     expect(gateway).toBe(`${server.url}/gateway/${connect_id}`)
 
-    const visitor = await signUp(gateway)
+    const visitor = await signUp(server, gateway)
     expect(visitor.page?.html).toContain('Shop &#38; &#60;Sons&#62;')
     const { status, location } = await visitor.submit('consent', { email: 'yes' })
     expect(status).toBe(303)
@@ -95,6 +95,7 @@ describe('a server app', () => {
       token_type: 'Bearer',
       expires_in: expect.any(Number),
       scope: 'firstname email',
+      me: `${server.url}/auth/v2/me`,
     })
 
     server.sink.clear()
@@ -118,7 +119,7 @@ describe('a server app', () => {
 
   it('learns nothing that was not ticked, and no field that it did not ask for', async () => {
     const { gateway } = await connect()
-    const visitor = await signUp(gateway)
+    const visitor = await signUp(server, gateway)
     const { location } = await visitor.submit('consent', { surname: 'yes', country: 'yes' })
     const me = await shop.send(route('me'), bearer(await tokenFor(answerOf(location))))
     const text = await me.text()

@@ -82,7 +82,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 
 describe('the example server on Redis', () => {
   it('signs a person in from connect to me', async () => {
-    const visitor = await signUp(await gateway())
+    const visitor = await signUp(server, await gateway())
     const { location } = await visitor.submit('consent', { email: 'yes' })
     const { request_id, connect_id, code } = answerOf(location)
     const exchange = (): Promise<Response> =>
@@ -99,7 +99,7 @@ describe('the example server on Redis', () => {
     const { text, audit, endless } = await holdings()
     expect(audit).toMatch(/"kind":"field".*"field":"firstname"/)
     // Nothing of a person, no code, token, session or secret can be read out of Redis.
-    const cookie = visitor.cookie?.split('=')[1] ?? ''
+    const cookie = visitor.cookie ?? ''
     for (const value of [
       ADA.email,
       ADA.surname,
@@ -154,11 +154,17 @@ describe('the example server on Redis', () => {
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
       await back()
       await until(async () => (await send('/auth/v2/connect', json(CONNECT))).status === 200)
-      // The developer is told of the refusals, with the frames of the error indented, and of nothing else.
+      // The developer is told of the refusals, with the frames of the error indented, and once of the outage.
       const told = server.said.stderr.split('\n').filter((line) => /^\S/.test(line))
       expect(told).not.toEqual([])
-      for (const line of told)
+      const ours = told.filter((line) => line.startsWith('gateway: '))
+      for (const line of told.filter((line) => !ours.includes(line)))
         expect(line).toMatch(/^portcullis: \w+ refused request [\w-]+ .*: \w+_UNAVAILABLE, /)
+      const last = ours.filter((line) => line.includes(' Redis at ')).slice(-2)
+      expect(last).toEqual([
+        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is away: .* reason="\w/),
+        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is back$/),
+      ])
     })
   }
 })
