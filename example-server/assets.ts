@@ -13,6 +13,7 @@ header .brand { font-weight: 600; color: inherit; text-decoration: none; }
 .shop header a { color: var(--on-accent); }
 main { flex: 1; }
 footer { font-size: .875rem; border-top: 1px solid var(--soft-line); color: var(--hint); }
+[hidden] { display: none !important; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: 1rem 0; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 label { display: block; font-weight: 600; margin: 1rem 0 .25rem; }
@@ -42,7 +43,6 @@ a { color: var(--accent); }
 table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--soft-line); vertical-align: top; }
 code { font-size: .9em; }
-@media (min-width: 32rem) { .route { white-space: nowrap; } }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 @media (min-width: 32rem) { .facts { display: grid; grid-template-columns: 10rem 1fr; } .facts dd { min-width: 0; } }
 `
@@ -51,6 +51,8 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 export const demoScript = (appId: string): string => `
 const state = document.getElementById('state')
 const button = document.getElementById('sign-in')
+button.hidden = false
+document.getElementById('without-script').remove()
 const post = async (path, body) => {
   const response = await fetch(path, {
     method: 'POST',
@@ -110,7 +112,7 @@ async function finish() {
     document.getElementById('me').append(term, text)
   }
   document.getElementById('after').hidden = false
-  button.textContent = 'Sign in anew'
+  button.textContent = 'Sign in again'
   tell('Signed in. This is what you have shared:')
 }
 if (of('result') !== null) finish().catch((error) => tell(error.message))

@@ -41,9 +41,13 @@ export function createMailCodes(storage: Storage, vault: Vault) {
       const key = keyOf(purpose, session)
       await storage.put(key, vault.seal(JSON.stringify(pending), key), LIFETIME)
     },
-    /** Whether this is the first of two clicks. */
-    isFirst: (purpose: Purpose, session: Session, account: string): Promise<boolean> =>
-      storage.add(`click:${purpose}:${session.name}:${account}`, '', DOUBLE_CLICK),
+    /** Whether this is the first of two clicks. The second waits until the first has begun what waits for its code. */
+    async isFirst(purpose: Purpose, session: Session, account: string): Promise<boolean> {
+      if (await storage.add(`click:${purpose}:${session.name}:${account}`, '', DOUBLE_CLICK)) return true
+      for (let tries = 0; tries < 60 && (await find(purpose, session)) === undefined; tries += 1)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      return false
+    },
     /** What has waited, if the code is right; it waits no more. */
     async redeem(purpose: Purpose, session: Session, code: string): Promise<Pending | undefined> {
       const pending = await find(purpose, session)

@@ -75,7 +75,7 @@ export const SIGN_UP = z.object({
 
 export const CURRENT = z
   .string()
-  .min(1, 'Please give the password of now.')
+  .min(1, 'Please give your current password.')
   .max(512, 'The password is too long.')
 
 export const RESET = z.object({ email: EMAIL })

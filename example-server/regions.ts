@@ -68,7 +68,7 @@ function misdirectedPage(req: Request, locations: readonly string[], urlOf: PinP
   const isSignUp = req.method === 'POST' && req.path.endsWith('/sign-up')
   return messagePage('Not on this server', text, {
     ways: isSignUp
-      ? waysBack(req)
+      ? [{ href: `${visitOf(req)?.base}/sign-up`, text: 'Back to the form' }]
       : [{ href: `${base}/sign-in`, text: `Go on at the gateway in ${nameOf(location)}` }, ...waysBack(req)],
     more: isSignUp ? takeAlong(req, `${base}/sign-up/begun`, nameOf(location)) : undefined,
   })

@@ -150,7 +150,7 @@ function addPassword(router: Router, desk: EntryDesk): void {
       const person = shown(req, accountOf(req).person)
       if (!(await people.isPassword(person.id, current))) {
         log('password change', { result: 'wrong password', request: req.portcullis.requestId })
-        const problem = 'The password of now is not right.'
+        const problem = 'The current password is not right.'
         return desk.again(req, res, passwordPage, { problem, wrong: 'current', status: 401 })
       }
       const weakness = await weaknessOf(password, [person.email, person.firstname, person.surname])

@@ -100,7 +100,7 @@ export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; 
     const id = sessionOf(req).account?.person.id ?? ''
     if (await people.isPassword(id, password)) return true
     desk.log('second factor', { result: 'wrong password', request: req.portcullis.requestId })
-    const problem = 'The password of now is not right.'
+    const problem = 'The current password is not right.'
     desk.again(req, res, page, { problem, wrong: 'current', status: 401 })
     return false
   }

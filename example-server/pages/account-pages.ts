@@ -108,7 +108,7 @@ const back = (context: PageContext): Html => html`<p><a href="${context.base}">B
 const currentPassword = (context: PageContext, first = false): Html =>
   input(context, {
     name: 'current',
-    label: 'Password of now',
+    label: 'Current password',
     type: 'password',
     autocomplete: 'current-password',
     attributes: 'maxlength="512"',

@@ -7,13 +7,14 @@ export function demoPage(): string {
     'Welcome',
     html`<h1>Demo shop</h1>
       <p id="intro">Fresh bread, every morning. Sign in, and the shop asks the gateway who you are.</p>
-      <button id="sign-in">Sign in with the gateway</button>
-      <noscript>
+      <div id="without-script">
         <p>
           This shop is a browser app and needs JavaScript; the gateway itself does not. The first printed
-          command plays an app that calls from a server. <a href="/">To the front page of the gateway</a>
+          command plays an app that calls from a server.
         </p>
-      </noscript>
+        <p><a href="/">To the front page of the gateway</a></p>
+      </div>
+      <button id="sign-in" hidden>Sign in with the gateway</button>
       <p id="state" role="status" tabindex="-1"></p>
       <dl id="me" class="facts"></dl>
       <p id="after" hidden>

@@ -38,7 +38,7 @@ export function signInPage(context: PageContext): string {
           <button>Sign in</button>`,
       )}
       <p>New here? <a href="${base}/sign-up">Make an account</a></p>
-      <p>No password that works? <a href="${base}/reset">Choose a new one</a></p>
+      <p>Forgot your password? <a href="${base}/reset">Choose a new one</a></p>
       ${cancel(context)}`,
   )
 }
@@ -86,7 +86,7 @@ export function signUpPage(context: PageContext): string {
           ${input(context, { name: 'image', label: 'Address of a picture', type: 'url', optional: true, attributes: 'placeholder="https://…" maxlength="500"' })}
           <button>Make an account</button>`,
       )}
-      <p>You have an account? <a href="${base}/sign-in">Sign in</a></p>
+      <p>Already have an account? <a href="${base}/sign-in">Sign in</a></p>
       ${cancel(context)}`,
   )
 }
@@ -102,8 +102,8 @@ const codeInput = (context: PageContext, label: string): Html =>
 
 export function confirmPage(context: PageContext, email: string): string {
   return layout(
-    'Look into your mail',
-    html`<h1>Look into your mail</h1>
+    'Check your mail',
+    html`<h1>Check your mail</h1>
       <p>
         We have sent a mail to <strong>${email}</strong>. It has a code, which works for
         ${String(CODE_MINUTES)} minutes in this browser.

@@ -54,22 +54,12 @@ export function homePage({ apps, location, others }: HomeView): string {
           <p>Commands that try the guards stand in the terminal in which the server was started.</p>`
       }
       <h2>Routes</h2>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Route</th>
-            <th scope="col">What it does</th>
-          </tr>
-        </thead>
-        <tbody>
-          ${ROUTES.map(
-            ([route, text]) =>
-              html`<tr>
-                <td><code class="route">${route}</code></td>
-                <td>${text}</td>
-              </tr>`,
-          )}
-        </tbody>
-      </table>`,
+      <dl>
+        ${ROUTES.map(
+          ([route, text]) =>
+            html`<dt><code>${route}</code></dt>
+              <dd>${text}</dd>`,
+        )}
+      </dl>`,
   )
 }

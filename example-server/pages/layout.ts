@@ -34,7 +34,7 @@ export function shopLayout(title: string, body: Html): string {
       </head>
       <body class="shop">
         <header>
-          <a class="brand" href="/demo">🧺 Demo shop</a>
+          <a class="brand" href="/demo">Demo shop</a>
           <nav><a href="/">About the gateway</a></nav>
         </header>
         <main>${body}</main>

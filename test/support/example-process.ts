@@ -22,12 +22,12 @@ export interface ExampleProcess {
  */
 export async function startExampleProcess(
   environment: Record<string, string> = {},
-  options: { asNpmStart?: boolean } = {},
+  options: { asNpmStart?: boolean; ready?: RegExp } = {},
 ): Promise<ExampleProcess> {
   const { child, said, ended } = spawnExample(environment, options)
   const ready = new Promise<string>((settle) => {
     child.stdout?.on('data', () => {
-      if (/\n5\. [^]*\/why\n/.test(said.stdout)) settle('ready')
+      if ((options.ready ?? /\n5\. [^]*\/why\n/).test(said.stdout)) settle('ready')
     })
   })
   const first = await Promise.race([ready, ended])

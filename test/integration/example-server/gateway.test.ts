@@ -332,6 +332,19 @@ describe('making an account', () => {
     'a picture by http': { image: 'http://images.example/ada.png' },
     'a picture that is a script': { image: 'javascript:alert(1)' },
     'a name of blanks': { firstname: '   ' },
+    'a name that reverses what follows': { firstname: 'Ada\u202Eada' },
+    'a name with a line of its own': { firstname: 'Ada\nAdmin' },
+    'a name that nobody sees': { firstname: '\u200B\u2060' },
+    'a picture at a private address': { image: 'https://192.168.1.1/x.png' },
+    'a picture at the metadata of a cloud': { image: 'https://[::ffff:169.254.169.254]/x.png' },
+    'a picture at a host of one label': { image: 'https://intranet/x.png' },
+    'a picture at a name of a network at home': { image: 'https://printer.local/x.png' },
+    'a picture with a password': { image: 'https://user:pass@images.example/x.png' },
+    'a picture that is data': { image: 'data:image/png;base64,AAAA' },
+    'a common password': { password: 'password1234' },
+    'a password along the keyboard': { password: 'qwertyuiop123' },
+    'a password that is the own address': { password: 'x-ADA@example.org-x' },
+    'a password of the own names': { password: 'adalovelace1' },
   }
   for (const [what, fields] of Object.entries(bad)) {
     it(`refuses ${what}, keeps what was typed, and shows no password`, async () => {
@@ -346,6 +359,23 @@ describe('making an account', () => {
       expect(html).not.toContain(fields['password'] ?? ADA.password)
     })
   }
+
+  it('takes names of every script, and passwords of any characters', async () => {
+    for (const [firstname, password] of [
+      ['Zoë', 'vier Tiere tanzen Tango'],
+      ['می‌نا', '🐎🔋📎🦆🌧️🚪🧲🪵🛟🧩🪁🪴'],
+      ['李', 'ключ под третьим камнем'],
+      ['O’Neil-Ó Briain', 'x'.repeat(3) + ' 7 geese fly south at noon'],
+    ] as const) {
+      const visitor = await signUp(server, await gatewayFor(), {
+        ...ADA,
+        email: `n${firstname.length}${password.length}@example.org`,
+        firstname,
+        password,
+      })
+      expect(visitor.page?.html).toContain(firstname)
+    }
+  })
 
   it('says the same of an address that is taken, in any case; only its owner is told, by mail', async () => {
     await signUp(server, await gatewayFor())

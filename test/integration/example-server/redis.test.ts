@@ -136,6 +136,35 @@ describe('the example server on Redis', () => {
     expect(await other.ended).toBe(0)
   })
 
+  it('follows to another address, and admits the one of before too', async () => {
+    const other = await start()
+    try {
+      for (const url of [other.url, server.url, other.url.replace('127.0.0.1', 'localhost')]) {
+        const body = { ...CONNECT, return_url: `${url}/demo/callback/`, code_challenge: 'A'.repeat(43) }
+        const headers = { 'x-app-id': 'demo-browser', origin: url }
+        expect((await fetch(`${other.url}/auth/v2/connect`, json(body, headers))).status).toBe(200)
+      }
+    } finally {
+      await killExampleProcess(other)
+    }
+  })
+
+  it('in production makes no demo app, prints no secret, and names no demo', async () => {
+    const production = await startExampleProcess(
+      {
+        NODE_ENV: 'production',
+        REDIS_URL: redis.url,
+        SECRET_KEY: Buffer.alloc(32, 9).toString('base64'),
+        PUBLIC_URL: 'https://gateway.example',
+        SMTP_URL: 'smtps://mail.example',
+      },
+      { ready: /store: Redis/ },
+    )
+    expect(production.said.stdout).not.toMatch(/demo|secret/i)
+    production.signal('SIGTERM')
+    expect(await production.ended).toBe(0)
+  })
+
   for (const [what, away, back] of [
     ['hangs', () => redis.pause(), () => redis.resume()],
     ['is stopped', () => redis.kill(), () => redis.restart()],
