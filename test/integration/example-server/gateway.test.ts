@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { memoryStorage, StorageUnavailable } from '../../../example-server/storage.ts'
+import { exchange } from '../../support/raw-exchange.ts'
 import {
   ADA,
   answerOf,
@@ -83,6 +84,15 @@ describe('a page of the gateway', () => {
   it('answers broken percent-encoding with 400', async () => {
     expect((await new Visitor().open(`${server.url}/gateway/%E0%A4%A`)).status).toBe(400)
   })
+})
+
+it('answers TRACE like any other address, and sends nothing back of it', async () => {
+  const answer = await exchange(
+    Number(new URL(server.url).port),
+    'TRACE / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Secret: marker\r\n\r\n',
+  )
+  expect(answer).toMatch(/^HTTP\/1\.1 404 /)
+  expect(answer).not.toContain('marker')
 })
 
 describe('a form', () => {

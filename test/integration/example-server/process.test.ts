@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { repository } from '../../support/commands.ts'
 import { ADA, arrivedCode, Visitor } from '../../support/example-server.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { startTlsRedis } from '../../support/redis-tls.ts'
 import {
   failToStart,
   killExampleProcess,
@@ -157,15 +158,18 @@ async function listenWith(answer: string | undefined): Promise<{ port: number; c
 describe('what stops the start is said in one line', () => {
   const password = 'open-sesame'
   let redis: RedisServer
+  let tls: RedisServer
   let silent: Awaited<ReturnType<typeof listenWith>>
   let http: Awaited<ReturnType<typeof listenWith>>
   beforeAll(async () => {
     redis = await startRedis({ args: ['--requirepass', password] })
+    tls = await startTlsRedis()
     silent = await listenWith(undefined)
     http = await listenWith('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
   })
   afterAll(async () => {
     await redis?.stop()
+    await tls?.stop()
     silent?.close()
     http?.close()
   })
@@ -212,6 +216,11 @@ describe('what stops the start is said in one line', () => {
       'TLS to a Redis without',
       () => ({ REDIS_URL: `rediss://:${password}@127.0.0.1:${port()}` }),
       /REDIS_URL.*: (?:it does not speak TLS|no answer in time\. .* with TLS)/,
+    ],
+    [
+      'a certificate that nobody trusts',
+      () => ({ REDIS_URL: tls.url }),
+      /REDIS_URL.*: its certificate is not trusted\. Name its authority by NODE_EXTRA_CA_CERTS/,
     ],
     [
       'a server that is silent',

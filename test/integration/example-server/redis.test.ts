@@ -149,6 +149,36 @@ describe('the example server on Redis', () => {
     }
   })
 
+  const FLOOD = Number(process.env['GATEWAY_FLOOD'] ?? 1_000)
+  it(`keeps no key of ${FLOOD} anonymous requests, and a bounded audit`, async () => {
+    const client = new Redis(redis.url, { disconnectTimeout: 50 })
+    try {
+      const page = await gateway()
+      const paths = [
+        page,
+        `${page}/sign-up`,
+        `${server.url}/account`,
+        `${server.url}/account/reset`,
+        server.url,
+      ]
+      const before = await client.dbsize()
+      for (let sent = 0; sent < FLOOD; sent += 25) {
+        await Promise.all(
+          Array.from({ length: 25 }, async (_, index) => {
+            const method = index % 2 === 0 ? 'GET' : 'HEAD'
+            await (await fetch(paths[(sent + index) % paths.length] as string, { method })).arrayBuffer()
+          }),
+        )
+      }
+      // Nothing was begun; what lived for a time may have ended.
+      expect(await client.dbsize()).toBeLessThanOrEqual(before)
+      const [stream = ''] = await client.keys('*:audit')
+      expect(await client.xlen(stream)).toBeLessThan(1_100_000)
+    } finally {
+      client.disconnect()
+    }
+  }, 3_600_000)
+
   it('in production makes no demo app, prints no secret, and names no demo', async () => {
     const production = await startExampleProcess(
       {
