@@ -57,7 +57,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const people = await createPeople(storage, vault, secrets.emailIndex)
   const refusals = createRefusals({ production: settings.production, log })
-  const limits = createLimits(parts.counts, log)
+  const limits = createLimits(parts.counts, secrets.limits, log)
   const urlOf = (location: string): string | undefined =>
     location === region ? parts.publicUrl() : otherUrls()[location]
   /** What the API and the pages share. */

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import type { Request, RequestHandler } from 'express'
 import { ipKeyGenerator, rateLimit, type ClientRateLimitInfo, type Store } from 'express-rate-limit'
 import type { Redis } from 'ioredis'
@@ -53,13 +54,15 @@ export type Counts = Readonly<Record<LimitName, Store>>
 const NAMES = Object.keys(LIMITS) as LimitName[]
 
 /** Counts before something is tried, so that many tries at once are many. */
-export function createLimits(counts: Counts, log: Log): Limits {
+export function createLimits(counts: Counts, secret: Uint8Array, log: Log): Limits {
+  // Whom it is counted for is a network address or an account: kept as a keyed hash, which says nothing.
+  const hidden = (text: string): string => createHmac('sha256', secret).update(text).digest('base64url')
   return (name, { key, refuse, countsOnlyFailures = false }) => {
     const { most, within } = LIMITS[name]
     return rateLimit({
       windowMs: within,
       limit: most,
-      keyGenerator: (req) => key(req),
+      keyGenerator: (req) => hidden(key(req)),
       store: counts[name],
       skipSuccessfulRequests: countsOnlyFailures,
       legacyHeaders: false,

@@ -8,6 +8,8 @@ export interface Secrets {
   readonly pseudonyms: Uint8Array
   /** Signs the cookie by which a browser is known to an account. */
   readonly devices: Uint8Array
+  /** Hides network addresses where tries are counted. */
+  readonly limits: Uint8Array
   /** Not a secret: tells apart what was stored under which key. */
   readonly fingerprint: string
 }
@@ -22,6 +24,7 @@ export function deriveSecrets(root: Uint8Array): Secrets {
     csrf: derive('csrf'),
     pseudonyms: derive('pseudonyms'),
     devices: derive('devices'),
+    limits: derive('limits'),
     fingerprint: Buffer.from(derive('fingerprint')).toString('hex').slice(0, 12),
   }
 }

@@ -109,6 +109,7 @@ describe('the example server on Redis', () => {
       code,
       access_token,
       cookie,
+      ':127.0.0.1', // of whoever tries
     ]) {
       expect(text).not.toContain(value)
     }

@@ -89,7 +89,7 @@ describe('the settings', () => {
     expect(given.secrets).toEqual(same.secrets)
     expect(given.secretsAreTemporary).toBe(false)
     const { fingerprint, ...keys } = given.secrets
-    expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString('hex'))).size).toBe(5)
+    expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString('hex'))).size).toBe(6)
     expect(fingerprint).toMatch(/^[0-9a-f]{12}$/)
   })
 
