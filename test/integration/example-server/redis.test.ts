@@ -9,6 +9,7 @@ import {
   type ExampleProcess,
 } from '../../support/example-process.ts'
 import { ADA, answerOf, json, signUp, Visitor } from '../../support/example-server.ts'
+import { flood } from '../../support/anonymous-flood.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
 const SHOP = 'https://shop.example'
@@ -163,14 +164,10 @@ describe('the example server on Redis', () => {
         server.url,
       ]
       const before = await client.dbsize()
-      for (let sent = 0; sent < FLOOD; sent += 25) {
-        await Promise.all(
-          Array.from({ length: 25 }, async (_, index) => {
-            const method = index % 2 === 0 ? 'GET' : 'HEAD'
-            await (await fetch(paths[(sent + index) % paths.length] as string, { method })).arrayBuffer()
-          }),
-        )
-      }
+      // On a machine that is busy some may be refused, because Redis did not answer in time.
+      const { 200: shown = 0, 503: refused = 0 } = Object.fromEntries(await flood(server.url, paths, FLOOD))
+      expect(shown + refused).toBe(FLOOD)
+      expect(shown).toBeGreaterThan(FLOOD / 2)
       // Nothing was begun; what lived for a time may have ended.
       expect(await client.dbsize()).toBeLessThanOrEqual(before)
       const [stream = ''] = await client.keys('*:audit')
