@@ -12,6 +12,8 @@ import {
   type PolicySource,
 } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
+import type { Refusals } from './refusals.ts'
+import { networkOf, type Limits } from './limits.ts'
 import { ANSWER, SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
 import type { People, Person } from './people.ts'
 import { sendProblem } from './problems.ts'
@@ -24,7 +26,11 @@ export interface ApiDependencies {
   readonly pseudonymKey: Uint8Array
   readonly connections: Connections
   readonly people: People
+  readonly limits: Limits
+  readonly refusals: Refusals
   readonly region: string
+  /** Where the data of people is served that is kept at a location: its instance, or this one. */
+  urlOf(location: string): string
   /** Legacy; `undefined` where no app has it. */
   readonly ukey1: Ukey1 | undefined
   /** The name of an app, as people should see it. */
@@ -46,13 +52,32 @@ const UNGUESSABLE = z.string('as it was handed out').regex(/^[\w-]{43}$/, 'as it
 const form = <Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> =>
   z.strictObject(shape, { error: `an object with ${Object.keys(shape).join(', ')} and nothing else` })
 
-const CONNECT = form({ request_id: REQUEST_ID, scope: SCOPE, return_url: z.string() })
-const TOKEN = form({ request_id: REQUEST_ID, connect_id: UNGUESSABLE, auth_code: UNGUESSABLE })
+const CHALLENGE_RULE = 'the base64url of SHA-256 of the code_verifier (RFC 7636, S256)'
+const VERIFIER_RULE = '43-128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636)'
+const CONNECT = form({
+  request_id: REQUEST_ID,
+  scope: SCOPE,
+  return_url: z.string(),
+  code_challenge: z
+    .string(CHALLENGE_RULE)
+    .regex(/^[\w-]{43}$/, CHALLENGE_RULE)
+    .optional(),
+  code_challenge_method: z.literal('S256', 'S256').optional(),
+})
+const TOKEN = form({
+  request_id: REQUEST_ID,
+  connect_id: UNGUESSABLE,
+  auth_code: UNGUESSABLE,
+  code_verifier: z
+    .string(VERIFIER_RULE)
+    .regex(/^[\w.~-]{43,128}$/, VERIFIER_RULE)
+    .optional(),
+})
 
 /** The routes that apps call: /auth/v2. */
 export function createApi(dependencies: ApiDependencies): Router {
-  const { connections, people, policies, nonces, sink, pseudonymKey, region, ukey1 } = dependencies
-  const shared = { policies, ...(ukey1 && { appId: ukey1.appId }) }
+  const { connections, people, policies, nonces, sink, pseudonymKey, region, ukey1, limits } = dependencies
+  const shared = { policies, ...dependencies.refusals.told, ...(ukey1 && { appId: ukey1.appId }) }
   const api = Router()
 
   // Every request is recorded first, so that refusals are recorded too.
@@ -70,8 +95,8 @@ export function createApi(dependencies: ApiDependencies): Router {
     const token = /^Bearer ([\w.-]{1,100})$/i.exec(req.headers.authorization ?? '')?.[1]
     const grant = token === undefined ? undefined : await connections.findToken(token)
     if (grant !== undefined && grant.appId === req.portcullis.appId) {
-      const person = await people.find(grant.personId)
-      if (person !== undefined) granted.set(req, { grant, person })
+      const account = await people.find(grant.personId)
+      if (account !== undefined) granted.set(req, { grant, person: account.person })
     }
     next()
   }
@@ -82,8 +107,17 @@ export function createApi(dependencies: ApiDependencies): Router {
   api.get('/me', findPerson, (req, res, next) => (granted.has(req) ? pinned(req, res, next) : next()))
   api.use(serverOnly({ ...shared, nonces, scheme: ukey1?.scheme }))
 
+  const tooMany: RequestHandler = (req, res) => sendProblem(req, res, 'TOO_MANY_REQUESTS')
+  const full: RequestHandler = (req, res) => sendProblem(req, res, 'UNAVAILABLE')
+  const limitOfApp = limits('signedConnects', { key: (req) => req.portcullis.appId ?? '', refuse: tooMany })
+  const limitOfNetwork = limits('connects', { key: networkOf, refuse: tooMany })
+  const limitOfAll = limits('allConnects', { key: () => 'all', refuse: full })
+
   api.post(
     '/connect',
+    // An app that signs has a share of its own; whoever merely names an app shares with all others who do.
+    ((req, res, next) => (isSigned(req) ? limitOfApp : limitOfNetwork)(req, res, next)) as RequestHandler,
+    ((req, res, next) => (isSigned(req) ? next() : limitOfAll(req, res, next))) as RequestHandler,
     returnUrlGuard({ ...shared, returnUrl: { body: 'return_url' }, reserved: [ANSWER] }),
     async (req, res) => {
       const body = parseBody(CONNECT, req, res)
@@ -95,7 +129,13 @@ export function createApi(dependencies: ApiDependencies): Router {
         sendProblem(req, res, 'INVALID_REQUEST', [{ path: 'return_url', message }])
         return
       }
+      // Whoever sees the return URL has the code. With a signature the code alone is worth nothing; without one PKCE sees to it.
+      if (body.code_challenge === undefined && !isSigned(req)) {
+        sendProblem(req, res, 'INVALID_REQUEST', [{ path: 'code_challenge', message: CHALLENGE_RULE }])
+        return
+      }
       const connection = await connections.begin({
+        codeChallenge: body.code_challenge,
         appId,
         appName: await dependencies.nameOf(appId),
         requestId: body.request_id,
@@ -118,6 +158,7 @@ export function createApi(dependencies: ApiDependencies): Router {
       appId,
       requestId: body.request_id,
       connectId: body.connect_id,
+      codeVerifier: body.code_verifier,
     })
     if (exchanged === undefined) {
       sendProblem(req, res, 'CODE_INVALID')
@@ -131,6 +172,7 @@ export function createApi(dependencies: ApiDependencies): Router {
       // The SDKs of Ukey1 look for it.
       ...(ukey1 && { expiration: Math.floor((Date.now() + TOKEN_LIFETIME) / 1000) }),
       scope: exchanged.grant.fields.join(' '),
+      me: `${dependencies.urlOf(exchanged.grant.region)}/auth/v2/me`,
     })
   })
 
@@ -156,6 +198,13 @@ export function createApi(dependencies: ApiDependencies): Router {
     })
   }
   return api
+}
+
+/** Whether the key of the app was proved. */
+function isSigned(req: Request): boolean {
+  return req.portcullis.decisions.some(
+    ({ guard, effect, mode }) => guard === 'serverOnly' && effect === 'allow' && mode === 'enforce',
+  )
 }
 
 /** The body, or `undefined` when it was refused and answered. */

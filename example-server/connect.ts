@@ -1,7 +1,11 @@
+import { on, once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { signedFetch } from 'portcullis/client'
 
 /**
- * Plays the server of the demo app: asks the gateway for a sign-in, with a signature.
+ * Plays the server of the demo app, from connect to me: asks the gateway for a sign-in, waits until the person comes back,
+ * exchanges the code for a token, and reads what was shared.
  * Usage: DEMO_SECRET=… node --import tsx example-server/connect.ts http://127.0.0.1:3000
  */
 const [gateway = 'http://127.0.0.1:3000'] = process.argv.slice(2)
@@ -17,14 +21,62 @@ const send = signedFetch({
   appId: 'demo-server',
   origin: 'https://shop.example',
 })
-const response = await send(`${gateway}/auth/v2/connect`, {
+const json = (body: object): RequestInit => ({
   method: 'POST',
   headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({
-    request_id: crypto.randomUUID(),
-    scope: 'firstname! email',
-    return_url: 'https://shop.example/callback/?cart=42',
-  }),
+  body: JSON.stringify(body),
 })
-console.log(response.status, await response.json())
-process.exitCode = response.ok ? 0 : 1
+async function ask(url: string, init: RequestInit): Promise<Record<string, string>> {
+  const response = await send(url, init)
+  const answer = (await response.json()) as Record<string, string>
+  console.log(response.status, answer)
+  if (!response.ok) process.exit(1)
+  return answer
+}
+
+const server = createServer()
+await once(server.listen(0, '127.0.0.1'), 'listening')
+const own = `http://127.0.0.1:${(server.address() as AddressInfo).port}/callback/`
+const request_id = crypto.randomUUID()
+
+console.log('\nconnect:')
+const { gateway: link } = await ask(
+  `${gateway}/auth/v2/connect`,
+  json({ request_id, scope: 'firstname! email', return_url: own }),
+)
+console.log(`\nOpen this link, and sign in:\n  ${link}\nWaiting for you to come back here; Ctrl+C ends it.`)
+setTimeout(() => {
+  console.log('Ten minutes are over, and the link with them.')
+  process.exit(1)
+}, 10 * 60_000).unref()
+
+/** What the gateway has put into the return URL, once the person comes back with an answer to this request. */
+async function comeBack(): Promise<Map<string, string>> {
+  for await (const [req, res] of on(server, 'request') as AsyncIterable<[IncomingMessage, ServerResponse]>) {
+    const query = new URL(req.url ?? '/', own).searchParams
+    const answer = new Map([...query].map(([name, value]) => [name.replace(/^_ukey1\[(.*)\]$/, '$1'), value]))
+    const isOurs = answer.get('request_id') === request_id
+    res.setHeader('content-type', 'text/plain; charset=utf-8')
+    res.statusCode = isOurs ? 200 : 400
+    res.end(
+      isOurs ? 'You are back. The terminal shows what was shared.\n' : 'This answers no question of ours.\n',
+    )
+    if (isOurs) return answer
+  }
+  throw new Error('the server has closed')
+}
+
+const answer = await comeBack()
+server.close()
+server.closeAllConnections()
+if (answer.get('result') !== 'authorized') {
+  console.log('\nThe person has cancelled. Nothing was shared.')
+  process.exit(0)
+}
+console.log('\ntoken:')
+const { access_token, me } = await ask(
+  `${gateway}/auth/v2/token`,
+  json({ request_id, connect_id: answer.get('connect_id'), auth_code: answer.get('code') }),
+)
+console.log('\nme, where the data of this person is kept:')
+await ask(me ?? '', { headers: { authorization: `Bearer ${access_token}` } })

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import type { Vault } from 'portcullis/vault'
 import { FIELDS, type Field } from './people.ts'
 import type { Storage } from './storage.ts'
 
@@ -19,6 +20,8 @@ export interface Connection {
   readonly wishes: readonly Wish[]
   /** The canonical form that `returnUrlGuard` has approved. */
   readonly returnUrl: string
+  /** PKCE (RFC 7636), S256: the app that exchanges the code must know what this is the hash of. */
+  readonly codeChallenge?: string | undefined
 }
 
 /** What a person has granted to an app. */
@@ -28,6 +31,20 @@ export interface Grant {
   readonly connectId: string
   readonly personId: string
   readonly fields: readonly Field[]
+  /** Where the person has granted it, and where their data may be read. */
+  readonly region: string
+  readonly codeChallenge?: string | undefined
+}
+
+/** An app to which a person has granted something, as that person sees it. */
+export interface GrantedApp {
+  readonly appId: string
+  readonly appName: string
+  readonly fields: readonly Field[]
+  /** When it was granted the last time. */
+  readonly at: number
+  /** Whether the app can still read by a code or token of it. */
+  readonly open: boolean
 }
 
 /** Our answer goes into the query of the return URL under this name. */
@@ -36,6 +53,11 @@ export const ANSWER = '_ukey1'
 const CONNECTION_LIFETIME = 10 * 60_000
 const CODE_LIFETIME = 60_000
 export const TOKEN_LIFETIME = 15 * 60_000
+/** How long a double click leads to the answer that the first click got. */
+const ANSWERED_LIFETIME = 60_000
+/** How long a grant is listed for the person, and how many. */
+const LISTED_LIFETIME = 90 * 24 * 60 * 60_000
+const MOST_LISTED = 50
 
 /** A list of fields, or one text with spaces or commas between them; `!` makes one mandatory. */
 export const SCOPE = z
@@ -78,11 +100,46 @@ interface Issued {
   readonly grant: Grant
 }
 
+interface ListedGrant {
+  readonly appId: string
+  readonly appName: string
+  readonly fields: readonly Field[]
+  readonly at: number
+}
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
 /** Connect requests, one-time codes and access tokens, each with its lifetime. */
-export function createConnections(storage: Storage) {
+export function createConnections(storage: Storage, vault: Vault) {
   async function read<T>(text: Promise<string | undefined>): Promise<T | undefined> {
     const found = await text
     return found === undefined ? undefined : (JSON.parse(found) as T)
+  }
+
+  const listedContext = (personId: string, slot: string): string => `grant:${personId}:${slot}`
+
+  async function listGrant(slot: string, { personId, appId, fields }: Grant, appName: string): Promise<void> {
+    const listed: ListedGrant = { appId, appName, fields, at: Date.now() }
+    const sealed = vault.seal(JSON.stringify(listed), listedContext(personId, slot))
+    await storage.putEntry(`grants:${personId}`, slot, sealed, LISTED_LIFETIME)
+    const all = await listedGrants(personId)
+    for (const { slot } of all.slice(MOST_LISTED)) await storage.removeEntry(`grants:${personId}`, slot)
+  }
+
+  /** The newest first. */
+  async function listedGrants(personId: string): Promise<{ slot: string; listed: ListedGrant }[]> {
+    return [...(await storage.entries(`grants:${personId}`))]
+      .map(([slot, sealed]) => ({
+        slot,
+        listed: JSON.parse(vault.open(sealed, listedContext(personId, slot))) as ListedGrant,
+      }))
+      .toSorted((a, b) => b.listed.at - a.listed.at)
+  }
+
+  async function isOpen(slot: string, { at }: ListedGrant): Promise<boolean> {
+    const token = await storage.get(`token:${slot}`)
+    return token === undefined ? at + CODE_LIFETIME > Date.now() : token !== REVOKED
   }
 
   return {
@@ -102,10 +159,48 @@ export function createConnections(storage: Storage) {
     end: async (id: string): Promise<boolean> =>
       (await storage.take(`connection:${hashed(id)}`)) !== undefined,
 
-    async issueCode(grant: Grant): Promise<string> {
+    /** Keeps where the answer leads, for whoever has clicked twice in this session. */
+    async keepAnswer(id: string, session: string, location: string): Promise<void> {
+      const key = `answered:${hashed(`${id} ${session}`)}`
+      await storage.put(key, vault.seal(location, key), ANSWERED_LIFETIME)
+    },
+
+    /** Where the first click of this session leads. It may still be on its way. */
+    async findAnswer(id: string, session: string): Promise<string | undefined> {
+      const key = `answered:${hashed(`${id} ${session}`)}`
+      for (let tries = 0; tries < 10; tries += 1) {
+        const sealed = await storage.get(key)
+        if (sealed !== undefined) return vault.open(sealed, key)
+        await pause(50)
+      }
+      return undefined
+    },
+
+    async issueCode(grant: Grant, appName: string): Promise<string> {
       const code = secret()
       await storage.put(`code:${hashed(code)}`, JSON.stringify(grant), CODE_LIFETIME)
+      await listGrant(slotOf(code), grant, appName)
       return code
+    },
+
+    /** What a person has granted in the last 90 days, by app, the newest first. */
+    async grantedApps(personId: string): Promise<GrantedApp[]> {
+      const apps = new Map<string, GrantedApp>()
+      for (const { slot, listed } of await listedGrants(personId)) {
+        const known = apps.get(listed.appId)
+        const open = known?.open === true || (await isOpen(slot, listed))
+        apps.set(listed.appId, { ...(known ?? listed), open })
+      }
+      return [...apps.values()]
+    },
+
+    /** Takes back every code and token of an app, and forgets that there were any. */
+    async revoke(personId: string, appId: string): Promise<void> {
+      for (const { slot, listed } of await listedGrants(personId)) {
+        if (listed.appId !== appId) continue
+        await storage.put(`token:${slot}`, REVOKED, TOKEN_LIFETIME + CODE_LIFETIME)
+        await storage.removeEntry(`grants:${personId}`, slot)
+      }
     },
 
     /**
@@ -114,7 +209,7 @@ export function createConnections(storage: Storage) {
      */
     async exchangeCode(
       code: string,
-      of: Omit<Grant, 'personId' | 'fields'>,
+      of: Pick<Grant, 'appId' | 'requestId' | 'connectId'> & { readonly codeVerifier?: string | undefined },
     ): Promise<{ token: string; grant: Grant } | undefined> {
       const grant = await read<Grant>(storage.get(`code:${hashed(code)}`))
       const slot = `token:${slotOf(code)}`
@@ -123,7 +218,11 @@ export function createConnections(storage: Storage) {
         return undefined
       }
       const same =
-        grant.appId === of.appId && grant.requestId === of.requestId && grant.connectId === of.connectId
+        grant.appId === of.appId &&
+        grant.requestId === of.requestId &&
+        grant.connectId === of.connectId &&
+        // RFC 7636, 4.6. A verifier without a challenge is refused too: somebody has lost the challenge on the way.
+        grant.codeChallenge === (of.codeVerifier === undefined ? undefined : hashed(of.codeVerifier))
       const token = `${slotOf(code)}.${secret()}`
       const issued: Issued = { token: hashed(token), grant }
       // One step decides who is first, and is the issue at the same time: no second use can come between the two.

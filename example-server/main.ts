@@ -1,138 +1,83 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Redis } from 'ioredis'
-import { createPolicySource, memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
-import { redisAuditSink, redisNonces, redisStore } from 'portcullis/redis'
+import { randomBytes } from 'node:crypto'
+import { createPolicySource } from 'portcullis'
 import { createVault } from 'portcullis/vault'
 import { createExampleApp } from './app.ts'
-import { banner, createDemoApps, DEMO_APPS } from './demo-apps.ts'
+import { banner, notesOf } from './banner.ts'
+import { createDemoApps, DEMO_APPS } from './demo-apps.ts'
+import { listen, serve } from './instances.ts'
+import { installLastResort } from './last-resort.ts'
+import { createLog, type Log } from './log.ts'
+import { printingMailer, smtpMailer } from './mail.ts'
+import { openStorage } from './open-storage.ts'
 import { readSettings, SettingError, type Settings } from './settings.ts'
-import { memoryStorage, redisStorage } from './storage.ts'
 import { createUkey1 } from './ukey1.ts'
 
 /** How long requests may take to finish when the server is told to stop, in milliseconds. */
 const SHUTDOWN_LIMIT = 4_000
-const REDIS_START_LIMIT = 3_000
 
-/** Everything that is kept, on memory or on Redis. */
-async function openStorage({ redisUrl, secrets }: Settings) {
-  if (redisUrl === undefined) {
-    return {
-      store: memoryStore(),
-      storage: memoryStorage(),
-      nonces: memoryNonces(),
-      sink: memoryAuditSink(),
-      close: () => undefined,
-    }
-  }
-  // Nothing waits for a Redis that is away: requests are refused at once, and pass again when it is back.
-  const redis = new Redis(redisUrl, {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: 500,
-    connectTimeout: 1_000,
-    retryStrategy: (tries) => Math.min(1_000, 50 * tries),
+async function start(settings: Settings, log: Log): Promise<void> {
+  const { production, secrets, smtpUrl, mailFrom, ukey1Apps } = settings
+  const kept = await openStorage(settings, log)
+  const instances = await listen(settings, log).catch((error: unknown) => {
+    kept.close()
+    throw error
   })
-  redis.on('error', () => undefined)
-  const limit = new Promise<never>((_resolve, reject) => {
-    setTimeout(() => reject(new Error('no answer in time')), REDIS_START_LIMIT).unref()
-  })
-  await Promise.race([redis.connect().then(() => redis.ping()), limit]).catch((error: unknown) => {
-    redis.disconnect()
-    throw new SettingError(
-      `REDIS_URL must lead to a Redis server that answers; it gave: ${(error as Error).message}`,
-    )
-  })
-  // What one SECRET_KEY has sealed no other can read, so each has a part of the keys of its own.
-  const prefix = `example:${secrets.fingerprint}:`
-  const store = redisStore(redis, {
-    prefix,
-    vault: createVault({ keys: [{ id: 'root', key: secrets.vault }] }),
-  })
-  return {
-    store,
-    storage: redisStorage(redis, prefix),
-    nonces: redisNonces(redis, { prefix }),
-    sink: redisAuditSink(redis, { stream: `${prefix}audit` }),
-    close() {
-      store.close()
-      redis.disconnect()
-    },
-  }
-}
+  const policies = createPolicySource({ store: kept.store })
 
-async function start(): Promise<void> {
-  const settings = readSettings(process.env)
-  const { store, storage, nonces, sink, close } = await openStorage(settings)
-  const policies = createPolicySource({ store })
-  const vault = createVault({ keys: [{ id: 'root', key: settings.secrets.vault }] })
-  const apps = settings.ukey1Apps
-  const ukey1 = apps.length === 0 ? undefined : createUkey1({ storage, vault, apps })
-  let publicUrl = settings.publicUrl ?? ''
-  const app = await createExampleApp({
-    settings,
-    store,
-    policies,
-    storage,
-    nonces,
-    sink,
-    ukey1,
-    demoApps: DEMO_APPS,
-    publicUrl: () => publicUrl,
-    onFault: (error) => console.error(`fault: ${error instanceof Error ? error.stack : typeof error}`),
-  })
-  const server = createServer(app)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(settings.port, settings.host, resolve)
-  }).catch((error: NodeJS.ErrnoException) => {
-    close()
-    const name = error.code === 'EADDRINUSE' || error.code === 'EACCES' ? 'PORT' : 'HOST'
-    const given = name === 'PORT' ? settings.port : settings.host
-    throw new SettingError(
-      `${name} must be one that this process can listen on; it is ${JSON.stringify(given)} (${error.code})`,
-    )
-  })
-  const { port } = server.address() as AddressInfo
-  const host = settings.host === '0.0.0.0' || settings.host === '::' ? '127.0.0.1' : settings.host
-  const local = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-  publicUrl ||= local
-
-  const demo = await createDemoApps(store, publicUrl)
-  const legacy = await Promise.all(
-    apps.map(async (app) => {
-      const secretKey = await ukey1?.issue(app)
-      return `legacy: ${app} may sign by the scheme of Ukey1${secretKey === undefined ? '' : ` for 90 days; its Secret Key: ${secretKey}`}`
-    }),
-  )
-  const notes = [
-    settings.redisUrl === undefined
-      ? 'embedded store: everything is forgotten when the server stops (REDIS_URL keeps it in Redis)'
-      : 'store: Redis',
-    `this instance runs in ${settings.region} (REGION): it serves the citizens of ${settings.region === 'dallas' ? 'the world outside Europe' : 'Europe'}`,
-    ...(settings.secretsAreTemporary
-      ? ['SECRET_KEY is not set: made up for this run, so what is stored cannot be read after it']
-      : []),
-    ...legacy,
-  ]
   let stopping = false
   const stop = (): void => {
     if (stopping) return
     stopping = true
     // Requests that run may finish; connections that idle are closed at once.
-    server.close(() => {
+    const closed = instances.map(({ server }) => new Promise((resolve) => server.close(resolve)))
+    void Promise.all(closed).then(() => {
       policies.close()
-      close()
+      kept.close()
     })
-    setTimeout(() => server.closeAllConnections(), SHUTDOWN_LIMIT).unref()
+    setTimeout(() => {
+      for (const { server } of instances) server.closeAllConnections()
+    }, SHUTDOWN_LIMIT).unref()
   }
+  installLastResort(log, stop)
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
-  console.log(banner(publicUrl, demo, notes))
+
+  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
+  const ukey1 =
+    ukey1Apps.length === 0 ? undefined : createUkey1({ storage: kept.storage, vault, apps: ukey1Apps })
+  const whyToken = production ? undefined : randomBytes(16).toString('base64url')
+  for (const instance of instances) {
+    const others = instances.filter((other) => other !== instance).map(({ location, url }) => [location, url])
+    const otherUrls = { ...settings.regionUrls, ...(Object.fromEntries(others) as Record<string, string>) }
+    const app = await createExampleApp({
+      ...kept,
+      settings,
+      policies,
+      region: instance.location,
+      mail: smtpUrl === undefined ? printingMailer(console.log) : smtpMailer(smtpUrl, mailFrom, log),
+      mailsArePrinted: smtpUrl === undefined,
+      log,
+      ukey1,
+      demoApps: production ? [] : DEMO_APPS,
+      whyToken,
+      publicUrl: () => instance.url,
+      otherUrls: () => otherUrls,
+      onFault: (error) =>
+        log('fault', { fault: error instanceof Error ? (error.stack ?? error.message) : typeof error }),
+    })
+    serve(instance, app)
+  }
+
+  const urls = instances.map(({ url }) => url)
+  const demo = production ? undefined : await createDemoApps(kept.store, urls)
+  const notes = await notesOf(settings, ukey1)
+  console.log(banner({ instances, demo, notes, whyToken }))
 }
 
-start().catch((error: unknown) => {
+try {
+  const settings = readSettings(process.env)
+  await start(settings, createLog({ production: settings.production }))
+} catch (error) {
   console.error(error instanceof SettingError ? `Cannot start: ${error.message}` : error)
   process.exit(1)
-})
+}

@@ -11,6 +11,7 @@ const PROBLEMS = {
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },
   CONTENT_TOO_LARGE: { status: 413, title: 'The content is too large' },
   UNSUPPORTED_CONTENT: { status: 415, title: 'The content is of a type or encoding that is not supported' },
+  TOO_MANY_REQUESTS: { status: 429, title: 'There were too many requests; try again later' },
   UNAVAILABLE: { status: 503, title: 'The service is not available for a moment' },
   INTERNAL: { status: 500, title: 'Something went wrong' },
 } as const
@@ -33,7 +34,7 @@ export function sendProblem(
   const { status, title } = PROBLEMS[code]
   const instance = (req as { portcullis?: { requestId: string } }).portcullis?.requestId ?? randomUUID()
   if (code === 'TOKEN_INVALID') res.set('WWW-Authenticate', 'Bearer error="invalid_token"')
-  if (status === 503) res.set('Retry-After', '2')
+  if (status === 503 && !res.hasHeader('Retry-After')) res.set('Retry-After', '2')
   res
     .status(status)
     .set({ 'Cache-Control': 'no-store', 'X-Request-Id': instance })

@@ -1,70 +1,209 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Request, Response } from 'express'
+import type { CookieOptions, Request, Response } from 'express'
+import type { Vault } from 'portcullis/vault'
+import type { Account, People } from './people.ts'
 import type { Storage } from './storage.ts'
 
-/** The browser of a person, signed in or not yet. */
+/**
+ * The browser of a person. Until the person signs in it is a random cookie of which nothing is stored, so nobody can fill
+ * the storage by visiting pages.
+ */
 export interface Session {
   readonly id: string
-  readonly personId: string | undefined
+  /** The hash under which it is stored; it opens nothing. */
+  readonly name: string
   /** Goes into every form. */
   readonly csrf: string
+  /** Who is signed in. */
+  readonly account: Account | undefined
+  /** Who has given the right password and still owes the second factor. */
+  readonly awaiting: Account | undefined
 }
 
-const LIFETIME = 30 * 60_000
+/** A session as its owner sees it. */
+export interface ListedSession {
+  readonly name: string
+  readonly began: number
+  readonly browser: string
+}
+
+interface StoredSession {
+  readonly personId: string
+  readonly version: number
+  readonly began: number
+  readonly stage: 'whole' | 'second factor'
+}
+
+/** Without a request for so long it ends; with requests it ends after `LIFETIME` all the same. */
+export const IDLE = 30 * 60_000
+export const LIFETIME = 12 * 60 * 60_000
+const SECOND_FACTOR_LIFETIME = 5 * 60_000
+/** Of one person. The oldest ends when there is one more. */
+const MOST = 10
 
 // The prefix makes browsers hold us to Secure, Path=/ and no Domain. They take such a cookie from loopback over http too.
 const COOKIE = '__Host-session'
+const COOKIE_OPTIONS: CookieOptions = { httpOnly: true, secure: true, sameSite: 'lax', path: '/' }
+
+export interface SessionParts {
+  readonly storage: Storage
+  readonly vault: Vault
+  readonly people: Pick<People, 'find'>
+  readonly csrfKey: Uint8Array
+  publicUrl(): string
+  now?(): number
+}
 
 /** Sessions in secure cookies; the storage knows only the hash of a session id. */
-export function createSessions(storage: Storage, csrfKey: Uint8Array, publicUrl: () => string) {
-  const keyOf = (id: string): string => `session:${createHash('sha256').update(id).digest('base64url')}`
+export function createSessions({ storage, vault, people, csrfKey, publicUrl, now = Date.now }: SessionParts) {
+  const nameOf = (id: string): string => createHash('sha256').update(id).digest('base64url')
   const csrfOf = (id: string): string => createHmac('sha256', csrfKey).update(id).digest('base64url')
+  const listOf = (personId: string): string => `sessions:${personId}`
+  const browserContext = (name: string): string => `session:${name}:browser`
 
-  async function begin(res: Response, personId?: string): Promise<Session> {
-    const id = randomBytes(32).toString('base64url')
-    await storage.put(keyOf(id), JSON.stringify({ personId }), LIFETIME)
-    res.cookie(COOKIE, id, { httpOnly: true, secure: true, sameSite: 'lax', path: '/', maxAge: LIFETIME })
-    return { id, personId, csrf: csrfOf(id) }
-  }
+  const stranger = (id: string): Session => ({
+    id,
+    name: nameOf(id),
+    csrf: csrfOf(id),
+    account: undefined,
+    awaiting: undefined,
+  })
 
   async function find(req: Request): Promise<Session | undefined> {
     const id = cookieOf(req)
-    const text = id === undefined ? undefined : await storage.get(keyOf(id))
-    if (id === undefined || text === undefined) return undefined
-    return { id, personId: (JSON.parse(text) as { personId?: string }).personId, csrf: csrfOf(id) }
+    if (id === undefined) return undefined
+    const name = nameOf(id)
+    const text = await storage.get(`session:${name}`)
+    if (text === undefined) return stranger(id)
+    const { personId, version, began, stage } = JSON.parse(text) as StoredSession
+    const left = began + LIFETIME - now()
+    const account = left > 0 ? await people.find(personId) : undefined
+    if (account?.version !== version) {
+      await remove(personId, name)
+      return stranger(id)
+    }
+    if (stage === 'second factor') return { ...stranger(id), awaiting: account }
+    await storage.extend(`session:${name}`, Math.min(IDLE, left))
+    return { ...stranger(id), account }
+  }
+
+  async function remove(personId: string, name: string): Promise<void> {
+    await storage.remove(`session:${name}`)
+    await storage.removeEntry(listOf(personId), name)
+  }
+
+  function setCookie(res: Response): string {
+    const id = randomBytes(32).toString('base64url')
+    res.cookie(COOKIE, id, COOKIE_OPTIONS)
+    return id
+  }
+
+  async function list(personId: string): Promise<ListedSession[]> {
+    const found = await Promise.all(
+      [...(await storage.entries(listOf(personId)))].map(async ([name, sealed]) => {
+        const { began, browser } = JSON.parse(vault.open(sealed, browserContext(name))) as Omit<
+          ListedSession,
+          'name'
+        >
+        const alive = (await storage.get(`session:${name}`)) !== undefined
+        if (!alive) await storage.removeEntry(listOf(personId), name)
+        return alive ? [{ name, began, browser }] : []
+      }),
+    )
+    return found.flat().toSorted((a, b) => b.began - a.began)
+  }
+
+  async function end(req: Request): Promise<void> {
+    const session = await find(req)
+    const personId = (session?.account ?? session?.awaiting)?.person.id
+    if (session !== undefined && personId !== undefined) await remove(personId, session.name)
   }
 
   return {
     find,
-    /** The session of the browser, or a new one. */
-    findOrBegin: async (req: Request, res: Response): Promise<Session> => (await find(req)) ?? begin(res),
-    /** A new id for whoever has just signed in, so that an id from before is worth nothing. */
-    async renew(req: Request, res: Response, personId: string | undefined): Promise<Session> {
-      const old = cookieOf(req)
-      if (old !== undefined) await storage.remove(keyOf(old))
-      return begin(res, personId)
+    list,
+    /** The session of the browser; a browser without one gets a random cookie, and nothing is stored. */
+    meet: async (req: Request, res: Response): Promise<Session> =>
+      (await find(req)) ?? stranger(setCookie(res)),
+    /** A new session for whoever has just signed in: an id from before is worth nothing. */
+    async begin(
+      req: Request,
+      res: Response,
+      { person, version }: Account,
+      stage: StoredSession['stage'] = 'whole',
+    ): Promise<void> {
+      await end(req)
+      const name = nameOf(setCookie(res))
+      const stored: StoredSession = { personId: person.id, version, began: now(), stage }
+      const lifetime = stage === 'whole' ? IDLE : SECOND_FACTOR_LIFETIME
+      await storage.put(`session:${name}`, JSON.stringify(stored), lifetime)
+      const described = JSON.stringify({ began: stored.began, browser: browserOf(req) })
+      await storage.putEntry(listOf(person.id), name, vault.seal(described, browserContext(name)), LIFETIME)
+      const others = (await list(person.id)).filter((other) => other.name !== name)
+      await Promise.all(others.slice(MOST - 1).map((old) => remove(person.id, old.name)))
+    },
+    /** Ends the session of this browser. What the browser has kept of our pages goes too. */
+    async leave(req: Request, res: Response): Promise<void> {
+      await end(req)
+      res.clearCookie(COOKIE, COOKIE_OPTIONS).set('Clear-Site-Data', '"cache", "storage"')
+    },
+    /** Ends a session of this person; that of another stays. */
+    async revoke(personId: string, name: string): Promise<void> {
+      if ((await storage.entries(listOf(personId))).has(name)) await remove(personId, name)
     },
     /** Whether a form came from a page of ours in this session. */
     isOurForm(req: Request, session: Session): boolean {
-      const { origin, host } = req.headers
-      const site = req.headers['sec-fetch-site']
-      if (site !== undefined && site !== 'same-origin') return false
-      // Behind a proxy we may be addressed otherwise than the browser did.
-      if (origin !== undefined && ![`${req.protocol}://${host}`, publicUrl()].includes(origin)) return false
+      if (!isOurOrigin(req, publicUrl())) return false
       const { csrf } = (req.body ?? {}) as { csrf?: unknown }
       const given = Buffer.from(typeof csrf === 'string' ? csrf : '')
       const expected = Buffer.from(session.csrf)
       return given.length === expected.length && timingSafeEqual(given, expected)
     },
+    isOurOrigin: (req: Request): boolean => isOurOrigin(req, publicUrl()),
   }
 }
 
 export type Sessions = ReturnType<typeof createSessions>
 
-function cookieOf(req: Request): string | undefined {
+/** What the browser says of where a form comes from. */
+function isOurOrigin(req: Request, publicUrl: string): boolean {
+  const { origin, host } = req.headers
+  const site = req.headers['sec-fetch-site']
+  if (site !== undefined && site !== 'same-origin') return false
+  // Behind a proxy we may be addressed otherwise than the browser did.
+  return origin === undefined || [`${req.protocol}://${host}`, publicUrl].includes(origin)
+}
+
+const BROWSERS = [
+  [/Edg\//, 'Edge'],
+  [/OPR\//, 'Opera'],
+  [/Firefox\//, 'Firefox'],
+  [/Chrome\//, 'Chrome'],
+  [/Safari\//, 'Safari'],
+] as const
+const SYSTEMS = [
+  [/Android/, 'Android'],
+  [/iPhone|iPad/, 'iOS'],
+  [/Windows/, 'Windows'],
+  [/Mac OS X/, 'macOS'],
+  [/Linux/, 'Linux'],
+] as const
+
+/** In words that a person knows; made of our own lists, never of what was sent. */
+function browserOf(req: Request): string {
+  const agent = req.headers['user-agent'] ?? ''
+  const of = (names: readonly (readonly [RegExp, string])[]): string | undefined =>
+    names.find(([sign]) => sign.test(agent))?.[1]
+  const browser = of(BROWSERS) ?? 'A program'
+  const system = of(SYSTEMS)
+  return system === undefined ? browser : `${browser} on ${system}`
+}
+
+/** Cookies of this name, of which there may be one. */
+export function cookieOf(req: Request, name = COOKIE, form = /^[\w-]{43}$/): string | undefined {
   for (const pair of (req.headers.cookie ?? '').split(';')) {
-    const [name, value] = pair.trim().split('=')
-    if (name === COOKIE && value !== undefined && /^[\w-]{43}$/.test(value)) return value
+    const [key, value] = pair.trim().split('=')
+    if (key === name && value !== undefined && form.test(value)) return value
   }
   return undefined
 }

@@ -1,7 +1,8 @@
-import { hkdfSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DEFAULT_JURISDICTIONS } from 'portcullis'
+import { deriveSecrets, type Secrets } from './secrets.ts'
 
 /** What the environment says. */
 export interface Settings {
@@ -10,32 +11,32 @@ export interface Settings {
   /** Where people and apps reach this server; `undefined` until the port is known. */
   readonly publicUrl: string | undefined
   readonly redisUrl: string | undefined
-  /** The location of this instance. */
-  readonly region: string
+  /** The locations that run in this process, the first one on `PORT`. */
+  readonly regions: readonly string[]
+  /** Where the instances of other locations are reached, by location. */
+  readonly regionUrls: Readonly<Record<string, string>>
   readonly production: boolean
   /** Apps that may sign by the scheme of Ukey1, which is legacy. */
   readonly ukey1Apps: readonly string[]
   /** Addresses and subnets of the proxies in front. */
   readonly trustProxy: readonly string[]
   readonly secrets: Secrets
+  /** The mail server; `undefined`: mails are printed. */
+  readonly smtpUrl: string | undefined
+  /** The sender of mails. */
+  readonly mailFrom: string
   /** Whether the secrets were made up at this start and will be forgotten. */
   readonly secretsAreTemporary: boolean
-}
-
-/** One key for each use, all derived from `SECRET_KEY`. */
-export interface Secrets {
-  readonly vault: Uint8Array
-  readonly emailIndex: Uint8Array
-  readonly csrf: Uint8Array
-  readonly pseudonyms: Uint8Array
-  /** Not a secret: tells apart what was stored under which key. */
-  readonly fingerprint: string
 }
 
 /** A setting is missing or wrong. The message is one line that names it, and shows no secret. */
 export class SettingError extends Error {}
 
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/
+
 const LOCATIONS = Object.values(DEFAULT_JURISDICTIONS).flatMap(({ locations }) => locations)
+
+const ONE_OF_THE_LOCATIONS = `one of ${LOCATIONS.join(', ')}`
 
 const KEY = z.string().transform((text, context) => {
   const bytes = Buffer.from(text, 'base64')
@@ -58,6 +59,8 @@ function urlOf(text: string): URL | undefined {
 const url = (protocols: readonly string[], expected: string) =>
   z.string().refine((text) => protocols.includes(urlOf(text)?.protocol ?? ''), expected)
 
+const REDIS_URL_RULE = 'a URL such as redis://127.0.0.1:6379, or redis://127.0.0.1:6379/2 for database 2'
+
 const ENVIRONMENT = z.object({
   PORT: z
     .string()
@@ -69,11 +72,28 @@ const ENVIRONMENT = z.object({
   PUBLIC_URL: url(['http:', 'https:'], 'an origin such as https://gateway.example')
     .refine((text) => urlOf(text)?.origin === text, 'an origin such as https://gateway.example')
     .optional(),
-  REDIS_URL: url(['redis:', 'rediss:'], 'a URL such as redis://127.0.0.1:6379').optional(),
-  REGION: z
-    .enum(LOCATIONS as [string, ...string[]], { error: `one of ${LOCATIONS.join(', ')}` })
-    .default('london'),
-  NODE_ENV: z.string().default('development'),
+  REDIS_URL: url(['redis:', 'rediss:'], REDIS_URL_RULE)
+    .refine((text) => /^\/?\d{0,5}$/.test(urlOf(text)?.pathname ?? ''), REDIS_URL_RULE)
+    .optional(),
+  REGION: z.enum(LOCATIONS as [string, ...string[]], { error: ONE_OF_THE_LOCATIONS }).optional(),
+  REGION_URLS: z
+    .string()
+    .transform((text) => text.split(',').map((entry) => entry.trim().split('=') as [string, string]))
+    .refine(
+      (entries) =>
+        entries.every(
+          ([location, base, ...more]) =>
+            LOCATIONS.includes(location) && isSafeOrigin(base) && more.length === 0,
+        ),
+      `a list such as dallas=https://us.gateway.example, each location ${ONE_OF_THE_LOCATIONS}`,
+    )
+    .transform((entries) => Object.fromEntries(entries) as Record<string, string>)
+    .default({}),
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'], { error: 'development, test or production' })
+    .default('development'),
+  SMTP_URL: url(['smtp:', 'smtps:'], 'a URL such as smtps://user:password@mail.example').optional(),
+  MAIL_FROM: z.email('an email address such as gateway@example.org').optional(),
   TRUST_PROXY: z
     .string()
     .transform((text) => text.split(',').map((entry) => entry.trim()))
@@ -97,7 +117,12 @@ function isSubnet(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/
+/** Browsers take secure cookies over https, and over http from loopback only. */
+function isSafeOrigin(text: string | undefined): boolean {
+  const { origin, protocol, hostname } = urlOf(text ?? '') ?? {}
+  if (origin === undefined || origin !== text) return false
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname ?? ''))
+}
 
 /** On which a process listens everywhere, loopback included. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
@@ -107,6 +132,9 @@ const SHOWN: ReadonlySet<string> = new Set([
   'HOST',
   'PUBLIC_URL',
   'REGION',
+  'REGION_URLS',
+  'NODE_ENV',
+  'MAIL_FROM',
   'TRUST_PROXY',
   'UKEY1_LEGACY_APPS',
 ])
@@ -125,57 +153,78 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     const shown = SHOWN.has(name) ? JSON.stringify(given[name]) : 'a value that is not shown'
     throw new SettingError(`${name} must be ${message}; it is ${shown}`)
   }
-  const { PORT, HOST, PUBLIC_URL, REDIS_URL, REGION, NODE_ENV, TRUST_PROXY, SECRET_KEY, UKEY1_LEGACY_APPS } =
-    result.data
+  const { PORT, HOST, PUBLIC_URL, REGION, SECRET_KEY, NODE_ENV } = result.data
   const production = NODE_ENV === 'production'
-  if (production && SECRET_KEY === undefined) {
+  const settings: Settings = {
+    port: PORT,
+    host: HOST,
+    publicUrl: PUBLIC_URL,
+    redisUrl: result.data.REDIS_URL,
+    regions: regionsOf(REGION, production || PUBLIC_URL !== undefined),
+    regionUrls: result.data.REGION_URLS,
+    production,
+    ukey1Apps: result.data.UKEY1_LEGACY_APPS,
+    trustProxy: result.data.TRUST_PROXY,
+    smtpUrl: result.data.SMTP_URL,
+    mailFrom: result.data.MAIL_FROM ?? 'gateway@example.org',
+    secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32)),
+    secretsAreTemporary: SECRET_KEY === undefined,
+  }
+  checkTogether(settings)
+  return settings
+}
+
+/** All three in one process to try them; in production each process is one. */
+function regionsOf(region: string | undefined, single: boolean): readonly string[] {
+  if (region !== undefined) return [region]
+  return single ? ['london'] : LOCATIONS
+}
+
+/** What each setting must be because of the others. */
+function checkTogether({
+  port,
+  host,
+  publicUrl,
+  production,
+  regions,
+  secretsAreTemporary,
+  smtpUrl,
+  redisUrl,
+}: Settings): void {
+  if (publicUrl !== undefined && !isSafeOrigin(publicUrl)) {
+    throw new SettingError(
+      `PUBLIC_URL must be an https origin, or one of loopback; it is ${JSON.stringify(publicUrl)}`,
+    )
+  }
+  if (publicUrl === undefined && !LOOPBACK.test(host) && !EVERYWHERE.has(host)) {
+    throw new SettingError(
+      `PUBLIC_URL must be set to the https origin of this server, because HOST is ${JSON.stringify(host)}`,
+    )
+  }
+  if (port !== 0 && port + regions.length - 1 > 65_535) {
+    throw new SettingError(
+      `PORT must leave room for ${regions.length} instances, or set REGION to run one; it is "${port}"`,
+    )
+  }
+  if (!production) return
+  if (secretsAreTemporary) {
     throw new SettingError(
       'SECRET_KEY must be set in production: 32 bytes in base64, as `openssl rand -base64 32` prints them',
     )
   }
-  // Browsers take secure cookies over https, and over http from loopback only.
-  if (
-    PUBLIC_URL !== undefined &&
-    !PUBLIC_URL.startsWith('https:') &&
-    !LOOPBACK.test(new URL(PUBLIC_URL).hostname)
-  ) {
+  if (publicUrl?.startsWith('https:') !== true) {
     throw new SettingError(
-      `PUBLIC_URL must be an https origin, or one of loopback; it is ${JSON.stringify(PUBLIC_URL)}`,
+      `PUBLIC_URL must be an https origin in production; it is ${JSON.stringify(publicUrl ?? '')}`,
     )
   }
-  if (PUBLIC_URL === undefined && !LOOPBACK.test(HOST) && !EVERYWHERE.has(HOST)) {
+  if (redisUrl === undefined) {
     throw new SettingError(
-      `PUBLIC_URL must be set to the https origin of this server, because HOST is ${JSON.stringify(HOST)}`,
+      'REDIS_URL must be set in production, as redis://127.0.0.1:6379: memory forgets people and policies at each restart',
     )
   }
-  if (production && PUBLIC_URL?.startsWith('https:') !== true) {
+  if (smtpUrl === undefined) {
     throw new SettingError(
-      `PUBLIC_URL must be an https origin in production; it is ${JSON.stringify(PUBLIC_URL ?? '')}`,
+      'SMTP_URL must be set in production, as smtps://user:password@mail.example: codes go to people by mail',
     )
-  }
-  return {
-    port: PORT,
-    host: HOST,
-    publicUrl: PUBLIC_URL,
-    redisUrl: REDIS_URL,
-    region: REGION,
-    production,
-    ukey1Apps: UKEY1_LEGACY_APPS,
-    trustProxy: TRUST_PROXY,
-    secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32)),
-    secretsAreTemporary: SECRET_KEY === undefined,
-  }
-}
-
-/** RFC 5869. */
-export function deriveSecrets(root: Uint8Array): Secrets {
-  const derive = (use: string): Uint8Array =>
-    new Uint8Array(hkdfSync('sha256', root, '', `example-server ${use}`, 32))
-  return {
-    vault: derive('vault'),
-    emailIndex: derive('email index'),
-    csrf: derive('csrf'),
-    pseudonyms: derive('pseudonyms'),
-    fingerprint: Buffer.from(derive('fingerprint')).toString('hex').slice(0, 12),
   }
 }

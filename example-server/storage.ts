@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import type { Outage } from './log.ts'
 
 /** Texts by key, with a lifetime where one is given, in milliseconds. Rejects with `StorageUnavailable`. */
 export interface Storage {
@@ -9,61 +10,124 @@ export interface Storage {
   /** Gets and removes in one step: of several callers one gets it. */
   take(key: string): Promise<string | undefined>
   remove(key: string): Promise<void>
+  /** Puts `after` only where `before` still is, and keeps the lifetime; says whether it did. */
+  swap(key: string, before: string, after: string): Promise<boolean>
+  /** A new lifetime for what is there; says whether it is. It never brings back what was removed. */
+  extend(key: string, lifetime: number): Promise<boolean>
+  /** Named texts under one key, which end together: each new one extends the life of all. */
+  putEntry(key: string, name: string, value: string, lifetime: number): Promise<void>
+  entries(key: string): Promise<ReadonlyMap<string, string>>
+  removeEntry(key: string, name: string): Promise<void>
 }
 
 export class StorageUnavailable extends Error {}
 
-interface Slot {
-  readonly value: string
+interface Slot<Value = string> {
+  readonly value: Value
   readonly until: number
 }
 
-/** The memory of this process: `max` texts at the most. When it is full nothing more is put in, and nothing is dropped. */
+/**
+ * The memory of this process: `max` keys of each kind at the most, the kind being what stands ahead of the first colon. When
+ * a kind is full nothing more of it is put in, and nothing is dropped: what strangers can begin takes no room from people.
+ */
 export function memoryStorage({
   now = Date.now,
-  max = 100_000,
+  max = 50_000,
 }: { now?: () => number; max?: number } = {}): Storage {
-  const slots = new Map<string, Slot>()
-  let sweepAt = 0
-
-  function live(key: string): string | undefined {
-    const slot = slots.get(key)
-    return slot === undefined || slot.until <= now() ? undefined : slot.value
-  }
-
-  function put(key: string, value: string, lifetime = Number.POSITIVE_INFINITY): void {
-    const full = slots.size >= max && !slots.has(key)
-    if (full || now() >= sweepAt) {
-      for (const [old, { until }] of slots) if (until <= now()) slots.delete(old)
-      sweepAt = now() + 60_000
-    }
-    if (full && slots.size >= max) throw new StorageUnavailable(`the memory holds ${max} entries already`)
-    slots.set(key, { value, until: now() + lifetime })
-  }
-
+  const texts = createShelves<string>(now, max)
+  const maps = createShelves<Map<string, string>>(now, max)
   return {
-    get: async (key) => live(key),
-    put: async (key, value, lifetime) => put(key, value, lifetime),
+    get: async (key) => texts.get(key)?.value,
+    put: async (key, value, lifetime) => texts.put(key, value, lifetime),
     async add(key, value, lifetime) {
-      if (live(key) !== undefined) return false
-      put(key, value, lifetime)
+      if (texts.get(key) !== undefined) return false
+      texts.put(key, value, lifetime)
       return true
     },
     async take(key) {
-      const value = live(key)
-      slots.delete(key)
-      return value
+      const slot = texts.get(key)
+      texts.remove(key)
+      return slot?.value
     },
-    remove: async (key) => void slots.delete(key),
+    remove: async (key) => texts.remove(key),
+    async swap(key, before, after) {
+      const slot = texts.get(key)
+      if (slot?.value !== before) return false
+      texts.put(key, after, slot.until - now())
+      return true
+    },
+    async extend(key, lifetime) {
+      const slot = texts.get(key)
+      if (slot !== undefined) texts.put(key, slot.value, lifetime)
+      return slot !== undefined
+    },
+    async putEntry(key, name, value, lifetime) {
+      maps.put(key, new Map([...(maps.get(key)?.value ?? []), [name, value]]), lifetime)
+    },
+    entries: async (key) => maps.get(key)?.value ?? new Map(),
+    removeEntry: async (key, name) => void maps.get(key)?.value.delete(name),
   }
 }
 
-/** Redis. */
-export function redisStorage(redis: Redis, prefix: string): Storage {
+/** Values by key, with a shelf of bounded size for each kind of key. */
+function createShelves<Value>(now: () => number, max: number) {
+  const shelves = new Map<string, Map<string, Slot<Value>>>()
+  const shelfOf = (key: string): Map<string, Slot<Value>> => {
+    const kind = key.slice(0, key.indexOf(':'))
+    const shelf = shelves.get(kind) ?? new Map<string, Slot<Value>>()
+    shelves.set(kind, shelf)
+    return shelf
+  }
+  let sweepAt = 0
+
+  function sweep(shelf: Map<string, Slot<Value>>): void {
+    for (const [old, { until }] of shelf) if (until <= now()) shelf.delete(old)
+  }
+
+  return {
+    get(key: string): Slot<Value> | undefined {
+      const slot = shelfOf(key).get(key)
+      return slot === undefined || slot.until <= now() ? undefined : slot
+    },
+    put(key: string, value: Value, lifetime = Number.POSITIVE_INFINITY): void {
+      const shelf = shelfOf(key)
+      if (now() >= sweepAt) {
+        for (const each of shelves.values()) sweep(each)
+        sweepAt = now() + 60_000
+      }
+      const full = (): boolean => shelf.size >= max && !shelf.has(key)
+      if (full()) sweep(shelf)
+      if (full()) throw new StorageUnavailable(`the memory holds ${max} keys of this kind already`)
+      shelf.set(key, { value, until: now() + lifetime })
+    },
+    remove: (key: string): void => void shelfOf(key).delete(key),
+  }
+}
+
+const SWAP = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1`
+
+/** Sets a field and the time to live in one step, so that no hash stays for good. */
+const PUT_ENTRY = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('PEXPIRE', KEYS[1], ARGV[3])`
+
+/** Redis. `outage` is told when it does not answer, and when it does. */
+export function redisStorage(
+  redis: Redis,
+  prefix: string,
+  outage: Outage = { away: () => undefined, back: () => undefined },
+): Storage {
   async function ask<T>(command: Promise<T>): Promise<T> {
     try {
-      return await command
+      const answer = await command
+      outage.back()
+      return answer
     } catch (error) {
+      outage.away(error)
       throw new StorageUnavailable('Redis could not be asked', { cause: error })
     }
   }
@@ -77,5 +141,11 @@ export function redisStorage(redis: Redis, prefix: string): Storage {
       (await ask(redis.call('SET', prefix + key, value, ...expiry(lifetime), 'NX'))) === 'OK',
     take: async (key) => (await ask(redis.getdel(prefix + key))) ?? undefined,
     remove: async (key) => void (await ask(redis.del(prefix + key))),
+    swap: async (key, before, after) => (await ask(redis.eval(SWAP, 1, prefix + key, before, after))) === 1,
+    extend: async (key, lifetime) => (await ask(redis.pexpire(prefix + key, lifetime))) === 1,
+    putEntry: async (key, name, value, lifetime) =>
+      void (await ask(redis.eval(PUT_ENTRY, 1, prefix + key, name, value, lifetime))),
+    entries: async (key) => new Map(Object.entries(await ask(redis.hgetall(prefix + key)))),
+    removeEntry: async (key, name) => void (await ask(redis.hdel(prefix + key, name))),
   }
 }

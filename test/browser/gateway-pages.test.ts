@@ -2,10 +2,11 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals'
-import { createDemoApps } from '../../example-server/demo-apps.ts'
+import { createDemoApps, DEMO_APPS } from '../../example-server/demo-apps.ts'
 import { launchChromium } from '../support/chromium.ts'
 import {
   ADA,
+  codeFor,
   CONNECT,
   json,
   shopServer,
@@ -23,7 +24,7 @@ let page: Page
 
 beforeAll(async () => {
   browser = await launchChromium()
-  server = await startExampleServer()
+  server = await startExampleServer({ demoApps: DEMO_APPS })
   stranger = createServer(
     (_req, res) => void res.setHeader('content-type', 'text/html').end('<h1>Prizes</h1>'),
   )
@@ -55,11 +56,13 @@ async function makeAccount(email: string): Promise<void> {
   await page.getByLabel('Last name').fill(ADA.surname)
   await page.getByLabel('Citizenship').selectOption(ADA.country)
   await page.getByRole('button', { name: 'Make an account' }).click()
+  await page.getByLabel('Code from the mail').fill(codeFor(server.mails, email))
+  await page.getByRole('button', { name: 'Confirm' }).click()
   await page.getByRole('heading', { name: /^Share with/ }).waitFor()
 }
 
 it('the demo app signs a person in, and shows what was shared', async () => {
-  await createDemoApps(server.store, server.url)
+  await createDemoApps(server.store, [server.url])
   const said: string[] = []
   page.on('console', (message) => said.push(message.text()))
   await page.goto(`${server.url}/demo`)
@@ -78,8 +81,7 @@ it('the session is a secure cookie over plain http on loopback too, and another 
   expect(others).toEqual([])
   expect(before).toMatchObject({ secure: true, httpOnly: true, sameSite: 'Lax', path: '/' })
   await makeAccount('cookie@example.org')
-  const [after] = await context.cookies(server.url)
-  expect(after?.name).toBe(before?.name)
+  const after = (await context.cookies(server.url)).find(({ name }) => name === before?.name)
   expect(after?.value).not.toBe(before?.value)
 })
 

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from '@jest/globals'
 import type { AuditEvent } from 'portcullis/audit'
 import { launchChromium } from '../support/chromium.ts'
-import { startExampleServer, type ExampleServer } from '../support/example-server.ts'
+import { DEMO_APPS } from '../../example-server/demo-apps.ts'
+import { codeFor, startExampleServer, type ExampleServer } from '../support/example-server.ts'
 
 /** Serves an empty page of a browser app: each server is an origin of its own. */
 async function startApp(): Promise<{ origin: string; server: Server }> {
@@ -26,7 +28,7 @@ let page: Page
 beforeAll(async () => {
   ;[browser, gateway, ours, foreign] = await Promise.all([
     launchChromium(),
-    startExampleServer(),
+    startExampleServer({ demoApps: DEMO_APPS }),
     startApp(),
     startApp(),
   ])
@@ -91,12 +93,15 @@ function call(
   )
 }
 
+const VERIFIER = 'v'.repeat(43)
+
 const connect = (changes: object = {}): Promise<Answer> =>
   call('/auth/v2/connect', {
     body: {
       request_id: 'r-1',
       scope: 'firstname! email country',
       return_url: `${ours.origin}/callback/done`,
+      code_challenge: createHash('sha256').update(VERIFIER).digest('base64url'),
       ...changes,
     },
   })
@@ -116,6 +121,11 @@ async function signUp(country: string): Promise<void> {
   await page.getByRole('button', { name: 'Make an account' }).click()
 }
 
+async function confirm(country: string): Promise<void> {
+  await page.getByLabel('Code from the mail').fill(codeFor(gateway.mails, `eve-${country}@example.org`))
+  await page.getByRole('button', { name: 'Confirm' }).click()
+}
+
 describe('a browser app on another origin', () => {
   it('signs a person in: connect, sign up, consent, back with a code, token, me', async () => {
     await page.goto(`${ours.origin}/`)
@@ -123,6 +133,7 @@ describe('a browser app on another origin', () => {
     expect(asked.status).toBe(200)
     await page.goto(String(asked.body?.['gateway']))
     await signUp('FR')
+    await confirm('FR')
     expect(await page.getByRole('checkbox', { name: /First name/ }).isDisabled()).toBe(true)
     await page.getByRole('checkbox', { name: /Email address/ }).check()
     await page.getByRole('button', { name: 'Share and continue' }).click()
@@ -134,6 +145,7 @@ describe('a browser app on another origin', () => {
         request_id: 'r-1',
         connect_id: answer.get('_ukey1[connect_id]'),
         auth_code: answer.get('_ukey1[code]'),
+        code_verifier: VERIFIER,
       },
     })
     expect(exchanged.status).toBe(200)

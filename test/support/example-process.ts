@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import type { Mail } from '../../example-server/mail.ts'
 import { compiled } from './compiled.ts'
 import { repository } from './commands.ts'
 
@@ -6,6 +7,8 @@ import { repository } from './commands.ts'
 export interface ExampleProcess {
   /** Where it listens. */
   readonly url: string
+  /** The mails that it has printed, the oldest first. */
+  readonly mails: Mail[]
   /** What it has said. */
   readonly said: { stdout: string; stderr: string }
   /** The exit code, once it has ended. */
@@ -19,12 +22,12 @@ export interface ExampleProcess {
  */
 export async function startExampleProcess(
   environment: Record<string, string> = {},
-  options: { asNpmStart?: boolean } = {},
+  options: { asNpmStart?: boolean; ready?: RegExp } = {},
 ): Promise<ExampleProcess> {
   const { child, said, ended } = spawnExample(environment, options)
   const ready = new Promise<string>((settle) => {
     child.stdout?.on('data', () => {
-      if (said.stdout.includes('\n4. ')) settle('ready')
+      if ((options.ready ?? /\n5\. [^]*\/why\n/).test(said.stdout)) settle('ready')
     })
   })
   const first = await Promise.race([ready, ended])
@@ -35,6 +38,14 @@ export async function startExampleProcess(
     url: /gateway: (http\S+)/.exec(said.stdout)?.[1] ?? '',
     said,
     ended,
+    get mails() {
+      const found = said.stdout.matchAll(/^Mail to (\S+): (.*)\n((?: {2}\| .*\n)+)/gm)
+      return [...found].map(([, to = '', subject = '', text = '']) => ({
+        to,
+        subject,
+        text: text.replaceAll(/^ {2}\| /gm, ''),
+      }))
+    },
     signal: (name) => void child.kill(name),
   }
 }

@@ -11,7 +11,11 @@ import {
 import { signedFetch } from 'portcullis/client'
 import { createVault } from 'portcullis/vault'
 import { createExampleApp } from '../../example-server/app.ts'
-import { deriveSecrets } from '../../example-server/settings.ts'
+import type { DemoApp } from '../../example-server/demo-apps.ts'
+import { memoryCounts } from '../../example-server/limits.ts'
+import { createLog } from '../../example-server/log.ts'
+import type { Mail } from '../../example-server/mail.ts'
+import { deriveSecrets } from '../../example-server/secrets.ts'
 import { memoryStorage } from '../../example-server/storage.ts'
 import { createUkey1, type Ukey1 } from '../../example-server/ukey1.ts'
 
@@ -43,6 +47,10 @@ export interface ExampleServer {
   readonly sink: ReturnType<typeof memoryAuditSink>
   /** The legacy scheme for `ukey1Apps`. */
   readonly ukey1: Ukey1 | undefined
+  /** What was sent, the oldest first. */
+  readonly mails: Mail[]
+  /** The lines of the log. */
+  readonly lines: string[]
   /** From now on the server cannot read policies from its store, or can again. */
   failReads(fail: boolean): void
   /** Writes the policy of an app anew, with these sections in place of its own. */
@@ -56,8 +64,16 @@ export async function startExampleServer({
   region = 'london',
   storage = memoryStorage(),
   ukey1Apps = [],
+  trustProxy = [],
+  production = false,
+  otherUrls = {},
+  demoApps = [],
 }: {
   region?: string
+  trustProxy?: readonly string[]
+  production?: boolean
+  otherUrls?: Readonly<Record<string, string>>
+  demoApps?: readonly DemoApp[]
   storage?: ReturnType<typeof memoryStorage>
   ukey1Apps?: readonly string[]
 } = {}): Promise<ExampleServer> {
@@ -74,19 +90,27 @@ export async function startExampleServer({
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const ukey1 = ukey1Apps.length === 0 ? undefined : createUkey1({ storage, vault, apps: ukey1Apps })
   const faults: unknown[] = []
+  const mails: Mail[] = []
+  const lines: string[] = []
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const app = await createExampleApp({
-    settings: { region, production: false, trustProxy: [], secrets },
+    settings: { production, trustProxy, secrets },
+    region,
     store,
     policies,
     storage,
     nonces: memoryNonces(),
     sink,
     ukey1,
-    demoApps: [],
+    counts: memoryCounts(),
+    mail: (mail) => void mails.push(mail),
+    mailsArePrinted: true,
+    log: createLog({ production, write: (line) => lines.push(line) }),
+    demoApps,
     publicUrl: () => url,
+    otherUrls: () => otherUrls,
     onFault: (fault) => faults.push(fault),
   })
   server.on('request', app)
@@ -95,6 +119,8 @@ export async function startExampleServer({
     store,
     sink,
     ukey1,
+    mails,
+    lines,
     failReads(fail) {
       readsFail = fail
     },
@@ -172,9 +198,27 @@ export interface Page {
   readonly location: string | undefined
 }
 
-/** A person with a browser made by hand: it keeps one cookie and sends the forms of the page that it is on. */
+/** The code in the newest mail to an address. */
+export function codeFor(mails: readonly Mail[], email: string): string {
+  const mail = mails.findLast(({ to, text }) => to === email && text.startsWith('Code: '))
+  return /^Code: (\d{8})$/m.exec(mail?.text ?? '')?.[1] ?? 'no code was sent'
+}
+
+/** The code in the newest mail to an address, once it is there: a process prints it a moment later. */
+export async function arrivedCode(
+  server: { readonly mails: readonly Mail[] },
+  email: string,
+): Promise<string> {
+  for (let tries = 0; tries < 200 && !/^\d/.test(codeFor(server.mails, email)); tries += 1)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  return codeFor(server.mails, email)
+}
+
+/** A person with a browser made by hand: it keeps cookies and sends the forms of the page that it is on. */
 export class Visitor {
-  cookie: string | undefined
+  readonly #jar = new Map<string, string>()
+  /** Goes with every request, as a proxy adds it. */
+  address: string | undefined
   page: Page | undefined
 
   async open(url: string): Promise<Page> {
@@ -206,17 +250,55 @@ export class Visitor {
     }
   }
 
+  /** The cookie of the session. */
+  get cookie(): string | undefined {
+    return this.#jar.get('__Host-session')
+  }
+  set cookie(value: string | undefined) {
+    if (value === undefined) this.#jar.delete('__Host-session')
+    else this.#jar.set('__Host-session', value)
+  }
+
+  /** The cookie by which this browser is known to an account. */
+  get device(): string | undefined {
+    return this.#jar.get('__Host-device')
+  }
+  set device(value: string | undefined) {
+    if (value === undefined) this.#jar.delete('__Host-device')
+    else this.#jar.set('__Host-device', value)
+  }
+
+  /** Where the browser is. */
+  get url(): string {
+    return this.#base
+  }
+
+  /** Opens where a redirect leads. */
+  async follow({ location }: Page): Promise<Page> {
+    if (location === undefined)
+      throw new Error(`this is no redirect: ${this.page?.status} ${this.page?.html}`)
+    return this.open(new URL(location, this.#base).href)
+  }
+
   #base = ''
 
   async #ask(url: string, init: RequestInit): Promise<Page> {
     this.#base = url
+    const cookie = [...this.#jar].map(([name, value]) => `${name}=${value}`).join('; ')
     const response = await fetch(url, {
       ...init,
-      headers: { ...init.headers, ...(this.cookie !== undefined && { cookie: this.cookie }) },
+      headers: {
+        ...init.headers,
+        ...(cookie !== '' && { cookie }),
+        ...(this.address !== undefined && { 'x-forwarded-for': this.address }),
+      },
       redirect: 'manual',
     })
-    const [set] = response.headers.getSetCookie()
-    if (set !== undefined) this.cookie = set.slice(0, set.indexOf(';'))
+    for (const set of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? []
+      if (value === '') this.#jar.delete(name)
+      else this.#jar.set(name, value)
+    }
     const page = {
       status: response.status,
       headers: response.headers,
@@ -229,13 +311,18 @@ export class Visitor {
 }
 
 /** Opens the gateway and makes an account, so that the visitor stands on the consent page. */
-export async function signUp(gateway: string, profile: Record<string, string> = ADA): Promise<Visitor> {
+export async function signUp(
+  server: { readonly mails: readonly Mail[] },
+  gateway: string,
+  profile: Record<string, string> = ADA,
+): Promise<Visitor> {
   const visitor = new Visitor()
-  await visitor.open(gateway)
-  await visitor.open(`${gateway}?form=sign-up`)
-  const answer = await visitor.submit('sign-up', profile)
+  await visitor.open(`${gateway}/sign-up`)
+  await visitor.follow(await visitor.submit('sign-up', profile))
+  const code = await arrivedCode(server, profile['email'] ?? '')
+  const answer = await visitor.submit('confirm', { code })
   if (answer.location === undefined) throw new Error(`no account was made: ${answer.status} ${answer.html}`)
-  await visitor.open(new URL(answer.location, gateway).href)
+  await visitor.follow(answer)
   return visitor
 }
 

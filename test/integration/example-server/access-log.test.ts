@@ -29,7 +29,7 @@ const logOf = async (visitor: Visitor): Promise<string> => {
 
 describe('/account/access-log', () => {
   it('shows a person which fields were read, when, by which app and why', async () => {
-    const ada = await signUp(await gateway())
+    const ada = await signUp(server, await gateway())
     const html = await logOf(ada)
     for (const cell of ['shop', 'read', 'email', 'shown to the person'])
       expect(html).toContain(`<td>${cell}</td>`)
@@ -38,10 +38,10 @@ describe('/account/access-log', () => {
   })
 
   it('shows nobody what concerns another person', async () => {
-    await signUp(await gateway())
+    await signUp(server, await gateway())
     const before = server.sink.events().length
     expect(before).toBeGreaterThan(0)
-    const bob = await signUp(await gateway(), { ...ADA_AS_BOB })
+    const bob = await signUp(server, await gateway(), { ...ADA_AS_BOB })
     const html = await logOf(bob)
     const own = server.sink.events().filter(({ kind }) => kind === 'field').length
     expect([...html.matchAll(/<tr><td>/g)].length).toBeGreaterThan(0)
@@ -51,7 +51,7 @@ describe('/account/access-log', () => {
   it('answers as JSON, and 401 to somebody who is not signed in', async () => {
     const url = `${server.url}/account/access-log`
     expect((await new Visitor().open(url)).status).toBe(401)
-    const ada = await signUp(await gateway())
+    const ada = await signUp(server, await gateway())
     const response = await fetch(url, {
       headers: { cookie: ada.cookie as string, accept: 'application/json' },
     })

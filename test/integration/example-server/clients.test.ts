@@ -73,7 +73,7 @@ async function accessToken(): Promise<string> {
   const { gateway } = (await (await send(`${server.url}/auth/v2/connect`, json(CONNECT))).json()) as {
     gateway: string
   }
-  const visitor = await signUp(gateway, { ...ADA_ONCE, email: `${crypto.randomUUID()}@example.org` })
+  const visitor = await signUp(server, gateway, { ...ADA_ONCE, email: `${crypto.randomUUID()}@example.org` })
   const { location } = await visitor.submit('consent', { email: 'yes' })
   const { request_id, connect_id, code } = answerOf(location)
   const body = { request_id, connect_id, auth_code: code }

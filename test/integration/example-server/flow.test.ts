@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { memoryStorage } from '../../../example-server/storage.ts'
 import { exchange } from '../../support/raw-exchange.ts'
@@ -34,7 +35,7 @@ async function connect(body: object = CONNECT): Promise<{ connect_id: string; ga
 /** From connect to the code. */
 async function authorize(profile: Record<string, string> = ADA): Promise<Record<string, string>> {
   const { gateway } = await connect()
-  const visitor = await signUp(gateway, profile)
+  const visitor = await signUp(server, gateway, profile)
   const { location } = await visitor.submit('consent', { email: 'yes' })
   return answerOf(location)
 }
@@ -74,7 +75,7 @@ describe('a server app', () => {
     const { connect_id, gateway } = await connect()
     expect(gateway).toBe(`${server.url}/gateway/${connect_id}`)
 
-    const visitor = await signUp(gateway)
+    const visitor = await signUp(server, gateway)
     expect(visitor.page?.html).toContain('Shop &#38; &#60;Sons&#62;')
     const { status, location } = await visitor.submit('consent', { email: 'yes' })
     expect(status).toBe(303)
@@ -95,6 +96,7 @@ describe('a server app', () => {
       token_type: 'Bearer',
       expires_in: expect.any(Number),
       scope: 'firstname email',
+      me: `${server.url}/auth/v2/me`,
     })
 
     server.sink.clear()
@@ -118,7 +120,7 @@ describe('a server app', () => {
 
   it('learns nothing that was not ticked, and no field that it did not ask for', async () => {
     const { gateway } = await connect()
-    const visitor = await signUp(gateway)
+    const visitor = await signUp(server, gateway)
     const { location } = await visitor.submit('consent', { surname: 'yes', country: 'yes' })
     const me = await shop.send(route('me'), bearer(await tokenFor(answerOf(location))))
     const text = await me.text()
@@ -326,6 +328,71 @@ describe('connect refuses', () => {
       expect(await response.json()).toMatchObject({ code: 'INVALID_REQUEST' })
     })
   }
+})
+
+describe('PKCE', () => {
+  const verifier = 'v'.repeat(43)
+  const challenge = createHash('sha256').update(verifier).digest('base64url')
+  const asBrowser = { 'x-app-id': 'open', origin: SHOP }
+  beforeEach(() => server.change({ ...SHOP_POLICY, appId: 'open' }, { serverOnly: { mode: 'off' } }))
+
+  it('is required of an app that does not sign', async () => {
+    const response = await fetch(route('connect'), json(CONNECT, asBrowser))
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({
+      code: 'INVALID_REQUEST',
+      errors: [{ path: 'code_challenge' }],
+    })
+  })
+
+  it('lets only whoever knows the verifier exchange the code, and a wrong one uses the code up', async () => {
+    for (const [given, statuses] of [
+      [verifier, [200, 400]],
+      ['w'.repeat(43), [400, 400]],
+      [undefined, [400, 400]],
+    ] as const) {
+      const response = await fetch(
+        route('connect'),
+        json({ ...CONNECT, code_challenge: challenge }, asBrowser),
+      )
+      const { gateway } = (await response.json()) as { gateway: string }
+      const visitor = await signUp(server, gateway, {
+        ...ADA,
+        email: `${String(given).slice(0, 9)}@example.org`,
+      })
+      const answer = answerOf((await visitor.submit('consent', {})).location)
+      const exchange = async (code_verifier: string | undefined): Promise<number> =>
+        (await fetch(route('token'), json({ ...tokenRequest(answer), code_verifier }, asBrowser))).status
+      expect([await exchange(given), await exchange(verifier)]).toEqual(statuses)
+    }
+  })
+
+  it('that an app has not begun with is not ended with: a verifier without a challenge is refused', async () => {
+    const answer = await authorize()
+    const body = { ...tokenRequest(answer), code_verifier: verifier }
+    expect((await shop.send(route('token'), json(body))).status).toBe(400)
+  })
+})
+
+describe('production', () => {
+  it('has no demo, tells nothing of refusals, and answers over HTTPS only', async () => {
+    await server.close()
+    server = await startExampleServer({ production: true, trustProxy: ['127.0.0.1'] })
+    const overHttps = { 'x-forwarded-proto': 'https' }
+    expect((await fetch(server.url)).status).toBe(403)
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
+    for (const path of ['/demo', '/demo/callback/', '/assets/demo.js', '/why'])
+      expect((await fetch(server.url + path, { headers: overHttps })).status).toBe(404)
+    const home = await (await fetch(server.url, { headers: overHttps })).text()
+    expect(home).not.toMatch(/demo/i)
+    await fetch(
+      route('connect'),
+      json(CONNECT, { ...overHttps, 'x-app-id': 'shop', 'x-origin': 'https://evil.example' }),
+    )
+    const line = server.lines.find((text) => text.includes('ORIGIN_NOT_ALLOWED')) ?? '{}'
+    expect(JSON.parse(line)).toMatchObject({ event: 'refused', guard: 'domainProtect', app: 'shop' })
+    expect(server.lines.join()).not.toContain('evil')
+  })
 })
 
 describe('a person whose data must stay elsewhere', () => {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { repository } from '../../support/commands.ts'
+import { ADA, arrivedCode, Visitor } from '../../support/example-server.ts'
+import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { startTlsRedis } from '../../support/redis-tls.ts'
 import {
   failToStart,
   killExampleProcess,
@@ -13,6 +16,14 @@ import {
   startExampleProcess,
   type ExampleProcess,
 } from '../../support/example-process.ts'
+
+async function until<T>(find: () => T | undefined): Promise<T> {
+  for (;;) {
+    const found = find()
+    if (found !== undefined) return found
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
 
 describe('the example server', () => {
   let server: ExampleProcess
@@ -39,26 +50,73 @@ describe('the example server', () => {
       )
     })
 
+  /** Starts a command that waits. */
+  const start = (command: string): { output: () => string; ended: Promise<number | null> } => {
+    const child = spawn('sh', ['-c', command], { cwd: repository })
+    let text = ''
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    return { output: () => text, ended: new Promise((settle) => child.once('close', settle)) }
+  }
+
   it('says in one screen where it listens, that it forgets, and what to paste', () => {
     expect(server.said.stderr).toBe('')
     expect(server.said.stdout).toContain('everything is forgotten when the server stops')
-    expect(server.said.stdout.split('\n').length).toBeLessThan(40)
-    expect(printedCommands(server).length).toBe(4)
+    expect(server.said.stdout.split('\n').length).toBeLessThan(45)
+    expect(printedCommands(server).length).toBe(5)
   })
 
   const expected = [
-    /^200 /,
+    undefined, // waits for a person: see below
     /401[\s\S]*SIGNATURE_REQUIRED/,
     /403[\s\S]*ORIGIN_NOT_ALLOWED/,
     /400[\s\S]*RETURN_URL_NOT_ALLOWED/,
   ]
   for (const [index, pattern] of expected.entries()) {
+    if (pattern === undefined) continue
     it(`answers command ${index + 1} as it says, also the second time`, async () => {
       const command = printedCommands(server)[index] ?? ''
       expect(await paste(command)).toMatch(pattern)
       expect(await paste(command)).toMatch(pattern)
     })
   }
+
+  it('tells by command 5 why the last request was refused, and only whoever has the token', async () => {
+    await paste(printedCommands(server)[2] ?? '')
+    const why = printedCommands(server)[4] ?? ''
+    const told = await paste(why)
+    expect(told).toContain('"code": "ORIGIN_NOT_ALLOWED"')
+    expect(told).toContain('https://evil.example')
+    expect(await paste(why.replace(/Bearer [\w-]+/, 'Bearer guessed'))).not.toContain('evil')
+    expect((await fetch(`${server.url}/why`)).status).toBe(401)
+  })
+
+  it('leads by command 1 from connect over the person to token and me, also to one whose data is in Dallas', async () => {
+    for (const country of ['FR', 'US']) {
+      const { output, ended } = start(printedCommands(server)[0] ?? '')
+      const link = await until(() => /^ {2}(http:\S+)$/m.exec(output())?.[1])
+      const profile = { ...ADA, country, email: `${country}@example.org` }
+      const visitor = new Visitor()
+      await visitor.open(`${link}/sign-up`)
+      let answer = await visitor.submit('sign-up', profile)
+      if (country === 'US') {
+        expect(answer.status).toBe(421)
+        // The form goes along, but for the password.
+        await visitor.follow(await visitor.submit('sign-up/begun'))
+        expect(visitor.url).not.toContain(server.url)
+        expect(visitor.page?.html).toContain(`value="${profile.email}"`)
+        answer = await visitor.submit('sign-up', profile)
+      }
+      await visitor.follow(answer)
+      const code = await arrivedCode(server, profile.email)
+      await visitor.follow(await visitor.submit('confirm', { code }))
+      const { location } = await visitor.submit('consent', { email: 'yes' })
+      expect(await (await fetch(location ?? '')).text()).toContain('You are back')
+      expect(await ended).toBe(0)
+      expect(output()).toMatch(/connect:\n200[^]*token:\n200[^]*me, [^]*\n200[^]*'Ada'/)
+      expect(output()).toContain(profile.email)
+    }
+  })
 
   it('shows a front page with the public ids and no secret', async () => {
     const text = await (await fetch(server.url)).text()
@@ -80,15 +138,104 @@ describe('the example server', () => {
   }
 })
 
+/** Listens and never says what a Redis says. */
+async function listenWith(answer: string | undefined): Promise<{ port: number; close: () => void }> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined))
+    if (answer !== undefined) socket.end(answer)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
 describe('what stops the start is said in one line', () => {
   const password = 'open-sesame'
-  const cases: [environment: Record<string, string>, line: RegExp][] = [
-    [{ PORT: 'abc' }, /PORT.*0 to 65535.*"abc"/],
-    [{ REDIS_URL: `redis://user:${password}@127.0.0.1:1` }, /REDIS_URL.*answers/],
+  let redis: RedisServer
+  let tls: RedisServer
+  let silent: Awaited<ReturnType<typeof listenWith>>
+  let http: Awaited<ReturnType<typeof listenWith>>
+  beforeAll(async () => {
+    redis = await startRedis({ args: ['--requirepass', password] })
+    tls = await startTlsRedis()
+    silent = await listenWith(undefined)
+    http = await listenWith('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+  })
+  afterAll(async () => {
+    await redis?.stop()
+    await tls?.stop()
+    silent?.close()
+    http?.close()
+  })
+  const port = (): string => new URL(redis.url).port
+
+  const cases: [what: string, environment: () => Record<string, string>, line: RegExp][] = [
+    ['a wrong PORT', () => ({ PORT: 'abc' }), /PORT.*0 to 65535.*"abc"/],
+    [
+      'a NODE_ENV that is not known',
+      () => ({ NODE_ENV: 'prod' }),
+      /NODE_ENV.*development, test or production.*"prod"/,
+    ],
+    [
+      'a HOST of another machine',
+      () => ({ HOST: '192.0.2.1', PUBLIC_URL: 'https://gateway.example' }),
+      /HOST.*"192\.0\.2\.1" \(EADDRNOTAVAIL\)/,
+    ],
+    [
+      'a Redis that is not there',
+      () => ({ REDIS_URL: `redis://user:${password}@127.0.0.1:1` }),
+      /REDIS_URL.*127\.0\.0\.1:1: nothing listens there \(ECONNREFUSED\)\. Start Redis/,
+    ],
+    [
+      'a host that has no address',
+      () => ({ REDIS_URL: `redis://:${password}@redis.invalid` }),
+      /REDIS_URL.*redis\.invalid:6379: there is no host of this name/,
+    ],
+    [
+      'a Redis that wants a password',
+      () => ({ REDIS_URL: `redis://127.0.0.1:${port()}` }),
+      /REDIS_URL.*: it wants a password \(NOAUTH\)/,
+    ],
+    [
+      'a wrong password',
+      () => ({ REDIS_URL: `redis://:wrong-${password}@127.0.0.1:${port()}` }),
+      /REDIS_URL.*: user or password is wrong \(WRONGPASS\)/,
+    ],
+    [
+      'a database that does not exist',
+      () => ({ REDIS_URL: `redis://:${password}@127.0.0.1:${port()}/99` }),
+      /REDIS_URL.*: it has no database 99\. Correct the number/,
+    ],
+    [
+      'TLS to a Redis without',
+      () => ({ REDIS_URL: `rediss://:${password}@127.0.0.1:${port()}` }),
+      /REDIS_URL.*: (?:it does not speak TLS|no answer in time\. .* with TLS)/,
+    ],
+    [
+      'a certificate that nobody trusts',
+      () => ({ REDIS_URL: tls.url }),
+      /REDIS_URL.*: its certificate is not trusted\. Name its authority by NODE_EXTRA_CA_CERTS/,
+    ],
+    [
+      'a server that is silent',
+      () => ({ REDIS_URL: `redis://:${password}@127.0.0.1:${silent.port}` }),
+      /REDIS_URL.*: no answer in time\. Check host, port and firewall, and that it speaks Redis without TLS/,
+    ],
+    [
+      'a server that is not Redis',
+      () => ({ REDIS_URL: `redis://127.0.0.1:${http.port}` }),
+      /REDIS_URL.*: it closed the connection\. Check that it is Redis/,
+    ],
   ]
-  for (const [environment, line] of cases) {
-    it(`a wrong ${Object.keys(environment).join()}`, async () => {
-      const { said, code } = await failToStart(environment)
+  for (const [what, environment, line] of cases) {
+    it(`as by ${what}`, async () => {
+      const { said, code } = await failToStart(environment())
       expect(code).toBe(1)
       expect(said.stdout).toBe('')
       expect(said.stderr).toMatch(line)
@@ -104,6 +251,18 @@ describe('what stops the start is said in one line', () => {
     const { said, code } = await failToStart({ PORT: String(port) })
     expect(code).toBe(1)
     expect(said.stderr).toMatch(new RegExp(`^[^\\n]*PORT[^\\n]*${port}[^\\n]*\\n$`))
+    await new Promise((resolve) => other.close(resolve))
+  })
+})
+
+describe('the second of three ports that is taken', () => {
+  it('stops the start, and the line names the way to run one location', async () => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as AddressInfo
+    const { said, code } = await failToStart({ PORT: String(port - 1) })
+    expect(code).toBe(1)
+    expect(said.stderr).toMatch(/^[^\n]*PORT[^\n]*EADDRINUSE[^\n]*\n$/)
     await new Promise((resolve) => other.close(resolve))
   })
 })

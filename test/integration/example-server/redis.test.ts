@@ -9,6 +9,7 @@ import {
   type ExampleProcess,
 } from '../../support/example-process.ts'
 import { ADA, answerOf, json, signUp, Visitor } from '../../support/example-server.ts'
+import { flood } from '../../support/anonymous-flood.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
 const SHOP = 'https://shop.example'
@@ -82,7 +83,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 
 describe('the example server on Redis', () => {
   it('signs a person in from connect to me', async () => {
-    const visitor = await signUp(await gateway())
+    const visitor = await signUp(server, await gateway())
     const { location } = await visitor.submit('consent', { email: 'yes' })
     const { request_id, connect_id, code } = answerOf(location)
     const exchange = (): Promise<Response> =>
@@ -99,7 +100,7 @@ describe('the example server on Redis', () => {
     const { text, audit, endless } = await holdings()
     expect(audit).toMatch(/"kind":"field".*"field":"firstname"/)
     // Nothing of a person, no code, token, session or secret can be read out of Redis.
-    const cookie = visitor.cookie?.split('=')[1] ?? ''
+    const cookie = visitor.cookie ?? ''
     for (const value of [
       ADA.email,
       ADA.surname,
@@ -109,6 +110,7 @@ describe('the example server on Redis', () => {
       code,
       access_token,
       cookie,
+      ':127.0.0.1', // of whoever tries
     ]) {
       expect(text).not.toContain(value)
     }
@@ -136,6 +138,61 @@ describe('the example server on Redis', () => {
     expect(await other.ended).toBe(0)
   })
 
+  it('follows to another address, and admits the one of before too', async () => {
+    const other = await start()
+    try {
+      for (const url of [other.url, server.url, other.url.replace('127.0.0.1', 'localhost')]) {
+        const body = { ...CONNECT, return_url: `${url}/demo/callback/`, code_challenge: 'A'.repeat(43) }
+        const headers = { 'x-app-id': 'demo-browser', origin: url }
+        expect((await fetch(`${other.url}/auth/v2/connect`, json(body, headers))).status).toBe(200)
+      }
+    } finally {
+      await killExampleProcess(other)
+    }
+  })
+
+  const FLOOD = Number(process.env['GATEWAY_FLOOD'] ?? 1_000)
+  it(`keeps no key of ${FLOOD} anonymous requests, and a bounded audit`, async () => {
+    const client = new Redis(redis.url, { disconnectTimeout: 50 })
+    try {
+      const page = await gateway()
+      const paths = [
+        page,
+        `${page}/sign-up`,
+        `${server.url}/account`,
+        `${server.url}/account/reset`,
+        server.url,
+      ]
+      const before = await client.dbsize()
+      // On a machine that is busy some may be refused, because Redis did not answer in time.
+      const { 200: shown = 0, 503: refused = 0 } = Object.fromEntries(await flood(server.url, paths, FLOOD))
+      expect(shown + refused).toBe(FLOOD)
+      expect(shown).toBeGreaterThan(FLOOD / 2)
+      // Nothing was begun; what lived for a time may have ended.
+      expect(await client.dbsize()).toBeLessThanOrEqual(before)
+      const [stream = ''] = await client.keys('*:audit')
+      expect(await client.xlen(stream)).toBeLessThan(1_100_000)
+    } finally {
+      client.disconnect()
+    }
+  }, 3_600_000)
+
+  it('in production makes no demo app, prints no secret, and names no demo', async () => {
+    const production = await startExampleProcess(
+      {
+        NODE_ENV: 'production',
+        REDIS_URL: redis.url,
+        SECRET_KEY: Buffer.alloc(32, 9).toString('base64'),
+        PUBLIC_URL: 'https://gateway.example',
+        SMTP_URL: 'smtps://mail.example',
+      },
+      { ready: /store: Redis/ },
+    )
+    expect(production.said.stdout).not.toMatch(/demo|secret/i)
+    production.signal('SIGTERM')
+    expect(await production.ended).toBe(0)
+  })
+
   for (const [what, away, back] of [
     ['hangs', () => redis.pause(), () => redis.resume()],
     ['is stopped', () => redis.kill(), () => redis.restart()],
@@ -154,11 +211,17 @@ describe('the example server on Redis', () => {
       expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
       await back()
       await until(async () => (await send('/auth/v2/connect', json(CONNECT))).status === 200)
-      // The developer is told of the refusals, with the frames of the error indented, and of nothing else.
+      // The developer is told of the refusals, with the frames of the error indented, and once of the outage.
       const told = server.said.stderr.split('\n').filter((line) => /^\S/.test(line))
       expect(told).not.toEqual([])
-      for (const line of told)
+      const ours = told.filter((line) => line.startsWith('gateway: '))
+      for (const line of told.filter((line) => !ours.includes(line)))
         expect(line).toMatch(/^portcullis: \w+ refused request [\w-]+ .*: \w+_UNAVAILABLE, /)
+      const last = ours.filter((line) => line.includes(' Redis at ')).slice(-2)
+      expect(last).toEqual([
+        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is away: .* reason="\w/),
+        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is back$/),
+      ])
     })
   }
 })

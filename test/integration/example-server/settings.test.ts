@@ -2,6 +2,13 @@ import { describe, expect, it } from '@jest/globals'
 import { readSettings, SettingError } from '../../../example-server/settings.ts'
 
 const SECRET_KEY = Buffer.alloc(32).toString('base64')
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  SECRET_KEY,
+  PUBLIC_URL: 'https://gateway.example',
+  REDIS_URL: 'redis://127.0.0.1:6379/2',
+  SMTP_URL: 'smtps://mail.example',
+}
 
 describe('a setting that is wrong or missing is refused in one line that names it', () => {
   const secret = 'c2VjcmV0LXZhbHVl'
@@ -22,8 +29,19 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [{ UKEY1_LEGACY_APPS: 'a, b c' }, /UKEY1_LEGACY_APPS.*ids of apps.*"a, b c"/],
     [{ TRUST_PROXY: 'everyone' }, /TRUST_PROXY.*subnets.*"everyone"/],
     [{ TRUST_PROXY: '10.0.0.0/33' }, /TRUST_PROXY.*"10\.0\.0\.0\/33"/],
+    [{ REDIS_URL: `redis://user:${secret}@127.0.0.1/zero` }, /REDIS_URL.*for database 2.*not shown/],
+    [{ REGION_URLS: 'dallas=http://us.gateway.example' }, /REGION_URLS.*dallas=https:.*"dallas=http:/],
+    [{ REGION_URLS: 'paris=https://fr.gateway.example' }, /REGION_URLS.*london, frankfurt, dallas.*"paris=/],
+    [{ REGION_URLS: 'dallas' }, /REGION_URLS.*"dallas"/],
+    [{ NODE_ENV: 'prod' }, /NODE_ENV must be development, test or production; it is "prod"/],
+    [{ NODE_ENV: 'Production' }, /NODE_ENV must be.*"Production"/],
+    [{ SMTP_URL: `http://user:${secret}@mail.example` }, /SMTP_URL.*smtps:\/\/.*not shown/],
+    [{ MAIL_FROM: 'nobody' }, /MAIL_FROM.*email address.*"nobody"/],
+    [{ PORT: '65534' }, /PORT must leave room for 3 instances, or set REGION.*"65534"/],
     [{ NODE_ENV: 'production' }, /SECRET_KEY must be set/],
     [{ NODE_ENV: 'production', SECRET_KEY }, /PUBLIC_URL.*https/],
+    [{ ...PRODUCTION, REDIS_URL: '' }, /REDIS_URL must be set in production, as redis:/],
+    [{ ...PRODUCTION, SMTP_URL: '' }, /SMTP_URL must be set in production, as smtps:/],
   ]
   for (const [environment, line] of cases) {
     it(`as in ${JSON.stringify(environment).replaceAll(secret, '…')}`, () => {
@@ -48,11 +66,20 @@ describe('the settings', () => {
       expect(readSettings(environment)).toMatchObject({
         port: 3000,
         host: '127.0.0.1',
-        region: 'london',
+        regions: ['london', 'frankfurt', 'dallas'],
+        production: false,
         redisUrl: undefined,
         secretsAreTemporary: true,
       })
     }
+  })
+
+  it('run one location where it is named, where the address is, and in production', () => {
+    expect(readSettings({ REGION: 'dallas' }).regions).toEqual(['dallas'])
+    expect(readSettings({ PUBLIC_URL: 'http://localhost:3000' }).regions).toEqual(['london'])
+    const regionUrls = { dallas: 'https://us.gateway.example', frankfurt: 'https://fra.gateway.example' }
+    const REGION_URLS = 'dallas=https://us.gateway.example, frankfurt=https://fra.gateway.example'
+    expect(readSettings({ ...PRODUCTION, REGION_URLS })).toMatchObject({ regions: ['london'], regionUrls })
   })
 
   it('make up other secrets at each start, and the same from the same SECRET_KEY', () => {
@@ -62,7 +89,7 @@ describe('the settings', () => {
     expect(given.secrets).toEqual(same.secrets)
     expect(given.secretsAreTemporary).toBe(false)
     const { fingerprint, ...keys } = given.secrets
-    expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString('hex'))).size).toBe(4)
+    expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString('hex'))).size).toBe(6)
     expect(fingerprint).toMatch(/^[0-9a-f]{12}$/)
   })
 

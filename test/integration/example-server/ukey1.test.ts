@@ -114,7 +114,7 @@ describe('an SDK of Ukey1', () => {
   it('signs a person in: connect, the signed answer, token, me', async () => {
     const connected = await send({})
     expect(connected).toMatchObject({ status: 200, body: { result: 200 } })
-    const visitor = await signUp(String(connected.body['gateway']))
+    const visitor = await signUp(server, String(connected.body['gateway']))
     const { location } = await visitor.submit('consent', { email: 'yes' })
     const { request_id = '', connect_id = '', code = '', result = '', signature = '' } = answerOf(location)
     const publicKey = createPublicKey({ key: Buffer.from(secretKey, 'base64'), format: 'der', type: 'spki' })

@@ -1,0 +1,85 @@
+import type { Request, Response } from 'express'
+import type { z } from 'zod'
+import type { Vault } from 'portcullis/vault'
+import type { Devices } from '../devices.ts'
+import type { Limits } from '../limits.ts'
+import type { Log } from '../log.ts'
+import type { Mailer } from '../mail.ts'
+import type { MailCodes } from '../mail-codes.ts'
+import type { PageContext } from '../pages/form.ts'
+import type { Account, People } from '../people.ts'
+import { firstProblem, typedIn } from '../profile.ts'
+import type { Pin } from '../regions.ts'
+import type { Sessions } from '../sessions.ts'
+import { contextOf, visitOf } from '../visits.ts'
+
+export interface EntryParts {
+  readonly people: People
+  readonly sessions: Sessions
+  readonly devices: Devices
+  readonly mailCodes: MailCodes
+  readonly limits: Limits
+  readonly mail: Mailer
+  readonly mailsArePrinted: boolean
+  readonly log: Log
+  readonly vault: Vault
+  readonly pin: Pin
+}
+
+/** What the ways in have in common. */
+export interface EntryDesk extends EntryParts {
+  context(req: Request, more?: Pick<PageContext, 'problem' | 'wrong' | 'typed'>): PageContext
+  /** The form, or `undefined` when it was refused and answered by the page again. */
+  parse<Schema extends z.ZodType>(
+    schema: Schema,
+    req: Request,
+    res: Response,
+    page: (context: PageContext) => string,
+  ): z.output<Schema> | undefined
+  /** The page again, with what is wrong. */
+  again(
+    req: Request,
+    res: Response,
+    page: (context: PageContext) => string,
+    problem: { problem: string; wrong?: string | undefined; status: number },
+  ): void
+  /** For whoever has shown who they are: on to the second factor, or into a session. */
+  enter(req: Request, res: Response, account: Account): Promise<void>
+  /** Into a session, all factors shown. */
+  admit(req: Request, res: Response, account: Account): Promise<void>
+}
+
+export function createDesk(parts: EntryParts): EntryDesk {
+  const { sessions, devices, people, log, mailsArePrinted } = parts
+  const desk: EntryDesk = {
+    ...parts,
+    context: (req, more) => contextOf(req, mailsArePrinted, more),
+    again(req, res, page, { status, ...problem }) {
+      res.status(status).send(page(desk.context(req, { ...problem, typed: typedIn(req.body) })))
+    },
+    parse(schema, req, res, page) {
+      const result = schema.safeParse(req.body)
+      if (result.success) return result.data
+      desk.again(req, res, page, { ...firstProblem(result.error), status: 400 })
+      return undefined
+    },
+    async enter(req, res, account) {
+      if (account.secondFactor === undefined) return desk.admit(req, res, account)
+      await sessions.begin(req, res, account, 'second factor')
+      res.redirect(303, `${visitOf(req)?.base}/second-factor`)
+    },
+    async admit(req, res, account) {
+      await sessions.begin(req, res, account)
+      devices.remember(req, res, people.nameOf(account.person.email))
+      log('sign-in', { result: 'ok', request: req.portcullis.requestId })
+      res.redirect(303, visitOf(req)?.base ?? '/')
+    },
+  }
+  return desk
+}
+
+/** What is said where there were too many tries. */
+export const TOO_MANY = {
+  problem: 'Too many tries. Wait a quarter of an hour, or choose a new password by mail.',
+  status: 429,
+} as const

@@ -1,0 +1,112 @@
+import type { Request, Router } from 'express'
+import { TOO_MANY, type EntryDesk } from './desk.ts'
+import { mailLimits } from './sign-up.ts'
+import { networkOf } from '../limits.ts'
+import { CODE_MINUTES } from '../mail-codes.ts'
+import { newPasswordPage, resetPage } from '../pages/entry-pages.ts'
+import type { PageContext } from '../pages/form.ts'
+import { weaknessOf } from '../passwords.ts'
+import { CODE_AND_PASSWORD, RESET } from '../profile.ts'
+import { sessionOf, visitOf } from '../visits.ts'
+
+/** A new password for whoever reads the mail of the account. A second factor is asked for all the same. */
+export function addReset(router: Router, desk: EntryDesk): void {
+  const { people, mailCodes, limits } = desk
+  const nameIn = (req: Request): string => people.nameOf((req.body as { email: string }).email)
+
+  router.get('/reset', (req, res) => void res.send(resetPage(desk.context(req))))
+
+  router.post(
+    '/reset',
+    (req, res, next) => {
+      if (desk.parse(RESET, req, res, resetPage) !== undefined) next()
+    },
+    limits('tries', {
+      key: networkOf,
+      refuse: (req, res) =>
+        desk.again(req, res, resetPage, {
+          ...TOO_MANY,
+          problem: 'Too many tries. Wait a quarter of an hour.',
+        }),
+    }),
+    ...mailLimits(desk, nameIn),
+    async (req, res) => {
+      const { email } = RESET.parse(req.body)
+      const next = `${visitOf(req)?.base}/new-password`
+      if (!(await mailCodes.isFirst('reset', sessionOf(req), nameIn(req)))) return res.redirect(303, next)
+      const exists = (await people.findByEmail(email)) !== undefined
+      const code = exists ? mailCodes.newCode() : ''
+      await mailCodes.begin('reset', sessionOf(req), { email, code })
+      if (exists && res.locals['noMail'] !== true) desk.mail(codeMail(email, code))
+      res.redirect(303, next)
+    },
+  )
+
+  addNewPassword(router, desk)
+}
+
+function addNewPassword(router: Router, desk: EntryDesk): void {
+  const { people, mailCodes, limits, log } = desk
+  const pageFor =
+    (email: string) =>
+    (context: PageContext): string =>
+      newPasswordPage(context, email)
+
+  router.get('/new-password', async (req, res) => {
+    const pending = await mailCodes.find('reset', sessionOf(req))
+    if (pending === undefined) res.redirect(303, `${visitOf(req)?.base}/reset`)
+    else res.send(newPasswordPage(desk.context(req), pending.email))
+  })
+
+  router.post(
+    '/new-password',
+    async (req, res, next) => {
+      const pending = await mailCodes.find('reset', sessionOf(req))
+      res.locals['email'] = pending?.email
+      if (pending === undefined) res.redirect(303, `${visitOf(req)?.base}/reset`)
+      else if (desk.parse(CODE_AND_PASSWORD, req, res, pageFor(pending.email)) !== undefined) next()
+    },
+    limits('codes', {
+      key: (req) => `reset ${sessionOf(req).name}`,
+      refuse: (req, res) =>
+        desk.again(req, res, pageFor(String(res.locals['email'])), {
+          problem: 'Too many wrong codes. Please start again in a quarter of an hour.',
+          status: 429,
+        }),
+      countsOnlyFailures: true,
+    }),
+    async (req, res) => {
+      const { code, password } = CODE_AND_PASSWORD.parse(req.body)
+      const email = String(res.locals['email'])
+      const page = pageFor(email)
+      const weakness = await weaknessOf(password, [email])
+      if (weakness !== undefined)
+        return desk.again(req, res, page, { problem: weakness, wrong: 'password', status: 400 })
+      const account =
+        (await mailCodes.redeem('reset', sessionOf(req), code)) && (await people.findByEmail(email))
+      if (account === undefined) {
+        log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
+        const problem = 'This is not the code of the newest mail.'
+        return desk.again(req, res, page, { problem, wrong: 'code', status: 400 })
+      }
+      desk.pin(req, res, account.person.country, async () => {
+        const changed = await people.setPassword(account.person.id, password)
+        log('password reset', { request: req.portcullis.requestId })
+        desk.mail(passwordChanged(email))
+        await desk.enter(req, res, changed)
+      })
+    },
+  )
+}
+
+const codeMail = (to: string, code: string): Parameters<EntryDesk['mail']>[0] => ({
+  to,
+  subject: 'Your code for a new password',
+  text: `Code: ${code}\nType it in the browser in which you have asked for it, within ${CODE_MINUTES} minutes.\nIf that was not you, do nothing: your password stays as it is.`,
+})
+
+export const passwordChanged = (to: string): Parameters<EntryDesk['mail']>[0] => ({
+  to,
+  subject: 'Your password was changed',
+  text: 'The password of your account was changed, and all sessions but that one have ended.\nIf that was not you, choose a new password at the sign-in.',
+})

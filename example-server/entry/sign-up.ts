@@ -1,0 +1,143 @@
+import type { Request, RequestHandler, Router } from 'express'
+import { TOO_MANY, type EntryDesk } from './desk.ts'
+import { networkOf } from '../limits.ts'
+import { CODE_MINUTES } from '../mail-codes.ts'
+import { confirmPage, signUpPage } from '../pages/entry-pages.ts'
+import type { PageContext } from '../pages/form.ts'
+import { hashPassword, weaknessOf } from '../passwords.ts'
+import { CODE, SIGN_UP } from '../profile.ts'
+import { openBegun } from '../begun-form.ts'
+import { sessionOf, visitOf } from '../visits.ts'
+
+/**
+ * A new account. It is made once the code from the mail is there; until then nothing says whether there is an account of
+ * this address: not the pages, not their time, only the mail to its owner.
+ */
+export function addSignUp(router: Router, desk: EntryDesk): void {
+  const { people, mailCodes, limits, vault } = desk
+  const nameIn = (req: Request): string => people.nameOf((req.body as { email: string }).email)
+
+  router.get('/sign-up', (req, res) => {
+    res.send(signUpPage(desk.context(req, { typed: openBegun(vault, req.query['begun']) })))
+  })
+
+  router.post(
+    '/sign-up',
+    async (req, res, next) => {
+      const form = desk.parse(SIGN_UP, req, res, signUpPage)
+      if (form !== undefined) next()
+    },
+    limits('tries', { key: networkOf, refuse: (req, res) => desk.again(req, res, signUpPage, TOO_MANY) }),
+    ...mailLimits(desk, nameIn),
+    async (req, res) => {
+      const { password, ...profile } = SIGN_UP.parse(req.body)
+      const problem = await weaknessOf(password, [profile.email, profile.firstname, profile.surname])
+      if (problem !== undefined) {
+        desk.again(req, res, signUpPage, { problem, wrong: 'password', status: 400 })
+        return
+      }
+      desk.pin(req, res, profile.country, async () => {
+        const next = `${visitOf(req)?.base}/confirm`
+        if (!(await mailCodes.isFirst('sign-up', sessionOf(req), nameIn(req)))) return res.redirect(303, next)
+        const isTaken = (await people.findByEmail(profile.email)) !== undefined
+        const passwordHash = await hashPassword(password)
+        const code = isTaken ? '' : mailCodes.newCode()
+        await mailCodes.begin('sign-up', sessionOf(req), {
+          email: profile.email,
+          code,
+          profile,
+          passwordHash,
+        })
+        if (res.locals['noMail'] !== true)
+          desk.mail(isTaken ? taken(profile.email) : welcome(profile.email, code))
+        res.redirect(303, next)
+      })
+    },
+  )
+
+  addConfirm(router, desk)
+}
+
+function addConfirm(router: Router, desk: EntryDesk): void {
+  const { people, mailCodes, limits, log } = desk
+  const pageFor =
+    (email: string) =>
+    (context: PageContext): string =>
+      confirmPage(context, email)
+
+  router.get('/confirm', async (req, res) => {
+    const pending = await mailCodes.find('sign-up', sessionOf(req))
+    if (pending === undefined) res.redirect(303, `${visitOf(req)?.base}/sign-up`)
+    else res.send(confirmPage(desk.context(req), pending.email))
+  })
+
+  router.post(
+    '/confirm',
+    async (req, res, next) => {
+      const pending = await mailCodes.find('sign-up', sessionOf(req))
+      res.locals['email'] = pending?.email
+      if (pending === undefined) res.redirect(303, `${visitOf(req)?.base}/sign-up`)
+      else if (desk.parse(CODE, req, res, pageFor(pending.email)) !== undefined) next()
+    },
+    limits('codes', {
+      key: (req) => `sign-up ${sessionOf(req).name}`,
+      refuse: (req, res) =>
+        desk.again(req, res, pageFor(String(res.locals['email'])), {
+          problem: 'Too many wrong codes. Please start again in a quarter of an hour.',
+          status: 429,
+        }),
+      countsOnlyFailures: true,
+    }),
+    async (req, res) => {
+      const { code } = CODE.parse(req.body)
+      const pending = await mailCodes.redeem('sign-up', sessionOf(req), code)
+      if (pending?.profile === undefined || pending.passwordHash === undefined) {
+        log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
+        const problem = 'This is not the code of the newest mail.'
+        desk.again(req, res, pageFor(String(res.locals['email'])), { problem, wrong: 'code', status: 400 })
+        return
+      }
+      const { profile, passwordHash } = pending
+      desk.pin(req, res, profile.country, async () => {
+        const account = await people.signUp(profile, passwordHash)
+        if (account !== undefined) {
+          log('account made', { request: req.portcullis.requestId })
+          await desk.enter(req, res, account)
+        } else {
+          const problem = 'There is an account of this address by now. Please sign in.'
+          desk.again(req, res, signUpPage, { problem, status: 409 })
+        }
+      })
+    },
+  )
+}
+
+/** Bounds what one mailbox gets. Whoever is over the bound sees the same page, and no mail is sent. */
+export function mailLimits(
+  { limits, devices }: EntryDesk,
+  nameIn: (req: Request) => string,
+): RequestHandler[] {
+  const refuse: RequestHandler = (_req, res, next) => {
+    res.removeHeader('Retry-After')
+    res.locals['noMail'] = true
+    next()
+  }
+  const fromEverybody = limits('mailsToAddress', { key: nameIn, refuse })
+  return [
+    limits('mails', { key: (req) => `${networkOf(req)} ${nameIn(req)}`, refuse }),
+    (req, res, next) =>
+      devices.known(req, nameIn(req)) === undefined ? fromEverybody(req, res, next) : next(),
+  ]
+}
+
+const welcome = (to: string, code: string): Parameters<EntryDesk['mail']>[0] => ({
+  to,
+  subject: 'Your code for the example gateway',
+  text: `Code: ${code}\nType it in the browser in which you make your account, within ${CODE_MINUTES} minutes.\nIf that was not you, do nothing: without the code no account is made.`,
+})
+
+const taken = (to: string): Parameters<EntryDesk['mail']>[0] => ({
+  to,
+  subject: 'You have an account at the example gateway',
+  text: 'Somebody, probably you, wanted to make an account with this address. There is one already.\nSign in with it, or choose a new password at the sign-in. If that was not you, do nothing.',
+})

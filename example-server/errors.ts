@@ -1,0 +1,37 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
+import { messagePage } from './pages/layout.ts'
+import { problemOf, sendProblem } from './problems.ts'
+import { StorageUnavailable } from './storage.ts'
+import { sendUnavailable } from './unavailable.ts'
+
+/** For apps a problem document, for people a page. */
+export const answerNotFound: RequestHandler = (req, res) => {
+  if (isApi(req.originalUrl)) sendProblem(req, res, 'NOT_FOUND')
+  else res.status(404).send(messagePage('There is nothing here', 'Please check the address.'))
+}
+
+/** The last handler: whatever has failed is answered, and a fault of ours is told. */
+export const answerErrors =
+  (onFault: (error: unknown) => void): ErrorRequestHandler =>
+  (error: unknown, req, res, next) => {
+    if (res.headersSent) {
+      next(error)
+      return
+    }
+    const unavailable =
+      error instanceof StorageUnavailable || (error as { code?: unknown }).code === 'UNAVAILABLE'
+    const code = unavailable ? 'UNAVAILABLE' : problemOf(error)
+    if (code === 'INTERNAL') onFault(error)
+    if (isApi(req.originalUrl)) sendProblem(req, res, code)
+    else if (unavailable) sendUnavailable(res)
+    else sendFault(res, code === 'INTERNAL')
+  }
+
+function isApi(url: string): boolean {
+  return /^\/auth(?:\/|\?|$)/i.test(url)
+}
+
+function sendFault(res: Response, isOurs: boolean): void {
+  if (isOurs) res.status(500).send(messagePage('Something went wrong', 'It is our fault. Please try again.'))
+  else res.status(400).send(messagePage('This request is not valid', 'Please go back and try again.'))
+}

@@ -1,0 +1,97 @@
+import { Router, type Request, type Response } from 'express'
+import type { AuditSink } from 'portcullis/audit'
+import { receiveBegunForm } from '../begun-form.ts'
+import type { Connections } from '../connections.ts'
+import type { EntryParts } from '../entry/desk.ts'
+import { createEntry } from '../entry/entry.ts'
+import { consentPage } from '../pages/consent-page.ts'
+import { signInPage } from '../pages/entry-pages.ts'
+import { messagePage } from '../pages/layout.ts'
+import { createPin, type PinParts } from '../regions.ts'
+import type { Ukey1 } from '../ukey1.ts'
+import { changeVisit, contextOf, receiveVisits, sessionOf, shown, visitOf } from '../visits.ts'
+import { addAnswers } from './answers.ts'
+
+export interface GatewayParts extends Omit<EntryParts, 'pin'> {
+  readonly shared: Omit<PinParts['shared'], 'appId'>
+  readonly region: string
+  readonly urlOf: PinParts['urlOf']
+  readonly connections: Connections
+  readonly sink: AuditSink
+  readonly pseudonymKey: Uint8Array
+  /** Legacy: signs the answer on the return URL; `undefined` where no app has it. */
+  readonly ukey1: Pick<Ukey1, 'signAnswer'> | undefined
+}
+
+/** The pages on which a person signs in and decides what to share: /gateway/:connectId. */
+export function createGateway(parts: GatewayParts): Router {
+  const { connections, sessions, region, urlOf, sink, pseudonymKey, mailsArePrinted } = parts
+  // These pages are called by people; the app is the one that sent them here.
+  const shared = { ...parts.shared, appId: (req: Request) => visitOf(req)?.connection?.appId }
+  const pin = createPin({ shared, region, urlOf })
+  const gateway = Router({ mergeParams: true })
+
+  gateway.use(async (req, res, next) => {
+    const { connectId } = req.params as { connectId: string }
+    const base = `/gateway/${connectId}`
+    const connection = /^[\w-]{43}$/.test(connectId) ? await connections.find(connectId) : undefined
+    if (connection !== undefined) {
+      // A form may lead back to the app: browsers hold redirects of forms to `form-action` too.
+      res.locals['formTarget'] = formTarget(connection.returnUrl)
+      changeVisit(req, { base, connection })
+      return next()
+    }
+    const answered = await answerOfFirstClick(req, connectId)
+    if (answered !== undefined) res.set('Referrer-Policy', 'no-referrer').redirect(303, answered)
+    else sendEnded(res)
+  })
+
+  /** Of two clicks the second finds that the request has ended, and goes where the first went. */
+  async function answerOfFirstClick(req: Request, connectId: string): Promise<string | undefined> {
+    if (req.method !== 'POST' || !/^\/(?:consent|cancel)$/.test(req.path) || !sessions.isOurOrigin(req))
+      return undefined
+    const session = await sessions.find(req)
+    return session && connections.findAnswer(connectId, session.id)
+  }
+
+  gateway.post('/sign-up/begun', ...receiveBegunForm(parts.vault))
+  gateway.use(receiveVisits({ shared, sink, pseudonymKey, sessions }))
+
+  gateway.get('/', (req, res) => {
+    const { account, awaiting } = sessionOf(req)
+    const { base = '', connection } = visitOf(req) ?? {}
+    const context = contextOf(req, mailsArePrinted)
+    if (awaiting !== undefined) res.redirect(303, `${base}/second-factor`)
+    else if (account === undefined || connection === undefined) res.send(signInPage(context))
+    else {
+      pin(req, res, account.person.country, () => {
+        res.send(consentPage(context, connection, shown(req, account.person)))
+      })
+    }
+  })
+
+  gateway.use(createEntry({ ...parts, pin }))
+  addAnswers(gateway, { ...parts, shared, pin })
+  // The address of a form, typed or reloaded: to the page that has the form.
+  gateway.get(['/consent', '/cancel', '/sign-out'], (req, res) =>
+    res.redirect(303, visitOf(req)?.base ?? '/'),
+  )
+  return gateway
+}
+
+export function sendEnded(res: Response): void {
+  const text =
+    'It was answered already, or has waited for longer than ten minutes. Please go back to the app and start again.'
+  const ways = [
+    { href: '/account', text: 'To your account' },
+    { href: '/', text: 'To the front page' },
+  ]
+  res.status(404).send(messagePage('This sign-in has ended', text, { ways }))
+}
+
+/** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */
+function formTarget(returnUrl: string): string {
+  const { protocol, origin, hostname } = new URL(returnUrl)
+  // The grammar of CSP has no IPv6 addresses.
+  return origin === 'null' || hostname.startsWith('[') ? protocol : origin
+}

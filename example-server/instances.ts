@@ -1,0 +1,58 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Express } from 'express'
+import { answerClientErrors } from './last-resort.ts'
+import type { Log } from './log.ts'
+import { SettingError, type Settings } from './settings.ts'
+
+/** One location of the gateway, listening. */
+export interface Instance {
+  readonly location: string
+  /** Where people and apps reach it. */
+  readonly url: string
+  readonly server: Server
+}
+
+/** Listens for each location, the first on `PORT` and the others on the ports behind it. Nothing is served yet. */
+export async function listen(settings: Settings, log: Log): Promise<Instance[]> {
+  const instances: Instance[] = []
+  try {
+    for (const [index, location] of settings.regions.entries()) {
+      const server = createServer()
+      answerClientErrors(server, log)
+      const port = settings.port === 0 ? 0 : settings.port + index
+      await bind(server, port, settings)
+      instances.push({ location, server, url: settings.publicUrl ?? urlOf(server, settings.host) })
+    }
+    return instances
+  } catch (error) {
+    for (const { server } of instances) server.close()
+    throw error
+  }
+}
+
+/** From now on the app answers. */
+export const serve = ({ server }: Instance, app: Express): void => void server.on('request', app)
+
+async function bind(server: Server, port: number, { host, port: first, regions }: Settings): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  }).catch((error: NodeJS.ErrnoException) => {
+    const isPort = error.code === 'EADDRINUSE' || error.code === 'EACCES'
+    const given = isPort ? JSON.stringify(port) : JSON.stringify(host)
+    const mend =
+      isPort && port !== first
+        ? `. The ${regions.length} locations take the ports from ${first} on; set PORT, or REGION to run one`
+        : ''
+    throw new SettingError(
+      `${isPort ? 'PORT' : 'HOST'} must be one that this process can listen on; it is ${given} (${error.code})${mend}`,
+    )
+  })
+}
+
+function urlOf(server: Server, given: string): string {
+  const { port } = server.address() as AddressInfo
+  const host = given === '0.0.0.0' || given === '::' ? '127.0.0.1' : given
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,82 @@
+/** What a line tells besides its event. Nothing of a person, no secret, no address. */
+export type Facts = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Log {
+  /** One line. */
+  (event: string, facts?: Facts): void
+  /** For what strangers can cause at will: one line a minute for each event and reason, with the number of the others. */
+  seldom(event: string, facts?: Facts): void
+  /** A line that another has made, as it is. In production each line is JSON, so it is not used there. */
+  text(line: string): void
+}
+
+const PAUSE = 60_000
+const MOST_KINDS = 1_000
+
+/** Lines for the operator: JSON in production, for programs that collect them; otherwise for the eye. */
+export function createLog({
+  production,
+  write = (line) => console.error(line),
+  now = Date.now,
+}: {
+  production: boolean
+  write?: (line: string) => void
+  now?: () => number
+}): Log {
+  const kinds = new Map<string, { until: number; others: number }>()
+
+  function log(event: string, facts: Facts = {}): void {
+    const known = Object.entries(facts).filter(([, value]) => value !== undefined)
+    // Quoted as JSON in both forms: nothing that a caller has sent can begin a line of its own.
+    if (production)
+      write(JSON.stringify({ time: new Date(now()).toISOString(), event, ...Object.fromEntries(known) }))
+    else
+      write(
+        ['gateway:', event, ...known.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(' '),
+      )
+  }
+
+  function seldom(event: string, facts: Facts = {}): void {
+    const kind = `${event} ${facts['code'] ?? facts['reason'] ?? ''}`
+    const last = kinds.get(kind)
+    if (last !== undefined && last.until > now()) {
+      last.others += 1
+      return
+    }
+    if (kinds.size >= MOST_KINDS) kinds.clear()
+    kinds.set(kind, { until: now() + PAUSE, others: 0 })
+    const others = last?.others ?? 0
+    log(event, others === 0 ? facts : { ...facts, since_last_line: others })
+  }
+
+  return Object.assign(log, { seldom, text: write })
+}
+
+export interface Outage {
+  away(cause: unknown): void
+  back(): void
+}
+
+/** Says once that something is away, and once that it is back. */
+export function createOutageLog(what: string, log: Log): Outage {
+  let isAway = false
+  return {
+    away(cause) {
+      if (isAway) return
+      isAway = true
+      log(`${what} is away: requests that need it are answered 503`, { reason: causeOf(cause) })
+    },
+    back() {
+      if (!isAway) return
+      isAway = false
+      log(`${what} is back`)
+    },
+  }
+}
+
+/** The code of an error where it has one, else its first line: a message may go on with a command and its values. */
+export function causeOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown }
+  if (typeof code === 'string') return code
+  return String(message).split('\n')[0]?.slice(0, 120) ?? ''
+}

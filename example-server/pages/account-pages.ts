@@ -1,0 +1,203 @@
+import type { GrantedApp } from '../connections.ts'
+import { FIELDS, type Person } from '../people.ts'
+import type { ListedSession } from '../sessions.ts'
+import { LABELS, worded } from './consent-page.ts'
+import { form, input, problemBox, type PageContext } from './form.ts'
+import { html, type Html } from './html.ts'
+import { layout } from './layout.ts'
+
+export interface AccountView {
+  readonly person: Person
+  readonly hasSecondFactor: boolean
+  readonly recoveryCodesLeft: number
+  readonly sessions: readonly ListedSession[]
+  /** The name of the session that looks at the page. */
+  readonly here: string
+  readonly apps: readonly GrantedApp[]
+  /** What has just been done. */
+  readonly done: string | undefined
+}
+
+/** A moment as everybody reads it, whatever the server's clock shows. */
+const moment = (at: number): Html => {
+  const iso = new Date(at).toISOString()
+  return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
+}
+
+export function accountPage(context: PageContext, view: AccountView): string {
+  const { person, done } = view
+  return layout(
+    'Your account',
+    html`<h1>Your account</h1>
+      ${done !== undefined && html`<p class="done" role="status" id="done" tabindex="-1" autofocus>${done}</p>`}
+      <dl class="facts">
+        ${FIELDS.map(
+          (field) =>
+            html`<dt>${LABELS[field]}</dt>
+              <dd>${worded(field, person[field]) || '–'}</dd>`,
+        )}
+      </dl>
+      ${sessionsSection(context, view)} ${appsSection(context, view)} ${securitySection(context, view)}
+      ${form(context, 'sign-out', html`<button class="plain">Sign out</button>`)}`,
+    { signedIn: true },
+  )
+}
+
+function sessionsSection(context: PageContext, { sessions, here }: AccountView): Html {
+  return html`<h2>Sessions</h2>
+    <p class="hint">
+      Browsers in which you are signed in. One that is not used for 30 minutes is signed out.
+    </p>
+    <ul class="rows">
+      ${sessions.map(({ name, browser, began }) =>
+        name === here
+          ? html`<li>
+              <div><strong>${browser}</strong>, this one<br />since ${moment(began)}</div>
+            </li>`
+          : html`<li>
+              <div><strong>${browser}</strong><br />since ${moment(began)}</div>
+              ${form(context, 'end-session', html`<input type="hidden" name="session" value="${name}" /><button class="small" aria-label="End the session of ${browser} since ${new Date(began).toISOString().slice(0, 16)}">End</button>`)}
+            </li>`,
+      )}
+    </ul>
+    ${sessions.length > 1 && form(context, 'end-other-sessions', html`<button class="plain">End all others</button>`)}`
+}
+
+function appsSection(context: PageContext, { apps }: AccountView): Html {
+  return html`<h2>Apps</h2>
+    ${
+      apps.length === 0
+        ? html`<p>You have shared nothing with an app in the last 90 days.</p>`
+        : html`<ul class="rows">
+            ${apps.map(
+              ({ appId, appName, fields, at, open }) =>
+                html`<li>
+                  <div>
+                    <strong>${appName}</strong>${open && ' can read now'}<br />
+                    ${fields.length === 0 ? 'nothing but that you are there' : fields.map((field) => LABELS[field]).join(', ')}<br />
+                    ${moment(at)}
+                  </div>
+                  ${form(context, 'revoke-app', html`<input type="hidden" name="app" value="${appId}" /><button class="small" aria-label="Revoke the access of ${appName}">Revoke</button>`)}
+                </li>`,
+            )}
+          </ul>`
+    }`
+}
+
+function securitySection(context: PageContext, { hasSecondFactor, recoveryCodesLeft }: AccountView): Html {
+  return html`<h2>Security</h2>
+    <ul class="rows">
+      <li>
+        <div><strong>Password</strong></div>
+        <a href="${context.base}/password">Change the password</a>
+      </li>
+      <li>
+        <div>
+          <strong>Second factor</strong><br />
+          ${hasSecondFactor ? `On; ${recoveryCodesLeft} recovery codes are left` : 'Off'}
+        </div>
+        <a href="${context.base}/factor"
+          >${hasSecondFactor ? 'Turn off the second factor' : 'Turn on a second factor'}</a
+        >
+      </li>
+    </ul>`
+}
+
+const back = (context: PageContext): Html => html`<p><a href="${context.base}">Back to your account</a></p>`
+
+const currentPassword = (context: PageContext, first = false): Html =>
+  input(context, {
+    name: 'current',
+    label: 'Current password',
+    type: 'password',
+    autocomplete: 'current-password',
+    attributes: 'maxlength="512"',
+    first,
+  })
+
+export function passwordPage(context: PageContext): string {
+  return layout(
+    'Change the password',
+    html`<h1>Change the password</h1>
+      <p>All other sessions end, and a mail tells you of it.</p>
+      ${problemBox(context)}
+      ${form(
+        context,
+        'password',
+        html`${currentPassword(context, true)}
+          ${input(context, {
+            name: 'password',
+            label: 'New password',
+            type: 'password',
+            autocomplete: 'new-password',
+            attributes: 'minlength="12" maxlength="128"',
+            hint: 'At least 12 characters, and not a common one. A sentence is a good one.',
+          })} <button>Change the password</button>`,
+      )}
+      ${back(context)}`,
+    { signedIn: true },
+  )
+}
+
+export function turnOnPage(context: PageContext, secret: string, link: string, picture: string): string {
+  return layout(
+    'Second factor',
+    html`<h1>Turn on a second factor</h1>
+      <p>
+        With an app for codes (TOTP) a sign-in asks for six digits besides the password. Scan this with the
+        app,
+        <a href="${link}">open the app on this device</a>, or type the key:
+      </p>
+      <img
+        class="qr"
+        src="${picture}"
+        alt="QR code for an app for codes; the key below says the same"
+        width="220"
+        height="220"
+      />
+      <p class="key"><code>${(secret.match(/.{1,4}/g) ?? []).join(' ')}</code></p>
+      ${problemBox(context)}
+      ${form(
+        context,
+        'factor-on',
+        html`${input(context, {
+            name: 'code',
+            label: 'Code that the app shows',
+            autocomplete: 'one-time-code',
+            attributes: 'inputmode="numeric" maxlength="12"',
+          })}
+          ${currentPassword(context)} <button>Turn it on</button>`,
+      )}
+      ${back(context)}`,
+    { signedIn: true },
+  )
+}
+
+export function turnOffPage(context: PageContext): string {
+  return layout(
+    'Second factor',
+    html`<h1>Turn off the second factor</h1>
+      <p>After this the password alone opens your account.</p>
+      ${problemBox(context)}
+      ${form(context, 'factor-off', html`${currentPassword(context, true)}<button>Turn it off</button>`)}
+      ${back(context)}`,
+    { signedIn: true },
+  )
+}
+
+/** Shown once. */
+export function recoveryCodesPage(context: PageContext, codes: readonly string[]): string {
+  return layout(
+    'Recovery codes',
+    html`<h1>The second factor is on</h1>
+      <p>
+        Keep these codes where you find them without your phone. Each works once in place of a code of the
+        app. They are not shown again.
+      </p>
+      <ol class="codes">
+        ${codes.map((code) => html`<li><code>${code}</code></li>`)}
+      </ol>
+      <p><a class="button" href="${context.base}">I have kept them</a></p>`,
+    { signedIn: true },
+  )
+}

@@ -1,0 +1,134 @@
+import { z } from 'zod'
+
+/** What people type of themselves: forms, and what they may hold. */
+
+export const EMAIL = z.email('Please give a valid email address.').max(254, 'The email address is too long.')
+
+// What goes to apps must not be able to hide or reorder text: no control, format, private or unassigned characters.
+const HIDDEN =
+  /[\p{Cc}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u00AD\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0]|\u034F|[\u{E0000}-\u{E0FFF}]/u
+
+const name = (which: string): z.ZodType<string> =>
+  z
+    .string(`Please give your ${which}.`)
+    .transform((text) => text.normalize('NFC').trim())
+    .pipe(
+      z
+        .string()
+        .min(1, `Please give your ${which}.`)
+        .max(100, `Your ${which} may have 100 characters at the most.`)
+        .refine(
+          (text) => !HIDDEN.test(text),
+          `Your ${which} has characters that cannot be seen. Please type it anew.`,
+        ),
+    )
+
+export const NEW_PASSWORD = z
+  .string('Please give a password.')
+  .transform((password) => password.normalize('NFC'))
+  // Characters as people count them, and not units of UTF-16.
+  .refine((password) => Array.from(password).length >= 12, 'The password needs at least 12 characters.')
+  .refine(
+    (password) => Array.from(password).length <= 128,
+    'The password may have 128 characters at the most.',
+  )
+
+const PICTURE_RULE = 'The picture needs an https address on the public web, as https://images.example/me.png.'
+
+/** An address that an app may load: https and a public name. Kept as the URL parser of the platform prints it. */
+export const IMAGE = z
+  .union([
+    z.literal(''),
+    z
+      .string()
+      .max(500, 'The address of the picture may have 500 characters at the most.')
+      .refine(isPublicPicture, PICTURE_RULE)
+      .transform((text) => new URL(text).href),
+  ])
+  .default('')
+
+function isPublicPicture(text: string): boolean {
+  if (!URL.canParse(text) || HIDDEN.test(text)) return false
+  const { protocol, hostname, username, password, port } = new URL(text)
+  if (protocol !== 'https:' || username !== '' || password !== '' || port !== '') return false
+  // Addresses lead into the networks of apps, and so do names of one label and those of networks at home.
+  const isName = /^(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*$/.test(hostname)
+  return isName && !/\.(?:local|localhost|internal|intranet|lan|home|corp|arpa|onion)$/.test(hostname)
+}
+
+export const SIGN_IN = z.object({
+  email: EMAIL,
+  password: z.string().min(1, 'Please give your password.').max(512, 'The password is too long.'),
+})
+
+export const SIGN_UP = z.object({
+  email: EMAIL,
+  password: NEW_PASSWORD,
+  firstname: name('first name'),
+  surname: name('last name'),
+  country: z
+    .string()
+    .refine((code) => /^[A-Z]{2}$/.test(code) && isCountry(code), 'Please choose your citizenship.'),
+  language: z.string().regex(/^[a-z]{2}$/, 'Please choose a language.'),
+  image: IMAGE,
+})
+
+export const CURRENT = z
+  .string()
+  .min(1, 'Please give your current password.')
+  .max(512, 'The password is too long.')
+
+export const RESET = z.object({ email: EMAIL })
+
+export const CODE = z.object({
+  code: z.string().min(1, 'Please give the code.').max(60, 'The code is too long.'),
+})
+
+export const CODE_AND_PASSWORD = CODE.extend({ password: NEW_PASSWORD })
+
+const TYPED = ['email', 'firstname', 'surname', 'country', 'language', 'image', 'image-address'] as const
+const SECRETS = ['password', 'current', 'code'] as const
+
+/** What goes back into the form after a mistake: everything but passwords and codes. */
+export function typedIn(body: unknown): Record<string, string> {
+  const given = (body ?? {}) as Record<string, unknown>
+  const typed = TYPED.map((name) => [name, given[name]])
+  return Object.fromEntries(typed.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
+}
+
+/** What to say of a form, and of which field. What was not typed but sent by a program gets a general word. */
+export function firstProblem({ issues }: z.ZodError): { problem: string; wrong: string | undefined } {
+  const [issue] = issues
+  const field = String(issue?.path[0] ?? '')
+  const known = ([...TYPED, ...SECRETS] as readonly string[]).includes(field)
+  const message = issue?.code === 'invalid_type' ? undefined : issue?.message
+  return { problem: message ?? 'Please check what you have typed.', wrong: known ? field : undefined }
+}
+
+const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
+
+/** Codes that have a name but no citizens. */
+const NOT_COUNTRIES: ReadonlySet<string> = new Set(
+  'AC AQ BV CP CQ DG EA EU EZ GS HM IC QO TA TF UM UN XA XB ZZ'.split(' '),
+)
+
+let listed: readonly (readonly [code: string, name: string])[] | undefined
+
+/** In the order of their names. */
+export function listedCountries(): readonly (readonly [code: string, name: string])[] {
+  const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(65 + index))
+  listed ??= letters
+    .flatMap((a) => letters.map((b) => a + b))
+    .filter((code) => isCountry(code))
+    .map((code): [string, string] => [code, COUNTRIES.of(code) ?? code])
+    .sort(([, a], [, b]) => a.localeCompare(b))
+  return listed
+}
+
+function isCountry(code: string): boolean {
+  return (
+    !NOT_COUNTRIES.has(code) &&
+    COUNTRIES.of(code) !== undefined &&
+    new Intl.Locale(`und-${code}`).region === code
+  )
+}

@@ -1,0 +1,52 @@
+import { LRUCache } from 'lru-cache'
+import type { Decision, RefusalLine } from 'portcullis'
+import type { Log } from './log.ts'
+
+/** A refusal of a guard, as the developer needs it. */
+export interface Refusal {
+  readonly at: string
+  readonly app: string | undefined
+  readonly guard: string
+  readonly code: string
+  readonly detail: string
+  readonly evidence: unknown
+  /** What the guard has printed of the first refusal of this kind, with the nearest entry and how to mend it. */
+  readonly line: string | undefined
+}
+
+/** Options for the guards, and what they have told last. */
+export interface Refusals {
+  readonly told: {
+    onDecision(decision: Decision, context: { readonly app: { readonly appId: string } | undefined }): void
+    logger(line: RefusalLine): void
+  }
+  last(): Refusal | undefined
+}
+
+/**
+ * Tells of what the guards refuse, a line a minute for each kind. In production a line says only which guard and why by
+ * code, for the details of a policy belong into the audit.
+ */
+export function createRefusals({ production, log }: { production: boolean; log: Log }): Refusals {
+  const lines = new LRUCache<string, string>({ max: 200 })
+  let last: Refusal | undefined
+  const kindOf = (app: string | undefined, guard: string, code: string): string =>
+    [app, guard, code].join(' ')
+  return {
+    told: {
+      onDecision({ effect, mode, guard, code, detail, evidence }, { app }) {
+        if (production || effect !== 'deny' || mode === 'report') return
+        const at = new Date().toISOString()
+        last = { at, app: app?.appId, guard, code, detail, evidence, line: undefined }
+      },
+      logger({ message, guard, code, appId, requestId }) {
+        if (production) log('refused', { guard, code, app: appId, request: requestId })
+        else {
+          lines.set(kindOf(appId, guard, code), message)
+          log.text(message)
+        }
+      },
+    },
+    last: () => last && { ...last, line: lines.get(kindOf(last.app, last.guard, last.code)) },
+  }
+}

@@ -1,0 +1,15 @@
+import type { Response } from 'express'
+import { messagePage } from './pages/layout.ts'
+
+/** A page for people while something is away. */
+export function sendUnavailable(res: Response): void {
+  res
+    .status(503)
+    .set('Retry-After', '2')
+    .send(
+      messagePage(
+        'Please wait a moment',
+        'The service is not available just now. Please reload this page in a few seconds.',
+      ),
+    )
+}

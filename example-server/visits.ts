@@ -1,0 +1,93 @@
+import { urlencoded, type Request, type RequestHandler, type Response } from 'express'
+import { auditAccess } from 'portcullis'
+import type { AuditSink } from 'portcullis/audit'
+import type { Connection } from './connections.ts'
+import type { Person } from './people.ts'
+import type { PageContext } from './pages/form.ts'
+import { messagePage } from './pages/layout.ts'
+import type { PinParts } from './regions.ts'
+import type { Session, Sessions } from './sessions.ts'
+import { sendUnavailable } from './unavailable.ts'
+
+/** A request of a person for a page. */
+export interface Visit {
+  /** Where the forms of the page lead. */
+  readonly base: string
+  /** Of the app that has sent the person; `undefined` in the account. */
+  readonly connection: Connection | undefined
+  readonly session: Session | undefined
+  /** Of the person whose data is about to be handled. */
+  readonly country: string | undefined
+}
+
+const visits = new WeakMap<object, Visit>()
+
+export const visitOf = (req: Request): Visit | undefined => visits.get(req)
+
+export function changeVisit(req: Request, changes: Partial<Visit>): void {
+  const before = visits.get(req) ?? {
+    base: '',
+    connection: undefined,
+    session: undefined,
+    country: undefined,
+  }
+  visits.set(req, { ...before, ...changes })
+}
+
+/** The session of a page that `receiveVisits` has let through. */
+export const sessionOf = (req: Request): Session => visits.get(req)?.session as Session
+
+export function contextOf(
+  req: Request,
+  mailsArePrinted: boolean,
+  more: Pick<PageContext, 'problem' | 'wrong' | 'typed'> = {},
+): PageContext {
+  const { base = '', connection } = visits.get(req) ?? {}
+  const app = connection && { name: connection.appName }
+  return { base, app, csrf: sessionOf(req).csrf, mailsArePrinted, ...more }
+}
+
+export interface VisitParts {
+  readonly shared: PinParts['shared']
+  readonly sink: AuditSink
+  readonly pseudonymKey: Uint8Array
+  readonly sessions: Sessions
+}
+
+/** Ahead of all pages: what happens is recorded, and a form counts only if it was sent from a page of ours. */
+export function receiveVisits({ shared, sink, pseudonymKey, sessions }: VisitParts): RequestHandler[] {
+  return [
+    auditAccess({
+      ...shared,
+      sink,
+      pseudonymKey,
+      onDeny: (_decision, _req, res) => sendUnavailable(res as Response),
+    }),
+    urlencoded({ extended: false, limit: 16_384 }),
+    async (req, res, next) => {
+      if (req.method === 'GET' || req.method === 'HEAD') {
+        changeVisit(req, { session: await sessions.meet(req, res) })
+        return next()
+      }
+      const session = await sessions.find(req)
+      if (session !== undefined && sessions.isOurForm(req, session)) {
+        changeVisit(req, { session })
+        return next()
+      }
+      const base = visitOf(req)?.base ?? ''
+      // The second of two clicks on "Sign in": the first has changed the session already.
+      if (session?.account !== undefined && sessions.isOurOrigin(req)) {
+        res.redirect(303, base)
+        return
+      }
+      const text = 'This form was not sent from our page, or the page was open for too long.'
+      const ways = [{ href: base, text: 'Open the page again' }]
+      res.status(403).send(messagePage('Please try again', text, { ways }))
+    },
+  ]
+}
+
+/** Each field that stands on a page is on record, also when a person sees their own. */
+export function shown(req: Request, person: Person): Person {
+  return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: 'shown to the person' })
+}

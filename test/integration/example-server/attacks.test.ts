@@ -1,0 +1,172 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { memoryStorage } from '../../../example-server/storage.ts'
+import {
+  ADA,
+  CONNECT,
+  json,
+  shopServer,
+  signUp,
+  startExampleServer,
+  Visitor,
+  type ExampleServer,
+} from '../../support/example-server.ts'
+import { flood, usedHeap } from '../../support/anonymous-flood.ts'
+
+let server: ExampleServer
+let storage: ReturnType<typeof memoryStorage>
+/** Keys that were put in, by kind. */
+let kept: Map<string, number>
+
+beforeEach(async () => {
+  storage = memoryStorage()
+  kept = new Map()
+  for (const method of ['put', 'add', 'putEntry'] as const) {
+    const original = storage[method] as (...args: unknown[]) => Promise<unknown>
+    Object.assign(storage, {
+      [method]: (key: string, ...args: unknown[]) => {
+        const kind = key.slice(0, key.indexOf(':'))
+        kept.set(kind, (kept.get(kind) ?? 0) + 1)
+        return original(key, ...args)
+      },
+    })
+  }
+  server = await startExampleServer({ storage, trustProxy: ['127.0.0.1'] })
+})
+afterEach(() => server.close())
+
+async function gateway(): Promise<string> {
+  const response = await shopServer().send(`${server.url}/auth/v2/connect`, json(CONNECT))
+  return ((await response.json()) as { gateway: string }).gateway
+}
+
+const signIn = { email: ADA.email, password: ADA.password }
+
+/** Tries passwords for the address of Ada, from this network address. */
+async function guess(times: number, address: string, device?: string): Promise<number[]> {
+  const stranger = new Visitor()
+  stranger.address = address
+  stranger.device = device
+  await stranger.open(`${server.url}/account/sign-in`)
+  const page = stranger.page
+  const statuses: number[] = []
+  for (let count = 0; count < times; count += 1) {
+    stranger.page = page
+    statuses.push(
+      (await stranger.submit('sign-in', { ...signIn, password: `a wrong password ${count}` })).status,
+    )
+  }
+  return statuses
+}
+
+describe('wrong passwords for the address of a stranger', () => {
+  let owner: Visitor
+  beforeEach(async () => {
+    owner = await signUp(server, await gateway())
+    await owner.submit('sign-out')
+  })
+
+  it('are refused from the eleventh on, and harm the owner neither on a known browser nor in another network', async () => {
+    expect(await guess(12, '203.0.113.9')).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429])
+    // Even in the network of the stranger: the browser is known.
+    owner.address = '203.0.113.9'
+    await owner.open(`${server.url}/account/sign-in`)
+    expect((await owner.submit('sign-in', signIn)).status).toBe(303)
+    const elsewhere = new Visitor()
+    elsewhere.address = '198.51.100.7'
+    await elsewhere.open(`${server.url}/account/sign-in`)
+    expect((await elsewhere.submit('sign-in', signIn)).status).toBe(303)
+  })
+
+  it('from very many networks are bounded too, and the known browser still gets in', async () => {
+    const statuses: number[] = []
+    for (let network = 1; network <= 11; network += 1)
+      statuses.push(...(await guess(10, `198.51.100.${network}`)))
+    expect(statuses.filter((status) => status === 401).length).toBe(100)
+    expect(statuses.slice(100)).toEqual(Array.from({ length: 10 }, () => 429))
+    owner.address = '198.51.100.200'
+    await owner.open(`${server.url}/account/sign-in`)
+    expect((await owner.submit('sign-in', signIn)).status).toBe(303)
+  })
+
+  it('are not more by a device cookie that was made up, or is of another account', async () => {
+    const other = await signUp(server, await gateway(), { ...ADA, email: 'eve@example.org' })
+    await guess(10, '203.0.113.9')
+    for (const device of [`${'A'.repeat(22)}.${'A'.repeat(43)}`, other.device])
+      expect(await guess(1, '203.0.113.9', device)).toEqual([429])
+  })
+
+  it('of one IPv6 customer count together, whatever addresses of the /56 are used', async () => {
+    await guess(10, '2001:db8:1:200::1')
+    expect(await guess(1, '2001:db8:1:2ff::99')).toEqual([429])
+    expect(await guess(1, '2001:db8:1:300::1')).toEqual([401])
+  })
+})
+
+describe('mails to a stranger', () => {
+  it('are five an hour from one network, and twenty from everywhere; the pages say nothing of it', async () => {
+    await signUp(server, await gateway())
+    const count = (): number => server.mails.filter(({ subject }) => subject.includes('new password')).length
+    const ask = async (address: string): Promise<void> => {
+      const visitor = new Visitor()
+      visitor.address = address
+      await visitor.open(`${server.url}/account/reset`)
+      expect((await visitor.submit('reset', { email: ADA.email })).location).toBe('/account/new-password')
+    }
+    for (let tries = 0; tries < 8; tries += 1) await ask('203.0.113.9')
+    expect(count()).toBe(5)
+    for (let network = 1; network <= 30; network += 1) await ask(`198.51.100.${network}`)
+    expect(count()).toBeLessThanOrEqual(20)
+  })
+})
+
+describe('anonymous requests', () => {
+  const FLOOD = Number(process.env['GATEWAY_FLOOD'] ?? 3_000)
+
+  it(`keep nothing, ${FLOOD} of them: no session, no key, and a person signs in as before`, async () => {
+    const page = await gateway()
+    const visitor = await signUp(server, page)
+    const before = new Map(kept)
+    const paths = [
+      page,
+      `${page}/sign-in`,
+      `${page}/sign-up`,
+      `${server.url}/account`,
+      `${server.url}/`,
+      `${server.url}/account/reset`,
+    ]
+    const heap = usedHeap()
+    expect(await flood(server.url, paths, FLOOD)).toEqual(new Map([['200', FLOOD]]))
+    // The newest 20,000 events of the audit, and no more.
+    expect(usedHeap() - heap).toBeLessThan(100e6)
+    expect(kept).toEqual(before)
+    expect((await visitor.open(page)).html).toContain(ADA.email)
+    await visitor.submit('sign-out')
+    await visitor.open(`${server.url}/account/sign-in`)
+    expect((await visitor.submit('sign-in', signIn)).status).toBe(303)
+  }, 3_600_000)
+
+  it('that connect without a signature are bounded for each network, and do not hinder an app that signs', async () => {
+    const open = { appId: 'open', name: 'Open', serverOnly: { mode: 'off' }, ipWhitelist: { mode: 'off' } }
+    const sections = {
+      domainProtect: { mode: 'enforce', domains: ['https://open.example'] },
+      returnUrlGuard: { mode: 'enforce', urls: ['https://open.example/'] },
+      auditAccess: { mode: 'enforce' },
+      regionPin: { mode: 'enforce' },
+    }
+    await server.change(open, sections)
+    const connect = async (address: string): Promise<number> => {
+      const body = { ...CONNECT, return_url: 'https://open.example/', code_challenge: 'A'.repeat(43) }
+      const headers = { 'x-app-id': 'open', origin: 'https://open.example', 'x-forwarded-for': address }
+      const response = await fetch(`${server.url}/auth/v2/connect`, json(body, headers))
+      await response.arrayBuffer()
+      return response.status
+    }
+    const statuses: number[] = []
+    for (let sent = 0; sent < 305; sent += 5)
+      statuses.push(...(await Promise.all(Array.from({ length: 5 }, () => connect('203.0.113.9')))))
+    expect(statuses.filter((status) => status === 200).length).toBe(300)
+    expect(statuses.filter((status) => status === 429).length).toBe(5)
+    expect(await connect('203.0.113.10')).toBe(200)
+    await gateway()
+  })
+})
