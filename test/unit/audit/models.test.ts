@@ -167,6 +167,9 @@ describe('rows of a model', () => {
       )
     }
     expect(() => session().audit.rows('order', { total: 1 })).toThrow(TypeError)
+    // A row inside of another says it itself, if its model has a field for it.
+    const row = session().audit.rows('user', { ...USER, invitedBy: { email: 'x' } })
+    expect(() => row.invitedBy).toThrow(/does not say whom it concerns/)
   })
 
   it('are refused where their model is not declared, and where they are no rows', () => {
