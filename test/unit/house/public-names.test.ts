@@ -46,11 +46,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisNonces redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisFrames redisNonces redisStore
     `,
     types: `
-      NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions RedisStore
-      RedisStoreOptions StoredAuditEvent
+      BytesClient NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisFramesOptions RedisNoncesOptions
+      RedisStore RedisStoreOptions StoredAuditEvent
     `,
   },
   'portcullis/store': {
@@ -68,10 +68,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      parseEvent readEvents serialiseEvent
+      auditLog linesOf memoryFrames parseEvent readEvents readFrame serialiseEvent
     `,
     types: `
-      AuditEvent AuditSink FieldEvent OperationEvent OutcomeEvent
+      AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditSink FieldEvent Frame FrameStore FrameToStore
+      MemoryFrames MemoryFramesOptions OperationEvent OutcomeEvent People SpoolPlace StoredFrame
     `,
   },
   'portcullis/fastify': {
