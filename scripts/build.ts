@@ -9,6 +9,7 @@ import { thirdPartyLicences } from './licences.ts'
 import { policyJsonSchema } from './policy-schema.ts'
 
 interface Manifest {
+  readonly bin: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, unknown>>
   readonly peerDependencies: Readonly<Record<string, string>>
 }
@@ -21,6 +22,9 @@ const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) 
 const entries = Object.keys(manifest.exports)
   .filter((name) => !name.endsWith('.json'))
   .map((name) => join(name, 'index'))
+
+/** `cli/main`: programs, which are ESM alone. */
+const programs = Object.values(manifest.bin).map((path) => relative('dist/esm', path).replace(/\.js$/, ''))
 
 const TARGET = 'node20.19'
 
@@ -76,7 +80,9 @@ function withPlaces(code: string, folder: string): string {
  */
 async function bundle(): Promise<readonly string[]> {
   const { metafile } = await build({
-    entryPoints: Object.fromEntries(entries.map((entry) => [entry, join(root, 'src', `${entry}.ts`)])),
+    entryPoints: Object.fromEntries(
+      [...entries, ...programs].map((entry) => [entry, join(root, 'src', `${entry}.ts`)]),
+    ),
     absWorkingDir: root,
     outdir: join(dist, 'esm'),
     chunkNames: 'chunk-[hash]',
@@ -100,10 +106,11 @@ async function convertToCommonJs(): Promise<void> {
   for (const name of await readdir(join(dist, 'esm'), { recursive: true })) {
     if (!name.endsWith('.js')) continue
     const source = await readFile(join(dist, 'esm', name), 'utf8')
-    const { code } = await transform(source, { format: 'cjs', platform: 'node', ...SMALL })
-    await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
     const folders = ['esm', 'cjs'].map((format) => dirname(join(dist, format, name)))
     await writeFile(join(dist, 'esm', name), withPlaces(source, folders[0] ?? ''))
+    if (programs.some((program) => name === `${program}.js`)) continue
+    const { code } = await transform(source, { format: 'cjs', platform: 'node', ...SMALL })
+    await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
     await writeFile(join(dist, 'cjs', name), withPlaces(code, folders[1] ?? ''))
   }
 }

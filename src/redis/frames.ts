@@ -1,5 +1,6 @@
 import { lastOf, linesOf } from '../audit/log/frame.ts'
 import type { FrameStore, FrameToStore, StoredFrame } from '../audit/log/frame-store.ts'
+import type { LogStart } from '../audit/log/log-start.ts'
 import { peopleOfLines } from '../audit/log/people-of-lines.ts'
 import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
 import { checkOptions, wholeNumber } from '../options.ts'
@@ -88,6 +89,10 @@ class RedisFrames implements FrameStore {
     return storedFrames(await this.#askBytes('XRANGE', this.#keys.frames, start, '+', 'COUNT', count))
   }
 
+  async last(): Promise<string | undefined> {
+    return storedFrames(await this.#askBytes('XREVRANGE', this.#keys.frames, '+', '-', 'COUNT', 1))[0]?.place
+  }
+
   async readPerson(
     pseudonym: string,
     after: string | undefined,
@@ -117,7 +122,18 @@ class RedisFrames implements FrameStore {
     return Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0)
   }
 
-  async removeUpTo(place: string): Promise<void> {
+  async forgetPerson(pseudonym: string): Promise<void> {
+    await this.#ask('DEL', this.#keys.framesOf(pseudonym))
+  }
+
+  async start(): Promise<LogStart | undefined> {
+    const text = await this.#ask('GET', this.#keys.logStart)
+    return typeof text === 'string' ? (JSON.parse(text) as LogStart) : undefined
+  }
+
+  async removeStart(start: LogStart): Promise<void> {
+    const { place } = start
+    await this.#ask('SET', this.#keys.logStart, JSON.stringify(start))
     const bound = pointerOf(place)
     let after: string | undefined
     for (;;) {

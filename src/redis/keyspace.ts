@@ -142,10 +142,31 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
+  logStart: {
+    name: '{audit}:start',
+    type: 'string',
+    holds: 'where the audit log begins, when older frames were archived and removed',
+    guards: [],
+    dashboards: [],
+  },
   framesOf: {
     name: '{audit}:of:<pseudonym of a person>',
     type: 'string',
     holds: 'in which frames a person occurs, eight bytes each',
+    guards: [],
+    dashboards: [],
+  },
+  cursors: {
+    name: '{audit}:cursors',
+    type: 'hash',
+    holds: 'up to where each destination has taken the events of the audit log',
+    guards: [],
+    dashboards: [],
+  },
+  person: {
+    name: 'person:{<pseudonym of a person>}',
+    type: 'list',
+    holds: 'the secrets of a person of the audit log, sealed',
     guards: [],
     dashboards: [],
   },
@@ -179,7 +200,10 @@ export interface Keyspace {
   readonly audit: string
   readonly frames: string
   readonly heads: string
+  readonly logStart: string
+  readonly cursors: string
   framesOf(pseudonym: string): string
+  person(name: string): string
 }
 
 export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
@@ -207,6 +231,9 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     audit: `${prefix}audit`,
     frames: `${prefix}{audit}:frames`,
     heads: `${prefix}{audit}:heads`,
+    logStart: `${prefix}{audit}:start`,
+    cursors: `${prefix}{audit}:cursors`,
     framesOf: (pseudonym) => `${prefix}{audit}:of:${pseudonym}`,
+    person: (name) => `${prefix}person:{${name}}`,
   }
 }

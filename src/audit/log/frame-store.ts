@@ -1,4 +1,5 @@
 import { linesOf, type Frame } from './frame.ts'
+import type { LogStart } from './log-start.ts'
 import { peopleOfLines } from './people-of-lines.ts'
 
 /** A frame with its place in a store. */
@@ -29,10 +30,16 @@ export interface FrameStore {
   head(writer: string): Promise<number>
   /** The frames behind a place, the oldest first; from the beginning without one. Fewer than `count` means the end. */
   read(after: string | undefined, count: number): Promise<readonly StoredFrame[]>
+  /** The place of the newest frame, if there is one. */
+  last(): Promise<string | undefined>
   /** The frames in which a person occurs, the oldest first. */
   readPerson(pseudonym: string, after: string | undefined, count: number): Promise<readonly StoredFrame[]>
-  /** Removes all frames up to a place, that one included, and what the index says of them. */
-  removeUpTo(place: string): Promise<void>
+  /** Removes what the index says of a person. */
+  forgetPerson(pseudonym: string): Promise<void>
+  /** Where the log begins, when older frames were removed. */
+  start(): Promise<LogStart | undefined>
+  /** Removes the frames of a beginning, and what the index says of them; remembers the beginning first. */
+  removeStart(start: LogStart): Promise<void>
   /** For how many milliseconds a frame that was acknowledged can still be lost when the store itself fails. */
   readonly settlesAfter: number
 }

@@ -1,5 +1,6 @@
 import { checkOptions, wholeNumber } from '../../options.ts'
 import { warnOfSetup } from '../../setup-warning.ts'
+import type { LogStart } from './log-start.ts'
 import type { FrameStore, StoredFrame } from './frame-store.ts'
 
 export interface MemoryFramesOptions {
@@ -30,6 +31,7 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
   let size = 0
   let next = 1
   let dropped = 0
+  let begin: LogStart | undefined
 
   /** Forgets the oldest frames, and what the index says of them. */
   function removeFirst(count: number): void {
@@ -80,19 +82,25 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
     },
     head: async (writer) => heads.get(writer) ?? 0,
     async read(after, count) {
-      const begin = after === undefined ? 0 : firstBehind(frames, after)
-      return frames.slice(begin, begin + count)
+      const from = after === undefined ? 0 : firstBehind(frames, after)
+      return frames.slice(from, from + count)
     },
+    last: async () => frames.at(-1)?.place,
     async readPerson(pseudonym, after, count) {
       const places = new Set(people.get(pseudonym) ?? [])
-      const begin = after === undefined ? 0 : firstBehind(frames, after)
+      const from = after === undefined ? 0 : firstBehind(frames, after)
       return frames
-        .slice(begin)
+        .slice(from)
         .filter(({ place }) => places.has(place))
         .slice(0, count)
     },
-    async removeUpTo(place) {
-      removeFirst(firstBehind(frames, place))
+    async forgetPerson(pseudonym) {
+      people.delete(pseudonym)
+    },
+    start: async () => begin,
+    async removeStart(start) {
+      begin = start
+      removeFirst(firstBehind(frames, start.place))
     },
   }
 }

@@ -4,6 +4,7 @@ import { Cluster, Redis } from 'ioredis'
 import { createClient, createCluster } from 'redis'
 import { makeFrame, NO_LINK } from '../../../src/audit/log/frame.ts'
 import { toStore, type FrameStore, type FrameToStore } from '../../../src/audit/log/frame-store.ts'
+import type { LogStart } from '../../../src/audit/log/log-start.ts'
 import { memoryFrames } from '../../../src/audit/log/memory-frames.ts'
 import { serialiseEvent } from '../../../src/audit/line.ts'
 import { ConfigError, UnavailableError } from '../../../src/errors.ts'
@@ -32,6 +33,8 @@ function framesOf(
     return toStore(frame)
   })
 }
+
+const startAt = (place: string): LogStart => ({ size: 1, peaks: [], writers: {}, checkpoint: '', place })
 
 let server: RedisServer
 let cluster: RedisCluster
@@ -125,14 +128,15 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
     expect(found).toEqual(expected)
     expect(expected.length).toBe(3)
     const all = await store.read(undefined, 20)
-    await store.removeUpTo(all[2]?.place ?? '')
+    await store.removeStart(startAt(all[2]?.place ?? ''))
+    expect((await store.start())?.place).toBe(all[2]?.place)
     expect(await store.read(undefined, 20)).toEqual(all.slice(3))
     expect((await store.readPerson('alice', undefined, 10)).map(({ place }) => place)).toEqual(
       all
         .filter((_, index) => index > 2 && frames[index]?.people.includes('alice'))
         .map(({ place }) => place),
     )
-    await store.removeUpTo(all.at(-1)?.place ?? '')
+    await store.removeStart(startAt(all.at(-1)?.place ?? ''))
     expect(await store.readPerson('alice', undefined, 10)).toEqual([])
     // The numbers go on: what was removed is not taken for missing.
     expect(await store.head('w')).toBe(10)

@@ -46,11 +46,13 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisFrames redisNonces redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisStore
+      rewriteRedis
     `,
     types: `
-      BytesClient NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisFramesOptions RedisNoncesOptions
-      RedisStore RedisStoreOptions StoredAuditEvent
+      BytesClient NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisCursorsOptions
+      RedisFramesOptions RedisNoncesOptions
+      RedisPeopleOptions RedisStore RedisStoreOptions RewriteClient StoredAuditEvent
     `,
   },
   'portcullis/store': {
@@ -68,11 +70,20 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      auditLog linesOf memoryFrames parseEvent readEvents readFrame serialiseEvent
+      archivedFrames auditLog checkpointFile checkpointsToStdout createAuditReader createExporter createSealer
+      erasePeople exportLine framesOf fromOcsf inclusionProof leafHash linesOf memoryFrames memoryPeople
+      merkleRoot otlpLogs parseEvent parseVerifierKey people printSubjectReport readCheckpoint
+      readCheckpointFile readEvents readFrame retainLog rootOfInclusion searchTraces serialiseEvent
+      signCheckpoint toCloudEvent toOcsf toOtlpRecord verifierKey verifyLog webhook
     `,
     types: `
-      AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditSink FieldEvent Frame FrameStore FrameToStore
-      MemoryFrames MemoryFramesOptions OperationEvent OutcomeEvent People SpoolPlace StoredFrame
+      AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditPage AuditPageOptions AuditQuery
+      AuditReader AuditReaderOptions AuditSink Checkpoint CursorStore Destination EraseOptions Erased
+      ExportFormat Exporter ExporterOptions FieldEvent FoundEvent Frame FrameStore FrameToStore LogProblem
+      LogProblemCode LogReport LogStart MemoryFrames MemoryFramesOptions NoteKey OperationEvent
+      OtlpLogsOptions OutcomeEvent People PeopleOptions PeopleStore PublishCheckpoint RetainOptions Retained
+      Sealer SealerOptions SpoolPlace StoredFrame SubjectAccess SubjectReport Trace VerifyOptions
+      WebhookOptions
     `,
   },
   'portcullis/fastify': {

@@ -26,7 +26,10 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   audit: keyspace.audit,
   frames: keyspace.frames,
   heads: keyspace.heads,
+  logStart: keyspace.logStart,
+  cursors: keyspace.cursors,
   framesOf: keyspace.framesOf('P'),
+  person: keyspace.person('P'),
 }
 
 /** What a name of the table is for the values that `names` is made of. */
