@@ -55,6 +55,8 @@ const NONE: Totals = {
 }
 const KILLS_A_ROUND = 25
 const CALLERS = 8
+/** How much of the append-only file is cut off at most, in milliseconds of writing. */
+const CUT_AGE = 1_000
 
 const { values } = parseArgs({
   options: {
@@ -77,6 +79,7 @@ class Round {
   #port = 0
   #next = 0
   #over = false
+  readonly #sizes: { readonly at: number; readonly size: number }[] = []
 
   constructor(seed: number) {
     this.#random = seededRandom(seed)
@@ -100,6 +103,7 @@ class Round {
     const args = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--dir', join(this.#folder, 'redis')]
     this.#server = await startRedis({ args })
     await this.#startWorker()
+    const sampling = setInterval(() => this.#sample(), 50)
     const callers = Array.from({ length: CALLERS }, () => this.#call())
     try {
       for (let kill = 0; kill < kills; kill += 1) await this.#strike()
@@ -109,6 +113,7 @@ class Round {
       await this.#check()
       return this.totals
     } finally {
+      clearInterval(sampling)
       this.#over = true
       this.#worker?.kill('SIGKILL')
       await this.#server.stop()
@@ -182,11 +187,24 @@ class Round {
     return join(folder, name)
   }
 
+  /** At most what was written in the last second, as `appendfsync everysec` promises; by bytes it could be minutes. */
   #cutEnd(): void {
     const { size } = statSync(this.#file)
-    const most = Math.min(size, 60_000)
-    truncateSync(this.#file, size - Math.floor(this.#random() * most))
+    const before = this.#sizes.findLast(({ at }) => at <= Date.now() - CUT_AGE)?.size ?? size
+    const most = Math.max(0, size - before)
+    if (most === 0) return
+    truncateSync(this.#file, size - Math.ceil(this.#random() * most))
     this.totals.cuts += 1
+  }
+
+  /** Remembers how large the append-only file was. */
+  #sample(): void {
+    try {
+      this.#sizes.push({ at: Date.now(), size: statSync(this.#file).size })
+      if (this.#sizes.length > 200) this.#sizes.shift()
+    } catch {
+      // There is none yet.
+    }
   }
 
   async #fillDisk(): Promise<void> {
