@@ -9,6 +9,7 @@ import { thirdPartyLicences } from './licences.ts'
 import { policyJsonSchema } from './policy-schema.ts'
 
 interface Manifest {
+  readonly bin: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, unknown>>
   readonly peerDependencies: Readonly<Record<string, string>>
 }
@@ -22,10 +23,19 @@ const entries = Object.keys(manifest.exports)
   .filter((name) => !name.endsWith('.json'))
   .map((name) => join(name, 'index'))
 
+/** `cli/main`: programs, which are ESM alone. */
+const programs = Object.values(manifest.bin).map((path) => relative('dist/esm', path).replace(/\.js$/, ''))
+
 const TARGET = 'node20.19'
 
-/** Names stay, and lines too, so that a stack trace says something. */
-const SMALL = { target: TARGET, minifyWhitespace: true, minifySyntax: true, lineLimit: 400 } as const
+/** Lines stay, so that a stack trace says something. Names of what is not exported are short: the tarball is a tenth smaller. */
+const SMALL = {
+  target: TARGET,
+  minifyWhitespace: true,
+  minifySyntax: true,
+  minifyIdentifiers: true,
+  lineLimit: 400,
+} as const
 
 async function compiles(project: string): Promise<boolean> {
   const compiler = createRequire(import.meta.url).resolve('typescript/package.json')
@@ -76,7 +86,9 @@ function withPlaces(code: string, folder: string): string {
  */
 async function bundle(): Promise<readonly string[]> {
   const { metafile } = await build({
-    entryPoints: Object.fromEntries(entries.map((entry) => [entry, join(root, 'src', `${entry}.ts`)])),
+    entryPoints: Object.fromEntries(
+      [...entries, ...programs].map((entry) => [entry, join(root, 'src', `${entry}.ts`)]),
+    ),
     absWorkingDir: root,
     outdir: join(dist, 'esm'),
     chunkNames: 'chunk-[hash]',
@@ -100,30 +112,39 @@ async function convertToCommonJs(): Promise<void> {
   for (const name of await readdir(join(dist, 'esm'), { recursive: true })) {
     if (!name.endsWith('.js')) continue
     const source = await readFile(join(dist, 'esm', name), 'utf8')
-    const { code } = await transform(source, { format: 'cjs', platform: 'node', ...SMALL })
-    await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
     const folders = ['esm', 'cjs'].map((format) => dirname(join(dist, format, name)))
     await writeFile(join(dist, 'esm', name), withPlaces(source, folders[0] ?? ''))
+    if (programs.some((program) => name === `${program}.js`)) continue
+    const { code } = await transform(source, { format: 'cjs', platform: 'node', ...SMALL })
+    await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
     await writeFile(join(dist, 'cjs', name), withPlaces(code, folders[1] ?? ''))
   }
 }
 
+const COMMENT = /^[ \t]*\/\*\*[\s\S]*?\*\/\n/gm
+const HANDED_ON = /^export (?:type )?(?:\*|\{[^}]*\}) from ['"](\.{1,2}\/[^'"]*)\.ts['"]/gm
 const RELATIVE_IMPORT = /((?:from |import\(|import )['"])(\.{1,2}\/[^'"\n]*)\.ts(['"])/g
 /** TypeScript takes these since 5.7. Without them both mean the same to those who call. */
 const GENERIC_BYTES = /\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g
 
 /**
  * Keeps the declarations that an entry reaches, in dist/cjs. Those of dist/esm hand them on: a module may import CommonJS, and so
- * they are the same types in both. The compiler turns `./x.ts` into `./x.js` in the JavaScript only.
+ * they are the same types in both. Comments stay in modules that an entry exports from; nobody sees those of others. The compiler turns `./x.ts` into `./x.js` in the JavaScript only.
  */
 async function gatherDeclarations(from: string): Promise<void> {
   const reached = new Set(entries)
+  const told = new Set(entries)
+  for (const name of told) {
+    const source = await readFile(join(from, `${name}.d.ts`), 'utf8')
+    for (const [, path = ''] of source.matchAll(HANDED_ON)) told.add(join(dirname(name), path))
+  }
   for (const name of reached) {
     const source = await readFile(join(from, `${name}.d.ts`), 'utf8')
     for (const [, , path = ''] of source.matchAll(RELATIVE_IMPORT)) reached.add(join(dirname(name), path))
     const file = join(dist, 'cjs', `${name}.d.ts`)
     await mkdir(dirname(file), { recursive: true })
-    await writeFile(file, source.replaceAll(RELATIVE_IMPORT, '$1$2.js$3').replaceAll(GENERIC_BYTES, '$1'))
+    const text = told.has(name) ? source : source.replaceAll(COMMENT, '')
+    await writeFile(file, text.replaceAll(RELATIVE_IMPORT, '$1$2.js$3').replaceAll(GENERIC_BYTES, '$1'))
   }
   for (const entry of entries) {
     const folder = join(dist, 'esm', dirname(entry))

@@ -35,6 +35,15 @@ const WARNINGS = {
       'request can pass once for each process, and events and changes are seen by one process alone.',
     'Use `redisNonces`, `redisAuditSink` and `redisStore`, or other stores that all processes share.',
   ],
+  PORTCULLIS_AUDIT_IN_MEMORY: [
+    'The audit log keeps its frames in the memory of this process. It serves one process: others do not see its events, and ' +
+      'without a spool they end with the process.',
+    'Give `auditLog` a `spool`, or keep frames in Redis with `redisFrames`.',
+  ],
+  PORTCULLIS_AUDIT_ASYNC: [
+    'The audit log is in the mode `async`: responses leave before their events are kept, so events can be lost.',
+    'Use another `mode` of `auditLog` wherever the audit must be complete.',
+  ],
 } as const satisfies Record<string, readonly [message: string, advice: string]>
 
 export type SetupCode = keyof typeof WARNINGS

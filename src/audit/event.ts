@@ -46,6 +46,10 @@ export interface OperationEvent extends EventBase {
   readonly status?: number | undefined
   /** Pseudonym of the client address. */
   readonly address?: string | undefined
+  /** Pseudonym of the person whom it was about, where the audit log itself was asked or changed: `audit subject`. */
+  readonly person?: string | undefined
+  /** Why, where it was said. */
+  readonly purpose?: string | undefined
   readonly region?: { readonly here: string; readonly jurisdiction: string } | undefined
   /** The trail. */
   readonly decisions: readonly Decision[]

@@ -11,7 +11,7 @@ const ATTEMPTS: readonly Bounds[] = [
   { text: MAX_TEXT, decisions: 64, evidence: 16, persons: 1_000, fields: 1_000 },
   { text: MAX_TEXT, decisions: 64, evidence: 0, persons: 100, fields: 20 },
   { text: 64, decisions: 12, evidence: 0, persons: 10, fields: 8 },
-  // Eleven texts of 64 units, six bytes each when all are escaped: this one always fits.
+  // Twelve texts of 64 units, six bytes each when all are escaped: this one always fits.
   { text: 64, decisions: 0, evidence: 0, persons: 0, fields: 8 },
 ]
 
@@ -164,13 +164,15 @@ class LineWriter {
   }
 
   #operation(event: OperationEvent): string {
-    const { revision, operation, outcome, status, address, region, decisions } = event
+    const { revision, operation, outcome, status, address, person, purpose, region, decisions } = event
     return (
       amount(',"revision":', revision) +
       this.#text(',"operation":', operation) +
       this.#text(',"outcome":', outcome) +
       amount(',"status":', status) +
       this.#text(',"address":', address) +
+      this.#text(',"person":', person) +
+      this.#text(',"purpose":', purpose) +
       (region === undefined ? '' : this.#region(region)) +
       `,"decisions":[${this.#decisions(decisions)}]`
     )

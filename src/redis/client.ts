@@ -12,6 +12,14 @@ export interface RedisClient {
   readonly options?: { readonly enableOfflineQueue?: boolean | undefined }
 }
 
+/** What we use of a client where bytes are sent and read. */
+export interface BytesClient {
+  call(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>
+  /** As `call`, with bytes in place of strings. */
+  callBuffer(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>
+  readonly status?: string
+}
+
 /** A connection of our own. */
 export interface RedisConnection {
   call(command: string, ...args: (string | number)[]): Promise<unknown>

@@ -128,6 +128,48 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
+  frames: {
+    name: '{audit}:frames',
+    type: 'stream',
+    holds: 'the frames of the audit log, one entry each',
+    guards: [],
+    dashboards: [],
+  },
+  heads: {
+    name: '{audit}:heads',
+    type: 'hash',
+    holds: 'for each process that writes to the audit log, the number of its last event',
+    guards: [],
+    dashboards: [],
+  },
+  logStart: {
+    name: '{audit}:start',
+    type: 'string',
+    holds: 'where the audit log begins, when older frames were archived and removed',
+    guards: [],
+    dashboards: [],
+  },
+  framesOf: {
+    name: '{audit}:of:<pseudonym of a person>',
+    type: 'string',
+    holds: 'in which frames a person occurs, eight bytes each',
+    guards: [],
+    dashboards: [],
+  },
+  cursors: {
+    name: '{audit}:cursors',
+    type: 'hash',
+    holds: 'up to where each destination has taken the events of the audit log',
+    guards: [],
+    dashboards: [],
+  },
+  person: {
+    name: 'person:{<pseudonym of a person>}',
+    type: 'list',
+    holds: 'the secrets of a person of the audit log, sealed',
+    guards: [],
+    dashboards: [],
+  },
 } as const satisfies Record<string, KindOfKey>
 
 export const DEFAULT_PREFIX = 'portcullis:'
@@ -156,6 +198,12 @@ export interface Keyspace {
   /** Both keys of one nonce, which lies in one of several parts of its app. */
   nonce(appId: string, part: number, hash: string): readonly [nonce: string, nonces: string]
   readonly audit: string
+  readonly frames: string
+  readonly heads: string
+  readonly logStart: string
+  readonly cursors: string
+  framesOf(pseudonym: string): string
+  person(name: string): string
 }
 
 export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
@@ -181,5 +229,11 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
       return [`${prefix}nonce:${tag}${hash}`, `${prefix}nonces:${tag}`]
     },
     audit: `${prefix}audit`,
+    frames: `${prefix}{audit}:frames`,
+    heads: `${prefix}{audit}:heads`,
+    logStart: `${prefix}{audit}:start`,
+    cursors: `${prefix}{audit}:cursors`,
+    framesOf: (pseudonym) => `${prefix}{audit}:of:${pseudonym}`,
+    person: (name) => `${prefix}person:{${name}}`,
   }
 }

@@ -1,5 +1,5 @@
 import { ConfigError, SECRET } from '../errors.ts'
-import type { RedisClient, RedisConnection } from './client.ts'
+import type { BytesClient, RedisClient, RedisConnection } from './client.ts'
 
 interface CommandOptions {
   readonly typeMapping?: object | undefined
@@ -18,7 +18,7 @@ interface Client {
 interface SingleClient extends Client {
   readonly options?:
     { readonly disableOfflineQueue?: boolean | undefined; readonly socket?: object | undefined } | undefined
-  sendCommand(args: string[], options?: CommandOptions): Promise<unknown>
+  sendCommand(args: (string | Buffer)[], options?: CommandOptions): Promise<unknown>
   duplicate(options?: object): SingleClient
   connect(): Promise<unknown>
   destroy(): void
@@ -28,7 +28,7 @@ interface ClusterClient extends Client {
   sendCommand(
     key: string | undefined,
     isReadonly: boolean | undefined,
-    args: string[],
+    args: (string | Buffer)[],
     options?: CommandOptions,
   ): Promise<unknown>
   getNodeClientForKey(key: string): Promise<SingleClient>
@@ -39,6 +39,11 @@ export type NodeRedisClient = SingleClient | ClusterClient
 
 /** Maps, in which RESP3 brings the reply to XREAD, become flat lists, and everything else what it is by default. */
 const REPLIES: CommandOptions = { typeMapping: { ['%'.charCodeAt(0)]: Array } }
+
+/** The same, and strings as bytes. */
+const BYTE_REPLIES: CommandOptions = {
+  typeMapping: { ['%'.charCodeAt(0)]: Array, ['$'.charCodeAt(0)]: Buffer },
+}
 
 /**
  * Makes a client of node-redis (the package `redis`) fit for `redisStore`, `redisNonces`, `redisAuditSink` and
@@ -51,7 +56,7 @@ const REPLIES: CommandOptions = { typeMapping: { ['%'.charCodeAt(0)]: Array } }
  *
  * @throws ConfigError
  */
-export function fromNodeRedis(client: NodeRedisClient): RedisClient {
+export function fromNodeRedis(client: NodeRedisClient): RedisClient & BytesClient {
   checkClient(client)
   const isCluster = 'getNodeClientForKey' in client
   const { send, parent, readyEvent, hasQueue } = isCluster ? ofCluster(client) : ofSingle(client)
@@ -67,15 +72,21 @@ export function fromNodeRedis(client: NodeRedisClient): RedisClient {
       if (client.isReady) return 'ready'
       return isStarting ? 'connecting' : 'reconnecting'
     },
-    call: (...command) => withOurErrors(() => send(command.map(String))),
+    call: (...command) => withOurErrors(() => send(command.map(argument), REPLIES)),
+    callBuffer: (...command) => withOurErrors(() => send(command.map(argument), BYTE_REPLIES)),
     duplicate: () => ownConnection(parent),
     once: (_ready, listener) => client.once(readyEvent, listener),
     removeListener: (_ready, listener) => client.removeListener(readyEvent, listener),
   }
 }
 
+/** Bytes stay bytes. */
+function argument(given: string | number | Buffer): string | Buffer {
+  return Buffer.isBuffer(given) ? given : String(given)
+}
+
 interface Kind {
-  send(command: string[]): Promise<unknown>
+  send(command: (string | Buffer)[], replies: CommandOptions): Promise<unknown>
   /** The client to duplicate for a connection to the server that has the key. */
   parent(key: string): Promise<SingleClient>
   readonly readyEvent: string
@@ -84,7 +95,7 @@ interface Kind {
 
 function ofSingle(client: SingleClient): Kind {
   return {
-    send: (command) => client.sendCommand(command, REPLIES),
+    send: (command, replies) => client.sendCommand(command, replies),
     parent: async () => client,
     readyEvent: 'ready',
     hasQueue: client.options?.disableOfflineQueue !== true,
@@ -93,7 +104,7 @@ function ofSingle(client: SingleClient): Kind {
 
 function ofCluster(client: ClusterClient): Kind {
   return {
-    send: (command) => client.sendCommand(firstKey(command), false, command, REPLIES),
+    send: (command, replies) => client.sendCommand(firstKey(command), false, command, replies),
     async parent(key) {
       // Who has the key now: the command is redirected when its slot has moved, and the client learns from that.
       await client.sendCommand(key, false, ['EXISTS', key], REPLIES)
@@ -123,9 +134,9 @@ function checkClient(client: unknown): asserts client is NodeRedisClient {
 }
 
 /** The key that decides which server of a Cluster is asked; every command of ours has one. */
-function firstKey([name, ...args]: readonly string[]): string {
+function firstKey([name, ...args]: readonly (string | Buffer)[]): string {
   const index = name === 'EVAL' || name === 'EVALSHA' ? 2 : name === 'XREAD' ? args.indexOf('STREAMS') + 1 : 0
-  return args[index] ?? ''
+  return String(args[index] ?? '')
 }
 
 /** A connection that begins with its first command and ends with its first failure. */

@@ -53,7 +53,7 @@ describe('/account/access-log', () => {
     expect((await new Visitor().open(url)).status).toBe(401)
     const ada = await signUp(server, await gateway())
     const response = await fetch(url, {
-      headers: { cookie: ada.cookie as string, accept: 'application/json' },
+      headers: { cookie: `__Host-session=${ada.cookie}`, accept: 'application/json' },
     })
     expect(await response.json()).toEqual(
       expect.arrayContaining([

@@ -33,7 +33,9 @@ const NAMES: readonly RegExp[] = [
   /\b(PORTCULLIS_[A-Z_]+)\b/g,
   /type AllowanceCode = ([^\n]+)/g,
 ]
-const inSources = readSources().flatMap(({ text }) =>
+// The command line names variables of the environment, which are not codes.
+const withCodes = readSources().filter(({ area }) => area !== 'cli')
+const inSources = withCodes.flatMap(({ text }) =>
   NAMES.flatMap((pattern) => [...text.matchAll(pattern)]).flatMap(
     ([, name = '']) => name.match(/[A-Z_]{4,}/g) ?? [],
   ),

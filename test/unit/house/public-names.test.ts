@@ -47,11 +47,13 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisNonces redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisStore
+      rewriteRedis
     `,
     types: `
-      NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisNoncesOptions RedisStore
-      RedisStoreOptions StoredAuditEvent
+      BytesClient NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisCursorsOptions
+      RedisFramesOptions RedisNoncesOptions
+      RedisPeopleOptions RedisStore RedisStoreOptions RewriteClient StoredAuditEvent
     `,
   },
   'portcullis/store': {
@@ -69,11 +71,10 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      createPseudonyms parseEvent readEvents sealKnex sealMongoose sealPg sealPrisma serialiseEvent
+      archivedFrames auditLog checkpointFile checkpointsToStdout createAuditReader createExporter createPseudonyms createSealer erasePeople exportLine framesOf fromOcsf inclusionProof leafHash linesOf memoryFrames memoryPeople merkleRoot otlpLogs parseEvent parseVerifierKey people printSubjectReport readCheckpoint readCheckpointFile readEvents readFrame retainLog rootOfInclusion sealKnex sealMongoose sealPg sealPrisma searchTraces serialiseEvent signCheckpoint toCloudEvent toOcsf toOtlpRecord verifierKey verifyLog webhook
     `,
     types: `
-      Action ActionEvent ActorKind AuditEvent AuditSink FieldEvent LeakEvent ListEvent ModelNames
-      OperationEvent OutcomeEvent PersonReads PgQuery PrismaExtension RowSealer
+      Action ActionEvent ActorKind AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditPage AuditPageOptions AuditQuery AuditReader AuditReaderOptions AuditSink Checkpoint CursorStore Destination EraseOptions Erased ExportFormat Exporter ExporterOptions FieldEvent FoundEvent Frame FrameStore FrameToStore LeakEvent ListEvent LogProblem LogProblemCode LogReport LogStart MemoryFrames MemoryFramesOptions ModelNames NoteKey OperationEvent OtlpLogsOptions OutcomeEvent People PeopleOptions PeopleStore PersonReads PgQuery PrismaExtension PublishCheckpoint RetainOptions Retained RowSealer Sealer SealerOptions SpoolPlace StoredFrame SubjectAccess SubjectReport Trace VerifyOptions WebhookOptions
     `,
   },
   'portcullis/fastify': {

@@ -24,6 +24,12 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   nonce: keyspace.nonce('A', 1, 'H')[0],
   nonces: keyspace.nonce('A', 1, 'H')[1],
   audit: keyspace.audit,
+  frames: keyspace.frames,
+  heads: keyspace.heads,
+  logStart: keyspace.logStart,
+  cursors: keyspace.cursors,
+  framesOf: keyspace.framesOf('P'),
+  person: keyspace.person('P'),
 }
 
 /** What a name of the table is for the values that `names` is made of. */
@@ -38,6 +44,7 @@ function filledIn(name: string): string {
     index: '0',
     part: '1',
     'hash of the nonce': 'H',
+    'pseudonym of a person': 'P',
   }
   return `p:${name.replace(/<([^>]+)>/g, (_, what: string) => values[what] ?? `<${what}>`)}`
 }

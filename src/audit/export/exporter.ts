@@ -1,0 +1,113 @@
+import { UnavailableError } from '../../errors.ts'
+import { aFunction, checkOptions, objectWith, required, wholeNumber } from '../../options.ts'
+import type { AuditEvent } from '../event.ts'
+import type { FrameStore } from '../log/frame-store.ts'
+import { createPump } from '../log/pump.ts'
+import { eventsOf } from '../reading/reader.ts'
+
+/** Takes events out of the house. */
+export interface Destination {
+  /** What its cursor is called. */
+  readonly name: string
+  /** Resolves when the destination has taken the events. It may get the same ones again, with the same batch: `id` tells. */
+  send(events: readonly AuditEvent[], batch: string): Promise<void>
+}
+
+/** Where it is kept up to which frame a destination has taken everything. */
+export interface CursorStore {
+  read(name: string): Promise<string | undefined>
+  /** An empty place stands for the beginning. */
+  write(name: string, place: string): Promise<void>
+}
+
+export interface ExporterOptions {
+  readonly store: FrameStore
+  readonly destination: Destination
+  readonly cursors: CursorStore
+  /** How often something new is looked for, in milliseconds. Default 1,000. */
+  readonly interval?: number | undefined
+  /** How many frames are sent at once. Default 16. */
+  readonly batch?: number | undefined
+  /** Told when the destination fails. It is tried again until it takes the events. */
+  readonly onError?: ((error: Error) => void) | undefined
+}
+
+/** Sends a log to a destination. */
+export interface Exporter {
+  /** Up to which place the destination has taken everything. */
+  readonly place: string | undefined
+  readonly failing: boolean
+  /** Begins again behind a place, or from the beginning: catching up and replaying are the same. */
+  rewind(place: string | undefined): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Sends all events of a log to a destination, in their order, each at least once. The cursor moves when the destination has
+ * answered, so an outage is caught up with. A destination that is away is told of, and nothing is lost.
+ *
+ * @throws ConfigError
+ */
+export function createExporter(options: ExporterOptions): Exporter {
+  const checked = checkOptions<ExporterOptions>('createExporter', options, {
+    store: required(objectWith('a frame store, such as `redisFrames(redis)`', 'read')),
+    destination: required(objectWith('a destination, such as `webhook({ … })`', 'send')),
+    cursors: required(objectWith('a store of cursors, such as `redisCursors(redis)`', 'read', 'write')),
+    interval: wholeNumber('milliseconds', 1),
+    batch: wholeNumber('frames', 1, 1_024),
+    onError: aFunction,
+  })
+  const { store, destination, cursors, interval = 1_000, batch = 16, onError } = checked
+  const { name } = destination
+  let place: string | undefined
+  let known = false
+  let rewound = 0
+
+  async function step(): Promise<boolean> {
+    if (!known) {
+      place = await cursors.read(name)
+      known = true
+    }
+    const begun = rewound
+    const frames = await store.read(place, batch)
+    const last = frames.at(-1)?.place
+    if (last === undefined) return false
+    const events = frames.flatMap(eventsOf).filter((event) => event !== undefined)
+    if (events.length > 0) await destination.send(events, `${name}/${last}`)
+    // What was rewound meanwhile stays so.
+    if (begun !== rewound) return true
+    await cursors.write(name, last)
+    place = last
+    return frames.length === batch
+  }
+
+  const pump = createPump(step, (error) => {
+    try {
+      onError?.(error instanceof Error ? error : new UnavailableError(`the destination \`${name}\` failed`))
+    } catch {
+      // A listener must not harm the export.
+    }
+  })
+  pump.poke()
+  const timer = setInterval(() => pump.poke(), interval)
+  timer.unref()
+  return {
+    get place() {
+      return place
+    },
+    get failing() {
+      return pump.failing
+    },
+    async rewind(to) {
+      rewound += 1
+      await cursors.write(name, to ?? '')
+      place = to
+      known = true
+      pump.poke()
+    },
+    async close() {
+      clearInterval(timer)
+      await pump.close()
+    },
+  }
+}

@@ -1,0 +1,122 @@
+import type { KeyObject } from 'node:crypto'
+import { isKeyObject } from 'node:util/types'
+import { ConfigError, wrongOption } from '../../errors.ts'
+import {
+  aFunction,
+  checkOptions,
+  objectWith,
+  oneOf,
+  readOptions,
+  required,
+  wholeNumber,
+  type Expectation,
+} from '../../options.ts'
+import type { People } from '../people/people.ts'
+import type { FrameStore } from './frame-store.ts'
+
+/** Where events must be before a response may leave. */
+export type AuditLogMode = 'spool' | 'redis' | 'fsync' | 'both' | 'async'
+
+export interface SpoolPlace {
+  /** A directory on a disk of this machine. Processes may share it; each has files of its own. */
+  readonly directory: string
+  /** How many bytes the spool of this process may have. Default 1 GiB. */
+  readonly maxBytes?: number | undefined
+  /** How many bytes one file gets. Default 16 MiB. */
+  readonly segmentBytes?: number | undefined
+}
+
+export interface AuditLogOptions {
+  /** Where frames are kept: `redisFrames(redis)` or `memoryFrames()`. */
+  readonly store: FrameStore
+  /** Where frames are kept on this machine until the store has them for good. */
+  readonly spool?: SpoolPlace | undefined
+  /**
+   * When events count as kept. `spool`: the spool has them, or else the store; they survive the process. `redis`: the store has
+   * them, or else the spool. `fsync`: the disk has them; they survive a loss of power. `both`: spool and store have them.
+   * `async`: at once; they may be lost. Default `spool` where there is one, otherwise `redis`.
+   */
+  readonly mode?: AuditLogMode | undefined
+  /** Signs each frame (HMAC-SHA-256), so that frames of others are found. At least 32 bytes. */
+  readonly frameKey?: Uint8Array | KeyObject | undefined
+  /** Gives each person a secret of their own, by which they can be forgotten: `people(…)`. */
+  readonly people?: People | undefined
+  /** How long the store may take, in milliseconds. Default 250. */
+  readonly storeTimeout?: number | undefined
+  /** How many events may wait. Beyond it they are refused. Default 50,000. */
+  readonly maxQueue?: number | undefined
+  /** The same, in bytes. Default 32 MiB. */
+  readonly maxQueueBytes?: number | undefined
+  /** Told of every failure of the store and of the disk, and of every loss. */
+  readonly onError?: ((error: Error) => void) | undefined
+}
+
+export type AuditLogSettings = Omit<
+  AuditLogOptions,
+  'mode' | 'storeTimeout' | 'maxQueue' | 'maxQueueBytes'
+> & {
+  readonly mode: AuditLogMode
+  readonly storeTimeout: number
+  readonly maxQueue: number
+  readonly maxQueueBytes: number
+}
+
+const MODES: readonly AuditLogMode[] = ['spool', 'redis', 'fsync', 'both', 'async']
+
+const A_SECRET_KEY: Expectation = {
+  expected: 'at least 32 bytes, or a secret `KeyObject` of that size',
+  secret: true,
+  accepts: (value) =>
+    isKeyObject(value)
+      ? (value.symmetricKeySize ?? 0) >= 32
+      : value instanceof Uint8Array && value.length >= 32,
+}
+
+const A_SPOOL: Expectation = {
+  expected: 'an object with `directory`',
+  accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+}
+
+const A_DIRECTORY: Expectation = {
+  expected: 'the path of a directory',
+  accepts: (value) => typeof value === 'string' && value !== '',
+}
+
+/** @throws ConfigError */
+export function checkedAuditLogOptions(options: AuditLogOptions): AuditLogSettings {
+  const checked = checkOptions<AuditLogOptions>('auditLog', options, {
+    store: required(objectWith('a frame store, such as `redisFrames(redis)`', 'append', 'head', 'read')),
+    spool: A_SPOOL,
+    mode: oneOf('one of the modes', MODES),
+    frameKey: A_SECRET_KEY,
+    people: objectWith('what `people(…)` returns', 'named', 'deliver'),
+    storeTimeout: wholeNumber('milliseconds', 1, 60_000),
+    maxQueue: wholeNumber('events', 1),
+    maxQueueBytes: wholeNumber('bytes', 1_024),
+    onError: aFunction,
+  })
+  const spool = checked.spool === undefined ? undefined : checkedSpool(checked.spool)
+  const { mode = spool === undefined ? 'redis' : 'spool' } = checked
+  if (spool === undefined && mode !== 'redis' && mode !== 'async') {
+    throw new ConfigError([
+      wrongOption(
+        'auditLog.spool',
+        `an object with \`directory\`, which the mode \`${mode}\` needs`,
+        undefined,
+      ),
+    ])
+  }
+  const { storeTimeout = 250, maxQueue = 50_000, maxQueueBytes = 32 * 1_048_576 } = checked
+  return { ...checked, spool, mode, storeTimeout, maxQueue, maxQueueBytes }
+}
+
+function checkedSpool(given: SpoolPlace): SpoolPlace {
+  const [issues, spool] = readOptions('auditLog.spool', given, {
+    directory: required(A_DIRECTORY),
+    maxBytes: wholeNumber('bytes', 65_536),
+    segmentBytes: wholeNumber('bytes', 4_096),
+  })
+  const [first, ...more] = issues
+  if (first !== undefined) throw new ConfigError([first, ...more])
+  return spool as unknown as SpoolPlace
+}

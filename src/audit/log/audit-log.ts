@@ -1,0 +1,266 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { isKeyObject } from 'node:util/types'
+import { withDeadline } from '../../deadline.ts'
+import { UnavailableError } from '../../errors.ts'
+import { warnOfSetup } from '../../setup-warning.ts'
+import { isThenable } from '../../thenable.ts'
+import type { AuditEvent } from '../event.ts'
+import { Replay } from '../spool/replay.ts'
+import { Spool } from '../spool/spool.ts'
+import type { AuditLog, AuditLogStatus } from './audit-log-contract.ts'
+import { checkedAuditLogOptions, type AuditLogOptions, type AuditLogSettings } from './audit-log-options.ts'
+import { lastOf } from './frame.ts'
+import { FrameMaker } from './frame-maker.ts'
+import { FrameWindow } from './frame-window.ts'
+import { SpoolPump } from './spool-pump.ts'
+import { StorePump } from './store-pump.ts'
+import { Tickets } from './tickets.ts'
+
+/** How many frames may be on their way before events are gathered. */
+const ON_THEIR_WAY = 2
+/** How many bytes of frames are held in memory that are safe elsewhere. */
+const HELD_BYTES = 8 * 1_048_576
+const END_TIMEOUT = 5_000
+
+/**
+ * Keeps audit events in frames: one entry of the store for a batch, hashed to a Merkle root and chained to the frames before.
+ * `write` resolves when the events are kept as `mode` says.
+ *
+ * @throws ConfigError
+ */
+export function auditLog(options: AuditLogOptions): AuditLog {
+  return new FrameLog(checkedAuditLogOptions(options))
+}
+
+class FrameLog implements AuditLog {
+  readonly #settings: AuditLogSettings
+  readonly #maker: FrameMaker
+  readonly #tickets = new Tickets()
+  /** The same for those who wait for the store, whatever the mode is. */
+  readonly #storedTickets = new Tickets()
+  readonly #window = new FrameWindow()
+  readonly #storePump: StorePump
+  readonly #spoolPump: SpoolPump | undefined
+  readonly #replay: Replay | undefined
+  /** Events that were given before and are on their way: what a recorder sends again joins them. */
+  readonly #known = new WeakMap<AuditEvent, Promise<void>>()
+  #opening: Promise<Spool> | undefined
+  #spool: Spool | undefined
+  #queuedBytes = 0
+  #unkept: { readonly last: number; readonly bytes: number }[] = []
+  #scheduled = false
+  #warnedOfQueue = false
+  #closed = false
+
+  constructor(settings: AuditLogSettings) {
+    this.#settings = settings
+    const { store, frameKey, spool, people, mode, storeTimeout } = settings
+    const key = frameKey === undefined || isKeyObject(frameKey) ? frameKey : createSecretKey(frameKey)
+    // A name that no other process has: each start is a chain of its own.
+    this.#maker = new FrameMaker(randomBytes(16).toString('base64url'), key)
+    if (mode === 'async') warnOfSetup('PORTCULLIS_AUDIT_ASYNC')
+    const onError = (error: unknown): void => this.#report(error)
+    this.#storePump = new StorePump({
+      store,
+      writer: this.#maker.writer,
+      timeout: storeTimeout,
+      window: this.#window,
+      spool: () => this.#spool,
+      before: async () => people?.deliver(),
+      onStored: () => this.#progress(),
+      onError,
+    })
+    if (spool === undefined) return
+    people?.useSpool(async (content) => (await this.#open()).appendSecret(content))
+    this.#spoolPump = new SpoolPump({
+      window: this.#window,
+      open: () => this.#open(),
+      storedInstead: () => (this.#needsSpool ? 0 : this.#storePump.stored),
+      onSpooled: () => this.#progress(),
+      onError,
+    })
+    this.#replay = new Replay({ directory: spool.directory, store, people, onError, storeTimeout })
+    this.#replay.begin()
+  }
+
+  write(events: readonly AuditEvent[]): void | Promise<void> {
+    if (events.length === 0) return undefined
+    const fresh = events.filter((event) => !this.#known.has(event))
+    const earlier = new Set(events.flatMap((event) => this.#known.get(event) ?? []))
+    if (fresh.length > 0) {
+      if (this.#closed) return Promise.reject(new UnavailableError('the audit log is closed'))
+      if (this.#queueRatio >= 1) return Promise.reject(this.#full())
+      const kept = this.#take(fresh)
+      for (const event of fresh) this.#known.set(event, kept)
+      kept.catch(() => {
+        for (const event of fresh) this.#known.delete(event)
+      })
+      earlier.add(kept)
+    }
+    if (this.#settings.mode === 'async') return undefined
+    return earlier.size === 1 ? [...earlier][0] : Promise.all(earlier).then(() => undefined)
+  }
+
+  #take(events: readonly AuditEvent[]): Promise<void> {
+    const named = this.#settings.people?.named(events) ?? events
+    return isThenable(named) ? named.then((all) => this.#queue(all)) : this.#queue(named)
+  }
+
+  #queue(events: readonly AuditEvent[]): Promise<void> {
+    for (const event of events) this.#queuedBytes += this.#maker.add(event)
+    this.#schedule()
+    return this.#tickets.wait(this.#maker.last)
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || !this.#maker.hasRest) return
+    this.#scheduled = true
+    // What other requests of this turn of the event loop bring goes into the same frame.
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#makeFrames()
+    })
+  }
+
+  /** A frame at once while few are on their way; otherwise events are gathered until a frame is full. */
+  #makeFrames(): void {
+    const before = this.#maker.framed
+    const mayWait = (): boolean => this.#unkept.length >= ON_THEIR_WAY
+    this.#maker.make(mayWait, (frame, bytes) => {
+      this.#window.push(frame)
+      this.#unkept.push({ last: lastOf(frame), bytes })
+    })
+    const { framed } = this.#maker
+    if (framed === before) return
+    this.#storePump.made(framed)
+    this.#spoolPump?.made(framed)
+  }
+
+  /** Spool or store have taken something. */
+  #progress(): void {
+    const stored = this.#storePump.stored
+    const spooled = this.#spoolPump?.spooled ?? 0
+    const kept = this.#keptUpTo(stored, spooled)
+    while (this.#unkept.length > 0 && (this.#unkept[0]?.last ?? 0) <= kept) {
+      this.#queuedBytes -= this.#unkept.shift()?.bytes ?? 0
+    }
+    this.#tickets.reach(kept)
+    this.#storedTickets.reach(stored)
+    // In some modes the spool must have a frame even if the store has it.
+    const { confirmed } = this.#storePump
+    this.#window.forget(this.#needsSpool ? Math.min(confirmed, spooled) : confirmed)
+    this.#window.forget(this.#spoolPump === undefined ? stored : spooled, HELD_BYTES)
+    const { people } = this.#settings
+    if (this.#spool !== undefined && (people?.pending ?? 0) === 0) {
+      this.#spool.settle(confirmed).catch((error: unknown) => this.#report(error))
+    }
+    if (this.#queueRatio < 0.25) this.#warnedOfQueue = false
+    this.#schedule()
+  }
+
+  #keptUpTo(stored: number, spooled: number): number {
+    const { mode } = this.#settings
+    if (mode === 'both') return Math.min(stored, spooled)
+    return mode === 'fsync' ? spooled : Math.max(stored, spooled)
+  }
+
+  /** Whether the store cannot stand in for the spool. */
+  get #needsSpool(): boolean {
+    const { mode } = this.#settings
+    return mode === 'fsync' || mode === 'both'
+  }
+
+  get #waiting(): number {
+    return this.#maker.last - this.#tickets.reached
+  }
+
+  get #queueRatio(): number {
+    const { maxQueue, maxQueueBytes } = this.#settings
+    const ratio = Math.max(this.#waiting / maxQueue, this.#queuedBytes / maxQueueBytes)
+    if (ratio > 0.5 && !this.#warnedOfQueue) {
+      this.#warnedOfQueue = true
+      this.#report(
+        new UnavailableError('the queue of the audit is more than half full: its store or its disk is slow'),
+      )
+    }
+    return ratio
+  }
+
+  #full(): UnavailableError {
+    return new UnavailableError(
+      `the queue of the audit is full (${this.#waiting} events): neither the store nor the spool takes what comes`,
+    )
+  }
+
+  #open(): Promise<Spool> {
+    this.#opening ??= this.#openSpool()
+    return this.#opening
+  }
+
+  async #openSpool(): Promise<Spool> {
+    const { directory = '', maxBytes = 2 ** 30, segmentBytes = 16 * 1_048_576 } = this.#settings.spool ?? {}
+    const sync = this.#settings.mode === 'fsync'
+    try {
+      this.#spool = await Spool.open({ directory, writer: this.#maker.writer, maxBytes, segmentBytes, sync })
+      return this.#spool
+    } catch (error) {
+      this.#opening = undefined
+      throw error
+    }
+  }
+
+  #report(cause: unknown): void {
+    const { onError } = this.#settings
+    try {
+      const error = cause instanceof Error ? cause : new UnavailableError('the audit log failed')
+      const returned: unknown = onError?.(error)
+      if (isThenable(returned)) returned.then(undefined, () => undefined)
+    } catch {
+      // A listener must not harm the log.
+    }
+  }
+
+  async flush(): Promise<void> {
+    const { last } = this.#maker
+    this.#makeFrames()
+    await withDeadline(this.#storedTickets.wait(last), END_TIMEOUT, 'the store of the audit')
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    const failure = await this.flush().then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    this.#closed = true
+    const kept = this.#keptUpTo(this.#storePump.stored, this.#spoolPump?.spooled ?? 0)
+    // A disk that hangs must not keep a process from ending.
+    await withDeadline(this.#closeParts(), END_TIMEOUT, 'the disk of the spool').catch(() => undefined)
+    for (const tickets of [this.#tickets, this.#storedTickets]) {
+      tickets.end(new UnavailableError('the audit log is closed'))
+    }
+    if (failure === undefined || kept >= this.#maker.last) return
+    throw new UnavailableError(`the audit log is closed, and ${this.#maker.last - kept} events are lost`, {
+      cause: failure,
+    })
+  }
+
+  async #closeParts(): Promise<void> {
+    await this.#replay?.close()
+    await this.#spoolPump?.close()
+    await this.#storePump.close()
+    await this.#spool?.close()
+  }
+
+  status(): AuditLogStatus {
+    return {
+      writer: this.#maker.writer,
+      waiting: this.#waiting,
+      queueRatio: this.#queueRatio,
+      unstored: this.#maker.last - this.#storePump.stored,
+      spoolBytes: this.#spool?.bytes ?? 0,
+      storeFailing: this.#storePump.failing,
+      spoolFailing: this.#spoolPump?.failing ?? false,
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import type { KeyObject } from 'node:crypto'
+import type { AuditEvent } from '../event.ts'
+import { serialiseEvent } from '../line.ts'
+import { makeFrame, NO_LINK } from './frame.ts'
+import { toStore, type FrameToStore } from './frame-store.ts'
+
+/** How many events a frame gets at most. */
+const FRAME_EVENTS = 256
+
+/** Puts the events of one writer into frames, in their order, each chained to the one before. */
+export class FrameMaker {
+  readonly writer: string
+  readonly #key: KeyObject | undefined
+  #lines: string[] = []
+  #previous: Buffer = NO_LINK
+  #framed = 0
+
+  constructor(writer: string, key: KeyObject | undefined) {
+    this.writer = writer
+    this.#key = key
+  }
+
+  /** Whether there are events that are in no frame yet. */
+  get hasRest(): boolean {
+    return this.#lines.length > 0
+  }
+
+  /** The number of the last event that was added. */
+  get last(): number {
+    return this.#framed + this.#lines.length
+  }
+
+  /** The number of the last event that is in a frame. */
+  get framed(): number {
+    return this.#framed
+  }
+
+  /** Adds an event; returns how many bytes it has. */
+  add(event: AuditEvent): number {
+    const line = serialiseEvent(event)
+    this.#lines.push(line)
+    return line.length
+  }
+
+  /** Makes frames until no event is left, or `mayWait` says of events that do not fill one that they can wait. */
+  make(mayWait: () => boolean, take: (frame: FrameToStore, bytes: number) => void): void {
+    let at = 0
+    while (at < this.#lines.length) {
+      if (this.#lines.length - at < FRAME_EVENTS && mayWait()) break
+      const lines = this.#lines.slice(at, at + FRAME_EVENTS)
+      at += lines.length
+      const frame = makeFrame({
+        writer: this.writer,
+        first: this.#framed + at - lines.length + 1,
+        previous: this.#previous,
+        lines,
+        key: this.#key,
+      })
+      this.#previous = frame.link
+      take(
+        toStore(frame, lines),
+        lines.reduce((sum, line) => sum + line.length, 0),
+      )
+    }
+    if (at > 0) this.#lines = this.#lines.slice(at)
+    this.#framed += at
+  }
+}

@@ -1,0 +1,58 @@
+import { lastOf } from './frame.ts'
+import type { FrameToStore } from './frame-store.ts'
+
+/** The newest frames of a writer, in memory. */
+export class FrameWindow {
+  #frames: FrameToStore[] = []
+  #bytes = 0
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  push(frame: FrameToStore): void {
+    this.#frames.push(frame)
+    this.#bytes += frame.bytes.length
+  }
+
+  /** Frames from the one that begins with this event on, within a bound of bytes; none when that one is not here. */
+  from(number: number, maxBytes: number): readonly FrameToStore[] {
+    const begin = this.#indexOf(number)
+    if (this.#frames[begin]?.first !== number) return []
+    let bytes = 0
+    let end = begin
+    while (end < this.#frames.length && (bytes < maxBytes || end === begin)) {
+      bytes += this.#frames[end]?.bytes.length ?? 0
+      end += 1
+    }
+    return this.#frames.slice(begin, end)
+  }
+
+  /** The first event that is still here behind a number, if there is one. */
+  firstFrom(number: number): number | undefined {
+    return this.#frames[this.#indexOf(number)]?.first
+  }
+
+  /** Forgets frames up to an event, and only as many as exceed a bound of bytes. */
+  forget(upTo: number, maxBytes = 0): void {
+    let count = 0
+    while (count < this.#frames.length && this.#bytes > maxBytes) {
+      const frame = this.#frames[count] as FrameToStore
+      if (lastOf(frame) > upTo) break
+      this.#bytes -= frame.bytes.length
+      count += 1
+    }
+    if (count > 0) this.#frames = this.#frames.slice(count)
+  }
+
+  /** The index of the first frame that begins at this event or behind it. */
+  #indexOf(number: number): number {
+    let [low, high] = [0, this.#frames.length]
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      if ((this.#frames[middle]?.first ?? 0) >= number) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}

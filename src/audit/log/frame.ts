@@ -1,0 +1,188 @@
+import { createHmac, hash, timingSafeEqual, type KeyObject } from 'node:crypto'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { UnreadableError } from '../../errors.ts'
+import { HASH_BYTES, leafHash, merkleRoot } from './merkle.ts'
+
+/**
+ * Some events of one writer, in a row: the unit of storage, of hashing and of sending. Its `link` commits to its events and
+ * to all frames of the same writer before it.
+ */
+export interface Frame {
+  /** Which process has written it. */
+  readonly writer: string
+  /** The number of its first event; the events of a writer are numbered from 1, without a gap. */
+  readonly first: number
+  readonly count: number
+  /** `link` of the frame before; 32 zero bytes in the first. */
+  readonly previous: Buffer
+  /** Merkle root of its events, as the frame states it. */
+  readonly root: Buffer
+  /** SHA-256 of all of the above. */
+  readonly link: Buffer
+  /** HMAC-SHA-256 of `link`, where the writer has a key. */
+  readonly mac: Buffer | undefined
+  /** The frame as it is stored. */
+  readonly bytes: Buffer
+}
+
+/** What a frame is made of. */
+export interface FrameParts {
+  readonly writer: string
+  readonly first: number
+  readonly previous: Buffer
+  /** One event each, as `serialiseEvent` writes it: printable ASCII without a line feed. */
+  readonly lines: readonly string[]
+  readonly key?: KeyObject | undefined
+}
+
+/** The number of the last event of a frame. */
+export function lastOf({ first, count }: Pick<Frame, 'first' | 'count'>): number {
+  return first + count - 1
+}
+
+/** How many events a frame has at most. */
+export const MOST_EVENTS = 4_096
+/** From so many events on the body is deflated: below that it costs more than it saves. */
+const DEFLATED_FROM = 8
+/** The longest body of a frame: as many of the longest lines as it can have. */
+const LONGEST_BODY = MOST_EVENTS * 8_193
+/** `previous` of the first frame of a writer. */
+export const NO_LINK: Buffer = Buffer.alloc(HASH_BYTES)
+
+const MAGIC = 0xf1
+const DEFLATED = 1
+const HAS_MAC = 2
+const WRITER = /^[A-Za-z0-9_-]{1,64}$/
+/** Length of the fixed members behind the writer: first, count, previous, root, length of the body. */
+const FIXED = 8 + 4 + HASH_BYTES + HASH_BYTES + 4
+
+/** The link of a frame. All lengths are fixed or written, so that no two frames have the same input. */
+export function linkOf(frame: Pick<Frame, 'writer' | 'first' | 'count' | 'previous' | 'root'>): Buffer {
+  const head = Buffer.allocUnsafe(13)
+  head[0] = frame.writer.length
+  head.writeBigUInt64BE(BigInt(frame.first), 1)
+  head.writeUInt32BE(frame.count, 9)
+  const bytes = Buffer.concat([
+    LINK_PREFIX,
+    head.subarray(0, 1),
+    Buffer.from(frame.writer, 'latin1'),
+    head.subarray(1),
+    frame.previous,
+    frame.root,
+  ])
+  return hash('sha256', bytes, 'buffer')
+}
+
+const LINK_PREFIX = Buffer.from('portcullis/link/1\0')
+
+/** The Merkle root of events, one line each. */
+export function rootOfLines(lines: readonly string[]): Buffer {
+  return merkleRoot(lines.map(leafHash))
+}
+
+/** Makes a frame of at least one event. */
+export function makeFrame({ writer, first, previous, lines, key }: FrameParts): Frame {
+  const root = rootOfLines(lines)
+  const count = lines.length
+  const link = linkOf({ writer, first, count, previous, root })
+  const mac = key === undefined ? undefined : macOf(link, key)
+  const text = Buffer.from(lines.join('\n'), 'latin1')
+  const deflated = count >= DEFLATED_FROM
+  const body = deflated ? deflateRawSync(text, { level: 1 }) : text
+  const head = Buffer.allocUnsafe(3 + writer.length + FIXED)
+  head[0] = MAGIC
+  head[1] = (deflated ? DEFLATED : 0) | (mac === undefined ? 0 : HAS_MAC)
+  head[2] = writer.length
+  let at = 3 + head.write(writer, 3, 'latin1')
+  at = head.writeBigUInt64BE(BigInt(first), at)
+  at = head.writeUInt32BE(count, at)
+  at += previous.copy(head, at)
+  at += root.copy(head, at)
+  head.writeUInt32BE(text.length, at)
+  const bytes = Buffer.concat(mac === undefined ? [head, body] : [head, mac, body])
+  return { writer, first, count, previous, root, link, mac, bytes }
+}
+
+function macOf(link: Buffer, key: KeyObject): Buffer {
+  return createHmac('sha256', key).update(link).digest()
+}
+
+/** Whether the holder of the key has made the frame. */
+export function isMadeBy(frame: Frame, key: KeyObject): boolean {
+  return frame.mac !== undefined && timingSafeEqual(frame.mac, macOf(frame.link, key))
+}
+
+/** Where the body of a frame begins, and what is said of it. */
+interface Layout {
+  readonly frame: Frame
+  readonly body: Buffer
+  readonly deflated: boolean
+  readonly length: number
+}
+
+/**
+ * What stands at the beginning of a frame. Whether `root` is that of its events is seen only with {@link linesOf}.
+ *
+ * @throws UnreadableError when the bytes are not a frame.
+ */
+export function readFrame(bytes: Buffer): Frame {
+  return layoutOf(bytes).frame
+}
+
+function layoutOf(bytes: Buffer): Layout {
+  const flags = bytes[1] ?? 0
+  const nameLength = bytes[2] ?? 0
+  const macLength = (flags & HAS_MAC) === 0 ? 0 : HASH_BYTES
+  if (bytes[0] !== MAGIC || flags > (DEFLATED | HAS_MAC)) throw unreadable('its beginning is wrong')
+  if (bytes.length < 3 + nameLength + FIXED + macLength) throw unreadable('it is cut')
+  const writer = bytes.toString('latin1', 3, 3 + nameLength)
+  if (!WRITER.test(writer)) throw unreadable('its writer is wrong')
+  let at = 3 + nameLength
+  const first = Number(bytes.readBigUInt64BE(at))
+  const count = bytes.readUInt32BE(at + 8)
+  at += 12
+  const previous = bytes.subarray(at, at + HASH_BYTES)
+  const root = bytes.subarray(at + HASH_BYTES, at + 2 * HASH_BYTES)
+  at += 2 * HASH_BYTES
+  const length = bytes.readUInt32BE(at)
+  at += 4
+  const deflated = (flags & DEFLATED) !== 0
+  if (!Number.isSafeInteger(first + count) || first < 1) throw unreadable('its numbers are wrong')
+  if (count < 1 || count > MOST_EVENTS || length > LONGEST_BODY) throw unreadable('its size is wrong')
+  // One way to write each frame, apart from the choices of a compressor.
+  if (deflated !== count >= DEFLATED_FROM) throw unreadable('it is compressed where it must not be')
+  const mac = macLength === 0 ? undefined : bytes.subarray(at, at + macLength)
+  const link = linkOf({ writer, first, count, previous, root })
+  const body = bytes.subarray(at + macLength)
+  return { frame: { writer, first, count, previous, root, link, mac, bytes }, body, deflated, length }
+}
+
+/**
+ * The events of a frame, one line each.
+ *
+ * @throws UnreadableError when the bytes are not a frame, or its body is not what its beginning says.
+ */
+export function linesOf(bytes: Buffer): readonly string[] {
+  const { frame, body, deflated, length } = layoutOf(bytes)
+  const text = (deflated ? inflated(body, length) : body).toString('latin1')
+  if (text.length !== length) throw unreadable('its body has another length')
+  const lines = text.split('\n')
+  if (lines.length !== frame.count) throw unreadable('it has more or fewer events than it says')
+  return lines
+}
+
+/** All of a deflated body, and nothing behind its end: what inflating skips would be a place to hide something. */
+function inflated(body: Buffer, length: number): Buffer {
+  let result: { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
+  try {
+    result = inflateRawSync(body, { info: true, maxOutputLength: Math.max(1, length) }) as never
+  } catch {
+    throw unreadable('its body is damaged')
+  }
+  if (result.engine.bytesWritten !== body.length) throw unreadable('something stands behind its end')
+  return result.buffer
+}
+
+function unreadable(why: string): UnreadableError {
+  return new UnreadableError(`a frame of the audit cannot be read: ${why}`)
+}

@@ -1,0 +1,27 @@
+/** A quotation mark within a value is escaped, so that nothing but a member can look like this. */
+const PERSON = /"person":"([A-Za-z0-9_-]{1,128})"/g
+
+/** The pseudonyms of the people in events, one line each, as `serialiseEvent` writes them: each once. */
+export function peopleOfLines(lines: readonly string[]): readonly string[] {
+  const people = new Set<string>()
+  for (const line of lines) {
+    if (line.includes('"persons":[')) for (const person of personsOf(line)) people.add(person)
+    else if (line.includes('"person":"')) {
+      for (const [, person = ''] of line.matchAll(PERSON)) people.add(person)
+    }
+  }
+  return [...people]
+}
+
+/** The people of an event about several: each is a pseudonym, or a list that begins with one. */
+function personsOf(line: string): readonly string[] {
+  try {
+    const { person, persons } = JSON.parse(line) as { person?: unknown; persons?: unknown }
+    const all = Array.isArray(persons) ? [...(persons as unknown[]), person] : [person]
+    return all
+      .map((each) => (Array.isArray(each) ? (each[0] as unknown) : each))
+      .filter((each): each is string => typeof each === 'string')
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,233 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { withDeadline } from '../../deadline.ts'
+import { UnavailableError } from '../../errors.ts'
+import { checkOptions, objectWith, required, wholeNumber } from '../../options.ts'
+import type { Vault } from '../../vault/vault.ts'
+import type { AuditEvent } from '../event.ts'
+
+/** Where the secrets of people are kept, sealed: `redisPeople(redis)` or `memoryPeople()`. */
+export interface PeopleStore {
+  /** The secrets of a person, the oldest first. Most people have one. */
+  read(name: string): Promise<readonly string[]>
+  /** Adds a secret, if there are fewer than `most`; resolves with all of them then. */
+  add(name: string, sealed: string, most: number): Promise<readonly string[]>
+  /** Removes all secrets of a person; resolves with how many there were. */
+  erase(name: string): Promise<number>
+}
+
+/** Gives each person in events a pseudonym that hangs on a secret of their own. */
+export interface People {
+  /** The same events, with the pseudonyms that are stored. Rejects when the secret of a person can be neither read nor made. */
+  named(events: readonly AuditEvent[]): readonly AuditEvent[] | Promise<readonly AuditEvent[]>
+  /** All stored pseudonyms of a person, given the pseudonym of `auditAccess`. An erased person has none. */
+  pseudonymsOf(name: string): Promise<readonly string[]>
+  /** The secrets of a person as they are stored: what must be nowhere once they are destroyed. */
+  sealedOf(name: string): Promise<readonly string[]>
+  /** Destroys the secrets of a person: nothing leads from the person to their events any more. Resolves with how many there were. */
+  erase(name: string): Promise<number>
+  /** Hands secrets over that were made while their store was away. */
+  deliver(): Promise<void>
+  /** How many such secrets wait. */
+  readonly pending: number
+  /** Where such secrets are kept meanwhile. */
+  useSpool(append: (content: Buffer) => Promise<void>): void
+  /** Takes a secret from the spool of a process that has died. */
+  takeOver(content: Buffer): Promise<void>
+}
+
+export interface PeopleOptions {
+  readonly store: PeopleStore
+  /** Seals the secrets: `createVault(…)`. */
+  readonly vault: Vault
+  /** How long a secret that was read is used without asking again, in milliseconds. Default 300,000. */
+  readonly maxAge?: number | undefined
+  /** How long the store may take, in milliseconds. Default 100. */
+  readonly timeout?: number | undefined
+}
+
+/** More secrets than a person can have: one, and one for each process that met the person first during an outage. */
+const MOST_SECRETS = 64
+const REMEMBERED = 10_000
+
+/**
+ * Gives each person a random secret. What `auditLog` stores of a person is a pseudonym made by it, so that destroying the secret
+ * leaves nothing in the log that leads to the person, while the log still verifies.
+ *
+ * @throws ConfigError
+ */
+export function people(options: PeopleOptions): People {
+  return new SecretPeople(
+    checkOptions<PeopleOptions>('people', options, {
+      store: required(objectWith('a store of secrets, such as `redisPeople(redis)`', 'read', 'add', 'erase')),
+      vault: required(objectWith('a vault made by createVault()', 'seal', 'open')),
+      maxAge: wholeNumber('milliseconds', 1),
+      timeout: wholeNumber('milliseconds', 1, 60_000),
+    }),
+  )
+}
+
+interface Secret {
+  readonly name: string
+  readonly sealed: string
+}
+
+class SecretPeople implements People {
+  readonly #options: PeopleOptions
+  readonly #timeout: number
+  /** Pseudonyms by names. */
+  readonly #known: LRUCache<string, string>
+  readonly #asking = new Map<string, Promise<string>>()
+  #waiting: Secret[] = []
+  #append: ((content: Buffer) => Promise<void>) | undefined
+
+  constructor(options: PeopleOptions) {
+    this.#options = options
+    const { maxAge = 300_000, timeout = 100 } = options
+    this.#timeout = timeout
+    this.#known = new LRUCache({ max: REMEMBERED, ttl: maxAge })
+  }
+
+  get pending(): number {
+    return this.#waiting.length
+  }
+
+  useSpool(append: (content: Buffer) => Promise<void>): void {
+    this.#append = append
+  }
+
+  named(events: readonly AuditEvent[]): readonly AuditEvent[] | Promise<readonly AuditEvent[]> {
+    const missing = new Set<string>()
+    for (const event of events) {
+      for (const name of namesOf(event)) if (this.#known.get(name) === undefined) missing.add(name)
+    }
+    if (missing.size === 0)
+      return events.map((event) => renamed(event, (name) => this.#known.get(name) ?? name))
+    return this.#find([...missing], events)
+  }
+
+  async #find(missing: readonly string[], events: readonly AuditEvent[]): Promise<readonly AuditEvent[]> {
+    const found = new Map<string, string>()
+    await Promise.all(missing.map(async (name) => found.set(name, await this.#ask(name))))
+    const pseudonymOf = (name: string): string => found.get(name) ?? this.#known.get(name) ?? ''
+    // What was known may have been forgotten meanwhile.
+    const others = events.flatMap(namesOf).filter((name) => pseudonymOf(name) === '')
+    for (const name of others) found.set(name, await this.#ask(name))
+    return events.map((event) => renamed(event, pseudonymOf))
+  }
+
+  /** The pseudonym of one person. It is asked for once, however many wait for it. */
+  #ask(name: string): Promise<string> {
+    const asking = this.#asking.get(name) ?? this.#readOrMake(name).finally(() => this.#asking.delete(name))
+    this.#asking.set(name, asking)
+    return asking
+  }
+
+  async #readOrMake(name: string): Promise<string> {
+    const { store } = this.#options
+    const made = this.#make(name)
+    let sealed: string
+    try {
+      const all = await withDeadline(store.add(name, made.sealed, 1), this.#timeout, 'the store of secrets')
+      sealed = all[0] ?? made.sealed
+    } catch (error) {
+      // During an outage a secret is made here, and kept in the spool until the store can take it.
+      if (this.#append === undefined) {
+        throw new UnavailableError('the secret of a person cannot be read', { cause: error })
+      }
+      await this.#append(Buffer.from(JSON.stringify(made)))
+      this.#waiting.push(made)
+      sealed = made.sealed
+    }
+    const pseudonym = this.#pseudonym(name, sealed)
+    this.#known.set(name, pseudonym)
+    return pseudonym
+  }
+
+  #make(name: string): Secret {
+    return { name, sealed: this.#options.vault.seal(randomBytes(32), contextOf(name)) }
+  }
+
+  #pseudonym(name: string, sealed: string): string {
+    const secret = this.#options.vault.openBytes(sealed, contextOf(name))
+    return createHmac('sha256', secret)
+      .update('portcullis/person/1')
+      .digest()
+      .subarray(0, 16)
+      .toString('base64url')
+  }
+
+  async pseudonymsOf(name: string): Promise<readonly string[]> {
+    return (await this.sealedOf(name)).map((sealed) => this.#pseudonym(name, sealed))
+  }
+
+  async sealedOf(name: string): Promise<readonly string[]> {
+    return [...new Set([...(await this.#options.store.read(name)), ...this.#waitingOf(name)])]
+  }
+
+  #waitingOf(name: string): readonly string[] {
+    return this.#waiting.filter((secret) => secret.name === name).map(({ sealed }) => sealed)
+  }
+
+  async erase(name: string): Promise<number> {
+    const waiting = this.#waitingOf(name).length
+    this.#waiting = this.#waiting.filter((secret) => secret.name !== name)
+    this.#known.delete(name)
+    return waiting + (await this.#options.store.erase(name))
+  }
+
+  async deliver(): Promise<void> {
+    for (let secret = this.#waiting[0]; secret !== undefined; secret = this.#waiting[0]) {
+      await this.#add(secret)
+      this.#waiting = this.#waiting.filter((other) => other !== secret)
+    }
+  }
+
+  async #add({ name, sealed }: Secret): Promise<void> {
+    await withDeadline(
+      this.#options.store.add(name, sealed, MOST_SECRETS),
+      this.#timeout,
+      'the store of secrets',
+    )
+  }
+
+  async takeOver(content: Buffer): Promise<void> {
+    const { name, sealed } = JSON.parse(content.toString()) as Partial<Secret>
+    if (typeof name === 'string' && typeof sealed === 'string') await this.#add({ name, sealed })
+  }
+}
+
+/** What a secret is sealed in: it opens for no other person. */
+function contextOf(name: string): string {
+  return `audit person ${name}`
+}
+
+/** Events of several people have a list of them: pseudonyms, or lists that begin with one. */
+type WithPeople = AuditEvent & {
+  readonly person?: unknown
+  readonly persons?: unknown
+}
+
+/** The people in an event. Somebody who acts is a person too. */
+function namesOf(event: AuditEvent): readonly string[] {
+  const { person, persons, actor } = event as WithPeople
+  const listed = Array.isArray(persons)
+    ? persons.map((each: unknown) => (Array.isArray(each) ? (each[0] as unknown) : each))
+    : []
+  return [person, actor, ...listed].filter((each): each is string => typeof each === 'string')
+}
+
+function renamed(event: AuditEvent, nameOf: (name: string) => string): AuditEvent {
+  const { person, persons, actor } = event as WithPeople
+  const change: Record<string, unknown> = {}
+  if (typeof person === 'string') change['person'] = nameOf(person)
+  if (typeof actor === 'string') change['actor'] = nameOf(actor)
+  if (Array.isArray(persons)) {
+    change['persons'] = persons.map((each: unknown) => {
+      if (!Array.isArray(each)) return typeof each === 'string' ? nameOf(each) : each
+      const [name, ...rest] = each as unknown[]
+      return [typeof name === 'string' ? nameOf(name) : name, ...rest]
+    })
+  }
+  return Object.keys(change).length === 0 ? event : Object.assign({}, event, change)
+}

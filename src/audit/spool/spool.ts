@@ -1,0 +1,218 @@
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UnavailableError } from '../../errors.ts'
+import { lastOf, readFrame } from '../log/frame.ts'
+import { toStore, type FrameToStore } from '../log/frame-store.ts'
+import { segmentPath, spoolFailure, syncDirectory, writeAll } from './files.ts'
+import { takeLock, type Lock } from './lock.ts'
+import { encodeRecord, scanRecords, type SpoolRecord } from './record.ts'
+
+export interface SpoolSettings {
+  readonly directory: string
+  readonly writer: string
+  readonly maxBytes: number
+  readonly segmentBytes: number
+  /** Whether what is appended shall survive a loss of power. */
+  readonly sync: boolean
+}
+
+/** One file of a spool. */
+interface Segment {
+  readonly path: string
+  readonly file: FileHandle
+  /** The number of the last event in it; 0 while it has none. */
+  last: number
+  /** Where its last whole record ends. */
+  size: number
+  /** Nothing is appended to it any more, because the disk has failed it. */
+  closed: boolean
+}
+
+/** Where the frames from a certain number on stand. */
+interface Cursor {
+  readonly number: number
+  readonly segment: Segment
+  readonly offset: number
+}
+
+/** The local copy of what one writer has written and the store may not have yet: files to which is only appended. */
+export class Spool {
+  readonly #settings: SpoolSettings
+  readonly #lock: Lock
+  readonly #segments: Segment[] = []
+  #nextSegment = 1
+  #cursor: Cursor | undefined
+  /** One thing at a time: no file is removed while it is written or read. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  private constructor(settings: SpoolSettings, lock: Lock) {
+    this.#settings = settings
+    this.#lock = lock
+  }
+
+  /** @throws UnavailableError (as a rejection) when the directory cannot be used. */
+  static async open(settings: SpoolSettings): Promise<Spool> {
+    const { directory, writer } = settings
+    let lock: Lock | undefined
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      lock = await takeLock(join(directory, `${writer}.lock`))
+    } catch (error) {
+      throw spoolFailure(error)
+    }
+    if (lock === undefined) throw new UnavailableError('another process uses this spool')
+    return new Spool(settings, lock)
+  }
+
+  /** How many bytes its files have. */
+  get bytes(): number {
+    return this.#segments.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** Appends frames that follow those before. On failure none of them is there. */
+  async append(frames: readonly FrameToStore[]): Promise<void> {
+    await this.#append(
+      Buffer.concat(frames.map(({ bytes }) => encodeRecord('frame', bytes))),
+      lastOf(frames.at(-1) as FrameToStore),
+    )
+  }
+
+  /** Appends the sealed secret of a person, ahead of the first frame that needs it. */
+  async appendSecret(content: Buffer): Promise<void> {
+    await this.#append(encodeRecord('secret', content), 0)
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act)
+    this.#turn = done.catch(() => undefined)
+    return done
+  }
+
+  #append(bytes: Buffer, last: number): Promise<void> {
+    return this.#inTurn(() => this.#appendNow(bytes, last))
+  }
+
+  async #appendNow(bytes: Buffer, last: number): Promise<void> {
+    if (this.bytes + bytes.length > this.#settings.maxBytes) {
+      throw new UnavailableError(
+        `the spool of the audit is full: it may have ${this.#settings.maxBytes} bytes (\`spool.maxBytes\`), and the store has not taken what is in it`,
+      )
+    }
+    const segment = await this.#segmentFor(bytes.length)
+    let written = false
+    try {
+      await writeAll(segment.file, bytes, segment.size)
+      written = true
+      if (this.#settings.sync) await segment.file.datasync()
+    } catch (error) {
+      // After a failed sync nobody knows what the disk has. What was not written whole is cut off.
+      segment.closed = written
+      await segment.file.truncate(segment.size).catch(() => (segment.closed = true))
+      throw spoolFailure(error)
+    }
+    segment.size += bytes.length
+    segment.last = Math.max(segment.last, last)
+  }
+
+  async #segmentFor(length: number): Promise<Segment> {
+    const current = this.#segments.at(-1)
+    const { directory, writer, segmentBytes, sync } = this.#settings
+    const fits = current !== undefined && (current.size === 0 || current.size + length <= segmentBytes)
+    if (fits && !current.closed) return current
+    const path = segmentPath(directory, writer, this.#nextSegment)
+    try {
+      const file = await open(path, 'wx+', 0o600)
+      if (sync) await syncDirectory(directory)
+      this.#nextSegment += 1
+      const segment: Segment = { path, file, last: 0, size: 0, closed: false }
+      this.#segments.push(segment)
+      return segment
+    } catch (error) {
+      throw spoolFailure(error)
+    }
+  }
+
+  /** Frames from the one with this event on, some at a time; none when they are not there. */
+  read(number: number, maxBytes: number): Promise<readonly FrameToStore[]> {
+    return this.#inTurn(() => this.#readNow(number, maxBytes))
+  }
+
+  async #readNow(number: number, maxBytes: number): Promise<readonly FrameToStore[]> {
+    let cursor = this.#cursor?.number === number ? this.#cursor : this.#find(number)
+    const frames: FrameToStore[] = []
+    while (cursor !== undefined && frames.length === 0) {
+      const { segment, offset } = cursor
+      const want = Math.min(maxBytes, segment.size - offset)
+      const records = await recordsAt(segment, offset, want)
+      for (const { kind, content } of records) {
+        const frame = kind === 'frame' ? readFrame(content) : undefined
+        // What the cursor was not sure of is skipped.
+        if (frame === undefined || lastOf(frame) < number) continue
+        if (frames.length === 0 && frame.first > number) return []
+        frames.push(toStore(frame))
+      }
+      const end: number = records.at(-1)?.end ?? segment.size
+      const next: Segment | undefined =
+        end < segment.size ? segment : this.#segments[this.#segments.indexOf(segment) + 1]
+      const last = frames.at(-1)
+      cursor =
+        next === undefined
+          ? undefined
+          : {
+              number: last === undefined ? number : lastOf(last) + 1,
+              segment: next,
+              offset: next === segment ? end : 0,
+            }
+    }
+    this.#cursor = cursor
+    return frames
+  }
+
+  #find(number: number): Cursor | undefined {
+    const segment = this.#segments.find(({ last }) => last >= number)
+    return segment === undefined ? undefined : { number, segment, offset: 0 }
+  }
+
+  /** All events up to this number are safe in the store: files that have no others are removed. */
+  settle(number: number): Promise<void> {
+    return this.#inTurn(() => this.#settleNow(number))
+  }
+
+  async #settleNow(number: number): Promise<void> {
+    while (this.#segments.length > 1 && (this.#segments[0] as Segment).last <= number) {
+      await this.#remove(this.#segments.shift() as Segment)
+    }
+    // The last one goes on growing. When all of it is settled it begins anew, so that an idle spool is empty.
+    const rest = this.#segments[0]
+    if (this.#segments.length === 1 && rest !== undefined && rest.size > 0 && rest.last <= number) {
+      this.#segments.shift()
+      await this.#remove(rest)
+    }
+  }
+
+  async #remove(segment: Segment): Promise<void> {
+    if (this.#cursor?.segment === segment) this.#cursor = undefined
+    await segment.file.close().catch(() => undefined)
+    await rm(segment.path, { force: true })
+  }
+
+  /** Closes its files. What is in them stays, for a process that replays it. */
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const { file } of this.#segments) await file.close().catch(() => undefined)
+      await this.#lock.release()
+    })
+  }
+}
+
+/** The whole records from an offset on, at least one if there is one. */
+async function recordsAt(segment: Segment, offset: number, length: number): Promise<readonly SpoolRecord[]> {
+  for (let want = length; ; want *= 2) {
+    const size = Math.min(want, segment.size - offset)
+    const bytes = Buffer.allocUnsafe(size)
+    const { bytesRead } = await segment.file.read(bytes, 0, size, offset)
+    const whole = offset + bytesRead >= segment.size
+    const { records } = scanRecords(bytes.subarray(0, bytesRead), offset, whole)
+    if (records.length > 0 || whole || bytesRead === 0) return records
+  }
+}

@@ -1,0 +1,94 @@
+import type { CommandRow } from '../command.ts'
+import { CHECKPOINT_OPTIONS, LOG_OPTIONS, WATCHED_OPTIONS } from './connection.ts'
+import { erase, retain, verify } from './keeping.ts'
+import { exportAll, prove, query, QUERY_OPTIONS, subject, tail } from './looking.ts'
+
+/** The commands of the audit log. */
+export const AUDIT_COMMANDS: readonly CommandRow[] = [
+  {
+    name: 'audit tail',
+    summary: 'shows events as they come',
+    options: { ...LOG_OPTIONS, ...WATCHED_OPTIONS, ...QUERY_OPTIONS },
+    run: tail,
+  },
+  {
+    name: 'audit query',
+    summary: 'shows events that fit',
+    options: {
+      ...LOG_OPTIONS,
+      ...WATCHED_OPTIONS,
+      ...QUERY_OPTIONS,
+      limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 100' },
+      after: { type: 'string', value: 'PLACE', help: 'goes on behind an earlier page' },
+    },
+    run: query,
+  },
+  {
+    name: 'audit verify',
+    summary: 'checks that nothing was changed, removed, repeated or added',
+    options: {
+      ...LOG_OPTIONS,
+      ...CHECKPOINT_OPTIONS,
+      origin: { type: 'string', value: 'NAME', help: 'the name of the log' },
+    },
+    run: verify,
+  },
+  {
+    name: 'audit prove',
+    summary: 'shows one event with the path to the root of its frame',
+    positionals: 'EVENT',
+    count: [1, 1],
+    options: LOG_OPTIONS,
+    run: prove,
+  },
+  {
+    name: 'audit subject',
+    summary: 'reports all accesses to the data of a person',
+    positionals: 'PERSON',
+    count: [1, 1],
+    options: {
+      ...LOG_OPTIONS,
+      ...WATCHED_OPTIONS,
+      'reveal-actors': { type: 'boolean', help: 'shows the pseudonyms of the people who have read' },
+    },
+    run: subject,
+  },
+  {
+    name: 'audit erase',
+    summary: 'forgets people: their events stay, and nothing leads to them',
+    positionals: 'PERSON…',
+    count: [1, 10_000],
+    options: {
+      ...LOG_OPTIONS,
+      ...WATCHED_OPTIONS,
+      prove: {
+        type: 'string',
+        multiple: true,
+        value: 'DIRECTORY',
+        help: 'searches the files of a directory for them afterwards',
+      },
+    },
+    run: erase,
+  },
+  {
+    name: 'audit export',
+    summary: 'writes all events that fit to the standard output',
+    options: {
+      ...LOG_OPTIONS,
+      ...WATCHED_OPTIONS,
+      ...QUERY_OPTIONS,
+      'to-format': { type: 'string', value: 'FORMAT', help: 'ndjson, ocsf or cloudevents; default ndjson' },
+    },
+    run: exportAll,
+  },
+  {
+    name: 'audit retain',
+    summary: 'moves old frames to an archive, behind a checkpoint',
+    options: {
+      ...LOG_OPTIONS,
+      ...CHECKPOINT_OPTIONS,
+      days: { type: 'string', value: 'NUMBER', help: 'how old the events of a frame must be' },
+    },
+    run: retain,
+  },
+]

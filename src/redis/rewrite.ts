@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UnavailableError } from '../errors.ts'
+import { unavailable } from './client.ts'
+
+/** What we use of a client of a single server. */
+export interface RewriteClient {
+  call(command: string, ...args: (string | number)[]): Promise<unknown>
+}
+
+const POLLED_EACH = 50
+
+/**
+ * Has Redis write its files anew, and waits for it: what was deleted stands in the append-only file until then, and in the snapshot.
+ * On a Cluster call it for each server.
+ *
+ * @throws UnavailableError (as a rejection) when Redis refuses, or does not finish within `timeout` milliseconds.
+ */
+export async function rewriteRedis(redis: RewriteClient, timeout = 600_000): Promise<void> {
+  const deadline = Date.now() + timeout
+  const persistence = async (): Promise<ReadonlyMap<string, string>> => {
+    const text = String(await redis.call('INFO', 'persistence'))
+    return new Map(text.split('\r\n').map((line) => line.split(':') as [string, string]))
+  }
+  const idle = async (): Promise<ReadonlyMap<string, string>> => {
+    for (;;) {
+      const info = await persistence()
+      const busy = ['aof_rewrite_in_progress', 'aof_rewrite_scheduled', 'rdb_bgsave_in_progress']
+      if (busy.every((name) => info.get(name) !== '1')) return info
+      if (Date.now() > deadline)
+        throw new UnavailableError('Redis has not written its files anew in time (audit)')
+      await sleep(POLLED_EACH)
+    }
+  }
+  try {
+    const before = await idle()
+    if (before.get('aof_enabled') === '1') {
+      await redis.call('BGREWRITEAOF')
+      const info = await idle()
+      if (info.get('aof_last_bgrewrite_status') !== 'ok') {
+        throw new UnavailableError('Redis could not write its append-only file anew (audit)')
+      }
+    }
+    // A snapshot that an earlier save has left holds what was there then.
+    await redis.call('BGSAVE')
+    const info = await idle()
+    if (info.get('rdb_last_bgsave_status') !== 'ok') {
+      throw new UnavailableError('Redis could not save its snapshot anew (audit)')
+    }
+  } catch (error) {
+    throw error instanceof UnavailableError ? error : unavailable(error, 'audit')
+  }
+}

@@ -1,0 +1,278 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, mkdtempSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
+import { createPseudonyms } from '../../../src/audit/event.ts'
+import { auditLog } from '../../../src/audit/log/audit-log.ts'
+import { leafHash, rootOfInclusion } from '../../../src/audit/log/merkle.ts'
+import { people } from '../../../src/audit/people/people.ts'
+import { verifierKey } from '../../../src/audit/proof/note.ts'
+import { checkpointFile } from '../../../src/audit/proof/publishers.ts'
+import { createSealer } from '../../../src/audit/proof/sealer.ts'
+import { runCommand } from '../../../src/cli/run.ts'
+import { redisFrames } from '../../../src/redis/frames.ts'
+import { redisPeople } from '../../../src/redis/people.ts'
+import { createVault } from '../../../src/vault/vault.ts'
+import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { fieldEvent, operationEvent } from '../../unit/audit/events.ts'
+import { KEY, ORIGIN } from '../../unit/audit/proof/made-log.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'portcullis-cli-'))
+const data = join(folder, 'redis')
+const checkpoints = join(folder, 'checkpoints')
+const keyFile = join(folder, 'key')
+const pseudonymKey = randomBytes(32)
+const vaultKey = randomBytes(32)
+const pseudonymise = createPseudonyms(pseudonymKey)
+let server: RedisServer
+let redis: Redis
+
+/** What a command has written, and how it ended. */
+interface Ended {
+  readonly code: number
+  readonly out: string
+  readonly error: string
+}
+
+async function command(
+  line: string,
+  more: { env?: Record<string, string>; signal?: AbortSignal } = {},
+): Promise<Ended> {
+  let [out, error] = ['', '']
+  const code = await runCommand(
+    line.split(' ').filter((word) => word !== ''),
+    {
+      out: (text) => void (out += text),
+      error: (text) => void (error += text),
+      env: {
+        REDIS_URL: server.url,
+        PORTCULLIS_PSEUDONYM_KEY: pseudonymKey.toString('base64'),
+        PORTCULLIS_VAULT_KEY: vaultKey.toString('base64'),
+        ...more.env,
+      },
+      signal: more.signal ?? new AbortController().signal,
+    },
+  )
+  return { code, out, error }
+}
+// oxlint-disable-next-line typescript/no-explicit-any -- each command writes another shape
+const json = ({ out }: Ended): any[] =>
+  out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+beforeAll(async () => {
+  mkdirSync(data)
+  server = await startRedis({
+    args: ['--appendonly', 'yes', '--appendfsync', 'always', '--dir', data, '--rdbcompression', 'no'],
+  })
+  redis = new Redis(server.url)
+  await writeFile(keyFile, `${verifierKey(KEY)}\n`)
+  const store = redisFrames(redis, { settlesAfter: 0 })
+  const own = people({
+    store: redisPeople(redis),
+    vault: createVault({ keys: [{ id: 'default', key: vaultKey }] }),
+  })
+  const log = auditLog({ store, people: own })
+  const sealer = createSealer({
+    store,
+    origin: ORIGIN,
+    key: KEY.key,
+    interval: 1e6,
+    publish: checkpointFile(checkpoints),
+  })
+  for (let index = 0; index < 20; index += 1) {
+    const requestId = `r${index}`
+    await log.write([
+      fieldEvent(`f${index}`, {
+        person: pseudonymise('person', index % 2 === 0 ? 'alice' : 'bob'),
+        requestId,
+        purpose: 'support',
+      }),
+      operationEvent(`o${index}`, { requestId, operation: 'GET /people/:id' }),
+    ])
+  }
+  await log.close()
+  await sealer.close()
+})
+afterAll(async () => {
+  redis.disconnect()
+  await server.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('portcullis audit', () => {
+  it('query shows events that fit, page by page, and ends with 3 where there are none', async () => {
+    const first = await command('audit query --json --person alice --field email --limit 4')
+    expect([first.code, json(first).map(({ id }) => id)]).toEqual([0, ['f0', 'f2', 'f4', 'f6']])
+    const after = /--after (\S+)/.exec(first.error)?.[1] ?? ''
+    const second = await command(`audit query --json --person alice --field email --limit 4 --after ${after}`)
+    expect(json(second).map(({ id }) => id)).toEqual(['f8', 'f10', 'f12', 'f14'])
+    expect(await command('audit query --app nobody')).toEqual({ code: 3, out: '', error: '' })
+    expect((await command('audit query --request r3')).out).toMatch(
+      /^\S+Z {2}app-1 {2}field {2}email\n\S+Z {2}app-1 {2}operation {2}GET \/people\/:id {2}answered {2}200\n$/,
+    )
+  })
+
+  it('verify says that nothing is wrong, and ends with 3 where something is', async () => {
+    const whole = await command(
+      `audit verify --checkpoints ${checkpoints} --key ${keyFile} --origin ${ORIGIN}`,
+    )
+    expect([whole.code, whole.out]).toEqual([
+      0,
+      expect.stringContaining('1 checkpoints that hold, 20 frames sealed: nothing is wrong'),
+    ])
+    expect((await command('audit verify')).error).toContain('without --checkpoints')
+    const entries = await redis.xrange('portcullis:{audit}:frames', '-', '+')
+    for (const [id] of entries.slice(19)) await redis.xdel('portcullis:{audit}:frames', id)
+    const cut = await command(`audit verify --json --checkpoints ${checkpoints} --key ${verifierKey(KEY)}`)
+    expect([cut.code, json(cut)[0].problems.map(({ code }: { code: string }) => code)]).toEqual([
+      3,
+      ['FRAMES_MISSING'],
+    ])
+  })
+
+  it('prove shows one event with a path that leads to the root of its frame', async () => {
+    const log = auditLog({ store: redisFrames(redis) })
+    await log.write(Array.from({ length: 11 }, (_, index) => fieldEvent(`p${index}`)))
+    await log.close()
+    const ended = await command('audit prove p7')
+    const { event, index, path, frame } = json(ended)[0]
+    const root = rootOfInclusion(
+      leafHash(event),
+      index,
+      frame.count,
+      path.map((hash: string) => Buffer.from(hash, 'base64')),
+    )
+    expect([ended.code, index, root?.toString('base64')]).toEqual([0, 7, frame.root])
+    expect(await command('audit prove nothing')).toEqual({
+      code: 3,
+      out: '',
+      error: 'there is no event with this id\n',
+    })
+  })
+
+  it('subject reports to a person, and shows who it was only for a purpose', async () => {
+    const log = auditLog({
+      store: redisFrames(redis),
+      people: people({
+        store: redisPeople(redis),
+        vault: createVault({ keys: [{ id: 'default', key: vaultKey }] }),
+      }),
+    })
+    await log.write([
+      fieldEvent('s', { person: pseudonymise('person', 'carol'), actor: 'staff', purpose: 'billing' }),
+    ])
+    await log.close()
+    const printed = await command('audit subject carol')
+    expect([printed.code, printed.out]).toEqual([
+      0,
+      expect.stringContaining('    read: email\n    purpose: billing\n'),
+    ])
+    expect(json(await command('audit subject carol --json'))[0].fields).toEqual({ email: 1 })
+    expect((await command('audit subject carol --reveal-actors')).error).toBe(
+      'portcullis audit subject: `--reveal-actors` needs `--purpose`\n',
+    )
+    expect((await command('audit subject carol --reveal-actors --purpose complaint')).out).toMatch(
+      /by: [\w-]{22}\n/,
+    )
+    expect((await command('audit subject nobody')).code).toBe(3)
+    // Each look is an event.
+    const looks = await command('audit query --json --person carol')
+    expect(json(looks).map(({ operation }) => operation)).toEqual(
+      expect.arrayContaining(['audit subject', 'audit subject with actors']),
+    )
+  })
+
+  it('tail shows what comes until it is ended', async () => {
+    const ended = new AbortController()
+    const tailing = command('audit tail --json --app tailed', { signal: ended.signal })
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const log = auditLog({ store: redisFrames(redis) })
+    await log.write([fieldEvent('t1', { appId: 'tailed' }), fieldEvent('t2')])
+    await log.close()
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    ended.abort()
+    const result = await tailing
+    expect([result.code, json(result).map(({ id }) => id)]).toEqual([0, ['t1']])
+  })
+
+  it('export writes the formats', async () => {
+    expect((await command('audit export --request r-none')).code).toBe(3)
+    const ocsf = json(await command('audit export --app tailed --to-format ocsf'))
+    expect(ocsf[0]).toMatchObject({
+      class_uid: 6005,
+      type_uid: 600502,
+      metadata: { uid: 't1' },
+      unmapped: { event: { id: 't1' } },
+    })
+    expect(json(await command('audit export --app tailed --to-format cloudevents'))[0]).toMatchObject({
+      specversion: '1.0',
+      id: 't1',
+      type: 'portcullis.audit.field.v1',
+    })
+    expect(json(await command('audit export --app tailed'))[0]).toEqual(fieldEvent('t1', { appId: 'tailed' }))
+    expect((await command('audit export --to-format xml')).code).toBe(2)
+  })
+
+  it('erase forgets a person and proves it', async () => {
+    const erased = await command(`audit erase carol --purpose request --prove ${data}`)
+    expect(erased).toEqual({
+      code: 0,
+      out: '1 people erased, 1 secrets destroyed, and the files of Redis written anew\nnothing of them was found\n',
+      error: '',
+    })
+    expect((await command('audit subject carol')).code).toBe(3)
+    expect((await command('audit erase nobody')).code).toBe(3)
+    const without = await command('audit erase carol', { env: { PORTCULLIS_VAULT_KEY: '' } })
+    expect([without.code, without.error]).toEqual([
+      2,
+      'portcullis audit erase: PORTCULLIS_VAULT_KEY is not set: it opens the secrets of people\n',
+    ])
+  })
+
+  it('retain needs an archive, a number of days and checkpoints', async () => {
+    expect((await command('audit retain')).error).toBe('portcullis audit retain: `--archive` is missing\n')
+    expect((await command('audit retain --archive x')).error).toBe(
+      'portcullis audit retain: `--days` is missing\n',
+    )
+    expect((await command('audit retain --archive x --days 1')).error).toBe(
+      'portcullis audit retain: `--checkpoints` is missing\n',
+    )
+  })
+})
+
+describe('the command line', () => {
+  it.each([
+    ['audit verfy', 'unknown command `audit verfy`: did you mean `audit verify`?\n'],
+    ['audti', 'unknown command `audti`'],
+    ['audit query --persn x', 'portcullis audit query: unknown option `--persn`: did you mean `--person`?\n'],
+    ['audit query x', 'portcullis audit query: `x` is one argument too many\n'],
+    ['audit subject', 'portcullis audit subject: `PERSON` is missing\n'],
+    ['audit query --limit 0', 'portcullis audit query: `--limit` must be a whole number of at least 1\n'],
+    ['audit query --from yesterday', 'portcullis audit query: `query.from` must be an ISO 8601 instant'],
+    ['audit verify --checkpoints /nowhere', '`--checkpoints` needs `--key`'],
+    ['audit verify --key x', '`--key` must be a key as `name+hash+key`, or a file with one'],
+  ])('refuses `%s` with 2', async (line, message) => {
+    const ended = await command(line)
+    expect([ended.code, ended.error, ended.out]).toEqual([2, expect.stringContaining(message), ''])
+  })
+
+  it('ends with 5 where Redis cannot be reached, and shows no password', async () => {
+    const ended = await command('audit query', { env: { REDIS_URL: 'redis://:secret-word@127.0.0.1:1' } })
+    expect(ended).toEqual({ code: 5, out: '', error: 'portcullis audit query: Redis cannot be reached\n' })
+  })
+
+  it('shows its commands, and the options of each', async () => {
+    const all = await command('--help')
+    expect([all.code, all.out]).toEqual([0, expect.stringContaining('audit verify')])
+    expect((await command('audit')).out).toContain('audit retain')
+    expect((await command('')).code).toBe(2)
+    const one = await command('audit erase --help')
+    expect([one.code, one.out]).toEqual([0, expect.stringContaining('--prove DIRECTORY')])
+  })
+})
