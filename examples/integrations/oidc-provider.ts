@@ -14,8 +14,8 @@ import {
   memoryStore,
   returnUrlGuard,
   serverOnly,
-  type AppDocument,
 } from 'portcullis'
+import type { AppDocument } from 'portcullis/store'
 
 const secret = process.env['APP_SECRET'] ?? randomBytes(32).toString('base64')
 const clientSecret = process.env['CLIENT_SECRET'] ?? randomBytes(32).toString('base64url')
