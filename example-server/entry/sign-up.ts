@@ -1,4 +1,4 @@
-import type { Request, RequestHandler, Router } from 'express'
+import type { Request, RequestHandler, Response, Router } from 'express'
 import { TOO_MANY, type EntryDesk } from './desk.ts'
 import { networkOf } from '../limits.ts'
 import { CODE_MINUTES } from '../mail-codes.ts'
@@ -76,6 +76,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
     async (req, res, next) => {
       const pending = await mailCodes.find('sign-up', sessionOf(req))
       res.locals['email'] = pending?.email
+      if (pending === undefined && (await enterAgain(desk, req, res))) return
       if (pending === undefined) res.redirect(303, `${visitOf(req)?.base}/sign-up`)
       else if (desk.parse(CODE, req, res, pageFor(pending.email)) !== undefined) next()
     },
@@ -92,6 +93,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
       const { code } = CODE.parse(req.body)
       const pending = await mailCodes.redeem('sign-up', sessionOf(req), code)
       if (pending?.profile === undefined || pending.passwordHash === undefined) {
+        if (await enterAgain(desk, req, res)) return
         log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
         const problem = 'This is not the code of the newest mail.'
         desk.again(req, res, pageFor(String(res.locals['email'])), { problem, wrong: 'code', status: 400 })
@@ -102,6 +104,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
         const account = await people.signUp(profile, passwordHash)
         if (account !== undefined) {
           log('account made', { request: req.portcullis.requestId })
+          await mailCodes.lead('sign-up', sessionOf(req), code, account.person.id)
           await desk.enter(req, res, account)
         } else {
           const problem = 'There is an account of this address by now. Please sign in.'
@@ -110,6 +113,19 @@ function addConfirm(router: Router, desk: EntryDesk): void {
       })
     },
   )
+}
+
+/** Whether this was the second of two clicks, and leads where the first did. */
+async function enterAgain(
+  { mailCodes, people, enter }: EntryDesk,
+  req: Request,
+  res: Response,
+): Promise<boolean> {
+  const code = CODE.safeParse(req.body).data?.code ?? ''
+  const personId = await mailCodes.ledTo('sign-up', sessionOf(req), code)
+  const account = personId === undefined ? undefined : await people.find(personId)
+  if (account !== undefined) await enter(req, res, account)
+  return account !== undefined
 }
 
 /** Bounds what one mailbox gets. Whoever is over the bound sees the same page, and no mail is sent. */
