@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { repository, run } from '../support/commands.ts'
 
 interface Manifest {
+  readonly peerDependencies: Readonly<Record<string, string>>
   readonly exports: Record<string, unknown>
 }
 
