@@ -128,7 +128,7 @@ function tableOf(table: unknown): string {
   const name = typeof table === 'object' && table !== null ? (Object.values(table) as unknown[])[0] : table
   return typeof name === 'string'
     ? (name
-        .split(/\s+as\s+/i)[0]
+        .split(/\sas\s/i)[0]
         ?.trim()
         .split('.')
         .at(-1) ?? '')

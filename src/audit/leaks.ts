@@ -208,7 +208,7 @@ function* textsOf(value: unknown, depth = 0): Generator<string> {
     // A beginning that takes whole groups of base64.
     const beginning = bytes.subarray(0, 24)
     if (beginning.length >= 6)
-      yield* [beginning.toString('hex'), beginning.toString('base64').replace(/=+$/, '')]
+      yield* [beginning.toString('hex'), beginning.toString('base64').replace(/={1,2}$/, '')]
   } else if (Array.isArray(value) || isSet(value) || isMap(value)) {
     for (const item of value) yield* textsOf(item, depth + 1)
   } else if (isPlain(value)) {

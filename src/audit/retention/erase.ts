@@ -93,7 +93,7 @@ function formsOf(trace: string): Needle[] {
   const base64 = [0, 1, 2].map((offset) => {
     const text = Buffer.concat([Buffer.alloc(offset), bytes])
       .toString('base64')
-      .replace(/=+$/, '')
+      .replace(/={1,2}$/, '')
     return { form: 'base64', bytes: Buffer.from(text.slice(offset === 0 ? 0 : offset + 1, -1)) }
   })
   return [

@@ -153,7 +153,7 @@ export function secretOf(env: Invocation['env'], name: string): Uint8Array | und
   const text = env[name]
   if (text === undefined || text === '') return undefined
   const bytes = Buffer.from(text, 'base64')
-  if (bytes.length >= 32 && bytes.toString('base64').replace(/=+$/, '') === text.replace(/=+$/, ''))
+  if (bytes.length >= 32 && bytes.toString('base64').replace(/={1,2}$/, '') === text.replace(/={1,2}$/, ''))
     return new Uint8Array(bytes)
   throw new CommandUsageError(`${name} must be at least 32 bytes in base64`)
 }
