@@ -1,5 +1,5 @@
 /** What is measured: which middleware stands in front of the same handler, and what its answer must be. */
-import type { Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Express, RequestHandler } from 'express'
 import type * as Portcullis from 'portcullis'
 import type { ProtectOptions, RequestHandler as Guard } from 'portcullis'
@@ -78,7 +78,7 @@ export const protect = (tools: Tools, ranges?: readonly string[]): unknown =>
   tools.portcullis.protect(options(tools, ranges))
 
 /** `protectServer` as it is looked up: it may not be there yet. */
-type ProtectServer = (app: Express, options: ProtectOptions) => Server
+type ProtectServer = (app: Express, options: ProtectOptions) => RequestListener
 
 export function findProtectServer(portcullis: object): ProtectServer | undefined {
   const found: unknown = Reflect.get(portcullis, 'protectServer')
@@ -88,7 +88,7 @@ export function findProtectServer(portcullis: object): ProtectServer | undefined
 function inFront(app: Express, tools: Tools, ranges?: readonly string[]): Server {
   const protectServer = findProtectServer(tools.portcullis)
   if (protectServer === undefined) throw new Error('the build has no `protectServer`')
-  return protectServer(app, options(tools, ranges))
+  return createServer(protectServer(app, options(tools, ranges)))
 }
 
 const refusal = (status: number, code: string): Expected => ({ status, text: `"code":"${code}"` })
