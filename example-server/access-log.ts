@@ -92,5 +92,5 @@ function page(title: string, accesses: readonly Access[]): string {
   const table = accesses.length === 0 ? '' : `<table><tr>${head}</tr>${rows.join('')}</table>`
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title} – Example gateway</title>
 <link rel="icon" href="data:,"><link rel="stylesheet" href="/assets/style.css"></head>
-<body><main><h1>${title}</h1>${table}</main></body></html>`
+<body><main><h1>${title}</h1>${table}<p><a href="/account">Back to your account</a></p></main></body></html>`
 }

@@ -100,6 +100,10 @@ function securitySection(context: PageContext, { hasSecondFactor, recoveryCodesL
           >${hasSecondFactor ? 'Turn off the second factor' : 'Turn on a second factor'}</a
         >
       </li>
+      <li>
+        <div><strong>Your data</strong></div>
+        <a href="${context.base}/access-log">See who has used your data</a>
+      </li>
     </ul>`
 }
 

@@ -30,7 +30,9 @@ const logOf = async (visitor: Visitor): Promise<string> => {
 describe('/account/access-log', () => {
   it('shows a person which fields were read, when, by which app and why', async () => {
     const ada = await signUp(server, await gateway())
+    expect((await ada.open(`${server.url}/account`)).html).toContain('href="/account/access-log"')
     const html = await logOf(ada)
+    expect(html).toContain('<a href="/account">')
     for (const cell of ['shop', 'read', 'email', 'shown to the person'])
       expect(html).toContain(`<td>${cell}</td>`)
     expect(html).toContain('GET /gateway/:connectId')
