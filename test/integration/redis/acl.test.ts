@@ -9,7 +9,7 @@ import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { repository } from '../../support/commands.ts'
 import { eventually } from '../../support/policy-process.ts'
-import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, startRedis, type RedisServer } from '../../support/redis.ts'
 
 const page = readFileSync(resolve(repository, 'docs/redis.md'), 'utf8')
 
@@ -51,12 +51,20 @@ function connect(username: string): Redis {
 const prefix = (): string => `portcullis:${freshPrefix()}`
 
 policyStoreContract('Redis with the rights of a dashboard', { describe, it }, async () => {
-  const store = redisStore(connect('portcullis-dashboard'), { prefix: prefix(), vault })
+  const store = redisStore(connect('portcullis-dashboard'), {
+    prefix: prefix(),
+    vault,
+    commandTimeout: PATIENT,
+  })
   return { store, dispose: () => store.close() }
 })
 
 namedListContract('Redis with the rights of a dashboard', { describe, it }, async () => {
-  const store = redisStore(connect('portcullis-dashboard'), { prefix: prefix(), vault })
+  const store = redisStore(connect('portcullis-dashboard'), {
+    prefix: prefix(),
+    vault,
+    commandTimeout: PATIENT,
+  })
   return { store, dispose: () => store.close() }
 })
 
