@@ -37,6 +37,12 @@ afterAll(async () => {
   await server.stop()
 })
 
+/** Starts Redis again, and waits until the client has noticed. */
+const restart = async (): Promise<void> => {
+  await server.restart()
+  await until('the client is connected again', () => Promise.resolve(redis.status === 'ready'))
+}
+
 const newFolder = async (): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-spool-'))
   folders.push(folder)
@@ -116,7 +122,7 @@ describe('auditLog', () => {
     )
     expect(log.status()).toMatchObject({ waiting: 120, unstored: 120 })
     expect(told).toContain('the queue of the audit is more than half full: its store or its disk is slow')
-    await server.restart()
+    await restart()
     await Promise.all(waiting)
     await log.write(events(1))
     expect(await idsIn(store)).toHaveLength(121)
@@ -174,7 +180,7 @@ describe('auditLog', () => {
     const lost = Promise.resolve(losing.write(events(4))).catch((error: unknown) => error)
     await expect(losing.close()).rejects.toThrow('the audit log is closed, and 4 events are lost')
     expect(await lost).toBeInstanceOf(UnavailableError)
-    await server.restart()
+    await restart()
   }, 30_000)
 })
 
@@ -189,7 +195,7 @@ describe('the spool of auditLog', () => {
     for (let index = 0; index < 50; index += 1) await log.write(events(3))
     expect(log.status()).toMatchObject({ waiting: 0, unstored: 150 })
     expect(log.status().spoolBytes).toBeGreaterThan(1_000)
-    await server.restart()
+    await restart()
     await until('Redis has all', async () => log.status().unstored === 0)
     expect(new Set(await idsIn(store)).size).toBe(160)
     expect(await idsIn(store)).toHaveLength(160)
@@ -213,7 +219,7 @@ describe('the spool of auditLog', () => {
     }
     expect(log.status().spoolBytes).toBeGreaterThan(9 * 1_048_576)
     expect((await readdir(directory)).filter((name) => name.endsWith('.spool')).length).toBeGreaterThan(9)
-    await server.restart()
+    await restart()
     await until('Redis has all', async () => log.status().unstored === 0)
     expect(await idsIn(store)).toEqual(Array.from({ length: 60_000 }, (_, index) => `e${before + index + 1}`))
   })
@@ -227,7 +233,7 @@ describe('the spool of auditLog', () => {
     await dead.write(events(7))
     // It ends without a word to Redis; its lock goes with it.
     await dead.close()
-    await server.restart()
+    await restart()
     const onError = (error: unknown): void => {
       throw error
     }
@@ -252,7 +258,7 @@ describe('the spool of auditLog', () => {
       onError: () => undefined,
     })
     expect(await replay.all()).toBe(0)
-    await server.restart()
+    await restart()
     await log.flush()
     expect(await idsIn(store)).toHaveLength(2)
   })
@@ -294,7 +300,7 @@ describe('the spool of auditLog', () => {
     const kept = Promise.resolve(log.write(events(1))).then(() => 'kept')
     const late = new Promise((resolve) => setTimeout(() => resolve('not kept'), 300))
     expect(await Promise.race([kept, late])).toBe('not kept')
-    await server.restart()
+    await restart()
     expect(await kept).toBe('kept')
   })
 
