@@ -48,6 +48,8 @@ const redis = {
 
 export default {
   maxWorkers: '100%',
+  // A worker keeps much of each file that it has run; what counts work by V8's counters walks through all of it.
+  workerIdleMemoryLimit: '500MB',
   // Tells a test that hangs, and not a machine that is busy.
   testTimeout: 120_000,
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
