@@ -52,6 +52,7 @@ export default {
   workerIdleMemoryLimit: '500MB',
   // Tells a test that hangs, and not a machine that is busy.
   testTimeout: 120_000,
+  testSequencer: '<rootDir>/test/support/long-first.cjs',
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
   projects: [
     {

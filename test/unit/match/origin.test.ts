@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { hostileOrigins } from 'portcullis/testing'
 import { runs } from '../../support/runs.ts'
-import { growth } from '../../support/work.ts'
 
 const hostile = hostileOrigins.map(({ origin }) => origin)
 
@@ -231,17 +230,6 @@ describe('parseOriginEntry', () => {
       { numRuns: runs(2000) },
     )
   })
-
-  it.each(['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc'])(
-    'goes through a long text of %j a bounded number of times',
-    (part) => {
-      const parsing = (size: number) => {
-        const text = part.repeat(size / part.length)
-        return () => [parseOriginEntry(text), parseOriginEntry(`${text}:x`), parseOrigin(text)]
-      }
-      expect(growth(parsing, { from: 100_000, to: 1_000_000 })).toBeLessThan(12)
-    },
-  )
 })
 
 describe('originIndexKeys', () => {

@@ -6,7 +6,6 @@ import {
   parseReturnUrlEntry,
   type ReturnUrl,
 } from '../../../src/match/return-url.ts'
-import { growth } from '../../support/work.ts'
 
 function setOf(...entries: (string | { exact: string })[]): ReturnUrlSet {
   return createReturnUrlSet(
@@ -109,33 +108,6 @@ describe('createReturnUrlSet', () => {
       expect(find(set, `https://example.org/${name}`)).toBeUndefined()
       expect(find(set, `https://example.org/a/${name}`)).toBe('https://example.org/a')
     }
-  })
-
-  it('finds among 20,000 entries as fast as among a few', () => {
-    const finding = (size: number) => {
-      const many = Array.from(
-        { length: size },
-        (_, index) => `https://app${index}.example/callback/${index}/`,
-      )
-      const set = setOf(...many)
-      return () => {
-        for (let index = 0; index < 20; index += 1) {
-          expect(find(set, `https://app${index}.example/callback/${index}/x`)).toBe(many[index])
-        }
-      }
-    }
-    expect(growth(finding, { from: 20, to: 20_000 })).toBeLessThan(2)
-  })
-
-  it('goes through a path of a thousand segments a bounded number of times', () => {
-    const finding = (segments: number) => {
-      const set = setOf(`https://example.org/${'a/'.repeat(segments)}`)
-      return () => {
-        expect(find(set, `https://example.org/${'a/'.repeat(segments)}x`)).toBeDefined()
-        expect(find(set, `https://example.org/${'a/'.repeat(segments - 1)}x`)).toBeUndefined()
-      }
-    }
-    expect(growth(finding, { from: 100, to: 1000 })).toBeLessThan(12)
   })
 
   it('counts the bytes that it takes: those of the texts, and of the segments that many share', () => {

@@ -7,7 +7,6 @@ import { structuredFields } from '../../../src/signature/structured.ts'
 import { verifyMessage } from '../../../src/signature/verify.ts'
 import { KEYS, messageOf, NOW, RULES, SECRET, type PlainMessage } from './message.ts'
 import { runs } from '../../support/runs.ts'
-import { growth } from '../../support/work.ts'
 
 function accepts(message: PlainMessage): boolean {
   return verifyMessage(messageOf(message), KEYS, RULES, NOW).ok
@@ -242,13 +241,5 @@ describe('garbage', () => {
       ),
       { numRuns: runs(1000) },
     )
-  })
-
-  it('that repeats the quotes of a string is read in linear time', () => {
-    const reading = (size: number) => {
-      const headers = { 'signature-input': '"'.repeat(size), signature: '%"'.repeat(size / 80) }
-      return () => accepts({ method: 'GET', authority: 'a', target: '/', headers })
-    }
-    expect(growth(reading, { from: 800, to: 8000 })).toBeLessThan(12)
   })
 })

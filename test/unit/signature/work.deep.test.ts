@@ -361,6 +361,23 @@ describe('the work of every other parser that reads a request', () => {
       ['for=127.0.0.1,', ',', ';', 'for="[::1]",', '"', '\\', 'a=b;', 'a'],
     ],
     [
+      'a signature',
+      (text) =>
+        scheme.verify(
+          new NodeFacts(
+            requestOf({
+              target: '/',
+              lines: [
+                ['signature-input', text],
+                ['signature', text.slice(0, 200)],
+              ],
+            }),
+          ).message(),
+          context,
+        ),
+      ['"', '%"'],
+    ],
+    [
       'Content-Digest',
       (text) => digestProblem([text], { kind: 'none' }),
       ['a=:AA==:,', 'a,', '"', ';', '(', ' '],
