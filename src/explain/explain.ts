@@ -12,6 +12,8 @@ import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { compareWithEntries, type Comparison } from './comparisons.ts'
 import { requestLike } from './description.ts'
+import { namedSets } from './named-sets.ts'
+import { signed } from './signed.ts'
 
 export interface Explanation {
   /** Whether every guard that enforces would let the request pass. */
@@ -27,8 +29,8 @@ export interface Explanation {
 
 /**
  * What the guards would decide of a request, and why, without a server, a store or an effect: no nonce is claimed and
- * nothing is recorded. Runs the same parser, facts and guards as a real request. Without a store there are no named lists:
- * `lists` admit no address, and `denyLists` refuse every address.
+ * nothing is recorded. Runs the same parser, facts and guards as a real request. A named list that the description does not
+ * have does not exist: `lists` admit no address, and `denyLists` refuse every address.
  *
  * @throws PolicyError when the document or the keys are refused.
  * @throws ConfigError when the jurisdictions are refused.
@@ -45,9 +47,9 @@ export function explainBy(
   description: RequestDescription,
 ): Explanation {
   // Own members alone: what a prototype holds is not part of the description.
-  const request = Object.assign(Object.create(null), description) as RequestDescription
+  const request = signed(Object.assign(Object.create(null), description) as RequestDescription)
   const read = readPolicy(document)
-  const policy = compilePolicy(read)
+  const policy = compilePolicy(read, namedSets(request.lists))
   const keys = parseAppKeys(request.keys ?? [])
   const req = requestLike(request)
   const facts = new NodeFacts(req)

@@ -12,7 +12,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
       ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError PurposeRequired RevisionConflict UnavailableError
-      UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
+      UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys comparePolicies compareStoredPolicies createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
       isPortcullisError keepBody lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
       parsePolicy protect protectServer regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
@@ -23,17 +23,17 @@ const publicNames: Record<string, { values: string; types: string }> = {
       
       ClientAddressOption Decision DecisionContext DenialCode 
       DomainProtectOptions 
-      Explanation FileStore GuardName GuardRequest GuardResponse 
+      Expectation Explanation FileStore GuardName GuardRequest GuardResponse 
       IpWhitelistOptions Jurisdictions
       JobOptions ListEntry PersonalModel PersonalModels
       ManagedPolicyStore MemoryAuditSink Mode NextFunction
-      NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyScore PolicySnapshot
+      NonceStore Policy PolicyChange PolicyComparison PolicyFinding PolicyInput PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PortcullisContext ProtectOptions ProtectedApp ProtectedServer
       Refusal RefusalLine RegionPinOptions Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions 
       SchemeContext ServerOnlyOptions SharedOptions
       SignatureScheme SignedMessage SnapshotEntry 
-      Verified 
+      Verified Witness
     `,
   },
   'portcullis/client': {
