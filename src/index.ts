@@ -7,6 +7,7 @@ export { bodyParsers } from './http/request/body-parsers.ts'
 export { keepBody } from './http/request/hand-over.ts'
 export type { Comparison } from './explain/comparisons.ts'
 export { comparePolicies, compareStoredPolicies } from './explain/compare-policies.ts'
+export { checkExpectations, tryExpectations, type ExpectationOutcome } from './explain/expectations.ts'
 export { explain, type Explanation } from './explain/explain.ts'
 export type { RequestDescription } from './http/described-request.ts'
 export * from './http/guards.ts'
@@ -31,7 +32,7 @@ export { fileStore, type FileStore } from './store/file/store.ts'
 export { memoryStore } from './store/memory.ts'
 export { changeKeys } from './store/key-changes.ts'
 export { rollbackPolicy } from './store/rollback.ts'
-export type { ManagedPolicyStore } from './store/contract.ts'
+export type { ManagedPolicyStore, WriteCheck } from './store/contract.ts'
 export type { ListStore } from './store/list-contract.ts'
 export { httpMessageSignatures } from './signature/http-message-signatures.ts'
 export type { SchemeContext, SignatureScheme } from './signature/scheme.ts'
@@ -54,6 +55,7 @@ export { DENIALS } from './decision.ts'
 export type { Decision, DenialCode, GuardName, Mode, Refusal } from './decision.ts'
 export {
   ConfigError,
+  ExpectationBroken,
   isPortcullisError,
   PolicyError,
   PurposeRequired,

@@ -111,6 +111,8 @@ function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {
     }))
   }
   const path = pathText(issue.path)
+  if (issue.code === 'invalid_key')
+    return [{ code: 'KEY_UNKNOWN', path, message: 'is not the name of a header' }]
   if (issue.code === 'custom') {
     const corrected: unknown = issue.params?.['corrected']
     return [

@@ -42,6 +42,7 @@ const text = (most: number) => z.string().check(z.maxLength(most))
 /** A method, a header or a URL that Node would not take cannot be sent. */
 const METHOD = /^[A-Z][A-Z-]{0,31}$/
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
+const A_URL = 'must be an absolute URL of http or https, without user information and without a fragment'
 const URL_OF_WEB = /^https?:\/\/[^\s\\#]+$/
 
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- zod knows the type
@@ -49,10 +50,7 @@ export const writtenRequest = () =>
   z.strictObject({
     method: z.optional(z.string().check(z.regex(METHOD, 'must be the name of a method, like GET'))),
     url: z.prefault(
-      text(2_048).check(
-        z.regex(URL_OF_WEB, 'must be an absolute URL of http or https, without a fragment'),
-        z.refine(isUrl, 'must be an absolute URL of http or https, without a fragment'),
-      ),
+      text(2_048).check(z.regex(URL_OF_WEB, { error: A_URL, abort: true }), z.refine(isUrl, A_URL)),
       SOME_URL,
     ),
     headers: z.optional(
