@@ -65,6 +65,13 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
       issues: issues.length === 1 ? undefined : issues,
     }
   }
+  if (code === 'EXPECTATION_BROKEN')
+    return {
+      exit: EXIT.no,
+      code,
+      message,
+      next: 'nothing was written; `portcullis policy try` shows who decides what',
+    }
   if (code === 'CONFIG_INVALID') return { exit: EXIT.usage, code, message }
   if (code === 'REVISION_CONFLICT')
     return {

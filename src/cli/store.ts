@@ -1,7 +1,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { didYouMean } from '../did-you-mean.ts'
-import type { ManagedPolicyStore, StoredApp } from '../store/contract.ts'
+import type { ManagedPolicyStore, StoredApp, WriteCheck } from '../store/contract.ts'
 import { fileStore } from '../store/file/store.ts'
 import type { ListStore } from '../store/list-contract.ts'
 import type { ChangeNote } from '../store/change-note.ts'
@@ -25,6 +25,8 @@ export interface OpenedStore {
   /** Where it is, for people, without a password. */
   readonly place: string
   readonly vault: Vault | undefined
+  /** Refuses a policy that breaks one of its own expectations. */
+  readonly check: WriteCheck
   /** The server, where the store is Redis. */
   readonly redis?: { readonly client: OpenedClient; readonly url: string } | undefined
   close(): void
@@ -81,7 +83,7 @@ async function openFile({ invocation, place, vault, create }: Opening): Promise<
   if (!isThere && !create)
     throw new CommandUsageError(`there is no store at \`${given}\`: \`portcullis app create\` makes one`)
   const store = fileStore(file, { vault, create })
-  return { store, place: `file:${given}`, vault, close: () => store.close() }
+  return { store, place: `file:${given}`, vault, check: checkBy(store), close: () => store.close() }
 }
 
 async function openRedisStore({ invocation, place, vault }: Opening): Promise<OpenedStore> {
@@ -97,11 +99,21 @@ async function openRedisStore({ invocation, place, vault }: Opening): Promise<Op
     store,
     place: placeOf(place),
     vault,
+    check: checkBy(store),
     redis: { client: redis, url: place },
     close() {
       store.close()
       redis.disconnect()
     },
+  }
+}
+
+/** Most policies expect nothing of themselves, and then the guards need not be read. */
+function checkBy(store: CommandStore): WriteCheck {
+  return async (policy) => {
+    if (policy.expect === undefined) return
+    const { checkExpectations } = await import('../explain/expectations.ts')
+    await checkExpectations({ lists: (name) => store.readList(name) })(policy)
   }
 }
 

@@ -4,7 +4,7 @@ import { show, tell } from '../output.ts'
 import { noteOf, readApp, withStore } from '../store.ts'
 
 export const createApp = withStore(
-  async (invocation, { store, place }) => {
+  async (invocation, { store, place, check }) => {
     const { values, positionals } = invocation
     const [appId = ''] = positionals
     const [name, path] = [textOf(values, 'name'), textOf(values, 'policy')]
@@ -15,7 +15,7 @@ export const createApp = withStore(
     if (stated !== undefined && stated !== appId)
       throw new CommandUsageError(`the policy is for another app than \`${appId}\``)
     const policy = { ...given, appId, ...(name !== undefined && { name }) }
-    const revision = await store.write({ policy, keys: [] }, 0, noteOf(invocation))
+    const revision = await store.write({ policy, keys: [] }, 0, noteOf(invocation), { check })
     await show(invocation, [`${appId} is at revision ${revision}`], { appId, revision, place })
     if (path === undefined)
       tell(

@@ -9,7 +9,7 @@ import { changeLines } from './change-lines.ts'
 import { appIdOf } from './named-policy.ts'
 import { isAsBadAs } from './severities.ts'
 
-export const setPolicy = withStore(async (invocation, { store }) => {
+export const setPolicy = withStore(async (invocation, { store, check }) => {
   const { values, positionals } = invocation
   const [path = ''] = positionals
   const policy = await readJson(invocation, path)
@@ -37,13 +37,13 @@ export const setPolicy = withStore(async (invocation, { store }) => {
     })
     return EXIT.ok
   }
-  const revision = await store.write({ policy }, replaces, noteOf(invocation))
+  const revision = await store.write({ policy }, replaces, noteOf(invocation), { check })
   for (const line of changeLines(invocation, changes)) tell(invocation, line)
   await show(invocation, [`${appId} is at revision ${revision}`], { appId, revision, changed: true, changes })
   return EXIT.ok
 })
 
-export const rollback = withStore(async (invocation, { store }) => {
+export const rollback = withStore(async (invocation, { store, check }) => {
   const { values, positionals } = invocation
   const [appId = ''] = positionals
   requiredText(values, 'to')
@@ -56,7 +56,7 @@ export const rollback = withStore(async (invocation, { store }) => {
     `The policy of \`${appId}\` becomes what it was at revision ${to}.`,
   )
   if (!isSure) return EXIT.no
-  const revision = await rollbackPolicy(store, appId, { to, replaces, ...noteOf(invocation) })
+  const revision = await rollbackPolicy(store, appId, { to, replaces, check, ...noteOf(invocation) })
   const { policy } = await readApp(store, appId)
   const changes = diffPolicies(current?.policy, policy)
   for (const line of changeLines(invocation, changes)) tell(invocation, line)

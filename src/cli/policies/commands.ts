@@ -42,7 +42,7 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     },
     exits: {
       failed: 'the policy was refused, or another revision is current',
-      no: 'lint found what `--fail-on` names',
+      no: 'lint found what `--fail-on` names, or the policy breaks an expectation of its own',
     },
     examples: ['portcullis policy set example-shop.json --if-revision 4 --note "new office"'],
     load: async () => (await import('../managing.ts')).setPolicy,
@@ -98,6 +98,26 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
       'portcullis policy diff example-shop ./new.json',
     ],
     load: async () => (await import('../managing.ts')).diffPoliciesOf,
+  },
+  {
+    name: 'policy compare',
+    summary:
+      'tells exactly whether one policy lets more pass than another, with the smallest request that shows it',
+    about: `The verdict on the second is equal, narrower, wider or both. ${OPERANDS}`,
+    positionals: 'POLICY POLICY',
+    count: [2, 2],
+    options: {
+      ...LOOKING,
+      'fail-on': {
+        type: 'string',
+        value: 'VERDICT',
+        choices: ['wider', 'narrower', 'differs'],
+        help: 'ends with 3 on this; default wider',
+      },
+    },
+    exits: { no: 'the verdict is what `--fail-on` names, or both', failed: 'a policy was refused' },
+    examples: ['portcullis policy compare example-shop ./new.json --fail-on wider'],
+    load: async () => (await import('../judging.ts')).comparePoliciesOf,
   },
   {
     name: 'policy history',

@@ -9,7 +9,7 @@ import { show, tell } from '../output.ts'
 import { noteOf, readApp, withStore } from '../store.ts'
 import { changeLines } from './change-lines.ts'
 
-export const editPolicy = withStore(async (invocation, { store }) => {
+export const editPolicy = withStore(async (invocation, { store, check }) => {
   const [appId = ''] = invocation.positionals
   const { policy: before, revision } = await readApp(store, appId)
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-edit-'))
@@ -29,7 +29,7 @@ export const editPolicy = withStore(async (invocation, { store }) => {
       })
       return EXIT.ok
     }
-    const written = await store.write({ policy }, revision, noteOf(invocation))
+    const written = await store.write({ policy }, revision, noteOf(invocation), { check })
     for (const line of changeLines(invocation, changes)) tell(invocation, line)
     await show(invocation, [`${appId} is at revision ${written}`], {
       appId,

@@ -1,6 +1,7 @@
 import { isPortcullisError, type PolicyError } from '../../errors.ts'
 import { diffPolicies } from '../../policy/diff.ts'
 import { parsePolicy } from '../../policy/parse.ts'
+import type { Policy } from '../../policy/policy.ts'
 import { scorePolicy } from '../../policy/score.ts'
 import { EXIT, numberOf, textOf, type Run } from '../command.ts'
 import { sayIssue } from '../failure.ts'
@@ -32,7 +33,9 @@ export const validatePolicies: Run = async (invocation) => {
     let issues: PolicyError['issues'] = []
     let appId: string | undefined
     try {
-      ;({ appId } = parsePolicy(document))
+      const policy = parsePolicy(document)
+      ;({ appId } = policy)
+      issues = await brokenExpectations(policy)
     } catch (error) {
       if (!isPortcullisError(error) || error.code !== 'POLICY_INVALID') throw error
       ;({ issues } = error as PolicyError)
@@ -50,6 +53,20 @@ export const validatePolicies: Run = async (invocation) => {
     }
   }
   return refused === 0 ? EXIT.ok : EXIT.no
+}
+
+/** The expectations that do not hold. Where they depend on named lists, only a store can tell, when it is written. */
+async function brokenExpectations({ expect, ...policy }: Policy): Promise<PolicyError['issues']> {
+  if (expect === undefined) return []
+  const { tryExpectations } = await import('../../explain/expectations.ts')
+  try {
+    return tryExpectations({ ...policy, expect }).flatMap(({ holds, expected, got, reason }, index) =>
+      holds ? [] : [{ path: `expect[${index}]`, message: `expects ${expected}, got ${got} (${reason})` }],
+    )
+  } catch (error) {
+    if (isPortcullisError(error) && error.code === 'CONFIG_INVALID') return []
+    throw error
+  }
 }
 
 const COLOURS = { danger: 'red', warning: 'yellow', advice: 'dim' } as const

@@ -1,4 +1,5 @@
 import type { AppKey } from '../../signature/keys.ts'
+import type { StoredList } from '../../store/list-contract.ts'
 import { CommandUsageError, NotFoundError, type ExitCode, type Invocation, type Run } from '../command.ts'
 import { readJson } from '../input.ts'
 import { openStore, readApp, type CommandStore, type OpenedStore } from '../store.ts'
@@ -13,6 +14,8 @@ export interface NamedPolicy {
 /** Opens the store when an operand needs it, so that files alone need none. */
 export interface PolicyReader {
   read(operand: string): Promise<NamedPolicy>
+  /** Reads a named list of the store. */
+  lists(name: string): Promise<StoredList | undefined>
 }
 
 /** Whether an operand is a path, and not the id of an app. */
@@ -25,6 +28,10 @@ export function withPolicies(act: (invocation: Invocation, reader: PolicyReader)
   return async (invocation) => {
     let opened: OpenedStore | undefined
     const reader: PolicyReader = {
+      async lists(name) {
+        opened ??= await openStore(invocation)
+        return opened.store.readList(name)
+      },
       async read(operand) {
         if (isPath(operand))
           return { document: await readJson(invocation, operand), revision: undefined, keys: [] }

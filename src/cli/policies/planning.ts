@@ -7,12 +7,13 @@ import { noteOf, withStore } from '../store.ts'
 import { readPolicyFiles } from './files.ts'
 import { allAppIds, carryOut, planFor, planLines, type PlannedChange } from './plan.ts'
 
-export const planPolicies = withStore(async (invocation, { store, place }) => {
+export const planPolicies = withStore(async (invocation, opened) => {
   const { values, positionals, directory } = invocation
+  const { store, place } = opened
   const files = await readPolicyFiles(invocation, positionals)
   const kept = new Set(files.map(({ appId }) => appId))
   const removed = isSet(values, 'prune') ? (await allAppIds(store)).filter((appId) => !kept.has(appId)) : []
-  const { changes } = await planFor(store, files, removed)
+  const { changes } = await planFor(opened, files, removed)
   const out = textOf(values, 'out')
   const plan = { place, changes }
   if (out !== undefined) {
@@ -21,16 +22,20 @@ export const planPolicies = withStore(async (invocation, { store, place }) => {
     tell(invocation, `the plan is in ${out}: \`portcullis policy apply ${out}\``)
   }
   await show(invocation, planLines(invocation, changes), plan)
-  return changes.length > 0 && textOf(values, 'fail-on') !== undefined ? EXIT.no : EXIT.ok
+  const limit = textOf(values, 'fail-on')
+  const isWider = changes.some(({ verdict }) => verdict === 'wider' || verdict === 'both')
+  const isNo = limit === 'changes' ? changes.length > 0 : limit === 'wider' && isWider
+  return isNo || changes.some(({ broken }) => broken !== undefined) ? EXIT.no : EXIT.ok
 })
 
-export const applyPlan = withStore(async (invocation, { store, place }) => {
+export const applyPlan = withStore(async (invocation, opened) => {
   const [path = ''] = invocation.positionals
+  const { place } = opened
   const plan = checkedPlan(await readJson(invocation, path), path)
   if (plan.place !== place)
     throw new CommandUsageError(`the plan was made for ${plan.place}, and the store is ${place}`)
   const done: { appId: string; action: string; revision: number }[] = []
-  await carryOut(store, plan.changes, noteOf(invocation), ({ appId, action }, revision) => {
+  await carryOut(opened, plan.changes, noteOf(invocation), ({ appId, action }, revision) => {
     done.push({ appId, action, revision })
     tell(invocation, action === 'remove' ? `${appId} is removed` : `${appId} is at revision ${revision}`)
   })

@@ -45,7 +45,7 @@ export const pullPolicies = withStore(async (invocation, { store }) => {
 })
 
 export const pushPolicies = withStore(
-  async (invocation, { store }) => {
+  async (invocation, opened) => {
     const { values, positionals, directory } = invocation
     const [given = ''] = positionals
     const folder = resolve(directory, given)
@@ -53,7 +53,7 @@ export const pushPolicies = withStore(
     const base = await readRevisions(folder)
     const present = new Set(files.map(({ appId }) => appId))
     const gone = [...base.keys()].filter((appId) => !present.has(appId))
-    const { changes: planned, unchanged } = await planFor(store, files, isSet(values, 'prune') ? gone : [])
+    const { changes: planned, unchanged } = await planFor(opened, files, isSet(values, 'prune') ? gone : [])
     if (!isSet(values, 'force')) {
       for (const { appId, replaces } of planned)
         if (replaces !== (base.get(appId) ?? 0))
@@ -70,7 +70,7 @@ export const pushPolicies = withStore(
     const revisions = new Map([...base, ...unchanged])
     const done: { appId: string; action: string; revision: number }[] = []
     try {
-      await carryOut(store, planned, noteOf(invocation), ({ appId, action }, revision) => {
+      await carryOut(opened, planned, noteOf(invocation), ({ appId, action }, revision) => {
         done.push({ appId, action, revision })
         if (action === 'remove') revisions.delete(appId)
         else revisions.set(appId, revision)

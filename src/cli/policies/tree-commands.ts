@@ -19,11 +19,14 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
       'fail-on': {
         type: 'string',
         value: 'WHAT',
-        choices: ['changes'],
-        help: 'ends with 3 if there is this',
+        choices: ['changes', 'wider'],
+        help: 'ends with 3 if there are changes, or one that lets more pass',
       },
     },
-    exits: { failed: 'a policy was refused', no: 'there is what `--fail-on` names' },
+    exits: {
+      failed: 'a policy was refused',
+      no: 'there is what `--fail-on` names, or a policy breaks an expectation of its own',
+    },
     examples: ['portcullis policy plan policies --out plan.json', 'portcullis policy apply plan.json'],
     load: async () => (await import('../managing.ts')).planPolicies,
   },

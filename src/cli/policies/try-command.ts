@@ -4,8 +4,7 @@ import { LOOKING } from '../option-rows.ts'
 export const TRY_COMMAND: CommandRow = {
   name: 'policy try',
   summary: 'tells what the guards would decide of a request, and why',
-  about:
-    'The same code decides that guards a server. Nothing is sent, claimed or recorded. Named lists are not read: an address that only a list admits is refused here.',
+  about: 'The same code decides that guards a server. Nothing is sent, claimed or recorded.',
   positionals: 'POLICY',
   count: [1, 1],
   options: {
@@ -13,7 +12,7 @@ export const TRY_COMMAND: CommandRow = {
     request: {
       type: 'string',
       value: 'FILE',
-      help: 'the request as JSON: method, url, headers, body, address, returnUrl, country, here; `-` reads the standard input',
+      help: 'the request as JSON, as an expectation of a policy has it; `-` reads the standard input',
     },
     url: { type: 'string', value: 'URL', help: 'the absolute URL that is called' },
     method: { type: 'string', value: 'METHOD', help: 'default GET' },
@@ -34,5 +33,5 @@ export const TRY_COMMAND: CommandRow = {
     'portcullis policy try example-shop --url https://gateway.example/auth --address 203.0.113.7',
     'portcullis policy try ./new.json --request request.json --json',
   ],
-  load: async () => (await import('./trying.ts')).tryRequest,
+  load: async () => (await import('../judging.ts')).tryRequest,
 }

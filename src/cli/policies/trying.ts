@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { meant } from '../../did-you-mean.ts'
+import { readLists } from '../../explain/compare-policies.ts'
 import { explain, type Explanation } from '../../explain/explain.ts'
 import type { RequestDescription } from '../../http/described-request.ts'
+import { parsePolicy } from '../../policy/parse.ts'
+import { writtenRequest } from '../../policy/written-request.ts'
 import { CommandUsageError, EXIT, textOf, textsOf, type Invocation, type Surroundings } from '../command.ts'
 import { readInput, readJson, unreadableFile } from '../input.ts'
 import { paint, plain, show } from '../output.ts'
@@ -17,7 +20,8 @@ export const tryRequest = withPolicies(async (invocation, reader) => {
     throw new CommandUsageError('the standard input can be read for one thing only')
   const { document, revision, keys } = await reader.read(operand)
   const description = await descriptionOf(invocation)
-  const explanation = explain(document, { ...description, keys })
+  const lists = await readLists(listNamesOf(document), reader.lists)
+  const explanation = explain(document, { ...description, keys, lists })
   const { passes, decisions, comparisons } = explanation
   await show(invocation, linesOf(invocation, explanation), {
     policy: operand,
@@ -29,18 +33,10 @@ export const tryRequest = withPolicies(async (invocation, reader) => {
   return passes ? EXIT.ok : EXIT.no
 })
 
-/** What a request is described by, besides functions and keys. */
-const MEMBERS: Readonly<Record<string, 'string' | 'object'>> = {
-  method: 'string',
-  url: 'string',
-  headers: 'object',
-  body: 'string',
-  address: 'string',
-  returnUrl: 'string',
-  relativeTo: 'string',
-  reserved: 'object',
-  country: 'string',
-  here: 'string',
+/** The lists that the answer depends on. */
+function listNamesOf(document: unknown): readonly string[] {
+  const { ipWhitelist } = parsePolicy(document)
+  return ipWhitelist === undefined ? [] : [...ipWhitelist.lists, ...(ipWhitelist.denyLists ?? [])]
 }
 
 async function descriptionOf(invocation: Invocation): Promise<RequestDescription> {
@@ -73,25 +69,18 @@ async function descriptionOf(invocation: Invocation): Promise<RequestDescription
 }
 
 function checkedRequest(value: unknown, path: string): Partial<RequestDescription> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new CommandUsageError(`\`${path}\` must hold a request, a JSON object`)
-  for (const [name, member] of Object.entries(value)) {
-    const expected = MEMBERS[name]
-    if (expected === undefined)
-      throw new CommandUsageError(
-        `\`${path}\` has the unknown member \`${name}\`${meant(name, Object.keys(MEMBERS))}`,
-      )
-    if (typeof member !== expected)
-      throw new CommandUsageError(
-        `\`${name}\` in \`${path}\` must be ${expected === 'string' ? 'a string' : 'an object'}`,
-      )
-  }
-  const { headers = {} } = value as { readonly headers?: Readonly<Record<string, unknown>> }
-  for (const [name, line] of Object.entries(headers))
-    if (typeof line !== 'string')
-      throw new CommandUsageError(`the header \`${name}\` in \`${path}\` must be a string`)
-  return value
+  const result = writtenRequest().safeParse(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const where = issue?.code === 'unrecognized_keys' ? (issue.keys[0] ?? '') : (issue?.path.join('.') ?? '')
+  const why =
+    issue?.code === 'unrecognized_keys' ? `is not known${meant(where, MEMBERS)}` : (issue?.message ?? '')
+  throw new CommandUsageError(
+    where === '' ? `\`${path}\` must hold a request, a JSON object` : `\`${where}\` in \`${path}\` ${why}`,
+  )
 }
+
+const MEMBERS = Object.keys(writtenRequest().shape)
 
 async function bodyOf(invocation: Invocation, path: string): Promise<string | Uint8Array> {
   if (path === '-') return readInput(invocation)
