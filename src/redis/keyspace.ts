@@ -83,7 +83,7 @@ export const KINDS_OF_KEYS = {
     type: 'string',
     holds: 'a part of the entries of one version of a list, compressed, and sealed where there is a vault',
     guards: ['get'],
-    dashboards: ['get', 'set', 'persist', 'expire', 'eval'],
+    dashboards: ['get', 'set', 'ttl', 'persist', 'expire', 'eval'],
   },
   feed: {
     name: '{feed}',

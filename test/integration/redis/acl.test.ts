@@ -104,6 +104,7 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
           list: () => store.list(),
           writeList: () => store.writeList('l', [{ range: '192.0.2.1' }], 0),
           replaceList: () => store.writeList('l', [{ range: '192.0.2.2' }], 1),
+          uploadList: () => store.writeList('l', [{ range: '192.0.2.3' }], 2, {}, 'digest-of-the-entries'),
           history: () => store.history('a'),
         }
       : {}),
