@@ -119,6 +119,40 @@ export class PolicyError extends PortcullisError {
   }
 }
 
+/** An expectation of a policy that does not hold. For operators: it holds details of the policy. */
+export interface BrokenExpectation {
+  /** What its owner has called it. */
+  readonly name: string
+  /** `allow`, `deny`, or the code of a refusal. */
+  readonly expected: string
+  /** `allow`, or the code with which the request is refused. */
+  readonly got: string
+  /** Which guard has decided so, and why: `ipWhitelist: the address lies outside every range`. */
+  readonly reason: string
+  /** The request that was judged. */
+  readonly request: object
+}
+
+/** A policy does not do what it says itself that it must. Nothing was written. */
+export class ExpectationBroken extends PortcullisError {
+  readonly code = 'EXPECTATION_BROKEN'
+  override readonly name = 'ExpectationBroken'
+  override readonly help = helpFor('EXPECTATION_BROKEN')
+  readonly appId: string
+  /** Every expectation that does not hold, in the order of the document. */
+  readonly failures: readonly BrokenExpectation[]
+
+  constructor(appId: string, failures: readonly BrokenExpectation[]) {
+    const cases = failures.map(
+      ({ name, expected, got, reason }) =>
+        `${JSON.stringify(name)} expects ${expected}, got ${got}${reason === '' ? '' : ` (${reason})`}`,
+    )
+    super(`the policy of app \`${appId}\` does not do what it must: ${cases.join('; ')}`)
+    this.appId = appId
+    this.failures = failures
+  }
+}
+
 /** The revision to be replaced is not the current one. Nothing was written. */
 export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'

@@ -6,6 +6,8 @@ export { appIdFrom } from './http/request/app-id.ts'
 export { bodyParsers } from './http/request/body-parsers.ts'
 export { keepBody } from './http/request/hand-over.ts'
 export type { Comparison } from './explain/comparisons.ts'
+export { comparePolicies, compareStoredPolicies } from './explain/compare-policies.ts'
+export { checkExpectations, tryExpectations, type ExpectationOutcome } from './explain/expectations.ts'
 export { explain, type Explanation } from './explain/explain.ts'
 export type { RequestDescription } from './http/described-request.ts'
 export * from './http/guards.ts'
@@ -30,7 +32,7 @@ export { fileStore, type FileStore } from './store/file/store.ts'
 export { memoryStore } from './store/memory.ts'
 export { changeKeys } from './store/key-changes.ts'
 export { rollbackPolicy } from './store/rollback.ts'
-export type { ManagedPolicyStore } from './store/contract.ts'
+export type { ManagedPolicyStore, WriteCheck } from './store/contract.ts'
 export type { ListStore } from './store/list-contract.ts'
 export { httpMessageSignatures } from './signature/http-message-signatures.ts'
 export type { SchemeContext, SignatureScheme } from './signature/scheme.ts'
@@ -38,7 +40,9 @@ export type { Rejected, SignedMessage, Verified } from './signature/verify.ts'
 export { memoryNonces, type NonceStore, type SynchronousNonceStore } from './signature/nonces.ts'
 export type { AppKey } from './signature/keys.ts'
 
+export type { PolicyComparison, Witness } from './policy/compare/compare.ts'
 export { diffPolicies, type PolicyChange } from './policy/diff.ts'
+export type { Expectation } from './policy/expectation.ts'
 export { formatList, parseList } from './list/format.ts'
 export { lintList } from './lint/list.ts'
 export { lintPolicy } from './policy/lint.ts'
@@ -51,6 +55,7 @@ export { DENIALS } from './decision.ts'
 export type { Decision, DenialCode, GuardName, Mode, Refusal } from './decision.ts'
 export {
   ConfigError,
+  ExpectationBroken,
   isPortcullisError,
   PolicyError,
   PurposeRequired,

@@ -1,17 +1,20 @@
-import type { Decision } from '../decision.ts'
+import type { Decision, GuardName } from '../decision.ts'
 import type { DescribedQuestion, RequestDescription } from '../http/described-request.ts'
 import GUARDS from '../http/guards.ts'
 import { judge } from '../http/judge.ts'
 import { JudgedRequest } from '../http/judged-request.ts'
 import { NodeFacts } from '../http/request/facts.ts'
 import { namedReturnUrl } from '../http/return-url-guard.ts'
-import { compilePolicy } from '../policy/compile.ts'
+import { compilePolicy, type CompiledPolicy } from '../policy/compile.ts'
 import { readPolicy } from '../policy/parse.ts'
+import { GUARD_NAMES } from '../policy/sections.ts'
 import { parseAppKeys } from '../signature/keys.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { compareWithEntries, type Comparison } from './comparisons.ts'
 import { requestLike } from './description.ts'
+import { namedSets } from './named-sets.ts'
+import { signed } from './signed.ts'
 
 export interface Explanation {
   /** Whether every guard that enforces would let the request pass. */
@@ -27,8 +30,8 @@ export interface Explanation {
 
 /**
  * What the guards would decide of a request, and why, without a server, a store or an effect: no nonce is claimed and
- * nothing is recorded. Runs the same parser, facts and guards as a real request. Without a store there are no named lists:
- * `lists` admit no address, and `denyLists` refuse every address.
+ * nothing is recorded. Runs the same parser, facts and guards as a real request. A named list that the description does not
+ * have does not exist: `lists` admit no address, and `denyLists` refuse every address.
  *
  * @throws PolicyError when the document or the keys are refused.
  * @throws ConfigError when the jurisdictions are refused.
@@ -44,10 +47,51 @@ export function explainBy(
   document: unknown,
   description: RequestDescription,
 ): Explanation {
-  // Own members alone: what a prototype holds is not part of the description.
-  const request = Object.assign(Object.create(null), description) as RequestDescription
   const read = readPolicy(document)
-  const policy = compilePolicy(read)
+  const asked = ask(
+    questions,
+    compilePolicy(read, namedSets(Object.hasOwn(description, 'lists') ? description.lists : undefined)),
+    description,
+  )
+  const { request, facts, decisions } = asked
+  const { relativeTo, reserved } = request
+  return {
+    passes: passes(decisions),
+    decisions,
+    comparisons: compareWithEntries(read, facts, namedReturnUrl(request), { relativeTo, reserved }),
+  }
+}
+
+/** Whether a request passes of which guards have decided so. */
+export function passes(decisions: readonly Decision[]): boolean {
+  return decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce')
+}
+
+/** What these guards decide of a described request by a policy that was compiled, in the order of `protect`. */
+export function decisionsOf(
+  policy: CompiledPolicy,
+  description: RequestDescription,
+  guards: readonly GuardName[] = GUARD_NAMES,
+): readonly Decision[] {
+  const questions = Object.entries(GUARDS).flatMap(([name, { described }]) =>
+    guards.includes(name as GuardName) ? [described] : [],
+  )
+  return ask(questions, policy, description).decisions
+}
+
+interface Asked {
+  readonly request: RequestDescription
+  readonly facts: NodeFacts
+  readonly decisions: readonly Decision[]
+}
+
+function ask(
+  questions: readonly DescribedQuestion[],
+  policy: CompiledPolicy,
+  description: RequestDescription,
+): Asked {
+  // Own members alone: what a prototype holds is not part of the description.
+  const request = signed(Object.assign(Object.create(null), description) as RequestDescription)
   const keys = parseAppKeys(request.keys ?? [])
   const req = requestLike(request)
   const facts = new NodeFacts(req)
@@ -65,12 +109,7 @@ export function explainBy(
     if (isThenable(answer)) throw new TypeError('a described request has to be judged at once')
     return [answer.decision]
   })
-  const { relativeTo, reserved } = request
-  return {
-    passes: decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce'),
-    decisions,
-    comparisons: compareWithEntries(read, facts, namedReturnUrl(request), { relativeTo, reserved }),
-  }
+  return { request, facts, decisions }
 }
 
 /** What judging asks of a source, for one app. */

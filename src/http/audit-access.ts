@@ -229,8 +229,8 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
   }
 }
 
-export const describedAuditAccess: DescribedQuestion = () => ({
+export const describedAuditAccess: DescribedQuestion = ({ sinkFails = false }) => ({
   name: 'auditAccess',
   guard: decideAuditAccess,
-  facts: () => ({ sinkFailing: false }),
+  facts: () => ({ sinkFailing: sinkFails }),
 })

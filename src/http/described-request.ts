@@ -1,17 +1,12 @@
 import type { Jurisdictions } from '../jurisdiction/jurisdictions.ts'
+import type { ListEntry } from '../list/entry.ts'
+import type { WrittenRequest } from '../policy/written-request.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Question } from './judge.ts'
 
-/** A made-up request. What is left out was not sent. */
-export interface RequestDescription {
-  /** Default `GET`. */
-  readonly method?: string | undefined
-  /** The absolute URL that is called. */
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>> | undefined
+/** A made-up request. What is left out was not sent. A request of an expectation, or of a comparison, is one. */
+export interface RequestDescription extends Omit<WrittenRequest, 'body' | 'returnUrl' | 'country'> {
   readonly body?: string | Uint8Array | undefined
-  /** The client address. */
-  readonly address?: string | undefined
   /** What the `returnUrl` option would find. Left out, `returnUrlGuard` is not asked. */
   readonly returnUrl?: unknown
   /** The options of `returnUrlGuard` with these names. */
@@ -19,11 +14,11 @@ export interface RequestDescription {
   readonly reserved?: readonly string[] | undefined
   /** What the `country` option would find. */
   readonly country?: unknown
-  /** The location of the instance. Left out, `regionPin` is not asked. */
-  readonly here?: string | undefined
   readonly jurisdictions?: Jurisdictions | undefined
-  /** The keys of the app, for its signatures. Default: no keys. */
+  /** The keys of the app, for its signatures. Default: no keys. A request with `signature` is signed by one more. */
   readonly keys?: readonly AppKey[] | undefined
+  /** The named lists of the store, by their names. Default: no lists. */
+  readonly lists?: ReadonlyMap<string, readonly ListEntry[]> | undefined
   /** When the request is judged, in milliseconds since the epoch. Default now. */
   readonly now?: number | undefined
 }

@@ -97,5 +97,9 @@ function plain(facts: RequestFacts): OriginFacts {
 export const describedDomainProtect: DescribedQuestion = () => ({
   name: 'domainProtect',
   guard: decideDomainProtect,
-  facts: ({ facts }) => facts,
+  // As in `protect`, where `serverOnly` follows.
+  facts: ({ facts }, { policy }) =>
+    policy.domainProtect?.server === 'signed'
+      ? { ...plain(facts), signed: policy.serverOnly?.mode === 'enforce' }
+      : facts,
 })

@@ -108,8 +108,8 @@ export const RETURN_URL_GUARD_EXPECTATIONS = {
 } satisfies Expectations<ReturnUrlGuardOptions>
 
 /** The return URL that is described. */
-export function namedReturnUrl({ returnUrl }: RequestDescription): NamedReturnUrl {
-  return { name: 'returnUrl', value: returnUrl, problem: undefined, optional: false }
+export function namedReturnUrl({ returnUrl, returnUrlOptional = false }: RequestDescription): NamedReturnUrl {
+  return { name: 'returnUrl', value: returnUrl, problem: undefined, optional: returnUrlOptional }
 }
 
 export const describedReturnUrlGuard: DescribedQuestion = (description) => {

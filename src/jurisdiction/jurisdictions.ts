@@ -55,6 +55,11 @@ const EXPECTATIONS: Expectations<Jurisdiction> = {
 const JURISDICTION = /^(?![0-9]+$)[A-Za-z0-9_-]{1,64}$/
 const A_NAME = 'named with 1-64 characters of A-Z a-z 0-9 _ -, and not with digits alone'
 
+/** Whether a jurisdiction can have this name. */
+export function isJurisdictionName(name: string): boolean {
+  return JURISDICTION.test(name)
+}
+
 /** What is read of a table of jurisdictions, and what is wrong with it. */
 interface Reading {
   readonly issues: ConfigIssue[]

@@ -1,4 +1,5 @@
 import { readPolicy } from './parse.ts'
+import type { Policy } from './policy.ts'
 
 /** One difference between two policies. */
 export interface PolicyChange {
@@ -18,8 +19,17 @@ export interface PolicyChange {
  */
 export function diffPolicies(before: unknown, after: unknown): PolicyChange[] {
   const [old, young] = [before, after].map((document) =>
-    document === undefined ? (Object.create(null) as object) : readPolicy(document).policy,
-  ) as [object, object]
+    document === undefined ? undefined : readPolicy(document).policy,
+  )
+  return differencesOf(old, young)
+}
+
+/** The same for policies that have been read. */
+export function differencesOf(before: Policy | undefined, after: Policy | undefined): PolicyChange[] {
+  const [old, young] = [before, after].map((policy) => policy ?? (Object.create(null) as object)) as [
+    object,
+    object,
+  ]
   return membersOf(old, young).flatMap((path) => differences(path, valueOf(old, path), valueOf(young, path)))
 }
 

@@ -65,7 +65,8 @@ function ownMembers(value: unknown, depth: number): unknown {
 function bare<Sections extends object>(sections: Sections): Sections {
   const copy = Object.assign(Object.create(null), sections) as Record<string, unknown>
   for (const [name, section] of Object.entries(copy)) {
-    if (typeof section === 'object') copy[name] = Object.assign(Object.create(null), section)
+    if (typeof section === 'object' && !Array.isArray(section))
+      copy[name] = Object.assign(Object.create(null), section)
   }
   return copy as Sections
 }
@@ -110,6 +111,8 @@ function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {
     }))
   }
   const path = pathText(issue.path)
+  if (issue.code === 'invalid_key')
+    return [{ code: 'KEY_UNKNOWN', path, message: 'is not the name of a header' }]
   if (issue.code === 'custom') {
     const corrected: unknown = issue.params?.['corrected']
     return [
@@ -149,7 +152,9 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return `one of ${issue.values.join(', ')}`
     case 'invalid_union':
-      return 'a URL text or { "exact": URL text }'
+      return issue.path[0] === 'expect'
+        ? 'a string or an array of strings'
+        : 'a URL text or { "exact": URL text }'
     case 'too_small':
       return `at least ${issue.minimum}`
     case 'too_big':

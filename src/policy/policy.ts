@@ -1,3 +1,4 @@
+import type { Expectation, ExpectationInput } from './expectation.ts'
 import type { Protection } from './section.ts'
 import type { WrittenSections } from './sections.ts'
 
@@ -17,6 +18,7 @@ export interface Policy extends WrittenSections {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   readonly appId: string
   readonly name?: string | undefined
+  readonly expect?: readonly Expectation[] | undefined
 }
 
 /** A section as it is written: the mode is required, and everything else has a default. */
@@ -38,4 +40,6 @@ export interface PolicyInput extends InputSections {
   readonly appId: string
   /** A name for people, 1-200 characters. */
   readonly name?: string | undefined
+  /** What the policy must do with some requests, at most 100. A write that is checked is refused where one does not hold. */
+  readonly expect?: readonly ExpectationInput[] | undefined
 }

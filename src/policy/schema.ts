@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { APP_ID_PATTERN, NAME_RULE } from '../names.ts'
+import { expectations } from './expectation.ts'
 import { GUARD_NAMES, sectionOf } from './sections.ts'
 
 const makeSchema = () =>
@@ -9,6 +10,7 @@ const makeSchema = () =>
     ...Object.fromEntries(
       GUARD_NAMES.map((name) => [name, z.optional(sectionOf(name).schema() as z.ZodMiniObject)]),
     ),
+    expect: z.optional(expectations()),
   })
 
 export type PolicySchema = ReturnType<typeof makeSchema>

@@ -1,5 +1,6 @@
 import type { PolicyFinding } from '../lint/finding.ts'
 import type { EntryList } from '../match/entries.ts'
+import type { SectionComparison } from './compare/side.ts'
 import type { NamedLists } from './named-lists.ts'
 
 /** `enforce` acts on a denial, `report` only records it, `off` does not ask. */
@@ -45,11 +46,13 @@ export interface Section<
   weigh?(section: Written, compiled: Compiled): number
 }
 
-/** The advice on one section, and its worth. */
+/** What is said of a section beside judging by it: advice, its worth, and how it stands to another. */
 export interface Rules<Written extends Protection, Lists extends object = object> {
   /** The points that `scorePolicy` gives: who may call and where data goes weigh double. */
   readonly points: number
   /** Whether a mode alone makes a section that admits anybody. */
   readonly modeIsEnough: boolean
   lint(section: Written, lists: Lists): PolicyFinding[]
+  /** How `comparePolicies` compares it. */
+  readonly compare: SectionComparison<Written, Lists>
 }

@@ -1,3 +1,9 @@
+import { COMPARE_ADDRESSES } from './compare/addresses.ts'
+import { COMPARE_AUDIT } from './compare/audit.ts'
+import { COMPARE_DOMAINS } from './compare/domains.ts'
+import { COMPARE_REGIONS } from './compare/regions.ts'
+import { COMPARE_RETURN_URLS } from './compare/return-urls.ts'
+import { COMPARE_SIGNATURES } from './compare/signatures.ts'
 import type { Protection, Rules, Section } from './section.ts'
 import { AUDIT_ACCESS, lintAuditAccess } from './sections/audit-access.ts'
 import { DOMAIN_PROTECT, lintDomainProtect } from './sections/domain-protect.ts'
@@ -25,14 +31,14 @@ export const SECTIONS = {
   auditAccess: AUDIT_ACCESS,
 }
 
-/** The advice on every section. The points add up to 100. Apart from `SECTIONS`, so that whoever only judges bundles no advice. */
+/** The advice on every section, and how it is compared. The points add up to 100. Apart from `SECTIONS`, so that whoever only judges bundles no advice. */
 export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<Name>, ListsBy<Name>> } = {
-  serverOnly: { points: 20, modeIsEnough: true, lint: lintServerOnly },
-  ipWhitelist: { points: 20, modeIsEnough: false, lint: lintIpWhitelist },
-  domainProtect: { points: 20, modeIsEnough: false, lint: lintDomainProtect },
-  returnUrlGuard: { points: 20, modeIsEnough: false, lint: lintReturnUrlGuard },
-  regionPin: { points: 10, modeIsEnough: true, lint: lintRegionPin },
-  auditAccess: { points: 10, modeIsEnough: true, lint: lintAuditAccess },
+  serverOnly: { points: 20, modeIsEnough: true, lint: lintServerOnly, compare: COMPARE_SIGNATURES },
+  ipWhitelist: { points: 20, modeIsEnough: false, lint: lintIpWhitelist, compare: COMPARE_ADDRESSES },
+  domainProtect: { points: 20, modeIsEnough: false, lint: lintDomainProtect, compare: COMPARE_DOMAINS },
+  returnUrlGuard: { points: 20, modeIsEnough: false, lint: lintReturnUrlGuard, compare: COMPARE_RETURN_URLS },
+  regionPin: { points: 10, modeIsEnough: true, lint: lintRegionPin, compare: COMPARE_REGIONS },
+  auditAccess: { points: 10, modeIsEnough: true, lint: lintAuditAccess, compare: COMPARE_AUDIT },
 }
 
 /** The name of a guard, which is also the name of its section in a policy. */

@@ -5,6 +5,7 @@ import type { ManagedPolicyStore } from '../store/contract.ts'
 import { isUse, USES_KEPT } from '../store/key-uses.ts'
 import type { ListStore } from '../store/list-contract.ts'
 import {
+  askCheck,
   checkHistoryPage,
   checkListPage,
   checkRemoval,
@@ -94,8 +95,9 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
     read: (appId) => reading.read(appId),
     watch: feed.watch,
     appsByOrigin: origins.find,
-    async write(document, replaces, note) {
+    async write(document, replaces, note, options) {
       const { policy, keys } = parseDocument(document)
+      if (options !== undefined) await askCheck(policy, options)
       const { appId, domainProtect } = policy
       const change = { appId, replaces, policy: JSON.stringify(policy), note: parseNote(note) }
       // Before anything is claimed: without a vault it throws.

@@ -1,3 +1,4 @@
+import type { Policy } from '../policy/policy.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { ChangeNote } from './change-note.ts'
 import type { StoredList } from './list-contract.ts'
@@ -104,6 +105,18 @@ export interface AppPage {
   readonly next: string | undefined
 }
 
+/**
+ * Judges a policy that is about to be written, and refuses it by throwing or rejecting. `checkExpectations` makes one.
+ *
+ * @param policy as it will be stored
+ */
+export type WriteCheck = (policy: Policy) => void | Promise<void>
+
+export interface WriteOptions {
+  /** Asked before anything is written or claimed. What it throws, the write rejects with. Left out: nothing is asked. */
+  readonly check?: WriteCheck | undefined
+}
+
 /** A store that can also be written: what a dashboard and a command line need. */
 export interface ManagedPolicyStore extends PolicyStore {
   /**
@@ -111,9 +124,10 @@ export interface ManagedPolicyStore extends PolicyStore {
    * `replaces` is the revision that it takes the place of, 0 for a new app or one that was removed. Revisions count on
    * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused, or another app
    * has a key with the same id and secret), `RevisionConflict`
-   * (somebody else wrote; nothing was written) or `UnavailableError` (it may have been written all the same).
+   * (somebody else wrote; nothing was written) or `UnavailableError` (it may have been written all the same); and, with
+   * what `options.check` throws, before anything is written.
    */
-  write(app: AppDocument, replaces: number, note?: ChangeNote): Promise<number>
+  write(app: AppDocument, replaces: number, note?: ChangeNote, options?: WriteOptions): Promise<number>
   /** Removes the app at revision `replaces`, with its keys. Its history stays. Rejects as `write` does. */
   remove(appId: string, replaces: number, note?: ChangeNote): Promise<void>
   /** The apps that exist, `limit` (1-1000, default 100) at a time, from behind the id `after`. */

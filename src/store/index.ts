@@ -19,6 +19,8 @@ export type {
   PolicyStore,
   StoredApp,
   StoreListener,
+  WriteCheck,
+  WriteOptions,
 } from './contract.ts'
 export { MAX_APPS_PER_ENTRY } from './domains.ts'
 export type { KeyChanges, KeyLimits } from './key-changes.ts'
@@ -26,5 +28,12 @@ export { keyFingerprints, lintKeys, sharedKeyIssue } from './key-owners.ts'
 export { isUse, listKeys } from './key-uses.ts'
 export type { ListStore, ListSummary, StoredList } from './list-contract.ts'
 export { createListeners, type Listeners } from './listeners.ts'
-export { checkHistoryPage, checkListPage, checkRemoval, KEPT_REVISIONS, parseDocument } from './records.ts'
+export {
+  askCheck,
+  checkHistoryPage,
+  checkListPage,
+  checkRemoval,
+  KEPT_REVISIONS,
+  parseDocument,
+} from './records.ts'
 export { createSealing, type Sealing } from './sealing.ts'

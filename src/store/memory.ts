@@ -10,6 +10,7 @@ import { isUse, listKeys } from './key-uses.ts'
 import type { ListStore } from './list-contract.ts'
 import { createMemoryLists } from './memory-lists.ts'
 import {
+  askCheck,
   changedRecord,
   checkRemoval,
   historyOf,
@@ -76,10 +77,11 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     async appsByOrigin(origin) {
       return domains.find(origin)
     },
-    async write(document, replaces, note) {
+    async write(document, replaces, note, options) {
       // What it was made with is the same in every process, and what is written later is not.
       checkOneProcess()
       const { policy, keys } = parseDocument(document)
+      if (options !== undefined) await askCheck(policy, options)
       return change({ appId: policy.appId, replaces, policy, keys, note: parseNote(note) })
     },
     async remove(appId, replaces, note) {

@@ -1,10 +1,17 @@
 import { RevisionConflict } from '../errors.ts'
-import { checkOptions, wholeNumber } from '../options.ts'
+import { aFunction, checkOptions, wholeNumber } from '../options.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
 import { parseAppKeys, type AppKey } from '../signature/keys.ts'
-import type { AppDocument, AppPage, AppRevision, ChangeNote, ManagedPolicyStore } from './contract.ts'
+import type {
+  AppDocument,
+  AppPage,
+  AppRevision,
+  ChangeNote,
+  ManagedPolicyStore,
+  WriteOptions,
+} from './contract.ts'
 
 /** How many revisions of an app a store keeps for its history. */
 export const KEPT_REVISIONS = 100
@@ -59,6 +66,18 @@ export function parseDocument(document: AppDocument): {
   if (own.keys === undefined) return { policy, keys: undefined }
   parseAppKeys(own.keys)
   return { policy, keys: Object.freeze(own.keys.map((key) => Object.freeze({ ...key }))) }
+}
+
+/**
+ * Asks the check that was handed in with a write, if there is one. To be called with what `parseDocument` gives, before anything is
+ * written.
+ *
+ * @throws ConfigError (as a rejection) when the options are refused; and what the check throws.
+ */
+export async function askCheck(policy: Policy, options: WriteOptions | undefined): Promise<void> {
+  if (options === undefined) return
+  const { check } = checkOptions<WriteOptions>('write', options, { check: aFunction })
+  await check?.(policy)
 }
 
 /** @throws RevisionConflict when no app can have this id. */

@@ -1,7 +1,7 @@
 import { RevisionConflict } from '../errors.ts'
-import type { ChangeNote, ManagedPolicyStore } from './contract.ts'
+import type { ChangeNote, ManagedPolicyStore, WriteOptions } from './contract.ts'
 
-export interface RollbackOptions extends ChangeNote {
+export interface RollbackOptions extends ChangeNote, WriteOptions {
   /** The revision whose policy comes back. */
   readonly to: number
   /** The revision that is current, 0 when the app was removed. */
@@ -16,13 +16,13 @@ export interface RollbackOptions extends ChangeNote {
 export async function rollbackPolicy(
   store: ManagedPolicyStore,
   appId: string,
-  { to, replaces, author, note }: RollbackOptions,
+  { to, replaces, author, note, check }: RollbackOptions,
 ): Promise<number> {
   const [target] = await store.history(appId, { before: to + 1, limit: 1 })
   if (target?.revision !== to || target.policy === undefined)
     throw new RevisionConflict(appId, to, target?.revision ?? 0)
-  return store.write({ policy: target.policy }, replaces, {
-    author,
-    note: note ?? `roll back to revision ${to}`,
-  })
+  const by = { author, note: note ?? `roll back to revision ${to}` }
+  return check === undefined
+    ? store.write({ policy: target.policy }, replaces, by)
+    : store.write({ policy: target.policy }, replaces, by, { check })
 }

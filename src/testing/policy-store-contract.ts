@@ -2,6 +2,7 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict'
 import type { AppKey } from '../signature/keys.ts'
 import type { ManagedPolicyStore, StoredApp, StoreListener } from '../store/contract.ts'
+import { checkContract } from './check-contract.ts'
 import { keyContract } from './key-contract.ts'
 import { managementContract } from './management-contract.ts'
 import { conflicts, KEY, OTHER_KEY, policy } from './store-examples.ts'
@@ -217,6 +218,7 @@ export function policyStoreContract(
     })
 
     managementContract(test)
+    checkContract(test)
     keyContract(test)
 
     test('tells every listener, also after another has left', async (store) => {

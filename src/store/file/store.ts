@@ -13,7 +13,7 @@ import { FileView } from './view.ts'
 import { createFileWriting, reasonOf } from './writing.ts'
 import { isUse, listKeys } from '../key-uses.ts'
 import type { ListStore } from '../list-contract.ts'
-import { checkRemoval, historyOf, listRecords, parseDocument } from '../records.ts'
+import { askCheck, checkRemoval, historyOf, listRecords, parseDocument } from '../records.ts'
 import { createSealing } from '../sealing.ts'
 
 export interface FileStoreOptions {
@@ -94,8 +94,9 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
       return () => leaves.forEach((leave) => leave())
     },
     appsByOrigin: (origin) => view.find(origin),
-    async write(document, replaces, note) {
+    async write(document, replaces, note, options) {
       const { policy, keys } = parseDocument(document)
+      if (options !== undefined) await askCheck(policy, options)
       return write({ appId: policy.appId, replaces, policy, keys, note: parseNote(note) })
     },
     async remove(appId, replaces, note) {

@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals'
 import {
   ConfigError,
   DENIALS,
+  ExpectationBroken,
   lintPolicy,
   PolicyError,
   PurposeRequired,
@@ -75,6 +76,7 @@ describe('docs/codes.md', () => {
       new UsageError('x'),
       new PurposeRequired(),
       new PolicyError([]),
+      new ExpectationBroken('a', []),
       new RevisionConflict('a', 1, 2),
       new UnavailableError('x'),
       ...lintPolicy({ appId: 'a' }),

@@ -21,8 +21,10 @@ const NEW_FILES: Readonly<Record<string, string>> = {
   'src/policy/sections/opening-days.ts': `
 import * as z from 'zod/mini'
 import { finding, type PolicyFinding } from '../../lint/finding.ts'
+import { letsAllPass, type SectionComparison } from '../compare/side.ts'
 import { mode } from '../members.ts'
 import type { Protection, Section } from '../section.ts'
+import { SOME_URL } from '../written-request.ts'
 
 export interface OpeningDaysProtection extends Protection {
   /** The days on which requests are served, 0 for Sunday. */
@@ -33,6 +35,16 @@ export const OPENING_DAYS: Section<OpeningDaysProtection> = {
   schema: () =>
     z.strictObject({ mode: mode(), days: z.prefault(z.array(z.int().check(z.gte(0), z.lte(6))), []) }),
   compile: ({ mode, days }) => ({ mode, days }),
+}
+
+export const COMPARE_DAYS: SectionComparison<OpeningDaysProtection> = {
+  members: { mode: 'passes', days: 'passes' },
+  gains({ section: from }, { section: to }) {
+    const serves = (section: OpeningDaysProtection | undefined, day: number) =>
+      section !== undefined && (letsAllPass(section) || section.days.includes(day))
+    const day = [0, 1, 2, 3, 4, 5, 6].find((one) => serves(to, one) && !serves(from, one))
+    return day === undefined ? undefined : { member: 'days', request: { url: SOME_URL }, subject: 'a request on day ' + day }
+  },
 }
 
 export function lintOpeningDays({ days }: OpeningDaysProtection): PolicyFinding[] {
@@ -97,9 +109,15 @@ export const describedOpeningDays: DescribedQuestion = ({ now = Date.now() }) =>
 /** What is written before what, in each table. */
 const ROWS: Readonly<Record<string, readonly (readonly [before: string, line: string])[]>> = {
   'src/policy/sections.ts': [
-    ['import type', `import { lintOpeningDays, OPENING_DAYS } from './sections/opening-days.ts'`],
+    [
+      'import type',
+      `import { COMPARE_DAYS, lintOpeningDays, OPENING_DAYS } from './sections/opening-days.ts'`,
+    ],
     ['  auditAccess: AUDIT_ACCESS', '  openingDays: OPENING_DAYS,'],
-    ['  auditAccess: { points', '  openingDays: { points: 0, modeIsEnough: false, lint: lintOpeningDays },'],
+    [
+      '  auditAccess: { points',
+      '  openingDays: { points: 0, modeIsEnough: false, lint: lintOpeningDays, compare: COMPARE_DAYS },',
+    ],
   ],
   'src/http/guards.ts': [
     [

@@ -11,11 +11,12 @@ import { exportedNames } from './exports.ts'
 const publicNames: Record<string, { values: string; types: string }> = {
   portcullis: {
     values: `
-      ConfigError DEFAULT_JURISDICTIONS DENIALS PolicyError PurposeRequired RevisionConflict UnavailableError
-      UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys createPolicySource diffPolicies
+      ConfigError DEFAULT_JURISDICTIONS DENIALS ExpectationBroken PolicyError PurposeRequired RevisionConflict UnavailableError
+      UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys checkExpectations comparePolicies compareStoredPolicies createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
       isPortcullisError keepBody lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
       parsePolicy protect protectServer regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
+      tryExpectations
     `,
     types: `
       AuditEvent Comparison Jurisdiction ListStore PolicySourceStatus SynchronousNonceStore
@@ -23,17 +24,17 @@ const publicNames: Record<string, { values: string; types: string }> = {
       
       ClientAddressOption Decision DecisionContext DenialCode 
       DomainProtectOptions 
-      Explanation FileStore GuardName GuardRequest GuardResponse 
+      Expectation ExpectationOutcome Explanation FileStore GuardName GuardRequest GuardResponse 
       IpWhitelistOptions Jurisdictions
       JobOptions ListEntry PersonalModel PersonalModels
       ManagedPolicyStore MemoryAuditSink Mode NextFunction
-      NonceStore Policy PolicyChange PolicyFinding PolicyInput PolicyScore PolicySnapshot
+      NonceStore Policy PolicyChange PolicyComparison PolicyFinding PolicyInput PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PortcullisContext ProtectOptions ProtectedApp ProtectedServer
       Refusal RefusalLine RegionPinOptions Rejected RequestDescription RequestHandler
       ReturnUrlGuardOptions 
       SchemeContext ServerOnlyOptions SharedOptions
       SignatureScheme SignedMessage SnapshotEntry 
-      Verified 
+      Verified Witness WriteCheck
     `,
   },
   'portcullis/client': {
@@ -59,14 +60,14 @@ const publicNames: Record<string, { values: string; types: string }> = {
   'portcullis/store': {
     values: `
       ConfigError KEPT_REVISIONS MAX_APPS_PER_ENTRY PolicyError RevisionConflict UnavailableError
-      UnreadableError checkHistoryPage checkListName checkListPage checkRemoval checkedEntries
+      UnreadableError askCheck checkHistoryPage checkListName checkListPage checkRemoval checkedEntries
       createListeners createSealing isAppId isListName isUse keyFingerprints lintKeys listKeys originIndexKeys
       parseDocument parseNote sharedKeyIssue
     `,
     types: `
       AppDocument AppKey AppPage AppRevision ChangeNote KeyChanges KeyLimits ListEntry ListFormat ListStore ListSummary ListedApp
       ListedKey Listeners ManagedPolicyStore Policy PolicyIssue PolicyStore Sealing StoreListener
-      StoredApp StoredList
+      StoredApp StoredList WriteCheck WriteOptions
     `,
   },
   'portcullis/audit': {

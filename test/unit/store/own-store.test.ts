@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, it } from '@jest/globals'
 import {
+  askCheck,
   checkHistoryPage,
   checkListPage,
   checkRemoval,
@@ -135,8 +136,9 @@ function databaseStore(database: Database, vault: Vault): ManagedPolicyStore {
         ...new Set(database.origins.filter((row) => entries.includes(row.entry)).map((row) => row.app_id)),
       ]
     },
-    async write(document, replaces, note) {
+    async write(document, replaces, note, options) {
       const { policy, keys } = parseDocument(document)
+      await askCheck(policy, options)
       return change({ appId: policy.appId, replaces, policy, keys, note: parseNote(note) })
     },
     async remove(appId, replaces, note) {

@@ -1,0 +1,83 @@
+import {
+  createIpIntervalsBuilder,
+  EVERY_ADDRESS,
+  lowestOutside,
+  NO_ADDRESS,
+  withoutAddresses,
+  type IpIntervals,
+} from '../../match/ip-intervals.ts'
+import type { IpRange } from '../../match/ip.ts'
+import type { ListsOf } from '../section.ts'
+import type { IpWhitelistProtection } from '../sections/ip-whitelist.ts'
+import { SOME_URL } from '../written-request.ts'
+import { letsAllPass, type Gain, type SectionComparison, type Side } from './side.ts'
+
+type Lists = ListsOf<'ranges' | 'deny', IpRange>
+
+/** What is compared is the set of addresses that are admitted, as intervals; and a request without a readable address. */
+export const COMPARE_ADDRESSES: SectionComparison<IpWhitelistProtection, Lists> = {
+  members: { mode: 'passes', ranges: 'passes', deny: 'passes', lists: 'passes', denyLists: 'passes' },
+  *gains(from, to) {
+    const address = yield* lowestOutside(admittedBy(to), admittedBy(from))
+    const member = memberThatDiffers(from, to)
+    if (address !== undefined) return { member, request: { url: SOME_URL, address }, subject: address }
+    if (!admitsUnreadable(to) || admitsUnreadable(from)) return undefined
+    return { member, request: { url: SOME_URL }, subject: 'a request without a readable address' }
+  },
+}
+
+function admittedBy({ section, addresses }: Side<IpWhitelistProtection, Lists>): IpIntervals {
+  if (section === undefined) return NO_ADDRESS
+  return letsAllPass(section) ? EVERY_ADDRESS : addresses
+}
+
+function admitsUnreadable({ section }: Side<IpWhitelistProtection, Lists>): boolean {
+  return section !== undefined && letsAllPass(section)
+}
+
+function memberThatDiffers(
+  { section: from }: Side<IpWhitelistProtection, Lists>,
+  { section: to }: Side<IpWhitelistProtection, Lists>,
+): Gain['member'] {
+  if (from === undefined || to === undefined) return ''
+  if (from.mode !== to.mode) return 'mode'
+  const named = (['ranges', 'deny', 'lists', 'denyLists'] as const).filter(
+    (name) => JSON.stringify(from[name]) !== JSON.stringify(to[name]),
+  )
+  // The contents of the lists differ where the policies do not; of several members any can be the reason.
+  return named.length === 1 ? (named[0] as string) : named.length === 0 ? 'lists' : ''
+}
+
+/** The entries of a named list that hold at the moment of the comparison, some at a time. */
+export interface ListContent {
+  readonly exists: boolean
+  ranges(): Iterable<readonly string[]>
+}
+
+/** The addresses that a section admits where it enforces, in steps. */
+export function* addressesOf(
+  section: IpWhitelistProtection,
+  { ranges, deny }: Lists,
+  listOf: (name: string) => ListContent,
+): Generator<void, IpIntervals> {
+  const denyLists = (section.denyLists ?? []).map(listOf)
+  // Without such a list it is not known which addresses it would refuse.
+  if (denyLists.some(({ exists }) => !exists)) return NO_ADDRESS
+  const admitted = yield* intervalsOf(ranges.entries, section.lists.map(listOf))
+  return yield* withoutAddresses(admitted, yield* intervalsOf(deny.entries, denyLists))
+}
+
+function* intervalsOf(
+  entries: readonly IpRange[],
+  lists: readonly ListContent[],
+): Generator<void, IpIntervals> {
+  const builder = createIpIntervalsBuilder()
+  for (const entry of entries) builder.add(entry)
+  for (const list of lists) {
+    for (const ranges of list.ranges()) {
+      for (const range of ranges) builder.add(range)
+      yield
+    }
+  }
+  return yield* builder.finish()
+}
