@@ -20,7 +20,10 @@ export function tellRefusal(error: unknown): void {
 
 export function wordsOf(error: unknown): string {
   if (!(error instanceof Refused)) return error instanceof Error ? error.message : 'Something went wrong'
-  const { title, detail, issues = [], missing = [] } = error.problem
+  const { title, detail, issues = [], missing = [], failures = [] } = error.problem
+  const [failure] = failures
+  if (failure !== undefined)
+    return `${title}: “${failure.name}” expects ${failure.expected}, and gets ${failure.got}. ${failure.reason}`
   const [first] = issues
   const issue = first === undefined ? '' : `: ${first.path === '' ? '' : `${first.path} `}${first.message}`
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''

@@ -15,9 +15,11 @@ import { History } from './history.tsx'
 import { Keys } from './keys.tsx'
 import { Protections } from './protections.tsx'
 import { ReviewPage } from './review.tsx'
+import { TryIt } from './try-it.tsx'
 
 const SECTIONS = [
   ['keys', 'API keys'],
+  ['try', 'Try it'],
   ['history', 'History'],
 ] as const
 
@@ -79,6 +81,8 @@ function Section({ app, section }: { app: AppView; section: string }): JSX.Eleme
   switch (section) {
     case 'review':
       return <ReviewPage app={app} />
+    case 'try':
+      return <TryIt app={app} />
     case 'history':
       return <History app={app} />
     default:

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini'
-import { isPortcullisError, type PolicyError } from '../errors.ts'
+import { isPortcullisError, type ExpectationBroken, type PolicyError } from '../errors.ts'
 import type { GuardRequest, GuardResponse } from '../http/handler.ts'
 import { readJson, sendAnswer, sendConsoleProblem, type Answer } from './exchange.ts'
 import { CONSOLE_PROBLEMS, ConsoleProblem } from './problems.ts'
@@ -141,6 +141,8 @@ function problemOf(error: unknown): ConsoleProblem {
   switch (error.code) {
     case 'POLICY_INVALID':
       return new ConsoleProblem('DOCUMENT_REFUSED', { issues: (error as PolicyError).issues })
+    case 'EXPECTATION_BROKEN':
+      return new ConsoleProblem('EXPECTATION_FAILED', { failures: (error as ExpectationBroken).failures })
     case 'REVISION_CONFLICT':
       return new ConsoleProblem('REVISION_STALE')
     case 'UNAVAILABLE':

@@ -1,8 +1,10 @@
 // What the API says and the dashboard reads: types alone.
 import type { GuardName, Mode } from '../decision.ts'
-import type { PolicyIssue } from '../errors.ts'
+import type { BrokenExpectation, PolicyIssue } from '../errors.ts'
+import type { Explanation } from '../explain/explain.ts'
 import type { PolicyFinding } from '../lint/finding.ts'
 import type { Policy } from '../policy/policy.ts'
+import type { WrittenRequest } from '../policy/written-request.ts'
 import type { ConsoleRight } from './rights.ts'
 
 export type { ConsoleRight, GuardName, Mode, Policy, PolicyFinding, PolicyIssue }
@@ -161,6 +163,15 @@ export interface EntryVerdict {
   readonly corrected?: string | undefined
 }
 
+/** What is to be judged: a request that was not sent. */
+export type TriedRequest = WrittenRequest
+
+/** What the guards decide of a request, by the policy in force and by the draft. */
+export interface TrialView {
+  readonly inForce: Explanation
+  readonly draft?: Explanation | undefined
+}
+
 export interface EntryVerdicts {
   readonly entries: readonly EntryVerdict[]
   readonly good: number
@@ -177,4 +188,6 @@ export interface ProblemView {
   readonly missing?: readonly ConsoleRight[] | undefined
   readonly conflict?: ThreeWay | undefined
   readonly current?: DraftView | undefined
+  /** Expectations that do not hold. */
+  readonly failures?: readonly BrokenExpectation[] | undefined
 }

@@ -14,6 +14,7 @@ import { entryRoutes } from './routes/entries.ts'
 import { historyRoutes } from './routes/history.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { sessionRoutes } from './routes/session.ts'
+import { trialRoutes } from './routes/trial.ts'
 import { route, type Route } from './route.ts'
 import { createSessions } from './sessions.ts'
 import { memoryConsoleState } from './state.ts'
@@ -56,6 +57,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...entryRoutes(desk),
     ...historyRoutes(desk),
     ...keyRoutes(desk),
+    ...trialRoutes(desk),
   ]
   routes.push(
     route({

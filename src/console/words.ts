@@ -26,11 +26,12 @@ const NOUNS: Readonly<Record<string, readonly [one: string, many: string]>> = {
   methods: ['method', 'methods'],
   headers: ['header', 'headers'],
   exposedHeaders: ['exposed header', 'exposed headers'],
+  expect: ['expectation', 'expectations'],
 }
 
 function sentenceOf({ path, added, removed }: PolicyChange): string {
   const [section = '', member = ''] = path.split('.')
-  const noun = NOUNS[member]
+  const noun = NOUNS[member === '' ? section : member]
   if (noun !== undefined) {
     const count = (entries: readonly unknown[]): string =>
       `${entries.length.toLocaleString('en')} ${entries.length === 1 ? noun[0] : noun[1]}`
@@ -59,6 +60,7 @@ function modeOf(section: unknown): string {
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return value
-  const { exact } = Object(value) as { exact?: unknown }
-  return typeof exact === 'string' ? `exactly ${exact}` : JSON.stringify(value)
+  const { exact, name } = Object(value) as { exact?: unknown; name?: unknown }
+  if (typeof exact === 'string') return `exactly ${exact}`
+  return typeof name === 'string' ? name : JSON.stringify(value)
 }

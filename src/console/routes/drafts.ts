@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { isPortcullisError } from '../../errors.ts'
+import { checkExpectations } from '../../explain/expectations.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
 import { scorePolicy } from '../../policy/score.ts'
@@ -86,7 +87,7 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
       })
   }
   let policy = wanted
-  let current = await desk.drafts.find(appId)
+  const current = await desk.drafts.find(appId)
   if (current?.version !== version) {
     const theirs = current?.policy ?? app.policy
     const conflict = threeWay(before, theirs, wanted)
@@ -98,8 +99,6 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
     policy = conflict.merged
   }
   const base = current?.base ?? app.stored.revision
-  if (current !== undefined && !current.policy && changesInWords(app.policy, policy).length === 0)
-    current = undefined
   const put = await desk.drafts.put(appId, current?.version, { base, policy, author: session.name })
   if (put === undefined) throw new ConsoleProblem('REVISION_STALE')
   // An edit that takes back the last change leaves nothing to publish.
@@ -140,7 +139,7 @@ async function draftOf(desk: Desk, appId: string, version?: string): Promise<Dra
 async function review(desk: Desk, appId: string, rights: Exchange['session']['rights']): Promise<Review> {
   const draft = await draftOf(desk, appId)
   const { stored, policy } = await findApp(desk, appId)
-  const verdict = verdictOf(policy, draft.policy)
+  const verdict = await verdictOf(desk, policy, draft.policy)
   const stale = draft.base !== stored.revision
   const { score, fixes } = scorePolicy(draft.policy)
   return {
@@ -164,13 +163,13 @@ const SHORTEST_REASON = 20
  *
  * @throws ConsoleProblem
  */
-export function noteFor(
+export async function noteFor(
+  desk: Desk,
   { session }: Pick<Exchange, 'session'>,
-  before: Policy,
-  after: Policy,
+  [before, after]: readonly [Policy, Policy],
   note: string | undefined,
-): string | undefined {
-  const missing = missingRights(verdictOf(before, after), session.rights)
+): Promise<string | undefined> {
+  const missing = missingRights(await verdictOf(desk, before, after), session.rights)
   if (missing.length === 0) return note
   if (!session.rights.has('break-glass')) throw new ConsoleProblem('RIGHT_MISSING', { missing })
   if ((note ?? '').trim().length < SHORTEST_REASON)
@@ -193,7 +192,7 @@ async function publish(
     const conflict = threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy)
     throw new ConsoleProblem('REVISION_STALE', { conflict })
   }
-  const note = noteFor(exchange, policy, draft.policy, body.note)
+  const note = await noteFor(desk, exchange, [policy, draft.policy], body.note)
   const revision = await writeOver(desk, appId, draft.policy, replaces, { author: session.name, note })
   await desk.drafts.discard(appId, draft.version)
   return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
@@ -207,8 +206,10 @@ export async function writeOver(
   replaces: number,
   note: { author: string; note: string | undefined },
 ): Promise<number> {
+  const { readList } = desk.store
   try {
-    return await desk.store.write({ policy }, replaces, note)
+    const check = checkExpectations({ ...(readList && { lists: (name) => readList.call(desk.store, name) }) })
+    return await desk.store.write({ policy }, replaces, note, { check })
   } catch (error) {
     if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
       throw await staleProblem(desk, appId, error as never, policy)

@@ -90,9 +90,10 @@ function judgeEntries(
 
 function judged(found: PolicyFinding | undefined): Pick<EntryVerdict, 'verdict' | 'message'> {
   if (found === undefined) return { verdict: 'good' }
-  const known = found.code === 'entry-duplicate' || found.code === 'entry-swallowed'
-  return { verdict: known ? 'known' : 'doubtful', message: found.message }
+  return { verdict: isKnown(found) ? 'known' : 'doubtful', message: found.message }
 }
+
+const isKnown = ({ code }: PolicyFinding): boolean => code === 'entry-duplicate' || code === 'entry-swallowed'
 
 function refusalsOf(document: object, list: ListPath): ReadonlyMap<number, PolicyIssue> {
   try {
@@ -105,13 +106,13 @@ function refusalsOf(document: object, list: ListPath): ReadonlyMap<number, Polic
   }
 }
 
-/** The first finding of each entry behind those that are there. */
+/** One finding of each entry behind those that are there: that it is there already, or else the first. */
 function findingsOf(document: object, list: ListPath, there: number): ReadonlyMap<number, PolicyFinding> {
   const found = new Map<number, PolicyFinding>()
   for (const finding of lintPolicy(document)) {
     const index = indexIn(finding.path, list)
-    if (index === undefined || index < there || found.has(index - there)) continue
-    found.set(index - there, finding)
+    if (index === undefined || index < there) continue
+    if (!found.has(index - there) || isKnown(finding)) found.set(index - there, finding)
   }
   return found
 }

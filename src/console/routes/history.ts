@@ -46,7 +46,7 @@ export function historyRoutes(desk: Desk): Route[] {
           throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not hold this revision' })
         const given =
           body.note === undefined || body.note === '' ? `roll back to revision ${body.to}` : body.note
-        const note = noteFor(exchange, policy, target, given)
+        const note = await noteFor(desk, exchange, [policy, target], given)
         const revision = await writeOver(desk, appId, target, replaces, { author: session.name, note })
         return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
       },
