@@ -1,12 +1,14 @@
 import express, { type Express } from 'express'
 import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
+import { consoleTokens, createConsole } from 'portcullis/console'
 import { createVault } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
 import { createAccount } from './account/account.ts'
 import { createApi } from './api.ts'
 import { demoScript, STYLE } from './assets.ts'
 import { createConnections } from './connections.ts'
+import { consoleStateOf } from './console-state.ts'
 import { DEMO_BROWSER_APP, type DemoApp } from './demo-apps.ts'
 import { createDevices } from './devices.ts'
 import { answerErrors, answerNotFound } from './errors.ts'
@@ -45,6 +47,8 @@ export interface GatewayParts {
   readonly demoApps: readonly DemoApp[]
   /** Whoever shows it is told why the last request was refused; left out in production. */
   readonly whyToken?: string | undefined
+  /** Lets an operator into the console; left out where there is no console. */
+  readonly consoleToken?: string | undefined
   publicUrl(): string
   /** Where the instances of other locations are reached, by location. */
   otherUrls(): Readonly<Record<string, string>>
@@ -119,10 +123,23 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     }),
   )
   app.use('/account', createAccount({ ...pages, storage, told: refusals.told }))
+  if (parts.consoleToken !== undefined) app.use('/console', consoleOf(parts, parts.consoleToken))
   if (parts.whyToken !== undefined) app.get('/why', lastRefusal(refusals, parts.whyToken))
   app.use(answerNotFound)
   app.use(answerErrors(parts.onFault))
   return app
+}
+
+/** The dashboard for apps, their keys and policies. Whoever has the token may do everything there. */
+function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof createConsole> {
+  return createConsole({
+    store: parts.store,
+    sink: parts.sink,
+    pseudonymKey: parts.settings.secrets.pseudonyms,
+    authorize: consoleTokens([{ token, name: 'operator' }]),
+    state: consoleStateOf(parts.storage),
+    onError: parts.onFault,
+  })
 }
 
 /** What asks for no guard: the front page, the demo shop, the style, and whether the process is alive. */

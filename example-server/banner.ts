@@ -9,10 +9,12 @@ export interface BannerFacts {
   readonly demo: DemoFacts | undefined
   readonly notes: readonly string[]
   readonly whyToken: string | undefined
+  /** Not printed in production. */
+  readonly consoleToken: string | undefined
 }
 
 /** What is printed when the server is up. */
-export function banner({ instances, demo, notes, whyToken }: BannerFacts): string {
+export function banner({ instances, demo, notes, whyToken, consoleToken }: BannerFacts): string {
   const [first] = instances
   const url = first?.url ?? ''
   const others = instances.slice(1).map(({ location, url }) => `${nameOf(location)} ${url}`)
@@ -20,6 +22,9 @@ export function banner({ instances, demo, notes, whyToken }: BannerFacts): strin
     `Portcullis example gateway: ${url}  (${nameOf(first?.location ?? '')})`,
     ...(others.length > 0 ? [`Other locations in this process: ${others.join(', ')}`] : []),
     ...notes.map((note) => `  - ${note}`),
+    ...(consoleToken === undefined
+      ? []
+      : [`Console for apps, keys and policies: ${url}/console/  (token ${consoleToken})`]),
   ].join('\n')
   return `\n${head}\n${demo === undefined ? '' : demoCommands(url, demo, whyToken ?? '')}`
 }

@@ -60,6 +60,7 @@ async function start(settings: Settings, log: Log): Promise<void> {
       ukey1,
       demoApps: production ? [] : DEMO_APPS,
       whyToken,
+      consoleToken: settings.consoleToken,
       publicUrl: () => instance.url,
       otherUrls: () => otherUrls,
       onFault: (error) =>
@@ -71,7 +72,8 @@ async function start(settings: Settings, log: Log): Promise<void> {
   const urls = instances.map(({ url }) => url)
   const demo = production ? undefined : await createDemoApps(kept.store, urls)
   const notes = await notesOf(settings, ukey1)
-  console.log(banner({ instances, demo, notes, whyToken }))
+  const consoleToken = production ? undefined : settings.consoleToken
+  console.log(banner({ instances, demo, notes, whyToken, consoleToken }))
 }
 
 try {

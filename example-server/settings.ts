@@ -25,6 +25,8 @@ export interface Settings {
   readonly smtpUrl: string | undefined
   /** The sender of mails. */
   readonly mailFrom: string
+  /** Lets an operator into the console; `undefined`: there is no console. */
+  readonly consoleToken: string | undefined
   /** Whether the secrets were made up at this start and will be forgotten. */
   readonly secretsAreTemporary: boolean
 }
@@ -108,6 +110,10 @@ const ENVIRONMENT = z.object({
     )
     .default([]),
   SECRET_KEY: KEY.optional(),
+  CONSOLE_TOKEN: z
+    .string()
+    .min(32, 'at least 32 characters made at random, as `openssl rand -base64 32` prints them')
+    .optional(),
 })
 
 function isSubnet(text: string): boolean {
@@ -168,6 +174,9 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     smtpUrl: result.data.SMTP_URL,
     mailFrom: result.data.MAIL_FROM ?? 'gateway@example.org',
     secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32)),
+    // In production it is never made up, because it would have to be printed.
+    consoleToken:
+      result.data.CONSOLE_TOKEN ?? (production ? undefined : randomBytes(32).toString('base64url')),
     secretsAreTemporary: SECRET_KEY === undefined,
   }
   checkTogether(settings)

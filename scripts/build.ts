@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, transform, type Plugin } from 'esbuild'
+import { bundleDashboard, keepDashboard } from './dashboard-bundle.ts'
 import { thirdPartyLicences } from './licences.ts'
 import { policyJsonSchema } from './policy-schema.ts'
 
@@ -66,7 +67,7 @@ const dataModules: Plugin = {
   name: 'data-modules',
   setup({ onResolve }) {
     onResolve(
-      { filter: /\/(public-suffix-list|hostile-\w+|rightful-\w+|\w+-origins)\.ts$/ },
+      { filter: /\/(public-suffix-list|hostile-\w+|rightful-\w+|\w+-origins|dashboard-files)\.ts$/ },
       async (found) => {
         const name = basename(found.path, '.ts')
         const source = await readFile(join(found.resolveDir, found.path), 'utf8')
@@ -186,13 +187,18 @@ async function gatherDeclarations(from: string): Promise<void> {
 }
 
 await rm(dist, { recursive: true, force: true })
+const dashboard = await bundleDashboard(root)
+await keepDashboard(root, dashboard)
 if (await compiles('tsconfig.build.json')) {
   const declarations = join(dist, 'declarations')
   const { inputs, ofPrograms } = await bundle()
   await convertToCommonJs(ofPrograms)
   await gatherDeclarations(declarations)
   await rm(declarations, { recursive: true })
-  await writeFile(join(dist, 'THIRD-PARTY-LICENSES.txt'), await thirdPartyLicences(root, inputs))
+  await writeFile(
+    join(dist, 'THIRD-PARTY-LICENSES.txt'),
+    await thirdPartyLicences(root, [...inputs, ...dashboard.inputs]),
+  )
   // dist/esm gets no package.json of its own: bundlers read the nearest one, and it would hide `sideEffects`.
   await writeFile(
     join(dist, 'policy.schema.json'),

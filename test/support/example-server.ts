@@ -68,12 +68,14 @@ export async function startExampleServer({
   production = false,
   otherUrls = {},
   demoApps = [],
+  consoleToken,
 }: {
   region?: string
   trustProxy?: readonly string[]
   production?: boolean
   otherUrls?: Readonly<Record<string, string>>
   demoApps?: readonly DemoApp[]
+  consoleToken?: string
   storage?: ReturnType<typeof memoryStorage>
   ukey1Apps?: readonly string[]
 } = {}): Promise<ExampleServer> {
@@ -109,6 +111,7 @@ export async function startExampleServer({
     mailsArePrinted: true,
     log: createLog({ production, write: (line) => lines.push(line) }),
     demoApps,
+    consoleToken,
     publicUrl: () => url,
     otherUrls: () => otherUrls,
     onFault: (fault) => faults.push(fault),

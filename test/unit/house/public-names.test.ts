@@ -94,6 +94,14 @@ const publicNames: Record<string, { values: string; types: string }> = {
       HonoContextLike PortcullisContext
     `,
   },
+  'portcullis/console': {
+    values: `
+      consoleTokens createConsole memoryConsoleState
+    `,
+    types: `
+      ConsoleOptions ConsoleRight ConsoleState ConsoleToken ConsoleUser RecentEventsQuery SignInAttempt
+    `,
+  },
   'portcullis/testing': {
     values: `
       allowed denied hostileOrigins hostileReturnUrls namedListContract nonceStoreContract

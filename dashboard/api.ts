@@ -1,0 +1,97 @@
+import { signal } from '@preact/signals'
+import type { ProblemView, SessionView } from '../src/console/contract.ts'
+
+/** Who is signed in; `undefined` while that is not known, `null` when nobody is. */
+export const session = signal<SessionView | null | undefined>(undefined)
+
+/** How many requests run: shown as a bar at the top. */
+export const running = signal(0)
+
+const ROOT = new URL('./api/', document.baseURI)
+
+/** The API has refused. */
+export class Refused extends Error {
+  readonly problem: ProblemView
+
+  constructor(problem: ProblemView) {
+    super(problem.detail ?? problem.title)
+    this.problem = problem
+  }
+}
+
+interface Init {
+  readonly body?: unknown
+  readonly revision?: number
+  readonly signal?: AbortSignal
+}
+
+/** Asks the API; rejects with {@link Refused}. */
+export async function ask<Answer>(
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  { body, revision, signal: abort }: Init = {},
+): Promise<Answer> {
+  running.value += 1
+  try {
+    const response = await fetch(new URL(path, ROOT), {
+      method,
+      credentials: 'same-origin',
+      ...(abort && { signal: abort }),
+      headers: {
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(method !== 'GET' && session.value && { 'x-csrf-token': session.value.csrf }),
+        ...(revision !== undefined && { 'if-match': `"${revision}"` }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    const answer: unknown = text === '' ? undefined : parse(text)
+    if (response.ok) return answer as Answer
+    if (response.status === 401 && path !== 'session') session.value = null
+    throw new Refused((answer as ProblemView | undefined) ?? unknownProblem(response.status))
+  } catch (error) {
+    if (error instanceof Refused || (error as Error).name === 'AbortError') throw error
+    throw new Refused({ ...unknownProblem(0), title: 'The server could not be reached' })
+  } finally {
+    running.value -= 1
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function unknownProblem(status: number): ProblemView {
+  return { status, code: 'UNKNOWN', title: `The server answered with status ${status}`, instance: '' }
+}
+
+/** Looks whether somebody is signed in already, or is let in by the app's own sign-in. */
+export async function findSession(): Promise<void> {
+  try {
+    const found = await ask<SessionView | null>('GET', 'session')
+    session.value = found ?? (await ask<SessionView | null>('POST', 'session', { body: {} }))
+  } catch {
+    session.value = null
+  }
+}
+
+/** Signs in; rejects with {@link Refused}. */
+export async function signIn(token: string): Promise<void> {
+  await ask('POST', 'session', { body: { token } })
+  // Asked again, for a browser that does not keep the cookie has signed nobody in.
+  session.value = await ask<SessionView | null>('GET', 'session')
+}
+
+export async function signOut(): Promise<void> {
+  await ask('DELETE', 'session').catch(() => undefined)
+  session.value = null
+}
+
+export const may = (...rights: SessionView['rights'][number][]): boolean =>
+  rights.some((right) => session.value?.rights.includes(right) === true)
+
+export const appPath = (appId: string, rest = ''): string => `apps/${encodeURIComponent(appId)}${rest}`

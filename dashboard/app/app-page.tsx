@@ -1,0 +1,155 @@
+import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import { useSignal } from '@preact/signals'
+import type { AppView } from '../../src/console/contract.ts'
+import { wordsOf } from '../message.ts'
+import { edit, load, openApp } from '../open-app.ts'
+import { linkTo } from '../route.ts'
+import { Score } from '../score.tsx'
+import { Heading } from '../shell/heading.tsx'
+import { count, titleOf } from '../words.ts'
+import { may } from '../api.ts'
+import { ConflictDialog } from './conflict.tsx'
+import { DraftBar } from './draft-bar.tsx'
+import { History } from './history.tsx'
+import { Keys } from './keys.tsx'
+import { Protections } from './protections.tsx'
+import { ReviewPage } from './review.tsx'
+import { TryIt } from './try-it.tsx'
+
+const SECTIONS = [
+  ['keys', 'API keys'],
+  ['try', 'Try it'],
+  ['history', 'History'],
+] as const
+
+export function AppPage({ appId, section }: { appId: string; section: string }): JSX.Element {
+  const refusal = useSignal('')
+  useEffect(() => {
+    openApp.value = undefined
+    load(appId).catch((error: unknown) => {
+      refusal.value = wordsOf(error)
+    })
+    return () => {
+      openApp.value = undefined
+    }
+  }, [appId])
+  const app = openApp.value
+  if (app === undefined || app.appId !== appId) {
+    return (
+      <main class="page">
+        <Heading>{appId}</Heading>
+        <p class={refusal.value === '' ? 'quiet' : 'note refused'}>{refusal.value || 'One moment…'}</p>
+      </main>
+    )
+  }
+  const shown = app.draft?.policy ?? app.policy
+  return (
+    <>
+      <main class="page with-bar">
+        <p class="crumbs">
+          <a href={linkTo()}>Apps</a>
+        </p>
+        <div class="title">
+          <Heading title={shown.name ?? appId}>{shown.name ?? appId}</Heading>
+          <span class="id">{appId}</span>
+          <Score score={app.draft?.score ?? app.score} />
+        </div>
+        <nav class="tabs" aria-label="Sections of the app">
+          {SECTIONS.map(([name, title]) => (
+            <a
+              key={name}
+              href={linkTo('apps', appId, name)}
+              aria-current={section === name ? 'page' : undefined}
+            >
+              {title}
+            </a>
+          ))}
+          <a href={linkTo('apps', appId, 'review')} aria-current={section === 'review' ? 'page' : undefined}>
+            Review
+          </a>
+        </nav>
+        <Section app={app} section={section} />
+      </main>
+      <DraftBar app={app} />
+      <ConflictDialog />
+    </>
+  )
+}
+
+function Section({ app, section }: { app: AppView; section: string }): JSX.Element {
+  switch (section) {
+    case 'review':
+      return <ReviewPage app={app} />
+    case 'try':
+      return <TryIt app={app} />
+    case 'history':
+      return <History app={app} />
+    default:
+      return (
+        <>
+          <NextStep app={app} />
+          <FirstSteps app={app} />
+          <Keys app={app} />
+          <Protections app={app} />
+        </>
+      )
+  }
+}
+
+function NextStep({ app }: { app: AppView }): JSX.Element | null {
+  const { next } = app
+  if (next === undefined)
+    return <p class="card next all">Every protection enforces. Nothing is left to switch on.</p>
+  const { guard, mode, gain, reason } = next
+  const isReady = !reason.startsWith('it has no entries')
+  return (
+    <section class="card next" aria-labelledby="next-title">
+      <h2 id="next-title">
+        Next: {titleOf(guard)} {isReady ? `→ ${mode}` : 'needs entries'}{' '}
+        <span class="gain">+{count(gain, 'point')}</span>
+      </h2>
+      <p>{reason[0]?.toUpperCase() + reason.slice(1)}.</p>
+      {may('narrow', 'widen') && isReady && (
+        <button
+          type="button"
+          class="main"
+          onClick={() => void edit((policy) => ({ ...policy, [guard]: { ...policy[guard], mode } }))}
+        >
+          Put it into the draft
+        </button>
+      )}
+      {!isReady && (
+        <button type="button" onClick={() => document.querySelector(`#${guard}`)?.scrollIntoView()}>
+          Go there
+        </button>
+      )}
+    </section>
+  )
+}
+
+function FirstSteps({ app }: { app: AppView }): JSX.Element | null {
+  const done = app.steps.filter((step) => step.done).length
+  if (done === app.steps.length) return null
+  return (
+    <details class="card steps" open={done < app.steps.length - 1}>
+      <summary>
+        <h2>First steps</h2>
+        <span class="quiet">
+          {done} of {app.steps.length} done
+        </span>
+      </summary>
+      <ol>
+        {app.steps.map(({ title, done: isDone }) => (
+          <li key={title} class={isDone ? 'done' : ''}>
+            <span class="tick" aria-hidden="true">
+              {isDone ? '✓' : ''}
+            </span>
+            {title}
+            <span class="hidden">{isDone ? ' (done)' : ' (to do)'}</span>
+          </li>
+        ))}
+      </ol>
+    </details>
+  )
+}

@@ -1,0 +1,58 @@
+import type { JSX } from 'preact'
+import type { AppView } from '../../src/console/contract.ts'
+import { appPath, ask } from '../api.ts'
+import { tell, tellRefusal } from '../message.ts'
+import { openApp, reload, saving } from '../open-app.ts'
+import { goTo, linkTo } from '../route.ts'
+import { count } from '../words.ts'
+
+/** The draft is always in sight: what is in it, and the way to publish it. */
+export function DraftBar({ app }: { app: AppView }): JSX.Element {
+  const { draft } = app
+  const discard = async (): Promise<void> => {
+    try {
+      openApp.value = await ask<AppView>('DELETE', appPath(app.appId, '/draft'), {
+        body: { version: draft?.version },
+      })
+      tell('The draft is thrown away.')
+      goTo('apps', app.appId, 'keys')
+    } catch (error) {
+      tellRefusal(error)
+      await reload()
+    }
+  }
+  return (
+    <section class="draft-bar" aria-label="Draft">
+      <div class="inner">
+        <p role="status">
+          {saving.value
+            ? 'Saving…'
+            : draft === undefined
+              ? 'No changes. What you edit is kept as a draft.'
+              : saying(app)}
+        </p>
+        {draft && (
+          <div class="buttons">
+            <button type="button" onClick={() => void discard()}>
+              Discard
+            </button>
+            <a class="button main" href={linkTo('apps', app.appId, 'review')}>
+              Review
+            </a>
+          </div>
+        )}
+      </div>
+    </section>
+  )
+}
+
+function saying({ draft, score }: AppView): string {
+  if (draft === undefined) return ''
+  const sections = new Set(draft.changes.map(({ path }) => path.split('.')[0]))
+  const parts = [
+    `${count(draft.changes.length, 'change')} in ${count(sections.size, 'section')}`,
+    draft.score === score ? `score ${score}` : `score ${score} → ${draft.score}`,
+    ...(draft.stale ? ['somebody has published meanwhile'] : []),
+  ]
+  return parts.join(' · ')
+}

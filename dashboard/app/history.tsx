@@ -1,0 +1,83 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import type { AppView, HistoryRow, HistoryView } from '../../src/console/contract.ts'
+import { appPath, ask, may } from '../api.ts'
+import { tell, tellRefusal } from '../message.ts'
+import { reload } from '../open-app.ts'
+import { fromNow, timeOf } from '../words.ts'
+import { Changes } from './changes.tsx'
+
+export function History({ app }: { app: AppView }): JSX.Element {
+  const rows = useSignal<readonly HistoryRow[]>([])
+  const next = useSignal<number | undefined>(undefined)
+  const show = async (before?: number): Promise<void> => {
+    try {
+      const query = before === undefined ? '' : `?before=${before}`
+      const page = await ask<HistoryView>('GET', appPath(app.appId, `/history${query}`))
+      rows.value = before === undefined ? page.rows : [...rows.value, ...page.rows]
+      next.value = page.next
+    } catch (error) {
+      tellRefusal(error)
+    }
+  }
+  useEffect(() => void show(), [app.appId, app.revision])
+
+  const rollBack = async (to: number): Promise<void> => {
+    try {
+      const { revision } = await ask<{ revision: number }>('POST', appPath(app.appId, '/rollback'), {
+        body: { to },
+        revision: app.revision,
+      })
+      tell(`Revision ${revision} is in force: it is revision ${to} again.`)
+    } catch (error) {
+      tellRefusal(error)
+    }
+    await reload()
+  }
+  return (
+    <section class="card" aria-labelledby="history-title">
+      <h2 id="history-title">History</h2>
+      <ol class="history">
+        {rows.value.map((row) => (
+          <li key={row.revision}>
+            <div class="card-head">
+              <div>
+                <h3>
+                  Revision {row.revision}
+                  {row.revision === app.revision && <span class="badge good">in force</span>}
+                </h3>
+                <p class="quiet">
+                  <time dateTime={row.at} title={timeOf(row.at)}>
+                    {fromNow(row.at)}
+                  </time>
+                  {row.author && ` · ${row.author}`}
+                </p>
+              </div>
+              {row.revision !== app.revision && !row.removed && may('narrow', 'widen', 'break-glass') && (
+                <button
+                  type="button"
+                  aria-label={`Roll back to revision ${row.revision}`}
+                  onClick={() => void rollBack(row.revision)}
+                >
+                  Roll back
+                </button>
+              )}
+            </div>
+            {row.note && <p class="said">{row.note}</p>}
+            {row.removed && <p class="note danger">The app was removed.</p>}
+            {row.changes.length > 0 && <Changes changes={row.changes} />}
+            {row.keysChanged && row.changes.length === 0 && !row.removed && (
+              <p class="quiet">Keys were changed.</p>
+            )}
+          </li>
+        ))}
+      </ol>
+      {next.value !== undefined && (
+        <button type="button" onClick={() => void show(next.value)}>
+          Show older ones
+        </button>
+      )}
+    </section>
+  )
+}

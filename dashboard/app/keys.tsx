@@ -1,0 +1,365 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import type { AppView, KeysView, KeyView, NewKey } from '../../src/console/contract.ts'
+import { appPath, ask, may } from '../api.ts'
+import { tell, tellRefusal, wordsOf } from '../message.ts'
+import { reload } from '../open-app.ts'
+import { fromNow, timeOf } from '../words.ts'
+
+export function Keys({ app }: { app: AppView }): JSX.Element {
+  const keys = useSignal<readonly KeyView[] | undefined>(undefined)
+  const made = useSignal<NewKey | undefined>(undefined)
+  const wanted = useSignal<{ readonly rotate?: string } | undefined>(undefined)
+  const path = appPath(app.appId, '/keys')
+  useEffect(() => {
+    ask<KeysView>('GET', path).then((view) => {
+      keys.value = view.keys
+    }, tellRefusal)
+  }, [path, app.revision])
+
+  const change = async (
+    what: string,
+    done: string,
+    body?: unknown,
+    method: 'POST' | 'DELETE' = 'POST',
+  ): Promise<void> => {
+    try {
+      const view = await ask<KeysView>(method, `${path}/${what}`, body === undefined ? {} : { body })
+      keys.value = view.keys
+      tell(done)
+      await reload()
+    } catch (error) {
+      tellRefusal(error)
+    }
+  }
+  return (
+    <section aria-labelledby="keys-title" class="card" id="keys">
+      <div class="card-head">
+        <div>
+          <h2 id="keys-title">Keys</h2>
+          <p class="quiet">The servers of the app sign their requests with one of them.</p>
+        </div>
+        {may('keys') && (
+          <button
+            type="button"
+            class="main"
+            onClick={() => {
+              wanted.value = {}
+            }}
+          >
+            New key
+          </button>
+        )}
+      </div>
+      {keys.value?.length === 0 && (
+        <p class="empty">There are no keys yet: no server of this app can sign a request.</p>
+      )}
+      <ul class="keys">
+        {keys.value?.map((key) => (
+          <KeyRow
+            key={key.id}
+            view={key}
+            change={change}
+            rotate={() => {
+              wanted.value = { rotate: key.id }
+            }}
+          />
+        ))}
+      </ul>
+      {wanted.value && (
+        <KeyForm
+          path={path}
+          rotate={wanted.value.rotate}
+          taken={keys.value?.map(({ id }) => id) ?? []}
+          appId={app.appId}
+          done={(view) => {
+            wanted.value = undefined
+            if (view === undefined) return
+            keys.value = view.keys
+            made.value = view
+            void reload()
+          }}
+        />
+      )}
+      {made.value && (
+        <Secret
+          made={made.value}
+          appId={app.appId}
+          done={() => {
+            made.value = undefined
+          }}
+        />
+      )}
+    </section>
+  )
+}
+
+type ChangeKey = (what: string, done: string, body?: unknown, method?: 'POST' | 'DELETE') => Promise<void>
+
+function KeyRow({ view, change, rotate }: { view: KeyView; change: ChangeKey; rotate(): void }): JSX.Element {
+  const { id, state, notAfter, lastUsed, restorableUntil } = view
+  const place = encodeURIComponent(id)
+  return (
+    <li>
+      <div class="grow">
+        <span class="id strong">{id}</span>
+        <span class={`badge ${state === 'active' ? 'good' : state === 'ending' ? 'fair' : ''}`}>
+          {state === 'ending' && notAfter ? `ends ${fromNow(notAfter)}` : state}
+        </span>
+        <span class="quiet block">
+          {lastUsed === undefined
+            ? 'waiting for the first signed request…'
+            : `last used ${fromNow(lastUsed)}`}
+          {state === 'ended' &&
+            (restorableUntil === undefined
+              ? ' · can no longer be restored'
+              : ` · can be restored until ${timeOf(restorableUntil)}`)}
+        </span>
+      </div>
+      {may('keys') && (
+        <div class="buttons">
+          {state !== 'ended' && (
+            <>
+              <button type="button" aria-label={`Rotate ${id}`} onClick={rotate}>
+                Rotate
+              </button>
+              <button
+                type="button"
+                aria-label={`Revoke ${id}`}
+                onClick={() =>
+                  void change(`${place}/revocation`, `${id} is revoked. It can be restored for seven days.`, {
+                    leaked: false,
+                  })
+                }
+              >
+                Revoke
+              </button>
+            </>
+          )}
+          {restorableUntil !== undefined && (
+            <button
+              type="button"
+              aria-label={`Restore ${id}`}
+              onClick={() => void change(`${place}/restoration`, `${id} is restored.`)}
+            >
+              Restore
+            </button>
+          )}
+          <Destroy
+            id={id}
+            destroy={(leaked) =>
+              change(
+                leaked ? `${place}/revocation` : place,
+                `${id} is destroyed.`,
+                leaked ? { leaked } : undefined,
+                leaked ? 'POST' : 'DELETE',
+              )
+            }
+          />
+        </div>
+      )}
+    </li>
+  )
+}
+
+/** Destroying cannot be undone, so it takes a second click. */
+function Destroy({ id, destroy }: { id: string; destroy(leaked: boolean): Promise<void> }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const act = (leaked: boolean): void => {
+    dialog.current?.close()
+    void destroy(leaked)
+  }
+  return (
+    <>
+      <button
+        type="button"
+        class="danger"
+        aria-label={`Destroy ${id}`}
+        onClick={() => dialog.current?.showModal()}
+      >
+        Destroy
+      </button>
+      <dialog ref={dialog} aria-labelledby={`destroy-${id}`}>
+        <h2 id={`destroy-${id}`}>Destroy {id}?</h2>
+        <p>Requests that are signed with it are refused at once. Its secret cannot be brought back.</p>
+        <div class="buttons">
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Cancel
+          </button>
+          <button type="button" class="danger" onClick={() => act(true)}>
+            It has leaked: destroy
+          </button>
+          <button type="button" class="danger main" onClick={() => act(false)}>
+            Destroy
+          </button>
+        </div>
+      </dialog>
+    </>
+  )
+}
+
+const OVERLAPS: readonly (readonly [title: string, milliseconds: number])[] = [
+  ['at once', 0],
+  ['in 1 hour', 3_600_000],
+  ['in 24 hours', 86_400_000],
+  ['in 7 days', 7 * 86_400_000],
+  ['in 30 days', 30 * 86_400_000],
+]
+
+function KeyForm({
+  path,
+  rotate,
+  taken,
+  appId,
+  done,
+}: {
+  path: string
+  rotate: string | undefined
+  taken: readonly string[]
+  appId: string
+  done(view: NewKey | undefined): void
+}): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const id = useSignal(freeId(appId, taken))
+  const overlap = useSignal(86_400_000)
+  const refusal = useSignal('')
+  useEffect(() => dialog.current?.showModal(), [])
+  const make = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    refusal.value = ''
+    try {
+      const view =
+        rotate === undefined
+          ? await ask<NewKey>('POST', path, { body: { id: id.value } })
+          : await ask<NewKey>('POST', `${path}/${encodeURIComponent(rotate)}/rotation`, {
+              body: { id: id.value, overlap: overlap.value },
+            })
+      done(view)
+    } catch (error) {
+      refusal.value = wordsOf(error)
+    }
+  }
+  return (
+    <dialog ref={dialog} aria-labelledby="key-form" onClose={() => done(undefined)}>
+      <form onSubmit={(event) => void make(event)}>
+        <h2 id="key-form">{rotate === undefined ? 'New key' : `Rotate ${rotate}`}</h2>
+        <label for="key-id">Id of the new key</label>
+        <input
+          id="key-id"
+          required
+          spellcheck={false}
+          autocomplete="off"
+          value={id.value}
+          onInput={(event) => {
+            id.value = event.currentTarget.value
+          }}
+        />
+        {rotate !== undefined && (
+          <>
+            <label for="overlap">The old key ends</label>
+            <select
+              id="overlap"
+              value={String(overlap.value)}
+              onChange={(event) => {
+                overlap.value = Number(event.currentTarget.value)
+              }}
+            >
+              {OVERLAPS.map(([title, milliseconds]) => (
+                <option key={milliseconds} value={String(milliseconds)}>
+                  {title}
+                </option>
+              ))}
+            </select>
+            <p class="quiet">Until then both are good, so that no request fails while your servers change.</p>
+          </>
+        )}
+        {refusal.value !== '' && (
+          <p class="note refused" role="alert">
+            {refusal.value}
+          </p>
+        )}
+        <div class="buttons">
+          <button type="button" onClick={() => done(undefined)}>
+            Cancel
+          </button>
+          <button type="submit" class="main">
+            Make the key
+          </button>
+        </div>
+      </form>
+    </dialog>
+  )
+}
+
+function freeId(appId: string, taken: readonly string[]): string {
+  for (let number = 1; ; number += 1) {
+    const id = `${appId.slice(0, 110)}-${number}`
+    if (!taken.includes(id)) return id
+  }
+}
+
+/** The secret of a new key. It is shown this once, so nothing but the button leads out. */
+function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): void }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const stored = useSignal(false)
+  const copied = useSignal('')
+  useEffect(() => dialog.current?.showModal(), [])
+  const environment = `PORTCULLIS_APP_ID=${appId}\nPORTCULLIS_KEY_ID=${made.id}\nPORTCULLIS_SECRET=${made.secret}`
+  const copy = async (what: string, text: string): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text)
+      copied.value = `The ${what} is copied.`
+    } catch {
+      copied.value = 'The browser does not let us copy: select the text instead.'
+    }
+  }
+  return (
+    <dialog
+      ref={dialog}
+      aria-labelledby="secret-title"
+      onCancel={(event) => event.preventDefault()}
+      onKeyDown={(event) => {
+        // A browser closes at the second Escape whatever `cancel` says.
+        if (event.key === 'Escape') event.preventDefault()
+      }}
+    >
+      <h2 id="secret-title">Store this secret now</h2>
+      <p>It is shown this once, and nobody can bring it back.</p>
+      <label for="secret">Secret of {made.id}</label>
+      <input
+        id="secret"
+        class="mono"
+        readOnly
+        value={made.secret}
+        onFocus={(event) => event.currentTarget.select()}
+      />
+      <div class="buttons start">
+        <button type="button" onClick={() => void copy('secret', made.secret)}>
+          Copy the secret
+        </button>
+        <button type="button" onClick={() => void copy('.env text', environment)}>
+          Copy as .env
+        </button>
+      </div>
+      <p class="quiet" role="status">
+        {copied.value}
+      </p>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={stored.value}
+          onChange={(event) => {
+            stored.value = event.currentTarget.checked
+          }}
+        />
+        I have stored it
+      </label>
+      <div class="buttons">
+        <button type="button" class="main" disabled={!stored.value} onClick={done}>
+          Close
+        </button>
+      </div>
+    </dialog>
+  )
+}

@@ -1,0 +1,242 @@
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren, JSX } from 'preact'
+import type { EntryVerdict, EntryVerdicts } from '../../src/console/contract.ts'
+import { appPath, ask } from '../api.ts'
+import { wordsOf } from '../message.ts'
+import { count } from '../words.ts'
+
+interface ListProps {
+  readonly appId: string
+  /** `ipWhitelist.ranges` */
+  readonly path: string
+  /** What an entry is called. */
+  readonly one: string
+  readonly entries: readonly unknown[]
+  readonly example: string
+  readonly canEdit: boolean
+  change(entries: (before: readonly unknown[]) => readonly unknown[]): Promise<boolean>
+  readonly children?: ComponentChildren
+}
+
+const AT_ONCE = 50
+
+/** The entries of a list, a field to filter them, and one to add: one, or thousands that are pasted. */
+export function ListEditor(props: ListProps): JSX.Element {
+  const { entries, one, canEdit, change } = props
+  const filter = useSignal('')
+  const shown = useSignal(AT_ONCE)
+  const found =
+    filter.value === ''
+      ? entries
+      : entries.filter((entry) => textOf(entry).includes(filter.value.toLowerCase()))
+  return (
+    <div class="list">
+      {entries.length === 0 && <p class="empty">No {one}s: this admits nobody.</p>}
+      {entries.length > 10 && (
+        <label class="filter">
+          <span class="hidden">Filter the {one}s</span>
+          <input
+            type="search"
+            placeholder={`Filter ${count(entries.length, one)}`}
+            value={filter.value}
+            onInput={(event) => {
+              filter.value = event.currentTarget.value.trim()
+              shown.value = AT_ONCE
+            }}
+          />
+        </label>
+      )}
+      <ul class="entries">
+        {found.slice(0, shown.value).map((entry) => (
+          <li key={textOf(entry)}>
+            <code>{textOf(entry)}</code>
+            {isExact(entry) && <span class="badge">exact</span>}
+            {canEdit && (
+              <button
+                type="button"
+                class="plain"
+                aria-label={`Remove ${textOf(entry)}`}
+                onClick={() =>
+                  void change((before) => before.filter((other) => keyOf(other) !== keyOf(entry)))
+                }
+              >
+                Remove
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {found.length > shown.value && (
+        <button
+          type="button"
+          class="plain"
+          onClick={() => {
+            shown.value += 200
+          }}
+        >
+          Show more ({(found.length - shown.value).toLocaleString('en')} left)
+        </button>
+      )}
+      {canEdit && <Adding {...props} />}
+    </div>
+  )
+}
+
+function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
+  const text = useSignal('')
+  const exact = useSignal(false)
+  const verdicts = useSignal<EntryVerdicts | undefined>(undefined)
+  const refusal = useSignal('')
+  const id = `add-${path.replace('.', '-')}`
+
+  const take = async (entries: readonly EntryVerdict[]): Promise<void> => {
+    const added = entries.map(({ canonical }) => canonical)
+    const taken = await change((before) => {
+      const known = new Set(before.map(keyOf))
+      return [...before, ...added.filter((entry) => !known.has(keyOf(entry)))]
+    })
+    if (!taken) return
+    text.value = ''
+    verdicts.value = undefined
+  }
+  const judge = async (given: string): Promise<void> => {
+    refusal.value = ''
+    if (given.trim() === '') return
+    try {
+      const answer = await ask<EntryVerdicts>('POST', appPath(appId, '/entries'), {
+        body: { list: path, text: given, ...(exact.value && { exact: true }) },
+      })
+      verdicts.value = answer
+      // One good entry needs no second look.
+      if (answer.entries.length === 1 && answer.entries[0]?.verdict === 'good') await take(answer.entries)
+    } catch (error) {
+      refusal.value = wordsOf(error)
+    }
+  }
+  return (
+    <form
+      class="adding"
+      onSubmit={(event) => {
+        event.preventDefault()
+        void judge(text.value)
+      }}
+    >
+      <label for={id}>Add one {one}, or paste many</label>
+      <div class="row">
+        <textarea
+          id={id}
+          rows={text.value.includes('\n') ? 5 : 1}
+          spellcheck={false}
+          placeholder={example}
+          value={text.value}
+          onInput={(event) => {
+            text.value = event.currentTarget.value
+            verdicts.value = undefined
+          }}
+          onKeyDown={(event) => {
+            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+            event.preventDefault()
+            void judge(text.value)
+          }}
+        />
+        <button type="submit">Add</button>
+      </div>
+      {path === 'returnUrlGuard.urls' && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={exact.value}
+            onChange={(event) => {
+              exact.value = event.currentTarget.checked
+            }}
+          />
+          Exactly this URL, and none below it
+        </label>
+      )}
+      {refusal.value !== '' && (
+        <p class="note refused" role="alert">
+          {refusal.value}
+        </p>
+      )}
+      {verdicts.value && (
+        <Verdicts
+          verdicts={verdicts.value}
+          one={one}
+          take={take}
+          correct={(wrong, right) => {
+            text.value = text.value.replace(wrong, right)
+            void judge(text.value)
+          }}
+        />
+      )}
+    </form>
+  )
+}
+
+const WORDS: Readonly<Record<EntryVerdict['verdict'], string>> = {
+  good: 'good',
+  doubtful: 'look again',
+  known: 'covered already',
+  refused: 'refused',
+}
+
+const ORDER: readonly EntryVerdict['verdict'][] = ['refused', 'doubtful', 'known', 'good']
+
+function Verdicts({
+  verdicts,
+  one,
+  take,
+  correct,
+}: {
+  verdicts: EntryVerdicts
+  one: string
+  take(entries: readonly EntryVerdict[]): Promise<void>
+  correct(wrong: string, right: string): void
+}): JSX.Element {
+  const good = verdicts.entries.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful')
+  const counts = ORDER.map((verdict) => ({
+    verdict,
+    number: verdicts.entries.filter((entry) => entry.verdict === verdict).length,
+  })).filter(({ number }) => number > 0)
+  const sorted = verdicts.entries.toSorted((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict))
+  const shown = sorted.slice(0, AT_ONCE)
+  return (
+    <div class="verdicts" role="status">
+      <p>
+        {counts.map(({ verdict, number }) => `${number.toLocaleString('en')} ${WORDS[verdict]}`).join(' · ')}
+      </p>
+      <ul>
+        {shown.map(({ text, verdict, message, corrected }, index) => (
+          <li key={index} class={verdict}>
+            <code>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</code>
+            <span class={`badge ${verdict}`}>{WORDS[verdict]}</span>
+            {message && <span>{message}</span>}
+            {corrected !== undefined && (
+              <button type="button" class="plain" onClick={() => correct(text, corrected)}>
+                Use {corrected}
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+      {sorted.length > shown.length && (
+        <p class="quiet">and {(sorted.length - shown.length).toLocaleString('en')} more</p>
+      )}
+      {good.length > 0 && (
+        <button type="button" class="main" onClick={() => void take(good)}>
+          Take the {count(good.length, `good ${one}`)}
+        </button>
+      )}
+    </div>
+  )
+}
+
+const keyOf = (entry: unknown): string => JSON.stringify(entry)
+
+function isExact(entry: unknown): boolean {
+  return typeof entry === 'object'
+}
+
+function textOf(entry: unknown): string {
+  return typeof entry === 'string' ? entry : ((entry as { exact?: string }).exact ?? '')
+}

@@ -1,0 +1,181 @@
+import type { ComponentChildren, JSX } from 'preact'
+import type { AppView, GuardName, Mode, PolicyFinding } from '../../src/console/contract.ts'
+import { may } from '../api.ts'
+import { edit, editSection } from '../open-app.ts'
+import { GUARDS, MODES, type GuardWords } from '../words.ts'
+import { ListEditor } from './list-editor.tsx'
+import { Settings } from './settings.tsx'
+
+export function Protections({ app }: { app: AppView }): JSX.Element {
+  const findings = app.draft?.findings ?? app.findings
+  return (
+    <section aria-labelledby="protections-title">
+      <h2 id="protections-title" class="section-title">
+        Six protections
+      </h2>
+      {GUARDS.map((guard) => (
+        <Protection
+          key={guard.name}
+          app={app}
+          guard={guard}
+          findings={findings.filter(({ path }) => path.split(/[.[]/)[0] === guard.name)}
+        />
+      ))}
+    </section>
+  )
+}
+
+function Protection({
+  app,
+  guard,
+  findings,
+}: {
+  app: AppView
+  guard: GuardWords
+  findings: readonly PolicyFinding[]
+}): JSX.Element {
+  const { name, title, says } = guard
+  const policy = app.draft?.policy ?? app.policy
+  const mode = policy[name]?.mode
+  const isEdited = app.draft?.changes.some(({ path }) => path.split('.')[0] === name) === true
+  const canEdit = may('narrow', 'widen', 'break-glass')
+  return (
+    <article class="card protection" id={name} aria-labelledby={`${name}-title`}>
+      <div class="card-head">
+        <div>
+          <h3 id={`${name}-title`}>
+            {title}
+            {isEdited && <span class="badge fair">edited</span>}
+          </h3>
+          <p class="quiet">{says}</p>
+        </div>
+        <ModeChoice name={name} title={title} mode={mode} canEdit={canEdit} />
+      </div>
+      {mode === undefined && (
+        <p class="note danger">Not set up: where this guard is mounted it refuses every request.</p>
+      )}
+      {mode !== undefined && <Members app={app} name={name} canEdit={canEdit} />}
+      <Findings
+        findings={findings.filter(({ code }) => code !== 'section-missing' && !code.startsWith('mode-'))}
+      />
+    </article>
+  )
+}
+
+function ModeChoice({
+  name,
+  title,
+  mode,
+  canEdit,
+}: {
+  name: GuardName
+  title: string
+  mode: Mode | undefined
+  canEdit: boolean
+}): JSX.Element {
+  return (
+    <fieldset class="modes-choice" disabled={!canEdit}>
+      <legend class="hidden">Mode of {title}</legend>
+      {MODES.map((choice) => (
+        <label key={choice.mode} class={choice.mode} title={choice.says}>
+          <input
+            type="radio"
+            name={`mode-${name}`}
+            value={choice.mode}
+            checked={mode === choice.mode}
+            onChange={() =>
+              void edit((policy) => ({ ...policy, [name]: { ...policy[name], mode: choice.mode } }))
+            }
+          />
+          <span>{choice.title}</span>
+        </label>
+      ))}
+    </fieldset>
+  )
+}
+
+function Members({
+  app,
+  name,
+  canEdit,
+}: {
+  app: AppView
+  name: GuardName
+  canEdit: boolean
+}): JSX.Element | null {
+  const policy = app.draft?.policy ?? app.policy
+  const list = (
+    path: string,
+    one: string,
+    entries: readonly unknown[],
+    example: string,
+    more?: ComponentChildren,
+  ): JSX.Element => (
+    <ListEditor
+      appId={app.appId}
+      path={path}
+      one={one}
+      entries={entries}
+      example={example}
+      canEdit={canEdit}
+      change={(entries) => {
+        const member = path.split('.')[1] ?? ''
+        return editSection(name, (section) => ({
+          [member]: entries((section as Record<string, readonly unknown[]>)[member] ?? []),
+        }))
+      }}
+    >
+      {more}
+    </ListEditor>
+  )
+  switch (name) {
+    case 'ipWhitelist':
+      return (
+        <>
+          {list('ipWhitelist.ranges', 'range', policy.ipWhitelist?.ranges ?? [], '192.0.2.0/24')}
+          <details class="more" open={(policy.ipWhitelist?.deny.length ?? 0) > 0}>
+            <summary>Ranges that are refused, whatever else admits them</summary>
+            {list('ipWhitelist.deny', 'denied range', policy.ipWhitelist?.deny ?? [], '192.0.2.128/25')}
+          </details>
+          <Settings policy={policy} name={name} canEdit={canEdit} />
+        </>
+      )
+    case 'domainProtect':
+      return (
+        <>
+          {list(
+            'domainProtect.domains',
+            'origin',
+            policy.domainProtect?.domains ?? [],
+            'https://shop.example',
+          )}
+          <Settings policy={policy} name={name} canEdit={canEdit} />
+        </>
+      )
+    case 'returnUrlGuard':
+      return list(
+        'returnUrlGuard.urls',
+        'return URL',
+        policy.returnUrlGuard?.urls ?? [],
+        'https://shop.example/callback/',
+      )
+    default:
+      return <Settings policy={policy} name={name} canEdit={canEdit} />
+  }
+}
+
+function Findings({ findings }: { findings: readonly PolicyFinding[] }): JSX.Element | null {
+  if (findings.length === 0) return null
+  const shown = findings.slice(0, 5)
+  return (
+    <ul class="findings">
+      {shown.map(({ code, path, severity, message }) => (
+        <li key={`${code} ${path}`} class={severity}>
+          <span class={`badge ${severity}`}>{severity}</span> <code>{path.replace(/^\w+\./, '')}</code>{' '}
+          {message}
+        </li>
+      ))}
+      {findings.length > shown.length && <li class="quiet">and {findings.length - shown.length} more</li>}
+    </ul>
+  )
+}

@@ -1,0 +1,203 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import type { AppView, Review, ThreeWay } from '../../src/console/contract.ts'
+import { appPath, ask, may } from '../api.ts'
+import { tell, tellRefusal } from '../message.ts'
+import { openApp, reload } from '../open-app.ts'
+import { goTo, linkTo } from '../route.ts'
+import { RIGHTS } from '../words.ts'
+import { Changes } from './changes.tsx'
+
+export function ReviewPage({ app }: { app: AppView }): JSX.Element {
+  const review = useSignal<Review | undefined>(undefined)
+  const note = useSignal('')
+  const version = app.draft?.version
+  useEffect(() => {
+    review.value = undefined
+    if (version === undefined) return
+    ask<Review>('GET', appPath(app.appId, '/review')).then((answer) => {
+      review.value = answer
+    }, tellRefusal)
+  }, [app.appId, version, app.revision])
+
+  const publish = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    const { value } = review
+    if (value === undefined) return
+    try {
+      const answer = await ask<{ revision: number; replaced: number }>(
+        'POST',
+        appPath(app.appId, '/publication'),
+        {
+          body: { version: value.version, ...(note.value.trim() && { note: note.value.trim() }) },
+          revision: value.revision,
+        },
+      )
+      const began = Date.now()
+      tell(`Revision ${answer.revision} is in force.`, {
+        label: 'Undo',
+        run: () => void undo(app.appId, answer, began),
+      })
+      goTo('apps', app.appId, 'keys')
+      await reload()
+    } catch (error) {
+      tellRefusal(error)
+      await reload()
+    }
+  }
+
+  if (app.draft === undefined) {
+    return (
+      <section class="card">
+        <h2>Nothing to review</h2>
+        <p>
+          There is no draft. <a href={linkTo('apps', app.appId, 'keys')}>Edit a protection</a> to begin one.
+        </p>
+      </section>
+    )
+  }
+  const { value } = review
+  if (value === undefined) return <p class="quiet">One moment…</p>
+  const { scoreBefore, scoreAfter, changes, verdict, missing, conflict } = value
+  const blocked = missing.length > 0 && !may('break-glass')
+  return (
+    <>
+      {conflict && <Meanwhile app={app} conflict={conflict} version={value.version} />}
+      <section class="card" aria-labelledby="changes-title">
+        <h2 id="changes-title">What changes</h2>
+        <Changes changes={changes} />
+        <p>
+          Score {scoreBefore} → <strong>{scoreAfter}</strong>
+          {scoreAfter < scoreBefore && ': this protects less than before.'}
+        </p>
+        <VerdictWords verdict={verdict} />
+      </section>
+      <form class="card" onSubmit={(event) => void publish(event)}>
+        <h2>Publish</h2>
+        <label for="note">Why (for the history)</label>
+        <textarea
+          id="note"
+          rows={2}
+          maxLength={1000}
+          value={note.value}
+          required={missing.length > 0 && !blocked}
+          onInput={(event) => {
+            note.value = event.currentTarget.value
+          }}
+        />
+        {missing.length > 0 && (
+          <p class="note danger">
+            This needs the right to {missing.map((right) => RIGHTS[right]).join(' and to ')}, which you do not
+            have.
+            {!blocked && ' You can break the glass: say why, in at least 20 characters. It is recorded.'}
+          </p>
+        )}
+        <div class="buttons">
+          <button type="submit" class="main" disabled={blocked || conflict !== undefined}>
+            {missing.length > 0 && !blocked ? 'Break the glass and publish' : 'Publish'}
+          </button>
+        </div>
+      </form>
+    </>
+  )
+}
+
+function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element | null {
+  const { narrows, widens, sentences } = verdict
+  const said =
+    narrows === 'unknown' || widens === 'unknown'
+      ? 'It could not be told whether this admits more or less than before.'
+      : narrows && widens
+        ? 'This admits some requests that were refused, and refuses some that were admitted.'
+        : widens
+          ? 'This admits requests that were refused before.'
+          : narrows
+            ? 'This refuses requests that were admitted before, and admits no others.'
+            : 'Every request is judged as before.'
+  return (
+    <>
+      <p class={`note ${widens === true ? 'danger' : ''}`}>{said}</p>
+      {sentences.length > 0 && (
+        <ul>
+          {sentences.map((sentence) => (
+            <li key={sentence}>{sentence}</li>
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}
+
+const UNDO_WITHIN = 10 * 60_000
+
+async function undo(
+  appId: string,
+  { revision, replaced }: { revision: number; replaced: number },
+  began: number,
+): Promise<void> {
+  try {
+    if (Date.now() - began > UNDO_WITHIN) throw new Error('Ten minutes are over: use the history.')
+    const answer = await ask<{ revision: number }>('POST', appPath(appId, '/rollback'), {
+      body: { to: replaced, note: `undo revision ${revision}` },
+      revision,
+    })
+    tell(`Undone: revision ${answer.revision} is revision ${replaced} again.`)
+    await reload()
+  } catch (error) {
+    tellRefusal(error)
+  }
+}
+
+function Meanwhile({
+  app,
+  conflict,
+  version,
+}: {
+  app: AppView
+  conflict: ThreeWay
+  version: string
+}): JSX.Element {
+  const take = async (which: 'merged' | 'yours' | 'theirs'): Promise<void> => {
+    try {
+      openApp.value = await ask<AppView>('POST', appPath(app.appId, '/draft/rebase'), {
+        body: { take: which, version },
+      })
+      tell(which === 'theirs' ? 'The draft is thrown away.' : 'The draft stands on the revision in force.')
+    } catch (error) {
+      tellRefusal(error)
+      await reload()
+    }
+  }
+  return (
+    <section class="card conflict" aria-labelledby="meanwhile-title">
+      <h2 id="meanwhile-title">Somebody has published meanwhile</h2>
+      <div class="two">
+        <section>
+          <h3>Published</h3>
+          <Changes changes={conflict.theirChanges} />
+        </section>
+        <section>
+          <h3>Your draft</h3>
+          <Changes changes={conflict.yourChanges} />
+        </section>
+      </div>
+      {conflict.conflicts.length > 0 && (
+        <p class="note danger">Both changed {conflict.conflicts.join(', ')}.</p>
+      )}
+      <div class="buttons">
+        <button type="button" onClick={() => void take('theirs')}>
+          Drop my draft
+        </button>
+        <button type="button" class={conflict.merged ? '' : 'main'} onClick={() => void take('yours')}>
+          Keep mine as it is
+        </button>
+        {conflict.merged && (
+          <button type="button" class="main" onClick={() => void take('merged')}>
+            Put both together
+          </button>
+        )}
+      </div>
+    </section>
+  )
+}

@@ -1,0 +1,217 @@
+import type { JSX } from 'preact'
+import type { GuardName, Policy } from '../../src/console/contract.ts'
+import { editSection } from '../open-app.ts'
+
+interface SettingsProps {
+  readonly policy: Policy
+  readonly name: GuardName
+  readonly canEdit: boolean
+}
+
+/** The members of a protection that are not lists of entries. */
+export function Settings({ policy, name, canEdit }: SettingsProps): JSX.Element {
+  const fields = fieldsOf(policy, name)
+  return (
+    <fieldset class="settings" disabled={!canEdit}>
+      <legend class="hidden">Settings</legend>
+      {fields.map((field) => (
+        <Field key={field.member} name={name} {...field} />
+      ))}
+    </fieldset>
+  )
+}
+
+type FieldOf = {
+  readonly member: string
+  readonly title: string
+  readonly help?: string
+} & (
+  | { readonly kind: 'switch'; readonly value: boolean }
+  | {
+      readonly kind: 'number'
+      readonly value: number | undefined
+      readonly least: number
+      readonly most: number
+    }
+  | {
+      readonly kind: 'choice'
+      readonly value: string
+      readonly choices: readonly (readonly [string, string])[]
+    }
+  | { readonly kind: 'words'; readonly value: readonly string[] }
+  | { readonly kind: 'text'; readonly value: string }
+)
+
+function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
+  switch (name) {
+    case 'serverOnly': {
+      const { maxAge = 300, requireDigest = true, requireContentType = true } = policy.serverOnly ?? {}
+      return [
+        {
+          kind: 'number',
+          member: 'maxAge',
+          title: 'A signature is good for, in seconds',
+          value: maxAge,
+          least: 1,
+          most: 3600,
+        },
+        {
+          kind: 'switch',
+          member: 'requireDigest',
+          title: 'Content must be covered by the signature',
+          value: requireDigest,
+        },
+        {
+          kind: 'switch',
+          member: 'requireContentType',
+          title: 'The content type must be covered too',
+          value: requireContentType,
+        },
+      ]
+    }
+    case 'ipWhitelist': {
+      const { lists = [], denyLists = [] } = policy.ipWhitelist ?? {}
+      return [
+        { kind: 'words', member: 'lists', title: 'Named lists that are admitted too', value: lists },
+        { kind: 'words', member: 'denyLists', title: 'Named lists that are refused', value: denyLists },
+      ]
+    }
+    case 'domainProtect': {
+      const { server = 'claim', credentials = false, methods = [], headers = [] } = policy.domainProtect ?? {}
+      return [
+        {
+          kind: 'choice',
+          member: 'server',
+          title: 'A request that does not come from a browser must show',
+          value: server,
+          choices: [
+            ['signed', 'a good signature'],
+            ['claim', 'an X-Origin that names an origin above'],
+            ['none', 'nothing'],
+          ],
+        },
+        { kind: 'switch', member: 'credentials', title: 'Pages may send cookies', value: credentials },
+        {
+          kind: 'words',
+          member: 'methods',
+          title: 'Methods that pages may use',
+          help: 'Empty: as the mount says.',
+          value: methods,
+        },
+        {
+          kind: 'words',
+          member: 'headers',
+          title: 'Headers that pages may send',
+          help: 'Empty: as the mount says.',
+          value: headers,
+        },
+      ]
+    }
+    case 'regionPin': {
+      const { onMisdirected = 'reject', fallback = '' } = policy.regionPin ?? {}
+      return [
+        {
+          kind: 'choice',
+          member: 'onMisdirected',
+          title: 'A request that belongs to another region is',
+          value: onMisdirected,
+          choices: [
+            ['reject', 'refused'],
+            ['redirect', 'redirected there'],
+            ['handOver', 'handed over there'],
+          ],
+        },
+        {
+          kind: 'text',
+          member: 'fallback',
+          title: 'Jurisdiction of people whose country is not known',
+          help: 'Empty: they are refused.',
+          value: fallback,
+        },
+      ]
+    }
+    case 'auditAccess':
+      return [
+        {
+          kind: 'choice',
+          member: 'onSinkFailure',
+          title: 'When an event cannot be kept, the answer',
+          value: policy.auditAccess?.onSinkFailure ?? 'deny',
+          choices: [
+            ['deny', 'is refused'],
+            ['allow', 'leaves without a trace'],
+          ],
+        },
+      ]
+    default:
+      return []
+  }
+}
+
+function Field(field: FieldOf & { name: GuardName }): JSX.Element {
+  const { name, member, title, help } = field
+  const id = `${name}-${member}`
+  const set = (value: unknown): void => {
+    void editSection(name, () => ({ [member]: value }))
+  }
+  const described = help === undefined ? {} : { 'aria-describedby': `${id}-help` }
+  if (field.kind === 'switch') {
+    return (
+      <label class="check">
+        <input type="checkbox" checked={field.value} onChange={(event) => set(event.currentTarget.checked)} />
+        {title}
+      </label>
+    )
+  }
+  return (
+    <div class="field">
+      <label for={id}>{title}</label>
+      {field.kind === 'choice' && (
+        <select
+          id={id}
+          {...described}
+          value={field.value}
+          onChange={(event) => set(event.currentTarget.value)}
+        >
+          {field.choices.map(([value, words]) => (
+            <option key={value} value={value}>
+              {words}
+            </option>
+          ))}
+        </select>
+      )}
+      {field.kind === 'number' && (
+        <input
+          id={id}
+          {...described}
+          type="number"
+          min={field.least}
+          max={field.most}
+          value={field.value}
+          onChange={(event) => set(Number(event.currentTarget.value))}
+        />
+      )}
+      {(field.kind === 'words' || field.kind === 'text') && (
+        <input
+          id={id}
+          {...described}
+          spellcheck={false}
+          value={field.kind === 'text' ? field.value : field.value.join(', ')}
+          onChange={(event) => {
+            const text = event.currentTarget.value.trim()
+            if (field.kind === 'text') set(text === '' ? undefined : text)
+            else {
+              const words = text.split(/[\s,]+/).filter((word) => word !== '')
+              set(words.length === 0 && member !== 'lists' ? undefined : words)
+            }
+          }}
+        />
+      )}
+      {help && (
+        <p class="quiet" id={`${id}-help`}>
+          {help}
+        </p>
+      )}
+    </div>
+  )
+}

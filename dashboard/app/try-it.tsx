@@ -1,0 +1,282 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import type { AppView, TrialView, TriedRequest } from '../../src/console/contract.ts'
+import { appPath, ask, may } from '../api.ts'
+import { tell, wordsOf } from '../message.ts'
+import { edit } from '../open-app.ts'
+import { titleOf } from '../words.ts'
+import { headersOf, readCurl } from './written-request.ts'
+
+interface Form {
+  readonly method: string
+  readonly url: string
+  readonly headers: string
+  readonly address: string
+  readonly returnUrl: string
+  readonly country: string
+  readonly here: string
+  readonly body: string
+}
+
+const EMPTY: Form = {
+  method: 'GET',
+  url: '',
+  headers: '',
+  address: '',
+  returnUrl: '',
+  country: '',
+  here: '',
+  body: '',
+}
+
+/** A request that is not sent: what the guards would decide of it, in force and in the draft, by the guards themselves. */
+export function TryIt({ app }: { app: AppView }): JSX.Element {
+  const isSigned = useSignal(true)
+  const form = useSignal<Form>({ ...EMPTY, url: `${location.origin}/` })
+  const view = useSignal<TrialView | undefined>(undefined)
+  const refusal = useSignal('')
+  const set = (members: Partial<Form>): void => {
+    form.value = { ...form.value, ...members }
+  }
+  const judge = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    refusal.value = ''
+    try {
+      view.value = await ask<TrialView>('POST', appPath(app.appId, '/trial'), {
+        body: requestOf(form.value, isSigned.value),
+      })
+    } catch (error) {
+      view.value = undefined
+      refusal.value = wordsOf(error)
+    }
+  }
+  const text = (name: keyof Form, title: string, example: string): JSX.Element => (
+    <div>
+      <label for={`try-${name}`}>{title}</label>
+      <input
+        id={`try-${name}`}
+        class="mono"
+        spellcheck={false}
+        placeholder={example}
+        value={form.value[name]}
+        onInput={(event) => set({ [name]: event.currentTarget.value })}
+      />
+    </div>
+  )
+  return (
+    <>
+      <form class="card" onSubmit={(event) => void judge(event)}>
+        <h2>A request to try</h2>
+        <p class="quiet">
+          Nothing is sent. The guards judge it as they would judge a real one; no nonce is used up.
+        </p>
+        <div class="row method">
+          <label>
+            <span>Method</span>
+            <input
+              class="mono"
+              value={form.value.method}
+              onInput={(event) => set({ method: event.currentTarget.value.toUpperCase() })}
+            />
+          </label>
+          <label class="grow">
+            <span>URL, or a curl command</span>
+            <input
+              class="mono"
+              required
+              spellcheck={false}
+              value={form.value.url}
+              onInput={(event) => {
+                const given = event.currentTarget.value
+                const read = readCurl(given)
+                set(read ?? { url: given })
+              }}
+            />
+          </label>
+        </div>
+        <div class="two">
+          {text('address', 'Client address', '192.0.2.1')}
+          {text('returnUrl', 'Return URL', 'https://shop.example/callback/')}
+          {text('country', 'Country of the person', 'FR')}
+          {text('here', 'Location of the server', 'london')}
+        </div>
+        <label for="try-headers">Headers, one a line</label>
+        <textarea
+          id="try-headers"
+          class="mono"
+          rows={3}
+          spellcheck={false}
+          placeholder="origin: https://shop.example"
+          value={form.value.headers}
+          onInput={(event) => set({ headers: event.currentTarget.value })}
+        />
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={isSigned.value}
+            onChange={(event) => {
+              isSigned.value = event.currentTarget.checked
+            }}
+          />
+          Signed by a server of the app
+        </label>
+        <details class="more" open={form.value.body !== ''}>
+          <summary>Content</summary>
+          <label for="try-body" class="hidden">
+            Content
+          </label>
+          <textarea
+            id="try-body"
+            class="mono"
+            rows={3}
+            spellcheck={false}
+            value={form.value.body}
+            onInput={(event) => set({ body: event.currentTarget.value })}
+          />
+        </details>
+        {refusal.value !== '' && (
+          <p class="note refused" role="alert">
+            {refusal.value}
+          </p>
+        )}
+        <div class="buttons">
+          <button type="submit" class="main">
+            Judge it
+          </button>
+        </div>
+      </form>
+      {view.value && <Verdict view={view.value} />}
+      {view.value && may('narrow', 'widen') && (
+        <Expect
+          request={requestOf(form.value, isSigned.value)}
+          passes={(view.value.draft ?? view.value.inForce).passes}
+        />
+      )}
+    </>
+  )
+}
+
+function requestOf({ headers, ...form }: Form, isSigned: boolean): TriedRequest {
+  const said = Object.entries(form).filter(([, value]) => value !== '')
+  const lines = headersOf(headers)
+  return {
+    ...(Object.fromEntries(said) as unknown as TriedRequest),
+    ...(Object.keys(lines).length > 0 && { headers: lines }),
+    // A signature in the headers is judged as it stands.
+    ...(isSigned && lines['signature'] === undefined && { signature: {} }),
+  }
+}
+
+function Verdict({ view }: { view: TrialView }): JSX.Element {
+  const { inForce, draft } = view
+  return (
+    <section class="card" aria-labelledby="verdict-title" aria-live="polite">
+      <h2 id="verdict-title">
+        {inForce.passes ? 'It passes' : 'It is refused'}
+        {draft &&
+          (draft.passes === inForce.passes
+            ? ', and by the draft too'
+            : draft.passes
+              ? '; by the draft it passes'
+              : '; by the draft it is refused')}
+      </h2>
+      <div class="scroll">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Protection</th>
+              <th scope="col">In force</th>
+              {draft && <th scope="col">Draft</th>}
+            </tr>
+          </thead>
+          <tbody>
+            {inForce.decisions.map((decision, index) => (
+              <tr key={decision.guard}>
+                <th scope="row">{titleOf(decision.guard)}</th>
+                <Decided decision={decision} />
+                {draft && (
+                  <Decided
+                    decision={draft.decisions[index] ?? decision}
+                    isOther={differs(decision, draft.decisions[index])}
+                  />
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {(draft ?? inForce).comparisons.map(({ guard, input, canonical, problem, nearest }) => (
+        <p key={input} class="quiet">
+          {titleOf(guard)}: the {input} is <code>{canonical ?? problem}</code>
+          {nearest[0] && (
+            <>
+              ; nearest is <code>{wordsOfEntry(nearest[0].entry)}</code>
+            </>
+          )}
+        </p>
+      ))}
+      <p class="quiet">
+        Guards that a request says too little for are not asked. Whether a nonce was used is not judged here.
+      </p>
+    </section>
+  )
+}
+
+const wordsOfEntry = (entry: string | { readonly exact: string }): string =>
+  typeof entry === 'string' ? entry : entry.exact
+
+type Decided = TrialView['inForce']['decisions'][number]
+
+const differs = (one: Decided, other: Decided | undefined): boolean =>
+  other !== undefined && (one.code !== other.code || one.mode !== other.mode)
+
+function Decided({ decision, isOther = false }: { decision: Decided; isOther?: boolean }): JSX.Element {
+  const { effect, code, mode, detail } = decision
+  const kind = effect === 'allow' ? (mode === 'off' ? '' : 'good') : mode === 'enforce' ? 'danger' : 'fair'
+  const words =
+    effect === 'allow'
+      ? mode === 'off'
+        ? 'off'
+        : 'passes'
+      : mode === 'enforce'
+        ? 'refused'
+        : 'would be refused'
+  return (
+    <td class={isOther ? 'other' : ''}>
+      <span class={`badge first ${kind}`}>{words}</span>
+      {effect === 'deny' && <code class="block">{code}</code>}
+      <span class="quiet block">{detail}</span>
+    </td>
+  )
+}
+
+/** Writes the request into the policy as something that must stay so: whatever breaks it is refused at publishing. */
+function Expect({ request, passes }: { request: TriedRequest; passes: boolean }): JSX.Element {
+  const name = useSignal('')
+  const keep = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    const expectation = { name: name.value.trim(), request, effect: passes ? 'allow' : 'deny' } as const
+    const taken = await edit((policy) => ({ ...policy, expect: [...(policy.expect ?? []), expectation] }))
+    if (!taken) return
+    name.value = ''
+    tell('It is in the draft: what breaks it cannot be published.')
+  }
+  return (
+    <form class="card" onSubmit={(event) => void keep(event)}>
+      <h2>It must stay so</h2>
+      <label for="expect-name">Why this request must {passes ? 'pass' : 'be refused'}</label>
+      <div class="row">
+        <input
+          id="expect-name"
+          required
+          maxLength={200}
+          value={name.value}
+          onInput={(event) => {
+            name.value = event.currentTarget.value
+          }}
+        />
+        <button type="submit">Keep as an expectation</button>
+      </div>
+    </form>
+  )
+}

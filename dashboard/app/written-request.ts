@@ -1,0 +1,50 @@
+/** The headers of lines `name: value`. Lines without a colon say nothing. */
+export function headersOf(text: string): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const line of text.split('\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0) headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim()
+  }
+  return headers
+}
+
+interface Read {
+  readonly method: string
+  readonly url: string
+  readonly headers: string
+  readonly body: string
+}
+
+/** What a curl command would send; `undefined` when it is none. Options that say nothing of the request are passed over. */
+export function readCurl(text: string): Read | undefined {
+  const [program, ...words] = wordsOf(text.trim())
+  if (program !== 'curl') return undefined
+  let [method, url, body] = ['', '', '']
+  const headers: string[] = []
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? ''
+    const value = (): string => words[(index += 1)] ?? ''
+    if (word === '-X' || word === '--request') method = value()
+    else if (word === '-H' || word === '--header') headers.push(value())
+    else if (/^(?:-d|--data(?:-raw|-binary)?|--json)$/.test(word)) body = value()
+    else if (!word.startsWith('-')) url = word
+  }
+  return {
+    method: method === '' ? (body === '' ? 'GET' : 'POST') : method,
+    url,
+    headers: headers.join('\n'),
+    body,
+  }
+}
+
+/** The words of a command as a shell parts them. */
+function wordsOf(text: string): string[] {
+  const pieces = text.replaceAll(/\\\r?\n/g, ' ').matchAll(/(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/g)
+  return [...pieces].map(([piece]) =>
+    piece.replaceAll(
+      /'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)/g,
+      (_all, single?: string, double?: string, escaped?: string) =>
+        single ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? escaped ?? '',
+    ),
+  )
+}

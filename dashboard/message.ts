@@ -1,0 +1,32 @@
+import { signal } from '@preact/signals'
+import { Refused } from './api.ts'
+
+export interface Message {
+  readonly kind: 'done' | 'refused'
+  readonly text: string
+  readonly action?: { readonly label: string; run(): void } | undefined
+}
+
+/** What was done last, or why it was refused. Stays until the next one or until it is closed. */
+export const message = signal<Message | undefined>(undefined)
+
+export function tell(text: string, action?: Message['action']): void {
+  message.value = { kind: 'done', text, action }
+}
+
+export function tellRefusal(error: unknown): void {
+  message.value = { kind: 'refused', text: wordsOf(error) }
+}
+
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Refused)) return error instanceof Error ? error.message : 'Something went wrong'
+  const { title, detail, issues = [], missing = [], failures = [] } = error.problem
+  const [failure] = failures
+  if (failure !== undefined)
+    return `${title}: “${failure.name}” expects ${failure.expected}, and gets ${failure.got}. ${failure.reason}`
+  const [first] = issues
+  const issue = first === undefined ? '' : `: ${first.path === '' ? '' : `${first.path} `}${first.message}`
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
+  const rights = missing.length === 0 ? '' : `: ${missing.join(', ')}`
+  return `${detail === undefined ? title : `${title}: ${detail}`}${issue}${more}${rights}`
+}

@@ -1,0 +1,61 @@
+import { useSignalEffect } from '@preact/signals'
+import type { JSX } from 'preact'
+import { running, session, signOut } from '../api.ts'
+import { AppPage } from '../app/app-page.tsx'
+import { AppsPage } from '../apps-page.tsx'
+import { message } from '../message.ts'
+import { linkTo, place } from '../route.ts'
+import { RIGHTS } from '../words.ts'
+import { MessageBar } from './message-bar.tsx'
+import { SignIn } from './sign-in.tsx'
+
+export function Shell(): JSX.Element {
+  // What was said of one page says nothing of the next, but for an undo that is offered.
+  useSignalEffect(() => {
+    void place.value
+    if (message.peek()?.kind === 'refused') message.value = undefined
+  })
+  const who = session.value
+  return (
+    <>
+      <div class={running.value > 0 ? 'running is-running' : 'running'} aria-hidden="true" />
+      <header class="top">
+        <a class="brand" href={linkTo()}>
+          <svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
+            <rect width="32" height="32" rx="7" fill="currentColor" />
+            <path d="M7 26V14a9 9 0 0 1 18 0v12M13 7v19M19 7v19M7 16h18M7 22h18" class="bars" />
+          </svg>
+          Portcullis
+        </a>
+        {who && (
+          <div class="who">
+            <span class="quiet" title={`Rights: ${who.rights.map((right) => RIGHTS[right]).join(', ')}`}>
+              {who.name}
+            </span>
+            <button type="button" class="plain" onClick={() => void signOut()}>
+              Sign out
+            </button>
+          </div>
+        )}
+      </header>
+      {who === undefined && <p class="page quiet">One moment…</p>}
+      {who === null && <SignIn />}
+      {who && <Page />}
+      <MessageBar />
+    </>
+  )
+}
+
+function Page(): JSX.Element {
+  const [first, appId, section = 'keys'] = place.value
+  if (first === undefined) return <AppsPage />
+  if (first === 'apps' && appId !== undefined) return <AppPage key={appId} appId={appId} section={section} />
+  return (
+    <main class="page">
+      <h1>There is nothing here</h1>
+      <p>
+        <a href={linkTo()}>Go to the apps</a>
+      </p>
+    </main>
+  )
+}

@@ -1,0 +1,74 @@
+import type { ConsoleRight, GuardName, Mode } from '../src/console/contract.ts'
+
+export interface GuardWords {
+  readonly name: GuardName
+  readonly title: string
+  readonly says: string
+}
+
+export const GUARDS: readonly GuardWords[] = [
+  {
+    name: 'serverOnly',
+    title: 'Server only',
+    says: 'Only requests that the servers of the app have signed are let in.',
+  },
+  { name: 'ipWhitelist', title: 'Address allow list', says: 'Only the addresses below may call.' },
+  { name: 'domainProtect', title: 'Domain protection', says: 'Only pages of the origins below may call.' },
+  {
+    name: 'returnUrlGuard',
+    title: 'Return URLs',
+    says: 'Users are sent back to the URLs below, and nowhere else.',
+  },
+  {
+    name: 'regionPin',
+    title: 'Region pinning',
+    says: 'Requests about a person stay in the jurisdiction of that person.',
+  },
+  {
+    name: 'auditAccess',
+    title: 'Access audit',
+    says: 'Every request and every read of personal data is recorded.',
+  },
+]
+
+export const MODES: readonly { readonly mode: Mode; readonly title: string; readonly says: string }[] = [
+  { mode: 'off', title: 'Off', says: 'asks nothing' },
+  { mode: 'report', title: 'Report', says: 'records what it would refuse' },
+  { mode: 'enforce', title: 'Enforce', says: 'refuses' },
+]
+
+export const RIGHTS: Readonly<Record<ConsoleRight, string>> = {
+  look: 'look',
+  'look-at-personal-data': 'look at personal data',
+  narrow: 'admit less',
+  widen: 'admit more',
+  keys: 'keys',
+  'break-glass': 'break glass',
+}
+
+export const titleOf = (guard: string): string => GUARDS.find(({ name }) => name === guard)?.title ?? guard
+
+export const count = (number: number, one: string, many = `${one}s`): string =>
+  `${number.toLocaleString('en')} ${number === 1 ? one : many}`
+
+const TIME = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
+
+export const timeOf = (at: string): string => (Number.isNaN(Date.parse(at)) ? at : TIME.format(new Date(at)))
+
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const
+
+const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+
+/** `2 hours ago`, `in 6 days`. */
+export function fromNow(at: string): string {
+  const distance = Date.parse(at) - Date.now()
+  const [unit, size] = UNITS.find(([, milliseconds]) => Math.abs(distance) >= milliseconds) ?? [
+    'second',
+    1_000,
+  ]
+  return unit === 'second' ? 'just now' : RELATIVE.format(Math.trunc(distance / size), unit)
+}

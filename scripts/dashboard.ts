@@ -1,0 +1,7 @@
+// Makes src/console/dashboard-files.ts of the sources in dashboard/. `npm run build` does it too.
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { bundleDashboard, keepDashboard } from './dashboard-bundle.ts'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+await keepDashboard(root, await bundleDashboard(root))

@@ -1,0 +1,193 @@
+// What the API says and the dashboard reads: types alone.
+import type { GuardName, Mode } from '../decision.ts'
+import type { BrokenExpectation, PolicyIssue } from '../errors.ts'
+import type { Explanation } from '../explain/explain.ts'
+import type { PolicyFinding } from '../lint/finding.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { WrittenRequest } from '../policy/written-request.ts'
+import type { ConsoleRight } from './rights.ts'
+
+export type { ConsoleRight, GuardName, Mode, Policy, PolicyFinding, PolicyIssue }
+
+export interface SessionView {
+  readonly name: string
+  readonly rights: readonly ConsoleRight[]
+  readonly csrf: string
+  /** What this console can do with its store and audit. */
+  readonly offers: { readonly lists: boolean; readonly events: boolean }
+}
+
+export interface AppRow {
+  readonly appId: string
+  readonly name?: string | undefined
+  readonly revision: number
+  /** Missing where the stored document is refused. */
+  readonly score?: number | undefined
+  readonly modes: Readonly<Partial<Record<GuardName, Mode>>>
+  readonly hasDraft: boolean
+}
+
+export interface AppRows {
+  readonly apps: readonly AppRow[]
+  /** What to pass as `after`; missing at the end. */
+  readonly next?: string | undefined
+}
+
+export interface Step {
+  readonly title: string
+  readonly done: boolean
+  /** Where in the app's page it is done. */
+  readonly where: 'keys' | GuardName
+}
+
+/** The protection that is worth most next. */
+export interface NextStep {
+  readonly guard: GuardName
+  readonly mode: Mode
+  /** Points that it gains. */
+  readonly gain: number
+  readonly reason: string
+}
+
+export interface Change {
+  readonly path: string
+  /** In words: `adds 2 ranges`. */
+  readonly sentence: string
+  /** At most twenty of what comes and goes. */
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+}
+
+/** What a change means for those who call. `unknown`: it could not be told. */
+export interface Verdict {
+  readonly narrows: boolean | 'unknown'
+  readonly widens: boolean | 'unknown'
+  /** What it admits or refuses that was otherwise before, in words. */
+  readonly sentences: readonly string[]
+}
+
+export interface DraftView {
+  readonly version: string
+  /** The revision that it began from. */
+  readonly base: number
+  /** Whether another revision is in force by now. */
+  readonly stale: boolean
+  readonly policy: Policy
+  readonly author: string
+  readonly at: string
+  readonly score: number
+  readonly findings: readonly PolicyFinding[]
+  readonly changes: readonly Change[]
+}
+
+export interface AppView {
+  readonly appId: string
+  readonly revision: number
+  readonly policy: Policy
+  readonly score: number
+  readonly findings: readonly PolicyFinding[]
+  readonly steps: readonly Step[]
+  readonly next?: NextStep | undefined
+  readonly draft?: DraftView | undefined
+}
+
+/** Three ways: where it began, what was written meanwhile, and what was to be written. */
+export interface ThreeWay {
+  readonly base: Policy | undefined
+  readonly theirs: Policy
+  readonly yours: Policy
+  /** Both together, where they do not contradict each other. */
+  readonly merged?: Policy | undefined
+  /** Paths that both have changed, each in another way. */
+  readonly conflicts: readonly string[]
+  readonly theirChanges: readonly Change[]
+  readonly yourChanges: readonly Change[]
+}
+
+export interface Review {
+  readonly version: string
+  readonly revision: number
+  readonly scoreBefore: number
+  readonly scoreAfter: number
+  readonly changes: readonly Change[]
+  readonly verdict: Verdict
+  readonly findings: readonly PolicyFinding[]
+  /** Rights that are missing to publish it; empty: it may be published. */
+  readonly missing: readonly ConsoleRight[]
+  readonly conflict?: ThreeWay | undefined
+}
+
+export interface KeyView {
+  readonly id: string
+  readonly algorithm: string
+  readonly notBefore?: string | undefined
+  readonly notAfter?: string | undefined
+  readonly lastUsed?: string | undefined
+  readonly state: 'active' | 'ending' | 'not yet' | 'ended'
+  /** Until when an ended key can be restored; missing when it no longer can. */
+  readonly restorableUntil?: string | undefined
+}
+
+export interface KeysView {
+  readonly keys: readonly KeyView[]
+}
+
+/** A key that was made just now. The secret is shown this once. */
+export interface NewKey extends KeysView {
+  readonly id: string
+  readonly secret: string
+}
+
+export interface HistoryRow {
+  readonly revision: number
+  readonly at: string
+  readonly author?: string | undefined
+  readonly note?: string | undefined
+  readonly keysChanged: boolean
+  readonly removed: boolean
+  readonly changes: readonly Change[]
+}
+
+export interface HistoryView {
+  readonly rows: readonly HistoryRow[]
+  readonly next?: number | undefined
+}
+
+/** The verdict on one pasted entry. */
+export interface EntryVerdict {
+  readonly text: string
+  readonly verdict: 'good' | 'refused' | 'known' | 'doubtful'
+  /** As it would be kept. */
+  readonly canonical?: unknown
+  readonly message?: string | undefined
+  readonly corrected?: string | undefined
+}
+
+/** What is to be judged: a request that was not sent. */
+export type TriedRequest = WrittenRequest
+
+/** What the guards decide of a request, by the policy in force and by the draft. */
+export interface TrialView {
+  readonly inForce: Explanation
+  readonly draft?: Explanation | undefined
+}
+
+export interface EntryVerdicts {
+  readonly entries: readonly EntryVerdict[]
+  readonly good: number
+  readonly refused: number
+}
+
+export interface ProblemView {
+  readonly status: number
+  readonly code: string
+  readonly title: string
+  readonly instance: string
+  readonly detail?: string | undefined
+  readonly issues?: readonly PolicyIssue[] | undefined
+  readonly missing?: readonly ConsoleRight[] | undefined
+  readonly conflict?: ThreeWay | undefined
+  readonly current?: DraftView | undefined
+  /** Expectations that do not hold. */
+  readonly failures?: readonly BrokenExpectation[] | undefined
+}

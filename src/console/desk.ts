@@ -1,0 +1,113 @@
+import { PolicyError, type RevisionConflict } from '../errors.ts'
+import { isAppId } from '../names.ts'
+import { parsePolicy } from '../policy/parse.ts'
+import type { Policy } from '../policy/policy.ts'
+import { scorePolicy } from '../policy/score.ts'
+import type { StoredApp } from '../store/contract.ts'
+import type { AppView, DraftView, ThreeWay } from './contract.ts'
+import type { Draft, Drafts } from './drafts.ts'
+import { mergePolicies } from './merge.ts'
+import type { ConsoleOptions } from './options.ts'
+import { ConsoleProblem } from './problems.ts'
+import { nextStep, stepsOf } from './steps.ts'
+import { changesInWords } from './words.ts'
+
+/** What all routes work with. */
+export interface Desk extends Pick<ConsoleOptions, 'store' | 'recentEvents'> {
+  readonly drafts: Drafts
+  now(): number
+}
+
+/** An app whose document is good. */
+export interface FoundApp {
+  readonly stored: StoredApp
+  readonly policy: Policy
+}
+
+/** @throws ConsoleProblem when there is no such app. */
+export async function findApp({ store }: Desk, appId: string): Promise<FoundApp> {
+  const stored = isAppId(appId) ? await store.read(appId) : undefined
+  if (stored === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
+  return { stored, policy: parsePolicy(stored.policy) }
+}
+
+/** Everything that the page of an app shows, but for its keys. */
+export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
+  const { stored, policy } = await findApp(desk, appId)
+  const [draft, keys] = await Promise.all([desk.drafts.find(appId), desk.store.keys(appId)])
+  const { score, fixes } = scorePolicy(policy)
+  const shown = draft?.policy ?? policy
+  return {
+    appId,
+    revision: stored.revision,
+    policy,
+    score,
+    findings: fixes,
+    steps: stepsOf(shown, keys ?? [], desk.now()),
+    next: nextStep(shown),
+    draft: draft && viewDraft(draft, { stored, policy }),
+  }
+}
+
+export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {
+  const { score, fixes } = scorePolicy(draft.policy)
+  return {
+    ...draft,
+    stale: draft.base !== stored.revision,
+    score,
+    findings: fixes,
+    changes: changesInWords(policy, draft.policy),
+  }
+}
+
+/** The policy of an earlier revision; `undefined` where the history does not hold it any more. */
+export async function policyAt(
+  { store }: Desk,
+  appId: string,
+  revision: number,
+): Promise<Policy | undefined> {
+  const [row] = await store.history(appId, { before: revision + 1, limit: 1 })
+  if (row?.revision !== revision || row.policy === undefined) return undefined
+  try {
+    return parsePolicy(row.policy)
+  } catch (error) {
+    if (error instanceof PolicyError) return undefined
+    throw error
+  }
+}
+
+/** Three ways to see a conflict. Where nobody knows the base any more, every difference is one. */
+export function threeWay(base: Policy | undefined, theirs: Policy, yours: Policy): ThreeWay {
+  const { merged, conflicts } = mergePolicies(base ?? {}, theirs, yours)
+  return {
+    base,
+    theirs,
+    yours,
+    merged: base === undefined || conflicts.length > 0 ? undefined : readable(merged),
+    conflicts,
+    theirChanges: changesInWords(base, theirs),
+    yourChanges: changesInWords(base, yours),
+  }
+}
+
+/** Two good documents can make one that is refused together. */
+function readable(document: object): Policy | undefined {
+  try {
+    return parsePolicy(document)
+  } catch (error) {
+    if (error instanceof PolicyError) return undefined
+    throw error
+  }
+}
+
+/** What is refused because somebody else wrote meanwhile, with what they wrote. */
+export async function staleProblem(
+  desk: Desk,
+  appId: string,
+  error: RevisionConflict,
+  yours?: Policy,
+): Promise<ConsoleProblem> {
+  if (yours === undefined || error.actual === 0) return new ConsoleProblem('REVISION_STALE')
+  const [base, { policy }] = await Promise.all([policyAt(desk, appId, error.expected), findApp(desk, appId)])
+  return new ConsoleProblem('REVISION_STALE', { conflict: threeWay(base, policy, yours) })
+}

@@ -1,0 +1,94 @@
+import type { GuardRequest, GuardResponse } from '../http/handler.ts'
+import { ConsoleProblem, CONSOLE_PROBLEMS, type ConsoleProblemCode } from './problems.ts'
+
+/** What a route answers. A `body` that is left out is no content. */
+export interface Answer {
+  readonly status?: number | undefined
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** The largest content that is read, in bytes. */
+const LARGEST = 8 * 1_048_576
+
+/** The path and query below the mount. */
+export function targetOf({ url = '/' }: GuardRequest): { path: string; query: URLSearchParams } {
+  const mark = url.indexOf('?')
+  return mark === -1
+    ? { path: url, query: new URLSearchParams() }
+    : { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) }
+}
+
+/** The JSON of the content; `undefined` where there is no content. */
+export async function readJson(req: GuardRequest): Promise<unknown> {
+  const type = req.headers['content-type']
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers
+  if (coding === undefined && (length === undefined || length === '0')) return undefined
+  if (type === undefined || !/^application\/json(?:\s*;|$)/i.test(type))
+    throw new ConsoleProblem('UNSUPPORTED_CONTENT')
+  // A body parser of the app has read it already.
+  if (req.readableDidRead || req.body !== undefined) return req.body as unknown
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > LARGEST) throw new ConsoleProblem('CONTENT_TOO_LARGE')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))) as unknown
+  } catch {
+    throw new ConsoleProblem('REQUEST_INVALID', { detail: 'the content is not JSON' })
+  }
+}
+
+/** What goes with every answer of the console. */
+export function setSecurityHeaders(res: GuardResponse): void {
+  const headers = {
+    'Content-Security-Policy':
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " +
+      "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
+  }
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+}
+
+export function sendAnswer(res: GuardResponse, { status = 200, body, headers = {} }: Answer): void {
+  if (res.destroyed) return
+  res.setHeader('Cache-Control', 'no-store')
+  for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+  if (body === undefined) {
+    res.statusCode = status === 200 ? 204 : status
+    res.end()
+    return
+  }
+  const bytes = Buffer.from(JSON.stringify(body))
+  res.statusCode = status
+  if (!res.hasHeader('Content-Type')) res.setHeader('Content-Type', 'application/json; charset=utf-8')
+  res.setHeader('Content-Length', bytes.length)
+  res.end(bytes)
+}
+
+/** Answers `application/problem+json` (RFC 9457). */
+export function sendConsoleProblem(
+  res: GuardResponse,
+  code: ConsoleProblemCode,
+  requestId: string,
+  members: Readonly<Record<string, unknown>> = {},
+): void {
+  if (res.headersSent || res.destroyed) {
+    res.destroy()
+    return
+  }
+  const { status, title } = CONSOLE_PROBLEMS[code]
+  const type = `urn:problem-type:portcullis:console:${code.toLowerCase().replaceAll('_', '-')}`
+  res.setHeader('Content-Type', 'application/problem+json')
+  if (status === 401) res.setHeader('WWW-Authenticate', 'Session')
+  if (status === 503) res.setHeader('Retry-After', '5')
+  sendAnswer(res, { status, body: { type, title, status, code, instance: requestId, ...members } })
+}

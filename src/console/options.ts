@@ -1,0 +1,93 @@
+import type { KeyObject } from 'node:crypto'
+import type { AuditEvent } from '../audit/event.ts'
+import type { AuditSink } from '../audit/sink.ts'
+import type { Callback, GuardRequest } from '../http/handler.ts'
+import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectations } from '../options.ts'
+import type { ManagedPolicyStore } from '../store/contract.ts'
+import type { ListStore } from '../store/list-contract.ts'
+import type { ConsoleRight } from './rights.ts'
+import type { ConsoleState } from './state.ts'
+
+/** Somebody who works in the console. */
+export interface ConsoleUser {
+  /** Shown in the history as the author of a change, 1-200 characters. */
+  readonly name: string
+  readonly rights: Iterable<ConsoleRight>
+}
+
+/** Somebody wants in. */
+export interface SignInAttempt {
+  readonly req: GuardRequest
+  /** What was entered in the sign-in form; missing when the console asks whether your own sign-in is enough. */
+  readonly token?: string | undefined
+}
+
+/** Which recent events of the audit the console asks for. */
+export interface RecentEventsQuery {
+  readonly appId?: string | undefined
+  readonly requestId?: string | undefined
+  /** ISO 8601; only events from then on. */
+  readonly since?: string | undefined
+  /** How many at most, the newest first. */
+  readonly limit: number
+}
+
+export interface ConsoleOptions {
+  /** The store of policies: memory, file, Redis or your own. Named lists are shown where it has them. */
+  readonly store: ManagedPolicyStore & Partial<ListStore>
+  /**
+   * Says who this is and what they may do; `undefined` lets nobody in. Asked at the sign-in, with the `token` of the form. Without
+   * a token it may answer from your own session; it is then asked again for every request.
+   */
+  readonly authorize: Callback<
+    [attempt: SignInAttempt],
+    ConsoleUser | undefined | Promise<ConsoleUser | undefined>
+  >
+  /** Where every change and every look at personal data is recorded, before it happens. */
+  readonly sink: AuditSink
+  /** Makes the pseudonyms of those who use the console, as in `auditAccess`. At least 32 bytes. */
+  readonly pseudonymKey: Uint8Array | KeyObject
+  /** Where sessions and drafts are kept. Default: the memory of this process. */
+  readonly state?: ConsoleState | undefined
+  /** Finds recent events of the audit, the newest first. Left out: the console shows no numbers of requests. */
+  readonly recentEvents?: ((query: RecentEventsQuery) => Promise<readonly AuditEvent[]>) | undefined
+  /** How long a session lasts without use, in milliseconds. Default 30 minutes. No session lasts longer than 12 hours. */
+  readonly idleTimeout?: number | undefined
+  /** Told of faults that a caller only sees as 500 or 503. Default: not reported. */
+  readonly onError?: ((error: unknown) => void) | undefined
+  readonly now?: (() => number) | undefined
+}
+
+const EXPECTATIONS: Expectations<ConsoleOptions> = {
+  store: required(
+    objectWith(
+      'a managed store, such as `redisStore(redis)` or `memoryStore()`',
+      'read',
+      'write',
+      'remove',
+      'list',
+      'history',
+      'keys',
+    ),
+  ),
+  authorize: required({
+    expected: 'a function that says who signs in and with which rights, such as `consoleTokens([…])`',
+    accepts: aFunction.accepts,
+  }),
+  sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
+  pseudonymKey: required({
+    expected: 'at least 32 bytes',
+    secret: true,
+    accepts: (value) => typeof value === 'object' && value !== null,
+  }),
+  state: objectWith('an object with methods `read` and `replace`', 'read', 'replace'),
+  recentEvents: aFunction,
+  idleTimeout: wholeNumber('milliseconds', 1_000, 12 * 3_600_000),
+  onError: aFunction,
+  now: aFunction,
+}
+
+/** @throws ConfigError */
+export function readConsoleOptions(given: unknown): Readonly<ConsoleOptions> {
+  return checkOptions<ConsoleOptions>('createConsole', given, EXPECTATIONS)
+}

@@ -1,0 +1,124 @@
+import * as z from 'zod/mini'
+import { isPortcullisError } from '../../errors.ts'
+import { isAppId, NAME_RULE } from '../../names.ts'
+import { parsePolicy } from '../../policy/parse.ts'
+import type { Policy } from '../../policy/policy.ts'
+import { scorePolicy } from '../../policy/score.ts'
+import { GUARD_NAMES } from '../../policy/sections.ts'
+import type { ListedApp } from '../../store/contract.ts'
+import type { AppRow, AppRows } from '../contract.ts'
+import { viewApp, type Desk } from '../desk.ts'
+import { tagOf } from '../if-match.ts'
+import { pageLimit } from '../page.ts'
+import { ConsoleProblem } from '../problems.ts'
+import { route, type Route } from '../route.ts'
+
+/** A new app admits nobody: without a key no signature is good. */
+const NEW_APP = {
+  serverOnly: { mode: 'enforce' },
+  ipWhitelist: { mode: 'report' },
+  domainProtect: { mode: 'report' },
+  returnUrlGuard: { mode: 'report' },
+  regionPin: { mode: 'report' },
+  auditAccess: { mode: 'enforce' },
+} as const
+
+export function appRoutes(desk: Desk): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/apps',
+      access: ['look'],
+      summary: 'The apps, in the order of their ids; `find` gives those whose id begins with it.',
+      async handle({ query }) {
+        const page = await pageOfApps(desk, query.get('find') ?? '', {
+          after: query.get('after') ?? undefined,
+          limit: pageLimit(query, 50),
+        })
+        return { body: page }
+      },
+    }),
+    route<{ appId: string; name?: string }>({
+      method: 'POST',
+      path: '/apps',
+      access: ['widen'],
+      summary: 'Makes an app. It admits nobody until it has a key.',
+      body: () => z.strictObject({ appId: z.string(), name: z.optional(z.string()) }),
+      async handle({ body: { appId, name }, session }) {
+        if (!isAppId(appId))
+          throw new ConsoleProblem('DOCUMENT_REFUSED', { issues: [{ path: 'appId', message: NAME_RULE }] })
+        const policy = parsePolicy({ appId, ...(name && { name }), ...NEW_APP })
+        try {
+          await desk.store.write({ policy }, 0, { author: session.name, note: 'made in the console' })
+        } catch (error) {
+          if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
+            throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
+          throw error
+        }
+        return { status: 201, body: await viewApp(desk, appId) }
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/apps/:appId',
+      access: ['look'],
+      summary: 'An app: its policy in force, its score, what to do next, and its draft.',
+      async handle({ params: { appId = '' } }) {
+        const view = await viewApp(desk, appId)
+        return { body: view, headers: { ETag: tagOf(view.revision) } }
+      },
+    }),
+  ]
+}
+
+async function pageOfApps(
+  desk: Desk,
+  find: string,
+  { after, limit }: { after: string | undefined; limit: number },
+): Promise<AppRows> {
+  if (find === '') return rowsOf(desk, await desk.store.list({ after, limit }))
+  if (!isAppId(find)) return { apps: [] }
+  // Ids are in order, so those that begin alike stand together, behind the one that is the whole of it.
+  const exact = after === undefined ? await desk.store.read(find) : undefined
+  const begin = after === undefined || after < find ? find : after
+  const { apps, next } = await desk.store.list({ after: begin, limit })
+  const alike = apps.filter(({ appId }) => appId.startsWith(find))
+  const first = exact === undefined ? [] : [{ appId: find, revision: exact.revision, policy: exact.policy }]
+  return rowsOf(desk, {
+    apps: [...first, ...alike],
+    next: alike.length === apps.length ? next : undefined,
+  })
+}
+
+async function rowsOf(
+  desk: Desk,
+  { apps, next }: { apps: readonly ListedApp[]; next: string | undefined },
+): Promise<AppRows> {
+  const rows = await Promise.all(apps.map((app) => rowOf(desk, app)))
+  return { apps: rows, ...(next !== undefined && { next }) }
+}
+
+async function rowOf({ drafts }: Desk, { appId, revision, policy: document }: ListedApp): Promise<AppRow> {
+  const hasDraft = (await drafts.find(appId)) !== undefined
+  let policy: Policy
+  try {
+    policy = parsePolicy(document)
+  } catch (error) {
+    if (isPortcullisError(error) && error.code === 'POLICY_INVALID')
+      return { appId, revision, modes: {}, hasDraft }
+    throw error
+  }
+  const modes = GUARD_NAMES.flatMap((name) => {
+    const mode = policy[name]?.mode
+    return mode === undefined ? [] : [[name, mode]]
+  })
+  const { score } = scorePolicy(policy)
+  return {
+    appId,
+    name: policy.name,
+    revision,
+    score,
+    modes: Object.fromEntries(modes) as AppRow['modes'],
+    hasDraft,
+  }
+}

@@ -1,0 +1,218 @@
+import * as z from 'zod/mini'
+import { isPortcullisError } from '../../errors.ts'
+import { checkExpectations } from '../../explain/expectations.ts'
+import { parsePolicy } from '../../policy/parse.ts'
+import type { Policy } from '../../policy/policy.ts'
+import { scorePolicy } from '../../policy/score.ts'
+import type { Review } from '../contract.ts'
+import { findApp, policyAt, staleProblem, threeWay, viewApp, viewDraft, type Desk } from '../desk.ts'
+import type { Draft } from '../drafts.ts'
+import { revisionToMatch, tagOf } from '../if-match.ts'
+import { ConsoleProblem } from '../problems.ts'
+import { route, type Exchange, type Route } from '../route.ts'
+import { missingRights, verdictOf } from '../verdict.ts'
+import { changesInWords } from '../words.ts'
+
+const EDITORS = ['narrow', 'widen', 'break-glass'] as const
+
+interface Edit {
+  /** The version that was edited; left out where there was no draft. */
+  version?: string
+  /** What was edited: the policy of that version, or the one in force. */
+  before: unknown
+  policy: unknown
+}
+
+export function draftRoutes(desk: Desk): Route[] {
+  return [
+    route<Edit>({
+      method: 'PUT',
+      path: '/apps/:appId/draft',
+      access: EDITORS,
+      summary:
+        'Edits the draft of an app. Edits of two people are put together where they do not contradict.',
+      body: () =>
+        z.strictObject({ version: z.optional(z.string()), before: z.unknown(), policy: z.unknown() }),
+      handle: (exchange) => editDraft(desk, exchange),
+    }),
+    route<{ version: string }>({
+      method: 'DELETE',
+      path: '/apps/:appId/draft',
+      access: EDITORS,
+      summary: 'Throws the draft away.',
+      body: () => z.strictObject({ version: z.string() }),
+      async handle({ params: { appId = '' }, body: { version } }) {
+        if (!(await desk.drafts.discard(appId, version))) throw new ConsoleProblem('REVISION_STALE')
+        return { body: await viewApp(desk, appId) }
+      },
+    }),
+    route<{ take: 'merged' | 'yours' | 'theirs'; version: string }>({
+      method: 'POST',
+      path: '/apps/:appId/draft/rebase',
+      access: EDITORS,
+      summary: 'Puts a draft on the revision that is in force by now.',
+      body: () => z.strictObject({ take: z.enum(['merged', 'yours', 'theirs']), version: z.string() }),
+      handle: (exchange) => rebaseDraft(desk, exchange),
+    }),
+    route({
+      method: 'GET',
+      path: '/apps/:appId/review',
+      access: ['look'],
+      summary: 'What publishing the draft would change, and whether you may.',
+      async handle({ params: { appId = '' }, session }) {
+        return { body: await review(desk, appId, session.rights) }
+      },
+    }),
+    route<{ version: string; note?: string }>({
+      method: 'POST',
+      path: '/apps/:appId/publication',
+      access: EDITORS,
+      conditional: true,
+      summary: 'Publishes the draft of this version in place of the revision that If-Match names.',
+      body: () => z.strictObject({ version: z.string(), note: z.optional(z.string()) }),
+      handle: (exchange) => publish(desk, exchange),
+    }),
+  ]
+}
+
+async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>): ReturnType<Route['handle']> {
+  const { appId = '' } = params
+  const { version } = body
+  const app = await findApp(desk, appId)
+  const [before, wanted] = [parsePolicy(body.before), parsePolicy(body.policy)]
+  for (const policy of [before, wanted]) {
+    if (policy.appId !== appId)
+      throw new ConsoleProblem('DOCUMENT_REFUSED', {
+        issues: [{ path: 'appId', message: 'must stay as it is' }],
+      })
+  }
+  let policy = wanted
+  const current = await desk.drafts.find(appId)
+  if (current?.version !== version) {
+    const theirs = current?.policy ?? app.policy
+    const conflict = threeWay(before, theirs, wanted)
+    if (conflict.merged === undefined)
+      throw new ConsoleProblem('REVISION_STALE', {
+        conflict,
+        current: current && viewDraft(current, app),
+      })
+    policy = conflict.merged
+  }
+  const base = current?.base ?? app.stored.revision
+  const put = await desk.drafts.put(appId, current?.version, { base, policy, author: session.name })
+  if (put === undefined) throw new ConsoleProblem('REVISION_STALE')
+  // An edit that takes back the last change leaves nothing to publish.
+  if (base === app.stored.revision && changesInWords(app.policy, policy).length === 0)
+    await desk.drafts.discard(appId, put.version)
+  return { body: await viewApp(desk, appId) }
+}
+
+async function rebaseDraft(
+  desk: Desk,
+  { params, body, session }: Exchange<{ take: 'merged' | 'yours' | 'theirs'; version: string }>,
+): ReturnType<Route['handle']> {
+  const { appId = '' } = params
+  const draft = await draftOf(desk, appId, body.version)
+  const app = await findApp(desk, appId)
+  const conflict = threeWay(await policyAt(desk, appId, draft.base), app.policy, draft.policy)
+  const policy = body.take === 'merged' ? conflict.merged : conflict[body.take]
+  if (policy === undefined) throw new ConsoleProblem('REVISION_STALE', { conflict })
+  if (changesInWords(app.policy, policy).length === 0) {
+    await desk.drafts.discard(appId, draft.version)
+  } else {
+    const next = { base: app.stored.revision, policy, author: session.name }
+    if ((await desk.drafts.put(appId, draft.version, next)) === undefined)
+      throw new ConsoleProblem('REVISION_STALE')
+  }
+  return { body: await viewApp(desk, appId) }
+}
+
+/** @throws ConsoleProblem when the draft has another version by now. */
+async function draftOf(desk: Desk, appId: string, version?: string): Promise<Draft> {
+  const draft = await desk.drafts.find(appId)
+  if (draft === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no draft' })
+  if (version === undefined || draft.version === version) return draft
+  const app = await findApp(desk, appId)
+  throw new ConsoleProblem('REVISION_STALE', { current: viewDraft(draft, app) })
+}
+
+async function review(desk: Desk, appId: string, rights: Exchange['session']['rights']): Promise<Review> {
+  const draft = await draftOf(desk, appId)
+  const { stored, policy } = await findApp(desk, appId)
+  const verdict = await verdictOf(desk, policy, draft.policy)
+  const stale = draft.base !== stored.revision
+  const { score, fixes } = scorePolicy(draft.policy)
+  return {
+    version: draft.version,
+    revision: stored.revision,
+    scoreBefore: scorePolicy(policy).score,
+    scoreAfter: score,
+    changes: changesInWords(policy, draft.policy),
+    verdict,
+    findings: fixes,
+    missing: missingRights(verdict, rights),
+    conflict: stale ? threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy) : undefined,
+  }
+}
+
+/** How long the reason of somebody must be who breaks the glass. */
+const SHORTEST_REASON = 20
+
+/**
+ * Whether somebody may put one policy in the place of another, and under which note.
+ *
+ * @throws ConsoleProblem
+ */
+export async function noteFor(
+  desk: Desk,
+  { session }: Pick<Exchange, 'session'>,
+  [before, after]: readonly [Policy, Policy],
+  note: string | undefined,
+): Promise<string | undefined> {
+  const missing = missingRights(await verdictOf(desk, before, after), session.rights)
+  if (missing.length === 0) return note
+  if (!session.rights.has('break-glass')) throw new ConsoleProblem('RIGHT_MISSING', { missing })
+  if ((note ?? '').trim().length < SHORTEST_REASON)
+    throw new ConsoleProblem('PURPOSE_MISSING', {
+      detail: `to break the glass, give a reason of at least ${SHORTEST_REASON} characters`,
+    })
+  return `break glass: ${note}`.slice(0, 1024)
+}
+
+async function publish(
+  desk: Desk,
+  exchange: Exchange<{ version: string; note?: string }>,
+): ReturnType<Route['handle']> {
+  const { params, body, session } = exchange
+  const { appId = '' } = params
+  const replaces = revisionToMatch(exchange)
+  const draft = await draftOf(desk, appId, body.version)
+  const { stored, policy } = await findApp(desk, appId)
+  if (stored.revision !== replaces || draft.base !== stored.revision) {
+    const conflict = threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy)
+    throw new ConsoleProblem('REVISION_STALE', { conflict })
+  }
+  const note = await noteFor(desk, exchange, [policy, draft.policy], body.note)
+  const revision = await writeOver(desk, appId, draft.policy, replaces, { author: session.name, note })
+  await desk.drafts.discard(appId, draft.version)
+  return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
+}
+
+/** Writes, and says in three ways what stands against it. */
+export async function writeOver(
+  desk: Desk,
+  appId: string,
+  policy: Policy,
+  replaces: number,
+  note: { author: string; note: string | undefined },
+): Promise<number> {
+  const { readList } = desk.store
+  try {
+    const check = checkExpectations({ ...(readList && { lists: (name) => readList.call(desk.store, name) }) })
+    return await desk.store.write({ policy }, replaces, note, { check })
+  } catch (error) {
+    if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
+      throw await staleProblem(desk, appId, error as never, policy)
+    throw error
+  }
+}

@@ -1,0 +1,80 @@
+import * as z from 'zod/mini'
+import { parsePolicy } from '../../policy/parse.ts'
+import type { AppRevision } from '../../store/contract.ts'
+import type { Change, HistoryRow, HistoryView } from '../contract.ts'
+import { findApp, policyAt, type Desk } from '../desk.ts'
+import { revisionToMatch, tagOf } from '../if-match.ts'
+import { numberIn, pageLimit } from '../page.ts'
+import { ConsoleProblem } from '../problems.ts'
+import { route, type Route } from '../route.ts'
+import { changesInWords } from '../words.ts'
+import { noteFor, writeOver } from './drafts.ts'
+
+export function historyRoutes(desk: Desk): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/apps/:appId/history',
+      access: ['look'],
+      summary: 'The revisions of an app, the newest first, with what each changed.',
+      async handle({ params: { appId = '' }, query }) {
+        const limit = pageLimit(query, 20)
+        const before = numberIn(query, 'before', undefined)
+        // One more, to tell what the last of them changed.
+        const rows = await desk.store.history(appId, { before, limit: limit + 1 })
+        if (rows.length === 0 && before === undefined) throw new ConsoleProblem('NOT_FOUND')
+        const body: HistoryView = {
+          rows: rows.slice(0, limit).map((row, index) => rowOf(row, rows[index + 1])),
+          ...(rows.length > limit && { next: rows[limit - 1]?.revision }),
+        }
+        return { body }
+      },
+    }),
+    route<{ to: number; note?: string }>({
+      method: 'POST',
+      path: '/apps/:appId/rollback',
+      access: ['narrow', 'widen', 'break-glass'],
+      conditional: true,
+      summary: 'Writes the policy of an earlier revision again, as a new one. Keys stay as they are.',
+      body: () => z.strictObject({ to: z.int().check(z.gte(1)), note: z.optional(z.string()) }),
+      async handle(exchange) {
+        const { params, body, session } = exchange
+        const { appId = '' } = params
+        const replaces = revisionToMatch(exchange)
+        const [target, { policy }] = await Promise.all([policyAt(desk, appId, body.to), findApp(desk, appId)])
+        if (target === undefined)
+          throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not hold this revision' })
+        const given =
+          body.note === undefined || body.note === '' ? `roll back to revision ${body.to}` : body.note
+        const note = await noteFor(desk, exchange, [policy, target], given)
+        const revision = await writeOver(desk, appId, target, replaces, { author: session.name, note })
+        return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
+      },
+    }),
+  ]
+}
+
+function rowOf(row: AppRevision, before: AppRevision | undefined): HistoryRow {
+  const { revision, at, author, note, keysChanged, policy } = row
+  return {
+    revision,
+    at,
+    author,
+    note,
+    keysChanged,
+    removed: policy === undefined,
+    changes: changesBetween(before?.policy, policy),
+  }
+}
+
+function changesBetween(before: unknown, after: unknown): readonly Change[] {
+  if (after === undefined) return []
+  try {
+    return changesInWords(before === undefined ? undefined : parsePolicy(before), parsePolicy(after))
+  } catch {
+    // A document of an older form, which is refused by now.
+    return [
+      { path: '', sentence: 'cannot be compared: one of the documents is refused', added: [], removed: [] },
+    ]
+  }
+}

@@ -1,0 +1,46 @@
+import * as z from 'zod/mini'
+import type { Route } from '../route.ts'
+import { route } from '../route.ts'
+import type { SessionView } from '../contract.ts'
+import { SESSION_COOKIE, type Session, type Sessions } from '../sessions.ts'
+
+export function sessionRoutes(sessions: Sessions, offers: SessionView['offers']): Route[] {
+  const view = ({ name, rights, csrf }: Session): SessionView => ({ name, rights: [...rights], csrf, offers })
+  return [
+    route({
+      method: 'GET',
+      path: '/session',
+      access: 'anyone',
+      summary: 'Who is signed in, and what they may do; `null` where nobody is.',
+      async handle({ req }) {
+        const session = await sessions.find(req)
+        return { body: session === undefined ? null : view(session) }
+      },
+    }),
+    route<{ token?: string }>({
+      method: 'POST',
+      path: '/session',
+      access: 'anyone',
+      summary:
+        'Signs in: with a token, or by what your app knows of the caller (`null` where it knows nobody).',
+      body: () => z.strictObject({ token: z.optional(z.string().check(z.maxLength(1_000))) }),
+      async handle({ req, body: { token } }) {
+        const session = await sessions.begin(req, token)
+        if (session === undefined) return { body: null }
+        const cookie = `${SESSION_COOKIE}=${session.id}; Path=/; Secure; HttpOnly; SameSite=Strict`
+        return { status: 201, body: view(session), headers: { 'Set-Cookie': cookie } }
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/session',
+      access: 'signed-in',
+      summary: 'Signs out.',
+      async handle({ session }) {
+        await sessions.end(session)
+        const cookie = `${SESSION_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0`
+        return { headers: { 'Set-Cookie': cookie } }
+      },
+    }),
+  ]
+}

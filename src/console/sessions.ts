@@ -1,0 +1,144 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { UnavailableError } from '../errors.ts'
+import type { GuardRequest } from '../http/handler.ts'
+import type { ConsoleOptions, ConsoleUser } from './options.ts'
+import { ConsoleProblem } from './problems.ts'
+import { isConsoleRight, type ConsoleRight } from './rights.ts'
+import type { ConsoleState } from './state.ts'
+import { isUserName } from './tokens.ts'
+
+/** Somebody who is signed in. */
+export interface Session {
+  readonly id: string
+  readonly name: string
+  readonly rights: ReadonlySet<ConsoleRight>
+  /** To be sent in `X-CSRF-Token` with everything that changes something. Follows from the id, which no script can read. */
+  readonly csrf: string
+}
+
+interface StoredSession {
+  readonly name: string
+  readonly rights: readonly ConsoleRight[]
+  /** Whether `authorize` let them in without a token: it is asked again for every request. */
+  readonly asked: boolean
+  readonly begun: number
+  readonly seen: number
+}
+
+export interface Sessions {
+  /**
+   * `undefined` when there is no token, and your app does not know the caller either.
+   *
+   * @throws ConsoleProblem when the token is refused.
+   */
+  begin(req: GuardRequest, token: string | undefined): Promise<Session | undefined>
+  find(req: GuardRequest): Promise<Session | undefined>
+  end(session: Session): Promise<void>
+}
+
+// RFC 6265bis 4.1.3.2: by this prefix a browser takes the cookie only over HTTPS (or loopback), for this host alone.
+export const SESSION_COOKIE = '__Host-portcullis-console'
+
+const LONGEST = 12 * 3_600_000
+const HALF_AN_HOUR = 30 * 60_000
+/** How often the last use of a session is written down, in milliseconds. */
+const NOTED_EVERY = 60_000
+export function createSessions(
+  options: Pick<ConsoleOptions, 'authorize' | 'idleTimeout'>,
+  state: ConsoleState,
+  now: () => number,
+): Sessions {
+  const { idleTimeout = HALF_AN_HOUR } = options
+
+  async function ask(req: GuardRequest, token?: string): Promise<ConsoleUser | undefined> {
+    const user = await options.authorize(token === undefined ? { req } : { req, token })
+    if (user === undefined || user === null || !isUserName(user.name)) return undefined
+    return { name: user.name, rights: [...user.rights].filter(isConsoleRight) }
+  }
+
+  return {
+    async begin(req, token) {
+      const user = await ask(req, token)
+      if (user === undefined) {
+        if (token === undefined) return undefined
+        throw new ConsoleProblem('SIGN_IN_REFUSED')
+      }
+      const id = randomBytes(32).toString('base64url')
+      const rights = [...user.rights]
+      const stored: StoredSession = {
+        name: user.name,
+        rights,
+        asked: token === undefined,
+        begun: now(),
+        seen: now(),
+      }
+      if (!(await state.replace(keyOf(id), undefined, JSON.stringify(stored), LONGEST)))
+        throw new UnavailableError('a session could not be kept')
+      return sessionOf(id, user.name, rights)
+    },
+
+    async find(req) {
+      const id = cookieOf(req)
+      if (id === undefined) return undefined
+      const text = await state.read(keyOf(id))
+      if (text === undefined) return undefined
+      const stored = JSON.parse(text) as StoredSession
+      const idle = now() - stored.seen
+      if (idle > idleTimeout || now() - stored.begun > LONGEST) {
+        await state.replace(keyOf(id), text, undefined, 0)
+        return undefined
+      }
+      if (idle > Math.min(NOTED_EVERY, idleTimeout / 2)) {
+        const rest = stored.begun + LONGEST - now()
+        await state.replace(keyOf(id), text, JSON.stringify({ ...stored, seen: now() }), rest)
+      }
+      if (!stored.asked) return sessionOf(id, stored.name, stored.rights)
+      const user = await ask(req)
+      return user?.name === stored.name ? sessionOf(id, user.name, [...user.rights]) : undefined
+    },
+
+    async end({ id }) {
+      const text = await state.read(keyOf(id))
+      if (text !== undefined) await state.replace(keyOf(id), text, undefined, 0)
+    },
+  }
+}
+
+function sessionOf(id: string, name: string, rights: readonly ConsoleRight[]): Session {
+  return { id, name, rights: new Set(rights), csrf: digest(`csrf\0${id}`) }
+}
+
+/** Under its digest, so that what is read from the state opens no session. */
+const keyOf = (id: string): string => `session:${digest(`session\0${id}`)}`
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
+
+const ID = /^[\w-]{43}$/
+
+function cookieOf({ headers }: GuardRequest): string | undefined {
+  const values = (headers.cookie ?? '')
+    .split(';')
+    .map((pair) => pair.trim().split('='))
+    .filter(([name]) => name === SESSION_COOKIE)
+    .map(([, value = '']) => value)
+  const [value = ''] = values
+  // Two of one name: somebody has planted one.
+  return values.length === 1 && ID.test(value) ? value : undefined
+}
+
+/** Whether the request proves that it comes from a page that can read the session's own token. */
+export function provesOrigin({ headers }: GuardRequest, { csrf }: Session): boolean {
+  const given = headers['x-csrf-token']
+  if (typeof given !== 'string') return false
+  const [one, other] = [Buffer.from(given), Buffer.from(csrf)]
+  return one.length === other.length && timingSafeEqual(one, other)
+}
+
+/** Whether a browser says that another site has sent this request. What is no browser has no cookie to misuse. */
+export function comesFromElsewhere({ headers }: GuardRequest): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site !== 'same-origin'
+  const { origin, host } = headers
+  if (origin === undefined) return false
+  return !URL.canParse(origin) || new URL(origin).host !== host
+}

@@ -1,0 +1,32 @@
+/**
+ * The entries of a text that somebody pastes: a JSON array, lines, or words with commas, semicolons or spaces between. Quotes,
+ * bullets and comments behind `#` are not part of an entry.
+ */
+export function splitPaste(text: string): string[] {
+  const trimmed = text.trim()
+  if (trimmed.startsWith('[')) {
+    const entries = arrayOf(trimmed)
+    if (entries !== undefined) return entries
+  }
+  return trimmed
+    .split(/\r\n|[\r\n]/)
+    .flatMap((line) => withoutComment(line).split(/[\s,;]+/))
+    .map((piece) => piece.replace(/^["'`<(]+/, '').replace(/["'`>)]+$/, ''))
+    .filter((piece) => piece !== '' && !/^[-*•]$/.test(piece))
+}
+
+function arrayOf(text: string): string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (!Array.isArray(value)) return undefined
+    return value.map((entry: unknown) => (typeof entry === 'string' ? entry : JSON.stringify(entry)))
+  } catch {
+    return undefined
+  }
+}
+
+/** A `#` begins a comment at the start of a line or behind a space: URLs may have one. */
+function withoutComment(line: string): string {
+  const mark = line.search(/(?:^|\s)#/)
+  return mark === -1 ? line : line.slice(0, mark)
+}

@@ -1,0 +1,55 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { ConfigError, SECRET } from '../errors.ts'
+import type { ConsoleOptions, ConsoleUser } from './options.ts'
+import { CONSOLE_RIGHTS, isConsoleRight, type ConsoleRight } from './rights.ts'
+
+/** A token that lets one person or team in. */
+export interface ConsoleToken {
+  /** At least 32 characters, made at random: `openssl rand -base64 32`. */
+  readonly token: string
+  readonly name: string
+  /** Default: all rights. */
+  readonly rights?: readonly ConsoleRight[] | undefined
+}
+
+const SHORTEST = 32
+
+/**
+ * An `authorize` for `createConsole`: each token lets one person or team in, with rights of its own.
+ *
+ * @throws ConfigError
+ */
+export function consoleTokens(tokens: readonly ConsoleToken[]): ConsoleOptions['authorize'] {
+  if (!Array.isArray(tokens) || tokens.length === 0)
+    throw new ConfigError('consoleTokens', 'an array with at least one `{ token, name }`', tokens)
+  const known = (tokens as readonly ConsoleToken[]).map((given, index) => read(given, index))
+  return ({ token }) => {
+    if (typeof token !== 'string') return undefined
+    const digest = digestOf(token)
+    // All of them are compared, so that the time tells nothing of the place.
+    let found: ConsoleUser | undefined
+    for (const { expected, user } of known) if (timingSafeEqual(digest, expected)) found = user
+    return found
+  }
+}
+
+function read(given: ConsoleToken, index: number): { readonly expected: Buffer; readonly user: ConsoleUser } {
+  const where = `consoleTokens[${index}]`
+  if (typeof given !== 'object' || given === null)
+    throw new ConfigError(where, 'an object `{ token, name }`', given)
+  const { token, name, rights = CONSOLE_RIGHTS } = given
+  if (typeof token !== 'string' || token.length < SHORTEST)
+    throw new ConfigError(`${where}.token`, `a string of at least ${SHORTEST} characters`, SECRET)
+  if (!isUserName(name)) throw new ConfigError(`${where}.name`, USER_NAME_RULE, name)
+  if (!Array.isArray(rights) || !rights.every(isConsoleRight))
+    throw new ConfigError(`${where}.rights`, `an array of ${CONSOLE_RIGHTS.join(', ')}`, rights)
+  return { expected: digestOf(token), user: { name, rights: [...rights] } }
+}
+
+const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+export const USER_NAME_RULE = 'a string of 1 to 200 characters'
+
+export function isUserName(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= 200
+}

@@ -1,0 +1,72 @@
+import type { AuditEvent, OperationEvent, Pseudonymise } from '../audit/event.ts'
+import type { AuditSink } from '../audit/sink.ts'
+import { UnavailableError } from '../errors.ts'
+import { randomId } from '../random-id.ts'
+
+/** What is recorded of one request of the console. */
+export interface Entry {
+  readonly requestId: string
+  /** `console PUT /apps/:appId/draft`. */
+  readonly operation: string
+  /** The app that it was about. */
+  readonly appId?: string | undefined
+  readonly name?: string | undefined
+  readonly purpose?: string | undefined
+}
+
+/** Records what is done in the console, through the audit sink that was handed in. */
+export interface Trail {
+  /** Resolves when it is kept that this is done; only then it may be done. Rejects with `UnavailableError`. */
+  begin(entry: Entry): Promise<void>
+  /** Records that what was begun has ended otherwise, or that something was refused. Never rejects. */
+  refused(entry: Entry, status: number, begun: boolean): Promise<void>
+}
+
+export function createTrail(
+  sink: AuditSink,
+  pseudonymise: Pseudonymise,
+  now: () => number,
+  onError: (error: unknown) => void,
+): Trail {
+  const base = ({
+    requestId,
+    appId,
+    name,
+  }: Entry): Omit<OperationEvent, 'kind' | 'operation' | 'outcome' | 'decisions'> => ({
+    version: 1,
+    id: randomId(),
+    time: new Date(now()).toISOString(),
+    requestId,
+    ...(appId !== undefined && { appId }),
+    ...(name !== undefined && { actor: pseudonymise('actor', name), actorKind: 'staff' as const }),
+  })
+  const operation = (entry: Entry, outcome: OperationEvent['outcome'], status?: number): AuditEvent => ({
+    kind: 'operation',
+    ...base(entry),
+    operation: entry.operation,
+    outcome,
+    ...(status !== undefined && { status }),
+    ...(entry.purpose !== undefined && { purpose: entry.purpose }),
+    decisions: [],
+  })
+  return {
+    async begin(entry) {
+      try {
+        await sink.write([operation(entry, 'answered')])
+      } catch (error) {
+        throw new UnavailableError('the audit could not keep what is about to be done', { cause: error })
+      }
+    },
+    async refused(entry, status, begun) {
+      try {
+        await sink.write([
+          begun
+            ? { kind: 'outcome', ...base(entry), outcome: 'refused', status }
+            : operation(entry, 'refused', status),
+        ])
+      } catch (error) {
+        onError(error)
+      }
+    },
+  }
+}

@@ -1,0 +1,42 @@
+import { isPortcullisError } from '../errors.ts'
+import { compareStoredPolicies } from '../explain/compare-policies.ts'
+import type { Policy } from '../policy/policy.ts'
+import { GUARD_NAMES } from '../policy/sections.ts'
+import type { ConsoleRight, Verdict } from './contract.ts'
+import type { Desk } from './desk.ts'
+
+/** What it means for those who call when one policy takes the place of another, with the named lists of the store. */
+export async function verdictOf({ store, now }: Desk, before: Policy, after: Policy): Promise<Verdict> {
+  const { readList } = store
+  const lists = readList && ((name: string) => readList.call(store, name))
+  try {
+    const { verdict, protections } = await compareStoredPolicies(before, after, { lists, now: now() })
+    const witnesses = GUARD_NAMES.flatMap((name) => [protections[name].gained, protections[name].lost])
+    return {
+      narrows: verdict === 'narrower' || verdict === 'both',
+      widens: verdict === 'wider' || verdict === 'both',
+      sentences: [
+        ...new Set(witnesses.flatMap((witness) => (witness === undefined ? [] : [witness.sentence]))),
+      ],
+    }
+  } catch (error) {
+    // The policy names lists, and this store has no lists.
+    if (isPortcullisError(error) && error.code === 'CONFIG_INVALID')
+      return { narrows: 'unknown', widens: 'unknown', sentences: [] }
+    throw error
+  }
+}
+
+/** The rights that are missing to publish a change with this verdict. What could not be told asks for both. */
+export function missingRights(
+  { narrows, widens }: Verdict,
+  rights: ReadonlySet<ConsoleRight>,
+): ConsoleRight[] {
+  const needed: ConsoleRight[] = [
+    ...(narrows === false ? [] : (['narrow'] as const)),
+    ...(widens === false ? [] : (['widen'] as const)),
+  ]
+  // A change of nothing but a name still needs somebody who may change something.
+  if (needed.length === 0 && !rights.has('widen')) needed.push('narrow')
+  return needed.filter((right) => !rights.has(right))
+}

@@ -1,0 +1,322 @@
+import { mkdir } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import { Redis } from 'ioredis'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { memoryStore, type ManagedPolicyStore } from 'portcullis'
+import { redisStore } from 'portcullis/redis'
+import { createVault } from 'portcullis/vault'
+import { launchChromium } from '../support/chromium.ts'
+import {
+  APP,
+  APP_DOCUMENT,
+  startConsole,
+  tokenFor,
+  ALL_RIGHTS,
+  type ConsoleServer,
+} from '../support/console.ts'
+import { startRedis, type RedisServer } from '../support/redis.ts'
+
+/** Where pictures of every page go: `SCREENSHOTS=folder`. */
+const SCREENSHOTS = process.env['SCREENSHOTS']
+const AXE = readFileSync(
+  createRequire(join(process.cwd(), 'package.json')).resolve('axe-core/axe.min.js'),
+  'utf8',
+)
+
+let browser: Browser
+let redis: RedisServer
+let client: Redis
+let server: ConsoleServer
+let context: BrowserContext
+let page: Page
+/** What no page may do. */
+let wrong: string[]
+
+beforeAll(async () => {
+  ;[browser, redis] = await Promise.all([launchChromium(), startRedis()])
+  client = new Redis(redis.url)
+})
+afterAll(async () => {
+  await browser?.close()
+  client?.disconnect()
+  await redis?.stop()
+})
+afterEach(async () => {
+  await context?.close()
+  await server?.close()
+  if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
+})
+
+/** Apps that a page has to bear: one to work with, one with a name that hurts, and one that holds much. */
+async function fill(store: ManagedPolicyStore): Promise<ManagedPolicyStore> {
+  await store.write(APP_DOCUMENT, 0)
+  await store.write(
+    { policy: { ...APP, appId: 'hostile', name: `<img src=x onerror=alert(1)> ${'W'.repeat(160)}` } },
+    0,
+  )
+  const ranges = Array.from({ length: 3_000 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`)
+  await store.write(
+    { policy: { ...APP, appId: 'large', name: 'Large', ipWhitelist: { mode: 'enforce', ranges } } },
+    0,
+  )
+  return store
+}
+
+const STORES: Readonly<Record<string, () => ManagedPolicyStore>> = {
+  memory: () => memoryStore(),
+  Redis: () =>
+    redisStore(client, {
+      prefix: `walk:${Math.random()}:`,
+      vault: createVault({ keys: [{ id: 'root', key: Buffer.alloc(32, 1) }] }),
+    }),
+}
+
+async function open(width: number, colorScheme: 'light' | 'dark', store: ManagedPolicyStore): Promise<void> {
+  server = await startConsole({ store: await fill(store) })
+  wrong = []
+  context = await browser.newContext({
+    viewport: { width, height: 800 },
+    colorScheme,
+    reducedMotion: 'reduce',
+  })
+  await context.exposeBinding('violated', (_source, what: string) => void wrong.push(`policy: ${what}`))
+  await context.addInitScript(`addEventListener('securitypolicyviolation', (event) =>
+    violated(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))`)
+  page = await context.newPage()
+  page.on('console', (line) => {
+    if (line.type() === 'error' || line.type() === 'warning') wrong.push(`console: ${line.text()}`)
+  })
+  page.on('pageerror', (error) => wrong.push(`error: ${error.message}`))
+  page.on('request', (request) => {
+    if (new URL(request.url()).origin !== new URL(server.url).origin) wrong.push(`request: ${request.url()}`)
+  })
+}
+
+/** Refusals that a step provokes are told by Chromium as errors of the console; nothing else is. */
+function forgive(status: number): void {
+  const found = wrong.findIndex((what) => what.includes(`status of ${status}`))
+  if (found === -1) throw new Error(`no ${status} was answered: ${wrong.join('; ')}`)
+  wrong.splice(found, 1)
+}
+
+const button = (name: string | RegExp) => page.getByRole('button', { name })
+const card = (name: string) => page.getByRole('article', { name: new RegExp(`^${name}`) })
+const says = (text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor()
+
+type Look = (name: string) => Promise<void>
+
+async function signIn(): Promise<void> {
+  await page.goto(server.url)
+  await page.getByLabel('Token').fill(tokenFor(...ALL_RIGHTS))
+  await button('Sign in').click()
+  await page.getByRole('heading', { name: 'Apps' }).waitFor()
+}
+
+/** Every page and every change, by the mouse. */
+async function walk(look: Look): Promise<void> {
+  await page.goto(server.url)
+  await page.getByLabel('Token').fill('a wrong token')
+  await button('Sign in').click()
+  await says('The sign-in is refused')
+  forgive(401)
+  await look('sign-in')
+  await signIn()
+  await says('Shop')
+  await look('apps')
+  await page.getByLabel('Find by the beginning of an id').fill('nobody')
+  await says('No id begins with')
+  await look('apps-none')
+  await page.getByLabel('Find by the beginning of an id').fill('')
+  await button('New app').click()
+  await page.getByLabel('Id', { exact: true }).fill('not an id')
+  await button('Make the app').click()
+  await says('must be 1-128 characters')
+  forgive(422)
+  await look('new-app')
+  await page.getByLabel('Id', { exact: true }).fill('fresh')
+  await page.getByLabel('Name for people').fill('Fresh & new')
+  await button('Make the app').click()
+  await page.getByRole('heading', { name: 'Fresh & new' }).waitFor()
+  await says('There are no keys yet')
+  await look('fresh-app')
+
+  await page.getByRole('link', { name: 'Apps' }).click()
+  await page.getByRole('link', { name: 'Shop', exact: true }).first().click()
+  await page.getByRole('heading', { name: 'Shop' }).waitFor()
+  await says('shop-1')
+  await look('app')
+  await walkProtections(look)
+  await walkReview(look)
+  await walkKeys(look)
+  await page.goto(`${server.url}/#/apps/hostile`)
+  await page.getByRole('heading', { name: /onerror/ }).waitFor()
+  await look('hostile-name')
+  await page.goto(`${server.url}/#/apps/large`)
+  await says('Show more (2,950 left)')
+  await page.getByPlaceholder('Filter 3,000 ranges').fill('10.11.1')
+  await look('large-list')
+  await page.goto(`${server.url}/#/apps/nowhere`)
+  await says('there is no app with this id')
+  forgive(404)
+  await look('no-app')
+  await button('Sign out').click()
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+}
+
+async function walkProtections(look: Look): Promise<void> {
+  await card('Domain protection').getByRole('radio', { name: 'Enforce' }).check()
+  await says('1 change in 1 section')
+  const addresses = card('Address allow list')
+  await addresses.getByLabel('Add one range, or paste many').fill('203.0.113.7')
+  await addresses.getByLabel('Add one range, or paste many').press('Enter')
+  await addresses.getByText('look again').first().waitFor()
+  await addresses
+    .getByLabel('Add one range, or paste many')
+    .fill('8.8.8.8, 8.8.4.4\n10.0.0.1/8\nnonsense 10.1.1.1')
+  await addresses.getByRole('button', { name: 'Add' }).first().click()
+  await says(/2 refused · .* covered already/)
+  await look('paste')
+  await button(/^Take the 2 good ranges/).click()
+  await says('2 changes in 2 sections')
+  await button('Remove 8.8.4.4').click()
+  await addresses.getByText('8.8.4.4').waitFor({ state: 'detached' })
+  const servers = card('Server only')
+  await servers.getByLabel('A signature is good for, in seconds').fill('9999')
+  await servers.getByLabel('A signature is good for, in seconds').press('Tab')
+  await says('serverOnly.maxAge')
+  forgive(422)
+  await look('refused-edit')
+  await button('Close this message').click()
+  await servers.getByLabel('A signature is good for, in seconds').fill('120')
+  await servers.getByLabel('A signature is good for, in seconds').press('Tab')
+  await says('3 changes in 3 sections')
+  await card('Return URLs').getByLabel('Exactly this URL').check()
+  await card('Return URLs').getByLabel('Add one return URL').fill('https://shop.example/done?a=1')
+  await card('Return URLs').getByLabel('Add one return URL').press('Enter')
+  await button('Remove https://shop.example/done?a=1').waitFor()
+  await card('Region pinning').getByRole('radio', { name: 'Report' }).check()
+  await card('Region pinning').getByLabel('A request that belongs').selectOption('redirect')
+  await says('6 changes in 5 sections')
+  await page.getByRole('link', { name: 'Try it' }).click()
+  await page
+    .getByLabel('URL, or a curl command')
+    .fill(`curl -X POST 'https://gateway.example/a' -H 'origin: https://evil.example'`)
+  await page.getByLabel('Client address').fill('8.8.8.8')
+  await button('Judge it').click()
+  await page.getByRole('heading', { name: 'It is refused, and by the draft too' }).waitFor()
+  await look('try-it')
+  await page.getByLabel(/Why this request must be refused/).fill('pages of strangers stay out')
+  await button('Keep as an expectation').click()
+  await says('what breaks it cannot be published')
+}
+
+async function walkReview(look: Look): Promise<void> {
+  await page.getByRole('link', { name: 'Review' }).last().click()
+  await page.getByRole('heading', { name: 'What changes' }).waitFor()
+  await says('This admits some requests that were refused')
+  await look('review')
+  // Somebody publishes meanwhile.
+  const stored = await server.store.read('shop')
+  await server.store.write({ policy: { ...(stored?.policy as object), name: 'Shop of Ada' } }, 1, {
+    author: 'bob',
+  })
+  await page.getByLabel('Why (for the history)').fill('the office has moved')
+  await button('Publish').click()
+  await page.getByRole('heading', { name: 'Somebody has published meanwhile' }).waitFor()
+  forgive(412)
+  await look('meanwhile')
+  await button('Put both together').click()
+  await says('The draft stands on the revision in force')
+  await page.getByLabel('Why (for the history)').fill('the office has moved')
+  await button('Publish').click()
+  await says('Revision 3 is in force')
+  await look('published')
+  await button('Undo').click()
+  await says('Undone: revision 4 is revision 2 again')
+  await page.getByRole('link', { name: 'History' }).click()
+  await page.getByRole('heading', { name: 'Revision 4' }).waitFor()
+  await look('history')
+  await button('Roll back to revision 3').click()
+  await says('Revision 5 is in force: it is revision 3 again')
+  await page.getByRole('link', { name: 'API keys' }).click()
+  await card('Region pinning').getByRole('radio', { name: 'Enforce' }).check()
+  await says('1 change in 1 section')
+  await button('Discard').click()
+  await says('The draft is thrown away')
+}
+
+async function walkKeys(look: Look): Promise<void> {
+  await button('New key').click()
+  await page.getByLabel('Id of the new key').fill('not an id')
+  await button('Make the key').click()
+  await says('must be 1-128 characters')
+  forgive(422)
+  await page.getByLabel('Id of the new key').fill('shop-2')
+  await look('new-key')
+  await button('Make the key').click()
+  await page.getByRole('heading', { name: 'Store this secret now' }).waitFor()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('Escape')
+  await page.getByRole('heading', { name: 'Store this secret now' }).waitFor()
+  await page.getByLabel('Secret of shop-2').evaluate('(field) => { field.value = "the secret, once" }')
+  await look('secret')
+  await page.getByLabel('I have stored it').check()
+  await page.getByRole('dialog').getByRole('button', { name: 'Close', exact: true }).click()
+  await button('Rotate shop-2').click()
+  await page.getByLabel('The old key ends').selectOption('in 7 days')
+  await look('rotate')
+  await button('Make the key').click()
+  await page.getByLabel('I have stored it').check()
+  await page.getByRole('dialog').getByRole('button', { name: 'Close', exact: true }).click()
+  await says('ends in')
+  await button('Revoke shop-1').click()
+  await says('can be restored until')
+  await look('keys')
+  await button('Restore shop-1').click()
+  await says('shop-1 is restored')
+  await button('Destroy shop-2').click()
+  await page.getByRole('heading', { name: 'Destroy shop-2?' }).waitFor()
+  await look('destroy')
+  await page.getByRole('dialog').getByRole('button', { name: 'Destroy', exact: true }).click()
+  await says('shop-2 is destroyed')
+}
+
+describe('every page and every change', () => {
+  const ways = [
+    ['memory', 'light', 1280],
+    ['memory', 'dark', 360],
+    ['Redis', 'dark', 1280],
+    ['Redis', 'light', 360],
+  ] as const
+  it.each(ways)(
+    'on %s, %s, %i pixels: by the mouse; axe finds nothing, nothing is wider than the window, no policy is violated',
+    async (store, colorScheme, width) => {
+      await open(width, colorScheme, STORES[store]?.() ?? memoryStore())
+      const found: string[] = []
+      await walk(async (name) => {
+        if (SCREENSHOTS !== undefined) {
+          await mkdir(SCREENSHOTS, { recursive: true })
+          await page.screenshot({ path: join(SCREENSHOTS, `${name}.${colorScheme}.${width}.png`) })
+        }
+        await page.evaluate(AXE)
+        const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)
+        for (const { id, nodes } of violations)
+          found.push(
+            `${name}: ${id} at ${nodes
+              .map(({ html }) => html)
+              .slice(0, 3)
+              .join(' ')}`,
+          )
+        const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
+        if (wide > width) found.push(`${name}: ${wide} pixels wide`)
+      })
+      expect(found).toEqual([])
+      expect(wrong).toEqual([])
+    },
+    300_000,
+  )
+})

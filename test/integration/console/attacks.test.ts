@@ -1,0 +1,242 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { memoryConsoleState, type ConsoleUser } from 'portcullis/console'
+import { SESSION_COOKIE } from '../../../src/console/sessions.ts'
+import { APP, startConsole, tokenFor, type Client, type ConsoleServer } from '../../support/console.ts'
+
+let server: ConsoleServer
+let ada: Client
+let now: number
+beforeEach(async () => {
+  now = 1_800_000_000_000
+  server = await startConsole({ now: () => now })
+  ada = await server.signIn()
+})
+afterEach(async () => {
+  await server.close()
+  if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
+})
+
+const HOSTILE: readonly string[] = [
+  '',
+  '<script>alert(1)</script>',
+  '"><img src=x onerror=alert(1)>',
+  'javascript:alert(1)',
+  '../../etc/passwd',
+  '%2e%2e%2f',
+  '\u0000',
+  'a\r\nset-cookie: x=y',
+  '\u202egnp.exe',
+  '\ud800',
+  '{{7*7}}',
+  "' OR 1=1 --",
+  '__proto__',
+  'constructor',
+  'x'.repeat(100_000),
+  '𝕊𝕙𝕠𝕡',
+]
+
+describe('hostile input', () => {
+  const fields: Readonly<
+    Record<string, (text: string) => readonly [method: string, path: string, body?: unknown]>
+  > = {
+    'an id of an app': (text) => ['POST', 'apps', { appId: text }],
+    'a name of an app': (text) => ['POST', 'apps', { appId: 'fresh', name: text }],
+    'an id of an app in a path': (text) => ['GET', `apps/${encode(text)}`],
+    'what is searched for': (text) => ['GET', `apps?find=${encode(text)}`],
+    'where a page begins': (text) => ['GET', `apps?after=${encode(text)}`],
+    'an id of a key': (text) => ['POST', 'apps/shop/keys', { id: text }],
+    'an id of a key in a path': (text) => ['DELETE', `apps/shop/keys/${encode(text)}`],
+    'a pasted text': (text) => ['POST', 'apps/shop/entries', { list: 'domainProtect.domains', text }],
+    'a name of a list': (text) => ['POST', 'apps/shop/entries', { list: text, text: 'x' }],
+    'a version': (text) => ['DELETE', 'apps/shop/draft', { version: text }],
+    'a range': (text) => [
+      'PUT',
+      'apps/shop/draft',
+      { before: APP, policy: { ...APP, ipWhitelist: { mode: 'enforce', ranges: [text] } } },
+    ],
+    'a jurisdiction': (text) => [
+      'PUT',
+      'apps/shop/draft',
+      { before: APP, policy: { ...APP, regionPin: { mode: 'enforce', fallback: text } } },
+    ],
+    'a key of a policy': (text) => [
+      'PUT',
+      'apps/shop/draft',
+      { before: APP, policy: { ...APP, [text]: {} } },
+    ],
+    'a URL that is tried': (text) => ['POST', 'apps/shop/trial', { url: text }],
+    'a header that is tried': (text) => [
+      'POST',
+      'apps/shop/trial',
+      { url: 'https://a.example/', headers: { [text]: text } },
+    ],
+    'an origin that is tried': (text) => [
+      'POST',
+      'apps/shop/trial',
+      { url: 'https://a.example/', headers: { origin: text }, returnUrl: text, address: text.slice(0, 60) },
+    ],
+    'a token': (text) => ['POST', 'session', { token: text }],
+    'a number': (text) => ['GET', `apps/shop/history?before=${encode(text)}`],
+  }
+  const encode = (text: string): string =>
+    encodeURIComponent(text === '\ud800' ? '%ed%a0%80' : text).slice(0, 4_000)
+
+  for (const [field, request] of Object.entries(fields)) {
+    it(`${field} is refused or kept as text`, async () => {
+      for (const text of HOSTILE) {
+        const [method, path, body] = request(text)
+        const { status, headers } = await ada.ask(method, path, body)
+        expect([text.slice(0, 40), status < 500, status]).toEqual([text.slice(0, 40), true, status])
+        expect(headers.get('content-type') ?? 'application/json').toMatch(/^application\/(problem\+)?json/)
+        expect(headers.get('x-content-type-options')).toBe('nosniff')
+      }
+      expect((await server.store.read('shop'))?.policy).toMatchObject({
+        ipWhitelist: { ranges: ['10.0.0.0/8'] },
+      })
+      expect(({} as { mode?: unknown }).mode).toBeUndefined()
+    })
+  }
+
+  const contents: readonly (readonly [string, string, number])[] = [
+    ['no JSON', '{', 400],
+    ['an array', '[]', 400],
+    ['null', 'null', 400],
+    ['a member too many', '{"id":"a","more":1}', 400],
+    ['a member of another type', '{"id":{}}', 400],
+    ['a prototype', '{"__proto__":{"id":"a"}}', 400],
+    ['eight megabytes and more', `{"id":"${'a'.repeat(8 * 1_048_576)}"}`, 413],
+  ]
+  it.each(contents)('content that is %s is refused', async (_name, content, status) => {
+    expect((await ada.ask('POST', 'apps/shop/keys', content)).status).toBe(status)
+  })
+
+  it('content of a form is refused', async () => {
+    const { status } = await ada.ask('POST', 'apps/shop/keys', 'id=a', {
+      'content-type': 'application/x-www-form-urlencoded',
+    })
+    expect(status).toBe(415)
+  })
+})
+
+describe('the session', () => {
+  const signIn = (token = tokenFor('look')): ReturnType<ConsoleServer['ask']> =>
+    server.ask('POST', 'session', { token })
+  const idOf = (cookie: string | null): string => /=([\w-]{43});/.exec(cookie ?? '')?.[1] ?? ''
+
+  it('is a cookie that no script can read and no other site can send', async () => {
+    const cookie = (await signIn()).headers.get('set-cookie')
+    expect(cookie).toMatch(
+      /^__Host-portcullis-console=[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Strict$/,
+    )
+  })
+
+  it('begins anew at each sign-in, whatever cookie came along', async () => {
+    const planted = 'A'.repeat(43)
+    const { headers } = await server.ask(
+      'POST',
+      'session',
+      { token: tokenFor('look') },
+      { cookie: `${SESSION_COOKIE}=${planted}` },
+    )
+    expect(idOf(headers.get('set-cookie'))).not.toBe(planted)
+    const asked = await server.ask('GET', 'apps', undefined, { cookie: `${SESSION_COOKIE}=${planted}` })
+    expect(asked.status).toBe(401)
+  })
+
+  it('counts for nothing where two cookies have its name', async () => {
+    const id = idOf((await signIn()).headers.get('set-cookie'))
+    const one = `${SESSION_COOKIE}=${id}`
+    expect((await server.ask('GET', 'apps', undefined, { cookie: one })).status).toBe(200)
+    expect((await server.ask('GET', 'apps', undefined, { cookie: `${one}; ${one}` })).status).toBe(401)
+  })
+
+  it('ends after half an hour without use, after twelve hours with use, and when somebody signs out', async () => {
+    now += 29 * 60_000
+    expect((await ada.ask('GET', 'apps')).status).toBe(200)
+    now += 29 * 60_000
+    expect((await ada.ask('GET', 'apps')).status).toBe(200)
+    now += 31 * 60_000
+    expect((await ada.ask('GET', 'apps')).status).toBe(401)
+
+    ada = await server.signIn()
+    for (let minutes = 0; minutes < 12 * 60; minutes += 20) {
+      expect((await ada.ask('GET', 'apps')).status).toBe(200)
+      now += 20 * 60_000
+    }
+    now += 60_000
+    expect((await ada.ask('GET', 'apps')).status).toBe(401)
+
+    ada = await server.signIn()
+    await ada.ask('DELETE', 'session')
+    expect((await ada.ask('GET', 'apps')).status).toBe(401)
+  })
+
+  it('a wrong token lets nobody in', async () => {
+    for (const token of ['', 'wrong', `${tokenFor('look')} `, tokenFor('look').toUpperCase()]) {
+      const { status, body, headers } = await signIn(token)
+      expect([token, status, body.code, headers.get('set-cookie')]).toEqual([
+        token,
+        401,
+        'SIGN_IN_REFUSED',
+        null,
+      ])
+    }
+  })
+
+  it('cannot be made of what the state holds', async () => {
+    const kept = new Map<string, string>()
+    const inner = memoryConsoleState()
+    const other = await startConsole({
+      state: {
+        read: inner.read,
+        replace(key, before, after, lifetime) {
+          if (after !== undefined) kept.set(key, after)
+          return inner.replace(key, before, after, lifetime)
+        },
+      },
+    })
+    const { headers } = await other.ask('POST', 'session', { token: tokenFor('look') })
+    const id = idOf(headers.get('set-cookie'))
+    expect(kept.size).toBe(1)
+    expect(JSON.stringify([...kept])).not.toContain(id)
+    await other.close()
+  })
+
+  it('of the app itself is asked for again with every request', async () => {
+    let user: ConsoleUser | undefined = { name: 'bob', rights: ['look', 'keys'] }
+    const other = await startConsole({ authorize: ({ token }) => (token === undefined ? user : undefined) })
+    const { body, headers } = await other.ask('POST', 'session', {})
+    const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
+    const ask = (method: string, path: string, content?: unknown): ReturnType<ConsoleServer['ask']> =>
+      other.ask(method, path, content, { cookie, 'x-csrf-token': body.csrf })
+    expect((await ask('POST', 'apps/shop/keys', { id: 'k' })).status).toBe(201)
+    user = { name: 'bob', rights: ['look'] }
+    expect((await ask('POST', 'apps/shop/keys', { id: 'l' })).body.code).toBe('RIGHT_MISSING')
+    user = { name: 'eve', rights: ['look'] }
+    expect((await ask('GET', 'apps')).status).toBe(401)
+    user = undefined
+    expect((await ask('GET', 'apps')).status).toBe(401)
+    await other.close()
+  })
+})
+
+describe('when something is away', () => {
+  it('nothing is changed that the audit cannot keep', async () => {
+    const sink = { write: () => Promise.reject(new Error('the sink is away')) }
+    const other = await startConsole({ sink })
+    const { status, body } = await other.ask('POST', 'session', { token: tokenFor('look') })
+    expect([status, body.code]).toEqual([503, 'UNAVAILABLE'])
+    expect(other.faults).toHaveLength(1)
+    await other.close()
+  })
+
+  it('a store that cannot be asked is told as 503, without a word of why', async () => {
+    const away = (): Promise<never> => Promise.reject(new Error('connection to 10.0.0.5 lost'))
+    const other = await startConsole({ store: { ...server.store, list: away } })
+    const client = await other.signIn()
+    const { status, body } = await client.ask('GET', 'apps')
+    expect([status, body.code]).toEqual([500, 'INTERNAL'])
+    expect(JSON.stringify(body)).not.toContain('10.0.0.5')
+    await other.close()
+  })
+})

@@ -1,0 +1,195 @@
+import { createServer } from 'node:http'
+import express from 'express'
+// @ts-expect-error -- the package of another version has no types of its own
+import express4 from 'express4'
+import { afterAll, describe, expect, it } from '@jest/globals'
+import { ConfigError, memoryAuditSink, memoryStore } from 'portcullis'
+import { consoleTokens, createConsole, memoryConsoleState } from 'portcullis/console'
+import { DASHBOARD_FILES } from '../../../src/console/dashboard-files.ts'
+import { bundleDashboard, isKept } from '../../../scripts/dashboard-bundle.ts'
+import { repository } from '../../support/commands.ts'
+import { listening, startConsole, type ConsoleServer } from '../../support/console.ts'
+
+const open: ConsoleServer[] = []
+afterAll(() => Promise.all(open.map((server) => server.close())))
+
+const GOOD = {
+  store: memoryStore(),
+  sink: memoryAuditSink(),
+  pseudonymKey: new Uint8Array(32),
+  authorize: () => undefined,
+}
+
+describe('options', () => {
+  const wrong: readonly (readonly [string, object | undefined, RegExp])[] = [
+    [
+      'nothing',
+      undefined,
+      /`createConsole` takes an object with at least `store`, `authorize`, `sink`, `pseudonymKey`/,
+    ],
+    [
+      'no authorize',
+      { ...GOOD, authorize: undefined },
+      /createConsole\.authorize` is missing.*consoleTokens/,
+    ],
+    [
+      'authorize: true',
+      { ...GOOD, authorize: true },
+      /createConsole\.authorize` must be a function.*got true/,
+    ],
+    [
+      'a store that cannot be written',
+      { ...GOOD, store: { read: () => undefined } },
+      /createConsole\.store` must be a managed store/,
+    ],
+    ['no sink', { ...GOOD, sink: undefined }, /createConsole\.sink` is missing/],
+    [
+      'a short key',
+      { ...GOOD, pseudonymKey: new Uint8Array(8) },
+      /pseudonymKey` must be at least 32 bytes, got another value \(not shown\)/,
+    ],
+    [
+      'a key as a string',
+      { ...GOOD, pseudonymKey: 'secret' },
+      /pseudonymKey` must be at least 32 bytes, got another value \(not shown\)/,
+    ],
+    [
+      'a state that cannot write',
+      { ...GOOD, state: { read: () => undefined } },
+      /createConsole\.state` must be/,
+    ],
+    [
+      'idleTimeout: 0',
+      { ...GOOD, idleTimeout: 0 },
+      /createConsole\.idleTimeout` must be a whole number of milliseconds from 1000/,
+    ],
+    ['an unknown option', { ...GOOD, autorize: 1 }, /unknown option `autorize`: did you mean `authorize`\?/],
+  ]
+  it.each(wrong)('%s is refused at once', (_name, options, message) => {
+    expect(() => createConsole(options as never)).toThrow(ConfigError)
+    expect(() => createConsole(options as never)).toThrow(message)
+  })
+
+  const tokens: readonly (readonly [string, unknown, RegExp])[] = [
+    ['an empty array', [], /at least one/],
+    [
+      'a short token',
+      [{ token: 'short', name: 'ada' }],
+      /consoleTokens\[0\]\.token` must be a string of at least 32 characters, got another value \(not shown\)/,
+    ],
+    ['no name', [{ token: 'x'.repeat(32) }], /consoleTokens\[0\]\.name` is missing/],
+    [
+      'an unknown right',
+      [{ token: 'x'.repeat(32), name: 'ada', rights: ['all'] }],
+      /consoleTokens\[0\]\.rights` must be/,
+    ],
+  ]
+  it.each(tokens)('consoleTokens refuses %s', (_name, given, message) => {
+    expect(() => consoleTokens(given as never)).toThrow(message)
+  })
+})
+
+describe('where it is mounted', () => {
+  for (const [name, app] of [
+    ['Express 5', express()],
+    ['Express 4', express4() as unknown as ReturnType<typeof express>],
+  ] as const) {
+    it(`${name}: a path without a slash leads to the page, which names everything relative to itself`, async () => {
+      const server = await startConsole({ app })
+      open.push(server)
+      const page = await fetch(server.url)
+      expect(page.url).toBe(`${server.url}/`)
+      const html = await page.text()
+      const names = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, target = '']) => target)
+      expect(names.length).toBeGreaterThan(2)
+      for (const target of names) {
+        expect(target).toMatch(/^\.\//)
+        const file = await fetch(new URL(target, page.url))
+        expect([target, file.status]).toEqual([target, 200])
+      }
+      const client = await server.signIn()
+      expect((await client.ask('GET', 'apps')).body.apps).toMatchObject([{ appId: 'shop' }])
+    })
+  }
+
+  it('node:http without a framework serves it at the root', async () => {
+    const handler = createConsole({ ...GOOD, store: memoryStore() })
+    const server = createServer((req, res) => handler(req, res, () => res.writeHead(418).end()))
+    const url = await listening(server)
+    expect((await fetch(url)).headers.get('content-type')).toContain('text/html')
+    expect((await fetch(`${url}/api/session`)).status).toBe(200)
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404)
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it('a body parser of the app in front does not matter', async () => {
+    const server = await startConsole({ app: express().use(express.json()) })
+    open.push(server)
+    const client = await server.signIn()
+    expect(client.session.name).toBe('Ada')
+    expect((await client.ask('POST', 'apps', { appId: 'new' })).status).toBe(201)
+  })
+})
+
+describe('what is sent', () => {
+  it('every answer has the strict policy for content, and no answer of the API is kept', async () => {
+    const server = await startConsole()
+    open.push(server)
+    for (const path of ['/', '/nowhere', '/api/session', '/api/apps', '/icon.svg']) {
+      const { headers } = await fetch(`${server.url}${path}`)
+      const policy = headers.get('content-security-policy') ?? ''
+      expect(policy).toContain("default-src 'none'")
+      expect(policy).toContain("trusted-types 'none'")
+      expect(policy).not.toContain('unsafe')
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+      expect(headers.get('cross-origin-opener-policy')).toBe('same-origin')
+      if (path.startsWith('/api')) expect(headers.get('cache-control')).toBe('no-store')
+    }
+  })
+
+  it('a browser is told that it has a file already, and takes the plain one where it takes no Brotli', async () => {
+    const server = await startConsole()
+    open.push(server)
+    const script = DASHBOARD_FILES.find(({ path }) => path.endsWith('.js'))?.path ?? ''
+    const plain = await fetch(`${server.url}${script}`, { headers: { 'accept-encoding': 'gzip' } })
+    const packed = await fetch(`${server.url}${script}`, { headers: { 'accept-encoding': 'gzip, br' } })
+    expect([plain.headers.get('content-encoding'), packed.headers.get('content-encoding')]).toEqual([
+      null,
+      'br',
+    ])
+    expect(await packed.text()).toBe(await plain.text())
+    expect(plain.headers.get('cache-control')).toContain('immutable')
+    const again = await fetch(`${server.url}${script}`, {
+      headers: { 'if-none-match': plain.headers.get('etag') ?? '' },
+    })
+    expect(again.status).toBe(304)
+  })
+
+  it('takes at most 60 kB, compressed', () => {
+    const size = DASHBOARD_FILES.reduce((sum, { brotli }) => sum + Buffer.from(brotli, 'base64').length, 0)
+    console.info(`dashboard ${(size / 1e3).toFixed(1)} kB`)
+    expect(size).toBeLessThanOrEqual(60_000)
+  })
+
+  it('is what dashboard/ says: if not, `npm run dashboard` makes it anew', async () => {
+    expect(isKept(await bundleDashboard(repository))).toBe(true)
+  })
+})
+
+describe('the state', () => {
+  it('puts only where what was there still is, and forgets at the end of a lifetime', async () => {
+    let now = 0
+    const state = memoryConsoleState(() => now)
+    expect(await state.replace('a', undefined, 'one', 10)).toBe(true)
+    expect(await state.replace('a', undefined, 'two', 10)).toBe(false)
+    expect(await state.replace('a', 'two', 'three', 10)).toBe(false)
+    expect(await state.replace('a', 'one', 'two', 10)).toBe(true)
+    expect(await state.read('a')).toBe('two')
+    now = 10
+    expect(await state.read('a')).toBeUndefined()
+    expect(await state.replace('a', undefined, 'three', 10)).toBe(true)
+    expect(await state.replace('a', 'three', undefined, 0)).toBe(true)
+    expect(await state.read('a')).toBeUndefined()
+  })
+})

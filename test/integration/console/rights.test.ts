@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { ALL_RIGHTS, startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
+
+/** Every route with the rights of which any one is enough. `signed-in` and `anyone` as they say. */
+const ROUTES: Readonly<Record<string, string>> = {
+  'GET /session': 'anyone',
+  'POST /session': 'anyone',
+  'DELETE /session': 'signed-in',
+  'GET /openapi.json': 'look',
+  'GET /apps': 'look',
+  'POST /apps': 'widen',
+  'GET /apps/{appId}': 'look',
+  'PUT /apps/{appId}/draft': 'narrow widen break-glass',
+  'DELETE /apps/{appId}/draft': 'narrow widen break-glass',
+  'POST /apps/{appId}/draft/rebase': 'narrow widen break-glass',
+  'GET /apps/{appId}/review': 'look',
+  'POST /apps/{appId}/publication': 'narrow widen break-glass',
+  'POST /apps/{appId}/rollback': 'narrow widen break-glass',
+  'GET /apps/{appId}/history': 'look',
+  'POST /apps/{appId}/entries': 'look',
+  'POST /apps/{appId}/trial': 'look',
+  'GET /apps/{appId}/keys': 'look',
+  'POST /apps/{appId}/keys': 'keys',
+  'POST /apps/{appId}/keys/{keyId}/rotation': 'keys',
+  'POST /apps/{appId}/keys/{keyId}/revocation': 'keys',
+  'POST /apps/{appId}/keys/{keyId}/restoration': 'keys',
+  'DELETE /apps/{appId}/keys/{keyId}': 'keys',
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
+
+const paths = [...new Set(Object.keys(ROUTES).map((route) => route.split(' ')[1] ?? ''))]
+const filled = (path: string): string =>
+  path.slice(1).replace('{appId}', 'nowhere').replace('{keyId}', 'key-1')
+
+let server: ConsoleServer
+const people = new Map<string, Client>()
+
+beforeAll(async () => {
+  server = await startConsole()
+  for (const right of ALL_RIGHTS) people.set(right, await server.signIn(right))
+})
+afterAll(() => server.close())
+
+describe('who may do what', () => {
+  it('the table of this test names every route, and the document does too', async () => {
+    const { body } = await people.get('look')!.ask('GET', 'openapi.json')
+    const routes = Object.entries(
+      body.paths as Record<string, Record<string, { 'x-rights'?: string[]; security: unknown[] }>>,
+    )
+    const found = routes.flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => [
+        `${method.toUpperCase()} ${path}`,
+        operation['x-rights']?.join(' ') ?? (operation.security.length === 0 ? 'anyone' : 'signed-in'),
+      ]),
+    )
+    expect(Object.fromEntries(found)).toEqual(ROUTES)
+  })
+
+  for (const path of paths) {
+    for (const method of METHODS) {
+      const access = ROUTES[`${method} ${path}`]
+      if (access === undefined) {
+        it(`${method} ${path} is answered 405`, async () => {
+          const { status, body } = await server.ask(method, filled(path))
+          expect([status, body.code]).toEqual([405, 'METHOD_NOT_ALLOWED'])
+        })
+        continue
+      }
+      if (access === 'anyone' || access === 'signed-in') continue
+      it(`${method} ${path} answers nobody but those with ${access.replaceAll(' ', ' or ')}`, async () => {
+        const stranger = await server.ask(method, filled(path))
+        expect([stranger.status, stranger.body.code]).toEqual([401, 'SIGNED_OUT'])
+        for (const [right, client] of people) {
+          const { status, body } = await client.ask(method, filled(path), method === 'GET' ? undefined : {})
+          const isAdmitted = access.split(' ').includes(right)
+          if (isAdmitted)
+            expect([right, [400, 404, 200, 428].includes(status), status]).toEqual([right, true, status])
+          else expect([right, status, body.code]).toEqual([right, 403, 'RIGHT_MISSING'])
+        }
+      })
+      if (method === 'GET') continue
+      it(`${method} ${path} is refused without the token of the session, and from another site`, async () => {
+        for (const client of people.values()) {
+          const forged: Record<string, string>[] = [
+            { 'x-csrf-token': '' },
+            { 'x-csrf-token': 'A'.repeat(43) },
+            { 'sec-fetch-site': 'cross-site' },
+            { 'sec-fetch-site': 'same-site' },
+            { 'sec-fetch-site': 'none' },
+            { origin: 'https://evil.example' },
+            { origin: 'null' },
+          ]
+          for (const headers of forged) {
+            const { status, body } = await client.ask(method, filled(path), {}, headers)
+            expect([headers, status, body.code]).toEqual([headers, 403, 'FORGERY_SUSPECTED'])
+          }
+        }
+      })
+    }
+  }
+
+  it('a refusal for want of a right is recorded with the app and without a name', async () => {
+    server.sink.clear()
+    await people.get('look')!.ask('POST', 'apps/shop/keys', { id: 'x' })
+    expect(server.sink.events()).toMatchObject([
+      {
+        kind: 'operation',
+        operation: 'console POST /apps/:appId/keys',
+        outcome: 'refused',
+        status: 403,
+        appId: 'shop',
+      },
+    ])
+    expect(JSON.stringify(server.sink.events())).not.toContain('"look"')
+  })
+})
