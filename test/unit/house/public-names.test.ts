@@ -47,7 +47,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisPersonKeys redisStore
       rewriteRedis
     `,
     types: `
@@ -105,10 +105,13 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/vault': {
     values: `
-      createVault
+      SealedError commandKey createFieldVault createPasswords createVault environmentKey fileKey hashPassword
+      keysInUse memoryPeople needsRehash openVault reseal verifyPassword wrappedKey
     `,
     types: `
-      Vault VaultKey VaultOptions
+      FieldIndex FieldVault FieldVaultOptions KeyProvider KeyService KeyState Passwords PasswordsOptions PeopleStore
+      PlaceReport ProvidedVaultKey ProvidedVaultOptions ResealOptions ResealReport SealedBatch SealedHolder SealedPlace
+      SealedReason Vault VaultKey VaultOptions
     `,
   },
 }
