@@ -154,11 +154,7 @@ export class UnreadableError extends UnavailableError {
 
 /** Why a vault does not open what is sealed. */
 export type SealedReason =
-  | 'SEALED_DAMAGED'
-  | 'SEALED_CHANGED'
-  | 'SEALED_KEY_UNKNOWN'
-  | 'SEALED_KEY_DESTROYED'
-  | 'SEALED_PERSON_ERASED'
+  'SEALED_DAMAGED' | 'SEALED_CHANGED' | 'SEALED_KEY_UNKNOWN' | 'SEALED_KEY_DESTROYED' | 'SEALED_PERSON_ERASED'
 
 /** What a vault has sealed cannot be opened. `reason` says why; nothing of the content is known. */
 export class SealedError extends UnreadableError {

@@ -34,7 +34,7 @@ export const KINDS_OF_KEYS = {
     type: 'list',
     holds: 'the revisions of an app, the newest last, as JSON; author and note sealed',
     guards: [],
-    dashboards: ['lrange', 'rpush', 'ltrim', 'eval'],
+    dashboards: ['lrange', 'rpush', 'ltrim', 'lset', 'eval'],
   },
   keyOwner: {
     name: 'key:{<fingerprint>}',

@@ -94,7 +94,9 @@ async function* scan(redis: RedisClient, keyOf: (name: string) => string): Async
   const send = sender(redis, TIMEOUT)
   // SCAN takes and gives names as they are on the server.
   const { keyPrefix = '' } = (redis.options ?? {}) as { readonly keyPrefix?: unknown }
-  const [before = '', after = ''] = `${String(keyPrefix)}${keyOf('*')}`.split('*').map(String)
+  // A prefix has no braces, so these are ours.
+  const [own = ''] = keyOf('').split('}')
+  const [before, after] = [`${String(keyPrefix)}${own}`, '}']
   const pattern = `${before.replaceAll(/[\\?*[\]]/g, '\\$&')}*${after}`
   let cursor = '0'
   do {
