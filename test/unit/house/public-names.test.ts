@@ -93,6 +93,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
       HonoContextLike PortcullisContext
     `,
   },
+  'portcullis/metrics': {
+    values: `
+      createMetrics createReadiness
+    `,
+    types: `
+      Metrics MetricsOptions Readiness ReadinessOptions ReadinessProbe
+    `,
+  },
+  'portcullis/otel': {
+    values: `
+      openTelemetryDecisions
+    `,
+    types: `
+      OpenTelemetryApi OpenTelemetryOptions
+    `,
+  },
   'portcullis/testing': {
     values: `
       allowed denied hostileOrigins hostileReturnUrls namedListContract nonceStoreContract
