@@ -186,6 +186,20 @@ export class UnreadableError extends UnavailableError {
   readonly unreadable = true
 }
 
+/** Why a vault does not open what is sealed. */
+export type SealedReason =
+  'SEALED_DAMAGED' | 'SEALED_CHANGED' | 'SEALED_KEY_UNKNOWN' | 'SEALED_KEY_DESTROYED' | 'SEALED_PERSON_ERASED'
+
+/** What a vault has sealed cannot be opened. `reason` says why; nothing of the content is known. */
+export class SealedError extends UnreadableError {
+  readonly reason: SealedReason
+
+  constructor(reason: SealedReason, message: string) {
+    super(message)
+    this.reason = reason
+  }
+}
+
 /** Whether the store was read, and held something that cannot be used. */
 export function isUnreadable(error: unknown): boolean {
   return (

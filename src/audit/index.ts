@@ -23,7 +23,7 @@ export type { AuditLogMode, AuditLogOptions, SpoolPlace } from './log/audit-log-
 export { linesOf, readFrame, type Frame } from './log/frame.ts'
 export type { FrameStore, FrameToStore, StoredFrame } from './log/frame-store.ts'
 export { memoryFrames, type MemoryFrames, type MemoryFramesOptions } from './log/memory-frames.ts'
-export { memoryPeople } from './people/memory-people.ts'
+export { memoryPeople } from '../vault/memory-people.ts'
 export { people, type People, type PeopleOptions, type PeopleStore } from './people/people.ts'
 export { framesOf } from './log/frames-of.ts'
 export type { LogStart } from './log/log-start.ts'

@@ -1,4 +1,5 @@
-import { createVault, type Vault, type VaultKey } from '../vault/vault.ts'
+import type { VaultKey } from '../vault/ring.ts'
+import { createVault, type Vault } from '../vault/vault.ts'
 import { CommandUsageError, textOf, type Invocation } from './command.ts'
 import { readSource } from './input.ts'
 

@@ -34,7 +34,7 @@ export const KINDS_OF_KEYS = {
     type: 'list',
     holds: 'the revisions of an app, the newest last, as JSON; author and note sealed',
     guards: [],
-    dashboards: ['lrange', 'rpush', 'ltrim', 'eval'],
+    dashboards: ['lrange', 'rpush', 'ltrim', 'lset', 'eval'],
   },
   keyOwner: {
     name: 'key:{<fingerprint>}',
@@ -170,6 +170,13 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
+  personKey: {
+    name: 'person-key:{<hash of a person>}',
+    type: 'list',
+    holds: 'the key of a person, by which their fields are sealed; itself sealed by the key of a region',
+    guards: [],
+    dashboards: [],
+  },
 } as const satisfies Record<string, KindOfKey>
 
 export const DEFAULT_PREFIX = 'portcullis:'
@@ -204,6 +211,7 @@ export interface Keyspace {
   readonly cursors: string
   framesOf(pseudonym: string): string
   person(name: string): string
+  personKey(name: string): string
 }
 
 export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
@@ -235,5 +243,6 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     cursors: `${prefix}{audit}:cursors`,
     framesOf: (pseudonym) => `${prefix}{audit}:of:${pseudonym}`,
     person: (name) => `${prefix}person:{${name}}`,
+    personKey: (name) => `${prefix}person-key:{${name}}`,
   }
 }

@@ -9,7 +9,7 @@ import { createPseudonyms } from '../../../src/audit/event.ts'
 import { auditLog } from '../../../src/audit/log/audit-log.ts'
 import { framesOf } from '../../../src/audit/log/frames-of.ts'
 import { memoryFrames } from '../../../src/audit/log/memory-frames.ts'
-import { memoryPeople } from '../../../src/audit/people/memory-people.ts'
+import { memoryPeople } from '../../../src/vault/memory-people.ts'
 import { people, type People } from '../../../src/audit/people/people.ts'
 import { createSealer } from '../../../src/audit/proof/sealer.ts'
 import { verifyLog } from '../../../src/audit/proof/verify.ts'
@@ -160,8 +160,7 @@ describe('people', () => {
   it('without a spool are refused while their secret can be neither read nor made', async () => {
     const away: People = people({
       store: {
-        read: async () => [],
-        erase: async () => 0,
+        ...memoryPeople(),
         add: async () => Promise.reject(new UnavailableError('away')),
       },
       vault,

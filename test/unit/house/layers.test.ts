@@ -28,7 +28,7 @@ const layers: readonly (readonly string[])[] = [
   ['region'],
   ['http'],
   ['explain'],
-  ['index', 'client', 'console', 'fastify', 'hono'],
+  ['index', 'client', 'console', 'fastify', 'hono', 'metrics', 'otel'],
   ['testing', 'cli'],
 ]
 
@@ -36,7 +36,7 @@ const layers: readonly (readonly string[])[] = [
 const foundation = layers[0] ?? []
 
 /** Doors of the package: users come in by them, and nothing inside does. */
-const doors = ['index', 'client', 'console', 'fastify', 'hono', 'testing', 'cli']
+const doors = ['index', 'client', 'console', 'fastify', 'hono', 'metrics', 'otel', 'testing', 'cli']
 
 /** Wings stand beside the house: nothing inside imports them but what stands above by its name. */
 const wings: ReadonlyMap<string, readonly string[]> = new Map([

@@ -48,7 +48,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisPersonKeys redisStore
       rewriteRedis
     `,
     types: `
@@ -102,6 +102,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ConsoleOptions ConsoleRight ConsoleState ConsoleToken ConsoleUser RecentEventsQuery SignInAttempt
     `,
   },
+  'portcullis/metrics': {
+    values: `
+      createMetrics createReadiness
+    `,
+    types: `
+      Metrics MetricsOptions Readiness ReadinessOptions ReadinessProbe
+    `,
+  },
+  'portcullis/otel': {
+    values: `
+      openTelemetryDecisions
+    `,
+    types: `
+      OpenTelemetryApi OpenTelemetryOptions
+    `,
+  },
   'portcullis/testing': {
     values: `
       allowed denied hostileOrigins hostileReturnUrls namedListContract nonceStoreContract
@@ -114,10 +130,13 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/vault': {
     values: `
-      createVault
+      SealedError commandKey createFieldVault createPasswords createVault environmentKey fileKey hashPassword
+      keysInUse memoryPeople needsRehash openVault reseal verifyPassword wrappedKey
     `,
     types: `
-      Vault VaultKey VaultOptions
+      FieldIndex FieldVault FieldVaultOptions KeyProvider KeyService KeyState Passwords PasswordsOptions PeopleStore
+      PlaceReport ProvidedVaultKey ProvidedVaultOptions ResealOptions ResealReport SealedBatch SealedHolder SealedPlace
+      SealedReason Vault VaultKey VaultOptions
     `,
   },
 }

@@ -30,6 +30,7 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   cursors: keyspace.cursors,
   framesOf: keyspace.framesOf('P'),
   person: keyspace.person('P'),
+  personKey: keyspace.personKey('H'),
 }
 
 /** What a name of the table is for the values that `names` is made of. */
@@ -45,6 +46,7 @@ function filledIn(name: string): string {
     part: '1',
     'hash of the nonce': 'H',
     'pseudonym of a person': 'P',
+    'hash of a person': 'H',
   }
   return `p:${name.replace(/<([^>]+)>/g, (_, what: string) => values[what] ?? `<${what}>`)}`
 }
