@@ -111,7 +111,7 @@ try {
 
   const us = (value: number): string => `${value.toFixed(2)} us`
   let index = 0
-  for (const key of await redis.keys('log:{audit}:of:*')) index += await redis.strlen(key)
+  for (const key of await redis.keys(X)) index += await redis.strlen(key)
   const inFrames = await bytesOf('log:{audit}:frames')
   rows.push(
     told('JSON of an event', us(json)),

@@ -128,31 +128,11 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
-  frames: {
-    name: '{audit}:frames',
-    type: 'stream',
-    holds: 'the frames of the audit log, one entry each',
-    guards: [],
-    dashboards: [],
-  },
-  heads: {
-    name: '{audit}:heads',
+  auditLog: {
+    name: '{audit}:log',
     type: 'hash',
-    holds: 'for each process that writes to the audit log, the number of its last event',
-    guards: [],
-    dashboards: [],
-  },
-  logStart: {
-    name: '{audit}:start',
-    type: 'string',
-    holds: 'where the audit log begins, when older frames were archived and removed',
-    guards: [],
-    dashboards: [],
-  },
-  framesOf: {
-    name: '{audit}:of:<pseudonym of a person>',
-    type: 'string',
-    holds: 'in which frames a person occurs, eight bytes each',
+    holds:
+      'the frames of the audit log; which frames a person is in; the last event of each process that writes; where the log begins',
     guards: [],
     dashboards: [],
   },
@@ -205,11 +185,8 @@ export interface Keyspace {
   /** Both keys of one nonce, which lies in one of several parts of its app. */
   nonce(appId: string, part: number, hash: string): readonly [nonce: string, nonces: string]
   readonly audit: string
-  readonly frames: string
-  readonly heads: string
-  readonly logStart: string
+  readonly auditLog: string
   readonly cursors: string
-  framesOf(pseudonym: string): string
   person(name: string): string
   personKey(name: string): string
 }
@@ -237,11 +214,8 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
       return [`${prefix}nonce:${tag}${hash}`, `${prefix}nonces:${tag}`]
     },
     audit: `${prefix}audit`,
-    frames: `${prefix}{audit}:frames`,
-    heads: `${prefix}{audit}:heads`,
-    logStart: `${prefix}{audit}:start`,
+    auditLog: `${prefix}{audit}:log`,
     cursors: `${prefix}{audit}:cursors`,
-    framesOf: (pseudonym) => `${prefix}{audit}:of:${pseudonym}`,
     person: (name) => `${prefix}person:{${name}}`,
     personKey: (name) => `${prefix}person-key:{${name}}`,
   }

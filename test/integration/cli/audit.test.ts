@@ -132,8 +132,9 @@ describe('portcullis audit', () => {
       expect.stringContaining('1 checkpoints that hold, 20 frames sealed: nothing is wrong'),
     ])
     expect((await command('audit verify')).error).toContain('without --checkpoints')
-    const entries = await redis.xrange('portcullis:{audit}:frames', '-', '+')
-    for (const [id] of entries.slice(19)) await redis.xdel('portcullis:{audit}:frames', id)
+    // As somebody does it who can write to Redis: one frame less.
+    const entries = await redisFrames(redis).read(undefined, 100)
+    await redis.hset('portcullis:{audit}:log', 'size', `19 ${entries[18]?.place.split('-')[0]}`)
     const cut = await command(`audit verify --json --checkpoints ${checkpoints} --key ${verifierKey(KEY)}`)
     expect([cut.code, json(cut)[0].problems.map(({ code }: { code: string }) => code)]).toEqual([
       3,

@@ -24,11 +24,8 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   nonce: keyspace.nonce('A', 1, 'H')[0],
   nonces: keyspace.nonce('A', 1, 'H')[1],
   audit: keyspace.audit,
-  frames: keyspace.frames,
-  heads: keyspace.heads,
-  logStart: keyspace.logStart,
+  auditLog: keyspace.auditLog,
   cursors: keyspace.cursors,
-  framesOf: keyspace.framesOf('P'),
   person: keyspace.person('P'),
   personKey: keyspace.personKey('H'),
 }
