@@ -17,6 +17,8 @@ export interface RequestDescription {
   /** The options of `returnUrlGuard` with these names. */
   readonly relativeTo?: string | undefined
   readonly reserved?: readonly string[] | undefined
+  /** What the `personId` option would find. */
+  readonly personId?: unknown
   /** What the `country` option would find. */
   readonly country?: unknown
   /** The location of the instance. Left out, `regionPin` is not asked. */
