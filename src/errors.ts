@@ -158,16 +158,18 @@ export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'
   override readonly name = 'RevisionConflict'
   override readonly help = helpFor('REVISION_CONFLICT')
-  /** The id of the app, or the name of the list if a list was written. */
+  /** The id of the app, or the name of the list if a list was written; empty for the record of a person. */
   readonly appId: string
   /** The revision that the write named; 0 means that nothing is stored yet. */
   readonly expected: number
   /** The revision that is stored; 0 when nothing is stored. */
   readonly actual: number
 
-  constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' = 'app') {
-    super(`${what} \`${appId}\` is at revision ${actual}, the write expected ${expected}`)
-    this.appId = appId
+  constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' | 'person' = 'app') {
+    // The id of a person stands in no error: an error report may lie anywhere.
+    const which = what === 'person' ? 'the record of the person' : `${what} \`${appId}\``
+    super(`${which} is at revision ${actual}, the write expected ${expected}`)
+    this.appId = what === 'person' ? '' : appId
     this.expected = expected
     this.actual = actual
   }

@@ -4,7 +4,7 @@ import type { Expectation } from '../options.ts'
 export interface KindOfKey {
   /** Behind the prefix. What stands between `{` and `}` is the hash tag, which decides the slot on a Cluster. */
   readonly name: string
-  readonly type: 'hash' | 'list' | 'sorted set' | 'stream' | 'string'
+  readonly type: 'hash' | 'list' | 'set' | 'sorted set' | 'stream' | 'string'
   readonly holds: string
   /** The commands that a process with guards needs for it. */
   readonly guards: readonly string[]
@@ -157,6 +157,41 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
+  record: {
+    name: 'region:{<bucket>}:<person id>',
+    type: 'hash',
+    holds: 'the record of a person in `regionalStore`, its revision and its state',
+    guards: [],
+    dashboards: [],
+  },
+  recordIds: {
+    name: 'region:{<bucket>}',
+    type: 'set',
+    holds: 'the ids of the people of one bucket',
+    guards: [],
+    dashboards: [],
+  },
+  owed: {
+    name: 'region-owed:{<bucket>}:<location>',
+    type: 'set',
+    holds: 'the ids of people whose latest record another location may still lack',
+    guards: [],
+    dashboards: [],
+  },
+  place: {
+    name: 'region-place',
+    type: 'string',
+    holds: 'which location of which jurisdiction this server is',
+    guards: [],
+    dashboards: [],
+  },
+  behind: {
+    name: 'region-behind',
+    type: 'hash',
+    holds: 'which other locations lack records of this one',
+    guards: [],
+    dashboards: [],
+  },
 } as const satisfies Record<string, KindOfKey>
 
 export const DEFAULT_PREFIX = 'portcullis:'
@@ -189,6 +224,11 @@ export interface Keyspace {
   readonly cursors: string
   person(name: string): string
   personKey(name: string): string
+  record(bucket: string, id: string): string
+  recordIds(bucket: string): string
+  owed(bucket: string, location: string): string
+  readonly place: string
+  readonly behind: string
 }
 
 export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
@@ -218,5 +258,11 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     cursors: `${prefix}{audit}:cursors`,
     person: (name) => `${prefix}person:{${name}}`,
     personKey: (name) => `${prefix}person-key:{${name}}`,
+    // All keys of a bucket have one hash tag, so that a script reaches them on a Cluster.
+    record: (bucket, id) => `${prefix}region:{${bucket}}:${id}`,
+    recordIds: (bucket) => `${prefix}region:{${bucket}}`,
+    owed: (bucket, location) => `${prefix}region-owed:{${bucket}}:${location}`,
+    place: `${prefix}region-place`,
+    behind: `${prefix}region-behind`,
   }
 }

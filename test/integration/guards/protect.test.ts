@@ -273,6 +273,23 @@ const probes: Probes = {
       const { app } = behind({ regionPin: { ...ENFORCE, onMisdirected: 'handOver' } }, options)
       await get(app).expect(421).expect('fly-replay', 'london')
     },
+    async personId() {
+      await get(behind({ regionPin: ENFORCE }, { personId: () => 'world_1' }).app).expect(421)
+      await get(
+        behind({ regionPin: ENFORCE }, { personId: () => 'europe_1', country: undefined }).app,
+      ).expect(200)
+    },
+    async store() {
+      const asked: string[] = []
+      const store = { in: (jurisdiction: string) => asked.push(jurisdiction) as never }
+      await get(behind({ regionPin: ENFORCE }, { store }).app).expect(200)
+      expect(asked).toEqual(['europe'])
+    },
+    async now() {
+      let asked = 0
+      await get(behind({ regionPin: ENFORCE }, { now: () => (asked += 1) }).app).expect(200)
+      expect(asked).toBe(2)
+    },
   },
   ipWhitelist: {
     async clientAddress() {

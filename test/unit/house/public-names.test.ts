@@ -128,6 +128,17 @@ const publicNames: Record<string, { values: string; types: string }> = {
       RightfulReturnUrl StoreUnderTest StoreWithLists TestRunner
     `,
   },
+  'portcullis/region': {
+    values: `
+      COUNTRY_GROUPS ConfigError EEA EUROPE RevisionConflict UK_ADEQUACY UnavailableError UnreadableError UsageError
+      regionalStore regions
+    `,
+    types: `
+      Belonging CountryGroup Jurisdiction Jurisdictions LocationNotice LocationOf LocationStatus MoveEvent MoveStep NameOf
+      PersonHandle PersonId PersonPage PersonRecord Pinned PinnedRequest RegionalStore RegionalStoreOptions Regions
+      RegionsOptions
+    `,
+  },
   'portcullis/vault': {
     values: `
       SealedError commandKey createFieldVault createPasswords createVault environmentKey fileKey hashPassword
