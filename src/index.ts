@@ -7,6 +7,13 @@ export { bodyParsers } from './http/request/body-parsers.ts'
 export { keepBody } from './http/request/hand-over.ts'
 export type { Comparison } from './explain/comparisons.ts'
 export { explain, type Explanation } from './explain/explain.ts'
+export {
+  rejudge,
+  type JudgedDifference,
+  type NotJudged,
+  type RejudgeOptions,
+  type RejudgeReport,
+} from './explain/rejudge.ts'
 export type { RequestDescription } from './http/described-request.ts'
 export * from './http/guards.ts'
 export { guardUpgrade } from './http/guard-upgrade.ts'
