@@ -12,6 +12,7 @@ export type {
   PersonReads,
 } from './event.ts'
 export { createPseudonyms } from './event.ts'
+export type { JudgedKey } from './judged-facts.ts'
 export { sealKnex, sealMongoose, sealPg, sealPrisma } from './adapters.ts'
 export type { ModelNames, PgQuery, PrismaExtension, RowSealer } from './adapters.ts'
 export { parseEvent, serialiseEvent } from './line.ts'

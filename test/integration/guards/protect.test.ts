@@ -206,6 +206,11 @@ const probes: Probes = {
       expect(await purposeBy({})).toEqual([undefined])
       expect(await purposeBy({ why: () => 'support' })).toEqual(['support'])
     },
+    async judgements() {
+      expect(((await recordedBy({})) as { judged?: string }).judged).toBeUndefined()
+      const kept = await recordedBy({ judgements: { key: new Uint8Array(32) } })
+      expect((kept as { judged?: string }).judged).toMatch(/^v1:/)
+    },
     async models() {
       expect(() => behind({}, { models: { user: { persn: 'id' } as never } })).toThrow(
         /protect\.models\.user: .*`person`/,
