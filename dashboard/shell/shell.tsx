@@ -1,5 +1,6 @@
 import { useSignalEffect } from '@preact/signals'
 import type { JSX } from 'preact'
+import { useRef } from 'preact/hooks'
 import { running, session, signOut } from '../api.ts'
 import { AppPage } from '../app/app-page.tsx'
 import { AppsPage } from '../apps-page.tsx'
@@ -10,10 +11,12 @@ import { MessageBar } from './message-bar.tsx'
 import { SignIn } from './sign-in.tsx'
 
 export function Shell(): JSX.Element {
-  // What was said of one page says nothing of the next, but for an undo that is offered.
+  // What was said of one app says nothing of the next, and a refusal says nothing of another page.
+  const app = useRef<string | undefined>(undefined)
   useSignalEffect(() => {
-    void place.value
-    if (message.peek()?.kind === 'refused') message.value = undefined
+    const [, appId] = place.value
+    if (message.peek()?.kind === 'refused' || appId !== app.current) message.value = undefined
+    app.current = appId
   })
   const who = session.value
   return (

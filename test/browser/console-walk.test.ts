@@ -320,3 +320,89 @@ describe('every page and every change', () => {
     300_000,
   )
 })
+
+describe('by the keyboard alone', () => {
+  /** Goes on with Tab until the focus is on what has this name, and fails where it never comes. */
+  async function tabTo(name: RegExp, most = 120): Promise<void> {
+    for (let step = 0; step < most; step += 1) {
+      await page.keyboard.press('Tab')
+      const [label, isHidden] = await page.evaluate<[string, boolean]>(`(() => {
+        const at = document.activeElement
+        const box = at.getBoundingClientRect()
+        const texts = [at.getAttribute('aria-label'), ...[...(at.labels ?? [])].map((label) => label.textContent), at.textContent]
+        return [texts.find((text) => text) ?? '', box.width === 0]
+      })()`)
+      if (isHidden) throw new Error(`the focus is on something that cannot be seen: ${label}`)
+      if (name.test(label.trim())) return
+    }
+    throw new Error(`the focus never came to ${String(name)}`)
+  }
+  const press = (key: string): Promise<void> => page.keyboard.press(key)
+
+  it('somebody signs in, sets a mode, adds and removes an entry, publishes, undoes it, and makes a key', async () => {
+    await open(1280, 'light', memoryStore())
+    await page.goto(server.url)
+    await page.getByLabel('Token').waitFor()
+    await tabTo(/^Token/)
+    await page.keyboard.type(tokenFor(...ALL_RIGHTS))
+    await press('Enter')
+    await page.getByRole('link', { name: 'Shop', exact: true }).waitFor()
+    await tabTo(/^Shop$/)
+    await press('Enter')
+    await says('shop-1')
+    await tabTo(/^Report$/)
+    // One step in a group of radio buttons is an arrow.
+    await tabTo(/^Add one range/)
+    await page.keyboard.type('10.0.0.1/8')
+    await press('Enter')
+    await says('1 refused')
+    await press('Control+a')
+    await page.keyboard.type('8.8.8.8')
+    await press('Enter')
+    await says('1 change in 1 section')
+    await tabTo(/^Report$/)
+    await press('ArrowRight')
+    await says('2 changes in 2 sections')
+    await tabTo(/^Remove https:\/\/shop\.example$/)
+    await press('Enter')
+    await says('No origins: this admits nobody')
+    await tabTo(/^Review$/)
+    await press('Enter')
+    await page.getByRole('heading', { name: 'What changes' }).waitFor()
+    await tabTo(/^Why/)
+    await page.keyboard.type('by the keyboard')
+    await tabTo(/^Publish$/)
+    await press('Enter')
+    await says('Revision 2 is in force')
+    await tabTo(/^Undo$/)
+    await press('Enter')
+    await says('Undone')
+    await tabTo(/^New key$/)
+    await press('Enter')
+    await tabTo(/^Make the key$/)
+    await press('Enter')
+    await page.getByRole('heading', { name: 'Store this secret now' }).waitFor()
+    await tabTo(/^I have stored it/)
+    await press('Space')
+    await tabTo(/^Close$/)
+    await press('Enter')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
+    expect(wrong).toEqual([])
+  }, 120_000)
+})
+
+describe('without a right', () => {
+  it('somebody who may only look sees everything and is offered nothing to change', async () => {
+    await open(1280, 'light', memoryStore())
+    await page.goto(server.url)
+    await page.getByLabel('Token').fill(tokenFor('look'))
+    await button('Sign in').click()
+    await page.getByRole('link', { name: 'Shop', exact: true }).click()
+    await says('shop-1')
+    const offered = await page.getByRole('button').allTextContents()
+    expect(offered).toEqual(['Sign out'])
+    expect(await page.getByRole('radio').first().isDisabled()).toBe(true)
+    expect(wrong).toEqual([])
+  })
+})
