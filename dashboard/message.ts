@@ -4,6 +4,8 @@ import { Refused } from './api.ts'
 export interface Message {
   readonly kind: 'done' | 'refused'
   readonly text: string
+  /** When it was said, in milliseconds since the epoch. */
+  readonly at: number
   readonly action?: { readonly label: string; run(): void } | undefined
 }
 
@@ -11,11 +13,11 @@ export interface Message {
 export const message = signal<Message | undefined>(undefined)
 
 export function tell(text: string, action?: Message['action']): void {
-  message.value = { kind: 'done', text, action }
+  message.value = { kind: 'done', text, at: Date.now(), action }
 }
 
 export function tellRefusal(error: unknown): void {
-  message.value = { kind: 'refused', text: wordsOf(error) }
+  message.value = { kind: 'refused', text: wordsOf(error), at: Date.now() }
 }
 
 export function wordsOf(error: unknown): string {

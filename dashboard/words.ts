@@ -46,7 +46,10 @@ export const RIGHTS: Readonly<Record<ConsoleRight, string>> = {
   'break-glass': 'break glass',
 }
 
-export const titleOf = (guard: string): string => GUARDS.find(({ name }) => name === guard)?.title ?? guard
+const OTHERS: Readonly<Record<string, string>> = { name: 'Name', expect: 'Expectations' }
+
+export const titleOf = (section: string): string =>
+  GUARDS.find(({ name }) => name === section)?.title ?? OTHERS[section] ?? section
 
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString('en')} ${number === 1 ? one : many}`

@@ -1,7 +1,7 @@
 import express, { type Express } from 'express'
 import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
-import { consoleTokens, createConsole } from 'portcullis/console'
+import { consoleTokens, createConsole, type ConsoleOptions } from 'portcullis/console'
 import { createVault } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
 import { createAccount } from './account/account.ts'
@@ -49,6 +49,8 @@ export interface GatewayParts {
   readonly whyToken?: string | undefined
   /** Lets an operator into the console; left out where there is no console. */
   readonly consoleToken?: string | undefined
+  /** What the console knows of requests. */
+  readonly recentEvents?: ConsoleOptions['recentEvents']
   publicUrl(): string
   /** Where the instances of other locations are reached, by location. */
   otherUrls(): Readonly<Record<string, string>>
@@ -138,6 +140,7 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
     pseudonymKey: parts.settings.secrets.pseudonyms,
     authorize: consoleTokens([{ token, name: 'operator' }]),
     state: consoleStateOf(parts.storage),
+    recentEvents: parts.recentEvents,
     onError: parts.onFault,
   })
 }

@@ -1,5 +1,6 @@
 import type { ManagedPolicyStore, NonceStore } from 'portcullis'
-import type { AuditSink } from 'portcullis/audit'
+import { parseEvent, type AuditEvent, type AuditSink } from 'portcullis/audit'
+import type { ConsoleOptions, RecentEventsQuery } from 'portcullis/console'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
 import { redisAuditSink, redisNonces, redisStore } from 'portcullis/redis'
 import { createVault } from 'portcullis/vault'
@@ -18,17 +19,39 @@ export interface OpenStorage {
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
+  /** Finds recent events, for the console. */
+  readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
   close(): void
+}
+
+/** How many events of the stream the console looks at, from the newest back. */
+const MOST_LOOKED_AT = 20_000
+
+/** Of events from the newest back those that are asked for. */
+function fitting(
+  events: readonly AuditEvent[],
+  { appId, requestId, since = '', limit }: RecentEventsQuery,
+): readonly AuditEvent[] {
+  return events
+    .filter(
+      (event) =>
+        (appId === undefined || event.appId === appId) &&
+        (requestId === undefined || event.requestId === requestId) &&
+        event.time >= since,
+    )
+    .slice(0, limit)
 }
 
 /** Everything that is kept, in memory or in Redis. */
 export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Promise<OpenStorage> {
   if (redisUrl === undefined) {
+    const sink = memoryAuditSink()
     return {
+      recentEvents: async (query) => fitting(sink.events().toReversed(), query),
       store: memoryStore(),
       storage: memoryStorage(),
       nonces: memoryNonces(),
-      sink: memoryAuditSink(),
+      sink,
       counts: memoryCounts(),
       close: () => undefined,
     }
@@ -38,11 +61,19 @@ export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Pr
   const prefix = `example:${secrets.fingerprint}:`
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const store = redisStore(redis, { prefix, vault })
+  const stream = `${prefix}audit`
   return {
+    async recentEvents(query) {
+      const entries = await redis.xrevrange(stream, '+', '-', 'COUNT', MOST_LOOKED_AT)
+      return fitting(
+        entries.flatMap(([, [, line = '']]) => parseEvent(line) ?? []),
+        query,
+      )
+    },
     store,
     storage: redisStorage(redis, prefix, outage),
     nonces: redisNonces(redis, { prefix }),
-    sink: redisAuditSink(redis, { stream: `${prefix}audit`, maxLength: MOST_EVENTS }),
+    sink: redisAuditSink(redis, { stream, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),
     close() {
       store.close()

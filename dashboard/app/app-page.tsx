@@ -8,18 +8,20 @@ import { linkTo } from '../route.ts'
 import { Score } from '../score.tsx'
 import { Heading } from '../shell/heading.tsx'
 import { count, titleOf } from '../words.ts'
-import { may } from '../api.ts'
+import { may, session } from '../api.ts'
 import { ConflictDialog } from './conflict.tsx'
 import { DraftBar } from './draft-bar.tsx'
 import { History } from './history.tsx'
 import { Keys } from './keys.tsx'
 import { Protections } from './protections.tsx'
+import { Requests } from './requests.tsx'
 import { ReviewPage } from './review.tsx'
 import { TryIt } from './try-it.tsx'
 
 const SECTIONS = [
   ['keys', 'API keys'],
   ['try', 'Try it'],
+  ['requests', 'Requests'],
   ['history', 'History'],
 ] as const
 
@@ -56,15 +58,17 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
           <Score score={app.draft?.score ?? app.score} />
         </div>
         <nav class="tabs" aria-label="Sections of the app">
-          {SECTIONS.map(([name, title]) => (
-            <a
-              key={name}
-              href={linkTo('apps', appId, name)}
-              aria-current={section === name ? 'page' : undefined}
-            >
-              {title}
-            </a>
-          ))}
+          {SECTIONS.filter(([name]) => name !== 'requests' || session.value?.offers.events).map(
+            ([name, title]) => (
+              <a
+                key={name}
+                href={linkTo('apps', appId, name)}
+                aria-current={section === name ? 'page' : undefined}
+              >
+                {title}
+              </a>
+            ),
+          )}
           <a href={linkTo('apps', appId, 'review')} aria-current={section === 'review' ? 'page' : undefined}>
             Review
           </a>
@@ -83,6 +87,8 @@ function Section({ app, section }: { app: AppView; section: string }): JSX.Eleme
       return <ReviewPage app={app} />
     case 'try':
       return <TryIt app={app} />
+    case 'requests':
+      return <Requests app={app} />
     case 'history':
       return <History app={app} />
     default:

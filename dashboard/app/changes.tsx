@@ -13,11 +13,11 @@ export function Changes({ changes }: { changes: readonly Change[] }): JSX.Elemen
     <dl class="changes">
       {[...groups].map(([section, members]) => (
         <div key={section}>
-          <dt>{section === 'name' ? 'Name' : titleOf(section)}</dt>
+          <dt>{titleOf(section)}</dt>
           {members.map(({ path, sentence, added, removed }) => (
             <dd key={path}>
               {sentence[0]?.toUpperCase() + sentence.slice(1)}
-              {(added.length > 0 || removed.length > 0) && path.includes('.') && !path.endsWith('.mode') && (
+              {/^(?:adds|removes) /.test(sentence) && (
                 <ul class="entries-changed">
                   {removed.map((entry) => (
                     <li key={`-${entry}`} class="removed">

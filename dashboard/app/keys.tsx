@@ -7,6 +7,9 @@ import { tell, tellRefusal, wordsOf } from '../message.ts'
 import { reload } from '../open-app.ts'
 import { fromNow, timeOf } from '../words.ts'
 
+/** How long the first request of a new key is waited for, in milliseconds. */
+const WAITED_FOR = 10 * 60_000
+
 export function Keys({ app }: { app: AppView }): JSX.Element {
   const keys = useSignal<readonly KeyView[] | undefined>(undefined)
   const made = useSignal<NewKey | undefined>(undefined)
@@ -17,6 +20,29 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
       keys.value = view.keys
     }, tellRefusal)
   }, [path, app.revision])
+
+  // A key that was made just now is waited for: that its first request came is news.
+  const awaited = useSignal<{ readonly id: string; readonly until: number } | undefined>(undefined)
+  useEffect(() => {
+    const timer = setInterval(() => {
+      const { value } = awaited
+      if (value === undefined || document.hidden) return
+      if (Date.now() > value.until) {
+        awaited.value = undefined
+        return
+      }
+      void ask<KeysView>('GET', path).then(
+        (view) => {
+          keys.value = view.keys
+          if (view.keys.find(({ id }) => id === value.id)?.lastUsed === undefined) return
+          awaited.value = undefined
+          tell(`The first request that ${value.id} has signed is here.`)
+        },
+        () => undefined,
+      )
+    }, 3_000)
+    return () => clearInterval(timer)
+  }, [path])
 
   const change = async (
     what: string,
@@ -78,6 +104,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
             if (view === undefined) return
             keys.value = view.keys
             made.value = view
+            awaited.value = { id: view.id, until: Date.now() + WAITED_FOR }
             void reload()
           }}
         />

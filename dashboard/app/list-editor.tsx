@@ -46,7 +46,7 @@ export function ListEditor(props: ListProps): JSX.Element {
           />
         </label>
       )}
-      <ul class="entries">
+      <ul class="entries" {...(canEdit ? {} : { tabIndex: 0 })}>
         {found.slice(0, shown.value).map((entry) => (
           <li key={textOf(entry)}>
             <code>{textOf(entry)}</code>
@@ -205,7 +205,7 @@ function Verdicts({
       <p>
         {counts.map(({ verdict, number }) => `${number.toLocaleString('en')} ${WORDS[verdict]}`).join(' · ')}
       </p>
-      <ul>
+      <ul tabIndex={0} aria-label="Verdicts">
         {shown.map(({ text, verdict, message, corrected }, index) => (
           <li key={index} class={verdict}>
             <code>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</code>

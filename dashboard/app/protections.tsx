@@ -1,12 +1,29 @@
+import { useSignal } from '@preact/signals'
 import type { ComponentChildren, JSX } from 'preact'
-import type { AppView, GuardName, Mode, PolicyFinding } from '../../src/console/contract.ts'
-import { may } from '../api.ts'
+import { useEffect } from 'preact/hooks'
+import type {
+  AppView,
+  GuardName,
+  GuardTraffic,
+  Mode,
+  PolicyFinding,
+  TrafficView,
+} from '../../src/console/contract.ts'
+import { appPath, ask, may, session } from '../api.ts'
+import { tellRefusal } from '../message.ts'
 import { edit, editSection } from '../open-app.ts'
-import { GUARDS, MODES, type GuardWords } from '../words.ts'
+import { count, GUARDS, MODES, timeOf, type GuardWords } from '../words.ts'
 import { ListEditor } from './list-editor.tsx'
 import { Settings } from './settings.tsx'
 
 export function Protections({ app }: { app: AppView }): JSX.Element {
+  const traffic = useSignal<TrafficView | undefined>(undefined)
+  useEffect(() => {
+    if (session.value?.offers.events !== true) return
+    ask<TrafficView>('GET', appPath(app.appId, '/traffic')).then((view) => {
+      traffic.value = view
+    }, tellRefusal)
+  }, [app.appId, app.revision])
   const findings = app.draft?.findings ?? app.findings
   return (
     <section aria-labelledby="protections-title">
@@ -18,6 +35,7 @@ export function Protections({ app }: { app: AppView }): JSX.Element {
           key={guard.name}
           app={app}
           guard={guard}
+          traffic={traffic.value?.guards.find((one) => one.guard === guard.name)}
           findings={findings.filter(({ path }) => path.split(/[.[]/)[0] === guard.name)}
         />
       ))}
@@ -28,10 +46,12 @@ export function Protections({ app }: { app: AppView }): JSX.Element {
 function Protection({
   app,
   guard,
+  traffic,
   findings,
 }: {
   app: AppView
   guard: GuardWords
+  traffic: GuardTraffic | undefined
   findings: readonly PolicyFinding[]
 }): JSX.Element {
   const { name, title, says } = guard
@@ -51,6 +71,7 @@ function Protection({
         </div>
         <ModeChoice name={name} title={title} mode={mode} canEdit={canEdit} />
       </div>
+      {traffic && traffic.mode === app.policy[name]?.mode && <Numbers traffic={traffic} />}
       {mode === undefined && (
         <p class="note danger">Not set up: where this guard is mounted it refuses every request.</p>
       )}
@@ -60,6 +81,26 @@ function Protection({
       />
     </article>
   )
+}
+
+/** What speaks for the next step, or against it. */
+function Numbers({
+  traffic: { mode, since, judged, denied },
+}: {
+  traffic: GuardTraffic
+}): JSX.Element | null {
+  if (mode === 'off') return null
+  const all = `${denied.toLocaleString('en')} of ${count(judged, 'request')}`
+  const [kind, words] =
+    mode === 'enforce'
+      ? ['', `${all} refused since ${timeOf(since)}.`]
+      : denied === 0
+        ? [
+            'good',
+            `Since ${timeOf(since)} it would have refused none of ${count(judged, 'request')}: enforce it.`,
+          ]
+        : ['fair', `Since ${timeOf(since)} it would have refused ${all}: look at them before you enforce it.`]
+  return <p class={`note ${kind}`}>{words}</p>
 }
 
 function ModeChoice({

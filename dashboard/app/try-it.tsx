@@ -6,6 +6,7 @@ import { tell, wordsOf } from '../message.ts'
 import { edit } from '../open-app.ts'
 import { titleOf } from '../words.ts'
 import { headersOf, readCurl } from './written-request.ts'
+import { Scroll } from '../shell/scroll.tsx'
 
 interface Form {
   readonly method: string
@@ -180,7 +181,7 @@ function Verdict({ view }: { view: TrialView }): JSX.Element {
               ? '; by the draft it passes'
               : '; by the draft it is refused')}
       </h2>
-      <div class="scroll">
+      <Scroll label="Decisions">
         <table>
           <thead>
             <tr>
@@ -204,7 +205,7 @@ function Verdict({ view }: { view: TrialView }): JSX.Element {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       {(draft ?? inForce).comparisons.map(({ guard, input, canonical, problem, nearest }) => (
         <p key={input} class="quiet">
           {titleOf(guard)}: the {input} is <code>{canonical ?? problem}</code>

@@ -3,17 +3,20 @@ import type { JSX } from 'preact'
 import { running, session, signOut } from '../api.ts'
 import { AppPage } from '../app/app-page.tsx'
 import { AppsPage } from '../apps-page.tsx'
+import { ListsPage, OneList } from '../lists-page.tsx'
 import { message } from '../message.ts'
+import { RequestPage } from '../request-page.tsx'
 import { linkTo, place } from '../route.ts'
 import { RIGHTS } from '../words.ts'
 import { MessageBar } from './message-bar.tsx'
+import { Palette } from './palette.tsx'
 import { SignIn } from './sign-in.tsx'
 
 export function Shell(): JSX.Element {
-  // What was said of one page says nothing of the next, but for an undo that is offered.
+  // What was said of one page says nothing of the next; what was said on the way here is read here.
   useSignalEffect(() => {
     void place.value
-    if (message.peek()?.kind === 'refused') message.value = undefined
+    if (Date.now() - (message.peek()?.at ?? 0) > 1_000) message.value = undefined
   })
   const who = session.value
   return (
@@ -27,6 +30,13 @@ export function Shell(): JSX.Element {
           </svg>
           Portcullis
         </a>
+        {who && (
+          <nav class="places" aria-label="Places">
+            <a href={linkTo()}>Apps</a>
+            {who.offers.lists && <a href={linkTo('lists')}>Lists</a>}
+            <Palette />
+          </nav>
+        )}
         {who && (
           <div class="who">
             <span class="quiet" title={`Rights: ${who.rights.map((right) => RIGHTS[right]).join(', ')}`}>
@@ -50,6 +60,8 @@ function Page(): JSX.Element {
   const [first, appId, section = 'keys'] = place.value
   if (first === undefined) return <AppsPage />
   if (first === 'apps' && appId !== undefined) return <AppPage key={appId} appId={appId} section={section} />
+  if (first === 'lists') return appId === undefined ? <ListsPage /> : <OneList key={appId} name={appId} />
+  if (first === 'requests' && appId !== undefined) return <RequestPage requestId={appId} />
   return (
     <main class="page">
       <h1>There is nothing here</h1>

@@ -1,10 +1,13 @@
 // What the API says and the dashboard reads: types alone.
+import type { AuditEvent } from '../audit/event.ts'
 import type { GuardName, Mode } from '../decision.ts'
 import type { BrokenExpectation, PolicyIssue } from '../errors.ts'
 import type { Explanation } from '../explain/explain.ts'
 import type { PolicyFinding } from '../lint/finding.ts'
+import type { ListEntry } from '../list/entry.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { WrittenRequest } from '../policy/written-request.ts'
+import type { ListSummary } from '../store/list-contract.ts'
 import type { ConsoleRight } from './rights.ts'
 
 export type { ConsoleRight, GuardName, Mode, Policy, PolicyFinding, PolicyIssue }
@@ -176,6 +179,73 @@ export interface EntryVerdicts {
   readonly entries: readonly EntryVerdict[]
   readonly good: number
   readonly refused: number
+}
+
+/** What one protection has decided of the requests since its mode was changed, or of those that are looked at. */
+export interface GuardTraffic {
+  readonly mode: Mode
+  /** When the first of them came, ISO 8601. */
+  readonly since: string
+  readonly judged: number
+  /** How many it refused, or would have. */
+  readonly denied: number
+}
+
+export interface HourOfTraffic {
+  readonly at: string
+  readonly passed: number
+  readonly refused: number
+  /** Passed because a protection only reports. */
+  readonly reported: number
+}
+
+export interface TrafficView {
+  readonly requests: number
+  /** Whether these are all requests of the last seven days, and not the newest of them alone. */
+  readonly isComplete: boolean
+  readonly guards: readonly (GuardTraffic & { readonly guard: GuardName })[]
+  /** The last 24 hours, the oldest first. */
+  readonly hours: readonly HourOfTraffic[]
+}
+
+export interface RequestRow {
+  readonly requestId: string
+  readonly time: string
+  readonly operation: string
+  readonly outcome: string
+  readonly status?: number | undefined
+  /** A pseudonym. */
+  readonly address?: string | undefined
+  readonly refusals: readonly {
+    readonly guard: GuardName
+    readonly mode: Mode
+    readonly code: string
+    readonly detail: string
+  }[]
+}
+
+export interface RequestRows {
+  readonly rows: readonly RequestRow[]
+}
+
+export interface RequestView {
+  readonly requestId: string
+  /** The oldest first. */
+  readonly events: readonly AuditEvent[]
+}
+
+export interface ListsView {
+  readonly lists: readonly ListSummary[]
+}
+
+export interface ListPage {
+  readonly name: string
+  readonly revision: number
+  readonly size: number
+  readonly from: number
+  readonly entries: readonly ListEntry[]
+  /** Where the next page begins; missing at the end. */
+  readonly next?: number | undefined
 }
 
 export interface ProblemView {

@@ -11,8 +11,10 @@ import { sendPage } from './pages.ts'
 import { appRoutes } from './routes/apps.ts'
 import { draftRoutes } from './routes/drafts.ts'
 import { entryRoutes } from './routes/entries.ts'
+import { eventRoutes } from './routes/events.ts'
 import { historyRoutes } from './routes/history.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { listRoutes } from './routes/lists.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { trialRoutes } from './routes/trial.ts'
 import { route, type Route } from './route.ts'
@@ -58,6 +60,8 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...historyRoutes(desk),
     ...keyRoutes(desk),
     ...trialRoutes(desk),
+    ...eventRoutes(desk),
+    ...listRoutes(desk),
   ]
   routes.push(
     route({

@@ -8,12 +8,18 @@ const MOST_SHOWN = 20
 export function changesInWords(before: unknown, after: unknown): Change[] {
   return diffPolicies(before, after)
     .filter(({ path }) => path !== 'appId')
+    .map(eachEntry)
     .map((change) => ({
       path: change.path,
       sentence: sentenceOf(change),
       added: change.added.slice(0, MOST_SHOWN).map(shown),
       removed: change.removed.slice(0, MOST_SHOWN).map(shown),
     }))
+}
+
+/** A list that comes or goes as a whole is told entry by entry. */
+function eachEntry(change: PolicyChange): PolicyChange {
+  return { ...change, added: change.added.flat(), removed: change.removed.flat() }
 }
 
 const NOUNS: Readonly<Record<string, readonly [one: string, many: string]>> = {

@@ -144,7 +144,7 @@ async function walk(look: Look): Promise<void> {
   await says('There are no keys yet')
   await look('fresh-app')
 
-  await page.getByRole('link', { name: 'Apps' }).click()
+  await page.getByRole('link', { name: 'Apps' }).first().click()
   await page.getByRole('link', { name: 'Shop', exact: true }).first().click()
   await page.getByRole('heading', { name: 'Shop' }).waitFor()
   await says('shop-1')
@@ -152,8 +152,9 @@ async function walk(look: Look): Promise<void> {
   await walkProtections(look)
   await walkReview(look)
   await walkKeys(look)
-  await page.goto(`${server.url}/#/apps/hostile`)
-  await page.getByRole('heading', { name: /onerror/ }).waitFor()
+  await walkRequests(look)
+  await walkLists(look)
+  await walkPalette(look)
   await look('hostile-name')
   await page.goto(`${server.url}/#/apps/large`)
   await says('Show more (2,950 left)')
@@ -249,6 +250,61 @@ async function walkReview(look: Look): Promise<void> {
   await says('The draft is thrown away')
 }
 
+async function walkRequests(look: Look): Promise<void> {
+  const refused = await fetch(new URL('/auth', server.url))
+  const { instance } = (await refused.json()) as { instance: string }
+  await page.getByRole('link', { name: 'Requests' }).click()
+  await page.getByRole('heading', { name: 'Why they were refused' }).waitFor()
+  await look('requests')
+  await page.getByText('As a table').click()
+  await look('requests-table')
+  await page.goto(`${server.url}/#/requests/${instance}`)
+  await says('ORIGIN_REQUIRED')
+  await look('request')
+  await page.goto(`${server.url}/#/apps/shop`)
+  await says(/1 of 1 request refused since/)
+}
+
+async function walkPalette(look: Look): Promise<void> {
+  await button('Go to…').click()
+  await page.getByLabel('Id of an app or of a request').fill('hostile')
+  await page.getByRole('link', { name: /onerror/ }).waitFor()
+  await look('palette')
+  await page
+    .getByRole('dialog')
+    .getByRole('link', { name: /onerror/ })
+    .click()
+  await page.getByRole('heading', { name: /onerror/ }).waitFor()
+}
+
+async function walkLists(look: Look): Promise<void> {
+  await page.getByRole('link', { name: 'Lists' }).click()
+  await says('There are no lists yet')
+  await page.getByLabel('Name of a new list').fill('offices')
+  await button('Make the list').click()
+  await says('No entries.')
+  await page.getByLabel('Add ranges, one a line').fill('10.0.0.1/8')
+  await button('Add them').click()
+  await says('host bits are set')
+  forgive(422)
+  await look('list-refused')
+  const lines = Array.from({ length: 250 }, (_, index) => `192.0.2.${index} # desk ${index}`)
+  await page.getByLabel('Add ranges, one a line').fill(lines.join('\n'))
+  await button('Add them').click()
+  await says('Entries 1 to 100')
+  await button('More').click()
+  await says('Entries 101 to 200')
+  await look('list')
+  await button('Remove 192.0.2.150').click()
+  await says('192.0.2.150 is removed')
+  await page.getByLabel('Find in the list').fill('desk 24')
+  await button('Find').click()
+  await says('Entries 1 to 11')
+  await page.getByRole('link', { name: 'Named lists' }).click()
+  await says('249')
+  await look('lists')
+}
+
 async function walkKeys(look: Look): Promise<void> {
   await button('New key').click()
   await page.getByLabel('Id of the new key').fill('not an id')
@@ -319,4 +375,96 @@ describe('every page and every change', () => {
     },
     300_000,
   )
+})
+
+describe('by the keyboard alone', () => {
+  /** Goes on with Tab until the focus is on what has this name, and fails where it never comes. */
+  async function tabTo(name: RegExp, most = 120): Promise<void> {
+    for (let step = 0; step < most; step += 1) {
+      await page.keyboard.press('Tab')
+      const [label, isHidden] = await page.evaluate<[string, boolean]>(`(() => {
+        const at = document.activeElement
+        const box = at.getBoundingClientRect()
+        const texts = [at.getAttribute('aria-label'), ...[...(at.labels ?? [])].map((label) => label.textContent), at.textContent]
+        return [texts.find((text) => text) ?? '', box.width === 0]
+      })()`)
+      if (isHidden) throw new Error(`the focus is on something that cannot be seen: ${label}`)
+      if (name.test(label.trim())) return
+    }
+    throw new Error(`the focus never came to ${String(name)}`)
+  }
+  const press = (key: string): Promise<void> => page.keyboard.press(key)
+
+  it('somebody signs in, sets a mode, adds and removes an entry, publishes, undoes it, and makes a key', async () => {
+    await open(1280, 'light', memoryStore())
+    await page.goto(server.url)
+    await page.getByLabel('Token').waitFor()
+    await tabTo(/^Token/)
+    await page.keyboard.type(tokenFor(...ALL_RIGHTS))
+    await press('Enter')
+    await page.getByRole('link', { name: 'Shop', exact: true }).waitFor()
+    await tabTo(/^Shop$/)
+    await press('Enter')
+    await says('shop-1')
+    await tabTo(/^Add one range/)
+    await page.keyboard.type('10.0.0.1/8')
+    await press('Enter')
+    await says('1 refused')
+    await press('Control+a')
+    await page.keyboard.type('8.8.8.8')
+    await press('Enter')
+    await says('1 change in 1 section')
+    await tabTo(/^Report$/)
+    // In a group of radio buttons the next one is an arrow away.
+    await press('ArrowRight')
+    await says('2 changes in 2 sections')
+    await tabTo(/^Remove https:\/\/shop\.example$/)
+    await press('Enter')
+    await says('No origins: this admits nobody')
+    await tabTo(/^Review$/)
+    await press('Enter')
+    await page.getByRole('heading', { name: 'What changes' }).waitFor()
+    await tabTo(/^Why/)
+    await page.keyboard.type('by the keyboard')
+    await tabTo(/^Publish$/)
+    await press('Enter')
+    await says('Revision 2 is in force')
+    await tabTo(/^Undo$/)
+    await press('Enter')
+    await says('Undone')
+    await tabTo(/^New key$/)
+    await press('Enter')
+    await tabTo(/^Make the key$/)
+    await press('Enter')
+    await page.getByRole('heading', { name: 'Store this secret now' }).waitFor()
+    await tabTo(/^I have stored it/)
+    await press('Space')
+    await tabTo(/^Close$/)
+    await press('Enter')
+    await page.getByRole('dialog', { name: /Store/ }).waitFor({ state: 'detached' })
+    await server.store.noteKeyUse('shop', 'shop-2', Date.now())
+    await says('The first request that shop-2 has signed is here')
+    await press('Control+k')
+    await page.keyboard.type('larg')
+    await page.getByRole('link', { name: 'Large large' }).waitFor()
+    await press('Enter')
+    await page.getByRole('heading', { name: 'Large' }).waitFor()
+    expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
+    expect(wrong).toEqual([])
+  }, 120_000)
+})
+
+describe('without a right', () => {
+  it('somebody who may only look sees everything and is offered nothing to change', async () => {
+    await open(1280, 'light', memoryStore())
+    await page.goto(server.url)
+    await page.getByLabel('Token').fill(tokenFor('look'))
+    await button('Sign in').click()
+    await page.getByRole('link', { name: 'Shop', exact: true }).click()
+    await says('shop-1')
+    const offered = await page.getByRole('button').allTextContents()
+    expect(offered).toEqual(['Go to…', 'Sign out'])
+    expect(await page.getByRole('radio').first().isDisabled()).toBe(true)
+    expect(wrong).toEqual([])
+  })
 })

@@ -1,7 +1,15 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
-import { memoryAuditSink, memoryStore, type ManagedPolicyStore } from 'portcullis'
+import {
+  auditAccess,
+  createPolicySource,
+  domainProtect,
+  ipWhitelist,
+  memoryAuditSink,
+  memoryStore,
+  type ManagedPolicyStore,
+} from 'portcullis'
 import { consoleTokens, createConsole, type ConsoleOptions, type ConsoleRight } from 'portcullis/console'
 import type { SessionView } from '../../src/console/contract.ts'
 
@@ -70,7 +78,7 @@ export const APP_DOCUMENT = {
   keys: [{ id: 'shop-1', algorithm: 'hmac-sha256', secret: SECRET }],
 } as const
 
-/** A console on a real server, under `/admin/console`. */
+/** A console on a real server, under `/admin/console`, beside a route `/auth` that guards protect for the app `shop`. */
 export async function startConsole({
   app = express(),
   ...given
@@ -89,10 +97,29 @@ export async function startConsole({
       })),
     ),
     onError: (fault) => faults.push(fault),
+    recentEvents: async ({ appId, requestId, limit }) =>
+      sink
+        .events()
+        .toReversed()
+        .filter(
+          (event) =>
+            (appId === undefined || event.appId === appId) &&
+            (requestId === undefined || event.requestId === requestId),
+        )
+        .slice(0, limit),
     ...given,
     store,
   })
   app.use('/admin/console', mounted)
+  const policies = createPolicySource({ store })
+  const shared = { policies, appId: () => 'shop', logger: { warn: () => undefined } } as const
+  app.use(
+    '/auth',
+    auditAccess({ ...shared, sink }),
+    domainProtect(shared),
+    ipWhitelist(shared),
+    (_req, res) => res.end('in'),
+  )
   const server = createServer(app)
   const url = `${await listening(server)}/admin/console`
 
@@ -127,6 +154,7 @@ export async function startConsole({
       }
     },
     async close() {
+      policies.close()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },

@@ -19,6 +19,12 @@ const ROUTES: Readonly<Record<string, string>> = {
   'GET /apps/{appId}/history': 'look',
   'POST /apps/{appId}/entries': 'look',
   'POST /apps/{appId}/trial': 'look',
+  'GET /apps/{appId}/traffic': 'look',
+  'GET /apps/{appId}/requests': 'look-at-personal-data',
+  'GET /requests/{requestId}': 'look-at-personal-data',
+  'GET /lists': 'look',
+  'GET /lists/{name}': 'look',
+  'PUT /lists/{name}': 'widen',
   'GET /apps/{appId}/keys': 'look',
   'POST /apps/{appId}/keys': 'keys',
   'POST /apps/{appId}/keys/{keyId}/rotation': 'keys',
@@ -31,7 +37,12 @@ const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'] as const
 
 const paths = [...new Set(Object.keys(ROUTES).map((route) => route.split(' ')[1] ?? ''))]
 const filled = (path: string): string =>
-  path.slice(1).replace('{appId}', 'nowhere').replace('{keyId}', 'key-1')
+  path
+    .slice(1)
+    .replace('{appId}', 'nowhere')
+    .replace('{keyId}', 'key-1')
+    .replace('{requestId}', 'r')
+    .replace('{name}', 'list')
 
 let server: ConsoleServer
 const people = new Map<string, Client>()
@@ -75,7 +86,7 @@ describe('who may do what', () => {
           const { status, body } = await client.ask(method, filled(path), method === 'GET' ? undefined : {})
           const isAdmitted = access.split(' ').includes(right)
           if (isAdmitted)
-            expect([right, [400, 404, 200, 428].includes(status), status]).toEqual([right, true, status])
+            expect([right, [400, 404, 200, 409, 428].includes(status), status]).toEqual([right, true, status])
           else expect([right, status, body.code]).toEqual([right, 403, 'RIGHT_MISSING'])
         }
       })

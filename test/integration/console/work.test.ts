@@ -337,6 +337,70 @@ for (const [name, open] of Object.entries(STORES)) {
       expect([body.inForce.passes, body.draft.passes]).toEqual([true, false])
     })
 
+    it('named lists are read in pages, and written by their revision', async () => {
+      const put = (body: object, tag: string): Promise<Answered> =>
+        ada.ask('PUT', 'lists/offices', body, { 'if-match': tag })
+      expect((await ada.ask('GET', 'lists/offices')).status).toBe(404)
+      const lines = Array.from(
+        { length: 1_000 },
+        (_, index) => `10.0.${index >> 8}.${index & 255} # desk ${index}`,
+      )
+      expect((await put({ add: lines.join('\n') }, '"0"')).body).toEqual({ revision: 1 })
+      expect((await put({ add: '192.0.2.1' }, '"0"')).body.code).toBe('ALREADY_THERE')
+      expect((await put({ add: '192.0.2.1' }, '"7"')).body.code).toBe('REVISION_STALE')
+      const refused = await put({ add: '10.0.0.1/8' }, '"1"')
+      expect([refused.status, refused.body.issues[0].corrected]).toEqual([422, '10.0.0.0/8'])
+      const last = await ada.ask('GET', 'lists/offices?from=900&limit=200')
+      expect(last.body).toMatchObject({ size: 1_000, from: 900 })
+      expect(last.body.entries).toHaveLength(100)
+      expect(last.body.entries[0]).toEqual({ range: '10.0.3.132', note: 'desk 900' })
+      const found = await ada.ask('GET', 'lists/offices?find=desk%2099&limit=4')
+      expect(found.body.entries.map(({ note }: { note: string }) => note)).toEqual([
+        'desk 99',
+        'desk 990',
+        'desk 991',
+        'desk 992',
+      ])
+      await put({ remove: ['10.0.0.0'], add: '10.0.0.1 # of the chief' }, '"1"')
+      expect((await ada.ask('GET', 'lists')).body.lists).toMatchObject([
+        { name: 'offices', size: 999, author: 'Ada' },
+      ])
+      expect((await ada.ask('GET', 'lists/offices?find=chief')).body.entries).toEqual([
+        { range: '10.0.0.1', note: 'of the chief' },
+      ])
+      const widen = await server.signIn('look', 'widen')
+      expect((await widen.ask('PUT', 'lists/offices', {}, { 'if-match': '"2"' })).body.missing).toEqual([
+        'narrow',
+      ])
+    })
+
+    it('requests are counted by protection and by hour, and each look at single ones is recorded', async () => {
+      const answers = await Promise.all([1, 2, 3].map(() => fetch(new URL('/auth', server.url))))
+      const [{ instance } = { instance: '' }] = (await Promise.all(
+        answers.map((answer) => answer.json()),
+      )) as {
+        instance: string
+      }[]
+      const { body: traffic } = await ada.ask('GET', 'apps/shop/traffic')
+      expect(traffic.guards).toContainEqual(
+        expect.objectContaining({ guard: 'domainProtect', mode: 'report', judged: 3, denied: 3 }),
+      )
+      expect(traffic.guards).toContainEqual(
+        expect.objectContaining({ guard: 'ipWhitelist', mode: 'enforce', judged: 3, denied: 3 }),
+      )
+      expect(traffic.hours.reduce((sum: number, hour: { refused: number }) => sum + hour.refused, 0)).toBe(3)
+      expect(JSON.stringify(traffic)).not.toContain(instance)
+      const before = server.sink.events().length
+      const { body } = await ada.ask('GET', 'apps/shop/requests?why=a+call+of+the+shop')
+      expect(body.rows).toHaveLength(3)
+      const { body: one } = await ada.ask('GET', `requests/${instance}`)
+      expect(one.events).toMatchObject([{ kind: 'operation', outcome: 'refused', appId: 'shop' }])
+      expect(server.sink.events().slice(before)).toMatchObject([
+        { operation: 'console GET /apps/:appId/requests', purpose: 'a call of the shop', actorKind: 'staff' },
+        { operation: 'console GET /requests/:requestId' },
+      ])
+    })
+
     it('apps come in pages, and are found by the beginning of their id', async () => {
       for (const appId of ['shop-a', 'shop-b', 'shop-c', 'zoo']) await ada.ask('POST', 'apps', { appId })
       const ids = ({ body }: Answered): string[] => body.apps.map((app: { appId: string }) => app.appId)

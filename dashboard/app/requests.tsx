@@ -1,0 +1,191 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import type { AppView, RequestRow, RequestRows, TrafficView } from '../../src/console/contract.ts'
+import { appPath, ask, may } from '../api.ts'
+import { tellRefusal } from '../message.ts'
+import { linkTo } from '../route.ts'
+import { count, timeOf, titleOf } from '../words.ts'
+import { Scroll } from '../shell/scroll.tsx'
+
+/** What the requests of the app came to: by hour, by reason, and one by one. */
+export function Requests({ app }: { app: AppView }): JSX.Element {
+  const traffic = useSignal<TrafficView | undefined>(undefined)
+  const rows = useSignal<readonly RequestRow[] | undefined>(undefined)
+  const show = async (): Promise<void> => {
+    try {
+      traffic.value = await ask<TrafficView>('GET', appPath(app.appId, '/traffic'))
+      if (may('look-at-personal-data'))
+        rows.value = (await ask<RequestRows>('GET', appPath(app.appId, '/requests'))).rows
+    } catch (error) {
+      tellRefusal(error)
+    }
+  }
+  useEffect(() => void show(), [app.appId])
+  return (
+    <>
+      {traffic.value && <Hours traffic={traffic.value} />}
+      <section class="card" aria-labelledby="requests-title">
+        <div class="card-head">
+          <div>
+            <h2 id="requests-title">Recent requests</h2>
+            <p class="quiet">Addresses are pseudonyms. That you have looked is recorded.</p>
+          </div>
+          <button type="button" onClick={() => void show()}>
+            Look again
+          </button>
+        </div>
+        {!may('look-at-personal-data') && <p>You do not have the right to look at single requests.</p>}
+        {rows.value?.length === 0 && <p class="empty">No request is on record. Is `auditAccess` mounted?</p>}
+        {rows.value && rows.value.length > 0 && (
+          <>
+            <Reasons rows={rows.value} />
+            <Table rows={rows.value} />
+          </>
+        )}
+      </section>
+    </>
+  )
+}
+
+/** The requests of the last day: bars for eyes, and a table for everybody. */
+function Hours({ traffic }: { traffic: TrafficView }): JSX.Element {
+  const { hours } = traffic
+  const most = Math.max(1, ...hours.map(({ passed, refused, reported }) => passed + refused + reported))
+  const height = (number: number): number => (number * 76) / most
+  const total = (kind: 'passed' | 'refused' | 'reported'): number =>
+    hours.reduce((sum, hour) => sum + hour[kind], 0)
+  return (
+    <section class="card" aria-labelledby="hours-title">
+      <h2 id="hours-title">The last 24 hours</h2>
+      <p class="legend">
+        <span class="good">{total('passed').toLocaleString('en')} passed</span>
+        <span class="fair">{total('reported').toLocaleString('en')} would have been refused</span>
+        <span class="danger">{total('refused').toLocaleString('en')} refused</span>
+      </p>
+      <svg viewBox="0 0 480 80" class="hours" preserveAspectRatio="none" aria-hidden="true">
+        <line x1="0" y1="79" x2="480" y2="79" />
+        {hours.map(({ at, passed, reported, refused }, index) => (
+          <g key={at}>
+            <rect
+              class="good"
+              x={index * 20 + 3}
+              width={14}
+              y={78 - height(passed)}
+              height={height(passed)}
+            />
+            <rect
+              class="fair"
+              x={index * 20 + 3}
+              width={14}
+              y={78 - height(passed + reported)}
+              height={height(reported)}
+            />
+            <rect
+              class="danger"
+              x={index * 20 + 3}
+              width={14}
+              y={78 - height(passed + reported + refused)}
+              height={height(refused)}
+            />
+          </g>
+        ))}
+      </svg>
+      <details class="more">
+        <summary>As a table</summary>
+        <Scroll label="Requests by hour">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Hour</th>
+                <th scope="col">Passed</th>
+                <th scope="col">Would be refused</th>
+                <th scope="col">Refused</th>
+              </tr>
+            </thead>
+            <tbody>
+              {hours.map(({ at, passed, reported, refused }) => (
+                <tr key={at}>
+                  <th scope="row">{timeOf(at)}</th>
+                  <td>{passed}</td>
+                  <td>{reported}</td>
+                  <td>{refused}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      </details>
+      {!traffic.isComplete && (
+        <p class="quiet">Made of the newest {count(traffic.requests, 'request')} alone.</p>
+      )}
+    </section>
+  )
+}
+
+/** Equal refusals as one line: an attack is one line. */
+function Reasons({ rows }: { rows: readonly RequestRow[] }): JSX.Element | null {
+  const reasons = new Map<string, { guard: string; code: string; detail: string; number: number }>()
+  for (const { refusals } of rows) {
+    for (const { guard, code, detail } of refusals) {
+      const key = `${guard} ${code} ${detail}`
+      const known = reasons.get(key) ?? { guard, code, detail, number: 0 }
+      reasons.set(key, { ...known, number: known.number + 1 })
+    }
+  }
+  const sorted = [...reasons.values()].toSorted((a, b) => b.number - a.number).slice(0, 10)
+  if (sorted.length === 0) return null
+  return (
+    <>
+      <h3>Why they were refused</h3>
+      <ul class="reasons">
+        {sorted.map(({ guard, code, detail, number }) => (
+          <li key={`${guard} ${code} ${detail}`}>
+            <span class="badge danger first">{number.toLocaleString('en')} ×</span> {titleOf(guard)}: {detail}{' '}
+            <code class="quiet">{code}</code>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+function Table({ rows }: { rows: readonly RequestRow[] }): JSX.Element {
+  return (
+    <Scroll label="Requests">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">When</th>
+            <th scope="col">Operation</th>
+            <th scope="col">What came of it</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ requestId, time, operation, outcome, status, refusals }) => (
+            <tr key={requestId}>
+              <th scope="row">
+                <a href={linkTo('requests', requestId)}>{timeOf(time)}</a>
+              </th>
+              <td>
+                <code>{operation}</code>
+              </td>
+              <td>
+                <span
+                  class={`badge first ${outcome === 'refused' ? 'danger' : refusals.length > 0 ? 'fair' : 'good'}`}
+                >
+                  {outcome} {status}
+                </span>
+                {refusals.map(({ guard, code }) => (
+                  <code key={guard} class="block">
+                    {code}
+                  </code>
+                ))}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  )
+}

@@ -1,0 +1,106 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import type { RequestView } from '../src/console/contract.ts'
+import { ask } from './api.ts'
+import { wordsOf } from './message.ts'
+import { linkTo } from './route.ts'
+import { Heading } from './shell/heading.tsx'
+import { timeOf, titleOf } from './words.ts'
+import { Scroll } from './shell/scroll.tsx'
+
+/** What is on record of one request: the `instance` of a refusal leads here. */
+export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
+  const view = useSignal<RequestView | undefined>(undefined)
+  const refusal = useSignal('')
+  useEffect(() => {
+    view.value = undefined
+    refusal.value = ''
+    ask<RequestView>('GET', `requests/${encodeURIComponent(requestId)}`).then(
+      (answer) => {
+        view.value = answer
+      },
+      (error: unknown) => {
+        refusal.value = wordsOf(error)
+      },
+    )
+  }, [requestId])
+  const operation = view.value?.events.find((event) => event.kind === 'operation')
+  const reads = view.value?.events.filter((event) => event.kind === 'field') ?? []
+  return (
+    <main class="page">
+      <p class="crumbs">
+        <a href={linkTo()}>Apps</a>
+        {operation?.appId && (
+          <>
+            {' / '}
+            <a href={linkTo('apps', operation.appId, 'requests')}>{operation.appId}</a>
+          </>
+        )}
+      </p>
+      <Heading>Request</Heading>
+      <p class="id request-id">{requestId}</p>
+      {refusal.value !== '' && <p class="note refused">{refusal.value}</p>}
+      {operation && (
+        <section class="card" aria-labelledby="request-title">
+          <h2 id="request-title">
+            <code>{operation.operation}</code>: {operation.outcome} {operation.status}
+          </h2>
+          <p class="quiet">
+            {timeOf(operation.time)}
+            {operation.revision !== undefined && ` · judged by revision ${operation.revision}`}
+            {operation.purpose !== undefined && ` · ${operation.purpose}`}
+          </p>
+          <Scroll label="Decisions">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Protection</th>
+                  <th scope="col">Decision</th>
+                  <th scope="col">Evidence</th>
+                </tr>
+              </thead>
+              <tbody>
+                {operation.decisions.map(({ guard, effect, mode, code, detail, evidence }) => (
+                  <tr key={guard}>
+                    <th scope="row">{titleOf(guard)}</th>
+                    <td>
+                      <span
+                        class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}
+                      >
+                        {code}
+                      </span>
+                      <span class="quiet block">
+                        {detail} ({mode})
+                      </span>
+                    </td>
+                    <td>
+                      {Object.entries(evidence).map(([name, value]) => (
+                        <code key={name} class="block">
+                          {name}: {String(value)}
+                        </code>
+                      ))}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Scroll>
+        </section>
+      )}
+      {reads.length > 0 && (
+        <section class="card" aria-labelledby="reads-title">
+          <h2 id="reads-title">Personal data that was read</h2>
+          <ul>
+            {reads.map((event) => (
+              <li key={event.id}>
+                <code>{event.field}</code> of person <code>{event.person}</code>
+                {event.purpose && `: ${event.purpose}`}
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </main>
+  )
+}

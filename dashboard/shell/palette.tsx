@@ -1,0 +1,102 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import type { AppRow, AppRows } from '../../src/console/contract.ts'
+import { ask, may, session } from '../api.ts'
+import { tellRefusal } from '../message.ts'
+import { linkTo } from '../route.ts'
+
+/** The id of a request, as a problem document has it. */
+const REQUEST_ID = /^[\w-]{8,128}$/
+
+/** Finds any id that is typed or pasted: of an app or of a request. Control and K open it. */
+export function Palette(): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const field = useRef<HTMLInputElement>(null)
+  const text = useSignal('')
+  const apps = useSignal<readonly AppRow[]>([])
+  const latest = useRef(0)
+
+  const open = (): void => {
+    text.value = ''
+    apps.value = []
+    dialog.current?.showModal()
+    field.current?.focus()
+  }
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      if (event.key.toLowerCase() !== 'k' || !(event.ctrlKey || event.metaKey) || event.altKey) return
+      event.preventDefault()
+      if (dialog.current?.open === false && document.querySelector('dialog[open]') === null) open()
+    }
+    addEventListener('keydown', listen)
+    return () => removeEventListener('keydown', listen)
+  }, [])
+
+  const search = async (): Promise<void> => {
+    const number = (latest.current += 1)
+    if (text.value === '') {
+      apps.value = []
+      return
+    }
+    try {
+      const found = await ask<AppRows>('GET', `apps?${new URLSearchParams({ find: text.value, limit: '8' })}`)
+      if (number === latest.current) apps.value = found.apps
+    } catch (error) {
+      tellRefusal(error)
+    }
+  }
+  const mayBeRequest =
+    session.value?.offers.events === true && may('look-at-personal-data') && REQUEST_ID.test(text.value)
+  const close = (): void => dialog.current?.close()
+  return (
+    <>
+      <button type="button" class="plain" onClick={open} title="Control and K">
+        Go to…
+      </button>
+      <dialog ref={dialog} aria-label="Go to" class="palette">
+        <form
+          onSubmit={(event) => {
+            event.preventDefault()
+            dialog.current?.querySelector<HTMLAnchorElement>('li a')?.click()
+          }}
+        >
+          <label for="palette">Id of an app or of a request</label>
+          <input
+            id="palette"
+            ref={field}
+            type="search"
+            spellcheck={false}
+            autocomplete="off"
+            value={text.value}
+            onInput={(event) => {
+              text.value = event.currentTarget.value.trim()
+              void search()
+            }}
+          />
+        </form>
+        <ul aria-label="Found" class="found">
+          {apps.value.map(({ appId, name }) => (
+            <li key={appId}>
+              <a href={linkTo('apps', appId)} onClick={close}>
+                {name ?? appId} <span class="id">{appId}</span>
+              </a>
+            </li>
+          ))}
+          {mayBeRequest && (
+            <li>
+              <a href={linkTo('requests', text.value)} onClick={close}>
+                The request <span class="id">{text.value}</span>
+              </a>
+            </li>
+          )}
+        </ul>
+        <div class="buttons">
+          <button type="button" onClick={close}>
+            Close
+          </button>
+        </div>
+      </dialog>
+    </>
+  )
+}

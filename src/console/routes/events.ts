@@ -1,0 +1,138 @@
+import type { AuditEvent, OperationEvent } from '../../audit/event.ts'
+import type { GuardName } from '../../decision.ts'
+import { GUARD_NAMES } from '../../policy/sections.ts'
+import type {
+  GuardTraffic,
+  HourOfTraffic,
+  RequestRow,
+  RequestRows,
+  RequestView,
+  TrafficView,
+} from '../contract.ts'
+import { findApp, type Desk } from '../desk.ts'
+import type { RecentEventsQuery } from '../options.ts'
+import { pageLimit } from '../page.ts'
+import { ConsoleProblem } from '../problems.ts'
+import { route, type Route } from '../route.ts'
+
+const HOUR = 3_600_000
+/** How far back the numbers go. */
+const BACK = 7 * 24 * HOUR
+/** How many requests the numbers are made of, at most: the newest. */
+const MOST = 5_000
+
+export function eventRoutes(desk: Desk): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/apps/:appId/traffic',
+      access: ['look'],
+      summary:
+        'How many requests of the last seven days passed and were refused, by protection and by hour. Only numbers.',
+      async handle({ params: { appId = '' } }) {
+        await findApp(desk, appId)
+        const since = new Date(desk.now() - BACK).toISOString()
+        return { body: trafficOf(judged(await eventsOf(desk, { appId, since, limit: MOST })), desk.now()) }
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/apps/:appId/requests',
+      access: ['look-at-personal-data'],
+      personal: true,
+      summary: 'Recent requests of an app, the newest first.',
+      async handle({ params: { appId = '' }, query }) {
+        await findApp(desk, appId)
+        const events = judged(await eventsOf(desk, { appId, limit: pageLimit(query, 100) }))
+        const body: RequestRows = { rows: events.map(rowOf) }
+        return { body }
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/requests/:requestId',
+      access: ['look-at-personal-data'],
+      personal: true,
+      summary:
+        'What is on record of one request: its decisions with their evidence, and what was read in it.',
+      async handle({ params: { requestId = '' } }) {
+        const events = await eventsOf(desk, { requestId, limit: 200 })
+        if (events.length === 0)
+          throw new ConsoleProblem('NOT_FOUND', { detail: 'nothing is on record of this request' })
+        const body: RequestView = { requestId, events: [...events].reverse() }
+        return { body }
+      },
+    }),
+  ]
+}
+
+async function eventsOf({ recentEvents }: Desk, query: RecentEventsQuery): Promise<readonly AuditEvent[]> {
+  if (recentEvents === undefined)
+    throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `recentEvents`' })
+  return recentEvents(query)
+}
+
+/** The requests that guards have judged. What is done in the console is on record of the app too. */
+function judged(events: readonly AuditEvent[]): OperationEvent[] {
+  return events.filter(
+    (event): event is OperationEvent => event.kind === 'operation' && event.decisions.length > 0,
+  )
+}
+
+function rowOf({
+  requestId,
+  time,
+  operation,
+  outcome,
+  status,
+  address,
+  decisions,
+}: OperationEvent): RequestRow {
+  const refusals = decisions.filter(({ effect }) => effect === 'deny')
+  return {
+    requestId,
+    time,
+    operation,
+    outcome,
+    status,
+    address,
+    refusals: refusals.map(({ guard, mode, code, detail }) => ({ guard, mode, code, detail })),
+  }
+}
+
+function trafficOf(events: readonly OperationEvent[], now: number): TrafficView {
+  const guards = new Map<GuardName, GuardTraffic>()
+  const hours = new Map<number, { passed: number; refused: number; reported: number }>()
+  // From the oldest on: a mode that was changed begins a new count.
+  for (const { time, outcome, decisions } of events.toReversed()) {
+    const hour = Math.floor(Date.parse(time) / HOUR) * HOUR
+    const count = hours.get(hour) ?? { passed: 0, refused: 0, reported: 0 }
+    if (outcome === 'refused') count.refused += 1
+    else if (decisions.some(({ effect }) => effect === 'deny')) count.reported += 1
+    else count.passed += 1
+    hours.set(hour, count)
+    for (const { guard, mode, effect } of decisions) {
+      const before = guards.get(guard)
+      const known = before?.mode === mode ? before : { mode, since: time, judged: 0, denied: 0 }
+      guards.set(guard, {
+        ...known,
+        judged: known.judged + 1,
+        denied: known.denied + (effect === 'deny' ? 1 : 0),
+      })
+    }
+  }
+  const byHour = Array.from({ length: 24 }, (_, index): HourOfTraffic => {
+    const at = (Math.floor(now / HOUR) - 23 + index) * HOUR
+    const { passed = 0, refused = 0, reported = 0 } = hours.get(at) ?? {}
+    return { at: new Date(at).toISOString(), passed, refused, reported }
+  })
+  return {
+    requests: events.length,
+    isComplete: events.length < MOST,
+    guards: GUARD_NAMES.flatMap((guard) => {
+      const traffic = guards.get(guard)
+      return traffic === undefined ? [] : [{ guard, ...traffic }]
+    }),
+    hours: byHour,
+  }
+}
