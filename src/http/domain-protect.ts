@@ -81,6 +81,6 @@ export const describedDomainProtect: DescribedQuestion = () => ({
   // As in `protect`, where `serverOnly` follows.
   facts: ({ facts }, { policy }) =>
     policy.domainProtect?.server === 'signed'
-      ? { ...plain(facts), signed: policy.serverOnly?.mode === 'enforce' }
+      ? { ...plainOrigin(facts), signed: policy.serverOnly?.mode === 'enforce' }
       : facts,
 })
