@@ -67,28 +67,50 @@ export function createIpIntervalsBuilder(): IpIntervalsBuilder {
       return undefined
     },
     *finish() {
-      return { four: yield* merged(1, [four]), six: yield* merged(4, [networks, hosts]) }
+      return { four: yield* joinedFour(four), six: yield* merged([networks, hosts]) }
     },
   }
 }
 
-/** Sorts each table by itself, and merges the results. */
-function* merged(width: 1 | 4, tables: readonly Rows[]): Generator<void, Intervals> {
-  const into = new IntervalsWriter(
-    width,
-    tables.reduce((sum, { length }) => sum + length, 0),
-  )
+/** The ranges of IPv4 as intervals. Apart from the others, because numbers of 32 bits can be added. */
+function* joinedFour(rows: Rows): Generator<void, Intervals> {
+  const sorted = yield* sortedRows(rows)
+  const words = new Uint32Array(sorted.length)
+  let length = 0
+  let end = Number.NEGATIVE_INFINITY
+  for (let start = 0; start < sorted.length; start += 2 * STEP) {
+    const stop = Math.min(sorted.length, start + 2 * STEP)
+    for (let row = start; row < stop; row += 2) {
+      const first = sorted[row] as number
+      const last = first + 2 ** (32 - (sorted[row + 1] as number)) - 1
+      if (first > end + 1) {
+        words[2 * length] = first
+        length += 1
+        end = last
+      } else if (last > end) end = last
+      words[2 * length - 1] = end
+    }
+    yield
+  }
+  return { width: 1, length, words: words.subarray(0, 2 * length) }
+}
+
+/** Sorts each table of IPv6 by itself, and merges the results. */
+function* merged(tables: readonly Rows[]): Generator<void, Intervals> {
+  const width = 4
+  const rows = tables.reduce((sum, { length }) => sum + length, 0)
+  const into = new IntervalsWriter(width, rows)
   const readers: RowReader[] = []
-  for (const rows of tables) {
-    if (rows.length > 0) readers.push(new RowReader(yield* sortedRows(rows), rows.width, width))
+  for (const table of tables) {
+    if (table.length > 0) readers.push(new RowReader(yield* sortedRows(table), table.width, width))
   }
   for (let taken = 1; ; taken += 1) {
-    let next: RowReader | undefined
-    for (const reader of readers) {
-      if (!reader.done && (next === undefined || order(reader.first, 0, next.first, 0, width) < 0))
-        next = reader
-    }
-    if (next === undefined) return into.finish()
+    const [one, other] = readers
+    let next = one
+    if (one === undefined || one.done) next = other
+    else if (other !== undefined && !other.done && order(other.first, 0, one.first, 0, width) < 0)
+      next = other
+    if (next === undefined || next.done) return into.finish()
     into.cover(next.first, 0, next.last, 0)
     next.advance()
     if (taken % STEP === 0) yield
@@ -181,10 +203,27 @@ function* without(all: Intervals, others: Intervals): Generator<void, Intervals>
   return into.finish()
 }
 
+/** Whether two sets are the same, in steps. */
+function* equal(one: Intervals, other: Intervals): Generator<void, boolean> {
+  if (one.length !== other.length) return false
+  const size = 2 * one.width * one.length
+  for (let start = 0; start < size; start += 8 * STEP) {
+    const [mine, others] = [one, other].map(({ words }) => bytesOf(words.subarray(start, start + 8 * STEP)))
+    if (mine?.equals(others as Buffer) !== true) return false
+    yield
+  }
+  return true
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
 /** The lowest address of one set that another does not have, IPv4 first; `undefined` where there is no such address. */
 export function* lowestOutside(all: IpIntervals, others: IpIntervals): Generator<void, string | undefined> {
   for (const version of ['four', 'six'] as const) {
     let found: string | undefined
+    if (yield* equal(all[version], others[version])) continue
     yield* walkOutside(all[version], others[version], (first) => {
       found = rangeText([...first], 32 * first.length)
       return false
