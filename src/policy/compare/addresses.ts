@@ -1,11 +1,10 @@
 import { parseInstant } from '../../instant.ts'
 import type { ListEntry } from '../../list/entry.ts'
+import { lowestOutside, withoutAddresses } from '../../match/ip-difference.ts'
 import {
   createIpIntervalsBuilder,
   EVERY_ADDRESS,
-  lowestOutside,
   NO_ADDRESS,
-  withoutAddresses,
   type IpIntervals,
 } from '../../match/ip-intervals.ts'
 import type { IpRange } from '../../match/ip.ts'

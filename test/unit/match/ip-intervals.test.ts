@@ -1,11 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import { lowestOutside, withoutAddresses } from '../../../src/match/ip-difference.ts'
 import {
   createIpIntervalsBuilder,
   EVERY_ADDRESS,
-  lowestOutside,
   NO_ADDRESS,
-  withoutAddresses,
   type Intervals,
   type IpIntervals,
 } from '../../../src/match/ip-intervals.ts'
