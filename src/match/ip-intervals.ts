@@ -1,6 +1,7 @@
 import { Rows, sortedRows, STEP } from './ip-rows.ts'
 import { mask, scanned, scanRange } from './ip-text.ts'
-import { parseIpRange, rangeText, type IpRange } from './ip.ts'
+import { parseIpRange, type IpRange } from './ip.ts'
+import { copy, order, stepOver } from './ip-words.ts'
 import { isProblem, type Problem } from './problem.ts'
 
 /**
@@ -67,28 +68,50 @@ export function createIpIntervalsBuilder(): IpIntervalsBuilder {
       return undefined
     },
     *finish() {
-      return { four: yield* merged(1, [four]), six: yield* merged(4, [networks, hosts]) }
+      return { four: yield* joinedFour(four), six: yield* merged([networks, hosts]) }
     },
   }
 }
 
-/** Sorts each table by itself, and merges the results. */
-function* merged(width: 1 | 4, tables: readonly Rows[]): Generator<void, Intervals> {
-  const into = new IntervalsWriter(
-    width,
-    tables.reduce((sum, { length }) => sum + length, 0),
-  )
+/** The ranges of IPv4 as intervals. Apart from the others, because numbers of 32 bits can be added. */
+function* joinedFour(rows: Rows): Generator<void, Intervals> {
+  const sorted = yield* sortedRows(rows)
+  const words = new Uint32Array(sorted.length)
+  let length = 0
+  let end = Number.NEGATIVE_INFINITY
+  for (let start = 0; start < sorted.length; start += 2 * STEP) {
+    const stop = Math.min(sorted.length, start + 2 * STEP)
+    for (let row = start; row < stop; row += 2) {
+      const first = sorted[row] as number
+      const last = first + 2 ** (32 - (sorted[row + 1] as number)) - 1
+      if (first > end + 1) {
+        words[2 * length] = first
+        length += 1
+        end = last
+      } else if (last > end) end = last
+      words[2 * length - 1] = end
+    }
+    yield
+  }
+  return { width: 1, length, words: words.subarray(0, 2 * length) }
+}
+
+/** Sorts each table of IPv6 by itself, and merges the results. */
+function* merged(tables: readonly Rows[]): Generator<void, Intervals> {
+  const width = 4
+  const rows = tables.reduce((sum, { length }) => sum + length, 0)
+  const into = new IntervalsWriter(width, rows)
   const readers: RowReader[] = []
-  for (const rows of tables) {
-    if (rows.length > 0) readers.push(new RowReader(yield* sortedRows(rows), rows.width, width))
+  for (const table of tables) {
+    if (table.length > 0) readers.push(new RowReader(yield* sortedRows(table), table.width, width))
   }
   for (let taken = 1; ; taken += 1) {
-    let next: RowReader | undefined
-    for (const reader of readers) {
-      if (!reader.done && (next === undefined || order(reader.first, 0, next.first, 0, width) < 0))
-        next = reader
-    }
-    if (next === undefined) return into.finish()
+    const [one, other] = readers
+    let next = one
+    if (one === undefined || one.done) next = other
+    else if (other !== undefined && !other.done && order(other.first, 0, one.first, 0, width) < 0)
+      next = other
+    if (next === undefined || next.done) return into.finish()
     into.cover(next.first, 0, next.last, 0)
     next.advance()
     if (taken % STEP === 0) yield
@@ -131,7 +154,7 @@ class RowReader {
 }
 
 /** Takes intervals in the order of their first addresses, and joins what meets. */
-class IntervalsWriter {
+export class IntervalsWriter {
   readonly #width: 1 | 4
   readonly #words: Uint32Array
   readonly #after: Uint32Array
@@ -163,101 +186,5 @@ class IntervalsWriter {
   finish(): Intervals {
     const words = this.#words.subarray(0, 2 * this.#length * this.#width)
     return { width: this.#width, length: this.#length, words }
-  }
-}
-
-/** The addresses of one set that another does not have, in steps. */
-export function* withoutAddresses(all: IpIntervals, others: IpIntervals): Generator<void, IpIntervals> {
-  if (others.four.length + others.six.length === 0) return all
-  return { four: yield* without(all.four, others.four), six: yield* without(all.six, others.six) }
-}
-
-function* without(all: Intervals, others: Intervals): Generator<void, Intervals> {
-  const into = new IntervalsWriter(all.width, all.length + others.length)
-  yield* walkOutside(all, others, (first, last) => {
-    into.cover(first, 0, last, 0)
-    return true
-  })
-  return into.finish()
-}
-
-/** The lowest address of one set that another does not have, IPv4 first; `undefined` where there is no such address. */
-export function* lowestOutside(all: IpIntervals, others: IpIntervals): Generator<void, string | undefined> {
-  for (const version of ['four', 'six'] as const) {
-    let found: string | undefined
-    yield* walkOutside(all[version], others[version], (first) => {
-      found = rangeText([...first], 32 * first.length)
-      return false
-    })
-    if (found !== undefined) return found
-  }
-  return undefined
-}
-
-/** Walks over both sets at once. What is told is over with the call; `false` ends the walk. */
-function* walkOutside(
-  all: Intervals,
-  others: Intervals,
-  found: (first: Uint32Array, last: Uint32Array) => boolean,
-): Generator<void, void> {
-  const { width } = all
-  const [from, to] = [new Uint32Array(width), new Uint32Array(width)]
-  let other = 0
-  for (let index = 0, steps = 0; index < all.length; index += 1) {
-    const last = (2 * index + 1) * width
-    copy(all.words, 2 * index * width, from, 0, width)
-    let left = true
-    // Those that end before this interval begins hold nothing of it, nor of any that follows.
-    for (; other < others.length; other += 1) {
-      if (++steps % STEP === 0) yield
-      const [first, end] = [2 * other * width, (2 * other + 1) * width]
-      if (order(others.words, end, from, 0, width) < 0) continue
-      if (order(others.words, first, all.words, last, width) > 0) break
-      if (order(others.words, first, from, 0, width) > 0) {
-        stepBefore(others.words, first, to)
-        if (!found(from, to)) return
-      }
-      if (order(others.words, end, all.words, last, width) >= 0) {
-        left = false
-        break
-      }
-      stepOver(others.words, end, from)
-    }
-    if (left) {
-      copy(all.words, last, to, 0, width)
-      if (!found(from, to)) return
-    }
-    if (++steps % STEP === 0) yield
-  }
-}
-
-function order(one: Uint32Array, at: number, other: Uint32Array, otherAt: number, width: number): number {
-  for (let word = 0; word < width; word += 1) {
-    const difference = (one[at + word] as number) - (other[otherAt + word] as number)
-    if (difference !== 0) return difference
-  }
-  return 0
-}
-
-function copy(from: Uint32Array, at: number, to: Uint32Array, toAt: number, width: number): void {
-  for (let word = 0; word < width; word += 1) to[toAt + word] = from[at + word] as number
-}
-
-/** Writes the address behind this one. False: this one is the last of all. */
-function stepOver(words: Uint32Array, at: number, after: Uint32Array): boolean {
-  copy(words, at, after, 0, after.length)
-  for (let word = after.length - 1; word >= 0; word -= 1) {
-    after[word] = (after[word] as number) + 1
-    if (after[word] !== 0) return true
-  }
-  return false
-}
-
-/** Writes the address before this one, which is not the first of all. */
-function stepBefore(words: Uint32Array, at: number, before: Uint32Array): void {
-  copy(words, at, before, 0, before.length)
-  for (let word = before.length - 1; word >= 0; word -= 1) {
-    before[word] = (before[word] as number) - 1
-    if (before[word] !== ALL_BITS) return
   }
 }

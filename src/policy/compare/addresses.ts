@@ -1,9 +1,10 @@
+import { parseInstant } from '../../instant.ts'
+import type { ListEntry } from '../../list/entry.ts'
+import { lowestOutside, withoutAddresses } from '../../match/ip-difference.ts'
 import {
   createIpIntervalsBuilder,
   EVERY_ADDRESS,
-  lowestOutside,
   NO_ADDRESS,
-  withoutAddresses,
   type IpIntervals,
 } from '../../match/ip-intervals.ts'
 import type { IpRange } from '../../match/ip.ts'
@@ -48,36 +49,40 @@ function memberThatDiffers(
   return named.length === 1 ? (named[0] as string) : named.length === 0 ? 'lists' : ''
 }
 
-/** The entries of a named list that hold at the moment of the comparison, some at a time. */
-export interface ListContent {
-  readonly exists: boolean
-  ranges(): Iterable<readonly string[]>
-}
-
-/** The addresses that a section admits where it enforces, in steps. */
+/** The addresses that a section admits where it enforces, in steps. `listOf` finds a named list; `undefined`: it does not exist. */
 export function* addressesOf(
   section: IpWhitelistProtection,
   { ranges, deny }: Lists,
-  listOf: (name: string) => ListContent,
+  listOf: (name: string) => readonly ListEntry[] | undefined,
+  now: number,
 ): Generator<void, IpIntervals> {
   const denyLists = (section.denyLists ?? []).map(listOf)
   // Without such a list it is not known which addresses it would refuse.
-  if (denyLists.some(({ exists }) => !exists)) return NO_ADDRESS
-  const admitted = yield* intervalsOf(ranges.entries, section.lists.map(listOf))
-  return yield* withoutAddresses(admitted, yield* intervalsOf(deny.entries, denyLists))
+  if (denyLists.includes(undefined)) return NO_ADDRESS
+  const admitted = yield* intervalsOf(ranges.entries, section.lists.map(listOf), now)
+  return yield* withoutAddresses(admitted, yield* intervalsOf(deny.entries, denyLists, now))
 }
+
+/** So many entries are added in a fraction of a millisecond. */
+const PIECE = 512
 
 function* intervalsOf(
   entries: readonly IpRange[],
-  lists: readonly ListContent[],
+  lists: readonly (readonly ListEntry[] | undefined)[],
+  now: number,
 ): Generator<void, IpIntervals> {
   const builder = createIpIntervalsBuilder()
   for (const entry of entries) builder.add(entry)
   for (const list of lists) {
-    for (const ranges of list.ranges()) {
-      for (const range of ranges) builder.add(range)
-      yield
+    for (const [index, { range, expires }] of (list ?? []).entries()) {
+      if (expires === undefined || holds(expires, now)) builder.add(range)
+      if (index % PIECE === PIECE - 1) yield
     }
   }
   return yield* builder.finish()
+}
+
+/** An end that cannot be read is over. */
+function holds(expires: string, now: number): boolean {
+  return (parseInstant(expires) ?? Number.NEGATIVE_INFINITY) > now
 }

@@ -1,5 +1,4 @@
 import { ConfigError } from '../../errors.ts'
-import { parseInstant } from '../../instant.ts'
 import {
   compileJurisdictions,
   DEFAULT_JURISDICTIONS,
@@ -13,7 +12,7 @@ import { differencesOf, type PolicyChange } from '../diff.ts'
 import { readPolicy, type ReadPolicy } from '../parse.ts'
 import type { Protection } from '../section.ts'
 import { GUARD_NAMES, RULES, type GuardName } from '../sections.ts'
-import { addressesOf, type ListContent } from './addresses.ts'
+import { addressesOf } from './addresses.ts'
 import type { Comparing, Gain, SectionComparison, Side, Verdict, WitnessRequest } from './side.ts'
 
 export type { Verdict }
@@ -179,27 +178,7 @@ function* addressesIn(
       undefined,
     )
   }
-  return yield* addressesOf(section, entries, (list) => contentOf(lists?.get(list), now))
-}
-
-/** So many entries are added in a fraction of a millisecond. */
-const PIECE = 512
-
-function contentOf(entries: readonly ListEntry[] | undefined, now: number): ListContent {
-  return {
-    exists: entries !== undefined,
-    *ranges() {
-      for (let start = 0; start < (entries?.length ?? 0); start += PIECE) {
-        yield (entries ?? [])
-          .slice(start, start + PIECE)
-          .flatMap(({ range, expires }) => (expires === undefined || holds(expires, now) ? [range] : []))
-      }
-    },
-  }
-}
-
-function holds(expires: string, now: number): boolean {
-  return (parseInstant(expires) ?? Number.NEGATIVE_INFINITY) > now
+  return yield* addressesOf(section, entries, (list) => lists?.get(list), now)
 }
 
 /**

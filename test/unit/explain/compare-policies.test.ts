@@ -263,6 +263,47 @@ describe('comparePolicies', () => {
     expect(compared(ips(), undefined).verdict).toBe('equal')
   })
 
+  describe('at the limit of a length', () => {
+    // A name has at most 253 characters: below this one there is room for one more label of one character.
+    const base = `${'b'.repeat(61)}.${'c'.repeat(63)}.${'d'.repeat(63)}.${'e'.repeat(53)}.example`.slice(-251)
+    const labels = 'abcdefghijklmnopqrstuvwxyz0123456789_'.split('')
+    const each = labels.map((label) => `https://${label}.${base}`)
+
+    it('finds the last name below a wildcard, and that there is none left', () => {
+      expect(base).toHaveLength(251)
+      const wildcard = domains({}, `https://*.${base}`)
+      expect(compared(domains({}, ...each), wildcard).verdict).toBe('equal')
+      expect(
+        compared(domains({}, ...each.filter((text) => !text.includes('//q'))), wildcard).gained?.request,
+      ).toEqual({
+        url: 'https://gateway.example/',
+        headers: { origin: `https://q.${base}` },
+      })
+    })
+
+    it('finds the last URL below a prefix, and that there is none left', () => {
+      const prefix = `https://a.example/${'x'.repeat(2_028)}`
+      expect(prefix).toHaveLength(2_046)
+      const longer = `${prefix}y`
+      expect(compared(urls({ exact: longer }), urls(longer)).gained?.request.returnUrl).toBe(`${longer}?`)
+      const all = [{ exact: longer }, { exact: `${longer}?` }, { exact: `${longer}/` }]
+      expect(compared(urls(...all), urls(longer)).verdict).toBe('equal')
+      const longest = `${longer}z`
+      expect(compared(urls({ exact: longest }), urls(longest)).verdict).toBe('equal')
+      expect(compared(urls({ exact: prefix }), urls(prefix)).verdict).toBe('wider')
+    })
+
+    it('finds the last port of a loopback address, and that there is none left', () => {
+      const ports = ['', ...Array.from({ length: 65_535 }, (_, index) => `:${index + 1}`)]
+      const each = ports.map((port) => `http://127.0.0.1${port}/x`)
+      expect(comparePolicies(urls(...each), urls('http://127.0.0.1:*/x')).verdict).toBe('equal')
+      const some = each.filter((text) => !text.includes(':40000/'))
+      expect(compared(urls(...some), urls('http://127.0.0.1:*/x')).gained?.request.returnUrl).toBe(
+        'http://127.0.0.1:40000/x',
+      )
+    })
+  })
+
   describe('with named lists', () => {
     const named = policyOf({ ipWhitelist: { mode, lists: ['office'], denyLists: ['blocked'] } })
     const lists: Lists = new Map([

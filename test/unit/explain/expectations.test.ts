@@ -182,6 +182,16 @@ describe('tryExpectations', () => {
     expect(tryExpectations(policy).map(({ holds }) => holds)).toEqual([true])
   })
 
+  it('takes the refusal of a guard that only reports for none, also where its code is expected', () => {
+    const request = { ...GOOD, address: '192.0.2.2' }
+    const policy: PolicyInput = {
+      ...POLICY,
+      ipWhitelist: { mode: 'report' },
+      expect: [{ name: 'no stranger', request, code: 'ADDRESS_NOT_ALLOWED' }],
+    }
+    expect(tryExpectations(policy).map(({ holds, got }) => [holds, got])).toEqual([[false, 'allow']])
+  })
+
   it('does not guess what is in a list', () => {
     const expected: Written[] = [{ name: 'x', request: GOOD, effect: 'allow' }]
     expect(() => tryExpectations({ ...POLICY, expect: expected })).toThrow(ConfigError)

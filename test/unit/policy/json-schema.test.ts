@@ -11,7 +11,9 @@ interface Schema {
   readonly description?: string
   readonly properties?: Readonly<Record<string, Schema>>
   readonly required?: readonly string[]
-  readonly additionalProperties?: boolean
+  readonly additionalProperties?: boolean | Schema
+  readonly propertyNames?: Schema
+  readonly minItems?: number
   readonly items?: Schema
   readonly anyOf?: readonly Schema[]
   readonly enum?: readonly unknown[]
@@ -25,7 +27,7 @@ interface Schema {
 
 const schema = policyJsonSchema(join(repository, 'src/policy')) as Schema
 const KNOWN =
-  'type description title $schema default properties required additionalProperties items anyOf enum pattern minLength maxLength maxItems minimum maximum'.split(
+  'type description title $schema default properties required additionalProperties propertyNames items anyOf enum pattern minLength maxLength minItems maxItems minimum maximum'.split(
     ' ',
   )
 
@@ -53,24 +55,37 @@ function takes(rules: Schema, value: unknown): boolean {
     case 'array':
       return (
         Array.isArray(value) &&
+        value.length >= (rules.minItems ?? 0) &&
         value.length <= (rules.maxItems ?? Infinity) &&
         value.every((item) => takes(rules.items ?? {}, item))
       )
     case 'object': {
       if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-      const { properties = {}, required = [], additionalProperties } = rules
+      const { properties = {}, required = [] } = rules
       return (
         required.every((name) => Object.hasOwn(value, name)) &&
         Object.entries(value).every(([name, member]) =>
           Object.hasOwn(properties, name)
             ? takes(properties[name] as Schema, member)
-            : additionalProperties !== false,
+            : takesMember(rules, name, member),
         )
       )
     }
     default:
       throw new Error(`no rule for ${JSON.stringify(rules)}`)
   }
+}
+
+/** A member that the schema does not name. */
+function takesMember(
+  { additionalProperties, propertyNames }: Schema,
+  name: string,
+  member: unknown,
+): boolean {
+  if (propertyNames !== undefined && !takes(propertyNames, name)) return false
+  return typeof additionalProperties === 'object'
+    ? takes(additionalProperties, member)
+    : additionalProperties !== false
 }
 
 function parses(document: unknown): boolean {
@@ -84,6 +99,13 @@ function parses(document: unknown): boolean {
 }
 
 const mode = 'enforce'
+const REQUEST = {
+  method: 'POST',
+  url: 'https://gateway.example/x?y',
+  headers: { 'x-origin': 'https://example.org' },
+  body: '{}',
+  signature: { age: -5, digest: false },
+}
 
 describe('the JSON Schema of a policy', () => {
   it.each<[document: unknown, taken: boolean]>([
@@ -96,6 +118,25 @@ describe('the JSON Schema of a policy', () => {
     [{ appId: 'a', returnUrlGuard: { mode, urls: ['https://a.example/', { exact: 'app:/x' }] } }, true],
     [{ appId: 'a', regionPin: { mode, onMisdirected: 'redirect', fallback: 'europe' } }, true],
     [{ appId: 'a', auditAccess: { mode: 'off', onSinkFailure: 'allow' } }, true],
+    [{ appId: 'a', expect: [{ name: 'x', request: {}, effect: 'deny' }] }, true],
+    [
+      {
+        appId: 'a',
+        expect: [{ name: 'x', request: REQUEST, guards: ['ipWhitelist'], code: 'ADDRESS_NOT_ALLOWED' }],
+      },
+      true,
+    ],
+    [{ appId: 'a', expect: [{ name: 'x', request: { country: ['FR', 'US'] }, effect: 'allow' }] }, true],
+    [{ appId: 'a', expect: [{ request: {}, effect: 'deny' }] }, false],
+    [{ appId: 'a', expect: [{ name: 'x', request: {}, effect: 'refuse' }] }, false],
+    [{ appId: 'a', expect: [{ name: 'x', request: { url: 'ftp://a.example/' }, effect: 'deny' }] }, false],
+    [{ appId: 'a', expect: [{ name: 'x', request: { headers: { 'a b': '' } }, effect: 'deny' }] }, false],
+    [{ appId: 'a', expect: [{ name: 'x', request: { signature: { age: 90_000 } }, effect: 'deny' }] }, false],
+    [{ appId: 'a', expect: [{ name: 'x', request: {}, guards: [], effect: 'deny' }] }, false],
+    [
+      { appId: 'a', expect: Array.from({ length: 101 }, () => ({ name: 'x', request: {}, effect: 'deny' })) },
+      false,
+    ],
     [{}, false],
     [[], false],
     [null, false],

@@ -1,0 +1,86 @@
+import { IntervalsWriter, type Intervals, type IpIntervals } from './ip-intervals.ts'
+import { STEP } from './ip-rows.ts'
+import { copy, order, stepBefore, stepOver } from './ip-words.ts'
+import { rangeText } from './ip.ts'
+
+/** The addresses of one set that another does not have, in steps. */
+export function* withoutAddresses(all: IpIntervals, others: IpIntervals): Generator<void, IpIntervals> {
+  if (others.four.length + others.six.length === 0) return all
+  return { four: yield* without(all.four, others.four), six: yield* without(all.six, others.six) }
+}
+
+function* without(all: Intervals, others: Intervals): Generator<void, Intervals> {
+  const into = new IntervalsWriter(all.width, all.length + others.length)
+  yield* walkOutside(all, others, (first, last) => {
+    into.cover(first, 0, last, 0)
+    return true
+  })
+  return into.finish()
+}
+
+/** Whether two sets are the same, in steps. */
+function* equal(one: Intervals, other: Intervals): Generator<void, boolean> {
+  if (one.length !== other.length) return false
+  const size = 2 * one.width * one.length
+  for (let start = 0; start < size; start += 8 * STEP) {
+    const [mine, others] = [one, other].map(({ words }) => bytesOf(words.subarray(start, start + 8 * STEP)))
+    if (mine?.equals(others as Buffer) !== true) return false
+    yield
+  }
+  return true
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
+/** The lowest address of one set that another does not have, IPv4 first; `undefined` where there is no such address. */
+export function* lowestOutside(all: IpIntervals, others: IpIntervals): Generator<void, string | undefined> {
+  for (const version of ['four', 'six'] as const) {
+    let found: string | undefined
+    if (yield* equal(all[version], others[version])) continue
+    yield* walkOutside(all[version], others[version], (first) => {
+      found = rangeText([...first], 32 * first.length)
+      return false
+    })
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Walks over both sets at once. What is told is over with the call; `false` ends the walk. */
+function* walkOutside(
+  all: Intervals,
+  others: Intervals,
+  found: (first: Uint32Array, last: Uint32Array) => boolean,
+): Generator<void, void> {
+  const { width } = all
+  const [from, to] = [new Uint32Array(width), new Uint32Array(width)]
+  let other = 0
+  for (let index = 0, steps = 0; index < all.length; index += 1) {
+    const last = (2 * index + 1) * width
+    copy(all.words, 2 * index * width, from, 0, width)
+    let left = true
+    // Those that end before this interval begins hold nothing of it, nor of any that follows.
+    for (; other < others.length; other += 1) {
+      if (++steps % STEP === 0) yield
+      const [first, end] = [2 * other * width, (2 * other + 1) * width]
+      if (order(others.words, end, from, 0, width) < 0) continue
+      if (order(others.words, first, all.words, last, width) > 0) break
+      if (order(others.words, first, from, 0, width) > 0) {
+        stepBefore(others.words, first, to)
+        if (!found(from, to)) return
+      }
+      if (order(others.words, end, all.words, last, width) >= 0) {
+        left = false
+        break
+      }
+      stepOver(others.words, end, from)
+    }
+    if (left) {
+      copy(all.words, last, to, 0, width)
+      if (!found(from, to)) return
+    }
+    if (++steps % STEP === 0) yield
+  }
+}

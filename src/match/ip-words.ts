@@ -1,0 +1,41 @@
+/* Addresses as words of 32 bits among others, the most significant first. */
+
+const ALL_BITS = 0xffffffff
+
+/** Below zero: the first address is the lower one. */
+export function order(
+  one: Uint32Array,
+  at: number,
+  other: Uint32Array,
+  otherAt: number,
+  width: number,
+): number {
+  for (let word = 0; word < width; word += 1) {
+    const difference = (one[at + word] as number) - (other[otherAt + word] as number)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+export function copy(from: Uint32Array, at: number, to: Uint32Array, toAt: number, width: number): void {
+  for (let word = 0; word < width; word += 1) to[toAt + word] = from[at + word] as number
+}
+
+/** Writes the address behind this one. False: this one is the last of all. */
+export function stepOver(words: Uint32Array, at: number, after: Uint32Array): boolean {
+  copy(words, at, after, 0, after.length)
+  for (let word = after.length - 1; word >= 0; word -= 1) {
+    after[word] = (after[word] as number) + 1
+    if (after[word] !== 0) return true
+  }
+  return false
+}
+
+/** Writes the address before this one, which is not the first of all. */
+export function stepBefore(words: Uint32Array, at: number, before: Uint32Array): void {
+  copy(words, at, before, 0, before.length)
+  for (let word = before.length - 1; word >= 0; word -= 1) {
+    before[word] = (before[word] as number) - 1
+    if (before[word] !== ALL_BITS) return
+  }
+}
