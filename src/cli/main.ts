@@ -22,7 +22,8 @@ void runCommand(process.argv.slice(2), {
       stdout.once('drain', resolve).once('close', resolve)
     })
   },
-  error: (text) => void stderr.write(text),
+  // The end of an export that nobody reads any more is no news.
+  error: (text) => void (isHeard && stderr.write(text)),
   input: () => stdin,
   terminals: { input: stdin.isTTY, output: stdout.isTTY, error: stderr.isTTY },
   env: process.env,

@@ -8,12 +8,21 @@ import { readCheckpointFile } from '../../audit/proof/publishers.ts'
 import { parseVerifierKey, type NoteKey } from '../../audit/proof/note.ts'
 import { createAuditReader, type AuditReader } from '../../audit/reading/reader.ts'
 import { archivedFrames } from '../../audit/retention/archive.ts'
-import type { BytesClient, RedisClient } from '../../redis/client.ts'
+import { unavailable, type BytesClient, type RedisClient } from '../../redis/client.ts'
 import { redisFrames } from '../../redis/frames.ts'
+import { DEFAULT_PREFIX } from '../../redis/keyspace.ts'
 import { redisPeople } from '../../redis/people.ts'
 import { openRedis, redisUrlOf } from '../redis.ts'
 import { readVault } from '../secrets.ts'
-import { CommandUsageError, textOf, textsOf, type ExitCode, type Invocation, type Run } from '../command.ts'
+import {
+  CommandDeniedError,
+  CommandUsageError,
+  textOf,
+  textsOf,
+  type ExitCode,
+  type Invocation,
+  type Run,
+} from '../command.ts'
 
 /** What a command works with. */
 export interface Connection {
@@ -114,15 +123,34 @@ async function keyOf(text: string): Promise<NoteKey> {
   return key
 }
 
-/** Runs a command with a connection, which is closed however it ends. */
-export function withLog(act: (invocation: Invocation, log: Connection) => Promise<ExitCode>): Run {
+/**
+ * Runs a command with a connection, which is closed however it ends. `records`: each use is an event itself, for which the log would
+ * wait for ever where the user of Redis may not write.
+ */
+export function withLog(
+  act: (invocation: Invocation, log: Connection) => Promise<ExitCode>,
+  { records = true }: { readonly records?: boolean } = {},
+): Run {
   return async (invocation) => {
     const connection = await connect(invocation)
     try {
+      if (records) await checkWriting(connection.redis, textOf(invocation.values, 'prefix') ?? DEFAULT_PREFIX)
       return await act(invocation, connection)
     } finally {
       await connection.close()
     }
+  }
+}
+
+async function checkWriting(redis: RedisClient, prefix: string): Promise<void> {
+  try {
+    // Makes no stream, and so writes nothing.
+    await redis.call('XADD', `${prefix}{audit}:rights`, 'NOMKSTREAM', '*', 'may', 'write')
+  } catch (error) {
+    if (!(error as Error).message.startsWith('NOPERM')) throw unavailable(error, 'XADD')
+    throw new CommandDeniedError(
+      'the user of Redis may not write: each look at the audit log is an event of it',
+    )
   }
 }
 

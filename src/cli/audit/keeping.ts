@@ -5,32 +5,35 @@ import { rewriteRedis } from '../../redis/rewrite.ts'
 import { CommandUsageError, EXIT, requiredText, textOf, textsOf } from '../command.ts'
 import { allFrames, checkpointsOf, isJson, secretOf, withLog } from './connection.ts'
 
-export const verify = withLog(async (invocation, log) => {
-  const { values, env, out, error } = invocation
-  const { checkpoints, keys } = await checkpointsOf(invocation)
-  const start = textOf(values, 'archive') === undefined ? await log.store.start() : undefined
-  const frameKey = secretOf(env, 'PORTCULLIS_FRAME_KEY')
-  const report = await verifyLog({
-    frames: allFrames(invocation, log),
-    checkpoints,
-    keys,
-    start,
-    origin: textOf(values, 'origin'),
-    ...(frameKey === undefined ? {} : { frameKey }),
-    onProgress: (frames) => void (frames % 65_536 === 0 && frames > 0 && error(`${frames} frames\n`)),
-  })
-  if (isJson(invocation)) await out(`${JSON.stringify(report)}\n`)
-  else {
-    for (const { code, at, detail } of report.problems) await out(`${code}  at ${at}: ${detail}\n`)
-    await out(
-      `${report.frames} frames, ${report.events} events, ${report.writers} writers, ${report.checkpoints} checkpoints that hold, ` +
-        `${report.sealed} frames sealed: ${report.found === 0 ? 'nothing is wrong' : `${report.found} problems`}\n`,
-    )
-    if (checkpoints.length === 0)
-      error('without --checkpoints a cut end and a removed writer are not found\n')
-  }
-  return report.found === 0 ? EXIT.ok : EXIT.no
-})
+export const verify = withLog(
+  async (invocation, log) => {
+    const { values, env, out, error } = invocation
+    const { checkpoints, keys } = await checkpointsOf(invocation)
+    const start = textOf(values, 'archive') === undefined ? await log.store.start() : undefined
+    const frameKey = secretOf(env, 'PORTCULLIS_FRAME_KEY')
+    const report = await verifyLog({
+      frames: allFrames(invocation, log),
+      checkpoints,
+      keys,
+      start,
+      origin: textOf(values, 'origin'),
+      ...(frameKey === undefined ? {} : { frameKey }),
+      onProgress: (frames) => void (frames % 65_536 === 0 && frames > 0 && error(`${frames} frames\n`)),
+    })
+    if (isJson(invocation)) await out(`${JSON.stringify(report)}\n`)
+    else {
+      for (const { code, at, detail } of report.problems) await out(`${code}  at ${at}: ${detail}\n`)
+      await out(
+        `${report.frames} frames, ${report.events} events, ${report.writers} writers, ${report.checkpoints} checkpoints that hold, ` +
+          `${report.sealed} frames sealed: ${report.found === 0 ? 'nothing is wrong' : `${report.found} problems`}\n`,
+      )
+      if (checkpoints.length === 0)
+        error('without --checkpoints a cut end and a removed writer are not found\n')
+    }
+    return report.found === 0 ? EXIT.ok : EXIT.no
+  },
+  { records: false },
+)
 
 export const erase = withLog(async (invocation, log) => {
   const { values, positionals, out, error } = invocation
