@@ -17,6 +17,8 @@ const ROUNDS = 15
 const OPERATIONS = 2_000
 const AT_ONCE = 16
 const DECISIONS = 200_000
+const FAILURES = 20
+const TIMEOUT = 250
 
 interface Cost {
   /** Processor time of this process for one operation, in microseconds. */
@@ -90,6 +92,50 @@ for (let round = 0; round < ROUNDS; round += 1) {
 close()
 await places.stop()
 
+const failing = await startThreePlaces(['--appendonly', 'yes'])
+
+/** How long the first write takes after London has gone, in milliseconds, each time from a store that has seen nothing of it. */
+async function firstWrites(go: () => Promise<unknown>, comeBack: () => Promise<unknown>): Promise<number[]> {
+  const taken: number[] = []
+  for (let time = 0; time < FAILURES; time += 1) {
+    const opened = await failing.open({ commandTimeout: TIMEOUT, checkEvery: 60_000 })
+    const people = opened.store.in('europe')
+    const id = `europe_f${time}.${taken.length}.${(fresh += 1)}` as const
+    await people.put(id, value, 0)
+    await go()
+    const begun = performance.now()
+    await people.put(id, value, 1)
+    taken.push(performance.now() - begun)
+    await comeBack()
+    opened.close()
+    await caughtUp()
+  }
+  return taken
+}
+
+/** Until London has been given what it missed. */
+async function caughtUp(): Promise<void> {
+  const opened = await failing.open({ commandTimeout: 5_000, checkEvery: 50 })
+  do await opened.store.in('europe').get('europe_0')
+  while (
+    opened.store
+      .status()
+      .some(({ jurisdiction, condition }) => jurisdiction === 'europe' && condition !== 'current')
+  )
+  opened.close()
+}
+
+const { london } = failing.servers
+const killed = await firstWrites(
+  () => london.kill(),
+  () => london.restart(),
+)
+const frozen = await firstWrites(
+  async () => failing.relays.london.freeze(),
+  async () => failing.relays.london.thaw(),
+)
+await failing.stop()
+
 const usual = (name: string): number => median(work.get(name) ?? [])
 const ratio = (name: string, yardstick: string, most: number, digits: number) =>
   atMost(`${name}, of a plain ${yardstick}`, usual(name) / usual(yardstick), most, '', digits)
@@ -99,6 +145,15 @@ const rows = [
     const beside = times === undefined ? '' : `, ${median(times).toFixed(0)} us of the clock`
     return told(name, `${usual(name).toFixed(2)} us of work${beside}`)
   }),
+  told(
+    'first write after London was killed',
+    `${median(killed).toFixed(1)} ms, worst ${Math.max(...killed).toFixed(1)} ms`,
+  ),
+  told(
+    'first write after London stood still',
+    `${median(frozen).toFixed(1)} ms, worst ${Math.max(...frozen).toFixed(1)} ms`,
+  ),
+  atMost('the same, of `commandTimeout`', median(frozen) / TIMEOUT, 2, '', 2),
   ratio('decision by the identifier', 'GET', 0.1, 3),
   ratio('decision by one country', 'GET', 0.1, 3),
   ratio('decision by three countries', 'GET', 0.1, 3),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { rewriteRedis } from 'portcullis/redis'
 import { FAULTS } from '../../support/region-proof/faults.ts'
 import { runWorkload, shortOutages, type RunReport } from '../../support/region-proof/run.ts'
 import { formsIn, formsOf } from '../../support/region-proof/traces.ts'
@@ -47,6 +48,23 @@ describe('people of all countries, while London, Frankfurt and both are away', (
   it('are noticed by 25 faults and more, each of its own kind', () => {
     expect(FAULTS.length).toBeGreaterThanOrEqual(25)
     expect(new Set(FAULTS.map(({ name }) => name)).size).toBe(FAULTS.length)
+  })
+})
+
+describe('a person who has moved to Europe', () => {
+  it('is in the files of Dallas until they are written anew, and then is not', async () => {
+    const opened = await world.places.open()
+    const mark = 'c0ffee0badf00d5afe'
+    await opened.store.in('world').put(`world_${mark}`, { name: mark }, 0)
+    const id = await opened.store.move(`world_${mark}`, 'europe')
+    const forms = formsOf(`{"name":"${mark}"}`)
+    const before = await world.search('dallas', forms)
+    expect(before['files of Redis'].hits).not.toEqual([])
+    await rewriteRedis(opened.clients.dallas)
+    const after = await world.search('dallas', forms)
+    expect(after['files of Redis'].hits).toEqual([])
+    expect((await opened.store.in('europe').get(id))?.value).toEqual({ name: mark })
+    opened.close()
   })
 })
 

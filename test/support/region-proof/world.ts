@@ -12,7 +12,7 @@ const READABLE = [
   '--appendonly',
   'yes',
   '--appendfsync',
-  'everysec',
+  'always',
   '--aof-use-rdb-preamble',
   'no',
   '--rdbcompression',
