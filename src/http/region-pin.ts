@@ -179,7 +179,8 @@ function sendElsewhere(
   const base = baseOf(outcome, bases)
   const { target } = context.facts
   if (base === undefined || !wantsPage(context.facts)) return false
-  if (!target.startsWith('/') || hasHop(target)) return false
+  // Behind a `#`, which no browser sends, the mark of the hop would not come back.
+  if (!target.startsWith('/') || target.includes('#') || hasHop(target)) return false
   // 307 keeps method and content and, unlike 308, is not remembered when the person moves.
   res.statusCode = 307
   res.setHeader('Location', `${base}${target}${target.includes('?') ? '&' : '?'}${HOP}=1`)

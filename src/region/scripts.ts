@@ -17,7 +17,8 @@ else redis.call('PERSIST', KEYS[1]) end
  * with blanks around them, 3 the revision that it must have, or '*', 4 the move that it must take part in, or '*', 5 a name of
  * this write, 6 the new state, 7 its move, 8 its value: '' to remove it, '=' to leave it as it is. Answers `written` and
  * the revision, or `refused`, the revision, the state and the move.
- * The name is kept, for a client may send a command again when the connection broke before its answer came.
+ * The name is kept, for a client may send a command again when the connection broke before its answer came. What was removed is not
+ * made anew by a write that is older, and has waited in the connection to a server that stood still.
  */
 export const CHANGE = `
 local stored = redis.call('HMGET', KEYS[1], 'revision', 'stamp', 'state', 'move')
@@ -25,7 +26,8 @@ if stored[2] == ARGV[5] then return {'written', stored[1]} end
 local last, was = tonumber(stored[1] or '0'), stored[3] or 'absent'
 if not string.find(ARGV[2], ' ' .. was .. ' ', 1, true)
   or (ARGV[3] ~= '*' and was ~= 'absent' and was ~= 'gone' and last ~= tonumber(ARGV[3]))
-  or (ARGV[4] ~= '*' and ARGV[4] ~= (stored[4] or '')) then
+  or (ARGV[4] ~= '*' and ARGV[4] ~= (stored[4] or ''))
+  or (was == 'gone' and stored[2] > ARGV[5]) then
   return {'refused', string.format('%.0f', last), was, stored[4] or ''}
 end
 local revision, stamp, state, move, value = string.format('%.0f', last + 1), ARGV[5], ARGV[6], ARGV[7], ARGV[8]

@@ -128,14 +128,17 @@ export class Territory {
       try {
         const isCurrent = to.isCurrent
         const outcome = await to.location.take(id, entry, 'writer')
-        if (outcome === 'newer') return await this.#giveWay(from, to, id, entry)
-        if (isCurrent) this.#settling.add(from, to, id, entry.stamp)
-        return undefined
+        if (outcome !== 'newer') {
+          if (isCurrent) this.#settling.add(from, to, id, entry.stamp)
+          return undefined
+        }
+        failure = undefined
       } catch (error) {
         failure = error
         this.#watch.lost(to)
       }
     }
+    if (failure === undefined) return this.#giveWay(from, to, id, entry)
     // Before the write is acknowledged: the other location must not be asked as long as it lacks this.
     to.lacksOf.add(from.name)
     await this.#asking(from, from.location.noteBehind(to.name))
@@ -145,11 +148,26 @@ export class Territory {
 
   /** Another location has a record that ours was not built on: ours is taken back, unless others were built on it already. */
   async #giveWay(from: Place, to: Place, id: string, entry: Entry): Promise<Changed | undefined> {
-    const theirs = await to.location.read(id)
-    if (theirs === undefined) return undefined
+    const theirs = await this.#asking(to, to.location.read(id))
+    // The other writer may have given way first.
+    if (theirs === undefined || theirs.stamp === entry.stamp) return undefined
     const outcome = await this.#asking(from, from.location.replace(id, theirs, entry.stamp))
     if (outcome === 'kept') return undefined
+    if ((await this.#converge(from, to, id)) === entry.stamp) return undefined
     return { written: false, revision: theirs.revision, state: theirs.state, move: theirs.move }
+  }
+
+  /**
+   * Two writers that gave way to each other at once have left each the record of the other: the later stays. Answers with the name
+   * of the write that stays.
+   */
+  async #converge(from: Place, to: Place, id: string): Promise<string | undefined> {
+    const ours = await this.#asking(from, from.location.read(id))
+    const theirs = await this.#asking(to, to.location.read(id))
+    if (ours === undefined || theirs === undefined || ours.stamp === theirs.stamp) return ours?.stamp
+    const [behind, latest] = isLater(ours, theirs) ? [to, ours] : [from, theirs]
+    await this.#asking(behind, behind.location.take(id, latest, 'copy'))
+    return latest.stamp
   }
 
   async #asking<T>(place: Place, question: Promise<T>): Promise<T> {

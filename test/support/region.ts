@@ -1,14 +1,19 @@
 import { Redis } from 'ioredis'
-import { regionalStore, regions, type RegionalStore, type RegionalStoreOptions } from '../../src/region/index.ts'
+import {
+  regionalStore,
+  regions,
+  type RegionalStore,
+  type RegionalStoreOptions,
+} from '../../src/region/index.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 
-const BY_DEFAULT = {
+export const TABLE = {
   europe: { locations: ['london', 'frankfurt'], countries: ['DE', 'FR', 'GB', 'IT'] },
   world: { locations: ['dallas'], countries: '*' },
 } as const
 
-export type World = typeof BY_DEFAULT
+export type World = typeof TABLE
 export type WorldStore = RegionalStore<World>
 export type PlaceName = 'london' | 'frankfurt' | 'dallas'
 
@@ -35,7 +40,7 @@ export interface Opened {
 
 export async function startThreePlaces(
   args: readonly string[] = [],
-  relay: (port: number, place: PlaceName) => Promise<TcpProxy> = startTcpProxy,
+  relay: (port: number, place: PlaceName) => Promise<TcpProxy> = (port) => startTcpProxy(port),
 ): Promise<ThreePlaces> {
   const servers = await eachPlace(() => startRedis({ args }))
   const relays = await eachPlace((place) => relay(servers[place].port, place))
@@ -50,7 +55,7 @@ export async function startThreePlaces(
       const clients = await eachPlace(async (place) => clientOf(relays[place].port))
       await Promise.all(PLACES.map((place) => ready(clients[place])))
       const store = regionalStore({
-        regions: regions({ jurisdictions: BY_DEFAULT }),
+        regions: regions({ jurisdictions: TABLE }),
         clients,
         commandTimeout: 1_000,
         checkEvery: 200,

@@ -14,8 +14,15 @@ export interface TcpProxy {
   stop(): Promise<void>
 }
 
-/** Starts one in front of `port`. Call `stop()` in `afterAll`. */
-export async function startTcpProxy(port: number): Promise<TcpProxy> {
+/**
+ * Starts one in front of `port`. Call `stop()` in `afterAll`.
+ *
+ * @param watch sees all bytes as they arrive, with a number for each connection and direction
+ */
+export async function startTcpProxy(
+  port: number,
+  watch?: (bytes: Buffer, stream: number) => void,
+): Promise<TcpProxy> {
   const sockets = new Set<Socket>()
   let frozen: Promise<void> | undefined
   let thaw = (): void => {}
@@ -33,16 +40,20 @@ export async function startTcpProxy(port: number): Promise<TcpProxy> {
     while (frozen !== undefined) await frozen
     action()
   }
-  const gate = (): Transform =>
+  let streams = 0
+  const gate = (stream: number): Transform =>
     new Transform({
-      transform: (chunk, _encoding, done) => void whenThawed(() => done(null, chunk)),
+      transform(chunk: Buffer, _encoding, done) {
+        watch?.(chunk, stream)
+        void whenThawed(() => done(null, chunk))
+      },
       flush: (done) => void whenThawed(done),
     })
   function pass(from: Socket, to: Socket): void {
     sockets.add(from)
     from.once('close', () => sockets.delete(from))
     from.once('error', () => void whenThawed(() => to.destroy()))
-    from.pipe(gate()).pipe(to)
+    from.pipe(gate((streams += 1))).pipe(to)
   }
 
   const server = createServer({ allowHalfOpen: true }, (client) => {

@@ -222,6 +222,7 @@ describe('regionPin', () => {
       ['the absolute form of another scheme', 'GET', 'ftp://gateway.example/me'],
       ['the absolute form without a path', 'GET', 'http://gateway.example'],
       ['an absolute form with a foreign host', 'GET', 'https://evil.example/'],
+      ['a path with a fragment, behind which the mark of the hop would be lost', 'GET', '/me#x'],
       ['an asterisk', 'OPTIONS', '*'],
     ]
     for (const [what, method, target] of targets) {

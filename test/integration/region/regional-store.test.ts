@@ -1,6 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { RevisionConflict, UnavailableError, UsageError, type MoveEvent } from 'portcullis/region'
+import {
+  regionalStore,
+  regions,
+  RevisionConflict,
+  UnavailableError,
+  UnreadableError,
+  UsageError,
+  type MoveEvent,
+} from 'portcullis/region'
 import { until } from '../../support/redis.ts'
+import { seededRandom } from '../../support/seeded.ts'
 import { startThreePlaces, type Opened, type PlaceName, type ThreePlaces } from '../../support/region.ts'
 
 let places: ThreePlaces
@@ -136,7 +145,9 @@ describe('a handle', () => {
   }
 
   it('lists the people of its jurisdiction', async () => {
+    opened.close()
     await places.clear()
+    opened = await places.open()
     const fresh = await places.open()
     const europe = fresh.store.in('europe')
     const ids = Array.from({ length: 300 }, european)
@@ -152,14 +163,20 @@ describe('a handle', () => {
     } while (next !== undefined)
     expect(found.toSorted()).toEqual(ids.slice(1).toSorted())
     fresh.close()
+    await allCurrent(opened)
   })
 })
 
 describe('when a location is away', () => {
+  beforeAll(() => allCurrent(opened))
   afterEach(async () => {
     for (const place of ['london', 'frankfurt', 'dallas'] as const) {
       places.relays[place].thaw()
-      places.servers[place].resume()
+      try {
+        places.servers[place].resume()
+      } catch {
+        await places.servers[place].restart()
+      }
     }
     await allCurrent(opened)
   })
@@ -293,6 +310,60 @@ describe('when a location is away', () => {
   })
 })
 
+describe('a damaged record', () => {
+  it('is read from another location, and never taken for "there is no such person"', async () => {
+    const europe = opened.store.in('europe')
+    const id = european()
+    await europe.put(id, { name: 'whole' }, 0)
+    const [key] = (await places.ask('london', 'KEYS', `*:${id}`)) as [string]
+    await places.ask('london', 'HSET', key, 'state', 'broken')
+    expect((await europe.get(id))?.value).toEqual({ name: 'whole' })
+    expect(opened.store.status()[0]).toMatchObject({ location: 'london', condition: 'current' })
+    await places.ask('frankfurt', 'HSET', key, 'revision', 'broken')
+    await expect(europe.get(id)).rejects.toThrow(UnreadableError)
+    for (const place of ['london', 'frankfurt'] as const) await places.ask(place, 'DEL', key)
+  })
+})
+
+describe('two processes that write to one record at different locations first', () => {
+  it('acknowledge one of both writes at most, and leave both locations with the same record', async () => {
+    const jurisdictions = {
+      europe: { locations: ['frankfurt', 'london'], countries: ['DE', 'FR', 'GB', 'IT'] },
+      world: { locations: ['dallas'], countries: '*' },
+    } as const
+    const other = regionalStore({
+      regions: regions({ jurisdictions }),
+      clients: opened.clients,
+      commandTimeout: 5_000,
+    })
+    const ids = Array.from({ length: 100 }, european)
+    for (const id of ids) await opened.store.in('europe').put(id, { by: 'nobody' }, 0)
+    const writers = { one: opened.store.in('europe'), other: other.in('europe') }
+    // Each knows where everything is, so that both write at once.
+    for (const writer of Object.values(writers)) await writer.get('europe_0')
+    const acknowledged = await Promise.all(
+      ids.map(async (id) => {
+        const outcomes = await Promise.allSettled(
+          Object.entries(writers).map(async ([by, writer]) => {
+            await writer.put(id, { by }, 1)
+            return by
+          }),
+        )
+        return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+      }),
+    )
+    expect(acknowledged.filter((by) => by.length > 1)).toEqual([])
+    expect(acknowledged.filter((by) => by.length === 1).length).toBeGreaterThan(0)
+    for (const [index, id] of ids.entries()) {
+      const [london, frankfurt] = [await copyAt('london', id), await copyAt('frankfurt', id)]
+      expect(london).toEqual(frankfurt)
+      const [by] = acknowledged[index] ?? []
+      if (by !== undefined) expect(london?.['value']).toBe(JSON.stringify({ by }))
+    }
+    other.close()
+  })
+})
+
 describe('a server in the wrong place', () => {
   it('is not asked, whatever it holds', async () => {
     const { clients } = opened
@@ -333,6 +404,25 @@ describe('a move', () => {
     mover.close()
   })
 
+  it('needs all locations: it stops while one is away, changes nothing, and is carried on later', async () => {
+    const id = american()
+    await opened.store.in('world').put(id, { name: 'Patient' }, 0)
+    const mover = await places.open()
+    await allCurrent(mover)
+    mover.clients.frankfurt.disconnect()
+    await until('the connection is gone', async () => mover.clients.frankfurt.status === 'end')
+    await expect(mover.store.move(id, 'europe')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'not every location of `europe` can be asked, and all are needed',
+    })
+    expect((await mover.store.in('world').get(id))?.value).toEqual({ name: 'Patient' })
+    mover.close()
+    await opened.store.resumeMoves()
+    expect((await opened.store.in('world').get(id))?.value).toEqual({ name: 'Patient' })
+    await opened.store.move(id, 'europe')
+    expect(await opened.store.in('world').get(id)).toBeUndefined()
+  })
+
   it.each(['begin', 'copy', 'verify', 'cutOver', 'settle', 'erase'] as const)(
     'that ends at the step %s is carried on, with one home at every instant',
     async (step) => {
@@ -362,6 +452,89 @@ describe('a move', () => {
       expect(await isNowhereAt('dallas', 'Halted')).toBe(true)
     },
   )
+})
+
+describe('moves that are interrupted again and again', () => {
+  it('never leave a person with two homes, nor with none', async () => {
+    const random = seededRandom()
+    const ends = new Map<string, { source?: string; target?: string }>()
+    const movers = await Promise.all(
+      [0, 1, 2].map(() =>
+        places.open({
+          recordMove(event) {
+            const end = ends.get(event.move) ?? {}
+            ends.set(event.move, end)
+            if (event.jurisdiction === 'world') end.source = event.person
+            else end.target = event.person
+            if (random() < 0.3) throw new Error('the process ends')
+          },
+        }),
+      ),
+    )
+    const ids = Array.from({ length: 40 }, american)
+    await Promise.all(ids.map((id) => opened.store.in('world').put(id, { id }, 0)))
+    let isOver = false
+    let looks = 0
+    const problems: string[] = []
+    const watch = async (): Promise<void> => {
+      const { store } = opened
+      while (!isOver) {
+        for (const { source, target } of ends.values()) {
+          if (source === undefined || target === undefined) continue
+          looks += 1
+          const isServed = async (id: string): Promise<boolean> =>
+            store
+              .for({ portcullis: { region: { jurisdiction: id.split('_')[0] as string } } })
+              .get(id as never)
+              .then(
+                (found) => found !== undefined,
+                // "Not now" is no "there is no such person".
+                () => true,
+              )
+          // Once the new home serves, the old one never does again.
+          const atNew = await store
+            .in('europe')
+            .get(target as `europe_${string}`)
+            .catch(() => undefined)
+          if (atNew !== undefined && (await store.in('world').get(source as `world_${string}`)) !== undefined)
+            problems.push(`${source} has two homes`)
+          // Once the old home does not serve, the new one does, or says that it will.
+          if (!(await isServed(source)) && !(await isServed(target))) problems.push(`${source} has no home`)
+        }
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    const watching = watch()
+    await Promise.all(
+      ids.map(async (id, index) => {
+        const { store } = movers[index % movers.length] as Opened
+        await store.move(id, 'europe').catch(() => undefined)
+      }),
+    )
+    // Several at once carry them on, each of which may end again.
+    await until('all moves have ended', async () => {
+      const rounds = await Promise.all(movers.map(({ store }) => store.resumeMoves()))
+      return rounds.every(({ waiting, ended }) => waiting + ended === 0)
+    })
+    isOver = true
+    await watching
+    expect(problems).toEqual([])
+    expect(looks).toBeGreaterThan(100)
+    const homes = await Promise.all(
+      [...ends.values()].map(async ({ source, target }) => ({
+        old: await opened.store.in('world').get(source as `world_${string}`),
+        now:
+          (await opened.store.in('europe').get<{ id: string }>(target as `europe_${string}`))?.value.id ===
+          source,
+      })),
+    )
+    const stayed = await Promise.all(
+      ids.map(async (id) => (await opened.store.in('world').get(id)) !== undefined),
+    )
+    // Those whose move ended before it was begun are where they were.
+    expect(homes.filter(({ now }) => now).length + stayed.filter(Boolean).length).toBe(ids.length)
+    for (const mover of movers) mover.close()
+  })
 })
 
 async function everybody({ store }: Opened): Promise<string[]> {

@@ -1,0 +1,100 @@
+/**
+ * Keeps people of all countries in three real Redis servers under load, while places are killed, paused, frozen and cut, and then
+ * searches everything that Dallas has seen for anything of a European: the bytes on the wire, MONITOR, the append-only file, the
+ * snapshot, the log of Redis and of the application; in plain, escaped, hexadecimal, reversed, URL and base64 form at three offsets.
+ * Then it plants one fault of routing after the other and expects that each is found. Ends with 1 when anything is wrong.
+ *
+ * --operations N   default 100 000. --seed N  default 1. --only faults|load  leaves the other part out
+ */
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { FAULTS } from '../../test/support/region-proof/faults.ts'
+import { randomChaos, runWorkload, shortOutages } from '../../test/support/region-proof/run.ts'
+import { startWatchedWorld } from '../../test/support/region-proof/world.ts'
+import { seededRandom } from '../../test/support/seeded.ts'
+
+const { values } = parseArgs({
+  options: {
+    operations: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: '1' },
+    only: { type: 'string' },
+  },
+})
+
+async function underLoad(operations: number, seed: number): Promise<boolean> {
+  const world = await startWatchedWorld()
+  try {
+    const opened = await world.places.open({ commandTimeout: 250, checkEvery: 500 })
+    const random = seededRandom(seed)
+    const struck = new Map<string, number>()
+    const startedAt = Date.now()
+    const report = await runWorkload(world, opened, {
+      operations,
+      callers: 32,
+      random,
+      chaos: randomChaos(world, seededRandom(seed + 1), (what) =>
+        struck.set(what, (struck.get(what) ?? 0) + 1),
+      ),
+    })
+    const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0)
+    console.log(
+      `${operations} operations in ${seconds} s, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}, seed ${seed}`,
+    )
+    console.log(`operations: ${list(report.done)}`)
+    console.log(`strikes: ${list(Object.fromEntries(struck))}`)
+    console.log(`bytes searched in Dallas: ${list(report.searched)}`)
+    console.log(
+      `acknowledged writes lost: ${report.lost.length}; people without one home: ${report.homeless.length}`,
+    )
+    const hits = Object.values(report.hits).flat()
+    console.log(`European in Dallas: ${hits.length}${hits.length === 0 ? '' : `: ${hits.join(', ')}`}`)
+    console.log(`the same search in London: ${report.inLondon}`)
+    return (
+      hits.length === 0 && report.lost.length === 0 && report.homeless.length === 0 && report.inLondon > 0
+    )
+  } finally {
+    await world.stop()
+  }
+}
+
+async function withFaults(seed: number): Promise<boolean> {
+  const world = await startWatchedWorld()
+  let missed = 0
+  try {
+    for (const fault of [undefined, ...FAULTS]) {
+      const opened = await world.places.open({ commandTimeout: 100, checkEvery: 100 })
+      const report = await runWorkload(world, opened, {
+        operations: 1_500,
+        callers: 8,
+        random: seededRandom(seed),
+        fault,
+        chaos: shortOutages(world),
+      })
+      opened.close()
+      const witnesses = Object.entries(report.hits).flatMap(([witness, hits]) =>
+        hits.length > 0 ? [witness] : [],
+      )
+      const isRight = witnesses.length > 0 === (fault !== undefined)
+      if (!isRight) missed += 1
+      console.log(
+        `${isRight ? '' : 'WRONG: '}${fault?.name ?? 'no fault'}: ${witnesses.length === 0 ? 'nothing found' : `found by ${witnesses.join(', ')}`}`,
+      )
+    }
+    console.log(`${FAULTS.length} faults, ${missed} not told rightly`)
+    return missed === 0
+  } finally {
+    await world.stop()
+  }
+}
+
+function list(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ')
+}
+
+const seed = Number(values.seed)
+const results: boolean[] = []
+if (values.only !== 'faults') results.push(await underLoad(Number(values.operations), seed))
+if (values.only !== 'load') results.push(await withFaults(seed))
+process.exitCode = results.every(Boolean) ? 0 : 1
