@@ -1,8 +1,8 @@
 import type { ManagedPolicyStore, NonceStore } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
-import { redisAuditSink, redisNonces, redisStore } from 'portcullis/redis'
-import { createVault } from 'portcullis/vault'
+import { redisAuditSink, redisNonces, redisPersonKeys, redisStore } from 'portcullis/redis'
+import { createVault, memoryPeople, type PeopleStore } from 'portcullis/vault'
 import { memoryCounts, redisCounts, type Counts } from './limits.ts'
 import type { Log } from './log.ts'
 import { connectRedis } from './redis-connection.ts'
@@ -15,6 +15,8 @@ const MOST_EVENTS = 1_000_000
 export interface OpenStorage {
   readonly store: ManagedPolicyStore
   readonly storage: Storage
+  /** The keys of people, by which their fields are sealed. */
+  readonly personKeys: PeopleStore
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
@@ -27,6 +29,7 @@ export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Pr
     return {
       store: memoryStore(),
       storage: memoryStorage(),
+      personKeys: memoryPeople(),
       nonces: memoryNonces(),
       sink: memoryAuditSink(),
       counts: memoryCounts(),
@@ -41,6 +44,7 @@ export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Pr
   return {
     store,
     storage: redisStorage(redis, prefix, outage),
+    personKeys: redisPersonKeys(redis, { prefix }),
     nonces: redisNonces(redis, { prefix }),
     sink: redisAuditSink(redis, { stream: `${prefix}audit`, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),

@@ -21,6 +21,8 @@ export interface Settings {
   /** Addresses and subnets of the proxies in front. */
   readonly trustProxy: readonly string[]
   readonly secrets: Secrets
+  /** What Prometheus must show to get the figures; `undefined`: there are none. */
+  readonly metricsToken: string | undefined
   /** The mail server; `undefined`: mails are printed. */
   readonly smtpUrl: string | undefined
   /** The sender of mails. */
@@ -108,6 +110,10 @@ const ENVIRONMENT = z.object({
     )
     .default([]),
   SECRET_KEY: KEY.optional(),
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/-]{16,200}=*$/, '16 to 200 characters of A-Z a-z 0-9 - . _ ~ + /')
+    .optional(),
 })
 
 function isSubnet(text: string): boolean {
@@ -168,6 +174,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     smtpUrl: result.data.SMTP_URL,
     mailFrom: result.data.MAIL_FROM ?? 'gateway@example.org',
     secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32)),
+    metricsToken: result.data.METRICS_TOKEN,
     secretsAreTemporary: SECRET_KEY === undefined,
   }
   checkTogether(settings)

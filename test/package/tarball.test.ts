@@ -41,14 +41,14 @@ describe('the tarball', () => {
     ])
   })
 
-  it('has at most 510 kB, and takes at most 3 MB on disk', () => {
+  it('has at most 545 kB, and takes at most 3 MB on disk', () => {
     // As `du` counts: a file takes whole blocks.
     const onDisk = filesIn(packed.folder).reduce(
       (sum, name) => sum + Math.ceil(statSync(join(packed.folder, name)).size / 4_096) * 4_096,
       0,
     )
     console.info(`tarball ${(packed.size / 1e3).toFixed(0)} kB, on disk ${(onDisk / 1e6).toFixed(2)} MB`)
-    expect(packed.size).toBeLessThanOrEqual(510_000)
+    expect(packed.size).toBeLessThanOrEqual(545_000)
     expect(onDisk).toBeLessThanOrEqual(3_000_000)
   })
 
@@ -64,7 +64,7 @@ describe('the tarball', () => {
     const imported = readSources()
       .flatMap(({ imports }) => imports)
       .filter(({ file, from }) => file === undefined && !from.startsWith('node:'))
-      .map(({ from }) => from.split('/')[0] ?? '')
+      .map(({ from }) => /^(?:@[^/]+\/)?[^/]+/.exec(from)?.[0] ?? '')
       .filter((name) => !Object.hasOwn(manifest.peerDependencies, name))
     // The last two are those that cors imports.
     const contained = new Set([...imported, 'object-assign', 'vary'])
