@@ -2,7 +2,8 @@ import express, { type Express } from 'express'
 import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
 import { consoleTokens, createConsole, type ConsoleOptions } from 'portcullis/console'
-import { createVault } from 'portcullis/vault'
+import { createMetrics, createReadiness, type Metrics, type ReadinessProbe } from 'portcullis/metrics'
+import { createVault, type PeopleStore } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
 import { createAccount } from './account/account.ts'
 import { createApi } from './api.ts'
@@ -19,7 +20,8 @@ import type { Mailer } from './mail.ts'
 import { createMailCodes } from './mail-codes.ts'
 import { demoPage } from './pages/demo-page.ts'
 import { homePage } from './pages/home-page.ts'
-import { createPeople } from './people.ts'
+import { createHealth } from './health.ts'
+import { createPeople, createPersonalFields } from './people.ts'
 import { createRefusals } from './refusals.ts'
 import { httpsOnly, letFormsLeadBack, securityHeaders } from './security-headers.ts'
 import { createSessions } from './sessions.ts'
@@ -29,12 +31,14 @@ import type { Ukey1 } from './ukey1.ts'
 import { lastRefusal } from './why.ts'
 
 export interface GatewayParts {
-  readonly settings: Pick<Settings, 'production' | 'trustProxy' | 'secrets'>
+  readonly settings: Pick<Settings, 'production' | 'trustProxy' | 'secrets' | 'metricsToken'>
   /** Where this instance runs. */
   readonly region: string
   readonly store: ManagedPolicyStore
   readonly policies: PolicySource
   readonly storage: Storage
+  /** The keys of people, by which their fields are sealed. */
+  readonly personKeys: PeopleStore
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
@@ -54,6 +58,9 @@ export interface GatewayParts {
   publicUrl(): string
   /** Where the instances of other locations are reached, by location. */
   otherUrls(): Readonly<Record<string, string>>
+  /** Shared by the instances of a process. Default: those of this instance. */
+  readonly metrics?: Metrics | undefined
+  readonly readiness?: ReadinessProbe | undefined
   /** Told of faults of ours. */
   onFault(error: unknown): void
 }
@@ -63,8 +70,11 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const { settings, region, storage, policies, store, log, otherUrls } = parts
   const { secrets } = settings
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
-  const people = await createPeople(storage, vault, secrets.emailIndex)
-  const refusals = createRefusals({ production: settings.production, log })
+  const indexVault = createVault({ keys: [{ id: 'root', key: secrets.emailIndex }] })
+  const people = createPeople(storage, createPersonalFields(vault, parts.personKeys, indexVault))
+  const { metrics = createMetrics({ policies }), readiness = createReadiness({ policies }) } = parts
+  const { onDecision } = metrics
+  const refusals = createRefusals({ production: settings.production, log, onDecision })
   const limits = createLimits(parts.counts, secrets.limits, log)
   const urlOf = (location: string): string | undefined =>
     location === region ? parts.publicUrl() : otherUrls()[location]
@@ -76,7 +86,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     log,
     vault,
     connections: createConnections(storage, vault),
-    sink: parts.sink,
+    sink: metrics.sink('audit', parts.sink),
     pseudonymKey: secrets.pseudonyms,
     ukey1: parts.ukey1,
   }
@@ -95,6 +105,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   app.set('query parser', 'simple')
   app.use(securityHeaders(() => Object.values(otherUrls())))
   if (settings.production) app.use(httpsOnly)
+  app.use(createHealth({ metrics, readiness, token: settings.metricsToken }))
   app.use(front(parts))
   app.use(
     '/auth/v2',
@@ -102,7 +113,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
       ...common,
       policies,
       refusals,
-      nonces: parts.nonces,
+      nonces: metrics.nonces(parts.nonces),
       urlOf: (location) => urlOf(location) ?? parts.publicUrl(),
       publicUrl: parts.publicUrl,
       async nameOf(appId) {
@@ -145,11 +156,10 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
   })
 }
 
-/** What asks for no guard: the front page, the demo shop, the style, and whether the process is alive. */
+/** What asks for no guard: the front page, the demo shop and the style. */
 function front({ demoApps, region, otherUrls }: GatewayParts): express.Router {
   const router = express.Router()
   const others = () => Object.entries(otherUrls()).map(([location, url]) => ({ location, url }))
-  router.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
   router.get(
     '/assets/style.css',
     (_req, res) => void res.type('css').set('Cache-Control', 'no-cache').send(STYLE),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createPolicySource } from 'portcullis'
+import { createMetrics, createReadiness } from 'portcullis/metrics'
 import { createVault } from 'portcullis/vault'
 import { createExampleApp } from './app.ts'
 import { banner, notesOf } from './banner.ts'
@@ -23,11 +24,15 @@ async function start(settings: Settings, log: Log): Promise<void> {
     throw error
   })
   const policies = createPolicySource({ store: kept.store })
+  const metrics = createMetrics({ policies })
+  const readiness = createReadiness({ policies })
 
   let stopping = false
   const stop = (): void => {
     if (stopping) return
     stopping = true
+    // Balancers send nothing more, while what was begun is finished.
+    readiness.drain()
     // Requests that run may finish; connections that idle are closed at once.
     const closed = instances.map(({ server }) => new Promise((resolve) => server.close(resolve)))
     void Promise.all(closed).then(() => {
@@ -53,6 +58,8 @@ async function start(settings: Settings, log: Log): Promise<void> {
       ...kept,
       settings,
       policies,
+      metrics,
+      readiness,
       region: instance.location,
       mail: smtpUrl === undefined ? printingMailer(console.log) : smtpMailer(smtpUrl, mailFrom, log),
       mailsArePrinted: smtpUrl === undefined,

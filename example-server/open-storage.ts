@@ -2,8 +2,8 @@ import type { ManagedPolicyStore, NonceStore } from 'portcullis'
 import { parseEvent, type AuditEvent, type AuditSink } from 'portcullis/audit'
 import type { ConsoleOptions, RecentEventsQuery } from 'portcullis/console'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
-import { redisAuditSink, redisNonces, redisStore } from 'portcullis/redis'
-import { createVault } from 'portcullis/vault'
+import { redisAuditSink, redisNonces, redisPersonKeys, redisStore } from 'portcullis/redis'
+import { createVault, memoryPeople, type PeopleStore } from 'portcullis/vault'
 import { memoryCounts, redisCounts, type Counts } from './limits.ts'
 import type { Log } from './log.ts'
 import { connectRedis } from './redis-connection.ts'
@@ -16,6 +16,8 @@ const MOST_EVENTS = 1_000_000
 export interface OpenStorage {
   readonly store: ManagedPolicyStore
   readonly storage: Storage
+  /** The keys of people, by which their fields are sealed. */
+  readonly personKeys: PeopleStore
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
@@ -50,6 +52,7 @@ export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Pr
       recentEvents: async (query) => fitting(sink.events().toReversed(), query),
       store: memoryStore(),
       storage: memoryStorage(),
+      personKeys: memoryPeople(),
       nonces: memoryNonces(),
       sink,
       counts: memoryCounts(),
@@ -72,6 +75,7 @@ export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Pr
     },
     store,
     storage: redisStorage(redis, prefix, outage),
+    personKeys: redisPersonKeys(redis, { prefix }),
     nonces: redisNonces(redis, { prefix }),
     sink: redisAuditSink(redis, { stream, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),

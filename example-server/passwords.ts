@@ -1,17 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { hash, verify } from '@node-rs/argon2'
-
-// OWASP: argon2id with 19 MiB, two iterations, one lane. The salt is random and stands in the hash.
-const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
-
-export const hashPassword = (password: string): Promise<string> => hash(password.normalize('NFC'), ARGON2)
-
-/** For whoever does not exist: verifying against it takes as long as against the hash of a person. */
-export const nobodysHash: Promise<string> = hash(randomUUID(), ARGON2)
-
-export const verifyPassword = (stored: string, password: string): Promise<boolean> =>
-  verify(stored, password.normalize('NFC'))
-
 /** Guessed in fewer than ten thousand million tries, by the lists and patterns of zxcvbn. */
 const EASY = 10
 

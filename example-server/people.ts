@@ -1,6 +1,13 @@
-import { createHmac, randomUUID } from 'node:crypto'
-import type { Vault } from 'portcullis/vault'
-import { hashPassword, nobodysHash, verifyPassword } from './passwords.ts'
+import { randomUUID } from 'node:crypto'
+import {
+  createFieldVault,
+  hashPassword,
+  needsRehash,
+  verifyPassword,
+  type FieldVault,
+  type PeopleStore,
+  type Vault,
+} from 'portcullis/vault'
 import type { Storage } from './storage.ts'
 
 /** What an app can ask for. */
@@ -53,32 +60,41 @@ interface StoredPerson {
   readonly id: string
   readonly password: string
   readonly version?: number
+  /** Each sealed by the key of the person. */
   readonly fields: Readonly<Record<Field, string>>
-  /** Sealed. */
+  /** Sealed too. */
   readonly secondFactor?: string | undefined
 }
 
 /** How often a change is tried again because another came in between. */
 const MOST_TRIES = 10
 
-/** People in a storage: each field sealed by itself, the email address found by a keyed hash, the password hashed. */
-export async function createPeople(storage: Storage, vault: Vault, indexKey: Uint8Array): Promise<People> {
-  const nobody = await nobodysHash
-  const nameOf = (email: string): string =>
-    createHmac('sha256', indexKey).update(email.trim().normalize('NFKC').toLowerCase()).digest('base64url')
-  const index = (email: string): string => `email:${nameOf(email)}`
-  const sealField = (id: string, field: Field, value: string): string =>
-    vault.seal(value, `person:${id}:${field}`)
+/** What seals the fields of people: a key for each person, and an index that finds a person by the email address. */
+export function createPersonalFields(vault: Vault, personKeys: PeopleStore, indexVault: Vault): FieldVault {
+  return createFieldVault({
+    vault,
+    people: personKeys,
+    region: 'gateway',
+    indexVault,
+    indexes: { email: { match: 'email', unique: true } },
+  })
+}
 
-  function open({ id, fields, version = 0, secondFactor }: StoredPerson): Account {
-    const opened = FIELDS.map((field) => [field, vault.open(fields[field], `person:${id}:${field}`)])
+/** People in a storage: each field sealed by itself, the email address found by a blind index, the password hashed. */
+export function createPeople(storage: Storage, fields: FieldVault): People {
+  const namesOf = (email: string): readonly string[] => fields.index('email', email)
+  const nameOf = (email: string): string => namesOf(email)[0] ?? ''
+
+  async function open(stored: StoredPerson): Promise<Account> {
+    const { id, version = 0, secondFactor } = stored
+    const [person, factor] = await Promise.all([
+      fields.openRecord(id, stored.fields),
+      secondFactor === undefined ? undefined : fields.open(id, 'second factor', secondFactor),
+    ])
     return {
-      person: { id, ...(Object.fromEntries(opened) as Record<Field, string>) },
+      person: { id, ...person },
       version,
-      secondFactor:
-        secondFactor === undefined
-          ? undefined
-          : (JSON.parse(vault.open(secondFactor, `person:${id}:second factor`)) as SecondFactor),
+      secondFactor: factor === undefined ? undefined : (JSON.parse(factor) as SecondFactor),
     }
   }
 
@@ -87,15 +103,29 @@ export async function createPeople(storage: Storage, vault: Vault, indexKey: Uin
     return text === undefined ? undefined : (JSON.parse(text) as StoredPerson)
   }
 
+  /** By the index of now, or by an older one, which is replaced then. */
+  async function loadByEmail(email: string): Promise<StoredPerson | undefined> {
+    const [current = '', ...older] = namesOf(email)
+    const id = await storage.get(`email:${current}`)
+    if (id !== undefined) return load(id)
+    for (const name of older) {
+      const found = await storage.get(`email:${name}`)
+      if (found === undefined) continue
+      if (await storage.add(`email:${current}`, found)) await storage.remove(`email:${name}`)
+      return load(found)
+    }
+    return undefined
+  }
+
   /** Changes come one after the other: none takes back what another has done. `undefined` changes nothing. */
   async function update(
     id: string,
-    change: (stored: StoredPerson) => StoredPerson | undefined,
+    change: (stored: StoredPerson) => Promise<StoredPerson | undefined>,
   ): Promise<Account | undefined> {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const before = await storage.get(`person:${id}`)
       if (before === undefined) throw new Error('there is no such person')
-      const changed = change(JSON.parse(before) as StoredPerson)
+      const changed = await change(JSON.parse(before) as StoredPerson)
       if (changed === undefined) return undefined
       if (await storage.swap(`person:${id}`, before, JSON.stringify(changed))) return open(changed)
     }
@@ -108,54 +138,64 @@ export async function createPeople(storage: Storage, vault: Vault, indexKey: Uin
     return result
   }
 
+  /** A hash of today's costs in place of an older one: only now is the password at hand. It ends no session. */
+  async function rehash({ id, password: before }: StoredPerson, password: string): Promise<void> {
+    const hashed = await hashPassword(password)
+    await update(id, async (stored) =>
+      stored.password === before ? { ...stored, password: hashed } : undefined,
+    )
+  }
+
   return {
     nameOf,
     change: (id, field, value) =>
       changed(
-        update(id, (stored) => ({
+        update(id, async (stored) => ({
           ...stored,
-          fields: { ...stored.fields, [field]: sealField(id, field, value) },
+          fields: { ...stored.fields, [field]: await fields.seal(id, field, value) },
         })),
       ),
     async signUp(profile, password) {
       const id = randomUUID()
-      const sealed = FIELDS.map((field) => [field, sealField(id, field, profile[field])])
-      const fields = Object.fromEntries(sealed) as Record<Field, string>
-      const stored: StoredPerson = { id, password, version: 0, fields }
+      const own = Object.fromEntries(FIELDS.map((field) => [field, profile[field]])) as Record<Field, string>
+      const stored: StoredPerson = { id, password, version: 0, fields: await fields.sealRecord(id, own) }
       await storage.put(`person:${id}`, JSON.stringify(stored))
-      if (await storage.add(index(profile.email), id)) return open(stored)
+      if (await storage.add(`email:${nameOf(profile.email)}`, id)) return open(stored)
       await storage.remove(`person:${id}`)
+      await fields.erase(id)
       return undefined
     },
     async signIn(email, password) {
-      const stored = await load(await storage.get(index(email)))
-      const right = await verifyPassword(stored?.password ?? nobody, password)
-      return stored !== undefined && right ? open(stored) : undefined
+      const stored = await loadByEmail(email)
+      const right = await verifyPassword(stored?.password, password)
+      if (stored === undefined || !right) return undefined
+      if (needsRehash(stored.password)) await rehash(stored, password)
+      return open(stored)
     },
     async find(id) {
       const stored = await load(id)
       return stored && open(stored)
     },
     async findByEmail(email) {
-      const stored = await load(await storage.get(index(email)))
+      const stored = await loadByEmail(email)
       return stored && open(stored)
     },
-    isPassword: async (id, password) => verifyPassword((await load(id))?.password ?? nobody, password),
+    isPassword: async (id, password) => verifyPassword((await load(id))?.password, password),
     async setPassword(id, password) {
       const hashed = await hashPassword(password)
       return changed(
-        update(id, (stored) => ({ ...stored, password: hashed, version: (stored.version ?? 0) + 1 })),
+        update(id, async (stored) => ({ ...stored, password: hashed, version: (stored.version ?? 0) + 1 })),
       )
     },
     setSecondFactor: (id, factor, { keepSessions = false, instead } = {}) =>
-      update(id, (stored) => {
+      update(id, async (stored) => {
         // Of two that use the same code at once, one finds what it has seen.
         const seen = instead === undefined ? undefined : JSON.stringify(instead)
-        if (seen !== undefined && JSON.stringify(open(stored).secondFactor) !== seen) return undefined
+        if (seen !== undefined && JSON.stringify((await open(stored)).secondFactor) !== seen) return undefined
         return {
           ...stored,
           version: (stored.version ?? 0) + (keepSessions ? 0 : 1),
-          secondFactor: factor && vault.seal(JSON.stringify(factor), `person:${id}:second factor`),
+          secondFactor: factor && (await fields.seal(id, 'second factor', JSON.stringify(factor))),
         }
       }),
   }

@@ -27,14 +27,25 @@ export interface Refusals {
  * Tells of what the guards refuse, a line a minute for each kind. In production a line says only which guard and why by
  * code, for the details of a policy belong into the audit.
  */
-export function createRefusals({ production, log }: { production: boolean; log: Log }): Refusals {
+export function createRefusals({
+  production,
+  log,
+  onDecision,
+}: {
+  production: boolean
+  log: Log
+  /** Counts every decision. */
+  onDecision?: (decision: Decision) => void
+}): Refusals {
   const lines = new LRUCache<string, string>({ max: 200 })
   let last: Refusal | undefined
   const kindOf = (app: string | undefined, guard: string, code: string): string =>
     [app, guard, code].join(' ')
   return {
     told: {
-      onDecision({ effect, mode, guard, code, detail, evidence }, { app }) {
+      onDecision(decision, { app }) {
+        onDecision?.(decision)
+        const { effect, mode, guard, code, detail, evidence } = decision
         if (production || effect !== 'deny' || mode === 'report') return
         const at = new Date().toISOString()
         last = { at, app: app?.appId, guard, code, detail, evidence, line: undefined }

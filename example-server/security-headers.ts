@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express'
 import helmet from 'helmet'
+import { HEALTH_PATHS } from './health.ts'
 import { sendProblem } from './problems.ts'
 
 /** What goes with every response. `peers`: origins of the other instances, to which pages send forms and scripts ask. */
@@ -30,9 +31,9 @@ export function securityHeaders(peers: () => readonly string[]): RequestHandler[
   ]
 }
 
-/** In production nothing is answered over plain HTTP but the question of a load balancer. */
+/** In production nothing is answered over plain HTTP but the questions of balancers and of Prometheus. */
 export const httpsOnly: RequestHandler = (req, res, next) => {
-  if (!req.secure && req.path !== '/healthz') sendProblem(req, res, 'HTTPS_REQUIRED')
+  if (!req.secure && !HEALTH_PATHS.has(req.path)) sendProblem(req, res, 'HTTPS_REQUIRED')
   else next()
 }
 

@@ -21,6 +21,8 @@ export interface Settings {
   /** Addresses and subnets of the proxies in front. */
   readonly trustProxy: readonly string[]
   readonly secrets: Secrets
+  /** What Prometheus must show to get the figures; `undefined`: there are none. */
+  readonly metricsToken: string | undefined
   /** The mail server; `undefined`: mails are printed. */
   readonly smtpUrl: string | undefined
   /** The sender of mails. */
@@ -114,6 +116,10 @@ const ENVIRONMENT = z.object({
     .string()
     .min(32, 'at least 32 characters made at random, as `openssl rand -base64 32` prints them')
     .optional(),
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/-]{16,200}=*$/, '16 to 200 characters of A-Z a-z 0-9 - . _ ~ + /')
+    .optional(),
 })
 
 function isSubnet(text: string): boolean {
@@ -177,6 +183,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     // In production it is never made up, because it would have to be printed.
     consoleToken:
       result.data.CONSOLE_TOKEN ?? (production ? undefined : randomBytes(32).toString('base64url')),
+    metricsToken: result.data.METRICS_TOKEN,
     secretsAreTemporary: SECRET_KEY === undefined,
   }
   checkTogether(settings)

@@ -7,7 +7,8 @@ const ROUTES = [
   ['POST /auth/v2/token', 'The app exchanges its one-time code for a token'],
   ['GET /auth/v2/me', 'The app reads what was shared'],
   ['GET /account', 'The person sees sessions and apps, and ends them'],
-  ['GET /healthz', 'Is the process alive?'],
+  ['GET /livez', 'Is the process alive?'],
+  ['GET /readyz', 'Can it judge requests?'],
 ] as const
 
 export interface HomeView {

@@ -64,7 +64,7 @@ describe('the tarball', () => {
     const imported = readSources()
       .flatMap(({ imports }) => imports)
       .filter(({ file, from }) => file === undefined && !from.startsWith('node:'))
-      .map(({ from }) => from.split('/')[0] ?? '')
+      .map(({ from }) => /^(?:@[^/]+\/)?[^/]+/.exec(from)?.[0] ?? '')
       .filter((name) => !Object.hasOwn(manifest.peerDependencies, name))
     // The last two are those that cors imports.
     const contained = new Set([...imported, 'object-assign', 'vary'])

@@ -9,7 +9,7 @@ import {
   type ManagedPolicyStore,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
-import { createVault } from 'portcullis/vault'
+import { createVault, memoryPeople, type PeopleStore } from 'portcullis/vault'
 import { createExampleApp } from '../../example-server/app.ts'
 import type { DemoApp } from '../../example-server/demo-apps.ts'
 import { memoryCounts } from '../../example-server/limits.ts'
@@ -59,6 +59,15 @@ export interface ExampleServer {
   close(): Promise<void>
 }
 
+const personKeys = new WeakMap<object, PeopleStore>()
+
+/** The keys of the people who are in a storage: two servers that share the one share the other. */
+function keysBeside(storage: object): PeopleStore {
+  const keys = personKeys.get(storage) ?? memoryPeople()
+  personKeys.set(storage, keys)
+  return keys
+}
+
 /** Starts an example server with the app `shop`. Two with the same `storage` share people, connects and tokens. */
 export async function startExampleServer({
   region = 'london',
@@ -69,7 +78,9 @@ export async function startExampleServer({
   otherUrls = {},
   demoApps = [],
   consoleToken,
+  metricsToken,
 }: {
+  metricsToken?: string
   region?: string
   trustProxy?: readonly string[]
   production?: boolean
@@ -98,11 +109,12 @@ export async function startExampleServer({
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const app = await createExampleApp({
-    settings: { production, trustProxy, secrets },
+    settings: { production, trustProxy, secrets, metricsToken },
     region,
     store,
     policies,
     storage,
+    personKeys: keysBeside(storage),
     nonces: memoryNonces(),
     sink,
     ukey1,

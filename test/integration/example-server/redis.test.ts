@@ -115,7 +115,7 @@ describe('the example server on Redis', () => {
       expect(text).not.toContain(value)
     }
     // Only people, policies with their keys and history, and the audit are kept for good.
-    const KEPT = /^(?:person:|email:|app:|secrets:|history:|key:|apps$|origin:|audit$|\{feed\})/
+    const KEPT = /^(?:person:|person-key:|email:|app:|secrets:|history:|key:|apps$|origin:|audit$|\{feed\})/
     expect(endless.filter((key) => !KEPT.test(key))).toEqual([])
   })
 
