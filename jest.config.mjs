@@ -48,8 +48,11 @@ const redis = {
 
 export default {
   maxWorkers: '100%',
+  // A worker keeps much of each file that it has run; what counts work by V8's counters walks through all of it.
+  workerIdleMemoryLimit: '500MB',
   // Tells a test that hangs, and not a machine that is busy.
   testTimeout: 120_000,
+  testSequencer: '<rootDir>/test/support/long-first.cjs',
   reporters: ['default', '<rootDir>/test/support/open-handles-reporter.mjs'],
   projects: [
     {

@@ -24,8 +24,19 @@ const entries = Object.keys(manifest.exports)
   .filter((name) => !name.endsWith('.json'))
   .map((name) => join(name, 'index'))
 
-/** `cli/main`: programs, which are ESM alone. */
+/** `cli/main`: programs. They and what only they need are ESM alone. */
 const programs = Object.values(manifest.bin).map((path) => relative('dist/esm', path).replace(/\.js$/, ''))
+
+/**
+ * Modules that get files of their own although no entry is one. npm packs files of one name side by side, and of two files of
+ * less than 32 KB the second takes next to nothing: what dist/esm and dist/cjs have alike is compressed once.
+ */
+const PARTS = [
+  'http/mending',
+  'signature/http-message-signatures',
+  'source/policy-source',
+  'store/file/store',
+]
 
 const TARGET = 'node20.19'
 
@@ -83,12 +94,15 @@ function withPlaces(code: string, folder: string): string {
 
 /**
  * The modules of all entries in a few files, with what they use of other packages: to find and read two hundred modules and six
- * packages takes longer than to run them. Returns the paths of what was taken in.
+ * packages takes longer than to run them. Returns the paths of what was taken in, and of what only programs need.
  */
-async function bundle(): Promise<readonly string[]> {
+async function bundle(): Promise<{
+  readonly inputs: readonly string[]
+  readonly ofPrograms: ReadonlySet<string>
+}> {
   const { metafile } = await build({
     entryPoints: Object.fromEntries(
-      [...entries, ...programs].map((entry) => [entry, join(root, 'src', `${entry}.ts`)]),
+      [...entries, ...programs, ...PARTS].map((entry) => [entry, join(root, 'src', `${entry}.ts`)]),
     ),
     absWorkingDir: root,
     outdir: join(dist, 'esm'),
@@ -105,18 +119,36 @@ async function bundle(): Promise<readonly string[]> {
     metafile: true,
     logLevel: 'warning',
   })
-  return Object.keys(metafile.inputs)
+  const files = (from: readonly string[]): ReadonlySet<string> => {
+    const reached = new Set(from.map((entry) => join('dist', 'esm', `${entry}.js`)))
+    for (const output of reached)
+      for (const { path, external } of metafile.outputs[output]?.imports ?? [])
+        if (external !== true) reached.add(path)
+    return reached
+  }
+  const [ofEntries, ofAll] = [files(entries), files([...entries, ...programs])]
+  const ofPrograms = [...ofAll]
+    .filter((output) => !ofEntries.has(output))
+    .map((output) => relative(join('dist', 'esm'), output))
+  // A part is in a file that others share; the one that has its name only hands that on.
+  for (const output of Object.keys(metafile.outputs)) if (!ofAll.has(output)) await rm(join(root, output))
+  return { inputs: Object.keys(metafile.inputs), ofPrograms: new Set(ofPrograms) }
 }
 
-/** Module by module, so that what several entries share is shared in dist/cjs too. */
-async function convertToCommonJs(): Promise<void> {
+/** Module by module, so that what several entries share is shared in dist/cjs too. Names stay as they are, so that both read alike. */
+async function convertToCommonJs(ofPrograms: ReadonlySet<string>): Promise<void> {
   for (const name of await readdir(join(dist, 'esm'), { recursive: true })) {
     if (!name.endsWith('.js')) continue
     const source = await readFile(join(dist, 'esm', name), 'utf8')
     const folders = ['esm', 'cjs'].map((format) => dirname(join(dist, format, name)))
     await writeFile(join(dist, 'esm', name), withPlaces(source, folders[0] ?? ''))
-    if (programs.some((program) => name === `${program}.js`)) continue
-    const { code } = await transform(source, { format: 'cjs', platform: 'node', ...SMALL })
+    if (ofPrograms.has(name)) continue
+    const { code } = await transform(source, {
+      format: 'cjs',
+      platform: 'node',
+      ...SMALL,
+      minifyIdentifiers: false,
+    })
     await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
     await writeFile(join(dist, 'cjs', name), withPlaces(code, folders[1] ?? ''))
   }
@@ -159,8 +191,8 @@ const dashboard = await bundleDashboard(root)
 await keepDashboard(root, dashboard)
 if (await compiles('tsconfig.build.json')) {
   const declarations = join(dist, 'declarations')
-  const inputs = await bundle()
-  await convertToCommonJs()
+  const { inputs, ofPrograms } = await bundle()
+  await convertToCommonJs(ofPrograms)
   await gatherDeclarations(declarations)
   await rm(declarations, { recursive: true })
   await writeFile(

@@ -158,16 +158,18 @@ export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'
   override readonly name = 'RevisionConflict'
   override readonly help = helpFor('REVISION_CONFLICT')
-  /** The id of the app, or the name of the list if a list was written. */
+  /** The id of the app, or the name of the list if a list was written; empty for the record of a person. */
   readonly appId: string
   /** The revision that the write named; 0 means that nothing is stored yet. */
   readonly expected: number
   /** The revision that is stored; 0 when nothing is stored. */
   readonly actual: number
 
-  constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' = 'app') {
-    super(`${what} \`${appId}\` is at revision ${actual}, the write expected ${expected}`)
-    this.appId = appId
+  constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' | 'person' = 'app') {
+    // The id of a person stands in no error: an error report may lie anywhere.
+    const which = what === 'person' ? 'the record of the person' : `${what} \`${appId}\``
+    super(`${which} is at revision ${actual}, the write expected ${expected}`)
+    this.appId = what === 'person' ? '' : appId
     this.expected = expected
     this.actual = actual
   }
@@ -184,6 +186,20 @@ export class UnavailableError extends PortcullisError {
 export class UnreadableError extends UnavailableError {
   /** Marks it across the ESM and CommonJS builds. */
   readonly unreadable = true
+}
+
+/** Why a vault does not open what is sealed. */
+export type SealedReason =
+  'SEALED_DAMAGED' | 'SEALED_CHANGED' | 'SEALED_KEY_UNKNOWN' | 'SEALED_KEY_DESTROYED' | 'SEALED_PERSON_ERASED'
+
+/** What a vault has sealed cannot be opened. `reason` says why; nothing of the content is known. */
+export class SealedError extends UnreadableError {
+  readonly reason: SealedReason
+
+  constructor(reason: SealedReason, message: string) {
+    super(message)
+    this.reason = reason
+  }
 }
 
 /** Whether the store was read, and held something that cannot be used. */

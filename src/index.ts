@@ -9,6 +9,13 @@ export type { Comparison } from './explain/comparisons.ts'
 export { comparePolicies, compareStoredPolicies } from './explain/compare-policies.ts'
 export { checkExpectations, tryExpectations, type ExpectationOutcome } from './explain/expectations.ts'
 export { explain, type Explanation } from './explain/explain.ts'
+export {
+  rejudge,
+  type JudgedDifference,
+  type NotJudged,
+  type RejudgeOptions,
+  type RejudgeReport,
+} from './explain/rejudge.ts'
 export type { RequestDescription } from './http/described-request.ts'
 export * from './http/guards.ts'
 export { guardUpgrade } from './http/guard-upgrade.ts'

@@ -44,6 +44,15 @@ const WARNINGS = {
     'The audit log is in the mode `async`: responses leave before their events are kept, so events can be lost.',
     'Use another `mode` of `auditLog` wherever the audit must be complete.',
   ],
+  PORTCULLIS_ADEQUACY_ENDS: [
+    'A location of `jurisdictions` may be used until a day that comes within 180 days: the decision ends by which it counts as ' +
+      'adequate for the data of other countries.',
+    'Find out whether the decision is renewed, and set the day in `until`; otherwise move the data to another location in time.',
+  ],
+  PORTCULLIS_ADEQUACY_ENDED: [
+    'A location of `jurisdictions` is used after the day that `until` gives. It is still admitted.',
+    'Set the new day in `until` if the decision was renewed; otherwise take the location out of `jurisdictions`.',
+  ],
 } as const satisfies Record<string, readonly [message: string, advice: string]>
 
 export type SetupCode = keyof typeof WARNINGS

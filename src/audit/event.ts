@@ -53,6 +53,8 @@ export interface OperationEvent extends EventBase {
   readonly region?: { readonly here: string; readonly jurisdiction: string } | undefined
   /** The trail. */
   readonly decisions: readonly Decision[]
+  /** What the guards were told, sealed, so that they can be asked again: see `rejudge`. */
+  readonly judged?: string | undefined
 }
 
 /**

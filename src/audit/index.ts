@@ -12,6 +12,7 @@ export type {
   PersonReads,
 } from './event.ts'
 export { createPseudonyms } from './event.ts'
+export type { JudgedKey } from './judged-facts.ts'
 export { sealKnex, sealMongoose, sealPg, sealPrisma } from './adapters.ts'
 export type { ModelNames, PgQuery, PrismaExtension, RowSealer } from './adapters.ts'
 export { parseEvent, serialiseEvent } from './line.ts'
@@ -23,7 +24,7 @@ export type { AuditLogMode, AuditLogOptions, SpoolPlace } from './log/audit-log-
 export { linesOf, readFrame, type Frame } from './log/frame.ts'
 export type { FrameStore, FrameToStore, StoredFrame } from './log/frame-store.ts'
 export { memoryFrames, type MemoryFrames, type MemoryFramesOptions } from './log/memory-frames.ts'
-export { memoryPeople } from './people/memory-people.ts'
+export { memoryPeople } from '../vault/memory-people.ts'
 export { people, type People, type PeopleOptions, type PeopleStore } from './people/people.ts'
 export { framesOf } from './log/frames-of.ts'
 export type { LogStart } from './log/log-start.ts'

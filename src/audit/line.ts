@@ -3,16 +3,18 @@ import type { ActionEvent, AuditEvent, FieldEvent, LeakEvent, ListEvent, Operati
 
 /** The longest text in a written event, in UTF-16 units. */
 const MAX_TEXT = 256
+/** The longest sealed text of what a request was judged by. */
+const MAX_JUDGED = 4_096
 /** The longest line, in bytes. */
 const MAX_LINE = 8_192
 
 /** What to leave out, one step after the other, until an event fits into its line. */
 const ATTEMPTS: readonly Bounds[] = [
-  { text: MAX_TEXT, decisions: 64, evidence: 16, persons: 1_000, fields: 1_000 },
-  { text: MAX_TEXT, decisions: 64, evidence: 0, persons: 100, fields: 20 },
-  { text: 64, decisions: 12, evidence: 0, persons: 10, fields: 8 },
+  { text: MAX_TEXT, decisions: 64, evidence: 16, persons: 1_000, fields: 1_000, judged: MAX_JUDGED },
+  { text: MAX_TEXT, decisions: 64, evidence: 0, persons: 100, fields: 20, judged: MAX_JUDGED },
+  { text: 64, decisions: 12, evidence: 0, persons: 10, fields: 8, judged: 0 },
   // Twelve texts of 64 units, six bytes each when all are escaped: this one always fits.
-  { text: 64, decisions: 0, evidence: 0, persons: 0, fields: 8 },
+  { text: 64, decisions: 0, evidence: 0, persons: 0, fields: 8, judged: 0 },
 ]
 
 interface Bounds {
@@ -23,6 +25,7 @@ interface Bounds {
   /** How many persons and fields of an event that has lists of them. */
   readonly persons: number
   readonly fields: number
+  readonly judged: number
 }
 
 /**
@@ -164,7 +167,8 @@ class LineWriter {
   }
 
   #operation(event: OperationEvent): string {
-    const { revision, operation, outcome, status, address, person, purpose, region, decisions } = event
+    const { revision, operation, outcome, status, address, person, purpose, region, decisions, judged } =
+      event
     return (
       amount(',"revision":', revision) +
       this.#text(',"operation":', operation) +
@@ -174,8 +178,17 @@ class LineWriter {
       this.#text(',"person":', person) +
       this.#text(',"purpose":', purpose) +
       (region === undefined ? '' : this.#region(region)) +
-      `,"decisions":[${this.#decisions(decisions)}]`
+      `,"decisions":[${this.#decisions(decisions)}]` +
+      this.#judged(judged)
     )
+  }
+
+  /** Whole or not at all: a part of it does not open. */
+  #judged(sealed: string | undefined): string {
+    if (typeof sealed !== 'string') return ''
+    if (sealed.length <= this.#bounds.judged) return `,"judged":${quoted(sealed)}`
+    this.truncated = true
+    return ''
   }
 
   #region({ here, jurisdiction }: NonNullable<OperationEvent['region']>): string {

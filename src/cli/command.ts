@@ -1,7 +1,26 @@
 /** What a command ended as. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, no: 3, unavailable: 5 } as const
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  no: 3,
+  denied: 4,
+  unavailable: 5,
+  interrupted: 130,
+} as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** What each exit code means where a command does not say it more exactly. */
+export const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: 'done',
+  failed: 'failed',
+  usage: 'the command was written wrongly',
+  no: 'the answer is no',
+  denied: 'the credentials are missing, or have no right to do this',
+  unavailable: 'the store or the server cannot be asked now; try again',
+  interrupted: 'interrupted by Ctrl-C',
+}
 
 /** One option of a command. */
 export interface OptionRow {
@@ -9,17 +28,33 @@ export interface OptionRow {
   readonly multiple?: boolean | undefined
   /** What stands for the value in the help: `FILE`. */
   readonly value?: string | undefined
+  /** The values that it can have. */
+  readonly choices?: readonly string[] | undefined
   readonly help: string
 }
 
 /** The values of the options of a command, as they were written. */
 export type OptionValues = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
 
-/** Where a command writes, and what it knows of its surroundings. */
+/** Which of the standard streams a person looks at. */
+export interface Terminals {
+  readonly input: boolean
+  readonly output: boolean
+  readonly error: boolean
+}
+
+/** Where a command reads and writes, and what it knows of its surroundings. */
 export interface Surroundings {
-  out(text: string): void
+  /** The result. A promise tells when to go on. */
+  out(text: string): void | Promise<void>
+  /** Everything else. */
   error(text: string): void
+  /** The standard input, which is read by one command at most. */
+  input(): AsyncIterable<Uint8Array | string>
+  readonly terminals: Terminals
   readonly env: Readonly<Record<string, string | undefined>>
+  /** The working directory. */
+  readonly directory: string
   /** Aborted when the command shall end. */
   readonly signal: AbortSignal
 }
@@ -28,24 +63,49 @@ export interface Surroundings {
 export interface Invocation extends Surroundings {
   readonly values: OptionValues
   readonly positionals: readonly string[]
+  /** The table in which the command stands. */
+  readonly commands: readonly CommandRow[]
 }
+
+export type Run = (invocation: Invocation) => Promise<ExitCode>
 
 /** One command: a row of the table. */
 export interface CommandRow {
   /** Its name, in one or two words: `audit verify`. */
   readonly name: string
   readonly summary: string
+  /** More than the summary says, for its help and its page. */
+  readonly about?: string | undefined
   /** What stands behind the name: `PERSON…`. */
   readonly positionals?: string | undefined
   /** How many of them are taken. Default: zero. */
   readonly count?: readonly [least: number, most: number] | undefined
   readonly options: Readonly<Record<string, OptionRow>>
-  run(invocation: Invocation): Promise<ExitCode>
+  /** What the exit codes mean here, where that is more exact than in general. */
+  readonly exits?: Partial<Readonly<Record<keyof typeof EXIT, string>>> | undefined
+  readonly examples?: readonly string[] | undefined
+  /** Its module is read when it is called, so that a command costs what it needs and no more. */
+  load(): Promise<Run>
 }
 
 /** The command was written wrongly: what is wrong, in a sentence. */
 export class CommandUsageError extends Error {
   override readonly name = 'CommandUsageError'
+}
+
+/** The credentials are missing, or have no right to do this. */
+export class CommandDeniedError extends Error {
+  override readonly name = 'CommandDeniedError'
+}
+
+/** Somebody has pressed Ctrl-C: what was done until then, in a sentence. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError'
+}
+
+/** What was asked for is not there: which, in a sentence. */
+export class NotFoundError extends Error {
+  override readonly name = 'NotFoundError'
 }
 
 /** The value of an option that is a string. */
@@ -65,4 +125,18 @@ export function requiredText(values: OptionValues, name: string): string {
 export function textsOf(values: OptionValues, name: string): readonly string[] {
   const value = values[name]
   return Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : []
+}
+
+/** The value of an option that is a whole number of at least `least`. */
+export function numberOf(values: OptionValues, name: string, least: number): number | undefined {
+  const text = textOf(values, name)
+  if (text === undefined) return undefined
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN
+  if (number >= least) return number
+  throw new CommandUsageError(`\`--${name}\` must be a whole number of at least ${least}, got \`${text}\``)
+}
+
+/** Whether an option without a value is given. */
+export function isSet(values: OptionValues, name: string): boolean {
+  return values[name] === true
 }

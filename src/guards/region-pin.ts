@@ -6,6 +6,8 @@ import { guardOf, type Guard } from './guard.ts'
 export interface RegionFacts {
   /** The location where this instance runs: `london`. */
   readonly here: string
+  /** The identifier of the person: where it names a jurisdiction, nothing else counts. */
+  readonly id?: unknown
   /** Citizenship of the person: one ISO 3166-1 alpha-2 code or several; anything else counts as not known. */
   readonly country: unknown
   readonly jurisdictions: CompiledJurisdictions
@@ -20,8 +22,9 @@ export interface RegionOutcome extends Pick<RegionProtection, 'onMisdirected'> {
 /** May this person's data be handled here? */
 export const decideRegionPin: Guard<RegionFacts, RegionOutcome> = guardOf(
   'regionPin',
-  ({ mode, fallback, onMisdirected }, { here, country, jurisdictions }) => {
-    const known = jurisdictions.locate(country)?.jurisdiction
+  ({ mode, fallback, onMisdirected }, { here, id, country, jurisdictions }) => {
+    const byId = id === undefined ? undefined : jurisdictions.locateId(id)?.jurisdiction
+    const known = byId ?? jurisdictions.locate(country)?.jurisdiction
     const jurisdiction = known ?? fallback
     if (jurisdiction === undefined) {
       const detail = 'no usable country, and the policy names no fallback'
@@ -32,7 +35,7 @@ export const decideRegionPin: Guard<RegionFacts, RegionOutcome> = guardOf(
       const detail = 'the fallback of the policy is not a jurisdiction'
       return { decision: deny('regionPin', mode, 'REGION_UNKNOWN', detail, { here, jurisdiction }) }
     }
-    const source = known === undefined ? 'fallback' : 'country'
+    const source = byId !== undefined ? 'id' : known === undefined ? 'fallback' : 'country'
     const outcome = { jurisdiction, locations, onMisdirected }
     if (locations.includes(here)) {
       return { decision: allowedHere(mode, here, jurisdiction, source), outcome }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createPseudonyms } from '../audit/event.ts'
 import { runJob, type JobOptions } from '../audit/job.ts'
+import { judgedSealer, type JudgedKey } from '../audit/judged-facts.ts'
 import { compileModels, PERSONAL_MODELS, type PersonalModels } from '../audit/models.ts'
 import { createRecorder, type RecorderOptions } from '../audit/recorder.ts'
 import { Scope } from '../audit/scope.ts'
@@ -62,6 +63,11 @@ export interface AuditAccessOptions extends SharedOptions {
   readonly operation?: Callback<[req: GuardRequest], string> | undefined
   /** How long the sink may take, in milliseconds. Default 250. */
   readonly sinkTimeout?: number | undefined
+  /**
+   * Keeps with each request what the guards were told of it (address, origin, return URL, country), sealed, so that `rejudge` can ask
+   * them again. Mount `auditAccess` ahead of the guards. Default: nothing is kept.
+   */
+  readonly judgements?: { readonly key: JudgedKey } | undefined
   /** How many events may wait in memory for a sink that fails. Default 10 000. */
   readonly maxBacklog?: number | undefined
   /** Told of every failure of the sink. */
@@ -104,6 +110,16 @@ const PSEUDONYM_KEY: Expectation = {
   accepts: (value) => value instanceof Uint8Array && value.length >= 32,
 }
 
+const JUDGEMENTS: Expectation = {
+  expected:
+    'an object with `key`: 32 bytes in a Uint8Array, or a function that has a key for each app and month',
+  secret: true,
+  accepts: (value) => {
+    const { key } = (value ?? {}) as { readonly key?: unknown }
+    return typeof key === 'function' || (key instanceof Uint8Array && key.length >= 32)
+  },
+}
+
 /**
  * Records one event per request, with the trail of all guards, and one for each field of personal data that a handler reads
  * through `req.portcullis.audit.person(id, record)`. Mount it ahead of the other guards.
@@ -133,6 +149,7 @@ export const AUDIT_ACCESS_EXPECTATIONS = {
   leakGuard: LEAK_GUARD,
   leakShare: A_SHARE,
   operation: aFunction,
+  judgements: JUDGEMENTS,
   sinkTimeout: wholeNumber('milliseconds', 1, 60_000),
   maxBacklog: wholeNumber('events', 0),
   onError: aFunction,
@@ -187,6 +204,7 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
     pseudonymise: createPseudonyms(options.pseudonymKey ?? randomBytes(32)),
     getters: new Map(),
     models,
+    sealer: options.judgements === undefined ? undefined : judgedSealer(options.judgements.key),
     leakGuard: leakGuardSettings(options.leakGuard, options.leakShare),
     refuse: (context, res) => {
       lines?.tell(NOT_KEPT, context, { error: failure })
@@ -201,6 +219,7 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
     guard: decideAuditAccess,
     begin: (context, res) => {
       context.useAddressReader(reader)
+      if (means.sealer !== undefined) context.kept ??= []
       if (recordOf(context) === undefined) context.keep(recorder, new RequestRecord(context, res, means))
     },
     facts: (request) => ({

@@ -7,6 +7,7 @@ import type {
   OutcomeEvent,
   Pseudonymise,
 } from '../audit/event.ts'
+import type { JudgedSealer } from '../audit/judged-facts.ts'
 import type { ReadLog, ReadLogOptions } from '../audit/read-log.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { RecordedSession } from '../audit/session.ts'
@@ -34,6 +35,8 @@ export interface RecordMeans extends ReadsMeans {
   }
   readonly recorder: Recorder
   readonly pseudonymise: Pseudonymise
+  /** Seals what the guards were told, where that is recorded. */
+  readonly sealer: JudgedSealer | undefined
   /** Writes the answer to a request whose events are not kept. */
   readonly refuse: (context: RequestContext, res: GuardResponse) => void
 }
@@ -196,11 +199,12 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     const { options, pseudonymise } = this.#means
     const { address, region, decisions, requestId } = this.#context
     const { appId, actor, actorKind } = this.who()
+    const time = isoTime(Date.now())
     // Always the same members in the same order, so that all these events have one shape.
     return {
       version: 1,
       id: randomId(),
-      time: isoTime(Date.now()),
+      time,
       requestId,
       appId,
       actor,
@@ -213,6 +217,22 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
       status: end.status,
       address: address === undefined ? undefined : pseudonymise('address', address),
       region: region && { here: region.here, jurisdiction: region.jurisdiction },
+      judged: this.#means.sealer === undefined ? undefined : this.#judged(this.#means.sealer, appId, time),
+    }
+  }
+
+  /** What the guards were told, and which revisions of lists they asked. */
+  #judged(sealer: JudgedSealer, appId: string | undefined, time: string): string | undefined {
+    const { kept, policy, requestId } = this.#context
+    if (kept === undefined || appId === undefined) return undefined
+    const { lists = [], denyLists = [] } = policy?.ipWhitelist ?? {}
+    const revisions = [...lists, ...denyLists].map(({ name, revision }) => [name, revision] as const)
+    try {
+      const text = JSON.stringify({ kept, lists: Object.fromEntries(revisions) })
+      return sealer.seal(text, { appId, requestId, time })
+    } catch {
+      // What cannot be written, or a function for keys that fails, must not take the event with it.
+      return undefined
     }
   }
 

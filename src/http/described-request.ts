@@ -12,6 +12,8 @@ export interface RequestDescription extends Omit<WrittenRequest, 'body' | 'retur
   /** The options of `returnUrlGuard` with these names. */
   readonly relativeTo?: string | undefined
   readonly reserved?: readonly string[] | undefined
+  /** What the `personId` option would find. */
+  readonly personId?: unknown
   /** What the `country` option would find. */
   readonly country?: unknown
   readonly jurisdictions?: Jurisdictions | undefined

@@ -1,9 +1,9 @@
 import { decideDomainProtect, type CorsGrant, type OriginFacts } from '../guards/domain-protect.ts'
+import { plainOrigin } from '../guards/kept-facts.ts'
 import { checkOptions } from '../options.ts'
 import type { DescribedQuestion } from './described-request.ts'
 import type { RequestHandler } from './handler.ts'
 import { AN_AUTHORITY, compileAuthority, type AuthorityOption } from './request/authority.ts'
-import type { RequestFacts } from './request/facts.ts'
 import { isSigned } from './signed-requests.ts'
 import { writeCors } from './response/cors.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
@@ -65,7 +65,7 @@ export function domainProtectMount(
       const signed =
         isSigned(request, policies, appId) || (serverOnlyFollows && policy.serverOnly?.mode === 'enforce')
       const named = referer ? facts.refererOrigin : undefined
-      return { ...plain(facts), ownOrigin: facts.ownOriginBy(placeOf), signed, referer: named }
+      return { ...plainOrigin(facts), ownOrigin: facts.ownOriginBy(placeOf), signed, referer: named }
     },
     note: ({ outcome }, context) => {
       if (context.policy !== undefined) context.keepGrant(context.policy, outcome)
@@ -75,31 +75,12 @@ export function domainProtectMount(
   }
 }
 
-/** The facts as plain members, to which others can be added. */
-function plain(facts: RequestFacts): OriginFacts {
-  const { method, receivedMethod, preflight, origin, xOrigin } = facts
-  const { fetchMetadata, fetchSite, fetchMode, ownOrigin, proxied, headersComplete } = facts
-  return {
-    method,
-    receivedMethod,
-    preflight,
-    origin,
-    xOrigin,
-    fetchMetadata,
-    fetchSite,
-    fetchMode,
-    ownOrigin,
-    proxied,
-    headersComplete,
-  }
-}
-
 export const describedDomainProtect: DescribedQuestion = () => ({
   name: 'domainProtect',
   guard: decideDomainProtect,
   // As in `protect`, where `serverOnly` follows.
   facts: ({ facts }, { policy }) =>
     policy.domainProtect?.server === 'signed'
-      ? { ...plain(facts), signed: policy.serverOnly?.mode === 'enforce' }
+      ? { ...plainOrigin(facts), signed: policy.serverOnly?.mode === 'enforce' }
       : facts,
 })

@@ -75,7 +75,7 @@ const GUARDS = {
   regionPin: {
     expectations: REGION_PIN_EXPECTATIONS,
     mount: regionPinMount,
-    readsBody: ({ country }) => typeof country !== 'function',
+    readsBody: ({ country }) => typeof country === 'object',
     described: describedRegionPin,
   },
   ipWhitelist: {

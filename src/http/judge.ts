@@ -1,5 +1,6 @@
 import { deny, type Decision, type DenialCode, type GuardName, type Refusal } from '../decision.ts'
 import { unasked, type Guard, type Judgement } from '../guards/guard.ts'
+import { keepFacts } from '../guards/kept-facts.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
 import { isUnresolved, type AppIdReader, type JudgedRequest, type Unresolved } from './judged-request.ts'
@@ -81,7 +82,10 @@ export function judgeFor<Facts, Outcome>(
     if (isUnresolved(app)) return judgeWithoutApp(question, request, settings, app)
     if (question.blindToPreflight === true) {
       const preflight = judgePreflight(question.name, app.policy, request.facts)
-      if (preflight !== undefined) return preflight
+      if (preflight !== undefined) {
+        request.kept?.push(keepFacts('domainProtect', request.facts, preflight))
+        return preflight
+      }
     }
     const settled = unasked(app.policy, question.name) as Judgement<Outcome> | undefined
     if (settled !== undefined && (question.looksWhenOff !== true || settled.decision.effect === 'deny')) {
@@ -107,6 +111,7 @@ function ask<Facts, Outcome>(
   try {
     const judgement = question.guard(app.policy, facts)
     const { decision, outcome } = judgement
+    request.kept?.push(keepFacts(question.name, facts, judgement))
     if (question.claim === undefined || decision.code !== 'ALLOWED' || outcome === undefined) return judgement
     const claimed = question.claim(judgement, app, request)
     // Nothing of the outcome is left where the effect has refused.

@@ -1,4 +1,5 @@
 import type { DenialCode } from '../decision.ts'
+import type { KeptFacts } from '../guards/kept-facts.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
@@ -45,6 +46,8 @@ export class JudgedRequest {
   readonly facts: RequestFacts
   /** What options that are functions are given. */
   readonly req: GuardRequest
+  /** What guards were told, in turn, where that is to be recorded. */
+  kept: (KeptFacts | undefined)[] | undefined
   #policies: PolicySource | undefined
   #askedId: string | undefined
   #resolution: App | Unresolved | Promise<App | Unresolved> | undefined

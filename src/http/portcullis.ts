@@ -1,5 +1,6 @@
 import type { AuditSession } from '../audit/session.ts'
 import type { Decision } from '../decision.ts'
+import type { PersonHandle } from '../jurisdiction/person-handle.ts'
 
 /** What handlers may know of a request that the guards have judged: `req.portcullis`. */
 export interface PortcullisContext {
@@ -32,6 +33,8 @@ export interface RegionContext {
   readonly jurisdiction: string
   /** The locations of that jurisdiction. */
   readonly locations: readonly string[]
+  /** The records of that jurisdiction, where `regionPin` has the option `store` and the process has clients for it. */
+  readonly store?: PersonHandle | undefined
 }
 
 /** Hands out personal data so that every read of a field is recorded. */

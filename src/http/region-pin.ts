@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { ConfigError } from '../errors.ts'
 import { decideRegionPin, type RegionFacts, type RegionOutcome } from '../guards/region-pin.ts'
 import { readUrl } from '../match/host.ts'
-import { aFunction, checkOptions, issueOf, required, type Expectation } from '../options.ts'
+import { aFunction, checkOptions, issueOf, objectWith, required, type Expectation } from '../options.ts'
 import {
   aLocationOf,
   compileJurisdictions,
@@ -10,26 +10,35 @@ import {
   type CompiledJurisdictions,
   type Jurisdictions,
 } from '../jurisdiction/jurisdictions.ts'
+import type { PersonHandle } from '../jurisdiction/person-handle.ts'
 import { isProblem } from '../match/problem.ts'
 import { isThenable } from '../thenable.ts'
 import { askNow, askOption, OPTION_TIMEOUT, OptionFailure } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 import type { RequestFacts } from './request/facts.ts'
+import { wantsPage } from './request/wants-page.ts'
 import type { DescribedQuestion } from './described-request.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
 import { mount } from './shell.ts'
+import type { JudgedRequest } from './judged-request.ts'
+import { adequacyWatch } from './adequacy-watch.ts'
 import type { Mount } from './step.ts'
 
 export interface RegionPinOptions extends SharedOptions {
   /** The location where this instance runs, one of the jurisdictions' locations: `london`. */
   readonly here: string
   /**
+   * The identifier of the person, from the session or the path. Where it begins with the name of a jurisdiction (`europe_4f0c…`),
+   * that is where the data lies, and `country` is not asked. `undefined`: not known yet.
+   */
+  readonly personId?: Callback<[req: GuardRequest], unknown> | undefined
+  /**
    * The citizenship of the person: one ISO 3166-1 alpha-2 code, or several, of which the most protective counts. It should
    * come from what is stored of the person, never from an address or a header of the caller. A function, which may return a
-   * promise; or `{ body: 'country' }`, a member of the body, where a person says it at sign-up.
+   * promise; or `{ body: 'country' }`, a member of the body, where a person says it at sign-up. Required without `personId`.
    */
-  readonly country: Callback<[req: GuardRequest], unknown> | { readonly body: string }
+  readonly country?: Callback<[req: GuardRequest], unknown> | { readonly body: string } | undefined
   /** Which locations may handle the data of which citizens. Default: Europeans in London and Frankfurt, all others in Dallas. */
   readonly jurisdictions?: Jurisdictions | undefined
   /** For `onMisdirected: "redirect"`: location to base URL, `{ frankfurt: 'https://fra.example.org' }`. Never from a request. */
@@ -39,6 +48,15 @@ export interface RegionPinOptions extends SharedOptions {
    * `(location) => ({ 'fly-replay': 'region=lhr' })`.
    */
   readonly handOver?: ((location: string) => Readonly<Record<string, string>>) | undefined
+  /** A `regionalStore`: handlers find the handle of the person's jurisdiction in `req.portcullis.region.store`. */
+  readonly store?: HandlesByJurisdiction | undefined
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+/** What we use of a `regionalStore`. */
+export interface HandlesByJurisdiction {
+  in(jurisdiction: string): PersonHandle
 }
 
 /** Marks a request that was redirected once. Whoever forges it gains a 421 in place of a redirect. */
@@ -65,34 +83,71 @@ export function regionPin(options: RegionPinOptions): RequestHandler {
 
 /** @param name What the options are called in an error. */
 export function regionPinMount(options: RegionPinOptions, name: string): Mount<RegionFacts, RegionOutcome> {
-  const { here, country, handOver, optionTimeout = OPTION_TIMEOUT } = options
-  const jurisdictions = compileJurisdictions(
-    options.jurisdictions ?? DEFAULT_JURISDICTIONS,
-    `${name}.jurisdictions`,
-  )
-  const issue = issueOf(`${name}.here`, here, aLocationOf(jurisdictions))
-  if (issue !== undefined) throw new ConfigError([issue])
+  const { here, country, personId, handOver, store, optionTimeout = OPTION_TIMEOUT, now = Date.now } = options
+  if (personId === undefined) refuseWrong(`${name}.country`, country, required(A_COUNTRY))
+  const table = options.jurisdictions ?? DEFAULT_JURISDICTIONS
+  const jurisdictions = compileJurisdictions(table, `${name}.jurisdictions`)
+  refuseWrong(`${name}.here`, here, aLocationOf(jurisdictions))
   const bases = parseBases(options.bases ?? {}, jurisdictions, `${name}.bases`)
-  const factsOf = (found: unknown): RegionFacts => ({ here, country: found, jurisdictions })
+  const checkAdequacy = adequacyWatch(jurisdictions, now)
+  checkAdequacy()
+  const factsOf = (id: unknown, found: unknown): RegionFacts => ({ here, id, country: found, jurisdictions })
+  const ask = (
+    option: Callback<[req: GuardRequest], unknown> | undefined,
+    what: string,
+    req: GuardRequest,
+  ): unknown => (option === undefined ? undefined : askOption(option, req, what, optionTimeout))
+  /** The country only where the identifier does not say it. */
+  const withId = (id: unknown, { facts, req }: JudgedRequest): RegionFacts | Promise<RegionFacts> => {
+    if (country === undefined || jurisdictions.locateId(id) !== undefined) return factsOf(id, undefined)
+    if (typeof country !== 'function') return factsOf(id, memberOf(facts, country.body))
+    const found = ask(country, 'country', req)
+    return isThenable(found) ? Promise.resolve(found).then((code) => factsOf(id, code)) : factsOf(id, found)
+  }
   return {
     name: 'regionPin',
     guard: decideRegionPin,
     blindToPreflight: true,
-    facts: ({ facts, req }) => {
-      if (typeof country !== 'function') return factsOf(memberOf(facts, country.body))
-      const found = askOption(country, req, 'country', optionTimeout)
-      return isThenable(found) ? Promise.resolve(found).then(factsOf) : factsOf(found)
+    facts: (request) => {
+      checkAdequacy()
+      const id = ask(personId, 'personId', request.req)
+      return isThenable(id)
+        ? Promise.resolve(id).then((found) => withId(found, request))
+        : withId(id, request)
     },
     note: ({ outcome }, context) => {
       if (outcome === undefined) return
       const { jurisdiction, locations } = outcome
-      context.region = { here, jurisdiction, locations }
+      context.region = { here, jurisdiction, locations, store: handleOf(store, jurisdiction) }
     },
     write: ({ decision, outcome }, context, res) =>
       decision.code === 'REGION_MISDIRECTED' &&
       outcome !== undefined &&
       sendElsewhere(outcome, { bases, handOver }, context, res),
+    explain: ({ decision, outcome }) => {
+      const base = outcome === undefined ? undefined : baseOf(outcome, bases)
+      return decision.code === 'REGION_MISDIRECTED' && base !== undefined ? { base } : undefined
+    },
   }
+}
+
+function refuseWrong(option: string, value: unknown, expectation: Expectation): void {
+  const issue = issueOf(option, value, expectation)
+  if (issue !== undefined) throw new ConfigError([issue])
+}
+
+/** A process may have no clients for a jurisdiction: its requests are for others to serve. */
+function handleOf(store: HandlesByJurisdiction | undefined, jurisdiction: string): PersonHandle | undefined {
+  try {
+    return store?.in(jurisdiction)
+  } catch {
+    return undefined
+  }
+}
+
+/** Where a misdirected request is right: the first location of the jurisdiction that has a base. */
+function baseOf({ locations }: RegionOutcome, bases: ReadonlyMap<string, string>): string | undefined {
+  return locations.map((name) => bases.get(name)).find((url) => url !== undefined)
 }
 
 /** What cannot be read counts as no country. */
@@ -109,20 +164,22 @@ interface Ways {
 
 /** Does what the policy wants in place of a 421. True when it has answered. */
 function sendElsewhere(
-  { onMisdirected, locations }: RegionOutcome,
+  outcome: RegionOutcome,
   { bases, handOver }: Ways,
   context: RequestContext,
   res: GuardResponse,
 ): boolean {
+  const { onMisdirected, locations } = outcome
   const [location] = locations
   if (onMisdirected === 'handOver' && handOver !== undefined && location !== undefined) {
     writeHandOver(handOver, location, res)
     return false
   }
   if (onMisdirected !== 'redirect') return false
-  const base = locations.map((name) => bases.get(name)).find((url) => url !== undefined)
+  const base = baseOf(outcome, bases)
   const { target } = context.facts
-  if (base === undefined || !target.startsWith('/') || hasHop(target)) return false
+  if (base === undefined || !wantsPage(context.facts)) return false
+  if (!target.startsWith('/') || hasHop(target)) return false
   // 307 keeps method and content and, unlike 308, is not remembered when the person moves.
   res.statusCode = 307
   res.setHeader('Location', `${base}${target}${target.includes('?') ? '&' : '?'}${HOP}=1`)
@@ -192,18 +249,26 @@ function isPathOfBody(value: unknown): boolean {
 
 export const REGION_PIN_EXPECTATIONS = {
   here: required({ expected: 'the name of a location', accepts: (value) => typeof value === 'string' }),
-  country: required(A_COUNTRY),
+  personId: aFunction,
+  country: A_COUNTRY,
   jurisdictions: AN_OBJECT,
   bases: AN_OBJECT,
   handOver: aFunction,
+  store: objectWith('a `regionalStore`', 'in'),
+  now: aFunction,
 } satisfies Expectations<RegionPinOptions>
 
 export const describedRegionPin: DescribedQuestion = ({
   here,
+  personId,
   country,
   jurisdictions: given = DEFAULT_JURISDICTIONS,
 }) => {
   if (here === undefined) return undefined
   const jurisdictions = compileJurisdictions(given, 'explain.jurisdictions')
-  return { name: 'regionPin', guard: decideRegionPin, facts: () => ({ here, country, jurisdictions }) }
+  return {
+    name: 'regionPin',
+    guard: decideRegionPin,
+    facts: () => ({ here, id: personId, country, jurisdictions }),
+  }
 }

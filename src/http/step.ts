@@ -14,7 +14,7 @@ export interface Mount<Facts, Outcome> extends Question<Facts, Outcome> {
   write?(judgement: Judgement<Outcome>, context: RequestContext, res: GuardResponse): boolean
   /** Whether `write` says too what pages may read of a refusal. Default false: the shell does. */
   readonly writesCors?: boolean
-  /** Members that the problem document of this refusal has in development. */
+  /** Further members of the problem document of this refusal: what is public, and in development what helps. */
   explain?(judgement: Judgement<Outcome>): Readonly<Record<string, unknown>> | undefined
 }
 

@@ -11,16 +11,104 @@ export const COUNTRIES: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** Whose data the default jurisdiction `europe` keeps. */
-export const EUROPE: readonly string[] = [
-  // The European Union.
-  ...'AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK'.split(' '),
-  // The rest of the European Economic Area.
-  ...'IS LI NO'.split(' '),
-  // Neighbours with data protection of their own that the Union has found adequate; London lies in one of them.
-  ...'CH GB'.split(' '),
-  // Parts of member states with codes of their own.
-  ...'AX GF GP MF MQ RE YT'.split(' '),
-  // Small states and territories amid the others.
-  ...'AD FO GG GI IM JE MC SM VA'.split(' '),
+/** Some countries, what was decided of them, and where that comes from. */
+export interface CountryGroup {
+  readonly codes: readonly string[]
+  /** Whether the default jurisdiction `europe` keeps the data of their citizens. */
+  readonly europe: boolean
+  readonly because: string
+  readonly source: string
+  /** When the source was last read: a day. */
+  readonly asOf: string
+}
+
+const AS_OF = '2026-11-23'
+
+const NAMED_GROUPS: readonly CountryGroup[] = [
+  {
+    codes: 'AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK'.split(' '),
+    europe: true,
+    because: 'a member state of the European Union',
+    source: 'Treaty on European Union, article 52; Regulation (EU) 2016/679, article 3',
+    asOf: AS_OF,
+  },
+  {
+    codes: 'IS LI NO'.split(' '),
+    europe: true,
+    because: 'in the European Economic Area, where the same regulation applies',
+    source: 'Decision of the EEA Joint Committee 154/2018',
+    asOf: AS_OF,
+  },
+  {
+    codes: ['GB'],
+    europe: true,
+    because: 'has the same rules in its own law, and London is a location of `europe`',
+    source: 'UK GDPR; adequacy decision (EU) 2021/1772, renewed on 19 December 2025 until 27 December 2031',
+    asOf: AS_OF,
+  },
+  {
+    codes: ['CH'],
+    europe: true,
+    because: 'a neighbour with data protection of its own that the Union has found adequate',
+    source: 'Decision 2000/518/EC',
+    asOf: AS_OF,
+  },
+  {
+    codes: 'AX GF GP MF MQ RE YT'.split(' '),
+    europe: true,
+    because: 'a part of a member state with a code of its own',
+    source: 'Treaty on the Functioning of the European Union, article 355(1) and (4)',
+    asOf: AS_OF,
+  },
+  {
+    codes: 'AD FO GG GI IM JE MC SM VA'.split(' '),
+    europe: true,
+    because: 'a small state or a territory amid the others; the more protective choice',
+    source: 'a choice of this package; adequacy decisions exist for AD, FO, GG, IM and JE',
+    asOf: AS_OF,
+  },
+  {
+    codes: 'AR BR CA IL JP KR NZ UY'.split(' '),
+    europe: false,
+    because: 'found adequate by the Union, which is about transfers and does not make its citizens European',
+    source: 'adequacy decisions of the European Commission',
+    asOf: AS_OF,
+  },
+  {
+    codes: 'AL AM AZ BA BY GE MD ME MK RS RU SJ TR UA XK'.split(' '),
+    europe: false,
+    because:
+      'in or near Europe and outside the European Economic Area; add it to `countries` to keep it in Europe',
+    source: 'a choice of this package',
+    asOf: AS_OF,
+  },
 ]
+
+const named = new Set(NAMED_GROUPS.flatMap(({ codes }) => codes))
+
+/** Every code, each in one group. */
+export const COUNTRY_GROUPS: readonly CountryGroup[] = [
+  ...NAMED_GROUPS,
+  {
+    codes: [...COUNTRIES].filter((code) => !named.has(code)),
+    europe: false,
+    because: 'outside of Europe',
+    source: 'ISO 3166-1',
+    asOf: AS_OF,
+  },
+]
+
+/** Whose data the default jurisdiction `europe` keeps. */
+export const EUROPE: readonly string[] = COUNTRY_GROUPS.flatMap(({ codes, europe }) => (europe ? codes : []))
+
+/** The European Economic Area with the parts of its members, and nobody else. */
+export const EEA: readonly string[] = COUNTRY_GROUPS.flatMap(({ codes, because }) =>
+  /^(?:a member state|a part of a member|in the European Economic)/.test(because) ? codes : [],
+)
+
+/** Until when data of people of the Union may lie in London without further measures. */
+export const UK_ADEQUACY = {
+  until: '2031-12-27',
+  source: 'adequacy decision (EU) 2021/1772, renewed on 19 December 2025',
+  asOf: AS_OF,
+} as const

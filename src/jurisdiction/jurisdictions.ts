@@ -1,6 +1,7 @@
 import { ConfigError, wrongOption, type ConfigIssue } from '../errors.ts'
 import { oneOf, readOptions, required, type Expectation, type Expectations } from '../options.ts'
-import { COUNTRIES, EUROPE } from './countries.ts'
+import { COUNTRIES, EUROPE, UK_ADEQUACY } from './countries.ts'
+import { readPersonId } from './person-id.ts'
 
 /** The locations that may handle the data of the citizens of some countries. */
 export interface Jurisdiction {
@@ -8,16 +9,24 @@ export interface Jurisdiction {
   readonly locations: readonly string[]
   /** ISO 3166-1 alpha-2 codes in capitals, at least one, or `*` for all that no other jurisdiction names. */
   readonly countries: readonly string[] | '*'
+  /**
+   * Until which day a location may be used, as `{ london: '2031-12-27' }`: where data may lie there by a decision that ends. It is told
+   * 180 days ahead.
+   */
+  readonly until?: Readonly<Record<string, string>> | undefined
 }
 
 /** Jurisdictions by name. A person who belongs to several is placed in the first of them; one with `*` comes last. */
 export type Jurisdictions = Readonly<Record<string, Jurisdiction>>
 
 /** Europeans in London and Frankfurt, everybody else in Dallas. */
-export const DEFAULT_JURISDICTIONS: Jurisdictions = {
-  europe: { locations: ['london', 'frankfurt'], countries: EUROPE },
+export const BY_DEFAULT = {
+  europe: { locations: ['london', 'frankfurt'], countries: EUROPE, until: { london: UK_ADEQUACY.until } },
   world: { locations: ['dallas'], countries: '*' },
-}
+} as const satisfies Jurisdictions
+
+/** The same for those who read it by any name. */
+export const DEFAULT_JURISDICTIONS: Jurisdictions = BY_DEFAULT
 
 /** Where a person's data belongs. */
 export interface Residence {
@@ -34,6 +43,12 @@ export interface CompiledJurisdictions {
    * jurisdiction takes the country.
    */
   locate(countries: unknown): Residence | undefined
+  /** Where a person with this identifier belongs; `undefined` where it names no jurisdiction of these. */
+  locateId(id: unknown): Residence | undefined
+  /** The names of the jurisdictions, the most protective first. */
+  readonly names: readonly string[]
+  /** The first day on which a location may no longer be used, in milliseconds since the epoch; `undefined` where none has an end. */
+  readonly firstEnd: number | undefined
   jurisdictionOf(location: string): string | undefined
   locationsOf(jurisdiction: string): readonly string[] | undefined
 }
@@ -49,6 +64,24 @@ const EXPECTATIONS: Expectations<Jurisdiction> = {
     expected: 'a list of at least one country, or `*`',
     accepts: (value) => value === '*' || LIST.accepts(value),
   }),
+  until: {
+    expected: 'an object that gives days to locations, `{ london: "2031-12-27" }`',
+    accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  },
+}
+
+/** A day of the calendar; not the 30th of February. */
+const A_DAY: Expectation = {
+  expected: 'a day like `2031-12-27`',
+  accepts: (value) => typeof value === 'string' && endOf(value) !== undefined,
+}
+
+/** The end of a day in UTC. */
+function endOf(day: string): number | undefined {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) return undefined
+  const start = Date.parse(`${day}T00:00:00Z`)
+  if (Number.isNaN(start) || new Date(start).toISOString().slice(0, 10) !== day) return undefined
+  return start + 24 * 60 * 60 * 1_000
 }
 
 /** Not of digits alone: an object moves such names to the front, and the order counts. */
@@ -68,6 +101,7 @@ interface Reading {
   readonly byCountry: Map<string, string>
   /** The jurisdiction that takes all countries that no other names. */
   rest: string | undefined
+  readonly ends: number[]
 }
 
 /**
@@ -87,10 +121,12 @@ export function compileJurisdictions(option: unknown, name: string): CompiledJur
     byLocation: new Map(),
     byCountry: new Map(),
     rest: undefined,
+    ends: [],
   }
   for (const [jurisdiction, given] of entries) {
     readJurisdiction(reading, jurisdiction, `${name}.${jurisdiction}`, given)
   }
+  reading.issues.push(...ambiguousNames(Object.keys(Object.fromEntries(entries)), name))
   const [first, ...more] = reading.issues
   if (first !== undefined) throw new ConfigError([first, ...more])
   return lookUps(reading)
@@ -102,9 +138,10 @@ function readJurisdiction(reading: Reading, jurisdiction: string, path: string, 
   const [wrong, own] = readOptions(path, given, EXPECTATIONS)
   issues.push(...wrong)
   if (wrong.length > 0) return
-  const { locations, countries } = own as unknown as Jurisdiction
+  const { locations, countries, until = {} } = own as unknown as Jurisdiction
   const kept = claim(issues, locations, `${path}.locations`, jurisdiction, reading.byLocation, A_LOCATION)
   reading.residences.set(jurisdiction, { jurisdiction, locations: kept })
+  readEnds(reading, until, kept, `${path}.until`)
   if (countries !== '*') {
     claim(issues, countries, `${path}.countries`, jurisdiction, reading.byCountry, A_COUNTRY)
   } else if (reading.rest === undefined) reading.rest = jurisdiction
@@ -114,7 +151,35 @@ function readJurisdiction(reading: Reading, jurisdiction: string, path: string, 
   }
 }
 
-function lookUps({ residences, byLocation, byCountry, rest }: Reading): CompiledJurisdictions {
+function readEnds(
+  { issues, ends }: Reading,
+  until: Readonly<Record<string, unknown>>,
+  locations: readonly string[],
+  path: string,
+): void {
+  for (const [location, day] of Object.entries(until)) {
+    const option = `${path}.${location}`
+    const end = A_DAY.accepts(day) ? endOf(String(day)) : undefined
+    if (!locations.includes(location))
+      issues.push(
+        wrongOption(option, 'left out, because this jurisdiction has no location of that name', day),
+      )
+    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day))
+    else ends.push(end)
+  }
+}
+
+/** `eu` and `eu_west`: the identifier `eu_west_1` could be of either. */
+function ambiguousNames(names: readonly string[], path: string): ConfigIssue[] {
+  return names.flatMap((longer) => {
+    const shorter = names.find((name) => longer.startsWith(`${name}_`))
+    if (shorter === undefined) return []
+    const expected = `named otherwise, because identifiers of people of \`${shorter}\` begin with \`${shorter}_\``
+    return [wrongOption(`${path}.${longer}`, expected, longer)]
+  })
+}
+
+function lookUps({ residences, byLocation, byCountry, rest, ends }: Reading): CompiledJurisdictions {
   const protective = [...residences.keys()].filter((jurisdiction) => jurisdiction !== rest)
   // Most callers have one code, in capitals.
   const byCode = new Map<unknown, Residence>()
@@ -122,8 +187,12 @@ function lookUps({ residences, byLocation, byCountry, rest }: Reading): Compiled
     const residence = residences.get(byCountry.get(code) ?? rest ?? '')
     if (residence !== undefined) byCode.set(code, residence)
   }
+  const names = new Set(residences.keys())
   return {
     locations: Object.freeze([...byLocation.keys()]),
+    names: Object.freeze(rest === undefined ? protective : [...protective, rest]),
+    firstEnd: ends.length === 0 ? undefined : Math.min(...ends),
+    locateId: (id) => residences.get(readPersonId(id, names) ?? ''),
     locate(countries) {
       const usual = byCode.get(countries)
       if (usual !== undefined) return usual

@@ -1,39 +1,88 @@
+/*
+ * The log is one hash, and each of its writes is one command. With two, Redis writes a transaction to its append-only file; one
+ * that was cut in the middle leaves its beginning there, which a second restart runs (Redis 7.0). One command is there or it is not.
+ */
+
 /**
  * Appends frames of one writer, in order: each that is not there yet, and none behind a gap unless that is said.
- * KEYS: the stream, the heads, then the indexes of the people of each frame in turn. ARGV: 1 the writer, 2 whether a gap is
- * taken; then for each frame the number of its first and of its last event, its bytes, and how many people it has.
+ * KEYS: the log. ARGV: 1 the writer, 2 whether a gap is taken; then for each frame the number of its first and of its last event,
+ * the people in it with a space between them, and its bytes.
  * Answers with the number of the last event of the writer that is stored.
  */
 export const APPEND_FRAMES = `
-local head = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
-local before = head
-local at, index = 3, 3
-while at <= #ARGV do
-  local first, last, people = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 3])
+local known = redis.call('HMGET', KEYS[1], 'size', 'w:' .. ARGV[1])
+local size, newest = string.match(known[1] or '0 0', '^(%d+) (%d+)$')
+size, newest = tonumber(size), tonumber(newest)
+local head = tonumber(known[2] or '0')
+local time = redis.call('TIME')
+newest = math.max(newest, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+local before, fields, pointers = head, {}, {}
+local function set(name, value)
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+for at = 3, #ARGV, 4 do
+  local first, last = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   if first > head + 1 and ARGV[2] ~= '1' then break end
   if first > head then
-    local place = redis.call('XADD', KEYS[1], '*', 'f', ARGV[at + 2])
-    local milliseconds, number = string.match(place, '^(%d+)-(%d+)$')
-    local pointer = struct.pack('>I6I2', tonumber(milliseconds), tonumber(number))
-    for key = index, index + people - 1 do redis.call('APPEND', KEYS[key], pointer) end
+    local people, unread = {}, {}
+    for person in string.gmatch(ARGV[at + 2], '%S+') do
+      people[#people + 1] = person
+      if not pointers[person] then unread[#unread + 1] = 'p:' .. person end
+    end
+    if #unread > 0 then
+      local found = redis.call('HMGET', KEYS[1], unpack(unread))
+      for each = 1, #unread do pointers[string.sub(unread[each], 3)] = found[each] or string.rep('\\0', 8) end
+    end
+    size = size + 1
+    local parts = { struct.pack('>I6I4', newest, #people) }
+    for index, person in ipairs(people) do
+      parts[#parts + 1] = pointers[person]
+      pointers[person] = struct.pack('>I5I3', size, index - 1)
+    end
+    parts[#parts + 1] = ARGV[at + 3]
+    set(string.format('%.0f', size), table.concat(parts))
     head = last
   end
-  at, index = at + 4, index + people
 end
-if head > before then redis.call('HSET', KEYS[2], ARGV[1], string.format('%.0f', head)) end
+if head > before then
+  for person, pointer in pairs(pointers) do set('p:' .. person, pointer) end
+  set('size', string.format('%.0f %.0f', size, newest))
+  set('w:' .. ARGV[1], string.format('%.0f', head))
+  redis.call('HSET', KEYS[1], unpack(fields))
+end
 return string.format('%.0f', head)`
 
-/** Removes the beginning of an index. KEYS: the index. ARGV: 1 the last pointer that goes. */
-export const CUT_INDEX = `
-local index = redis.call('GET', KEYS[1])
-if not index then return 0 end
-local at = 1
-local lastTime, lastNumber = struct.unpack('>I6I2', ARGV[1])
-while at <= #index do
-  local time, number = struct.unpack('>I6I2', index, at)
-  if time > lastTime or (time == lastTime and number > lastNumber) then break end
-  at = at + 8
+/**
+ * Which frames a person is in, the newest first, some at a time. KEYS: the log. ARGV: 1 the person, 2 the number behind which they
+ * are looked for, 3 how many at most, 4 the pointer to go on from, or none.
+ * Answers with the pointer to go on from, empty at the end, and the numbers.
+ */
+export const FRAMES_OF_PERSON = `
+local pointer = ARGV[4]
+if pointer == '' then pointer = redis.call('HGET', KEYS[1], 'p:' .. ARGV[1]) or '' end
+local after, most, numbers, bound = tonumber(ARGV[2]), tonumber(ARGV[3]), {}, math.huge
+while #pointer == 8 and #numbers < most do
+  local number, index = struct.unpack('>I5I3', pointer)
+  if number <= after or number >= bound then return { '', numbers } end
+  local frame = redis.call('HGET', KEYS[1], string.format('%.0f', number))
+  if not frame then return { '', numbers } end
+  numbers[#numbers + 1] = string.format('%.0f', number)
+  bound = number
+  pointer = string.sub(frame, 11 + 8 * index, 18 + 8 * index)
 end
-if at > #index then redis.call('DEL', KEYS[1])
-elseif at > 1 then redis.call('SET', KEYS[1], string.sub(index, at)) end
-return at`
+return { pointer, numbers }`
+
+/**
+ * Removes what leads to people who are in no frame behind a number. KEYS: the log. ARGV: 1 the number, then the people.
+ * Answers with how many were removed.
+ */
+export const FORGET_BEFORE = `
+local fields, gone = {}, {}
+for at = 2, #ARGV do fields[at - 1] = 'p:' .. ARGV[at] end
+local found = redis.call('HMGET', KEYS[1], unpack(fields))
+for at = 1, #fields do
+  if found[at] and struct.unpack('>I5', found[at]) <= tonumber(ARGV[1]) then gone[#gone + 1] = fields[at] end
+end
+if #gone == 0 then return 0 end
+return redis.call('HDEL', KEYS[1], unpack(gone))`

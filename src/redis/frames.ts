@@ -5,8 +5,9 @@ import { peopleOfLines } from '../audit/log/people-of-lines.ts'
 import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
 import { checkOptions, wholeNumber } from '../options.ts'
 import { isDisconnected, unavailable, type BytesClient } from './client.ts'
-import { APPEND_FRAMES, CUT_INDEX } from './frame-scripts.ts'
+import { APPEND_FRAMES, FORGET_BEFORE } from './frame-scripts.ts'
 import { createKeyspace, PREFIX } from './keyspace.ts'
+import { PersonFrames } from './person-frames.ts'
 
 export interface RedisFramesOptions {
   /** The beginning of every key. Default `portcullis:`. */
@@ -18,14 +19,17 @@ export interface RedisFramesOptions {
   readonly settlesAfter?: number | undefined
 }
 
-/** A pointer of the index: milliseconds in six bytes, the number in two. */
-const POINTER = 8
 /** How many frames are read at once where all of them are. */
 const PAGE = 256
+/** How many people one script may be given: Lua hands at most 8,000 values to a command. */
+const MOST_PEOPLE = 3_600
+/** In front of the bytes of a frame: when it was stored, how many people are in it; then for each a pointer of eight bytes. */
+const HEAD = 10
+const POINTER = 8
 
 /**
- * Keeps frames in a Redis Stream, through your own client: one entry for each. A frame that is sent twice is stored once, on a
- * single server, Sentinel and Cluster.
+ * Keeps frames in Redis, through your own client: all in one hash, each with one command, which a crash leaves whole or not at all.
+ * A frame that is sent twice is stored once, on a single server, Sentinel and Cluster.
  *
  * @param redis a client of ioredis, or one of node-redis through `fromNodeRedis`.
  * @throws ConfigError
@@ -36,8 +40,7 @@ export function redisFrames(redis: BytesClient, options: RedisFramesOptions = {}
     prefix: PREFIX,
     settlesAfter: wholeNumber('milliseconds', 0),
   })
-  const keys = createKeyspace(prefix)
-  return new RedisFrames(redis, keys, settlesAfter)
+  return new RedisFrames(redis, createKeyspace(prefix).auditLog, settlesAfter)
 }
 
 /** Refuses what cannot send and read bytes. */
@@ -51,46 +54,98 @@ function checkBytesClient(redis: unknown): asserts redis is BytesClient {
   )
 }
 
+/** A frame has a number, counted from 1; its place also says when it was stored: a number that was lost is given again. */
 class RedisFrames implements FrameStore {
   readonly settlesAfter: number
   readonly #redis: BytesClient
-  readonly #keys: ReturnType<typeof createKeyspace>
+  readonly #key: string
+  readonly #people: PersonFrames
 
-  constructor(redis: BytesClient, keys: ReturnType<typeof createKeyspace>, settlesAfter: number) {
+  constructor(redis: BytesClient, key: string, settlesAfter: number) {
     this.#redis = redis
-    this.#keys = keys
+    this.#key = key
     this.settlesAfter = settlesAfter
+    this.#people = new PersonFrames(key, (...command) => this.#ask(...command))
   }
 
   async append(frames: readonly FrameToStore[], overGap = false): Promise<number> {
-    const { frames: stream, heads } = this.#keys
-    const people = frames.flatMap((frame) => frame.people.map((person) => this.#keys.framesOf(person)))
-    const args = frames.flatMap((frame) => [frame.first, lastOf(frame), frame.bytes, frame.people.length])
-    const names = [stream, heads, ...people]
     const writer = frames[0]?.writer ?? ''
-    const head = await this.#ask(
-      'EVAL',
-      APPEND_FRAMES,
-      names.length,
-      ...names,
-      writer,
-      overGap ? 1 : 0,
-      ...args,
+    const heads = await Promise.all(
+      inParts(frames).map(async (part, index) => {
+        const args = part.flatMap((frame) => [
+          frame.first,
+          lastOf(frame),
+          frame.people.join(' '),
+          frame.bytes,
+        ])
+        const takesGap = overGap && index === 0 ? 1 : 0
+        return numberOf(await this.#ask('EVAL', APPEND_FRAMES, 1, this.#key, writer, takesGap, ...args))
+      }),
     )
-    return numberOf(head)
+    return Math.max(...heads)
   }
 
   async head(writer: string): Promise<number> {
-    return numberOf((await this.#ask('HGET', this.#keys.heads, writer)) ?? '0')
+    return numberOf((await this.#ask('HGET', this.#key, `w:${writer}`)) ?? '0')
   }
 
   async read(after: string | undefined, count: number): Promise<readonly StoredFrame[]> {
-    const start = after === undefined ? '-' : `(${after}`
-    return storedFrames(await this.#askBytes('XRANGE', this.#keys.frames, start, '+', 'COUNT', count))
+    const frames: StoredFrame[] = []
+    let from = after === undefined ? undefined : parsePlace(after)
+    while (frames.length < count) {
+      const want = Math.min(PAGE, count - frames.length)
+      const page = await this.#page(from, want)
+      frames.push(...page.frames)
+      if (page.frames.length < want) break
+      from = page.end
+    }
+    return frames
+  }
+
+  /** Frames behind a place, however many were removed or lost since. */
+  async #page(
+    after: Place | undefined,
+    count: number,
+  ): Promise<{ readonly frames: readonly StoredFrame[]; readonly end: Place }> {
+    const guess = after?.number ?? 0
+    const numbers = Array.from({ length: count + 1 }, (_, index) => guess + index)
+    const [size, begin, ...values] = await this.#fields('size', 'begin', ...numbers)
+    const last = sizeOf(size)
+    const first = numberOf(begin?.toString() ?? '0')
+    const isThere = guess <= first || (guess <= last && timeOf(values[0]) === after?.time)
+    if (guess < first || !isThere) {
+      const behind = guess < first ? first : await this.#lastUpTo(after as Place, first, last)
+      if (behind !== guess) return this.#page(await this.#placeOf(behind), count)
+    }
+    let end = after ?? { time: 0, number: 0 }
+    const frames = values.slice(1, 1 + Math.max(0, last - guess)).map((value, index) => {
+      end = { time: timeOf(value) ?? end.time, number: guess + 1 + index }
+      return { place: textOf(end), bytes: bytesOf(value) }
+    })
+    return { frames, end }
+  }
+
+  /** The number of the last frame that does not stand behind a place whose own frame was lost. */
+  async #lastUpTo(place: Place, first: number, last: number): Promise<number> {
+    let [low, high] = [first, Math.min(last, place.number)]
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      const { time } = await this.#placeOf(middle)
+      if (time < place.time || (time === place.time && middle <= place.number)) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  async #placeOf(number: number): Promise<Place> {
+    const [value] = await this.#fields(number)
+    return { time: timeOf(value) ?? 0, number }
   }
 
   async last(): Promise<string | undefined> {
-    return storedFrames(await this.#askBytes('XREVRANGE', this.#keys.frames, '+', '-', 'COUNT', 1))[0]?.place
+    const [size] = await this.#fields('size')
+    const number = sizeOf(size)
+    return number === 0 ? undefined : textOf(await this.#placeOf(number))
   }
 
   async readPerson(
@@ -98,64 +153,62 @@ class RedisFrames implements FrameStore {
     after: string | undefined,
     count: number,
   ): Promise<readonly StoredFrame[]> {
-    const key = this.#keys.framesOf(pseudonym)
-    const pointers = numberOf(await this.#ask('STRLEN', key)) / POINTER
-    let [low, high] = [0, after === undefined ? 0 : Math.floor(pointers)]
-    const bound = after === undefined ? undefined : pointerOf(after)
-    while (bound !== undefined && low < high) {
-      const middle = Math.floor((low + high) / 2)
-      const found = await this.#pointers(key, middle, 1)
-      if (Buffer.compare(found, bound) > 0) high = middle
-      else low = middle + 1
-    }
-    const bytes = await this.#pointers(key, low, count)
-    const places: string[] = []
-    for (let at = 0; at + POINTER <= bytes.length; at += POINTER) places.push(placeOf(bytes, at))
-    const found = await Promise.all(
-      places.map((place) => this.#askBytes('XRANGE', this.#keys.frames, place, place)),
+    const [begin] = await this.#fields('begin')
+    const floor = Math.max(
+      numberOf(begin?.toString() ?? '0'),
+      after === undefined ? 0 : parsePlace(after).number,
     )
-    return found.flatMap(storedFrames)
-  }
-
-  async #pointers(key: string, from: number, count: number): Promise<Buffer> {
-    const bytes = await this.#askBytes('GETRANGE', key, from * POINTER, (from + count) * POINTER - 1)
-    return Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0)
+    const numbers = await this.#people.numbersOf(pseudonym, floor, count)
+    if (numbers.length === 0) return []
+    const values = await this.#fields(...numbers)
+    return values.flatMap((value, index) => {
+      const time = timeOf(value)
+      return time === undefined
+        ? []
+        : [{ place: textOf({ time, number: numbers[index] ?? 0 }), bytes: bytesOf(value) }]
+    })
   }
 
   async forgetPerson(pseudonym: string): Promise<void> {
-    await this.#ask('DEL', this.#keys.framesOf(pseudonym))
+    this.#people.forget()
+    await this.#ask('HDEL', this.#key, `p:${pseudonym}`)
   }
 
   async start(): Promise<LogStart | undefined> {
-    const text = await this.#ask('GET', this.#keys.logStart)
-    return typeof text === 'string' ? (JSON.parse(text) as LogStart) : undefined
+    const [text] = await this.#fields('start')
+    return text === null || text === undefined ? undefined : (JSON.parse(text.toString()) as LogStart)
   }
 
   async removeStart(start: LogStart): Promise<void> {
-    const { place } = start
-    await this.#ask('SET', this.#keys.logStart, JSON.stringify(start))
-    const bound = pointerOf(place)
-    let after: string | undefined
-    for (;;) {
-      const page = (await this.read(after, PAGE)).filter((frame) => isUpTo(frame.place, bound))
-      const people = new Set(page.flatMap(({ bytes }) => peopleOfLines(linesOf(bytes))))
-      for (const person of people) {
-        await this.#askBytes('EVAL', CUT_INDEX, 1, this.#keys.framesOf(person), bound)
+    const { number: end } = parsePlace(start.place)
+    await this.#ask('HSET', this.#key, 'start', JSON.stringify(start), 'begin', end)
+    this.#people.forget()
+    const [removed] = await this.#fields('removed')
+    for (let at = numberOf(removed?.toString() ?? '0'); at < end; at += PAGE) {
+      const numbers = Array.from({ length: Math.min(PAGE, end - at) }, (_, index) => at + 1 + index)
+      const frames = (await this.#fields(...numbers)).map(bytesOf)
+      const people = [...new Set(frames.flatMap(peopleIn))]
+      for (let from = 0; from < people.length; from += MOST_PEOPLE) {
+        const some = people.slice(from, from + MOST_PEOPLE)
+        await this.#ask('EVAL', FORGET_BEFORE, 1, this.#key, end, ...some)
       }
-      after = page.at(-1)?.place
-      if (page.length < PAGE) break
+      await this.#ask('HDEL', this.#key, ...numbers)
     }
-    // The least place behind this one.
-    const [milliseconds, number] = place.split('-')
-    await this.#ask('XTRIM', this.#keys.frames, 'MINID', `${milliseconds}-${Number(number) + 1}`)
+    await this.#ask('HSET', this.#key, 'removed', end)
+  }
+
+  async #fields(...names: (string | number)[]): Promise<readonly (Buffer | null)[]> {
+    const reply = await this.#with(() => this.#redis.callBuffer('HMGET', this.#key, ...names))
+    if (Array.isArray(reply)) return reply as (Buffer | null)[]
+    throw new UnavailableError('Redis gave a wrong answer (audit)')
   }
 
   #ask(command: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
-    return this.#with(() => this.#redis.call(command, ...args))
-  }
-
-  #askBytes(command: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
-    return this.#with(() => this.#redis.callBuffer(command, ...args))
+    return this.#with(() =>
+      command === 'EVAL' && args[0] !== APPEND_FRAMES
+        ? this.#redis.callBuffer(command, ...args)
+        : this.#redis.call(command, ...args),
+    )
   }
 
   async #with(ask: () => Promise<unknown>): Promise<unknown> {
@@ -171,6 +224,37 @@ class RedisFrames implements FrameStore {
   }
 }
 
+interface Place {
+  /** When the frame was stored, by the clock of Redis, which does not go back here. */
+  readonly time: number
+  readonly number: number
+}
+
+function parsePlace(text: string): Place {
+  const [time, number] = text.split('-')
+  return { time: Number(time) || 0, number: Number(number) || 0 }
+}
+
+function textOf({ time, number }: Place): string {
+  return `${time}-${number}`
+}
+
+/** Frames in groups that one script can take. */
+function inParts(frames: readonly FrameToStore[]): readonly (readonly FrameToStore[])[] {
+  const parts: FrameToStore[][] = []
+  let room = 0
+  for (const frame of frames) {
+    const takes = 1 + frame.people.length
+    if (takes > room) {
+      parts.push([])
+      room = MOST_PEOPLE
+    }
+    parts.at(-1)?.push(frame)
+    room -= takes
+  }
+  return parts
+}
+
 function numberOf(reply: unknown): number {
   const number = Number(reply)
   if (!Number.isSafeInteger(number) || number < 0)
@@ -178,27 +262,22 @@ function numberOf(reply: unknown): number {
   return number
 }
 
-/** The frames in a reply to XRANGE. An entry without one is handed on as no bytes, which a verifier finds. */
-function storedFrames(reply: unknown): StoredFrame[] {
-  if (!Array.isArray(reply)) return []
-  return (reply as [Buffer, Buffer[]][]).map(([id, [name, bytes]]) => ({
-    place: id.toString(),
-    bytes: name?.toString() === 'f' && bytes !== undefined ? bytes : Buffer.alloc(0),
-  }))
+function sizeOf(field: Buffer | null | undefined): number {
+  return numberOf(field?.toString().split(' ')[0] ?? '0')
 }
 
-function pointerOf(place: string): Buffer {
-  const [milliseconds, number] = place.split('-')
-  const bytes = Buffer.alloc(POINTER)
-  bytes.writeUIntBE(Number(milliseconds), 0, 6)
-  bytes.writeUInt16BE(Number(number), 6)
-  return bytes
+/** When a frame was stored; nothing where there is no frame. */
+function timeOf(value: Buffer | null | undefined): number | undefined {
+  return value instanceof Uint8Array && value.length >= HEAD ? value.readUIntBE(0, 6) : undefined
 }
 
-function placeOf(bytes: Buffer, at: number): string {
-  return `${bytes.readUIntBE(at, 6)}-${bytes.readUInt16BE(at + 6)}`
+/** The frame in a field. A field that is gone or not one of ours is handed on as no bytes, which a verifier finds. */
+function bytesOf(value: Buffer | null | undefined): Buffer {
+  if (timeOf(value) === undefined) return Buffer.alloc(0)
+  const bytes = value as Buffer
+  return bytes.subarray(HEAD + POINTER * bytes.readUInt32BE(6))
 }
 
-function isUpTo(place: string, bound: Buffer): boolean {
-  return Buffer.compare(pointerOf(place), bound) <= 0
+function peopleIn(bytes: Buffer): readonly string[] {
+  return bytes.length === 0 ? [] : peopleOfLines(linesOf(bytes))
 }

@@ -4,7 +4,7 @@ import type { Expectation } from '../options.ts'
 export interface KindOfKey {
   /** Behind the prefix. What stands between `{` and `}` is the hash tag, which decides the slot on a Cluster. */
   readonly name: string
-  readonly type: 'hash' | 'list' | 'sorted set' | 'stream' | 'string'
+  readonly type: 'hash' | 'list' | 'set' | 'sorted set' | 'stream' | 'string'
   readonly holds: string
   /** The commands that a process with guards needs for it. */
   readonly guards: readonly string[]
@@ -34,7 +34,7 @@ export const KINDS_OF_KEYS = {
     type: 'list',
     holds: 'the revisions of an app, the newest last, as JSON; author and note sealed',
     guards: [],
-    dashboards: ['lrange', 'rpush', 'ltrim', 'eval'],
+    dashboards: ['lrange', 'rpush', 'ltrim', 'lset', 'eval'],
   },
   keyOwner: {
     name: 'key:{<fingerprint>}',
@@ -83,7 +83,7 @@ export const KINDS_OF_KEYS = {
     type: 'string',
     holds: 'a part of the entries of one version of a list, compressed, and sealed where there is a vault',
     guards: ['get'],
-    dashboards: ['get', 'set', 'persist', 'expire', 'eval'],
+    dashboards: ['get', 'set', 'ttl', 'persist', 'expire', 'eval'],
   },
   feed: {
     name: '{feed}',
@@ -128,31 +128,11 @@ export const KINDS_OF_KEYS = {
     guards: [],
     dashboards: [],
   },
-  frames: {
-    name: '{audit}:frames',
-    type: 'stream',
-    holds: 'the frames of the audit log, one entry each',
-    guards: [],
-    dashboards: [],
-  },
-  heads: {
-    name: '{audit}:heads',
+  auditLog: {
+    name: '{audit}:log',
     type: 'hash',
-    holds: 'for each process that writes to the audit log, the number of its last event',
-    guards: [],
-    dashboards: [],
-  },
-  logStart: {
-    name: '{audit}:start',
-    type: 'string',
-    holds: 'where the audit log begins, when older frames were archived and removed',
-    guards: [],
-    dashboards: [],
-  },
-  framesOf: {
-    name: '{audit}:of:<pseudonym of a person>',
-    type: 'string',
-    holds: 'in which frames a person occurs, eight bytes each',
+    holds:
+      'the frames of the audit log; which frames a person is in; the last event of each process that writes; where the log begins',
     guards: [],
     dashboards: [],
   },
@@ -167,6 +147,48 @@ export const KINDS_OF_KEYS = {
     name: 'person:{<pseudonym of a person>}',
     type: 'list',
     holds: 'the secrets of a person of the audit log, sealed',
+    guards: [],
+    dashboards: [],
+  },
+  personKey: {
+    name: 'person-key:{<hash of a person>}',
+    type: 'list',
+    holds: 'the key of a person, by which their fields are sealed; itself sealed by the key of a region',
+    guards: [],
+    dashboards: [],
+  },
+  record: {
+    name: 'region:{<bucket>}:<person id>',
+    type: 'hash',
+    holds: 'the record of a person in `regionalStore`, its revision and its state',
+    guards: [],
+    dashboards: [],
+  },
+  recordIds: {
+    name: 'region:{<bucket>}',
+    type: 'set',
+    holds: 'the ids of the people of one bucket',
+    guards: [],
+    dashboards: [],
+  },
+  owed: {
+    name: 'region-owed:{<bucket>}:<location>',
+    type: 'set',
+    holds: 'the ids of people whose latest record another location may still lack',
+    guards: [],
+    dashboards: [],
+  },
+  place: {
+    name: 'region-place',
+    type: 'string',
+    holds: 'which location of which jurisdiction this server is',
+    guards: [],
+    dashboards: [],
+  },
+  behind: {
+    name: 'region-behind',
+    type: 'hash',
+    holds: 'which other locations lack records of this one',
     guards: [],
     dashboards: [],
   },
@@ -198,12 +220,15 @@ export interface Keyspace {
   /** Both keys of one nonce, which lies in one of several parts of its app. */
   nonce(appId: string, part: number, hash: string): readonly [nonce: string, nonces: string]
   readonly audit: string
-  readonly frames: string
-  readonly heads: string
-  readonly logStart: string
+  readonly auditLog: string
   readonly cursors: string
-  framesOf(pseudonym: string): string
   person(name: string): string
+  personKey(name: string): string
+  record(bucket: string, id: string): string
+  recordIds(bucket: string): string
+  owed(bucket: string, location: string): string
+  readonly place: string
+  readonly behind: string
 }
 
 export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
@@ -229,11 +254,15 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
       return [`${prefix}nonce:${tag}${hash}`, `${prefix}nonces:${tag}`]
     },
     audit: `${prefix}audit`,
-    frames: `${prefix}{audit}:frames`,
-    heads: `${prefix}{audit}:heads`,
-    logStart: `${prefix}{audit}:start`,
+    auditLog: `${prefix}{audit}:log`,
     cursors: `${prefix}{audit}:cursors`,
-    framesOf: (pseudonym) => `${prefix}{audit}:of:${pseudonym}`,
     person: (name) => `${prefix}person:{${name}}`,
+    personKey: (name) => `${prefix}person-key:{${name}}`,
+    // All keys of a bucket have one hash tag, so that a script reaches them on a Cluster.
+    record: (bucket, id) => `${prefix}region:{${bucket}}:${id}`,
+    recordIds: (bucket) => `${prefix}region:{${bucket}}`,
+    owed: (bucket, location) => `${prefix}region-owed:{${bucket}}:${location}`,
+    place: `${prefix}region-place`,
+    behind: `${prefix}region-behind`,
   }
 }

@@ -14,13 +14,15 @@ const compress = promisify(deflateRaw)
  * About so many characters are one value in Redis: some thousand entries, or some dozen with long notes. They are inflated
  * in a fraction of a millisecond, which is less than it takes to hand them to another thread.
  */
-const CHUNK = 32_768
+export const CHUNK = 32_768
 /** More bytes than a chunk and its last entry can take. */
 const LARGEST_CHUNK = 4 * CHUNK
 /** How many chunks are asked for ahead. They are inflated and read when it is their turn. */
 const AHEAD = 4
 /** What was uploaded and never taken into use is gone after this, in seconds. */
 const UPLOAD_LIFETIME = 3_600
+/** A chunk of an earlier upload must stay for so long to be used again, in seconds: the rest takes its time too. */
+const LEAST_LIFETIME = 300
 /** What the hash of a list says. */
 export interface ListHead {
   readonly revision: number
@@ -44,11 +46,15 @@ export interface ListChunks {
   /** `undefined` when there is no such list. */
   head(name: string): Promise<ListHead | undefined>
   entriesOf(name: string, head: ListHead): AsyncGenerator<readonly ListEntry[]>
-  /** Answers with how many chunks and entries there are. */
+  /**
+   * Answers with how many chunks and entries there are. `resumable`: the version stands for just these entries, and chunks that an earlier
+   * upload has left are not sent again.
+   */
   upload(
     name: string,
     version: string,
     entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
+    resumable: boolean,
   ): Promise<{ readonly chunks: number; readonly size: number }>
 }
 
@@ -105,12 +111,16 @@ export function createListChunks(send: SendCommand, keyspace: Keyspace, document
     name: string,
     version: string,
     entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
+    resumable: boolean,
   ): Promise<{ readonly chunks: number; readonly size: number }> {
     let [chunks, size, chunk] = [0, 0, '']
     let last: Promise<unknown> = Promise.resolve()
     const put = async (text: string, index: number): Promise<void> => {
+      const key = keyspace.chunk(name, version, index)
+      if (resumable && (await isLasting(send, key))) return
       const bytes = documents.sealBytes(name, await compress(text))
-      await send('SET', keyspace.chunk(name, version, index), bytes, 'EX', UPLOAD_LIFETIME)
+      // What is there already must not be given an end: another writer may have taken it into use meanwhile.
+      await send('SET', key, bytes, 'EX', UPLOAD_LIFETIME, ...(resumable ? ['NX'] : []))
     }
     /** One chunk is on its way while the next one is made. */
     const flush = async (): Promise<void> => {
@@ -134,4 +144,10 @@ export function createListChunks(send: SendCommand, keyspace: Keyspace, document
   }
 
   return { head, entriesOf, upload }
+}
+
+/** Whether a chunk is there, and stays until the upload is done. -1 stands for one without an end. */
+async function isLasting(send: SendCommand, key: string): Promise<boolean> {
+  const left = Number(await send('TTL', key))
+  return left === -1 || left >= LEAST_LIFETIME
 }

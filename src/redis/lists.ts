@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { RevisionConflict, UnavailableError } from '../errors.ts'
 import { parseNote } from '../store/change-note.ts'
 import { isListName } from '../names.ts'
@@ -8,11 +8,21 @@ import type { Documents } from './documents.ts'
 import { texts, type SendCommand } from './client.ts'
 import type { Feed } from './feed.ts'
 import type { Keyspace } from './keyspace.ts'
-import { createListChunks } from './list-chunks.ts'
+import { CHUNK, createListChunks } from './list-chunks.ts'
 import { SWAP_LIST } from './scripts.ts'
 
 /** For so long a reader of a list that was replaced can read it to its end, in seconds. */
 const GRACE = 60
+
+const UPLOAD = /^[\w-]{16,64}$/
+
+/**
+ * The version of a list with this content in the place of this revision. A write that is done again finds the chunks of the first; one
+ * in the place of another revision shares none with it, so that none is taken away from under a list that is in use.
+ */
+function versionOf(upload: string, replaces: number, isSealed: boolean): string {
+  return createHash('sha256').update(`${CHUNK} ${isSealed} ${replaces} ${upload}`).digest('base64url')
+}
 
 interface Setting {
   readonly send: SendCommand
@@ -57,15 +67,17 @@ export function createRedisLists({
       if (found === undefined) return undefined
       return { revision: found.revision, size: found.size, chunks: () => parts.entriesOf(name, found) }
     },
-    async writeList(name, entries, replaces, note) {
+    async writeList(name, entries, replaces, note, upload) {
       checkListName(name)
       const by = documents.sealNote(name, parseNote(note))
       const actual = (await parts.head(name))?.revision ?? 0
       // Before a million entries are uploaded in vain.
       if (actual !== replaces) throw new RevisionConflict(name, replaces, actual, 'list')
       await send('ZADD', keyspace.lists, 0, name)
-      const version = randomUUID()
-      const { chunks, size } = await parts.upload(name, version, entries)
+      const resumable = upload !== undefined && UPLOAD.test(upload)
+      const isSealed = documents.sealBytes(name, new Uint8Array()).includes(':')
+      const version = resumable ? versionOf(upload, replaces, isSealed) : randomUUID()
+      const { chunks, size } = await parts.upload(name, version, entries, resumable)
       return swap(name, replaces, [version, chunks, size, new Date().toISOString(), by])
     },
     async removeList(name, replaces) {

@@ -1,7 +1,8 @@
-import type { PeopleStore } from '../audit/people/people.ts'
+import { UnavailableError } from '../errors.ts'
 import { checkOptions } from '../options.ts'
+import type { PeopleStore } from '../vault/people-store.ts'
 import { checkClient, sender, texts, type RedisClient } from './client.ts'
-import { createKeyspace, PREFIX } from './keyspace.ts'
+import { createKeyspace, PREFIX, type Keyspace } from './keyspace.ts'
 
 export interface RedisPeopleOptions {
   /** The beginning of every key. Default `portcullis:`. */
@@ -19,25 +20,91 @@ redis.call('RPUSH', KEYS[1], ARGV[1])
 all[#all + 1] = ARGV[1]
 return all`
 
+/** Replaces a secret that is still there. KEYS: those of a person. ARGV: 1 the secret, 2 what takes its place. */
+const REPLACE = `
+for index, secret in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  if secret == ARGV[1] then
+    redis.call('LSET', KEYS[1], index - 1, ARGV[2])
+    return 1
+  end
+end
+return 0`
+
 const TIMEOUT = 1_000
+/** How many keys Redis looks at for one answer to SCAN. */
+const SCANNED = 500
 
 /**
- * Keeps the secrets of people in Redis, sealed, one list for each person.
+ * Keeps the secrets of people of the audit in Redis, sealed, one list for each person.
  *
  * @throws ConfigError
  */
 export function redisPeople(redis: RedisClient, options: RedisPeopleOptions = {}): PeopleStore {
-  checkClient(redis, 'redisPeople')
-  const { prefix } = checkOptions<RedisPeopleOptions>('redisPeople', options, { prefix: PREFIX })
-  const keys = createKeyspace(prefix)
+  return createPeopleStore('redisPeople', redis, options, ({ person }) => person)
+}
+
+/**
+ * Keeps the keys of people in Redis, sealed by the key of a region: what `createFieldVault` seals personal data with. They lie apart
+ * from the secrets of `redisPeople`, so that data and traces in the audit can be erased each by itself.
+ *
+ * @throws ConfigError
+ */
+export function redisPersonKeys(redis: RedisClient, options: RedisPeopleOptions = {}): PeopleStore {
+  return createPeopleStore('redisPersonKeys', redis, options, ({ personKey }) => personKey)
+}
+
+function createPeopleStore(
+  factory: string,
+  redis: RedisClient,
+  options: RedisPeopleOptions,
+  kindOf: (keys: Keyspace) => (name: string) => string,
+): PeopleStore {
+  checkClient(redis, factory)
+  const { prefix } = checkOptions<RedisPeopleOptions>(factory, options, { prefix: PREFIX })
+  const keyOf = kindOf(createKeyspace(prefix))
   const send = sender(redis, TIMEOUT)
   return {
-    read: async (name) => texts(await send('LRANGE', keys.person(name), 0, -1)),
-    add: async (name, sealed, most) => texts(await send('EVAL', ADD, 1, keys.person(name), sealed, most)),
+    read: async (name) => texts(await send('LRANGE', keyOf(name), 0, -1)),
+    add: async (name, sealed, most) => texts(await send('EVAL', ADD, 1, keyOf(name), sealed, most)),
+    replace: async (name, before, after) =>
+      Number(await send('EVAL', REPLACE, 1, keyOf(name), before, after)) === 1,
     async erase(name) {
-      const count = Number(await send('LLEN', keys.person(name)))
-      await send('DEL', keys.person(name))
+      const count = Number(await send('LLEN', keyOf(name)))
+      await send('DEL', keyOf(name))
       return count
     },
+    async *names() {
+      for (const node of nodesOf(redis)) yield* scan(node, keyOf)
+    },
   }
+}
+
+/** The servers that hold keys: all masters of a Cluster. */
+function nodesOf(redis: RedisClient): readonly RedisClient[] {
+  if (redis.isCluster !== true) return [redis]
+  const { nodes } = redis as { nodes?(role: 'master'): readonly RedisClient[] }
+  if (typeof nodes !== 'function')
+    throw new UnavailableError(
+      'the servers of a Cluster can be gone through by a Cluster client of ioredis alone',
+    )
+  return nodes.call(redis, 'master')
+}
+
+async function* scan(redis: RedisClient, keyOf: (name: string) => string): AsyncGenerator<readonly string[]> {
+  const send = sender(redis, TIMEOUT)
+  // SCAN takes and gives names as they are on the server.
+  const { keyPrefix = '' } = (redis.options ?? {}) as { readonly keyPrefix?: unknown }
+  // A prefix has no braces, so these are ours.
+  const [own = ''] = keyOf('').split('}')
+  const [before, after] = [`${String(keyPrefix)}${own}`, '}']
+  const pattern = `${before.replaceAll(/[\\?*[\]]/g, '\\$&')}*${after}`
+  let cursor = '0'
+  do {
+    const reply = await send('SCAN', cursor, 'MATCH', pattern, 'COUNT', SCANNED)
+    const [next, keys] = (Array.isArray(reply) ? reply : []) as readonly unknown[]
+    if (typeof next !== 'string') throw new UnavailableError('Redis has answered SCAN in an unknown form')
+    cursor = next
+    const names = texts(keys).map((key) => key.slice(before.length, key.length - after.length))
+    if (names.length > 0) yield names
+  } while (cursor !== '0')
 }

@@ -135,3 +135,36 @@ local texts = {}
 for ends, count in pairs(counts) do texts[#texts + 1] = ends .. ':' .. count end
 redis.call('SET', KEYS[2], table.concat(texts, ' '), 'PX', string.format('%.0f', last - tonumber(ARGV[3])))
 return 'first'`
+
+/**
+ * Puts the keys of an app back as they were sealed anew, if nobody has written since. KEYS: the app, its secrets. ARGV: 1 as they
+ * were sealed, 2 as they are, 3 the revision of the app, 4 the fingerprints of the keys.
+ */
+export const RESEAL_KEYS = `
+if redis.call('HMGET', KEYS[2], 'sealed')[1] ~= ARGV[1] then return 0 end
+if redis.call('HMGET', KEYS[1], 'revision')[1] ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[2], 'sealed', ARGV[2])
+redis.call('HSET', KEYS[1], 'prints', ARGV[4])
+return 1`
+
+/** Replaces an entry of the history that is still there. KEYS: the history. ARGV: 1 the entry, 2 what takes its place. */
+export const RESEAL_HISTORY = `
+for index, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  if entry == ARGV[1] then
+    redis.call('LSET', KEYS[1], index - 1, ARGV[2])
+    return 1
+  end
+end
+return 0`
+
+/** Replaces author and note of a list, if nobody has written since. KEYS: the list. ARGV: 1 as they were sealed, 2 as they are. */
+export const RESEAL_LIST = `
+if redis.call('HMGET', KEYS[1], 'by')[1] ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'by', ARGV[2])
+return 1`
+
+/** Replaces a part of a list that is still there, and keeps its lifetime. KEYS: the part. ARGV: as those of `RESEAL_LIST`. */
+export const RESEAL_CHUNK = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+return 1`

@@ -1,4 +1,5 @@
 import { aFunction, checkOptions, objectWith, wholeNumber } from '../options.ts'
+import type { SealedHolder } from '../vault/reseal.ts'
 import type { Vault } from '../vault/vault.ts'
 import { parseNote } from '../store/change-note.ts'
 import type { ManagedPolicyStore } from '../store/contract.ts'
@@ -21,6 +22,7 @@ import { KeyClaims } from './key-claims.ts'
 import { createRedisLists } from './lists.ts'
 import { createOriginIndex } from './origins.ts'
 import { AppReading } from './reading.ts'
+import { redisSealedPlaces } from './sealed-places.ts'
 import { AppWriting } from './writing.ts'
 
 export interface RedisStoreOptions {
@@ -40,6 +42,7 @@ export interface RedisStoreOptions {
 }
 
 export type RedisStore = ManagedPolicyStore &
+  SealedHolder &
   ListStore & {
     /** Stops the change feed. Your client stays open. */
     close(): void
@@ -82,11 +85,12 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
     }
   }
   const setting = { send, keyspace, documents, feed, atOnce: redis.isCluster !== true, afterwards }
+  const claims = new KeyClaims(send, keyspace, vault)
   const reading = new AppReading(send, keyspace, documents, feed)
   const writing = new AppWriting({
     ...setting,
     origins,
-    claims: new KeyClaims(send, keyspace, vault),
+    claims,
     keptRevisions,
   })
 
@@ -117,6 +121,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       // A command that guards have the right to anyway.
       if (isUse(at)) await send('SET', keyspace.used(appId, keyId), at, 'PX', USES_KEPT)
     },
+    sealedPlaces: () => redisSealedPlaces({ send, keyspace, documents, claims }),
     close: feed.close,
   }
 }

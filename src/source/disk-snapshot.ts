@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { UnavailableError, isPortcullisError } from '../errors.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectation } from '../options.ts'
+import type { SealedBatch, SealedHolder, SealedPlace } from '../vault/reseal.ts'
 import type { Vault } from '../vault/vault.ts'
 import { SnapshotFiles } from './snapshot-files.ts'
 import type { PolicySnapshot, SnapshotEntry } from './snapshot.ts'
@@ -52,7 +53,7 @@ interface Change {
  *
  * @throws ConfigError
  */
-export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
+export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot & SealedHolder {
   const checked = checkOptions<DiskSnapshotOptions>('diskSnapshot', options, {
     directory: required(A_DIRECTORY),
     vault: { ...required(objectWith('a vault made by createVault()', 'seal', 'open')), secret: true },
@@ -63,7 +64,7 @@ export function diskSnapshot(options: DiskSnapshotOptions): PolicySnapshot {
   return new DiskSnapshot(checked)
 }
 
-class DiskSnapshot implements PolicySnapshot {
+class DiskSnapshot implements PolicySnapshot, SealedHolder {
   readonly #files: SnapshotFiles
   readonly #retention: number
   readonly #maxPending: number
@@ -117,6 +118,26 @@ class DiskSnapshot implements PolicySnapshot {
 
   flush(): Promise<void> {
     return this.#enqueue(async () => {})
+  }
+
+  /**
+   * Its files are copies, and a file does not say of which app it is: one that another key has sealed is removed, and written anew
+   * with the next read of its app.
+   */
+  sealedPlaces(): readonly SealedPlace[] {
+    return [{ name: 'snapshots', batches: () => this.#sealedFiles() }]
+  }
+
+  async *#sealedFiles(): AsyncGenerator<SealedBatch> {
+    for await (const [path, sealed] of this.#files.sealed()) {
+      yield {
+        entries: [{ sealed }],
+        replace: async () => {
+          await rm(path, { force: true })
+          return 1
+        },
+      }
+    }
   }
 
   /** One job after another, each reporting its own failures. */

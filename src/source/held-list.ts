@@ -59,6 +59,10 @@ export class HeldList implements SharedList {
     return this.#set !== undefined
   }
 
+  get revision(): number {
+    return this.#revision
+  }
+
   find(address: IpAddress, at: number): ReturnType<ExpiringIpSet['find']> {
     return this.#set?.find(address, at)
   }

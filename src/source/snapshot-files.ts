@@ -70,6 +70,14 @@ export class SnapshotFiles {
     }
   }
 
+  /** What the files hold, sealed. */
+  async *sealed(): AsyncGenerator<readonly [path: string, sealed: string]> {
+    for await (const [path] of this.dated()) {
+      const sealed = await readFile(path, { encoding: 'utf8', flag: READ_ONLY }).catch(() => undefined)
+      if (sealed !== undefined) yield [path, sealed]
+    }
+  }
+
   // The hash of an id: it tells no app, and differs also where upper and lower case are the same.
   #pathOf(appId: string): string {
     return join(this.#directory, createHash('sha256').update(appId).digest('hex'))

@@ -41,6 +41,7 @@ export interface ListStore {
     entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
     replaces: number,
     note?: ChangeNote,
+    upload?: string,
   ): Promise<number>
   /** Removes the list at revision `replaces`. Rejects as `writeList` does. */
   removeList(name: string, replaces: number): Promise<void>

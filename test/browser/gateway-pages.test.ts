@@ -91,6 +91,7 @@ it('the pages work without JavaScript, by keyboard, on a phone, and say what is 
   page = await context.newPage()
   await page.goto(await gateway())
   await page.getByLabel('Email address').focus()
+  await page.locator('input:focus').waitFor()
   await page.keyboard.type('nobody@example.org')
   await page.keyboard.press('Tab')
   await page.keyboard.type('a wrong password')

@@ -233,16 +233,20 @@ describe('without JavaScript', () => {
     context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
     page = await context.newPage()
     const email = 'keyboard@example.org'
+    // A person begins to type when the cursor stands in the field.
+    const cursor = (): Promise<void> => page.locator('input:focus').waitFor()
     const type = async (text: string): Promise<void> => {
       await page.keyboard.type(text)
       await page.keyboard.press('Tab')
     }
     await page.goto(`${await gateway(['firstname!', 'email'])}/sign-up`)
+    await cursor()
     for (const text of [email, ADA.password, ADA.firstname, ADA.surname]) await type(text)
     await type('France')
     await page.keyboard.press('Tab') // past the language
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
+    await cursor()
     await page.keyboard.type(codeFor(server.mails, email))
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: /^Share with/ }).waitFor()
@@ -256,6 +260,7 @@ describe('without JavaScript', () => {
     }
     await press(/^Use another account$/)
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    await cursor()
     await type(email)
     await page.keyboard.type(ADA.password)
     await page.keyboard.press('Enter')

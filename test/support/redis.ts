@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { findRedisServer } from './redis-binary.ts'
 
+/** For tests that ask what Redis answers and not how soon: how long a client waits for it, in milliseconds. */
+export const PATIENT = 20_000
+
 /** A Redis server of a test's own, on a free port of the loopback address. */
 export interface RedisServer {
   readonly url: string

@@ -11,6 +11,23 @@ export interface WorkMeter {
   close(): void
 }
 
+/** The work of a call that `prepare` makes, for the larger size, in times of that for the smaller one. */
+export function growth(
+  prepare: (size: number) => () => unknown,
+  { from, to }: { readonly from: number; readonly to: number },
+): number {
+  const meter = createWorkMeter()
+  try {
+    const [small, large] = [prepare(from), prepare(to)]
+    // What is done once, at the first call, is not measured.
+    small()
+    const once = meter.measure(small)
+    return meter.measure(large) / once
+  } finally {
+    meter.close()
+  }
+}
+
 export function createWorkMeter(): WorkMeter {
   const session = new Session()
   session.connect()

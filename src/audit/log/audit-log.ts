@@ -21,6 +21,7 @@ const ON_THEIR_WAY = 2
 /** How many bytes of frames are held in memory that are safe elsewhere. */
 const HELD_BYTES = 8 * 1_048_576
 const END_TIMEOUT = 5_000
+const LOOKED_AGAIN_AFTER = 100
 
 /**
  * Keeps audit events in frames: one entry of the store for a batch, hashed to a Merkle root and chained to the frames before.
@@ -51,6 +52,7 @@ class FrameLog implements AuditLog {
   #scheduled = false
   #warnedOfQueue = false
   #closed = false
+  #looking: NodeJS.Timeout | undefined
 
   constructor(settings: AuditLogSettings) {
     this.#settings = settings
@@ -75,9 +77,12 @@ class FrameLog implements AuditLog {
     this.#spoolPump = new SpoolPump({
       window: this.#window,
       open: () => this.#open(),
-      storedInstead: () => (this.#needsSpool ? 0 : this.#storePump.stored),
+      storedInstead: () => (this.#needsSpool ? 0 : this.#storePump.confirmed),
       onSpooled: () => this.#progress(),
-      onError,
+      onError: (error) => {
+        this.#report(error)
+        this.#progress()
+      },
     })
     this.#replay = new Replay({ directory: spool.directory, store, people, onError, storeTimeout })
     this.#replay.begin()
@@ -146,6 +151,7 @@ class FrameLog implements AuditLog {
     }
     this.#tickets.reach(kept)
     this.#storedTickets.reach(stored)
+    if (kept < Math.max(stored, spooled)) this.#lookAgain()
     // In some modes the spool must have a frame even if the store has it.
     const { confirmed } = this.#storePump
     this.#window.forget(this.#needsSpool ? Math.min(confirmed, spooled) : confirmed)
@@ -161,7 +167,19 @@ class FrameLog implements AuditLog {
   #keptUpTo(stored: number, spooled: number): number {
     const { mode } = this.#settings
     if (mode === 'both') return Math.min(stored, spooled)
-    return mode === 'fsync' ? spooled : Math.max(stored, spooled)
+    // The store could lose it in the second in which the process dies. It stands in for a spool that cannot be written alone.
+    const waitsForSpool = mode === 'fsync' || (mode === 'spool' && this.#spoolPump?.isLate === false)
+    return waitsForSpool ? spooled : Math.max(stored, spooled)
+  }
+
+  /** A disk that hangs says nothing. */
+  #lookAgain(): void {
+    if (this.#settings.mode !== 'spool' || this.#looking !== undefined) return
+    this.#looking = setTimeout(() => {
+      this.#looking = undefined
+      this.#progress()
+    }, LOOKED_AGAIN_AFTER)
+    this.#looking.unref()
   }
 
   /** Whether the store cannot stand in for the spool. */
@@ -246,6 +264,7 @@ class FrameLog implements AuditLog {
   }
 
   async #closeParts(): Promise<void> {
+    clearTimeout(this.#looking)
     await this.#replay?.close()
     await this.#spoolPump?.close()
     await this.#storePump.close()

@@ -6,6 +6,8 @@ import { toStore, type FrameToStore } from './frame-store.ts'
 
 /** How many events a frame gets at most. */
 const FRAME_EVENTS = 256
+/** How long the events of a frame are together at most, unless one alone is longer: a store can take all people in it at once. */
+const FRAME_LENGTH = 98_304
 
 /** Puts the events of one writer into frames, in their order, each chained to the one before. */
 export class FrameMaker {
@@ -47,7 +49,7 @@ export class FrameMaker {
     let at = 0
     while (at < this.#lines.length) {
       if (this.#lines.length - at < FRAME_EVENTS && mayWait()) break
-      const lines = this.#lines.slice(at, at + FRAME_EVENTS)
+      const lines = this.#linesFrom(at)
       at += lines.length
       const frame = makeFrame({
         writer: this.writer,
@@ -64,5 +66,16 @@ export class FrameMaker {
     }
     if (at > 0) this.#lines = this.#lines.slice(at)
     this.#framed += at
+  }
+
+  /** The lines of the next frame. */
+  #linesFrom(begin: number): string[] {
+    let [end, length] = [begin, 0]
+    while (end < this.#lines.length && end - begin < FRAME_EVENTS) {
+      length += this.#lines[end]?.length ?? 0
+      if (length > FRAME_LENGTH && end > begin) break
+      end += 1
+    }
+    return this.#lines.slice(begin, end)
   }
 }

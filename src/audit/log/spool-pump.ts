@@ -7,13 +7,15 @@ export interface SpoolPumpOptions {
   readonly window: FrameWindow
   /** Opens the spool at the first need. */
   readonly open: () => Promise<Spool>
-  /** The number of the last event that the store has, where that is as good as the spool. */
+  /** The number of the last event that the store has for good, where that is as good as the spool. */
   readonly storedInstead: () => number
   readonly onSpooled: () => void
   readonly onError: (error: unknown) => void
 }
 
 const WRITTEN_AT_ONCE = 4_194_304
+/** How long a write may take until something else stands in for the spool, in milliseconds. */
+const PATIENCE = 250
 
 /** Writes the frames of one writer to its spool, in order: all that have been made since with one write. */
 export class SpoolPump {
@@ -21,10 +23,12 @@ export class SpoolPump {
   readonly #pump: Pump
   #spooled = 0
   #made = 0
+  /** When the write that is under way began. */
+  #began: number | undefined
 
   constructor(options: SpoolPumpOptions) {
     this.#options = options
-    this.#pump = createPump(() => this.#step(), options.onError)
+    this.#pump = createPump(() => this.#timed(), options.onError)
   }
 
   /** The number of the last event that the spool has, or that the store has in its place. */
@@ -36,19 +40,38 @@ export class SpoolPump {
     return this.#pump.failing
   }
 
+  /** Whether it fails, or hangs. */
+  get isLate(): boolean {
+    return this.failing || (this.#began !== undefined && performance.now() - this.#began >= PATIENCE)
+  }
+
   made(number: number): void {
     this.#made = number
     this.#pump.poke()
   }
 
+  async #timed(): Promise<boolean> {
+    this.#began = performance.now()
+    try {
+      return await this.#step()
+    } finally {
+      this.#began = undefined
+    }
+  }
+
   async #step(): Promise<boolean> {
     const { window, open, storedInstead, onSpooled } = this.#options
-    this.#spooled = Math.max(this.#spooled, storedInstead())
+    const stored = storedInstead()
+    if (stored > this.#spooled) {
+      this.#spooled = stored
+      onSpooled()
+    }
     if (this.#spooled >= this.#made) return false
     const spool = await open()
     const frames = window.from(this.#spooled + 1, WRITTEN_AT_ONCE)
     const last = frames.at(-1)
-    if (last === undefined) return false
+    // Forgotten meanwhile, because the store has them for good.
+    if (last === undefined) return storedInstead() > this.#spooled
     await spool.append(frames)
     this.#spooled = lastOf(last)
     onSpooled()

@@ -3,18 +3,13 @@ import { LRUCache } from 'lru-cache'
 import { withDeadline } from '../../deadline.ts'
 import { UnavailableError } from '../../errors.ts'
 import { checkOptions, objectWith, required, wholeNumber } from '../../options.ts'
+import { peoplePlace } from '../../vault/people-place.ts'
+import type { PeopleStore } from '../../vault/people-store.ts'
+import type { SealedPlace } from '../../vault/reseal.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { AuditEvent } from '../event.ts'
 
-/** Where the secrets of people are kept, sealed: `redisPeople(redis)` or `memoryPeople()`. */
-export interface PeopleStore {
-  /** The secrets of a person, the oldest first. Most people have one. */
-  read(name: string): Promise<readonly string[]>
-  /** Adds a secret, if there are fewer than `most`; resolves with all of them then. */
-  add(name: string, sealed: string, most: number): Promise<readonly string[]>
-  /** Removes all secrets of a person; resolves with how many there were. */
-  erase(name: string): Promise<number>
-}
+export type { PeopleStore }
 
 /** Gives each person in events a pseudonym that hangs on a secret of their own. */
 export interface People {
@@ -34,6 +29,8 @@ export interface People {
   useSpool(append: (content: Buffer) => Promise<void>): void
   /** Takes a secret from the spool of a process that has died. */
   takeOver(content: Buffer): Promise<void>
+  /** The secrets that the store keeps, for `reseal`. */
+  sealedPlaces(): readonly SealedPlace[]
 }
 
 export interface PeopleOptions {
@@ -194,6 +191,10 @@ class SecretPeople implements People {
   async takeOver(content: Buffer): Promise<void> {
     const { name, sealed } = JSON.parse(content.toString()) as Partial<Secret>
     if (typeof name === 'string' && typeof sealed === 'string') await this.#add({ name, sealed })
+  }
+
+  sealedPlaces(): readonly SealedPlace[] {
+    return [peoplePlace('people of the audit', this.#options.store, contextOf)]
   }
 }
 

@@ -1,7 +1,5 @@
 import type { CommandRow } from '../command.ts'
-import { CHECKPOINT_OPTIONS, LOG_OPTIONS, WATCHED_OPTIONS } from './connection.ts'
-import { erase, retain, verify } from './keeping.ts'
-import { exportAll, prove, query, QUERY_OPTIONS, subject, tail } from './looking.ts'
+import { CHECKPOINT_OPTIONS, LOG_OPTIONS, QUERY_OPTIONS, WATCHED_OPTIONS } from './option-rows.ts'
 
 /** The commands of the audit log. */
 export const AUDIT_COMMANDS: readonly CommandRow[] = [
@@ -9,7 +7,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     name: 'audit tail',
     summary: 'shows events as they come',
     options: { ...LOG_OPTIONS, ...WATCHED_OPTIONS, ...QUERY_OPTIONS },
-    run: tail,
+    load: async () => (await import('./runs.ts')).tail,
   },
   {
     name: 'audit query',
@@ -21,7 +19,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 100' },
       after: { type: 'string', value: 'PLACE', help: 'goes on behind an earlier page' },
     },
-    run: query,
+    load: async () => (await import('./runs.ts')).query,
   },
   {
     name: 'audit verify',
@@ -31,7 +29,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...CHECKPOINT_OPTIONS,
       origin: { type: 'string', value: 'NAME', help: 'the name of the log' },
     },
-    run: verify,
+    load: async () => (await import('./runs.ts')).verify,
   },
   {
     name: 'audit prove',
@@ -39,7 +37,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     positionals: 'EVENT',
     count: [1, 1],
     options: LOG_OPTIONS,
-    run: prove,
+    load: async () => (await import('./runs.ts')).prove,
   },
   {
     name: 'audit subject',
@@ -51,7 +49,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...WATCHED_OPTIONS,
       'reveal-actors': { type: 'boolean', help: 'shows the pseudonyms of the people who have read' },
     },
-    run: subject,
+    load: async () => (await import('./runs.ts')).subject,
   },
   {
     name: 'audit erase',
@@ -68,7 +66,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
         help: 'searches the files of a directory for them afterwards',
       },
     },
-    run: erase,
+    load: async () => (await import('./runs.ts')).erase,
   },
   {
     name: 'audit export',
@@ -79,7 +77,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...QUERY_OPTIONS,
       'to-format': { type: 'string', value: 'FORMAT', help: 'ndjson, ocsf or cloudevents; default ndjson' },
     },
-    run: exportAll,
+    load: async () => (await import('./runs.ts')).exportAll,
   },
   {
     name: 'audit retain',
@@ -89,6 +87,6 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...CHECKPOINT_OPTIONS,
       days: { type: 'string', value: 'NUMBER', help: 'how old the events of a frame must be' },
     },
-    run: retain,
+    load: async () => (await import('./runs.ts')).retain,
   },
 ]

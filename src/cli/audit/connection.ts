@@ -8,44 +8,12 @@ import { readCheckpointFile } from '../../audit/proof/publishers.ts'
 import { parseVerifierKey, type NoteKey } from '../../audit/proof/note.ts'
 import { createAuditReader, type AuditReader } from '../../audit/reading/reader.ts'
 import { archivedFrames } from '../../audit/retention/archive.ts'
-import { UnavailableError } from '../../errors.ts'
 import type { BytesClient, RedisClient } from '../../redis/client.ts'
 import { redisFrames } from '../../redis/frames.ts'
 import { redisPeople } from '../../redis/people.ts'
-import { createVault } from '../../vault/vault.ts'
-import {
-  CommandUsageError,
-  textOf,
-  textsOf,
-  type CommandRow,
-  type ExitCode,
-  type Invocation,
-  type OptionRow,
-} from '../command.ts'
-
-/** Options that all commands of the audit have. Secrets come from the environment alone: arguments can be seen by others. */
-export const LOG_OPTIONS = {
-  redis: { type: 'string', value: 'URL', help: 'the server; default REDIS_URL' },
-  prefix: { type: 'string', value: 'TEXT', help: 'the beginning of every key; default portcullis:' },
-  archive: { type: 'string', value: 'DIRECTORY', help: 'older frames' },
-  json: { type: 'boolean', help: 'writes JSON, one value a line' },
-} as const satisfies Record<string, OptionRow>
-
-/** Options of commands that show or change something: each use is an event. */
-export const WATCHED_OPTIONS = {
-  actor: { type: 'string', value: 'NAME', help: 'who asks; default: the user of the system' },
-  purpose: { type: 'string', value: 'TEXT', help: 'why; it is recorded' },
-} as const satisfies Record<string, OptionRow>
-
-export const CHECKPOINT_OPTIONS = {
-  checkpoints: { type: 'string', value: 'FILE', help: 'the published checkpoints' },
-  key: {
-    type: 'string',
-    multiple: true,
-    value: 'KEY',
-    help: 'a key that may sign them: name+hash+key, or a file with it',
-  },
-} as const satisfies Record<string, OptionRow>
+import { openRedis, redisUrlOf } from '../redis.ts'
+import { readVault } from '../secrets.ts'
+import { CommandUsageError, textOf, textsOf, type ExitCode, type Invocation, type Run } from '../command.ts'
 
 /** What a command works with. */
 export interface Connection {
@@ -59,31 +27,18 @@ export interface Connection {
   close(): Promise<void>
 }
 
-type OpenedClient = BytesClient &
-  RedisClient & {
-    connect(): Promise<void>
-    on(event: 'error', listener: () => void): unknown
-    disconnect(): void
-  }
-
 /** Connects to the log that the options name. */
 export async function connect(invocation: Invocation): Promise<Connection> {
   const { values, env } = invocation
-  const url = textOf(values, 'redis') ?? env['REDIS_URL']
-  if (url === undefined) throw new CommandUsageError('`--redis` is missing, and REDIS_URL is not set')
+  const url = await redisUrlOf(invocation, textOf(values, 'redis'))
+  if (url === undefined)
+    throw new CommandUsageError('`--redis` is missing, and neither PORTCULLIS_REDIS_URL nor REDIS_URL is set')
   const redis = await openRedis(url)
   const prefix = textOf(values, 'prefix')
   const named = prefix === undefined ? {} : { prefix }
   const store = redisFrames(redis, { ...named, settlesAfter: 0 })
-  const vaultKey = secretOf(env, 'PORTCULLIS_VAULT_KEY')
-  const vaultId = env['PORTCULLIS_VAULT_KEY_ID'] ?? 'default'
-  const own =
-    vaultKey === undefined
-      ? undefined
-      : people({
-          store: redisPeople(redis, named),
-          vault: createVault({ keys: [{ id: vaultId, key: vaultKey }] }),
-        })
+  const vault = await readVault(invocation)
+  const own = vault && people({ store: redisPeople(redis, named), vault })
   const frameKey = secretOf(env, 'PORTCULLIS_FRAME_KEY')
   const log = auditLog({
     store,
@@ -120,31 +75,6 @@ export async function connect(invocation: Invocation): Promise<Connection> {
     async close() {
       await log.close().finally(() => redis.disconnect())
     },
-  }
-}
-
-async function openRedis(url: string): Promise<OpenedClient> {
-  let make: (url: string, options: object) => OpenedClient
-  try {
-    const { Redis } = await import('ioredis')
-    make = (given, options) => new Redis(given, options)
-  } catch {
-    throw new CommandUsageError('the package `ioredis` is not installed, which this command needs')
-  }
-  const redis = make(url, {
-    lazyConnect: true,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => null,
-    connectTimeout: 5_000,
-  })
-  redis.on('error', () => undefined)
-  try {
-    await redis.connect()
-    return redis
-  } catch {
-    redis.disconnect()
-    // The URL may hold a password.
-    throw new UnavailableError('Redis cannot be reached')
   }
 }
 
@@ -185,9 +115,7 @@ async function keyOf(text: string): Promise<NoteKey> {
 }
 
 /** Runs a command with a connection, which is closed however it ends. */
-export function withLog(
-  act: (invocation: Invocation, log: Connection) => Promise<ExitCode>,
-): CommandRow['run'] {
+export function withLog(act: (invocation: Invocation, log: Connection) => Promise<ExitCode>): Run {
   return async (invocation) => {
     const connection = await connect(invocation)
     try {

@@ -19,10 +19,10 @@ export const verify = withLog(async (invocation, log) => {
     ...(frameKey === undefined ? {} : { frameKey }),
     onProgress: (frames) => void (frames % 65_536 === 0 && frames > 0 && error(`${frames} frames\n`)),
   })
-  if (isJson(invocation)) out(`${JSON.stringify(report)}\n`)
+  if (isJson(invocation)) await out(`${JSON.stringify(report)}\n`)
   else {
-    for (const { code, at, detail } of report.problems) out(`${code}  at ${at}: ${detail}\n`)
-    out(
+    for (const { code, at, detail } of report.problems) await out(`${code}  at ${at}: ${detail}\n`)
+    await out(
       `${report.frames} frames, ${report.events} events, ${report.writers} writers, ${report.checkpoints} checkpoints that hold, ` +
         `${report.sealed} frames sealed: ${report.found === 0 ? 'nothing is wrong' : `${report.found} problems`}\n`,
     )
@@ -48,13 +48,13 @@ export const erase = withLog(async (invocation, log) => {
   })
   const traces = await searchTraces(directories, erased.traces)
   if (isJson(invocation))
-    out(`${JSON.stringify({ people: erased.people, secrets: erased.secrets, traces })}\n`)
+    await out(`${JSON.stringify({ people: erased.people, secrets: erased.secrets, traces })}\n`)
   else {
-    out(
+    await out(
       `${erased.people} people erased, ${erased.secrets} secrets destroyed, and the files of Redis written anew\n`,
     )
-    for (const { path, form } of traces) out(`found in ${path} (${form})\n`)
-    if (directories.length > 0 && traces.length === 0) out('nothing of them was found\n')
+    for (const { path, form } of traces) await out(`found in ${path} (${form})\n`)
+    if (directories.length > 0 && traces.length === 0) await out('nothing of them was found\n')
   }
   if (traces.length > 0) return EXIT.failed
   if (erased.people === 0) error('nothing was known of them\n')
@@ -77,7 +77,7 @@ export const retain = withLog(async (invocation, log) => {
     keys,
     sink: log.log,
   })
-  out(
+  await out(
     isJson(invocation)
       ? `${JSON.stringify({ frames, start: start?.size ?? 0 })}\n`
       : `${frames} frames moved to ${archive}\n`,

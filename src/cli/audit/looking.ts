@@ -6,19 +6,8 @@ import { inclusionProof, leafHash } from '../../audit/log/merkle.ts'
 import type { AuditQuery } from '../../audit/reading/query.ts'
 import { ownEvent } from '../../audit/reading/own-event.ts'
 import { printSubjectReport } from '../../audit/reading/subject-report.ts'
-import { CommandUsageError, EXIT, textOf, type Invocation, type OptionRow } from '../command.ts'
+import { CommandUsageError, EXIT, textOf, type Invocation } from '../command.ts'
 import { allFrames, isJson, withLog } from './connection.ts'
-
-export const QUERY_OPTIONS = {
-  app: { type: 'string', value: 'ID', help: 'events of this app' },
-  person: { type: 'string', value: 'ID', help: 'events about this person' },
-  field: { type: 'string', value: 'NAME', help: 'reads of this field' },
-  from: { type: 'string', value: 'TIME', help: 'not before, in ISO 8601' },
-  to: { type: 'string', value: 'TIME', help: 'before, in ISO 8601' },
-  code: { type: 'string', value: 'CODE', help: 'with this decision, such as ADDRESS_NOT_ALLOWED' },
-  request: { type: 'string', value: 'ID', help: 'of this request' },
-  operation: { type: 'string', value: 'NAME', help: 'of this operation, such as "GET /me"' },
-} as const satisfies Record<string, OptionRow>
 
 function queryOf({ values }: Invocation): AuditQuery {
   const text = (name: string): string | undefined => textOf(values, name)
@@ -46,7 +35,7 @@ function lineOf(event: AuditEvent): string {
   return parts.filter((part) => part !== undefined).join('  ')
 }
 
-const showEvent = (invocation: Invocation, event: AuditEvent): void =>
+const showEvent = (invocation: Invocation, event: AuditEvent): void | Promise<void> =>
   invocation.out(`${isJson(invocation) ? serialiseEvent(event) : lineOf(event)}\n`)
 
 export const tail = withLog(async (invocation, log) => {
@@ -54,7 +43,7 @@ export const tail = withLog(async (invocation, log) => {
   for await (const { event } of log
     .reader()
     .tail(queryOf(invocation), { signal, purpose: textOf(values, 'purpose') })) {
-    showEvent(invocation, event)
+    await showEvent(invocation, event)
   }
   return EXIT.ok
 })
@@ -66,7 +55,7 @@ export const query = withLog(async (invocation, log) => {
     throw new CommandUsageError('`--limit` must be a whole number of at least 1')
   const page = { after: textOf(values, 'after'), limit, purpose: textOf(values, 'purpose') }
   const { events, next } = await log.reader().query(queryOf(invocation), page)
-  for (const { event } of events) showEvent(invocation, event)
+  for (const { event } of events) await showEvent(invocation, event)
   if (next !== undefined) invocation.error(`there are more: --after ${next}\n`)
   return events.length === 0 ? EXIT.no : EXIT.ok
 })
@@ -86,7 +75,7 @@ export const prove = withLog(async (invocation, log) => {
       root: root.toString('base64'),
       link: link.toString('base64'),
     }
-    invocation.out(
+    await invocation.out(
       `${JSON.stringify({ event, index, path, place, frame: { writer, first, count, ...base64 } })}\n`,
     )
     return EXIT.ok
@@ -102,7 +91,7 @@ export const subject = withLog(async (invocation, log) => {
   if (revealActors && purpose === undefined)
     throw new CommandUsageError('`--reveal-actors` needs `--purpose`')
   const report = await log.reader().subject(positionals[0] ?? '', { purpose, revealActors })
-  out(isJson(invocation) ? `${JSON.stringify(report)}\n` : printSubjectReport(report))
+  await out(isJson(invocation) ? `${JSON.stringify(report)}\n` : printSubjectReport(report))
   return report.accesses.length === 0 ? EXIT.no : EXIT.ok
 })
 
@@ -121,7 +110,7 @@ export const exportAll = withLog(async (invocation, log) => {
       purpose: textOf(values, 'purpose'),
       recordAs: 'audit export',
     })
-    for (const { event } of page.events) out(`${exportLine(event, format)}\n`)
+    for (const { event } of page.events) await out(`${exportLine(event, format)}\n`)
     count += page.events.length
     after = page.next
   } while (after !== undefined)

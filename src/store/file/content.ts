@@ -12,7 +12,7 @@ export interface FileRecord extends AppRecord {
   readonly history: readonly FileRevision[]
 }
 
-interface FileRevision extends AppRevision, SealedNote {}
+export interface FileRevision extends AppRevision, SealedNote {}
 
 /** Author and note, in plain text or sealed together. */
 export interface SealedNote extends ChangeNote {

@@ -1,4 +1,4 @@
-import { mkdir, realpath, stat } from 'node:fs/promises'
+import { mkdir, readFile, realpath, stat } from 'node:fs/promises'
 import { randomUUID } from 'node:crypto'
 import { isPortcullisError, RevisionConflict, UnavailableError } from '../../errors.ts'
 import { parseNote } from '../change-note.ts'
@@ -20,6 +20,7 @@ import { lockFile, sweepBeside } from './lock.ts'
 import { checkedEntries, checkListName } from '../../list/pieces.ts'
 import type { ListStore, ListSummary, StoredList } from '../list-contract.ts'
 import type { Sealing } from '../sealing.ts'
+import type { SealedBatch } from '../../vault/reseal.ts'
 
 /** How often a write begins anew because the file changes under its hands. */
 const MAX_WRITES = 5
@@ -92,12 +93,40 @@ export class FileLists implements ListStore {
   }
 
   async lists(): Promise<readonly ListSummary[]> {
-    const names = await listNames(this.#directory).catch((error: NodeJS.ErrnoException) => {
+    return (await Promise.all((await this.#names()).map((name) => this.#summary(name)))).flat()
+  }
+
+  #names(): Promise<readonly string[]> {
+    return listNames(this.#directory).catch((error: NodeJS.ErrnoException) => {
       throw new UnavailableError(
         `the directory \`${this.#directory}\` cannot be read: ${error.code ?? error.name}`,
       )
     })
-    return (await Promise.all(names.map((name) => this.#summary(name)))).flat()
+  }
+
+  /** Author and note of each list, for `reseal`. */
+  async *sealedNotes(): AsyncGenerator<SealedBatch> {
+    for (const name of await this.#names()) {
+      const found = await this.#find(name)
+      const sealed = found?.head.by
+      if (sealed === undefined) continue
+      yield {
+        entries: [{ sealed, context: `change-note:${name}` }],
+        replace: async ([change]) =>
+          change?.after !== undefined && (await this.#replaceNote(name, sealed, change.after)) ? 1 : 0,
+      }
+    }
+  }
+
+  /** Writes a list as it stands, with another note. Resolves with whether the note was still there. */
+  async #replaceNote(name: string, before: string, after: string): Promise<boolean> {
+    return this.#reporting(name, () =>
+      this.#underLock(name, async (found, path) => {
+        if (found?.head.by !== before) return undefined
+        const body = (await readFile(path)).subarray(found.start)
+        return { blocks: [formatHead({ ...found.head, by: after }).trimEnd(), body], result: true }
+      }),
+    ).then((replaced) => replaced === true)
   }
 
   #find(name: string): Promise<FoundList | undefined> {
@@ -115,8 +144,13 @@ export class FileLists implements ListStore {
 
   /** Without a body the list is removed. */
   async #replace(name: string, replaces: number, note: ChangeNote, body: Body | undefined): Promise<number> {
+    const head = noteInFile(this.#sealing, name, note)
+    return this.#reporting(name, () => this.#replaceLocked(name, replaces, head, body))
+  }
+
+  async #reporting<T>(name: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#replaceLocked(name, replaces, noteInFile(this.#sealing, name, note), body)
+      return await work()
     } catch (error) {
       if (isPortcullisError(error)) throw error
       const { code, name: kind } = error as NodeJS.ErrnoException
@@ -135,6 +169,25 @@ export class FileLists implements ListStore {
     note: Partial<ListHead>,
     body: Body | undefined,
   ): Promise<number> {
+    const { entries, bytes, blocks = [] } = body ?? { entries: 0, bytes: 0 }
+    const removed = body === undefined ? true : undefined
+    const written = await this.#underLock(name, async (before) => {
+      checkRevision(name, before, replaces)
+      const revision = (before?.head.revision ?? 0) + 1
+      const head = formatHead({ revision, entries, bytes, at: new Date().toISOString(), ...note, removed })
+      return { blocks: [head, ...blocks], result: revision }
+    })
+    return written as number
+  }
+
+  /** Replaces the file of a list by what `make` gives, if nobody writes it meanwhile; not at all where that gives nothing. */
+  async #underLock<T>(
+    name: string,
+    make: (
+      before: FoundList | undefined,
+      path: string,
+    ) => Promise<{ readonly blocks: readonly (string | Uint8Array)[]; readonly result: T } | undefined>,
+  ): Promise<T | undefined> {
     await this.#makeDirectory()
     const path = listPath(this.#directory, name)
     const target = await realpath(path).catch(() => path)
@@ -143,16 +196,13 @@ export class FileLists implements ListStore {
     try {
       for (let writes = 0; writes < MAX_WRITES; writes += 1) {
         const before = await this.#find(name)
-        checkRevision(name, before, replaces)
-        const revision = (before?.head.revision ?? 0) + 1
-        const { entries, bytes, blocks = [] } = body ?? { entries: 0, bytes: 0 }
-        const removed = body === undefined ? true : undefined
-        const head = formatHead({ revision, entries, bytes, at: new Date().toISOString(), ...note, removed })
-        await lock.prepare([head, ...blocks], before === undefined ? this.#policies : target)
+        const made = await make(before, path)
+        if (made === undefined) return undefined
+        await lock.prepare(made.blocks, before === undefined ? this.#policies : target)
         // An editor does not know of the lock.
         if ((await this.#find(name))?.signature !== before?.signature) continue
         await lock.commit()
-        return revision
+        return made.result
       }
       throw new UnavailableError(`the list \`${name}\` changes faster than it can be written`)
     } finally {

@@ -3,12 +3,14 @@ import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../../errors.ts'
 import { parseNote } from '../change-note.ts'
 import { aFunction, checkOptions, objectWith } from '../../options.ts'
+import type { SealedHolder } from '../../vault/reseal.ts'
 import type { Vault } from '../../vault/vault.ts'
 import type { ManagedPolicyStore } from '../contract.ts'
 import { formatFile, revisionFromFile } from './content.ts'
 import { FileLists } from './lists.ts'
 import { temporaryName } from './lock.ts'
 import { createFileUses } from './uses.ts'
+import { fileSealedPlaces } from './sealed-places.ts'
 import { FileView } from './view.ts'
 import { createFileWriting, reasonOf } from './writing.ts'
 import { isUse, listKeys } from '../key-uses.ts'
@@ -31,7 +33,7 @@ export interface FileStoreOptions {
   readonly onError?: ((error: Error) => void) | undefined
 }
 
-export interface FileStore extends ManagedPolicyStore, ListStore {
+export interface FileStore extends ManagedPolicyStore, ListStore, SealedHolder {
   readList: ListStore['readList']
   /** Stops watching the file and the lists. Reads and writes go on. */
   close(): void
@@ -76,7 +78,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   const sealing = createSealing(vault, 'fileStore')
   const lists = new FileLists(file, sealing)
   const uses = createFileUses(file)
-  const write = createFileWriting(file, view, sealing)
+  const { write, rewrite } = createFileWriting(file, view, sealing)
 
   return {
     readList: (name) => lists.readList(name),
@@ -120,6 +122,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     async noteKeyUse(appId, keyId, at) {
       if (isUse(at)) await uses.note(appId, keyId, at)
     },
+    sealedPlaces: () => fileSealedPlaces(view, rewrite, lists),
     close() {
       view.close()
       lists.close()

@@ -10,12 +10,15 @@ import type { FileView } from './view.ts'
 /** How often a write begins anew because the file changes under its hands. */
 const MAX_WRITES = 5
 
-/** Writes changes into the file, one after another. Answers with the new revision; rejects as `ManagedPolicyStore.write` does. */
-export function createFileWriting(
-  file: string,
-  view: FileView,
-  sealing: Sealing,
-): (change: Change) => Promise<number> {
+export interface FileWriting {
+  /** Writes a change. Answers with the new revision; rejects as `ManagedPolicyStore.write` does. */
+  write(change: Change): Promise<number>
+  /** Replaces what stands in the file by what `update` makes of it; it may be called again, with what stands there then. */
+  rewrite(update: (records: FileRecords) => FileRecords): Promise<void>
+}
+
+/** Writes changes into the file, one after another. */
+export function createFileWriting(file: string, view: FileView, sealing: Sealing): FileWriting {
   let swept: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
@@ -24,17 +27,31 @@ export function createFileWriting(
     const { appId } = change
     const keys = change.keys && { sealed: sealing.sealKeys(appId, change.keys) }
     const sealed = { ...change, note: noteInFile(sealing, appId, change.note) }
-    const written = last.then(() => replaceFile(sealed, keys))
+    return inTurn(async () => {
+      let revision = 0
+      await replaceLocked((records) => {
+        const before = records.get(appId)
+        const after: FileRecord = {
+          ...changedRecord(before, sealed),
+          sealedKeys: sealed.policy && (keys ?? { sealed: before?.app && before.sealedKeys }).sealed,
+        }
+        if (sealed.keys !== undefined) ownersBeside(records, appId).check(appId, sealed.keys)
+        revision = after.revision
+        return new Map(records).set(appId, after)
+      })
+      return revision
+    })
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const written = last.then(() => replaceFile(work))
     last = written.catch(() => undefined)
     return written
   }
 
-  async function replaceFile(
-    change: Change,
-    keys: { readonly sealed: string | undefined } | undefined,
-  ): Promise<number> {
+  async function replaceFile<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await replaceLocked(change, keys)
+      return await work()
     } catch (error) {
       if (isPortcullisError(error)) throw error
       throw new UnavailableError(`the policy file \`${file}\` cannot be written: ${reasonOf(error)}`)
@@ -44,27 +61,18 @@ export function createFileWriting(
     }
   }
 
-  async function replaceLocked(
-    change: Change,
-    keys: { readonly sealed: string | undefined } | undefined,
-  ): Promise<number> {
+  async function replaceLocked(update: (records: FileRecords) => FileRecords): Promise<void> {
     const target = await realpath(file)
     await (swept ??= sweepBeside(target))
     const lock = await lockFile(target)
     try {
       for (let writes = 0; writes < MAX_WRITES; writes += 1) {
         const records = await view.current()
-        const before = records.get(change.appId)
-        const after: FileRecord = {
-          ...changedRecord(before, change),
-          sealedKeys: change.policy && (keys ?? { sealed: before?.app && before.sealedKeys }).sealed,
-        }
-        if (change.keys !== undefined) ownersBeside(records, change.appId).check(change.appId, change.keys)
-        await lock.prepare(formatFile(new Map(records).set(change.appId, after)))
+        await lock.prepare(formatFile(update(records)))
         // Who edits by hand does not know of the lock.
         if ((await view.current()) !== records || (await realpath(file)) !== target) continue
         await lock.commit()
-        return after.revision
+        return
       }
       throw new UnavailableError(`the policy file \`${file}\` changes faster than it can be written`)
     } finally {
@@ -86,7 +94,7 @@ export function createFileWriting(
     return owners
   }
 
-  return write
+  return { write, rewrite: (update) => inTurn(() => replaceLocked(update)) }
 }
 
 /** Without the message of a foreign error, in which contents may stand. */

@@ -37,6 +37,12 @@ afterAll(async () => {
   await server.stop()
 })
 
+/** Starts Redis again, and waits until the client has noticed. */
+const restart = async (): Promise<void> => {
+  await server.restart()
+  await until('the client is connected again', () => Promise.resolve(redis.status === 'ready'))
+}
+
 const newFolder = async (): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-spool-'))
   folders.push(folder)
@@ -116,7 +122,7 @@ describe('auditLog', () => {
     )
     expect(log.status()).toMatchObject({ waiting: 120, unstored: 120 })
     expect(told).toContain('the queue of the audit is more than half full: its store or its disk is slow')
-    await server.restart()
+    await restart()
     await Promise.all(waiting)
     await log.write(events(1))
     expect(await idsIn(store)).toHaveLength(121)
@@ -128,10 +134,9 @@ describe('auditLog', () => {
     const log = open({ store })
     const all = events(60)
     for (const event of all.slice(0, 30)) await log.write([event])
-    // As after a crash: the end of the stream and the head are those of a moment ago.
-    const stored = await redis.xrange(`${prefix}{audit}:frames`, '-', '+')
-    for (const [id] of stored.slice(-5)) await redis.xdel(`${prefix}{audit}:frames`, id)
-    await redis.hset(`${prefix}{audit}:heads`, log.status().writer, '25')
+    // As after a crash: size and head are those of a moment ago.
+    const time = (await store.read(undefined, 30))[24]?.place.split('-')[0] ?? ''
+    await redis.hset(`${prefix}{audit}:log`, { size: `25 ${time}`, [`w:${log.status().writer}`]: 25 })
     await until('what was lost is there again', async () => (await idsIn(store)).length === 30)
     for (const event of all.slice(30)) await log.write([event])
     expect(await idsIn(store)).toEqual(ids(all))
@@ -145,7 +150,7 @@ describe('auditLog', () => {
       onError: ({ message }) => told.push(message),
     })
     await log.write(events(3))
-    await redis.del(`${prefix}{audit}:frames`, `${prefix}{audit}:heads`)
+    await redis.del(`${prefix}{audit}:log`)
     await log.write(events(2))
     expect(told).toEqual([
       expect.stringMatching(/has lost events that it had acknowledged \(1 to 3 of this writer\)/),
@@ -174,7 +179,7 @@ describe('auditLog', () => {
     const lost = Promise.resolve(losing.write(events(4))).catch((error: unknown) => error)
     await expect(losing.close()).rejects.toThrow('the audit log is closed, and 4 events are lost')
     expect(await lost).toBeInstanceOf(UnavailableError)
-    await server.restart()
+    await restart()
   }, 30_000)
 })
 
@@ -189,7 +194,7 @@ describe('the spool of auditLog', () => {
     for (let index = 0; index < 50; index += 1) await log.write(events(3))
     expect(log.status()).toMatchObject({ waiting: 0, unstored: 150 })
     expect(log.status().spoolBytes).toBeGreaterThan(1_000)
-    await server.restart()
+    await restart()
     await until('Redis has all', async () => log.status().unstored === 0)
     expect(new Set(await idsIn(store)).size).toBe(160)
     expect(await idsIn(store)).toHaveLength(160)
@@ -213,7 +218,7 @@ describe('the spool of auditLog', () => {
     }
     expect(log.status().spoolBytes).toBeGreaterThan(9 * 1_048_576)
     expect((await readdir(directory)).filter((name) => name.endsWith('.spool')).length).toBeGreaterThan(9)
-    await server.restart()
+    await restart()
     await until('Redis has all', async () => log.status().unstored === 0)
     expect(await idsIn(store)).toEqual(Array.from({ length: 60_000 }, (_, index) => `e${before + index + 1}`))
   })
@@ -227,7 +232,7 @@ describe('the spool of auditLog', () => {
     await dead.write(events(7))
     // It ends without a word to Redis; its lock goes with it.
     await dead.close()
-    await server.restart()
+    await restart()
     const onError = (error: unknown): void => {
       throw error
     }
@@ -252,7 +257,7 @@ describe('the spool of auditLog', () => {
       onError: () => undefined,
     })
     expect(await replay.all()).toBe(0)
-    await server.restart()
+    await restart()
     await log.flush()
     expect(await idsIn(store)).toHaveLength(2)
   })
@@ -294,7 +299,7 @@ describe('the spool of auditLog', () => {
     const kept = Promise.resolve(log.write(events(1))).then(() => 'kept')
     const late = new Promise((resolve) => setTimeout(() => resolve('not kept'), 300))
     expect(await Promise.race([kept, late])).toBe('not kept')
-    await server.restart()
+    await restart()
     expect(await kept).toBe('kept')
   })
 

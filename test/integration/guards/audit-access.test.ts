@@ -15,6 +15,7 @@ import {
 } from 'portcullis'
 import type { AuditEvent } from 'portcullis/audit'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
+import { until } from '../../support/redis.ts'
 
 const ALICE = {
   id: '7',
@@ -241,7 +242,7 @@ describe('auditAccess', () => {
         res.json({})
       })
       await request(app).get('/').set('x-app-id', APP)
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await until('the read is recorded', async () => sink.events().length > 1)
       expect(sink.events().map(({ kind }) => kind)).toEqual(['operation', 'field'])
     })
 
@@ -331,8 +332,7 @@ describe('auditAccess', () => {
         const errors: Error[] = []
         const { app } = failing(write, 'allow', { onError: (error) => errors.push(error) })
         await request(app).get('/').set('x-app-id', APP).expect(200)
-        await new Promise((resolve) => setTimeout(resolve, 80))
-        expect(errors.length).toBeGreaterThan(0)
+        await until('the failure is told', async () => errors.length > 0)
       })
     }
 
@@ -414,13 +414,11 @@ describe('auditAccess', () => {
   })
 
   it('records a request whose caller goes away', async () => {
-    const { app, sink } = audited(STRICT, () => undefined)
+    const caller = new AbortController()
+    const { app, sink } = audited(STRICT, () => caller.abort())
     await listening(app, async (origin) => {
-      await expect(
-        fetch(origin, { headers: { 'x-app-id': APP }, signal: AbortSignal.timeout(50) }),
-      ).rejects.toThrow()
-      for (let tries = 0; sink.events().length === 0 && tries < 100; tries += 1)
-        await new Promise((resolve) => setTimeout(resolve, 10))
+      await expect(fetch(origin, { headers: { 'x-app-id': APP }, signal: caller.signal })).rejects.toThrow()
+      await until('the request is recorded', async () => sink.events().length > 0)
       expect(sink.events()).toMatchObject([{ kind: 'operation', outcome: 'aborted' }])
       expect(sink.events()).toMatchObject([{ status: undefined }])
     })

@@ -312,7 +312,7 @@ describe('what the audit says of the end of a request', () => {
       res.end()
     }, sink)
     await request(app).get('/').set('x-app-id', APP).expect(201)
-    await sleep(20)
+    await until(() => kept.length > 0)
     expect(brief(kept)).toEqual([['operation', 'answered', 201]])
   })
 

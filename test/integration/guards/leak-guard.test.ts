@@ -154,6 +154,6 @@ describe('a value that nobody has read', () => {
   it('is found in every one of the handlers that are generated, and nothing else is', async () => {
     const { values, bypasses } = await serveGenerated(400)
     expect(values).toBeGreaterThan(1_000)
-    expect(bypasses).toBeGreaterThan(50)
+    expect(bypasses).toBeGreaterThan(20)
   }, 60_000)
 })

@@ -206,6 +206,11 @@ const probes: Probes = {
       expect(await purposeBy({})).toEqual([undefined])
       expect(await purposeBy({ why: () => 'support' })).toEqual(['support'])
     },
+    async judgements() {
+      expect(((await recordedBy({})) as { judged?: string }).judged).toBeUndefined()
+      const kept = await recordedBy({ judgements: { key: new Uint8Array(32) } })
+      expect((kept as { judged?: string }).judged).toMatch(/^v1:/)
+    },
     async models() {
       expect(() => behind({}, { models: { user: { persn: 'id' } as never } })).toThrow(
         /protect\.models\.user: .*`person`/,
@@ -272,6 +277,23 @@ const probes: Probes = {
       const options = { here: 'dallas', handOver: (location: string) => ({ 'fly-replay': location }) }
       const { app } = behind({ regionPin: { ...ENFORCE, onMisdirected: 'handOver' } }, options)
       await get(app).expect(421).expect('fly-replay', 'london')
+    },
+    async personId() {
+      await get(behind({ regionPin: ENFORCE }, { personId: () => 'world_1' }).app).expect(421)
+      await get(
+        behind({ regionPin: ENFORCE }, { personId: () => 'europe_1', country: undefined }).app,
+      ).expect(200)
+    },
+    async store() {
+      const asked: string[] = []
+      const store = { in: (jurisdiction: string) => asked.push(jurisdiction) as never }
+      await get(behind({ regionPin: ENFORCE }, { store }).app).expect(200)
+      expect(asked).toEqual(['europe'])
+    },
+    async now() {
+      let asked = 0
+      await get(behind({ regionPin: ENFORCE }, { now: () => (asked += 1) }).app).expect(200)
+      expect(asked).toBe(2)
     },
   },
   ipWhitelist: {

@@ -78,7 +78,106 @@ describe('regionPin', () => {
     await request(app).get('/').set('x-app-id', APP).expect(503)
   })
 
+  describe('the identifier', () => {
+    const byId = (here: string, options: Partial<RegionPinOptions> = {}) =>
+      pinned({}, { here, country: undefined, personId: (req) => req.headers['test-id'], ...options })
+
+    it.each([
+      ['europe_1', 'london', 200],
+      ['europe_1', 'frankfurt', 200],
+      ['europe_1', 'dallas', 421],
+      ['world_1', 'dallas', 200],
+      ['world_1', 'london', 421],
+      ['asia_1', 'dallas', 403],
+      ['', 'dallas', 403],
+    ])('%s in %s is answered with %i', async (id, here, status) => {
+      const { app } = byId(here)
+      await request(app).get('/').set({ 'x-app-id': APP, 'test-id': id }).expect(status)
+    })
+
+    it('spares the country, which may need a database', async () => {
+      let asked = 0
+      const country = async () => {
+        asked += 1
+        return 'US'
+      }
+      const { app } = byId('london', { country })
+      await request(app).get('/').set({ 'x-app-id': APP, 'test-id': 'europe_1' }).expect(200, EUROPE)
+      expect(asked).toBe(0)
+      await request(app).get('/').set({ 'x-app-id': APP, 'test-id': '4711' }).expect(421)
+      expect(asked).toBe(1)
+    })
+
+    it('may come later, and refuses with OPTION_FAILED when it cannot be found', async () => {
+      const later = byId('dallas', { personId: async () => 'europe_1' })
+      await request(later.app).get('/').set('x-app-id', APP).expect(421)
+      const failing = byId('dallas', { personId: () => Promise.reject(new Error('x')) })
+      await request(failing.app).get('/').set('x-app-id', APP).expect(503)
+    })
+
+    it('never comes from the address of the caller', async () => {
+      const { app } = pinned({}, { country: () => undefined })
+      await request(app)
+        .get('/')
+        .set({ 'x-app-id': APP, 'x-forwarded-for': '91.198.174.192', 'cf-ipcountry': 'DE' })
+        .expect(403)
+    })
+  })
+
+  it('gives handlers the records of the jurisdiction of the person alone', async () => {
+    const store = { in: (jurisdiction: string) => ({ jurisdiction }) as never }
+    const { app } = protectedApp(
+      { regionPin: { mode: 'enforce' } },
+      (policies: PolicySource) => [regionPin({ policies, here: 'london', store, country: () => 'DE' })],
+      (req, res) => void res.json(req.portcullis.region?.store),
+    )
+    await request(app).get('/').set('x-app-id', APP).expect(200, { jurisdiction: 'europe' })
+  })
+
+  describe('the hint', () => {
+    it('names the base of a right location in the problem document', async () => {
+      const { app } = pinned({}, { here: 'dallas', bases: { frankfurt: 'https://fra.example.org' } })
+      const response = await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'DE' }).expect(421)
+      expect(response.body).toMatchObject({ code: 'REGION_MISDIRECTED', base: 'https://fra.example.org' })
+      expect(response.headers['cache-control']).toBe('no-store')
+    })
+
+    it('is left out where no base is configured, and of a refusal that nobody can mend elsewhere', async () => {
+      const none = pinned({}, { here: 'dallas' })
+      const response = await request(none.app).get('/').set({ 'x-app-id': APP, 'test-country': 'DE' })
+      expect(response.body).not.toHaveProperty('base')
+      const unknown = pinned({}, { here: 'dallas', bases: { frankfurt: 'https://fra.example.org' } })
+      const refused = await request(unknown.app).get('/').set('x-app-id', APP).expect(403)
+      expect(refused.body).not.toHaveProperty('base')
+    })
+  })
+
   describe('redirect', () => {
+    const kinds: [what: string, headers: Record<string, string>, status: number][] = [
+      ['the navigation of a browser', { 'sec-fetch-mode': 'navigate', accept: 'text/html,*/*;q=0.8' }, 307],
+      ['a page that another client asks for', { accept: 'text/html' }, 307],
+      ['a request that does not say what it wants', {}, 307],
+      ['a fetch() of a page', { 'sec-fetch-mode': 'cors', accept: '*/*' }, 421],
+      ['an image of a page', { 'sec-fetch-mode': 'no-cors', accept: 'image/*' }, 421],
+      ['a client of an API', { accept: 'application/json' }, 421],
+    ]
+    for (const [what, headers, status] of kinds) {
+      it(`answers ${what} with ${status}`, async () => {
+        const { app } = pinned(
+          { onMisdirected: 'redirect' },
+          { here: 'dallas', bases: { london: 'https://lon.example.org' } },
+        )
+        const response = await request(app)
+          .get('/me')
+          .set({ 'x-app-id': APP, 'test-country': 'DE', ...headers })
+        expect(response.status).toBe(status)
+        if (status === 421) {
+          expect(response.headers).not.toHaveProperty('location')
+          expect(response.body.base).toBe('https://lon.example.org')
+        }
+      })
+    }
+
     const options = { here: 'dallas', bases: { frankfurt: 'https://fra.example.org' } }
 
     it('sends a misdirected request once to the configured base, with method and query', async () => {
@@ -151,12 +250,48 @@ describe('regionPin', () => {
     expect([response.status, response.headers['fly-replay']]).toEqual([421, 'region=london'])
   })
 
+  describe('a location with an end', () => {
+    const DAY = 24 * 60 * 60 * 1_000
+    const warned = async (now: number): Promise<string[]> => {
+      // A process is told once: each case has a memory of its own for it.
+      const told = (globalThis as Record<symbol, unknown>)[
+        Symbol.for('portcullis.setupWarnings')
+      ] as Set<string>
+      for (const code of ['PORTCULLIS_ADEQUACY_ENDS', 'PORTCULLIS_ADEQUACY_ENDED']) told.delete(code)
+      pinned({}, { now: () => now })
+      return [...told].filter((code) => code.startsWith('PORTCULLIS_ADEQUACY'))
+    }
+
+    it('is told 180 days ahead, and from that day on', async () => {
+      const end = Date.UTC(2031, 11, 28)
+      expect(await warned(end - 181 * DAY)).toEqual([])
+      expect(await warned(end - 179 * DAY)).toEqual(['PORTCULLIS_ADEQUACY_ENDS'])
+      expect(await warned(end)).toEqual(['PORTCULLIS_ADEQUACY_ENDED'])
+    })
+
+    it('is told by a process that has run since long before', async () => {
+      let now = Date.UTC(2031, 0, 1)
+      const told = (globalThis as Record<symbol, unknown>)[
+        Symbol.for('portcullis.setupWarnings')
+      ] as Set<string>
+      told.delete('PORTCULLIS_ADEQUACY_ENDS')
+      const { app } = pinned({}, { now: () => now })
+      expect(told).not.toContain('PORTCULLIS_ADEQUACY_ENDS')
+      now = Date.UTC(2031, 11, 1)
+      await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' }).expect(200)
+      expect(told).toContain('PORTCULLIS_ADEQUACY_ENDS')
+    })
+  })
+
   const wrong: [object, RegExp][] = [
     [
       { here: 'paris' },
       /`regionPin.here` must be a location of the jurisdictions: `london`, `frankfurt`, `dallas`, got "paris"/,
     ],
     [{ here: undefined }, /`regionPin.here` is missing: give the name of a location/],
+    [{ country: undefined }, /`regionPin.country` is missing: give a function/],
+    [{ personId: 'europe_1' }, /`regionPin.personId` must be a function/],
+    [{ store: 'redis' }, /`regionPin.store` must be a `regionalStore`/],
     [{ country: 'DE' }, /`regionPin.country` must be a function, or a place in the body .*, got "DE"/],
     [{ bases: { paris: 'https://x.example' } }, /`regionPin.bases.paris`/],
     [

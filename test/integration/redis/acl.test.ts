@@ -6,10 +6,10 @@ import { Redis } from 'ioredis'
 import { createPolicySource } from 'portcullis'
 import { redisNonces, redisStore } from 'portcullis/redis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
-import { createVault } from 'portcullis/vault'
+import { createVault, reseal } from 'portcullis/vault'
 import { repository } from '../../support/commands.ts'
 import { eventually } from '../../support/policy-process.ts'
-import { freshPrefix, startRedis, type RedisServer } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, startRedis, type RedisServer } from '../../support/redis.ts'
 
 const page = readFileSync(resolve(repository, 'docs/redis.md'), 'utf8')
 
@@ -20,7 +20,9 @@ function rulesOf(user: string): string[] {
   return line.split(' ')
 }
 
-const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
+const VAULT_KEY = { id: 'k', key: randomBytes(32) }
+const vault = createVault({ keys: [VAULT_KEY] })
+const rotated = createVault({ keys: [{ id: 'l', key: randomBytes(32) }, VAULT_KEY] })
 const policy = {
   appId: 'a',
   domainProtect: { mode: 'enforce', domains: ['https://a.example', 'https://*.example.org'] },
@@ -51,12 +53,20 @@ function connect(username: string): Redis {
 const prefix = (): string => `portcullis:${freshPrefix()}`
 
 policyStoreContract('Redis with the rights of a dashboard', { describe, it }, async () => {
-  const store = redisStore(connect('portcullis-dashboard'), { prefix: prefix(), vault })
+  const store = redisStore(connect('portcullis-dashboard'), {
+    prefix: prefix(),
+    vault,
+    commandTimeout: PATIENT,
+  })
   return { store, dispose: () => store.close() }
 })
 
 namedListContract('Redis with the rights of a dashboard', { describe, it }, async () => {
-  const store = redisStore(connect('portcullis-dashboard'), { prefix: prefix(), vault })
+  const store = redisStore(connect('portcullis-dashboard'), {
+    prefix: prefix(),
+    vault,
+    commandTimeout: PATIENT,
+  })
   return { store, dispose: () => store.close() }
 })
 
@@ -73,6 +83,7 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
   }
   const store = redisStore(client, { prefix: own, vault, onError })
   const source = createPolicySource({ store })
+  const resealing = redisStore(client, { prefix: own, vault: rotated, onError })
   const steps: Record<string, () => Promise<unknown>> = {
     read: () => source.load('a'),
     unknown: () => source.load('nobody'),
@@ -90,13 +101,15 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
     ...(all
       ? {
           keys: () => store.keys('a'),
-          write: () => store.write({ policy, keys: [KEY] }, 1),
+          write: () => store.write({ policy, keys: [KEY] }, 1, { author: 'ada' }),
           change: () => store.write({ policy: { appId: 'a' }, keys: [] }, 2),
           remove: () => store.remove('a', 3),
           list: () => store.list(),
           writeList: () => store.writeList('l', [{ range: '192.0.2.1' }], 0),
           replaceList: () => store.writeList('l', [{ range: '192.0.2.2' }], 1),
+          uploadList: () => store.writeList('l', [{ range: '192.0.2.3' }], 2, {}, 'digest-of-the-entries'),
           history: () => store.history('a'),
+          reseal: () => reseal({ vault: rotated, holders: [resealing] }),
         }
       : {}),
   }
@@ -109,6 +122,7 @@ async function failuresOf(user: string, all: boolean, patience = 60_000): Promis
   }
   source.close()
   store.close()
+  resealing.close()
   client.disconnect()
   return failed
 }

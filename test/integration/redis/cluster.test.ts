@@ -5,7 +5,7 @@ import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
 import { namedListContract, nonceStoreContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
-import { freshPrefix } from '../../support/redis.ts'
+import { freshPrefix, PATIENT } from '../../support/redis.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: new Uint8Array(32).fill(7) }] })
 const clusters: Cluster[] = []
@@ -20,32 +20,39 @@ afterAll(async () => {
   await servers.stop()
 })
 
-function connect(): Cluster {
+/** A client whose time-outs would cut blocking reads off, as a careful user has it, or one that waits. */
+function connect(patient = false): Cluster {
   const nodes = servers.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
   const cluster = new Cluster(nodes, {
-    redisOptions: { commandTimeout: 300, socketTimeout: 1_000, disconnectTimeout: 50 },
+    redisOptions: {
+      ...(patient ? { commandTimeout: PATIENT } : { commandTimeout: 300, socketTimeout: 1_000 }),
+      disconnectTimeout: 50,
+    },
   })
   cluster.on('error', () => undefined)
   clusters.push(cluster)
   return cluster
 }
 
-function open(prefix: string): RedisStore {
-  return redisStore(connect(), { prefix, vault })
-}
+const patient = (prefix: string): RedisStore =>
+  redisStore(connect(true), { prefix, vault, commandTimeout: PATIENT })
 
 policyStoreContract('Redis Cluster', { describe, it }, async () => {
-  const store = open(freshPrefix())
+  const store = patient(freshPrefix())
   return { store, dispose: () => store.close() }
 })
 
 namedListContract('Redis Cluster', { describe, it }, async () => {
-  const store = open(freshPrefix())
+  const store = patient(freshPrefix())
   return { store, dispose: () => store.close() }
 })
 
 nonceStoreContract('Redis Cluster', { describe, it }, async () => {
-  const nonces = redisNonces(connect(), { prefix: freshPrefix(), maxPerApp: 320 })
+  const nonces = redisNonces(connect(true), {
+    prefix: freshPrefix(),
+    maxPerApp: 320,
+    commandTimeout: PATIENT,
+  })
   // Not all parts are full when the first one is.
   return { nonces, maxPerApp: 320, dispose() {} }
 })
@@ -53,7 +60,7 @@ nonceStoreContract('Redis Cluster', { describe, it }, async () => {
 describe('redisStore on a Cluster', () => {
   it('announces a change to other processes, and is quiet for longer than the time-outs of the client', async () => {
     const prefix = freshPrefix()
-    const [store, writer] = [open(prefix), open(prefix)]
+    const [store, writer] = [redisStore(connect(), { prefix, vault }), patient(prefix)]
     const heard: string[] = []
     const leave = store.watch?.({
       changed: (appId) => heard.push(appId),
@@ -70,7 +77,7 @@ describe('redisStore on a Cluster', () => {
 
   it('finds an app, and hears of changes, while their slots move from node to node', async () => {
     const prefix = freshPrefix()
-    const [store, writer] = [open(prefix), open(prefix)]
+    const [store, writer] = [redisStore(connect(), { prefix, vault }), patient(prefix)]
     const heard: string[] = []
     const leave = store.watch?.({
       changed: (appId) => heard.push(appId),
@@ -87,7 +94,7 @@ describe('redisStore on a Cluster', () => {
         await servers.moveSlotOf(key, next)
         expect(await servers.nodeOf(key)).toBe(next)
       }
-      expect((await store.read('a'))?.revision).toBe(revision + 1)
+      expect((await writer.read('a'))?.revision).toBe(revision + 1)
     }
     leave?.()
     expect(heard.filter((word) => word === 'restored')).toHaveLength(1)

@@ -21,7 +21,7 @@ import { createVault } from 'portcullis/vault'
 import { createClient, createClientPool, createCluster, createSentinel } from 'redis'
 import { createClient as createClient5 } from 'redis5'
 import { startCluster, type RedisCluster } from '../../support/redis-cluster.ts'
-import { freshPrefix, sharedRedisUrl, startRedis } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, sharedRedisUrl, startRedis } from '../../support/redis.ts'
 import { within } from '../../support/turns.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
@@ -88,9 +88,6 @@ const settings: [name: string, options: Settings][] = [
   ['with a cache of its own', { RESP: 3, clientSideCache: {} }],
 ]
 
-/** What is claimed is asked here, not how soon: in milliseconds. */
-const PATIENT = 10_000
-
 for (const [name, options] of settings) {
   nonceStoreContract(`node-redis ${name}`, { describe, it }, async () => {
     const nonces = redisNonces(fromNodeRedis(await connect(options)), {
@@ -102,7 +99,7 @@ for (const [name, options] of settings) {
   })
 
   policyStoreContract(`node-redis ${name}`, { describe, it }, async () => {
-    const store = open(fromNodeRedis(await connect(options)), freshPrefix())
+    const store = open(fromNodeRedis(await connect(options)), freshPrefix(), { commandTimeout: PATIENT })
     return { store, dispose: () => store.close() }
   })
 }
@@ -410,7 +407,7 @@ describe('a Cluster through node-redis', () => {
   }
 
   policyStoreContract('node-redis on Cluster', { describe, it }, async () => {
-    const store = open(fromNodeRedis(await connectOne()), freshPrefix())
+    const store = open(fromNodeRedis(await connectOne()), freshPrefix(), { commandTimeout: PATIENT })
     return { store, dispose: () => store.close() }
   })
 

@@ -6,7 +6,7 @@ import { ConfigError, createPolicySource, UnavailableError, type AppKey } from '
 import { redisNonces, redisStore, type RedisStore } from 'portcullis/redis'
 import { namedListContract, policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
-import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { PATIENT, startRedis, type RedisServer } from '../../support/redis.ts'
 import { within } from '../../support/turns.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
@@ -26,11 +26,11 @@ afterAll(async () => {
   await server.stop()
 })
 
-function connect(url = server.url): Redis {
+function connect(url = server.url, commandTimeout = 2_500): Redis {
   const client = new Redis(url, {
     enableOfflineQueue: true,
     maxRetriesPerRequest: 1,
-    commandTimeout: 2_500,
+    commandTimeout,
     disconnectTimeout: 50,
   })
   client.on('error', () => undefined)
@@ -65,12 +65,12 @@ async function readAny(client: Redis, name: string): Promise<unknown> {
 }
 
 policyStoreContract('Redis', { describe, it }, async () => {
-  const store = open(connect(), fresh())
+  const store = open(connect(server.url, PATIENT), fresh(), { commandTimeout: PATIENT })
   return { store, dispose: () => store.close() }
 })
 
 namedListContract('Redis', { describe, it }, async () => {
-  const store = open(connect(), fresh())
+  const store = open(connect(server.url, PATIENT), fresh(), { commandTimeout: PATIENT })
   return { store, dispose: () => store.close() }
 })
 

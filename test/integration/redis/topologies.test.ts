@@ -6,7 +6,7 @@ import { policyStoreContract } from 'portcullis/testing'
 import { createVault } from 'portcullis/vault'
 import { startSentinel, type RedisSentinel } from '../../support/redis-sentinel.ts'
 import { startTlsRedis, type TlsRedis } from '../../support/redis-tls.ts'
-import { freshPrefix, sharedRedisUrl, startRedis, type RedisServer } from '../../support/redis.ts'
+import { freshPrefix, PATIENT, sharedRedisUrl, startRedis, type RedisServer } from '../../support/redis.ts'
 
 const vault = createVault({ keys: [{ id: 'k', key: new Uint8Array(32).fill(7) }] })
 const PASSWORD = 'correct horse battery staple'
@@ -64,7 +64,7 @@ for (const { name, connect } of topologies) {
   let client: Redis | undefined
   policyStoreContract(`Redis with ${name}`, { describe, it }, async () => {
     client ??= open(connect)
-    const store = redisStore(client, { prefix: freshPrefix(), vault })
+    const store = redisStore(client, { prefix: freshPrefix(), vault, commandTimeout: PATIENT })
     return { store, dispose: () => store.close() }
   })
 }

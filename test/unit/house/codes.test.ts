@@ -31,6 +31,7 @@ const sections = new Map(
 const NAMES: readonly RegExp[] = [
   /readonly code = '([A-Z_]+)'/g,
   /'((?:OPTION|KEY|VALUE|ENTRY)_[A-Z]+)'/g,
+  /'(SEALED_[A-Z_]+)'/g,
   /\b(PORTCULLIS_[A-Z_]+)\b/g,
   /type AllowanceCode = ([^\n]+)/g,
 ]

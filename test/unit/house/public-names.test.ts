@@ -15,7 +15,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       UnreadableError UsageError appIdFrom auditAccess bodyParsers changeKeys checkExpectations comparePolicies compareStoredPolicies createPolicySource diffPolicies
       diskSnapshot domainProtect explain fileStore formatList guardUpgrade httpMessageSignatures ipWhitelist
       isPortcullisError keepBody lintList lintPolicy memoryAuditSink memoryNonces memoryStore parseList
-      parsePolicy protect protectServer regionPin returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
+      parsePolicy protect protectServer regionPin rejudge returnUrlGuard rollbackPolicy safeRedirect scorePolicy serverOnly
       tryExpectations
     `,
     types: `
@@ -26,11 +26,11 @@ const publicNames: Record<string, { values: string; types: string }> = {
       DomainProtectOptions 
       Expectation ExpectationOutcome Explanation FileStore GuardName GuardRequest GuardResponse 
       IpWhitelistOptions Jurisdictions
-      JobOptions ListEntry PersonalModel PersonalModels
+      JobOptions JudgedDifference ListEntry NotJudged PersonalModel PersonalModels
       ManagedPolicyStore MemoryAuditSink Mode NextFunction
       NonceStore Policy PolicyChange PolicyComparison PolicyFinding PolicyInput PolicyScore PolicySnapshot
       PolicySource PolicySourceOptions PortcullisContext ProtectOptions ProtectedApp ProtectedServer
-      Refusal RefusalLine RegionPinOptions Rejected RequestDescription RequestHandler
+      Refusal RefusalLine RegionPinOptions Rejected RejudgeOptions RejudgeReport RequestDescription RequestHandler
       ReturnUrlGuardOptions 
       SchemeContext ServerOnlyOptions SharedOptions
       SignatureScheme SignedMessage SnapshotEntry 
@@ -48,7 +48,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisStore
+      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisPersonKeys redisStore
       rewriteRedis
     `,
     types: `
@@ -75,7 +75,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       archivedFrames auditLog checkpointFile checkpointsToStdout createAuditReader createExporter createPseudonyms createSealer erasePeople exportLine framesOf fromOcsf inclusionProof leafHash linesOf memoryFrames memoryPeople merkleRoot otlpLogs parseEvent parseVerifierKey people printSubjectReport readCheckpoint readCheckpointFile readEvents readFrame retainLog rootOfInclusion sealKnex sealMongoose sealPg sealPrisma searchTraces serialiseEvent signCheckpoint toCloudEvent toOcsf toOtlpRecord verifierKey verifyLog webhook
     `,
     types: `
-      Action ActionEvent ActorKind AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditPage AuditPageOptions AuditQuery AuditReader AuditReaderOptions AuditSink Checkpoint CursorStore Destination EraseOptions Erased ExportFormat Exporter ExporterOptions FieldEvent FoundEvent Frame FrameStore FrameToStore LeakEvent ListEvent LogProblem LogProblemCode LogReport LogStart MemoryFrames MemoryFramesOptions ModelNames NoteKey OperationEvent OtlpLogsOptions OutcomeEvent People PeopleOptions PeopleStore PersonReads PgQuery PrismaExtension PublishCheckpoint RetainOptions Retained RowSealer Sealer SealerOptions SpoolPlace StoredFrame SubjectAccess SubjectReport Trace VerifyOptions WebhookOptions
+      Action ActionEvent ActorKind AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditPage AuditPageOptions AuditQuery AuditReader AuditReaderOptions AuditSink Checkpoint CursorStore Destination EraseOptions Erased ExportFormat Exporter ExporterOptions FieldEvent FoundEvent Frame FrameStore FrameToStore JudgedKey LeakEvent ListEvent LogProblem LogProblemCode LogReport LogStart MemoryFrames MemoryFramesOptions ModelNames NoteKey OperationEvent OtlpLogsOptions OutcomeEvent People PeopleOptions PeopleStore PersonReads PgQuery PrismaExtension PublishCheckpoint RetainOptions Retained RowSealer Sealer SealerOptions SpoolPlace StoredFrame SubjectAccess SubjectReport Trace VerifyOptions WebhookOptions
     `,
   },
   'portcullis/fastify': {
@@ -102,6 +102,22 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ConsoleOptions ConsoleRight ConsoleState ConsoleToken ConsoleUser RecentEventsQuery SignInAttempt
     `,
   },
+  'portcullis/metrics': {
+    values: `
+      createMetrics createReadiness
+    `,
+    types: `
+      Metrics MetricsOptions Readiness ReadinessOptions ReadinessProbe
+    `,
+  },
+  'portcullis/otel': {
+    values: `
+      openTelemetryDecisions
+    `,
+    types: `
+      OpenTelemetryApi OpenTelemetryOptions
+    `,
+  },
   'portcullis/testing': {
     values: `
       allowed denied hostileOrigins hostileReturnUrls namedListContract nonceStoreContract
@@ -112,12 +128,26 @@ const publicNames: Record<string, { values: string; types: string }> = {
       RightfulReturnUrl StoreUnderTest StoreWithLists TestRunner
     `,
   },
-  'portcullis/vault': {
+  'portcullis/region': {
     values: `
-      createVault
+      COUNTRY_GROUPS ConfigError EEA EUROPE RevisionConflict UK_ADEQUACY UnavailableError UnreadableError UsageError
+      regionalStore regions
     `,
     types: `
-      Vault VaultKey VaultOptions
+      Belonging CountryGroup Jurisdiction Jurisdictions LocationNotice LocationOf LocationStatus MoveEvent MoveStep NameOf
+      PersonHandle PersonId PersonPage PersonRecord Pinned PinnedRequest RegionalStore RegionalStoreOptions Regions
+      RegionsOptions
+    `,
+  },
+  'portcullis/vault': {
+    values: `
+      SealedError commandKey createFieldVault createPasswords createVault environmentKey fileKey hashPassword
+      keysInUse memoryPeople needsRehash openVault reseal verifyPassword wrappedKey
+    `,
+    types: `
+      FieldIndex FieldVault FieldVaultOptions KeyProvider KeyService KeyState Passwords PasswordsOptions PeopleStore
+      PlaceReport ProvidedVaultKey ProvidedVaultOptions ResealOptions ResealReport SealedBatch SealedHolder SealedPlace
+      SealedReason Vault VaultKey VaultOptions
     `,
   },
 }

@@ -20,14 +20,14 @@ const NOT_MET = ['APP_UNKNOWN', 'AUDIT_UNAVAILABLE']
 
 describe(`single mounts and protect(), with the requests of TEST_SEED=${SEED}`, () => {
   it(
-    'do the same with 14,000 requests on Express 5, of all kinds',
+    'do the same with 7,000 requests on Express 5, of all kinds',
     async () => {
-      const { differences, requests, codes, rules, fieldEvents } = await run(express, 14_000)
+      const { differences, requests, codes, rules, fieldEvents } = await run(express, 7_000)
       expect(differences).toEqual([])
-      expect(requests).toBeGreaterThanOrEqual(14_000)
+      expect(requests).toBeGreaterThanOrEqual(7_000)
       const met = Object.keys(codes)
       expect(Object.keys(DENIALS).filter((code) => !met.includes(code))).toEqual(NOT_MET)
-      expect([codes['ALLOWED'], fieldEvents].every((count) => Number(count) > 500)).toBe(true)
+      expect([codes['ALLOWED'], fieldEvents].every((count) => Number(count) > 250)).toBe(true)
       expect(RULE_NAMES.filter((name) => rules[name] === undefined)).toEqual([])
     },
     LONG,

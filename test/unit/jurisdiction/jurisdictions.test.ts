@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { ConfigError } from '../../../src/errors.ts'
-import { COUNTRIES, EUROPE } from '../../../src/jurisdiction/countries.ts'
+import { COUNTRIES, COUNTRY_GROUPS, EEA, EUROPE, UK_ADEQUACY } from '../../../src/jurisdiction/countries.ts'
 import {
   compileJurisdictions,
   DEFAULT_JURISDICTIONS,
@@ -36,6 +36,29 @@ describe('the countries', () => {
     expect(new Set(EUROPE).size).toBe(EUROPE.length)
     // 27 of the Union, 3 of the EEA, GB and CH, 7 parts of member states, 9 amid them.
     expect(EUROPE).toHaveLength(27 + 3 + 2 + 7 + 9)
+  })
+})
+
+describe('the groups of countries', () => {
+  it('decide every code once, each with a reason, a source and a day', () => {
+    const all = COUNTRY_GROUPS.flatMap(({ codes }) => codes)
+    expect(all.toSorted()).toEqual([...COUNTRIES].toSorted())
+    for (const { because, source, asOf } of COUNTRY_GROUPS) {
+      expect(because.length).toBeGreaterThan(10)
+      expect(source.length).toBeGreaterThan(7)
+      expect(asOf).toMatch(/^20\d\d-\d\d-\d\d$/)
+    }
+  })
+
+  it('have the 27 members, their 7 parts and the 3 others in the European Economic Area', () => {
+    expect(EEA).toHaveLength(27 + 7 + 3)
+    expect(EEA.filter((code) => !EUROPE.includes(code))).toEqual([])
+    for (const code of ['GB', 'CH', 'TR', 'US']) expect(EEA).not.toContain(code)
+  })
+
+  it('say until when London may be used, as the default jurisdictions do', () => {
+    expect(byDefault.firstEnd).toBe(Date.UTC(2031, 11, 28))
+    expect(UK_ADEQUACY.until).toBe('2031-12-27')
   })
 })
 
@@ -214,6 +237,23 @@ describe('compileJurisdictions', () => {
       '`*` in two',
       { a: { locations: ['oslo'], countries: '*' }, b: { locations: ['rome'], countries: '*' } },
       /^`x.jurisdictions.b.countries` must be a list of country codes, because `a` already takes all the others/,
+    ],
+    [
+      'a name that begins like the identifiers of another',
+      { a: one, a_b: { locations: ['rome'], countries: ['IT'] } },
+      /^`x.jurisdictions.a_b` must be named otherwise, because identifiers of people of `a` begin with `a_`/,
+    ],
+    [
+      'an end for no location',
+      { a: { ...one, until: { rome: '2031-12-27' } } },
+      /until.rome` must be left out/,
+    ],
+    ['an end that is no day', { a: { ...one, until: { oslo: '2031-02-30' } } }, /until.oslo` must be a day/],
+    ['an end that is no text', { a: { ...one, until: { oslo: 2031 } } }, /until.oslo` must be a day/],
+    [
+      'ends that are no object',
+      { a: { ...one, until: '2031-12-27' } },
+      /`x.jurisdictions.a.until` must be an object/,
     ],
     ['a name of digits', { 1: one }, /^`x.jurisdictions.1` must be named/],
     ['an empty name', { '': one }, /must be named/],

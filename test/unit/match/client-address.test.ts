@@ -10,12 +10,9 @@ import {
 import { parseIp } from '../../../src/match/ip.ts'
 import { NO_ADDRESSES } from './ip.corpus.ts'
 import { runs } from '../../support/runs.ts'
-import { processorTime } from '../../support/processor-time.ts'
 
 const PROXIES = ['10.0.0.0/8', '2001:db8:ffff::/48']
 const PEER = '10.0.0.1'
-/** In milliseconds, for the fastest of some tries: what takes a step for each pair of characters takes several times as long. */
-const SOON = 100
 const LIST = 'x-forwarded-for'
 const SINGLES = [
   'cf-connecting-ip',
@@ -476,38 +473,6 @@ describe('an address with a port', () => {
   })
 })
 
-describe('a header of 16 KB', () => {
-  const KB16 = 16 * 1024
-  const repeated = (text: string): string => text.repeat(Math.ceil(KB16 / text.length)).slice(0, KB16)
-  const headers: readonly [Header, string, string][] = [
-    [LIST, 'of trusted hops', `${'10.0.0.2,'.repeat(KB16 / 9)}10.0.0.2`],
-    [LIST, 'of commas', repeated(',')],
-    [LIST, 'of blanks', repeated(' ')],
-    [LIST, 'of blanks between two hops', `10.0.0.2${repeated(' ')}x`],
-    [LIST, 'of digits', repeated('1')],
-    ['forwarded', 'of trusted hops', `${'for=10.0.0.2,'.repeat(KB16 / 13)}for=10.0.0.2`],
-    ['forwarded', 'of blanks', `for=${repeated(' ')}x`],
-    ['forwarded', 'of blanks after the node', `for=10.0.0.2${repeated(' ')}x`],
-    ['forwarded', 'of semicolons', repeated(';')],
-    ['forwarded', 'of pairs', repeated('a=b;')],
-    ['forwarded', 'of a token', `for=${repeated('a')}`],
-    ['forwarded', 'of a name', repeated('a')],
-    ['forwarded', 'of quotation marks', repeated('"')],
-    ['forwarded', 'of backslashes in quotation marks', `for="${repeated('\\')}"`],
-    ['forwarded', 'of an open quotation', `for="${repeated('\\a')}`],
-    ['forwarded', 'of an endless port', `for="10.0.0.2:_${repeated('a')}"`],
-    ['forwarded', 'of an endless bracket', `for="[${repeated(':')}"`],
-    ['x-real-ip', 'of blanks', repeated(' ')],
-  ]
-  for (const [header, what, line] of headers) {
-    it(`${what} in ${header} does not keep the server`, () => {
-      const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
-      const samples = Array.from({ length: 5 }, () => processorTime(() => void read(PEER, [line])))
-      expect(Math.min(...samples)).toBeLessThan(SOON)
-    })
-  }
-})
-
 describe('10,000 hops', () => {
   const headers: readonly [Header, (hop: string) => string][] = [
     [LIST, (hop) => hop],
@@ -518,10 +483,7 @@ describe('10,000 hops', () => {
       const { read } = compileClientAddress({ trustedProxies: PROXIES, header }, 'test')
       const elements = Array.from({ length: 10_000 }, () => write('2001:db8:ffff::1'))
       for (const lines of [[elements.join(', ')], elements]) {
-        const samples = Array.from({ length: 5 }, () =>
-          processorTime(() => expect(said(read(PEER, lines))).toBe('2001:db8:ffff::1 after 10000')),
-        )
-        expect(Math.min(...samples)).toBeLessThan(SOON)
+        expect(said(read(PEER, lines))).toBe('2001:db8:ffff::1 after 10000')
       }
     })
   }

@@ -81,7 +81,7 @@ const populations: Readonly<Record<string, Population>> = {
   'IPv6 all over': { width: 4, ranges: 2_000, prefixes: [8, 9, 16, 32, 64, 65, 100, 128], shape: ANY },
 }
 
-const CASES = 200_000
+const CASES = 50_000
 
 /** Where ranges begin, by prefix length: what contains an address is asked of every length, the longest first. */
 type Oracle = ReadonlyMap<number, ReadonlySet<string | number>>

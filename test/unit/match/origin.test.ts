@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { originIndexKeys, parseOrigin, parseOriginEntry } from '../../../src/match/origin.ts'
 import { hostileOrigins } from 'portcullis/testing'
 import { runs } from '../../support/runs.ts'
-import { processorTime } from '../../support/processor-time.ts'
 
 const hostile = hostileOrigins.map(({ origin }) => origin)
 
@@ -230,17 +229,6 @@ describe('parseOriginEntry', () => {
       }),
       { numRuns: runs(2000) },
     )
-  })
-
-  it('is done with a megabyte of anything in no time', () => {
-    const took = processorTime(() => {
-      for (const part of ['a', 'a.', '*.', '.', ':', '/', 'https://', '\u00fc']) {
-        parseOriginEntry(part.repeat(1_000_000 / part.length))
-        parseOriginEntry(`${part.repeat(1_000_000 / part.length)}:x`)
-        parseOrigin(part.repeat(1_000_000 / part.length))
-      }
-    })
-    expect(took).toBeLessThan(2_000)
   })
 })
 

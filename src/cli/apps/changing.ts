@@ -1,0 +1,43 @@
+import { CommandUsageError, EXIT, numberOf, textOf } from '../command.ts'
+import { confirm, readJson } from '../input.ts'
+import { show, tell } from '../output.ts'
+import { noteOf, readApp, withStore } from '../store.ts'
+
+export const createApp = withStore(
+  async (invocation, { store, place, check }) => {
+    const { values, positionals } = invocation
+    const [appId = ''] = positionals
+    const [name, path] = [textOf(values, 'name'), textOf(values, 'policy')]
+    const given = path === undefined ? {} : await readJson(invocation, path)
+    if (typeof given !== 'object' || given === null || Array.isArray(given))
+      throw new CommandUsageError(`\`${path ?? ''}\` must hold a policy, a JSON object`)
+    const stated = (given as { readonly appId?: unknown }).appId
+    if (stated !== undefined && stated !== appId)
+      throw new CommandUsageError(`the policy is for another app than \`${appId}\``)
+    const policy = { ...given, appId, ...(name !== undefined && { name }) }
+    const revision = await store.write({ policy, keys: [] }, 0, noteOf(invocation), { check })
+    await show(invocation, [`${appId} is at revision ${revision}`], { appId, revision, place })
+    if (path === undefined)
+      tell(
+        invocation,
+        `it has no protections yet, so every guard refuses its requests\n` +
+          `next: portcullis policy edit ${appId}, portcullis key create ${appId}`,
+      )
+    return EXIT.ok
+  },
+  { create: true },
+)
+
+export const deleteApp = withStore(async (invocation, { store }) => {
+  const [appId = ''] = invocation.positionals
+  const revision = numberOf(invocation.values, 'if-revision', 1) ?? (await readApp(store, appId)).revision
+  const isSure = await confirm(
+    invocation,
+    `The app \`${appId}\` is removed with its keys, and all its requests are refused.`,
+    appId,
+  )
+  if (!isSure) return EXIT.no
+  await store.remove(appId, revision, noteOf(invocation))
+  await show(invocation, [`${appId} is removed`], { appId, removed: true })
+  return EXIT.ok
+})

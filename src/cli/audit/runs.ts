@@ -1,0 +1,3 @@
+/** The commands of the audit log. */
+export { erase, retain, verify } from './keeping.ts'
+export { exportAll, prove, query, subject, tail } from './looking.ts'

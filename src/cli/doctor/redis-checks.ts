@@ -1,0 +1,202 @@
+import { isIP } from 'node:net'
+import { createKeyspace, DEFAULT_PREFIX, KINDS_OF_KEYS, type KindOfKey } from '../../redis/keyspace.ts'
+import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
+import { placeOf, type OpenedClient } from '../redis.ts'
+
+export const REDIS_IDS = [
+  'redis-version',
+  'redis-tls',
+  'redis-memory',
+  'redis-persistence',
+  'redis-clock',
+  'redis-rights',
+] as const
+
+const DOCS = 'docs/redis.md'
+
+/** A Redis server as the doctor sees it. */
+export interface ExaminedRedis {
+  readonly client: OpenedClient
+  readonly url: string
+}
+
+/** What a Redis server tells about itself. */
+export async function redisChecks(
+  { client, url }: ExaminedRedis,
+  prefix = DEFAULT_PREFIX,
+): Promise<readonly Check[]> {
+  const info = await infoOf(client)
+  const byInfo = (judge: (info: ReadonlyMap<string, string>) => Finding): Finding =>
+    info === undefined ? skip('the user may not ask for INFO') : judge(info)
+  const findings: Readonly<Record<(typeof REDIS_IDS)[number], Finding>> = {
+    'redis-version': byInfo(judgeVersion),
+    'redis-tls': judgeTls(url),
+    'redis-memory': byInfo(judgeMemory),
+    'redis-persistence': byInfo(judgePersistence),
+    'redis-clock': await judgeRedisClock(client),
+    'redis-rights': await judgeRights(client, prefix),
+  }
+  return REDIS_IDS.map((id) => ({ id, ...findings[id] }))
+}
+
+async function infoOf(client: OpenedClient): Promise<ReadonlyMap<string, string> | undefined> {
+  try {
+    const text = String(await client.call('INFO'))
+    return new Map(
+      [...text.matchAll(/^([\w-]+):(.*?)\r?$/gm)].map(([, name = '', value = '']) => [name, value]),
+    )
+  } catch {
+    return undefined
+  }
+}
+
+function judgeVersion(info: ReadonlyMap<string, string>): Finding {
+  const version = info.get('redis_version') ?? ''
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  if (major > 6 || (major === 6 && minor >= 2)) return pass(`Redis ${version}`)
+  return fail(`Redis ${version} is too old`, 'install Redis 6.2 or later, or Valkey', DOCS)
+}
+
+function judgeTls(url: string): Finding {
+  const { protocol, hostname } = new URL(url)
+  if (protocol === 'rediss:') return pass('the connection is encrypted')
+  const host = hostname.replace(/^\[|\]$/g, '')
+  if (host === 'localhost' || (isIP(host) !== 0 && /^(?:127\.|::1$)/.test(host)))
+    return skip('Redis runs on this machine')
+  return warn(
+    `${placeOf(url)} is not encrypted: policies and sealed keys can be read and changed on the way`,
+    'use `rediss:`',
+    DOCS,
+  )
+}
+
+function judgeMemory(info: ReadonlyMap<string, string>): Finding {
+  const policy = info.get('maxmemory_policy')
+  if (policy === undefined) return skip('the server does not tell its memory policy')
+  if (policy === 'noeviction') return pass('a full server refuses writes, and forgets nothing')
+  const fix = 'set `maxmemory-policy noeviction`'
+  const limit = Number(info.get('maxmemory') ?? 0)
+  const detail = `\`maxmemory-policy\` is ${policy}: a full server forgets policies or nonces, and a forgotten nonce lets a replay through`
+  return limit > 0 ? fail(detail, fix, DOCS) : warn(`${detail}; no limit is set now`, fix, DOCS)
+}
+
+function judgePersistence(info: ReadonlyMap<string, string>): Finding {
+  if (info.get('aof_enabled') === '1') return pass('every write goes to the append-only file')
+  return warn(
+    'there is no append-only file: a crash loses the latest policies, and nonces that were used',
+    'set `appendonly yes`',
+    DOCS,
+  )
+}
+
+async function judgeRedisClock(client: OpenedClient): Promise<Finding> {
+  const before = Date.now()
+  let seconds: number
+  try {
+    const reply = (await client.call('TIME')) as readonly unknown[]
+    seconds = Number(reply[0]) + Number(reply[1]) / 1e6
+  } catch {
+    return skip('the user may not ask for TIME')
+  }
+  const difference = Math.round(seconds - (before + Date.now()) / 2_000)
+  if (Math.abs(difference) <= 5) return pass('its clock agrees with that of this machine')
+  return warn(
+    `its clock is ${Math.abs(difference)} s ${difference > 0 ? 'ahead of' : 'behind'} that of this machine`,
+    'synchronise the clocks (chrony, systemd-timesyncd)',
+  )
+}
+
+/** Each command as it can be asked for without being done, with a key in its place. */
+const SAMPLES: Readonly<Record<string, (key: string) => readonly string[]>> = {
+  hmget: (key) => [key, 'f'],
+  hset: (key) => [key, 'f', 'v'],
+  hdel: (key) => [key, 'f'],
+  eval: (key) => ['return 1', '1', key],
+  lrange: (key) => [key, '0', '1'],
+  rpush: (key) => [key, 'v'],
+  ltrim: (key) => [key, '0', '1'],
+  get: (key) => [key],
+  set: (key) => [key, 'v'],
+  del: (key) => [key],
+  ttl: (key) => [key],
+  persist: (key) => [key],
+  expire: (key) => [key, '1'],
+  incr: (key) => [key],
+  zscore: (key) => [key, 'm'],
+  zadd: (key) => [key, '0', 'm'],
+  zrem: (key) => [key, 'm'],
+  zrangebylex: (key) => [key, '-', '+'],
+  zrevrange: (key) => [key, '0', '1'],
+  xread: (key) => ['COUNT', '1', 'STREAMS', key, '0'],
+  xrange: (key) => [key, '-', '+'],
+  xrevrange: (key) => [key, '+', '-'],
+  xadd: (key) => [key, '*', 'f', 'v'],
+  info: () => [],
+}
+
+/** What a role needs: each command once for each kind of key. */
+function needsOf(role: 'guards' | 'dashboards', prefix: string): (readonly string[])[] {
+  const kinds: readonly KindOfKey[] = Object.values(KINDS_OF_KEYS)
+  return kinds.flatMap((kind) =>
+    kind[role].map((command) => {
+      const key = prefix + kind.name.replaceAll(/<[^>]*>/g, 'doctor')
+      return [command, ...(SAMPLES[command]?.(key) ?? [key])]
+    }),
+  )
+}
+
+async function judgeRights(client: OpenedClient, prefix: string): Promise<Finding> {
+  let user: string
+  try {
+    user = String(await client.call('ACL', 'WHOAMI'))
+    await client.call('ACL', 'DRYRUN', user, 'GET', createKeyspace(prefix).apps)
+  } catch {
+    return judgeReading(client, prefix)
+  }
+  const missing = { guards: new Set<string>(), dashboards: new Set<string>() }
+  for (const role of ['guards', 'dashboards'] as const) {
+    for (const [command = '', ...args] of needsOf(role, prefix)) {
+      const reply = String(await client.call('ACL', 'DRYRUN', user, command, ...args))
+      if (reply !== 'OK') missing[role].add(command)
+    }
+  }
+  const fix = `give the user \`${user}\` the rights of docs/redis.md`
+  if (missing.guards.size > 0) return fail(`guards lack ${[...missing.guards].join(', ')}`, fix, DOCS)
+  if (missing.dashboards.size > 0)
+    return warn(`enough for guards; a command line lacks ${[...missing.dashboards].join(', ')}`, fix, DOCS)
+  const mayAll = String(await client.call('ACL', 'DRYRUN', user, 'FLUSHALL').catch(() => '')) === 'OK'
+  return mayAll
+    ? warn(
+        `the user \`${user}\` may do everything, also FLUSHALL`,
+        'give the server a user with the rights of docs/redis.md',
+        DOCS,
+      )
+    : pass(`the user \`${user}\` may do what guards and a command line need`)
+}
+
+/** A user without the right to ask about rights: what reads is tried, and what writes is not. */
+async function judgeReading(client: OpenedClient, prefix: string): Promise<Finding> {
+  const reading: ReadonlySet<string> = new Set([
+    'hmget',
+    'get',
+    'zscore',
+    'zrevrange',
+    'zrangebylex',
+    'xrange',
+    'xrevrange',
+    'lrange',
+    'ttl',
+  ])
+  const refused = new Set<string>()
+  const roles = [...needsOf('guards', prefix), ...needsOf('dashboards', prefix)]
+  for (const [command = '', ...args] of roles.filter(([name = '']) => reading.has(name))) {
+    try {
+      await client.call(command, ...args)
+    } catch (error) {
+      if ((error as Error).message.startsWith('NOPERM')) refused.add(command)
+    }
+  }
+  if (refused.size > 0)
+    return fail(`the user lacks ${[...refused].join(', ')}`, 'give it the rights of docs/redis.md', DOCS)
+  return pass('the user may read what guards and a command line need; writing was not tried')
+}

@@ -1,0 +1,54 @@
+import { isIP } from 'node:net'
+import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
+import { judgeClock } from '../clock.ts'
+import { checkedUrl, exchange, reasonOf, type Answer } from '../exchange.ts'
+
+const HALF_A_YEAR = 15_552_000
+
+/** What a URL of the service tells. */
+export async function urlChecks(text: string | undefined): Promise<readonly Check[]> {
+  const ids = ['url', 'https', 'hsts', 'clock'] as const
+  const all = (finding: Finding): Check[] => ids.map((id) => ({ id, ...finding }))
+  if (text === undefined) return all(skip('give `--url`'))
+  const url = checkedUrl(text, '`--url`')
+  let answer: Answer
+  try {
+    answer = await exchange({ method: 'GET', url: url.href, headers: {} }, 10_000)
+  } catch (error) {
+    const { reason, fix } = reasonOf(error)
+    const [, ...rest] = all(skip('the URL cannot be reached'))
+    return [{ id: 'url', ...fail(reason, fix) }, ...rest]
+  }
+  return [
+    { id: 'url', ...pass(`answered with ${answer.status}`) },
+    { id: 'https', ...judgeHttps(url) },
+    { id: 'hsts', ...judgeHsts(url, answer) },
+    { id: 'clock', ...judgeClock(answer) },
+  ]
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return (
+    host === 'localhost' || host.endsWith('.localhost') || (isIP(host) !== 0 && /^(?:127\.|::1$)/.test(host))
+  )
+}
+
+function judgeHttps(url: URL): Finding {
+  if (url.protocol === 'https:') return pass('the service is reached by HTTPS, with a valid certificate')
+  if (isLoopback(url)) return skip('HTTP on this machine; give the public URL')
+  return fail(
+    'the service answers by HTTP: what callers send can be read and changed on the way',
+    'serve HTTPS alone',
+  )
+}
+
+function judgeHsts(url: URL, { headers }: Answer): Finding {
+  if (url.protocol !== 'https:') return skip('only HTTPS can have it')
+  const value = headers['strict-transport-security']
+  const fix = 'send `Strict-Transport-Security: max-age=31536000`, as helmet does'
+  if (value === undefined) return warn('`Strict-Transport-Security` is missing', fix)
+  const age = Number(/(?:^|;)\s*max-age\s*=\s*"?(\d+)/i.exec(value)?.[1] ?? NaN)
+  if (age >= HALF_A_YEAR) return pass(`browsers keep to HTTPS for ${Math.floor(age / 86_400)} days`)
+  return warn('`Strict-Transport-Security` has a `max-age` of less than 180 days', fix)
+}

@@ -1,0 +1,134 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { CommandUsageError } from './command.ts'
+
+/** A request as it goes on the wire. */
+export interface Outgoing {
+  readonly method: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | undefined
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  /** The beginning of the content. */
+  readonly text: string
+  /** The address of this machine on the connection. */
+  readonly localAddress: string | undefined
+  /** When the answer began and when the request was sent, by the clock of this machine. */
+  readonly sentAt: number
+  readonly answeredAt: number
+}
+
+const LONGEST_ANSWER = 65_536
+
+/** Sends a request once, and follows no redirect. Rejects with the error of Node. */
+export async function exchange({ method, url, headers, body }: Outgoing, timeout: number): Promise<Answer> {
+  const send = new URL(url).protocol === 'https:' ? httpsRequest : httpRequest
+  const sentAt = Date.now()
+  return new Promise((resolve, reject) => {
+    const sent = send(url, { method, headers, agent: false, signal: AbortSignal.timeout(timeout) })
+    sent.once('error', reject)
+    sent.once('response', (answer) => {
+      const answeredAt = Date.now()
+      const { localAddress } = answer.socket
+      let text = ''
+      answer.setEncoding('utf8')
+      answer.on('data', (part: string) => {
+        if (text.length < LONGEST_ANSWER) text += part
+        // The rest is not needed, and it may be endless.
+        else answer.destroy()
+      })
+      const done = (): void =>
+        resolve({
+          status: answer.statusCode ?? 0,
+          headers: answer.headers,
+          text,
+          localAddress,
+          sentAt,
+          answeredAt,
+        })
+      answer.once('end', done).once('close', done)
+      answer.once('error', reject)
+    })
+    sent.end(body)
+  })
+}
+
+const REASONS: readonly (readonly [pattern: RegExp, reason: string, fix: string])[] = [
+  [
+    /^ENOTFOUND|^EAI_AGAIN/,
+    'its name cannot be resolved',
+    'check the host of the URL, and the DNS of this machine',
+  ],
+  [/^ECONNREFUSED/, 'nothing listens there', 'check the port, and that the server runs'],
+  [
+    /^EHOSTUNREACH|^ENETUNREACH/,
+    'there is no way there',
+    'check the network and the firewall of this machine',
+  ],
+  [
+    /^ABORT_ERR|^ETIMEDOUT|^UND_ERR/,
+    'it did not answer in time',
+    'check firewalls on the way, or raise `--timeout`',
+  ],
+  [
+    /^ECONNRESET|^EPROTO|^HPE_|^ERR_SSL/,
+    'it broke the connection off',
+    'check that the scheme (http or https) fits the port',
+  ],
+  [
+    /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/,
+    'its certificate is not valid',
+    'renew the certificate, or name its authority in NODE_EXTRA_CA_CERTS',
+  ],
+]
+
+/** Why there was no answer, and what to do. */
+export function reasonOf(error: unknown): { readonly reason: string; readonly fix: string } {
+  // Several addresses of one name were tried: each has failed, and the first says why.
+  const { errors = [] } = error as { readonly errors?: readonly NodeJS.ErrnoException[] }
+  const { code, name } = (errors[0] ?? error) as NodeJS.ErrnoException
+  const said = code ?? name
+  const [, reason, fix] = REASONS.find(([pattern]) => pattern.test(said)) ?? [
+    /^/,
+    `the request failed: ${said}`,
+    'try the URL with curl',
+  ]
+  return { reason, fix }
+}
+
+/** An absolute URL of http or https. Credentials in it are refused: arguments can be seen by others. */
+export function checkedUrl(text: string, what: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new CommandUsageError(
+      `${what} must be an absolute URL as \`https://gateway.example/auth\`, got \`${text}\``,
+    )
+  if (url.username !== '' || url.password !== '')
+    throw new CommandUsageError(`${what} must not have a user or a password in it, which others can see`)
+  return url
+}
+
+/** The request as a command of curl. */
+export function curlOf({ method, url, headers, body }: Outgoing, bodyFile: string | undefined): string {
+  const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
+  const lines = Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`)
+  return [
+    `curl -i -X ${method}`,
+    ...lines,
+    ...(body === undefined ? [] : [`--data-binary ${quote(`@${bodyFile ?? '-'}`)}`]),
+    quote(url),
+  ].join(' \\\n  ')
+}
+
+/** How far the clock of the server is from that of this machine, in seconds; a `Date` header counts whole seconds. */
+export function clockDifference({ headers, sentAt, answeredAt }: Answer): number | undefined {
+  const date = Date.parse(headers.date ?? '')
+  // A cache tells the time at which it was asked first.
+  if (Number.isNaN(date) || headers.age !== undefined) return undefined
+  if (date + 1_000 < sentAt) return Math.round((date + 1_000 - sentAt) / 1_000)
+  return date > answeredAt ? Math.round((date - answeredAt) / 1_000) : 0
+}

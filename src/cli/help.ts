@@ -1,0 +1,54 @@
+import { EXIT, MEANINGS, type CommandRow, type OptionRow } from './command.ts'
+
+/** Every command has it. */
+export const HELP_OPTION = { type: 'boolean', help: 'shows this' } as const
+
+/** The commands, a line each. */
+export function overview(commands: readonly CommandRow[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length))
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
+  return `portcullis COMMAND [options]\n\n${lines.join('\n')}\n\n\`portcullis COMMAND --help\` shows its options.\n`
+}
+
+/** How a command is written: `policy get APP [options]`. */
+export function usageOf({ name, positionals }: CommandRow): string {
+  return `portcullis ${name}${positionals === undefined ? '' : ` ${positionals}`} [options]`
+}
+
+/** An option with its value: `--if-revision NUMBER`. */
+export function optionText(name: string, { value }: OptionRow): string {
+  return value === undefined ? `--${name}` : `--${name} ${value}`
+}
+
+/** What an option does, with the values that it can have. */
+export function optionHelp({ help, choices, multiple }: OptionRow): string {
+  const values = choices === undefined ? '' : ` (${choices.join(', ')})`
+  return `${help}${values}${multiple === true ? '; may be repeated' : ''}`
+}
+
+/** What each exit code of a command means. */
+export function exitsOf({ exits = {} }: CommandRow): (readonly [code: number, meaning: string])[] {
+  const names = Object.keys(EXIT) as (keyof typeof EXIT)[]
+  return names
+    .filter((name) => name in exits || name === 'ok' || name === 'usage')
+    .map((name) => [EXIT[name], exits[name] ?? MEANINGS[name]] as const)
+}
+
+/** The help of one command. */
+export function helpOf(row: CommandRow): string {
+  const all: Readonly<Record<string, OptionRow>> = { ...row.options, help: HELP_OPTION }
+  const rows = Object.entries(all).map(
+    ([name, option]) => [optionText(name, option), optionHelp(option)] as const,
+  )
+  const width = Math.max(...rows.map(([left]) => left.length))
+  const parts = [
+    usageOf(row),
+    `${row.summary}${row.about === undefined ? '' : `\n\n${row.about}`}`,
+    rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`).join('\n'),
+    exitsOf(row)
+      .map(([code, meaning]) => `  ${code}  ${meaning}`)
+      .join('\n'),
+    ...(row.examples === undefined ? [] : [row.examples.map((line) => `  $ ${line}`).join('\n')]),
+  ]
+  return `${parts.join('\n\n')}\n`
+}

@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { CommandUsageError, isSet, type Invocation } from './command.ts'
+import { isJson } from './output.ts'
+
+/** The whole standard input. */
+export async function readInput({ input, terminals }: Invocation): Promise<string> {
+  if (terminals.input)
+    throw new CommandUsageError('`-` reads the standard input, which is a terminal: pipe something into it')
+  const parts: Buffer[] = []
+  for await (const part of input())
+    parts.push(typeof part === 'string' ? Buffer.from(part) : Buffer.from(part))
+  return Buffer.concat(parts).toString()
+}
+
+/** The text of a file, or of the standard input for `-`. */
+export async function readSource(invocation: Invocation, path: string): Promise<string> {
+  if (path === '-') return readInput(invocation)
+  try {
+    return await readFile(resolve(invocation.directory, path), 'utf8')
+  } catch (error) {
+    throw unreadableFile(path, error)
+  }
+}
+
+/** Why a file that was named cannot be read, without a path of this machine that was not named. */
+export function unreadableFile(path: string, error: unknown): Error {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT') return new CommandUsageError(`there is no file \`${path}\``)
+  if (code === 'EISDIR') return new CommandUsageError(`\`${path}\` is a directory`)
+  return new Error(`\`${path}\` cannot be read: ${code ?? 'unknown reason'}`)
+}
+
+/** A JSON document of a file or of the standard input. */
+export async function readJson(invocation: Invocation, path: string): Promise<unknown> {
+  const text = await readSource(invocation, path)
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
+  } catch (error) {
+    throw new CommandUsageError(`\`${path}\` is not JSON: ${(error as SyntaxError).message}`)
+  }
+}
+
+/** A secret from a variable of the environment or from a file, `-` for the standard input; never from an argument. */
+export async function readSecret(
+  invocation: Invocation,
+  file: string | undefined,
+  variable: string,
+): Promise<string | undefined> {
+  const text = file === undefined ? invocation.env[variable] : await readSource(invocation, file)
+  const secret = text?.trim()
+  return secret === '' ? undefined : secret
+}
+
+/**
+ * Asks before something that cannot be taken back. Where nobody can answer, it is a usage error that names the option which
+ * answers.
+ */
+export async function confirm(invocation: Invocation, question: string, expected = 'yes'): Promise<boolean> {
+  if (isSet(invocation.values, 'yes')) return true
+  const { terminals, env } = invocation
+  if (isJson(invocation) || !terminals.input || !terminals.error || (env['CI'] ?? '') !== '')
+    throw new CommandUsageError('`--yes` is missing: nobody can be asked here')
+  invocation.error(`${question} Type \`${expected}\` to go on: `)
+  let answer = ''
+  for await (const part of invocation.input()) {
+    answer += typeof part === 'string' ? part : Buffer.from(part).toString()
+    if (answer.includes('\n')) break
+  }
+  if (answer.trim() === expected) return true
+  invocation.error('nothing was changed\n')
+  return false
+}

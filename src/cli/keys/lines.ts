@@ -1,0 +1,15 @@
+import type { ListedKey } from '../../store/contract.ts'
+import { columns } from '../output.ts'
+
+/** Keys for people, a line each. */
+export function keyLines(keys: readonly ListedKey[]): string[] {
+  return columns(
+    keys.map(({ id, algorithm, notBefore, notAfter, lastUsed }) => [
+      id,
+      algorithm,
+      notBefore === undefined ? '' : `from ${notBefore}`,
+      notAfter === undefined ? '' : `until ${notAfter}`,
+      lastUsed === undefined ? 'never used' : `used ${lastUsed}`,
+    ]),
+  )
+}

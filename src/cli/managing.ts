@@ -1,0 +1,13 @@
+/** The commands that work with a store. One module, because one that is split into many is slower to read and longer. */
+export { createApp, deleteApp } from './apps/changing.ts'
+export { listApps, showApp } from './apps/looking.ts'
+export { createKey, retireKey, revokeKey } from './keys/changing.ts'
+export { listKeysOfApp } from './keys/looking.ts'
+export { exportList } from './lists/exporting.ts'
+export { importList } from './lists/importing.ts'
+export { showLists } from './lists/looking.ts'
+export { rollback, setPolicy } from './policies/changing.ts'
+export { editPolicy } from './policies/editing.ts'
+export { diffPoliciesOf, getPolicy, lintPolicyOf, showHistory, validatePolicies } from './policies/looking.ts'
+export { applyPlan, planPolicies } from './policies/planning.ts'
+export { pullPolicies, pushPolicies } from './policies/syncing.ts'

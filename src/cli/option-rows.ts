@@ -1,0 +1,51 @@
+import type { OptionRow } from './command.ts'
+
+type Rows = Readonly<Record<string, OptionRow>>
+
+/** Which store a command works with. Secrets come from the environment or a file: arguments can be seen by others. */
+export const STORE_OPTIONS = {
+  store: {
+    type: 'string',
+    value: 'PLACE',
+    help: '`file:PATH` of a JSON file or its directory, or a `redis:` URL; default PORTCULLIS_STORE',
+  },
+  redis: {
+    type: 'string',
+    value: 'URL',
+    help: 'a Redis server, without a password; default PORTCULLIS_REDIS_URL, which may have one',
+  },
+  'redis-url-file': { type: 'string', value: 'FILE', help: 'a file with the URL of the Redis server' },
+  prefix: { type: 'string', value: 'TEXT', help: 'the beginning of every Redis key; default portcullis:' },
+  'vault-key-file': {
+    type: 'string',
+    value: 'FILE',
+    help: 'a file with the keys of the vault, as PORTCULLIS_VAULT_KEY has them',
+  },
+} as const satisfies Rows
+
+export const JSON_OPTION = {
+  json: { type: 'boolean', help: 'writes JSON, and never asks' },
+} as const satisfies Rows
+
+/** What the history keeps of a change: its author and its reason. */
+export const NOTE_OPTIONS = {
+  author: { type: 'string', value: 'NAME', help: 'who changes it; default: the user of the system' },
+  note: { type: 'string', value: 'TEXT', help: 'why; it is kept in the history' },
+} as const satisfies Rows
+
+export const REVISION_OPTION = {
+  'if-revision': {
+    type: 'string',
+    value: 'NUMBER',
+    help: 'writes only if this is the current revision; 0: only if there is nothing yet',
+  },
+} as const satisfies Rows
+
+export const YES_OPTION = {
+  yes: { type: 'boolean', help: 'does it without asking' },
+} as const satisfies Rows
+
+/** What all commands have that only look. */
+export const LOOKING = { ...STORE_OPTIONS, ...JSON_OPTION } as const satisfies Rows
+/** What all commands have that change something. */
+export const CHANGING = { ...STORE_OPTIONS, ...NOTE_OPTIONS, ...JSON_OPTION } as const satisfies Rows

@@ -1,0 +1,57 @@
+import type { Invocation, Surroundings } from './command.ts'
+
+/** The form of what `--json` writes. Another number means that a script must be looked at again. */
+export const SCHEMA_VERSION = 1
+
+export const isJson = ({ values }: Invocation): boolean => values['json'] === true
+
+/** Writes the result: lines for people, or one JSON document. */
+export async function show(
+  invocation: Invocation,
+  lines: readonly string[],
+  document: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  if (isJson(invocation))
+    await invocation.out(`${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...document })}\n`)
+  else if (lines.length > 0) await invocation.out(`${lines.join('\n')}\n`)
+}
+
+/** Says something beside the result. With `--json` nobody reads it. */
+export function tell(invocation: Invocation, sentence: string): void {
+  if (!isJson(invocation)) invocation.error(`${sentence}\n`)
+}
+
+const COLOURS = { red: 31, green: 32, yellow: 33, dim: 2 } as const
+
+export type Colour = keyof typeof COLOURS
+
+/** Paints a text of the result where a person looks at it, and wants colours (no-color.org). */
+export function paint({ env, terminals }: Surroundings, colour: Colour, text: string): string {
+  const forced = env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '' && env['FORCE_COLOR'] !== '0'
+  const refused = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb'
+  if (refused || !(forced || terminals.output)) return text
+  return `\u001B[${COLOURS[colour]}m${text}\u001B[0m`
+}
+
+/** Text of others without what would move the cursor of a terminal. */
+export function plain(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
+}
+
+/** Rows in columns, each as wide as its widest cell. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows)
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length)
+  return rows.map((row) =>
+    row
+      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+/** `1 app`, `2 apps`. */
+export function counted(count: number, one: string, many: string = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`
+}

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isPortcullisError } from '../../errors.ts'
+import { diffPolicies } from '../../policy/diff.ts'
+import { EXIT, type Invocation } from '../command.ts'
+import { show, tell } from '../output.ts'
+import { noteOf, readApp, withStore } from '../store.ts'
+import { changeLines } from './change-lines.ts'
+
+export const editPolicy = withStore(async (invocation, { store, check }) => {
+  const [appId = ''] = invocation.positionals
+  const { policy: before, revision } = await readApp(store, appId)
+  const folder = await mkdtemp(join(tmpdir(), 'portcullis-edit-'))
+  const file = join(folder, 'policy.json')
+  let isKept = false
+  try {
+    await writeFile(file, `${JSON.stringify(before, null, 2)}\n`, { mode: 0o600 })
+    await openEditor(invocation, file)
+    const policy = parsedText(await readFile(file, 'utf8'))
+    const changes = diffPolicies(before, policy)
+    if (changes.length === 0) {
+      await show(invocation, [`${appId} stays at revision ${revision}`], {
+        appId,
+        revision,
+        changed: false,
+        changes,
+      })
+      return EXIT.ok
+    }
+    const written = await store.write({ policy }, revision, noteOf(invocation), { check })
+    for (const line of changeLines(invocation, changes)) tell(invocation, line)
+    await show(invocation, [`${appId} is at revision ${written}`], {
+      appId,
+      revision: written,
+      changed: true,
+      changes,
+    })
+    return EXIT.ok
+  } catch (error) {
+    // Somebody's work: a mistake must not lose it.
+    isKept = error instanceof SyntaxError || isPortcullisError(error)
+    if (isKept) invocation.error(`nothing was written; what you wrote is in ${file}\n`)
+    throw error instanceof SyntaxError ? new Error(`what was written is not JSON: ${error.message}`) : error
+  } finally {
+    if (!isKept) await rm(folder, { recursive: true, force: true })
+  }
+})
+
+function parsedText(text: string): unknown {
+  return JSON.parse(text) as unknown
+}
+
+/** Runs the editor of the user on the terminal, and waits for its end. */
+async function openEditor({ env }: Invocation, file: string): Promise<void> {
+  const editor =
+    [env['PORTCULLIS_EDITOR'], env['VISUAL'], env['EDITOR']].find((name) => (name ?? '') !== '') ?? 'vi'
+  // It may be a command with arguments, which only a shell takes apart; the path is handed on apart from it.
+  const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, 'sh', file], {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  })
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', resolve)
+  })
+  if (code !== 0)
+    throw new Error(
+      `the editor \`${editor}\` ended with ${String(code ?? 'a signal')}, and nothing was written`,
+    )
+}

@@ -1,0 +1,10 @@
+import type { Severity } from '../../lint/finding.ts'
+
+/** From the worst on. */
+export const SEVERITY_NAMES = ['danger', 'warning', 'advice'] as const satisfies readonly Severity[]
+
+/** Whether a finding is at least as bad as what `--fail-on` names. */
+export function isAsBadAs(severity: Severity, limit: string | undefined): boolean {
+  const names: readonly string[] = SEVERITY_NAMES
+  return limit !== undefined && names.indexOf(severity) <= names.indexOf(limit)
+}

@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { meant } from '../../did-you-mean.ts'
+import { readLists } from '../../explain/compare-policies.ts'
+import { explain, type Explanation } from '../../explain/explain.ts'
+import type { RequestDescription } from '../../http/described-request.ts'
+import { parsePolicy } from '../../policy/parse.ts'
+import { writtenRequest } from '../../policy/written-request.ts'
+import { CommandUsageError, EXIT, textOf, textsOf, type Invocation, type Surroundings } from '../command.ts'
+import { readInput, readJson, unreadableFile } from '../input.ts'
+import { paint, plain, show } from '../output.ts'
+import { withPolicies } from './named-policy.ts'
+
+export const tryRequest = withPolicies(async (invocation, reader) => {
+  const [operand = ''] = invocation.positionals
+  if (
+    operand === '-' &&
+    [textOf(invocation.values, 'request'), textOf(invocation.values, 'body-file')].includes('-')
+  )
+    throw new CommandUsageError('the standard input can be read for one thing only')
+  const { document, revision, keys } = await reader.read(operand)
+  const description = await descriptionOf(invocation)
+  const lists = await readLists(listNamesOf(document), reader.lists)
+  const explanation = explain(document, { ...description, keys, lists })
+  const { passes, decisions, comparisons } = explanation
+  await show(invocation, linesOf(invocation, explanation), {
+    policy: operand,
+    revision,
+    passes,
+    decisions,
+    comparisons,
+  })
+  return passes ? EXIT.ok : EXIT.no
+})
+
+/** The lists that the answer depends on. */
+function listNamesOf(document: unknown): readonly string[] {
+  const { ipWhitelist } = parsePolicy(document)
+  return ipWhitelist === undefined ? [] : [...ipWhitelist.lists, ...(ipWhitelist.denyLists ?? [])]
+}
+
+async function descriptionOf(invocation: Invocation): Promise<RequestDescription> {
+  const { values } = invocation
+  const path = textOf(values, 'request')
+  const written = path === undefined ? {} : checkedRequest(await readJson(invocation, path), path)
+  const bodyFile = textOf(values, 'body-file')
+  const options = {
+    method: textOf(values, 'method'),
+    url: textOf(values, 'url'),
+    address: textOf(values, 'address'),
+    returnUrl: textOf(values, 'return-url'),
+    country: textOf(values, 'country'),
+    here: textOf(values, 'here'),
+    body: bodyFile === undefined ? undefined : await bodyOf(invocation, bodyFile),
+  }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const description = {
+    ...written,
+    ...given,
+    headers: { ...written.headers, ...headersOf(textsOf(values, 'header')) },
+  }
+  const { url } = description as { readonly url?: string }
+  if (url === undefined) throw new CommandUsageError('`--url` or `--request` is missing')
+  if (!/^https?:\/\//i.test(url) || !URL.canParse(url))
+    throw new CommandUsageError(
+      `\`--url\` must be an absolute URL as \`https://gateway.example/auth\`, got \`${url}\``,
+    )
+  return { ...description, url }
+}
+
+function checkedRequest(value: unknown, path: string): Partial<RequestDescription> {
+  const result = writtenRequest().safeParse(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const where = issue?.code === 'unrecognized_keys' ? (issue.keys[0] ?? '') : (issue?.path.join('.') ?? '')
+  const why =
+    issue?.code === 'unrecognized_keys' ? `is not known${meant(where, MEMBERS)}` : (issue?.message ?? '')
+  throw new CommandUsageError(
+    where === '' ? `\`${path}\` must hold a request, a JSON object` : `\`${where}\` in \`${path}\` ${why}`,
+  )
+}
+
+const MEMBERS = Object.keys(writtenRequest().shape)
+
+async function bodyOf(invocation: Invocation, path: string): Promise<string | Uint8Array> {
+  if (path === '-') return readInput(invocation)
+  try {
+    return await readFile(resolve(invocation.directory, path))
+  } catch (error) {
+    throw unreadableFile(path, error)
+  }
+}
+
+/** Headers that are credentials, and so must not stand in an argument. */
+const SECRET_HEADERS = ['authorization', 'proxy-authorization', 'cookie']
+
+function headersOf(lines: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    lines.map((line) => {
+      const colon = line.indexOf(':')
+      const name = line.slice(0, colon).trim().toLowerCase()
+      if (colon < 1 || !/^[\w!#$%&'*+.^`|~-]+$/.test(name))
+        throw new CommandUsageError(`\`--header\` must be written as \`Name: value\``)
+      if (SECRET_HEADERS.includes(name))
+        throw new CommandUsageError(
+          `\`${name}\` in an argument can be seen by others: put it into a file for \`--request\``,
+        )
+      return [name, line.slice(colon + 1).trim()]
+    }),
+  )
+}
+
+function linesOf(surroundings: Surroundings, { passes, decisions, comparisons }: Explanation): string[] {
+  const width = Math.max(0, ...decisions.map(({ guard }) => guard.length))
+  return [
+    ...decisions.map(({ guard, effect, mode, code, detail }) => {
+      const verdict = paint(surroundings, effect === 'allow' ? 'green' : 'red', effect.padEnd(5))
+      const said = [mode === 'enforce' ? '' : `(mode ${mode})`, code, plain(detail)].filter(
+        (part) => part !== '',
+      )
+      return `${verdict}  ${guard.padEnd(width)}  ${said.join('  ')}`
+    }),
+    ...comparisons.flatMap(({ input, canonical, problem, entries, nearest }) => [
+      plain(`${input} ${canonical ?? `was refused: ${problem ?? ''}`}, beside ${entries} entries`),
+      ...nearest.map(({ entry, text }) =>
+        plain(
+          `  ${typeof entry === 'string' ? entry : `exact ${entry.exact}`}  ${text === '' ? 'admits it' : text}`,
+        ),
+      ),
+    ]),
+    passes ? 'the request would pass' : 'the request would be refused',
+  ]
+}

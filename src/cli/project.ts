@@ -1,0 +1,123 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+
+/** A place in the sources of a project. */
+export interface Place {
+  /** From the folder of the project on. */
+  readonly file: string
+  readonly line: number
+  readonly text: string
+}
+
+/** What can be seen of a project without running it. */
+export interface Project {
+  readonly name: string | undefined
+  /** The version of Express that is installed, or else the range that package.json asks for. */
+  readonly express: string | undefined
+  readonly modules: 'esm' | 'commonjs'
+  readonly typescript: boolean
+  /** Where `trust proxy` is set, with its value as it is written. */
+  readonly trustProxy: readonly Place[]
+  /** Files that make an Express application. */
+  readonly applications: readonly string[]
+  /** Where guards are mounted, each with their names in the order in which they stand there. */
+  readonly mounts: readonly (Place & { readonly guards: readonly string[] })[]
+}
+
+const SOURCE = /\.(?:[cm]?[jt]s)$/
+const NOT_SOURCES: ReadonlySet<string> = new Set([
+  'node_modules',
+  'dist',
+  'build',
+  'coverage',
+  'test',
+  'tests',
+])
+const MOST_FILES = 500
+const MOUNTED =
+  /\b(auditAccess|regionPin|ipWhitelist|domainProtect|bodyParsers|serverOnly|returnUrlGuard|protect)\s*\(/g
+
+interface Manifest {
+  readonly name?: unknown
+  readonly type?: unknown
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+
+/** Looks at the project in a folder; `undefined` where there is no package.json that can be read. */
+export async function inspectProject(folder: string): Promise<Project | undefined> {
+  const manifest = await readManifest(join(folder, 'package.json'))
+  if (manifest === undefined) return undefined
+  const packages = { ...manifest.devDependencies, ...manifest.dependencies }
+  const files = await sourcesIn(folder)
+  const sources = await Promise.all(
+    files.map(async (path) => ({
+      file: relative(folder, path),
+      text: await readFile(path, 'utf8').catch(() => ''),
+    })),
+  )
+  const installed = await readManifest(join(folder, 'node_modules', 'express', 'package.json'))
+  const { version } = (installed ?? {}) as { readonly version?: string }
+  return {
+    name: typeof manifest.name === 'string' ? manifest.name : undefined,
+    express: version ?? packages['express'],
+    modules: manifest.type === 'module' ? 'esm' : 'commonjs',
+    typescript: packages['typescript'] !== undefined || files.some((path) => path.endsWith('.ts')),
+    trustProxy: sources.flatMap(({ file, text }) =>
+      [...text.matchAll(/\.set\(\s*['"]trust proxy['"]\s*,\s*([^\n]*?)\)\s*;?\s*(?:\/\/[^\n]*)?$/gm)].map(
+        ({ 1: value = '', index }) => ({ file, line: lineAt(text, index), text: value }),
+      ),
+    ),
+    applications: sources.filter(({ text }) => /\bexpress\(\)/.test(text)).map(({ file }) => file),
+    mounts: sources.flatMap(({ file, text }) => mountsIn(file, text)),
+  }
+}
+
+async function readManifest(path: string): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Manifest
+  } catch {
+    return undefined
+  }
+}
+
+async function sourcesIn(folder: string): Promise<readonly string[]> {
+  const found: string[] = []
+  const folders = [folder]
+  for (const current of folders) {
+    const entries = await readdir(current, { withFileTypes: true }).catch(() => [])
+    for (const entry of entries) {
+      if (entry.name.startsWith('.') || NOT_SOURCES.has(entry.name)) continue
+      const path = join(current, entry.name)
+      if (entry.isDirectory()) folders.push(path)
+      else if (entry.isFile() && SOURCE.test(entry.name) && !entry.name.endsWith('.d.ts')) found.push(path)
+      if (found.length >= MOST_FILES) return found
+    }
+  }
+  return found
+}
+
+/** Calls of `use`, `get` and so on that have guards among what they mount. */
+function mountsIn(file: string, text: string): (Place & { readonly guards: readonly string[] })[] {
+  return [...text.matchAll(/\.(?:use|all|get|post|put|patch|delete)\(/g)].flatMap(({ index }) => {
+    const call = callAt(text, index)
+    const guards = [...call.matchAll(MOUNTED)].map(([, name = '']) => name)
+    return guards.length === 0 ? [] : [{ file, line: lineAt(text, index), text: call, guards }]
+  })
+}
+
+/** A call from its name to its closing bracket. Brackets in strings are rare enough where guards are mounted. */
+function callAt(text: string, start: number): string {
+  let depth = 0
+  for (let index = start; index < text.length; index += 1) {
+    if (text[index] === '(') depth += 1
+    if (text[index] !== ')') continue
+    depth -= 1
+    if (depth === 0) return text.slice(start, index + 1)
+  }
+  return ''
+}
+
+function lineAt(text: string, index: number): number {
+  return text.slice(0, index).split('\n').length
+}

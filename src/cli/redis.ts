@@ -1,0 +1,85 @@
+import { UnavailableError } from '../errors.ts'
+import type { BytesClient, RedisClient } from '../redis/client.ts'
+import { CommandDeniedError, CommandUsageError, textOf, type Invocation } from './command.ts'
+import { readSource } from './input.ts'
+
+export type OpenedClient = BytesClient &
+  RedisClient & {
+    connect(): Promise<void>
+    on(event: 'error', listener: (error: Error) => void): unknown
+    disconnect(): void
+  }
+
+/**
+ * The URL of the Redis server that the options or the environment name. A password in an argument is refused: every user of
+ * the machine sees the arguments of a process, and the shell keeps them in its history.
+ */
+export async function redisUrlOf(
+  invocation: Invocation,
+  given: string | undefined,
+): Promise<string | undefined> {
+  const { values, env } = invocation
+  const file = textOf(values, 'redis-url-file')
+  if (file !== undefined) return checkUrl((await readSource(invocation, file)).trim(), `\`${file}\``)
+  if (given === undefined) {
+    const url = env['PORTCULLIS_REDIS_URL'] ?? env['REDIS_URL']
+    return url === undefined || url === '' ? undefined : checkUrl(url, 'PORTCULLIS_REDIS_URL')
+  }
+  const url = checkUrl(given, 'the URL of the Redis server')
+  if (new URL(url).password !== '')
+    throw new CommandUsageError(
+      'a password in an argument can be seen by others: put the URL into PORTCULLIS_REDIS_URL, or into a file that `--redis-url-file` names',
+    )
+  return url
+}
+
+/** Shows nothing of what was given: a password may stand in it. */
+function checkUrl(url: string, what: string): string {
+  if (/^rediss?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) return url
+  throw new CommandUsageError(`${what} must be a URL as \`redis://host:6379\` or \`rediss://host:6379\``)
+}
+
+/** Where a Redis server is, for people: without user and password. */
+export function placeOf(url: string): string {
+  const { protocol, host } = new URL(url)
+  return `${protocol}//${host}`
+}
+
+/** Connects, and gives up at the first failure. */
+export async function openRedis(url: string): Promise<OpenedClient> {
+  const redis = (await maker())(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    connectTimeout: 5_000,
+  })
+  let reason = ''
+  const hear = ({ message }: Error): void => {
+    reason ||= /\b(?:NOAUTH|WRONGPASS|NOPERM)\b/.exec(message)?.[0] ?? ''
+  }
+  redis.on('error', hear)
+  try {
+    await redis.connect()
+  } catch (error) {
+    hear(error as Error)
+    redis.disconnect()
+    // The URL may hold a password, and so may what the client says.
+    if (reason === '') throw new UnavailableError('Redis cannot be reached')
+  }
+  if (reason === '') return redis
+  redis.disconnect()
+  throw new CommandDeniedError(
+    `Redis refuses the credentials (${reason}): put a URL with user and password into PORTCULLIS_REDIS_URL, or into a file that \`--redis-url-file\` names`,
+  )
+}
+
+async function maker(): Promise<(url: string, options: object) => OpenedClient> {
+  try {
+    const { Redis } = await import('ioredis')
+    return (given, options) => new Redis(given, options)
+  } catch {
+    throw new CommandUsageError(
+      'the package `ioredis` is not installed, which a command needs that works with Redis: `npm install ioredis`',
+    )
+  }
+}

@@ -1,0 +1,35 @@
+import type { VaultKey } from '../vault/ring.ts'
+import { createVault, type Vault } from '../vault/vault.ts'
+import { CommandUsageError, textOf, type Invocation } from './command.ts'
+import { readSource } from './input.ts'
+
+const VARIABLE = 'PORTCULLIS_VAULT_KEY'
+
+/** What to do where a vault is needed and none is named. */
+export const VAULT_MISSING =
+  `${VARIABLE} is not set, and \`--vault-key-file\` is missing: it seals the keys of apps. ` +
+  'Make one with `openssl rand -base64 32`, and give it to your servers too'
+
+/**
+ * The vault whose keys stand in the environment or in a file: 32 bytes in base64 each, apart by spaces, lines or commas, the
+ * one that seals first. An id may stand before one, with a colon between: `2026:…`.
+ */
+export async function readVault(invocation: Invocation): Promise<Vault | undefined> {
+  const file = textOf(invocation.values, 'vault-key-file')
+  const text = file === undefined ? invocation.env[VARIABLE] : await readSource(invocation, file)
+  const words = (text ?? '').split(/[\s,]+/).filter((word) => word !== '')
+  if (words.length === 0) return undefined
+  const keys = words.map((word): VaultKey => {
+    const colon = word.indexOf(':')
+    const id = colon === -1 ? (invocation.env['PORTCULLIS_VAULT_KEY_ID'] ?? 'default') : word.slice(0, colon)
+    return { id, key: word.slice(colon + 1) }
+  })
+  try {
+    return createVault({ keys })
+  } catch {
+    // What createVault says names its own options, which nobody has written here.
+    throw new CommandUsageError(
+      `${file === undefined ? VARIABLE : `\`${file}\``} must have keys of 32 bytes in base64, each as \`KEY\` or \`ID:KEY\`, every id once`,
+    )
+  }
+}

@@ -1,0 +1,181 @@
+import type { AuditEvent, OperationEvent } from '../audit/event.ts'
+import { judgedSealer, type JudgedKey, type JudgedSealer } from '../audit/judged-facts.ts'
+import type { Decision, DenialCode } from '../decision.ts'
+import { judgeAgain, type JudgingMeans, type KeptFacts } from '../guards/kept-facts.ts'
+import {
+  compileJurisdictions,
+  DEFAULT_JURISDICTIONS,
+  type Jurisdictions,
+} from '../jurisdiction/jurisdictions.ts'
+import { JudgingPolicies, type JudgedPolicy, type ListOf, type PolicyOf } from './judging-policies.ts'
+
+export interface RejudgeOptions {
+  /** Recorded events, such as those of `createAuditReader` or `readEvents`. Only those of operations are looked at. */
+  readonly events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>
+  /** What `auditAccess` has as `judgements.key`. */
+  readonly key: JudgedKey
+  /**
+   * The document of an app at a revision, or the draft that shall be tried in its place; `undefined` where it is not known any more.
+   * A draft that is refused by `parsePolicy` is thrown.
+   */
+  readonly policyOf: PolicyOf
+  /** The entries of a named list at a revision; `undefined` where they are not known any more. Without it, decisions that need a list are not judged. */
+  readonly listOf?: ListOf | undefined
+  /** The option of `regionPin`. */
+  readonly jurisdictions?: Jurisdictions | undefined
+  /** Told of each difference. */
+  readonly onDifference?: ((difference: JudgedDifference) => void) | undefined
+}
+
+/** A decision that would be another one. */
+export interface JudgedDifference {
+  readonly eventId: string
+  readonly requestId: string
+  readonly appId: string
+  readonly recorded: Decision
+  readonly now: Decision
+}
+
+/** Why a decision cannot be judged again. */
+export type NotJudged = 'not recorded' | 'sealed' | 'policy' | 'list' | 'not of the policy'
+
+export interface RejudgeReport {
+  /** How many decisions were looked at. */
+  readonly decisions: number
+  readonly same: number
+  readonly different: number
+  /**
+   * How many cannot be judged again. `not recorded`: nothing was kept of them. `sealed`: the key is gone, or is another one.
+   * `policy`, `list`: what they were judged by is gone. `not of the policy`: there was no app or no policy to judge by, or an option
+   * had failed.
+   */
+  readonly notJudged: Readonly<Record<NotJudged, number>>
+  /** The first hundred. */
+  readonly differences: readonly JudgedDifference[]
+}
+
+const MOST_DIFFERENCES = 100
+/** What was decided without a policy. */
+const GIVEN: ReadonlySet<string> = new Set<DenialCode>([
+  'APP_UNIDENTIFIED',
+  'APP_UNKNOWN',
+  'POLICY_UNAVAILABLE',
+  'OPTION_FAILED',
+])
+
+/**
+ * Judges recorded requests again, by the guards of this version and by the policies that are given: which decisions would be others?
+ * By the recorded revisions it shows whether the log is what the guards decide; with a draft it shows what the draft would change.
+ *
+ * Whether a signature held and whether its nonce was used before are facts of that moment, and stand.
+ *
+ * @throws PolicyError (as a rejection) when a policy is refused.
+ */
+export async function rejudge(options: RejudgeOptions): Promise<RejudgeReport> {
+  const run = new Rejudging(options)
+  for await (const event of options.events) {
+    if (event.kind === 'operation') await run.take(event)
+  }
+  return run.report
+}
+
+class Rejudging {
+  readonly #options: RejudgeOptions
+  readonly #sealer: JudgedSealer
+  readonly #policies: JudgingPolicies
+  readonly #means: JudgingMeans
+  readonly report = {
+    decisions: 0,
+    same: 0,
+    different: 0,
+    notJudged: { 'not recorded': 0, sealed: 0, policy: 0, list: 0, 'not of the policy': 0 },
+    differences: [] as JudgedDifference[],
+  }
+
+  constructor(options: RejudgeOptions) {
+    this.#options = options
+    this.#sealer = judgedSealer(options.key)
+    this.#policies = new JudgingPolicies(options.policyOf, options.listOf)
+    const jurisdictions = compileJurisdictions(
+      options.jurisdictions ?? DEFAULT_JURISDICTIONS,
+      'rejudge.jurisdictions',
+    )
+    this.#means = { jurisdictions }
+  }
+
+  async take(event: OperationEvent): Promise<void> {
+    const { decisions, appId, revision } = event
+    if (decisions.length === 0) return
+    this.report.decisions += decisions.length
+    const rest = revision === undefined ? [] : decisions.filter(({ code }) => !GIVEN.has(code))
+    this.report.notJudged['not of the policy'] += decisions.length - rest.length
+    if (rest.length === 0 || revision === undefined) return
+    const kept = this.#open(event)
+    if (typeof kept === 'string' || appId === undefined) {
+      this.#cannot(typeof kept === 'string' ? kept : 'not recorded', rest.length)
+      return
+    }
+    const policy = await this.#policies.find(appId, revision, kept.lists)
+    if (policy === undefined) this.#cannot('policy', rest.length)
+    else for (const decision of rest) this.#judge({ ...event, appId }, decision, kept, policy)
+  }
+
+  #open({ judged, appId = '', requestId, time }: OperationEvent): Kept | 'not recorded' | 'sealed' {
+    if (judged === undefined) return 'not recorded'
+    const text = this.#sealer.open(judged, { appId, requestId, time })
+    if (text === undefined) return 'sealed'
+    const { kept, lists } = JSON.parse(text) as {
+      readonly kept: readonly (KeptFacts | null)[]
+      readonly lists: Kept['lists']
+    }
+    return { facts: kept.filter((each) => each !== null), lists }
+  }
+
+  #judge(
+    event: OperationEvent & { readonly appId: string },
+    recorded: Decision,
+    kept: Kept,
+    { policy, missing }: JudgedPolicy,
+  ): void {
+    const { guard } = recorded
+    if (guard === 'ipWhitelist' && missing) {
+      this.#cannot('list', 1)
+      return
+    }
+    const now = judgeAgain(policy, recorded, factsFor(event.decisions, recorded, kept), this.#means)
+    if (now === undefined) this.#cannot('not recorded', 1)
+    else if (isSame(recorded, now)) this.report.same += 1
+    else {
+      this.report.different += 1
+      const { id: eventId, requestId, appId } = event
+      const difference = { eventId, requestId, appId, recorded, now }
+      if (this.report.differences.length < MOST_DIFFERENCES) this.report.differences.push(difference)
+      this.#options.onDifference?.(difference)
+    }
+  }
+
+  #cannot(why: NotJudged, count: number): void {
+    this.report.notJudged[why] += count
+  }
+}
+
+/** What was kept with one request. */
+interface Kept {
+  readonly facts: readonly KeptFacts[]
+  readonly lists: Readonly<Record<string, number | undefined>>
+}
+
+/** The facts that belong to a decision. Where a guard was asked more often than facts were kept, that cannot be said. */
+function factsFor(
+  decisions: readonly Decision[],
+  recorded: Decision,
+  { facts }: Kept,
+): KeptFacts | undefined {
+  const own = decisions.filter(({ guard }) => guard === recorded.guard)
+  const kept = facts.filter(({ guard }) => guard === recorded.guard)
+  return own.length === kept.length ? kept[own.indexOf(recorded)] : undefined
+}
+
+function isSame(one: Decision, other: Decision): boolean {
+  return one.effect === other.effect && one.mode === other.mode && one.code === other.code
+}

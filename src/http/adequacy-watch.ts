@@ -1,0 +1,18 @@
+import type { CompiledJurisdictions } from '../jurisdiction/jurisdictions.ts'
+import { warnOfSetup } from '../setup-warning.ts'
+
+/** How long ahead it is told that a location may not be used for ever, in milliseconds: 180 days. */
+const AHEAD = 180 * 24 * 60 * 60 * 1_000
+
+/**
+ * Warns ahead of the day on which data may no longer lie in a location, and from that day on. It changes no answer: what becomes of
+ * the location is for a person to decide.
+ */
+export function adequacyWatch({ firstEnd }: CompiledJurisdictions, now: () => number): () => void {
+  if (firstEnd === undefined) return () => undefined
+  return () => {
+    const time = now()
+    if (time >= firstEnd) warnOfSetup('PORTCULLIS_ADEQUACY_ENDED')
+    else if (time >= firstEnd - AHEAD) warnOfSetup('PORTCULLIS_ADEQUACY_ENDS')
+  }
+}

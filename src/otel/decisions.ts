@@ -1,0 +1,74 @@
+import type { Decision } from '../decision.ts'
+import type { DecisionContext } from '../http/shared-options.ts'
+import { checkOptions, objectWith, required } from '../options.ts'
+
+/** What we use of a span. */
+interface SpanLike {
+  setAttribute(name: string, value: string | number | boolean): unknown
+  addEvent(name: string, attributes: Readonly<Record<string, string | number | boolean>>): unknown
+  isRecording(): boolean
+}
+
+/** What we use of the package `@opentelemetry/api`, version 1. */
+export interface OpenTelemetryApi {
+  readonly trace: { getActiveSpan(): SpanLike | undefined }
+  readonly metrics: {
+    getMeter(name: string): {
+      createCounter(
+        name: string,
+        options: { readonly description: string },
+      ): { add(value: number, attributes: Readonly<Record<string, string>>): void }
+    }
+  }
+}
+
+export interface OpenTelemetryOptions {
+  /** `import * as api from '@opentelemetry/api'`. */
+  readonly api: OpenTelemetryApi
+}
+
+const SCOPE = 'portcullis'
+
+/**
+ * Tells OpenTelemetry what guards decide: a counter `portcullis.decisions`, attributes of the active span, and an event
+ * `portcullis.decision` on it for each refusal. Give the result to the guards as `onDecision`. No attribute is an address, an origin
+ * or a person; the id of the app stands on the span, never on a counter.
+ *
+ * @throws ConfigError
+ */
+export function openTelemetryDecisions(
+  options: OpenTelemetryOptions,
+): (decision: Decision, context: DecisionContext) => void {
+  const { api } = checkOptions<OpenTelemetryOptions>('openTelemetryDecisions', options, {
+    api: required({
+      expected: 'the package @opentelemetry/api, as `import * as api` gives it',
+      accepts: (value) => {
+        const { trace, metrics } = (value ?? {}) as Partial<OpenTelemetryApi>
+        return objectWith('', 'getActiveSpan').accepts(trace) && objectWith('', 'getMeter').accepts(metrics)
+      },
+    }),
+  })
+  const decisions = api.metrics
+    .getMeter(SCOPE)
+    .createCounter('portcullis.decisions', { description: 'Decisions of guards.' })
+  return (decision, { req, app }) => {
+    const { guard, effect, mode, code } = decision
+    decisions.add(1, { guard, effect, mode, code })
+    const span = api.trace.getActiveSpan()
+    if (span?.isRecording() !== true) return
+    const isRefusal = effect === 'deny'
+    // One refusal outweighs what the other guards of the request have allowed.
+    if (isRefusal || req.portcullis?.decisions.some((each) => each.effect === 'deny') !== true) {
+      span.setAttribute('portcullis.decision.guard', guard)
+      span.setAttribute('portcullis.decision.effect', effect)
+      span.setAttribute('portcullis.decision.code', code)
+    }
+    if (app !== undefined) {
+      span.setAttribute('portcullis.app_id', app.appId)
+      span.setAttribute('portcullis.policy.revision', app.revision)
+    }
+    const { requestId } = req.portcullis ?? {}
+    if (typeof requestId === 'string') span.setAttribute('portcullis.request_id', requestId)
+    if (isRefusal) span.addEvent('portcullis.decision', { guard, effect, mode, code })
+  }
+}

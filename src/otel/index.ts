@@ -1,0 +1,1 @@
+export { openTelemetryDecisions, type OpenTelemetryApi, type OpenTelemetryOptions } from './decisions.ts'

@@ -1,0 +1,44 @@
+import { UnreadableError } from '../errors.ts'
+
+/**
+ * What becomes of a record. `here`: it is served. `moving`: it is served and cannot be changed, because it is on its way to
+ * another jurisdiction. `leaving`: it has its home elsewhere, and its copy here is not served. `left`, `gone`: nothing but the
+ * revision remains. `arriving`: it will be served here as soon as it has left its old home.
+ */
+export type State = 'here' | 'moving' | 'leaving' | 'left' | 'gone' | 'arriving'
+
+/** A record as one location has it. */
+export interface Entry {
+  readonly revision: number
+  /** The name of the write that made it: it begins with the time, so that of two writes the later has the greater name. */
+  readonly stamp: string
+  readonly state: State
+  /** The move that it takes part in, or ''. */
+  readonly move: string
+  /** The value as JSON; '' where nothing remains. */
+  readonly value: string
+}
+
+/** The fields of an entry, in the order in which they are asked for. */
+export const FIELDS = ['revision', 'stamp', 'state', 'move', 'value'] as const
+
+const STATES: ReadonlySet<string> = new Set(['here', 'moving', 'leaving', 'left', 'gone', 'arriving'])
+
+/** @throws UnreadableError where the reply is something else than an entry or nothing. */
+export function readEntry(reply: unknown): Entry | undefined {
+  const [revision, stamp, state, move, value] = Array.isArray(reply) ? (reply as unknown[]) : []
+  if (revision === null && state === null) return undefined
+  const whole = Number(revision)
+  if (
+    typeof stamp !== 'string' ||
+    typeof state !== 'string' ||
+    !STATES.has(state) ||
+    !Number.isSafeInteger(whole)
+  )
+    throw new UnreadableError('a record of a person was read and is damaged')
+  return { revision: whole, stamp, state: state as State, move: text(move), value: text(value) }
+}
+
+function text(field: unknown): string {
+  return typeof field === 'string' ? field : ''
+}

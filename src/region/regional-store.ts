@@ -1,0 +1,227 @@
+import { UsageError } from '../errors.ts'
+import type { CompiledJurisdictions, Jurisdictions } from '../jurisdiction/jurisdictions.ts'
+import type { PersonHandle } from '../jurisdiction/person-handle.ts'
+import { readPersonId, type PersonId } from '../jurisdiction/person-id.ts'
+import { aFunction, checkOptions, required, wholeNumber } from '../options.ts'
+import { randomId } from '../random-id.ts'
+import type { RedisClient } from '../redis/client.ts'
+import { createKeyspace, PREFIX, type Keyspace } from '../redis/keyspace.ts'
+import { MOVES } from './buckets.ts'
+import { createHandle } from './handle.ts'
+import { checkClients } from './clients.ts'
+import { Location, type Condition } from './location.ts'
+import { carryOn, keepMove, newMove, readMove, type Move, type MoveEnds, type MoveEvent } from './move.ts'
+import { Place } from './place.ts'
+import { compiledRegions, type LocationOf, type NameOf, type Regions } from './regions.ts'
+import { createStamps } from './stamps.ts'
+import { Territory } from './territory.ts'
+import { Watch, type LocationNotice } from './watch.ts'
+
+export interface RegionalStoreOptions<J extends Jurisdictions> {
+  /** What `regions()` made. */
+  readonly regions: Regions<J>
+  /**
+   * Your own clients, by location: ioredis with a single server or a Cluster, or node-redis through `fromNodeRedis`. All locations
+   * of a jurisdiction, or none of them where this process must not reach it.
+   */
+  readonly clients: { readonly [L in LocationOf<J>]?: RedisClient | undefined }
+  /** The beginning of every key. Default `portcullis:`. */
+  readonly prefix?: string | undefined
+  /** How long a location may take to answer before another of its jurisdiction is asked, in milliseconds. Default 250. */
+  readonly commandTimeout?: number | undefined
+  /** How old may be what is known of the locations, in milliseconds. Default 1,000. */
+  readonly checkEvery?: number | undefined
+  /** Hears of each step of a move before it is taken. Where it throws or rejects, the move stops and can be carried on. */
+  readonly recordMove?: ((event: MoveEvent) => void | Promise<void>) | undefined
+  /** Hears when a location is lost and when it is back. */
+  readonly onNotice?: ((notice: LocationNotice) => void) | undefined
+  /** The clock, in milliseconds since the epoch. Default `Date.now`. */
+  readonly now?: (() => number) | undefined
+}
+
+export interface LocationStatus {
+  readonly jurisdiction: string
+  readonly location: string
+  readonly condition: Condition
+}
+
+/** What a request has that `regionPin` has judged. */
+export interface PinnedRequest {
+  readonly portcullis?: { readonly region?: { readonly jurisdiction: string } | undefined } | undefined
+}
+
+/** Records of people, each in the locations of its own jurisdiction. */
+export interface RegionalStore<J extends Jurisdictions = Jurisdictions> {
+  /** The handle of one jurisdiction. Hand this on, and never the store. */
+  in<N extends NameOf<J>>(jurisdiction: N): PersonHandle<N>
+  /** The handle for a request that `regionPin` has judged: that of the person's jurisdiction. */
+  for(request: PinnedRequest): PersonHandle<NameOf<J>>
+  /** Moves a person to another jurisdiction and answers with the new identifier. When it rejects, `resumeMoves` carries it on. */
+  move<N extends NameOf<J>>(id: PersonId<NameOf<J>>, to: N): Promise<PersonId<N>>
+  /** Carries on the moves that were interrupted. Answers how many were ended, and how many could not be. */
+  resumeMoves(): Promise<{ readonly ended: number; readonly waiting: number }>
+  status(): readonly LocationStatus[]
+  /** Stops looking after the locations. The clients stay open: they are yours. */
+  close(): void
+}
+
+/** All that belongs to one jurisdiction. */
+interface Realm {
+  readonly territory: Territory
+  readonly places: readonly Place[]
+  readonly handle: PersonHandle
+}
+
+/**
+ * A store that keeps each person in one jurisdiction. A handle reaches the locations of its jurisdiction and nothing else: it fails
+ * over among them, and where none answers it rejects with `UnavailableError`.
+ *
+ * @throws ConfigError
+ */
+export function regionalStore<const J extends Jurisdictions>(
+  options: RegionalStoreOptions<J>,
+): RegionalStore<J> {
+  const checked = checkOptions<RegionalStoreOptions<J>>('regionalStore', options, {
+    regions: required({
+      expected: 'what `regions()` returns',
+      accepts: (value) => compiledRegions(value) !== undefined,
+    }),
+    clients: required({
+      expected: 'an object that gives a client for each location',
+      accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    }),
+    prefix: PREFIX,
+    commandTimeout: wholeNumber('milliseconds', 1, 60_000),
+    checkEvery: wholeNumber('milliseconds', 10, 60_000),
+    recordMove: aFunction,
+    onNotice: aFunction,
+    now: aFunction,
+  })
+  const table = compiledRegions(checked.regions) as CompiledJurisdictions
+  const clients = checkClients(table, checked.clients)
+  const nextStamp = createStamps(checked.now ?? Date.now)
+  const realms = new Map<string, Realm>()
+  for (const jurisdiction of table.names) {
+    const own = new Map((table.locationsOf(jurisdiction) ?? []).map((name) => [name, clients.get(name)]))
+    if ([...own.values()].every((client) => client === undefined)) continue
+    realms.set(
+      jurisdiction,
+      createRealm(jurisdiction, own as ReadonlyMap<string, RedisClient>, {
+        keys: createKeyspace(checked.prefix),
+        timeout: checked.commandTimeout ?? 250,
+        checkEvery: checked.checkEvery ?? 1_000,
+        onNotice: checked.onNotice ?? nobody,
+        nextStamp,
+      }),
+    )
+  }
+  const tools = { nextStamp, record: checked.recordMove ?? nobody }
+  return assemble(table, realms, tools)
+}
+
+/** Not made where clients are in reach: a handle has it. */
+function nobody(): void {}
+
+function assemble(
+  table: CompiledJurisdictions,
+  realms: ReadonlyMap<string, Realm>,
+  tools: Parameters<typeof carryOn>[2],
+): RegionalStore {
+  const names = new Set(table.names)
+  const realmOf = (jurisdiction: string | undefined): Realm => {
+    const realm = realms.get(jurisdiction ?? '')
+    if (realm !== undefined) return realm
+    if (names.has(jurisdiction ?? ''))
+      throw new UsageError(`the store has no clients for \`${jurisdiction}\``)
+    throw new UsageError(`there is no such jurisdiction: they are ${table.names.join(', ')}`)
+  }
+  const endsOf = ({ source, target }: Pick<Move, 'source' | 'target'>): MoveEnds => {
+    const [from = '', to = ''] = [readPersonId(source, names), readPersonId(target, names)]
+    const protective = table.names.find((name) => name === from || name === to)
+    return {
+      from: realmOf(from).territory,
+      to: realmOf(to).territory,
+      journal: realmOf(protective).territory,
+    }
+  }
+  return Object.freeze({
+    in: (jurisdiction: string) => realmOf(jurisdiction).handle,
+    for({ portcullis }: PinnedRequest) {
+      const region = portcullis?.region
+      if (region === undefined)
+        throw new UsageError('the request has no region: mount `regionPin` ahead, not in the mode `off`')
+      return realmOf(region.jurisdiction).handle
+    },
+    async move(id: string, to: string) {
+      const from = readPersonId(id, names)
+      if (from === undefined) throw new UsageError('the id is not that of a person of any jurisdiction')
+      if (from === to) throw new UsageError('the person is in this jurisdiction already')
+      realmOf(to)
+      const move = newMove(id, `${to}_${randomId()}`)
+      const ends = endsOf(move)
+      await keepMove(move, ends, tools)
+      await carryOn(move, ends, tools)
+      return move.target
+    },
+    resumeMoves: () => resume(realms, endsOf, tools),
+    status: () =>
+      [...realms].flatMap(([jurisdiction, { places }]) =>
+        places.map(({ name, condition }) => ({ jurisdiction, location: name, condition })),
+      ),
+    close() {
+      for (const { territory } of realms.values()) territory.close()
+    },
+  }) as unknown as RegionalStore
+}
+
+async function resume(
+  realms: ReadonlyMap<string, Realm>,
+  endsOf: (move: Move) => MoveEnds,
+  tools: Parameters<typeof carryOn>[2],
+): Promise<{ ended: number; waiting: number }> {
+  let ended = 0
+  let waiting = 0
+  for (const { territory } of realms.values()) {
+    let cursor = '0'
+    do {
+      const [next, ids] = await territory.ids(MOVES, cursor)
+      for (const id of ids) {
+        const move = readMove(id, await territory.read(id))
+        if (move === undefined) continue
+        try {
+          await carryOn(move, endsOf(move), tools)
+          ended += 1
+        } catch (error) {
+          if (error instanceof UsageError) ended += 1
+          else waiting += 1
+        }
+      }
+      cursor = next
+    } while (cursor !== '0')
+  }
+  return { ended, waiting }
+}
+
+function createRealm(
+  jurisdiction: string,
+  clients: ReadonlyMap<string, RedisClient>,
+  settings: {
+    readonly keys: Keyspace
+    readonly timeout: number
+    readonly checkEvery: number
+    readonly onNotice: (notice: LocationNotice) => void
+    readonly nextStamp: () => string
+  },
+): Realm {
+  const { keys, timeout, checkEvery, onNotice, nextStamp } = settings
+  let watch: Watch | undefined
+  const names = [...clients.keys()]
+  const places = [...clients].map(([name, redis]) => {
+    const others = names.filter((other) => other !== name)
+    const location = new Location(redis, { name, jurisdiction, others, keys, timeout })
+    return new Place(location, redis, (place) => watch?.lost(place))
+  })
+  watch = new Watch(places, { jurisdiction, checkEvery, onNotice })
+  const territory = new Territory(jurisdiction, places, watch)
+  return { territory, places, handle: createHandle(jurisdiction, territory, nextStamp) }
+}

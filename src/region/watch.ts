@@ -1,0 +1,146 @@
+import type { Place } from './place.ts'
+import { bringBack, sweep } from './repair.ts'
+
+/** What happens to a location, for operators. No person stands in it. */
+export interface LocationNotice {
+  readonly jurisdiction: string
+  readonly location: string
+  /** `lost`: it does not answer. `returned`: it is asked again. `foreign`: its server is another location. `empty`: it has lost its data. */
+  readonly what: 'lost' | 'returned' | 'foreign' | 'empty'
+}
+
+export interface WatchSettings {
+  readonly jurisdiction: string
+  /** How old what is known may be when it is used, in milliseconds. */
+  readonly checkEvery: number
+  readonly onNotice: (notice: LocationNotice) => void
+}
+
+/** Knows which locations of one jurisdiction can be asked, and brings those back that could not. */
+export class Watch {
+  readonly #places: readonly Place[]
+  readonly #settings: WatchSettings
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #looking: Promise<void> | undefined
+  #repairing: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(places: readonly Place[], settings: WatchSettings) {
+    this.#places = places
+    this.#settings = settings
+  }
+
+  /** The locations that can be asked, the first of the table first. */
+  async current(): Promise<readonly Place[]> {
+    const age = performance.now() - this.#lookedAt
+    if (age > this.#settings.checkEvery) await (this.#looking ?? this.#look(age === Infinity))
+    const places = this.#places.filter((place) => place.isCurrent)
+    if (places.length > 0) return places
+    if (this.#repairing === undefined) await this.#look(true)
+    await this.#repairing
+    return this.#places.filter((place) => place.isCurrent)
+  }
+
+  /** All locations, after those were brought back that can be. Fewer where one cannot be asked. */
+  async all(): Promise<readonly Place[]> {
+    const places = await this.current()
+    if (places.length === this.#places.length) return places
+    if (this.#repairing === undefined) await this.#look(true)
+    await this.#repairing
+    return this.#places.filter((place) => place.isCurrent)
+  }
+
+  lost(place: Place): void {
+    if (place.condition === 'current' || place.condition === 'behind') this.#tell(place, 'lost')
+    place.lose()
+    this.#schedule()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    for (const place of this.#places) place.close()
+  }
+
+  /** @param all Also those that did not answer the last time, for which it may have to wait. */
+  #look(all: boolean): Promise<void> {
+    return (this.#looking ??= this.#lookAt(
+      this.#places.filter((place) => all || place.condition === 'current'),
+      this.#lookedAt === Number.NEGATIVE_INFINITY,
+    ).finally(() => (this.#looking = undefined)))
+  }
+
+  async #lookAt(places: readonly Place[], isFirst: boolean): Promise<void> {
+    const startedAt = performance.now()
+    const notes = await Promise.all(places.map((place) => this.#ask(place, isFirst)))
+    for (const { name, lacking } of notes.flat()) {
+      const place = this.#places.find((candidate) => candidate.name === lacking)
+      place?.lacksOf.add(name)
+      if (place?.condition === 'current') place.condition = 'behind'
+    }
+    this.#lookedAt = startedAt
+    if (this.#places.some((place) => place.condition === 'behind')) {
+      this.#repairing ??= this.#repair().finally(() => (this.#repairing = undefined))
+    } else if (isFirst) void sweep(this.#places.filter(({ isCurrent }) => isCurrent)).catch(() => undefined)
+    this.#schedule()
+  }
+
+  /** Which locations lack records of this one. */
+  async #ask(place: Place, isFirst: boolean): Promise<{ name: string; lacking: string }[]> {
+    try {
+      const [identity, behind] = await Promise.all([place.location.identity(), place.location.behind()])
+      if (identity === 'foreign') {
+        if (place.condition !== 'foreign') this.#tell(place, 'foreign')
+        place.condition = 'foreign'
+        return []
+      }
+      if (identity === 'new') {
+        if (place.isReached) this.#tell(place, 'empty')
+        place.isNew = true
+        place.condition = 'behind'
+      } else if (isFirst) place.condition = 'current'
+      else if (place.condition !== 'current') place.condition = 'behind'
+      return [...behind.keys()].map((lacking) => ({ name: place.name, lacking }))
+    } catch {
+      if (place.isReached) this.#tell(place, 'lost')
+      place.lose()
+      return []
+    }
+  }
+
+  async #repair(): Promise<void> {
+    for (const place of this.#places.filter(({ condition }) => condition === 'behind')) {
+      const { losses } = place
+      const others = this.#places.filter((other) => other !== place)
+      try {
+        const isComplete = await bringBack(place, others)
+        // It may have been lost meanwhile.
+        if (isComplete && place.condition === 'behind' && place.losses === losses) {
+          place.condition = 'current'
+          this.#tell(place, 'returned')
+        }
+      } catch {
+        // Looked at again soon.
+      }
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isClosed || this.#timer !== undefined) return
+    if (this.#places.every((place) => place.condition === 'current')) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.#look(true)
+    }, this.#settings.checkEvery).unref()
+  }
+
+  #tell(place: Place, what: LocationNotice['what']): void {
+    const { jurisdiction, onNotice } = this.#settings
+    try {
+      onNotice({ jurisdiction, location: place.name, what })
+    } catch {
+      // A listener never changes the answer.
+    }
+  }
+}

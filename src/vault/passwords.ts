@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import type * as Library from '@node-rs/argon2'
+import { ConfigError, UnavailableError, UnreadableError, UsageError } from '../errors.ts'
+import { checkOptions, wholeNumber } from '../options.ts'
+
+/** How passwords are hashed, and how many at once. */
+export interface PasswordsOptions {
+  /** How much memory one hash takes, in KiB. Default 19,456, which is 19 MiB. */
+  readonly memory?: number | undefined
+  /** How often it goes through it. Default 2. */
+  readonly passes?: number | undefined
+  /** In how many lanes. Default 1. */
+  readonly lanes?: number | undefined
+  /** How many are hashed at once. Default: as many as there are processors. */
+  readonly atOnce?: number | undefined
+  /** How many may wait for their turn. One that comes when they do is refused. Default 256. */
+  readonly waiting?: number | undefined
+}
+
+/** Hashes passwords by argon2id (RFC 9106). Needs the package `@node-rs/argon2`. */
+export interface Passwords {
+  /**
+   * Resolves with the hash of a password, with a random salt, as a PHC string. The password is taken in its composed form (NFC) as a
+   * whole.
+   *
+   * Rejects with `UnavailableError` when too many wait, with `UsageError` for what is no password, with `ConfigError` when
+   * `@node-rs/argon2` is not installed.
+   */
+  hash(password: string): Promise<string>
+  /**
+   * Resolves with whether it is the password of this hash. Where there is no hash, because there is no such person, the work is that
+   * for a person, and the answer `false`. Rejects as `hash` does, and with `UnreadableError` for what is no hash of argon2id.
+   */
+  verify(stored: string | undefined, password: string): Promise<boolean>
+  /** Whether a hash was made with other costs than those of now: after a sign-in, hash the password anew and store it. */
+  needsRehash(stored: string): boolean
+}
+
+type Argon2 = Pick<typeof Library, 'hash' | 'verify'>
+
+const LONGEST_PASSWORD = 4_096
+/** More memory than we would ever ask for, in KiB: somebody who can write hashes must not take all of it. */
+const MOST_MEMORY = 1_048_576
+const MOST_PASSES = 64
+const MOST_LANES = 64
+const HASH =
+  /^\$argon2id\$v=19\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$/
+
+/** The least that OWASP recommends for argon2id, in KiB and passes; each row is as strong as the others. */
+const OWASP: readonly (readonly [memory: number, passes: number])[] = [
+  [47_104, 1],
+  [19_456, 2],
+  [12_288, 3],
+  [9_216, 4],
+  [7_168, 5],
+]
+
+/**
+ * Makes what hashes passwords.
+ *
+ * @throws ConfigError, also for less than OWASP recommends.
+ */
+export function createPasswords(options: PasswordsOptions = {}): Passwords {
+  const checked = checkOptions<PasswordsOptions>('createPasswords', options, {
+    memory: wholeNumber('KiB', 7_168, MOST_MEMORY),
+    passes: wholeNumber('passes', 1, MOST_PASSES),
+    lanes: wholeNumber('lanes', 1, MOST_LANES),
+    atOnce: wholeNumber('passwords', 1, 1_024),
+    waiting: wholeNumber('passwords', 0, 1_000_000),
+  })
+  const { memory = 19_456, passes = 2 } = checked
+  if (!OWASP.some(([least, times]) => memory >= least && passes >= times))
+    throw new ConfigError(
+      'createPasswords',
+      `at least one of ${OWASP.map(([least, times]) => `memory ${least} with passes ${times}`).join(', ')}`,
+      `memory ${memory} with passes ${passes}`,
+    )
+  return new Argon2Passwords(checked)
+}
+
+class Argon2Passwords implements Passwords {
+  readonly #parameters: {
+    readonly memoryCost: number
+    readonly timeCost: number
+    readonly parallelism: number
+  }
+  readonly #turns: Turns
+  #nobody: Promise<string> | undefined
+
+  constructor({ memory, passes, lanes, atOnce, waiting }: PasswordsOptions) {
+    this.#parameters = { memoryCost: memory ?? 19_456, timeCost: passes ?? 2, parallelism: lanes ?? 1 }
+    this.#turns = new Turns(atOnce ?? availableParallelism(), waiting ?? 256)
+  }
+
+  async hash(password: string): Promise<string> {
+    const text = checkedPassword(password)
+    const argon2 = await load()
+    return this.#turns.take(() => argon2.hash(text, this.#parameters))
+  }
+
+  async verify(stored: string | undefined, password: string): Promise<boolean> {
+    if (typeof password !== 'string') throw new UsageError('a password is a string')
+    const argon2 = await load()
+    const nobody = await this.#nobodysHash()
+    const readable = stored === undefined || isHash(stored)
+    const isRight = await this.#turns.take(() =>
+      argon2.verify(stored === undefined || !readable ? nobody : stored, password.normalize('NFC')),
+    )
+    if (!readable) throw new UnreadableError('what is stored is not a hash of argon2id')
+    return stored !== undefined && isRight && password.length <= LONGEST_PASSWORD
+  }
+
+  needsRehash(stored: string): boolean {
+    const [, memory, passes, lanes] = HASH.exec(stored) ?? []
+    const { memoryCost, timeCost, parallelism } = this.#parameters
+    return Number(memory) !== memoryCost || Number(passes) !== timeCost || Number(lanes) !== parallelism
+  }
+
+  /** For somebody who does not exist: to verify against it takes as long as against the hash of a person. */
+  #nobodysHash(): Promise<string> {
+    this.#nobody ??= this.hash(randomBytes(32).toString('base64')).catch((error: unknown) => {
+      this.#nobody = undefined
+      throw error
+    })
+    return this.#nobody
+  }
+}
+
+/** A hash that we verify: of argon2id, and with costs that we bear. */
+function isHash(stored: string): boolean {
+  const [, memory = '0', passes = '0', lanes = '0'] = HASH.exec(stored) ?? []
+  const [m, t, p] = [Number(memory), Number(passes), Number(lanes)]
+  return m >= 8 * p && m <= MOST_MEMORY && t >= 1 && t <= MOST_PASSES && p >= 1 && p <= MOST_LANES
+}
+
+function checkedPassword(password: string): string {
+  if (typeof password !== 'string' || password === '' || password.length > LONGEST_PASSWORD)
+    throw new UsageError(`a password is a string of 1 to ${LONGEST_PASSWORD} characters`)
+  return password.normalize('NFC')
+}
+
+/** Lets so many work at once, and so many wait. */
+class Turns {
+  readonly #atOnce: number
+  readonly #most: number
+  readonly #waiting: (() => void)[] = []
+  #working = 0
+
+  constructor(atOnce: number, most: number) {
+    this.#atOnce = atOnce
+    this.#most = most
+  }
+
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#working >= this.#atOnce) {
+      if (this.#waiting.length >= this.#most)
+        throw new UnavailableError('too many passwords wait to be hashed')
+      // Whoever ends gives the turn on, so that nobody comes in between.
+      await new Promise<void>((resolve) => void this.#waiting.push(resolve))
+    } else this.#working += 1
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#working -= 1
+      else next()
+    }
+  }
+}
+
+let loading: Promise<Argon2> | undefined
+
+function load(): Promise<Argon2> {
+  loading ??= import('@node-rs/argon2').catch(() => {
+    loading = undefined
+    throw new ConfigError(
+      'hashPassword',
+      'used where the package `@node-rs/argon2` is installed (npm install @node-rs/argon2)',
+      'a process that cannot load it',
+    )
+  })
+  return loading
+}
+
+let usual: Passwords | undefined
+const usualPasswords = (): Passwords => (usual ??= createPasswords())
+
+/** `hash` of {@link createPasswords} with its defaults: argon2id as OWASP recommends it. */
+export function hashPassword(password: string): Promise<string> {
+  return usualPasswords().hash(password)
+}
+
+/** `verify` of {@link createPasswords} with its defaults. */
+export function verifyPassword(stored: string | undefined, password: string): Promise<boolean> {
+  return usualPasswords().verify(stored, password)
+}
+
+/** `needsRehash` of {@link createPasswords} with its defaults. */
+export function needsRehash(stored: string): boolean {
+  return usualPasswords().needsRehash(stored)
+}

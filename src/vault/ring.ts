@@ -1,0 +1,147 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import { ConfigError, SECRET, wrongOption, type ConfigIssue } from '../errors.ts'
+import { issueOf, oneOf, readOptions, required, type Expectation } from '../options.ts'
+
+/**
+ * What a key does. `active`: it seals and opens, one key of a ring at a time. `decrypt-only`: it opens what it has sealed.
+ * `destroyed`: it does nothing, and stands in the ring so that what it has sealed is told from what nobody has sealed.
+ */
+export type KeyState = 'active' | 'decrypt-only' | 'destroyed'
+
+export interface VaultKey {
+  /** 1-32 characters of `A-Z a-z 0-9 . _ -`. It stands in what the key has sealed. */
+  readonly id: string
+  /** 32 random bytes, or their base64. A destroyed key has none. */
+  readonly key?: string | Uint8Array | undefined
+  /** Default: `active` for the first key where no other is, `decrypt-only` for the others. */
+  readonly state?: KeyState | undefined
+}
+
+/** A key as it may be shown. */
+export interface ListedVaultKey {
+  readonly id: string
+  readonly state: KeyState
+}
+
+export interface Ring {
+  readonly activeId: string
+  /** Those that open, the active one first. */
+  readonly keys: ReadonlyMap<string, KeyObject>
+  /** All, in the order in which they were given. */
+  readonly listed: readonly ListedVaultKey[]
+}
+
+const KEY_ID = /^[A-Za-z0-9._-]{1,32}$/
+
+export const KEYS: Expectation = required({
+  expected: 'an array of at least one key',
+  accepts: (value) => Array.isArray(value) && value.length > 0,
+  secret: true,
+})
+
+// Not shown either: a key may have been written in its place.
+const AN_ID: Expectation = required({
+  expected: '1-32 characters of A-Z a-z 0-9 . _ -',
+  accepts: (value) => typeof value === 'string' && KEY_ID.test(value),
+  secret: true,
+})
+
+const A_KEY: Expectation = required({
+  expected: '32 bytes, as a Uint8Array or in base64',
+  accepts: (value) => bytesOfKey(value) !== undefined,
+  secret: true,
+})
+
+const NO_KEY: Expectation = {
+  expected: 'left out, because the key is destroyed',
+  accepts: (value) => value === undefined,
+  secret: true,
+}
+
+const A_STATE: Expectation = {
+  ...oneOf('the state of a key', ['active', 'decrypt-only', 'destroyed']),
+  secret: true,
+}
+
+/** One key as it was given, and its path in the options. */
+interface Given {
+  readonly path: string
+  readonly id: string
+  readonly bytes: Uint8Array | undefined
+  readonly state: KeyState | undefined
+}
+
+/**
+ * The keys by their ids. Shows nothing that was given: whatever was misplaced may be a key.
+ *
+ * @throws ConfigError with everything that is wrong
+ */
+export function readRing(factory: string, options: unknown): Ring {
+  const [issues, { keys }] = readOptions(factory, options, { keys: KEYS })
+  const ids = new Set<string>()
+  const given = (KEYS.accepts(keys) ? (keys as unknown[]) : []).flatMap((each, index) => {
+    const path = `${factory}.keys[${index}]`
+    const [found, key] = readKey(path, each)
+    issues.push(...found)
+    if (key === undefined) return []
+    if (ids.has(key.id)) issues.push(wrongOption(`${path}.id`, 'the id of one key only', SECRET))
+    ids.add(key.id)
+    return [key]
+  })
+  const active = activeOf(given)
+  if (issues.length === 0) issues.push(...activeIssues(factory, active))
+  const [first, ...more] = issues
+  if (first !== undefined) throw new ConfigError([first, ...more])
+  return ringOf(given, active[0] as Given)
+}
+
+function readKey(path: string, given: unknown): [ConfigIssue[], Given | undefined] {
+  if (typeof given !== 'object' || given === null)
+    return [[wrongOption(path, 'an object with `id` and `key`', SECRET)], undefined]
+  // Own members alone: what a prototype holds was not written there.
+  const { id, key, state } = Object.assign(Object.create(null), given) as Record<keyof VaultKey, unknown>
+  const issues = [
+    issueOf(`${path}.id`, id, AN_ID),
+    issueOf(`${path}.state`, state, A_STATE),
+    issueOf(`${path}.key`, key, state === 'destroyed' ? NO_KEY : A_KEY),
+  ].filter((issue) => issue !== undefined)
+  const bytes = bytesOfKey(key)
+  if (typeof id !== 'string' || issues.length > 0) return [issues, undefined]
+  return [issues, { path, id, bytes, state: state as KeyState | undefined }]
+}
+
+/** The keys that are active: those that say so, or the first that says nothing. */
+function activeOf(given: readonly Given[]): readonly Given[] {
+  const active = given.filter(({ state }) => state === 'active')
+  return active.length > 0 ? active : given.filter(({ state }) => state === undefined).slice(0, 1)
+}
+
+function activeIssues(factory: string, active: readonly Given[]): ConfigIssue[] {
+  if (active.length === 0) return [wrongOption(`${factory}.keys`, 'an array with one active key', SECRET)]
+  return active
+    .slice(1)
+    .map(({ path }) => wrongOption(`${path}.state`, 'the state of one key only, if it is `active`', 'active'))
+}
+
+function ringOf(given: readonly Given[], active: Given): Ring {
+  const opening = [active, ...given.filter((each) => each !== active)]
+  return {
+    activeId: active.id,
+    keys: new Map(
+      opening.flatMap(({ id, bytes }): [string, KeyObject][] =>
+        bytes === undefined ? [] : [[id, createSecretKey(bytes)]],
+      ),
+    ),
+    listed: given.map(({ id, state, path }) => ({
+      id,
+      state: path === active.path ? 'active' : (state ?? 'decrypt-only'),
+    })),
+  }
+}
+
+/** The 32 bytes of a key; `undefined` when it is something else, or base64 in another spelling than the usual one. */
+export function bytesOfKey(key: unknown): Uint8Array | undefined {
+  const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
+  if (!(bytes instanceof Uint8Array) || bytes.length !== 32) return undefined
+  return typeof key !== 'string' || Buffer.from(bytes).toString('base64') === key ? bytes : undefined
+}

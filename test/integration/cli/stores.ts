@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { portcullis, wordsOf, type Ended, type Surrounding } from '../../support/command-line.ts'
+import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
+
+/** A store of a test's own, and commands that work with it. */
+export interface Place {
+  readonly env: Readonly<Record<string, string>>
+  /** Options that name the store. */
+  readonly options: readonly string[]
+  readonly directory: string
+  run(line: string, more?: Surrounding): Promise<Ended>
+  remove(): Promise<void>
+}
+
+export const KINDS = ['file', 'Redis'] as const
+
+export function makePlace(kind: (typeof KINDS)[number]): Place {
+  const directory = mkdtempSync(join(tmpdir(), 'portcullis-cli-'))
+  const options = kind === 'file' ? ['--store', 'file:store'] : ['--prefix', freshPrefix()]
+  const env = {
+    USER: 'tester',
+    PORTCULLIS_VAULT_KEY: randomBytes(32).toString('base64'),
+    ...(kind === 'Redis' && { PORTCULLIS_REDIS_URL: sharedRedisUrl() }),
+  }
+  return {
+    env,
+    options,
+    directory,
+    run: (line, more = {}) =>
+      portcullis([...wordsOf(line), ...options], { directory, ...more, env: { ...env, ...more.env } }),
+    remove: () => rm(directory, { recursive: true, force: true }),
+  }
+}

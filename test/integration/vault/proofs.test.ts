@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { SEED, seededRandom } from '../../support/seeded.ts'
+import { rotate } from '../../support/vault/rotation.ts'
+import { swapSealed, SWAPS } from '../../support/vault/swaps.ts'
+
+/** The short form of `npm run proof:vault`. */
+let redis: RedisServer
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+
+describe(`the vault, with seed ${SEED}`, () => {
+  it('opens a sealed value nowhere but where it belongs, and says why', async () => {
+    const totals = await swapSealed(SWAPS.length * 150, seededRandom())
+    expect(totals.wrong).toEqual([])
+    expect(totals.right).toBe(SWAPS.length * 150)
+    expect(Object.keys(totals.tries)).toEqual([...SWAPS])
+    expect(totals.reasons['opened']).toBeUndefined()
+  })
+
+  it('loses nobody when a rotation is killed at random moments, and brings back nobody who was erased', async () => {
+    const keys = { a: randomBytes(32).toString('base64'), b: randomBytes(32).toString('base64') }
+    const task = { url: redis.url, prefix: 'rotation:', keys }
+    const people = 3_000
+    const totals = await rotate(task, { people, kills: 6, random: seededRandom(), patience: 600 })
+    expect(totals).toMatchObject({ kills: 6, failed: 0, lost: 0, risen: 0, done: true })
+    expect(totals.opened).toBe(people + totals.came - totals.erased)
+    expect(totals.came).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,256 @@
+import { execFileSync, fork, type ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { framesOf, linesOf, parseEvent, verifyLog, type LogProblem } from '../../src/audit/index.ts'
+import { redisFrames } from '../../src/redis/index.ts'
+import { compiled } from './compiled.ts'
+import { startRedis, type RedisServer } from './redis.ts'
+import { seededRandom } from './seeded.ts'
+
+/** What one round has shown, and what all have. */
+export interface Totals {
+  kills: number
+  processes: number
+  servers: number
+  cuts: number
+  fulls: number
+  delivered: number
+  refused: number
+  unaudited: number
+  doubled: number
+  problems: number
+}
+
+export const NO_TOTALS: Totals = {
+  kills: 0,
+  processes: 0,
+  servers: 0,
+  cuts: 0,
+  fulls: 0,
+  delivered: 0,
+  refused: 0,
+  unaudited: 0,
+  doubled: 0,
+  problems: 0,
+}
+const CALLERS = 8
+/** How much of the append-only file is cut off at most, as a part of the time for which Redis may lose something. */
+const CUT_PART = 0.2
+
+export interface KillOptions {
+  readonly seed: number
+  /** `spool`, or `redis` for a log without a spool. */
+  readonly mode: 'spool' | 'redis'
+  /** For how many milliseconds Redis may lose what it has acknowledged. */
+  readonly settlesAfter: number
+}
+
+/** What is done to the processes. */
+export type Strike = 'process' | 'server' | 'cut' | 'full'
+
+/**
+ * An audited server under load, its Redis and the disk of its spool. They are killed, cut and filled; then it is looked whether every
+ * answer that was delivered is in the log, once.
+ */
+export class KillRound {
+  readonly #options: KillOptions
+  readonly #random: () => number
+  readonly #folder = mkdtempSync(join(tmpdir(), 'portcullis-kills-'))
+  readonly #spool: string
+  readonly #isMounted: boolean
+  readonly delivered = new Set<string>()
+  readonly totals: Totals = { ...NO_TOTALS }
+  problems: readonly LogProblem[] = []
+  #server!: RedisServer
+  #worker: ChildProcess | undefined
+  #port = 0
+  #next = 0
+  #over = false
+  #fullAt = 0
+  readonly #sizes: { readonly at: number; readonly size: number }[] = []
+
+  constructor(options: KillOptions) {
+    this.#options = options
+    this.#random = seededRandom(options.seed)
+    this.#spool = join(this.#folder, 'spool')
+    mkdirSync(this.#spool)
+    mkdirSync(join(this.#folder, 'redis'))
+    this.#isMounted = options.mode === 'spool' && this.#mount()
+  }
+
+  /** A small disk of its own, so that it can be full. */
+  #mount(): boolean {
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', this.#spool], { stdio: 'ignore' })
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Strikes so often at random, or as said. */
+  async run(strikes: number | readonly Strike[]): Promise<Totals> {
+    const args = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--dir', join(this.#folder, 'redis')]
+    this.#server = await startRedis({ args })
+    await this.#startWorker()
+    const sampling = setInterval(() => this.#sample(), 50)
+    const callers = Array.from({ length: CALLERS }, () => this.#call())
+    try {
+      const list = typeof strikes === 'number' ? Array.from({ length: strikes }, () => this.#draw()) : strikes
+      for (const strike of list) await this.#strike(strike)
+      await sleep(300)
+      this.#over = true
+      await Promise.all(callers)
+      await this.#check()
+      return this.totals
+    } finally {
+      clearInterval(sampling)
+      this.#over = true
+      this.#worker?.kill('SIGKILL')
+      await this.#server.stop()
+      if (this.#isMounted) execFileSync('umount', ['-l', this.#spool])
+      rmSync(this.#folder, { recursive: true, force: true })
+    }
+  }
+
+  async #startWorker(): Promise<void> {
+    const { mode, settlesAfter } = this.#options
+    const worker = fork(
+      compiled('test/support/audited-process.ts'),
+      [this.#server.url, this.#spool, mode, String(settlesAfter)],
+      { execArgv: [], env: { ...process.env, NODE_NO_WARNINGS: '1' } },
+    )
+    this.#worker = worker
+    this.#port = await new Promise<number>((resolve, reject) => {
+      worker.once('message', (port) => resolve(Number(port)))
+      worker.once('exit', (code) => reject(new Error(`the server ended with ${code}`)))
+    })
+  }
+
+  /** Calls again and again. An answer counts as delivered when all of it has come. */
+  async #call(): Promise<void> {
+    while (!this.#over) {
+      const id = `call-${(this.#next += 1)}`
+      try {
+        const answer = await fetch(`http://127.0.0.1:${this.#port}/me`, {
+          headers: { 'x-test-id': id },
+          signal: AbortSignal.timeout(5_000),
+        })
+        const { email } = (await answer.json()) as { email?: string }
+        if (answer.status === 200 && email === 'alice@example.org') this.delivered.add(id)
+        else this.totals.refused += 1
+      } catch {
+        await sleep(5)
+      }
+    }
+  }
+
+  #draw(): Strike {
+    const kind = this.#random()
+    if (kind < 0.5) return 'process'
+    if (kind < 0.7) return 'server'
+    // What came while the disk was full has no copy but that of Redis, so a file is cut in other rounds.
+    return this.#isMounted && this.#options.seed % 2 === 1 ? 'full' : 'cut'
+  }
+
+  async #strike(strike: Strike): Promise<void> {
+    await sleep(100 + this.#random() * 500)
+    this.totals.kills += 1
+    if (strike === 'process') await this.#killWorker()
+    else if (strike === 'full') await this.#fillDisk()
+    else await this.#killServer(strike === 'cut')
+  }
+
+  async #killWorker(): Promise<void> {
+    this.totals.processes += 1
+    this.#worker?.removeAllListeners('exit')
+    this.#worker?.kill('SIGKILL')
+    await this.#startWorker()
+  }
+
+  async #killServer(cut: boolean): Promise<void> {
+    this.totals.servers += 1
+    await this.#server.kill()
+    // What a power cut would take is what was written in the last second.
+    const { mode, settlesAfter } = this.#options
+    if (cut && mode === 'spool' && Date.now() - this.#fullAt > settlesAfter + 1_000) this.#cutEnd()
+    await sleep(this.#random() * 500)
+    await this.#server.restart()
+  }
+
+  get #file(): string {
+    const folder = join(this.#folder, 'redis', 'appendonlydir')
+    const name = readdirSync(folder).findLast((each) => each.endsWith('.incr.aof')) ?? ''
+    return join(folder, name)
+  }
+
+  /** At most what was written just before: by bytes it could be minutes. */
+  #cutEnd(): void {
+    const { size } = statSync(this.#file)
+    const before =
+      this.#sizes.findLast(({ at }) => at <= Date.now() - CUT_PART * this.#options.settlesAfter)?.size ?? size
+    const most = Math.max(0, size - before)
+    if (most === 0) return
+    truncateSync(this.#file, size - Math.ceil(this.#random() * most))
+    this.totals.cuts += 1
+  }
+
+  /** Remembers how large the append-only file was. */
+  #sample(): void {
+    try {
+      this.#sizes.push({ at: Date.now(), size: statSync(this.#file).size })
+      if (this.#sizes.length > 200) this.#sizes.shift()
+    } catch {
+      // There is none yet.
+    }
+  }
+
+  async #fillDisk(): Promise<void> {
+    this.totals.fulls += 1
+    this.#fullAt = Date.now()
+    const filler = join(this.#spool, 'filler')
+    try {
+      writeFileSync(filler, Buffer.alloc(8_000_000))
+    } catch {
+      // That is what it is for.
+    }
+    // Under a full disk the process may die, too.
+    if (this.#random() < 0.5) await this.#killWorker()
+    await sleep(300)
+    rmSync(filler, { force: true })
+    this.#fullAt = Date.now()
+  }
+
+  /** All that was delivered must be in the log, once. */
+  async #check(): Promise<void> {
+    // The newest process sends what others have left, and its own.
+    await this.#killWorker()
+    const redis = new Redis(this.#server.url)
+    const store = redisFrames(redis)
+    const deadline = Date.now() + 90_000
+    while (readdirSync(this.#spool).some((name) => name.endsWith('.spool')) && Date.now() < deadline)
+      await sleep(200)
+    await sleep(200)
+    const ids = new Set<string>()
+    const [fields, operations] = [new Set<string>(), new Set<string>()]
+    for await (const { bytes } of framesOf(store)) {
+      for (const line of linesOf(bytes)) {
+        const event = parseEvent(line)
+        if (event === undefined) continue
+        if (ids.has(event.id)) this.totals.doubled += 1
+        ids.add(event.id)
+        if (event.kind === 'field') fields.add(event.requestId)
+        if (event.kind === 'operation') operations.add(event.requestId)
+      }
+    }
+    const report = await verifyLog({ frames: framesOf(store) })
+    this.problems = report.problems
+    this.totals.problems = report.found
+    this.totals.delivered = this.delivered.size
+    this.totals.unaudited = [...this.delivered].filter((id) => !fields.has(id) || !operations.has(id)).length
+    redis.disconnect()
+  }
+}

@@ -1,0 +1,200 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { compiled } from '../compiled.ts'
+import { redisPersonKeys } from '../../../src/redis/index.ts'
+import {
+  createFieldVault,
+  createVault,
+  keysInUse,
+  reseal,
+  type FieldVault,
+  type Vault,
+} from '../../../src/vault/index.ts'
+
+/** Keys of the proof, from which both processes make their vaults. */
+export interface RotationKeys {
+  readonly a: string
+  readonly b: string
+}
+
+export interface RotationTask {
+  readonly url: string
+  readonly prefix: string
+  readonly keys: RotationKeys
+}
+
+export interface RotationTotals {
+  people: number
+  kills: number
+  /** How many came, and were erased, while the keys rotated. */
+  came: number
+  erased: number
+  /** How many fields were read meanwhile, and how many of these reads failed. */
+  read: number
+  failed: number
+  /** Fields that opened by the new key alone. */
+  opened: number
+  lost: number
+  /** People who were erased, and can be read all the same. */
+  risen: number
+  done: boolean
+}
+
+export const vaultsOf = ({ a, b }: RotationKeys) => ({
+  before: createVault({ keys: [{ id: 'a', key: a }] }),
+  both: createVault({
+    keys: [
+      { id: 'b', key: b },
+      { id: 'a', key: a },
+    ],
+  }),
+  after: createVault({
+    keys: [
+      { id: 'b', key: b },
+      { id: 'a', state: 'destroyed' },
+    ],
+  }),
+})
+
+function fieldsOf(redis: Redis, prefix: string, vault: Vault): FieldVault {
+  return createFieldVault({
+    vault,
+    people: redisPersonKeys(redis, { prefix }),
+    region: 'europe',
+    timeout: 30_000,
+  })
+}
+
+const valueOf = (person: string): string => `${person}@example.org`
+
+/** Reseals in this process until all is done: what is killed again and again. */
+export async function resealAll({ url, prefix, keys }: RotationTask): Promise<void> {
+  const redis = new Redis(url, { disconnectTimeout: 50 })
+  try {
+    const { both } = vaultsOf(keys)
+    await reseal({ vault: both, holders: [fieldsOf(redis, prefix, both)] })
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/**
+ * Makes so many people under key `a`, has a process bring them to key `b` that is killed `kills` times at random moments, while
+ * others come, are read and are erased; then reads everybody by key `b` alone.
+ */
+export async function rotate(
+  task: RotationTask,
+  options: {
+    readonly people: number
+    readonly kills: number
+    readonly random: () => number
+    /** The longest time until a kill, in milliseconds. */
+    readonly patience: number
+  },
+): Promise<RotationTotals> {
+  const { people, kills, random } = options
+  const redis = new Redis(task.url, { disconnectTimeout: 50 })
+  try {
+    const vaults = vaultsOf(task.keys)
+    const sealed = await makePeople(fieldsOf(redis, task.prefix, vaults.before), people)
+    const totals: RotationTotals = {
+      people,
+      kills: 0,
+      came: 0,
+      erased: 0,
+      read: 0,
+      failed: 0,
+      opened: 0,
+      lost: 0,
+      risen: 0,
+      done: false,
+    }
+    const gone = new Map<string, string>()
+    const load = runLoad(fieldsOf(redis, task.prefix, vaults.both), { sealed, gone, totals, random })
+    while (totals.kills < kills) {
+      const worker = startWorker(task)
+      const ended = once(worker, 'exit')
+      await sleep(random() * options.patience)
+      if (worker.exitCode === null && worker.kill('SIGKILL')) totals.kills += 1
+      await ended
+    }
+    await load.stop()
+    await once(startWorker(task), 'exit')
+    const after = fieldsOf(redis, task.prefix, vaults.after)
+    totals.done = (await keysInUse({ vault: vaults.after, holders: [after] })).done
+    for (const [person, text] of sealed) {
+      const opened = await after.open(person, 'email', text).catch(() => undefined)
+      if (opened === valueOf(person)) totals.opened += 1
+      else totals.lost += 1
+    }
+    for (const [person, text] of gone)
+      if ((await after.open(person, 'email', text).catch(() => undefined)) !== undefined) totals.risen += 1
+    return totals
+  } finally {
+    redis.disconnect()
+  }
+}
+
+async function makePeople(fields: FieldVault, count: number): Promise<Map<string, string>> {
+  const sealed = new Map<string, string>()
+  for (let from = 0; from < count; from += 500) {
+    const names = Array.from({ length: Math.min(500, count - from) }, (_, at) => `p${from + at}`)
+    const texts = await Promise.all(names.map((person) => fields.seal(person, 'email', valueOf(person))))
+    for (const [at, person] of names.entries()) sealed.set(person, texts[at] ?? '')
+  }
+  return sealed
+}
+
+/** People who come, are read, and are erased meanwhile. */
+function runLoad(
+  fields: FieldVault,
+  state: {
+    readonly sealed: Map<string, string>
+    readonly gone: Map<string, string>
+    readonly totals: RotationTotals
+    readonly random: () => number
+  },
+): { stop(): Promise<void> } {
+  const { sealed, gone, totals, random } = state
+  const first = sealed.size
+  let running = true
+  const work = async (): Promise<void> => {
+    while (running) {
+      const came = `p${first + totals.came}`
+      totals.came += 1
+      sealed.set(came, await fields.seal(came, 'email', valueOf(came)))
+      const erased = `p${Math.floor(random() * first)}`
+      const text = sealed.get(erased)
+      if (text !== undefined && totals.came % 3 === 0) {
+        await fields.erase(erased)
+        sealed.delete(erased)
+        gone.set(erased, text)
+        totals.erased += 1
+      }
+      const read = `p${Math.floor(random() * first)}`
+      const kept = sealed.get(read)
+      if (kept !== undefined) {
+        totals.read += 1
+        const opened = await fields.open(read, 'email', kept).catch(() => undefined)
+        if (opened !== valueOf(read)) totals.failed += 1
+      }
+      await sleep(5)
+    }
+  }
+  const done = work()
+  return {
+    async stop() {
+      running = false
+      await done
+    },
+  }
+}
+
+function startWorker(task: RotationTask): ChildProcess {
+  return fork(compiled('test/support/vault/worker.ts'), [JSON.stringify(task)], {
+    execArgv: [],
+    stdio: 'inherit',
+  })
+}

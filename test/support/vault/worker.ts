@@ -1,0 +1,4 @@
+/** The process of the proofs of the vault that reseals, and is killed. */
+import { resealAll, type RotationTask } from './rotation.ts'
+
+await resealAll(JSON.parse(process.argv[2] ?? '{}') as RotationTask)
