@@ -258,11 +258,18 @@ async function walkRequests(look: Look): Promise<void> {
   await look('requests')
   await page.getByText('As a table').click()
   await look('requests-table')
+  await button('Follow live').click()
+  await says('Following: nothing new yet')
+  for (let number = 0; number < 5; number += 1) await fetch(new URL('/auth', server.url))
+  await says('Following: 5 new')
+  await page.getByText('6 ×').waitFor()
+  await button('Pause').click()
+  await says('Paused')
   await page.goto(`${server.url}/#/requests/${instance}`)
   await says('ORIGIN_REQUIRED')
   await look('request')
   await page.goto(`${server.url}/#/apps/shop`)
-  await says(/1 of 1 request refused since/)
+  await says(/6 of 6 requests refused since/)
 }
 
 async function walkPalette(look: Look): Promise<void> {
