@@ -19,6 +19,9 @@ export class Refused extends Error {
   }
 }
 
+/** The address of something that the browser asks by itself. */
+export const urlOf = (path: string): URL => new URL(path, ROOT)
+
 interface Init {
   readonly body?: unknown
   readonly revision?: number

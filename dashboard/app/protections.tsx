@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren, JSX } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type {
   AppView,
   GuardName,
@@ -114,8 +114,14 @@ function ModeChoice({
   mode: Mode | undefined
   canEdit: boolean
 }): JSX.Element {
+  const choices = useRef<HTMLFieldSetElement>(null)
+  const choose = async (wanted: Mode): Promise<void> => {
+    if (await edit((policy) => ({ ...policy, [name]: { ...policy[name], mode: wanted } }))) return
+    // What was refused is not shown as chosen.
+    for (const radio of choices.current?.querySelectorAll('input') ?? []) radio.checked = radio.value === mode
+  }
   return (
-    <fieldset class="modes-choice" disabled={!canEdit}>
+    <fieldset class="modes-choice" disabled={!canEdit} ref={choices}>
       <legend class="hidden">Mode of {title}</legend>
       {MODES.map((choice) => (
         <label key={choice.mode} class={choice.mode} title={choice.says}>
@@ -124,9 +130,7 @@ function ModeChoice({
             name={`mode-${name}`}
             value={choice.mode}
             checked={mode === choice.mode}
-            onChange={() =>
-              void edit((policy) => ({ ...policy, [name]: { ...policy[name], mode: choice.mode } }))
-            }
+            onChange={() => void choose(choice.mode)}
           />
           <span>{choice.title}</span>
         </label>

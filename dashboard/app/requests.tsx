@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type { AppView, RequestRow, RequestRows, TrafficView } from '../../src/console/contract.ts'
-import { appPath, ask, may } from '../api.ts'
+import { appPath, ask, may, urlOf } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { linkTo } from '../route.ts'
 import { count, timeOf, titleOf } from '../words.ts'
@@ -22,6 +22,9 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
     }
   }
   useEffect(() => void show(), [app.appId])
+  const tail = useTail(app.appId, (fresh) => {
+    rows.value = [...fresh, ...(rows.value ?? [])].slice(0, MOST_ROWS)
+  })
   return (
     <>
       {traffic.value && <Hours traffic={traffic.value} />}
@@ -31,21 +34,80 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
             <h2 id="requests-title">Recent requests</h2>
             <p class="quiet">Addresses are pseudonyms. That you have looked is recorded.</p>
           </div>
-          <button type="button" onClick={() => void show()}>
-            Look again
-          </button>
+          <div class="buttons">
+            {may('look-at-personal-data') && (
+              <button type="button" aria-pressed={tail.isOn} onClick={tail.turn}>
+                {tail.isOn ? 'Pause' : 'Follow live'}
+              </button>
+            )}
+            <button type="button" onClick={() => void show()}>
+              Look again
+            </button>
+          </div>
         </div>
         {!may('look-at-personal-data') && <p>You do not have the right to look at single requests.</p>}
+        <p role="status" class="quiet">
+          {tail.words}
+        </p>
         {rows.value?.length === 0 && <p class="empty">No request is on record. Is `auditAccess` mounted?</p>}
         {rows.value && rows.value.length > 0 && (
           <>
             <Reasons rows={rows.value} />
-            <Table rows={rows.value} />
+            <Table rows={rows.value.slice(0, SHOWN_ROWS)} />
           </>
         )}
       </section>
     </>
   )
+}
+
+/** How many requests are kept while one follows, and how many of them are drawn. */
+const MOST_ROWS = 1_000
+const SHOWN_ROWS = 100
+
+interface Tail {
+  readonly isOn: boolean
+  readonly words: string
+  turn(): void
+}
+
+/** Requests as they come. Drawn once a frame, and a pause closes the stream itself. */
+function useTail(appId: string, take: (fresh: readonly RequestRow[]) => void): Tail {
+  const stream = useRef<EventSource | undefined>(undefined)
+  const isOn = useSignal(false)
+  const count = useSignal(0)
+  const words = useSignal('')
+  const stop = (why: string): void => {
+    stream.current?.close()
+    stream.current = undefined
+    isOn.value = false
+    words.value = why
+  }
+  useEffect(() => () => stream.current?.close(), [appId])
+  const start = (): void => {
+    const source = new EventSource(urlOf(appPath(appId, '/tail')))
+    stream.current = source
+    isOn.value = true
+    count.value = 0
+    words.value = 'Following: nothing new yet.'
+    let waiting: RequestRow[] = []
+    source.addEventListener('message', ({ data }: MessageEvent<string>) => {
+      if (waiting.length === 0)
+        requestAnimationFrame(() => {
+          take(waiting)
+          count.value += waiting.length
+          words.value = `Following: ${count.value.toLocaleString('en')} new.`
+          waiting = []
+        })
+      waiting = [JSON.parse(data) as RequestRow, ...waiting].slice(0, MOST_ROWS)
+    })
+    source.addEventListener('error', () => stop('The stream has ended. Follow again to go on.'))
+  }
+  return {
+    isOn: isOn.value,
+    words: words.value,
+    turn: () => (isOn.value ? stop('Paused.') : start()),
+  }
 }
 
 /** The requests of the last day: bars for eyes, and a table for everybody. */

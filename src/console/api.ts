@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini'
 import { isPortcullisError, type ExpectationBroken, type PolicyError } from '../errors.ts'
 import type { GuardRequest, GuardResponse } from '../http/handler.ts'
-import { readJson, sendAnswer, sendConsoleProblem, type Answer } from './exchange.ts'
+import { readJson, sendAnswer, sendConsoleProblem, sendEvents, type Answer } from './exchange.ts'
 import { CONSOLE_PROBLEMS, ConsoleProblem } from './problems.ts'
 import type { Access, Route } from './route.ts'
 import { comesFromElsewhere, provesOrigin, type Session, type Sessions } from './sessions.ts'
@@ -29,7 +29,9 @@ export async function answerApi(api: Api, asked: Asked): Promise<void> {
   const { res, requestId } = asked
   res.setHeader('X-Request-Id', requestId)
   try {
-    sendAnswer(res, await run(api, asked))
+    const answer = await run(api, asked)
+    if (answer.events === undefined) sendAnswer(res, answer)
+    else await sendEvents(res, answer.events)
   } catch (error) {
     const problem = problemOf(error)
     const { status } = CONSOLE_PROBLEMS[problem.problem]

@@ -2,14 +2,13 @@ import { PolicyError, type RevisionConflict } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
-import { scorePolicy } from '../policy/score.ts'
 import type { StoredApp } from '../store/contract.ts'
 import type { AppView, DraftView, ThreeWay } from './contract.ts'
 import type { Draft, Drafts } from './drafts.ts'
 import { mergePolicies } from './merge.ts'
 import type { ConsoleOptions } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
-import { nextStep, stepsOf } from './steps.ts'
+import { assess, stepsOf } from './steps.ts'
 import { changesInWords } from './words.ts'
 
 /** What all routes work with. */
@@ -28,34 +27,47 @@ export interface FoundApp {
 export async function findApp({ store }: Desk, appId: string): Promise<FoundApp> {
   const stored = isAppId(appId) ? await store.read(appId) : undefined
   if (stored === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
-  return { stored, policy: parsePolicy(stored.policy) }
+  return { stored, policy: parseOnce(stored.policy) }
+}
+
+const parsed = new WeakMap<object, Policy>()
+
+/** What a store has in its memory need not be parsed for every look. */
+export function parseOnce(document: unknown): Policy {
+  const key =
+    typeof document === 'object' && document !== null && Object.isFrozen(document) ? document : undefined
+  const known = key && parsed.get(key)
+  if (known !== undefined) return known
+  const policy = parsePolicy(document)
+  if (key !== undefined) parsed.set(key, policy)
+  return policy
 }
 
 /** Everything that the page of an app shows, but for its keys. */
 export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
   const { stored, policy } = await findApp(desk, appId)
   const [draft, keys] = await Promise.all([desk.drafts.find(appId), desk.store.keys(appId)])
-  const { score, fixes } = scorePolicy(policy)
+  const { score, findings } = assess(policy)
   const shown = draft?.policy ?? policy
   return {
     appId,
     revision: stored.revision,
     policy,
     score,
-    findings: fixes,
+    findings,
     steps: stepsOf(shown, keys ?? [], desk.now()),
-    next: nextStep(shown),
+    next: assess(shown).next,
     draft: draft && viewDraft(draft, { stored, policy }),
   }
 }
 
 export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {
-  const { score, fixes } = scorePolicy(draft.policy)
+  const { score, findings } = assess(draft.policy)
   return {
     ...draft,
     stale: draft.base !== stored.revision,
     score,
-    findings: fixes,
+    findings,
     changes: changesInWords(policy, draft.policy),
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { UnavailableError } from '../errors.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
@@ -35,12 +36,16 @@ export interface Drafts {
 const KEPT = 30 * 86_400_000
 
 export function createDrafts(state: ConsoleState, now: () => number): Drafts {
+  /** Those that were parsed lately, by their versions: every edit needs the one before. */
+  const policies = new LRUCache<string, Policy>({ max: 50 })
   async function look(appId: string): Promise<{ text?: string; draft?: Draft }> {
     const text = await state.read(`draft:${appId}`)
     if (text === undefined) return {}
     try {
       const stored = JSON.parse(text) as Draft
-      return { text, draft: { ...stored, policy: parsePolicy(stored.policy) } }
+      const policy = policies.get(stored.version) ?? parsePolicy(stored.policy)
+      policies.set(stored.version, policy)
+      return { text, draft: { ...stored, policy } }
     } catch (error) {
       throw new UnavailableError(`the draft of \`${appId}\` cannot be read`, { cause: error })
     }
@@ -57,6 +62,7 @@ export function createDrafts(state: ConsoleState, now: () => number): Drafts {
         author,
         at: new Date(now()).toISOString(),
       }
+      policies.set(draft.version, policy)
       const put = await state.replace(`draft:${appId}`, text, JSON.stringify(draft), KEPT)
       return put ? draft : undefined
     },

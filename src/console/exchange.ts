@@ -6,6 +6,8 @@ export interface Answer {
   readonly status?: number | undefined
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Makes server-sent events, in place of a body. The signal is aborted when the caller has gone. */
+  readonly events?: ((gone: AbortSignal) => AsyncIterable<string>) | undefined
 }
 
 /** The largest content that is read, in bytes. */
@@ -72,6 +74,26 @@ export function sendAnswer(res: GuardResponse, { status = 200, body, headers = {
   if (!res.hasHeader('Content-Type')) res.setHeader('Content-Type', 'application/json; charset=utf-8')
   res.setHeader('Content-Length', bytes.length)
   res.end(bytes)
+}
+
+/** Sends events as they are made, until they end or the caller goes. */
+export async function sendEvents(res: GuardResponse, events: NonNullable<Answer['events']>): Promise<void> {
+  const gone = new AbortController()
+  res.once('close', () => gone.abort())
+  res.setHeader('Content-Type', 'text/event-stream')
+  res.setHeader('Cache-Control', 'no-store')
+  // Some proxies would keep everything until the end.
+  res.setHeader('X-Accel-Buffering', 'no')
+  res.flushHeaders()
+  try {
+    for await (const event of events(gone.signal)) {
+      if (gone.signal.aborted) break
+      if (!res.write(event))
+        await new Promise((resolve) => void res.once('drain', resolve).once('close', resolve))
+    }
+  } finally {
+    res.end()
+  }
 }
 
 /** Answers `application/problem+json` (RFC 9457). */

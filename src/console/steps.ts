@@ -1,8 +1,10 @@
 import type { GuardName, Mode } from '../decision.ts'
 import { parseInstant } from '../instant.ts'
+import type { PolicyFinding } from '../lint/finding.ts'
+import { lintPolicy } from '../policy/lint.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
-import { scorePolicy } from '../policy/score.ts'
+import { scoreOf, scorePolicy } from '../policy/score.ts'
 import { GUARD_NAMES } from '../policy/sections.ts'
 import type { ListedKey } from '../store/contract.ts'
 import type { NextStep, Step } from './contract.ts'
@@ -65,18 +67,37 @@ const REASONS: Readonly<Record<GuardName, string>> = {
   auditAccess: 'every request and every read of personal data is recorded',
 }
 
+/** What is to be known of a policy beside what it says. */
+export interface Assessment {
+  readonly score: number
+  /** What costs most first. */
+  readonly findings: readonly PolicyFinding[]
+  readonly next: NextStep | undefined
+}
+
+const assessed = new WeakMap<Policy, Assessment>()
+
+/** Assesses a policy that was parsed. One with very many entries takes a second, so none is assessed twice. */
+export function assess(policy: Policy): Assessment {
+  const known = assessed.get(policy)
+  if (known !== undefined) return known
+  const { score, fixes } = scorePolicy(policy)
+  const assessment = { score, findings: fixes, next: nextStep(policy, score, fixes) }
+  assessed.set(policy, assessment)
+  return assessment
+}
+
 /** The protection that gains most next: one step stricter, and only where it would not refuse everybody at once. */
-export function nextStep(policy: Policy): NextStep | undefined {
-  const { score } = scorePolicy(policy)
+function nextStep(policy: Policy, score: number, findings: readonly PolicyFinding[]): NextStep | undefined {
   const steps = GUARD_NAMES.flatMap((guard): NextStep[] => {
     const before = policy[guard]?.mode
     if (before === 'enforce') return []
-    const mode: Mode = before === 'report' && hasEntries(policy, guard) ? 'enforce' : 'report'
-    if (before === mode) {
-      const reason = `it has no entries yet: add them, and ${REASONS[guard]}`
-      return [{ guard, mode: 'enforce', gain: gainOf(policy, guard, 'enforce', score), reason }]
+    const isReady = hasEntries(policy, guard)
+    const mode: Mode = before === 'report' ? 'enforce' : 'report'
+    const gain = scoreWith(policy, guard, mode, findings) - score
+    if (before === 'report' && !isReady) {
+      return [{ guard, mode, gain, reason: `it has no entries yet: add them, and ${REASONS[guard]}` }]
     }
-    const gain = gainOf(policy, guard, mode, score)
     const reason =
       mode === 'enforce' ? REASONS[guard] : `see for some days what it would refuse; then ${REASONS[guard]}`
     return [{ guard, mode, gain, reason }]
@@ -84,6 +105,11 @@ export function nextStep(policy: Policy): NextStep | undefined {
   return steps.toSorted((a, b) => b.gain - a.gain)[0]
 }
 
-function gainOf(policy: Policy, guard: GuardName, mode: Mode, before: number): number {
-  return scorePolicy(parsePolicy({ ...policy, [guard]: { ...policy[guard], mode } })).score - before
+/** The score with one protection in another mode. Nothing but its own section is judged anew. */
+function scoreWith(policy: Policy, guard: GuardName, mode: Mode, findings: readonly PolicyFinding[]): number {
+  const { appId, [guard]: section } = policy
+  const alone = parsePolicy({ appId, [guard]: { ...section, mode } })
+  const isOf = ({ path }: PolicyFinding): boolean => path.split(/[.[]/, 1)[0] === guard
+  const own = lintPolicy(alone).filter(isOf)
+  return scoreOf({ ...policy, [guard]: alone[guard] }, [...findings.filter((one) => !isOf(one)), ...own])
 }

@@ -1,12 +1,13 @@
-import { diffPolicies, type PolicyChange } from '../policy/diff.ts'
+import { differencesOf, type PolicyChange } from '../policy/diff.ts'
+import type { Policy } from '../policy/policy.ts'
 import type { Change } from './contract.ts'
 
 /** How many entries of a change are shown. */
 const MOST_SHOWN = 20
 
-/** What changes from one policy to another, in words. Both documents must be good. */
-export function changesInWords(before: unknown, after: unknown): Change[] {
-  return diffPolicies(before, after)
+/** What changes from one policy to another, in words. `undefined` stands for no app. */
+export function changesInWords(before: Policy | undefined, after: Policy): Change[] {
+  return differencesOf(before, after)
     .filter(({ path }) => path !== 'appId')
     .map(eachEntry)
     .map((change) => ({

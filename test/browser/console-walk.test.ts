@@ -258,11 +258,18 @@ async function walkRequests(look: Look): Promise<void> {
   await look('requests')
   await page.getByText('As a table').click()
   await look('requests-table')
+  await button('Follow live').click()
+  await says('Following: nothing new yet')
+  for (let number = 0; number < 5; number += 1) await fetch(new URL('/auth', server.url))
+  await says('Following: 5 new')
+  await page.getByText('6 ×').waitFor()
+  await button('Pause').click()
+  await says('Paused')
   await page.goto(`${server.url}/#/requests/${instance}`)
   await says('ORIGIN_REQUIRED')
   await look('request')
   await page.goto(`${server.url}/#/apps/shop`)
-  await says(/1 of 1 request refused since/)
+  await says(/6 of 6 requests refused since/)
 }
 
 async function walkPalette(look: Look): Promise<void> {
@@ -452,6 +459,86 @@ describe('by the keyboard alone', () => {
     expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1', 'shop-2'])
     expect(wrong).toEqual([])
   }, 120_000)
+})
+
+describe('two people', () => {
+  it('who change one place see both, and the second one decides', async () => {
+    await open(1280, 'light', memoryStore())
+    await signIn()
+    const bob = await server.signIn('look', 'widen')
+    const edit = async (maxAge: number): Promise<void> => {
+      const { body: app } = await bob.ask('GET', 'apps/shop')
+      const before = app.draft?.policy ?? app.policy
+      const policy = { ...before, serverOnly: { ...before.serverOnly, maxAge } }
+      const { status } = await bob.ask('PUT', 'apps/shop/draft', {
+        version: app.draft?.version,
+        before,
+        policy,
+      })
+      expect(status).toBe(200)
+    }
+    const maxAge = async (): Promise<unknown> =>
+      (await bob.ask('GET', 'apps/shop')).body.draft.policy.serverOnly.maxAge
+    const field = page.getByLabel('A signature is good for, in seconds')
+    const dialog = page.getByRole('dialog', { name: 'look and widen has changed the same place' })
+    await page.getByRole('link', { name: 'Shop', exact: true }).click()
+    await says('shop-1')
+    await edit(60)
+    await field.fill('90')
+    await field.press('Tab')
+    await dialog.waitFor()
+    forgive(412)
+    await page.evaluate(AXE)
+    const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)
+    expect(violations.map(({ id }) => id)).toEqual([])
+    await dialog.getByRole('button', { name: 'Put mine in its place' }).click()
+    await says('1 change in 1 section')
+    expect(await maxAge()).toBe(90)
+    await edit(120)
+    await field.fill('150')
+    await field.press('Tab')
+    await dialog.waitFor()
+    forgive(412)
+    await page.keyboard.press('Escape')
+    await dialog.waitFor({ state: 'hidden' })
+    await page.waitForFunction(`document.querySelector('#serverOnly-maxAge').value === '120'`)
+    expect(await maxAge()).toBe(120)
+    expect(wrong).toEqual([])
+  })
+
+  it('an edit beside that of another is put together with it', async () => {
+    await open(1280, 'light', memoryStore())
+    await signIn()
+    await page.getByRole('link', { name: 'Shop', exact: true }).click()
+    await says('shop-1')
+    const bob = await server.signIn('look', 'widen')
+    const { body: app } = await bob.ask('GET', 'apps/shop')
+    await bob.ask('PUT', 'apps/shop/draft', {
+      before: app.policy,
+      policy: { ...app.policy, name: 'Shop of Bob' },
+    })
+    await card('Domain protection').getByRole('radio', { name: 'Enforce' }).check()
+    await says('2 changes in 2 sections')
+    await page.getByRole('heading', { name: 'Shop of Bob' }).waitFor()
+    expect(wrong).toEqual([])
+  })
+
+  it('a session that has ended leads to the sign-in and back, and nothing is lost', async () => {
+    await open(1280, 'light', memoryStore())
+    await signIn()
+    await page.getByRole('link', { name: 'Shop', exact: true }).click()
+    await says('shop-1')
+    await card('Domain protection').getByRole('radio', { name: 'Enforce' }).check()
+    await says('1 change in 1 section')
+    await context.clearCookies()
+    await card('Region pinning').getByRole('radio', { name: 'Report' }).click()
+    await page.getByLabel('Token').fill(tokenFor(...ALL_RIGHTS))
+    forgive(401)
+    await button('Sign in').click()
+    await page.getByRole('heading', { name: 'Shop' }).waitFor()
+    await says('1 change in 1 section')
+    expect(wrong).toEqual([])
+  })
 })
 
 describe('without a right', () => {

@@ -45,6 +45,8 @@ export interface Answered {
 export interface Client {
   readonly session: SessionView
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>
+  /** What comes as server-sent events. Ends when it is no longer read. */
+  stream(path: string): Promise<AsyncIterable<Uint8Array>>
 }
 
 export interface ConsoleServer {
@@ -97,14 +99,15 @@ export async function startConsole({
       })),
     ),
     onError: (fault) => faults.push(fault),
-    recentEvents: async ({ appId, requestId, limit }) =>
+    recentEvents: async ({ appId, requestId, since = '', limit }) =>
       sink
         .events()
         .toReversed()
         .filter(
           (event) =>
             (appId === undefined || event.appId === appId) &&
-            (requestId === undefined || event.requestId === requestId),
+            (requestId === undefined || event.requestId === requestId) &&
+            event.time >= since,
         )
         .slice(0, limit),
     ...given,
@@ -151,6 +154,11 @@ export async function startConsole({
         session,
         ask: (method, path, content, more = {}) =>
           ask(method, path, content, { cookie, 'x-csrf-token': session.csrf, ...more }),
+        async stream(path) {
+          const { body: events } = await fetch(`${url}/api/${path}`, { headers: { cookie } })
+          if (events === null) throw new Error('nothing is streamed')
+          return events
+        },
       }
     },
     async close() {

@@ -3,15 +3,15 @@ import { isPortcullisError } from '../../errors.ts'
 import { isAppId, NAME_RULE } from '../../names.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
-import { scorePolicy } from '../../policy/score.ts'
 import { GUARD_NAMES } from '../../policy/sections.ts'
 import type { ListedApp } from '../../store/contract.ts'
 import type { AppRow, AppRows } from '../contract.ts'
-import { viewApp, type Desk } from '../desk.ts'
+import { parseOnce, viewApp, type Desk } from '../desk.ts'
 import { tagOf } from '../if-match.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Route } from '../route.ts'
+import { assess } from '../steps.ts'
 
 /** A new app admits nobody: without a key no signature is good. */
 const NEW_APP = {
@@ -102,7 +102,7 @@ async function rowOf({ drafts }: Desk, { appId, revision, policy: document }: Li
   const hasDraft = (await drafts.find(appId)) !== undefined
   let policy: Policy
   try {
-    policy = parsePolicy(document)
+    policy = parseOnce(document)
   } catch (error) {
     if (isPortcullisError(error) && error.code === 'POLICY_INVALID')
       return { appId, revision, modes: {}, hasDraft }
@@ -112,7 +112,7 @@ async function rowOf({ drafts }: Desk, { appId, revision, policy: document }: Li
     const mode = policy[name]?.mode
     return mode === undefined ? [] : [[name, mode]]
   })
-  const { score } = scorePolicy(policy)
+  const { score } = assess(policy)
   return {
     appId,
     name: policy.name,

@@ -3,13 +3,13 @@ import { isPortcullisError } from '../../errors.ts'
 import { checkExpectations } from '../../explain/expectations.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
-import { scorePolicy } from '../../policy/score.ts'
 import type { Review } from '../contract.ts'
 import { findApp, policyAt, staleProblem, threeWay, viewApp, viewDraft, type Desk } from '../desk.ts'
 import type { Draft } from '../drafts.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
+import { assess } from '../steps.ts'
 import { missingRights, verdictOf } from '../verdict.ts'
 import { changesInWords } from '../words.ts'
 
@@ -79,18 +79,16 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
   const { appId = '' } = params
   const { version } = body
   const app = await findApp(desk, appId)
-  const [before, wanted] = [parsePolicy(body.before), parsePolicy(body.policy)]
-  for (const policy of [before, wanted]) {
-    if (policy.appId !== appId)
-      throw new ConsoleProblem('DOCUMENT_REFUSED', {
-        issues: [{ path: 'appId', message: 'must stay as it is' }],
-      })
-  }
+  const wanted = parsePolicy(body.policy)
+  if (wanted.appId !== appId)
+    throw new ConsoleProblem('DOCUMENT_REFUSED', {
+      issues: [{ path: 'appId', message: 'must stay as it is' }],
+    })
   let policy = wanted
   const current = await desk.drafts.find(appId)
   if (current?.version !== version) {
     const theirs = current?.policy ?? app.policy
-    const conflict = threeWay(before, theirs, wanted)
+    const conflict = threeWay(parsePolicy(body.before), theirs, wanted)
     if (conflict.merged === undefined)
       throw new ConsoleProblem('REVISION_STALE', {
         conflict,
@@ -141,15 +139,15 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
   const { stored, policy } = await findApp(desk, appId)
   const verdict = await verdictOf(desk, policy, draft.policy)
   const stale = draft.base !== stored.revision
-  const { score, fixes } = scorePolicy(draft.policy)
+  const { score, findings } = assess(draft.policy)
   return {
     version: draft.version,
     revision: stored.revision,
-    scoreBefore: scorePolicy(policy).score,
+    scoreBefore: assess(policy).score,
     scoreAfter: score,
     changes: changesInWords(policy, draft.policy),
     verdict,
-    findings: fixes,
+    findings,
     missing: missingRights(verdict, rights),
     conflict: stale ? threeWay(await policyAt(desk, appId, draft.base), policy, draft.policy) : undefined,
   }

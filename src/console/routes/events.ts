@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditEvent, OperationEvent } from '../../audit/event.ts'
 import type { GuardName } from '../../decision.ts'
 import { GUARD_NAMES } from '../../policy/sections.ts'
@@ -50,6 +51,19 @@ export function eventRoutes(desk: Desk): Route[] {
     }),
     route({
       method: 'GET',
+      path: '/apps/:appId/tail',
+      access: ['look-at-personal-data'],
+      personal: true,
+      summary: 'Requests of an app as they come, as server-sent events, for ten minutes.',
+      async handle({ params: { appId = '' } }) {
+        await findApp(desk, appId)
+        // Asked ahead of the first byte, so that what is wrong is still told by a status.
+        const before = await latest(desk, appId)
+        return { events: (gone) => tailOf(desk, appId, before, gone) }
+      },
+    }),
+    route({
+      method: 'GET',
       path: '/requests/:requestId',
       access: ['look-at-personal-data'],
       personal: true,
@@ -64,6 +78,37 @@ export function eventRoutes(desk: Desk): Route[] {
       },
     }),
   ]
+}
+
+/** How long a tail lasts. Those who look for longer ask again, and are recorded again. */
+const LONGEST_TAIL = 10 * 60_000
+const ASKED_EVERY = 1_000
+
+/** How long a request may take until it is on record: events come in the order of their ends. */
+const LATE = 60_000
+
+const latest = async (desk: Desk, appId: string): Promise<OperationEvent[]> =>
+  judged(await eventsOf(desk, { appId, since: new Date(desk.now() - LATE).toISOString(), limit: 500 }))
+
+/** Lines of server-sent events of what comes after `before`. */
+async function* tailOf(
+  desk: Desk,
+  appId: string,
+  before: readonly OperationEvent[],
+  gone: AbortSignal,
+): AsyncGenerator<string> {
+  const end = desk.now() + LONGEST_TAIL
+  let told = new Set(before.map(({ id }) => id))
+  while (!gone.aborted && desk.now() < end) {
+    const events = await latest(desk, appId)
+    const lines = events
+      .filter(({ id }) => !told.has(id))
+      .reverse()
+      .map((event) => `data: ${JSON.stringify(rowOf(event))}\n\n`)
+    told = new Set(events.map(({ id }) => id))
+    yield lines.length === 0 ? ': nothing new\n\n' : lines.join('')
+    await sleep(ASKED_EVERY, undefined, { signal: gone }).catch(() => undefined)
+  }
 }
 
 async function eventsOf({ recentEvents }: Desk, query: RecentEventsQuery): Promise<readonly AuditEvent[]> {

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini'
-import { parsePolicy } from '../../policy/parse.ts'
 import type { AppRevision } from '../../store/contract.ts'
 import type { Change, HistoryRow, HistoryView } from '../contract.ts'
-import { findApp, policyAt, type Desk } from '../desk.ts'
+import { findApp, parseOnce, policyAt, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { numberIn, pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -70,7 +69,7 @@ function rowOf(row: AppRevision, before: AppRevision | undefined): HistoryRow {
 function changesBetween(before: unknown, after: unknown): readonly Change[] {
   if (after === undefined) return []
   try {
-    return changesInWords(before === undefined ? undefined : parsePolicy(before), parsePolicy(after))
+    return changesInWords(before === undefined ? undefined : parseOnce(before), parseOnce(after))
   } catch {
     // A document of an older form, which is refused by now.
     return [

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, request } from 'node:http'
 import express from 'express'
 // @ts-expect-error -- the package of another version has no types of its own
 import express4 from 'express4'
@@ -8,7 +8,7 @@ import { consoleTokens, createConsole, memoryConsoleState } from 'portcullis/con
 import { DASHBOARD_FILES } from '../../../src/console/dashboard-files.ts'
 import { bundleDashboard, isKept } from '../../../scripts/dashboard-bundle.ts'
 import { repository } from '../../support/commands.ts'
-import { listening, startConsole, type ConsoleServer } from '../../support/console.ts'
+import { listening, startConsole, tokenFor, type ConsoleServer } from '../../support/console.ts'
 
 const open: ConsoleServer[] = []
 afterAll(() => Promise.all(open.map((server) => server.close())))
@@ -129,6 +129,47 @@ describe('where it is mounted', () => {
     const client = await server.signIn()
     expect(client.session.name).toBe('Ada')
     expect((await client.ask('POST', 'apps', { appId: 'new' })).status).toBe(201)
+  })
+})
+
+describe('behind a proxy', () => {
+  it('that has another name and another prefix, everything works as it does without', async () => {
+    const server = await startConsole()
+    open.push(server)
+    const proxy = createServer((req, res) => {
+      const { hostname, port, pathname } = new URL(server.url)
+      const path = `${pathname}${(req.url ?? '').replace(/^\/ops/, '')}`
+      const headers = { ...req.headers, host: 'inside.internal' }
+      const asked = request({ hostname, port, path, method: req.method, headers }, (answer) => {
+        res.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(res)
+      })
+      req.pipe(asked)
+    })
+    const url = `${await listening(proxy)}/ops/`
+    const html = await (await fetch(url)).text()
+    const script = /src="\.\/([^"]+)"/.exec(html)?.[1] ?? ''
+    expect((await fetch(new URL(script, url))).status).toBe(200)
+    const own = {
+      origin: new URL(url).origin,
+      'sec-fetch-site': 'same-origin',
+      'content-type': 'application/json',
+    }
+    const signedIn = await fetch(new URL('api/session', url), {
+      method: 'POST',
+      headers: own,
+      body: JSON.stringify({ token: tokenFor('widen') }),
+    })
+    const { csrf } = (await signedIn.json()) as { csrf: string }
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+    const made = await fetch(new URL('api/apps', url), {
+      method: 'POST',
+      headers: { ...own, cookie, 'x-csrf-token': csrf },
+      body: JSON.stringify({ appId: 'behind' }),
+    })
+    expect(made.status).toBe(201)
+    proxy.closeAllConnections()
+    proxy.close()
   })
 })
 

@@ -21,6 +21,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'POST /apps/{appId}/trial': 'look',
   'GET /apps/{appId}/traffic': 'look',
   'GET /apps/{appId}/requests': 'look-at-personal-data',
+  'GET /apps/{appId}/tail': 'look-at-personal-data',
   'GET /requests/{requestId}': 'look-at-personal-data',
   'GET /lists': 'look',
   'GET /lists/{name}': 'look',

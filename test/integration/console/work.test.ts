@@ -401,6 +401,26 @@ for (const [name, open] of Object.entries(STORES)) {
       ])
     })
 
+    it('requests are told as they come, until the caller goes', async () => {
+      const { session } = ada
+      expect(session.offers.events).toBe(true)
+      const stream = await ada.stream('apps/shop/tail')
+      const { instance } = (await (await fetch(new URL('/auth', server.url))).json()) as { instance: string }
+      let text = ''
+      for await (const chunk of stream) {
+        text += Buffer.from(chunk).toString()
+        if (text.includes('data: ') && text.endsWith('\n\n')) break
+      }
+      const [row] = text.split('\n').filter((line) => line.startsWith('data: '))
+      expect(JSON.parse(row?.slice('data: '.length) ?? '')).toMatchObject({
+        requestId: instance,
+        outcome: 'refused',
+      })
+      expect(server.sink.events()).toContainEqual(
+        expect.objectContaining({ operation: 'console GET /apps/:appId/tail', actorKind: 'staff' }),
+      )
+    })
+
     it('apps come in pages, and are found by the beginning of their id', async () => {
       for (const appId of ['shop-a', 'shop-b', 'shop-c', 'zoo']) await ada.ask('POST', 'apps', { appId })
       const ids = ({ body }: Answered): string[] => body.apps.map((app: { appId: string }) => app.appId)

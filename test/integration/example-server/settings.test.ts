@@ -36,6 +36,7 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [{ NODE_ENV: 'prod' }, /NODE_ENV must be development, test or production; it is "prod"/],
     [{ NODE_ENV: 'Production' }, /NODE_ENV must be.*"Production"/],
     [{ SMTP_URL: `http://user:${secret}@mail.example` }, /SMTP_URL.*smtps:\/\/.*not shown/],
+    [{ CONSOLE_TOKEN: 'a short one' }, /CONSOLE_TOKEN.*at least 32 characters.*not shown/],
     [{ MAIL_FROM: 'nobody' }, /MAIL_FROM.*email address.*"nobody"/],
     [{ PORT: '65534' }, /PORT must leave room for 3 instances, or set REGION.*"65534"/],
     [{ NODE_ENV: 'production' }, /SECRET_KEY must be set/],
@@ -72,6 +73,16 @@ describe('the settings', () => {
         secretsAreTemporary: true,
       })
     }
+  })
+
+  it('let an operator into the console by a token that is made up outside of production, and by none in it', () => {
+    const [one, other] = [readSettings({}).consoleToken, readSettings({}).consoleToken]
+    expect(one).toMatch(/^[\w-]{43}$/)
+    expect(one).not.toBe(other)
+    const CONSOLE_TOKEN = 'x'.repeat(32)
+    expect(readSettings({ CONSOLE_TOKEN }).consoleToken).toBe(CONSOLE_TOKEN)
+    expect(readSettings(PRODUCTION).consoleToken).toBeUndefined()
+    expect(readSettings({ ...PRODUCTION, CONSOLE_TOKEN }).consoleToken).toBe(CONSOLE_TOKEN)
   })
 
   it('run one location where it is named, where the address is, and in production', () => {
