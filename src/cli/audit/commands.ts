@@ -2,6 +2,7 @@ import type { CommandRow } from '../command.ts'
 import { CHECKPOINT_OPTIONS, LOG_OPTIONS, WATCHED_OPTIONS } from './connection.ts'
 import { erase, retain, verify } from './keeping.ts'
 import { exportAll, prove, query, QUERY_OPTIONS, subject, tail } from './looking.ts'
+import { rejudgeAll } from './rejudging.ts'
 
 /** The commands of the audit log. */
 export const AUDIT_COMMANDS: readonly CommandRow[] = [
@@ -40,6 +41,20 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     count: [1, 1],
     options: LOG_OPTIONS,
     run: prove,
+  },
+  {
+    name: 'audit rejudge',
+    summary: 'judges recorded requests again: which decisions would be others?',
+    options: {
+      ...LOG_OPTIONS,
+      policy: {
+        type: 'string',
+        multiple: true,
+        value: 'FILE',
+        help: 'a draft that is tried in place of the recorded policies of its app',
+      },
+    },
+    run: rejudgeAll,
   },
   {
     name: 'audit subject',
