@@ -126,7 +126,7 @@ try {
     told('bytes for each event, frames and index', inFrames.toFixed(1)),
     atMost('CPU of frames to one XADD for each event', frames / single, 1, '', 2),
     told('CPU of frames to `redisAuditSink`', (frames / each).toFixed(2)),
-    atMost('CPU of frames to pino to a file', frames / toFile, 4, '', 2),
+    atMost('CPU of frames to pino to a file', frames / toFile, 2.5, '', 2),
     atMost(
       'bytes of frames to those of one entry for each event',
       inFrames / (await bytesOf('each')),
@@ -134,7 +134,7 @@ try {
       '',
       2,
     ),
-    atMost('CPU of a verification to sha256 over the same bytes', verify / sha, 12, '', 2),
+    atMost('CPU of a verification to sha256 over the same bytes', verify / sha, 5, '', 2),
   )
 } finally {
   redis.disconnect()

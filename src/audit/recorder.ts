@@ -32,9 +32,9 @@ export interface Recorder {
   readonly failing: boolean
   /** How many events were given up, because the backlog was full or the recorder closed. */
   readonly lost: number
-  /** Resolves when all events recorded so far are kept; rejects with `UnavailableError` when the sink refuses them again. */
+  /** Resolves when all events recorded so far are kept, and flushes the sink; rejects with `UnavailableError` when the sink refuses them again. */
   flush(): Promise<void>
-  /** The same, and the end: nothing is recorded or sent again after it. */
+  /** The same, and the end, also of the sink: nothing is recorded or sent again after it. */
   close(): Promise<void>
 }
 
@@ -49,6 +49,9 @@ const FIRST_RETRY = 100
 const LAST_RETRY = 2_000
 /** How many events one retry sends, about. */
 const RETRY_SIZE = 256
+
+/** How many recorders that are not closed write to a sink. */
+const users = new WeakMap<AuditSink, number>()
 
 /** Makes a recorder. */
 export function createRecorder(options: RecorderOptions): Recorder {
@@ -70,6 +73,7 @@ class BacklogRecorder implements Recorder {
   #timer: NodeJS.Timeout | undefined
   #draining: Promise<void> | undefined
   #closed = false
+  #closing: Promise<void> | undefined
 
   constructor({
     sink,
@@ -79,6 +83,7 @@ class BacklogRecorder implements Recorder {
     random = Math.random,
   }: RecorderOptions) {
     this.#sink = sink
+    users.set(sink, (users.get(sink) ?? 0) + 1)
     this.#sinkTimeout = sinkTimeout
     this.#maxBacklog = maxBacklog
     this.#onError = onError
@@ -231,16 +236,31 @@ class BacklogRecorder implements Recorder {
   }
 
   async flush(): Promise<void> {
+    await this.#drained()
+    await this.#sink.flush?.()
+  }
+
+  async #drained(): Promise<void> {
     await Promise.allSettled(this.#inFlight)
     if (this.#backlog.length > 0) await this.#drain()
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
     try {
-      await this.flush()
+      await this.#drained()
     } finally {
       this.#closed = true
       clearTimeout(this.#timer)
+      const others = (users.get(this.#sink) ?? 1) - 1
+      users.set(this.#sink, others)
+      // Others may still write to it.
+      if (others > 0) await this.#sink.flush?.()
+      else await this.#sink.close?.()
     }
   }
 }

@@ -100,6 +100,8 @@ export class KillRound {
     const callers = Array.from({ length: CALLERS }, () => this.#call())
     try {
       const list = typeof strikes === 'number' ? Array.from({ length: strikes }, () => this.#draw()) : strikes
+      // Under load from the first strike on.
+      for (let tries = 0; this.delivered.size < 20 && tries < 3_000; tries += 1) await sleep(20)
       for (const strike of list) await this.#strike(strike)
       await sleep(300)
       this.#over = true

@@ -114,6 +114,7 @@ export async function recordRequests(
     protect({
       policies,
       sink,
+      logger: { warn: () => undefined },
       ...(isKept && { judgements: { key: JUDGED_KEY } }),
       nonces: memoryNonces(),
       here: 'london',

@@ -23,6 +23,8 @@ export interface ReplayOptions {
 /** How often dead processes are looked for, in milliseconds. */
 const LOOKED_FOR_EACH = 10_000
 const READ_SIZE = 1_048_576
+/** How many dead processes are served at a time. */
+const AT_ONCE = 8
 
 /** Sends what processes have left in their spools when they died. */
 export class Replay {
@@ -62,19 +64,29 @@ export class Replay {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
       throw spoolFailure(error)
     }
+    // Each waits for the store to settle, so they wait together.
+    const left = [...found]
     let frames = 0
-    for (const [writer, paths] of found) {
-      if (this.#ended.signal.aborted) break
-      if (await isHeld(join(directory, `${writer}.lock`))) continue
-      const lock = await takeLock(join(directory, `${writer}.replay`))
-      if (lock === undefined) continue
-      try {
-        frames += await this.#one(writer, paths)
-      } finally {
-        await lock.release()
+    const sendSome = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        if (!this.#ended.signal.aborted) frames += await this.#ifDead(...next)
       }
     }
+    const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, sendSome))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
     return frames
+  }
+
+  async #ifDead(writer: string, paths: readonly string[]): Promise<number> {
+    const { directory } = this.#options
+    if (await isHeld(join(directory, `${writer}.lock`))) return 0
+    const lock = await takeLock(join(directory, `${writer}.replay`))
+    if (lock === undefined) return 0
+    try {
+      return await this.#one(writer, paths)
+    } finally {
+      await lock.release()
+    }
   }
 
   async #one(writer: string, paths: readonly string[]): Promise<number> {

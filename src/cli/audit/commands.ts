@@ -40,6 +40,20 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./runs.ts')).prove,
   },
   {
+    name: 'audit rejudge',
+    summary: 'judges recorded requests again: which decisions would be others?',
+    options: {
+      ...LOG_OPTIONS,
+      policy: {
+        type: 'string',
+        multiple: true,
+        value: 'FILE',
+        help: 'a draft that is tried in place of the recorded policies of its app',
+      },
+    },
+    load: async () => (await import('./runs.ts')).rejudgeAll,
+  },
+  {
     name: 'audit subject',
     summary: 'reports all accesses to the data of a person',
     positionals: 'PERSON',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
+import { auditAccess, createPolicySource, memoryStore } from 'portcullis'
 import type { AuditEvent } from '../../../src/audit/event.ts'
 import { parseEvent } from '../../../src/audit/line.ts'
 import { auditLog } from '../../../src/audit/log/audit-log.ts'
@@ -181,6 +182,25 @@ describe('auditLog', () => {
     expect(await lost).toBeInstanceOf(UnavailableError)
     await restart()
   }, 30_000)
+})
+
+describe('auditAccess with auditLog', () => {
+  it('closes the log, so that the process can end and nothing is left in the spool', async () => {
+    const directory = await newFolder()
+    const store = frames()
+    const sink = open({ store, spool: { directory } })
+    const policies = createPolicySource({ store: memoryStore([]) })
+    const audit = auditAccess({ policies, sink })
+    void sink.write(events(3))
+    await audit.flush()
+    expect(await idsIn(store)).toHaveLength(3)
+    void sink.write(events(2))
+    await audit.close()
+    policies.close()
+    expect(await idsIn(store)).toHaveLength(5)
+    await expect(Promise.resolve(sink.write(events(1)))).rejects.toThrow('the audit log is closed')
+    expect((await readdir(directory)).filter((name) => name.endsWith('.lock'))).toEqual([])
+  })
 })
 
 describe('the spool of auditLog', () => {

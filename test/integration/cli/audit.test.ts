@@ -4,7 +4,9 @@ import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import express from 'express'
 import { Redis } from 'ioredis'
+import { auditAccess, createPolicySource, ipWhitelist, type PolicyInput } from 'portcullis'
 import { createPseudonyms } from '../../../src/audit/event.ts'
 import { auditLog } from '../../../src/audit/log/audit-log.ts'
 import { leafHash, rootOfInclusion } from '../../../src/audit/log/merkle.ts'
@@ -15,7 +17,9 @@ import { createSealer } from '../../../src/audit/proof/sealer.ts'
 import { runCommand } from '../../../src/cli/run.ts'
 import { redisFrames } from '../../../src/redis/frames.ts'
 import { redisPeople } from '../../../src/redis/people.ts'
+import { redisStore } from '../../../src/redis/store.ts'
 import { createVault } from '../../../src/vault/vault.ts'
+import { listening } from '../../support/protected-app.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 import { fieldEvent, operationEvent } from '../../unit/audit/events.ts'
 import { KEY, ORIGIN } from '../../unit/audit/proof/made-log.ts'
@@ -192,6 +196,37 @@ describe('portcullis audit', () => {
     expect(json(looks).map(({ operation }) => operation)).toEqual(
       expect.arrayContaining(['audit subject', 'audit subject with actors']),
     )
+  })
+
+  it('rejudge judges recorded requests again, by their policies or by a draft', async () => {
+    const store = redisStore(redis, { vault: createVault({ keys: [{ id: 'default', key: vaultKey }] }) })
+    const judged: PolicyInput = {
+      appId: 'judged',
+      auditAccess: { mode: 'enforce', onSinkFailure: 'deny' },
+      ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] },
+    }
+    await store.write({ policy: judged }, 0)
+    const policies = createPolicySource({ store })
+    const log = auditLog({ store: redisFrames(redis) })
+    const shared = { policies, appId: () => 'judged' }
+    const audit = auditAccess({ ...shared, sink: log, judgements: { key: vaultKey } })
+    const app = express().use(audit, ipWhitelist(shared), (_req, res) => void res.json({}))
+    await listening(app, async (origin) => {
+      for (let index = 0; index < 3; index += 1) await (await fetch(origin)).text()
+    })
+    await audit.close()
+    policies.close()
+    const env = { PORTCULLIS_JUDGED_KEY: Buffer.from(vaultKey).toString('base64') }
+    const same = await command('audit rejudge --json', { env })
+    expect([same.code, json(same)[0]]).toEqual([0, expect.objectContaining({ different: 0 })])
+    expect(json(same)[0].same).toBeGreaterThanOrEqual(3)
+    const draft = join(folder, 'draft.json')
+    await writeFile(draft, JSON.stringify({ ...judged, ipWhitelist: { mode: 'enforce', ranges: [] } }))
+    const other = await command(`audit rejudge --policy ${draft}`, { env })
+    expect(other.code).toBe(3)
+    expect(other.out).toMatch(/judged {2}ipWhitelist {2}enforce ALLOWED -> enforce ADDRESS_NOT_ALLOWED\n/)
+    expect((await command('audit rejudge')).error).toContain('PORTCULLIS_JUDGED_KEY is not set')
+    expect((await command('audit rejudge --policy /nowhere', { env })).code).toBe(2)
   })
 
   it('tail shows what comes until it is ended', async () => {

@@ -128,6 +128,35 @@ describe('createRecorder', () => {
     })
   }
 
+  it('flushes the sink, and closes it with the last of those who write to it', async () => {
+    const did: string[] = []
+    const sink = {
+      write: (events: readonly AuditEvent[]) => void did.push(...events.map(({ id }) => id)),
+      flush: async () => void did.push('flush'),
+      close: async () => void did.push('close'),
+    }
+    const [one, other] = [createRecorder({ sink }), createRecorder({ sink })]
+    void one.record([event(1)])
+    await one.flush()
+    expect(did).toEqual(['1', 'flush'])
+    await Promise.all([one.close(), one.close()])
+    expect(did).toEqual(['1', 'flush', 'flush'])
+    void other.record([event(2)])
+    await other.close()
+    expect(did).toEqual(['1', 'flush', 'flush', '2', 'close'])
+  })
+
+  it('closes a sink that keeps nothing any more, and says that it did not', async () => {
+    const did: string[] = []
+    const down = (): void => {
+      throw new Error('down')
+    }
+    const recorder = createRecorder({ sink: { write: down, close: async () => void did.push('close') } })
+    expect(await outcome(recorder.record([event(1)]))).toBe('UNAVAILABLE')
+    await expect(recorder.close()).rejects.toThrow('the sink did not keep the events')
+    expect(did).toEqual(['close'])
+  })
+
   it('keeps its own deadline', async () => {
     const { write, writes } = manualSink()
     const recorder = make(write, { sinkTimeout: 50 })
