@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { APP_ID_PATTERN, NAME_RULE } from '../names.ts'
-import { expectations } from './expectation.ts'
+import { expectations } from './expectation-schema.ts'
 import { GUARD_NAMES, sectionOf } from './sections.ts'
 
 const makeSchema = () =>

@@ -39,10 +39,10 @@ export const rejudgeAll = withLog(async (invocation, log) => {
     onDifference: (difference) => void (!isJson(invocation) && out(lineOf(difference))),
   })
   const { decisions, same, different, notJudged } = report
-  if (isJson(invocation)) out(`${JSON.stringify(report)}\n`)
+  if (isJson(invocation)) await out(`${JSON.stringify(report)}\n`)
   else {
     const reasons = Object.entries(notJudged).filter(([, count]) => count > 0)
-    out(
+    await out(
       `${decisions} decisions: ${same} the same, ${different} different, ${decisions - same - different} not judged` +
         `${reasons.length === 0 ? '' : ` (${reasons.map(([why, count]) => `${why}: ${count}`).join(', ')})`}\n`,
     )

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { createKeyspace, DEFAULT_PREFIX, KINDS_OF_KEYS, type KindOfKey } from '../../redis/keyspace.ts'
+import { createKeyspace, DEFAULT_PREFIX, KINDS_OF_KEYS } from '../../redis/keyspace.ts'
 import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
 import { placeOf, type OpenedClient } from '../redis.ts'
 
@@ -106,8 +106,11 @@ async function judgeRedisClock(client: OpenedClient): Promise<Finding> {
   )
 }
 
+type Kinds = typeof KINDS_OF_KEYS
+type Command = Kinds[keyof Kinds]['guards' | 'dashboards'][number]
+
 /** Each command as it can be asked for without being done, with a key in its place. */
-const SAMPLES: Readonly<Record<string, (key: string) => readonly string[]>> = {
+const SAMPLES: Readonly<Record<Command, (key: string) => readonly string[]>> = {
   hmget: (key) => [key, 'f'],
   hset: (key) => [key, 'f', 'v'],
   hdel: (key) => [key, 'f'],
@@ -115,6 +118,7 @@ const SAMPLES: Readonly<Record<string, (key: string) => readonly string[]>> = {
   lrange: (key) => [key, '0', '1'],
   rpush: (key) => [key, 'v'],
   ltrim: (key) => [key, '0', '1'],
+  lset: (key) => [key, '0', 'v'],
   get: (key) => [key],
   set: (key) => [key, 'v'],
   del: (key) => [key],
@@ -136,11 +140,10 @@ const SAMPLES: Readonly<Record<string, (key: string) => readonly string[]>> = {
 
 /** What a role needs: each command once for each kind of key. */
 function needsOf(role: 'guards' | 'dashboards', prefix: string): (readonly string[])[] {
-  const kinds: readonly KindOfKey[] = Object.values(KINDS_OF_KEYS)
-  return kinds.flatMap((kind) =>
-    kind[role].map((command) => {
+  return Object.values(KINDS_OF_KEYS).flatMap((kind) =>
+    kind[role].map((command: Command) => {
       const key = prefix + kind.name.replaceAll(/<[^>]*>/g, 'doctor')
-      return [command, ...(SAMPLES[command]?.(key) ?? [key])]
+      return [command, ...SAMPLES[command](key)]
     }),
   )
 }

@@ -129,6 +129,8 @@ describe('a polluted Object.prototype', () => {
       if (section === 'auditAccess') expect(own).toBeUndefined()
       const renamed = {
         name: 'appId',
+        // No guard reads them.
+        expect: 'appId',
         methods: 'cors',
         headers: 'cors',
         exposedHeaders: 'cors',
