@@ -92,7 +92,7 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
   const source = await from.agree(move.source)
   if (source?.state === 'moving' && source.move === move.id) {
     await tell('copy', to)
-    await step(to, move.target, ['absent'], 'arriving', source.value, undefined, move, tools)
+    await step(to, move.target, ['absent', 'arriving'], 'arriving', source.value, undefined, move, tools)
     await tell('verify', to)
     await verify(to, move, source.value)
     await tell('cutOver', from)

@@ -249,7 +249,8 @@ describe('when a location is away', () => {
     places.relays.london.freeze()
     places.relays.frankfurt.thaw()
     // Frankfurt answers, and what it has is old.
-    await expect(europe.get(id)).rejects.toThrow(UnavailableError)
+    for (let time = 0; time < 3; time += 1) await expect(europe.get(id)).rejects.toThrow(UnavailableError)
+    expect(store.status().slice(0, 2)).toMatchObject([{ condition: 'away' }, { condition: 'behind' }])
     places.relays.london.thaw()
     await allCurrent(opened)
     expect((await europe.get(id))?.value).toEqual({ n: 2 })
@@ -295,6 +296,24 @@ describe('when a location is away', () => {
     opened = await places.open()
     await allCurrent(opened)
     expect(await copyAt('london', id)).toEqual(await copyAt('frankfurt', id))
+  })
+
+  it('does not say that there is nobody by a location that has lost all its data, while the other is away', async () => {
+    const { store } = opened
+    const europe = store.in('europe')
+    const id = european()
+    await europe.put(id, { name: 'kept' }, 0)
+    places.relays.frankfurt.freeze()
+    await places.servers.london.kill() // which keeps nothing on disk
+    await places.servers.london.restart()
+    await until('London is reached again', async () => {
+      await expect(europe.get(id)).rejects.toThrow(UnavailableError)
+      return store.status()[0]?.condition === 'behind'
+    })
+    await expect(europe.get(id)).rejects.toThrow(UnavailableError)
+    places.relays.frankfurt.thaw()
+    await allCurrent(opened)
+    expect((await europe.get(id))?.value).toEqual({ name: 'kept' })
   })
 
   it('fills a location that has lost all its data before it asks it', async () => {
@@ -401,6 +420,29 @@ describe('a move', () => {
       ['settle', 'europe', now],
       ['erase', 'world', id],
     ])
+    mover.close()
+  })
+
+  it('stops where a copy is not what was copied, and is carried on with another copy', async () => {
+    const id = american()
+    await opened.store.in('world').put(id, { name: 'Exact' }, 0)
+    let isTamperedWith = false
+    const mover = await places.open({
+      async recordMove({ step, person }) {
+        if (step !== 'verify' || isTamperedWith) return
+        isTamperedWith = true
+        const [key] = (await places.ask('frankfurt', 'KEYS', `*:${person}`)) as [string]
+        await places.ask('frankfurt', 'HSET', key, 'value', '{"name":"Inexact"}')
+      },
+    })
+    await expect(mover.store.move(id, 'europe')).rejects.toThrow(
+      'the copy of a record is not what was copied',
+    )
+    expect((await opened.store.in('world').get(id))?.value).toEqual({ name: 'Exact' })
+    expect(await mover.store.resumeMoves()).toEqual({ ended: 1, waiting: 0 })
+    expect(await opened.store.in('world').get(id)).toBeUndefined()
+    expect(await isNowhereAt('frankfurt', 'Inexact')).toBe(true)
+    expect(await isNowhereAt('frankfurt', 'Exact')).toBe(false)
     mover.close()
   })
 
