@@ -73,5 +73,5 @@ export function fromNow(at: string): string {
     'second',
     1_000,
   ]
-  return unit === 'second' ? 'just now' : RELATIVE.format(Math.trunc(distance / size), unit)
+  return unit === 'second' ? 'just now' : RELATIVE.format(Math.round(distance / size), unit)
 }

@@ -122,10 +122,15 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
   )
 }
 
+function usedWords({ lastUsed, state }: KeyView): string {
+  if (lastUsed !== undefined) return `last used ${fromNow(lastUsed)}`
+  return state === 'ended' ? 'never used' : 'waiting for the first signed request…'
+}
+
 type ChangeKey = (what: string, done: string, body?: unknown, method?: 'POST' | 'DELETE') => Promise<void>
 
 function KeyRow({ view, change, rotate }: { view: KeyView; change: ChangeKey; rotate(): void }): JSX.Element {
-  const { id, state, notAfter, lastUsed, restorableUntil } = view
+  const { id, state, notAfter, restorableUntil } = view
   const place = encodeURIComponent(id)
   return (
     <li>
@@ -135,9 +140,7 @@ function KeyRow({ view, change, rotate }: { view: KeyView; change: ChangeKey; ro
           {state === 'ending' && notAfter ? `ends ${fromNow(notAfter)}` : state}
         </span>
         <span class="quiet block">
-          {lastUsed === undefined
-            ? 'waiting for the first signed request…'
-            : `last used ${fromNow(lastUsed)}`}
+          {usedWords(view)}
           {state === 'ended' &&
             (restorableUntil === undefined
               ? ' · can no longer be restored'

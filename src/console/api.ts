@@ -69,7 +69,9 @@ async function run({ routes, sessions, trail }: Api, asked: Asked): Promise<Answ
   const recorded = entry(route.access === 'anyone' ? undefined : session, purposeOf(body, asked.query))
   await trail.begin(recorded)
   try {
-    return await route.handle(exchange)
+    const answer = await route.handle(exchange)
+    if (answer.name !== undefined) await trail.begin({ ...recorded, name: answer.name })
+    return answer
   } catch (error) {
     await trail.refused(recorded, CONSOLE_PROBLEMS[problemOf(error).problem].status, true)
     throw error

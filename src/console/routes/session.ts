@@ -28,7 +28,7 @@ export function sessionRoutes(sessions: Sessions, offers: SessionView['offers'])
         const session = await sessions.begin(req, token)
         if (session === undefined) return { body: null }
         const cookie = `${SESSION_COOKIE}=${session.id}; Path=/; Secure; HttpOnly; SameSite=Strict`
-        return { status: 201, body: view(session), headers: { 'Set-Cookie': cookie } }
+        return { status: 201, body: view(session), headers: { 'Set-Cookie': cookie }, name: session.name }
       },
     }),
     route({

@@ -183,6 +183,25 @@ describe('the session', () => {
     }
   })
 
+  it('is on record with a pseudonym of who began it, and so is a try that failed', async () => {
+    server.sink.clear()
+    await signIn()
+    await signIn('wrong')
+    const [asked, begun, again, failed] = server.sink.events()
+    expect([asked, begun]).toMatchObject([
+      { operation: 'console POST /session', outcome: 'answered' },
+      { operation: 'console POST /session', actorKind: 'staff', requestId: asked?.requestId },
+    ])
+    expect(failed).toMatchObject({
+      kind: 'outcome',
+      outcome: 'refused',
+      status: 401,
+      requestId: again?.requestId,
+    })
+    expect(server.sink.events()).toHaveLength(4)
+    expect(JSON.stringify(server.sink.events())).not.toContain('token for')
+  })
+
   it('cannot be made of what the state holds', async () => {
     const kept = new Map<string, string>()
     const inner = memoryConsoleState()
