@@ -193,7 +193,7 @@ describe('redisFrames', () => {
     expect(await placesOf(64)).toEqual(own)
     expect(await placesOf(1_000)).toEqual(own)
     // What comes between two pages is found too.
-    const [first = []] = [await store.readPerson('alice', undefined, 600)]
+    const first = await store.readPerson('alice', undefined, 600)
     await store.append(framesOf('v', [1, 1], ['alice']))
     expect(await store.readPerson('alice', first.at(-1)?.place, 600)).toHaveLength(52)
     await store.removeStart(startAt(all[999]?.place ?? ''))
