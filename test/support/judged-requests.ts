@@ -57,7 +57,7 @@ export const JUDGED_POLICIES: Readonly<Record<string, PolicyInput>> = {
     domainProtect: {
       mode: 'enforce',
       domains: ['https://robots.example', 'https://shop.example'],
-      server: 'none',
+      server: 'signed',
     },
     serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true },
     returnUrlGuard: { mode: 'off' },

@@ -168,6 +168,69 @@ describe('redisFrames', () => {
     )
   })
 
+  const openOwn = (): { redis: Redis; prefix: string; store: FrameStore } => {
+    const redis = new Redis(server.url)
+    closers.push(() => redis.disconnect())
+    const prefix = freshPrefix()
+    return { redis, prefix, store: redisFrames(redis, { prefix }) }
+  }
+
+  it('finds all of many frames of a person, and leaves nothing of those that are removed', async () => {
+    const { redis, prefix, store } = openOwn()
+    const frames = framesOf('w', Array<number>(1_300).fill(1), ['alice', 'bob'])
+    await store.append(frames)
+    const placesOf = async (count: number): Promise<string[]> => {
+      const places: string[] = []
+      for (;;) {
+        const page = await store.readPerson('alice', places.at(-1), count)
+        places.push(...page.map(({ place }) => place))
+        if (page.length < count) return places
+      }
+    }
+    const all = await store.read(undefined, 2_000)
+    const own = all.filter((_, index) => frames[index]?.people[0] === 'alice').map(({ place }) => place)
+    expect(own).toHaveLength(650)
+    expect(await placesOf(64)).toEqual(own)
+    expect(await placesOf(1_000)).toEqual(own)
+    // What comes between two pages is found too.
+    const first = await store.readPerson('alice', undefined, 600)
+    await store.append(framesOf('v', [1, 1], ['alice']))
+    expect(await store.readPerson('alice', first.at(-1)?.place, 600)).toHaveLength(52)
+    await store.removeStart(startAt(all[999]?.place ?? ''))
+    expect((await store.read(undefined, 2_000)).slice(0, 300)).toEqual(all.slice(1_000))
+    expect(await placesOf(64)).toHaveLength(152)
+    await store.removeStart(startAt((await store.last()) ?? ''))
+    expect(await store.read(undefined, 10)).toEqual([])
+    const left = await redis.hkeys(`${prefix}{audit}:log`)
+    expect(left.toSorted()).toEqual(['begin', 'removed', 'size', 'start', 'w:v', 'w:w'])
+  })
+
+  it('takes more people at once than a script can be given', async () => {
+    const { store } = openOwn()
+    const people = Array.from({ length: 9_000 }, (_, index) => `person-${index}`)
+    const frames = framesOf('w', Array<number>(30).fill(300), people)
+    expect(await store.append(frames)).toBe(9_000)
+    expect((await store.read(undefined, 100)).map(({ bytes }) => bytes)).toEqual(
+      frames.map(({ bytes }) => bytes),
+    )
+    expect(await store.readPerson('person-8999', undefined, 10)).toHaveLength(1)
+  })
+
+  it('goes on behind a place whose frame was lost and whose number was given again', async () => {
+    const { redis, prefix, store } = openOwn()
+    await store.append(framesOf('w', [1, 1, 1, 1, 1, 1]))
+    const before = await store.read(undefined, 10)
+    const lost = before.at(-1)?.place ?? ''
+    // As after a crash that has taken the last two.
+    const time = before[3]?.place.split('-')[0] ?? ''
+    await redis.hset(`${prefix}{audit}:log`, { size: `4 ${time}`, 'w:w': 4 })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await store.append(framesOf('other', [1, 1, 1]))
+    const after = await store.read(lost, 10)
+    expect(after.map(({ place }) => place.split('-')[1])).toEqual(['5', '6', '7'])
+    expect(after).toEqual((await store.read(undefined, 10)).slice(4))
+  })
+
   it('needs the rights that docs/audit.md names', async () => {
     const admin = new Redis(server.url)
     const writing = ['+eval', '+hget', '+hmget', '+hset', '+time']
