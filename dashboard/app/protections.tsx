@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import type {
   AppView,
   GuardName,
+  Policy,
   GuardTraffic,
   Mode,
   PolicyFinding,
@@ -77,6 +78,7 @@ function Protection({
       )}
       {mode !== undefined && <Members app={app} name={name} canEdit={canEdit} />}
       <Findings
+        canEdit={canEdit}
         findings={findings.filter(({ code }) => code !== 'section-missing' && !code.startsWith('mode-'))}
       />
     </article>
@@ -209,18 +211,56 @@ function Members({
   }
 }
 
-function Findings({ findings }: { findings: readonly PolicyFinding[] }): JSX.Element | null {
+function Findings({
+  findings,
+  canEdit,
+}: {
+  findings: readonly PolicyFinding[]
+  canEdit: boolean
+}): JSX.Element | null {
   if (findings.length === 0) return null
   const shown = findings.slice(0, 5)
   return (
     <ul class="findings">
-      {shown.map(({ code, path, severity, message }) => (
+      {shown.map(({ code, path, severity, message, corrected }) => (
         <li key={`${code} ${path}`} class={severity}>
           <span class={`badge ${severity}`}>{severity}</span> <code>{path.replace(/^\w+\./, '')}</code>{' '}
           {message}
+          {canEdit && corrected !== undefined && MEMBER.test(path) && (
+            <button
+              type="button"
+              class="plain"
+              aria-label={`Use ${corrected} for ${path}`}
+              onClick={() => void edit((policy) => corrects(policy, path, corrected))}
+            >
+              Use {corrected}
+            </button>
+          )}
         </li>
       ))}
       {findings.length > shown.length && <li class="quiet">and {findings.length - shown.length} more</li>}
     </ul>
   )
+}
+
+/** `serverOnly.maxAge`, `ipWhitelist.ranges[3]`. */
+const MEMBER = /^(\w+)\.(\w+)(?:\[(\d+)\])?$/
+
+/** The policy with what a finding says in the place of what it is about. The server judges it as every other edit. */
+function corrects(policy: Policy, path: string, corrected: string): Policy {
+  const [, section = '', member = '', index] = MEMBER.exec(path) ?? []
+  const before = (policy as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>)[section]
+  const value = valueOf(corrected)
+  const list = before?.[member]
+  const after = index === undefined || !Array.isArray(list) ? value : list.with(Number(index), value)
+  return { ...policy, [section]: { ...before, [member]: after } }
+}
+
+/** It is JSON unless it is a string. */
+function valueOf(corrected: string): unknown {
+  try {
+    return JSON.parse(corrected)
+  } catch {
+    return corrected
+  }
 }

@@ -6,7 +6,7 @@ export interface Answer {
   readonly status?: number | undefined
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Who it turned out to be, where that was not known before: recorded too. */
+  /** The name of the caller, where it was not known before. It is recorded too. */
   readonly name?: string | undefined
   /** Makes server-sent events, in place of a body. The signal is aborted when the caller has gone. */
   readonly events?: ((gone: AbortSignal) => AsyncIterable<string>) | undefined
