@@ -11,7 +11,9 @@ const NEEDS_NO_SERVER = /^(?:unit|integration\/guards)\//
 // Whoever has started it was interrupted.
 process.on('disconnect', () => process.exit(1))
 
-process.on('message', async (suite) => {
+process.on('message', (suite) => void runSuite(String(suite)))
+
+async function runSuite(suite) {
   // A set-up that has run once must run again: what it started is stopped after each run.
   process.env = { ...environment }
   // The projects whose tests are told apart by their folder.
@@ -38,7 +40,7 @@ process.on('message', async (suite) => {
   } catch (error) {
     process.send({ tests: 1, failure: `jest failed: ${String(error)}` })
   }
-})
+}
 
 function answerOf({ numTotalTests, numTotalTestSuites, testResults }) {
   const failed = testResults.flatMap(({ testResults: tests }) =>

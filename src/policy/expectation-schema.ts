@@ -13,7 +13,9 @@ const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 const A_URL = 'must be an absolute URL of http or https, without user information and without a fragment'
 const URL_OF_WEB = /^https?:\/\/[^\s\\#]+$/
 
-const writtenRequest = () =>
+/** A request as JSON, checked. */
+// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the type is that of the schema
+export const writtenRequest = () =>
   z.strictObject({
     method: z.optional(z.string().check(z.regex(METHOD, 'must be the name of a method, like GET'))),
     url: z.prefault(
