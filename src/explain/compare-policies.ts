@@ -6,6 +6,7 @@ import {
   type PolicyComparison,
 } from '../policy/compare/compare.ts'
 import { readPolicy } from '../policy/parse.ts'
+import { aFunction, checkOptions, type Expectation } from '../options.ts'
 import { createSlices } from '../slices.ts'
 import type { StoredList } from '../store/list-contract.ts'
 
@@ -24,7 +25,12 @@ export function comparePolicies(
   after: unknown,
   options: ComparisonOptions = {},
 ): PolicyComparison {
-  const steps = comparisonSteps(before, after, { ...options, now: options.now ?? Date.now() })
+  const {
+    lists,
+    now = Date.now(),
+    jurisdictions,
+  } = checkOptions<ComparisonOptions>('comparePolicies', options, { ...EXPECTATIONS, lists: CONTENTS })
+  const steps = comparisonSteps(before, after, { lists, now, jurisdictions })
   for (;;) {
     const step = steps.next()
     if (step.done === true) return step.value
@@ -43,8 +49,16 @@ export interface StoredComparisonOptions extends Omit<ComparisonOptions, 'lists'
 export async function compareStoredPolicies(
   before: unknown,
   after: unknown,
-  { lists, now = Date.now(), jurisdictions }: StoredComparisonOptions = {},
+  options: StoredComparisonOptions = {},
 ): Promise<PolicyComparison> {
+  const {
+    lists,
+    now = Date.now(),
+    jurisdictions,
+  } = checkOptions<StoredComparisonOptions>('compareStoredPolicies', options, {
+    ...EXPECTATIONS,
+    lists: aFunction,
+  })
   const contents = lists && (await readLists([before, after].flatMap(listsOf), lists))
   const steps = comparisonSteps(before, after, { lists: contents, now, jurisdictions })
   const slices = createSlices()
@@ -53,6 +67,21 @@ export async function compareStoredPolicies(
     if (step.done === true) return step.value
     if (slices.over) await slices.next()
   }
+}
+
+const isMap = (value: unknown): boolean => value instanceof Map
+
+const CONTENTS: Expectation = {
+  expected: 'a map from names to entries, or one for each of the two policies',
+  accepts: (value) => isMap(value) || (Array.isArray(value) && value.length === 2 && value.every(isMap)),
+}
+
+const EXPECTATIONS = {
+  now: { expected: 'milliseconds since the epoch', accepts: (value: unknown) => Number.isFinite(value) },
+  jurisdictions: {
+    expected: 'an object',
+    accepts: (value: unknown) => typeof value === 'object' && value !== null,
+  },
 }
 
 /** The names of the lists that count. */

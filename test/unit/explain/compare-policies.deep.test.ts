@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import { comparePolicies } from 'portcullis'
 import { GUARD_NAMES, RULES } from '../../../src/policy/sections.ts'
 import { contradictions, newTally } from '../../support/compare/confirm.ts'
 import { pairs } from '../../support/compare/pairs.ts'
@@ -33,3 +34,16 @@ const MEMBERS = GUARD_NAMES.flatMap((name) =>
     kind === 'answers' ? [] : [kind === 'grants' ? `${name}.${member} (grant)` : `${name}.${member}`],
   ),
 )
+
+it('finds the last port of a loopback address, and that there is none left', () => {
+  const urls = (...given: string[]): object => ({
+    appId: 'a',
+    returnUrlGuard: { mode: 'enforce', urls: given },
+  })
+  const ports = ['', ...Array.from({ length: 65_535 }, (_, index) => `:${index + 1}`)]
+  const each = ports.map((port) => `http://127.0.0.1${port}/x`)
+  const any = urls('http://127.0.0.1:*/x')
+  expect(comparePolicies(urls(...each), any).verdict).toBe('equal')
+  const some = each.filter((text) => !text.includes(':40000/'))
+  expect(comparePolicies(urls(...some), any).gained?.request.returnUrl).toBe('http://127.0.0.1:40000/x')
+})

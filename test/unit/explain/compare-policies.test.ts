@@ -256,6 +256,17 @@ describe('comparePolicies', () => {
     )
   })
 
+  it.each<object>([
+    { list: new Map() },
+    { lists: {} },
+    { lists: [new Map()] },
+    { now: Number.NaN },
+    { now: '2029-01-01' },
+    { jurisdictions: { moon: {} } },
+  ])('refuses the options %j', (options) => {
+    expect(() => comparePolicies(policyOf({}), policyOf({}), options)).toThrow(ConfigError)
+  })
+
   it('takes an app that does not exist for one that refuses everything', () => {
     expect(compared(undefined, undefined).verdict).toBe('equal')
     expect(compared(undefined, ips('10.0.0.1')).verdict).toBe('wider')
@@ -291,16 +302,6 @@ describe('comparePolicies', () => {
       const longest = `${longer}z`
       expect(compared(urls({ exact: longest }), urls(longest)).verdict).toBe('equal')
       expect(compared(urls({ exact: prefix }), urls(prefix)).verdict).toBe('wider')
-    })
-
-    it('finds the last port of a loopback address, and that there is none left', () => {
-      const ports = ['', ...Array.from({ length: 65_535 }, (_, index) => `:${index + 1}`)]
-      const each = ports.map((port) => `http://127.0.0.1${port}/x`)
-      expect(comparePolicies(urls(...each), urls('http://127.0.0.1:*/x')).verdict).toBe('equal')
-      const some = each.filter((text) => !text.includes(':40000/'))
-      expect(compared(urls(...some), urls('http://127.0.0.1:*/x')).gained?.request.returnUrl).toBe(
-        'http://127.0.0.1:40000/x',
-      )
     })
   })
 
