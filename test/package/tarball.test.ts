@@ -41,7 +41,7 @@ describe('the tarball', () => {
     ])
   })
 
-  it('has at most 680 kB, and takes at most 3 MB on disk', () => {
+  it('has at most 680 kB, and takes at most 3.5 MB on disk', () => {
     // As `du` counts: a file takes whole blocks.
     const onDisk = filesIn(packed.folder).reduce(
       (sum, name) => sum + Math.ceil(statSync(join(packed.folder, name)).size / 4_096) * 4_096,
@@ -49,7 +49,7 @@ describe('the tarball', () => {
     )
     console.info(`tarball ${(packed.size / 1e3).toFixed(0)} kB, on disk ${(onDisk / 1e6).toFixed(2)} MB`)
     expect(packed.size).toBeLessThanOrEqual(680_000)
-    expect(onDisk).toBeLessThanOrEqual(3_000_000)
+    expect(onDisk).toBeLessThanOrEqual(3_500_000)
   })
 
   it('brings no other package along', () => {
