@@ -5,7 +5,7 @@ import { lintPolicy } from '../policy/lint.ts'
 import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
 import { scoreOf, scorePolicy } from '../policy/score.ts'
-import { GUARD_NAMES } from '../policy/sections.ts'
+import { GUARD_NAMES, RULES } from '../policy/sections.ts'
 import type { ListedKey } from '../store/contract.ts'
 import type { NextStep, Step } from './contract.ts'
 
@@ -57,16 +57,6 @@ function hasEntries({ ipWhitelist, domainProtect, returnUrlGuard }: Policy, name
   }
 }
 
-/** What each protection keeps away, as the reason to switch it on. */
-const REASONS: Readonly<Record<GuardName, string>> = {
-  serverOnly: 'only requests signed by the servers of the app pass, so that an app id alone is worth nothing',
-  ipWhitelist: 'a stolen key works from the listed networks alone',
-  domainProtect: 'pages of strangers cannot call in the name of the app',
-  returnUrlGuard: 'nobody can have users sent to a page of their own after the sign-in',
-  regionPin: 'data of a person stays in the jurisdiction of that person',
-  auditAccess: 'every request and every read of personal data is recorded',
-}
-
 /** What is to be known of a policy beside what it says. */
 export interface Assessment {
   readonly score: number
@@ -96,10 +86,12 @@ function nextStep(policy: Policy, score: number, findings: readonly PolicyFindin
     const mode: Mode = before === 'report' ? 'enforce' : 'report'
     const gain = scoreWith(policy, guard, mode, findings) - score
     if (before === 'report' && !isReady) {
-      return [{ guard, mode, gain, reason: `it has no entries yet: add them, and ${REASONS[guard]}` }]
+      return [{ guard, mode, gain, reason: `it has no entries yet: add them, and ${RULES[guard].reason}` }]
     }
     const reason =
-      mode === 'enforce' ? REASONS[guard] : `see for some days what it would refuse; then ${REASONS[guard]}`
+      mode === 'enforce'
+        ? RULES[guard].reason
+        : `see for some days what it would refuse; then ${RULES[guard].reason}`
     return [{ guard, mode, gain, reason }]
   })
   return steps.toSorted((a, b) => b.gain - a.gain)[0]

@@ -52,6 +52,8 @@ export interface Rules<Written extends Protection, Lists extends object = object
   readonly points: number
   /** Whether a mode alone makes a section that admits anybody. */
   readonly modeIsEnough: boolean
+  /** What it keeps away, as the reason to switch it on: the rest of a sentence. */
+  readonly reason: string
   lint(section: Written, lists: Lists): PolicyFinding[]
   /** How `comparePolicies` compares it. */
   readonly compare: SectionComparison<Written, Lists>

@@ -33,12 +33,48 @@ export const SECTIONS = {
 
 /** The advice on every section, and how it is compared. The points add up to 100. Apart from `SECTIONS`, so that whoever only judges bundles no advice. */
 export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<Name>, ListsBy<Name>> } = {
-  serverOnly: { points: 20, modeIsEnough: true, lint: lintServerOnly, compare: COMPARE_SIGNATURES },
-  ipWhitelist: { points: 20, modeIsEnough: false, lint: lintIpWhitelist, compare: COMPARE_ADDRESSES },
-  domainProtect: { points: 20, modeIsEnough: false, lint: lintDomainProtect, compare: COMPARE_DOMAINS },
-  returnUrlGuard: { points: 20, modeIsEnough: false, lint: lintReturnUrlGuard, compare: COMPARE_RETURN_URLS },
-  regionPin: { points: 10, modeIsEnough: true, lint: lintRegionPin, compare: COMPARE_REGIONS },
-  auditAccess: { points: 10, modeIsEnough: true, lint: lintAuditAccess, compare: COMPARE_AUDIT },
+  serverOnly: {
+    points: 20,
+    modeIsEnough: true,
+    reason: 'only requests signed by the servers of the app pass, so that an app id alone is worth nothing',
+    lint: lintServerOnly,
+    compare: COMPARE_SIGNATURES,
+  },
+  ipWhitelist: {
+    points: 20,
+    modeIsEnough: false,
+    reason: 'a stolen key works from the listed networks alone',
+    lint: lintIpWhitelist,
+    compare: COMPARE_ADDRESSES,
+  },
+  domainProtect: {
+    points: 20,
+    modeIsEnough: false,
+    reason: 'pages of strangers cannot call in the name of the app',
+    lint: lintDomainProtect,
+    compare: COMPARE_DOMAINS,
+  },
+  returnUrlGuard: {
+    points: 20,
+    modeIsEnough: false,
+    reason: 'nobody can have users sent to a page of their own after the sign-in',
+    lint: lintReturnUrlGuard,
+    compare: COMPARE_RETURN_URLS,
+  },
+  regionPin: {
+    points: 10,
+    modeIsEnough: true,
+    reason: 'data of a person stays in the jurisdiction of that person',
+    lint: lintRegionPin,
+    compare: COMPARE_REGIONS,
+  },
+  auditAccess: {
+    points: 10,
+    modeIsEnough: true,
+    reason: 'every request and every read of personal data is recorded',
+    lint: lintAuditAccess,
+    compare: COMPARE_AUDIT,
+  },
 }
 
 /** The name of a guard, which is also the name of its section in a policy. */
