@@ -23,6 +23,11 @@ export interface Unresolved {
 }
 
 /** Whether there is no app. */
+/** Whether the app that the request names does not exist. */
+export function isUnknown(resolution: App | Unresolved): boolean {
+  return isUnresolved(resolution) && resolution.code === 'APP_UNKNOWN'
+}
+
 export function isUnresolved(resolution: App | Unresolved): resolution is Unresolved {
   return unresolved in resolution
 }

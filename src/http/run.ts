@@ -13,10 +13,11 @@ import {
   type FailedJudgement,
   type JudgeSettings,
 } from './judge.ts'
-import type { AppIdReader, Unresolved } from './judged-request.ts'
+import { isUnknown, type AppIdReader, type Unresolved } from './judged-request.ts'
 import { appIdFrom } from './request/app-id.ts'
 import { callListener, OPTION_TIMEOUT } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
+import { awaitEmptyContent } from './request/empty-content.ts'
 import { writeCors, writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 import { refuse } from './response/refuse.ts'
@@ -36,6 +37,8 @@ export class Plan {
   readonly options: SharedOptions
   /** The guard that answers for apps that do not exist. */
   readonly stranger: Mount<unknown, unknown> | undefined
+  /** Whether the apps that exist are asked by that guard behind the body parsers of this chain. */
+  readonly readsAheadOfStranger: boolean
   /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
   readonly variesByOrigin: boolean
   readonly lines: RefusalLines | undefined
@@ -53,6 +56,8 @@ export class Plan {
     )
     this.beginning = mounts.filter(({ begin }) => begin !== undefined)
     this.stranger = mounts.find(({ stranger }) => stranger !== undefined)
+    const place = steps.findIndex((step) => step === this.stranger)
+    this.readsAheadOfStranger = steps.some((step, index) => isPassage(step) && index < place)
     this.variesByOrigin = mounts.some(({ writesCors }) => writesCors === true)
     this.settings = {
       policies: options.policies,
@@ -105,7 +110,8 @@ export class Run {
         this.#pass(passage, index)
         return
       }
-      if (this.#app === undefined && !this.#findApp(step, index)) return
+      if (this.#app === undefined && !(this.#findApp(step, index) && this.#isReadyFor(this.#app, index)))
+        return
       const answer = judgeFor(step, this.#context, settings, this.#app as App | Unresolved)
       if (isThenable(answer)) {
         this.#goOnWhen(answer, step, (settled) => {
@@ -129,11 +135,22 @@ export class Run {
       }
       this.#goOnWhen(found, step, (settled) => {
         this.#app = settled
-        this.#advance(index)
+        if (this.#isReadyFor(settled, index)) this.#advance(index)
       })
     } catch (error) {
       this.#settle(step, failed(step.name, error, undefined))
     }
+    return false
+  }
+
+  /**
+   * Whether the app can be judged now. Of an app that does not exist no content is read; but whether there is any is waited
+   * for, as the parsers do for an app that exists, so that both are answered alike.
+   */
+  #isReadyFor(app: App | Unresolved | undefined, index: number): boolean {
+    if (app === undefined || !isUnknown(app) || !this.#plan.readsAheadOfStranger) return true
+    if (!this.#context.facts.mayHaveContent) return true
+    this.#pass({ pass: awaitEmptyContent }, index - 1)
     return false
   }
 

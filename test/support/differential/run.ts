@@ -1,4 +1,5 @@
 import { createPolicySource, memoryStore, type ProtectOptions } from 'portcullis'
+import { awaitEmptyContent } from '../../../src/http/request/empty-content.ts'
 import { generateApps, type GeneratedApp } from './apps.ts'
 import { Chance } from './chance.ts'
 import { compare, type Result } from './compare.ts'
@@ -69,7 +70,11 @@ async function runSetup(options: DifferentialOptions, setup: Setup, tally: Tally
     singleMounts(given, order(setup)),
   )
   const chained = new Side(express, setup, policies, protectedBy)
-  const alone = new Side(express, setup, policies, (given) => singleMounts(given, aloneOf(setup)))
+  const alone = new Side(express, setup, policies, (given) => [
+    // As the parsers of `protect()` do, which come ahead of `serverOnly`.
+    awaitEmptyContent,
+    ...singleMounts(given, aloneOf(setup)),
+  ])
   const sides: Sides = { single, chained, alone }
   await Promise.all(Object.values(sides).map((side) => side.listen()))
   // Nothing of a policy or a list is read for the first time by one of the sides.
