@@ -89,7 +89,8 @@ function useTail(appId: string, take: (fresh: readonly RequestRow[]) => void): T
     stream.current = source
     isOn.value = true
     count.value = 0
-    words.value = 'Following: nothing new yet.'
+    words.value = 'Connecting…'
+    source.addEventListener('open', () => (words.value = 'Following: nothing new yet.'))
     let waiting: RequestRow[] = []
     source.addEventListener('message', ({ data }: MessageEvent<string>) => {
       if (waiting.length === 0)

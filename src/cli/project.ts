@@ -64,13 +64,22 @@ export async function inspectProject(folder: string): Promise<Project | undefine
     modules: manifest.type === 'module' ? 'esm' : 'commonjs',
     typescript: packages['typescript'] !== undefined || files.some((path) => path.endsWith('.ts')),
     trustProxy: sources.flatMap(({ file, text }) =>
-      [...text.matchAll(/\.set\(\s*['"]trust proxy['"]\s*,\s*([^\n]*?)\)\s*;?\s*(?:\/\/[^\n]*)?$/gm)].map(
-        ({ 1: value = '', index }) => ({ file, line: lineAt(text, index), text: value }),
-      ),
+      [...text.matchAll(/\.set\(['"]trust proxy['"],([^\n]*)/g)].map(({ 1: rest = '', index }) => ({
+        file,
+        line: lineAt(text, index),
+        text: argumentIn(rest),
+      })),
     ),
     applications: sources.filter(({ text }) => /\bexpress\(\)/.test(text)).map(({ file }) => file),
     mounts: sources.flatMap(({ file, text }) => mountsIn(file, text)),
   }
+}
+
+/** What stands in front of the last bracket of a line, without the comment behind it. */
+function argumentIn(line: string): string {
+  const [code = ''] = line.split('//', 1)
+  const end = code.lastIndexOf(')')
+  return (end === -1 ? code : code.slice(0, end)).trim()
 }
 
 async function readManifest(path: string): Promise<Manifest | undefined> {

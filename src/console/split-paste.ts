@@ -11,8 +11,19 @@ export function splitPaste(text: string): string[] {
   return trimmed
     .split(/\r\n|[\r\n]/)
     .flatMap((line) => withoutComment(line).split(/[\s,;]+/))
-    .map((piece) => piece.replace(/^["'`<(]+/, '').replace(/["'`>)]+$/, ''))
+    .map(unwrapped)
     .filter((piece) => piece !== '' && !/^[-*•]$/.test(piece))
+}
+
+const OPENING = '"\'`<('
+const CLOSING = '"\'`>)'
+
+/** A piece without the quotes and brackets around it. */
+function unwrapped(piece: string): string {
+  let [start, end] = [0, piece.length]
+  while (start < end && OPENING.includes(piece[start] ?? '')) start += 1
+  while (end > start && CLOSING.includes(piece[end - 1] ?? '')) end -= 1
+  return piece.slice(start, end)
 }
 
 function arrayOf(text: string): string[] | undefined {

@@ -11,7 +11,13 @@ const AHEAD = 180 * 24 * 60 * 60 * 1_000
 export function adequacyWatch({ firstEnd }: CompiledJurisdictions, now: () => number): () => void {
   if (firstEnd === undefined) return () => undefined
   return () => {
-    const time = now()
+    let time: number
+    try {
+      time = now()
+    } catch {
+      // Nothing is decided by this clock.
+      return
+    }
     if (time >= firstEnd) warnOfSetup('PORTCULLIS_ADEQUACY_ENDED')
     else if (time >= firstEnd - AHEAD) warnOfSetup('PORTCULLIS_ADEQUACY_ENDS')
   }

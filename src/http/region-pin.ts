@@ -14,6 +14,7 @@ import type { PersonHandle } from '../jurisdiction/person-handle.ts'
 import { isProblem } from '../match/problem.ts'
 import { isThenable } from '../thenable.ts'
 import { askNow, askOption, OPTION_TIMEOUT, OptionFailure } from './request/ask-option.ts'
+import { clockOf } from './request/clock-option.ts'
 import type { RequestContext } from './request/context.ts'
 import type { RequestFacts } from './request/facts.ts'
 import { wantsPage } from './request/wants-page.ts'
@@ -83,13 +84,13 @@ export function regionPin(options: RegionPinOptions): RequestHandler {
 
 /** @param name What the options are called in an error. */
 export function regionPinMount(options: RegionPinOptions, name: string): Mount<RegionFacts, RegionOutcome> {
-  const { here, country, personId, handOver, store, optionTimeout = OPTION_TIMEOUT, now = Date.now } = options
+  const { here, country, personId, handOver, store, optionTimeout = OPTION_TIMEOUT } = options
   if (personId === undefined) refuseWrong(`${name}.country`, country, required(A_COUNTRY))
   const table = options.jurisdictions ?? DEFAULT_JURISDICTIONS
   const jurisdictions = compileJurisdictions(table, `${name}.jurisdictions`)
   refuseWrong(`${name}.here`, here, aLocationOf(jurisdictions))
   const bases = parseBases(options.bases ?? {}, jurisdictions, `${name}.bases`)
-  const checkAdequacy = adequacyWatch(jurisdictions, now)
+  const checkAdequacy = adequacyWatch(jurisdictions, clockOf(options.now))
   checkAdequacy()
   const factsOf = (id: unknown, found: unknown): RegionFacts => ({ here, id, country: found, jurisdictions })
   const ask = (

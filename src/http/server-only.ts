@@ -14,7 +14,7 @@ import { isSignatureRefusal } from '../signature/refusals.ts'
 import type { SignatureScheme } from '../signature/scheme.ts'
 import type { SignedMessage } from '../signature/verify.ts'
 import type { App } from '../source/index.ts'
-import { askNow, OptionFailure } from './request/ask-option.ts'
+import { clockOf } from './request/clock-option.ts'
 import { A_PATH_PREFIX, AN_AUTHORITY, compilePlace, type AuthorityOption } from './request/authority.ts'
 import type { JudgedRequest } from './judged-request.ts'
 import { rememberSigned } from './signed-requests.ts'
@@ -187,16 +187,6 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
       if (content !== undefined) answerMismatch(content, context, res)
       return false
     },
-  }
-}
-
-/** A clock that tells no time would make every signature good or none. */
-function clockOf(option: (() => number) | undefined): () => number {
-  if (option === undefined) return Date.now
-  return () => {
-    const now: unknown = askNow(option, 'now')
-    if (Number.isFinite(now)) return now as number
-    throw new OptionFailure('now', new TypeError('it returned no number'))
   }
 }
 

@@ -142,7 +142,7 @@ const SAMPLES: Readonly<Record<Command, (key: string) => readonly string[]>> = {
 function needsOf(role: 'guards' | 'dashboards', prefix: string): (readonly string[])[] {
   return Object.values(KINDS_OF_KEYS).flatMap((kind) =>
     kind[role].map((command: Command) => {
-      const key = prefix + kind.name.replaceAll(/<[^>]*>/g, 'doctor')
+      const key = prefix + kind.name.replaceAll(/<[^<>]*>/g, 'doctor')
       return [command, ...SAMPLES[command](key)]
     }),
   )

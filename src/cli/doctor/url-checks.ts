@@ -48,7 +48,9 @@ function judgeHsts(url: URL, { headers }: Answer): Finding {
   const value = headers['strict-transport-security']
   const fix = 'send `Strict-Transport-Security: max-age=31536000`, as helmet does'
   if (value === undefined) return warn('`Strict-Transport-Security` is missing', fix)
-  const age = Number(/(?:^|;)\s*max-age\s*=\s*"?(\d+)/i.exec(value)?.[1] ?? NaN)
+  const directives = value.split(';').map((part) => part.trim().toLowerCase())
+  const maxAge = directives.find((part) => part.startsWith('max-age'))
+  const age = Number(/^max-age\s*=\s*"?(\d+)/.exec(maxAge ?? '')?.[1] ?? NaN)
   if (age >= HALF_A_YEAR) return pass(`browsers keep to HTTPS for ${Math.floor(age / 86_400)} days`)
   return warn('`Strict-Transport-Security` has a `max-age` of less than 180 days', fix)
 }

@@ -152,7 +152,7 @@ const PRIVATE = [
 function isPrivate(address: string): boolean {
   const list = new BlockList()
   for (const [network, prefix, family] of PRIVATE) list.addSubnet(network, prefix, family)
-  const text = address.replace(/^::ffff:/, '').replace(/%.*$/, '')
+  const text = address.replace(/^::ffff:/, '').split('%', 1)[0] ?? ''
   return isIP(text) !== 0 && list.check(text, isIP(text) === 4 ? 'ipv4' : 'ipv6')
 }
 

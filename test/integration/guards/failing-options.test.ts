@@ -53,6 +53,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   operation: 'label',
   sinkTimeout: 'no function',
   maxBacklog: 'no function',
+  judgements: 'no function',
   onError: 'told',
   clientAddress: 'asked',
   authority: 'asked',
@@ -68,11 +69,19 @@ const KINDS: Readonly<Record<string, Kind>> = {
   reserved: 'no function',
   here: 'no function',
   country: 'asked',
+  personId: 'asked',
+  store: 'no function',
   jurisdictions: 'no function',
   bases: 'no function',
   handOver: 'asked',
   pathPrefix: 'no function',
   streamed: 'no function',
+}
+
+/** What decides nothing there: to the audit the address is a label, and `regionPin` only warns by its clock. */
+const LABELS_OF: Readonly<Record<string, readonly string[]>> = {
+  auditAccess: ['clientAddress'],
+  regionPin: ['now'],
 }
 
 const GUARDS = {
@@ -259,8 +268,7 @@ describe('options that are functions', () => {
 
   for (const [name, options, build] of mounts) {
     for (const option of options) {
-      // To the audit the address is a label.
-      const kind = name === 'auditAccess' && option === 'clientAddress' ? 'label' : KINDS[option]
+      const kind = LABELS_OF[name]?.includes(option) === true ? 'label' : KINDS[option]
       if (kind === undefined || kind === 'no function') continue
       const { sections, given } = circumstances(option)
       const answer = async (fault: () => unknown, temperature: string): Promise<Answer> =>
@@ -297,6 +305,8 @@ describe('options that are functions', () => {
           if (kind === 'label' || kind === 'told') expect([status, reached]).toEqual([200, true])
           // A server that names its origin passes `domainProtect` whatever the own origin is.
           else if (name === 'domainProtect' && option === 'authority') expect(status).toBe(200)
+          // An identifier that names no jurisdiction: the country does.
+          else if (option === 'personId') expect([status, reached]).toEqual([200, true])
           else expect([status >= 400, status === 500, reached]).toEqual([true, false, false])
           if (id !== null) expect(id).toMatch(/^[ -~]{1,200}$/)
         }
