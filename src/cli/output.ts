@@ -5,14 +5,17 @@ export const SCHEMA_VERSION = 1
 
 export const isJson = ({ values }: Invocation): boolean => values['json'] === true
 
+/** The result as one line of JSON. */
+export const documentOf = (result: object): string =>
+  `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...result })}\n`
+
 /** Writes the result: lines for people, or one JSON document. */
 export async function show(
   invocation: Invocation,
   lines: readonly string[],
   document: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  if (isJson(invocation))
-    await invocation.out(`${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...document })}\n`)
+  if (isJson(invocation)) await invocation.out(documentOf(document))
   else if (lines.length > 0) await invocation.out(`${lines.join('\n')}\n`)
 }
 

@@ -154,8 +154,6 @@ async function checkWriting(redis: RedisClient, prefix: string): Promise<void> {
   }
 }
 
-export const isJson = ({ values }: Invocation): boolean => values['json'] === true
-
 /** The frames of archive and store. */
 export async function* allFrames(invocation: Invocation, { store }: Connection): AsyncGenerator<StoredFrame> {
   const archive = textOf(invocation.values, 'archive')

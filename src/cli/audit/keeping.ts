@@ -3,7 +3,8 @@ import { erasePeople, searchTraces } from '../../audit/retention/erase.ts'
 import { retainLog } from '../../audit/retention/retain.ts'
 import { rewriteRedis } from '../../redis/rewrite.ts'
 import { CommandUsageError, EXIT, requiredText, textOf, textsOf } from '../command.ts'
-import { allFrames, checkpointsOf, isJson, secretOf, withLog } from './connection.ts'
+import { allFrames, checkpointsOf, secretOf, withLog } from './connection.ts'
+import { documentOf, isJson } from '../output.ts'
 
 export const verify = withLog(
   async (invocation, log) => {
@@ -20,7 +21,7 @@ export const verify = withLog(
       ...(frameKey === undefined ? {} : { frameKey }),
       onProgress: (frames) => void (frames % 65_536 === 0 && frames > 0 && error(`${frames} frames\n`)),
     })
-    if (isJson(invocation)) await out(`${JSON.stringify(report)}\n`)
+    if (isJson(invocation)) await out(documentOf(report))
     else {
       for (const { code, at, detail } of report.problems) await out(`${code}  at ${at}: ${detail}\n`)
       await out(
@@ -50,8 +51,7 @@ export const erase = withLog(async (invocation, log) => {
     rewrite: () => rewriteRedis(redis),
   })
   const traces = await searchTraces(directories, erased.traces)
-  if (isJson(invocation))
-    await out(`${JSON.stringify({ people: erased.people, secrets: erased.secrets, traces })}\n`)
+  if (isJson(invocation)) await out(documentOf({ people: erased.people, secrets: erased.secrets, traces }))
   else {
     await out(
       `${erased.people} people erased, ${erased.secrets} secrets destroyed, and the files of Redis written anew\n`,
@@ -82,7 +82,7 @@ export const retain = withLog(async (invocation, log) => {
   })
   await out(
     isJson(invocation)
-      ? `${JSON.stringify({ frames, start: start?.size ?? 0 })}\n`
+      ? documentOf({ frames, start: start?.size ?? 0 })
       : `${frames} frames moved to ${archive}\n`,
   )
   return frames === 0 ? EXIT.no : EXIT.ok

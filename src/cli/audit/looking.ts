@@ -7,7 +7,8 @@ import type { AuditQuery } from '../../audit/reading/query.ts'
 import { ownEvent } from '../../audit/reading/own-event.ts'
 import { printSubjectReport } from '../../audit/reading/subject-report.ts'
 import { CommandUsageError, EXIT, textOf, type Invocation } from '../command.ts'
-import { allFrames, isJson, withLog } from './connection.ts'
+import { allFrames, withLog } from './connection.ts'
+import { documentOf, isJson } from '../output.ts'
 
 function queryOf({ values }: Invocation): AuditQuery {
   const text = (name: string): string | undefined => textOf(values, name)
@@ -76,7 +77,7 @@ export const prove = withLog(async (invocation, log) => {
       link: link.toString('base64'),
     }
     await invocation.out(
-      `${JSON.stringify({ event, index, path, place, frame: { writer, first, count, ...base64 } })}\n`,
+      documentOf({ event, index, path, place, frame: { writer, first, count, ...base64 } }),
     )
     return EXIT.ok
   }
@@ -91,7 +92,7 @@ export const subject = withLog(async (invocation, log) => {
   if (revealActors && purpose === undefined)
     throw new CommandUsageError('`--reveal-actors` needs `--purpose`')
   const report = await log.reader().subject(positionals[0] ?? '', { purpose, revealActors })
-  await out(isJson(invocation) ? `${JSON.stringify(report)}\n` : printSubjectReport(report))
+  await out(isJson(invocation) ? documentOf(report) : printSubjectReport(report))
   return report.accesses.length === 0 ? EXIT.no : EXIT.ok
 })
 

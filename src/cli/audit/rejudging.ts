@@ -8,7 +8,8 @@ import type { ListEntry } from '../../list/entry.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { redisStore } from '../../redis/store.ts'
 import { CommandUsageError, EXIT, textOf, textsOf, type Invocation } from '../command.ts'
-import { allFrames, isJson, secretOf, withLog, type Connection } from './connection.ts'
+import { allFrames, secretOf, withLog, type Connection } from './connection.ts'
+import { documentOf, isJson } from '../output.ts'
 
 export const rejudgeAll = withLog(async (invocation, log) => {
   const { values, env, out } = invocation
@@ -39,7 +40,7 @@ export const rejudgeAll = withLog(async (invocation, log) => {
     onDifference: (difference) => void (!isJson(invocation) && out(lineOf(difference))),
   })
   const { decisions, same, different, notJudged } = report
-  if (isJson(invocation)) await out(`${JSON.stringify(report)}\n`)
+  if (isJson(invocation)) await out(documentOf(report))
   else {
     const reasons = Object.entries(notJudged).filter(([, count]) => count > 0)
     await out(

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import express from 'express'
 import { Redis } from 'ioredis'
+import * as z from 'zod'
 import { auditAccess, createPolicySource, ipWhitelist, type PolicyInput } from 'portcullis'
 import { createPseudonyms } from '../../../src/audit/event.ts'
 import { auditLog } from '../../../src/audit/log/audit-log.ts'
@@ -74,6 +75,61 @@ const json = ({ out }: Ended): any[] =>
     .split('\n')
     .map((line) => JSON.parse(line))
 
+const count = z.int().min(0)
+const document = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject({ schemaVersion: z.literal(1), ...shape })
+
+/** The documents that commands of the audit write. What `tail`, `query` and `export` write are the lines of events. */
+const DOCUMENTS = {
+  verify: document({
+    frames: count,
+    events: count,
+    writers: count,
+    sealed: count,
+    checkpoints: count,
+    problems: z.array(z.strictObject({ code: z.string(), at: z.number(), detail: z.string() })),
+    found: count,
+  }),
+  prove: document({
+    event: z.string(),
+    index: count,
+    path: z.array(z.base64()),
+    place: z.string(),
+    frame: z.strictObject({
+      writer: z.string(),
+      first: count,
+      count,
+      previous: z.base64(),
+      root: z.base64(),
+      link: z.base64(),
+    }),
+  }),
+  subject: document({
+    generated: z.iso.datetime(),
+    accesses: z.array(z.looseObject({})).min(1),
+    recipients: z.array(z.string()),
+    fields: z.record(z.string(), count),
+  }),
+  rejudge: document({
+    decisions: count,
+    same: count,
+    different: count,
+    notJudged: z.record(z.string(), count),
+    differences: z.array(z.looseObject({})),
+  }),
+  erase: document({
+    people: count,
+    secrets: count,
+    traces: z.array(z.strictObject({ path: z.string(), form: z.string() })),
+  }),
+}
+
+/** What is wrong with the document that a command has written. */
+function misfits(of: keyof typeof DOCUMENTS, ended: Ended): unknown[] {
+  const result = DOCUMENTS[of].safeParse(JSON.parse(ended.out))
+  return result.success ? [] : result.error.issues
+}
+
 beforeAll(async () => {
   mkdirSync(data)
   server = await startRedis({
@@ -140,6 +196,7 @@ describe('portcullis audit', () => {
     const entries = await redisFrames(redis).read(undefined, 100)
     await redis.hset('portcullis:{audit}:log', 'size', `19 ${entries[18]?.place.split('-')[0]}`)
     const cut = await command(`audit verify --json --checkpoints ${checkpoints} --key ${verifierKey(KEY)}`)
+    expect(misfits('verify', cut)).toEqual([])
     expect([cut.code, json(cut)[0].problems.map(({ code }: { code: string }) => code)]).toEqual([
       3,
       ['FRAMES_MISSING'],
@@ -151,6 +208,7 @@ describe('portcullis audit', () => {
     await log.write(Array.from({ length: 11 }, (_, index) => fieldEvent(`p${index}`)))
     await log.close()
     const ended = await command('audit prove p7')
+    expect(misfits('prove', ended)).toEqual([])
     const { event, index, path, frame } = json(ended)[0]
     const root = rootOfInclusion(
       leafHash(event),
@@ -183,7 +241,8 @@ describe('portcullis audit', () => {
       0,
       expect.stringContaining('    read: email\n    purpose: billing\n'),
     ])
-    expect(json(await command('audit subject carol --json'))[0].fields).toEqual({ email: 1 })
+    const told = await command('audit subject carol --json')
+    expect([misfits('subject', told), json(told)[0].fields]).toEqual([[], { email: 1 }])
     expect(complaint(await command('audit subject carol --reveal-actors'))).toBe(
       'portcullis audit subject: `--reveal-actors` needs `--purpose`',
     )
@@ -220,6 +279,7 @@ describe('portcullis audit', () => {
     const same = await command('audit rejudge --json', { env })
     expect([same.code, json(same)[0]]).toEqual([0, expect.objectContaining({ different: 0 })])
     expect(json(same)[0].same).toBeGreaterThanOrEqual(3)
+    expect(misfits('rejudge', same)).toEqual([])
     const draft = join(folder, 'draft.json')
     await writeFile(draft, JSON.stringify({ ...judged, ipWhitelist: { mode: 'enforce', ranges: [] } }))
     const other = await command(`audit rejudge --policy ${draft}`, { env })
@@ -268,7 +328,8 @@ describe('portcullis audit', () => {
       error: '',
     })
     expect((await command('audit subject carol')).code).toBe(3)
-    expect((await command('audit erase nobody')).code).toBe(3)
+    const nobody = await command('audit erase nobody --json')
+    expect([nobody.code, misfits('erase', nobody)]).toEqual([3, []])
     const without = await command('audit erase carol', { env: { PORTCULLIS_VAULT_KEY: '' } })
     expect([without.code, complaint(without)]).toEqual([
       2,
