@@ -12,8 +12,8 @@ export interface PolicyFile {
   readonly document: unknown
 }
 
-/** The file beside the policies of a directory that keeps their revisions. */
-export const REVISIONS_FILE = '.portcullis.json'
+/** The file beside the policies of a directory that keeps their revisions. No app can have a file of this name. */
+export const REVISIONS_FILE = '.portcullis-revisions'
 
 /** The name of the file of an app: a colon cannot stand in a name everywhere, and `=` in no app id. */
 export function fileNameOf(appId: string): string {
@@ -60,7 +60,7 @@ async function filesAt({ directory }: Invocation, path: string): Promise<readonl
     if (!(await stat(resolve(directory, path))).isDirectory()) return [path]
     const names = await readdir(resolve(directory, path))
     return names
-      .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+      .filter((name) => name.endsWith('.json'))
       .toSorted()
       .map((name) => join(path, name))
   } catch (error) {

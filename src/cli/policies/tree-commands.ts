@@ -43,7 +43,7 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
     name: 'policy pull',
     summary: 'writes the policies of the store to files, one for each app',
     about:
-      'The file `.portcullis.json` beside them keeps the revisions, so that `policy push` notices when somebody else has written.',
+      'The file `.portcullis-revisions` beside them keeps the revisions, so that `policy push` notices when somebody else has written.',
     positionals: 'DIRECTORY',
     count: [1, 1],
     options: { ...LOOKING, prune: { ...PRUNE, help: 'also removes files of apps that are gone' } },

@@ -269,11 +269,23 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     }
   })
 
+  it('pull and push keep apps whose ids begin with a dot', async () => {
+    for (const appId of ['.hidden', '.portcullis', '.portcullis-revisions']) {
+      write('dotted.json', { appId })
+      expect((await run('policy set dotted.json')).code).toBe(0)
+    }
+    await run('policy pull dots')
+    expect((await run('policy push dots --prune --yes')).out).toBe('0 apps changed\n')
+    expect((await run('policy get .portcullis')).code).toBe(0)
+    for (const appId of ['.hidden', '.portcullis', '.portcullis-revisions'])
+      expect((await run(`app delete ${appId} --yes`)).code).toBe(0)
+  })
+
   it('pull writes files, push writes them back, and neither loses what somebody else wrote', async () => {
     const pulled = await run('policy pull git')
     expect([pulled.code, pulled.out]).toEqual([0, '3 apps in git, 3 of them new or changed\n'])
     expect(readdirSync(join(place.directory, 'git')).toSorted()).toEqual([
-      '.portcullis.json',
+      '.portcullis-revisions',
       'lone.json',
       'new.json',
       'shop.json',
@@ -314,12 +326,12 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy push git --prune', { terminals, input: 'no\n' })).code).toBe(3)
     expect((await run('policy push git --prune --yes')).out).toBe('1 app changed\n')
     expect((await run('app show lone')).code).toBe(3)
-    write('git/.portcullis.json', 'nonsense')
+    write('git/.portcullis-revisions', 'nonsense')
     expect((await run('policy push git')).error).toContain('is damaged')
   })
 
   it('pull --prune removes files of apps that are gone', async () => {
-    rmSync(join(place.directory, 'git/.portcullis.json'))
+    rmSync(join(place.directory, 'git/.portcullis-revisions'))
     await run('policy pull git')
     await run('app delete new --yes')
     expect((await run('policy pull git')).error).toContain('new is not in the store any more')
@@ -328,6 +340,9 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     await run('policy pull git')
     await run('app delete new --yes')
     await run('policy pull git --prune')
-    expect(readdirSync(join(place.directory, 'git')).toSorted()).toEqual(['.portcullis.json', 'shop.json'])
+    expect(readdirSync(join(place.directory, 'git')).toSorted()).toEqual([
+      '.portcullis-revisions',
+      'shop.json',
+    ])
   })
 })
