@@ -12,11 +12,15 @@ export async function verdictOf({ store, now }: Desk, before: Policy, after: Pol
   try {
     const { verdict, protections } = await compareStoredPolicies(before, after, { lists, now: now() })
     const witnesses = GUARD_NAMES.flatMap((name) => [protections[name].gained, protections[name].lost])
+    const given = givenAway(before, after)
     return {
       narrows: verdict === 'narrower' || verdict === 'both',
-      widens: verdict === 'wider' || verdict === 'both',
+      widens: verdict === 'wider' || verdict === 'both' || given.length > 0,
       sentences: [
-        ...new Set(witnesses.flatMap((witness) => (witness === undefined ? [] : [witness.sentence]))),
+        ...new Set([
+          ...witnesses.flatMap((witness) => (witness === undefined ? [] : [witness.sentence])),
+          ...given,
+        ]),
       ],
     }
   } catch (error) {
@@ -25,6 +29,21 @@ export async function verdictOf({ store, now }: Desk, before: Policy, after: Pol
       return { narrows: 'unknown', widens: 'unknown', sentences: [] }
     throw error
   }
+}
+
+/**
+ * What an app loses although no other request passes, in sentences. It asks for the right to widen: otherwise the right to narrow
+ * would be enough to look at personal data without a trace, or to let a page read responses with cookies.
+ */
+function givenAway(before: Policy, after: Policy): string[] {
+  const sentences: string[] = []
+  const [audit, cors] = [after.auditAccess, after.domainProtect]
+  if (audit?.mode === 'off' && before.auditAccess?.mode !== 'off')
+    sentences.push('requests, and reads of personal data, are not recorded any more')
+  const enforced = before.domainProtect?.mode === 'enforce'
+  if (cors?.mode === 'enforce' && cors.credentials === true && !enforced)
+    sentences.push('pages of the domains may read responses to requests with cookies')
+  return sentences
 }
 
 /** The rights that are missing to publish a change with this verdict. What could not be told asks for both. */

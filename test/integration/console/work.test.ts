@@ -208,6 +208,25 @@ for (const [name, open] of Object.entries(STORES)) {
       expect(latest?.note).toBe('break glass: an attack from 10.128 is under way')
     })
 
+    it.each([
+      ['auditAccess', { mode: 'report' }, { mode: 'off' }],
+      ['auditAccess', { mode: 'enforce', onSinkFailure: 'allow' }, { mode: 'off' }],
+      [
+        'domainProtect',
+        { mode: 'report', domains: [] },
+        { mode: 'enforce', domains: ['https://page.example'], credentials: true },
+      ],
+    ] as const)(
+      'who may only narrow can neither end the record nor let pages read with cookies: `%s` %j',
+      async (section, from, to) => {
+        await edit(section, from)
+        await publish()
+        await edit(section, to)
+        const refused = await publish(await server.signIn('look', 'narrow'))
+        expect(refused.body).toMatchObject({ code: 'RIGHT_MISSING', missing: ['widen'] })
+      },
+    )
+
     it('a policy that would break an expectation of its own is not published', async () => {
       const { policy } = await view()
       const expectation = {
