@@ -12,10 +12,8 @@ export async function bringBack(place: Place, others: readonly Place[]): Promise
   for (const from of reached) {
     // Read before the copying: what is missed meanwhile raises the number, and the note stays.
     const note = (await from.location.behind()).get(place.name)
-    for (const bucket of BUCKETS) {
-      if (place.isNew) await copyAll(from, place, bucket)
-      await copyOwed(from, place, bucket)
-    }
+    if (place.isNew) for (const bucket of BUCKETS) await copyAll(from, place, bucket)
+    await copyOwed(from, place)
     if (note !== undefined) await from.location.caughtUp(place.name, note)
     place.lacksOf.delete(from.name)
   }
@@ -31,14 +29,17 @@ export async function sweep(places: readonly Place[]): Promise<void> {
   for (const from of places) {
     for (const to of places) {
       if (from === to) continue
-      for (const bucket of BUCKETS) await copyOwed(from, to, bucket)
+      await copyOwed(from, to)
     }
   }
 }
 
-async function copyOwed(from: Place, to: Place, bucket: string): Promise<void> {
-  const ids = await from.location.owedTo(to.name, bucket)
-  await from.location.settle(to.name, bucket, await copy(from, to, ids))
+/** All buckets are asked at once: mostly there is nothing, and reads may wait for the repair. */
+async function copyOwed(from: Place, to: Place): Promise<void> {
+  const owed = await Promise.all(
+    BUCKETS.map(async (bucket) => ({ bucket, ids: await from.location.owedTo(to.name, bucket) })),
+  )
+  for (const { bucket, ids } of owed) await from.location.settle(to.name, bucket, await copy(from, to, ids))
 }
 
 async function copyAll(from: Place, to: Place, bucket: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.ts'
 import type { Vault } from './vault.ts'
 
 /** How a field is found by its value. */
@@ -24,6 +25,8 @@ export type FieldIndex = {
 )
 
 const UNIQUE_BYTES = 16
+/** To normalise a text can take a time that grows with the square of its length. */
+const LONGEST_VALUE = 4_096
 
 /** The values of an index under each key, the active one first. */
 export function blindIndex(
@@ -32,6 +35,8 @@ export function blindIndex(
   place: readonly string[],
   value: string,
 ): readonly string[] {
+  if (typeof value !== 'string' || value.length > LONGEST_VALUE)
+    throw new UsageError(`a value of an index is a string of at most ${LONGEST_VALUE} characters`)
   const same = match === 'email' ? value.normalize('NFKC').trim().toLowerCase() : value.normalize('NFC')
   return vault.fingerprints(same, `blind index ${JSON.stringify(place)}`).map((fingerprint) => {
     const dot = fingerprint.lastIndexOf('.')

@@ -36,7 +36,7 @@ export interface FieldVault extends SealedHolder {
    * The blind index of a value: strings under which its owner is found again, one for each key of `indexVault`. Store the first,
    * look for all of them.
    *
-   * @throws UsageError for a field that is not in `indexes`.
+   * @throws UsageError for a field that is not in `indexes`, or a value that is no string of at most 4,096 characters.
    */
   index(field: string, value: string): readonly string[]
   /**

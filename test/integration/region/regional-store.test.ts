@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import type { Redis } from 'ioredis'
 import {
   regionalStore,
   regions,
@@ -8,9 +9,17 @@ import {
   UsageError,
   type MoveEvent,
 } from 'portcullis/region'
+import type { RedisClient } from '../../../src/redis/client.ts'
+import { createKeyspace } from '../../../src/redis/keyspace.ts'
 import { until } from '../../support/redis.ts'
 import { seededRandom } from '../../support/seeded.ts'
-import { startThreePlaces, type Opened, type PlaceName, type ThreePlaces } from '../../support/region.ts'
+import {
+  startThreePlaces,
+  TABLE,
+  type Opened,
+  type PlaceName,
+  type ThreePlaces,
+} from '../../support/region.ts'
 
 let places: ThreePlaces
 let opened: Opened
@@ -329,6 +338,58 @@ describe('when a location is away', () => {
   })
 })
 
+describe('a repair that takes long', () => {
+  it('keeps nobody waiting: a read is refused before it has ended, and answered afterwards', async () => {
+    await allCurrent(opened)
+    const id = european()
+    // With keys that no other store looks after.
+    const prefix = 'slow:'
+    const keys = createKeyspace(prefix)
+    const writer = await places.open({ prefix, commandTimeout: 10_000, checkEvery: 60_000 })
+    await writer.store.in('europe').put(id, { name: 'kept' }, 0)
+    writer.close()
+    // Each lacks something of the other, and what Frankfurt owes takes twenty rounds.
+    const owed = Array.from({ length: 20 * 64 }, (_, at) => `europe_owed${at}`)
+    await places.ask('frankfurt', 'SADD', keys.owed('0', 'london'), ...owed)
+    await places.ask('frankfurt', 'HSET', keys.behind, 'london', 1)
+    await places.ask('london', 'HSET', keys.behind, 'frankfurt', 1)
+    let delay = 200
+    const slowed = (client: Redis): RedisClient => ({
+      async call(name, ...args) {
+        if (name === 'HMGET') await new Promise((resolve) => setTimeout(resolve, delay))
+        return client.call(name, ...args)
+      },
+      duplicate: (...options) => client.duplicate(...(options as [])),
+      get status() {
+        return client.status
+      },
+    })
+    const store = regionalStore({
+      regions: regions({ jurisdictions: TABLE }),
+      clients: { london: slowed(opened.clients.london), frankfurt: slowed(opened.clients.frankfurt) },
+      prefix,
+      commandTimeout: 400,
+    })
+    await expect(store.in('europe').get(id)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'no location of `europe` can be asked',
+    })
+    expect(store.status().map(({ condition }) => condition)).not.toContain('current')
+    expect(await places.ask('frankfurt', 'SCARD', keys.owed('0', 'london'))).toBe(owed.length)
+    delay = 0
+    await until('it has ended', async () => {
+      await store
+        .in('europe')
+        .get(id)
+        .catch(() => undefined)
+      return store.status().every(({ condition }) => condition === 'current')
+    })
+    expect((await store.in('europe').get(id))?.value).toEqual({ name: 'kept' })
+    expect(await places.ask('frankfurt', 'SCARD', keys.owed('0', 'london'))).toBe(0)
+    store.close()
+  })
+})
+
 describe('a damaged record', () => {
   it('is read from another location, and never taken for "there is no such person"', async () => {
     const europe = opened.store.in('europe')
@@ -492,6 +553,71 @@ describe('a move', () => {
       expect(now).toEqual([expect.stringMatching(/^europe_/)])
       expect((await store.in('europe').get(now[0] as `europe_${string}`))?.value).toEqual({ name: 'Halted' })
       expect(await isNowhereAt('dallas', 'Halted')).toBe(true)
+    },
+  )
+})
+
+describe('a note of a move that somebody has planted', () => {
+  /** Writes a note as `move` does, past the store. */
+  async function plant(at: readonly PlaceName[], name: string, value: string): Promise<() => Promise<void>> {
+    const keys = createKeyspace()
+    const id = `moves:${name}`
+    const [record, ids] = [keys.record('moves', id), keys.recordIds('moves')]
+    for (const place of at) {
+      const fields = ['revision', 1, 'stamp', '0', 'state', 'here', 'move', '', 'value', value]
+      await places.ask(place, 'HSET', record, ...fields)
+      await places.ask(place, 'SADD', ids, id)
+    }
+    return async () => {
+      for (const place of at) {
+        await places.ask(place, 'DEL', record)
+        await places.ask(place, 'SREM', ids, id)
+      }
+    }
+  }
+
+  beforeAll(() => allCurrent(opened))
+
+  it('in Dallas moves no European there', async () => {
+    const { store } = opened
+    const id = european()
+    await store.in('europe').put(id, { name: 'Fetched Canary' }, 0)
+    const remove = await plant(['dallas'], 'a', JSON.stringify({ source: id, target: 'world_planted' }))
+    expect(await store.resumeMoves()).toEqual({ ended: 0, waiting: 1 })
+    expect((await store.in('europe').get(id))?.value).toEqual({ name: 'Fetched Canary' })
+    expect(await store.in('world').get('world_planted')).toBeUndefined()
+    expect(await isNowhereAt('dallas', 'Fetched Canary')).toBe(true)
+    await remove()
+  })
+
+  it('in Europe moves nobody from Dallas, which knows nothing of it', async () => {
+    const { store } = opened
+    const id = american()
+    await store.in('world').put(id, { name: 'Stays' }, 0)
+    const note = JSON.stringify({ source: id, target: 'europe_planted' })
+    const remove = await plant(['london', 'frankfurt'], 'b', note)
+    expect(await store.resumeMoves()).toEqual({ ended: 0, waiting: 1 })
+    expect((await store.in('world').get(id))?.value).toEqual({ name: 'Stays' })
+    expect(await store.in('europe').get('europe_planted')).toBeUndefined()
+    await remove()
+  })
+
+  it.each(['no JSON', 'null', '{"source":"europe_1"}', '{"source":"mars_1","target":"europe_1"}'])(
+    'and says %s keeps no other move from being carried on',
+    async (value) => {
+      const id = american()
+      await opened.store.in('world').put(id, { name: 'Next' }, 0)
+      const halted = await places.open({
+        recordMove() {
+          throw new Error('the process ends')
+        },
+      })
+      await expect(halted.store.move(id, 'europe')).rejects.toThrow('the process ends')
+      halted.close()
+      const remove = await plant(['london', 'frankfurt'], '0', value)
+      expect(await opened.store.resumeMoves()).toEqual({ ended: 1, waiting: 1 })
+      expect(await opened.store.in('world').get(id)).toBeUndefined()
+      await remove()
     },
   )
 })

@@ -232,6 +232,15 @@ describe('a blind index', () => {
     expect(() => fieldsOf().index('email', 'x')).toThrow(/there is no index for the field `email`/)
     expect(() => fieldsOf({ indexes, indexVault }).index('toString', 'x')).toThrow(/there is no index/)
   })
+
+  it.each(['email', 'phone'])('of %s refuses a value that is long, or no string', (field) => {
+    const fields = fieldsOf({ indexes, indexVault })
+    expect(fields.index(field, 'x'.repeat(4_096))).toHaveLength(1)
+    for (const value of ['x'.repeat(4_097), undefined, 7])
+      expect(() => fields.index(field, value as string)).toThrow(
+        'a value of an index is a string of at most 4096 characters',
+      )
+  })
 })
 
 describe('createFieldVault', () => {

@@ -134,6 +134,22 @@ describe('createPasswords', () => {
     expect(await passwords.verify(undefined, 'correct horse')).toBe(false)
   })
 
+  it('does no more work for a text that is too long to be a password, whatever characters it has', async () => {
+    const passwords = createPasswords({ atOnce: 1 })
+    const stored = await passwords.hash('correct horse')
+    const cpuOf = async (password: string): Promise<number> => {
+      const begun = process.cpuUsage()
+      for (let tries = 0; tries < 3; tries += 1) expect(await passwords.verify(stored, password)).toBe(false)
+      const { user, system } = process.cpuUsage(begun)
+      return user + system
+    }
+    await cpuOf('warm up')
+    // To compose 100,000 such marks takes a second or two, which is a hundred times the work of a hash.
+    const [long, short] = [await cpuOf('\u0301\u0323'.repeat(50_000)), await cpuOf('wrong')]
+    expect(long / short).toBeGreaterThan(1 / 5)
+    expect(long / short).toBeLessThan(5)
+  })
+
   it('lets as many work at once as it says, and refuses when too many wait', async () => {
     const passwords = createPasswords({ atOnce: 1, waiting: 2 })
     await passwords.verify(undefined, 'warm up')
