@@ -44,8 +44,18 @@ export function newMove(source: string, target: string): Move {
   return { id: `${MOVES}:${randomId()}`, source, target }
 }
 
-export async function keepMove(move: Move, { journal }: MoveEnds, { nextStamp }: MoveTools): Promise<void> {
+export async function keepMove(
+  move: Move,
+  { from, journal }: MoveEnds,
+  { nextStamp }: MoveTools,
+): Promise<void> {
   const { source, target } = move
+  if (from !== journal)
+    // `left`, so that it goes by itself when the move was never kept. The target does not stand in it.
+    await from.change(
+      { id: move.id, from: ['absent'], stamp: nextStamp(), to: 'left', move: '', value: source },
+      true,
+    )
   await journal.change(
     {
       id: move.id,
@@ -75,7 +85,7 @@ export function readMove(id: string, entry: Entry | undefined): Move | undefined
  * Until the source leaves, it serves the record and the copy is not served; from then on it is the other way round.
  */
 export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Promise<void> {
-  const { from, to, journal } = ends
+  const { from, to } = ends
   const about = { move: move.id, from: from.jurisdiction, to: to.jurisdiction }
   const tell = async (step: MoveStep, at: Territory): Promise<void> =>
     tools.record({
@@ -86,6 +96,8 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
     })
   const state = await from.agree(move.source)
   if (state?.state === 'here') {
+    if (!(await isMeant(move, ends)))
+      throw new UnavailableError(`\`${from.jurisdiction}\` knows nothing of a move that is kept elsewhere`)
     await tell('begin', from)
     await step(from, move.source, ['here'], 'moving', undefined, undefined, move, tools)
   }
@@ -98,7 +110,7 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
     await tell('cutOver', from)
     await step(from, move.source, ['moving'], 'leaving', undefined, move.id, move, tools)
   } else if (!hasLeft(source, move)) {
-    await endMove(move, journal, tools)
+    await endMove(move, ends, tools)
     if (source?.state === 'moving') throw new UnavailableError('the record is on its way by another move')
     throw new UsageError('there is no such person to move')
   }
@@ -110,7 +122,14 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
   }
   await tell('erase', from)
   await step(from, move.source, ['leaving'], 'left', '', move.id, move, tools)
-  await endMove(move, journal, tools)
+  await endMove(move, ends, tools)
+}
+
+/** Whether the source itself says that this person moves: who can write to the target alone moves nobody. */
+async function isMeant({ id, source }: Move, { from, journal }: MoveEnds): Promise<boolean> {
+  if (from === journal) return true
+  const entry = await from.agree(id)
+  return entry?.state === 'left' && entry.value === source
 }
 
 function hasLeft(entry: Entry | undefined, { id }: Move): boolean {
@@ -141,8 +160,10 @@ async function verify(to: Territory, { id, target }: Move, value: string): Promi
   }
 }
 
-async function endMove({ id }: Move, journal: Territory, { nextStamp }: MoveTools): Promise<void> {
+async function endMove({ id }: Move, { from, journal }: MoveEnds, { nextStamp }: MoveTools): Promise<void> {
   await journal.change({ id, from: ['here'], stamp: nextStamp(), to: 'gone', move: '', value: '' })
+  if (from === journal) return
+  await from.change({ id, from: ['left'], stamp: nextStamp(), to: 'gone', move: '', value: '' })
 }
 
 function stopped(): UnavailableError {

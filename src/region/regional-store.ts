@@ -58,7 +58,10 @@ export interface RegionalStore<J extends Jurisdictions = Jurisdictions> {
   for(request: PinnedRequest): PersonHandle<NameOf<J>>
   /** Moves a person to another jurisdiction and answers with the new identifier. When it rejects, `resumeMoves` carries it on. */
   move<N extends NameOf<J>>(id: PersonId<NameOf<J>>, to: N): Promise<PersonId<N>>
-  /** Carries on the moves that were interrupted. Answers how many were ended, and how many could not be. */
+  /**
+   * Carries on the moves that were interrupted. Answers how many were ended, and how many could not be: also those whose note is
+   * damaged, or is not where `move` keeps it. They are left alone.
+   */
   resumeMoves(): Promise<{ readonly ended: number; readonly waiting: number }>
   status(): readonly LocationStatus[]
   /** Stops looking after the locations. The clients stay open: they are yours. */
@@ -186,20 +189,36 @@ async function resume(
     do {
       const [next, ids] = await territory.ids(MOVES, cursor)
       for (const id of ids) {
-        const move = readMove(id, await territory.read(id))
-        if (move === undefined) continue
-        try {
-          await carryOn(move, endsOf(move), tools)
-          ended += 1
-        } catch (error) {
-          if (error instanceof UsageError) ended += 1
-          else waiting += 1
-        }
+        const outcome = await resumeOne(id, territory, endsOf, tools)
+        if (outcome === 'ended') ended += 1
+        else if (outcome === 'waiting') waiting += 1
       }
       cursor = next
     } while (cursor !== '0')
   }
   return { ended, waiting }
+}
+
+async function resumeOne(
+  id: string,
+  territory: Territory,
+  endsOf: (move: Move) => MoveEnds,
+  tools: Parameters<typeof carryOn>[2],
+): Promise<'ended' | 'waiting' | 'done'> {
+  let isSound = false
+  try {
+    const move = readMove(id, await territory.read(id))
+    if (move === undefined) return 'done'
+    const ends = endsOf(move)
+    // Who can write to the less protective end must not fetch anybody there: its own journal says nothing of the other.
+    if (ends.journal !== territory || ends.from === ends.to) return 'waiting'
+    isSound = true
+    await carryOn(move, ends, tools)
+    return 'ended'
+  } catch (error) {
+    // There is no such person to move, and the move has ended.
+    return isSound && error instanceof UsageError ? 'ended' : 'waiting'
+  }
 }
 
 function createRealm(

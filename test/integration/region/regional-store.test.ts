@@ -8,6 +8,7 @@ import {
   UsageError,
   type MoveEvent,
 } from 'portcullis/region'
+import { createKeyspace } from '../../../src/redis/keyspace.ts'
 import { until } from '../../support/redis.ts'
 import { seededRandom } from '../../support/seeded.ts'
 import { startThreePlaces, type Opened, type PlaceName, type ThreePlaces } from '../../support/region.ts'
@@ -492,6 +493,71 @@ describe('a move', () => {
       expect(now).toEqual([expect.stringMatching(/^europe_/)])
       expect((await store.in('europe').get(now[0] as `europe_${string}`))?.value).toEqual({ name: 'Halted' })
       expect(await isNowhereAt('dallas', 'Halted')).toBe(true)
+    },
+  )
+})
+
+describe('a note of a move that somebody has planted', () => {
+  /** Writes a note as `move` does, past the store. */
+  async function plant(at: readonly PlaceName[], name: string, value: string): Promise<() => Promise<void>> {
+    const keys = createKeyspace()
+    const id = `moves:${name}`
+    const [record, ids] = [keys.record('moves', id), keys.recordIds('moves')]
+    for (const place of at) {
+      const fields = ['revision', 1, 'stamp', '0', 'state', 'here', 'move', '', 'value', value]
+      await places.ask(place, 'HSET', record, ...fields)
+      await places.ask(place, 'SADD', ids, id)
+    }
+    return async () => {
+      for (const place of at) {
+        await places.ask(place, 'DEL', record)
+        await places.ask(place, 'SREM', ids, id)
+      }
+    }
+  }
+
+  beforeAll(() => allCurrent(opened))
+
+  it('in Dallas moves no European there', async () => {
+    const { store } = opened
+    const id = european()
+    await store.in('europe').put(id, { name: 'Fetched Canary' }, 0)
+    const remove = await plant(['dallas'], 'a', JSON.stringify({ source: id, target: 'world_planted' }))
+    expect(await store.resumeMoves()).toEqual({ ended: 0, waiting: 1 })
+    expect((await store.in('europe').get(id))?.value).toEqual({ name: 'Fetched Canary' })
+    expect(await store.in('world').get('world_planted')).toBeUndefined()
+    expect(await isNowhereAt('dallas', 'Fetched Canary')).toBe(true)
+    await remove()
+  })
+
+  it('in Europe moves nobody from Dallas, which knows nothing of it', async () => {
+    const { store } = opened
+    const id = american()
+    await store.in('world').put(id, { name: 'Stays' }, 0)
+    const note = JSON.stringify({ source: id, target: 'europe_planted' })
+    const remove = await plant(['london', 'frankfurt'], 'b', note)
+    expect(await store.resumeMoves()).toEqual({ ended: 0, waiting: 1 })
+    expect((await store.in('world').get(id))?.value).toEqual({ name: 'Stays' })
+    expect(await store.in('europe').get('europe_planted')).toBeUndefined()
+    await remove()
+  })
+
+  it.each(['no JSON', 'null', '{"source":"europe_1"}', '{"source":"mars_1","target":"europe_1"}'])(
+    'and says %s keeps no other move from being carried on',
+    async (value) => {
+      const id = american()
+      await opened.store.in('world').put(id, { name: 'Next' }, 0)
+      const halted = await places.open({
+        recordMove() {
+          throw new Error('the process ends')
+        },
+      })
+      await expect(halted.store.move(id, 'europe')).rejects.toThrow('the process ends')
+      halted.close()
+      const remove = await plant(['london', 'frankfurt'], '0', value)
+      expect(await opened.store.resumeMoves()).toEqual({ ended: 1, waiting: 1 })
+      expect(await opened.store.in('world').get(id)).toBeUndefined()
+      await remove()
     },
   )
 })
