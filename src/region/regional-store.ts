@@ -240,7 +240,7 @@ function createRealm(
     const location = new Location(redis, { name, jurisdiction, others, keys, timeout })
     return new Place(location, redis, (place) => watch?.lost(place))
   })
-  watch = new Watch(places, { jurisdiction, checkEvery, onNotice })
+  watch = new Watch(places, { jurisdiction, checkEvery, timeout, onNotice })
   const territory = new Territory(jurisdiction, places, watch)
   return { territory, places, handle: createHandle(jurisdiction, territory, nextStamp) }
 }

@@ -1,3 +1,4 @@
+import { withDeadline } from '../deadline.ts'
 import type { Place } from './place.ts'
 import { bringBack, sweep } from './repair.ts'
 
@@ -13,6 +14,8 @@ export interface WatchSettings {
   readonly jurisdiction: string
   /** How old what is known may be when it is used, in milliseconds. */
   readonly checkEvery: number
+  /** How long a command may take, in milliseconds. */
+  readonly timeout: number
   readonly onNotice: (notice: LocationNotice) => void
 }
 
@@ -33,21 +36,32 @@ export class Watch {
 
   /** The locations that can be asked, the first of the table first. */
   async current(): Promise<readonly Place[]> {
-    const age = performance.now() - this.#lookedAt
+    const begun = performance.now()
+    const age = begun - this.#lookedAt
     if (age > this.#settings.checkEvery) await (this.#looking ?? this.#look(age === Infinity))
     const places = this.#places.filter((place) => place.isCurrent)
     if (places.length > 0) return places
-    if (this.#repairing === undefined) await this.#look(true)
-    await this.#repairing
-    return this.#places.filter((place) => place.isCurrent)
+    return this.#repaired(begun)
   }
 
   /** All locations, after those were brought back that can be. Fewer where one cannot be asked. */
   async all(): Promise<readonly Place[]> {
+    const begun = performance.now()
     const places = await this.current()
     if (places.length === this.#places.length) return places
+    return this.#repaired(begun)
+  }
+
+  /**
+   * Those that can be asked after the repair, or when so much time has gone that one more question fits into three times `timeout`. The
+   * repair itself goes on.
+   */
+  async #repaired(begun: number): Promise<readonly Place[]> {
     if (this.#repairing === undefined) await this.#look(true)
-    await this.#repairing
+    if (this.#repairing !== undefined) {
+      const left = begun + 2 * this.#settings.timeout - performance.now()
+      await withDeadline(this.#repairing, Math.max(left, 0), 'the repair').catch(() => undefined)
+    }
     return this.#places.filter((place) => place.isCurrent)
   }
 

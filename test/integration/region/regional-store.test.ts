@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import type { Redis } from 'ioredis'
 import {
   regionalStore,
   regions,
@@ -8,10 +9,17 @@ import {
   UsageError,
   type MoveEvent,
 } from 'portcullis/region'
+import type { RedisClient } from '../../../src/redis/client.ts'
 import { createKeyspace } from '../../../src/redis/keyspace.ts'
 import { until } from '../../support/redis.ts'
 import { seededRandom } from '../../support/seeded.ts'
-import { startThreePlaces, type Opened, type PlaceName, type ThreePlaces } from '../../support/region.ts'
+import {
+  startThreePlaces,
+  TABLE,
+  type Opened,
+  type PlaceName,
+  type ThreePlaces,
+} from '../../support/region.ts'
 
 let places: ThreePlaces
 let opened: Opened
@@ -327,6 +335,58 @@ describe('when a location is away', () => {
       expect((await europe.get(id))?.value).toEqual({ name: 'kept' })
       return (await copyAt('london', id)) !== undefined
     })
+  })
+})
+
+describe('a repair that takes long', () => {
+  it('keeps nobody waiting: a read is refused before it has ended, and answered afterwards', async () => {
+    await allCurrent(opened)
+    const id = european()
+    // With keys that no other store looks after.
+    const prefix = 'slow:'
+    const keys = createKeyspace(prefix)
+    const writer = await places.open({ prefix, commandTimeout: 10_000, checkEvery: 60_000 })
+    await writer.store.in('europe').put(id, { name: 'kept' }, 0)
+    writer.close()
+    // Each lacks something of the other, and what Frankfurt owes takes twenty rounds.
+    const owed = Array.from({ length: 20 * 64 }, (_, at) => `europe_owed${at}`)
+    await places.ask('frankfurt', 'SADD', keys.owed('0', 'london'), ...owed)
+    await places.ask('frankfurt', 'HSET', keys.behind, 'london', 1)
+    await places.ask('london', 'HSET', keys.behind, 'frankfurt', 1)
+    let delay = 200
+    const slowed = (client: Redis): RedisClient => ({
+      async call(name, ...args) {
+        if (name === 'HMGET') await new Promise((resolve) => setTimeout(resolve, delay))
+        return client.call(name, ...args)
+      },
+      duplicate: (...options) => client.duplicate(...(options as [])),
+      get status() {
+        return client.status
+      },
+    })
+    const store = regionalStore({
+      regions: regions({ jurisdictions: TABLE }),
+      clients: { london: slowed(opened.clients.london), frankfurt: slowed(opened.clients.frankfurt) },
+      prefix,
+      commandTimeout: 400,
+    })
+    await expect(store.in('europe').get(id)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'no location of `europe` can be asked',
+    })
+    expect(store.status().map(({ condition }) => condition)).not.toContain('current')
+    expect(await places.ask('frankfurt', 'SCARD', keys.owed('0', 'london'))).toBe(owed.length)
+    delay = 0
+    await until('it has ended', async () => {
+      await store
+        .in('europe')
+        .get(id)
+        .catch(() => undefined)
+      return store.status().every(({ condition }) => condition === 'current')
+    })
+    expect((await store.in('europe').get(id))?.value).toEqual({ name: 'kept' })
+    expect(await places.ask('frankfurt', 'SCARD', keys.owed('0', 'london'))).toBe(0)
+    store.close()
   })
 })
 
