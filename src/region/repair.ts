@@ -12,8 +12,10 @@ export async function bringBack(place: Place, others: readonly Place[]): Promise
   for (const from of reached) {
     // Read before the copying: what is missed meanwhile raises the number, and the note stays.
     const note = (await from.location.behind()).get(place.name)
-    if (place.isNew) for (const bucket of BUCKETS) await copyAll(from, place, bucket)
-    await copyOwed(from, place)
+    for (const bucket of BUCKETS) {
+      if (place.isNew) await copyAll(from, place, bucket)
+      await copyOwed(from, place, bucket)
+    }
     if (note !== undefined) await from.location.caughtUp(place.name, note)
     place.lacksOf.delete(from.name)
   }
@@ -29,17 +31,14 @@ export async function sweep(places: readonly Place[]): Promise<void> {
   for (const from of places) {
     for (const to of places) {
       if (from === to) continue
-      await copyOwed(from, to)
+      for (const bucket of BUCKETS) await copyOwed(from, to, bucket)
     }
   }
 }
 
-/** All buckets are asked at once: mostly there is nothing, and reads may wait for the repair. */
-async function copyOwed(from: Place, to: Place): Promise<void> {
-  const owed = await Promise.all(
-    BUCKETS.map(async (bucket) => ({ bucket, ids: await from.location.owedTo(to.name, bucket) })),
-  )
-  for (const { bucket, ids } of owed) await from.location.settle(to.name, bucket, await copy(from, to, ids))
+async function copyOwed(from: Place, to: Place, bucket: string): Promise<void> {
+  const ids = await from.location.owedTo(to.name, bucket)
+  await from.location.settle(to.name, bucket, await copy(from, to, ids))
 }
 
 async function copyAll(from: Place, to: Place, bucket: string): Promise<void> {
