@@ -1,0 +1,37 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { memoryStore, type ManagedPolicyStore } from 'portcullis'
+import { APP, APP_DOCUMENT, startConsole, type ConsoleServer } from '../../support/console.ts'
+
+let server: ConsoleServer
+afterEach(async () => {
+  await server.close()
+  if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
+})
+
+const allowing = (...ranges: readonly string[]) => ({
+  policy: { ...APP, ipWhitelist: { mode: 'enforce', ranges } },
+})
+
+describe('a rollback', () => {
+  it('is judged against the revision that it replaces, also where a colleague writes just then', async () => {
+    const store = memoryStore([APP_DOCUMENT])
+    await store.write(allowing('10.0.0.0/8', '192.0.2.1'), 1)
+    let isWritten = false
+    const busy: ManagedPolicyStore = {
+      ...store,
+      async read(appId) {
+        const found = await store.read(appId)
+        // Revision 1 admits less than what is found, and more than what stands there by now.
+        if (!isWritten) await store.write(allowing('10.0.0.0/9'), 2)
+        isWritten = true
+        return found
+      },
+    }
+    server = await startConsole({ store: busy })
+    const narrow = await server.signIn('look', 'narrow')
+    const back = await narrow.ask('POST', 'apps/shop/rollback', { to: 1 }, { 'if-match': '"3"' })
+    expect([back.status, back.body.code]).toEqual([412, 'REVISION_STALE'])
+    expect(back.body.conflict.yours).toMatchObject({ ipWhitelist: { ranges: ['10.0.0.0/8'] } })
+    expect((await store.read('shop'))?.policy).toMatchObject({ ipWhitelist: { ranges: ['10.0.0.0/9'] } })
+  })
+})
