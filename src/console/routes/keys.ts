@@ -42,9 +42,12 @@ export function keyRoutes(desk: Desk): Route[] {
       body: () =>
         z.strictObject({ id: z.string(), overlap: z.int().check(z.gte(0), z.lte(LONGEST_OVERLAP)) }),
       async handle({ params: { appId = '', keyId = '' }, body: { id, overlap }, session }) {
-        await keyOf(desk, appId, keyId)
-        const notAfter = new Date(desk.now() + overlap).toISOString()
-        return addKey(desk, appId, id, { author: session.name, limit: [{ id: keyId, notAfter }] })
+        const { state, notAfter } = viewKey(await keyOf(desk, appId, keyId), desk.now())
+        // A rotation shortens: it opens no key that has ended, and lengthens none that ends sooner.
+        if (state === 'ended') return addKey(desk, appId, id, { author: session.name })
+        const end = Math.min(desk.now() + overlap, parseInstant(notAfter) ?? Infinity)
+        const limit = [{ id: keyId, notAfter: new Date(end).toISOString() }]
+        return addKey(desk, appId, id, { author: session.name, limit })
       },
     }),
     route<{ leaked: boolean }>({
