@@ -51,9 +51,10 @@ export function historyRoutes(desk: Desk): Route[] {
           const conflict = threeWay(await policyAt(desk, appId, replaces), policy, target)
           throw new ConsoleProblem('REVISION_STALE', { conflict })
         }
-        const given =
-          body.note === undefined || body.note === '' ? `roll back to revision ${body.to}` : body.note
-        const note = await noteFor(desk, exchange, [policy, target], given)
+        const given = body.note === '' ? undefined : body.note
+        // A reason is what somebody gave; what is written of itself is none.
+        const note =
+          (await noteFor(desk, exchange, [policy, target], given)) ?? `roll back to revision ${body.to}`
         const revision = await writeOver(desk, appId, target, replaces, { author: session.name, note })
         return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
       },

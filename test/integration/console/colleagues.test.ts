@@ -34,4 +34,20 @@ describe('a rollback', () => {
     expect(back.body.conflict.yours).toMatchObject({ ipWhitelist: { ranges: ['10.0.0.0/8'] } })
     expect((await store.read('shop'))?.policy).toMatchObject({ ipWhitelist: { ranges: ['10.0.0.0/9'] } })
   })
+
+  it('breaks the glass with a reason that somebody gave, and not with the note that it writes itself', async () => {
+    server = await startConsole()
+    await server.store.write(allowing('10.0.0.0/9'), 1)
+    const glass = await server.signIn('look', 'break-glass')
+    const back = (note?: string) =>
+      glass.ask('POST', 'apps/shop/rollback', { to: 1, note }, { 'if-match': '"2"' })
+    for (const note of [undefined, '', 'too short'])
+      expect([note, (await back(note)).body.code]).toEqual([note, 'PURPOSE_MISSING'])
+    expect((await back('the office is shut out since noon')).status).toBe(200)
+    const [latest] = await server.store.history('shop', { limit: 1 })
+    expect(latest?.note).toBe('break glass: the office is shut out since noon')
+    const ada = await server.signIn()
+    await ada.ask('POST', 'apps/shop/rollback', { to: 2 }, { 'if-match': '"3"' })
+    expect((await server.store.history('shop', { limit: 1 }))[0]?.note).toBe('roll back to revision 2')
+  })
 })
