@@ -51,3 +51,37 @@ describe('a rollback', () => {
     expect((await server.store.history('shop', { limit: 1 }))[0]?.note).toBe('roll back to revision 2')
   })
 })
+
+describe('an edit on a page that was shown before a colleague published', () => {
+  const edit = async (maxAge: number) => {
+    server = await startConsole()
+    const ada = await server.signIn()
+    const before = (await ada.ask('GET', 'apps/shop')).body.policy
+    const published = { ...APP, regionPin: { mode: 'report' }, serverOnly: { mode: 'enforce', maxAge: 60 } }
+    await server.store.write({ policy: published }, 1)
+    const policy = { ...before, serverOnly: { ...before.serverOnly, maxAge } }
+    return { before, answer: (of = policy) => ada.ask('PUT', 'apps/shop/draft', { before, policy: of }) }
+  }
+
+  it('keeps what was published, and adds to it', async () => {
+    const { before, answer } = await edit(90)
+    const elsewhere = { ...before, ipWhitelist: { ...before.ipWhitelist, ranges: ['10.0.0.0/9'] } }
+    const { status, body } = await answer(elsewhere)
+    expect([status, body.draft?.base]).toEqual([200, 2])
+    expect(body.draft.policy).toMatchObject({
+      regionPin: { mode: 'report' },
+      serverOnly: { maxAge: 60 },
+      ipWhitelist: { ranges: ['10.0.0.0/9'] },
+    })
+  })
+
+  it('is asked about where both have changed one member', async () => {
+    const { answer } = await edit(90)
+    const { status, body } = await answer()
+    expect([status, body.code, body.conflict?.conflicts]).toEqual([
+      412,
+      'REVISION_STALE',
+      ['serverOnly.maxAge'],
+    ])
+  })
+})
