@@ -1,3 +1,5 @@
+import { connect } from 'node:net'
+import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { memoryConsoleState, type ConsoleUser } from 'portcullis/console'
 import { SESSION_COOKIE } from '../../../src/console/sessions.ts'
@@ -115,6 +117,37 @@ describe('hostile input', () => {
       'content-type': 'application/x-www-form-urlencoded',
     })
     expect(status).toBe(415)
+  })
+})
+
+describe('somebody who is not signed in', () => {
+  it('is read 4,096 bytes of, and no more', async () => {
+    const content = JSON.stringify({ token: tokenFor('look') })
+    expect((await server.ask('POST', 'session', content.padEnd(4_096))).status).toBe(201)
+    for (const size of [4_097, 1_000_000]) {
+      const { status, body } = await server.ask('POST', 'session', content.padEnd(size))
+      expect([size, status, body.code]).toEqual([size, 413, 'CONTENT_TOO_LARGE'])
+    }
+  })
+
+  it('who breaks off while sending is no fault of the console', async () => {
+    const app = express()
+    const over = new Promise<void>((resolve) => {
+      app.use((req, res, next) => {
+        if (req.headers['content-length'] === '100') res.once('close', resolve)
+        next()
+      })
+    })
+    const other = await startConsole({ app })
+    const { hostname, port } = new URL(other.url)
+    const socket = connect(Number(port), hostname)
+    const head = 'POST /admin/console/api/session HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
+    socket.write(`${head}content-length: 100\r\n\r\n{"token"`, () => setImmediate(() => socket.destroy()))
+    await over
+    // Answered after what the broken one has led to.
+    expect((await other.ask('GET', 'session')).status).toBe(200)
+    await other.close()
+    expect(other.faults).toEqual([])
   })
 })
 
