@@ -5,7 +5,7 @@ import type { ConsoleOptions, ConsoleUser } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
 import { isConsoleRight, type ConsoleRight } from './rights.ts'
 import type { ConsoleState } from './state.ts'
-import { isUserName } from './tokens.ts'
+import { isUserName, tokenMark, tokenUsers } from './tokens.ts'
 
 /** Somebody who is signed in. */
 export interface Session {
@@ -21,6 +21,8 @@ interface StoredSession {
   readonly rights: readonly ConsoleRight[]
   /** Whether `authorize` let them in without a token: it is asked again for every request. */
   readonly asked: boolean
+  /** Of the token, where `consoleTokens` knows it: the session ends with it. */
+  readonly token?: string | undefined
   readonly begun: number
   readonly seen: number
 }
@@ -54,6 +56,7 @@ export function createSessions(
   now: () => number,
 ): Sessions {
   const { idleTimeout = HALF_AN_HOUR } = options
+  const tokens = tokenUsers(options.authorize)
 
   async function ask(req: GuardRequest, token?: string): Promise<ConsoleUser | undefined> {
     const user = await options.authorize(token === undefined ? { req } : { req, token })
@@ -103,6 +106,7 @@ export function createSessions(
         name: user.name,
         rights,
         asked: token === undefined,
+        ...(token !== undefined && tokens !== undefined && { token: tokenMark(token) }),
         begun: now(),
         seen: now(),
       }
@@ -127,8 +131,9 @@ export function createSessions(
         const seen = JSON.stringify({ ...stored, seen: now() })
         await state.replace(keyOf(id), text, seen, lifetimeOf(stored.begun))
       }
-      if (!stored.asked) return sessionOf(id, stored.name, stored.rights)
-      const user = await ask(req)
+      if (!stored.asked && tokens === undefined) return sessionOf(id, stored.name, stored.rights)
+      // A state that processes share outlives the list of tokens: what it says by now counts.
+      const user = stored.asked ? await ask(req) : tokens?.get(stored.token ?? '')
       return user?.name === stored.name ? sessionOf(id, user.name, [...user.rights]) : undefined
     },
 

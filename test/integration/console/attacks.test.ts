@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { memoryConsoleState, type ConsoleUser } from 'portcullis/console'
+import { consoleTokens, memoryConsoleState, type ConsoleRight, type ConsoleUser } from 'portcullis/console'
 import { SESSION_COOKIE } from '../../../src/console/sessions.ts'
 import { APP, startConsole, tokenFor, type Client, type ConsoleServer } from '../../support/console.ts'
 
@@ -292,6 +292,27 @@ describe('the session', () => {
     expect([...kept.keys()].filter((key) => key.startsWith('session:'))).toHaveLength(1)
     expect(JSON.stringify([...kept])).not.toContain(id)
     await other.close()
+  })
+
+  it('ends with its token, and has the rights that the token has by now', async () => {
+    const state = memoryConsoleState()
+    const token = tokenFor('look')
+    const other = { token: 'of somebody else'.padEnd(40), name: 'Eve' }
+    const start = (rights?: readonly ConsoleRight[]): Promise<ConsoleServer> =>
+      startConsole({
+        state,
+        authorize: consoleTokens([other, ...(rights ? [{ token, name: 'Bob', rights }] : [])]),
+      })
+    const servers = [await start(['look', 'keys']), await start(['look']), await start()] as const
+    const { body, headers } = await servers[0].ask('POST', 'session', { token })
+    const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
+    const codes = servers.map(async (one) => {
+      const content = { id: `key-${servers.indexOf(one)}` }
+      const answer = await one.ask('POST', 'apps/shop/keys', content, { cookie, 'x-csrf-token': body.csrf })
+      return answer.body.code ?? answer.status
+    })
+    expect(await Promise.all(codes)).toEqual([201, 'RIGHT_MISSING', 'SIGNED_OUT'])
+    await Promise.all(servers.map((one) => one.close()))
   })
 
   it('of the app itself is asked for again with every request', async () => {
