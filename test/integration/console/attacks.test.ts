@@ -315,6 +315,32 @@ describe('the session', () => {
     await Promise.all(servers.map((one) => one.close()))
   })
 
+  it('ends the stream of requests when it ends itself', async () => {
+    const stream = await ada.stream('apps/shop/tail')
+    let told = 0
+    for await (const _chunk of stream) {
+      if (told === 0) await ada.ask('DELETE', 'session')
+      told += 1
+    }
+    expect(told).toBeGreaterThan(0)
+  })
+
+  it('ends the stream of requests when the right to look at them is taken away', async () => {
+    let rights: readonly ConsoleRight[] = ['look', 'look-at-personal-data']
+    const other = await startConsole({ authorize: () => ({ name: 'bob', rights }) })
+    const { headers } = await other.ask('POST', 'session', {})
+    const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
+    const { body: events } = await fetch(`${other.url}/api/apps/shop/tail`, { headers: { cookie } })
+    let told = 0
+    for await (const _chunk of events ?? []) {
+      rights = ['look']
+      told += 1
+    }
+    expect(told).toBeGreaterThan(0)
+    expect((await other.ask('GET', 'apps', undefined, { cookie })).status).toBe(200)
+    await other.close()
+  })
+
   it('of the app itself is asked for again with every request', async () => {
     let user: ConsoleUser | undefined = { name: 'bob', rights: ['look', 'keys'] }
     const other = await startConsole({ authorize: ({ token }) => (token === undefined ? user : undefined) })
