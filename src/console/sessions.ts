@@ -66,32 +66,7 @@ export function createSessions(
 
   const lifetimeOf = (begun: number): number => Math.min(idleTimeout, begun + LONGEST - now())
 
-  /** Writes a session on the list of its name. The oldest leave where there are too many. */
-  async function enlist(name: string, key: string): Promise<void> {
-    const list = listOf(name)
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      const text = await state.read(list)
-      const keys = [...(text === undefined ? [] : (JSON.parse(text) as string[])), key]
-      const left = keys.splice(0, Math.max(keys.length - MOST_OF_ONE, 0))
-      if (!(await state.replace(list, text, JSON.stringify(keys), LONGEST))) continue
-      for (const old of left) await remove(old)
-      return
-    }
-    throw new UnavailableError('the sessions of somebody could not be counted')
-  }
-
-  async function remove(key: string): Promise<void> {
-    const text = await state.read(key)
-    if (text !== undefined) await state.replace(key, text, undefined, 0)
-  }
-
-  async function strike(name: string, key: string): Promise<void> {
-    const text = await state.read(listOf(name))
-    if (text === undefined) return
-    const keys = (JSON.parse(text) as string[]).filter((other) => other !== key)
-    // Where somebody else writes just then it stays on the list, which does no harm.
-    await state.replace(listOf(name), text, JSON.stringify(keys), LONGEST)
-  }
+  const { enlist, strike, remove } = createSessionLists(state)
 
   return {
     async begin(req, token) {
@@ -141,6 +116,42 @@ export function createSessions(
       await remove(keyOf(id))
       await strike(name, keyOf(id))
     },
+  }
+}
+
+/** The lists of the sessions of each name, so that nobody has too many. */
+function createSessionLists(state: ConsoleState): {
+  enlist(name: string, key: string): Promise<void>
+  strike(name: string, key: string): Promise<void>
+  remove(key: string): Promise<void>
+} {
+  return { enlist, strike, remove }
+
+  /** Writes a session on the list of its name. The oldest leave where there are too many. */
+  async function enlist(name: string, key: string): Promise<void> {
+    const list = listOf(name)
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const text = await state.read(list)
+      const keys = [...(text === undefined ? [] : (JSON.parse(text) as string[])), key]
+      const left = keys.splice(0, Math.max(keys.length - MOST_OF_ONE, 0))
+      if (!(await state.replace(list, text, JSON.stringify(keys), LONGEST))) continue
+      for (const old of left) await remove(old)
+      return
+    }
+    throw new UnavailableError('the sessions of somebody could not be counted')
+  }
+
+  async function remove(key: string): Promise<void> {
+    const text = await state.read(key)
+    if (text !== undefined) await state.replace(key, text, undefined, 0)
+  }
+
+  async function strike(name: string, key: string): Promise<void> {
+    const text = await state.read(listOf(name))
+    if (text === undefined) return
+    const keys = (JSON.parse(text) as string[]).filter((other) => other !== key)
+    // Where somebody else writes just then it stays on the list, which does no harm.
+    await state.replace(listOf(name), text, JSON.stringify(keys), LONGEST)
   }
 }
 

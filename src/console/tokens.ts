@@ -36,10 +36,10 @@ export function consoleTokens(tokens: readonly ConsoleToken[]): ConsoleOptions['
   return authorize
 }
 
-/** Who the tokens of a `consoleTokens` let in, by the marks of the tokens. */
+/** The users of each `authorize` that `consoleTokens` has made, by the marks of their tokens. */
 const usersByMark = new WeakMap<ConsoleOptions['authorize'], ReadonlyMap<string, ConsoleUser>>()
 
-/** Whom the tokens let in, by their marks; `undefined` where `authorize` is not of `consoleTokens`. */
+/** The users by the marks of their tokens; `undefined` where `authorize` is not made by `consoleTokens`. */
 export function tokenUsers(
   authorize: ConsoleOptions['authorize'],
 ): ReadonlyMap<string, ConsoleUser> | undefined {
