@@ -1,7 +1,15 @@
 import type * as z from 'zod/mini'
 import { isPortcullisError, type ExpectationBroken, type PolicyError } from '../errors.ts'
 import type { GuardRequest, GuardResponse } from '../http/handler.ts'
-import { readJson, sendAnswer, sendConsoleProblem, sendEvents, type Answer } from './exchange.ts'
+import {
+  LARGEST,
+  LARGEST_OF_ANYONE,
+  readJson,
+  sendAnswer,
+  sendConsoleProblem,
+  sendEvents,
+  type Answer,
+} from './exchange.ts'
 import { CONSOLE_PROBLEMS, ConsoleProblem } from './problems.ts'
 import type { Access, Route } from './route.ts'
 import { comesFromElsewhere, provesOrigin, type Session, type Sessions } from './sessions.ts'
@@ -62,7 +70,8 @@ async function run({ routes, sessions, trail }: Api, asked: Asked): Promise<Answ
   }
   if (route.conditional === true && req.headers['if-match'] === undefined)
     throw new ConsoleProblem('REVISION_REQUIRED')
-  const body = route.body === undefined ? undefined : readBody(route.body(), await readJson(req))
+  const largest = route.access === 'anyone' ? LARGEST_OF_ANYONE : LARGEST
+  const body = route.body === undefined ? undefined : readBody(route.body(), await readJson(req, largest))
   const exchange = { req, res: asked.res, requestId, params, query: asked.query, body, session }
   if (!changes && route.personal !== true) return route.handle(exchange)
 

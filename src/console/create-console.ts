@@ -60,7 +60,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...historyRoutes(desk),
     ...keyRoutes(desk),
     ...trialRoutes(desk),
-    ...eventRoutes(desk),
+    ...eventRoutes(desk, sessions),
     ...listRoutes(desk),
   ]
   routes.push(

@@ -13,7 +13,9 @@ export interface Answer {
 }
 
 /** The largest content that is read, in bytes. */
-const LARGEST = 8 * 1_048_576
+export const LARGEST = 8 * 1_048_576
+/** The largest content that is read of somebody who is not signed in. */
+export const LARGEST_OF_ANYONE = 4_096
 
 /** The path and query below the mount. */
 export function targetOf({ url = '/' }: GuardRequest): { path: string; query: URLSearchParams } {
@@ -24,7 +26,7 @@ export function targetOf({ url = '/' }: GuardRequest): { path: string; query: UR
 }
 
 /** The JSON of the content; `undefined` where there is no content. */
-export async function readJson(req: GuardRequest): Promise<unknown> {
+export async function readJson(req: GuardRequest, largest: number): Promise<unknown> {
   const type = req.headers['content-type']
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers
   if (coding === undefined && (length === undefined || length === '0')) return undefined
@@ -32,18 +34,30 @@ export async function readJson(req: GuardRequest): Promise<unknown> {
     throw new ConsoleProblem('UNSUPPORTED_CONTENT')
   // A body parser of the app has read it already.
   if (req.readableDidRead || req.body !== undefined) return req.body as unknown
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > LARGEST) throw new ConsoleProblem('CONTENT_TOO_LARGE')
-    chunks.push(chunk)
-  }
+  const content = await readContent(req, largest)
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))) as unknown
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(content)) as unknown
   } catch {
     throw new ConsoleProblem('REQUEST_INVALID', { detail: 'the content is not JSON' })
   }
+}
+
+async function readContent(req: GuardRequest, largest: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  try {
+    // Whoever sends too much is still answered: the connection stays.
+    for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > largest) break
+      chunks.push(chunk)
+    }
+  } catch {
+    throw new ConsoleProblem('REQUEST_INVALID', { detail: 'the content broke off' })
+  }
+  if (size <= largest) return Buffer.concat(chunks)
+  req.resume()
+  throw new ConsoleProblem('CONTENT_TOO_LARGE')
 }
 
 /** What goes with every answer of the console. */

@@ -5,7 +5,7 @@ import type { ConsoleOptions, ConsoleUser } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
 import { isConsoleRight, type ConsoleRight } from './rights.ts'
 import type { ConsoleState } from './state.ts'
-import { isUserName } from './tokens.ts'
+import { isUserName, tokenMark, tokenUsers } from './tokens.ts'
 
 /** Somebody who is signed in. */
 export interface Session {
@@ -21,6 +21,8 @@ interface StoredSession {
   readonly rights: readonly ConsoleRight[]
   /** Whether `authorize` let them in without a token: it is asked again for every request. */
   readonly asked: boolean
+  /** Of the token, where `consoleTokens` knows it: the session ends with it. */
+  readonly token?: string | undefined
   readonly begun: number
   readonly seen: number
 }
@@ -43,18 +45,28 @@ const LONGEST = 12 * 3_600_000
 const HALF_AN_HOUR = 30 * 60_000
 /** How often the last use of a session is written down, in milliseconds. */
 const NOTED_EVERY = 60_000
+/** How many sessions of one name are kept. */
+const MOST_OF_ONE = 50
+/** How often the list of somebody's sessions is tried to be written, where others write it too. */
+const TRIES = 5
+
 export function createSessions(
   options: Pick<ConsoleOptions, 'authorize' | 'idleTimeout'>,
   state: ConsoleState,
   now: () => number,
 ): Sessions {
   const { idleTimeout = HALF_AN_HOUR } = options
+  const tokens = tokenUsers(options.authorize)
 
   async function ask(req: GuardRequest, token?: string): Promise<ConsoleUser | undefined> {
     const user = await options.authorize(token === undefined ? { req } : { req, token })
     if (user === undefined || user === null || !isUserName(user.name)) return undefined
     return { name: user.name, rights: [...user.rights].filter(isConsoleRight) }
   }
+
+  const lifetimeOf = (begun: number): number => Math.min(idleTimeout, begun + LONGEST - now())
+
+  const { enlist, strike, remove } = createSessionLists(state)
 
   return {
     async begin(req, token) {
@@ -69,10 +81,12 @@ export function createSessions(
         name: user.name,
         rights,
         asked: token === undefined,
+        ...(token !== undefined && tokens !== undefined && { token: tokenMark(token) }),
         begun: now(),
         seen: now(),
       }
-      if (!(await state.replace(keyOf(id), undefined, JSON.stringify(stored), LONGEST)))
+      await enlist(user.name, keyOf(id))
+      if (!(await state.replace(keyOf(id), undefined, JSON.stringify(stored), lifetimeOf(now()))))
         throw new UnavailableError('a session could not be kept')
       return sessionOf(id, user.name, rights)
     },
@@ -89,18 +103,55 @@ export function createSessions(
         return undefined
       }
       if (idle > Math.min(NOTED_EVERY, idleTimeout / 2)) {
-        const rest = stored.begun + LONGEST - now()
-        await state.replace(keyOf(id), text, JSON.stringify({ ...stored, seen: now() }), rest)
+        const seen = JSON.stringify({ ...stored, seen: now() })
+        await state.replace(keyOf(id), text, seen, lifetimeOf(stored.begun))
       }
-      if (!stored.asked) return sessionOf(id, stored.name, stored.rights)
-      const user = await ask(req)
+      if (!stored.asked && tokens === undefined) return sessionOf(id, stored.name, stored.rights)
+      // A state that processes share outlives the list of tokens: what it says by now counts.
+      const user = stored.asked ? await ask(req) : tokens?.get(stored.token ?? '')
       return user?.name === stored.name ? sessionOf(id, user.name, [...user.rights]) : undefined
     },
 
-    async end({ id }) {
-      const text = await state.read(keyOf(id))
-      if (text !== undefined) await state.replace(keyOf(id), text, undefined, 0)
+    async end({ id, name }) {
+      await remove(keyOf(id))
+      await strike(name, keyOf(id))
     },
+  }
+}
+
+/** The lists of the sessions of each name, so that nobody has too many. */
+function createSessionLists(state: ConsoleState): {
+  enlist(name: string, key: string): Promise<void>
+  strike(name: string, key: string): Promise<void>
+  remove(key: string): Promise<void>
+} {
+  return { enlist, strike, remove }
+
+  /** Writes a session on the list of its name. The oldest leave where there are too many. */
+  async function enlist(name: string, key: string): Promise<void> {
+    const list = listOf(name)
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const text = await state.read(list)
+      const keys = [...(text === undefined ? [] : (JSON.parse(text) as string[])), key]
+      const left = keys.splice(0, Math.max(keys.length - MOST_OF_ONE, 0))
+      if (!(await state.replace(list, text, JSON.stringify(keys), LONGEST))) continue
+      for (const old of left) await remove(old)
+      return
+    }
+    throw new UnavailableError('the sessions of somebody could not be counted')
+  }
+
+  async function remove(key: string): Promise<void> {
+    const text = await state.read(key)
+    if (text !== undefined) await state.replace(key, text, undefined, 0)
+  }
+
+  async function strike(name: string, key: string): Promise<void> {
+    const text = await state.read(listOf(name))
+    if (text === undefined) return
+    const keys = (JSON.parse(text) as string[]).filter((other) => other !== key)
+    // Where somebody else writes just then it stays on the list, which does no harm.
+    await state.replace(listOf(name), text, JSON.stringify(keys), LONGEST)
   }
 }
 
@@ -110,6 +161,9 @@ function sessionOf(id: string, name: string, rights: readonly ConsoleRight[]): S
 
 /** Under its digest, so that what is read from the state opens no session. */
 const keyOf = (id: string): string => `session:${digest(`session\0${id}`)}`
+
+/** Where the keys of somebody's sessions stand, the oldest first. */
+const listOf = (name: string): string => `sessions-of:${digest(`name\0${name}`)}`
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
 

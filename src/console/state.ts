@@ -21,31 +21,40 @@ interface Slot {
   readonly until: number
 }
 
+/** How many entries of one kind are kept: what stands ahead of the colon of a key. */
 const MOST = 10_000
 
 /** The memory of this process: sessions and drafts end with it, and other processes do not see them. */
 export function memoryConsoleState(now: () => number = Date.now): ConsoleState {
-  const slots = new Map<string, Slot>()
+  /** Each kind has its own room, so that sessions leave no draft without a place. */
+  const kinds = new Map<string, Map<string, Slot>>()
+  const slotsOf = (key: string): Map<string, Slot> => {
+    const kind = key.slice(0, Math.max(key.indexOf(':'), 0))
+    const slots = kinds.get(kind) ?? new Map<string, Slot>()
+    kinds.set(kind, slots)
+    return slots
+  }
   const find = (key: string): string | undefined => {
-    const slot = slots.get(key)
+    const slot = slotsOf(key).get(key)
     return slot === undefined || slot.until <= now() ? undefined : slot.value
   }
   return {
     read: async (key) => find(key),
     async replace(key, before, after, lifetime) {
       if (find(key) !== before) return false
+      const slots = slotsOf(key)
       if (after === undefined) slots.delete(key)
       else {
-        if (slots.size >= MOST && !slots.has(key)) sweep()
+        if (slots.size >= MOST && !slots.has(key)) sweep(slots)
         if (slots.size >= MOST && !slots.has(key))
-          throw new UnavailableError(`the memory of the console has ${MOST} entries already`)
+          throw new UnavailableError(`the memory of the console has ${MOST} such entries already`)
         slots.set(key, { value: after, until: now() + lifetime })
       }
       return true
     },
   }
 
-  function sweep(): void {
+  function sweep(slots: Map<string, Slot>): void {
     for (const [key, { until }] of slots) if (until <= now()) slots.delete(key)
   }
 }

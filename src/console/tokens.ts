@@ -23,7 +23,7 @@ export function consoleTokens(tokens: readonly ConsoleToken[]): ConsoleOptions['
   if (!Array.isArray(tokens) || tokens.length === 0)
     throw new ConfigError('consoleTokens', 'an array with at least one `{ token, name }`', tokens)
   const known = (tokens as readonly ConsoleToken[]).map((given, index) => read(given, index))
-  return ({ token }) => {
+  const authorize: ConsoleOptions['authorize'] = ({ token }) => {
     if (typeof token !== 'string') return undefined
     const digest = digestOf(token)
     // All of them are compared, so that the time tells nothing of the place.
@@ -31,7 +31,26 @@ export function consoleTokens(tokens: readonly ConsoleToken[]): ConsoleOptions['
     for (const { expected, user } of known) if (timingSafeEqual(digest, expected)) found = user
     return found
   }
+  const users = new Map(known.map(({ expected, user }) => [markOf(expected), user]))
+  usersByMark.set(authorize, users)
+  return authorize
 }
+
+/** The users of each `authorize` that `consoleTokens` has made, by the marks of their tokens. */
+const usersByMark = new WeakMap<ConsoleOptions['authorize'], ReadonlyMap<string, ConsoleUser>>()
+
+/** The users by the marks of their tokens; `undefined` where `authorize` is not made by `consoleTokens`. */
+export function tokenUsers(
+  authorize: ConsoleOptions['authorize'],
+): ReadonlyMap<string, ConsoleUser> | undefined {
+  return usersByMark.get(authorize)
+}
+
+/** What a session keeps of its token: nobody can sign in with it. */
+export const tokenMark = (token: string): string => markOf(digestOf(token))
+
+const markOf = (digest: Buffer): string =>
+  createHash('sha256').update('session\0').update(digest).digest('base64url')
 
 function read(given: ConsoleToken, index: number): { readonly expected: Buffer; readonly user: ConsoleUser } {
   const where = `consoleTokens[${index}]`

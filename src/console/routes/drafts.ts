@@ -86,7 +86,8 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
     })
   let policy = wanted
   const current = await desk.drafts.find(appId)
-  if (current?.version !== version) {
+  // Without a draft somebody may have published since the page was shown: `before` tells.
+  if (current === undefined || current.version !== version) {
     const theirs = current?.policy ?? app.policy
     const conflict = threeWay(parsePolicy(body.before), theirs, wanted)
     if (conflict.merged === undefined)

@@ -15,6 +15,7 @@ import type { RecentEventsQuery } from '../options.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Route } from '../route.ts'
+import type { Sessions } from '../sessions.ts'
 
 const HOUR = 3_600_000
 /** How far back the numbers go. */
@@ -22,7 +23,7 @@ const BACK = 7 * 24 * HOUR
 /** How many requests the numbers are made of, at most: the newest. */
 const MOST = 5_000
 
-export function eventRoutes(desk: Desk): Route[] {
+export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route[] {
   return [
     route({
       method: 'GET',
@@ -55,11 +56,16 @@ export function eventRoutes(desk: Desk): Route[] {
       access: ['look-at-personal-data'],
       personal: true,
       summary: 'Requests of an app as they come, as server-sent events, for ten minutes.',
-      async handle({ params: { appId = '' } }) {
+      async handle({ params: { appId = '' }, req, session: { id } }) {
         await findApp(desk, appId)
+        // Whoever has signed out, or may no longer look, sees nothing more.
+        const mayLook = async (): Promise<boolean> => {
+          const session = await sessions.find(req)
+          return session?.id === id && session.rights.has('look-at-personal-data')
+        }
         // Asked ahead of the first byte, so that what is wrong is still told by a status.
         const before = await latest(desk, appId)
-        return { events: (gone) => tailOf(desk, appId, before, gone) }
+        return { events: (gone) => tailOf(desk, appId, before, { gone, mayLook }) }
       },
     }),
     route({
@@ -95,12 +101,14 @@ async function* tailOf(
   desk: Desk,
   appId: string,
   before: readonly OperationEvent[],
-  gone: AbortSignal,
+  { gone, mayLook }: { gone: AbortSignal; mayLook(): Promise<boolean> },
 ): AsyncGenerator<string> {
   const end = desk.now() + LONGEST_TAIL
   let told = new Set(before.map(({ id }) => id))
   while (!gone.aborted && desk.now() < end) {
     const events = await latest(desk, appId)
+    // Asked after the look and ahead of the telling.
+    if (!(await mayLook())) return
     const lines = events
       .filter(({ id }) => !told.has(id))
       .reverse()

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { AppRevision } from '../../store/contract.ts'
 import type { Change, HistoryRow, HistoryView } from '../contract.ts'
-import { findApp, parseOnce, policyAt, type Desk } from '../desk.ts'
+import { findApp, parseOnce, policyAt, threeWay, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { numberIn, pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -40,12 +40,21 @@ export function historyRoutes(desk: Desk): Route[] {
         const { params, body, session } = exchange
         const { appId = '' } = params
         const replaces = revisionToMatch(exchange)
-        const [target, { policy }] = await Promise.all([policyAt(desk, appId, body.to), findApp(desk, appId)])
+        const [target, { stored, policy }] = await Promise.all([
+          policyAt(desk, appId, body.to),
+          findApp(desk, appId),
+        ])
         if (target === undefined)
           throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not hold this revision' })
-        const given =
-          body.note === undefined || body.note === '' ? `roll back to revision ${body.to}` : body.note
-        const note = await noteFor(desk, exchange, [policy, target], given)
+        // What is judged is what is replaced.
+        if (stored.revision !== replaces) {
+          const conflict = threeWay(await policyAt(desk, appId, replaces), policy, target)
+          throw new ConsoleProblem('REVISION_STALE', { conflict })
+        }
+        const given = body.note === '' ? undefined : body.note
+        // A reason is what somebody gave; what is written of itself is none.
+        const note =
+          (await noteFor(desk, exchange, [policy, target], given)) ?? `roll back to revision ${body.to}`
         const revision = await writeOver(desk, appId, target, replaces, { author: session.name, note })
         return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
       },

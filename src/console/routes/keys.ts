@@ -7,7 +7,7 @@ import { changeKeys, type KeyChanges } from '../../store/key-changes.ts'
 import type { KeysView, KeyView } from '../contract.ts'
 import { findApp, type Desk } from '../desk.ts'
 import { ConsoleProblem } from '../problems.ts'
-import { route, type Route } from '../route.ts'
+import { route, type Exchange, type Route } from '../route.ts'
 
 /** For how long a key that has ended can be restored, in milliseconds. */
 const RESTORABLE = 7 * 86_400_000
@@ -41,11 +41,7 @@ export function keyRoutes(desk: Desk): Route[] {
       summary: 'Makes a new key, and lets the old one go on for `overlap` milliseconds.',
       body: () =>
         z.strictObject({ id: z.string(), overlap: z.int().check(z.gte(0), z.lte(LONGEST_OVERLAP)) }),
-      async handle({ params: { appId = '', keyId = '' }, body: { id, overlap }, session }) {
-        await keyOf(desk, appId, keyId)
-        const notAfter = new Date(desk.now() + overlap).toISOString()
-        return addKey(desk, appId, id, { author: session.name, limit: [{ id: keyId, notAfter }] })
-      },
+      handle: (exchange) => rotate(desk, exchange),
     }),
     route<{ leaked: boolean }>({
       method: 'POST',
@@ -147,6 +143,19 @@ async function addKey(
     ...overdue(await listed(desk, appId), desk.now()),
   })
   return { status: 201, body: { ...(await viewKeys(desk, appId)), id, secret } }
+}
+
+async function rotate(
+  desk: Desk,
+  { params, body: { id, overlap }, session }: Exchange<{ id: string; overlap: number }>,
+): ReturnType<Route['handle']> {
+  const { appId = '', keyId = '' } = params
+  const { state, notAfter } = viewKey(await keyOf(desk, appId, keyId), desk.now())
+  // A rotation shortens: it opens no key that has ended, and lengthens none that ends sooner.
+  if (state === 'ended') return addKey(desk, appId, id, { author: session.name })
+  const end = Math.min(desk.now() + overlap, parseInstant(notAfter) ?? Infinity)
+  const limit = [{ id: keyId, notAfter: new Date(end).toISOString() }]
+  return addKey(desk, appId, id, { author: session.name, limit })
 }
 
 async function change(desk: Desk, appId: string, changes: KeyChanges): ReturnType<Route['handle']> {

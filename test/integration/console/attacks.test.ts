@@ -1,5 +1,7 @@
+import { connect } from 'node:net'
+import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { memoryConsoleState, type ConsoleUser } from 'portcullis/console'
+import { consoleTokens, memoryConsoleState, type ConsoleRight, type ConsoleUser } from 'portcullis/console'
 import { SESSION_COOKIE } from '../../../src/console/sessions.ts'
 import { APP, startConsole, tokenFor, type Client, type ConsoleServer } from '../../support/console.ts'
 
@@ -118,6 +120,37 @@ describe('hostile input', () => {
   })
 })
 
+describe('somebody who is not signed in', () => {
+  it('is read 4,096 bytes of, and no more', async () => {
+    const content = JSON.stringify({ token: tokenFor('look') })
+    expect((await server.ask('POST', 'session', content.padEnd(4_096))).status).toBe(201)
+    for (const size of [4_097, 1_000_000]) {
+      const { status, body } = await server.ask('POST', 'session', content.padEnd(size))
+      expect([size, status, body.code]).toEqual([size, 413, 'CONTENT_TOO_LARGE'])
+    }
+  })
+
+  it('who breaks off while sending is no fault of the console', async () => {
+    const app = express()
+    const over = new Promise<void>((resolve) => {
+      app.use((req, res, next) => {
+        if (req.headers['content-length'] === '100') res.once('close', resolve)
+        next()
+      })
+    })
+    const other = await startConsole({ app })
+    const { hostname, port } = new URL(other.url)
+    const socket = connect(Number(port), hostname)
+    const head = 'POST /admin/console/api/session HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
+    socket.write(`${head}content-length: 100\r\n\r\n{"token"`, () => setImmediate(() => socket.destroy()))
+    await over
+    // Answered after what the broken one has led to.
+    expect((await other.ask('GET', 'session')).status).toBe(200)
+    await other.close()
+    expect(other.faults).toEqual([])
+  })
+})
+
 describe('the session', () => {
   const signIn = (token = tokenFor('look')): ReturnType<ConsoleServer['ask']> =>
     server.ask('POST', 'session', { token })
@@ -202,6 +235,46 @@ describe('the session', () => {
     expect(JSON.stringify(server.sink.events())).not.toContain('token for')
   })
 
+  it('is one of at most fifty of one name: the oldest leaves, and others stay', async () => {
+    const begin = async () => {
+      const { headers } = await signIn()
+      const cookie = `${SESSION_COOKIE}=${idOf(headers.get('set-cookie'))}`
+      return async () => (await server.ask('GET', 'apps', undefined, { cookie })).status
+    }
+    const first = await begin()
+    const second = await begin()
+    for (let count = 2; count < 50; count += 1) await begin()
+    expect([await first(), await second()]).toEqual([200, 200])
+    const last = await begin()
+    expect([await first(), await second(), await last()]).toEqual([401, 200, 200])
+    expect((await ada.ask('GET', 'apps')).status).toBe(200)
+  })
+
+  it('is kept as long as it can be used without another sign-in, and takes no place of a draft', async () => {
+    const lifetimes: number[] = []
+    const state = memoryConsoleState()
+    const other = await startConsole({
+      idleTimeout: 60_000,
+      state: {
+        read: state.read,
+        replace(key, before, after, lifetime) {
+          if (key.startsWith('session:')) lifetimes.push(lifetime)
+          return state.replace(key, before, after, lifetime)
+        },
+      },
+    })
+    const client = await other.signIn()
+    expect(lifetimes).toEqual([60_000])
+    const fill = async () => {
+      for (let count = 0; count <= 10_000; count += 1)
+        await state.replace(`session:${count}`, undefined, 'x', 3_600_000)
+    }
+    await expect(fill()).rejects.toThrow('10000 such entries')
+    const policy = { ...APP, regionPin: { mode: 'report' } }
+    expect((await client.ask('PUT', 'apps/shop/draft', { before: APP, policy })).status).toBe(200)
+    await other.close()
+  })
+
   it('cannot be made of what the state holds', async () => {
     const kept = new Map<string, string>()
     const inner = memoryConsoleState()
@@ -216,8 +289,55 @@ describe('the session', () => {
     })
     const { headers } = await other.ask('POST', 'session', { token: tokenFor('look') })
     const id = idOf(headers.get('set-cookie'))
-    expect(kept.size).toBe(1)
+    expect([...kept.keys()].filter((key) => key.startsWith('session:'))).toHaveLength(1)
     expect(JSON.stringify([...kept])).not.toContain(id)
+    await other.close()
+  })
+
+  it('ends with its token, and has the rights that the token has by now', async () => {
+    const state = memoryConsoleState()
+    const token = tokenFor('look')
+    const other = { token: 'of somebody else'.padEnd(40), name: 'Eve' }
+    const start = (rights?: readonly ConsoleRight[]): Promise<ConsoleServer> =>
+      startConsole({
+        state,
+        authorize: consoleTokens([other, ...(rights ? [{ token, name: 'Bob', rights }] : [])]),
+      })
+    const servers = [await start(['look', 'keys']), await start(['look']), await start()] as const
+    const { body, headers } = await servers[0].ask('POST', 'session', { token })
+    const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
+    const codes = servers.map(async (one) => {
+      const content = { id: `key-${servers.indexOf(one)}` }
+      const answer = await one.ask('POST', 'apps/shop/keys', content, { cookie, 'x-csrf-token': body.csrf })
+      return answer.body.code ?? answer.status
+    })
+    expect(await Promise.all(codes)).toEqual([201, 'RIGHT_MISSING', 'SIGNED_OUT'])
+    await Promise.all(servers.map((one) => one.close()))
+  })
+
+  it('ends the stream of requests when it ends itself', async () => {
+    const stream = await ada.stream('apps/shop/tail')
+    let told = 0
+    for await (const chunk of stream) {
+      if (told === 0) await ada.ask('DELETE', 'session')
+      told += chunk.length
+    }
+    expect(told).toBeGreaterThan(0)
+  })
+
+  it('ends the stream of requests when the right to look at them is taken away', async () => {
+    let rights: readonly ConsoleRight[] = ['look', 'look-at-personal-data']
+    const other = await startConsole({ authorize: () => ({ name: 'bob', rights }) })
+    const { headers } = await other.ask('POST', 'session', {})
+    const cookie = headers.get('set-cookie')?.split(';')[0] ?? ''
+    const { body: events } = await fetch(`${other.url}/api/apps/shop/tail`, { headers: { cookie } })
+    let told = 0
+    for await (const chunk of events ?? []) {
+      rights = ['look']
+      told += chunk.length
+    }
+    expect(told).toBeGreaterThan(0)
+    expect((await other.ask('GET', 'apps', undefined, { cookie })).status).toBe(200)
     await other.close()
   })
 

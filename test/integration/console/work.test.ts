@@ -282,6 +282,22 @@ for (const [name, open] of Object.entries(STORES)) {
       expect(later.keys[0]).toMatchObject({ id: 'shop-1', state: 'ended' })
     })
 
+    it('a rotation opens no key that has ended, and lengthens none that ends sooner', async () => {
+      const rotate = async (id: string, overlap: number) =>
+        (await ada.ask('POST', 'apps/shop/keys/shop-1/rotation', { id, overlap })).body.keys[0]
+      expect(await rotate('shop-2', 3_600_000)).toMatchObject({ state: 'ending' })
+      expect(await rotate('shop-3', DAY)).toMatchObject({
+        id: 'shop-1',
+        notAfter: new Date(now + 3_600_000).toISOString(),
+      })
+      await ada.ask('POST', 'apps/shop/keys/shop-1/revocation', { leaked: false })
+      expect(await rotate('shop-4', DAY)).toMatchObject({
+        id: 'shop-1',
+        state: 'ended',
+        notAfter: new Date(now).toISOString(),
+      })
+    })
+
     it('a revoked key can be restored for seven days, and then its secret goes with the next change', async () => {
       const { body } = await ada.ask('POST', 'apps/shop/keys/shop-1/revocation', { leaked: false })
       expect(body.keys).toMatchObject([
