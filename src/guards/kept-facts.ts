@@ -129,8 +129,10 @@ const returnUrlGuard = keeperOf(
 )
 
 const regionPin = keeperOf(
-  ({ here, country }: RegionFacts) => ({ here, country }),
-  (policy, { here, country }, { jurisdictions }) => decideRegionPin(policy, { here, country, jurisdictions }),
+  // An identifier that is no text names no jurisdiction.
+  ({ here, id, country }: RegionFacts) => ({ here, id: typeof id === 'string' ? id : undefined, country }),
+  (policy, { here, id, country }, { jurisdictions }) =>
+    decideRegionPin(policy, { here, id, country, jurisdictions }),
 )
 
 const auditAccess = keeperOf(
