@@ -61,7 +61,7 @@ export interface Change {
   readonly removed: readonly string[]
 }
 
-/** What a change means for those who call. `unknown`: it could not be told. */
+/** What a change means for callers. `unknown`: it could not be told. */
 export interface Verdict {
   readonly narrows: boolean | 'unknown'
   readonly widens: boolean | 'unknown'

@@ -14,7 +14,7 @@ export interface Answer {
 
 /** The largest content that is read, in bytes. */
 export const LARGEST = 8 * 1_048_576
-/** The largest content that is read of somebody who is not signed in. */
+/** The largest content that is read from a caller who is not signed in. */
 export const LARGEST_OF_ANYONE = 4_096
 
 /** The path and query below the mount. */

@@ -188,7 +188,7 @@ export function provesOrigin({ headers }: GuardRequest, { csrf }: Session): bool
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Whether a browser says that another site has sent this request. What is no browser has no cookie to misuse. */
+/** Whether a browser says that another site has sent this request. A caller that is not a browser has no cookie to misuse. */
 export function comesFromElsewhere({ headers }: GuardRequest): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'same-origin'

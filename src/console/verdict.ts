@@ -5,7 +5,7 @@ import { GUARD_NAMES } from '../policy/sections.ts'
 import type { ConsoleRight, Verdict } from './contract.ts'
 import type { Desk } from './desk.ts'
 
-/** What it means for those who call when one policy takes the place of another, with the named lists of the store. */
+/** What it means for callers when one policy takes the place of another, with the named lists of the store. */
 export async function verdictOf({ store, now }: Desk, before: Policy, after: Policy): Promise<Verdict> {
   const { readList } = store
   const lists = readList && ((name: string) => readList.call(store, name))

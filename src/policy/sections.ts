@@ -31,7 +31,7 @@ export const SECTIONS = {
   auditAccess: AUDIT_ACCESS,
 }
 
-/** The advice on every section, and how it is compared. The points add up to 100. Apart from `SECTIONS`, so that whoever only judges bundles no advice. */
+/** The advice on every section, and how it is compared. The points add up to 100. Apart from `SECTIONS`, so that an application that only judges bundles no advice. */
 export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<Name>, ListsBy<Name>> } = {
   serverOnly: {
     points: 20,

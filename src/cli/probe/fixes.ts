@@ -1,6 +1,6 @@
 import { DENIALS, type DenialCode } from '../../decision.ts'
 
-/** What somebody can do who calls, by the code of a refusal. */
+/** What a caller can do, by the code of a refusal. */
 export const FIXES: Readonly<Record<DenialCode, string>> = {
   APP_UNIDENTIFIED: 'name the app: give `--app`, and `--app-header` if the service reads another header',
   APP_UNKNOWN: 'check the app id with the operator of the service',

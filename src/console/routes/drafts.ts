@@ -154,7 +154,7 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
   }
 }
 
-/** How long the reason of somebody must be who breaks the glass. */
+/** How long a reason for breaking the glass must be. */
 const SHORTEST_REASON = 20
 
 /**
