@@ -74,7 +74,7 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlOutcome> = (po
 
 function allowed({ mode }: CompiledReturnUrls, entries: readonly string[]): Decision {
   if (entries.length === 0) {
-    return allow('returnUrlGuard', mode, 'the request names no return URL, and does not have to')
+    return allow('returnUrlGuard', mode, 'the request has no return URL, and needs none')
   }
   const [only = '', ...others] = entries
   return others.length === 0 ? oneMatches(mode, only) : allMatch(mode, entries.join(' '))
@@ -100,7 +100,7 @@ function judge(
   if (url === undefined) {
     return named.optional
       ? undefined
-      : refuse(mode, facts, named, 'RETURN_URL_REQUIRED', 'the request names no return URL')
+      : refuse(mode, facts, named, 'RETURN_URL_REQUIRED', 'the request has no return URL')
   }
   if (isProblem(url)) {
     const { problem } = url
