@@ -65,7 +65,7 @@ function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgem
     if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
     if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }
   }
-  if (server === 'none') return allowed(mode, 'the policy requires no origin from servers', { case: 'absent' })
+  if (server === 'none') return allowed(mode, 'servers need not name an origin', { case: 'absent' })
   if (server === 'claim' && Object.hasOwn(facts, 'referer') && facts.referer !== undefined)
     return judgeReferer(section, facts, facts.referer)
   if (server === 'claim')
