@@ -18,7 +18,7 @@ export const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   usage: 'the command was written wrongly',
   no: 'the answer is no',
   denied: 'the credentials are missing, or have no right to do this',
-  unavailable: 'the store or the server cannot be asked now; try again',
+  unavailable: 'the store or the server cannot be reached; try again',
   interrupted: 'interrupted by Ctrl-C',
 }
 

@@ -257,7 +257,7 @@ export interface KeyUsesView {
   readonly isComplete: boolean
 }
 
-/** Who signs with a key. */
+/** A caller that signs with a key. */
 export interface KeyCaller {
   readonly address?: string | undefined
   readonly isPseudonym: boolean

@@ -96,7 +96,7 @@ export class Territory {
     const places = await this.#watch.all()
     if (places.length === this.#places.length) return places
     throw new UnavailableError(
-      `not every location of \`${this.jurisdiction}\` can be asked, and all are needed`,
+      `not every location of \`${this.jurisdiction}\` can be reached, and all are needed`,
     )
   }
 
@@ -180,7 +180,7 @@ export class Territory {
   }
 
   #nobody(): UnavailableError {
-    return new UnavailableError(`no location of \`${this.jurisdiction}\` can be asked`)
+    return new UnavailableError(`no location of \`${this.jurisdiction}\` can be reached`)
   }
 }
 

@@ -17,7 +17,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...WATCHED_OPTIONS,
       ...QUERY_OPTIONS,
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 100' },
-      after: { type: 'string', value: 'PLACE', help: 'goes on behind an earlier page' },
+      after: { type: 'string', value: 'PLACE', help: 'continues after an earlier page' },
     },
     load: async () => (await import('./runs.ts')).query,
   },

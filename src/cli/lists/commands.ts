@@ -18,7 +18,7 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
     name: 'list import',
     summary: 'replaces a named list by the entries of a file, or makes it',
     about:
-      'Readers have the old list or the new one. Ctrl-C leaves the old one; with Redis the same command goes on within an hour where it stopped.',
+      'Readers have the old list or the new one. Ctrl-C leaves the old one; with Redis the same command continues within an hour where it stopped.',
     positionals: 'NAME FILE',
     count: [2, 2],
     options: {

@@ -237,7 +237,7 @@ describe('when a location is away', () => {
     await expect(europe.get(id)).rejects.toThrow(UnavailableError)
     await expect(europe.put(european(), { name: 'Refused Canary' }, 0)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'no location of `europe` can be asked',
+      message: 'no location of `europe` can be reached',
     })
     await store.in('world').put(texan, { name: 'Texan' }, 0)
     expect((await store.in('world').get(texan))?.value).toEqual({ name: 'Texan' })
@@ -372,7 +372,7 @@ describe('a repair that takes long', () => {
     })
     await expect(store.in('europe').get(id)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'no location of `europe` can be asked',
+      message: 'no location of `europe` can be reached',
     })
     expect(store.status().map(({ condition }) => condition)).not.toContain('current')
     expect(await places.ask('frankfurt', 'SCARD', keys.owed('0', 'london'))).toBe(owed.length)
@@ -516,7 +516,7 @@ describe('a move', () => {
     await until('the connection is gone', async () => mover.clients.frankfurt.status === 'end')
     await expect(mover.store.move(id, 'europe')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'not every location of `europe` can be asked, and all are needed',
+      message: 'not every location of `europe` can be reached, and all are needed',
     })
     expect((await mover.store.in('world').get(id))?.value).toEqual({ name: 'Patient' })
     mover.close()

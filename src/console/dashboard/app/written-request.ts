@@ -15,7 +15,7 @@ interface Read {
   readonly body: string
 }
 
-/** What a curl command would send; `undefined` when it is none. Options that say nothing of the request are passed over. */
+/** What a curl command would send; `undefined` if the text is not a curl command. Options that say nothing about the request are skipped. */
 export function readCurl(text: string): Read | undefined {
   const [program, ...words] = wordsOf(text.trim())
   if (program !== 'curl') return undefined
