@@ -28,7 +28,9 @@ const speed = seen.away / seen.catchUp
 const load = loadavg().map((each) => each.toFixed(1))
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
 console.log(`Node ${process.version}, load of the machine: ${load.join(', ')}`)
-console.log(`Redis ${values.how} for ${(seen.away / 1_000).toFixed(0)} s, ${values.rate} requests a second asked for`)
+console.log(
+  `Redis ${values.how} for ${(seen.away / 1_000).toFixed(0)} s, ${values.rate} requests a second asked for`,
+)
 console.log(`${seen.delivered} answers delivered, ${seen.refused} refused, ${seen.unaudited} unaudited`)
 console.log(
   `${seen.backlog} events waited, stored in ${(seen.catchUp / 1_000).toFixed(1)} s (${speed.toFixed(0)} times as fast as they came)`,
