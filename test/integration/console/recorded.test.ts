@@ -1,42 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import express from 'express'
-import {
-  auditAccess,
-  createPolicySource,
-  domainProtect,
-  ipWhitelist,
-  memoryAuditSink,
-  memoryNonces,
-  memoryStore,
-  serverOnly,
-} from 'portcullis'
-import { auditLog, createAuditReader, memoryFrames, recentLogEvents } from 'portcullis/audit'
-import { signedFetch } from 'portcullis/client'
+import { memoryAuditSink } from 'portcullis'
+import { auditLog, memoryFrames, recentLogEvents } from 'portcullis/audit'
 import { redisAuditSink, redisFrames, redisRecentEvents } from 'portcullis/redis'
 import { Redis } from 'ioredis'
-import { APP, SECRET, startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
+import { startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
+import { OTHER_SECRET, startRecordedConsole, type RecordedConsole } from '../../support/recorded-console.ts'
 import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
-
-const OTHER_SECRET = Buffer.alloc(32, 8).toString('base64')
-const judgedKey = new Uint8Array(32).fill(5)
-const pseudonymKey = new Uint8Array(32).fill(6)
 
 describe('what is on record of real requests', () => {
   let server: ConsoleServer
+  let recorded: RecordedConsole
   let ada: Client
-  let base: string
-  const frames = memoryFrames()
-  const log = auditLog({ store: frames })
-  const store = memoryStore([
-    {
-      policy: { ...APP, ipWhitelist: { mode: 'report', ranges: ['10.0.0.0/8'] } },
-      keys: [
-        { id: 'old', algorithm: 'hmac-sha256', secret: SECRET },
-        { id: 'new', algorithm: 'hmac-sha256', secret: OTHER_SECRET },
-      ],
-    },
-  ])
-  const policies = createPolicySource({ store })
   /** The id of the newest request of the app. */
   const newest = async (): Promise<string> => {
     const { body } = await ada.ask('GET', 'apps/shop/requests?limit=1')
@@ -44,45 +18,15 @@ describe('what is on record of real requests', () => {
   }
 
   beforeAll(async () => {
-    const app = express()
-    const shared = { policies, appId: () => 'shop', logger: { warn: () => undefined } } as const
-    const audit = auditAccess({ ...shared, sink: log, pseudonymKey, judgements: { key: judgedKey } })
-    app.get(
-      '/people/:id',
-      audit,
-      ipWhitelist(shared),
-      serverOnly({ ...shared, nonces: memoryNonces() }),
-      (req, res) => {
-        const person = req.portcullis!.audit!.person('person-7', { email: 'ada@people.example' })
-        res.json({ email: person.email, id: req.params['id'] })
-      },
-    )
-    app.get('/page', audit, domainProtect(shared), (_req, res) => res.end('in'))
-    server = await startConsole({
-      app,
-      store,
-      judgedKey,
-      recentEvents: recentLogEvents(frames),
-      accessReport: (person, { purpose, actor }) =>
-        createAuditReader({ store: frames, sink: log, actor, pseudonymKey }).subject(person, { purpose }),
-      regions: () => [
-        { jurisdiction: 'europe', location: 'london', condition: 'current' },
-        { jurisdiction: 'world', location: 'dallas', condition: 'away' },
-      ],
-    })
+    recorded = await startRecordedConsole()
+    ;({ server } = recorded)
     ada = await server.signIn()
-    base = new URL(server.url).origin
-    const by = (keyId: string, secret: string) => signedFetch({ keyId, secret, appId: 'shop' })
     for (const path of ['/people/1', '/people/2', '/people/3'])
-      expect((await by('old', SECRET)(`${base}${path}`)).status).toBe(200)
-    expect((await by('new', OTHER_SECRET)(`${base}/people/1`)).status).toBe(200)
-    expect((await by('old', OTHER_SECRET)(`${base}/people/1`)).status).toBe(401)
+      expect((await recorded.call('old', path)).status).toBe(200)
+    expect((await recorded.call('new', '/people/1')).status).toBe(200)
+    expect((await recorded.call('old', '/people/1', OTHER_SECRET)).status).toBe(401)
   })
-  afterAll(async () => {
-    policies.close()
-    await server.close()
-    await log.close()
-  })
+  afterAll(() => recorded.close())
 
   it('says how many requests each key has signed, and does not count those whose signature does not hold', async () => {
     const { body } = await ada.ask('GET', 'apps/shop/key-uses')
@@ -119,7 +63,7 @@ describe('what is on record of real requests', () => {
   })
 
   it('judges a recorded request again, by what is in force and by the draft, and says what is missing', async () => {
-    await signedFetch({ keyId: 'new', secret: OTHER_SECRET, appId: 'shop' })(`${base}/people/9`)
+    await recorded.call('new', '/people/9')
     const requestId = await newest()
     const path = `requests/${requestId}/judgement`
     const before = await ada.ask('GET', path)
@@ -149,11 +93,11 @@ describe('what is on record of real requests', () => {
     })
     expect([body.hasDraft, body.missing]).toEqual([true, []])
     // Nothing was published.
-    expect((await store.read('shop'))?.revision).toBe(1)
+    expect((await recorded.store.read('shop'))?.revision).toBe(1)
   })
 
   it('names the origin that is missing', async () => {
-    await fetch(`${base}/page`, { headers: { origin: 'https://new.example' } })
+    await fetch(`${recorded.base}/page`, { headers: { origin: 'https://new.example' } })
     const { body } = await ada.ask('GET', `requests/${await newest()}/judgement`)
     expect(body.missing).toEqual([
       { guard: 'domainProtect', list: 'domainProtect.domains', entry: 'https://new.example' },
