@@ -1,4 +1,4 @@
-// Bundles dashboard/ for browsers, and keeps the result as src/console/dashboard-files.ts.
+// Bundles src/console/dashboard/ for browsers, and keeps the result as src/console/dashboard-files.ts.
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ interface Bundle {
 
 /** The dashboard as files: a page, a script, a style and an icon. The same sources give the same bytes. */
 export async function bundleDashboard(root: string): Promise<Bundle> {
-  const folder = join(root, 'dashboard')
+  const folder = join(root, 'src', 'console', 'dashboard')
   const common = {
     absWorkingDir: root,
     bundle: true,
@@ -88,7 +88,7 @@ export async function keepDashboard(root: string, bundle: Bundle): Promise<void>
   await writeFile(join(root, 'src', 'console', 'dashboard-files.ts'), `${HEAD}${rows.join('')}]\n`)
 }
 
-const HEAD = `// Made by scripts/dashboard.ts of the sources in dashboard/: \`npm run dashboard\`. Not to be edited.
+const HEAD = `// Made by scripts/dashboard.ts of the sources in src/console/dashboard/: \`npm run dashboard\`. Not to be edited.
 export interface DashboardFile {
   readonly path: string
   readonly type: string

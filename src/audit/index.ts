@@ -53,6 +53,13 @@ export {
   type AuditReaderOptions,
   type FoundEvent,
 } from './reading/reader.ts'
+export {
+  recentLogEvents,
+  type FindRecentEvents,
+  type RecentEvents,
+  type RecentEventsOptions,
+  type RecentEventsQuery,
+} from './reading/recent-events.ts'
 export type { AuditQuery } from './reading/query.ts'
 export { printSubjectReport, type SubjectAccess, type SubjectReport } from './reading/subject-report.ts'
 export { archivedFrames } from './retention/archive.ts'

@@ -1,13 +1,16 @@
 // What the API says and the dashboard reads: types alone.
 import type { AuditEvent } from '../audit/event.ts'
+import type { SubjectReport } from '../audit/reading/subject-report.ts'
 import type { GuardName, Mode } from '../decision.ts'
 import type { BrokenExpectation, PolicyIssue } from '../errors.ts'
 import type { Explanation } from '../explain/explain.ts'
+import type { RecordedCall } from '../explain/recorded-facts.ts'
 import type { PolicyFinding } from '../lint/finding.ts'
 import type { ListEntry } from '../list/entry.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { WrittenRequest } from '../policy/written-request.ts'
 import type { ListSummary } from '../store/list-contract.ts'
+import type { LocationStatus } from '../region/regional-store.ts'
 import type { ConsoleRight } from './rights.ts'
 
 export type { ConsoleRight, GuardName, Mode, Policy, PolicyFinding, PolicyIssue }
@@ -17,7 +20,13 @@ export interface SessionView {
   readonly rights: readonly ConsoleRight[]
   readonly csrf: string
   /** What this console can do with its store and audit. */
-  readonly offers: { readonly lists: boolean; readonly events: boolean }
+  readonly offers: {
+    readonly lists: boolean
+    readonly events: boolean
+    readonly judgements: boolean
+    readonly reports: boolean
+    readonly regions: boolean
+  }
 }
 
 export interface AppRow {
@@ -232,6 +241,77 @@ export interface RequestView {
   readonly requestId: string
   /** The oldest first. */
   readonly events: readonly AuditEvent[]
+}
+
+/** How often a key has signed requests of the last seven days. */
+export interface KeyUse {
+  readonly id: string
+  readonly calls: number
+  /** ISO 8601. */
+  readonly lastUse: string
+}
+
+export interface KeyUsesView {
+  readonly uses: readonly KeyUse[]
+  /** Whether these are all requests of the last seven days, and not the newest of them alone. */
+  readonly isComplete: boolean
+}
+
+/** Who signs with a key. */
+export interface KeyCaller {
+  readonly address?: string | undefined
+  readonly isPseudonym: boolean
+  readonly operation: string
+  readonly calls: number
+  readonly lastUse: string
+}
+
+export interface KeyCallersView {
+  readonly callers: readonly KeyCaller[]
+  readonly isComplete: boolean
+}
+
+export type NewDecision =
+  | 'unknown'
+  | {
+      readonly effect: 'allow' | 'deny'
+      readonly mode: Mode
+      readonly code: string
+      readonly detail: string
+    }
+
+export interface JudgedAgain {
+  readonly guard: GuardName
+  readonly recorded: string
+  readonly now: NewDecision
+  readonly draft?: NewDecision | undefined
+}
+
+/** What would let a recorded request pass. */
+export interface MissingEntry {
+  readonly guard: GuardName
+  readonly list: 'ipWhitelist.ranges' | 'domainProtect.domains' | 'returnUrlGuard.urls'
+  readonly entry: string
+}
+
+/** A recorded request, judged again. */
+export interface JudgementView {
+  readonly appId: string
+  /** The revision in force. */
+  readonly revision: number
+  readonly hasDraft: boolean
+  /** Whether what the guards were told was kept: without it hardly anything can be judged again. */
+  readonly kept: 'kept' | 'not recorded' | 'sealed'
+  readonly decisions: readonly JudgedAgain[]
+  readonly call: RecordedCall
+  /** For the refusals that are left by the draft, or where there is none by the policy in force. */
+  readonly missing: readonly MissingEntry[]
+}
+
+export type AccessReportView = SubjectReport
+
+export interface RegionsView {
+  readonly locations: readonly LocationStatus[]
 }
 
 export interface ListsView {

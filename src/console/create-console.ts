@@ -13,8 +13,12 @@ import { draftRoutes } from './routes/drafts.ts'
 import { entryRoutes } from './routes/entries.ts'
 import { eventRoutes } from './routes/events.ts'
 import { historyRoutes } from './routes/history.ts'
+import { judgementRoutes } from './routes/judgement.ts'
+import { keyUseRoutes } from './routes/key-uses.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { listRoutes } from './routes/lists.ts'
+import { peopleRoutes } from './routes/people.ts'
+import { regionRoutes } from './routes/regions.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { trialRoutes } from './routes/trial.ts'
 import { route, type Route } from './route.ts'
@@ -46,12 +50,35 @@ export function createConsole(options: ConsoleOptions): RequestHandler {
 }
 
 function apiOf(options: Readonly<ConsoleOptions>): Api {
-  const { store, sink, recentEvents, now = Date.now, onError = () => undefined } = options
+  const {
+    store,
+    sink,
+    recentEvents,
+    judgedKey,
+    accessReport,
+    regions,
+    now = Date.now,
+    onError = () => undefined,
+  } = options
   const pseudonymise = createPseudonyms(options.pseudonymKey)
   const state = options.state ?? memoryConsoleState(now)
-  const desk: Desk = { store, recentEvents, drafts: createDrafts(state, now), now }
+  const desk: Desk = {
+    store,
+    recentEvents,
+    judgedKey,
+    accessReport,
+    regions,
+    drafts: createDrafts(state, now),
+    now,
+  }
   const sessions = createSessions(options, state, now)
-  const offers = { lists: store.lists !== undefined, events: recentEvents !== undefined }
+  const offers = {
+    lists: store.lists !== undefined,
+    events: recentEvents !== undefined,
+    judgements: recentEvents !== undefined && judgedKey !== undefined,
+    reports: accessReport !== undefined,
+    regions: regions !== undefined,
+  }
   const routes: Route[] = [
     ...sessionRoutes(sessions, offers),
     ...appRoutes(desk),
@@ -59,8 +86,12 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...entryRoutes(desk),
     ...historyRoutes(desk),
     ...keyRoutes(desk),
+    ...keyUseRoutes(desk),
     ...trialRoutes(desk),
     ...eventRoutes(desk, sessions),
+    ...judgementRoutes(desk),
+    ...peopleRoutes(desk),
+    ...regionRoutes(desk),
     ...listRoutes(desk),
   ]
   routes.push(

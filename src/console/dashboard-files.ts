@@ -1,4 +1,4 @@
-// Made by scripts/dashboard.ts of the sources in dashboard/: `npm run dashboard`. Not to be edited.
+// Made by scripts/dashboard.ts of the sources in src/console/dashboard/: `npm run dashboard`. Not to be edited.
 export interface DashboardFile {
   readonly path: string
   readonly type: string

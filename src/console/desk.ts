@@ -12,7 +12,10 @@ import { assess, stepsOf } from './steps.ts'
 import { changesInWords } from './words.ts'
 
 /** What all routes work with. */
-export interface Desk extends Pick<ConsoleOptions, 'store' | 'recentEvents'> {
+export interface Desk extends Pick<
+  ConsoleOptions,
+  'store' | 'recentEvents' | 'judgedKey' | 'accessReport' | 'regions'
+> {
   readonly drafts: Drafts
   now(): number
 }

@@ -1,5 +1,6 @@
 export { createConsole } from './create-console.ts'
-export type { ConsoleOptions, ConsoleUser, RecentEventsQuery, SignInAttempt } from './options.ts'
+export type { RecentEvents, RecentEventsQuery } from '../audit/reading/recent-events.ts'
+export type { ConsoleOptions, ConsoleUser, SignInAttempt } from './options.ts'
 export type { ConsoleRight } from './rights.ts'
 export { memoryConsoleState, type ConsoleState } from './state.ts'
 export { consoleTokens, type ConsoleToken } from './tokens.ts'

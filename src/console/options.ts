@@ -1,10 +1,14 @@
 import type { KeyObject } from 'node:crypto'
 import type { AuditEvent } from '../audit/event.ts'
+import type { JudgedKey } from '../audit/judged-facts.ts'
+import type { RecentEvents, RecentEventsQuery } from '../audit/reading/recent-events.ts'
+import type { SubjectReport } from '../audit/reading/subject-report.ts'
 import type { AuditSink } from '../audit/sink.ts'
 import type { Callback, GuardRequest } from '../http/handler.ts'
 import { aFunction, checkOptions, objectWith, required, wholeNumber, type Expectations } from '../options.ts'
 import type { ManagedPolicyStore } from '../store/contract.ts'
 import type { ListStore } from '../store/list-contract.ts'
+import type { LocationStatus } from '../region/regional-store.ts'
 import type { ConsoleRight } from './rights.ts'
 import type { ConsoleState } from './state.ts'
 
@@ -20,16 +24,6 @@ export interface SignInAttempt {
   readonly req: GuardRequest
   /** What was entered in the sign-in form; missing when the console asks whether your own sign-in is enough. */
   readonly token?: string | undefined
-}
-
-/** Which recent events of the audit the console asks for. */
-export interface RecentEventsQuery {
-  readonly appId?: string | undefined
-  readonly requestId?: string | undefined
-  /** ISO 8601; only events from then on. */
-  readonly since?: string | undefined
-  /** How many at most, the newest first. */
-  readonly limit: number
 }
 
 export interface ConsoleOptions {
@@ -49,8 +43,26 @@ export interface ConsoleOptions {
   readonly pseudonymKey: Uint8Array | KeyObject
   /** Where sessions and drafts are kept. Default: the memory of this process. */
   readonly state?: ConsoleState | undefined
-  /** Finds recent events of the audit, the newest first. Left out: the console shows no numbers of requests. */
-  readonly recentEvents?: ((query: RecentEventsQuery) => Promise<readonly AuditEvent[]>) | undefined
+  /**
+   * Finds recent events of the audit, the newest first: `redisRecentEvents(redis)`, `recentLogEvents(frames)` or your own. Left out: the
+   * console shows no numbers of requests. A list without `isComplete` counts as complete when it is shorter than `limit`.
+   */
+  readonly recentEvents?:
+    ((query: RecentEventsQuery) => Promise<readonly AuditEvent[] | RecentEvents>) | undefined
+  /** What `auditAccess` has as `judgements.key`. With it recorded requests are judged again, by the policy of today and by the draft. */
+  readonly judgedKey?: JudgedKey | undefined
+  /**
+   * The report of all accesses to the data of a person, such as that of `createAuditReader`. Left out: the console makes no reports.
+   * `actor` is the name of whoever asks.
+   */
+  readonly accessReport?:
+    | ((
+        person: string,
+        asked: { readonly purpose: string; readonly actor: string },
+      ) => Promise<SubjectReport>)
+    | undefined
+  /** The locations with their health, such as `status()` of `regionalStore`. Left out: the console shows no regions. */
+  readonly regions?: (() => readonly LocationStatus[]) | undefined
   /** How long a session lasts without use, in milliseconds. Default 30 minutes. No session lasts longer than 12 hours. */
   readonly idleTimeout?: number | undefined
   /** Told of faults that a caller only sees as 500 or 503. Default: not reported. */
@@ -82,6 +94,13 @@ const EXPECTATIONS: Expectations<ConsoleOptions> = {
   }),
   state: objectWith('an object with methods `read` and `replace`', 'read', 'replace'),
   recentEvents: aFunction,
+  judgedKey: {
+    expected: 'a key of 32 bytes, or a function that has one for each app and month',
+    secret: true,
+    accepts: (value) => typeof value === 'function' || (value instanceof Uint8Array && value.length === 32),
+  },
+  accessReport: aFunction,
+  regions: aFunction,
   idleTimeout: wholeNumber('milliseconds', 1_000, 12 * 3_600_000),
   onError: aFunction,
   now: aFunction,

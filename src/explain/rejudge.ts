@@ -8,6 +8,7 @@ import {
   type Jurisdictions,
 } from '../jurisdiction/jurisdictions.ts'
 import { JudgingPolicies, type JudgedPolicy, type ListOf, type PolicyOf } from './judging-policies.ts'
+import { openKept, type Kept } from './recorded-facts.ts'
 
 export interface RejudgeOptions {
   /** Recorded events, such as those of `createAuditReader` or `readEvents`. Only those of operations are looked at. */
@@ -110,7 +111,7 @@ class Rejudging {
     const rest = revision === undefined ? [] : decisions.filter(({ code }) => !GIVEN.has(code))
     this.report.notJudged['not of the policy'] += decisions.length - rest.length
     if (rest.length === 0 || revision === undefined) return
-    const kept = this.#open(event)
+    const kept = openKept(event, this.#sealer)
     if (typeof kept === 'string' || appId === undefined) {
       this.#cannot(typeof kept === 'string' ? kept : 'not recorded', rest.length)
       return
@@ -118,17 +119,6 @@ class Rejudging {
     const policy = await this.#policies.find(appId, revision, kept.lists)
     if (policy === undefined) this.#cannot('policy', rest.length)
     else for (const decision of rest) this.#judge({ ...event, appId }, decision, kept, policy)
-  }
-
-  #open({ judged, appId = '', requestId, time }: OperationEvent): Kept | 'not recorded' | 'sealed' {
-    if (judged === undefined) return 'not recorded'
-    const text = this.#sealer.open(judged, { appId, requestId, time })
-    if (text === undefined) return 'sealed'
-    const { kept, lists } = JSON.parse(text) as {
-      readonly kept: readonly (KeptFacts | null)[]
-      readonly lists: Kept['lists']
-    }
-    return { facts: kept.filter((each) => each !== null), lists }
   }
 
   #judge(
@@ -157,12 +147,6 @@ class Rejudging {
   #cannot(why: NotJudged, count: number): void {
     this.report.notJudged[why] += count
   }
-}
-
-/** What was kept with one request. */
-interface Kept {
-  readonly facts: readonly KeptFacts[]
-  readonly lists: Readonly<Record<string, number | undefined>>
 }
 
 /** The facts that belong to a decision. Where a guard was asked more often than facts were kept, that cannot be said. */

@@ -19,7 +19,7 @@ export interface RedisAuditSinkOptions {
   readonly maxLength?: number | undefined
 }
 
-const A_KEY: Expectation = {
+export const STREAM_KEY: Expectation = {
   expected: 'the key of a stream',
   accepts: (value) => typeof value === 'string' && value !== '',
 }
@@ -48,7 +48,7 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
     {
       // A text would be a URL, in which a password may stand.
       redis: { ...objectWith('a client of ioredis', 'call'), required: true, secret: true },
-      stream: A_KEY,
+      stream: STREAM_KEY,
       maxLength: wholeNumber('events', 1),
     },
   )

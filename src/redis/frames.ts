@@ -142,6 +142,25 @@ class RedisFrames implements FrameStore {
     return { time: timeOf(value) ?? 0, number }
   }
 
+  async readBack(before: string | undefined, count: number): Promise<readonly StoredFrame[]> {
+    const [size, begin] = await this.#fields('size', 'begin')
+    const first = numberOf(begin?.toString() ?? '0')
+    let next = before === undefined ? sizeOf(size) : Math.min(parsePlace(before).number - 1, sizeOf(size))
+    const frames: StoredFrame[] = []
+    while (frames.length < count && next > first) {
+      const length = Math.min(PAGE, count - frames.length, next - first)
+      const numbers = Array.from({ length }, (_, index) => next - index)
+      for (const [index, value] of (await this.#fields(...numbers)).entries()) {
+        const time = timeOf(value)
+        // A frame that was lost leaves a hole.
+        if (time !== undefined)
+          frames.push({ place: textOf({ time, number: next - index }), bytes: bytesOf(value) })
+      }
+      next -= length
+    }
+    return frames
+  }
+
   async last(): Promise<string | undefined> {
     const [size] = await this.#fields('size')
     const number = sizeOf(size)

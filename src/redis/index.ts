@@ -5,6 +5,7 @@ export {
   type RedisAuditSinkOptions,
   type StoredAuditEvent,
 } from './audit-sink.ts'
+export { redisRecentEvents, type RedisRecentEventsOptions } from './recent-events.ts'
 export { fromNodeRedis, type NodeRedisClient } from './node-redis.ts'
 export type { RedisClient } from './client.ts'
 export { redisNonces, type RedisNoncesOptions } from './nonces.ts'

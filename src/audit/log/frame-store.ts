@@ -30,6 +30,11 @@ export interface FrameStore {
   head(writer: string): Promise<number>
   /** The frames behind a place, the oldest first; from the beginning without one. Fewer than `count` means the end. */
   read(after: string | undefined, count: number): Promise<readonly StoredFrame[]>
+  /**
+   * The frames before a place, the newest first; from the newest without one. Fewer than `count` means the beginning. A store
+   * without it cannot be asked for recent events.
+   */
+  readBack?(before: string | undefined, count: number): Promise<readonly StoredFrame[]>
   /** The place of the newest frame, if there is one. */
   last(): Promise<string | undefined>
   /** The frames in which a person occurs, the oldest first. */

@@ -85,6 +85,10 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
       const from = after === undefined ? 0 : firstBehind(frames, after)
       return frames.slice(from, from + count)
     },
+    async readBack(before, count) {
+      const end = before === undefined ? frames.length : firstFrom(frames, before)
+      return frames.slice(Math.max(0, end - count), end).reverse()
+    },
     last: async () => frames.at(-1)?.place,
     async readPerson(pseudonym, after, count) {
       const places = new Set(people.get(pseudonym) ?? [])
@@ -103,6 +107,12 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
       removeFirst(firstBehind(frames, start.place))
     },
   }
+}
+
+/** The index of the first frame that does not stand before a place. */
+function firstFrom(frames: readonly StoredFrame[], place: string): number {
+  const behind = firstBehind(frames, place)
+  return frames[behind - 1]?.place === place ? behind - 1 : behind
 }
 
 /** The index of the first frame behind a place. */

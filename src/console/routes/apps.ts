@@ -7,10 +7,10 @@ import { GUARD_NAMES } from '../../policy/sections.ts'
 import type { ListedApp } from '../../store/contract.ts'
 import type { AppRow, AppRows } from '../contract.ts'
 import { parseOnce, viewApp, type Desk } from '../desk.ts'
-import { tagOf } from '../if-match.ts'
+import { revisionToMatch, tagOf } from '../if-match.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
-import { route, type Route } from '../route.ts'
+import { route, type Exchange, type Route } from '../route.ts'
 import { assess } from '../steps.ts'
 
 /** A new app admits nobody: without a key no signature is good. */
@@ -68,7 +68,47 @@ export function appRoutes(desk: Desk): Route[] {
         return { body: view, headers: { ETag: tagOf(view.revision) } }
       },
     }),
+    route<{ appId: string; note?: string }>({
+      method: 'DELETE',
+      path: '/apps/:appId',
+      access: ['narrow'],
+      conditional: true,
+      summary:
+        'Removes an app with its keys, at the revision that If-Match names: from then on all its requests are refused. Needs the right `keys` too. The content repeats the id.',
+      body: () => z.strictObject({ appId: z.string(), note: z.optional(z.string()) }),
+      handle: (exchange) => removeApp(desk, exchange),
+    }),
   ]
+}
+
+async function removeApp(
+  desk: Desk,
+  exchange: Exchange<{ appId: string; note?: string }>,
+): ReturnType<Route['handle']> {
+  const { params, body, session } = exchange
+  const { appId = '' } = params
+  if (!session.rights.has('keys')) throw new ConsoleProblem('RIGHT_MISSING', { missing: ['keys'] })
+  if (body.appId !== appId)
+    throw new ConsoleProblem('DOCUMENT_REFUSED', {
+      issues: [{ path: 'appId', message: 'must be the id of the app that is to be removed' }],
+    })
+  const replaces = revisionToMatch(exchange)
+  // Not `findApp`: an app whose document is refused can be removed too.
+  if (!isAppId(appId) || (await desk.store.read(appId)) === undefined)
+    throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
+  try {
+    await desk.store.remove(appId, replaces, {
+      author: session.name,
+      note: body.note === undefined || body.note === '' ? 'removed in the console' : body.note,
+    })
+  } catch (error) {
+    if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
+      throw new ConsoleProblem('REVISION_STALE')
+    throw error
+  }
+  const draft = await desk.drafts.find(appId)
+  if (draft !== undefined) await desk.drafts.discard(appId, draft.version)
+  return {}
 }
 
 async function pageOfApps(

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AuditEvent, OperationEvent } from '../../audit/event.ts'
+import type { OperationEvent } from '../../audit/event.ts'
 import type { GuardName } from '../../decision.ts'
 import { GUARD_NAMES } from '../../policy/sections.ts'
 import type {
@@ -11,17 +11,13 @@ import type {
   TrafficView,
 } from '../contract.ts'
 import { findApp, type Desk } from '../desk.ts'
-import type { RecentEventsQuery } from '../options.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
+import { eventsOf, judged, recentRequests } from '../recorded.ts'
 import { route, type Route } from '../route.ts'
 import type { Sessions } from '../sessions.ts'
 
 const HOUR = 3_600_000
-/** How far back the numbers go. */
-const BACK = 7 * 24 * HOUR
-/** How many requests the numbers are made of, at most: the newest. */
-const MOST = 5_000
 
 export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route[] {
   return [
@@ -33,8 +29,8 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
         'How many requests of the last seven days passed and were refused, by protection and by hour. Only numbers.',
       async handle({ params: { appId = '' } }) {
         await findApp(desk, appId)
-        const since = new Date(desk.now() - BACK).toISOString()
-        return { body: trafficOf(judged(await eventsOf(desk, { appId, since, limit: MOST })), desk.now()) }
+        const { requests, isComplete } = await recentRequests(desk, appId)
+        return { body: trafficOf(requests, isComplete, desk.now()) }
       },
     }),
     route({
@@ -45,7 +41,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       summary: 'Recent requests of an app, the newest first.',
       async handle({ params: { appId = '' }, query }) {
         await findApp(desk, appId)
-        const events = judged(await eventsOf(desk, { appId, limit: pageLimit(query, 100) }))
+        const events = judged((await eventsOf(desk, { appId, limit: pageLimit(query, 100) })).events)
         const body: RequestRows = { rows: events.map(rowOf) }
         return { body }
       },
@@ -76,7 +72,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       summary:
         'What is on record of one request: its decisions with their evidence, and what was read in it.',
       async handle({ params: { requestId = '' } }) {
-        const events = await eventsOf(desk, { requestId, limit: 200 })
+        const { events } = await eventsOf(desk, { requestId, limit: 200 })
         if (events.length === 0)
           throw new ConsoleProblem('NOT_FOUND', { detail: 'nothing is on record of this request' })
         const body: RequestView = { requestId, events: [...events].reverse() }
@@ -94,7 +90,9 @@ const ASKED_EVERY = 1_000
 const LATE = 60_000
 
 const latest = async (desk: Desk, appId: string): Promise<OperationEvent[]> =>
-  judged(await eventsOf(desk, { appId, since: new Date(desk.now() - LATE).toISOString(), limit: 500 }))
+  judged(
+    (await eventsOf(desk, { appId, since: new Date(desk.now() - LATE).toISOString(), limit: 500 })).events,
+  )
 
 /** Lines of server-sent events of what comes after `before`. */
 async function* tailOf(
@@ -119,19 +117,6 @@ async function* tailOf(
   }
 }
 
-async function eventsOf({ recentEvents }: Desk, query: RecentEventsQuery): Promise<readonly AuditEvent[]> {
-  if (recentEvents === undefined)
-    throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `recentEvents`' })
-  return recentEvents(query)
-}
-
-/** The requests that guards have judged. What is done in the console is on record of the app too. */
-function judged(events: readonly AuditEvent[]): OperationEvent[] {
-  return events.filter(
-    (event): event is OperationEvent => event.kind === 'operation' && event.decisions.length > 0,
-  )
-}
-
 function rowOf({
   requestId,
   time,
@@ -153,7 +138,7 @@ function rowOf({
   }
 }
 
-function trafficOf(events: readonly OperationEvent[], now: number): TrafficView {
+function trafficOf(events: readonly OperationEvent[], isComplete: boolean, now: number): TrafficView {
   const guards = new Map<GuardName, GuardTraffic>()
   const hours = new Map<number, { passed: number; refused: number; reported: number }>()
   // From the oldest on: a mode that was changed begins a new count.
@@ -181,7 +166,7 @@ function trafficOf(events: readonly OperationEvent[], now: number): TrafficView 
   })
   return {
     requests: events.length,
-    isComplete: events.length < MOST,
+    isComplete,
     guards: GUARD_NAMES.flatMap((guard) => {
       const traffic = guards.get(guard)
       return traffic === undefined ? [] : [{ guard, ...traffic }]

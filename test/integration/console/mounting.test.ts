@@ -213,7 +213,7 @@ describe('what is sent', () => {
     expect(size).toBeLessThanOrEqual(60_000)
   })
 
-  it('is what dashboard/ says: if not, `npm run dashboard` makes it anew', async () => {
+  it('is what src/console/dashboard/ says: if not, `npm run dashboard` makes it anew', async () => {
     expect(isKept(await bundleDashboard(repository))).toBe(true)
   })
 })

@@ -85,6 +85,22 @@ describe('a frame', () => {
     )
   })
 
+  it.each([
+    ['another length of its body', 'length'],
+    ['another number of events', 'count'],
+  ] as const)('that says %s is unreadable, though its events are what they were', (_what, part) => {
+    for (const lines of [['a', 'b'], Array.from({ length: 9 }, () => 'same')]) {
+      const { bytes } = makeFrame({ writer: 'w', first: 1, previous: NO_LINK, lines })
+      const at = 4 + (part === 'count' ? 8 : 8 + 4 + 32 + 32)
+      const said = bytes.readUInt32BE(at)
+      for (const other of [said - 1, said + 1]) {
+        const changed = Buffer.from(bytes)
+        changed.writeUInt32BE(other, at)
+        expect(() => linesOf(changed)).toThrow(UnreadableError)
+      }
+    }
+  })
+
   it('reads any bytes or refuses them with `UnreadableError`', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {

@@ -9,7 +9,7 @@ import type {
   Mode,
   PolicyFinding,
   TrafficView,
-} from '../../src/console/contract.ts'
+} from '../../contract.ts'
 import { appPath, ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { edit, editSection } from '../open-app.ts'

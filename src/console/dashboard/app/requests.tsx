@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import type { AppView, RequestRow, RequestRows, TrafficView } from '../../src/console/contract.ts'
+import type { AppView, RequestRow, RequestRows, TrafficView } from '../../contract.ts'
 import { appPath, ask, may, urlOf } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { linkTo } from '../route.ts'

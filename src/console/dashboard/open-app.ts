@@ -1,5 +1,5 @@
 import { batch, signal } from '@preact/signals'
-import type { AppView, Policy, ThreeWay, DraftView } from '../src/console/contract.ts'
+import type { AppView, Policy, ThreeWay, DraftView } from '../contract.ts'
 import { appPath, ask, Refused } from './api.ts'
 import { tellRefusal } from './message.ts'
 

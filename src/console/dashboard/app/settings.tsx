@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import type { GuardName, Policy } from '../../src/console/contract.ts'
+import type { GuardName, Policy } from '../../contract.ts'
 import { editSection } from '../open-app.ts'
 
 interface SettingsProps {

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import type { AppView, KeysView, KeyView, NewKey } from '../../src/console/contract.ts'
+import type { AppView, KeysView, KeyView, NewKey } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal, wordsOf } from '../message.ts'
 import { reload } from '../open-app.ts'

@@ -1,4 +1,4 @@
-import type { ConsoleRight, GuardName, Mode } from '../src/console/contract.ts'
+import type { ConsoleRight, GuardName, Mode } from '../contract.ts'
 
 export interface GuardWords {
   readonly name: GuardName

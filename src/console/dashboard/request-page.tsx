@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import type { RequestView } from '../src/console/contract.ts'
+import type { RequestView } from '../contract.ts'
 import { ask } from './api.ts'
 import { wordsOf } from './message.ts'
 import { linkTo } from './route.ts'

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import type { AppRow, AppRows } from '../src/console/contract.ts'
+import type { AppRow, AppRows } from '../contract.ts'
 import { ask, may } from './api.ts'
 import { tellRefusal, wordsOf } from './message.ts'
 import { goTo, linkTo } from './route.ts'

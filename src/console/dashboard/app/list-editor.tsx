@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren, JSX } from 'preact'
-import type { EntryVerdict, EntryVerdicts } from '../../src/console/contract.ts'
+import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
 import { count } from '../words.ts'

@@ -1,7 +1,7 @@
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
-import type { AppView } from '../../src/console/contract.ts'
+import type { AppView } from '../../contract.ts'
 import { wordsOf } from '../message.ts'
 import { edit, load, openApp } from '../open-app.ts'
 import { linkTo } from '../route.ts'

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import type { ProblemView, SessionView } from '../src/console/contract.ts'
+import type { ProblemView, SessionView } from '../contract.ts'
 
 /** Who is signed in; `undefined` while that is not known, `null` when nobody is. */
 export const session = signal<SessionView | null | undefined>(undefined)

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import type { ListPage, ListsView } from '../src/console/contract.ts'
+import type { ListPage, ListsView } from '../contract.ts'
 import { ask, may } from './api.ts'
 import { tell, tellRefusal, wordsOf } from './message.ts'
 import { goTo, linkTo } from './route.ts'

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import type { Change } from '../../src/console/contract.ts'
+import type { Change } from '../../contract.ts'
 import { titleOf } from '../words.ts'
 
 /** What changes, in words, grouped by protection. */

@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
-import type { AppRow, AppRows } from '../../src/console/contract.ts'
+import type { AppRow, AppRows } from '../../contract.ts'
 import { ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { linkTo } from '../route.ts'

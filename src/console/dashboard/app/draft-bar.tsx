@@ -1,5 +1,5 @@
 import type { JSX } from 'preact'
-import type { AppView } from '../../src/console/contract.ts'
+import type { AppView } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
 import { openApp, reload, saving } from '../open-app.ts'

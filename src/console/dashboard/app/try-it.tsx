@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import type { AppView, TrialView, TriedRequest } from '../../src/console/contract.ts'
+import type { AppView, TrialView, TriedRequest } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, wordsOf } from '../message.ts'
 import { edit } from '../open-app.ts'

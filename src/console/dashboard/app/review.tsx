@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
-import type { AppView, Review, ThreeWay } from '../../src/console/contract.ts'
+import type { AppView, Review, ThreeWay } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
 import { openApp, reload } from '../open-app.ts'

@@ -1,0 +1,124 @@
+import { judgedSealer, type JudgedKey } from '../../audit/judged-facts.ts'
+import type { OperationEvent } from '../../audit/event.ts'
+import type { Decision } from '../../decision.ts'
+import { callOf, openKept, type RecordedCall } from '../../explain/recorded-facts.ts'
+import { rejudge } from '../../explain/rejudge.ts'
+import type { ListEntry } from '../../list/entry.ts'
+import type { Policy } from '../../policy/policy.ts'
+import type { JudgedAgain, JudgementView, MissingEntry, NewDecision } from '../contract.ts'
+import { findApp, type Desk } from '../desk.ts'
+import { ConsoleProblem } from '../problems.ts'
+import { eventsOf, judged } from '../recorded.ts'
+import { route, type Route } from '../route.ts'
+
+/** A recorded request, judged again by what is in force by now and by the draft. */
+export function judgementRoutes(desk: Desk): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/requests/:requestId/judgement',
+      access: ['look-at-personal-data'],
+      personal: true,
+      summary:
+        'What would become of a recorded request now, by the policy in force and by the draft; and what would have to be added to let it pass.',
+      async handle({ params: { requestId = '' } }) {
+        const { judgedKey } = desk
+        if (judgedKey === undefined)
+          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `judgedKey`' })
+        const [event] = judged((await eventsOf(desk, { requestId, limit: 200 })).events)
+        if (event?.appId === undefined)
+          throw new ConsoleProblem('NOT_FOUND', { detail: 'no request of an app is on record under this id' })
+        return { body: await judgementOf(desk, { ...event, appId: event.appId }, judgedKey) }
+      },
+    }),
+  ]
+}
+
+async function judgementOf(
+  desk: Desk,
+  event: OperationEvent & { readonly appId: string },
+  key: JudgedKey,
+): Promise<JudgementView> {
+  const { appId } = event
+  const [{ stored, policy }, draft] = await Promise.all([findApp(desk, appId), desk.drafts.find(appId)])
+  const kept = openKept(event, judgedSealer(key))
+  const call = typeof kept === 'string' ? {} : callOf(kept)
+  const again: JudgedAgain[] = []
+  for (const recorded of event.decisions) {
+    const alone = { ...event, decisions: event.decisions.filter(({ guard }) => guard === recorded.guard) }
+    again.push({
+      guard: recorded.guard,
+      recorded: recorded.code,
+      now: await decide(desk, { event: alone, recorded, policy, key }),
+      ...(draft && { draft: await decide(desk, { event: alone, recorded, policy: draft.policy, key }) }),
+    })
+  }
+  return {
+    appId,
+    revision: stored.revision,
+    hasDraft: draft !== undefined,
+    kept: typeof kept === 'string' ? kept : 'kept',
+    decisions: again,
+    call,
+    missing: missingOf(call, again, draft !== undefined),
+  }
+}
+
+/** One decision by another policy. `unknown`: it cannot be judged again. */
+async function decide(
+  { store }: Desk,
+  {
+    event,
+    recorded,
+    policy,
+    key,
+  }: { event: OperationEvent; recorded: Decision; policy: Policy; key: JudgedKey },
+): Promise<NewDecision> {
+  const { readList } = store
+  const report = await rejudge({
+    events: [event],
+    key,
+    policyOf: () => policy,
+    ...(readList && {
+      listOf: async (name: string): Promise<ListEntry[] | undefined> => {
+        const list = await readList.call(store, name)
+        if (list === undefined) return undefined
+        const entries: ListEntry[] = []
+        for await (const chunk of list.chunks()) entries.push(...chunk)
+        return entries
+      },
+    }),
+  })
+  const found = report.differences.find((difference) => difference.recorded === recorded)
+  if (found !== undefined) return viewOf(found.now)
+  const judgedNumber = report.same + report.different
+  return judgedNumber === report.decisions ? viewOf(recorded) : 'unknown'
+}
+
+const viewOf = ({ effect, mode, code, detail }: Decision): NewDecision => ({ effect, mode, code, detail })
+
+/** What an entry for the list of each refusal would be. */
+const ENTRIES: Readonly<
+  Record<
+    string,
+    (call: RecordedCall) => { readonly list: MissingEntry['list']; readonly entry?: string | undefined }
+  >
+> = {
+  ADDRESS_NOT_ALLOWED: ({ address }) => ({ list: 'ipWhitelist.ranges', entry: address }),
+  ORIGIN_NOT_ALLOWED: ({ origin, xOrigin }) => ({ list: 'domainProtect.domains', entry: xOrigin ?? origin }),
+  RETURN_URL_NOT_ALLOWED: ({ returnUrl }) => ({ list: 'returnUrlGuard.urls', entry: returnUrl }),
+}
+
+/** What the draft, or the policy in force, would need for the refusals that are left. */
+function missingOf(
+  call: RecordedCall,
+  again: readonly JudgedAgain[],
+  hasDraft: boolean,
+): readonly MissingEntry[] {
+  return again.flatMap(({ guard, now, draft }) => {
+    const shown = hasDraft ? draft : now
+    if (shown === undefined || shown === 'unknown' || shown.effect === 'allow') return []
+    const { list, entry } = ENTRIES[shown.code]?.(call) ?? {}
+    return list === undefined || entry === undefined ? [] : [{ guard, list, entry }]
+  })
+}

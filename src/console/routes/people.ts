@@ -1,0 +1,39 @@
+import * as z from 'zod/mini'
+import type { AccessReportView } from '../contract.ts'
+import type { Desk } from '../desk.ts'
+import { ConsoleProblem } from '../problems.ts'
+import { route, type Route } from '../route.ts'
+
+/** How long a purpose must be, in characters. */
+const SHORTEST_PURPOSE = 5
+
+/** Reports for a person who asks who has read their data. */
+export function peopleRoutes({ accessReport }: Pick<Desk, 'accessReport'>): Route[] {
+  return [
+    // Not a GET: the id of a person does not belong in a URL, which logs keep.
+    route<{ person: string; note: string }>({
+      method: 'POST',
+      path: '/access-report',
+      access: ['look-at-personal-data'],
+      personal: true,
+      summary:
+        'All accesses to the data of a person: which fields were read, when, by which app and why. `note` is the purpose; it is recorded.',
+      body: () =>
+        z.strictObject({
+          person: z.string().check(z.minLength(1), z.maxLength(512)),
+          note: z.string().check(z.maxLength(1_024)),
+        }),
+      async handle({ body: { person, note }, session }) {
+        if (accessReport === undefined)
+          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `accessReport`' })
+        const purpose = note.trim()
+        if (purpose.length < SHORTEST_PURPOSE)
+          throw new ConsoleProblem('PURPOSE_MISSING', {
+            detail: `say in at least ${SHORTEST_PURPOSE} characters what the report is for`,
+          })
+        const body: AccessReportView = await accessReport(person, { purpose, actor: session.name })
+        return { body }
+      },
+    }),
+  ]
+}
