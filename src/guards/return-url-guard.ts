@@ -84,7 +84,7 @@ function refusedBy(
 
 function allowed({ mode }: CompiledReturnUrls, entries: string, count: number): Decision {
   if (count === 0) {
-    return allow('returnUrlGuard', mode, 'the request names no return URL, and does not have to')
+    return allow('returnUrlGuard', mode, 'the request has no return URL, and needs none')
   }
   return count === 1 ? oneMatches(mode, entries) : allMatch(mode, entries)
 }
@@ -109,7 +109,7 @@ function judge(
   if (url === undefined) {
     return named.optional
       ? undefined
-      : refuse(mode, facts, named, 'RETURN_URL_REQUIRED', 'the request names no return URL')
+      : refuse(mode, facts, named, 'RETURN_URL_REQUIRED', 'the request has no return URL')
   }
   if (isProblem(url)) {
     const { problem } = url

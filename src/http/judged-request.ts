@@ -154,6 +154,6 @@ const UNKNOWN: Unresolved = {
 }
 
 function unavailable(error: unknown): Unresolved {
-  const detail = error instanceof Error ? error.message : 'the store could not look'
+  const detail = error instanceof Error ? error.message : 'the store could not be read'
   return { [unresolved]: true, code: 'POLICY_UNAVAILABLE', detail, error }
 }

@@ -66,6 +66,6 @@ function afterClaim(decision: Decision, claim: Claim): Decision {
   if (claim === false) {
     return deny('serverOnly', mode, 'SIGNATURE_REPLAYED', 'the nonce was used before', evidence)
   }
-  const detail = `the nonce store could not answer${claim.unavailable}`
+  const detail = `the nonce store did not answer${claim.unavailable}`
   return deny('serverOnly', mode, 'NONCES_UNAVAILABLE', detail, evidence)
 }

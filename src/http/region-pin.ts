@@ -202,7 +202,7 @@ function writeHandOver(
 ): void {
   const given: unknown = askNow(handOver, 'handOver', location)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new OptionFailure('handOver', new TypeError('it returned no object of headers'))
+    throw new OptionFailure('handOver', new TypeError('it did not return an object of headers'))
   }
   const headers = Object.entries(given) as [string, string][]
   try {
@@ -229,7 +229,7 @@ function parseBases(
   const parsed = new Map<string, string>()
   for (const [location, base] of Object.entries(bases)) {
     if (jurisdictions.jurisdictionOf(location) === undefined) {
-      throw new ConfigError(`${name}.${location}`, 'left out: it is no location of the jurisdictions', base)
+      throw new ConfigError(`${name}.${location}`, 'left out: the jurisdictions have no such location', base)
     }
     const url = typeof base === 'string' ? readUrl(base) : undefined
     if (url === undefined || url.protocol !== 'https:' || url.origin !== base) {

@@ -113,7 +113,7 @@ export function parseIpRange(text: string): IpRange | Problem {
   // Programs read these two spellings differently: `::192.0.2.1` is IPv4-mapped to some of them.
   const recorded = ipaddr.isValid(host) ? ipaddr.parse(host).toByteArray() : []
   if (bytesOf(words).some((byte, index) => byte !== recorded[index])) {
-    return { problem: 'is read differently by different programs', corrected: canonical }
+    return { problem: 'is parsed differently by different programs', corrected: canonical }
   }
   return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
 }

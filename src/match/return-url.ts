@@ -215,7 +215,7 @@ function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Pro
   const anyPort = LOOPBACK_ANY_PORT.exec(text)?.[1]
   const plain = anyPort === undefined ? text : anyPort + text.slice(anyPort.length + 2)
   if (plain.split('?', 1)[0]?.includes('*')) {
-    return { problem: 'has a wildcard: only the port of a loopback address of http may be `*`' }
+    return { problem: 'has a wildcard: only the port of an http loopback address may be `*`' }
   }
   const url = kind === 'exact' ? parseExactUrl(plain) : parseReturnUrl(plain)
   if (isProblem(url)) return { problem: `is not a return URL: ${url.problem}` }

@@ -117,7 +117,7 @@ export function parseAppKeys(keys: unknown, name = 'keys'): readonly VerifierKey
       issues.push({ path: member === '' ? path : `${path}.${member}`, message })
     })
     if (key === undefined) continue
-    if (ids.has(key.id)) issues.push({ path: `${path}.id`, message: 'is the id of an earlier key too' })
+    if (ids.has(key.id)) issues.push({ path: `${path}.id`, message: 'is also the id of an earlier key' })
     ids.add(key.id)
     parsed.push(key)
   }

@@ -86,7 +86,7 @@ function groupPlaces(
     const where = Array.isArray(option) ? `${path}[${index}]` : path
     const { place, name, optional } = readPlace(given, where)
     const key = JSON.stringify(place)
-    if (seen.has(key)) throw new ConfigError(where, 'a place that is not declared before', given)
+    if (seen.has(key)) throw new ConfigError(where, 'a place that is not already declared', given)
     seen.add(key)
     const group = groups.get(name)
     if (group === undefined) groups.set(name, { name, optional, places: [place] })
