@@ -60,7 +60,7 @@ function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgem
   const { mode, domains, server } = section
   const { xOrigin } = facts
   if (xOrigin !== undefined) {
-    const origin = parseOrigin(xOrigin)
+    const origin = domains.holds(xOrigin) ? xOrigin : parseOrigin(xOrigin)
     const entry = origin === undefined ? undefined : domains.find(origin)
     if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
     if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }

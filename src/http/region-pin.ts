@@ -103,8 +103,12 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     if (country === undefined || jurisdictions.locateId(id) !== undefined) return factsOf(id, undefined)
     if (typeof country !== 'function') return factsOf(id, memberOf(facts, country.body))
     const found = ask(country, 'country', req)
-    return isThenable(found) ? Promise.resolve(found).then((code) => factsOf(id, code)) : factsOf(id, found)
+    return isThenable(found) ? withCountry(id, found) : factsOf(id, found)
   }
+  const withCountry = (id: unknown, found: PromiseLike<unknown>): Promise<RegionFacts> =>
+    Promise.resolve(found).then((code) => factsOf(id, code))
+  const whenNamed = (id: PromiseLike<unknown>, request: JudgedRequest): Promise<RegionFacts> =>
+    Promise.resolve(id).then((found) => withId(found, request))
   return {
     name: 'regionPin',
     guard: decideRegionPin,
@@ -112,9 +116,7 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     facts: (request) => {
       checkAdequacy()
       const id = ask(personId, 'personId', request.req)
-      return isThenable(id)
-        ? Promise.resolve(id).then((found) => withId(found, request))
-        : withId(id, request)
+      return isThenable(id) ? whenNamed(id, request) : withId(id, request)
     },
     note: ({ outcome }, context) => {
       if (outcome === undefined) return

@@ -59,6 +59,23 @@ export function parseReturnUrl(raw: unknown): ReturnUrl | Refusal {
   return read(raw, pathProblem)
 }
 
+/** {@link parseReturnUrl} for what requests name: those that were read lately are not read again. */
+export function parseNamedUrl(raw: unknown): ReturnUrl | Refusal {
+  if (typeof raw !== 'string' || raw.length > LONGEST_KEPT) return parseReturnUrl(raw)
+  const known = latelyNamed.get(raw)
+  if (known !== undefined) return known
+  const url = parseReturnUrl(raw)
+  if (isProblem(url)) return url
+  if (latelyNamed.size >= MOST_KEPT) latelyNamed.clear()
+  latelyNamed.set(raw, Object.freeze(url))
+  return url
+}
+
+/** An app sends its users back to few URLs, and to read one takes longer than all else that is asked of it. */
+const latelyNamed = new Map<string, ReturnUrl>()
+const MOST_KEPT = 256
+const LONGEST_KEPT = 512
+
 /**
  * The same, but a path with encoded slashes is read too, and then path and query stay as they are written. What programs make
  * of such a path differs, so it counts only where an exact entry is the same, byte for byte.

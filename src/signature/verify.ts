@@ -120,7 +120,8 @@ function check(
   signature: string,
 ): boolean {
   let holds = false
-  for (const decoy of decoys) {
+  for (let index = 0; index < decoys.length; index += 1) {
+    const decoy = decoys[index] as VerifierKey
     const own = key?.algorithm === decoy.algorithm
     const answer = (own ? key : decoy).holds(base, signature)
     if (own) holds = answer
@@ -165,7 +166,8 @@ export function choose(
   tag: string | undefined,
 ): Choice {
   let ours: Choice | undefined
-  for (const one of received) {
+  for (let index = 0; index < received.length; index += 1) {
+    const one = received[index] as ReceivedSignature
     if (one.keyId === undefined || (tag !== undefined && one.tag !== tag)) continue
     const key = findKey(keys, one.keyId)
     if (key === undefined) continue
