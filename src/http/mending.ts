@@ -53,7 +53,7 @@ const STRANGER: Special = [says('there is no such app'), UNKNOWN_APP]
 const BODY_PARSERS =
   'mount bodyParsers() ahead of the guard, in place of express.json() and other parsers, which do not keep the bytes.'
 const OTHER_TYPES =
-  'Of other types than JSON and forms it keeps the bytes where `keep` names them (`bodyKeep` of `protect()`).'
+  'To keep the bytes of types other than JSON and forms, name the types in `keep` (`bodyKeep` of `protect()`).'
 
 const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   APP_UNIDENTIFIED: {
@@ -281,6 +281,6 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   },
   OPTION_FAILED: {
     general:
-      'mend the option: it threw, rejected, took longer than `optionTimeout`, or returned something else than it should.',
+      'mend the option: it threw, rejected, took longer than `optionTimeout`, or returned something other than it should.',
   },
 }
