@@ -53,7 +53,7 @@ const STRANGER: Special = [says('there is no such app'), UNKNOWN_APP]
 const BODY_PARSERS =
   'mount bodyParsers() before the guard, instead of express.json() and other parsers, which do not keep the bytes.'
 const OTHER_TYPES =
-  'It keeps the bytes of types other than JSON and forms only if `keep` names them (`bodyKeep` of `protect()`).'
+  'To keep the bytes of types other than JSON and forms, name the types in `keep` (`bodyKeep` of `protect()`).'
 
 const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   APP_UNIDENTIFIED: {
