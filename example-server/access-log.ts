@@ -1,19 +1,20 @@
-import type { Request, RequestHandler } from 'express'
-import type { AuditEvent } from 'portcullis'
-import { createPseudonyms, type AuditSink } from 'portcullis/audit'
+import type { AuditEvent } from 'portcullis/audit'
+import { createPseudonyms } from 'portcullis/audit'
+import type { RecentEventsQuery } from 'portcullis/console'
 
 export interface AccessLogDependencies {
-  readonly sink: AuditSink
   readonly pseudonymKey: Uint8Array
-  /** The id of the person who is signed in. */
-  findPerson(req: Request): Promise<string | undefined>
+  /** The newest events of the audit, the newest first. */
+  recentEvents(query: RecentEventsQuery): Promise<readonly AuditEvent[]>
+  /** How people call an app. */
+  nameOf(appId: string): Promise<string>
 }
 
-/** One access to the data of a person. */
+/** One request that has used data of a person. */
 export interface Access {
   readonly time: string
-  /** The app that asked for it; missing where the gateway itself read. */
-  readonly app?: string | undefined
+  /** The app that asked for it. */
+  readonly app: string
   readonly by: 'staff' | 'user' | 'system' | undefined
   readonly what: string
   readonly fields: readonly string[]
@@ -21,48 +22,45 @@ export interface Access {
   readonly operation?: string | undefined
 }
 
-/** How many accesses the page shows, the newest first. */
-const MOST = 200
+/** How many accesses are shown, the newest first. */
+export const MOST_ACCESSES = 100
+
+/** How many events are looked at, the newest first. */
+const MOST_EVENTS = 20_000
 
 /**
- * `/account/access-log`: a person sees who has read which field of theirs, when and why, as a page or as JSON. The audit holds
- * pseudonyms alone, so the person's own is made anew from the key. Who of the staff it was is not shown.
+ * Who has used which field of a person, when and why. The audit holds pseudonyms alone, so the person's own is made anew
+ * from the key. Who of the staff it was is not told.
  */
-export function createAccessLog({ sink, pseudonymKey, findPerson }: AccessLogDependencies): RequestHandler {
+export function createAccessLog({ pseudonymKey, recentEvents, nameOf }: AccessLogDependencies) {
   const pseudonymise = createPseudonyms(pseudonymKey)
-  return async (req, res) => {
-    const person = await findPerson(req)
-    const events = eventsOf(sink)
-    if (person === undefined) res.status(401).send(page('Please sign in first.', []))
-    else if (events === undefined) res.status(501).send(page('This log cannot be read here.', []))
-    else {
-      const accesses = accessesOf(events, pseudonymise('person', person))
-      res.format({
-        html: () => res.send(page('Who has used your data', accesses)),
-        json: () => res.json(accesses),
-      })
-    }
+  return async (personId: string): Promise<Access[]> => {
+    const person = pseudonymise('person', personId)
+    const accesses = accessesOf(await recentEvents({ limit: MOST_EVENTS }), person)
+    const apps = [...new Set(accesses.map(({ app }) => app))]
+    const names = new Map(await Promise.all(apps.map(async (app) => [app, await nameOf(app)] as const)))
+    return accesses.map((access) => ({ ...access, app: names.get(access.app) ?? access.app }))
   }
 }
 
-/** Only the sink in memory can be read here. */
-function eventsOf(
-  sink: AuditSink & { events?: () => readonly AuditEvent[] },
-): readonly AuditEvent[] | undefined {
-  return sink.events?.()
-}
+export type AccessLog = ReturnType<typeof createAccessLog>
 
+/** Of events from the newest back what concerns this person: one access for each request, with all fields that it used. */
 function accessesOf(events: readonly AuditEvent[], person: string): Access[] {
   const operations = new Map<string, string>()
   for (const event of events) if (event.kind === 'operation') operations.set(event.requestId, event.operation)
-  const accesses: Access[] = []
-  for (const event of events.toReversed()) {
+  const accesses = new Map<string, Access>()
+  for (const event of events) {
     const used = useOf(event, person)
-    if (used === undefined || accesses.length >= MOST) continue
-    const { time, appId: app, actorKind: by, requestId } = event
-    accesses.push({ time, app, by, ...used, operation: operations.get(requestId) })
+    if (used === undefined) continue
+    const { time, appId: app = '', actorKind: by, requestId } = event
+    const key = JSON.stringify([requestId, app, by, used.what, used.why])
+    const known = accesses.get(key)
+    if (known === undefined && accesses.size >= MOST_ACCESSES) continue
+    const fields = new Set([...used.fields, ...(known?.fields ?? [])])
+    accesses.set(key, { time, app, by, ...used, fields: [...fields], operation: operations.get(requestId) })
   }
-  return accesses
+  return [...accesses.values()]
 }
 
 /** What of one event concerns this person. */
@@ -77,20 +75,4 @@ function useOf(event: AuditEvent, person: string): Pick<Access, 'what' | 'fields
   if (event.kind === 'action' && event.persons.includes(person))
     return { what: event.action, fields: event.fields ?? [], why: event.purpose }
   return undefined
-}
-
-const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
-
-function page(title: string, accesses: readonly Access[]): string {
-  const rows = accesses.map(({ time, app, by, what, fields, why, operation }) => {
-    const cells = [time, app ?? 'this gateway', by === 'staff' ? 'a member of staff' : (by ?? ''), what]
-    const all = [...cells, fields.join(', '), why ?? '', operation ?? '']
-    return `<tr>${all.map((cell) => `<td>${escape(cell)}</td>`).join('')}</tr>`
-  })
-  const names = ['When', 'App', 'By', 'What', 'Fields', 'Why', 'Operation']
-  const head = names.map((name) => `<th scope="col">${name}</th>`).join('')
-  const table = accesses.length === 0 ? '' : `<table><tr>${head}</tr>${rows.join('')}</table>`
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title} – Example gateway</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="/assets/style.css"></head>
-<body><main><h1>${title}</h1>${table}<p><a href="/account">Back to your account</a></p></main></body></html>`
 }

@@ -5,7 +5,7 @@ import { consoleTokens, createConsole, type ConsoleOptions } from 'portcullis/co
 import { createMetrics, createReadiness, type Metrics, type ReadinessProbe } from 'portcullis/metrics'
 import { createVault, type PeopleStore } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
-import { createAccount } from './account/account.ts'
+import { createAccount, OWN_POLICY } from './account/account.ts'
 import { createApi } from './api.ts'
 import { demoScript, STYLE } from './assets.ts'
 import { createConnections } from './connections.ts'
@@ -53,8 +53,8 @@ export interface GatewayParts {
   readonly whyToken?: string | undefined
   /** Lets an operator into the console; left out where there is no console. */
   readonly consoleToken?: string | undefined
-  /** What the console knows of requests. */
-  readonly recentEvents?: ConsoleOptions['recentEvents']
+  /** The newest events of the audit: for the console, and for people who ask who has used their data. */
+  readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
   publicUrl(): string
   /** Where the instances of other locations are reached, by location. */
   otherUrls(): Readonly<Record<string, string>>
@@ -78,6 +78,10 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const limits = createLimits(parts.counts, secrets.limits, log)
   const urlOf = (location: string): string | undefined =>
     location === region ? parts.publicUrl() : otherUrls()[location]
+  const nameOf = async (appId: string): Promise<string> => {
+    const { name } = ((await store.read(appId))?.policy ?? {}) as { name?: string }
+    return name ?? appId
+  }
   /** What the API and the pages share. */
   const common = {
     people,
@@ -116,10 +120,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
       nonces: metrics.nonces(parts.nonces),
       urlOf: (location) => urlOf(location) ?? parts.publicUrl(),
       publicUrl: parts.publicUrl,
-      async nameOf(appId) {
-        const { name } = ((await store.read(appId))?.policy ?? {}) as { name?: string }
-        return name ?? appId
-      },
+      nameOf,
     }),
   )
   app.use(
@@ -127,15 +128,12 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     letFormsLeadBack,
     createGateway({ ...pages, shared: { ...refusals.told, policies } }),
   )
-  app.get(
-    '/account/access-log',
-    createAccessLog({
-      sink: parts.sink,
-      pseudonymKey: secrets.pseudonyms,
-      findPerson: async (req) => (await pages.sessions.find(req))?.account?.person.id,
-    }),
-  )
-  app.use('/account', createAccount({ ...pages, storage, told: refusals.told }))
+  const accessLog = createAccessLog({
+    pseudonymKey: secrets.pseudonyms,
+    recentEvents: parts.recentEvents,
+    nameOf: async (appId) => (appId === OWN_POLICY.appId ? OWN_POLICY.name : nameOf(appId)),
+  })
+  app.use('/account', createAccount({ ...pages, storage, accessLog, told: refusals.told }))
   if (parts.consoleToken !== undefined) app.use('/console', consoleOf(parts, parts.consoleToken))
   if (parts.whyToken !== undefined) app.get('/why', lastRefusal(refusals, parts.whyToken))
   app.use(answerNotFound)

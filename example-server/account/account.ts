@@ -2,11 +2,13 @@ import { Router, type Request, type Response } from 'express'
 import { z } from 'zod'
 import { createPolicySource, memoryStore } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
+import type { AccessLog } from '../access-log.ts'
 import { receiveBegunForm } from '../begun-form.ts'
 import type { Connections } from '../connections.ts'
 import { createDesk, type EntryDesk, type EntryParts } from '../entry/desk.ts'
 import { createEntry } from '../entry/entry.ts'
 import { passwordChanged } from '../entry/reset.ts'
+import { accessLogPage } from '../pages/access-log-page.ts'
 import { accountPage, passwordPage } from '../pages/account-pages.ts'
 import { signInPage } from '../pages/entry-pages.ts'
 import { weaknessOf } from '../passwords.ts'
@@ -26,10 +28,11 @@ export interface AccountParts extends Omit<EntryParts, 'pin'> {
   readonly storage: Storage
   readonly sink: AuditSink
   readonly pseudonymKey: Uint8Array
+  readonly accessLog: AccessLog
 }
 
 /** The gateway is an app of its own here: what people see of themselves is recorded, and stays where it must. */
-const OWN_POLICY = {
+export const OWN_POLICY = {
   appId: 'gateway-account',
   name: 'Example gateway',
   serverOnly: { mode: 'off' },
@@ -77,6 +80,13 @@ export function createAccount(parts: AccountParts): Router {
   })
 
   router.get('/', (req, res) => showAccount(req, res, desk, parts.connections))
+  router.get('/access-log', async (req, res) => {
+    const accesses = await parts.accessLog(accountOf(req).person.id)
+    res.format({
+      html: () => res.send(accessLogPage(desk.context(req), accesses)),
+      json: () => res.json(accesses),
+    })
+  })
   addSessions(router, desk)
   addApps(router, parts.connections)
   addPassword(router, desk)

@@ -5,6 +5,7 @@ import { LABELS, worded } from './consent-page.ts'
 import { form, input, problemBox, type PageContext } from './form.ts'
 import { html, type Html } from './html.ts'
 import { layout } from './layout.ts'
+import { moment } from './moment.ts'
 
 export interface AccountView {
   readonly person: Person
@@ -16,12 +17,6 @@ export interface AccountView {
   readonly apps: readonly GrantedApp[]
   /** What has just been done. */
   readonly done: string | undefined
-}
-
-/** A moment as everybody reads it, whatever the server's clock shows. */
-const moment = (at: number): Html => {
-  const iso = new Date(at).toISOString()
-  return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
 }
 
 export function accountPage(context: PageContext, view: AccountView): string {

@@ -47,6 +47,8 @@ const LANGUAGES = ['en', 'de', 'es', 'fr', 'it', 'nl', 'pl']
 
 export function signUpPage(context: PageContext): string {
   const { app, base, typed } = context
+  // A form that was begun at another location lacks the password alone.
+  const isBegun = typed?.['email'] !== undefined
   const languages = new Intl.DisplayNames(['en'], { type: 'language' })
   const option = (value: string, label: string | undefined, chosen: string | undefined): Html =>
     html`<option value="${value}" ${new Html(value === chosen ? 'selected' : '')}>${label}</option>`
@@ -61,8 +63,8 @@ export function signUpPage(context: PageContext): string {
       ${form(
         context,
         'sign-up',
-        html`${input(context, { ...EMAIL, autocomplete: 'username', first: true })}
-          ${input(context, { ...NEW_PASSWORD, name: 'password', label: 'Password' })}
+        html`${input(context, { ...EMAIL, autocomplete: 'username', first: !isBegun })}
+          ${input(context, { ...NEW_PASSWORD, name: 'password', label: 'Password', first: isBegun })}
           ${input(context, { name: 'firstname', label: 'First name', autocomplete: 'given-name', attributes: 'maxlength="100"' })}
           ${input(context, { name: 'surname', label: 'Last name', autocomplete: 'family-name', attributes: 'maxlength="100"' })}
           <label for="country">Citizenship</label>

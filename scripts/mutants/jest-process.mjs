@@ -42,12 +42,14 @@ async function runSuite(suite) {
   }
 }
 
-function answerOf({ numTotalTests, numTotalTestSuites, testResults }) {
+function answerOf({ success, numTotalTests, numTotalTestSuites, testResults }) {
   const failed = testResults.flatMap(({ testResults: tests }) =>
     tests.filter(({ status }) => status === 'failed'),
   )
   const broken = testResults.find(({ testExecError }) => testExecError != null)
   const failure =
-    failed[0]?.fullName ?? (broken === undefined ? undefined : `${broken.testFilePath} does not run`)
+    failed[0]?.fullName ??
+    (broken === undefined ? undefined : `${broken.testFilePath} does not run`) ??
+    (success ? undefined : 'the run failed')
   return { tests: numTotalTestSuites === 0 ? 0 : numTotalTests || 1, failure }
 }

@@ -76,16 +76,21 @@ export interface CommandRow {
   readonly summary: string
   /** More than the summary says, for its help and its page. */
   readonly about?: string | undefined
-  /** What stands behind the name: `PERSON…`. */
+  /** What stands behind the name: `APP KEY`; `[NAME]` may be left out, and `PERSON…` may be repeated. */
   readonly positionals?: string | undefined
-  /** How many of them are taken. Default: zero. */
-  readonly count?: readonly [least: number, most: number] | undefined
   readonly options: Readonly<Record<string, OptionRow>>
   /** What the exit codes mean here, where that is more exact than in general. */
   readonly exits?: Partial<Readonly<Record<keyof typeof EXIT, string>>> | undefined
   readonly examples?: readonly string[] | undefined
   /** Its module is read when it is called, so that a command costs what it needs and no more. */
   load(): Promise<Run>
+}
+
+/** How many arguments a command takes behind its name. */
+export function countOf({ positionals }: CommandRow): readonly [least: number, most: number] {
+  const words = positionals?.split(' ') ?? []
+  const least = words.filter((word) => !word.startsWith('[')).length
+  return [least, words.some((word) => word.endsWith('…')) ? Infinity : words.length]
 }
 
 /** The command was written wrongly: what is wrong, in a sentence. */

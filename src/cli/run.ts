@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { didYouMean } from '../did-you-mean.ts'
 import {
   CommandUsageError,
+  countOf,
   EXIT,
   type CommandRow,
   type ExitCode,
@@ -59,7 +60,7 @@ function parsed(row: CommandRow, args: readonly string[]): ReturnType<typeof par
       `\`--${name}\` must be one of ${choices.join(', ')}${meant === undefined ? '' : `: did you mean \`${meant}\`?`}`,
     )
   }
-  const [least, most] = row.count ?? [0, 0]
+  const [least, most] = countOf(row)
   const { length } = result.positionals
   if (length >= least && length <= most) return result
   throw new CommandUsageError(

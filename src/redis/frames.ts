@@ -216,7 +216,7 @@ class RedisFrames implements FrameStore {
   async #fields(...names: (string | number)[]): Promise<readonly (Buffer | null)[]> {
     const reply = await this.#with(() => this.#redis.callBuffer('HMGET', this.#key, ...names))
     if (Array.isArray(reply)) return reply as (Buffer | null)[]
-    throw new UnavailableError('Redis gave a wrong answer (audit)')
+    throw new UnavailableError('Redis gave an unexpected answer (audit)')
   }
 
   #ask(command: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
@@ -274,7 +274,7 @@ function inParts(frames: readonly FrameToStore[]): readonly (readonly FrameToSto
 function numberOf(reply: unknown): number {
   const number = Number(reply)
   if (!Number.isSafeInteger(number) || number < 0)
-    throw new UnavailableError('Redis gave a wrong answer (audit)')
+    throw new UnavailableError('Redis gave an unexpected answer (audit)')
   return number
 }
 

@@ -13,6 +13,7 @@ import {
   startExampleServer,
   type ExampleServer,
 } from '../support/example-server.ts'
+import { watchPages } from '../support/watched-pages.ts'
 
 let browser: Browser
 let server: ExampleServer
@@ -63,12 +64,7 @@ async function makeAccount(email: string): Promise<void> {
 
 it('the demo app signs a person in, and shows what was shared', async () => {
   await createDemoApps(server.store, [server.url])
-  // Chromium's notices are left out: it tells one where the test types before the page has moved the focus.
-  const wrong: string[] = []
-  page.on('console', (line) => {
-    if (line.type() === 'error' || line.type() === 'warning') wrong.push(line.text())
-  })
-  page.on('pageerror', (error) => wrong.push(error.message))
+  const wrong = await watchPages(context)
   await page.goto(`${server.url}/demo`)
   await page.getByRole('button', { name: /Sign in/ }).click()
   await makeAccount('demo@example.org')

@@ -1,15 +1,13 @@
 import { mkdir } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type { AxeResults } from 'axe-core'
 import { Secret, TOTP } from 'otpauth'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { createDemoApps, DEMO_APPS } from '../../example-server/demo-apps.ts'
 import { memoryStorage } from '../../example-server/storage.ts'
+import { axeFindings } from '../support/axe.ts'
 import { launchChromium } from '../support/chromium.ts'
 import {
   ADA,
@@ -19,21 +17,21 @@ import {
   SHOP_POLICY,
   shopServer,
   startExampleServer,
+  Visitor,
   type ExampleServer,
 } from '../support/example-server.ts'
+import { watchPages } from '../support/watched-pages.ts'
 
 /** Where pictures of every page go, for whoever wants to look at them: `SCREENSHOTS=folder`. */
 const SCREENSHOTS = process.env['SCREENSHOTS']
-const AXE = readFileSync(
-  createRequire(join(process.cwd(), 'package.json')).resolve('axe-core/axe.min.js'),
-  'utf8',
-)
 
 let browser: Browser
 let server: ExampleServer
 let dallas: ExampleServer
 let context: BrowserContext
 let page: Page
+/** What the pages of the context have done and must not do. */
+let wrong: string[]
 
 /** As long as it may be, and nowhere to break. */
 const LONG = {
@@ -56,7 +54,19 @@ afterAll(async () => {
   await server?.close()
   await dallas?.close()
 })
-afterEach(() => context?.close())
+afterEach(async () => {
+  await context?.close()
+  if (wrong.length > 0) throw new Error(`the pages were at fault: ${wrong.join('; ')}`)
+})
+
+/** What refuses a form that was filled in wrongly, and an address that leads nowhere. */
+const REFUSALS = [400, 401, 403, 404, 421]
+
+async function openPage(options: BrowserContextOptions = {}): Promise<void> {
+  context = await browser.newContext(options)
+  wrong = await watchPages(context, { refusals: REFUSALS })
+  page = await context.newPage()
+}
 
 async function gateway(scope: string[] = CONNECT.scope, return_url = CONNECT.return_url): Promise<string> {
   const body = { ...CONNECT, scope, return_url }
@@ -64,22 +74,75 @@ async function gateway(scope: string[] = CONNECT.scope, return_url = CONNECT.ret
   return ((await response.json()) as { gateway: string }).gateway
 }
 
-const click = (name: string | RegExp): Promise<void> => page.getByRole('button', { name }).click()
-const fill = (label: string | RegExp, text: string): Promise<void> => page.getByLabel(label).fill(text)
+/** How a person does things: by the mouse, or by the keyboard alone. */
+interface Hands {
+  /** What leads to another page. */
+  press(role: 'button' | 'link', name: string | RegExp): Promise<void>
+  fill(label: string | RegExp, text: string): Promise<void>
+  choose(label: string, country: keyof typeof COUNTRIES): Promise<void>
+}
+const COUNTRIES = { FR: 'France', US: 'United States' } as const
 
-async function fillSignUp(profile: typeof ADA): Promise<void> {
-  await fill('Email address', profile.email)
-  await fill('Password', profile.password)
-  await fill('First name', profile.firstname)
-  await fill('Last name', profile.surname)
-  await page.getByLabel('Citizenship').selectOption(profile.country)
+/** Waits until the page is there to which an act leads. */
+async function arriving(act: () => Promise<void>): Promise<void> {
+  const loaded = page.waitForEvent('load')
+  await act()
+  await loaded
 }
 
-/** One look at the page that is open: what axe finds, and whether it is wider than the window. */
+const BY_MOUSE: Hands = {
+  press: (role, name) => arriving(() => page.getByRole(role, { name }).first().click()),
+  fill: (label, text) => page.getByLabel(label).fill(text),
+  choose: async (label, country) => void (await page.getByLabel(label).selectOption(country)),
+}
+
+/** Goes on with Tab until the focus is there. */
+async function tabTo(target: Locator, what: string | RegExp): Promise<void> {
+  await target.waitFor()
+  for (let count = 0; count < 60; count += 1) {
+    if ((await target.and(page.locator(':focus')).count()) > 0) return
+    await page.keyboard.press('Tab')
+  }
+  throw new Error(`the focus never came to ${String(what)}`)
+}
+
+const BY_KEYBOARD: Hands = {
+  async press(role, name) {
+    await tabTo(page.getByRole(role, { name }).first(), name)
+    await arriving(() => page.keyboard.press('Enter'))
+  },
+  async fill(label, text) {
+    await tabTo(page.getByLabel(label), label)
+    await page.keyboard.press('Control+a')
+    await page.keyboard.type(text)
+  },
+  async choose(label, country) {
+    await tabTo(page.getByLabel(label), label)
+    await page.keyboard.type(COUNTRIES[country])
+  },
+}
+
+/** One look at the page that is open. `focused` is the id of what the focus must be on. */
 type Look = (name: string, focused?: string) => Promise<void>
 
-/** Every page and every state of it, one after the other. */
-async function walk(look: Look, email: string): Promise<void> {
+interface Walk {
+  readonly look: Look
+  readonly hands: Hands
+  readonly email: string
+}
+
+async function fillSignUp(hands: Hands, profile: typeof ADA): Promise<void> {
+  await hands.fill('Email address', profile.email)
+  await hands.fill('Password', profile.password)
+  await hands.fill('First name', profile.firstname)
+  await hands.fill('Last name', profile.surname)
+  await hands.choose('Citizenship', profile.country as keyof typeof COUNTRIES)
+}
+
+/** Every page and every state of it, one after the other. The shop, which needs JavaScript, is apart. */
+async function walkPages(walk: Walk): Promise<void> {
+  const { look, hands, email } = walk
+  const { press, fill } = hands
   const profile = { ...LONG, email }
   await page.goto(server.url)
   await look('home')
@@ -93,188 +156,219 @@ async function walk(look: Look, email: string): Promise<void> {
   await look('sign-in', 'email')
   await fill('Email address', email)
   await fill('Password', 'a wrong password')
-  await click('Sign in')
+  await press('button', 'Sign in')
   await look('sign-in wrong', 'password')
-  await page.getByRole('link', { name: 'Make an account' }).click()
+  await press('link', 'Make an account')
   await look('sign-up', 'email')
-  await fillSignUp({ ...profile, password: 'password1234' })
-  await click('Make an account')
+  await fillSignUp(hands, { ...profile, password: 'password1234' })
+  await press('button', 'Make an account')
   await look('sign-up common password', 'password')
-  await fillSignUp({ ...profile, country: 'US' })
-  await click('Make an account')
+  await fillSignUp(hands, { ...profile, country: 'US' })
+  await press('button', 'Make an account')
   await look('misdirected')
-  await click('Go on at the gateway in Dallas')
-  await look('sign-up in dallas')
+  await press('button', 'Go on at the gateway in Dallas')
+  await look('sign-up in dallas', 'password')
   expect(await page.getByLabel('Email address').inputValue()).toBe(email)
   expect(page.url().startsWith(dallas.url)).toBe(true)
 
   await page.goto(`${url}/sign-up`)
-  await fillSignUp(profile)
-  await click('Make an account')
+  await fillSignUp(hands, profile)
+  await context.clearCookies()
+  await press('button', 'Make an account')
+  await look('form of an ended session')
+  await press('link', 'Open the page again')
+  await press('link', 'Make an account')
+  await fillSignUp(hands, profile)
+  await press('button', 'Make an account')
   await look('confirm', 'code')
   await fill('Code from the mail', '00000000')
-  await click('Confirm')
+  await press('button', 'Confirm')
   await look('confirm wrong', 'code')
   await fill('Code from the mail', codeFor(server.mails, email))
-  await click('Confirm')
+  await press('button', 'Confirm')
   await look('consent')
   await page.evaluate(`document.querySelector('form').noValidate = true`)
-  await click('Share and continue')
+  await press('button', 'Share and continue')
   await look('consent without picture', 'image-address')
 
   await page.goto(`${server.url}/account`)
   await look('account')
-  await walkAccount(look, profile)
+  await press('link', 'See who has used your data')
+  await look('access log')
+  await press('link', 'Back to your account')
+  await walkSessions(walk)
+  await walkPassword(walk)
+  await walkFactor(walk)
+  await walkReset(walk)
 }
 
-async function walkAccount(look: Look, profile: typeof ADA): Promise<void> {
-  await page.getByRole('link', { name: 'Change the password' }).click()
+async function walkSessions({ look, hands: { press }, email }: Walk): Promise<void> {
+  const other = new Visitor()
+  await other.open(`${server.url}/account/sign-in`)
+  expect(await other.submit('sign-in', { email, password: ADA.password })).toMatchObject({ status: 303 })
+  await page.reload()
+  await look('account with two sessions')
+  await press('button', /^End the session/)
+  await look('account session ended', 'done')
+}
+
+async function walkPassword({ look, hands: { press, fill } }: Walk): Promise<void> {
+  await press('link', 'Change the password')
   await look('password', 'current')
   await fill('Current password', 'a wrong password')
   await fill('New password', 'a staple for the horse')
-  await click('Change the password')
+  await press('button', 'Change the password')
   await look('password wrong', 'current')
-  await fill('Current password', profile.password)
+  await fill('Current password', ADA.password)
   await fill('New password', 'a staple for the horse')
-  await click('Change the password')
+  await press('button', 'Change the password')
   await look('account password changed', 'done')
+}
 
-  await page.getByRole('link', { name: 'Turn on a second factor' }).click()
+async function walkFactor({ look, hands: { press, fill }, email }: Walk): Promise<void> {
+  await press('link', 'Turn on a second factor')
   await look('factor')
   const key = ((await page.locator('.key').textContent()) ?? '').replaceAll(/\s/g, '')
   const totp = new TOTP({ secret: Secret.fromBase32(key) })
   await fill('Code that the app shows', '000000')
   await fill('Current password', 'a staple for the horse')
-  await click('Turn it on')
+  await press('button', 'Turn it on')
   await look('factor wrong', 'code')
   await fill('Code that the app shows', totp.generate())
   await fill('Current password', 'a staple for the horse')
-  await click('Turn it on')
+  await press('button', 'Turn it on')
   await look('recovery codes')
-  await page.getByRole('link', { name: 'I have kept them' }).click()
+  await press('link', 'I have kept them')
   await look('account with factor')
-  await click('Sign out')
+  await press('button', 'Sign out')
   await look('sign-in to account', 'email')
-  await fill('Email address', profile.email)
+  await fill('Email address', email)
   await fill('Password', 'a staple for the horse')
-  await click('Sign in')
+  await press('button', 'Sign in')
   await look('second step', 'code')
   await fill('Code', '000000')
-  await click('Continue')
+  await press('button', 'Continue')
   await look('second step wrong', 'code')
   await fill('Code', totp.generate({ timestamp: Date.now() + 30_000 }))
-  await click('Continue')
-  await page.getByRole('link', { name: 'Turn off the second factor' }).click()
+  await press('button', 'Continue')
+  await press('link', 'Turn off the second factor')
   await look('factor off', 'current')
   await fill('Current password', 'a staple for the horse')
-  await click('Turn it off')
+  await press('button', 'Turn it off')
   await look('account factor off', 'done')
-  await click('Sign out')
-  await page.getByRole('link', { name: 'Choose a new one' }).click()
+}
+
+async function walkReset({ look, hands: { press, fill }, email }: Walk): Promise<void> {
+  await press('button', 'Sign out')
+  await press('link', 'Choose a new one')
   await look('reset', 'email')
-  await fill('Email address', profile.email)
-  await click('Send the code')
+  await fill('Email address', email)
+  await press('button', 'Send the code')
   await look('new password', 'code')
   await fill('Code from the mail', '00000000')
   await fill('New password', 'a third one for the horse')
-  await click('Set the password')
+  await press('button', 'Set the password')
   await look('new password wrong', 'code')
-  await fill('Code from the mail', codeFor(server.mails, profile.email))
+  await fill('Code from the mail', codeFor(server.mails, email))
   await fill('New password', 'a third one for the horse')
-  await click('Set the password')
-  await walkShop(look)
+  await press('button', 'Set the password')
 }
 
-async function walkShop(look: Look): Promise<void> {
+/** By somebody who is signed in and has no picture yet. */
+async function walkShop({ look, hands: { press, fill } }: Walk): Promise<void> {
   await page.goto(`${server.url}/demo`)
   await look('shop')
-  await click('Sign in with the gateway')
+  await press('button', 'Sign in with the gateway')
+  await press('button', /^Cancel/)
+  await page.getByText('You have cancelled.').waitFor()
+  await look('shop cancelled', 'state')
+  await press('button', 'Sign in with the gateway')
   await fill('Address of a picture', ADA.image)
-  await click('Share and continue')
+  await press('button', 'Share and continue')
   await page.getByText('Signed in. This is what you have shared:').waitFor()
   await look('shop signed in', 'state')
-  await page.getByRole('link', { name: /See at the gateway/ }).click()
+  await press('link', /See at the gateway/)
   await look('account with apps')
-  await click(/^Revoke the access/)
+  await press('button', /^Revoke the access/)
   await look('account app revoked', 'done')
+  await press('link', 'See who has used your data')
+  await look('access log with apps')
+}
+
+const SCHEMES = [
+  ['light', 1280],
+  ['dark', 360],
+] as const
+
+/** Looks at the page in both colour schemes, wide and narrow, and writes down what is wrong. */
+function lookingAt(found: string[]): Look {
+  return async (name, focused) => {
+    for (const [colorScheme, width] of SCHEMES) {
+      await page.emulateMedia({ colorScheme })
+      await page.setViewportSize({ width, height: 740 })
+      if (SCREENSHOTS !== undefined) {
+        await mkdir(SCREENSHOTS, { recursive: true })
+        const path = join(SCREENSHOTS, `${name.replaceAll(' ', '-')}.${colorScheme}.${width}.png`)
+        await page.screenshot({ path, fullPage: true })
+      }
+      for (const finding of await axeFindings(page)) found.push(`${name}, ${colorScheme}: ${finding}`)
+    }
+    await lookPlainly(found)(name, focused)
+  }
+}
+
+/** Whether the page is as wide as the window, and where the focus is. */
+function lookPlainly(found: string[]): Look {
+  return async (name, focused) => {
+    const window = page.viewportSize()?.width ?? 0
+    const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
+    if (wide > window) found.push(`${name}: ${wide} pixels wide`)
+    const focus = await page.evaluate<string>('document.activeElement.id')
+    if (focused !== undefined && focus !== focused) found.push(`${name}: the focus is on "${focus}"`)
+  }
 }
 
 describe('every page, in every state', () => {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    for (const width of [1280, 360]) {
-      it(`${colorScheme}, ${width} pixels: axe finds nothing, nothing is wider than the window, the focus is where it belongs`, async () => {
-        context = await browser.newContext({ colorScheme, viewport: { width, height: 740 } })
-        page = await context.newPage()
-        const found: string[] = []
-        const look: Look = async (name, focused) => {
-          await page.waitForLoadState()
-          if (SCREENSHOTS !== undefined) {
-            await mkdir(SCREENSHOTS, { recursive: true })
-            const path = join(SCREENSHOTS, `${name.replaceAll(' ', '-')}.${colorScheme}.${width}.png`)
-            await page.screenshot({ path, fullPage: true })
-          }
-          await page.evaluate(AXE)
-          const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)
-          for (const { id, nodes } of violations) found.push(`${name}: ${id} at ${nodes[0]?.html}`)
-          const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
-          if (wide > width) found.push(`${name}: ${wide} pixels wide`)
-          const focus = await page.evaluate<string>('document.activeElement.id')
-          if (focused !== undefined && focus !== focused) found.push(`${name}: the focus is on "${focus}"`)
-        }
-        await walk(look, LONG.email.replace('aaaa', `${colorScheme}${width}`))
-        expect(found).toEqual([])
-      }, 600_000)
-    }
-  }
+  it('light and dark, wide and narrow: axe finds nothing, nothing is wider than the window, the focus is where it belongs', async () => {
+    await openPage({ viewport: { width: 360, height: 740 } })
+    const found: string[] = []
+    const walk = { look: lookingAt(found), hands: BY_MOUSE, email: LONG.email.replace('aaaa', 'mouse') }
+    await walkPages(walk)
+    await walkShop(walk)
+    expect(found).toEqual([])
+  }, 600_000)
+
+  it('without JavaScript, by the keyboard alone, on a phone', async () => {
+    await openPage({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
+    const found: string[] = []
+    await walkPages({
+      look: lookPlainly(found),
+      hands: BY_KEYBOARD,
+      email: LONG.email.replace('aaaa', 'keyboard'),
+    })
+    expect(found).toEqual([])
+  }, 600_000)
 })
 
 describe('without JavaScript', () => {
-  it('a person makes an account by the keyboard alone, gives consent, and signs out', async () => {
-    context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
-    page = await context.newPage()
+  it('a person ticks what to share, and can take another account', async () => {
+    await openPage({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
     const email = 'keyboard@example.org'
-    // A person begins to type when the cursor stands in the field.
-    const cursor = (): Promise<void> => page.locator('input:focus').waitFor()
-    const type = async (text: string): Promise<void> => {
-      await page.keyboard.type(text)
-      await page.keyboard.press('Tab')
-    }
     await page.goto(`${await gateway(['firstname!', 'email'])}/sign-up`)
-    await cursor()
-    for (const text of [email, ADA.password, ADA.firstname, ADA.surname]) await type(text)
-    await type('France')
-    await page.keyboard.press('Tab') // past the language
-    await page.keyboard.press('Enter')
-    await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
-    await cursor()
-    await page.keyboard.type(codeFor(server.mails, email))
-    await page.keyboard.press('Enter')
-    await page.getByRole('heading', { name: /^Share with/ }).waitFor()
-    const focus = page.locator(':focus')
-    const press = async (name: RegExp): Promise<void> => {
-      for (let count = 0; count < 20; count += 1) {
-        await page.keyboard.press('Tab')
-        if ((await focus.count()) > 0 && name.test((await focus.textContent()) ?? '')) break
-      }
-      await page.keyboard.press('Enter')
-    }
-    await press(/^Use another account$/)
-    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-    await cursor()
-    await type(email)
-    await page.keyboard.type(ADA.password)
-    await page.keyboard.press('Enter')
-    await page.getByRole('heading', { name: /^Share with/ }).waitFor()
-    await page.keyboard.press('Tab')
-    await page.keyboard.press('Tab')
-    await page.keyboard.press('Tab')
+    await fillSignUp(BY_KEYBOARD, { ...ADA, email })
+    await BY_KEYBOARD.press('button', 'Make an account')
+    await BY_KEYBOARD.fill('Code from the mail', codeFor(server.mails, email))
+    await BY_KEYBOARD.press('button', 'Confirm')
+    const share = page.getByRole('checkbox', { name: /Email address/ })
+    await tabTo(share, 'the email address')
     await page.keyboard.press('Space')
-    expect(await page.getByRole('checkbox', { name: /Email address/ }).isChecked()).toBe(true)
+    expect(await share.isChecked()).toBe(true)
+    await BY_KEYBOARD.press('button', /^Use another account$/)
+    expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Sign in')
   })
 
   it('the shop says that it needs it, and shows a way on', async () => {
-    context = await browser.newContext({ javaScriptEnabled: false })
-    page = await context.newPage()
+    await openPage({ javaScriptEnabled: false })
     await page.goto(`${server.url}/demo`)
     expect(await page.getByText('needs JavaScript').isVisible()).toBe(true)
     await page.getByRole('link', { name: /front page/ }).click()
@@ -304,25 +398,24 @@ describe('two clicks', () => {
 
   for (const javaScriptEnabled of [true, false]) {
     it(`do what one does, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async () => {
-      context = await browser.newContext({ javaScriptEnabled })
-      page = await context.newPage()
+      await openPage({ javaScriptEnabled })
       landed.length = 0
       const twice = (name: string | RegExp): Promise<void> => page.getByRole('button', { name }).dblclick()
       const email = `twice-${javaScriptEnabled}@example.org`
       const mailsTo = (): number => server.mails.filter(({ to }) => to === email).length
 
       await page.goto(`${await gateway(['firstname!'], shopUrl)}/sign-up`)
-      await fillSignUp({ ...ADA, email })
+      await fillSignUp(BY_MOUSE, { ...ADA, email })
       await twice('Make an account')
       await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
       expect(mailsTo()).toBe(1)
-      await fill('Code from the mail', codeFor(server.mails, email))
+      await BY_MOUSE.fill('Code from the mail', codeFor(server.mails, email))
       await twice('Confirm')
       await page.getByRole('heading', { name: /^Share with/ }).waitFor()
       await twice('Use another account')
       await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-      await fill('Email address', email)
-      await fill('Password', ADA.password)
+      await BY_MOUSE.fill('Email address', email)
+      await BY_MOUSE.fill('Password', ADA.password)
       await twice('Sign in')
       await page.getByRole('heading', { name: /^Share with/ }).waitFor()
       await twice('Share and continue')
@@ -339,12 +432,11 @@ describe('two clicks', () => {
 })
 
 it('an address of a form that is reloaded after a mistake shows the form again', async () => {
-  context = await browser.newContext()
-  page = await context.newPage()
+  await openPage()
   await page.goto(await gateway())
-  await fill('Email address', 'nobody@example.org')
-  await fill('Password', 'a wrong password')
-  await click('Sign in')
+  await BY_MOUSE.fill('Email address', 'nobody@example.org')
+  await BY_MOUSE.fill('Password', 'a wrong password')
+  await BY_MOUSE.press('button', 'Sign in')
   await page.getByRole('alert').waitFor()
   await page.goto(page.url())
   expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Sign in')

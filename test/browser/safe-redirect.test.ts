@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import express, { type RequestHandler } from 'express'
 import type { Browser, Page } from 'playwright-core'
 import { bodyParsers, createPolicySource, memoryStore, returnUrlGuard, safeRedirect } from 'portcullis'
@@ -67,6 +67,7 @@ async function startGateway(): Promise<{ origin: string; server: Server }> {
 beforeAll(async () => {
   ;[browser, app, foreign] = await Promise.all([launchChromium(), startRecorder(), startRecorder()])
   gateway = await startGateway()
+  page = await browser.newPage()
 })
 
 afterAll(async () => {
@@ -78,10 +79,9 @@ afterAll(async () => {
 })
 
 beforeEach(async () => {
-  page = await browser.newPage()
+  await page.goto('about:blank')
   app.requests.length = foreign.requests.length = 0
 })
-afterEach(() => page.close())
 
 const go = (returnUrl: string, route = 'go') =>
   page.goto(`${gateway.origin}/${route}?return_url=${encodeURIComponent(returnUrl)}`)

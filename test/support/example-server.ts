@@ -117,6 +117,7 @@ export async function startExampleServer({
     personKeys: keysBeside(storage),
     nonces: memoryNonces(),
     sink,
+    recentEvents: async ({ limit }) => sink.events().toReversed().slice(0, limit),
     ukey1,
     counts: memoryCounts(),
     mail: (mail) => void mails.push(mail),

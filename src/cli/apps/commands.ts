@@ -1,4 +1,5 @@
 import type { CommandRow } from '../command.ts'
+import { managing } from '../loading.ts'
 import { CHANGING, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
 
 /** The commands about apps. */
@@ -14,13 +15,12 @@ export const APP_COMMANDS: readonly CommandRow[] = [
     },
     exits: { no: 'there are no apps' },
     examples: ['portcullis app list --store file:policies'],
-    load: async () => (await import('../managing.ts')).listApps,
+    load: managing('listApps'),
   },
   {
     name: 'app create',
     summary: 'makes an app, with a policy or with one that still refuses everybody',
     positionals: 'APP',
-    count: [1, 1],
     options: {
       ...CHANGING,
       name: { type: 'string', value: 'TEXT', help: 'a name for people' },
@@ -28,16 +28,15 @@ export const APP_COMMANDS: readonly CommandRow[] = [
     },
     exits: { failed: 'the policy was refused, or there is an app with this id' },
     examples: ['portcullis app create example-shop --name "Example shop" --store file:policies'],
-    load: async () => (await import('../managing.ts')).createApp,
+    load: managing('createApp'),
   },
   {
     name: 'app show',
     summary: 'shows what is stored of an app: modes, score, keys without their secrets',
     positionals: 'APP',
-    count: [1, 1],
     options: LOOKING,
     exits: { no: 'there is no such app' },
-    load: async () => (await import('../managing.ts')).showApp,
+    load: managing('showApp'),
   },
   {
     name: 'app delete',
@@ -45,12 +44,11 @@ export const APP_COMMANDS: readonly CommandRow[] = [
     about:
       'From then on its requests are refused. `policy rollback` brings the policy back, and never the keys.',
     positionals: 'APP',
-    count: [1, 1],
     options: { ...CHANGING, ...REVISION_OPTION, ...YES_OPTION },
     exits: {
       failed: 'another revision is current',
       no: 'there is no such app, or the question was answered with no',
     },
-    load: async () => (await import('../managing.ts')).deleteApp,
+    load: managing('deleteApp'),
   },
 ]

@@ -1,4 +1,5 @@
 import type { CommandRow } from '../command.ts'
+import { managing } from '../loading.ts'
 import { CHANGING, JSON_OPTION, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
 import { SEVERITY_NAMES } from './severities.ts'
 import { TREE_COMMANDS } from './tree-commands.ts'
@@ -19,14 +20,13 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     name: 'policy get',
     summary: 'writes the policy of an app as JSON',
     positionals: 'APP',
-    count: [1, 1],
     options: {
       ...LOOKING,
       revision: { type: 'string', value: 'NUMBER', help: 'as it was at this revision' },
     },
     exits: { no: 'there is no such app, or no such revision' },
     examples: ['portcullis policy get example-shop > example-shop.json'],
-    load: async () => (await import('../managing.ts')).getPolicy,
+    load: managing('getPolicy'),
   },
   {
     name: 'policy set',
@@ -34,7 +34,6 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     about:
       'Without `--if-revision` it replaces whichever revision is current. A policy that means the same is not written.',
     positionals: 'FILE',
-    count: [1, 1],
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
@@ -45,7 +44,7 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
       no: 'lint found what `--fail-on` names, or the policy breaks an expectation of its own',
     },
     examples: ['portcullis policy set example-shop.json --if-revision 4 --note "new office"'],
-    load: async () => (await import('../managing.ts')).setPolicy,
+    load: managing('setPolicy'),
   },
   {
     name: 'policy edit',
@@ -53,51 +52,47 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     about:
       'The editor is PORTCULLIS_EDITOR, VISUAL or EDITOR. What is refused stays in a file, whose path is shown.',
     positionals: 'APP',
-    count: [1, 1],
     options: CHANGING,
     exits: {
       failed: 'the policy was refused, the editor failed, or somebody else wrote',
       no: 'there is no such app',
     },
-    load: async () => (await import('../managing.ts')).editPolicy,
+    load: managing('editPolicy'),
   },
   {
     name: 'policy validate',
     summary: 'checks that policies would be taken',
     about: 'It needs no store.',
     positionals: 'FILE…',
-    count: [1, 10_000],
     options: JSON_OPTION,
     exits: { no: 'one of them is refused' },
     examples: ['portcullis policy validate policies/*.json'],
-    load: async () => (await import('../managing.ts')).validatePolicies,
+    load: managing('validatePolicies'),
   },
   {
     name: 'policy lint',
     summary: 'shows what a policy could protect better, and its score',
     about: OPERANDS,
     positionals: 'POLICY',
-    count: [1, 1],
     options: {
       ...LOOKING,
       'fail-on': { ...FAIL_ON, help: 'ends with 3 if there is this or worse; default danger' },
     },
     exits: { no: 'there is what `--fail-on` names', failed: 'the policy was refused' },
-    load: async () => (await import('../managing.ts')).lintPolicyOf,
+    load: managing('lintPolicyOf'),
   },
   {
     name: 'policy diff',
     summary: 'shows what differs between two policies',
     about: OPERANDS,
     positionals: 'POLICY POLICY',
-    count: [2, 2],
     options: LOOKING,
     exits: { ok: 'they mean the same', no: 'they differ', failed: 'a policy was refused' },
     examples: [
       'portcullis policy diff example-shop@3 example-shop',
       'portcullis policy diff example-shop ./new.json',
     ],
-    load: async () => (await import('../managing.ts')).diffPoliciesOf,
+    load: managing('diffPoliciesOf'),
   },
   {
     name: 'policy compare',
@@ -105,7 +100,6 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
       'tells exactly whether one policy lets more pass than another, with the smallest request that shows it',
     about: `The verdict on the second is equal, narrower, wider or both. ${OPERANDS}`,
     positionals: 'POLICY POLICY',
-    count: [2, 2],
     options: {
       ...LOOKING,
       'fail-on': {
@@ -123,21 +117,19 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     name: 'policy history',
     summary: 'shows the revisions of an app, the newest first',
     positionals: 'APP',
-    count: [1, 1],
     options: {
       ...LOOKING,
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 20' },
       before: { type: 'string', value: 'NUMBER', help: 'those before this revision' },
     },
     exits: { no: 'there are no revisions' },
-    load: async () => (await import('../managing.ts')).showHistory,
+    load: managing('showHistory'),
   },
   {
     name: 'policy rollback',
     summary: 'writes the policy of an earlier revision again, as a new revision',
     about: 'Keys stay as they are: one that was revoked does not come back.',
     positionals: 'APP',
-    count: [1, 1],
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
@@ -148,7 +140,7 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
       failed: 'there is no such revision, or another one is current',
       no: 'the question was answered with no',
     },
-    load: async () => (await import('../managing.ts')).rollback,
+    load: managing('rollback'),
   },
   TRY_COMMAND,
   ...TREE_COMMANDS,

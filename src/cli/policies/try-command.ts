@@ -6,7 +6,6 @@ export const TRY_COMMAND: CommandRow = {
   summary: 'tells what the guards would decide of a request, and why',
   about: 'The same code decides that guards a server. Nothing is sent, claimed or recorded.',
   positionals: 'POLICY',
-  count: [1, 1],
   options: {
     ...LOOKING,
     request: {

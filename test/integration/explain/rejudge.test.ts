@@ -99,7 +99,9 @@ describe('rejudge', () => {
   })
 
   it('finds that what was recorded of a request was put into another one', async () => {
-    const [one, other] = events.filter((event) => event.kind === 'operation' && event.judged !== undefined)
+    const [one, other] = events.filter(
+      (event) => event.kind === 'operation' && event.appId === 'shop' && event.judged !== undefined,
+    )
     const moved = { ...one, judged: (other as { judged?: string }).judged } as AuditEvent
     expect((await again({ events: [moved] })).notJudged.sealed).toBeGreaterThan(0)
   })

@@ -8,8 +8,8 @@ import {
   linkOf,
   makeFrame,
   NO_LINK,
+  openFrame,
   readFrame,
-  rootOfLines,
   type Frame,
 } from '../../../../src/audit/log/frame.ts'
 import { peopleOfLines } from '../../../../src/audit/log/people-of-lines.ts'
@@ -35,7 +35,8 @@ const frames = fc
 /** Whether all that the frame says of itself holds. */
 function isWhole(bytes: Buffer): boolean {
   try {
-    return rootOfLines(linesOf(bytes)).equals(readFrame(bytes).root)
+    const { frame, root } = openFrame(bytes)
+    return root.equals(frame.root)
   } catch (error) {
     if (error instanceof UnreadableError) return false
     throw error
@@ -83,6 +84,22 @@ describe('a frame', () => {
         expect(isWhole(Buffer.concat([bytes, Buffer.from('x')]))).toBe(false)
       }),
     )
+  })
+
+  it.each([
+    ['another length of its body', 'length'],
+    ['another number of events', 'count'],
+  ] as const)('that says %s is unreadable, though its events are what they were', (_what, part) => {
+    for (const lines of [['a', 'b'], Array.from({ length: 9 }, () => 'same')]) {
+      const { bytes } = makeFrame({ writer: 'w', first: 1, previous: NO_LINK, lines })
+      const at = 4 + (part === 'count' ? 8 : 8 + 4 + 32 + 32)
+      const said = bytes.readUInt32BE(at)
+      for (const other of [said - 1, said + 1]) {
+        const changed = Buffer.from(bytes)
+        changed.writeUInt32BE(other, at)
+        expect(() => linesOf(changed)).toThrow(UnreadableError)
+      }
+    }
   })
 
   it('reads any bytes or refuses them with `UnreadableError`', () => {

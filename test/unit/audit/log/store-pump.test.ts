@@ -1,0 +1,85 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { lastOf, makeFrame, NO_LINK } from '../../../../src/audit/log/frame.ts'
+import { toStore, type FrameStore, type FrameToStore } from '../../../../src/audit/log/frame-store.ts'
+import { FrameWindow } from '../../../../src/audit/log/frame-window.ts'
+import { StorePump } from '../../../../src/audit/log/store-pump.ts'
+
+const WRITER = 'w'
+const SETTLES_AFTER = 1_000
+
+/** The events of one writer in a store that can lose the last of them, as Redis can in a crash. */
+class LosingStore implements Pick<FrameStore, 'append' | 'head' | 'settlesAfter'> {
+  readonly settlesAfter = SETTLES_AFTER
+  stored = 0
+
+  append(frames: readonly FrameToStore[], overGap = false): Promise<number> {
+    const first = frames[0]?.first ?? 0
+    if (overGap || first <= this.stored + 1) this.stored = Math.max(this.stored, ...frames.map(lastOf))
+    return Promise.resolve(this.stored)
+  }
+
+  head(): Promise<number> {
+    return Promise.resolve(this.stored)
+  }
+}
+
+describe('the pump of one writer', () => {
+  let store: LosingStore
+  let window: FrameWindow
+  let pump: StorePump
+  let made: number
+
+  beforeEach(() => {
+    jest.useFakeTimers()
+    store = new LosingStore()
+    window = new FrameWindow()
+    made = 0
+    pump = new StorePump({
+      store: store as unknown as FrameStore,
+      writer: WRITER,
+      timeout: 500,
+      window,
+      spool: () => undefined,
+      before: () => Promise.resolve(),
+      onStored: () => window.forget(pump.confirmed),
+      onError: (error) => {
+        throw error
+      },
+    })
+  })
+  afterEach(async () => {
+    await pump.close()
+    jest.useRealTimers()
+  })
+
+  async function write(): Promise<void> {
+    made += 1
+    window.push(toStore(makeFrame({ writer: WRITER, first: made, previous: NO_LINK, lines: [`${made}`] })))
+    pump.made(made)
+    await jest.advanceTimersByTimeAsync(0)
+  }
+
+  it('forgets a frame when the store can lose it no more', async () => {
+    await write()
+    expect([store.stored, pump.confirmed]).toEqual([1, 0])
+    await jest.advanceTimersByTimeAsync(SETTLES_AFTER)
+    expect(pump.confirmed).toBe(1)
+    expect(window.bytes).toBe(0)
+  })
+
+  it('keeps what it has sent again for as long as any other frame', async () => {
+    await write()
+    await jest.advanceTimersByTimeAsync(SETTLES_AFTER * 0.9)
+    store.stored = 0
+    // The answer to the second frame shows that the first is lost.
+    await write()
+    expect(store.stored).toBe(2)
+    await jest.advanceTimersByTimeAsync(SETTLES_AFTER * 0.5)
+    expect(pump.confirmed).toBe(0)
+    store.stored = 0
+    await write()
+    expect(store.stored).toBe(3)
+    await jest.advanceTimersByTimeAsync(SETTLES_AFTER * 2)
+    expect(pump.confirmed).toBe(3)
+  })
+})
