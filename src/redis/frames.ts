@@ -279,7 +279,6 @@ function numberOf(reply: unknown): number {
 }
 
 const beginOf = (field: Buffer | null | undefined): number => numberOf(field?.toString() ?? '0')
-
 function sizeOf(field: Buffer | null | undefined): number {
   return numberOf(field?.toString().split(' ')[0] ?? '0')
 }
