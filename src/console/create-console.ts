@@ -15,6 +15,7 @@ import { eventRoutes } from './routes/events.ts'
 import { historyRoutes } from './routes/history.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { listRoutes } from './routes/lists.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { trialRoutes } from './routes/trial.ts'
 import { route, type Route } from './route.ts'
@@ -56,6 +57,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...sessionRoutes(sessions, offers),
     ...appRoutes(desk),
     ...draftRoutes(desk),
+    ...policyRoutes(desk),
     ...entryRoutes(desk),
     ...historyRoutes(desk),
     ...keyRoutes(desk),
