@@ -69,6 +69,28 @@ export interface Invocation extends Surroundings {
 
 export type Run = (invocation: Invocation) => Promise<ExitCode>
 
+/** What a request to the admin API carries. */
+export interface CallContent {
+  /** The names in its path, where they are not the arguments of the command. */
+  readonly names?: readonly string[] | undefined
+  /** Sent as JSON. */
+  readonly body: unknown
+}
+
+/** The request to the admin API of a console that does what a command does. */
+export interface ApiCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Below `api/`, with arguments of the command: `apps/APP/keys`. */
+  readonly path: string
+  /** Options that become parameters of the query, with their names there. */
+  readonly query?: Readonly<Record<string, string>> | undefined
+  /** Whether it names the revision that it replaces, by `--if-revision`, or makes something `new`. */
+  readonly conditional?: 'named' | 'new' | undefined
+  /** Further options that its content has. */
+  readonly options?: readonly string[] | undefined
+  content?(): Promise<(invocation: Invocation) => Promise<CallContent>>
+}
+
 /** One command: a row of the table. */
 export interface CommandRow {
   /** Its name, in one or two words: `audit verify`. */
@@ -82,6 +104,8 @@ export interface CommandRow {
   /** What the exit codes mean here, where that is more exact than in general. */
   readonly exits?: Partial<Readonly<Record<keyof typeof EXIT, string>>> | undefined
   readonly examples?: readonly string[] | undefined
+  /** What `--curl` prints. Left out where the admin API has no such request. */
+  readonly call?: ApiCall | undefined
   /** Its module is read when it is called, so that a command costs what it needs and no more. */
   load(): Promise<Run>
 }

@@ -27,8 +27,11 @@ export async function runCommand(
       await surroundings.out(helpOf(row))
       return EXIT.ok
     }
+    const invocation = { ...surroundings, values, positionals, commands }
+    if (row.call !== undefined && values['curl'] === true)
+      return await (await import('./calling.ts')).showCall(row.call, invocation)
     const run = await row.load()
-    return await run({ ...surroundings, values, positionals, commands })
+    return await run(invocation)
   } catch (error) {
     const { failed } = await import('./failure.ts')
     return failed(error, row, surroundings, rest.includes('--json'))

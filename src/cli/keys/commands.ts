@@ -1,6 +1,6 @@
 import type { CommandRow } from '../command.ts'
-import { managing } from '../loading.ts'
-import { CHANGING, LOOKING, YES_OPTION } from '../option-rows.ts'
+import { contentOf, managing } from '../loading.ts'
+import { CHANGING, CURL_OPTIONS, LOOKING, YES_OPTION } from '../option-rows.ts'
 
 /** The commands about the keys of an app. */
 export const KEY_COMMANDS: readonly CommandRow[] = [
@@ -13,6 +13,7 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
     positionals: 'APP',
     options: {
       ...CHANGING,
+      ...CURL_OPTIONS,
       id: { type: 'string', value: 'ID', help: 'its id; default: the id of the app and a number' },
       'secret-file': {
         type: 'string',
@@ -35,14 +36,16 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
       'portcullis key create example-shop --valid-for 90d --as-env >> shop.env',
       'openssl rand -base64 32 | portcullis key create example-shop --secret-file -',
     ],
+    call: { method: 'POST', path: 'apps/APP/keys', options: ['id'], content: contentOf('newKey') },
     load: managing('createKey'),
   },
   {
     name: 'key list',
     summary: 'lists the keys of an app, with when each was last used',
     positionals: 'APP',
-    options: LOOKING,
+    options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there is no such app, or it has no keys' },
+    call: { method: 'GET', path: 'apps/APP/keys' },
     load: managing('listKeysOfApp'),
   },
   {
@@ -63,11 +66,12 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
     summary: 'removes a key at once',
     about: 'What it signs is refused from then on. To leave its owner time, use `key retire`.',
     positionals: 'APP KEY',
-    options: { ...CHANGING, ...YES_OPTION },
+    options: { ...CHANGING, ...YES_OPTION, ...CURL_OPTIONS },
     exits: {
       failed: 'the app has no such key',
       no: 'there is no such app, or the question was answered with no',
     },
+    call: { method: 'DELETE', path: 'apps/APP/keys/KEY' },
     load: managing('revokeKey'),
   },
 ]

@@ -1,6 +1,6 @@
 import type { CommandRow } from '../command.ts'
 import { managing } from '../loading.ts'
-import { CHANGING, LOOKING, REVISION_OPTION } from '../option-rows.ts'
+import { CHANGING, CURL_OPTIONS, LOOKING, REVISION_OPTION } from '../option-rows.ts'
 
 const FORMAT = { type: 'string', value: 'FORMAT', choices: ['text', 'csv', 'json'] } as const
 
@@ -10,8 +10,9 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
     name: 'list show',
     summary: 'shows the named lists, or one of them',
     positionals: '[NAME]',
-    options: LOOKING,
+    options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there are no lists, or no such list' },
+    call: { method: 'GET', path: 'lists/[NAME]' },
     load: managing('showLists'),
   },
   {

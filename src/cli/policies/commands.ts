@@ -1,6 +1,6 @@
 import type { CommandRow } from '../command.ts'
-import { managing } from '../loading.ts'
-import { CHANGING, JSON_OPTION, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
+import { contentOf, managing } from '../loading.ts'
+import { CHANGING, CURL_OPTIONS, JSON_OPTION, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
 import { SEVERITY_NAMES } from './severities.ts'
 import { TREE_COMMANDS } from './tree-commands.ts'
 import { TRY_COMMAND } from './try-command.ts'
@@ -22,10 +22,12 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     positionals: 'APP',
     options: {
       ...LOOKING,
+      ...CURL_OPTIONS,
       revision: { type: 'string', value: 'NUMBER', help: 'as it was at this revision' },
     },
     exits: { no: 'there is no such app, or no such revision' },
     examples: ['portcullis policy get example-shop > example-shop.json'],
+    call: { method: 'GET', path: 'apps/APP' },
     load: managing('getPolicy'),
   },
   {
@@ -37,6 +39,7 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
+      ...CURL_OPTIONS,
       'fail-on': { ...FAIL_ON, help: 'writes nothing if lint finds this or worse' },
     },
     exits: {
@@ -44,6 +47,13 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
       no: 'lint found what `--fail-on` names, or the policy breaks an expectation of its own',
     },
     examples: ['portcullis policy set example-shop.json --if-revision 4 --note "new office"'],
+    call: {
+      method: 'PUT',
+      path: 'apps/APP/policy',
+      conditional: 'named',
+      query: { note: 'why' },
+      content: contentOf('newPolicy'),
+    },
     load: managing('setPolicy'),
   },
   {
@@ -76,9 +86,11 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     positionals: 'POLICY',
     options: {
       ...LOOKING,
+      ...CURL_OPTIONS,
       'fail-on': { ...FAIL_ON, help: 'ends with 3 if there is this or worse; default danger' },
     },
     exits: { no: 'there is what `--fail-on` names', failed: 'the policy was refused' },
+    call: { method: 'GET', path: 'apps/APP' },
     load: managing('lintPolicyOf'),
   },
   {
@@ -119,10 +131,12 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     positionals: 'APP',
     options: {
       ...LOOKING,
+      ...CURL_OPTIONS,
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 20' },
       before: { type: 'string', value: 'NUMBER', help: 'those before this revision' },
     },
     exits: { no: 'there are no revisions' },
+    call: { method: 'GET', path: 'apps/APP/history', query: { limit: 'limit', before: 'before' } },
     load: managing('showHistory'),
   },
   {
@@ -134,11 +148,19 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
       ...CHANGING,
       ...REVISION_OPTION,
       ...YES_OPTION,
+      ...CURL_OPTIONS,
       to: { type: 'string', value: 'NUMBER', help: 'the revision whose policy comes back' },
     },
     exits: {
       failed: 'there is no such revision, or another one is current',
       no: 'the question was answered with no',
+    },
+    call: {
+      method: 'POST',
+      path: 'apps/APP/rollback',
+      conditional: 'named',
+      options: ['to', 'note'],
+      content: contentOf('rollbackTo'),
     },
     load: managing('rollback'),
   },

@@ -1,5 +1,6 @@
 import type { CommandRow } from '../command.ts'
-import { LOOKING } from '../option-rows.ts'
+import { contentOf } from '../loading.ts'
+import { CURL_OPTIONS, LOOKING } from '../option-rows.ts'
 
 export const TRY_COMMAND: CommandRow = {
   name: 'policy try',
@@ -8,6 +9,7 @@ export const TRY_COMMAND: CommandRow = {
   positionals: 'POLICY',
   options: {
     ...LOOKING,
+    ...CURL_OPTIONS,
     request: {
       type: 'string',
       value: 'FILE',
@@ -32,5 +34,11 @@ export const TRY_COMMAND: CommandRow = {
     'portcullis policy try example-shop --url https://gateway.example/auth --address 203.0.113.7',
     'portcullis policy try ./new.json --request request.json --json',
   ],
+  call: {
+    method: 'POST',
+    path: 'apps/APP/trial',
+    options: ['request', 'url', 'method', 'header', 'body-file', 'address', 'return-url', 'country', 'here'],
+    content: contentOf('triedRequest'),
+  },
   load: async () => (await import('../judging.ts')).tryRequest,
 }

@@ -11,6 +11,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   'POST /apps': 'widen',
   'GET /apps/{appId}': 'look',
   'DELETE /apps/{appId}': 'narrow',
+  'PUT /apps/{appId}/policy': 'narrow widen break-glass',
   'PUT /apps/{appId}/draft': 'narrow widen break-glass',
   'DELETE /apps/{appId}/draft': 'narrow widen break-glass',
   'POST /apps/{appId}/draft/rebase': 'narrow widen break-glass',
