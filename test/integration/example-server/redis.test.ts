@@ -185,6 +185,7 @@ describe('the example server on Redis', () => {
         SECRET_KEY: Buffer.alloc(32, 9).toString('base64'),
         PUBLIC_URL: 'https://gateway.example',
         SMTP_URL: 'smtps://mail.example',
+        APP_FIELDS: 'shop=firstname+email',
       },
       { ready: /store: Redis/ },
     )
