@@ -1,11 +1,11 @@
 import type { AuditEvent } from 'portcullis/audit'
 import { createPseudonyms } from 'portcullis/audit'
-import type { RecentEventsQuery } from 'portcullis/console'
+import type { ConsoleOptions } from 'portcullis/console'
 
 export interface AccessLogDependencies {
   readonly pseudonymKey: Uint8Array
-  /** The newest events of the audit, the newest first. */
-  recentEvents(query: RecentEventsQuery): Promise<readonly AuditEvent[]>
+  /** Finds the newest events of the audit, the newest first. */
+  readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
   /** How people call an app. */
   nameOf(appId: string): Promise<string>
 }
@@ -36,7 +36,8 @@ export function createAccessLog({ pseudonymKey, recentEvents, nameOf }: AccessLo
   const pseudonymise = createPseudonyms(pseudonymKey)
   return async (personId: string): Promise<Access[]> => {
     const person = pseudonymise('person', personId)
-    const accesses = accessesOf(await recentEvents({ limit: MOST_EVENTS }), person)
+    const found = await recentEvents({ limit: MOST_EVENTS })
+    const accesses = accessesOf('events' in found ? found.events : found, person)
     const apps = [...new Set(accesses.map(({ app }) => app))]
     const names = new Map(await Promise.all(apps.map(async (app) => [app, await nameOf(app)] as const)))
     return accesses.map((access) => ({ ...access, app: names.get(access.app) ?? access.app }))

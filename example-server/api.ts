@@ -15,7 +15,7 @@ import type { AuditSink } from 'portcullis/audit'
 import type { Refusals } from './refusals.ts'
 import { networkOf, type Limits } from './limits.ts'
 import { ANSWER, SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
-import type { People, Person } from './people.ts'
+import type { Field, People, Person } from './people.ts'
 import { sendProblem } from './problems.ts'
 import type { Ukey1 } from './ukey1.ts'
 
@@ -33,6 +33,8 @@ export interface ApiDependencies {
   urlOf(location: string): string
   /** Legacy; `undefined` where no app has it. */
   readonly ukey1: Ukey1 | undefined
+  /** What each app may ask for; `undefined`: every app may ask for everything. */
+  readonly appFields: ReadonlyMap<string, readonly Field[]> | undefined
   /** The name of an app, as people should see it. */
   nameOf(appId: string): Promise<string>
   /** Where people reach this server. */
@@ -132,6 +134,13 @@ export function createApi(dependencies: ApiDependencies): Router {
       // Whoever sees the return URL has the code. With a signature the code alone is worth nothing; without one PKCE sees to it.
       if (body.code_challenge === undefined && !isSigned(req)) {
         sendProblem(req, res, 'INVALID_REQUEST', [{ path: 'code_challenge', message: CHALLENGE_RULE }])
+        return
+      }
+      const allowed = dependencies.appFields && (dependencies.appFields.get(appId) ?? [])
+      const refused = body.scope.filter(({ field }) => allowed?.includes(field) === false)
+      if (refused.length > 0) {
+        const message = `without ${refused.map(({ field }) => field).join(', ')}`
+        sendProblem(req, res, 'SCOPE_NOT_ALLOWED', [{ path: 'scope', message }])
         return
       }
       const connection = await connections.begin({

@@ -20,6 +20,7 @@ import type { Mailer } from './mail.ts'
 import { createMailCodes } from './mail-codes.ts'
 import { demoPage } from './pages/demo-page.ts'
 import { homePage } from './pages/home-page.ts'
+import { createOperator } from './operator.ts'
 import { createHealth } from './health.ts'
 import { createPeople, createPersonalFields } from './people.ts'
 import { createRefusals } from './refusals.ts'
@@ -31,7 +32,7 @@ import type { Ukey1 } from './ukey1.ts'
 import { lastRefusal } from './why.ts'
 
 export interface GatewayParts {
-  readonly settings: Pick<Settings, 'production' | 'trustProxy' | 'secrets' | 'metricsToken'>
+  readonly settings: Pick<Settings, 'production' | 'trustProxy' | 'secrets' | 'metricsToken' | 'appFields'>
   /** Where this instance runs. */
   readonly region: string
   readonly store: ManagedPolicyStore
@@ -120,6 +121,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
       nonces: metrics.nonces(parts.nonces),
       urlOf: (location) => urlOf(location) ?? parts.publicUrl(),
       publicUrl: parts.publicUrl,
+      appFields: settings.appFields,
       nameOf,
     }),
   )
@@ -134,7 +136,11 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     nameOf: async (appId) => (appId === OWN_POLICY.appId ? OWN_POLICY.name : nameOf(appId)),
   })
   app.use('/account', createAccount({ ...pages, storage, accessLog, told: refusals.told }))
-  if (parts.consoleToken !== undefined) app.use('/console', consoleOf(parts, parts.consoleToken))
+  if (parts.consoleToken !== undefined) {
+    app.use('/console', consoleOf(parts, parts.consoleToken))
+    const { sessions } = pages
+    app.use('/operator', createOperator({ people, sessions, log, token: parts.consoleToken }))
+  }
   if (parts.whyToken !== undefined) app.get('/why', lastRefusal(refusals, parts.whyToken))
   app.use(answerNotFound)
   app.use(answerErrors(parts.onFault))

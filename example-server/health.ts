@@ -1,6 +1,6 @@
-import { timingSafeEqual, createHash } from 'node:crypto'
-import { Router, type Request } from 'express'
+import { Router } from 'express'
 import type { Metrics, ReadinessProbe } from 'portcullis/metrics'
+import { hasToken } from './operator.ts'
 
 /** Where balancers and Prometheus ask. In production these alone are answered over plain HTTP, inside of the network. */
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz', '/metrics'])
@@ -27,10 +27,4 @@ export function createHealth({ metrics, readiness, token }: HealthParts): Router
     else res.set('Content-Type', metrics.contentType).send(metrics.text())
   })
   return router
-}
-
-function hasToken(req: Request, token: string): boolean {
-  const given = /^Bearer (.+)$/i.exec(req.get('authorization') ?? '')?.[1] ?? ''
-  const hash = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(hash(given), hash(token))
 }

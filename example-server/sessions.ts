@@ -41,6 +41,9 @@ const SECOND_FACTOR_LIFETIME = 5 * 60_000
 /** Of one person. The oldest ends when there is one more. */
 const MOST = 10
 
+/** Where the moment stands before which no session may have begun. It is kept for as long as one that is older could live. */
+const ENDED_BEFORE = 'sessions-ended-before'
+
 // The prefix makes browsers hold us to Secure, Path=/ and no Domain. They take such a cookie from loopback over http too.
 const COOKIE = '__Host-session'
 const COOKIE_OPTIONS: CookieOptions = { httpOnly: true, secure: true, sameSite: 'lax', path: '/' }
@@ -76,7 +79,8 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
     const text = await storage.get(`session:${name}`)
     if (text === undefined) return stranger(id)
     const { personId, version, began, stage } = JSON.parse(text) as StoredSession
-    const left = began + LIFETIME - now()
+    const endedBefore = Number((await storage.get(ENDED_BEFORE)) ?? 0)
+    const left = began < endedBefore ? 0 : began + LIFETIME - now()
     const account = left > 0 ? await people.find(personId) : undefined
     if (account?.version !== version) {
       await remove(personId, name)
@@ -96,6 +100,11 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
     const id = randomBytes(32).toString('base64url')
     res.cookie(COOKIE, id, COOKIE_OPTIONS)
     return id
+  }
+
+  async function endAllOf(personId: string): Promise<void> {
+    const names = [...(await storage.entries(listOf(personId))).keys()]
+    await Promise.all(names.map((name) => remove(personId, name)))
   }
 
   async function list(personId: string): Promise<ListedSession[]> {
@@ -151,6 +160,10 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
     async revoke(personId: string, name: string): Promise<void> {
       if ((await storage.entries(listOf(personId))).has(name)) await remove(personId, name)
     },
+    /** Ends every session of a person. */
+    endAllOf,
+    /** Ends the sessions of everybody that began until now. */
+    endAll: (): Promise<void> => storage.put(ENDED_BEFORE, String(now() + 1), LIFETIME),
     /** Whether a form came from a page of ours in this session. */
     isOurForm(req: Request, session: Session): boolean {
       if (!isOurOrigin(req, publicUrl())) return false

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DEFAULT_JURISDICTIONS } from 'portcullis'
+import { FIELDS, type Field } from './people.ts'
 import { deriveSecrets, type Secrets } from './secrets.ts'
 
 /** What the environment says. */
@@ -29,6 +30,8 @@ export interface Settings {
   readonly mailFrom: string
   /** Lets an operator into the console; `undefined`: there is no console. */
   readonly consoleToken: string | undefined
+  /** What each app may ask for; `undefined`: every app may ask for everything. */
+  readonly appFields: ReadonlyMap<string, readonly Field[]> | undefined
   /** Whether the secrets were made up at this start and will be forgotten. */
   readonly secretsAreTemporary: boolean
 }
@@ -64,6 +67,8 @@ const url = (protocols: readonly string[], expected: string) =>
   z.string().refine((text) => protocols.includes(urlOf(text)?.protocol ?? ''), expected)
 
 const REDIS_URL_RULE = 'a URL such as redis://127.0.0.1:6379, or redis://127.0.0.1:6379/2 for database 2'
+
+const isField = (text: string): boolean => (FIELDS as readonly string[]).includes(text)
 
 const ENVIRONMENT = z.object({
   PORT: z
@@ -111,6 +116,24 @@ const ENVIRONMENT = z.object({
       'ids of apps with commas between',
     )
     .default([]),
+  APP_FIELDS: z
+    .string()
+    .transform((text) =>
+      text.split(',').map((entry) => {
+        const [id = '', fields = '', ...more] = entry.trim().split('=')
+        return { id, fields: fields.split('+'), isWhole: more.length === 0 }
+      }),
+    )
+    .refine(
+      (apps) =>
+        apps.every(
+          ({ id, fields, isWhole }) =>
+            isWhole && /^[A-Za-z0-9._:-]{1,128}$/.test(id) && fields.every((field) => isField(field)),
+        ),
+      `a list such as shop=firstname+email,other=email, of ids of apps and of ${FIELDS.join(', ')}`,
+    )
+    .transform((apps) => new Map(apps.map(({ id, fields }) => [id, fields as Field[]])))
+    .optional(),
   SECRET_KEY: KEY.optional(),
   CONSOLE_TOKEN: z
     .string()
@@ -149,6 +172,7 @@ const SHOWN: ReadonlySet<string> = new Set([
   'MAIL_FROM',
   'TRUST_PROXY',
   'UKEY1_LEGACY_APPS',
+  'APP_FIELDS',
 ])
 
 /**
@@ -176,6 +200,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     regionUrls: result.data.REGION_URLS,
     production,
     ukey1Apps: result.data.UKEY1_LEGACY_APPS,
+    appFields: result.data.APP_FIELDS,
     trustProxy: result.data.TRUST_PROXY,
     smtpUrl: result.data.SMTP_URL,
     mailFrom: result.data.MAIL_FROM ?? 'gateway@example.org',
@@ -206,6 +231,7 @@ function checkTogether({
   secretsAreTemporary,
   smtpUrl,
   redisUrl,
+  appFields,
 }: Settings): void {
   if (publicUrl !== undefined && !isSafeOrigin(publicUrl)) {
     throw new SettingError(
@@ -236,6 +262,11 @@ function checkTogether({
   if (redisUrl === undefined) {
     throw new SettingError(
       'REDIS_URL must be set in production, as redis://127.0.0.1:6379: memory forgets people and policies at each restart',
+    )
+  }
+  if (appFields === undefined) {
+    throw new SettingError(
+      'APP_FIELDS must be set in production, as shop=firstname+email: what each app may ask people for',
     )
   }
   if (smtpUrl === undefined) {

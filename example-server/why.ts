@@ -1,5 +1,5 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { RequestHandler } from 'express'
+import { hasToken } from './operator.ts'
 import { sendProblem } from './problems.ts'
 import type { Refusals } from './refusals.ts'
 
@@ -10,9 +10,7 @@ import type { Refusals } from './refusals.ts'
 export const lastRefusal =
   ({ last }: Refusals, token: string): RequestHandler =>
   (req, res) => {
-    const given = Buffer.from(req.headers.authorization ?? '')
-    const expected = Buffer.from(`Bearer ${token}`)
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    if (!hasToken(req, token)) {
       sendProblem(req, res, 'TOKEN_INVALID')
       return
     }

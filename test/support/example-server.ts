@@ -15,6 +15,7 @@ import type { DemoApp } from '../../example-server/demo-apps.ts'
 import { memoryCounts } from '../../example-server/limits.ts'
 import { createLog } from '../../example-server/log.ts'
 import type { Mail } from '../../example-server/mail.ts'
+import type { Field } from '../../example-server/people.ts'
 import { deriveSecrets } from '../../example-server/secrets.ts'
 import { memoryStorage } from '../../example-server/storage.ts'
 import { createUkey1, type Ukey1 } from '../../example-server/ukey1.ts'
@@ -79,7 +80,9 @@ export async function startExampleServer({
   demoApps = [],
   consoleToken,
   metricsToken,
+  appFields,
 }: {
+  appFields?: ReadonlyMap<string, readonly Field[]>
   metricsToken?: string
   region?: string
   trustProxy?: readonly string[]
@@ -109,7 +112,7 @@ export async function startExampleServer({
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const app = await createExampleApp({
-    settings: { production, trustProxy, secrets, metricsToken },
+    settings: { production, trustProxy, secrets, metricsToken, appFields },
     region,
     store,
     policies,

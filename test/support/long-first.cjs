@@ -1,9 +1,14 @@
 const { default: Sequencer } = require('@jest/test-sequencer')
 
-/** The project whose files take longest begins first, so that no worker is left with one of them at the end. */
+/** The projects whose files take longest begin first, so that no worker is left with one of them at the end. */
+const LONG_FIRST = ['deep', 'browser']
+
 module.exports = class LongFirst extends Sequencer {
   sort(tests) {
-    const isDeep = ({ context }) => Number(context.config.displayName?.name === 'deep')
-    return super.sort(tests).toSorted((one, other) => isDeep(other) - isDeep(one))
+    const rank = ({ context }) => {
+      const at = LONG_FIRST.indexOf(context.config.displayName?.name)
+      return at === -1 ? LONG_FIRST.length : at
+    }
+    return super.sort(tests).toSorted((one, other) => rank(one) - rank(other))
   }
 }

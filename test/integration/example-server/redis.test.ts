@@ -129,6 +129,8 @@ describe('the example server on Redis', () => {
     await visitor.open(await gateway())
     const answer = await visitor.submit('sign-in', { email: ADA.email, password: ADA.password })
     expect(answer.status).toBe(303)
+    const { html } = await visitor.open(`${server.url}/account/access-log`)
+    expect(html).toContain('Why: granted to the app')
   })
 
   it('starts beside what another SECRET_KEY has stored', async () => {
@@ -185,6 +187,7 @@ describe('the example server on Redis', () => {
         SECRET_KEY: Buffer.alloc(32, 9).toString('base64'),
         PUBLIC_URL: 'https://gateway.example',
         SMTP_URL: 'smtps://mail.example',
+        APP_FIELDS: 'shop=firstname+email',
       },
       { ready: /store: Redis/ },
     )

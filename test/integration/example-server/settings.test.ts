@@ -8,6 +8,7 @@ const PRODUCTION = {
   PUBLIC_URL: 'https://gateway.example',
   REDIS_URL: 'redis://127.0.0.1:6379/2',
   SMTP_URL: 'smtps://mail.example',
+  APP_FIELDS: 'shop=firstname+email, other=email',
 }
 
 describe('a setting that is wrong or missing is refused in one line that names it', () => {
@@ -43,6 +44,10 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [{ NODE_ENV: 'production', SECRET_KEY }, /PUBLIC_URL.*https/],
     [{ ...PRODUCTION, REDIS_URL: '' }, /REDIS_URL must be set in production, as redis:/],
     [{ ...PRODUCTION, SMTP_URL: '' }, /SMTP_URL must be set in production, as smtps:/],
+    [{ ...PRODUCTION, APP_FIELDS: '' }, /APP_FIELDS must be set in production, as shop=firstname\+email/],
+    [{ APP_FIELDS: 'shop' }, /APP_FIELDS must be a list such as shop=firstname\+email.*"shop"/],
+    [{ APP_FIELDS: 'shop=mail' }, /APP_FIELDS.*firstname, surname, email.*"shop=mail"/],
+    [{ APP_FIELDS: 'shop=email=image' }, /APP_FIELDS.*"shop=email=image"/],
   ]
   for (const [environment, line] of cases) {
     it(`as in ${JSON.stringify(environment).replaceAll(secret, '…')}`, () => {
@@ -83,6 +88,16 @@ describe('the settings', () => {
     expect(readSettings({ CONSOLE_TOKEN }).consoleToken).toBe(CONSOLE_TOKEN)
     expect(readSettings(PRODUCTION).consoleToken).toBeUndefined()
     expect(readSettings({ ...PRODUCTION, CONSOLE_TOKEN }).consoleToken).toBe(CONSOLE_TOKEN)
+  })
+
+  it('say what each app may ask for', () => {
+    expect(readSettings({}).appFields).toBeUndefined()
+    expect(readSettings(PRODUCTION).appFields).toEqual(
+      new Map([
+        ['shop', ['firstname', 'email']],
+        ['other', ['email']],
+      ]),
+    )
   })
 
   it('run one location where it is named, where the address is, and in production', () => {

@@ -124,10 +124,11 @@ describe('intervals of addresses', () => {
               ordered(asked, held.subarray((2 * index + 1) * width, (2 * index + 2) * width)),
           )
         }
-        for (const text of edges([...some, ...others])) {
+        const wrong = edges([...some, ...others]).filter((text) => {
           const address = parseIp(text)!
-          expect([text, holds(text)]).toEqual([text, mine.contains(address) && !theirs.contains(address)])
-        }
+          return holds(text) !== (mine.contains(address) && !theirs.contains(address))
+        })
+        expect(wrong).toEqual([])
         const lowest = finish(lowestOutside(intervalsOf(...some), intervalsOf(...others)))
         expect(lowest).toBe(all(left)[0]?.split('-')[0])
       }),

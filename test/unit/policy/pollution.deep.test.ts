@@ -91,6 +91,9 @@ function everything(): string {
   ])
 }
 
+const batches = (names: readonly string[], size: number): string[][] =>
+  Array.from({ length: Math.ceil(names.length / size) }, (_, at) => names.slice(at * size, (at + 1) * size))
+
 function refusal(build: () => unknown): string {
   try {
     build()
@@ -110,16 +113,27 @@ describe('a polluted Object.prototype', () => {
 
   it('changes no policy, finding, list or decision, whatever name it gets', () => {
     const clean = everything()
-    const changed: string[] = []
-    for (const name of keys) {
-      for (const poison of POISONS) {
-        prototype[name] = poison
-        const poisoned = refusal(() => void changed.push(...(everything() === clean ? [] : [name])))
-        delete prototype[name]
-        if (poisoned !== 'taken') changed.push(`${name}: ${poisoned}`)
-      }
+    /** What goes wrong while these names stand there, if anything does. */
+    const harm = (names: readonly string[], poison: unknown): string | undefined => {
+      for (const name of names) prototype[name] = poison
+      let now = ''
+      const outcome = refusal(() => void (now = everything()))
+      for (const name of names) delete prototype[name]
+      if (outcome !== 'taken') return outcome
+      return now === clean ? undefined : 'another decision'
     }
+    // Many at once, and one by one only where many do harm: the same faults are found, in a tenth of the time.
+    const changed = batches(keys, 20).flatMap((names) =>
+      POISONS.filter((poison) => harm(names, poison) !== undefined).flatMap((poison) =>
+        names.flatMap((name) => {
+          const done = harm([name], poison)
+          return done === undefined ? [] : [`${name}: ${done}`]
+        }),
+      ),
+    )
     expect([...new Set(changed)]).toEqual([])
+    // One that is planted is found.
+    expect(harm(['secret', 'toJSON', 'title'], () => 'europe')).toBe('another decision')
   })
 
   it('leaves every member of a compiled policy its own', () => {
