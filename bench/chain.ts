@@ -5,7 +5,7 @@
  * --node 20|24|both   the versions of Node: one, or the one that runs and 24 (default)
  * --quick             a short run that is not binding: it ends with 0 although targets are missed
  * --only NAME         only what has this in its name, such as `protect()`, `refusal`, `latency`; may be repeated
- * --slices N          slices of each server; default 60
+ * --slices N          slices of each server; default 40
  * --results FILE      where to write the results. Default: `RESULTS.md` after a whole run, and nowhere after one with
  *                     `--quick` or `--only`
  */
@@ -18,7 +18,8 @@ import { startRedis } from '../test/support/redis.ts'
 import { build, readTools, REDIS_URL } from './chain/build.ts'
 import { compete, type Lengths, type Outcome } from './chain/contest.ts'
 import { show, type Figure, type Figures } from './chain/figures.ts'
-import { clock, weigh } from './chain/inside.ts'
+import { companions, runCompanion, type Companion, type CompanionOutcome } from './chain/companions.ts'
+import { attribute, clock, weigh } from './chain/inside.ts'
 import { measureLatency, PERCENTILES, type Latency } from './chain/latency.ts'
 import { measureBundle, measureImports } from './chain/loading.ts'
 import { nodeVersion, type NodeVersion } from './chain/node-versions.ts'
@@ -31,7 +32,7 @@ const { values: given } = parseArgs({
     node: { type: 'string', default: 'both' },
     quick: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
-    slices: { type: 'string', default: '60' },
+    slices: { type: 'string', default: '40' },
     results: { type: 'string' },
   },
 })
@@ -42,8 +43,11 @@ const lengths: Lengths = {
   size: 300,
 }
 const rounds = quick ? 3 : 9
+/** Of latency, of which each takes seconds. */
+const latencyRounds = quick ? 3 : 5
 
-const WEIGHED = ['protect()', 'six mounts', 'five, unsigned', 'four, unsigned, no audit', 'helmet']
+const WEIGHED = ['protect()', 'empty middleware', 'a property on `req`', 'four, unsigned, no audit', 'helmet']
+const ATTRIBUTED = 'protect()'
 const TIMED = ['protect()', 'helmet', 'pino-http', 'glued stack, Redis']
 
 const begun = performance.now()
@@ -61,6 +65,8 @@ class Run {
   readonly #latencies = new Map<string, Latency>()
   readonly #others: (readonly [string, Figure, string])[] = []
   readonly #left: string[] = []
+  readonly #companions: [Companion, CompanionOutcome][] = []
+  #layers: NodeReport['layers'] = new Map()
   /** Whether all that was measured could be measured. */
   sound = true
 
@@ -79,14 +85,20 @@ class Run {
     for (const variant of variants.filter(({ name }) => TIMED.includes(name))) {
       await this.#step(`latency of ${variant.name}`, variant, () => this.#time(variant))
     }
+    await this.#step('layers', undefined, () => this.#attribute())
     await this.#step('chain alone', undefined, () => this.#clock())
     await this.#step('import', undefined, () => this.#import())
     await this.#step('bundle', undefined, () => this.#bundle())
+    for (const companion of companions) {
+      await this.#step(companion.command, undefined, () => this.#accompany(companion))
+    }
     return {
       version: this.#node.version,
       contests: this.#contests,
       latencies: this.#latencies,
       others: this.#others,
+      layers: this.#layers,
+      companions: this.#companions,
       verdicts: verdicts(this.#figures, this.#node.major),
       left: this.#left,
     }
@@ -129,14 +141,33 @@ class Run {
   }
 
   async #time(variant: Variant): Promise<string> {
-    const seconds = quick ? 1 : 3
-    const latency = await measureLatency(variant, this.#options, { ...lengths, rounds, seconds })
+    const seconds = quick ? 1 : 2
+    const latency = await measureLatency(variant, this.#options, {
+      ...lengths,
+      rounds: latencyRounds,
+      seconds,
+    })
     this.#latencies.set(variant.name, latency)
     const parts = PERCENTILES.map((share, index) => {
       const [base, own] = [latency.base, latency.variant].map((row) => row[index]?.median.toFixed(2))
       return `p${share * 100} ${base} / ${own} ms`
     })
     return `${parts.join(', ')} at ${latency.rate.toFixed(0)} a second`
+  }
+
+  async #attribute(): Promise<string> {
+    const variant = variants.find(({ name }) => name === ATTRIBUTED) as Variant
+    this.#layers = await attribute(variant, this.#options, lengths)
+    return [...this.#layers]
+      .slice(0, 3)
+      .map(([layer, { bytes, micros }]) => `${layer} ${bytes.toFixed(0)} bytes, ${micros.toFixed(1)} µs`)
+      .join('; ')
+  }
+
+  async #accompany(companion: Companion): Promise<string> {
+    const outcome = await runCompanion(companion, this.#node, quick)
+    this.#companions.push([companion, outcome])
+    return outcome.met ? 'met' : 'MISSED'
   }
 
   async #clock(): Promise<string> {
@@ -205,8 +236,17 @@ async function main(): Promise<void> {
       )
     }
   }
+  for (const { version, companions: beside } of reports) {
+    for (const [{ id, command }, { met }] of beside)
+      console.log(
+        `${version.padEnd(10)} ${id.padEnd(7)} ${command.padEnd(62)} ${''.padStart(8)}  ${''.padEnd(7)} ${met ? 'yes' : 'NO'}`,
+      )
+  }
   if (quick) console.log('A short run: its figures are not binding.')
-  const met = reports.every(({ verdicts: judged }) => judged.every((verdict) => verdict.met))
+  const met = reports.every(
+    ({ verdicts: judged, companions: beside }) =>
+      judged.every((verdict) => verdict.met) && beside.every(([, outcome]) => outcome.met),
+  )
   if (!sound || (!met && !quick)) process.exitCode = 1
   const isPart = quick || given.only.length > 0
   const file = given.results ?? (isPart ? undefined : fileURLToPath(new URL('RESULTS.md', import.meta.url)))

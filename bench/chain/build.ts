@@ -22,10 +22,15 @@ export async function build(): Promise<void> {
 /** Names the Redis of the benchmark to its servers. */
 export const REDIS_URL = 'PORTCULLIS_BENCH_REDIS'
 
-/** What a server mounts: the built package, and never the sources that the benchmark itself runs from. */
+/** Has the servers mount the sources, whose functions have names that can be read. */
+export const FROM_SOURCES = 'PORTCULLIS_BENCH_SOURCES'
+
+/** What a server mounts: the built package, or its sources where that is asked for. */
 export async function readTools(): Promise<Tools> {
-  const load = (door: Parameters<typeof builtDoor>[0]): Promise<unknown> =>
-    import(pathToFileURL(builtDoor(door)).href)
+  const load = (door: Parameters<typeof builtDoor>[0]): Promise<unknown> => {
+    const file = process.env[FROM_SOURCES] === undefined ? builtDoor(door) : join(root, 'src', `${door}.ts`)
+    return import(pathToFileURL(file).href)
+  }
   const portcullis = (await load('index')) as Tools['portcullis']
   const { serialiseEvent } = (await load('audit/index')) as typeof Audit
   return { portcullis, serialise: serialiseEvent, redisUrl: process.env[REDIS_URL] ?? '' }

@@ -1,5 +1,6 @@
 /** What cannot be seen from outside: memory and promises of a request, and the time of the chain alone. */
 import { Subject, type ServerOptions } from './client.ts'
+import { FROM_SOURCES } from './build.ts'
 import { CHOICE, FOUR, HELMET, NOTHING, SIX } from './clocked.ts'
 import { warm, withPair, type Pair } from './contest.ts'
 import { figureOf, quantile, type Figure } from './figures.ts'
@@ -63,6 +64,52 @@ export async function weigh(
       kibibytes: figureOf(above),
       promises: (await promised(subject, load, variant.expects)) - ofBase,
     }
+  })
+}
+
+/** What a layer costs each request beyond what it does in bare Express. */
+export interface LayerCost {
+  readonly bytes: number
+  readonly micros: number
+}
+
+const SAMPLED = 2_000
+const PROFILED = 10_000
+
+/**
+ * Where memory and time of a request go beyond those of bare Express, by layer, the most memory first. The servers run from the
+ * sources, whose functions have names.
+ */
+export async function attribute(
+  variant: Variant,
+  options: ServerOptions,
+  { warmUp }: { warmUp: number },
+): Promise<ReadonlyMap<string, LayerCost>> {
+  const env = { ...options.env, [FROM_SOURCES]: '1' }
+  return withPair(variant, { ...options, flags: ROOM, env }, async (pair) => {
+    await warm(pair, warmUp)
+    const sides = [
+      [pair.base, { status: 200 }, -1],
+      [pair.subject, variant.expects, 1],
+    ] as const
+    const costs = new Map<string, { bytes: number; micros: number }>()
+    for (const [subject, expects, sign] of sides) {
+      await subject.ask('layers')
+      for (let sent = 0; sent < PROFILED; sent += SAMPLED)
+        await subject.send(await requests(variant.kind, SAMPLED), expects)
+      const times = await subject.ask('layers')
+      await subject.ask('collected')
+      await subject.ask('memory')
+      await subject.send(await requests(variant.kind, SAMPLED), expects)
+      const bytes = await subject.ask('memory')
+      for (const layer of new Set([...Object.keys(times), ...Object.keys(bytes)])) {
+        const cost = costs.get(layer) ?? { bytes: 0, micros: 0 }
+        costs.set(layer, cost)
+        cost.bytes += (sign * (bytes[layer] ?? 0)) / SAMPLED
+        cost.micros += (sign * (times[layer] ?? 0)) / PROFILED
+      }
+    }
+    return new Map([...costs].toSorted(([, one], [, other]) => other.bytes - one.bytes))
   })
 }
 

@@ -1,8 +1,10 @@
 /** The results as Markdown. */
 import { cpus, loadavg } from 'node:os'
+import type { Companion, CompanionOutcome } from './companions.ts'
 import type { Outcome } from './contest.ts'
 import { show, type Figure } from './figures.ts'
 import { PERCENTILES, type Latency } from './latency.ts'
+import type { LayerCost } from './inside.ts'
 import type { Verdict } from './targets.ts'
 
 export interface NodeReport {
@@ -11,6 +13,10 @@ export interface NodeReport {
   readonly latencies: ReadonlyMap<string, Latency>
   /** Everything else, in words: what, and the figure. */
   readonly others: readonly (readonly [what: string, figure: Figure, unit: string])[]
+  /** What each layer costs a request beyond bare Express. */
+  readonly layers: ReadonlyMap<string, LayerCost>
+  /** Benches of their own, with what they printed. */
+  readonly companions: readonly (readonly [Companion, CompanionOutcome])[]
   readonly verdicts: readonly Verdict[]
   /** What could not be measured, and why. */
   readonly left: readonly string[]
@@ -62,8 +68,30 @@ function latencyTable(latencies: NodeReport['latencies']): string {
   return table(['variant', 'requests per second', ...shares], rows)
 }
 
+function layerTable(layers: NodeReport['layers']): string {
+  const costs = [...layers.values()]
+  const sum = (of: (cost: LayerCost) => number): number => costs.reduce((total, cost) => total + of(cost), 0)
+  const all: LayerCost = { bytes: sum(({ bytes }) => bytes), micros: sum(({ micros }) => micros) }
+  const rows = [...layers, ['all', all] as const].map(([layer, { bytes, micros }]) => [
+    layer,
+    bytes.toFixed(0),
+    micros.toFixed(1),
+  ])
+  return table(['layer', 'bytes', 'µs under the profiler'], rows)
+}
+
+const LAYERS_TEXT = [
+  'What a request through `protect()` costs beyond the same request through bare Express, line by line, by the sampling profilers',
+  'of V8. "Express and Node" is what they do more themselves: one layer of the router, an own property on the request, the',
+  'headers that are sent. The two variants `empty middleware` and `a property on req` show how much of it any middleware costs.',
+].join('\n')
+
+function companionText([{ id, command }, { met, text }]: readonly [Companion, CompanionOutcome]): string {
+  return `\`npm run ${command}\` (${id}): ${met ? 'met' : '**missed**'}\n\n\`\`\`text\n${text}\n\`\`\``
+}
+
 function nodeText(report: NodeReport): string {
-  const { version, contests, latencies, others, verdicts, left } = report
+  const { version, contests, latencies, others, layers, companions, verdicts, left } = report
   const beside = others.map(([what, figure, unit]) => [what, `${show(figure)} ${unit}`.trim()])
   const judged = verdicts.map((verdict) => {
     const { id, what, measured, met } = verdict
@@ -74,6 +102,8 @@ function nodeText(report: NodeReport): string {
     contests.size > 0 && `${contestTable(contests)}\n\n${plot(contests)}`,
     latencies.size > 0 && `### Latency at half load\n\n${latencyTable(latencies)}`,
     others.length > 0 && `### Beside\n\n${table(['what', 'measured'], beside)}`,
+    layers.size > 0 && `### What is left, line by line\n\n${LAYERS_TEXT}\n\n${layerTable(layers)}`,
+    companions.length > 0 && `### Measured by other benches\n\n${companions.map(companionText).join('\n\n')}`,
     judged.length > 0 && `### Targets\n\n${table(['', 'what', 'measured', 'target', 'met'], judged)}`,
     left.length > 0 && `### Not measured\n\n${left.map((text) => `- ${text}`).join('\n')}`,
   ]

@@ -9,6 +9,7 @@ import { PerformanceObserver } from 'node:perf_hooks'
 import express from 'express'
 import { readTools } from './build.ts'
 import { clockedApp, takeTimes } from './clocked.ts'
+import { takeMemory, takeTime, type Shares } from './layers.ts'
 import { ANSWER, PATH } from './traffic.ts'
 import { BASE, variants } from './variants.ts'
 
@@ -24,6 +25,10 @@ export interface Answers {
   promises: number
   /** What the clocked middleware took, call by call, in nanoseconds, since it was last asked. */
   times: Readonly<Record<string, readonly number[]>>
+  /** What was allocated since it was last asked, in bytes by layer. The first time it begins to look. */
+  memory: Shares
+  /** The same of processor time, in microseconds. */
+  layers: Shares
 }
 
 let collections = 0
@@ -63,6 +68,8 @@ const answers: { [Question in keyof Answers]: () => Answers[Question] } = {
   heap,
   promises: readPromises,
   times: takeTimes,
+  memory: takeMemory,
+  layers: takeTime,
 }
 
 async function start(name: string): Promise<Server> {

@@ -136,6 +136,9 @@ export const variants: readonly Variant[] = [
     needs: 'protectServer',
     serve: (app, tools) => inFront(app, tools),
   },
+  // What any middleware costs: one more layer of the router, and one with a property of its own on the request.
+  { name: 'empty middleware', kind: 'signed', expects: PASSES, mount: () => pass },
+  { name: 'a property on `req`', kind: 'signed', expects: PASSES, mount: () => mark },
   { name: 'helmet', kind: 'page', expects: PASSES, mount: () => helmet() },
   { name: 'cors', kind: 'page', expects: PASSES, mount: pages },
   { name: 'express-ipfilter', kind: 'page', expects: PASSES, mount: () => addresses() },
@@ -170,6 +173,14 @@ export const variants: readonly Variant[] = [
     mount: ({ redisUrl }) => glued({ redisUrl, refuses: true }),
   },
 ]
+
+const pass: RequestHandler = (_req, _res, next) => next()
+
+const mark: RequestHandler = (req, _res, next) => {
+  Object.assign(req, { portcullis: MARK })
+  next()
+}
+const MARK = {}
 
 function sixMounts(tools: Tools): unknown {
   const all = guards(tools)

@@ -1,7 +1,8 @@
 import type { AuditEvent, OperationEvent } from '../audit/event.ts'
 import { judgedSealer, type JudgedKey, type JudgedSealer } from '../audit/judged-facts.ts'
 import type { Decision, DenialCode } from '../decision.ts'
-import { judgeAgain, type JudgingMeans, type KeptFacts } from '../guards/kept-facts.ts'
+import { judgeAgain, type JudgingMeans } from '../guards/judge-again.ts'
+import type { KeptFacts } from '../guards/kept-facts.ts'
 import {
   compileJurisdictions,
   DEFAULT_JURISDICTIONS,

@@ -113,7 +113,7 @@ type Pairs = readonly string[] | 'too many'
 function readPairs(text: string, from = 0): Pairs {
   const count = countPairs(text, from)
   if (count > MAX_PARAMETERS) return 'too many'
-  // An array that grows takes more than twice the memory.
+  // oxlint-disable-next-line unicorn/no-new-array -- of this length; one that grows takes more than twice the memory
   const pairs = new Array<string>(2 * count)
   let equals = text.indexOf('=', from)
   let start = from

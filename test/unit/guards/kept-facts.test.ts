@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { judgeAgain, keepFacts, type KeptFacts } from '../../../src/guards/kept-facts.ts'
+import { judgeAgain } from '../../../src/guards/judge-again.ts'
+import { keepFacts, type KeptFacts } from '../../../src/guards/kept-facts.ts'
 import { decideRegionPin } from '../../../src/guards/region-pin.ts'
 import { compileJurisdictions, DEFAULT_JURISDICTIONS } from '../../../src/jurisdiction/jurisdictions.ts'
 import { compilePolicy } from '../../../src/policy/compile.ts'
