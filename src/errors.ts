@@ -1,6 +1,9 @@
 const brand = Symbol.for('portcullis.error')
 
-/** Base of everything that Portcullis throws. Recognise it by {@link isPortcullisError}, which also works across the ESM and CommonJS builds. */
+/**
+ * Base of everything that Portcullis throws. Recognise it by {@link isPortcullisError}, which also works across two copies of the
+ * package. Each class has its name written out as `static name` too: Node prints it, and names in the modules are short.
+ */
 export abstract class PortcullisError extends Error {
   /** Stable and machine-readable. */
   abstract readonly code: string
@@ -14,7 +17,7 @@ export function helpFor(code: string): string {
   return `docs/codes.md#${code.toLowerCase()}`
 }
 
-/** Whether `value` is an error of this package, whichever build made it. */
+/** Whether `value` is an error of this package, whichever copy of it made it. */
 export function isPortcullisError(value: unknown): value is PortcullisError {
   return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
 }
@@ -34,6 +37,7 @@ export interface ConfigIssue {
 /** Options were refused at construction. Everything that is wrong with them is in `issues`, and in the message. */
 export class ConfigError extends PortcullisError {
   readonly code = 'CONFIG_INVALID'
+  static override readonly name: string = 'ConfigError'
   override readonly name = 'ConfigError'
   override readonly help = helpFor('CONFIG_INVALID')
   /** All complaints about the call, in the order of its options. */
@@ -73,6 +77,7 @@ export function wrongOption(option: string, expected: string, given: unknown, hi
 /** The package was used wrongly at run time: something was called where it cannot work. */
 export class UsageError extends PortcullisError {
   readonly code = 'USAGE_INVALID'
+  static override readonly name: string = 'UsageError'
   override readonly name = 'UsageError'
   override readonly help = helpFor('USAGE_INVALID')
 }
@@ -80,6 +85,7 @@ export class UsageError extends PortcullisError {
 /** A member of staff asked for personal data without a purpose. Express answers it with its status, 403. */
 export class PurposeRequired extends PortcullisError {
   readonly code = 'PURPOSE_REQUIRED'
+  static override readonly name: string = 'PurposeRequired'
   override readonly name = 'PurposeRequired'
   override readonly help = helpFor('PURPOSE_REQUIRED')
   readonly status = 403
@@ -109,6 +115,7 @@ export interface PolicyIssue {
 /** A policy document, or a named list, was refused. Every reason is in `issues`, in the order of the document. */
 export class PolicyError extends PortcullisError {
   readonly code = 'POLICY_INVALID'
+  static override readonly name: string = 'PolicyError'
   override readonly name = 'PolicyError'
   override readonly help = helpFor('POLICY_INVALID')
   readonly issues: readonly PolicyIssue[]
@@ -136,6 +143,7 @@ export interface BrokenExpectation {
 /** A policy does not do what it says itself that it must. Nothing was written. */
 export class ExpectationBroken extends PortcullisError {
   readonly code = 'EXPECTATION_BROKEN'
+  static override readonly name: string = 'ExpectationBroken'
   override readonly name = 'ExpectationBroken'
   override readonly help = helpFor('EXPECTATION_BROKEN')
   readonly appId: string
@@ -156,6 +164,7 @@ export class ExpectationBroken extends PortcullisError {
 /** The revision to be replaced is not the current one. Nothing was written. */
 export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'
+  static override readonly name: string = 'RevisionConflict'
   override readonly name = 'RevisionConflict'
   override readonly help = helpFor('REVISION_CONFLICT')
   /** The id of the app, or the name of the list if a list was written; empty for the record of a person. */
@@ -178,6 +187,7 @@ export class RevisionConflict extends PortcullisError {
 /** A store or another service could not be asked, or did not answer in time. This says nothing about what it holds. */
 export class UnavailableError extends PortcullisError {
   readonly code = 'UNAVAILABLE'
+  static override readonly name: string = 'UnavailableError'
   override readonly name = 'UnavailableError'
   override readonly help = helpFor('UNAVAILABLE')
 }

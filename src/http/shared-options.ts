@@ -53,7 +53,13 @@ export interface SharedOptions {
 export type Expectations<Options> = Readonly<Record<Exclude<keyof Options, keyof SharedOptions>, Expectation>>
 
 export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectation>> = {
-  policies: required(objectWith('a policy source made by createPolicySource()', 'peek', 'load')),
+  policies: {
+    ...required(objectWith('a policy source made by createPolicySource()', 'peek', 'load')),
+    hint: (value) =>
+      typeof (value as { read?: unknown } | null)?.read === 'function'
+        ? '; this is a store: write `createPolicySource({ store })` around it'
+        : undefined,
+  },
   appId: anAppIdReader,
   onDecision: aFunction,
   onDeny: aFunction,

@@ -142,7 +142,9 @@ function adviceOn(key: string, path: readonly PropertyKey[]): string {
   const owner = [...known].find(
     ([section, keys]) => section !== '' && section !== place && keys.includes(key),
   )
-  return owner === undefined || key === 'mode' ? '' : `: it belongs in \`${owner[0]}\``
+  if (owner !== undefined && key !== 'mode') return `: it belongs in \`${owner[0]}\``
+  const keys = path.length === 1 ? (known.get(place) ?? []) : []
+  return keys.length === 0 ? '' : `: the keys are ${keys.join(', ')}`
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

@@ -156,13 +156,14 @@ function parseAppKey(given: unknown, refuse: Report): VerifierKey | undefined {
 
 function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyObject | undefined {
   if (!isAlgorithm(algorithm)) {
-    refuse('algorithm', `must be ${ALGORITHM_NAMES.map((name) => `\`${name}\``).join(' or ')}`)
+    const names = ALGORITHM_NAMES.map((name) => `\`${name}\``).join(' or ')
+    refuse('algorithm', algorithm === undefined ? `is missing: expected ${names}` : `must be ${names}`)
     return undefined
   }
   const bytes = typeof secret === 'string' ? Buffer.from(secret, 'base64') : undefined
   // Node skips what is not base64, so only what it prints back was base64.
   if (bytes === undefined || bytes.length === 0 || bytes.toString('base64') !== secret) {
-    refuse('secret', 'must be base64 with padding')
+    refuse('secret', "must be base64 with padding, as `randomBytes(32).toString('base64')` gives it")
     return undefined
   }
   const key = ALGORITHMS[algorithm].readKey(bytes)

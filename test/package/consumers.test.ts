@@ -123,6 +123,17 @@ describe('without express and ioredis', () => {
     expect(printed).toBe('true')
   })
 
+  it('prints an error under its own name', async () => {
+    const project = await packed.project({})
+    const printed = await project.execute(
+      'error.mjs',
+      `import { inspect } from 'node:util'
+      import { ConfigError } from 'portcullis'
+      console.log(inspect(new ConfigError('option', 'a number', 'text')).split('\\n', 1)[0])`,
+    )
+    expect(printed).toBe('ConfigError: `option` must be a number, got "text"')
+  })
+
   it('is one copy in a bundle, whose errors the package recognises', async () => {
     const project = await packed.project({})
     await writeFile(

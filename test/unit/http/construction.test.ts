@@ -64,6 +64,11 @@ describe('construction', () => {
       ['appId', 'app-1', 'must be a function, got "app-1"'],
       ['requestId', 7, 'must be a function, got 7'],
       ['policies', {}, 'must be a policy source made by createPolicySource(), got an empty object'],
+      [
+        'policies',
+        { read: () => undefined },
+        'this is a store: write `createPolicySource({ store })` around it',
+      ],
     ] as const) {
       it(`${name} refuses \`${option}\` ${JSON.stringify(value)}, naming option, expectation and value`, () => {
         expect(build({ ...good, [option]: value })).toThrow(ConfigError)

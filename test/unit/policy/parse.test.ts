@@ -264,6 +264,11 @@ describe('parsePolicy', () => {
       'unknown key: it belongs in `returnUrlGuard`',
     ],
     [
+      'ipWhitelist.sources',
+      { ipWhitelist: { mode: 'off', sources: [] } },
+      'unknown key: the keys are mode, ranges, deny, lists, denyLists',
+    ],
+    [
       'serverOnly.mode',
       { serverOnly: { mode: 'enforced' } },
       'expected one of enforce, report, off, got "enforced"; did you mean `enforce`?',
