@@ -66,6 +66,7 @@ export { archivedFrames } from './retention/archive.ts'
 export { erasePeople, searchTraces, type Erased, type EraseOptions, type Trace } from './retention/erase.ts'
 export { retainLog, type Retained, type RetainOptions } from './retention/retain.ts'
 export { otlpLogs, webhook, type OtlpLogsOptions, type WebhookOptions } from './export/destinations.ts'
+export { kafka, type KafkaOptions, type KafkaProducer } from './export/kafka.ts'
 export {
   createExporter,
   type CursorStore,

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { ListEntry } from '../list/entry.ts'
+import { parseListEntry, type ListEntry } from '../list/entry.ts'
+import { ListDigest } from '../list/list-digest.ts'
 import { createExpiringIpSetBuilder } from '../match/expiring-ip-set.ts'
 import { compilePolicy, type CompiledPolicy } from '../policy/compile.ts'
 import { missingList, type NamedSet } from '../policy/named-lists.ts'
@@ -8,11 +9,18 @@ import { readPolicy } from '../policy/parse.ts'
 /** The document of an app at a revision; `undefined` where it is not known any more. */
 export type PolicyOf = (appId: string, revision: number) => unknown
 
-/** The entries of a named list at a revision; `undefined` where they are not known any more. */
+/**
+ * The entries of a named list; `undefined` where they are not known any more. `digest` says which: SHA-256 in base64url over a line for
+ * each entry, which is its range and, where it ends, a space and `expires`. Missing where it was not recorded. Entries of another
+ * digest count as not known.
+ */
 export type ListOf = (
   name: string,
-  revision: number | undefined,
+  digest: string | undefined,
 ) => Iterable<ListEntry> | undefined | PromiseLike<Iterable<ListEntry> | undefined>
+
+/** The digests of lists that were asked: `null` for one that did not exist, nothing for one whose content is not known. */
+export type AskedLists = Readonly<Record<string, string | null | undefined>>
 
 /** A policy with the lists that it names, as they were. */
 export interface JudgedPolicy {
@@ -35,22 +43,14 @@ export class JudgingPolicies {
   }
 
   /** `undefined` where there is no such policy any more. */
-  find(
-    appId: string,
-    revision: number,
-    lists: Readonly<Record<string, number | undefined>>,
-  ): Promise<JudgedPolicy | undefined> {
+  find(appId: string, revision: number, lists: AskedLists): Promise<JudgedPolicy | undefined> {
     const name = JSON.stringify([appId, revision, lists])
     const known = this.#known.get(name) ?? this.#read(appId, revision, lists)
     this.#known.set(name, known)
     return known
   }
 
-  async #read(
-    appId: string,
-    revision: number,
-    lists: Readonly<Record<string, number | undefined>>,
-  ): Promise<JudgedPolicy | undefined> {
+  async #read(appId: string, revision: number, lists: AskedLists): Promise<JudgedPolicy | undefined> {
     const document: unknown = await this.#policyOf(appId, revision)
     if (document === undefined) return undefined
     const read = readPolicy(document)
@@ -65,11 +65,13 @@ export class JudgingPolicies {
     return { policy: compilePolicy(read, named), missing }
   }
 
-  async #list(name: string, revision: number | undefined): Promise<NamedSet | undefined> {
-    // Of no revision: the store had no such list.
-    if (revision === 0) return missingList(name)
-    const entries = await this.#listOf?.(name, revision)
-    return entries === undefined ? undefined : setOf(name, entries)
+  async #list(name: string, digest: string | null | undefined): Promise<NamedSet | undefined> {
+    if (digest === null) return missingList(name)
+    const entries = await this.#listOf?.(name, digest)
+    if (entries === undefined) return undefined
+    const all = Array.from(entries, parseListEntry)
+    const isAnother = digest !== undefined && new ListDigest().add(all).end() !== digest
+    return isAnother ? undefined : setOf(name, all)
   }
 }
 

@@ -1,3 +1,4 @@
+import type { AskedLists } from './judging-policies.ts'
 import type { OperationEvent } from '../audit/event.ts'
 import type { JudgedSealer } from '../audit/judged-facts.ts'
 import type { KeptFacts } from '../guards/kept-facts.ts'
@@ -5,7 +6,7 @@ import type { KeptFacts } from '../guards/kept-facts.ts'
 /** What was kept with one request. */
 export interface Kept {
   readonly facts: readonly KeptFacts[]
-  readonly lists: Readonly<Record<string, number | undefined>>
+  readonly lists: AskedLists
 }
 
 /** What the guards were told of a recorded request: `not recorded` where nothing was kept, `sealed` where the key is gone or another. */

@@ -21,7 +21,7 @@ export interface RejudgeOptions {
    * A draft that is refused by `parsePolicy` is thrown.
    */
   readonly policyOf: PolicyOf
-  /** The entries of a named list at a revision; `undefined` where they are not known any more. Without it, decisions that need a list are not judged. */
+  /** The entries of a named list. Without it, or where it has other entries than were asked, decisions that need a list are not judged. */
   readonly listOf?: ListOf | undefined
   /** The option of `regionPin`. */
   readonly jurisdictions?: Jurisdictions | undefined
@@ -71,7 +71,7 @@ const GIVEN: ReadonlySet<string> = new Set<DenialCode>([
  *
  * Whether a signature held and whether its nonce was used before are facts of that moment, and stand.
  *
- * @throws PolicyError (as a rejection) when a policy is refused.
+ * @throws PolicyError (as a rejection) when a policy or an entry of a list is refused.
  */
 export async function rejudge(options: RejudgeOptions): Promise<RejudgeReport> {
   const run = new Rejudging(options)

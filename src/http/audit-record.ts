@@ -229,14 +229,16 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     }
   }
 
-  /** What the guards were told, and which revisions of lists they asked. */
+  /** What the guards were told, and the digests of the lists that they asked; `null` for a list that did not exist. */
   #judged(sealer: JudgedSealer, appId: string | undefined, time: string): string | undefined {
     const { kept, policy, requestId } = this.#context
     if (kept === undefined || appId === undefined) return undefined
     const { lists = [], denyLists = [] } = policy?.ipWhitelist ?? {}
-    const revisions = [...lists, ...denyLists].map(({ name, revision }) => [name, revision] as const)
+    const digests = [...lists, ...denyLists].map(
+      ({ name, exists, digest }) => [name, exists ? digest : null] as const,
+    )
     try {
-      const text = JSON.stringify({ kept, lists: Object.fromEntries(revisions) })
+      const text = JSON.stringify({ kept, lists: Object.fromEntries(digests) })
       return sealer.seal(text, { appId, requestId, time })
     } catch {
       // What cannot be written, or a function for keys that fails, must not take the event with it.

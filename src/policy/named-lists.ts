@@ -5,8 +5,8 @@ export interface NamedSet {
   readonly name: string
   /** Whether the store has such a list. */
   readonly exists: boolean
-  /** Which revision of it is asked; missing where that is not known. */
-  readonly revision?: number | undefined
+  /** The digest of what is asked (`ListDigest`); missing where that is not known, and where there is no such list. */
+  readonly digest?: string | undefined
   /** The canonical text of a range that contains the address and has not expired at `now`, milliseconds since the epoch. */
   find(address: IpAddress, now: number): string | undefined
 }

@@ -1,5 +1,6 @@
 import { isUnreadable, UnavailableError, UnreadableError } from '../errors.ts'
 import type { ListEntry } from '../list/entry.ts'
+import { ListDigest } from '../list/list-digest.ts'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../match/expiring-ip-set.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { createSlices } from '../slices.ts'
@@ -39,6 +40,7 @@ export class HeldList implements SharedList {
   readonly name: string
   readonly #setting: HeldListSetting
   #set: ExpiringIpSet | undefined
+  #digest: string | undefined
   #revision = 0
   #version: string | undefined
   #readAt = Number.NEGATIVE_INFINITY
@@ -59,8 +61,8 @@ export class HeldList implements SharedList {
     return this.#set !== undefined
   }
 
-  get revision(): number {
-    return this.#revision
+  get digest(): string | undefined {
+    return this.#digest
   }
 
   find(address: IpAddress, at: number): ReturnType<ExpiringIpSet['find']> {
@@ -131,24 +133,34 @@ export class HeldList implements SharedList {
     if (stored === undefined) {
       if (this.#setting.isEmptied()) throw new UnavailableError('the store was emptied')
       this.#set = undefined
+      this.#digest = undefined
       this.#revision = 0
       return
     }
     const { revision, version } = stored
     const isKnown = this.#set !== undefined && revision === this.#revision && version === this.#version
     if (isKnown && !isSuspect) return
-    this.#set = await compileList(stored, this.#setting.ask)
+    const { set, digest } = await compileList(stored, this.#setting.ask)
+    this.#set = set
+    this.#digest = digest
     this.#revision = revision
     this.#version = version
   }
+}
+
+/** A list as guards ask it, and which content that is. */
+export interface CompiledList {
+  readonly set: ExpiringIpSet
+  readonly digest: string
 }
 
 /**
  * The entries of a list as a set, read and made in slices. Rejects as `ask` does, and with `UnreadableError` for an entry
  * that is damaged.
  */
-export async function compileList(stored: StoredList, ask: AskStore): Promise<ExpiringIpSet> {
+export async function compileList(stored: StoredList, ask: AskStore): Promise<CompiledList> {
   const builder = createExpiringIpSetBuilder()
+  const digest = new ListDigest()
   const slices = createSlices()
   for await (const chunk of chunksOf(stored, ask)) {
     for (const [index, { range, expires }] of chunk.entries()) {
@@ -157,14 +169,17 @@ export async function compileList(stored: StoredList, ask: AskStore): Promise<Ex
       if (builder.add(range, moment) !== undefined)
         throw new UnreadableError('the stored list has an invalid range')
       // A store of somebody's own may hand over all at once.
-      if (index % PIECE === PIECE - 1 && slices.over) await slices.next()
+      if (index % PIECE !== PIECE - 1) continue
+      digest.add(chunk.slice(index + 1 - PIECE, index + 1))
+      if (slices.over) await slices.next()
     }
+    digest.add(chunk.slice(chunk.length - (chunk.length % PIECE)))
     if (slices.over) await slices.next()
   }
   const steps = builder.finish()
   for (;;) {
     const step = steps.next()
-    if (step.done === true) return step.value
+    if (step.done === true) return { set: step.value, digest: digest.end() }
     if (slices.over) await slices.next()
   }
 }

@@ -15,6 +15,8 @@ export interface Wanted {
   readonly waysToInstall: readonly WayToInstall[]
   /** What a person can do, as the end of a sentence. */
   readonly advice: string
+  /** By which argument it tells its version. Default `--version`. */
+  readonly version?: string
 }
 
 export interface WayToInstall {
@@ -23,12 +25,14 @@ export interface WayToInstall {
   install(): Promise<string | undefined>
 }
 
-/** The path of a program that answers to `--version`, installed now if need be. Rejects with what a person can do. */
+/** The path of a program that tells its version, installed now if need be. Rejects with what a person can do. */
 export async function findOrInstall(wanted: Wanted): Promise<string> {
   const named = process.env[wanted.variable]
   if (named !== undefined && named !== '') {
-    if (await answers(named)) return named
-    throw new Error(`${wanted.variable} names \`${named}\`, which does not answer to --version`)
+    if (await answers(named, wanted)) return named
+    throw new Error(
+      `${wanted.variable} names \`${named}\`, which does not answer to ${wanted.version ?? '--version'}`,
+    )
   }
   const present = await firstThatAnswers(wanted)
   if (present !== undefined) return present
@@ -45,13 +49,13 @@ export async function findOrInstall(wanted: Wanted): Promise<string> {
   throw new Error(`The tests need ${wanted.what}: ${wanted.advice}.${tried.join('')}`)
 }
 
-async function firstThatAnswers({ candidates }: Wanted): Promise<string | undefined> {
-  for (const program of candidates()) if (await answers(program)) return program
+async function firstThatAnswers(wanted: Wanted): Promise<string | undefined> {
+  for (const program of wanted.candidates()) if (await answers(program, wanted)) return program
   return undefined
 }
 
-async function answers(program: string): Promise<boolean> {
-  return (await run(program, ['--version'], { timeout: 20_000 })).succeeded
+async function answers(program: string, { version = '--version' }: Wanted): Promise<boolean> {
+  return (await run(program, [version], { timeout: 20_000 })).succeeded
 }
 
 export function isInstalled(program: string): boolean {

@@ -30,9 +30,9 @@ export const rejudgeAll = withLog(async (invocation, log) => {
       const [found] = await store.history(appId, { before: revision + 1, limit: 1 })
       return found?.revision === revision ? found.policy : undefined
     },
-    listOf: async (name, revision) => {
+    listOf: async (name) => {
       const list = await store.readList(name)
-      if (list === undefined || (revision !== undefined && list.revision !== revision)) return undefined
+      if (list === undefined) return undefined
       const entries: ListEntry[] = []
       for await (const chunk of list.chunks()) entries.push(...chunk)
       return entries

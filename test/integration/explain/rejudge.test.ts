@@ -93,6 +93,10 @@ describe('rejudge', () => {
     const noLists = await again({ listOf: () => undefined })
     expect(noLists.notJudged.list).toBeGreaterThan(0)
     expect(noLists.different).toBe(0)
+    // The name and the revision of a list are those of before, and its content is not.
+    const otherList = await again({ listOf: () => [{ range: '0.0.0.0/0' }] })
+    expect(otherList.notJudged.list).toBe(noLists.notJudged.list)
+    expect(otherList.different).toBe(0)
     // A key that was destroyed for one app leaves the others.
     const destroyed = await again({ key: (appId) => (appId === 'lab' ? undefined : new Uint8Array(32)) })
     expect(destroyed.notJudged.sealed).toBeGreaterThan(0)

@@ -10,6 +10,7 @@ import {
 import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener, StoredList } from 'portcullis/store'
 import { decideIpWhitelist } from '../../../src/guards/ip-whitelist.ts'
+import { ListDigest } from '../../../src/list/list-digest.ts'
 import { parseIp } from '../../../src/match/ip.ts'
 
 const policy = (section: object, appId = 'a') => ({ appId, ipWhitelist: { mode: 'enforce', ...section } })
@@ -47,7 +48,28 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 const ranges = (...texts: string[]) => texts.map((range) => ({ range }))
 const outside = 'the address is outside every range'
 
+/** The digest of the list `office`, as the audit keeps it. */
+async function digestIn(source: PolicySource): Promise<string | undefined> {
+  const app = source.peek('a') ?? (await source.load('a'))
+  return app?.policy.ipWhitelist?.lists[0]?.digest
+}
+
 describe('named lists', () => {
+  it('are known by the digest of all that they hold, and not by a revision, which a restored store gives again', async () => {
+    const many = ranges(...Array.from({ length: 700 }, (_, index) => `10.0.${index >> 8}.${index & 255}`))
+    const digests = [ranges('192.0.2.0/24'), many, many.slice(0, 512), many.slice(0, 699)].map(
+      async (entries) => {
+        const store = memoryStore([{ policy: policy({ lists: ['office'] }) }])
+        await store.writeList('office', entries, 0)
+        expect(await digestIn(createPolicySource({ store }))).toBe(new ListDigest().add(entries).end())
+        return digestIn(createPolicySource({ store }))
+      },
+    )
+    expect(new Set(await Promise.all(digests)).size).toBe(4)
+    const gone = memoryStore([{ policy: policy({ lists: ['office'] }) }])
+    expect(await digestIn(createPolicySource({ store: gone }))).toBeUndefined()
+  })
+
   it('admit what they hold, and nobody where the store has no such list', async () => {
     const store = memoryStore([{ policy: policy({ lists: ['office', 'gone'] }) }])
     await store.writeList('office', ranges('192.0.2.0/24', '2001:db8::/32'), 0)
