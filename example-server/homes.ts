@@ -235,10 +235,10 @@ function recordsIn(storage: Storage, jurisdiction: string): PersonHandle {
   return {
     jurisdiction,
     owns: (id): id is PersonId => id.startsWith(`${jurisdiction}_`),
-    async get<T extends object>(id: PersonId) {
+    get: (async (id) => {
       const found = await read(id)
-      return found && { id, revision: found.stored.revision, value: found.stored.value as T }
-    },
+      return found && { id, revision: found.stored.revision, value: found.stored.value }
+    }) as PersonHandle['get'],
     async put(id, value, revision) {
       const after = JSON.stringify({ revision: revision + 1, value })
       if (revision === 0 && (await storage.add(keyOf(id), after))) return 1

@@ -136,7 +136,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
       if (!found) continue
       if (current !== undefined && name !== current) {
         await home.records.put(current, found.value, 0).catch(onConflict(() => undefined))
-        await home.records.delete(name as PersonId, found.revision).catch(onConflict(() => undefined))
+        await home.records.delete(name, found.revision).catch(onConflict(() => undefined))
       }
       return found.value.id
     }

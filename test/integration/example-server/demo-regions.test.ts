@@ -16,9 +16,15 @@ beforeAll(async () => {
     env: { PATH, HOME, REDIS_SERVER_BIN, PORT: '0' },
   })
   ended = new Promise((resolve) => demo.once('close', resolve))
-  for (const stream of [demo.stdout, demo.stderr])
-    stream?.on('data', (chunk: Buffer) => (said += String(chunk)))
-  await until('it is ready', async () => said.includes('Open /regions') || demo.exitCode !== null)
+  const ready = new Promise<void>((resolve) => {
+    for (const stream of [demo.stdout, demo.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        said += String(chunk)
+        if (said.includes('Open /regions')) resolve()
+      })
+    }
+  })
+  await Promise.race([ready, ended])
   url = /gateway: (http\S+)/.exec(said)?.[1] ?? ''
 })
 afterAll(async () => {

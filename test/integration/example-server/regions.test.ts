@@ -204,8 +204,8 @@ describe('settings of the locations', () => {
       'REDIS_LONDON_URL and those of the other locations must lead to different servers',
     ],
     [{ REDIS_DALLAS_URL: 'http://x' }, 'REDIS_DALLAS_URL must be a URL such as redis://'],
-  ])('%j are refused by name', async (given, message) => {
-    const { said, code } = await failToStart(given as Record<string, string>)
+  ] as [Record<string, string>, string][])('%j are refused by name', async (given, message) => {
+    const { said, code } = await failToStart(given)
     expect(code).toBe(1)
     expect(said.stderr).toContain(`Cannot start: ${message}`)
   })
