@@ -2,7 +2,7 @@
  * What the audit log costs, beside one XADD for each event and beside pino writing to a file: events for each second of CPU, bytes
  * for each event in Redis, the speed of a verification. Starts its own Redis.
  *
- * `npm run bench:audit` takes about a minute; `-- --events 50000` measures fewer. Ends with 1 when a target is missed. A target is
+ * `npm run bench:audit` takes about two minutes; `-- --events 50000` measures fewer. Ends with 1 when a target is missed. A target is
  * a ratio to a yardstick of the same run, in CPU time of this process.
  */
 import { hash } from 'node:crypto'
@@ -18,13 +18,14 @@ import { redisAuditSink, redisFrames } from '../src/redis/index.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { atMost, header, line, told, type Row } from './store/table.ts'
 
-const { values } = parseArgs({ options: { events: { type: 'string', default: '200000' } } })
+const { values } = parseArgs({ options: { events: { type: 'string', default: '100000' } } })
 const EVENTS = Number(values.events)
 /** As many as one turn of the event loop brings where a server is busy. */
 const TOGETHER = 256
+const ROUNDS = 3
 
 const names = ['email', 'name', 'ip', 'image', 'address.city']
-const made: AuditEvent[] = Array.from({ length: EVENTS }, (_, index) => ({
+const templates: readonly AuditEvent[] = Array.from({ length: EVENTS }, (_, index) => ({
   kind: 'field',
   version: 1,
   id: crypto.randomUUID(),
@@ -38,6 +39,10 @@ const made: AuditEvent[] = Array.from({ length: EVENTS }, (_, index) => ({
   purpose: 'support',
 }))
 
+/** Events that live as long as their write, as those of a server do. */
+const made = (begin: number, end: number): AuditEvent[] =>
+  templates.slice(begin, end).map((event) => ({ ...event }))
+
 /** Microseconds of CPU for each event. */
 async function cpuOf(act: () => unknown): Promise<number> {
   globalThis.gc?.()
@@ -50,7 +55,7 @@ async function cpuOf(act: () => unknown): Promise<number> {
 async function inBatches(size: number, write: (events: readonly AuditEvent[]) => unknown): Promise<void> {
   const open = new Set<Promise<unknown>>()
   for (let at = 0; at < EVENTS; at += size) {
-    const written = Promise.resolve(write(made.slice(at, at + size)))
+    const written = Promise.resolve(write(made(at, Math.min(EVENTS, at + size))))
     open.add(written)
     void written.finally(() => open.delete(written))
     if (open.size >= 8) await Promise.race(open)
@@ -67,74 +72,100 @@ try {
     Number(await redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0))
   const bytesOf = async (key: string): Promise<number> => (await used(key)) / EVENTS
 
-  const json = await cpuOf(() => made.map(serialiseEvent))
-  const lines = made.map(serialiseEvent)
-  const sha = await cpuOf(() => lines.map((text) => hash('sha256', text, 'buffer')))
-
-  const single = await cpuOf(() =>
-    inBatches(1, (events) => redis.xadd('single', '*', 'event', serialiseEvent(events[0] as AuditEvent))),
-  )
-  const sink = redisAuditSink(redis, { stream: 'each' })
-  const each = await cpuOf(() => inBatches(TOGETHER, (events) => sink.write(events)))
-
-  const log = auditLog({
-    store: redisFrames(redis, { prefix: 'log:', settlesAfter: 0 }),
-    storeTimeout: 10_000,
-  })
-  const frames = await cpuOf(() => inBatches(TOGETHER, (events) => log.write(events)))
-  await log.close()
-  const spooled = auditLog({
-    store: redisFrames(redis, { prefix: 'spooled:', settlesAfter: 0 }),
-    spool: { directory: join(folder, 'spool') },
-    storeTimeout: 10_000,
-  })
-  const withSpool = await cpuOf(async () => {
-    await inBatches(TOGETHER, (events) => spooled.write(events))
-    await spooled.flush()
-  })
-  await spooled.close()
-
-  const file = pino.destination({ dest: join(folder, 'pino.log'), sync: false, minLength: 4_096 })
-  const logger = pino({ base: null }, file)
-  const toFile = await cpuOf(async () => {
-    for (const event of made) logger.info(event)
-    file.end()
-    await once(file, 'close')
-  })
-
-  let report: Awaited<ReturnType<typeof verifyLog>> | undefined
-  const verify = await cpuOf(async () => {
-    report = await verifyLog({ frames: framesOf(redisFrames(redis, { prefix: 'log:' })) })
-  })
-  if (report?.events !== EVENTS || report.found !== 0)
-    throw new Error('the log that was written does not verify')
+  const lines = templates.map((event) => serialiseEvent(event))
+  let length = 0
+  const contestants: Readonly<Record<string, (round: number) => unknown>> = {
+    json() {
+      for (const event of templates) length += serialiseEvent({ ...event }).length
+    },
+    plain() {
+      for (const text of lines) {
+        const { version } = JSON.parse(text) as AuditEvent
+        length += version + hash('sha256', text, 'buffer').length
+      }
+    },
+    single: (round) =>
+      inBatches(1, ([event]) =>
+        redis.xadd(`single:${round}`, '*', 'event', serialiseEvent(event as AuditEvent)),
+      ),
+    each(round) {
+      const sink = redisAuditSink(redis, { stream: `each:${round}` })
+      return inBatches(TOGETHER, (events) => sink.write(events))
+    },
+    async frames(round) {
+      const store = redisFrames(redis, { prefix: `log:${round}:`, settlesAfter: 0 })
+      const log = auditLog({ store, storeTimeout: 10_000 })
+      await inBatches(TOGETHER, (events) => log.write(events))
+      await log.close()
+    },
+    async spooled(round) {
+      const store = redisFrames(redis, { prefix: `spooled:${round}:`, settlesAfter: 0 })
+      const spool = { directory: join(folder, 'spool') }
+      const log = auditLog({ store, spool, storeTimeout: 10_000 })
+      await inBatches(TOGETHER, (events) => log.write(events))
+      await log.close()
+    },
+    async toFile(round) {
+      const file = pino.destination({
+        dest: join(folder, `pino-${round}.log`),
+        sync: false,
+        minLength: 4_096,
+      })
+      const logger = pino({ base: null }, file)
+      for (let at = 0; at < EVENTS; at += 1) logger.info(made(at, at + 1)[0])
+      file.end()
+      await once(file, 'close')
+    },
+    async verify(round) {
+      const store = redisFrames(redis, { prefix: `log:${round}:` })
+      const report = await verifyLog({ frames: framesOf(store) })
+      if (report.events !== EVENTS || report.found !== 0)
+        throw new Error('the log that was written does not verify')
+    },
+  }
+  // In turns, and the best of each: other work on the machine makes everything dearer at times, and nothing cheaper.
+  const best = new Map(Object.keys(contestants).map((name) => [name, Infinity]))
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [name, act] of Object.entries(contestants)) {
+      best.set(name, Math.min(best.get(name) ?? Infinity, await cpuOf(() => act(round))))
+    }
+  }
+  if (length === 0) throw new Error('nothing was measured')
+  const cost = (name: string): number => best.get(name) ?? Number.NaN
+  const [json, plain, single, each] = [cost('json'), cost('plain'), cost('single'), cost('each')]
+  const [frames, withSpool, toFile, verify] = [
+    cost('frames'),
+    cost('spooled'),
+    cost('toFile'),
+    cost('verify'),
+  ]
 
   const us = (value: number): string => `${value.toFixed(2)} us`
   // In the same hash: what leads from a person to frames, and from each frame to the one before it of the same person.
-  const inFrames = await bytesOf('log:{audit}:log')
+  const inFrames = await bytesOf('log:0:{audit}:log')
   rows.push(
     told('JSON of an event', us(json)),
-    told('sha256 over the same bytes', us(sha)),
-    told('one awaited XADD for each event', us(single)),
+    told('JSON.parse and sha256 of each event', us(plain)),
+    told('one XADD for each event, eight on their way', us(single)),
     told('`redisAuditSink`, 256 events a write', us(each)),
     told('pino to a file', us(toFile)),
     told('frames in Redis, JSON and index included', us(frames)),
     told('the same with a spool', us(withSpool)),
     told('verification, from Redis', us(verify)),
     told('events for each second of CPU, frames', (1e6 / frames).toFixed(0)),
-    told('bytes for each event, `redisAuditSink`', (await bytesOf('each')).toFixed(0)),
+    told('bytes for each event, `redisAuditSink`', (await bytesOf('each:0')).toFixed(0)),
     told('bytes for each event, frames and index', inFrames.toFixed(1)),
-    atMost('CPU of frames to one XADD for each event', frames / single, 1, '', 2),
+    atMost('CPU of frames to one XADD for each event', frames / single, 0.5, '', 2),
     told('CPU of frames to `redisAuditSink`', (frames / each).toFixed(2)),
-    atMost('CPU of frames to pino to a file', frames / toFile, 2.5, '', 2),
+    atMost('CPU of frames to pino to a file', frames / toFile, 1.5, '', 2),
     atMost(
       'bytes of frames to those of one entry for each event',
-      inFrames / (await bytesOf('each')),
+      inFrames / (await bytesOf('each:0')),
       0.5,
       '',
       2,
     ),
-    atMost('CPU of a verification to sha256 over the same bytes', verify / sha, 5, '', 2),
+    atMost('CPU of a verification to JSON.parse and sha256', verify / plain, 2.5, '', 2),
   )
 } finally {
   redis.disconnect()

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 
 const ROUNDS = 15
 const MOST = 2
-const PROGRAM = 'dist/esm/cli/main.js'
+const PROGRAM = 'dist/cjs/cli/main.js'
 const folder = mkdtempSync(join(tmpdir(), 'portcullis-bench-'))
 
 const CASES: readonly {

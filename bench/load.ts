@@ -31,7 +31,7 @@ function medianOf(values: readonly number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? NaN
 }
 
-const modules = ['express', './dist/esm/index.js']
+const modules = ['express', './dist/node/index.js']
 // In turns, so that what else the machine does meets both alike.
 const rounds = Array.from({ length: ROUNDS }, () => modules.map(costOf))
 const times = modules.map((_, index) => medianOf(rounds.map((costs) => costs[index]?.time ?? NaN)))

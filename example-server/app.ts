@@ -3,7 +3,7 @@ import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
 import { consoleTokens, createConsole, type ConsoleOptions } from 'portcullis/console'
 import { createMetrics, createReadiness, type Metrics, type ReadinessProbe } from 'portcullis/metrics'
-import { createVault, type PeopleStore } from 'portcullis/vault'
+import { createVault } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
 import { createAccount, OWN_POLICY } from './account/account.ts'
 import { createApi } from './api.ts'
@@ -22,7 +22,9 @@ import { demoPage } from './pages/demo-page.ts'
 import { homePage } from './pages/home-page.ts'
 import { createOperator } from './operator.ts'
 import { createHealth } from './health.ts'
-import { createPeople, createPersonalFields } from './people.ts'
+import type { Homes } from './homes.ts'
+import { regionsPage } from './pages/regions-page.ts'
+import { createPeople } from './people.ts'
 import { createRefusals } from './refusals.ts'
 import { httpsOnly, letFormsLeadBack, securityHeaders } from './security-headers.ts'
 import { createSessions } from './sessions.ts'
@@ -38,8 +40,8 @@ export interface GatewayParts {
   readonly store: ManagedPolicyStore
   readonly policies: PolicySource
   readonly storage: Storage
-  /** The keys of people, by which their fields are sealed. */
-  readonly personKeys: PeopleStore
+  /** Where people are kept. */
+  readonly homes: Homes
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
@@ -72,7 +74,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const { secrets } = settings
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const indexVault = createVault({ keys: [{ id: 'root', key: secrets.emailIndex }] })
-  const people = createPeople(storage, createPersonalFields(vault, parts.personKeys, indexVault))
+  const people = createPeople(parts.homes, vault, indexVault)
   const { metrics = createMetrics({ policies }), readiness = createReadiness({ policies }) } = parts
   const { onDecision } = metrics
   const refusals = createRefusals({ production: settings.production, log, onDecision })
@@ -110,7 +112,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   app.set('query parser', 'simple')
   app.use(securityHeaders(() => Object.values(otherUrls())))
   if (settings.production) app.use(httpsOnly)
-  app.use(createHealth({ metrics, readiness, token: settings.metricsToken }))
+  app.use(createHealth({ metrics, readiness, homes: parts.homes, token: settings.metricsToken }))
   app.use(front(parts))
   app.use(
     '/auth/v2',
@@ -142,6 +144,13 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     app.use('/operator', createOperator({ people, sessions, log, token: parts.consoleToken }))
   }
   if (parts.whyToken !== undefined) app.get('/why', lastRefusal(refusals, parts.whyToken))
+  if (!settings.production)
+    app.get('/regions', async (_req, res) => {
+      res
+        .set('Refresh', '2')
+        .set('Cache-Control', 'no-store')
+        .send(regionsPage(await parts.homes.holdings()))
+    })
   app.use(answerNotFound)
   app.use(answerErrors(parts.onFault))
   return app

@@ -121,7 +121,7 @@ export async function redisCounts(redis: Redis, prefix: string, outage: Outage):
       return await answer
     } catch (error) {
       outage.away(error)
-      throw new StorageUnavailable('Redis could not be asked (limits)', { cause: error })
+      throw new StorageUnavailable('Redis could not be reached (limits)', { cause: error })
     }
   }
   const made = NAMES.map(async (name) => {

@@ -3,7 +3,8 @@ import { parseEvent, type AuditEvent, type AuditSink } from 'portcullis/audit'
 import type { ConsoleOptions, RecentEventsQuery } from 'portcullis/console'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
 import { redisAuditSink, redisNonces, redisPersonKeys, redisStore } from 'portcullis/redis'
-import { createVault, memoryPeople, type PeopleStore } from 'portcullis/vault'
+import { createVault, memoryPeople } from 'portcullis/vault'
+import { regionalHomes, sharedHomes, type Homes } from './homes.ts'
 import { memoryCounts, redisCounts, type Counts } from './limits.ts'
 import type { Log } from './log.ts'
 import { connectRedis } from './redis-connection.ts'
@@ -16,8 +17,8 @@ const MOST_EVENTS = 1_000_000
 export interface OpenStorage {
   readonly store: ManagedPolicyStore
   readonly storage: Storage
-  /** The keys of people, by which their fields are sealed. */
-  readonly personKeys: PeopleStore
+  /** Where people are kept. */
+  readonly homes: Homes
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
@@ -45,23 +46,34 @@ function fitting(
 }
 
 /** Everything that is kept, in memory or in Redis. */
-export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Promise<OpenStorage> {
+export async function openStorage(
+  { redisUrl, regionRedisUrls, secrets }: Settings,
+  log: Log,
+): Promise<OpenStorage> {
+  // What one SECRET_KEY has sealed no other can read, so each has a part of the keys of its own.
+  const prefix = `example:${secrets.fingerprint}:`
+  const isRegional = Object.keys(regionRedisUrls).length > 0
+  const regional = isRegional ? await regionalHomes(regionRedisUrls, prefix, log) : undefined
+
   if (redisUrl === undefined) {
     const sink = memoryAuditSink()
+    const storage = memoryStorage()
     return {
       recentEvents: async (query) => fitting(sink.events().toReversed(), query),
       store: memoryStore(),
-      storage: memoryStorage(),
-      personKeys: memoryPeople(),
+      storage,
+      homes: regional ?? sharedHomes(storage, memoryPeople()),
       nonces: memoryNonces(),
       sink,
       counts: memoryCounts(),
-      close: () => undefined,
+      close: () => regional?.close(),
     }
   }
-  const { redis, outage } = await connectRedis(redisUrl, log)
-  // What one SECRET_KEY has sealed no other can read, so each has a part of the keys of its own.
-  const prefix = `example:${secrets.fingerprint}:`
+  const { redis, outage } = await connectRedis(redisUrl, log).catch((error: unknown) => {
+    regional?.close()
+    throw error
+  })
+  const storage = redisStorage(redis, prefix, outage)
   const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const store = redisStore(redis, { prefix, vault })
   const stream = `${prefix}audit`
@@ -74,13 +86,14 @@ export async function openStorage({ redisUrl, secrets }: Settings, log: Log): Pr
       )
     },
     store,
-    storage: redisStorage(redis, prefix, outage),
-    personKeys: redisPersonKeys(redis, { prefix }),
+    storage,
+    homes: regional ?? sharedHomes(storage, redisPersonKeys(redis, { prefix })),
     nonces: redisNonces(redis, { prefix }),
     sink: redisAuditSink(redis, { stream, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),
     close() {
       store.close()
+      regional?.close()
       redis.disconnect()
     },
   }

@@ -1,14 +1,13 @@
-import { randomUUID } from 'node:crypto'
+import { RevisionConflict, type PersonId } from 'portcullis/region'
 import {
   createFieldVault,
   hashPassword,
   needsRehash,
   verifyPassword,
   type FieldVault,
-  type PeopleStore,
   type Vault,
 } from 'portcullis/vault'
-import type { Storage } from './storage.ts'
+import { hashOf, type Home, type Homes } from './homes.ts'
 
 /** What an app can ask for. */
 export const FIELDS = ['firstname', 'surname', 'email', 'image', 'country', 'language'] as const
@@ -69,23 +68,48 @@ interface StoredPerson {
 /** How often a change is tried again because another came in between. */
 const MOST_TRIES = 10
 
-/** What seals the fields of people: a key for each person, and an index that finds a person by the email address. */
-export function createPersonalFields(vault: Vault, personKeys: PeopleStore, indexVault: Vault): FieldVault {
+/** A home with what seals the fields of its people. */
+interface FieldHome extends Home {
+  readonly fields: FieldVault
+}
+
+interface Found {
+  readonly home: FieldHome
+  readonly stored: StoredPerson
+  readonly revision: number
+}
+
+/** Seals the fields of the people of a jurisdiction: by a key for each person, and an index that finds a person by the email address. */
+export function createPersonalFields(home: Home, vault: Vault, indexVault: Vault): FieldVault {
   return createFieldVault({
     vault,
-    people: personKeys,
-    region: 'gateway',
+    people: home.keys,
+    region: home.jurisdiction,
     indexVault,
     indexes: { email: { match: 'email', unique: true } },
   })
 }
 
-/** People in a storage: each field sealed by itself, the email address found by a blind index, the password hashed. */
-export function createPeople(storage: Storage, fields: FieldVault): People {
-  const namesOf = (email: string): readonly string[] => fields.index('email', email)
-  const nameOf = (email: string): string => namesOf(email)[0] ?? ''
+/**
+ * People in the homes of their jurisdictions: by citizenship each is kept in one, with the key and the index of the email address. Each
+ * field is sealed by itself, the email address found by a blind index, the password hashed.
+ */
+export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): People {
+  const all: readonly FieldHome[] = homes.all.map((home) => ({
+    ...home,
+    fields: createPersonalFields(home, vault, indexVault),
+  }))
+  const nameOf = (email: string): string => all[0]?.fields.index('email', email)[0] ?? ''
+  const emailIdsOf = ({ jurisdiction, fields }: FieldHome, email: string): readonly PersonId[] =>
+    fields.index('email', email).map((name): PersonId => `${jurisdiction}_email:${hashOf(name)}`)
 
-  async function open(stored: StoredPerson): Promise<Account> {
+  function homeOf(jurisdiction: string): FieldHome {
+    const home = all.find((each) => each.jurisdiction === jurisdiction)
+    if (home === undefined) throw new Error(`the people of ${jurisdiction} are not in reach`)
+    return home
+  }
+
+  async function open({ home: { fields }, stored }: Pick<Found, 'home' | 'stored'>): Promise<Account> {
     const { id, version = 0, secondFactor } = stored
     const [person, factor] = await Promise.all([
       fields.openRecord(id, stored.fields),
@@ -98,36 +122,52 @@ export function createPeople(storage: Storage, fields: FieldVault): People {
     }
   }
 
-  async function load(id: string | undefined): Promise<StoredPerson | undefined> {
-    const text = id === undefined ? undefined : await storage.get(`person:${id}`)
-    return text === undefined ? undefined : (JSON.parse(text) as StoredPerson)
+  async function load(id: string): Promise<Found | undefined> {
+    const home = all.find(({ records }) => records.owns(id))
+    const found = await home?.records.get<StoredPerson>(id as PersonId)
+    return home && found && { home, stored: found.value, revision: found.revision }
   }
 
   /** By the index of now, or by an older one, which is replaced then. */
-  async function loadByEmail(email: string): Promise<StoredPerson | undefined> {
-    const [current = '', ...older] = namesOf(email)
-    const id = await storage.get(`email:${current}`)
-    if (id !== undefined) return load(id)
-    for (const name of older) {
-      const found = await storage.get(`email:${name}`)
-      if (found === undefined) continue
-      if (await storage.add(`email:${current}`, found)) await storage.remove(`email:${name}`)
-      return load(found)
+  async function idIn(home: FieldHome, email: string): Promise<string | undefined> {
+    const [current, ...older] = emailIdsOf(home, email)
+    for (const name of [current, ...older]) {
+      const found = name && (await home.records.get<{ id: string }>(name))
+      if (!found) continue
+      if (current !== undefined && name !== current) {
+        await home.records.put(current, found.value, 0).catch(onConflict(() => undefined))
+        await home.records.delete(name as PersonId, found.revision).catch(onConflict(() => undefined))
+      }
+      return found.value.id
     }
+    return undefined
+  }
+
+  /** Nothing but the homes themselves knows where an email address is. Rejects where one that may have it cannot be asked. */
+  async function loadByEmail(email: string): Promise<Found | undefined> {
+    const asked = await Promise.allSettled(all.map((home) => idIn(home, email)))
+    const id = asked.flatMap((each) => (each.status === 'fulfilled' ? (each.value ?? []) : []))[0]
+    if (id !== undefined) return load(id)
+    for (const each of asked) if (each.status === 'rejected') throw each.reason
     return undefined
   }
 
   /** Changes come one after the other: none takes back what another has done. `undefined` changes nothing. */
   async function update(
     id: string,
-    change: (stored: StoredPerson) => Promise<StoredPerson | undefined>,
+    change: (stored: StoredPerson, home: FieldHome) => Promise<StoredPerson | undefined>,
   ): Promise<Account | undefined> {
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const before = await storage.get(`person:${id}`)
-      if (before === undefined) throw new Error('there is no such person')
-      const changed = await change(JSON.parse(before) as StoredPerson)
+      const found = await load(id)
+      if (found === undefined) throw new Error('there is no such person')
+      const { home, stored, revision } = found
+      const changed = await change(stored, home)
       if (changed === undefined) return undefined
-      if (await storage.swap(`person:${id}`, before, JSON.stringify(changed))) return open(changed)
+      const isWritten = await home.records
+        .put(id as PersonId, changed, revision)
+        .then(() => true)
+        .catch(onConflict(() => false))
+      if (isWritten) return open({ home, stored: changed })
     }
     throw new Error('a person was changed by others again and again')
   }
@@ -146,41 +186,67 @@ export function createPeople(storage: Storage, fields: FieldVault): People {
     )
   }
 
+  /** Whether the address was free, in all jurisdictions. Of two who take it in two of them at once, none gets it. */
+  async function takeEmail(home: FieldHome, email: string, id: string): Promise<boolean> {
+    const [name] = emailIdsOf(home, email)
+    if (name === undefined) return false
+    const revision = await home.records.put(name, { id }, 0).catch(onConflict(() => 0))
+    if (revision === 0) return false
+    let isFree = false
+    try {
+      const others = all.filter((other) => other !== home)
+      isFree = (await Promise.all(others.map((other) => idIn(other, email)))).every(
+        (found) => found === undefined,
+      )
+      return isFree
+    } finally {
+      if (!isFree) await home.records.delete(name, revision)
+    }
+  }
+
   return {
     nameOf,
     change: (id, field, value) =>
       changed(
-        update(id, async (stored) => ({
+        update(id, async (stored, { fields }) => ({
           ...stored,
           fields: { ...stored.fields, [field]: await fields.seal(id, field, value) },
         })),
       ),
     async signUp(profile, password) {
-      const id = randomUUID()
+      const home = homeOf(homes.belonging(profile.country))
+      const { records, fields } = home
+      const id = homes.newPersonId(home.jurisdiction)
       const own = Object.fromEntries(FIELDS.map((field) => [field, profile[field]])) as Record<Field, string>
       const stored: StoredPerson = { id, password, version: 0, fields: await fields.sealRecord(id, own) }
-      await storage.put(`person:${id}`, JSON.stringify(stored))
-      if (await storage.add(`email:${nameOf(profile.email)}`, id)) return open(stored)
-      await storage.remove(`person:${id}`)
-      await fields.erase(id)
-      return undefined
+      const revision = await records.put(id, stored, 0)
+      let isTaken = false
+      try {
+        isTaken = await takeEmail(home, profile.email, id)
+        return isTaken ? await open({ home, stored }) : undefined
+      } finally {
+        if (!isTaken) {
+          await records.delete(id, revision)
+          await fields.erase(id)
+        }
+      }
     },
     async signIn(email, password) {
-      const stored = await loadByEmail(email)
-      const right = await verifyPassword(stored?.password, password)
-      if (stored === undefined || !right) return undefined
-      if (needsRehash(stored.password)) await rehash(stored, password)
-      return open(stored)
+      const found = await loadByEmail(email)
+      const right = await verifyPassword(found?.stored.password, password)
+      if (found === undefined || !right) return undefined
+      if (needsRehash(found.stored.password)) await rehash(found.stored, password)
+      return open(found)
     },
     async find(id) {
-      const stored = await load(id)
-      return stored && open(stored)
+      const found = await load(id)
+      return found && open(found)
     },
     async findByEmail(email) {
-      const stored = await loadByEmail(email)
-      return stored && open(stored)
+      const found = await loadByEmail(email)
+      return found && open(found)
     },
-    isPassword: async (id, password) => verifyPassword((await load(id))?.password, password),
+    isPassword: async (id, password) => verifyPassword((await load(id))?.stored.password, password),
     async setPassword(id, password) {
       const hashed = await hashPassword(password)
       return changed(
@@ -188,15 +254,24 @@ export function createPeople(storage: Storage, fields: FieldVault): People {
       )
     },
     setSecondFactor: (id, factor, { keepSessions = false, instead } = {}) =>
-      update(id, async (stored) => {
+      update(id, async (stored, home) => {
         // Of two that use the same code at once, one finds what it has seen.
         const seen = instead === undefined ? undefined : JSON.stringify(instead)
-        if (seen !== undefined && JSON.stringify((await open(stored)).secondFactor) !== seen) return undefined
+        if (seen !== undefined && JSON.stringify((await open({ home, stored })).secondFactor) !== seen)
+          return undefined
         return {
           ...stored,
           version: (stored.version ?? 0) + (keepSessions ? 0 : 1),
-          secondFactor: factor && (await fields.seal(id, 'second factor', JSON.stringify(factor))),
+          secondFactor: factor && (await home.fields.seal(id, 'second factor', JSON.stringify(factor))),
         }
       }),
+  }
+}
+
+/** What follows when another has written meanwhile. */
+function onConflict<T>(follows: () => T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof RevisionConflict) return follows()
+    throw error
   }
 }

@@ -12,6 +12,8 @@ export interface Settings {
   /** Where people and apps reach this server; `undefined` until the port is known. */
   readonly publicUrl: string | undefined
   readonly redisUrl: string | undefined
+  /** The Redis of each location, for the people of its jurisdiction. None: people are kept with everything else. */
+  readonly regionRedisUrls: Readonly<Record<string, string>>
   /** The locations that run in this process, the first one on `PORT`. */
   readonly regions: readonly string[]
   /** Where the instances of other locations are reached, by location. */
@@ -69,6 +71,9 @@ const url = (protocols: readonly string[], expected: string) =>
 const REDIS_URL_RULE = 'a URL such as redis://127.0.0.1:6379, or redis://127.0.0.1:6379/2 for database 2'
 
 const isField = (text: string): boolean => (FIELDS as readonly string[]).includes(text)
+const REDIS_SERVER = url(['redis:', 'rediss:'], REDIS_URL_RULE)
+  .refine((text) => /^\/?\d{0,5}$/.test(urlOf(text)?.pathname ?? ''), REDIS_URL_RULE)
+  .optional()
 
 const ENVIRONMENT = z.object({
   PORT: z
@@ -81,9 +86,10 @@ const ENVIRONMENT = z.object({
   PUBLIC_URL: url(['http:', 'https:'], 'an origin such as https://gateway.example')
     .refine((text) => urlOf(text)?.origin === text, 'an origin such as https://gateway.example')
     .optional(),
-  REDIS_URL: url(['redis:', 'rediss:'], REDIS_URL_RULE)
-    .refine((text) => /^\/?\d{0,5}$/.test(urlOf(text)?.pathname ?? ''), REDIS_URL_RULE)
-    .optional(),
+  REDIS_URL: REDIS_SERVER,
+  REDIS_LONDON_URL: REDIS_SERVER,
+  REDIS_FRANKFURT_URL: REDIS_SERVER,
+  REDIS_DALLAS_URL: REDIS_SERVER,
   REGION: z.enum(LOCATIONS as [string, ...string[]], { error: ONE_OF_THE_LOCATIONS }).optional(),
   REGION_URLS: z
     .string()
@@ -196,6 +202,13 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     host: HOST,
     publicUrl: PUBLIC_URL,
     redisUrl: result.data.REDIS_URL,
+    regionRedisUrls: Object.fromEntries(
+      Object.entries({
+        london: result.data.REDIS_LONDON_URL,
+        frankfurt: result.data.REDIS_FRANKFURT_URL,
+        dallas: result.data.REDIS_DALLAS_URL,
+      }).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    ),
     regions: regionsOf(REGION, production || PUBLIC_URL !== undefined),
     regionUrls: result.data.REGION_URLS,
     production,
@@ -212,6 +225,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     secretsAreTemporary: SECRET_KEY === undefined,
   }
   checkTogether(settings)
+  checkLocations(settings)
   return settings
 }
 
@@ -219,6 +233,25 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 function regionsOf(region: string | undefined, single: boolean): readonly string[] {
   if (region !== undefined) return [region]
   return single ? ['london'] : LOCATIONS
+}
+
+/** Where people have a Redis for each location, all locations of their jurisdiction have one, and each has its own. */
+function checkLocations({ regionRedisUrls, regions }: Settings): void {
+  const given = Object.keys(regionRedisUrls)
+  if (given.length === 0) return
+  const needed = Object.values(DEFAULT_JURISDICTIONS).flatMap(({ locations }) =>
+    locations.some((name) => given.includes(name) || regions.includes(name)) ? locations : [],
+  )
+  const missing = needed.find((name) => !given.includes(name))
+  if (missing !== undefined) {
+    throw new SettingError(
+      `REDIS_${missing.toUpperCase()}_URL must be set as REDIS_${given[0]?.toUpperCase()}_URL is: people of the one are kept in the other too, or this process serves them; it is ""`,
+    )
+  }
+  if (new Set(Object.values(regionRedisUrls)).size < given.length)
+    throw new SettingError(
+      `REDIS_${given[0]?.toUpperCase()}_URL and those of the other locations must lead to different servers; two are the same`,
+    )
 }
 
 /** What each setting must be because of the others. */

@@ -128,7 +128,7 @@ export function redisStorage(
       return answer
     } catch (error) {
       outage.away(error)
-      throw new StorageUnavailable('Redis could not be asked', { cause: error })
+      throw new StorageUnavailable('Redis could not be reached', { cause: error })
     }
   }
   const expiry = (lifetime: number | undefined): ['PX', number] | [] =>

@@ -165,7 +165,7 @@ function verifyUkey1(
   // The same work with a key of nobody.
   const holds = opensTo(digest, ciphertext, key?.privateKey ?? decoy)
   if (key === undefined || key.end <= now) return invalid('the app has no key for the legacy scheme of Ukey1')
-  if (!holds) return invalid('X-Ukey1-Signature does not match what was received')
+  if (!holds) return invalid('X-Ukey1-Signature does not match the received request')
   return {
     ok: true,
     keyId: key.id,

@@ -4,9 +4,11 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, transform, type Plugin } from 'esbuild'
+import { build, transform, type Metafile, type Plugin } from 'esbuild'
 import { bundleDashboard, keepDashboard } from './dashboard-bundle.ts'
+import { rollDeclarations } from './declarations.ts'
 import { thirdPartyLicences } from './licences.ts'
+import { inBothFormats } from './module-formats.ts'
 import { policyJsonSchema } from './policy-schema.ts'
 
 interface Manifest {
@@ -19,20 +21,43 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
 
-/** `index`, `redis/index`, and so on. */
-const entries = Object.keys(manifest.exports)
-  .filter((name) => !name.endsWith('.json'))
-  .map((name) => join(name, 'index'))
+/**
+ * `index`, `redis`, and so on, each with its source. No two have one name: see PARTS for why that matters.
+ */
+const entries = new Map(
+  Object.keys(manifest.exports)
+    .filter((name) => !name.endsWith('.json'))
+    .map((name) => [name === '.' ? 'index' : basename(name), join(name, 'index')]),
+)
 
-/** `cli/main`: programs. They and what only they need are ESM alone. */
-const programs = Object.values(manifest.bin).map((path) => relative('dist/esm', path).replace(/\.js$/, ''))
+/** `cli/main`: programs. They and what only they need are CommonJS alone. */
+const programs = Object.values(manifest.bin).map((path) => relative('dist/cjs', path).replace(/\.js$/, ''))
 
 /**
- * Modules that get files of their own although no entry is one. npm packs files of one name side by side, and of two files of
- * less than 32 KB the second takes next to nothing: what dist/esm and dist/cjs have alike is compressed once.
- * None is needed by `index`: each file makes its start longer.
+ * Modules that get files of their own although no entry is one. npm packs files of one name side by side, and gzip looks back
+ * 32 KB: of two files that are smaller than this and alike, the second takes next to nothing. dist/esm and dist/cjs hold such
+ * pairs. Each file that `index` needs makes its start a little longer.
  */
-const PARTS = ['console/openapi', 'console/routes/drafts', 'region/regional-store']
+const PARTS = [
+  'console/openapi',
+  'console/routes/drafts',
+  'console/routes/events',
+  'console/routes/keys',
+  'source/policy-source',
+  'http/audit-record',
+  'policy/sections/domain-protect',
+  'audit/log/audit-log',
+  'http/audit-access',
+  'http/request-reads',
+  'match/ip-set',
+  'lint/origins',
+  'http/mending',
+  'http/server-only',
+  'http/setup-checks',
+]
+
+/** A file of this size and what tar puts ahead of it are still within the reach of gzip. */
+const LARGEST = 31_500
 
 const TARGET = 'node20.19'
 
@@ -42,7 +67,7 @@ const SMALL = {
   minifyWhitespace: true,
   minifySyntax: true,
   minifyIdentifiers: true,
-  lineLimit: 400,
+  lineLimit: 1_000,
 } as const
 
 async function compiles(project: string): Promise<boolean> {
@@ -96,9 +121,10 @@ async function bundle(): Promise<{
   readonly inputs: readonly string[]
   readonly ofPrograms: ReadonlySet<string>
 }> {
+  const sources = new Map([...entries, ...[...programs, ...PARTS].map((path) => [path, path] as const)])
   const { metafile } = await build({
     entryPoints: Object.fromEntries(
-      [...entries, ...programs, ...PARTS].map((entry) => [entry, join(root, 'src', `${entry}.ts`)]),
+      [...sources].map(([name, path]) => [name, join(root, 'src', `${path}.ts`)]),
     ),
     absWorkingDir: root,
     outdir: join(dist, 'esm'),
@@ -115,14 +141,8 @@ async function bundle(): Promise<{
     metafile: true,
     logLevel: 'warning',
   })
-  const files = (from: readonly string[]): ReadonlySet<string> => {
-    const reached = new Set(from.map((entry) => join('dist', 'esm', `${entry}.js`)))
-    for (const output of reached)
-      for (const { path, external } of metafile.outputs[output]?.imports ?? [])
-        if (external !== true) reached.add(path)
-    return reached
-  }
-  const [ofEntries, ofAll] = [files(entries), files([...entries, ...programs])]
+  const ofEntries = outputsFrom(metafile, entries.keys())
+  const ofAll = outputsFrom(metafile, [...entries.keys(), ...programs])
   const ofPrograms = [...ofAll]
     .filter((output) => !ofEntries.has(output))
     .map((output) => relative(join('dist', 'esm'), output))
@@ -131,55 +151,48 @@ async function bundle(): Promise<{
   return { inputs: Object.keys(metafile.inputs), ofPrograms: new Set(ofPrograms) }
 }
 
-/** Module by module, so that what several entries share is shared in dist/cjs too. Names stay as they are, so that both read alike. */
-async function convertToCommonJs(ofPrograms: ReadonlySet<string>): Promise<void> {
+/** The files of the entries, and those that they load. */
+function outputsFrom(metafile: Metafile, from: Iterable<string>): ReadonlySet<string> {
+  const reached = new Set([...from].map((entry) => join('dist', 'esm', `${entry}.js`)))
+  for (const output of reached)
+    for (const { path, external } of metafile.outputs[output]?.imports ?? [])
+      if (external !== true) reached.add(path)
+  return reached
+}
+
+/**
+ * dist/cjs is what Node runs, whether it is imported or required: one copy of the package in a process, and loaded in less time.
+ * dist/esm is for bundlers, and dist/node hands to `import` what dist/cjs has.
+ */
+async function writeModules(ofPrograms: ReadonlySet<string>): Promise<void> {
+  const hands = new Set([...entries.keys()].map((entry) => `${entry}.js`))
+  await mkdir(join(dist, 'node'))
   for (const name of await readdir(join(dist, 'esm'), { recursive: true })) {
     if (!name.endsWith('.js')) continue
-    const source = await readFile(join(dist, 'esm', name), 'utf8')
+    const module = join(dist, 'esm', name)
+    const { esm, cjs, names } = await inBothFormats(await readFile(module, 'utf8'))
     const folders = ['esm', 'cjs'].map((format) => dirname(join(dist, format, name)))
-    await writeFile(join(dist, 'esm', name), withPlaces(source, folders[0] ?? ''))
-    if (ofPrograms.has(name)) continue
-    const { code } = await transform(source, {
-      format: 'cjs',
-      platform: 'node',
-      ...SMALL,
-      minifyIdentifiers: false,
-    })
-    await mkdir(dirname(join(dist, 'cjs', name)), { recursive: true })
-    await writeFile(join(dist, 'cjs', name), withPlaces(code, folders[1] ?? ''))
+    if (cjs.length > LARGEST && !ofPrograms.has(name)) console.warn(`build: ${name} is too large for PARTS`)
+    if (ofPrograms.has(name)) await rm(module)
+    else await writeFile(module, withPlaces(esm, folders[0] ?? ''))
+    await mkdir(folders[1] ?? '', { recursive: true })
+    await writeFile(join(dist, 'cjs', name), withPlaces(cjs, folders[1] ?? ''))
+    if (hands.has(name))
+      await writeFile(
+        join(dist, 'node', name),
+        `import module from '../cjs/${name}'\nexport const { ${names.join(', ')} } = module\n`,
+      )
   }
 }
 
-const COMMENT = /^[ \t]*\/\*\*[\s\S]*?\*\/\n/gm
-const HANDED_ON = /^export (?:type )?(?:\*|\{[^}]*\}) from ['"](\.{1,2}\/[^'"]*)\.ts['"]/gm
-const RELATIVE_IMPORT = /((?:from |import\(|import )['"])(\.{1,2}\/[^'"\n]*)\.ts(['"])/g
-/** TypeScript takes these since 5.7. Without them both mean the same to those who call. */
-const GENERIC_BYTES = /\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g
-
 /**
- * Keeps the declarations that an entry reaches, in dist/cjs. Those of dist/esm hand them on: a module may import CommonJS, and so
- * they are the same types in both. Comments stay in modules that an entry exports from; nobody sees those of others. The compiler turns `./x.ts` into `./x.js` in the JavaScript only.
+ * The declarations, in dist/cjs. Those of dist/esm hand them on: a module may import CommonJS, and so they are the same types in
+ * both.
  */
-async function gatherDeclarations(from: string): Promise<void> {
-  const reached = new Set(entries)
-  const told = new Set(entries)
-  for (const name of told) {
-    const source = await readFile(join(from, `${name}.d.ts`), 'utf8')
-    for (const [, path = ''] of source.matchAll(HANDED_ON)) told.add(join(dirname(name), path))
-  }
-  for (const name of reached) {
-    const source = await readFile(join(from, `${name}.d.ts`), 'utf8')
-    for (const [, , path = ''] of source.matchAll(RELATIVE_IMPORT)) reached.add(join(dirname(name), path))
-    const file = join(dist, 'cjs', `${name}.d.ts`)
-    await mkdir(dirname(file), { recursive: true })
-    const text = told.has(name) ? source : source.replaceAll(COMMENT, '')
-    await writeFile(file, text.replaceAll(RELATIVE_IMPORT, '$1$2.js$3').replaceAll(GENERIC_BYTES, '$1'))
-  }
-  for (const entry of entries) {
-    const folder = join(dist, 'esm', dirname(entry))
-    const target = relative(folder, join(dist, 'cjs', `${entry}.js`))
-    await writeFile(join(folder, 'index.d.ts'), `export * from '${target}'\n`)
-  }
+async function writeDeclarations(from: string): Promise<void> {
+  await rollDeclarations(from, join(dist, 'cjs'), entries)
+  for (const entry of entries.keys())
+    await writeFile(join(dist, 'esm', `${entry}.d.ts`), `export * from '../cjs/${entry}.js'\n`)
 }
 
 await rm(dist, { recursive: true, force: true })
@@ -188,8 +201,8 @@ await keepDashboard(root, dashboard)
 if (await compiles('tsconfig.build.json')) {
   const declarations = join(dist, 'declarations')
   const { inputs, ofPrograms } = await bundle()
-  await convertToCommonJs(ofPrograms)
-  await gatherDeclarations(declarations)
+  await writeModules(ofPrograms)
+  await writeDeclarations(declarations)
   await rm(declarations, { recursive: true })
   await writeFile(
     join(dist, 'THIRD-PARTY-LICENSES.txt'),

@@ -27,7 +27,7 @@ export interface ConfigIssue {
   readonly option: string
   /** What is expected of it, as a phrase: `a function`. */
   readonly expected: string
-  /** The whole complaint: what, where, what was given and how to mend it. */
+  /** The whole message: what is wrong, where, what was given and how to fix it. */
   readonly message: string
 }
 
@@ -86,7 +86,7 @@ export class PurposeRequired extends PortcullisError {
 
   constructor() {
     super(
-      'a member of staff needs a purpose for personal data: name it by the option `why`, or by `audit.because(purpose)`',
+      'a member of staff needs a purpose to access personal data: state it with the option `why`, or with `audit.because(purpose)`',
     )
   }
 }
@@ -127,7 +127,7 @@ export interface BrokenExpectation {
   readonly expected: string
   /** `allow`, or the code with which the request is refused. */
   readonly got: string
-  /** Which guard has decided so, and why: `ipWhitelist: the address lies outside every range`. */
+  /** Which guard has decided so, and why: `ipWhitelist: the address is outside every range`. */
   readonly reason: string
   /** The request that was judged. */
   readonly request: object
@@ -147,7 +147,7 @@ export class ExpectationBroken extends PortcullisError {
       ({ name, expected, got, reason }) =>
         `${JSON.stringify(name)} expects ${expected}, got ${got}${reason === '' ? '' : ` (${reason})`}`,
     )
-    super(`the policy of app \`${appId}\` does not do what it must: ${cases.join('; ')}`)
+    super(`the policy of app \`${appId}\` does not meet its expectations: ${cases.join('; ')}`)
     this.appId = appId
     this.failures = failures
   }

@@ -3,55 +3,55 @@ import { helpFor } from './errors.ts'
 /** What can be wrong with the way that a server is set up. */
 const WARNINGS = {
   PORTCULLIS_BODY_PARSER_AHEAD: [
-    'A body parser ahead of `serverOnly` has read the body and kept no bytes, so no content digest can be checked: every ' +
-      'signed request with content is refused.',
-    'Mount `bodyParsers()` in place of `express.json()` and other parsers, or mount those behind `serverOnly`.',
+    'A body parser before `serverOnly` has read the body without keeping its bytes, so content digests cannot be checked: every ' +
+      'signed request with a body is refused.',
+    'Mount `bodyParsers()` instead of `express.json()` and other parsers, or mount those after `serverOnly`.',
   ],
   PORTCULLIS_CORS_BESIDE: [
-    'Other middleware ahead of `domainProtect` writes CORS headers, such as `cors()`. It may answer preflights for every ' +
-      'origin; its headers are removed from the answers that `domainProtect` sees.',
+    'Middleware before `domainProtect`, such as `cors()`, writes CORS headers. It may answer preflights from every ' +
+      'origin. `domainProtect` removes its headers from the responses that it handles.',
     'Remove the other middleware from these routes: `domainProtect` writes the CORS headers of allowed origins itself.',
   ],
   PORTCULLIS_GUARD_BEFORE_AUDIT: [
-    'A guard is mounted ahead of `auditAccess`. The requests that it refuses are in no audit.',
+    'A guard is mounted before `auditAccess`, so the requests that it refuses are not audited.',
     'Mount `auditAccess` first, or use `protect()`, which has the safe order.',
   ],
   PORTCULLIS_ROUTE_PARAMETER_MISSING: [
-    '`appIdFrom({ param })` looks for a route parameter that the place where the guard is mounted does not have, so it ' +
+    '`appIdFrom({ param })` looks for a route parameter that does not exist where the guard is mounted, so it ' +
       'finds no app.',
-    'Make the router with `express.Router({ mergeParams: true })`, or mount the guard on a path that has the parameter.',
+    'Create the router with `express.Router({ mergeParams: true })`, or mount the guard on a path that has the parameter.',
   ],
   PORTCULLIS_RAW_HEADERS_MISSING: [
-    'The requests have no `rawHeaders`. An adapter has left them out, so headers that were sent twice cannot be told apart.',
-    'Let the adapter fill in `rawHeaders`, or make sure that it joins no header lines.',
+    'The requests have no `rawHeaders`, because an adapter does not provide them. Duplicate headers cannot be recognised.',
+    'Make the adapter provide `rawHeaders`, or make sure that it does not join header lines.',
   ],
   PORTCULLIS_CLOCK_DIFFERS: [
-    'The clock of this process and that of Redis differ by more than 10 seconds. Signatures may be refused as too old or ' +
+    'The clocks of this process and of Redis differ by more than 10 seconds. Signatures may be refused as too old or ' +
       'too new.',
     'Synchronise the clocks of all servers (NTP).',
   ],
   PORTCULLIS_MEMORY_WITH_PROCESSES: [
-    'Several processes serve this application, and each has nonces, events or policies in a memory of its own: a signed ' +
-      'request can pass once for each process, and events and changes are seen by one process alone.',
+    'Several processes serve this application, and each keeps nonces, events or policies in its own memory: a signed ' +
+      'request can pass once for each process, and events and changes are visible only in one process.',
     'Use `redisNonces`, `redisAuditSink` and `redisStore`, or other stores that all processes share.',
   ],
   PORTCULLIS_AUDIT_IN_MEMORY: [
-    'The audit log keeps its frames in the memory of this process. It serves one process: others do not see its events, and ' +
-      'without a spool they end with the process.',
+    'The audit log keeps its frames in the memory of this process. Other processes do not see its events, and ' +
+      'without a spool they are lost when the process ends.',
     'Give `auditLog` a `spool`, or keep frames in Redis with `redisFrames`.',
   ],
   PORTCULLIS_AUDIT_ASYNC: [
-    'The audit log is in the mode `async`: responses leave before their events are kept, so events can be lost.',
-    'Use another `mode` of `auditLog` wherever the audit must be complete.',
+    'The audit log is in the mode `async`: responses are sent before their events are stored, so events can be lost.',
+    'Use another `mode` of `auditLog` if the audit must be complete.',
   ],
   PORTCULLIS_ADEQUACY_ENDS: [
-    'A location of `jurisdictions` may be used until a day that comes within 180 days: the decision ends by which it counts as ' +
+    'A location of `jurisdictions` may be used for less than 180 more days: the decision ends that treats it as ' +
       'adequate for the data of other countries.',
-    'Find out whether the decision is renewed, and set the day in `until`; otherwise move the data to another location in time.',
+    'Find out whether the decision has been renewed, and set the new date in `until`; otherwise move the data to another location in time.',
   ],
   PORTCULLIS_ADEQUACY_ENDED: [
-    'A location of `jurisdictions` is used after the day that `until` gives. It is still admitted.',
-    'Set the new day in `until` if the decision was renewed; otherwise take the location out of `jurisdictions`.',
+    'A location of `jurisdictions` is used after its `until` date. It is still admitted.',
+    'Set the new date in `until` if the decision has been renewed; otherwise remove the location from `jurisdictions`.',
   ],
 } as const satisfies Record<string, readonly [message: string, advice: string]>
 

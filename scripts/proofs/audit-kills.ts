@@ -2,8 +2,8 @@
  * Kills the processes of an audited server and its Redis at random under load, cuts the end of the append-only file and fills the
  * disk of the spool, and then looks whether every answer that was delivered is in the log, once.
  *
- * `npm run proof:audit-kills -- --kills 1000 --state /tmp/kills.json` takes about half an hour. It goes on where it has stopped.
- * `--mode redis` runs without a spool. Ends with 1 when anything is unaudited, doubled or wrong.
+ * `npm run proof:audit-kills -- --kills 1000 --state /tmp/kills.json` takes about half an hour, `--beside 4` runs four rounds beside
+ * each other. It goes on where it has stopped. `--mode redis` runs without a spool. Ends with 1 when anything is unaudited, doubled or wrong.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     state: { type: 'string' },
     seed: { type: 'string', default: '1' },
     mode: { type: 'string', default: 'spool' },
+    beside: { type: 'string', default: '1' },
   },
 })
 
@@ -30,16 +31,25 @@ function read(): Totals & { rounds: number } {
 const wanted = Number(values.kills)
 const mode = values.mode === 'redis' ? 'redis' : 'spool'
 const totals = read()
-while (totals.kills < wanted) {
-  const seed = Number(values.seed) + totals.rounds
-  const round = new KillRound({ seed, mode, settlesAfter: 5_000 })
-  const found = await round.run(Math.min(KILLS_A_ROUND, wanted - totals.kills))
-  for (const problem of round.problems) console.log(JSON.stringify(problem))
-  for (const name of Object.keys(NO_TOTALS) as (keyof Totals)[]) totals[name] += found[name]
-  totals.rounds += 1
-  if (values.state !== undefined) writeFileSync(values.state, JSON.stringify(totals))
-  console.log(JSON.stringify(totals))
+/** How many strikes are made or being made. */
+let taken = totals.kills
+let rounds = totals.rounds
+
+async function strike(): Promise<void> {
+  while (taken < wanted) {
+    const strikes = Math.min(KILLS_A_ROUND, wanted - taken)
+    taken += strikes
+    const round = new KillRound({ seed: Number(values.seed) + rounds++, mode, settlesAfter: 5_000 })
+    const found = await round.run(strikes)
+    for (const problem of round.problems) console.log(JSON.stringify(problem))
+    for (const name of Object.keys(NO_TOTALS) as (keyof Totals)[]) totals[name] += found[name]
+    totals.rounds += 1
+    if (values.state !== undefined) writeFileSync(values.state, JSON.stringify(totals))
+    console.log(JSON.stringify(totals))
+  }
 }
+
+await Promise.all(Array.from({ length: Number(values.beside) }, strike))
 console.log(
   `${totals.kills} strikes (${totals.processes} processes, ${totals.servers} servers, ${totals.cuts} cut files, ${totals.fulls} full disks): ` +
     `${totals.delivered} answers delivered, ${totals.refused} refused, ${totals.unaudited} unaudited, ${totals.doubled} doubled, ${totals.problems} problems of the chain`,

@@ -137,14 +137,18 @@ export function createPseudonyms(key: Uint8Array | KeyObject): Pseudonymise {
     throw new ConfigError('pseudonymKey', 'at least 32 bytes', SECRET)
   }
   // Callers come again: a pseudonym that was just made need not be made anew.
-  const recent = new LRUCache<string, string>({ max: RECENT_PSEUDONYMS })
+  const recent: Readonly<Record<Parameters<Pseudonymise>[0], LRUCache<string, string>>> = {
+    person: new LRUCache({ max: RECENT_PSEUDONYMS }),
+    address: new LRUCache({ max: RECENT_PSEUDONYMS }),
+    actor: new LRUCache({ max: RECENT_PSEUDONYMS }),
+  }
   return (kind, value) => {
+    const known = recent[kind].get(value)
+    if (known !== undefined) return known
     // The kind is one of three words without a NUL, so that no two pairs make the same text.
     const text = `portcullis/pseudonym/1\0${kind}\0${value}`
-    const known = recent.get(text)
-    if (known !== undefined) return known
     const made = createHmac('sha256', secret).update(text).digest().subarray(0, 16).toString('base64url')
-    if (value.length <= LONGEST_RECENT) recent.set(text, made)
+    if (value.length <= LONGEST_RECENT) recent[kind].set(value, made)
     return made
   }
 }

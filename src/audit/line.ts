@@ -1,5 +1,6 @@
 import type { Decision, Evidence } from '../decision.ts'
 import type { ActionEvent, AuditEvent, FieldEvent, LeakEvent, ListEvent, OperationEvent } from './event.ts'
+import { escaped, isPlain, quoted } from './json-text.ts'
 
 /** The longest text in a written event, in UTF-16 units. */
 const MAX_TEXT = 256
@@ -67,20 +68,6 @@ const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>([
   'outcome',
 ])
 
-// DEL and everything beyond ASCII; JSON.stringify escapes what is below the space.
-const BEYOND_ASCII = /[\x7f-\uffff]/g
-/** What stands in a JSON string as it is. */
-const PLAIN = /^[ !#-[\]-~]*$/
-
-/** A JSON string of printable ASCII. */
-function quoted(text: string): string {
-  if (PLAIN.test(text)) return `"${text}"`
-  return JSON.stringify(text).replace(
-    BEYOND_ASCII,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
-}
-
 /** Writes one event straight into its line, without an object in between. */
 class LineWriter {
   readonly #bounds: Bounds
@@ -92,17 +79,30 @@ class LineWriter {
   }
 
   write(event: AuditEvent): string {
-    const { kind, version, id, time, requestId, appId, actor, actorKind } = event
+    const { kind, version, appId, actor, actorKind } = event
+    const start =
+      kind === 'operation' && version === 1
+        ? '{"kind":"operation","version":1'
+        : `{${this.#text('"kind":"', kind)}${amount(',"version":', version)}`
     const line =
-      `{${this.#text('"kind":', kind)}${amount(',"version":', version)}` +
-      this.#text(',"id":', id) +
-      this.#text(',"time":', time) +
-      this.#text(',"requestId":', requestId) +
-      this.#text(',"appId":', appId) +
-      this.#text(',"actor":', actor) +
-      this.#text(',"actorKind":', actorKind) +
+      start +
+      this.#named(event) +
+      this.#text(',"appId":"', appId) +
+      this.#text(',"actor":"', actor) +
+      this.#text(',"actorKind":"', actorKind) +
       this.#own(event)
     return this.truncated ? `${line},"truncated":true}` : `${line}}`
+  }
+
+  #named({ id, time, requestId }: AuditEvent): string {
+    // In one piece, where they are as we write them: each piece takes memory.
+    if (this.#isPlain(id) && this.#isPlain(time) && this.#isPlain(requestId))
+      return `,"id":"${id}","time":"${time}","requestId":"${requestId}"`
+    return this.#text(',"id":"', id) + this.#text(',"time":"', time) + this.#text(',"requestId":"', requestId)
+  }
+
+  #isPlain(text: unknown): boolean {
+    return typeof text === 'string' && text.length <= this.#bounds.text && isPlain(text)
   }
 
   #own(event: AuditEvent): string {
@@ -111,16 +111,16 @@ class LineWriter {
     if (event.kind === 'list') return this.#list(event)
     if (event.kind === 'action') return this.#action(event)
     if (event.kind === 'leak') return this.#leak(event)
-    return this.#text(',"outcome":', event.outcome) + amount(',"status":', event.status)
+    return this.#text(',"outcome":"', event.outcome) + amount(',"status":', event.status)
   }
 
   #field({ person, field, reads, record, purpose }: FieldEvent): string {
     return (
-      this.#text(',"person":', person) +
-      this.#text(',"field":', field) +
+      this.#text(',"person":"', person) +
+      this.#text(',"field":"', field) +
       amount(',"reads":', reads) +
-      this.#text(',"record":', record) +
-      this.#text(',"purpose":', purpose)
+      this.#text(',"record":"', record) +
+      this.#text(',"purpose":"', purpose)
     )
   }
 
@@ -134,25 +134,25 @@ class LineWriter {
     })
     return (
       `,"fields":[${this.#texts(some)}],"persons":[${rows.join(',')}]` +
-      this.#text(',"record":', record) +
-      this.#text(',"purpose":', purpose)
+      this.#text(',"record":"', record) +
+      this.#text(',"purpose":"', purpose)
     )
   }
 
   #action({ action, persons, fields, record, purpose, succeeded }: ActionEvent): string {
     return (
-      this.#text(',"action":', action) +
+      this.#text(',"action":"', action) +
       `,"persons":[${this.#texts(this.#some(persons, this.#bounds.persons))}]` +
       (fields === undefined ? '' : `,"fields":[${this.#texts(this.#some(fields, this.#bounds.fields))}]`) +
-      this.#text(',"record":', record) +
-      this.#text(',"purpose":', purpose) +
+      this.#text(',"record":"', record) +
+      this.#text(',"purpose":"', purpose) +
       (typeof succeeded === 'boolean' ? `,"succeeded":${succeeded}` : '')
     )
   }
 
   #leak({ person, field, record }: LeakEvent): string {
     return (
-      this.#text(',"person":', person) + this.#text(',"field":', field) + this.#text(',"record":', record)
+      this.#text(',"person":"', person) + this.#text(',"field":"', field) + this.#text(',"record":"', record)
     )
   }
 
@@ -171,12 +171,12 @@ class LineWriter {
       event
     return (
       amount(',"revision":', revision) +
-      this.#text(',"operation":', operation) +
-      this.#text(',"outcome":', outcome) +
+      this.#text(',"operation":"', operation) +
+      this.#text(',"outcome":"', outcome) +
       amount(',"status":', status) +
-      this.#text(',"address":', address) +
-      this.#text(',"person":', person) +
-      this.#text(',"purpose":', purpose) +
+      this.#text(',"address":"', address) +
+      this.#text(',"person":"', person) +
+      this.#text(',"purpose":"', purpose) +
       (region === undefined ? '' : this.#region(region)) +
       `,"decisions":[${this.#decisions(decisions)}]` +
       this.#judged(judged)
@@ -192,17 +192,22 @@ class LineWriter {
   }
 
   #region({ here, jurisdiction }: NonNullable<OperationEvent['region']>): string {
-    return `,"region":{${(this.#text(',"here":', here) + this.#text(',"jurisdiction":', jurisdiction)).slice(1)}}`
+    const first = this.#text('"here":"', here)
+    return `,"region":{${first}${this.#text(first === '' ? '"jurisdiction":"' : ',"jurisdiction":"', jurisdiction)}}`
   }
 
   #decisions(decisions: readonly Decision[]): string {
     const most = Math.min(decisions.length, this.#bounds.decisions)
     if (most < decisions.length) this.truncated = true
-    let written = ''
-    for (let index = 0; index < most; index += 1) {
-      const text = this.#remembered(decisions[index] as Decision)
-      written = index === 0 ? text : `${written},${text}`
-    }
+    const last = decisions[most - 1]
+    if (last === undefined) return ''
+    const atFull = this.#bounds === ATTEMPTS[0]
+    const trail = atFull && most === decisions.length ? trails.get(last) : undefined
+    if (trail !== undefined && isSame(trail.decisions, decisions)) return trail.text
+    const shown = decisions.slice(0, most)
+    const written = shown.map((decision) => this.#remembered(decision)).join(',')
+    if (atFull && most === decisions.length && shown.every((decision) => lines.has(decision)))
+      trails.set(last, { decisions: shown, text: written })
     return written
   }
 
@@ -221,11 +226,11 @@ class LineWriter {
 
   #decision({ guard, effect, mode, code, detail, evidence }: Decision): string {
     return (
-      `{${this.#text('"guard":', guard)}` +
-      this.#text(',"effect":', effect) +
-      this.#text(',"mode":', mode) +
-      this.#text(',"code":', code) +
-      this.#text(',"detail":', detail) +
+      `{${this.#text('"guard":"', guard)}` +
+      this.#text(',"effect":"', effect) +
+      this.#text(',"mode":"', mode) +
+      this.#text(',"code":"', code) +
+      this.#text(',"detail":"', detail) +
       `,"evidence":{${this.#evidence(evidence)}}}`
     )
   }
@@ -245,9 +250,9 @@ class LineWriter {
     return [...written].map(([name, value]) => `${quoted(name)}:${value}`).join(',')
   }
 
-  /** A member whose value is a string; anything else is left out. */
+  /** A member whose value is a string, by its name and opening quote; anything else is left out. */
   #text(name: string, value: unknown): string {
-    return typeof value === 'string' ? name + quoted(this.#cut(value)) : ''
+    return typeof value === 'string' ? `${name}${escaped(this.#cut(value))}"` : ''
   }
 
   #cut(text: string): string {
@@ -264,6 +269,15 @@ function isFixed(decision: Decision): boolean {
 
 /** What was written of decisions that cannot change. */
 const lines = new WeakMap<Decision, string>()
+
+/** What was written of decisions that cannot change and come together, by the last of them. */
+const trails = new WeakMap<Decision, { readonly decisions: readonly Decision[]; readonly text: string }>()
+
+function isSame(one: readonly Decision[], other: readonly Decision[]): boolean {
+  if (one.length !== other.length) return false
+  for (let index = 0; index < one.length; index += 1) if (one[index] !== other[index]) return false
+  return true
+}
 
 /** A member whose value is a number that JSON can write; anything else is left out. */
 function amount(name: string, value: unknown): string {

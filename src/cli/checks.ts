@@ -6,7 +6,7 @@ export interface Check {
   readonly id: string
   readonly status: 'pass' | 'warn' | 'fail' | 'skip'
   readonly detail: string
-  /** How to mend it. */
+  /** How to fix it. */
   readonly fix?: string | undefined
   /** Where it is explained. */
   readonly docs?: string | undefined

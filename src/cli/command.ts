@@ -18,7 +18,7 @@ export const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   usage: 'the command was written wrongly',
   no: 'the answer is no',
   denied: 'the credentials are missing, or have no right to do this',
-  unavailable: 'the store or the server cannot be asked now; try again',
+  unavailable: 'the store or the server cannot be reached; try again',
   interrupted: 'interrupted by Ctrl-C',
 }
 
@@ -69,6 +69,28 @@ export interface Invocation extends Surroundings {
 
 export type Run = (invocation: Invocation) => Promise<ExitCode>
 
+/** What a request to the admin API carries. */
+export interface CallContent {
+  /** The names in its path, where they are not the arguments of the command. */
+  readonly names?: readonly string[] | undefined
+  /** Sent as JSON. */
+  readonly body: unknown
+}
+
+/** The request to the admin API of a console that does what a command does. */
+export interface ApiCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** Below `api/`, with arguments of the command: `apps/APP/keys`. */
+  readonly path: string
+  /** Options that become parameters of the query, with their names there. */
+  readonly query?: Readonly<Record<string, string>> | undefined
+  /** Whether it names the revision that it replaces, by `--if-revision`, or makes something `new`. */
+  readonly conditional?: 'named' | 'new' | undefined
+  /** Further options that its content has. */
+  readonly options?: readonly string[] | undefined
+  content?(): Promise<(invocation: Invocation) => Promise<CallContent>>
+}
+
 /** One command: a row of the table. */
 export interface CommandRow {
   /** Its name, in one or two words: `audit verify`. */
@@ -76,16 +98,23 @@ export interface CommandRow {
   readonly summary: string
   /** More than the summary says, for its help and its page. */
   readonly about?: string | undefined
-  /** What stands behind the name: `PERSON…`. */
+  /** What stands behind the name: `APP KEY`; `[NAME]` may be left out, and `PERSON…` may be repeated. */
   readonly positionals?: string | undefined
-  /** How many of them are taken. Default: zero. */
-  readonly count?: readonly [least: number, most: number] | undefined
   readonly options: Readonly<Record<string, OptionRow>>
   /** What the exit codes mean here, where that is more exact than in general. */
   readonly exits?: Partial<Readonly<Record<keyof typeof EXIT, string>>> | undefined
   readonly examples?: readonly string[] | undefined
+  /** What `--curl` prints. Left out where the admin API has no such request. */
+  readonly call?: ApiCall | undefined
   /** Its module is read when it is called, so that a command costs what it needs and no more. */
   load(): Promise<Run>
+}
+
+/** How many arguments a command takes behind its name. */
+export function countOf({ positionals }: CommandRow): readonly [least: number, most: number] {
+  const words = positionals?.split(' ') ?? []
+  const least = words.filter((word) => !word.startsWith('[')).length
+  return [least, words.some((word) => word.endsWith('…')) ? Infinity : words.length]
 }
 
 /** The command was written wrongly: what is wrong, in a sentence. */

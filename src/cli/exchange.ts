@@ -112,15 +112,17 @@ export function checkedUrl(text: string, what: string): URL {
   return url
 }
 
+/** A text as one word of a shell. */
+export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
+
 /** The request as a command of curl. */
 export function curlOf({ method, url, headers, body }: Outgoing, bodyFile: string | undefined): string {
-  const quote = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
-  const lines = Object.entries(headers).map(([name, value]) => `-H ${quote(`${name}: ${value}`)}`)
+  const lines = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`)
   return [
     `curl -i -X ${method}`,
     ...lines,
-    ...(body === undefined ? [] : [`--data-binary ${quote(`@${bodyFile ?? '-'}`)}`]),
-    quote(url),
+    ...(body === undefined ? [] : [`--data-binary ${quoted(`@${bodyFile ?? '-'}`)}`]),
+    quoted(url),
   ].join(' \\\n  ')
 }
 

@@ -45,6 +45,19 @@ export const YES_OPTION = {
   yes: { type: 'boolean', help: 'does it without asking' },
 } as const satisfies Rows
 
+/** What commands have that the admin API of a console can do too. */
+export const CURL_OPTIONS = {
+  curl: {
+    type: 'boolean',
+    help: 'does nothing, and writes the request to a console that does the same as a command of curl',
+  },
+  console: {
+    type: 'string',
+    value: 'URL',
+    help: 'where the console is, for `--curl`; default PORTCULLIS_CONSOLE_URL',
+  },
+} as const satisfies Rows
+
 /** What all commands have that only look. */
 export const LOOKING = { ...STORE_OPTIONS, ...JSON_OPTION } as const satisfies Rows
 /** What all commands have that change something. */

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { didYouMean } from '../did-you-mean.ts'
 import {
   CommandUsageError,
+  countOf,
   EXIT,
   type CommandRow,
   type ExitCode,
@@ -26,8 +27,11 @@ export async function runCommand(
       await surroundings.out(helpOf(row))
       return EXIT.ok
     }
+    const invocation = { ...surroundings, values, positionals, commands }
+    if (row.call !== undefined && values['curl'] === true)
+      return await (await import('./calling.ts')).showCall(row.call, invocation)
     const run = await row.load()
-    return await run({ ...surroundings, values, positionals, commands })
+    return await run(invocation)
   } catch (error) {
     const { failed } = await import('./failure.ts')
     return failed(error, row, surroundings, rest.includes('--json'))
@@ -59,7 +63,7 @@ function parsed(row: CommandRow, args: readonly string[]): ReturnType<typeof par
       `\`--${name}\` must be one of ${choices.join(', ')}${meant === undefined ? '' : `: did you mean \`${meant}\`?`}`,
     )
   }
-  const [least, most] = row.count ?? [0, 0]
+  const [least, most] = countOf(row)
   const { length } = result.positionals
   if (length >= least && length <= most) return result
   throw new CommandUsageError(

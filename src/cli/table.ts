@@ -2,6 +2,7 @@ import { APP_COMMANDS } from './apps/commands.ts'
 import { AUDIT_COMMANDS } from './audit/commands.ts'
 import type { CommandRow } from './command.ts'
 import { COMPLETION_COMMAND } from './completion/command.ts'
+import { CONSOLE_COMMAND } from './console/command.ts'
 import { DOCTOR_COMMAND } from './doctor/command.ts'
 import { INIT_COMMAND } from './init/command.ts'
 import { KEY_COMMANDS } from './keys/commands.ts'
@@ -17,6 +18,7 @@ export const COMMANDS: readonly CommandRow[] = [
   ...POLICY_COMMANDS,
   ...LIST_COMMANDS,
   ...AUDIT_COMMANDS,
+  CONSOLE_COMMAND,
   PROBE_COMMAND,
   DOCTOR_COMMAND,
   COMPLETION_COMMAND,

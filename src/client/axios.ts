@@ -48,7 +48,7 @@ export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: Call
       throw new TypeError('`auth` would be added after signing: set the header `authorization`')
     }
     if (config.maxRedirects !== undefined && config.maxRedirects !== 0) {
-      throw new TypeError('a signature is good for one URL: follow the redirect with a new request')
+      throw new TypeError('a signature is valid for one URL only: follow the redirect with a new request')
     }
     const { headers } = config
     const method = (config.method ?? 'get').toUpperCase()

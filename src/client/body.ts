@@ -27,7 +27,7 @@ export async function readBody(
     }
     case 'FormData':
       throw new TypeError(
-        'the bytes of a FormData are not known before it is sent: give a Request made of it, `new Request(url, { method, body })`',
+        'the bytes of a FormData are not known before it is sent: pass a Request made from it, `new Request(url, { method, body })`',
       )
     default:
       throw new TypeError(

@@ -31,9 +31,9 @@ export function signedFetch(
     const request = isRequest(input) ? input : undefined
     const method = init.method ?? request?.method ?? 'GET'
     const headers = new Headers(init.headers ?? request?.headers)
-    if (headers.has('host')) throw new TypeError('fetch does not send a `host` header of its own choosing')
+    if (headers.has('host')) throw new TypeError('fetch does not send a `host` header that the caller sets')
     if (init.redirect === 'follow') {
-      throw new TypeError('a signature is good for one URL: follow the redirect with a new request')
+      throw new TypeError('a signature is valid for one URL only: follow the redirect with a new request')
     }
     const body = (await readBody(init.body, headers)) ?? (await bodyOf(request))
     // `fetch` drops the fragment and writes the rest as the URL parser does; so does signing.

@@ -115,10 +115,10 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
 function keyIssues(factory: string, { secret, privateKey }: Record<string, unknown>): ConfigIssue[] {
   const option = `${factory}.secret`
   if (secret === undefined && privateKey === undefined)
-    return [wrongOption(option, `${SECRET_RULE}, or give \`privateKey\``, undefined)]
+    return [wrongOption(option, `${SECRET_RULE}, or use \`privateKey\``, undefined)]
   if (secret === undefined || privateKey === undefined) return []
   const expected = 'left out where `privateKey` is given'
-  const message = `\`${option}\` and \`${factory}.privateKey\` are both given: give one of them`
+  const message = `\`${option}\` and \`${factory}.privateKey\` are both given: use only one`
   return [{ code: 'OPTION_INVALID', option, expected, message }]
 }
 

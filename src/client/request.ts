@@ -33,7 +33,7 @@ export function parseUrl(given: string | URL): URL {
     throw new TypeError('`url` must be an absolute http or https URL')
   }
   if (url.username !== '' || url.password !== '')
-    throw new TypeError('`url` must not hold a user name or password')
+    throw new TypeError('`url` must not contain a user name or password')
   return url
 }
 
@@ -86,7 +86,7 @@ export function parseContent(
   }
   const announced = headers.has('transfer-encoding') || (length !== null && Number(length) !== 0)
   if (announced && (bytes !== undefined || !headers.has('content-digest'))) {
-    throw new TypeError('the headers announce a body: give it, or its `content-digest`')
+    throw new TypeError('the headers announce a body: pass the body or its `content-digest`')
   }
   if (bytes === undefined && headers.has('content-digest'))
     checkDigest(headers.get('content-digest') as string)
@@ -100,7 +100,7 @@ function checkDigest(given: string): void {
   const names = new Set(members.map((member) => member.slice(0, 7)))
   if (!members.every((member) => DIGEST.test(member)) || names.size !== members.length) {
     throw new TypeError(
-      '`content-digest` must hold a digest by sha-256 or sha-512 (RFC 9530), each at most once',
+      '`content-digest` must contain a sha-256 or sha-512 digest (RFC 9530), each at most once',
     )
   }
 }

@@ -38,7 +38,7 @@ export function superagentSigner(options: CallerOptions): (request: object) => v
   return (given) => {
     const request = given as SuperagentRequest
     const make = request.request
-    if (typeof make !== 'function') throw new TypeError('`use` it on a request of superagent, in Node')
+    if (typeof make !== 'function') throw new TypeError('pass it to `use` of a superagent request, in Node')
     const prepared = new WeakSet<object>()
     request.request = function (...args) {
       const made = make.apply(this, args)
@@ -106,7 +106,7 @@ function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
   if (typeof chunk === 'string' && (typeof encoding !== 'string' || /^utf-?8$/i.test(encoding))) {
     return new TextEncoder().encode(chunk)
   }
-  throw new TypeError('what is sent must be bytes, or a string in UTF-8')
+  throw new TypeError('the body must be bytes, or a string in UTF-8')
 }
 
 function isNodeRequest(made: unknown): made is NodeRequest {

@@ -113,7 +113,7 @@ async function bodyOf(body: unknown, headers: Headers): Promise<Uint8Array<Array
     if (typeof chunk === 'string') chunks.push(new TextEncoder().encode(chunk))
     else if (ArrayBuffer.isView(chunk)) {
       chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))
-    } else throw new TypeError('a stream that is sent must give bytes or strings')
+    } else throw new TypeError('a stream body must produce bytes or strings')
   }
   return joinBytes(chunks)
 }

@@ -19,6 +19,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { listRoutes } from './routes/lists.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { regionRoutes } from './routes/regions.ts'
+import { policyRoutes } from './routes/policy.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { trialRoutes } from './routes/trial.ts'
 import { route, type Route } from './route.ts'
@@ -83,6 +84,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     ...sessionRoutes(sessions, offers),
     ...appRoutes(desk),
     ...draftRoutes(desk),
+    ...policyRoutes(desk),
     ...entryRoutes(desk),
     ...historyRoutes(desk),
     ...keyRoutes(desk),

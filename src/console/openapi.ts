@@ -15,12 +15,16 @@ export function openApiDocument(routes: readonly Route[]): object {
       title: 'Portcullis console',
       version: '1',
       description:
-        'Send `X-CSRF-Token` of `GET /session` with every change. A change of a revision needs `If-Match` with its entity tag.',
+        'Programs send a token of `consoleTokens` as `Authorization: Bearer`. With a session send `X-CSRF-Token` of `GET /session` with ' +
+        'every change. A change of a revision needs `If-Match` with its entity tag.',
     },
     servers: [{ url: '.' }],
     paths,
     components: {
-      securitySchemes: { session: { type: 'apiKey', in: 'cookie', name: '__Host-portcullis-console' } },
+      securitySchemes: {
+        session: { type: 'apiKey', in: 'cookie', name: '__Host-portcullis-console' },
+        token: { type: 'http', scheme: 'bearer' },
+      },
       schemas: {
         Problem: {
           type: 'object',
@@ -43,7 +47,7 @@ function operationOf({ path, access, summary, body, conditional }: Route): objec
   const content = body === undefined ? undefined : z.toJSONSchema(body() as z.ZodMiniType, { io: 'input' })
   return {
     summary,
-    ...(access === 'anyone' ? { security: [] } : { security: [{ session: [] }] }),
+    ...(access === 'anyone' ? { security: [] } : { security: [{ session: [] }, { token: [] }] }),
     ...(typeof access === 'string' ? {} : { 'x-rights': access }),
     parameters: [...parameters, ...(conditional === true ? [parameter('If-Match', 'header')] : [])],
     ...(content && { requestBody: { required: true, content: { 'application/json': { schema: content } } } }),

@@ -53,7 +53,7 @@ export interface ConsoleOptions {
   readonly judgedKey?: JudgedKey | undefined
   /**
    * The report of all accesses to the data of a person, such as that of `createAuditReader`. Left out: the console makes no reports.
-   * `actor` is the name of whoever asks.
+   * `actor` is the name of the user of the console.
    */
   readonly accessReport?:
     | ((

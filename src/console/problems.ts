@@ -18,7 +18,7 @@ export const CONSOLE_PROBLEMS = {
   EXPECTATION_FAILED: { status: 422, title: 'The policy would not do what it says itself that it must' },
   REVISION_REQUIRED: { status: 428, title: 'If-Match is required' },
   INTERNAL: { status: 500, title: 'Something went wrong' },
-  UNAVAILABLE: { status: 503, title: 'The store or the audit could not be asked' },
+  UNAVAILABLE: { status: 503, title: 'The store or the audit could not be reached' },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>
 
 export type ConsoleProblemCode = keyof typeof CONSOLE_PROBLEMS

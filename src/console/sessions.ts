@@ -14,6 +14,8 @@ export interface Session {
   readonly rights: ReadonlySet<ConsoleRight>
   /** To be sent in `X-CSRF-Token` with everything that changes something. Follows from the id, which no script can read. */
   readonly csrf: string
+  /** Whether the request brought the token itself, which no browser adds to a request of another site. */
+  readonly byToken?: boolean | undefined
 }
 
 interface StoredSession {
@@ -64,6 +66,14 @@ export function createSessions(
     return { name: user.name, rights: [...user.rights].filter(isConsoleRight) }
   }
 
+  /** Programs bring a token of `consoleTokens` with each request, and keep no session. Another `authorize` may be guessable. */
+  async function byBearer(req: GuardRequest): Promise<Session | undefined> {
+    const token = tokens === undefined ? undefined : bearerOf(req)
+    // One that is not ours may be that of a proxy in front.
+    const user = token === undefined ? undefined : await ask(req, token)
+    return user && { id: '', name: user.name, rights: new Set(user.rights), csrf: '', byToken: true }
+  }
+
   const lifetimeOf = (begun: number): number => Math.min(idleTimeout, begun + LONGEST - now())
 
   const { enlist, strike, remove } = createSessionLists(state)
@@ -92,6 +102,8 @@ export function createSessions(
     },
 
     async find(req) {
+      const byToken = await byBearer(req)
+      if (byToken !== undefined) return byToken
       const id = cookieOf(req)
       if (id === undefined) return undefined
       const text = await state.read(keyOf(id))
@@ -180,8 +192,13 @@ function cookieOf({ headers }: GuardRequest): string | undefined {
   return values.length === 1 && ID.test(value) ? value : undefined
 }
 
-/** Whether the request proves that it comes from a page that can read the session's own token. */
-export function provesOrigin({ headers }: GuardRequest, { csrf }: Session): boolean {
+/** The token of `Authorization: Bearer …` (RFC 6750, 2.1). */
+const bearerOf = ({ headers: { authorization = '' } }: GuardRequest): string | undefined =>
+  /^bearer +(.{1,1000})$/i.exec(authorization)?.[1]
+
+/** Whether the request proves that it comes from a page that can read the session's own token, or from a program with its token. */
+export function provesOrigin({ headers }: GuardRequest, { csrf, byToken }: Session): boolean {
+  if (byToken === true) return true
   const given = headers['x-csrf-token']
   if (typeof given !== 'string') return false
   const [one, other] = [Buffer.from(given), Buffer.from(csrf)]

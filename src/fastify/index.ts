@@ -12,7 +12,7 @@ export interface PortcullisFastifyOptions {
   readonly guards: Guards
 }
 
-/** What is needed of a request of Fastify. */
+/** What is needed of a Fastify request. */
 interface FastifyRequestLike {
   readonly raw: GuardRequest
   readonly ip: string

@@ -17,15 +17,15 @@ export const decideAuditAccess: Guard<AuditFacts, AuditOutcome> = guardOf(
   'auditAccess',
   ({ mode, onSinkFailure }, { sinkFailing, notHeldBecause }) => {
     if (notHeldBecause !== undefined && onSinkFailure === 'deny') {
-      const detail = `no answer can wait for the sink: ${notHeldBecause}`
+      const detail = `the response cannot be held back: ${notHeldBecause}`
       return { decision: deny('auditAccess', mode, 'AUDIT_UNAVAILABLE', detail) }
     }
     if (!sinkFailing) return RECORDED[mode][onSinkFailure]
     if (onSinkFailure === 'deny') {
-      const detail = 'the sink does not keep events at the moment'
+      const detail = 'the sink is not storing events at the moment'
       return { decision: deny('auditAccess', mode, 'AUDIT_UNAVAILABLE', detail) }
     }
-    const detail = 'the sink does not keep events, and the policy lets requests pass without them'
+    const detail = 'the sink is not storing events, and the policy lets requests pass without them'
     return {
       decision: allow('auditAccess', mode, detail, { onSinkFailure }),
       outcome: { onSinkFailure },

@@ -49,7 +49,7 @@ export const decideDomainProtect: Guard<OriginFacts, CorsGrant> = guardOf('domai
 
 function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   const { mode } = section
-  if (!facts.headersComplete) return refused(mode, 'the request has more header lines than are kept')
+  if (!facts.headersComplete) return refused(mode, 'the request has more header lines than the server keeps')
   if (facts.origin !== undefined) return judgeOrigin(section, facts, facts.origin)
   if (facts.fetchMetadata !== undefined) return judgeBrowserWithoutOrigin(section, facts)
   return judgeServer(section, facts)
@@ -60,18 +60,18 @@ function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgem
   const { mode, domains, server } = section
   const { xOrigin } = facts
   if (xOrigin !== undefined) {
-    const origin = parseOrigin(xOrigin)
+    const origin = domains.holds(xOrigin) ? xOrigin : parseOrigin(xOrigin)
     const entry = origin === undefined ? undefined : domains.find(origin)
     if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
     if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }
   }
-  if (server === 'none') return allowed(mode, 'the policy asks no origin of servers', { case: 'absent' })
+  if (server === 'none') return allowed(mode, 'servers need not name an origin', { case: 'absent' })
   if (server === 'claim' && Object.hasOwn(facts, 'referer') && facts.referer !== undefined)
     return judgeReferer(section, facts, facts.referer)
   if (server === 'claim')
     return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
-  if (facts.signed === true) return allowed(mode, 'the signature of the server counts', { case: 'signed' })
-  return required(mode, 'a server must sign, and no `serverOnly` that enforces has allowed it', {
+  if (facts.signed === true) return allowed(mode, 'the server has signed the request', { case: 'signed' })
+  return required(mode, 'a server must sign, but no enforcing `serverOnly` has admitted the request', {
     case: 'server',
   })
 }
@@ -84,7 +84,9 @@ function judgeReferer(
 ): OriginJudgement {
   const entry = ownOriginsOf(facts).includes(referer) ? domains.find(referer) : undefined
   return entry === undefined
-    ? required(mode, '`Referer` names no page of this service whose origin is a domain', { case: 'referer' })
+    ? required(mode, '`Referer` does not name a page of this service whose origin is a domain', {
+        case: 'referer',
+      })
     : allowed(mode, '`Referer` names this origin, and it is a domain', { case: 'referer', entry })
 }
 
@@ -167,7 +169,7 @@ function contradictionOf(facts: OriginFacts, origin: string): string | undefined
   return undefined
 }
 
-const NO_SITE = '`Sec-Fetch-Site` says that no page has sent this, but `Origin` names one'
+const NO_SITE = '`Sec-Fetch-Site` says that no page sent this request, but `Origin` names one'
 
 /** Browsers leave `Origin` out of same-origin GET and HEAD requests and of navigations. `X-Origin` counts for nothing here. */
 function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts): OriginJudgement {

@@ -17,7 +17,7 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
     const { source } = address
     const refusing = denied.find(address.address)
     if (refusing !== undefined) {
-      return refused(mode, 'the address lies in `deny`', { entry: shown(refusing), source })
+      return refused(mode, 'the address is in `deny`', { entry: shown(refusing), source })
     }
     for (const list of denyLists) {
       // Without the list it is not known which addresses it would refuse.
@@ -27,7 +27,7 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
       const entry = list.find(address.address, now)
       if (entry === undefined) continue
       const evidence = { entry: shown(entry), list: list.name, source }
-      return refused(mode, 'the address lies in a list of `denyLists`', evidence)
+      return refused(mode, 'the address is in a list of `denyLists`', evidence)
     }
     const entry = ranges.find(address.address)
     if (entry !== undefined) return { decision: inRange(mode, shown(entry), source) }
@@ -39,7 +39,7 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
     const isEmpty = ranges.size === 0 && lists.length === 0
     return refused(
       mode,
-      isEmpty ? 'the allow list is empty, so it admits no address' : 'the address lies outside every range',
+      isEmpty ? 'the allow list is empty, so it admits no address' : 'the address is outside every range',
       { source },
     )
   },
@@ -50,8 +50,8 @@ function shown(entry: string): string {
   return entry.includes('/') ? entry : 'a single address'
 }
 
-const inRange = sharedAllowances('ipWhitelist', 'the address lies in a range', ['entry', 'source'])
-const inList = sharedAllowances('ipWhitelist', 'the address lies in a list', ['entry', 'list', 'source'])
+const inRange = sharedAllowances('ipWhitelist', 'the address is in a range', ['entry', 'source'])
+const inList = sharedAllowances('ipWhitelist', 'the address is in a list', ['entry', 'list', 'source'])
 
 function refused(mode: Mode, detail: string, evidence?: Evidence): Judgement {
   return { decision: deny('ipWhitelist', mode, 'ADDRESS_NOT_ALLOWED', detail, evidence) }

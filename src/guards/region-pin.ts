@@ -27,7 +27,7 @@ export const decideRegionPin: Guard<RegionFacts, RegionOutcome> = guardOf(
     const known = byId ?? jurisdictions.locate(country)?.jurisdiction
     const jurisdiction = known ?? fallback
     if (jurisdiction === undefined) {
-      const detail = 'no usable country, and the policy names no fallback'
+      const detail = 'no usable country, and the policy has no fallback'
       return { decision: deny('regionPin', mode, 'REGION_UNKNOWN', detail, { here }) }
     }
     const locations = jurisdictions.locationsOf(jurisdiction)

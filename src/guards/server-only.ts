@@ -33,12 +33,12 @@ export interface SignedOutcome {
 export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serverOnly', (section, facts) => {
   const { mode } = section
   if (!facts.headersComplete) {
-    const detail = 'the request has more header lines than are kept'
+    const detail = 'the request has more header lines than the server keeps'
     return { decision: deny('serverOnly', mode, 'SIGNATURE_INVALID', detail) }
   }
   const { browserEvidence } = facts
   if (browserEvidence !== undefined) {
-    const detail = 'the request shows that a browser sent it'
+    const detail = 'the headers show that a browser sent the request'
     return {
       decision: deny('serverOnly', mode, 'BROWSER_NOT_ALLOWED', detail, { evidence: browserEvidence }),
     }

@@ -7,7 +7,7 @@ import { checkOptions } from '../options.ts'
 
 export type { PortcullisContext }
 
-/** What is needed of a context of Hono. */
+/** What is needed of a Hono context. */
 export interface HonoContextLike {
   readonly env: unknown
   set(key: never, value: unknown): void
@@ -34,7 +34,7 @@ export function portcullisHono(
   return async (context, next) => {
     const { incoming, outgoing } = (context.env ?? {}) as NodeEnvironment
     if (incoming === undefined || outgoing === undefined) {
-      throw new UsageError('portcullis/hono needs the server of Node: serve the app with `@hono/node-server`')
+      throw new UsageError('portcullis/hono needs a Node server: serve the app with `@hono/node-server`')
     }
     const passed = await new Promise<boolean>((resolve, reject) => {
       outgoing.once('close', () => resolve(false))

@@ -161,7 +161,7 @@ const NOT_KEPT = deny(
   'auditAccess',
   'enforce',
   'AUDIT_UNAVAILABLE',
-  'the sink did not keep the events of the request',
+  'the sink did not store the events of the request',
 )
 
 /** What a handler that records can do besides. */

@@ -1,4 +1,4 @@
-import type { Mode } from '../decision.ts'
+import type { Decision, Mode } from '../decision.ts'
 import type {
   ActorKind,
   AuditEvent,
@@ -8,13 +8,14 @@ import type {
   Pseudonymise,
 } from '../audit/event.ts'
 import type { JudgedSealer } from '../audit/judged-facts.ts'
+import { isoTime } from '../audit/iso-time.ts'
 import type { ReadLog, ReadLogOptions } from '../audit/read-log.ts'
 import type { Recorder } from '../audit/recorder.ts'
 import type { RecordedSession } from '../audit/session.ts'
 import { randomId } from '../random-id.ts'
 import { isThenable } from '../thenable.ts'
 import type { GuardRequest, GuardResponse } from './handler.ts'
-import { readsOf, type ReadsMeans } from './request-reads.ts'
+import { recordReads, type ReadsMeans } from './request-reads.ts'
 import { actorOf } from './request/actor.ts'
 import { askNow } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
@@ -77,7 +78,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#outer = applicationOf(context.req)
     this.#res = res
     this.#means = means
-    readsOf(context, res).add(this)
+    recordReads(context, res, this)
     context.rememberPeer()
     this.#delivery = new Delivery(res)
     this.#delivery.whenOver(() => this.over())
@@ -148,10 +149,14 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   /** Hands over what has happened since; with the head of the response the operation too. */
   before(status: number | undefined): void | Promise<void> {
     if (this.#silent) return undefined
-    const events = this.#log?.take() ?? []
+    let events: AuditEvent[] | undefined = this.#log?.take()
     const tells = this.#told === undefined && status !== undefined
-    if (tells) events.push(this.#operation({ outcome: this.#refused ? 'refused' : 'answered', status }))
-    if (events.length === 0) return undefined
+    if (tells) {
+      const operation = this.#operation({ outcome: this.#refused ? 'refused' : 'answered', status })
+      if (events === undefined) events = [operation]
+      else events.push(operation)
+    }
+    if (events === undefined || events.length === 0) return undefined
     const recorded = this.#means.recorder.record(events)
     if (tells && recorded !== undefined) this.#telling = recorded
     return recorded
@@ -164,9 +169,10 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     const gate = gateOf(this.#context)
     gate?.close()
     if (this.#silent) return
-    const events = this.#log?.take() ?? []
     const told = this.#told
     const end = told !== undefined && gate?.wholeAnswerLeft === true ? told : this.#end(gate)
+    if (told === end && this.#log === undefined) return
+    const events = this.#log?.take() ?? []
     if (told === undefined) events.push(this.#operation(end))
     else if (told.outcome !== end.outcome || told.status !== end.status) events.push(this.#outcome(end))
     if (events.length > 0) settle(recorder.record(events, this.#telling))
@@ -188,7 +194,9 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   }
 
   get #refused(): boolean {
-    for (const { effect, mode } of this.#context.decisions) {
+    const { decisions } = this.#context
+    for (let index = 0; index < decisions.length; index += 1) {
+      const { effect, mode } = decisions[index] as Decision
       if (effect === 'deny' && mode === 'enforce') return true
     }
     return false
@@ -252,20 +260,6 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     const named = { appId, actor: pseudonymise('actor', actor.id) }
     return actor.kind === undefined ? named : { ...named, actorKind: actor.kind }
   }
-}
-
-let latestSecond = Number.NaN
-let beginning = ''
-
-/** Many events are of one second, and differ in the milliseconds alone. */
-function isoTime(time: number): string {
-  const second = Math.floor(time / 1000)
-  if (second !== latestSecond) {
-    beginning = new Date(1000 * second).toISOString().slice(0, -4)
-    latestSecond = second
-  }
-  const milliseconds = Math.floor(time) - 1000 * second
-  return `${beginning}${milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : ''}${milliseconds}Z`
 }
 
 function gateOf(context: RequestContext): Gate | undefined {

@@ -3,7 +3,7 @@ import { helpFor } from '../errors.ts'
 import type { Expectation } from '../options.ts'
 import type { Callback } from './handler.ts'
 import { KindLimit } from './kind-limit.ts'
-import { mendingOf } from './mending.ts'
+import { fixFor } from './remedies.ts'
 import { lookAt, type Picture } from './nearest-entry.ts'
 import { framesOf, printable, rootMessage } from './printable.ts'
 import { callListener } from './request/ask-option.ts'
@@ -27,8 +27,8 @@ export interface RefusalLine {
   readonly detail: string | undefined
   /** The entry of the policy that is nearest to what the request names, and in what they differ. */
   readonly nearest: string | undefined
-  /** How to mend it. */
-  readonly mend: string
+  /** How to fix it. */
+  readonly fix: string
   /** Where the code is explained, relative to the root of the package: `docs/codes.md#address_not_allowed`. */
   readonly help: string
   /** How many refusals of this kind were left out since the last line about one. */
@@ -93,7 +93,7 @@ type LeftOut = NonNullable<ReturnType<KindLimit['admit']>>
 
 /** Nothing of the policy, of a person or of what the caller wrote. */
 function briefLine(refusal: Refusal, context: RequestContext, leftOut: LeftOut): RefusalLine {
-  return lineOf(refusal, context, leftOut, { mend: mendingOf(refusal.code, undefined) })
+  return lineOf(refusal, context, leftOut, { fix: fixFor(refusal.code, undefined) })
 }
 
 function fullLine(
@@ -110,7 +110,7 @@ function fullLine(
   return lineOf(refusal, context, leftOut, {
     detail: detail.join('; '),
     nearest: picture.nearest,
-    mend: mendingOf(refusal.code, picture),
+    fix: fixFor(refusal.code, picture),
     error,
   })
 }
@@ -129,18 +129,18 @@ function pictureOf(refusal: Refusal, context: RequestContext): Picture {
 interface Parts {
   readonly detail?: string | undefined
   readonly nearest?: string | undefined
-  readonly mend: string
+  readonly fix: string
   readonly error?: unknown
 }
 
 /** Said in each line, so that nobody takes silence for a refusal less. */
-const SILENCE = 'For a minute, more of this kind are counted and not printed.'
+const SILENCE = 'Further refusals of this kind are counted, not printed, for one minute.'
 
 function lineOf(
   { guard, mode, code }: Refusal,
   context: RequestContext,
   leftOut: LeftOut,
-  { detail, nearest, mend, error }: Parts,
+  { detail, nearest, fix, error }: Parts,
 ): RefusalLine {
   const requestId = printable(context.requestId)
   const { appId } = context
@@ -150,8 +150,8 @@ function lineOf(
     `${appId === undefined ? '' : ` of app \`${printable(appId)}\``}: ${code}`,
     detail === undefined ? '.' : `, ${detail}.`,
     nearest === undefined ? '' : ` Nearest entry: ${nearest}.`,
-    ` To mend: ${mend} ${SILENCE} See portcullis/${help}`,
-    leftOut.ofKind > 0 ? ` (${leftOut.ofKind} more like it were left out)` : '',
+    ` To fix: ${fix} ${SILENCE} See portcullis/${help}`,
+    leftOut.ofKind > 0 ? ` (${leftOut.ofKind} more of this kind were left out)` : '',
     leftOut.ofOthers > 0 ? ` (${leftOut.ofOthers} of other kinds were left out)` : '',
     ...framesOf(error),
   ]
@@ -165,7 +165,7 @@ function lineOf(
     code,
     detail,
     nearest,
-    mend,
+    fix,
     help,
     leftOut: leftOut.ofKind,
   }

@@ -92,14 +92,41 @@ export function judgeFor<Facts, Outcome>(
       return settled
     }
     const facts = question.facts(request, app)
-    if (!isThenable(facts)) return ask(question, request, app, facts)
-    return facts.then(
-      (known) => ask(question, request, app, known),
-      (error: unknown) => failed(question.name, error, app),
-    )
+    return isThenable(facts) ? askLater(question, request, app, facts) : ask(question, request, app, facts)
   } catch (error) {
     return failed(question.name, error, isUnresolved(app) ? undefined : app)
   }
+}
+
+// The closures of what is waited for stand in functions of their own, so that who does not wait pays nothing for them.
+
+function askLater<Facts, Outcome>(
+  question: Question<Facts, Outcome>,
+  request: JudgedRequest,
+  app: App,
+  facts: Promise<Facts>,
+): Promise<Answer<Outcome>> {
+  return facts.then(
+    (known) => ask(question, request, app, known),
+    (error: unknown) => failed(question.name, error, app),
+  )
+}
+
+function settleLater<Facts, Outcome>(
+  question: Question<Facts, Outcome>,
+  judgement: Judgement<Outcome>,
+  app: App,
+  claimed: Promise<Decision>,
+): Promise<Answer<Outcome>> {
+  return claimed.then(
+    (settled) => settle(judgement, settled),
+    (fault: unknown) => failed(question.name, fault, app),
+  )
+}
+
+/** Nothing of the outcome is left where the effect has refused. */
+function settle<Outcome>(judgement: Judgement<Outcome>, settled: Decision): Judgement<Outcome> {
+  return settled === judgement.decision ? judgement : { decision: settled }
 }
 
 function ask<Facts, Outcome>(
@@ -114,11 +141,7 @@ function ask<Facts, Outcome>(
     request.kept?.push(keepFacts(question.name, facts, judgement))
     if (question.claim === undefined || decision.code !== 'ALLOWED' || outcome === undefined) return judgement
     const claimed = question.claim(judgement, app, request)
-    // Nothing of the outcome is left where the effect has refused.
-    const settle = (settled: Decision): Judgement<Outcome> =>
-      settled === decision ? judgement : { decision: settled }
-    if (!isThenable(claimed)) return settle(claimed)
-    return claimed.then(settle, (error: unknown) => failed(question.name, error, app))
+    return isThenable(claimed) ? settleLater(question, judgement, app, claimed) : settle(judgement, claimed)
   } catch (error) {
     return failed(question.name, error, app)
   }

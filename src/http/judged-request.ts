@@ -42,8 +42,10 @@ interface Resolving {
 /** An effect that happens once for each request, whatever number of guards asks for it. */
 interface Effect {
   readonly place: object
+  readonly appId: string
   readonly key: string
   readonly result: unknown
+  readonly before: Effect | undefined
 }
 
 /** A request as it is judged: its facts, the app that calls, and what has been claimed for it. It needs no response. */
@@ -57,7 +59,8 @@ export class JudgedRequest {
   #askedId: string | undefined
   #resolution: App | Unresolved | Promise<App | Unresolved> | undefined
   #app: App | undefined
-  #effects: Effect[] | undefined
+  /** The one that was remembered last. */
+  #effect: Effect | undefined
 
   constructor(req: GuardRequest, facts: RequestFacts) {
     this.req = req
@@ -122,14 +125,18 @@ export class JudgedRequest {
   }
 
   /** What became of an effect at this place that was asked for earlier in this request; `undefined`: it was not. */
-  recallEffect(place: object, key: string): unknown {
-    return this.#effects?.find((effect) => effect.place === place && effect.key === key)?.result
+  recallEffect(place: object, appId: string, key: string): unknown {
+    let found: Effect | undefined
+    // Of two of one name the first stands.
+    for (let effect = this.#effect; effect !== undefined; effect = effect.before) {
+      if (effect.place === place && effect.appId === appId && effect.key === key) found = effect
+    }
+    return found?.result
   }
 
-  /** Remembers the result of an effect, or the promise of it. It stands for the rest of the request. */
-  rememberEffect(place: object, key: string, result: unknown): void {
-    this.#effects ??= []
-    this.#effects.push({ place, key, result })
+  /** Remembers the result of an effect for an app, or the promise of it. It stands for the rest of the request. */
+  rememberEffect(place: object, appId: string, key: string, result: unknown): void {
+    this.#effect = { place, appId, key, result, before: this.#effect }
   }
 }
 
@@ -147,6 +154,6 @@ const UNKNOWN: Unresolved = {
 }
 
 function unavailable(error: unknown): Unresolved {
-  const detail = error instanceof Error ? error.message : 'the store could not look'
+  const detail = error instanceof Error ? error.message : 'the store could not be read'
   return { [unresolved]: true, code: 'POLICY_UNAVAILABLE', detail, error }
 }

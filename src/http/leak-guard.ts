@@ -75,6 +75,6 @@ function leakError({ sealed, field }: Leak, count: number): UsageError {
   const more = count > 1 ? `, as do ${count - 1} more` : ''
   return new UsageError(
     `the response has a value of the field \`${field}\`${of} that was not read through the audit${more}: ` +
-      'use what `person()` or `rows()` returns, and keep no reference to the row itself',
+      'use the result of `person()` or `rows()`, and do not keep a reference to the row itself',
   )
 }

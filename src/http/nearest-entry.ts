@@ -91,7 +91,7 @@ function lookAtAddress({ detail }: Refusal, context: RequestContext): Found {
   const compared = detail.includes('outside every range')
     ? nearestIn(listsOf(context)?.ipWhitelist?.ranges, (entries) => nearestRanges(address, entries))
     : undefined
-  return { from, facts: [`the client address is of ${from} (${text})`], compared }
+  return { from, facts: [`the client address belongs to ${from} (${text})`], compared }
 }
 
 function lookAtOrigin(_refusal: Refusal, context: RequestContext): Found {

@@ -103,8 +103,12 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     if (country === undefined || jurisdictions.locateId(id) !== undefined) return factsOf(id, undefined)
     if (typeof country !== 'function') return factsOf(id, memberOf(facts, country.body))
     const found = ask(country, 'country', req)
-    return isThenable(found) ? Promise.resolve(found).then((code) => factsOf(id, code)) : factsOf(id, found)
+    return isThenable(found) ? withCountry(id, found) : factsOf(id, found)
   }
+  const withCountry = (id: unknown, found: PromiseLike<unknown>): Promise<RegionFacts> =>
+    Promise.resolve(found).then((code) => factsOf(id, code))
+  const whenNamed = (id: PromiseLike<unknown>, request: JudgedRequest): Promise<RegionFacts> =>
+    Promise.resolve(id).then((found) => withId(found, request))
   return {
     name: 'regionPin',
     guard: decideRegionPin,
@@ -112,9 +116,7 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     facts: (request) => {
       checkAdequacy()
       const id = ask(personId, 'personId', request.req)
-      return isThenable(id)
-        ? Promise.resolve(id).then((found) => withId(found, request))
-        : withId(id, request)
+      return isThenable(id) ? whenNamed(id, request) : withId(id, request)
     },
     note: ({ outcome }, context) => {
       if (outcome === undefined) return
@@ -200,7 +202,7 @@ function writeHandOver(
 ): void {
   const given: unknown = askNow(handOver, 'handOver', location)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new OptionFailure('handOver', new TypeError('it returned no object of headers'))
+    throw new OptionFailure('handOver', new TypeError('it did not return an object of headers'))
   }
   const headers = Object.entries(given) as [string, string][]
   try {
@@ -227,7 +229,7 @@ function parseBases(
   const parsed = new Map<string, string>()
   for (const [location, base] of Object.entries(bases)) {
     if (jurisdictions.jurisdictionOf(location) === undefined) {
-      throw new ConfigError(`${name}.${location}`, 'left out: it is no location of the jurisdictions', base)
+      throw new ConfigError(`${name}.${location}`, 'left out: the jurisdictions have no such location', base)
     }
     const url = typeof base === 'string' ? readUrl(base) : undefined
     if (url === undefined || url.protocol !== 'https:' || url.origin !== base) {

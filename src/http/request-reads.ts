@@ -28,12 +28,13 @@ interface ReadsRecord {
 class RequestReads {
   readonly #context: RequestContext
   readonly #res: GuardResponse
-  readonly #records: ReadsRecord[] = []
+  readonly #records: ReadsRecord[]
   #session: RecordedSession | undefined
 
-  constructor(context: RequestContext, res: GuardResponse) {
+  constructor(context: RequestContext, res: GuardResponse, first: ReadsRecord) {
     this.#context = context
     this.#res = res
+    this.#records = [first]
   }
 
   add(record: ReadsRecord): void {
@@ -88,12 +89,14 @@ class RequestReads {
   }
 }
 
-/** The reads of a request: what is there, or a new one. */
-export function readsOf(context: RequestContext, res: GuardResponse): RequestReads {
+/** Has the reads of a request recorded here too. */
+export function recordReads(context: RequestContext, res: GuardResponse, record: ReadsRecord): void {
   const known = context.recall(READS) as RequestReads | undefined
-  if (known !== undefined) return known
-  const reads = new RequestReads(context, res)
+  if (known !== undefined) {
+    known.add(record)
+    return
+  }
+  const reads = new RequestReads(context, res, record)
   context.keep(READS, reads)
   context.readsOf(reads)
-  return reads
 }

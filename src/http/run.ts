@@ -89,7 +89,9 @@ export class Run {
   }
 
   start(): void {
-    for (const step of this.#plan.beginning) {
+    const { beginning } = this.#plan
+    for (let index = 0; index < beginning.length; index += 1) {
+      const step = beginning[index] as Mount<unknown, unknown>
       try {
         step.begin?.(this.#context, this.#res)
       } catch (error) {
@@ -114,15 +116,20 @@ export class Run {
         return
       const answer = judgeFor(step, this.#context, settings, this.#app as App | Unresolved)
       if (isThenable(answer)) {
-        this.#goOnWhen(answer, step, (settled) => {
-          if (this.#settle(step, settled)) this.#advance(index + 1)
-        })
+        this.#waitForAnswer(answer, step, index)
         return
       }
       if (!this.#settle(step, answer)) return
     }
     if (this.#passed && isOver(this.#res)) return
     this.#next()
+  }
+
+  // A function of its own: a closure in a loop costs each turn of it some memory, whether it is made or not.
+  #waitForAnswer(pending: Promise<Answer<unknown>>, step: Mount<unknown, unknown>, index: number): void {
+    this.#goOnWhen(pending, step, (settled) => {
+      if (this.#settle(step, settled)) this.#advance(index + 1)
+    })
   }
 
   /** Whether it is known which app calls. Otherwise an option failed, or has to be waited for. */
@@ -133,14 +140,18 @@ export class Run {
         this.#app = found
         return true
       }
-      this.#goOnWhen(found, step, (settled) => {
-        this.#app = settled
-        if (this.#isReadyFor(settled, index)) this.#advance(index)
-      })
+      this.#waitForApp(found, step, index)
     } catch (error) {
       this.#settle(step, failed(step.name, error, undefined))
     }
     return false
+  }
+
+  #waitForApp(pending: Promise<App | Unresolved>, step: Mount<unknown, unknown>, index: number): void {
+    this.#goOnWhen(pending, step, (settled) => {
+      this.#app = settled
+      if (this.#isReadyFor(settled, index)) this.#advance(index)
+    })
   }
 
   /**

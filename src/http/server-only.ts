@@ -1,6 +1,4 @@
-import { withDeadline } from '../deadline.ts'
-import { deny, type Decision } from '../decision.ts'
-import { isPortcullisError } from '../errors.ts'
+import type { Decision } from '../decision.ts'
 import {
   decideServerOnly,
   refuseStranger,
@@ -17,6 +15,7 @@ import type { App } from '../source/index.ts'
 import { clockOf } from './request/clock-option.ts'
 import { A_PATH_PREFIX, AN_AUTHORITY, compilePlace, type AuthorityOption } from './request/authority.ts'
 import type { JudgedRequest } from './judged-request.ts'
+import { claimOnce, type Claiming } from './nonce-claim.ts'
 import { rememberSigned } from './signed-requests.ts'
 import { awaitEmptyContent } from './request/empty-content.ts'
 import { StreamedDigest } from './request/streamed-digest.ts'
@@ -134,6 +133,8 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
   const doctor = mismatchDoctor(options.explainMismatch ?? false)
   const placeOf = compilePlace(options.authority, options.pathPrefix)
 
+  const claiming: Claiming = { nonces, nonceTimeout }
+
   function factsOf({ facts }: JudgedRequest, { appId, keys }: Caller): ServerFacts {
     const { browserEvidence, headersComplete } = facts
     const message = facts.message(placeOf, streamed)
@@ -159,14 +160,8 @@ export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, 
       const message = streamed ? request.facts.message(placeOf, true) : undefined
       const content = message && watchContent(request.req, message, decision.mode)
       if (content?.problem !== undefined) return mismatched(decision, content.problem)
-      const claimed = claimOnce(decision, outcome, { nonces, nonceTimeout, appId }, request)
-      if (content === undefined || !isThenable(claimed)) return claimed
-      // The rest may have arrived meanwhile.
-      return claimed.then((settled) =>
-        content.problem === undefined || settled.effect === 'deny'
-          ? settled
-          : mismatched(decision, content.problem),
-      )
+      const claimed = claimOnce(decision, outcome, claiming, appId, request)
+      return content === undefined || !isThenable(claimed) ? claimed : checkAfter(claimed, content, decision)
     },
     note: ({ decision, outcome }, context) => {
       if (!isProof(outcome)) return
@@ -212,60 +207,17 @@ function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardRe
   for (const [name, value] of Object.entries(scheme.challenge?.(message) ?? {})) res.setHeader(name, value)
 }
 
-interface Claiming {
-  readonly nonces: NonceStore
-  readonly nonceTimeout: number
-  readonly appId: string
-}
-
-/**
- * Claims the nonce, once for each request: a second guard on the same request gets the first answer. A replay is about two
- * messages and not about two mounts.
- */
-function claimOnce(
+/** The rest of the content may have arrived while the nonce was claimed. */
+function checkAfter(
+  claimed: Promise<Decision>,
+  content: { readonly problem: string | undefined },
   decision: Decision,
-  outcome: SignedOutcome,
-  claiming: Claiming,
-  request: JudgedRequest,
-): Decision | Promise<Decision> {
-  const { nonces, appId } = claiming
-  const key = `${appId} ${outcome.nonce}`
-  const known = request.recallEffect(nonces, key) as Claim | Promise<Claim> | undefined
-  const claim = known ?? claimNonce(outcome, claiming)
-  if (known === undefined) request.rememberEffect(nonces, key, claim)
-  return isThenable(claim)
-    ? claim.then((settled) => afterClaim(decision, settled))
-    : afterClaim(decision, claim)
-}
-
-/** Whether the nonce was free; otherwise why that is not known. */
-type Claim = boolean | { readonly unavailable: string }
-
-function claimNonce(
-  { nonce, nonceUntil }: SignedOutcome,
-  { nonces, nonceTimeout, appId }: Claiming,
-): Claim | Promise<Claim> {
-  const unavailable = (error: unknown): Claim => ({
-    unavailable: isPortcullisError(error) ? `: ${error.message}` : '',
-  })
-  const settle = (answer: unknown): Claim => (typeof answer === 'boolean' ? answer : unavailable(undefined))
-  try {
-    const claimed = nonces.claim(appId, nonce, nonceUntil)
-    if (!isThenable(claimed)) return settle(claimed)
-    return withDeadline(Promise.resolve(claimed), nonceTimeout, 'it').then(settle, unavailable)
-  } catch (error) {
-    return unavailable(error)
-  }
-}
-
-function afterClaim(decision: Decision, claim: Claim): Decision {
-  if (claim === true) return decision
-  const { mode, evidence } = decision
-  if (claim === false) {
-    return deny('serverOnly', mode, 'SIGNATURE_REPLAYED', 'the nonce was used before', evidence)
-  }
-  const detail = `the nonce store could not answer${claim.unavailable}`
-  return deny('serverOnly', mode, 'NONCES_UNAVAILABLE', detail, evidence)
+): Promise<Decision> {
+  return claimed.then((settled) =>
+    content.problem === undefined || settled.effect === 'deny'
+      ? settled
+      : mismatched(decision, content.problem),
+  )
 }
 
 export const describedServerOnly: DescribedQuestion = ({ now = Date.now() }) => ({

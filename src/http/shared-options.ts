@@ -36,7 +36,7 @@ export interface SharedOptions {
   readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
   /**
    * Told of refusals, also of those that `report` mode has let pass: a line with the reason, the nearest entry and how to
-   * mend it, once a minute for each kind. Default: the console, and nothing where NODE_ENV is `production` or `test`. One
+   * fix it, once a minute for each kind. Default: the console, and nothing where NODE_ENV is `production` or `test`. One
    * that is given is told in production too, and there nothing of a policy, a person or what the caller wrote.
    */
   readonly logger?: RefusalLogger | undefined

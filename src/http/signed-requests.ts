@@ -3,7 +3,7 @@ import type { JudgedRequest } from './judged-request.ts'
 
 /** Remembers that a `serverOnly` that enforces has allowed the request for this app of this source. */
 export function rememberSigned(request: JudgedRequest, policies: PolicySource, appId: string): void {
-  request.rememberEffect(policies, keyOf(appId), true)
+  request.rememberEffect(policies, appId, SIGNED, true)
 }
 
 /**
@@ -11,9 +11,7 @@ export function rememberSigned(request: JudgedRequest, policies: PolicySource, a
  * the same id in another one is another app.
  */
 export function isSigned(request: JudgedRequest, policies: PolicySource, appId: string): boolean {
-  return request.recallEffect(policies, keyOf(appId)) === true
+  return request.recallEffect(policies, appId, SIGNED) === true
 }
 
-function keyOf(appId: string): string {
-  return `signed ${appId}`
-}
+const SIGNED = 'signed'

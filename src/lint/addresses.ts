@@ -93,7 +93,7 @@ function familyNotes(entries: readonly AddressEntry[]): Note[] {
 function coverageNotes(entries: readonly AddressEntry[], admitted: Union, version: Version): Note[] {
   const note = (size: bigint): Note => ({
     code: 'admits-everybody',
-    message: `admits ${percentOf(size, version)} % of the IPv${version} addresses of the internet: no protection is left`,
+    message: `admits ${percentOf(size, version)} % of the IPv${version} addresses of the internet, so it protects nothing`,
   })
   const singly = entries
     .filter(({ prefix }) => prefix < WIDEST[version])
@@ -117,7 +117,7 @@ function placeNotes(entry: AddressEntry): Note[] {
   const { index, version, prefix } = entry
   const special = specialPurpose(entry)
   if (special !== undefined) {
-    const message = `is ${special}: no caller on the internet has an address like this; a proxy that hides its callers may have one`
+    const message = `is ${special}: no caller on the internet has such an address, but a proxy that hides its callers may have one`
     return [{ code: 'special-purpose', index, message }]
   }
   if (prefix >= WIDEST[version] || percentOf(callersIn([entry], version), version) >= NEARLY_ALL) return []
@@ -126,7 +126,11 @@ function placeNotes(entry: AddressEntry): Note[] {
 }
 
 function deniedNote({ index }: AddressEntry): Note {
-  return { code: 'range-denied', index, message: 'admits nobody: all of it lies in `deny`, which wins' }
+  return {
+    code: 'range-denied',
+    index,
+    message: 'admits nobody: the whole range is also in `deny`, which wins',
+  }
 }
 
 function idleNote({ index }: AddressEntry): Note {
@@ -146,7 +150,7 @@ function overlapNotes(entries: readonly AddressEntry[], list: string): Note[] {
     const outer = outermost.at(-1)
     if (outer === undefined || outer.last < entry.first) outermost.push(entry)
     else {
-      const message = `changes nothing: \`${list}[${outer.index}]\` contains all of it`
+      const message = `changes nothing: \`${list}[${outer.index}]\` contains the whole range`
       notes.push({ code: 'entry-swallowed', index: entry.index, message })
     }
   }
@@ -169,7 +173,7 @@ function mergeNotes(sorted: readonly AddressEntry[], list: string): Note[] {
     const named = others.slice(0, 3).map(({ index }) => `\`${list}[${index}]\``)
     const more = others.length > named.length ? ` and ${others.length - named.length} more` : ''
     const corrected = rangeText((members[0] as AddressEntry).words, prefix)
-    const message = `is one range together with ${named.join(', ')}${more}: \`${corrected}\` says the same`
+    const message = `is one range together with ${named.join(', ')}${more}: \`${corrected}\` is equivalent`
     return [{ code: 'mergeable-ranges', index: first.index, message, corrected }]
   })
 }

@@ -39,7 +39,7 @@ export function lintList(entries: Iterable<ListEntry>, now?: number): readonly P
     tables[version].push(words, prefix, index)
     if (isOdd && noteOdd(notes, version, range, index)) tables[version].markSpecial()
     if (now !== undefined && expires !== undefined && Date.parse(expires) <= now)
-      notes.add('entry-expired', index, `admits nobody any more: it expired at ${expires}`)
+      notes.add('entry-expired', index, `no longer admits anybody: it expired at ${expires}`)
     index += 1
   }
   if (index === 0) return [finding('empty-list', '', 'contains nobody: the list is empty')]
@@ -49,17 +49,17 @@ export function lintList(entries: Iterable<ListEntry>, now?: number): readonly P
   })
   if (tables[6].length === 0)
     whole.push(
-      finding('ipv6-missing', '', 'has IPv4 addresses only: callers that connect over IPv6 are in no entry'),
+      finding('ipv6-missing', '', 'has IPv4 addresses only: callers that connect over IPv6 match no entry'),
     )
   if (tables[4].length === 0)
     whole.push(
-      finding('ipv4-missing', '', 'has IPv6 addresses only: callers that connect over IPv4 are in no entry'),
+      finding('ipv4-missing', '', 'has IPv6 addresses only: callers that connect over IPv4 match no entry'),
     )
   return [...whole, ...notes.findings()]
 }
 
 function everybody(percent: number, version: Version): string {
-  return `contains ${percent} % of the IPv${version} addresses of the internet: in \`lists\` it protects nothing, and in \`denyLists\` it refuses nearly everybody`
+  return `contains ${percent} % of the IPv${version} addresses of the internet: in \`lists\` it protects nothing, and in \`denyLists\` it refuses almost everybody`
 }
 
 /** Findings about entries, the first of each kind in full. */
@@ -78,7 +78,7 @@ class Notes {
       told
         .toSorted((a, b) => a.index - b.index)
         .map(({ index, message }, place) => {
-          const more = place === TOLD - 1 && count > TOLD ? `; the same holds for ${count - TOLD} more` : ''
+          const more = place === TOLD - 1 && count > TOLD ? `; the same applies to ${count - TOLD} more` : ''
           return finding(code, `[${index}]`, message + more)
         }),
     )
@@ -104,7 +104,7 @@ function noteOdd(notes: Notes, version: Version, range: string, index: number): 
   const entry = entryOf(range, index)
   const special = specialPurpose(entry)
   if (special !== undefined) {
-    notes.add('special-purpose', index, `is ${special}: no caller on the internet has an address like this`)
+    notes.add('special-purpose', index, `is ${special}: no caller on the internet has such an address`)
     return true
   }
   if (entry.prefix >= WIDEST[version]) return false
@@ -130,7 +130,7 @@ function sweep(table: Table, version: Version, notes: Notes): number {
   let outer: number | undefined
   for (const row of table.sorted()) {
     if (outer !== undefined && table.holds(outer, row)) {
-      const message = `changes nothing: \`[${table.indexOf(outer)}]\` contains all of it`
+      const message = `changes nothing: \`[${table.indexOf(outer)}]\` contains the whole range`
       notes.add('entry-swallowed', table.indexOf(row), message)
       continue
     }

@@ -41,7 +41,7 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
   }
   if (text.includes('*')) {
     const message =
-      'admits every subdomain, also a forgotten one that somebody takes over: name those that call'
+      'admits every subdomain, even a forgotten one that somebody takes over: name the subdomains that call'
     found.push({ code: 'wildcard-domain', index, message })
   }
   if (swallowing !== undefined) found.push(swallowedNote(index, `domains[${places.get(swallowing)}]`))
@@ -51,14 +51,14 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
 function lintServer({ server }: Domains): PolicyFinding[] {
   if (server !== 'none') return []
   const message =
-    'admits every request without evidence of a browser, so any program passes: leave it to `serverOnly` and write `signed`'
+    'admits every request without evidence of a browser, so any program passes: mount `serverOnly` and use `signed`'
   return [finding('server-unchecked', 'domainProtect.server', message, 'signed')]
 }
 
 function lintCredentials({ domains, credentials }: Domains): PolicyFinding[] {
   if (credentials !== true || !domains.some((text) => text.includes('*'))) return []
   const message =
-    'reaches every subdomain of a wildcard: one that somebody takes over can read with the cookies of its visitors, so name those that call'
+    'reaches every subdomain of a wildcard: one that somebody takes over can read responses with the cookies of its visitors, so name the subdomains that call'
   return [finding('credentials-wildcard', 'domainProtect.credentials', message)]
 }
 
@@ -115,7 +115,7 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
   }
   if (kind === 'prefix' && path === '/') {
     const message =
-      'admits every page of the origin: one page that redirects further gives away the codes and results in the URL'
+      'admits every page of the origin: a single page that redirects elsewhere can leak the codes and results in the URL'
     notes.push({ code: 'whole-origin', index, message })
   }
   return notes
@@ -124,7 +124,7 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
 /** A prefix with a slash at its end names a folder; one that ends like a page was probably meant as that page. */
 function exactNote(text: string, index: number, places: ReadonlyMap<string, number>): Note {
   const message =
-    'looks like one page, but admits everything below it too: write it as `exact` if the return URL is always this one (RFC 9700, 2.1), or end it with a slash'
+    'looks like a single page, but also admits everything below it: write it as `exact` if the return URL is always this one (RFC 9700, 2.1), or end it with a slash'
   const exact = keyOf({ exact: text })
   return { code: 'exact-possible', index, message, corrected: places.has(exact) ? undefined : exact }
 }
@@ -151,14 +151,14 @@ function keyOf(entry: ReturnUrlText): string {
 function lookAlikeNotes(origin: string, index: number): Note[] {
   const problem = lookAlikeProblem(hostnameOf(origin).replace('*.', ''))
   if (problem === undefined) return []
-  return [{ code: 'look-alike-host', index, message: `${problem}: people can take it for another name` }]
+  return [{ code: 'look-alike-host', index, message: `${problem}: people can mistake it for another name` }]
 }
 
 function hostNotes(origin: string, index: number): Note[] {
   const hostname = hostnameOf(origin)
   if (!isLocalhost(hostname) && !isLoopback(hostname)) return []
   const message =
-    "is the user's own machine, where any program can serve a page: keep it to policies for development"
+    "is the user's own machine, where any program can serve a page: use it only in development policies"
   return [{ code: 'localhost', index, message }]
 }
 
@@ -188,5 +188,9 @@ function emptyNotes(mode: string, entries: readonly unknown[]): Note[] {
 }
 
 function swallowedNote(index: number, by: string): Note {
-  return { code: 'entry-swallowed', index, message: `changes nothing: \`${by}\` admits all that it admits` }
+  return {
+    code: 'entry-swallowed',
+    index,
+    message: `changes nothing: \`${by}\` already admits everything that it admits`,
+  }
 }

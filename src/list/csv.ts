@@ -110,7 +110,7 @@ function readQuotedRow(text: string, start: number, line: number, refusals: Refu
       continue
     }
     const end = lineEnd(text, index)
-    if (withoutReturn(text.slice(index, end)) !== '') return refuse('has text behind a closing quote')
+    if (withoutReturn(text.slice(index, end)) !== '') return refuse('has text after a closing quote')
     return { line, cells, next: end + 1, nextLine: nextLine + 1 }
   }
 }

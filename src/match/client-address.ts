@@ -113,9 +113,19 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
  * and is no part of what the caller says.
  */
 export function parsePeer(text: string): IpAddress | undefined {
+  const known = peers.get(text)
+  if (known !== undefined) return known
   const zone = text.indexOf('%')
-  return parseIp(zone === -1 ? text : text.slice(0, zone))
+  const address = parseIp(zone === -1 ? text : text.slice(0, zone))
+  if (address === undefined) return undefined
+  if (peers.size >= MOST_PEERS) peers.clear()
+  peers.set(text, address)
+  return address
 }
+
+/** Connections stay open and callers come again, so most peers were read before. */
+const peers = new Map<string, IpAddress>()
+const MOST_PEERS = 1_000
 
 // Made when first asked: every start would wait for them.
 let loopback: IpSet | undefined

@@ -1,9 +1,9 @@
 import { NetworkFilter } from './ip-filter.ts'
 import { Rows } from './ip-rows.ts'
 import { buildTable, type IpTable } from './ip-table.ts'
-import { scanned, scanRange } from './ip-text.ts'
+import { mask, scanned, scanRange } from './ip-text.ts'
 import { NONE } from './ip-window.ts'
-import { parseIpRange, rangeText, type IpAddress, type IpRange } from './ip.ts'
+import { parseIpRange, rangeTextOf, type IpAddress, type IpRange } from './ip.ts'
 import { isProblem, type Problem } from './problem.ts'
 
 /** Any number of address ranges of both versions. The versions are separate: `::/0` holds no IPv4 address. */
@@ -104,6 +104,8 @@ function* build(rows: RowsByKind): Generator<void, IpSet> {
   )
 }
 
+const MOST_TEXTS = 256
+
 class TableSet implements IpSet {
   readonly size: number
   readonly bytes: number
@@ -111,6 +113,8 @@ class TableSet implements IpSet {
   readonly #networks: IpTable | undefined
   readonly #filter: NetworkFilter | undefined
   readonly #hosts: IpTable | undefined
+  /** The texts of ranges of IPv4 that were asked for lately, by their prefix and network: callers come from few. */
+  readonly #texts: Map<number, string>[] = []
 
   constructor(
     size: number,
@@ -133,7 +137,16 @@ class TableSet implements IpSet {
 
   find(address: IpAddress): string | undefined {
     const prefix = this.#prefixAt(address)
-    return prefix === NONE ? undefined : rangeText(address.words, prefix)
+    if (prefix === NONE) return undefined
+    if (address.version === 6) return rangeTextOf(address, prefix)
+    const network = address.word0 & mask(prefix)
+    const texts = (this.#texts[prefix] ??= new Map())
+    const known = texts.get(network)
+    if (known !== undefined) return known
+    const text = rangeTextOf(address, prefix)
+    if (texts.size >= MOST_TEXTS) texts.clear()
+    texts.set(network, text)
+    return text
   }
 
   #prefixAt(address: IpAddress): number {

@@ -23,6 +23,7 @@ class Address implements IpAddress {
   readonly word1: number
   readonly word2: number
   readonly word3: number
+  #text: string | undefined
 
   constructor(version: 4 | 6, word0: number, word1: number, word2: number, word3: number) {
     this.version = version
@@ -38,7 +39,7 @@ class Address implements IpAddress {
   }
 
   get text(): string {
-    return spell(this.words)
+    return (this.#text ??= this.version === 4 ? spell4(this.word0) : spell(this.words))
   }
 }
 
@@ -56,8 +57,10 @@ export function parseIp(text: string): IpAddress | undefined {
 }
 
 function spell(words: readonly number[]): string {
-  const [word, ...others] = words as [number, ...number[]]
-  if (others.length > 0) return ipaddr.fromByteArray(bytesOf(words)).toString()
+  return words.length === 1 ? spell4(words[0] as number) : ipaddr.fromByteArray(bytesOf(words)).toString()
+}
+
+function spell4(word: number): string {
   return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`
 }
 
@@ -110,7 +113,7 @@ export function parseIpRange(text: string): IpRange | Problem {
   // Programs read these two spellings differently: `::192.0.2.1` is IPv4-mapped to some of them.
   const recorded = ipaddr.isValid(host) ? ipaddr.parse(host).toByteArray() : []
   if (bytesOf(words).some((byte, index) => byte !== recorded[index])) {
-    return { problem: 'is read differently by different programs', corrected: canonical }
+    return { problem: 'is parsed differently by different programs', corrected: canonical }
   }
   return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
 }
@@ -119,6 +122,12 @@ export function parseIpRange(text: string): IpRange | Problem {
 export function rangeText(words: readonly number[], prefix: number): string {
   const network = spell(networkOf(words, prefix))
   return prefix === 32 * words.length ? network : `${network}/${prefix}`
+}
+
+/** The same of an address as it was read. */
+export function rangeTextOf(address: IpAddress, prefix: number): string {
+  if (address.version === 6) return rangeText(address.words, prefix)
+  return prefix === 32 ? address.text : `${spell4(address.word0 & mask(prefix))}/${prefix}`
 }
 
 function networkOf(words: readonly number[], prefix: number): number[] {

@@ -160,7 +160,7 @@ function comparePaths(url: ReturnUrl, { kind, path, query }: ReturnUrlEntry): re
     return [{ part: 'query', text: `query: ${quoted(url.query)}, the entry has ${quoted(query)}` }]
   }
   if (kind === 'exact' && below) {
-    return [{ part: 'exact', text: `path: the entry is exact, and the URL goes on below ${quoted(path)}` }]
+    return [{ part: 'exact', text: `path: the entry is exact, and the URL continues below ${quoted(path)}` }]
   }
   if (url.path === path || below) return []
   return [{ part: 'path', text: `path: ${describePaths(url.path, path)}` }]
@@ -173,7 +173,7 @@ function isSlashed(path: string): boolean {
 
 function describePaths(given: string, entry: string): string {
   if (`${given}/` === entry) return `the entry ends with a slash, ${quoted(given)} does not`
-  if (given.startsWith(entry)) return `${quoted(given)} goes on inside of a segment of ${quoted(entry)}`
+  if (given.startsWith(entry)) return `${quoted(given)} continues within a segment of ${quoted(entry)}`
   if (given.toLowerCase() === entry.toLowerCase())
     return `${quoted(given)} differs from ${quoted(entry)} in upper and lower case`
   return `${quoted(given)}, the entry has ${quoted(entry)}`

@@ -69,11 +69,11 @@ function readWildcard(text: string): OriginEntry | Problem {
   const hostname = hostnameOf(base)
   const suffix = publicSuffixOf(hostname)
   if (suffix === undefined || !isWebScheme(base.slice(0, base.indexOf(':')))) {
-    return { problem: 'a wildcard needs a name of http or https' }
+    return { problem: 'a wildcard needs a host name and the scheme http or https' }
   }
-  if (suffix === hostname) return { problem: 'a wildcard must not stand on a public suffix' }
+  if (suffix === hostname) return { problem: 'a wildcard must not cover a public suffix' }
   if (hostname.split('.').length > MAX_WILDCARD_LABELS) {
-    return { problem: `a wildcard must stand on at most ${MAX_WILDCARD_LABELS} labels` }
+    return { problem: `a wildcard must be followed by at most ${MAX_WILDCARD_LABELS} labels` }
   }
   return { text: base.replace('://', WILDCARD), kind: 'wildcard' }
 }

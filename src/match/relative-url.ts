@@ -1,4 +1,4 @@
-import { parseReturnUrl, type ReturnUrl, type ReturnUrlProblem } from './return-url.ts'
+import { parseNamedUrl, type ReturnUrl, type ReturnUrlProblem } from './return-url.ts'
 
 /**
  * Reads a return URL that may also be a path on this server: `/settings?tab=2`, with exactly one slash in front. It is read
@@ -8,7 +8,7 @@ export function parseRelativeUrl(
   raw: unknown,
   origin: string,
 ): ReturnUrl | { readonly problem: ReturnUrlProblem } {
-  if (typeof raw !== 'string' || !raw.startsWith('/')) return parseReturnUrl(raw)
+  if (typeof raw !== 'string' || !raw.startsWith('/')) return parseNamedUrl(raw)
   // To a browser `//evil.example` is another host.
-  return raw.startsWith('//') ? { problem: 'not absolute' } : parseReturnUrl(origin + raw)
+  return raw.startsWith('//') ? { problem: 'not absolute' } : parseNamedUrl(origin + raw)
 }

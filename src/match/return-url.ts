@@ -59,6 +59,23 @@ export function parseReturnUrl(raw: unknown): ReturnUrl | Refusal {
   return read(raw, pathProblem)
 }
 
+/** {@link parseReturnUrl} for what requests name: those that were read lately are not read again. */
+export function parseNamedUrl(raw: unknown): ReturnUrl | Refusal {
+  if (typeof raw !== 'string' || raw.length > LONGEST_KEPT) return parseReturnUrl(raw)
+  const known = latelyNamed.get(raw)
+  if (known !== undefined) return known
+  const url = parseReturnUrl(raw)
+  if (isProblem(url)) return url
+  if (latelyNamed.size >= MOST_KEPT) latelyNamed.clear()
+  latelyNamed.set(raw, Object.freeze(url))
+  return url
+}
+
+/** An app sends its users back to few URLs, and to read one takes longer than all else that is asked of it. */
+const latelyNamed = new Map<string, ReturnUrl>()
+const MOST_KEPT = 256
+const LONGEST_KEPT = 512
+
 /**
  * The same, but a path with encoded slashes is read too, and then path and query stay as they are written. What programs make
  * of such a path differs, so it counts only where an exact entry is the same, byte for byte.
@@ -198,7 +215,7 @@ function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Pro
   const anyPort = LOOPBACK_ANY_PORT.exec(text)?.[1]
   const plain = anyPort === undefined ? text : anyPort + text.slice(anyPort.length + 2)
   if (plain.split('?', 1)[0]?.includes('*')) {
-    return { problem: 'has a wildcard: only the port of a loopback address of http may be `*`' }
+    return { problem: 'has a wildcard: only the port of an http loopback address may be `*`' }
   }
   const url = kind === 'exact' ? parseExactUrl(plain) : parseReturnUrl(plain)
   if (isProblem(url)) return { problem: `is not a return URL: ${url.problem}` }

@@ -70,7 +70,7 @@ class GuardMetrics implements Metrics {
   readonly #decisions = new Counter('portcullis_decisions_total', 'Decisions of guards.')
   readonly #wouldDeny = new Counter(
     'portcullis_report_would_deny_total',
-    'Refusals that the mode report has let pass.',
+    'Refusals that report mode did not carry out.',
   )
   readonly #seconds = new Histogram(
     'portcullis_decision_seconds',
@@ -78,7 +78,7 @@ class GuardMetrics implements Metrics {
     SECONDS,
   )
   readonly #claims = new Counter('portcullis_nonce_claims_total', 'Claims of nonces.')
-  readonly #events = new Counter('portcullis_audit_events_total', 'Events given to sinks of the audit.')
+  readonly #events = new Counter('portcullis_audit_events_total', 'Events sent to audit sinks.')
   readonly #expiring = new LRUCache<string, number>({ max: MOST_KEYS })
   readonly #families: readonly Family[]
   #requests = 0
@@ -86,7 +86,7 @@ class GuardMetrics implements Metrics {
   constructor({ policies, auditLogs, sampling = 16 }: MetricsOptions) {
     this.#sampling = sampling
     this.#families = [
-      gauge('portcullis_build_info', 'The version that runs.', () => [
+      gauge('portcullis_build_info', 'The running version.', () => [
         { labels: { version: VERSION, node: process.versions.node }, value: 1 },
       ]),
       this.#decisions,
@@ -94,7 +94,7 @@ class GuardMetrics implements Metrics {
       this.#seconds,
       this.#claims,
       this.#events,
-      gauge('portcullis_keys_expiring', 'Keys of apps that were used and end within the window.', () =>
+      gauge('portcullis_keys_expiring', 'Keys of apps that were used and expire within the window.', () =>
         this.#endingKeys(Date.now()),
       ),
       ...(policies === undefined ? [] : familiesOf(policies)),
@@ -200,23 +200,23 @@ function familiesOf(policies: PolicySource): readonly Family[] {
   return [
     gauge(
       'portcullis_feed_state',
-      'Whether changes of policies are announced: 1, or 0 when they may be missed.',
+      'Whether policy changes are announced: 1, or 0 if they may be missed.',
       () => (status().feed === 'broken' ? 0 : 1),
     ),
-    gauge('portcullis_feed_lag_seconds', 'For how long changes of policies may have been missed.', () =>
+    gauge('portcullis_feed_lag_seconds', 'How long policy changes may have been missed.', () =>
       status().feed === 'broken' ? status().feedAge / 1_000 : 0,
     ),
     gauge(
       'portcullis_policy_age_seconds',
-      'Since the oldest policy in use was read.',
+      'Time since the oldest policy in use was read.',
       () => status().oldest / 1_000,
     ),
     gauge('portcullis_policies', 'Policies in memory.', () => status().apps),
     gauge('portcullis_lists', 'Named lists in memory.', () => status().lists),
-    gauge('portcullis_breaker_open', 'Whether the store is spared after failures.', () =>
+    gauge('portcullis_breaker_open', 'Whether the circuit breaker of the store is open.', () =>
       status().breaker === 'closed' ? 0 : 1,
     ),
-    gauge('portcullis_store_emptied', 'Whether the store has lost what it held.', () =>
+    gauge('portcullis_store_emptied', 'Whether the store has lost its data.', () =>
       status().emptied ? 1 : 0,
     ),
     gauge(
@@ -240,17 +240,17 @@ function familiesOfLogs(logs: Readonly<Record<string, Pick<AuditLog, 'status'>>>
   return [
     gauge(
       'portcullis_audit_spool_bytes',
-      'What the spool of the audit holds.',
+      'Size of the audit spool.',
       each(({ spoolBytes }) => spoolBytes),
     ),
     gauge(
       'portcullis_audit_queue_ratio',
-      'How full the queue of the audit is, from 0 to 1.',
+      'How full the audit queue is, from 0 to 1.',
       each(({ queueRatio }) => queueRatio),
     ),
     gauge(
       'portcullis_audit_store_failing',
-      'Whether the store of the audit takes nothing.',
+      'Whether the store of the audit fails.',
       each(({ storeFailing }) => (storeFailing ? 1 : 0)),
     ),
   ]

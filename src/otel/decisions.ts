@@ -41,7 +41,7 @@ export function openTelemetryDecisions(
 ): (decision: Decision, context: DecisionContext) => void {
   const { api } = checkOptions<OpenTelemetryOptions>('openTelemetryDecisions', options, {
     api: required({
-      expected: 'the package @opentelemetry/api, as `import * as api` gives it',
+      expected: 'the package @opentelemetry/api, imported with `import * as api`',
       accepts: (value) => {
         const { trace, metrics } = (value ?? {}) as Partial<OpenTelemetryApi>
         return objectWith('', 'getActiveSpan').accepts(trace) && objectWith('', 'getMeter').accepts(metrics)

@@ -47,12 +47,12 @@ export function parseCorsMethod(text: string): Read {
   const upper = text.toUpperCase()
   if (!METHOD.test(upper)) return { problem: 'is not the name of a method' }
   if (FORBIDDEN_METHODS.has(upper)) return { problem: 'no browser lets a page use this method' }
-  return upper === text ? { text } : { problem: 'a method is in upper case', corrected: upper }
+  return upper === text ? { text } : { problem: 'methods are written in upper case', corrected: upper }
 }
 
 /** A header that a page may set. */
 export function parseRequestHeader(text: string): Read {
-  if (text === '*') return { problem: 'name the headers, or leave `headers` out for all that are asked for' }
+  if (text === '*') return { problem: 'name the headers, or omit `headers` to allow all requested headers' }
   const read = parseHeader(text)
   if (isProblem(read)) return read
   const { text: name } = read

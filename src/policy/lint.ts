@@ -32,7 +32,7 @@ function aboutSection(name: GuardName, read: ReadPolicy): PolicyFinding[] {
 
 function missing(name: GuardName): PolicyFinding {
   const message =
-    'is missing: where this guard is mounted it refuses every request; write the section, or write mode `off`'
+    'is missing, so this guard refuses every request where it is mounted: add the section, with mode `off` if the guard does not apply'
   return finding(
     'section-missing',
     name,
@@ -46,7 +46,14 @@ function aboutMode(name: GuardName, mode: Mode): PolicyFinding[] {
   const path = `${name}.mode`
   return mode === 'off'
     ? [finding('mode-off', path, 'protects nothing: the guard lets every request pass', 'enforce')]
-    : [finding('mode-report', path, 'protects nothing yet: refusals are recorded, and let pass', 'enforce')]
+    : [
+        finding(
+          'mode-report',
+          path,
+          'protects nothing yet: refusals are recorded but not carried out',
+          'enforce',
+        ),
+      ]
 }
 
 /** Entries that mean the same as an earlier one of their list, and are not kept. */
@@ -55,7 +62,7 @@ function duplicates(name: GuardName, { duplicates: found }: ReadPolicy): PolicyF
     .filter(([path]) => path.startsWith(`${name}.`))
     .flatMap(([path, list]) =>
       list.map(({ index, first }) => {
-        const message = `means the same as \`${path}[${first}]\`, and is not kept: remove it`
+        const message = `means the same as \`${path}[${first}]\`and is not stored: remove it`
         return finding('entry-duplicate', `${path}[${index}]`, message)
       }),
     )

@@ -64,7 +64,7 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
       } catch (error) {
         throw unavailable(error, 'audit')
       }
-      if (kept !== events.length) throw new UnavailableError('Redis did not keep all events')
+      if (kept !== events.length) throw new UnavailableError('Redis did not store all events')
     },
   }
 }
@@ -81,7 +81,7 @@ export interface StoredAuditEvent {
  *
  * @param after the `entry` to continue after. Default: from the beginning.
  * @param count how many at most. Default 100.
- * @throws UnavailableError when Redis could not be asked, or an entry is not an event of ours; the message names it.
+ * @throws UnavailableError when Redis could not be reached, or an entry is not an event of ours; the message names it.
  */
 export async function readAuditStream(
   redis: RedisAuditClient,

@@ -74,7 +74,7 @@ export function sender(redis: RedisClient, timeout: number): SendCommand {
       }
       const late = (): void => {
         redis.removeListener?.('ready', ask)
-        reject(new UnavailableError(`Redis gave no answer within ${timeout} ms (${name})`))
+        reject(new UnavailableError(`Redis did not answer within ${timeout} ms (${name})`))
       }
       // After an answer that has come while the event loop was busy, and only waits to be read.
       const timer = setTimeout(() => setImmediate(late), timeout)
@@ -99,7 +99,7 @@ export function unavailable(error: unknown, doing: string): UnavailableError {
   const replyCode = name === 'ReplyError' ? /^[A-Z]+/.exec(String(message))?.[0] : undefined
   if (replyCode !== undefined) return new UnavailableError(`Redis refused: ${replyCode} (${doing})`)
   const reason = typeof code === 'string' ? code : String(name)
-  return new UnavailableError(`Redis could not be asked: ${reason} (${doing})`)
+  return new UnavailableError(`Redis could not be reached: ${reason} (${doing})`)
 }
 
 /** The lines of a reply that should be a list of texts. */

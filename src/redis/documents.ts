@@ -77,7 +77,7 @@ export function parseStored(
 ): { readonly policy: unknown; readonly revision: number } {
   if (typeof policy !== 'string' || typeof revision !== 'string' || !REVISION.test(revision)) throw damaged()
   const document = parseJson(policy)
-  if (appIdOf(document) !== appId) throw new UnreadableError('a stored document is of another app')
+  if (appIdOf(document) !== appId) throw new UnreadableError('a stored document belongs to another app')
   return { policy: document, revision: Number(revision) }
 }
 

@@ -111,7 +111,7 @@ class RedisFrames implements FrameStore {
     const numbers = Array.from({ length: count + 1 }, (_, index) => guess + index)
     const [size, begin, ...values] = await this.#fields('size', 'begin', ...numbers)
     const last = sizeOf(size)
-    const first = numberOf(begin?.toString() ?? '0')
+    const first = beginOf(begin)
     const isThere = guess <= first || (guess <= last && timeOf(values[0]) === after?.time)
     if (guess < first || !isThere) {
       const behind = guess < first ? first : await this.#lastUpTo(after as Place, first, last)
@@ -144,7 +144,7 @@ class RedisFrames implements FrameStore {
 
   async readBack(before: string | undefined, count: number): Promise<readonly StoredFrame[]> {
     const [size, begin] = await this.#fields('size', 'begin')
-    const first = numberOf(begin?.toString() ?? '0')
+    const first = beginOf(begin)
     let next = before === undefined ? sizeOf(size) : Math.min(parsePlace(before).number - 1, sizeOf(size))
     const frames: StoredFrame[] = []
     while (frames.length < count && next > first) {
@@ -173,10 +173,7 @@ class RedisFrames implements FrameStore {
     count: number,
   ): Promise<readonly StoredFrame[]> {
     const [begin] = await this.#fields('begin')
-    const floor = Math.max(
-      numberOf(begin?.toString() ?? '0'),
-      after === undefined ? 0 : parsePlace(after).number,
-    )
+    const floor = Math.max(beginOf(begin), after === undefined ? 0 : parsePlace(after).number)
     const numbers = await this.#people.numbersOf(pseudonym, floor, count)
     if (numbers.length === 0) return []
     const values = await this.#fields(...numbers)
@@ -219,7 +216,7 @@ class RedisFrames implements FrameStore {
   async #fields(...names: (string | number)[]): Promise<readonly (Buffer | null)[]> {
     const reply = await this.#with(() => this.#redis.callBuffer('HMGET', this.#key, ...names))
     if (Array.isArray(reply)) return reply as (Buffer | null)[]
-    throw new UnavailableError('Redis gave a wrong answer (audit)')
+    throw new UnavailableError('Redis gave an unexpected answer (audit)')
   }
 
   #ask(command: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
@@ -277,10 +274,11 @@ function inParts(frames: readonly FrameToStore[]): readonly (readonly FrameToSto
 function numberOf(reply: unknown): number {
   const number = Number(reply)
   if (!Number.isSafeInteger(number) || number < 0)
-    throw new UnavailableError('Redis gave a wrong answer (audit)')
+    throw new UnavailableError('Redis gave an unexpected answer (audit)')
   return number
 }
 
+const beginOf = (field: Buffer | null | undefined): number => numberOf(field?.toString() ?? '0')
 function sizeOf(field: Buffer | null | undefined): number {
   return numberOf(field?.toString().split(' ')[0] ?? '0')
 }

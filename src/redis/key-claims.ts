@@ -80,7 +80,7 @@ export class KeyClaims {
       if (owner !== undefined) return { print, owner }
       stale = held
     }
-    throw new UnavailableError('a key is claimed by one app after another')
+    throw new UnavailableError('several apps keep claiming a key in turn')
   }
 
   async #ownerOfAny(appId: string, prints: readonly string[]): Promise<string | undefined> {

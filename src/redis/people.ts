@@ -84,9 +84,7 @@ function nodesOf(redis: RedisClient): readonly RedisClient[] {
   if (redis.isCluster !== true) return [redis]
   const { nodes } = redis as { nodes?(role: 'master'): readonly RedisClient[] }
   if (typeof nodes !== 'function')
-    throw new UnavailableError(
-      'the servers of a Cluster can be gone through by a Cluster client of ioredis alone',
-    )
+    throw new UnavailableError('only a Cluster client of ioredis can reach all servers of a Cluster')
   return nodes.call(redis, 'master')
 }
 

@@ -26,8 +26,7 @@ export async function rewriteRedis(redis: RewriteClient, timeout = 600_000): Pro
       const info = await persistence()
       const busy = ['aof_rewrite_in_progress', 'aof_rewrite_scheduled', 'rdb_bgsave_in_progress']
       if (busy.every((name) => info.get(name) !== '1')) return info
-      if (Date.now() > deadline)
-        throw new UnavailableError('Redis has not written its files anew in time (audit)')
+      if (Date.now() > deadline) throw new UnavailableError('Redis did not rewrite its files in time (audit)')
       await sleep(POLLED_EACH)
     }
   }
@@ -37,14 +36,14 @@ export async function rewriteRedis(redis: RewriteClient, timeout = 600_000): Pro
       await redis.call('BGREWRITEAOF')
       const info = await idle()
       if (info.get('aof_last_bgrewrite_status') !== 'ok') {
-        throw new UnavailableError('Redis could not write its append-only file anew (audit)')
+        throw new UnavailableError('Redis could not rewrite its append-only file (audit)')
       }
     }
     // A snapshot that an earlier save has left holds what was there then.
     await redis.call('BGSAVE')
     const info = await idle()
     if (info.get('rdb_last_bgsave_status') !== 'ok') {
-      throw new UnavailableError('Redis could not save its snapshot anew (audit)')
+      throw new UnavailableError('Redis could not save a new snapshot (audit)')
     }
   } catch (error) {
     throw error instanceof UnavailableError ? error : unavailable(error, 'audit')

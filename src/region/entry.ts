@@ -17,16 +17,20 @@ export interface Entry {
   readonly move: string
   /** The value as JSON; '' where nothing remains. */
   readonly value: string
+  /** Which writes it is built on, its own included: how many were decided at each location, as `frankfurt=1 london=12`. */
+  readonly line: string
+  /** The line of the last write of these that was acknowledged although a location lacked it; '' where none was. */
+  readonly sure: string
 }
 
 /** The fields of an entry, in the order in which they are asked for. */
-export const FIELDS = ['revision', 'stamp', 'state', 'move', 'value'] as const
+export const FIELDS = ['revision', 'stamp', 'state', 'move', 'value', 'line', 'sure'] as const
 
 const STATES: ReadonlySet<string> = new Set(['here', 'moving', 'leaving', 'left', 'gone', 'arriving'])
 
 /** @throws UnreadableError where the reply is something else than an entry or nothing. */
 export function readEntry(reply: unknown): Entry | undefined {
-  const [revision, stamp, state, move, value] = Array.isArray(reply) ? (reply as unknown[]) : []
+  const [revision, stamp, state, move, value, line, sure] = Array.isArray(reply) ? (reply as unknown[]) : []
   if (revision === null && state === null) return undefined
   const whole = Number(revision)
   if (
@@ -36,7 +40,25 @@ export function readEntry(reply: unknown): Entry | undefined {
     !Number.isSafeInteger(whole)
   )
     throw new UnreadableError('a record of a person was read and is damaged')
-  return { revision: whole, stamp, state: state as State, move: text(move), value: text(value) }
+  return {
+    revision: whole,
+    stamp,
+    state: state as State,
+    move: text(move),
+    value: text(value),
+    line: text(line),
+    sure: text(sure),
+  }
+}
+
+/** Whether a record of this line was built on, or has replaced, the one of the other. */
+export function covers(line: string, other: string): boolean {
+  const own = counts(line)
+  return [...counts(other)].every(([name, count]) => (own.get(name) ?? 0) >= count)
+}
+
+function counts(line: string): ReadonlyMap<string, number> {
+  return new Map([...line.matchAll(/([^ =]+)=(\d+)/g)].map(([, name = '', count]) => [name, Number(count)]))
 }
 
 function text(field: unknown): string {

@@ -4,7 +4,7 @@ import { sender } from '../redis/client.ts'
 import type { Keyspace } from '../redis/keyspace.ts'
 import { bucketOf } from './buckets.ts'
 import { FIELDS, readEntry, type Entry } from './entry.ts'
-import { CAUGHT_UP, CHANGE, REPLACE, SETTLE, TAKE } from './scripts.ts'
+import { CAUGHT_UP, CHANGE, MAKE_SURE, SETTLE, TAKE } from './scripts.ts'
 
 /** A change of a record, and what it depends on. */
 export interface Change {
@@ -26,6 +26,19 @@ export type Changed = Written | Refused
 
 export interface Written {
   readonly written: true
+  readonly revision: number
+  /** Those of the entry that it made. */
+  readonly line: string
+  readonly sure: string
+}
+
+/** What became of an entry that another location has, and the revision that is there now. */
+export interface Taken {
+  /**
+   * `taken`, or it was there: `same`. `joined`: it is there, and has another line than was given. `newer`: the one that is there stays.
+   * `kept`: the write that should give way is not there.
+   */
+  readonly outcome: 'taken' | 'joined' | 'same' | 'newer' | 'kept'
   readonly revision: number
 }
 
@@ -76,47 +89,34 @@ export class Location {
 
   async change(change: Change): Promise<Changed> {
     const { id, from, revision = '*', during = '*', stamp, to, move, value = '=' } = change
-    const bucket = bucketOf(id)
-    const keys = [
-      ...this.#recordKeys(bucket, id),
-      ...this.#others.map((name) => this.#keys.owed(bucket, name)),
-    ]
-    const states = ` ${from.join(' ')} `
-    const reply = texts(
-      await this.#send(
-        'EVAL',
-        CHANGE,
-        keys.length,
-        ...keys,
-        id,
-        states,
-        revision,
-        during,
-        stamp,
-        to,
-        move,
-        value,
-      ),
-    )
+    const keys = this.#recordKeys(id)
+    const given = [id, ` ${from.join(' ')} `, revision, during, stamp, to, move, value, this.name]
+    const reply = texts(await this.#send('EVAL', CHANGE, keys.length, ...keys, ...given))
     const [outcome, number = '', was = '', by = ''] = reply
-    if (outcome === 'written') return { written: true, revision: Number(number) }
+    if (outcome === 'written') return { written: true, revision: Number(number), line: was, sure: by }
     return { written: false, revision: Number(number), state: was, move: by }
   }
 
-  /** @param by `writer`: at once; `copy`: later, and of two writes with one revision the later counts. */
-  async take(id: string, entry: Entry, by: 'writer' | 'copy'): Promise<'taken' | 'same' | 'newer'> {
-    return (await this.#put(TAKE, id, entry, by)) as 'taken' | 'same' | 'newer'
+  /**
+   * @param by `writer`: from the writer itself, before the write is acknowledged. `copy`: at any later time. `{ inPlaceOf }`: where the
+   *   write of this name gives way to it.
+   */
+  async take(
+    id: string,
+    entry: Entry,
+    by: 'writer' | 'copy' | { readonly inPlaceOf: string },
+  ): Promise<Taken> {
+    const { revision, stamp, state, move, value, line, sure } = entry
+    const keys = this.#recordKeys(id)
+    const how = typeof by === 'string' ? by : by.inPlaceOf
+    const given = [id, revision, stamp, state, move, value, line, sure, how]
+    const [outcome, now] = texts(await this.#send('EVAL', TAKE, keys.length, ...keys, ...given))
+    return { outcome: outcome as Taken['outcome'], revision: Number(now) }
   }
 
-  /** Puts an entry in the place of a write that must not count. */
-  async replace(id: string, entry: Entry, wrong: string): Promise<'taken' | 'kept'> {
-    return (await this.#put(REPLACE, id, entry, wrong)) as 'taken' | 'kept'
-  }
-
-  async #put(script: string, id: string, entry: Entry, last: string): Promise<unknown> {
-    const { revision, stamp, state, move, value } = entry
-    const keys = this.#recordKeys(bucketOf(id), id)
-    return this.#send('EVAL', script, 2, ...keys, id, revision, stamp, state, move, value, last)
+  /** Whether the write of this name is there still. Then nothing replaces it that was not built on it. */
+  async makeSure(id: string, stamp: string): Promise<boolean> {
+    return (await this.#send('EVAL', MAKE_SURE, 1, this.#keys.record(bucketOf(id), id), stamp)) === 1
   }
 
   /** The ids of one bucket whose records the location may lack. */
@@ -172,7 +172,10 @@ export class Location {
       throw new UnavailableError(`the server of \`${this.name}\` is another location`)
   }
 
-  #recordKeys(bucket: string, id: string): readonly [string, string] {
-    return [this.#keys.record(bucket, id), this.#keys.recordIds(bucket)]
+  /** The record, the ids of its bucket, and what is owed to each other location. */
+  #recordKeys(id: string): readonly string[] {
+    const bucket = bucketOf(id)
+    const owed = this.#others.map((name) => this.#keys.owed(bucket, name))
+    return [this.#keys.record(bucket, id), this.#keys.recordIds(bucket), ...owed]
   }
 }

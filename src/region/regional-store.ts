@@ -13,6 +13,7 @@ import { Location, type Condition } from './location.ts'
 import { carryOn, keepMove, newMove, readMove, type Move, type MoveEnds, type MoveEvent } from './move.ts'
 import { Place } from './place.ts'
 import { compiledRegions, type LocationOf, type NameOf, type Regions } from './regions.ts'
+import { Settling } from './settling.ts'
 import { createStamps } from './stamps.ts'
 import { Territory } from './territory.ts'
 import { Watch, type LocationNotice } from './watch.ts'
@@ -240,7 +241,8 @@ function createRealm(
     const location = new Location(redis, { name, jurisdiction, others, keys, timeout })
     return new Place(location, redis, (place) => watch?.lost(place))
   })
-  watch = new Watch(places, { jurisdiction, checkEvery, timeout, onNotice })
-  const territory = new Territory(jurisdiction, places, watch)
+  const settling = new Settling()
+  watch = new Watch(places, { jurisdiction, checkEvery, timeout, onNotice }, settling)
+  const territory = new Territory(jurisdiction, places, watch, settling)
   return { territory, places, handle: createHandle(jurisdiction, territory, nextStamp) }
 }

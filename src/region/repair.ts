@@ -1,23 +1,30 @@
 import { BUCKETS } from './buckets.ts'
 import type { Place } from './place.ts'
+import type { Settling } from './settling.ts'
 
 /**
  * Gives a place what it lacks of the others that are reached, and says whether it is complete afterwards. Any number of processes
  * may do it at once, for a copy never replaces a later record.
  */
-export async function bringBack(place: Place, others: readonly Place[]): Promise<boolean> {
+export async function bringBack(
+  place: Place,
+  others: readonly Place[],
+  settling: Settling,
+): Promise<boolean> {
   const reached = others.filter((other) => other.isReached)
   // An empty server cannot say "there is no such person" for those that it has never asked.
   if (place.isNew && reached.length < others.length) return false
   for (const from of reached) {
     // Read before the copying: what is missed meanwhile raises the number, and the note stays.
+    const { losses } = place
     const note = (await from.location.behind()).get(place.name)
     for (const bucket of BUCKETS) {
       if (place.isNew) await copyAll(from, place, bucket)
-      await copyOwed(from, place, bucket)
+      await copyOwed(from, place, bucket, settling)
     }
     if (note !== undefined) await from.location.caughtUp(place.name, note)
-    place.lacksOf.delete(from.name)
+    // Where it was lost meanwhile, it may lack more.
+    if (place.losses === losses) place.lacksOf.delete(from.name)
   }
   if (place.isNew) {
     await place.location.claim()
@@ -27,18 +34,19 @@ export async function bringBack(place: Place, others: readonly Place[]): Promise
 }
 
 /** Gives places that are current what processes have left owed that ended before they could settle it. */
-export async function sweep(places: readonly Place[]): Promise<void> {
+export async function sweep(places: readonly Place[], settling: Settling): Promise<void> {
   for (const from of places) {
     for (const to of places) {
       if (from === to) continue
-      for (const bucket of BUCKETS) await copyOwed(from, to, bucket)
+      for (const bucket of BUCKETS) await copyOwed(from, to, bucket, settling)
     }
   }
 }
 
-async function copyOwed(from: Place, to: Place, bucket: string): Promise<void> {
-  const ids = await from.location.owedTo(to.name, bucket)
-  await from.location.settle(to.name, bucket, await copy(from, to, ids))
+/** Copies what is owed, and settles it once the place has it on its disk: it may be killed again before. */
+export async function copyOwed(from: Place, to: Place, bucket: string, settling: Settling): Promise<void> {
+  for (const [id, stamp] of await copy(from, to, await from.location.owedTo(to.name, bucket)))
+    settling.add(from, to, id, stamp)
 }
 
 async function copyAll(from: Place, to: Place, bucket: string): Promise<void> {
@@ -58,11 +66,24 @@ async function copy(from: Place, to: Place, ids: readonly string[]): Promise<Rea
   for (let start = 0; start < ids.length; start += AT_ONCE) {
     await Promise.all(
       ids.slice(start, start + AT_ONCE).map(async (id) => {
-        const entry = await from.location.read(id)
-        if (entry !== undefined) await to.location.take(id, entry, 'copy')
-        copied.set(id, entry?.stamp ?? '')
+        copied.set(id, await copyOne(from, to, id))
       }),
     )
   }
   return copied
+}
+
+/** Until both have the same, where the place has something that stays. Answers with the name of the write that was copied first. */
+async function copyOne(from: Place, to: Place, id: string): Promise<string> {
+  let first: string | undefined
+  let [giver, taker] = [from, to]
+  for (let round = 0; round < 3; round += 1) {
+    const entry = await giver.location.read(id)
+    first ??= entry?.stamp ?? ''
+    if (entry === undefined) break
+    const { outcome, revision } = await taker.location.take(id, entry, 'copy')
+    if (outcome === 'taken' || (outcome === 'same' && revision === entry.revision)) break
+    ;[giver, taker] = [taker, giver]
+  }
+  return first ?? ''
 }

@@ -1,8 +1,8 @@
 import { UnavailableError, isUnreadable } from '../errors.ts'
-import type { Entry } from './entry.ts'
-import type { Change, Changed } from './location.ts'
+import { covers, type Entry } from './entry.ts'
+import type { Change, Changed, Taken, Written } from './location.ts'
 import type { Place } from './place.ts'
-import { Settling } from './settling.ts'
+import type { Settling } from './settling.ts'
 import type { Watch } from './watch.ts'
 
 /**
@@ -15,12 +15,13 @@ export class Territory {
   readonly jurisdiction: string
   readonly #places: readonly Place[]
   readonly #watch: Watch
-  readonly #settling = new Settling()
+  readonly #settling: Settling
 
-  constructor(jurisdiction: string, places: readonly Place[], watch: Watch) {
+  constructor(jurisdiction: string, places: readonly Place[], watch: Watch, settling: Settling) {
     this.jurisdiction = jurisdiction
     this.#places = places
     this.#watch = watch
+    this.#settling = settling
   }
 
   /** @throws UnavailableError (as a rejection) when no location can be asked. */
@@ -46,14 +47,18 @@ export class Territory {
   /** The record, after every location has got it: a process may have ended between the first location and the others. */
   async agree(id: string): Promise<Entry | undefined> {
     const places = await this.#all()
-    const copies = await this.readEverywhere(id)
-    const latest = copies.reduce((one, other) => (isLater(other, one) ? other : one), undefined)
-    if (latest === undefined) return undefined
-    const late = places.filter((_, index) => copies[index]?.stamp !== latest.stamp)
-    const outcomes = await Promise.all(
-      late.map((place) => this.#asking(place, place.location.take(id, latest, 'copy'))),
+    for (let round = 0; round < 3; round += 1) {
+      const copies = await Promise.all(places.map((place) => this.#asking(place, place.location.read(id))))
+      if (copies.every((copy) => copy?.stamp === copies[0]?.stamp && copy?.line === copies[0]?.line))
+        return copies[0]
+      for (const [index, copy] of copies.entries())
+        for (const place of places)
+          if (copy !== undefined && place !== places[index])
+            await this.#asking(place, place.location.take(id, copy, 'copy'))
+    }
+    throw new UnavailableError(
+      `the locations of \`${this.jurisdiction}\` do not agree on a record that others write to`,
     )
-    return outcomes.includes('newer') ? this.read(id) : latest
   }
 
   /**
@@ -61,6 +66,7 @@ export class Territory {
    * @throws UnavailableError (as a rejection) when it was not taken, or may have been taken and nobody can say so.
    */
   async change(change: Change, everywhere = false): Promise<Changed> {
+    let failure: unknown
     for (const place of everywhere ? await this.#all() : await this.#watch.current()) {
       let changed: Changed
       try {
@@ -68,9 +74,13 @@ export class Territory {
       } catch (error) {
         this.#watch.lost(place)
         if (everywhere) throw error
+        failure = error
         continue
       }
-      return changed.written ? this.#spread(place, change, changed, everywhere) : changed
+      if (changed.written) return this.#spread(place, change, changed, everywhere)
+      // What the first location has may be this write itself.
+      if (failure !== undefined) throw this.#nobody()
+      return changed
     }
     throw this.#nobody()
   }
@@ -96,78 +106,101 @@ export class Territory {
     const places = await this.#watch.all()
     if (places.length === this.#places.length) return places
     throw new UnavailableError(
-      `not every location of \`${this.jurisdiction}\` can be asked, and all are needed`,
+      `not every location of \`${this.jurisdiction}\` can be reached, and all are needed`,
     )
   }
 
-  /** Has the other locations take what one has accepted. */
-  async #spread(from: Place, change: Change, changed: Changed, everywhere: boolean): Promise<Changed> {
+  /** Has the other locations take what one has accepted, before it is acknowledged. */
+  async #spread(from: Place, change: Change, written: Written, everywhere: boolean): Promise<Changed> {
     const { id, stamp, to, move, value } = change
-    const { revision } = changed
+    const { revision, line, sure } = written
     const others = this.#places.filter((place) => place !== from)
-    if (others.length === 0) return changed
+    if (others.length === 0) return written
     const entry =
       value === undefined
         ? await this.#asking(from, from.location.read(id))
-        : { revision, stamp, state: to, move, value }
-    if (entry === undefined) throw this.#nobody()
-    const answers = await Promise.all(others.map((other) => this.#mirror(from, other, id, entry, everywhere)))
-    return answers.find((answer) => answer !== undefined) ?? changed
+        : { revision, stamp, state: to, move, value, line, sure }
+    if (entry?.stamp !== stamp) throw this.#nobody()
+    const answers = await Promise.all(others.map((other) => this.#offer(other, id, entry)))
+    const holders = [from, ...others.filter((_, index) => answers[index]?.taken !== undefined)]
+    const newer = answers.find(({ taken }) => taken?.outcome === 'newer')
+    const joined = answers.find(({ taken }) => taken?.outcome === 'joined')
+    if (newer !== undefined && joined !== undefined) throw this.#nobody()
+    if (newer !== undefined) return this.#giveWay(from, newer.place, id, entry)
+    if (holders.length < this.#places.length) {
+      await this.#keepWithout(
+        others.filter((other) => !holders.includes(other)),
+        holders,
+        id,
+        stamp,
+      )
+      if (everywhere) throw this.#nobody()
+    }
+    const now = joined === undefined ? revision : await this.#fetchBack(joined.place, from, id, stamp)
+    for (const one of holders)
+      for (const other of holders)
+        if (one !== other && other.isCurrent) this.#settling.add(one, other, id, stamp)
+    return { ...written, revision: now }
   }
 
-  /** What the write came to instead, where it was built on an old record. */
-  async #mirror(
-    from: Place,
-    to: Place,
+  /** `taken` is undefined where the place could not be asked. */
+  async #offer(
+    place: Place,
     id: string,
     entry: Entry,
-    everywhere: boolean,
-  ): Promise<Changed | undefined> {
-    let failure: unknown = this.#nobody()
-    if (to.isReached) {
-      try {
-        const isCurrent = to.isCurrent
-        const outcome = await to.location.take(id, entry, 'writer')
-        if (outcome !== 'newer') {
-          if (isCurrent) this.#settling.add(from, to, id, entry.stamp)
-          return undefined
-        }
-        failure = undefined
-      } catch (error) {
-        failure = error
-        this.#watch.lost(to)
-      }
+  ): Promise<{ readonly place: Place; readonly taken?: Taken }> {
+    if (!place.isReached) return { place }
+    try {
+      return { place, taken: await place.location.take(id, entry, 'writer') }
+    } catch {
+      this.#watch.lost(place)
+      return { place }
     }
-    if (failure === undefined) return this.#giveWay(from, to, id, entry)
-    // Before the write is acknowledged: the other location must not be asked as long as it lacks this.
-    to.lacksOf.add(from.name)
-    await this.#asking(from, from.location.noteBehind(to.name))
-    if (everywhere) throw failure
-    return undefined
   }
 
-  /** Another location has a record that ours was not built on: ours is taken back, unless others were built on it already. */
-  async #giveWay(from: Place, to: Place, id: string, entry: Entry): Promise<Changed | undefined> {
-    const theirs = await this.#asking(to, to.location.read(id))
-    // The other writer may have given way first.
-    if (theirs === undefined || theirs.stamp === entry.stamp) return undefined
-    const outcome = await this.#asking(from, from.location.replace(id, theirs, entry.stamp))
-    if (outcome === 'kept') return undefined
-    if ((await this.#converge(from, to, id)) === entry.stamp) return undefined
-    return { written: false, revision: theirs.revision, state: theirs.state, move: theirs.move }
+  /** Others lack a write that will be acknowledged: they must not be asked before they have it, and nothing that they have replaces it. */
+  async #keepWithout(
+    lacking: readonly Place[],
+    holders: readonly Place[],
+    id: string,
+    stamp: string,
+  ): Promise<void> {
+    for (const place of lacking) for (const { name } of holders) place.lacksOf.add(name)
+    const outcomes = await Promise.all(
+      holders.flatMap((holder) => [
+        this.#asking(holder, holder.location.makeSure(id, stamp)),
+        ...lacking.map(async ({ name }) => {
+          await this.#asking(holder, holder.location.noteBehind(name))
+          return true
+        }),
+      ]),
+    )
+    if (outcomes.includes(false)) throw this.#nobody()
   }
 
-  /**
-   * Two writers that gave way to each other at once have left each the record of the other: the later stays. Answers with the name
-   * of the write that stays.
-   */
-  async #converge(from: Place, to: Place, id: string): Promise<string | undefined> {
-    const ours = await this.#asking(from, from.location.read(id))
+  /** Another location has taken a write in place of one that it was not built on: the first gets the line that it has there. */
+  async #fetchBack(from: Place, to: Place, id: string, stamp: string): Promise<number> {
+    const joined = await this.#asking(from, from.location.read(id))
+    if (joined?.stamp !== stamp) throw this.#nobody()
+    return (await this.#asking(to, to.location.take(id, joined, 'copy'))).revision
+  }
+
+  /** Another location has a record that ours was not built on: ours gives way, unless others may have been built on it already. */
+  async #giveWay(from: Place, to: Place, id: string, entry: Entry): Promise<Changed> {
     const theirs = await this.#asking(to, to.location.read(id))
-    if (ours === undefined || theirs === undefined || ours.stamp === theirs.stamp) return ours?.stamp
-    const [behind, latest] = isLater(ours, theirs) ? [to, ours] : [from, theirs]
-    await this.#asking(behind, behind.location.take(id, latest, 'copy'))
-    return latest.stamp
+    if (theirs === undefined || theirs.stamp === entry.stamp || covers(theirs.line, entry.line))
+      throw this.#nobody()
+    const way = { inPlaceOf: entry.stamp }
+    const { outcome } = await this.#asking(from, from.location.take(id, theirs, way))
+    if (outcome === 'kept' || outcome === 'newer') throw this.#nobody()
+    const now = await this.#asking(from, from.location.read(id))
+    if (now !== undefined) await this.#asking(to, to.location.take(id, now, 'copy'))
+    return {
+      written: false,
+      revision: now?.revision ?? theirs.revision,
+      state: theirs.state,
+      move: theirs.move,
+    }
   }
 
   async #asking<T>(place: Place, question: Promise<T>): Promise<T> {
@@ -180,11 +213,6 @@ export class Territory {
   }
 
   #nobody(): UnavailableError {
-    return new UnavailableError(`no location of \`${this.jurisdiction}\` can be asked`)
+    return new UnavailableError(`no location of \`${this.jurisdiction}\` can be reached`)
   }
-}
-
-function isLater(one: Entry | undefined, other: Entry | undefined): boolean {
-  if (one === undefined || other === undefined) return one !== undefined
-  return one.revision === other.revision ? one.stamp > other.stamp : one.revision > other.revision
 }

@@ -1,6 +1,7 @@
 import { withDeadline } from '../deadline.ts'
 import type { Place } from './place.ts'
 import { bringBack, sweep } from './repair.ts'
+import type { Settling } from './settling.ts'
 
 /** What happens to a location, for operators. No person stands in it. */
 export interface LocationNotice {
@@ -23,15 +24,17 @@ export interface WatchSettings {
 export class Watch {
   readonly #places: readonly Place[]
   readonly #settings: WatchSettings
+  readonly #settling: Settling
   #lookedAt = Number.NEGATIVE_INFINITY
   #looking: Promise<void> | undefined
   #repairing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(places: readonly Place[], settings: WatchSettings) {
+  constructor(places: readonly Place[], settings: WatchSettings, settling: Settling) {
     this.#places = places
     this.#settings = settings
+    this.#settling = settling
   }
 
   /** The locations that can be asked, the first of the table first. */
@@ -96,7 +99,7 @@ export class Watch {
     this.#lookedAt = startedAt
     if (this.#places.some((place) => place.condition === 'behind')) {
       this.#repairing ??= this.#repair().finally(() => (this.#repairing = undefined))
-    } else if (isFirst) void sweep(this.#places.filter(({ isCurrent }) => isCurrent)).catch(() => undefined)
+    } else if (isFirst) this.#sweep()
     this.#schedule()
   }
 
@@ -128,7 +131,7 @@ export class Watch {
       const { losses } = place
       const others = this.#places.filter((other) => other !== place)
       try {
-        const isComplete = await bringBack(place, others)
+        const isComplete = await bringBack(place, others, this.#settling)
         // It may have been lost meanwhile.
         if (isComplete && place.condition === 'behind' && place.losses === losses) {
           place.condition = 'current'
@@ -138,6 +141,11 @@ export class Watch {
         // Looked at again soon.
       }
     }
+  }
+
+  #sweep(): void {
+    const current = this.#places.filter(({ isCurrent }) => isCurrent)
+    void sweep(current, this.#settling).catch(() => undefined)
   }
 
   #schedule(): void {

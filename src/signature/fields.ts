@@ -111,9 +111,11 @@ function spellingProblem(
   written: { readonly input: string | undefined; readonly signature: string | undefined },
 ): FieldProblem | undefined {
   if (written.input !== scanDictionary(`${label}=${input}`).members[0])
-    return { problem: `Signature-Input \`${label}\` has a value that is not spelled as RFC 9651 writes it` }
+    return {
+      problem: `Signature-Input \`${label}\` has a value that is not in the canonical form of RFC 9651`,
+    }
   if (written.signature !== `${label}=:${signature}:`)
-    return { problem: `Signature \`${label}\` is not spelled as RFC 9651 writes base64` }
+    return { problem: `Signature \`${label}\` is not base64 in the canonical form of RFC 9651` }
   return undefined
 }
 

@@ -90,7 +90,10 @@ export function decoysFor(signatureLength: number): readonly VerifierKey[] {
 /** The key with this id. Looks at all of them, so that the time tells nothing of its place. */
 export function findKey(keys: readonly VerifierKey[], id: string): VerifierKey | undefined {
   let found: VerifierKey | undefined
-  for (const key of keys) if (key.id === id) found = key
+  for (let index = 0; index < keys.length; index += 1) {
+    const key = keys[index] as VerifierKey
+    if (key.id === id) found = key
+  }
   return found
 }
 
@@ -114,7 +117,7 @@ export function parseAppKeys(keys: unknown, name = 'keys'): readonly VerifierKey
       issues.push({ path: member === '' ? path : `${path}.${member}`, message })
     })
     if (key === undefined) continue
-    if (ids.has(key.id)) issues.push({ path: `${path}.id`, message: 'is the id of an earlier key too' })
+    if (ids.has(key.id)) issues.push({ path: `${path}.id`, message: 'is also the id of an earlier key' })
     ids.add(key.id)
     parsed.push(key)
   }

@@ -33,7 +33,7 @@ export interface MemoryNoncesOptions {
 export function lifetimeOf(until: number, time: number): number {
   if (until >= time && until < Infinity) return until - time
   throw new UnavailableError(
-    'the nonce expires in the past or never: do verifier and nonces have the same clock?',
+    'the nonce has already expired, or never expires: do the verifier and the nonce store use the same clock?',
   )
 }
 

@@ -48,7 +48,7 @@ export function verifyBy(
     return refusal(scheme, `failed with ${error instanceof Error ? error.name : typeof error}`)
   }
   if (isVerified(answer, context.now) || isRejected(answer)) return answer
-  return refusal(scheme, 'gave no answer that can be used')
+  return refusal(scheme, 'gave no usable answer')
 }
 
 function isVerified(answer: unknown, now: number): answer is Verified {

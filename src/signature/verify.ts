@@ -91,7 +91,7 @@ export function verifyMessage(
   const signature = choice.received.content
   if ('problem' in signature) return invalid(signature.problem)
   const decoys = decoysFor(signature.signatureLength)
-  if (decoys.length === 0) return invalid('the signature has a length that no algorithm makes')
+  if (decoys.length === 0) return invalid('the signature has a length that no algorithm produces')
   const unfit = coverageProblem(message, signature, rules)
   if (unfit !== undefined) return invalid(unfit)
   const { components, input, outline } = signature
@@ -103,7 +103,7 @@ export function verifyMessage(
   const holds = check(key, decoys, base, signature.signature)
   if (key === undefined || !holds) {
     keepReading(message, choice.received, base)
-    return invalid(problem ?? `the signature by key \`${key?.id ?? ''}\` does not match what was received`)
+    return invalid(problem ?? `the signature by key \`${key?.id ?? ''}\` does not match the received request`)
   }
   if (signature.shape !== undefined) rememberShape(signature.shape)
   return judgeHolding(message, choice.received.label, signature, rules, now)
@@ -120,7 +120,8 @@ function check(
   signature: string,
 ): boolean {
   let holds = false
-  for (const decoy of decoys) {
+  for (let index = 0; index < decoys.length; index += 1) {
+    const decoy = decoys[index] as VerifierKey
     const own = key?.algorithm === decoy.algorithm
     const answer = (own ? key : decoy).holds(base, signature)
     if (own) holds = answer
@@ -165,19 +166,20 @@ export function choose(
   tag: string | undefined,
 ): Choice {
   let ours: Choice | undefined
-  for (const one of received) {
+  for (let index = 0; index < received.length; index += 1) {
+    const one = received[index] as ReceivedSignature
     if (one.keyId === undefined || (tag !== undefined && one.tag !== tag)) continue
     const key = findKey(keys, one.keyId)
     if (key === undefined) continue
     if (ours !== undefined)
-      return { ...ours, problem: 'more than one signature is by a key of the app: send one' }
+      return { ...ours, problem: 'more than one signature was made with a key of the app: send only one' }
     ours = { received: one, key }
   }
   return (
     ours ?? {
       received: received[0] as ReceivedSignature,
       key: undefined,
-      problem: `no signature ${tag === undefined ? '' : `with the tag \`${tag}\` `}is by a key of the app`,
+      problem: `no signature ${tag === undefined ? '' : `with the tag \`${tag}\` `}was made with a key of the app`,
     }
   )
 }
@@ -224,9 +226,9 @@ function uncoveredOverride(
 }
 
 function keyProblem(key: VerifierKey | undefined, signature: ReadSignature, now: number): string | undefined {
-  if (key === undefined) return 'no signature is by a key of the app'
+  if (key === undefined) return 'no signature was made with a key of the app'
   if (key.notBefore !== undefined && now < key.notBefore) return `key \`${key.id}\` is not valid yet`
-  if (key.notAfter !== undefined && now >= key.notAfter) return `key \`${key.id}\` is not valid any more`
+  if (key.notAfter !== undefined && now >= key.notAfter) return `key \`${key.id}\` is no longer valid`
   // The algorithm belongs to the key; the message may repeat it but not choose it.
   if (signature.algorithm !== undefined && signature.algorithm !== key.algorithm) {
     return `\`alg\` is not the algorithm of key \`${key.id}\``
@@ -243,11 +245,11 @@ function timeProblem(
 ): string | undefined {
   const early = created * 1000 - now
   if (early > maxAge * 1000)
-    return `created ${Math.round(early / 1000)} s in the future, more than the ${maxAge} s that are admitted`
+    return `created ${Math.round(early / 1000)} s in the future, more than the allowed ${maxAge} s`
   if (now <= usableUntil) return undefined
   if (expires !== undefined && expires * 1000 === usableUntil)
     return `expired ${seconds(now - usableUntil)} s ago`
-  return `created ${seconds(-early)} s ago, more than the ${maxAge} s that are admitted`
+  return `created ${seconds(-early)} s ago, more than the allowed ${maxAge} s`
 }
 
 function seconds(milliseconds: number): number {

@@ -28,13 +28,19 @@ export function createKeyUses(store: PolicyStore, now: () => number): (appId: st
     }
   }
 
+  // Most uses are of the key that was used last, and need no name for it.
+  let latest = { appId: '', keyId: '', at: Number.NEGATIVE_INFINITY }
+
   return (appId, keyId) => {
     if (store.noteKeyUse === undefined) return
+    const at = now()
+    if (latest.keyId === keyId && latest.appId === appId && at - latest.at < INTERVAL) return
     const name = `${appId}/${keyId}`
     const before = noted.get(name)
-    const at = now()
+    if (before !== undefined) latest = { appId, keyId, at: before }
     if ((before !== undefined && at - before < INTERVAL) || writing >= MAX_WRITING) return
     noted.set(name, at)
+    latest = { appId, keyId, at }
     writing += 1
     void write(appId, keyId)
   }

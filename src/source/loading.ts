@@ -145,7 +145,7 @@ export class Loading {
   async #withoutStore(appId: string, flight: Flight, error: unknown): Promise<App> {
     const { memory, snapshot, maxStale, lists, now, report } = this.#setting
     const isOurs = isPortcullisError(error)
-    const failure = isOurs ? error : new UnavailableError('the store could not look', { cause: error })
+    const failure = isOurs ? error : new UnavailableError('the store could not be read', { cause: error })
     if (!(failure instanceof SparedError)) report(failure, appId)
     const entry = memory.entryOf(appId)
     if (entry !== undefined && memory.keepUnconfirmed(appId)) return entry.app

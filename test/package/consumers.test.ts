@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { build } from 'esbuild'
 import { repository, run } from '../support/commands.ts'
 import { exportedNames } from '../unit/house/exports.ts'
-import { manifest, pack, type Packed } from './consumer.ts'
+import { manifest, must, pack, type Packed } from './consumer.ts'
 
 let packed: Packed
 
@@ -104,17 +105,47 @@ describe('without express and ioredis', () => {
     expect(JSON.parse(await project.execute('names.cjs', required))).toEqual(values)
   })
 
-  it('an error of one build is recognised by the other', async () => {
+  it('is one copy, imported and required', async () => {
     const project = await packed.project({})
+    const same = entries.map((entry, index) => {
+      const name = join('portcullis', entry)
+      return `import * as entry${index} from '${name}'
+        const required${index} = require('${name}')
+        for (const [name, value] of Object.entries(entry${index})) if (required${index}[name] !== value) console.log(name)`
+    })
     const printed = await project.execute(
       'both.mjs',
       `import { createRequire } from 'node:module'
-      import { ConfigError, isPortcullisError } from 'portcullis'
-      const { ConfigError: Other } = createRequire(import.meta.url)('portcullis')
-      const error = new Other('option', 'a number', 'text')
-      console.log(Other !== ConfigError, isPortcullisError(error), isPortcullisError(new Error('other')))`,
+      const require = createRequire(import.meta.url)
+      ${same.join('\n')}
+      console.log(entry0.isPortcullisError(new required0.ConfigError('option', 'a number', 'text')))`,
     )
-    expect(printed).toBe('true true false')
+    expect(printed).toBe('true')
+  })
+
+  it('is one copy in a bundle, whose errors the package recognises', async () => {
+    const project = await packed.project({})
+    await writeFile(
+      join(project.folder, 'app.mjs'),
+      `import { createRequire } from 'node:module'
+      import { ConfigError } from 'portcullis'
+      import { policyStoreContract } from 'portcullis/testing'
+      import { redisNonces } from 'portcullis/redis'
+      const { ConfigError: Other, isPortcullisError } = createRequire(import.meta.url)('portcullis')
+      const thrown = (call) => { try { call() } catch (error) { return error } }
+      const error = thrown(() => redisNonces())
+      console.log(typeof policyStoreContract, error instanceof ConfigError, error instanceof Other, isPortcullisError(error))`,
+    )
+    const outfile = join(project.folder, 'bundle.mjs')
+    await build({
+      entryPoints: [join(project.folder, 'app.mjs')],
+      outfile,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      logLevel: 'error',
+    })
+    expect(await must(process.execPath, [outfile], project.folder)).toBe('function true false true')
   })
 })
 

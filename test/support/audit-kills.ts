@@ -1,14 +1,14 @@
-import { execFileSync, fork, type ChildProcess } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
-import { framesOf, linesOf, parseEvent, verifyLog, type LogProblem } from '../../src/audit/index.ts'
-import { redisFrames } from '../../src/redis/index.ts'
+import type { LogProblem } from '../../src/audit/index.ts'
+import { auditedLog } from './audited-log.ts'
 import { compiled } from './compiled.ts'
 import { startRedis, type RedisServer } from './redis.ts'
 import { seededRandom } from './seeded.ts'
+import { smallDisk, type SmallDisk } from './small-disk.ts'
 
 /** What one round has shown, and what all have. */
 export interface Totals {
@@ -59,8 +59,9 @@ export class KillRound {
   readonly #options: KillOptions
   readonly #random: () => number
   readonly #folder = mkdtempSync(join(tmpdir(), 'portcullis-kills-'))
-  readonly #spool: string
-  readonly #isMounted: boolean
+  #spool: string
+  /** The disk of the spool, where it can be filled. */
+  #disk: SmallDisk | undefined
   readonly delivered = new Set<string>()
   readonly totals: Totals = { ...NO_TOTALS }
   problems: readonly LogProblem[] = []
@@ -78,21 +79,12 @@ export class KillRound {
     this.#spool = join(this.#folder, 'spool')
     mkdirSync(this.#spool)
     mkdirSync(join(this.#folder, 'redis'))
-    this.#isMounted = options.mode === 'spool' && this.#mount()
-  }
-
-  /** A small disk of its own, so that it can be full. */
-  #mount(): boolean {
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', this.#spool], { stdio: 'ignore' })
-      return true
-    } catch {
-      return false
-    }
   }
 
   /** Strikes so often at random, or as said. */
   async run(strikes: number | readonly Strike[]): Promise<Totals> {
+    this.#disk = this.#options.mode === 'spool' ? await smallDisk() : undefined
+    this.#spool = this.#disk?.path ?? this.#spool
     const args = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--dir', join(this.#folder, 'redis')]
     this.#server = await startRedis({ args })
     await this.#startWorker()
@@ -113,7 +105,7 @@ export class KillRound {
       this.#over = true
       this.#worker?.kill('SIGKILL')
       await this.#server.stop()
-      if (this.#isMounted) execFileSync('umount', ['-l', this.#spool])
+      this.#disk?.remove()
       rmSync(this.#folder, { recursive: true, force: true })
     }
   }
@@ -155,7 +147,7 @@ export class KillRound {
     if (kind < 0.5) return 'process'
     if (kind < 0.7) return 'server'
     // What came while the disk was full has no copy but that of Redis, so a file is cut in other rounds.
-    return this.#isMounted && this.#options.seed % 2 === 1 ? 'full' : 'cut'
+    return this.#disk !== undefined && this.#options.seed % 2 === 1 ? 'full' : 'cut'
   }
 
   async #strike(strike: Strike): Promise<void> {
@@ -211,14 +203,11 @@ export class KillRound {
   }
 
   async #fillDisk(): Promise<void> {
+    const filler = join(this.#spool, 'filler')
+    if (this.#disk === undefined) return
     this.totals.fulls += 1
     this.#fullAt = Date.now()
-    const filler = join(this.#spool, 'filler')
-    try {
-      writeFileSync(filler, Buffer.alloc(8_000_000))
-    } catch {
-      // That is what it is for.
-    }
+    fill(filler)
     // Under a full disk the process may die, too.
     if (this.#random() < 0.5) await this.#killWorker()
     await sleep(300)
@@ -230,29 +219,23 @@ export class KillRound {
   async #check(): Promise<void> {
     // The newest process sends what others have left, and its own.
     await this.#killWorker()
-    const redis = new Redis(this.#server.url)
-    const store = redisFrames(redis)
     const deadline = Date.now() + 90_000
     while (readdirSync(this.#spool).some((name) => name.endsWith('.spool')) && Date.now() < deadline)
       await sleep(200)
     await sleep(200)
-    const ids = new Set<string>()
-    const [fields, operations] = [new Set<string>(), new Set<string>()]
-    for await (const { bytes } of framesOf(store)) {
-      for (const line of linesOf(bytes)) {
-        const event = parseEvent(line)
-        if (event === undefined) continue
-        if (ids.has(event.id)) this.totals.doubled += 1
-        ids.add(event.id)
-        if (event.kind === 'field') fields.add(event.requestId)
-        if (event.kind === 'operation') operations.add(event.requestId)
-      }
-    }
-    const report = await verifyLog({ frames: framesOf(store) })
-    this.problems = report.problems
-    this.totals.problems = report.found
-    this.totals.delivered = this.delivered.size
-    this.totals.unaudited = [...this.delivered].filter((id) => !fields.has(id) || !operations.has(id)).length
-    redis.disconnect()
+    const { unaudited, doubled, found, problems } = await auditedLog(this.#server.url, this.delivered)
+    Object.assign(this.totals, { unaudited, doubled, problems: found, delivered: this.delivered.size })
+    this.problems = problems
   }
+}
+
+/** Writes to a small disk until nothing fits on it any more. */
+function fill(path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(8_000_000))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return
+    throw error
+  }
+  throw new Error('the disk was not full')
 }

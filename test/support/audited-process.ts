@@ -5,14 +5,17 @@ import { auditAccess, createPolicySource, memoryStore } from '../../src/index.ts
 import { auditLog } from '../../src/audit/index.ts'
 import { redisFrames } from '../../src/redis/index.ts'
 
-const [redisUrl = '', spool = '', mode = 'spool', settlesAfter = '5000'] = process.argv.slice(2)
+const [redisUrl = '', spool = '', mode = 'spool', settlesAfter = '5000', maxBytes = '67108864'] =
+  process.argv.slice(2)
 const redis = new Redis(redisUrl, { retryStrategy: () => 30, disconnectTimeout: 50, maxRetriesPerRequest: 0 })
 redis.on('error', () => undefined)
 const sink = auditLog({
   store: redisFrames(redis, { settlesAfter: Number(settlesAfter) }),
-  ...(mode === 'redis' ? {} : { spool: { directory: spool, maxBytes: 64 * 1_048_576 } }),
+  ...(mode === 'redis' ? {} : { spool: { directory: spool, maxBytes: Number(maxBytes) } }),
   mode: mode === 'redis' ? 'redis' : 'spool',
 })
+/** How many events have come. */
+let made = 0
 const policies = createPolicySource({
   store: memoryStore([{ policy: { appId: 'a', auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } } }]),
 })
@@ -21,7 +24,13 @@ app.disable('x-powered-by')
 app.use(
   auditAccess({
     policies,
-    sink,
+    sink: {
+      ...sink,
+      write(events) {
+        made += events.length
+        return sink.write(events)
+      },
+    },
     appId: () => 'a',
     pseudonymKey: new Uint8Array(32),
     sinkTimeout: 1_000,
@@ -36,4 +45,5 @@ const server = app.listen(0, '127.0.0.1', () => {
   const address = server.address()
   process.send?.(typeof address === 'object' && address !== null ? address.port : 0)
 })
+process.on('message', () => process.send?.({ rss: process.memoryUsage.rss(), made, ...sink.status() }))
 process.once('disconnect', () => process.exit())

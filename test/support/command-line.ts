@@ -52,6 +52,8 @@ export interface Running {
   readonly pid: number
   /** Resolves when the standard error has this in it. */
   said(text: string): Promise<void>
+  /** What the standard output has by now. */
+  written(): string
   kill(signal: NodeJS.Signals): void
 }
 
@@ -92,6 +94,7 @@ export function start(args: readonly string[], { env = {}, input, directory }: S
           if (!error.includes(text)) throw new Error(`ended with ${code} and did not say ${text}: ${error}`)
         }),
       ]),
+    written: () => out,
     kill: (signal) => void child.kill(signal),
   }
 }

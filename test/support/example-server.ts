@@ -9,6 +9,7 @@ import {
   type ManagedPolicyStore,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
+import { sharedHomes } from '../../example-server/homes.ts'
 import { createVault, memoryPeople, type PeopleStore } from 'portcullis/vault'
 import { createExampleApp } from '../../example-server/app.ts'
 import type { DemoApp } from '../../example-server/demo-apps.ts'
@@ -117,7 +118,7 @@ export async function startExampleServer({
     store,
     policies,
     storage,
-    personKeys: keysBeside(storage),
+    homes: sharedHomes(storage, keysBeside(storage)),
     nonces: memoryNonces(),
     sink,
     recentEvents: async ({ limit }) => sink.events().toReversed().slice(0, limit),

@@ -1,7 +1,14 @@
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cache, findPrograms, isRoot, run } from './commands.ts'
-import { byApt, byCommand, findOrInstall, isInstalled, type WayToInstall } from './programs.ts'
+import {
+  byApt,
+  byCommand,
+  byUnpacking,
+  findOrInstall,
+  isInstalled,
+  startScript,
+  type WayToInstall,
+} from './programs.ts'
 
 const kept = join(cache, 'php')
 
@@ -33,44 +40,17 @@ function waysToInstall(): readonly WayToInstall[] {
   return ways
 }
 
-/** Needs no rights on the machine: the package and what it depends on are fetched and only unpacked. */
-const unpackingFromApt: WayToInstall = {
-  name: 'apt-get download php-cli',
-  async install() {
-    await mkdir(cache, { recursive: true })
-    const work = await mkdtemp(join(cache, 'php-'))
-    try {
-      return await unpackFromApt(work)
-    } finally {
-      await rm(work, { recursive: true, force: true })
-    }
+const unpackingFromApt = byUnpacking({
+  what: 'php-cli',
+  async packages(apt) {
+    const found = await run('apt-cache', [...apt, 'depends', 'php-cli'])
+    const version = /\bphp(\d+\.\d+)-cli\b/.exec(found.output)?.[1] ?? ''
+    return [`php${version}-cli`, `php${version}-common`, 'libargon2-1', 'libsodium23']
   },
-}
-
-async function unpackFromApt(work: string): Promise<string | undefined> {
-  const found = await run('apt-cache', ['depends', 'php-cli'])
-  const version = /\bphp(\d+\.\d+)-cli\b/.exec(found.output)?.[1]
-  if (version === undefined) return found.output
-  const packages = [`php${version}-cli`, `php${version}-common`, 'libargon2-1', 'libsodium23']
-  const download = await run('apt-get', ['download', '-q', ...packages], { cwd: work, timeout: 300_000 })
-  if (!download.succeeded) return download.output
-  const root = join(work, 'root')
-  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
-    const unpacked = await run('dpkg', ['-x', join(work, file), root])
-    if (!unpacked.succeeded) return unpacked.output
-  }
-  await writeFile(join(root, 'php'), startScript(version), { mode: 0o755 })
-  await rm(kept, { recursive: true, force: true })
-  await rename(root, kept)
-  return undefined
-}
-
-const startScript = (version: string): string => `#!/bin/sh
-here=$(cd "$(dirname "$0")" && pwd)
-LD_LIBRARY_PATH=$(echo "$here"/usr/lib/*-linux-gnu*)\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export LD_LIBRARY_PATH
-exec "$here/usr/bin/php${version}" -n "$@"
-`
+  kept,
+  // Without a configuration: it would name extensions that are not unpacked.
+  starter: ([cli = '']) => ({ name: 'php', script: startScript(`usr/bin/${cli.replace('-cli', '')}`, '-n') }),
+})
 
 function installLine(): string {
   if (process.platform === 'darwin') return '`brew install php`'

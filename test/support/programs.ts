@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
-import { announce, findPrograms, run } from './commands.ts'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { announce, cache, findPrograms, run } from './commands.ts'
 
 /** A program that tests need, and how to come by it. */
 export interface Wanted {
@@ -99,3 +100,67 @@ export function byApt(...packages: readonly string[]): WayToInstall {
     },
   }
 }
+
+/** Debian packages that are fetched and unpacked into a folder, which becomes `kept`. */
+export interface Unpacking {
+  readonly what: string
+  /** By their names; asked with the options that make apt use the package lists of the test. */
+  readonly packages: readonly string[] | ((apt: readonly string[]) => Promise<readonly string[]>)
+  /** The folder of the cache in which they end. */
+  readonly kept: string
+  /** Written beside them: a program that starts what was unpacked, by its name. */
+  readonly starter?: (packages: readonly string[]) => { readonly name: string; readonly script: string }
+}
+
+/** Needs no rights on the machine: the packages are fetched with package lists of our own and only unpacked. */
+export function byUnpacking(wanted: Unpacking): WayToInstall {
+  return {
+    name: `apt-get download ${wanted.what}`,
+    async install() {
+      await mkdir(cache, { recursive: true })
+      const work = await mkdtemp(join(cache, 'unpacking-'))
+      try {
+        return await unpack(work, wanted)
+      } finally {
+        await rm(work, { recursive: true, force: true })
+      }
+    },
+  }
+}
+
+async function unpack(work: string, { packages, kept, starter }: Unpacking): Promise<string | undefined> {
+  const [lists, archives, status] = [join(work, 'lists'), join(work, 'archives'), join(work, 'status')]
+  await mkdir(join(lists, 'partial'), { recursive: true })
+  await mkdir(join(archives, 'partial'), { recursive: true })
+  await writeFile(status, '')
+  const apt = [`Dir::State::lists=${lists}`, `Dir::Cache=${archives}`, `Dir::State::status=${status}`]
+  const ours = [...apt, 'APT::Sandbox::User=', 'Debug::NoLocking=true'].flatMap((setting) => ['-o', setting])
+  await run('apt-get', [...ours, 'update', '-q'], { timeout: 300_000 })
+
+  const names = typeof packages === 'function' ? await packages(ours) : packages
+  const download = await run('apt-get', [...ours, 'download', '-q', ...names], {
+    cwd: work,
+    timeout: 300_000,
+  })
+  if (!download.succeeded) return download.output
+  const root = join(work, 'root')
+  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
+    const unpacked = await run('dpkg', ['-x', join(work, file), root])
+    if (!unpacked.succeeded) return unpacked.output
+  }
+  if (starter !== undefined) {
+    const { name, script } = starter(names)
+    await writeFile(join(root, name), script, { mode: 0o755 })
+  }
+  await rm(kept, { recursive: true, force: true })
+  await rename(root, kept)
+  return undefined
+}
+
+/** Starts an unpacked program with the libraries that were unpacked beside it. */
+export const startScript = (command: string, ...options: readonly string[]): string => `#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
+LD_LIBRARY_PATH=$(echo "$here"/usr/lib/*-linux-gnu*)\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH
+exec ${[`"$here/${command}"`, ...options].join(' ')} "$@"
+`

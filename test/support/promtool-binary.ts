@@ -1,7 +1,6 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cache, findPrograms, isRoot, run } from './commands.ts'
-import { byApt, byCommand, findOrInstall, isInstalled, type WayToInstall } from './programs.ts'
+import { cache, findPrograms, isRoot } from './commands.ts'
+import { byApt, byCommand, byUnpacking, findOrInstall, isInstalled, type WayToInstall } from './programs.ts'
 
 const kept = join(cache, 'promtool')
 
@@ -31,24 +30,4 @@ function waysToInstall(): readonly WayToInstall[] {
   return ways
 }
 
-/** Starts no server and needs no rights: the package is fetched and only unpacked. */
-const unpackingFromApt: WayToInstall = {
-  name: 'apt-get download prometheus',
-  async install() {
-    await mkdir(cache, { recursive: true })
-    const work = await mkdtemp(join(cache, 'promtool-'))
-    try {
-      const download = await run('apt-get', ['download', '-q', 'prometheus'], { cwd: work, timeout: 300_000 })
-      if (!download.succeeded) return download.output
-      const file = (await readdir(work)).find((name) => name.endsWith('.deb')) ?? ''
-      const root = join(work, 'root')
-      const unpacked = await run('dpkg', ['-x', join(work, file), root])
-      if (!unpacked.succeeded) return unpacked.output
-      await rm(kept, { recursive: true, force: true })
-      await rename(root, kept)
-      return undefined
-    } finally {
-      await rm(work, { recursive: true, force: true })
-    }
-  },
-}
+const unpackingFromApt = byUnpacking({ what: 'prometheus', packages: ['prometheus'], kept })

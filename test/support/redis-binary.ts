@@ -1,7 +1,14 @@
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cache, findPrograms, isRoot, run } from './commands.ts'
-import { byApt, byCommand, findOrInstall, isInstalled, type WayToInstall } from './programs.ts'
+import { cache, findPrograms, isRoot } from './commands.ts'
+import {
+  byApt,
+  byCommand,
+  byUnpacking,
+  findOrInstall,
+  isInstalled,
+  startScript,
+  type WayToInstall,
+} from './programs.ts'
 
 const homebrewFolders = ['/opt/homebrew/bin', '/usr/local/bin']
 const kept = join(cache, 'redis')
@@ -37,52 +44,12 @@ function waysToInstall(): readonly WayToInstall[] {
   return ways
 }
 
-/** Needs no rights on the machine: the packages are fetched with package lists of our own and only unpacked. */
-const unpackingFromApt: WayToInstall = {
-  name: 'apt-get download redis-server',
-  async install() {
-    await mkdir(cache, { recursive: true })
-    const work = await mkdtemp(join(cache, 'redis-'))
-    try {
-      return await unpackFromApt(work)
-    } finally {
-      await rm(work, { recursive: true, force: true })
-    }
-  },
-}
-
-async function unpackFromApt(work: string): Promise<string | undefined> {
-  const [lists, archives, status] = [join(work, 'lists'), join(work, 'archives'), join(work, 'status')]
-  await mkdir(join(lists, 'partial'), { recursive: true })
-  await mkdir(join(archives, 'partial'), { recursive: true })
-  await writeFile(status, '')
-  const apt = [`Dir::State::lists=${lists}`, `Dir::Cache=${archives}`, `Dir::State::status=${status}`]
-  const ours = [...apt, 'APT::Sandbox::User=', 'Debug::NoLocking=true'].flatMap((setting) => ['-o', setting])
-  await run('apt-get', [...ours, 'update', '-q'], { timeout: 300_000 })
-
-  const wanted = ['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1']
-  const download = await run('apt-get', [...ours, 'download', '-q', ...wanted], {
-    cwd: work,
-    timeout: 300_000,
-  })
-  if (!download.succeeded) return download.output
-  const root = join(work, 'root')
-  for (const file of (await readdir(work)).filter((name) => name.endsWith('.deb'))) {
-    const unpacked = await run('dpkg', ['-x', join(work, file), root])
-    if (!unpacked.succeeded) return unpacked.output
-  }
-  await writeFile(join(root, 'redis-server'), startScript, { mode: 0o755 })
-  await rm(kept, { recursive: true, force: true })
-  await rename(root, kept)
-  return undefined
-}
-
-const startScript = `#!/bin/sh
-here=$(cd "$(dirname "$0")" && pwd)
-LD_LIBRARY_PATH=$(echo "$here"/usr/lib/*-linux-gnu*)\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export LD_LIBRARY_PATH
-exec "$here/usr/bin/redis-server" "$@"
-`
+const unpackingFromApt = byUnpacking({
+  what: 'redis-server',
+  packages: ['redis-server', 'redis-tools', 'libjemalloc2', 'liblzf1'],
+  kept,
+  starter: () => ({ name: 'redis-server', script: startScript('usr/bin/redis-server') }),
+})
 
 function installLine(): string {
   if (process.platform === 'darwin') return '`brew install redis`'

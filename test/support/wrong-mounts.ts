@@ -149,7 +149,7 @@ export const MISTAKES: readonly Mistake[] = [
     store: memoryStore([]),
     mounts: addresses,
     ask: get(),
-    line: ['APP_UNKNOWN', 'the id is `app-1`', 'an empty store knows no app'],
+    line: ['APP_UNKNOWN', 'the id is `app-1`', 'An empty store has no apps'],
   },
   {
     name: 'a store that cannot be reached',
@@ -157,8 +157,8 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: addresses,
     ask: get(),
     line: [
-      'POLICY_UNAVAILABLE, the store could not look; because: connect ECONNREFUSED 127.0.0.1:6379',
-      'look at the store',
+      'POLICY_UNAVAILABLE, the store could not be read; because: connect ECONNREFUSED 127.0.0.1:6379',
+      'check that the store is running',
       /\n {4}Error: connect ECONNREFUSED 127\.0\.0\.1:6379\n {8}at /,
     ],
   },
@@ -167,7 +167,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: {},
     mounts: addresses,
     ask: get(),
-    line: ['PROTECTION_NOT_CONFIGURED, the policy has no section `ipWhitelist`', 'write the section'],
+    line: ['PROTECTION_NOT_CONFIGURED, the policy has no section `ipWhitelist`', 'add the section'],
   },
   {
     name: 'an empty allow list',
@@ -182,7 +182,7 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: (given) => [ipWhitelist({ ...given, clientAddress: () => '203.0.112.9' })],
     ask: get(),
     line: [
-      'outside every range; the client address is of the internet (IPv4)',
+      'outside every range; the client address belongs to the internet (IPv4)',
       'Nearest entry: `203.0.113.0/24` differs in network: 23 of the 24 bits',
       'add the network of the caller',
     ],
@@ -192,21 +192,21 @@ export const MISTAKES: readonly Mistake[] = [
     policy: ranges('203.0.113.0/24'),
     mounts: addresses,
     ask: get(),
-    line: ['of this machine (`127.0.0.1`)', 'add `127.0.0.1` and `::1`'],
+    line: ['to this machine (`127.0.0.1`)', 'add `127.0.0.1` and `::1`'],
   },
   {
     name: 'a proxy in front with `trust proxy` off',
     policy: ranges('203.0.113.0/24'),
     mounts: addresses,
     ask: get('/', { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'https' }),
-    line: ['of this machine (`127.0.0.1`)', 'set `trust proxy` of Express to its subnet'],
+    line: ['to this machine (`127.0.0.1`)', 'set `trust proxy` in Express to its subnet'],
   },
   {
     name: 'a forwarded header that a caller has made up',
     policy: ranges('203.0.113.0/24'),
     mounts: addresses,
     ask: get('/', { 'x-forwarded-for': '203.0.113.7' }),
-    line: ['ADDRESS_NOT_ALLOWED', 'the header counts for nothing, because any caller can write it'],
+    line: ['ADDRESS_NOT_ALLOWED', 'the header is ignored, because any caller can write it'],
   },
   {
     name: 'an IPv4 list and a caller by IPv6',
@@ -214,7 +214,7 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: (given) => [ipWhitelist({ ...given, clientAddress: () => '::1' })],
     ask: get(),
     line: [
-      'of this machine (`::1`)',
+      'to this machine (`::1`)',
       'Nearest entry: `127.0.0.1` differs in family: IPv6, the entry is IPv4',
       'add `127.0.0.1` and `::1`',
     ],
@@ -234,7 +234,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: domains('https://shop.example'),
     mounts: origins,
     ask: get('/', { 'x-origin': 'https://shop.example/' }),
-    line: ['`X-Origin` is `https://shop.example/`', 'without a path and without a slash'],
+    line: ['`X-Origin` is `https://shop.example/`', 'without a path and without a trailing slash'],
   },
   {
     name: 'http in place of https',
@@ -243,7 +243,7 @@ export const MISTAKES: readonly Mistake[] = [
     ask: get('/', { origin: 'http://shop.example' }),
     line: [
       '`https://shop.example` differs in scheme: `http`, the entry has `https`',
-      '`http:` and `https:` are two origins',
+      '`http:` and `https:` are different origins',
     ],
   },
   {
@@ -263,7 +263,7 @@ export const MISTAKES: readonly Mistake[] = [
     ask: get('/', { origin: 'https://shop.example' }),
     line: [
       'Nearest entry: `https://*.shop.example`',
-      'a wildcard admits what lies below its host, and not the host',
+      'a wildcard admits the subdomains of its host, but not the host',
     ],
   },
   {
@@ -271,7 +271,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: domains('http://localhost:3000'),
     mounts: origins,
     ask: get('/', { origin: 'http://localhost:5173' }),
-    line: ['differs in port: `5173`, the entry has `3000`', 'each port is an origin of its own'],
+    line: ['differs in port: `5173`, the entry has `3000`', 'each port is a different origin'],
   },
   {
     name: 'a server that sends neither `Origin` nor `X-Origin`, such as curl',
@@ -290,14 +290,14 @@ export const MISTAKES: readonly Mistake[] = [
         Number(new URL(origin).port),
         `GET / HTTP/1.1\r\nHost: a\r\nx-app-id: ${APP}\r\nsec-fetch-mode: navigate\r\nsec-fetch-site: none\r\nconnection: close\r\n\r\n`,
       ),
-    line: ['ORIGIN_REQUIRED, a browser sent no `Origin`', 'pages that people open by their address'],
+    line: ['ORIGIN_REQUIRED, a browser sent no `Origin`', 'when people open a page by its address'],
   },
   {
     name: 'the origin null',
     policy: domains('https://shop.example'),
     mounts: origins,
     ask: get('/', { origin: 'null' }),
-    line: ['`Origin` is `null`', 'a sandboxed frame, a file or a redirect'],
+    line: ['`Origin` is `null`', 'sandboxed frames, files and redirects'],
   },
   {
     name: 'a method that pages may not use',
@@ -326,7 +326,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: (given) => [express.json(), ...servers(given)],
     ask: signed('/', { body: '{"a":1}', headers: JSON_TYPE }),
-    line: ['DIGEST_MISMATCH, this server has not kept the bytes of the body', 'in place of express.json()'],
+    line: ['DIGEST_MISMATCH, this server has not kept the bytes of the body', 'instead of express.json()'],
   },
   {
     name: 'another secret',
@@ -343,24 +343,21 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { keyId: 'key-2' }),
-    line: ['SIGNATURE_INVALID, no signature is by a key of the app', 'compare the key id'],
+    line: ['SIGNATURE_INVALID, no signature was made with a key of the app', 'compare the key id'],
   },
   {
     name: 'a clock that is behind',
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { at: Date.now() - 3_600_000 }),
-    line: [
-      /SIGNATURE_EXPIRED, created 36\d\d s ago, more than the 300 s that are admitted/,
-      'synchronise the clocks',
-    ],
+    line: [/SIGNATURE_EXPIRED, created 36\d\d s ago, more than the allowed 300 s/, 'synchronise the clocks'],
   },
   {
     name: 'a clock that is ahead',
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { at: Date.now() + 3_600_000 }),
-    line: [/SIGNATURE_EXPIRED, created 3[56]\d\d s in the future/, 'that of the caller is ahead'],
+    line: [/SIGNATURE_EXPIRED, created 3[56]\d\d s in the future/, 'the clock of the caller is ahead'],
   },
   {
     name: 'content without a digest',
@@ -380,7 +377,10 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { body: '{"a":1}', added: JSON_TYPE }),
-    line: ['SIGNATURE_INVALID, not covered: content-type', 'let the caller sign what is named here too'],
+    line: [
+      'SIGNATURE_INVALID, not covered: content-type',
+      'the caller must also sign the components named here',
+    ],
   },
   {
     name: 'a nonce that was used before',
@@ -391,7 +391,7 @@ export const MISTAKES: readonly Mistake[] = [
       await again(origin)
       await again(origin)
     },
-    line: ['SIGNATURE_REPLAYED, the nonce was used before', 'sign each attempt anew'],
+    line: ['SIGNATURE_REPLAYED, the nonce was used before', 'create a new signature for each attempt'],
   },
   {
     name: 'a proxy that rewrites Host',
@@ -416,28 +416,28 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/token', { signedPath: '/auth/token' }),
-    line: ['SIGNATURE_INVALID', 'of which it takes a prefix off (set the `pathPrefix` option)'],
+    line: ['SIGNATURE_INVALID', 'or the path, if it strips a prefix (set the `pathPrefix` option)'],
   },
   {
     name: 'a browser that calls a route for servers',
     policy: SIGNED,
     mounts: servers,
     ask: get('/', { origin: 'https://shop.example' }),
-    line: ['BROWSER_NOT_ALLOWED', 'evidence: origin', 'belong behind `domainProtect`'],
+    line: ['BROWSER_NOT_ALLOWED', 'evidence: origin', 'that pages may call behind `domainProtect`'],
   },
   {
     name: 'no return URL',
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/'),
-    line: ['RETURN_URL_REQUIRED, the request names no return URL; it was looked for as `return_url`'],
+    line: ['RETURN_URL_REQUIRED, the request has no return URL; it was looked for as `return_url`'],
   },
   {
     name: 'a return URL under another name',
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/?redirect_uri=https://shop.example/app'),
-    line: ['it was looked for as `return_url`', 'under exactly this name'],
+    line: ['it was looked for as `return_url`', 'with exactly this name'],
   },
   {
     name: 'a return URL beside the folder',
@@ -446,8 +446,8 @@ export const MISTAKES: readonly Mistake[] = [
     ask: get('/?return_url=https://shop.example/apple'),
     line: [
       'the URL is `https://shop.example/apple`',
-      '`https://shop.example/app` differs in path: `/apple` goes on inside of a segment of `/app`',
-      'A prefix admits whole segments',
+      '`https://shop.example/app` differs in path: `/apple` continues within a segment of `/app`',
+      'A prefix matches whole segments',
     ],
   },
   {
@@ -469,7 +469,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get(`/?return_url=${encodeURIComponent('https://shop.example/app/gr\u{fc}n')}`),
-    line: ['the URL was refused: not ASCII', 'percent-encode letters that are not ASCII'],
+    line: ['the URL was refused: not ASCII', 'percent-encode characters that are not ASCII'],
   },
   {
     name: 'a return URL with a password',
@@ -498,7 +498,7 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: region(() => undefined),
     ask: get(),
     line: [
-      'REGION_UNKNOWN, no usable country, and the policy names no fallback',
+      'REGION_UNKNOWN, no usable country, and the policy has no fallback',
       'let the `country` option return',
     ],
   },
@@ -515,8 +515,8 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: (given) => [auditAccess({ ...given, sink: failingSink })],
     ask: get(),
     line: [
-      'AUDIT_UNAVAILABLE, the sink did not keep the events of the request; because: the disk is full',
-      'look at the sink',
+      'AUDIT_UNAVAILABLE, the sink did not store the events of the request; because: the disk is full',
+      'check that the audit sink is running',
       'Error: the disk is full',
     ],
   },
@@ -525,7 +525,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: (given) => [serverOnly({ ...given, nonces: { claim: () => Promise.reject(new Error('down')) } })],
     ask: signed('/'),
-    line: ['NONCES_UNAVAILABLE', 'look at the nonce store'],
+    line: ['NONCES_UNAVAILABLE', 'check whether the nonce store is running'],
   },
   {
     name: 'an option that throws',
@@ -536,7 +536,7 @@ export const MISTAKES: readonly Mistake[] = [
     ask: get(),
     line: [
       'OPTION_FAILED, the `country` option failed with TypeError',
-      'mend the option',
+      'correct the option',
       /\n {4}TypeError: Cannot read properties of undefined \(reading 'country'\)\n {8}at /,
     ],
   },

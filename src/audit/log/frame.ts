@@ -1,7 +1,8 @@
 import { createHmac, hash, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { UnreadableError } from '../../errors.ts'
-import { HASH_BYTES, leafHash, merkleRoot } from './merkle.ts'
+import { HASH_BYTES } from './merkle.ts'
+import { rootOfText } from './root-of-text.ts'
 
 /**
  * Some events of one writer, in a row: the unit of storage, of hashing and of sending. Its `link` commits to its events and
@@ -75,18 +76,13 @@ export function linkOf(frame: Pick<Frame, 'writer' | 'first' | 'count' | 'previo
 
 const LINK_PREFIX = Buffer.from('portcullis/link/1\0')
 
-/** The Merkle root of events, one line each. */
-export function rootOfLines(lines: readonly string[]): Buffer {
-  return merkleRoot(lines.map(leafHash))
-}
-
 /** Makes a frame of at least one event. */
 export function makeFrame({ writer, first, previous, lines, key }: FrameParts): Frame {
-  const root = rootOfLines(lines)
+  const text = Buffer.from(lines.join('\n'), 'latin1')
+  const root = rootOfText(text)
   const count = lines.length
   const link = linkOf({ writer, first, count, previous, root })
   const mac = key === undefined ? undefined : macOf(link, key)
-  const text = Buffer.from(lines.join('\n'), 'latin1')
   const deflated = count >= DEFLATED_FROM
   const body = deflated ? deflateRawSync(text, { level: 1 }) : text
   const head = Buffer.allocUnsafe(3 + writer.length + FIXED)
@@ -157,18 +153,39 @@ function layoutOf(bytes: Buffer): Layout {
   return { frame: { writer, first, count, previous, root, link, mac, bytes }, body, deflated, length }
 }
 
+/** A frame with its events, one line each, and the Merkle root that these have. It is whole when that is its own. */
+export interface OpenedFrame {
+  readonly frame: Frame
+  readonly lines: readonly string[]
+  readonly root: Buffer
+}
+
+/**
+ * Opens a frame.
+ *
+ * @throws UnreadableError when the bytes are not a frame, or its body is not what its beginning says.
+ */
+export function openFrame(bytes: Buffer): OpenedFrame {
+  const { frame, text, lines } = contentOf(bytes)
+  return { frame, lines, root: rootOfText(text) }
+}
+
 /**
  * The events of a frame, one line each.
  *
  * @throws UnreadableError when the bytes are not a frame, or its body is not what its beginning says.
  */
 export function linesOf(bytes: Buffer): readonly string[] {
+  return contentOf(bytes).lines
+}
+
+function contentOf(bytes: Buffer): { frame: Frame; text: Buffer; lines: readonly string[] } {
   const { frame, body, deflated, length } = layoutOf(bytes)
-  const text = (deflated ? inflated(body, length) : body).toString('latin1')
+  const text = deflated ? inflated(body, length) : body
   if (text.length !== length) throw unreadable('its body has another length')
-  const lines = text.split('\n')
+  const lines = text.toString('latin1').split('\n')
   if (lines.length !== frame.count) throw unreadable('it has more or fewer events than it says')
-  return lines
+  return { frame, text, lines }
 }
 
 /** All of a deflated body, and nothing behind its end: what inflating skips would be a place to hide something. */

@@ -1,16 +1,23 @@
 /** A quotation mark within a value is escaped, so that nothing but a member can look like this. */
-const PERSON = /"person":"([A-Za-z0-9_-]{1,128})"/g
+const MEMBER = '"person":"'
+const PSEUDONYM = /^[A-Za-z0-9_-]{1,128}$/
 
 /** The pseudonyms of the people in events, one line each, as `serialiseEvent` writes them: each once. */
 export function peopleOfLines(lines: readonly string[]): readonly string[] {
   const people = new Set<string>()
   for (const line of lines) {
     if (line.includes('"persons":[')) for (const person of personsOf(line)) people.add(person)
-    else if (line.includes('"person":"')) {
-      for (const [, person = ''] of line.matchAll(PERSON)) people.add(person)
-    }
+    else addMembers(line, people)
   }
   return [...people]
+}
+
+function addMembers(line: string, people: Set<string>): void {
+  for (let at = line.indexOf(MEMBER); at !== -1; at = line.indexOf(MEMBER, at)) {
+    at += MEMBER.length
+    const person = line.slice(at, line.indexOf('"', at))
+    if (PSEUDONYM.test(person)) people.add(person)
+  }
 }
 
 /** The people of an event about several: each is a pseudonym, or a list that begins with one. */

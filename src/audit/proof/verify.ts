@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { isKeyObject } from 'node:util/types'
 import { parseEvent } from '../line.ts'
-import { isMadeBy, lastOf, linesOf, NO_LINK, readFrame, rootOfLines, type Frame } from '../log/frame.ts'
+import { isMadeBy, lastOf, NO_LINK, openFrame, type Frame, type OpenedFrame } from '../log/frame.ts'
 import type { StoredFrame } from '../log/frame-store.ts'
 import { GrowingTree } from '../log/merkle.ts'
 import { readCheckpoint, type Checkpoint } from './checkpoint.ts'
@@ -167,17 +167,16 @@ class Verification {
   }
 
   #takeFrame(bytes: Buffer, at: number): void {
-    let frame: Frame
-    let lines: readonly string[]
+    let opened: OpenedFrame
     try {
-      frame = readFrame(bytes)
-      lines = linesOf(bytes)
+      opened = openFrame(bytes)
     } catch (error) {
       this.#problem('FRAME_UNREADABLE', at, (error as Error).message)
       return
     }
+    const { frame, lines, root } = opened
     this.#events += frame.count
-    if (!rootOfLines(lines).equals(frame.root)) {
+    if (!root.equals(frame.root)) {
       this.#problem('FRAME_CHANGED', at, 'its events are not those that it was made of')
     }
     if (this.#frameKey !== undefined && !isMadeBy(frame, this.#frameKey)) {

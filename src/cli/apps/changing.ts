@@ -1,23 +1,31 @@
-import { CommandUsageError, EXIT, numberOf, textOf } from '../command.ts'
+import { CommandUsageError, EXIT, numberOf, textOf, type Invocation } from '../command.ts'
 import { confirm, readJson } from '../input.ts'
 import { show, tell } from '../output.ts'
 import { noteOf, readApp, withStore } from '../store.ts'
 
+/** The first policy of an app. */
+export async function documentOfApp(
+  invocation: Invocation,
+): Promise<{ readonly appId: string; readonly name?: string }> {
+  const { values, positionals } = invocation
+  const [appId = ''] = positionals
+  const [name, path] = [textOf(values, 'name'), textOf(values, 'policy')]
+  const given = path === undefined ? {} : await readJson(invocation, path)
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new CommandUsageError(`\`${path ?? ''}\` must hold a policy, a JSON object`)
+  const stated = (given as { readonly appId?: unknown }).appId
+  if (stated !== undefined && stated !== appId)
+    throw new CommandUsageError(`the policy is for another app than \`${appId}\``)
+  return { ...given, appId, ...(name !== undefined && { name }) }
+}
+
 export const createApp = withStore(
   async (invocation, { store, place, check }) => {
-    const { values, positionals } = invocation
-    const [appId = ''] = positionals
-    const [name, path] = [textOf(values, 'name'), textOf(values, 'policy')]
-    const given = path === undefined ? {} : await readJson(invocation, path)
-    if (typeof given !== 'object' || given === null || Array.isArray(given))
-      throw new CommandUsageError(`\`${path ?? ''}\` must hold a policy, a JSON object`)
-    const stated = (given as { readonly appId?: unknown }).appId
-    if (stated !== undefined && stated !== appId)
-      throw new CommandUsageError(`the policy is for another app than \`${appId}\``)
-    const policy = { ...given, appId, ...(name !== undefined && { name }) }
-    const revision = await store.write({ policy, keys: [] }, 0, noteOf(invocation), { check })
+    const policy = await documentOfApp(invocation)
+    const { appId } = policy
+    const revision = await store.write({ policy }, 0, noteOf(invocation), { check })
     await show(invocation, [`${appId} is at revision ${revision}`], { appId, revision, place })
-    if (path === undefined)
+    if (textOf(invocation.values, 'policy') === undefined)
       tell(
         invocation,
         `it has no protections yet, so every guard refuses its requests\n` +

@@ -1,5 +1,6 @@
 import type { CommandRow } from '../command.ts'
-import { CHANGING, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
+import { contentOf, managing } from '../loading.ts'
+import { CHANGING, CURL_OPTIONS, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
 
 /** The commands about apps. */
 export const APP_COMMANDS: readonly CommandRow[] = [
@@ -9,35 +10,45 @@ export const APP_COMMANDS: readonly CommandRow[] = [
     about: 'With `--json` each app is a line of its own.',
     options: {
       ...LOOKING,
+      ...CURL_OPTIONS,
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default all' },
       after: { type: 'string', value: 'ID', help: 'begins behind this id' },
     },
     exits: { no: 'there are no apps' },
     examples: ['portcullis app list --store file:policies'],
-    load: async () => (await import('../managing.ts')).listApps,
+    call: { method: 'GET', path: 'apps', query: { limit: 'limit', after: 'after' } },
+    load: managing('listApps'),
   },
   {
     name: 'app create',
     summary: 'makes an app, with a policy or with one that still refuses everybody',
     positionals: 'APP',
-    count: [1, 1],
     options: {
       ...CHANGING,
+      ...CURL_OPTIONS,
       name: { type: 'string', value: 'TEXT', help: 'a name for people' },
       policy: { type: 'string', value: 'FILE', help: 'its policy as JSON; `-` reads the standard input' },
     },
     exits: { failed: 'the policy was refused, or there is an app with this id' },
     examples: ['portcullis app create example-shop --name "Example shop" --store file:policies'],
-    load: async () => (await import('../managing.ts')).createApp,
+    call: {
+      method: 'PUT',
+      path: 'apps/APP/policy',
+      conditional: 'new',
+      query: { note: 'why' },
+      options: ['name', 'policy'],
+      content: contentOf('newApp'),
+    },
+    load: managing('createApp'),
   },
   {
     name: 'app show',
     summary: 'shows what is stored of an app: modes, score, keys without their secrets',
     positionals: 'APP',
-    count: [1, 1],
-    options: LOOKING,
+    options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there is no such app' },
-    load: async () => (await import('../managing.ts')).showApp,
+    call: { method: 'GET', path: 'apps/APP' },
+    load: managing('showApp'),
   },
   {
     name: 'app delete',
@@ -45,12 +56,11 @@ export const APP_COMMANDS: readonly CommandRow[] = [
     about:
       'From then on its requests are refused. `policy rollback` brings the policy back, and never the keys.',
     positionals: 'APP',
-    count: [1, 1],
     options: { ...CHANGING, ...REVISION_OPTION, ...YES_OPTION },
     exits: {
       failed: 'another revision is current',
       no: 'there is no such app, or the question was answered with no',
     },
-    load: async () => (await import('../managing.ts')).deleteApp,
+    load: managing('deleteApp'),
   },
 ]

@@ -17,7 +17,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...WATCHED_OPTIONS,
       ...QUERY_OPTIONS,
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 100' },
-      after: { type: 'string', value: 'PLACE', help: 'goes on behind an earlier page' },
+      after: { type: 'string', value: 'PLACE', help: 'continues after an earlier page' },
     },
     load: async () => (await import('./runs.ts')).query,
   },
@@ -35,7 +35,6 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     name: 'audit prove',
     summary: 'shows one event with the path to the root of its frame',
     positionals: 'EVENT',
-    count: [1, 1],
     options: LOG_OPTIONS,
     load: async () => (await import('./runs.ts')).prove,
   },
@@ -57,7 +56,6 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     name: 'audit subject',
     summary: 'reports all accesses to the data of a person',
     positionals: 'PERSON',
-    count: [1, 1],
     options: {
       ...LOG_OPTIONS,
       ...WATCHED_OPTIONS,
@@ -69,7 +67,6 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     name: 'audit erase',
     summary: 'forgets people: their events stay, and nothing leads to them',
     positionals: 'PERSON…',
-    count: [1, 10_000],
     options: {
       ...LOG_OPTIONS,
       ...WATCHED_OPTIONS,

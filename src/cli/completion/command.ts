@@ -7,7 +7,6 @@ export const COMPLETION_COMMAND: CommandRow = {
     'bash: put `source <(portcullis completion bash)` into ~/.bashrc. zsh: `portcullis completion zsh > "${fpath[1]}/_portcullis"`. ' +
     'fish: `portcullis completion fish > ~/.config/fish/completions/portcullis.fish`.',
   positionals: 'SHELL',
-  count: [1, 1],
   options: {},
   examples: ['portcullis completion bash'],
   load: async () => (await import('./scripts.ts')).completion,

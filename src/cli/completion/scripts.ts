@@ -109,7 +109,8 @@ function zsh(commands: readonly CommandRow[]): string {
   const cases = commands.map((row) => {
     const rows = Object.entries(optionsOf(row)).map(([name, { type, help, choices, multiple }]) => {
       const values = choices === undefined ? ':value:_files' : `:value:(${choices.join(' ')})`
-      return `      ${quoted(`${multiple === true ? '*' : ''}--${name}`).slice(0, -1)}[${quoted(help).slice(1, -1)}]${type === 'string' ? values : ''}'`
+      const [repeats, takes] = [multiple === true ? '*' : '', type === 'string' ? '=' : '']
+      return `      ${quoted(`${repeats}--${name}${takes}`).slice(0, -1)}[${quoted(help).slice(1, -1)}]${type === 'string' ? values : ''}'`
     })
     return `    ${quoted(row.name)})\n      shift_by=${row.name.split(' ').length}\n      specs=(\n${rows.join('\n')}\n      ) ;;`
   })
@@ -141,23 +142,34 @@ _portcullis "$@"
 
 function fish(commands: readonly CommandRow[]): string {
   const { groups, seconds } = wordsOf(commands)
+  const at = (...words: readonly string[]): string =>
+    `complete -c portcullis -n '${['__portcullis_at', ...words].join(' ')}'`
+  const first = `complete -c portcullis -n 'test (count (commandline -opc)) -eq 1' -f`
   const lines = [
-    `complete -c portcullis -n 'test (count (commandline -opc)) -eq 1' -f -a '${groups.join(' ')}'`,
+    `${first} -a '${groups.join(' ')}'`,
+    `${first} -l help -d 'shows all commands'`,
+    `${first} -l version -d 'shows the version'`,
     ...[...seconds].flatMap(([group, words]) =>
       words.length === 0
         ? []
         : [
-            `complete -c portcullis -n 'test (count (commandline -opc)) -eq 2; and __fish_seen_subcommand_from ${group}' -f -a '${words.join(' ')}'`,
+            `${at(group).slice(0, -1)}; and test (count (commandline -opc)) -eq 2' -f -a '${words.join(' ')}'`,
           ],
     ),
-    ...commands.flatMap((row) => {
-      const seen = row.name.split(' ').map((word) => `__fish_seen_subcommand_from ${word}`)
-      return Object.entries(optionsOf(row)).map(([name, { type, help, choices }]) => {
+    ...commands.flatMap((row) =>
+      Object.entries(optionsOf(row)).map(([name, { type, help, choices }]) => {
         const values =
           choices === undefined ? (type === 'string' ? ' -r' : '') : ` -x -a '${choices.join(' ')}'`
-        return `complete -c portcullis -n '${seen.join('; and ')}' -l ${name}${values} -d ${quoted(help)}`
-      })
-    }),
+        return `${at(...row.name.split(' '))} -l ${name}${values} -d ${quoted(help)}`
+      }),
+    ),
   ]
-  return `# fish completion of portcullis\n${lines.join('\n')}\n`
+  return `# fish completion of portcullis
+function __portcullis_at
+  set -l words (commandline -opc)
+  set -l last (math 1 + (count $argv))
+  test (count $words) -ge $last; and test "$words[2..$last]" = "$argv"
+end
+${lines.join('\n')}
+`
 }

@@ -64,7 +64,7 @@ function judgeTls(url: string): Finding {
   if (host === 'localhost' || (isIP(host) !== 0 && /^(?:127\.|::1$)/.test(host)))
     return skip('Redis runs on this machine')
   return warn(
-    `${placeOf(url)} is not encrypted: policies and sealed keys can be read and changed on the way`,
+    `${placeOf(url)} is not encrypted: policies and sealed keys can be read and changed in transit`,
     'use `rediss:`',
     DOCS,
   )

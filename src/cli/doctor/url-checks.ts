@@ -38,7 +38,7 @@ function judgeHttps(url: URL): Finding {
   if (url.protocol === 'https:') return pass('the service is reached by HTTPS, with a valid certificate')
   if (isLoopback(url)) return skip('HTTP on this machine; give the public URL')
   return fail(
-    'the service answers by HTTP: what callers send can be read and changed on the way',
+    'the service answers by HTTP: what callers send can be read and changed in transit',
     'serve HTTPS alone',
   )
 }

@@ -30,7 +30,7 @@ export const init: Run = async (invocation) => {
     if (there.length > 0) throw new Error(`${there.join(' and ')} would be overwritten: nothing was written`)
     await writeFile(join(directory, file), code, { flag: 'wx' })
     const store = fileStore(join(directory, POLICIES), { create: true })
-    await store.write({ policy, keys: [] }, 0, { note: 'portcullis init' })
+    await store.write({ policy }, 0, { note: 'portcullis init' })
     store.close()
   }
   for (const note of notes) tell(invocation, note)

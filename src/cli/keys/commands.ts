@@ -1,5 +1,6 @@
 import type { CommandRow } from '../command.ts'
-import { CHANGING, LOOKING, YES_OPTION } from '../option-rows.ts'
+import { contentOf, managing } from '../loading.ts'
+import { CHANGING, CURL_OPTIONS, LOOKING, YES_OPTION } from '../option-rows.ts'
 
 /** The commands about the keys of an app. */
 export const KEY_COMMANDS: readonly CommandRow[] = [
@@ -10,9 +11,9 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
       'The secret goes to the standard output, and everything else to the standard error. It cannot be shown again. ' +
       'It is never an argument: bring one of your own by a file, by `-` or by PORTCULLIS_APP_SECRET with `--from-env`.',
     positionals: 'APP',
-    count: [1, 1],
     options: {
       ...CHANGING,
+      ...CURL_OPTIONS,
       id: { type: 'string', value: 'ID', help: 'its id; default: the id of the app and a number' },
       'secret-file': {
         type: 'string',
@@ -35,22 +36,22 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
       'portcullis key create example-shop --valid-for 90d --as-env >> shop.env',
       'openssl rand -base64 32 | portcullis key create example-shop --secret-file -',
     ],
-    load: async () => (await import('../managing.ts')).createKey,
+    call: { method: 'POST', path: 'apps/APP/keys', options: ['id'], content: contentOf('newKey') },
+    load: managing('createKey'),
   },
   {
     name: 'key list',
     summary: 'lists the keys of an app, with when each was last used',
     positionals: 'APP',
-    count: [1, 1],
-    options: LOOKING,
+    options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there is no such app, or it has no keys' },
-    load: async () => (await import('../managing.ts')).listKeysOfApp,
+    call: { method: 'GET', path: 'apps/APP/keys' },
+    load: managing('listKeysOfApp'),
   },
   {
     name: 'key retire',
     summary: 'ends a key at a time, so that its owner can change to another one until then',
     positionals: 'APP KEY',
-    count: [2, 2],
     options: {
       ...CHANGING,
       at: { type: 'string', value: 'TIME', help: 'when it ends, in ISO 8601' },
@@ -58,19 +59,19 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
     },
     exits: { failed: 'the app has no such key', no: 'there is no such app' },
     examples: ['portcullis key retire example-shop example-shop-1 --in 7d'],
-    load: async () => (await import('../managing.ts')).retireKey,
+    load: managing('retireKey'),
   },
   {
     name: 'key revoke',
     summary: 'removes a key at once',
     about: 'What it signs is refused from then on. To leave its owner time, use `key retire`.',
     positionals: 'APP KEY',
-    count: [2, 2],
-    options: { ...CHANGING, ...YES_OPTION },
+    options: { ...CHANGING, ...YES_OPTION, ...CURL_OPTIONS },
     exits: {
       failed: 'the app has no such key',
       no: 'there is no such app, or the question was answered with no',
     },
-    load: async () => (await import('../managing.ts')).revokeKey,
+    call: { method: 'DELETE', path: 'apps/APP/keys/KEY' },
+    load: managing('revokeKey'),
   },
 ]

@@ -1,5 +1,6 @@
 import type { CommandRow } from '../command.ts'
-import { CHANGING, LOOKING, REVISION_OPTION } from '../option-rows.ts'
+import { managing } from '../loading.ts'
+import { CHANGING, CURL_OPTIONS, LOOKING, REVISION_OPTION } from '../option-rows.ts'
 
 const FORMAT = { type: 'string', value: 'FORMAT', choices: ['text', 'csv', 'json'] } as const
 
@@ -8,19 +9,18 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
   {
     name: 'list show',
     summary: 'shows the named lists, or one of them',
-    positionals: 'NAME',
-    count: [0, 1],
-    options: LOOKING,
+    positionals: '[NAME]',
+    options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there are no lists, or no such list' },
-    load: async () => (await import('../managing.ts')).showLists,
+    call: { method: 'GET', path: 'lists/[NAME]' },
+    load: managing('showLists'),
   },
   {
     name: 'list import',
     summary: 'replaces a named list by the entries of a file, or makes it',
     about:
-      'Readers have the old list or the new one. Ctrl-C leaves the old one; with Redis the same command goes on within an hour where it stopped.',
+      'Readers have the old list or the new one. Ctrl-C leaves the old one; with Redis the same command continues within an hour where it stopped.',
     positionals: 'NAME FILE',
-    count: [2, 2],
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
@@ -34,16 +34,15 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
       'portcullis list import office office.csv --store file:policies',
       'portcullis list export office | portcullis list import office-2 -',
     ],
-    load: async () => (await import('../managing.ts')).importList,
+    load: managing('importList'),
   },
   {
     name: 'list export',
     summary: 'writes the entries of a named list to the standard output',
     positionals: 'NAME',
-    count: [1, 1],
     options: { ...LOOKING, format: { ...FORMAT, help: 'how they are written; default text' } },
     exits: { no: 'there is no such list' },
     examples: ['portcullis list export office --format csv > office.csv'],
-    load: async () => (await import('../managing.ts')).exportList,
+    load: managing('exportList'),
   },
 ]

@@ -73,7 +73,7 @@ async function* watched(
 
 function interruptedAt(count: number, size: number, resumes: boolean): InterruptedError {
   const next = resumes
-    ? 'the same command goes on where it stopped, within an hour'
+    ? 'the same command continues where it stopped, within an hour'
     : 'run the same command again'
   return new InterruptedError(`interrupted at ${count} of ${size} entries: the list is as it was; ${next}`)
 }

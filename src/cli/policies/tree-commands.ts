@@ -1,4 +1,5 @@
 import type { CommandRow } from '../command.ts'
+import { managing } from '../loading.ts'
 import { CHANGING, LOOKING, YES_OPTION } from '../option-rows.ts'
 
 const PRUNE = { type: 'boolean', help: 'also removes apps that have no file any more' } as const
@@ -11,7 +12,6 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
     about:
       'With `--out` the plan is written to a file, which `policy apply` carries out exactly, or not at all.',
     positionals: 'PATH…',
-    count: [1, 10_000],
     options: {
       ...LOOKING,
       out: { type: 'string', value: 'FILE', help: 'writes the plan to this file' },
@@ -28,16 +28,15 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
       no: 'there is what `--fail-on` names, or a policy breaks an expectation of its own',
     },
     examples: ['portcullis policy plan policies --out plan.json', 'portcullis policy apply plan.json'],
-    load: async () => (await import('../managing.ts')).planPolicies,
+    load: managing('planPolicies'),
   },
   {
     name: 'policy apply',
     summary: 'carries out a plan, if nobody has written since it was made',
     positionals: 'PLAN',
-    count: [1, 1],
     options: CHANGING,
     exits: { failed: 'an app of the plan has changed since, and nothing was written' },
-    load: async () => (await import('../managing.ts')).applyPlan,
+    load: managing('applyPlan'),
   },
   {
     name: 'policy pull',
@@ -45,10 +44,9 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
     about:
       'The file `.portcullis-revisions` beside them keeps the revisions, so that `policy push` notices when somebody else has written.',
     positionals: 'DIRECTORY',
-    count: [1, 1],
     options: { ...LOOKING, prune: { ...PRUNE, help: 'also removes files of apps that are gone' } },
     exits: { failed: 'a file cannot be written' },
-    load: async () => (await import('../managing.ts')).pullPolicies,
+    load: managing('pullPolicies'),
   },
   {
     name: 'policy push',
@@ -56,7 +54,6 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
     about:
       'All files are checked before the first is written. An app that somebody else has changed since `policy pull` stops everything.',
     positionals: 'DIRECTORY',
-    count: [1, 1],
     options: {
       ...CHANGING,
       ...YES_OPTION,
@@ -68,6 +65,6 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
         'a policy was refused, or somebody else has written since `policy pull`, and nothing was written',
       no: 'the question was answered with no',
     },
-    load: async () => (await import('../managing.ts')).pushPolicies,
+    load: managing('pushPolicies'),
   },
 ]

@@ -1,14 +1,15 @@
 import type { CommandRow } from '../command.ts'
-import { LOOKING } from '../option-rows.ts'
+import { contentOf } from '../loading.ts'
+import { CURL_OPTIONS, LOOKING } from '../option-rows.ts'
 
 export const TRY_COMMAND: CommandRow = {
   name: 'policy try',
   summary: 'tells what the guards would decide of a request, and why',
   about: 'The same code decides that guards a server. Nothing is sent, claimed or recorded.',
   positionals: 'POLICY',
-  count: [1, 1],
   options: {
     ...LOOKING,
+    ...CURL_OPTIONS,
     request: {
       type: 'string',
       value: 'FILE',
@@ -33,5 +34,11 @@ export const TRY_COMMAND: CommandRow = {
     'portcullis policy try example-shop --url https://gateway.example/auth --address 203.0.113.7',
     'portcullis policy try ./new.json --request request.json --json',
   ],
+  call: {
+    method: 'POST',
+    path: 'apps/APP/trial',
+    options: ['request', 'url', 'method', 'header', 'body-file', 'address', 'return-url', 'country', 'here'],
+    content: contentOf('triedRequest'),
+  },
   load: async () => (await import('../judging.ts')).tryRequest,
 }

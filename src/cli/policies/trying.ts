@@ -39,7 +39,7 @@ function listNamesOf(document: unknown): readonly string[] {
   return ipWhitelist === undefined ? [] : [...ipWhitelist.lists, ...(ipWhitelist.denyLists ?? [])]
 }
 
-async function descriptionOf(invocation: Invocation): Promise<RequestDescription> {
+export async function descriptionOf(invocation: Invocation): Promise<RequestDescription> {
   const { values } = invocation
   const path = textOf(values, 'request')
   const written = path === undefined ? {} : checkedRequest(await readJson(invocation, path), path)

@@ -10,7 +10,6 @@ export const PROBE_COMMAND: CommandRow = {
     'Checked are the clock, the address, the signature, the digest of the content and the protection against replays; each failure has a fix. ' +
     'The secret comes from PORTCULLIS_APP_SECRET or a file. The content of `--body-file` reaches the service if it is admitted.',
   positionals: 'URL',
-  count: [1, 1],
   options: {
     ...JSON_OPTION,
     app: { type: 'string', value: 'ID', help: 'the app id' },

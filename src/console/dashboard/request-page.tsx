@@ -2,7 +2,8 @@ import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { RequestView } from '../contract.ts'
-import { ask } from './api.ts'
+import { ask, session } from './api.ts'
+import { Judgement } from './judgement.tsx'
 import { wordsOf } from './message.ts'
 import { linkTo } from './route.ts'
 import { Heading } from './shell/heading.tsx'
@@ -88,6 +89,9 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
           </Scroll>
         </section>
       )}
+      {operation?.appId !== undefined &&
+        session.value?.offers.judgements &&
+        operation.decisions.length > 0 && <Judgement requestId={requestId} operation={operation.operation} />}
       {reads.length > 0 && (
         <section class="card" aria-labelledby="reads-title">
           <h2 id="reads-title">Personal data that was read</h2>

@@ -30,8 +30,7 @@ export function entryRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: '/apps/:appId/entries',
       access: ['look'],
-      summary:
-        'Judges pasted entries one by one, as they would stand in a list of the draft. Changes nothing.',
+      summary: 'Judges pasted entries one by one, as if they were in a list of the draft. Changes nothing.',
       body: () =>
         z.strictObject({
           list: z.enum(Object.keys(LISTS) as [ListPath, ...ListPath[]]),

@@ -9,7 +9,7 @@ import { route, type Route } from '../route.ts'
 /** How many callers of a key are named. */
 const MOST_CALLERS = 50
 
-/** Who signs with which key, as the audit says: what a rotation waits for. */
+/** How much each key is used, as the audit says: a rotation can end when nobody signs with the old key. */
 export function keyUseRoutes(desk: Desk): Route[] {
   return [
     route({
@@ -38,7 +38,7 @@ export function keyUseRoutes(desk: Desk): Route[] {
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'Who has signed with a key in the last seven days, by address and operation. An address is a pseudonym where the console has no `judgedKey`.',
+        'The callers that have signed with a key in the last seven days, by address and operation. An address is a pseudonym where the console has no `judgedKey`.',
       async handle({ params: { appId = '', keyId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)

@@ -12,22 +12,22 @@ import type { AddressLook } from './usual-address.ts'
 
 const WARNINGS = {
   PORTCULLIS_TRUST_PROXY_OFF: [
-    'There seems to be a proxy that nobody has declared: a peer with a private address sent a forwarded header, but ' +
-      '`trust proxy` is off and there is no `clientAddress` option. All its callers have the address of the peer.',
+    'There seems to be an undeclared proxy: a peer with a private address sent a forwarded header, but ' +
+      '`trust proxy` is off and there is no `clientAddress` option. All callers behind it appear to have its address.',
     'Set `trust proxy` to the subnets of your proxies, or name them in the `clientAddress` option.',
   ],
   PORTCULLIS_TRUST_PROXY_ALL: [
-    '`trust proxy` is `true`: the client address is the leftmost of X-Forwarded-For, which any caller can write.',
+    '`trust proxy` is `true`: the client address is the leftmost address in X-Forwarded-For, which any caller can write.',
     'Set `trust proxy` to the subnets of your proxies, or name them in the `clientAddress` option.',
   ],
   PORTCULLIS_TRUST_PROXY_TOO_MANY: [
-    'More is trusted than the proxies in front: the client address was taken from a part of the forwarded header that the ' +
+    'More than the proxies in front are trusted: the client address was taken from a part of the forwarded header that the ' +
       'caller may have written.',
-    'Trust the subnets of the proxies themselves, and no callers; a number of hops must be that of the shortest way in.',
+    'Trust only the subnets of the proxies, not those of callers; a number of hops must be that of the shortest route.',
   ],
   PORTCULLIS_TRUST_PROXY_TOO_FEW: [
-    'There seems to be a proxy that is not trusted: the client address is a private one, for which the forwarded header ' +
-      'names a public caller. All its callers have the address of the proxy.',
+    'There seems to be an untrusted proxy: the client address is private, but the forwarded header ' +
+      'names a public caller. All callers behind the proxy appear to have its address.',
     'Trust the subnets of all your proxies, in `trust proxy` or in the `clientAddress` option.',
   ],
 } as const

@@ -56,7 +56,7 @@ export function askNow<Given extends readonly unknown[], Answer>(
   } catch (error) {
     throw new OptionFailure(name, error)
   }
-  throw new OptionFailure(name, new TypeError('it returned a promise, and has to answer at once'))
+  throw new OptionFailure(name, new TypeError('it returned a promise, but must be synchronous'))
 }
 
 /** Calls a listener. Whatever it does, throws or rejects, changes nothing. */

@@ -23,7 +23,7 @@ export const AN_AUTHORITY: Expectation = {
 
 /** The beginning of every path that callers use and that a proxy takes off: `/api`. */
 export const A_PATH_PREFIX: Expectation = {
-  expected: 'a path like `/api`: segments of plain ASCII characters, without a slash at its end',
+  expected: 'a path like `/api`: segments of plain ASCII characters, without a trailing slash',
   accepts: (value) =>
     typeof value === 'string' &&
     /^(?:\/[a-zA-Z0-9._~!$&'()*+,;=:@%-]+)+$/.test(value) &&

@@ -9,6 +9,6 @@ export function clockOf(option: (() => number) | undefined): () => number {
   return () => {
     const now: unknown = askNow(option, 'now')
     if (Number.isFinite(now)) return now as number
-    throw new OptionFailure('now', new TypeError('it returned no number'))
+    throw new OptionFailure('now', new TypeError('it did not return a number'))
   }
 }

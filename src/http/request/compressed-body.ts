@@ -40,9 +40,9 @@ export function unpack(
 ): void {
   DECODERS.get(coding)?.(bytes, { maxOutputLength: limit, info: true }, (error, result) => {
     if (error?.code === 'ERR_BUFFER_TOO_LARGE') {
-      done(bodyError(413, 'entity.too.large', 'the body is too large when unpacked'), EMPTY)
+      done(bodyError(413, 'entity.too.large', 'the body is too large when decompressed'), EMPTY)
     } else if (error !== null || result.engine.bytesWritten !== bytes.length) {
-      done(bodyError(400, 'entity.unpack.failed', 'the body cannot be unpacked'), EMPTY)
+      done(bodyError(400, 'entity.unpack.failed', 'the body cannot be decompressed'), EMPTY)
     } else {
       done(undefined, result.buffer)
     }

@@ -94,7 +94,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   get audit(): AuditSession {
     if (this.#reads === undefined) {
       throw new UsageError(
-        '`req.portcullis.audit` is there only behind `auditAccess`: mount it ahead of this route',
+        '`req.portcullis.audit` exists only behind `auditAccess`: mount `auditAccess` before this route',
       )
     }
     return this.#reads.session

@@ -75,7 +75,8 @@ export class HeaderLines {
   hasOneOf(names: readonly string[]): boolean {
     const lines = this.#lines
     for (let index = 0; index < lines.length; index += 2) {
-      for (const name of names) if (isNamed(lines[index] as string, name)) return true
+      const given = lines[index] as string
+      for (let at = 0; at < names.length; at += 1) if (isNamed(given, names[at] as string)) return true
     }
     return false
   }

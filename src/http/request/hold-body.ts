@@ -114,6 +114,6 @@ function readerProblem(req: GuardRequest): BodyError | undefined {
   return bodyError(
     500,
     'stream.not.readable',
-    'somebody reads the request ahead of bodyParsers(): mount them first',
+    'other middleware reads the request before bodyParsers(): mount bodyParsers() first',
   )
 }

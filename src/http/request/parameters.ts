@@ -44,7 +44,7 @@ export class QueryReader {
     if (this.#target.includes('#')) return { problem: 'fragment in the request target' }
     const start = this.#target.indexOf('?')
     if (start === -1) return NOTHING
-    this.#pairs ??= readPairs(this.#target.slice(start + 1))
+    this.#pairs ??= readPairs(this.#target, start + 1)
     return findPair(this.#pairs, name)
   }
 }
@@ -107,35 +107,45 @@ function parseBody(body: SignedMessage['body'], contentType: string): ParsedBody
   return { form: readPairs(text) }
 }
 
-/** Names as they are decoded, with their values as they were written. */
-type Pairs = readonly (readonly [name: string, value: string])[] | 'too many'
+/** In turn names as they are decoded, and their values as they were written. */
+type Pairs = readonly string[] | 'too many'
 
-function readPairs(text: string): Pairs {
-  const pairs: [name: string, value: string][] = []
-  for (let start = 0; start <= text.length;) {
-    if (pairs.length === MAX_PARAMETERS) return 'too many'
+function readPairs(text: string, from = 0): Pairs {
+  const count = countPairs(text, from)
+  if (count > MAX_PARAMETERS) return 'too many'
+  // An array that grows takes more than twice the memory.
+  const pairs = new Array<string>(2 * count)
+  let equals = text.indexOf('=', from)
+  let start = from
+  for (let index = 0; index < pairs.length; index += 2) {
     const next = text.indexOf('&', start)
     const end = next === -1 ? text.length : next
-    const pair = text.slice(start, end)
-    const equals = pair.indexOf('=')
-    pairs.push(
-      equals === -1
-        ? [decodeParameterName(pair), '']
-        : [decodeParameterName(pair.slice(0, equals)), pair.slice(equals + 1)],
-    )
+    if (equals !== -1 && equals < start) equals = text.indexOf('=', start)
+    const nameEnd = equals === -1 || equals > end ? end : equals
+    pairs[index] = decodeParameterName(text.slice(start, nameEnd))
+    pairs[index + 1] = nameEnd === end ? '' : text.slice(nameEnd + 1, end)
     start = end + 1
   }
   return pairs
+}
+
+/** How many there are, of which more than can be read count as one more. */
+function countPairs(text: string, from: number): number {
+  let count = 1
+  for (let at = text.indexOf('&', from); at !== -1 && count <= MAX_PARAMETERS; at = text.indexOf('&', at + 1))
+    count += 1
+  return count
 }
 
 /** One plain parameter of exactly this name. Whatever else some parser puts under that name counts as a repetition. */
 function findPair(pairs: Pairs, name: string): ParameterReading {
   if (pairs === 'too many') return { problem: 'too many parameters' }
   let found: string | undefined
-  for (const [candidate, value] of pairs) {
+  for (let index = 0; index < pairs.length; index += 2) {
+    const candidate = pairs[index] as string
     if (!sameParameter(candidate, name)) continue
     if (found !== undefined || candidate !== name) return { problem: 'repeated' }
-    found = value
+    found = pairs[index + 1] as string
   }
   if (found === undefined) return NOTHING
   // There qs ends the name.

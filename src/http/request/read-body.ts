@@ -72,7 +72,11 @@ export function readBody(
 /** Why the bytes of a stream cannot be had as they arrived. */
 export function streamProblem(req: GuardRequest): BodyError | undefined {
   if (req.readableEnded) {
-    return bodyError(500, 'stream.not.readable', 'the body was read ahead of bodyParsers(): mount them first')
+    return bodyError(
+      500,
+      'stream.not.readable',
+      'the body was read before bodyParsers(): mount bodyParsers() first',
+    )
   }
   if (req.destroyed || req.errored) return aborted()
   if (req.readableEncoding || req.readableObjectMode) return notBytes()
@@ -80,7 +84,7 @@ export function streamProblem(req: GuardRequest): BodyError | undefined {
     return bodyError(
       500,
       'stream.not.readable',
-      'a part of the body was read ahead of bodyParsers(): mount them first',
+      'a part of the body was read before bodyParsers(): mount bodyParsers() first',
     )
   }
   return undefined
@@ -104,6 +108,6 @@ function notBytes(): BodyError {
   return bodyError(
     500,
     'stream.encoding.set',
-    'the body does not arrive as bytes: call no setEncoding() on the request ahead of bodyParsers()',
+    'the body does not arrive as bytes: do not call setEncoding() on the request before bodyParsers()',
   )
 }

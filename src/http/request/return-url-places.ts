@@ -50,21 +50,22 @@ export function compileReturnUrlOption(
     }
   }
   const places = groupPlaces(option, path)
+  const [only] = places
+  if (only !== undefined && places.length === 1) return (facts) => [readPlaces(facts, only)]
   return (facts) => places.map((named) => readPlaces(facts, named))
 }
 
 function readPlaces(facts: RequestFacts, { name, optional, places }: NamedPlaces): NamedReturnUrl {
   let used: ParameterReading | undefined
-  for (const place of places) {
-    const reading = facts.parameter(place)
+  for (let index = 0; index < places.length; index += 1) {
+    const reading = facts.parameter(places[index] as ParameterPlace)
     if (!isProblem(reading) && reading.value === undefined) continue
     if (used !== undefined) return { name, optional, value: undefined, problem: 'named in several places' }
     used = reading
   }
-  if (used === undefined) return { name, optional, value: undefined }
-  return isProblem(used)
-    ? { name, optional, value: undefined, problem: used.problem }
-    : { name, optional, value: used.value }
+  if (used !== undefined && isProblem(used))
+    return { name, optional, value: undefined, problem: used.problem }
+  return { name, optional, value: used?.value }
 }
 
 interface NamedPlaces {
@@ -85,7 +86,7 @@ function groupPlaces(
     const where = Array.isArray(option) ? `${path}[${index}]` : path
     const { place, name, optional } = readPlace(given, where)
     const key = JSON.stringify(place)
-    if (seen.has(key)) throw new ConfigError(where, 'a place that is not declared before', given)
+    if (seen.has(key)) throw new ConfigError(where, 'a place that is not already declared', given)
     seen.add(key)
     const group = groups.get(name)
     if (group === undefined) groups.set(name, { name, optional, places: [place] })

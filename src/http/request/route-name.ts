@@ -24,8 +24,13 @@ export function routeNameOf(req: GuardRequest, outer: Application | undefined = 
     // Only an object that others have put in the place of a router can throw here.
     path = MARK
   }
-  return path === '' ? method : `${method} ${path}`
+  if (path === '') return method
+  if (method !== latest.method || path !== latest.path) latest = { method, path, name: `${method} ${path}` }
+  return latest.name
 }
+
+/** Many requests in a row go to one route. */
+let latest = { method: '', path: '', name: '' }
 
 /** The Express application that handles the request at this moment. */
 export function applicationOf(req: RoutedRequest): Application | undefined {
@@ -35,6 +40,7 @@ export function applicationOf(req: RoutedRequest): Application | undefined {
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 function methodOf({ method = '' }: GuardRequest): string {
+  if (KNOWN_METHODS.has(method)) return method
   const name = method.toUpperCase()
   return KNOWN_METHODS.has(name) ? name : 'UNKNOWN'
 }

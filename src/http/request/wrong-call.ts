@@ -34,28 +34,28 @@ export function middleware(name: string, run: Run): RequestHandler {
 function wrongCall(name: string, req: unknown, res: unknown): UsageError {
   const [given, advice] = whatIs(req ?? {}, res ?? {})
   return new UsageError(
-    `\`${name}\` was called with ${given}, and takes the request and the response of Node and a function: \`(req, res, next)\`. ${advice}`,
+    `\`${name}\` was called with ${given}, but takes the request and the response of a Node server and a function: \`(req, res, next)\`. ${advice}`,
   )
 }
 
 function whatIs(req: Foreign, res: Foreign): readonly [given: string, advice: string] {
   if (isNodeResponse(res))
-    return ['no function `next`', `Call it with one that goes on, or mount it with \`app.use()\`.`]
-  if (isFetchHeaders(req.headers) && req.raw === undefined) return ['a `Request` of the Fetch API', ON_FETCH]
+    return ['no function `next`', `Pass a function that continues, or mount the guard with \`app.use()\`.`]
+  if (isFetchHeaders(req.headers) && req.raw === undefined) return ['a Fetch API `Request`', ON_FETCH]
   if (isObject(req.raw) && isObject(res.raw))
-    return ['a request of Fastify', 'Register `portcullisFastify` of `portcullis/fastify`.']
+    return ['a Fastify request', 'Register `portcullisFastify` of `portcullis/fastify`.']
   if (
     isObject(req.req) &&
     isFetchHeaders((req.req as Foreign).headers ?? (req.req as { raw?: Foreign }).raw?.headers)
   )
-    return ['a context of Hono', 'Mount `portcullisHono` of `portcullis/hono`.']
+    return ['a Hono context', 'Mount `portcullisHono` of `portcullis/hono`.']
   if (isObject(req.req) && isObject(req.res))
-    return ['a context of Koa', 'Call it with `ctx.req` and `ctx.res`: docs/placement.md shows how.']
+    return ['a Koa context', 'Call it with `ctx.req` and `ctx.res`: docs/placement.md shows how.']
   return ['something else', 'docs/placement.md shows how to mount guards in other frameworks.']
 }
 
 const ON_FETCH =
-  'Guards need the server of Node: docs/placement.md shows how to mount them in frameworks that have such requests.'
+  'Guards need a Node server: docs/placement.md shows how to mount them in frameworks with such requests.'
 
 function isNodeResponse(res: Foreign): boolean {
   return typeof (res as { setHeader?: unknown }).setHeader === 'function'

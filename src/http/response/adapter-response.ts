@@ -274,7 +274,7 @@ export function heldResponseOf(res: GuardResponse & { [heldKey]?: HeldResponse }
   if (known !== undefined) return known
   if (!canHoldCalls(res)) {
     throw new TypeError(
-      'the response has no connection and lacks the methods of a response, so that it cannot be held back',
+      'the response has no connection and lacks the methods of a response, so it cannot be held back',
     )
   }
   const held = new HeldResponse(res)

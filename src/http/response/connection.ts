@@ -73,7 +73,8 @@ export class Connection implements Holder {
 
   remove(gate: Gated): void {
     const index = this.#gates.indexOf(gate)
-    if (index !== -1) this.#gates.splice(index, 1)
+    if (index === this.#gates.length - 1) this.#gates.pop()
+    else if (index !== -1) this.#gates.splice(index, 1)
   }
 
   /** Calls back when the connection closes. Node tells this to the response whose turn it is, and to no other. */
@@ -91,7 +92,8 @@ export class Connection implements Holder {
    */
   #gate(): Gated | undefined {
     const turn = this.#socket._httpMessage
-    for (const gate of this.#gates) {
+    for (let index = 0; index < this.#gates.length; index += 1) {
+      const gate = this.#gates[index] as Gated
       if (gate.res.socket === this.#socket || (!turn && !gate.res.writableFinished)) return gate
     }
     return undefined

@@ -43,7 +43,9 @@ function writeGrant(
 ): boolean {
   // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
   let varies = false
-  for (const name of res.getHeaderNames()) {
+  const names = res.getHeaderNames()
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index] as string
     if (name.startsWith('access-control-')) res.removeHeader(name)
     else if (name === 'vary') varies = true
   }

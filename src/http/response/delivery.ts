@@ -33,7 +33,7 @@ export class Delivery {
     if (this.#stream !== undefined) {
       return canHoldStream(this.#stream)
         ? undefined
-        : 'this version of Node keeps the streams of HTTP/2 out of reach'
+        : 'this version of Node does not expose the streams of HTTP/2'
     }
     if (this.#socket !== undefined || canHoldCalls(this.#res)) return undefined
     return 'the response has no connection, and it is not an `http.ServerResponse` either'

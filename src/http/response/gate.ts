@@ -79,7 +79,8 @@ export class Gate implements Gated {
     const informational = this.#status === undefined && isInformational(status)
     if (!informational) this.#status ??= status ?? this.res.statusCode
     let asked: Promise<void>[] | undefined
-    for (const keeper of this.#keepers) {
+    for (let index = 0; index < this.#keepers.length; index += 1) {
+      const keeper = this.#keepers[index] as GateKeeper
       let agreed: void | Promise<void>
       try {
         agreed = keeper.before(this.#status)

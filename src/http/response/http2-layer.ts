@@ -50,7 +50,7 @@ const LAYER: ThisType<Sending & { [streamKey]: HeldStream }> = {
 
 function unheld(): never {
   throw new UsageError(
-    'behind `auditAccess` a file cannot be sent by `respondWithFile` or `respondWithFD`: pipe it into the response',
+    'behind `auditAccess` a file cannot be sent with `respondWithFile` or `respondWithFD`: pipe it into the response',
   )
 }
 
@@ -84,7 +84,7 @@ export function heldStreamOf(stream: Sending): HeldStream {
   if (known !== undefined) return known
   const native = nativeOf(stream)
   if (native === undefined && !stream.destroyed)
-    throw new TypeError('responses of HTTP/2 cannot be held back by this version of Node')
+    throw new TypeError('HTTP/2 responses cannot be held back on this version of Node')
   const inner = Object.getPrototypeOf(stream) as ServerHttp2Stream
   const held = new HeldStream(stream, inner, native)
   stream[streamKey] = held

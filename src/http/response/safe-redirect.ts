@@ -35,7 +35,7 @@ export function safeRedirect(res: GuardResponse, req: GuardRequest, options: Saf
   const url = to === undefined ? context?.returnUrl : context?.returnUrlNamed(to)
   if (url === undefined) {
     throw new UsageError(
-      `no \`returnUrlGuard\` ahead has let a return URL${to === undefined ? '' : ` named ${show(to)}`} pass: mount one, or answer without a redirect`,
+      `no \`returnUrlGuard\` before this handler has admitted a return URL${to === undefined ? '' : ` named ${show(to)}`}: mount one, or answer without a redirect`,
     )
   }
   const location = withParameters(url, parameters)
@@ -79,7 +79,7 @@ const NAME: Expectation = {
 }
 
 const PARAMETERS: Expectation = {
-  expected: 'an object of well-formed texts',
+  expected: 'an object of well-formed strings',
   secret: true,
   accepts: (value) =>
     typeof value === 'object' &&

@@ -137,8 +137,8 @@ function witnessOf(guard: GuardName, { member, request, subject, grant }: Gain, 
 
 const SAYS: Readonly<Record<Verdict, string>> = {
   equal: 'Both policies let the same requests pass.',
-  narrower: 'The second policy lets less pass:',
-  wider: 'The second policy lets more pass:',
+  narrower: 'The second policy lets fewer requests pass:',
+  wider: 'The second policy lets more requests pass:',
   both: 'The second policy lets other requests pass:',
 }
 

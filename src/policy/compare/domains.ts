@@ -63,14 +63,14 @@ function gainOfServers(from: DomainSide, to: DomainSide): Gain | undefined {
   const signed = to.section?.mode === 'enforce' && to.section.server === 'signed'
   const member = from.section === undefined ? '' : from.section.mode === to.section?.mode ? 'server' : 'mode'
   const request: WrittenRequest = signed ? { url: SOME_URL, signature: {} } : { url: SOME_URL }
-  return { member, request, subject: 'a request of a server that names no origin' }
+  return { member, request, subject: 'a server request without an origin' }
 }
 
 /** Both admit the origin, so that what counts is whether a server may claim it. */
 function gainOfClaims(from: DomainSide, to: DomainSide, origin: string): Gain | undefined {
   if (askedOfServers(from) !== 'nobody' || askedOfServers(to) === 'nobody') return undefined
   const request = { url: SOME_URL, headers: { 'x-origin': origin } }
-  return { member: 'server', request, subject: `a request of a server that claims ${origin}` }
+  return { member: 'server', request, subject: `a server request that claims ${origin}` }
 }
 
 /** The server that is called has another origin, so that the request goes across origins. */
@@ -82,7 +82,8 @@ function namingOrigin(
   origin: string,
   method: string | undefined,
 ): { readonly request: WrittenRequest; readonly subject: string } {
-  if (method === undefined) return { request: preflight(origin, 'GET'), subject: `a preflight of ${origin}` }
+  if (method === undefined)
+    return { request: preflight(origin, 'GET'), subject: `a preflight from ${origin}` }
   const request = { url: urlBeside(origin), headers: { origin }, ...(method !== 'GET' && { method }) }
   return { request, subject: method === 'GET' ? origin : `${method} of ${origin}` }
 }
@@ -173,7 +174,7 @@ function grantOf(from: CorsSettings, to: CorsSettings, origin: string): Gain | u
   }
   const age = to.maxAge ?? USUAL_MAX_AGE
   if (age <= (from.maxAge ?? USUAL_MAX_AGE)) return undefined
-  const grant = `act on the answer to a preflight for ${age} s`
+  const grant = `cache the answer to a preflight for ${age} s`
   return { member: 'maxAge', request: preflight(origin, 'GET'), subject, grant }
 }
 

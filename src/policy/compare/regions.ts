@@ -19,7 +19,7 @@ export const COMPARE_REGIONS: SectionComparison<RegionProtection> = {
       for (const country of [undefined, ...countriesOf(jurisdictions)]) {
         const asked = { here, country, jurisdictions }
         if (!passes(to, asked) || passes(from, asked)) continue
-        const who = country === undefined ? 'a person whose country is not known' : `a person of ${country}`
+        const who = country === undefined ? 'a person whose country is unknown' : `a person from ${country}`
         return {
           member: from === undefined || to === undefined ? '' : from.mode === to.mode ? 'fallback' : 'mode',
           request: {
@@ -28,7 +28,7 @@ export const COMPARE_REGIONS: SectionComparison<RegionProtection> = {
             ...(country !== undefined && { country }),
             ...(namedJurisdictions !== undefined && { jurisdictions: namedJurisdictions }),
           },
-          subject: `a request about ${who} in ${here}`,
+          subject: `a request in ${here} about ${who}`,
         }
       }
     }

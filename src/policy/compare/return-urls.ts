@@ -21,7 +21,7 @@ export const COMPARE_RETURN_URLS: SectionComparison<ReturnUrlProtection, Lists> 
     if (letsAllPass(after)) {
       const request = { url: SOME_URL, returnUrl: '' }
       const member = before === undefined ? '' : 'mode'
-      return { member, request, subject: 'a request that names no return URL' }
+      return { member, request, subject: 'a request without a return URL' }
     }
     const smallest = yield* urlOutside(
       before === undefined ? [] : from.lists.urls.entries,
@@ -33,7 +33,7 @@ export const COMPARE_RETURN_URLS: SectionComparison<ReturnUrlProtection, Lists> 
     }
     if (before !== undefined) return undefined
     const request = { url: SOME_URL, returnUrl: '', returnUrlOptional: true }
-    return { member: '', request, subject: 'a request that need not name a return URL, and does not,' }
+    return { member: '', request, subject: 'a request without a return URL, where none is required,' }
   },
 }
 

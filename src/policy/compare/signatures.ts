@@ -31,11 +31,15 @@ export const COMPARE_SIGNATURES: SectionComparison<ServerOnlyProtection> = {
     }
     if (from.requireDigest && !to.requireDigest) {
       const request = { ...WITH_CONTENT, signature: { digest: false } }
-      return { member: 'requireDigest', request, subject: 'a request whose signature leaves its content out' }
+      return {
+        member: 'requireDigest',
+        request,
+        subject: 'a request whose signature does not cover its body',
+      }
     }
     if (from.requireContentType && !to.requireContentType) {
       const request = { ...WITH_CONTENT, signature: { contentType: false } }
-      const subject = 'a request whose signature leaves its `content-type` out'
+      const subject = 'a request whose signature does not cover `content-type`'
       return { member: 'requireContentType', request, subject }
     }
     return undefined

@@ -16,6 +16,7 @@ export const AUDIT_ACCESS: Section<AuditProtection> = {
 
 export function lintAuditAccess({ onSinkFailure }: AuditProtection): PolicyFinding[] {
   if (onSinkFailure === 'deny') return []
-  const message = 'lets responses leave whose events are lost: personal data is then read without a trace'
+  const message =
+    'lets responses be sent although their events are lost: personal data can then be read without a trace'
   return [finding('audit-loss', 'auditAccess.onSinkFailure', message, 'deny')]
 }

@@ -39,7 +39,7 @@ const corsNames = (parse: typeof parseCorsMethod) =>
   z.pipe(z.array(z.string()).check(z.maxLength(MOST_CORS_NAMES)), z.transform(readBy(byText(parse))))
 
 const NULL_WITH_CREDENTIALS =
-  'must not be true while `null` is a domain: any website can have that origin, and could then read with the cookies of its visitors'
+  'must not be true while `null` is a domain: any website can have that origin, and could then read responses with the cookies of its visitors'
 
 const schema = () =>
   z

@@ -23,6 +23,6 @@ export const REGION_PIN: Section<RegionProtection> = {
 export function lintRegionPin({ fallback }: RegionProtection): PolicyFinding[] {
   if (fallback === undefined) return []
   const message =
-    'decides for people whose country is not known, and can be wrong; if it is left out, they are refused'
+    'applies to people whose country is unknown, and can be wrong; without it, their requests are refused'
   return [finding('region-fallback', 'regionPin.fallback', message)]
 }

@@ -33,16 +33,16 @@ export function lintServerOnly({
 }: ServerOnlyProtection): PolicyFinding[] {
   const findings: PolicyFinding[] = []
   if (maxAge > LONG_ENOUGH) {
-    const message = `is over ${LONG_ENOUGH} s: an intercepted request stays usable, and nonces must be kept, for longer`
+    const message = `is over ${LONG_ENOUGH} s: an intercepted request stays usable for longer, and nonces must be kept for longer`
     findings.push(finding('max-age-long', 'serverOnly.maxAge', message, String(LONG_ENOUGH)))
   }
   if (!requireDigest) {
-    const message = 'lets signatures leave the content out, which can then be changed on the way'
+    const message = 'lets signatures omit the body, which can then be changed in transit'
     findings.push(finding('digest-optional', 'serverOnly.requireDigest', message, 'true'))
   }
   if (!requireContentType) {
     const message =
-      'lets signatures leave `content-type` out: the same bytes can then be read as another form of body, with other parameters'
+      'lets signatures omit `content-type`: the same bytes can then be parsed as another type of body, with other parameters'
     findings.push(finding('content-type-optional', 'serverOnly.requireContentType', message, 'true'))
   }
   return findings

@@ -92,7 +92,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'characters',
-    why: 'these never stand in a URL; readers repair them each in their own way',
+    why: 'these never appear in a URL; every reader repairs them differently',
     refused: 'character',
     urls: [
       'https://example.org/callback/a b',
@@ -113,7 +113,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'characters',
-    why: 'these never stand in a URL; readers repair them each in their own way',
+    why: 'these never appear in a URL; every reader repairs them differently',
     refused: 'control character',
     urls: ['https://example.org/callback/\x7f'],
   },

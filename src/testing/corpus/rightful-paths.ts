@@ -3,7 +3,7 @@ import type { RightfulUrls } from './lines.ts'
 export const rightfulPaths: readonly RightfulUrls[] = [
   {
     class: 'prefix',
-    why: 'the entry itself, and what goes on below it',
+    why: 'the entry itself, and what continues below it',
     urls: [
       'https://example.org/callback/',
       'https://example.org/callback/x',
@@ -115,7 +115,7 @@ export const rightfulPaths: readonly RightfulUrls[] = [
   },
   {
     class: 'path characters',
-    why: 'RFC 3986 lets these stand in a segment',
+    why: 'RFC 3986 allows these in a segment',
     urls: [
       'https://example.org/callback/a;b=c',
       'https://example.org/callback/a,b',

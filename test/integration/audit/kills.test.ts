@@ -13,6 +13,7 @@ import { redisFrames } from '../../../src/redis/frames.ts'
 import { KillRound, type Strike } from '../../support/audit-kills.ts'
 import { startRedis, until, type RedisServer } from '../../support/redis.ts'
 import { SEED } from '../../support/seeded.ts'
+import { canHaveSmallDisk } from '../../support/small-disk.ts'
 import { fieldEvent } from '../../unit/audit/events.ts'
 
 /** The short form of `npm run proof:audit-kills`. */
@@ -25,13 +26,17 @@ describe('an audited server whose processes are killed', () => {
   it('and whose Redis is killed, its file cut and the disk full, delivers nothing unaudited and stores nothing twice', async () => {
     const running = rounds.map(async ([mode, strikes]) => {
       const round = new KillRound({ seed: SEED, mode, settlesAfter: 1_000 })
-      const { unaudited, doubled, problems, delivered, kills } = await round.run(strikes)
-      return { mode, unaudited, doubled, problems, found: round.problems, kills, some: delivered > 10 }
+      const { unaudited, doubled, problems, delivered, kills, fulls } = await round.run(strikes)
+      return { mode, unaudited, doubled, problems, found: round.problems, kills, fulls, some: delivered > 10 }
     })
     const whole = { unaudited: 0, doubled: 0, problems: 0, found: [], some: true }
+    const canFill = await canHaveSmallDisk()
     expect([SEED, ...(await Promise.all(running))]).toEqual([
       SEED,
-      ...rounds.map(([mode, { length: kills }]) => ({ mode, kills, ...whole })),
+      ...rounds.map(([mode, strikes]) => {
+        const fulls = canFill ? strikes.filter((strike) => strike === 'full').length : 0
+        return { mode, kills: strikes.length, fulls, ...whole }
+      }),
     ])
   }, 300_000)
 })

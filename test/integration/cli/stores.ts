@@ -12,7 +12,8 @@ export interface Place {
   /** Options that name the store. */
   readonly options: readonly string[]
   readonly directory: string
-  run(line: string, more?: Surrounding): Promise<Ended>
+  /** With the options that name the store, unless the line does. */
+  run(line: string, more?: Surrounding, named?: boolean): Promise<Ended>
   remove(): Promise<void>
 }
 
@@ -30,8 +31,12 @@ export function makePlace(kind: (typeof KINDS)[number]): Place {
     env,
     options,
     directory,
-    run: (line, more = {}) =>
-      portcullis([...wordsOf(line), ...options], { directory, ...more, env: { ...env, ...more.env } }),
+    run: (line, more = {}, named = true) =>
+      portcullis([...wordsOf(line), ...(named ? options : [])], {
+        directory,
+        ...more,
+        env: { ...env, ...more.env },
+      }),
     remove: () => rm(directory, { recursive: true, force: true }),
   }
 }

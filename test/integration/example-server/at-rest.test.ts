@@ -114,11 +114,10 @@ describe('the example server on a Redis with files', () => {
 
   it('seals each field of a person by a key of that person', async () => {
     const [key = ''] = await client.keys('example:*:person:*')
-    const { id, fields, password } = JSON.parse((await client.get(key)) ?? '{}') as {
-      id: string
-      fields: Record<string, string>
-      password: string
+    const stored = JSON.parse((await client.get(key)) ?? '{}') as {
+      value: { id: string; fields: Record<string, string>; password: string }
     }
+    const { id, fields, password } = stored.value
     expect(Object.keys(fields).toSorted()).toEqual(
       ['country', 'email', 'firstname', 'image', 'language', 'surname'].toSorted(),
     )

@@ -3,12 +3,8 @@ import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { createVault, memoryPeople } from 'portcullis/vault'
-import {
-  createPeople,
-  createPersonalFields,
-  type Account,
-  type People,
-} from '../../../example-server/people.ts'
+import { sharedHomes } from '../../../example-server/homes.ts'
+import { createPeople, type Account, type People } from '../../../example-server/people.ts'
 import { createSessions, IDLE, LIFETIME } from '../../../example-server/sessions.ts'
 import { memoryStorage } from '../../../example-server/storage.ts'
 import { ADA } from '../../support/example-server.ts'
@@ -28,7 +24,7 @@ beforeEach(async () => {
   now = Date.now()
   const storage = memoryStorage({ now: () => now })
   const vault = createVault({ keys: [{ id: 'root', key: new Uint8Array(32) }] })
-  people = createPeople(storage, createPersonalFields(vault, memoryPeople(), vault))
+  people = createPeople(sharedHomes(storage, memoryPeople()), vault, vault)
   const { password, ...profile } = ADA
   ada = (await people.signUp(profile, password)) as Account
   const csrfKey = new Uint8Array(32)

@@ -294,7 +294,7 @@ describe('what somebody else makes of it', () => {
     const missing = await send({ app: 'other' }, sign({ app: 'other', body: BODY }))
     expect(lastDetail()).toBe('the app has no key for the legacy scheme of Ukey1')
     const wrong = await send({}, sign({ body: '{}' }))
-    expect(lastDetail()).toBe('X-Ukey1-Signature does not match what was received')
+    expect(lastDetail()).toBe('X-Ukey1-Signature does not match the received request')
     expect({ ...missing.body, instance: '' }).toEqual({ ...wrong.body, instance: '' })
   })
 
@@ -359,7 +359,7 @@ describe('a key of the legacy scheme', () => {
     time += DAY
     expect(await judge()).toBe('the app has no key for the legacy scheme of Ukey1')
     expect(typeof (await ukey1.issue('shop'))).toBe('string')
-    expect(await judge()).toBe('X-Ukey1-Signature does not match what was received')
+    expect(await judge()).toBe('X-Ukey1-Signature does not match the received request')
   })
 })
 

@@ -304,7 +304,7 @@ describe('a response that can be held in no way', () => {
     await until(() => sent.length > 0)
     expect(sent).toEqual([expect.stringContaining('"status":503')])
     expect(details).toEqual([
-      expect.stringMatching(/no answer can wait for the sink: the response has no connection/),
+      expect.stringMatching(/the response cannot be held back: the response has no connection/),
     ])
   })
 })

@@ -170,16 +170,19 @@ describe('what the audit says of the end of a request', () => {
 
   it('is that it was aborted, for an upload that its caller has cut', async () => {
     const { kept, sink } = slowSink()
+    let reach: () => void = () => undefined
+    const reached = new Promise<void>((resolve) => (reach = resolve))
     const { app } = audited((req, res, next) => {
       req.on('error', next)
       req.on('end', () => res.json({ ok: 1 }))
       req.resume()
+      reach()
     }, sink)
     await listening(app, async (origin) => {
       const socket = connect(Number(new URL(origin).port), '127.0.0.1')
       socket.on('error', () => undefined)
       socket.write(`POST / HTTP/1.1\r\nHost: x\r\nx-app-id: ${APP}\r\nContent-Length: 100\r\n\r\nhalf`)
-      await sleep(30)
+      await reached
       socket.resetAndDestroy()
       await until(() => kept.length > 0)
     })

@@ -45,7 +45,7 @@ describe('the line that a developer sees', () => {
     const [line = ''] = lines
     expect(lines).toHaveLength(1)
     expect(line).toMatch(
-      /^portcullis: [a-zA-Z]+ refused request [0-9a-f-]{36}( of app `app-1`)?: ([A-Z_]+), .+ To mend: .+ See portcullis\/docs\/codes\.md#[a-z_]+(?:\n|$)/,
+      /^portcullis: [a-zA-Z]+ refused request [0-9a-f-]{36}( of app `app-1`)?: ([A-Z_]+), .+ To fix: .+ See portcullis\/docs\/codes\.md#[a-z_]+(?:\n|$)/,
     )
     for (const part of mistake.line)
       expect(line).toEqual(
@@ -121,7 +121,7 @@ describe('where lines go', () => {
       help: 'docs/codes.md#address_not_allowed',
       leftOut: 0,
     })
-    for (const part of [line?.requestId, line?.detail, line?.nearest, line?.mend, line?.help])
+    for (const part of [line?.requestId, line?.detail, line?.nearest, line?.fix, line?.help])
       expect(line?.message).toContain(part)
   })
 
@@ -169,7 +169,9 @@ describe('where lines go', () => {
     })
     expect(lines.map((line) => /[A-Z_]{8,}/.exec(line)?.[0])).toEqual(['ADDRESS_NOT_ALLOWED', 'APP_UNKNOWN'])
     for (const line of lines)
-      expect(line).toContain(' For a minute, more of this kind are counted and not printed. See portcullis/')
+      expect(line).toContain(
+        ' Further refusals of this kind are counted, not printed, for one minute. See portcullis/',
+      )
   })
 
   it('a stranger gets no other answer than in production', async () => {
@@ -194,7 +196,7 @@ describe('a logger in production', () => {
     async (_name, mistake) => {
       const [line = ''] = await linesOf(mistake)
       expect(line).toMatch(
-        /^portcullis: [a-zA-Z]+ refused request [0-9a-f-]{36}( of app `app-1`)?: [A-Z_]+\. To mend: .+ See portcullis\/docs\/codes\.md#[a-z_]+$/,
+        /^portcullis: [a-zA-Z]+ refused request [0-9a-f-]{36}( of app `app-1`)?: [A-Z_]+\. To fix: .+ See portcullis\/docs\/codes\.md#[a-z_]+$/,
       )
       expect(line).not.toMatch(
         /shop\.example|other\.example|203\.0|198\.51|127\.0\.0\.1:|key-|ECONN|the disk|Nearest|\n/,

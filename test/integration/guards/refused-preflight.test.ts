@@ -40,7 +40,7 @@ const mounts: Record<GuardName, (policies: PolicySource) => unknown> = {
 const ENFORCED = { mode: 'enforce' }
 const DOMAINS = { domainProtect: { ...ENFORCED, domains: [OURS] } }
 
-/** What the guard in front does with a preflight of an origin of the app, by its section. */
+/** What the guard in front does with a preflight from an origin of the app, by its section. */
 const rows: [GuardName, what: string, section: object | undefined, status: number, granted: boolean][] = [
   // A guard that could not judge a preflight leaves it to domainProtect, which grants it.
   ['regionPin', 'enforces', ENFORCED, 204, true],
@@ -56,7 +56,7 @@ const rows: [GuardName, what: string, section: object | undefined, status: numbe
   ['returnUrlGuard', 'is not configured', undefined, 403, false],
 ]
 
-describe('a preflight of a known app, with a guard in front of domainProtect', () => {
+describe('a preflight from a known app, with a guard in front of domainProtect', () => {
   for (const [name, what, section, status, granted] of rows) {
     for (const origin of [OURS, EVIL]) {
       it(`gets the right answer from ${name}, which ${what}, for ${origin}`, async () => {

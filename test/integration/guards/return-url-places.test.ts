@@ -394,7 +394,7 @@ describe('a declared place', () => {
     await note(QUERY, '/?return_url=a&return_url=b')
     expect(details).toEqual([
       ['the URL matches no entry', { parameter: 'cancel_url', origin: 'https://evil.example' }],
-      ['the request names no return URL', { parameter: 'success_url' }],
+      ['the request has no return URL', { parameter: 'success_url' }],
       ['the URL was refused: repeated', { reason: 'repeated' }],
     ])
   })

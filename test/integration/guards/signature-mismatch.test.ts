@@ -216,7 +216,7 @@ describe('explainMismatch', () => {
 
   it('shows the base when it finds nothing else', async () => {
     const { document, trail } = await send({ secret: 'another' }, true)
-    expect(document.detail).toBe('the signature by key `key-1` does not match what was received')
+    expect(document.detail).toBe('the signature by key `key-1` does not match the received request')
     expect(document).toMatchObject({ components: [] })
     expect(document.signatureBase?.split('\n')).toHaveLength(5)
     expect(trail[0]?.evidence).toEqual({})
@@ -228,7 +228,7 @@ describe('explainMismatch', () => {
       'SIGNATURE_INVALID',
       'parameter `created` must be whole seconds since the epoch',
     ],
-    [{ created: 1 }, 'SIGNATURE_EXPIRED', /^created \d+ s ago, more than the 300 s that are admitted$/],
+    [{ created: 1 }, 'SIGNATURE_EXPIRED', /^created \d+ s ago, more than the allowed 300 s$/],
     [{ sends: (input: string) => input.replace('"@path" ', '') }, 'SIGNATURE_INVALID', 'not covered: @path'],
   ])('tells the reason where no base was made or the signature holds', async (mistaken, code, detail) => {
     const { document } = await send(mistaken, true)

@@ -147,7 +147,7 @@ describe('signed bodies', () => {
       const before = process.memoryUsage().arrayBuffers
       expect(await post({ bytes, coding, limit: bytes.length })).toEqual({
         status: 413,
-        error: 'the body is too large when unpacked',
+        error: 'the body is too large when decompressed',
       })
       expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000)
     },

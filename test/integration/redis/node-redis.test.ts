@@ -238,7 +238,7 @@ describe('node-redis under faults', () => {
       await eventually(() => policies.status().feed === 'whole')
       server.pause()
       const read = store.read('a')
-      await expect(within(1_000, read)).rejects.toThrow('Redis gave no answer within 100 ms (HMGET)')
+      await expect(within(1_000, read)).rejects.toThrow('Redis did not answer within 100 ms (HMGET)')
       // Until the feed has given up connecting, too.
       await sleep(5_000)
       server.resume()

@@ -135,7 +135,7 @@ describe('redisStore', () => {
     await store.write({ policy: { appId: 'a' } }, 0)
     await client.copy(`${prefix}app:{a}`, `${prefix}app:{b}`)
     await expect(store.read('a')).resolves.toMatchObject({ revision: 1 })
-    await expect(store.read('b')).rejects.toThrow(/of another app/)
+    await expect(store.read('b')).rejects.toThrow(/belongs to another app/)
   })
 
   it('could not look when what is stored is no JSON or of another type', async () => {

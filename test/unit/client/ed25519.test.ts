@@ -101,11 +101,11 @@ describe('signing with an Ed25519 key', () => {
   it('wants one key, and not two', async () => {
     const both = signRequest(request, { keyId: 'key-2', secret: SECRET, privateKey: ED25519.pem })
     await expect(both).rejects.toThrow(
-      /`signRequest\.secret` and `signRequest\.privateKey` are both given: give one/,
+      /`signRequest\.secret` and `signRequest\.privateKey` are both given: use only one/,
     )
     const none = signRequest(request, { keyId: 'key-2' })
     await expect(none).rejects.toThrow(
-      /`signRequest\.secret` is missing: give base64 .*, or give `privateKey`/,
+      /`signRequest\.secret` is missing: give base64 .*, or use `privateKey`/,
     )
   })
 

@@ -97,10 +97,10 @@ describe('signRequest', () => {
     [
       'a password in the URL',
       { url: 'https://user:pass@example.com/' },
-      /must not hold a user name or password/,
+      /must not contain a user name or password/,
     ],
-    ['a password alone', { url: 'https://:pass@example.com/' }, /must not hold a user name or password/],
-    ['a user name alone', { url: 'https://user@example.com/' }, /must not hold a user name or password/],
+    ['a password alone', { url: 'https://:pass@example.com/' }, /must not contain a user name or password/],
+    ['a user name alone', { url: 'https://user@example.com/' }, /must not contain a user name or password/],
     ['a body on GET', { body: 'x' }, /^a GET request must not have a body$/],
     ['a body on head', { method: 'head', body: 'x' }, /^a HEAD request must not have a body$/],
     ['a method that fetch leaves in lower case', { method: 'patch' }, /upper case, like `PATCH`/],
@@ -111,7 +111,7 @@ describe('signRequest', () => {
       { headers: { authorization: 'caf\u00e9' } },
       /"authorization" is not printable ASCII/,
     ],
-    ['two hosts', { headers: { host: 'a, b' } }, /no single readable Host/],
+    ['two hosts', { headers: { host: 'a, b' } }, /not have exactly one readable Host/],
   ]
   it.each(requests)('refuses %s', async (_why, request, message) => {
     const signing = signRequest({ ...get, ...request }, options)

@@ -169,7 +169,7 @@ describe('tryExpectations', () => {
       { name: 'no stranger', request: { ...GOOD, address: '192.0.2.2' }, code: 'ADRESS_NOT_ALLOWED' },
     ]
     expect(tryExpectations({ ...POLICY, expect: expected }, { lists })[0]?.reason).toBe(
-      'ipWhitelist: the address lies outside every range; there is no code ADRESS_NOT_ALLOWED: did you mean ADDRESS_NOT_ALLOWED?',
+      'ipWhitelist: the address is outside every range; there is no code ADRESS_NOT_ALLOWED: did you mean ADDRESS_NOT_ALLOWED?',
     )
   })
 
@@ -366,7 +366,7 @@ describe('checkExpectations', () => {
       expect.objectContaining({ name: 'another', expected: 'OPTION_FAILED', got: 'ADDRESS_NOT_ALLOWED' }),
     ])
     expect((error as Error).message).toBe(
-      'the policy of app `a` does not do what it must: "the partner may call" expects allow, got ADDRESS_NOT_ALLOWED' +
+      'the policy of app `a` does not meet its expectations: "the partner may call" expects allow, got ADDRESS_NOT_ALLOWED' +
         ' (ipWhitelist: the allow list is empty, so it admits no address); "another" expects OPTION_FAILED, got' +
         ' ADDRESS_NOT_ALLOWED (ipWhitelist: the allow list is empty, so it admits no address)',
     )

@@ -52,9 +52,9 @@ describe('explain', () => {
     expect(decisions.map(({ code, detail }) => `${code}: ${detail}`)).toEqual([
       'ALLOWED: recorded',
       'REGION_MISDIRECTED: the data of this person must stay in another jurisdiction',
-      'ADDRESS_NOT_ALLOWED: the address lies outside every range',
+      'ADDRESS_NOT_ALLOWED: the address is outside every range',
       'ORIGIN_NOT_ALLOWED: `Origin` matches no domain',
-      'BROWSER_NOT_ALLOWED: the request shows that a browser sent it',
+      'BROWSER_NOT_ALLOWED: the headers show that a browser sent the request',
       'RETURN_URL_NOT_ALLOWED: the URL was refused: dot segment',
     ])
   })

@@ -1,5 +1,21 @@
 import { describe, expect, it } from '@jest/globals'
+import { readDocuments } from '../../../scripts/readme/documents.ts'
 import { readSources } from './sources.ts'
+
+/** Turns of messages and documents that read as if they were translated, by what a native writer says. */
+const REPLACED: Readonly<Record<string, readonly [turn: RegExp, sample: string]>> = {
+  'fix, correct': [/\b(?:to|how to|the way to) mend\b|\bmend it\b/i, 'How to mend it'],
+  'is unreachable, is down': [/\bis away\b/, 'While Redis is away'],
+  'is in, appears in': [/\bstands? (?:in|there|beside)\b/, 'it must stand there once'],
+  'is called with, receives': [/\bhears (?:of|every|each|when|why)\b/, '`onError` hears of it'],
+  'reach, read': [/(?:could not|cannot) be asked\b/, 'the store could not be asked'],
+  continues: [/\bgoes on (?:below|behind|inside|from|where)\b/, 'the URL goes on below it'],
+  'in transit': [/\bchanged on the way\b/, 'the content was changed on the way'],
+  about: [/\bsome \d+ (?:bytes|[kKM]i?B|ms|seconds|minutes)\b/, 'some 300 KiB'],
+  'newest first': [/\bfrom the newest back\b/, 'events from the newest back'],
+  'is ignored': [/\bcounts? (?:as|for) nothing\b/, 'the header counts for nothing'],
+  'anyone who, the person who': [/\bwho(?:so)?ever\b/i, 'Whoever reads it'],
+}
 
 /** Turns that read as if they were translated, and riddles that leave out their noun. The ground plan says what to write. */
 const BANNED: readonly RegExp[] = [
@@ -21,6 +37,7 @@ const BANNED: readonly RegExp[] = [
   /\bmust have no\b/,
   /\bis there twice\b/,
   /\bbehind the back\b/,
+  ...Object.values(REPLACED).map(([turn]) => turn),
 ]
 
 /** Turns that are banned in the comments that users see, besides those that only a message can have. */
@@ -35,6 +52,15 @@ const BANNED_IN_COMMENTS: readonly RegExp[] = [
   /\bbehind the back\b/,
   /\bwhen (?:it|there) is none\b/,
 ]
+
+/** Documents that are made from sources, and those whose sentences are still to be cleaned. */
+const DOCUMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set([
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'docs/asvs.md',
+  'docs/cli.md',
+  'docs/proofs.md',
+])
 
 /** Files whose strings are still to be cleaned. Take one out when it is clean. */
 const TO_BE_CLEANED: ReadonlySet<string> = new Set(['http/region-pin.ts'])
@@ -88,6 +114,28 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
+  it('has no turn in the documents that a native writer would put otherwise', () => {
+    const documents = readDocuments()
+    expect(documents.length).toBeGreaterThan(30)
+    const wrong = documents
+      .filter(({ path }) => !DOCUMENTS_TO_BE_CLEANED.has(path))
+      .flatMap(({ path, text }) =>
+        text.split('\n').flatMap((line, index) =>
+          Object.entries(REPLACED)
+            .filter(([, [turn]]) => turn.test(line))
+            .map(([better]) => `${path}:${index + 1}: ${line}\n  better: ${better}`),
+        ),
+      )
+    expect(wrong).toEqual([])
+  })
+
+  it.each(Object.entries(REPLACED))(
+    'says "%s" in place of a turn that is found',
+    (_better, [turn, sample]) => {
+      expect(sample).toMatch(turn)
+    },
+  )
+
   const samples = [
     'it is no limiter',
     'the id is none',
@@ -116,8 +164,11 @@ describe('the language of messages', () => {
   })
 
   it('names only files and folders that are there', () => {
-    const there = new Set(sources.flatMap(({ area, path }) => [area, path]))
-    const named = [...TO_BE_CLEANED, ...COMMENTS_TO_BE_CLEANED]
+    const there = new Set([
+      ...sources.flatMap(({ area, path }) => [area, path]),
+      ...readDocuments().map(({ path }) => path),
+    ])
+    const named = [...TO_BE_CLEANED, ...COMMENTS_TO_BE_CLEANED, ...DOCUMENTS_TO_BE_CLEANED]
     expect(named.filter((name) => !there.has(name))).toEqual([])
   })
 })

@@ -50,11 +50,16 @@ describe('package.json', () => {
   it('exports a built form of an index that is there, for import and for require', () => {
     for (const [name, target] of Object.entries(manifest.exports)) {
       if (name.endsWith('.json')) continue
-      const path = name === '.' ? '' : `${name.slice(2)}/`
-      expect({ [name]: existsSync(join(repository, 'src', path, 'index.ts')) }).toEqual({ [name]: true })
+      expect({ [name]: existsSync(join(repository, 'src', name, 'index.ts')) }).toEqual({ [name]: true })
+      const file = name === '.' ? 'index' : name.slice(2)
       expect(target).toEqual({
-        import: { types: `./dist/esm/${path}index.d.ts`, default: `./dist/esm/${path}index.js` },
-        require: { types: `./dist/cjs/${path}index.d.ts`, default: `./dist/cjs/${path}index.js` },
+        import: {
+          types: `./dist/esm/${file}.d.ts`,
+          // Bundlers know this condition, and Node does not.
+          module: `./dist/esm/${file}.js`,
+          default: `./dist/node/${file}.js`,
+        },
+        require: { types: `./dist/cjs/${file}.d.ts`, default: `./dist/cjs/${file}.js` },
       })
     }
   })

@@ -48,13 +48,13 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/redis': {
     values: `
-      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisPersonKeys redisStore
-      rewriteRedis
+      fromNodeRedis readAuditStream redisAuditSink redisCursors redisFrames redisNonces redisPeople redisPersonKeys redisRecentEvents
+      redisStore       rewriteRedis
     `,
     types: `
       BytesClient NodeRedisClient RedisAuditClient RedisAuditSinkOptions RedisClient RedisCursorsOptions
       RedisFramesOptions RedisNoncesOptions
-      RedisPeopleOptions RedisStore RedisStoreOptions RewriteClient StoredAuditEvent
+      RedisPeopleOptions RedisRecentEventsOptions RedisStore RedisStoreOptions RewriteClient StoredAuditEvent
     `,
   },
   'portcullis/store': {
@@ -72,10 +72,10 @@ const publicNames: Record<string, { values: string; types: string }> = {
   },
   'portcullis/audit': {
     values: `
-      archivedFrames auditLog checkpointFile checkpointsToStdout createAuditReader createExporter createPseudonyms createSealer erasePeople exportLine framesOf fromOcsf inclusionProof leafHash linesOf memoryFrames memoryPeople merkleRoot otlpLogs parseEvent parseVerifierKey people printSubjectReport readCheckpoint readCheckpointFile readEvents readFrame retainLog rootOfInclusion sealKnex sealMongoose sealPg sealPrisma searchTraces serialiseEvent signCheckpoint toCloudEvent toOcsf toOtlpRecord verifierKey verifyLog webhook
+      archivedFrames auditLog checkpointFile checkpointsToStdout createAuditReader createExporter createPseudonyms createSealer erasePeople exportLine framesOf fromOcsf inclusionProof leafHash linesOf memoryFrames memoryPeople merkleRoot otlpLogs parseEvent parseVerifierKey people printSubjectReport readCheckpoint readCheckpointFile readEvents readFrame recentLogEvents retainLog rootOfInclusion sealKnex sealMongoose sealPg sealPrisma searchTraces serialiseEvent signCheckpoint toCloudEvent toOcsf toOtlpRecord verifierKey verifyLog webhook
     `,
     types: `
-      Action ActionEvent ActorKind AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditPage AuditPageOptions AuditQuery AuditReader AuditReaderOptions AuditSink Checkpoint CursorStore Destination EraseOptions Erased ExportFormat Exporter ExporterOptions FieldEvent FoundEvent Frame FrameStore FrameToStore JudgedKey LeakEvent ListEvent LogProblem LogProblemCode LogReport LogStart MemoryFrames MemoryFramesOptions ModelNames NoteKey OperationEvent OtlpLogsOptions OutcomeEvent People PeopleOptions PeopleStore PersonReads PgQuery PrismaExtension PublishCheckpoint RetainOptions Retained RowSealer Sealer SealerOptions SpoolPlace StoredFrame SubjectAccess SubjectReport Trace VerifyOptions WebhookOptions
+      Action ActionEvent ActorKind AuditEvent AuditLog AuditLogMode AuditLogOptions AuditLogStatus AuditPage AuditPageOptions AuditQuery AuditReader AuditReaderOptions AuditSink Checkpoint CursorStore Destination EraseOptions Erased ExportFormat Exporter ExporterOptions FieldEvent FindRecentEvents FoundEvent Frame FrameStore FrameToStore JudgedKey LeakEvent ListEvent LogProblem LogProblemCode LogReport LogStart MemoryFrames MemoryFramesOptions ModelNames NoteKey OperationEvent OtlpLogsOptions OutcomeEvent People PeopleOptions PeopleStore PersonReads PgQuery PrismaExtension PublishCheckpoint RecentEvents RecentEventsOptions RecentEventsQuery RetainOptions Retained RowSealer Sealer SealerOptions SpoolPlace StoredFrame SubjectAccess SubjectReport Trace VerifyOptions WebhookOptions
     `,
   },
   'portcullis/fastify': {
@@ -99,7 +99,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       consoleTokens createConsole memoryConsoleState
     `,
     types: `
-      ConsoleOptions ConsoleRight ConsoleState ConsoleToken ConsoleUser RecentEventsQuery SignInAttempt
+      ConsoleOptions ConsoleRight ConsoleState ConsoleToken ConsoleUser RecentEvents RecentEventsQuery SignInAttempt
     `,
   },
   'portcullis/metrics': {

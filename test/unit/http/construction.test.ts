@@ -184,7 +184,7 @@ describe('construction', () => {
     [
       'a place declared twice',
       () => returnUrlGuard({ policies, returnUrl: [{ query: 'a' }, { query: 'a', name: 'b' }] }),
-      /`returnUrlGuard.returnUrl\[1\]` must be a place that is not declared before/,
+      /`returnUrlGuard.returnUrl\[1\]` must be a place that is not already declared/,
     ],
     [
       'no places',

@@ -85,7 +85,7 @@ describe('lintList', () => {
   it('tells twenty of a kind, and how many more there are', () => {
     const found = lintList(listed('2a01::/32', ...octets.map((last) => `10.0.0.${last}`)))
     expect(found).toHaveLength(20)
-    expect(found.at(-1)?.message).toMatch(/; the same holds for 236 more$/)
+    expect(found.at(-1)?.message).toMatch(/; the same applies to 236 more$/)
   })
 
   it('refuses what is no entry, and says which', () => {

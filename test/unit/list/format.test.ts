@@ -428,7 +428,7 @@ describe('a list as CSV', () => {
     [
       'text behind a quote',
       '192.0.2.1,"x"y\n192.0.2.2,"x" \n',
-      ['line 1 | has text behind a closing quote', 'line 2 | has text behind a closing quote'],
+      ['line 1 | has text after a closing quote', 'line 2 | has text after a closing quote'],
     ],
     [
       'a quote that does not close',

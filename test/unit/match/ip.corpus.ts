@@ -218,7 +218,7 @@ export const CORRECTED_RANGES: readonly (readonly [entry: string, reason: RegExp
   ['0:0:0:0:0:ffff:192.0.2.1/128', /written as IPv6/, '192.0.2.1'],
   ['::ffff:0:0/96', /written as IPv6/, '0.0.0.0/0'],
   ['::ffff:192.0.2.77/120', /host bits/, '192.0.2.0/24'],
-  ['::192.0.2.1', /read differently/, '::c000:201'],
+  ['::192.0.2.1', /parsed differently/, '::c000:201'],
 ]
 
 /** Entries that are refused, and nobody can say what was meant. */

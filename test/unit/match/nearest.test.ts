@@ -164,7 +164,7 @@ describe('nearestReturnUrls', () => {
       'https://example.org/callbackevil',
       'https://example.org/callback',
       ['path'],
-      'differs in path: `/callbackevil` goes on inside of a segment of `/callback`',
+      'differs in path: `/callbackevil` continues within a segment of `/callback`',
     ],
     [
       'https://example.org/Callback/x',
@@ -182,7 +182,7 @@ describe('nearestReturnUrls', () => {
       'https://example.org/done/x',
       { exact: 'https://example.org/done' },
       ['exact'],
-      'differs in path: the entry is exact, and the URL goes on below `/done`',
+      'differs in path: the entry is exact, and the URL continues below `/done`',
     ],
     [
       'https://example.org/done?a=1',

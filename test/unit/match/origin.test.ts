@@ -189,7 +189,7 @@ describe('parseOriginEntry', () => {
   ]
   it.each(suffixes)('refuses a wildcard on the public suffix %s', (suffix) => {
     expect(parseOriginEntry(`https://*.${suffix}`)).toEqual({
-      problem: 'a wildcard must not stand on a public suffix',
+      problem: 'a wildcard must not cover a public suffix',
     })
   })
 

@@ -38,7 +38,7 @@ describe('what pages may do across origins', () => {
     [
       'a method in lower case',
       { methods: ['GET', 'patch'] },
-      'methods[1] | a method is in upper case | PATCH',
+      'methods[1] | methods are written in upper case | PATCH',
     ],
     ['all methods', { methods: ['*'] }, 'methods[0] | name the methods: with `*` nothing is refused'],
     ['no method', { methods: [''] }, 'methods[0] | is not the name of a method'],
@@ -53,7 +53,7 @@ describe('what pages may do across origins', () => {
     [
       'all headers',
       { headers: ['*'] },
-      'headers[0] | name the headers, or leave `headers` out for all that are asked for',
+      'headers[0] | name the headers, or omit `headers` to allow all requested headers',
     ],
     ...['', 'x a', 'x-a:', 'x-a, x-b', 'x-a\n', '"x"', 'é', 'ſ', 'x'.repeat(129)].map(
       (header): [string, object, string] => [
@@ -92,7 +92,7 @@ describe('what pages may do across origins', () => {
     [
       'credentials for the opaque origin',
       { domains: ['null'], credentials: true },
-      'credentials | must not be true while `null` is a domain: any website can have that origin, and could then read with the cookies of its visitors',
+      'credentials | must not be true while `null` is a domain: any website can have that origin, and could then read responses with the cookies of its visitors',
     ],
     ['an age over two hours', { maxAge: 7_201 }, 'maxAge | expected at most 7200, got 7201'],
     ['an age below zero', { maxAge: -1 }, 'maxAge | expected at least 0, got -1'],
@@ -121,7 +121,7 @@ describe('what pages may do across origins', () => {
   })
 })
 
-describe('what a preflight of several apps may be told', () => {
+describe('what a preflight from several apps may be told', () => {
   const rows: [what: string, settings: [CorsSettings, ...CorsSettings[]], union: object][] = [
     [
       'is what one app says where there is no other',

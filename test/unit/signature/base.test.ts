@@ -180,7 +180,9 @@ describe('derived components', () => {
     'a#b',
   ]
   it.each(hosts)('@authority is refused when the Host is %j', (authority) => {
-    expect(valueOf('@authority', { authority })).toBe('problem: there is no single readable Host')
+    expect(valueOf('@authority', { authority })).toBe(
+      'problem: the request does not have exactly one readable Host',
+    )
   })
 
   const targets = ['', '*', 'http://example.com/', 'example.com:443', 'foo', '/a#b']

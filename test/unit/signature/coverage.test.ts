@@ -72,7 +72,7 @@ describe('components that contain others stand for them', () => {
       ]) {
         const message = { ...signed(components), target }
         expect(verdict(message)).toBe(
-          'SIGNATURE_INVALID: the signature by key `key-1` does not match what was received',
+          'SIGNATURE_INVALID: the signature by key `key-1` does not match the received request',
         )
       }
     },

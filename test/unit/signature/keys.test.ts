@@ -56,7 +56,7 @@ describe('parseAppKeys', () => {
     ['no id', [withoutId], /^keys\[0\]\.id: must be 1 to 128/],
     ['an id with a space', [{ ...good, id: 'a b' }], /^keys\[0\]\.id: /],
     ['an id that is too long', [{ ...good, id: 'a'.repeat(129) }], /^keys\[0\]\.id: /],
-    ['an id twice', [good, good], /^keys\[1\]\.id: is the id of an earlier key too$/],
+    ['an id twice', [good, good], /^keys\[1\]\.id: is also the id of an earlier key$/],
     ['another algorithm', [{ ...good, algorithm: 'none' }], /^keys\[0\]\.algorithm: must be/],
     [
       'an inherited algorithm',

@@ -36,8 +36,8 @@ function verdict(changedInput: string, changedSignature: string): object {
   return verifyMessage(messageOf({ ...PLAIN, headers }), KEYS, RULES, NOW)
 }
 
-const INPUT_PROBLEM = 'Signature-Input `sig1` has a value that is not spelled as RFC 9651 writes it'
-const SIGNATURE_PROBLEM = 'Signature `sig1` is not spelled as RFC 9651 writes base64'
+const INPUT_PROBLEM = 'Signature-Input `sig1` has a value that is not in the canonical form of RFC 9651'
+const SIGNATURE_PROBLEM = 'Signature `sig1` is not base64 in the canonical form of RFC 9651'
 
 /** The signature with other bits in the last character of its base64 that belong to no byte. */
 function withTrailingBits(text: string): string {

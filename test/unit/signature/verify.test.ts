@@ -150,7 +150,7 @@ describe('a signed request', () => {
     expect(verify(signed(), { keys })).toMatchObject({ ok: true, keyId: 'key-1' })
     expect(verify(second, { keys })).toMatchObject({ ok: true, keyId: 'key-2' })
     expect(verify(signed(), { keys, now: NOW + 1 })).toEqual(
-      refused('SIGNATURE_INVALID', 'key `key-1` is not valid any more'),
+      refused('SIGNATURE_INVALID', 'key `key-1` is no longer valid'),
     )
     expect(verify(second, { keys, now: NOW - 1 })).toEqual(
       refused('SIGNATURE_INVALID', 'key `key-2` is not valid yet'),
@@ -163,12 +163,12 @@ describe('the time window', () => {
     signed({ parameters: [...parameters, ['keyid', 'key-1'], ['nonce', nonce]] })
   const cases: readonly (readonly [created: number, expires: number | undefined, outcome: string])[] = [
     [-300, undefined, 'ok'],
-    [-300.001, undefined, 'created 300 s ago, more than the 300 s that are admitted'],
+    [-300.001, undefined, 'created 300 s ago, more than the allowed 300 s'],
     [300, undefined, 'ok'],
-    [301, undefined, 'created 301 s in the future, more than the 300 s that are admitted'],
+    [301, undefined, 'created 301 s in the future, more than the allowed 300 s'],
     [0, 0, 'ok'],
     [-10, -1, 'expired 1 s ago'],
-    [-400, 10, 'created 400 s ago, more than the 300 s that are admitted'],
+    [-400, 10, 'created 400 s ago, more than the allowed 300 s'],
     [0, 9_000, 'ok'],
   ]
   it.each(cases)('created %s s from now, expires %s: %s', (seconds, expires, outcome) => {
@@ -263,7 +263,7 @@ describe('the content', () => {
     expect(verify({ ...post, body: { kind: 'unavailable' } })).toEqual(
       refused(
         'DIGEST_MISMATCH',
-        'this server has not kept the bytes of the body: mount bodyParsers() ahead of serverOnly, in place of other body parsers',
+        'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, in place of other body parsers',
       ),
     )
     const get = await signedByClient({ method: 'GET', url: 'https://example.com/' })
@@ -364,13 +364,13 @@ describe('refused', () => {
       'a signature of 31 bytes',
       withHeaders(message, { signature: `sig1=:${Buffer.alloc(31).toString('base64')}:` }),
       'SIGNATURE_INVALID',
-      /has a length that no algorithm makes/,
+      /has a length that no algorithm produces/,
     ],
     [
       'an empty signature',
       withHeaders(message, { signature: 'sig1=::' }),
       'SIGNATURE_INVALID',
-      /has a length that no algorithm makes/,
+      /has a length that no algorithm produces/,
     ],
     ['a component that is a token', change('"@path"', 'path'), 'SIGNATURE_INVALID', /is not a string/],
     ...(
@@ -480,12 +480,17 @@ describe('refused', () => {
       'SIGNATURE_INVALID',
       'the signature is not one of hmac-sha256',
     ],
-    ['an unknown key', change('key-1', 'key-2'), 'SIGNATURE_INVALID', 'no signature is by a key of the app'],
+    [
+      'an unknown key',
+      change('key-1', 'key-2'),
+      'SIGNATURE_INVALID',
+      'no signature was made with a key of the app',
+    ],
     [
       'another secret',
       signed({ secret: Buffer.alloc(32).toString('base64') }),
       'SIGNATURE_INVALID',
-      'the signature by key `key-1` does not match what was received',
+      'the signature by key `key-1` does not match the received request',
     ],
     [
       'the decoy\u2019s secret under an unknown key',
@@ -498,7 +503,7 @@ describe('refused', () => {
         ],
       }),
       'SIGNATURE_INVALID',
-      'no signature is by a key of the app',
+      'no signature was made with a key of the app',
     ],
     [
       'two signatures by keys of the app',
@@ -507,7 +512,7 @@ describe('refused', () => {
         signature: `${signature}, ${signature.replace('sig1', 'sig2')}`,
       }),
       'SIGNATURE_INVALID',
-      'more than one signature is by a key of the app: send one',
+      'more than one signature was made with a key of the app: send only one',
     ],
     [
       'five signatures',
@@ -537,7 +542,7 @@ describe('refused', () => {
       'no Host',
       { ...message, authority: undefined },
       'SIGNATURE_INVALID',
-      'there is no single readable Host',
+      'the request does not have exactly one readable Host',
     ],
   ]
   it.each(cases)('%s', (_why, changed, code, detail) => {
@@ -546,7 +551,7 @@ describe('refused', () => {
 
   it('everything, when the app has no keys', () => {
     expect(verify(message, { keys: [] })).toEqual(
-      refused('SIGNATURE_INVALID', 'no signature is by a key of the app'),
+      refused('SIGNATURE_INVALID', 'no signature was made with a key of the app'),
     )
   })
 
@@ -612,11 +617,14 @@ describe('the tag', () => {
   })
 
   it('must be there when it is asked for, and be on one signature only', () => {
-    const missing = refused('SIGNATURE_INVALID', 'no signature with the tag `mine` is by a key of the app')
+    const missing = refused(
+      'SIGNATURE_INVALID',
+      'no signature with the tag `mine` was made with a key of the app',
+    )
     for (const message of [tagged('a', 'Mine'), tagged('a', undefined), tagged('a', 'mine', 'key-2')])
       expect(verifyTagged(message)).toEqual(missing)
     expect(verifyTagged(together(tagged('a', 'mine'), tagged('b', 'mine')))).toEqual(
-      refused('SIGNATURE_INVALID', 'more than one signature is by a key of the app: send one'),
+      refused('SIGNATURE_INVALID', 'more than one signature was made with a key of the app: send only one'),
     )
   })
 

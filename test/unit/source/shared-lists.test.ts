@@ -45,7 +45,7 @@ async function turnsDuring(work: () => Promise<unknown>): Promise<number> {
 }
 
 const ranges = (...texts: string[]) => texts.map((range) => ({ range }))
-const outside = 'the address lies outside every range'
+const outside = 'the address is outside every range'
 
 describe('named lists', () => {
   it('admit what they hold, and nobody where the store has no such list', async () => {
@@ -65,7 +65,7 @@ describe('named lists', () => {
     const source = createPolicySource({ store })
     expect(await judge(source, '192.0.2.7')).toBe('a list of `denyLists` does not exist')
     await store.writeList('bad', ranges('192.0.2.7'), 0)
-    await eventually(async () => (await judge(source, '192.0.2.7')).includes('lies in a list'))
+    await eventually(async () => (await judge(source, '192.0.2.7')).includes('is in a list'))
     expect(await judge(source, '192.0.2.8')).not.toContain('denyLists')
     await store.removeList('bad', 1)
     await eventually(async () => (await judge(source, '192.0.2.8')).includes('does not exist'))
@@ -278,7 +278,7 @@ describe('named lists', () => {
     // One report of the store, and one of each list that was looked for in vain.
     await eventually(() => errors.length >= 3)
     expect(await judge(source, '192.0.2.7')).toBe('by office')
-    expect(await judge(source, '192.0.2.9')).toBe('the address lies in a list of `denyLists`')
+    expect(await judge(source, '192.0.2.9')).toBe('the address is in a list of `denyLists`')
   })
 
   it('are written and compiled in slices, between which the process does other work', async () => {

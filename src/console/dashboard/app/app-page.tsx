@@ -14,8 +14,10 @@ import { DraftBar } from './draft-bar.tsx'
 import { History } from './history.tsx'
 import { Keys } from './keys.tsx'
 import { Protections } from './protections.tsx'
+import { RemoveApp } from './remove-app.tsx'
 import { Requests } from './requests.tsx'
 import { ReviewPage } from './review.tsx'
+import { ReasonDialog } from './roll-back.tsx'
 import { TryIt } from './try-it.tsx'
 
 const SECTIONS = [
@@ -77,6 +79,7 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
       </main>
       <DraftBar app={app} />
       <ConflictDialog />
+      <ReasonDialog />
     </>
   )
 }
@@ -98,6 +101,7 @@ function Section({ app, section }: { app: AppView; section: string }): JSX.Eleme
           <FirstSteps app={app} />
           <Keys app={app} />
           <Protections app={app} />
+          <RemoveApp app={app} />
         </>
       )
   }

@@ -5,6 +5,7 @@ import type { AppView, HistoryRow, HistoryView } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
 import { reload } from '../open-app.ts'
+import { rollBackTo } from './roll-back.tsx'
 import { fromNow, timeOf } from '../words.ts'
 import { Changes } from './changes.tsx'
 
@@ -24,15 +25,9 @@ export function History({ app }: { app: AppView }): JSX.Element {
   useEffect(() => void show(), [app.appId, app.revision])
 
   const rollBack = async (to: number): Promise<void> => {
-    try {
-      const { revision } = await ask<{ revision: number }>('POST', appPath(app.appId, '/rollback'), {
-        body: { to },
-        revision: app.revision,
-      })
-      tell(`Revision ${revision} is in force: it is revision ${to} again.`)
-    } catch (error) {
-      tellRefusal(error)
-    }
+    const { appId, revision: replaced } = app
+    const revision = await rollBackTo(appId, to, replaced)
+    if (revision !== undefined) tell(`Revision ${revision} is in force: it is revision ${to} again.`)
     await reload()
   }
   return (

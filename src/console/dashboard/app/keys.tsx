@@ -6,6 +6,7 @@ import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal, wordsOf } from '../message.ts'
 import { reload } from '../open-app.ts'
 import { fromNow, timeOf } from '../words.ts'
+import { KeyUses } from './key-uses.tsx'
 
 /** How long the first request of a new key is waited for, in milliseconds. */
 const WAITED_FOR = 10 * 60_000
@@ -93,6 +94,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
           />
         ))}
       </ul>
+      <KeyUses app={app} keys={keys.value ?? []} />
       {wanted.value && (
         <KeyForm
           path={path}

@@ -8,6 +8,7 @@ import { openApp, reload } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { RIGHTS } from '../words.ts'
 import { Changes } from './changes.tsx'
+import { rollBackTo } from './roll-back.tsx'
 
 export function ReviewPage({ app }: { app: AppView }): JSX.Element {
   const review = useSignal<Review | undefined>(undefined)
@@ -136,17 +137,14 @@ async function undo(
   { revision, replaced }: { revision: number; replaced: number },
   began: number,
 ): Promise<void> {
-  try {
-    if (Date.now() - began > UNDO_WITHIN) throw new Error('Ten minutes are over: use the history.')
-    const answer = await ask<{ revision: number }>('POST', appPath(appId, '/rollback'), {
-      body: { to: replaced, note: `undo revision ${revision}` },
-      revision,
-    })
-    tell(`Undone: revision ${answer.revision} is revision ${replaced} again.`)
-    await reload()
-  } catch (error) {
-    tellRefusal(error)
+  if (Date.now() - began > UNDO_WITHIN) {
+    tellRefusal(new Error('Ten minutes are over: use the history.'))
+    return
   }
+  const made = await rollBackTo(appId, replaced, revision)
+  if (made === undefined) return
+  tell(`Undone: revision ${made} is revision ${replaced} again.`)
+  await reload()
 }
 
 function Meanwhile({

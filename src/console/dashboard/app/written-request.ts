@@ -15,7 +15,7 @@ interface Read {
   readonly body: string
 }
 
-/** What a curl command would send; `undefined` when it is none. Options that say nothing of the request are passed over. */
+/** What a curl command would send; `undefined` for any other text. Options that do not describe the request are passed over. */
 export function readCurl(text: string): Read | undefined {
   const [program, ...words] = wordsOf(text.trim())
   if (program !== 'curl') return undefined
@@ -48,3 +48,26 @@ function wordsOf(text: string): string[] {
     ),
   )
 }
+
+interface Call {
+  readonly origin?: string | undefined
+  readonly xOrigin?: string | undefined
+  readonly returnUrl?: string | undefined
+}
+
+/**
+ * A recorded request as a curl command. The record holds the pattern of the path and neither content nor signature: what stands in capitals
+ * is for the reader to fill in.
+ */
+export function curlOf(operation: string, { origin, xOrigin, returnUrl }: Call, appId: string): string {
+  const [method = 'GET', path = '/'] = operation.split(' ')
+  const query = returnUrl === undefined ? '' : `?RETURN_URL_PARAMETER=${encodeURIComponent(returnUrl)}`
+  const headers = Object.entries({ 'x-app-id': appId, origin, 'x-origin': xOrigin })
+  return [
+    `curl -X ${quoted(method)} ${quoted(`https://YOUR-HOST${path}${query}`)}`,
+    ...headers.flatMap(([name, value]) => (value === undefined ? [] : `-H ${quoted(`${name}: ${value}`)}`)),
+  ].join(' ')
+}
+
+/** As one word of a shell, whatever is in it. */
+const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`

@@ -1,10 +1,12 @@
 import { useSignalEffect } from '@preact/signals'
 import type { JSX } from 'preact'
-import { running, session, signOut } from '../api.ts'
+import { may, running, session, signOut } from '../api.ts'
 import { AppPage } from '../app/app-page.tsx'
 import { AppsPage } from '../apps-page.tsx'
 import { ListsPage, OneList } from '../lists-page.tsx'
 import { message } from '../message.ts'
+import { PeoplePage } from '../people-page.tsx'
+import { RegionsPage } from '../regions-page.tsx'
 import { RequestPage } from '../request-page.tsx'
 import { linkTo, place } from '../route.ts'
 import { RIGHTS } from '../words.ts'
@@ -34,6 +36,8 @@ export function Shell(): JSX.Element {
           <nav class="places" aria-label="Places">
             <a href={linkTo()}>Apps</a>
             {who.offers.lists && <a href={linkTo('lists')}>Lists</a>}
+            {who.offers.reports && may('look-at-personal-data') && <a href={linkTo('people')}>People</a>}
+            {who.offers.regions && <a href={linkTo('regions')}>Regions</a>}
             <Palette />
           </nav>
         )}
@@ -61,6 +65,8 @@ function Page(): JSX.Element {
   if (first === undefined) return <AppsPage />
   if (first === 'apps' && appId !== undefined) return <AppPage key={appId} appId={appId} section={section} />
   if (first === 'lists') return appId === undefined ? <ListsPage /> : <OneList key={appId} name={appId} />
+  if (first === 'people') return <PeoplePage />
+  if (first === 'regions') return <RegionsPage />
   if (first === 'requests' && appId !== undefined) return <RequestPage requestId={appId} />
   return (
     <main class="page">

@@ -8,8 +8,8 @@ import {
   linkOf,
   makeFrame,
   NO_LINK,
+  openFrame,
   readFrame,
-  rootOfLines,
   type Frame,
 } from '../../../../src/audit/log/frame.ts'
 import { peopleOfLines } from '../../../../src/audit/log/people-of-lines.ts'
@@ -35,7 +35,8 @@ const frames = fc
 /** Whether all that the frame says of itself holds. */
 function isWhole(bytes: Buffer): boolean {
   try {
-    return rootOfLines(linesOf(bytes)).equals(readFrame(bytes).root)
+    const { frame, root } = openFrame(bytes)
+    return root.equals(frame.root)
   } catch (error) {
     if (error instanceof UnreadableError) return false
     throw error

@@ -24,14 +24,14 @@ const next = (): void => undefined
 
 describe('a guard that is called with', () => {
   it.each<[what: string, given: unknown[], message: string]>([
-    ['a Fetch Request', [fetched], 'a `Request` of the Fetch API'],
+    ['a Fetch Request', [fetched], 'a Fetch API `Request`'],
     [
       'a request and reply of Fastify',
       [{ raw: node, headers: {} }, { raw: {} }, next],
       '`portcullisFastify`',
     ],
-    ['a context of Koa', [{ req: node, res: {}, headers: {} }, next], '`ctx.req` and `ctx.res`'],
-    ['a context of Hono', [{ req: { raw: fetched } }, next], '`portcullisHono`'],
+    ['a Koa context', [{ req: node, res: {}, headers: {} }, next], '`ctx.req` and `ctx.res`'],
+    ['a Hono context', [{ req: { raw: fetched } }, next], '`portcullisHono`'],
     ['nothing', [], 'something else'],
     ['null', [null, null, null], 'something else'],
   ])('%s says so, and how to mount it there', (_what, given, message) => {

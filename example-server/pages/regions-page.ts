@@ -1,0 +1,74 @@
+import type { Holding } from '../homes.ts'
+import { nameOf } from './home-page.ts'
+import { html, type Html } from './html.ts'
+import { layout } from './layout.ts'
+
+/** Whether a location answers, in words. */
+const STATES: Readonly<Record<string, string>> = {
+  current: 'answers',
+  behind: 'is given what it missed',
+  away: 'is away',
+  foreign: 'is another location',
+  unknown: 'was not asked yet',
+}
+
+/** How much of an identifier is shown, the jurisdiction included. */
+const SHOWN = 16
+
+/** Which location holds what, read from each Redis just now. Of a person it shows the beginning of the identifier, and no field. */
+export function regionsPage(holdings: readonly Holding[]): string {
+  const people = [...new Set(holdings.flatMap(({ people = [] }) => people))].toSorted()
+  const cell = ({ people: there }: Holding, id: string): Html =>
+    there === undefined ? html`<td>?</td>` : html`<td>${there.includes(id) ? 'sealed' : 'nothing'}</td>`
+  return layout(
+    'Which location holds what',
+    html`<h1>Which location holds what</h1>
+      <p>
+        Read from the Redis of each location when this page was loaded. It loads itself again every two
+        seconds.
+      </p>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Location</th>
+            <th scope="col">Jurisdiction</th>
+            <th scope="col">State</th>
+            <th scope="col">People</th>
+            <th scope="col">Keys of people</th>
+            <th scope="col">Email addresses, by blind index</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${holdings.map(
+            ({ location, jurisdiction, condition, people: there, keys, emails }) =>
+              html`<tr>
+                <td>${nameOf(location)}</td>
+                <td>${jurisdiction}</td>
+                <td>${STATES[condition] ?? condition}</td>
+                <td>${String(there?.length ?? '?')}</td>
+                <td>${String(keys ?? '?')}</td>
+                <td>${String(emails ?? '?')}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+      <h2>People</h2>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Identifier</th>
+            ${holdings.map(({ location }) => html`<th scope="col">${nameOf(location)}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${people.map(
+            (id) =>
+              html`<tr>
+                <td><code>${id.slice(0, SHOWN)}…</code></td>
+                ${holdings.map((holding) => cell(holding, id))}
+              </tr>`,
+          )}
+        </tbody>
+      </table>`,
+  )
+}

@@ -1,0 +1,102 @@
+// One module as esbuild prints it, as an ES module and as CommonJS with the same text between imports and exports.
+import { parse, type ModuleItem } from '@swc/core'
+
+export interface Formats {
+  readonly esm: string
+  readonly cjs: string
+  /** What the module exports. */
+  readonly names: readonly string[]
+}
+
+interface Binding {
+  /** The name in the other module; `*` for all of it. */
+  readonly name: string
+  readonly local: string
+}
+
+type Statement = Extract<ModuleItem, { type: 'ImportDeclaration' | 'ExportNamedDeclaration' }>
+
+function isStatement(item: ModuleItem): item is Statement {
+  return item.type === 'ImportDeclaration' || item.type === 'ExportNamedDeclaration'
+}
+
+function bindingsOf(item: Extract<ModuleItem, { type: 'ImportDeclaration' }>): Binding[] {
+  return item.specifiers.map((each) => {
+    const local = each.local.value
+    if (each.type === 'ImportNamespaceSpecifier') return { name: '*', local }
+    if (each.type === 'ImportSpecifier') return { name: each.imported?.value ?? local, local }
+    // Of a package it might be its `default` or all of it; of a builtin both are the same.
+    if (!item.source.value.startsWith('node:')) throw new Error(`default import of ${item.source.value}`)
+    return { name: 'default', local }
+  })
+}
+
+const list = (bindings: readonly Binding[], between: string): string =>
+  bindings
+    .map(({ name, local }) => (name === local ? name : `${name}${between}${local}`))
+    .toSorted()
+    .join()
+
+/** What is imported from one module. Those of one name are one. */
+function importsOf(from: string, bindings: readonly Binding[]): { esm: string; cjs: string } {
+  const whole = bindings.filter(({ name }) => name === '*' || name === 'default')
+  const named = bindings.filter((binding) => !whole.includes(binding))
+  const required = `require("${from}")`
+  const esm = whole.map(({ name, local }) => `import ${name === '*' ? '*as ' : ''}${local} from"${from}";`)
+  const cjs = whole.map(({ local }) => `const ${local}=${required};`)
+  if (named.length > 0) {
+    esm.push(`import{${list(named, ' as ')}}from"${from}";`)
+    cjs.push(`const{${list(named, ':')}}=${required};`)
+  }
+  if (bindings.length === 0) {
+    esm.push(`import"${from}";`)
+    cjs.push(`${required};`)
+  }
+  return { esm: esm.join(''), cjs: cjs.join('') }
+}
+
+/**
+ * Both forms of an ES module without a default export. The CommonJS form reads what it imports once: no two files may need
+ * each other, and what is exported may not change later.
+ */
+export async function inBothFormats(source: string): Promise<Formats> {
+  const shebang = /^#!.*\n/.exec(source)?.[0] ?? ''
+  const text = source.slice(shebang.length)
+  // The places that the parser gives are of bytes, and count from the first statement that it has ever seen.
+  const bytes = Buffer.from(`;${text}`)
+  const { body } = await parse(`;${text}`, { syntax: 'ecmascript', target: 'es2022' })
+  const start = body.shift()?.span.start ?? 0
+  const imports = new Map<string, Binding[]>()
+  const exported: Binding[] = []
+  const kept: string[] = []
+  let end = 1
+  for (const item of body) {
+    if (!isStatement(item)) {
+      if (item.type.startsWith('Export')) throw new Error(`${item.type} in a module`)
+      continue
+    }
+    kept.push(bytes.toString('utf8', end, item.span.start - start))
+    end = item.span.end - start
+    if (item.type === 'ImportDeclaration') {
+      const from = item.source.value
+      imports.set(from, [...(imports.get(from) ?? []), ...bindingsOf(item)])
+      continue
+    }
+    if (item.source !== null && item.source !== undefined) throw new Error('an export from another module')
+    for (const each of item.specifiers) {
+      if (each.type !== 'ExportSpecifier') throw new Error(`${each.type} in a module`)
+      exported.push({ name: each.exported?.value ?? each.orig.value, local: each.orig.value })
+    }
+  }
+  const all = [...imports].map(([from, bindings]) => importsOf(from, bindings))
+  const inside = [...kept, bytes.toString('utf8', end)].join('').trim()
+  const outside = exported.map(({ name, local }) => ({ name: local, local: name }))
+  return {
+    names: exported.map(({ name }) => name),
+    esm: `${shebang}${all.map(({ esm }) => esm).join('')}\n${inside}\nexport{${list(outside, ' as ')}};\n`,
+    cjs: `${shebang}"use strict";${all.map(({ cjs }) => cjs).join('')}\n${inside.replaceAll(
+      /\bimport\(("[^"]+")\)/g,
+      'Promise.resolve().then(()=>require($1))',
+    )}\nmodule.exports={${list(exported, ':')}};Object.defineProperty(module.exports,"__esModule",{value:!0});\n`,
+  }
+}

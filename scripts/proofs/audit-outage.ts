@@ -1,0 +1,47 @@
+/**
+ * Takes Redis away from an audited server under load for ten minutes: nothing may be refused, the backlog must be stored at least ten
+ * times as fast as it came, and the memory of the process may grow by at most 100 MB.
+ *
+ * `npm run proof:audit-outage -- --minutes 10 --rate 1000`; `--how paused` for a Redis that holds its connections and answers nothing.
+ * Ends with 1 when a promise is not kept.
+ */
+import { loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { outage } from '../../test/support/audit-outage.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    rate: { type: 'string', default: '1000' },
+    how: { type: 'string', default: 'killed' },
+  },
+})
+const MOST_GROWTH = 100_000_000
+const LEAST_SPEED = 10
+
+const seen = await outage({
+  away: Number(values.minutes) * 60_000,
+  rate: Number(values.rate),
+  how: values.how === 'paused' ? 'paused' : 'killed',
+})
+const speed = seen.away / seen.catchUp
+const load = loadavg().map((each) => each.toFixed(1))
+const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
+console.log(`Node ${process.version}, load of the machine: ${load.join(', ')}`)
+console.log(
+  `Redis ${values.how} for ${(seen.away / 1_000).toFixed(0)} s, ${values.rate} requests a second asked for`,
+)
+console.log(`${seen.delivered} answers delivered, ${seen.refused} refused, ${seen.unaudited} unaudited`)
+console.log(
+  `${seen.backlog} events waited, stored in ${(seen.catchUp / 1_000).toFixed(1)} s (${speed.toFixed(0)} times as fast as they came)`,
+)
+console.log(`spool ${mb(seen.spool)}, memory grew by ${mb(seen.growth)}`)
+console.log(`${seen.doubled} doubled, ${seen.problems.length} problems of the chain`)
+for (const problem of seen.problems) console.log(JSON.stringify(problem))
+const isKept =
+  seen.refused + seen.unaudited + seen.doubled + seen.problems.length === 0 &&
+  seen.delivered > 0 &&
+  seen.backlog > 0 &&
+  speed >= LEAST_SPEED &&
+  seen.growth <= MOST_GROWTH
+process.exitCode = isKept ? 0 : 1

@@ -1,0 +1,21 @@
+// DEL and everything beyond ASCII; JSON.stringify escapes what is below the space.
+const BEYOND_ASCII = /[\x7f-\uffff]/g
+const PLAIN = /^[ !#-[\]-~]*$/
+
+/** Whether a text stands in a JSON string as it is. */
+export function isPlain(text: string): boolean {
+  return PLAIN.test(text)
+}
+
+/** A JSON string of printable ASCII. */
+export function quoted(text: string): string {
+  return `"${escaped(text)}"`
+}
+
+/** What stands between the quotes of a JSON string of printable ASCII. */
+export function escaped(text: string): string {
+  if (PLAIN.test(text)) return text
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replace(BEYOND_ASCII, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

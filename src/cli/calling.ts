@@ -1,0 +1,101 @@
+import { CommandUsageError, EXIT, textOf, type ApiCall, type ExitCode, type Invocation } from './command.ts'
+import { checkedUrl, quoted } from './exchange.ts'
+import { CURL_OPTIONS, JSON_OPTION, STORE_OPTIONS, YES_OPTION } from './option-rows.ts'
+import { show } from './output.ts'
+
+/** The variable in which the shell finds the token when the line is run. Its value is read by nothing here. */
+const TOKEN = 'PORTCULLIS_CONSOLE_TOKEN'
+const URL_VARIABLE = 'PORTCULLIS_CONSOLE_URL'
+/** The longest argument of a process on Linux has 131,072 bytes. */
+const LONGEST = 100_000
+
+/** Options that say nothing of the request: the console has a store of its own, and asks nobody. */
+const SILENT: Readonly<Record<string, unknown>> = {
+  ...CURL_OPTIONS,
+  ...STORE_OPTIONS,
+  ...JSON_OPTION,
+  ...YES_OPTION,
+}
+
+/** Writes the request to the admin API that does what the command would do, as a command of curl. Asks no store. */
+export async function showCall(call: ApiCall, invocation: Invocation): Promise<ExitCode> {
+  const { values } = invocation
+  const { query = {}, conditional, options = [] } = call
+  const known = [
+    ...Object.keys(query),
+    ...options,
+    ...(conditional === undefined ? [] : ['if-revision']),
+    ...Object.keys(SILENT),
+  ]
+  const unknown = Object.keys(values).find((name) => !known.includes(name))
+  if (unknown !== undefined)
+    throw new CommandUsageError(
+      `the API of the console has nothing for \`--${unknown}\`: leave it out with \`--curl\``,
+    )
+  const { path, content } = await partsOf(call, invocation)
+  const parameters = Object.entries(query).flatMap(([option, name]) => {
+    const value = textOf(values, option)
+    return value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]
+  })
+  const target = `${baseOf(invocation)}/api/${path}${parameters.length === 0 ? '' : `?${parameters.join('&')}`}`
+  const lines = [
+    // `printf` is a part of the shell: the token is no argument of a process, and reaches curl through a pipe.
+    `printf 'Authorization: Bearer %s\\n' "$${TOKEN}" | curl -sS --fail-with-body -X ${call.method} -H @-`,
+    ...(conditional === undefined ? [] : [`-H ${quoted(`If-Match: "${revisionOf(call, invocation)}"`)}`]),
+    ...(content === undefined
+      ? []
+      : [`-H 'Content-Type: application/json'`, `--data-raw ${quoted(content)}`]),
+    quoted(target),
+  ]
+  const command = lines.join(' \\\n  ')
+  await show(invocation, [command], { curl: command })
+  return EXIT.ok
+}
+
+async function partsOf(
+  { path, content }: ApiCall,
+  invocation: Invocation,
+): Promise<{ readonly path: string; readonly content: string | undefined }> {
+  const made = content === undefined ? undefined : await (await content())(invocation)
+  const names = [...(made?.names ?? invocation.positionals)]
+  const filled = path.split('/').flatMap((part) => {
+    if (!/^\[?[A-Z]+\]?$/.test(part)) return [part]
+    const name = names.shift()
+    return name === undefined ? [] : [segment(name)]
+  })
+  const text = made?.body === undefined ? undefined : JSON.stringify(made.body)
+  if (text !== undefined && Buffer.byteLength(text) > LONGEST)
+    throw new CommandUsageError(
+      `the content has more than ${LONGEST.toLocaleString('en')} bytes, which a line cannot carry: run the command without \`--curl\``,
+    )
+  return { path: filled.join('/'), content: text }
+}
+
+/** A path or `APP@REVISION` names no app of the API, and neither do dots, which curl would resolve. */
+function segment(name: string): string {
+  if (/[@/\\]|\.json$|^\.*$/.test(name))
+    throw new CommandUsageError(`\`${name}\` must be the id of an app or a name with \`--curl\``)
+  return encodeURIComponent(name)
+}
+
+function revisionOf({ conditional }: ApiCall, { values }: Invocation): string {
+  if (conditional === 'new') return '0'
+  const revision = textOf(values, 'if-revision')
+  if (revision === undefined)
+    throw new CommandUsageError(
+      '`--if-revision` is missing: the API of the console replaces a revision that is named',
+    )
+  if (/^\d{1,15}$/.test(revision)) return revision
+  throw new CommandUsageError(`\`--if-revision\` must be a whole number of at least 0, got \`${revision}\``)
+}
+
+function baseOf({ values, env }: Invocation): string {
+  const given = textOf(values, 'console')
+  const text = given ?? env[URL_VARIABLE] ?? ''
+  if (text === '')
+    throw new CommandUsageError(
+      `\`--console\` is missing: name the console with \`--console URL\`, or set ${URL_VARIABLE}`,
+    )
+  const { origin, pathname } = checkedUrl(text, given === undefined ? URL_VARIABLE : '`--console`')
+  return `${origin}${pathname.replace(/\/+$/, '')}`
+}

@@ -1,0 +1,113 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createConsole } from '../../console/create-console.ts'
+import { CONSOLE_RIGHTS, isConsoleRight, type ConsoleRight } from '../../console/rights.ts'
+import { didYouMean } from '../../did-you-mean.ts'
+import { CommandUsageError, EXIT, numberOf, textOf, textsOf, type Invocation } from '../command.ts'
+import { plain, tell } from '../output.ts'
+import { withStore } from '../store.ts'
+import { openAudit } from './audit.ts'
+
+const HOST = '127.0.0.1'
+
+export const serveConsole = withStore(async (invocation, opened) => {
+  const rights = rightsOf(invocation)
+  const port = numberOf(invocation.values, 'port', 0) ?? 0
+  if (port > 65_535) throw new CommandUsageError('`--port` must be at most 65535')
+  const audit = await openAudit(invocation, opened)
+  const { env, values, signal } = invocation
+  const name = textOf(values, 'author') ?? env['USER'] ?? env['LOGNAME'] ?? 'command line'
+  const tokens = oneTimeTokens()
+  const { place, close, ...told } = audit
+  const answer = createConsole({
+    ...told,
+    store: opened.store,
+    authorize: ({ token }) => {
+      if (token === undefined || !tokens.take(token)) return undefined
+      tell(invocation, `signed in; for one more sign-in: ${tokens.next()}`)
+      return { name, rights }
+    },
+    onError: (error) => tell(invocation, `a fault: ${plain((error as Error).message)}`),
+  })
+  const server = createServer((req, res) => {
+    // A name that somebody else's DNS leads to this machine is not ours.
+    if (!isOurs(req.headers.host, (server.address() as AddressInfo).port)) {
+      res
+        .writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8' })
+        .end('This host is not served here.\n')
+      return
+    }
+    answer(req as Parameters<typeof answer>[0], res as Parameters<typeof answer>[1], () => {
+      res.writeHead(404).end()
+    })
+  })
+  try {
+    const address = await listen(server, port)
+    await invocation.out(`${address}\ntoken: ${tokens.next()}\n`)
+    tell(
+      invocation,
+      `The console of ${opened.place} is open; changes are recorded in: ${place}. Ctrl-C ends it.`,
+    )
+    if (!signal.aborted)
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    tell(invocation, 'the console has ended')
+    return EXIT.ok
+  } finally {
+    await end(server)
+    await close()
+  }
+})
+
+function rightsOf({ values }: Invocation): readonly ConsoleRight[] {
+  const given = textsOf(values, 'right')
+  if (given.length === 0) return CONSOLE_RIGHTS
+  return given.map((right) => {
+    if (isConsoleRight(right)) return right
+    const meant = didYouMean(right, CONSOLE_RIGHTS)
+    throw new CommandUsageError(
+      `\`--right\` must be one of ${CONSOLE_RIGHTS.join(', ')}${meant === undefined ? '' : `: did you mean \`${meant}\`?`}`,
+    )
+  })
+}
+
+/** Tokens of which each lets somebody in once. */
+function oneTimeTokens(): { next(): string; take(token: string): boolean } {
+  let current = ''
+  const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return {
+    next: () => (current = randomBytes(24).toString('base64url')),
+    take(token) {
+      if (current === '' || !timingSafeEqual(digestOf(token), digestOf(current))) return false
+      current = ''
+      return true
+    },
+  }
+}
+
+function isOurs(host: string | undefined, port: number): boolean {
+  return [HOST, 'localhost'].some((name) => host === `${name}:${port}` || (port === 80 && host === name))
+}
+
+async function listen(server: Server, port: number): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new CommandUsageError(`port ${port} is taken: \`--port\` names another`)
+          : error,
+      ),
+    )
+    server.listen(port, HOST, resolve)
+  })
+  return `http://${HOST}:${(server.address() as AddressInfo).port}/`
+}
+
+/** Ends also what is followed live. */
+async function end(server: Server): Promise<void> {
+  if (!server.listening) return
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

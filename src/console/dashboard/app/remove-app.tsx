@@ -1,0 +1,63 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import type { AppView } from '../../contract.ts'
+import { appPath, ask, may } from '../api.ts'
+import { tell, tellRefusal } from '../message.ts'
+import { goTo } from '../route.ts'
+
+/** Removes the app. Whoever does it types its id. */
+export function RemoveApp({ app: { appId, revision } }: { app: AppView }): JSX.Element | null {
+  const typed = useSignal('')
+  const note = useSignal('')
+  if (!may('narrow') || !may('keys')) return null
+  const remove = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    try {
+      await ask('DELETE', appPath(appId), {
+        body: { appId: typed.value, ...(note.value && { note: note.value }) },
+        revision,
+      })
+      tell(`${appId} is removed.`)
+      goTo()
+    } catch (error) {
+      tellRefusal(error)
+    }
+  }
+  return (
+    <details class="card more">
+      <summary>Remove this app</summary>
+      <form onSubmit={(event) => void remove(event)}>
+        <p>
+          All its requests are refused from then on, its keys are destroyed, and its draft is thrown away. Its
+          history stays.
+        </p>
+        <label for="remove-id">Type {appId} to go on</label>
+        <input
+          id="remove-id"
+          class="mono"
+          required
+          spellcheck={false}
+          autocomplete="off"
+          value={typed.value}
+          onInput={(event) => {
+            typed.value = event.currentTarget.value
+          }}
+        />
+        <label for="remove-note">Why (for the history)</label>
+        <input
+          id="remove-note"
+          maxLength={1000}
+          value={note.value}
+          onInput={(event) => {
+            note.value = event.currentTarget.value
+          }}
+        />
+        <div class="buttons">
+          <button type="submit" class="danger main" disabled={typed.value !== appId}>
+            Remove the app
+          </button>
+        </div>
+      </form>
+    </details>
+  )
+}

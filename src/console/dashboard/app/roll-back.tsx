@@ -1,0 +1,76 @@
+import { signal, useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { appPath, ask, Refused } from '../api.ts'
+import { tellRefusal } from '../message.ts'
+
+/** Whoever breaks the glass is asked why. */
+const asked = signal<((reason: string | undefined) => void) | undefined>(undefined)
+
+/**
+ * Writes the policy of an earlier revision again. Asks for a reason where only the right to break the glass is left.
+ *
+ * @returns the new revision; `undefined` where it was refused, which is told.
+ */
+export async function rollBackTo(appId: string, to: number, replaced: number): Promise<number | undefined> {
+  const send = (note?: string): Promise<{ revision: number }> =>
+    ask('POST', appPath(appId, '/rollback'), { body: { to, ...(note && { note }) }, revision: replaced })
+  try {
+    try {
+      return (await send()).revision
+    } catch (error) {
+      if (!(error instanceof Refused) || error.problem.code !== 'PURPOSE_MISSING') throw error
+      const reason = await new Promise<string | undefined>((resolve) => {
+        asked.value = resolve
+      })
+      asked.value = undefined
+      return reason === undefined ? undefined : (await send(reason)).revision
+    }
+  } catch (error) {
+    tellRefusal(error)
+    return undefined
+  }
+}
+
+export function ReasonDialog(): JSX.Element | null {
+  return asked.value === undefined ? null : <Asking answer={asked.value} />
+}
+
+function Asking({ answer }: { answer(reason: string | undefined): void }): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null)
+  const reason = useSignal('')
+  useEffect(() => dialog.current?.showModal(), [])
+  return (
+    <dialog ref={dialog} aria-labelledby="reason-title" onClose={() => answer(undefined)}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          answer(reason.value.trim())
+        }}
+      >
+        <h2 id="reason-title">Break the glass?</h2>
+        <p>You do not have the right to do this. In an emergency you may, and your reason is recorded.</p>
+        <label for="reason">Why, in at least 20 characters</label>
+        <textarea
+          id="reason"
+          rows={2}
+          required
+          minLength={20}
+          maxLength={1000}
+          value={reason.value}
+          onInput={(event) => {
+            reason.value = event.currentTarget.value
+          }}
+        />
+        <div class="buttons">
+          <button type="button" onClick={() => answer(undefined)}>
+            Cancel
+          </button>
+          <button type="submit" class="danger main">
+            Break the glass
+          </button>
+        </div>
+      </form>
+    </dialog>
+  )
+}

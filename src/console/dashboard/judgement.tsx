@@ -1,0 +1,140 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
+import type { AppView, JudgementView, MissingEntry, NewDecision, Policy } from '../contract.ts'
+import { appPath, ask, may } from './api.ts'
+import { curlOf } from './app/written-request.ts'
+import { tell, tellRefusal, wordsOf } from './message.ts'
+import { linkTo } from './route.ts'
+import { Scroll } from './shell/scroll.tsx'
+import { titleOf } from './words.ts'
+
+/** A recorded request, judged again by the policy in force and by the draft. */
+export function Judgement({ requestId, operation }: { requestId: string; operation: string }): JSX.Element {
+  const view = useSignal<JudgementView | undefined>(undefined)
+  const refusal = useSignal('')
+  const judge = async (): Promise<void> => {
+    try {
+      view.value = await ask<JudgementView>('GET', `requests/${encodeURIComponent(requestId)}/judgement`)
+    } catch (error) {
+      refusal.value = wordsOf(error)
+    }
+  }
+  useEffect(() => void judge(), [requestId])
+  const { value } = view
+  if (value === undefined) return <p class={refusal.value === '' ? 'quiet' : 'note'}>{refusal.value}</p>
+  const { appId, call, missing, hasDraft, revision, kept, decisions } = value
+  return (
+    <section class="card" aria-labelledby="again-title">
+      <div class="card-head">
+        <div>
+          <h2 id="again-title">Judged again</h2>
+          <p class="quiet">
+            By revision {revision}, which is in force{hasDraft && ', and by the draft'}.
+          </p>
+        </div>
+        <button type="button" onClick={() => void copy(curlOf(operation, call, appId))}>
+          Copy as curl
+        </button>
+      </div>
+      {kept !== 'kept' && (
+        <p class="note">
+          {kept === 'sealed'
+            ? 'What was recorded is sealed by another key.'
+            : 'What the guards were told was not recorded.'}
+        </p>
+      )}
+      <Scroll label="Decisions now">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Protection</th>
+              <th scope="col">Then</th>
+              <th scope="col">Now</th>
+              {hasDraft && <th scope="col">By the draft</th>}
+            </tr>
+          </thead>
+          <tbody>
+            {decisions.map(({ guard, recorded, now, draft = 'unknown' }) => (
+              <tr key={guard}>
+                <th scope="row">{titleOf(guard)}</th>
+                <td>
+                  <code>{recorded}</code>
+                </td>
+                <Decided decision={now} />
+                {hasDraft && <Decided decision={draft} />}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {missing.length > 0 && (
+        <ul class="entries">
+          {missing.map((entry) => (
+            <li key={entry.list}>
+              <span class="grow">
+                {titleOf(entry.guard)} lacks <code>{entry.entry}</code>
+              </span>
+              {may('narrow', 'widen', 'break-glass') && (
+                <button
+                  type="button"
+                  aria-label={`Put ${entry.entry} into the draft`}
+                  onClick={() => void add(appId, entry).then(judge)}
+                >
+                  Put it into the draft
+                </button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {hasDraft && (
+        <p>
+          <a href={linkTo('apps', appId, 'review')}>Review the draft</a>
+        </p>
+      )}
+    </section>
+  )
+}
+
+function Decided({ decision }: { decision: NewDecision }): JSX.Element {
+  if (decision === 'unknown') return <td class="quiet">cannot be said</td>
+  const { effect, mode, code, detail } = decision
+  return (
+    <td>
+      <span class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}>
+        {code}
+      </span>
+      <span class="quiet block">
+        {detail} ({mode})
+      </span>
+    </td>
+  )
+}
+
+/** Puts an entry into the draft. Nothing is in force until somebody publishes. */
+async function add(appId: string, { list, entry }: MissingEntry): Promise<void> {
+  const [section = '', member = ''] = list.split('.')
+  try {
+    const app = await ask<AppView>('GET', appPath(appId))
+    const before = app.draft?.policy ?? app.policy
+    const own = (before as unknown as Record<string, Record<string, readonly unknown[]> | undefined>)[section]
+    const added = list === 'returnUrlGuard.urls' ? { exact: entry } : entry
+    const policy = { ...before, [section]: { ...own, [member]: [...(own?.[member] ?? []), added] } } as Policy
+    await ask('PUT', appPath(appId, '/draft'), {
+      body: { ...(app.draft && { version: app.draft.version }), before, policy },
+    })
+    tell(`${entry} is in the draft. Nothing is in force until it is published.`)
+  } catch (error) {
+    tellRefusal(error)
+  }
+}
+
+async function copy(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text)
+    tell('The curl command is copied.')
+  } catch {
+    tell(`The browser does not let us copy: ${text}`)
+  }
+}

@@ -1,0 +1,131 @@
+import { useSignal } from '@preact/signals'
+import type { JSX } from 'preact'
+import type { AccessReportView } from '../contract.ts'
+import { ask } from './api.ts'
+import { wordsOf } from './message.ts'
+import { Heading } from './shell/heading.tsx'
+import { Scroll } from './shell/scroll.tsx'
+import { count, timeOf } from './words.ts'
+
+/** Who has read the data of a person: a report to be printed and handed over. */
+export function PeoplePage(): JSX.Element {
+  const person = useSignal('')
+  const purpose = useSignal('')
+  const report = useSignal<AccessReportView | undefined>(undefined)
+  const refusal = useSignal('')
+  const make = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    refusal.value = ''
+    report.value = undefined
+    try {
+      report.value = await ask<AccessReportView>('POST', 'access-report', {
+        body: { person: person.value.trim(), note: purpose.value },
+      })
+    } catch (error) {
+      refusal.value = wordsOf(error)
+    }
+  }
+  return (
+    <main class="page">
+      <Heading>Access report</Heading>
+      <form class="card no-print" onSubmit={(event) => void make(event)}>
+        <p>Who has read the data of a person, when and why. That you ask is recorded.</p>
+        <label for="person">Id of the person</label>
+        <input
+          id="person"
+          class="mono"
+          required
+          maxLength={512}
+          spellcheck={false}
+          autocomplete="off"
+          value={person.value}
+          onInput={(event) => {
+            person.value = event.currentTarget.value
+          }}
+        />
+        <label for="purpose">What the report is for</label>
+        <input
+          id="purpose"
+          required
+          minLength={5}
+          maxLength={1000}
+          value={purpose.value}
+          onInput={(event) => {
+            purpose.value = event.currentTarget.value
+          }}
+        />
+        {refusal.value !== '' && (
+          <p class="note refused" role="alert">
+            {refusal.value}
+          </p>
+        )}
+        <div class="buttons">
+          <button type="submit" class="main">
+            Make the report
+          </button>
+        </div>
+      </form>
+      {report.value && <Report report={report.value} />}
+    </main>
+  )
+}
+
+function Report({
+  report: { generated, accesses, recipients, fields },
+}: {
+  report: AccessReportView
+}): JSX.Element {
+  const sums = Object.entries(fields)
+  return (
+    <section class="card" aria-labelledby="report-title">
+      <div class="card-head">
+        <div>
+          <h2 id="report-title">Accesses to the personal data</h2>
+          <p class="quiet" role="status">
+            {count(accesses.length, 'access', 'accesses')}, as of {timeOf(generated)}
+          </p>
+        </div>
+        <button type="button" class="no-print" onClick={() => print()}>
+          Print
+        </button>
+      </div>
+      {recipients.length > 0 && <p>Apps that have received data: {recipients.join(', ')}.</p>}
+      {sums.length > 0 && (
+        <p>Reads of each field: {sums.map(([name, number]) => `${name} ${number}`).join(', ')}.</p>
+      )}
+      <Scroll label="Accesses">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">When</th>
+              <th scope="col">App and operation</th>
+              <th scope="col">What</th>
+              <th scope="col">Purpose</th>
+            </tr>
+          </thead>
+          <tbody>
+            {accesses.slice(0, MOST_SHOWN).map((access, index) => (
+              <tr key={index}>
+                <th scope="row">{timeOf(access.time)}</th>
+                <td>
+                  {access.appId ?? 'no app'}
+                  <code class="block">{access.operation}</code>
+                </td>
+                <td>{[access.action, ...Object.keys(access.fields)].filter(Boolean).join(', ')}</td>
+                <td>{access.purpose ?? 'not stated'}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {accesses.length > MOST_SHOWN && (
+        <p class="quiet">
+          The first {MOST_SHOWN.toLocaleString('en')} are shown: `portcullis audit subject` writes all of
+          them.
+        </p>
+      )}
+    </section>
+  )
+}
+
+const MOST_SHOWN = 2_000

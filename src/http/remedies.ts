@@ -1,0 +1,290 @@
+import type { DenialCode } from '../decision.ts'
+import type { Picture } from './nearest-entry.ts'
+
+/** Advice for a special case of a refusal. The first that applies is given. */
+type Special = readonly [applies: (picture: Picture) => boolean, advice: string]
+
+interface Advice {
+  /** What helps in general. It says nothing about a policy, so it may appear in a production log. */
+  readonly general: string
+  readonly special?: readonly Special[]
+}
+
+/** How to fix a refusal: one or more sentences. Without a picture, the general advice. */
+export function fixFor(code: DenialCode, picture: Picture | undefined): string {
+  const { general, special = [] } = ADVICE[code]
+  if (picture === undefined) return general
+  return special.find(([applies]) => applies(picture))?.[1] ?? general
+}
+
+/** The detail of the refusal holds these words. */
+function says(words: string): Special[0] {
+  return ({ detail }) => detail.includes(words)
+}
+
+/** A member of its evidence has this value. */
+function has(name: string, ...values: readonly string[]): Special[0] {
+  return ({ evidence }) => Object.hasOwn(evidence, name) && values.includes(String(evidence[name]))
+}
+
+/** The nearest entry differs in nothing before this part, which is the one to look at. */
+function differsIn(part: Picture['differsIn'][number]): Special[0] {
+  return (picture) => picture.differsIn[0] === part
+}
+
+/** Whether the address was taken from the socket, or by Express: from no header that we have read, and by no option. */
+function isUnforwarded(source: string): boolean {
+  return source === 'socket' || source.includes('.')
+}
+
+/** The doctor of signatures has found that one of these components was signed with another value. */
+function signedOtherwise(...names: readonly string[]): Special[0] {
+  return ({ evidence }) => {
+    const found = String(evidence['components'] ?? '').split(', ')
+    return names.some((name) => found.includes(name))
+  }
+}
+
+const UNKNOWN_APP =
+  'check the spelling of the id, and that this server reads the store that the app was written to. An empty store has no apps.'
+
+const STRANGER: Special = [says('there is no such app'), UNKNOWN_APP]
+
+const BODY_PARSERS =
+  'mount bodyParsers() before the guard, instead of express.json() and other parsers, which do not keep the bytes.'
+const OTHER_TYPES =
+  'To keep the bytes of types other than JSON and forms, name the types in `keep` (`bodyKeep` of `protect()`).'
+
+const ADVICE: Readonly<Record<DenialCode, Advice>> = {
+  APP_UNIDENTIFIED: {
+    general:
+      'the caller must send its app id where the `appId` option looks for it, by default in the header `x-app-id`. In a router, `appIdFrom({ param })` needs `mergeParams: true`.',
+  },
+  APP_UNKNOWN: { general: UNKNOWN_APP },
+  SIGNATURE_REQUIRED: {
+    special: [STRANGER],
+    general:
+      'sign the request with `signRequest` or a client of portcullis/client. If it was signed, look for a proxy that removes `Signature` or `Signature-Input`.',
+  },
+  SIGNATURE_INVALID: {
+    special: [
+      STRANGER,
+      [
+        says('with a key of the app'),
+        'compare the key id in the signature (`keyid`) with the keys that the store has for this app.',
+      ],
+      [
+        signedOtherwise('@authority', 'host'),
+        'a proxy has changed `Host`: configure it to pass the original `Host` on, or set the `authority` option to the origin that callers sign.',
+      ],
+      [
+        signedOtherwise('@path', '@target-uri', '@request-target', '@query'),
+        'the request target was changed in transit, or signed in another form: configure proxies to pass it on unchanged, or set the `pathPrefix` option to the prefix that a proxy strips.',
+      ],
+      [
+        says('does not match the received request'),
+        'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (set the `authority` option), or the path, if it strips a prefix (set the `pathPrefix` option). `explainMismatch: true` shows the signature base.',
+      ],
+      [
+        says('content-digest'),
+        'the caller must send and sign `Content-Digest`. The clients of portcullis/client do so if you pass them the body.',
+      ],
+      [
+        says('not covered'),
+        'the caller must also sign the components named here, as the clients of portcullis/client do.',
+      ],
+      [
+        ({ detail }) => /is not valid yet|is no longer valid/.test(detail),
+        'sign with a key that is currently valid, or change `notBefore` and `notAfter` of this key.',
+      ],
+      [says('is not the algorithm'), 'sign with the algorithm of the key, or leave `alg` out.'],
+    ],
+    general:
+      'compare the key on both sides, then look for a proxy that changes what is signed. `explainMismatch: true` shows the signature base in development.',
+  },
+  SIGNATURE_EXPIRED: {
+    special: [
+      [
+        says('in the future'),
+        'synchronise the clocks: the clock of the caller is ahead of the clock of this server.',
+      ],
+    ],
+    general:
+      'synchronise the clocks of both servers, and create a new signature for each attempt: signed requests must not wait in a queue.',
+  },
+  SIGNATURE_REPLAYED: {
+    general: 'create a new signature for each attempt, even when a request is repeated after a timeout.',
+  },
+  DIGEST_MISMATCH: {
+    special: [[says('has not kept the bytes'), `${BODY_PARSERS} ${OTHER_TYPES}`]],
+    general: 'the caller must sign exactly the bytes that it sends. Look for a proxy that rewrites bodies.',
+  },
+  BROWSER_NOT_ALLOWED: {
+    special: [
+      STRANGER,
+      [
+        has('evidence', 'origin'),
+        'call from a server, which sends no `Origin`. Put routes that pages may call behind `domainProtect`.',
+      ],
+    ],
+    general:
+      'call from a server: a secret in a web page is not secret. Put routes that pages may call behind `domainProtect`.',
+  },
+  ADDRESS_NOT_ALLOWED: {
+    special: [
+      [
+        says('no readable client address'),
+        'set the `clientAddress` option: the socket has no address, or the header of the proxy cannot be read.',
+      ],
+      [says('allow list is empty'), 'add the networks of the callers to `ipWhitelist.ranges`.'],
+      [says('does not exist'), 'write the named list to the store, or remove its name from the policy.'],
+      [says('address is in'), 'if the address should be admitted, remove the entry that denies it.'],
+      [
+        ({ from, proxied, evidence }) =>
+          proxied && from !== 'the internet' && isUnforwarded(String(evidence['source'])),
+        'if a proxy in front has sent the forwarded header, trust it: set `trust proxy` in Express to its subnet, or use the `clientAddress` option. Otherwise the header is ignored, because any caller can write it.',
+      ],
+      [
+        ({ from }) => from === 'this machine',
+        'to call from your own machine, add `127.0.0.1` and `::1` to `ipWhitelist.ranges` in a development policy.',
+      ],
+      [
+        differsIn('family'),
+        'add the networks of the callers for this IP version too, or listen only on the other version.',
+      ],
+    ],
+    general:
+      'add the network of the caller to the allow list. If the address is that of a proxy, trust the proxy: set `trust proxy` in Express, or the `clientAddress` option.',
+  },
+  ORIGIN_REQUIRED: {
+    special: [
+      [
+        has('case', 'absent'),
+        'a server must name a domain of the app in the header `X-Origin` (curl: `-H "X-Origin: https://…"`), unless the policy says otherwise in `domainProtect.server`. Pages send `Origin` automatically; for your own pages in older browsers, use the option `referer`.',
+      ],
+      [
+        has('case', 'navigation'),
+        'when people open a page by its address, the browser sends no `Origin`: mount `domainProtect` on the routes that scripts call, not on these pages.',
+      ],
+    ],
+    general:
+      'call from a page of one of the domains; a server must name a domain of the app in the header `X-Origin`.',
+  },
+  ORIGIN_NOT_ALLOWED: {
+    special: [
+      [
+        has('case', 'opaque'),
+        'sandboxed frames, files and redirects across origins send `null`: call from a page with a real origin.',
+      ],
+      [
+        has('case', 'contradiction'),
+        'find out what sets these headers besides the browser: no browser sends them together.',
+      ],
+      [
+        has('case', 'invalid'),
+        'write the origin as browsers do: the scheme, the host in lower case, and the port only if it is not the default; no path and no trailing slash.',
+      ],
+      [
+        (picture) => picture.nearest === undefined && has('case', 'server')(picture),
+        'write an origin without a path and without a trailing slash: `https://app.example`. It must be one of `domainProtect.domains`.',
+      ],
+      [
+        (picture) => differsIn('scheme')(picture) && picture.differsIn.length === 1,
+        'add the origin with this scheme to `domainProtect.domains`, or call over the scheme of the entry: `http:` and `https:` are different origins.',
+      ],
+      [
+        (picture) => differsIn('subdomain')(picture) && picture.wildcard,
+        'add this host itself: a wildcard admits the subdomains of its host, but not the host.',
+      ],
+      [
+        differsIn('subdomain'),
+        'add the origin with this host to `domainProtect.domains`: with and without `www.` are different origins.',
+      ],
+      [
+        differsIn('port'),
+        'add the origin with this port to `domainProtect.domains`: each port is a different origin.',
+      ],
+    ],
+    general: 'add the origin to `domainProtect.domains` if it belongs to the app.',
+  },
+  METHOD_NOT_ALLOWED: { general: 'add the method to `domainProtect.methods` if pages should use it.' },
+  RETURN_URL_REQUIRED: {
+    general:
+      'send it in the place that the `returnUrl` option names, with exactly this name, or declare the place as `optional`.',
+  },
+  RETURN_URL_NOT_ALLOWED: {
+    special: [
+      [
+        has('reason', 'body not kept'),
+        `${BODY_PARSERS} Send the body as JSON or as a form, with a matching \`Content-Type\`: other types have no parameters.`,
+      ],
+      [
+        has('reason', 'malformed body'),
+        'send the body as JSON or as a form (`application/x-www-form-urlencoded`), with a matching `Content-Type`.',
+      ],
+      [
+        has('reason', 'reserved parameter'),
+        'remove the parameters that the response will add from the return URL.',
+      ],
+      [has('reason', 'repeated', 'named in several places'), 'name the return URL once.'],
+      [
+        has('reason', 'not absolute'),
+        'send an absolute URL, or set the `relativeTo` option to admit paths on this server.',
+      ],
+      [has('reason', 'fragment'), 'remove the fragment (RFC 6749, 3.1.2).'],
+      [
+        has('reason', 'not ASCII'),
+        'percent-encode characters that are not ASCII, and write the host in ASCII (`xn--…`): `new URL(url).href` does both.',
+      ],
+      [
+        ({ evidence }) => Object.hasOwn(evidence, 'reason'),
+        'send the URL as `new URL(url).href` writes it, without user information: URLs that a parser would have to repair are refused.',
+      ],
+      [
+        differsIn('path'),
+        'add the path to `returnUrlGuard.urls`. A prefix matches whole segments: `/app` admits `/app/x`, but not `/apple`.',
+      ],
+      [differsIn('exact'), 'write the entry as a prefix if paths below it should be admitted.'],
+      [differsIn('query'), 'write the exact entry with this query, or use a prefix instead.'],
+    ],
+    general: 'add the page, or the folder that contains it, to `returnUrlGuard.urls`.',
+  },
+  REGION_MISDIRECTED: {
+    general:
+      'send the request to a location in the jurisdiction of the person, or let the policy redirect it (`onMisdirected`). Check the `here` option.',
+  },
+  REGION_UNKNOWN: {
+    special: [
+      [
+        says('fallback'),
+        'let the `country` option return an ISO 3166-1 alpha-2 code such as `DE` from the stored record of the person, or set a `fallback` that is a jurisdiction.',
+      ],
+    ],
+    general: 'let the `country` option return an ISO 3166-1 alpha-2 code such as `DE`.',
+  },
+  PROTECTION_NOT_CONFIGURED: {
+    general:
+      'add the section of this guard to the policy of the app, with mode `off` if the guard does not apply.',
+  },
+  POLICY_UNAVAILABLE: {
+    special: [
+      [
+        says('the guard failed'),
+        'this is an error in an adapter, a store or Portcullis: the error message says where.',
+      ],
+    ],
+    general:
+      'check that the store is running, and its address, password and prefix. `policies.status()` shows more.',
+  },
+  AUDIT_UNAVAILABLE: {
+    general:
+      'check that the audit sink is running and stores events in time. The `onError` option is called with each failure.',
+  },
+  NONCES_UNAVAILABLE: {
+    general: 'check whether the nonce store is running, whether it is full, and whether its clock is right.',
+  },
+  OPTION_FAILED: {
+    general:
+      'correct the option: it threw, rejected, took longer than `optionTimeout`, or returned an invalid value.',
+  },
+}

@@ -1,0 +1,171 @@
+import { mkdir } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import type { ConsoleRight } from 'portcullis/console'
+import { launchChromium } from '../support/chromium.ts'
+import { ALL_RIGHTS, tokenFor, type ConsoleServer } from '../support/console.ts'
+import { startRecordedConsole, type RecordedConsole } from '../support/recorded-console.ts'
+
+/** Where pictures of every page go: `SCREENSHOTS=folder`. */
+const SCREENSHOTS = process.env['SCREENSHOTS']
+const AXE = readFileSync(
+  createRequire(join(process.cwd(), 'package.json')).resolve('axe-core/axe.min.js'),
+  'utf8',
+)
+
+let browser: Browser
+let recorded: RecordedConsole
+let server: ConsoleServer
+let context: BrowserContext
+let page: Page
+/** What no page may do. */
+let wrong: string[]
+
+beforeAll(async () => {
+  browser = await launchChromium()
+})
+afterAll(() => browser?.close())
+afterEach(async () => {
+  await context?.close()
+  await recorded?.close()
+  if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
+})
+
+async function open(width: number, colorScheme: 'light' | 'dark'): Promise<void> {
+  recorded = await startRecordedConsole()
+  ;({ server } = recorded)
+  wrong = []
+  context = await browser.newContext({
+    viewport: { width, height: 800 },
+    colorScheme,
+    reducedMotion: 'reduce',
+  })
+  await context.exposeBinding('violated', (_source, what: string) => void wrong.push(`policy: ${what}`))
+  await context.addInitScript(`addEventListener('securitypolicyviolation', (event) =>
+    violated(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))`)
+  page = await context.newPage()
+  page.on('console', (line) => {
+    // A refusal that a step provokes is told by Chromium as an error of the console.
+    const isRefusal = line.text().includes('status of 400')
+    if (['error', 'warning'].includes(line.type()) && !isRefusal) wrong.push(`console: ${line.text()}`)
+  })
+  page.on('pageerror', (error) => wrong.push(`error: ${error.message}`))
+  page.on('request', (request) => {
+    if (new URL(request.url()).origin !== new URL(server.url).origin) wrong.push(`request: ${request.url()}`)
+  })
+}
+
+async function signIn(...rights: readonly ConsoleRight[]): Promise<void> {
+  await page.goto(server.url)
+  await page.getByLabel('Token').fill(tokenFor(...rights))
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('heading', { name: 'Apps' }).waitFor()
+}
+
+const button = (name: string | RegExp) => page.getByRole('button', { name })
+const says = (text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor()
+
+describe('what is on record, and what follows from it', () => {
+  it.each([
+    ['light', 1280],
+    ['dark', 360],
+  ] as const)('in a %s scheme of %i pixels, by the mouse', async (colorScheme, width) => {
+    await open(width, colorScheme)
+    const found: string[] = []
+    const look = async (name: string): Promise<void> => {
+      if (SCREENSHOTS !== undefined) {
+        await mkdir(SCREENSHOTS, { recursive: true })
+        await page.screenshot({
+          path: join(SCREENSHOTS, `${name}.${colorScheme}.${width}.png`),
+          fullPage: true,
+        })
+      }
+      await page.evaluate(AXE)
+      const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)
+      for (const { id, nodes } of violations)
+        found.push(`${name}: ${id} at ${nodes.map(({ html }) => html).join(' ')}`)
+      const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
+      if (wide > width) found.push(`${name}: ${wide} pixels wide`)
+    }
+    for (const path of ['/people/1', '/people/2']) await recorded.call('old', path)
+    await recorded.call('new', '/people/1')
+    await signIn(...ALL_RIGHTS)
+
+    await page.goto(`${server.url}/#/apps/shop`)
+    await says('Who signs with which key')
+    await says(/^2 requests, the last/)
+    await button('Who signs with old').click()
+    await page.getByRole('region', { name: 'Callers with old' }).getByText('127.0.0.1').waitFor()
+    await look('key-uses')
+
+    const { body } = await (await server.signIn()).ask('GET', 'apps/shop/requests?limit=1')
+    await page.goto(`${server.url}/#/requests/${body.rows[0].requestId}`)
+    await page.getByRole('heading', { name: 'Judged again' }).waitFor()
+    await button('Put 127.0.0.1 into the draft').click()
+    await says('127.0.0.1 is in the draft')
+    await page.getByRole('columnheader', { name: 'By the draft' }).waitFor()
+    expect(await button(/^Put /).count()).toBe(0)
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    await button('Copy as curl').click()
+    await says('The curl command is copied.')
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(
+      `curl -X 'GET' 'https://YOUR-HOST/people/:id' -H 'x-app-id: shop'`,
+    )
+    await look('judged-again')
+    expect((await recorded.store.read('shop'))?.revision).toBe(1)
+
+    await page.getByRole('link', { name: 'People' }).click()
+    await page.getByLabel('Id of the person').fill('person-7')
+    await page.getByLabel('What the report is for').fill('asked by the person')
+    await button('Make the report').click()
+    await says(/^\d accesses, as of/)
+    await says('Apps that have received data: shop.')
+    await look('access-report')
+    await page.emulateMedia({ media: 'print' })
+    expect(await page.getByRole('button').count()).toBe(0)
+    await page.emulateMedia({ media: 'screen' })
+
+    await page.getByRole('link', { name: 'Regions' }).click()
+    await says('Out of order: dallas.')
+    await look('regions')
+
+    await page.goto(`${server.url}/#/apps/shop`)
+    await page.getByText('Remove this app').click()
+    await page.getByLabel('Type shop to go on').fill('shpo')
+    expect(await button('Remove the app').isDisabled()).toBe(true)
+    await page.getByLabel('Type shop to go on').fill('shop')
+    await look('remove-app')
+    await button('Remove the app').click()
+    await says('shop is removed.')
+    expect(await recorded.store.read('shop')).toBeUndefined()
+    expect([found, wrong]).toEqual([[], []])
+  })
+
+  it('whoever breaks the glass in the history is asked why, by the keyboard too', async () => {
+    await open(1280, 'light')
+    const { policy } = (await recorded.store.read('shop')) ?? {}
+    await recorded.store.write(
+      { policy: { ...(policy as object), appId: 'shop', ipWhitelist: { mode: 'off' } } as never },
+      1,
+    )
+    await signIn('look', 'break-glass')
+    await page.goto(`${server.url}/#/apps/shop/history`)
+    await button('Roll back to revision 1').press('Enter')
+    await page.getByRole('dialog', { name: 'Break the glass?' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'hidden' })
+    expect((await recorded.store.read('shop'))?.revision).toBe(2)
+    await button('Roll back to revision 1').press('Enter')
+    await page.getByLabel('Why, in at least 20 characters').fill('The office cannot reach the shop.')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await says('Revision 3 is in force')
+    await says('break glass: The office cannot reach the shop.')
+    expect(wrong).toEqual([])
+  })
+})

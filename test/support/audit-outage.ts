@@ -1,0 +1,187 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { Agent, get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AuditLogStatus, LogProblem } from '../../src/audit/index.ts'
+import { auditedLog } from './audited-log.ts'
+import { compiled } from './compiled.ts'
+import { startRedis, type RedisServer } from './redis.ts'
+
+export interface OutageOptions {
+  /** For how many milliseconds Redis is away. */
+  readonly away: number
+  /** How many requests a second are sent. */
+  readonly rate: number
+  /** Whether Redis is dead, or holds its connections and answers nothing. */
+  readonly how: 'killed' | 'paused'
+}
+
+/** What a run has shown. */
+export interface Outage {
+  readonly delivered: number
+  /** Answers with another status than 200, and requests without an answer. */
+  readonly refused: number
+  /** For how many milliseconds Redis was away, and how many events had to wait for it. */
+  readonly away: number
+  readonly backlog: number
+  /** In how many milliseconds they were stored, while requests went on. */
+  readonly catchUp: number
+  /** Bytes: the largest spool, and by how much the memory of the process grew from before the outage to its highest point. */
+  readonly spool: number
+  readonly growth: number
+  readonly unaudited: number
+  readonly doubled: number
+  readonly problems: readonly LogProblem[]
+}
+
+/** What the audited process says of itself. */
+interface State extends AuditLogStatus {
+  readonly rss: number
+  /** How many events have come in all. */
+  readonly made: number
+}
+
+/** More requests than this do not wait beside each other. */
+const MOST_OPEN = 200
+/** So many seconds of load come before memory is measured. */
+const WARM_UP = 5
+const ASKED_EACH = 100
+/** The run gives up when the backlog takes so many times as long as the outage, and at least a minute. */
+const PATIENCE = 20
+
+/** Takes Redis away from an audited server under load, and gives it back. */
+export async function outage(options: OutageOptions): Promise<Outage> {
+  const folder = mkdtempSync(join(tmpdir(), 'portcullis-outage-'))
+  mkdirSync(join(folder, 'redis'))
+  const args = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--dir', join(folder, 'redis')]
+  const server = await startRedis({ args })
+  const worker = fork(
+    compiled('test/support/audited-process.ts'),
+    [server.url, join(folder, 'spool'), 'spool', '1000', String(2 ** 30)],
+    { execArgv: [], env: { ...process.env, NODE_NO_WARNINGS: '1' } },
+  )
+  try {
+    const [port] = (await once(worker, 'message')) as [number]
+    const load = new Load(port, options.rate)
+    const seen = await take(server, worker, load, options)
+    await load.end()
+    await until('all is stored', async () => (await ask(worker)).unstored === 0, options.away)
+    const { unaudited, doubled, problems } = await auditedLog(server.url, load.delivered)
+    return { ...seen, delivered: load.delivered.size, refused: load.refused, unaudited, doubled, problems }
+  } finally {
+    worker.kill('SIGKILL')
+    await server.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+type Seen = Pick<Outage, 'away' | 'backlog' | 'catchUp' | 'spool' | 'growth'>
+
+async function take(
+  server: RedisServer,
+  worker: ChildProcess,
+  load: Load,
+  { away, how, rate }: OutageOptions,
+): Promise<Seen> {
+  await until('it is warm', async () => load.delivered.size >= WARM_UP * rate, away)
+  const before = await ask(worker)
+  let [highest, spool] = [before.rss, 0]
+  const look = async (): Promise<State> => {
+    const state = await ask(worker)
+    highest = Math.max(highest, state.rss)
+    spool = Math.max(spool, state.spoolBytes)
+    return state
+  }
+  const begun = performance.now()
+  if (how === 'paused') server.pause()
+  else await server.kill()
+  while (performance.now() - begun < away) {
+    await look()
+    await sleep(ASKED_EACH)
+  }
+  const { unstored: backlog, made } = await look()
+  const lasted = performance.now() - begun
+  if (how === 'paused') server.resume()
+  else await server.restart()
+  const back = performance.now()
+  const isCaughtUp = async (): Promise<boolean> => {
+    const state = await look()
+    return state.made - state.unstored >= made
+  }
+  await until('the backlog is stored', isCaughtUp, away)
+  const catchUp = performance.now() - back
+  return { away: lasted, backlog, catchUp, spool, growth: highest - before.rss }
+}
+
+async function until(what: string, isSo: () => Promise<boolean>, away: number): Promise<void> {
+  const end = performance.now() + Math.max(60_000, PATIENCE * away)
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error(`${what}: not in time`)
+    await sleep(ASKED_EACH)
+  }
+}
+
+async function ask(worker: ChildProcess): Promise<State> {
+  worker.send('state')
+  const [state] = (await once(worker, 'message')) as [State]
+  return state
+}
+
+/** Requests at a steady rate, whether or not the ones before them have been answered. */
+class Load {
+  readonly delivered = new Set<string>()
+  refused = 0
+  readonly #port: number
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: MOST_OPEN })
+  readonly #open = new Set<Promise<void>>()
+  readonly #timer: NodeJS.Timeout
+  #sent = 0
+
+  constructor(port: number, rate: number) {
+    this.#port = port
+    const begun = performance.now()
+    let due = 0
+    this.#timer = setInterval(() => {
+      due = Math.floor(((performance.now() - begun) / 1_000) * rate)
+      // What could not be sent in time is not sent later.
+      const some = Math.min(due - this.#counted, MOST_OPEN - this.#open.size)
+      this.#counted = due
+      for (let index = 0; index < some; index += 1) this.#send()
+    }, 5)
+  }
+
+  #counted = 0
+
+  #send(): void {
+    const id = `call-${(this.#sent += 1)}`
+    const sent = this.#call(id).then(
+      (isRight) => void (isRight ? this.delivered.add(id) : (this.refused += 1)),
+      () => void (this.refused += 1),
+    )
+    this.#open.add(sent)
+    void sent.finally(() => this.#open.delete(sent))
+  }
+
+  #call(id: string): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const headers = { 'x-test-id': id }
+      const options = { host: '127.0.0.1', port: this.#port, path: '/me', headers, agent: this.#agent }
+      get(options, (res) => {
+        let text = ''
+        res.setEncoding('utf8')
+        res.on('data', (part: string) => (text += part))
+        res.on('end', () => resolve(res.statusCode === 200 && text.includes('alice@example.org')))
+        res.on('error', reject)
+      }).on('error', reject)
+    })
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer)
+    await Promise.all(this.#open)
+    this.#agent.destroy()
+  }
+}

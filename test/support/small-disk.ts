@@ -1,0 +1,70 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A disk of a few megabytes, which a test can fill. */
+export interface SmallDisk {
+  readonly path: string
+  remove(): void
+}
+
+const MOUNT = ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs']
+
+/**
+ * A real file system that is full when it is full, with ENOSPC: a `tmpfs` of 4 MB. Root mounts it; everybody else has a process in a
+ * user namespace of its own mount it, and reaches it through that process. `undefined` where the system allows neither.
+ */
+export async function smallDisk(): Promise<SmallDisk | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), 'portcullis-disk-'))
+  return asRoot(folder) ?? (await inNamespace(folder))
+}
+
+/** Whether there can be such a disk here. */
+export async function canHaveSmallDisk(): Promise<boolean> {
+  const disk = await smallDisk()
+  disk?.remove()
+  return disk !== undefined
+}
+
+function asRoot(folder: string): SmallDisk | undefined {
+  try {
+    execFileSync('mount', [...MOUNT, folder], { stdio: 'ignore' })
+  } catch {
+    return undefined
+  }
+  return {
+    path: folder,
+    remove() {
+      execFileSync('umount', ['-l', folder])
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function inNamespace(folder: string): Promise<SmallDisk | undefined> {
+  // `cat` ends with its standard input, and so with this process.
+  const script = `mount ${MOUNT.join(' ')} "$0" && echo mounted && exec cat`
+  const holder = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', script, folder], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
+  const remove = (): void => {
+    holder.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  if (!(await isMounted(holder))) {
+    remove()
+    return undefined
+  }
+  return { path: `/proc/${holder.pid}/root${folder}`, remove }
+}
+
+async function isMounted(holder: ChildProcess): Promise<boolean> {
+  const said = await Promise.race([
+    once(holder.stdout as NodeJS.ReadableStream, 'data'),
+    once(holder, 'exit'),
+    once(holder, 'error').catch((error: unknown) => [error]),
+  ]).catch(() => [])
+  return String(said[0]).includes('mounted')
+}
