@@ -15,19 +15,34 @@ if (secret === undefined || !URL.canParse(gateway)) {
   process.exit(2)
 }
 
-const send = signedFetch({
-  keyId: 'demo-server-1',
-  secret,
-  appId: 'demo-server',
-  origin: 'https://shop.example',
-})
+function stop(message: string): never {
+  console.error(message)
+  process.exit(1)
+}
+
+/** Signs as the demo app does. */
+function signing(key: string): ReturnType<typeof signedFetch> {
+  try {
+    const app = { appId: 'demo-server', origin: 'https://shop.example' }
+    return signedFetch({ keyId: 'demo-server-1', secret: key, ...app })
+  } catch (error) {
+    return stop(`DEMO_SECRET is not the secret that \`npm start\` has printed: ${(error as Error).message}`)
+  }
+}
+
+const send = signing(secret)
 const json = (body: object): RequestInit => ({
   method: 'POST',
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify(body),
 })
 async function ask(url: string, init: RequestInit): Promise<Record<string, string>> {
-  const response = await send(url, init)
+  const response = await send(url, init).catch(({ message, cause }: Error) => {
+    const { code } = (cause ?? {}) as { code?: string }
+    return stop(
+      code === undefined ? message : `${new URL(url).origin} does not answer (${code}): is it running?`,
+    )
+  })
   const answer = (await response.json()) as Record<string, string>
   console.log(response.status, answer)
   if (!response.ok) process.exit(1)

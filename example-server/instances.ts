@@ -41,10 +41,11 @@ async function bind(server: Server, port: number, { host, port: first, regions }
   }).catch((error: NodeJS.ErrnoException) => {
     const isPort = error.code === 'EADDRINUSE' || error.code === 'EACCES'
     const given = isPort ? JSON.stringify(port) : JSON.stringify(host)
-    const mend =
-      isPort && port !== first
-        ? `. The ${regions.length} locations take the ports from ${first} on; set PORT, or REGION to run one`
-        : ''
+    const mend = !isPort
+      ? '. Set HOST to an address of this machine'
+      : port === first
+        ? '. Set PORT to a free one, or to 0 to take any'
+        : `. The ${regions.length} locations take the ports from ${first} on; set PORT, or REGION to run one`
     throw new SettingError(
       `${isPort ? 'PORT' : 'HOST'} must be one that this process can listen on; it is ${given} (${error.code})${mend}`,
     )

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { exchange } from './raw-exchange.ts'
 
 /** Requests that go over one connection, one right behind the other. */
-const PIPELINED = 20
+export const PIPELINED = 20
 
 /** Sends GET and HEAD without a cookie, and returns how often each status came back. */
 export async function flood(

@@ -118,6 +118,21 @@ describe('the example server', () => {
     }
   })
 
+  it('says in one line what is wrong with the secret or the address of command 1', async () => {
+    const command = printedCommands(server)[0] ?? ''
+    const secret = start(command.replace(/DEMO_SECRET='[^']{9}/, "DEMO_SECRET='"))
+    expect(await secret.ended).toBe(1)
+    expect(secret.output()).toMatch(/^DEMO_SECRET is not the secret that `npm start` has printed: [^\n]*\n$/)
+    const closed = createServer()
+    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`
+    await new Promise((resolve) => closed.close(resolve))
+    const address = start(command.replace(server.url, url))
+    expect(await address.ended).toBe(1)
+    expect(address.output()).toContain(`${url} does not answer (ECONNREFUSED): is it running?\n`)
+    expect(address.output()).not.toContain('node:internal')
+  })
+
   it('shows a front page with the public ids and no secret', async () => {
     const text = await (await fetch(server.url)).text()
     expect(text).toContain('demo-server')
@@ -262,7 +277,7 @@ describe('the second of three ports that is taken', () => {
     const { port } = other.address() as AddressInfo
     const { said, code } = await failToStart({ PORT: String(port - 1) })
     expect(code).toBe(1)
-    expect(said.stderr).toMatch(/^[^\n]*PORT[^\n]*EADDRINUSE[^\n]*\n$/)
+    expect(said.stderr).toMatch(/^[^\n]*PORT[^\n]*EADDRINUSE[^\n]*set PORT, or REGION[^\n]*\n$/)
     await new Promise((resolve) => other.close(resolve))
   })
 })

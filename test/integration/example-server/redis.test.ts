@@ -9,7 +9,7 @@ import {
   type ExampleProcess,
 } from '../../support/example-process.ts'
 import { ADA, answerOf, json, signUp, Visitor } from '../../support/example-server.ts'
-import { flood } from '../../support/anonymous-flood.ts'
+import { flood, PIPELINED } from '../../support/anonymous-flood.ts'
 import { startRedis, type RedisServer } from '../../support/redis.ts'
 
 const SHOP = 'https://shop.example'
@@ -154,24 +154,34 @@ describe('the example server on Redis', () => {
   })
 
   const FLOOD = Number(process.env['GATEWAY_FLOOD'] ?? 1_000)
+  const PART = 1_000
   it(`keeps no key of ${FLOOD} anonymous requests, and a bounded audit`, async () => {
     const client = new Redis(redis.url, { disconnectTimeout: 50 })
     try {
-      const page = await gateway()
-      const paths = [
-        page,
-        `${page}/sign-up`,
-        `${server.url}/account`,
-        `${server.url}/account/reset`,
-        server.url,
-      ]
-      const before = await client.dbsize()
-      // On a machine that is busy some may be refused, because Redis did not answer in time.
-      const { 200: shown = 0, 503: refused = 0 } = Object.fromEntries(await flood(server.url, paths, FLOOD))
-      expect(shown + refused).toBe(FLOOD)
-      expect(shown).toBeGreaterThan(FLOOD / 2)
-      // Nothing was begun; what lived for a time may have ended.
-      expect(await client.dbsize()).toBeLessThanOrEqual(before)
+      for (let sent = 0; sent < FLOOD; sent += PART) {
+        // A link lives for ten minutes.
+        const page = await gateway()
+        const paths = [
+          page,
+          `${page}/sign-up`,
+          `${server.url}/account`,
+          `${server.url}/account/reset`,
+          server.url,
+        ]
+        const before = await client.dbsize()
+        // On a machine that is busy some may be refused, because Redis did not answer in time. A refusal in place of a page
+        // that was begun closes its connection, with all that was sent behind it.
+        const {
+          200: shown = 0,
+          503: refused = 0,
+          ...others
+        } = Object.fromEntries(await flood(server.url, paths, PART))
+        expect(others).toEqual({})
+        expect(shown + refused * PIPELINED).toBeGreaterThanOrEqual(PART)
+        expect(shown).toBeGreaterThan(PART / 2)
+        // Nothing was begun; what lived for a time may have ended.
+        expect(await client.dbsize()).toBeLessThanOrEqual(before)
+      }
       const [stream = ''] = await client.keys('*:audit')
       expect(await client.xlen(stream)).toBeLessThan(1_100_000)
     } finally {
