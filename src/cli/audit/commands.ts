@@ -19,6 +19,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 100' },
       after: { type: 'string', value: 'PLACE', help: 'continues after an earlier page' },
     },
+    exits: { no: 'there are no such events' },
     load: async () => (await import('./runs.ts')).query,
   },
   {
@@ -29,6 +30,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...CHECKPOINT_OPTIONS,
       origin: { type: 'string', value: 'NAME', help: 'the name of the log' },
     },
+    exits: { no: 'something is wrong with the log' },
     load: async () => (await import('./runs.ts')).verify,
   },
   {
@@ -36,6 +38,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
     summary: 'shows one event with the path to the root of its frame',
     positionals: 'EVENT',
     options: LOG_OPTIONS,
+    exits: { no: 'there is no event with this id' },
     load: async () => (await import('./runs.ts')).prove,
   },
   {
@@ -50,6 +53,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
         help: 'a draft that is tried in place of the recorded policies of its app',
       },
     },
+    exits: { no: 'a decision would be another one, or none could be judged again' },
     load: async () => (await import('./runs.ts')).rejudgeAll,
   },
   {
@@ -61,6 +65,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...WATCHED_OPTIONS,
       'reveal-actors': { type: 'boolean', help: 'shows the pseudonyms of the people who have read' },
     },
+    exits: { no: 'nothing is known of this person' },
     load: async () => (await import('./runs.ts')).subject,
   },
   {
@@ -77,6 +82,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
         help: 'searches the files of a directory for them afterwards',
       },
     },
+    exits: { failed: 'a trace was found in a directory of `--prove`', no: 'nothing was known of them' },
     load: async () => (await import('./runs.ts')).erase,
   },
   {
@@ -88,6 +94,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...QUERY_OPTIONS,
       'to-format': { type: 'string', value: 'FORMAT', help: 'ndjson, ocsf or cloudevents; default ndjson' },
     },
+    exits: { no: 'there are no such events' },
     load: async () => (await import('./runs.ts')).exportAll,
   },
   {
@@ -98,6 +105,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...CHECKPOINT_OPTIONS,
       days: { type: 'string', value: 'NUMBER', help: 'how old the events of a frame must be' },
     },
+    exits: { no: 'no frame is that old' },
     load: async () => (await import('./runs.ts')).retain,
   },
 ]

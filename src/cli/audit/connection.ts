@@ -36,6 +36,9 @@ export interface Connection {
   close(): Promise<void>
 }
 
+/** How long the store may take for one answer, in milliseconds. */
+const STORE_TIMEOUT = 5_000
+
 /** Connects to the log that the options name. */
 export async function connect(invocation: Invocation): Promise<Connection> {
   const { values, env } = invocation
@@ -47,11 +50,12 @@ export async function connect(invocation: Invocation): Promise<Connection> {
   const named = prefix === undefined ? {} : { prefix }
   const store = redisFrames(redis, { ...named, settlesAfter: 0 })
   const vault = await readVault(invocation)
-  const own = vault && people({ store: redisPeople(redis, named), vault })
+  // A command waits longer than a request can: nobody else waits for it.
+  const own = vault && people({ store: redisPeople(redis, named), vault, timeout: STORE_TIMEOUT })
   const frameKey = secretOf(env, 'PORTCULLIS_FRAME_KEY')
   const log = auditLog({
     store,
-    storeTimeout: 5_000,
+    storeTimeout: STORE_TIMEOUT,
     ...(own === undefined ? {} : { people: own }),
     ...(frameKey === undefined ? {} : { frameKey }),
   })

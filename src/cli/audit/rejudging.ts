@@ -1,13 +1,13 @@
-import { readFile } from 'node:fs/promises'
 import type { AuditEvent } from '../../audit/event.ts'
 import { eventsOf } from '../../audit/reading/reader.ts'
 import { ownEvent } from '../../audit/reading/own-event.ts'
-import { PolicyError } from '../../errors.ts'
+import type { PolicyError } from '../../errors.ts'
 import { rejudge, type JudgedDifference } from '../../explain/rejudge.ts'
 import type { ListEntry } from '../../list/entry.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { redisStore } from '../../redis/store.ts'
 import { CommandUsageError, EXIT, textOf, textsOf, type Invocation } from '../command.ts'
+import { readJson } from '../input.ts'
 import { allFrames, secretOf, withLog, type Connection } from './connection.ts'
 import { documentOf, isJson } from '../output.ts'
 
@@ -56,17 +56,14 @@ function lineOf({ requestId, appId, recorded, now }: JudgedDifference): string {
 }
 
 /** The policies to be tried, by their apps. */
-async function draftsOf({ values }: Invocation): Promise<ReadonlyMap<string, unknown>> {
+async function draftsOf(invocation: Invocation): Promise<ReadonlyMap<string, unknown>> {
   const drafts = new Map<string, unknown>()
-  for (const path of textsOf(values, 'policy')) {
-    const text = await readFile(path, 'utf8').catch(() => undefined)
-    if (text === undefined) throw new CommandUsageError(`there is no file \`${path}\``)
+  for (const path of textsOf(invocation.values, 'policy')) {
+    const document = await readJson(invocation, path)
     try {
-      const document: unknown = JSON.parse(text)
       drafts.set(parsePolicy(document).appId, document)
     } catch (error) {
-      const why = error instanceof PolicyError ? error.message : 'it is not JSON'
-      throw new CommandUsageError(`\`${path}\` is not a policy: ${why}`)
+      throw new CommandUsageError(`\`${path}\` is not a policy: ${(error as PolicyError).message}`)
     }
   }
   return drafts

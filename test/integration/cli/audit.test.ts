@@ -20,8 +20,9 @@ import { redisFrames } from '../../../src/redis/frames.ts'
 import { redisPeople } from '../../../src/redis/people.ts'
 import { redisStore } from '../../../src/redis/store.ts'
 import { createVault } from '../../../src/vault/vault.ts'
+import { wordsOf } from '../../support/command-line.ts'
 import { listening } from '../../support/protected-app.ts'
-import { startRedis, type RedisServer } from '../../support/redis.ts'
+import { startRedis, until, type RedisServer } from '../../support/redis.ts'
 import { fieldEvent, operationEvent } from '../../unit/audit/events.ts'
 import { KEY, ORIGIN } from '../../unit/audit/proof/made-log.ts'
 
@@ -44,26 +45,26 @@ interface Ended {
 
 async function command(
   line: string,
-  more: { env?: Record<string, string>; signal?: AbortSignal } = {},
+  more: { env?: Record<string, string>; signal?: AbortSignal; heard?: (text: string) => void } = {},
 ): Promise<Ended> {
   let [out, error] = ['', '']
-  const code = await runCommand(
-    line.split(' ').filter((word) => word !== ''),
-    {
-      out: (text) => void (out += text),
-      error: (text) => void (error += text),
-      env: {
-        REDIS_URL: server.url,
-        PORTCULLIS_PSEUDONYM_KEY: pseudonymKey.toString('base64'),
-        PORTCULLIS_VAULT_KEY: vaultKey.toString('base64'),
-        ...more.env,
-      },
-      signal: more.signal ?? new AbortController().signal,
-      input: async function* () {},
-      terminals: { input: false, output: false, error: false },
-      directory: folder,
+  const code = await runCommand(wordsOf(line), {
+    out(text) {
+      out += text
+      more.heard?.(text)
     },
-  )
+    error: (text) => void (error += text),
+    env: {
+      REDIS_URL: server.url,
+      PORTCULLIS_PSEUDONYM_KEY: pseudonymKey.toString('base64'),
+      PORTCULLIS_VAULT_KEY: vaultKey.toString('base64'),
+      ...more.env,
+    },
+    signal: more.signal ?? new AbortController().signal,
+    input: async function* () {},
+    terminals: { input: false, output: false, error: false },
+    directory: folder,
+  })
   return { code, out, error }
 }
 /** What a command says first of why it was written wrongly; the second line leads to its help. */
@@ -141,6 +142,7 @@ beforeAll(async () => {
   const own = people({
     store: redisPeople(redis),
     vault: createVault({ keys: [{ id: 'default', key: vaultKey }] }),
+    timeout: 60_000,
   })
   const log = auditLog({ store, people: own })
   const sealer = createSealer({
@@ -230,6 +232,7 @@ describe('portcullis audit', () => {
       people: people({
         store: redisPeople(redis),
         vault: createVault({ keys: [{ id: 'default', key: vaultKey }] }),
+        timeout: 60_000,
       }),
     })
     await log.write([
@@ -291,12 +294,18 @@ describe('portcullis audit', () => {
 
   it('tail shows what comes until it is ended', async () => {
     const ended = new AbortController()
-    const tailing = command('audit tail --json --app tailed', { signal: ended.signal })
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    let shown = ''
+    const heard = (text: string): void => void (shown += text)
+    const tailing = command('audit tail --json --app tailed', { signal: ended.signal, heard })
+    // Each look is an event, which the command writes before it begins to read.
+    await until(
+      'the tail has begun',
+      async () => (await command('audit query --operation "audit tail"')).code === 0,
+    )
     const log = auditLog({ store: redisFrames(redis) })
     await log.write([fieldEvent('t1', { appId: 'tailed' }), fieldEvent('t2')])
     await log.close()
-    await new Promise((resolve) => setTimeout(resolve, 800))
+    await until('the event is shown', async () => shown.includes('t1'))
     ended.abort()
     const result = await tailing
     expect([result.code, json(result).map(({ id }) => id)]).toEqual([0, ['t1']])
