@@ -6,7 +6,7 @@ import {
   shopServer,
   signUp,
   startExampleServer,
-  Visitor,
+  type Visitor,
   type ExampleServer,
 } from '../../support/example-server.ts'
 
