@@ -60,7 +60,7 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
     name: 'policy edit',
     summary: 'opens the policy of an app in an editor, and writes what was made of it',
     about:
-      'The editor is PORTCULLIS_EDITOR, VISUAL or EDITOR. What is refused stays in a file, whose path is shown.',
+      'The editor is PORTCULLIS_EDITOR, VISUAL or EDITOR, and on a terminal `vi` where none is set. What is refused stays in a file, whose path is shown.',
     positionals: 'APP',
     options: CHANGING,
     exits: {

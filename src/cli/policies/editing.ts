@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isPortcullisError } from '../../errors.ts'
 import { diffPolicies } from '../../policy/diff.ts'
-import { EXIT, type Invocation } from '../command.ts'
+import { CommandUsageError, EXIT, type Invocation } from '../command.ts'
 import { show, tell } from '../output.ts'
 import { noteOf, readApp, withStore } from '../store.ts'
 import { changeLines } from './change-lines.ts'
@@ -53,9 +53,14 @@ function parsedText(text: string): unknown {
 }
 
 /** Runs the editor of the user on the terminal, and waits for its end. */
-async function openEditor({ env }: Invocation, file: string): Promise<void> {
-  const editor =
-    [env['PORTCULLIS_EDITOR'], env['VISUAL'], env['EDITOR']].find((name) => (name ?? '') !== '') ?? 'vi'
+async function openEditor({ env, terminals }: Invocation, file: string): Promise<void> {
+  const named = [env['PORTCULLIS_EDITOR'], env['VISUAL'], env['EDITOR']].find((name) => (name ?? '') !== '')
+  // An editor that waits for keys would wait for ever.
+  if (named === undefined && !(terminals.input && terminals.output))
+    throw new CommandUsageError(
+      'no editor is named, and there is no terminal for one: set EDITOR, or use `policy get` and `policy set`',
+    )
+  const editor = named ?? 'vi'
   // It may be a command with arguments, which only a shell takes apart; the path is handed on apart from it.
   const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, 'sh', file], {
     stdio: 'inherit',

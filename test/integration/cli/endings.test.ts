@@ -76,6 +76,8 @@ const OF_STORES: readonly Case[] = [
   ['policy edit shop', 'ok', { env: { EDITOR: 'true' } }],
   ['policy edit shop', 'failed', { env: { EDITOR: 'false' } }],
   ['policy edit nobody', 'no'],
+  // Without a terminal no editor is guessed, which would wait for keys.
+  ['policy edit shop', 'usage'],
   ['policy validate good.json', 'ok'],
   ['policy validate bad.json', 'no'],
   ['policy lint shop', 'ok'],
