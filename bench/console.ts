@@ -126,7 +126,10 @@ const STEPS: readonly Step[] = [
         .getByRole('link', { name: /app-000/ })
         .first()
         .waitFor()
+      // The first empties the field.
       await page.keyboard.press('Escape')
+      await page.keyboard.press('Escape')
+      await page.getByRole('dialog').waitFor({ state: 'hidden' })
     },
   ],
   ['an app', (page) => go(page, `apps/${appName(0)}`).then(() => says(page, 'Six protections'))],
@@ -205,8 +208,8 @@ async function walk(page: Page, steps: readonly Step[]): Promise<readonly Row[]>
 
 const megabytes = (bytes: number): number => bytes / 1e6
 
+const rows: Row[] = []
 try {
-  const rows: Row[] = []
   await fillApps(client, apps)
   await fillList(client, 'long', ranges)
   rows.push(told('memory of the server at the start', `${megabytes((await memory()).now).toFixed(0)} MB`))
@@ -236,10 +239,10 @@ try {
     )
   }
   rows.push(told('memory of Redis', /used_memory_human:(\S+)/.exec(await client.info('memory'))?.[1] ?? ''))
-  console.log(`Node ${process.version}, ${apps} apps, a list of ${ranges} ranges, ${events} events`)
-  for (const text of [header, ...rows.map(line)]) console.log(text)
   process.exitCode = rows.every(({ ok }) => ok !== false) ? 0 : 1
 } finally {
+  console.log(`Node ${process.version}, ${apps} apps, a list of ${ranges} ranges, ${events} events`)
+  for (const text of [header, ...rows.map(line)]) console.log(text)
   await browser?.close()
   child.disconnect()
   client.disconnect()

@@ -1,6 +1,6 @@
 import type { ManagedPolicyStore, NonceStore } from 'portcullis'
 import { parseEvent, type AuditEvent, type AuditSink } from 'portcullis/audit'
-import type { ConsoleOptions, RecentEventsQuery } from 'portcullis/console'
+import type { RecentEventsQuery } from 'portcullis/console'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
 import { redisAuditSink, redisNonces, redisPersonKeys, redisStore } from 'portcullis/redis'
 import { createVault, memoryPeople } from 'portcullis/vault'
@@ -23,7 +23,7 @@ export interface OpenStorage {
   readonly sink: AuditSink
   readonly counts: Counts
   /** Finds recent events, for the console. */
-  readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
+  readonly recentEvents: (query: RecentEventsQuery) => Promise<readonly AuditEvent[]>
   close(): void
 }
 

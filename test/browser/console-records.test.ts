@@ -1,22 +1,16 @@
 import { mkdir } from 'node:fs/promises'
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { AxeResults } from 'axe-core'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { ConsoleRight } from 'portcullis/console'
+import { axeFindings } from '../support/axe.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { ALL_RIGHTS, tokenFor, type ConsoleServer } from '../support/console.ts'
 import { startRecordedConsole, type RecordedConsole } from '../support/recorded-console.ts'
+import { watchPages } from '../support/watched-pages.ts'
 
 /** Where pictures of every page go: `SCREENSHOTS=folder`. */
 const SCREENSHOTS = process.env['SCREENSHOTS']
-const AXE = readFileSync(
-  createRequire(join(process.cwd(), 'package.json')).resolve('axe-core/axe.min.js'),
-  'utf8',
-)
-
 let browser: Browser
 let recorded: RecordedConsole
 let server: ConsoleServer
@@ -38,22 +32,13 @@ afterEach(async () => {
 async function open(width: number, colorScheme: 'light' | 'dark'): Promise<void> {
   recorded = await startRecordedConsole()
   ;({ server } = recorded)
-  wrong = []
   context = await browser.newContext({
     viewport: { width, height: 800 },
     colorScheme,
     reducedMotion: 'reduce',
   })
-  await context.exposeBinding('violated', (_source, what: string) => void wrong.push(`policy: ${what}`))
-  await context.addInitScript(`addEventListener('securitypolicyviolation', (event) =>
-    violated(event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample))`)
+  wrong = await watchPages(context)
   page = await context.newPage()
-  page.on('console', (line) => {
-    // A refusal that a step provokes is told by Chromium as an error of the console.
-    const isRefusal = line.text().includes('status of 400')
-    if (['error', 'warning'].includes(line.type()) && !isRefusal) wrong.push(`console: ${line.text()}`)
-  })
-  page.on('pageerror', (error) => wrong.push(`error: ${error.message}`))
   page.on('request', (request) => {
     if (new URL(request.url()).origin !== new URL(server.url).origin) wrong.push(`request: ${request.url()}`)
   })
@@ -84,10 +69,7 @@ describe('what is on record, and what follows from it', () => {
           fullPage: true,
         })
       }
-      await page.evaluate(AXE)
-      const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`)
-      for (const { id, nodes } of violations)
-        found.push(`${name}: ${id} at ${nodes.map(({ html }) => html).join(' ')}`)
+      for (const finding of await axeFindings(page)) found.push(`${name}: ${finding}`)
       const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
       if (wide > width) found.push(`${name}: ${wide} pixels wide`)
     }

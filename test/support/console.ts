@@ -124,6 +124,8 @@ export async function startConsole({
     (_req, res) => res.end('in'),
   )
   const server = createServer(app)
+  // A client on a busy machine comes back after more than the usual five seconds.
+  server.keepAliveTimeout = 60_000
   const url = `${await listening(server)}/admin/console`
 
   const ask: ConsoleServer['ask'] = async (method, path, body, headers = {}) => {
