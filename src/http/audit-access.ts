@@ -141,7 +141,9 @@ export function auditAccess(options: AuditAccessOptions): AuditAccessHandler {
 }
 
 export const AUDIT_ACCESS_EXPECTATIONS = {
-  sink: required(objectWith('an audit sink such as memoryAuditSink(): an object with a method `write`', 'write')),
+  sink: required(
+    objectWith('an audit sink such as memoryAuditSink(): an object with a method `write`', 'write'),
+  ),
   pseudonymKey: PSEUDONYM_KEY,
   actor: aFunction,
   why: aFunction,

@@ -103,7 +103,9 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
 }
 
 export const SERVER_ONLY_EXPECTATIONS = {
-  nonces: required(objectWith('a nonce store such as memoryNonces(): an object with a method `claim`', 'claim')),
+  nonces: required(
+    objectWith('a nonce store such as memoryNonces(): an object with a method `claim`', 'claim'),
+  ),
   authority: AN_AUTHORITY,
   pathPrefix: A_PATH_PREFIX,
   streamed: {

@@ -131,7 +131,7 @@ describe('what is on record, and what follows from it', () => {
     await open(1280, 'light')
     const { policy } = (await recorded.store.read('shop')) ?? {}
     await recorded.store.write(
-      { policy: { ...(policy as object), appId: 'shop', ipWhitelist: { mode: 'off' } } as never },
+      { policy: { ...(policy as object), appId: 'shop', ipWhitelist: { mode: 'off' } } },
       1,
     )
     await signIn('look', 'break-glass')

@@ -51,7 +51,7 @@ export async function startRecordedConsole(): Promise<RecordedConsole> {
     ipWhitelist(shared),
     serverOnly({ ...shared, nonces: memoryNonces() }),
     (req, res) => {
-      const person = req.portcullis!.audit!.person('person-7', { email: 'ada@people.example' })
+      const person = req.portcullis.audit.person('person-7', { email: 'ada@people.example' })
       res.json({ email: person.email, id: req.params['id'] })
     },
   )

@@ -68,10 +68,7 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
           else places.push(place)
         }
       }
-      let excess = 0
-      for (let left = size; left > maxBytes && excess < frames.length - 1; excess += 1) {
-        left -= frames[excess]?.bytes.length ?? 0
-      }
+      const excess = countBeyond(frames, size, maxBytes)
       // A quarter more than needed, so that forgetting costs little per frame.
       if (excess > 0) {
         const leave = Math.min(frames.length - 1, excess + Math.ceil(frames.length / 4))
@@ -124,4 +121,13 @@ function firstBehind(frames: readonly StoredFrame[], place: string): number {
     else low = middle + 1
   }
   return low
+}
+
+/** How many of the oldest frames are more than a bound of bytes; the newest frame always stays. */
+function countBeyond(frames: readonly StoredFrame[], size: number, maxBytes: number): number {
+  let excess = 0
+  for (let left = size; left > maxBytes && excess < frames.length - 1; excess += 1) {
+    left -= frames[excess]?.bytes.length ?? 0
+  }
+  return excess
 }

@@ -38,7 +38,7 @@ export const serveConsole = withStore(async (invocation, opened) => {
         .end('This host is not served here.\n')
       return
     }
-    answer(req as Parameters<typeof answer>[0], res as Parameters<typeof answer>[1], () => {
+    answer(req, res, () => {
       res.writeHead(404).end()
     })
   })

@@ -52,7 +52,8 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
   let console: Open
   beforeAll(async () => {
     place = makePlace(kind)
-    expect((await place.run('app create shop')).code).toBe(0)
+    const { code, error } = await place.run('app create shop')
+    if (code !== 0) throw new Error(error)
     console = await open(place, '--author', 'Ada')
   })
   afterAll(async () => {

@@ -136,7 +136,7 @@ describe('PUT /apps/{appId}/policy', () => {
     expect([bad.status, bad.body.issues[0].path]).toEqual([422, 'ipWhitelist.ranges[0]'])
     const request = { url: 'https://gateway.example/', address: '192.0.2.7' }
     const broken = { ...APP, expect: [{ name: 'office', request, effect: 'allow' }] }
-    const answer = await put(ALL_RIGHTS, broken as never, 1)
+    const answer = await put(ALL_RIGHTS, broken, 1)
     expect([answer.status, answer.body.code]).toEqual([422, 'EXPECTATION_FAILED'])
     expect((await server.store.read('shop'))?.revision).toBe(1)
   })

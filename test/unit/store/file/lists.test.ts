@@ -295,17 +295,25 @@ describe('a list that people edit', () => {
 
   it('is not read while somebody writes it: one that was emptied would refuse nobody', async () => {
     const store = open()
-    await edit('office', '192.0.2.1\n')
-    const sizes: (number | undefined)[] = []
-    await writeFile(fileOf('office'), '')
-    const reading = (async () => {
-      for (let reads = 0; reads < 3; reads += 1) sizes.push((await store.readList('office'))?.size)
-    })()
-    for (let line = 2; line < 8; line += 1) {
-      await pause(20)
-      await appendFile(fileOf('office'), `192.0.2.${line}\n`)
+    // A busy machine can make a pause that looks like the end of the edit; then the edit is made again.
+    let longest = Infinity
+    let sizes: (number | undefined)[] = []
+    while (longest > 50) {
+      await edit('office', '192.0.2.1\n')
+      sizes = []
+      await writeFile(fileOf('office'), '')
+      const reading = (async () => {
+        for (let reads = 0; reads < 3; reads += 1) sizes.push((await store.readList('office'))?.size)
+      })()
+      longest = 0
+      for (let line = 2; line < 8; line += 1) {
+        const begun = performance.now()
+        await pause(20)
+        await appendFile(fileOf('office'), `192.0.2.${line}\n`)
+        longest = Math.max(longest, performance.now() - begun)
+      }
+      await reading
     }
-    await reading
     expect(sizes).toEqual([6, 6, 6])
   })
 
