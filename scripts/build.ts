@@ -41,6 +41,7 @@ const programs = Object.values(manifest.bin).map((path) => relative('dist/cjs', 
 const PARTS = [
   'console/openapi',
   'console/routes/drafts',
+  'console/routes/judgement',
   'console/routes/events',
   'console/routes/keys',
   'source/policy-source',
@@ -51,7 +52,7 @@ const PARTS = [
   'http/request-reads',
   'match/ip-set',
   'lint/origins',
-  'http/mending',
+  'http/remedies',
   'http/server-only',
   'http/setup-checks',
 ]

@@ -97,5 +97,7 @@ function baseOf({ values, env }: Invocation): string {
       `\`--console\` is missing: name the console with \`--console URL\`, or set ${URL_VARIABLE}`,
     )
   const { origin, pathname } = checkedUrl(text, given === undefined ? URL_VARIABLE : '`--console`')
-  return `${origin}${pathname.replace(/\/+$/, '')}`
+  let end = pathname.length
+  while (pathname[end - 1] === '/') end -= 1
+  return `${origin}${pathname.slice(0, end)}`
 }

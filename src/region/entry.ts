@@ -58,7 +58,12 @@ export function covers(line: string, other: string): boolean {
 }
 
 function counts(line: string): ReadonlyMap<string, number> {
-  return new Map([...line.matchAll(/([^ =]+)=(\d+)/g)].map(([, name = '', count]) => [name, Number(count)]))
+  const counted = new Map<string, number>()
+  for (const part of line.split(' ')) {
+    const at = part.indexOf('=')
+    if (at > 0) counted.set(part.slice(0, at), Number(part.slice(at + 1)))
+  }
+  return counted
 }
 
 function text(field: unknown): string {

@@ -161,7 +161,18 @@ function addressOf(words: readonly number[]): IpAddress {
     number,
     number,
   ]
-  return { version: words.length === 1 ? 4 : 6, words, word0, word1, word2, word3, text: '' }
+  const version = words.length === 1 ? 4 : 6
+  return {
+    version,
+    words,
+    word0,
+    word1,
+    word2,
+    word3,
+    get text() {
+      return rangeText(words, version === 4 ? 32 : 128)
+    },
+  }
 }
 
 /** The address where a range begins, the one before, or one some way behind. */

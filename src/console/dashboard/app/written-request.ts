@@ -17,7 +17,7 @@ interface Read {
 
 /** What a curl command would send; `undefined` for any other text. Options that do not describe the request are passed over. */
 export function readCurl(text: string): Read | undefined {
-  const [program, ...words] = wordsOf(text.trim())
+  const [program, ...words] = wordsOf(text.trim().replaceAll('\r\n', '\n'))
   if (program !== 'curl') return undefined
   let [method, url, body] = ['', '', '']
   const headers: string[] = []
@@ -37,16 +37,27 @@ export function readCurl(text: string): Read | undefined {
   }
 }
 
-/** The words of a command as a shell parts them. */
+/** The words of a command as a shell parts them. A quote that is not closed ends with the text. */
 function wordsOf(text: string): string[] {
-  const pieces = text.replaceAll(/\\\r?\n/g, ' ').matchAll(/(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+/g)
-  return [...pieces].map(([piece]) =>
-    piece.replaceAll(
-      /'([^']*)'|"((?:\\.|[^"\\])*)"|\\(.)/g,
-      (_all, single?: string, double?: string, escaped?: string) =>
-        single ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? escaped ?? '',
-    ),
-  )
+  const words: string[] = []
+  let word: string | undefined
+  let quote = ''
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text.charAt(index)
+    const next = text.charAt(index + 1)
+    if (quote === '' && /\s/.test(character)) {
+      if (word !== undefined) words.push(word)
+      word = undefined
+    } else if (character === quote || (quote === '' && (character === "'" || character === '"'))) {
+      quote = quote === '' ? character : ''
+      word ??= ''
+    } else if (character === '\\' && quote !== "'" && (quote === '' || /["\\$`\n]/.test(next))) {
+      // A line that goes on is no character.
+      if (next !== '\n') word = (word ?? '') + next
+      index += 1
+    } else word = (word ?? '') + character
+  }
+  return word === undefined ? words : [...words, word]
 }
 
 interface Call {
