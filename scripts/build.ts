@@ -45,7 +45,6 @@ const PARTS = [
   'console/routes/events',
   'console/routes/keys',
   'source/policy-source',
-  'http/audit-record',
   'policy/sections/domain-protect',
   'audit/log/audit-log',
   'http/audit-access',
@@ -59,6 +58,9 @@ const PARTS = [
 
 /** A file of this size and what tar puts ahead of it are still within the reach of gzip. */
 const LARGEST = 31_500
+
+const CHUNK = /^chunk-\w{8}\.js$/
+const CHUNKS = /\bchunk-\w{8}\.js\b/g
 
 const TARGET = 'node20.19'
 
@@ -108,6 +110,25 @@ const dataModules: Plugin = {
   },
 }
 
+/**
+ * zod can write JSON Schemas, and each schema names the functions for it, so that no bundler leaves them out. The package writes
+ * none: its own is written by this build. In its place each of these functions does nothing.
+ */
+const noJsonSchemas: Plugin = {
+  name: 'no-json-schemas',
+  setup({ onLoad }) {
+    onLoad(
+      { filter: /\/zod\/v4\/core\/(?:to-json-schema|json-schema-processors)\.js$/ },
+      async ({ path }) => {
+        const source = await readFile(path, 'utf8')
+        const names = [...source.matchAll(/^export (?:function|const) (\w+)/gm)].map(([, name = '']) => name)
+        const contents = names.map((name) => `export const ${name} = () => {}`).join('\n')
+        return { contents: contents.replace('processSchema', (name) => `${name} = () => {}, process`) }
+      },
+    )
+  },
+}
+
 /** Puts the place of the data modules in, as it is seen from `folder`. */
 function withPlaces(code: string, folder: string): string {
   const place = relative(folder, join(dist, 'cjs', 'data'))
@@ -138,7 +159,7 @@ async function bundle(): Promise<{
     external: Object.keys(manifest.peerDependencies),
     // Else the names of chunks would depend on where node_modules is.
     preserveSymlinks: true,
-    plugins: [dataModules],
+    plugins: [dataModules, noJsonSchemas],
     metafile: true,
     logLevel: 'warning',
   })
@@ -168,14 +189,24 @@ function outputsFrom(metafile: Metafile, from: Iterable<string>): ReadonlySet<st
 async function writeModules(ofPrograms: ReadonlySet<string>): Promise<void> {
   const hands = new Set([...entries.keys()].map((entry) => `${entry}.js`))
   await mkdir(join(dist, 'node'))
-  for (const name of await readdir(join(dist, 'esm'), { recursive: true })) {
-    if (!name.endsWith('.js')) continue
+  const written = await readdir(join(dist, 'esm'), { recursive: true })
+  const built = written.filter((name) => name.endsWith('.js')).toSorted()
+  // The hashes in the names of chunks cannot be compressed, and each import repeats one.
+  const numbers = new Map(
+    built.filter((name) => CHUNK.test(name)).map((name, index) => [name, `${index}.js`]),
+  )
+  for (const builtName of built) {
+    const name = numbers.get(builtName) ?? builtName
     const module = join(dist, 'esm', name)
-    const { esm, cjs, names } = await inBothFormats(await readFile(module, 'utf8'))
+    const text = await readFile(join(dist, 'esm', builtName), 'utf8')
+    const { esm, cjs, names } = await inBothFormats(
+      text.replaceAll(CHUNKS, (chunk) => numbers.get(chunk) ?? chunk),
+    )
+    await rm(join(dist, 'esm', builtName))
     const folders = ['esm', 'cjs'].map((format) => dirname(join(dist, format, name)))
-    if (cjs.length > LARGEST && !ofPrograms.has(name)) console.warn(`build: ${name} is too large for PARTS`)
-    if (ofPrograms.has(name)) await rm(module)
-    else await writeFile(module, withPlaces(esm, folders[0] ?? ''))
+    if (cjs.length > LARGEST && !ofPrograms.has(builtName))
+      console.warn(`build: ${name} is too large for PARTS`)
+    if (!ofPrograms.has(builtName)) await writeFile(module, withPlaces(esm, folders[0] ?? ''))
     await mkdir(folders[1] ?? '', { recursive: true })
     await writeFile(join(dist, 'cjs', name), withPlaces(cjs, folders[1] ?? ''))
     if (hands.has(name))
