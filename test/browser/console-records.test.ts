@@ -29,7 +29,11 @@ afterEach(async () => {
   if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
 })
 
-async function open(width: number, colorScheme: 'light' | 'dark'): Promise<void> {
+async function open(
+  width: number,
+  colorScheme: 'light' | 'dark',
+  refusals: readonly number[] = [],
+): Promise<void> {
   recorded = await startRecordedConsole()
   ;({ server } = recorded)
   context = await browser.newContext({
@@ -37,7 +41,7 @@ async function open(width: number, colorScheme: 'light' | 'dark'): Promise<void>
     colorScheme,
     reducedMotion: 'reduce',
   })
-  wrong = await watchPages(context)
+  wrong = await watchPages(context, { refusals })
   page = await context.newPage()
   page.on('request', (request) => {
     if (new URL(request.url()).origin !== new URL(server.url).origin) wrong.push(`request: ${request.url()}`)
@@ -128,7 +132,8 @@ describe('what is on record, and what follows from it', () => {
   })
 
   it('whoever breaks the glass in the history is asked why, by the keyboard too', async () => {
-    await open(1280, 'light')
+    // A roll-back without a reason is refused with 400; the page then asks for one.
+    await open(1280, 'light', [400])
     const { policy } = (await recorded.store.read('shop')) ?? {}
     await recorded.store.write(
       { policy: { ...(policy as object), appId: 'shop', ipWhitelist: { mode: 'off' } } },

@@ -323,8 +323,11 @@ function lookPlainly(found: string[]): Look {
     const window = page.viewportSize()?.width ?? 0
     const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
     if (wide > window) found.push(`${name}: ${wide} pixels wide`)
-    const focus = await page.evaluate<string>('document.activeElement.id')
-    if (focused !== undefined && focus !== focused) found.push(`${name}: the focus is on "${focus}"`)
+    if (focused === undefined) return
+    // Chromium moves the focus a moment after the page is there.
+    const focus = (): Promise<string> => page.evaluate<string>('document.activeElement.id')
+    for (let looks = 0; looks < 100 && (await focus()) !== focused; looks += 1) await page.waitForTimeout(50)
+    if ((await focus()) !== focused) found.push(`${name}: the focus is on "${await focus()}"`)
   }
 }
 

@@ -419,7 +419,7 @@ describe('making an account', () => {
     server = await startExampleServer({ storage })
     await signUp(server, await gatewayFor())
     const text = [...kept].flat().join('\n')
-    expect(text).toContain('person:')
+    expect(text).toContain('redeemed-sign-up:')
     for (const value of Object.values(ADA).filter((value) => value.length > 3))
       expect(text).not.toContain(value)
     expect(text).not.toContain('example.org')

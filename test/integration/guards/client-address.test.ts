@@ -600,7 +600,7 @@ it('a warning reaches the person who runs the server, once and with nothing of a
   const program = compiled('test/support/proxied-process.ts')
   const { output } = await run(process.execPath, [program, require.resolve('express')])
   expect(
-    output.match(/\[PORTCULLIS_TRUST_PROXY_OFF\] PortcullisWarning: There seems to be a proxy/g),
+    output.match(/\[PORTCULLIS_TRUST_PROXY_OFF\] PortcullisWarning: There seems to be an undeclared proxy/g),
   ).toHaveLength(1)
   expect(output).toContain('portcullis/docs/codes.md#portcullis_trust_proxy_off')
   expect(output).not.toContain('203.0.113.77')

@@ -38,15 +38,16 @@ const ask = (origin: string, method = 'DELETE', asked = 'x-custom'): Question =>
 
 /** Why an answer of ours is another one. The texts are those of docs/guards/domain-protect.md. */
 const REASONS = {
-  named: 'the origin is named, never `*`',
-  refused: 'an origin that is not allowed is refused with 403, and is never told which origin is allowed',
-  vary: '`Vary` names everything that the answer depends on',
-  server: 'a request without `Origin` must name a domain in `X-Origin`',
-  options: 'an OPTIONS request that is not a preflight is a request like any other',
-  continued: 'a preflight never reaches the handler',
-  method: '`methods` also refuses requests that need no preflight',
-  preflightOnly: 'the answer to a preflight exposes no headers: there is nothing to read',
-  success: 'a preflight is answered 204',
+  named: 'The answer names the origin, never `*`.',
+  refused: 'An origin that is not allowed is refused with 403, and does not learn which origins are allowed.',
+  vary: '`Vary` names everything that the answer depends on.',
+  server: 'A request without `Origin` must name a domain in `X-Origin`.',
+  options: 'An OPTIONS request that is not a preflight is treated like any other request.',
+  continued: 'A preflight never reaches the handler.',
+  method: '`methods` also applies to requests that need no preflight.',
+  preflightOnly:
+    'The answer to a preflight has no `Access-Control-Expose-Headers`, because there is nothing to read.',
+  success: 'A preflight is answered with 204.',
 } as const
 
 type Difference = readonly [reason: keyof typeof REASONS, ours: Answer]
