@@ -144,7 +144,7 @@ describe('an import that is interrupted', () => {
     expect(ended).toMatchObject({
       code: 130,
       out: '',
-      error: expect.stringContaining('goes on where it stopped'),
+      error: expect.stringContaining('continues where it stopped'),
     })
     const first = await sent()
     const exported = await start(['list', 'export', 'long'], { directory: folder, env: toRedis() }).ended
