@@ -62,6 +62,16 @@ describe('signed notes', () => {
 })
 
 describe('checkpoints', () => {
+  it('are not read where any one byte is another', () => {
+    const note = signCheckpoint({ origin: ORIGIN, size: 7, root: Buffer.alloc(32, 7) }, KEY)
+    for (let at = 0; at < Buffer.byteLength(note); at += 1)
+      for (const bit of [1, 2, 4, 8, 16, 32, 64]) {
+        const bytes = Buffer.from(note)
+        bytes[at] = (bytes[at] ?? 0) ^ bit
+        expect(() => readCheckpoint(bytes.toString(), [KEY])).toThrow(UnreadableError)
+      }
+  })
+
   it('are read as they were signed, and not in one byte another', () => {
     fc.assert(
       fc.property(
