@@ -81,14 +81,14 @@ export async function notesOf(settings: Settings, ukey1: Ukey1 | undefined): Pro
       ? 'embedded store: everything is forgotten when the server stops (REDIS_URL keeps it in Redis)'
       : 'store: Redis',
     Object.keys(settings.regionRedisUrls).length === 0
-      ? 'people of all jurisdictions lie with the rest (REDIS_LONDON_URL, REDIS_FRANKFURT_URL and REDIS_DALLAS_URL keep each where it belongs)'
+      ? 'the people of all jurisdictions are in one store (REDIS_LONDON_URL, REDIS_FRANKFURT_URL and REDIS_DALLAS_URL keep them apart)'
       : `people are kept by citizenship, in the Redis of ${Object.keys(settings.regionRedisUrls).join(', ')} (/regions shows which holds what)`,
     settings.regions.length > 1
       ? 'London and Frankfurt serve the citizens of Europe, Dallas those of all other countries (REGION runs one of them)'
       : `this instance runs in ${region} (REGION): it serves the citizens of ${region === 'dallas' ? 'the world outside Europe' : 'Europe'}`,
     ...(settings.smtpUrl === undefined ? ['mails are printed here (SMTP_URL sends them)'] : []),
     ...(settings.secretsAreTemporary
-      ? ['SECRET_KEY is not set: made up for this run, so what is stored cannot be read after it']
+      ? ['SECRET_KEY is not set: a key was generated for this run, so stored data cannot be read after it']
       : []),
     ...legacy,
   ]
