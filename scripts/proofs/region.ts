@@ -9,7 +9,14 @@
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { FAULTS } from '../../test/support/region-proof/faults.ts'
-import { randomChaos, runWorkload, shortOutages } from '../../test/support/region-proof/run.ts'
+import {
+  randomChaos,
+  runWorkload,
+  shortOutages,
+  type Refusal,
+  type Strike,
+} from '../../test/support/region-proof/run.ts'
+import { TABLE } from '../../test/support/region.ts'
 import { startWatchedWorld } from '../../test/support/region-proof/world.ts'
 import { seededRandom } from '../../test/support/seeded.ts'
 
@@ -26,22 +33,25 @@ async function underLoad(operations: number, seed: number): Promise<boolean> {
   try {
     const opened = await world.places.open({ commandTimeout: 250, checkEvery: 500 })
     const random = seededRandom(seed)
-    const struck = new Map<string, number>()
+    const strikes: Strike[] = []
     const startedAt = Date.now()
     const report = await runWorkload(world, opened, {
       operations,
       callers: 32,
       random,
-      chaos: randomChaos(world, seededRandom(seed + 1), (what) =>
-        struck.set(what, (struck.get(what) ?? 0) + 1),
-      ),
+      chaos: randomChaos(world, seededRandom(seed + 1), (strike) => strikes.push(strike)),
     })
     const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0)
     console.log(
       `${operations} operations in ${seconds} s, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}, seed ${seed}`,
     )
     console.log(`operations: ${list(report.done)}`)
-    console.log(`strikes: ${list(Object.fromEntries(struck))}`)
+    console.log(
+      `strikes: ${list(counted(strikes.map(({ what, places: at }) => `${at.join(' and ')} ${what}`)))}`,
+    )
+    console.log(
+      `refused because no location could be asked: ${list(counted(report.refusals.map((one) => circumstances(one, strikes))))}`,
+    )
     console.log(`bytes searched in Dallas: ${list(report.searched)}`)
     console.log(
       `acknowledged writes lost: ${report.lost.length}; people without one home: ${report.homeless.length}`,
@@ -85,6 +95,29 @@ async function withFaults(seed: number): Promise<boolean> {
   } finally {
     await world.stop()
   }
+}
+
+/** How long a location may need to be asked again after its return, in milliseconds (R3). */
+const RETURNS_WITHIN = 5_000
+
+/** What was going on when an operation was refused. */
+function circumstances({ from, to, jurisdiction }: Refusal, strikes: readonly Strike[]): string {
+  const struck = (place: string, after: number): boolean =>
+    strikes.some(
+      (strike) =>
+        strike.places.some((each) => each === place) && strike.from < to && strike.to + after > from,
+    )
+  const { locations } = TABLE[jurisdiction]
+  if (locations.every((place) => struck(place, 0))) return `all locations of ${jurisdiction} away`
+  if (locations.every((place) => struck(place, RETURNS_WITHIN)))
+    return `one of ${jurisdiction} back for less than ${RETURNS_WITHIN / 1_000} s`
+  return `UNEXPLAINED in ${jurisdiction}`
+}
+
+function counted(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
 }
 
 function list(counts: Readonly<Record<string, number>>): string {

@@ -4,7 +4,7 @@ import { sender } from '../redis/client.ts'
 import type { Keyspace } from '../redis/keyspace.ts'
 import { bucketOf } from './buckets.ts'
 import { FIELDS, readEntry, type Entry } from './entry.ts'
-import { CAUGHT_UP, CHANGE, MAKE_SURE, SETTLE, TAKE } from './scripts.ts'
+import { CAUGHT_UP, CHANGE, HEADS, MAKE_SURE, SETTLE, TAKE } from './scripts.ts'
 
 /** A change of a record, and what it depends on. */
 export interface Change {
@@ -122,6 +122,15 @@ export class Location {
   /** The ids of one bucket whose records the location may lack. */
   async owedTo(location: string, bucket: string): Promise<readonly string[]> {
     return texts(await this.#send('SMEMBERS', this.#keys.owed(bucket, location)))
+  }
+
+  /**
+   * What must be alike of each of these records of one bucket; '' where there is no record. It begins with the name of the write, and
+   * ends that with a zero byte.
+   */
+  async heads(bucket: string, ids: readonly string[]): Promise<readonly string[]> {
+    const keys = ids.map((id) => this.#keys.record(bucket, id))
+    return texts(await this.#send('EVAL', HEADS, keys.length, ...keys))
   }
 
   /** The location has these writes of one bucket. */

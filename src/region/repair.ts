@@ -18,10 +18,10 @@ export async function bringBack(
     // Read before the copying: what is missed meanwhile raises the number, and the note stays.
     const { losses } = place
     const note = (await from.location.behind()).get(place.name)
-    for (const bucket of BUCKETS) {
+    await eachBucket(async (bucket) => {
       if (place.isNew) await copyAll(from, place, bucket)
       await copyOwed(from, place, bucket, settling)
-    }
+    })
     if (note !== undefined) await from.location.caughtUp(place.name, note)
     // Where it was lost meanwhile, it may lack more.
     if (place.losses === losses) place.lacksOf.delete(from.name)
@@ -38,15 +38,39 @@ export async function sweep(places: readonly Place[], settling: Settling): Promi
   for (const from of places) {
     for (const to of places) {
       if (from === to) continue
-      for (const bucket of BUCKETS) await copyOwed(from, to, bucket, settling)
+      await eachBucket(async (bucket) => copyOwed(from, to, bucket, settling))
     }
   }
 }
 
-/** Copies what is owed, and settles it once the place has it on its disk: it may be killed again before. */
+/** So many buckets are looked through at once. */
+const BUCKETS_AT_ONCE = 16
+
+async function eachBucket(repair: (bucket: string) => Promise<void>): Promise<void> {
+  for (let start = 0; start < BUCKETS.length; start += BUCKETS_AT_ONCE)
+    await Promise.all(BUCKETS.slice(start, start + BUCKETS_AT_ONCE).map(repair))
+}
+
+/** So many records are compared by one question. */
+const COMPARED_AT_ONCE = 500
+
+/**
+ * Copies what is owed and is not there, and settles it once the place has it on its disk: it may be killed again before. Most of
+ * what is owed is there already, and waits to be settled alone.
+ */
 export async function copyOwed(from: Place, to: Place, bucket: string, settling: Settling): Promise<void> {
-  for (const [id, stamp] of await copy(from, to, await from.location.owedTo(to.name, bucket)))
-    settling.add(from, to, id, stamp)
+  const owed = await from.location.owedTo(to.name, bucket)
+  for (let start = 0; start < owed.length; start += COMPARED_AT_ONCE) {
+    const ids = owed.slice(start, start + COMPARED_AT_ONCE)
+    const [given, taken] = await Promise.all([
+      from.location.heads(bucket, ids),
+      to.location.heads(bucket, ids),
+    ])
+    const differing = ids.filter((_, index) => given[index] !== taken[index])
+    const copied = await copy(from, to, differing)
+    for (const [index, id] of ids.entries())
+      settling.add(from, to, id, copied.get(id) ?? given[index]?.split('\0', 1)[0] ?? '')
+  }
 }
 
 async function copyAll(from: Place, to: Place, bucket: string): Promise<void> {
@@ -58,8 +82,8 @@ async function copyAll(from: Place, to: Place, bucket: string): Promise<void> {
   } while (cursor !== '0')
 }
 
-/** So many are on their way at once. */
-const AT_ONCE = 64
+/** So many records of one bucket are on their way at once. */
+const AT_ONCE = 16
 
 async function copy(from: Place, to: Place, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const copied = new Map<string, string>()

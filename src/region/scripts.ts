@@ -118,6 +118,20 @@ if stored[1] ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'sure', stored[2])
 return 1`
 
+/**
+ * What two locations must have alike of a record, as one text for each: everything but the value, which follows from the name of
+ * the write. KEYS: the records. Answers '' where there is no record.
+ */
+export const HEADS = `
+local heads = {}
+for index, key in ipairs(KEYS) do
+  local stored = redis.call('HMGET', key, 'stamp', 'revision', 'state', 'move', 'line', 'sure')
+  local parts = {}
+  for part = 1, 6 do parts[part] = stored[part] or '' end
+  heads[index] = stored[1] and table.concat(parts, '\\0') or ''
+end
+return heads`
+
 /** Settles what was owed to a location. KEYS: what is owed. ARGV: pairs of the id and its write; KEYS 2 and following: the records. */
 export const SETTLE = `
 for index = 2, #KEYS do

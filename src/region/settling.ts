@@ -16,37 +16,43 @@ interface Batch {
   readonly writes: Map<string, string>
 }
 
+/** How often writes of the last while are closed off as a batch, in milliseconds. */
+const SEALS_EVERY = 1_000
+
 /** Settles what was written to both, a while later and many at once. */
 export class Settling {
-  #batches = new Map<string, Batch>()
+  #open = new Map<string, Batch>()
+  /** Batches that nothing is added to any more, the oldest first. */
+  #sealed: { readonly at: number; readonly batches: readonly Batch[] }[] = []
   #timer: NodeJS.Timeout | undefined
 
   add(from: Place, to: Place, id: string, stamp: string): void {
     const bucket = bucketOf(id)
     const key = `${from.name} ${to.name} ${bucket} ${to.losses}`
-    let batch = this.#batches.get(key)
+    let batch = this.#open.get(key)
     if (batch === undefined) {
       batch = { from, to, bucket, losses: to.losses, writes: new Map() }
-      this.#batches.set(key, batch)
+      this.#open.set(key, batch)
     }
     batch.writes.set(id, stamp)
-    this.#timer ??= setTimeout(() => this.#next(), SETTLES_AFTER).unref()
+    this.#timer ??= setInterval(() => this.#next(), SEALS_EVERY).unref()
   }
 
   close(): void {
-    clearTimeout(this.#timer)
-    this.#batches.clear()
+    clearInterval(this.#timer)
+    this.#open.clear()
+    this.#sealed = []
   }
 
-  /** Those that came last wait as long again, so that each has waited long enough. */
   #next(): void {
-    const due = this.#batches
-    this.#batches = new Map()
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      if (this.#batches.size > 0) this.#timer = setTimeout(() => this.#next(), 0).unref()
-      for (const batch of due.values()) void settle(batch)
-    }, SETTLES_AFTER).unref()
+    const now = performance.now()
+    if (this.#open.size > 0) this.#sealed.push({ at: now, batches: [...this.#open.values()] })
+    this.#open.clear()
+    while (this.#sealed[0] !== undefined && now - this.#sealed[0].at >= SETTLES_AFTER)
+      for (const batch of this.#sealed.shift()?.batches ?? []) void settle(batch)
+    if (this.#sealed.length > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
   }
 }
 

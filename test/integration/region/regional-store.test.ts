@@ -346,12 +346,61 @@ describe('when a location is away', () => {
     const europe = opened.store.in('europe')
     const id = european()
     await europe.put(id, { name: 'kept' }, 0)
+    // As long after the write: nothing is owed any more.
+    for (const key of (await places.ask('frankfurt', 'KEYS', '*owed*')) as string[])
+      await places.ask('frankfurt', 'DEL', key)
     await places.servers.london.kill() // which keeps nothing on disk
     await places.servers.london.restart()
     await until('London has it again', async () => {
       expect((await europe.get(id))?.value).toEqual({ name: 'kept' })
       return (await copyAt('london', id)) !== undefined
     })
+  })
+})
+
+describe('what a process has left owed that ended', () => {
+  it('is given to the other location by the next process, at its start', async () => {
+    const prefix = 'left:'
+    const first = await places.open({ prefix, commandTimeout: 400 })
+    const id = european()
+    await first.store.in('europe').put(id, { name: 'kept' }, 0)
+    first.close()
+    for (const key of (await places.ask('london', 'KEYS', `${prefix}*:${id}`)) as string[])
+      await places.ask('london', 'DEL', key)
+    const second = await places.open({ prefix, commandTimeout: 400 })
+    await second.store.in('europe').get(european())
+    await until('London has it', async () => (await copyAt('london', id)) !== undefined)
+    second.close()
+  })
+})
+
+describe('a location that has come back', () => {
+  it('is given what it lacks, and not what it has', async () => {
+    const prefix = 'again:'
+    const read: string[] = []
+    const writer = await places.open({ prefix, checkEvery: 50, commandTimeout: 400 })
+    const { clients, store } = writer
+    const handle = store.in('europe')
+    const ids = Array.from({ length: 40 }, european)
+    await Promise.all(ids.map(async (id) => handle.put(id, { name: 'of both' }, 0)))
+    places.relays.london.cut()
+    places.relays.london.freeze()
+    const missed = european()
+    await handle.put(missed, { name: 'of Frankfurt' }, 0)
+    const call = clients.frankfurt.call.bind(clients.frankfurt) as (...args: unknown[]) => Promise<unknown>
+    Object.assign(clients.frankfurt, {
+      async call(...args: unknown[]) {
+        if (args[0] === 'HMGET') read.push(String(args[1]))
+        return call(...args)
+      },
+    })
+    places.relays.london.thaw()
+    await allCurrent(writer)
+    expect(read.filter((key) => ids.some((id) => key.endsWith(`:${id}`)))).toEqual([])
+    expect(read.some((key) => key.endsWith(`:${missed}`))).toBe(true)
+    expect((await store.in('europe').get(missed))?.value).toEqual({ name: 'of Frankfurt' })
+    expect(await copyAt('london', missed)).toMatchObject({ value: '{"name":"of Frankfurt"}' })
+    writer.close()
   })
 })
 
@@ -365,15 +414,15 @@ describe('a repair that takes long', () => {
     const writer = await places.open({ prefix, commandTimeout: 10_000, checkEvery: 60_000 })
     await writer.store.in('europe').put(id, { name: 'kept' }, 0)
     writer.close()
-    // Each lacks something of the other, and what Frankfurt owes takes twenty rounds.
-    const owed = Array.from({ length: 20 * 64 }, (_, at) => `europe_owed${at}`)
+    // Each lacks something of the other, and what Frankfurt owes is compared in twenty rounds.
+    const owed = Array.from({ length: 20 * 500 }, (_, at) => `europe_owed${at}`)
     await places.ask('frankfurt', 'SADD', keys.owed('0', 'london'), ...owed)
     await places.ask('frankfurt', 'HSET', keys.behind, 'london', 1)
     await places.ask('london', 'HSET', keys.behind, 'frankfurt', 1)
     let delay = 200
     const slowed = (client: Redis): RedisClient => ({
       async call(name, ...args) {
-        if (name === 'HMGET') await new Promise((resolve) => setTimeout(resolve, delay))
+        if (name === 'EVAL') await new Promise((resolve) => setTimeout(resolve, delay))
         return client.call(name, ...args)
       },
       duplicate: (...options) => client.duplicate(...(options as [])),

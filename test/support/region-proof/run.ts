@@ -17,9 +17,26 @@ export interface RunOptions {
   chaos(isOver: () => boolean): Promise<void>
 }
 
+/** An operation that was refused, from its start to its end, in milliseconds of `performance.now()`. */
+export interface Refusal {
+  readonly from: number
+  readonly to: number
+  readonly jurisdiction: keyof World
+}
+
+/** Locations that could not be reached at the same time, in milliseconds of `performance.now()`. */
+export interface Strike {
+  readonly what: string
+  readonly places: readonly PlaceName[]
+  readonly from: number
+  readonly to: number
+}
+
 /** What a run has shown. */
 export interface RunReport {
   readonly done: Readonly<Record<'written' | 'read' | 'removed' | 'moved' | 'refused' | 'conflicts', number>>
+  /** What was refused because no location of a jurisdiction could be asked. */
+  readonly refusals: readonly Refusal[]
   /** Acknowledged writes that are not there afterwards, by identifier. */
   readonly lost: readonly string[]
   /** People who were served at two places, or at none, at the end. */
@@ -55,6 +72,7 @@ class Run {
   readonly people: Known[] = []
   /** Of those who have moved to Europe. */
   readonly newIds: string[] = []
+  readonly refusals: Refusal[] = []
   readonly done = { written: 0, read: 0, removed: 0, moved: 0, refused: 0, conflicts: 0 }
   #left: number
   #number = 0
@@ -96,6 +114,7 @@ class Run {
       const { random } = this.#options
       const known = own[Math.floor(random() * own.length)]
       const choice = random()
+      const from = performance.now()
       try {
         if (known === undefined || choice < 0.2) await this.#signUp(own)
         else if (choice < 0.6) await this.#read(known)
@@ -103,12 +122,18 @@ class Run {
         else if (choice < 0.95) await this.#remove(known, own)
         else if (!known.isEuropean) await this.#move(known)
       } catch (error) {
-        if (error instanceof UnavailableError) this.done.refused += 1
+        if (error instanceof UnavailableError) this.#refused(error, from)
         else if (error instanceof RevisionConflict) this.done.conflicts += 1
         // A fault of the application may fail in its own ways.
         else if (this.#options.fault === undefined) throw error
       }
     }
+  }
+
+  #refused({ message }: UnavailableError, from: number): void {
+    this.done.refused += 1
+    const jurisdiction = /^no location of `(europe|world)`/.exec(message)?.[1] as keyof World | undefined
+    if (jurisdiction !== undefined) this.refusals.push({ from, to: performance.now(), jurisdiction })
   }
 
   async #signUp(own: Known[]): Promise<void> {
@@ -273,6 +298,7 @@ export async function runWorkload(
   })
   return {
     done: run.done,
+    refusals: run.refusals,
     ...settled,
     hits: per((witness) => inDallas[witness].hits),
     searched: per((witness) => inDallas[witness].bytes),
@@ -300,7 +326,7 @@ export function shortOutages(world: WatchedWorld): RunOptions['chaos'] {
 export function randomChaos(
   world: WatchedWorld,
   random: () => number,
-  told: (what: string) => void,
+  told: (strike: Strike) => void,
 ): RunOptions['chaos'] {
   const { servers, relays } = world.places
   const ways: readonly (readonly [what: string, (place: PlaceName) => Promise<void>])[] = [
@@ -351,8 +377,9 @@ export function randomChaos(
           ? ['london', 'frankfurt']
           : [(['london', 'frankfurt', 'dallas'] as const)[Math.floor(random() * 3)] ?? 'london']
       const [what, act] = ways[Math.floor(random() * ways.length)] ?? ways[0]!
-      told(`${chosen.join(' and ')} ${what}`)
+      const from = performance.now()
       await Promise.all(chosen.map(act))
+      told({ what, places: chosen, from, to: performance.now() })
     }
   }
 }
