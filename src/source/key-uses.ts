@@ -11,7 +11,8 @@ const LONGEST_WRITE = 10_000
 
 /** Tells the store which keys are used, seldom, and without holding up a request. What it returns never throws. */
 export function createKeyUses(store: PolicyStore, now: () => number): (appId: string, keyId: string) => void {
-  const noted = new LRUCache<string, number>({ max: MAX_REMEMBERED })
+  // Made when it is first needed, for the cache takes all of its places at once.
+  let noted: LRUCache<string, number> | undefined
   let writing = 0
 
   async function write(appId: string, keyId: string): Promise<void> {
@@ -36,9 +37,10 @@ export function createKeyUses(store: PolicyStore, now: () => number): (appId: st
     const at = now()
     if (latest.keyId === keyId && latest.appId === appId && at - latest.at < INTERVAL) return
     const name = `${appId}/${keyId}`
-    const before = noted.get(name)
+    const before = noted?.get(name)
     if (before !== undefined) latest = { appId, keyId, at: before }
     if ((before !== undefined && at - before < INTERVAL) || writing >= MAX_WRITING) return
+    noted ??= new LRUCache({ max: MAX_REMEMBERED })
     noted.set(name, at)
     latest = { appId, keyId, at }
     writing += 1

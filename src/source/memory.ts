@@ -20,7 +20,8 @@ const MAX_UNKNOWN = 10_000
 export class PolicyMemory {
   readonly #setting: MemorySetting
   readonly #apps: LRUCache<string, Entry>
-  readonly #unknown = new LRUCache<string, number>({ max: MAX_UNKNOWN })
+  /** Made when it is first needed, for the cache takes all of its places at once. */
+  #unknown: LRUCache<string, number> | undefined
   /** The app that was looked for last, until something changes. The memory knows that it was used last. */
   #latestId: string | undefined
   #latest: Entry | undefined
@@ -43,7 +44,7 @@ export class PolicyMemory {
     if (entry !== undefined) {
       return entry.epoch === this.#epoch && this.#isFresh(entry, at) ? entry : undefined
     }
-    const askedAt = this.#unknown.get(appId)
+    const askedAt = this.#unknown?.get(appId)
     if (askedAt === undefined) return isAppId(appId) ? undefined : null
     return at - askedAt < this.#setting.unknownFor ? null : undefined
   }
@@ -92,7 +93,7 @@ export class PolicyMemory {
   ): boolean {
     const before = this.#apps.peek(appId)
     const at = this.#setting.now()
-    this.#unknown.delete(appId)
+    this.#unknown?.delete(appId)
     this.#set(appId, {
       app,
       weight,
@@ -114,12 +115,14 @@ export class PolicyMemory {
   rememberUnknown(appId: string, readAt: number | undefined): void {
     this.#forgetLatest()
     this.#apps.delete(appId)
-    if (readAt !== undefined) this.#unknown.set(appId, readAt)
+    if (readAt === undefined) return
+    this.#unknown ??= new LRUCache({ max: MAX_UNKNOWN })
+    this.#unknown.set(appId, readAt)
   }
 
   /** The app was written or removed, and is at this revision or a later one. */
   changed(appId: string, revision: number): void {
-    this.#unknown.delete(appId)
+    this.#unknown?.delete(appId)
     const entry = this.#apps.peek(appId)
     if (entry === undefined) return
     const floor = this.floorOf(entry)
@@ -132,7 +135,7 @@ export class PolicyMemory {
   beginEpoch(): void {
     this.#epoch += 1
     this.#epochBegan = Date.now()
-    this.#unknown.clear()
+    this.#unknown?.clear()
   }
 
   /** When the feed last had a gap, in milliseconds since the Unix epoch. */
@@ -162,7 +165,7 @@ export class PolicyMemory {
   }
 
   get unknown(): number {
-    return this.#unknown.size
+    return this.#unknown?.size ?? 0
   }
 
   /** How long ago the app was read whose read is the oldest; 0 when there are no apps. */
