@@ -1,4 +1,4 @@
-import { IntervalsWriter, type Intervals, type IpIntervals } from './ip-intervals.ts'
+import type { Intervals, IpIntervals } from './ip-intervals.ts'
 import { STEP } from './ip-rows.ts'
 import { copy, order, stepBefore, stepOver } from './ip-words.ts'
 import { rangeText } from './ip.ts'
@@ -10,12 +10,17 @@ export function* withoutAddresses(all: IpIntervals, others: IpIntervals): Genera
 }
 
 function* without(all: Intervals, others: Intervals): Generator<void, Intervals> {
-  const into = new IntervalsWriter(all.width, all.length + others.length)
+  const { width } = all
+  const words = new Uint32Array(2 * width * (all.length + others.length))
+  let length = 0
+  // Between two of them lies what was taken away, or a gap.
   yield* walkOutside(all, others, (first, last) => {
-    into.cover(first, 0, last, 0)
+    copy(first, 0, words, 2 * length * width, width)
+    copy(last, 0, words, (2 * length + 1) * width, width)
+    length += 1
     return true
   })
-  return into.finish()
+  return { width, length, words: words.subarray(0, 2 * length * width) }
 }
 
 /** Whether two sets are the same, in steps. */

@@ -1,7 +1,7 @@
 import { Rows, sortedRows, STEP } from './ip-rows.ts'
 import { mask, scanned, scanRange } from './ip-text.ts'
 import { parseIpRange, type IpRange } from './ip.ts'
-import { copy, order, stepOver } from './ip-words.ts'
+import { copy } from './ip-words.ts'
 import { isProblem, type Problem } from './problem.ts'
 
 /**
@@ -68,7 +68,10 @@ export function createIpIntervalsBuilder(): IpIntervalsBuilder {
       return undefined
     },
     *finish() {
-      return { four: yield* joinedFour(four), six: yield* merged([networks, hosts]) }
+      return {
+        four: yield* joinedFour(four),
+        six: yield* joinedSix(yield* sortedRows(networks), yield* sortedRows(hosts)),
+      }
     },
   }
 }
@@ -96,95 +99,82 @@ function* joinedFour(rows: Rows): Generator<void, Intervals> {
   return { width: 1, length, words: words.subarray(0, 2 * length) }
 }
 
-/** Sorts each table of IPv6 by itself, and merges the results. */
-function* merged(tables: readonly Rows[]): Generator<void, Intervals> {
-  const width = 4
-  const rows = tables.reduce((sum, { length }) => sum + length, 0)
-  const into = new IntervalsWriter(width, rows)
-  const readers: RowReader[] = []
-  for (const table of tables) {
-    if (table.length > 0) readers.push(new RowReader(yield* sortedRows(table), table.width, width))
-  }
-  for (let taken = 1; ; taken += 1) {
-    const [one, other] = readers
-    let next = one
-    if (one === undefined || one.done) next = other
-    else if (other !== undefined && !other.done && order(other.first, 0, one.first, 0, width) < 0)
-      next = other
-    if (next === undefined || next.done) return into.finish()
-    into.cover(next.first, 0, next.last, 0)
-    next.advance()
+/** The ranges of IPv6 as intervals: networks as two words and hosts as four, each with its prefix length behind. */
+function* joinedSix(networks: Uint32Array, hosts: Uint32Array): Generator<void, Intervals> {
+  const words = new Uint32Array(8 * (networks.length / 3 + hosts.length / 5))
+  const range = new Uint32Array(5)
+  let length = 0
+  let network = 0
+  let host = 0
+  for (let taken = 1; network < networks.length || host < hosts.length; taken += 1) {
+    if (host < hosts.length && (network >= networks.length || isBefore(hosts, host, networks, network))) {
+      copy(hosts, host, range, 0, 5)
+      host += 5
+    } else {
+      range[0] = networks[network] as number
+      range[1] = networks[network + 1] as number
+      range[2] = range[3] = 0
+      range[4] = networks[network + 2] as number
+      network += 3
+    }
+    length = coverSix(words, length, range)
     if (taken % STEP === 0) yield
   }
+  return { width: 4, length, words: words.subarray(0, 8 * length) }
 }
 
-/** Reads sorted ranges one after the other as first and last address. */
-class RowReader {
-  readonly first: Uint32Array
-  readonly last: Uint32Array
-  readonly #rows: Uint32Array
-  readonly #width: number
-  #row = 0
-
-  constructor(rows: Uint32Array, rowWidth: number, width: number) {
-    this.#rows = rows
-    this.#width = rowWidth
-    this.first = new Uint32Array(width)
-    this.last = new Uint32Array(width)
-    this.#read()
-  }
-
-  get done(): boolean {
-    return this.#row >= this.#rows.length
-  }
-
-  advance(): void {
-    this.#row += this.#width + 1
-    if (!this.done) this.#read()
-  }
-
-  #read(): void {
-    const prefix = this.#rows[this.#row + this.#width] as number
-    for (let word = 0; word < this.first.length; word += 1) {
-      const value = word < this.#width ? (this.#rows[this.#row + word] as number) : 0
-      this.first[word] = value
-      this.last[word] = value | ~mask(prefix - 32 * word)
-    }
-  }
+/** Whether a host is lower than the first address of a network. */
+function isBefore(hosts: Uint32Array, host: number, networks: Uint32Array, network: number): boolean {
+  const difference = (hosts[host] as number) - (networks[network] as number)
+  return (
+    difference < 0 || (difference === 0 && (hosts[host + 1] as number) < (networks[network + 1] as number))
+  )
 }
 
-/** Takes intervals in the order of their first addresses, and joins what meets. */
-export class IntervalsWriter {
-  readonly #width: 1 | 4
-  readonly #words: Uint32Array
-  readonly #after: Uint32Array
-  #length = 0
-
-  constructor(width: 1 | 4, most: number) {
-    this.#width = width
-    this.#words = new Uint32Array(2 * width * most)
-    this.#after = new Uint32Array(width)
+/**
+ * Adds a range (four words and a prefix length) to intervals that were made of lower ranges, and of wider ones with the same first
+ * address. Answers how many intervals there are then.
+ */
+function coverSix(words: Uint32Array, length: number, range: Uint32Array): number {
+  const one = range[0] as number
+  const two = range[1] as number
+  const three = range[2] as number
+  const four = range[3] as number
+  const prefix = range[4] as number
+  let end = 8 * length - 4
+  let intervals = length
+  const place = length > 0 ? placeBehind(words, end, one, two, three, four) : 1
+  // Ranges lie in each other or apart: one that begins inside ends inside.
+  if (place < 0) return length
+  if (place > 0) {
+    end = 8 * length + 4
+    copy(range, 0, words, end - 4, 4)
+    intervals += 1
   }
+  words[end] = one | ~mask(prefix)
+  words[end + 1] = two | ~mask(prefix - 32)
+  words[end + 2] = three | ~mask(prefix - 64)
+  words[end + 3] = four | ~mask(prefix - 96)
+  return intervals
+}
 
-  cover(first: Uint32Array, firstAt: number, last: Uint32Array, lastAt: number): void {
-    const width = this.#width
-    const words = this.#words
-    if (this.#length > 0) {
-      const held = (2 * this.#length - 1) * width
-      const isLastOfAll = !stepOver(words, held, this.#after)
-      if (isLastOfAll || order(first, firstAt, this.#after, 0, width) <= 0) {
-        if (order(last, lastAt, words, held, width) > 0) copy(last, lastAt, words, held, width)
-        return
-      }
-    }
-    const place = 2 * this.#length * width
-    copy(first, firstAt, words, place, width)
-    copy(last, lastAt, words, place + width, width)
-    this.#length += 1
-  }
-
-  finish(): Intervals {
-    const words = this.#words.subarray(0, 2 * this.#length * this.#width)
-    return { width: this.#width, length: this.#length, words }
-  }
+/** Where an address is behind the end of an interval: below zero, not behind it; zero, the next one; above, with a gap between. */
+function placeBehind(
+  words: Uint32Array,
+  end: number,
+  one: number,
+  two: number,
+  three: number,
+  four: number,
+): number {
+  const last1 = words[end] as number
+  const last2 = words[end + 1] as number
+  const last3 = words[end + 2] as number
+  const last4 = words[end + 3] as number
+  if ((one - last1 || two - last2 || three - last3 || four - last4) <= 0) return -1
+  const next4 = (last4 + 1) >>> 0
+  const next3 = next4 === 0 ? (last3 + 1) >>> 0 : last3
+  const next2 = next4 === 0 && next3 === 0 ? (last2 + 1) >>> 0 : last2
+  const next1 = next4 === 0 && next3 === 0 && next2 === 0 ? last1 + 1 : last1
+  return one === next1 && two === next2 && three === next3 && four === next4 ? 0 : 1
 }

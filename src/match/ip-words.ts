@@ -21,14 +21,13 @@ export function copy(from: Uint32Array, at: number, to: Uint32Array, toAt: numbe
   for (let word = 0; word < width; word += 1) to[toAt + word] = from[at + word] as number
 }
 
-/** Writes the address behind this one. False: this one is the last of all. */
-export function stepOver(words: Uint32Array, at: number, after: Uint32Array): boolean {
+/** Writes the address after this one, which is not the last of all. */
+export function stepOver(words: Uint32Array, at: number, after: Uint32Array): void {
   copy(words, at, after, 0, after.length)
   for (let word = after.length - 1; word >= 0; word -= 1) {
     after[word] = (after[word] as number) + 1
-    if (after[word] !== 0) return true
+    if (after[word] !== 0) return
   }
-  return false
 }
 
 /** Writes the address before this one, which is not the first of all. */

@@ -74,9 +74,11 @@ function* intervalsOf(
   const builder = createIpIntervalsBuilder()
   for (const entry of entries) builder.add(entry)
   for (const list of lists) {
-    for (const [index, { range, expires }] of (list ?? []).entries()) {
+    let added = 0
+    for (const { range, expires } of list ?? []) {
       if (expires === undefined || holds(expires, now)) builder.add(range)
-      if (index % PIECE === PIECE - 1) yield
+      added += 1
+      if (added % PIECE === 0) yield
     }
   }
   return yield* builder.finish()
