@@ -7,30 +7,33 @@ import { readSources } from './sources.ts'
 
 /** Turns of messages and documents that read as if they were translated, by what a native writer says. */
 const REPLACED: Readonly<Record<string, readonly [turn: RegExp, sample: string]>> = {
-  'fix, correct': [/\b(?:to|how to|the way to) mend\b|\bmend it\b/i, 'How to mend it'],
+  'fix, correct': [/(?<!`)\bmend(?:ed|s|ing)?\b/i, 'a fault of the spool was mended'],
   'is unreachable, is down': [/\bis away\b/, 'While Redis is away'],
   'is in, appears in': [/\bstands? (?:in|there|beside)\b/, 'it must stand there once'],
   'is called with, receives': [/\bhears (?:of|every|each|when|why)\b/, '`onError` hears of it'],
   'reach, read': [/(?:could not|cannot) be asked\b/, 'the store could not be asked'],
-  continues: [/\bgoes on (?:below|behind|inside|from|where)\b/, 'the URL goes on below it'],
   'in transit': [/\bchanged on the way\b/, 'the content was changed on the way'],
   about: [/\bsome \d+ (?:bytes|[kKM]i?B|ms|seconds|minutes)\b/, 'some 300 KiB'],
   'newest first': [/\bfrom the newest back\b/, 'events from the newest back'],
+  only: [/\balone\s*(?:[.,;:)|]|$)/, 'headers are written by helmet alone.'],
+  'except, apart from': [/\bbut for\b/, 'It does so but for what the row says.'],
+  'next to, with, besides': [/\bbeside\b/, 'the same request beside bare Express'],
+  forever: [/\bfor ever\b/, 'It stands for one reason and stays for ever'],
+  'again, from scratch': [/\banew\b/, 'has Redis write its files anew'],
+  'no longer': [/\bany more\b/, 'an app that may not be used any more'],
+  'at most': [/\bat the most\b/, 'A person has ten at the most.'],
+  'continues, resumes': [/\bgo(?:es)? on (?!to )/, 'It goes on where it has stopped'],
   'is ignored': [/\bcounts? (?:as|for) nothing\b/, 'the header counts for nothing'],
   'anyone who, the person who': [/\bwho(?:so)?ever\b/i, 'Whoever reads it'],
 }
 
 /** The same for documents, whose sentences are longer than those of messages. */
 const REPLACED_IN_DOCUMENTS: Readonly<Record<string, readonly [turn: RegExp, sample: string]>> = {
-  only: [/\balone\s*(?:[.,;:)|]|$)/, 'headers are written by helmet alone.'],
-  'except, apart from': [/\bbut for\b/, 'It does so but for what the row says.'],
   'If two …, only one …': [
     /(?:^|[.;:|-] )Of (?:two|three|several|these|those|all|many)\b/,
     'Of two answers to one request one wins.',
   ],
-  'next to, with, besides': [/\bbeside\b/, 'the same request beside bare Express'],
   before: [/\bahead of\b/, 'a guard ahead of `auditAccess`'],
-  'fixed, repaired': [/(?<!`)\bmend(?:ed|s|ing)?\b/, 'a fault of the spool was mended'],
   'this repository, the package': [/\b[Tt]he house\b/, 'The map of the house'],
   'path, flow': [/\b[Tt]he way (?:of|back|through)\b/, '## The way of a request'],
   'is stored': [/\blies? (?:in|apart|with|sealed|elsewhere)\b/, 'the key lies in the Redis of the region'],
@@ -40,10 +43,6 @@ const REPLACED_IN_DOCUMENTS: Readonly<Record<string, readonly [turn: RegExp, sam
     'the next location is asked',
   ],
   'is reported to, receives': [/\b(?:is|are|was|were) told (?:to|of|by|at)\b/, 'is told to `onError`'],
-  forever: [/\bfor ever\b/, 'It stands for one reason and stays for ever'],
-  'continues, resumes': [/\bgo(?:es)? on (?!to )/, 'It goes on where it has stopped'],
-  'again, from scratch': [/\banew\b/, 'has Redis write its files anew'],
-  'no longer': [/\bany more\b/, 'an app that may not be used any more'],
   'during this time': [/\b[Ff]or so long\b|\bso many at once\b/, 'For so long a process may read'],
   'is not valid': [/\bworth nothing\b/, 'is worth nothing without PKCE'],
   'If somebody …, they …': [/^[^#?]*(?:^|[.;|-] )Who [a-z]+[^?]*$/, 'Who calls from a page sends `Origin`.'],
@@ -51,7 +50,6 @@ const REPLACED_IN_DOCUMENTS: Readonly<Record<string, readonly [turn: RegExp, sam
     /^(?!#)(?:.*[.;:|] |- )?What (?!happens)[^?#|.;]*\b(?:is|are|was|were|has|lies|stays|goes|must|holds)\b[^?]*$/,
     'What a location missed is owed to it by the others.',
   ],
-  'at most': [/\bat the most\b/, 'A person has ten at the most.'],
 }
 
 /** Turns that read as if they were translated, and riddles that leave out their noun. The ground plan says what to write. */
