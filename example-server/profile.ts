@@ -28,10 +28,7 @@ export const NEW_PASSWORD = z
   .transform((password) => password.normalize('NFC'))
   // Characters as people count them, and not units of UTF-16.
   .refine((password) => Array.from(password).length >= 12, 'The password needs at least 12 characters.')
-  .refine(
-    (password) => Array.from(password).length <= 128,
-    'The password may have at most 128 characters.',
-  )
+  .refine((password) => Array.from(password).length <= 128, 'The password may have at most 128 characters.')
 
 const PICTURE_RULE = 'The picture needs an https address on the public web, as https://images.example/me.png.'
 
