@@ -4,8 +4,8 @@ import type { Request, Response } from 'express'
 /** Refusals of the gateway itself; those of the guards have codes of their own. */
 const PROBLEMS = {
   INVALID_REQUEST: { status: 400, title: 'The request is not valid' },
-  CODE_INVALID: { status: 400, title: 'The code is not valid, or not any more' },
-  TOKEN_INVALID: { status: 401, title: 'The access token is not valid, or not any more' },
+  CODE_INVALID: { status: 400, title: 'The code is not valid, or no longer valid' },
+  TOKEN_INVALID: { status: 401, title: 'The access token is not valid, or no longer valid' },
   SCOPE_NOT_ALLOWED: { status: 403, title: 'The app may not ask for this' },
   HTTPS_REQUIRED: { status: 403, title: 'This service is available over HTTPS only' },
   NOT_FOUND: { status: 404, title: 'There is nothing here' },

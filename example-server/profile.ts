@@ -16,10 +16,10 @@ const name = (which: string): z.ZodType<string> =>
       z
         .string()
         .min(1, `Please give your ${which}.`)
-        .max(100, `Your ${which} may have 100 characters at the most.`)
+        .max(100, `Your ${which} may have at most 100 characters.`)
         .refine(
           (text) => !HIDDEN.test(text),
-          `Your ${which} has characters that cannot be seen. Please type it anew.`,
+          `Your ${which} has characters that cannot be seen. Please type it again.`,
         ),
     )
 
@@ -28,10 +28,7 @@ export const NEW_PASSWORD = z
   .transform((password) => password.normalize('NFC'))
   // Characters as people count them, and not units of UTF-16.
   .refine((password) => Array.from(password).length >= 12, 'The password needs at least 12 characters.')
-  .refine(
-    (password) => Array.from(password).length <= 128,
-    'The password may have 128 characters at the most.',
-  )
+  .refine((password) => Array.from(password).length <= 128, 'The password may have at most 128 characters.')
 
 const PICTURE_RULE = 'The picture needs an https address on the public web, as https://images.example/me.png.'
 
@@ -41,7 +38,7 @@ export const IMAGE = z
     z.literal(''),
     z
       .string()
-      .max(500, 'The address of the picture may have 500 characters at the most.')
+      .max(500, 'The address of the picture may have at most 500 characters.')
       .refine(isPublicPicture, PICTURE_RULE)
       .transform((text) => new URL(text).href),
   ])

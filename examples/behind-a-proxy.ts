@@ -1,4 +1,4 @@
-// Behind a proxy on this machine that writes X-Forwarded-For, and whose callers know the service as https://gateway.example.
+// Behind a proxy on the same machine. The proxy sets X-Forwarded-For, and callers reach the service as https://gateway.example.
 //
 //   curl -i http://127.0.0.1:3000/auth/me -H 'x-app-id: example-shop' -H 'x-forwarded-for: 203.0.113.7'
 import type { AddressInfo } from 'node:net'

@@ -1,5 +1,5 @@
-// Two endpoints of an OAuth server. `/authorize` sends users only to redirect URIs of the client; `/token` admits only servers of
-// the client, which sign with the secret in APP_SECRET, and answers refusals in the terms of RFC 6749.
+// Two endpoints of an OAuth server. `/authorize` redirects users only to redirect URIs of the client. `/token` admits only servers
+// of the client, which sign with the secret in APP_SECRET. Refusals are the errors of RFC 6749.
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
@@ -23,10 +23,10 @@ const policy: PolicyInput = {
 const secret = process.env['APP_SECRET'] ?? randomBytes(32).toString('base64')
 const store = memoryStore([{ policy, keys: [{ id: 'key-1', algorithm: 'hmac-sha256', secret }] }])
 const policies = createPolicySource({ store })
-/** Codes that were issued and not used yet, each with the client that it is for. */
+/** Codes that were issued but not used yet, each with its client. */
 const codes = new Map<string, string>()
 
-/** The client that the body of a token request names. */
+/** The client named in the body of a token request. */
 function clientIn(body: unknown): string | undefined {
   const { client_id: id } = (body ?? {}) as { client_id?: unknown }
   return typeof id === 'string' ? id : undefined
@@ -42,7 +42,7 @@ app.get(
     reserved: ['code', 'state'],
   }),
   (req, res) => {
-    // Here the user would sign in and agree.
+    // Here the user would sign in and give consent.
     const code = randomBytes(16).toString('base64url')
     codes.set(code, req.portcullis.appId ?? '')
     const { state } = req.query as { state?: unknown }

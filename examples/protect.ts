@@ -24,7 +24,7 @@ const secret = process.env['APP_SECRET'] ?? randomBytes(32).toString('base64')
 const store = memoryStore([{ policy, keys: [{ id: 'key-1', algorithm: 'hmac-sha256', secret }] }])
 const policies = createPolicySource({ store })
 
-/** The citizenship of the person, as it is stored. Here everybody is German. */
+/** The stored citizenship of the person. In this example, everybody is German. */
 const countryOf = async (): Promise<string> => 'DE'
 
 const app = express()

@@ -1,4 +1,4 @@
-// Policies, nonces and audit in Redis. VAULT_KEY (openssl rand -base64 32) seals the keys of apps; keep it.
+// Policies, nonces and audit in Redis. VAULT_KEY (openssl rand -base64 32) encrypts the keys of apps; keep its value.
 import type { AddressInfo } from 'node:net'
 import express from 'express'
 import { Redis } from 'ioredis'
@@ -16,7 +16,7 @@ const vault = createVault({ keys: [{ id: 'first', key: process.env['VAULT_KEY'] 
 const store = redisStore(redis, { vault })
 const policies = createPolicySource({ store })
 
-// A dashboard would do this. Whoever comes first writes the app.
+// In production, a dashboard does this. The first process to start writes the app.
 if ((await store.read('example-shop')) === undefined) {
   const policy = {
     appId: 'example-shop',

@@ -50,7 +50,7 @@ export const accountOf = (req: Request): Account => sessionOf(req).account as Ac
 const DONE: Readonly<Record<string, string>> = {
   session: 'The session has ended.',
   sessions: 'All other sessions have ended.',
-  app: 'The app can read nothing of you any more.',
+  app: 'The app can no longer read your data.',
   password: 'The password was changed. All other sessions have ended.',
   'factor-off': 'The second factor is off.',
 }

@@ -1,5 +1,5 @@
-// Apollo Server 5 on Express, for servers that sign. `bodyParsers()` leaves the parsed JSON in `req.body`, where Apollo expects
-// it, and resolvers find the calling app in their context. Callers sign with the secret in APP_SECRET.
+// Apollo Server 5 on Express, for servers that sign their requests. `bodyParsers()` puts the parsed JSON in `req.body`, where Apollo
+// expects it. Resolvers find the calling app in their context. Callers sign with the secret in APP_SECRET.
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { ApolloServer } from '@apollo/server'
@@ -39,7 +39,7 @@ const apollo = new ApolloServer<Context>({
 })
 await apollo.start()
 
-/** The name of a GraphQL operation is what a caller writes: only names that exist go into the audit. */
+/** The caller chooses the name of a GraphQL operation, so only known names are recorded in the audit. */
 const OPERATIONS: ReadonlySet<unknown> = new Set(['WhichApp', 'Double'])
 
 const app = express()

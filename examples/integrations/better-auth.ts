@@ -1,4 +1,4 @@
-// better-auth behind the guards. Its handler reads the body by itself, so nothing ahead may take it: `replay` leaves it there.
+// better-auth behind the guards. Its handler reads the body itself, so the body must still be readable: `replay` ensures this.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -23,7 +23,7 @@ const policy = {
   returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/welcome/'] },
 } as const
 const policies = createPolicySource({ store: memoryStore([{ policy }]) })
-// A page sends the header, and a link in a message has the parameter.
+// A page sends the header. A link in an email has the query parameter.
 const shared = { policies, appId: appIdFrom({ header: 'x-app-id', query: 'app' }) }
 
 const app = express()
@@ -36,11 +36,11 @@ const auth = betterAuth({
   secret: randomBytes(32).toString('base64url'),
   database: memoryAdapter({ user: [], session: [], account: [], verification: [] }),
   emailAndPassword: { enabled: true },
-  // One list for both: better-auth checks again what the guard has admitted.
+  // The same list as in the policy, because better-auth checks the URLs again after the guard.
   trustedOrigins: domains,
 })
 
-/** Each name by which better-auth is told where to send the user. */
+/** Every parameter that better-auth uses as a return URL. */
 const places = ['callbackURL', 'errorCallbackURL', 'newUserCallbackURL', 'redirectTo'].flatMap((name) => [
   { query: name, optional: true, name },
   { body: name, optional: true, name },

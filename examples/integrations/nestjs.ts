@@ -1,5 +1,5 @@
-// The guards in front of NestJS 11 on Express, in three ways: ahead of Nest's body parser with `app.use()`, as a middleware class
-// for a route, and as functional middleware that takes the bytes which Nest has kept. Callers sign with the secret in APP_SECRET.
+// Three ways to use the guards with NestJS 11 on Express: before Nest's body parser with `app.use()`, as a middleware class for a
+// route, and as functional middleware that uses the bytes kept by Nest. Callers sign with the secret in APP_SECRET.
 import 'reflect-metadata'
 import { randomBytes } from 'node:crypto'
 import {
@@ -46,20 +46,20 @@ const nonces = memoryNonces()
 
 @Controller()
 class AppController {
-  /** Behind `protect()`. */
+  /** After `protect()`. */
   @Post('auth/connect')
   @HttpCode(200)
   connect(@Req() req: Request, @Body() body: unknown): object {
     return { app: req.portcullis.appId, returnUrl: req.portcullis.returnUrl, body }
   }
 
-  /** Behind the middleware class. */
+  /** After the middleware class. */
   @Get('pages/me')
   me(@Req() req: Request): object {
     return { app: req.portcullis.appId }
   }
 
-  /** Behind functional middleware. */
+  /** After the functional middleware. */
   @Post('hooks')
   @HttpCode(200)
   hook(@Req() req: Request, @Body() body: unknown): object {
@@ -80,19 +80,19 @@ class PageGuard implements NestMiddleware {
 class AppModule implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
     consumer.apply(PageGuard).forRoutes('pages')
-    // Middleware of a module runs behind Nest's parser, when the bytes are gone: `rawBody: true` below makes Nest keep them.
+    // Module middleware runs after Nest's parser, which consumes the bytes. `rawBody: true` below makes Nest keep them.
     consumer.apply(...bodyParsers({ rawBody: true }), serverOnly({ policies, nonces })).forRoutes('hooks')
   }
 }
 
 const app = await NestFactory.create<NestExpressApplication>(AppModule, { rawBody: true, logger: ['error'] })
-// Between `create` and `listen`: ahead of Nest's own body parser.
+// Between `create` and `listen`, so that the guards run before Nest's own body parser.
 const guards = protect({
   policies,
   nonces,
   sink: memoryAuditSink(),
   here: 'frankfurt',
-  country: async () => 'DE', // as you have stored it
+  country: async () => 'DE', // the citizenship that you have stored for the person
   returnUrl: { body: 'return_url', optional: true },
 })
 app.use('/auth', guards)

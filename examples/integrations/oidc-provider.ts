@@ -1,5 +1,5 @@
-// The guards in front of node-oidc-provider 9, which is mounted below `/oidc`. Its authorization endpoint sends users only to
-// redirect URIs of the client's policy; its token endpoint admits servers that sign, where the policy of the client says so.
+// The guards in front of node-oidc-provider 9, which is mounted at `/oidc`. The authorization endpoint redirects users only to URIs
+// in the client's policy. The token endpoint requires signatures from clients whose policy says so.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -27,7 +27,7 @@ const apps: readonly AppDocument[] = [
     policy: { appId: 'signing-shop', serverOnly: { mode: 'enforce' }, returnUrlGuard: returnUrls },
     keys: [{ id: 'key-1', algorithm: 'hmac-sha256', secret }],
   },
-  // This one is a standard client: its secret alone says who it is, which the provider checks.
+  // A standard client. It is identified only by its secret, which the provider checks.
   { policy: { appId: 'standard-shop', serverOnly: { mode: 'off' }, returnUrlGuard: returnUrls } },
 ]
 const policies = createPolicySource({ store: memoryStore(apps) })
@@ -43,13 +43,13 @@ const provider = new Provider(`${origin}/oidc`, {
     client_secret: clientSecret,
     redirect_uris: [redirectUri],
   })),
-  // OpenID Connect lets clients post their question too, from pages of another site.
+  // OpenID Connect also allows authorization requests by POST, from pages of another site.
   enableHttpPostMethods: true,
   cookies: { keys: [randomBytes(32).toString('base64url')], long: { sameSite: 'none' } },
 })
 
-// The exact path: the paths below it go on with a sign-in, and name no client. `replay` leaves the body to the provider, which
-// reads it by itself.
+// Only the exact path. The paths below it continue a sign-in and do not name a client. `replay` keeps the body readable for the
+// provider, which reads it itself.
 app.all(
   '/oidc/auth',
   bodyParsers({ replay: true }),
@@ -70,7 +70,7 @@ app.use(
     policies,
     nonces: memoryNonces(),
     appId: appIdFrom({ basic: true, body: 'client_id' }),
-    // Clients read errors in the terms of RFC 6749.
+    // Clients expect the errors of RFC 6749.
     onDeny: ({ code }, _req, res) => {
       const isTemporary = code.endsWith('_UNAVAILABLE') || code === 'OPTION_FAILED'
       res.statusCode = isTemporary ? 503 : 401

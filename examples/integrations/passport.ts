@@ -1,5 +1,5 @@
-// Passport with its local strategy and a session. Where the user goes afterwards is judged when it is named, and again when it is
-// used: nothing else decides it.
+// Passport with its local strategy and a session. The return URL is judged twice: when the request names it, and again when it is
+// used.
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -23,7 +23,7 @@ declare module 'express-session' {
   }
 }
 declare global {
-  // The namespace that the types of Passport leave open.
+  // The namespace that Passport's types leave for applications to extend.
   namespace Express {
     interface User {
       name: string
@@ -49,7 +49,7 @@ const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
 const policy = {
   appId: 'example-shop',
-  // The origin of the sign-in page itself: its form is posted from there, and from nowhere else.
+  // The origin of the sign-in page, which submits the form.
   domainProtect: { mode: 'enforce', domains: [origin] },
   returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/callback/'] },
 } as const
@@ -61,7 +61,7 @@ const sessions = session({
   saveUninitialized: false,
 })
 
-// The guards come ahead of the session: what is refused makes none.
+// The guards run before the session middleware, so refused requests do not create sessions.
 app.get('/login', returnUrlGuard({ ...shared, returnUrl: { query: 'return_url' } }), sessions, (req, res) => {
   const { returnUrl, appId = '' } = req.portcullis
   if (returnUrl !== undefined) req.session.returnTo = returnUrl
@@ -74,10 +74,10 @@ app.post(
   '/login',
   domainProtect(shared),
   sessions,
-  // The policy may have changed since, or another app may be named now.
+  // The policy may have changed in the meantime, or the request may name another app.
   returnUrlGuard({ ...shared, returnUrl: (req) => (req as express.Request).session.returnTo }),
   express.urlencoded(),
-  // Passport makes a new session, and with it `returnTo` is gone: it was for one sign-in.
+  // Passport creates a new session without `returnTo`, which was valid for one sign-in.
   passport.authenticate('local'),
   (req, res) => safeRedirect(res, req),
 )

@@ -86,7 +86,7 @@ function endOf(day: string): number | undefined {
 
 /** Not of digits alone: an object moves such names to the front, and the order counts. */
 const JURISDICTION = /^(?![0-9]+$)[A-Za-z0-9_-]{1,64}$/
-const A_NAME = 'named with 1-64 characters of A-Z a-z 0-9 _ -, and not with digits alone'
+const A_NAME = 'named with 1-64 characters of A-Z a-z 0-9 _ -, and not only digits'
 
 /** Whether a jurisdiction can have this name. */
 export function isJurisdictionName(name: string): boolean {

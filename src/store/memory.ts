@@ -150,7 +150,7 @@ function namingDocument(index: number, appId: string, begin: () => void): void {
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error
     const [{ path, message } = { path: '', message: '' }] = error.issues
-    const expected = `a key of app \`${appId}\` alone: it ${message}`
+    const expected = `a key that only app \`${appId}\` has: it ${message}`
     throw new ConfigError([wrongOption(`memoryStore documents[${index}].${path}`, expected, SECRET)])
   }
 }

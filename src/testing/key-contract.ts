@@ -171,7 +171,7 @@ export function keyContract(
     strictEqual((await store.read('a'))?.revision, 2)
   })
 
-  test('lets another app have a key that no app has any more', async (store) => {
+  test('lets another app have a key that no app has now', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
     await changeKeys(store, 'a', { revoke: [OTHER_KEY.id] })
     await store.write({ policy: policy('b'), keys: [OTHER_KEY] }, 0)

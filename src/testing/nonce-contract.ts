@@ -79,7 +79,7 @@ export function nonceStoreContract(
       }
     })
 
-    test('refuses to remember a nonce for no time, or for ever', async ({ nonces }) => {
+    test('refuses to remember a nonce for no time, or forever', async ({ nonces }) => {
       for (const until of [Date.now() - 1_000, Number.NaN, Infinity, -Infinity])
         await rejects(async () => nonces.claim('a', 'nonce', until), { code: 'UNAVAILABLE' })
       strictEqual(await nonces.claim('a', 'nonce', soon()), true)

@@ -54,7 +54,7 @@ export const erase = withLog(async (invocation, log) => {
   if (isJson(invocation)) await out(documentOf({ people: erased.people, secrets: erased.secrets, traces }))
   else {
     await out(
-      `${erased.people} people erased, ${erased.secrets} secrets destroyed, and the files of Redis written anew\n`,
+      `${erased.people} people erased, ${erased.secrets} secrets destroyed, and the files of Redis rewritten\n`,
     )
     for (const { path, form } of traces) await out(`found in ${path} (${form})\n`)
     if (directories.length > 0 && traces.length === 0) await out('nothing of them was found\n')

@@ -3,11 +3,11 @@ import { STORE_OPTIONS } from '../option-rows.ts'
 
 export const CONSOLE_COMMAND: CommandRow = {
   name: 'console',
-  summary: 'starts the console for a store, on this machine alone',
+  summary: 'starts the console for a store, reachable only from this machine',
   about:
     'Listens on 127.0.0.1, and prints its address with a token for one sign-in; after each sign-in it prints the next one. ' +
     'Drafts are in the memory of the command, and end with it. What is done in the console is recorded: with Redis in the audit ' +
-    'log or in the stream that `--audit-stream` names, with a file store in `console-audit.ndjson` beside it. PORTCULLIS_PSEUDONYM_KEY ' +
+    'log or in the stream that `--audit-stream` names, with a file store in `console-audit.ndjson` in the same directory. PORTCULLIS_PSEUDONYM_KEY ' +
     'and PORTCULLIS_JUDGED_KEY are the `pseudonymKey` and the `judgements.key` of `auditAccess` in base64: with them people are found, ' +
     'and requests judged again.',
   options: {

@@ -39,7 +39,7 @@ function judgeHttps(url: URL): Finding {
   if (isLoopback(url)) return skip('HTTP on this machine; give the public URL')
   return fail(
     'the service answers by HTTP: what callers send can be read and changed in transit',
-    'serve HTTPS alone',
+    'serve only HTTPS',
   )
 }
 

@@ -38,7 +38,7 @@ export const pullPolicies = withStore(async (invocation, { store }) => {
   for (const appId of removed) await rm(join(folder, fileNameOf(appId)), { force: true })
   await writeRevisions(folder, revisions)
   for (const appId of gone.filter((id) => !removed.includes(id)))
-    tell(invocation, `${appId} is not in the store any more; \`--prune\` removes its file`)
+    tell(invocation, `${appId} is no longer in the store; \`--prune\` removes its file`)
   const lines = [`${counted(revisions.size, 'app')} in ${given}, ${written.length} of them new or changed`]
   await show(invocation, lines, { directory: given, apps: Object.fromEntries(revisions), written, removed })
   return EXIT.ok

@@ -2,7 +2,7 @@ import type { CommandRow } from '../command.ts'
 import { managing } from '../loading.ts'
 import { CHANGING, LOOKING, YES_OPTION } from '../option-rows.ts'
 
-const PRUNE = { type: 'boolean', help: 'also removes apps that have no file any more' } as const
+const PRUNE = { type: 'boolean', help: 'also removes apps whose file no longer exists' } as const
 
 /** The commands about many policies at once, as files that are kept in git. */
 export const TREE_COMMANDS: readonly CommandRow[] = [
@@ -42,7 +42,7 @@ export const TREE_COMMANDS: readonly CommandRow[] = [
     name: 'policy pull',
     summary: 'writes the policies of the store to files, one for each app',
     about:
-      'The file `.portcullis-revisions` beside them keeps the revisions, so that `policy push` notices when somebody else has written.',
+      'The file `.portcullis-revisions` in the same directory keeps the revisions, so that `policy push` notices when somebody else has written.',
     positionals: 'DIRECTORY',
     options: { ...LOOKING, prune: { ...PRUNE, help: 'also removes files of apps that are gone' } },
     exits: { failed: 'a file cannot be written' },

@@ -121,7 +121,7 @@ function linesOf(surroundings: Surroundings, { passes, decisions, comparisons }:
       return `${verdict}  ${guard.padEnd(width)}  ${said.join('  ')}`
     }),
     ...comparisons.flatMap(({ input, canonical, problem, entries, nearest }) => [
-      plain(`${input} ${canonical ?? `was refused: ${problem ?? ''}`}, beside ${entries} entries`),
+      plain(`${input} ${canonical ?? `was refused: ${problem ?? ''}`}, compared with ${entries} entries`),
       ...nearest.map(({ entry, text }) =>
         plain(
           `  ${typeof entry === 'string' ? entry : `exact ${entry.exact}`}  ${text === '' ? 'admits it' : text}`,

@@ -8,8 +8,8 @@ export const FIXES: Readonly<Record<DenialCode, string>> = {
     'sign the request: give `--key-id` and the secret; a proxy on the way may remove the headers `signature` and `signature-input`',
   SIGNATURE_INVALID:
     'check that key id and secret belong together and are current; if they do, something on the way changes the host, the path or a header that is signed',
-  SIGNATURE_EXPIRED: 'synchronise the clock of this machine, and sign each attempt anew',
-  SIGNATURE_REPLAYED: 'sign each attempt anew: a signature counts once',
+  SIGNATURE_EXPIRED: 'synchronise the clock of this machine, and create a new signature for each attempt',
+  SIGNATURE_REPLAYED: 'create a new signature for each attempt: a signature is accepted once',
   DIGEST_MISMATCH:
     'something on the way changes the content (compression, a firewall, another encoding): send what was signed, byte for byte',
   BROWSER_NOT_ALLOWED: 'call from a server, and send neither `Origin` nor `Sec-Fetch-…`',

@@ -38,7 +38,7 @@ export function keyRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: `${path}/:keyId/rotation`,
       access,
-      summary: 'Makes a new key, and lets the old one go on for `overlap` milliseconds.',
+      summary: 'Creates a new key, and keeps the old one valid for `overlap` milliseconds.',
       body: () =>
         z.strictObject({ id: z.string(), overlap: z.int().check(z.gte(0), z.lte(LONGEST_OVERLAP)) }),
       handle: (exchange) => rotate(desk, exchange),

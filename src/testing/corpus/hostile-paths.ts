@@ -78,7 +78,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'segment boundary',
-    why: 'the text begins right but does not go on at a slash',
+    why: 'the text begins right but does not continue at a slash',
     refused: 'no entry',
     urls: [
       'https://example.org/callback',

@@ -273,7 +273,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'wildcard',
-    why: 'a wildcard on a name of a public suffix admits the names below that name alone',
+    why: 'a wildcard on a name of a public suffix admits only the names below that name',
     refused: 'no entry',
     policy: ['https://*.me.github.io'],
     origins: [

@@ -284,7 +284,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'exact with a query',
-    why: 'the same query, byte for byte but for the case of escapes',
+    why: 'the same query, byte for byte except for the case of escapes',
     policy: [
       { exact: 'https://example.org/cb?tenant=a&q=%C3%A4' },
       { exact: 'https://example.org/cb?' },

@@ -333,7 +333,7 @@ describe('portcullis audit', () => {
     const erased = await command(`audit erase carol --purpose request --prove ${data}`)
     expect(erased).toEqual({
       code: 0,
-      out: '1 people erased, 1 secrets destroyed, and the files of Redis written anew\nnothing of them was found\n',
+      out: '1 people erased, 1 secrets destroyed, and the files of Redis rewritten\nnothing of them was found\n',
       error: '',
     })
     expect((await command('audit subject carol')).code).toBe(3)

@@ -334,7 +334,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     rmSync(join(place.directory, 'git/.portcullis-revisions'))
     await run('policy pull git')
     await run('app delete new --yes')
-    expect((await run('policy pull git')).error).toContain('new is not in the store any more')
+    expect((await run('policy pull git')).error).toContain('new is no longer in the store')
     expect(readdirSync(join(place.directory, 'git'))).toContain('new.json')
     await run('app create new')
     await run('policy pull git')

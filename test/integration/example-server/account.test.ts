@@ -182,7 +182,7 @@ describe('apps', () => {
     expect(page.html).toContain('can read now')
     expect(page.html).toContain('First name, Email address')
     await visitor.follow(await visitor.submit('revoke-app'))
-    expect(visitor.page?.html).toContain('can read nothing of you any more')
+    expect(visitor.page?.html).toContain('can no longer read your data')
     expect(visitor.page?.html).toContain('You have shared nothing')
     expect(await me(access_token)).toBe(401)
     expect((await second.exchange()).status).toBe(400)

@@ -24,7 +24,7 @@ export function KeyUses({ app, keys }: { app: AppView; keys: readonly KeyView[] 
     <section aria-labelledby="key-uses-title">
       <h3 id="key-uses-title">Who signs with which key</h3>
       <p class="quiet">
-        {isComplete ? 'Requests of the last seven days.' : 'The newest requests alone; there are more.'}
+        {isComplete ? 'Requests of the last seven days.' : 'Only the newest requests; there are more.'}
       </p>
       <ul class="keys">
         {good.map(({ id }) => (
