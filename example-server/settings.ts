@@ -138,6 +138,10 @@ const ENVIRONMENT = z.object({
         ),
       `a list such as shop=firstname+email,other=email, of ids of apps and of ${FIELDS.join(', ')}`,
     )
+    .refine(
+      (apps) => new Set(apps.map(({ id }) => id)).size === apps.length,
+      'a list that names each app once',
+    )
     .transform((apps) => new Map(apps.map(({ id, fields }) => [id, fields as Field[]])))
     .optional(),
   SECRET_KEY: KEY.optional(),

@@ -47,6 +47,7 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [{ ...PRODUCTION, APP_FIELDS: '' }, /APP_FIELDS must be set in production, as shop=firstname\+email/],
     [{ APP_FIELDS: 'shop' }, /APP_FIELDS must be a list such as shop=firstname\+email.*"shop"/],
     [{ APP_FIELDS: 'shop=mail' }, /APP_FIELDS.*firstname, surname, email.*"shop=mail"/],
+    [{ APP_FIELDS: 'shop=email,shop=image' }, /APP_FIELDS must be a list that names each app once/],
     [{ APP_FIELDS: 'shop=email=image' }, /APP_FIELDS.*"shop=email=image"/],
   ]
   for (const [environment, line] of cases) {
