@@ -26,7 +26,7 @@ const { values: given } = parseArgs({
 })
 const count = Number(given.requests)
 const STEP = 1_000
-const dist = new URL('.', pathToFileURL(builtDoor('index'))).href
+const dist = new URL('..', pathToFileURL(builtDoor('index'))).href
 
 interface Profile {
   readonly nodes: readonly {

@@ -8,9 +8,11 @@ import type { Tools } from './variants.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Where a door of the package stands once it is built. */
-export function builtDoor(door: 'index' | 'audit/index'): string {
-  return join(root, 'dist', 'esm', `${door}.js`)
+type Door = 'index' | 'audit'
+
+/** The file of a built door that `import` gets: in Node (`node`), or from a bundler (`esm`). */
+export function builtDoor(door: Door, by: 'node' | 'esm' = 'node'): string {
+  return join(root, 'dist', by, `${door}.js`)
 }
 
 export async function build(): Promise<void> {
@@ -27,11 +29,12 @@ export const FROM_SOURCES = 'PORTCULLIS_BENCH_SOURCES'
 
 /** What a server mounts: the built package, or its sources where that is asked for. */
 export async function readTools(): Promise<Tools> {
-  const load = (door: Parameters<typeof builtDoor>[0]): Promise<unknown> => {
-    const file = process.env[FROM_SOURCES] === undefined ? builtDoor(door) : join(root, 'src', `${door}.ts`)
+  const load = (door: Door): Promise<unknown> => {
+    const source = join(root, 'src', door === 'index' ? 'index.ts' : `${door}/index.ts`)
+    const file = process.env[FROM_SOURCES] === undefined ? builtDoor(door) : source
     return import(pathToFileURL(file).href)
   }
   const portcullis = (await load('index')) as Tools['portcullis']
-  const { serialiseEvent } = (await load('audit/index')) as typeof Audit
+  const { serialiseEvent } = (await load('audit')) as typeof Audit
   return { portcullis, serialise: serialiseEvent, redisUrl: process.env[REDIS_URL] ?? '' }
 }

@@ -69,7 +69,7 @@ export async function measureImports(node: NodeVersion, rounds: number): Promise
 export async function measureBundle(names: readonly string[]): Promise<number> {
   const { outputFiles } = await build({
     stdin: {
-      contents: `export { ${names.join(', ')} } from ${JSON.stringify(builtDoor('index'))}`,
+      contents: `export { ${names.join(', ')} } from ${JSON.stringify(builtDoor('index', 'esm'))}`,
       resolveDir: here,
     },
     bundle: true,
