@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { rejudge, type AuditEvent, type RejudgeOptions, type RejudgeReport } from 'portcullis'
-import { serialiseEvent } from 'portcullis/audit'
+import { serialiseEvent, type OperationEvent } from 'portcullis/audit'
 import { JUDGED_KEY, JUDGED_LISTS, JUDGED_POLICIES, recordRequests } from '../../support/judged-requests.ts'
 import { PLANTED_CODE, PLANTED_POLICIES } from '../../support/planted-changes.ts'
 import { PlantedCopy } from '../../support/planted-code.ts'
@@ -77,6 +77,21 @@ describe('rejudge', () => {
     const report = await copy.rejudge(file)
     copy.remove()
     expect(report.different).toBeGreaterThan(0)
+  })
+
+  it('finds a refusal that has another code now', async () => {
+    const refused = events.find(
+      (event) =>
+        event.kind === 'operation' &&
+        event.decisions.some(({ code, effect }) => effect === 'deny' && code === 'ORIGIN_NOT_ALLOWED'),
+    ) as OperationEvent
+    const decisions = refused.decisions.map((decision) =>
+      decision.code === 'ORIGIN_NOT_ALLOWED' ? { ...decision, code: 'ORIGIN_REQUIRED' as const } : decision,
+    )
+    const { differences } = await again({ events: [{ ...refused, decisions }] })
+    expect(differences.map(({ recorded, now }) => [recorded.code, now.code])).toEqual([
+      ['ORIGIN_REQUIRED', 'ORIGIN_NOT_ALLOWED'],
+    ])
   })
 
   it('counts what cannot be judged again, by its reason', async () => {
