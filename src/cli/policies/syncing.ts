@@ -38,8 +38,8 @@ export const pullPolicies = withStore(async (invocation, { store }) => {
   for (const appId of removed) await rm(join(folder, fileNameOf(appId)), { force: true })
   await writeRevisions(folder, revisions)
   for (const appId of gone.filter((id) => !removed.includes(id)))
-    tell(invocation, `${appId} is not in the store any more; \`--prune\` removes its file`)
-  const lines = [`${counted(revisions.size, 'app')} in ${given}, ${written.length} of them new or changed`]
+    tell(invocation, `${appId} is no longer in the store; \`--prune\` removes its file`)
+  const lines = [`${counted(revisions.size, 'app')} in ${given}, ${written.length} new or changed`]
   await show(invocation, lines, { directory: given, apps: Object.fromEntries(revisions), written, removed })
   return EXIT.ok
 })
