@@ -41,7 +41,11 @@ export const PROBE_COMMAND: CommandRow = {
       value: 'TYPE',
       help: 'the content type of the body; default: application/json',
     },
-    timeout: { type: 'string', value: 'SECONDS', help: 'how many seconds to wait for an answer; default: 10' },
+    timeout: {
+      type: 'string',
+      value: 'SECONDS',
+      help: 'how many seconds to wait for an answer; default: 10',
+    },
     curl: {
       type: 'boolean',
       help: 'sends nothing; prints the signed request as a curl command that works once',
