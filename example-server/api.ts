@@ -41,18 +41,20 @@ export interface ApiDependencies {
   publicUrl(): string
 }
 
-const REQUEST_ID_RULE = 'a text of 1-64 characters'
+const REQUEST_ID_RULE = 'a string of 1-64 characters'
 // It comes back in a URL, which cannot hold half a character.
 const REQUEST_ID = z
   .string(REQUEST_ID_RULE)
   .min(1, REQUEST_ID_RULE)
   .max(64, REQUEST_ID_RULE)
   .regex(/^\P{Surrogate}*$/u, REQUEST_ID_RULE)
-const UNGUESSABLE = z.string('as it was handed out').regex(/^[\w-]{43}$/, 'as it was handed out')
+const UNGUESSABLE = z
+  .string('the value that the gateway gave you, unchanged')
+  .regex(/^[\w-]{43}$/, 'the value that the gateway gave you, unchanged')
 
 // The message is ours, for that of zod repeats the names that were sent.
 const form = <Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> =>
-  z.strictObject(shape, { error: `an object with ${Object.keys(shape).join(', ')} and nothing else` })
+  z.strictObject(shape, { error: `an object with only ${Object.keys(shape).join(', ')}` })
 
 const CHALLENGE_RULE = 'the base64url of SHA-256 of the code_verifier (RFC 7636, S256)'
 const VERIFIER_RULE = '43-128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636)'

@@ -94,8 +94,8 @@ async function finish() {
   history.replaceState(null, '', '/demo')
   const { request_id, code_verifier } = JSON.parse(sessionStorage.getItem('request') ?? '{}')
   sessionStorage.removeItem('request')
-  if (request_id === undefined || of('request_id') !== request_id) throw new Error('This answer is not to a question of this shop.')
-  if (of('result') !== 'authorized') throw new Error('You have cancelled. Nothing was shared.')
+  if (request_id === undefined || of('request_id') !== request_id) throw new Error('This answer does not belong to a request from this shop.')
+  if (of('result') !== 'authorized') throw new Error('You cancelled. Nothing was shared.')
   const { access_token, me } = await post('/auth/v2/token', {
     request_id, connect_id: of('connect_id'), auth_code: of('code'), code_verifier,
   })
@@ -113,7 +113,7 @@ async function finish() {
   }
   document.getElementById('after').hidden = false
   button.textContent = 'Sign in again'
-  tell('Signed in. This is what you have shared:')
+  tell('Signed in. You shared:')
 }
 if (of('result') !== null) finish().catch((error) => tell(error.message))
 `

@@ -38,31 +38,31 @@ function demoCommands(url: string, { secret, origin }: DemoFacts, whyToken: stri
     ['curl -i', ...headers.map((header) => `-H '${header}'`), `-H 'content-type: application/json'`].join(' ')
   const signed =
     secret === undefined
-      ? '   (the secret of the demo server app was printed when it was made; set DEMO_SECRET to it)\n' +
+      ? '   (set DEMO_SECRET to the secret of the demo server app, which was printed when the app was created)\n' +
         `   node --import tsx example-server/connect.ts ${url}`
       : `   DEMO_SECRET='${secret}' node --import tsx example-server/connect.ts ${url}`
   return `
-Sign in as a person, through a browser app:  ${url}/demo
+Try it as a person, in a browser app:  ${url}/demo
 
 Demo apps
   ${DEMO_SERVER_APP}   calls from a server; key id ${KEY_ID}${secret === undefined ? '' : `, secret ${secret}`}
-  ${DEMO_BROWSER_APP}  calls from a browser; it has no secret, its origin protects it
+  ${DEMO_BROWSER_APP}  calls from a browser; it has no secret, and is protected by its origin
 
-Paste into another terminal, in this folder:
+Paste these commands into another terminal, in this directory:
 
-1. A signed request of the server app. It passes (200) and prints a link. Sign in there: it then prints token and me
+1. A signed request from the server app. It is allowed (200) and prints a link. Sign in there; then it prints the token and your data
 ${signed}
 
-2. The same without a signature. Refused: 401 SIGNATURE_REQUIRED
+2. The same request without a signature. Refused: 401 SIGNATURE_REQUIRED
    ${curl(`x-app-id: ${DEMO_SERVER_APP}`, `x-origin: ${SHOP}`)} -d ${body(`${SHOP}/callback/`)} ${connect}
 
-3. The browser app from a foreign page. Refused: 403 ORIGIN_NOT_ALLOWED
+3. The browser app, called from another origin. Refused: 403 ORIGIN_NOT_ALLOWED
    ${curl(`x-app-id: ${DEMO_BROWSER_APP}`, 'origin: https://evil.example')} -d ${body(`${origin}/demo/callback/`)} ${connect}
 
-4. The browser app, to send the person elsewhere. Refused: 400 RETURN_URL_NOT_ALLOWED
+4. The browser app, with a return URL on another site. Refused: 400 RETURN_URL_NOT_ALLOWED
    ${curl(`x-app-id: ${DEMO_BROWSER_APP}`, `origin: ${origin}`)} -d ${body('https://evil.example/', { code_challenge: challenge })} ${connect}
 
-5. Why the last request was refused, with what the policy says. This works in development only
+5. Why the last request was refused, and what the policy allows. Only in development
    curl -H 'authorization: Bearer ${whyToken}' ${url}/why
 `
 }
@@ -72,23 +72,23 @@ export async function notesOf(settings: Settings, ukey1: Ukey1 | undefined): Pro
   const legacy = await Promise.all(
     settings.ukey1Apps.map(async (app) => {
       const secretKey = await ukey1?.issue(app)
-      return `legacy: ${app} may sign by the scheme of Ukey1${secretKey === undefined ? '' : ` for 90 days; its Secret Key: ${secretKey}`}`
+      return `legacy: ${app} may use Ukey1 signatures${secretKey === undefined ? '' : ` for 90 days; its Secret Key: ${secretKey}`}`
     }),
   )
   const [region] = settings.regions
   return [
     settings.redisUrl === undefined
-      ? 'embedded store: everything is forgotten when the server stops (REDIS_URL keeps it in Redis)'
+      ? 'store: memory, lost when the server stops (set REDIS_URL to keep it in Redis)'
       : 'store: Redis',
     Object.keys(settings.regionRedisUrls).length === 0
-      ? 'the people of all jurisdictions are in one store (REDIS_LONDON_URL, REDIS_FRANKFURT_URL and REDIS_DALLAS_URL keep them apart)'
-      : `people are kept by citizenship, in the Redis of ${Object.keys(settings.regionRedisUrls).join(', ')} (/regions shows which holds what)`,
+      ? 'people of all jurisdictions share one store (set REDIS_LONDON_URL, REDIS_FRANKFURT_URL and REDIS_DALLAS_URL to separate them)'
+      : `people are stored by citizenship, in the Redis of ${Object.keys(settings.regionRedisUrls).join(', ')} (see /regions)`,
     settings.regions.length > 1
-      ? 'London and Frankfurt serve the citizens of Europe, Dallas those of all other countries (REGION runs one of them)'
-      : `this instance runs in ${region} (REGION): it serves the citizens of ${region === 'dallas' ? 'the world outside Europe' : 'Europe'}`,
-    ...(settings.smtpUrl === undefined ? ['mails are printed here (SMTP_URL sends them)'] : []),
+      ? 'London and Frankfurt serve European citizens, Dallas serves everyone else (set REGION to run only one of them)'
+      : `this instance runs in ${region} (REGION), and serves ${region === 'dallas' ? 'citizens of countries outside Europe' : 'European citizens'}`,
+    ...(settings.smtpUrl === undefined ? ['mails are printed here (set SMTP_URL to send them)'] : []),
     ...(settings.secretsAreTemporary
-      ? ['SECRET_KEY is not set: a key was generated for this run, so stored data cannot be read after it']
+      ? ['SECRET_KEY is not set: this run uses a generated key, so no later run can read the stored data']
       : []),
     ...legacy,
   ]

@@ -26,7 +26,7 @@ function signing(key: string): ReturnType<typeof signedFetch> {
     const app = { appId: 'demo-server', origin: 'https://shop.example' }
     return signedFetch({ keyId: 'demo-server-1', secret: key, ...app })
   } catch (error) {
-    return stop(`DEMO_SECRET is not the secret that \`npm start\` has printed: ${(error as Error).message}`)
+    return stop(`DEMO_SECRET is not the secret printed by \`npm start\`: ${(error as Error).message}`)
   }
 }
 
@@ -59,9 +59,9 @@ const { gateway: link } = await ask(
   `${gateway}/auth/v2/connect`,
   json({ request_id, scope: 'firstname! email', return_url: own }),
 )
-console.log(`\nOpen this link, and sign in:\n  ${link}\nWaiting for you to come back here; Ctrl+C ends it.`)
+console.log(`\nOpen this link and sign in:\n  ${link}\nWaiting for the sign-in. Press Ctrl+C to stop.`)
 setTimeout(() => {
-  console.log('Ten minutes are over, and the link with them.')
+  console.log('The link has expired after ten minutes. Run the command again.')
   process.exit(1)
 }, 10 * 60_000).unref()
 
@@ -74,7 +74,9 @@ async function comeBack(): Promise<Map<string, string>> {
     res.setHeader('content-type', 'text/plain; charset=utf-8')
     res.statusCode = isOurs ? 200 : 400
     res.end(
-      isOurs ? 'You are back. The terminal shows what was shared.\n' : 'This answers no question of ours.\n',
+      isOurs
+        ? 'You are signed in. The terminal shows the shared data.\n'
+        : 'This answer does not belong to our request.\n',
     )
     if (isOurs) return answer
   }
@@ -85,7 +87,7 @@ const answer = await comeBack()
 server.close()
 server.closeAllConnections()
 if (answer.get('result') !== 'authorized') {
-  console.log('\nThe person has cancelled. Nothing was shared.')
+  console.log('\nYou cancelled the sign-in. Nothing was shared.')
   process.exit(0)
 }
 console.log('\ntoken:')
@@ -93,5 +95,5 @@ const { access_token, me } = await ask(
   `${gateway}/auth/v2/token`,
   json({ request_id, connect_id: answer.get('connect_id'), auth_code: answer.get('code') }),
 )
-console.log('\nme, where the data of this person is kept:')
+console.log('\nme, read at the location that stores the data of this person:')
 await ask(me ?? '', { headers: { authorization: `Bearer ${access_token}` } })

@@ -73,7 +73,7 @@ export const SCOPE = z
       if (field === undefined || wishes.has(field)) {
         context.addIssue({
           code: 'custom',
-          message: `each of ${FIELDS.join(', ')} at most once, with or without !`,
+          message: `a list of ${FIELDS.join(', ')}, each at most once, with or without !`,
         })
         return z.NEVER
       }

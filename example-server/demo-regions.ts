@@ -57,7 +57,9 @@ async function start(location: string): Promise<void> {
   const server = spawn(program, [...where, ...keeping], { stdio: 'ignore' })
   running.set(location, server)
   server.once('error', () => {
-    console.error(`Cannot start: ${program} must be a Redis server. Install Redis, or set REDIS_SERVER_BIN.`)
+    console.error(
+      `Cannot start ${program}. Install Redis, or set REDIS_SERVER_BIN to the path of a Redis server.`,
+    )
     process.exit(1)
   })
   server.unref()
@@ -100,14 +102,14 @@ for (const location of LOCATIONS) process.env[`REDIS_${location.toUpperCase()}_U
 await signUpSamples(process.env['SECRET_KEY'])
 await import('./main.ts')
 console.log(
-  '\nOpen /regions there, and type `kill frankfurt` or `start frankfurt` here. Ctrl+C ends all of it.',
+  '\nOpen /regions in a browser, and type `kill frankfurt` or `start frankfurt` here. Press Ctrl+C to stop everything.',
 )
 
 const lines = createInterface({ input: process.stdin })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => lines.close())
 for await (const line of lines) {
   const [, what, location = ''] = /^\s*(kill|start)\s+(london|frankfurt|dallas)\s*$/.exec(line) ?? []
-  if (what === undefined) console.log('Type `kill` or `start`, and one of london, frankfurt, dallas.')
+  if (what === undefined) console.log('Type `kill` or `start`, followed by london, frankfurt or dallas.')
   else {
     await (what === 'kill' ? kill(location) : start(location))
     console.log(`${location}: ${what === 'kill' ? 'killed' : 'started'}`)

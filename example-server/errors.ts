@@ -7,7 +7,7 @@ import { sendUnavailable } from './unavailable.ts'
 /** For apps a problem document, for people a page. */
 export const answerNotFound: RequestHandler = (req, res) => {
   if (isApi(req.originalUrl)) sendProblem(req, res, 'NOT_FOUND')
-  else res.status(404).send(messagePage('There is nothing here', 'Please check the address.'))
+  else res.status(404).send(messagePage('Page not found', 'Please check the address.'))
 }
 
 /** The last handler: whatever has failed is answered, and a fault of ours is told. */
@@ -32,6 +32,7 @@ function isApi(url: string): boolean {
 }
 
 function sendFault(res: Response, isOurs: boolean): void {
-  if (isOurs) res.status(500).send(messagePage('Something went wrong', 'It is our fault. Please try again.'))
+  if (isOurs)
+    res.status(500).send(messagePage('Something went wrong', 'This is our fault. Please try again.'))
   else res.status(400).send(messagePage('This request is not valid', 'Please go back and try again.'))
 }

@@ -42,7 +42,7 @@ function figuresOf(locations: readonly LocationStatus[]): string {
       `example_location_up{jurisdiction="${jurisdiction}",location="${location}"} ${condition === 'current' ? 1 : 0}`,
   )
   return [
-    '# HELP example_location_up Whether the people of a location can be read there.',
+    '# HELP example_location_up Whether the people stored at a location can be read there (1) or not (0).',
     '# TYPE example_location_up gauge',
     ...lines,
     '',

@@ -44,10 +44,10 @@ async function bind(server: Server, port: number, { host, port: first, regions }
     const mend = !isPort
       ? '. Set HOST to an address of this machine'
       : port === first
-        ? '. Set PORT to a free one, or to 0 to take any'
-        : `. The ${regions.length} locations take the ports from ${first} on; set PORT, or REGION to run one`
+        ? '. Set PORT to a free port, or to 0 for any free port'
+        : `. The ${regions.length} locations use consecutive ports, starting at ${first}; set PORT, or set REGION to run only one`
     throw new SettingError(
-      `${isPort ? 'PORT' : 'HOST'} must be one that this process can listen on; it is ${given} (${error.code})${mend}`,
+      `${isPort ? 'PORT must be a port' : 'HOST must be an address'} that this process can listen on; it is ${given} (${error.code})${mend}`,
     )
   })
 }

@@ -26,7 +26,7 @@ export function answerClientErrors(server: Server, log: Log): void {
  */
 export function installLastResort(log: Log, stop: () => void): void {
   const end = (error: unknown): void => {
-    log('a fault was not caught; the server stops', {
+    log('an error was not caught; the server stops', {
       fault: error instanceof Error ? (error.stack ?? error.message) : typeof error,
     })
     process.exitCode = 1

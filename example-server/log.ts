@@ -64,12 +64,12 @@ export function createOutageLog(what: string, log: Log): Outage {
     away(cause) {
       if (isAway) return
       isAway = true
-      log(`${what} is away: requests that need it are answered 503`, { reason: causeOf(cause) })
+      log(`${what} is unreachable: requests that need it get 503`, { reason: causeOf(cause) })
     },
     back() {
       if (!isAway) return
       isAway = false
-      log(`${what} is back`)
+      log(`${what} is reachable again`)
     },
   }
 }

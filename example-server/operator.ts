@@ -14,7 +14,7 @@ export interface OperatorParts {
   readonly token: string
 }
 
-const RULE = 'an object with email, or with all: true, and nothing else'
+const RULE = 'an object with only email, or only all: true'
 const WHOSE = z.union(
   [z.strictObject({ email: z.string().max(254) }), z.strictObject({ all: z.literal(true) })],
   RULE,

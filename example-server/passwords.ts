@@ -25,6 +25,6 @@ export async function weaknessOf(password: string, own: readonly string[]): Prom
   estimator ??= loadEstimator()
   const guesses = (await estimator)(password, words)
   return guesses < EASY
-    ? 'This password is easy to guess: it is on a list of common passwords, or made by a common pattern. A sentence is a good one.'
+    ? 'This password is easy to guess: it is a common password, or follows a common pattern. A whole sentence works well.'
     : undefined
 }

@@ -105,7 +105,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
 
   function homeOf(jurisdiction: string): FieldHome {
     const home = all.find((each) => each.jurisdiction === jurisdiction)
-    if (home === undefined) throw new Error(`the people of ${jurisdiction} are not in reach`)
+    if (home === undefined) throw new Error(`the people of ${jurisdiction} cannot be reached`)
     return home
   }
 
@@ -169,7 +169,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
         .catch(onConflict(() => false))
       if (isWritten) return open({ home, stored: changed })
     }
-    throw new Error('a person was changed by others again and again')
+    throw new Error('a person was changed by others too often')
   }
 
   const changed = async (account: Promise<Account | undefined>): Promise<Account> => {

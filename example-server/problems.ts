@@ -4,16 +4,16 @@ import type { Request, Response } from 'express'
 /** Refusals of the gateway itself; those of the guards have codes of their own. */
 const PROBLEMS = {
   INVALID_REQUEST: { status: 400, title: 'The request is not valid' },
-  CODE_INVALID: { status: 400, title: 'The code is not valid, or no longer valid' },
-  TOKEN_INVALID: { status: 401, title: 'The access token is not valid, or no longer valid' },
+  CODE_INVALID: { status: 400, title: 'The code is invalid or has expired' },
+  TOKEN_INVALID: { status: 401, title: 'The access token is invalid or has expired' },
   SCOPE_NOT_ALLOWED: { status: 403, title: 'The app may not ask for this' },
-  HTTPS_REQUIRED: { status: 403, title: 'This service is available over HTTPS only' },
-  NOT_FOUND: { status: 404, title: 'There is nothing here' },
+  HTTPS_REQUIRED: { status: 403, title: 'This service is available only over HTTPS' },
+  NOT_FOUND: { status: 404, title: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },
   CONTENT_TOO_LARGE: { status: 413, title: 'The content is too large' },
-  UNSUPPORTED_CONTENT: { status: 415, title: 'The content is of a type or encoding that is not supported' },
-  TOO_MANY_REQUESTS: { status: 429, title: 'There were too many requests; try again later' },
-  UNAVAILABLE: { status: 503, title: 'The service is not available for a moment' },
+  UNSUPPORTED_CONTENT: { status: 415, title: 'The content type or encoding is not supported' },
+  TOO_MANY_REQUESTS: { status: 429, title: 'Too many requests; try again later' },
+  UNAVAILABLE: { status: 503, title: 'The service is temporarily unavailable' },
   INTERNAL: { status: 500, title: 'Something went wrong' },
 } as const
 

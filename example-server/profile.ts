@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** What people type of themselves: forms, and what they may hold. */
 
-export const EMAIL = z.email('Please give a valid email address.').max(254, 'The email address is too long.')
+export const EMAIL = z.email('Please enter a valid email address.').max(254, 'The email address is too long.')
 
 // What goes to apps must not be able to hide or reorder text: no control, format, private or unassigned characters.
 const HIDDEN =
@@ -10,27 +10,27 @@ const HIDDEN =
 
 const name = (which: string): z.ZodType<string> =>
   z
-    .string(`Please give your ${which}.`)
+    .string(`Please enter your ${which}.`)
     .transform((text) => text.normalize('NFC').trim())
     .pipe(
       z
         .string()
-        .min(1, `Please give your ${which}.`)
+        .min(1, `Please enter your ${which}.`)
         .max(100, `Your ${which} may have at most 100 characters.`)
         .refine(
           (text) => !HIDDEN.test(text),
-          `Your ${which} has characters that cannot be seen. Please type it again.`,
+          `Your ${which} contains invisible characters. Please type it again.`,
         ),
     )
 
 export const NEW_PASSWORD = z
-  .string('Please give a password.')
+  .string('Please enter a password.')
   .transform((password) => password.normalize('NFC'))
   // Characters as people count them, and not units of UTF-16.
-  .refine((password) => Array.from(password).length >= 12, 'The password needs at least 12 characters.')
+  .refine((password) => Array.from(password).length >= 12, 'The password must have at least 12 characters.')
   .refine((password) => Array.from(password).length <= 128, 'The password may have at most 128 characters.')
 
-const PICTURE_RULE = 'The picture needs an https address on the public web, as https://images.example/me.png.'
+const PICTURE_RULE = 'The picture must have a public https address, such as https://images.example/me.png.'
 
 /** An address that an app may load: https and a public name. Kept as the URL parser of the platform prints it. */
 export const IMAGE = z
@@ -55,7 +55,7 @@ function isPublicPicture(text: string): boolean {
 
 export const SIGN_IN = z.object({
   email: EMAIL,
-  password: z.string().min(1, 'Please give your password.').max(512, 'The password is too long.'),
+  password: z.string().min(1, 'Please enter your password.').max(512, 'The password is too long.'),
 })
 
 export const SIGN_UP = z.object({
@@ -72,13 +72,13 @@ export const SIGN_UP = z.object({
 
 export const CURRENT = z
   .string()
-  .min(1, 'Please give your current password.')
+  .min(1, 'Please enter your current password.')
   .max(512, 'The password is too long.')
 
 export const RESET = z.object({ email: EMAIL })
 
 export const CODE = z.object({
-  code: z.string().min(1, 'Please give the code.').max(60, 'The code is too long.'),
+  code: z.string().min(1, 'Please enter the code.').max(60, 'The code is too long.'),
 })
 
 export const CODE_AND_PASSWORD = CODE.extend({ password: NEW_PASSWORD })
@@ -99,7 +99,7 @@ export function firstProblem({ issues }: z.ZodError): { problem: string; wrong: 
   const field = String(issue?.path[0] ?? '')
   const known = ([...TYPED, ...SECRETS] as readonly string[]).includes(field)
   const message = issue?.code === 'invalid_type' ? undefined : issue?.message
-  return { problem: message ?? 'Please check what you have typed.', wrong: known ? field : undefined }
+  return { problem: message ?? 'Please check what you entered.', wrong: known ? field : undefined }
 }
 
 const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })

@@ -26,7 +26,7 @@ export async function connectRedis(url: string, log: Log): Promise<{ redis: Redi
   } catch (error) {
     redis.disconnect()
     throw new SettingError(
-      `REDIS_URL must lead to a Redis server that answers. ${hostOf(url)}: ${causeOfFailure(error, lastError, url)}`,
+      `REDIS_URL must point to a Redis server that answers. ${hostOf(url)}: ${causeOfFailure(error, lastError, url)}`,
     )
   } finally {
     clearTimeout(timer)
@@ -61,32 +61,32 @@ function hostOf(url: string): string {
 
 /** What an error of the client or of the server means, and how to mend it. */
 const CAUSES: readonly (readonly [sign: RegExp, meaning: string])[] = [
-  [/ECONNREFUSED/, 'nothing listens there (ECONNREFUSED). Start Redis, or correct host and port.'],
-  [/ENOTFOUND|EAI_AGAIN/, 'there is no host of this name (ENOTFOUND). Correct the host.'],
+  [/ECONNREFUSED/, 'the connection was refused (ECONNREFUSED). Start Redis, or correct the host and port.'],
+  [/ENOTFOUND|EAI_AGAIN/, 'there is no such host (ENOTFOUND). Correct the host.'],
   [
     /EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|timed out|no answer in time/,
-    'no answer in time. Check host, port and firewall, and that it speaks Redis{tls}.',
+    'no answer in time. Check the host, the port and the firewall, and that the server speaks Redis{tls}.',
   ],
   [
     /WRONGPASS|invalid password|without any password configured/i,
-    'user or password is wrong (WRONGPASS). Correct them in the URL.',
+    'the user or the password is wrong (WRONGPASS). Correct them in the URL.',
   ],
-  [/NOAUTH/, 'it wants a password (NOAUTH). Write it as redis://user:password@host.'],
-  [/NOPERM/, 'the user lacks rights (NOPERM). docs/redis.md lists the commands.'],
-  [/DB index|invalid DB/i, 'it has no such database. Correct the number behind the slash.'],
+  [/NOAUTH/, 'the server requires a password (NOAUTH). Write the URL as redis://user:password@host.'],
+  [/NOPERM/, 'the user lacks permissions (NOPERM). docs/redis.md lists them.'],
+  [/DB index|invalid DB/i, 'the server has no such database. Correct the number after the slash.'],
   [/SELECT is not allowed/i, 'a Redis Cluster has only database 0. Leave the number out.'],
-  [/LOADING/, 'it is still loading its data. Try again in a moment.'],
+  [/LOADING/, 'the server is still loading its data. Try again in a moment.'],
   [
     /certificate|self.signed|CERT_/i,
-    'its certificate is not trusted. Name its authority by NODE_EXTRA_CA_CERTS.',
+    "the server's certificate is not trusted. Set NODE_EXTRA_CA_CERTS to a file with its CA.",
   ],
   [
     /wrong version number|EPROTO|packet length/i,
-    'it does not speak TLS. Write redis:// in place of rediss://.',
+    'the server does not speak TLS. Use redis:// instead of rediss://.',
   ],
   [
     /ECONNRESET|Connection is closed|EPIPE|Protocol error/,
-    'it closed the connection. Check that it is Redis, and whether it wants TLS (rediss://).',
+    'the server closed the connection. Check that it is Redis, and whether it requires TLS (rediss://).',
   ],
 ]
 
@@ -103,5 +103,5 @@ function causeOfFailure(error: unknown, lastError: unknown, url: string): string
         .replace('{tls}', url.startsWith('rediss:') ? ' with TLS' : ' without TLS')
     }
   }
-  return `it failed in an unknown way. The client says: ${(error as Error).message.split('\n')[0]}`
+  return `unknown error: ${(error as Error).message.split('\n')[0]}`
 }

@@ -31,7 +31,7 @@ export function createPin({ shared, region, urlOf }: PinParts): Pin {
       const [req, res] = [request as Request, response as Response]
       if (decision.code === 'POLICY_UNAVAILABLE') return sendUnavailable(res)
       if (decision.code !== 'REGION_MISDIRECTED') {
-        const text = 'The rules of this app cannot be met here.'
+        const text = 'This server cannot meet the requirements of this app.'
         res.status(403).send(messagePage('Not on this server', text, { ways: waysBack(req) }))
         return
       }
@@ -61,15 +61,18 @@ function misdirectedPage(req: Request, locations: readonly string[], urlOf: PinP
   const url = location === undefined ? undefined : urlOf(location)
   const base = `${url}${visitOf(req)?.base ?? ''}`
   if (location === undefined || url === undefined) {
-    const text = `Your data must stay in ${where}, and this server is not there. Please use the gateway of your region.`
+    const text = `Your data must stay in ${where}, and this server is elsewhere. Please use the gateway of your region.`
     return messagePage('Not on this server', text, { ways: waysBack(req) })
   }
-  const text = `Your data must stay in ${where}, and this server is not there. Nothing of it was kept here.`
+  const text = `Your data must stay in ${where}, and this server is elsewhere. None of it was stored here.`
   const isSignUp = req.method === 'POST' && req.path.endsWith('/sign-up')
   return messagePage('Not on this server', text, {
     ways: isSignUp
       ? [{ href: `${visitOf(req)?.base}/sign-up`, text: 'Back to the form' }]
-      : [{ href: `${base}/sign-in`, text: `Go on at the gateway in ${nameOf(location)}` }, ...waysBack(req)],
+      : [
+          { href: `${base}/sign-in`, text: `Continue at the gateway in ${nameOf(location)}` },
+          ...waysBack(req),
+        ],
     more: isSignUp ? takeAlong(req, `${base}/sign-up/begun`, nameOf(location)) : undefined,
   })
 }
@@ -80,7 +83,7 @@ function takeAlong(req: Request, target: string, place: string): Html {
     ${Object.entries(typedIn(req.body)).map(
       ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
     )}
-    <button>Go on at the gateway in ${place}</button>
-    <p class="hint">What you have typed goes along; the password must be typed again.</p>
+    <button>Continue at the gateway in ${place}</button>
+    <p class="hint">The form keeps what you entered, except the password.</p>
   </form>`
 }

@@ -52,7 +52,7 @@ const KEY = z.string().transform((text, context) => {
   if (bytes.length === 32 && bytes.toString('base64') === text) return bytes
   context.addIssue({
     code: 'custom',
-    message: '32 bytes in base64, as `openssl rand -base64 32` prints them',
+    message: '32 bytes in base64, such as the output of `openssl rand -base64 32`',
   })
   return z.NEVER
 })
@@ -82,7 +82,7 @@ const ENVIRONMENT = z.object({
     .transform(Number)
     .refine((port) => port <= 65_535, 'a port from 0 to 65535')
     .default(3000),
-  HOST: z.string().min(1, 'the name or address to listen on').default('127.0.0.1'),
+  HOST: z.string().min(1, 'a host name or address to listen on').default('127.0.0.1'),
   PUBLIC_URL: url(['http:', 'https:'], 'an origin such as https://gateway.example')
     .refine((text) => urlOf(text)?.origin === text, 'an origin such as https://gateway.example')
     .optional(),
@@ -112,15 +112,15 @@ const ENVIRONMENT = z.object({
   TRUST_PROXY: z
     .string()
     .transform((text) => text.split(',').map((entry) => entry.trim()))
-    .refine((entries) => entries.every(isSubnet), 'addresses or subnets with commas between, as 10.0.0.0/8')
+    .refine(
+      (entries) => entries.every(isSubnet),
+      'addresses or subnets separated by commas, such as 10.0.0.0/8',
+    )
     .default([]),
   UKEY1_LEGACY_APPS: z
     .string()
     .transform((text) => text.split(',').map((entry) => entry.trim()))
-    .refine(
-      (ids) => ids.every((id) => /^[A-Za-z0-9._:-]{1,128}$/.test(id)),
-      'ids of apps with commas between',
-    )
+    .refine((ids) => ids.every((id) => /^[A-Za-z0-9._:-]{1,128}$/.test(id)), 'app ids separated by commas')
     .default([]),
   APP_FIELDS: z
     .string()
@@ -136,7 +136,7 @@ const ENVIRONMENT = z.object({
           ({ id, fields, isWhole }) =>
             isWhole && /^[A-Za-z0-9._:-]{1,128}$/.test(id) && fields.every((field) => isField(field)),
         ),
-      `a list such as shop=firstname+email,other=email, of ids of apps and of ${FIELDS.join(', ')}`,
+      `a list such as shop=firstname+email,other=email, with app ids and fields (${FIELDS.join(', ')})`,
     )
     .refine(
       (apps) => new Set(apps.map(({ id }) => id)).size === apps.length,
@@ -147,7 +147,7 @@ const ENVIRONMENT = z.object({
   SECRET_KEY: KEY.optional(),
   CONSOLE_TOKEN: z
     .string()
-    .min(32, 'at least 32 characters made at random, as `openssl rand -base64 32` prints them')
+    .min(32, 'at least 32 random characters, such as the output of `openssl rand -base64 32`')
     .optional(),
   METRICS_TOKEN: z
     .string()
@@ -249,12 +249,12 @@ function checkLocations({ regionRedisUrls, regions }: Settings): void {
   const missing = needed.find((name) => !given.includes(name))
   if (missing !== undefined) {
     throw new SettingError(
-      `REDIS_${missing.toUpperCase()}_URL must be set as REDIS_${given[0]?.toUpperCase()}_URL is: people of the one are kept in the other too, or this process serves them; it is ""`,
+      `REDIS_${missing.toUpperCase()}_URL must be set, because REDIS_${given[0]?.toUpperCase()}_URL is set: both locations store the same people, or this process serves both; it is ""`,
     )
   }
   if (new Set(Object.values(regionRedisUrls)).size < given.length)
     throw new SettingError(
-      `REDIS_${given[0]?.toUpperCase()}_URL and those of the other locations must lead to different servers; two are the same`,
+      `REDIS_${given[0]?.toUpperCase()}_URL and the URLs of the other locations must point to different servers; two are the same`,
     )
 }
 
@@ -272,7 +272,7 @@ function checkTogether({
 }: Settings): void {
   if (publicUrl !== undefined && !isSafeOrigin(publicUrl)) {
     throw new SettingError(
-      `PUBLIC_URL must be an https origin, or one of loopback; it is ${JSON.stringify(publicUrl)}`,
+      `PUBLIC_URL must be an https origin or a loopback origin; it is ${JSON.stringify(publicUrl)}`,
     )
   }
   if (publicUrl === undefined && !LOOPBACK.test(host) && !EVERYWHERE.has(host)) {
@@ -282,13 +282,13 @@ function checkTogether({
   }
   if (port !== 0 && port + regions.length - 1 > 65_535) {
     throw new SettingError(
-      `PORT must leave room for ${regions.length} instances, or set REGION to run one; it is "${port}"`,
+      `PORT must be at most ${65_536 - regions.length}, because the ${regions.length} locations use consecutive ports (set REGION to run only one); it is "${port}"`,
     )
   }
   if (!production) return
   if (secretsAreTemporary) {
     throw new SettingError(
-      'SECRET_KEY must be set in production: 32 bytes in base64, as `openssl rand -base64 32` prints them',
+      'SECRET_KEY must be set in production to 32 bytes in base64, such as the output of `openssl rand -base64 32`',
     )
   }
   if (publicUrl?.startsWith('https:') !== true) {
@@ -298,17 +298,17 @@ function checkTogether({
   }
   if (redisUrl === undefined) {
     throw new SettingError(
-      'REDIS_URL must be set in production, as redis://127.0.0.1:6379: memory forgets people and policies at each restart',
+      'REDIS_URL must be set in production, for example to redis://127.0.0.1:6379: without it, people and policies are lost at each restart',
     )
   }
   if (appFields === undefined) {
     throw new SettingError(
-      'APP_FIELDS must be set in production, as shop=firstname+email: what each app may ask people for',
+      'APP_FIELDS must be set in production, for example to shop=firstname+email: it defines what each app may ask people for',
     )
   }
   if (smtpUrl === undefined) {
     throw new SettingError(
-      'SMTP_URL must be set in production, as smtps://user:password@mail.example: codes go to people by mail',
+      'SMTP_URL must be set in production, for example to smtps://user:password@mail.example: people get their codes by mail',
     )
   }
 }

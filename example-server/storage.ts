@@ -98,7 +98,7 @@ function createShelves<Value>(now: () => number, max: number) {
       }
       const full = (): boolean => shelf.size >= max && !shelf.has(key)
       if (full()) sweep(shelf)
-      if (full()) throw new StorageUnavailable(`the memory holds ${max} keys of this kind already`)
+      if (full()) throw new StorageUnavailable(`memory is full: it holds ${max} keys of this kind`)
       shelf.set(key, { value, until: now() + lifetime })
     },
     remove: (key: string): void => void shelfOf(key).delete(key),

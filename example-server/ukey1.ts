@@ -158,13 +158,14 @@ function verifyUkey1(
   decoy: KeyObject,
 ): Verified | Rejected {
   const ciphertext = parseSignature(message.header('x-ukey1-signature'))
-  if (ciphertext === undefined) return invalid('X-Ukey1-Signature is not one URI-encoded base64 of 256 bytes')
+  if (ciphertext === undefined)
+    return invalid('X-Ukey1-Signature must be 256 bytes in base64, URI-encoded, once')
   const text = signedText(appId, message)
   if ('problem' in text) return invalid(text.problem)
   const digest = Buffer.from(createHash('sha512').update(text.bytes).digest('hex'))
   // The same work with a key of nobody.
   const holds = opensTo(digest, ciphertext, key?.privateKey ?? decoy)
-  if (key === undefined || key.end <= now) return invalid('the app has no key for the legacy scheme of Ukey1')
+  if (key === undefined || key.end <= now) return invalid('the app has no key for legacy Ukey1 signatures')
   if (!holds) return invalid('X-Ukey1-Signature does not match the received request')
   return {
     ok: true,
@@ -193,11 +194,11 @@ function parseSignature(lines: readonly string[]): Buffer | undefined {
 function signedText(appId: string, message: SignedMessage): { bytes: Buffer } | { problem: string } {
   const { method, target, body } = message
   if (!METHODS.has(method)) return { problem: `the method is not one of ${[...METHODS].join(', ')}` }
-  if (!PATHS.has(target)) return { problem: 'the target is not one of the paths of Ukey1, without a query' }
+  if (!PATHS.has(target)) return { problem: 'the target is not a Ukey1 path without a query' }
   if (body.kind === 'unavailable') return { problem: 'the bytes of the body were not kept' }
   const content = body.kind === 'bytes' ? Buffer.from(body.bytes) : Buffer.alloc(0)
   if (content.length > 0 && (content[0] !== OPEN || content.at(-1) !== CLOSE)) {
-    return { problem: 'the body is not the text of an object' }
+    return { problem: 'the body is not a JSON object' }
   }
   const authorizations = message.header('authorization')
   if (authorizations.length > 1) return { problem: 'header `authorization` was sent more than once' }

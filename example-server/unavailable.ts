@@ -9,7 +9,7 @@ export function sendUnavailable(res: Response): void {
     .send(
       messagePage(
         'Please wait a moment',
-        'The service is not available just now. Please reload this page in a few seconds.',
+        'The service is temporarily unavailable. Please reload this page in a few seconds.',
       ),
     )
 }

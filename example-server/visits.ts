@@ -80,7 +80,7 @@ export function receiveVisits({ shared, sink, pseudonymKey, sessions }: VisitPar
         res.redirect(303, base)
         return
       }
-      const text = 'This form was not sent from our page, or the page was open for too long.'
+      const text = 'This form did not come from our page, or the page was open for too long.'
       const ways = [{ href: base, text: 'Open the page again' }]
       res.status(403).send(messagePage('Please try again', text, { ways }))
     },

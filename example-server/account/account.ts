@@ -48,10 +48,10 @@ export const accountOf = (req: Request): Account => sessionOf(req).account as Ac
 
 /** What was done, by the word in the query that a redirect leaves. */
 const DONE: Readonly<Record<string, string>> = {
-  session: 'The session has ended.',
-  sessions: 'All other sessions have ended.',
+  session: 'The session was ended.',
+  sessions: 'All other sessions were ended.',
   app: 'The app can no longer read your data.',
-  password: 'The password was changed. All other sessions have ended.',
+  password: 'Your password was changed. All other sessions were ended.',
   'factor-off': 'The second factor is off.',
 }
 
@@ -151,7 +151,7 @@ function addPassword(router: Router, desk: EntryDesk): void {
       key: (req) => `session ${sessionOf(req).name}`,
       refuse: (req, res) =>
         desk.again(req, res, passwordPage, {
-          problem: 'Too many wrong passwords. Wait a quarter of an hour.',
+          problem: 'Too many wrong passwords. Please wait 15 minutes.',
           status: 429,
         }),
       countsOnlyFailures: true,
@@ -161,7 +161,7 @@ function addPassword(router: Router, desk: EntryDesk): void {
       const person = shown(req, accountOf(req).person)
       if (!(await people.isPassword(person.id, current))) {
         log('password change', { result: 'wrong password', request: req.portcullis.requestId })
-        const problem = 'The current password is not right.'
+        const problem = 'The current password is wrong.'
         return desk.again(req, res, passwordPage, { problem, wrong: 'current', status: 401 })
       }
       const weakness = await weaknessOf(password, [person.email, person.firstname, person.surname])

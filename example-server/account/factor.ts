@@ -38,7 +38,7 @@ export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; 
       key: (req) => `session ${sessionOf(req).name}`,
       refuse: (req, res) =>
         desk.again(req, res, page(req), {
-          problem: 'Too many wrong tries. Wait a quarter of an hour.',
+          problem: 'Too many failed attempts. Please wait 15 minutes.',
           status: 429,
         }),
       countsOnlyFailures: true,
@@ -65,7 +65,7 @@ export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; 
       const page = onPage(req, secret)
       const step = stepOf(secret, code, Date.now())
       if (step === undefined) {
-        const problem = 'This is not the code that belongs to the key. Check the clock of the device.'
+        const problem = 'This code does not match the key. Check the clock of your device.'
         return desk.again(req, res, page, { problem, wrong: 'code', status: 400 })
       }
       if (!(await passwordIsRight(req, res, current, page))) return
@@ -100,7 +100,7 @@ export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; 
     const id = sessionOf(req).account?.person.id ?? ''
     if (await people.isPassword(id, password)) return true
     desk.log('second factor', { result: 'wrong password', request: req.portcullis.requestId })
-    const problem = 'The current password is not right.'
+    const problem = 'The current password is wrong.'
     desk.again(req, res, page, { problem, wrong: 'current', status: 401 })
     return false
   }
@@ -119,7 +119,7 @@ export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; 
     desk.mail({
       to: email,
       subject: `The second factor of your account was turned ${state}`,
-      text: `The second factor of your account was turned ${state}, and all sessions but that one have ended.\nIf that was not you, choose a new password at the sign-in.`,
+      text: `The second factor of your account was turned ${state}. All other sessions were ended.\nIf this was not you, reset your password on the sign-in page.`,
     })
     await desk.sessions.begin(req, res, changed)
   }

@@ -80,6 +80,6 @@ export function createDesk(parts: EntryParts): EntryDesk {
 
 /** What is said where there were too many tries. */
 export const TOO_MANY = {
-  problem: 'Too many tries. Wait a quarter of an hour, or choose a new password by mail.',
+  problem: 'Too many attempts. Please wait 15 minutes, or reset your password by mail.',
   status: 429,
 } as const

@@ -26,7 +26,7 @@ export function addReset(router: Router, desk: EntryDesk): void {
       refuse: (req, res) =>
         desk.again(req, res, resetPage, {
           ...TOO_MANY,
-          problem: 'Too many tries. Wait a quarter of an hour.',
+          problem: 'Too many attempts. Please wait 15 minutes.',
         }),
     }),
     ...mailLimits(desk, nameIn),
@@ -70,7 +70,7 @@ function addNewPassword(router: Router, desk: EntryDesk): void {
       key: (req) => `reset ${sessionOf(req).name}`,
       refuse: (req, res) =>
         desk.again(req, res, pageFor(String(res.locals['email'])), {
-          problem: 'Too many wrong codes. Please start again in a quarter of an hour.',
+          problem: 'Too many wrong codes. Please start again in 15 minutes.',
           status: 429,
         }),
       countsOnlyFailures: true,
@@ -86,7 +86,7 @@ function addNewPassword(router: Router, desk: EntryDesk): void {
         (await mailCodes.redeem('reset', sessionOf(req), code)) && (await people.findByEmail(email))
       if (account === undefined) {
         log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
-        const problem = 'This is not the code of the newest mail.'
+        const problem = 'This is not the code from the latest mail.'
         return desk.again(req, res, page, { problem, wrong: 'code', status: 400 })
       }
       desk.pin(req, res, account.person.country, async () => {
@@ -102,11 +102,11 @@ function addNewPassword(router: Router, desk: EntryDesk): void {
 const codeMail = (to: string, code: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'Your code for a new password',
-  text: `Code: ${code}\nType it in the browser in which you have asked for it, within ${CODE_MINUTES} minutes.\nIf that was not you, do nothing: your password stays as it is.`,
+  text: `Code: ${code}\nEnter it within ${CODE_MINUTES} minutes, in the browser in which you asked for it.\nIf you did not ask for it, ignore this mail: your password stays the same.`,
 })
 
 export const passwordChanged = (to: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'Your password was changed',
-  text: 'The password of your account was changed, and all sessions but that one have ended.\nIf that was not you, choose a new password at the sign-in.',
+  text: 'The password of your account was changed. All other sessions were ended.\nIf this was not you, reset your password on the sign-in page.',
 })

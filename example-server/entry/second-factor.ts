@@ -12,7 +12,7 @@ export function addSecondFactor(router: Router, desk: EntryDesk): void {
   const awaiting = (req: Request): Account => sessionOf(req).awaiting as Account
   const refuse = (req: Request, res: Response): void =>
     desk.again(req, res, secondFactorPage, {
-      problem: 'Too many wrong codes. Please wait a quarter of an hour.',
+      problem: 'Too many wrong codes. Please wait 15 minutes.',
       status: 429,
     })
   const ofAccount = limits('codesOfAccount', {
@@ -47,7 +47,7 @@ export function addSecondFactor(router: Router, desk: EntryDesk): void {
           (await people.setSecondFactor(person.id, used, { keepSessions: true, instead: secondFactor }))
         if (account !== undefined) return desk.admit(req, res, account)
         log('second factor', { result: 'wrong code', request: req.portcullis.requestId })
-        const problem = 'The code is not right, or was used before. The app shows a new one every 30 seconds.'
+        const problem = 'The code is wrong or was already used. The app shows a new one every 30 seconds.'
         desk.again(req, res, secondFactorPage, { problem, wrong: 'code', status: 401 })
       }),
   )

@@ -34,7 +34,7 @@ export function addSignIn(router: Router, desk: EntryDesk): void {
       const account = await people.signIn(email, password)
       if (account === undefined) {
         log('sign-in', { result: 'wrong address or password', request: req.portcullis.requestId })
-        const problem = 'The email address or the password is not right.'
+        const problem = 'The email address or the password is wrong.'
         desk.again(req, res, signInPage, { problem, wrong: 'password', status: 401 })
         return
       }
@@ -50,5 +50,5 @@ export function addSignIn(router: Router, desk: EntryDesk): void {
 const newBrowser = (to: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'Sign-in from a new browser',
-  text: 'Your password was given in a browser in which you had not signed in before.\nIf that was not you, choose a new password at the sign-in, and end the sessions that you do not know in your account.',
+  text: 'Your password was used in a browser in which you had not signed in before.\nIf this was not you, reset your password on the sign-in page, and end the sessions in your account that you do not recognise.',
 })

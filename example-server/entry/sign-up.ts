@@ -85,7 +85,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
       key: (req) => `sign-up ${sessionOf(req).name}`,
       refuse: (req, res) =>
         desk.again(req, res, pageFor(String(res.locals['email'])), {
-          problem: 'Too many wrong codes. Please start again in a quarter of an hour.',
+          problem: 'Too many wrong codes. Please start again in 15 minutes.',
           status: 429,
         }),
       countsOnlyFailures: true,
@@ -96,7 +96,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
       if (pending?.profile === undefined || pending.passwordHash === undefined) {
         if (await enterAgain(desk, req, res)) return
         log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
-        const problem = 'This is not the code of the newest mail.'
+        const problem = 'This is not the code from the latest mail.'
         desk.again(req, res, pageFor(String(res.locals['email'])), { problem, wrong: 'code', status: 400 })
         return
       }
@@ -108,7 +108,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
           await mailCodes.lead('sign-up', sessionOf(req), code, account.person.id)
           await desk.enter(req, res, account)
         } else {
-          const problem = 'There is an account of this address by now. Please sign in.'
+          const problem = 'There is now an account with this address. Please sign in.'
           desk.again(req, res, signUpPage, { problem, status: 409 })
         }
       })
@@ -150,11 +150,11 @@ export function mailLimits(
 const welcome = (to: string, code: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'Your code for the example gateway',
-  text: `Code: ${code}\nType it in the browser in which you make your account, within ${CODE_MINUTES} minutes.\nIf that was not you, do nothing: without the code no account is made.`,
+  text: `Code: ${code}\nEnter it within ${CODE_MINUTES} minutes, in the browser in which you are creating your account.\nIf you did not ask for it, ignore this mail: no account is created without the code.`,
 })
 
 const taken = (to: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
-  subject: 'You have an account at the example gateway',
-  text: 'Somebody, probably you, wanted to make an account with this address. There is one already.\nSign in with it, or choose a new password at the sign-in. If that was not you, do nothing.',
+  subject: 'You already have an account at the example gateway',
+  text: 'Someone, probably you, tried to create an account with this address, but you already have one.\nSign in, or reset your password on the sign-in page. If this was not you, ignore this mail.',
 })

@@ -28,8 +28,8 @@ export function addAnswers(gateway: Router, parts: AnswerParts): void {
     onDeny: (decision, _req, res) => {
       if (decision.code === 'POLICY_UNAVAILABLE') return sendUnavailable(res as Response)
       const text =
-        'The app does not take people back where it wanted to. Please go back to the app and start again.'
-      ;(res as Response).status(400).send(messagePage('There is no way back', text))
+        'The app sent a return address that it may no longer use. Please go back to the app and start again.'
+      ;(res as Response).status(400).send(messagePage('We cannot send you back to the app', text))
     },
   })
 
@@ -78,9 +78,10 @@ export function addAnswers(gateway: Router, parts: AnswerParts): void {
     const wish = connectionOf(req).wishes.find(({ field }) => field === 'image')
     if (wish === undefined || person.image !== '') return undefined
     const given = IMAGE.safeParse((req.body as Record<string, unknown> | undefined)?.['image-address'])
-    if (!given.success) return given.error.issues[0]?.message ?? 'The picture needs an https address.'
+    if (!given.success)
+      return given.error.issues[0]?.message ?? 'The address of the picture must start with https://.'
     if (given.data !== '') await people.change(person.id, 'image', given.data)
-    else if (wish.mandatory) return 'This app needs the address of a picture of you.'
+    else if (wish.mandatory) return 'This app requires the address of a picture of you.'
     return undefined
   }
 

@@ -81,10 +81,10 @@ export function createGateway(parts: GatewayParts): Router {
 
 export function sendEnded(res: Response): void {
   const text =
-    'It was answered already, or has waited for longer than ten minutes. Please go back to the app and start again.'
+    'It was already answered, or it was open for more than ten minutes. Please go back to the app and start again.'
   const ways = [
-    { href: '/account', text: 'To your account' },
-    { href: '/', text: 'To the front page' },
+    { href: '/account', text: 'Go to your account' },
+    { href: '/', text: 'Go to the front page' },
   ]
   res.status(404).send(messagePage('This sign-in has ended', text, { ways }))
 }

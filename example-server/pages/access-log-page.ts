@@ -15,8 +15,8 @@ export function accessLogPage({ base }: PageContext, accesses: readonly Access[]
         accesses.length === 0
           ? html`<p>Nobody has used your data yet.</p>`
           : html`<p class="hint">
-                The newest ${String(MOST_ACCESSES)} requests at most, the newest first. Pages that showed you
-                your own data are among them.
+                Up to ${String(MOST_ACCESSES)} requests, newest first. They include the pages that showed you
+                your own data.
               </p>
               <ol class="rows">
                 ${accesses.map(row)}

@@ -41,13 +41,13 @@ export function accountPage(context: PageContext, view: AccountView): string {
 function sessionsSection(context: PageContext, { sessions, here }: AccountView): Html {
   return html`<h2>Sessions</h2>
     <p class="hint">
-      Browsers in which you are signed in. One that is not used for 30 minutes is signed out.
+      Browsers in which you are signed in. You are signed out after 30 minutes without activity.
     </p>
     <ul class="rows">
       ${sessions.map(({ name, browser, began }) =>
         name === here
           ? html`<li>
-              <div><strong>${browser}</strong>, this one<br />since ${moment(began)}</div>
+              <div><strong>${browser}</strong>, this browser<br />since ${moment(began)}</div>
             </li>`
           : html`<li>
               <div><strong>${browser}</strong><br />since ${moment(began)}</div>
@@ -55,7 +55,7 @@ function sessionsSection(context: PageContext, { sessions, here }: AccountView):
             </li>`,
       )}
     </ul>
-    ${sessions.length > 1 && form(context, 'end-other-sessions', html`<button class="plain">End all others</button>`)}`
+    ${sessions.length > 1 && form(context, 'end-other-sessions', html`<button class="plain">End all other sessions</button>`)}`
 }
 
 function appsSection(context: PageContext, { apps }: AccountView): Html {
@@ -69,7 +69,7 @@ function appsSection(context: PageContext, { apps }: AccountView): Html {
                 html`<li>
                   <div>
                     <strong>${appName}</strong>${open && ' can read now'}<br />
-                    ${fields.length === 0 ? 'nothing but that you are there' : fields.map((field) => LABELS[field]).join(', ')}<br />
+                    ${fields.length === 0 ? 'only that you have an account' : fields.map((field) => LABELS[field]).join(', ')}<br />
                     ${moment(at)}
                   </div>
                   ${form(context, 'revoke-app', html`<input type="hidden" name="app" value="${appId}" /><button class="small" aria-label="Revoke the access of ${appName}">Revoke</button>`)}
@@ -89,7 +89,7 @@ function securitySection(context: PageContext, { hasSecondFactor, recoveryCodesL
       <li>
         <div>
           <strong>Second factor</strong><br />
-          ${hasSecondFactor ? `On; ${recoveryCodesLeft} recovery codes are left` : 'Off'}
+          ${hasSecondFactor ? `On; ${recoveryCodesLeft} recovery codes left` : 'Off'}
         </div>
         <a href="${context.base}/factor"
           >${hasSecondFactor ? 'Turn off the second factor' : 'Turn on a second factor'}</a
@@ -118,7 +118,7 @@ export function passwordPage(context: PageContext): string {
   return layout(
     'Change the password',
     html`<h1>Change the password</h1>
-      <p>All other sessions end, and a mail tells you of it.</p>
+      <p>This ends all your other sessions. We will tell you by mail.</p>
       ${problemBox(context)}
       ${form(
         context,
@@ -130,7 +130,7 @@ export function passwordPage(context: PageContext): string {
             type: 'password',
             autocomplete: 'new-password',
             attributes: 'minlength="12" maxlength="128"',
-            hint: 'At least 12 characters, and not a common one. A sentence is a good one.',
+            hint: 'At least 12 characters, and not a common password. A whole sentence works well.',
           })} <button>Change the password</button>`,
       )}
       ${back(context)}`,
@@ -150,7 +150,7 @@ export function turnOnPage(context: PageContext, secret: string, link: string, p
       <img
         class="qr"
         src="${picture}"
-        alt="QR code for an app for codes; the key below says the same"
+        alt="QR code for an authenticator app; it contains the same key as below"
         width="220"
         height="220"
       />
@@ -161,7 +161,7 @@ export function turnOnPage(context: PageContext, secret: string, link: string, p
         'factor-on',
         html`${input(context, {
             name: 'code',
-            label: 'Code that the app shows',
+            label: 'Code from the app',
             autocomplete: 'one-time-code',
             attributes: 'inputmode="numeric" maxlength="12"',
           })}
@@ -176,7 +176,7 @@ export function turnOffPage(context: PageContext): string {
   return layout(
     'Second factor',
     html`<h1>Turn off the second factor</h1>
-      <p>After this the password alone opens your account.</p>
+      <p>You will then sign in with your password only.</p>
       ${problemBox(context)}
       ${form(context, 'factor-off', html`${currentPassword(context, true)}<button>Turn it off</button>`)}
       ${back(context)}`,
@@ -196,7 +196,7 @@ export function recoveryCodesPage(context: PageContext, codes: readonly string[]
       <ol class="codes">
         ${codes.map((code) => html`<li><code>${code}</code></li>`)}
       </ol>
-      <p><a class="button" href="${context.base}">I have kept them</a></p>`,
+      <p><a class="button" href="${context.base}">I have saved them</a></p>`,
     { signedIn: true },
   )
 }

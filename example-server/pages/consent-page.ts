@@ -54,7 +54,7 @@ export function consentPage(context: PageContext, connection: Connection, person
             ${wishes}
           </ul>
           <p class="hint">
-            Nothing is shared that you do not tick, except what is required. After this you go back to
+            Only what you tick and what is required is shared. You then return to
             <strong>${targetOf(connection)}</strong>.
           </p>
           <button>Share and continue</button>`,
@@ -73,7 +73,9 @@ function targetOf({ returnUrl }: Connection): string {
 
 /** For an account without a picture. */
 function imageInput(context: PageContext, mandatory: boolean): Html {
-  return html`<label class="inner" for="image-address">Your account has none. Address of a picture</label>
+  return html`<label class="inner" for="image-address"
+      >Your account has no picture. Address of a picture</label
+    >
     <input
       id="image-address"
       name="image-address"

@@ -6,19 +6,19 @@ export function demoPage(): string {
   return shopLayout(
     'Welcome',
     html`<h1>Demo shop</h1>
-      <p id="intro">Fresh bread, every morning. Sign in, and the shop asks the gateway who you are.</p>
+      <p id="intro">Fresh bread every morning. When you sign in, the shop asks the gateway who you are.</p>
       <div id="without-script">
         <p>
           This shop is a browser app and needs JavaScript; the gateway itself does not. The first printed
           command plays an app that calls from a server.
         </p>
-        <p><a href="/">To the front page of the gateway</a></p>
+        <p><a href="/">Go to the front page of the gateway</a></p>
       </div>
       <button id="sign-in" hidden>Sign in with the gateway</button>
       <p id="state" role="status" tabindex="-1"></p>
       <dl id="me" class="facts"></dl>
       <p id="after" hidden>
-        <a href="/account">See at the gateway what this shop may read, and revoke it</a>
+        <a href="/account">At the gateway, see what this shop may read, and revoke its access</a>
       </p>`,
   )
 }

@@ -16,7 +16,7 @@ const NEW_PASSWORD = {
   type: 'password',
   autocomplete: 'new-password',
   attributes: 'minlength="12" maxlength="128"',
-  hint: 'At least 12 characters, and not a common one. A sentence is a good one.',
+  hint: 'At least 12 characters, and not a common password. A whole sentence works well.',
 }
 
 export function signInPage(context: PageContext): string {
@@ -26,8 +26,8 @@ export function signInPage(context: PageContext): string {
     html`<h1>Sign in</h1>
       ${
         app === undefined
-          ? html`<p>To see your account: sessions, apps, password and second factor.</p>`
-          : html`<p><strong>${app.name}</strong> wants to know who you are.</p>`
+          ? html`<p>Sign in to see your sessions, apps, password and second factor.</p>`
+          : html`<p><strong>${app.name}</strong> asks you to sign in.</p>`
       }
       ${problemBox(context)}
       ${form(
@@ -37,7 +37,7 @@ export function signInPage(context: PageContext): string {
           ${input(context, { name: 'password', label: 'Password', type: 'password', autocomplete: 'current-password', attributes: 'maxlength="512"' })}
           <button>Sign in</button>`,
       )}
-      <p>New here? <a href="${base}/sign-up">Make an account</a></p>
+      <p>New here? <a href="${base}/sign-up">Create an account</a></p>
       <p>Forgot your password? <a href="${base}/reset">Choose a new one</a></p>
       ${cancel(context)}`,
   )
@@ -53,8 +53,8 @@ export function signUpPage(context: PageContext): string {
   const option = (value: string, label: string | undefined, chosen: string | undefined): Html =>
     html`<option value="${value}" ${new Html(value === chosen ? 'selected' : '')}>${label}</option>`
   return layout(
-    'Make an account',
-    html`<h1>Make an account</h1>
+    'Create an account',
+    html`<h1>Create an account</h1>
       <p>
         ${app !== undefined && html`With it you can sign in to <strong>${app.name}</strong>.`} You decide
         later what to share with an app.
@@ -79,14 +79,15 @@ export function signUpPage(context: PageContext): string {
             ${listedCountries().map(([code, name]) => option(code, name, typed?.['country']))}
           </select>
           <p class="hint" id="country-hint">
-            It decides where your data is kept: Europeans in London and Frankfurt, all others in Dallas.
+            It decides where your data is stored: in London and Frankfurt for Europeans, in Dallas for
+            everyone else.
           </p>
           <label for="language">Language</label>
           <select id="language" name="language" required>
             ${LANGUAGES.map((code) => option(code, languages.of(code), typed?.['language'] ?? 'en'))}
           </select>
           ${input(context, { name: 'image', label: 'Address of a picture', type: 'url', optional: true, attributes: 'placeholder="https://…" maxlength="500"' })}
-          <button>Make an account</button>`,
+          <button>Create an account</button>`,
       )}
       <p>Already have an account? <a href="${base}/sign-in">Sign in</a></p>
       ${cancel(context)}`,
@@ -107,12 +108,12 @@ export function confirmPage(context: PageContext, email: string): string {
     'Check your mail',
     html`<h1>Check your mail</h1>
       <p>
-        We have sent a mail to <strong>${email}</strong>. It has a code, which works for
+        We have sent a mail to <strong>${email}</strong>. It contains a code that works for
         ${String(CODE_MINUTES)} minutes in this browser.
       </p>
       ${mailHint(context)} ${problemBox(context)}
       ${form(context, 'confirm', html`${codeInput(context, 'Code from the mail')}<button>Confirm</button>`)}
-      <p>No mail, or a wrong address? <a href="${context.base}/sign-up">Start again</a></p>
+      <p>No mail, or the wrong address? <a href="${context.base}/sign-up">Start again</a></p>
       ${cancel(context)}`,
   )
 }
@@ -121,7 +122,7 @@ export function resetPage(context: PageContext): string {
   return layout(
     'Choose a new password',
     html`<h1>Choose a new password</h1>
-      <p>Give the email address of your account. If there is one, a code goes there.</p>
+      <p>Enter the email address of your account. If it has one, we will mail you a code.</p>
       ${problemBox(context)}
       ${form(context, 'reset', html`${input(context, { ...EMAIL, autocomplete: 'username', first: true })}<button>Send the code</button>`)}
       <p><a href="${context.base}/sign-in">Back to the sign-in</a></p>
@@ -146,7 +147,7 @@ export function newPasswordPage(context: PageContext, email: string): string {
           ${input(context, { ...NEW_PASSWORD, name: 'password', label: 'New password' })}
           <button>Set the password</button>`,
       )}
-      <p>No mail, or a wrong address? <a href="${context.base}/reset">Start again</a></p>
+      <p>No mail, or the wrong address? <a href="${context.base}/reset">Start again</a></p>
       ${cancel(context)}`,
   )
 }
@@ -155,7 +156,7 @@ export function secondFactorPage(context: PageContext): string {
   return layout(
     'Second step',
     html`<h1>Second step</h1>
-      <p>Your account asks for a code of the app that you have set up for it.</p>
+      <p>Enter a code from the app that you set up for your account.</p>
       ${problemBox(context)}
       ${form(
         context,
@@ -165,7 +166,7 @@ export function secondFactorPage(context: PageContext): string {
             label: 'Code',
             autocomplete: 'one-time-code',
             attributes: 'maxlength="60" autocapitalize="none" spellcheck="false"',
-            hint: 'Six digits from the app, or one of your recovery codes if the device is lost.',
+            hint: 'Six digits from the app, or one of your recovery codes if you have lost the device.',
             first: true,
           })} <button>Continue</button>`,
       )}

@@ -6,7 +6,7 @@ const ROUTES = [
   ['GET /gateway/:connectId', 'The person signs in and decides what to share'],
   ['POST /auth/v2/token', 'The app exchanges its one-time code for a token'],
   ['GET /auth/v2/me', 'The app reads what was shared'],
-  ['GET /account', 'The person sees sessions and apps, and ends them'],
+  ['GET /account', 'The person sees sessions and connected apps, and can end them'],
   ['GET /livez', 'Is the process alive?'],
   ['GET /readyz', 'Can it judge requests?'],
 ] as const
@@ -24,13 +24,13 @@ export const nameOf = (location: string): string => location.charAt(0).toUpperCa
 export function homePage({ apps, location, others }: HomeView): string {
   return layout(
     'Welcome',
-    html`<h1>An identity gateway in small</h1>
+    html`<h1>A small identity gateway</h1>
       <p>
         Apps send people here to sign in. Each app is protected by its own policy, enforced by the six guards
         of Portcullis. This instance runs in <strong>${nameOf(location)}</strong>.
         ${others.length > 0 && html`Others: ${others.map(({ location, url }, index) => html`${index > 0 && ', '}<a href="${url}/">${nameOf(location)}</a>`)}.`}
       </p>
-      ${apps.length > 0 && html`<p><a class="button" href="/demo">Try it as a person: the demo shop</a></p>`}
+      ${apps.length > 0 && html`<p><a class="button" href="/demo">Try the demo shop</a></p>`}
       <p><a href="/account">Your account: sessions, apps, password, second factor</a></p>
       ${
         apps.length > 0 &&
@@ -52,7 +52,7 @@ export function homePage({ apps, location, others }: HomeView): string {
               )}
             </tbody>
           </table>
-          <p>Commands that try the guards stand in the terminal in which the server was started.</p>`
+          <p>The terminal in which the server was started shows commands that try the guards.</p>`
       }
       <h2>Routes</h2>
       <dl>

@@ -20,7 +20,7 @@ export function layout(title: string, body: Html, { signedIn = false }: { signed
           <nav><a href="/account">${signedIn ? 'Your account' : 'Account'}</a></nav>
         </header>
         <main>${body}</main>
-        <footer>An example of <strong>Portcullis</strong>. Do not use a password of yours here.</footer>
+        <footer>An example of <strong>Portcullis</strong>. Do not use a real password here.</footer>
       </body>
     </html>`.text
 }
@@ -38,7 +38,7 @@ export function shopLayout(title: string, body: Html): string {
           <nav><a href="/">About the gateway</a></nav>
         </header>
         <main>${body}</main>
-        <footer>This page plays an app that lets people sign in through the gateway.</footer>
+        <footer>This page plays the part of an app whose users sign in through the gateway.</footer>
         <script src="/assets/demo.js"></script>
       </body>
     </html>`.text
@@ -55,7 +55,7 @@ export function messagePage(
   title: string,
   text: string,
   {
-    ways = [{ href: '/', text: 'To the front page' }],
+    ways = [{ href: '/', text: 'Go to the front page' }],
     more,
   }: { ways?: readonly Way[]; more?: Html | undefined } = {},
 ): string {

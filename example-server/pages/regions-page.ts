@@ -6,23 +6,23 @@ import { layout } from './layout.ts'
 /** Whether a location answers, in words. */
 const STATES: Readonly<Record<string, string>> = {
   current: 'answers',
-  behind: 'is given what it missed',
-  away: 'is away',
-  foreign: 'is another location',
-  unknown: 'was not asked yet',
+  behind: 'catching up',
+  away: 'unreachable',
+  foreign: 'wrong location',
+  unknown: 'not checked yet',
 }
 
 /** How much of an identifier is shown, the jurisdiction included. */
 const SHOWN = 16
 
-/** Which location holds what, read from each Redis just now. Of a person it shows the beginning of the identifier, and no field. */
+/** What each location stores, read from each Redis just now. Of a person it shows the beginning of the identifier, and no field. */
 export function regionsPage(holdings: readonly Holding[]): string {
   const people = [...new Set(holdings.flatMap(({ people = [] }) => people))].toSorted()
   const cell = ({ people: there }: Holding, id: string): Html =>
     there === undefined ? html`<td>?</td>` : html`<td>${there.includes(id) ? 'sealed' : 'nothing'}</td>`
   return layout(
-    'Which location holds what',
-    html`<h1>Which location holds what</h1>
+    'What each location stores',
+    html`<h1>What each location stores</h1>
       <p>
         Read from the Redis of each location when this page was loaded. It loads itself again every two
         seconds.
@@ -34,8 +34,8 @@ export function regionsPage(holdings: readonly Holding[]): string {
             <th scope="col">Jurisdiction</th>
             <th scope="col">State</th>
             <th scope="col">People</th>
-            <th scope="col">Keys of people</th>
-            <th scope="col">Email addresses, by blind index</th>
+            <th scope="col">People's keys</th>
+            <th scope="col">Email addresses (blind index)</th>
           </tr>
         </thead>
         <tbody>

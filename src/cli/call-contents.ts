@@ -36,7 +36,7 @@ export const triedRequest: Make = async (invocation) => {
   const text = typeof body === 'string' ? body : Buffer.from(body).toString()
   if (typeof body !== 'string' && !Buffer.from(text).equals(body))
     throw new CommandUsageError(
-      'the content of `--body-file` is not UTF-8, and the API of the console takes texts',
+      '`--body-file` is not UTF-8, and the console API accepts text only: leave out `--curl`',
     )
   return { body: { ...description, body: text } }
 }

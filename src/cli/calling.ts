@@ -30,7 +30,7 @@ export async function showCall(call: ApiCall, invocation: Invocation): Promise<E
   const unknown = Object.keys(values).find((name) => !known.includes(name))
   if (unknown !== undefined)
     throw new CommandUsageError(
-      `the API of the console has nothing for \`--${unknown}\`: leave it out with \`--curl\``,
+      `the console API does not support \`--${unknown}\`: leave it out, or run the command without \`--curl\``,
     )
   const { path, content } = await partsOf(call, invocation)
   const parameters = Object.entries(query).flatMap(([option, name]) => {
@@ -66,7 +66,7 @@ async function partsOf(
   const text = made?.body === undefined ? undefined : JSON.stringify(made.body)
   if (text !== undefined && Buffer.byteLength(text) > LONGEST)
     throw new CommandUsageError(
-      `the content has more than ${LONGEST.toLocaleString('en')} bytes, which a line cannot carry: run the command without \`--curl\``,
+      `the content is longer than ${LONGEST.toLocaleString('en')} bytes, too long for a command line: run the command without \`--curl\``,
     )
   return { path: filled.join('/'), content: text }
 }
@@ -74,7 +74,9 @@ async function partsOf(
 /** A path or `APP@REVISION` names no app of the API, and neither do dots, which curl would resolve. */
 function segment(name: string): string {
   if (/[@/\\]|\.json$|^\.*$/.test(name))
-    throw new CommandUsageError(`\`${name}\` must be the id of an app or a name with \`--curl\``)
+    throw new CommandUsageError(
+      `with \`--curl\`, \`${name}\` must be an app id or a name, not a path or a revision`,
+    )
   return encodeURIComponent(name)
 }
 
@@ -82,9 +84,7 @@ function revisionOf({ conditional }: ApiCall, { values }: Invocation): string {
   if (conditional === 'new') return '0'
   const revision = textOf(values, 'if-revision')
   if (revision === undefined)
-    throw new CommandUsageError(
-      '`--if-revision` is missing: the API of the console replaces a revision that is named',
-    )
+    throw new CommandUsageError('`--if-revision` is missing: the console API needs the revision to replace')
   if (/^\d{1,15}$/.test(revision)) return revision
   throw new CommandUsageError(`\`--if-revision\` must be a whole number of at least 0, got \`${revision}\``)
 }
@@ -93,9 +93,7 @@ function baseOf({ values, env }: Invocation): string {
   const given = textOf(values, 'console')
   const text = given ?? env[URL_VARIABLE] ?? ''
   if (text === '')
-    throw new CommandUsageError(
-      `\`--console\` is missing: name the console with \`--console URL\`, or set ${URL_VARIABLE}`,
-    )
+    throw new CommandUsageError(`\`--console\` is missing: give \`--console URL\`, or set ${URL_VARIABLE}`)
   const { origin, pathname } = checkedUrl(text, given === undefined ? URL_VARIABLE : '`--console`')
   let end = pathname.length
   while (pathname[end - 1] === '/') end -= 1

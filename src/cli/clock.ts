@@ -15,5 +15,5 @@ export function judgeClock(answer: Answer): Finding {
   const apart = `the clock of this machine is ${Math.abs(difference)} s ${difference > 0 ? 'behind' : 'ahead of'} that of the server`
   if (Math.abs(difference) <= CLOSE) return pass('the clocks agree')
   if (Math.abs(difference) <= FAR) return warn(apart, FIX, 'docs/troubleshooting.md')
-  return fail(`${apart}: signatures are refused as expired`, FIX, 'docs/troubleshooting.md')
+  return fail(`${apart}: signatures may be refused as expired`, FIX, 'docs/troubleshooting.md')
 }

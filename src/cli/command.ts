@@ -15,9 +15,9 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   ok: 'done',
   failed: 'failed',
-  usage: 'the command was written wrongly',
+  usage: 'the command line is wrong',
   no: 'the answer is no',
-  denied: 'the credentials are missing, or have no right to do this',
+  denied: 'the credentials are missing, or do not allow this',
   unavailable: 'the store or the server cannot be reached; try again',
   interrupted: 'interrupted by Ctrl-C',
 }

@@ -11,7 +11,7 @@ export function lengthOf(values: OptionValues, name: string): number | undefined
   const length = Number(count) * (UNITS[unit] ?? 0)
   if (length > 0) return length
   throw new CommandUsageError(
-    `\`--${name}\` must be a length of time as 90d, 12h, 30m or 45s, got \`${text}\``,
+    `\`--${name}\` must be a duration such as 90d, 12h, 30m or 45s, got \`${text}\``,
   )
 }
 
@@ -20,6 +20,6 @@ export function instantOf(values: OptionValues, name: string): string | undefine
   const text = textOf(values, name)
   if (text === undefined || parseInstant(text) !== undefined) return text
   throw new CommandUsageError(
-    `\`--${name}\` must be an instant in ISO 8601 as \`2030-01-31T12:00:00Z\`, got \`${text}\``,
+    `\`--${name}\` must be a time in ISO 8601 such as \`2030-01-31T12:00:00Z\`, got \`${text}\``,
   )
 }

@@ -60,29 +60,29 @@ export async function exchange({ method, url, headers, body }: Outgoing, timeout
 const REASONS: readonly (readonly [pattern: RegExp, reason: string, fix: string])[] = [
   [
     /^ENOTFOUND|^EAI_AGAIN/,
-    'its name cannot be resolved',
-    'check the host of the URL, and the DNS of this machine',
+    'the host name cannot be resolved',
+    'check the host in the URL, and the DNS settings of this machine',
   ],
-  [/^ECONNREFUSED/, 'nothing listens there', 'check the port, and that the server runs'],
+  [/^ECONNREFUSED/, 'the connection was refused', 'check the port, and that the server is running'],
   [
     /^EHOSTUNREACH|^ENETUNREACH/,
-    'there is no way there',
+    'there is no route to the host',
     'check the network and the firewall of this machine',
   ],
   [
     /^ABORT_ERR|^ETIMEDOUT|^UND_ERR/,
-    'it did not answer in time',
-    'check firewalls on the way, or raise `--timeout`',
+    'the server did not answer in time',
+    'check the firewalls in between, or raise `--timeout`',
   ],
   [
     /^ECONNRESET|^EPROTO|^HPE_|^ERR_SSL/,
-    'it broke the connection off',
-    'check that the scheme (http or https) fits the port',
+    'the server closed the connection',
+    'check that the scheme (http or https) matches the port',
   ],
   [
     /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/,
-    'its certificate is not valid',
-    'renew the certificate, or name its authority in NODE_EXTRA_CA_CERTS',
+    'the certificate is not valid',
+    'renew the certificate, or set NODE_EXTRA_CA_CERTS to a file with its CA',
   ],
 ]
 
@@ -105,10 +105,10 @@ export function checkedUrl(text: string, what: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol))
     throw new CommandUsageError(
-      `${what} must be an absolute URL as \`https://gateway.example/auth\`, got \`${text}\``,
+      `${what} must be an absolute URL such as \`https://gateway.example/auth\`, got \`${text}\``,
     )
   if (url.username !== '' || url.password !== '')
-    throw new CommandUsageError(`${what} must not have a user or a password in it, which others can see`)
+    throw new CommandUsageError(`${what} must not contain a user or a password, because others can see them`)
   return url
 }
 

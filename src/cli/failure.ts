@@ -49,7 +49,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
       exit: EXIT.usage,
       code: 'USAGE',
       message,
-      next: `\`portcullis ${name} --help\` shows how it is written`,
+      next: `run \`portcullis ${name} --help\` for its usage`,
     }
   if (error instanceof CommandDeniedError) return { exit: EXIT.denied, code: 'DENIED', message }
   if (error instanceof InterruptedError) return { exit: EXIT.interrupted, code: 'INTERRUPTED', message }
@@ -70,7 +70,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
       exit: EXIT.no,
       code,
       message,
-      next: 'nothing was written; `portcullis policy try` shows who decides what',
+      next: 'nothing was written; `portcullis policy try` shows what each guard decides',
     }
   if (code === 'CONFIG_INVALID') return { exit: EXIT.usage, code, message }
   if (code === 'REVISION_CONFLICT')
@@ -78,7 +78,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
       exit: EXIT.failed,
       code,
       message,
-      next: 'nothing was written; look at the current one, and try again',
+      next: 'nothing was written; look at the current revision, and try again',
     }
   if (code !== 'UNAVAILABLE') return { exit: EXIT.failed, code, message }
   if (/\b(?:NOAUTH|WRONGPASS|NOPERM|EACCES|EPERM)\b/.test(message))

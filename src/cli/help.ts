@@ -1,13 +1,13 @@
 import { EXIT, MEANINGS, type CommandRow, type OptionRow } from './command.ts'
 
 /** Every command has it. */
-export const HELP_OPTION = { type: 'boolean', help: 'shows this' } as const
+export const HELP_OPTION = { type: 'boolean', help: 'shows this help' } as const
 
 /** The commands, a line each. */
 export function overview(commands: readonly CommandRow[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
-  return `portcullis COMMAND [options]\n\n${lines.join('\n')}\n\n\`portcullis COMMAND --help\` shows its options.\n`
+  return `portcullis COMMAND [options]\n\n${lines.join('\n')}\n\nRun \`portcullis COMMAND --help\` for the options of a command.\n`
 }
 
 /** How a command is written: `policy get APP [options]`. */
@@ -34,6 +34,10 @@ export function exitsOf({ exits = {} }: CommandRow): (readonly [code: number, me
     .map((name) => [EXIT[name], exits[name] ?? MEANINGS[name]] as const)
 }
 
+function section(title: string, lines: readonly string[]): string {
+  return [`${title}:`, ...lines.map((line) => `  ${line}`)].join('\n')
+}
+
 /** The help of one command. */
 export function helpOf(row: CommandRow): string {
   const all: Readonly<Record<string, OptionRow>> = { ...row.options, help: HELP_OPTION }
@@ -44,11 +48,22 @@ export function helpOf(row: CommandRow): string {
   const parts = [
     usageOf(row),
     `${row.summary}${row.about === undefined ? '' : `\n\n${row.about}`}`,
-    rows.map(([left, help]) => `  ${left.padEnd(width)}  ${help}`).join('\n'),
-    exitsOf(row)
-      .map(([code, meaning]) => `  ${code}  ${meaning}`)
-      .join('\n'),
-    ...(row.examples === undefined ? [] : [row.examples.map((line) => `  $ ${line}`).join('\n')]),
+    section(
+      'Options',
+      rows.map(([left, help]) => `${left.padEnd(width)}  ${help}`),
+    ),
+    section(
+      'Exit codes',
+      exitsOf(row).map(([code, meaning]) => `${code}  ${meaning}`),
+    ),
+    ...(row.examples === undefined
+      ? []
+      : [
+          section(
+            'Examples',
+            row.examples.map((line) => `$ ${line}`),
+          ),
+        ]),
   ]
   return `${parts.join('\n\n')}\n`
 }

@@ -6,7 +6,7 @@ import { isJson } from './output.ts'
 /** The whole standard input. */
 export async function readInput({ input, terminals }: Invocation): Promise<string> {
   if (terminals.input)
-    throw new CommandUsageError('`-` reads the standard input, which is a terminal: pipe something into it')
+    throw new CommandUsageError('`-` reads standard input, which is a terminal here: pipe the content in')
   const parts: Buffer[] = []
   for await (const part of input())
     parts.push(typeof part === 'string' ? Buffer.from(part) : Buffer.from(part))
@@ -60,8 +60,10 @@ export async function confirm(invocation: Invocation, question: string, expected
   if (isSet(invocation.values, 'yes')) return true
   const { terminals, env } = invocation
   if (isJson(invocation) || !terminals.input || !terminals.error || (env['CI'] ?? '') !== '')
-    throw new CommandUsageError('`--yes` is missing: nobody can be asked here')
-  invocation.error(`${question} Type \`${expected}\` to go on: `)
+    throw new CommandUsageError(
+      '`--yes` is missing: the command needs confirmation, and cannot ask for it here',
+    )
+  invocation.error(`${question} Type \`${expected}\` to continue: `)
   let answer = ''
   for await (const part of invocation.input()) {
     answer += typeof part === 'string' ? part : Buffer.from(part).toString()

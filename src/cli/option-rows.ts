@@ -7,54 +7,54 @@ export const STORE_OPTIONS = {
   store: {
     type: 'string',
     value: 'PLACE',
-    help: '`file:PATH` of a JSON file or its directory, or a `redis:` URL; default PORTCULLIS_STORE',
+    help: '`file:PATH` (a JSON file or its directory), or a `redis:` URL; default: PORTCULLIS_STORE',
   },
   redis: {
     type: 'string',
     value: 'URL',
-    help: 'a Redis server, without a password; default PORTCULLIS_REDIS_URL, which may have one',
+    help: 'a Redis server, without a password; default: PORTCULLIS_REDIS_URL, which may contain one',
   },
   'redis-url-file': { type: 'string', value: 'FILE', help: 'a file with the URL of the Redis server' },
-  prefix: { type: 'string', value: 'TEXT', help: 'the beginning of every Redis key; default portcullis:' },
+  prefix: { type: 'string', value: 'TEXT', help: 'the prefix of every Redis key; default: portcullis:' },
   'vault-key-file': {
     type: 'string',
     value: 'FILE',
-    help: 'a file with the keys of the vault, as PORTCULLIS_VAULT_KEY has them',
+    help: 'a file with the vault keys, in the format of PORTCULLIS_VAULT_KEY',
   },
 } as const satisfies Rows
 
 export const JSON_OPTION = {
-  json: { type: 'boolean', help: 'writes JSON, and never asks' },
+  json: { type: 'boolean', help: 'writes JSON, and never asks for confirmation' },
 } as const satisfies Rows
 
 /** What the history keeps of a change: its author and its reason. */
 export const NOTE_OPTIONS = {
-  author: { type: 'string', value: 'NAME', help: 'who changes it; default: the user of the system' },
-  note: { type: 'string', value: 'TEXT', help: 'why; it is kept in the history' },
+  author: { type: 'string', value: 'NAME', help: 'the author of the change; default: your user name' },
+  note: { type: 'string', value: 'TEXT', help: 'the reason for the change, kept in the history' },
 } as const satisfies Rows
 
 export const REVISION_OPTION = {
   'if-revision': {
     type: 'string',
     value: 'NUMBER',
-    help: 'writes only if this is the current revision; 0: only if there is nothing yet',
+    help: 'writes only if this is the current revision; 0 means that nothing exists yet',
   },
 } as const satisfies Rows
 
 export const YES_OPTION = {
-  yes: { type: 'boolean', help: 'does it without asking' },
+  yes: { type: 'boolean', help: 'skips the confirmation' },
 } as const satisfies Rows
 
 /** What commands have that the admin API of a console can do too. */
 export const CURL_OPTIONS = {
   curl: {
     type: 'boolean',
-    help: 'does nothing, and writes the request to a console that does the same as a command of curl',
+    help: 'changes nothing; prints a curl command that does the same through the console API',
   },
   console: {
     type: 'string',
     value: 'URL',
-    help: 'where the console is, for `--curl`; default PORTCULLIS_CONSOLE_URL',
+    help: 'the URL of the console, for `--curl`; default: PORTCULLIS_CONSOLE_URL',
   },
 } as const satisfies Rows
 

@@ -28,7 +28,7 @@ export async function redisUrlOf(
   const url = checkUrl(given, 'the URL of the Redis server')
   if (new URL(url).password !== '')
     throw new CommandUsageError(
-      'a password in an argument can be seen by others: put the URL into PORTCULLIS_REDIS_URL, or into a file that `--redis-url-file` names',
+      'others can see a password in an argument: put the URL in PORTCULLIS_REDIS_URL, or in a file given by `--redis-url-file`',
     )
   return url
 }
@@ -36,7 +36,7 @@ export async function redisUrlOf(
 /** Shows nothing of what was given: a password may stand in it. */
 function checkUrl(url: string, what: string): string {
   if (/^rediss?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) return url
-  throw new CommandUsageError(`${what} must be a URL as \`redis://host:6379\` or \`rediss://host:6379\``)
+  throw new CommandUsageError(`${what} must be a URL such as \`redis://host:6379\` or \`rediss://host:6379\``)
 }
 
 /** Where a Redis server is, for people: without user and password. */
@@ -69,7 +69,7 @@ export async function openRedis(url: string): Promise<OpenedClient> {
   if (reason === '') return redis
   redis.disconnect()
   throw new CommandDeniedError(
-    `Redis refuses the credentials (${reason}): put a URL with user and password into PORTCULLIS_REDIS_URL, or into a file that \`--redis-url-file\` names`,
+    `Redis refused the credentials (${reason}): put a URL with user and password in PORTCULLIS_REDIS_URL, or in a file given by \`--redis-url-file\``,
   )
 }
 
@@ -79,7 +79,7 @@ async function maker(): Promise<(url: string, options: object) => OpenedClient> 
     return (given, options) => new Redis(given, options)
   } catch {
     throw new CommandUsageError(
-      'the package `ioredis` is not installed, which a command needs that works with Redis: `npm install ioredis`',
+      'commands that use Redis need the package `ioredis`, which is not installed: run `npm install ioredis`',
     )
   }
 }

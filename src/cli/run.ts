@@ -69,7 +69,7 @@ function parsed(row: CommandRow, args: readonly string[]): ReturnType<typeof par
   throw new CommandUsageError(
     length < least
       ? `\`${row.positionals?.split(' ')[length] ?? ''}\` is missing`
-      : `\`${result.positionals[most] ?? ''}\` is one argument too many`,
+      : `unexpected argument \`${result.positionals[most] ?? ''}\``,
   )
 }
 
@@ -106,7 +106,7 @@ async function withoutCommand(
   )
   error(
     `unknown command \`${written}\`${meant === undefined ? '' : `: did you mean \`${meant}\`?`}\n` +
-      '`portcullis --help` shows all commands\n',
+      'run `portcullis --help` for all commands\n',
   )
   return EXIT.usage
 }

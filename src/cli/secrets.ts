@@ -7,8 +7,8 @@ const VARIABLE = 'PORTCULLIS_VAULT_KEY'
 
 /** What to do where a vault is needed and none is named. */
 export const VAULT_MISSING =
-  `${VARIABLE} is not set, and \`--vault-key-file\` is missing: it seals the keys of apps. ` +
-  'Make one with `openssl rand -base64 32`, and give it to your servers too'
+  `${VARIABLE} is not set, and \`--vault-key-file\` is missing: the keys of apps are encrypted with this key. ` +
+  'Create one with `openssl rand -base64 32`, and give it to your servers too'
 
 /**
  * The vault whose keys stand in the environment or in a file: 32 bytes in base64 each, apart by spaces, lines or commas, the
@@ -29,7 +29,7 @@ export async function readVault(invocation: Invocation): Promise<Vault | undefin
   } catch {
     // What createVault says names its own options, which nobody has written here.
     throw new CommandUsageError(
-      `${file === undefined ? VARIABLE : `\`${file}\``} must have keys of 32 bytes in base64, each as \`KEY\` or \`ID:KEY\`, every id once`,
+      `${file === undefined ? VARIABLE : `\`${file}\``} must contain keys of 32 bytes in base64, separated by commas, each as \`KEY\` or \`ID:KEY\` with a unique id`,
     )
   }
 }

@@ -53,7 +53,7 @@ export async function openStore(invocation: Invocation, create = false): Promise
   const scheme = place.slice(0, place.indexOf(':'))
   const open = Object.hasOwn(KINDS, scheme) ? KINDS[scheme] : undefined
   if (open === undefined)
-    throw new CommandUsageError('`--store` must be `file:PATH`, or a URL as `redis://host:6379`')
+    throw new CommandUsageError('`--store` must be `file:PATH`, or a URL such as `redis://host:6379`')
   return open({ invocation, place, vault: await readVault(invocation), create })
 }
 
@@ -61,27 +61,30 @@ async function placeFor(invocation: Invocation): Promise<string> {
   const { values, env } = invocation
   const [store, redis] = [textOf(values, 'store'), textOf(values, 'redis')]
   const named = [store, redis, textOf(values, 'redis-url-file')].filter((value) => value !== undefined)
-  if (named.length > 1) throw new CommandUsageError('give one of `--store`, `--redis` and `--redis-url-file`')
+  if (named.length > 1)
+    throw new CommandUsageError('give only one of `--store`, `--redis` and `--redis-url-file`')
   if (store !== undefined)
     return /^rediss?:/.test(store) ? ((await redisUrlOf(invocation, store)) ?? '') : store
   if (named.length === 0 && (env['PORTCULLIS_STORE'] ?? '') !== '') return env['PORTCULLIS_STORE'] ?? ''
   const url = await redisUrlOf(invocation, redis)
   if (url !== undefined) return url
   throw new CommandUsageError(
-    '`--store` is missing: name a store with `--store file:PATH` or `--redis URL`, or set PORTCULLIS_STORE or PORTCULLIS_REDIS_URL',
+    '`--store` is missing: give `--store file:PATH` or `--redis URL`, or set PORTCULLIS_STORE or PORTCULLIS_REDIS_URL',
   )
 }
 
 async function openFile({ invocation, place, vault, create }: Opening): Promise<OpenedStore> {
   const given = place.slice('file:'.length)
-  if (given === '') throw new CommandUsageError('`--store file:` needs a path behind it')
+  if (given === '') throw new CommandUsageError('`--store file:` must be followed by a path')
   const path = resolve(invocation.directory, given)
   const isDirectory = (await stat(path).catch(() => undefined))?.isDirectory() ?? !given.endsWith('.json')
   const file = isDirectory ? join(path, 'policies.json') : path
   if (create) await mkdir(dirname(file), { recursive: true })
   const isThere = (await stat(file).catch(() => undefined)) !== undefined
   if (!isThere && !create)
-    throw new CommandUsageError(`there is no store at \`${given}\`: \`portcullis app create\` makes one`)
+    throw new CommandUsageError(
+      `there is no store at \`${given}\`: create one with \`portcullis app create\``,
+    )
   const store = fileStore(file, { vault, create })
   return { store, place: `file:${given}`, vault, check: checkBy(store), close: () => store.close() }
 }

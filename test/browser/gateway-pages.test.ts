@@ -50,13 +50,13 @@ async function gateway(): Promise<string> {
 }
 
 async function makeAccount(email: string): Promise<void> {
-  await page.getByRole('link', { name: 'Make an account' }).click()
+  await page.getByRole('link', { name: 'Create an account' }).click()
   await page.getByLabel('Email address').fill(email)
   await page.getByLabel('Password').fill(ADA.password)
   await page.getByLabel('First name').fill(ADA.firstname)
   await page.getByLabel('Last name').fill(ADA.surname)
   await page.getByLabel('Citizenship').selectOption(ADA.country)
-  await page.getByRole('button', { name: 'Make an account' }).click()
+  await page.getByRole('button', { name: 'Create an account' }).click()
   await page.getByLabel('Code from the mail').fill(codeFor(server.mails, email))
   await page.getByRole('button', { name: 'Confirm' }).click()
   await page.getByRole('heading', { name: /^Share with/ }).waitFor()
@@ -97,7 +97,7 @@ it('the pages work without JavaScript, by keyboard, on a phone, and say what is 
   await page.keyboard.type('a wrong password')
   await page.keyboard.press('Enter')
   const alert = page.getByRole('alert')
-  expect(await alert.textContent()).toContain('not right')
+  expect(await alert.textContent()).toContain('is wrong')
   expect(await page.getByLabel('Password').getAttribute('aria-describedby')).toBe(
     await alert.getAttribute('id'),
   )

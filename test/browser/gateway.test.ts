@@ -113,13 +113,13 @@ const decisions = (): (string | undefined)[] =>
     .flatMap((event: AuditEvent) => (event.kind === 'operation' ? [event.decisions.at(-1)?.code] : []))
 
 async function signUp(country: string): Promise<void> {
-  await page.getByRole('link', { name: 'Make an account' }).click()
+  await page.getByRole('link', { name: 'Create an account' }).click()
   await page.getByLabel('Email address').fill(`eve-${country}@example.org`)
   await page.getByLabel('Password').fill('down the rabbit-hole')
   await page.getByLabel('First name').fill('Eve')
   await page.getByLabel('Last name').fill('Moneypenny')
   await page.getByLabel('Citizenship').selectOption(country)
-  await page.getByRole('button', { name: 'Make an account' }).click()
+  await page.getByRole('button', { name: 'Create an account' }).click()
 }
 
 async function confirm(country: string): Promise<void> {

@@ -12,7 +12,7 @@ export async function documentOfApp(
   const [name, path] = [textOf(values, 'name'), textOf(values, 'policy')]
   const given = path === undefined ? {} : await readJson(invocation, path)
   if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new CommandUsageError(`\`${path ?? ''}\` must hold a policy, a JSON object`)
+    throw new CommandUsageError(`\`${path ?? ''}\` must contain a policy as a JSON object`)
   const stated = (given as { readonly appId?: unknown }).appId
   if (stated !== undefined && stated !== appId)
     throw new CommandUsageError(`the policy is for another app than \`${appId}\``)
@@ -28,7 +28,7 @@ export const createApp = withStore(
     if (textOf(invocation.values, 'policy') === undefined)
       tell(
         invocation,
-        `it has no protections yet, so every guard refuses its requests\n` +
+        `the policy is empty, so every guard refuses the app's requests\n` +
           `next: portcullis policy edit ${appId}, portcullis key create ${appId}`,
       )
     return EXIT.ok
@@ -41,11 +41,11 @@ export const deleteApp = withStore(async (invocation, { store }) => {
   const revision = numberOf(invocation.values, 'if-revision', 1) ?? (await readApp(store, appId)).revision
   const isSure = await confirm(
     invocation,
-    `The app \`${appId}\` is removed with its keys, and all its requests are refused.`,
+    `This removes the app \`${appId}\` and its keys. All its requests will be refused.`,
     appId,
   )
   if (!isSure) return EXIT.no
   await store.remove(appId, revision, noteOf(invocation))
-  await show(invocation, [`${appId} is removed`], { appId, removed: true })
+  await show(invocation, [`removed ${appId}`], { appId, removed: true })
   return EXIT.ok
 })

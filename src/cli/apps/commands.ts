@@ -6,13 +6,13 @@ import { CHANGING, CURL_OPTIONS, LOOKING, REVISION_OPTION, YES_OPTION } from '..
 export const APP_COMMANDS: readonly CommandRow[] = [
   {
     name: 'app list',
-    summary: 'lists the apps, in the order of their ids',
-    about: 'With `--json` each app is a line of its own.',
+    summary: 'lists the apps, sorted by id',
+    about: 'With `--json`, each app is one line.',
     options: {
       ...LOOKING,
       ...CURL_OPTIONS,
-      limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default all' },
-      after: { type: 'string', value: 'ID', help: 'begins behind this id' },
+      limit: { type: 'string', value: 'NUMBER', help: 'how many apps to show; default: all' },
+      after: { type: 'string', value: 'ID', help: 'starts after this id' },
     },
     exits: { no: 'there are no apps' },
     examples: ['portcullis app list --store file:policies'],
@@ -21,15 +21,19 @@ export const APP_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'app create',
-    summary: 'makes an app, with a policy or with one that still refuses everybody',
+    summary: 'creates an app; without `--policy`, every guard refuses its requests',
     positionals: 'APP',
     options: {
       ...CHANGING,
       ...CURL_OPTIONS,
-      name: { type: 'string', value: 'TEXT', help: 'a name for people' },
-      policy: { type: 'string', value: 'FILE', help: 'its policy as JSON; `-` reads the standard input' },
+      name: { type: 'string', value: 'TEXT', help: 'a display name' },
+      policy: {
+        type: 'string',
+        value: 'FILE',
+        help: 'a JSON file with its policy; `-` reads standard input',
+      },
     },
-    exits: { failed: 'the policy was refused, or there is an app with this id' },
+    exits: { failed: 'the policy is invalid, or an app with this id exists' },
     examples: ['portcullis app create example-shop --name "Example shop" --store file:policies'],
     call: {
       method: 'PUT',
@@ -43,7 +47,7 @@ export const APP_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'app show',
-    summary: 'shows what is stored of an app: modes, score, keys without their secrets',
+    summary: 'shows an app: modes, score and keys (without their secrets)',
     positionals: 'APP',
     options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there is no such app' },
@@ -52,14 +56,14 @@ export const APP_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'app delete',
-    summary: 'removes an app with its keys; its history stays',
+    summary: 'removes an app and its keys; its history is kept',
     about:
-      'From then on its requests are refused. `policy rollback` brings the policy back, and never the keys.',
+      'Its requests are refused from then on. `policy rollback` restores the policy, but never the keys.',
     positionals: 'APP',
     options: { ...CHANGING, ...REVISION_OPTION, ...YES_OPTION },
     exits: {
       failed: 'another revision is current',
-      no: 'there is no such app, or the question was answered with no',
+      no: 'there is no such app, or you answered no',
     },
     load: managing('deleteApp'),
   },

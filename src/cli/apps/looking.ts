@@ -39,7 +39,7 @@ export const listApps = withStore(async (invocation, { store }) => {
           rows.map(({ appId, name = '', revision, score }) => [
             appId,
             `revision ${revision}`,
-            score === undefined ? 'policy not good' : `score ${score}`,
+            score === undefined ? 'policy invalid' : `score ${score}`,
             plain(name),
           ]),
         )
@@ -61,7 +61,7 @@ export const showApp = withStore(async (invocation, { store }) => {
       ['app', appId],
       ...(name === undefined ? [] : [['name', plain(name)]]),
       ['revision', String(revision)],
-      ['score', score === undefined ? 'the policy is not good: see `policy validate`' : `${score} of 100`],
+      ['score', score === undefined ? 'the policy is invalid: see `policy validate`' : `${score} of 100`],
       ...Object.entries(modes),
     ]),
     ...(keys.length === 0 ? ['no keys'] : ['keys', ...keyLines(keys).map((line) => `  ${line}`)]),

@@ -63,7 +63,7 @@ export async function connect(invocation: Invocation): Promise<Connection> {
     const key = secretOf(env, 'PORTCULLIS_PSEUDONYM_KEY')
     if (key === undefined)
       throw new CommandUsageError(
-        'PORTCULLIS_PSEUDONYM_KEY is not set: it is the `pseudonymKey` of `auditAccess` in base64',
+        'PORTCULLIS_PSEUDONYM_KEY is not set: set it to the `pseudonymKey` of `auditAccess`, in base64',
       )
     return key
   }
@@ -109,7 +109,8 @@ export async function checkpointsOf({ values }: Invocation): Promise<{
   const path = textOf(values, 'checkpoints')
   const keys = await Promise.all(textsOf(values, 'key').map(keyOf))
   if (path === undefined) return { checkpoints: [], keys }
-  if (keys.length === 0) throw new CommandUsageError('`--checkpoints` needs `--key`')
+  if (keys.length === 0)
+    throw new CommandUsageError('`--checkpoints` needs `--key`: the key that signs the checkpoints')
   try {
     return { checkpoints: await readCheckpointFile(path), keys }
   } catch (error) {
@@ -123,7 +124,9 @@ async function keyOf(text: string): Promise<NoteKey> {
   const line = text.includes('+') ? text : (await readFile(text, 'utf8').catch(() => '')).trim()
   const key = parseVerifierKey(line)
   if (key === undefined)
-    throw new CommandUsageError('`--key` must be a key as `name+hash+key`, or a file with one')
+    throw new CommandUsageError(
+      '`--key` must be a verifier key such as `name+hash+key`, or a file that contains one',
+    )
   return key
 }
 
@@ -152,9 +155,7 @@ async function checkWriting(redis: RedisClient, prefix: string): Promise<void> {
     await redis.call('XADD', `${prefix}{audit}:rights`, 'NOMKSTREAM', '*', 'may', 'write')
   } catch (error) {
     if (!(error as Error).message.startsWith('NOPERM')) throw unavailable(error, 'XADD')
-    throw new CommandDeniedError(
-      'the user of Redis may not write: each look at the audit log is an event of it',
-    )
+    throw new CommandDeniedError('the Redis user may not write: every use of the audit log is recorded in it')
   }
 }
 

@@ -25,11 +25,11 @@ export const verify = withLog(
     else {
       for (const { code, at, detail } of report.problems) await out(`${code}  at ${at}: ${detail}\n`)
       await out(
-        `${report.frames} frames, ${report.events} events, ${report.writers} writers, ${report.checkpoints} checkpoints that hold, ` +
-          `${report.sealed} frames sealed: ${report.found === 0 ? 'nothing is wrong' : `${report.found} problems`}\n`,
+        `${report.frames} frames, ${report.events} events, ${report.writers} writers, ${report.checkpoints} valid checkpoints, ` +
+          `${report.sealed} frames sealed: ${report.found === 0 ? 'no problems' : `${report.found} problems`}\n`,
       )
       if (checkpoints.length === 0)
-        error('without --checkpoints a cut end and a removed writer are not found\n')
+        error('without --checkpoints, a truncated log or a removed writer goes unnoticed\n')
     }
     return report.found === 0 ? EXIT.ok : EXIT.no
   },
@@ -40,7 +40,7 @@ export const erase = withLog(async (invocation, log) => {
   const { values, positionals, out, error } = invocation
   const { people, store, redis } = log
   if (people === undefined)
-    throw new CommandUsageError('PORTCULLIS_VAULT_KEY is not set: it opens the secrets of people')
+    throw new CommandUsageError('PORTCULLIS_VAULT_KEY is not set: it decrypts the keys of people')
   const directories = textsOf(values, 'prove')
   const erased = await erasePeople(positionals, {
     store,
@@ -53,22 +53,22 @@ export const erase = withLog(async (invocation, log) => {
   const traces = await searchTraces(directories, erased.traces)
   if (isJson(invocation)) await out(documentOf({ people: erased.people, secrets: erased.secrets, traces }))
   else {
-    await out(
-      `${erased.people} people erased, ${erased.secrets} secrets destroyed, and the files of Redis rewritten\n`,
-    )
+    await out(`${erased.people} people erased, ${erased.secrets} secrets destroyed, Redis files rewritten\n`)
     for (const { path, form } of traces) await out(`found in ${path} (${form})\n`)
-    if (directories.length > 0 && traces.length === 0) await out('nothing of them was found\n')
+    if (directories.length > 0 && traces.length === 0) await out('no trace of them was found\n')
   }
   if (traces.length > 0) return EXIT.failed
-  if (erased.people === 0) error('nothing was known of them\n')
+  if (erased.people === 0) error('the log knew none of these people\n')
   return erased.people === 0 ? EXIT.no : EXIT.ok
 })
 
 export const retain = withLog(async (invocation, log) => {
   const { values, out } = invocation
   const archive = requiredText(values, 'archive')
-  const days = Number(requiredText(values, 'days'))
-  if (!Number.isFinite(days) || days < 0) throw new CommandUsageError('`--days` must be a number of days')
+  const age = requiredText(values, 'days')
+  const days = Number(age)
+  if (!Number.isFinite(days) || days < 0)
+    throw new CommandUsageError(`\`--days\` must be a number of at least 0, got \`${age}\``)
   requiredText(values, 'checkpoints')
   const { checkpoints, keys } = await checkpointsOf(invocation)
   const before = Date.now() - days * 86_400_000

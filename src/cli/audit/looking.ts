@@ -6,7 +6,7 @@ import { inclusionProof, leafHash } from '../../audit/log/merkle.ts'
 import type { AuditQuery } from '../../audit/reading/query.ts'
 import { ownEvent } from '../../audit/reading/own-event.ts'
 import { printSubjectReport } from '../../audit/reading/subject-report.ts'
-import { CommandUsageError, EXIT, textOf, type Invocation } from '../command.ts'
+import { CommandUsageError, EXIT, numberOf, textOf, type Invocation } from '../command.ts'
 import { allFrames, withLog } from './connection.ts'
 import { documentOf, isJson } from '../output.ts'
 
@@ -51,13 +51,11 @@ export const tail = withLog(async (invocation, log) => {
 
 export const query = withLog(async (invocation, log) => {
   const { values } = invocation
-  const limit = Number(textOf(values, 'limit') ?? 100)
-  if (!Number.isSafeInteger(limit) || limit < 1)
-    throw new CommandUsageError('`--limit` must be a whole number of at least 1')
+  const limit = numberOf(values, 'limit', 1) ?? 100
   const page = { after: textOf(values, 'after'), limit, purpose: textOf(values, 'purpose') }
   const { events, next } = await log.reader().query(queryOf(invocation), page)
   for (const { event } of events) await showEvent(invocation, event)
-  if (next !== undefined) invocation.error(`there are more: --after ${next}\n`)
+  if (next !== undefined) invocation.error(`for more: --after ${next}\n`)
   return events.length === 0 ? EXIT.no : EXIT.ok
 })
 
@@ -100,7 +98,9 @@ export const exportAll = withLog(async (invocation, log) => {
   const { values, out } = invocation
   const format = (textOf(values, 'to-format') ?? 'ndjson') as ExportFormat
   if (!EXPORT_FORMATS.includes(format))
-    throw new CommandUsageError(`\`--to-format\` must be one of ${EXPORT_FORMATS.join(', ')}`)
+    throw new CommandUsageError(
+      `\`--to-format\` must be one of ${EXPORT_FORMATS.join(', ')}, got \`${format}\``,
+    )
   const reader = log.reader()
   let after: string | undefined
   let count = 0

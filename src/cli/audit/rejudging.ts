@@ -16,7 +16,7 @@ export const rejudgeAll = withLog(async (invocation, log) => {
   const key = secretOf(env, 'PORTCULLIS_JUDGED_KEY')
   if (key === undefined)
     throw new CommandUsageError(
-      'PORTCULLIS_JUDGED_KEY is not set: it is the `judgements.key` of `auditAccess` in base64',
+      'PORTCULLIS_JUDGED_KEY is not set: set it to the `judgements.key` of `auditAccess`, in base64',
     )
   const drafts = await draftsOf(invocation)
   const prefix = textOf(values, 'prefix')
@@ -44,7 +44,7 @@ export const rejudgeAll = withLog(async (invocation, log) => {
   else {
     const reasons = Object.entries(notJudged).filter(([, count]) => count > 0)
     await out(
-      `${decisions} decisions: ${same} the same, ${different} different, ${decisions - same - different} not judged` +
+      `${decisions} decisions: ${same} unchanged, ${different} changed, ${decisions - same - different} not judged` +
         `${reasons.length === 0 ? '' : ` (${reasons.map(([why, count]) => `${why}: ${count}`).join(', ')})`}\n`,
     )
   }

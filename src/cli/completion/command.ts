@@ -2,9 +2,9 @@ import type { CommandRow } from '../command.ts'
 
 export const COMPLETION_COMMAND: CommandRow = {
   name: 'completion',
-  summary: 'writes a script that completes commands and options in a shell',
+  summary: 'prints a script that completes commands and options in your shell',
   about:
-    'bash: put `source <(portcullis completion bash)` into ~/.bashrc. zsh: `portcullis completion zsh > "${fpath[1]}/_portcullis"`. ' +
+    'bash: add `source <(portcullis completion bash)` to ~/.bashrc. zsh: `portcullis completion zsh > "${fpath[1]}/_portcullis"`. ' +
     'fish: `portcullis completion fish > ~/.config/fish/completions/portcullis.fish`.',
   positionals: 'SHELL',
   options: {},

@@ -36,7 +36,7 @@ export async function openAudit(invocation: Invocation, opened: OpenedStore): Pr
   if (known === undefined)
     tell(
       invocation,
-      'PORTCULLIS_PSEUDONYM_KEY is not set: users of this console are recorded under pseudonyms that are only valid for this run',
+      'PORTCULLIS_PSEUDONYM_KEY is not set: the users of this console get pseudonyms that are valid for this run only',
     )
   const shared = {
     pseudonymKey: known ?? new Uint8Array(randomBytes(32)),

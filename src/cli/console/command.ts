@@ -3,31 +3,31 @@ import { STORE_OPTIONS } from '../option-rows.ts'
 
 export const CONSOLE_COMMAND: CommandRow = {
   name: 'console',
-  summary: 'starts the console for a store, reachable only from this machine',
+  summary: 'starts the console for a store, reachable from this machine only',
   about:
-    'Listens on 127.0.0.1, and prints its address with a token for one sign-in; after each sign-in it prints the next one. ' +
-    'Drafts are in the memory of the command, and end with it. What is done in the console is recorded: with Redis in the audit ' +
-    'log or in the stream that `--audit-stream` names, with a file store in `console-audit.ndjson` in the same directory. PORTCULLIS_PSEUDONYM_KEY ' +
-    'and PORTCULLIS_JUDGED_KEY are the `pseudonymKey` and the `judgements.key` of `auditAccess` in base64: with them people are found, ' +
-    'and requests judged again.',
+    'It listens on 127.0.0.1, and prints its address and a token for one sign-in; after each sign-in it prints the next token. ' +
+    'Drafts are kept in memory, and are lost when the command ends. Everything done in the console is recorded: with Redis in the audit ' +
+    'log or in the stream given by `--audit-stream`, with a file store in `console-audit.ndjson` next to it. Set PORTCULLIS_PSEUDONYM_KEY ' +
+    'and PORTCULLIS_JUDGED_KEY to the `pseudonymKey` and the `judgements.key` of `auditAccess`, in base64, to search for people ' +
+    'and to judge requests again.',
   options: {
     ...STORE_OPTIONS,
-    port: { type: 'string', value: 'NUMBER', help: 'default: one that is free' },
+    port: { type: 'string', value: 'NUMBER', help: 'default: any free port' },
     author: {
       type: 'string',
       value: 'NAME',
-      help: 'the name in the history of changes; default: the user of the system',
+      help: 'your name in the history of changes; default: your user name',
     },
     right: {
       type: 'string',
       multiple: true,
       value: 'RIGHT',
-      help: 'what may be done, such as look or keys; default: everything',
+      help: 'a right of this session, such as look or keys; default: all rights',
     },
     'audit-stream': {
       type: 'string',
       value: 'KEY',
-      help: 'the stream of `redisAuditSink`, where the apps use it in place of the audit log',
+      help: 'the stream of `redisAuditSink`, if your servers use it instead of the audit log',
     },
   },
   exits: { ok: 'ended by Ctrl-C' },

@@ -25,17 +25,17 @@ export const serveConsole = withStore(async (invocation, opened) => {
     store: opened.store,
     authorize: ({ token }) => {
       if (token === undefined || !tokens.take(token)) return undefined
-      tell(invocation, `signed in; for one more sign-in: ${tokens.next()}`)
+      tell(invocation, `signed in; token for the next sign-in: ${tokens.next()}`)
       return { name, rights }
     },
-    onError: (error) => tell(invocation, `a fault: ${plain((error as Error).message)}`),
+    onError: (error) => tell(invocation, `internal error: ${plain((error as Error).message)}`),
   })
   const server = createServer((req, res) => {
     // A name that somebody else's DNS leads to this machine is not ours.
     if (!isOurs(req.headers.host, (server.address() as AddressInfo).port)) {
       res
         .writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8' })
-        .end('This host is not served here.\n')
+        .end('This server does not serve that host.\n')
       return
     }
     answer(req, res, () => {
@@ -47,11 +47,11 @@ export const serveConsole = withStore(async (invocation, opened) => {
     await invocation.out(`${address}\ntoken: ${tokens.next()}\n`)
     tell(
       invocation,
-      `The console of ${opened.place} is open; changes are recorded in: ${place}. Ctrl-C ends it.`,
+      `The console for ${opened.place} is running. Changes are recorded in: ${place}. Press Ctrl-C to stop.`,
     )
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    tell(invocation, 'the console has ended')
+    tell(invocation, 'the console has stopped')
     return EXIT.ok
   } finally {
     await end(server)
@@ -94,7 +94,7 @@ async function listen(server: Server, port: number): Promise<string> {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         error.code === 'EADDRINUSE'
-          ? new CommandUsageError(`port ${port} is taken: \`--port\` names another`)
+          ? new CommandUsageError(`port ${port} is in use: give another with \`--port\``)
           : error,
       ),
     )

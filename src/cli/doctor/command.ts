@@ -3,23 +3,23 @@ import { JSON_OPTION, STORE_OPTIONS } from '../option-rows.ts'
 
 export const DOCTOR_COMMAND: CommandRow = {
   name: 'doctor',
-  summary: 'checks a set-up: HTTPS, clock, proxies, order of guards, store, rights in Redis',
+  summary: 'checks a setup: HTTPS, clock, proxies, order of guards, store, Redis permissions',
   about:
-    'Each check passes, warns, fails, or is skipped with a reason. Neither secrets nor policies are in the report, so that it can be sent to others.',
+    'Each check passes, warns, fails, or is skipped for a stated reason. The report contains no secrets and no policies, so you can send it to others.',
   options: {
     ...STORE_OPTIONS,
     ...JSON_OPTION,
     url: {
       type: 'string',
       value: 'URL',
-      help: 'a URL of your service, from which HTTPS and the clock are judged',
+      help: 'a URL of your service, to check HTTPS and the clock',
     },
     project: {
       type: 'string',
       value: 'DIRECTORY',
-      help: 'the application whose sources are looked at; default here',
+      help: 'the directory of the application to inspect; default: the current one',
     },
-    strict: { type: 'boolean', help: 'ends with 3 on warnings too' },
+    strict: { type: 'boolean', help: 'exits with 3 on warnings too' },
   },
   exits: { no: 'a check failed' },
   examples: [

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
 import { textOf, type Invocation } from '../command.ts'
+import { counted } from '../output.ts'
 import { inspectProject, type Project } from '../project.ts'
 
 /** What the sources of the application tell, as far as it can be seen in them. */
@@ -21,7 +22,7 @@ export async function projectChecks({ values, directory }: Invocation): Promise<
 }
 
 function judgeExpress({ express }: Project): Finding {
-  if (express === undefined) return skip('Express is not among the dependencies')
+  if (express === undefined) return skip('Express is not a dependency')
   const [major = 0, minor = 0] = (/(\d+)(?:\.(\d+))?/.exec(express)?.slice(1) ?? []).map(Number)
   if (major === 5 || (major === 4 && minor >= 22)) return pass(`Express ${express}`)
   return fail(`Express ${express} is not supported`, 'install Express 4.22 or 5')
@@ -32,23 +33,23 @@ function judgeProxy({ trustProxy, applications }: Project): Finding {
   const all = trustProxy.find(({ text }) => text.trim() === 'true')
   if (all !== undefined)
     return fail(
-      `${all.file}:${all.line} trusts every proxy: callers can choose the address that counts`,
+      `${all.file}:${all.line} trusts every proxy: callers can forge their address`,
       'set `trust proxy` to the subnets of your proxies',
       docs,
     )
   const hops = trustProxy.find(({ text }) => /^\d+$/.test(text.trim()))
   if (hops !== undefined)
     return warn(
-      `${hops.file}:${hops.line} trusts a number of hops, which a shorter way in gets around`,
+      `${hops.file}:${hops.line} trusts a number of hops: a caller who bypasses a proxy can forge its address`,
       'set `trust proxy` to the subnets of your proxies',
       docs,
     )
   const [first] = trustProxy
   if (first !== undefined)
     return pass(`${first.file}:${first.line} sets \`trust proxy\` to ${first.text.trim()}`)
-  if (applications.length === 0) return skip('no Express application was seen in the sources')
+  if (applications.length === 0) return skip('the sources contain no Express application')
   return skip(
-    '`trust proxy` is not set in the sources, which is right where no proxy stands before the service',
+    '`trust proxy` is not set in the sources, which is correct if no proxy is in front of the service',
   )
 }
 
@@ -77,9 +78,8 @@ function judgeOrder({ mounts }: Project): Finding {
   }
   const seen = mounts.filter(({ guards }) => guards.includes('protect') || guards.length > 1)
   const [first] = seen
-  if (first === undefined)
-    return skip('the sources show no place where several guards are mounted in one call')
+  if (first === undefined) return skip('the sources never mount several guards in one call')
   return pass(
-    `${first.file}:${first.line}${seen.length > 1 ? ` and ${seen.length - 1} more` : ''} mount guards in the right order`,
+    `guards are mounted in the right order in ${first.file}:${first.line}${seen.length > 1 ? ` and ${counted(seen.length - 1, 'other place')}` : ''}`,
   )
 }

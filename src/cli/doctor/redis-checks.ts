@@ -27,7 +27,7 @@ export async function redisChecks(
 ): Promise<readonly Check[]> {
   const info = await infoOf(client)
   const byInfo = (judge: (info: ReadonlyMap<string, string>) => Finding): Finding =>
-    info === undefined ? skip('the user may not ask for INFO') : judge(info)
+    info === undefined ? skip('the user may not run INFO') : judge(info)
   const findings: Readonly<Record<(typeof REDIS_IDS)[number], Finding>> = {
     'redis-version': byInfo(judgeVersion),
     'redis-tls': judgeTls(url),
@@ -72,18 +72,18 @@ function judgeTls(url: string): Finding {
 
 function judgeMemory(info: ReadonlyMap<string, string>): Finding {
   const policy = info.get('maxmemory_policy')
-  if (policy === undefined) return skip('the server does not tell its memory policy')
-  if (policy === 'noeviction') return pass('a full server refuses writes, and forgets nothing')
+  if (policy === undefined) return skip('the server does not report its memory policy')
+  if (policy === 'noeviction') return pass('a full server refuses writes, and evicts nothing')
   const fix = 'set `maxmemory-policy noeviction`'
   const limit = Number(info.get('maxmemory') ?? 0)
-  const detail = `\`maxmemory-policy\` is ${policy}: a full server forgets policies or nonces, and a forgotten nonce lets a replay through`
-  return limit > 0 ? fail(detail, fix, DOCS) : warn(`${detail}; no limit is set now`, fix, DOCS)
+  const detail = `\`maxmemory-policy\` is ${policy}: a full server evicts policies or nonces, and an evicted nonce lets a replay through`
+  return limit > 0 ? fail(detail, fix, DOCS) : warn(`${detail}; no memory limit is set at present`, fix, DOCS)
 }
 
 function judgePersistence(info: ReadonlyMap<string, string>): Finding {
-  if (info.get('aof_enabled') === '1') return pass('every write goes to the append-only file')
+  if (info.get('aof_enabled') === '1') return pass('the append-only file is on')
   return warn(
-    'there is no append-only file: a crash loses the latest policies, and nonces that were used',
+    'the append-only file is off: a crash loses the latest policies and the used nonces',
     'set `appendonly yes`',
     DOCS,
   )
@@ -96,12 +96,12 @@ async function judgeRedisClock(client: OpenedClient): Promise<Finding> {
     const reply = (await client.call('TIME')) as readonly unknown[]
     seconds = Number(reply[0]) + Number(reply[1]) / 1e6
   } catch {
-    return skip('the user may not ask for TIME')
+    return skip('the user may not run TIME')
   }
   const difference = Math.round(seconds - (before + Date.now()) / 2_000)
-  if (Math.abs(difference) <= 5) return pass('its clock agrees with that of this machine')
+  if (Math.abs(difference) <= 5) return pass('its clock agrees with the clock of this machine')
   return warn(
-    `its clock is ${Math.abs(difference)} s ${difference > 0 ? 'ahead of' : 'behind'} that of this machine`,
+    `its clock is ${Math.abs(difference)} s ${difference > 0 ? 'ahead of' : 'behind'} the clock of this machine`,
     'synchronise the clocks (chrony, systemd-timesyncd)',
   )
 }
@@ -163,18 +163,23 @@ async function judgeRights(client: OpenedClient, prefix: string): Promise<Findin
       if (reply !== 'OK') missing[role].add(command)
     }
   }
-  const fix = `give the user \`${user}\` the rights of docs/redis.md`
-  if (missing.guards.size > 0) return fail(`guards lack ${[...missing.guards].join(', ')}`, fix, DOCS)
+  const fix = `give the user \`${user}\` the permissions listed in docs/redis.md`
+  if (missing.guards.size > 0)
+    return fail(`guards are not allowed to run ${[...missing.guards].join(', ')}`, fix, DOCS)
   if (missing.dashboards.size > 0)
-    return warn(`enough for guards; a command line lacks ${[...missing.dashboards].join(', ')}`, fix, DOCS)
+    return warn(
+      `enough for guards, but the command line is not allowed to run ${[...missing.dashboards].join(', ')}`,
+      fix,
+      DOCS,
+    )
   const mayAll = String(await client.call('ACL', 'DRYRUN', user, 'FLUSHALL').catch(() => '')) === 'OK'
   return mayAll
     ? warn(
-        `the user \`${user}\` may do everything, also FLUSHALL`,
-        'give the server a user with the rights of docs/redis.md',
+        `the user \`${user}\` may run every command, even FLUSHALL`,
+        'use a Redis user with only the permissions listed in docs/redis.md',
         DOCS,
       )
-    : pass(`the user \`${user}\` may do what guards and a command line need`)
+    : pass(`the user \`${user}\` may run every command that guards and the command line need`)
 }
 
 /** A user without the right to ask about rights: what reads is tried, and what writes is not. */
@@ -200,6 +205,10 @@ async function judgeReading(client: OpenedClient, prefix: string): Promise<Findi
     }
   }
   if (refused.size > 0)
-    return fail(`the user lacks ${[...refused].join(', ')}`, 'give it the rights of docs/redis.md', DOCS)
-  return pass('the user may read what guards and a command line need; writing was not tried')
+    return fail(
+      `the user is not allowed to run ${[...refused].join(', ')}`,
+      'give it the permissions listed in docs/redis.md',
+      DOCS,
+    )
+  return pass('the user may read everything that guards and the command line need; writes were not tried')
 }

@@ -23,8 +23,8 @@ export async function storeChecks(invocation: Invocation): Promise<readonly Chec
     if (error instanceof CommandUsageError) throw error
     const isDenied = error instanceof CommandDeniedError
     const fix = isDenied
-      ? 'give credentials that the server takes'
-      : 'check that it runs and can be reached from here'
+      ? 'give credentials that the server accepts'
+      : 'check that it is running and reachable from here'
     const [, ...rest] = skipped('the store cannot be reached')
     return [{ id: 'store', ...fail((error as Error).message, fix) }, ...rest]
   }
@@ -68,8 +68,8 @@ async function appChecks({ store, place, vault }: OpenedStore): Promise<Check[]>
   } catch (error) {
     const isDenied = /NOPERM|EACCES|EPERM/.test((error as Error).message)
     const fix = isDenied
-      ? 'give the user the rights of docs/redis.md'
-      : 'check that it runs and can be reached from here'
+      ? 'give the user the permissions listed in docs/redis.md'
+      : 'check that it is running and reachable from here'
     return [
       { id: 'store', ...fail((error as Error).message, fix) },
       ...IDS.slice(1).map((id): Check => ({ id, ...skip('the store cannot be read') })),
@@ -112,10 +112,10 @@ async function lookAtKeys(
 function judgeVault(isThere: boolean, sealed: number): Finding {
   if (sealed > 0)
     return fail(
-      `the keys of ${counted(sealed, 'app')} cannot be opened ${isThere ? 'with this vault' : 'without a vault'}`,
-      'set PORTCULLIS_VAULT_KEY to the key that your servers have',
+      `the keys of ${counted(sealed, 'app')} cannot be decrypted ${isThere ? 'with this vault key' : 'without a vault key'}`,
+      'set PORTCULLIS_VAULT_KEY to the key that your servers use',
     )
-  if (isThere) return pass('every key that is stored can be opened')
+  if (isThere) return pass('every stored key can be decrypted')
   return skip('PORTCULLIS_VAULT_KEY is not set, and no app has keys')
 }
 
@@ -129,14 +129,14 @@ function judgePolicies({
   if (bad.length > 0)
     return fail(
       `${counted(bad.length, 'policy', 'policies')} would be refused: ${bad.slice(0, 5).join(', ')}`,
-      'look with `portcullis policy get` and `portcullis policy validate`',
+      'run `portcullis policy get` and `portcullis policy validate`',
     )
   if (dangerous.length > 0)
     return warn(
       `${counted(dangerous.length, 'policy', 'policies')} with findings of severity danger: ${dangerous.slice(0, 5).join(', ')}`,
-      'look with `portcullis policy lint`',
+      'run `portcullis policy lint`',
     )
-  return pass('every policy is good, and none is dangerous')
+  return pass('every policy is valid, and no finding has the severity danger')
 }
 
 function judgeKeys({
@@ -148,16 +148,16 @@ function judgeKeys({
   readonly ended: number
   readonly sealed: number
 }): Finding {
-  if (sealed > 0) return skip('not all keys can be opened')
+  if (sealed > 0) return skip('not all keys can be decrypted')
   if (ending.length > 0)
     return warn(
-      `${counted(ending.length, 'key')} will end within 14 days: ${ending.slice(0, 5).join(', ')}`,
-      'give the app another one with `portcullis key create`',
+      `${counted(ending.length, 'key')} will expire within 14 days: ${ending.slice(0, 5).join(', ')}`,
+      'create a new key with `portcullis key create`',
       'docs/key-rotation.md',
     )
   return pass(
     ended === 0
-      ? 'no key ends within 14 days'
-      : `no key ends within 14 days; ${counted(ended, 'key')} of the past can be revoked`,
+      ? 'no key expires within 14 days'
+      : `no key expires within 14 days; ${counted(ended, 'expired key')} can be revoked`,
   )
 }

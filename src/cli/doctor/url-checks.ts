@@ -20,7 +20,7 @@ export async function urlChecks(text: string | undefined): Promise<readonly Chec
     return [{ id: 'url', ...fail(reason, fix) }, ...rest]
   }
   return [
-    { id: 'url', ...pass(`answered with ${answer.status}`) },
+    { id: 'url', ...pass(`answered with status ${answer.status}`) },
     { id: 'https', ...judgeHttps(url) },
     { id: 'hsts', ...judgeHsts(url, answer) },
     { id: 'clock', ...judgeClock(answer) },
@@ -35,22 +35,22 @@ function isLoopback({ hostname }: URL): boolean {
 }
 
 function judgeHttps(url: URL): Finding {
-  if (url.protocol === 'https:') return pass('the service is reached by HTTPS, with a valid certificate')
-  if (isLoopback(url)) return skip('HTTP on this machine; give the public URL')
+  if (url.protocol === 'https:') return pass('the service uses HTTPS with a valid certificate')
+  if (isLoopback(url)) return skip('this is HTTP on this machine; give the public URL')
   return fail(
-    'the service answers by HTTP: what callers send can be read and changed in transit',
-    'serve only HTTPS',
+    'the service answers over HTTP: requests can be read and changed in transit',
+    'serve HTTPS only',
   )
 }
 
 function judgeHsts(url: URL, { headers }: Answer): Finding {
-  if (url.protocol !== 'https:') return skip('only HTTPS can have it')
+  if (url.protocol !== 'https:') return skip('it applies to HTTPS only')
   const value = headers['strict-transport-security']
   const fix = 'send `Strict-Transport-Security: max-age=31536000`, as helmet does'
   if (value === undefined) return warn('`Strict-Transport-Security` is missing', fix)
   const directives = value.split(';').map((part) => part.trim().toLowerCase())
   const maxAge = directives.find((part) => part.startsWith('max-age'))
   const age = Number(/^max-age\s*=\s*"?(\d+)/.exec(maxAge ?? '')?.[1] ?? NaN)
-  if (age >= HALF_A_YEAR) return pass(`browsers keep to HTTPS for ${Math.floor(age / 86_400)} days`)
+  if (age >= HALF_A_YEAR) return pass(`browsers use only HTTPS for ${Math.floor(age / 86_400)} days`)
   return warn('`Strict-Transport-Security` has a `max-age` of less than 180 days', fix)
 }

@@ -16,7 +16,7 @@ export const init: Run = async (invocation) => {
   const project = await inspectProject(directory)
   if (project === undefined)
     throw new CommandUsageError(
-      'there is no package.json here: run `portcullis init` in the folder of the application',
+      'there is no package.json here: run `portcullis init` in the directory of your application',
     )
   const notes = notesOn(project)
   const isModule = project.modules === 'esm'
@@ -27,7 +27,10 @@ export const init: Run = async (invocation) => {
     const there = []
     for (const name of [file, POLICIES])
       if ((await stat(join(directory, name)).catch(() => undefined)) !== undefined) there.push(`\`${name}\``)
-    if (there.length > 0) throw new Error(`${there.join(' and ')} would be overwritten: nothing was written`)
+    if (there.length > 0)
+      throw new Error(
+        `${there.join(' and ')} already ${there.length === 1 ? 'exists' : 'exist'}: nothing was written`,
+      )
     await writeFile(join(directory, file), code, { flag: 'wx' })
     const store = fileStore(join(directory, POLICIES), { create: true })
     await store.write({ policy }, 0, { note: 'portcullis init' })
@@ -36,7 +39,7 @@ export const init: Run = async (invocation) => {
   for (const note of notes) tell(invocation, note)
   const { name, express, modules, typescript } = project
   const shown = isSet(values, 'write')
-    ? [`${file} and ${POLICIES} are written`]
+    ? [`wrote ${file} and ${POLICIES}`]
     : [
         `// ${file}`,
         code,
@@ -59,18 +62,18 @@ function notesOn({ express, modules, typescript, trustProxy, applications }: Pro
   const [major] = /\d+/.exec(express ?? '') ?? []
   const proxies = trustProxy.map(({ file, line, text }) =>
     text.trim() === 'true'
-      ? `${file}:${line}: \`trust proxy\` is true, so callers can choose their address: name the subnets of your proxies`
+      ? `${file}:${line}: \`trust proxy\` is true, so callers can forge their address: set it to the subnets of your proxies`
       : `${file}:${line}: \`trust proxy\` is ${text.trim()}`,
   )
   return [
     express === undefined
-      ? 'Express is not among the dependencies: `npm install express`'
+      ? 'Express is not a dependency: run `npm install express`'
       : `Express ${express}${major === '4' || major === '5' ? '' : ', which is not supported: 4.22 or 5'}`,
     `${modules === 'esm' ? 'ES modules' : 'CommonJS'}${typescript ? ', TypeScript' : ''}`,
-    ...(applications.length === 0 ? [] : [`the application is made in ${applications.join(', ')}`]),
+    ...(applications.length === 0 ? [] : [`the application is created in ${applications.join(', ')}`]),
     ...(proxies.length > 0
       ? proxies
-      : ["`trust proxy` is not set: behind a proxy, set it to the proxy's subnets, as docs/proxies.md says"]),
+      : ["`trust proxy` is not set: behind a proxy, set it to the proxy's subnets (see docs/proxies.md)"]),
   ]
 }
 

@@ -16,7 +16,7 @@ async function materialOf(
   const [secretFile, publicFile] = [textOf(values, 'secret-file'), textOf(values, 'public-key-file')]
   const fromEnv = isSet(values, 'from-env')
   if ([secretFile !== undefined, publicFile !== undefined, fromEnv].filter(Boolean).length > 1)
-    throw new CommandUsageError('give one of `--secret-file`, `--from-env` and `--public-key-file`')
+    throw new CommandUsageError('give only one of `--secret-file`, `--from-env` and `--public-key-file`')
   if (publicFile !== undefined) {
     const text = await readSource(invocation, publicFile)
     return { algorithm: 'ed25519', secret: publicKeyOf(text.trim(), publicFile), isMadeHere: false }
@@ -28,7 +28,7 @@ async function materialOf(
     throw new CommandUsageError(
       fromEnv
         ? 'PORTCULLIS_APP_SECRET is not set'
-        : `\`${secretFile ?? ''}\` is empty: it must have a secret`,
+        : `\`${secretFile ?? ''}\` is empty: it must contain a secret`,
     )
   return { algorithm: 'hmac-sha256', secret, isMadeHere: false }
 }
@@ -38,7 +38,7 @@ function publicKeyOf(text: string, path: string): string {
   if (!text.includes('-----BEGIN')) return text
   if (text.includes('PRIVATE KEY'))
     throw new CommandUsageError(
-      `\`${path}\` holds a private key, which must stay with the app: make its public half with \`openssl pkey -in ${path} -pubout\``,
+      `\`${path}\` contains a private key, which must stay with the app: extract the public key with \`openssl pkey -in ${path} -pubout\``,
     )
   try {
     const { kty, crv, x = '' } = createPublicKey(text).export({ format: 'jwk' })
@@ -46,7 +46,7 @@ function publicKeyOf(text: string, path: string): string {
   } catch {
     // Said below.
   }
-  throw new CommandUsageError(`\`${path}\` must hold an Ed25519 public key`)
+  throw new CommandUsageError(`\`${path}\` must contain an Ed25519 public key`)
 }
 
 function limitsOf({ values }: Invocation): Pick<AppKey, 'notBefore' | 'notAfter'> {
@@ -54,7 +54,7 @@ function limitsOf({ values }: Invocation): Pick<AppKey, 'notBefore' | 'notAfter'
   const validFor = lengthOf(values, 'valid-for')
   const notAfter = instantOf(values, 'not-after')
   if (validFor !== undefined && notAfter !== undefined)
-    throw new CommandUsageError('give one of `--not-after` and `--valid-for`')
+    throw new CommandUsageError('give only one of `--not-after` and `--valid-for`')
   const start = notBefore === undefined ? Date.now() : Date.parse(notBefore)
   const end = validFor === undefined ? notAfter : new Date(start + validFor).toISOString()
   return { ...(notBefore !== undefined && { notBefore }), ...(end !== undefined && { notAfter: end }) }
@@ -79,8 +79,8 @@ export const createKey = withStore(async (invocation, { store, vault }) => {
     await out(`APP_ID=${appId}\nKEY_ID=${id}\n${isMadeHere ? `APP_SECRET=${secret}\n` : ''}`)
   else await out(isMadeHere ? `${secret}\n` : `${id}\n`)
   const until = notAfter === undefined ? '' : `, until ${notAfter}`
-  tell(invocation, `the app \`${appId}\` has the key \`${id}\` (${algorithm}${until})`)
-  if (isMadeHere) tell(invocation, 'its secret is shown this once: keep it where only the app can read it')
+  tell(invocation, `created the key \`${id}\` for the app \`${appId}\` (${algorithm}${until})`)
+  if (isMadeHere) tell(invocation, 'this secret is shown only once: store it where only the app can read it')
   return EXIT.ok
 })
 
@@ -99,20 +99,21 @@ export const retireKey = withStore(async (invocation, { store }) => {
   const { values, positionals } = invocation
   const [appId = '', id = ''] = positionals
   const [at, after] = [instantOf(values, 'at'), lengthOf(values, 'in')]
-  if (at !== undefined && after !== undefined) throw new CommandUsageError('give one of `--at` and `--in`')
+  if (at !== undefined && after !== undefined)
+    throw new CommandUsageError('give only one of `--at` and `--in`')
   await readApp(store, appId)
   const notAfter = at ?? new Date(Date.now() + (after ?? WEEK)).toISOString()
   const revision = await changeKeys(store, appId, { limit: [{ id, notAfter }], ...noteOf(invocation) })
-  await show(invocation, [`${id} ends at ${notAfter}`], { appId, id, notAfter, revision })
+  await show(invocation, [`${id} expires at ${notAfter}`], { appId, id, notAfter, revision })
   return EXIT.ok
 })
 
 export const revokeKey = withStore(async (invocation, { store }) => {
   const [appId = '', id = ''] = invocation.positionals
   await readApp(store, appId)
-  const isSure = await confirm(invocation, `What \`${id}\` signs is refused at once.`, id)
+  const isSure = await confirm(invocation, `Requests signed with \`${id}\` will be refused at once.`, id)
   if (!isSure) return EXIT.no
   const revision = await changeKeys(store, appId, { revoke: [id], ...noteOf(invocation) })
-  await show(invocation, [`${id} is revoked`], { appId, id, revoked: true, revision })
+  await show(invocation, [`revoked ${id}`], { appId, id, revoked: true, revision })
   return EXIT.ok
 })

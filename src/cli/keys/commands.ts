@@ -6,32 +6,36 @@ import { CHANGING, CURL_OPTIONS, LOOKING, YES_OPTION } from '../option-rows.ts'
 export const KEY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'key create',
-    summary: 'gives an app a key, and shows its secret once',
+    summary: 'creates a key for an app, and shows its secret once',
     about:
-      'The secret goes to the standard output, and everything else to the standard error. It cannot be shown again. ' +
-      'It is never an argument: bring one of your own by a file, by `-` or by PORTCULLIS_APP_SECRET with `--from-env`.',
+      'The secret goes to standard output, everything else to standard error. It cannot be shown again. ' +
+      'A secret is never an argument: to bring your own, use `--secret-file` (`-` for standard input), or PORTCULLIS_APP_SECRET and `--from-env`.',
     positionals: 'APP',
     options: {
       ...CHANGING,
       ...CURL_OPTIONS,
-      id: { type: 'string', value: 'ID', help: 'its id; default: the id of the app and a number' },
+      id: { type: 'string', value: 'ID', help: 'the key id; default: the app id and a number' },
       'secret-file': {
         type: 'string',
         value: 'FILE',
-        help: 'takes this secret, base64 of at least 32 bytes; `-` reads the standard input',
+        help: 'a file with your own secret, at least 32 bytes in base64; `-` reads standard input',
       },
-      'from-env': { type: 'boolean', help: 'takes the secret of PORTCULLIS_APP_SECRET' },
+      'from-env': { type: 'boolean', help: 'uses the secret in PORTCULLIS_APP_SECRET' },
       'public-key-file': {
         type: 'string',
         value: 'FILE',
-        help: 'an Ed25519 public key, as PEM or as base64 of its 32 bytes, instead of a secret',
+        help: 'a file with an Ed25519 public key (PEM, or its 32 bytes in base64) instead of a secret',
       },
-      'not-before': { type: 'string', value: 'TIME', help: 'when it begins, in ISO 8601' },
-      'not-after': { type: 'string', value: 'TIME', help: 'when it ends, in ISO 8601' },
-      'valid-for': { type: 'string', value: 'TIME', help: 'for how long: 90d, 12h, 30m' },
-      'as-env': { type: 'boolean', help: 'writes lines for an .env file: APP_ID, KEY_ID, APP_SECRET' },
+      'not-before': { type: 'string', value: 'TIME', help: 'the key is valid from this time, in ISO 8601' },
+      'not-after': { type: 'string', value: 'TIME', help: 'the key expires at this time, in ISO 8601' },
+      'valid-for': {
+        type: 'string',
+        value: 'TIME',
+        help: 'the key expires after this duration: 90d, 12h, 30m',
+      },
+      'as-env': { type: 'boolean', help: 'prints lines for an .env file: APP_ID, KEY_ID, APP_SECRET' },
     },
-    exits: { failed: 'the key was refused', no: 'there is no such app' },
+    exits: { failed: 'the key is invalid', no: 'there is no such app' },
     examples: [
       'portcullis key create example-shop --valid-for 90d --as-env >> shop.env',
       'openssl rand -base64 32 | portcullis key create example-shop --secret-file -',
@@ -41,7 +45,7 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'key list',
-    summary: 'lists the keys of an app, with when each was last used',
+    summary: 'lists the keys of an app, and when each was last used',
     positionals: 'APP',
     options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there is no such app, or it has no keys' },
@@ -50,12 +54,16 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'key retire',
-    summary: 'ends a key at a time, so that its owner can change to another one until then',
+    summary: 'sets the time at which a key expires, so that its owner can switch to another key before',
     positionals: 'APP KEY',
     options: {
       ...CHANGING,
-      at: { type: 'string', value: 'TIME', help: 'when it ends, in ISO 8601' },
-      in: { type: 'string', value: 'TIME', help: 'after how long it ends: 24h, 7d; default 7d' },
+      at: { type: 'string', value: 'TIME', help: 'the key expires at this time, in ISO 8601' },
+      in: {
+        type: 'string',
+        value: 'TIME',
+        help: 'the key expires after this duration: 24h, 7d; default: 7d',
+      },
     },
     exits: { failed: 'the app has no such key', no: 'there is no such app' },
     examples: ['portcullis key retire example-shop example-shop-1 --in 7d'],
@@ -64,12 +72,12 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'key revoke',
     summary: 'removes a key at once',
-    about: 'What it signs is refused from then on. To leave its owner time, use `key retire`.',
+    about: 'Requests signed with it are refused at once. To give its owner time to switch, use `key retire`.',
     positionals: 'APP KEY',
     options: { ...CHANGING, ...YES_OPTION, ...CURL_OPTIONS },
     exits: {
       failed: 'the app has no such key',
-      no: 'there is no such app, or the question was answered with no',
+      no: 'there is no such app, or you answered no',
     },
     call: { method: 'DELETE', path: 'apps/APP/keys/KEY' },
     load: managing('revokeKey'),

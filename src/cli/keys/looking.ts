@@ -8,6 +8,6 @@ export const listKeysOfApp = withStore(async (invocation, { store }) => {
   const keys = (await store.keys(appId)) ?? ((await readApp(store, appId)) && [])
   await show(invocation, keyLines(keys), { appId, keys })
   if (keys.length === 0)
-    tell(invocation, `the app \`${appId}\` has no keys: \`portcullis key create ${appId}\``)
+    tell(invocation, `the app \`${appId}\` has no keys: create one with \`portcullis key create ${appId}\``)
   return keys.length === 0 ? EXIT.no : EXIT.ok
 })

@@ -8,7 +8,7 @@ const FORMAT = { type: 'string', value: 'FORMAT', choices: ['text', 'csv', 'json
 export const LIST_COMMANDS: readonly CommandRow[] = [
   {
     name: 'list show',
-    summary: 'shows the named lists, or one of them',
+    summary: 'shows all named lists, or one of them',
     positionals: '[NAME]',
     options: { ...LOOKING, ...CURL_OPTIONS },
     exits: { no: 'there are no lists, or no such list' },
@@ -17,18 +17,18 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'list import',
-    summary: 'replaces a named list by the entries of a file, or makes it',
+    summary: 'creates a named list from a file, or replaces its entries',
     about:
-      'Readers have the old list or the new one. Ctrl-C leaves the old one; with Redis the same command continues within an hour where it stopped.',
+      'Servers use the old list until the import is complete. Ctrl-C keeps the old list; with Redis, the same command resumes the import within an hour.',
     positionals: 'NAME FILE',
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
-      format: { ...FORMAT, help: 'how the file is written; default by the end of its name, or else text' },
+      format: { ...FORMAT, help: 'the format of the file; default: by its file extension, otherwise text' },
     },
     exits: {
-      failed: 'an entry was refused, or another revision is current',
-      interrupted: 'interrupted; the list is as it was',
+      failed: 'an entry is invalid, or another revision is current',
+      interrupted: 'interrupted; the list is unchanged',
     },
     examples: [
       'portcullis list import office office.csv --store file:policies',
@@ -38,9 +38,9 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'list export',
-    summary: 'writes the entries of a named list to the standard output',
+    summary: 'writes the entries of a named list to standard output',
     positionals: 'NAME',
-    options: { ...LOOKING, format: { ...FORMAT, help: 'how they are written; default text' } },
+    options: { ...LOOKING, format: { ...FORMAT, help: 'the format to write; default: text' } },
     exits: { no: 'there is no such list' },
     examples: ['portcullis list export office --format csv > office.csv'],
     load: managing('exportList'),

@@ -11,7 +11,7 @@ export const exportList = withStore(async (invocation, { store }) => {
   const format = (textOf(values, 'format') ?? (isJson(invocation) ? 'json' : 'text')) as ListFormat
   for await (const text of formatList(list.chunks(), format)) {
     await out(text)
-    if (signal.aborted) throw new InterruptedError('interrupted: the export is not complete')
+    if (signal.aborted) throw new InterruptedError('interrupted: the export is incomplete')
   }
   return EXIT.ok
 })

@@ -26,15 +26,11 @@ export const importList = withStore(
       content.digest,
     )
     const { size } = content
-    await show(
-      invocation,
-      [`${name} is at revision ${revision}, with ${counted(size, 'entry', 'entries')}`],
-      {
-        name,
-        revision,
-        size,
-      },
-    )
+    await show(invocation, [`${name} is at revision ${revision} with ${counted(size, 'entry', 'entries')}`], {
+      name,
+      revision,
+      size,
+    })
     return EXIT.ok
   },
   { create: true },
@@ -65,15 +61,13 @@ async function* watched(
       }
     }
     if (hash.update(text).digest('base64url') !== digest)
-      throw new Error('the file was changed while it was read; nothing was written')
+      throw new Error('the file changed while it was being read; nothing was written')
   } finally {
     progress.end()
   }
 }
 
 function interruptedAt(count: number, size: number, resumes: boolean): InterruptedError {
-  const next = resumes
-    ? 'the same command continues where it stopped, within an hour'
-    : 'run the same command again'
-  return new InterruptedError(`interrupted at ${count} of ${size} entries: the list is as it was; ${next}`)
+  const next = resumes ? 'run the same command within an hour to resume' : 'run the same command again'
+  return new InterruptedError(`interrupted at ${count} of ${size} entries: the list is unchanged; ${next}`)
 }

@@ -27,6 +27,7 @@ export const showLists = withStore(async (invocation, { store }) => {
     ]),
   )
   await show(invocation, lines, { lists })
-  if (lists.length === 0) tell(invocation, 'there are no lists: `portcullis list import NAME FILE` makes one')
+  if (lists.length === 0)
+    tell(invocation, 'there are no lists: create one with `portcullis list import NAME FILE`')
   return lists.length === 0 ? EXIT.no : EXIT.ok
 })

@@ -50,11 +50,9 @@ export const rollback = withStore(async (invocation, { store, check }) => {
   const to = numberOf(values, 'to', 1) ?? 0
   const current = await store.read(appId)
   const replaces = numberOf(values, 'if-revision', 0) ?? current?.revision ?? 0
-  if (current?.revision === to) throw new CommandUsageError(`revision ${to} is the current one`)
-  const isSure = await confirm(
-    invocation,
-    `The policy of \`${appId}\` becomes what it was at revision ${to}.`,
-  )
+  if (current?.revision === to)
+    throw new CommandUsageError(`revision ${to} is the current revision: there is nothing to roll back`)
+  const isSure = await confirm(invocation, `This restores the policy of \`${appId}\` to revision ${to}.`)
   if (!isSure) return EXIT.no
   const revision = await rollbackPolicy(store, appId, { to, replaces, check, ...noteOf(invocation) })
   const { policy } = await readApp(store, appId)

@@ -6,7 +6,7 @@ import { TREE_COMMANDS } from './tree-commands.ts'
 import { TRY_COMMAND } from './try-command.ts'
 
 const OPERANDS =
-  'A policy is named by the id of its app, by `APP@REVISION`, by a path that contains `/` or ends with `.json`, or by `-` for the standard input.'
+  'POLICY is an app id, `APP@REVISION`, a path that contains `/` or ends with `.json`, or `-` for standard input.'
 
 const FAIL_ON = {
   type: 'string',
@@ -18,12 +18,12 @@ const FAIL_ON = {
 export const POLICY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'policy get',
-    summary: 'writes the policy of an app as JSON',
+    summary: 'prints the policy of an app as JSON',
     positionals: 'APP',
     options: {
       ...LOOKING,
       ...CURL_OPTIONS,
-      revision: { type: 'string', value: 'NUMBER', help: 'as it was at this revision' },
+      revision: { type: 'string', value: 'NUMBER', help: 'the policy at this revision' },
     },
     exits: { no: 'there is no such app, or no such revision' },
     examples: ['portcullis policy get example-shop > example-shop.json'],
@@ -32,19 +32,19 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'policy set',
-    summary: 'writes the policy of a file as a new revision',
+    summary: 'writes a policy from a file as a new revision',
     about:
-      'Without `--if-revision` it replaces whichever revision is current. A policy that means the same is not written.',
+      'Without `--if-revision`, it replaces the current revision, whatever it is. A policy with the same meaning is not written.',
     positionals: 'FILE',
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
       ...CURL_OPTIONS,
-      'fail-on': { ...FAIL_ON, help: 'writes nothing if lint finds this or worse' },
+      'fail-on': { ...FAIL_ON, help: 'writes nothing if lint finds a problem of this severity or worse' },
     },
     exits: {
-      failed: 'the policy was refused, or another revision is current',
-      no: 'lint found what `--fail-on` names, or the policy breaks an expectation of its own',
+      failed: 'the policy is invalid, or another revision is current',
+      no: 'lint found a problem of the `--fail-on` severity, or the policy fails one of its own expectations',
     },
     examples: ['portcullis policy set example-shop.json --if-revision 4 --note "new office"'],
     call: {
@@ -58,48 +58,48 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'policy edit',
-    summary: 'opens the policy of an app in an editor, and writes what was made of it',
+    summary: 'opens the policy of an app in an editor, and writes the result',
     about:
-      'The editor is PORTCULLIS_EDITOR, VISUAL or EDITOR, and on a terminal `vi` where none is set. What is refused stays in a file, whose path is shown.',
+      'The editor is PORTCULLIS_EDITOR, VISUAL or EDITOR; if none is set, `vi` on a terminal. An invalid policy is kept in a file, whose path is shown.',
     positionals: 'APP',
     options: CHANGING,
     exits: {
-      failed: 'the policy was refused, the editor failed, or somebody else wrote',
+      failed: 'the policy is invalid, the editor failed, or the policy was changed in the meantime',
       no: 'there is no such app',
     },
     load: managing('editPolicy'),
   },
   {
     name: 'policy validate',
-    summary: 'checks that policies would be taken',
+    summary: 'checks that policies are valid',
     about: 'It needs no store.',
     positionals: 'FILE…',
     options: JSON_OPTION,
-    exits: { no: 'one of them is refused' },
+    exits: { no: 'a policy is invalid' },
     examples: ['portcullis policy validate policies/*.json'],
     load: managing('validatePolicies'),
   },
   {
     name: 'policy lint',
-    summary: 'shows what a policy could protect better, and its score',
+    summary: 'shows how a policy could protect better, and its score',
     about: OPERANDS,
     positionals: 'POLICY',
     options: {
       ...LOOKING,
       ...CURL_OPTIONS,
-      'fail-on': { ...FAIL_ON, help: 'ends with 3 if there is this or worse; default danger' },
+      'fail-on': { ...FAIL_ON, help: 'exits with 3 on a finding of this severity or worse; default: danger' },
     },
-    exits: { no: 'there is what `--fail-on` names', failed: 'the policy was refused' },
+    exits: { no: 'there is a finding of the `--fail-on` severity or worse', failed: 'the policy is invalid' },
     call: { method: 'GET', path: 'apps/APP' },
     load: managing('lintPolicyOf'),
   },
   {
     name: 'policy diff',
-    summary: 'shows what differs between two policies',
+    summary: 'shows the differences between two policies',
     about: OPERANDS,
     positionals: 'POLICY POLICY',
     options: LOOKING,
-    exits: { ok: 'they mean the same', no: 'they differ', failed: 'a policy was refused' },
+    exits: { ok: 'the policies mean the same', no: 'the policies differ', failed: 'a policy is invalid' },
     examples: [
       'portcullis policy diff example-shop@3 example-shop',
       'portcullis policy diff example-shop ./new.json',
@@ -109,8 +109,8 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'policy compare',
     summary:
-      'tells exactly whether one policy lets more pass than another, with the smallest request that shows it',
-    about: `The verdict on the second is equal, narrower, wider or both. ${OPERANDS}`,
+      'tells exactly whether one policy allows more than another, with the smallest request that shows it',
+    about: `The verdict on the second policy is equal, narrower, wider or both. ${OPERANDS}`,
     positionals: 'POLICY POLICY',
     options: {
       ...LOOKING,
@@ -118,22 +118,22 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
         type: 'string',
         value: 'VERDICT',
         choices: ['wider', 'narrower', 'differs'],
-        help: 'ends with 3 on this; default wider',
+        help: 'exits with 3 on this verdict; default: wider',
       },
     },
-    exits: { no: 'the verdict is what `--fail-on` names, or both', failed: 'a policy was refused' },
+    exits: { no: 'the verdict is the one given by `--fail-on`, or both', failed: 'a policy is invalid' },
     examples: ['portcullis policy compare example-shop ./new.json --fail-on wider'],
     load: async () => (await import('../judging.ts')).comparePoliciesOf,
   },
   {
     name: 'policy history',
-    summary: 'shows the revisions of an app, the newest first',
+    summary: 'shows the revisions of an app, newest first',
     positionals: 'APP',
     options: {
       ...LOOKING,
       ...CURL_OPTIONS,
-      limit: { type: 'string', value: 'NUMBER', help: 'how many at most; default 20' },
-      before: { type: 'string', value: 'NUMBER', help: 'those before this revision' },
+      limit: { type: 'string', value: 'NUMBER', help: 'how many revisions to show; default: 20' },
+      before: { type: 'string', value: 'NUMBER', help: 'only revisions before this one' },
     },
     exits: { no: 'there are no revisions' },
     call: { method: 'GET', path: 'apps/APP/history', query: { limit: 'limit', before: 'before' } },
@@ -141,19 +141,19 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'policy rollback',
-    summary: 'writes the policy of an earlier revision again, as a new revision',
-    about: 'Keys stay as they are: one that was revoked does not come back.',
+    summary: 'restores the policy of an earlier revision as a new revision',
+    about: 'Keys are not changed: a revoked key does not come back.',
     positionals: 'APP',
     options: {
       ...CHANGING,
       ...REVISION_OPTION,
       ...YES_OPTION,
       ...CURL_OPTIONS,
-      to: { type: 'string', value: 'NUMBER', help: 'the revision whose policy comes back' },
+      to: { type: 'string', value: 'NUMBER', help: 'the revision to restore' },
     },
     exits: {
-      failed: 'there is no such revision, or another one is current',
-      no: 'the question was answered with no',
+      failed: 'there is no such revision, or another revision is current',
+      no: 'you answered no',
     },
     call: {
       method: 'POST',

@@ -41,8 +41,8 @@ export const editPolicy = withStore(async (invocation, { store, check }) => {
   } catch (error) {
     // Somebody's work: a mistake must not lose it.
     isKept = error instanceof SyntaxError || isPortcullisError(error)
-    if (isKept) invocation.error(`nothing was written; what you wrote is in ${file}\n`)
-    throw error instanceof SyntaxError ? new Error(`what was written is not JSON: ${error.message}`) : error
+    if (isKept) invocation.error(`nothing was written; your text is in ${file}\n`)
+    throw error instanceof SyntaxError ? new Error(`the text is not JSON: ${error.message}`) : error
   } finally {
     if (!isKept) await rm(folder, { recursive: true, force: true })
   }
@@ -58,7 +58,7 @@ async function openEditor({ env, terminals }: Invocation, file: string): Promise
   // An editor that waits for keys would wait for ever.
   if (named === undefined && !(terminals.input && terminals.output))
     throw new CommandUsageError(
-      'no editor is named, and there is no terminal for one: set EDITOR, or use `policy get` and `policy set`',
+      'no editor is set, and there is no terminal: set EDITOR, or use `policy get` and `policy set`',
     )
   const editor = named ?? 'vi'
   // It may be a command with arguments, which only a shell takes apart; the path is handed on apart from it.
@@ -72,6 +72,6 @@ async function openEditor({ env, terminals }: Invocation, file: string): Promise
   })
   if (code !== 0)
     throw new Error(
-      `the editor \`${editor}\` ended with ${String(code ?? 'a signal')}, and nothing was written`,
+      `the editor \`${editor}\` ended with ${code === null ? 'a signal' : `code ${code}`}; nothing was written`,
     )
 }

@@ -48,7 +48,9 @@ export async function readPolicyFiles(
   for (const { appId, path } of read) {
     const other = byApp.get(appId)
     if (other !== undefined)
-      throw new CommandUsageError(`\`${other}\` and \`${path}\` are both policies of the app \`${appId}\``)
+      throw new CommandUsageError(
+        `\`${other}\` and \`${path}\` are both policies for the app \`${appId}\`: keep one of them`,
+      )
     byApp.set(appId, path)
   }
   return read

@@ -99,7 +99,7 @@ export const diffPoliciesOf = withPolicies(async (invocation, reader) => {
     same: changes.length === 0,
     changes,
   })
-  if (changes.length === 0) tell(invocation, 'they mean the same')
+  if (changes.length === 0) tell(invocation, 'the policies mean the same')
   return changes.length === 0 ? EXIT.ok : EXIT.no
 })
 
@@ -123,6 +123,6 @@ export const showHistory = withStore(async (invocation, { store }) => {
     appId,
     revisions: revisions.map(({ policy, ...rest }) => ({ ...rest, removed: policy === undefined })),
   })
-  if (revisions.length === 0) tell(invocation, `there are no revisions of an app \`${appId}\``)
+  if (revisions.length === 0) tell(invocation, `there are no revisions of the app \`${appId}\``)
   return revisions.length === 0 ? EXIT.no : EXIT.ok
 })

@@ -57,12 +57,12 @@ export async function policyAt(store: CommandStore, appId: string, revision: num
   if (found?.revision !== revision)
     throw new NotFoundError(`the app \`${appId}\` has no revision ${revision} in its history`)
   if (found.policy !== undefined) return found.policy
-  throw new NotFoundError(`revision ${revision} removed the app \`${appId}\``)
+  throw new NotFoundError(`the app \`${appId}\` has no policy at revision ${revision}, which removed it`)
 }
 
 /** The id of the app in a document that may not be good. */
 export function appIdOf(document: unknown, path: string): string {
   const appId: unknown = (document as { readonly appId?: unknown } | null)?.appId
   if (typeof appId === 'string' && appId !== '') return appId
-  throw new CommandUsageError(`\`${path}\` must hold a policy with an \`appId\``)
+  throw new CommandUsageError(`\`${path}\` must contain a policy with an \`appId\``)
 }

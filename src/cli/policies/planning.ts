@@ -19,7 +19,7 @@ export const planPolicies = withStore(async (invocation, opened) => {
   if (out !== undefined) {
     const text = `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...plan }, null, 2)}\n`
     await writeFile(resolve(directory, out), text)
-    tell(invocation, `the plan is in ${out}: \`portcullis policy apply ${out}\``)
+    tell(invocation, `wrote the plan to ${out}; to carry it out: portcullis policy apply ${out}`)
   }
   await show(invocation, planLines(invocation, changes), plan)
   const limit = textOf(values, 'fail-on')
@@ -33,11 +33,11 @@ export const applyPlan = withStore(async (invocation, opened) => {
   const { place } = opened
   const plan = checkedPlan(await readJson(invocation, path), path)
   if (plan.place !== place)
-    throw new CommandUsageError(`the plan was made for ${plan.place}, and the store is ${place}`)
+    throw new CommandUsageError(`the plan was made for the store ${plan.place}, but this store is ${place}`)
   const done: { appId: string; action: string; revision: number }[] = []
   await carryOut(opened, plan.changes, noteOf(invocation), ({ appId, action }, revision) => {
     done.push({ appId, action, revision })
-    tell(invocation, action === 'remove' ? `${appId} is removed` : `${appId} is at revision ${revision}`)
+    tell(invocation, action === 'remove' ? `removed ${appId}` : `${appId} is at revision ${revision}`)
   })
   await show(invocation, [`${counted(done.length, 'app')} changed`], { applied: done })
   return EXIT.ok
@@ -64,7 +64,7 @@ function checkedPlan(value: unknown, path: string): StoredPlan {
         (action === 'remove' || ((action === 'create' || action === 'update') && idIn(policy) === appId)),
     )
   if (isGood) return { place, changes }
-  throw new CommandUsageError(`\`${path}\` must be a plan that \`portcullis policy plan --out\` has written`)
+  throw new CommandUsageError(`\`${path}\` must be a plan written by \`portcullis policy plan --out\``)
 }
 
 function idIn(policy: unknown): unknown {

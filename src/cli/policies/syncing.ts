@@ -39,7 +39,7 @@ export const pullPolicies = withStore(async (invocation, { store }) => {
   await writeRevisions(folder, revisions)
   for (const appId of gone.filter((id) => !removed.includes(id)))
     tell(invocation, `${appId} is no longer in the store; \`--prune\` removes its file`)
-  const lines = [`${counted(revisions.size, 'app')} in ${given}, ${written.length} of them new or changed`]
+  const lines = [`${counted(revisions.size, 'app')} in ${given}, ${written.length} new or changed`]
   await show(invocation, lines, { directory: given, apps: Object.fromEntries(revisions), written, removed })
   return EXIT.ok
 })

@@ -4,8 +4,9 @@ import { CURL_OPTIONS, LOOKING } from '../option-rows.ts'
 
 export const TRY_COMMAND: CommandRow = {
   name: 'policy try',
-  summary: 'tells what the guards would decide of a request, and why',
-  about: 'The same code decides that guards a server. Nothing is sent, claimed or recorded.',
+  summary: 'shows how the guards would decide on a request, and why',
+  about:
+    'It runs the same code as your server. No request is sent, no nonce is claimed, and nothing is recorded.',
   positionals: 'POLICY',
   options: {
     ...LOOKING,
@@ -13,23 +14,27 @@ export const TRY_COMMAND: CommandRow = {
     request: {
       type: 'string',
       value: 'FILE',
-      help: 'the request as JSON, as an expectation of a policy has it; `-` reads the standard input',
+      help: 'the request as JSON, as in the expectations of a policy; `-` reads standard input',
     },
-    url: { type: 'string', value: 'URL', help: 'the absolute URL that is called' },
-    method: { type: 'string', value: 'METHOD', help: 'default GET' },
+    url: { type: 'string', value: 'URL', help: 'the absolute URL of the request' },
+    method: { type: 'string', value: 'METHOD', help: 'the method; default: GET' },
     header: {
       type: 'string',
       multiple: true,
       value: 'LINE',
       help: 'a header, as "Origin: https://example.org"',
     },
-    'body-file': { type: 'string', value: 'FILE', help: 'the content; `-` reads the standard input' },
+    'body-file': { type: 'string', value: 'FILE', help: 'a file with the body; `-` reads standard input' },
     address: { type: 'string', value: 'ADDRESS', help: 'the client address' },
-    'return-url': { type: 'string', value: 'URL', help: 'the return URL that it names' },
+    'return-url': { type: 'string', value: 'URL', help: 'the return URL in the request' },
     country: { type: 'string', value: 'CODE', help: 'the country of the person' },
-    here: { type: 'string', value: 'LOCATION', help: 'where the server is, as `london`' },
+    here: { type: 'string', value: 'LOCATION', help: 'the location of the server, such as `london`' },
   },
-  exits: { ok: 'the request would pass', no: 'it would be refused', failed: 'the policy was refused' },
+  exits: {
+    ok: 'the request would pass',
+    no: 'the request would be refused',
+    failed: 'the policy is invalid',
+  },
   examples: [
     'portcullis policy try example-shop --url https://gateway.example/auth --address 203.0.113.7',
     'portcullis policy try ./new.json --request request.json --json',

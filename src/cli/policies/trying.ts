@@ -8,7 +8,7 @@ import { parsePolicy } from '../../policy/parse.ts'
 import { writtenRequest } from '../../policy/expectation-schema.ts'
 import { CommandUsageError, EXIT, textOf, textsOf, type Invocation, type Surroundings } from '../command.ts'
 import { readInput, readJson, unreadableFile } from '../input.ts'
-import { paint, plain, show } from '../output.ts'
+import { counted, paint, plain, show } from '../output.ts'
 import { withPolicies } from './named-policy.ts'
 
 export const tryRequest = withPolicies(async (invocation, reader) => {
@@ -17,7 +17,7 @@ export const tryRequest = withPolicies(async (invocation, reader) => {
     operand === '-' &&
     [textOf(invocation.values, 'request'), textOf(invocation.values, 'body-file')].includes('-')
   )
-    throw new CommandUsageError('the standard input can be read for one thing only')
+    throw new CommandUsageError('standard input can be read only once: use `-` for one option only')
   const { document, revision, keys } = await reader.read(operand)
   const description = await descriptionOf(invocation)
   const lists = await readLists(listNamesOf(document), reader.lists)
@@ -63,7 +63,7 @@ export async function descriptionOf(invocation: Invocation): Promise<RequestDesc
   if (url === undefined) throw new CommandUsageError('`--url` or `--request` is missing')
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url))
     throw new CommandUsageError(
-      `\`--url\` must be an absolute URL as \`https://gateway.example/auth\`, got \`${url}\``,
+      `\`--url\` must be an absolute URL such as \`https://gateway.example/auth\`, got \`${url}\``,
     )
   return { ...description, url }
 }
@@ -76,7 +76,9 @@ function checkedRequest(value: unknown, path: string): Partial<RequestDescriptio
   const why =
     issue?.code === 'unrecognized_keys' ? `is not known${meant(where, MEMBERS)}` : (issue?.message ?? '')
   throw new CommandUsageError(
-    where === '' ? `\`${path}\` must hold a request, a JSON object` : `\`${where}\` in \`${path}\` ${why}`,
+    where === ''
+      ? `\`${path}\` must contain a request as a JSON object`
+      : `\`${where}\` in \`${path}\` ${why}`,
   )
 }
 
@@ -103,7 +105,7 @@ function headersOf(lines: readonly string[]): Record<string, string> {
         throw new CommandUsageError(`\`--header\` must be written as \`Name: value\``)
       if (SECRET_HEADERS.includes(name))
         throw new CommandUsageError(
-          `\`${name}\` in an argument can be seen by others: put it into a file for \`--request\``,
+          `others can see \`${name}\` in an argument: put it in a file, and give that with \`--request\``,
         )
       return [name, line.slice(colon + 1).trim()]
     }),
@@ -121,10 +123,12 @@ function linesOf(surroundings: Surroundings, { passes, decisions, comparisons }:
       return `${verdict}  ${guard.padEnd(width)}  ${said.join('  ')}`
     }),
     ...comparisons.flatMap(({ input, canonical, problem, entries, nearest }) => [
-      plain(`${input} ${canonical ?? `was refused: ${problem ?? ''}`}, compared with ${entries} entries`),
+      plain(
+        `${input} ${canonical ?? `was refused: ${problem ?? ''}`}, compared with ${counted(entries, 'entry', 'entries')}`,
+      ),
       ...nearest.map(({ entry, text }) =>
         plain(
-          `  ${typeof entry === 'string' ? entry : `exact ${entry.exact}`}  ${text === '' ? 'admits it' : text}`,
+          `  ${typeof entry === 'string' ? entry : `exact ${entry.exact}`}  ${text === '' ? 'allows it' : text}`,
         ),
       ),
     ]),

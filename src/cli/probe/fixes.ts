@@ -5,28 +5,29 @@ export const FIXES: Readonly<Record<DenialCode, string>> = {
   APP_UNIDENTIFIED: 'name the app: give `--app`, and `--app-header` if the service reads another header',
   APP_UNKNOWN: 'check the app id with the operator of the service',
   SIGNATURE_REQUIRED:
-    'sign the request: give `--key-id` and the secret; a proxy on the way may remove the headers `signature` and `signature-input`',
+    'sign the request: give `--key-id` and the secret; or check whether a proxy removes the headers `signature` and `signature-input`',
   SIGNATURE_INVALID:
-    'check that key id and secret belong together and are current; if they do, something on the way changes the host, the path or a header that is signed',
-  SIGNATURE_EXPIRED: 'synchronise the clock of this machine, and create a new signature for each attempt',
-  SIGNATURE_REPLAYED: 'create a new signature for each attempt: a signature is accepted once',
+    'check that the key id and the secret belong together and are current; if they do, a proxy in between changes the host, the path or a signed header',
+  SIGNATURE_EXPIRED: 'synchronise the clock of this machine, and sign each attempt again',
+  SIGNATURE_REPLAYED: 'sign each attempt again: a signature is valid only once',
   DIGEST_MISMATCH:
-    'something on the way changes the content (compression, a firewall, another encoding): send what was signed, byte for byte',
+    'find what changes the content in transit (compression, a firewall, another encoding): it must arrive byte for byte as it was signed',
   BROWSER_NOT_ALLOWED: 'call from a server, and send neither `Origin` nor `Sec-Fetch-…`',
   ADDRESS_NOT_ALLOWED:
-    'ask the operator to admit the address from which your requests come; behind NAT it is that of the gateway of your network',
-  ORIGIN_REQUIRED: 'give `--origin` with the origin for which this server acts',
-  ORIGIN_NOT_ALLOWED: 'ask the operator to admit this origin, or send another one',
-  METHOD_NOT_ALLOWED: 'use another method, or ask the operator to admit this one',
+    "ask the operator to allow the address your requests come from; behind NAT this is the address of your network's gateway",
+  ORIGIN_REQUIRED: 'give `--origin` with the origin on whose behalf this server calls',
+  ORIGIN_NOT_ALLOWED: 'ask the operator to allow this origin, or send another one',
+  METHOD_NOT_ALLOWED: 'use another method, or ask the operator to allow this one',
   RETURN_URL_REQUIRED: 'send a return URL with the request',
-  RETURN_URL_NOT_ALLOWED: 'ask the operator to admit this return URL, or send another one',
-  REGION_MISDIRECTED: 'call the service in the region of the person',
-  REGION_UNKNOWN: 'send the country of the person',
+  RETURN_URL_NOT_ALLOWED: 'ask the operator to allow this return URL, or send another one',
+  REGION_MISDIRECTED: "call the service in the person's region",
+  REGION_UNKNOWN: "send the person's country",
   PROTECTION_NOT_CONFIGURED: 'ask the operator to configure this protection for your app',
-  POLICY_UNAVAILABLE: 'try again: the service cannot read its policies now',
-  AUDIT_UNAVAILABLE: 'try again: the service cannot write its audit now',
-  NONCES_UNAVAILABLE: 'try again: the service cannot check for replays now',
-  OPTION_FAILED: 'try again, and tell the operator the request id: the service could not judge the request',
+  POLICY_UNAVAILABLE: 'try again later: the service cannot read its policies at the moment',
+  AUDIT_UNAVAILABLE: 'try again later: the service cannot write its audit log at the moment',
+  NONCES_UNAVAILABLE: 'try again later: the service cannot check for replays at the moment',
+  OPTION_FAILED:
+    'try again later, and give the operator the request id: the service could not judge the request',
 }
 
 /** A refusal as its problem document tells it (RFC 9457). */

@@ -43,7 +43,7 @@ export const probe: Run = async (invocation) => {
   }
   const signed = key === undefined ? undefined : await answers(await sign(), timeout)
   const findings = {
-    reach: pass(`answered with ${unsigned.status}`),
+    reach: pass(`answered with status ${unsigned.status}`),
     clock: judgeClock(unsigned),
     unsigned: judgeUnsigned(unsigned),
     ...judgeSigned(unsigned, signed, request),
@@ -56,44 +56,61 @@ export const probe: Run = async (invocation) => {
 
 const IDS = ['reach', 'clock', 'unsigned', 'address', 'signature', 'digest', 'replay', 'answer'] as const
 
-/** The answers to a signed request, and to the very same one again where it changes nothing. */
+/** An answer, or why there was none. */
+type Attempt = Answer | Finding
+
+/** The answers to a signed request, and to the same one again if it has no side effects. */
 interface Answers {
-  readonly first: Answer
-  readonly second: Answer | undefined
+  readonly first: Attempt
+  readonly second: Attempt | undefined
 }
 
-async function answers(request: Outgoing, timeout: number): Promise<Answers | undefined> {
+async function answers(request: Outgoing, timeout: number): Promise<Answers> {
+  const first = await attempt(request, timeout)
+  const isRepeated = isAnswer(first) && (request.method === 'GET' || request.method === 'HEAD')
+  return { first, second: isRepeated ? await attempt(request, timeout) : undefined }
+}
+
+async function attempt(request: Outgoing, timeout: number): Promise<Attempt> {
   try {
-    const first = await exchange(request, timeout)
-    const isHarmless = request.method === 'GET' || request.method === 'HEAD'
-    return { first, second: isHarmless ? await exchange(request, timeout) : undefined }
-  } catch {
-    return undefined
+    return await exchange(request, timeout)
+  } catch (error) {
+    const { reason, fix } = reasonOf(error)
+    return fail(`the signed request was not answered: ${reason}`, fix)
   }
+}
+
+function isAnswer(attempt: Attempt): attempt is Answer {
+  return 'text' in attempt
 }
 
 function judgeUnsigned(answer: Answer): Finding {
   const refused = refusedIn(answer.text)
   if (refused !== undefined) return pass(`refused without a signature: ${refused.code}`)
-  if (answer.status >= 400) return skip(`answered with ${answer.status}, which is not a refusal of a guard`)
+  if (answer.status >= 400)
+    return skip(`answered with status ${answer.status}, which is not a refusal by a guard`)
   return warn(
-    `answered with ${answer.status} without a signature: no guard refuses it`,
-    'check that the URL is one that is guarded; otherwise tell the operator',
+    `answered with status ${answer.status} without a signature: no guard refused the request`,
+    'check that the URL is guarded; if it is, tell the operator',
   )
 }
 
 type Judged = Readonly<Record<'address' | 'signature' | 'digest' | 'replay' | 'answer', Finding>>
 
 function judgeSigned(unsigned: Answer, signed: Answers | undefined, { body, method }: Outgoing): Judged {
-  if (signed === undefined) {
-    const reason = skip('give `--app`, `--key-id` and the secret')
+  if (signed === undefined || !isAnswer(signed.first)) {
+    const reason = skip(
+      signed === undefined
+        ? 'give `--app`, `--key-id` and the secret'
+        : 'the signed request was not answered',
+    )
     const refused = refusedIn(unsigned.text)
     return {
       address: judgeAddress(unsigned, refused),
       signature: reason,
       digest: reason,
       replay: reason,
-      answer: reason,
+      answer: signed === undefined || isAnswer(signed.first) ? reason : signed.first,
     }
   }
   const { first, second } = signed
@@ -105,7 +122,9 @@ function judgeSigned(unsigned: Answer, signed: Answers | undefined, { body, meth
     digest:
       body === undefined ? skip('give `--body-file` with content that may be sent') : judgeDigest(refused),
     replay:
-      signature.status === 'pass' ? judgeReplay(second, method) : skip('the signature did not count once'),
+      signature.status === 'pass'
+        ? judgeReplay(second, method)
+        : skip('the signature was not accepted the first time'),
     answer: judgeAnswer(first, refused),
   }
 }
@@ -122,10 +141,10 @@ function judgeAddress(
   { localAddress = 'an unknown address' }: Answer,
   refused: Refused | undefined,
 ): Finding {
-  const seen = `this machine sends from ${localAddress}${isPrivate(localAddress) ? ', a private address that others see as that of its network' : ''}`
+  const seen = `this machine sends from ${localAddress}${isPrivate(localAddress) ? ', a private address; others see the address of its network' : ''}`
   if (refused?.code === 'ADDRESS_NOT_ALLOWED')
     return fail(
-      `${seen}; the service refuses the address that it sees`,
+      `${seen}; the service refused the address it saw`,
       FIXES.ADDRESS_NOT_ALLOWED,
       'docs/proxies.md',
     )
@@ -133,7 +152,7 @@ function judgeAddress(
     refused !== undefined &&
     (BEFORE_ADDRESS.includes(refused.code) || refused.code.endsWith('_UNAVAILABLE'))
   )
-    return skip(`${seen}; the service did not come to judge it (${refused.code})`)
+    return skip(`${seen}; the service did not get as far as the address (${refused.code})`)
   return pass(`${seen}; it was not refused`)
 }
 
@@ -157,44 +176,39 @@ function isPrivate(address: string): boolean {
 }
 
 function judgeSignature(refused: Refused | undefined): Finding {
-  if (refused === undefined) return pass('the signature was taken, or nobody looked at it')
+  if (refused === undefined) return pass('the signature was accepted, or not checked')
   const { code, hints } = refused
-  if (code === 'DIGEST_MISMATCH') return pass('the signature holds')
+  if (code === 'DIGEST_MISMATCH') return pass('the signature is valid')
   if (isSignatureRefusal(code))
     return fail(`${code}${hints === '' ? '' : `: ${hints}`}`, FIXES[code], 'docs/signing.md')
-  const isBefore = [
-    ...BEFORE_ADDRESS,
-    'ADDRESS_NOT_ALLOWED',
-    'ORIGIN_REQUIRED',
-    'ORIGIN_NOT_ALLOWED',
-    'METHOD_NOT_ALLOWED',
-  ]
-  if (isBefore.includes(code) || code.endsWith('_UNAVAILABLE') || code === 'OPTION_FAILED')
-    return skip(`another guard refused first: ${code}`)
-  return pass('the signature was taken')
+  return code.startsWith('RETURN_URL_')
+    ? pass('the signature was accepted')
+    : skip(`the signature was not checked: ${code}`)
 }
 
 function judgeDigest(refused: Refused | undefined): Finding {
-  if (refused === undefined) return pass('the content arrived as it was signed')
+  if (refused === undefined) return pass('the content arrived unchanged')
   if (refused.code === 'DIGEST_MISMATCH')
     return fail(
-      'the content arrived as another one than was signed',
+      'the content that arrived is not the content that was signed',
       FIXES.DIGEST_MISMATCH,
       'docs/signing.md',
     )
   return judgeSignature(refused).status === 'pass'
-    ? pass('the content arrived as it was signed')
-    : skip(`the content was not judged: ${refused.code}`)
+    ? pass('the content arrived unchanged')
+    : skip(`the content was not checked: ${refused.code}`)
 }
 
-function judgeReplay(second: Answer | undefined, method: string): Finding {
-  if (second === undefined) return skip(`not tried with ${method}, which may change something`)
+function judgeReplay(second: Attempt | undefined, method: string): Finding {
+  if (second !== undefined && !isAnswer(second)) return second
+  if (second === undefined) return skip(`not tried, because ${method} may have side effects`)
   const refused = refusedIn(second.text)
-  if (refused?.code === 'SIGNATURE_REPLAYED') return pass('the same request was refused the second time')
-  if (refused !== undefined) return skip(`the second request was refused otherwise: ${refused.code}`)
+  if (refused?.code === 'SIGNATURE_REPLAYED') return pass('the service refused the repeated request')
+  if (refused !== undefined)
+    return skip(`the repeated request was refused for another reason: ${refused.code}`)
   return warn(
-    'the same signed request was answered twice',
-    'tell the operator: `serverOnly` needs the option `nonces`, or it is not mounted here',
+    'the service accepted the same signed request twice',
+    'tell the operator: `serverOnly` lacks the option `nonces`, or is not mounted for this URL',
     'docs/nonces.md',
   )
 }
@@ -202,8 +216,8 @@ function judgeReplay(second: Answer | undefined, method: string): Finding {
 function judgeAnswer({ status }: Answer, refused: Refused | undefined): Finding {
   if (refused === undefined)
     return status < 500
-      ? pass(`no guard refused; the service answered with ${status}`)
-      : fail(`the service failed with ${status}`, 'tell the operator')
+      ? pass(`no guard refused the request; the service answered with status ${status}`)
+      : fail(`the service failed with status ${status}`, 'tell the operator')
   return fail(
     `${refused.code}: ${refused.title}, request id ${refused.instance}`,
     FIXES[refused.code],

@@ -173,7 +173,7 @@ afterAll(async () => {
 })
 
 describe('portcullis audit', () => {
-  it('query shows events that fit, page by page, and ends with 3 where there are none', async () => {
+  it('query shows the events that match, page by page, and ends with 3 where there are none', async () => {
     const first = await command('audit query --json --person alice --field email --limit 4')
     expect([first.code, json(first).map(({ id }) => id)]).toEqual([0, ['f0', 'f2', 'f4', 'f6']])
     const after = /--after (\S+)/.exec(first.error)?.[1] ?? ''
@@ -191,7 +191,7 @@ describe('portcullis audit', () => {
     )
     expect([whole.code, whole.out]).toEqual([
       0,
-      expect.stringContaining('1 checkpoints that hold, 20 frames sealed: nothing is wrong'),
+      expect.stringContaining('1 valid checkpoints, 20 frames sealed: no problems'),
     ])
     expect((await command('audit verify')).error).toContain('without --checkpoints')
     // As somebody does it who can write to Redis: one frame less.
@@ -333,7 +333,7 @@ describe('portcullis audit', () => {
     const erased = await command(`audit erase carol --purpose request --prove ${data}`)
     expect(erased).toEqual({
       code: 0,
-      out: '1 people erased, 1 secrets destroyed, and the files of Redis rewritten\nnothing of them was found\n',
+      out: '1 people erased, 1 secrets destroyed, Redis files rewritten\nno trace of them was found\n',
       error: '',
     })
     expect((await command('audit subject carol')).code).toBe(3)
@@ -342,7 +342,7 @@ describe('portcullis audit', () => {
     const without = await command('audit erase carol', { env: { PORTCULLIS_VAULT_KEY: '' } })
     expect([without.code, complaint(without)]).toEqual([
       2,
-      'portcullis audit erase: PORTCULLIS_VAULT_KEY is not set: it opens the secrets of people',
+      'portcullis audit erase: PORTCULLIS_VAULT_KEY is not set: it decrypts the keys of people',
     ])
   })
 
@@ -362,12 +362,21 @@ describe('the command line', () => {
     ['audit verfy', 'unknown command `audit verfy`: did you mean `audit verify`?\n'],
     ['audti', 'unknown command `audti`'],
     ['audit query --persn x', 'portcullis audit query: unknown option `--persn`: did you mean `--person`?\n'],
-    ['audit query x', 'portcullis audit query: `x` is one argument too many\n'],
+    ['audit query x', 'portcullis audit query: unexpected argument `x`\n'],
     ['audit subject', 'portcullis audit subject: `PERSON` is missing\n'],
-    ['audit query --limit 0', 'portcullis audit query: `--limit` must be a whole number of at least 1\n'],
+    [
+      'audit query --limit 0',
+      'portcullis audit query: `--limit` must be a whole number of at least 1, got `0`\n',
+    ],
     ['audit query --from yesterday', 'portcullis audit query: `query.from` must be an ISO 8601 instant'],
-    ['audit verify --checkpoints /nowhere', '`--checkpoints` needs `--key`'],
-    ['audit verify --key x', '`--key` must be a key as `name+hash+key`, or a file with one'],
+    [
+      'audit verify --checkpoints /nowhere',
+      '`--checkpoints` needs `--key`: the key that signs the checkpoints',
+    ],
+    [
+      'audit verify --key x',
+      '`--key` must be a verifier key such as `name+hash+key`, or a file that contains one',
+    ],
   ])('refuses `%s` with 2', async (line, message) => {
     const ended = await command(line)
     expect([ended.code, ended.error, ended.out]).toEqual([2, expect.stringContaining(message), ''])

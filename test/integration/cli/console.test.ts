@@ -14,7 +14,7 @@ interface Open {
 async function open(place: Place, ...more: string[]): Promise<Open> {
   const env = { ...place.env, PORTCULLIS_PSEUDONYM_KEY: Buffer.alloc(32, 3).toString('base64') }
   const running = start(['console', ...place.options, ...more], { env, directory: place.directory })
-  await running.said('Ctrl-C ends it')
+  await running.said('Press Ctrl-C to stop')
   const url = running.written().split('\n')[0] ?? ''
   return {
     running,
@@ -74,7 +74,7 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
     const first = console.token()
     const headers = await signIn(console)
     expect((await console.ask('POST', 'session', { token: first })).status).toBe(401)
-    await console.running.said('for one more sign-in: ')
+    await console.running.said('token for the next sign-in: ')
 
     const made = await console.ask('POST', 'apps', { appId: 'fresh' }, headers)
     expect(made.status).toBe(201)
@@ -95,7 +95,7 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
     expect(tail.status).toBe(200)
     other.running.kill('SIGINT')
     const { code, error } = await other.running.ended
-    expect([code, error.includes('the console has ended')]).toEqual([0, true])
+    expect([code, error.includes('the console has stopped')]).toEqual([0, true])
     await tail.text().catch(() => undefined)
     await expect(fetch(other.url)).rejects.toThrow()
   })

@@ -68,18 +68,18 @@ const codesOf = (findings: readonly { readonly code: string }[]): string[] =>
 
 /** Refused as written wrongly, with what the sentence has in it. */
 const REFUSED: readonly (readonly [line: string, sentence: string])[] = [
-  ['policy get shop --revision 1', 'nothing for `--revision`'],
+  ['policy get shop --revision 1', 'does not support `--revision`'],
   ['policy set wider.json', '`--if-revision` is missing'],
   ['policy set wider.json --if-revision x', '`--if-revision` must be a whole number'],
-  ['policy set wider.json --if-revision 1 --author Eve', 'nothing for `--author`'],
+  ['policy set wider.json --if-revision 1 --author Eve', 'does not support `--author`'],
   ['policy set nowhere.json --if-revision 1', 'there is no file `nowhere.json`'],
-  ['policy lint ./wider.json', 'must be the id of an app'],
-  ['policy lint shop@1', 'must be the id of an app'],
-  ['policy try .. --url https://gateway.example/', 'must be the id of an app'],
+  ['policy lint ./wider.json', 'must be an app id'],
+  ['policy lint shop@1', 'must be an app id'],
+  ['policy try .. --url https://gateway.example/', 'must be an app id'],
   ['policy rollback shop --if-revision 2', '`--to` is missing'],
   ['key create shop', '`--id` is missing'],
-  ['key create shop --id k --valid-for 9d', 'nothing for `--valid-for`'],
-  ['policy set long.json --if-revision 1', 'which a line cannot carry'],
+  ['key create shop --id k --valid-for 9d', 'does not support `--valid-for`'],
+  ['policy set long.json --if-revision 1', 'too long for a command line'],
   ['policy try shop --url https://gateway.example/ --body-file bytes', 'is not UTF-8'],
 ]
 

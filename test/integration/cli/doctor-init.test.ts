@@ -196,7 +196,7 @@ describe('portcullis doctor', () => {
     })
     expect((await as('weak', '+acl|whoami', '+acl|dryrun', '-hset'))['redis-rights']).toMatchObject({
       status: 'warn',
-      detail: expect.stringContaining('a command line lacks hset'),
+      detail: expect.stringContaining('the command line is not allowed to run hset'),
     })
     expect((await as('blind', '+acl|whoami', '+acl|dryrun', '-zrangebylex'))['store']).toMatchObject({
       status: 'fail',
@@ -207,7 +207,7 @@ describe('portcullis doctor', () => {
     })
     expect((await as('less', '-ttl'))['redis-rights']).toMatchObject({
       status: 'fail',
-      detail: 'the user lacks ttl',
+      detail: 'the user is not allowed to run ttl',
     })
   })
 
@@ -245,10 +245,10 @@ describe('exit codes of the store', () => {
   it.each([
     ['app list', '`--store` is missing'],
     ['app list --store http://x', '`--store` must be `file:PATH`'],
-    ['app list --store file:', 'needs a path'],
+    ['app list --store file:', 'must be followed by a path'],
     ['app list --store file:nowhere', 'there is no store at `nowhere`'],
-    ['app list --redis nonsense', 'must be a URL as `redis://host:6379`'],
-    ['app list --redis redis://a:1 --store file:x', 'give one of'],
+    ['app list --redis nonsense', 'must be a URL such as `redis://host:6379`'],
+    ['app list --redis redis://a:1 --store file:x', 'give only one of'],
     ['app list --redis-url-file nowhere', 'there is no file `nowhere`'],
     ['app list --prefix x{y} --redis URL', 'prefix'],
   ])('2 for `%s`', async (line, message) => {
@@ -289,12 +289,12 @@ const server = app.listen(0, '127.0.0.1', async () => {
     ])
     expect(readdirSync(directory)).toEqual(['package.json'])
     const written = await command('init --write', { directory })
-    expect([written.code, written.out]).toEqual([0, `${file} and policies.json are written\n`])
+    expect([written.code, written.out]).toEqual([0, `wrote ${file} and policies.json\n`])
     expect(readdirSync(directory).toSorted()).toEqual(['package.json', 'policies.json', file])
     const again = await command('init --write', { directory })
     expect([again.code, again.error]).toEqual([
       1,
-      expect.stringContaining('would be overwritten: nothing was written'),
+      expect.stringContaining('already exist: nothing was written'),
     ])
 
     writeFileSync(join(directory, entry), serve(file, modules === 'esm'))
@@ -316,7 +316,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
     })
     const shown = await command('init --app shop', { directory })
     expect(shown.error).toContain(
-      'Express ^4.22.0\nCommonJS, TypeScript\nthe application is made in src/server.ts\n',
+      'Express ^4.22.0\nCommonJS, TypeScript\nthe application is created in src/server.ts\n',
     )
     expect(shown.error).toContain('src/server.ts:2: `trust proxy` is true')
     expect(shown.out).toMatch(/^\/\/ portcullis\.ts\nimport [^]*"appId": "shop"/)

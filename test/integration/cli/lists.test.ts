@@ -15,7 +15,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
   it('import takes text, CSV and JSON, by the end of the name or by --format', async () => {
     write('office.txt', '\uFEFF192.0.2.0/24 # the office\r\n2001:DB8::/32\r\n')
     const text = await run('list import office office.txt --note "moved in"')
-    expect([text.code, text.out]).toEqual([0, 'office is at revision 1, with 2 entries\n'])
+    expect([text.code, text.out]).toEqual([0, 'office is at revision 1 with 2 entries\n'])
     write('office.csv', 'range,note,owner\n192.0.2.0/24,"the office, new",ada\n')
     expect((await run('list import csv office.csv')).out).toContain('with 1 entry\n')
     write('office.json', '["192.0.2.1",{"range":"192.0.2.2","expires":"2040-01-01T00:00:00Z"}]')
@@ -79,7 +79,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
     expect([ended.code, ended.error]).toEqual([130, expect.stringContaining('interrupted')])
     expect((await run('list show office')).out).toContain('2 entries')
     const whole = await run('list import office long.txt')
-    expect([whole.code, whole.out]).toEqual([0, 'office is at revision 3, with 20,000 entries\n'])
+    expect([whole.code, whole.out]).toEqual([0, 'office is at revision 3 with 20,000 entries\n'])
     expect((await run('list export office')).out).toBe(lines.join(''))
     expect((await run('list export office', { signal })).code).toBe(130)
   })

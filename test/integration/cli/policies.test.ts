@@ -26,7 +26,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     write('narrow.json', NARROW)
     write('wide.json', WIDE)
     if (kind === 'file')
-      expect((await run('policy set narrow.json')).error).toContain('`portcullis app create` makes one')
+      expect((await run('policy set narrow.json')).error).toContain('create one with `portcullis app create`')
     expect((await run('app create shop')).code).toBe(0)
     const first = await run('policy set narrow.json --note "first office"')
     expect([first.code, first.out]).toEqual([0, 'shop is at revision 2\n'])
@@ -52,7 +52,9 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
       ],
     ])
     expect((await run('policy set -', { input: '{"appId":' })).error).toContain('`-` is not JSON')
-    expect((await run('policy set -', { input: '{}' })).error).toContain('must hold a policy with an `appId`')
+    expect((await run('policy set -', { input: '{}' })).error).toContain(
+      'must contain a policy with an `appId`',
+    )
     const asJson = await run('policy set - --json', { input: JSON.stringify(shop(['192.0.2.1/24'])) })
     expect(JSON.parse(asJson.error).error.code).toBe('POLICY_INVALID')
   })
@@ -90,7 +92,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     const edited = await run('policy edit shop', {
       env: { EDITOR: `cp ${join(place.directory, 'broken.json')}` },
     })
-    expect([edited.code, edited.error]).toEqual([3, expect.stringContaining('what you wrote is in')])
+    expect([edited.code, edited.error]).toEqual([3, expect.stringContaining('your text is in')])
     rmSync(/is in (\S+)/.exec(edited.error)?.[1] ?? '')
     expect((await run('policy get shop')).error).toBe('revision 3\n')
   })
@@ -159,7 +161,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect([text.code, text.error]).toEqual([1, expect.stringContaining('is not JSON')])
     rmSync(/is in (\S+)/.exec(text.error)?.[1] ?? '')
     expect((await run('policy edit shop', { env: { VISUAL: 'false' } })).error).toContain(
-      'the editor `false` ended with 1',
+      'the editor `false` ended with code 1',
     )
     expect((await run('policy edit nobody', editor(''))).code).toBe(3)
   })
@@ -213,10 +215,10 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
       'must be written as `Name: value`',
     )
     expect(await refused('--url https://x.example/ --header "Cookie: sid=1"')).toContain(
-      'can be seen by others',
+      'others can see `cookie` in an argument',
     )
     expect(await refused('--request -', '{"adress":"192.0.2.1"}')).toContain('did you mean `address`?')
-    expect(await refused('--request -', '[]')).toContain('must hold a request')
+    expect(await refused('--request -', '[]')).toContain('must contain a request')
     expect(await refused('--request -', '{"url":5}')).toContain('`url` in `-`')
     expect(await refused('--url https://x.example/ --body-file nowhere')).toContain(
       'there is no file `nowhere`',
@@ -256,7 +258,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     const plan = JSON.parse(read('plan.json'))
     write('other.json', { ...plan, place: 'redis://elsewhere:6379' })
     expect((await run('policy apply other.json')).error).toContain(
-      'the plan was made for redis://elsewhere:6379',
+      'the plan was made for the store redis://elsewhere:6379',
     )
     for (const wrong of [
       { ...plan, schemaVersion: 2 },
@@ -283,14 +285,14 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
 
   it('pull writes files, push writes them back, and neither loses what somebody else wrote', async () => {
     const pulled = await run('policy pull git')
-    expect([pulled.code, pulled.out]).toEqual([0, '3 apps in git, 3 of them new or changed\n'])
+    expect([pulled.code, pulled.out]).toEqual([0, '3 apps in git, 3 new or changed\n'])
     expect(readdirSync(join(place.directory, 'git')).toSorted()).toEqual([
       '.portcullis-revisions',
       'lone.json',
       'new.json',
       'shop.json',
     ])
-    expect((await run('policy pull git')).out).toBe('3 apps in git, 0 of them new or changed\n')
+    expect((await run('policy pull git')).out).toBe('3 apps in git, 0 new or changed\n')
     expect((await run('policy push git')).out).toBe('0 apps changed\n')
     write('git/new.json', { appId: 'new', name: 'From git' })
     expect((await run('policy push git --note "pull request 7"')).out).toBe('1 app changed\n')
@@ -316,7 +318,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy diff shop ./git/shop.json')).code).toBe(3)
     rmSync(join(place.directory, 'git/bad.json'))
     write('git/twice.json', WIDE)
-    expect((await run('policy push git')).error).toContain('are both policies of the app `shop`')
+    expect((await run('policy push git')).error).toContain('are both policies for the app `shop`')
     rmSync(join(place.directory, 'git/twice.json'))
     rmSync(join(place.directory, 'git/lone.json'))
     expect((await run('policy push git')).out).toBe('1 app changed\n')

@@ -154,7 +154,7 @@ describe('portcullis probe', () => {
       'answer',
       'ORIGIN_NOT_ALLOWED',
     ],
-  ])('finds %s, and says how to mend it', async (_what, line, more, id, code) => {
+  ])('finds %s, and says how to fix it', async (_what, line, more, id, code) => {
     const found = await probe(url, line, more)
     const { status, detail, fix } = found.checks[id] ?? {}
     expect([found.code, status, detail, fix]).toEqual([
@@ -241,16 +241,48 @@ describe('portcullis probe', () => {
     const gone = await probe(`http://127.0.0.1:${port}/`)
     expect([gone.code, gone.checks['reach']?.detail, gone.checks['clock']?.status]).toEqual([
       5,
-      'nothing listens there',
+      'the connection was refused',
       'skip',
     ])
     const nowhere = await probe('http://no-such-host.invalid/')
-    expect([nowhere.code, nowhere.checks['reach']?.detail]).toEqual([5, 'its name cannot be resolved'])
+    expect([nowhere.code, nowhere.checks['reach']?.detail]).toEqual([5, 'the host name cannot be resolved'])
     const silent = await listen(() => undefined)
     const late = await probe(silent, '--timeout 1')
-    expect([late.code, late.checks['reach']?.detail]).toEqual([5, 'it did not answer in time'])
+    expect([late.code, late.checks['reach']?.detail]).toEqual([5, 'the server did not answer in time'])
     const plain = await probe(url.replace('http:', 'https:'))
-    expect([plain.code, plain.checks['reach']?.detail]).toEqual([5, 'it broke the connection off'])
+    expect([plain.code, plain.checks['reach']?.detail]).toEqual([5, 'the server closed the connection'])
+  })
+
+  it('fails where only the signed request gets no answer, and where only the repeated one gets none', async () => {
+    const cutting = await listen((req, res) =>
+      req.headers['signature'] === undefined ? res.end('{}') : req.socket.destroy(),
+    )
+    const found = await probe(cutting, SIGNED)
+    expect([found.code, found.checks['signature'], found.checks['answer']]).toEqual([
+      3,
+      expect.objectContaining({ status: 'skip', detail: 'the signed request was not answered' }),
+      expect.objectContaining({
+        status: 'fail',
+        detail: 'the signed request was not answered: the server closed the connection',
+      }),
+    ])
+    let signed = 0
+    const once = await listen((req, res) => {
+      if (req.headers['signature'] !== undefined) signed += 1
+      if (signed < 2) res.end('{}')
+      else req.socket.destroy()
+    })
+    const repeated = await probe(once, SIGNED)
+    expect([repeated.code, repeated.checks['replay']?.status]).toEqual([3, 'fail'])
+  })
+
+  it('does not take a signature for accepted where its guard is not configured', async () => {
+    const { serverOnly: _section, ...without } = POLICY
+    const found = await probe(await guarded(without), SIGNED)
+    expect([found.checks['signature']?.status, found.checks['answer']?.detail]).toEqual([
+      'skip',
+      expect.stringContaining('PROTECTION_NOT_CONFIGURED'),
+    ])
   })
 
   it('--curl sends nothing, and writes a command that works once', async () => {
@@ -275,7 +307,7 @@ describe('portcullis probe', () => {
 
   it('shows its checks to people, with their fixes', async () => {
     const ended = await portcullis(`probe ${url} --app none --key-id shop-1`, { env })
-    expect(ended.out).toMatch(/^pass {2}reach +answered with 401\n/)
+    expect(ended.out).toMatch(/^pass {2}reach +answered with status 401\n/)
     expect(ended.out).toMatch(
       /fail {2}answer +APP_UNKNOWN: [^\n]*\n +check the app id[^\n]*docs\/codes\.md#app_unknown/,
     )

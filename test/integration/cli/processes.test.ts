@@ -42,7 +42,7 @@ describe('as a process', () => {
     expect(created).toEqual({
       code: 0,
       out: expect.stringMatching(/^\S{44}\n$/),
-      error: expect.stringContaining('its secret is shown this once'),
+      error: expect.stringContaining('this secret is shown only once'),
     })
     expect(await portcullis(['app', 'show', 'nobody'])).toMatchObject({ code: 3, out: '' })
     expect(await portcullis(['app', 'shwo'])).toMatchObject({ code: 2, out: '' })
@@ -99,9 +99,9 @@ describe('on a terminal', () => {
   it('asks before it removes something, and takes the answer', async () => {
     await portcullis(['app', 'create', 'asked'])
     const no = await typed('app delete asked', 'n\n')
-    expect(no).toMatch(/Type `asked` to go on: [^]*nothing was changed[^]*code 3/)
+    expect(no).toMatch(/Type `asked` to continue: [^]*nothing was changed[^]*code 3/)
     const yes = await typed('app delete asked', 'asked\n')
-    expect(yes).toMatch(/Type `asked` to go on: [^]*asked is removed[^]*code 0/)
+    expect(yes).toMatch(/Type `asked` to continue: [^]*removed asked[^]*code 0/)
   })
 
   it('asks nothing with --json', async () => {
@@ -144,7 +144,7 @@ describe('an import that is interrupted', () => {
     expect(ended).toMatchObject({
       code: 130,
       out: '',
-      error: expect.stringContaining('continues where it stopped'),
+      error: expect.stringContaining('run the same command within an hour to resume'),
     })
     const first = await sent()
     const exported = await start(['list', 'export', 'long'], { directory: folder, env: toRedis() }).ended
@@ -152,7 +152,7 @@ describe('an import that is interrupted', () => {
 
     await redis.config('RESETSTAT')
     const again = await start(args, { directory: folder, env: toRedis() }).ended
-    expect([again.code, again.out]).toEqual([0, 'long is at revision 2, with 200,000 entries\n'])
+    expect([again.code, again.out]).toEqual([0, 'long is at revision 2 with 200,000 entries\n'])
     const second = await sent()
     const whole = Number(await redis.hget('portcullis:list:{long}', 'chunks'))
     // Some of them were on their way when it was interrupted.
@@ -215,6 +215,6 @@ describe('without ioredis', () => {
       printed = `${(error as { status: number }).status} ${(error as { stderr: string }).stderr}`
     }
     rmSync(copy, { recursive: true })
-    expect(printed).toMatch(/^2 .*`ioredis` is not installed.*`npm install ioredis`/)
+    expect(printed).toMatch(/^2 .*`ioredis`, which is not installed: run `npm install ioredis`/)
   })
 })

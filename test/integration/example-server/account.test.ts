@@ -111,7 +111,7 @@ describe('sessions', () => {
     const page = await mine.open(`${server.url}/account`)
     expect(page.html.match(/name="session"/g)?.length).toBe(3) // and the one of the sign-up; this one has no button
     await mine.follow(await mine.submit('end-session'))
-    expect(mine.page?.html).toContain('The session has ended.')
+    expect(mine.page?.html).toContain('The session was ended.')
     expect(await Promise.all([mine, phone, office].map(isInside))).toEqual([true, true, false])
     await mine.open(`${server.url}/account`)
     await mine.follow(await mine.submit('end-other-sessions'))
@@ -212,7 +212,7 @@ describe('the password', () => {
     expect(wrong.html).toContain('href="#current"')
     const before = mine.cookie
     await mine.follow(await mine.submit('password', change))
-    expect(mine.page?.html).toContain('The password was changed')
+    expect(mine.page?.html).toContain('Your password was changed')
     expect(mine.cookie).not.toBe(before)
     expect(await isInside(other)).toBe(false)
     expect(subjects()).toContain('Your password was changed')

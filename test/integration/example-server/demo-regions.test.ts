@@ -68,7 +68,9 @@ describe('npm run demo:regions', () => {
 
   it('shows a location that is killed, and one that is back', async () => {
     demo.stdin?.write('kill frankfurt\n')
-    await until('it is away', async () => (await rows()).includes('Frankfurt europe is away ? ? ?'))
+    await until('it is unreachable', async () =>
+      (await rows()).includes('Frankfurt europe unreachable ? ? ?'),
+    )
     expect(await rows()).toContain('London europe answers 3 3 3')
     demo.stdin?.write('start frankfurt\n')
     await until('it is back', async () => (await rows()).includes('Frankfurt europe answers 3 3 3'))

@@ -403,7 +403,7 @@ describe('making an account', () => {
     expect(answers[0]).toEqual(answers[1])
     const subjectTo = (email: string): string[] =>
       server.mails.filter(({ to }) => to === email).map(({ subject }) => subject)
-    expect(subjectTo('Ada@EXAMPLE.org')).toEqual(['You have an account at the example gateway'])
+    expect(subjectTo('Ada@EXAMPLE.org')).toEqual(['You already have an account at the example gateway'])
     expect(subjectTo('New@EXAMPLE.org')).toEqual(['Your code for the example gateway'])
   })
 

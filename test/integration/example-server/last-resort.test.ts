@@ -55,7 +55,7 @@ describe('a fault that nobody catches', () => {
       expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1)
       expect(said.stdout).toBe('stopped\n')
       expect(JSON.parse(said.stderr)).toMatchObject({
-        event: 'a fault was not caught; the server stops',
+        event: 'an error was not caught; the server stops',
         fault: expect.stringContaining('boom'),
       })
     })

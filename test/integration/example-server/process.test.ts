@@ -61,7 +61,7 @@ describe('the example server', () => {
 
   it('says in one screen where it listens, that it forgets, and what to paste', () => {
     expect(server.said.stderr).toBe('')
-    expect(server.said.stdout).toContain('everything is forgotten when the server stops')
+    expect(server.said.stdout).toContain('lost when the server stops')
     expect(server.said.stdout.split('\n').length).toBeLessThan(45)
     expect(printedCommands(server).length).toBe(5)
   })
@@ -111,7 +111,7 @@ describe('the example server', () => {
       const code = await arrivedCode(server, profile.email)
       await visitor.follow(await visitor.submit('confirm', { code }))
       const { location } = await visitor.submit('consent', { email: 'yes' })
-      expect(await (await fetch(location ?? '')).text()).toContain('You are back')
+      expect(await (await fetch(location ?? '')).text()).toContain('You are signed in')
       expect(await ended).toBe(0)
       expect(output()).toMatch(/connect:\n200[^]*token:\n200[^]*me, [^]*\n200[^]*'Ada'/)
       expect(output()).toContain(profile.email)
@@ -122,7 +122,7 @@ describe('the example server', () => {
     const command = printedCommands(server)[0] ?? ''
     const secret = start(command.replace(/DEMO_SECRET='[^']{9}/, "DEMO_SECRET='"))
     expect(await secret.ended).toBe(1)
-    expect(secret.output()).toMatch(/^DEMO_SECRET is not the secret that `npm start` has printed: [^\n]*\n$/)
+    expect(secret.output()).toMatch(/^DEMO_SECRET is not the secret printed by `npm start`: [^\n]*\n$/)
     const closed = createServer()
     await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(closed.address() as AddressInfo).port}`
@@ -205,27 +205,27 @@ describe('what stops the start is said in one line', () => {
     [
       'a Redis that is not there',
       () => ({ REDIS_URL: `redis://user:${password}@127.0.0.1:1` }),
-      /REDIS_URL.*127\.0\.0\.1:1: nothing listens there \(ECONNREFUSED\)\. Start Redis/,
+      /REDIS_URL.*127\.0\.0\.1:1: the connection was refused \(ECONNREFUSED\)\. Start Redis/,
     ],
     [
       'a host that has no address',
       () => ({ REDIS_URL: `redis://:${password}@redis.invalid` }),
-      /REDIS_URL.*redis\.invalid:6379: there is no host of this name/,
+      /REDIS_URL.*redis\.invalid:6379: there is no such host/,
     ],
     [
       'a Redis that wants a password',
       () => ({ REDIS_URL: `redis://127.0.0.1:${port()}` }),
-      /REDIS_URL.*: it wants a password \(NOAUTH\)/,
+      /REDIS_URL.*: the server requires a password \(NOAUTH\)/,
     ],
     [
       'a wrong password',
       () => ({ REDIS_URL: `redis://:wrong-${password}@127.0.0.1:${port()}` }),
-      /REDIS_URL.*: user or password is wrong \(WRONGPASS\)/,
+      /REDIS_URL.*: the user or the password is wrong \(WRONGPASS\)/,
     ],
     [
       'a database that does not exist',
       () => ({ REDIS_URL: `redis://:${password}@127.0.0.1:${port()}/99` }),
-      /REDIS_URL.*: it has no database 99\. Correct the number/,
+      /REDIS_URL.*: the server has no database 99\. Correct the number/,
     ],
     [
       'TLS to a Redis without',
@@ -235,17 +235,17 @@ describe('what stops the start is said in one line', () => {
     [
       'a certificate that nobody trusts',
       () => ({ REDIS_URL: tls.url }),
-      /REDIS_URL.*: its certificate is not trusted\. Name its authority by NODE_EXTRA_CA_CERTS/,
+      /REDIS_URL.*: the server's certificate is not trusted\. Set NODE_EXTRA_CA_CERTS/,
     ],
     [
       'a server that is silent',
       () => ({ REDIS_URL: `redis://:${password}@127.0.0.1:${silent.port}` }),
-      /REDIS_URL.*: no answer in time\. Check host, port and firewall, and that it speaks Redis without TLS/,
+      /REDIS_URL.*: no answer in time\. Check the host, the port and the firewall, and that the server speaks Redis without TLS/,
     ],
     [
       'a server that is not Redis',
       () => ({ REDIS_URL: `redis://127.0.0.1:${http.port}` }),
-      /REDIS_URL.*: it closed the connection\. Check that it is Redis/,
+      /REDIS_URL.*: the server closed the connection\. Check that it is Redis/,
     ],
   ]
   for (const [what, environment, line] of cases) {
@@ -277,7 +277,7 @@ describe('the second of three ports that is taken', () => {
     const { port } = other.address() as AddressInfo
     const { said, code } = await failToStart({ PORT: String(port - 1) })
     expect(code).toBe(1)
-    expect(said.stderr).toMatch(/^[^\n]*PORT[^\n]*EADDRINUSE[^\n]*set PORT, or REGION[^\n]*\n$/)
+    expect(said.stderr).toMatch(/^[^\n]*PORT[^\n]*EADDRINUSE[^\n]*set PORT, or set REGION[^\n]*\n$/)
     await new Promise((resolve) => other.close(resolve))
   })
 })

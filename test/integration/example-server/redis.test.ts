@@ -232,8 +232,8 @@ describe('the example server on Redis', () => {
         expect(line).toMatch(/^portcullis: \w+ refused request [\w-]+ .*: \w+_UNAVAILABLE, /)
       const last = ours.filter((line) => line.includes(' Redis at ')).slice(-2)
       expect(last).toEqual([
-        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is away: .* reason="\w/),
-        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is back$/),
+        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is unreachable: .* reason="\w/),
+        expect.stringMatching(/ Redis at 127\.0\.0\.1:\d+ is reachable again$/),
       ])
     })
   }

@@ -194,14 +194,14 @@ describe('the example server with a Redis in each location', () => {
 describe('settings of the locations', () => {
   const url = 'redis://127.0.0.1:1'
   it.each([
-    [{ REDIS_LONDON_URL: url }, 'REDIS_FRANKFURT_URL must be set as REDIS_LONDON_URL is'],
+    [{ REDIS_LONDON_URL: url }, 'REDIS_FRANKFURT_URL must be set, because REDIS_LONDON_URL is set'],
     [
       { REDIS_LONDON_URL: url, REDIS_FRANKFURT_URL: `${url}0`, REGION: 'dallas' },
-      'REDIS_DALLAS_URL must be set as REDIS_LONDON_URL is',
+      'REDIS_DALLAS_URL must be set, because REDIS_LONDON_URL is set',
     ],
     [
       { REDIS_LONDON_URL: url, REDIS_FRANKFURT_URL: url, REGION: 'london' },
-      'REDIS_LONDON_URL and those of the other locations must lead to different servers',
+      'REDIS_LONDON_URL and the URLs of the other locations must point to different servers',
     ],
     [{ REDIS_DALLAS_URL: 'http://x' }, 'REDIS_DALLAS_URL must be a URL such as redis://'],
   ] as [Record<string, string>, string][])('%j are refused by name', async (given, message) => {

@@ -262,7 +262,7 @@ describe('what somebody else makes of it', () => {
       // The parser in front takes no bare value for JSON.
       const isBare = ['"x"', '1', 'null'].includes(body)
       expect(code).toBe(isBare ? '400 INVALID_REQUEST' : '401 SIGNATURE_INVALID')
-      if (!isBare) expect(lastDetail()).toBe('the body is not the text of an object')
+      if (!isBare) expect(lastDetail()).toBe('the body is not a JSON object')
     },
   )
 
@@ -292,7 +292,7 @@ describe('what somebody else makes of it', () => {
 
   it('is told nothing that the audit knows', async () => {
     const missing = await send({ app: 'other' }, sign({ app: 'other', body: BODY }))
-    expect(lastDetail()).toBe('the app has no key for the legacy scheme of Ukey1')
+    expect(lastDetail()).toBe('the app has no key for legacy Ukey1 signatures')
     const wrong = await send({}, sign({ body: '{}' }))
     expect(lastDetail()).toBe('X-Ukey1-Signature does not match the received request')
     expect({ ...missing.body, instance: '' }).toEqual({ ...wrong.body, instance: '' })
@@ -357,7 +357,7 @@ describe('a key of the legacy scheme', () => {
     time += 89 * DAY
     expect(await judge()).toBe(false)
     time += DAY
-    expect(await judge()).toBe('the app has no key for the legacy scheme of Ukey1')
+    expect(await judge()).toBe('the app has no key for legacy Ukey1 signatures')
     expect(typeof (await ukey1.issue('shop'))).toBe('string')
     expect(await judge()).toBe('X-Ukey1-Signature does not match the received request')
   })
@@ -400,7 +400,7 @@ describe('in processes that share a Redis', () => {
       const signature = sign({ app: 'demo-server', body, key })
       const second = await start()
       expect([key === '', printed(second)]).toEqual([false, undefined])
-      expect(second.said.stdout).toContain('legacy: demo-server may sign by the scheme of Ukey1')
+      expect(second.said.stdout).toContain('legacy: demo-server may use Ukey1 signatures')
       const statuses = [
         await ask(first, signature),
         await ask(first, signature),
