@@ -42,6 +42,13 @@ export interface AppRows {
   readonly next?: string | undefined
 }
 
+/** What the dashboard opens with. */
+export interface StartView {
+  readonly session: SessionView | null
+  /** The first ones; missing for those who may not look at them. */
+  readonly apps?: AppRows | undefined
+}
+
 export interface Step {
   readonly title: string
   readonly done: boolean

@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { AppRow, AppRows } from '../contract.ts'
-import { ask, may } from './api.ts'
+import { ask, may, takeFirstApps } from './api.ts'
 import { tellRefusal, wordsOf } from './message.ts'
 import { goTo, linkTo } from './route.ts'
 import { Score } from './score.tsx'
@@ -10,7 +10,7 @@ import { Heading } from './shell/heading.tsx'
 import { GUARDS } from './words.ts'
 
 export function AppsPage(): JSX.Element {
-  const page = useSignal<AppRows | undefined>(undefined)
+  const page = useSignal<AppRows | undefined>(takeFirstApps())
   const find = useSignal('')
   /** Where the pages before this one began. */
   const trail = useSignal<readonly string[]>([])
@@ -26,7 +26,9 @@ export function AppsPage(): JSX.Element {
       tellRefusal(error)
     }
   }
-  useEffect(() => void show(undefined), [])
+  useLayoutEffect(() => {
+    if (page.value === undefined) void show(undefined)
+  }, [])
 
   const turn = (places: readonly string[]): void => {
     trail.value = places
@@ -117,9 +119,7 @@ function Modes({ app }: { app: AppRow }): JSX.Element {
         const mode = app.modes[name] ?? 'missing'
         return (
           <li key={name} class={`mode ${mode}`} title={`${title}: ${mode}`}>
-            <span class="hidden">
-              {title}: {mode}
-            </span>
+            {`${title}: ${mode}`}
           </li>
         )
       })}

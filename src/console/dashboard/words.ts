@@ -54,9 +54,14 @@ export const titleOf = (section: string): string =>
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 
-const TIME = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
+let times: Intl.DateTimeFormat | undefined
 
-export const timeOf = (at: string): string => (Number.isNaN(Date.parse(at)) ? at : TIME.format(new Date(at)))
+export function timeOf(at: string): string {
+  if (Number.isNaN(Date.parse(at))) return at
+  // Made when it is needed: the first page shows no time, and making it takes a while.
+  times ??= new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
+  return times.format(new Date(at))
+}
 
 const UNITS = [
   ['day', 86_400_000],
@@ -64,7 +69,7 @@ const UNITS = [
   ['minute', 60_000],
 ] as const
 
-const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+let relativeTimes: Intl.RelativeTimeFormat | undefined
 
 /** `2 hours ago`, `in 6 days`. */
 export function fromNow(at: string): string {
@@ -73,5 +78,7 @@ export function fromNow(at: string): string {
     'second',
     1_000,
   ]
-  return unit === 'second' ? 'just now' : RELATIVE.format(Math.round(distance / size), unit)
+  if (unit === 'second') return 'just now'
+  relativeTimes ??= new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+  return relativeTimes.format(Math.round(distance / size), unit)
 }

@@ -33,7 +33,7 @@ export function appRoutes(desk: Desk): Route[] {
       async handle({ query }) {
         const page = await pageOfApps(desk, query.get('find') ?? '', {
           after: query.get('after') ?? undefined,
-          limit: pageLimit(query, 50),
+          limit: pageLimit(query, ON_A_PAGE),
         })
         return { body: page }
       },
@@ -110,6 +110,12 @@ async function removeApp(
   if (draft !== undefined) await desk.drafts.discard(appId, draft.version)
   return {}
 }
+
+/** How many apps the dashboard shows on a page: about as many as are in sight at once. */
+const ON_A_PAGE = 25
+
+export const firstApps = (desk: Desk): Promise<AppRows> =>
+  pageOfApps(desk, '', { after: undefined, limit: ON_A_PAGE })
 
 async function pageOfApps(
   desk: Desk,

@@ -19,6 +19,8 @@ interface ListProps {
 }
 
 const AT_ONCE = 50
+/** From how many characters on a paste is put into the field as a whole. */
+const LONG_PASTE = 2_000
 
 /** The entries of a list, a field to filter them, and one to add: one, or thousands that are pasted. */
 export function ListEditor(props: ListProps): JSX.Element {
@@ -133,6 +135,15 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
             text.value = event.currentTarget.value
             verdicts.value = undefined
           }}
+          onPaste={(event) => {
+            const pasted = event.clipboardData?.getData('text/plain') ?? ''
+            if (pasted.length < LONG_PASTE) return
+            // The browser would take in thousands of lines one by one.
+            event.preventDefault()
+            const { value, selectionStart, selectionEnd } = event.currentTarget
+            text.value = value.slice(0, selectionStart) + pasted + value.slice(selectionEnd)
+            verdicts.value = undefined
+          }}
           onKeyDown={(event) => {
             if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
             event.preventDefault()
@@ -198,8 +209,9 @@ function Verdicts({
     verdict,
     number: verdicts.entries.filter((entry) => entry.verdict === verdict).length,
   })).filter(({ number }) => number > 0)
+  const most = useSignal(AT_ONCE)
   const sorted = verdicts.entries.toSorted((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict))
-  const shown = sorted.slice(0, AT_ONCE)
+  const shown = sorted.slice(0, most.value)
   return (
     <div class="verdicts" role="status">
       <p>
@@ -220,7 +232,15 @@ function Verdicts({
         ))}
       </ul>
       {sorted.length > shown.length && (
-        <p class="quiet">and {(sorted.length - shown.length).toLocaleString('en')} more</p>
+        <button
+          type="button"
+          class="plain"
+          onClick={() => {
+            most.value += 200
+          }}
+        >
+          Show more verdicts ({(sorted.length - shown.length).toLocaleString('en')} left)
+        </button>
       )}
       {good.length > 0 && (
         <button type="button" class="main" onClick={() => void take(good)}>
