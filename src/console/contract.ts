@@ -148,8 +148,8 @@ export interface KeysView {
   readonly keys: readonly KeyView[]
 }
 
-/** A key that was made just now. The secret is shown this once. */
-export interface NewKey extends KeysView {
+/** A key that was made just now. The secret is shown this once. The keys are missing where they could not be read. */
+export interface NewKey extends Partial<KeysView> {
   readonly id: string
   readonly secret: string
 }

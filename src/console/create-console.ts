@@ -71,6 +71,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     regions,
     drafts: createDrafts(state, now),
     now,
+    onError,
   }
   const sessions = createSessions(options, state, now)
   const offers = {

@@ -20,6 +20,24 @@ export interface Desk extends Pick<
 > {
   readonly drafts: Drafts
   now(): number
+  onError(error: unknown): void
+}
+
+/**
+ * What follows on something that is done: looking at it, or clearing up. Where it fails the fault is reported and the answer is
+ * `undefined`, because "refused" would be untrue.
+ */
+export async function afterwards<Result>(
+  { onError }: Pick<Desk, 'onError'>,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    // Somebody may have removed meanwhile what is looked at: no fault.
+    if (!(error instanceof ConsoleProblem)) onError(error)
+    return undefined
+  }
 }
 
 /** An app whose document is good. */
@@ -52,7 +70,10 @@ export function parseOnce(document: unknown): Policy {
 /** Everything that the page of an app shows, but for its keys. */
 export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
   const { stored, policy } = await findApp(desk, appId)
-  const [draft, keys] = await Promise.all([desk.drafts.find(appId), desk.store.keys(appId)])
+  const [draft, keys] = await Promise.all([
+    currentDraft(desk, appId, { stored, policy }),
+    desk.store.keys(appId),
+  ])
   const { score, findings } = assess(policy)
   const shown = draft?.policy ?? policy
   return {
@@ -65,6 +86,25 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     next: assess(shown).next,
     draft: draft && viewDraft(draft, { stored, policy }),
   }
+}
+
+/** The draft of an app. One of an earlier revision that would change nothing was published, and could not be ended then: it ends now. */
+export async function currentDraft(
+  desk: Desk,
+  appId: string,
+  { stored, policy }: FoundApp,
+): Promise<Draft | undefined> {
+  const draft = await desk.drafts.find(appId)
+  if (draft === undefined || draft.base === stored.revision) return draft
+  if (changesInWords(policy, draft.policy).length > 0) return draft
+  await afterwards(desk, () => desk.drafts.discard(appId, draft.version))
+  return undefined
+}
+
+/** Ends the draft of an app that is gone. */
+export async function dropDraft({ drafts }: Pick<Desk, 'drafts'>, appId: string): Promise<void> {
+  const draft = await drafts.find(appId)
+  if (draft !== undefined) await drafts.discard(appId, draft.version)
 }
 
 export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {

@@ -29,6 +29,12 @@ export async function load(appId: string): Promise<void> {
   })
 }
 
+/** Shows what a change has led to. Where that could not be looked at, the change is done nevertheless. */
+export async function showApp(view: AppView | undefined): Promise<void> {
+  if (view === undefined) await reload()
+  else openApp.value = view
+}
+
 export async function reload(): Promise<void> {
   const { appId } = openApp.value ?? {}
   if (appId !== undefined) await load(appId).catch(tellRefusal)
@@ -67,9 +73,10 @@ async function put(
   const version = onto === undefined ? app.draft?.version : onto.version
   saving.value = true
   try {
-    openApp.value = await ask<AppView>('PUT', appPath(app.appId, '/draft'), {
+    const view = await ask<AppView | undefined>('PUT', appPath(app.appId, '/draft'), {
       body: { ...(version !== undefined && { version }), before, policy: change(before) },
     })
+    await showApp(view)
     return true
   } catch (error) {
     const { conflict, current } = error instanceof Refused ? error.problem : {}

@@ -6,7 +6,7 @@ import type { Policy } from '../../policy/policy.ts'
 import { GUARD_NAMES } from '../../policy/sections.ts'
 import type { ListedApp } from '../../store/contract.ts'
 import type { AppRow, AppRows } from '../contract.ts'
-import { parseOnce, viewApp, type Desk } from '../desk.ts'
+import { afterwards, dropDraft, parseOnce, viewApp, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -48,6 +48,7 @@ export function appRoutes(desk: Desk): Route[] {
         if (!isAppId(appId))
           throw new ConsoleProblem('DOCUMENT_REFUSED', { issues: [{ path: 'appId', message: NAME_RULE }] })
         const policy = parsePolicy({ appId, ...(name && { name }), ...NEW_APP })
+        await dropOldDraft(desk, appId)
         try {
           await desk.store.write({ policy }, 0, { author: session.name, note: 'made in the console' })
         } catch (error) {
@@ -55,7 +56,7 @@ export function appRoutes(desk: Desk): Route[] {
             throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
           throw error
         }
-        return { status: 201, body: await viewApp(desk, appId) }
+        return { status: 201, body: await afterwards(desk, () => viewApp(desk, appId)) }
       },
     }),
     route({
@@ -106,9 +107,13 @@ async function removeApp(
       throw new ConsoleProblem('REVISION_STALE')
     throw error
   }
-  const draft = await desk.drafts.find(appId)
-  if (draft !== undefined) await desk.drafts.discard(appId, draft.version)
+  await afterwards(desk, () => dropDraft(desk, appId))
   return {}
+}
+
+/** Ends a draft that was left behind when an app with this id was removed. */
+export async function dropOldDraft(desk: Desk, appId: string): Promise<void> {
+  if ((await desk.store.read(appId)) === undefined) await dropDraft(desk, appId)
 }
 
 /** How many apps the dashboard shows on a page: about as many as are in sight at once. */

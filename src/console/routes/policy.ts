@@ -5,6 +5,7 @@ import { findApp, policyAt, threeWay, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
+import { dropOldDraft } from './apps.ts'
 import { noteFor, writeOver } from './drafts.ts'
 
 /** For programs: a policy that was written elsewhere needs no draft. */
@@ -46,6 +47,7 @@ const whyOf = ({ query }: Exchange): string | undefined => query.get('why') ?? u
 async function makeApp(desk: Desk, exchange: Exchange, policy: Policy): Promise<number> {
   const { session } = exchange
   if (!session.rights.has('widen')) throw new ConsoleProblem('RIGHT_MISSING', { missing: ['widen'] })
+  await dropOldDraft(desk, policy.appId)
   try {
     return await writeOver(desk, policy.appId, policy, 0, { author: session.name, note: whyOf(exchange) })
   } catch (error) {

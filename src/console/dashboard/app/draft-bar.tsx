@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import type { AppView } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
-import { openApp, reload, saving } from '../open-app.ts'
+import { reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { count } from '../words.ts'
 
@@ -11,9 +11,10 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
   const { draft } = app
   const discard = async (): Promise<void> => {
     try {
-      openApp.value = await ask<AppView>('DELETE', appPath(app.appId, '/draft'), {
+      const view = await ask<AppView | undefined>('DELETE', appPath(app.appId, '/draft'), {
         body: { version: draft?.version },
       })
+      await showApp(view)
       tell('The draft is thrown away.')
       goTo('apps', app.appId, 'keys')
     } catch (error) {

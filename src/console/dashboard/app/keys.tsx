@@ -52,8 +52,12 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
     method: 'POST' | 'DELETE' = 'POST',
   ): Promise<void> => {
     try {
-      const view = await ask<KeysView>(method, `${path}/${what}`, body === undefined ? {} : { body })
-      keys.value = view.keys
+      const view = await ask<KeysView | undefined>(
+        method,
+        `${path}/${what}`,
+        body === undefined ? {} : { body },
+      )
+      keys.value = view?.keys ?? keys.value
       tell(done)
       await reload()
     } catch (error) {
@@ -104,7 +108,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
           done={(view) => {
             wanted.value = undefined
             if (view === undefined) return
-            keys.value = view.keys
+            keys.value = view.keys ?? keys.value
             made.value = view
             awaited.value = { id: view.id, until: Date.now() + WAITED_FOR }
             void reload()

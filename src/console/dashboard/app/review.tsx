@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks'
 import type { AppView, Review, ThreeWay } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
-import { openApp, reload } from '../open-app.ts'
+import { reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { RIGHTS } from '../words.ts'
 import { Changes } from './changes.tsx'
@@ -158,9 +158,10 @@ function Meanwhile({
 }): JSX.Element {
   const take = async (which: 'merged' | 'yours' | 'theirs'): Promise<void> => {
     try {
-      openApp.value = await ask<AppView>('POST', appPath(app.appId, '/draft/rebase'), {
+      const view = await ask<AppView | undefined>('POST', appPath(app.appId, '/draft/rebase'), {
         body: { take: which, version },
       })
+      await showApp(view)
       tell(which === 'theirs' ? 'The draft is thrown away.' : 'The draft stands on the revision in force.')
     } catch (error) {
       tellRefusal(error)
