@@ -108,11 +108,11 @@ const go = (page: Page, place: string): Promise<unknown> => page.evaluate(`locat
 
 const STEPS: readonly Step[] = [
   ['the apps', (page) => says(page, appName(0))],
-  ['the next page of apps', (page) => button(page, 'More').then(() => says(page, appName(25)))],
+  ['the next page of apps', (page) => button(page, 'Next').then(() => says(page, appName(25)))],
   [
     'an app is found by its id',
     async (page) => {
-      await page.getByLabel('Find by the beginning of an id').fill(appName(apps - 1))
+      await page.getByLabel('Find an app by the start of its ID').fill(appName(apps - 1))
       await says(page, `The app ${appName(apps - 1)}`)
     },
   ],
@@ -120,7 +120,7 @@ const STEPS: readonly Step[] = [
     'an id is found in the palette',
     async (page) => {
       await page.keyboard.press('Control+k')
-      await page.getByLabel('Id of an app or of a request').fill('app-000')
+      await page.getByLabel('App ID or request ID').fill('app-000')
       await page
         .getByRole('dialog')
         .getByRole('link', { name: /app-000/ })
@@ -133,10 +133,10 @@ const STEPS: readonly Step[] = [
     },
   ],
   ['an app', (page) => go(page, `apps/${appName(0)}`).then(() => says(page, 'Six protections'))],
-  ['its numbers, from the audit', (page) => says(page, /requests refused since/)],
+  ['its numbers, from the audit', (page) => says(page, /Refused .* requests since/)],
   [
     'its requests',
-    (page) => go(page, `apps/${appName(0)}/requests`).then(() => heading(page, 'Why they were refused')),
+    (page) => go(page, `apps/${appName(0)}/requests`).then(() => heading(page, 'Reasons for refusal')),
   ],
   ['its requests, live', (page) => button(page, 'Follow live').then(() => says(page, /Following/))],
   ['paused', (page) => button(page, 'Pause').then(() => says(page, 'Paused.'))],
@@ -165,12 +165,15 @@ const STEPS: readonly Step[] = [
       await other.goto(`${url}/empty`)
       await other.evaluate(`navigator.clipboard.writeText(${JSON.stringify(lines.join('\n'))})`)
       await other.close()
-      await page.getByLabel('Add one range, or paste many').first().press('Control+v')
+      await page.getByLabel('Add ranges: type one or paste many').first().press('Control+v')
       await page.getByRole('button', { name: 'Add', exact: true }).first().click()
-      await page.getByRole('button', { name: /^Take/ }).waitFor()
+      await page.getByRole('button', { name: /^Add the/ }).waitFor()
     },
   ],
-  ['and taken into the draft', (page) => button(page, /^Take/).then(() => says(page, /change in 1 section/))],
+  [
+    'and taken into the draft',
+    (page) => button(page, /^Add the/).then(() => says(page, /change in 1 section/)),
+  ],
   ['the review', (page) => go(page, 'apps/large/review').then(() => heading(page, 'What changes'))],
   [
     'the named lists',
@@ -184,7 +187,7 @@ const STEPS: readonly Step[] = [
         .click()
         .then(() => says(page, 'Entries 1 to 100')),
   ],
-  ['its next page', (page) => button(page, 'More').then(() => says(page, 'Entries 101 to 200'))],
+  ['its next page', (page) => button(page, 'Next').then(() => says(page, 'Entries 101 to 200'))],
   [
     'its last range is found',
     async (page) => {

@@ -40,7 +40,7 @@ export function AppsPage(): JSX.Element {
       <Heading>Apps</Heading>
       <div class="tools">
         <label class="grow">
-          <span>Find by the beginning of an id</span>
+          <span>Find an app by the start of its ID</span>
           <input
             type="search"
             spellcheck={false}
@@ -56,20 +56,20 @@ export function AppsPage(): JSX.Element {
       {rows?.apps.length === 0 && (
         <p class="card empty">
           {find.value === ''
-            ? 'There are no apps yet. Make the first one above.'
-            : `No id begins with “${find.value}”.`}
+            ? 'No apps yet. Create the first one above.'
+            : `No app ID starts with “${find.value}”.`}
         </p>
       )}
       {rows && rows.apps.length > 0 && <AppTable apps={rows.apps} />}
       <nav class="pager" aria-label="Pages of apps">
         {trail.value.length > 0 && (
           <button type="button" onClick={() => turn(trail.value.slice(0, -1))}>
-            Back
+            Previous
           </button>
         )}
         {rows?.next !== undefined && (
           <button type="button" onClick={() => turn([...trail.value, rows.next ?? ''])}>
-            More
+            Next
           </button>
         )}
       </nav>
@@ -150,7 +150,7 @@ function NewApp(): JSX.Element {
       <dialog ref={dialog} aria-labelledby="new-app">
         <form onSubmit={(event) => void make(event)}>
           <h2 id="new-app">New app</h2>
-          <label for="app-id">Id</label>
+          <label for="app-id">ID</label>
           <input
             id="app-id"
             required
@@ -163,9 +163,9 @@ function NewApp(): JSX.Element {
             aria-describedby="app-id-help"
           />
           <p id="app-id-help" class="quiet">
-            1 to 128 characters: letters, digits and . _ : - It cannot be changed later.
+            1 to 128 characters: letters, digits, and . _ : - You cannot change it later.
           </p>
-          <label for="app-name">Name for people</label>
+          <label for="app-name">Display name</label>
           <input
             id="app-name"
             maxLength={200}
@@ -184,7 +184,7 @@ function NewApp(): JSX.Element {
               Cancel
             </button>
             <button type="submit" class="main">
-              Make the app
+              Create app
             </button>
           </div>
         </form>

@@ -50,7 +50,7 @@ export function appRoutes(desk: Desk): Route[] {
         const policy = parsePolicy({ appId, ...(name && { name }), ...NEW_APP })
         await dropOldDraft(desk, appId)
         try {
-          await desk.store.write({ policy }, 0, { author: session.name, note: 'made in the console' })
+          await desk.store.write({ policy }, 0, { author: session.name, note: 'created in the console' })
         } catch (error) {
           if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
             throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
@@ -91,7 +91,7 @@ async function removeApp(
   if (!session.rights.has('keys')) throw new ConsoleProblem('RIGHT_MISSING', { missing: ['keys'] })
   if (body.appId !== appId)
     throw new ConsoleProblem('DOCUMENT_REFUSED', {
-      issues: [{ path: 'appId', message: 'must be the id of the app that is to be removed' }],
+      issues: [{ path: 'appId', message: 'must be the id of the app to remove' }],
     })
   const replaces = revisionToMatch(exchange)
   // Not `findApp`: an app whose document is refused can be removed too.

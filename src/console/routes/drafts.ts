@@ -92,7 +92,7 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
   const wanted = parsePolicy(body.policy)
   if (wanted.appId !== appId)
     throw new ConsoleProblem('DOCUMENT_REFUSED', {
-      issues: [{ path: 'appId', message: 'must stay as it is' }],
+      issues: [{ path: 'appId', message: 'cannot be changed' }],
     })
   let policy = wanted
   const current = await currentDraft(desk, appId, app)

@@ -26,7 +26,7 @@ export function policyRoutes(desk: Desk): Route[] {
         const policy = parsePolicy(body)
         if (policy.appId !== appId)
           throw new ConsoleProblem('DOCUMENT_REFUSED', {
-            issues: [{ path: 'appId', message: 'must be that of the path' }],
+            issues: [{ path: 'appId', message: 'must match the path' }],
           })
         const revision =
           replaces === 0

@@ -15,7 +15,7 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
         body: { version: draft?.version },
       })
       await showApp(view)
-      tell('The draft is thrown away.')
+      tell('Draft discarded.')
       goTo('apps', app.appId, 'keys')
     } catch (error) {
       tellRefusal(error)
@@ -29,7 +29,7 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
           {saving.value
             ? 'Saving…'
             : draft === undefined
-              ? 'No changes. What you edit is kept as a draft.'
+              ? 'No unpublished changes. Edits are saved to a draft.'
               : saying(app)}
         </p>
         {draft && (
@@ -53,7 +53,7 @@ function saying({ draft, score }: AppView): string {
   const parts = [
     `${count(draft.changes.length, 'change')} in ${count(sections.size, 'section')}`,
     draft.score === score ? `score ${score}` : `score ${score} → ${draft.score}`,
-    ...(draft.stale ? ['somebody has published meanwhile'] : []),
+    ...(draft.stale ? ['someone else has published since'] : []),
   ]
   return parts.join(' · ')
 }

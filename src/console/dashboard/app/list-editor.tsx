@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import type { ComponentChildren, JSX } from 'preact'
+import type { JSX } from 'preact'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
@@ -12,10 +12,11 @@ interface ListProps {
   /** What an entry is called. */
   readonly one: string
   readonly entries: readonly unknown[]
+  /** What it means that there are none. */
+  readonly empty: string
   readonly example: string
   readonly canEdit: boolean
   change(entries: (before: readonly unknown[]) => readonly unknown[]): Promise<boolean>
-  readonly children?: ComponentChildren
 }
 
 const AT_ONCE = 50
@@ -33,7 +34,7 @@ export function ListEditor(props: ListProps): JSX.Element {
       : entries.filter((entry) => textOf(entry).includes(filter.value.toLowerCase()))
   return (
     <div class="list">
-      {entries.length === 0 && <p class="empty">No {one}s: this admits nobody.</p>}
+      {entries.length === 0 && <p class="empty">{props.empty}</p>}
       {entries.length > 10 && (
         <label class="filter">
           <span class="hidden">Filter the {one}s</span>
@@ -123,7 +124,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
         void judge(text.value)
       }}
     >
-      <label for={id}>Add one {one}, or paste many</label>
+      <label for={id}>Add {one}s: type one or paste many</label>
       <div class="row">
         <textarea
           id={id}
@@ -161,7 +162,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
               exact.value = event.currentTarget.checked
             }}
           />
-          Exactly this URL, and none below it
+          Match this URL exactly, without paths below it
         </label>
       )}
       {refusal.value !== '' && (
@@ -185,9 +186,9 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
 }
 
 const WORDS: Readonly<Record<EntryVerdict['verdict'], string>> = {
-  good: 'good',
-  doubtful: 'look again',
-  known: 'covered already',
+  good: 'valid',
+  doubtful: 'doubtful',
+  known: 'already covered',
   refused: 'refused',
 }
 
@@ -244,7 +245,7 @@ function Verdicts({
       )}
       {good.length > 0 && (
         <button type="button" class="main" onClick={() => void take(good)}>
-          Take the {count(good.length, `good ${one}`)}
+          Add the {count(good.length, `valid ${one}`)}
         </button>
       )}
     </div>
