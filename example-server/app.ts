@@ -1,7 +1,7 @@
 import express, { type Express } from 'express'
-import type { AuditEvent, ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
-import type { AuditSink } from 'portcullis/audit'
-import { consoleTokens, createConsole, type RecentEventsQuery } from 'portcullis/console'
+import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
+import type { AuditSink, FindRecentEvents } from 'portcullis/audit'
+import { consoleTokens, createConsole } from 'portcullis/console'
 import { createMetrics, createReadiness, type Metrics, type ReadinessProbe } from 'portcullis/metrics'
 import { createVault } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
@@ -57,7 +57,7 @@ export interface GatewayParts {
   /** Lets an operator into the console; left out where there is no console. */
   readonly consoleToken?: string | undefined
   /** The newest events of the audit: for the console, and for people who ask who has used their data. */
-  readonly recentEvents: (query: RecentEventsQuery) => Promise<readonly AuditEvent[]>
+  readonly recentEvents: FindRecentEvents
   publicUrl(): string
   /** Where the instances of other locations are reached, by location. */
   otherUrls(): Readonly<Record<string, string>>

@@ -1,8 +1,7 @@
 import type { ManagedPolicyStore, NonceStore } from 'portcullis'
-import { parseEvent, type AuditEvent, type AuditSink } from 'portcullis/audit'
-import type { RecentEventsQuery } from 'portcullis/console'
+import type { AuditSink, FindRecentEvents } from 'portcullis/audit'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
-import { redisAuditSink, redisNonces, redisPersonKeys, redisStore } from 'portcullis/redis'
+import { redisAuditSink, redisNonces, redisPersonKeys, redisRecentEvents, redisStore } from 'portcullis/redis'
 import { createVault, memoryPeople } from 'portcullis/vault'
 import { regionalHomes, sharedHomes, type Homes } from './homes.ts'
 import { memoryCounts, redisCounts, type Counts } from './limits.ts'
@@ -23,26 +22,24 @@ export interface OpenStorage {
   readonly sink: AuditSink
   readonly counts: Counts
   /** Finds recent events, for the console. */
-  readonly recentEvents: (query: RecentEventsQuery) => Promise<readonly AuditEvent[]>
+  readonly recentEvents: FindRecentEvents
   close(): void
 }
 
-/** How many events of the stream the console looks at, from the newest back. */
-const MOST_LOOKED_AT = 20_000
-
-/** Of events from the newest back those that are asked for. */
-function fitting(
-  events: readonly AuditEvent[],
-  { appId, requestId, since = '', limit }: RecentEventsQuery,
-): readonly AuditEvent[] {
-  return events
-    .filter(
-      (event) =>
-        (appId === undefined || event.appId === appId) &&
-        (requestId === undefined || event.requestId === requestId) &&
-        event.time >= since,
-    )
-    .slice(0, limit)
+/** Finds the newest events of a sink in memory. */
+function recentIn(sink: ReturnType<typeof memoryAuditSink>): FindRecentEvents {
+  return async ({ appId, requestId, since = '', limit }) => {
+    const events = sink
+      .events()
+      .toReversed()
+      .filter(
+        (event) =>
+          (appId === undefined || event.appId === appId) &&
+          (requestId === undefined || event.requestId === requestId) &&
+          event.time >= since,
+      )
+    return { events: events.slice(0, limit), isComplete: events.length <= limit }
+  }
 }
 
 /** Everything that is kept, in memory or in Redis. */
@@ -59,7 +56,7 @@ export async function openStorage(
     const sink = memoryAuditSink()
     const storage = memoryStorage()
     return {
-      recentEvents: async (query) => fitting(sink.events().toReversed(), query),
+      recentEvents: recentIn(sink),
       store: memoryStore(),
       storage,
       homes: regional ?? sharedHomes(storage, memoryPeople()),
@@ -78,13 +75,7 @@ export async function openStorage(
   const store = redisStore(redis, { prefix, vault })
   const stream = `${prefix}audit`
   return {
-    async recentEvents(query) {
-      const entries = await redis.xrevrange(stream, '+', '-', 'COUNT', MOST_LOOKED_AT)
-      return fitting(
-        entries.flatMap(([, [, line = '']]) => parseEvent(line) ?? []),
-        query,
-      )
-    },
+    recentEvents: redisRecentEvents(redis, { stream }),
     store,
     storage,
     homes: regional ?? sharedHomes(storage, redisPersonKeys(redis, { prefix })),

@@ -7,7 +7,10 @@ import { redisAuditSink, redisRecentEvents, redisStore } from 'portcullis/redis'
 const [url = '', token = ''] = process.argv.slice(2)
 const redis = new Redis(url)
 const app = express()
-app.get('/empty', (_req, res) => void res.type('html').send('<!doctype html><title>empty</title><p>empty'))
+app.get(
+  '/empty',
+  (_req, res) => void res.type('html').send('<!doctype html><title>empty</title><p id="empty">empty'),
+)
 app.use(
   '/console',
   createConsole({

@@ -42,6 +42,13 @@ export interface AppRows {
   readonly next?: string | undefined
 }
 
+/** What the dashboard opens with. */
+export interface StartView {
+  readonly session: SessionView | null
+  /** The first ones; missing for those who may not look at them. */
+  readonly apps?: AppRows | undefined
+}
+
 export interface Step {
   readonly title: string
   readonly done: boolean
@@ -141,8 +148,8 @@ export interface KeysView {
   readonly keys: readonly KeyView[]
 }
 
-/** A key that was made just now. The secret is shown this once. */
-export interface NewKey extends KeysView {
+/** A key that was made just now. The secret is shown this once. The keys are missing where they could not be read. */
+export interface NewKey extends Partial<KeysView> {
   readonly id: string
   readonly secret: string
 }

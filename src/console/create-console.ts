@@ -8,7 +8,7 @@ import { sendConsoleProblem, setSecurityHeaders, targetOf } from './exchange.ts'
 import { openApiDocument } from './openapi.ts'
 import { readConsoleOptions, type ConsoleOptions } from './options.ts'
 import { sendPage } from './pages.ts'
-import { appRoutes } from './routes/apps.ts'
+import { appRoutes, firstApps } from './routes/apps.ts'
 import { draftRoutes } from './routes/drafts.ts'
 import { entryRoutes } from './routes/entries.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -71,6 +71,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     regions,
     drafts: createDrafts(state, now),
     now,
+    onError,
   }
   const sessions = createSessions(options, state, now)
   const offers = {
@@ -81,7 +82,7 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
     regions: regions !== undefined,
   }
   const routes: Route[] = [
-    ...sessionRoutes(sessions, offers),
+    ...sessionRoutes(sessions, offers, () => firstApps(desk)),
     ...appRoutes(desk),
     ...draftRoutes(desk),
     ...policyRoutes(desk),

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { PolicyError, type RevisionConflict } from '../errors.ts'
 import { isAppId } from '../names.ts'
 import { parsePolicy } from '../policy/parse.ts'
@@ -18,6 +20,24 @@ export interface Desk extends Pick<
 > {
   readonly drafts: Drafts
   now(): number
+  onError(error: unknown): void
+}
+
+/**
+ * What follows on something that is done: looking at it, or clearing up. Where it fails the fault is reported and the answer is
+ * `undefined`, because "refused" would be untrue.
+ */
+export async function afterwards<Result>(
+  { onError }: Pick<Desk, 'onError'>,
+  work: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    // Somebody may have removed meanwhile what is looked at: no fault.
+    if (!(error instanceof ConsoleProblem)) onError(error)
+    return undefined
+  }
 }
 
 /** An app whose document is good. */
@@ -33,23 +53,27 @@ export async function findApp({ store }: Desk, appId: string): Promise<FoundApp>
   return { stored, policy: parseOnce(stored.policy) }
 }
 
-const parsed = new WeakMap<object, Policy>()
+/** By the digests of their documents. One of 5,000 ranges takes a third of a second to parse and assess. */
+const parsed = new LRUCache<string, Policy>({ max: 20_000, maxSize: 16 * 1_048_576 })
 
-/** What a store has in its memory need not be parsed for every look. */
+/** What was parsed lately need not be parsed for every look, and `assess` knows it too. */
 export function parseOnce(document: unknown): Policy {
-  const key =
-    typeof document === 'object' && document !== null && Object.isFrozen(document) ? document : undefined
-  const known = key && parsed.get(key)
+  const text = JSON.stringify(document) ?? ''
+  const key = createHash('sha256').update(text).digest('base64')
+  const known = parsed.get(key)
   if (known !== undefined) return known
   const policy = parsePolicy(document)
-  if (key !== undefined) parsed.set(key, policy)
+  parsed.set(key, policy, { size: Math.max(text.length, 1) })
   return policy
 }
 
 /** Everything that the page of an app shows, but for its keys. */
 export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
   const { stored, policy } = await findApp(desk, appId)
-  const [draft, keys] = await Promise.all([desk.drafts.find(appId), desk.store.keys(appId)])
+  const [draft, keys] = await Promise.all([
+    currentDraft(desk, appId, { stored, policy }),
+    desk.store.keys(appId),
+  ])
   const { score, findings } = assess(policy)
   const shown = draft?.policy ?? policy
   return {
@@ -62,6 +86,25 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     next: assess(shown).next,
     draft: draft && viewDraft(draft, { stored, policy }),
   }
+}
+
+/** The draft of an app. One of an earlier revision that would change nothing was published, and could not be ended then: it ends now. */
+export async function currentDraft(
+  desk: Desk,
+  appId: string,
+  { stored, policy }: FoundApp,
+): Promise<Draft | undefined> {
+  const draft = await desk.drafts.find(appId)
+  if (draft === undefined || draft.base === stored.revision) return draft
+  if (changesInWords(policy, draft.policy).length > 0) return draft
+  await afterwards(desk, () => desk.drafts.discard(appId, draft.version))
+  return undefined
+}
+
+/** Ends the draft of an app that is gone. */
+export async function dropDraft({ drafts }: Pick<Desk, 'drafts'>, appId: string): Promise<void> {
+  const draft = await drafts.find(appId)
+  if (draft !== undefined) await drafts.discard(appId, draft.version)
 }
 
 export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {

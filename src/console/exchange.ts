@@ -53,7 +53,7 @@ async function readContent(req: GuardRequest, largest: number): Promise<Buffer> 
       chunks.push(chunk)
     }
   } catch {
-    throw new ConsoleProblem('REQUEST_INVALID', { detail: 'the content broke off' })
+    throw new ConsoleProblem('REQUEST_INVALID', { detail: 'the content ended early' })
   }
   if (size <= largest) return Buffer.concat(chunks)
   req.resume()

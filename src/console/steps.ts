@@ -15,29 +15,29 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
   const enforced = GUARD_NAMES.filter((name) => policy[name]?.mode === 'enforce').length
   const first = GUARD_NAMES.find((name) => policy[name]?.mode !== 'enforce')
   return [
-    { title: 'Make a key for the servers of the app', done: active.length > 0, where: 'keys' },
+    { title: "Create a key for the app's servers", done: active.length > 0, where: 'keys' },
     {
       title: 'Send the first signed request',
       done: keys.some(({ lastUsed }) => lastUsed !== undefined),
       where: 'keys',
     },
     {
-      title: 'Say from which addresses it calls',
+      title: 'List the addresses that the app calls from',
       done: hasEntries(policy, 'ipWhitelist'),
       where: 'ipWhitelist',
     },
     {
-      title: 'Say which origins its pages have',
+      title: 'List the origins of its pages',
       done: hasEntries(policy, 'domainProtect'),
       where: 'domainProtect',
     },
     {
-      title: 'Say where users may be sent back to',
+      title: 'List the URLs that users may return to',
       done: hasEntries(policy, 'returnUrlGuard'),
       where: 'returnUrlGuard',
     },
     {
-      title: `Enforce every protection (${enforced} of ${GUARD_NAMES.length} do)`,
+      title: `Enforce every protection (${enforced} of ${GUARD_NAMES.length} so far)`,
       done: enforced === GUARD_NAMES.length,
       where: first ?? 'serverOnly',
     },
@@ -86,12 +86,12 @@ function nextStep(policy: Policy, score: number, findings: readonly PolicyFindin
     const mode: Mode = before === 'report' ? 'enforce' : 'report'
     const gain = scoreWith(policy, guard, mode, findings) - score
     if (before === 'report' && !isReady) {
-      return [{ guard, mode, gain, reason: `it has no entries yet: add them, and ${RULES[guard].reason}` }]
+      return [{ guard, mode, gain, reason: `it has no entries yet; once it has, ${RULES[guard].reason}` }]
     }
     const reason =
       mode === 'enforce'
         ? RULES[guard].reason
-        : `see for some days what it would refuse; then ${RULES[guard].reason}`
+        : `report first, to see what it would refuse; once it is enforced, ${RULES[guard].reason}`
     return [{ guard, mode, gain, reason }]
   })
   return steps.toSorted((a, b) => b.gain - a.gain)[0]

@@ -39,7 +39,7 @@ function givenAway(before: Policy, after: Policy): string[] {
   const sentences: string[] = []
   const [audit, cors] = [after.auditAccess, after.domainProtect]
   if (audit?.mode === 'off' && before.auditAccess?.mode !== 'off')
-    sentences.push('requests, and reads of personal data, are no longer recorded')
+    sentences.push('requests and reads of personal data are no longer recorded')
   const enforced = before.domainProtect?.mode === 'enforce'
   if (cors?.mode === 'enforce' && cors.credentials === true && !enforced)
     sentences.push('pages of the domains may read responses to requests with cookies')

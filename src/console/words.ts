@@ -50,13 +50,13 @@ function sentenceOf({ path, added, removed }: PolicyChange): string {
   }
   const [from, to] = [removed[0], added[0]]
   if (member === '') {
-    if (section === 'name') return to === undefined ? 'takes the name away' : `names the app ${shown(to)}`
-    if (from === undefined) return `sets this protection up, in mode ${modeOf(to)}`
-    if (to === undefined) return 'takes this protection away: where it is mounted, every request is refused'
+    if (section === 'name') return to === undefined ? 'clears the name' : `names the app ${shown(to)}`
+    if (from === undefined) return `sets up this protection in mode ${modeOf(to)}`
+    if (to === undefined) return 'drops this protection: where it is mounted, every request is refused'
   }
   if (member === 'mode') return `changes the mode from ${shown(from)} to ${shown(to)}`
   if (from === undefined) return `sets ${member} to ${shown(to)}`
-  if (to === undefined) return `takes ${member} away (it was ${shown(from)})`
+  if (to === undefined) return `clears ${member} (it was ${shown(from)})`
   return `changes ${member} from ${shown(from)} to ${shown(to)}`
 }
 

@@ -13,7 +13,7 @@ export function requestLike({
 }: RequestDescription): GuardRequest {
   const { protocol, host, pathname, search } = new URL(url)
   const lines = Object.assign(Object.create(null), { host }) as IncomingHttpHeaders
-  for (const [name, value] of Object.entries(headers)) lines[name.toLowerCase()] = value
+  for (const [name, value] of Object.entries(headers)) lines[name.toLowerCase()] = withoutOuterSpace(value)
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   if (bytes !== undefined) lines['content-length'] ??= String(bytes.length)
   const request = {
@@ -28,4 +28,13 @@ export function requestLike({
   } as unknown as GuardRequest
   if (bytes !== undefined) keepRawBody(request, bytes)
   return request
+}
+
+/** A value as it arrives: spaces and tabs around it are not part of it (RFC 9110, section 5.5). */
+function withoutOuterSpace(value: string): string {
+  const isSpace = (index: number): boolean => value[index] === ' ' || value[index] === '\t'
+  let [start, end] = [0, value.length]
+  while (start < end && isSpace(start)) start += 1
+  while (end > start && isSpace(end - 1)) end -= 1
+  return value.slice(start, end)
 }

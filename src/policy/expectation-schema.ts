@@ -10,27 +10,47 @@ const text = (most: number) => z.string().check(z.maxLength(most))
 /** A method, a header or a URL that Node would not take cannot be sent. */
 const METHOD = /^[A-Z][A-Z-]{0,31}$/
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
+/** What Node reads of the value of a header, each byte as a character. */
+const HEADER_VALUE = /^[\t -~\u0080-\u00ff]*$/
 const A_URL = 'must be an absolute URL of http or https, without user information and without a fragment'
 const URL_OF_WEB = /^https?:\/\/[^\s\\#]+$/
 
+/** How many characters the texts of a request may have. */
+interface Longest {
+  readonly url: number
+  readonly header: number
+  readonly body: number
+  readonly address: number
+  readonly returnUrl: number
+}
+
+/** An expectation is part of a policy, which is kept small. */
+const EXPECTED: Longest = { url: 2_048, header: 4_096, body: 16_384, address: 64, returnUrl: 4_096 }
+/** A request that is tried may be as large as a real one: Node reads a head of 16 KiB, and parsers a body of 100 KB. */
+const TRIED: Longest = { url: 16_384, header: 16_384, body: 102_400, address: 16_384, returnUrl: 102_400 }
+
+/** A request as JSON that is tried and not kept, checked. */
+// oxlint-disable-next-line typescript/explicit-module-boundary-types -- the type is that of the schema
+export const triedRequest = () => writtenRequest(TRIED)
+
 /** A request as JSON, checked. */
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- the type is that of the schema
-export const writtenRequest = () =>
+export const writtenRequest = (longest: Longest = EXPECTED) =>
   z.strictObject({
     method: z.optional(z.string().check(z.regex(METHOD, 'must be the name of a method, like GET'))),
     url: z.prefault(
-      text(2_048).check(z.regex(URL_OF_WEB, { error: A_URL, abort: true }), z.refine(isUrl, A_URL)),
+      text(longest.url).check(z.regex(URL_OF_WEB, { error: A_URL, abort: true }), z.refine(isUrl, A_URL)),
       SOME_URL,
     ),
     headers: z.optional(
       z.record(
         z.string().check(z.regex(HEADER, 'must be the name of a header')),
-        text(4_096).check(z.regex(/^[\t -~]*$/, 'must be printable ASCII')),
+        text(longest.header).check(z.regex(HEADER_VALUE, 'must hold nothing but tabs and printable Latin-1')),
       ),
     ),
-    body: z.optional(text(16_384)),
-    address: z.optional(text(64)),
-    returnUrl: z.optional(text(4_096)),
+    body: z.optional(text(longest.body)),
+    address: z.optional(text(longest.address)),
+    returnUrl: z.optional(text(longest.returnUrl)),
     returnUrlOptional: z.optional(z.boolean()),
     country: z.optional(z.union([text(64), z.array(text(64)).check(z.maxLength(20))])),
     here: z.optional(text(64).check(z.minLength(1))),

@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import type { ConsoleRight } from 'portcullis/console'
@@ -7,10 +5,9 @@ import { axeFindings } from '../support/axe.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { ALL_RIGHTS, tokenFor, type ConsoleServer } from '../support/console.ts'
 import { startRecordedConsole, type RecordedConsole } from '../support/recorded-console.ts'
+import { takePictures } from '../support/screenshots.ts'
 import { watchPages } from '../support/watched-pages.ts'
 
-/** Where pictures of every page go: `SCREENSHOTS=folder`. */
-const SCREENSHOTS = process.env['SCREENSHOTS']
 let browser: Browser
 let recorded: RecordedConsole
 let server: ConsoleServer
@@ -66,13 +63,7 @@ describe('what is on record, and what follows from it', () => {
     await open(width, colorScheme)
     const found: string[] = []
     const look = async (name: string): Promise<void> => {
-      if (SCREENSHOTS !== undefined) {
-        await mkdir(SCREENSHOTS, { recursive: true })
-        await page.screenshot({
-          path: join(SCREENSHOTS, `${name}.${colorScheme}.${width}.png`),
-          fullPage: true,
-        })
-      }
+      await takePictures(page, name, { colorScheme, width })
       for (const finding of await axeFindings(page)) found.push(`${name}: ${finding}`)
       const wide = await page.evaluate<number>('document.documentElement.scrollWidth')
       if (wide > width) found.push(`${name}: ${wide} pixels wide`)
@@ -84,20 +75,20 @@ describe('what is on record, and what follows from it', () => {
     await page.goto(`${server.url}/#/apps/shop`)
     await says('Who signs with which key')
     await says(/^2 requests, the last/)
-    await button('Who signs with old').click()
-    await page.getByRole('region', { name: 'Callers with old' }).getByText('127.0.0.1').waitFor()
+    await button('Show callers of old').click()
+    await page.getByRole('region', { name: 'Callers of old' }).getByText('127.0.0.1').waitFor()
     await look('key-uses')
 
     const { body } = await (await server.signIn()).ask('GET', 'apps/shop/requests?limit=1')
     await page.goto(`${server.url}/#/requests/${body.rows[0].requestId}`)
     await page.getByRole('heading', { name: 'Judged again' }).waitFor()
-    await button('Put 127.0.0.1 into the draft').click()
+    await button('Add to draft: 127.0.0.1').click()
     await says('127.0.0.1 is in the draft')
-    await page.getByRole('columnheader', { name: 'By the draft' }).waitFor()
-    expect(await button(/^Put /).count()).toBe(0)
+    await page.getByRole('columnheader', { name: 'With the draft' }).waitFor()
+    expect(await button(/^Add to draft/).count()).toBe(0)
     await context.grantPermissions(['clipboard-read', 'clipboard-write'])
     await button('Copy as curl').click()
-    await says('The curl command is copied.')
+    await says('curl command copied.')
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(
       `curl -X 'GET' 'https://YOUR-HOST/people/:id' -H 'x-app-id: shop'`,
     )
@@ -105,27 +96,27 @@ describe('what is on record, and what follows from it', () => {
     expect((await recorded.store.read('shop'))?.revision).toBe(1)
 
     await page.getByRole('link', { name: 'People' }).click()
-    await page.getByLabel('Id of the person').fill('person-7')
-    await page.getByLabel('What the report is for').fill('asked by the person')
-    await button('Make the report').click()
+    await page.getByLabel('Person ID').fill('person-7')
+    await page.getByLabel('Purpose of the report').fill('asked by the person')
+    await button('Create report').click()
     await says(/^\d accesses, as of/)
-    await says('Apps that have received data: shop.')
+    await says('Apps that received data: shop.')
     await look('access-report')
     await page.emulateMedia({ media: 'print' })
     expect(await page.getByRole('button').count()).toBe(0)
     await page.emulateMedia({ media: 'screen' })
 
     await page.getByRole('link', { name: 'Regions' }).click()
-    await says('Out of order: dallas.')
+    await says('Not available: dallas.')
     await look('regions')
 
     await page.goto(`${server.url}/#/apps/shop`)
     await page.getByText('Remove this app').click()
-    await page.getByLabel('Type shop to go on').fill('shpo')
-    expect(await button('Remove the app').isDisabled()).toBe(true)
-    await page.getByLabel('Type shop to go on').fill('shop')
+    await page.getByLabel('Type shop to confirm').fill('shpo')
+    expect(await button('Remove app').isDisabled()).toBe(true)
+    await page.getByLabel('Type shop to confirm').fill('shop')
     await look('remove-app')
-    await button('Remove the app').click()
+    await button('Remove app').click()
     await says('shop is removed.')
     expect(await recorded.store.read('shop')).toBeUndefined()
     expect([found, wrong]).toEqual([[], []])
@@ -147,7 +138,7 @@ describe('what is on record, and what follows from it', () => {
     await page.getByRole('dialog').waitFor({ state: 'hidden' })
     expect((await recorded.store.read('shop'))?.revision).toBe(2)
     await button('Roll back to revision 1').press('Enter')
-    await page.getByLabel('Why, in at least 20 characters').fill('The office cannot reach the shop.')
+    await page.getByLabel('Reason, at least 20 characters').fill('The office cannot reach the shop.')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')

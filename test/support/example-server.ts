@@ -121,7 +121,10 @@ export async function startExampleServer({
     homes: sharedHomes(storage, keysBeside(storage)),
     nonces: memoryNonces(),
     sink,
-    recentEvents: async ({ limit }) => sink.events().toReversed().slice(0, limit),
+    recentEvents: async ({ limit }) => ({
+      events: sink.events().toReversed().slice(0, limit),
+      isComplete: sink.events().length <= limit,
+    }),
     ukey1,
     counts: memoryCounts(),
     mail: (mail) => void mails.push(mail),

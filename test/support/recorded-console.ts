@@ -65,6 +65,7 @@ export async function startRecordedConsole(): Promise<RecordedConsole> {
       createAuditReader({ store: frames, sink: log, actor, pseudonymKey }).subject(person, { purpose }),
     regions: () => [
       { jurisdiction: 'europe', location: 'london', condition: 'current' },
+      { jurisdiction: 'europe', location: 'frankfurt', condition: 'behind' },
       { jurisdiction: 'world', location: 'dallas', condition: 'away' },
     ],
   })

@@ -5,7 +5,7 @@ import { readLists } from '../../explain/compare-policies.ts'
 import { explain, type Explanation } from '../../explain/explain.ts'
 import type { RequestDescription } from '../../http/described-request.ts'
 import { parsePolicy } from '../../policy/parse.ts'
-import { writtenRequest } from '../../policy/expectation-schema.ts'
+import { triedRequest } from '../../policy/expectation-schema.ts'
 import { CommandUsageError, EXIT, textOf, textsOf, type Invocation, type Surroundings } from '../command.ts'
 import { readInput, readJson, unreadableFile } from '../input.ts'
 import { counted, paint, plain, show } from '../output.ts'
@@ -69,7 +69,7 @@ export async function descriptionOf(invocation: Invocation): Promise<RequestDesc
 }
 
 function checkedRequest(value: unknown, path: string): Partial<RequestDescription> {
-  const result = writtenRequest().safeParse(value)
+  const result = triedRequest().safeParse(value)
   if (result.success) return result.data
   const [issue] = result.error.issues
   const where = issue?.code === 'unrecognized_keys' ? (issue.keys[0] ?? '') : (issue?.path.join('.') ?? '')
@@ -82,7 +82,7 @@ function checkedRequest(value: unknown, path: string): Partial<RequestDescriptio
   )
 }
 
-const MEMBERS = Object.keys(writtenRequest().shape)
+const MEMBERS = Object.keys(triedRequest().shape)
 
 async function bodyOf(invocation: Invocation, path: string): Promise<string | Uint8Array> {
   if (path === '-') return readInput(invocation)

@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
-import type { ProblemView, SessionView } from '../contract.ts'
+import type { AppRows, ProblemView, SessionView, StartView } from '../contract.ts'
+import { place } from './route.ts'
 
 /** Who is signed in; `undefined` while that is not known, `null` when nobody is. */
 export const session = signal<SessionView | null | undefined>(undefined)
@@ -72,10 +73,21 @@ function unknownProblem(status: number): ProblemView {
   return { status, code: 'UNKNOWN', title: `The server answered with status ${status}`, instance: '' }
 }
 
+let firstApps: AppRows | undefined
+
+/** The apps that came with the start. Only once: later they may be others. */
+export function takeFirstApps(): AppRows | undefined {
+  const taken = firstApps
+  firstApps = undefined
+  return taken
+}
+
 /** Looks whether somebody is signed in already, or is let in by the app's own sign-in. */
 export async function findSession(): Promise<void> {
   try {
-    const found = await ask<SessionView | null>('GET', 'session')
+    // index.html asks for it too, while this script is on its way.
+    const { session: found, apps } = await ask<StartView>('GET', 'start')
+    firstApps = place.value.length === 0 ? apps : undefined
     session.value = found ?? (await ask<SessionView | null>('POST', 'session', { body: {} }))
   } catch {
     session.value = null

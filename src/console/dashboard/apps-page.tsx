@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import type { AppRow, AppRows } from '../contract.ts'
-import { ask, may } from './api.ts'
+import { ask, may, takeFirstApps } from './api.ts'
 import { tellRefusal, wordsOf } from './message.ts'
 import { goTo, linkTo } from './route.ts'
 import { Score } from './score.tsx'
@@ -10,7 +10,7 @@ import { Heading } from './shell/heading.tsx'
 import { GUARDS } from './words.ts'
 
 export function AppsPage(): JSX.Element {
-  const page = useSignal<AppRows | undefined>(undefined)
+  const page = useSignal<AppRows | undefined>(takeFirstApps())
   const find = useSignal('')
   /** Where the pages before this one began. */
   const trail = useSignal<readonly string[]>([])
@@ -26,7 +26,9 @@ export function AppsPage(): JSX.Element {
       tellRefusal(error)
     }
   }
-  useEffect(() => void show(undefined), [])
+  useLayoutEffect(() => {
+    if (page.value === undefined) void show(undefined)
+  }, [])
 
   const turn = (places: readonly string[]): void => {
     trail.value = places
@@ -38,7 +40,7 @@ export function AppsPage(): JSX.Element {
       <Heading>Apps</Heading>
       <div class="tools">
         <label class="grow">
-          <span>Find by the beginning of an id</span>
+          <span>Find an app by the start of its ID</span>
           <input
             type="search"
             spellcheck={false}
@@ -54,20 +56,20 @@ export function AppsPage(): JSX.Element {
       {rows?.apps.length === 0 && (
         <p class="card empty">
           {find.value === ''
-            ? 'There are no apps yet. Make the first one above.'
-            : `No id begins with “${find.value}”.`}
+            ? 'No apps yet. Create the first one above.'
+            : `No app ID starts with “${find.value}”.`}
         </p>
       )}
       {rows && rows.apps.length > 0 && <AppTable apps={rows.apps} />}
       <nav class="pager" aria-label="Pages of apps">
         {trail.value.length > 0 && (
           <button type="button" onClick={() => turn(trail.value.slice(0, -1))}>
-            Back
+            Previous
           </button>
         )}
         {rows?.next !== undefined && (
           <button type="button" onClick={() => turn([...trail.value, rows.next ?? ''])}>
-            More
+            Next
           </button>
         )}
       </nav>
@@ -117,9 +119,7 @@ function Modes({ app }: { app: AppRow }): JSX.Element {
         const mode = app.modes[name] ?? 'missing'
         return (
           <li key={name} class={`mode ${mode}`} title={`${title}: ${mode}`}>
-            <span class="hidden">
-              {title}: {mode}
-            </span>
+            {`${title}: ${mode}`}
           </li>
         )
       })}
@@ -150,7 +150,7 @@ function NewApp(): JSX.Element {
       <dialog ref={dialog} aria-labelledby="new-app">
         <form onSubmit={(event) => void make(event)}>
           <h2 id="new-app">New app</h2>
-          <label for="app-id">Id</label>
+          <label for="app-id">ID</label>
           <input
             id="app-id"
             required
@@ -163,9 +163,9 @@ function NewApp(): JSX.Element {
             aria-describedby="app-id-help"
           />
           <p id="app-id-help" class="quiet">
-            1 to 128 characters: letters, digits and . _ : - It cannot be changed later.
+            1 to 128 characters: letters, digits, and . _ : - You cannot change it later.
           </p>
-          <label for="app-name">Name for people</label>
+          <label for="app-name">Display name</label>
           <input
             id="app-name"
             maxLength={200}
@@ -184,7 +184,7 @@ function NewApp(): JSX.Element {
               Cancel
             </button>
             <button type="submit" class="main">
-              Make the app
+              Create app
             </button>
           </div>
         </form>

@@ -30,7 +30,7 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
         <div>
           <h2 id="again-title">Judged again</h2>
           <p class="quiet">
-            By revision {revision}, which is in force{hasDraft && ', and by the draft'}.
+            With revision {revision}, which is in force{hasDraft && ', and with the draft'}.
           </p>
         </div>
         <button type="button" onClick={() => void copy(curlOf(operation, call, appId))}>
@@ -40,8 +40,8 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
       {kept !== 'kept' && (
         <p class="note">
           {kept === 'sealed'
-            ? 'What was recorded is sealed by another key.'
-            : 'What the guards were told was not recorded.'}
+            ? 'The recorded facts are sealed with another key.'
+            : 'The facts that the guards decided on were not recorded.'}
         </p>
       )}
       <Scroll label="Decisions now">
@@ -51,7 +51,7 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
               <th scope="col">Protection</th>
               <th scope="col">Then</th>
               <th scope="col">Now</th>
-              {hasDraft && <th scope="col">By the draft</th>}
+              {hasDraft && <th scope="col">With the draft</th>}
             </tr>
           </thead>
           <tbody>
@@ -73,15 +73,15 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
           {missing.map((entry) => (
             <li key={entry.list}>
               <span class="grow">
-                {titleOf(entry.guard)} lacks <code>{entry.entry}</code>
+                {titleOf(entry.guard)} has no entry for <code>{entry.entry}</code>
               </span>
               {may('narrow', 'widen', 'break-glass') && (
                 <button
                   type="button"
-                  aria-label={`Put ${entry.entry} into the draft`}
+                  aria-label={`Add to draft: ${entry.entry}`}
                   onClick={() => void add(appId, entry).then(judge)}
                 >
-                  Put it into the draft
+                  Add to draft
                 </button>
               )}
             </li>
@@ -98,7 +98,7 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
 }
 
 function Decided({ decision }: { decision: NewDecision }): JSX.Element {
-  if (decision === 'unknown') return <td class="quiet">cannot be said</td>
+  if (decision === 'unknown') return <td class="quiet">not known</td>
   const { effect, mode, code, detail } = decision
   return (
     <td>
@@ -124,7 +124,7 @@ async function add(appId: string, { list, entry }: MissingEntry): Promise<void> 
     await ask('PUT', appPath(appId, '/draft'), {
       body: { ...(app.draft && { version: app.draft.version }), before, policy },
     })
-    tell(`${entry} is in the draft. Nothing is in force until it is published.`)
+    tell(`${entry} is in the draft. It takes effect when you publish.`)
   } catch (error) {
     tellRefusal(error)
   }
@@ -133,8 +133,8 @@ async function add(appId: string, { list, entry }: MissingEntry): Promise<void> 
 async function copy(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text)
-    tell('The curl command is copied.')
+    tell('curl command copied.')
   } catch {
-    tell(`The browser does not let us copy: ${text}`)
+    tell(`The browser blocked copying. This is the command: ${text}`)
   }
 }

@@ -30,7 +30,7 @@ export function ListsPage(): JSX.Element {
     <main class="page">
       <Heading>Named lists</Heading>
       {view.value?.lists.length === 0 && (
-        <p class="card empty">There are no lists yet. Many apps can share one.</p>
+        <p class="card empty">No lists yet. Many apps can share one list.</p>
       )}
       {view.value && view.value.lists.length > 0 && (
         <div class="card table-card">
@@ -40,7 +40,7 @@ export function ListsPage(): JSX.Element {
                 <th scope="col">List</th>
                 <th scope="col">Entries</th>
                 <th scope="col" class="wide-only">
-                  Written
+                  Last changed
                 </th>
               </tr>
             </thead>
@@ -62,7 +62,7 @@ export function ListsPage(): JSX.Element {
       )}
       {may('widen') && may('narrow') && (
         <form class="card" onSubmit={(event) => void make(event)}>
-          <label for="list-name">Name of a new list</label>
+          <label for="list-name">Name of the new list</label>
           <div class="row">
             <input
               id="list-name"
@@ -73,7 +73,7 @@ export function ListsPage(): JSX.Element {
                 name.value = event.currentTarget.value
               }}
             />
-            <button type="submit">Make the list</button>
+            <button type="submit">Create list</button>
           </div>
         </form>
       )}
@@ -176,12 +176,12 @@ export function OneList({ name }: { name: string }): JSX.Element {
           <nav class="pager" aria-label="Pages of entries">
             {value.from > 0 && (
               <button type="button" onClick={() => void show(Math.max(0, value.from - AT_ONCE))}>
-                Back
+                Previous
               </button>
             )}
             {value.next !== undefined && (
               <button type="button" onClick={() => void show(value.next ?? 0)}>
-                More
+                Next
               </button>
             )}
           </nav>
@@ -192,12 +192,12 @@ export function OneList({ name }: { name: string }): JSX.Element {
           class="card"
           onSubmit={(event) => {
             event.preventDefault()
-            void change({ add: text.value }, 'The entries are in the list, and in force.').then((isTaken) => {
+            void change({ add: text.value }, 'Entries added. They are in force.').then((isTaken) => {
               if (isTaken) text.value = ''
             })
           }}
         >
-          <label for="list-add">Add ranges, one a line; what follows # is a note</label>
+          <label for="list-add">Add ranges, one per line; text after # is a note</label>
           <textarea
             id="list-add"
             class="mono"
@@ -210,10 +210,12 @@ export function OneList({ name }: { name: string }): JSX.Element {
               text.value = event.currentTarget.value
             }}
           />
-          <p class="quiet">A list has no draft: every app that names it has the entries within seconds.</p>
+          <p class="quiet">
+            Lists have no draft. Changes take effect within seconds in every app that uses the list.
+          </p>
           <div class="buttons">
             <button type="submit" class="main">
-              Add them
+              Add entries
             </button>
           </div>
         </form>

@@ -2,6 +2,10 @@ import { render } from 'preact'
 import { findSession } from './api.ts'
 import { Shell } from './shell/shell.tsx'
 
+/** How long nothing at all is shown, in milliseconds: a first page that says "One moment" costs time too. */
+const PATIENCE = 100
+
 const root = document.querySelector('#console')
+const started = findSession()
+await Promise.race([started, new Promise((resolve) => setTimeout(resolve, PATIENCE))])
 if (root !== null) render(<Shell />, root)
-void findSession()

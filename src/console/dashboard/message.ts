@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals'
 import { Refused } from './api.ts'
+import { RIGHTS } from './words.ts'
 
 export interface Message {
   readonly kind: 'done' | 'refused'
@@ -29,6 +30,6 @@ export function wordsOf(error: unknown): string {
   const [first] = issues
   const issue = first === undefined ? '' : `: ${first.path === '' ? '' : `${first.path} `}${first.message}`
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
-  const rights = missing.length === 0 ? '' : `: ${missing.join(', ')}`
+  const rights = missing.length === 0 ? '' : `: ${missing.map((right) => RIGHTS[right]).join(', ')}`
   return `${detail === undefined ? title : `${title}: ${detail}`}${issue}${more}${rights}`
 }

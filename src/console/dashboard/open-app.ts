@@ -14,18 +14,24 @@ export const editConflict = signal<
 /** Whether an edit is on its way to the draft. */
 export const saving = signal(false)
 
-/** What the page shows: the draft, or else what is in force. */
-export function shownPolicy(): Policy {
-  const app = openApp.value
-  if (app === undefined) throw new Error('no app is open')
-  return app.draft?.policy ?? app.policy
+let last: Promise<unknown> = Promise.resolve()
+
+/** Looks and edits come one behind another: an answer from before an edit must not replace the one to it. */
+function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  const next = last.then(work)
+  last = next.catch(() => undefined)
+  return next
 }
 
-export async function load(appId: string): Promise<void> {
-  const view = await ask<AppView>('GET', appPath(appId))
-  batch(() => {
-    openApp.value = view
-    editConflict.value = undefined
+const viewOf = (appId: string): Promise<AppView> => ask<AppView>('GET', appPath(appId))
+
+export function load(appId: string): Promise<void> {
+  return inTurn(async () => {
+    const view = await viewOf(appId)
+    batch(() => {
+      openApp.value = view
+      editConflict.value = undefined
+    })
   })
 }
 
@@ -34,13 +40,16 @@ export async function reload(): Promise<void> {
   if (appId !== undefined) await load(appId).catch(tellRefusal)
 }
 
-let last: Promise<unknown> = Promise.resolve()
+/** Shows what a change has led to. Where that could not be looked at, the change is done nevertheless. */
+export async function showApp(view: AppView | undefined): Promise<void> {
+  if (view === undefined) await reload()
+  else openApp.value = view
+}
 
 /** Puts an edit into the draft, behind the edits that are on their way. Says whether it was taken. */
 export function edit(change: (policy: Policy) => Policy): Promise<boolean> {
-  const next = last.then(() => put(change))
-  last = next
-  return next
+  const app = openApp.value
+  return app === undefined ? Promise.resolve(false) : inTurn(() => put(app, change))
 }
 
 /** Replaces members of one section. */
@@ -58,22 +67,26 @@ export function editSection<
 }
 
 async function put(
+  seen: AppView,
   change: (policy: Policy) => Policy,
   onto?: ThreeWay & { version: string | undefined },
 ): Promise<boolean> {
-  const app = openApp.value
-  if (app === undefined) return false
-  const before = onto?.theirs ?? shownPolicy()
+  const { appId } = seen
+  // By now the page may have moved on to another app. The edit is kept all the same.
+  const isOpen = (): boolean => openApp.value?.appId === appId
+  const app = isOpen() ? (openApp.value ?? seen) : seen
+  const before = onto?.theirs ?? app.draft?.policy ?? app.policy
   const version = onto === undefined ? app.draft?.version : onto.version
   saving.value = true
   try {
-    openApp.value = await ask<AppView>('PUT', appPath(app.appId, '/draft'), {
+    const view = await ask<AppView | undefined>('PUT', appPath(appId, '/draft'), {
       body: { ...(version !== undefined && { version }), before, policy: change(before) },
     })
+    if (isOpen()) openApp.value = view ?? (await viewOf(appId))
     return true
   } catch (error) {
     const { conflict, current } = error instanceof Refused ? error.problem : {}
-    if (conflict === undefined) tellRefusal(error)
+    if (conflict === undefined || !isOpen()) tellRefusal(error)
     else editConflict.value = { three: conflict, current }
     return false
   } finally {
@@ -85,8 +98,9 @@ async function put(
 export async function settle(take: 'theirs' | 'yours'): Promise<void> {
   const conflict = editConflict.value
   editConflict.value = undefined
-  if (conflict === undefined) return
-  if (take === 'yours')
-    await put(() => conflict.three.yours, { ...conflict.three, version: conflict.current?.version })
+  const app = openApp.value
+  if (conflict === undefined || app === undefined) return
+  const onto = { ...conflict.three, version: conflict.current?.version }
+  if (take === 'yours') await inTurn(() => put(app, () => conflict.three.yours, onto))
   else await reload()
 }

@@ -29,8 +29,8 @@ export function PeoplePage(): JSX.Element {
     <main class="page">
       <Heading>Access report</Heading>
       <form class="card no-print" onSubmit={(event) => void make(event)}>
-        <p>Who has read the data of a person, when and why. That you ask is recorded.</p>
-        <label for="person">Id of the person</label>
+        <p>Shows who has read a person's data, when and why. Your request is recorded.</p>
+        <label for="person">Person ID</label>
         <input
           id="person"
           class="mono"
@@ -43,7 +43,7 @@ export function PeoplePage(): JSX.Element {
             person.value = event.currentTarget.value
           }}
         />
-        <label for="purpose">What the report is for</label>
+        <label for="purpose">Purpose of the report</label>
         <input
           id="purpose"
           required
@@ -61,7 +61,7 @@ export function PeoplePage(): JSX.Element {
         )}
         <div class="buttons">
           <button type="submit" class="main">
-            Make the report
+            Create report
           </button>
         </div>
       </form>
@@ -80,7 +80,7 @@ function Report({
     <section class="card" aria-labelledby="report-title">
       <div class="card-head">
         <div>
-          <h2 id="report-title">Accesses to the personal data</h2>
+          <h2 id="report-title">Accesses to personal data</h2>
           <p class="quiet" role="status">
             {count(accesses.length, 'access', 'accesses')}, as of {timeOf(generated)}
           </p>
@@ -89,9 +89,9 @@ function Report({
           Print
         </button>
       </div>
-      {recipients.length > 0 && <p>Apps that have received data: {recipients.join(', ')}.</p>}
+      {recipients.length > 0 && <p>Apps that received data: {recipients.join(', ')}.</p>}
       {sums.length > 0 && (
-        <p>Reads of each field: {sums.map(([name, number]) => `${name} ${number}`).join(', ')}.</p>
+        <p>Reads per field: {sums.map(([name, number]) => `${name} ${number}`).join(', ')}.</p>
       )}
       <Scroll label="Accesses">
         <table>
@@ -120,8 +120,8 @@ function Report({
       </Scroll>
       {accesses.length > MOST_SHOWN && (
         <p class="quiet">
-          The first {MOST_SHOWN.toLocaleString('en')} are shown: `portcullis audit subject` writes all of
-          them.
+          Only the first {MOST_SHOWN.toLocaleString('en')} are shown. Run `portcullis audit subject` for all
+          of them.
         </p>
       )}
     </section>

@@ -4,16 +4,19 @@ import { useEffect } from 'preact/hooks'
 import type { RegionsView } from '../contract.ts'
 import { ask } from './api.ts'
 import { tellRefusal } from './message.ts'
+import { RegionMap } from './region-map.tsx'
 import { Heading } from './shell/heading.tsx'
 
 type Location = RegionsView['locations'][number]
 
-const CONDITIONS: Readonly<Record<Location['condition'], readonly [badge: string, words: string]>> = {
-  current: ['good', 'answers, and has everything'],
-  behind: ['fair', 'answers, and is being brought up to date'],
-  away: ['danger', 'does not answer'],
-  foreign: ['danger', 'its server says that it is another location'],
-  unknown: ['', 'was not asked yet'],
+const CONDITIONS: Readonly<
+  Record<Location['condition'], readonly [badge: string, title: string, words: string]>
+> = {
+  current: ['good', 'up to date', 'Reachable, with all data.'],
+  behind: ['fair', 'catching up', 'Reachable, and being brought up to date.'],
+  away: ['danger', 'unreachable', 'Does not answer.'],
+  foreign: ['danger', 'wrong server', 'The server says that it is another location.'],
+  unknown: ['', 'unknown', 'Not checked yet.'],
 }
 
 /** How often the health is asked for, in milliseconds. */
@@ -42,16 +45,19 @@ export function RegionsPage(): JSX.Element {
       {view.value && (
         <p class={`note ${away.length === 0 ? 'good' : 'danger'}`} role="status">
           {places.length === 0
-            ? 'No location is reached from here.'
+            ? 'This server reaches no location.'
             : away.length === 0
-              ? 'Every location answers, or was not asked yet.'
-              : `Out of order: ${away.map(({ location }) => location).join(', ')}.`}
+              ? places.some(({ condition }) => condition === 'unknown')
+                ? 'No location is known to be unavailable.'
+                : 'All locations are available.'
+              : `Not available: ${away.map(({ location }) => location).join(', ')}.`}
         </p>
       )}
+      <RegionMap locations={places} />
       {jurisdictions.map((jurisdiction) => (
         <section key={jurisdiction} class="card" aria-labelledby={`region-${jurisdiction}`}>
           <h2 id={`region-${jurisdiction}`}>{jurisdiction}</h2>
-          <p class="quiet">People of this jurisdiction are kept in these locations, and in no other.</p>
+          <p class="quiet">Data of people in this jurisdiction is kept in these locations only.</p>
           <ul class="keys">
             {places
               .filter((place) => place.jurisdiction === jurisdiction)
@@ -59,8 +65,8 @@ export function RegionsPage(): JSX.Element {
                 <li key={location}>
                   <div class="grow">
                     <strong>{location}</strong>
-                    <span class={`badge ${CONDITIONS[condition][0]}`}>{condition}</span>
-                    <span class="quiet block">{CONDITIONS[condition][1]}</span>
+                    <span class={`badge ${CONDITIONS[condition][0]}`}>{CONDITIONS[condition][1]}</span>
+                    <span class="quiet block">{CONDITIONS[condition][2]}</span>
                   </div>
                 </li>
               ))}

@@ -49,7 +49,7 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
           </h2>
           <p class="quiet">
             {timeOf(operation.time)}
-            {operation.revision !== undefined && ` · judged by revision ${operation.revision}`}
+            {operation.revision !== undefined && ` · revision ${operation.revision}`}
             {operation.purpose !== undefined && ` · ${operation.purpose}`}
           </p>
           <Scroll label="Decisions">
@@ -94,7 +94,7 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
         operation.decisions.length > 0 && <Judgement requestId={requestId} operation={operation.operation} />}
       {reads.length > 0 && (
         <section class="card" aria-labelledby="reads-title">
-          <h2 id="reads-title">Personal data that was read</h2>
+          <h2 id="reads-title">Personal data read</h2>
           <ul>
             {reads.map((event) => (
               <li key={event.id}>

@@ -11,7 +11,7 @@ export function Score({ score }: { score: number | undefined }): JSX.Element {
         <rect width={Math.max(score, 2)} height="8" rx="4" class="fill" />
       </svg>
       <span class="number">{score}</span>
-      <span class="hidden"> of 100 points of protection</span>
+      <span class="hidden"> out of 100</span>
     </span>
   )
 }

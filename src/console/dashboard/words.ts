@@ -10,43 +10,54 @@ export const GUARDS: readonly GuardWords[] = [
   {
     name: 'serverOnly',
     title: 'Server only',
-    says: 'Only requests that the servers of the app have signed are let in.',
+    says: "Admits only requests signed by the app's servers.",
   },
-  { name: 'ipWhitelist', title: 'Address allow list', says: 'Only the addresses below may call.' },
-  { name: 'domainProtect', title: 'Domain protection', says: 'Only pages of the origins below may call.' },
+  {
+    name: 'ipWhitelist',
+    title: 'Address allow list',
+    says: 'Admits only requests from the addresses below.',
+  },
+  {
+    name: 'domainProtect',
+    title: 'Domain protection',
+    says: 'Admits browsers only on pages of the origins below.',
+  },
   {
     name: 'returnUrlGuard',
     title: 'Return URLs',
-    says: 'Users are sent back to the URLs below, and nowhere else.',
+    says: 'Sends users back to the URLs below and nowhere else.',
   },
   {
     name: 'regionPin',
     title: 'Region pinning',
-    says: 'Requests about a person stay in the jurisdiction of that person.',
+    says: "Keeps requests about a person in that person's jurisdiction.",
   },
   {
     name: 'auditAccess',
     title: 'Access audit',
-    says: 'Every request and every read of personal data is recorded.',
+    says: 'Records every request and every read of personal data.',
   },
 ]
 
 export const MODES: readonly { readonly mode: Mode; readonly title: string; readonly says: string }[] = [
-  { mode: 'off', title: 'Off', says: 'asks nothing' },
+  { mode: 'off', title: 'Off', says: 'does not check requests' },
   { mode: 'report', title: 'Report', says: 'records what it would refuse' },
-  { mode: 'enforce', title: 'Enforce', says: 'refuses' },
+  { mode: 'enforce', title: 'Enforce', says: 'refuses requests that fail the check' },
 ]
 
 export const RIGHTS: Readonly<Record<ConsoleRight, string>> = {
-  look: 'look',
-  'look-at-personal-data': 'look at personal data',
-  narrow: 'admit less',
-  widen: 'admit more',
-  keys: 'keys',
+  look: 'view',
+  'look-at-personal-data': 'view personal data',
+  narrow: 'restrict access',
+  widen: 'extend access',
+  keys: 'manage keys',
   'break-glass': 'break glass',
 }
 
 const OTHERS: Readonly<Record<string, string>> = { name: 'Name', expect: 'Expectations' }
+
+/** Said of figures that older events are not part of. */
+export const OLDER_LEFT_OUT = 'Only the newest requests are counted; older ones are left out.'
 
 export const titleOf = (section: string): string =>
   GUARDS.find(({ name }) => name === section)?.title ?? OTHERS[section] ?? section
@@ -54,9 +65,14 @@ export const titleOf = (section: string): string =>
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 
-const TIME = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
+let times: Intl.DateTimeFormat | undefined
 
-export const timeOf = (at: string): string => (Number.isNaN(Date.parse(at)) ? at : TIME.format(new Date(at)))
+export function timeOf(at: string): string {
+  if (Number.isNaN(Date.parse(at))) return at
+  // Made when it is needed: the first page shows no time, and making it takes a while.
+  times ??= new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
+  return times.format(new Date(at))
+}
 
 const UNITS = [
   ['day', 86_400_000],
@@ -64,7 +80,7 @@ const UNITS = [
   ['minute', 60_000],
 ] as const
 
-const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+let relativeTimes: Intl.RelativeTimeFormat | undefined
 
 /** `2 hours ago`, `in 6 days`. */
 export function fromNow(at: string): string {
@@ -73,5 +89,7 @@ export function fromNow(at: string): string {
     'second',
     1_000,
   ]
-  return unit === 'second' ? 'just now' : RELATIVE.format(Math.round(distance / size), unit)
+  if (unit === 'second') return 'just now'
+  relativeTimes ??= new Intl.RelativeTimeFormat('en', { numeric: 'auto' })
+  return relativeTimes.format(Math.round(distance / size), unit)
 }

@@ -6,7 +6,7 @@ import type { Policy } from '../../policy/policy.ts'
 import { GUARD_NAMES } from '../../policy/sections.ts'
 import type { ListedApp } from '../../store/contract.ts'
 import type { AppRow, AppRows } from '../contract.ts'
-import { parseOnce, viewApp, type Desk } from '../desk.ts'
+import { afterwards, dropDraft, parseOnce, viewApp, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -33,7 +33,7 @@ export function appRoutes(desk: Desk): Route[] {
       async handle({ query }) {
         const page = await pageOfApps(desk, query.get('find') ?? '', {
           after: query.get('after') ?? undefined,
-          limit: pageLimit(query, 50),
+          limit: pageLimit(query, ON_A_PAGE),
         })
         return { body: page }
       },
@@ -48,14 +48,15 @@ export function appRoutes(desk: Desk): Route[] {
         if (!isAppId(appId))
           throw new ConsoleProblem('DOCUMENT_REFUSED', { issues: [{ path: 'appId', message: NAME_RULE }] })
         const policy = parsePolicy({ appId, ...(name && { name }), ...NEW_APP })
+        await dropOldDraft(desk, appId)
         try {
-          await desk.store.write({ policy }, 0, { author: session.name, note: 'made in the console' })
+          await desk.store.write({ policy }, 0, { author: session.name, note: 'created in the console' })
         } catch (error) {
           if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
             throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
           throw error
         }
-        return { status: 201, body: await viewApp(desk, appId) }
+        return { status: 201, body: await afterwards(desk, () => viewApp(desk, appId)) }
       },
     }),
     route({
@@ -90,7 +91,7 @@ async function removeApp(
   if (!session.rights.has('keys')) throw new ConsoleProblem('RIGHT_MISSING', { missing: ['keys'] })
   if (body.appId !== appId)
     throw new ConsoleProblem('DOCUMENT_REFUSED', {
-      issues: [{ path: 'appId', message: 'must be the id of the app that is to be removed' }],
+      issues: [{ path: 'appId', message: 'must be the id of the app to remove' }],
     })
   const replaces = revisionToMatch(exchange)
   // Not `findApp`: an app whose document is refused can be removed too.
@@ -106,10 +107,20 @@ async function removeApp(
       throw new ConsoleProblem('REVISION_STALE')
     throw error
   }
-  const draft = await desk.drafts.find(appId)
-  if (draft !== undefined) await desk.drafts.discard(appId, draft.version)
+  await afterwards(desk, () => dropDraft(desk, appId))
   return {}
 }
+
+/** Ends a draft that was left behind when an app with this id was removed. */
+export async function dropOldDraft(desk: Desk, appId: string): Promise<void> {
+  if ((await desk.store.read(appId)) === undefined) await dropDraft(desk, appId)
+}
+
+/** How many apps the dashboard shows on a page: about as many as are in sight at once. */
+const ON_A_PAGE = 25
+
+export const firstApps = (desk: Desk): Promise<AppRows> =>
+  pageOfApps(desk, '', { after: undefined, limit: ON_A_PAGE })
 
 async function pageOfApps(
   desk: Desk,

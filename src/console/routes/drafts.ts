@@ -4,7 +4,17 @@ import { checkExpectations } from '../../explain/expectations.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
 import type { Review } from '../contract.ts'
-import { findApp, policyAt, staleProblem, threeWay, viewApp, viewDraft, type Desk } from '../desk.ts'
+import {
+  afterwards,
+  currentDraft,
+  findApp,
+  policyAt,
+  staleProblem,
+  threeWay,
+  viewApp,
+  viewDraft,
+  type Desk,
+} from '../desk.ts'
 import type { Draft } from '../drafts.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -43,7 +53,7 @@ export function draftRoutes(desk: Desk): Route[] {
       body: () => z.strictObject({ version: z.string() }),
       async handle({ params: { appId = '' }, body: { version } }) {
         if (!(await desk.drafts.discard(appId, version))) throw new ConsoleProblem('REVISION_STALE')
-        return { body: await viewApp(desk, appId) }
+        return { body: await afterwards(desk, () => viewApp(desk, appId)) }
       },
     }),
     route<{ take: 'merged' | 'yours' | 'theirs'; version: string }>({
@@ -82,10 +92,10 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
   const wanted = parsePolicy(body.policy)
   if (wanted.appId !== appId)
     throw new ConsoleProblem('DOCUMENT_REFUSED', {
-      issues: [{ path: 'appId', message: 'must stay as it is' }],
+      issues: [{ path: 'appId', message: 'cannot be changed' }],
     })
   let policy = wanted
-  const current = await desk.drafts.find(appId)
+  const current = await currentDraft(desk, appId, app)
   // Without a draft somebody may have published since the page was shown: `before` tells.
   if (current === undefined || current.version !== version) {
     const theirs = current?.policy ?? app.policy
@@ -102,8 +112,8 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
   if (put === undefined) throw new ConsoleProblem('REVISION_STALE')
   // An edit that takes back the last change leaves nothing to publish.
   if (base === app.stored.revision && changesInWords(app.policy, policy).length === 0)
-    await desk.drafts.discard(appId, put.version)
-  return { body: await viewApp(desk, appId) }
+    await afterwards(desk, () => desk.drafts.discard(appId, put.version))
+  return { body: await afterwards(desk, () => viewApp(desk, appId)) }
 }
 
 async function rebaseDraft(
@@ -123,7 +133,7 @@ async function rebaseDraft(
     if ((await desk.drafts.put(appId, draft.version, next)) === undefined)
       throw new ConsoleProblem('REVISION_STALE')
   }
-  return { body: await viewApp(desk, appId) }
+  return { body: await afterwards(desk, () => viewApp(desk, appId)) }
 }
 
 /** @throws ConsoleProblem when the draft has another version by now. */
@@ -193,7 +203,7 @@ async function publish(
   }
   const note = await noteFor(desk, exchange, [policy, draft.policy], body.note)
   const revision = await writeOver(desk, appId, draft.policy, replaces, { author: session.name, note })
-  await desk.drafts.discard(appId, draft.version)
+  await afterwards(desk, () => desk.drafts.discard(appId, draft.version))
   return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
 }
 

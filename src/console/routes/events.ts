@@ -74,7 +74,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       async handle({ params: { requestId = '' } }) {
         const { events } = await eventsOf(desk, { requestId, limit: 200 })
         if (events.length === 0)
-          throw new ConsoleProblem('NOT_FOUND', { detail: 'nothing is on record of this request' })
+          throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no record of this request' })
         const body: RequestView = { requestId, events: [...events].reverse() }
         return { body }
       },

@@ -27,7 +27,9 @@ export function judgementRoutes(desk: Desk): Route[] {
           throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `judgedKey`' })
         const [event] = judged((await eventsOf(desk, { requestId, limit: 200 })).events)
         if (event?.appId === undefined)
-          throw new ConsoleProblem('NOT_FOUND', { detail: 'no request of an app is on record under this id' })
+          throw new ConsoleProblem('NOT_FOUND', {
+            detail: 'there is no record of a request of an app with this id',
+          })
         return { body: await judgementOf(desk, { ...event, appId: event.appId }, judgedKey) }
       },
     }),

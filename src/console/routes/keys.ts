@@ -4,8 +4,8 @@ import { isKeyId, NAME_RULE } from '../../names.ts'
 import { parseInstant } from '../../instant.ts'
 import type { ListedKey } from '../../store/contract.ts'
 import { changeKeys, type KeyChanges } from '../../store/key-changes.ts'
-import type { KeysView, KeyView } from '../contract.ts'
-import { findApp, type Desk } from '../desk.ts'
+import type { KeysView, KeyView, NewKey } from '../contract.ts'
+import { afterwards, findApp, type Desk } from '../desk.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
 
@@ -142,7 +142,8 @@ async function addKey(
     ...(limit && { limit }),
     ...overdue(await listed(desk, appId), desk.now()),
   })
-  return { status: 201, body: { ...(await viewKeys(desk, appId)), id, secret } }
+  const body: NewKey = { ...(await afterwards(desk, () => viewKeys(desk, appId))), id, secret }
+  return { status: 201, body }
 }
 
 async function rotate(
@@ -163,7 +164,7 @@ async function change(desk: Desk, appId: string, changes: KeyChanges): ReturnTyp
   const named = new Set([...(changes.revoke ?? []), ...(changes.limit ?? []).map(({ id }) => id)])
   const more = revoke.filter((id) => !named.has(id))
   await changeKeys(desk.store, appId, { ...changes, revoke: [...(changes.revoke ?? []), ...more] })
-  return { body: await viewKeys(desk, appId) }
+  return { body: await afterwards(desk, () => viewKeys(desk, appId)) }
 }
 
 const listed = async (desk: Desk, appId: string): Promise<readonly ListedKey[]> =>

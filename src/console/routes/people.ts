@@ -29,7 +29,7 @@ export function peopleRoutes({ accessReport }: Pick<Desk, 'accessReport'>): Rout
         const purpose = note.trim()
         if (purpose.length < SHORTEST_PURPOSE)
           throw new ConsoleProblem('PURPOSE_MISSING', {
-            detail: `say in at least ${SHORTEST_PURPOSE} characters what the report is for`,
+            detail: `state the purpose of the report in at least ${SHORTEST_PURPOSE} characters`,
           })
         const body: AccessReportView = await accessReport(person, { purpose, actor: session.name })
         return { body }

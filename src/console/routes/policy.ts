@@ -5,6 +5,7 @@ import { findApp, policyAt, threeWay, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
+import { dropOldDraft } from './apps.ts'
 import { noteFor, writeOver } from './drafts.ts'
 
 /** For programs: a policy that was written elsewhere needs no draft. */
@@ -25,7 +26,7 @@ export function policyRoutes(desk: Desk): Route[] {
         const policy = parsePolicy(body)
         if (policy.appId !== appId)
           throw new ConsoleProblem('DOCUMENT_REFUSED', {
-            issues: [{ path: 'appId', message: 'must be that of the path' }],
+            issues: [{ path: 'appId', message: 'must match the path' }],
           })
         const revision =
           replaces === 0
@@ -46,6 +47,7 @@ const whyOf = ({ query }: Exchange): string | undefined => query.get('why') ?? u
 async function makeApp(desk: Desk, exchange: Exchange, policy: Policy): Promise<number> {
   const { session } = exchange
   if (!session.rights.has('widen')) throw new ConsoleProblem('RIGHT_MISSING', { missing: ['widen'] })
+  await dropOldDraft(desk, policy.appId)
   try {
     return await writeOver(desk, policy.appId, policy, 0, { author: session.name, note: whyOf(exchange) })
   } catch (error) {

@@ -1,10 +1,15 @@
 import * as z from 'zod/mini'
 import type { Route } from '../route.ts'
 import { route } from '../route.ts'
-import type { SessionView } from '../contract.ts'
+import type { AppRows, SessionView, StartView } from '../contract.ts'
 import { SESSION_COOKIE, type Session, type Sessions } from '../sessions.ts'
 
-export function sessionRoutes(sessions: Sessions, offers: SessionView['offers']): Route[] {
+/** Who is signed in. `firstApps` gives the first rows of the page that the dashboard opens with. */
+export function sessionRoutes(
+  sessions: Sessions,
+  offers: SessionView['offers'],
+  firstApps: () => Promise<AppRows>,
+): Route[] {
   const view = ({ name, rights, csrf }: Session): SessionView => ({ name, rights: [...rights], csrf, offers })
   return [
     route({
@@ -15,6 +20,21 @@ export function sessionRoutes(sessions: Sessions, offers: SessionView['offers'])
       async handle({ req }) {
         const session = await sessions.find(req)
         return { body: session === undefined ? null : view(session) }
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/start',
+      access: 'anyone',
+      summary:
+        'What the dashboard opens with, in one answer: the session as `GET /session` gives it, and the first apps for those who may look.',
+      async handle({ req }) {
+        const session = await sessions.find(req)
+        if (session === undefined) return { body: { session: null } satisfies StartView }
+        // The dashboard asks for the apps itself where they are missing, and shows what is wrong.
+        const apps = session.rights.has('look') ? await firstApps().catch(() => undefined) : undefined
+        const body: StartView = { session: view(session), ...(apps && { apps }) }
+        return { body }
       },
     }),
     route<{ token?: string }>({

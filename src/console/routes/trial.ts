@@ -2,7 +2,7 @@ import { explain } from '../../explain/explain.ts'
 import { readLists } from '../../explain/compare-policies.ts'
 import type { ListContents } from '../../policy/compare/compare.ts'
 import type { Policy } from '../../policy/policy.ts'
-import { writtenRequest } from '../../policy/expectation-schema.ts'
+import { triedRequest } from '../../policy/expectation-schema.ts'
 import type { TrialView, TriedRequest } from '../contract.ts'
 import { findApp, type Desk } from '../desk.ts'
 import { route, type Route } from '../route.ts'
@@ -15,7 +15,7 @@ export function trialRoutes(desk: Desk): Route[] {
       access: ['look'],
       summary:
         'What the guards would decide of a request, by the policy in force and by the draft. Nothing is sent, and nothing changes.',
-      body: writtenRequest,
+      body: triedRequest,
       async handle({ params: { appId = '' }, body }) {
         const { stored, policy } = await findApp(desk, appId)
         const draft = (await desk.drafts.find(appId))?.policy

@@ -179,7 +179,7 @@ describe('removing an app', () => {
     expect(rows[0]).toMatchObject({ removed: true, author: 'Ada', note: 'the shop has closed' })
     expect((await remove(ada, { appId: 'shop' }, '"2"')).status).toBe(404)
     // Whoever makes the app again finds no draft of the old one.
-    await ada.ask('POST', 'apps', { appId: 'shop' })
+    await server.store.write({ policy }, 0)
     expect((await ada.ask('GET', 'apps/shop')).body.draft).toBeUndefined()
   })
 })

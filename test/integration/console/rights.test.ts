@@ -5,6 +5,7 @@ import { ALL_RIGHTS, startConsole, type Client, type ConsoleServer } from '../..
 const ROUTES: Readonly<Record<string, string>> = {
   'GET /session': 'anyone',
   'POST /session': 'anyone',
+  'GET /start': 'anyone',
   'DELETE /session': 'signed-in',
   'GET /openapi.json': 'look',
   'GET /apps': 'look',
@@ -118,6 +119,24 @@ describe('who may do what', () => {
       })
     }
   }
+
+  it('GET /start tells a stranger nothing, and only those who may look which apps there are', async () => {
+    expect((await server.ask('GET', 'start')).body).toEqual({ session: null })
+    for (const [right, client] of people) {
+      const { status, body } = await client.ask('GET', 'start')
+      expect([right, status, body.session]).toEqual([right, 200, client.session])
+      const apps = right === 'look' ? (await client.ask('GET', 'apps')).body : undefined
+      expect([right, body.apps]).toEqual([right, apps])
+    }
+  })
+
+  it('GET /start signs in where the apps cannot be listed', async () => {
+    const list = (): Promise<never> => Promise.reject(new Error('away'))
+    const other = await startConsole({ store: { ...server.store, list } })
+    const client = await other.signIn('look')
+    expect((await client.ask('GET', 'start')).body).toEqual({ session: client.session })
+    await other.close()
+  })
 
   it('a refusal for want of a right is recorded with the app and without a name', async () => {
     server.sink.clear()

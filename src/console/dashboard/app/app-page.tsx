@@ -43,7 +43,7 @@ export function AppPage({ appId, section }: { appId: string; section: string }):
     return (
       <main class="page">
         <Heading>{appId}</Heading>
-        <p class={refusal.value === '' ? 'quiet' : 'note refused'}>{refusal.value || 'One moment…'}</p>
+        <p class={refusal.value === '' ? 'quiet' : 'note refused'}>{refusal.value || 'Loading…'}</p>
       </main>
     )
   }
@@ -110,7 +110,7 @@ function Section({ app, section }: { app: AppView; section: string }): JSX.Eleme
 function NextStep({ app }: { app: AppView }): JSX.Element | null {
   const { next } = app
   if (next === undefined)
-    return <p class="card next all">Every protection enforces. Nothing is left to switch on.</p>
+    return <p class="card next all">Every protection is enforced. There is nothing left to turn on.</p>
   const { guard, mode, gain, reason } = next
   const isReady = !reason.startsWith('it has no entries')
   return (
@@ -126,12 +126,12 @@ function NextStep({ app }: { app: AppView }): JSX.Element | null {
           class="main"
           onClick={() => void edit((policy) => ({ ...policy, [guard]: { ...policy[guard], mode } }))}
         >
-          Put it into the draft
+          Add to draft
         </button>
       )}
       {!isReady && (
         <button type="button" onClick={() => document.querySelector(`#${guard}`)?.scrollIntoView()}>
-          Go there
+          Go to it
         </button>
       )}
     </section>

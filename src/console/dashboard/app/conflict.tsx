@@ -15,8 +15,11 @@ export function ConflictDialog(): JSX.Element {
     <dialog ref={dialog} aria-labelledby="conflict-title" onCancel={() => void settle('theirs')}>
       {conflict && (
         <>
-          <h2 id="conflict-title">{conflict.current?.author ?? 'Somebody'} has changed the same place</h2>
-          <p>Both changed {conflict.three.conflicts.join(', ') || 'the draft'}. Which one counts?</p>
+          <h2 id="conflict-title">{conflict.current?.author ?? 'Someone else'} changed the same setting</h2>
+          <p>
+            You both changed {conflict.three.conflicts.join(', ') || 'the draft'}. Which change do you want to
+            keep?
+          </p>
           <div class="two">
             <section>
               <h3>Theirs</h3>
@@ -32,7 +35,7 @@ export function ConflictDialog(): JSX.Element {
               Keep theirs
             </button>
             <button type="button" class="main" onClick={() => void settle('yours')}>
-              Put mine in its place
+              Keep mine
             </button>
           </div>
         </>

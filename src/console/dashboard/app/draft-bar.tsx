@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import type { AppView } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
-import { openApp, reload, saving } from '../open-app.ts'
+import { reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { count } from '../words.ts'
 
@@ -11,10 +11,11 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
   const { draft } = app
   const discard = async (): Promise<void> => {
     try {
-      openApp.value = await ask<AppView>('DELETE', appPath(app.appId, '/draft'), {
+      const view = await ask<AppView | undefined>('DELETE', appPath(app.appId, '/draft'), {
         body: { version: draft?.version },
       })
-      tell('The draft is thrown away.')
+      await showApp(view)
+      tell('Draft discarded.')
       goTo('apps', app.appId, 'keys')
     } catch (error) {
       tellRefusal(error)
@@ -28,7 +29,7 @@ export function DraftBar({ app }: { app: AppView }): JSX.Element {
           {saving.value
             ? 'Saving…'
             : draft === undefined
-              ? 'No changes. What you edit is kept as a draft.'
+              ? 'No unpublished changes. Edits are saved to a draft.'
               : saying(app)}
         </p>
         {draft && (
@@ -52,7 +53,7 @@ function saying({ draft, score }: AppView): string {
   const parts = [
     `${count(draft.changes.length, 'change')} in ${count(sections.size, 'section')}`,
     draft.score === score ? `score ${score}` : `score ${score} → ${draft.score}`,
-    ...(draft.stale ? ['somebody has published meanwhile'] : []),
+    ...(draft.stale ? ['someone else has published since'] : []),
   ]
   return parts.join(' · ')
 }

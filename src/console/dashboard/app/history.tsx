@@ -27,7 +27,7 @@ export function History({ app }: { app: AppView }): JSX.Element {
   const rollBack = async (to: number): Promise<void> => {
     const { appId, revision: replaced } = app
     const revision = await rollBackTo(appId, to, replaced)
-    if (revision !== undefined) tell(`Revision ${revision} is in force: it is revision ${to} again.`)
+    if (revision !== undefined) tell(`Revision ${revision} is in force. It restores revision ${to}.`)
     await reload()
   }
   return (
@@ -70,7 +70,7 @@ export function History({ app }: { app: AppView }): JSX.Element {
       </ol>
       {next.value !== undefined && (
         <button type="button" onClick={() => void show(next.value)}>
-          Show older ones
+          Show older revisions
         </button>
       )}
     </section>

@@ -5,7 +5,7 @@ import type { AppView, KeyCallersView, KeyUsesView, KeyView } from '../../contra
 import { appPath, ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { Scroll } from '../shell/scroll.tsx'
-import { count, fromNow, timeOf } from '../words.ts'
+import { count, fromNow, OLDER_LEFT_OUT, timeOf } from '../words.ts'
 
 /** While more than one key is good: how many requests each has signed, and who still signs with it. */
 export function KeyUses({ app, keys }: { app: AppView; keys: readonly KeyView[] }): JSX.Element | null {
@@ -23,9 +23,7 @@ export function KeyUses({ app, keys }: { app: AppView; keys: readonly KeyView[] 
   return (
     <section aria-labelledby="key-uses-title">
       <h3 id="key-uses-title">Who signs with which key</h3>
-      <p class="quiet">
-        {isComplete ? 'Requests of the last seven days.' : 'Only the newest requests; there are more.'}
-      </p>
+      <p class="quiet">{isComplete ? 'Signed requests of the last seven days.' : OLDER_LEFT_OUT}</p>
       <ul class="keys">
         {good.map(({ id }) => (
           <Use key={id} app={app} id={id} use={uses.find((use) => use.id === id)} isComplete={isComplete} />
@@ -64,14 +62,14 @@ function Use({
         <span class="quiet block">
           {use === undefined
             ? isComplete
-              ? 'No request: it can go.'
-              : 'No request among the newest.'
-            : `${count(use.calls, 'request')}, the last ${fromNow(use.lastUse)}`}
+              ? 'No requests: you can revoke it.'
+              : 'None of the newest requests.'
+            : `${count(use.calls, 'request')}, the last one ${fromNow(use.lastUse)}`}
         </span>
       </div>
       {use !== undefined && may('look-at-personal-data') && callers.value === undefined && (
-        <button type="button" aria-label={`Who signs with ${id}`} onClick={() => void look()}>
-          Who?
+        <button type="button" aria-label={`Show callers of ${id}`} onClick={() => void look()}>
+          Show callers
         </button>
       )}
       {callers.value && <Callers id={id} view={callers.value} />}
@@ -81,7 +79,7 @@ function Use({
 
 function Callers({ id, view }: { id: string; view: KeyCallersView }): JSX.Element {
   return (
-    <Scroll label={`Callers with ${id}`}>
+    <Scroll label={`Callers of ${id}`}>
       <table>
         <thead>
           <tr>

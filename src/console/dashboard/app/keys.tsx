@@ -37,7 +37,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
           keys.value = view.keys
           if (view.keys.find(({ id }) => id === value.id)?.lastUsed === undefined) return
           awaited.value = undefined
-          tell(`The first request that ${value.id} has signed is here.`)
+          tell(`The first request signed with ${value.id} has arrived.`)
         },
         () => undefined,
       )
@@ -52,8 +52,12 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
     method: 'POST' | 'DELETE' = 'POST',
   ): Promise<void> => {
     try {
-      const view = await ask<KeysView>(method, `${path}/${what}`, body === undefined ? {} : { body })
-      keys.value = view.keys
+      const view = await ask<KeysView | undefined>(
+        method,
+        `${path}/${what}`,
+        body === undefined ? {} : { body },
+      )
+      keys.value = view?.keys ?? keys.value
       tell(done)
       await reload()
     } catch (error) {
@@ -65,7 +69,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
       <div class="card-head">
         <div>
           <h2 id="keys-title">Keys</h2>
-          <p class="quiet">The servers of the app sign their requests with one of them.</p>
+          <p class="quiet">The app's servers sign their requests with one of these keys.</p>
         </div>
         {may('keys') && (
           <button
@@ -80,7 +84,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
         )}
       </div>
       {keys.value?.length === 0 && (
-        <p class="empty">There are no keys yet: no server of this app can sign a request.</p>
+        <p class="empty">No keys yet. Until there is one, no server of this app can sign requests.</p>
       )}
       <ul class="keys">
         {keys.value?.map((key) => (
@@ -104,7 +108,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
           done={(view) => {
             wanted.value = undefined
             if (view === undefined) return
-            keys.value = view.keys
+            keys.value = view.keys ?? keys.value
             made.value = view
             awaited.value = { id: view.id, until: Date.now() + WAITED_FOR }
             void reload()
@@ -160,7 +164,7 @@ function KeyRow({ view, change, rotate }: { view: KeyView; change: ChangeKey; ro
                 type="button"
                 aria-label={`Revoke ${id}`}
                 onClick={() =>
-                  void change(`${place}/revocation`, `${id} is revoked. It can be restored for seven days.`, {
+                  void change(`${place}/revocation`, `${id} is revoked. You can restore it for seven days.`, {
                     leaked: false,
                   })
                 }
@@ -214,13 +218,13 @@ function Destroy({ id, destroy }: { id: string; destroy(leaked: boolean): Promis
       </button>
       <dialog ref={dialog} aria-labelledby={`destroy-${id}`}>
         <h2 id={`destroy-${id}`}>Destroy {id}?</h2>
-        <p>Requests that are signed with it are refused at once. Its secret cannot be brought back.</p>
+        <p>Requests signed with this key are refused immediately. Its secret cannot be recovered.</p>
         <div class="buttons">
           <button type="button" onClick={() => dialog.current?.close()}>
             Cancel
           </button>
           <button type="button" class="danger" onClick={() => act(true)}>
-            It has leaked: destroy
+            Destroy as leaked
           </button>
           <button type="button" class="danger main" onClick={() => act(false)}>
             Destroy
@@ -232,7 +236,7 @@ function Destroy({ id, destroy }: { id: string; destroy(leaked: boolean): Promis
 }
 
 const OVERLAPS: readonly (readonly [title: string, milliseconds: number])[] = [
-  ['at once', 0],
+  ['immediately', 0],
   ['in 1 hour', 3_600_000],
   ['in 24 hours', 86_400_000],
   ['in 7 days', 7 * 86_400_000],
@@ -276,7 +280,7 @@ function KeyForm({
     <dialog ref={dialog} aria-labelledby="key-form" onClose={() => done(undefined)}>
       <form onSubmit={(event) => void make(event)}>
         <h2 id="key-form">{rotate === undefined ? 'New key' : `Rotate ${rotate}`}</h2>
-        <label for="key-id">Id of the new key</label>
+        <label for="key-id">ID of the new key</label>
         <input
           id="key-id"
           required
@@ -289,7 +293,7 @@ function KeyForm({
         />
         {rotate !== undefined && (
           <>
-            <label for="overlap">The old key ends</label>
+            <label for="overlap">The old key stops working</label>
             <select
               id="overlap"
               value={String(overlap.value)}
@@ -303,7 +307,7 @@ function KeyForm({
                 </option>
               ))}
             </select>
-            <p class="quiet">Until then both are good, so that no request fails while your servers change.</p>
+            <p class="quiet">Until then both keys work, so no request fails while you update your servers.</p>
           </>
         )}
         {refusal.value !== '' && (
@@ -316,7 +320,7 @@ function KeyForm({
             Cancel
           </button>
           <button type="submit" class="main">
-            Make the key
+            Create key
           </button>
         </div>
       </form>
@@ -341,9 +345,9 @@ function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): vo
   const copy = async (what: string, text: string): Promise<void> => {
     try {
       await navigator.clipboard.writeText(text)
-      copied.value = `The ${what} is copied.`
+      copied.value = `${what} copied.`
     } catch {
-      copied.value = 'The browser does not let us copy: select the text instead.'
+      copied.value = 'The browser blocked copying. Select the text instead.'
     }
   }
   return (
@@ -357,7 +361,7 @@ function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): vo
       }}
     >
       <h2 id="secret-title">Store this secret now</h2>
-      <p>It is shown this once, and nobody can bring it back.</p>
+      <p>You will not see it again, and nobody can recover it.</p>
       <label for="secret">Secret of {made.id}</label>
       <input
         id="secret"
@@ -367,10 +371,10 @@ function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): vo
         onFocus={(event) => event.currentTarget.select()}
       />
       <div class="buttons start">
-        <button type="button" onClick={() => void copy('secret', made.secret)}>
+        <button type="button" onClick={() => void copy('Secret', made.secret)}>
           Copy the secret
         </button>
-        <button type="button" onClick={() => void copy('.env text', environment)}>
+        <button type="button" onClick={() => void copy('.env lines', environment)}>
           Copy as .env
         </button>
       </div>

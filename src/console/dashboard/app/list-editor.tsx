@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import type { ComponentChildren, JSX } from 'preact'
+import type { JSX } from 'preact'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
@@ -12,13 +12,16 @@ interface ListProps {
   /** What an entry is called. */
   readonly one: string
   readonly entries: readonly unknown[]
+  /** What it means that there are none. */
+  readonly empty: string
   readonly example: string
   readonly canEdit: boolean
   change(entries: (before: readonly unknown[]) => readonly unknown[]): Promise<boolean>
-  readonly children?: ComponentChildren
 }
 
 const AT_ONCE = 50
+/** From how many characters on a paste is put into the field as a whole. */
+const LONG_PASTE = 2_000
 
 /** The entries of a list, a field to filter them, and one to add: one, or thousands that are pasted. */
 export function ListEditor(props: ListProps): JSX.Element {
@@ -31,7 +34,7 @@ export function ListEditor(props: ListProps): JSX.Element {
       : entries.filter((entry) => textOf(entry).includes(filter.value.toLowerCase()))
   return (
     <div class="list">
-      {entries.length === 0 && <p class="empty">No {one}s: this admits nobody.</p>}
+      {entries.length === 0 && <p class="empty">{props.empty}</p>}
       {entries.length > 10 && (
         <label class="filter">
           <span class="hidden">Filter the {one}s</span>
@@ -121,7 +124,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
         void judge(text.value)
       }}
     >
-      <label for={id}>Add one {one}, or paste many</label>
+      <label for={id}>Add {one}s: type one or paste many</label>
       <div class="row">
         <textarea
           id={id}
@@ -131,6 +134,15 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
           value={text.value}
           onInput={(event) => {
             text.value = event.currentTarget.value
+            verdicts.value = undefined
+          }}
+          onPaste={(event) => {
+            const pasted = event.clipboardData?.getData('text/plain') ?? ''
+            if (pasted.length < LONG_PASTE) return
+            // The browser would take in thousands of lines one by one.
+            event.preventDefault()
+            const { value, selectionStart, selectionEnd } = event.currentTarget
+            text.value = value.slice(0, selectionStart) + pasted + value.slice(selectionEnd)
             verdicts.value = undefined
           }}
           onKeyDown={(event) => {
@@ -150,7 +162,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
               exact.value = event.currentTarget.checked
             }}
           />
-          Exactly this URL, and none below it
+          Match this URL exactly, without paths below it
         </label>
       )}
       {refusal.value !== '' && (
@@ -174,9 +186,9 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
 }
 
 const WORDS: Readonly<Record<EntryVerdict['verdict'], string>> = {
-  good: 'good',
-  doubtful: 'look again',
-  known: 'covered already',
+  good: 'valid',
+  doubtful: 'doubtful',
+  known: 'already covered',
   refused: 'refused',
 }
 
@@ -198,8 +210,9 @@ function Verdicts({
     verdict,
     number: verdicts.entries.filter((entry) => entry.verdict === verdict).length,
   })).filter(({ number }) => number > 0)
+  const most = useSignal(AT_ONCE)
   const sorted = verdicts.entries.toSorted((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict))
-  const shown = sorted.slice(0, AT_ONCE)
+  const shown = sorted.slice(0, most.value)
   return (
     <div class="verdicts" role="status">
       <p>
@@ -220,11 +233,19 @@ function Verdicts({
         ))}
       </ul>
       {sorted.length > shown.length && (
-        <p class="quiet">and {(sorted.length - shown.length).toLocaleString('en')} more</p>
+        <button
+          type="button"
+          class="plain"
+          onClick={() => {
+            most.value += 200
+          }}
+        >
+          Show more verdicts ({(sorted.length - shown.length).toLocaleString('en')} left)
+        </button>
       )}
       {good.length > 0 && (
         <button type="button" class="main" onClick={() => void take(good)}>
-          Take the {count(good.length, `good ${one}`)}
+          Add the {count(good.length, `valid ${one}`)}
         </button>
       )}
     </div>

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import type { ComponentChildren, JSX } from 'preact'
+import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import type {
   AppView,
@@ -13,7 +13,7 @@ import type {
 import { appPath, ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { edit, editSection } from '../open-app.ts'
-import { count, GUARDS, MODES, timeOf, type GuardWords } from '../words.ts'
+import { count, GUARDS, MODES, OLDER_LEFT_OUT, timeOf, type GuardWords } from '../words.ts'
 import { ListEditor } from './list-editor.tsx'
 import { Settings } from './settings.tsx'
 
@@ -37,6 +37,7 @@ export function Protections({ app }: { app: AppView }): JSX.Element {
           app={app}
           guard={guard}
           traffic={traffic.value?.guards.find((one) => one.guard === guard.name)}
+          isComplete={traffic.value?.isComplete !== false}
           findings={findings.filter(({ path }) => path.split(/[.[]/)[0] === guard.name)}
         />
       ))}
@@ -48,11 +49,13 @@ function Protection({
   app,
   guard,
   traffic,
+  isComplete,
   findings,
 }: {
   app: AppView
   guard: GuardWords
   traffic: GuardTraffic | undefined
+  isComplete: boolean
   findings: readonly PolicyFinding[]
 }): JSX.Element {
   const { name, title, says } = guard
@@ -72,9 +75,11 @@ function Protection({
         </div>
         <ModeChoice name={name} title={title} mode={mode} canEdit={canEdit} />
       </div>
-      {traffic && traffic.mode === app.policy[name]?.mode && <Numbers traffic={traffic} />}
+      {traffic && traffic.mode === app.policy[name]?.mode && (
+        <Numbers traffic={traffic} isComplete={isComplete} />
+      )}
       {mode === undefined && (
-        <p class="note danger">Not set up: where this guard is mounted it refuses every request.</p>
+        <p class="note danger">Not set up. Wherever this guard is mounted, it refuses every request.</p>
       )}
       {mode !== undefined && <Members app={app} name={name} canEdit={canEdit} />}
       <Findings
@@ -88,21 +93,25 @@ function Protection({
 /** What speaks for the next step, or against it. */
 function Numbers({
   traffic: { mode, since, judged, denied },
+  isComplete,
 }: {
   traffic: GuardTraffic
+  isComplete: boolean
 }): JSX.Element | null {
   if (mode === 'off') return null
-  const all = `${denied.toLocaleString('en')} of ${count(judged, 'request')}`
+  const refused = `${denied === 0 ? 'none' : denied.toLocaleString('en')} of ${count(judged, 'request')} since ${timeOf(since)}.`
   const [kind, words] =
     mode === 'enforce'
-      ? ['', `${all} refused since ${timeOf(since)}.`]
+      ? ['', `Refused ${refused}`]
       : denied === 0
-        ? [
-            'good',
-            `Since ${timeOf(since)} it would have refused none of ${count(judged, 'request')}: enforce it.`,
-          ]
-        : ['fair', `Since ${timeOf(since)} it would have refused ${all}: look at them before you enforce it.`]
-  return <p class={`note ${kind}`}>{words}</p>
+        ? ['good', `Would have refused ${refused} You can enforce it.`]
+        : ['fair', `Would have refused ${refused} Look at them before you enforce it.`]
+  return (
+    <p class={`note ${kind}`}>
+      {words}
+      {!isComplete && ` ${OLDER_LEFT_OUT}`}
+    </p>
+  )
 }
 
 function ModeChoice({
@@ -155,8 +164,7 @@ function Members({
     path: string,
     one: string,
     entries: readonly unknown[],
-    example: string,
-    more?: ComponentChildren,
+    { example, empty }: { readonly example: string; readonly empty: string },
   ): JSX.Element => (
     <ListEditor
       appId={app.appId}
@@ -164,6 +172,7 @@ function Members({
       one={one}
       entries={entries}
       example={example}
+      empty={empty}
       canEdit={canEdit}
       change={(entries) => {
         const member = path.split('.')[1] ?? ''
@@ -171,18 +180,22 @@ function Members({
           [member]: entries((section as Record<string, readonly unknown[]>)[member] ?? []),
         }))
       }}
-    >
-      {more}
-    </ListEditor>
+    />
   )
   switch (name) {
     case 'ipWhitelist':
       return (
         <>
-          {list('ipWhitelist.ranges', 'range', policy.ipWhitelist?.ranges ?? [], '192.0.2.0/24')}
+          {list('ipWhitelist.ranges', 'range', policy.ipWhitelist?.ranges ?? [], {
+            example: '192.0.2.0/24',
+            empty: 'No ranges. Only addresses of named lists are admitted.',
+          })}
           <details class="more" open={(policy.ipWhitelist?.deny.length ?? 0) > 0}>
-            <summary>Ranges that are refused, whatever else admits them</summary>
-            {list('ipWhitelist.deny', 'denied range', policy.ipWhitelist?.deny ?? [], '192.0.2.128/25')}
+            <summary>Ranges that are always refused</summary>
+            {list('ipWhitelist.deny', 'denied range', policy.ipWhitelist?.deny ?? [], {
+              example: '192.0.2.128/25',
+              empty: 'No denied ranges.',
+            })}
           </details>
           <Settings policy={policy} name={name} canEdit={canEdit} />
         </>
@@ -190,22 +203,18 @@ function Members({
     case 'domainProtect':
       return (
         <>
-          {list(
-            'domainProtect.domains',
-            'origin',
-            policy.domainProtect?.domains ?? [],
-            'https://shop.example',
-          )}
+          {list('domainProtect.domains', 'origin', policy.domainProtect?.domains ?? [], {
+            example: 'https://shop.example',
+            empty: 'No origins. No page is admitted.',
+          })}
           <Settings policy={policy} name={name} canEdit={canEdit} />
         </>
       )
     case 'returnUrlGuard':
-      return list(
-        'returnUrlGuard.urls',
-        'return URL',
-        policy.returnUrlGuard?.urls ?? [],
-        'https://shop.example/callback/',
-      )
+      return list('returnUrlGuard.urls', 'return URL', policy.returnUrlGuard?.urls ?? [], {
+        example: 'https://shop.example/callback/',
+        empty: 'No return URLs. Every return URL is refused.',
+      })
     default:
       return <Settings policy={policy} name={name} canEdit={canEdit} />
   }

@@ -28,10 +28,10 @@ export function RemoveApp({ app: { appId, revision } }: { app: AppView }): JSX.E
       <summary>Remove this app</summary>
       <form onSubmit={(event) => void remove(event)}>
         <p>
-          All its requests are refused from then on, its keys are destroyed, and its draft is thrown away. Its
-          history stays.
+          All its requests will be refused, its keys are destroyed and its draft is discarded. Its history is
+          kept.
         </p>
-        <label for="remove-id">Type {appId} to go on</label>
+        <label for="remove-id">Type {appId} to confirm</label>
         <input
           id="remove-id"
           class="mono"
@@ -43,7 +43,7 @@ export function RemoveApp({ app: { appId, revision } }: { app: AppView }): JSX.E
             typed.value = event.currentTarget.value
           }}
         />
-        <label for="remove-note">Why (for the history)</label>
+        <label for="remove-note">Reason (kept in the history)</label>
         <input
           id="remove-note"
           maxLength={1000}
@@ -54,7 +54,7 @@ export function RemoveApp({ app: { appId, revision } }: { app: AppView }): JSX.E
         />
         <div class="buttons">
           <button type="submit" class="danger main" disabled={typed.value !== appId}>
-            Remove the app
+            Remove app
           </button>
         </div>
       </form>

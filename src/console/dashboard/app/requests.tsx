@@ -5,7 +5,7 @@ import type { AppView, RequestRow, RequestRows, TrafficView } from '../../contra
 import { appPath, ask, may, urlOf } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { linkTo } from '../route.ts'
-import { count, timeOf, titleOf } from '../words.ts'
+import { count, OLDER_LEFT_OUT, timeOf, titleOf } from '../words.ts'
 import { Scroll } from '../shell/scroll.tsx'
 
 /** What the requests of the app came to: by hour, by reason, and one by one. */
@@ -32,7 +32,7 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
         <div class="card-head">
           <div>
             <h2 id="requests-title">Recent requests</h2>
-            <p class="quiet">Addresses are pseudonyms. That you have looked is recorded.</p>
+            <p class="quiet">Addresses are pseudonyms. Viewing requests is recorded in the audit.</p>
           </div>
           <div class="buttons">
             {may('look-at-personal-data') && (
@@ -41,15 +41,15 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
               </button>
             )}
             <button type="button" onClick={() => void show()}>
-              Look again
+              Refresh
             </button>
           </div>
         </div>
-        {!may('look-at-personal-data') && <p>You do not have the right to look at single requests.</p>}
+        {!may('look-at-personal-data') && <p>You do not have the right to view single requests.</p>}
         <p role="status" class="quiet">
           {tail.words}
         </p>
-        {rows.value?.length === 0 && <p class="empty">No request is on record. Is `auditAccess` mounted?</p>}
+        {rows.value?.length === 0 && <p class="empty">No requests recorded yet. Is `auditAccess` mounted?</p>}
         {rows.value && rows.value.length > 0 && (
           <>
             <Reasons rows={rows.value} />
@@ -102,7 +102,7 @@ function useTail(appId: string, take: (fresh: readonly RequestRow[]) => void): T
         })
       waiting = [JSON.parse(data) as RequestRow, ...waiting].slice(0, MOST_ROWS)
     })
-    source.addEventListener('error', () => stop('The stream has ended. Follow again to go on.'))
+    source.addEventListener('error', () => stop('The live stream has ended. Choose Follow live to continue.'))
   }
   return {
     isOn: isOn.value,
@@ -155,14 +155,14 @@ function Hours({ traffic }: { traffic: TrafficView }): JSX.Element {
         ))}
       </svg>
       <details class="more">
-        <summary>As a table</summary>
+        <summary>Show as a table</summary>
         <Scroll label="Requests by hour">
           <table>
             <thead>
               <tr>
                 <th scope="col">Hour</th>
                 <th scope="col">Passed</th>
-                <th scope="col">Would be refused</th>
+                <th scope="col">Would have been refused</th>
                 <th scope="col">Refused</th>
               </tr>
             </thead>
@@ -179,9 +179,7 @@ function Hours({ traffic }: { traffic: TrafficView }): JSX.Element {
           </table>
         </Scroll>
       </details>
-      {!traffic.isComplete && (
-        <p class="quiet">Made of the newest {count(traffic.requests, 'request')} alone.</p>
-      )}
+      {!traffic.isComplete && <p class="quiet">{OLDER_LEFT_OUT}</p>}
     </section>
   )
 }
@@ -200,7 +198,8 @@ function Reasons({ rows }: { rows: readonly RequestRow[] }): JSX.Element | null 
   if (sorted.length === 0) return null
   return (
     <>
-      <h3>Why they were refused</h3>
+      <h3>Reasons for refusal</h3>
+      <p class="quiet">In the newest {count(rows.length, 'request')}.</p>
       <ul class="reasons">
         {sorted.map(({ guard, code, detail, number }) => (
           <li key={`${guard} ${code} ${detail}`}>
@@ -221,7 +220,7 @@ function Table({ rows }: { rows: readonly RequestRow[] }): JSX.Element {
           <tr>
             <th scope="col">When</th>
             <th scope="col">Operation</th>
-            <th scope="col">What came of it</th>
+            <th scope="col">Result</th>
           </tr>
         </thead>
         <tbody>

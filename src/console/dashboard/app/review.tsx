@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks'
 import type { AppView, Review, ThreeWay } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
-import { openApp, reload } from '../open-app.ts'
+import { reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { RIGHTS } from '../words.ts'
 import { Changes } from './changes.tsx'
@@ -53,13 +53,13 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
       <section class="card">
         <h2>Nothing to review</h2>
         <p>
-          There is no draft. <a href={linkTo('apps', app.appId, 'keys')}>Edit a protection</a> to begin one.
+          There is no draft. <a href={linkTo('apps', app.appId, 'keys')}>Edit a protection</a> to start one.
         </p>
       </section>
     )
   }
   const { value } = review
-  if (value === undefined) return <p class="quiet">One moment…</p>
+  if (value === undefined) return <p class="quiet">Loading…</p>
   const { scoreBefore, scoreAfter, changes, verdict, missing, conflict } = value
   const blocked = missing.length > 0 && !may('break-glass')
   return (
@@ -70,13 +70,13 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
         <Changes changes={changes} />
         <p>
           Score {scoreBefore} → <strong>{scoreAfter}</strong>
-          {scoreAfter < scoreBefore && ': this protects less than before.'}
+          {scoreAfter < scoreBefore && '. This protects less than before.'}
         </p>
         <VerdictWords verdict={verdict} />
       </section>
       <form class="card" onSubmit={(event) => void publish(event)}>
         <h2>Publish</h2>
-        <label for="note">Why (for the history)</label>
+        <label for="note">Reason (kept in the history)</label>
         <textarea
           id="note"
           rows={2}
@@ -91,7 +91,8 @@ export function ReviewPage({ app }: { app: AppView }): JSX.Element {
           <p class="note danger">
             This needs the right to {missing.map((right) => RIGHTS[right]).join(' and to ')}, which you do not
             have.
-            {!blocked && ' You can break the glass: say why, in at least 20 characters. It is recorded.'}
+            {!blocked &&
+              ' In an emergency you can break the glass: give a reason of at least 20 characters. It is recorded.'}
           </p>
         )}
         <div class="buttons">
@@ -108,7 +109,7 @@ function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element 
   const { narrows, widens, sentences } = verdict
   const said =
     narrows === 'unknown' || widens === 'unknown'
-      ? 'It could not be told whether this admits more or less than before.'
+      ? 'It is not known whether this admits more or fewer requests than before.'
       : narrows && widens
         ? 'This admits some requests that were refused, and refuses some that were admitted.'
         : widens
@@ -138,12 +139,12 @@ async function undo(
   began: number,
 ): Promise<void> {
   if (Date.now() - began > UNDO_WITHIN) {
-    tellRefusal(new Error('Ten minutes are over: use the history.'))
+    tellRefusal(new Error('You can undo within ten minutes only. Roll back in the history instead.'))
     return
   }
   const made = await rollBackTo(appId, replaced, revision)
   if (made === undefined) return
-  tell(`Undone: revision ${made} is revision ${replaced} again.`)
+  tell(`Undone. Revision ${made} restores revision ${replaced}.`)
   await reload()
 }
 
@@ -158,10 +159,11 @@ function Meanwhile({
 }): JSX.Element {
   const take = async (which: 'merged' | 'yours' | 'theirs'): Promise<void> => {
     try {
-      openApp.value = await ask<AppView>('POST', appPath(app.appId, '/draft/rebase'), {
+      const view = await ask<AppView | undefined>('POST', appPath(app.appId, '/draft/rebase'), {
         body: { take: which, version },
       })
-      tell(which === 'theirs' ? 'The draft is thrown away.' : 'The draft stands on the revision in force.')
+      await showApp(view)
+      tell(which === 'theirs' ? 'Draft discarded.' : 'The draft is now based on the revision in force.')
     } catch (error) {
       tellRefusal(error)
       await reload()
@@ -169,7 +171,7 @@ function Meanwhile({
   }
   return (
     <section class="card conflict" aria-labelledby="meanwhile-title">
-      <h2 id="meanwhile-title">Somebody has published meanwhile</h2>
+      <h2 id="meanwhile-title">Someone else has published since</h2>
       <div class="two">
         <section>
           <h3>Published</h3>
@@ -181,18 +183,18 @@ function Meanwhile({
         </section>
       </div>
       {conflict.conflicts.length > 0 && (
-        <p class="note danger">Both changed {conflict.conflicts.join(', ')}.</p>
+        <p class="note danger">You both changed {conflict.conflicts.join(', ')}.</p>
       )}
       <div class="buttons">
         <button type="button" onClick={() => void take('theirs')}>
-          Drop my draft
+          Discard my draft
         </button>
         <button type="button" class={conflict.merged ? '' : 'main'} onClick={() => void take('yours')}>
-          Keep mine as it is
+          Keep my draft unchanged
         </button>
         {conflict.merged && (
           <button type="button" class="main" onClick={() => void take('merged')}>
-            Put both together
+            Merge both
           </button>
         )}
       </div>

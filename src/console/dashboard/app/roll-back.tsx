@@ -49,8 +49,10 @@ function Asking({ answer }: { answer(reason: string | undefined): void }): JSX.E
         }}
       >
         <h2 id="reason-title">Break the glass?</h2>
-        <p>You do not have the right to do this. In an emergency you may, and your reason is recorded.</p>
-        <label for="reason">Why, in at least 20 characters</label>
+        <p>
+          You do not have the right to do this. In an emergency you can do it anyway; your reason is recorded.
+        </p>
+        <label for="reason">Reason, at least 20 characters</label>
         <textarea
           id="reason"
           rows={2}

@@ -50,7 +50,7 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
         {
           kind: 'number',
           member: 'maxAge',
-          title: 'A signature is good for, in seconds',
+          title: 'Signatures expire after (seconds)',
           value: maxAge,
           least: 1,
           most: 3600,
@@ -58,13 +58,13 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
         {
           kind: 'switch',
           member: 'requireDigest',
-          title: 'Content must be covered by the signature',
+          title: 'The signature must cover the content',
           value: requireDigest,
         },
         {
           kind: 'switch',
           member: 'requireContentType',
-          title: 'The content type must be covered too',
+          title: 'The signature must cover the content type',
           value: requireContentType,
         },
       ]
@@ -72,8 +72,8 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
     case 'ipWhitelist': {
       const { lists = [], denyLists = [] } = policy.ipWhitelist ?? {}
       return [
-        { kind: 'words', member: 'lists', title: 'Named lists that are admitted too', value: lists },
-        { kind: 'words', member: 'denyLists', title: 'Named lists that are refused', value: denyLists },
+        { kind: 'words', member: 'lists', title: 'Named lists of admitted addresses', value: lists },
+        { kind: 'words', member: 'denyLists', title: 'Named lists of refused addresses', value: denyLists },
       ]
     }
     case 'domainProtect': {
@@ -82,12 +82,12 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
         {
           kind: 'choice',
           member: 'server',
-          title: 'A request that does not come from a browser must show',
+          title: 'Requests that do not come from a browser need',
           value: server,
           choices: [
-            ['signed', 'a good signature'],
-            ['claim', 'an X-Origin that names an origin above'],
-            ['none', 'nothing'],
+            ['signed', 'a valid signature'],
+            ['claim', 'an X-Origin header that names an origin above'],
+            ['none', 'nothing more'],
           ],
         },
         { kind: 'switch', member: 'credentials', title: 'Pages may send cookies', value: credentials },
@@ -95,14 +95,14 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
           kind: 'words',
           member: 'methods',
           title: 'Methods that pages may use',
-          help: 'Empty: as the mount says.',
+          help: 'Leave empty to use what the server is set to.',
           value: methods,
         },
         {
           kind: 'words',
           member: 'headers',
           title: 'Headers that pages may send',
-          help: 'Empty: as the mount says.',
+          help: 'Leave empty to use what the server is set to.',
           value: headers,
         },
       ]
@@ -113,7 +113,7 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
         {
           kind: 'choice',
           member: 'onMisdirected',
-          title: 'A request that belongs to another region is',
+          title: 'Requests that belong to another region are',
           value: onMisdirected,
           choices: [
             ['reject', 'refused'],
@@ -124,8 +124,8 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
         {
           kind: 'text',
           member: 'fallback',
-          title: 'Jurisdiction of people whose country is not known',
-          help: 'Empty: they are refused.',
+          title: 'Jurisdiction for people whose country is unknown',
+          help: 'Leave empty to refuse their requests.',
           value: fallback,
         },
       ]
@@ -135,11 +135,11 @@ function fieldsOf(policy: Policy, name: GuardName): FieldOf[] {
         {
           kind: 'choice',
           member: 'onSinkFailure',
-          title: 'When an event cannot be kept, the answer',
+          title: 'If an event cannot be recorded, the request',
           value: policy.auditAccess?.onSinkFailure ?? 'deny',
           choices: [
             ['deny', 'is refused'],
-            ['allow', 'leaves without a trace'],
+            ['allow', 'is answered without a record'],
           ],
         },
       ]

@@ -67,9 +67,9 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
   return (
     <>
       <form class="card" onSubmit={(event) => void judge(event)}>
-        <h2>A request to try</h2>
+        <h2>Try a request</h2>
         <p class="quiet">
-          Nothing is sent. The guards judge it as they would judge a real one; no nonce is used up.
+          Nothing is sent. The guards decide as they would for a real request, without using up a nonce.
         </p>
         <div class="row method">
           <label>
@@ -81,7 +81,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
             />
           </label>
           <label class="grow">
-            <span>URL, or a curl command</span>
+            <span>URL or curl command</span>
             <input
               class="mono"
               required
@@ -98,10 +98,10 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
         <div class="two">
           {text('address', 'Client address', '192.0.2.1')}
           {text('returnUrl', 'Return URL', 'https://shop.example/callback/')}
-          {text('country', 'Country of the person', 'FR')}
-          {text('here', 'Location of the server', 'london')}
+          {text('country', 'Country of citizenship', 'FR')}
+          {text('here', 'Server location', 'london')}
         </div>
-        <label for="try-headers">Headers, one a line</label>
+        <label for="try-headers">Headers, one per line</label>
         <textarea
           id="try-headers"
           class="mono"
@@ -119,12 +119,12 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
               isSigned.value = event.currentTarget.checked
             }}
           />
-          Signed by a server of the app
+          Signed by one of the app's servers
         </label>
         <details class="more" open={form.value.body !== ''}>
-          <summary>Content</summary>
+          <summary>Body</summary>
           <label for="try-body" class="hidden">
-            Content
+            Body
           </label>
           <textarea
             id="try-body"
@@ -142,7 +142,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
         )}
         <div class="buttons">
           <button type="submit" class="main">
-            Judge it
+            Check this request
           </button>
         </div>
       </form>
@@ -173,13 +173,13 @@ function Verdict({ view }: { view: TrialView }): JSX.Element {
   return (
     <section class="card" aria-labelledby="verdict-title" aria-live="polite">
       <h2 id="verdict-title">
-        {inForce.passes ? 'It passes' : 'It is refused'}
+        {inForce.passes ? 'The request passes' : 'The request is refused'}
         {draft &&
           (draft.passes === inForce.passes
-            ? ', and by the draft too'
+            ? ', also with the draft'
             : draft.passes
-              ? '; by the draft it passes'
-              : '; by the draft it is refused')}
+              ? '; with the draft it would pass'
+              : '; with the draft it would be refused')}
       </h2>
       <Scroll label="Decisions">
         <table>
@@ -211,13 +211,14 @@ function Verdict({ view }: { view: TrialView }): JSX.Element {
           {titleOf(guard)}: the {input} is <code>{canonical ?? problem}</code>
           {nearest[0] && (
             <>
-              ; nearest is <code>{wordsOfEntry(nearest[0].entry)}</code>
+              ; the nearest entry is <code>{wordsOfEntry(nearest[0].entry)}</code>
             </>
           )}
         </p>
       ))}
       <p class="quiet">
-        Guards that a request says too little for are not asked. Whether a nonce was used is not judged here.
+        A guard that needs something this request does not have is left out. Whether a nonce was used before
+        is not checked.
       </p>
     </section>
   )
@@ -260,11 +261,11 @@ function Expect({ request, passes }: { request: TriedRequest; passes: boolean })
     const taken = await edit((policy) => ({ ...policy, expect: [...(policy.expect ?? []), expectation] }))
     if (!taken) return
     name.value = ''
-    tell('It is in the draft: what breaks it cannot be published.')
+    tell('Added to the draft. A policy that breaks this expectation cannot be published.')
   }
   return (
     <form class="card" onSubmit={(event) => void keep(event)}>
-      <h2>It must stay so</h2>
+      <h2>Keep as an expectation</h2>
       <label for="expect-name">Why this request must {passes ? 'pass' : 'be refused'}</label>
       <div class="row">
         <input
@@ -276,7 +277,7 @@ function Expect({ request, passes }: { request: TriedRequest; passes: boolean })
             name.value = event.currentTarget.value
           }}
         />
-        <button type="submit">Keep as an expectation</button>
+        <button type="submit">Add to draft</button>
       </div>
     </form>
   )

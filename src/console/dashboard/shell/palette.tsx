@@ -51,7 +51,7 @@ export function Palette(): JSX.Element {
   const close = (): void => dialog.current?.close()
   return (
     <>
-      <button type="button" class="plain" onClick={open} title="Control and K">
+      <button type="button" class="plain" onClick={open} title="Ctrl+K">
         Go to…
       </button>
       <dialog ref={dialog} aria-label="Go to" class="palette">
@@ -61,7 +61,7 @@ export function Palette(): JSX.Element {
             dialog.current?.querySelector<HTMLAnchorElement>('li a')?.click()
           }}
         >
-          <label for="palette">Id of an app or of a request</label>
+          <label for="palette">App ID or request ID</label>
           <input
             id="palette"
             ref={field}
@@ -75,7 +75,7 @@ export function Palette(): JSX.Element {
             }}
           />
         </form>
-        <ul aria-label="Found" class="found">
+        <ul aria-label="Results" class="found">
           {apps.value.map(({ appId, name }) => (
             <li key={appId}>
               <a href={linkTo('apps', appId)} onClick={close}>
@@ -86,7 +86,7 @@ export function Palette(): JSX.Element {
           {mayBeRequest && (
             <li>
               <a href={linkTo('requests', text.value)} onClick={close}>
-                The request <span class="id">{text.value}</span>
+                Request <span class="id">{text.value}</span>
               </a>
             </li>
           )}

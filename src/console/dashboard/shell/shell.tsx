@@ -33,7 +33,7 @@ export function Shell(): JSX.Element {
           Portcullis
         </a>
         {who && (
-          <nav class="places" aria-label="Places">
+          <nav class="places" aria-label="Main">
             <a href={linkTo()}>Apps</a>
             {who.offers.lists && <a href={linkTo('lists')}>Lists</a>}
             {who.offers.reports && may('look-at-personal-data') && <a href={linkTo('people')}>People</a>}
@@ -52,7 +52,7 @@ export function Shell(): JSX.Element {
           </div>
         )}
       </header>
-      {who === undefined && <p class="page quiet">One moment…</p>}
+      {who === undefined && <p class="page quiet">Loading…</p>}
       {who === null && <SignIn />}
       {who && <Page />}
       <MessageBar />
@@ -70,9 +70,9 @@ function Page(): JSX.Element {
   if (first === 'requests' && appId !== undefined) return <RequestPage requestId={appId} />
   return (
     <main class="page">
-      <h1>There is nothing here</h1>
+      <h1>Page not found</h1>
       <p>
-        <a href={linkTo()}>Go to the apps</a>
+        <a href={linkTo()}>Back to all apps</a>
       </p>
     </main>
   )

@@ -19,8 +19,7 @@ export function SignIn(): JSX.Element {
       <Heading>Sign in</Heading>
       {!isSecureContext && (
         <p class="note refused">
-          Your browser keeps no session on this address: open the console over HTTPS, or on this machine
-          itself.
+          The browser cannot keep you signed in on this address. Open the console over HTTPS, or at localhost.
         </p>
       )}
       <form class="card" onSubmit={(event) => void submit(event)}>
@@ -39,7 +38,7 @@ export function SignIn(): JSX.Element {
           aria-invalid={refusal.value !== ''}
         />
         <p id="token-help" class="quiet">
-          It was printed where the server was started, or comes from the person who runs it.
+          The server prints it when it starts. In production, ask whoever runs the server.
         </p>
         {refusal.value !== '' && (
           <p class="note refused" role="alert">
