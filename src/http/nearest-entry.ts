@@ -1,5 +1,6 @@
 import type { Decision, Refusal } from '../decision.ts'
 import type { ReturnUrlFacts } from '../guards/return-url-guard.ts'
+import { guessCountry } from '../jurisdiction/country-guess.ts'
 import { isLocal, isLoopback } from '../match/client-address.ts'
 import type { EntryList } from '../match/entries.ts'
 import { parseIp } from '../match/ip.ts'
@@ -45,6 +46,14 @@ export function noteRefusedUrls(decision: Decision, facts: ReturnUrlFacts): void
     refusedUrls.set(decision, facts)
 }
 
+/** What the `country` option has given of requests whose region is not known. */
+const unknownCountries = new WeakMap<Decision, unknown>()
+
+/** Keeps what a refusal is about, for as long as the decision is kept. */
+export function noteUnknownCountry(decision: Decision, country: unknown): void {
+  if (decision.code === 'REGION_UNKNOWN') unknownCountries.set(decision, country)
+}
+
 /** Looks at a refusal. It reads what the guard has read, and asks no option of the application again. */
 export function lookAt(refusal: Refusal, context: RequestContext): Picture {
   const { detail, evidence } = refusal
@@ -80,6 +89,7 @@ const LOOKS: Partial<Record<Refusal['code'], Look>> = {
   METHOD_NOT_ALLOWED: (_refusal, { facts }) => ({ facts: named('the method', facts.method) }),
   RETURN_URL_REQUIRED: (refusal) => ({ facts: lookedFor(refusal) }),
   RETURN_URL_NOT_ALLOWED: lookAtReturnUrl,
+  REGION_UNKNOWN: lookAtCountry,
 }
 
 function lookAtAddress({ detail }: Refusal, context: RequestContext): Found {
@@ -117,6 +127,13 @@ function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
     facts: named('the URL', url.origin + url.path),
     compared: nearestIn(listsOf(context)?.returnUrlGuard?.urls, (entries) => nearestReturnUrls(url, entries)),
   }
+}
+
+/** A country is told only where it was written in a way that can be put right. */
+function lookAtCountry(refusal: Refusal): Found {
+  const given = unknownCountries.get(refusal)
+  const code = guessCountry(given)
+  return code === undefined ? NOTHING : { facts: [`\`${printable(String(given))}\` is written \`${code}\``] }
 }
 
 function lookedFor(refusal: Refusal): string[] {

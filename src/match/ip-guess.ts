@@ -208,7 +208,7 @@ const several: Guesser = (text) => {
 
 const NO_RANGE = 'is not an IP address or CIDR range'
 const HOST_NAME = 'is a host name, which is not looked up'
-const NO_ADDRESS = 'is no address: write those of the host, or name a list in `lists`'
+const NO_ADDRESS = 'is not an address: write the addresses of the host, or a list in `lists`'
 const EVERYBODY: ReadonlySet<string> = new Set(['*', '*.*.*.*', 'any', 'all', 'everyone', '*:*', '::/*'])
 const NAME = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,8}$/
 

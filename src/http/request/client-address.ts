@@ -37,6 +37,11 @@ export interface ClientAddressReader {
 export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
   expected: 'an object with `trustedProxies` and `header`, or a function that returns the address',
   accepts: (value) => (typeof value === 'object' && value !== null) || typeof value === 'function',
+  hint: (value) => {
+    const header =
+      typeof value === 'string' && /^[a-z-]{3,64}$/i.test(value) ? value.toLowerCase() : 'x-forwarded-for'
+    return `; write \`{ header: '${header}', trustedProxies: ['loopback'] }\` with the addresses of your proxies`
+  },
 }
 
 /**

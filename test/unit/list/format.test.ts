@@ -418,7 +418,7 @@ describe('a list as CSV', () => {
       '192.0.2.1,a,b\nrange,x',
       [
         'line 1 | has more values than columns (range, note): put quotes around a value that contains a comma',
-        'line 2 | is no address: write those of the host, or name a list in `lists`, got "range"',
+        'line 2 | is not an address: write the addresses of the host, or a list in `lists`, got "range"',
       ],
     ],
     [

@@ -324,7 +324,7 @@ export const ADVISED_RANGES: readonly (readonly [entry: string, problem: string]
   ['localhost', 'is a host name, which is not looked up: write `127.0.0.1` and `::1` as separate entries'],
   ['example.org', 'is a host name, which is not looked up: write its addresses'],
   ['https://example.org/', 'is a host name, which is not looked up: write its addresses'],
-  ['office', 'is no address: write those of the host, or name a list in `lists`'],
+  ['office', 'is not an address: write the addresses of the host, or a list in `lists`'],
   ['!192.0.2.1', 'is not an IP address or CIDR range: addresses to refuse belong in `deny`'],
   ['192.0.2.0/33', 'has a prefix length over 32'],
   ['2001:db8::/129', 'has a prefix length over 128'],
