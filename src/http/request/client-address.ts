@@ -30,6 +30,8 @@ export interface AddressFacts {
 
 /** The compiled `clientAddress` option. */
 export interface ClientAddressReader {
+  /** Where it looks, in the words of a sentence. */
+  readonly place: string
   /** @throws OptionFailure where a function of the application fails. */
   find(req: GuardRequest, facts: AddressFacts): ClientAddress | undefined
 }
@@ -57,6 +59,7 @@ export function clientAddressReader(
   if (typeof option === 'function') return functionReader(option)
   const reader = compileClientAddress(option, name)
   return {
+    place: `in the header \`${reader.header}\``,
     find(req, facts) {
       // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
       const lines = facts.headersComplete ? facts.lines(reader.header) : []
@@ -75,7 +78,10 @@ const functionReaders = new WeakMap<AddressFunction, ClientAddressReader>()
 function functionReader(option: AddressFunction): ClientAddressReader {
   let reader = functionReaders.get(option)
   if (reader === undefined) {
-    reader = { find: (req, facts) => returned(option, req, facts) }
+    reader = {
+      place: 'by the function of the `clientAddress` option',
+      find: (req, facts) => returned(option, req, facts),
+    }
     functionReaders.set(option, reader)
   }
   return reader
