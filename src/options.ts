@@ -1,5 +1,6 @@
 import { didYouMean } from './did-you-mean.ts'
 import { ConfigError, SECRET, show, wrongOption, type ConfigIssue } from './errors.ts'
+import { isThenable } from './thenable.ts'
 
 /** What one option must be. */
 export interface Expectation {
@@ -175,7 +176,38 @@ export function wholeNumber(
     expected: `a whole number of ${unit} ${bound}`,
     accepts: (value) =>
       Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
+    hint: (value) => {
+      const number = typeof value === 'string' ? numberIn(unit, value) : undefined
+      return number === undefined || number < least || number > most ? undefined : `; write \`${number}\``
+    },
   }
+}
+
+const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  bytes: {
+    b: 1,
+    k: 2 ** 10,
+    kb: 2 ** 10,
+    kib: 2 ** 10,
+    m: 2 ** 20,
+    mb: 2 ** 20,
+    mib: 2 ** 20,
+    g: 2 ** 30,
+    gb: 2 ** 30,
+  },
+  milliseconds: { ms: 1, s: 1_000, sec: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
+  seconds: { s: 1, sec: 1, m: 60, min: 60, h: 3_600, d: 86_400 },
+  days: { d: 1, day: 1, days: 1 },
+}
+
+/** A number that is written as a text, perhaps with its unit: `1000`, `1mb`, `5 s`. */
+function numberIn(unit: string, text: string): number | undefined {
+  const [, digits, name = ''] = /^([0-9]{1,15}) ?([a-z]{0,4})$/i.exec(text.trim()) ?? []
+  if (digits === undefined) return undefined
+  const factors = UNITS[unit] ?? {}
+  const factor =
+    name === '' ? 1 : Object.hasOwn(factors, name.toLowerCase()) ? factors[name.toLowerCase()] : undefined
+  return factor === undefined ? undefined : Number(digits) * factor
 }
 
 /** An object that has these methods. */
@@ -186,7 +218,21 @@ export function objectWith(expected: string, ...methods: readonly string[]): Exp
       typeof value === 'object' &&
       value !== null &&
       methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
+    hint: (value) => {
+      if (isThenable(value)) return '; this is a promise: `await` it first'
+      if (typeof value !== 'function') return undefined
+      const { name } = value as { readonly name: string }
+      if (name !== '' && expected.includes(`${name}(`)) return `; call it: \`${name}()\``
+      return methods.length === 1 ? `; write \`{ ${methods[0]}: … }\` around the function` : undefined
+    },
   }
+}
+
+/** The hint of a list in place of which one entry alone was given. */
+export function listHint(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > 200) return undefined
+  const entries = value.split(/[\s,;]+/).filter((entry) => entry !== '')
+  return entries.length === 0 ? undefined : `; write \`[${entries.map((entry) => `'${entry}'`).join(', ')}]\``
 }
 
 /** The same expectation, but leaving the option out is refused. */

@@ -8,6 +8,7 @@ import {
 import type { DescribedQuestion } from './described-request.ts'
 import type { RequestHandler } from './handler.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
+import { noteMissingAddress } from './nearest-entry.ts'
 import { mount } from './shell.ts'
 import type { Mount } from './step.ts'
 
@@ -44,7 +45,12 @@ export function ipWhitelistMount(options: IpWhitelistOptions, name: string): Mou
   const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
   return {
     name: 'ipWhitelist',
-    guard: decideIpWhitelist,
+    // Where the address was looked for is known here alone.
+    guard: (policy, asked) => {
+      const judgement = decideIpWhitelist(policy, asked)
+      if (asked.address === undefined) noteMissingAddress(judgement.decision, reader?.place)
+      return judgement
+    },
     begin: (context) => context.useAddressReader(reader),
     facts: ({ facts }) => ({ address: facts.address(reader), now: Date.now() }),
   }

@@ -1,5 +1,6 @@
 import type { Decision, Refusal } from '../decision.ts'
 import type { ReturnUrlFacts } from '../guards/return-url-guard.ts'
+import { guessCountry } from '../jurisdiction/country-guess.ts'
 import { isLocal, isLoopback } from '../match/client-address.ts'
 import type { EntryList } from '../match/entries.ts'
 import { parseIp } from '../match/ip.ts'
@@ -45,6 +46,22 @@ export function noteRefusedUrls(decision: Decision, facts: ReturnUrlFacts): void
     refusedUrls.set(decision, facts)
 }
 
+/** Where the client address was looked for of requests that have none. */
+const missingAddresses = new WeakMap<Decision, string>()
+
+/** Keeps where a client address was looked for in vain, if an option says where. */
+export function noteMissingAddress(decision: Decision, place: string | undefined): void {
+  if (decision.code === 'ADDRESS_NOT_ALLOWED' && place !== undefined) missingAddresses.set(decision, place)
+}
+
+/** What the `country` option has given of requests whose region is not known. */
+const unknownCountries = new WeakMap<Decision, unknown>()
+
+/** Keeps what a refusal is about, for as long as the decision is kept. */
+export function noteUnknownCountry(decision: Decision, country: unknown): void {
+  if (decision.code === 'REGION_UNKNOWN') unknownCountries.set(decision, country)
+}
+
 /** Looks at a refusal. It reads what the guard has read, and asks no option of the application again. */
 export function lookAt(refusal: Refusal, context: RequestContext): Picture {
   const { detail, evidence } = refusal
@@ -80,18 +97,25 @@ const LOOKS: Partial<Record<Refusal['code'], Look>> = {
   METHOD_NOT_ALLOWED: (_refusal, { facts }) => ({ facts: named('the method', facts.method) }),
   RETURN_URL_REQUIRED: (refusal) => ({ facts: lookedFor(refusal) }),
   RETURN_URL_NOT_ALLOWED: lookAtReturnUrl,
+  REGION_UNKNOWN: lookAtCountry,
 }
 
-function lookAtAddress({ detail }: Refusal, context: RequestContext): Found {
+function lookAtAddress(refusal: Refusal, context: RequestContext): Found {
+  const { detail } = refusal
   const address = parseIp(context.address ?? '')
-  if (address === undefined) return NOTHING
+  if (address === undefined) {
+    const place = missingAddresses.get(refusal)
+    return place === undefined ? NOTHING : { facts: [`it was looked for ${place}`] }
+  }
   const from = isLoopback(address) ? 'this machine' : isLocal(address) ? 'a private network' : 'the internet'
   // An address of the internet is that of a person.
   const text = from === 'the internet' ? `IPv${address.version}` : `\`${address.text}\``
   const compared = detail.includes('outside every range')
     ? nearestIn(listsOf(context)?.ipWhitelist?.ranges, (entries) => nearestRanges(address, entries))
     : undefined
-  return { from, facts: [`the client address belongs to ${from} (${text})`], compared }
+  const missing = (context.policy?.ipWhitelist?.lists ?? []).filter(({ exists }) => !exists)
+  const lists = missing.map(({ name }) => `the store has no list \`${name}\``)
+  return { from, facts: [`the client address belongs to ${from} (${text})`, ...lists], compared }
 }
 
 function lookAtOrigin(_refusal: Refusal, context: RequestContext): Found {
@@ -111,13 +135,26 @@ function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
   if (facts === undefined || one === undefined || typeof one.value !== 'string') return NOTHING
   const { relativeTo } = facts
   const url = relativeTo === undefined ? parseReturnUrl(one.value) : parseRelativeUrl(one.value, relativeTo)
-  if (isProblem(url)) return NOTHING
+  // Spelled in full, no URL begins like this.
+  if (isProblem(url)) return /^https?%3a/i.test(one.value) ? { facts: [ENCODED_TWICE] } : NOTHING
   // The query may hold what is private.
   return {
     facts: named('the URL', url.origin + url.path),
     compared: nearestIn(listsOf(context)?.returnUrlGuard?.urls, (entries) => nearestReturnUrls(url, entries)),
   }
 }
+
+/** A country is told only where it was written in a way that can be put right. */
+function lookAtCountry(refusal: Refusal): Found {
+  const given = unknownCountries.get(refusal)
+  const code = guessCountry(given)
+  if (code !== undefined) return { facts: [`\`${printable(String(given))}\` is written \`${code}\``] }
+  if (given === undefined || given === null) return NOTHING
+  const type = typeof given === 'string' ? 'text that is not a country code' : `value of type ${typeof given}`
+  return { facts: [`the \`country\` option gave a ${type}`] }
+}
+
+const ENCODED_TWICE = 'it was percent-encoded twice'
 
 function lookedFor(refusal: Refusal): string[] {
   const names = refusedUrls.get(refusal)?.named.map(({ name }) => `\`${printable(name)}\``) ?? []

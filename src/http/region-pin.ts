@@ -14,6 +14,7 @@ import type { PersonHandle } from '../jurisdiction/person-handle.ts'
 import { isProblem } from '../match/problem.ts'
 import { isThenable } from '../thenable.ts'
 import { askNow, askOption, OPTION_TIMEOUT, OptionFailure } from './request/ask-option.ts'
+import { A_COUNTRY } from './request/country-option.ts'
 import { clockOf } from './request/clock-option.ts'
 import type { RequestContext } from './request/context.ts'
 import type { RequestFacts } from './request/facts.ts'
@@ -24,6 +25,7 @@ import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './sh
 import { mount } from './shell.ts'
 import type { JudgedRequest } from './judged-request.ts'
 import { adequacyWatch } from './adequacy-watch.ts'
+import { noteUnknownCountry } from './nearest-entry.ts'
 import type { Mount } from './step.ts'
 
 export interface RegionPinOptions extends SharedOptions {
@@ -111,7 +113,7 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     Promise.resolve(id).then((found) => withId(found, request))
   return {
     name: 'regionPin',
-    guard: decideRegionPin,
+    guard: noting,
     blindToPreflight: true,
     facts: (request) => {
       checkAdequacy()
@@ -132,6 +134,13 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
       return decision.code === 'REGION_MISDIRECTED' && base !== undefined ? { base } : undefined
     },
   }
+}
+
+/** A country that cannot be read is told to those who develop, by who has read it. */
+const noting: typeof decideRegionPin = (policy, facts) => {
+  const judgement = decideRegionPin(policy, facts)
+  noteUnknownCountry(judgement.decision, facts.country)
+  return judgement
 }
 
 function refuseWrong(option: string, value: unknown, expectation: Expectation): void {
@@ -240,19 +249,13 @@ function parseBases(
   return parsed
 }
 
-const A_COUNTRY: Expectation = {
-  expected: 'a function, or a place in the body like `{ body: "country" }`',
-  accepts: (value) =>
-    typeof value === 'function' ||
-    (typeof value === 'object' && value !== null && isPathOfBody((value as { body?: unknown }).body)),
-}
-
-function isPathOfBody(value: unknown): boolean {
-  return typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value)
-}
-
 export const REGION_PIN_EXPECTATIONS = {
-  here: required({ expected: 'the name of a location', accepts: (value) => typeof value === 'string' }),
+  here: required({
+    expected: 'the name of a location',
+    accepts: (value) => typeof value === 'string',
+    hint: (value) =>
+      typeof value === 'function' ? '; it is the same for every request: give the name itself' : undefined,
+  }),
   personId: aFunction,
   country: A_COUNTRY,
   jurisdictions: AN_OBJECT,

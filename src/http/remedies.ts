@@ -1,48 +1,21 @@
 import type { DenialCode } from '../decision.ts'
+import {
+  differsIn,
+  has,
+  isUnforwarded,
+  knows,
+  says,
+  signedOtherwise,
+  type Advice,
+  type Special,
+} from './advice.ts'
 import type { Picture } from './nearest-entry.ts'
-
-/** Advice for a special case of a refusal. The first that applies is given. */
-type Special = readonly [applies: (picture: Picture) => boolean, advice: string]
-
-interface Advice {
-  /** What helps in general. It says nothing about a policy, so it may appear in a production log. */
-  readonly general: string
-  readonly special?: readonly Special[]
-}
 
 /** How to fix a refusal: one or more sentences. Without a picture, the general advice. */
 export function fixFor(code: DenialCode, picture: Picture | undefined): string {
   const { general, special = [] } = ADVICE[code]
   if (picture === undefined) return general
   return special.find(([applies]) => applies(picture))?.[1] ?? general
-}
-
-/** The detail of the refusal holds these words. */
-function says(words: string): Special[0] {
-  return ({ detail }) => detail.includes(words)
-}
-
-/** A member of its evidence has this value. */
-function has(name: string, ...values: readonly string[]): Special[0] {
-  return ({ evidence }) => Object.hasOwn(evidence, name) && values.includes(String(evidence[name]))
-}
-
-/** The nearest entry differs in nothing before this part, which is the one to look at. */
-function differsIn(part: Picture['differsIn'][number]): Special[0] {
-  return (picture) => picture.differsIn[0] === part
-}
-
-/** Whether the address was taken from the socket, or by Express: from no header that we have read, and by no option. */
-function isUnforwarded(source: string): boolean {
-  return source === 'socket' || source.includes('.')
-}
-
-/** The doctor of signatures has found that one of these components was signed with another value. */
-function signedOtherwise(...names: readonly string[]): Special[0] {
-  return ({ evidence }) => {
-    const found = String(evidence['components'] ?? '').split(', ')
-    return names.some((name) => found.includes(name))
-  }
 }
 
 const UNKNOWN_APP =
@@ -80,6 +53,10 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
       [
         signedOtherwise('@path', '@target-uri', '@request-target', '@query'),
         'the request target was changed in transit, or signed in another form: configure proxies to pass it on unchanged, or set the `pathPrefix` option to the prefix that a proxy strips.',
+      ],
+      [
+        says('exactly one readable Host'),
+        'send one `Host`. With a list of origins as the `authority` option, it must be the host of one of them: add the host that callers use.',
       ],
       [
         says('does not match the received request'),
@@ -133,16 +110,27 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   ADDRESS_NOT_ALLOWED: {
     special: [
       [
+        (picture) => says('no readable client address')(picture) && knows('the header')(picture),
+        'let the proxy send this header once, with one address. If it sends another header, name that one in `clientAddress.header`.',
+      ],
+      [
+        (picture) => says('no readable client address')(picture) && knows('the function')(picture),
+        'let the function return one address as a string, without a port and without brackets.',
+      ],
+      [
         says('no readable client address'),
         'set the `clientAddress` option: the socket has no address, or the header of the proxy cannot be read.',
       ],
       [says('allow list is empty'), 'add the networks of the callers to `ipWhitelist.ranges`.'],
-      [says('does not exist'), 'write the named list to the store, or remove its name from the policy.'],
+      [
+        (picture) => says('does not exist')(picture) || knows('the store has no list')(picture),
+        'write the named list to the store, or remove its name from the policy.',
+      ],
       [says('address is in'), 'if the address should be admitted, remove the entry that denies it.'],
       [
         ({ from, proxied, evidence }) =>
           proxied && from !== 'the internet' && isUnforwarded(String(evidence['source'])),
-        'if a proxy in front has sent the forwarded header, trust it: set `trust proxy` in Express to its subnet, or use the `clientAddress` option. Otherwise the header is ignored, because any caller can write it.',
+        'if a proxy in front has sent the forwarded header, trust it: set `trust proxy` in Express to its subnet, or name the subnet in `clientAddress.trustedProxies`. Otherwise the header is ignored, because any caller can write it.',
       ],
       [
         ({ from }) => from === 'this machine',
@@ -158,6 +146,10 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   },
   ORIGIN_REQUIRED: {
     special: [
+      [
+        says('a server must sign'),
+        'mount `serverOnly` in enforcing mode ahead of `domainProtect`, or use `protect()`, and sign the request. `domainProtect.server` in the policy says what servers must do.',
+      ],
       [
         has('case', 'absent'),
         'a server must name a domain of the app in the header `X-Origin` (curl: `-H "X-Origin: https://…"`), unless the policy says otherwise in `domainProtect.server`. Pages send `Origin` automatically; for your own pages in older browsers, use the option `referer`.',
@@ -186,7 +178,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
       ],
       [
         (picture) => picture.nearest === undefined && has('case', 'server')(picture),
-        'write an origin without a path and without a trailing slash: `https://app.example`. It must be one of `domainProtect.domains`.',
+        'write one origin with its scheme, without a path and without a trailing slash: `https://app.example`. It must be one of `domainProtect.domains`.',
       ],
       [
         (picture) => differsIn('scheme')(picture) && picture.differsIn.length === 1,
@@ -227,6 +219,10 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         'remove the parameters that the response will add from the return URL.',
       ],
       [has('reason', 'repeated', 'named in several places'), 'name the return URL once.'],
+      [
+        knows('percent-encoded twice'),
+        'encode the URL once: `encodeURIComponent(url)`, or `URLSearchParams`, but not both.',
+      ],
       [
         has('reason', 'not absolute'),
         'send an absolute URL, or set the `relativeTo` option to admit paths on this server.',

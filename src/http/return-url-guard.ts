@@ -11,6 +11,7 @@ import type { RequestHandler } from './handler.ts'
 import { isThenable } from '../thenable.ts'
 import { OPTION_TIMEOUT } from './request/ask-option.ts'
 import { noteRefusedUrls } from './nearest-entry.ts'
+import { originHint } from './request/authority.ts'
 import { compileReturnUrlOption, type ReturnUrlOption } from './request/return-url-places.ts'
 import { SHARED_EXPECTATIONS, type Expectations, type SharedOptions } from './shared-options.ts'
 import { mount } from './shell.ts'
@@ -88,11 +89,16 @@ const noting: typeof decideReturnUrlGuard = (policy, facts) => {
 const PLACES: Expectation = {
   expected: 'a function, a place like `{ query: "return_url" }`, or a list of places',
   accepts: (value) => typeof value === 'function' || (typeof value === 'object' && value !== null),
+  hint: (value) =>
+    typeof value === 'string'
+      ? `; write \`{ query: ${JSON.stringify(value)} }\`, or \`body\` if it is in the body`
+      : undefined,
 }
 
 const ORIGIN: Expectation = {
   expected: 'an origin of http or https like `https://gateway.example`',
   accepts: (value) => typeof value === 'string' && /^https?:/.test(value) && parseOrigin(value) === value,
+  hint: (value) => (typeof value === 'string' ? originHint(value) : undefined),
 }
 
 const NAMES: Expectation = {

@@ -1,6 +1,8 @@
 import { ConfigError, wrongOption, type ConfigIssue } from '../errors.ts'
-import { oneOf, readOptions, required, type Expectation, type Expectations } from '../options.ts'
+import { listHint, oneOf, readOptions, required, type Expectation, type Expectations } from '../options.ts'
+import { A_DAY, endOf } from './day.ts'
 import { COUNTRIES, EUROPE, UK_ADEQUACY } from './countries.ts'
+import { guessCountry } from './country-guess.ts'
 import { readPersonId } from './person-id.ts'
 
 /** The locations that may handle the data of the citizens of some countries. */
@@ -59,29 +61,16 @@ const LIST: Expectation = {
 }
 
 const EXPECTATIONS: Expectations<Jurisdiction> = {
-  locations: required({ ...LIST, expected: 'a list of at least one location' }),
+  locations: required({ ...LIST, expected: 'a list of at least one location', hint: listHint }),
   countries: required({
     expected: 'a list of at least one country, or `*`',
     accepts: (value) => value === '*' || LIST.accepts(value),
+    hint: listHint,
   }),
   until: {
     expected: 'an object that gives days to locations, `{ london: "2031-12-27" }`',
     accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   },
-}
-
-/** A day of the calendar; not the 30th of February. */
-const A_DAY: Expectation = {
-  expected: 'a day like `2031-12-27`',
-  accepts: (value) => typeof value === 'string' && endOf(value) !== undefined,
-}
-
-/** The end of a day in UTC. */
-function endOf(day: string): number | undefined {
-  if (!/^\d{4}-\d{2}-\d{2}$/.test(day)) return undefined
-  const start = Date.parse(`${day}T00:00:00Z`)
-  if (Number.isNaN(start) || new Date(start).toISOString().slice(0, 10) !== day) return undefined
-  return start + 24 * 60 * 60 * 1_000
 }
 
 /** Not of digits alone: an object moves such names to the front, and the order counts. */
@@ -164,7 +153,7 @@ function readEnds(
       issues.push(
         wrongOption(option, 'left out, because this jurisdiction has no location of that name', day),
       )
-    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day))
+    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day, A_DAY.hint?.(day)))
     else ends.push(end)
   }
 }
@@ -213,8 +202,16 @@ function lookUps({ residences, byLocation, byCountry, rest, ends }: Reading): Co
 }
 
 /** Where an instance runs: one of the locations of these jurisdictions. */
-export function aLocationOf({ locations }: CompiledJurisdictions): Expectation {
-  return oneOf('a location of the jurisdictions', locations)
+export function aLocationOf({ locations, locationsOf }: CompiledJurisdictions): Expectation {
+  const oneOfThem = oneOf('a location of the jurisdictions', locations)
+  return {
+    ...oneOfThem,
+    hint: (value) => {
+      const own = typeof value === 'string' ? locationsOf(value) : undefined
+      if (own === undefined) return oneOfThem.hint?.(value)
+      return `; \`${String(value)}\` is a jurisdiction, whose locations are ${own.join(', ')}`
+    },
+  }
 }
 
 /** The code in capitals. The form comes first: `toUpperCase` makes `SS` of `ß` and `FI` of the ligature `ﬁ`. */
@@ -226,12 +223,31 @@ function readCountry(code: unknown): string | undefined {
 
 const A_LOCATION: Expectation = {
   expected: 'a name of 1-64 characters of a-z 0-9 -',
-  accepts: (value) => typeof value === 'string' && /^[a-z0-9-]{1,64}$/.test(value),
+  accepts: isLocation,
+  hint: (value) => {
+    const name =
+      typeof value === 'string'
+        ? value
+            .trim()
+            .toLowerCase()
+            .replaceAll(/[\s_./]/g, '-')
+        : ''
+    return isLocation(name) ? `; did you mean \`${name}\`?` : undefined
+  },
+}
+
+function isLocation(value: unknown): boolean {
+  return typeof value === 'string' && /^[a-z0-9-]{1,64}$/.test(value)
 }
 
 const A_COUNTRY: Expectation = {
   expected: 'an assigned ISO 3166-1 alpha-2 code',
   accepts: (value) => typeof value === 'string' && COUNTRIES.has(value),
+  hint: (value) => {
+    if (value === '*') return "; write `'*'` in place of the list"
+    const code = guessCountry(value)
+    return code === undefined ? undefined : `; did you mean \`${code}\`?`
+  },
 }
 
 /** Enters each member for one jurisdiction, and returns a copy. A member that is entered already is an issue. */
@@ -241,12 +257,12 @@ function claim(
   path: string,
   jurisdiction: string,
   owners: Map<string, string>,
-  { expected, accepts }: Expectation,
+  { expected, accepts, hint }: Expectation,
 ): readonly string[] {
   const claimed: string[] = []
   for (const [index, member] of members.entries()) {
     const owner = owners.get(member)
-    if (!accepts(member)) issues.push(wrongOption(`${path}[${index}]`, expected, member))
+    if (!accepts(member)) issues.push(wrongOption(`${path}[${index}]`, expected, member, hint?.(member)))
     else if (owner === undefined) {
       owners.set(member, jurisdiction)
       claimed.push(member)

@@ -108,10 +108,7 @@ function readRange(given: unknown): string | Problem {
   if (version !== 0) return scanned.prefix === (version === 4 ? 32 : 128) ? withoutPrefix(given) : given
   const range = parseIpRange(given)
   if (!isProblem(range)) return range.text
-  const problem = `${range.problem}, got ${show(given)}`
-  if (range.corrected !== undefined) return { problem, corrected: range.corrected }
-  const trimmed = parseIpRange(given.trim())
-  return { problem, corrected: isProblem(trimmed) ? trimmed.corrected : trimmed.text }
+  return { problem: `${range.problem}, got ${show(given)}`, corrected: range.corrected }
 }
 
 function withoutPrefix(range: string): string {

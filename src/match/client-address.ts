@@ -1,8 +1,9 @@
-import { ConfigError } from '../errors.ts'
-import { checkOptions, required } from '../options.ts'
+import { didYouMean } from '../did-you-mean.ts'
+import { ConfigError, wrongOption } from '../errors.ts'
+import { checkOptions, listHint, required } from '../options.ts'
 import { createIpSet, type IpSet } from './ip-set.ts'
 import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
-import { isProblem } from './problem.ts'
+import { isProblem, type Problem } from './problem.ts'
 
 /** Headers to which every proxy adds the hop that it sees. Any other is written once, by the proxy in front. */
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
@@ -21,6 +22,10 @@ const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']
 
 /** A token of RFC 9110 5.6.2. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+function isHeaderName(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= 256 && HEADER_NAME.test(value)
+}
 
 /** Names for ranges that do not change. The first three mean what they mean in `trust proxy` of Express. */
 const PRESETS: ReadonlyMap<string, readonly string[]> = new Map([
@@ -81,10 +86,21 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
     trustedProxies: required({
       expected: 'an array of addresses, CIDR ranges and names of ranges',
       accepts: Array.isArray,
+      hint: (value) =>
+        typeof value === 'string'
+          ? listHint(value)
+          : value === undefined
+            ? undefined
+            : '; name the proxies: with every caller trusted, callers could choose their address',
     }),
     header: required({
       expected: 'the name of the header that the proxies write, such as x-forwarded-for',
-      accepts: (value) => typeof value === 'string' && value.length <= 256 && HEADER_NAME.test(value),
+      accepts: isHeaderName,
+      hint: (value) => {
+        const name: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
+        const bare = typeof name === 'string' ? name.trim().replace(/:$/, '').replaceAll(' ', '-') : ''
+        return isHeaderName(bare) ? `; did you mean \`${bare}\`?` : undefined
+      },
     }),
   })
   const header = written.toLowerCase()
@@ -156,12 +172,17 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   if (preset !== undefined) return parsed(preset)
   const range = parseIpRange(text)
   if (isProblem(range)) {
-    const advice = range.corrected === undefined ? '' : ` (write \`${range.corrected}\`)`
-    throw new ConfigError(name, `${expected}${advice}`, text)
+    throw new ConfigError([wrongOption(name, expected, text, adviceOn(text, range))])
   }
   // With everybody trusted, the leftmost value would count, which the caller has written.
   if (range.prefix === 0) throw new ConfigError(name, 'the proxies in front, not every address', text)
   return [range]
+}
+
+function adviceOn(text: string, { problem, corrected }: Problem): string {
+  const name = text === 'localhost' ? 'loopback' : didYouMean(text, [...PRESETS.keys(), UNIX_SOCKET])
+  if (name !== undefined) return `; did you mean \`${name}\`?`
+  return corrected === undefined ? `, which ${problem}` : `, which ${problem}; write \`${corrected}\``
 }
 
 /** The hops that a header names, from the nearest to the farthest; `undefined` is one that names no address. */

@@ -14,7 +14,25 @@ const REFUSED_SCHEMES: ReadonlySet<string> = new Set(
 )
 
 /** What looks like a host that somebody forgot to write a scheme before: `example.org`, `localhost:3000/x`. */
-export const BARE_HOST: RegExp = /^(?:(?=[^:/?#]*\.)[^:/?#]+|localhost)(?:[/?#]|:[0-9]|$)/
+const BARE_HOST = /^(?:(?=[^:/?#]*\.)[^:/?#]+|localhost|\[[0-9A-Fa-f:.]{2,45}\])(?:[/?#]|:[0-9*]|$)/
+const BARE_IPV6 = /^[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}$/
+/** Hosts that stand for the machine itself, which hardly anybody serves with TLS. */
+const OWN_HOST = /^(?:(?:[a-z0-9-]{1,63}\.){0,8}localhost|127\.[0-9.]{3,11}|\[::1\])(?=[:/?#]|$)/i
+
+/**
+ * What was probably meant by a text whose scheme is left out or misspelled: `https://` before a bare host, `http://` before one
+ * of the own machine. Any other text comes back as it is.
+ */
+export function withWebScheme(text: string): string {
+  const spelled = text
+    .replace(/^(https?):?\/{1,2}(?=[^/])/i, '$1://')
+    .replace(/^ws(?=s?:\/\/)/i, 'http')
+    .replace(/^\/\/(?=[^/])/, '')
+  const host =
+    BARE_IPV6.test(spelled) && isCanonicalHost(`[${spelled.toLowerCase()}]`) ? `[${spelled}]` : spelled
+  if (!BARE_HOST.test(host.replace(/^\*?\.(?=.)/, ''))) return spelled
+  return `${OWN_HOST.test(host) ? 'http' : 'https'}://${host}`
+}
 
 const SCHEME = /^[a-z][a-z0-9+.-]{0,63}$/
 const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/

@@ -1,6 +1,8 @@
 import ipaddr from 'ipaddr.js'
+import { suggestion } from './guess.ts'
+import { guessIpRange } from './ip-guess.ts'
 import { mask, scanIp, scanned } from './ip-text.ts'
-import type { Problem } from './problem.ts'
+import { isProblem, type Problem } from './problem.ts'
 
 /** An address in its one canonical form. IPv4-mapped IPv6 addresses are IPv4 addresses (RFC 4291 2.5.5.2). */
 export interface IpAddress {
@@ -86,23 +88,37 @@ const PREFIX = /^(?:0|[1-9][0-9]{0,2})$/
  * Reads an entry of a policy or a list: an address, or a range in CIDR notation. IPv6 may be written in every spelling of
  * RFC 4291, with letters of either case, zeros in full and an IPv4 address at the end; `text` of the result is the canonical
  * one (RFC 5952, section 4). Host bits, IPv4-mapped addresses and prefix lengths that are not plain numbers are refused, with
- * the corrected form where there is one.
+ * the corrected form where there is one. So is every other text, such as `10.0.*`; where it stands for several ranges, the
+ * reason names them.
  */
 export function parseIpRange(text: string): IpRange | Problem {
+  const read = readIpRange(text)
+  if (!isProblem(read) || !UNREAD.has(read.problem)) return read
+  const guess = guessIpRange(text)
+  return guess === undefined ? read : suggestion(guess, readIpRange)
+}
+
+const NO_RANGE = 'is not an IP address or CIDR range'
+const NO_NUMBER = 'has a prefix length that is not a plain number'
+const WIDE = 'is a mapped range wider than IPv4: write the IPv4 range'
+/** The reasons of texts that may have been meant as something else. */
+const UNREAD: ReadonlySet<string> = new Set([NO_RANGE, NO_NUMBER, WIDE])
+
+function readIpRange(text: string): IpRange | Problem {
   const slash = text.indexOf('/')
   const host = slash === -1 ? text : text.slice(0, slash)
   const address = parseIp(host)
-  if (address === undefined) return { problem: 'is not an IP address or CIDR range' }
+  if (address === undefined) return { problem: NO_RANGE }
   const { version, words } = address
   const mapped = version === 4 && host.includes(':')
   const bits = 32 * words.length
   let prefix = bits
   if (slash !== -1) {
     const digits = text.slice(slash + 1)
-    if (!PREFIX.test(digits)) return { problem: 'has a prefix length that is not a plain number' }
+    if (!PREFIX.test(digits)) return { problem: NO_NUMBER }
     prefix = Number(digits) - (mapped ? 96 : 0)
     if (prefix > bits) return { problem: `has a prefix length over ${mapped ? 128 : bits}` }
-    if (prefix < 0) return { problem: 'is a mapped range wider than IPv4: write the IPv4 range' }
+    if (prefix < 0) return { problem: WIDE }
   }
   const first = networkOf(words, prefix)
   const canonical = rangeText(words, prefix)

@@ -1,5 +1,7 @@
-import { BARE_HOST, hostnameOf, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
+import { suggestion } from './guess.ts'
+import { hostnameOf, isUsableScheme, isWebScheme, readOrigin } from './host.ts'
 import { withCanonicalHost, withLowerScheme } from './idn.ts'
+import { guessOrigin, NO_ORIGIN } from './origin-guess.ts'
 import { isProblem, type Problem } from './problem.ts'
 import { publicSuffixOf } from './public-suffix.ts'
 
@@ -41,22 +43,15 @@ export function parseOrigin(text: string): string | undefined {
  * public suffix.
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
-  if (text === '*') return { problem: EVERYBODY }
   const entry = readEntry(withCanonicalHost(text))
-  if (!isProblem(entry)) return entry
-  const corrected = guess(text)
-  const isEntry = corrected !== undefined && !isProblem(readEntry(corrected))
-  return isEntry ? { problem: entry.problem, corrected } : entry
+  return isProblem(entry) ? suggestion(guessOrigin(entry.problem, text), readEntry) : entry
 }
-
-const EVERYBODY =
-  'would admit every website: name each origin, like `https://example.org`, or `https://*.example.org` for all subdomains'
 
 function readEntry(text: string): OriginEntry | Problem {
   if (text.includes('*')) return readWildcard(text)
   const canonical = parseOrigin(withLowerScheme(text))
   if (canonical !== undefined) return { text: canonical, kind: 'exact' }
-  return { problem: 'is not an origin, which is a scheme, a host and perhaps a port' }
+  return { problem: NO_ORIGIN }
 }
 
 function readWildcard(text: string): OriginEntry | Problem {
@@ -64,7 +59,7 @@ function readWildcard(text: string): OriginEntry | Problem {
   if (written.includes('*')) return { problem: 'a wildcard must be the whole leftmost label' }
   const base = parseOrigin(withLowerScheme(written))
   if (base === undefined) {
-    return { problem: 'is not an origin, which is a scheme, a host and perhaps a port' }
+    return { problem: NO_ORIGIN }
   }
   const hostname = hostnameOf(base)
   const suffix = publicSuffixOf(hostname)
@@ -76,14 +71,6 @@ function readWildcard(text: string): OriginEntry | Problem {
     return { problem: `a wildcard must be followed by at most ${MAX_WILDCARD_LABELS} labels` }
   }
   return { text: base.replace('://', WILDCARD), kind: 'wildcard' }
-}
-
-/** What was probably meant by a URL, a bare host, or a name in other letters. */
-function guess(text: string): string | undefined {
-  const candidate = BARE_HOST.test(text) ? `https://${text}` : text
-  // With user information or a backslash nobody can say which host was meant.
-  if (!/^https?:\/\/[^/]/i.test(candidate) || /[\s\\@]/.test(candidate)) return undefined
-  return readUrl(candidate)?.origin
 }
 
 /**

@@ -1,7 +1,9 @@
-import { BARE_HOST, isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
+import { suggestion, type Guess } from './guess.ts'
+import { isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
 import { withCanonicalHost } from './idn.ts'
 import { encodingProblem, exactPathProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import { isProblem, type Problem } from './problem.ts'
+import { guessReturnUrl } from './return-url-guess.ts'
 
 /** A return URL that every parser reads alike. */
 export interface ReturnUrl {
@@ -192,23 +194,25 @@ export type ReturnUrlText = string | { readonly exact: string }
  */
 export function parseReturnUrlEntry(entry: ReturnUrlText): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'
-  const text = withCanonicalHost(typeof entry === 'string' ? entry : entry.exact)
-  const read = readEntry(kind, text)
+  const text = typeof entry === 'string' ? entry : entry.exact
+  const canonical = withCanonicalHost(text)
+  const read = readEntry(kind, canonical)
   if (!isProblem(read)) return read
-  const { problem } = read
-  const [corrected] = spellings(kind, text)
+  const guess = guessReturnUrl(read.problem, canonical)
+  if (guess.all === true) return suggestion(guess, (meant) => readEntry(kind, meant))
+  const { problem } = guess
+  const corrected = firstTaken(kind, guess)
   if (corrected !== undefined) return { problem, corrected }
-  const [exact] = kind === 'prefix' ? spellings('exact', text) : []
-  return exact === undefined ? read : { problem, corrected: JSON.stringify({ exact }) }
+  const exact = kind === 'prefix' ? firstTaken('exact', guess) : undefined
+  return exact === undefined ? { problem } : { problem, corrected: JSON.stringify({ exact }) }
 }
 
-/** The canonical text of the first guess that is an entry; none or one. */
-function spellings(kind: 'prefix' | 'exact', text: string): string[] {
-  for (const guess of guesses(text)) {
-    const read = readEntry(kind, guess)
-    if (!isProblem(read)) return [read.text]
+function firstTaken(kind: 'prefix' | 'exact', { meant }: Guess): string | undefined {
+  for (const text of meant) {
+    const read = readEntry(kind, text)
+    if (!isProblem(read)) return read.text
   }
-  return []
+  return undefined
 }
 
 function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Problem {
@@ -226,22 +230,4 @@ function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Pro
   const { path, query } = url
   const encodedSlash = isProblem(parseReturnUrl(plain))
   return { text: origin + path + query, kind, origin, path, query, encodedSlash }
-}
-
-// User information, a backslash, a control character, an encoded dot: nobody can say what was meant.
-const AMBIGUOUS = /^[^:]*:\/\/[^/?#]*@|[\\\0-\x1f]|%2e/i
-
-/** Spellings that were probably meant. Whether they are entries is still to be asked. */
-function guesses(text: string): string[] {
-  const anyPort = /^(http:\/\/[^/?#@]+):\*(.*)/s.exec(text)
-  if (anyPort !== null) {
-    // The port stands in for `*`; nothing else of the text is touched.
-    return guesses(`${anyPort[1]}:1${anyPort[2]}`).map((guess) => guess.replace(':1/', ':*/'))
-  }
-  const whole = BARE_HOST.test(text) ? `https://${text}` : text
-  const candidate = (whole.split('#', 1)[0] as string).replace(/(?<=\/)\*$/, '')
-  const url = AMBIGUOUS.test(candidate) ? undefined : readUrl(candidate)
-  return url === undefined
-    ? []
-    : [upperCaseEscapes(url.href).replace(UNWISE_ALL, encodeURIComponent), candidate]
 }

@@ -209,6 +209,50 @@ export const MISTAKES: readonly Mistake[] = [
     line: ['ADDRESS_NOT_ALLOWED', 'the header is ignored, because any caller can write it'],
   },
   {
+    name: 'a header that the trusted proxy does not send',
+    policy: OPEN,
+    mounts: (given) => [
+      ipWhitelist({ ...given, clientAddress: { trustedProxies: ['loopback'], header: 'x-real-ip' } }),
+    ],
+    ask: get('/', { 'x-forwarded-for': '203.0.113.7' }),
+    line: [
+      'no readable client address; it was looked for in the header `x-real-ip`',
+      'name that one in `clientAddress.header`',
+    ],
+  },
+  {
+    name: 'a header of one address that has two',
+    policy: OPEN,
+    mounts: (given) => [
+      ipWhitelist({ ...given, clientAddress: { trustedProxies: ['loopback'], header: 'x-real-ip' } }),
+    ],
+    ask: get('/', { 'x-real-ip': '203.0.113.7, 203.0.113.8' }),
+    line: ['it was looked for in the header `x-real-ip`', 'send this header once, with one address'],
+  },
+  {
+    name: 'a function that returns an address with its port',
+    policy: OPEN,
+    mounts: (given) => [ipWhitelist({ ...given, clientAddress: () => '203.0.113.7:443' })],
+    ask: get(),
+    line: ['by the function of the `clientAddress` option', 'as a string, without a port'],
+  },
+  {
+    name: 'a named list that the store does not have',
+    policy: { ipWhitelist: { ...ENFORCE, ranges: ['203.0.113.0/24'], lists: ['office'] } },
+    mounts: addresses,
+    ask: get(),
+    line: ['the store has no list `office`', 'write the named list to the store'],
+  },
+  {
+    name: 'a proxy that is not among the trusted ones',
+    policy: ranges('203.0.113.0/24'),
+    mounts: (given) => [
+      ipWhitelist({ ...given, clientAddress: { trustedProxies: ['10.0.0.0/8'], header: 'x-forwarded-for' } }),
+    ],
+    ask: get('/', { 'x-forwarded-for': '203.0.113.7' }),
+    line: ['source: socket', 'name the subnet in `clientAddress.trustedProxies`'],
+  },
+  {
     name: 'an IPv4 list and a caller by IPv6',
     policy: ranges('127.0.0.1'),
     mounts: (given) => [ipWhitelist({ ...given, clientAddress: () => '::1' })],
@@ -235,6 +279,23 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: origins,
     ask: get('/', { 'x-origin': 'https://shop.example/' }),
     line: ['`X-Origin` is `https://shop.example/`', 'without a path and without a trailing slash'],
+  },
+  {
+    name: 'an `X-Origin` without its scheme',
+    policy: domains('https://shop.example'),
+    mounts: origins,
+    ask: get('/', { 'x-origin': 'shop.example' }),
+    line: ['`X-Origin` is `shop.example`', 'write one origin with its scheme'],
+  },
+  {
+    name: 'a policy that wants servers to sign, without serverOnly',
+    policy: { domainProtect: { ...ENFORCE, domains: ['https://shop.example'], server: 'signed' } },
+    mounts: origins,
+    ask: get('/', { 'x-origin': 'https://shop.example' }),
+    line: [
+      'ORIGIN_REQUIRED, a server must sign',
+      'mount `serverOnly` in enforcing mode ahead of `domainProtect`',
+    ],
   },
   {
     name: 'http in place of https',
@@ -419,6 +480,33 @@ export const MISTAKES: readonly Mistake[] = [
     line: ['SIGNATURE_INVALID', 'or the path, if it strips a prefix (set the `pathPrefix` option)'],
   },
   {
+    name: 'a host that is not in the list of the `authority` option',
+    policy: SIGNED,
+    mounts: (given) => [
+      ...bodyParsers(),
+      serverOnly({ ...given, nonces: memoryNonces(), authority: ['https://api.example'] }),
+    ],
+    ask: signed('/'),
+    line: [
+      'SIGNATURE_INVALID',
+      'With a list of origins as the `authority` option, it must be the host of one of them',
+    ],
+  },
+  {
+    name: 'a signed upload whose type is not kept',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { body: '<a/>', headers: { 'content-type': 'application/xml' } }),
+    line: ['DIGEST_MISMATCH', 'name the types in `keep`'],
+  },
+  {
+    name: 'the text of the secret in place of its bytes',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { secret: Buffer.from(KEY.secret).toString('base64') }),
+    line: ['SIGNATURE_INVALID', 'mistake: the base64 text of the secret was taken for the secret'],
+  },
+  {
     name: 'a browser that calls a route for servers',
     policy: SIGNED,
     mounts: servers,
@@ -465,6 +553,13 @@ export const MISTAKES: readonly Mistake[] = [
     line: ['the URL was refused: not absolute', 'set the `relativeTo` option'],
   },
   {
+    name: 'a return URL that is encoded twice',
+    policy: urls('https://shop.example/app'),
+    mounts: returns,
+    ask: get(`/?return_url=${encodeURIComponent(encodeURIComponent('https://shop.example/app'))}`),
+    line: ['it was percent-encoded twice', 'encode the URL once'],
+  },
+  {
     name: 'a return URL with letters that are not ASCII',
     policy: urls('https://shop.example/app'),
     mounts: returns,
@@ -501,6 +596,27 @@ export const MISTAKES: readonly Mistake[] = [
       'REGION_UNKNOWN, no usable country, and the policy has no fallback',
       'let the `country` option return',
     ],
+  },
+  {
+    name: 'the name of a country in place of its code',
+    policy: { regionPin: ENFORCE },
+    mounts: region(() => 'Germany'),
+    ask: get(),
+    line: ['REGION_UNKNOWN', '`Germany` is written `DE`'],
+  },
+  {
+    name: 'the code that people use for the United Kingdom',
+    policy: { regionPin: ENFORCE },
+    mounts: region(() => Promise.resolve('UK')),
+    ask: get(),
+    line: ['REGION_UNKNOWN', '`UK` is written `GB`'],
+  },
+  {
+    name: 'a record in place of its country',
+    policy: { regionPin: ENFORCE },
+    mounts: region(() => ({ country: 'DE' })),
+    ask: get(),
+    line: ['REGION_UNKNOWN', 'the `country` option gave a value of type object'],
   },
   {
     name: 'another region',

@@ -56,7 +56,7 @@ export function needsRouter(reader: object): boolean {
  * @throws ConfigError
  */
 export function appIdFrom(place: AppIdPlace): Reader {
-  const places = checkOptions<AppIdPlace>('appIdFrom', place, PLACES)
+  const places = checkOptions<AppIdPlace>('appIdFrom', place, PLACES, notPlaces)
   const readers = readersOf(places)
   const [first] = readers
   if (first === undefined) {
@@ -168,27 +168,55 @@ function onlyParameter(req: GuardRequest, name: string): string | undefined {
   return values.length === 1 ? values[0] : undefined
 }
 
+/** What was probably meant by something else than an object with places. */
+function notPlaces(given: unknown): string | undefined {
+  if (typeof given === 'function') return 'a function is an `appId` option by itself'
+  if (typeof given !== 'string') return undefined
+  const name = given.replace(/^[:?]/, '').replace(/:$/, '')
+  const place = given.startsWith(':') ? 'param' : given.startsWith('?') ? 'query' : 'header'
+  return `write \`appIdFrom({ ${place}: ${JSON.stringify(name)} })\``
+}
+
+const isToken = (value: unknown): boolean =>
+  typeof value === 'string' && /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(value)
+
 const TOKEN: Expectation = {
   expected: 'the name of a header',
-  accepts: (value) => typeof value === 'string' && /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(value),
+  accepts: isToken,
+  hint: (value) => {
+    const name = typeof value === 'string' ? value.trim().replace(/:$/, '').replaceAll(' ', '-') : ''
+    return isToken(name) ? `; did you mean \`${name}\`?` : undefined
+  },
 }
 
-const NAME: Expectation = {
-  expected: 'the name of a parameter',
-  accepts: (value) => typeof value === 'string' && value !== '',
+/** A name without what stands before or behind it in a URL, a route or a JSON path. */
+function bareName(expected: string, written: RegExp, accepts: Expectation['accepts']): Expectation {
+  return {
+    expected,
+    accepts: (value) => accepts(value) && !written.test(value as string),
+    hint: (value) => {
+      const name = typeof value === 'string' ? value.replace(written, '') : ''
+      return accepts(name) && !written.test(name) ? `; did you mean \`${name}\`?` : undefined
+    },
+  }
 }
 
-const PATH: Expectation = {
-  expected: 'a name, or names with dots between them',
-  accepts: (value) => typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value),
-}
+const isName = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const PARAMETER = bareName('the name of a parameter', /^[?&]|=$/, isName)
+const ROUTE_PARAMETER = bareName('the name of a parameter of the route', /^[/:]{1,2}/, isName)
+
+const PATH = bareName(
+  'a name, or names with dots between them',
+  /^(?:\$\.|\/)/,
+  (value) => typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value),
+)
 
 const YES: Expectation = { expected: 'true', accepts: (value) => value === true }
 
 const PLACES: Expectations<AppIdPlace> = {
   header: TOKEN,
-  query: NAME,
-  param: NAME,
+  query: PARAMETER,
+  param: ROUTE_PARAMETER,
   body: PATH,
   basic: YES,
   keyId: aFunction,

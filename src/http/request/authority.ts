@@ -1,5 +1,7 @@
 import type { Expectation } from '../../options.ts'
-import { parseOrigin } from '../../match/origin.ts'
+import { readUrl } from '../../match/host.ts'
+import { parseOrigin, parseOriginEntry } from '../../match/origin.ts'
+import { isProblem } from '../../match/problem.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
 import { askNow } from './ask-option.ts'
@@ -19,16 +21,49 @@ export const AN_AUTHORITY: Expectation = {
     typeof value === 'function' ||
     readOrigin(value) !== undefined ||
     (Array.isArray(value) && value.length > 0 && haveDifferentHosts(value)),
+  hint: originHint,
+}
+
+/** What was probably meant by an origin in another form, or by a list of them. */
+export function originHint(value: unknown): string | undefined {
+  const written: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const origins = written.map(nearestOrigin)
+  if (origins.length === 0 || origins.includes(undefined)) return undefined
+  const texts = origins.map((origin) => `'${origin}'`)
+  if (new Set(texts).size < texts.length) return '; two of them have the same host'
+  return Array.isArray(value) ? `; write \`[${texts.join(', ')}]\`` : `; write \`${texts[0]}\``
+}
+
+function nearestOrigin(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const entry = parseOriginEntry(value)
+  const origin = isProblem(entry) ? entry.corrected : entry.text
+  return readOrigin(origin) === undefined ? undefined : origin
 }
 
 /** The beginning of every path that callers use and that a proxy takes off: `/api`. */
 export const A_PATH_PREFIX: Expectation = {
   expected: 'a path like `/api`: segments of plain ASCII characters, without a trailing slash',
-  accepts: (value) =>
+  accepts: isPathPrefix,
+  hint: (value) => {
+    if (value === '' || value === '/') return '; omit it if the proxy strips nothing'
+    if (typeof value !== 'string') return undefined
+    const path = readUrl(value)?.pathname ?? value
+    const prefix = `/${path
+      .split('/')
+      .filter((segment) => segment !== '' && segment !== '*')
+      .join('/')}`
+    return isPathPrefix(prefix) ? `; did you mean \`${prefix}\`?` : undefined
+  },
+}
+
+function isPathPrefix(value: unknown): boolean {
+  return (
     typeof value === 'string' &&
     /^(?:\/[a-zA-Z0-9._~!$&'()*+,;=:@%-]+)+$/.test(value) &&
-    !/\/\.{1,2}(?:\/|$)/.test(value) &&
-    !/%(?![0-9a-fA-F]{2})/.test(value),
+    !/\/(?:\.{1,2}|\*)(?:\/|$)/.test(value) &&
+    !/%(?![0-9a-fA-F]{2})/.test(value)
+  )
 }
 
 /** Where callers reach this service. */

@@ -30,6 +30,8 @@ export interface AddressFacts {
 
 /** The compiled `clientAddress` option. */
 export interface ClientAddressReader {
+  /** Where it looks, in the words of a sentence. */
+  readonly place: string
   /** @throws OptionFailure where a function of the application fails. */
   find(req: GuardRequest, facts: AddressFacts): ClientAddress | undefined
 }
@@ -37,6 +39,11 @@ export interface ClientAddressReader {
 export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
   expected: 'an object with `trustedProxies` and `header`, or a function that returns the address',
   accepts: (value) => (typeof value === 'object' && value !== null) || typeof value === 'function',
+  hint: (value) => {
+    const header =
+      typeof value === 'string' && /^[a-z-]{3,64}$/i.test(value) ? value.toLowerCase() : 'x-forwarded-for'
+    return `; write \`{ header: '${header}', trustedProxies: ['loopback'] }\` with the addresses of your proxies`
+  },
 }
 
 /**
@@ -52,6 +59,7 @@ export function clientAddressReader(
   if (typeof option === 'function') return functionReader(option)
   const reader = compileClientAddress(option, name)
   return {
+    place: `in the header \`${reader.header}\``,
     find(req, facts) {
       // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
       const lines = facts.headersComplete ? facts.lines(reader.header) : []
@@ -70,7 +78,10 @@ const functionReaders = new WeakMap<AddressFunction, ClientAddressReader>()
 function functionReader(option: AddressFunction): ClientAddressReader {
   let reader = functionReaders.get(option)
   if (reader === undefined) {
-    reader = { find: (req, facts) => returned(option, req, facts) }
+    reader = {
+      place: 'by the function of the `clientAddress` option',
+      find: (req, facts) => returned(option, req, facts),
+    }
     functionReaders.set(option, reader)
   }
   return reader

@@ -227,6 +227,138 @@ describe('construction', () => {
     })
   }
 
+  const proxied = (clientAddress: unknown) => () =>
+    ipWhitelist({ policies, clientAddress: clientAddress as never })
+  const trusting = (...trustedProxies: unknown[]) => proxied({ trustedProxies, header: 'x-forwarded-for' })
+  const placed = (place: unknown) => () => appIdFrom(place as never)
+  const region = (options: object) => () => regionPin({ policies, here, country, ...options })
+  const authority = (value: unknown) => () => serverOnly({ policies, nonces, authority: value as never })
+  const prefix = (value: unknown) => () => serverOnly({ policies, nonces, pathPrefix: value as never })
+  const hints: [hint: string, ...builds: (() => unknown)[]][] = [
+    ['; write `appIdFrom({ header: "x-app-id" })`', placed('x-app-id'), placed('x-app-id:')],
+    ['; write `appIdFrom({ param: "appId" })`', placed(':appId')],
+    ['; write `appIdFrom({ query: "app" })`', placed('?app')],
+    ['; a function is an `appId` option by itself', placed(() => 'a')],
+    ['; did you mean `x-app-id`?', placed({ header: 'x-app-id:' }), placed({ header: 'x app id' })],
+    [
+      '; did you mean `appId`?',
+      placed({ param: ':appId' }),
+      placed({ param: '/:appId' }),
+      placed({ query: '?appId' }),
+    ],
+    ['; did you mean `client_id`?', placed({ body: '$.client_id' }), placed({ query: 'client_id=' })],
+    ["; write `['loopback']`", proxied({ trustedProxies: 'loopback', header: 'x-real-ip' })],
+    [
+      "; write `['10.0.0.1', '10.0.0.2']`",
+      proxied({ trustedProxies: '10.0.0.1, 10.0.0.2', header: 'x-real-ip' }),
+    ],
+    [
+      '; name the proxies',
+      proxied({ trustedProxies: true, header: 'x-real-ip' }),
+      proxied({ trustedProxies: 1, header: 'x' }),
+    ],
+    ['; did you mean `loopback`?', trusting('localhost'), trusting('loopbak')],
+    [', which has a wildcard; write `10.0.0.0/8`', trusting('10.*')],
+    [', which has a mask in place of a prefix length; write `10.0.0.0/8`', trusting('10.0.0.0/255.0.0.0')],
+    [', which is a host name, which is not looked up: write its addresses', trusting('proxy.example.org')],
+    [
+      "; write `{ header: 'x-real-ip', trustedProxies: ['loopback'] }` with the addresses of your proxies",
+      proxied('x-real-ip'),
+    ],
+    [
+      '; did you mean `x-real-ip`?',
+      proxied({ trustedProxies: [], header: 'x-real-ip:' }),
+      proxied({ trustedProxies: [], header: ['x-real-ip'] }),
+    ],
+    [
+      "; if it is the same for everybody, write `() => 'DE'`",
+      region({ country: 'DE' }),
+      region({ country: 'germany' }),
+    ],
+    [
+      "; to read a header that your own proxy writes, give `(req) => req.get('cf-ipcountry')`",
+      region({ country: 'cf-ipcountry' }),
+      region({ country: { header: 'cf-ipcountry' } }),
+    ],
+    ['; it is the same for every request: give the name itself', region({ here: () => 'london' })],
+    ['; `europe` is a jurisdiction, whose locations are london, frankfurt', region({ here: 'europe' })],
+    ['; did you mean `frankfurt`?', region({ here: 'Frankfrut' })],
+    [
+      "; write `['DE', 'FR']`",
+      region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: 'DE,FR' } } }),
+    ],
+    [
+      '; did you mean `eu-west-1`?',
+      region({ jurisdictions: { a: { locations: ['EU_West.1'], countries: '*' } } }),
+    ],
+    [
+      '; write `2031-12-27`',
+      ...['27.12.2031', '2031-12-27T00:00:00Z', new Date('2031-12-27')].map((x) =>
+        region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: '*', until: { x } } } }),
+      ),
+    ],
+    [
+      '; write `{ query: "return_url" }`, or `body` if it is in the body',
+      () => returnUrlGuard({ policies, returnUrl: 'return_url' as never }),
+    ],
+    [
+      "; write `'https://gateway.example'`",
+      authority('https://gateway.example/'),
+      authority('Gateway.example:443'),
+    ],
+    ["; write `['https://a.example', 'https://b.example']`", authority(['a.example', 'https://b.example/x'])],
+    ['; two of them have the same host', authority(['https://a.example', 'a.example'])],
+    [
+      "; write `'https://gateway.example'`",
+      () => returnUrlGuard({ policies, returnUrl, relativeTo: 'gateway.example' }),
+    ],
+    [
+      '; did you mean `/api`?',
+      prefix('api'),
+      prefix('/api/'),
+      prefix('/api/*'),
+      prefix('https://a.example/api/'),
+    ],
+    ['; omit it if the proxy strips nothing', prefix('/'), prefix('')],
+    ['; call it: `memoryNonces()`', () => serverOnly({ policies, nonces: memoryNonces as never })],
+    ['; call it: `memoryAuditSink()`', () => auditAccess({ policies, sink: memoryAuditSink as never })],
+    [
+      '; write `{ write: … }` around the function',
+      () => auditAccess({ policies, sink: (() => undefined) as never }),
+    ],
+    [
+      '; this is a promise: `await` it first',
+      () => auditAccess({ policies, sink: Promise.resolve(sink) as never }),
+    ],
+    [
+      '; write `1048576`',
+      ...['1mb', '1 MiB', '1024k', '1048576'].map((limit) => () => bodyParsers({ limit: limit as never })),
+    ],
+    [
+      '; write `1000`',
+      ...['1s', '1000ms', '1000'].map(
+        (optionTimeout) => () => ipWhitelist({ policies, optionTimeout: optionTimeout as never }),
+      ),
+    ],
+  ]
+  it.each(hints)('says what was probably meant: %s', (hint, ...builds) => {
+    expect(builds.length).toBeGreaterThan(0)
+    for (const build of builds) {
+      expect(build).toThrow(ConfigError)
+      expect(build).toThrow(expect.objectContaining({ message: expect.stringContaining(hint) }))
+    }
+  })
+
+  it.each([
+    ['of milliseconds that are too many', () => ipWhitelist({ policies, optionTimeout: '5h' as never })],
+    ['of a unit that is none', () => bodyParsers({ limit: '5 apples' as never })],
+    ['of trusted proxies that are left out', proxied({ header: 'x-real-ip' })],
+    ['of an authority with user information', authority('https://a@b.example')],
+    ['of a prefix with dot segments', prefix('/../api')],
+  ])('says nothing more %s', (_what, build) => {
+    expect(build).toThrow(expect.objectContaining({ message: expect.not.stringContaining(';') }))
+  })
+
   it('takes a return URL in every form, and protect hands its options on', () => {
     const places = [{ query: 'a' }, { body: 'a.b', name: 'a', optional: true }]
     for (const given of [returnUrl, places[0], places]) {

@@ -70,12 +70,16 @@ describe('an entry', () => {
     [
       'a space',
       { range: ' 192.0.2.1' },
-      ['range | is not an IP address or CIDR range, got " 192.0.2.1" | write 192.0.2.1'],
+      [
+        'range | has characters that do not belong to an address or range, got " 192.0.2.1" | write 192.0.2.1',
+      ],
     ],
     [
       'a dash range',
       { range: '192.0.2.1-192.0.2.9' },
-      ['range | is not an IP address or CIDR range, got "192.0.2.1-192.0.2.9"'],
+      [
+        'range | is a span of addresses: write `192.0.2.1`, `192.0.2.2/31`, `192.0.2.4/30` and `192.0.2.8/31` as separate entries, got "192.0.2.1-192.0.2.9"',
+      ],
     ],
     [
       'too much and too little text',
@@ -249,12 +253,16 @@ describe('a list as text', () => {
     [
       'two ranges on a line',
       '192.0.2.1 192.0.2.2',
-      ['line 1 | is not an IP address or CIDR range, got "192.0.2.1 192.0.2.2"'],
+      [
+        'line 1 | holds several entries: write `192.0.2.1` and `192.0.2.2` as separate entries, got "192.0.2.1 192.0.2.2"',
+      ],
     ],
     [
       'a range with zeros',
       '\r\n192.0.02.1\r\n',
-      ['line 2 | is not an IP address or CIDR range, got "192.0.02.1"'],
+      [
+        'line 2 | has a part with a leading zero, which some programs read as octal, got "192.0.02.1" | write 192.0.2.1',
+      ],
     ],
     [
       'a note that is too long',
@@ -292,7 +300,9 @@ describe('a list as text', () => {
     [
       'a return within a line',
       '192.0.2.1\r192.0.2.2',
-      ['line 1 | is not an IP address or CIDR range, got "192.0.2.1\\r192.0.2.2"'],
+      [
+        'line 1 | holds several entries: write `192.0.2.1` and `192.0.2.2` as separate entries, got "192.0.2.1\\r192.0.2.2"',
+      ],
     ],
   ]
   for (const [what, text, reasons] of refused) {
@@ -408,7 +418,7 @@ describe('a list as CSV', () => {
       '192.0.2.1,a,b\nrange,x',
       [
         'line 1 | has more values than columns (range, note): put quotes around a value that contains a comma',
-        'line 2 | is not an IP address or CIDR range, got "range"',
+        'line 2 | is not an address: write the addresses of the host, or a list in `lists`, got "range"',
       ],
     ],
     [

@@ -4,7 +4,16 @@ import ipaddr from 'ipaddr.js'
 import { isIP } from 'node:net'
 import { scanned, scanRange } from '../../../src/match/ip-text.ts'
 import { parseIp, parseIpRange, rangeText, type IpRange } from '../../../src/match/ip.ts'
-import { ADDRESSES, CORRECTED_RANGES, NO_ADDRESSES, NO_RANGES, RANGES, SPELLED_RANGES } from './ip.corpus.ts'
+import { guessIpRange } from '../../../src/match/ip-guess.ts'
+import {
+  ADDRESSES,
+  ADVISED_RANGES,
+  CORRECTED_RANGES,
+  NO_ADDRESSES,
+  NO_RANGES,
+  RANGES,
+  SPELLED_RANGES,
+} from './ip.corpus.ts'
 import { runs } from '../../support/runs.ts'
 
 /** The entry as a range; a refusal fails the test. */
@@ -15,6 +24,15 @@ function rangeOf(entry: string): IpRange {
 }
 
 /** An address by its words, as the test computes it. */
+/** An address in parts, or in groups without `::`. */
+function written(version: 4 | 6, value: bigint): string {
+  const width = version === 4 ? 8 : 16
+  const parts = Array.from({ length: version === 4 ? 4 : 8 }, (_, index) =>
+    BigInt.asUintN(width, value >> BigInt(width * index)).toString(version === 4 ? 10 : 16),
+  )
+  return parts.reverse().join(version === 4 ? '.' : ':')
+}
+
 function valueOf(words: readonly number[]): bigint {
   return words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
 }
@@ -169,12 +187,17 @@ describe('parseIpRange', () => {
     })
   }
 
-  for (const entry of [...NO_RANGES, ...NO_ADDRESSES.filter((text) => !/\/(?:32|128)$/.test(text))]) {
-    it(`refuses ${JSON.stringify(entry)}`, () => {
-      const result = parseIpRange(entry)
-      expect('problem' in result && result.corrected).toBeUndefined()
-    })
-  }
+  it.each(ADVISED_RANGES)('refuses %j, and says what to write', (entry, problem) => {
+    expect(parseIpRange(entry)).toEqual({ problem })
+  })
+
+  it.each(NO_RANGES)('refuses %j, of which nobody can say what was meant', (entry) => {
+    expect(parseIpRange(entry)).toEqual({ problem: expect.not.stringContaining('`') })
+  })
+
+  it.each(NO_ADDRESSES.filter((text) => !/\/(?:32|128)$/.test(text)))('refuses %j', (entry) => {
+    expect(parseIpRange(entry)).toHaveProperty('problem')
+  })
 
   it('takes every correction that it offers', () => {
     fc.assert(
@@ -192,6 +215,44 @@ describe('parseIpRange', () => {
         },
       ),
       { numRuns: runs(2000) },
+    )
+  })
+
+  it('offers for a span the fewest ranges that hold exactly its addresses', () => {
+    const pair = fc.oneof(
+      fc.tuple(
+        fc.constant(4 as const),
+        fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }),
+        fc.bigInt({ min: 0n, max: 2n ** 32n - 1n }),
+      ),
+      fc.tuple(
+        fc.constant(6 as const),
+        fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),
+        fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }),
+      ),
+    )
+    fc.assert(
+      fc.property(pair, fc.nat(128), ([version, one, other], shift) => {
+        const first = one < other ? one : other
+        const distance = (one < other ? other - one : one - other) >> BigInt(shift)
+        const last = first + distance
+        const ranges = (
+          guessIpRange(`${written(version, first)}-${written(version, last)}`)?.meant ?? []
+        ).map(rangeOf)
+        let next = first
+        for (const range of ranges) {
+          expect([range.version, valueOf(range.first)]).toEqual([version, next])
+          next = valueOf(range.last) + 1n
+        }
+        expect(next).toBe(last + 1n)
+        // Two neighbours that were one range would be listed as that.
+        for (const [index, range] of ranges.entries()) {
+          const after = ranges[index + 1]
+          if (after?.prefix !== range.prefix) continue
+          expect(parseIpRange(`${range.text.split('/')[0]}/${range.prefix - 1}`)).toHaveProperty('problem')
+        }
+      }),
+      { numRuns: runs(1000) },
     )
   })
 

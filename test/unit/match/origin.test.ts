@@ -131,13 +131,38 @@ describe('parseOriginEntry', () => {
   const corrected: [string, string][] = [
     ['example.org', 'https://example.org'],
     ['example.org:8443', 'https://example.org:8443'],
-    ['localhost', 'https://localhost'],
+    ['localhost', 'http://localhost'],
+    ['localhost:3000', 'http://localhost:3000'],
+    ['app.localhost:3000/x', 'http://app.localhost:3000'],
+    ['127.0.0.1:8080', 'http://127.0.0.1:8080'],
+    ['[::1]:3000', 'http://[::1]:3000'],
+    ['::1', 'http://[::1]'],
+    ['2001:DB8::1', 'https://[2001:db8::1]'],
+    ['192.0.2.1:8443', 'https://192.0.2.1:8443'],
     ['https://example.org/', 'https://example.org'],
     ['https://example.org/callback/?x#y', 'https://example.org'],
     ['example.org/callback', 'https://example.org'],
     ['b\u00fccher.example', 'https://xn--bcher-kva.example'],
     ['*.example.org', 'https://*.example.org'],
     ['https://*.example.org:443/', 'https://*.example.org'],
+    ['https://example.org/*', 'https://example.org'],
+    ['https://example.org:*', 'https://example.org'],
+    ['https://*.example.org:*', 'https://*.example.org'],
+    ['http://localhost:*', 'http://localhost'],
+    ['https://**.example.org', 'https://*.example.org'],
+    ['https://*.*.example.org', 'https://*.example.org'],
+    ['//example.org', 'https://example.org'],
+    ['https:/example.org', 'https://example.org'],
+    ['https//example.org', 'https://example.org'],
+    ['https://example.org.', 'https://example.org'],
+    ['wss://example.org', 'https://example.org'],
+    [' https://example.org ', 'https://example.org'],
+    ['"https://example.org"', 'https://example.org'],
+    ['^https:\\/\\/example\\.org$', 'https://example.org'],
+    ['/^https://example\\.org$/', 'https://example.org'],
+    ['https://example.org:0443', 'https://example.org'],
+    ['https://127.1', 'https://127.0.0.1'],
+    ['NULL', 'null'],
   ]
   it.each(corrected)('refuses %s and suggests %s', (text, suggestion) => {
     expect(parseOriginEntry(text)).toEqual({ problem: expect.any(String), corrected: suggestion })
@@ -193,19 +218,48 @@ describe('parseOriginEntry', () => {
     })
   })
 
+  const EVERYBODY =
+    'would admit every website: name each origin, like `https://example.org`, or `https://*.example.org` for all subdomains'
+  const BOTH = 'write `https://example.org` and `http://example.org` as separate entries'
+  const NO_ORIGIN = 'is not an origin, which is a scheme, a host and perhaps a port'
+  const advised: [string, string][] = [
+    ...['*', 'https://*', 'http://*:*', '*://*', 'https://*:8443', '.*', '^https://.*$', '//*/*'].map(
+      (text): [string, string] => [text, EVERYBODY],
+    ),
+    ...['*://example.org', 'http*://example.org', 'https?://example.org/', '(https|http)://example.org'].map(
+      (text): [string, string] => [text, `has a pattern as its scheme: ${BOTH}`],
+    ),
+    ...['https://*example.org', '.example.org', 'https://.example.org', '*example.org'].map(
+      (text): [string, string] => [
+        text,
+        'does not say whether it means the host, its subdomains or both: write `https://example.org` or `https://*.example.org`',
+      ],
+    ),
+    ...[
+      'https://a.example,https://b.example',
+      'https://a.example https://b.example/ ',
+      'a.example; b.example',
+    ].map((text): [string, string] => [
+      text,
+      'holds several entries: write `https://a.example` and `https://b.example` as separate entries',
+    ]),
+    ['file://', 'is the scheme of files, whose pages send `null`'],
+    ['https://a@example.org', `${NO_ORIGIN}: its user information is refused`],
+    ['https://example.org:99999', `${NO_ORIGIN}: its port is refused`],
+    ['https://exa mple.org', `${NO_ORIGIN}: its host is refused`],
+    ['ftp://example.org', `${NO_ORIGIN}: it cannot have the scheme \`ftp\``],
+  ]
+  it.each(advised)('refuses %j, and says what to write', (text, problem) => {
+    expect(parseOriginEntry(text)).toEqual({ problem })
+  })
+
   const refused = [
-    ['', '*', '*.*', 'h', 'https:', 'https://', 'https://*', 'https://*.', 'https://*:8443'],
-    ['*://example.org', 'NULL'],
-    ['https://**.example.org', 'https://*.*.example.org', 'https://a*.example.org', 'https://*a.example.org'],
-    ['https://a.*.example.org', 'https://example.*', 'https://*example.org', 'https://example.org:*'],
-    ['https://.example.org'],
+    ['', '*.*', 'h', 'https:', 'https://', 'https://*.'],
+    ['https://a*.example.org', 'https://*a.*.example.org', 'https://a.*.example.org', 'https://example.*'],
     ['https://*.192.0.2.1', 'https://*.[::1]', 'https://*.2.1', 'capacitor://*.example.org'],
-    ['https://*.example.org:*'],
-    ['https://a@example.org', 'https://@example.org', 'https:\\\\example.org', 'https://example.org.'],
+    ['https://a@example.org', 'https://@example.org', 'https:\\\\example.org'],
     ['Capacitor://X', 'https://-', 'app://--'],
-    ['javascript:x', 'file://', 'data:,', 'blob:https://example.org', 'blob://example.org'],
-    ['wss://example.org'],
-    ['https://a.example,https://b.example', 'https://a.example https://b.example', '^https://.*$'],
+    ['javascript:x', 'data:,', 'blob:https://example.org', 'blob://example.org'],
     ['(https://a.example)'],
     [`https://*.${'a.'.repeat(10)}org`],
   ].flat()

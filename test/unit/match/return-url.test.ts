@@ -136,7 +136,20 @@ describe('parseReturnUrlEntry', () => {
   const corrected: [string | { exact: string }, string][] = [
     ['example.org', 'https://example.org/'],
     ['example.org/callback', 'https://example.org/callback'],
-    ['localhost:3000/callback', 'https://localhost:3000/callback'],
+    ['localhost:3000/callback', 'http://localhost:3000/callback'],
+    ['127.0.0.1:3000/callback', 'http://127.0.0.1:3000/callback'],
+    ['[::1]:3000/callback', 'http://[::1]:3000/callback'],
+    ['//example.org/callback', 'https://example.org/callback'],
+    ['https:/example.org/callback', 'https://example.org/callback'],
+    ['https//example.org/callback', 'https://example.org/callback'],
+    ['"https://example.org/callback"', 'https://example.org/callback'],
+    ['^https://example\\.org/callback$', 'https://example.org/callback'],
+    ['https://example.org/callback*', 'https://example.org/callback'],
+    ['https://example.org/callback/**', 'https://example.org/callback/'],
+    ['https://example.org:*/callback', 'https://example.org/callback'],
+    ['http://127.1:*', 'http://127.0.0.1:*/'],
+    ['myapp://Callback', 'myapp://callback'],
+    ['myapp:callback', 'myapp:/callback'],
     ['https://example.org:08443/', 'https://example.org:8443/'],
     ['https://b\u00fccher.example/\u00e4', 'https://xn--bcher-kva.example/%C3%A4'],
     ['https://example.org/callback/#', 'https://example.org/callback/'],
@@ -176,11 +189,56 @@ describe('parseReturnUrlEntry', () => {
     expect(parseReturnUrlEntry({ exact: text })).toHaveProperty('problem')
   })
 
+  const EVERYWHERE =
+    'would admit every website: name each URL, like `https://example.org/callback`, or each path that all of them begin with'
+  const NAME =
+    'has a wildcard: only the port of an http loopback address may be `*`, and `localhost` is a name'
+  const advised: [string, string][] = [
+    ['*', EVERYWHERE],
+    ['https://*', EVERYWHERE],
+    ['https://*/callback', EVERYWHERE],
+    ['.*', EVERYWHERE],
+    ['https://*.example.org/', 'has a wildcard in its host: write an entry for each host'],
+    [
+      'http://localhost:*/callback',
+      `${NAME}: write \`http://127.0.0.1:*/callback\` and \`http://[::1]:*/callback\` as separate entries`,
+    ],
+    [
+      'http://localhost:*',
+      `${NAME}: write \`http://127.0.0.1:*/\` and \`http://[::1]:*/\` as separate entries`,
+    ],
+    [
+      'https?://example.org/a',
+      'has a pattern as its scheme: write `https://example.org/a` and `http://example.org/a` as separate entries',
+    ],
+    [
+      'https://a.example/ https://b.example/',
+      'holds several entries: write `https://a.example/` and `https://b.example/` as separate entries',
+    ],
+    [
+      '/callback',
+      'is not a whole URL: write it with its scheme and host, like `https://example.org/callback`',
+    ],
+    [
+      'oauth/callback',
+      'is not a whole URL: write it with its scheme and host, like `https://example.org/oauth/callback`',
+    ],
+  ]
+  it.each(advised)('refuses %j, and says what to write', (text, problem) => {
+    expect(parseReturnUrlEntry(text)).toEqual({ problem })
+    expect(parseReturnUrlEntry({ exact: text })).toEqual({ problem })
+  })
+
   it('suggests nothing where nobody can say what was meant', () => {
     for (const text of [
       'https://a@b.example/',
       'https://example.org\\@b.example/',
       'https://b.example/%2e%2e/',
+      'https://b.example/%2e%2e/*',
+      'https://example.org/*/x',
+      'https://example.org/callback/*?x=1',
+      'http://127.0.0.1:**/',
+      'javascript:alert(1)',
     ]) {
       expect(parseReturnUrlEntry(text)).not.toHaveProperty('corrected')
     }

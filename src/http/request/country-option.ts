@@ -1,0 +1,23 @@
+import { guessCountry } from '../../jurisdiction/country-guess.ts'
+import type { Expectation } from '../../options.ts'
+
+/** The `country` option: what tells the citizenship of the person whom a request concerns. */
+export const A_COUNTRY: Expectation = {
+  expected: 'a function, or a place in the body like `{ body: "country" }`',
+  accepts: (value) =>
+    typeof value === 'function' ||
+    (typeof value === 'object' && value !== null && isPathOfBody((value as { body?: unknown }).body)),
+  hint: (value) => {
+    const code = guessCountry(value)
+    if (code !== undefined) return `; if it is the same for everybody, write \`() => '${code}'\``
+    const header: unknown =
+      typeof value === 'object' && value !== null ? (value as { header?: unknown }).header : value
+    return typeof header === 'string' && /^[a-z-]{3,64}$/i.test(header)
+      ? `; to read a header that your own proxy writes, give \`(req) => req.get('${header}')\``
+      : undefined
+  },
+}
+
+function isPathOfBody(value: unknown): boolean {
+  return typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value)
+}
