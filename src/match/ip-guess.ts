@@ -184,7 +184,7 @@ const addressWithMore: Guesser = (text) => {
   if (ported !== undefined) return { problem: 'has a port', meant: [withoutBrackets(ported)] }
   const [, zoned, prefix = ''] = WITH_ZONE.exec(text) ?? []
   if (zoned !== undefined)
-    return { problem: 'has a zone, which has a meaning on one machine alone', meant: [zoned + prefix] }
+    return { problem: 'has a zone, which has a meaning on one machine only', meant: [zoned + prefix] }
   const [, mapped] = MAPPED.exec(text) ?? []
   if (mapped !== undefined) return { problem: 'is IPv4 written as IPv6', meant: [mapped] }
   if (/^(?:!|not |deny )/i.test(text) && isRange(text.replace(/^(?:!|[a-z]+ ) ?/i, '')))
