@@ -47,7 +47,8 @@ const redis = {
 }
 
 export default {
-  maxWorkers: '100%',
+  // Many tests wait for Redis, a browser or another process: two workers for each core keep the cores busy.
+  maxWorkers: '200%',
   // A worker keeps much of each file that it has run; what counts work by V8's counters walks through all of it.
   workerIdleMemoryLimit: '500MB',
   // Tells a test that hangs, and not a machine that is busy.
