@@ -108,9 +108,18 @@ function AppTable({ apps }: { apps: readonly AppRow[] }): JSX.Element {
           ))}
         </tbody>
       </table>
+      <ul class="modes key wide-only">
+        {MODE_WORDS.map((mode) => (
+          <li key={mode}>
+            <span class={`mode ${mode}`} aria-hidden="true" /> {mode}
+          </li>
+        ))}
+      </ul>
     </div>
   )
 }
+
+const MODE_WORDS = ['enforce', 'report', 'off', 'missing'] as const
 
 function Modes({ app }: { app: AppRow }): JSX.Element {
   return (

@@ -28,7 +28,7 @@ export function wordsOf(error: unknown): string {
   if (failure !== undefined)
     return `${title}: “${failure.name}” expects ${failure.expected}, and gets ${failure.got}. ${failure.reason}`
   const [first] = issues
-  const issue = first === undefined ? '' : `: ${first.path === '' ? '' : `${first.path} `}${first.message}`
+  const issue = first === undefined ? '' : `: ${first.path === '' ? '' : `${first.path}: `}${first.message}`
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : ''
   const rights = missing.length === 0 ? '' : `: ${missing.map((right) => RIGHTS[right]).join(', ')}`
   return `${detail === undefined ? title : `${title}: ${detail}`}${issue}${more}${rights}`

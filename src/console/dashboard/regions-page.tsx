@@ -56,7 +56,9 @@ export function RegionsPage(): JSX.Element {
       <RegionMap locations={places} />
       {jurisdictions.map((jurisdiction) => (
         <section key={jurisdiction} class="card" aria-labelledby={`region-${jurisdiction}`}>
-          <h2 id={`region-${jurisdiction}`}>{jurisdiction}</h2>
+          <h2 id={`region-${jurisdiction}`} class="place">
+            {jurisdiction}
+          </h2>
           <p class="quiet">Data of people in this jurisdiction is kept in these locations only.</p>
           <ul class="keys">
             {places
@@ -64,7 +66,7 @@ export function RegionsPage(): JSX.Element {
               .map(({ location, condition }) => (
                 <li key={location}>
                   <div class="grow">
-                    <strong>{location}</strong>
+                    <strong class="place">{location}</strong>
                     <span class={`badge ${CONDITIONS[condition][0]}`}>{CONDITIONS[condition][1]}</span>
                     <span class="quiet block">{CONDITIONS[condition][2]}</span>
                   </div>

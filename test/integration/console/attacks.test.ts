@@ -3,6 +3,7 @@ import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { consoleTokens, memoryConsoleState, type ConsoleRight, type ConsoleUser } from 'portcullis/console'
 import { SESSION_COOKIE } from '../../../src/console/sessions.ts'
+import { HOSTILE_TEXTS } from '../../support/hostile-texts.ts'
 import { APP, startConsole, tokenFor, type Client, type ConsoleServer } from '../../support/console.ts'
 
 let server: ConsoleServer
@@ -18,28 +19,18 @@ afterEach(async () => {
   if (server.faults.length > 0) throw new AggregateError(server.faults, 'the console was at fault')
 })
 
-const HOSTILE: readonly string[] = [
-  '',
-  '<script>alert(1)</script>',
-  '"><img src=x onerror=alert(1)>',
-  'javascript:alert(1)',
-  '../../etc/passwd',
-  '%2e%2e%2f',
-  '\u0000',
-  'a\r\nset-cookie: x=y',
-  '\u202egnp.exe',
-  '\ud800',
-  '{{7*7}}',
-  "' OR 1=1 --",
-  '__proto__',
-  'constructor',
-  'x'.repeat(100_000),
-  '𝕊𝕙𝕠𝕡',
-]
+/** A document of the draft with one member of one section in another form. */
+const drafted = (section: string, members: object) =>
+  ['PUT', 'apps/shop/draft', { before: APP, policy: { ...APP, [section]: members } }] as const
 
 describe('hostile input', () => {
   const fields: Readonly<
-    Record<string, (text: string) => readonly [method: string, path: string, body?: unknown]>
+    Record<
+      string,
+      (
+        text: string,
+      ) => readonly [method: string, path: string, body?: unknown, headers?: Record<string, string>]
+    >
   > = {
     'an id of an app': (text) => ['POST', 'apps', { appId: text }],
     'a name of an app': (text) => ['POST', 'apps', { appId: 'fresh', name: text }],
@@ -77,6 +68,100 @@ describe('hostile input', () => {
       'apps/shop/trial',
       { url: 'https://a.example/', headers: { origin: text }, returnUrl: text, address: text.slice(0, 60) },
     ],
+    'a method that is tried': (text) => ['POST', 'apps/shop/trial', { method: text }],
+    'content that is tried': (text) => [
+      'POST',
+      'apps/shop/trial',
+      { method: 'POST', body: text, signature: {} },
+    ],
+    'a country and a location that are tried': (text) => [
+      'POST',
+      'apps/shop/trial',
+      { country: text, here: text },
+    ],
+    'a name in the draft': (text) => [
+      'PUT',
+      'apps/shop/draft',
+      { before: APP, policy: { ...APP, name: text } },
+    ],
+    'a denied range': (text) => drafted('ipWhitelist', { mode: 'enforce', ranges: [], deny: [text] }),
+    'a named list of a policy': (text) =>
+      drafted('ipWhitelist', { mode: 'enforce', ranges: [], lists: [text], denyLists: [text] }),
+    'an origin': (text) => drafted('domainProtect', { mode: 'enforce', domains: [text] }),
+    'a method of pages': (text) =>
+      drafted('domainProtect', { mode: 'enforce', domains: [], methods: [text] }),
+    'a header of pages': (text) =>
+      drafted('domainProtect', { mode: 'enforce', domains: [], headers: [text], exposedHeaders: [text] }),
+    'what servers must show': (text) =>
+      drafted('domainProtect', { mode: 'enforce', domains: [], server: text }),
+    'cookies of pages': (text) =>
+      drafted('domainProtect', { mode: 'enforce', domains: [], credentials: text }),
+    'a return URL': (text) => drafted('returnUrlGuard', { mode: 'enforce', urls: [text] }),
+    'an exact return URL': (text) => drafted('returnUrlGuard', { mode: 'enforce', urls: [{ exact: text }] }),
+    'an age of signatures': (text) => drafted('serverOnly', { mode: 'enforce', maxAge: text }),
+    'what a signature covers': (text) =>
+      drafted('serverOnly', { mode: 'enforce', requireDigest: text, requireContentType: text }),
+    'a mode': (text) => drafted('serverOnly', { mode: text }),
+    'what becomes of a misdirected request': (text) =>
+      drafted('regionPin', { mode: 'enforce', onMisdirected: text }),
+    'what becomes of an event that cannot be kept': (text) =>
+      drafted('auditAccess', { mode: 'enforce', onSinkFailure: text }),
+    'a name of an expectation': (text) => [
+      'PUT',
+      'apps/shop/draft',
+      {
+        before: APP,
+        policy: { ...APP, expect: [{ name: text, request: { url: 'https://a.example/' }, effect: 'deny' }] },
+      },
+    ],
+    'an id that confirms a removal': (text) => [
+      'DELETE',
+      'apps/shop',
+      { appId: text, note: text },
+      { 'if-match': '"7"' },
+    ],
+    'a note of a publication': (text) => [
+      'POST',
+      'apps/shop/publication',
+      { version: text, note: text },
+      { 'if-match': '"1"' },
+    ],
+    'a reason of a roll-back': (text) => [
+      'POST',
+      'apps/shop/rollback',
+      { to: 7, note: text },
+      { 'if-match': '"1"' },
+    ],
+    'a policy of a program, with its reason': (text) => [
+      'PUT',
+      `apps/shop/policy?why=${encode(text)}`,
+      { ...APP, name: text },
+      { 'if-match': '"7"' },
+    ],
+    'an entity tag': (text) => [
+      'POST',
+      'apps/shop/rollback',
+      { to: 1 },
+      // What cannot stand in a header is not sent.
+      { 'if-match': /^[ -~]{1,1000}$/.test(text) ? text : 'x' },
+    ],
+    'an id of a rotated key': (text) => ['POST', 'apps/shop/keys/shop-1/rotation', { id: text, overlap: 0 }],
+    'an overlap of keys': (text) => ['POST', 'apps/shop/keys/shop-1/rotation', { id: 'new', overlap: text }],
+    'a name of a new list': (text) => ['PUT', `lists/${encode(text)}`, {}, { 'if-match': '"0"' }],
+    'entries of a list': (text) => ['PUT', 'lists/office', { add: text, note: text }, { 'if-match': '"0"' }],
+    'entries that leave a list': (text) => [
+      'PUT',
+      'lists/other',
+      { add: '', remove: [text] },
+      { 'if-match': '"0"' },
+    ],
+    'what is searched for in a list': (text) => [
+      'GET',
+      `lists/office?find=${encode(text)}&from=${encode(text)}`,
+    ],
+    'an id of a request': (text) => ['GET', `requests/${encode(text)}`],
+    'an id of a request that is judged again': (text) => ['GET', `requests/${encode(text)}/judgement`],
+    'what a rebase takes': (text) => ['POST', 'apps/shop/draft/rebase', { take: text, version: text }],
     'a token': (text) => ['POST', 'session', { token: text }],
     'a number': (text) => ['GET', `apps/shop/history?before=${encode(text)}`],
   }
@@ -85,9 +170,9 @@ describe('hostile input', () => {
 
   for (const [field, request] of Object.entries(fields)) {
     it(`${field} is refused or kept as text`, async () => {
-      for (const text of HOSTILE) {
-        const [method, path, body] = request(text)
-        const { status, headers } = await ada.ask(method, path, body)
+      for (const text of HOSTILE_TEXTS) {
+        const [method, path, body, more] = request(text)
+        const { status, headers } = await ada.ask(method, path, body, more)
         expect([text.slice(0, 40), status < 500, status]).toEqual([text.slice(0, 40), true, status])
         expect(headers.get('content-type') ?? 'application/json').toMatch(/^application\/(problem\+)?json/)
         expect(headers.get('x-content-type-options')).toBe('nosniff')

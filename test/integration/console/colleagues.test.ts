@@ -85,3 +85,121 @@ describe('an edit on a page that was shown before a colleague published', () => 
     ])
   })
 })
+
+describe('a change of a revision', () => {
+  /** What is sent to each route that needs `If-Match`, where revision 1 is stale. */
+  const CHANGES: Readonly<Record<string, () => readonly [path: string, body: unknown]>> = {
+    'PUT /apps/{appId}/policy': () => ['apps/shop/policy', APP],
+    'DELETE /apps/{appId}': () => ['apps/shop', { appId: 'shop' }],
+    'POST /apps/{appId}/publication': () => ['apps/shop/publication', { version }],
+    'POST /apps/{appId}/rollback': () => ['apps/shop/rollback', { to: 1 }],
+    'PUT /lists/{name}': () => ['lists/office', { add: '192.0.2.1' }],
+  }
+  let version: string
+
+  it('without its entity tag, with another text in its place, or with a stale one is refused, on every route', async () => {
+    server = await startConsole()
+    const ada = await server.signIn()
+    const { body: document } = await ada.ask('GET', 'openapi.json')
+    const conditional = Object.entries(
+      document.paths as Record<string, Record<string, { parameters: { name: string }[] }>>,
+    ).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, { parameters }]) =>
+        parameters.some(({ name }) => name === 'If-Match') ? [`${method.toUpperCase()} ${path}`] : [],
+      ),
+    )
+    expect(conditional.toSorted()).toEqual(Object.keys(CHANGES).toSorted())
+
+    await ada.ask('PUT', 'lists/office', {}, { 'if-match': '"0"' })
+    await ada.ask('PUT', 'lists/office', { add: '198.51.100.1' }, { 'if-match': '"1"' })
+    const { body: app } = await ada.ask('PUT', 'apps/shop/draft', {
+      before: APP,
+      policy: { ...APP, name: 'New' },
+    })
+    version = app.draft.version
+    await server.store.write(allowing('10.0.0.0/9'), 1)
+    for (const [route, change] of Object.entries(CHANGES)) {
+      const [path, body] = change()
+      const answer = async (headers?: Record<string, string>) => {
+        const { status, body: problem } = await ada.ask(route.split(' ')[0] ?? '', path, body, headers)
+        return [route, headers?.['if-match'], status, problem.code]
+      }
+      expect(await answer()).toEqual([route, undefined, 428, 'REVISION_REQUIRED'])
+      for (const tag of ['2', 'W/"2"', '"x"', '*', '"2", "1"', '"-1"', '"1e3"'])
+        expect(await answer({ 'if-match': tag })).toEqual([route, tag, 400, 'REQUEST_INVALID'])
+      expect(await answer({ 'if-match': '"1"' })).toEqual([route, '"1"', 412, 'REVISION_STALE'])
+    }
+    expect((await server.store.read('shop'))?.revision).toBe(2)
+  })
+})
+
+describe('two edits of one draft', () => {
+  /** Each member that a page can edit, with two values that differ from what stands there. */
+  const MEMBERS: readonly (readonly [path: string, one: unknown, other: unknown])[] = [
+    ['name', 'One', 'Other'],
+    ['serverOnly.mode', 'report', 'off'],
+    ['serverOnly.maxAge', 60, 90],
+    ['ipWhitelist.mode', 'report', 'off'],
+    ['domainProtect.mode', 'enforce', 'off'],
+    ['domainProtect.server', 'signed', 'none'],
+    ['returnUrlGuard.mode', 'report', 'off'],
+    ['regionPin.mode', 'report', 'enforce'],
+    ['regionPin.onMisdirected', 'redirect', 'handOver'],
+    ['regionPin.fallback', 'europe', 'world'],
+    ['auditAccess.mode', 'report', 'off'],
+  ]
+  /** Members that have two values: both people can only want the same. */
+  const SWITCHES: readonly (readonly [path: string, wanted: unknown])[] = [
+    ['serverOnly.requireDigest', false],
+    ['serverOnly.requireContentType', false],
+    ['domainProtect.credentials', true],
+    ['auditAccess.onSinkFailure', 'allow'],
+  ]
+  /** Lists, to which both add. */
+  const LISTS: readonly (readonly [path: string, one: unknown, other: unknown])[] = [
+    ['ipWhitelist.ranges', '192.0.2.1', '192.0.2.2'],
+    ['ipWhitelist.deny', '10.0.0.1', '10.0.0.2'],
+    ['ipWhitelist.lists', 'office', 'home'],
+    ['ipWhitelist.denyLists', 'office', 'home'],
+    ['domainProtect.domains', 'https://a.example', 'https://b.example'],
+    ['domainProtect.methods', 'GET', 'POST'],
+    ['domainProtect.headers', 'x-a', 'x-b'],
+    ['returnUrlGuard.urls', 'https://a.example/', { exact: 'https://b.example/' }],
+  ]
+
+  type Members = Readonly<Record<string, unknown>>
+  const withMember = (path: string, value: unknown): object => {
+    const [section = '', member] = path.split('.')
+    if (member === undefined) return { ...APP, [section]: value }
+    return { ...APP, [section]: { ...(APP as unknown as Record<string, Members>)[section], [member]: value } }
+  }
+  const memberOf = (policy: unknown, path: string): unknown =>
+    path.split('.').reduce<unknown>((value, name) => (value as Members | undefined)?.[name], policy)
+  /** Both begin from the policy in force; gives what the second one is told. */
+  const editTwice = async (one: object, other: object) => {
+    server = await startConsole()
+    const [ada, bob] = [await server.signIn(), await server.signIn('look', 'widen')]
+    expect((await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: one })).status).toBe(200)
+    const answer = await bob.ask('PUT', 'apps/shop/draft', { before: APP, policy: other })
+    return { ...answer, kept: (await ada.ask('GET', 'apps/shop')).body.draft.policy as object }
+  }
+
+  it.each(MEMBERS)('%s: the second is asked, and the first stays', async (path, one, other) => {
+    const { status, body, kept } = await editTwice(withMember(path, one), withMember(path, other))
+    expect([status, body.code, body.conflict.conflicts]).toEqual([412, 'REVISION_STALE', [path]])
+    expect(memberOf(kept, path)).toEqual(one)
+  })
+
+  it.each(SWITCHES)('%s: who wants the same is not asked', async (path, wanted) => {
+    const edited = withMember(path, wanted)
+    const { status, kept } = await editTwice(edited, edited)
+    expect([status, memberOf(kept, path)]).toEqual([200, wanted])
+  })
+
+  it.each(LISTS)('%s: both entries are there', async (path, one, other) => {
+    const before = (memberOf(APP, path) ?? []) as readonly unknown[]
+    const edited = (entry: unknown) => withMember(path, [...before, entry])
+    const { status, kept } = await editTwice(edited(one), edited(other))
+    expect([status, memberOf(kept, path)]).toEqual([200, [...before, other, one]])
+  })
+})

@@ -4,6 +4,7 @@ import { auditLog, memoryFrames, recentLogEvents } from 'portcullis/audit'
 import { redisAuditSink, redisFrames, redisRecentEvents } from 'portcullis/redis'
 import { Redis } from 'ioredis'
 import { startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
+import { HOSTILE_TEXTS } from '../../support/hostile-texts.ts'
 import { OTHER_SECRET, startRecordedConsole, type RecordedConsole } from '../../support/recorded-console.ts'
 import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
 
@@ -123,10 +124,20 @@ describe('what is on record of real requests', () => {
     expect([nobody.fields, nobody.recipients, nobody.accesses.length]).toEqual([{}, [], 1])
   })
 
+  it('takes any text as the id of a person and as a purpose, or refuses it', async () => {
+    for (const text of HOSTILE_TEXTS) {
+      const { status, body } = await ada.ask('POST', 'access-report', { person: text, note: text })
+      const isTaken = text.length <= 512 && text.trim().length >= 5
+      expect([text.slice(0, 40), status]).toEqual([text.slice(0, 40), isTaken ? 200 : 400])
+      if (isTaken) expect(body.fields).toEqual({})
+    }
+  })
+
   it('shows the locations', async () => {
     const { body } = await ada.ask('GET', 'regions')
     expect(body.locations).toEqual([
       { jurisdiction: 'europe', location: 'london', condition: 'current' },
+      { jurisdiction: 'europe', location: 'frankfurt', condition: 'behind' },
       { jurisdiction: 'world', location: 'dallas', condition: 'away' },
     ])
   })

@@ -62,7 +62,7 @@ function Use({
         <span class="quiet block">
           {use === undefined
             ? isComplete
-              ? 'No requests: you can revoke it.'
+              ? 'No requests in the last seven days.'
               : 'None of the newest requests.'
             : `${count(use.calls, 'request')}, the last one ${fromNow(use.lastUse)}`}
         </span>
