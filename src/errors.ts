@@ -34,7 +34,7 @@ export interface ConfigIssue {
   readonly message: string
 }
 
-/** Options were refused at construction. Everything that is wrong with them is in `issues`, and in the message. */
+/** Options were refused at construction. `issues` and the message list everything that is wrong with them. */
 export class ConfigError extends PortcullisError {
   readonly code = 'CONFIG_INVALID'
   static override readonly name: string = 'ConfigError'
@@ -44,10 +44,10 @@ export class ConfigError extends PortcullisError {
   readonly issues: readonly ConfigIssue[]
   /** The option of the first complaint, with its path: `ipWhitelist.onDeny`. */
   readonly option: string
-  /** What is expected of it, as a phrase. */
+  /** What the option must be, as a phrase. */
   readonly expected: string
 
-  /** One complaint: the option, what it must be (a phrase), and what was given; `SECRET` for what must not be shown. */
+  /** One complaint: the option, what it must be (a phrase), and the given value (`SECRET` if it must not be shown). */
   constructor(option: string, expected: string, given: unknown)
   /** Any number of complaints, at least one. */
   constructor(issues: readonly [ConfigIssue, ...ConfigIssue[]])
@@ -102,13 +102,13 @@ export const SECRET: unique symbol = Symbol('secret')
 
 /** One reason why a policy document, or a named list, was refused. */
 export interface PolicyIssue {
-  /** Stable and machine-readable. `VALUE_INVALID` where nothing is said more exactly. */
+  /** Stable and machine-readable. `VALUE_INVALID` if no other code fits. */
   readonly code?: 'KEY_UNKNOWN' | 'VALUE_MISSING' | 'VALUE_INVALID' | 'ENTRY_INVALID' | undefined
   /** Where: `ipWhitelist.ranges[3]`; empty for the document itself. */
   readonly path: string
   /** Why, as a phrase: `host bits are set`. */
   readonly message: string
-  /** The spelling that would have been taken, where there is one. */
+  /** The spelling that would be accepted, if there is one. */
   readonly corrected?: string | undefined
 }
 
@@ -140,7 +140,7 @@ export interface BrokenExpectation {
   readonly request: object
 }
 
-/** A policy does not do what it says itself that it must. Nothing was written. */
+/** A policy fails its own expectations. Nothing was written. */
 export class ExpectationBroken extends PortcullisError {
   readonly code = 'EXPECTATION_BROKEN'
   static override readonly name: string = 'ExpectationBroken'
@@ -184,7 +184,7 @@ export class RevisionConflict extends PortcullisError {
   }
 }
 
-/** A store or another service could not be asked, or did not answer in time. This says nothing about what it holds. */
+/** A store or another service could not be reached, or did not answer in time. This says nothing about its data. */
 export class UnavailableError extends PortcullisError {
   readonly code = 'UNAVAILABLE'
   static override readonly name: string = 'UnavailableError'
@@ -198,11 +198,11 @@ export class UnreadableError extends UnavailableError {
   readonly unreadable = true
 }
 
-/** Why a vault does not open what is sealed. */
+/** Why a vault cannot open a sealed string. */
 export type SealedReason =
   'SEALED_DAMAGED' | 'SEALED_CHANGED' | 'SEALED_KEY_UNKNOWN' | 'SEALED_KEY_DESTROYED' | 'SEALED_PERSON_ERASED'
 
-/** What a vault has sealed cannot be opened. `reason` says why; nothing of the content is known. */
+/** A sealed string cannot be opened. `reason` says why. */
 export class SealedError extends UnreadableError {
   readonly reason: SealedReason
 

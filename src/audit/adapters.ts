@@ -1,10 +1,10 @@
 import { UsageError } from '../errors.ts'
 import type { AuditSession } from './session-contract.ts'
 
-/** What seals rows: the handler that `auditAccess` returns, with `models`. */
+/** Seals rows. Pass the handler that `auditAccess` returns, created with the option `models`. */
 export type RowSealer = Pick<AuditSession, 'rows'>
 
-/** The names that a database has for its tables, and the names of the models that they hold. */
+/** Maps the names of database tables to the names of their models. */
 export type ModelNames = Readonly<Record<string, string>>
 
 /** The operations of Prisma that return rows. The others count, change or sum up. */
@@ -29,9 +29,8 @@ interface PrismaOperation<Args, Result> {
 }
 
 /**
- * An extension of Prisma that seals the rows of these models: `prisma.$extends(sealPrisma(audit, { User: 'user' }))`. Rows
- * that are selected need the field that says whom they concern. What `groupBy`, `aggregate` and raw queries return is handed on
- * as it is.
+ * An extension of Prisma that seals the rows of these models: `prisma.$extends(sealPrisma(audit, { User: 'user' }))`. Selected rows
+ * must include the field that names their person. Results of `groupBy`, `aggregate` and raw queries are returned unchanged.
  */
 export function sealPrisma(audit: RowSealer, models: ModelNames): PrismaExtension {
   return {
@@ -82,9 +81,9 @@ const MODEL = Symbol('portcullis.model')
 const SUMS: ReadonlySet<unknown> = new Set(['count', 'sum', 'avg'])
 
 /**
- * Seals the rows that this Knex reads from these tables, in transactions too: `sealKnex(knex, audit, { users: 'user' })`. A
- * query that joins one of them says what its rows are: `.queryContext({ model: 'user' })`. Counts, sums and averages are handed
- * on as they are. What `knex.raw` returns is not seen.
+ * Seals the rows that this Knex reads from these tables, in transactions too: `sealKnex(knex, audit, { users: 'user' })`. A query
+ * that joins one of these tables must name the model of its rows: `.queryContext({ model: 'user' })`. Counts, sums and averages are
+ * returned unchanged. Results of `knex.raw` are not sealed.
  */
 export function sealKnex(knex: KnexLike, audit: RowSealer, tables: ModelNames): void {
   knex.on('start', (builder: Partial<KnexBuilder>) => {
@@ -114,11 +113,11 @@ function knexModel(builder: KnexBuilder, tables: ModelNames): string | undefined
     return undefined
   if (method === 'pluck')
     throw new UsageError(
-      `pluck() returns values without their rows, and \`${tableOf(table)}\` is sealed: select the rows`,
+      `pluck() returns values without their rows, but \`${tableOf(table)}\` is sealed: select the rows`,
     )
   if (joined.length > 0)
     throw new UsageError(
-      `the query joins tables that are sealed: say what its rows are by .queryContext({ model: '${model}' })`,
+      `the query joins sealed tables: name the model of its rows with .queryContext({ model: '${model}' })`,
     )
   return model
 }
@@ -158,8 +157,8 @@ export interface PgQuery<Client extends PgLike<never>> {
 }
 
 /**
- * A `query` whose rows are sealed: `sealPg(pool, audit, 'user').query('select id, email from users')`. It takes what `query` of
- * `pg` takes and returns its result, by a promise. Rows as arrays are refused, because they do not name their fields.
+ * A `query` whose rows are sealed: `sealPg(pool, audit, 'user').query('select id, email from users')`. It takes the arguments of
+ * `query` in `pg` and resolves with its result. Rows as arrays are refused, because they have no field names.
  */
 export function sealPg<Client extends PgLike<never>>(
   client: Client,
@@ -170,7 +169,7 @@ export function sealPg<Client extends PgLike<never>>(
     async query(text, values): Promise<Awaited<ReturnType<Client['query']>>> {
       const result = await client.query(text as never, values)
       if (result.rows.some((row) => Array.isArray(row)))
-        throw new UsageError('rows as arrays do not name their fields: leave out `rowMode`')
+        throw new UsageError('rows returned as arrays have no field names: leave out `rowMode`')
       return { ...result, rows: audit.rows(model, result.rows) } as Awaited<ReturnType<Client['query']>>
     },
   }
@@ -183,9 +182,9 @@ interface SchemaLike {
 
 /**
  * A plugin of Mongoose that seals the documents of a schema when they are read from the database:
- * `schema.plugin(sealMongoose(audit, 'user'))`. Every way to a value of a document is recorded: a property, `get`, `toObject`,
- * `toJSON`, printing. What Mongoose reads itself, to validate or save, is recorded too. Documents stay writable. What `lean()` and
- * aggregations return is not sealed: pass it through `audit.rows`.
+ * `schema.plugin(sealMongoose(audit, 'user'))`. Every access to a value of a document is recorded: a property, `get`, `toObject`,
+ * `toJSON`, printing. Reads by Mongoose itself, to validate or save, are recorded too. Documents stay writable. Results of `lean()`
+ * and aggregations are not sealed: pass them through `audit.rows`.
  */
 export function sealMongoose(audit: RowSealer, model: string): (schema: SchemaLike) => void {
   return (schema) => {

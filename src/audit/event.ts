@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Decision } from '../decision.ts'
 import { ConfigError, SECRET } from '../errors.ts'
 
-/** What the audit keeps. No event holds a value of personal data. */
+/** An event of the audit. No event contains a value of personal data. */
 export type AuditEvent = OperationEvent | FieldEvent | ListEvent | ActionEvent | LeakEvent | OutcomeEvent
 
 /** What an actor is: a member of staff, who needs a purpose for each access, a user, or a program. */
@@ -46,20 +46,20 @@ export interface OperationEvent extends EventBase {
   readonly status?: number | undefined
   /** Pseudonym of the client address. */
   readonly address?: string | undefined
-  /** Pseudonym of the person whom it was about, where the audit log itself was asked or changed: `audit subject`. */
+  /** Pseudonym of the person, if the audit log itself was queried or changed: `audit subject`. */
   readonly person?: string | undefined
-  /** Why, where it was said. */
+  /** The purpose, if one was given. */
   readonly purpose?: string | undefined
   readonly region?: { readonly here: string; readonly jurisdiction: string } | undefined
   /** The trail. */
   readonly decisions: readonly Decision[]
-  /** What the guards were told, sealed, so that they can be asked again: see `rejudge`. */
+  /** The facts that the guards judged by, encrypted, so that the request can be judged again: see `rejudge`. */
   readonly judged?: string | undefined
 }
 
 /**
- * What the caller of a request really got, where its operation event says something else. That event is kept before the first
- * byte leaves; this one, with the same `requestId`, follows when the request is over.
+ * What the caller of a request really received, if this differs from the operation event. The operation event is stored before the
+ * first byte is sent; this one, with the same `requestId`, follows when the request is over.
  */
 export interface OutcomeEvent extends EventBase {
   readonly kind: 'outcome'
@@ -79,11 +79,11 @@ export interface FieldEvent extends EventBase {
   readonly reads: number
   /** The kind of record, where it was named. */
   readonly record?: string | undefined
-  /** Why, where it was said. */
+  /** The purpose, if one was given. */
   readonly purpose?: string | undefined
 }
 
-/** Fields of several persons, read in one request: what a list of rows makes in place of one event for each field. */
+/** Fields of several persons, read in one request. A list of rows produces this instead of one event per field. */
 export interface ListEvent extends EventBase {
   readonly kind: 'list'
   readonly fields: readonly string[]
@@ -91,17 +91,17 @@ export interface ListEvent extends EventBase {
   readonly persons: readonly PersonReads[]
   /** The kind of record. */
   readonly record?: string | undefined
-  /** Why, where it was said. */
+  /** The purpose, if one was given. */
   readonly purpose?: string | undefined
 }
 
 export type PersonReads = readonly [person: string, ...reads: number[]]
 
-/** What was done with the data of persons, besides reading it, or a sign-in. */
+/** An action on the data of persons other than reading it, or a sign-in. */
 export interface ActionEvent extends EventBase {
   readonly kind: 'action'
   readonly action: Action
-  /** Pseudonyms of the persons. An action that concerns very many makes several events. */
+  /** Pseudonyms of the persons. An action on very many persons is split into several events. */
   readonly persons: readonly string[]
   /** The fields, where they were named. */
   readonly fields?: readonly string[] | undefined
@@ -125,8 +125,8 @@ export interface LeakEvent extends EventBase {
 export type Pseudonymise = (kind: 'person' | 'address' | 'actor', value: string) => string
 
 /**
- * Makes pseudonyms: HMAC-SHA-256 under a key, 128 bits as base64url. The same value of another kind gives another one.
- * The key is held as a `KeyObject`, which no printer shows.
+ * Creates a function that makes pseudonyms: HMAC-SHA-256 under a key, truncated to 128 bits, as base64url. The same value of
+ * another kind gets another pseudonym. The key is kept as a `KeyObject`, so it is never printed.
  *
  * @param key at least 32 bytes, or a secret `KeyObject` of that size.
  * @throws ConfigError

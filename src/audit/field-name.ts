@@ -16,7 +16,7 @@ export function noRecord(given: unknown): TypeError {
 
 export function cannotBeShown(field: string, kind: string): TypeError {
   return new TypeError(
-    `the field \`${field}\` of the record that \`person()\` was given holds ${kind}, which cannot be copied. ` +
+    `the field \`${field}\` of the record given to \`person()\` contains ${kind}, which cannot be copied. ` +
       'Turn it into a plain value first, for example by String(value), or pass what the toObject() or toJSON() of a ' +
       'document returns.',
   )

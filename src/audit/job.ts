@@ -11,7 +11,7 @@ import { createAuditSession, type AuditSession } from './session.ts'
 export interface JobOptions {
   /** The name of a program (`mailer`), or a member of staff with `kind: 'staff'`. Only a pseudonym is recorded. */
   readonly actor: string | { readonly id: string; readonly kind?: ActorKind | undefined }
-  /** The purpose of everything that is read or done without one of its own. */
+  /** The purpose of everything that the job reads or does without a purpose of its own. */
   readonly why: string
 }
 
@@ -38,8 +38,8 @@ export async function runJob<T>(
   work: (audit: AuditSession) => T | Promise<T>,
 ): Promise<T> {
   const { id, kind = 'system' } = typeof given === 'string' ? { id: given } : given
-  if (typeof id !== 'string' || id === '') throw new TypeError('a job needs an `actor`: who works')
-  if (typeof why !== 'string' || why.trim() === '') throw new TypeError('a job needs a purpose: `why`')
+  if (typeof id !== 'string' || id === '') throw new TypeError('a job needs an `actor`: who does the work')
+  if (typeof why !== 'string' || why.trim() === '') throw new TypeError('a job needs `why`: its purpose')
   const { recorder, pseudonymise, getters, models, scope } = means
   const session = createAuditSession({
     requestId: randomUUID(),
@@ -48,7 +48,7 @@ export async function runJob<T>(
     models,
     why: () => why,
     onSealed() {
-      if (recorder.failing) throw new UnavailableError('earlier events of the audit still wait for the sink')
+      if (recorder.failing) throw new UnavailableError('earlier audit events are still waiting for the sink')
     },
   })
   const under = new Set<Promise<void>>()

@@ -4,8 +4,8 @@ import { UnavailableError } from '../errors.ts'
 import { createVault, type Vault } from '../vault/vault.ts'
 
 /**
- * The key of what is kept for judging again: 32 bytes, from which one is derived for each app and month; or a function that has one
- * for each, and none for those that were destroyed.
+ * Encrypts the facts kept for judging requests again: 32 bytes, from which a key is derived for each app and month; or a function
+ * that returns the key of an app and month, and `undefined` for a destroyed key.
  */
 export type JudgedKey = Uint8Array | ((appId: string, month: string) => Uint8Array | undefined)
 

@@ -3,16 +3,16 @@ import { checkOptions, type Expectation } from '../options.ts'
 import { printedText } from './personal-value.ts'
 
 /**
- * What the audit is told of the rows of one kind. Every field is personal, and every read of it is recorded, unless it is
- * listed here, so that a new column is recorded before anybody thinks of it. A field is named by its path: `address.city`.
+ * Describes the rows of one kind to the audit. Every field counts as personal, and every read of it is recorded, unless it is
+ * listed here. A new column is therefore recorded by default. A field is named by its path: `address.city`.
  */
 export interface PersonalModel {
   /**
-   * Whose data a row is: the field that holds the id of the person, or a function that returns it. Left out: these rows stand
-   * only inside rows of another model, and concern the person of that row.
+   * Whose data a row is: the field that holds the id of the person, or a function that returns it. Left out: these rows occur only
+   * inside rows of another model, and belong to the person of that row.
    */
   readonly person?: string | ((row: never) => unknown) | undefined
-  /** Fields that are not personal. What is inside of them is not personal either. Default: no fields. */
+  /** Fields that are not personal, including everything inside them. Default: no fields. */
   readonly open?: readonly string[] | undefined
   /**
    * Fields that must not be read out, such as the hash of a password. Their names are not listed, and reading one throws.

@@ -81,9 +81,7 @@ class Stamp extends Given {
   static write(view: unknown, name: string, value: unknown): void {
     const source = typeof view === 'object' && view !== null ? Stamp.sourceOf(view) : undefined
     if (typeof value === 'object' && value !== null && source?.handed?.get(name) === value) return
-    throw new TypeError(
-      `\`${fieldName(name)}\` cannot be written: a record that the audit has sealed is read-only`,
-    )
+    throw new TypeError(`\`${fieldName(name)}\` cannot be written: a sealed record is read-only`)
   }
 
   static sourceOf(view: object): Source | undefined {
@@ -144,9 +142,7 @@ export function recordOf(given: unknown): object {
 export function readSecret(view: object, name: string): unknown {
   const source = Stamp.sourceOf(view)
   if (source?.seal.model?.secret.has(source.place + name) !== true)
-    throw new UsageError(
-      '`secret()` takes a row that the audit has sealed, and a field that its model declares as secret',
-    )
+    throw new UsageError('`secret()` needs a sealed row, and a field that its model declares as secret')
   return leafOf(source, name, valueOf(source.record, name))
 }
 
@@ -188,7 +184,7 @@ function defineField(view: object, source: Source, name: string): void {
     if (model.secret.has(at)) {
       const get = (): never => {
         throw new UsageError(
-          `the field \`${at}\` of the model \`${model.name}\` is secret: read it by audit.secret(row, '${name}')`,
+          `the field \`${at}\` of the model \`${model.name}\` is secret: read it with audit.secret(row, '${name}')`,
         )
       }
       Object.defineProperty(view, name, { get, enumerable: false })

@@ -106,7 +106,7 @@ class BacklogRecorder implements Recorder {
     }
     if (this.#closed) {
       this.#lost += events.length
-      const closing = new UnavailableError('the recorder is closed, and events are lost')
+      const closing = new UnavailableError('the recorder was closed, and events are lost')
       this.#report(closing)
       return Promise.reject(closing)
     }
@@ -114,7 +114,7 @@ class BacklogRecorder implements Recorder {
     // Behind a backlog events queue up, so that they arrive in order.
     if (this.#backlog.length > 0) {
       this.#keep(batch)
-      return Promise.reject(new UnavailableError('earlier events still wait for the sink'))
+      return Promise.reject(new UnavailableError('earlier events are still waiting for the sink'))
     }
     let written: Promise<unknown> | undefined
     try {
@@ -153,14 +153,14 @@ class BacklogRecorder implements Recorder {
   #failed(batch: Batch, cause: unknown): UnavailableError {
     this.#keep(batch)
     this.#report(cause)
-    return new UnavailableError('the sink did not keep the events', { cause })
+    return new UnavailableError('the sink did not store the events', { cause })
   }
 
   #keep({ place, events }: Batch): void {
     const kept = events.slice(0, Math.max(0, this.#maxBacklog - this.#waiting))
     if (kept.length < events.length) {
       this.#lost += events.length - kept.length
-      this.#report(new UnavailableError('the backlog of the audit is full, and events are lost'))
+      this.#report(new UnavailableError('the audit backlog is full, and events are lost'))
     }
     if (kept.length === 0) return
     this.#waiting += kept.length
@@ -217,7 +217,7 @@ class BacklogRecorder implements Recorder {
       } catch (error) {
         this.#retryAfter = Math.min(LAST_RETRY, this.#retryAfter * 2)
         this.#report(error)
-        throw new UnavailableError('the sink did not keep the events', { cause: error })
+        throw new UnavailableError('the sink did not store the events', { cause: error })
       }
       this.#retryAfter = FIRST_RETRY
       this.#forget(batches)

@@ -21,8 +21,8 @@ export class Scope {
     const holder = this.#storage.getStore()
     if (holder === undefined) {
       throw new UsageError(
-        'personal data is read outside of a request and of a job, so the reader is not known: ' +
-          'give the option `models`, which requests need for this, or use `audit.run({ actor, why }, work)` for a job',
+        'personal data was read outside a request and outside a job, so the reader is unknown: ' +
+          'in requests, set the option `models` of `auditAccess`; in jobs, use `audit.run({ actor, why }, work)`',
       )
     }
     return holder.audit

@@ -203,7 +203,7 @@ class Session implements RecordedSession {
 
 function checkPerson(id: unknown): void {
   if (typeof id !== 'string' || id === '')
-    throw new TypeError('the id of a person must be a string that is not empty')
+    throw new TypeError('the id of a person must be a non-empty string')
 }
 
 /** @throws TypeError when it is given and is not a purpose. */
@@ -222,12 +222,12 @@ function readPurpose(given: unknown): string | undefined {
 
 function noModel(model: string, models: readonly string[]): string {
   const known = models.map((name) => `\`${name}\``).join(', ')
-  return `the model \`${model}\` is not declared in the option \`models\`${known === '' ? '' : `, which has ${known}`}`
+  return `the model \`${model}\` is not declared in the option \`models\`${known === '' ? '' : `, which declares ${known}`}`
 }
 
 function noPerson(model: string): TypeError {
   return new TypeError(
-    `a row of the model \`${model}\` does not say whom it concerns: ` +
-      'the field that `person` names is missing or empty. Select it too, or declare where it is',
+    `a row of the model \`${model}\` does not name its person: ` +
+      'the field given by `person` is missing or empty. Select that field too, or correct `person`',
   )
 }

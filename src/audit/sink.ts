@@ -2,10 +2,10 @@ import type { AuditEvent } from './event.ts'
 
 /** Where audit events go. */
 export interface AuditSink {
-  /** Returns, or resolves, when all events are kept; throws or rejects when they are not. */
+  /** Returns, or resolves, when all events are stored; throws or rejects if they are not. */
   write(events: readonly AuditEvent[]): void | Promise<void>
-  /** Resolves when everything that was kept so far is where it shall stay. `flush()` of `auditAccess` waits for it. */
+  /** Resolves when everything written so far is in its final place. `flush()` of `auditAccess` waits for it. */
   flush?(): Promise<void>
-  /** The end. `close()` of `auditAccess` calls it, where several share the sink that of the last. */
+  /** Closes the sink. `close()` of `auditAccess` calls it; if several handlers share the sink, the last one does. */
   close?(): Promise<void>
 }

@@ -2,7 +2,7 @@ import { readBody } from './body.ts'
 import { createCaller } from './caller.ts'
 import { checkCallerOptions, type CallerOptions } from './options.ts'
 
-/** What is needed of an instance of axios. */
+/** The part of an axios instance that is used. */
 export interface AxiosLike {
   getUri(config?: never): string
   readonly interceptors: { readonly request: { use(...handlers: never[]): unknown } }
@@ -27,15 +27,16 @@ interface AxiosConfig {
 }
 
 /**
- * Makes an instance of axios sign all that it sends, and answers with the instance:
- * `signedAxios(axios.create({ baseURL }), options)`.
+ * Makes an instance of axios sign all that it sends, and answers with the instance: `signedAxios(axios.create({ baseURL }),
+ * options)`.
  *
- * URL, parameters and data are made by axios as always, but before signing, so that what is signed is what is sent, by
- * any of its adapters. Do it first: interceptors that are added afterwards run before it, and those from before run
- * after it, when nothing may be changed any more.
+ * axios builds URL, parameters and data as usual, but before signing, so that it sends exactly what was signed, with any of its
+ * adapters. Call `signedAxios` before you add interceptors: those added later run before signing; those added earlier run after it,
+ * and must not change the request.
  *
- * - It follows no redirect, since a signature is good for one URL; `maxRedirects` may only be 0.
- * - Streams and `FormData` are refused, and `auth`, which axios adds later: set the header `authorization`.
+ * - It follows no redirects, because a signature is valid for one URL only; `maxRedirects` must be 0 or left out.
+ * - Streams and `FormData` are refused, and so is `auth`, which axios would add after signing: set the header `authorization`
+ *   instead.
  *
  * Throws a `ConfigError` for wrong options; a call rejects with a `TypeError` for a request that it cannot sign.
  */

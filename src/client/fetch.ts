@@ -3,18 +3,18 @@ import { createCaller } from './caller.ts'
 import { checkCallerOptions, type CallerOptions } from './options.ts'
 
 export interface SignedFetchOptions extends CallerOptions {
-  /** What sends the signed request. Default: the global `fetch`, looked up at each call. */
+  /** The `fetch` that sends the signed request. Default: the global `fetch`, looked up at each call. */
   fetch?: typeof fetch | undefined
 }
 
 /**
  * A `fetch` that signs every request it sends, by {@link signRequest}, with a fresh nonce and time.
  *
- * - It sends the bytes that it has signed. A body may be a string, bytes, `URLSearchParams` or a `Blob`; the body of a
- *   `Request` is read into memory. Streams and `FormData` are refused with a `TypeError`: the bytes that `fetch` would
- *   make of them cannot be known.
- * - It follows no redirect, since a signature is good for one URL: the 3xx response is the answer. `redirect: 'error'`
- *   is honoured, `redirect: 'follow'` refused.
+ * - It sends exactly the bytes that it signed. A body may be a string, bytes, `URLSearchParams` or a `Blob`; the body of a
+ *   `Request` is read into memory. Streams and `FormData` are refused with a `TypeError`: their bytes are not known before they are
+ *   sent.
+ * - It follows no redirects, because a signature is valid for one URL only: the 3xx response is returned. `redirect: 'error'` is
+ *   honoured, `redirect: 'follow'` refused.
  *
  * Throws a `ConfigError` for wrong options; a call rejects with a `TypeError` for a request that it cannot sign.
  */

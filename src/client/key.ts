@@ -1,6 +1,6 @@
 import { bytesFromBase64 } from './base64.ts'
 
-/** A `CryptoKey` of WebCrypto, of whichever runtime. */
+/** A `CryptoKey` of WebCrypto, in any runtime. */
 export interface PrivateKey {
   readonly type: string
   readonly algorithm: { readonly name: string }

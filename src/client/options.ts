@@ -6,13 +6,13 @@ import { LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
 import { bytesFromBase64 } from './base64.ts'
 import { isPrivateKey, PRIVATE_KEY_RULE, type PrivateKey } from './key.ts'
 
-/** With what, and how, requests are signed. The key decides the algorithm: give `secret` or `privateKey`. */
+/** The key and the options for signing requests. Give either `secret` (`hmac-sha256`) or `privateKey` (`ed25519`). */
 export interface SigningOptions {
   /** Id of the app's key: 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   keyId: string
   /**
-   * The secret of an `hmac-sha256` key, as the operator gave it: base64 of at least 32 bytes. Never put it where a
-   * browser gets it.
+   * The secret of an `hmac-sha256` key, as the operator gave it: base64 of at least 32 bytes. Never put it where a browser can read
+   * it.
    */
   secret?: string | undefined
   /**
@@ -29,17 +29,17 @@ export interface SigningOptions {
   label?: string | undefined
   /** Names of further headers to cover. A request that does not have one of them is not signed. */
   covered?: readonly string[] | undefined
-  /** After how many seconds the signature is void, should the verifier not refuse it sooner. Default: the verifier decides. */
+  /** After how many seconds the signature expires; the verifier may refuse it earlier. Default: the verifier decides. */
   expiresIn?: number | undefined
 }
 
-/** Options of all that send signed requests. */
+/** The options of every client that sends signed requests. */
 export interface CallerOptions extends SigningOptions {
   /** Sent with every request, and covered. */
   appId?: string | undefined
   /** The header for `appId`. Default `x-app-id`. */
   appIdHeader?: string | undefined
-  /** Sent as `X-Origin` with every request, and covered: the origin for which this server acts, `https://example.org`. */
+  /** Sent as `X-Origin` with every request, and covered: the origin on whose behalf this server calls, `https://example.org`. */
   origin?: string | undefined
 }
 

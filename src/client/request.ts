@@ -6,7 +6,7 @@ export type HeadersLike = Readonly<Record<string, string>> | Iterable<readonly [
 
 /** The request exactly as it will be sent. */
 export interface RequestToSign {
-  /** In upper case, as it goes on the wire. */
+  /** In upper case, as it is sent. */
   readonly method: string
   /** Absolute, `http:` or `https:`. A fragment is not sent and so not signed. */
   readonly url: string | URL

@@ -6,16 +6,15 @@ import { checkSigningOptions, type SigningOptions } from './options.ts'
 import { parseContent, parseHeaders, parseMethod, parseUrl, type RequestToSign } from './request.ts'
 
 /**
- * Signs a request by RFC 9421 with HMAC-SHA256 or Ed25519, and answers with all its headers, in lower case: those given,
- * and `content-digest` (RFC 9530), `signature-input` and `signature`.
+ * Signs a request (RFC 9421) with HMAC-SHA-256 or Ed25519, and resolves with all its headers, in lower case: the given ones, and
+ * `content-digest` (RFC 9530), `signature-input` and `signature`.
  *
- * Covered are method, authority, path, query, the content digest, and, of the given headers, `authorization`,
- * `content-type`, `x-app-id`, `x-origin` and those that `covered` names. Each call makes a signature that can be used
- * once, so sign again for a retry. A `host` header that is given is signed instead of the host of the URL.
- * When the body cannot be given, give its `content-digest` among the headers.
+ * Covered are method, authority, path, query, the content digest, and, if given, the headers `authorization`, `content-type`,
+ * `x-app-id`, `x-origin` and those listed in `covered`. Each call makes a signature that can be used once, so sign again for a
+ * retry. A `host` header that is given is signed instead of the host of the URL. When the body cannot be given, give its
+ * `content-digest` among the headers.
  *
- * Rejects with a `ConfigError` for wrong options, and with a `TypeError` for a request of which no signature
- * would be accepted.
+ * Rejects with a `ConfigError` for wrong options, and with a `TypeError` for a request whose signature could never be accepted.
  */
 export async function signRequest(
   request: RequestToSign,

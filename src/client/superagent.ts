@@ -22,12 +22,10 @@ interface NodeRequest {
 
 /**
  * A plugin of superagent, and so of supertest, that signs a request:
- * `request(app).post('/connect').use(superagentSigner(options)).send({ … })`. `request.agent(app).use(…)` signs all of an
- * agent's.
+ * `request(app).post('/connect').use(superagentSigner(options)).send({ … })`. `request.agent(app).use(…)` signs all of an agent's.
  *
- * It signs the bytes, headers and target that go on the wire, at the moment when they would go, whatever made them: `send`,
- * `attach`, `query`, `auth`, cookies. A retry or a redirect is another request and is signed anew. For superagent in
- * Node, over HTTP/1.
+ * It signs the bytes, headers and target as they are sent, just before they are sent, whether they come from `send`, `attach`,
+ * `query`, `auth` or cookies. A retry or a redirect is a new request and is signed again. For superagent in Node, over HTTP/1.
  *
  * Throws a `ConfigError` for wrong options; a request that cannot be signed fails with a `TypeError`.
  */

@@ -26,14 +26,13 @@ export type UndiciInterceptor = <Given extends (request: never, handler: never) 
 ) => Given
 
 /**
- * An interceptor of undici that signs what goes through it: `new Agent().compose(undiciSigner(options))`, as the
- * `dispatcher` of `request` and `stream`. An interceptor that is composed after it, such as `retry`, lies around it, so
- * that each attempt is signed anew.
+ * An interceptor of undici that signs what goes through it: `new Agent().compose(undiciSigner(options))`, as the `dispatcher` of
+ * `request` and `stream`. An interceptor composed after it, such as `retry`, wraps it, so that each attempt is signed again.
  *
  * - A body is a string, bytes, a `Blob`, or a stream of bytes, which is read into memory. `FormData` is refused.
  * - `query` is written into the path. With a `Client` or `Pool` the request must name its `origin`.
- * - Compose nothing after it that follows redirects: the server that is called would choose what is signed. For the
- *   `fetch` of undici there is {@link signedFetch}.
+ * - Compose nothing after it that follows redirects: the called server would then choose what is signed. For the `fetch` of undici
+ *   there is {@link signedFetch}.
  *
  * Throws a `ConfigError` for wrong options; a request that cannot be signed fails with a `TypeError`.
  */

@@ -12,17 +12,17 @@ import type { LocationStatus } from '../region/regional-store.ts'
 import type { ConsoleRight } from './rights.ts'
 import type { ConsoleState } from './state.ts'
 
-/** Somebody who works in the console. */
+/** A user of the console. */
 export interface ConsoleUser {
   /** Shown in the history as the author of a change, 1-200 characters. */
   readonly name: string
   readonly rights: Iterable<ConsoleRight>
 }
 
-/** Somebody wants in. */
+/** An attempt to sign in. */
 export interface SignInAttempt {
   readonly req: GuardRequest
-  /** What was entered in the sign-in form; missing when the console asks whether your own sign-in is enough. */
+  /** The token entered in the sign-in form; missing when the console asks whether your own session is enough. */
   readonly token?: string | undefined
 }
 
@@ -30,8 +30,8 @@ export interface ConsoleOptions {
   /** The store of policies: memory, file, Redis or your own. Named lists are shown where it has them. */
   readonly store: ManagedPolicyStore & Partial<ListStore>
   /**
-   * Says who this is and what they may do; `undefined` lets nobody in. Asked at the sign-in, with the `token` of the form. Without
-   * a token it may answer from your own session; it is then asked again for every request.
+   * Returns the user and their rights, or `undefined` to refuse the sign-in. It is called at the sign-in with the `token` of the
+   * form. Without a token, it may answer from your own session; it is then called again for every request.
    */
   readonly authorize: Callback<
     [attempt: SignInAttempt],
@@ -39,21 +39,24 @@ export interface ConsoleOptions {
   >
   /** Where every change and every look at personal data is recorded, before it happens. */
   readonly sink: AuditSink
-  /** Makes the pseudonyms of those who use the console, as in `auditAccess`. At least 32 bytes. */
+  /** The key for the pseudonyms of console users, as in `auditAccess`. At least 32 bytes. */
   readonly pseudonymKey: Uint8Array | KeyObject
   /** Where sessions and drafts are kept. Default: the memory of this process. */
   readonly state?: ConsoleState | undefined
   /**
-   * Finds recent events of the audit, the newest first: `redisRecentEvents(redis)`, `recentLogEvents(frames)` or your own. Left out: the
-   * console shows no numbers of requests. A list without `isComplete` counts as complete when it is shorter than `limit`.
+   * Finds recent events of the audit, the newest first: `redisRecentEvents(redis)`, `recentLogEvents(frames)` or your own. Left
+   * out: the console shows no request counts. A list without `isComplete` counts as complete if it is shorter than `limit`.
    */
   readonly recentEvents?:
     ((query: RecentEventsQuery) => Promise<readonly AuditEvent[] | RecentEvents>) | undefined
-  /** What `auditAccess` has as `judgements.key`. With it recorded requests are judged again, by the policy of today and by the draft. */
+  /**
+   * The `judgements.key` of `auditAccess`. With it, the console can judge recorded requests again, by the current policy and by the
+   * draft.
+   */
   readonly judgedKey?: JudgedKey | undefined
   /**
-   * The report of all accesses to the data of a person, such as that of `createAuditReader`. Left out: the console makes no reports.
-   * `actor` is the name of the user of the console.
+   * Creates the report of all accesses to the data of a person, such as `subject` of `createAuditReader`. Left out: the console
+   * offers no reports. `actor` is the name of the console user.
    */
   readonly accessReport?:
     | ((
@@ -65,7 +68,7 @@ export interface ConsoleOptions {
   readonly regions?: (() => readonly LocationStatus[]) | undefined
   /** How long a session lasts without use, in milliseconds. Default 30 minutes. No session lasts longer than 12 hours. */
   readonly idleTimeout?: number | undefined
-  /** Told of faults that a caller only sees as 500 or 503. Default: not reported. */
+  /** Called with errors that a caller only sees as 500 or 503. Default: not reported. */
   readonly onError?: ((error: unknown) => void) | undefined
   readonly now?: (() => number) | undefined
 }

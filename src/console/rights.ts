@@ -1,5 +1,5 @@
 /**
- * What a person may do in the console.
+ * A right in the console.
  *
  * - `look`: see apps, policies, drafts, keys without their secrets, and the history.
  * - `look-at-personal-data`: see events of the audit, which hold pseudonyms of people.

@@ -2,11 +2,11 @@ import { UnavailableError } from '../errors.ts'
 
 /** Where the console keeps sessions and drafts. Everything has a lifetime, and nothing in it is a policy in force. */
 export interface ConsoleState {
-  /** The text under this key, or `undefined`. Rejects only when it could not look. */
+  /** The string stored under this key, or `undefined`. Rejects only when the state cannot be read. */
   read(key: string): Promise<string | undefined>
   /**
-   * Puts `after` where `before` is, for `lifetime` milliseconds, in one step; says whether `before` was there.
-   * `undefined` stands for nothing: as `before` it adds, as `after` it removes.
+   * Atomically replaces `before` with `after` for `lifetime` milliseconds; resolves with whether `before` was stored. `undefined`
+   * stands for no value: as `before` it adds, as `after` it removes.
    */
   replace(
     key: string,
@@ -24,7 +24,7 @@ interface Slot {
 /** How many entries of one kind are kept: what stands ahead of the colon of a key. */
 const MOST = 10_000
 
-/** The memory of this process: sessions and drafts end with it, and other processes do not see them. */
+/** Keeps sessions and drafts in the memory of this process: they are lost when it ends, and other processes do not see them. */
 export function memoryConsoleState(now: () => number = Date.now): ConsoleState {
   /** Each kind has its own room, so that sessions leave no draft without a place. */
   const kinds = new Map<string, Map<string, Slot>>()

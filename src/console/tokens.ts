@@ -3,9 +3,9 @@ import { ConfigError, SECRET } from '../errors.ts'
 import type { ConsoleOptions, ConsoleUser } from './options.ts'
 import { CONSOLE_RIGHTS, isConsoleRight, type ConsoleRight } from './rights.ts'
 
-/** A token that lets one person or team in. */
+/** A token for one person or team. */
 export interface ConsoleToken {
-  /** At least 32 characters, made at random: `openssl rand -base64 32`. */
+  /** At least 32 random characters: `openssl rand -base64 32`. */
   readonly token: string
   readonly name: string
   /** Default: all rights. */
@@ -15,7 +15,7 @@ export interface ConsoleToken {
 const SHORTEST = 32
 
 /**
- * An `authorize` for `createConsole`: each token lets one person or team in, with rights of its own.
+ * Makes an `authorize` option for `createConsole`: each token admits one person or team, with its own rights.
  *
  * @throws ConfigError
  */

@@ -7,7 +7,7 @@ import { createReturnUrlSet } from '../match/return-url-set.ts'
 import type { ReadPolicy } from '../policy/parse.ts'
 import type { RequestFacts } from '../http/request/facts.ts'
 
-/** What a guard compared with the entries of its list, and how near they are. */
+/** The value that a guard compared with the entries of its list, and the nearest entries. */
 export interface Comparison {
   readonly guard: Extract<GuardName, 'ipWhitelist' | 'domainProtect' | 'returnUrlGuard'>
   readonly input: 'address' | 'Origin' | 'X-Origin' | 'return URL'
@@ -15,7 +15,7 @@ export interface Comparison {
   readonly canonical?: string | undefined
   /** Why it was refused. */
   readonly problem?: string | undefined
-  /** What the URL parser of a browser makes of what was refused: what the sender may have hoped for. */
+  /** How a browser would parse the refused URL: what the sender may have intended. */
   readonly parsedAs?: string | undefined
   /** How many entries the list has. */
   readonly entries: number

@@ -14,7 +14,7 @@ import { readLists } from './compare-policies.ts'
 import { decisionsOf, passes } from './explain.ts'
 import { namedSets } from './named-sets.ts'
 
-/** What became of one expectation of a policy. For operators: it holds details of the policy. */
+/** The result of one expectation of a policy. For operators: it contains details of the policy. */
 export interface ExpectationOutcome extends BrokenExpectation {
   readonly holds: boolean
 }
@@ -32,8 +32,8 @@ export interface ExpectationOptions {
 }
 
 /**
- * Whether a policy does what it says itself that it must: each of its expectations, in the order of the document, judged as by
- * `explain`. A request passes where no guard that enforces refuses it; with a `code` at least one of them refuses it with that code.
+ * Checks a policy against its own expectations, in the order of the document, with the same judgement as `explain`. A request
+ * passes where no guard that enforces refuses it; with a `code` at least one of them refuses it with that code.
  *
  * @throws PolicyError when the document is refused.
  * @throws ConfigError when the contents of lists are needed and are not given.

@@ -22,16 +22,16 @@ export interface Explanation {
   /** One decision per guard in the order of `protect`, with `detail` and `evidence`. For operators only. */
   readonly decisions: readonly Decision[]
   /**
-   * What the request names in canonical form, and the entries of the policy that are nearest to it: its address, its
-   * `Origin` or else its `X-Origin`, its return URL. For operators only.
+   * The address, the `Origin` (otherwise the `X-Origin`) and the return URL of the request in canonical form, each with the nearest
+   * entries of the policy. For operators only.
    */
   readonly comparisons: readonly Comparison[]
 }
 
 /**
- * What the guards would decide of a request, and why, without a server, a store or an effect: no nonce is claimed and
- * nothing is recorded. Runs the same parser, facts and guards as a real request. A named list that the description does not
- * have does not exist: `lists` admit no address, and `denyLists` refuse every address.
+ * How the guards would decide on a request, and why, without a server, a store or side effects: no nonce is claimed and nothing is
+ * recorded. Runs the same parser, facts and guards as a real request. Named lists that are not in the description do not exist: in
+ * `lists` they admit no address, in `denyLists` they refuse every address.
  *
  * @throws PolicyError when the document or the keys are refused.
  * @throws ConfigError when the jurisdictions are refused.

@@ -14,22 +14,25 @@ import { openKept, type Kept } from './recorded-facts.ts'
 export interface RejudgeOptions {
   /** Recorded events, such as those of `createAuditReader` or `readEvents`. Only those of operations are looked at. */
   readonly events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>
-  /** What `auditAccess` has as `judgements.key`. */
+  /** The `judgements.key` of `auditAccess`. */
   readonly key: JudgedKey
   /**
-   * The document of an app at a revision, or the draft that shall be tried in its place; `undefined` where it is not known any more.
-   * A draft that is refused by `parsePolicy` is thrown.
+   * Returns the document of an app at a revision, or the draft to try instead; `undefined` if it is no longer known. If
+   * `parsePolicy` refuses the document, `rejudge` rejects with that error.
    */
   readonly policyOf: PolicyOf
-  /** The entries of a named list. Without it, or where it has other entries than were asked, decisions that need a list are not judged. */
+  /**
+   * Returns the entries of a named list. Without it, or if the entries have changed since, decisions that need the list are not
+   * judged.
+   */
   readonly listOf?: ListOf | undefined
   /** The option of `regionPin`. */
   readonly jurisdictions?: Jurisdictions | undefined
-  /** Told of each difference. */
+  /** Called with each difference. */
   readonly onDifference?: ((difference: JudgedDifference) => void) | undefined
 }
 
-/** A decision that would be another one. */
+/** A decision that would change. */
 export interface JudgedDifference {
   readonly eventId: string
   readonly requestId: string
@@ -47,9 +50,9 @@ export interface RejudgeReport {
   readonly same: number
   readonly different: number
   /**
-   * How many cannot be judged again. `not recorded`: nothing was kept of them. `sealed`: the key is gone, or is another one.
-   * `policy`, `list`: what they were judged by is gone. `not of the policy`: there was no app or no policy to judge by, or an option
-   * had failed.
+   * How many cannot be judged again, by reason. `not recorded`: their facts were not kept. `sealed`: the key is missing or a
+   * different one. `policy`, `list`: the policy or the list they were judged by is gone. `not of the policy`: there was no app or
+   * no policy, or an option failed.
    */
   readonly notJudged: Readonly<Record<NotJudged, number>>
   /** The first hundred. */
@@ -66,10 +69,10 @@ const GIVEN: ReadonlySet<string> = new Set<DenialCode>([
 ])
 
 /**
- * Judges recorded requests again, by the guards of this version and by the policies that are given: which decisions would be others?
- * By the recorded revisions it shows whether the log is what the guards decide; with a draft it shows what the draft would change.
+ * Judges recorded requests again with the guards of this version and the given policies, and reports the decisions that would
+ * change. With the recorded revisions it verifies the log; with a draft it shows what the draft would change.
  *
- * Whether a signature held and whether its nonce was used before are facts of that moment, and stand.
+ * Whether a signature was valid and whether its nonce was new are taken from the record.
  *
  * @throws PolicyError (as a rejection) when a policy or an entry of a list is refused.
  */

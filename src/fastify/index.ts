@@ -8,7 +8,7 @@ import { checkOptions } from '../options.ts'
 export type { PortcullisContext }
 
 export interface PortcullisFastifyOptions {
-  /** What stands in front of the routes: `protect({ … })`, or guards and `bodyParsers()` in their order. */
+  /** The guards in front of the routes: `protect({ … })`, or guards and `bodyParsers()` in their order. */
   readonly guards: Guards
 }
 

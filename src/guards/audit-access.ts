@@ -25,7 +25,7 @@ export const decideAuditAccess: Guard<AuditFacts, AuditOutcome> = guardOf(
       const detail = 'the sink is not storing events at the moment'
       return { decision: deny('auditAccess', mode, 'AUDIT_UNAVAILABLE', detail) }
     }
-    const detail = 'the sink is not storing events, and the policy lets requests pass without them'
+    const detail = 'the sink is not storing events, and the policy admits requests without them'
     return {
       decision: allow('auditAccess', mode, detail, { onSinkFailure }),
       outcome: { onSinkFailure },

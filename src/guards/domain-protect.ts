@@ -65,15 +65,20 @@ function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgem
     if (entry === undefined) return refused(mode, '`X-Origin` matches no domain', { case: 'server' })
     if (server !== 'signed') return { decision: serverMatches(mode, 'server', entry) }
   }
-  if (server === 'none') return allowed(mode, 'servers need not name an origin', { case: 'absent' })
+  if (server === 'none')
+    return allowed(mode, 'the policy requires no origin from servers', { case: 'absent' })
   if (server === 'claim' && Object.hasOwn(facts, 'referer') && facts.referer !== undefined)
     return judgeReferer(section, facts, facts.referer)
   if (server === 'claim')
     return required(mode, 'neither `Origin` nor `X-Origin` was sent', { case: 'absent' })
-  if (facts.signed === true) return allowed(mode, 'the server has signed the request', { case: 'signed' })
-  return required(mode, 'a server must sign, but no enforcing `serverOnly` has admitted the request', {
-    case: 'server',
-  })
+  if (facts.signed === true) return allowed(mode, 'the server signed the request', { case: 'signed' })
+  return required(
+    mode,
+    'a server must sign, but no `serverOnly` in mode `enforce` has admitted the request',
+    {
+      case: 'server',
+    },
+  )
 }
 
 /** A page of this server in a browser that sends neither `Origin` nor Fetch Metadata. A page can hide its URL, but not forge it. */
@@ -84,10 +89,13 @@ function judgeReferer(
 ): OriginJudgement {
   const entry = ownOriginsOf(facts).includes(referer) ? domains.find(referer) : undefined
   return entry === undefined
-    ? required(mode, '`Referer` does not name a page of this service whose origin is a domain', {
+    ? required(mode, '`Referer` is not a page of this service, or its origin is not one of the domains', {
         case: 'referer',
       })
-    : allowed(mode, '`Referer` names this origin, and it is a domain', { case: 'referer', entry })
+    : allowed(mode, '`Referer` is a page of this origin, which is one of the domains', {
+        case: 'referer',
+        entry,
+      })
 }
 
 function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {
@@ -179,7 +187,7 @@ function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts)
       .map((origin) => domains.find(origin))
       .find((found) => found !== undefined)
     if (entry !== undefined)
-      return allowed(mode, 'a same-origin request, and this origin is a domain', {
+      return allowed(mode, 'a same-origin request, and this origin is one of the domains', {
         case: 'same-origin',
         entry,
       })

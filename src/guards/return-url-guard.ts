@@ -84,7 +84,7 @@ function refusedBy(
 
 function allowed({ mode }: CompiledReturnUrls, entries: string, count: number): Decision {
   if (count === 0) {
-    return allow('returnUrlGuard', mode, 'the request has no return URL, and needs none')
+    return allow('returnUrlGuard', mode, 'the request has no return URL, and none is required')
   }
   return count === 1 ? oneMatches(mode, entries) : allMatch(mode, entries)
 }

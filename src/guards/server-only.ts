@@ -55,7 +55,7 @@ export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serv
   }
 })
 
-const signed = sharedAllowances('serverOnly', 'the signature holds', ['keyId', 'keyNotAfter'])
+const signed = sharedAllowances('serverOnly', 'the signature is valid', ['keyId', 'keyNotAfter'])
 
 // What a policy has where nothing is written: an app that does not exist is judged as most that do.
 const ORDINARY = {

@@ -7,7 +7,7 @@ import { checkOptions } from '../options.ts'
 
 export type { PortcullisContext }
 
-/** What is needed of a Hono context. */
+/** The part of a Hono context that is used. */
 export interface HonoContextLike {
   readonly env: unknown
   set(key: never, value: unknown): void

@@ -32,8 +32,8 @@ export interface AuditAccessOptions extends SharedOptions {
   /** Where events go: `redisAuditSink(redis)`, `memoryAuditSink()` or your own. */
   readonly sink: AuditSink
   /**
-   * The key of the pseudonyms of persons, addresses and actors, at least 32 bytes. Default: a random one, so that
-   * pseudonyms of another process or another run cannot be compared.
+   * The key for the pseudonyms of persons, addresses and actors, at least 32 bytes. Default: a random key, so pseudonyms differ
+   * between processes and runs.
    */
   readonly pseudonymKey?: Uint8Array | undefined
   /**
@@ -41,65 +41,68 @@ export interface AuditAccessOptions extends SharedOptions {
    */
   readonly actor?: Callback<[req: GuardRequest], Actor | undefined> | undefined
   /**
-   * Why personal data is used, where that is not said with the read itself: a header of your back office, for example. Members
+   * The purpose for which personal data is used, if the read itself gives none: a header of your back office, for example. Members
    * of staff cannot read anything without a purpose.
    */
   readonly why?: Callback<[req: GuardRequest], string | undefined> | undefined
-  /** What the rows of your database are: see `PersonalModel`. With models, `rows()` of this handler finds its request itself. */
+  /**
+   * Describes the rows of your database: see `PersonalModel`. With models, `rows()` of this handler finds the current request
+   * itself.
+   */
   readonly models?: PersonalModels | undefined
   /**
-   * What happens where a response has a value of a record that was handed out, and no read of the field is recorded. `stop`: the
-   * handler gets an error in place of a sent response. `report`: an event of the kind `leak`, which `stop` makes too. Default:
-   * `report` where NODE_ENV is `production`, otherwise `stop`. It finds mistakes, not everything: see the documentation.
+   * What to do if a response contains a value of a sealed record although no read of the field is recorded. `stop`: the handler
+   * gets an error, and the response is not sent; a `leak` event is recorded. `report`: only the event. Default: `report` if
+   * NODE_ENV is `production`, otherwise `stop`. It finds common mistakes, not every leak: see docs/guards/audit-access.md.
    */
   readonly leakGuard?: LeakGuard | undefined
   /** The share of the requests that `leakGuard` looks at, from 0 to 1. Default: 0.01 in production, otherwise 1. */
   readonly leakShare?: number | undefined
   /**
-   * Names the operation. Default: the method and the pattern of the route with those of its mount paths, such as
-   * `GET /people/:email/orders`; where no route was reached, the method and the pattern of the mount path. It holds no value
-   * from the request. `*` stands for a mount path that cannot be found in the routers: name the operation yourself there.
+   * Names the operation. Default: the method and the pattern of the route with those of its mount paths, such as `GET
+   * /people/:email/orders`; where no route was reached, the method and the pattern of the mount path. It contains no values from
+   * the request. `*` stands for a mount path that cannot be found in the routers: name the operation yourself there.
    */
   readonly operation?: Callback<[req: GuardRequest], string> | undefined
   /** How long the sink may take, in milliseconds. Default 250. */
   readonly sinkTimeout?: number | undefined
   /**
-   * Keeps with each request what the guards were told of it (address, origin, return URL, country), sealed, so that `rejudge` can ask
-   * them again. Mount `auditAccess` ahead of the guards. Default: nothing is kept.
+   * Keeps the facts of each request that the guards judged by (address, origin, return URL, country), encrypted, so that `rejudge`
+   * can judge it again. Mount `auditAccess` before the guards. Default: nothing is kept.
    */
   readonly judgements?: { readonly key: JudgedKey } | undefined
   /** How many events may wait in memory for a sink that fails. Default 10 000. */
   readonly maxBacklog?: number | undefined
-  /** Told of every failure of the sink. */
+  /** Called on every failure of the sink. */
   readonly onError?: RecorderOptions['onError']
   /** As for `ipWhitelist`: how to find the client behind proxies. */
   readonly clientAddress?: ClientAddressOption | undefined
 }
 
-/** The middleware, and what an orderly end of the process needs. */
+/** The middleware, with methods for jobs and for an orderly shutdown. */
 export interface AuditAccessHandler extends RequestHandler {
   /**
-   * As `req.portcullis.audit.rows`, for code that has no request at hand, such as the adapter of a database. The request, or the
-   * job, is the one under way. Needs the option `models`.
+   * Like `req.portcullis.audit.rows`, for code without access to the request, such as a database adapter. It belongs to the current
+   * request or job. Needs the option `models`.
    *
    * @throws UsageError outside of both.
    */
   readonly rows: AuditSession['rows']
-  /** What `req.portcullis.audit` is, for the request or the job that is under way. Needs the option `models`. */
+  /** The `req.portcullis.audit` of the current request or job. Needs the option `models`. */
   current(): AuditSession
   /** Runs work that reads personal data without a request, such as a job of a queue. See {@link runJob}. */
   run<T>(options: JobOptions, work: (audit: AuditSession) => T | Promise<T>): Promise<T>
   /**
-   * Sends the events that wait. Resolves when the sink has kept all that were recorded so far.
+   * Sends the waiting events. Resolves when the sink has stored all events recorded so far.
    *
-   * @throws UnavailableError (as a rejection) when the sink does not keep them; they go on waiting.
+   * @throws UnavailableError (as a rejection) when the sink does not store them; they keep waiting.
    */
   flush(): Promise<void>
   /**
-   * The same, for the last time: call it when the server is closed and no request is under way. Events that come later are
-   * lost and reported to `onError`, and requests that must be recorded are refused.
+   * Like `flush`, and closes the handler: call it when the server is closed and no request is being handled. Later events are lost
+   * and reported to `onError`, and requests that must be recorded are refused.
    *
-   * @throws UnavailableError (as a rejection) when the sink does not keep them; they are lost.
+   * @throws UnavailableError (as a rejection) when the sink does not store them; they are lost.
    */
   close(): Promise<void>
 }
@@ -112,7 +115,7 @@ const PSEUDONYM_KEY: Expectation = {
 
 const JUDGEMENTS: Expectation = {
   expected:
-    'an object with `key`: 32 bytes in a Uint8Array, or a function that has a key for each app and month',
+    'an object with `key`: 32 bytes in a Uint8Array, or a function that returns the key for an app and a month',
   secret: true,
   accepts: (value) => {
     const { key } = (value ?? {}) as { readonly key?: unknown }

@@ -10,11 +10,11 @@ import { callListener } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 
 /**
- * What the developer is told of a refusal. No member holds a control character, and none is a secret. Where NODE_ENV is
- * `production`, `detail` and `nearest` are left out, so that nothing of a policy, a person or a request is in a log.
+ * Tells the developer about a refusal. No member contains a control character or a secret. If NODE_ENV is `production`, `detail`
+ * and `nearest` are left out, so that a log contains nothing about a policy, a person or a request.
  */
 export interface RefusalLine {
-  /** All of it as one line; outside production the frames of an error follow, each on a line of its own. */
+  /** The whole message as one line; outside production, the stack frames of an error follow, one per line. */
   readonly message: string
   readonly requestId: string
   /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */

@@ -4,12 +4,12 @@ import type { WrittenRequest } from '../policy/written-request.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Question } from './judge.ts'
 
-/** A made-up request. What is left out was not sent. A request of an expectation, or of a comparison, is one. */
+/** A made-up request, as in expectations and comparisons. Members that are left out were not sent. */
 export interface RequestDescription extends Omit<WrittenRequest, 'body' | 'returnUrl' | 'country'> {
   readonly body?: string | Uint8Array | undefined
   /** What the `returnUrl` option would find. Left out, `returnUrlGuard` is not asked. */
   readonly returnUrl?: unknown
-  /** The options of `returnUrlGuard` with these names. */
+  /** The option of `returnUrlGuard` with this name. */
   readonly relativeTo?: string | undefined
   readonly reserved?: readonly string[] | undefined
   /** What the `personId` option would find. */

@@ -14,17 +14,16 @@ import type { Mount } from './step.ts'
 
 export interface IpWhitelistOptions extends SharedOptions {
   /**
-   * How to find the client behind proxies: the proxies that are trusted with the one header that they write, or a function.
-   * Default: Express's `req.ip`, that is, its setting `trust proxy`; without Express the peer of the socket. What is trusted
-   * and does not fit the way that requests come is reported once by `process.emitWarning`: see
-   * docs/proxies.md.
+   * How to find the client address behind proxies: the trusted proxies and the one header that they write, or a function. Default:
+   * `req.ip` of Express, which follows its setting `trust proxy`; without Express, the peer of the socket. If this does not match
+   * how requests arrive, `process.emitWarning` reports it once: see docs/proxies.md.
    */
   readonly clientAddress?: ClientAddressOption | undefined
 }
 
 /**
- * Admits requests whose client address lies in the app's list of addresses and ranges; refuses with
- * `ADDRESS_NOT_ALLOWED` (403) otherwise, and when there is no readable address.
+ * Admits requests whose client address is in the app's list of addresses and ranges; refuses all others, and requests without a
+ * readable address, with `ADDRESS_NOT_ALLOWED` (403).
  *
  * @throws ConfigError
  */

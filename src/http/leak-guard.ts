@@ -9,7 +9,7 @@ import { watchResponse } from './response/watched-response.ts'
 /** What happens where a personal value is found in a response without a read of it. */
 export type LeakGuard = 'stop' | 'report' | 'off'
 
-export const LEAK_GUARD: Expectation = oneOf('what happens to a leak', ['stop', 'report', 'off'])
+export const LEAK_GUARD: Expectation = oneOf('what to do about a leak', ['stop', 'report', 'off'])
 
 export const A_SHARE: Expectation = {
   expected: 'a share of the requests, from 0 to 1',

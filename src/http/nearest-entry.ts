@@ -158,7 +158,7 @@ const ENCODED_TWICE = 'it was percent-encoded twice'
 
 function lookedFor(refusal: Refusal): string[] {
   const names = refusedUrls.get(refusal)?.named.map(({ name }) => `\`${printable(name)}\``) ?? []
-  return names.length === 0 ? [] : [`it was looked for as ${names.join(', ')}`]
+  return names.length === 0 ? [] : [`the store was asked for ${names.join(', ')}`]
 }
 
 function listsOf({ policy }: RequestContext): ReadSections | undefined {

@@ -2,24 +2,24 @@ import type { AuditSession } from '../audit/session.ts'
 import type { Decision } from '../decision.ts'
 import type { PersonHandle } from '../jurisdiction/person-handle.ts'
 
-/** What handlers may know of a request that the guards have judged: `req.portcullis`. */
+/** What handlers can read about a request that the guards have judged: `req.portcullis`. */
 export interface PortcullisContext {
-  /** Key of this request in problem documents and in the audit. */
+  /** The id of this request, in problem documents and in the audit. */
   readonly requestId: string
-  /** Who calls; `undefined` until a guard has identified the app. */
+  /** The id of the calling app; `undefined` until a guard has identified it. */
   readonly appId: string | undefined
-  /** Revision of the policy that the request is judged by. It stays the same for the whole request. */
+  /** Revision of the policy that the request is judged by. It does not change during the request. */
   readonly revision: number | undefined
   /** The trail: every decision so far, in order. */
   readonly decisions: readonly Decision[]
   /** The client address in canonical form; `undefined` when there is no readable one. */
   readonly address: string | undefined
   /**
-   * The canonical return URL that `returnUrlGuard` has let pass; of several the first. Redirect to this one and never to the
+   * The canonical return URL that `returnUrlGuard` admitted; the first, if there are several. Redirect to this URL and never to the
    * raw text: `safeRedirect(res, req)`.
    */
   readonly returnUrl: string | undefined
-  /** All canonical return URLs that `returnUrlGuard` has let pass, by their names. */
+  /** All canonical return URLs that `returnUrlGuard` admitted, by name. */
   readonly returnUrls: Readonly<Record<string, string>>
   /** Where the request is handled and where the person's data must stay, as `regionPin` found. */
   readonly region: RegionContext | undefined

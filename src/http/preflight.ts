@@ -59,7 +59,7 @@ export async function judgeUnnamedPreflight(
       preflight: true,
     }
   } catch {
-    return refused('POLICY_UNAVAILABLE', 'the store could not be read up apps by origin')
+    return refused('POLICY_UNAVAILABLE', 'the store could not look up apps by origin')
   }
 }
 

@@ -7,7 +7,7 @@ import { protectChain, protectExpectations } from './protect.ts'
 import { needsRouter } from './request/app-id.ts'
 import { sendError } from './response/plain-error.ts'
 
-/** What serves the requests that pass: an Express app, or any other request listener. */
+/** Serves the requests that pass: an Express app, or any other request listener. */
 export type ProtectedApp = Callback<[req: GuardRequest, res: GuardResponse], unknown>
 
 /** A request listener for `http.createServer`, `https.createServer` and `http2.createServer`. */

@@ -32,8 +32,8 @@ export interface RegionPinOptions extends SharedOptions {
   /** The location where this instance runs, one of the jurisdictions' locations: `london`. */
   readonly here: string
   /**
-   * The identifier of the person, from the session or the path. Where it begins with the name of a jurisdiction (`europe_4f0c…`),
-   * that is where the data lies, and `country` is not asked. `undefined`: not known yet.
+   * Returns the identifier of the person, from the session or the path. If it begins with the name of a jurisdiction
+   * (`europe_4f0c…`), the data belongs there, and `country` is not used. `undefined`: not known yet.
    */
   readonly personId?: Callback<[req: GuardRequest], unknown> | undefined
   /**
@@ -44,7 +44,10 @@ export interface RegionPinOptions extends SharedOptions {
   readonly country?: Callback<[req: GuardRequest], unknown> | { readonly body: string } | undefined
   /** Which locations may handle the data of which citizens. Default: Europeans in London and Frankfurt, all others in Dallas. */
   readonly jurisdictions?: Jurisdictions | undefined
-  /** For `onMisdirected: "redirect"`: location to base URL, `{ frankfurt: 'https://fra.example.org' }`. Never from a request. */
+  /**
+   * For `onMisdirected: "redirect"`: the base URL of each location, `{ frankfurt: 'https://fra.example.org' }`. Never take it from
+   * a request.
+   */
   readonly bases?: Readonly<Record<string, string>> | undefined
   /**
    * For `onMisdirected: "handOver"`: the headers with which the platform in front takes a request to a location, such as
@@ -238,7 +241,11 @@ function parseBases(
   const parsed = new Map<string, string>()
   for (const [location, base] of Object.entries(bases)) {
     if (jurisdictions.jurisdictionOf(location) === undefined) {
-      throw new ConfigError(`${name}.${location}`, 'left out: the jurisdictions have no such location', base)
+      throw new ConfigError(
+        `${name}.${location}`,
+        'left out, because no jurisdiction has this location',
+        base,
+      )
     }
     const url = typeof base === 'string' ? readUrl(base) : undefined
     if (url === undefined || url.protocol !== 'https:' || url.origin !== base) {

@@ -126,7 +126,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         (picture) => says('does not exist')(picture) || knows('the store has no list')(picture),
         'write the named list to the store, or remove its name from the policy.',
       ],
-      [says('address is in'), 'if the address should be admitted, remove the entry that denies it.'],
+      [says('address is in'), 'to admit the address, remove the entry that denies it.'],
       [
         ({ from, proxied, evidence }) =>
           proxied && from !== 'the internet' && isUnforwarded(String(evidence['source'])),

@@ -7,45 +7,47 @@ import type { AppIdReader } from './judged-request.ts'
 import type { RequestIdOption } from './request/request-id.ts'
 import type { DenyHandler } from './response/refuse.ts'
 
-/** What a listener is told besides the decision. */
+/** What a listener receives besides the decision. */
 export interface DecisionContext {
   readonly req: GuardRequest
   /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
   readonly app: { readonly appId: string; readonly revision: number } | undefined
-  /** What an option (`OPTION_FAILED`) or the store (`POLICY_UNAVAILABLE`) has thrown. It may hold personal data. */
+  /** The error thrown by an option (`OPTION_FAILED`) or by the store (`POLICY_UNAVAILABLE`). It may contain personal data. */
   readonly error?: unknown
 }
 
-/** The options that all guards share. Those that are functions may return a promise, which costs only them. */
+/** The options that all guards share. Options that are functions may return a promise. */
 export interface SharedOptions {
   /** Where policies come from; made by `createPolicySource`. */
   readonly policies: PolicySource
-  /** Says which app calls. Default `appIdFrom({ header: 'x-app-id' })`. One that fails refuses with `OPTION_FAILED`. */
+  /**
+   * Finds the id of the calling app. Default `appIdFrom({ header: 'x-app-id' })`. If it fails, the request is refused with
+   * `OPTION_FAILED`.
+   */
   readonly appId?: AppIdReader | undefined
   /**
-   * Told of every decision, in every mode, as soon as it is made. It changes nothing, whatever it does: use it for logs
-   * and metrics.
+   * Called with every decision, in every mode, as soon as it is made. It cannot change the decision: use it for logs and metrics.
    */
   readonly onDecision?: Callback<[decision: Decision, context: DecisionContext], unknown> | undefined
   /**
-   * Answers a refusal in place of the problem document. The request never passes: `next()` without an error, an `onDeny`
-   * that fails, and one that has not answered within 5 s or when its promise settles, send the problem document.
+   * Answers a refusal instead of the problem document. The request never passes: the problem document is sent if `onDeny` calls
+   * `next()` without an error, fails, or has not answered within 5 s or when its promise settles.
    */
   readonly onDeny?: DenyHandler | undefined
-  /** Told of every refusal that `report` mode has let pass. It changes nothing. */
+  /** Called with every refusal that `report` mode did not enforce. It cannot change the decision. */
   readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
   /**
-   * Told of refusals, also of those that `report` mode has let pass: a line with the reason, the nearest entry and how to
-   * fix it, once a minute for each kind. Default: the console, and nothing where NODE_ENV is `production` or `test`. One
-   * that is given is told in production too, and there nothing of a policy, a person or what the caller wrote.
+   * Called with refusals, including those that `report` mode did not enforce: a line with the reason, the nearest entry and the
+   * fix, at most once a minute for each kind. Default: the console; nothing if NODE_ENV is `production` or `test`. Your own logger
+   * is called in production too, but without details of the policy, the person or the request.
    */
   readonly logger?: RefusalLogger | undefined
   /**
-   * The id of a request, such as the one that your proxy has given it: a printable ASCII string of at most 200 characters.
-   * Default, and in place of anything else: a random UUID.
+   * Returns the id of a request, such as the id set by your proxy: a printable ASCII string of at most 200 characters. Default, and
+   * if the value is anything else: a random UUID.
    */
   readonly requestId?: RequestIdOption | undefined
-  /** How long an option that is a function may take, in milliseconds; then it counts as failed. Default 1000. */
+  /** How long an option that is a function may take, in milliseconds, before it counts as failed. Default 1000. */
   readonly optionTimeout?: number | undefined
 }
 
@@ -57,7 +59,7 @@ export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectati
     ...required(objectWith('a policy source made by createPolicySource()', 'peek', 'load')),
     hint: (value) =>
       typeof (value as { read?: unknown } | null)?.read === 'function'
-        ? '; this is a store: write `createPolicySource({ store })` around it'
+        ? '; this is a store: wrap it in `createPolicySource({ store })`'
         : undefined,
   },
   appId: anAppIdReader,

@@ -11,7 +11,7 @@ export const COUNTRIES: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** Some countries, what was decided of them, and where that comes from. */
+/** A group of countries, whether their data stays in Europe, and the source of that decision. */
 export interface CountryGroup {
   readonly codes: readonly string[]
   /** Whether the default jurisdiction `europe` keeps the data of their citizens. */

@@ -27,7 +27,7 @@ export const BY_DEFAULT = {
   world: { locations: ['dallas'], countries: '*' },
 } as const satisfies Jurisdictions
 
-/** The same for those who read it by any name. */
+/** The default jurisdictions, indexed by any string. */
 export const DEFAULT_JURISDICTIONS: Jurisdictions = BY_DEFAULT
 
 /** Where a person's data belongs. */

@@ -3,7 +3,7 @@ import type { PersonId } from './person-id.ts'
 /** Says at compile time to which jurisdiction a value belongs. It has no member at run time. */
 declare const home: unique symbol
 
-/** A value that was read in the jurisdiction `J`. Where another is expected, it does not compile. */
+/** A value that was read in the jurisdiction `J`. Passing it where another jurisdiction is expected does not compile. */
 export type Pinned<J extends string, T> = T & { readonly [home]?: J }
 
 /** The record of a person, as `get` found it. */
@@ -22,17 +22,17 @@ export interface PersonPage<J extends string> {
 }
 
 /**
- * The records of one jurisdiction. It has clients of the locations of this jurisdiction and no others, so that nothing that is done
- * with it can reach another. Errors name no person and no value.
+ * The records of one jurisdiction. It has clients only for the locations of this jurisdiction, so nothing done with it can reach
+ * another. Errors contain no person and no value.
  */
 export interface PersonHandle<J extends string = string> {
   readonly jurisdiction: J
   /** Whether this is the identifier of a person of this jurisdiction. */
   owns(id: string): id is PersonId<J>
-  /** The record; `undefined` when there is no such person here. Rejects with `UnavailableError` when that cannot be said. */
+  /** The record; `undefined` when there is no such person here. Rejects with `UnavailableError` when this cannot be determined. */
   get<T extends object>(id: PersonId<J>): Promise<PersonRecord<J, T> | undefined>
   /**
-   * Writes a record, and answers with its new revision.
+   * Writes a record, and resolves with its new revision.
    *
    * @param revision The one that it replaces; 0 for a new person.
    * @throws RevisionConflict (as a rejection) when another has been written since.

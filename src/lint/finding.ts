@@ -42,14 +42,14 @@ export const SEVERITIES = {
 
 type FindingCode = keyof typeof SEVERITIES
 
-/** Something in a policy or a named list that its owner may not have meant, or could protect better. */
+/** Something in a policy or a named list that its owner may not have intended, or that could protect better. */
 export interface PolicyFinding {
   /** Stable and machine-readable. */
   readonly code: FindingCode
   /** Where: `ipWhitelist.ranges[3]`; the name of a section that is missing. In a named list `[3]`; empty for the whole list. */
   readonly path: string
   readonly severity: Severity
-  /** One line that goes on where the path ends: what it is, and why it matters. */
+  /** One line that continues after the path: what is wrong, and why it matters. */
   readonly message: string
   /** Where the code is explained, relative to the root of the package: `docs/codes.md#mode-off`. */
   readonly help: string

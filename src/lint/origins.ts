@@ -41,7 +41,7 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
   }
   if (text.includes('*')) {
     const message =
-      'admits every subdomain, even a forgotten one that somebody takes over: name the subdomains that call'
+      'admits every subdomain, even a forgotten one that someone takes over: list only the subdomains that call'
     found.push({ code: 'wildcard-domain', index, message })
   }
   if (swallowing !== undefined) found.push(swallowedNote(index, `domains[${places.get(swallowing)}]`))
@@ -51,14 +51,14 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
 function lintServer({ server }: Domains): PolicyFinding[] {
   if (server !== 'none') return []
   const message =
-    'admits every request without evidence of a browser, so any program passes: mount `serverOnly` and use `signed`'
+    'admits every request that shows no sign of a browser, so any program passes: mount `serverOnly` and use `signed`'
   return [finding('server-unchecked', 'domainProtect.server', message, 'signed')]
 }
 
 function lintCredentials({ domains, credentials }: Domains): PolicyFinding[] {
   if (credentials !== true || !domains.some((text) => text.includes('*'))) return []
   const message =
-    'reaches every subdomain of a wildcard: one that somebody takes over can read responses with the cookies of its visitors, so name the subdomains that call'
+    'applies to every subdomain of a wildcard: one that someone takes over can read responses with the cookies of its visitors, so list only the subdomains that call'
   return [finding('credentials-wildcard', 'domainProtect.credentials', message)]
 }
 
@@ -191,6 +191,6 @@ function swallowedNote(index: number, by: string): Note {
   return {
     code: 'entry-swallowed',
     index,
-    message: `changes nothing: \`${by}\` already admits everything that it admits`,
+    message: `changes nothing: \`${by}\` already admits all of it`,
   }
 }

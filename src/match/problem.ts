@@ -2,7 +2,7 @@
 export interface Problem {
   /** The reason, as a phrase. */
   readonly problem: string
-  /** The spelling that would have been taken, where there is one. */
+  /** The spelling that would be accepted, if there is one. */
   readonly corrected?: string | undefined
 }
 

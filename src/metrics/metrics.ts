@@ -12,17 +12,17 @@ import { Counter, formatFamilies, gauge, Histogram, type Family, type Row } from
 import { VERSION } from './version.ts'
 
 export interface MetricsOptions {
-  /** The source whose feed, breaker and reads are shown. */
+  /** The policy source whose feed, circuit breaker and reads are exported. */
   readonly policies?: PolicySource | undefined
-  /** Audit logs whose queue and spool are shown, by the name that stands as the label `sink`. */
+  /** Audit logs whose queue and spool are exported, by the value of the label `sink`. */
   readonly auditLogs?: Readonly<Record<string, Pick<AuditLog, 'status'>>> | undefined
-  /** Of how many requests `timed` measures one. Default 16. */
+  /** `timed` measures one in this many requests. Default 16. */
   readonly sampling?: number | undefined
 }
 
 /** Counts what guards decide. No label is an app, an address, an origin or a person. */
 export interface Metrics {
-  /** Counts a decision. Give it to the guards: `protect({ …, onDecision: metrics.onDecision })`. */
+  /** Counts a decision. Pass it to the guards: `protect({ …, onDecision: metrics.onDecision })`. */
   readonly onDecision: (decision: Decision) => void
   /** The same nonce store, whose claims are counted. */
   nonces<Store extends NonceStore>(store: Store): Store
@@ -30,7 +30,7 @@ export interface Metrics {
   sink<Sink extends AuditSink>(name: string, sink: Sink): Sink
   /** The same handler, measured until it passes the request on or answers it. `name` is the label `guard`. */
   timed(name: string, handler: RequestHandler): RequestHandler
-  /** All figures as text, which Prometheus reads. */
+  /** All metrics in the text format of Prometheus. */
   text(): string
   /** The `Content-Type` of the text. */
   readonly contentType: string
@@ -50,7 +50,7 @@ const LOGS: Expectation = {
 }
 
 /**
- * Makes figures for Prometheus, without another package.
+ * Creates metrics for Prometheus, without another package.
  *
  * @throws ConfigError
  */

@@ -20,7 +20,7 @@ export interface Readiness {
 export interface ReadinessProbe {
   /** Never rejects. */
   check(): Promise<Readiness>
-  /** From now on the process is not ready: call it first when it shall end. */
+  /** Makes the process report that it is not ready: call it first at shutdown. */
   drain(): void
 }
 
@@ -28,8 +28,8 @@ export interface ReadinessProbe {
 const NOBODY = 'readiness.probe.of.portcullis'
 
 /**
- * Makes the answer for `/readyz`. Ready means that the process can judge: a store that is away takes no process out while the
- * policies in memory are fresh, and a store that answers does not help when it has lost its data.
+ * Makes the check for `/readyz`. Ready means that the process can judge requests. While the policies in memory are fresh, an
+ * unreachable store does not make it unready; a store that answers but has lost its data does.
  *
  * @throws ConfigError
  */

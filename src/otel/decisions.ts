@@ -9,7 +9,7 @@ interface SpanLike {
   isRecording(): boolean
 }
 
-/** What we use of the package `@opentelemetry/api`, version 1. */
+/** The part of the package `@opentelemetry/api` (version 1) that is used. */
 export interface OpenTelemetryApi {
   readonly trace: { getActiveSpan(): SpanLike | undefined }
   readonly metrics: {
@@ -30,9 +30,9 @@ export interface OpenTelemetryOptions {
 const SCOPE = 'portcullis'
 
 /**
- * Tells OpenTelemetry what guards decide: a counter `portcullis.decisions`, attributes of the active span, and an event
- * `portcullis.decision` on it for each refusal. Give the result to the guards as `onDecision`. No attribute is an address, an origin
- * or a person; the id of the app stands on the span, never on a counter.
+ * Reports decisions to OpenTelemetry: a counter `portcullis.decisions`, attributes of the active span, and an event
+ * `portcullis.decision` on it for each refusal. Give the result to the guards as `onDecision`. No attribute is an address, an
+ * origin or a person; the id of the app stands on the span, never on a counter.
  *
  * @throws ConfigError
  */

@@ -43,7 +43,7 @@ type Read = Problem | { readonly text: string }
 
 /** A method that a page may use. Methods are case-sensitive, and Node knows none in lower case. */
 export function parseCorsMethod(text: string): Read {
-  if (text === '*') return { problem: 'name the methods: with `*` nothing is refused' }
+  if (text === '*') return { problem: 'list the methods: `*` refuses nothing' }
   const upper = text.toUpperCase()
   if (!METHOD.test(upper)) return { problem: 'is not the name of a method' }
   if (FORBIDDEN_METHODS.has(upper)) return { problem: 'no browser lets a page use this method' }
@@ -52,7 +52,7 @@ export function parseCorsMethod(text: string): Read {
 
 /** A header that a page may set. */
 export function parseRequestHeader(text: string): Read {
-  if (text === '*') return { problem: 'name the headers, or omit `headers` to allow all requested headers' }
+  if (text === '*') return { problem: 'list the headers, or omit `headers` to allow all requested headers' }
   const read = parseHeader(text)
   if (isProblem(read)) return read
   const { text: name } = read
@@ -63,7 +63,7 @@ export function parseRequestHeader(text: string): Read {
 
 /** A header that a page may read. */
 export function parseResponseHeader(text: string): Read {
-  if (text === '*') return { problem: 'name the headers: with credentials `*` is the name of a header' }
+  if (text === '*') return { problem: 'list the headers: with credentials, `*` is only the name of a header' }
   const read = parseHeader(text)
   if (isProblem(read)) return read
   const forbidden = read.text === 'set-cookie' || read.text === 'set-cookie2'

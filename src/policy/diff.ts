@@ -12,8 +12,8 @@ export interface PolicyChange {
 }
 
 /**
- * What changes from one policy document to another, in the order of the document; empty when they mean the same. The order
- * of a list does not count, because it means nothing. `undefined` stands for an app that does not exist.
+ * The changes from one policy document to another, in the order of the document; empty when they mean the same. The order of a list
+ * does not count, because it means nothing. `undefined` stands for an app that does not exist.
  *
  * @throws PolicyError when one of the documents is refused.
  */

@@ -12,7 +12,7 @@ const METHOD = /^[A-Z][A-Z-]{0,31}$/
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 /** What Node reads of the value of a header, each byte as a character. */
 const HEADER_VALUE = /^[\t -~\u0080-\u00ff]*$/
-const A_URL = 'must be an absolute URL of http or https, without user information and without a fragment'
+const A_URL = 'must be an absolute http or https URL without user information and fragment'
 const URL_OF_WEB = /^https?:\/\/[^\s\\#]+$/
 
 /** How many characters the texts of a request may have. */

@@ -1,9 +1,9 @@
 import type { GuardName } from './sections.ts'
 import type { WrittenRequest } from './written-request.ts'
 
-/** What a policy must do with a request, as its owner has written it down. */
+/** How a policy must decide on a request, as written by its owner. */
 export interface Expectation {
-  /** Why, in the words of the owner: `the office may call`. 1-200 characters. */
+  /** A description in the owner's words: `the office may call`. 1-200 characters. */
   readonly name: string
   readonly request: WrittenRequest
   /** The guards that are asked. Left out: all of them, as `protect` mounts them. */

@@ -4,9 +4,9 @@ import type { Mode, Protection, Rules } from './section.ts'
 import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
 
 /**
- * What the owner of a policy may not have meant, or could protect better: advice on a document that `parsePolicy` takes, in
- * the order of the document. Each entry is judged in every mode, because it counts from the day on which the mode is changed.
- * The content of named `lists` is not known here. Pure; the work grows with n log n of the entries.
+ * Advice on a policy document that `parsePolicy` accepts: what its owner may not have intended, or could protect better, in the
+ * order of the document. Each entry is judged in every mode, because it counts from the day on which the mode is changed. The
+ * content of named `lists` is not known here. Pure; the work grows with n log n of the entries.
  *
  * @throws PolicyError when the document is refused.
  */
@@ -62,7 +62,7 @@ function duplicates(name: GuardName, { duplicates: found }: ReadPolicy): PolicyF
     .filter(([path]) => path.startsWith(`${name}.`))
     .flatMap(([path, list]) =>
       list.map(({ index, first }) => {
-        const message = `means the same as \`${path}[${first}]\`and is not stored: remove it`
+        const message = `means the same as \`${path}[${first}]\` and is not stored: remove it`
         return finding('entry-duplicate', `${path}[${index}]`, message)
       }),
     )

@@ -156,7 +156,7 @@ function expectation(issue: z.core.$ZodIssue): string {
     case 'invalid_union':
       return issue.path[0] === 'expect'
         ? 'a string or an array of strings'
-        : 'a URL text or { "exact": URL text }'
+        : 'a URL, or an object { "exact": URL }'
     case 'too_small':
       return `at least ${issue.minimum}`
     case 'too_big':

@@ -32,14 +32,14 @@ type InputSections = {
 }
 
 /**
- * A policy document as it is written: what `parsePolicy` and the stores take. Defaults may be left out. A section that is
- * left out refuses every request where its guard is mounted.
+ * A policy document as it is written: the input of `parsePolicy` and the stores. Defaults may be left out. A section that is left
+ * out refuses every request where its guard is mounted.
  */
 export interface PolicyInput extends InputSections {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   readonly appId: string
-  /** A name for people, 1-200 characters. */
+  /** A display name, 1-200 characters. */
   readonly name?: string | undefined
-  /** What the policy must do with some requests, at most 100. A write that is checked is refused where one does not hold. */
+  /** How the policy must decide on some requests, at most 100. A checked write is refused if one of them fails. */
   readonly expect?: readonly ExpectationInput[] | undefined
 }

@@ -5,7 +5,7 @@ import type { Policy } from './policy.ts'
 import type { Mode } from './section.ts'
 import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
 
-/** How much of the possible protection a policy makes use of. */
+/** How much of the possible protection a policy uses. */
 export interface PolicyScore {
   /** A whole number from 0 to 100. 100: every guard enforces, and there is no finding. */
   readonly score: number

@@ -36,7 +36,7 @@ export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<
   serverOnly: {
     points: 20,
     modeIsEnough: true,
-    reason: 'only requests signed by the servers of the app pass, so an app id alone is useless',
+    reason: "only requests signed by the app's servers pass, so an app id alone is useless",
     lint: lintServerOnly,
     compare: COMPARE_SIGNATURES,
   },
@@ -57,14 +57,14 @@ export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<
   returnUrlGuard: {
     points: 20,
     modeIsEnough: false,
-    reason: 'attackers cannot have users redirected to their own pages after sign-in',
+    reason: 'attackers cannot redirect users to their own pages after sign-in',
     lint: lintReturnUrlGuard,
     compare: COMPARE_RETURN_URLS,
   },
   regionPin: {
     points: 10,
     modeIsEnough: true,
-    reason: 'personal data stays in the jurisdiction of the person',
+    reason: "personal data stays in the person's jurisdiction",
     lint: lintRegionPin,
     compare: COMPARE_REGIONS,
   },

@@ -6,7 +6,7 @@ import type { AuditSink } from '../audit/sink.ts'
 import { isDisconnected, unavailable } from './client.ts'
 import { createKeyspace } from './keyspace.ts'
 
-/** What we use of an ioredis client, single server, Sentinel or Cluster. */
+/** The part of an ioredis client that is used; single server, Sentinel or Cluster. */
 export interface RedisAuditClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
   readonly status?: string

@@ -1,6 +1,6 @@
 import { ConfigError, SECRET, UnavailableError } from '../errors.ts'
 
-/** What we use of an ioredis client (version 5 or 6), single server, Sentinel or Cluster. */
+/** The part of an ioredis client (version 5 or 6) that is used; single server, Sentinel or Cluster. */
 export interface RedisClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
   // oxlint-disable-next-line typescript/no-explicit-any -- single server and Cluster take other arguments
@@ -12,7 +12,7 @@ export interface RedisClient {
   readonly options?: { readonly enableOfflineQueue?: boolean | undefined }
 }
 
-/** What we use of a client where bytes are sent and read. */
+/** The part of a Redis client that is used to send and read bytes. */
 export interface BytesClient {
   call(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>
   /** As `call`, with bytes in place of strings. */

@@ -4,14 +4,14 @@ import { checkClient, sender, type RedisClient } from './client.ts'
 import { createKeyspace, PREFIX } from './keyspace.ts'
 
 export interface RedisCursorsOptions {
-  /** The beginning of every key. Default `portcullis:`. */
+  /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
 }
 
 const TIMEOUT = 5_000
 
 /**
- * Keeps in Redis up to where each destination has taken the events of the audit log.
+ * Stores in Redis how far each destination has read the audit log.
  *
  * @throws ConfigError
  */

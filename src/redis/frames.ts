@@ -10,7 +10,7 @@ import { createKeyspace, PREFIX } from './keyspace.ts'
 import { PersonFrames } from './person-frames.ts'
 
 export interface RedisFramesOptions {
-  /** The beginning of every key. Default `portcullis:`. */
+  /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
   /**
    * For how many milliseconds Redis can lose what it has acknowledged. Default 5,000, which fits `appendfsync everysec`; 0 for

@@ -34,7 +34,7 @@ interface ClusterClient extends Client {
   getNodeClientForKey(key: string): Promise<SingleClient>
 }
 
-/** What we use of a client of node-redis: `createClient()` of version 5 or 6, or `createCluster()` of 6.2 or later. */
+/** The part of a node-redis client that is used: `createClient()` of version 5 or 6, or `createCluster()` of 6.2 or later. */
 export type NodeRedisClient = SingleClient | ClusterClient
 
 /** Maps, in which RESP3 brings the reply to XREAD, become flat lists, and everything else what it is by default. */

@@ -8,7 +8,7 @@ import { createKeyspace, PREFIX } from './keyspace.ts'
 import { CLAIM_NONCE } from './scripts.ts'
 
 export interface RedisNoncesOptions {
-  /** In front of every key. Default `portcullis:`. */
+  /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
   /** How long a claim may take, in milliseconds. Default 500. */
   readonly commandTimeout?: number | undefined
@@ -76,7 +76,7 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
         )
       // What was held up for so long was perhaps forgotten before it was asked for.
       if (answer === 'first' && now() > until + commandTimeout)
-        throw new UnavailableError('the answer came when the nonce had expired')
+        throw new UnavailableError('the nonce expired before Redis answered')
       return answer === 'first'
     },
   }

@@ -5,7 +5,7 @@ import { checkClient, sender, texts, type RedisClient } from './client.ts'
 import { createKeyspace, PREFIX, type Keyspace } from './keyspace.ts'
 
 export interface RedisPeopleOptions {
-  /** The beginning of every key. Default `portcullis:`. */
+  /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
 }
 
@@ -100,7 +100,7 @@ async function* scan(redis: RedisClient, keyOf: (name: string) => string): Async
   do {
     const reply = await send('SCAN', cursor, 'MATCH', pattern, 'COUNT', SCANNED)
     const [next, keys] = (Array.isArray(reply) ? reply : []) as readonly unknown[]
-    if (typeof next !== 'string') throw new UnavailableError('Redis has answered SCAN in an unknown form')
+    if (typeof next !== 'string') throw new UnavailableError('Redis answered SCAN in an unknown format')
     cursor = next
     const names = texts(keys).map((key) => key.slice(before.length, key.length - after.length))
     if (names.length > 0) yield names

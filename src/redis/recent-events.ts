@@ -18,8 +18,8 @@ export interface RedisRecentEventsOptions extends RecentEventsOptions {
 const PAGE = 1_000
 
 /**
- * Finds the newest events of the stream that `redisAuditSink` writes: what `createConsole` takes as `recentEvents`. Looks from the
- * newest back, at `most` events.
+ * Finds the newest events of the stream that `redisAuditSink` writes: what `createConsole` takes as `recentEvents`. It searches at
+ * most `most` events, starting with the newest.
  *
  * @throws ConfigError
  */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../errors.ts'
 import { unavailable } from './client.ts'
 
-/** What we use of a client of a single server. */
+/** The part of a client of a single Redis server that is used. */
 export interface RewriteClient {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
 }
@@ -10,8 +10,8 @@ export interface RewriteClient {
 const POLLED_EACH = 50
 
 /**
- * Has Redis write its files anew, and waits for it: what was deleted stands in the append-only file until then, and in the snapshot.
- * On a Cluster call it for each server.
+ * Makes Redis rewrite its files, and waits for it: until then, deleted data stays in the append-only file and in the snapshot. On a
+ * Cluster, call it for each server.
  *
  * @throws UnavailableError (as a rejection) when Redis refuses, or does not finish within `timeout` milliseconds.
  */

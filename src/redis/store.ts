@@ -26,7 +26,7 @@ import { redisSealedPlaces } from './sealed-places.ts'
 import { AppWriting } from './writing.ts'
 
 export interface RedisStoreOptions {
-  /** In front of every key. Default `portcullis:`. */
+  /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
   /**
    * Encrypts the keys of apps, and who wrote what and why. Without it an app with keys can be neither written nor read, and

@@ -26,7 +26,11 @@ function eachClient(table: CompiledJurisdictions, clients: ReadonlyMap<string, u
     const option = `${NAME}.${location}`
     if (table.jurisdictionOf(location) === undefined)
       return [
-        wrongOption(option, `left out: the locations are ${table.locations.join(', ')}`, hidden(client)),
+        wrongOption(
+          option,
+          `left out, because the locations are ${table.locations.join(', ')}`,
+          hidden(client),
+        ),
       ]
     if (!isClient(client)) {
       const expected = 'a client of ioredis, or one of node-redis through `fromNodeRedis`'
@@ -35,7 +39,7 @@ function eachClient(table: CompiledJurisdictions, clients: ReadonlyMap<string, u
     const owner = owners.get(client)
     owners.set(client, location)
     if (owner === undefined) return []
-    return [wrongOption(option, `a client of its own, because \`${owner}\` has this one`, hidden(client))]
+    return [wrongOption(option, `a client of its own, because \`${owner}\` uses this one`, hidden(client))]
   })
 }
 

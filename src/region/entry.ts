@@ -39,7 +39,7 @@ export function readEntry(reply: unknown): Entry | undefined {
     !STATES.has(state) ||
     !Number.isSafeInteger(whole)
   )
-    throw new UnreadableError('a record of a person was read and is damaged')
+    throw new UnreadableError('the stored record of a person is damaged')
   return {
     revision: whole,
     stamp,

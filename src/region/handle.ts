@@ -23,7 +23,7 @@ export function createHandle<J extends string>(
   const check = (id: unknown): void => {
     if (readPersonId(id, own) !== undefined) return
     throw new UsageError(
-      `the id is not that of a person of \`${jurisdiction}\`: those begin with \`${jurisdiction}_\``,
+      `the id does not belong to a person in \`${jurisdiction}\`: those ids begin with \`${jurisdiction}_\``,
     )
   }
 
@@ -76,23 +76,25 @@ function refusal({ revision, state }: Refused, expected: number): Error {
 }
 
 function onItsWay(): UnavailableError {
-  return new UnavailableError('the record is on its way to another jurisdiction')
+  return new UnavailableError('the record is being moved to another jurisdiction')
 }
 
 function checkRevision(revision: unknown, least: number): void {
   if (Number.isSafeInteger(revision) && (revision as number) >= least) return
   throw new UsageError(
-    `a revision is a whole number of at least ${least}: that of the record, as \`get\` found it`,
+    `a revision must be a whole number of at least ${least}: pass the revision of the record that \`get\` returned`,
   )
 }
 
 function serialised(value: unknown): string {
-  if (typeof value !== 'object' || value === null) throw new UsageError('the value of a record is an object')
+  if (typeof value !== 'object' || value === null)
+    throw new UsageError('the value of a record must be an object')
   const json = JSON.stringify(value) as string | undefined
-  if (json === undefined) throw new UsageError('the value of a record is an object that JSON can hold')
+  if (json === undefined)
+    throw new UsageError('the value of a record must be an object that can be written as JSON')
   if (json.length > MOST_CHARACTERS)
     throw new UsageError(
-      `a record has at most ${MOST_CHARACTERS} characters of JSON, this one has ${json.length}`,
+      `a record may have at most ${MOST_CHARACTERS} characters of JSON; this one has ${json.length}`,
     )
   return json
 }
@@ -101,7 +103,7 @@ function parsed<J extends string, T>({ value }: Entry): Pinned<J, T> {
   try {
     return JSON.parse(value) as Pinned<J, T>
   } catch {
-    throw new UnreadableError('the record of a person was read and is damaged')
+    throw new UnreadableError('the stored record of a person is damaged')
   }
 }
 
@@ -110,7 +112,7 @@ async function page<J extends string>(territory: Territory, next = '0 0'): Promi
   const [, bucket = '', cursor = ''] = /^(\d{1,2}) (\d{1,20})$/.exec(next) ?? []
   const index = Number(bucket)
   if (bucket === '' || index >= PEOPLE.length)
-    throw new UsageError('`next` is what the page before has given')
+    throw new UsageError('`next` must be the `next` of the previous page')
   const [following, ids] = await territory.ids(String(index), cursor)
   const entries = await Promise.all(ids.map((id) => territory.read(id)))
   const present = ids.filter((_, at) => SERVED.has(entries[at]?.state ?? 'gone'))

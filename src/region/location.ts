@@ -178,7 +178,7 @@ export class Location {
   async claim(): Promise<void> {
     await this.#send('SET', this.#keys.place, this.#claim, 'NX')
     if ((await this.identity()) !== 'own')
-      throw new UnavailableError(`the server of \`${this.name}\` is another location`)
+      throw new UnavailableError(`the server configured for \`${this.name}\` belongs to another location`)
   }
 
   /** The record, the ids of its bucket, and what is owed to each other location. */

@@ -74,7 +74,7 @@ export function readMove(id: string, entry: Entry | undefined): Move | undefined
   if (entry?.state !== 'here') return undefined
   const { source, target } = JSON.parse(entry.value) as Record<string, unknown>
   if (typeof source !== 'string' || typeof target !== 'string')
-    throw new UnreadableError('a move was read and is damaged')
+    throw new UnreadableError('the stored move of a person is damaged')
   return { id, source, target }
 }
 
@@ -97,7 +97,9 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
   const state = await from.agree(move.source)
   if (state?.state === 'here') {
     if (!(await isMeant(move, ends)))
-      throw new UnavailableError(`\`${from.jurisdiction}\` knows nothing of a move that is kept elsewhere`)
+      throw new UnavailableError(
+        `another jurisdiction has a move that \`${from.jurisdiction}\` does not know`,
+      )
     await tell('begin', from)
     await step(from, move.source, ['here'], 'moving', undefined, undefined, move, tools)
   }
@@ -111,7 +113,7 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
     await step(from, move.source, ['moving'], 'leaving', undefined, move.id, move, tools)
   } else if (!hasLeft(source, move)) {
     await endMove(move, ends, tools)
-    if (source?.state === 'moving') throw new UnavailableError('the record is on its way by another move')
+    if (source?.state === 'moving') throw new UnavailableError('the record is already being moved')
     throw new UsageError('there is no such person to move')
   }
   if (!hasLeft(await from.agree(move.source), move)) throw stopped()
@@ -156,7 +158,7 @@ async function verify(to: Territory, { id, target }: Move, value: string): Promi
     // Once it is served it may have changed, but then it has left its old home.
     const isThere = copy !== undefined && copy.move === id && hash('sha256', copy.value) === expected
     if (!isThere)
-      throw new UnavailableError('the copy of a record is not what was copied; the move can be carried on')
+      throw new UnavailableError('the copy of a record differs from the record; the move can be resumed')
   }
 }
 
@@ -168,6 +170,6 @@ async function endMove({ id }: Move, { from, journal }: MoveEnds, { nextStamp }:
 
 function stopped(): UnavailableError {
   return new UnavailableError(
-    'the locations do not agree on a record that is moved; the move can be carried on',
+    'the locations do not agree on a record that is being moved; the move can be resumed',
   )
 }

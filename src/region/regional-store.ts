@@ -26,15 +26,15 @@ export interface RegionalStoreOptions<J extends Jurisdictions> {
    * of a jurisdiction, or none of them where this process must not reach it.
    */
   readonly clients: { readonly [L in LocationOf<J>]?: RedisClient | undefined }
-  /** The beginning of every key. Default `portcullis:`. */
+  /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
   /** How long a location may take to answer before another of its jurisdiction is asked, in milliseconds. Default 250. */
   readonly commandTimeout?: number | undefined
-  /** How old may be what is known of the locations, in milliseconds. Default 1,000. */
+  /** How often the state of the locations is checked, in milliseconds. Default 1,000. */
   readonly checkEvery?: number | undefined
-  /** Hears of each step of a move before it is taken. Where it throws or rejects, the move stops and can be carried on. */
+  /** Called before each step of a move. If it throws or rejects, the move stops and can be resumed. */
   readonly recordMove?: ((event: MoveEvent) => void | Promise<void>) | undefined
-  /** Hears when a location is lost and when it is back. */
+  /** Called when a location becomes unreachable and when it is back. */
   readonly onNotice?: ((notice: LocationNotice) => void) | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
@@ -46,18 +46,20 @@ export interface LocationStatus {
   readonly condition: Condition
 }
 
-/** What a request has that `regionPin` has judged. */
+/** A request that `regionPin` has judged. */
 export interface PinnedRequest {
   readonly portcullis?: { readonly region?: { readonly jurisdiction: string } | undefined } | undefined
 }
 
 /** Records of people, each in the locations of its own jurisdiction. */
 export interface RegionalStore<J extends Jurisdictions = Jurisdictions> {
-  /** The handle of one jurisdiction. Hand this on, and never the store. */
+  /** The handle of one jurisdiction. Pass this to your handlers, never the store. */
   in<N extends NameOf<J>>(jurisdiction: N): PersonHandle<N>
   /** The handle for a request that `regionPin` has judged: that of the person's jurisdiction. */
   for(request: PinnedRequest): PersonHandle<NameOf<J>>
-  /** Moves a person to another jurisdiction and answers with the new identifier. When it rejects, `resumeMoves` carries it on. */
+  /**
+   * Moves a person to another jurisdiction and resolves with the new identifier. If it rejects, `resumeMoves` continues the move.
+   */
   move<N extends NameOf<J>>(id: PersonId<NameOf<J>>, to: N): Promise<PersonId<N>>
   /**
    * Carries on the moves that were interrupted. Answers how many were ended, and how many could not be: also those whose note is
@@ -65,7 +67,7 @@ export interface RegionalStore<J extends Jurisdictions = Jurisdictions> {
    */
   resumeMoves(): Promise<{ readonly ended: number; readonly waiting: number }>
   status(): readonly LocationStatus[]
-  /** Stops looking after the locations. The clients stay open: they are yours. */
+  /** Stops monitoring the locations. It does not close your clients. */
   close(): void
 }
 
@@ -87,11 +89,11 @@ export function regionalStore<const J extends Jurisdictions>(
 ): RegionalStore<J> {
   const checked = checkOptions<RegionalStoreOptions<J>>('regionalStore', options, {
     regions: required({
-      expected: 'what `regions()` returns',
+      expected: 'the result of `regions()`',
       accepts: (value) => compiledRegions(value) !== undefined,
     }),
     clients: required({
-      expected: 'an object that gives a client for each location',
+      expected: 'an object with a client for each location',
       accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
     }),
     prefix: PREFIX,
@@ -137,7 +139,7 @@ function assemble(
     if (realm !== undefined) return realm
     if (names.has(jurisdiction ?? ''))
       throw new UsageError(`the store has no clients for \`${jurisdiction}\``)
-    throw new UsageError(`there is no such jurisdiction: they are ${table.names.join(', ')}`)
+    throw new UsageError(`there is no such jurisdiction: the jurisdictions are ${table.names.join(', ')}`)
   }
   const endsOf = ({ source, target }: Pick<Move, 'source' | 'target'>): MoveEnds => {
     const [from = '', to = ''] = [readPersonId(source, names), readPersonId(target, names)]
@@ -153,13 +155,15 @@ function assemble(
     for({ portcullis }: PinnedRequest) {
       const region = portcullis?.region
       if (region === undefined)
-        throw new UsageError('the request has no region: mount `regionPin` ahead, not in the mode `off`')
+        throw new UsageError(
+          'the request has no region: mount `regionPin` before this handler, in a mode other than `off`',
+        )
       return realmOf(region.jurisdiction).handle
     },
     async move(id: string, to: string) {
       const from = readPersonId(id, names)
-      if (from === undefined) throw new UsageError('the id is not that of a person of any jurisdiction')
-      if (from === to) throw new UsageError('the person is in this jurisdiction already')
+      if (from === undefined) throw new UsageError('the id does not belong to a person in any jurisdiction')
+      if (from === to) throw new UsageError('the person is already in this jurisdiction')
       realmOf(to)
       const move = newMove(id, `${to}_${randomId()}`)
       const ends = endsOf(move)

@@ -16,17 +16,17 @@ export type LocationOf<J extends Jurisdictions> = J[NameOf<J>]['locations'][numb
 export interface RegionsOptions<J extends Jurisdictions> {
   /** Which locations may hold the data of which citizens. Default: Europeans in London and Frankfurt, all others in Dallas. */
   readonly jurisdictions?: J | undefined
-  /** The location where this process runs. Left out: it is not asked where it runs. */
+  /** The location where this process runs. Left out: unknown. */
   readonly here?: LocationOf<J> | undefined
 }
 
-/** Where a person belongs, and by what that is known. */
+/** The jurisdiction of a person, and how it was determined. */
 export interface Belonging<J extends string> {
   readonly jurisdiction: J
   readonly by: 'id' | 'country'
 }
 
-/** The jurisdictions of an application, for everything that has to do with them. */
+/** The jurisdictions of an application. */
 export interface Regions<J extends Jurisdictions = Jurisdictions> {
   readonly jurisdictions: J
   readonly here: LocationOf<J> | undefined
@@ -41,7 +41,7 @@ export interface Regions<J extends Jurisdictions = Jurisdictions> {
 const compiled = new WeakMap<object, CompiledJurisdictions>()
 
 /**
- * Checks the jurisdictions once, so that guard and store have the same.
+ * Checks the jurisdictions once, so that guard and store share the same ones.
  *
  * @throws ConfigError
  */

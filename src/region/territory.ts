@@ -57,7 +57,7 @@ export class Territory {
             await this.#asking(place, place.location.take(id, copy, 'copy'))
     }
     throw new UnavailableError(
-      `the locations of \`${this.jurisdiction}\` do not agree on a record that others write to`,
+      `the locations of \`${this.jurisdiction}\` do not agree on a record, because others keep writing it`,
     )
   }
 
@@ -106,7 +106,7 @@ export class Territory {
     const places = await this.#watch.all()
     if (places.length === this.#places.length) return places
     throw new UnavailableError(
-      `not every location of \`${this.jurisdiction}\` can be reached, and all are needed`,
+      `not every location of \`${this.jurisdiction}\` can be reached, and this needs all of them`,
     )
   }
 

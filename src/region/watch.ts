@@ -3,7 +3,7 @@ import type { Place } from './place.ts'
 import { bringBack, sweep } from './repair.ts'
 import type { Settling } from './settling.ts'
 
-/** What happens to a location, for operators. No person stands in it. */
+/** A change in the state of a location, for operators. It names no person. */
 export interface LocationNotice {
   readonly jurisdiction: string
   readonly location: string

@@ -64,7 +64,7 @@ const SINGLE_LINE: ReadonlySet<string> = new Set([
 ])
 
 const TOO_LONG: BaseProblem = {
-  problem: `the headers under \`;sf\` and \`;key\` are longer than ${MOST_STRUCTURED_CHARACTERS} characters together`,
+  problem: `the headers covered with \`;sf\` and \`;key\` are longer than ${MOST_STRUCTURED_CHARACTERS} characters in total`,
 }
 
 /** The signature base of RFC 9421 2.5 over these components, in this order; see {@link baseText}. */
@@ -263,7 +263,7 @@ function byteSequences(name: string, lines: readonly string[]): string | BasePro
   try {
     return lines.map((line) => `:${btoa(trim(line))}:`).join(', ')
   } catch {
-    return { problem: `header \`${name}\` is not bytes` }
+    return { problem: `header \`${name}\` is not a byte sequence` }
   }
 }
 

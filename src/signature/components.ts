@@ -55,12 +55,12 @@ export function componentProblem({ name, parameters }: Component): string | unde
     const kind = derived ? (name === '@query-param' && key === 'name' ? 'text' : undefined) : KINDS.get(key)
     if (kind === undefined) return `component parameter \`;${key}\` is not supported`
     if (kind === 'flag' ? value !== true : typeof value !== 'string')
-      return `component parameter \`;${key}\` has a wrong value`
+      return `component parameter \`;${key}\` has an invalid value`
     given.set(key, value)
   }
   if (name === '@query-param' && !given.has('name')) return 'component "@query-param" has no `;name`'
   // RFC 9421 2.1.3
-  if (given.has('bs') && given.size > 1) return 'component parameter `;bs` allows no other'
+  if (given.has('bs') && given.size > 1) return 'component parameter `;bs` cannot be combined with another'
   return undefined
 }
 

@@ -120,7 +120,7 @@ export function derivedValue(message: MessageParts, target: Target, name: string
 /** RFC 9421 2.2.3: in lower case, without the default port. */
 function authorityOf({ authority, scheme }: MessageParts): string | BaseProblem {
   const host = authority === undefined ? undefined : readHost(authority)
-  if (host === undefined) return { problem: 'the request does not have exactly one readable Host' }
+  if (host === undefined) return { problem: 'the request does not have exactly one readable Host header' }
   if (host.endsWith(':')) return host.slice(0, -1)
   if (scheme !== 'https' && host.endsWith(':80')) return host.slice(0, -3)
   if (scheme !== 'http' && host.endsWith(':443')) return host.slice(0, -4)

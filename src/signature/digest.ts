@@ -44,7 +44,7 @@ export interface SentDigest {
 /** The digests of known algorithms in the lines of a `Content-Digest` header, at least one; or why there are none. */
 export function readDigests(lines: readonly string[]): readonly SentDigest[] | { readonly problem: string } {
   const digests = readDictionary(lines)
-  if (digests === undefined) return { problem: 'Content-Digest is not a dictionary without repetitions' }
+  if (digests === undefined) return { problem: 'Content-Digest is not a dictionary, or repeats a key' }
   const sent: SentDigest[] = []
   for (const { name, hash, length } of KNOWN) {
     const digest = digests.get(name)?.[0] as unknown

@@ -119,7 +119,7 @@ function tryMistakes(
   if (key.holds(base.replaceAll('\n', '\r\n'), signature))
     return { mistake: 'the base was signed with CR LF between its lines' }
   if (key.takenForText().holds(base, signature))
-    return { mistake: 'the base64 text of the secret was taken for the secret' }
+    return { mistake: 'the base64 text of the secret was used as the secret, without decoding it' }
   let trials = 0
   for (const { identifier, value, start } of linesOf(base)) {
     for (const mistake of mistakesWith(nameOf(identifier), value, message)) {

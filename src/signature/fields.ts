@@ -40,7 +40,7 @@ export function readSignatures(
     ? input.length + signature.length
     : charactersOf(inputLines) + charactersOf(signatureLines)
   if (characters > MOST_CHARACTERS) {
-    return { problem: `Signature-Input and Signature are longer than ${MOST_CHARACTERS} characters together` }
+    return { problem: `Signature-Input and Signature are longer than ${MOST_CHARACTERS} characters in total` }
   }
   if (single) {
     const scanned = scanSignature(input, signature)
@@ -62,9 +62,9 @@ export function parseSignatures(
   const excess = excessOf(writtenInputs) ?? excessOf(writtenSignatures)
   if (excess !== undefined) return { problem: excess }
   const inputs = readDictionary(inputLines)
-  if (inputs === undefined) return { problem: 'Signature-Input is not a dictionary without repetitions' }
+  if (inputs === undefined) return { problem: 'Signature-Input is not a dictionary, or repeats a key' }
   const signatures = readDictionary(signatureLines)
-  if (signatures === undefined) return { problem: 'Signature is not a dictionary without repetitions' }
+  if (signatures === undefined) return { problem: 'Signature is not a dictionary, or repeats a key' }
   if (inputs.size === 0) return { problem: 'Signature-Input is empty' }
   if (inputs.size !== signatures.size)
     return { problem: 'Signature and Signature-Input name different labels' }

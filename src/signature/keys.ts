@@ -163,7 +163,10 @@ function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyOb
   const bytes = typeof secret === 'string' ? Buffer.from(secret, 'base64') : undefined
   // Node skips what is not base64, so only what it prints back was base64.
   if (bytes === undefined || bytes.length === 0 || bytes.toString('base64') !== secret) {
-    refuse('secret', "must be base64 with padding, as `randomBytes(32).toString('base64')` gives it")
+    refuse(
+      'secret',
+      "must be base64 with padding, such as the result of `randomBytes(32).toString('base64')`",
+    )
     return undefined
   }
   const key = ALGORITHMS[algorithm].readKey(bytes)

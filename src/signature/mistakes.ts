@@ -37,7 +37,7 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
     ['in lower case', (value) => value.toLowerCase()],
   ],
   '@query': [
-    ['as nothing', (value) => (value === '?' ? '' : undefined)],
+    ['as an empty string', (value) => (value === '?' ? '' : undefined)],
     ['without the question mark', (value) => value.slice(1)],
     ['as if there were no query', () => '?'],
     ['percent-decoded', decode],
@@ -51,7 +51,7 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
     ['without the query', (value) => upTo(value, '?')],
     ['as the path', (_value, { target }) => target],
   ],
-  '@scheme': [['as the other one', (value) => (value === 'https' ? 'http' : 'https')]],
+  '@scheme': [['as the other scheme', (value) => (value === 'https' ? 'http' : 'https')]],
 }
 
 const FIELDS: readonly Making[] = [
@@ -60,7 +60,7 @@ const FIELDS: readonly Making[] = [
   ['with `; charset=utf-8`', (value) => `${value}; charset=utf-8`],
   ['with `;charset=UTF-8`', (value) => `${value};charset=UTF-8`],
   ['with commas and no spaces', (value) => value.replaceAll(', ', ',')],
-  ['as nothing', () => ''],
+  ['as an empty string', () => ''],
 ]
 
 // Of content-digest, the only member.

@@ -2,12 +2,12 @@ import { UnavailableError } from '../errors.ts'
 import { aFunction, checkOptions, wholeNumber } from '../options.ts'
 import { checkOneProcess } from '../several-processes.ts'
 
-/** Remembers which nonces were used, so that a signed request passes once. */
+/** Remembers used nonces, so that a signed request passes only once. */
 export interface NonceStore {
   /**
-   * Claims a nonce of an app: true the first time, false for ever after until `until`, in milliseconds since the
-   * epoch. Of several claims at the same time exactly one is told true. Throws or rejects, with an
-   * `UnavailableError`, only when it could not look or could not remember.
+   * Claims a nonce of an app: true for the first claim, false for every further claim until `until`, in milliseconds since the
+   * epoch. Of several simultaneous claims, exactly one gets true. Throws, or rejects with, an `UnavailableError` only if the nonce
+   * could not be looked up or stored.
    */
   claim(appId: string, nonce: string, until: number): boolean | Promise<boolean>
 }
@@ -33,7 +33,7 @@ export interface MemoryNoncesOptions {
 export function lifetimeOf(until: number, time: number): number {
   if (until >= time && until < Infinity) return until - time
   throw new UnavailableError(
-    'the nonce has already expired, or never expires: do the verifier and the nonce store use the same clock?',
+    'the nonce has already expired, or never expires: check that the verifier and the nonce store use the same clock',
   )
 }
 
@@ -44,9 +44,8 @@ const SPAN = 5_000
 const FORGOTTEN_PER_CLAIM = 16
 
 /**
- * A nonce store in the memory of this process. It is right for one process only: behind a balancer each process
- * would accept a request once. A nonce that has not expired is never forgotten: when there is no room, `claim`
- * throws an `UnavailableError`.
+ * A nonce store in the memory of this process. Use it for a single process only: behind a load balancer, each process would accept
+ * the request once. A nonce that has not expired is never dropped: when there is no room, `claim` throws an `UnavailableError`.
  */
 export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonceStore {
   const checked = checkOptions<MemoryNoncesOptions>('memoryNonces', options, {

@@ -4,24 +4,24 @@ import { isSignatureRefusal, SIGNATURE_REFUSALS } from './refusals.ts'
 import type { Rejected, SignatureRules, SignedMessage, Verified } from './verify.ts'
 
 /**
- * A way in which a server proves who it is: `httpMessageSignatures()`, or one that your callers already speak.
- * It sees the message as received and never the request, keeps nothing, and answers at once.
+ * A signature scheme: `httpMessageSignatures()`, or one that your callers already use. It gets the message as received and never
+ * the request, keeps no state, and returns synchronously.
  */
 export interface SignatureScheme {
   /** For the trail. */
   readonly name: string
   /**
-   * Whether a key of the app has signed this message. It must do the same work when there is no such app, which has no
-   * keys. A scheme that throws, or answers with anything else, refuses.
+   * Checks whether a key of the app signed this message. If there is no such app, `keys` is empty, and it must do the same amount
+   * of work. If it throws or returns anything else, the request is refused.
    */
   verify(message: SignedMessage, context: SchemeContext): Verified | Rejected
-  /** Headers for the answer 401, by the message alone, that tell a caller how to sign. Default: no headers. */
+  /** Returns headers for a 401 answer that tell a caller how to sign, derived from the message only. Default: no headers. */
   challenge?(message: SignedMessage): Readonly<Record<string, string>>
-  /** What a signer has done wrong whose signature was refused as `SIGNATURE_INVALID` or `DIGEST_MISMATCH`. */
+  /** Finds the signer's mistake after a refusal with `SIGNATURE_INVALID` or `DIGEST_MISMATCH`. */
   diagnose?(message: SignedMessage, context: SchemeContext, options: DiagnosisOptions): Diagnosis
 }
 
-/** What a scheme judges a message by. */
+/** The app, keys and time that a scheme judges a message by. */
 export interface SchemeContext {
   /** The app that the request claims to come from; empty when there is no such app. */
   readonly appId: string
@@ -48,7 +48,7 @@ export function verifyBy(
     return refusal(scheme, `failed with ${error instanceof Error ? error.name : typeof error}`)
   }
   if (isVerified(answer, context.now) || isRejected(answer)) return answer
-  return refusal(scheme, 'gave no usable answer')
+  return refusal(scheme, 'did not return a usable answer')
 }
 
 function isVerified(answer: unknown, now: number): answer is Verified {

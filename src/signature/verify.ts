@@ -36,12 +36,12 @@ export interface SignatureRules {
   readonly requireContentType: boolean
 }
 
-/** The signature holds. Whether its nonce was used before is another question. */
+/** The signature is valid. Its nonce has not been checked yet. */
 export interface Verified {
   readonly ok: true
   /** Which key it was, for the trail. */
   readonly keyId: string
-  /** What no second message by this key may have: 1 to 256 characters. */
+  /** The nonce, which no second message signed with this key may have: 1 to 256 characters. */
   readonly nonce: string
   /** Milliseconds since the epoch; after it the message is refused for its age, so its nonce can be forgotten. */
   readonly usableUntil: number
@@ -233,7 +233,8 @@ function keyProblem(key: VerifierKey | undefined, signature: ReadSignature, now:
   if (signature.algorithm !== undefined && signature.algorithm !== key.algorithm) {
     return `\`alg\` is not the algorithm of key \`${key.id}\``
   }
-  if (signature.signatureLength !== key.signatureLength) return `the signature is not one of ${key.algorithm}`
+  if (signature.signatureLength !== key.signatureLength)
+    return `the signature is not a valid ${key.algorithm} signature`
   return undefined
 }
 

@@ -14,32 +14,37 @@ export interface App {
 export interface PolicySourceOptions {
   /** Where the documents are kept. */
   readonly store: PolicyStore
-  /** How long a policy may be used after it was last read, in milliseconds. After that it is read or refused. Default 60 000. */
+  /**
+   * How long a policy may be used after it was last read, in milliseconds. After that, it is read again; if that fails, requests
+   * are refused. Default 60 000.
+   */
   readonly maxStale?: number | undefined
   /**
-   * After how long a policy in use is read again in the background while no change feed vouches for it, in
-   * milliseconds. Default 1000. With a whole feed it is `maxStale / 2`, for the feed announces changes.
+   * After how long a policy in use is read again in the background while there is no working change feed, in milliseconds. Default
+   * 1000. With a working feed it is `maxStale / 2`, because the feed announces changes.
    */
   readonly revalidateAfter?: number | undefined
   /** How long one read of the store may take, in milliseconds. Default 1000. */
   readonly readTimeout?: number | undefined
-  /** How many apps are held in memory; the least recently used leave. Default 10 000. */
+  /** How many apps are kept in memory; the least recently used are dropped. Default 10 000. */
   readonly maxApps?: number | undefined
-  /** How much memory the policies may take, in bytes, about; the least recently used leave. Default 256 MiB. */
+  /** About how much memory the policies may take, in bytes; the least recently used are dropped. Default 256 MiB. */
   readonly maxBytes?: number | undefined
-  /** How long an unknown app id is remembered, in milliseconds. Default 5000. At most 10 000 are. */
+  /** How long an unknown app id is remembered, in milliseconds. Default 5000. At most 10 000 ids are remembered. */
   readonly unknownFor?: number | undefined
-  /** Keeps what was read, for a process that starts while the store cannot be asked: `diskSnapshot()`. Default: no snapshot. */
+  /**
+   * Keeps policies on disk, for a process that starts while the store cannot be reached: `diskSnapshot()`. Default: no snapshot.
+   */
   readonly snapshot?: PolicySnapshot | undefined
-  /** Told of every read that failed, with the app id; for logs and metrics. Default: not reported. */
+  /** Called on every failed read, with the app id; for logs and metrics. Default: not reported. */
   readonly onError?: ((error: Error, appId: string | undefined) => void) | undefined
   /** A clock in milliseconds that never goes back. Default `performance.now`. */
   readonly now?: (() => number) | undefined
 }
 
-/** App id to compiled policy. Answers from memory without a promise when it can. Made by `createPolicySource`. */
+/** Finds the compiled policy of an app, from memory without a promise if possible. Made by `createPolicySource`. */
 export interface PolicySource {
-  /** What memory says: the app, `null` for "there is no such app", `undefined` for "must be loaded". */
+  /** Looks the app up in memory: the app, `null` if there is no such app, `undefined` if it must be loaded. */
   peek(appId: string): App | null | undefined
   /** Joins the read in flight or reads the store. `null`: no such app. Rejects with `UnavailableError`. */
   load(appId: string): Promise<App | null>
@@ -50,13 +55,13 @@ export interface PolicySource {
   /** Tells the store, at most once a minute for each key, that a key of the app was used. Never throws. */
   noteKeyUse?(appId: string, keyId: string): void
   /**
-   * Says that the store is rightly empty, after it has lost what it held: a `FLUSHALL`, a restart without its data, a file
-   * from which all apps are gone. Until then apps in memory are served for `maxStale`, apps that the store has again are
-   * served, and every other id is refused with `POLICY_UNAVAILABLE`, because "there is no such app" would be final to a
-   * caller. Call it in each process, or start the processes anew. A store that was never written to is not meant.
+   * Confirms that the store is meant to be empty after it lost its data: after a `FLUSHALL`, a restart without its data, or the
+   * removal of all apps from a file. Until then apps in memory are served for `maxStale`, apps that the store has again are served,
+   * and every other id is refused with `POLICY_UNAVAILABLE`, because "there is no such app" would be final to a caller. Call it in
+   * each process, or restart the processes. It is not needed for a store that was never written to.
    */
   acceptEmpty(): void
-  /** How the source is doing. */
+  /** The state of the source. */
   status(): PolicySourceStatus
   /** Stops listening to the store. Policies in memory are forgotten. */
   close(): void

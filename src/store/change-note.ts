@@ -1,6 +1,6 @@
 import { PolicyError } from '../errors.ts'
 
-/** The author of a write and the reason for it, for the history. Each at most 1,024 characters. */
+/** The author of a write and the reason for it, for the history. At most 1,024 characters each. */
 export interface ChangeNote {
   readonly author?: string | undefined
   readonly note?: string | undefined

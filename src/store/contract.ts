@@ -13,13 +13,13 @@ export interface StoredApp {
   readonly revision: number
   readonly keys: readonly AppKey[]
   /**
-   * Another one whenever policy or keys are others, such as a hash of the text that the store has at hand. An app that has
-   * the same as before is not read again. Left out: the document is serialised to compare it.
+   * Changes whenever the policy or the keys change; for example, a hash of the stored text. An app whose version has not changed is
+   * not compiled again. Left out: the document is serialised to compare it.
    */
   readonly version?: string | undefined
 }
 
-/** How a store tells what happens to its change feed. */
+/** Called by a store to report changes and the state of its change feed. */
 export interface StoreListener {
   /** This app was written or removed, and is at this revision or a later one. */
   changed(appId: string, revision?: number): void
@@ -39,17 +39,17 @@ export interface StoreListener {
   emptied?(): void
 }
 
-/** All that a user must write to bring a store of their own: one method. */
+/** The contract of a store. Only `read` is required. */
 export interface PolicyStore {
   /**
-   * What is stored for the app, or `undefined` when there is no such app.
-   * Rejects when it could not look, and with `UnreadableError` when what it found cannot be used.
+   * The stored app, or `undefined` when there is no such app. Rejects when the store could not be read, and with `UnreadableError`
+   * when the stored data cannot be used.
    */
   read(appId: string): Promise<StoredApp | undefined>
   /**
-   * Calls back for every change, from before it returns until the function it returns is called. Where the feed does not
-   * run yet, it calls `broken` before it returns, and `restored` when it does. One change may be announced more than once.
-   * A store without it is read again at intervals.
+   * Reports every change to `listener`, starting before it returns, until the returned function is called. If the feed does not run
+   * yet, it calls `broken` before it returns, and `restored` once the feed runs. One change may be announced more than once. A
+   * store without it is read again at intervals.
    */
   watch?(listener: StoreListener): () => void
   /**
@@ -57,7 +57,7 @@ export interface PolicyStore {
    * Needed to answer preflights, which do not say which app will call. Rejects only when it could not look.
    */
   appsByOrigin?(origin: string): Promise<readonly string[]>
-  /** A named list of addresses, or `undefined` when there is no such list. Rejects only when it could not look. */
+  /** A named list of addresses, or `undefined` when there is no such list. Rejects only when the store could not be read. */
   readList?(name: string): Promise<StoredList | undefined>
   /**
    * Remembers when a key of the app was last used, in milliseconds since the epoch. Called about once a minute for each key
@@ -106,18 +106,18 @@ export interface AppPage {
 }
 
 /**
- * Judges a policy that is about to be written, and refuses it by throwing or rejecting. `checkExpectations` makes one.
+ * Checks a policy before it is written, and refuses it by throwing or rejecting. `checkExpectations` makes one.
  *
  * @param policy as it will be stored
  */
 export type WriteCheck = (policy: Policy) => void | Promise<void>
 
 export interface WriteOptions {
-  /** Asked before anything is written or claimed. What it throws, the write rejects with. Left out: nothing is asked. */
+  /** Called before anything is written or claimed. The write rejects with the error it throws. Left out: no check. */
   readonly check?: WriteCheck | undefined
 }
 
-/** A store that can also be written: what a dashboard and a command line need. */
+/** A store that can also be written, as the console and the command line need. */
 export interface ManagedPolicyStore extends PolicyStore {
   /**
    * Writes the document of the app that it names in `appId`, and answers with its new revision.

@@ -13,13 +13,13 @@ export interface KeyLimits {
 }
 
 export interface KeyChanges extends ChangeNote {
-  /** Keys that the app gets. */
+  /** Keys to add. */
   readonly add?: readonly AppKey[] | undefined
-  /** Ids of keys that it loses. */
+  /** Ids of keys to revoke. */
   readonly revoke?: readonly string[] | undefined
-  /** When keys that it has, and keeps, are accepted. */
+  /** New validity periods for existing keys. */
   readonly limit?: readonly KeyLimits[] | undefined
-  /** The revision that is replaced. Left out: whichever is current, since policy and other keys stay as they are. */
+  /** The revision to replace. Left out: the current one, because the policy and the other keys do not change. */
   readonly replaces?: number | undefined
 }
 

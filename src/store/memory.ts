@@ -21,7 +21,7 @@ import {
 } from './records.ts'
 
 /**
- * The embedded store: documents in the memory of this process, gone with it. Takes the documents to begin with.
+ * The embedded store: keeps documents in the memory of this process, and loses them when it ends. `documents` are the initial ones.
  *
  * @throws PolicyError when a document or its keys are refused, or two documents are of one app.
  * @throws ConfigError when something else is given than an array of `{ policy, keys? }`.

@@ -23,11 +23,11 @@ export interface ResponseCheck {
 }
 
 /**
- * Checks that an answer is this refusal of a guard, and that it tells no more than that: its status, the problem document
- * with no other member, the request id in `x-request-id`, nothing to follow (`Location`), nothing that may be cached.
+ * Checks that a response is this refusal by a guard, and reveals nothing more: its status, the problem document with no other
+ * member, the request id in `x-request-id`, nothing to follow (`Location`), nothing that may be cached.
  *
- * For supertest: `await request(app).get('/login').expect(denied('ORIGIN_NOT_ALLOWED'))`; for `fetch`, with
- * `redirect: 'manual'`: `await denied('ORIGIN_NOT_ALLOWED')(response)`. Not for answers of your own `onDeny`.
+ * For supertest: `await request(app).get('/login').expect(denied('ORIGIN_NOT_ALLOWED'))`; for `fetch`, with `redirect: 'manual'`:
+ * `await denied('ORIGIN_NOT_ALLOWED')(response)`. Not for answers of your own `onDeny`.
  *
  * @throws ConfigError when there is no such code.
  */
@@ -42,8 +42,8 @@ export function denied(code: DenialCode): ResponseCheck {
 }
 
 /**
- * Checks that an answer is not a refusal of a guard. What else it is, a redirect or an error of the handler, is not looked at.
- * Used like {@link denied}.
+ * Checks that a response is not a refusal by a guard. It may be anything else, such as a redirect or an error of the handler. Used
+ * like {@link denied}.
  *
  * @throws UsageError when it is given an answer: `.expect(allowed)` would check nothing.
  */

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.ts'
 import type { Vault } from './vault.ts'
 
-/** How a field is found by its value. */
+/** How to find a field by its value. */
 export type FieldIndex = {
   /**
    * What counts as the same value. `email`: without outer spaces, in any case and width of its letters (NFKC). `exact`: as written,
@@ -36,7 +36,7 @@ export function blindIndex(
   value: string,
 ): readonly string[] {
   if (typeof value !== 'string' || value.length > LONGEST_VALUE)
-    throw new UsageError(`a value of an index is a string of at most ${LONGEST_VALUE} characters`)
+    throw new UsageError(`an indexed value must be a string of at most ${LONGEST_VALUE} characters`)
   const same = match === 'email' ? value.normalize('NFKC').trim().toLowerCase() : value.normalize('NFC')
   return vault.fingerprints(same, `blind index ${JSON.stringify(place)}`).map((fingerprint) => {
     const dot = fingerprint.lastIndexOf('.')

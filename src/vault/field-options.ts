@@ -7,21 +7,21 @@ import type { Vault } from './vault.ts'
 export interface FieldVaultOptions {
   /** The keys of the region, which seal the keys of people. */
   readonly vault: Vault
-  /** Where the keys of people lie, in the region: `redisPersonKeys(redis)`. */
+  /** Stores the keys of people, in the region: `redisPersonKeys(redis)`. */
   readonly people: PeopleStore
-  /** Which region this is. A field that was sealed in one opens in no other. */
+  /** The name of the region. A field sealed in one region cannot be opened in another. */
   readonly region: string
-  /** Whose people they are, where there are several. Default: an empty string. */
+  /** The tenant that the people belong to, if there are several. Default: an empty string. */
   readonly tenant?: string | undefined
   /** What the fields belong to, such as a table. Default `person`. */
   readonly model?: string | undefined
   /** The fields by whose value people are found, and how. */
   readonly indexes?: Readonly<Record<string, FieldIndex>> | undefined
-  /** The keys of the indexes. They rotate by themselves: an index that is written must be written anew. */
+  /** The keys of the indexes. They are rotated separately: stored index values must then be written again. */
   readonly indexVault?: Vault | undefined
   /** How long the key of a person is used without asking again, in milliseconds. Default 30,000. */
   readonly maxAge?: number | undefined
-  /** The keys of how many people are remembered. Default 10,000. */
+  /** How many people's keys are kept in memory. Default 10,000. */
   readonly maxPeople?: number | undefined
   /** How long the store of keys may take, in milliseconds. Default 1,000. */
   readonly timeout?: number | undefined
@@ -90,18 +90,19 @@ function issuesOf(field: string, index: unknown): ConfigIssue[] {
     issues.push(
       wrongOption(
         path,
-        'an index with either `unique: true`, where hardly two people have the same value, or `beacon`, the number of bits to keep',
+        'an index with either `unique: true`, if hardly any two people share a value, or `beacon`, the number of bits to keep',
         index,
       ),
     )
   if (TELLING.has(field.toLowerCase().replaceAll(/[^a-z]/g, '')))
     issues.push(
-      wrongOption(path, 'left out, because the field has few values and an index would tell them', index),
+      wrongOption(path, 'left out, because the field has few values and an index would reveal them', index),
     )
   return issues
 }
 
 /** The name of a field, as it is bound into what is sealed. */
 export function checkFieldName(field: string): void {
-  if (!A_NAME.accepts(field)) throw new UsageError('a field is named by a string of 1 to 128 characters')
+  if (!A_NAME.accepts(field))
+    throw new UsageError('the name of a field must be a string of 1 to 128 characters')
 }

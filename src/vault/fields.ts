@@ -13,11 +13,14 @@ import type { SealedHolder, SealedPlace } from './reseal.ts'
  * person, in this model, tenant and region.
  */
 export interface FieldVault extends SealedHolder {
-  /** Encrypts a field. The first time it makes the key of the person. Rejects with `UnavailableError` when the key cannot be had. */
+  /**
+   * Encrypts a field. The first call for a person creates their key. Rejects with `UnavailableError` when the key cannot be read or
+   * created.
+   */
   seal(person: string, field: string, value: string | Uint8Array): Promise<string>
   /**
-   * Decrypts a field as a string. Rejects with `SealedError` when the person was erased, or the string was changed or belongs
-   * elsewhere; with another `UnavailableError` when the key of the person could not be looked for.
+   * Decrypts a field as a string. Rejects with `SealedError` when the person was erased, or the string was changed or was sealed
+   * for another place; with another `UnavailableError` when the key of the person could not be read.
    */
   open(person: string, field: string, sealed: string): Promise<string>
   /** As `open`, as bytes. */
@@ -33,15 +36,15 @@ export interface FieldVault extends SealedHolder {
     sealed: Readonly<Record<Name, string>>,
   ): Promise<Record<Name, string>>
   /**
-   * The blind index of a value: strings under which its owner is found again, one for each key of `indexVault`. Store the first,
-   * look for all of them.
+   * The blind index of a value: strings by which its owner can be found, one for each key of `indexVault`. Store the first, and
+   * search for all of them.
    *
    * @throws UsageError for a field that is not in `indexes`, or a value that is no string of at most 4,096 characters.
    */
   index(field: string, value: string): readonly string[]
   /**
-   * Destroys the key of a person: no field of theirs can be read any more, wherever it lies. Resolves with how many keys there
-   * were. Other processes that have the key in memory forget it after `maxAge`.
+   * Destroys the key of a person, so that none of their fields can be read any more, wherever it is stored. Resolves with the
+   * number of keys destroyed. Other processes that have the key in memory forget it after `maxAge`.
    */
   erase(person: string): Promise<number>
 }
@@ -159,7 +162,7 @@ class PersonalFields implements FieldVault {
     )
     const [sealed] = all
     if (sealed === undefined)
-      throw new SealedError('SEALED_PERSON_ERASED', 'the person has no key: it was erased, or never made')
+      throw new SealedError('SEALED_PERSON_ERASED', 'the person has no key: it was erased, or never created')
     const bytes = vault.openBytes(sealed, contextOf(name))
     const key: PersonKey = {
       id: createHash('sha256').update(bytes).digest().subarray(0, KEY_ID_BYTES),
@@ -176,7 +179,9 @@ class PersonalFields implements FieldVault {
 
   #seal({ id, key }: PersonKey, person: string, field: string, value: string | Uint8Array): string {
     if (typeof value === 'string' && HALF_A_CHARACTER.test(value))
-      throw new UsageError(`the field \`${field}\` has half of a character, which cannot be encoded`)
+      throw new UsageError(
+        `the field \`${field}\` contains half a character (a lone surrogate), which cannot be encoded`,
+      )
     const head = Buffer.concat([Buffer.of(VERSION), id])
     const content = typeof value === 'string' ? Buffer.from(value) : value
     const sealed = encrypt(key, this.#additionalData(head, person, field), content)
@@ -189,7 +194,10 @@ class PersonalFields implements FieldVault {
     if (bytes.length < HEAD_BYTES + SEAL_BYTES || bytes[0] !== VERSION) throw damaged()
     const head = bytes.subarray(0, HEAD_BYTES)
     if (!head.subarray(1).equals(id))
-      throw new SealedError('SEALED_KEY_UNKNOWN', 'the field was sealed by another key than the person has')
+      throw new SealedError(
+        'SEALED_KEY_UNKNOWN',
+        'the field was sealed with a key other than the current key of the person',
+      )
     return decrypt(key, this.#additionalData(head, person, field), bytes.subarray(HEAD_BYTES))
   }
 
@@ -202,7 +210,8 @@ class PersonalFields implements FieldVault {
 
   /** Under which the key of a person lies. One in each region and tenant. */
   #nameOf(person: string): string {
-    if (typeof person !== 'string' || person === '') throw new UsageError('a person is named by a string')
+    if (typeof person !== 'string' || person === '')
+      throw new UsageError('the id of a person must be a string')
     return createHash('sha256')
       .update(JSON.stringify([...this.#place, person]))
       .digest('base64url')

@@ -8,13 +8,13 @@ import { checkOptions, wholeNumber } from '../options.ts'
 export interface PasswordsOptions {
   /** How much memory one hash takes, in KiB. Default 19,456, which is 19 MiB. */
   readonly memory?: number | undefined
-  /** How often it goes through it. Default 2. */
+  /** How many passes over the memory. Default 2. */
   readonly passes?: number | undefined
-  /** In how many lanes. Default 1. */
+  /** The number of lanes (parallelism). Default 1. */
   readonly lanes?: number | undefined
   /** How many are hashed at once. Default: as many as there are processors. */
   readonly atOnce?: number | undefined
-  /** How many may wait for their turn. One that comes when they do is refused. Default 256. */
+  /** How many may wait for their turn; further ones are refused. Default 256. */
   readonly waiting?: number | undefined
 }
 
@@ -29,11 +29,14 @@ export interface Passwords {
    */
   hash(password: string): Promise<string>
   /**
-   * Resolves with whether it is the password of this hash. Where there is no hash, because there is no such person, the work is that
-   * for a person, and the answer `false`. Rejects as `hash` does, and with `UnreadableError` for what is no hash of argon2id.
+   * Resolves with whether the password matches the hash. If `stored` is `undefined` because there is no such person, it takes the
+   * same work and resolves with `false`. Rejects like `hash`, and with `UnreadableError` if `stored` is not an argon2id hash.
    */
   verify(stored: string | undefined, password: string): Promise<boolean>
-  /** Whether a hash was made with other costs than those of now: after a sign-in, hash the password anew and store it. */
+  /**
+   * Whether a hash was made with other costs than the current ones: if so, hash the password again after a sign-in, and store the
+   * new hash.
+   */
   needsRehash(stored: string): boolean
 }
 
@@ -57,7 +60,7 @@ const OWASP: readonly (readonly [memory: number, passes: number])[] = [
 ]
 
 /**
- * Makes what hashes passwords.
+ * Creates a hasher for passwords.
  *
  * @throws ConfigError, also for less than OWASP recommends.
  */
@@ -100,7 +103,7 @@ class Argon2Passwords implements Passwords {
   }
 
   async verify(stored: string | undefined, password: string): Promise<boolean> {
-    if (typeof password !== 'string') throw new UsageError('a password is a string')
+    if (typeof password !== 'string') throw new UsageError('a password must be a string')
     // Not composed when it cannot be the password: that takes a time that grows with the square of its length.
     const isLong = password.length > LONGEST_PASSWORD
     const text = isLong ? '' : password.normalize('NFC')
@@ -110,7 +113,7 @@ class Argon2Passwords implements Passwords {
     const isRight = await this.#turns.take(() =>
       argon2.verify(stored === undefined || !readable ? nobody : stored, text),
     )
-    if (!readable) throw new UnreadableError('what is stored is not a hash of argon2id')
+    if (!readable) throw new UnreadableError('the stored value is not an argon2id hash')
     return stored !== undefined && isRight && !isLong
   }
 
@@ -139,7 +142,7 @@ function isHash(stored: string): boolean {
 
 function checkedPassword(password: string): string {
   if (typeof password !== 'string' || password === '' || password.length > LONGEST_PASSWORD)
-    throw new UsageError(`a password is a string of 1 to ${LONGEST_PASSWORD} characters`)
+    throw new UsageError(`a password must be a string of 1 to ${LONGEST_PASSWORD} characters`)
   return password.normalize('NFC')
 }
 
@@ -158,7 +161,7 @@ class Turns {
   async take<T>(work: () => Promise<T>): Promise<T> {
     if (this.#working >= this.#atOnce) {
       if (this.#waiting.length >= this.#most)
-        throw new UnavailableError('too many passwords wait to be hashed')
+        throw new UnavailableError('too many passwords are waiting to be hashed')
       // Whoever ends gives the turn on, so that nobody comes in between.
       await new Promise<void>((resolve) => void this.#waiting.push(resolve))
     } else this.#working += 1
@@ -179,7 +182,7 @@ function load(): Promise<Argon2> {
     loading = undefined
     throw new ConfigError(
       'hashPassword',
-      'used where the package `@node-rs/argon2` is installed (npm install @node-rs/argon2)',
+      'used with the package `@node-rs/argon2` installed (npm install @node-rs/argon2)',
       'a process that cannot load it',
     )
   })

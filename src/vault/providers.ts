@@ -7,13 +7,13 @@ import { checkOptions, required } from '../options.ts'
 import { bytesOfKey, KEYS, type VaultKey } from './ring.ts'
 import { createVault, type Vault } from './vault.ts'
 
-/** Where the bytes of a key come from when a process starts. */
+/** Provides the bytes of a key when a process starts. */
 export interface KeyProvider {
-  /** Resolves with 32 bytes, or their base64. Rejects when the key is not there, or cannot be had. */
+  /** Resolves with 32 bytes, or their base64. Rejects when there is no such key, or it cannot be read. */
   readKey(): Promise<string | Uint8Array>
 }
 
-/** What a key service must be able to do: AWS KMS, Google Cloud KMS, Azure Key Vault, the transit engine of HashiCorp Vault. */
+/** A key service, such as AWS KMS, Google Cloud KMS, Azure Key Vault, or the transit engine of HashiCorp Vault. */
 export interface KeyService {
   /** Decrypts the key, which the service itself has encrypted. */
   unwrap(wrapped: Uint8Array): Promise<Uint8Array>
@@ -35,8 +35,8 @@ const TIMEOUT = 30_000
 const LONGEST = 1_024
 
 /**
- * Makes a vault of keys that providers give, so that none stands in the code. Rejects with `UnavailableError` when a provider cannot
- * be asked.
+ * Creates a vault whose keys come from providers, so that no key is in the code. Rejects with `UnavailableError` when a provider
+ * cannot be asked.
  *
  * @throws ConfigError (as a rejection) that names the key; no key appears in it.
  */
@@ -68,7 +68,7 @@ async function provided(given: ProvidedVaultKey, path: string): Promise<VaultKey
     return { ...key, key: bytes }
   } catch (error) {
     // The error of a stranger may hold the key.
-    throw isPortcullisError(error) ? error : new UnavailableError(`\`${path}.from\` gave no key`)
+    throw isPortcullisError(error) ? error : new UnavailableError(`\`${path}.from\` did not return a key`)
   }
 }
 
@@ -98,7 +98,7 @@ export function fileKey(path: string): KeyProvider {
     async readKey() {
       const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-          throw new ConfigError(called, 'a file that is there', undefined)
+          throw new ConfigError(called, 'an existing file', undefined)
         throw new UnavailableError(`the file of a key cannot be read: ${error.code ?? error.name}`)
       })
       try {
@@ -106,7 +106,7 @@ export function fileKey(path: string): KeyProvider {
         // Windows has no such rights.
         if (process.platform !== 'win32' && (mode & 0o077) !== 0)
           throw new ConfigError(called, 'a file that only its owner can read (chmod 600)', octal(mode))
-        if (size > LONGEST) throw new ConfigError(called, 'a file with one key', SECRET)
+        if (size > LONGEST) throw new ConfigError(called, 'a file with exactly one key', SECRET)
         return keyIn(await file.readFile())
       } finally {
         await file.close()
@@ -115,7 +115,7 @@ export function fileKey(path: string): KeyProvider {
   }
 }
 
-/** A key that a program writes to its standard output: 32 bytes, or their base64. It is run without a shell. */
+/** A key that a program writes to standard output: 32 bytes, or their base64. The program runs without a shell. */
 export function commandKey(program: string, args: readonly string[] = []): KeyProvider {
   if (typeof program !== 'string' || program === '')
     throw new ConfigError('commandKey program', 'the name of a program', program)
@@ -133,14 +133,14 @@ export function commandKey(program: string, args: readonly string[] = []): KeyPr
         // Neither what it has written nor its arguments: both may hold the key.
         const { code, signal } = error as { readonly code?: string | number; readonly signal?: string }
         throw new UnavailableError(
-          `the program that gives a key has failed: ${String(signal ?? code ?? 'unknown')}`,
+          `the program that prints a key failed: ${String(signal ?? code ?? 'unknown')}`,
         )
       }
     },
   }
 }
 
-/** A key that lies encrypted in `wrapped` (in base64), and that a service decrypts at the start. */
+/** A key that is encrypted in `wrapped` (base64), and that a key service decrypts at the start. */
 export function wrappedKey(service: KeyService, wrapped: string): KeyProvider {
   if (typeof service?.unwrap !== 'function')
     throw new ConfigError('wrappedKey service', 'an object with `unwrap`', service)
@@ -152,7 +152,7 @@ export function wrappedKey(service: KeyService, wrapped: string): KeyProvider {
         return await service.unwrap(Buffer.from(wrapped, 'base64'))
       } catch (error) {
         const { name } = (error ?? {}) as { readonly name?: unknown }
-        throw new UnavailableError(`the key service has not decrypted a key: ${String(name)}`)
+        throw new UnavailableError(`the key service did not decrypt a key: ${String(name)}`)
       }
     },
   }

@@ -69,9 +69,9 @@ export interface ResealOptions {
 const MOST_PASSES = 5
 
 /**
- * Seals anew, by the active key, what other keys have sealed. It can be ended at any moment, also by a crash, and begun again: what
- * is sealed by the active key is only looked at. Others may write meanwhile; what they have changed is left as they wrote it, and
- * looked at again. First give all processes the vault with the new key, or they go on sealing with the old one.
+ * Seals everything again with the active key that other keys have sealed. It can be interrupted at any time, even by a crash, and
+ * run again: strings sealed by the active key are only read. Others may write meanwhile; their changes are kept, and read again.
+ * First give all processes the vault with the new key, or they will continue to seal with the old one.
  *
  * Rejects with `UnavailableError` when a place cannot be reached.
  *
@@ -84,7 +84,7 @@ export async function reseal(options: ResealOptions): Promise<ResealReport> {
   return reportOf(checked, places)
 }
 
-/** As {@link reseal}, but changes nothing: tells what still needs which key. */
+/** Like {@link reseal}, but changes nothing: reports which keys are still in use. */
 export async function keysInUse(options: ResealOptions): Promise<ResealReport> {
   const checked = checkReseal('keysInUse', options)
   const places: PlaceReport[] = []

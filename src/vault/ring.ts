@@ -3,8 +3,8 @@ import { ConfigError, SECRET, wrongOption, type ConfigIssue } from '../errors.ts
 import { issueOf, oneOf, readOptions, required, type Expectation } from '../options.ts'
 
 /**
- * What a key does. `active`: it seals and opens, one key of a ring at a time. `decrypt-only`: it opens what it has sealed.
- * `destroyed`: it does nothing, and stands in the ring so that what it has sealed is told from what nobody has sealed.
+ * The state of a key. `active`: seals and opens; exactly one key of a ring is active. `decrypt-only`: only opens. `destroyed`: does
+ * nothing; it stays in the ring so that strings it sealed can be recognised.
  */
 export type KeyState = 'active' | 'decrypt-only' | 'destroyed'
 
@@ -84,7 +84,7 @@ export function readRing(factory: string, options: unknown): Ring {
     const [found, key] = readKey(path, each)
     issues.push(...found)
     if (key === undefined) return []
-    if (ids.has(key.id)) issues.push(wrongOption(`${path}.id`, 'the id of one key only', SECRET))
+    if (ids.has(key.id)) issues.push(wrongOption(`${path}.id`, 'an id that no other key has', SECRET))
     ids.add(key.id)
     return [key]
   })
@@ -120,7 +120,9 @@ function activeIssues(factory: string, active: readonly Given[]): ConfigIssue[] 
   if (active.length === 0) return [wrongOption(`${factory}.keys`, 'an array with one active key', SECRET)]
   return active
     .slice(1)
-    .map(({ path }) => wrongOption(`${path}.state`, 'the state of one key only, if it is `active`', 'active'))
+    .map(({ path }) =>
+      wrongOption(`${path}.state`, 'a state other than `active`, because another key is active', 'active'),
+    )
 }
 
 function ringOf(given: readonly Given[], active: Given): Ring {

@@ -5,8 +5,8 @@ import { readRing, type ListedVaultKey, type VaultKey } from './ring.ts'
 
 export interface VaultOptions {
   /**
-   * One key seals, all of them open: the first, or the one whose `state` is `active`. To rotate put a new one in front, reseal
-   * what the old one has sealed (`reseal`), and then write `destroyed` in place of the old one.
+   * All keys open; only one seals: the one whose `state` is `active`, otherwise the first. To rotate, put a new key first, reseal
+   * everything (`reseal`), and then set the state of the old key to `destroyed`.
    */
   readonly keys: readonly VaultKey[]
 }
@@ -16,7 +16,7 @@ export interface Vault {
   /** Encrypts a string or bytes. It opens only in the same context, so it cannot be moved to another app, person or field. */
   seal(content: string | Uint8Array, context: string): string
   /**
-   * Decrypts what `seal` has returned, as a string.
+   * Decrypts a string returned by `seal`, as a string.
    *
    * @throws SealedError when the key is not in the ring, the context is another one, or the string was changed.
    */
@@ -24,19 +24,19 @@ export interface Vault {
   /** As `open`, as bytes. */
   openBytes(sealed: string, context: string): Uint8Array
   /**
-   * The same content sealed by the active key; the same string when that has sealed it.
+   * The same content sealed with the active key; the unchanged string if that key sealed it.
    *
    * @throws SealedError as `open` does.
    */
   reseal(sealed: string, context: string): string
-  /** The id of the key that has sealed this, whether it is in the ring or not; `undefined` for what no vault has sealed. */
+  /** The id of the key that sealed this, whether it is in the ring or not; `undefined` if no vault sealed it. */
   keyIdOf(sealed: string): string | undefined
   /** The keys of the ring, without their bytes. */
   readonly keys: readonly ListedVaultKey[]
   /**
-   * Tells whether two contents are the same without telling what they are: HMAC-SHA-256 under a key that is derived from
-   * each key of the ring that opens, that of the active key first. The same content in the same context gives the same strings, of
-   * at most 76 characters of `A-Z a-z 0-9 . _ -`.
+   * Fingerprints, to compare two contents without revealing them: HMAC-SHA-256 under a key that is derived from each key of the
+   * ring that opens, that of the active key first. The same content in the same context gives the same strings, of at most 76
+   * characters of `A-Z a-z 0-9 . _ -`.
    */
   fingerprints(content: string, context: string): readonly string[]
 }
@@ -99,8 +99,11 @@ function notSealed(sealed: string): SealedError {
 function keyMissing(id: string, listed: readonly ListedVaultKey[]): SealedError {
   const isDestroyed = listed.some((key) => key.id === id)
   return isDestroyed
-    ? new SealedError('SEALED_KEY_DESTROYED', `key \`${id}\` has sealed this, and was destroyed`)
-    : new SealedError('SEALED_KEY_UNKNOWN', `no key of the vault has sealed this: it names the key \`${id}\``)
+    ? new SealedError('SEALED_KEY_DESTROYED', `this was sealed with the key \`${id}\`, which was destroyed`)
+    : new SealedError(
+        'SEALED_KEY_UNKNOWN',
+        `this was sealed with the key \`${id}\`, which the vault does not have`,
+      )
 }
 
 function additionalData(keyId: string, context: string): Buffer {

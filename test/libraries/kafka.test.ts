@@ -110,7 +110,7 @@ describe('a Kafka destination', () => {
     await first.stop()
     await log.write([fieldEvent('meanwhile-1'), fieldEvent('meanwhile-2')])
     await until('it has failed', async () => told.length > 0)
-    expect(new Set(told)).toEqual(new Set(['Kafka did not take the events']))
+    expect(new Set(told)).toEqual(new Set(['Kafka did not accept the events']))
     expect(exporter.failing).toBe(true)
     const second = await cluster()
     producer = await producerOf(second)

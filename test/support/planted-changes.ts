@@ -18,7 +18,7 @@ export const PLANTED_POLICIES: Readonly<Record<string, PolicyInput>> = {
   'the allow list only reports': change('shop', 'ipWhitelist', { mode: 'report' }),
   'a domain is gone': change('shop', 'domainProtect', { domains: ['https://*.shop.example'] }),
   'a domain is new': change('shop', 'domainProtect', { domains: ['https://evil.example'] }),
-  'servers need not name an origin': change('shop', 'domainProtect', { server: 'none' }),
+  'the policy requires no origin from servers': change('shop', 'domainProtect', { server: 'none' }),
   'pages may use fewer methods': change('lab', 'domainProtect', { methods: ['GET'] }),
   'a return URL is gone': change('lab', 'returnUrlGuard', { urls: [] }),
   'a return URL is new': change('lab', 'returnUrlGuard', { urls: ['https://evil.example/'] }),

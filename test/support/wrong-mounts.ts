@@ -518,14 +518,14 @@ export const MISTAKES: readonly Mistake[] = [
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/'),
-    line: ['RETURN_URL_REQUIRED, the request has no return URL; it was looked for as `return_url`'],
+    line: ['RETURN_URL_REQUIRED, the request has no return URL; the store was asked for `return_url`'],
   },
   {
     name: 'a return URL under another name',
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/?redirect_uri=https://shop.example/app'),
-    line: ['it was looked for as `return_url`', 'with exactly this name'],
+    line: ['the store was asked for `return_url`', 'with exactly this name'],
   },
   {
     name: 'a return URL beside the folder',

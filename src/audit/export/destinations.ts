@@ -6,11 +6,11 @@ import { EXPORT_FORMATS, exportLine, toOtlpRecord, type ExportFormat } from './m
 
 export interface WebhookOptions {
   readonly url: string
-  /** Signs what is sent, as Standard Webhooks says. At least 24 bytes. */
+  /** Signs each request according to Standard Webhooks. At least 24 bytes. */
   readonly secret: Uint8Array
   /** Default `ndjson`. */
   readonly format?: ExportFormat | undefined
-  /** What the cursor is called. Default `webhook`. */
+  /** Name of the cursor. Default `webhook`. */
   readonly name?: string | undefined
   /** How long an answer may take, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined
@@ -25,12 +25,12 @@ const A_URL: Expectation = {
 }
 
 const A_NAME: Expectation = {
-  expected: 'a string that is not empty',
+  expected: 'a non-empty string',
   accepts: (value) => typeof value === 'string' && value !== '',
 }
 
 /**
- * Posts events to a URL, one a line, with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard
+ * Posts events to a URL, one per line, with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard
  * Webhooks. The id of a batch stays the same when it is sent again.
  *
  * @throws ConfigError
@@ -67,18 +67,18 @@ export function webhook(options: WebhookOptions): Destination {
 }
 
 export interface OtlpLogsOptions {
-  /** Where logs are taken: `https://collector.example.org/v1/logs`. */
+  /** The URL that accepts logs: `https://collector.example.org/v1/logs`. */
   readonly url: string
   /** More headers, such as a token. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** What the cursor is called. Default `otlp`. */
+  /** Name of the cursor. Default `otlp`. */
   readonly name?: string | undefined
   /** How long an answer may take, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined
 }
 
 /**
- * Sends events as logs of OTLP over HTTP, in JSON.
+ * Sends events as OTLP logs over HTTP, in JSON.
  *
  * @throws ConfigError
  */
@@ -103,7 +103,7 @@ export function otlpLogs(options: OtlpLogsOptions): Destination {
       const answer = await post(url, content, timeout, { 'content-type': 'application/json', ...headers })
       const rejected = await rejectedIn(answer)
       if (rejected > 0) {
-        throw new UnavailableError(`the collector has rejected ${rejected} of ${events.length} events`)
+        throw new UnavailableError(`the collector rejected ${rejected} of ${events.length} events`)
       }
     },
   }

@@ -5,15 +5,18 @@ import type { FrameStore } from '../log/frame-store.ts'
 import { createPump } from '../log/pump.ts'
 import { eventsOf } from '../reading/reader.ts'
 
-/** Takes events out of the house. */
+/** Sends events to another system. */
 export interface Destination {
-  /** What its cursor is called. */
+  /** Name of its cursor. */
   readonly name: string
-  /** Resolves when the destination has taken the events. It may get the same ones again, with the same batch: `id` tells. */
+  /**
+   * Resolves when the destination has accepted the events. It may receive the same events again, with the same batch; the `id` of
+   * an event identifies repetitions.
+   */
   send(events: readonly AuditEvent[], batch: string): Promise<void>
 }
 
-/** Where it is kept up to which frame a destination has taken everything. */
+/** Stores how far each destination has read the log. */
 export interface CursorStore {
   read(name: string): Promise<string | undefined>
   /** An empty place stands for the beginning. */
@@ -24,27 +27,28 @@ export interface ExporterOptions {
   readonly store: FrameStore
   readonly destination: Destination
   readonly cursors: CursorStore
-  /** How often something new is looked for, in milliseconds. Default 1,000. */
+  /** How often to look for new frames, in milliseconds. Default 1,000. */
   readonly interval?: number | undefined
   /** How many frames are sent at once. Default 16. */
   readonly batch?: number | undefined
-  /** Told when the destination fails. It is tried again until it takes the events. */
+  /** Called when the destination fails. The batch is retried until the destination accepts it. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
 /** Sends a log to a destination. */
 export interface Exporter {
-  /** Up to which place the destination has taken everything. */
+  /** The place up to which the destination has accepted everything. */
   readonly place: string | undefined
   readonly failing: boolean
-  /** Begins again behind a place, or from the beginning: catching up and replaying are the same. */
+  /** Starts again after a place, or from the beginning. */
   rewind(place: string | undefined): Promise<void>
   close(): Promise<void>
 }
 
 /**
  * Sends all events of a log to a destination, in their order, each at least once. The cursor moves when the destination has
- * answered, so an outage is caught up with. A destination that is away is told of, and nothing is lost.
+ * answered, so the exporter catches up after an outage. `onError` is called while the destination is unreachable, and no event is
+ * lost.
  *
  * @throws ConfigError
  */

@@ -4,7 +4,9 @@ import { checkOptions, objectWith, oneOf, required, wholeNumber, type Expectatio
 import type { Destination } from './exporter.ts'
 import { EXPORT_FORMATS, exportLine, type ExportFormat } from './mapping.ts'
 
-/** The part of your own producer that is called. That of kafkajs has it, and that of `@confluentinc/kafka-javascript` (KafkaJS). */
+/**
+ * The part of your own producer that is used. The producers of kafkajs and of `@confluentinc/kafka-javascript` (KafkaJS) have it.
+ */
 export interface KafkaProducer {
   send(record: {
     readonly topic: string
@@ -14,26 +16,26 @@ export interface KafkaProducer {
 }
 
 export interface KafkaOptions {
-  /** Connected by you; it is not disconnected here. */
+  /** You connect it, and you disconnect it. */
   readonly producer: KafkaProducer
   readonly topic: string
   /** Default `ndjson`: the value is the event as JSON. */
   readonly format?: ExportFormat | undefined
-  /** What the cursor is called. Default `kafka`. */
+  /** Name of the cursor. Default `kafka`. */
   readonly name?: string | undefined
   /** How long the producer may take for a batch, in milliseconds. Default 30,000. */
   readonly timeout?: number | undefined
 }
 
 const A_NAME: Expectation = {
-  expected: 'a string that is not empty',
+  expected: 'a non-empty string',
   accepts: (value) => typeof value === 'string' && value !== '',
 }
 
 /**
- * Sends events to a topic of Kafka through your own producer, one message for each. A batch counts as sent when all replicas in sync
- * have it (`acks: -1`). The key of a message is the id of its event, by which a consumer leaves out what it has had before; the header
- * `app-id` has the app.
+ * Sends events to a topic of Kafka through your own producer, one message for each. A batch counts as sent when all in-sync
+ * replicas have it (`acks: -1`). The key of a message is the id of its event, so that consumers can skip repetitions; the header
+ * `app-id` is the app.
  *
  * @throws ConfigError
  */
@@ -57,7 +59,7 @@ export function kafka(options: KafkaOptions): Destination {
       try {
         await withDeadline(producer.send({ topic, acks: -1, messages }), timeout, 'the Kafka producer')
       } catch (error) {
-        throw new UnavailableError('Kafka did not take the events', { cause: error })
+        throw new UnavailableError('Kafka did not accept the events', { cause: error })
       }
     },
   }

@@ -29,7 +29,9 @@ export function exportLine(event: AuditEvent, format: ExportFormat): string {
   return JSON.stringify(format === 'ocsf' ? toOcsf(event) : toCloudEvent(event))
 }
 
-/** An event of OCSF: a read of a field is Datastore Activity, anything else API Activity. All of it is in `unmapped` too. */
+/**
+ * The event in OCSF: a read of a field is a Datastore Activity, anything else an API Activity. `unmapped` contains the whole event.
+ */
 export function toOcsf(event: AuditEvent): object {
   const { operation, outcome, status, field, fields, record, purpose } = event as AnyEvent
   const names = fields ?? (field === undefined ? undefined : [field])
@@ -73,7 +75,7 @@ export function toOcsf(event: AuditEvent): object {
   }
 }
 
-/** The event that {@link toOcsf} was given; `undefined` when it was something else. */
+/** The event that {@link toOcsf} converted; `undefined` if `value` is anything else. */
 export function fromOcsf(value: unknown): AuditEvent | undefined {
   return (value as { unmapped?: { event?: AuditEvent } } | undefined)?.unmapped?.event
 }
@@ -93,7 +95,7 @@ export function toCloudEvent(event: AuditEvent, source = '/portcullis/audit'): o
   }
 }
 
-/** A record of the logs of OTLP. `log.record.uid` tells a receiver which ones came twice. */
+/** The event as an OTLP log record. By `log.record.uid` a receiver recognises repetitions. */
 export function toOtlpRecord(event: AuditEvent): object {
   const attributes: Readonly<Record<string, string | undefined>> = {
     'log.record.uid': event.id,

@@ -1,13 +1,13 @@
 import type { AuditEvent } from '../event.ts'
 import type { AuditSink } from '../sink.ts'
 
-/** How an audit log is doing. */
+/** The state of an audit log. */
 export interface AuditLogStatus {
   /** The name of this process in the log. */
   readonly writer: string
-  /** How many events wait that are neither in the spool nor in the store, as the mode asks. */
+  /** How many events are waiting to be kept as `mode` requires. */
   readonly waiting: number
-  /** How full the queue is, from 0 to 1. At 1 events are refused. */
+  /** How full the queue is, from 0 to 1. At 1, new events are refused. */
   readonly queueRatio: number
   /** How many events the store has not acknowledged. */
   readonly unstored: number
@@ -23,12 +23,12 @@ export interface AuditLog extends AuditSink {
   /**
    * Resolves when the store has all events that were written so far.
    *
-   * @throws UnavailableError (as a rejection) when it does not take them within five seconds; they go on waiting.
+   * @throws UnavailableError (as a rejection) when the store does not accept them within five seconds; they keep waiting.
    */
   flush(): Promise<void>
   /**
-   * The same, and the end: call it when no more events come. What the store has not taken stays in the spool, and the next
-   * process that uses the directory sends it.
+   * Like `flush`, and closes the log: call it when no more events will come. Events that the store has not accepted stay in the
+   * spool, and the next process that uses the directory sends them.
    *
    * @throws UnavailableError (as a rejection) when there are events that neither the store nor the spool has: they are lost.
    */

@@ -32,22 +32,22 @@ export interface AuditLogOptions {
   /** Where frames are kept on this machine until the store has them for good. */
   readonly spool?: SpoolPlace | undefined
   /**
-   * When events count as kept. `spool`: the spool has them, or else the store; they survive the process. `redis`: the store has
-   * them, or else the spool. `fsync`: the disk has them; they survive a loss of power. `both`: spool and store have them.
-   * `async`: at once; they may be lost. Default `spool` where there is one, otherwise `redis`.
+   * When events count as kept. `spool`: in the spool, or in the store if the spool fails; they survive the process. `redis`: in the
+   * store, or in the spool if the store fails. `fsync`: on disk; they survive a power failure. `both`: in the spool and in the
+   * store. `async`: immediately; they may be lost. Default: `spool` if there is a spool, otherwise `redis`.
    */
   readonly mode?: AuditLogMode | undefined
-  /** Signs each frame (HMAC-SHA-256), so that frames of others are found. At least 32 bytes. */
+  /** Authenticates each frame (HMAC-SHA-256), so that verification finds forged frames. At least 32 bytes. */
   readonly frameKey?: Uint8Array | KeyObject | undefined
-  /** Gives each person a secret of their own, by which they can be forgotten: `people(…)`. */
+  /** Gives each person a secret of their own, so that they can be erased: `people(…)`. */
   readonly people?: People | undefined
   /** How long the store may take, in milliseconds. Default 250. */
   readonly storeTimeout?: number | undefined
-  /** How many events may wait. Beyond it they are refused. Default 50,000. */
+  /** How many events may wait; further events are refused. Default 50,000. */
   readonly maxQueue?: number | undefined
   /** The same, in bytes. Default 32 MiB. */
   readonly maxQueueBytes?: number | undefined
-  /** Told of every failure of the store and of the disk, and of every loss. */
+  /** Called on every failure of the store and of the disk, and on every loss of events. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
@@ -89,7 +89,7 @@ export function checkedAuditLogOptions(options: AuditLogOptions): AuditLogSettin
     spool: A_SPOOL,
     mode: oneOf('one of the modes', MODES),
     frameKey: A_SECRET_KEY,
-    people: objectWith('what `people(…)` returns', 'named', 'deliver'),
+    people: objectWith('the result of `people(…)`', 'named', 'deliver'),
     storeTimeout: wholeNumber('milliseconds', 1, 60_000),
     maxQueue: wholeNumber('events', 1),
     maxQueueBytes: wholeNumber('bytes', 1_024),

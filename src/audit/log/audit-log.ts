@@ -198,7 +198,7 @@ class FrameLog implements AuditLog {
     if (ratio > 0.5 && !this.#warnedOfQueue) {
       this.#warnedOfQueue = true
       this.#report(
-        new UnavailableError('the queue of the audit is more than half full: its store or its disk is slow'),
+        new UnavailableError('the audit queue is more than half full: the store or the disk is slow'),
       )
     }
     return ratio
@@ -206,7 +206,7 @@ class FrameLog implements AuditLog {
 
   #full(): UnavailableError {
     return new UnavailableError(
-      `the queue of the audit is full (${this.#waiting} events): neither the store nor the spool takes what comes`,
+      `the audit queue is full (${this.#waiting} events): neither the store nor the spool accepts new events`,
     )
   }
 
@@ -258,7 +258,7 @@ class FrameLog implements AuditLog {
       tickets.end(new UnavailableError('the audit log is closed'))
     }
     if (failure === undefined || kept >= this.#maker.last) return
-    throw new UnavailableError(`the audit log is closed, and ${this.#maker.last - kept} events are lost`, {
+    throw new UnavailableError(`the audit log was closed, and ${this.#maker.last - kept} events are lost`, {
       cause: failure,
     })
   }

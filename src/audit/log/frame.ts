@@ -5,11 +5,11 @@ import { HASH_BYTES } from './merkle.ts'
 import { rootOfText } from './root-of-text.ts'
 
 /**
- * Some events of one writer, in a row: the unit of storage, of hashing and of sending. Its `link` commits to its events and
- * to all frames of the same writer before it.
+ * Consecutive events of one writer: the unit of storing, hashing and sending. Its `link` commits to its events and to all frames of
+ * the same writer before it.
  */
 export interface Frame {
-  /** Which process has written it. */
+  /** The process that wrote it. */
   readonly writer: string
   /** The number of its first event; the events of a writer are numbered from 1, without a gap. */
   readonly first: number
@@ -117,7 +117,7 @@ interface Layout {
 }
 
 /**
- * What stands at the beginning of a frame. Whether `root` is that of its events is seen only with {@link linesOf}.
+ * Reads the header of a frame. It does not check `root` against the events: see {@link linesOf}.
  *
  * @throws UnreadableError when the bytes are not a frame.
  */
@@ -129,8 +129,8 @@ function layoutOf(bytes: Buffer): Layout {
   const flags = bytes[1] ?? 0
   const nameLength = bytes[2] ?? 0
   const macLength = (flags & HAS_MAC) === 0 ? 0 : HASH_BYTES
-  if (bytes[0] !== MAGIC || flags > (DEFLATED | HAS_MAC)) throw unreadable('its beginning is wrong')
-  if (bytes.length < 3 + nameLength + FIXED + macLength) throw unreadable('it is cut')
+  if (bytes[0] !== MAGIC || flags > (DEFLATED | HAS_MAC)) throw unreadable('its header is wrong')
+  if (bytes.length < 3 + nameLength + FIXED + macLength) throw unreadable('it is truncated')
   const writer = bytes.toString('latin1', 3, 3 + nameLength)
   if (!WRITER.test(writer)) throw unreadable('its writer is wrong')
   let at = 3 + nameLength
@@ -143,7 +143,7 @@ function layoutOf(bytes: Buffer): Layout {
   const length = bytes.readUInt32BE(at)
   at += 4
   const deflated = (flags & DEFLATED) !== 0
-  if (!Number.isSafeInteger(first + count) || first < 1) throw unreadable('its numbers are wrong')
+  if (!Number.isSafeInteger(first + count) || first < 1) throw unreadable('its event numbers are wrong')
   if (count < 1 || count > MOST_EVENTS || length > LONGEST_BODY) throw unreadable('its size is wrong')
   // One way to write each frame, apart from the choices of a compressor.
   if (deflated !== count >= DEFLATED_FROM) throw unreadable('it is compressed where it must not be')
@@ -163,7 +163,7 @@ export interface OpenedFrame {
 /**
  * Opens a frame.
  *
- * @throws UnreadableError when the bytes are not a frame, or its body is not what its beginning says.
+ * @throws UnreadableError when the bytes are not a frame, or the body does not match the header.
  */
 export function openFrame(bytes: Buffer): OpenedFrame {
   const { frame, text, lines } = contentOf(bytes)
@@ -173,7 +173,7 @@ export function openFrame(bytes: Buffer): OpenedFrame {
 /**
  * The events of a frame, one line each.
  *
- * @throws UnreadableError when the bytes are not a frame, or its body is not what its beginning says.
+ * @throws UnreadableError when the bytes are not a frame, or the body does not match the header.
  */
 export function linesOf(bytes: Buffer): readonly string[] {
   return contentOf(bytes).lines
@@ -182,9 +182,9 @@ export function linesOf(bytes: Buffer): readonly string[] {
 function contentOf(bytes: Buffer): { frame: Frame; text: Buffer; lines: readonly string[] } {
   const { frame, body, deflated, length } = layoutOf(bytes)
   const text = deflated ? inflated(body, length) : body
-  if (text.length !== length) throw unreadable('its body has another length')
+  if (text.length !== length) throw unreadable('its body has the wrong length')
   const lines = text.toString('latin1').split('\n')
-  if (lines.length !== frame.count) throw unreadable('it has more or fewer events than it says')
+  if (lines.length !== frame.count) throw unreadable('its number of events is wrong')
   return { frame, text, lines }
 }
 
@@ -196,10 +196,10 @@ function inflated(body: Buffer, length: number): Buffer {
   } catch {
     throw unreadable('its body is damaged')
   }
-  if (result.engine.bytesWritten !== body.length) throw unreadable('something stands behind its end')
+  if (result.engine.bytesWritten !== body.length) throw unreadable('there are extra bytes after its end')
   return result.buffer
 }
 
 function unreadable(why: string): UnreadableError {
-  return new UnreadableError(`a frame of the audit cannot be read: ${why}`)
+  return new UnreadableError(`an audit frame cannot be read: ${why}`)
 }

@@ -2,7 +2,7 @@ import type { FrameStore, StoredFrame } from './frame-store.ts'
 
 const PAGE = 256
 
-/** All frames of a store behind a place, the oldest first, some at a time. */
+/** Yields all frames of a store after a place, oldest first. They are read in batches. */
 export async function* framesOf(
   store: Pick<FrameStore, 'read'>,
   after?: string,

@@ -1,4 +1,4 @@
-/** Where a log begins that is not whole any more: what is known of the frames that were archived and removed. */
+/** Where a log begins after older frames were archived and removed, and what is known of those frames. */
 export interface LogStart {
   /** How many frames were removed. */
   readonly size: number
@@ -6,7 +6,7 @@ export interface LogStart {
   readonly peaks: readonly string[]
   /** For each of their writers the number of its last event and the link of its last frame, in base64. */
   readonly writers: Readonly<Record<string, readonly [last: number, link: string]>>
-  /** The checkpoint behind which was cut: a signed note. */
+  /** The checkpoint that covers the removed frames: a signed note. */
   readonly checkpoint: string
   /** The place of the last frame that was removed. */
   readonly place: string

@@ -4,19 +4,19 @@ import type { LogStart } from './log-start.ts'
 import type { FrameStore, StoredFrame } from './frame-store.ts'
 
 export interface MemoryFramesOptions {
-  /** How many bytes of frames are kept; the oldest leave. Default 64 MiB. */
+  /** How many bytes of frames are kept; the oldest are dropped. Default 64 MiB. */
   readonly maxBytes?: number | undefined
 }
 
-/** A frame store that can say how many frames it has dropped. */
+/** A frame store that counts the frames it has dropped. */
 export interface MemoryFrames extends FrameStore {
-  /** How many frames have left because there was no more room. */
+  /** How many frames were dropped because there was no more room. */
   readonly dropped: number
 }
 
 /**
  * Keeps frames in the memory of this process: the same frames, chain and index as in Redis, for one process. With the spool of
- * `auditLog` they also survive the process. It says at the start that other processes do not see it.
+ * `auditLog` they also survive the process. A warning at the start says that other processes do not see these frames.
  *
  * @throws ConfigError
  */

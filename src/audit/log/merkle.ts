@@ -51,7 +51,7 @@ function splitOf(size: number): number {
  */
 export function inclusionProof(leaves: readonly Buffer[], index: number): Buffer[] {
   if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length) {
-    throw new RangeError(`there is no leaf ${index} among ${leaves.length}`)
+    throw new RangeError(`there is no leaf ${index} among ${leaves.length} leaves`)
   }
   if (leaves.length === 1) return []
   const split = splitOf(leaves.length)
@@ -61,7 +61,7 @@ export function inclusionProof(leaves: readonly Buffer[], index: number): Buffer
   return [...inclusionProof(leaves.slice(split), index - split), merkleRoot(leaves.slice(0, split))]
 }
 
-/** The root that an inclusion proof leads to (RFC 9162, 2.1.3.2); `undefined` when the proof cannot be of this leaf. */
+/** The root that an inclusion proof leads to (RFC 9162, 2.1.3.2); `undefined` if the proof does not fit this leaf. */
 export function rootOfInclusion(
   leaf: Uint8Array,
   index: number,
@@ -90,7 +90,7 @@ export function rootOfInclusion(
  */
 export function consistencyProof(leaves: readonly Buffer[], oldSize: number): Buffer[] {
   if (!Number.isSafeInteger(oldSize) || oldSize < 1 || oldSize > leaves.length) {
-    throw new RangeError(`there is no beginning of ${oldSize} among ${leaves.length} leaves`)
+    throw new RangeError(`there are only ${leaves.length} leaves, not ${oldSize}`)
   }
   return subProof(leaves, oldSize, true)
 }

@@ -165,6 +165,6 @@ export class StorePump {
 
 function lost(first: number, last: number): UnavailableError {
   return new UnavailableError(
-    `the store of the audit has lost events that it had acknowledged (${first} to ${last} of this writer), and no copy of them is left here`,
+    `the audit store lost events that it had acknowledged (${first} to ${last} of this writer), and this process has no copy of them`,
   )
 }

@@ -11,21 +11,24 @@ import type { AuditEvent } from '../event.ts'
 
 export type { PeopleStore }
 
-/** Gives each person in events a pseudonym that hangs on a secret of their own. */
+/** Gives each person in events a pseudonym derived from a secret of their own. */
 export interface People {
   /** The same events, with the pseudonyms that are stored. Rejects when the secret of a person can be neither read nor made. */
   named(events: readonly AuditEvent[]): readonly AuditEvent[] | Promise<readonly AuditEvent[]>
   /** All stored pseudonyms of a person, given the pseudonym of `auditAccess`. An erased person has none. */
   pseudonymsOf(name: string): Promise<readonly string[]>
-  /** The secrets of a person as they are stored: what must be nowhere once they are destroyed. */
+  /** The secrets of a person as they are stored. After an erasure they must not exist anywhere. */
   sealedOf(name: string): Promise<readonly string[]>
-  /** Destroys the secrets of a person: nothing leads from the person to their events any more. Resolves with how many there were. */
+  /**
+   * Destroys the secrets of a person, so that their events can no longer be linked to them. Resolves with the number of secrets
+   * destroyed.
+   */
   erase(name: string): Promise<number>
-  /** Hands secrets over that were made while their store was away. */
+  /** Stores secrets that were created while their store was unreachable. */
   deliver(): Promise<void>
-  /** How many such secrets wait. */
+  /** How many of these secrets are waiting. */
   readonly pending: number
-  /** Where such secrets are kept meanwhile. */
+  /** Sets where these secrets are kept until then. */
   useSpool(append: (content: Buffer) => Promise<void>): void
   /** Takes a secret from the spool of a process that has died. */
   takeOver(content: Buffer): Promise<void>
@@ -48,8 +51,8 @@ const MOST_SECRETS = 64
 const REMEMBERED = 10_000
 
 /**
- * Gives each person a random secret. What `auditLog` stores of a person is a pseudonym made by it, so that destroying the secret
- * leaves nothing in the log that leads to the person, while the log still verifies.
+ * Gives each person a random secret. `auditLog` stores pseudonyms made with this secret, so destroying it unlinks the log from the
+ * person, while the log still verifies.
  *
  * @throws ConfigError
  */

@@ -2,7 +2,7 @@ import { UnreadableError } from '../../errors.ts'
 import { HASH_BYTES } from '../log/merkle.ts'
 import { readNote, signNote, type NoteKey } from './note.ts'
 
-/** What was true of a log at a moment: how many frames it had, and the root of the tree over their links. */
+/** The state of a log at one moment: how many frames it had, and the root of the tree over their links. */
 export interface Checkpoint {
   /** The log: a name that no other log of the same key has. */
   readonly origin: string
@@ -22,7 +22,7 @@ export function signCheckpoint({ origin, size, root }: Checkpoint, key: NoteKey)
  */
 export function readCheckpoint(note: string, keys: readonly NoteKey[]): Checkpoint {
   const { text, isSigned } = readNote(note, keys)
-  if (!isSigned) throw new UnreadableError('none of the known keys has signed the checkpoint')
+  if (!isSigned) throw new UnreadableError('the checkpoint is not signed by any known key')
   const [origin = '', size = '', root = '', ...rest] = text.split('\n')
   const bytes = Buffer.from(root, 'base64')
   const isWhole =

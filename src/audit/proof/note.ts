@@ -100,7 +100,7 @@ export function readNote(note: string, keys: readonly NoteKey[]): ReadNote {
     )
     if (known === undefined) continue
     if (!verify(null, Buffer.from(text), known.key, bytes.subarray(4))) {
-      throw new UnreadableError(`the signature of \`${name}\` does not fit the note`)
+      throw new UnreadableError(`the signature of \`${name}\` does not match the note`)
     }
     isSigned = true
   }

@@ -1,12 +1,12 @@
 import { open, readFile } from 'node:fs/promises'
 import { ConfigError, UnreadableError } from '../../errors.ts'
 
-/** Takes signed checkpoints to a place outside of the store. Rejects when one could not be kept there. */
+/** Publishes a signed checkpoint outside the store. Rejects if it could not be kept there. */
 export type PublishCheckpoint = (note: string) => void | Promise<void>
 
 /**
- * Appends checkpoints to a file, each as one line of JSON with the time and the note. Keep it on another volume than the store, best
- * on one that can only be appended to.
+ * Appends checkpoints to a file, each as one line of JSON with the time and the note. Keep the file on another volume than the
+ * store, preferably an append-only one.
  *
  * @throws ConfigError
  */
@@ -25,7 +25,7 @@ export function checkpointFile(path: string, now: () => number = Date.now): Publ
   }
 }
 
-/** Writes checkpoints to the standard output, in the lines of {@link checkpointFile}, for whatever collects it. */
+/** Writes checkpoints to standard output, in the format of {@link checkpointFile}. */
 export function checkpointsToStdout(now: () => number = Date.now): PublishCheckpoint {
   return (note) => {
     process.stdout.write(`${JSON.stringify({ time: new Date(now()).toISOString(), checkpoint: note })}\n`)
@@ -47,6 +47,6 @@ export async function readCheckpointFile(path: string): Promise<readonly string[
     } catch {
       // Told below.
     }
-    throw new UnreadableError(`line ${index + 1} of the file of checkpoints is not one`)
+    throw new UnreadableError(`line ${index + 1} of the checkpoint file is not a checkpoint`)
   })
 }

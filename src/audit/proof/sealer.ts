@@ -26,17 +26,17 @@ export interface SealerOptions {
   readonly key: KeyObject | string
   /** Where checkpoints go, outside of the store. Each gets all of them. */
   readonly publish: PublishCheckpoint | readonly PublishCheckpoint[]
-  /** How often a checkpoint is made where something has come, in milliseconds. Default 1,000. */
+  /** How often to make a checkpoint if there are new frames, in milliseconds. Default 1,000. */
   readonly interval?: number | undefined
-  /** After how many frames one is made at the latest. Default 1,024. */
+  /** After how many new frames a checkpoint is made at the latest. Default 1,024. */
   readonly maxFrames?: number | undefined
-  /** Told of every failure. */
+  /** Called on every failure. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
-/** Signs what the log was at a moment, again and again. */
+/** Signs the state of a log at regular intervals. */
 export interface Sealer {
-  /** Seals what is there and can no longer be lost. Resolves with the newest checkpoint, if there is one. */
+  /** Signs a checkpoint over all frames that can no longer be lost. Resolves with the newest checkpoint, if there is one. */
   seal(): Promise<Checkpoint | undefined>
   /** Seals once more, and ends. */
   close(): Promise<void>

@@ -42,16 +42,16 @@ export interface LogReport {
   readonly sealed: number
   /** How many checkpoints hold. */
   readonly checkpoints: number
-  /** What is wrong, the first hundred. Nothing: the log is as it was written. */
+  /** The first hundred problems. Empty: the log is as it was written. */
   readonly problems: readonly LogProblem[]
   /** How many problems there are. */
   readonly found: number
 }
 
 export interface VerifyOptions {
-  /** The frames in the order of the store: `framesOf(store)`, or those of an archive ahead of them. */
+  /** The frames in the order of the store: `framesOf(store)`, preceded by the frames of the archive, if any. */
   readonly frames: AsyncIterable<StoredFrame> | Iterable<StoredFrame>
-  /** The checkpoints that were published, as signed notes. Without them a cut end and a removed writer are not found. */
+  /** The checkpoints that were published, as signed notes. Without them, a truncated log or a removed writer goes unnoticed. */
   readonly checkpoints?: readonly string[] | undefined
   /** The keys that may sign checkpoints. */
   readonly keys?: readonly NoteKey[] | undefined
@@ -61,9 +61,9 @@ export interface VerifyOptions {
   readonly frameKey?: Uint8Array | KeyObject | undefined
   /** Where the log begins, when older frames were removed and are not given. */
   readonly start?: LogStart | undefined
-  /** How many frames behind the newest checkpoint are in order. Default: any number. */
+  /** How many frames may follow the newest checkpoint. Default: any number. */
   readonly maxUnsealed?: number | undefined
-  /** Told now and then how far it is. */
+  /** Called from time to time with the number of frames verified so far. */
   readonly onProgress?: ((frames: number) => void) | undefined
 }
 
@@ -117,7 +117,7 @@ class Verification {
     try {
       return GrowingTree.from(start?.size ?? 0, start?.peaks.map((peak) => Buffer.from(peak, 'base64')) ?? [])
     } catch {
-      this.#problem('START_WRONG', 0, 'the hashes of the beginning do not fit its size')
+      this.#problem('START_WRONG', 0, 'the hashes of the archived part do not match its size')
       return new GrowingTree()
     }
   }
@@ -127,7 +127,7 @@ class Verification {
     const checkpoint = this.#checkpointOf(note, 0)
     if (checkpoint === undefined) return
     if (checkpoint.size === this.#tree.size && checkpoint.root.equals(this.#tree.root())) return
-    this.#problem('START_WRONG', 0, 'the beginning is not what its checkpoint has signed')
+    this.#problem('START_WRONG', 0, 'the archived part is not the one that its checkpoint signed')
   }
 
   #checkpointOf(note: string, at: number): Checkpoint | undefined {
@@ -140,7 +140,7 @@ class Verification {
       return undefined
     }
     if (origin === undefined || checkpoint.origin === origin) return checkpoint
-    this.#problem('CHECKPOINT_FOREIGN', at, `it is of the log \`${checkpoint.origin}\``)
+    this.#problem('CHECKPOINT_FOREIGN', at, `it belongs to the log \`${checkpoint.origin}\``)
     return undefined
   }
 
@@ -157,7 +157,7 @@ class Verification {
   take(stored: StoredFrame): void {
     const at = this.#tree.size
     if (this.#place !== undefined && !isBehind(stored.place, this.#place)) {
-      this.#problem('ORDER_WRONG', at, 'its place is not behind that of the frame before it')
+      this.#problem('ORDER_WRONG', at, 'its place is not after the place of the previous frame')
     }
     this.#place = stored.place
     this.#takeFrame(stored.bytes, at)
@@ -177,10 +177,14 @@ class Verification {
     const { frame, lines, root } = opened
     this.#events += frame.count
     if (!root.equals(frame.root)) {
-      this.#problem('FRAME_CHANGED', at, 'its events are not those that it was made of')
+      this.#problem('FRAME_CHANGED', at, 'its events do not match its root hash')
     }
     if (this.#frameKey !== undefined && !isMadeBy(frame, this.#frameKey)) {
-      this.#problem('FRAME_FOREIGN', at, `the holder of the key has not made it (writer \`${frame.writer}\`)`)
+      this.#problem(
+        'FRAME_FOREIGN',
+        at,
+        `it was not written by a holder of the frame key (writer \`${frame.writer}\`)`,
+      )
     }
     const unreadable = lines.findIndex((line) => parseEvent(line) === undefined)
     if (unreadable !== -1) {
@@ -199,13 +203,9 @@ class Verification {
         `events ${chain.last + 1} to ${first - 1} of the writer \`${writer}\` are missing`,
       )
     } else if (first <= chain.last) {
-      this.#problem(
-        'EVENTS_TWICE',
-        at,
-        `events from ${first} on of the writer \`${writer}\` were there before`,
-      )
+      this.#problem('EVENTS_TWICE', at, `events from ${first} on of the writer \`${writer}\` are repeated`)
     } else if (!previous.equals(chain.link)) {
-      this.#problem('CHAIN_BROKEN', at, `it does not follow the frame before it of the writer \`${writer}\``)
+      this.#problem('CHAIN_BROKEN', at, `it does not follow the previous frame of the writer \`${writer}\``)
     }
     this.#chains.set(writer, { last: Math.max(chain.last, lastOf(frame)), link })
   }
@@ -221,11 +221,7 @@ class Verification {
         this.#held += 1
         this.#sealed = Math.max(this.#sealed, checkpoint.size)
       } else {
-        this.#problem(
-          'CHECKPOINT_DIFFERS',
-          at,
-          `the first ${checkpoint.size} frames are not those that were signed`,
-        )
+        this.#problem('CHECKPOINT_DIFFERS', at, `the first ${checkpoint.size} frames are not the signed ones`)
       }
     }
   }
@@ -237,14 +233,14 @@ class Verification {
       this.#problem(
         'FRAMES_MISSING',
         size,
-        `checkpoints cover ${this.#largest} frames, and there are ${size}`,
+        `checkpoints cover ${this.#largest} frames, but there are only ${size}`,
       )
     }
     if (size - this.#sealed > maxUnsealed) {
       this.#problem(
         'FRAMES_UNSEALED',
         this.#sealed,
-        `${size - this.#sealed} frames are behind the newest checkpoint`,
+        `${size - this.#sealed} frames are not covered by the newest checkpoint`,
       )
     }
     return {

@@ -1,15 +1,15 @@
 import type { AuditEvent } from '../event.ts'
 
-/** What is looked for. All members that are given must fit. */
+/** Which events to find. An event must match all given members. */
 export interface AuditQuery {
   readonly appId?: string | undefined
   /** Id of a person, as it was given to `person(id, record)`. */
   readonly person?: string | undefined
   /** Name of a field that was read. */
   readonly field?: string | undefined
-  /** ISO 8601: not before. */
+  /** ISO 8601: events at or after this time. */
   readonly from?: string | undefined
-  /** ISO 8601: before. */
+  /** ISO 8601: events before this time. */
   readonly to?: string | undefined
   /** Code of a decision: `ADDRESS_NOT_ALLOWED`. */
   readonly code?: string | undefined

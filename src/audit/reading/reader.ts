@@ -24,15 +24,15 @@ import { subjectReport, type SubjectReport } from './subject-report.ts'
 
 export interface AuditReaderOptions {
   readonly store: FrameStore
-  /** Where it is recorded that somebody has looked. What cannot be recorded is not shown. */
+  /** Records every query. If a query cannot be recorded, its result is not shown. */
   readonly sink: AuditSink
   /** The key that `auditAccess` makes pseudonyms with. Needed to find a person. */
   readonly pseudonymKey?: Uint8Array | KeyObject | undefined
-  /** What `auditLog` has as `people`. */
+  /** The `people` of `auditLog`. */
   readonly people?: People | undefined
   /** Directory of older frames, which `retainLog` has written. */
   readonly archive?: string | undefined
-  /** The person who looks. Only a pseudonym is recorded. */
+  /** The person who is querying. Only a pseudonym is recorded. */
   readonly actor?: string | undefined
   /** How often `tail` looks for something new, in milliseconds. Default 250. */
   readonly pollInterval?: number | undefined
@@ -53,16 +53,16 @@ export interface AuditPage {
 }
 
 export interface AuditPageOptions {
-  /** Goes on behind an earlier page: its `next`. */
+  /** Continues after an earlier page: pass its `next`. */
   readonly after?: string | undefined
   /** How many events at most. Default 100. */
   readonly limit?: number | undefined
   readonly purpose?: string | undefined
-  /** What the event of the look is called. Default `audit query`. */
+  /** The operation under which the query is recorded. Default `audit query`. */
   readonly recordAs?: string | undefined
 }
 
-/** Reads an audit log. Whatever it shows is an event of its own first. */
+/** Reads an audit log. Every query is recorded as an event before its result is shown. */
 export interface AuditReader {
   /** Events that fit, the oldest first. */
   query(query: AuditQuery, page?: AuditPageOptions): Promise<AuditPage>
@@ -81,7 +81,7 @@ export interface AuditReader {
 const PAGE = 64
 
 const A_STRING: Expectation = {
-  expected: 'a string that is not empty',
+  expected: 'a non-empty string',
   accepts: (value) => typeof value === 'string' && value !== '',
 }
 
@@ -96,7 +96,7 @@ export function createAuditReader(options: AuditReaderOptions): AuditReader {
         secret: true,
         accepts: (value) => typeof value === 'object',
       },
-      people: objectWith('what `people(…)` returns', 'pseudonymsOf'),
+      people: objectWith('the result of `people(…)`', 'pseudonymsOf'),
       archive: A_STRING,
       actor: A_STRING,
       pollInterval: wholeNumber('milliseconds', 1),

@@ -4,7 +4,7 @@ import { parseEvent } from '../line.ts'
 import { linesOf } from '../log/frame.ts'
 import type { FrameStore, StoredFrame } from '../log/frame-store.ts'
 
-/** Which recent events are asked for. All members that are given must fit. */
+/** Which recent events to find. An event must match all given members. */
 export interface RecentEventsQuery {
   readonly appId?: string | undefined
   readonly requestId?: string | undefined
@@ -17,7 +17,7 @@ export interface RecentEventsQuery {
 /** What was found, the newest first. */
 export interface RecentEvents {
   readonly events: readonly AuditEvent[]
-  /** Whether nothing that fits was left out: neither for `limit`, nor because older events were not looked at. */
+  /** Whether all matching events are included: `false` if `limit` was reached, or if older events were not searched. */
   readonly isComplete: boolean
 }
 
@@ -25,7 +25,7 @@ export interface RecentEvents {
 export type FindRecentEvents = (query: RecentEventsQuery) => Promise<RecentEvents>
 
 export interface RecentEventsOptions {
-  /** How many events are looked at for one question, from the newest back. Default 20,000. */
+  /** How many events one query searches, starting with the newest. Default 20,000. */
   readonly most?: number | undefined
 }
 
@@ -34,7 +34,8 @@ export const MOST_LOOKED_AT = 20_000
 const PAGE = 64
 
 /**
- * Finds the newest events of an `auditLog`: what `createConsole` takes as `recentEvents`. Looks from the newest back, at `most` events.
+ * Finds the newest events of an `auditLog`: what `createConsole` takes as `recentEvents`. It searches at most `most` events,
+ * starting with the newest.
  *
  * @param store where the frames are, such as `redisFrames(redis)`.
  * @throws ConfigError

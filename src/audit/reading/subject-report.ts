@@ -19,7 +19,7 @@ export interface SubjectAccess {
   readonly fields: Readonly<Record<string, number>>
   /** What was done with the data besides reading it: `update`, `export`. */
   readonly action?: string | undefined
-  /** Pseudonym of the person who acted, only where it was asked for. */
+  /** Pseudonym of the person who acted, if it was requested. */
   readonly actor?: string | undefined
 }
 
@@ -97,7 +97,7 @@ function addUp(sum: Record<string, number>, more: Readonly<Record<string, number
 /** A report as a text that can be printed and sent to the person. */
 export function printSubjectReport({ generated, accesses, recipients, fields }: SubjectReport): string {
   const lines = [`Accesses to your personal data, as of ${generated}`, '']
-  if (accesses.length === 0) lines.push('There are none.')
+  if (accesses.length === 0) lines.push('No accesses are recorded.')
   for (const { time, appId, operation, purpose, action, fields: read, actor } of accesses) {
     lines.push(`${time}  ${appId ?? 'no app'}  ${operation ?? 'no operation'}`)
     if (action !== undefined) lines.push(`    ${action}`)

@@ -70,7 +70,7 @@ export async function* archivedFrames(directory: string, after?: number): AsyncG
   let expected: number | undefined
   for (const { path, first, end } of await archiveFiles(directory)) {
     if (expected !== undefined && first !== expected) {
-      throw new UnreadableError(`the archive of the audit lacks frames ${expected} to ${first - 1}`)
+      throw new UnreadableError(`the audit archive lacks frames ${expected} to ${first - 1}`)
     }
     expected = end
     if (after !== undefined && end <= after) continue
@@ -79,7 +79,7 @@ export async function* archivedFrames(directory: string, after?: number): AsyncG
       found += 1
       yield frame
     }
-    if (found !== end - first) throw new UnreadableError(`a file of the archive is damaged: \`${path}\``)
+    if (found !== end - first) throw new UnreadableError(`an archive file is damaged: \`${path}\``)
   }
 }
 

@@ -13,7 +13,7 @@ export interface EraseOptions {
   readonly pseudonymKey: Uint8Array
   /** Where it is recorded, without the person. */
   readonly sink: AuditSink
-  /** Has the store write its files anew, so that they do not hold what was deleted: `() => rewriteRedis(redis)`. */
+  /** Makes the store rewrite its files, so that they no longer contain deleted data: `() => rewriteRedis(redis)`. */
   readonly rewrite?: (() => Promise<void>) | undefined
   readonly purpose?: string | undefined
   readonly now?: (() => number) | undefined
@@ -25,13 +25,13 @@ export interface Erased {
   readonly people: number
   /** How many secrets were destroyed. */
   readonly secrets: number
-  /** What must not be found anywhere any more. */
+  /** Strings that must no longer exist anywhere: search for them with `searchTraces`. */
   readonly traces: readonly string[]
 }
 
 /**
- * Forgets people: destroys their secrets and what the index says of them, and has the store write its files anew, once for all of
- * them. Their events stay and verify, and nothing leads to them.
+ * Erases people: destroys their secrets and their entries in the index, and makes the store rewrite its files once. Their events
+ * stay and still verify, but can no longer be linked to them.
  */
 export async function erasePeople(ids: readonly string[], options: EraseOptions): Promise<Erased> {
   const { store, people, pseudonymKey, sink, rewrite, purpose, now = Date.now } = options
@@ -65,7 +65,7 @@ const CHUNK = 4_194_304
 /** Shorter ones are found by chance. */
 const SHORTEST = 4
 
-/** Searches all files of directories for texts, in the forms in which texts are usually written. */
+/** Searches all files of directories for strings: plain, reversed, and in hex, base64 and URL encoding. */
 export async function searchTraces(
   directories: readonly string[],
   traces: readonly string[],

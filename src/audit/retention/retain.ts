@@ -18,14 +18,14 @@ export interface RetainOptions {
   readonly store: FrameStore
   /** Directory to which frames are moved. */
   readonly archive: string
-  /** Frames whose events are all older than this move, in milliseconds since the epoch. */
+  /** Frames whose events are all older than this are moved; milliseconds since the epoch. */
   readonly before: number
-  /** The published checkpoints. Only behind one of them the log is cut. */
+  /** The published checkpoints. Only frames that one of them covers are moved. */
   readonly checkpoints: readonly string[]
   readonly keys: readonly NoteKey[]
   /** Where it is recorded. */
   readonly sink: AuditSink
-  /** Places that others have read up to, such as exporters: frames behind them stay. */
+  /** Places up to which others, such as exporters, have read: later frames stay. */
   readonly readUpTo?: readonly string[] | undefined
   readonly now?: (() => number) | undefined
 }
@@ -37,8 +37,8 @@ export interface Retained {
 }
 
 /**
- * Moves old frames from the store to an archive, and only as many as a checkpoint covers that holds. They are removed when the disk
- * has them, and when the removal itself is recorded.
+ * Moves old frames from the store to an archive, but only frames that a valid checkpoint covers. They are removed once they are on
+ * disk and the removal itself is recorded.
  *
  * @throws UnreadableError (as a rejection) when the log is not what was signed: then nothing is moved.
  */
@@ -50,7 +50,7 @@ export async function retainLog(options: RetainOptions): Promise<Retained> {
   await mkdir(archive, { recursive: true, mode: 0o700 })
   const size = before?.size ?? 0
   const moved = await writeArchive(archive, size, upTo(start.place, framesOf(store)))
-  if (moved !== start.size - size) throw new UnreadableError('the log has changed while it was archived')
+  if (moved !== start.size - size) throw new UnreadableError('the log changed while it was being archived')
   await sink.write([ownEvent({ operation: 'audit retain', time: new Date(now()).toISOString() })])
   await store.removeStart(start)
   return { frames: moved, start }
@@ -82,7 +82,9 @@ async function newStart(options: RetainOptions, begin: LogStart | undefined): Pr
     const checkpoint = signed.get(tree.size)
     if (checkpoint === undefined) continue
     if (!checkpoint.root.equals(tree.root())) {
-      throw new UnreadableError('the log is not what was signed: verify it; nothing was moved')
+      throw new UnreadableError(
+        'the log does not match its signed checkpoint: run `audit verify`; nothing was moved',
+      )
     }
     start = {
       size: tree.size,

@@ -45,19 +45,19 @@ export async function syncDirectory(directory: string): Promise<void> {
 const WORDS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free space on it, or move `spool.directory`',
   EDQUOT: 'the disk quota is used up: raise it, or move `spool.directory`',
-  EROFS: 'the disk can only be read: move `spool.directory`',
-  EACCES: 'the process may not write there: change the rights of `spool.directory`',
-  EPERM: 'the process may not write there: change the rights of `spool.directory`',
+  EROFS: 'the disk is read-only: move `spool.directory`',
+  EACCES: 'the process may not write there: change the permissions of `spool.directory`',
+  EPERM: 'the process may not write there: change the permissions of `spool.directory`',
   EMFILE: 'the process has too many open files',
-  ENOENT: '`spool.directory` is gone',
+  ENOENT: '`spool.directory` does not exist',
   ENOTDIR: '`spool.directory` is not a directory',
-  EIO: 'the disk fails',
+  EIO: 'the disk reports errors',
 }
 
 /** What a failure of the disk means, in words that an operator can act on. */
 export function spoolFailure(error: unknown): UnavailableError {
   const { code } = (error ?? {}) as { readonly code?: unknown }
   const name = typeof code === 'string' ? code : 'unknown error'
-  const advice = WORDS[name] ?? 'look the code up in the manual of the system'
-  return new UnavailableError(`the spool of the audit cannot be used (${name}): ${advice}`, { cause: error })
+  const advice = WORDS[name] ?? 'look up this code in the documentation of your system'
+  return new UnavailableError(`the audit spool cannot be used (${name}): ${advice}`, { cause: error })
 }

@@ -108,7 +108,7 @@ export class Replay {
     const settled = await sleep(store.settlesAfter, true, { ref: false, signal }).catch(() => false)
     if (!settled) return frames
     const head = await withDeadline(store.head(writer), this.#options.storeTimeout, 'the store of the audit')
-    if (head < last) throw new UnavailableError('the store has lost what was replayed; it is sent again')
+    if (head < last) throw new UnavailableError('the store lost the replayed events; they are sent again')
     for (const path of paths) {
       if (!damaged.includes(path)) await rm(path, { force: true })
       else await rename(path, `${path}.damaged`)
@@ -138,7 +138,7 @@ export class Replay {
     if (head < lastOf(end)) {
       onError(
         new UnavailableError(
-          `events ${head + 1} to ${begin.first - 1} of the writer \`${begin.writer}\` are lost: neither the store nor its spool has them`,
+          `events ${head + 1} to ${begin.first - 1} of the writer \`${begin.writer}\` are lost: they are neither in the store nor in its spool`,
         ),
       )
       await ask(true)

@@ -95,7 +95,7 @@ export class Spool {
   async #appendNow(bytes: Buffer, last: number): Promise<void> {
     if (this.bytes + bytes.length > this.#settings.maxBytes) {
       throw new UnavailableError(
-        `the spool of the audit is full: it may have ${this.#settings.maxBytes} bytes (\`spool.maxBytes\`), and the store has not taken what is in it`,
+        `the audit spool is full: it has reached ${this.#settings.maxBytes} bytes (\`spool.maxBytes\`), which the store has not accepted yet`,
       )
     }
     const segment = await this.#segmentFor(bytes.length)

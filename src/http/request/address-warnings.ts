@@ -21,9 +21,9 @@ const WARNINGS = {
     'Set `trust proxy` to the subnets of your proxies, or name them in the `clientAddress` option.',
   ],
   PORTCULLIS_TRUST_PROXY_TOO_MANY: [
-    'More than the proxies in front are trusted: the client address was taken from a part of the forwarded header that the ' +
+    'Too many proxies are trusted: the client address was taken from a part of the forwarded header that the ' +
       'caller may have written.',
-    'Trust only the subnets of the proxies, not those of callers; a number of hops must be that of the shortest route.',
+    'Trust only the subnets of your proxies, not those of callers. A number of hops must be that of the shortest route.',
   ],
   PORTCULLIS_TRUST_PROXY_TOO_FEW: [
     'There seems to be an untrusted proxy: the client address is private, but the forwarded header ' +

@@ -206,7 +206,7 @@ const PARAMETER = bareName('the name of a parameter', /^[?&]|=$/, isName)
 const ROUTE_PARAMETER = bareName('the name of a parameter of the route', /^[/:]{1,2}/, isName)
 
 const PATH = bareName(
-  'a name, or names with dots between them',
+  'a name, or names separated by dots',
   /^(?:\$\.|\/)/,
   (value) => typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value),
 )

@@ -11,12 +11,12 @@ import { keepRawBody } from './content.ts'
  */
 export function keepBody(req: GuardRequest, bytes: Uint8Array): void {
   if (!(bytes instanceof Uint8Array)) {
-    throw new UsageError('keepBody() takes the bytes of the body as a Uint8Array')
+    throw new UsageError('keepBody() needs the bytes of the body as a Uint8Array')
   }
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers
   if (coding === undefined && length !== undefined && Number(length) !== bytes.length) {
     throw new UsageError(
-      `keepBody() was given ${bytes.length} bytes of a body whose Content-Length is ${Number(length)}: pass the content as it was received`,
+      `keepBody() got ${bytes.length} bytes of a body whose Content-Length is ${Number(length)}: pass the content exactly as it was received`,
     )
   }
   keepRawBody(req, bytes)

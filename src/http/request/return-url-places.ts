@@ -119,7 +119,7 @@ const NAME: Expectation = {
 }
 
 const PATH: Expectation = {
-  expected: 'a name, or names with dots between them',
+  expected: 'a name, or names separated by dots',
   accepts: (value) => typeof value === 'string' && /^[^.[\]]+(?:\.[^.[\]]+)*$/.test(value),
 }
 

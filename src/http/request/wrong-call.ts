@@ -34,7 +34,7 @@ export function middleware(name: string, run: Run): RequestHandler {
 function wrongCall(name: string, req: unknown, res: unknown): UsageError {
   const [given, advice] = whatIs(req ?? {}, res ?? {})
   return new UsageError(
-    `\`${name}\` was called with ${given}, but takes the request and the response of a Node server and a function: \`(req, res, next)\`. ${advice}`,
+    `\`${name}\` was called with ${given}, but expects the request and the response of a Node server and a function: \`(req, res, next)\`. ${advice}`,
   )
 }
 

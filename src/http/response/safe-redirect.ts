@@ -35,7 +35,7 @@ export function safeRedirect(res: GuardResponse, req: GuardRequest, options: Saf
   const url = to === undefined ? context?.returnUrl : context?.returnUrlNamed(to)
   if (url === undefined) {
     throw new UsageError(
-      `no \`returnUrlGuard\` before this handler has admitted a return URL${to === undefined ? '' : ` named ${show(to)}`}: mount one, or answer without a redirect`,
+      `no \`returnUrlGuard\` before this handler admitted a return URL${to === undefined ? '' : ` named ${show(to)}`}: mount the guard, or answer without a redirect`,
     )
   }
   const location = withParameters(url, parameters)

@@ -136,10 +136,10 @@ function witnessOf(guard: GuardName, { member, request, subject, grant }: Gain, 
 }
 
 const SAYS: Readonly<Record<Verdict, string>> = {
-  equal: 'Both policies let the same requests pass.',
-  narrower: 'The second policy lets fewer requests pass:',
-  wider: 'The second policy lets more requests pass:',
-  both: 'The second policy lets other requests pass:',
+  equal: 'Both policies allow the same requests.',
+  narrower: 'The second policy allows fewer requests:',
+  wider: 'The second policy allows more requests:',
+  both: 'The second policy allows some requests that the first refuses, and the reverse:',
 }
 
 function sentenceOf(

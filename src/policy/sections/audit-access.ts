@@ -17,6 +17,6 @@ export const AUDIT_ACCESS: Section<AuditProtection> = {
 export function lintAuditAccess({ onSinkFailure }: AuditProtection): PolicyFinding[] {
   if (onSinkFailure === 'deny') return []
   const message =
-    'lets responses be sent although their events are lost: personal data can then be read without a trace'
+    'lets responses be sent even if their events are lost, so personal data can be read without a trace'
   return [finding('audit-loss', 'auditAccess.onSinkFailure', message, 'deny')]
 }

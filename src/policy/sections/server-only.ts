@@ -37,12 +37,12 @@ export function lintServerOnly({
     findings.push(finding('max-age-long', 'serverOnly.maxAge', message, String(LONG_ENOUGH)))
   }
   if (!requireDigest) {
-    const message = 'lets signatures omit the body, which can then be changed in transit'
+    const message = 'lets signatures omit the body, so it can be changed in transit'
     findings.push(finding('digest-optional', 'serverOnly.requireDigest', message, 'true'))
   }
   if (!requireContentType) {
     const message =
-      'lets signatures omit `content-type`: the same bytes can then be parsed as another type of body, with other parameters'
+      'lets signatures omit `content-type`, so the same bytes can be parsed as another type of body, with other parameters'
     findings.push(finding('content-type-optional', 'serverOnly.requireContentType', message, 'true'))
   }
   return findings

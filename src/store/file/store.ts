@@ -40,24 +40,24 @@ export interface FileStore extends ManagedPolicyStore, ListStore, SealedHolder {
 }
 
 /**
- * Policies in one JSON file, for small deployments and for policies that are kept in git:
- * `{ "apps": { "<appId>": { "policy": { "appId": … } } } }`. The store adds `revision` (1 when it is left out), `keys` (sealed)
- * and `history`, and writes apps in the order of their ids.
+ * Keeps policies in one JSON file, for small deployments and for policies in git: `{ "apps": { "<appId>": { "policy": { "appId": …
+ * } } } }`. The store adds `revision` (1 when it is left out), `keys` (sealed) and `history`, and writes apps in the order of their
+ * ids.
  *
  * People may edit the file, in place or by putting another in its place; while it is watched a change is announced at once or
- * within a second, and no read gives what is older than the file was when the read began. A policy that is not good is the
- * fault of its app; where the file as a whole is not good, nothing can be read until it is. When you edit a policy by
- * hand, raise its `revision`; otherwise a writer that has read it before does not notice. An earlier file that is put back brings the
- * keys back that were in it.
+ * within a second, and no read gives what is older than the file was when the read began. A policy that is not good is the fault of
+ * its app; where the file as a whole is not good, nothing can be read until it is. When you edit a policy by hand, raise its
+ * `revision`; otherwise a writer that has read it before does not notice. An earlier file that is put back brings the keys back
+ * that were in it.
  *
- * Named lists lie beside it in `<path>.lists`, a file for each, `<name>.txt` (with `=` for `:`), in the text format of
- * `parseList`, which people may edit, too; a change is noticed and a revision is raised as those of policies are. The store
- * keeps revision, author and note in the first line, a comment. Where a line is no entry, or the first line is damaged, the
- * list cannot be read. Where the file system ignores case, the names of two lists must not differ in nothing else.
+ * Named lists lie beside it in `<path>.lists`, a file for each, `<name>.txt` (with `=` for `:`), in the text format of `parseList`,
+ * which people may edit, too; a change is noticed and a revision is raised as those of policies are. The store keeps revision,
+ * author and note in the first line, a comment. Where a line is no entry, or the first line is damaged, the list cannot be read.
+ * Where the file system ignores case, the names of two lists must not differ in nothing else.
  *
- * Any number of processes of one machine may write. Each write replaces the file in one step, so a crash leaves the old one
- * or the new one; it waits up to 2 seconds for the lock `<path>.lock`, which is taken over when it is older than 10. A
- * symbolic link stays one: what it leads to is replaced. When keys were last used stands in `<path>.used`.
+ * Any number of processes of one machine may write. Each write replaces the file in one step, so a crash leaves the old one or the
+ * new one; it waits up to 2 seconds for the lock `<path>.lock`, which is taken over when it is older than 10. A symbolic link stays
+ * one: what it leads to is replaced. When keys were last used stands in `<path>.used`.
  *
  * @throws ConfigError
  */

@@ -119,10 +119,10 @@ describe('auditLog', () => {
     await server.kill()
     const waiting = [log.write(events(80)), log.write(events(40))]
     await expect(Promise.resolve(log.write(events(1)))).rejects.toThrow(
-      'the queue of the audit is full (120 events): neither the store nor the spool takes what comes',
+      'the audit queue is full (120 events): neither the store nor the spool accepts new events',
     )
     expect(log.status()).toMatchObject({ waiting: 120, unstored: 120 })
-    expect(told).toContain('the queue of the audit is more than half full: its store or its disk is slow')
+    expect(told).toContain('the audit queue is more than half full: the store or the disk is slow')
     await restart()
     await Promise.all(waiting)
     await log.write(events(1))
@@ -154,7 +154,7 @@ describe('auditLog', () => {
     await redis.del(`${prefix}{audit}:log`)
     await log.write(events(2))
     expect(told).toEqual([
-      expect.stringMatching(/has lost events that it had acknowledged \(1 to 3 of this writer\)/),
+      expect.stringMatching(/lost events that it had acknowledged \(1 to 3 of this writer\)/),
     ])
     const [frame] = await redisFrames(redis, { prefix }).read(undefined, 10)
     expect(readFrame(frame?.bytes ?? Buffer.alloc(0)).first).toBe(4)
@@ -178,7 +178,7 @@ describe('auditLog', () => {
     const losing = open({ store: frames(), storeTimeout: 50 })
     await server.kill()
     const lost = Promise.resolve(losing.write(events(4))).catch((error: unknown) => error)
-    await expect(losing.close()).rejects.toThrow('the audit log is closed, and 4 events are lost')
+    await expect(losing.close()).rejects.toThrow('the audit log was closed, and 4 events are lost')
     expect(await lost).toBeInstanceOf(UnavailableError)
     await restart()
   }, 30_000)
@@ -303,7 +303,7 @@ describe('the spool of auditLog', () => {
     await log.write(events(2))
     expect(await idsIn(store)).toHaveLength(2)
     await until('the failure is told', async () => told.length > 0)
-    expect(told[0]).toMatch(/^the spool of the audit cannot be used \(E[A-Z]+\): /)
+    expect(told[0]).toMatch(/^the audit spool cannot be used \(E[A-Z]+\): /)
     const strict = open({ store: frames(), mode: 'fsync', spool: { directory } })
     const kept = Promise.resolve(strict.write(events(1))).then(() => 'kept')
     kept.catch(() => undefined)

@@ -127,7 +127,7 @@ describe('an exporter', () => {
     answer = '{"partialSuccess":{"rejectedLogRecords":"2"}}'
     const { exporter, told } = await exporting(otlpLogs({ url, headers: { authorization: 'Bearer x' } }), 3)
     await until('it has failed', async () => told.length > 0)
-    expect(told[0]).toBe('the collector has rejected 2 of 3 events')
+    expect(told[0]).toBe('the collector rejected 2 of 3 events')
     answer = '{}'
     await until('it was taken', async () => exporter.place !== undefined)
     await exporter.close()

@@ -430,7 +430,9 @@ describe('forgetting and retention', () => {
       keys: [KEY],
       sink: log,
     })
-    await expect(retaining).rejects.toThrow('the log is not what was signed: verify it; nothing was moved')
+    await expect(retaining).rejects.toThrow(
+      'the log does not match its signed checkpoint: run `audit verify`; nothing was moved',
+    )
     expect(await store.read(undefined, 10)).toHaveLength(5)
     await log.close()
   })

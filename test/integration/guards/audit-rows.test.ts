@@ -94,7 +94,7 @@ describe('rows in a request', () => {
 
   it('cannot be asked for without models, and not outside of a request', async () => {
     const { audit, get } = audited({ models: undefined })
-    expect(() => audit.rows('user', USERS)).toThrow(/outside of a request and of a job/)
+    expect(() => audit.rows('user', USERS)).toThrow(/outside a request and outside a job/)
     await get((_req, res) => {
       expect(() => audit.current()).toThrow(/`models`/)
       res.end()

@@ -161,14 +161,14 @@ describe('safeRedirect', () => {
     expect(await go('cancel_url')).toBe(`Location: ${CALLBACK}2`)
     for (const name of ['other', '', '__proto__', 'toString'])
       expect(await go(name)).toBe(
-        `UsageError: no \`returnUrlGuard\` before this handler has admitted a return URL named "${name}": mount one, or answer without a redirect`,
+        `UsageError: no \`returnUrlGuard\` before this handler admitted a return URL named "${name}": mount the guard, or answer without a redirect`,
       )
   })
 
   it('throws where the request named none', async () => {
     expect(await sent(redirecting(), '/')).toEqual([
       expect.arrayContaining(['HTTP/1.1 500 Internal Server Error']),
-      'UsageError: no `returnUrlGuard` before this handler has admitted a return URL: mount one, or answer without a redirect',
+      'UsageError: no `returnUrlGuard` before this handler admitted a return URL: mount the guard, or answer without a redirect',
     ])
   })
 

@@ -147,7 +147,7 @@ const mistakes: [mistake: string, component: string | undefined, mistaken: Mista
   ['`@path` was signed without the slash at its end', '@path', { target: '/a/', signs: signing('@path', () => '/a') }],
   ['`@path` was signed percent-decoded', '@path', { target: '/caf%C3%A9', signs: signing('@path', () => '/caf\u00e9') }],
   ['`@query` was signed without the question mark', '@query', { signs: signing('@query', (value) => value.slice(1)) }],
-  ['`@query` was signed as nothing', '@query', { target: '/a', signs: signing('@query', () => '') }],
+  ['`@query` was signed as an empty string', '@query', { target: '/a', signs: signing('@query', () => '') }],
   ['`@query` was signed with `+` for spaces', '@query', { signs: signing('@query', (value) => value.replace('%20', '+')) }],
   ['`@query` was signed with the parameters sorted', '@query', { target: '/?b=1&a=2', signs: signing('@query', () => '?a=2&b=1') }],
   ['`content-digest` was signed without the name of the algorithm', 'content-digest', { method: 'POST', body: json, signs: signing('content-digest', (value) => value.slice(8)) }],
@@ -158,7 +158,7 @@ const mistakes: [mistake: string, component: string | undefined, mistaken: Mista
   ['`@signature-params` was signed with the label', '@signature-params', { signs: signing('@signature-params', (value) => `sig1=${value}`) }],
   ['the base was signed with a line feed at its end', undefined, { signs: (base) => `${base}\n` }],
   ['the base was signed with CR LF between its lines', undefined, { signs: (base) => base.replaceAll('\n', '\r\n') }],
-  ['the base64 text of the secret was taken for the secret', undefined, { secret: KEY.secret }],
+  ['the base64 text of the secret was used as the secret, without decoding it', undefined, { secret: KEY.secret }],
   ['the digest is of the JSON without white space', 'content-digest', { method: 'POST', body: json, digestOf: '{"a":1}' }],
   ['the digest is of no content', 'content-digest', { method: 'POST', body: json, digestOf: '' }],
 ] // prettier-ignore
@@ -230,7 +230,7 @@ describe('explainMismatch', () => {
     ],
     [{ created: 1 }, 'SIGNATURE_EXPIRED', /^created \d+ s ago, more than the allowed 300 s$/],
     [{ sends: (input: string) => input.replace('"@path" ', '') }, 'SIGNATURE_INVALID', 'not covered: @path'],
-  ])('tells the reason where no base was made or the signature holds', async (mistaken, code, detail) => {
+  ])('tells the reason where no base was made or the signature is valid', async (mistaken, code, detail) => {
     const { document } = await send(mistaken, true)
     expect(document).toMatchObject({
       code,

@@ -100,30 +100,42 @@ describe('a scheme of your own', () => {
   const answers: [string, () => unknown, RegExp][] = [
     ['throws', () => { throw new TypeError('secret') }, /^the scheme `odd` failed with TypeError$/], // prettier-ignore
     ['throws nothing', () => { throw undefined }, /failed with undefined/], // prettier-ignore
-    ['answers nothing', () => undefined, /gave no usable answer/],
-    ['answers true', () => true, /gave no usable answer/],
-    ['answers with a promise', async () => good, /gave no usable answer/],
-    ['answers without a nonce', () => ({ ...good, nonce: '' }), /gave no usable answer/],
-    ['answers with an endless nonce', () => ({ ...good, nonce: 'n'.repeat(257) }), /gave no usable answer/],
-    ['answers with a nonce to forget at once', () => ({ ...good, usableUntil: 0 }), /gave no usable answer/],
+    ['answers nothing', () => undefined, /did not return a usable answer/],
+    ['answers true', () => true, /did not return a usable answer/],
+    ['answers with a promise', async () => good, /did not return a usable answer/],
+    ['answers without a nonce', () => ({ ...good, nonce: '' }), /did not return a usable answer/],
+    [
+      'answers with an endless nonce',
+      () => ({ ...good, nonce: 'n'.repeat(257) }),
+      /did not return a usable answer/,
+    ],
+    [
+      'answers with a nonce to forget at once',
+      () => ({ ...good, usableUntil: 0 }),
+      /did not return a usable answer/,
+    ],
     [
       'answers with a nonce to keep for ever',
       () => ({ ...good, usableUntil: Infinity }),
-      /gave no usable answer/,
+      /did not return a usable answer/,
     ],
-    ['answers with no key', () => ({ ...good, keyId: undefined }), /gave no usable answer/],
-    ['answers with truth', () => ({ ...good, ok: 1 }), /gave no usable answer/],
+    ['answers with no key', () => ({ ...good, keyId: undefined }), /did not return a usable answer/],
+    ['answers with truth', () => ({ ...good, ok: 1 }), /did not return a usable answer/],
     [
       'refuses with an allowance',
       () => ({ ok: false, code: 'ALLOWED', detail: '' }),
-      /gave no usable answer/,
+      /did not return a usable answer/,
     ],
     [
       'refuses for a replay, which only the nonce store can tell',
       () => ({ ok: false, code: 'SIGNATURE_REPLAYED', detail: '' }),
-      /gave no usable answer/,
+      /did not return a usable answer/,
     ],
-    ['refuses without a reason', () => ({ ok: false, code: 'SIGNATURE_INVALID' }), /gave no usable answer/],
+    [
+      'refuses without a reason',
+      () => ({ ok: false, code: 'SIGNATURE_INVALID' }),
+      /did not return a usable answer/,
+    ],
   ]
   for (const [what, verify, detail] of answers) {
     it(`refuses when it ${what}`, async () => {

@@ -562,7 +562,7 @@ describe('a move', () => {
       },
     })
     await expect(mover.store.move(id, 'europe')).rejects.toThrow(
-      'the copy of a record is not what was copied',
+      'the copy of a record differs from the record',
     )
     expect((await opened.store.in('world').get(id))?.value).toEqual({ name: 'Exact' })
     expect(await mover.store.resumeMoves()).toEqual({ ended: 1, waiting: 0 })
@@ -581,7 +581,7 @@ describe('a move', () => {
     await until('the connection is gone', async () => mover.clients.frankfurt.status === 'end')
     await expect(mover.store.move(id, 'europe')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'not every location of `europe` can be reached, and all are needed',
+      message: 'not every location of `europe` can be reached, and this needs all of them',
     })
     expect((await mover.store.in('world').get(id))?.value).toEqual({ name: 'Patient' })
     mover.close()

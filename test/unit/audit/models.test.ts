@@ -94,7 +94,7 @@ describe('rows of a model', () => {
     expect(Object.keys(row)).not.toContain('passwordHash')
     expect(() => row.passwordHash).toThrow(UsageError)
     expect(() => row.passwordHash).toThrow(
-      /`passwordHash` of the model `user` is secret: read it by audit.secret/,
+      /`passwordHash` of the model `user` is secret: read it with audit.secret/,
     )
     expect(() => row.keys.signing).toThrow(UsageError)
     read()
@@ -162,20 +162,18 @@ describe('rows of a model', () => {
   it('are refused where they do not say whom they concern', () => {
     for (const id of [undefined, null, '', Number.NaN, {}, [], true, () => 'x', Buffer.alloc(0)]) {
       const { audit } = session()
-      expect(() => audit.rows('user', [{ id }])).toThrow(
-        /a row of the model `user` does not say whom it concerns/,
-      )
+      expect(() => audit.rows('user', [{ id }])).toThrow(/a row of the model `user` does not name its person/)
     }
     expect(() => session().audit.rows('order', { total: 1 })).toThrow(TypeError)
     // A row inside of another says it itself, if its model has a field for it.
     const row = session().audit.rows('user', { ...USER, invitedBy: { email: 'x' } })
-    expect(() => row.invitedBy).toThrow(/does not say whom it concerns/)
+    expect(() => row.invitedBy).toThrow(/does not name its person/)
   })
 
   it('are refused where their model is not declared, and where they are no rows', () => {
     const { audit } = session()
     expect(() => audit.rows('usr', USER)).toThrow(
-      /the model `usr` is not declared .* which has `user`, `order`, `letter`/,
+      /the model `usr` is not declared .* which declares `user`, `order`, `letter`/,
     )
     expect(() => session({}).audit.rows('user', USER)).toThrow(UsageError)
     for (const row of ['SECRET', 7, new Map([['SECRET', 1]]), [USER]])

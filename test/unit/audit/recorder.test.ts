@@ -153,7 +153,7 @@ describe('createRecorder', () => {
     }
     const recorder = createRecorder({ sink: { write: down, close: async () => void did.push('close') } })
     expect(await outcome(recorder.record([event(1)]))).toBe('UNAVAILABLE')
-    await expect(recorder.close()).rejects.toThrow('the sink did not keep the events')
+    await expect(recorder.close()).rejects.toThrow('the sink did not store the events')
     expect(did).toEqual(['close'])
   })
 

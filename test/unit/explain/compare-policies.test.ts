@@ -252,7 +252,7 @@ describe('comparePolicies', () => {
 
   it('says of equal policies in which members they differ', () => {
     expect(comparePolicies(policyOf({ name: 'x' }), policyOf({})).sentence).toBe(
-      'Both policies let the same requests pass. They differ in `name`.',
+      'Both policies allow the same requests. They differ in `name`.',
     )
   })
 

@@ -247,12 +247,12 @@ describe('the expectations of a policy', () => {
     [
       { name: 'x', request: { url: '/login' }, effect: 'deny' },
       'expect[0].request.url',
-      'absolute URL of http',
+      'absolute http or https URL',
     ],
     [
       { name: 'x', request: { url: 'https://a b' }, effect: 'deny' },
       'expect[0].request.url',
-      'absolute URL of http',
+      'absolute http or https URL',
     ],
     [
       { name: 'x', request: { url: 'https://a.example/#x' }, effect: 'deny' },
@@ -262,7 +262,7 @@ describe('the expectations of a policy', () => {
     [
       { name: 'x', request: { url: 'https://u@a.example/' }, effect: 'deny' },
       'expect[0].request.url',
-      'absolute URL',
+      'absolute http or https URL',
     ],
     [
       { name: 'x', request: { method: 'get' }, effect: 'deny' },

@@ -64,11 +64,7 @@ describe('construction', () => {
       ['appId', 'app-1', 'must be a function, got "app-1"'],
       ['requestId', 7, 'must be a function, got 7'],
       ['policies', {}, 'must be a policy source made by createPolicySource(), got an empty object'],
-      [
-        'policies',
-        { read: () => undefined },
-        'this is a store: write `createPolicySource({ store })` around it',
-      ],
+      ['policies', { read: () => undefined }, 'this is a store: wrap it in `createPolicySource({ store })`'],
     ] as const) {
       it(`${name} refuses \`${option}\` ${JSON.stringify(value)}, naming option, expectation and value`, () => {
         expect(build({ ...good, [option]: value })).toThrow(ConfigError)
@@ -179,7 +175,7 @@ describe('construction', () => {
     [
       'a path with a list in it',
       () => returnUrlGuard({ policies, returnUrl: { body: 'urls[0]' } }),
-      /`returnUrlGuard.returnUrl.body` must be a name, or names with dots between them, got "urls\[0\]"/,
+      /`returnUrlGuard.returnUrl.body` must be a name, or names separated by dots, got "urls\[0\]"/,
     ],
     [
       'a path with an empty name',

@@ -88,4 +88,9 @@ describe('a preflight that names no app', () => {
     expect(decision).toMatchObject({ effect: 'deny', mode: 'enforce', code })
     expect([outcome, preflight]).toEqual([undefined, true])
   })
+
+  it('says that the store could not look apps up when it could not', async () => {
+    const { decision } = await judgeUnnamedPreflight(broken, OURS)
+    expect(decision.detail).toBe('the store could not look up apps by origin')
+  })
 })

@@ -40,7 +40,7 @@ describe('what pages may do across origins', () => {
       { methods: ['GET', 'patch'] },
       'methods[1] | methods are written in upper case | PATCH',
     ],
-    ['all methods', { methods: ['*'] }, 'methods[0] | name the methods: with `*` nothing is refused'],
+    ['all methods', { methods: ['*'] }, 'methods[0] | list the methods: `*` refuses nothing'],
     ['no method', { methods: [''] }, 'methods[0] | is not the name of a method'],
     ['a list in one text', { methods: ['GET,PUT'] }, 'methods[0] | is not the name of a method'],
     ['a line feed', { methods: ['GET\r\nX: 1'] }, 'methods[0] | is not the name of a method'],
@@ -53,7 +53,7 @@ describe('what pages may do across origins', () => {
     [
       'all headers',
       { headers: ['*'] },
-      'headers[0] | name the headers, or omit `headers` to allow all requested headers',
+      'headers[0] | list the headers, or omit `headers` to allow all requested headers',
     ],
     ...['', 'x a', 'x-a:', 'x-a, x-b', 'x-a\n', '"x"', 'é', 'ſ', 'x'.repeat(129)].map(
       (header): [string, object, string] => [
@@ -77,7 +77,7 @@ describe('what pages may do across origins', () => {
     [
       'all exposed headers',
       { exposedHeaders: ['*'] },
-      'exposedHeaders[0] | name the headers: with credentials `*` is the name of a header',
+      'exposedHeaders[0] | list the headers: with credentials, `*` is only the name of a header',
     ],
     [
       'cookies among the exposed headers',

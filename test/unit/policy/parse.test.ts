@@ -203,7 +203,7 @@ describe('parsePolicy', () => {
       'an entry of a list that is null',
       { appId: 'a', returnUrlGuard: { mode: 'off', urls: [null] } },
       'returnUrlGuard.urls[0]',
-      /URL text/,
+      /a URL, or an object/,
     ],
     [
       'an unknown sink failure mode',

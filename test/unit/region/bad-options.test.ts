@@ -11,12 +11,12 @@ const wrong: [what: string, options: unknown, message: RegExp][] = [
   [
     'no regions',
     { clients: good.clients },
-    /`regionalStore.regions` is missing: give what `regions\(\)` returns/,
+    /`regionalStore.regions` is missing: give the result of `regions\(\)`/,
   ],
   [
     'jurisdictions in place of regions',
     { ...good, regions: {} },
-    /`regionalStore.regions` must be what `regions\(\)` returns/,
+    /`regionalStore.regions` must be the result of `regions\(\)`/,
   ],
   ['no clients', { regions: good.regions }, /`regionalStore.clients` is missing/],
   ['a list of clients', { ...good, clients: [london] }, /`regionalStore.clients` must be an object/],
@@ -28,7 +28,7 @@ const wrong: [what: string, options: unknown, message: RegExp][] = [
   [
     'a client for no location',
     { ...good, clients: { ...good.clients, paris: client() } },
-    /`regionalStore.clients.paris` must be left out: the locations are london, frankfurt, dallas/,
+    /`regionalStore.clients.paris` must be left out, because the locations are london, frankfurt, dallas/,
   ],
   [
     'a URL in place of a client',
@@ -38,7 +38,7 @@ const wrong: [what: string, options: unknown, message: RegExp][] = [
   [
     'one client for two locations',
     { ...good, clients: { london, frankfurt: london, dallas } },
-    /`regionalStore.clients.frankfurt` must be a client of its own, because `london` has this one/,
+    /`regionalStore.clients.frankfurt` must be a client of its own, because `london` uses this one/,
   ],
   [
     'one location of two',
@@ -87,7 +87,7 @@ describe('regionalStore', () => {
     const store = regionalStore(good)
     expect(store.for({ portcullis: { region: { jurisdiction: 'world' } } }).jurisdiction).toBe('world')
     for (const request of [{}, { portcullis: {} }, { portcullis: { region: undefined } }])
-      expect(() => store.for(request)).toThrow('mount `regionPin` ahead')
+      expect(() => store.for(request)).toThrow('mount `regionPin` before this handler')
     store.close()
   })
 })

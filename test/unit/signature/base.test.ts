@@ -181,7 +181,7 @@ describe('derived components', () => {
   ]
   it.each(hosts)('@authority is refused when the Host is %j', (authority) => {
     expect(valueOf('@authority', { authority })).toBe(
-      'problem: the request does not have exactly one readable Host',
+      'problem: the request does not have exactly one readable Host header',
     )
   })
 

@@ -154,7 +154,7 @@ describe('components with parameters', () => {
   })
 
   it.each([
-    ['what is no byte', 'x";bs', { x: '\u0100' }, 'header `x` is not bytes'],
+    ['what is no byte', 'x";bs', { x: '\u0100' }, 'header `x` is not a byte sequence'],
     [
       'two lines of a header that has one',
       'host";bs',
@@ -183,7 +183,7 @@ describe('components with parameters', () => {
       'a long header',
       'x";sf',
       { x: 'a'.repeat(16_385) },
-      'the headers under `;sf` and `;key` are longer than 16384 characters together',
+      'the headers covered with `;sf` and `;key` are longer than 16384 characters in total',
     ],
   ])('are refused with %s', (_what, component, sent, problem) => {
     // prettier-ignore
@@ -195,7 +195,7 @@ describe('components with parameters', () => {
     // However often it is covered, a header is read once.
     expect(valuesOf('"x";sf "x";key="a" "x";key="b"', { headers: { x } })).toMatch(/^"x";sf: a=/)
     expect(valuesOf('"x";sf "y";key="a"', { headers: { x, y: x } })).toBe(
-      'the headers under `;sf` and `;key` are longer than 16384 characters together',
+      'the headers covered with `;sf` and `;key` are longer than 16384 characters in total',
     )
   })
 

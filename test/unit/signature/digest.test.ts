@@ -28,7 +28,7 @@ describe('Content-Digest', () => {
   const refused: readonly (readonly [line: string, problem: RegExp])[] = [
     [digest('sha256', `${text} `), /^the sha-256 digest does not match the content$/],
     [`${digest('sha256', text)}, ${digest('sha512', '')}`, /^the sha-512 digest does not match/],
-    [`${digest('sha256', '')}, ${digest('sha256', text)}`, /without repetitions/],
+    [`${digest('sha256', '')}, ${digest('sha256', text)}`, /repeats a key/],
     ['md5=:AAAA:', /neither sha-256 nor sha-512/],
     ['', /neither sha-256 nor sha-512/],
     ['sha-256', /^the sha-256 digest is malformed/],

@@ -171,10 +171,10 @@ describe('a field vault', () => {
   it('refuses names and values that it could not give back', async () => {
     const fields = fieldsOf()
     for (const person of ['', undefined, 7])
-      await expect(fields.seal(person as string, 'email', 'x')).rejects.toThrow(/a person is named/)
+      await expect(fields.seal(person as string, 'email', 'x')).rejects.toThrow(/the id of a person must/)
     for (const field of ['', 'x'.repeat(129), undefined])
-      await expect(fields.seal('ada', field as string, 'x')).rejects.toThrow(/a field is named/)
-    await expect(fields.seal('ada', 'email', '\uD83D')).rejects.toThrow(/half of a character/)
+      await expect(fields.seal('ada', field as string, 'x')).rejects.toThrow(/the name of a field must/)
+    await expect(fields.seal('ada', 'email', '\uD83D')).rejects.toThrow(/half a character/)
   })
 
   it('shows neither key nor value when it is printed', async () => {
@@ -238,7 +238,7 @@ describe('a blind index', () => {
     expect(fields.index(field, 'x'.repeat(4_096))).toHaveLength(1)
     for (const value of ['x'.repeat(4_097), undefined, 7])
       expect(() => fields.index(field, value as string)).toThrow(
-        'a value of an index is a string of at most 4096 characters',
+        'an indexed value must be a string of at most 4096 characters',
       )
   })
 })
@@ -262,8 +262,11 @@ describe('createFieldVault', () => {
     [{ ...right, indexVault, indexes: { city: { unique: true, beacon: 8 } } }, /either `unique: true`/],
     [{ ...right, indexVault, indexes: { city: { beacon: 25 } } }, /bits from 1 to 24, got 25/],
     [{ ...right, indexVault, indexes: { city: { match: 'emial', unique: true } } }, /did you mean `email`/],
-    [{ ...right, indexVault, indexes: { country: { beacon: 4 } } }, /few values and an index would tell/],
-    [{ ...right, indexVault, indexes: { birth_year: { beacon: 4 } } }, /few values and an index would tell/],
+    [{ ...right, indexVault, indexes: { country: { beacon: 4 } } }, /few values and an index would reveal/],
+    [
+      { ...right, indexVault, indexes: { birth_year: { beacon: 4 } } },
+      /few values and an index would reveal/,
+    ],
     [[], /`createFieldVault` takes an object with at least `vault`, `people`, `region`/],
   ]
   it.each(wrong)('refuses options: case %#', (options, message) => {

@@ -162,7 +162,7 @@ describe('createPasswords', () => {
     expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
     expect((ends[3] as PromiseRejectedResult).reason).toMatchObject({
       code: 'UNAVAILABLE',
-      message: 'too many passwords wait to be hashed',
+      message: 'too many passwords are waiting to be hashed',
     })
     expect(order).toEqual([0, 1, 2])
     expect(await passwords.hash('correct horse')).toMatch(/^\$argon2id/)

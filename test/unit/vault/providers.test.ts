@@ -77,9 +77,9 @@ describe('a provider that is set up wrongly is refused by name, without its key:
     ['a variable that is not set', () => environmentKey('KEY', {}), /`environmentKey\("KEY"\)` is missing/],
     ['an empty variable', () => environmentKey('KEY', { KEY: '' }), /`environmentKey\("KEY"\)` must be set/],
     ['a short key', () => environmentKey('KEY', { KEY: 'SECRET' }), /a provider of 32 bytes, .*not shown/],
-    ['a file that is not there', () => fileKey('/no/such/SECRET-less'), /a file that is there/],
+    ['a file that is not there', () => fileKey('/no/such/SECRET-less'), /an existing file/],
     ['a file that all can read', async () => fileKey(await keyFile(key, 0o644)), /\(chmod 600\), got "644"/],
-    ['a long file', async () => fileKey(await keyFile('SECRET'.repeat(500))), /a file with one key/],
+    ['a long file', async () => fileKey(await keyFile('SECRET'.repeat(500))), /a file with exactly one key/],
     ['a file with something else', async () => fileKey(await keyFile('SECRET')), /a provider of 32 bytes/],
   ]
   it.each(wrong)('%s', async (_, provider, message) => {
@@ -119,17 +119,17 @@ describe('a provider that cannot be asked', () => {
     [
       'a program that writes too much',
       commandKey(process.execPath, ['-e', 'process.stdout.write("SECRET".repeat(9_999))']),
-      /has failed/,
+      /failed: /,
     ],
     [
       'a service that refuses',
       wrappedKey({ unwrap: async () => Promise.reject(new TypeError('SECRET')) }, wrapped),
-      /the key service has not decrypted a key: TypeError/,
+      /the key service did not decrypt a key: TypeError/,
     ],
     [
       'a provider of somebody else',
       { readKey: async () => Promise.reject(new Error('SECRET')) },
-      /gave no key/,
+      /did not return a key/,
     ],
   ]
   it.each(away)('%s is told from one that is set up wrongly', async (_, from, message) => {

@@ -122,7 +122,7 @@ describe('checkpoints', () => {
       expect(() => readCheckpoint(signNote(text, KEY), [KEY])).toThrow(UnreadableError)
     const unknown = { ...KEY, key: generateKeyPairSync('ed25519').privateKey }
     expect(() => readCheckpoint(signNote(`a\n1\n${root}\n`, unknown), [KEY])).toThrow(
-      'none of the known keys',
+      'not signed by any known key',
     )
   })
 })

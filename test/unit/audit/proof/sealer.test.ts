@@ -139,6 +139,8 @@ describe('a file of checkpoints', () => {
     expect(await readCheckpointFile(path)).toEqual(['a\n\n— n x\n', 'b'])
     await appendFile(path, '\n')
     await expect(readCheckpointFile(path)).rejects.toThrow(UnreadableError)
-    await expect(readCheckpointFile(path)).rejects.toThrow('line 3 of the file of checkpoints is not one')
+    await expect(readCheckpointFile(path)).rejects.toThrow(
+      'line 3 of the checkpoint file is not a checkpoint',
+    )
   })
 })
