@@ -19,7 +19,8 @@ export function canDigestStream(req: GuardRequest): boolean {
  * Checks the digest of content while its stream is read. Readers get the bytes as they arrive; the end they get only when
  * the digest holds. Otherwise, where `enforce` is true, the stream ends with an error: an `Error` with the status 401 and
  * the code `DIGEST_MISMATCH`, and the connection stays open for the answer. Listeners for `error` and `close` are told, and
- * nobody is told of an end.
+ * nobody is told of an end. Where the length of the content is known, the bytes that complete it are kept back too: whoever
+ * passes them on would otherwise have passed on all of it.
  */
 export class StreamedDigest {
   /** Why the digest does not hold; `undefined` as long as that is not known. */
@@ -29,6 +30,9 @@ export class StreamedDigest {
   readonly #hashes: ReadonlyMap<string, Hash>
   #enforce: boolean
   #arrived = false
+  /** How many bytes are still to come, where the request says so. */
+  #missing: number | undefined
+  #mayEnd: boolean | undefined
   #listeners: ((problem: string) => void)[] = []
 
   constructor(req: GuardRequest, digests: readonly SentDigest[], enforce: boolean) {
@@ -36,13 +40,21 @@ export class StreamedDigest {
     this.#digests = digests
     this.#enforce = enforce
     this.#hashes = new Map(digests.map(({ hash }) => [hash, createHash(hash)]))
+    const { 'content-length': declared, 'transfer-encoding': coding } = req.headers
+    if (coding === undefined && declared !== undefined) this.#missing = Number(declared)
     watchBody(req, {
       eager: false,
       bytes: (chunk) => {
-        for (const hash of this.#hashes.values()) hash.update(chunk)
+        // What waited in the stream. Of all others `withholds` is asked.
+        if (!this.#arrived) this.#take(chunk)
+      },
+      withholds: (chunk) => {
+        this.#take(chunk)
+        return this.#missing === 0 && !this.#end()
       },
       end: () => this.#end(),
     })
+    if (this.#missing === 0) this.#end()
     this.#arrived = true
   }
 
@@ -65,8 +77,17 @@ export class StreamedDigest {
     this.#listeners.push(listener)
   }
 
+  #take(chunk: Uint8Array): void {
+    for (const hash of this.#hashes.values()) hash.update(chunk)
+    if (this.#missing !== undefined) this.#missing -= chunk.length
+  }
+
   /** Whether the end may be passed on. */
   #end(): boolean {
+    return (this.#mayEnd ??= this.#judge())
+  }
+
+  #judge(): boolean {
     this.problem = mismatchOf(this.#digests, ({ hash }) => (this.#hashes.get(hash) as Hash).digest())
     // What had arrived before the guard judged, the guard refuses.
     if (this.problem === undefined || !this.#arrived) return true

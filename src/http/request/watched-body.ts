@@ -5,6 +5,8 @@ import type { GuardRequest } from '../handler.ts'
 export interface BodyWatcher {
   /** The next bytes, in order. */
   bytes(chunk: Uint8Array): void
+  /** The next bytes, before the readers of the stream can have them. True keeps them from all readers. */
+  withholds?(chunk: Uint8Array): boolean
   /** All bytes have arrived. False keeps the end from the readers of the stream. */
   end(): boolean
   /** Whether the source must not be paused, so that all bytes arrive though nobody reads them. */
@@ -60,8 +62,10 @@ export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
       stop()
       return watcher.end() && push.call(req, null)
     }
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : (chunk as Uint8Array)
+    if (watcher.withholds?.(bytes) === true) return true
     const wantsMore = push.call(req, chunk, encoding)
-    watcher.bytes(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : (chunk as Uint8Array))
+    watcher.bytes(bytes)
     if (!watcher.eager) return wantsMore
     process.nextTick(ask)
     return true

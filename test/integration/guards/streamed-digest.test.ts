@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { text as readText } from 'node:stream/consumers'
 import { describe, expect, it } from '@jest/globals'
 import type { RequestHandler } from 'express'
 import { createPolicySource, memoryNonces, memoryStore, serverOnly, type PolicySource } from 'portcullis'
@@ -73,6 +76,47 @@ describe('content that is digested as it arrives', () => {
         expect(await send(origin, OTHER, digestOf('sha256', CONTENT))).toBe('401 DIGEST_MISMATCH')
       })
     }
+  })
+
+  // Whoever passes content on with its length has passed on all of it with the last byte, and not with the end.
+  it.each([
+    ['at once', [CONTENT.length]],
+    ['in two parts', [5, CONTENT.length - 5]],
+    ['with its last byte alone', [CONTENT.length - 1, 1]],
+  ])('of a known length is never handed over whole when it was forged: sent %s', async (_how, lengths) => {
+    let seen = Buffer.alloc(0)
+    const collects: RequestHandler = (req, res) => {
+      seen = Buffer.alloc(0)
+      req.on('data', (chunk: Buffer) => (seen = Buffer.concat([seen, chunk])))
+      req.on('end', () => res.end('whole')).on('error', () => res.status(401).end('failed'))
+    }
+    const { app } = protectedApp(SIGNED, (policies) => [streamed(policies)], collects)
+    await listening(app, async (origin) => {
+      const post = async (content: Buffer): Promise<[status: number, text: string]> => {
+        const headers = {
+          'x-app-id': APP,
+          'content-type': 'a/b',
+          'content-digest': digestOf('sha256', CONTENT),
+          'content-length': String(content.length),
+        }
+        const signed = await signRequest({ method: 'POST', url: `${origin}/`, headers }, signer)
+        const request = httpRequest(origin, { method: 'POST', headers: signed })
+        const answered = once(request, 'response') as Promise<[IncomingMessage]>
+        let from = 0
+        for (const length of lengths) {
+          request.write(content.subarray(from, (from += length)))
+          await new Promise((resolve) => setTimeout(resolve, 20))
+        }
+        request.end()
+        const [response] = await answered
+        return [response.statusCode ?? 0, await readText(response)]
+      }
+      expect(await post(CONTENT)).toEqual([200, 'whole'])
+      expect(seen).toEqual(CONTENT)
+      const [status, text] = await post(OTHER)
+      expect([status, text === 'whole']).toEqual([401, false])
+      expect(seen.length).toBeLessThan(OTHER.length)
+    })
   })
 
   it('has no end for a handler that takes what is there now and then', async () => {

@@ -43,6 +43,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     [
       'a proxy rewrites `Host`',
       ['integration/guards/fetch-metadata', 'lets pass, and notes in the evidence: ${what}'],
+      ['frameworks/clients-and-proxies', 'is no hindrance where it %s'],
     ],
     [
       'HEAD is asked where GET is admitted',
@@ -97,6 +98,8 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
       ['integration/guards/uploads', 'reaches a handler that reads %s'],
       ['integration/guards/uploads', 'passes every cut of the bytes and no change of them'],
       ['frameworks/uploads', 'reaches multer whole: chunked %s'],
+      ['frameworks/clients-and-proxies', 'gets the signed bytes of %s'],
+      ['integration/guards/streamed-digest', 'of a known length is never handed over whole when it was forged: sent %s'],
     ],
     [
       'the client address by a function, from any header, with a port, behind a Unix socket',
@@ -113,6 +116,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     [
       'a proxy strips a path prefix',
       ['integration/guards/path-prefix', 'is ahead of what a router takes off'],
+      ['frameworks/clients-and-proxies', 'may take the prefix off that it is mounted at'],
     ],
     [
       'own pages without Fetch Metadata',
@@ -145,6 +149,12 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
       ['unit/options', 'tells everything that is wrong with one call at once, each with its code'],
       ['unit/policy/parse', 'says of %s what was probably meant'],
       ['unit/http/construction', 'refuses ${what}'],
+      ['unit/http/construction', 'says what was probably meant: %s'],
+      ['unit/match/ip', 'refuses ${entry} and offers ${corrected}'],
+      ['unit/match/ip', 'refuses %j, and says what to write'],
+      ['unit/match/origin', 'refuses %j, and says what to write'],
+      ['unit/match/return-url', 'refuses %j, and says what to write'],
+      ['unit/jurisdiction/country-guess', 'reads %s in %j'],
     ],
     [
       'async options, and options that fail',
