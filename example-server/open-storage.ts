@@ -3,11 +3,13 @@ import { parseEvent, type AuditEvent, type AuditSink } from 'portcullis/audit'
 import type { RecentEventsQuery } from 'portcullis/console'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
 import { redisAuditSink, redisNonces, redisPersonKeys, redisStore } from 'portcullis/redis'
-import { createVault, memoryPeople } from 'portcullis/vault'
+import { memoryPeople, type SealedHolder } from 'portcullis/vault'
 import { regionalHomes, sharedHomes, type Homes } from './homes.ts'
 import { memoryCounts, redisCounts, type Counts } from './limits.ts'
 import type { Log } from './log.ts'
 import { connectRedis } from './redis-connection.ts'
+import { sealedInStorage } from './sealed-storage.ts'
+import { vaultOf } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { memoryStorage, redisStorage, type Storage } from './storage.ts'
 
@@ -22,6 +24,8 @@ export interface OpenStorage {
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
+  /** What it has sealed, besides people: nothing in memory. */
+  readonly sealed: readonly SealedHolder[]
   /** Finds recent events, for the console. */
   readonly recentEvents: (query: RecentEventsQuery) => Promise<readonly AuditEvent[]>
   close(): void
@@ -66,6 +70,7 @@ export async function openStorage(
       nonces: memoryNonces(),
       sink,
       counts: memoryCounts(),
+      sealed: [],
       close: () => regional?.close(),
     }
   }
@@ -74,8 +79,7 @@ export async function openStorage(
     throw error
   })
   const storage = redisStorage(redis, prefix, outage)
-  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
-  const store = redisStore(redis, { prefix, vault })
+  const store = redisStore(redis, { prefix, vault: vaultOf(secrets) })
   const stream = `${prefix}audit`
   return {
     async recentEvents(query) {
@@ -91,6 +95,7 @@ export async function openStorage(
     nonces: redisNonces(redis, { prefix }),
     sink: redisAuditSink(redis, { stream, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),
+    sealed: [store, sealedInStorage(redis, prefix)],
     close() {
       store.close()
       regional?.close()
