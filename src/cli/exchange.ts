@@ -77,7 +77,7 @@ const REASONS: readonly (readonly [pattern: RegExp, reason: string, fix: string]
   [
     /^ECONNRESET|^EPROTO|^HPE_|^ERR_SSL/,
     'the server closed the connection',
-    'check that the scheme (http or https) matches the port',
+    'check that the scheme (http or https) matches the port, and that the server speaks HTTP/1.1',
   ],
   [
     /CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/,

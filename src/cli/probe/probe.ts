@@ -95,6 +95,19 @@ function judgeUnsigned(answer: Answer): Finding {
   )
 }
 
+/** Something else has answered, with or without a signature: a proxy, a firewall, a login, or the service of another URL. */
+function judgeStranger({ status }: Answer): Judged {
+  const unknown = skip(`no guard has answered, but something else with status ${status}`)
+  const fix =
+    status < 400
+      ? 'probe the URL that it redirects to: a signature is valid for one URL'
+      : status < 500
+        ? 'check the URL; if it is right, a proxy, a firewall or a login in front of the service refuses the request'
+        : 'tell the operator: the service, or a proxy in front of it, fails'
+  const answer = fail(`no guard has judged the request; it was answered with status ${status}`, fix)
+  return { address: unknown, signature: unknown, digest: unknown, replay: unknown, answer }
+}
+
 type Judged = Readonly<Record<'address' | 'signature' | 'digest' | 'replay' | 'answer', Finding>>
 
 function judgeSigned(unsigned: Answer, signed: Answers | undefined, { body, method }: Outgoing): Judged {
@@ -115,6 +128,8 @@ function judgeSigned(unsigned: Answer, signed: Answers | undefined, { body, meth
   }
   const { first, second } = signed
   const refused = refusedIn(first.text)
+  if (refused === undefined && first.status >= 300 && refusedIn(unsigned.text) === undefined)
+    return judgeStranger(first)
   const signature = judgeSignature(refused)
   return {
     address: judgeAddress(first, refused),

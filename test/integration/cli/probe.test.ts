@@ -276,6 +276,33 @@ describe('portcullis probe', () => {
     expect([repeated.code, repeated.checks['replay']?.status]).toEqual([3, 'fail'])
   })
 
+  it.each([
+    [301, 'probe the URL that it redirects to'],
+    [401, 'a proxy, a firewall or a login in front of the service'],
+    [403, 'a proxy, a firewall or a login in front of the service'],
+    [404, 'check the URL'],
+    [502, 'the service, or a proxy in front of it, fails'],
+  ])('takes an answer with status %i by something else for no verdict of a guard', async (status, fix) => {
+    const stranger = await listen((_req, res) =>
+      res.writeHead(status, { location: '/' }).end('<html></html>'),
+    )
+    const found = await probe(stranger, SIGNED)
+    expect([found.code, statuses(found)]).toEqual([
+      3,
+      expect.stringContaining('address skip, signature skip, digest skip, replay skip, answer fail'),
+    ])
+    expect(found.checks['answer']?.fix).toContain(fix)
+  })
+
+  it('takes an answer of the application behind the guards for one', async () => {
+    const behind = await listen((req, res) => {
+      if (req.headers['signature'] !== undefined) res.writeHead(404).end()
+      else request(url, (answer) => void answer.pipe(res.writeHead(answer.statusCode ?? 500))).end()
+    })
+    const found = await probe(behind, SIGNED)
+    expect([found.checks['signature']?.status, found.checks['answer']?.status]).toEqual(['pass', 'pass'])
+  })
+
   it('does not take a signature for accepted where its guard is not configured', async () => {
     const { serverOnly: _section, ...without } = POLICY
     const found = await probe(await guarded(without), SIGNED)
