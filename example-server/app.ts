@@ -3,7 +3,6 @@ import type { ManagedPolicyStore, NonceStore, PolicySource } from 'portcullis'
 import type { AuditSink, FindRecentEvents } from 'portcullis/audit'
 import { consoleTokens, createConsole } from 'portcullis/console'
 import { createMetrics, createReadiness, type Metrics, type ReadinessProbe } from 'portcullis/metrics'
-import { createVault } from 'portcullis/vault'
 import { createAccessLog } from './access-log.ts'
 import { createAccount, OWN_POLICY } from './account/account.ts'
 import { createApi } from './api.ts'
@@ -27,6 +26,7 @@ import { regionsPage } from './pages/regions-page.ts'
 import { createPeople } from './people.ts'
 import { createRefusals } from './refusals.ts'
 import { httpsOnly, letFormsLeadBack, securityHeaders } from './security-headers.ts'
+import { indexVaultOf, vaultOf } from './secrets.ts'
 import { createSessions } from './sessions.ts'
 import type { Settings } from './settings.ts'
 import type { Storage } from './storage.ts'
@@ -72,9 +72,8 @@ export interface GatewayParts {
 export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const { settings, region, storage, policies, store, log, otherUrls } = parts
   const { secrets } = settings
-  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
-  const indexVault = createVault({ keys: [{ id: 'root', key: secrets.emailIndex }] })
-  const people = createPeople(parts.homes, vault, indexVault)
+  const vault = vaultOf(secrets)
+  const people = createPeople(parts.homes, vault, indexVaultOf(secrets))
   const { metrics = createMetrics({ policies }), readiness = createReadiness({ policies }) } = parts
   const { onDecision } = metrics
   const refusals = createRefusals({ production: settings.production, log, onDecision })

@@ -110,14 +110,15 @@ interface ListedGrant {
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))
 
+/** What a grant is sealed in where it is listed for the person. */
+export const listedContext = (personId: string, slot: string): string => `grant:${personId}:${slot}`
+
 /** Connect requests, one-time codes and access tokens, each with its lifetime. */
 export function createConnections(storage: Storage, vault: Vault) {
   async function read<T>(text: Promise<string | undefined>): Promise<T | undefined> {
     const found = await text
     return found === undefined ? undefined : (JSON.parse(found) as T)
   }
-
-  const listedContext = (personId: string, slot: string): string => `grant:${personId}:${slot}`
 
   async function listGrant(slot: string, { personId, appId, fields }: Grant, appName: string): Promise<void> {
     const listed: ListedGrant = { appId, appName, fields, at: Date.now() }

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
-import { createVault, hashPassword } from 'portcullis/vault'
+import { hashPassword } from 'portcullis/vault'
 import { regionalHomes } from './homes.ts'
 import { createLog } from './log.ts'
 import { createPeople } from './people.ts'
-import { deriveSecrets } from './secrets.ts'
+import { deriveSecrets, indexVaultOf, vaultOf } from './secrets.ts'
 
 /**
  * Starts a Redis server for each location and the example server on them, with some made-up people of several countries. The page
@@ -83,11 +83,10 @@ async function kill(location: string): Promise<void> {
 /** Nobody knows their passwords. */
 async function signUpSamples(secretKey: string): Promise<void> {
   const secrets = deriveSecrets(Buffer.from(secretKey, 'base64'))
-  const vaultOf = (key: Uint8Array) => createVault({ keys: [{ id: 'root', key }] })
   const urls = Object.fromEntries(LOCATIONS.map((location) => [location, urlOf(location)]))
   const log = createLog({ production: false })
   const homes = await regionalHomes(urls, `example:${secrets.fingerprint}:`, log)
-  const people = createPeople(homes, vaultOf(secrets.vault), vaultOf(secrets.emailIndex))
+  const people = createPeople(homes, vaultOf(secrets), indexVaultOf(secrets))
   for (const [firstname, surname, country] of SAMPLES) {
     const email = `${surname}.${country}@people.example`.toLowerCase()
     const profile = { firstname, surname, email, country, image: '', language: 'en' }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createPolicySource } from 'portcullis'
 import { createMetrics, createReadiness } from 'portcullis/metrics'
-import { createVault } from 'portcullis/vault'
 import { createExampleApp } from './app.ts'
 import { banner, notesOf } from './banner.ts'
 import { createDemoApps, DEMO_APPS } from './demo-apps.ts'
@@ -10,6 +9,7 @@ import { installLastResort } from './last-resort.ts'
 import { createLog, type Log } from './log.ts'
 import { printingMailer, smtpMailer } from './mail.ts'
 import { openStorage } from './open-storage.ts'
+import { vaultOf } from './secrets.ts'
 import { readSettings, SettingError, type Settings } from './settings.ts'
 import { createUkey1 } from './ukey1.ts'
 
@@ -47,9 +47,10 @@ async function start(settings: Settings, log: Log): Promise<void> {
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
 
-  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
   const ukey1 =
-    ukey1Apps.length === 0 ? undefined : createUkey1({ storage: kept.storage, vault, apps: ukey1Apps })
+    ukey1Apps.length === 0
+      ? undefined
+      : createUkey1({ storage: kept.storage, vault: vaultOf(secrets), apps: ukey1Apps })
   const whyToken = production ? undefined : randomBytes(16).toString('base64url')
   for (const instance of instances) {
     const others = instances.filter((other) => other !== instance).map(({ location, url }) => [location, url])

@@ -2,11 +2,13 @@ import type { ManagedPolicyStore, NonceStore } from 'portcullis'
 import type { AuditSink, FindRecentEvents } from 'portcullis/audit'
 import { memoryAuditSink, memoryNonces, memoryStore } from 'portcullis'
 import { redisAuditSink, redisNonces, redisPersonKeys, redisRecentEvents, redisStore } from 'portcullis/redis'
-import { createVault, memoryPeople } from 'portcullis/vault'
+import { memoryPeople, type SealedHolder } from 'portcullis/vault'
 import { regionalHomes, sharedHomes, type Homes } from './homes.ts'
 import { memoryCounts, redisCounts, type Counts } from './limits.ts'
 import type { Log } from './log.ts'
 import { connectRedis } from './redis-connection.ts'
+import { sealedInStorage } from './sealed-storage.ts'
+import { vaultOf } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { memoryStorage, redisStorage, type Storage } from './storage.ts'
 
@@ -21,6 +23,8 @@ export interface OpenStorage {
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
+  /** What it has sealed, besides people: nothing in memory. */
+  readonly sealed: readonly SealedHolder[]
   /** Finds recent events, for the console. */
   readonly recentEvents: FindRecentEvents
   close(): void
@@ -63,6 +67,7 @@ export async function openStorage(
       nonces: memoryNonces(),
       sink,
       counts: memoryCounts(),
+      sealed: [],
       close: () => regional?.close(),
     }
   }
@@ -71,8 +76,7 @@ export async function openStorage(
     throw error
   })
   const storage = redisStorage(redis, prefix, outage)
-  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
-  const store = redisStore(redis, { prefix, vault })
+  const store = redisStore(redis, { prefix, vault: vaultOf(secrets) })
   const stream = `${prefix}audit`
   return {
     recentEvents: redisRecentEvents(redis, { stream }),
@@ -82,6 +86,7 @@ export async function openStorage(
     nonces: redisNonces(redis, { prefix }),
     sink: redisAuditSink(redis, { stream, maxLength: MOST_EVENTS }),
     counts: await redisCounts(redis, prefix, outage),
+    sealed: [store, sealedInStorage(redis, prefix)],
     close() {
       store.close()
       regional?.close()

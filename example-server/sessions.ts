@@ -48,6 +48,9 @@ const ENDED_BEFORE = 'sessions-ended-before'
 const COOKIE = '__Host-session'
 const COOKIE_OPTIONS: CookieOptions = { httpOnly: true, secure: true, sameSite: 'lax', path: '/' }
 
+/** What the browser of a session is sealed in where it is listed for the person. */
+export const browserContext = (name: string): string => `session:${name}:browser`
+
 export interface SessionParts {
   readonly storage: Storage
   readonly vault: Vault
@@ -62,7 +65,6 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
   const nameOf = (id: string): string => createHash('sha256').update(id).digest('base64url')
   const csrfOf = (id: string): string => createHmac('sha256', csrfKey).update(id).digest('base64url')
   const listOf = (personId: string): string => `sessions:${personId}`
-  const browserContext = (name: string): string => `session:${name}:browser`
 
   const stranger = (id: string): Session => ({
     id,

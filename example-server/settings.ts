@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { DEFAULT_JURISDICTIONS } from 'portcullis'
 import { FIELDS, type Field } from './people.ts'
-import { deriveSecrets, type Secrets } from './secrets.ts'
+import { deriveSecrets, idOfKey, ROOT, type Secrets } from './secrets.ts'
 
 /** What the environment says. */
 export interface Settings {
@@ -145,6 +145,25 @@ const ENVIRONMENT = z.object({
     .transform((apps) => new Map(apps.map(({ id, fields }) => [id, fields as Field[]])))
     .optional(),
   SECRET_KEY: KEY.optional(),
+  VAULT_KEY: KEY.optional(),
+  VAULT_KEYS_DECRYPT_ONLY: z
+    .string()
+    .transform((text, context) => {
+      const keys = text.split(',').map((entry) => KEY.safeParse(entry.trim()))
+      const bytes = keys.flatMap(({ data }) => data ?? [])
+      if (bytes.length === keys.length) return bytes
+      context.addIssue({ code: 'custom', message: 'keys of 32 bytes in base64, with commas between' })
+      return z.NEVER
+    })
+    .default([]),
+  VAULT_KEYS_DESTROYED: z
+    .string()
+    .transform((text) => text.split(',').map((entry) => entry.trim()))
+    .refine(
+      (ids) => ids.every((id) => id === ROOT || /^key-[0-9a-f]{12}$/.test(id)) && areDifferent(ids),
+      `ids of keys as \`npm run reseal\` prints them, each once, with commas between: ${ROOT}, or as key-0123456789ab`,
+    )
+    .default([]),
   CONSOLE_TOKEN: z
     .string()
     .min(32, 'at least 32 random characters, such as the output of `openssl rand -base64 32`')
@@ -154,6 +173,8 @@ const ENVIRONMENT = z.object({
     .regex(/^[\w.~+/-]{16,200}=*$/, '16 to 200 characters of A-Z a-z 0-9 - . _ ~ + /')
     .optional(),
 })
+
+const areDifferent = (all: readonly string[]): boolean => new Set(all).size === all.length
 
 function isSubnet(text: string): boolean {
   const [address = '', bits, ...more] = text.split('/')
@@ -183,6 +204,7 @@ const SHOWN: ReadonlySet<string> = new Set([
   'TRUST_PROXY',
   'UKEY1_LEGACY_APPS',
   'APP_FIELDS',
+  'VAULT_KEYS_DESTROYED',
 ])
 
 /**
@@ -200,6 +222,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     throw new SettingError(`${name} must be ${message}; it is ${shown}`)
   }
   const { PORT, HOST, PUBLIC_URL, REGION, SECRET_KEY, NODE_ENV } = result.data
+  checkVaultKeys(result.data)
   const production = NODE_ENV === 'production'
   const settings: Settings = {
     port: PORT,
@@ -221,7 +244,11 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     trustProxy: result.data.TRUST_PROXY,
     smtpUrl: result.data.SMTP_URL,
     mailFrom: result.data.MAIL_FROM ?? 'gateway@example.org',
-    secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32)),
+    secrets: deriveSecrets(SECRET_KEY ?? randomBytes(32), {
+      active: result.data.VAULT_KEY,
+      decryptOnly: result.data.VAULT_KEYS_DECRYPT_ONLY,
+      destroyed: result.data.VAULT_KEYS_DESTROYED,
+    }),
     // In production it is never made up, because it would have to be printed.
     consoleToken:
       result.data.CONSOLE_TOKEN ?? (production ? undefined : randomBytes(32).toString('base64url')),
@@ -237,6 +264,40 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 function regionsOf(region: string | undefined, single: boolean): readonly string[] {
   if (region !== undefined) return [region]
   return single ? ['london'] : LOCATIONS
+}
+
+/** Each key of the vault is given once, and what is destroyed is not given. */
+function checkVaultKeys({
+  SECRET_KEY,
+  VAULT_KEY,
+  VAULT_KEYS_DECRYPT_ONLY: decryptOnly,
+  VAULT_KEYS_DESTROYED: destroyed,
+}: Pick<
+  z.output<typeof ENVIRONMENT>,
+  'SECRET_KEY' | 'VAULT_KEY' | 'VAULT_KEYS_DECRYPT_ONLY' | 'VAULT_KEYS_DESTROYED'
+>): void {
+  const given = [...(VAULT_KEY === undefined ? [] : [VAULT_KEY]), ...decryptOnly].map(idOfKey)
+  if (given.length > 0 && SECRET_KEY === undefined) {
+    throw new SettingError(
+      `SECRET_KEY must be set, because ${VAULT_KEY === undefined ? 'VAULT_KEYS_DECRYPT_ONLY' : 'VAULT_KEY'} is: it names what is stored; it is ""`,
+    )
+  }
+  if (!areDifferent([...given, ...(SECRET_KEY === undefined ? [] : [idOfKey(SECRET_KEY)])])) {
+    throw new SettingError(
+      'VAULT_KEY and each of VAULT_KEYS_DECRYPT_ONLY must be different keys, and none may be SECRET_KEY; two are the same',
+    )
+  }
+  const kept = destroyed.find((id) => given.includes(id))
+  if (kept !== undefined) {
+    throw new SettingError(
+      `VAULT_KEYS_DESTROYED must name no key that VAULT_KEY or VAULT_KEYS_DECRYPT_ONLY gives; it names ${kept}`,
+    )
+  }
+  if (destroyed.includes(ROOT) && VAULT_KEY === undefined) {
+    throw new SettingError(
+      `VAULT_KEY must be set, because VAULT_KEYS_DESTROYED names ${ROOT}: no other key encrypts; it is ""`,
+    )
+  }
 }
 
 /** Where people have a Redis for each location, all locations of their jurisdiction have one, and each has its own. */

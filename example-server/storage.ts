@@ -105,7 +105,7 @@ function createShelves<Value>(now: () => number, max: number) {
   }
 }
 
-const SWAP = `
+export const SWAP = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1`

@@ -10,14 +10,14 @@ import {
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
 import { sharedHomes } from '../../example-server/homes.ts'
-import { createVault, memoryPeople, type PeopleStore } from 'portcullis/vault'
+import { memoryPeople, type PeopleStore } from 'portcullis/vault'
 import { createExampleApp } from '../../example-server/app.ts'
 import type { DemoApp } from '../../example-server/demo-apps.ts'
 import { memoryCounts } from '../../example-server/limits.ts'
 import { createLog } from '../../example-server/log.ts'
 import type { Mail } from '../../example-server/mail.ts'
 import type { Field } from '../../example-server/people.ts'
-import { deriveSecrets } from '../../example-server/secrets.ts'
+import { deriveSecrets, vaultOf } from '../../example-server/secrets.ts'
 import { memoryStorage } from '../../example-server/storage.ts'
 import { createUkey1, type Ukey1 } from '../../example-server/ukey1.ts'
 
@@ -104,8 +104,8 @@ export async function startExampleServer({
   })
   const sink = memoryAuditSink()
   const secrets = deriveSecrets(new Uint8Array(32))
-  const vault = createVault({ keys: [{ id: 'root', key: secrets.vault }] })
-  const ukey1 = ukey1Apps.length === 0 ? undefined : createUkey1({ storage, vault, apps: ukey1Apps })
+  const ukey1 =
+    ukey1Apps.length === 0 ? undefined : createUkey1({ storage, vault: vaultOf(secrets), apps: ukey1Apps })
   const faults: unknown[] = []
   const mails: Mail[] = []
   const lines: string[] = []

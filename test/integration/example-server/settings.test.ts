@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
+import { idOfKey, vaultOf, type Secrets } from '../../../example-server/secrets.ts'
 import { readSettings, SettingError } from '../../../example-server/settings.ts'
 
 const SECRET_KEY = Buffer.alloc(32).toString('base64')
+const FIRST_KEY = new Uint8Array(32).fill(1)
+const SECOND_KEY = new Uint8Array(32).fill(2)
+const base64 = (key: Uint8Array): string => Buffer.from(key).toString('base64')
 const PRODUCTION = {
   NODE_ENV: 'production',
   SECRET_KEY,
@@ -47,6 +51,30 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [
       { ...PRODUCTION, APP_FIELDS: '' },
       /APP_FIELDS must be set in production, for example to shop=firstname\+email/,
+    ],
+    [{ SECRET_KEY, VAULT_KEY: secret }, /^VAULT_KEY must be 32 bytes.*openssl rand.*not shown/],
+    [{ VAULT_KEY: base64(FIRST_KEY) }, /^SECRET_KEY must be set, because VAULT_KEY is/],
+    [
+      { VAULT_KEYS_DECRYPT_ONLY: base64(FIRST_KEY) },
+      /^SECRET_KEY must be set, because VAULT_KEYS_DECRYPT_ONLY is/,
+    ],
+    [
+      { SECRET_KEY, VAULT_KEYS_DECRYPT_ONLY: `${base64(FIRST_KEY)},${secret}` },
+      /^VAULT_KEYS_DECRYPT_ONLY must be keys of 32 bytes in base64, with commas between.*not shown/,
+    ],
+    [{ SECRET_KEY, VAULT_KEY: SECRET_KEY }, /^VAULT_KEY and each.*different keys.*none may be SECRET_KEY/],
+    [
+      { SECRET_KEY, VAULT_KEY: base64(FIRST_KEY), VAULT_KEYS_DECRYPT_ONLY: base64(FIRST_KEY) },
+      /^VAULT_KEY and each.*different keys.*two are the same/,
+    ],
+    [
+      { SECRET_KEY, VAULT_KEYS_DESTROYED: 'rot' },
+      /^VAULT_KEYS_DESTROYED must be ids.*npm run reseal.*root, or as key-0123456789ab; it is "rot"/,
+    ],
+    [{ SECRET_KEY, VAULT_KEYS_DESTROYED: 'root' }, /^VAULT_KEY must be set.*VAULT_KEYS_DESTROYED names root/],
+    [
+      { SECRET_KEY, VAULT_KEY: base64(FIRST_KEY), VAULT_KEYS_DESTROYED: idOfKey(FIRST_KEY) },
+      /^VAULT_KEYS_DESTROYED must name no key that VAULT_KEY or.*gives; it names key-[0-9a-f]{12}$/,
     ],
     [{ APP_FIELDS: 'shop' }, /APP_FIELDS must be a list such as shop=firstname\+email.*"shop"/],
     [{ APP_FIELDS: 'shop=mail' }, /APP_FIELDS.*firstname, surname, email.*"shop=mail"/],
@@ -114,13 +142,42 @@ describe('the settings', () => {
 
   it('make up other secrets at each start, and the same from the same SECRET_KEY', () => {
     const [made, again] = [readSettings({}), readSettings({})]
-    expect(made.secrets.vault).not.toEqual(again.secrets.vault)
+    expect(made.secrets.vaultKeys).not.toEqual(again.secrets.vaultKeys)
     const [given, same] = [readSettings({ SECRET_KEY }), readSettings({ SECRET_KEY })]
     expect(given.secrets).toEqual(same.secrets)
     expect(given.secretsAreTemporary).toBe(false)
-    const { fingerprint, ...keys } = given.secrets
-    expect(new Set(Object.values(keys).map((key) => Buffer.from(key).toString('hex'))).size).toBe(6)
+    const { fingerprint, vaultKeys, ...keys } = given.secrets
+    const all = [...vaultKeys.map(({ key }) => key as Uint8Array), ...Object.values(keys)]
+    expect(new Set(all.map((key) => Buffer.from(key).toString('hex'))).size).toBe(6)
     expect(fingerprint).toMatch(/^[0-9a-f]{12}$/)
+  })
+
+  it('encrypt by VAULT_KEY, and go on to decrypt by the key that SECRET_KEY derives until it is destroyed', () => {
+    const statesOf = (more: Record<string, string>) =>
+      vaultOf(readSettings({ SECRET_KEY, ...more }).secrets).keys.map(({ id, state }) => `${state} ${id}`)
+    const [first, second] = [idOfKey(FIRST_KEY), idOfKey(SECOND_KEY)]
+    const [VAULT_KEY, VAULT_KEYS_DECRYPT_ONLY] = [base64(SECOND_KEY), base64(FIRST_KEY)]
+    expect(statesOf({})).toEqual(['active root'])
+    expect(statesOf({ VAULT_KEYS_DECRYPT_ONLY })).toEqual(['active root', `decrypt-only ${first}`])
+    expect(statesOf({ VAULT_KEY: base64(FIRST_KEY) })).toEqual([`active ${first}`, 'decrypt-only root'])
+    expect(statesOf({ VAULT_KEY, VAULT_KEYS_DECRYPT_ONLY, VAULT_KEYS_DESTROYED: 'root' })).toEqual([
+      `active ${second}`,
+      `decrypt-only ${first}`,
+      'destroyed root',
+    ])
+    expect(statesOf({ VAULT_KEY, VAULT_KEYS_DESTROYED: `root, ${first}` })).toEqual([
+      `active ${second}`,
+      'destroyed root',
+      `destroyed ${first}`,
+    ])
+  })
+
+  it('keep the names of keys in Redis, the index of addresses and all other keys when VAULT_KEY changes', () => {
+    const [{ vaultKeys: _, ...before }, { vaultKeys: __, ...after }] = [
+      {},
+      { VAULT_KEY: base64(FIRST_KEY) },
+    ].map((more) => readSettings({ SECRET_KEY, ...more }).secrets) as [Secrets, Secrets]
+    expect(after).toEqual(before)
   })
 
   it('take a loopback origin over http, and a list of proxies', () => {
