@@ -4,10 +4,15 @@
  * snapshot, the log of Redis and of the application; in plain, escaped, hexadecimal, reversed, URL and base64 form at three offsets.
  * Then it plants one fault of routing after the other and expects that each is found. Ends with 1 when anything is wrong.
  *
- * --operations N   default 100 000. --seed N  default 1. --only faults|load  leaves the other part out
+ * Then it moves people from Dallas to Europe while places are killed: at every instant one home serves each of them, and in the end
+ * nothing of them is left in Dallas.
+ *
+ * --operations N  default 100 000. --people N  how many are moved, default 1 000. --seed N  default 1. --only load|faults|moves  leaves
+ * the other parts out
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { randomKills, runMoves } from '../../test/support/region-proof/moves.ts'
 import { FAULTS } from '../../test/support/region-proof/faults.ts'
 import {
   randomChaos,
@@ -23,6 +28,7 @@ import { seededRandom } from '../../test/support/seeded.ts'
 const { values } = parseArgs({
   options: {
     operations: { type: 'string', default: '100000' },
+    people: { type: 'string', default: '1000' },
     seed: { type: 'string', default: '1' },
     only: { type: 'string' },
   },
@@ -97,6 +103,54 @@ async function withFaults(seed: number): Promise<boolean> {
   }
 }
 
+async function moving(people: number, seed: number): Promise<boolean> {
+  const world = await startWatchedWorld()
+  try {
+    const strikes: Strike[] = []
+    const startedAt = Date.now()
+    const report = await runMoves(world, {
+      people,
+      together: 16,
+      callers: 8,
+      ending: 0.02,
+      random: seededRandom(seed),
+      chaos: randomKills(world, { random: seededRandom(seed + 1), away: 1_000, pause: 8_000 }, (strike) =>
+        strikes.push(strike),
+      ),
+      open: (options) => world.places.open({ commandTimeout: 250, checkEvery: 500, ...options }),
+    })
+    const seconds = ((Date.now() - startedAt) / 1_000).toFixed(0)
+    console.log(
+      `${people} people moved in ${seconds} s, load ${loadavg()[0]?.toFixed(1)}, Node ${process.version}, seed ${seed}`,
+    )
+    console.log(`strikes: ${list(counted(strikes.map(({ places: at }) => `${at.join(' and ')} killed`)))}`)
+    console.log(
+      `moves begun: ${report.begun}, ended by another: ${report.resumed}, reads and writes of others: ${report.load}`,
+    )
+    console.log(
+      `looks at the homes of a person: ${report.looks}, not decided because a home was away: ${report.undecided}`,
+    )
+    console.log(
+      `without exactly one home at an instant, or in the end: ${list(counted(report.problems)) || 'nobody'}`,
+    )
+    console.log(`at their new home, as they were: ${report.arrived}`)
+    console.log(
+      `in the files of Dallas: before they are written anew ${report.before.length}, afterwards ${report.after.length}`,
+    )
+    console.log(`identifiers of Europe seen in Dallas: ${report.newIdsInDallas.length}`)
+    return (
+      report.problems.length === 0 &&
+      report.arrived === people &&
+      report.before.length > 0 &&
+      report.after.length === 0 &&
+      report.newIdsInDallas.length === 0 &&
+      strikes.length > 0
+    )
+  } finally {
+    await world.stop()
+  }
+}
+
 /** How long a location may need to be asked again after its return, in milliseconds (R3). */
 const RETURNS_WITHIN = 5_000
 
@@ -127,7 +181,15 @@ function list(counts: Readonly<Record<string, number>>): string {
 }
 
 const seed = Number(values.seed)
+const parts: Readonly<Record<string, () => Promise<boolean>>> = {
+  load: () => underLoad(Number(values.operations), seed),
+  faults: () => withFaults(seed),
+  moves: () => moving(Number(values.people), seed),
+}
+const chosen = values.only === undefined ? Object.values(parts) : [parts[values.only]]
 const results: boolean[] = []
-if (values.only !== 'faults') results.push(await underLoad(Number(values.operations), seed))
-if (values.only !== 'load') results.push(await withFaults(seed))
+for (const part of chosen) {
+  if (part === undefined) throw new Error(`--only must be one of ${Object.keys(parts).join(', ')}`)
+  results.push(await part())
+}
 process.exitCode = results.every(Boolean) ? 0 : 1

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { rewriteRedis } from 'portcullis/redis'
 import { FAULTS } from '../../support/region-proof/faults.ts'
+import { randomKills, runMoves } from '../../support/region-proof/moves.ts'
 import { runWorkload, shortOutages, type RunReport } from '../../support/region-proof/run.ts'
 import { formsIn, formsOf } from '../../support/region-proof/traces.ts'
 import { startWatchedWorld, type WatchedWorld } from '../../support/region-proof/world.ts'
@@ -65,6 +66,29 @@ describe('a person who has moved to Europe', () => {
     expect(after['files of Redis'].hits).toEqual([])
     expect((await opened.store.in('europe').get(id))?.value).toEqual({ name: mark })
     opened.close()
+  })
+})
+
+describe('people who are moved to Europe while locations are killed', () => {
+  it('have one home at every instant, arrive as they were, and leave nothing in Dallas', async () => {
+    const people = 40
+    let strikes = 0
+    const report = await runMoves(world, {
+      people,
+      together: 4,
+      callers: 2,
+      ending: 0.05,
+      random: seededRandom(1),
+      chaos: randomKills(world, { random: seededRandom(2), away: 200, pause: 3_000 }, () => (strikes += 1)),
+      open: (options) => world.places.open({ commandTimeout: 150, checkEvery: 100, ...options }),
+    })
+    expect(report.problems).toEqual([])
+    expect(report.arrived).toBe(people)
+    expect(report.before).not.toEqual([])
+    expect(report.after).toEqual([])
+    expect(strikes).toBeGreaterThan(0)
+    expect(report.resumed).toBeGreaterThan(0)
+    expect(report.looks - report.undecided).toBeGreaterThan(people)
   })
 })
 
