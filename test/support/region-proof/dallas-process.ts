@@ -16,7 +16,7 @@ const dallas = new Redis(Number(port), '127.0.0.1', { enableOfflineQueue: false,
 dallas.on('error', () => undefined)
 await new Promise<void>((resolve) => dallas.once('ready', () => resolve()))
 const places = regions()
-const store = regionalStore({ regions: places, clients: { dallas } as never })
+const store = regionalStore({ regions: places, clients: { dallas } })
 const policy = { appId: 'shop', regionPin: { mode: 'enforce' } }
 const policies = createPolicySource({ store: memoryStore([{ policy }]) })
 
@@ -51,11 +51,13 @@ const server = app.listen(0, '127.0.0.1', () =>
   process.send?.({ port: (server.address() as AddressInfo).port }),
 )
 process.on('disconnect', () => process.exit(0))
-process.on('message', async (path) => {
+process.on('message', (path) => void snapshot(String(path)))
+
+async function snapshot(path: string): Promise<void> {
   server.closeIdleConnections()
   for (let turn = 0; turn < 5; turn += 1) {
     await sleep(50)
     globalThis.gc?.()
   }
-  process.send?.({ path: writeHeapSnapshot(String(path)), asked: asked.length, served: served.size })
-})
+  process.send?.({ path: writeHeapSnapshot(path), asked: asked.length, served: served.size })
+}
