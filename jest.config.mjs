@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
 // Handed on under another name, so that a server which a test starts does not take the REDIS_URL of the machine.
@@ -48,7 +49,7 @@ const redis = {
 
 export default {
   // Many tests wait for Redis, a browser or another process: two workers for each core keep the cores busy.
-  maxWorkers: '200%',
+  maxWorkers: 2 * availableParallelism(),
   // A worker keeps much of each file that it has run; what counts work by V8's counters walks through all of it.
   workerIdleMemoryLimit: '500MB',
   // Tells a test that hangs, and not a machine that is busy.

@@ -250,7 +250,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     const cases: [Record<string, string>, string[], number, RegExp][] = [
       [{}, [], 1, /^Cannot start: REDIS_URL or those of the locations must be set.*\n$/],
       [{ REDIS_URL: redis.url, SECRET_KEY: '' }, [], 1, /^Cannot start: SECRET_KEY must be set.*\n$/],
-      [{ REDIS_URL: 'redis://127.0.0.1:1' }, [], 1, /^Cannot start: REDIS_URL must lead to.*\n$/],
+      [{ REDIS_URL: 'redis://127.0.0.1:1' }, [], 1, /^Cannot start: REDIS_URL must point to.*\n$/],
       [{ REDIS_URL: redis.url }, ['--fast'], 2, /^Usage: npm run reseal.*\n$/],
     ]
     for (const [environment, args, code, line] of cases) {
