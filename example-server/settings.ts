@@ -152,7 +152,7 @@ const ENVIRONMENT = z.object({
       const keys = text.split(',').map((entry) => KEY.safeParse(entry.trim()))
       const bytes = keys.flatMap(({ data }) => data ?? [])
       if (bytes.length === keys.length) return bytes
-      context.addIssue({ code: 'custom', message: 'keys of 32 bytes in base64, with commas between' })
+      context.addIssue({ code: 'custom', message: 'keys of 32 bytes in base64, separated by commas' })
       return z.NEVER
     })
     .default([]),
@@ -161,7 +161,7 @@ const ENVIRONMENT = z.object({
     .transform((text) => text.split(',').map((entry) => entry.trim()))
     .refine(
       (ids) => ids.every((id) => id === ROOT || /^key-[0-9a-f]{12}$/.test(id)) && areDifferent(ids),
-      `ids of keys as \`npm run reseal\` prints them, each once, with commas between: ${ROOT}, or as key-0123456789ab`,
+      `ids of keys as \`npm run reseal\` prints them, each once, separated by commas: ${ROOT}, or as key-0123456789ab`,
     )
     .default([]),
   CONSOLE_TOKEN: z

@@ -5,14 +5,16 @@
  * Then it plants one fault of routing after the other and expects that each is found. Ends with 1 when anything is wrong.
  *
  * Then it moves people from Dallas to Europe while places are killed: at every instant one home serves each of them, and in the end
- * nothing of them is left in Dallas.
+ * nothing of them is left in Dallas. Then it asks an application that serves only Dallas for Europeans, and searches its heap.
  *
- * --operations N  default 100 000. --people N  how many are moved, default 1 000. --seed N  default 1. --only load|faults|moves  leaves
+ * --operations N  default 100 000. --people N  how many are moved, default 1 000. --seed N  default 1. --only load|faults|moves|heap  leaves
  * the other parts out
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { compiled } from '../../test/support/compiled.ts'
 import { randomKills, runMoves } from '../../test/support/region-proof/moves.ts'
+import { searchHeap } from '../../test/support/region-proof/heap.ts'
 import { FAULTS } from '../../test/support/region-proof/faults.ts'
 import {
   randomChaos,
@@ -151,6 +153,30 @@ async function moving(people: number, seed: number): Promise<boolean> {
   }
 }
 
+/** How often the application is asked for each kind of person. */
+const ASKED = 2_000
+
+async function inTheHeap(): Promise<boolean> {
+  const world = await startWatchedWorld()
+  try {
+    const results: boolean[] = []
+    for (const careless of [false, true]) {
+      const { port } = world.places.servers.dallas
+      const program = compiled('test/support/region-proof/dallas-process.ts')
+      const report = await searchHeap(program, { port, requests: ASKED, careless })
+      console.log(
+        `${careless ? 'an application that remembers what it was asked' : 'an application of Dallas'}: ${report.refused} requests for Europeans refused, ${report.served} for others served, ${report.bytes} bytes of heap, European in it: ${report.europeans.length}, of others: ${report.others.length}`,
+      )
+      results.push(
+        report.refused === 2 * ASKED && report.others.length > 0 && report.europeans.length > 0 === careless,
+      )
+    }
+    return results.every(Boolean)
+  } finally {
+    await world.stop()
+  }
+}
+
 /** How long a location may need to be asked again after its return, in milliseconds (R3). */
 const RETURNS_WITHIN = 5_000
 
@@ -185,6 +211,7 @@ const parts: Readonly<Record<string, () => Promise<boolean>>> = {
   load: () => underLoad(Number(values.operations), seed),
   faults: () => withFaults(seed),
   moves: () => moving(Number(values.people), seed),
+  heap: inTheHeap,
 }
 const chosen = values.only === undefined ? Object.values(parts) : [parts[values.only]]
 const results: boolean[] = []

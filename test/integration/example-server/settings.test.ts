@@ -60,7 +60,7 @@ describe('a setting that is wrong or missing is refused in one line that names i
     ],
     [
       { SECRET_KEY, VAULT_KEYS_DECRYPT_ONLY: `${base64(FIRST_KEY)},${secret}` },
-      /^VAULT_KEYS_DECRYPT_ONLY must be keys of 32 bytes in base64, with commas between.*not shown/,
+      /^VAULT_KEYS_DECRYPT_ONLY must be keys of 32 bytes in base64, separated by commas.*not shown/,
     ],
     [{ SECRET_KEY, VAULT_KEY: SECRET_KEY }, /^VAULT_KEY and each.*different keys.*none may be SECRET_KEY/],
     [

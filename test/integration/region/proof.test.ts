@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { rewriteRedis } from 'portcullis/redis'
 import { FAULTS } from '../../support/region-proof/faults.ts'
+import { compiled } from '../../support/compiled.ts'
+import { searchHeap } from '../../support/region-proof/heap.ts'
 import { randomKills, runMoves } from '../../support/region-proof/moves.ts'
 import { runWorkload, shortOutages, type RunReport } from '../../support/region-proof/run.ts'
 import { formsIn, formsOf } from '../../support/region-proof/traces.ts'
@@ -89,6 +91,26 @@ describe('people who are moved to Europe while locations are killed', () => {
     expect(strikes).toBeGreaterThan(0)
     expect(report.resumed).toBeGreaterThan(0)
     expect(report.looks - report.undecided).toBeGreaterThan(people)
+  })
+})
+
+describe('the heap of an application that serves only Dallas', () => {
+  const search = (careless: boolean) => {
+    const program = compiled('test/support/region-proof/dallas-process.ts')
+    return searchHeap(program, { port: world.places.servers.dallas.port, requests: 20, careless })
+  }
+
+  it('holds nothing of the Europeans for whom it was asked', async () => {
+    const { refused, served, bytes, europeans, others } = await search(false)
+    expect([refused, served]).toEqual([40, 40])
+    expect(bytes).toBeGreaterThan(1_000_000)
+    expect(others).not.toEqual([])
+    expect(europeans).toEqual([])
+  })
+
+  it('is searched by a search that finds what a careless application remembers', async () => {
+    const { europeans } = await search(true)
+    expect(europeans).not.toEqual([])
   })
 })
 
