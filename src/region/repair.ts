@@ -48,7 +48,13 @@ const BUCKETS_AT_ONCE = 16
 
 async function eachBucket(repair: (bucket: string) => Promise<void>): Promise<void> {
   for (let start = 0; start < BUCKETS.length; start += BUCKETS_AT_ONCE)
-    await Promise.all(BUCKETS.slice(start, start + BUCKETS_AT_ONCE).map(repair))
+    await all(BUCKETS.slice(start, start + BUCKETS_AT_ONCE).map(repair))
+}
+
+/** Waits for all of them, also when one has failed: none goes on behind the back of the next repair. */
+async function all(repairs: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(repairs)).find(({ status }) => status === 'rejected')
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
 }
 
 /** So many records are compared by one question. */
@@ -59,6 +65,8 @@ const COMPARED_AT_ONCE = 500
  * what is owed is there already, and waits to be settled alone.
  */
 export async function copyOwed(from: Place, to: Place, bucket: string, settling: Settling): Promise<void> {
+  // What it takes before it is lost once more, it may lose with that.
+  const { losses } = to
   const owed = await from.location.owedTo(to.name, bucket)
   for (let start = 0; start < owed.length; start += COMPARED_AT_ONCE) {
     const ids = owed.slice(start, start + COMPARED_AT_ONCE)
@@ -69,7 +77,7 @@ export async function copyOwed(from: Place, to: Place, bucket: string, settling:
     const differing = ids.filter((_, index) => given[index] !== taken[index])
     const copied = await copy(from, to, differing)
     for (const [index, id] of ids.entries())
-      settling.add(from, to, id, copied.get(id) ?? given[index]?.split('\0', 1)[0] ?? '')
+      settling.add(from, to, id, copied.get(id) ?? given[index]?.split('\0', 1)[0] ?? '', losses)
   }
 }
 

@@ -26,12 +26,13 @@ export class Settling {
   #sealed: { readonly at: number; readonly batches: readonly Batch[] }[] = []
   #timer: NodeJS.Timeout | undefined
 
-  add(from: Place, to: Place, id: string, stamp: string): void {
+  /** @param losses How often the other location had been lost before it took the write. */
+  add(from: Place, to: Place, id: string, stamp: string, losses: number): void {
     const bucket = bucketOf(id)
-    const key = `${from.name} ${to.name} ${bucket} ${to.losses}`
+    const key = `${from.name} ${to.name} ${bucket} ${losses}`
     let batch = this.#open.get(key)
     if (batch === undefined) {
-      batch = { from, to, bucket, losses: to.losses, writes: new Map() }
+      batch = { from, to, bucket, losses, writes: new Map() }
       this.#open.set(key, batch)
     }
     batch.writes.set(id, stamp)

@@ -116,6 +116,7 @@ export class Territory {
     const { revision, line, sure } = written
     const others = this.#places.filter((place) => place !== from)
     if (others.length === 0) return written
+    const losses = new Map(this.#places.map((place) => [place, place.losses]))
     const entry =
       value === undefined
         ? await this.#asking(from, from.location.read(id))
@@ -139,7 +140,8 @@ export class Territory {
     const now = joined === undefined ? revision : await this.#fetchBack(joined.place, from, id, stamp)
     for (const one of holders)
       for (const other of holders)
-        if (one !== other && other.isCurrent) this.#settling.add(one, other, id, stamp)
+        if (one !== other && other.isCurrent)
+          this.#settling.add(one, other, id, stamp, losses.get(other) ?? other.losses)
     return { ...written, revision: now }
   }
 
