@@ -9,13 +9,14 @@ import { runs } from '../../support/runs.ts'
 
 /** The request as the server receives it, when it is sent as it was signed. */
 function received(request: RequestToSign, headers: Record<string, string>): Verified | Rejected {
-  const { host, pathname, search } = new URL(String(request.url))
+  const { host, pathname, protocol, search } = new URL(String(request.url))
   return verifyMessage(
     messageOf({
       method: /^(?:delete|get|head|options|post|put)$/i.test(request.method)
         ? request.method.toUpperCase()
         : request.method,
       authority: headers['host'] ?? host,
+      scheme: protocol === 'https:' ? 'https' : 'http',
       target: pathname + search,
       headers,
       body: request.body as string | Uint8Array | undefined,
