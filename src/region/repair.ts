@@ -51,7 +51,7 @@ async function eachBucket(repair: (bucket: string) => Promise<void>): Promise<vo
     await all(BUCKETS.slice(start, start + BUCKETS_AT_ONCE).map(repair))
 }
 
-/** Waits for all of them, also when one has failed: none goes on behind the back of the next repair. */
+/** Waits for all of them, also when one has failed: none continues while the next repair runs. */
 async function all(repairs: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(repairs)).find(({ status }) => status === 'rejected')
   if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
