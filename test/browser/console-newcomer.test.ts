@@ -99,6 +99,7 @@ describe('a request that is tried', () => {
     expect([await signed().isChecked(), await signed().isDisabled()]).toEqual([true, true])
     await check()
     await row('Server only').getByText('SIGNATURE_INVALID').waitFor()
+    await row('Address allow list').getByText('Fill in “Client address”').waitFor()
     await end('try-it-signed')
   })
 

@@ -283,6 +283,9 @@ type Decided = TrialView['inForce']['decisions'][number]
 const differs = (one: Decided, other: Decided | undefined): boolean =>
   other !== undefined && (one.code !== other.code || one.mode !== other.mode)
 
+/** What the guard says where the field is empty, or holds no address. */
+const NO_ADDRESS = 'the request has no readable client address'
+
 function Decided({ decision, isOther = false }: { decision: Decided; isOther?: boolean }): JSX.Element {
   const { effect, code, mode, detail } = decision
   const kind = effect === 'allow' ? (mode === 'off' ? '' : 'good') : mode === 'enforce' ? 'danger' : 'fair'
@@ -301,6 +304,9 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
       <span class="quiet block">
         <Prose text={detail} />
       </span>
+      {detail === NO_ADDRESS && (
+        <span class="quiet block">Fill in “Client address”: a request that is sent always has one.</span>
+      )}
     </td>
   )
 }
