@@ -164,6 +164,7 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
     authorize: consoleTokens([{ token, name: 'operator' }]),
     state: consoleStateOf(parts.storage),
     recentEvents: parts.recentEvents,
+    regions: parts.homes.status,
     onError: parts.onFault,
   })
 }

@@ -39,6 +39,8 @@ export interface Homes {
   newPersonId(jurisdiction: string): PersonId
   /** Which locations can be asked now; none where all share one storage. */
   locations(): Promise<readonly LocationStatus[]>
+  /** Which locations answered last, without waiting; left out where all share one storage. */
+  status?(): readonly LocationStatus[]
   /** What each location holds, as its own server says it. */
   holdings(): Promise<readonly Holding[]>
   close(): void
@@ -92,6 +94,11 @@ export async function regionalHomes(
     belonging,
     newPersonId,
     locations,
+    status() {
+      // Asked anew for the next look.
+      void locations()
+      return store.status()
+    },
     holdings: async () =>
       Promise.all(
         (await locations()).map(async (status) => ({

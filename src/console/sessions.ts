@@ -83,7 +83,10 @@ export function createSessions(
       const user = await ask(req, token)
       if (user === undefined) {
         if (token === undefined) return undefined
-        throw new ConsoleProblem('SIGN_IN_REFUSED')
+        throw new ConsoleProblem('SIGN_IN_REFUSED', {
+          detail:
+            'this token is not valid. Check that it is complete and from the latest start of the server',
+        })
       }
       const id = randomBytes(32).toString('base64url')
       const rights = [...user.rights]

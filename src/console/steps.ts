@@ -12,9 +12,11 @@ import type { NextStep, Step } from './contract.ts'
 /** The first steps of an app, as far as they are done. Computed: nobody ticks them off. */
 export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number): Step[] {
   const active = keys.filter(({ notAfter }) => notAfter === undefined || (parseInstant(notAfter) ?? 0) > now)
-  const enforced = GUARD_NAMES.filter((name) => policy[name]?.mode === 'enforce').length
-  const first = GUARD_NAMES.find((name) => policy[name]?.mode !== 'enforce')
-  return [
+  const isForPages = keys.length === 0 && livesInBrowser(policy)
+  const names = GUARD_NAMES.filter((name) => !isForPages || !isForServers(policy, name))
+  const enforced = names.filter((name) => policy[name]?.mode === 'enforce').length
+  const first = names.find((name) => policy[name]?.mode !== 'enforce')
+  const ofServers: Step[] = [
     { title: "Create a key for the app's servers", done: active.length > 0, where: 'keys' },
     {
       title: 'Send the first signed request',
@@ -26,6 +28,9 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
       done: hasEntries(policy, 'ipWhitelist'),
       where: 'ipWhitelist',
     },
+  ]
+  return [
+    ...(isForPages ? [] : ofServers),
     {
       title: 'List the origins of its pages',
       done: hasEntries(policy, 'domainProtect'),
@@ -37,12 +42,21 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
       where: 'returnUrlGuard',
     },
     {
-      title: `Enforce every protection (${enforced} of ${GUARD_NAMES.length} so far)`,
-      done: enforced === GUARD_NAMES.length,
+      title: `Enforce every protection${isForPages ? ' for pages' : ''} (${enforced} of ${names.length} so far)`,
+      done: enforced === names.length,
       where: first ?? 'serverOnly',
     },
   ]
 }
+
+/** Whether only pages call the app, as far as its policy says: it has origins, and nobody wants its requests signed. */
+const livesInBrowser = (policy: Policy): boolean =>
+  hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
+
+/** Whether a protection would refuse the visitors of pages, and is not in use. */
+const isForServers = (policy: Policy, name: GuardName): boolean =>
+  name === 'serverOnly' ||
+  (name === 'ipWhitelist' && (policy[name]?.mode ?? 'off') === 'off' && !hasEntries(policy, name))
 
 function hasEntries({ ipWhitelist, domainProtect, returnUrlGuard }: Policy, name: GuardName): boolean {
   switch (name) {
@@ -81,7 +95,7 @@ export function assess(policy: Policy): Assessment {
 function nextStep(policy: Policy, score: number, findings: readonly PolicyFinding[]): NextStep | undefined {
   const steps = GUARD_NAMES.flatMap((guard): NextStep[] => {
     const before = policy[guard]?.mode
-    if (before === 'enforce') return []
+    if (before === 'enforce' || (livesInBrowser(policy) && isForServers(policy, guard))) return []
     const isReady = hasEntries(policy, guard)
     const mode: Mode = before === 'report' ? 'enforce' : 'report'
     const gain = scoreWith(policy, guard, mode, findings) - score

@@ -86,6 +86,7 @@ describe('what is on record, and what follows from it', () => {
     await says('127.0.0.1 is in the draft')
     await page.getByRole('columnheader', { name: 'With the draft' }).waitFor()
     expect(await button(/^Add to draft/).count()).toBe(0)
+    await page.getByRole('list', { name: 'The call' }).getByText('127.0.0.1').waitFor()
     await context.grantPermissions(['clipboard-read', 'clipboard-write'])
     await button('Copy as curl').click()
     await says('curl command copied.')

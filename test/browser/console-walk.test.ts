@@ -106,7 +106,7 @@ async function walk(look: Look): Promise<void> {
   await page.goto(server.url)
   await page.getByLabel('Token').fill('a wrong token')
   await button('Sign in').click()
-  await says('Sign-in refused')
+  await says('Sign-in refused: this token is not valid')
   await forgive(401)
   await look('sign-in')
   await signIn()

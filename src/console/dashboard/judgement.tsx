@@ -5,9 +5,10 @@ import type { AppView, JudgementView, MissingEntry, NewDecision, Policy } from '
 import { appPath, ask, may } from './api.ts'
 import { curlOf } from './app/written-request.ts'
 import { tell, tellRefusal, wordsOf } from './message.ts'
+import { Prose } from './prose.tsx'
 import { linkTo } from './route.ts'
 import { Scroll } from './shell/scroll.tsx'
-import { titleOf } from './words.ts'
+import { detailOf, titleOf } from './words.ts'
 
 /** A recorded request, judged again by the policy in force and by the draft. */
 export function Judgement({ requestId, operation }: { requestId: string; operation: string }): JSX.Element {
@@ -44,6 +45,7 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
             : 'The facts that the guards decided on were not recorded.'}
         </p>
       )}
+      {kept === 'kept' && <Call call={call} />}
       <Scroll label="Decisions now">
         <table>
           <thead>
@@ -97,16 +99,37 @@ export function Judgement({ requestId, operation }: { requestId: string; operati
   )
 }
 
+const CALL_WORDS = {
+  address: 'address',
+  origin: 'Origin header',
+  xOrigin: 'X-Origin header',
+  returnUrl: 'return URL',
+} as const
+
+/** What was recorded of the call itself. */
+function Call({ call }: { call: JudgementView['call'] }): JSX.Element {
+  const members = Object.entries(CALL_WORDS) as [keyof typeof CALL_WORDS, string][]
+  return (
+    <ul aria-label="The call">
+      {members.map(([name, words]) => (
+        <li key={name}>
+          {words}: {call[name] === undefined ? 'none recorded' : <code>{call[name]}</code>}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
 function Decided({ decision }: { decision: NewDecision }): JSX.Element {
   if (decision === 'unknown') return <td class="quiet">not known</td>
-  const { effect, mode, code, detail } = decision
+  const { effect, mode, code } = decision
   return (
     <td>
       <span class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}>
         {code}
       </span>
       <span class="quiet block">
-        {detail} ({mode})
+        <Prose text={detailOf(decision)} />
       </span>
     </td>
   )

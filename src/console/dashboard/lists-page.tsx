@@ -204,7 +204,7 @@ export function OneList({ name }: { name: string }): JSX.Element {
             rows={4}
             required
             spellcheck={false}
-            placeholder="192.0.2.0/24 # the office"
+            placeholder="e.g. 192.0.2.0/24 # the office"
             value={text.value}
             onInput={(event) => {
               text.value = event.currentTarget.value

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { RegionsView } from '../contract.ts'
-import { ask } from './api.ts'
+import { ask, session } from './api.ts'
 import { tellRefusal } from './message.ts'
 import { RegionMap } from './region-map.tsx'
 import { Heading } from './shell/heading.tsx'
@@ -24,6 +24,23 @@ const ASKED_EVERY = 5_000
 
 /** The locations of each jurisdiction with their health, by colour and by words. */
 export function RegionsPage(): JSX.Element {
+  return session.value?.offers.regions === true ? <Regions /> : <NoRegions />
+}
+
+function NoRegions(): JSX.Element {
+  return (
+    <main class="page">
+      <Heading>Regions</Heading>
+      <p class="card">
+        This console does not show regions, because it was created without the option <code>regions</code>. If
+        the server keeps people in several locations with <code>regionalStore</code>, pass{' '}
+        <code>{'regions: () => store.status()'}</code> to <code>createConsole</code>.
+      </p>
+    </main>
+  )
+}
+
+function Regions(): JSX.Element {
   const view = useSignal<RegionsView | undefined>(undefined)
   useEffect(() => {
     const look = (): Promise<void> =>

@@ -5,9 +5,10 @@ import type { RequestView } from '../contract.ts'
 import { ask, session } from './api.ts'
 import { Judgement } from './judgement.tsx'
 import { wordsOf } from './message.ts'
+import { Prose } from './prose.tsx'
 import { linkTo } from './route.ts'
 import { Heading } from './shell/heading.tsx'
-import { timeOf, titleOf } from './words.ts'
+import { detailOf, evidenceOf, timeOf, titleOf } from './words.ts'
 import { Scroll } from './shell/scroll.tsx'
 
 /** What is on record of one request: the `instance` of a refusal leads here. */
@@ -52,6 +53,12 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
             {operation.revision !== undefined && ` · revision ${operation.revision}`}
             {operation.purpose !== undefined && ` · ${operation.purpose}`}
           </p>
+          <p class="quiet">
+            The record keeps the route instead of the full path, because a path may contain personal data.{' '}
+            {session.value?.offers.judgements
+              ? 'What else was recorded of the call is shown below.'
+              : 'Origin, address and return URL are kept only if the server is set up with a key for judging again.'}
+          </p>
           <Scroll label="Decisions">
             <table>
               <thead>
@@ -62,28 +69,31 @@ export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
                 </tr>
               </thead>
               <tbody>
-                {operation.decisions.map(({ guard, effect, mode, code, detail, evidence }) => (
-                  <tr key={guard}>
-                    <th scope="row">{titleOf(guard)}</th>
-                    <td>
-                      <span
-                        class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}
-                      >
-                        {code}
-                      </span>
-                      <span class="quiet block">
-                        {detail} ({mode})
-                      </span>
-                    </td>
-                    <td>
-                      {Object.entries(evidence).map(([name, value]) => (
-                        <code key={name} class="block">
-                          {name}: {String(value)}
-                        </code>
-                      ))}
-                    </td>
-                  </tr>
-                ))}
+                {operation.decisions.map((decision) => {
+                  const { guard, effect, mode, code, evidence } = decision
+                  return (
+                    <tr key={guard}>
+                      <th scope="row">{titleOf(guard)}</th>
+                      <td>
+                        <span
+                          class={`badge first ${effect === 'allow' ? 'good' : mode === 'enforce' ? 'danger' : 'fair'}`}
+                        >
+                          {code}
+                        </span>
+                        <span class="quiet block">
+                          <Prose text={detailOf(decision)} />
+                        </span>
+                      </td>
+                      <td>
+                        {Object.entries(evidence).map(([name, value]) => (
+                          <code key={name} class="block">
+                            {evidenceOf(name, value)}
+                          </code>
+                        ))}
+                      </td>
+                    </tr>
+                  )
+                })}
               </tbody>
             </table>
           </Scroll>

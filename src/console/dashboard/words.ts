@@ -65,6 +65,45 @@ export const titleOf = (section: string): string =>
 export const count = (number: number, one: string, many = `${one}s`): string =>
   `${number.toLocaleString('en')} ${number === 1 ? one : many}`
 
+const MODE_WORDS: Readonly<Record<Mode, string>> = {
+  off: 'This protection is switched off.',
+  report: 'Mode report: recorded, not refused.',
+  enforce: 'Mode enforce.',
+}
+
+/** Why a guard decided so, and in which mode, as sentences. */
+export function detailOf({
+  detail,
+  mode,
+  effect,
+}: {
+  readonly detail: string
+  readonly mode: Mode
+  readonly effect: 'allow' | 'deny'
+}): string {
+  if (mode === 'off') return MODE_WORDS.off
+  // The audit decides on every request, and refuses none by itself.
+  const why =
+    detail === 'recorded' ? 'The request was recorded' : `${detail.charAt(0).toUpperCase()}${detail.slice(1)}`
+  return `${why}. ${effect === 'allow' && mode === 'report' ? 'Mode report.' : MODE_WORDS[mode]}`
+}
+
+/** Which kind of caller `domainProtect` took the request for. */
+const CALLERS: Readonly<Record<string, string>> = {
+  browser: 'a page in a browser',
+  opaque: 'a page whose origin is hidden (null)',
+  server: 'a server, by its X-Origin header',
+  signed: 'a server that signed the request',
+  absent: 'a caller that names no origin',
+  referer: 'a page that is known by its Referer header only',
+  preflight: 'a preflight of a browser',
+  invalid: 'a caller with an unreadable origin',
+  contradiction: 'a caller whose headers contradict each other',
+}
+
+export const evidenceOf = (name: string, value: unknown): string =>
+  name === 'case' ? `judged as: ${CALLERS[String(value)] ?? String(value)}` : `${name}: ${String(value)}`
+
 let times: Intl.DateTimeFormat | undefined
 
 export function timeOf(at: string): string {

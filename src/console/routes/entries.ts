@@ -71,6 +71,16 @@ function judgeEntries(
     list,
     there.length,
   )
+  /** The paste has no list in sight: an entry is named by what it says, not by its index. */
+  const named = (found: PolicyFinding | undefined): PolicyFinding | undefined =>
+    found && {
+      ...found,
+      message: found.message.replace(/`(?:\w+\.)?(\w+)\[(\d+)\]`/g, (whole, name: string, index: string) => {
+        if (name !== member) return whole
+        const entry = there[Number(index)] ?? good[Number(index) - there.length]?.text
+        return entry === undefined ? whole : `\`${wordsOf(entry)}\``
+      }),
+    }
   const verdicts = pieces.map((text, index): EntryVerdict => {
     const refusal = refusals.get(index)
     return refusal === undefined
@@ -79,12 +89,17 @@ function judgeEntries(
   })
   const canonical = canonicalForms(documentOf(good.map(({ text }) => written(text))), section, member)
   for (const [place, { text, index }] of good.entries())
-    verdicts[index] = { text, canonical: canonical.get(place), ...judged(findings.get(place)) }
+    verdicts[index] = { text, canonical: canonical.get(place), ...judged(named(findings.get(place))) }
   return {
     entries: verdicts,
     good: verdicts.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful').length,
     refused: refusals.size,
   }
+}
+
+function wordsOf(entry: unknown): string {
+  const { exact } = Object(entry) as { exact?: unknown }
+  return typeof exact === 'string' ? exact : String(entry)
 }
 
 function judged(found: PolicyFinding | undefined): Pick<EntryVerdict, 'verdict' | 'message'> {

@@ -105,6 +105,16 @@ async function ready(): Promise<{ status: number; body: unknown }> {
   return { status: answer.status, body: await answer.json() }
 }
 
+/** The conditions of the locations, as the console shows them to whoever has its token. */
+async function seenInConsole(): Promise<Readonly<Record<string, string>>> {
+  const [, token = ''] = /\(token ([\w-]{43})\)/.exec(example.said.stdout) ?? []
+  const answer = await fetch(`${example.url}/console/api/regions`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  const { locations } = (await answer.json()) as { locations: { location: string; condition: string }[] }
+  return Object.fromEntries(locations.map(({ location, condition }) => [location, condition]))
+}
+
 describe('the example server with a Redis in each location', () => {
   it('keeps each person in the locations of their citizenship, with keys and index, and nothing in plain', async () => {
     await signUp(european)
@@ -144,7 +154,9 @@ describe('the example server with a Redis in each location', () => {
 
   it('goes on with Frankfurt away, says so in /readyz and the figures, and says when it is back', async () => {
     expect(await ready()).toEqual({ status: 200, body: { ready: true } })
+    expect(await seenInConsole()).toEqual({ london: 'current', frankfurt: 'current', dallas: 'current' })
     await servers.frankfurt.kill()
+    await until('the console says so', async () => (await seenInConsole())['frankfurt'] === 'away')
     await until('it is noticed', async () => {
       const { status, body } = await ready()
       return status === 200 && JSON.stringify(body) === '{"ready":true,"away":["frankfurt"]}'

@@ -4,10 +4,11 @@ import { useSignal } from '@preact/signals'
 import type { AppView } from '../../contract.ts'
 import { wordsOf } from '../message.ts'
 import { edit, load, openApp } from '../open-app.ts'
+import { Prose } from '../prose.tsx'
 import { linkTo } from '../route.ts'
 import { Score } from '../score.tsx'
 import { Heading } from '../shell/heading.tsx'
-import { count, titleOf } from '../words.ts'
+import { count, GUARDS, titleOf } from '../words.ts'
 import { may, session } from '../api.ts'
 import { ConflictDialog } from './conflict.tsx'
 import { DraftBar } from './draft-bar.tsx'
@@ -97,6 +98,7 @@ function Section({ app, section }: { app: AppView; section: string }): JSX.Eleme
     default:
       return (
         <>
+          <p class="quiet lead">The API keys of this app, and its six protections.</p>
           <NextStep app={app} />
           <FirstSteps app={app} />
           <Keys app={app} />
@@ -109,8 +111,17 @@ function Section({ app, section }: { app: AppView; section: string }): JSX.Eleme
 
 function NextStep({ app }: { app: AppView }): JSX.Element | null {
   const { next } = app
-  if (next === undefined)
-    return <p class="card next all">Every protection is enforced. There is nothing left to turn on.</p>
+  if (next === undefined) {
+    const { policy } = app.draft ?? app
+    const open = GUARDS.filter(({ name }) => policy[name]?.mode !== 'enforce').map(({ title }) => title)
+    return (
+      <p class="card next all">
+        {open.length === 0
+          ? 'Every protection is enforced. There is nothing left to turn on.'
+          : `Every protection for an app in the browser is enforced. The others are for apps whose servers send the requests: ${open.join(', ')}. The score counts them too.`}
+      </p>
+    )
+  }
   const { guard, mode, gain, reason } = next
   const isReady = !reason.startsWith('it has no entries')
   return (
@@ -119,7 +130,9 @@ function NextStep({ app }: { app: AppView }): JSX.Element | null {
         Next: {titleOf(guard)} {isReady ? `→ ${mode}` : 'needs entries'}{' '}
         <span class="gain">+{count(gain, 'point')}</span>
       </h2>
-      <p>{reason[0]?.toUpperCase() + reason.slice(1)}.</p>
+      <p>
+        <Prose text={`${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`} />
+      </p>
       {may('narrow', 'widen') && isReady && (
         <button
           type="button"
@@ -146,7 +159,7 @@ function FirstSteps({ app }: { app: AppView }): JSX.Element | null {
       <summary>
         <h2>First steps</h2>
         <span class="quiet">
-          {done} of {app.steps.length} done
+          {done} of {app.steps.length} done{app.draft && ', counting the draft'}
         </span>
       </summary>
       <ol>

@@ -84,7 +84,9 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
         )}
       </div>
       {keys.value?.length === 0 && (
-        <p class="empty">No keys yet. Until there is one, no server of this app can sign requests.</p>
+        <p class="empty">
+          No keys yet. Servers of this app need one to sign requests. Pages in a browser need none.
+        </p>
       )}
       <ul class="keys">
         {keys.value?.map((key) => (

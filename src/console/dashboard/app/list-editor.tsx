@@ -3,6 +3,7 @@ import type { JSX } from 'preact'
 import type { EntryVerdict, EntryVerdicts } from '../../contract.ts'
 import { appPath, ask } from '../api.ts'
 import { wordsOf } from '../message.ts'
+import { Prose } from '../prose.tsx'
 import { count } from '../words.ts'
 
 interface ListProps {
@@ -130,7 +131,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
           id={id}
           rows={text.value.includes('\n') ? 5 : 1}
           spellcheck={false}
-          placeholder={example}
+          placeholder={`e.g. ${example}`}
           value={text.value}
           onInput={(event) => {
             text.value = event.currentTarget.value
@@ -206,6 +207,7 @@ function Verdicts({
   correct(wrong: string, right: string): void
 }): JSX.Element {
   const good = verdicts.entries.filter(({ verdict }) => verdict === 'good' || verdict === 'doubtful')
+  const doubtful = good.filter(({ verdict }) => verdict === 'doubtful').length
   const counts = ORDER.map((verdict) => ({
     verdict,
     number: verdicts.entries.filter((entry) => entry.verdict === verdict).length,
@@ -223,7 +225,11 @@ function Verdicts({
           <li key={index} class={verdict}>
             <code>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</code>
             <span class={`badge ${verdict}`}>{WORDS[verdict]}</span>
-            {message && <span>{message}</span>}
+            {message && (
+              <span>
+                <Prose text={message} />
+              </span>
+            )}
             {corrected !== undefined && (
               <button type="button" class="plain" onClick={() => correct(text, corrected)}>
                 Use {corrected}
@@ -244,8 +250,10 @@ function Verdicts({
         </button>
       )}
       {good.length > 0 && (
-        <button type="button" class="main" onClick={() => void take(good)}>
-          Add the {count(good.length, `valid ${one}`)}
+        <button type="button" class={doubtful === 0 ? 'main' : ''} onClick={() => void take(good)}>
+          {doubtful === 0
+            ? `Add the ${count(good.length, `valid ${one}`)}`
+            : `Add ${count(good.length, one)} (${doubtful.toLocaleString('en')} doubtful)`}
         </button>
       )}
     </div>

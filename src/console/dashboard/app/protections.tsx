@@ -13,6 +13,7 @@ import type {
 import { appPath, ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { edit, editSection } from '../open-app.ts'
+import { Prose } from '../prose.tsx'
 import { count, GUARDS, MODES, OLDER_LEFT_OUT, timeOf, type GuardWords } from '../words.ts'
 import { ListEditor } from './list-editor.tsx'
 import { Settings } from './settings.tsx'
@@ -188,7 +189,7 @@ function Members({
         <>
           {list('ipWhitelist.ranges', 'range', policy.ipWhitelist?.ranges ?? [], {
             example: '192.0.2.0/24',
-            empty: 'No ranges. Only addresses of named lists are admitted.',
+            empty: emptyWords(policy, 'ipWhitelist', 'range'),
           })}
           <details class="more" open={(policy.ipWhitelist?.deny.length ?? 0) > 0}>
             <summary>Ranges that are always refused</summary>
@@ -205,7 +206,7 @@ function Members({
         <>
           {list('domainProtect.domains', 'origin', policy.domainProtect?.domains ?? [], {
             example: 'https://shop.example',
-            empty: 'No origins. No page is admitted.',
+            empty: emptyWords(policy, 'domainProtect', 'origin'),
           })}
           <Settings policy={policy} name={name} canEdit={canEdit} />
         </>
@@ -213,11 +214,23 @@ function Members({
     case 'returnUrlGuard':
       return list('returnUrlGuard.urls', 'return URL', policy.returnUrlGuard?.urls ?? [], {
         example: 'https://shop.example/callback/',
-        empty: 'No return URLs. Every return URL is refused.',
+        empty: emptyWords(policy, 'returnUrlGuard', 'return URL'),
       })
     default:
       return <Settings policy={policy} name={name} canEdit={canEdit} />
   }
+}
+
+/** What it means that a list has no entries, in the mode that the protection has. */
+function emptyWords(policy: Policy, name: GuardName, one: string): string {
+  const { mode } = policy[name] ?? {}
+  if (mode === 'off') return `No ${one}s. Nothing is refused while this protection is off.`
+  const would = mode === 'report' ? 'would be ' : 'is '
+  if (name === 'domainProtect') return `No origins. No page ${would}admitted.`
+  if (name === 'returnUrlGuard') return `No return URLs. Every return URL ${would}refused.`
+  return (policy.ipWhitelist?.lists.length ?? 0) > 0
+    ? `No ranges. Only addresses of the named lists ${mode === 'report' ? 'would be' : 'are'} admitted.`
+    : `No ranges and no named lists. No address ${would}admitted.`
 }
 
 function Findings({
@@ -234,7 +247,7 @@ function Findings({
       {shown.map(({ code, path, severity, message, corrected }) => (
         <li key={`${code} ${path}`} class={severity}>
           <span class={`badge ${severity}`}>{severity}</span> <code>{path.replace(/^\w+\./, '')}</code>{' '}
-          {message}
+          <Prose text={message} />
           {canEdit && corrected !== undefined && MEMBER.test(path) && (
             <button
               type="button"

@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import type { AppView, RequestRow, RequestRows, TrafficView } from '../../contract.ts'
 import { appPath, ask, may, urlOf } from '../api.ts'
 import { tellRefusal } from '../message.ts'
+import { Prose } from '../prose.tsx'
 import { linkTo } from '../route.ts'
 import { count, OLDER_LEFT_OUT, timeOf, titleOf } from '../words.ts'
 import { Scroll } from '../shell/scroll.tsx'
@@ -49,7 +50,11 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
         <p role="status" class="quiet">
           {tail.words}
         </p>
-        {rows.value?.length === 0 && <p class="empty">No requests recorded yet. Is `auditAccess` mounted?</p>}
+        {rows.value?.length === 0 && (
+          <p class="empty">
+            No requests recorded yet. Is <code>auditAccess</code> mounted?
+          </p>
+        )}
         {rows.value && rows.value.length > 0 && (
           <>
             <Reasons rows={rows.value} />
@@ -203,8 +208,8 @@ function Reasons({ rows }: { rows: readonly RequestRow[] }): JSX.Element | null 
       <ul class="reasons">
         {sorted.map(({ guard, code, detail, number }) => (
           <li key={`${guard} ${code} ${detail}`}>
-            <span class="badge danger first">{number.toLocaleString('en')} ×</span> {titleOf(guard)}: {detail}{' '}
-            <code class="quiet">{code}</code>
+            <span class="badge danger first">{number.toLocaleString('en')} ×</span> {titleOf(guard)}:{' '}
+            <Prose text={detail} /> <code class="quiet">{code}</code>
           </li>
         ))}
       </ul>

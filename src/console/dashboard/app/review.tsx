@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks'
 import type { AppView, Review, ThreeWay } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, tellRefusal } from '../message.ts'
+import { Prose } from '../prose.tsx'
 import { reload, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { RIGHTS } from '../words.ts'
@@ -123,7 +124,9 @@ function VerdictWords({ verdict }: { verdict: Review['verdict'] }): JSX.Element 
       {sentences.length > 0 && (
         <ul>
           {sentences.map((sentence) => (
-            <li key={sentence}>{sentence}</li>
+            <li key={sentence}>
+              <Prose text={sentence} />
+            </li>
           ))}
         </ul>
       )}

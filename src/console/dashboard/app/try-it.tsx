@@ -1,12 +1,13 @@
 import { useSignal } from '@preact/signals'
 import type { JSX } from 'preact'
-import type { AppView, TrialView, TriedRequest } from '../../contract.ts'
+import type { AppView, GuardName, Policy, TrialView, TriedRequest } from '../../contract.ts'
 import { appPath, ask, may } from '../api.ts'
 import { tell, wordsOf } from '../message.ts'
 import { edit } from '../open-app.ts'
-import { titleOf } from '../words.ts'
-import { headersOf, readCurl } from './written-request.ts'
+import { Prose } from '../prose.tsx'
 import { Scroll } from '../shell/scroll.tsx'
+import { GUARDS, titleOf } from '../words.ts'
+import { hasSignature, headersOf, readRequest, returnUrlIn } from './written-request.ts'
 
 interface Form {
   readonly method: string
@@ -32,13 +33,22 @@ const EMPTY: Form = {
 
 /** A request that is not sent: what the guards would decide of it, in force and in the draft, by the guards themselves. */
 export function TryIt({ app }: { app: AppView }): JSX.Element {
-  const isSigned = useSignal(true)
+  const isSigned = useSignal(false)
   const form = useSignal<Form>({ ...EMPTY, url: `${location.origin}/` })
   const view = useSignal<TrialView | undefined>(undefined)
   const refusal = useSignal('')
   const set = (members: Partial<Form>): void => {
     form.value = { ...form.value, ...members }
   }
+  /** Takes a request that was written elsewhere as a whole. It is signed only if it carries a signature. */
+  const take = (given: string): boolean => {
+    const read = readRequest(given)
+    if (read === undefined) return false
+    set({ ...read, returnUrl: returnUrlIn(read.body, read.url) ?? '' })
+    isSigned.value = false
+    return true
+  }
+  const carriesSignature = hasSignature(form.value.headers)
   const judge = async (event: Event): Promise<void> => {
     event.preventDefault()
     refusal.value = ''
@@ -58,7 +68,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
         id={`try-${name}`}
         class="mono"
         spellcheck={false}
-        placeholder={example}
+        placeholder={`e.g. ${example}`}
         value={form.value[name]}
         onInput={(event) => set({ [name]: event.currentTarget.value })}
       />
@@ -69,7 +79,8 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
       <form class="card" onSubmit={(event) => void judge(event)}>
         <h2>Try a request</h2>
         <p class="quiet">
-          Nothing is sent. The guards decide as they would for a real request, without using up a nonce.
+          Nothing is sent. The guards decide as they would for a real request, without using up a nonce. You
+          can paste a curl command or a whole HTTP request into the URL field.
         </p>
         <div class="row method">
           <label>
@@ -89,8 +100,11 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
               value={form.value.url}
               onInput={(event) => {
                 const given = event.currentTarget.value
-                const read = readCurl(given)
-                set(read ?? { url: given })
+                if (!take(given)) set({ url: given })
+              }}
+              onPaste={(event) => {
+                // The field itself would lose the line breaks.
+                if (take(event.clipboardData?.getData('text/plain') ?? '')) event.preventDefault()
               }}
             />
           </label>
@@ -107,19 +121,22 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
           class="mono"
           rows={3}
           spellcheck={false}
-          placeholder="origin: https://shop.example"
+          placeholder="e.g. origin: https://shop.example"
           value={form.value.headers}
           onInput={(event) => set({ headers: event.currentTarget.value })}
         />
         <label class="check">
           <input
             type="checkbox"
-            checked={isSigned.value}
+            checked={isSigned.value || carriesSignature}
+            disabled={carriesSignature}
             onChange={(event) => {
               isSigned.value = event.currentTarget.checked
             }}
           />
-          Signed by one of the app's servers
+          {carriesSignature
+            ? 'Signed: the signature in the headers is checked'
+            : "Signed by one of the app's servers"}
         </label>
         <details class="more" open={form.value.body !== ''}>
           <summary>Body</summary>
@@ -132,7 +149,11 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
             rows={3}
             spellcheck={false}
             value={form.value.body}
-            onInput={(event) => set({ body: event.currentTarget.value })}
+            onInput={(event) => {
+              const body = event.currentTarget.value
+              const returnUrl = returnUrlIn(body, '')
+              set({ body, ...(returnUrl !== undefined && { returnUrl }) })
+            }}
           />
         </details>
         {refusal.value !== '' && (
@@ -146,7 +167,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
           </button>
         </div>
       </form>
-      {view.value && <Verdict view={view.value} />}
+      {view.value && <Verdict view={view.value} app={app} />}
       {view.value && may('narrow', 'widen') && (
         <Expect
           request={requestOf(form.value, isSigned.value)}
@@ -168,12 +189,28 @@ function requestOf({ headers, ...form }: Form, isSigned: boolean): TriedRequest 
   }
 }
 
-function Verdict({ view }: { view: TrialView }): JSX.Element {
+/** What a guard is not asked without, and where to write it. */
+const NEEDS: Readonly<Partial<Record<GuardName, string>>> = {
+  returnUrlGuard: 'No return URL is given. If the request has one, fill in “Return URL”.',
+  regionPin: 'No server location is given. Fill in “Server location” and “Country of citizenship”.',
+}
+
+/** The guards that were not asked, although they may decide when the request is sent. */
+const leftOut = ({ inForce }: TrialView): readonly GuardName[] =>
+  GUARDS.map(({ name }) => name).filter((name) => inForce.decisions.every(({ guard }) => guard !== name))
+
+function Verdict({ view, app }: { view: TrialView; app: AppView }): JSX.Element {
   const { inForce, draft } = view
+  const unasked = leftOut(view)
+  const isWhole = unasked.every((name) => app.policy[name]?.mode === 'off')
   return (
     <section class="card" aria-labelledby="verdict-title" aria-live="polite">
       <h2 id="verdict-title">
-        {inForce.passes ? 'The request passes' : 'The request is refused'}
+        {!inForce.passes
+          ? 'The request is refused'
+          : isWhole
+            ? 'The request passes'
+            : 'The request passes the guards that were checked'}
         {draft &&
           (draft.passes === inForce.passes
             ? ', also with the draft'
@@ -203,6 +240,13 @@ function Verdict({ view }: { view: TrialView }): JSX.Element {
                 )}
               </tr>
             ))}
+            {unasked.map((name) => (
+              <tr key={name}>
+                <th scope="row">{titleOf(name)}</th>
+                <NotAsked name={name} policy={app.policy} />
+                {draft && <NotAsked name={name} policy={app.draft?.policy ?? app.policy} />}
+              </tr>
+            ))}
           </tbody>
         </table>
       </Scroll>
@@ -216,11 +260,18 @@ function Verdict({ view }: { view: TrialView }): JSX.Element {
           )}
         </p>
       ))}
-      <p class="quiet">
-        A guard that needs something this request does not have is left out. Whether a nonce was used before
-        is not checked.
-      </p>
+      <p class="quiet">Whether a nonce was used before is not checked.</p>
     </section>
+  )
+}
+
+function NotAsked({ name, policy }: { name: GuardName; policy: Policy }): JSX.Element {
+  const isOff = policy[name]?.mode === 'off'
+  return (
+    <td>
+      <span class="badge first">{isOff ? 'off' : 'not checked'}</span>
+      {!isOff && <span class="quiet block">{NEEDS[name]}</span>}
+    </td>
   )
 }
 
@@ -231,6 +282,9 @@ type Decided = TrialView['inForce']['decisions'][number]
 
 const differs = (one: Decided, other: Decided | undefined): boolean =>
   other !== undefined && (one.code !== other.code || one.mode !== other.mode)
+
+/** What the guard says where the field is empty, or holds no address. */
+const NO_ADDRESS = 'the request has no readable client address'
 
 function Decided({ decision, isOther = false }: { decision: Decided; isOther?: boolean }): JSX.Element {
   const { effect, code, mode, detail } = decision
@@ -247,7 +301,12 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
     <td class={isOther ? 'other' : ''}>
       <span class={`badge first ${kind}`}>{words}</span>
       {effect === 'deny' && <code class="block">{code}</code>}
-      <span class="quiet block">{detail}</span>
+      <span class="quiet block">
+        <Prose text={detail} />
+      </span>
+      {detail === NO_ADDRESS && (
+        <span class="quiet block">Fill in “Client address”: a request that is sent always has one.</span>
+      )}
     </td>
   )
 }

@@ -15,8 +15,49 @@ interface Read {
   readonly body: string
 }
 
+/** What a pasted request says: a curl command, or HTTP as it is sent. `undefined` for any other text. */
+export const readRequest = (text: string): Read | undefined => readCurl(text) ?? readMessage(text)
+
+/** Whether one of the lines is a signature: then the request is judged with it as it stands. */
+export const hasSignature = (headers: string): boolean => /^signature\s*:/im.test(headers)
+
+/** What return URLs are called in most APIs. */
+const RETURN_URL_NAMES = ['return_url', 'returnUrl', 'redirect_uri']
+
+/** The return URL in a body of JSON or of form fields, otherwise in the query; `undefined` where there is none. */
+export function returnUrlIn(body: string, url: string): string | undefined {
+  const query = URL.canParse(url) ? new URL(url).searchParams : new URLSearchParams()
+  const sources = [membersOf(body), Object.fromEntries(query)]
+  const found = sources.flatMap((source) => RETURN_URL_NAMES.map((name) => source[name]))
+  return found.find((value) => typeof value === 'string' && value !== '') as string | undefined
+}
+
+function membersOf(body: string): Readonly<Record<string, unknown>> {
+  try {
+    return Object(JSON.parse(body)) as Record<string, unknown>
+  } catch {
+    return Object.fromEntries(new URLSearchParams(body))
+  }
+}
+
+/** HTTP as it is sent: a request line, headers, an empty line and the body. */
+function readMessage(text: string): Read | undefined {
+  const [head = '', ...rest] = text.trimStart().replaceAll('\r\n', '\n').split('\n\n')
+  const [first = '', ...lines] = head.split('\n')
+  const [, method, target] = /^([A-Z]+) (\S+) HTTP\/\d(?:\.\d)?$/.exec(first.trim()) ?? []
+  if (method === undefined || target === undefined) return undefined
+  const headers = lines.join('\n')
+  const host = /^host\s*:\s*(\S+)/im.exec(headers)?.[1] ?? 'host.example'
+  return {
+    method,
+    url: target.startsWith('/') ? `https://${host}${target}` : target,
+    headers,
+    body: rest.join('\n\n'),
+  }
+}
+
 /** What a curl command would send; `undefined` for any other text. Options that do not describe the request are passed over. */
-export function readCurl(text: string): Read | undefined {
+function readCurl(text: string): Read | undefined {
   const [program, ...words] = wordsOf(text.trim().replaceAll('\r\n', '\n'))
   if (program !== 'curl') return undefined
   let [method, url, body] = ['', '', '']

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import { message } from '../message.ts'
+import { Prose } from '../prose.tsx'
 
 /** Says what was done, for eyes and for screen readers. */
 export function MessageBar(): JSX.Element {
@@ -8,7 +9,9 @@ export function MessageBar(): JSX.Element {
     <div class="messages" role={shown?.kind === 'refused' ? 'alert' : 'status'}>
       {shown && (
         <div class={`message ${shown.kind}`}>
-          <span>{shown.text}</span>
+          <span>
+            <Prose text={shown.text} />
+          </span>
           {shown.action && (
             <button
               type="button"
