@@ -2,7 +2,7 @@ import { ConfigError, wrongOption, type ConfigIssue } from '../errors.ts'
 import { listHint, oneOf, readOptions, required, type Expectation, type Expectations } from '../options.ts'
 import { A_DAY, endOf } from './day.ts'
 import { COUNTRIES, EUROPE, UK_ADEQUACY } from './countries.ts'
-import { guessCountry } from './country-guess.ts'
+import { guessCountry, isLocale, NO_CITIZENSHIP } from './country-guess.ts'
 import { readPersonId } from './person-id.ts'
 
 /** The locations that may handle the data of the citizens of some countries. */
@@ -153,7 +153,7 @@ function readEnds(
       issues.push(
         wrongOption(option, 'left out, because this jurisdiction has no location of that name', day),
       )
-    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day, A_DAY.hint?.(day)))
+    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day))
     else ends.push(end)
   }
 }
@@ -224,16 +224,6 @@ function readCountry(code: unknown): string | undefined {
 const A_LOCATION: Expectation = {
   expected: 'a name of 1-64 characters of a-z 0-9 -',
   accepts: isLocation,
-  hint: (value) => {
-    const name =
-      typeof value === 'string'
-        ? value
-            .trim()
-            .toLowerCase()
-            .replaceAll(/[\s_./]/g, '-')
-        : ''
-    return isLocation(name) ? `; did you mean \`${name}\`?` : undefined
-  },
 }
 
 function isLocation(value: unknown): boolean {
@@ -245,6 +235,7 @@ const A_COUNTRY: Expectation = {
   accepts: (value) => typeof value === 'string' && COUNTRIES.has(value),
   hint: (value) => {
     if (value === '*') return "; write `'*'` in place of the list"
+    if (isLocale(value)) return `; ${NO_CITIZENSHIP}`
     const code = guessCountry(value)
     return code === undefined ? undefined : `; did you mean \`${code}\`?`
   },

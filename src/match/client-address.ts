@@ -96,11 +96,6 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
     header: required({
       expected: 'the name of the header that the proxies write, such as x-forwarded-for',
       accepts: isHeaderName,
-      hint: (value) => {
-        const name: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
-        const bare = typeof name === 'string' ? name.trim().replace(/:$/, '').replaceAll(' ', '-') : ''
-        return isHeaderName(bare) ? `; did you mean \`${bare}\`?` : undefined
-      },
     }),
   })
   const header = written.toLowerCase()
@@ -171,11 +166,12 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   const preset = PRESETS.get(text)
   if (preset !== undefined) return parsed(preset)
   const range = parseIpRange(text)
-  if (isProblem(range)) {
-    throw new ConfigError([wrongOption(name, expected, text, adviceOn(text, range))])
-  }
   // With everybody trusted, the leftmost value would count, which the caller has written.
-  if (range.prefix === 0) throw new ConfigError(name, 'the proxies in front, not every address', text)
+  const isEverybody = isProblem(range)
+    ? /\/0(?![0-9])/.test(`${range.problem} ${range.corrected}`)
+    : range.prefix === 0
+  if (isEverybody) throw new ConfigError(name, 'the proxies in front, not every address', text)
+  if (isProblem(range)) throw new ConfigError([wrongOption(name, expected, text, adviceOn(text, range))])
   return [range]
 }
 

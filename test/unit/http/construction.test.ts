@@ -235,14 +235,6 @@ describe('construction', () => {
     ['; write `appIdFrom({ param: "appId" })`', placed(':appId')],
     ['; write `appIdFrom({ query: "app" })`', placed('?app')],
     ['; a function is an `appId` option by itself', placed(() => 'a')],
-    ['; did you mean `x-app-id`?', placed({ header: 'x-app-id:' }), placed({ header: 'x app id' })],
-    [
-      '; did you mean `appId`?',
-      placed({ param: ':appId' }),
-      placed({ param: '/:appId' }),
-      placed({ query: '?appId' }),
-    ],
-    ['; did you mean `client_id`?', placed({ body: '$.client_id' }), placed({ query: 'client_id=' })],
     ["; write `['loopback']`", proxied({ trustedProxies: 'loopback', header: 'x-real-ip' })],
     [
       "; write `['10.0.0.1', '10.0.0.2']`",
@@ -262,19 +254,9 @@ describe('construction', () => {
       proxied('x-real-ip'),
     ],
     [
-      '; did you mean `x-real-ip`?',
-      proxied({ trustedProxies: [], header: 'x-real-ip:' }),
-      proxied({ trustedProxies: [], header: ['x-real-ip'] }),
-    ],
-    [
       "; if it is the same for everybody, write `() => 'DE'`",
       region({ country: 'DE' }),
       region({ country: 'germany' }),
-    ],
-    [
-      "; to read a header that your own proxy writes, give `(req) => req.get('cf-ipcountry')`",
-      region({ country: 'cf-ipcountry' }),
-      region({ country: { header: 'cf-ipcountry' } }),
     ],
     ['; it is the same for every request: give the name itself', region({ here: () => 'london' })],
     ['; `europe` is a jurisdiction, whose locations are london, frankfurt', region({ here: 'europe' })],
@@ -282,16 +264,6 @@ describe('construction', () => {
     [
       "; write `['DE', 'FR']`",
       region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: 'DE,FR' } } }),
-    ],
-    [
-      '; did you mean `eu-west-1`?',
-      region({ jurisdictions: { a: { locations: ['EU_West.1'], countries: '*' } } }),
-    ],
-    [
-      '; write `2031-12-27`',
-      ...['27.12.2031', '2031-12-27T00:00:00Z', new Date('2031-12-27')].map((x) =>
-        region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: '*', until: { x } } } }),
-      ),
     ],
     [
       '; write `{ query: "return_url" }`, or `body` if it is in the body',
@@ -308,31 +280,32 @@ describe('construction', () => {
       "; write `'https://gateway.example'`",
       () => returnUrlGuard({ policies, returnUrl, relativeTo: 'gateway.example' }),
     ],
-    [
-      '; did you mean `/api`?',
-      prefix('api'),
-      prefix('/api/'),
-      prefix('/api/*'),
-      prefix('https://a.example/api/'),
-    ],
     ['; omit it if the proxy strips nothing', prefix('/'), prefix('')],
-    ['; call it: `memoryNonces()`', () => serverOnly({ policies, nonces: memoryNonces as never })],
-    ['; call it: `memoryAuditSink()`', () => auditAccess({ policies, sink: memoryAuditSink as never })],
     [
-      '; write `{ write: … }` around the function',
+      '; call it, or write `{ claim: … }` around it',
+      () => serverOnly({ policies, nonces: memoryNonces as never }),
+    ],
+    [
+      '; call it, or write `{ write: … }` around it',
+      () => auditAccess({ policies, sink: memoryAuditSink as never }),
       () => auditAccess({ policies, sink: (() => undefined) as never }),
+    ],
+    [
+      '; call it, or write `{ read: … }` around it',
+      () => createPolicySource({ store: memoryStore as never }),
+    ],
+    [
+      '; a locale says which language a person reads, not the citizenship',
+      region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: ['pt-BR'] } } }),
     ],
     [
       '; this is a promise: `await` it first',
       () => auditAccess({ policies, sink: Promise.resolve(sink) as never }),
     ],
-    [
-      '; write `1048576`',
-      ...['1mb', '1 MiB', '1024k', '1048576'].map((limit) => () => bodyParsers({ limit: limit as never })),
-    ],
+    ['; write `1048576`', ...['1048576'].map((limit) => () => bodyParsers({ limit: limit as never }))],
     [
       '; write `1000`',
-      ...['1s', '1000ms', '1000'].map(
+      ...['1000'].map(
         (optionTimeout) => () => ipWhitelist({ policies, optionTimeout: optionTimeout as never }),
       ),
     ],
@@ -347,13 +320,39 @@ describe('construction', () => {
 
   it.each([
     ['of milliseconds that are too many', () => ipWhitelist({ policies, optionTimeout: '5h' as never })],
+    ['of a number with a unit', () => bodyParsers({ limit: '1mb' as never })],
     ['of a unit that is none', () => bodyParsers({ limit: '5 apples' as never })],
     ['of trusted proxies that are left out', proxied({ header: 'x-real-ip' })],
     ['of an authority with user information', authority('https://a@b.example')],
     ['of a prefix with dot segments', prefix('/../api')],
+    ['of a header in place of a citizenship', region({ country: { header: 'cf-ipcountry' } })],
+    ['of the name of such a header', region({ country: 'cf-ipcountry' })],
+    ...['0.0.0.0-255.255.255.255', '*', '10.0.0.1/0', '::/0', 'any'].map(
+      (everybody): [string, () => unknown] => [
+        `of proxies that are everybody: ${everybody}`,
+        trusting(everybody),
+      ],
+    ),
   ])('says nothing more %s', (_what, build) => {
     expect(build).toThrow(expect.objectContaining({ message: expect.not.stringContaining(';') }))
   })
+
+  it.each([
+    ['https://user:hunter2secret@gateway.example', 'https://…@gateway.example'],
+    ['user:hunter2secret@gateway.example', '…@gateway.example'],
+    ['https://gateway.example/api?token=hunter2', 'https://gateway.example/api?…'],
+  ])('cuts what may be secret out of the URL %s', (url, shown) => {
+    expect(authority(url)).not.toThrow(/hunter2/)
+    const ending = url.includes('?') ? [url] : [url, `${url}/?token=hunter2`]
+    for (const text of ending) expect(authority(text)).toThrow(shown)
+  })
+
+  it.each(['0.0.0.0-255.255.255.255', '*', '10.0.0.1/0', '::/0'])(
+    'does not suggest %s as proxies',
+    (text) => {
+      expect(trusting(text)).toThrow('must be the proxies in front, not every address')
+    },
+  )
 
   it('takes a return URL in every form, and protect hands its options on', () => {
     const places = [{ query: 'a' }, { body: 'a.b', name: 'a', optional: true }]
