@@ -69,11 +69,9 @@ export function parseOnce(document: unknown): Policy {
 
 /** Everything that the page of an app shows, but for its keys. */
 export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
-  const { stored, policy } = await findApp(desk, appId)
-  const [draft, keys] = await Promise.all([
-    currentDraft(desk, appId, { stored, policy }),
-    desk.store.keys(appId),
-  ])
+  const { app, draft } = await findWithDraft(desk, appId)
+  const { stored, policy } = app
+  const keys = await desk.store.keys(appId)
   const { score, findings } = assess(policy)
   const shown = draft?.policy ?? policy
   return {
@@ -84,27 +82,51 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     findings,
     steps: stepsOf(shown, keys ?? [], desk.now()),
     next: assess(shown).next,
-    draft: draft && viewDraft(draft, { stored, policy }),
+    draft: draft && viewDraft(draft, app),
   }
 }
 
-/** The draft of an app. One of an earlier revision that would change nothing was published, and could not be ended then: it ends now. */
-export async function currentDraft(
+/**
+ * An app and its draft. A draft of an earlier revision that would change nothing was published, and could not be ended then: it ends now.
+ *
+ * @throws ConsoleProblem when there is no such app.
+ */
+export async function findWithDraft(
   desk: Desk,
   appId: string,
-  { stored, policy }: FoundApp,
-): Promise<Draft | undefined> {
-  const draft = await desk.drafts.find(appId)
-  if (draft === undefined || draft.base === stored.revision) return draft
-  if (changesInWords(policy, draft.policy).length > 0) return draft
+): Promise<{ readonly app: FoundApp; readonly draft: Draft | undefined }> {
+  // The draft first: one that is saved after the app was read would be compared with a revision that it does not begin from.
+  const draft = isAppId(appId) ? await desk.drafts.find(appId) : undefined
+  const app = await findApp(desk, appId)
+  const { stored, policy } = app
+  // A store may answer with an older revision than it has. What begins from a later one was not published.
+  if (draft === undefined || draft.base >= stored.revision) return { app, draft }
+  if (changesInWords(policy, draft.policy).length > 0) return { app, draft }
   await afterwards(desk, () => desk.drafts.discard(appId, draft.version))
-  return undefined
+  return { app, draft: undefined }
 }
 
-/** Ends the draft of an app that is gone. */
-export async function dropDraft({ drafts }: Pick<Desk, 'drafts'>, appId: string): Promise<void> {
+/** Ends the draft of an app that was removed. If somebody has made the app again meanwhile, the draft may be theirs, and stays. */
+export async function dropDraft(
+  { drafts, store }: Pick<Desk, 'drafts' | 'store'>,
+  appId: string,
+): Promise<void> {
   const draft = await drafts.find(appId)
-  if (draft !== undefined) await drafts.discard(appId, draft.version)
+  if (draft !== undefined && (await store.read(appId)) === undefined)
+    await drafts.discard(appId, draft.version)
+}
+
+/** Makes an app by `write`, and ends the draft that was left behind when an app with this id was removed. */
+export async function withoutOldDraft<Result>(
+  desk: Desk,
+  appId: string,
+  write: () => Promise<Result>,
+): Promise<Result> {
+  // Whatever is saved from now on may be a draft of the new app.
+  const old = await desk.drafts.find(appId)
+  const result = await write()
+  if (old !== undefined) await afterwards(desk, () => desk.drafts.discard(appId, old.version))
+  return result
 }
 
 export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView {

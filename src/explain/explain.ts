@@ -1,4 +1,5 @@
 import type { Decision, GuardName } from '../decision.ts'
+import { ConfigError } from '../errors.ts'
 import type { DescribedQuestion, RequestDescription } from '../http/described-request.ts'
 import GUARDS from '../http/guards.ts'
 import { judge } from '../http/judge.ts'
@@ -8,6 +9,7 @@ import { namedReturnUrl } from '../http/return-url-guard.ts'
 import { compilePolicy, type CompiledPolicy } from '../policy/compile.ts'
 import { readPolicy } from '../policy/parse.ts'
 import { GUARD_NAMES } from '../policy/sections.ts'
+import { repeatedHeader } from '../policy/written-request.ts'
 import { parseAppKeys } from '../signature/keys.ts'
 import type { App, PolicySource } from '../source/index.ts'
 import { isThenable } from '../thenable.ts'
@@ -34,7 +36,7 @@ export interface Explanation {
  * `lists` they admit no address, in `denyLists` they refuse every address.
  *
  * @throws PolicyError when the document or the keys are refused.
- * @throws ConfigError when the jurisdictions are refused.
+ * @throws ConfigError when the jurisdictions are refused, or when the names of two headers differ only in case.
  */
 export function explain(document: unknown, description: RequestDescription): Explanation {
   const questions = Object.values(GUARDS).map(({ described }) => described)
@@ -91,7 +93,11 @@ function ask(
   description: RequestDescription,
 ): Asked {
   // Own members alone: what a prototype holds is not part of the description.
-  const request = signed(Object.assign(Object.create(null), description) as RequestDescription)
+  const own = Object.assign(Object.create(null), description) as RequestDescription
+  const repeated = repeatedHeader(own.headers ?? {})
+  if (repeated !== undefined)
+    throw new ConfigError('headers', 'a record with each name once, in upper or lower case', repeated)
+  const request = signed(own)
   const keys = parseAppKeys(request.keys ?? [])
   const req = requestLike(request)
   const facts = new NodeFacts(req)

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { Expectation } from './expectation.ts'
 import { GUARD_NAMES, type GuardName } from './sections.ts'
-import { SOME_URL } from './written-request.ts'
+import { repeatedHeader, SOME_URL } from './written-request.ts'
 
 /* Apart from the types, because the declarations of this package must name no other package. */
 
@@ -12,6 +12,7 @@ const METHOD = /^[A-Z][A-Z-]{0,31}$/
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 /** What Node reads of the value of a header, each byte as a character. */
 const HEADER_VALUE = /^[\t -~\u0080-\u00ff]*$/
+const STANDS_ONCE = 'must stand once: the name of a header is the same in upper and lower case'
 const A_URL = 'must be an absolute http or https URL without user information and fragment'
 const URL_OF_WEB = /^https?:\/\/[^\s\\#]+$/
 
@@ -43,10 +44,19 @@ export const writtenRequest = (longest: Longest = EXPECTED) =>
       SOME_URL,
     ),
     headers: z.optional(
-      z.record(
-        z.string().check(z.regex(HEADER, 'must be the name of a header')),
-        text(longest.header).check(z.regex(HEADER_VALUE, 'must hold nothing but tabs and printable Latin-1')),
-      ),
+      z
+        .record(
+          z.string().check(z.regex(HEADER, 'must be the name of a header')),
+          text(longest.header).check(
+            z.regex(HEADER_VALUE, 'must hold nothing but tabs and printable Latin-1'),
+          ),
+        )
+        .check(
+          z.superRefine((headers, context) => {
+            const name = repeatedHeader(headers)
+            if (name !== undefined) context.addIssue({ code: 'custom', message: STANDS_ONCE, path: [name] })
+          }),
+        ),
     ),
     body: z.optional(text(longest.body)),
     address: z.optional(text(longest.address)),

@@ -32,5 +32,11 @@ export interface WrittenRequest {
   readonly sinkFails?: boolean | undefined
 }
 
+/** A name that stands in these headers before in another case. A server would get two lines of one header, which is another request. */
+export function repeatedHeader(headers: Readonly<Record<string, unknown>>): string | undefined {
+  const names = new Set<string>()
+  return Object.keys(headers).find((name) => names.size === names.add(name.toLowerCase()).size)
+}
+
 /** The server of a made-up request, where nothing depends on it. */
 export const SOME_URL = 'https://gateway.example/'

@@ -54,11 +54,9 @@ export async function descriptionOf(invocation: Invocation): Promise<RequestDesc
     body: bodyFile === undefined ? undefined : await bodyOf(invocation, bodyFile),
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const description = {
-    ...written,
-    ...given,
-    headers: { ...written.headers, ...headersOf(textsOf(values, 'header')) },
-  }
+  const headers = headersOf(textsOf(values, 'header'))
+  const others = Object.entries(written.headers ?? {}).filter(([name]) => !headers.has(name.toLowerCase()))
+  const description = { ...written, ...given, headers: Object.fromEntries([...others, ...headers]) }
   const { url } = description as { readonly url?: string }
   if (url === undefined) throw new CommandUsageError('`--url` or `--request` is missing')
   if (!/^https?:\/\//i.test(url) || !URL.canParse(url))
@@ -96,20 +94,24 @@ async function bodyOf(invocation: Invocation, path: string): Promise<string | Ui
 /** Headers that are credentials, and so must not stand in an argument. */
 const SECRET_HEADERS = ['authorization', 'proxy-authorization', 'cookie']
 
-function headersOf(lines: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    lines.map((line) => {
-      const colon = line.indexOf(':')
-      const name = line.slice(0, colon).trim().toLowerCase()
-      if (colon < 1 || !/^[\w!#$%&'*+.^`|~-]+$/.test(name))
-        throw new CommandUsageError(`\`--header\` must be written as \`Name: value\``)
-      if (SECRET_HEADERS.includes(name))
-        throw new CommandUsageError(
-          `others can see \`${name}\` in an argument: put it in a file, and give that with \`--request\``,
-        )
-      return [name, line.slice(colon + 1).trim()]
-    }),
-  )
+function headersOf(lines: readonly string[]): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>()
+  for (const line of lines) {
+    const colon = line.indexOf(':')
+    const name = line.slice(0, colon).trim().toLowerCase()
+    if (colon < 1 || !/^[\w!#$%&'*+.^`|~-]+$/.test(name))
+      throw new CommandUsageError(`\`--header\` must be written as \`Name: value\``)
+    if (SECRET_HEADERS.includes(name))
+      throw new CommandUsageError(
+        `others can see \`${name}\` in an argument: put it in a file, and give that with \`--request\``,
+      )
+    if (headers.has(name))
+      throw new CommandUsageError(
+        `\`--header\` gives \`${name}\` twice: a request can be tried with one value`,
+      )
+    headers.set(name, line.slice(colon + 1).trim())
+  }
+  return headers
 }
 
 function linesOf(surroundings: Surroundings, { passes, decisions, comparisons }: Explanation): string[] {

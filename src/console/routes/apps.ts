@@ -6,7 +6,7 @@ import type { Policy } from '../../policy/policy.ts'
 import { GUARD_NAMES } from '../../policy/sections.ts'
 import type { ListedApp } from '../../store/contract.ts'
 import type { AppRow, AppRows } from '../contract.ts'
-import { afterwards, dropDraft, parseOnce, viewApp, type Desk } from '../desk.ts'
+import { afterwards, dropDraft, parseOnce, viewApp, withoutOldDraft, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { pageLimit } from '../page.ts'
 import { ConsoleProblem } from '../problems.ts'
@@ -48,9 +48,9 @@ export function appRoutes(desk: Desk): Route[] {
         if (!isAppId(appId))
           throw new ConsoleProblem('DOCUMENT_REFUSED', { issues: [{ path: 'appId', message: NAME_RULE }] })
         const policy = parsePolicy({ appId, ...(name && { name }), ...NEW_APP })
-        await dropOldDraft(desk, appId)
+        const note = { author: session.name, note: 'created in the console' }
         try {
-          await desk.store.write({ policy }, 0, { author: session.name, note: 'created in the console' })
+          await withoutOldDraft(desk, appId, () => desk.store.write({ policy }, 0, note))
         } catch (error) {
           if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
             throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
@@ -109,11 +109,6 @@ async function removeApp(
   }
   await afterwards(desk, () => dropDraft(desk, appId))
   return {}
-}
-
-/** Ends a draft that was left behind when an app with this id was removed. */
-export async function dropOldDraft(desk: Desk, appId: string): Promise<void> {
-  if ((await desk.store.read(appId)) === undefined) await dropDraft(desk, appId)
 }
 
 /** How many apps the dashboard shows on a page: about as many as are in sight at once. */

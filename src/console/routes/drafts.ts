@@ -6,8 +6,8 @@ import type { Policy } from '../../policy/policy.ts'
 import type { Review } from '../contract.ts'
 import {
   afterwards,
-  currentDraft,
   findApp,
+  findWithDraft,
   policyAt,
   staleProblem,
   threeWay,
@@ -88,14 +88,13 @@ export function draftRoutes(desk: Desk): Route[] {
 async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>): ReturnType<Route['handle']> {
   const { appId = '' } = params
   const { version } = body
-  const app = await findApp(desk, appId)
+  const { app, draft: current } = await findWithDraft(desk, appId)
   const wanted = parsePolicy(body.policy)
   if (wanted.appId !== appId)
     throw new ConsoleProblem('DOCUMENT_REFUSED', {
       issues: [{ path: 'appId', message: 'cannot be changed' }],
     })
   let policy = wanted
-  const current = await currentDraft(desk, appId, app)
   // Without a draft somebody may have published since the page was shown: `before` tells.
   if (current === undefined || current.version !== version) {
     const theirs = current?.policy ?? app.policy
@@ -126,13 +125,12 @@ async function rebaseDraft(
   const conflict = threeWay(await policyAt(desk, appId, draft.base), app.policy, draft.policy)
   const policy = body.take === 'merged' ? conflict.merged : conflict[body.take]
   if (policy === undefined) throw new ConsoleProblem('REVISION_STALE', { conflict })
-  if (changesInWords(app.policy, policy).length === 0) {
-    await desk.drafts.discard(appId, draft.version)
-  } else {
-    const next = { base: app.stored.revision, policy, author: session.name }
-    if ((await desk.drafts.put(appId, draft.version, next)) === undefined)
-      throw new ConsoleProblem('REVISION_STALE')
-  }
+  const next = { base: app.stored.revision, policy, author: session.name }
+  const isDone =
+    changesInWords(app.policy, policy).length === 0
+      ? await desk.drafts.discard(appId, draft.version)
+      : (await desk.drafts.put(appId, draft.version, next)) !== undefined
+  if (!isDone) throw new ConsoleProblem('REVISION_STALE')
   return { body: await afterwards(desk, () => viewApp(desk, appId)) }
 }
 

@@ -1,11 +1,10 @@
 import * as z from 'zod/mini'
 import { parsePolicy } from '../../policy/parse.ts'
 import type { Policy } from '../../policy/policy.ts'
-import { findApp, policyAt, threeWay, type Desk } from '../desk.ts'
+import { findApp, policyAt, threeWay, withoutOldDraft, type Desk } from '../desk.ts'
 import { revisionToMatch, tagOf } from '../if-match.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
-import { dropOldDraft } from './apps.ts'
 import { noteFor, writeOver } from './drafts.ts'
 
 /** For programs: a policy that was written elsewhere needs no draft. */
@@ -47,9 +46,10 @@ const whyOf = ({ query }: Exchange): string | undefined => query.get('why') ?? u
 async function makeApp(desk: Desk, exchange: Exchange, policy: Policy): Promise<number> {
   const { session } = exchange
   if (!session.rights.has('widen')) throw new ConsoleProblem('RIGHT_MISSING', { missing: ['widen'] })
-  await dropOldDraft(desk, policy.appId)
+  const { appId } = policy
+  const note = { author: session.name, note: whyOf(exchange) }
   try {
-    return await writeOver(desk, policy.appId, policy, 0, { author: session.name, note: whyOf(exchange) })
+    return await withoutOldDraft(desk, appId, () => writeOver(desk, appId, policy, 0, note))
   } catch (error) {
     if (error instanceof ConsoleProblem && error.problem === 'REVISION_STALE')
       throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })

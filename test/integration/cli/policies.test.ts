@@ -204,6 +204,18 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     ).toBe(3)
   })
 
+  it('try takes a header of an option in place of that of the file, in whatever case the names are', async () => {
+    write('domains.json', {
+      appId: 'shop',
+      domainProtect: { mode: 'enforce', domains: ['https://a.example'] },
+    })
+    write('evil.json', { url: 'https://gateway.example/', headers: { ORIGIN: 'https://evil.example' } })
+    const tried = async (more: string): Promise<string> =>
+      (await run(`policy try ./domains.json --request evil.json ${more}`)).out
+    expect(await tried('')).toMatch(/deny +domainProtect +ORIGIN_NOT_ALLOWED/)
+    expect(await tried('--header "Origin: https://a.example"')).toMatch(/allow +domainProtect/)
+  })
+
   it('try refuses requests that could not be, and credentials in arguments', async () => {
     const refused = async (line: string, input?: string): Promise<string> => {
       const ended = await run(`policy try lone ${line}`, { input })
@@ -216,6 +228,12 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     )
     expect(await refused('--url https://x.example/ --header "Cookie: sid=1"')).toContain(
       'others can see `cookie` in an argument',
+    )
+    expect(await refused('--url https://x.example/ --header "Origin: a" --header "origin: b"')).toContain(
+      '2 portcullis policy try: `--header` gives `origin` twice',
+    )
+    expect(await refused('--request -', '{"headers":{"Origin":"a","origin":"b"}}')).toContain(
+      '`headers.origin` in `-` must stand once',
     )
     expect(await refused('--request -', '{"adress":"192.0.2.1"}')).toContain('did you mean `address`?')
     expect(await refused('--request -', '[]')).toContain('must contain a request')

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import express from 'express'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { UnavailableError } from 'portcullis'
 import { consoleTokens, memoryConsoleState, type ConsoleRight, type ConsoleUser } from 'portcullis/console'
 import { SESSION_COOKIE } from '../../../src/console/sessions.ts'
 import { HOSTILE_TEXTS } from '../../support/hostile-texts.ts'
@@ -454,13 +455,19 @@ describe('when something is away', () => {
     await other.close()
   })
 
-  it('a store that cannot be asked is told as 503, without a word of why', async () => {
-    const away = (): Promise<never> => Promise.reject(new Error('connection to 10.0.0.5 lost'))
+  it.each([
+    ['that cannot be reached', 503, new UnavailableError('connection to 10.0.0.5 lost')],
+    ['with a fault of its own', 500, new TypeError('connection to 10.0.0.5 lost')],
+  ])('a store %s is told as %i, without a word of why', async (_, wanted, error) => {
+    const away = (): Promise<never> => Promise.reject(error)
     const other = await startConsole({ store: { ...server.store, list: away } })
     const client = await other.signIn()
-    const { status, body } = await client.ask('GET', 'apps')
-    expect([status, body.code]).toEqual([500, 'INTERNAL'])
+    const { status, headers, body } = await client.ask('GET', 'apps')
+    expect([status, headers.get('retry-after'), body.code]).toEqual(
+      wanted === 503 ? [503, '5', 'UNAVAILABLE'] : [500, null, 'INTERNAL'],
+    )
     expect(JSON.stringify(body)).not.toContain('10.0.0.5')
+    expect(other.faults).toEqual([error])
     await other.close()
   })
 })

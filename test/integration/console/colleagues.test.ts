@@ -120,11 +120,15 @@ describe('a change of a revision', () => {
     await server.store.write(allowing('10.0.0.0/9'), 1)
     for (const [route, change] of Object.entries(CHANGES)) {
       const [path, body] = change()
-      const answer = async (headers?: Record<string, string>) => {
-        const { status, body: problem } = await ada.ask(route.split(' ')[0] ?? '', path, body, headers)
+      const answer = async (headers?: Record<string, string>, content = body) => {
+        const { status, body: problem } = await ada.ask(route.split(' ')[0] ?? '', path, content, headers)
         return [route, headers?.['if-match'], status, problem.code]
       }
-      expect(await answer()).toEqual([route, undefined, 428, 'REVISION_REQUIRED'])
+      server.sink.clear()
+      // Before the content is read, and before anything is recorded.
+      for (const content of [body, 'no JSON'])
+        expect(await answer({}, content)).toEqual([route, undefined, 428, 'REVISION_REQUIRED'])
+      expect(server.sink.events()).toEqual([])
       for (const tag of ['2', 'W/"2"', '"x"', '*', '"2", "1"', '"-1"', '"1e3"'])
         expect(await answer({ 'if-match': tag })).toEqual([route, tag, 400, 'REQUEST_INVALID'])
       expect(await answer({ 'if-match': '"1"' })).toEqual([route, '"1"', 412, 'REVISION_STALE'])

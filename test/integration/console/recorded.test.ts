@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { memoryAuditSink } from 'portcullis'
 import { auditLog, memoryFrames, recentLogEvents } from 'portcullis/audit'
+import { signRequest } from 'portcullis/client'
 import { redisAuditSink, redisFrames, redisRecentEvents } from 'portcullis/redis'
 import { Redis } from 'ioredis'
 import { startConsole, type Client, type ConsoleServer } from '../../support/console.ts'
@@ -18,6 +19,16 @@ describe('what is on record of real requests', () => {
     return body.rows[0].requestId as string
   }
 
+  /** A request with the key `new`, to send as often as one likes. */
+  async function signedOnce(): Promise<() => Promise<Response>> {
+    const url = `${recorded.base}/people/1`
+    const headers = await signRequest(
+      { method: 'GET', url, headers: { 'x-app-id': 'shop' } },
+      { keyId: 'new', secret: OTHER_SECRET },
+    )
+    return () => fetch(url, { headers: { 'x-app-id': 'shop', ...headers } })
+  }
+
   const statuses: number[] = []
   beforeAll(async () => {
     recorded = await startRecordedConsole()
@@ -25,14 +36,16 @@ describe('what is on record of real requests', () => {
     ada = await server.signIn()
     for (const path of ['/people/1', '/people/2', '/people/3'])
       statuses.push((await recorded.call('old', path)).status)
-    statuses.push((await recorded.call('new', '/people/1')).status)
+    // The second time it is a replay.
+    const again = await signedOnce()
+    for (let time = 0; time < 2; time += 1) statuses.push((await again()).status)
     statuses.push((await recorded.call('old', '/people/1', OTHER_SECRET)).status)
   })
   afterAll(() => recorded.close())
 
-  it('judges the requests that are recorded', () => expect(statuses).toEqual([200, 200, 200, 200, 401]))
+  it('judges the requests that are recorded', () => expect(statuses).toEqual([200, 200, 200, 200, 401, 401]))
 
-  it('says how many requests each key has signed, and does not count those whose signature does not hold', async () => {
+  it('says how many requests each key has signed, and counts neither replays nor those whose signature does not hold', async () => {
     const { body } = await ada.ask('GET', 'apps/shop/key-uses')
     expect(body).toEqual({
       uses: [

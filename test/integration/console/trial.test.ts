@@ -204,6 +204,24 @@ describe('what is tried in the console is decided as the guards decide it over H
     }
   })
 
+  it('and two headers whose names differ only in case, which the guards refuse, cannot be tried', async () => {
+    const [good, evil] = ['https://example.org', 'https://evil.example']
+    for (const headers of [
+      { origin: evil, Origin: good },
+      { Origin: good, origin: evil },
+      { 'X-Origin': good, 'x-origin': good },
+    ]) {
+      const appId = await appWith(domains([good]))
+      const { status, issues } = await tried(appId, { headers })
+      const [, second] = Object.keys(headers)
+      expect([headers, status, issues]).toEqual([
+        headers,
+        400,
+        [{ path: `headers.${second}`, message: expect.stringContaining('must stand once') }],
+      ])
+    }
+  })
+
   it('for each mixture of Origin, X-Origin and Fetch Metadata', async () => {
     const [origins, sites] = [
       [undefined, 'https://example.org', 'https://evil.example', 'null'],

@@ -280,6 +280,11 @@ describe('the expectations of a policy', () => {
       'printable',
     ],
     [
+      { name: 'x', request: { headers: { 'x-origin': 'a', 'X-Origin': 'b' } }, effect: 'deny' },
+      'expect[0].request.headers.X-Origin',
+      'must stand once',
+    ],
+    [
       { name: 'x', request: { country: 5 }, effect: 'deny' },
       'expect[0].request.country',
       'a string or an array',

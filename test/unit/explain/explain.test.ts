@@ -198,6 +198,14 @@ describe('explain', () => {
     expect(() => explain({ appId: 'a', x: 1 }, { url: URL })).toThrow(PolicyError)
   })
 
+  it('refuses two headers whose names differ only in case, signed or not: a server would see both', () => {
+    const headers = { origin: 'https://evil.example', Origin: 'https://example.org' }
+    for (const more of [{}, { signature: {} }])
+      expect(() => explain({ appId: 'a' }, { url: URL, headers, ...more })).toThrow(
+        '`headers` must be a record with each name once, in upper or lower case, got "Origin"',
+      )
+  })
+
   it.each<[what: string, section: object, passes: boolean]>([
     ['a range alone', { ranges: ['203.0.113.0/24'] }, true],
     ['a named list alone, which admits nobody without a store', { lists: ['office'] }, false],

@@ -20,6 +20,12 @@ interface Form {
   readonly body: string
 }
 
+/** What was judged, with the verdict. The form may say something else by now. */
+interface Tried {
+  readonly request: TriedRequest
+  readonly view: TrialView
+}
+
 const EMPTY: Form = {
   method: 'GET',
   url: '',
@@ -35,7 +41,7 @@ const EMPTY: Form = {
 export function TryIt({ app }: { app: AppView }): JSX.Element {
   const isSigned = useSignal(false)
   const form = useSignal<Form>({ ...EMPTY, url: `${location.origin}/` })
-  const view = useSignal<TrialView | undefined>(undefined)
+  const tried = useSignal<Tried | undefined>(undefined)
   const refusal = useSignal('')
   const set = (members: Partial<Form>): void => {
     form.value = { ...form.value, ...members }
@@ -52,12 +58,18 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
   const judge = async (event: Event): Promise<void> => {
     event.preventDefault()
     refusal.value = ''
+    const { repeated } = headersOf(form.value.headers)
+    if (repeated !== undefined) {
+      tried.value = undefined
+      refusal.value = `Two lines have the name “${repeated}”. A request can be tried with one value for each header.`
+      return
+    }
+    const request = requestOf(form.value, isSigned.value)
     try {
-      view.value = await ask<TrialView>('POST', appPath(app.appId, '/trial'), {
-        body: requestOf(form.value, isSigned.value),
-      })
+      const view = await ask<TrialView>('POST', appPath(app.appId, '/trial'), { body: request })
+      tried.value = { request, view }
     } catch (error) {
-      view.value = undefined
+      tried.value = undefined
       refusal.value = wordsOf(error)
     }
   }
@@ -167,11 +179,11 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
           </button>
         </div>
       </form>
-      {view.value && <Verdict view={view.value} app={app} />}
-      {view.value && may('narrow', 'widen') && (
+      {tried.value && <Verdict view={tried.value.view} app={app} />}
+      {tried.value && may('narrow', 'widen') && (
         <Expect
-          request={requestOf(form.value, isSigned.value)}
-          passes={(view.value.draft ?? view.value.inForce).passes}
+          request={tried.value.request}
+          passes={(tried.value.view.draft ?? tried.value.view.inForce).passes}
         />
       )}
     </>
@@ -180,7 +192,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
 
 function requestOf({ headers, ...form }: Form, isSigned: boolean): TriedRequest {
   const said = Object.entries(form).filter(([, value]) => value !== '')
-  const lines = headersOf(headers)
+  const { headers: lines } = headersOf(headers)
   return {
     ...(Object.fromEntries(said) as unknown as TriedRequest),
     ...(Object.keys(lines).length > 0 && { headers: lines }),

@@ -1,11 +1,21 @@
+interface Lines {
+  readonly headers: Readonly<Record<string, string>>
+  /** The name of two lines, if there is one. A request with both cannot be tried. */
+  readonly repeated: string | undefined
+}
+
 /** The headers of lines `name: value`. Lines without a colon say nothing. */
-export function headersOf(text: string): Record<string, string> {
-  const headers: Record<string, string> = {}
+export function headersOf(text: string): Lines {
+  const headers = new Map<string, string>()
+  let repeated: string | undefined
   for (const line of text.split('\n')) {
     const colon = line.indexOf(':')
-    if (colon > 0) headers[line.slice(0, colon).trim().toLowerCase()] = line.slice(colon + 1).trim()
+    if (colon <= 0) continue
+    const name = line.slice(0, colon).trim().toLowerCase()
+    if (headers.has(name)) repeated ??= name
+    headers.set(name, line.slice(colon + 1).trim())
   }
-  return headers
+  return { headers: Object.fromEntries(headers), repeated }
 }
 
 interface Read {
