@@ -58,6 +58,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         says('exactly one readable Host'),
         'send one `Host`. With a list of origins as the `authority` option, it must be the host of one of them: add the host that callers use.',
       ],
+      [knows('base64 text of the secret'), 'the caller must decode the secret from base64 before it signs.'],
       [
         says('does not match the received request'),
         'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (set the `authority` option), or the path, if it strips a prefix (set the `pathPrefix` option). `explainMismatch: true` shows the signature base.',
@@ -268,9 +269,13 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         says('the guard failed'),
         'this is an error in an adapter, a store or Portcullis: the error message says where.',
       ],
+      [
+        says('sealed'),
+        'give the store the `vault` with the key that sealed the data. The command line, and code from `portcullis init`, read that key from PORTCULLIS_VAULT_KEY.',
+      ],
     ],
     general:
-      'check that the store is running, and its address, password and prefix. `policies.status()` shows more.',
+      'check that the store is running, its address, password and prefix, and the key of its vault. `policies.status()` shows more.',
   },
   AUDIT_UNAVAILABLE: {
     general:

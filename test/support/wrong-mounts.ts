@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import express, { Router, type RequestHandler } from 'express'
 import {
   appIdFrom,
@@ -6,6 +9,7 @@ import {
   bodyParsers,
   createPolicySource,
   domainProtect,
+  fileStore,
   ipWhitelist,
   memoryNonces,
   memoryStore,
@@ -15,6 +19,7 @@ import {
   type PolicySource,
   type SharedOptions,
 } from 'portcullis'
+import { createVault } from 'portcullis/vault'
 import type { AppDocument, PolicyStore } from 'portcullis/store'
 import { signRequest, type RequestToSign } from 'portcullis/client'
 import { APP, KEY, listening } from './protected-app.ts'
@@ -113,6 +118,30 @@ const down: PolicyStore = {
   read: () => Promise.reject(new Error('connect ECONNREFUSED 127.0.0.1:6379')),
   watch: () => () => undefined,
 }
+/** A store on disk, sealed with another key than the one that reads it, or read without a vault. */
+function sealedStore(key: Uint8Array | undefined): PolicyStore {
+  return {
+    async read(appId) {
+      const directory = mkdtempSync(join(tmpdir(), 'portcullis-sealed-'))
+      const path = join(directory, 'policies.json')
+      const open = (bytes: Uint8Array | undefined) =>
+        fileStore(path, {
+          create: true,
+          ...(bytes && { vault: createVault({ keys: [{ id: 'default', key: bytes }] }) }),
+        })
+      const [writer, reader] = [open(randomBytes(32)), open(key)]
+      try {
+        await writer.write({ policy: { appId: APP }, keys: [KEY] }, 0)
+        return await reader.read(appId)
+      } finally {
+        writer.close()
+        reader.close()
+        rmSync(directory, { recursive: true })
+      }
+    },
+    watch: () => () => undefined,
+  }
+}
 const failingSink = { write: () => Promise.reject(new Error('the disk is full')) }
 
 export const MISTAKES: readonly Mistake[] = [
@@ -150,6 +179,27 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: addresses,
     ask: get(),
     line: ['APP_UNKNOWN', 'the id is `app-1`', 'An empty store has no apps'],
+  },
+  {
+    name: 'a store whose vault is left out',
+    store: sealedStore(undefined),
+    mounts: addresses,
+    ask: get(),
+    line: [
+      'POLICY_UNAVAILABLE, the stored data is sealed, and the store has no `vault` to open it',
+      'give the store the `vault` with the key that sealed the data',
+      'PORTCULLIS_VAULT_KEY',
+    ],
+  },
+  {
+    name: 'a store whose vault has another key',
+    store: sealedStore(randomBytes(32)),
+    mounts: addresses,
+    ask: get(),
+    line: [
+      'POLICY_UNAVAILABLE, a sealed string does not open: it was sealed with another key',
+      'PORTCULLIS_VAULT_KEY',
+    ],
   },
   {
     name: 'a store that cannot be reached',
@@ -504,7 +554,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { secret: Buffer.from(KEY.secret).toString('base64') }),
-    line: ['SIGNATURE_INVALID', 'mistake: the base64 text of the secret was taken for the secret'],
+    line: ['SIGNATURE_INVALID', 'mistake: the base64 text of the secret was used as the secret'],
   },
   {
     name: 'a browser that calls a route for servers',
