@@ -106,7 +106,8 @@ function fullLine(
   const error = Object.hasOwn(fault, 'error') ? fault.error : undefined
   const detail = [printable(refusal.detail), ...picture.facts]
   const root = rootMessage(error)
-  if (root !== undefined && root !== refusal.detail) detail.push(`because: ${root}`)
+  if (refusal.code === 'OPTION_FAILED' && root !== undefined) detail[0] += `: ${root}`
+  else if (root !== undefined && root !== refusal.detail) detail.push(`because: ${root}`)
   return lineOf(refusal, context, leftOut, {
     detail: detail.join('; '),
     nearest: picture.nearest,

@@ -89,7 +89,7 @@ function anyLoopbackPort(text: string): Guess | undefined {
 function ofScheme(text: string): Guess | undefined {
   const [, scheme, path] = /^([a-z][a-z0-9+.-]{1,63}):([A-Za-z][A-Za-z0-9/_-]{0,255})$/.exec(text) ?? []
   if (scheme === undefined || path === undefined || withWebScheme(text) !== text) return undefined
-  const problem = 'is not a return URL: not absolute'
+  const problem = 'is not a return URL: it is not absolute'
   return { problem, meant: [`${scheme}:/${path}`] }
 }
 
