@@ -175,7 +175,7 @@ describe('signRequest', () => {
     ['appIdHeader', 'x-app-id'],
     ['origin', 'x-origin'],
   ])('names the header in place of the option `%s` of other clients', async (option, header) => {
-    await expect(signRequest(get, { ...options, [option]: 'https://a.example' } as never)).rejects.toThrow(
+    await expect(signRequest(get, { ...options, [option]: 'https://a.example' })).rejects.toThrow(
       `signRequest: unknown option \`${option}\`: give the request the header \`${header}\``,
     )
   })
