@@ -238,6 +238,8 @@ export function show(value: unknown): string {
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object' && value !== null) {
     const keys = Object.keys(value)
+    const kind = Object.prototype.toString.call(value).slice(8, -1)
+    if (kind !== 'Object') return `a value of type ${kind.slice(0, 60)}`
     return keys.length === 0 ? 'an empty object' : `an object with ${keys.slice(0, 5).join(', ')}`
   }
   return String(value)

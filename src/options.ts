@@ -29,6 +29,7 @@ type WholeHint = (given: unknown) => string | undefined
  * nothing counts as an option that was not written. An option that is `undefined` counts as left out. Nothing is written to the
  * given object.
  *
+ * @param together Complains about options that are wrong beside others, or by what others say.
  * @throws ConfigError with everything that is unknown, missing or wrong
  */
 export function checkOptions<T extends object>(
@@ -36,8 +37,11 @@ export function checkOptions<T extends object>(
   given: unknown,
   expectations: Expectations<T>,
   whole?: WholeHint,
+  together?: (options: Record<string, unknown>) => readonly ConfigIssue[],
 ): Readonly<T> {
   const [issues, options] = readOptions(factory, given, expectations, whole)
+  // Nothing more can be said of what are no options at all.
+  if (together !== undefined && issues[0]?.option !== factory) issues.push(...together(options))
   const [first, ...more] = issues
   if (first !== undefined) throw new ConfigError([first, ...more])
   return Object.freeze(options) as Readonly<T>

@@ -84,9 +84,17 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
   if (/\b(?:NOAUTH|WRONGPASS|NOPERM|EACCES|EPERM)\b/.test(message))
     return { exit: EXIT.denied, code: 'DENIED', message }
   return isUnreadable(error)
-    ? { exit: EXIT.failed, code: 'UNREADABLE', message }
+    ? {
+        exit: EXIT.failed,
+        code: 'UNREADABLE',
+        message,
+        next: /\bsealed\b/.test(message) ? VAULT_KEY : undefined,
+      }
     : { exit: EXIT.unavailable, code, message }
 }
+
+const VAULT_KEY =
+  'set PORTCULLIS_VAULT_KEY, or give `--vault-key-file`, to the key that sealed the data: your servers use it too'
 
 /** One reason, with the form that would have been taken. */
 export function sayIssue({ path, message, corrected }: PolicyIssue): string {

@@ -95,6 +95,13 @@ const CALLER: Checks = {
   },
 }
 
+/** What other clients send by an option of theirs. */
+const SENT_AS_HEADER = new Map([
+  ['appId', 'x-app-id'],
+  ['appIdHeader', 'x-app-id'],
+  ['origin', 'x-origin'],
+])
+
 /**
  * Checks the options of a signer. No value is shown, because a secret may have ended up under any name.
  *
@@ -104,7 +111,14 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
   const checks = Object.entries({ ...SIGNING, ...more }).map(
     ([name, check]) => [name, { ...check, secret: true }] as const,
   )
-  const [issues, given] = readOptions(factory, options, Object.fromEntries(checks))
+  const [found, given] = readOptions(factory, options, Object.fromEntries(checks))
+  const issues = found.map((issue): ConfigIssue => {
+    const name = issue.option.slice(factory.length + 1)
+    const header = SENT_AS_HEADER.get(name)
+    if (issue.code !== 'OPTION_UNKNOWN' || header === undefined) return issue
+    const message = `${factory}: unknown option \`${name}\`: give the request the header \`${header}\``
+    return { ...issue, message }
+  })
   // Where there are no options at all, nothing more can be said of them.
   if (typeof options === 'object' && options !== null) issues.push(...keyIssues(factory, given))
   const [first, ...others] = issues

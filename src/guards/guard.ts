@@ -49,10 +49,5 @@ function perGuard(decide: (name: GuardName) => Decision): Readonly<Record<GuardN
 const OFF = perGuard(protectionOff)
 
 const NOT_CONFIGURED = perGuard((name) =>
-  deny(
-    name,
-    'enforce',
-    'PROTECTION_NOT_CONFIGURED',
-    `the policy has no section \`${name}\`; to admit every request, write the section with mode \`off\``,
-  ),
+  deny(name, 'enforce', 'PROTECTION_NOT_CONFIGURED', `the policy has no section \`${name}\``),
 )

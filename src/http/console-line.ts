@@ -2,7 +2,7 @@ import type { GuardName, Mode, Refusal } from '../decision.ts'
 import { helpFor } from '../errors.ts'
 import type { Expectation } from '../options.ts'
 import type { Callback } from './handler.ts'
-import { KindLimit } from './kind-limit.ts'
+import { KindLimit, type Admission } from './kind-limit.ts'
 import { fixFor } from './remedies.ts'
 import { lookAt, type Picture } from './nearest-entry.ts'
 import { framesOf, printable, rootMessage } from './printable.ts'
@@ -36,8 +36,8 @@ export interface RefusalLine {
 }
 
 /**
- * Told of refusals, also of those that `report` mode has let pass, once a minute for each kind (app, guard, code and reason):
- * a function that is given the line with its parts, or an object with a method `warn` that is given the message, such as
+ * Told of refusals, also of those that `report` mode has let pass: each reason once a minute, and at most five of a kind (app,
+ * guard, mode and code): a function that is given the line with its parts, or an object with a method `warn` that is given the message, such as
  * `console` or a logger of pino or winston.
  *
  * Left out: the console is told, and where NODE_ENV is `production` or `test` nobody. One that is given is told in
@@ -76,43 +76,37 @@ export function refusalLines(logger: RefusalLogger | undefined): RefusalLines | 
   limits.set(target, limit)
   const write = (line: RefusalLine): unknown =>
     typeof target === 'function' ? target(line) : target.warn(line.message)
-  const make = isProduction ? briefLine : fullLine
+  const partsOf = isProduction ? briefParts : fullParts
   return {
     tell(refusal, context, fault) {
-      const { guard, mode, code } = refusal
-      const detail = isProduction ? '' : refusal.detail
-      const admitted = limit.admit([context.appId ?? '', guard, mode, code, detail].join(' '))
-      if (admitted === undefined) return
-      callListener(() => write(make(refusal, context, admitted, fault)))
+      // Whatever fails in the search for the remedy changes no answer.
+      callListener(() => {
+        const { guard, mode, code } = refusal
+        const kind = [context.appId ?? '', guard, mode, code].join(' ')
+        let parts: Parts | undefined
+        const admitted = limit.admit(kind, () => {
+          parts = partsOf(refusal, context, fault)
+          return [parts.fix, parts.detail, parts.nearest].join(' ')
+        })
+        return admitted && parts && write(lineOf(refusal, context, admitted, parts))
+      })
     },
   }
 }
 
-/** What of the refusals that were not told a line tells. */
-type LeftOut = NonNullable<ReturnType<KindLimit['admit']>>
-
 /** Nothing of the policy, of a person or of what the caller wrote. */
-function briefLine(refusal: Refusal, context: RequestContext, leftOut: LeftOut): RefusalLine {
-  return lineOf(refusal, context, leftOut, { fix: fixFor(refusal.code, undefined) })
+function briefParts({ code }: Refusal): Parts {
+  return { fix: fixFor(code, undefined) }
 }
 
-function fullLine(
-  refusal: Refusal,
-  context: RequestContext,
-  leftOut: LeftOut,
-  fault: { readonly error?: unknown },
-): RefusalLine {
+function fullParts(refusal: Refusal, context: RequestContext, fault: { readonly error?: unknown }): Parts {
   const picture = pictureOf(refusal, context)
   const error = Object.hasOwn(fault, 'error') ? fault.error : undefined
   const detail = [printable(refusal.detail), ...picture.facts]
   const root = rootMessage(error)
-  if (root !== undefined && root !== refusal.detail) detail.push(`because: ${root}`)
-  return lineOf(refusal, context, leftOut, {
-    detail: detail.join('; '),
-    nearest: picture.nearest,
-    fix: fixFor(refusal.code, picture),
-    error,
-  })
+  if (refusal.code === 'OPTION_FAILED' && root !== undefined) detail[0] += `: ${root}`
+  else if (root !== undefined && root !== refusal.detail) detail.push(`because: ${root}`)
+  return { detail: detail.join('; '), nearest: picture.nearest, fix: fixFor(refusal.code, picture), error }
 }
 
 /** A refusal is told even where the request cannot be looked at, which may be why it was refused. */
@@ -135,11 +129,12 @@ interface Parts {
 
 /** Said in each line, so that nobody takes silence for a refusal less. */
 const SILENCE = 'Further refusals of this kind are counted, not printed, for one minute.'
+const SAME_AGAIN = 'The same refusal is counted, not printed, for one minute.'
 
 function lineOf(
   { guard, mode, code }: Refusal,
   context: RequestContext,
-  leftOut: LeftOut,
+  leftOut: Admission,
   { detail, nearest, fix, error }: Parts,
 ): RefusalLine {
   const requestId = printable(context.requestId)
@@ -150,7 +145,7 @@ function lineOf(
     `${appId === undefined ? '' : ` of app \`${printable(appId)}\``}: ${code}`,
     detail === undefined ? '.' : `, ${detail}.`,
     nearest === undefined ? '' : ` Nearest entry: ${nearest}.`,
-    ` To fix: ${fix} ${SILENCE} See portcullis/${help}`,
+    ` To fix: ${fix} ${leftOut.isLast ? SILENCE : SAME_AGAIN} See portcullis/${help}`,
     leftOut.ofKind > 0 ? ` (${leftOut.ofKind} more of this kind were left out)` : '',
     leftOut.ofOthers > 0 ? ` (${leftOut.ofOthers} of other kinds were left out)` : '',
     ...framesOf(error),

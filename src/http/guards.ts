@@ -21,6 +21,7 @@ import {
 import {
   describedRegionPin,
   REGION_PIN_EXPECTATIONS,
+  regionPinIssues,
   regionPinMount,
   type RegionPinOptions,
 } from './region-pin.ts'
@@ -74,6 +75,7 @@ const GUARDS = {
   },
   regionPin: {
     expectations: REGION_PIN_EXPECTATIONS,
+    issues: regionPinIssues,
     mount: regionPinMount,
     readsBody: ({ country }) => typeof country === 'object',
     described: describedRegionPin,

@@ -15,7 +15,7 @@ import { parseOrigin } from '../match/origin.ts'
 import { isProblem } from '../match/problem.ts'
 import { parseReturnUrl } from '../match/return-url.ts'
 import { parseRelativeUrl } from '../match/relative-url.ts'
-import type { ReadSections } from '../policy/sections.ts'
+import { GUARD_NAMES, type ReadSections } from '../policy/sections.ts'
 import { keptLists } from '../source/parsed-lists.ts'
 import { printable } from './printable.ts'
 import type { RequestContext } from './request/context.ts'
@@ -98,6 +98,8 @@ const LOOKS: Partial<Record<Refusal['code'], Look>> = {
   RETURN_URL_REQUIRED: (refusal) => ({ facts: lookedFor(refusal) }),
   RETURN_URL_NOT_ALLOWED: lookAtReturnUrl,
   REGION_UNKNOWN: lookAtCountry,
+  DIGEST_MISMATCH: lookAtType,
+  PROTECTION_NOT_CONFIGURED: (refusal, { policy }) => ({ facts: otherSections(refusal, policy) }),
 }
 
 function lookAtAddress(refusal: Refusal, context: RequestContext): Found {
@@ -153,6 +155,20 @@ function lookAtCountry(refusal: Refusal): Found {
   if (isLocale(given)) return { facts: [NO_CITIZENSHIP] }
   const type = typeof given === 'string' ? 'text that is not a country code' : `value of type ${typeof given}`
   return { facts: [`the \`country\` option gave a ${type}`] }
+}
+
+/** The media type, where parsers keep no bytes of it unless it is named. */
+function lookAtType({ detail }: Refusal, { req }: RequestContext): Found {
+  const [type = ''] = (req.headers['content-type'] ?? 'none').split(';', 1)
+  const isKept = /^application\/(?:.+\+)?json$|^application\/x-www-form-urlencoded$/i.test(type.trim())
+  return isKept || !detail.includes('not kept') ? NOTHING : { facts: named('`Content-Type`', type) }
+}
+
+/** Whoever adds one section at a time would meet each of these in turn. */
+function otherSections({ guard }: Refusal, policy: RequestContext['policy']): string[] {
+  if (policy === undefined) return []
+  const missing = GUARD_NAMES.filter((name) => name !== guard && policy[name] === undefined)
+  return missing.length === 0 ? [] : [`it also lacks ${missing.map((name) => `\`${name}\``).join(', ')}`]
 }
 
 const ENCODED_TWICE = 'it was percent-encoded twice'

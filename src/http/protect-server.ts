@@ -1,9 +1,8 @@
 import { ConfigError } from '../errors.ts'
-import { checkOptions } from '../options.ts'
 import type { AuditAccessHandler } from './audit-access.ts'
 import type { Callback, GuardRequest, GuardResponse, RequestHandler } from './handler.ts'
 import type { ProtectOptions } from './guards.ts'
-import { protectChain, protectExpectations } from './protect.ts'
+import { checkProtectOptions, protectChain } from './protect.ts'
 import { needsRouter } from './request/app-id.ts'
 import { sendError } from './response/plain-error.ts'
 
@@ -37,7 +36,7 @@ export interface ProtectedServer extends Omit<AuditAccessHandler, keyof RequestH
 export function protectServer(app: ProtectedApp, options: ProtectOptions): ProtectedServer {
   if (typeof app !== 'function')
     throw new ConfigError('protectServer app', 'an Express app or a request listener', app)
-  const settings = checkOptions<ProtectOptions>('protectServer', options, protectExpectations())
+  const settings = checkProtectOptions('protectServer', options)
   if (settings.appId !== undefined && needsRouter(settings.appId)) {
     const expected = 'a reader that needs no router: `header`, `query` or `keyId` of appIdFrom()'
     throw new ConfigError('protectServer.appId', expected, 'appIdFrom({ param })')

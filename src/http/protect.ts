@@ -31,7 +31,15 @@ export function protectExpectations(): Readonly<Record<keyof ProtectOptions, Exp
  * @throws ConfigError
  */
 export function protect(options: ProtectOptions): AuditAccessHandler {
-  return protectChain('protect', checkOptions<ProtectOptions>('protect', options, protectExpectations()))
+  return protectChain('protect', checkProtectOptions('protect', options))
+}
+
+/** @throws ConfigError with everything that is wrong, also with options beside others. */
+export function checkProtectOptions(name: string, options: unknown): Readonly<ProtectOptions> {
+  const rows: readonly GuardRow<ProtectOptions>[] = Object.values(GUARDS)
+  return checkOptions<ProtectOptions>(name, options, protectExpectations(), undefined, (given) =>
+    rows.flatMap((row) => row.issues?.(given, name) ?? []),
+  )
 }
 
 /**

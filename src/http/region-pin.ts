@@ -1,5 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { ConfigError } from '../errors.ts'
+import { ConfigError, type ConfigIssue } from '../errors.ts'
 import { decideRegionPin, type RegionFacts, type RegionOutcome } from '../guards/region-pin.ts'
 import { readUrl } from '../match/host.ts'
 import { aFunction, checkOptions, issueOf, objectWith, required, type Expectation } from '../options.ts'
@@ -80,20 +80,18 @@ const AN_OBJECT: Expectation = {
  * @throws ConfigError
  */
 export function regionPin(options: RegionPinOptions): RequestHandler {
-  const settings = checkOptions<RegionPinOptions>('regionPin', options, {
-    ...SHARED_EXPECTATIONS,
-    ...REGION_PIN_EXPECTATIONS,
-  })
+  const expectations = { ...SHARED_EXPECTATIONS, ...REGION_PIN_EXPECTATIONS }
+  const settings = checkOptions<RegionPinOptions>('regionPin', options, expectations, undefined, (given) =>
+    regionPinIssues(given, 'regionPin'),
+  )
   return mount(regionPinMount(settings, 'regionPin'), settings)
 }
 
 /** @param name What the options are called in an error. */
 export function regionPinMount(options: RegionPinOptions, name: string): Mount<RegionFacts, RegionOutcome> {
   const { here, country, personId, handOver, store, optionTimeout = OPTION_TIMEOUT } = options
-  if (personId === undefined) refuseWrong(`${name}.country`, country, required(A_COUNTRY))
   const table = options.jurisdictions ?? DEFAULT_JURISDICTIONS
   const jurisdictions = compileJurisdictions(table, `${name}.jurisdictions`)
-  refuseWrong(`${name}.here`, here, aLocationOf(jurisdictions))
   const bases = parseBases(options.bases ?? {}, jurisdictions, `${name}.bases`)
   const checkAdequacy = adequacyWatch(jurisdictions, clockOf(options.now))
   checkAdequacy()
@@ -146,9 +144,22 @@ const noting: typeof decideRegionPin = (policy, facts) => {
   return judgement
 }
 
-function refuseWrong(option: string, value: unknown, expectation: Expectation): void {
-  const issue = issueOf(option, value, expectation)
-  if (issue !== undefined) throw new ConfigError([issue])
+/** What is wrong with options beside others: no country where nothing else says it, and a location that does not exist. */
+export function regionPinIssues(options: object, name: string): ConfigIssue[] {
+  const { personId, country, here, jurisdictions } = options as Partial<RegionPinOptions>
+  const needsCountry = personId === undefined && country === undefined
+  const issues = needsCountry ? [issueOf(`${name}.country`, country, required(A_COUNTRY))] : []
+  const table = jurisdictions ?? DEFAULT_JURISDICTIONS
+  if (typeof here === 'string' && AN_OBJECT.accepts(table)) {
+    try {
+      const compiled = compileJurisdictions(table, `${name}.jurisdictions`)
+      issues.push(issueOf(`${name}.here`, here, aLocationOf(compiled)))
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      issues.push(...error.issues)
+    }
+  }
+  return issues.filter((issue) => issue !== undefined)
 }
 
 /** A process may have no clients for a jurisdiction: its requests are for others to serve. */

@@ -1,15 +1,7 @@
 import type { DenialCode } from '../decision.ts'
-import {
-  differsIn,
-  has,
-  isUnforwarded,
-  knows,
-  says,
-  signedOtherwise,
-  type Advice,
-  type Special,
-} from './advice.ts'
+import { differsIn, has, isUnforwarded, knows, says, type Advice } from './advice.ts'
 import type { Picture } from './nearest-entry.ts'
+import { BODY_PARSERS, SIGNATURE_ADVICE, STRANGER, UNKNOWN_APP } from './signature-remedies.ts'
 
 /** How to fix a refusal: one or more sentences. Without a picture, the general advice. */
 export function fixFor(code: DenialCode, picture: Picture | undefined): string {
@@ -18,84 +10,13 @@ export function fixFor(code: DenialCode, picture: Picture | undefined): string {
   return special.find(([applies]) => applies(picture))?.[1] ?? general
 }
 
-const UNKNOWN_APP =
-  'check the spelling of the id, and that this server reads the store that the app was written to. An empty store has no apps.'
-
-const STRANGER: Special = [says('there is no such app'), UNKNOWN_APP]
-
-const BODY_PARSERS =
-  'mount bodyParsers() before the guard, instead of express.json() and other parsers, which do not keep the bytes.'
-const OTHER_TYPES =
-  'To keep the bytes of types other than JSON and forms, name the types in `keep` (`bodyKeep` of `protect()`).'
-
 const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   APP_UNIDENTIFIED: {
     general:
       'the caller must send its app id where the `appId` option looks for it, by default in the header `x-app-id`. In a router, `appIdFrom({ param })` needs `mergeParams: true`.',
   },
   APP_UNKNOWN: { general: UNKNOWN_APP },
-  SIGNATURE_REQUIRED: {
-    special: [STRANGER],
-    general:
-      'sign the request with `signRequest` or a client of portcullis/client. If it was signed, look for a proxy that removes `Signature` or `Signature-Input`.',
-  },
-  SIGNATURE_INVALID: {
-    special: [
-      STRANGER,
-      [
-        says('with a key of the app'),
-        'compare the key id in the signature (`keyid`) with the keys that the store has for this app.',
-      ],
-      [
-        signedOtherwise('@authority', 'host'),
-        'a proxy has changed `Host`: configure it to pass the original `Host` on, or set the `authority` option to the origin that callers sign.',
-      ],
-      [
-        signedOtherwise('@path', '@target-uri', '@request-target', '@query'),
-        'the request target was changed in transit, or signed in another form: configure proxies to pass it on unchanged, or set the `pathPrefix` option to the prefix that a proxy strips.',
-      ],
-      [
-        says('exactly one readable Host'),
-        'send one `Host`. With a list of origins as the `authority` option, it must be the host of one of them: add the host that callers use.',
-      ],
-      [
-        says('does not match the received request'),
-        'compare the secret of this key on both sides. If it is the same, a proxy has changed something that is signed: `Host` (set the `authority` option), or the path, if it strips a prefix (set the `pathPrefix` option). `explainMismatch: true` shows the signature base.',
-      ],
-      [
-        says('content-digest'),
-        'the caller must send and sign `Content-Digest`. The clients of portcullis/client do so if you pass them the body.',
-      ],
-      [
-        says('not covered'),
-        'the caller must also sign the components named here, as the clients of portcullis/client do.',
-      ],
-      [
-        ({ detail }) => /is not valid yet|is no longer valid/.test(detail),
-        'sign with a key that is currently valid, or change `notBefore` and `notAfter` of this key.',
-      ],
-      [says('is not the algorithm'), 'sign with the algorithm of the key, or leave `alg` out.'],
-    ],
-    general:
-      'compare the key on both sides, then look for a proxy that changes what is signed. `explainMismatch: true` shows the signature base in development.',
-  },
-  SIGNATURE_EXPIRED: {
-    special: [
-      [
-        says('in the future'),
-        'synchronise the clocks: the clock of the caller is ahead of the clock of this server.',
-      ],
-    ],
-    general:
-      'synchronise the clocks of both servers, and create a new signature for each attempt: signed requests must not wait in a queue.',
-  },
-  SIGNATURE_REPLAYED: {
-    general: 'create a new signature for each attempt, even when a request is repeated after a timeout.',
-  },
-  DIGEST_MISMATCH: {
-    special: [[says('has not kept the bytes'), `${BODY_PARSERS} ${OTHER_TYPES}`]],
-    general: 'the caller must sign exactly the bytes that it sends. Look for a proxy that rewrites bodies.',
-  },
+  ...SIGNATURE_ADVICE,
   BROWSER_NOT_ALLOWED: {
     special: [
       STRANGER,
@@ -260,7 +181,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
   },
   PROTECTION_NOT_CONFIGURED: {
     general:
-      'add the section of this guard to the policy of the app, with mode `off` if the guard does not apply.',
+      'add the section of every mounted guard to the policy of the app, with mode `off` to admit every request, or mount only the guards that you need.',
   },
   POLICY_UNAVAILABLE: {
     special: [
@@ -268,9 +189,13 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
         says('the guard failed'),
         'this is an error in an adapter, a store or Portcullis: the error message says where.',
       ],
+      [
+        says('sealed'),
+        'give the store the `vault` with the key that sealed the data. The command line, and code from `portcullis init`, read that key from PORTCULLIS_VAULT_KEY.',
+      ],
     ],
     general:
-      'check that the store is running, and its address, password and prefix. `policies.status()` shows more.',
+      'check that the store is running, its address, password and prefix, and the key of its vault. `policies.status()` shows more.',
   },
   AUDIT_UNAVAILABLE: {
     general:

@@ -38,7 +38,7 @@ export interface SharedOptions {
   readonly onReport?: Callback<[decision: Refusal, req: GuardRequest], unknown> | undefined
   /**
    * Called with refusals, including those that `report` mode did not enforce: a line with the reason, the nearest entry and the
-   * fix, at most once a minute for each kind. Default: the console; nothing if NODE_ENV is `production` or `test`. Your own logger
+   * fix, each reason at most once a minute. Default: the console; nothing if NODE_ENV is `production` or `test`. Your own logger
    * is called in production too, but without details of the policy, the person or the request.
    */
   readonly logger?: RefusalLogger | undefined

@@ -4,6 +4,7 @@ import { withCanonicalHost } from './idn.ts'
 import { encodingProblem, exactPathProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import { isProblem, type Problem } from './problem.ts'
 import { guessReturnUrl, spellings, WILDCARD } from './return-url-guess.ts'
+import { sayUrlProblem } from './return-url-words.ts'
 
 /** A return URL that every parser reads alike. */
 export interface ReturnUrl {
@@ -222,7 +223,7 @@ function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Pro
     return { problem: WILDCARD }
   }
   const url = kind === 'exact' ? parseExactUrl(plain) : parseReturnUrl(plain)
-  if (isProblem(url)) return { problem: `is not a return URL: ${url.problem}` }
+  if (isProblem(url)) return { problem: `is not a return URL: ${sayUrlProblem(url.problem)}` }
   const origin = anyPort === undefined ? url.origin : `${anyPort}:*`
   if (kind === 'prefix' && url.query !== '') {
     return { problem: 'has a query, which a prefix cannot have: leave it out, or write { "exact": … }' }

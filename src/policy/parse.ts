@@ -39,7 +39,8 @@ export function parsePolicy(document: unknown): Policy {
 export function readPolicy(document: unknown): ReadPolicy {
   const own = ownMembers(document, MAX_DEPTH)
   const result = policyShape().schema.safeParse(own)
-  if (!result.success) throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, own)))
+  if (!result.success)
+    throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, document)))
   const sections = bare<z.output<PolicySchema>>(result.data)
   return {
     policy: frozen(sections) as Policy,
@@ -158,12 +159,16 @@ function expectation(issue: z.core.$ZodIssue): string {
         ? 'a string or an array of strings'
         : 'a URL, or an object { "exact": URL }'
     case 'too_small':
-      return `at least ${issue.minimum}`
+      return `at least ${issue.minimum}${unitOf(issue, issue.minimum)}`
     case 'too_big':
-      return `at most ${issue.maximum}`
+      return `at most ${issue.maximum}${unitOf(issue, issue.maximum)}`
     default:
       return issue.message.replace(/^must be /, '')
   }
+}
+
+function unitOf({ path }: z.core.$ZodIssue, count: number | bigint): string {
+  return path.at(-1) !== 'maxAge' ? '' : count === 1 ? ' second' : ' seconds'
 }
 
 function pathText(path: readonly PropertyKey[]): string {

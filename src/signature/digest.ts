@@ -16,7 +16,7 @@ export function hasContent(content: Content): boolean {
 
 /** Not the caller's fault: the server cannot check any digest. */
 const BYTES_NOT_KEPT =
-  'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, in place of other body parsers'
+  'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, with `keep` for types other than JSON and forms'
 
 /**
  * Why the lines of a `Content-Digest` header (RFC 9530) do not hold for this content, or `undefined` when they do.

@@ -104,7 +104,7 @@ function jsonOf(text: string, indentation: number): string {
 const NOTHING: Diagnosis = { base: undefined, components: [], mistake: undefined, signedValue: undefined }
 
 // One component could be covered many times, with other parameters each.
-const MOST_TRIALS = 64
+const MOST_TRIALS = 80
 
 function tryMistakes(
   message: SignedMessage,

@@ -137,8 +137,9 @@ function parseAppKey(given: unknown, refuse: Report): VerifierKey | undefined {
   // Own members only: what a prototype holds was never written by anyone.
   const members = new Map<string, unknown>(Object.entries(given))
   for (const name of members.keys()) {
-    // The name is not shown: a secret may have slipped into it.
-    if (!MEMBERS.has(name)) refuse('', `has a member other than ${[...MEMBERS].join(', ')}`)
+    // A long name is not shown: a secret may have slipped into it.
+    const shown = /^[A-Za-z]{1,16}$/.test(name) ? ` (\`${name}\`)` : ''
+    if (!MEMBERS.has(name)) refuse('', `has a member other than ${[...MEMBERS].join(', ')}${shown}`)
   }
   const id = members.get('id')
   const idIsGood = isKeyId(id)

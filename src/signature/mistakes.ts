@@ -11,12 +11,19 @@ export interface Mistake {
 /** Makes a value of another, or nothing where the mistake cannot be made. */
 type Making = readonly [what: string, make: (value: string, message: MessageParts) => string | undefined]
 
+const OWN_MACHINE = /^(?:localhost|127\.0\.0\.1|\[::1\])(?=:|$)/
+
 const DERIVED: Readonly<Record<string, readonly Making[]>> = {
   '@method': [
     ['in lower case', (value) => value.toLowerCase()],
     ['in upper case', (value) => value.toUpperCase()],
+    ...['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'].map((name): Making => [`as ${name}`, () => name]),
   ],
   '@authority': [
+    ...['localhost', '127.0.0.1', '[::1]'].map((name): Making => [
+      `as \`${name}\``,
+      (value) => (OWN_MACHINE.test(value) ? value.replace(OWN_MACHINE, name) : undefined),
+    ]),
     ['as in `Host`', (_value, { header }) => header('host')[0]],
     ['as in `X-Forwarded-Host`', (_value, { header }) => header('x-forwarded-host')[0]],
     ['with the default port of https', (value) => `${value}:443`],
@@ -32,6 +39,8 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
     ],
     ['without the slash at its end', (value) => value.replace(/\/$/, '')],
     ['with a slash at its end', (value) => `${value}/`],
+    ['without its first segment', (value) => /^\/[^/]+(\/.*)$/.exec(value)?.[1]],
+    ['without its first two segments', (value) => /^\/[^/]+\/[^/]+(\/.*)$/.exec(value)?.[1]],
     ['percent-decoded', decode],
     ['percent-encoded twice', (value) => value.replaceAll('%', '%25')],
     ['in lower case', (value) => value.toLowerCase()],

@@ -30,7 +30,7 @@ export interface Sealing {
 export function createSealing(vault: Vault | undefined, factory: string): Sealing {
   function openBytes(sealed: string, context: string): Uint8Array {
     if (vault === undefined)
-      throw new UnreadableError('what is stored is sealed, and the store has no vault to open it')
+      throw new UnreadableError('the stored data is sealed, and the store has no `vault` to open it')
     try {
       return vault.openBytes(sealed, context)
     } catch (error) {

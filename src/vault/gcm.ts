@@ -36,7 +36,10 @@ export function decrypt(key: KeyObject, additionalData: Uint8Array, sealed: Uint
   try {
     return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()])
   } catch {
-    throw new SealedError('SEALED_CHANGED', 'a sealed string was changed, or was sealed for another place')
+    throw new SealedError(
+      'SEALED_CHANGED',
+      'a sealed string does not open: it was sealed with another key or for another place, or was changed',
+    )
   }
 }
 

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import express, { Router, type RequestHandler } from 'express'
 import {
   appIdFrom,
@@ -6,6 +9,7 @@ import {
   bodyParsers,
   createPolicySource,
   domainProtect,
+  fileStore,
   ipWhitelist,
   memoryNonces,
   memoryStore,
@@ -15,6 +19,7 @@ import {
   type PolicySource,
   type SharedOptions,
 } from 'portcullis'
+import { createVault } from 'portcullis/vault'
 import type { AppDocument, PolicyStore } from 'portcullis/store'
 import { signRequest, type RequestToSign } from 'portcullis/client'
 import { APP, KEY, listening } from './protected-app.ts'
@@ -55,6 +60,7 @@ interface Signing {
   /** What is signed in place of the origin that is called. */
   readonly signedOrigin?: string
   readonly signedPath?: string
+  readonly sentMethod?: string
   readonly nonce?: string
   /** Headers that are left out of the request after it was signed. */
   readonly without?: readonly string[]
@@ -83,7 +89,7 @@ const signed =
     const sent: Headers = { ...(headers as Headers), ...added }
     for (const name of without) delete sent[name]
     return fetch(origin + path, {
-      method: request.method,
+      method: how.sentMethod ?? request.method,
       headers: sent,
       ...(body !== undefined && { body }),
     })
@@ -112,6 +118,30 @@ export const OPEN = ranges('0.0.0.0/0', '::/0')
 const down: PolicyStore = {
   read: () => Promise.reject(new Error('connect ECONNREFUSED 127.0.0.1:6379')),
   watch: () => () => undefined,
+}
+/** A store on disk, sealed with another key than the one that reads it, or read without a vault. */
+function sealedStore(key: Uint8Array | undefined): PolicyStore {
+  return {
+    async read(appId) {
+      const directory = mkdtempSync(join(tmpdir(), 'portcullis-sealed-'))
+      const path = join(directory, 'policies.json')
+      const open = (bytes: Uint8Array | undefined) =>
+        fileStore(path, {
+          create: true,
+          ...(bytes && { vault: createVault({ keys: [{ id: 'default', key: bytes }] }) }),
+        })
+      const [writer, reader] = [open(randomBytes(32)), open(key)]
+      try {
+        await writer.write({ policy: { appId: APP }, keys: [KEY] }, 0)
+        return await reader.read(appId)
+      } finally {
+        writer.close()
+        reader.close()
+        rmSync(directory, { recursive: true })
+      }
+    },
+    watch: () => () => undefined,
+  }
 }
 const failingSink = { write: () => Promise.reject(new Error('the disk is full')) }
 
@@ -152,6 +182,27 @@ export const MISTAKES: readonly Mistake[] = [
     line: ['APP_UNKNOWN', 'the id is `app-1`', 'An empty store has no apps'],
   },
   {
+    name: 'a store whose vault is left out',
+    store: sealedStore(undefined),
+    mounts: addresses,
+    ask: get(),
+    line: [
+      'POLICY_UNAVAILABLE, the stored data is sealed, and the store has no `vault` to open it',
+      'give the store the `vault` with the key that sealed the data',
+      'PORTCULLIS_VAULT_KEY',
+    ],
+  },
+  {
+    name: 'a store whose vault has another key',
+    store: sealedStore(randomBytes(32)),
+    mounts: addresses,
+    ask: get(),
+    line: [
+      'POLICY_UNAVAILABLE, a sealed string does not open: it was sealed with another key',
+      'PORTCULLIS_VAULT_KEY',
+    ],
+  },
+  {
     name: 'a store that cannot be reached',
     store: down,
     mounts: addresses,
@@ -167,7 +218,9 @@ export const MISTAKES: readonly Mistake[] = [
     policy: {},
     mounts: addresses,
     ask: get(),
-    line: ['PROTECTION_NOT_CONFIGURED, the policy has no section `ipWhitelist`', 'add the section'],
+    line: [
+      'PROTECTION_NOT_CONFIGURED, the policy has no section `ipWhitelist`; it also lacks `serverOnly`, `domainProtect`, `returnUrlGuard`, `regionPin`, `auditAccess`. To fix: add the section of every mounted guard',
+    ],
   },
   {
     name: 'an empty allow list',
@@ -400,6 +453,39 @@ export const MISTAKES: readonly Mistake[] = [
     ],
   },
   {
+    name: 'another method than the one that was signed',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { sentMethod: 'PUT' }),
+    line: [
+      'SIGNATURE_INVALID',
+      'components: @method; mistake: `@method` was signed as GET. To fix: sign the method',
+    ],
+  },
+  {
+    name: 'another name of this machine than the one that was signed',
+    policy: SIGNED,
+    mounts: servers,
+    ask: (origin) => signed('/', { signedOrigin: origin.replace('127.0.0.1', 'localhost') })(origin),
+    line: ['components: @authority; mistake: `@authority` was signed as `localhost`. To fix: sign the host'],
+  },
+  {
+    name: 'a path without the path that the router is mounted on',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/exp/x', { signedPath: '/x' }),
+    line: [
+      'components: @path; mistake: `@path` was signed without its first segment. To fix: sign the whole path',
+    ],
+  },
+  {
+    name: 'a path without its first two segments',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/api/v2/x/y', { signedPath: '/x/y' }),
+    line: ['mistake: `@path` was signed without its first two segments. To fix: sign the whole path'],
+  },
+  {
     name: 'another key id',
     policy: SIGNED,
     mounts: servers,
@@ -419,6 +505,29 @@ export const MISTAKES: readonly Mistake[] = [
     mounts: servers,
     ask: signed('/', { at: Date.now() + 3_600_000 }),
     line: [/SIGNATURE_EXPIRED, created 3[56]\d\d s in the future/, 'the clock of the caller is ahead'],
+  },
+  {
+    name: 'a clock in seconds in place of milliseconds',
+    policy: SIGNED,
+    mounts: servers,
+    ask: signed('/', { at: Math.floor(Date.now() / 1_000) }),
+    line: ['SIGNATURE_EXPIRED, created 1', 'must return milliseconds, as `Date.now` does'],
+  },
+  {
+    name: 'a guard whose clock is in seconds in place of milliseconds',
+    policy: SIGNED,
+    mounts: (given) => [
+      serverOnly({ ...given, nonces: memoryNonces(), now: () => Math.floor(Date.now() / 1_000) }),
+    ],
+    ask: signed('/'),
+    line: [/SIGNATURE_EXPIRED, created 1\d+ s in the future/, 'must return milliseconds, as `Date.now` does'],
+  },
+  {
+    name: 'signature headers that are no structured fields',
+    policy: SIGNED,
+    mounts: servers,
+    ask: get('/', { 'signature-input': 'key-1', signature: 'c2VjcmV0' }),
+    line: ['SIGNATURE_INVALID, Signature is not a dictionary', 'write both headers as `signRequest` does'],
   },
   {
     name: 'content without a digest',
@@ -497,14 +606,17 @@ export const MISTAKES: readonly Mistake[] = [
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { body: '<a/>', headers: { 'content-type': 'application/xml' } }),
-    line: ['DIGEST_MISMATCH', 'name the types in `keep`'],
+    line: [
+      'DIGEST_MISMATCH',
+      '`Content-Type` is `application/xml`. To fix: mount bodyParsers() before the guard, and name this media type in its `keep`',
+    ],
   },
   {
     name: 'the text of the secret in place of its bytes',
     policy: SIGNED,
     mounts: servers,
     ask: signed('/', { secret: Buffer.from(KEY.secret).toString('base64') }),
-    line: ['SIGNATURE_INVALID', 'mistake: the base64 text of the secret was taken for the secret'],
+    line: ['SIGNATURE_INVALID', 'mistake: the base64 text of the secret was used as the secret'],
   },
   {
     name: 'a browser that calls a route for servers',
@@ -550,7 +662,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/?return_url=/app'),
-    line: ['the URL was refused: not absolute', 'set the `relativeTo` option'],
+    line: ['the URL was refused: it is not absolute', 'set the `relativeTo` option'],
   },
   {
     name: 'a return URL that is encoded twice',
@@ -564,14 +676,17 @@ export const MISTAKES: readonly Mistake[] = [
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get(`/?return_url=${encodeURIComponent('https://shop.example/app/gr\u{fc}n')}`),
-    line: ['the URL was refused: not ASCII', 'percent-encode characters that are not ASCII'],
+    line: [
+      'the URL was refused: it contains a character that is not ASCII',
+      'percent-encode characters that are not ASCII',
+    ],
   },
   {
     name: 'a return URL with a password',
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/?return_url=https://a:b@shop.example/app'),
-    line: ['the URL was refused: user information', 'without user information'],
+    line: ['the URL was refused: it contains user information (`user@`)', 'without user information'],
   },
   {
     name: 'a return URL in a body that nobody has kept',
@@ -651,7 +766,7 @@ export const MISTAKES: readonly Mistake[] = [
     }),
     ask: get(),
     line: [
-      'OPTION_FAILED, the `country` option failed with TypeError',
+      "OPTION_FAILED, the `country` option failed with TypeError: Cannot read properties of undefined (reading 'country'). To fix",
       'correct the option',
       /\n {4}TypeError: Cannot read properties of undefined \(reading 'country'\)\n {8}at /,
     ],

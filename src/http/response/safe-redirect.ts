@@ -34,8 +34,12 @@ export function safeRedirect(res: GuardResponse, req: GuardRequest, options: Saf
   const context = findContext(req)
   const url = to === undefined ? context?.returnUrl : context?.returnUrlNamed(to)
   if (url === undefined) {
+    const what = `return URL${to === undefined ? '' : ` named ${show(to)}`}`
+    const isMounted = context?.decisions.some(({ guard }) => guard === 'returnUrlGuard') === true
     throw new UsageError(
-      `no \`returnUrlGuard\` before this handler admitted a return URL${to === undefined ? '' : ` named ${show(to)}`}: mount the guard, or answer without a redirect`,
+      isMounted
+        ? `\`returnUrlGuard\` found no usable ${what} in this request: answer it without a redirect`
+        : `no \`returnUrlGuard\` before this handler admitted a ${what}: mount the guard, or answer without a redirect`,
     )
   }
   const location = withParameters(url, parameters)

@@ -40,6 +40,26 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('app create b{}d')).code).toBe(1)
   })
 
+  it('names the variable of the vault key where it is missing, or another one', async () => {
+    write('empty.json', '{"appId":"sealed"}')
+    expect((await run('app create sealed')).code).toBe(0)
+    expect((await run('key create sealed')).code).toBe(0)
+    for (const [key, reason] of [
+      ['', 'the stored data is sealed, and the store has no `vault` to open it'],
+      [
+        randomBytes(32).toString('base64'),
+        'it was sealed with another key or for another place, or was changed',
+      ],
+    ] as const) {
+      for (const line of ['key list sealed', 'policy set empty.json']) {
+        const ended = await run(line, { env: { PORTCULLIS_VAULT_KEY: key } })
+        expect([ended.code, ended.error]).toEqual([1, expect.stringContaining(reason)])
+        expect(ended.error).toContain('\nset PORTCULLIS_VAULT_KEY, or give `--vault-key-file`, ')
+      }
+    }
+    expect((await run('app delete sealed --yes')).code).toBe(0)
+  })
+
   it('app list shows all apps by id, or a part of them', async () => {
     const all = await run('app list')
     expect([all.code, all.out.split('\n').map((line) => line.split(' ')[0])]).toEqual([

@@ -169,9 +169,40 @@ describe('where lines go', () => {
     })
     expect(lines.map((line) => /[A-Z_]{8,}/.exec(line)?.[0])).toEqual(['ADDRESS_NOT_ALLOWED', 'APP_UNKNOWN'])
     for (const line of lines)
-      expect(line).toContain(
-        ' Further refusals of this kind are counted, not printed, for one minute. See portcullis/',
-      )
+      expect(line).toContain(' The same refusal is counted, not printed, for one minute. See portcullis/')
+  })
+
+  it('another reason or remedy is told at once, five of a kind, and then no more', async () => {
+    const lines = await linesOf({
+      ...REFUSED,
+      policy: domains('https://a.example'),
+      mounts: (given) => [domainProtect(given)],
+      ask: async (origin) => {
+        const named = [
+          'http://a.example',
+          'https://a.example:8443',
+          'https://www.a.example',
+          'https://b.example',
+        ]
+        for (const text of [...named, ...named, 'https://c.example', 'https://d.example'])
+          await get('/', { origin: text })(origin)
+      },
+    })
+    expect(lines.map((line) => /`Origin` is `([^`]+)`/.exec(line)?.[1])).toEqual([
+      'http://a.example',
+      'https://a.example:8443',
+      'https://www.a.example',
+      'https://b.example',
+      'https://c.example',
+    ])
+    expect(lines.map((line) => line.includes(' Further refusals of this kind are counted'))).toEqual([
+      false,
+      false,
+      false,
+      false,
+      true,
+    ])
+    expect(lines[4]).toContain('(4 more of this kind were left out)')
   })
 
   it('a stranger gets no other answer than in production', async () => {

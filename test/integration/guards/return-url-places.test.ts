@@ -395,7 +395,7 @@ describe('a declared place', () => {
     expect(details).toEqual([
       ['the URL matches no entry', { parameter: 'cancel_url', origin: 'https://evil.example' }],
       ['the request has no return URL', { parameter: 'success_url' }],
-      ['the URL was refused: repeated', { reason: 'repeated' }],
+      ['the URL was refused: it is named more than once', { reason: 'repeated' }],
     ])
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals'
 import type { ErrorRequestHandler, Express } from 'express'
 import {
   auditAccess,
+  bodyParsers,
   ConfigError,
   UsageError,
   createPolicySource,
@@ -161,15 +162,26 @@ describe('safeRedirect', () => {
     expect(await go('cancel_url')).toBe(`Location: ${CALLBACK}2`)
     for (const name of ['other', '', '__proto__', 'toString'])
       expect(await go(name)).toBe(
-        `UsageError: no \`returnUrlGuard\` before this handler admitted a return URL named "${name}": mount the guard, or answer without a redirect`,
+        `UsageError: \`returnUrlGuard\` found no usable return URL named "${name}" in this request: answer it without a redirect`,
       )
   })
 
   it('throws where the request named none', async () => {
     expect(await sent(redirecting(), '/')).toEqual([
       expect.arrayContaining(['HTTP/1.1 500 Internal Server Error']),
-      'UsageError: no `returnUrlGuard` before this handler admitted a return URL: mount the guard, or answer without a redirect',
+      'UsageError: `returnUrlGuard` found no usable return URL in this request: answer it without a redirect',
     ])
+    const unguarded = protectedApp(
+      {},
+      () => [bodyParsers()],
+      (req, res) => {
+        expect(() => safeRedirect(res, req)).toThrow(
+          'no `returnUrlGuard` before this handler admitted a return URL: mount the guard, or answer without a redirect',
+        )
+        res.end()
+      },
+    ).app
+    expect((await sent(unguarded, '/'))[0]).toContain('HTTP/1.1 200 OK')
   })
 
   it.each(['report', 'off'])(

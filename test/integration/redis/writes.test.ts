@@ -227,6 +227,8 @@ describe('a read from Redis', () => {
     const prefix = freshPrefix()
     const keys = [{ id: 'k', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }] as const
     await open(prefix).write({ policy: { appId: 'a' }, keys }, 0)
-    await expect(open(prefix, client, { vault: undefined }).read('a')).rejects.toThrow(/no vault/)
+    await expect(open(prefix, client, { vault: undefined }).read('a')).rejects.toThrow(
+      /no `vault` to open it/,
+    )
   })
 })

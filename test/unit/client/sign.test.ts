@@ -170,6 +170,16 @@ describe('signRequest', () => {
     },
   )
 
+  it.each([
+    ['appId', 'x-app-id'],
+    ['appIdHeader', 'x-app-id'],
+    ['origin', 'x-origin'],
+  ])('names the header in place of the option `%s` of other clients', async (option, header) => {
+    await expect(signRequest(get, { ...options, [option]: 'https://a.example' })).rejects.toThrow(
+      `signRequest: unknown option \`${option}\`: give the request the header \`${header}\``,
+    )
+  })
+
   it.each(wrong)('refuses %s: %j, and shows nothing of it', async (option, value) => {
     const signing = signRequest(get, { ...options, [option]: value })
     await expect(signing).rejects.toBeInstanceOf(ConfigError)

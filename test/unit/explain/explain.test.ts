@@ -55,7 +55,7 @@ describe('explain', () => {
       'ADDRESS_NOT_ALLOWED: the address is outside every range',
       'ORIGIN_NOT_ALLOWED: `Origin` matches no domain',
       'BROWSER_NOT_ALLOWED: the headers show that a browser sent the request',
-      'RETURN_URL_NOT_ALLOWED: the URL was refused: dot segment',
+      'RETURN_URL_NOT_ALLOWED: the URL was refused: it contains a dot segment (`.` or `..`)',
     ])
   })
 

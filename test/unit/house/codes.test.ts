@@ -32,7 +32,8 @@ const NAMES: readonly RegExp[] = [
   /readonly code = '([A-Z_]+)'/g,
   /'((?:OPTION|KEY|VALUE|ENTRY)_[A-Z]+)'/g,
   /'(SEALED_[A-Z_]+)'/g,
-  /\b(PORTCULLIS_[A-Z_]+)\b/g,
+  // The key of the command line is a variable of the environment, which the remedy of a guard names.
+  /\b(PORTCULLIS_(?!VAULT_KEY)[A-Z_]+)\b/g,
   /type AllowanceCode = ([^\n]+)/g,
 ]
 // The command line names variables of the environment, which are not codes.

@@ -34,6 +34,29 @@ const factories: [string, (options: never) => unknown, object][] = [
   ['protect', protect, everything],
 ]
 
+describe('protect with nothing but policies, and with two wrong options', () => {
+  const issuesOf = (options: object): readonly string[] => {
+    try {
+      protect(options as never)
+    } catch (error) {
+      return (error as ConfigError).issues.map(({ option }) => option)
+    }
+    return []
+  }
+
+  it('names all problems at once, also those that depend on other options', () => {
+    expect(issuesOf({ policies }).toSorted()).toEqual(
+      ['country', 'here', 'nonces', 'returnUrl', 'sink'].map((name) => `protect.${name}`),
+    )
+    const wrong = { ...everything, here: 'Londn', returnUrl: 'return_url' }
+    expect(issuesOf(wrong).toSorted()).toEqual(['protect.here', 'protect.returnUrl'])
+    expect(issuesOf({ ...wrong, jurisdictions: { a: { countries: '*' } } })).toEqual(
+      expect.arrayContaining(['protect.returnUrl', expect.stringMatching(/^protect\.jurisdictions/)]),
+    )
+    expect(issuesOf([])).toEqual(['protect'])
+  })
+})
+
 describe('construction', () => {
   for (const [name, factory, good] of factories) {
     const build = (options: unknown) => () => factory(options as never)

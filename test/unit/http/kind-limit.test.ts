@@ -8,14 +8,33 @@ describe('the limit of one line for each kind and minute', () => {
   it('tells the first, counts the others, and tells the count with the next', () => {
     let now = 0
     const limit = new KindLimit(() => now)
-    expect(limit.admit('a')).toEqual({ ofKind: 0, ofOthers: 0 })
+    expect(limit.admit('a')).toEqual({ ofKind: 0, ofOthers: 0, isLast: false })
     for (let count = 0; count < 7; count += 1) expect(limit.admit('a')).toBeUndefined()
-    expect(limit.admit('b')).toEqual({ ofKind: 0, ofOthers: 0 })
+    expect(limit.admit('b')).toEqual({ ofKind: 0, ofOthers: 0, isLast: false })
     now = MINUTE - 1
     expect(limit.admit('a')).toBeUndefined()
     now = MINUTE
-    expect(limit.admit('a')).toEqual({ ofKind: 8, ofOthers: 0 })
+    expect(limit.admit('a')).toEqual({ ofKind: 8, ofOthers: 0, isLast: false })
     expect(limit.admit('a')).toBeUndefined()
+  })
+
+  it('tells five texts of a kind a minute, and asks for no more then, or after fifty', () => {
+    let now = 0
+    let asked = 0
+    const limit = new KindLimit(() => now)
+    const admit = (text: string) =>
+      limit.admit('a', () => {
+        asked += 1
+        return text
+      })
+    const told = [...'abacdefg'].map((text) => admit(text)?.isLast)
+    expect(told).toEqual([false, false, undefined, false, false, true, undefined, undefined])
+    expect(asked).toBe(6)
+    now = MINUTE
+    expect(admit('a')).toEqual({ ofKind: 2, ofOthers: 0, isLast: false })
+    for (let count = 0; count < 100; count += 1) expect(admit('a')).toBeUndefined()
+    expect(asked).toBe(56)
+    expect(admit('b')).toBeUndefined()
   })
 
   it('takes texts that differ in numbers alone for one kind', () => {
@@ -32,7 +51,7 @@ describe('the limit of one line for each kind and minute', () => {
     for (let index = 0; index < 5_000; index += 1) if (limit.admit(letters(index))) told += 1
     expect([told, limit.size]).toEqual([100, 100])
     now = MINUTE
-    expect(limit.admit('later')).toEqual({ ofKind: 0, ofOthers: 4_900 })
+    expect(limit.admit('later')).toEqual({ ofKind: 0, ofOthers: 4_900, isLast: false })
     expect(limit.size).toBe(1)
   })
 

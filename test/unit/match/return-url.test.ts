@@ -234,7 +234,7 @@ describe('parseReturnUrlEntry', () => {
 
   it('refuses encoded slashes in a prefix, and offers the exact entry', () => {
     expect(parseReturnUrlEntry('https://example.org/a%2Fb')).toEqual({
-      problem: 'is not a return URL: encoded separator',
+      problem: 'is not a return URL: it contains an encoded slash or backslash',
       corrected: '{"exact":"https://example.org/a%2Fb"}',
     })
   })

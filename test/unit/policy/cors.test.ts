@@ -94,8 +94,8 @@ describe('what pages may do across origins', () => {
       { domains: ['null'], credentials: true },
       'credentials | must not be true while `null` is a domain: any website can have that origin, and could then read responses with the cookies of its visitors',
     ],
-    ['an age over two hours', { maxAge: 7_201 }, 'maxAge | expected at most 7200, got 7201'],
-    ['an age below zero', { maxAge: -1 }, 'maxAge | expected at least 0, got -1'],
+    ['an age over two hours', { maxAge: 7_201 }, 'maxAge | expected at most 7200 seconds, got 7201'],
+    ['an age below zero', { maxAge: -1 }, 'maxAge | expected at least 0 seconds, got -1'],
     ['a part of a second', { maxAge: 1.5 }, 'maxAge | expected a value of type int, got 1.5'],
     [
       'the names of `cors`',

@@ -179,7 +179,7 @@ describe('parsePolicy', () => {
       'a negative time',
       { appId: 'a', serverOnly: { mode: 'off', maxAge: -1 } },
       'serverOnly.maxAge',
-      /expected at least 1, got -1/,
+      /expected at least 1 second, got -1/,
     ],
     [
       'a time that is a text',
@@ -253,6 +253,16 @@ describe('parsePolicy', () => {
       ])
     })
   }
+
+  it.each([
+    [{ domainProtect: { mode: 'enforce', domains: [/example/] } }, /got a value of type RegExp$/],
+    [{ serverOnly: { mode: 'enforce', maxAge: 300_000 } }, /^expected at most 3600 seconds, got 300000$/],
+    [{ serverOnly: { mode: 'enforce', maxAge: 0 } }, /^expected at least 1 second, got 0$/],
+  ])('names what it got, and the unit: %j', (sections, message) => {
+    expect(issuesOf({ appId: 'a', ...sections })).toEqual([
+      expect.objectContaining({ message: expect.stringMatching(message) }),
+    ])
+  })
 
   it.each([
     ['ipWhitelists', {}, 'unknown key: did you mean `ipWhitelist`?'],

@@ -49,7 +49,7 @@ describe('Content-Digest', () => {
 
   it('says what to do when the bytes were not kept', () => {
     expect(digestProblem([vector], { kind: 'unavailable' })).toBe(
-      'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, in place of other body parsers',
+      'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, with `keep` for types other than JSON and forms',
     )
   })
 

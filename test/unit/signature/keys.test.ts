@@ -137,7 +137,8 @@ describe('parseAppKeys', () => {
       Array.from({ length: 101 }, (_, index) => ({ ...good, id: `key-${index}` })),
       /^keys: must have at most 100 keys$/,
     ],
-    ['an unknown member', [{ ...good, [secret]: 1 }], /^keys\[0\]: has a member other than id/],
+    ['a short name', [{ ...good, keyId: 'a' }], /^keys\[0\]: has a member other than id, .+ \(`keyId`\)$/],
+    ['an unknown member', [{ ...good, [secret]: 1 }], /^keys\[0\]: has a member other than id, [a-zA-Z, ]+$/],
   ]
   it.each(refused)('refuses %s', (_why, keys, issue) => {
     expect(issuesOf(keys)).toEqual([expect.stringMatching(issue)])

@@ -263,7 +263,7 @@ describe('the content', () => {
     expect(verify({ ...post, body: { kind: 'unavailable' } })).toEqual(
       refused(
         'DIGEST_MISMATCH',
-        'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, in place of other body parsers',
+        'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, with `keep` for types other than JSON and forms',
       ),
     )
     const get = await signedByClient({ method: 'GET', url: 'https://example.com/' })

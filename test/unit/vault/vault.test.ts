@@ -31,7 +31,7 @@ describe('createVault', () => {
   it('opens nothing in another context', () => {
     const vault = createVault({ keys: [first] })
     expect(() => vault.open(vault.seal('text', 'app:a'), 'app:b')).toThrow(
-      /changed, or was sealed for another place/,
+      /sealed with another key or for another place, or was changed/,
     )
   })
 

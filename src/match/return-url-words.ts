@@ -1,0 +1,28 @@
+/** What a URL that was refused is like, by the name of the problem. */
+const WORDS: Readonly<Record<string, string>> = {
+  'not a string': 'is not a string',
+  'too long': 'is longer than 2,048 characters',
+  'control character': 'contains a control character',
+  backslash: 'contains a backslash',
+  'not ASCII': 'contains a character that is not ASCII',
+  character: 'contains a character that must be percent-encoded',
+  'not absolute': 'is not absolute',
+  scheme: 'has a scheme that is not allowed',
+  'user information': 'contains user information (`user@`)',
+  fragment: 'has a fragment (`#…`)',
+  host: 'has an invalid host',
+  port: 'has an invalid port',
+  encoding: 'has invalid percent-encoding',
+  'encoded control character': 'contains an encoded control character',
+  'encoded separator': 'contains an encoded slash or backslash',
+  'dot segment': 'contains a dot segment (`.` or `..`)',
+  repaired: 'would be changed by a URL parser',
+  repeated: 'is named more than once',
+  'named in several places': 'is named in several places',
+  'reserved parameter': 'has a parameter that the response will add',
+}
+
+/** Why a URL was refused, as a phrase: `it has a fragment (`#…`)`. */
+export function sayUrlProblem(problem: string): string {
+  return Object.hasOwn(WORDS, problem) ? `it ${WORDS[problem]}` : problem
+}
