@@ -226,9 +226,12 @@ function sayIssue(issue: PolicyIssue): string {
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }
 
-/** A short, safe rendering of any value for a message. */
+/** A short, safe rendering of any value for a message. User information and query of a URL, which may be secret, are left out. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  if (typeof value === 'string') {
+    const text = value.replaceAll(USER_INFORMATION, '$1…@').replace(QUERY, '$1…')
+    return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
+  }
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object' && value !== null) {
@@ -237,3 +240,7 @@ export function show(value: unknown): string {
   }
   return String(value)
 }
+
+/** Of a URL, or before a host whose scheme was left out. */
+const USER_INFORMATION = /(\/\/)[^/?#]*@|^[^/?#@:\s]+:[^/?#@\s]+@/g
+const QUERY = /^([^?]*:\/\/[^?]*\?).+$/s

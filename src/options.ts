@@ -221,9 +221,8 @@ export function objectWith(expected: string, ...methods: readonly string[]): Exp
     hint: (value) => {
       if (isThenable(value)) return '; this is a promise: `await` it first'
       if (typeof value !== 'function') return undefined
-      const { name } = value as { readonly name: string }
-      if (name !== '' && expected.includes(`${name}(`)) return `; call it: \`${name}()\``
-      return methods.length === 1 ? `; write \`{ ${methods[0]}: … }\` around the function` : undefined
+      // Which of the two it is, nobody can say: in the package names of functions are short.
+      return methods.length === 1 ? `; call it, or write \`{ ${methods[0]}: … }\` around it` : '; call it'
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { Decision, Refusal } from '../decision.ts'
 import type { ReturnUrlFacts } from '../guards/return-url-guard.ts'
-import { guessCountry } from '../jurisdiction/country-guess.ts'
+import { guessCountry, isLocale, NO_CITIZENSHIP } from '../jurisdiction/country-guess.ts'
 import { isLocal, isLoopback } from '../match/client-address.ts'
 import type { EntryList } from '../match/entries.ts'
 import { parseIp } from '../match/ip.ts'
@@ -150,6 +150,7 @@ function lookAtCountry(refusal: Refusal): Found {
   const code = guessCountry(given)
   if (code !== undefined) return { facts: [`\`${printable(String(given))}\` is written \`${code}\``] }
   if (given === undefined || given === null) return NOTHING
+  if (isLocale(given)) return { facts: [NO_CITIZENSHIP] }
   const type = typeof given === 'string' ? 'text that is not a country code' : `value of type ${typeof given}`
   return { facts: [`the \`country\` option gave a ${type}`] }
 }

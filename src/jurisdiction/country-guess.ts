@@ -1,4 +1,3 @@
-import { didYouMean } from '../did-you-mean.ts'
 import { COUNTRIES } from './countries.ts'
 
 /** ISO 3166-1 alpha-3, in the order of {@link COUNTRIES}. */
@@ -17,38 +16,36 @@ const ALPHA_3 =
 /** What people write for some countries, besides their names. */
 const USUAL: Readonly<Record<string, string>> = {
   uk: 'GB',
-  england: 'GB',
-  scotland: 'GB',
-  wales: 'GB',
-  'great britain': 'GB',
-  britain: 'GB',
   el: 'GR',
-  america: 'US',
-  holland: 'NL',
+  'great britain': 'GB',
+  'united states of america': 'US',
   'czech republic': 'CZ',
   turkey: 'TR',
   'ivory coast': 'CI',
-  korea: 'KR',
 }
 
 /** The longest text that is looked at. */
 const LONGEST = 64
 
-/** The code of the country that was probably meant: by `de`, `DEU`, `276`, `Germany`, `ger`, `UK`. `undefined`: nobody can say. */
+/**
+ * The code of the country that is written otherwise: `de`, `DEU`, `276`, `Germany`, `UK`. Nothing is guessed: a misspelt name
+ * could be that of another country, and a number that of anything.
+ */
 export function guessCountry(written: unknown): string | undefined {
-  if (typeof written === 'number') return guessCountry(String(written).padStart(3, '0'))
   if (typeof written !== 'string' || written.length > LONGEST) return undefined
-  const text = plain(written)
-  const usual = Object.hasOwn(USUAL, text) ? USUAL[text] : undefined
-  if (usual !== undefined) return usual
-  // A part of a country, ISO 3166-2: `GB-ENG`.
-  const code = /^([a-z]{2})(?:[-_][a-z0-9]{1,3})?$/.exec(text)?.[1]?.toUpperCase() ?? ''
-  if (COUNTRIES.has(code)) return code
-  return byNumber(text) ?? byThreeLetters(text) ?? byName(text)
+  const text = written.trim().toLowerCase()
+  if (Object.hasOwn(USUAL, text)) return USUAL[text]
+  const code = text.toUpperCase()
+  if (/^[a-z]{2}$/.test(text) && COUNTRIES.has(code)) return code
+  return byNumber(text) ?? byThreeLetters(code) ?? namesOfCountries().get(text)
 }
 
-function plain(text: string): string {
-  return text.normalize('NFD').replaceAll(/\p{M}/gu, '').trim().toLowerCase()
+export const NO_CITIZENSHIP = 'a locale says which language a person reads, not the citizenship'
+
+/** Whether a text is a language and a country: `pt-BR`. */
+export function isLocale(written: unknown): boolean {
+  const country = typeof written === 'string' ? /^[a-z]{2,3}[-_]([a-z]{2})$/i.exec(written)?.[1] : undefined
+  return country !== undefined && COUNTRIES.has(country.toUpperCase())
 }
 
 /** CLDR knows the numbers of ISO 3166-1 as other names of its regions. */
@@ -58,34 +55,16 @@ function byNumber(text: string): string | undefined {
   return region !== undefined && COUNTRIES.has(region) ? region : undefined
 }
 
-function byThreeLetters(text: string): string | undefined {
-  if (text.length !== 3) return undefined
-  const place = ALPHA_3.split(' ').indexOf(text.toUpperCase())
-  return place === -1 ? undefined : [...COUNTRIES][place]
-}
-
-/** By a name in English or in a language of the country, by its beginning, or by a misspelt one. */
-function byName(text: string): string | undefined {
-  if (text.length < 3) return undefined
-  const names = namesOfCountries()
-  const exact = names.get(text)
-  if (exact !== undefined) return exact
-  const beginning = new Set([...names].flatMap(([name, code]) => (name.startsWith(text) ? [code] : [])))
-  if (beginning.size === 1) return [...beginning][0]
-  return text.length < 5 ? undefined : names.get(didYouMean(text, names.keys()) ?? '')
+function byThreeLetters(code: string): string | undefined {
+  if (!/^[A-Z]{3}$/.test(code)) return undefined
+  return [...COUNTRIES][ALPHA_3.split(' ').indexOf(code)]
 }
 
 let known: ReadonlyMap<string, string> | undefined
 
 function namesOfCountries(): ReadonlyMap<string, string> {
   if (known !== undefined) return known
-  const names = new Map<string, string>()
   const english = new Intl.DisplayNames('en', { type: 'region' })
-  for (const code of COUNTRIES) {
-    const { language } = new Intl.Locale(`und-${code}`).maximize()
-    const own = new Intl.DisplayNames(language, { type: 'region' }).of(code)
-    for (const name of [english.of(code), own]) if (name !== undefined) names.set(plain(name), code)
-  }
-  known = names
-  return names
+  known = new Map([...COUNTRIES].map((code) => [english.of(code)?.toLowerCase() ?? '', code]))
+  return known
 }

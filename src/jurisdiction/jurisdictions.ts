@@ -2,7 +2,7 @@ import { ConfigError, wrongOption, type ConfigIssue } from '../errors.ts'
 import { listHint, oneOf, readOptions, required, type Expectation, type Expectations } from '../options.ts'
 import { A_DAY, endOf } from './day.ts'
 import { COUNTRIES, EUROPE, UK_ADEQUACY } from './countries.ts'
-import { guessCountry } from './country-guess.ts'
+import { guessCountry, isLocale, NO_CITIZENSHIP } from './country-guess.ts'
 import { readPersonId } from './person-id.ts'
 
 /** The locations that may handle the data of the citizens of some countries. */
@@ -245,6 +245,7 @@ const A_COUNTRY: Expectation = {
   accepts: (value) => typeof value === 'string' && COUNTRIES.has(value),
   hint: (value) => {
     if (value === '*') return "; write `'*'` in place of the list"
+    if (isLocale(value)) return `; ${NO_CITIZENSHIP}`
     const code = guessCountry(value)
     return code === undefined ? undefined : `; did you mean \`${code}\`?`
   },

@@ -171,11 +171,12 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   const preset = PRESETS.get(text)
   if (preset !== undefined) return parsed(preset)
   const range = parseIpRange(text)
-  if (isProblem(range)) {
-    throw new ConfigError([wrongOption(name, expected, text, adviceOn(text, range))])
-  }
   // With everybody trusted, the leftmost value would count, which the caller has written.
-  if (range.prefix === 0) throw new ConfigError(name, 'the proxies in front, not every address', text)
+  const isEverybody = isProblem(range)
+    ? /\/0(?![0-9])/.test(`${range.problem} ${range.corrected}`)
+    : range.prefix === 0
+  if (isEverybody) throw new ConfigError(name, 'the proxies in front, not every address', text)
+  if (isProblem(range)) throw new ConfigError([wrongOption(name, expected, text, adviceOn(text, range))])
   return [range]
 }
 

@@ -1,52 +1,44 @@
 import { isProblem, type Problem } from './problem.ts'
 
-/** What was probably meant by a text that is refused. */
-export interface Guess {
-  /** Why it is refused, as a phrase. */
-  readonly problem: string
-  /** Texts that were probably meant. Whether they would be taken is still to be asked. */
-  readonly meant: readonly string[]
-  /** Whether the text stands for all of them together. Default: for one of them. */
-  readonly all?: boolean
-}
+/** Why a text is refused, and the entries that it was probably meant to be, all of them together. */
+export type Guess = readonly [problem: string, ...meant: string[]]
 
-/** A text without the blanks and the pair of quotes that files and programs have around it. */
+/** More entries than this are not spelled out: the reason is enough, and one text must not cause much work. */
+export const MOST_MEANT = 4
+
+/** A text without what files and programs have around it: blanks, a character that cannot be seen, a pair of quotes. */
 export function unquoted(written: string): string {
-  const text = written.trim()
+  const text = written.trim().replaceAll(/^\p{Cf}|\p{Cf}$/gu, '')
   const quote = text.at(0) ?? ''
   const isQuoted = text.length > 1 && `"'\``.includes(quote) && text.endsWith(quote)
   return isQuoted ? text.slice(1, -1).trim() : text
 }
 
-/** More texts than this are told by the first three and the last. */
-const MOST_TOLD = 16
+/** What stands between separators. Of more than {@link MOST_MEANT} parts not all. */
+export function partsOf(text: string): string[] {
+  return text.split(/[\s,;|]+/, MOST_MEANT + 2).filter((part) => part !== '')
+}
 
 /**
- * Why a text is refused, with what would have been taken: one text as the corrected form; several, of which each needs an
- * entry of its own or of which one must be chosen, in the reason.
+ * Why a text is refused, with what would have been taken: one entry as the corrected form, several in the reason. Where one of
+ * them would not be taken, the reason alone: a suggestion leaves nothing out.
  *
- * @param read Reads a text that was meant, as strictly as any other.
+ * @param nearest Reads an entry that was meant, as strictly as any other, and gives the text that is taken.
  */
 export function suggestion(
-  { problem, meant, all = false }: Guess,
-  read: (text: string) => Problem | { readonly text: string },
+  [problem, ...meant]: Guess,
+  nearest: (text: string) => string | undefined,
 ): Problem {
-  const taken = [...new Set(meant.flatMap((text) => takenText(read(text))))]
+  if (meant.length > MOST_MEANT) return { problem }
+  const taken = new Set(meant.map(nearest))
   const [only] = taken
-  if (only === undefined) return { problem }
-  if (taken.length === 1) return { problem, corrected: only }
-  return { problem: `${problem}: write ${listed(taken, all)}` }
+  if (only === undefined || taken.has(undefined)) return { problem }
+  if (taken.size === 1) return { problem, corrected: only }
+  const listed = [...taken].map((text) => `\`${text}\``).join(', ')
+  return { problem: `${problem}: write ${listed.replace(/, (?=[^ ]*$)/, ' and ')} as separate entries` }
 }
 
-function takenText(read: Problem | { readonly text: string }): string[] {
-  if (!isProblem(read)) return [read.text]
-  return read.corrected === undefined ? [] : [read.corrected]
-}
-
-function listed(texts: readonly string[], all: boolean): string {
-  const quoted = texts.map((text) => `\`${text}\``)
-  const last = quoted.pop()
-  if (quoted.length >= MOST_TOLD)
-    return `${texts.length} entries, from ${quoted.slice(0, 3).join(', ')} to ${last}`
-  return all ? `${quoted.join(', ')} and ${last} as separate entries` : `${quoted.join(', ')} or ${last}`
+/** The text that is taken, or that would have been. */
+export function takenText(read: Problem | { readonly text: string }): string | undefined {
+  return isProblem(read) ? read.corrected : read.text
 }

@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import { suggestion } from './guess.ts'
+import { suggestion, takenText } from './guess.ts'
 import { guessIpRange } from './ip-guess.ts'
 import { mask, scanIp, scanned } from './ip-text.ts'
 import { isProblem, type Problem } from './problem.ts'
@@ -88,21 +88,21 @@ const PREFIX = /^(?:0|[1-9][0-9]{0,2})$/
  * Reads an entry of a policy or a list: an address, or a range in CIDR notation. IPv6 may be written in every spelling of
  * RFC 4291, with letters of either case, zeros in full and an IPv4 address at the end; `text` of the result is the canonical
  * one (RFC 5952, section 4). Host bits, IPv4-mapped addresses and prefix lengths that are not plain numbers are refused, with
- * the corrected form where there is one. So is every other text, such as `10.0.*`; where it stands for several ranges, the
- * reason names them.
+ * the corrected form where there is one. So is every other text, such as `10.0.*`; where it stands for a few ranges, the reason
+ * names them.
  */
 export function parseIpRange(text: string): IpRange | Problem {
   const read = readIpRange(text)
   if (!isProblem(read) || !UNREAD.has(read.problem)) return read
   const guess = guessIpRange(text)
-  return guess === undefined ? read : suggestion(guess, readIpRange)
+  return guess === undefined ? read : suggestion(guess, (meant) => takenText(readIpRange(meant)))
 }
 
 const NO_RANGE = 'is not an IP address or CIDR range'
 const NO_NUMBER = 'has a prefix length that is not a plain number'
 const WIDE = 'is a mapped range wider than IPv4: write the IPv4 range'
 /** The reasons of texts that may have been meant as something else. */
-const UNREAD: ReadonlySet<string> = new Set([NO_RANGE, NO_NUMBER, WIDE])
+const UNREAD: ReadonlySet<string> = new Set([NO_RANGE, NO_NUMBER])
 
 function readIpRange(text: string): IpRange | Problem {
   const slash = text.indexOf('/')

@@ -1,4 +1,4 @@
-import { suggestion } from './guess.ts'
+import { suggestion, takenText } from './guess.ts'
 import { hostnameOf, isUsableScheme, isWebScheme, readOrigin } from './host.ts'
 import { withCanonicalHost, withLowerScheme } from './idn.ts'
 import { guessOrigin, NO_ORIGIN } from './origin-guess.ts'
@@ -44,7 +44,8 @@ export function parseOrigin(text: string): string | undefined {
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
   const entry = readEntry(withCanonicalHost(text))
-  return isProblem(entry) ? suggestion(guessOrigin(entry.problem, text), readEntry) : entry
+  if (!isProblem(entry)) return entry
+  return suggestion(guessOrigin(entry.problem, text), (meant) => takenText(readEntry(meant)))
 }
 
 function readEntry(text: string): OriginEntry | Problem {

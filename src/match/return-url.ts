@@ -1,9 +1,9 @@
-import { suggestion, type Guess } from './guess.ts'
+import { suggestion } from './guess.ts'
 import { isUsableScheme, isWebScheme, readOrigin, readUrl } from './host.ts'
 import { withCanonicalHost } from './idn.ts'
 import { encodingProblem, exactPathProblem, pathProblem, type EncodingProblem } from './percent-encoding.ts'
 import { isProblem, type Problem } from './problem.ts'
-import { guessReturnUrl } from './return-url-guess.ts'
+import { guessReturnUrl, spellings, WILDCARD } from './return-url-guess.ts'
 
 /** A return URL that every parser reads alike. */
 export interface ReturnUrl {
@@ -199,17 +199,17 @@ export function parseReturnUrlEntry(entry: ReturnUrlText): ReturnUrlEntry | Prob
   const read = readEntry(kind, canonical)
   if (!isProblem(read)) return read
   const guess = guessReturnUrl(read.problem, canonical)
-  if (guess.all === true) return suggestion(guess, (meant) => readEntry(kind, meant))
-  const { problem } = guess
-  const corrected = firstTaken(kind, guess)
-  if (corrected !== undefined) return { problem, corrected }
-  const exact = kind === 'prefix' ? firstTaken('exact', guess) : undefined
+  const suggested = suggestion(guess, (part) => nearestEntry(kind, part))
+  const [problem, meant, ...others] = guess
+  if (suggested.corrected !== undefined || kind === 'exact' || meant === undefined || others.length > 0)
+    return suggested
+  const exact = nearestEntry('exact', meant)
   return exact === undefined ? { problem } : { problem, corrected: JSON.stringify({ exact }) }
 }
 
-function firstTaken(kind: 'prefix' | 'exact', { meant }: Guess): string | undefined {
-  for (const text of meant) {
-    const read = readEntry(kind, text)
+function nearestEntry(kind: 'prefix' | 'exact', text: string): string | undefined {
+  for (const spelling of spellings(text)) {
+    const read = readEntry(kind, spelling)
     if (!isProblem(read)) return read.text
   }
   return undefined
@@ -219,7 +219,7 @@ function readEntry(kind: 'prefix' | 'exact', text: string): ReturnUrlEntry | Pro
   const anyPort = LOOPBACK_ANY_PORT.exec(text)?.[1]
   const plain = anyPort === undefined ? text : anyPort + text.slice(anyPort.length + 2)
   if (plain.split('?', 1)[0]?.includes('*')) {
-    return { problem: 'has a wildcard: only the port of an http loopback address may be `*`' }
+    return { problem: WILDCARD }
   }
   const url = kind === 'exact' ? parseExactUrl(plain) : parseReturnUrl(plain)
   if (isProblem(url)) return { problem: `is not a return URL: ${url.problem}` }

@@ -9,12 +9,7 @@ export const A_COUNTRY: Expectation = {
     (typeof value === 'object' && value !== null && isPathOfBody((value as { body?: unknown }).body)),
   hint: (value) => {
     const code = guessCountry(value)
-    if (code !== undefined) return `; if it is the same for everybody, write \`() => '${code}'\``
-    const header: unknown =
-      typeof value === 'object' && value !== null ? (value as { header?: unknown }).header : value
-    return typeof header === 'string' && /^[a-z-]{3,64}$/i.test(header)
-      ? `; to read a header that your own proxy writes, give \`(req) => req.get('${header}')\``
-      : undefined
+    return code === undefined ? undefined : `; if it is the same for everybody, write \`() => '${code}'\``
   },
 }
 

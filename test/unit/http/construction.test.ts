@@ -271,11 +271,6 @@ describe('construction', () => {
       region({ country: 'DE' }),
       region({ country: 'germany' }),
     ],
-    [
-      "; to read a header that your own proxy writes, give `(req) => req.get('cf-ipcountry')`",
-      region({ country: 'cf-ipcountry' }),
-      region({ country: { header: 'cf-ipcountry' } }),
-    ],
     ['; it is the same for every request: give the name itself', region({ here: () => 'london' })],
     ['; `europe` is a jurisdiction, whose locations are london, frankfurt', region({ here: 'europe' })],
     ['; did you mean `frankfurt`?', region({ here: 'Frankfrut' })],
@@ -316,11 +311,22 @@ describe('construction', () => {
       prefix('https://a.example/api/'),
     ],
     ['; omit it if the proxy strips nothing', prefix('/'), prefix('')],
-    ['; call it: `memoryNonces()`', () => serverOnly({ policies, nonces: memoryNonces as never })],
-    ['; call it: `memoryAuditSink()`', () => auditAccess({ policies, sink: memoryAuditSink as never })],
     [
-      '; write `{ write: … }` around the function',
+      '; call it, or write `{ claim: … }` around it',
+      () => serverOnly({ policies, nonces: memoryNonces as never }),
+    ],
+    [
+      '; call it, or write `{ write: … }` around it',
+      () => auditAccess({ policies, sink: memoryAuditSink as never }),
       () => auditAccess({ policies, sink: (() => undefined) as never }),
+    ],
+    [
+      '; call it, or write `{ read: … }` around it',
+      () => createPolicySource({ store: memoryStore as never }),
+    ],
+    [
+      '; a locale says which language a person reads, not the citizenship',
+      region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: ['pt-BR'] } } }),
     ],
     [
       '; this is a promise: `await` it first',
@@ -351,9 +357,34 @@ describe('construction', () => {
     ['of trusted proxies that are left out', proxied({ header: 'x-real-ip' })],
     ['of an authority with user information', authority('https://a@b.example')],
     ['of a prefix with dot segments', prefix('/../api')],
+    ['of a header in place of a citizenship', region({ country: { header: 'cf-ipcountry' } })],
+    ['of the name of such a header', region({ country: 'cf-ipcountry' })],
+    ...['0.0.0.0-255.255.255.255', '*', '10.0.0.1/0', '::/0', 'any'].map(
+      (everybody): [string, () => unknown] => [
+        `of proxies that are everybody: ${everybody}`,
+        trusting(everybody),
+      ],
+    ),
   ])('says nothing more %s', (_what, build) => {
     expect(build).toThrow(expect.objectContaining({ message: expect.not.stringContaining(';') }))
   })
+
+  it.each([
+    ['https://user:hunter2secret@gateway.example', 'https://…@gateway.example'],
+    ['user:hunter2secret@gateway.example', '…@gateway.example'],
+    ['https://gateway.example/api?token=hunter2', 'https://gateway.example/api?…'],
+  ])('cuts what may be secret out of the URL %s', (url, shown) => {
+    expect(authority(url)).not.toThrow(/hunter2/)
+    const ending = url.includes('?') ? [url] : [url, `${url}/?token=hunter2`]
+    for (const text of ending) expect(authority(text)).toThrow(shown)
+  })
+
+  it.each(['0.0.0.0-255.255.255.255', '*', '10.0.0.1/0', '::/0'])(
+    'does not suggest %s as proxies',
+    (text) => {
+      expect(trusting(text)).toThrow('must be the proxies in front, not every address')
+    },
+  )
 
   it('takes a return URL in every form, and protect hands its options on', () => {
     const places = [{ query: 'a' }, { body: 'a.b', name: 'a', optional: true }]

@@ -143,24 +143,17 @@ describe('parseReturnUrlEntry', () => {
     ['https:/example.org/callback', 'https://example.org/callback'],
     ['https//example.org/callback', 'https://example.org/callback'],
     ['"https://example.org/callback"', 'https://example.org/callback'],
-    ['^https://example\\.org/callback$', 'https://example.org/callback'],
     ['https://example.org/callback*', 'https://example.org/callback'],
     ['https://example.org/callback/**', 'https://example.org/callback/'],
-    ['https://example.org:*/callback', 'https://example.org/callback'],
-    ['http://127.1:*', 'http://127.0.0.1:*/'],
     ['myapp://Callback', 'myapp://callback'],
-    ['myapp:callback', 'myapp:/callback'],
     ['https://example.org:08443/', 'https://example.org:8443/'],
     ['https://b\u00fccher.example/\u00e4', 'https://xn--bcher-kva.example/%C3%A4'],
     ['https://example.org/callback/#', 'https://example.org/callback/'],
-    ['https://example.org/callback/#top', 'https://example.org/callback/'],
     ['https://example.org/callback/*', 'https://example.org/callback/'],
     [' https://example.org/ ', 'https://example.org/'],
-    ['https://example.org/a/../b/', 'https://example.org/b/'],
     ['https://example.org/cb?tenant=a', '{"exact":"https://example.org/cb?tenant=a"}'],
     ['https://EXAMPLE.org?tenant=a', '{"exact":"https://example.org/?tenant=a"}'],
     ['https://example.org/cb?', '{"exact":"https://example.org/cb?"}'],
-    ['http://127.1:*/callback/', 'http://127.0.0.1:*/callback/'],
   ]
   it.each(corrected)('refuses %j and suggests %s', (entry, suggestion) => {
     expect(parseReturnUrlEntry(entry)).toEqual({ problem: expect.any(String), corrected: suggestion })
@@ -191,38 +184,24 @@ describe('parseReturnUrlEntry', () => {
 
   const EVERYWHERE =
     'would admit every website: name each URL, like `https://example.org/callback`, or each path that all of them begin with'
-  const NAME =
-    'has a wildcard: only the port of an http loopback address may be `*`, and `localhost` is a name'
+  const WILDCARD = 'has a wildcard: only the port of an http loopback address may be `*`'
+  const SEVERAL = 'holds several entries'
   const advised: [string, string][] = [
     ['*', EVERYWHERE],
     ['https://*', EVERYWHERE],
     ['https://*/callback', EVERYWHERE],
-    ['.*', EVERYWHERE],
-    ['https://*.example.org/', 'has a wildcard in its host: write an entry for each host'],
-    [
-      'http://localhost:*/callback',
-      `${NAME}: write \`http://127.0.0.1:*/callback\` and \`http://[::1]:*/callback\` as separate entries`,
-    ],
-    [
-      'http://localhost:*',
-      `${NAME}: write \`http://127.0.0.1:*/\` and \`http://[::1]:*/\` as separate entries`,
-    ],
-    [
-      'https?://example.org/a',
-      'has a pattern as its scheme: write `https://example.org/a` and `http://example.org/a` as separate entries',
-    ],
+    ['https://*.example.org/', WILDCARD],
+    ['myapp://*', WILDCARD],
+    ['http://localhost:*/callback', `${WILDCARD}, and \`localhost\` is a name`],
+    ['http://localhost:*', `${WILDCARD}, and \`localhost\` is a name`],
     [
       'https://a.example/ https://b.example/',
-      'holds several entries: write `https://a.example/` and `https://b.example/` as separate entries',
+      `${SEVERAL}: write \`https://a.example/\` and \`https://b.example/\` as separate entries`,
     ],
-    [
-      '/callback',
-      'is not a whole URL: write it with its scheme and host, like `https://example.org/callback`',
-    ],
-    [
-      'oauth/callback',
-      'is not a whole URL: write it with its scheme and host, like `https://example.org/oauth/callback`',
-    ],
+    ['https://a.example/ https://b.example:x/', SEVERAL],
+    ['https://a.example/ https://b.example/a/../b', SEVERAL],
+    [['a', 'b', 'c', 'd', 'e'].map((name) => `https://${name}.example`).join(' '), SEVERAL],
+    ['/callback', 'is not a whole URL: write it with its scheme and host'],
   ]
   it.each(advised)('refuses %j, and says what to write', (text, problem) => {
     expect(parseReturnUrlEntry(text)).toEqual({ problem })
@@ -235,6 +214,15 @@ describe('parseReturnUrlEntry', () => {
       'https://example.org\\@b.example/',
       'https://b.example/%2e%2e/',
       'https://b.example/%2e%2e/*',
+      'https://example.org/app/..*',
+      'https://example.org/app/.*',
+      'https://example.org/app/../b/',
+      'https://example.org/#/callback',
+      'https://a.example/cb?x https://b.example/',
+      '^https://example.org/app/..*$',
+      'https://example.org:*/callback',
+      'myapp:callback',
+      'oauth/callback',
       'https://example.org/*/x',
       'https://example.org/callback/*?x=1',
       'http://127.0.0.1:**/',
