@@ -229,7 +229,9 @@ function sayIssue(issue: PolicyIssue): string {
 /** A short, safe rendering of any value for a message. User information and query of a URL, which may be secret, are left out. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
-    const text = value.replaceAll(USER_INFORMATION, '$1…@').replace(QUERY, '$1…')
+    const bare = value.replaceAll(USER_INFORMATION, '$1…@')
+    const query = bare.includes('://') ? bare.indexOf('?') + 1 : 0
+    const text = query === 0 ? bare : `${bare.slice(0, query)}…`
     return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
   }
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
@@ -243,4 +245,3 @@ export function show(value: unknown): string {
 
 /** Of a URL, or before a host whose scheme was left out. */
 const USER_INFORMATION = /(\/\/)[^/?#]*@|^[^/?#@:\s]+:[^/?#@\s]+@/g
-const QUERY = /^([^?]*:\/\/[^?]*\?).+$/s

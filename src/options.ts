@@ -177,37 +177,10 @@ export function wholeNumber(
     accepts: (value) =>
       Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
     hint: (value) => {
-      const number = typeof value === 'string' ? numberIn(unit, value) : undefined
-      return number === undefined || number < least || number > most ? undefined : `; write \`${number}\``
+      const number = typeof value === 'string' && /^[0-9]{1,15}$/.test(value) ? Number(value) : NaN
+      return number >= least && number <= most ? `; write \`${number}\`` : undefined
     },
   }
-}
-
-const UNITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
-  bytes: {
-    b: 1,
-    k: 2 ** 10,
-    kb: 2 ** 10,
-    kib: 2 ** 10,
-    m: 2 ** 20,
-    mb: 2 ** 20,
-    mib: 2 ** 20,
-    g: 2 ** 30,
-    gb: 2 ** 30,
-  },
-  milliseconds: { ms: 1, s: 1_000, sec: 1_000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 },
-  seconds: { s: 1, sec: 1, m: 60, min: 60, h: 3_600, d: 86_400 },
-  days: { d: 1, day: 1, days: 1 },
-}
-
-/** A number that is written as a text, perhaps with its unit: `1000`, `1mb`, `5 s`. */
-function numberIn(unit: string, text: string): number | undefined {
-  const [, digits, name = ''] = /^([0-9]{1,15}) ?([a-z]{0,4})$/i.exec(text.trim()) ?? []
-  if (digits === undefined) return undefined
-  const factors = UNITS[unit] ?? {}
-  const factor =
-    name === '' ? 1 : Object.hasOwn(factors, name.toLowerCase()) ? factors[name.toLowerCase()] : undefined
-  return factor === undefined ? undefined : Number(digits) * factor
 }
 
 /** An object that has these methods. */

@@ -153,7 +153,7 @@ function readEnds(
       issues.push(
         wrongOption(option, 'left out, because this jurisdiction has no location of that name', day),
       )
-    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day, A_DAY.hint?.(day)))
+    else if (end === undefined) issues.push(wrongOption(option, A_DAY.expected, day))
     else ends.push(end)
   }
 }
@@ -224,16 +224,6 @@ function readCountry(code: unknown): string | undefined {
 const A_LOCATION: Expectation = {
   expected: 'a name of 1-64 characters of a-z 0-9 -',
   accepts: isLocation,
-  hint: (value) => {
-    const name =
-      typeof value === 'string'
-        ? value
-            .trim()
-            .toLowerCase()
-            .replaceAll(/[\s_./]/g, '-')
-        : ''
-    return isLocation(name) ? `; did you mean \`${name}\`?` : undefined
-  },
 }
 
 function isLocation(value: unknown): boolean {

@@ -96,11 +96,6 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
     header: required({
       expected: 'the name of the header that the proxies write, such as x-forwarded-for',
       accepts: isHeaderName,
-      hint: (value) => {
-        const name: unknown = Array.isArray(value) && value.length === 1 ? value[0] : value
-        const bare = typeof name === 'string' ? name.trim().replace(/:$/, '').replaceAll(' ', '-') : ''
-        return isHeaderName(bare) ? `; did you mean \`${bare}\`?` : undefined
-      },
     }),
   })
   const header = written.toLowerCase()

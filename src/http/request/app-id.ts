@@ -180,25 +180,11 @@ function notPlaces(given: unknown): string | undefined {
 const isToken = (value: unknown): boolean =>
   typeof value === 'string' && /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(value)
 
-const TOKEN: Expectation = {
-  expected: 'the name of a header',
-  accepts: isToken,
-  hint: (value) => {
-    const name = typeof value === 'string' ? value.trim().replace(/:$/, '').replaceAll(' ', '-') : ''
-    return isToken(name) ? `; did you mean \`${name}\`?` : undefined
-  },
-}
+const TOKEN: Expectation = { expected: 'the name of a header', accepts: isToken }
 
 /** A name without what stands before or behind it in a URL, a route or a JSON path. */
 function bareName(expected: string, written: RegExp, accepts: Expectation['accepts']): Expectation {
-  return {
-    expected,
-    accepts: (value) => accepts(value) && !written.test(value as string),
-    hint: (value) => {
-      const name = typeof value === 'string' ? value.replace(written, '') : ''
-      return accepts(name) && !written.test(name) ? `; did you mean \`${name}\`?` : undefined
-    },
-  }
+  return { expected, accepts: (value) => accepts(value) && !written.test(value as string) }
 }
 
 const isName = (value: unknown): boolean => typeof value === 'string' && value !== ''

@@ -1,5 +1,4 @@
 import type { Expectation } from '../../options.ts'
-import { readUrl } from '../../match/host.ts'
 import { parseOrigin, parseOriginEntry } from '../../match/origin.ts'
 import { isProblem } from '../../match/problem.ts'
 import type { SignedMessage } from '../../signature/verify.ts'
@@ -45,16 +44,7 @@ function nearestOrigin(value: unknown): string | undefined {
 export const A_PATH_PREFIX: Expectation = {
   expected: 'a path like `/api`: segments of plain ASCII characters, without a trailing slash',
   accepts: isPathPrefix,
-  hint: (value) => {
-    if (value === '' || value === '/') return '; omit it if the proxy strips nothing'
-    if (typeof value !== 'string') return undefined
-    const path = readUrl(value)?.pathname ?? value
-    const prefix = `/${path
-      .split('/')
-      .filter((segment) => segment !== '' && segment !== '*')
-      .join('/')}`
-    return isPathPrefix(prefix) ? `; did you mean \`${prefix}\`?` : undefined
-  },
+  hint: (value) => (value === '' || value === '/' ? '; omit it if the proxy strips nothing' : undefined),
 }
 
 function isPathPrefix(value: unknown): boolean {

@@ -235,14 +235,6 @@ describe('construction', () => {
     ['; write `appIdFrom({ param: "appId" })`', placed(':appId')],
     ['; write `appIdFrom({ query: "app" })`', placed('?app')],
     ['; a function is an `appId` option by itself', placed(() => 'a')],
-    ['; did you mean `x-app-id`?', placed({ header: 'x-app-id:' }), placed({ header: 'x app id' })],
-    [
-      '; did you mean `appId`?',
-      placed({ param: ':appId' }),
-      placed({ param: '/:appId' }),
-      placed({ query: '?appId' }),
-    ],
-    ['; did you mean `client_id`?', placed({ body: '$.client_id' }), placed({ query: 'client_id=' })],
     ["; write `['loopback']`", proxied({ trustedProxies: 'loopback', header: 'x-real-ip' })],
     [
       "; write `['10.0.0.1', '10.0.0.2']`",
@@ -262,11 +254,6 @@ describe('construction', () => {
       proxied('x-real-ip'),
     ],
     [
-      '; did you mean `x-real-ip`?',
-      proxied({ trustedProxies: [], header: 'x-real-ip:' }),
-      proxied({ trustedProxies: [], header: ['x-real-ip'] }),
-    ],
-    [
       "; if it is the same for everybody, write `() => 'DE'`",
       region({ country: 'DE' }),
       region({ country: 'germany' }),
@@ -277,16 +264,6 @@ describe('construction', () => {
     [
       "; write `['DE', 'FR']`",
       region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: 'DE,FR' } } }),
-    ],
-    [
-      '; did you mean `eu-west-1`?',
-      region({ jurisdictions: { a: { locations: ['EU_West.1'], countries: '*' } } }),
-    ],
-    [
-      '; write `2031-12-27`',
-      ...['27.12.2031', '2031-12-27T00:00:00Z', new Date('2031-12-27')].map((x) =>
-        region({ here: 'x', jurisdictions: { a: { locations: ['x'], countries: '*', until: { x } } } }),
-      ),
     ],
     [
       '; write `{ query: "return_url" }`, or `body` if it is in the body',
@@ -302,13 +279,6 @@ describe('construction', () => {
     [
       "; write `'https://gateway.example'`",
       () => returnUrlGuard({ policies, returnUrl, relativeTo: 'gateway.example' }),
-    ],
-    [
-      '; did you mean `/api`?',
-      prefix('api'),
-      prefix('/api/'),
-      prefix('/api/*'),
-      prefix('https://a.example/api/'),
     ],
     ['; omit it if the proxy strips nothing', prefix('/'), prefix('')],
     [
@@ -332,13 +302,10 @@ describe('construction', () => {
       '; this is a promise: `await` it first',
       () => auditAccess({ policies, sink: Promise.resolve(sink) as never }),
     ],
-    [
-      '; write `1048576`',
-      ...['1mb', '1 MiB', '1024k', '1048576'].map((limit) => () => bodyParsers({ limit: limit as never })),
-    ],
+    ['; write `1048576`', ...['1048576'].map((limit) => () => bodyParsers({ limit: limit as never }))],
     [
       '; write `1000`',
-      ...['1s', '1000ms', '1000'].map(
+      ...['1000'].map(
         (optionTimeout) => () => ipWhitelist({ policies, optionTimeout: optionTimeout as never }),
       ),
     ],
@@ -353,6 +320,7 @@ describe('construction', () => {
 
   it.each([
     ['of milliseconds that are too many', () => ipWhitelist({ policies, optionTimeout: '5h' as never })],
+    ['of a number with a unit', () => bodyParsers({ limit: '1mb' as never })],
     ['of a unit that is none', () => bodyParsers({ limit: '5 apples' as never })],
     ['of trusted proxies that are left out', proxied({ header: 'x-real-ip' })],
     ['of an authority with user information', authority('https://a@b.example')],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { guessCountry } from '../../../src/jurisdiction/country-guess.ts'
+import { show } from '../../../src/errors.ts'
 import { parseIpRange } from '../../../src/match/ip.ts'
 import { parseOriginEntry } from '../../../src/match/origin.ts'
 import { parseReturnUrlEntry } from '../../../src/match/return-url.ts'
@@ -70,5 +71,12 @@ describe('a hint costs at most a small multiple of what a right entry costs', ()
     const dear = texts.filter((text) => costOf(() => read(text)) > most * plain)
     const stillDear = dear.filter((text) => costOf(() => read(text)) > most * costOf(() => read(right)))
     expect(stillDear.map((text) => text.slice(0, 60))).toEqual([])
+  })
+
+  it('shows a value in time that grows with its length alone', () => {
+    const plain = costOf(() => show('x'.repeat(60_000)))
+    for (const part of ['://', '//', 'a:', '//a@', '?']) {
+      expect(costOf(() => show(part.repeat(60_000 / part.length)))).toBeLessThan(100 * plain)
+    }
   })
 })
