@@ -260,9 +260,7 @@ describe('a list as text', () => {
     [
       'a range with zeros',
       '\r\n192.0.02.1\r\n',
-      [
-        'line 2 | has a part with a leading zero, which some programs read as octal, got "192.0.02.1"',
-      ],
+      ['line 2 | has a part with a leading zero, which some programs read as octal, got "192.0.02.1"'],
     ],
     [
       'a note that is too long',
