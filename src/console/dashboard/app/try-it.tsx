@@ -197,7 +197,8 @@ function requestOf({ headers, ...form }: Form, isSigned: boolean): TriedRequest 
     ...(Object.fromEntries(said) as unknown as TriedRequest),
     ...(Object.keys(lines).length > 0 && { headers: lines }),
     // A signature in the headers is judged as it stands.
-    ...(isSigned && !Object.keys(lines).some((name) => name.toLowerCase() === 'signature') && { signature: {} }),
+    ...(isSigned &&
+      !Object.keys(lines).some((name) => name.toLowerCase() === 'signature') && { signature: {} }),
   }
 }
 
