@@ -158,8 +158,9 @@ function lookAtCountry(refusal: Refusal): Found {
 }
 
 /** The media type, where parsers keep no bytes of it unless it is named. */
-function lookAtType({ detail }: Refusal, { req }: RequestContext): Found {
-  const [type = ''] = (req.headers['content-type'] ?? 'none').split(';', 1)
+function lookAtType({ detail }: Refusal, { facts }: RequestContext): Found {
+  const [line = 'none'] = facts.message().header('content-type')
+  const [type = ''] = line.split(';', 1)
   const isKept = /^application\/(?:.+\+)?json$|^application\/x-www-form-urlencoded$/i.test(type.trim())
   return isKept || !detail.includes('not kept') ? NOTHING : { facts: named('`Content-Type`', type) }
 }
