@@ -9,17 +9,24 @@ export function didYouMean(given: unknown, candidates: Iterable<string>): string
   if (typeof given !== 'string' || given.length === 0 || given.length > LONGEST) return undefined
   const name = plain(given)
   let nearest: string | undefined
+  let longer: string | undefined
   let least = Infinity
   for (const candidate of candidates) {
     if (candidate === given || candidate.length > LONGEST) continue
     const other = plain(candidate)
     const distance = Math.min(distanceBetween(name, other), distanceBetween(singular(name), singular(other)))
     if (distance < least) [nearest, least] = [candidate, distance]
+    if (goesOn(name, other)) longer ??= candidate
   }
   if (nearest === undefined) return undefined
-  const [short, long] = [name, plain(nearest)].toSorted((a, b) => a.length - b.length) as [string, string]
-  const goesOn = short.length >= 4 && (long.startsWith(short) || long.endsWith(short))
-  return goesOn || least <= Math.floor(Math.max(name.length, 3) / 3) ? nearest : undefined
+  const isNear = goesOn(name, plain(nearest)) || least <= Math.floor(Math.max(name.length, 3) / 3)
+  return isNear ? nearest : longer
+}
+
+/** Whether the longer of two names begins or ends with the other. */
+function goesOn(name: string, other: string): boolean {
+  const [short, long] = [name, other].toSorted((a, b) => a.length - b.length) as [string, string]
+  return short.length >= 4 && (long.startsWith(short) || long.endsWith(short))
 }
 
 /** `; did you mean …?` as the end of a sentence, or nothing. */

@@ -1,5 +1,6 @@
 import { EXIT, type ExitCode, type Invocation } from './command.ts'
 import { paint, plain, show, type Colour } from './output.ts'
+import { pageText } from './pages.ts'
 
 /** What one check found. One that does not apply, or could not look, is skipped with a reason; it has not passed. */
 export interface Check {
@@ -48,7 +49,7 @@ export async function reportChecks(
     `${paint(invocation, COLOURS[status], status)}  ${id.padEnd(width)}  ${plain(detail)}`,
     ...(fix === undefined
       ? []
-      : [`      ${' '.repeat(width)}  ${plain(fix)}${docs === undefined ? '' : ` (${docs})`}`]),
+      : [`      ${' '.repeat(width)}  ${plain(fix)}${docs === undefined ? '' : ` (${pageText(docs)})`}`]),
   ])
   const count = (status: Check['status']): number => checks.filter((check) => check.status === status).length
   const [passed, warned, failed, skipped] = [count('pass'), count('warn'), count('fail'), count('skip')]

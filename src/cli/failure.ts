@@ -49,7 +49,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
       exit: EXIT.usage,
       code: 'USAGE',
       message,
-      next: `run \`portcullis ${name} --help\` for its usage`,
+      next: `run \`npx portcullis ${name} --help\` for its usage`,
     }
   if (error instanceof CommandDeniedError) return { exit: EXIT.denied, code: 'DENIED', message }
   if (error instanceof InterruptedError) return { exit: EXIT.interrupted, code: 'INTERRUPTED', message }
@@ -58,6 +58,10 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
   const { code } = error
   if (code === 'POLICY_INVALID') {
     const { issues } = error as PolicyError
+    const [only] = issues
+    // A key is no part of a policy, and the path names a call that the user has not written.
+    if (only !== undefined && name.startsWith('key '))
+      return { exit: EXIT.failed, code, message: `refused: ${only.message}` }
     return {
       exit: EXIT.failed,
       code,
@@ -70,7 +74,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
       exit: EXIT.no,
       code,
       message,
-      next: 'nothing was written; `portcullis policy try` shows what each guard decides',
+      next: 'nothing was written; `npx portcullis policy try` shows what each guard decides',
     }
   if (code === 'CONFIG_INVALID') return { exit: EXIT.usage, code, message }
   if (code === 'REVISION_CONFLICT')

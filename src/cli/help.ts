@@ -7,7 +7,7 @@ export const HELP_OPTION = { type: 'boolean', help: 'shows this help' } as const
 export function overview(commands: readonly CommandRow[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
-  return `portcullis COMMAND [options]\n\n${lines.join('\n')}\n\nRun \`portcullis COMMAND --help\` for the options of a command.\n`
+  return `portcullis COMMAND [options]\n\n${lines.join('\n')}\n\nRun \`npx portcullis COMMAND --help\` for the options of a command.\n`
 }
 
 /** How a command is written: `policy get APP [options]`. */

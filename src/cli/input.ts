@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { sayJsonFault } from '../json-fault.ts'
 import { CommandUsageError, isSet, type Invocation } from './command.ts'
 import { isJson } from './output.ts'
 
@@ -33,11 +34,11 @@ export function unreadableFile(path: string, error: unknown): Error {
 
 /** A JSON document of a file or of the standard input. */
 export async function readJson(invocation: Invocation, path: string): Promise<unknown> {
-  const text = await readSource(invocation, path)
+  const text = (await readSource(invocation, path)).replace(/^\uFEFF/, '')
   try {
-    return JSON.parse(text.replace(/^\uFEFF/, '')) as unknown
-  } catch (error) {
-    throw new CommandUsageError(`\`${path}\` is not JSON: ${(error as SyntaxError).message}`)
+    return JSON.parse(text) as unknown
+  } catch {
+    throw new CommandUsageError(`\`${path}\` is not JSON: ${sayJsonFault(text)}`)
   }
 }
 

@@ -20,8 +20,24 @@ export interface Project {
   readonly trustProxy: readonly Place[]
   /** Files that make an Express application. */
   readonly applications: readonly string[]
-  /** Where guards are mounted, each with their names in the order in which they stand there. */
-  readonly mounts: readonly (Place & { readonly guards: readonly string[] })[]
+  /** Where guards and others are mounted, file by file, in the order in which they stand there. */
+  readonly mounts: readonly Mount[]
+}
+
+/** A call of `use`, `get` and so on that mounts guards, or something that must not stand beside them. */
+export interface Mount extends Place {
+  /** Its path; `/` if it has none, or one that is not a string. */
+  readonly path: string
+  /** Names of guards, `bodyParsers` and `protect`, in the order in which they stand there. */
+  readonly guards: readonly string[]
+  /** `cors`, and body parsers that keep no raw bytes. */
+  readonly others: readonly Other[]
+}
+
+export interface Other {
+  readonly name: string
+  /** How many of `guards` stand ahead of it. */
+  readonly after: number
 }
 
 const SOURCE = /\.(?:[cm]?[jt]s)$/
@@ -36,6 +52,8 @@ const NOT_SOURCES: ReadonlySet<string> = new Set([
 const MOST_FILES = 500
 const MOUNTED =
   /\b(auditAccess|regionPin|ipWhitelist|domainProtect|bodyParsers|serverOnly|returnUrlGuard|protect)\s*\(/g
+
+const OTHERS = /\b(cors|(?:express|bodyParser)\.(?:json|urlencoded|text|raw))\s*\(/g
 
 interface Manifest {
   readonly name?: unknown
@@ -106,13 +124,37 @@ async function sourcesIn(folder: string): Promise<readonly string[]> {
   return found
 }
 
-/** Calls of `use`, `get` and so on that have guards among what they mount. */
-function mountsIn(file: string, text: string): (Place & { readonly guards: readonly string[] })[] {
+/** Calls of `use`, `get` and so on that have guards among what they mount, or others of which guards must know. */
+function mountsIn(file: string, text: string): Mount[] {
   return [...text.matchAll(/\.(?:use|all|get|post|put|patch|delete)\(/g)].flatMap(({ index }) => {
+    if (isComment(text, index)) return []
     const call = callAt(text, index)
-    const guards = [...call.matchAll(MOUNTED)].map(([, name = '']) => name)
-    return guards.length === 0 ? [] : [{ file, line: lineAt(text, index), text: call, guards }]
+    const guards = [...call.matchAll(MOUNTED)]
+    // A parser whose `verify` calls `keepBody` hands the raw bytes on.
+    const others = [...call.matchAll(OTHERS)].filter(
+      (match) => !callAt(call, match.index).includes('keepBody'),
+    )
+    if (guards.length + others.length === 0) return []
+    return [
+      {
+        file,
+        line: lineAt(text, index),
+        text: call,
+        path: /^\.\w+\(\s*['"`]([^'"`]*)['"`]/.exec(call)?.[1] ?? '/',
+        guards: guards.map(([, name = '']) => name),
+        others: others.map(({ 1: name = '', index: at }) => ({
+          name,
+          after: guards.filter((guard) => guard.index < at).length,
+        })),
+      },
+    ]
   })
+}
+
+/** Whether a place stands behind `//` on its line, or on a line of a comment between `/*` and its end. */
+function isComment(text: string, index: number): boolean {
+  const line = text.slice(text.lastIndexOf('\n', index) + 1, index)
+  return /^\s*(?:\/\/|\/?\*)/.test(line)
 }
 
 /** A call from its name to its closing bracket. Brackets in strings are rare enough where guards are mounted. */

@@ -53,9 +53,10 @@ export async function openRedis(url: string): Promise<OpenedClient> {
     retryStrategy: () => null,
     connectTimeout: 5_000,
   })
-  let reason = ''
-  const hear = ({ message }: Error): void => {
+  let [reason, cause] = ['', '']
+  const hear = ({ message, code }: NodeJS.ErrnoException): void => {
     reason ||= /\b(?:NOAUTH|WRONGPASS|NOPERM)\b/.exec(message)?.[0] ?? ''
+    if (cause === '' && /^[A-Z][A-Z_\d]+$/.test(code ?? '')) cause = ` (${code ?? ''})`
   }
   redis.on('error', hear)
   try {
@@ -64,7 +65,10 @@ export async function openRedis(url: string): Promise<OpenedClient> {
     hear(error as Error)
     redis.disconnect()
     // The URL may hold a password, and so may what the client says.
-    if (reason === '') throw new UnavailableError('Redis cannot be reached')
+    if (reason === '')
+      throw new UnavailableError(
+        `Redis cannot be reached at ${placeOf(url)}${cause}: check that it is running, and that host and port are right`,
+      )
   }
   if (reason === '') return redis
   redis.disconnect()

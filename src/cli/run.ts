@@ -106,7 +106,7 @@ async function withoutCommand(
   )
   error(
     `unknown command \`${written}\`${meant === undefined ? '' : `: did you mean \`${meant}\`?`}\n` +
-      'run `portcullis --help` for all commands\n',
+      'run `npx portcullis --help` for all commands\n',
   )
   return EXIT.usage
 }

@@ -6,6 +6,7 @@ import { fileStore } from '../store/file/store.ts'
 import type { ListStore } from '../store/list-contract.ts'
 import type { ChangeNote } from '../store/change-note.ts'
 import type { Vault } from '../vault/vault.ts'
+import { nextCommand } from './next-command.ts'
 import { openRedis, placeOf, redisUrlOf, type OpenedClient } from './redis.ts'
 import { readVault } from './secrets.ts'
 import {
@@ -77,16 +78,28 @@ async function openFile({ invocation, place, vault, create }: Opening): Promise<
   const given = place.slice('file:'.length)
   if (given === '') throw new CommandUsageError('`--store file:` must be followed by a path')
   const path = resolve(invocation.directory, given)
+  await refuseNeighbour(path, given)
   const isDirectory = (await stat(path).catch(() => undefined))?.isDirectory() ?? !given.endsWith('.json')
   const file = isDirectory ? join(path, 'policies.json') : path
   if (create) await mkdir(dirname(file), { recursive: true })
-  const isThere = (await stat(file).catch(() => undefined)) !== undefined
-  if (!isThere && !create)
+  if (!create && !(await isThere(file)))
     throw new CommandUsageError(
-      `there is no store at \`${given}\`: create one with \`portcullis app create\``,
+      `there is no store at \`${given}\`: create one with \`${nextCommand(invocation, 'app create APP')}\``,
     )
   const store = fileStore(file, { vault, create })
   return { store, place: `file:${given}`, vault, check: checkBy(store), close: () => store.close() }
+}
+
+/** A directory that is not there, beside the file of the same name: probably the file is meant, as `init` writes it. */
+async function refuseNeighbour(path: string, given: string): Promise<void> {
+  if (/[/\\]$|\.json$/.test(given) || (await isThere(path)) || !(await isThere(`${path}.json`))) return
+  throw new CommandUsageError(
+    `there is no directory \`${given}\`, but a file \`${given}.json\`: give \`--store file:${given}.json\`, or create the directory for another store`,
+  )
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined
 }
 
 async function openRedisStore({ invocation, place, vault }: Opening): Promise<OpenedStore> {

@@ -16,6 +16,7 @@ describe('didYouMean', () => {
     ['frankfrut', ['london', 'frankfurt', 'dallas'], 'frankfurt'],
     ['rangez', ['ranges', 'deny', 'lists'], 'ranges'],
     ['url', ['urls', 'mode'], 'urls'],
+    ['secret', ['store', 'secret-file', 'at'], 'secret-file'],
   ])('takes %s for a slip', (given, candidates, expected) => {
     expect(didYouMean(given, candidates)).toBe(expected)
   })

@@ -1,5 +1,6 @@
 import { CommandUsageError, EXIT, numberOf, textOf, type Invocation } from '../command.ts'
 import { confirm, readJson } from '../input.ts'
+import { nextCommand } from '../next-command.ts'
 import { show, tell } from '../output.ts'
 import { noteOf, readApp, withStore } from '../store.ts'
 
@@ -29,7 +30,7 @@ export const createApp = withStore(
       tell(
         invocation,
         `the policy is empty, so every guard refuses the app's requests\n` +
-          `next: portcullis policy edit ${appId}, portcullis key create ${appId}`,
+          `next:\n  ${nextCommand(invocation, `policy edit ${appId}`)}\n  ${nextCommand(invocation, `key create ${appId}`)}`,
       )
     return EXIT.ok
   },

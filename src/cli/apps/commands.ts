@@ -15,7 +15,7 @@ export const APP_COMMANDS: readonly CommandRow[] = [
       after: { type: 'string', value: 'ID', help: 'starts after this id' },
     },
     exits: { no: 'there are no apps' },
-    examples: ['portcullis app list --store file:policies'],
+    examples: ['portcullis app list --store file:policies.json'],
     call: { method: 'GET', path: 'apps', query: { limit: 'limit', after: 'after' } },
     load: managing('listApps'),
   },
@@ -34,7 +34,7 @@ export const APP_COMMANDS: readonly CommandRow[] = [
       },
     },
     exits: { failed: 'the policy is invalid, or an app with this id exists' },
-    examples: ['portcullis app create example-shop --name "Example shop" --store file:policies'],
+    examples: ['portcullis app create example-shop --name "Example shop" --store file:policies.json'],
     call: {
       method: 'PUT',
       path: 'apps/APP/policy',

@@ -31,6 +31,9 @@ export const CONSOLE_COMMAND: CommandRow = {
     },
   },
   exits: { ok: 'ended by Ctrl-C' },
-  examples: ['portcullis console --redis redis://127.0.0.1:6379', 'portcullis console --store file:policies'],
+  examples: [
+    'portcullis console --redis redis://127.0.0.1:6379',
+    'portcullis console --store file:policies.json',
+  ],
   load: async () => (await import('./serving.ts')).serveConsole,
 }

@@ -23,7 +23,7 @@ export const DOCTOR_COMMAND: CommandRow = {
   },
   exits: { no: 'a check failed' },
   examples: [
-    'portcullis doctor --url https://gateway.example --store file:policies',
+    'portcullis doctor --url https://gateway.example --store file:policies.json',
     'portcullis doctor --strict --json',
   ],
   load: async () => (await import('../examining.ts')).doctor,

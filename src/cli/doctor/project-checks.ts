@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
 import { textOf, type Invocation } from '../command.ts'
 import { counted } from '../output.ts'
-import { inspectProject, type Project } from '../project.ts'
+import { inspectProject, type Mount, type Project } from '../project.ts'
 
 /** What the sources of the application tell, as far as it can be seen in them. */
 export async function projectChecks({ values, directory }: Invocation): Promise<readonly Check[]> {
@@ -76,10 +76,71 @@ function judgeOrder({ mounts }: Project): Finding {
         docs,
       )
   }
+  const beside = judgeBeside(mounts)
+  if (beside !== undefined) return beside
   const seen = mounts.filter(({ guards }) => guards.includes('protect') || guards.length > 1)
   const [first] = seen
   if (first === undefined) return skip('the sources never mount several guards in one call')
   return pass(
-    `guards are mounted in the right order in ${first.file}:${first.line}${seen.length > 1 ? ` and ${counted(seen.length - 1, 'other place')}` : ''}`,
+    `${first.file}:${first.line}${seen.length > 1 ? ` and ${counted(seen.length - 1, 'other place')}` : ''}: the guards of each call are in the right order, ` +
+      'and the same file mounts neither `cors()` next to them nor a body parser before them; other files were not compared',
+  )
+}
+
+/** What the same file mounts beside guards although they do its work, or need it undone. */
+function judgeBeside(mounts: readonly Mount[]): Finding | undefined {
+  for (const file of new Set(mounts.map((mount) => mount.file))) {
+    const calls = mounts.filter((mount) => mount.file === file)
+    const finding = judgeParsers(calls) ?? judgeCors(calls)
+    if (finding !== undefined) return finding
+  }
+  return undefined
+}
+
+/** A parser ahead of `serverOnly` consumes the bytes that were signed; no parser behind it can bring them back. */
+function judgeParsers(calls: readonly Mount[]): Finding | undefined {
+  for (const [at, { file, line, path, guards }] of calls.entries()) {
+    const index = guards.findIndex((name) => name === 'serverOnly' || name === 'protect')
+    if (index === -1) continue
+    const reachable = calls.slice(0, at + 1).filter((call) => overlap(call.path, path))
+    for (const call of reachable) {
+      const most = call === calls[at] ? index : call.guards.length
+      const parser = call.others.find(({ name, after }) => name !== 'cors' && after <= most)
+      const keeps = call.guards.indexOf('bodyParsers')
+      // `bodyParsers()` ran first: what comes later finds the bytes that it kept.
+      if (keeps !== -1 && keeps < (parser?.after ?? most + 1)) break
+      if (parser !== undefined)
+        return warn(
+          `${file}:${call.line} mounts \`${parser.name}()\` ahead of \`${guards[index] ?? ''}\` in line ${line}: signed requests with content are refused`,
+          'mount `bodyParsers()` in place of it, or call `keepBody` in its option `verify`',
+          'docs/placement.md',
+        )
+    }
+  }
+  return undefined
+}
+
+/** Whether requests to one path may also be requests to the other. */
+function overlap(one: string, other: string): boolean {
+  const [short, long] = [one, other].map((path) => `${path}/`.replaceAll(/\/+/g, '/')).toSorted() as [
+    string,
+    string,
+  ]
+  return long.startsWith(short)
+}
+
+function judgeCors(calls: readonly Mount[]): Finding | undefined {
+  const withCors = calls.filter(({ others }) => others.some(({ name }) => name === 'cors'))
+  const guarded = calls.filter(({ guards }) => guards.includes('domainProtect') || guards.includes('protect'))
+  const [cors, guard] =
+    withCors
+      .flatMap((one) => guarded.map((other) => [one, other] as const))
+      .find(([one, other]) => overlap(one.path, other.path)) ?? []
+  if (cors === undefined || guard === undefined) return undefined
+  const name = guard.guards.includes('protect') ? 'protect' : 'domainProtect'
+  return warn(
+    `${cors.file}:${cors.line} mounts \`cors()\`, and line ${guard.line} mounts \`${name}\`: both write the CORS headers`,
+    'remove `cors()` from the routes that the guards protect: `domainProtect` does its work',
+    'docs/placement.md',
   )
 }

@@ -163,7 +163,7 @@ async function judgeRights(client: OpenedClient, prefix: string): Promise<Findin
       if (reply !== 'OK') missing[role].add(command)
     }
   }
-  const fix = `give the user \`${user}\` the permissions listed in docs/redis.md`
+  const fix = `give the user \`${user}\` the permissions listed on the page about Redis`
   if (missing.guards.size > 0)
     return fail(`guards are not allowed to run ${[...missing.guards].join(', ')}`, fix, DOCS)
   if (missing.dashboards.size > 0)
@@ -176,7 +176,7 @@ async function judgeRights(client: OpenedClient, prefix: string): Promise<Findin
   return mayAll
     ? warn(
         `the user \`${user}\` may run every command, even FLUSHALL`,
-        'use a Redis user with only the permissions listed in docs/redis.md',
+        'use a Redis user with only the permissions listed on the page about Redis',
         DOCS,
       )
     : pass(`the user \`${user}\` may run every command that guards and the command line need`)
@@ -207,7 +207,7 @@ async function judgeReading(client: OpenedClient, prefix: string): Promise<Findi
   if (refused.size > 0)
     return fail(
       `the user is not allowed to run ${[...refused].join(', ')}`,
-      'give it the permissions listed in docs/redis.md',
+      'give it the permissions listed on the page about Redis',
       DOCS,
     )
   return pass('the user may read everything that guards and the command line need; writes were not tried')

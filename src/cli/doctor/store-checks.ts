@@ -3,6 +3,7 @@ import { lintPolicy } from '../../policy/lint.ts'
 import { fail, pass, skip, warn, type Check, type Finding } from '../checks.ts'
 import { CommandDeniedError, CommandUsageError, textOf, type Invocation } from '../command.ts'
 import { counted } from '../output.ts'
+import { pageText } from '../pages.ts'
 import { openStore, type OpenedStore } from '../store.ts'
 import { redisChecks, REDIS_IDS } from './redis-checks.ts'
 
@@ -68,7 +69,7 @@ async function appChecks({ store, place, vault }: OpenedStore): Promise<Check[]>
   } catch (error) {
     const isDenied = /NOPERM|EACCES|EPERM/.test((error as Error).message)
     const fix = isDenied
-      ? 'give the user the permissions listed in docs/redis.md'
+      ? `give the user the permissions listed in ${pageText('docs/redis.md')}`
       : 'check that it is running and reachable from here'
     return [
       { id: 'store', ...fail((error as Error).message, fix) },
@@ -129,12 +130,12 @@ function judgePolicies({
   if (bad.length > 0)
     return fail(
       `${counted(bad.length, 'policy', 'policies')} would be refused: ${bad.slice(0, 5).join(', ')}`,
-      'run `portcullis policy get` and `portcullis policy validate`',
+      'run `npx portcullis policy get` and `npx portcullis policy validate`',
     )
   if (dangerous.length > 0)
     return warn(
       `${counted(dangerous.length, 'policy', 'policies')} with findings of severity danger: ${dangerous.slice(0, 5).join(', ')}`,
-      'run `portcullis policy lint`',
+      'run `npx portcullis policy lint`',
     )
   return pass('every policy is valid, and no finding has the severity danger')
 }
@@ -152,7 +153,7 @@ function judgeKeys({
   if (ending.length > 0)
     return warn(
       `${counted(ending.length, 'key')} will expire within 14 days: ${ending.slice(0, 5).join(', ')}`,
-      'create a new key with `portcullis key create`',
+      'create a new key with `npx portcullis key create`',
       'docs/key-rotation.md',
     )
   return pass(

@@ -1,22 +1,25 @@
 import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAppId } from '../../names.ts'
+import { parsePolicy } from '../../policy/parse.ts'
 import type { PolicyInput } from '../../policy/policy.ts'
 import { fileStore } from '../../store/file/store.ts'
 import { CommandUsageError, EXIT, isSet, textOf, type Run } from '../command.ts'
 import { show, tell } from '../output.ts'
+import { pageText } from '../pages.ts'
 import { inspectProject, type Project } from '../project.ts'
 
 const POLICIES = 'policies.json'
+const DEFAULT_APP = 'example-shop'
 
 export const init: Run = async (invocation) => {
   const { values, directory } = invocation
-  const appId = textOf(values, 'app') ?? 'example-shop'
+  const appId = textOf(values, 'app') ?? DEFAULT_APP
   if (!isAppId(appId)) throw new CommandUsageError('`--app` must be 1-128 characters of A-Z a-z 0-9 . _ : -')
   const project = await inspectProject(directory)
   if (project === undefined)
     throw new CommandUsageError(
-      'there is no package.json here: run `portcullis init` in the directory of your application',
+      'there is no package.json here: run `npx portcullis init` in the directory of your application',
     )
   const notes = notesOn(project)
   const isModule = project.modules === 'esm'
@@ -43,8 +46,8 @@ export const init: Run = async (invocation) => {
     : [
         `// ${file}`,
         code,
-        `// ${POLICIES}, as \`portcullis init --write\` writes it`,
-        JSON.stringify(policy, null, 2),
+        `// ${POLICIES}, as \`npx portcullis init --write\` writes it`,
+        JSON.stringify({ apps: { [appId]: { policy: parsePolicy(policy) } } }, null, 2),
       ]
   await show(invocation, shown, {
     project: { name, express, modules, typescript, trustProxy: project.trustProxy },
@@ -73,7 +76,9 @@ function notesOn({ express, modules, typescript, trustProxy, applications }: Pro
     ...(applications.length === 0 ? [] : [`the application is created in ${applications.join(', ')}`]),
     ...(proxies.length > 0
       ? proxies
-      : ["`trust proxy` is not set: behind a proxy, set it to the proxy's subnets (see docs/proxies.md)"]),
+      : [
+          `\`trust proxy\` is not set: behind a proxy, set it to the proxy's subnets (see ${pageText('docs/proxies.md')})`,
+        ]),
   ]
 }
 
@@ -117,9 +122,9 @@ function firstPolicy(appId: string): PolicyInput {
 function nextSteps(appId: string, written: boolean): string[] {
   return [
     'next:',
-    ...(written ? [] : ['  portcullis init --write']),
+    ...(written ? [] : [`  npx portcullis init --write${appId === DEFAULT_APP ? '' : ` --app ${appId}`}`]),
     '  export PORTCULLIS_VAULT_KEY="$(openssl rand -base64 32)"',
-    `  portcullis key create ${appId} --store file:${POLICIES} --as-env`,
-    `  portcullis policy lint ${appId} --store file:${POLICIES}`,
+    `  npx portcullis key create ${appId} --store file:${POLICIES} --as-env`,
+    `  npx portcullis policy lint ${appId} --store file:${POLICIES}`,
   ]
 }

@@ -1,4 +1,5 @@
 import { EXIT } from '../command.ts'
+import { nextCommand } from '../next-command.ts'
 import { show, tell } from '../output.ts'
 import { readApp, withStore } from '../store.ts'
 import { keyLines } from './lines.ts'
@@ -8,6 +9,9 @@ export const listKeysOfApp = withStore(async (invocation, { store }) => {
   const keys = (await store.keys(appId)) ?? ((await readApp(store, appId)) && [])
   await show(invocation, keyLines(keys), { appId, keys })
   if (keys.length === 0)
-    tell(invocation, `the app \`${appId}\` has no keys: create one with \`portcullis key create ${appId}\``)
+    tell(
+      invocation,
+      `the app \`${appId}\` has no keys: create one with \`${nextCommand(invocation, `key create ${appId}`)}\``,
+    )
   return keys.length === 0 ? EXIT.no : EXIT.ok
 })

@@ -31,7 +31,7 @@ export const LIST_COMMANDS: readonly CommandRow[] = [
       interrupted: 'interrupted; the list is unchanged',
     },
     examples: [
-      'portcullis list import office office.csv --store file:policies',
+      'portcullis list import office office.csv --store file:policies.json',
       'portcullis list export office | portcullis list import office-2 -',
     ],
     load: managing('importList'),

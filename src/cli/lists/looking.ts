@@ -1,5 +1,6 @@
 import { didYouMean } from '../../did-you-mean.ts'
 import { EXIT, NotFoundError } from '../command.ts'
+import { nextCommand } from '../next-command.ts'
 import { columns, counted, plain, show, tell } from '../output.ts'
 import { withStore } from '../store.ts'
 
@@ -28,6 +29,9 @@ export const showLists = withStore(async (invocation, { store }) => {
   )
   await show(invocation, lines, { lists })
   if (lists.length === 0)
-    tell(invocation, 'there are no lists: create one with `portcullis list import NAME FILE`')
+    tell(
+      invocation,
+      `there are no lists: create one with \`${nextCommand(invocation, 'list import NAME FILE')}\``,
+    )
   return lists.length === 0 ? EXIT.no : EXIT.ok
 })

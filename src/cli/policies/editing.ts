@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isPortcullisError } from '../../errors.ts'
+import { sayJsonFault } from '../../json-fault.ts'
 import { diffPolicies } from '../../policy/diff.ts'
 import { CommandUsageError, EXIT, type Invocation } from '../command.ts'
 import { show, tell } from '../output.ts'
@@ -14,11 +15,12 @@ export const editPolicy = withStore(async (invocation, { store, check }) => {
   const { policy: before, revision } = await readApp(store, appId)
   const folder = await mkdtemp(join(tmpdir(), 'portcullis-edit-'))
   const file = join(folder, 'policy.json')
-  let isKept = false
+  let [text, isKept] = ['', false]
   try {
     await writeFile(file, `${JSON.stringify(before, null, 2)}\n`, { mode: 0o600 })
     await openEditor(invocation, file)
-    const policy = parsedText(await readFile(file, 'utf8'))
+    text = await readFile(file, 'utf8')
+    const policy = parsedText(text)
     const changes = diffPolicies(before, policy)
     if (changes.length === 0) {
       await show(invocation, [`${appId} stays at revision ${revision}`], {
@@ -42,7 +44,7 @@ export const editPolicy = withStore(async (invocation, { store, check }) => {
     // Somebody's work: a mistake must not lose it.
     isKept = error instanceof SyntaxError || isPortcullisError(error)
     if (isKept) invocation.error(`nothing was written; your text is in ${file}\n`)
-    throw error instanceof SyntaxError ? new Error(`the text is not JSON: ${error.message}`) : error
+    throw error instanceof SyntaxError ? new Error(`the text is not JSON: ${sayJsonFault(text)}`) : error
   } finally {
     if (!isKept) await rm(folder, { recursive: true, force: true })
   }

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CommandUsageError, EXIT, isSet, textOf } from '../command.ts'
 import { readJson } from '../input.ts'
+import { nextCommand } from '../next-command.ts'
 import { counted, SCHEMA_VERSION, show, tell } from '../output.ts'
 import { noteOf, withStore } from '../store.ts'
 import { readPolicyFiles } from './files.ts'
@@ -19,7 +20,10 @@ export const planPolicies = withStore(async (invocation, opened) => {
   if (out !== undefined) {
     const text = `${JSON.stringify({ schemaVersion: SCHEMA_VERSION, ...plan }, null, 2)}\n`
     await writeFile(resolve(directory, out), text)
-    tell(invocation, `wrote the plan to ${out}; to carry it out: portcullis policy apply ${out}`)
+    tell(
+      invocation,
+      `wrote the plan to ${out}; to carry it out: ${nextCommand(invocation, `policy apply ${out}`)}`,
+    )
   }
   await show(invocation, planLines(invocation, changes), plan)
   const limit = textOf(values, 'fail-on')

@@ -115,7 +115,7 @@ async function readRevisions(folder: string): Promise<Revisions> {
     // Said below.
   }
   throw new CommandUsageError(
-    `\`${REVISIONS_FILE}\` is damaged: remove it, and run \`portcullis policy pull\` again`,
+    `\`${REVISIONS_FILE}\` is damaged: remove it, and run \`npx portcullis policy pull\` again`,
   )
 }
 

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { BlockList, isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { signRequest } from '../../client/sign.ts'
 import { isSignatureRefusal } from '../../signature/refusals.ts'
@@ -10,6 +9,7 @@ import { checkedUrl, curlOf, exchange, reasonOf, type Answer, type Outgoing } fr
 import { readSecret, unreadableFile } from '../input.ts'
 import { show } from '../output.ts'
 import { FIXES, refusedIn, type Refused } from './fixes.ts'
+import { isPrivate } from './private-address.ts'
 
 /** With what requests are signed. */
 interface Key {
@@ -86,7 +86,10 @@ function isAnswer(attempt: Attempt): attempt is Answer {
 
 function judgeUnsigned(answer: Answer): Finding {
   const refused = refusedIn(answer.text)
-  if (refused !== undefined) return pass(`refused without a signature: ${refused.code}`)
+  if (refused !== undefined)
+    return isSignatureRefusal(refused.code)
+      ? pass(`refused without a signature: ${refused.code}`)
+      : skip(`refused for another reason than the missing signature: ${refused.code}`)
   if (answer.status >= 400)
     return skip(`answered with status ${answer.status}, which is not a refusal by a guard`)
   return warn(
@@ -130,14 +133,16 @@ function judgeSigned(unsigned: Answer, signed: Answers | undefined, { body, meth
   const refused = refusedIn(first.text)
   if (refused === undefined && first.status >= 300 && refusedIn(unsigned.text) === undefined)
     return judgeStranger(first)
-  const signature = judgeSignature(refused)
+  const signature = judgeSignature(refused, isRequired(unsigned, second))
   return {
     address: judgeAddress(first, refused),
     signature,
     digest:
-      body === undefined ? skip('give `--body-file` with content that may be sent') : judgeDigest(refused),
+      body === undefined
+        ? skip('give `--body-file` with content that may be sent')
+        : judgeDigest(refused, signature),
     replay:
-      signature.status === 'pass'
+      refused === undefined || signature.status === 'pass'
         ? judgeReplay(second, method)
         : skip('the signature was not accepted the first time'),
     answer: judgeAnswer(first, refused),
@@ -171,27 +176,19 @@ function judgeAddress(
   return pass(`${seen}; it was not refused`)
 }
 
-const PRIVATE = [
-  ['10.0.0.0', 8, 'ipv4'],
-  ['172.16.0.0', 12, 'ipv4'],
-  ['192.168.0.0', 16, 'ipv4'],
-  ['100.64.0.0', 10, 'ipv4'],
-  ['127.0.0.0', 8, 'ipv4'],
-  ['fc00::', 7, 'ipv6'],
-  ['fe80::', 10, 'ipv6'],
-  ['::1', 128, 'ipv6'],
-] as const
-
-/** Whether others see another address, since this one is not routed. */
-function isPrivate(address: string): boolean {
-  const list = new BlockList()
-  for (const [network, prefix, family] of PRIVATE) list.addSubnet(network, prefix, family)
-  const text = address.replace(/^::ffff:/, '').split('%', 1)[0] ?? ''
-  return isIP(text) !== 0 && list.check(text, isIP(text) === 4 ? 'ipv4' : 'ipv6')
+/** Whether an answer shows that the service checks signatures. */
+function isRequired(unsigned: Answer, second: Attempt | undefined): boolean {
+  return [unsigned, second].some((answer) => {
+    const refused = answer !== undefined && isAnswer(answer) ? refusedIn(answer.text) : undefined
+    return refused !== undefined && isSignatureRefusal(refused.code)
+  })
 }
 
-function judgeSignature(refused: Refused | undefined): Finding {
-  if (refused === undefined) return pass('the signature was accepted, or not checked')
+function judgeSignature(refused: Refused | undefined, isShown = false): Finding {
+  if (refused === undefined)
+    return isShown
+      ? pass('the signature was accepted')
+      : skip('no guard refused the request, but no answer shows that the signature was checked')
   const { code, hints } = refused
   if (code === 'DIGEST_MISMATCH') return pass('the signature is valid')
   if (isSignatureRefusal(code))
@@ -201,15 +198,16 @@ function judgeSignature(refused: Refused | undefined): Finding {
     : skip(`the signature was not checked: ${code}`)
 }
 
-function judgeDigest(refused: Refused | undefined): Finding {
-  if (refused === undefined) return pass('the content arrived unchanged')
+function judgeDigest(refused: Refused | undefined, signature: Finding): Finding {
+  if (refused === undefined)
+    return signature.status === 'pass' ? pass('the content arrived unchanged') : signature
   if (refused.code === 'DIGEST_MISMATCH')
     return fail(
       'the content that arrived is not the content that was signed',
       FIXES.DIGEST_MISMATCH,
       'docs/signing.md',
     )
-  return judgeSignature(refused).status === 'pass'
+  return signature.status === 'pass'
     ? pass('the content arrived unchanged')
     : skip(`the content was not checked: ${refused.code}`)
 }

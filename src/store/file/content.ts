@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { UnavailableError } from '../../errors.ts'
+import { sayJsonFault } from '../../json-fault.ts'
 import { isAppId } from '../../names.ts'
 import type { Policy } from '../../policy/policy.ts'
 import type { AppRevision, ChangeNote } from '../contract.ts'
@@ -58,8 +59,9 @@ let schemas: ReturnType<typeof makeSchemas> | undefined
 export function parseFile(bytes: Uint8Array): FileRecords {
   schemas ??= makeSchemas()
   const { app } = schemas
-  const file = schemas.file.safeParse(parseJson(bytes))
-  if (!file.success) throw new UnavailableError('it is not an object with nothing but `apps`, an object')
+  const parsed = parseJson(bytes)
+  const file = schemas.file.safeParse(parsed)
+  if (!file.success) throw new UnavailableError(sayForm(parsed))
   return new Map(
     Object.entries(file.data.apps).map(([appId, value]) => {
       if (!isAppId(appId)) throw new UnavailableError('a name in `apps` cannot be the id of an app')
@@ -67,6 +69,15 @@ export function parseFile(bytes: Uint8Array): FileRecords {
     }),
   )
 }
+
+/** What is wrong with a document that is not a file of this store: often it is a policy by itself. */
+function sayForm(parsed: unknown): string {
+  const isPolicy = isObject(parsed) && 'appId' in parsed
+  return isPolicy ? `it is a single policy: ${FORM}` : `it is not a policy file: ${FORM}`
+}
+
+const FORM =
+  'write `{ "apps": { "APP": { "policy": … } } }`, with an entry for each app id, and no other member than `apps`'
 
 function parseRecord(
   appId: string,
@@ -136,11 +147,9 @@ function parseJson(bytes: Uint8Array): unknown {
   }
   try {
     return JSON.parse(text) as unknown
-  } catch (error) {
-    // The message of the parser quotes the file. Only the place is taken from it.
-    const position = /in JSON at position (\d+)/.exec((error as Error).message)?.[1]
-    const lines = text.slice(0, position === undefined ? text.length : Number(position)).split('\n')
-    throw new UnavailableError(`it is not JSON, from line ${lines.length} on`)
+  } catch {
+    // The message of the parser quotes the file.
+    throw new UnavailableError(`it is not JSON: ${sayJsonFault(text)}`)
   }
 }
 

@@ -16,7 +16,9 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
   it('app create makes an app, and says what to do next', async () => {
     const ended = await run('app create shop --name "A shop"')
     expect([ended.code, ended.out]).toEqual([0, 'shop is at revision 1\n'])
-    expect(ended.error).toContain('next: portcullis policy edit shop')
+    expect(ended.error).toContain(
+      `next:\n  npx portcullis policy edit shop ${place.options.join(' ')}\n  npx portcullis key create shop ${place.options.join(' ')}\n`,
+    )
     const again = await run('app create shop')
     expect([again.code, again.error]).toEqual([
       1,
@@ -104,6 +106,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
       expect.stringContaining('at least 32 bytes'),
       false,
     ])
+    expect((await run('key create shop --secret abc')).error).toContain('did you mean `--secret-file`?')
     expect((await run('key create shop --from-env')).error).toContain('PORTCULLIS_APP_SECRET is not set')
     expect((await run('key create shop --secret-file - --from-env')).code).toBe(2)
     expect((await run('key create shop --secret-file -', { terminals: { input: true } })).error).toContain(
@@ -164,7 +167,11 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     const yes = await run('key revoke shop piped', { terminals, input: 'piped\n' })
     expect([yes.code, yes.out]).toEqual([0, 'revoked piped\n'])
     expect((await run('key revoke shop filed --yes')).code).toBe(0)
-    expect((await run('key revoke shop filed --yes')).code).toBe(1)
+    const gone = await run('key revoke shop filed --yes')
+    expect([gone.code, gone.error]).toEqual([
+      1,
+      'portcullis key revoke: refused: the app has no key with this id\n',
+    ])
     expect((await run('key list shop')).out).not.toContain('piped')
   })
 

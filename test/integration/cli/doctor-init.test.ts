@@ -124,6 +124,70 @@ describe('portcullis doctor', () => {
     })
   })
 
+  const JSON_AHEAD = 'mounts `express.json()` ahead of `serverOnly`'
+  it.each([
+    [
+      'express.json() ahead',
+      'app.use(express.json())\napp.use("/auth", serverOnly(a))',
+      `app.js:1 ${JSON_AHEAD} in line 2`,
+    ],
+    [
+      'express.json() in the same call',
+      'app.use(domainProtect(a), express.json(), serverOnly(a))',
+      JSON_AHEAD,
+    ],
+    [
+      'both parsers, the wrong one first',
+      'app.use(express.json(), bodyParsers())\napp.use(serverOnly(a))',
+      JSON_AHEAD,
+    ],
+    [
+      'express.urlencoded() ahead of protect()',
+      'app.use(express.urlencoded())\napp.use(protect(a))',
+      'ahead of `protect`',
+    ],
+    [
+      'cors() beside',
+      'app.use(cors())\napp.use("/auth", ipWhitelist(a), domainProtect(b))',
+      'app.js:1 mounts `cors()`, and line 2 mounts `domainProtect`',
+    ],
+  ])('warns of %s', async (name, source, detail) => {
+    const directory = project(`beside-${name.replaceAll(/\W+/g, '-')}`, {
+      'package.json': {},
+      'app.js': source,
+    })
+    expect((await doctor('', { directory })).checks['guard-order']).toMatchObject({
+      status: 'warn',
+      detail: expect.stringContaining(detail),
+    })
+  })
+
+  it.each([
+    [
+      'other paths',
+      'app.use("/shop", cors(), express.json())\napp.use("/auth", domainProtect(a), serverOnly(b))',
+    ],
+    ['bodyParsers() first', 'app.use("/auth", bodyParsers(), serverOnly(b))\napp.use(express.json())'],
+    [
+      'bodyParsers() in an earlier call',
+      'app.use(bodyParsers())\napp.use(express.json())\napp.use(domainProtect(a), serverOnly(b))',
+    ],
+    [
+      'a parser that keeps the bytes',
+      'app.use(express.json({ verify: (q, s, b) => keepBody(q, b) }))\napp.use(domainProtect(a), serverOnly(b))',
+    ],
+    ['a comment', '// app.use(cors(), express.json())\napp.use(domainProtect(a), serverOnly(b))'],
+  ])('warns of nothing beside the guards with %s, and says what it looked at', async (name, source) => {
+    const directory = project(`apart-${name.replaceAll(/\W+/g, '-')}`, {
+      'package.json': {},
+      'app.js': source,
+    })
+    expect((await doctor('', { directory })).checks['guard-order']).toMatchObject({
+      status: 'pass',
+      detail: expect.stringContaining('other files were not compared'),
+    })
+  })
+
   it('judges what a store holds', async () => {
     expect((await command('app create good --store file:store')).code).toBe(0)
     await command('key create good --valid-for 3d --store file:store')
@@ -239,7 +303,10 @@ describe('exit codes of the store', () => {
 
   it('5 where Redis is gone', async () => {
     const gone = await command('app list --redis redis://127.0.0.1:1')
-    expect([gone.code, gone.error]).toEqual([5, 'portcullis app list: Redis cannot be reached\n'])
+    expect([gone.code, gone.error]).toEqual([
+      5,
+      'portcullis app list: Redis cannot be reached at redis://127.0.0.1:1 (ECONNREFUSED): check that it is running, and that host and port are right\n',
+    ])
   })
 
   it.each([
@@ -320,8 +387,49 @@ const server = app.listen(0, '127.0.0.1', async () => {
     )
     expect(shown.error).toContain('src/server.ts:2: `trust proxy` is true')
     expect(shown.out).toMatch(/^\/\/ portcullis\.ts\nimport [^]*"appId": "shop"/)
+    // What it prints is what it writes.
+    const printed = shown.out.split('as `npx portcullis init --write` writes it\n')[1] ?? ''
+    expect((await command('init --app shop --write', { directory })).code).toBe(0)
+    const written = JSON.parse(readFileSync(join(directory, 'policies.json'), 'utf8'))
+    writeFileSync(join(directory, 'policies.json'), printed)
+    expect(
+      JSON.parse((await command('policy get shop --store file:policies.json', { directory })).out),
+    ).toEqual(written.apps.shop.policy)
+    expect(Object.keys(JSON.parse(printed))).toEqual(Object.keys(written))
+    expect(shown.error).toContain('  npx portcullis init --write --app shop\n')
     expect((await command('init --app no/id', { directory })).code).toBe(2)
     const empty = project('init-empty', { 'readme.md': '' })
     expect((await command('init', { directory: empty })).error).toContain('there is no package.json here')
+  })
+
+  it('does not create a second store beside the file that `init` has written', async () => {
+    const directory = project('init-twice', { 'package.json': { dependencies: EXPRESS } })
+    const first = await command('init --write', { directory })
+    expect([first.code, first.error]).toEqual([
+      0,
+      expect.stringContaining('(see docs/proxies.md in the Portcullis repository)'),
+    ])
+    const second = await command('app create other --store file:policies', { directory })
+    expect([second.code, second.error]).toEqual([
+      2,
+      expect.stringContaining('give `--store file:policies.json`, or create the directory for another store'),
+    ])
+    expect(readdirSync(directory).toSorted()).toEqual(['package.json', 'policies.json', 'portcullis.cjs'])
+    mkdirSync(join(directory, 'policies'))
+    expect((await command('app create other --store file:policies', { directory })).code).toBe(0)
+  })
+
+  it('runs the commands at the top of docs/cli.md on one store', async () => {
+    const directory = project('init-page', { 'package.json': { dependencies: EXPRESS } })
+    const page = readFileSync(join(repository, 'docs/cli.md'), 'utf8')
+    const lines = [...(/```sh\n([^`]*)```/.exec(page)?.[1] ?? '').matchAll(/^npx portcullis (.*)$/gm)]
+    expect(lines.length).toBeGreaterThan(3)
+    for (const [, line = ''] of lines)
+      expect([line, (await command(line, { directory, env: { EDITOR: 'true' } })).code]).toEqual([line, 0])
+    const { apps } = JSON.parse(readFileSync(join(directory, 'policies.json'), 'utf8'))
+    expect([readdirSync(directory).includes('policies'), Object.keys(apps)]).toEqual([
+      false,
+      ['another-shop', 'example-shop'],
+    ])
   })
 })

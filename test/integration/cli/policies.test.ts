@@ -26,7 +26,9 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     write('narrow.json', NARROW)
     write('wide.json', WIDE)
     if (kind === 'file')
-      expect((await run('policy set narrow.json')).error).toContain('create one with `portcullis app create`')
+      expect((await run('policy set narrow.json')).error).toContain(
+        'create one with `npx portcullis app create APP --store file:store`',
+      )
     expect((await run('app create shop')).code).toBe(0)
     const first = await run('policy set narrow.json --note "first office"')
     expect([first.code, first.out]).toEqual([0, 'shop is at revision 2\n'])
@@ -51,7 +53,9 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
         expect.stringContaining('ipWhitelist.ranges[1]'),
       ],
     ])
-    expect((await run('policy set -', { input: '{"appId":' })).error).toContain('`-` is not JSON')
+    expect((await run('policy set -', { input: '{"appId":' })).error).toContain(
+      '`-` is not JSON: line 1, column 10: the text ends too early',
+    )
     expect((await run('policy set -', { input: '{}' })).error).toContain(
       'must contain a policy with an `appId`',
     )

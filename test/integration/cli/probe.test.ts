@@ -124,10 +124,24 @@ describe('portcullis probe', () => {
   it('without a key judges what can be judged', async () => {
     const found = await probe(url, '--app shop')
     expect(statuses(found)).toBe(
-      'reach pass, clock pass, unsigned pass, address pass, signature skip, digest skip, replay skip, answer skip',
+      'reach pass, clock pass, unsigned skip, address pass, signature skip, digest skip, replay skip, answer skip',
     )
     expect((await portcullis(`probe ${url} --secret-file x`)).error).toContain('`--key-id` is missing')
     expect((await portcullis(`probe ${url} --key-id x`)).error).toContain('set PORTCULLIS_APP_SECRET')
+  })
+
+  it('does not take a refusal for another reason for a check of signatures', async () => {
+    const unsigned = await probe(url, '--app shop')
+    expect(unsigned.checks['unsigned']).toMatchObject({
+      status: 'skip',
+      detail: 'refused for another reason than the missing signature: ORIGIN_REQUIRED',
+    })
+    const unchecked = await guarded({ ...POLICY, serverOnly: off })
+    const found = await probe(unchecked, SIGNED)
+    expect(found.checks['signature']).toMatchObject({
+      status: 'skip',
+      detail: expect.stringContaining('no answer shows that the signature was checked'),
+    })
   })
 
   it.each([
@@ -178,7 +192,7 @@ describe('portcullis probe', () => {
     const found = await probe(elsewhere, SIGNED)
     expect([found.code, statuses(found)]).toEqual([
       3,
-      'reach pass, clock pass, unsigned pass, address fail, signature skip, digest skip, replay skip, answer fail',
+      'reach pass, clock pass, unsigned skip, address fail, signature skip, digest skip, replay skip, answer fail',
     ])
     expect(found.checks['address']?.fix).toContain('ask the operator')
   })
@@ -207,8 +221,10 @@ describe('portcullis probe', () => {
     const unguarded = await probe(open, SIGNED)
     expect([unguarded.code, statuses(unguarded)]).toEqual([
       0,
-      expect.stringMatching(/unsigned warn.*replay warn/),
+      expect.stringMatching(/unsigned warn.*signature skip.*replay warn/),
     ])
+    const posted = await probe(open, `${SIGNED} --body-file body.json`)
+    expect(statuses(posted)).toContain('signature skip, digest skip')
   })
 
   it('finds a clock that is wrong', async () => {
@@ -297,7 +313,12 @@ describe('portcullis probe', () => {
   it('takes an answer of the application behind the guards for one', async () => {
     const behind = await listen((req, res) => {
       if (req.headers['signature'] !== undefined) res.writeHead(404).end()
-      else request(url, (answer) => void answer.pipe(res.writeHead(answer.statusCode ?? 500))).end()
+      else
+        request(
+          url,
+          { headers: req.headers },
+          (answer) => void answer.pipe(res.writeHead(answer.statusCode ?? 500)),
+        ).end()
     })
     const found = await probe(behind, SIGNED)
     expect([found.checks['signature']?.status, found.checks['answer']?.status]).toEqual(['pass', 'pass'])

@@ -13,6 +13,7 @@ const layers: readonly (readonly string[])[] = [
     'random-id',
     'slices',
     'instant',
+    'json-fault',
     'setup-warning',
     'several-processes',
   ],

@@ -69,7 +69,9 @@ describe('the documentation', () => {
 
   it('shows policies that are taken as they stand', () => {
     const policies = blocks
-      .filter(({ language }) => language === 'jsonc')
+      .filter(
+        ({ language, code }) => language === 'jsonc' || (language === 'json' && code.includes('"appId"')),
+      )
       .map(({ document, line, code }) => {
         const text = code.replace(/\/\/ .*$/gm, '').replace(/,(?=\s*[}\]])/g, '')
         return { where: `${document}:${line}`, policy: JSON.parse(text) as unknown }

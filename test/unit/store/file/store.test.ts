@@ -122,14 +122,20 @@ describe('fileStore', () => {
   })
 
   const damages: [string, string | Buffer, string][] = [
-    ['is empty', '', 'not JSON, from line 1'],
-    ['is cut off', `{"apps": {\n"a": {"policy": {"name": "${SECRET}`, 'not JSON, from line 2'],
-    ['has a comma too many', `{"apps": {\n"a":\n{"keys": "${SECRET}",}}}`, 'not JSON, from line 3'],
+    ['is empty', '', 'not JSON: line 1, column 1'],
+    ['is cut off', `{"apps": {\n"a": {"policy": {"name": "${SECRET}`, 'not JSON: line 2, column 26'],
+    ['has a comma too many', `{"apps": {\n"a":\n{"keys": "${SECRET}",}}}`, 'not JSON: line 3, column'],
     ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'not UTF-8'],
     ['is a text', JSON.stringify(SECRET), 'apps'],
     ['is an array', '[]', 'apps'],
     ['is null', 'null', 'apps'],
     ['has no apps', '{}', 'apps'],
+    ['has a comment', `{\n  // ${SECRET}\n}`, 'not JSON: line 2, column 3: a comment'],
+    [
+      'is a policy',
+      JSON.stringify({ appId: SECRET }),
+      'a single policy: write `{ "apps": { "APP": { "policy"',
+    ],
     ['has apps in an array', '{"apps":[]}', 'apps'],
     ['has another member', JSON.stringify({ apps: {}, [SECRET]: 1 }), 'apps'],
     ['has a name that no app can have', textOf({ [`${SECRET} `]: named('a', '') }), 'the id of an app'],
