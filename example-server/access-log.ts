@@ -8,13 +8,20 @@ export interface AccessLogDependencies {
   readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
   /** How people call an app. */
   nameOf(appId: string): Promise<string>
+  /** How people call the gateway. */
+  readonly gatewayName: string
 }
+
+/** The purpose of the gateway when it shows people their own data on its pages. No app gets the data by this. */
+export const SHOWN = 'shown to the person'
 
 /** One request that has used data of a person. */
 export interface Access {
   readonly time: string
-  /** The app that asked for it. */
+  /** The app that got it, or the gateway. */
   readonly app: string
+  /** The app for whose sign-in the gateway showed a page. */
+  readonly signInTo?: string | undefined
   readonly by: 'staff' | 'user' | 'system' | undefined
   readonly what: string
   readonly fields: readonly string[]
@@ -32,7 +39,7 @@ const MOST_EVENTS = 20_000
  * Who has used which field of a person, when and why. The audit holds pseudonyms alone, so the person's own is made anew
  * from the key. Who of the staff it was is not told.
  */
-export function createAccessLog({ pseudonymKey, recentEvents, nameOf }: AccessLogDependencies) {
+export function createAccessLog({ pseudonymKey, recentEvents, nameOf, gatewayName }: AccessLogDependencies) {
   const pseudonymise = createPseudonyms(pseudonymKey)
   return async (personId: string): Promise<Access[]> => {
     const person = pseudonymise('person', personId)
@@ -40,7 +47,11 @@ export function createAccessLog({ pseudonymKey, recentEvents, nameOf }: AccessLo
     const accesses = accessesOf('events' in found ? found.events : found, person)
     const apps = [...new Set(accesses.map(({ app }) => app))]
     const names = new Map(await Promise.all(apps.map(async (app) => [app, await nameOf(app)] as const)))
-    return accesses.map((access) => ({ ...access, app: names.get(access.app) ?? access.app }))
+    return accesses.map((access) => {
+      const app = names.get(access.app) ?? access.app
+      if (access.why !== SHOWN || app === gatewayName) return { ...access, app }
+      return { ...access, app: gatewayName, signInTo: app }
+    })
   }
 }
 

@@ -135,6 +135,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     pseudonymKey: secrets.pseudonyms,
     recentEvents: parts.recentEvents,
     nameOf: async (appId) => (appId === OWN_POLICY.appId ? OWN_POLICY.name : nameOf(appId)),
+    gatewayName: OWN_POLICY.name,
   })
   app.use('/account', createAccount({ ...pages, storage, accessLog, told: refusals.told }))
   if (parts.consoleToken !== undefined) {
@@ -170,8 +171,10 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
 }
 
 /** What asks for no guard: the front page, the demo shop and the style. */
-function front({ demoApps, region, otherUrls }: GatewayParts): express.Router {
+function front({ demoApps, region, otherUrls, consoleToken, settings }: GatewayParts): express.Router {
   const router = express.Router()
+  const hasConsole = consoleToken !== undefined
+  const hasRegions = !settings.production
   const others = () => Object.entries(otherUrls()).map(([location, url]) => ({ location, url }))
   router.get(
     '/assets/style.css',
@@ -179,7 +182,8 @@ function front({ demoApps, region, otherUrls }: GatewayParts): express.Router {
   )
   router.get(
     '/',
-    (_req, res) => void res.send(homePage({ apps: demoApps, location: region, others: others() })),
+    (_req, res) =>
+      void res.send(homePage({ apps: demoApps, location: region, others: others(), hasConsole, hasRegions })),
   )
   if (demoApps.length === 0) return router
   router.get('/assets/demo.js', (_req, res) => {

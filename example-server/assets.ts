@@ -1,3 +1,5 @@
+import { LABELS } from './pages/consent-page.ts'
+
 /** Served as /assets/style.css. */
 export const STYLE = `
 :root { color-scheme: light dark; --line: #767676; --soft-line: #8886; --accent: #1f4fa3; --on-accent: #fff; --problem: #a3201f; --good: #1c6b33; --soft: #8882; --hint: #4c4c4c; --paper: #fff; --ink: #161616; }
@@ -23,6 +25,8 @@ button.plain, button.small { background: none; color: inherit; border-color: var
 button.small { padding: .3rem .8rem; margin: 0; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+/* Focused by scripts, so that screen readers continue here. */
+[tabindex="-1"]:focus { outline: none; }
 .problem { border: 1px solid var(--problem); border-left-width: .4rem; border-radius: .4rem; padding: .7rem .9rem; color: var(--problem); font-weight: 600; }
 .done { border: 1px solid var(--good); border-left-width: .4rem; border-radius: .4rem; padding: .7rem .9rem; color: var(--good); font-weight: 600; }
 .note { border-left: .4rem solid var(--soft-line); padding: .3rem .9rem; }
@@ -40,7 +44,10 @@ a { color: var(--accent); }
 .value { display: block; font-weight: 400; }
 .qr { display: block; width: 220px; height: 220px; max-width: 100%; margin: 1rem 0; background: #fff; }
 .key, .codes { font-size: 1.05rem; }
+main.wide { max-width: 60rem; }
 table { width: 100%; border-collapse: collapse; }
+.scroll { overflow-x: auto; }
+.scroll th, .scroll td { overflow-wrap: normal; }
 th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--soft-line); vertical-align: top; }
 code { font-size: .9em; }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
@@ -49,6 +56,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 
 /** Served as /assets/demo.js: what a browser app does. It has no secret; its origin protects it, and PKCE its code. */
 export const demoScript = (appId: string): string => `
+const labels = ${JSON.stringify({ ...LABELS, id: 'Identifier' })}
 const state = document.getElementById('state')
 const button = document.getElementById('sign-in')
 button.hidden = false
@@ -107,7 +115,7 @@ async function finish() {
   for (const [name, value] of Object.entries(user)) {
     const term = document.createElement('dt')
     const text = document.createElement('dd')
-    term.textContent = name
+    term.textContent = labels[name] ?? name
     text.textContent = value === '' ? '–' : String(value)
     document.getElementById('me').append(term, text)
   }

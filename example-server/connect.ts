@@ -2,6 +2,7 @@ import { on, once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { signedFetch } from 'portcullis/client'
+import { STYLE } from './assets.ts'
 
 /**
  * Plays the server of the demo app, from connect to me: asks the gateway for a sign-in, waits until the person comes back,
@@ -65,18 +66,36 @@ setTimeout(() => {
   process.exit(1)
 }, 10 * 60_000).unref()
 
+/** A page of the demo app. */
+const page = (title: string, text: string): string => `<!doctype html>
+<html lang="en">
+<meta charset="utf-8" />
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<title>${title} – Demo server app</title>
+<link rel="icon" href="data:," />
+<style>${STYLE}</style>
+<body class="shop">
+<header><span class="brand">Demo server app</span></header>
+<main><h1>${title}</h1><p>${text}</p><p><a href="${new URL('/account', gateway).href}">See at the gateway what this app may read</a></p></main>
+</body>
+</html>
+`
+
 /** What the gateway has put into the return URL, once the person comes back with an answer to this request. */
 async function comeBack(): Promise<Map<string, string>> {
   for await (const [req, res] of on(server, 'request') as AsyncIterable<[IncomingMessage, ServerResponse]>) {
     const query = new URL(req.url ?? '/', own).searchParams
     const answer = new Map([...query].map(([name, value]) => [name.replace(/^_ukey1\[(.*)\]$/, '$1'), value]))
     const isOurs = answer.get('request_id') === request_id
-    res.setHeader('content-type', 'text/plain; charset=utf-8')
+    const isAuthorized = answer.get('result') === 'authorized'
+    res.setHeader('content-type', 'text/html; charset=utf-8')
     res.statusCode = isOurs ? 200 : 400
     res.end(
-      isOurs
-        ? 'You are signed in. The terminal shows the shared data.\n'
-        : 'This answer does not belong to our request.\n',
+      !isOurs
+        ? page('Not our sign-in', 'This answer does not belong to the request of this app.')
+        : isAuthorized
+          ? page('You are signed in', 'The terminal shows the data that you shared. You can close this page.')
+          : page('You cancelled the sign-in', 'Nothing was shared. You can close this page.'),
     )
     if (isOurs) return answer
   }

@@ -1,6 +1,7 @@
 import { urlencoded, type Request, type RequestHandler, type Response } from 'express'
 import { auditAccess } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
+import { SHOWN } from './access-log.ts'
 import type { Connection } from './connections.ts'
 import type { Person } from './people.ts'
 import type { PageContext } from './pages/form.ts'
@@ -89,5 +90,5 @@ export function receiveVisits({ shared, sink, pseudonymKey, sessions }: VisitPar
 
 /** Each field that stands on a page is on record, also when a person sees their own. */
 export function shown(req: Request, person: Person): Person {
-  return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: 'shown to the person' })
+  return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: SHOWN })
 }

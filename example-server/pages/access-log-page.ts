@@ -29,12 +29,13 @@ export function accessLogPage({ base }: PageContext, accesses: readonly Access[]
 
 const labelOf = (field: string): string => (field === 'id' ? 'Identifier' : (LABELS[field as Field] ?? field))
 
-function row({ time, app, by, what, fields, why, operation }: Access): Html {
+function row({ time, app, signInTo, by, what, fields, why, operation }: Access): Html {
   const labels = fields.map(labelOf)
   return html`<li>
     <div>
-      <strong>${app}</strong>${by === 'staff' && ', a member of staff'}: ${what}
-      ${labels.join(', ') || 'no field'}<br />
+      <strong>${app}</strong
+      >${signInTo !== undefined && `, on its page for signing in to ${signInTo}`}${by === 'staff' && ', a member of staff'}:
+      ${what} ${labels.join(', ') || 'no field'}<br />
       ${why !== undefined && html`Why: ${why}<br />`}
       <span class="hint"
         >${moment(Date.parse(time))}${operation !== undefined && html`, <code>${operation}</code>`}</span

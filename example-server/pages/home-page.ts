@@ -17,11 +17,13 @@ export interface HomeView {
   readonly location: string
   /** Instances of other locations. */
   readonly others: readonly { readonly location: string; readonly url: string }[]
+  readonly hasConsole: boolean
+  readonly hasRegions: boolean
 }
 
 export const nameOf = (location: string): string => location.charAt(0).toUpperCase() + location.slice(1)
 
-export function homePage({ apps, location, others }: HomeView): string {
+export function homePage({ apps, location, others, hasConsole, hasRegions }: HomeView): string {
   return layout(
     'Welcome',
     html`<h1>A small identity gateway</h1>
@@ -32,6 +34,14 @@ export function homePage({ apps, location, others }: HomeView): string {
       </p>
       ${apps.length > 0 && html`<p><a class="button" href="/demo">Try the demo shop</a></p>`}
       <p><a href="/account">Your account: sessions, apps, password, second factor</a></p>
+      ${
+        hasConsole &&
+        html`<p>
+          <a href="/console/">Console: apps, keys, policies, refused requests</a>, for operators. The token is
+          in the terminal.
+        </p>`
+      }
+      ${hasRegions && html`<p><a href="/regions">Regions: what each location stores</a></p>`}
       ${
         apps.length > 0 &&
         html`<h2>Demo apps</h2>

@@ -8,7 +8,11 @@ const head = (title: string): Html =>
     <link rel="stylesheet" href="/assets/style.css" />`
 
 /** A page of the gateway. */
-export function layout(title: string, body: Html, { signedIn = false }: { signedIn?: boolean } = {}): string {
+export function layout(
+  title: string,
+  body: Html,
+  { signedIn = false, wide = false }: { signedIn?: boolean; wide?: boolean } = {},
+): string {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -19,7 +23,7 @@ export function layout(title: string, body: Html, { signedIn = false }: { signed
           <a class="brand" href="/">Example gateway</a>
           <nav><a href="/account">${signedIn ? 'Your account' : 'Account'}</a></nav>
         </header>
-        <main>${body}</main>
+        <main${wide && html` class="wide"`}>${body}</main>
         <footer>An example of <strong>Portcullis</strong>. Do not use a real password here.</footer>
       </body>
     </html>`.text

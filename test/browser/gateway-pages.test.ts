@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals'
 import { createDemoApps, DEMO_APPS } from '../../example-server/demo-apps.ts'
+import type { Holding } from '../../example-server/homes.ts'
+import { regionsPage } from '../../example-server/pages/regions-page.ts'
 import { launchChromium } from '../support/chromium.ts'
 import {
   ADA,
@@ -13,6 +16,8 @@ import {
   startExampleServer,
   type ExampleServer,
 } from '../support/example-server.ts'
+import { compiled } from '../support/compiled.ts'
+import { until } from '../support/redis.ts'
 import { watchPages } from '../support/watched-pages.ts'
 
 let browser: Browser
@@ -20,12 +25,14 @@ let server: ExampleServer
 /** A site of somebody else. */
 let stranger: Server
 let foreign: string
+let demoSecret: string
 let context: BrowserContext
 let page: Page
 
 beforeAll(async () => {
   browser = await launchChromium()
-  server = await startExampleServer({ demoApps: DEMO_APPS })
+  server = await startExampleServer({ demoApps: DEMO_APPS, consoleToken: 'c'.repeat(32) })
+  demoSecret = (await createDemoApps(server.store, [server.url])).secret ?? ''
   stranger = createServer(
     (_req, res) => void res.setHeader('content-type', 'text/html').end('<h1>Prizes</h1>'),
   )
@@ -63,7 +70,6 @@ async function makeAccount(email: string): Promise<void> {
 }
 
 it('the demo app signs a person in, and shows what was shared', async () => {
-  await createDemoApps(server.store, [server.url])
   const wrong = await watchPages(context)
   await page.goto(`${server.url}/demo`)
   await page.getByRole('button', { name: /Sign in/ }).click()
@@ -71,8 +77,73 @@ it('the demo app signs a person in, and shows what was shared', async () => {
   await page.getByRole('button', { name: 'Share and continue' }).click()
   await page.getByText('demo@example.org').waitFor()
   expect(await page.getByRole('main').textContent()).toContain('Ada')
+  const names = await page.locator('#me dt').allTextContents()
+  expect(names).toContain('First name')
+  expect(names.filter((name) => !/^[A-Z]/.test(name))).toEqual([])
+  // The script has moved the focus here, for screen readers; nobody can type into it.
+  const outline = "getComputedStyle(document.querySelector('#state:focus')).outlineStyle"
+  expect(await page.evaluate(outline)).toBe('none')
   expect(page.url()).not.toContain('code')
   expect(wrong).toEqual([])
+})
+
+it('the command that plays a server app ends on a page of its own', async () => {
+  const command = spawn(process.execPath, [compiled('example-server/connect.ts'), server.url], {
+    env: { PATH: process.env['PATH'], DEMO_SECRET: demoSecret },
+  })
+  let said = ''
+  command.stdout.on('data', (chunk: Buffer) => void (said += chunk.toString()))
+  command.stderr.on('data', (chunk: Buffer) => void (said += chunk.toString()))
+  const ended = new Promise((resolve) => command.once('close', resolve))
+  await until('it shows the link', async () => said.includes('Waiting for the sign-in'))
+  await page.goto(/^ {2}(http\S+)$/m.exec(said)?.[1] ?? '')
+  await makeAccount('server-app@example.org')
+  await page.getByRole('button', { name: 'Share and continue' }).click()
+  await page.getByRole('heading', { name: 'You are signed in' }).waitFor()
+  expect(await page.title()).toBe('You are signed in – Demo server app')
+  const [link] = await page.getByRole('link').all()
+  expect(await link?.getAttribute('href')).toBe(`${server.url}/account`)
+  expect(await ended).toBe(0)
+  expect(said).toContain(`user: { firstname: '${ADA.firstname}' }`)
+})
+
+it('the front page leads to the console and to the regions, which say how to see more', async () => {
+  await page.goto(`${server.url}/`)
+  await page.getByRole('link', { name: /^Regions/ }).click()
+  expect(await page.getByRole('main').textContent()).toContain('npm run demo:regions')
+  expect(await page.getByRole('table').count()).toBe(0)
+  await page.goto(`${server.url}/`)
+  await page.getByRole('link', { name: /^Console/ }).click()
+  await page.waitForURL(/\/console\//)
+  await page.getByRole('button', { name: /sign in/i }).waitFor()
+})
+
+it.each([1280, 320])('the page of the regions breaks no word at a width of %i', async (width) => {
+  await page.setViewportSize({ width, height: 800 })
+  await page.goto(`${server.url}/regions`)
+  const holdings = ['london', 'frankfurt', 'dallas'].map((location): Holding => ({
+    location,
+    jurisdiction: location === 'dallas' ? 'world' : 'europe',
+    condition: 'away',
+    people: ['europe_0123456789abcdef'],
+    keys: 1,
+    emails: 1,
+  }))
+  const main = /<main[^]*<\/main>/.exec(regionsPage(holdings))?.[0] ?? ''
+  await page.evaluate(`document.querySelector('main').outerHTML = ${JSON.stringify(main)}`)
+  const broken =
+    await page.evaluate(`[...document.querySelectorAll('th, td:not(:has(code))')].flatMap((cell) => {
+    const text = cell.firstChild
+    return [...text.data.matchAll(/\\S+/g)].filter(({ 0: word, index }) => {
+      const range = document.createRange()
+      range.setStart(text, index)
+      range.setEnd(text, index + word.length)
+      return range.getClientRects().length > 1
+    }).map(([word]) => word)
+  })`)
+  expect(broken).toEqual([])
+  expect(await page.getByRole('cell', { name: 'unreachable' }).count()).toBe(3)
+  expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
 })
 
 it('the session is a secure cookie over plain http on loopback too, and another one after the sign-in', async () => {

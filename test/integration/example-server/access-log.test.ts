@@ -49,7 +49,7 @@ describe('/account/access-log', () => {
     )
     expect(consent).toMatch(
       new RegExp(
-        `^Shop &#38; &#60;Sons&#62; : read First name, Email address, Picture Why: shown to the person ${moment} , GET /gateway/:connectId$`,
+        `^Example gateway , on its page for signing in to Shop &#38; &#60;Sons&#62;: read First name, Email address, Picture Why: shown to the person ${moment} , GET /gateway/:connectId$`,
       ),
     )
     expect(others).toEqual([])
@@ -75,7 +75,8 @@ describe('/account/access-log', () => {
     expect(await response.json()).toEqual([
       {
         time: expect.any(String),
-        app: 'Shop & <Sons>',
+        app: 'Example gateway',
+        signInTo: 'Shop & <Sons>',
         what: 'read',
         fields: ['firstname', 'email', 'image'],
         why: 'shown to the person',
