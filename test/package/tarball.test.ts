@@ -52,6 +52,16 @@ describe('the tarball', () => {
     expect(onDisk).toBeLessThanOrEqual(3_000_000)
   })
 
+  it('has no module that is too large for gzip to find its twin: part it with PARTS in scripts/build.ts', () => {
+    const sizeOf = (name: string): number => statSync(join(packed.folder, 'dist', 'cjs', name)).size
+    const twins = readdirSync(join(packed.folder, 'dist', 'esm')).filter((name) => name.endsWith('.js'))
+    expect(twins.length).toBeGreaterThan(50)
+    // A file of this size, and what tar puts ahead of it, are still within the 32 KB that gzip looks back.
+    expect(twins.filter((name) => sizeOf(name) > 31_500).map((name) => `${name}: ${sizeOf(name)}`)).toEqual(
+      [],
+    )
+  })
+
   it('brings no other package along', () => {
     const { dependencies = {} } = JSON.parse(readFileSync(join(packed.folder, 'package.json'), 'utf8')) as {
       dependencies?: object
