@@ -55,6 +55,18 @@ function importsOf(from: string, bindings: readonly Binding[]): { esm: string; c
   return { esm: esm.join(''), cjs: cjs.join('') }
 }
 
+/** Begins a line with each statement of a module. */
+export async function withLines(text: string): Promise<string> {
+  // The places that the parser gives are of bytes, and count from the first statement that it has ever seen.
+  const bytes = Buffer.from(`;${text}`)
+  const { body } = await parse(`;${text}`, { syntax: 'ecmascript', target: 'es2022' })
+  const starts = body.map(({ span }) => span.start - (body[0]?.span.start ?? 0))
+  return starts
+    .slice(1)
+    .map((start, index) => bytes.toString('utf8', start, starts[index + 2]))
+    .join('\n')
+}
+
 /**
  * Both forms of an ES module without a default export. The CommonJS form reads what it imports once: no two files may need
  * each other, and what is exported may not change later.
