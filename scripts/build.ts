@@ -119,8 +119,9 @@ async function dataFile(sources: readonly string[]): Promise<string> {
   for (const source of sources) {
     const { code } = await transform(source, { loader: 'ts', format: 'cjs', platform: 'node', ...SMALL })
     if (code.includes('require(')) throw new Error('a module of data is not only data')
+    const run = runInThisContext(`(module) => {${code}}`) as (module: { exports: object }) => void
     const module = { exports: {} }
-    runInThisContext(`(module) => {${code}}`)(module)
+    run(module)
     Object.assign(data, module.exports)
   }
   const text = Buffer.from(JSON.stringify(data))

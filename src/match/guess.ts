@@ -34,8 +34,9 @@ export function suggestion(
   const [only] = taken
   if (only === undefined || taken.has(undefined)) return { problem }
   if (taken.size === 1) return { problem, corrected: only }
-  const listed = [...taken].map((text) => `\`${text}\``).join(', ')
-  return { problem: `${problem}: write ${listed.replace(/, (?=[^ ]*$)/, ' and ')} as separate entries` }
+  const listed = [...taken].map((text) => `\`${text}\``)
+  const first = listed.slice(0, -1).join(', ')
+  return { problem: `${problem}: write ${first} and ${listed.at(-1)} as separate entries` }
 }
 
 /** The text that is taken, or that would have been. */

@@ -77,7 +77,7 @@ function valueOf(text: string): number | undefined {
 const span: Guesser = (text) => {
   const [from = '', to = '', ...more] = text.split(/ ?[-\u2013\u2014] ?/, 3)
   const first = valueOf(from)
-  const last = valueOf(/^[0-9]{1,3}$/.test(to) ? from.replace(/[0-9]+$/, to) : to)
+  const last = valueOf(/^[0-9]{1,3}$/.test(to) ? from.slice(0, from.lastIndexOf('.') + 1) + to : to)
   if (first === undefined || last === undefined || more.length > 0) return undefined
   return ['is a span of addresses', ...rangesOf(first, last)]
 }

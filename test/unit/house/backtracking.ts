@@ -72,7 +72,8 @@ class Parser {
     do {
       this.#mayFail = false
       this.#lookarounds = []
-      const anchored = this.#take('^')
+      // A sticky expression is tried at one place of the text.
+      const anchored = this.#take('^') || this.#flags.includes('y')
       const node = this.#sequence()
       alternatives.push({ node, anchored, mayFail: this.#mayFail, lookarounds: this.#lookarounds })
     } while (this.#take('|'))
