@@ -105,14 +105,14 @@ describe('sealPg', () => {
       await expect(query({ text: 'select email from users', rowMode: 'array' } as never)).rejects.toThrow(
         /rowMode/,
       )
-      await expect(query('select email from users')).rejects.toThrow(/does not say whom it concerns/)
+      await expect(query('select email from users')).rejects.toThrow(/does not name its person/)
     })
     expect(read).toEqual(['user email'])
   })
 
   it('refuses rows where nobody can be named who reads', async () => {
     await expect(sealPg(pool, audit, 'user').query('select * from users')).rejects.toThrow(
-      /outside of a request/,
+      /outside a request/,
     )
   })
 })
@@ -193,8 +193,8 @@ describe('sealKnex', () => {
       () => knex('orders').join('users', 'orders.userId', 'users.id').select('*'),
       /queryContext\(\{ model: 'user' \}\)/,
     ],
-    ['the largest value', () => knex('users').max('email'), /does not say whom it concerns/],
-    ['rows without their person', () => knex('users').select('email'), /does not say whom it concerns/],
+    ['the largest value', () => knex('users').max('email'), /does not name its person/],
+    ['rows without their person', () => knex('users').select('email'), /does not name its person/],
   ]
   it.each(refused)('refuses %s', async (_what, query, message) => {
     await readBy(async () => expect((async () => await query())()).rejects.toThrow(message))
@@ -328,7 +328,7 @@ describe('sealPrisma', () => {
   it('refuses a selection that does not say whom it concerns', async () => {
     await readBy(async () =>
       expect((async () => await prisma.user.findMany({ select: { email: true } }))()).rejects.toThrow(
-        /does not say whom it concerns/,
+        /does not name its person/,
       ),
     )
   })

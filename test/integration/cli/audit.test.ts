@@ -384,7 +384,9 @@ describe('the command line', () => {
 
   it('ends with 5 where Redis cannot be reached, and shows no password', async () => {
     const ended = await command('audit query', { env: { REDIS_URL: 'redis://:secret-word@127.0.0.1:1' } })
-    expect(ended).toEqual({ code: 5, out: '', error: 'portcullis audit query: Redis cannot be reached\n' })
+    const error =
+      'portcullis audit query: Redis cannot be reached at redis://127.0.0.1:1 (ECONNREFUSED): check that it is running, and that host and port are right\n'
+    expect(ended).toEqual({ code: 5, out: '', error })
   })
 
   it('shows its commands, and the options of each', async () => {
