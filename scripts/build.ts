@@ -113,7 +113,10 @@ const dataModules: Plugin = {
   },
 }
 
-/** One CommonJS module with everything that these modules export, which is data. */
+/**
+ * One CommonJS module with everything that these modules export, which is data. It requires nothing: a bundler that makes an ES
+ * module of it would leave a `require` that does not exist there.
+ */
 async function dataFile(sources: readonly string[]): Promise<string> {
   const data: Record<string, unknown> = {}
   for (const source of sources) {
@@ -128,7 +131,7 @@ async function dataFile(sources: readonly string[]): Promise<string> {
   const packed = brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: text.length } })
   const notices = sources.flatMap((source) => /\/\*!.*?\*\//s.exec(source) ?? [])
   return `"use strict";
-${notices.map((notice) => `${notice}\n`).join('')}const { brotliDecompressSync } = require('node:zlib')
+${notices.map((notice) => `${notice}\n`).join('')}const { brotliDecompressSync } = (process.getBuiltinModule ?? require)('node:zlib')
 const data = JSON.parse(brotliDecompressSync(Buffer.from('${packed.toString('base64')}', 'base64')).toString())
 ${Object.keys(data)
   .map((name) => `exports.${name} = data.${name}`)

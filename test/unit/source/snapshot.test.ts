@@ -25,7 +25,7 @@ let directory: string
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'portcullis-snapshot-'))
 })
-afterEach(() => rm(directory, { recursive: true, force: true }))
+afterEach(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }))
 
 const snapshot = (): PolicySnapshot => diskSnapshot({ directory, vault })
 
