@@ -114,8 +114,8 @@ const dataModules: Plugin = {
 }
 
 /**
- * One CommonJS module with everything that these modules export, which is data. It requires nothing: a bundler that makes an ES
- * module of it would leave a `require` that does not exist there.
+ * One CommonJS module with everything that these modules export, which is data. It asks Node for its module and requires it only
+ * before Node 22.3, which cannot be asked: in an ES module that a bundler makes of it there is no `require`.
  */
 async function dataFile(sources: readonly string[]): Promise<string> {
   const data: Record<string, unknown> = {}

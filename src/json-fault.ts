@@ -60,7 +60,7 @@ function faultAt(text: string, index: number, expected: Expected): JsonFault {
       ? 'a comment'
       : rest === ''
         ? 'the end of the text'
-        : isEndOfList && /,\s*$/.test(lines.slice(-2).join('\n'))
+        : isEndOfList && text.slice(0, index).trimEnd().endsWith(',')
           ? 'a comma at the end of a list'
           : 'something else'
   return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1, what }

@@ -53,13 +53,17 @@ export async function findApp({ store }: Desk, appId: string): Promise<FoundApp>
   return { stored, policy: parseOnce(stored.policy) }
 }
 
-/** By the digests of their documents. One of 5,000 ranges takes a third of a second to parse and assess. */
-const parsed = new LRUCache<string, Policy>({ max: 20_000, maxSize: 16 * 1_048_576 })
+/**
+ * By the digests of their documents. One of 5,000 ranges takes a third of a second to parse and assess. Made when it is first
+ * needed, for the cache takes all of its places at once.
+ */
+let parsed: LRUCache<string, Policy> | undefined
 
 /** What was parsed lately need not be parsed for every look, and `assess` knows it too. */
 export function parseOnce(document: unknown): Policy {
   const text = JSON.stringify(document) ?? ''
   const key = createHash('sha256').update(text).digest('base64')
+  parsed ??= new LRUCache({ max: 20_000, maxSize: 16 * 1_048_576 })
   const known = parsed.get(key)
   if (known !== undefined) return known
   const policy = parsePolicy(document)

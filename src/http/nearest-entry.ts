@@ -150,7 +150,8 @@ function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
 function lookAtCountry(refusal: Refusal): Found {
   const given = unknownCountries.get(refusal)
   const code = guessCountry(given)
-  if (code !== undefined) return { facts: [`\`${printable(String(given))}\` is written \`${code}\``] }
+  // The country itself is that of a person.
+  if (code !== undefined) return { facts: [OTHER_SPELLING] }
   if (given === undefined || given === null) return NOTHING
   if (isLocale(given)) return { facts: [NO_CITIZENSHIP] }
   const type = typeof given === 'string' ? 'text that is not a country code' : `value of type ${typeof given}`
@@ -172,6 +173,8 @@ function otherSections({ guard }: Refusal, policy: RequestContext['policy']): st
   return missing.length === 0 ? [] : [`it also lacks ${missing.map((name) => `\`${name}\``).join(', ')}`]
 }
 
+const OTHER_SPELLING =
+  'the `country` option gave another spelling of a country code: write `DE`, and not `Germany` or `DEU`; `GB`, and not `UK`'
 const ENCODED_TWICE = 'it was percent-encoded twice'
 
 function lookedFor(refusal: Refusal): string[] {

@@ -717,14 +717,14 @@ export const MISTAKES: readonly Mistake[] = [
     policy: { regionPin: ENFORCE },
     mounts: region(() => 'Germany'),
     ask: get(),
-    line: ['REGION_UNKNOWN', '`Germany` is written `DE`'],
+    line: ['REGION_UNKNOWN', 'write `DE`, and not `Germany`'],
   },
   {
     name: 'the code that people use for the United Kingdom',
     policy: { regionPin: ENFORCE },
     mounts: region(() => Promise.resolve('UK')),
     ask: get(),
-    line: ['REGION_UNKNOWN', '`UK` is written `GB`'],
+    line: ['REGION_UNKNOWN', '`GB`, and not `UK`'],
   },
   {
     name: 'a record in place of its country',

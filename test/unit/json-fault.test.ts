@@ -10,6 +10,7 @@ describe('jsonFault', () => {
     ['a comment behind a value', '{\n  "a": 1, // why\n  "b": 2\n}', 2, 11, 'a comment'],
     ['a comment in front', '/* a policy */ {}', 1, 1, 'a comment'],
     ['a comma at the end of an object', '{\n  "a": 1,\n}', 3, 1, 'a comma at the end of a list'],
+    ['a comma at the end, and empty lines', '[1,\n\n\n]', 4, 1, 'a comma at the end of a list'],
     ['a comma at the end of an array', '[1, 2, ]', 1, 8, 'a comma at the end of a list'],
     ['a missing comma', '{"a": 1\n "b": 2}', 2, 2, 'something else'],
     ['a name without quotes', '{a: 1}', 1, 2, 'something else'],

@@ -107,7 +107,7 @@ function judgeStranger({ status }: Answer): Judged {
       : status < 500
         ? 'check the URL; if it is right, a proxy, a firewall or a login in front of the service refuses the request'
         : 'tell the operator: the service, or a proxy in front of it, fails'
-  const answer = fail(`no guard has judged the request; it was answered with status ${status}`, fix)
+  const answer = fail(`the answer, status ${status}, does not come from a guard`, fix)
   return { address: unknown, signature: unknown, digest: unknown, replay: unknown, answer }
 }
 
