@@ -108,7 +108,9 @@ function namesIn(text = ''): string[] {
 
 /** Adds to `Vary` what is not there yet. */
 function vary(res: GuardResponse, fields: readonly string[]): void {
-  const before = [res.getHeader('Vary') ?? ''].flat().join(', ')
+  const present = res.getHeader('Vary')
+  if (present === 'Origin' && fields === VARIES) return
+  const before = [present ?? ''].flat().join(', ')
   const known = new Set(before.split(',').map((name) => name.trim().toLowerCase()))
   if (known.has('*')) return
   const added = fields.filter((name) => !known.has(name.toLowerCase()))

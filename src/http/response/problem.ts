@@ -13,10 +13,16 @@ export interface ProblemDocument {
   readonly instance: string
 }
 
+const TYPES = Object.fromEntries(
+  Object.keys(DENIALS).map((code) => [
+    code,
+    `urn:problem-type:portcullis:${code.toLowerCase().replaceAll('_', '-')}`,
+  ]),
+) as Readonly<Record<DenialCode, string>>
+
 export function problemDocument(code: DenialCode, requestId: string): ProblemDocument {
   const { status, title } = DENIALS[code]
-  const type = `urn:problem-type:portcullis:${code.toLowerCase().replaceAll('_', '-')}`
-  return { type, title, status, code, instance: requestId }
+  return { type: TYPES[code], title, status, code, instance: requestId }
 }
 
 /**
@@ -27,13 +33,15 @@ export function sendProblem(
   res: GuardResponse,
   code: DenialCode,
   requestId: string,
-  extension: Readonly<Record<string, unknown>> = {},
+  extension?: Readonly<Record<string, unknown>>,
 ): void {
   const { status } = DENIALS[code]
-  const body = Buffer.from(JSON.stringify({ ...problemDocument(code, requestId), ...extension }))
+  const document = problemDocument(code, requestId)
+  // Node sends a string together with the head, in one write.
+  const body = JSON.stringify(extension === undefined ? document : { ...document, ...extension })
   res.statusCode = status
   res.setHeader('Content-Type', 'application/problem+json')
-  res.setHeader('Content-Length', body.length)
+  res.setHeader('Content-Length', Buffer.byteLength(body))
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('X-Request-Id', requestId)
   // RFC 9110 11.6.1 asks for a challenge with every 401.
