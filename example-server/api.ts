@@ -11,19 +11,18 @@ import {
   type NonceStore,
   type PolicySource,
 } from 'portcullis'
-import type { AuditSink } from 'portcullis/audit'
 import type { Refusals } from './refusals.ts'
 import { networkOf, type Limits } from './limits.ts'
 import { ANSWER, SCOPE, TOKEN_LIFETIME, type Connections, type Grant } from './connections.ts'
 import type { Field, People, Person } from './people.ts'
 import { sendProblem } from './problems.ts'
 import type { Ukey1 } from './ukey1.ts'
+import type { AuditParts } from './visits.ts'
 
 export interface ApiDependencies {
   readonly policies: PolicySource
   readonly nonces: NonceStore
-  readonly sink: AuditSink
-  readonly pseudonymKey: Uint8Array
+  readonly audit: AuditParts
   readonly connections: Connections
   readonly people: People
   readonly limits: Limits
@@ -80,13 +79,13 @@ const TOKEN = form({
 
 /** The routes that apps call: /auth/v2. */
 export function createApi(dependencies: ApiDependencies): Router {
-  const { connections, people, policies, nonces, sink, pseudonymKey, region, ukey1, limits } = dependencies
+  const { connections, people, policies, nonces, audit, region, ukey1, limits } = dependencies
   const shared = { policies, ...dependencies.refusals.told, ...(ukey1 && { appId: ukey1.appId }) }
   const api = Router()
 
   // Every request is recorded first, so that refusals are recorded too.
   api.use(
-    auditAccess({ ...shared, sink, pseudonymKey }),
+    auditAccess({ ...shared, ...audit }),
     ...(ukey1 === undefined ? [] : [ukey1.prepare]),
     ...bodyParsers({ limit: 16_384 }),
     ipWhitelist(shared),

@@ -92,8 +92,11 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     log,
     vault,
     connections: createConnections(storage, vault),
-    sink: metrics.sink('audit', parts.sink),
-    pseudonymKey: secrets.pseudonyms,
+    audit: {
+      sink: metrics.sink('audit', parts.sink),
+      pseudonymKey: secrets.pseudonyms,
+      judgements: { key: secrets.judgements },
+    },
     ukey1: parts.ukey1,
   }
   const pages = {
@@ -165,6 +168,7 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
     authorize: consoleTokens([{ token, name: 'operator' }]),
     state: consoleStateOf(parts.storage),
     recentEvents: parts.recentEvents,
+    judgedKey: parts.settings.secrets.judgements,
     regions: parts.homes.status,
     onError: parts.onFault,
   })

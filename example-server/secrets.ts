@@ -8,6 +8,8 @@ export interface Secrets {
   readonly emailIndex: Uint8Array
   readonly csrf: Uint8Array
   readonly pseudonyms: Uint8Array
+  /** Encrypts what the guards were told of each request, for the console to judge it again. */
+  readonly judgements: Uint8Array
   /** Signs the cookie by which a browser is known to an account. */
   readonly devices: Uint8Array
   /** Hides network addresses where tries are counted. */
@@ -41,6 +43,7 @@ export function deriveSecrets(root: Uint8Array, given: GivenVaultKeys = {}): Sec
     emailIndex: derive('email index'),
     csrf: derive('csrf'),
     pseudonyms: derive('pseudonyms'),
+    judgements: derive('judgements'),
     devices: derive('devices'),
     limits: derive('limits'),
     fingerprint: Buffer.from(derive('fingerprint')).toString('hex').slice(0, 12),

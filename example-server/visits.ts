@@ -1,6 +1,5 @@
 import { urlencoded, type Request, type RequestHandler, type Response } from 'express'
-import { auditAccess } from 'portcullis'
-import type { AuditSink } from 'portcullis/audit'
+import { auditAccess, type AuditAccessOptions } from 'portcullis'
 import { SHOWN } from './access-log.ts'
 import type { Connection } from './connections.ts'
 import type { Person } from './people.ts'
@@ -48,20 +47,21 @@ export function contextOf(
   return { base, app, csrf: sessionOf(req).csrf, mailsArePrinted, ...more }
 }
 
+/** How each request is recorded. */
+export type AuditParts = Pick<AuditAccessOptions, 'sink' | 'pseudonymKey' | 'judgements'>
+
 export interface VisitParts {
   readonly shared: PinParts['shared']
-  readonly sink: AuditSink
-  readonly pseudonymKey: Uint8Array
+  readonly audit: AuditParts
   readonly sessions: Sessions
 }
 
 /** Ahead of all pages: what happens is recorded, and a form counts only if it was sent from a page of ours. */
-export function receiveVisits({ shared, sink, pseudonymKey, sessions }: VisitParts): RequestHandler[] {
+export function receiveVisits({ shared, audit, sessions }: VisitParts): RequestHandler[] {
   return [
     auditAccess({
       ...shared,
-      sink,
-      pseudonymKey,
+      ...audit,
       onDeny: (_decision, _req, res) => sendUnavailable(res as Response),
     }),
     urlencoded({ extended: false, limit: 16_384 }),

@@ -1,7 +1,6 @@
 import { Router, type Request, type Response } from 'express'
 import { z } from 'zod'
 import { createPolicySource, memoryStore } from 'portcullis'
-import type { AuditSink } from 'portcullis/audit'
 import type { AccessLog } from '../access-log.ts'
 import { receiveBegunForm } from '../begun-form.ts'
 import type { Connections } from '../connections.ts'
@@ -16,7 +15,7 @@ import type { Account } from '../people.ts'
 import { CURRENT, NEW_PASSWORD } from '../profile.ts'
 import type { Refusals } from '../refusals.ts'
 import { createPin, type PinParts } from '../regions.ts'
-import { changeVisit, receiveVisits, sessionOf, shown } from '../visits.ts'
+import { changeVisit, receiveVisits, sessionOf, shown, type AuditParts } from '../visits.ts'
 import { addFactor } from './factor.ts'
 import type { Storage } from '../storage.ts'
 
@@ -26,8 +25,7 @@ export interface AccountParts extends Omit<EntryParts, 'pin'> {
   readonly urlOf: PinParts['urlOf']
   readonly connections: Connections
   readonly storage: Storage
-  readonly sink: AuditSink
-  readonly pseudonymKey: Uint8Array
+  readonly audit: AuditParts
   readonly accessLog: AccessLog
 }
 
@@ -57,7 +55,7 @@ const DONE: Readonly<Record<string, string>> = {
 
 /** Where a person sees and ends what is open: /account. */
 export function createAccount(parts: AccountParts): Router {
-  const { sessions, region, urlOf, sink, pseudonymKey, told } = parts
+  const { sessions, region, urlOf, audit, told } = parts
   const policies = createPolicySource({ store: memoryStore([{ policy: OWN_POLICY }]) })
   const shared = { ...told, policies, appId: () => OWN_POLICY.appId }
   const pin = createPin({ shared, region, urlOf })
@@ -69,7 +67,7 @@ export function createAccount(parts: AccountParts): Router {
     next()
   })
   router.post('/sign-up/begun', ...receiveBegunForm(parts.vault))
-  router.use(receiveVisits({ shared, sink, pseudonymKey, sessions }))
+  router.use(receiveVisits({ shared, audit, sessions }))
   router.use(createEntry({ ...parts, pin }))
   router.use((req, res, next) => {
     const { account, awaiting } = sessionOf(req)

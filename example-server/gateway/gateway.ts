@@ -1,5 +1,4 @@
 import { Router, type Request, type Response } from 'express'
-import type { AuditSink } from 'portcullis/audit'
 import { receiveBegunForm } from '../begun-form.ts'
 import type { Connections } from '../connections.ts'
 import type { EntryParts } from '../entry/desk.ts'
@@ -9,7 +8,15 @@ import { signInPage } from '../pages/entry-pages.ts'
 import { messagePage } from '../pages/layout.ts'
 import { createPin, type PinParts } from '../regions.ts'
 import type { Ukey1 } from '../ukey1.ts'
-import { changeVisit, contextOf, receiveVisits, sessionOf, shown, visitOf } from '../visits.ts'
+import {
+  changeVisit,
+  contextOf,
+  receiveVisits,
+  sessionOf,
+  shown,
+  visitOf,
+  type AuditParts,
+} from '../visits.ts'
 import { addAnswers } from './answers.ts'
 
 export interface GatewayParts extends Omit<EntryParts, 'pin'> {
@@ -17,15 +24,14 @@ export interface GatewayParts extends Omit<EntryParts, 'pin'> {
   readonly region: string
   readonly urlOf: PinParts['urlOf']
   readonly connections: Connections
-  readonly sink: AuditSink
-  readonly pseudonymKey: Uint8Array
+  readonly audit: AuditParts
   /** Legacy: signs the answer on the return URL; `undefined` where no app has it. */
   readonly ukey1: Pick<Ukey1, 'signAnswer'> | undefined
 }
 
 /** The pages on which a person signs in and decides what to share: /gateway/:connectId. */
 export function createGateway(parts: GatewayParts): Router {
-  const { connections, sessions, region, urlOf, sink, pseudonymKey, mailsArePrinted } = parts
+  const { connections, sessions, region, urlOf, audit, mailsArePrinted } = parts
   // These pages are called by people; the app is the one that sent them here.
   const shared = { ...parts.shared, appId: (req: Request) => visitOf(req)?.connection?.appId }
   const pin = createPin({ shared, region, urlOf })
@@ -55,7 +61,7 @@ export function createGateway(parts: GatewayParts): Router {
   }
 
   gateway.post('/sign-up/begun', ...receiveBegunForm(parts.vault))
-  gateway.use(receiveVisits({ shared, sink, pseudonymKey, sessions }))
+  gateway.use(receiveVisits({ shared, audit, sessions }))
 
   gateway.get('/', (req, res) => {
     const { account, awaiting } = sessionOf(req)

@@ -10,7 +10,7 @@ import type { Draft, Drafts } from './drafts.ts'
 import { mergePolicies } from './merge.ts'
 import type { ConsoleOptions } from './options.ts'
 import { ConsoleProblem } from './problems.ts'
-import { assess, stepsOf } from './steps.ts'
+import { assess, nextStepOf, stepsOf } from './steps.ts'
 import { changesInWords } from './words.ts'
 
 /** What all routes work with. */
@@ -75,7 +75,8 @@ export function parseOnce(document: unknown): Policy {
 export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
   const { app, draft } = await findWithDraft(desk, appId)
   const { stored, policy } = app
-  const keys = await desk.store.keys(appId)
+  const keys = (await desk.store.keys(appId)) ?? []
+  const now = desk.now()
   const { score, findings } = assess(policy)
   const shown = draft?.policy ?? policy
   return {
@@ -84,8 +85,8 @@ export async function viewApp(desk: Desk, appId: string): Promise<AppView> {
     policy,
     score,
     findings,
-    steps: stepsOf(shown, keys ?? [], desk.now()),
-    next: assess(shown).next,
+    steps: stepsOf(shown, keys, now),
+    next: nextStepOf(shown, keys, now),
     draft: draft && viewDraft(draft, app),
   }
 }

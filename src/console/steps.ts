@@ -11,13 +11,12 @@ import type { NextStep, Step } from './contract.ts'
 
 /** The first steps of an app, as far as they are done. Computed: nobody ticks them off. */
 export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number): Step[] {
-  const active = keys.filter(({ notAfter }) => notAfter === undefined || (parseInstant(notAfter) ?? 0) > now)
-  const isForPages = keys.length === 0 && livesInBrowser(policy)
+  const isForPages = livesInBrowser(policy, keys)
   const names = GUARD_NAMES.filter((name) => !isForPages || !isForServers(policy, name))
   const enforced = names.filter((name) => policy[name]?.mode === 'enforce').length
   const first = names.find((name) => policy[name]?.mode !== 'enforce')
   const ofServers: Step[] = [
-    { title: "Create a key for the app's servers", done: active.length > 0, where: 'keys' },
+    { title: "Create a key for the app's servers", done: hasActiveKey(keys, now), where: 'keys' },
     {
       title: 'Send the first signed request',
       done: keys.some(({ lastUsed }) => lastUsed !== undefined),
@@ -49,9 +48,12 @@ export function stepsOf(policy: Policy, keys: readonly ListedKey[], now: number)
   ]
 }
 
-/** Whether only pages call the app, as far as its policy says: it has origins, and nobody wants its requests signed. */
-const livesInBrowser = (policy: Policy): boolean =>
-  hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
+/** Whether only pages call the app, as far as can be told: it has origins and no key, and nobody wants its requests signed. */
+const livesInBrowser = (policy: Policy, keys: readonly ListedKey[]): boolean =>
+  keys.length === 0 && hasEntries(policy, 'domainProtect') && (policy.serverOnly?.mode ?? 'off') === 'off'
+
+const hasActiveKey = (keys: readonly ListedKey[], now: number): boolean =>
+  keys.some(({ notAfter }) => notAfter === undefined || (parseInstant(notAfter) ?? 0) > now)
 
 /** Whether a protection would refuse the visitors of pages, and is not in use. */
 const isForServers = (policy: Policy, name: GuardName): boolean =>
@@ -76,7 +78,6 @@ export interface Assessment {
   readonly score: number
   /** What costs most first. */
   readonly findings: readonly PolicyFinding[]
-  readonly next: NextStep | undefined
 }
 
 const assessed = new WeakMap<Policy, Assessment>()
@@ -86,21 +87,36 @@ export function assess(policy: Policy): Assessment {
   const known = assessed.get(policy)
   if (known !== undefined) return known
   const { score, fixes } = scorePolicy(policy)
-  const assessment = { score, findings: fixes, next: nextStep(policy, score, fixes) }
+  const assessment = { score, findings: fixes }
   assessed.set(policy, assessment)
   return assessment
 }
 
-/** The protection that gains most next: one step stricter, and only where it would not refuse everybody at once. */
-function nextStep(policy: Policy, score: number, findings: readonly PolicyFinding[]): NextStep | undefined {
+/** What each protection would gain in another mode, by policy: to lint very many entries takes a second. */
+const gains = new WeakMap<Policy, Map<string, number>>()
+
+function gainOf(policy: Policy, guard: GuardName, mode: Mode): number {
+  const known = gains.get(policy) ?? new Map<string, number>()
+  gains.set(policy, known)
+  const { score, findings } = assess(policy)
+  const gain = known.get(`${guard} ${mode}`) ?? scoreWith(policy, guard, mode, findings) - score
+  known.set(`${guard} ${mode}`, gain)
+  return gain
+}
+
+/** The protection that gains most next: one step stricter, and with a warning where it would refuse everybody at once. */
+export function nextStepOf(policy: Policy, keys: readonly ListedKey[], now: number): NextStep | undefined {
+  const isForPages = livesInBrowser(policy, keys)
   const steps = GUARD_NAMES.flatMap((guard): NextStep[] => {
     const before = policy[guard]?.mode
-    if (before === 'enforce' || (livesInBrowser(policy) && isForServers(policy, guard))) return []
-    const isReady = hasEntries(policy, guard)
+    if (before === 'enforce' || (isForPages && isForServers(policy, guard))) return []
+    const missing =
+      guard === 'serverOnly' ? !hasActiveKey(keys, now) && 'key' : !hasEntries(policy, guard) && 'entries'
     const mode: Mode = before === 'report' ? 'enforce' : 'report'
-    const gain = scoreWith(policy, guard, mode, findings) - score
-    if (before === 'report' && !isReady) {
-      return [{ guard, mode, gain, reason: `it has no entries yet; once it has, ${RULES[guard].reason}` }]
+    const gain = gainOf(policy, guard, mode)
+    if (before === 'report' && missing !== false) {
+      const reason = `it has no ${missing} yet; once it has, ${RULES[guard].reason}`
+      return [{ guard, mode, gain, reason }]
     }
     const reason =
       mode === 'enforce'

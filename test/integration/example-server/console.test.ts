@@ -4,7 +4,7 @@ import {
   startExampleProcess,
   type ExampleProcess,
 } from '../../support/example-process.ts'
-import { startExampleServer } from '../../support/example-server.ts'
+import { SHOP_POLICY, shopServer, startExampleServer } from '../../support/example-server.ts'
 
 describe('the console of the example server', () => {
   let server: ExampleProcess
@@ -35,5 +35,33 @@ describe('the console of the example server', () => {
 it('there is no console where there is no token', async () => {
   const server = await startExampleServer()
   expect((await fetch(`${server.url}/console/`)).status).toBe(404)
+  await server.close()
+})
+
+it('a refused request is judged again there, and what it lacks is named', async () => {
+  const token = 'token-of-the-console-in-this-test-0123456789'
+  const server = await startExampleServer({ consoleToken: token })
+  await server.change(SHOP_POLICY, { ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.1'] } })
+  const refused = await shopServer().send(`${server.url}/auth/v2/me`)
+  expect(refused.status).toBe(403)
+  const { requestId } = (await refused.json()) as { requestId: string }
+  // At rest the address cannot be read.
+  expect(JSON.stringify(server.sink.events())).not.toContain('127.0.0.1')
+
+  const signedIn = await fetch(`${server.url}/console/api/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token }),
+  })
+  const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
+  expect(await signedIn.json()).toMatchObject({ offers: { judgements: true } })
+  const judged = await fetch(`${server.url}/console/api/requests/${requestId}/judgement`, {
+    headers: { cookie },
+  })
+  expect(await judged.json()).toMatchObject({
+    appId: 'shop',
+    kept: 'kept',
+    missing: [{ entry: '127.0.0.1' }],
+  })
   await server.close()
 })
