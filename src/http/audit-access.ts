@@ -37,7 +37,8 @@ export interface AuditAccessOptions extends SharedOptions {
    */
   readonly pseudonymKey?: Uint8Array | undefined
   /**
-   * Who acts for the app, such as the member of staff who is signed in: `{ id, kind: 'staff' }`. Only a pseudonym is recorded.
+   * The person or program that acts for the app, such as the member of staff who is signed in: `{ id, kind: 'staff' }`. Only a
+   * pseudonym is recorded.
    */
   readonly actor?: Callback<[req: GuardRequest], Actor | undefined> | undefined
   /**
