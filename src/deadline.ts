@@ -1,13 +1,13 @@
 import { UnavailableError } from './errors.ts'
 
-/** That of the platform, whatever clock a test puts in its place later. */
+/** The platform's own timer, kept because a test may later replace `setImmediate`. */
 const afterInput = setImmediate
 
-/** Settles as the promise does, or rejects with `UnavailableError` after `limit` milliseconds, naming who was asked. */
+/** Settles like `promise`, or rejects after `limit` milliseconds with an `UnavailableError` that names `asked`. */
 export function withDeadline<T>(promise: PromiseLike<T>, limit: number, asked: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new UnavailableError(`${asked} gave no answer within ${limit} ms`))
-    // After an answer that has come while the event loop was busy, and only waits to be read.
+    // An answer that arrived while the event loop was busy is read before the deadline takes effect.
     const timer = setTimeout(() => afterInput(late), limit)
     Promise.resolve(promise)
       .then(resolve, reject)

@@ -6,13 +6,13 @@ export type { GuardName, Mode }
 export type Effect = 'allow' | 'deny'
 
 interface Denial {
-  /** HTTP status of the answer. */
+  /** HTTP status of the response. */
   readonly status: number
-  /** What the caller is told. It names nothing of the policy. */
+  /** The text that the caller sees. It reveals nothing about the policy. */
   readonly title: string
 }
 
-/** Every way to say no. Status and public title follow from the code; nothing else reaches the caller. */
+/** All denial codes. The code determines the status and the public title; the caller receives nothing else. */
 export const DENIALS = {
   APP_UNIDENTIFIED: { status: 401, title: 'The calling app is not known' },
   APP_UNKNOWN: { status: 401, title: 'The calling app is not known' },
@@ -39,13 +39,13 @@ export const DENIALS = {
 
 export type DenialCode = keyof typeof DENIALS
 
-/** `ALLOWED` says that the guard asked and was satisfied, `PROTECTION_OFF` that the policy says not to ask. */
+/** `ALLOWED`: the guard checked the request and admits it. `PROTECTION_OFF`: the policy switches the protection off. */
 export type AllowanceCode = 'ALLOWED' | 'PROTECTION_OFF'
 
-/** Facts behind a decision for operators: which entry matched, where the address came from. No personal data. */
+/** Facts behind a decision, for operators: the matching entry, the source of the address. Contains no personal data. */
 export type Evidence = Readonly<Record<string, string | number | boolean>>
 
-/** The answer of one guard to one request. `detail` and `evidence` are for operators and never sent to the caller. */
+/** The answer of one guard to one request. `detail` and `evidence` are for operators and are never sent to the caller. */
 export type Decision = Allowance | Refusal
 
 export interface Allowance extends DecisionBase {
@@ -77,12 +77,12 @@ export function allow(
   return { guard, effect: 'allow', mode, code: 'ALLOWED', detail, evidence }
 }
 
-/** How many allowances one kind of them remembers. They are few for each policy. */
+/** The most allowances that one kind remembers. A policy needs only a few. */
 const MOST_SHARED = 1_000
 
 /**
- * Makes `ALLOWED` decisions of one kind that many requests share: frozen, and one for each mode and values of the evidence.
- * What is read or written of such a decision need not be made anew for each request.
+ * Makes `ALLOWED` decisions of one kind that requests share: one frozen object for each combination of mode and evidence values.
+ * Anything derived from such an object can be computed once instead of for each request.
  *
  * @param names the members of the evidence, in the order of their values
  */
@@ -92,7 +92,7 @@ export function sharedAllowances(
   names: readonly string[],
 ): (mode: Mode, first: string, second?: string, third?: string) => Allowance {
   const known = new Map<string, Allowance>()
-  // Most come again at once, and to compare four texts takes less time than to make a key of them.
+  // Most requests repeat the latest values, and comparing four strings is faster than building a key.
   let latest: readonly (string | undefined)[] = []
   let latestMade: Allowance | undefined
   return (mode, first, second, third) => {
@@ -131,7 +131,7 @@ export function deny(
   return { guard, effect: 'deny', mode, code, detail, evidence }
 }
 
-/** The decision of a guard whose protection is written `off`. */
+/** The decision of a guard whose protection is `off` in the policy. */
 export function protectionOff(guard: GuardName): Allowance {
   return {
     guard,

@@ -1,9 +1,10 @@
-/** Longer names are not compared: nobody mistypes one, and the work grows with the product of the lengths. */
+/** Longer names are not compared: they are rarely typing mistakes, and the work grows with the product of the lengths. */
 const LONGEST = 64
 
 /**
- * The candidate that was probably meant by a misspelt name: the nearest one, of several the first. `undefined` when none is
- * near enough to be meant: about one slip in three characters, or one name goes on where the other ends.
+ * Returns the candidate that a misspelt name probably means: the nearest one, or the first of several equally near. `undefined`
+ * if none is near enough. Near enough means about one mistake in three characters, or that one name begins or ends with the
+ * other.
  */
 export function didYouMean(given: unknown, candidates: Iterable<string>): string | undefined {
   if (typeof given !== 'string' || given.length === 0 || given.length > LONGEST) return undefined
@@ -35,7 +36,7 @@ export function meant(given: unknown, candidates: Iterable<string>): string {
   return candidate === undefined ? '' : `; did you mean \`${candidate}\`?`
 }
 
-/** Case and separators do not count: `max-age` and `maxage` are `maxAge`. */
+/** Ignores case and separators: `max-age` and `maxage` match `maxAge`. */
 function plain(name: string): string {
   return name.toLowerCase().replace(/[-_ ]/g, '')
 }
@@ -44,7 +45,7 @@ function singular(name: string): string {
   return name.endsWith('ies') ? `${name.slice(0, -3)}y` : name.replace(/s$/, '')
 }
 
-/** How many characters must be changed, left out, added or swapped with their neighbour (optimal string alignment). */
+/** The number of characters to change, omit, add or swap with their neighbour (optimal string alignment). */
 function distanceBetween(one: string, other: string): number {
   let before: number[] = []
   let last = Array.from({ length: other.length + 1 }, (_, index) => index)

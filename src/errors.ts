@@ -1,8 +1,8 @@
 const brand = Symbol.for('portcullis.error')
 
 /**
- * Base of everything that Portcullis throws. Recognise it by {@link isPortcullisError}, which also works across two copies of the
- * package. Each class has its name written out as `static name` too: Node prints it, and names in the modules are short.
+ * Base class of all errors that Portcullis throws. Recognise one with {@link isPortcullisError}, which also works across two
+ * copies of the package. Each class also sets `static name`, because Node prints it and the build shortens class names.
  */
 export abstract class PortcullisError extends Error {
   /** Stable and machine-readable. */
@@ -17,7 +17,7 @@ export function helpFor(code: string): string {
   return `docs/codes.md#${code.toLowerCase()}`
 }
 
-/** Whether `value` is an error of this package, whichever copy of it made it. */
+/** Whether `value` is an error of this package, or of another copy of it. */
 export function isPortcullisError(value: unknown): value is PortcullisError {
   return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
 }
@@ -28,7 +28,7 @@ export interface ConfigIssue {
   readonly code: 'OPTION_UNKNOWN' | 'OPTION_MISSING' | 'OPTION_INVALID'
   /** The option, with its path: `ipWhitelist.onDeny`. */
   readonly option: string
-  /** What is expected of it, as a phrase: `a function`. */
+  /** What is expected, as a phrase: `a function`. */
   readonly expected: string
   /** The whole message: what is wrong, where, what was given and how to fix it. */
   readonly message: string
@@ -40,16 +40,16 @@ export class ConfigError extends PortcullisError {
   static override readonly name: string = 'ConfigError'
   override readonly name = 'ConfigError'
   override readonly help = helpFor('CONFIG_INVALID')
-  /** All complaints about the call, in the order of its options. */
+  /** All issues of the call, in the order of its options. */
   readonly issues: readonly ConfigIssue[]
-  /** The option of the first complaint, with its path: `ipWhitelist.onDeny`. */
+  /** The option of the first issue, with its path: `ipWhitelist.onDeny`. */
   readonly option: string
   /** What the option must be, as a phrase. */
   readonly expected: string
 
-  /** One complaint: the option, what it must be (a phrase), and the given value (`SECRET` if it must not be shown). */
+  /** One issue: the option, what it must be (a phrase), and the given value (`SECRET` if it must not be shown). */
   constructor(option: string, expected: string, given: unknown)
-  /** Any number of complaints, at least one. */
+  /** Any number of issues, at least one. */
   constructor(issues: readonly [ConfigIssue, ...ConfigIssue[]])
   constructor(
     first: string | readonly [ConfigIssue, ...ConfigIssue[]],
@@ -63,7 +63,7 @@ export class ConfigError extends PortcullisError {
   }
 }
 
-/** An option is missing, or is not what it must be. `hint` is added to the sentence as it is. */
+/** The issue of an option that is missing or has a wrong value. `hint` is appended to the message unchanged. */
 export function wrongOption(option: string, expected: string, given: unknown, hint = ''): ConfigIssue {
   if (given === undefined) {
     const message = `\`${option}\` is missing: give ${expected}${hint}`
@@ -74,7 +74,7 @@ export function wrongOption(option: string, expected: string, given: unknown, hi
   return { code: 'OPTION_INVALID', option, expected, message }
 }
 
-/** The package was used wrongly at run time: something was called where it cannot work. */
+/** The package was used wrongly at run time: a function was called where it cannot work. */
 export class UsageError extends PortcullisError {
   readonly code = 'USAGE_INVALID'
   static override readonly name: string = 'UsageError'
@@ -82,7 +82,7 @@ export class UsageError extends PortcullisError {
   override readonly help = helpFor('USAGE_INVALID')
 }
 
-/** A member of staff asked for personal data without a purpose. Express answers it with its status, 403. */
+/** A member of staff accessed personal data without stating a purpose. Express responds with its `status`, 403. */
 export class PurposeRequired extends PortcullisError {
   readonly code = 'PURPOSE_REQUIRED'
   static override readonly name: string = 'PurposeRequired'
@@ -97,7 +97,7 @@ export class PurposeRequired extends PortcullisError {
   }
 }
 
-/** Stands for a value that must not appear in an error. */
+/** Placeholder for a value that must not appear in an error. */
 export const SECRET: unique symbol = Symbol('secret')
 
 /** One reason why a policy document, or a named list, was refused. */
@@ -126,15 +126,15 @@ export class PolicyError extends PortcullisError {
   }
 }
 
-/** An expectation of a policy that does not hold. For operators: it holds details of the policy. */
+/** An expectation that a policy does not meet. Only for operators, because it contains details of the policy. */
 export interface BrokenExpectation {
-  /** What its owner has called it. */
+  /** The name of the expectation in the policy. */
   readonly name: string
   /** `allow`, `deny`, or the code of a refusal. */
   readonly expected: string
-  /** `allow`, or the code with which the request is refused. */
+  /** `allow`, or the code of the refusal. */
   readonly got: string
-  /** Which guard has decided so, and why: `ipWhitelist: the address is outside every range`. */
+  /** The guard that decided, and why: `ipWhitelist: the address is outside every range`. */
   readonly reason: string
   /** The request that was judged. */
   readonly request: object
@@ -147,7 +147,7 @@ export class ExpectationBroken extends PortcullisError {
   override readonly name = 'ExpectationBroken'
   override readonly help = helpFor('EXPECTATION_BROKEN')
   readonly appId: string
-  /** Every expectation that does not hold, in the order of the document. */
+  /** All expectations that the policy does not meet, in the order of the document. */
   readonly failures: readonly BrokenExpectation[]
 
   constructor(appId: string, failures: readonly BrokenExpectation[]) {
@@ -161,7 +161,7 @@ export class ExpectationBroken extends PortcullisError {
   }
 }
 
-/** The revision to be replaced is not the current one. Nothing was written. */
+/** A write named a revision that is not the current one. Nothing was written. */
 export class RevisionConflict extends PortcullisError {
   readonly code = 'REVISION_CONFLICT'
   static override readonly name: string = 'RevisionConflict'
@@ -171,11 +171,11 @@ export class RevisionConflict extends PortcullisError {
   readonly appId: string
   /** The revision that the write named; 0 means that nothing is stored yet. */
   readonly expected: number
-  /** The revision that is stored; 0 when nothing is stored. */
+  /** The stored revision; 0 if nothing is stored. */
   readonly actual: number
 
   constructor(appId: string, expected: number, actual: number, what: 'app' | 'list' | 'person' = 'app') {
-    // The id of a person stands in no error: an error report may lie anywhere.
+    // An error never contains the id of a person, because error reports may be stored anywhere.
     const which = what === 'person' ? 'the record of the person' : `${what} \`${appId}\``
     super(`${which} is at revision ${actual}, the write expected ${expected}`)
     this.appId = what === 'person' ? '' : appId
@@ -192,9 +192,9 @@ export class UnavailableError extends PortcullisError {
   override readonly help = helpFor('UNAVAILABLE')
 }
 
-/** A stored value was read and cannot be used: it is damaged, or sealed with a key that is not available. */
+/** A stored value was read but cannot be used: it is damaged, or sealed with a key that is not available. */
 export class UnreadableError extends UnavailableError {
-  /** Marks it across the ESM and CommonJS builds. */
+  /** Marks the error across the ESM and CommonJS builds. */
   readonly unreadable = true
 }
 
@@ -212,7 +212,7 @@ export class SealedError extends UnreadableError {
   }
 }
 
-/** Whether the store was read, and held something that cannot be used. */
+/** Whether the error means that the store was read but its value cannot be used. */
 export function isUnreadable(error: unknown): boolean {
   return (
     typeof error === 'object' && error !== null && (error as Partial<UnreadableError>).unreadable === true
@@ -226,7 +226,7 @@ function sayIssue(issue: PolicyIssue): string {
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }
 
-/** A short, safe rendering of any value for a message. User information and query of a URL, which may be secret, are left out. */
+/** A short, safe rendering of any value for a message. Omits the user information and query of a URL, which may be secret. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
     const bare = value.replaceAll(USER_INFORMATION, '$1…@')
@@ -245,5 +245,5 @@ export function show(value: unknown): string {
   return String(value)
 }
 
-/** Of a URL, or before a host whose scheme was left out. */
+/** The user information of a URL, with or without its scheme. */
 const USER_INFORMATION = /(\/\/)[^/?#]*@|^[^/?#@:\s]+:[^/?#@\s]+@/g

@@ -1,9 +1,9 @@
 /** Where a text stops being JSON. */
 export interface JsonFault {
-  /** From 1 on. */
+  /** Counted from 1. */
   readonly line: number
   readonly column: number
-  /** What stands there, for people. It quotes nothing of the text. */
+  /** What was found there, for a message. It quotes nothing from the text. */
   readonly what: 'a comment' | 'a comma at the end of a list' | 'the end of the text' | 'something else'
 }
 
@@ -11,12 +11,12 @@ const TOKEN =
   /"(?:[^"\\\u0000-\u001F]|\\(?:["\\/bfnrt]|u[\dA-Fa-f]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[[\]{},:]/y
 const SPACES = /[ \t\n\r]*/y
 
-/** What may come next: a value, the name of a member, a colon, or what follows a value. `]` and `}` end what is empty. */
+/** What may come next. `]` and `}` close an empty array or object. */
 type Expected = 'value' | 'value or ]' | 'name' | 'name or }' | ':' | ', or end'
 
 /**
- * Finds the first place at which a text is not JSON; `undefined` if it is. The messages of `JSON.parse` have a position in
- * some versions of Node and for some faults only.
+ * Finds the first place where a text is not JSON; `undefined` if the text is JSON. Messages of `JSON.parse` have a position only
+ * in some versions of Node and for some faults.
  */
 export function jsonFault(text: string): JsonFault | undefined {
   const open: string[] = []
@@ -32,7 +32,9 @@ export function jsonFault(text: string): JsonFault | undefined {
   }
 }
 
-/** What may follow a token; `undefined` if the token may not stand here. Keeps `open`, the brackets that are open. */
+/**
+ * Returns what may follow a token, or `undefined` if the token is not allowed here. Updates `open`, the stack of open brackets.
+ */
 function after(token: string, expected: Expected, open: string[]): Expected | undefined {
   if (token === '') return undefined
   if (token === ']' || token === '}') {

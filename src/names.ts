@@ -1,4 +1,4 @@
-/** What app ids, list names and key ids are made of: safe in a header, a path, a key of Redis and a log line. */
+/** The characters of app ids, list names and key ids. They are safe in a header, a path, a Redis key and a log line. */
 const NAME = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** Completes the sentence "app id `x` …". */

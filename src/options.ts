@@ -7,30 +7,30 @@ export interface Expectation {
   /** A phrase that completes "must be …" and "give …". */
   readonly expected: string
   accepts(value: unknown): boolean
-  /** Whether leaving it out is refused. Default false. */
+  /** Whether the option is required. Default false. */
   readonly required?: boolean
   /** Whether the value must not appear in the error. Default false. */
   readonly secret?: boolean
   /**
-   * What was probably meant by a value that is refused, as the end of the sentence: ``; did you mean `x`?``. Never called for
-   * a secret. `undefined`: nothing to add.
+   * Guesses what a refused value was meant to be, as the end of the message: ``; did you mean `x`?``. Never called for a secret.
+   * `undefined` adds nothing.
    */
   hint?(value: unknown): string | undefined
 }
 
-/** An expectation for every option of `T`; the compiler names those that are missing. */
+/** An expectation for every option of `T`. The compiler reports missing ones. */
 export type Expectations<T extends object> = { readonly [Name in keyof Required<T>]: Expectation }
 
-/** Says what was probably meant when something else stands in place of the options. `undefined`: nothing to say. */
+/** Guesses what was meant if something else is passed in place of the options. `undefined` adds nothing. */
 type WholeHint = (given: unknown) => string | undefined
 
 /**
- * Checks the options of a factory and returns a frozen copy of their own members, without a prototype: read the copy, so that
- * nothing counts as an option that was not written. An option that is `undefined` counts as left out. Nothing is written to the
- * given object.
+ * Checks the options of a factory and returns a frozen copy of their own members, without a prototype. Read options only from the
+ * copy: inherited members then have no effect. An option with the value `undefined` counts as omitted. The given object is not
+ * changed.
  *
- * @param together Complains about options that are wrong beside others, or by what others say.
- * @throws ConfigError with everything that is unknown, missing or wrong
+ * @param together checks rules that involve several options, and returns their issues
+ * @throws ConfigError with all unknown, missing and wrong options
  */
 export function checkOptions<T extends object>(
   factory: string,
@@ -40,14 +40,14 @@ export function checkOptions<T extends object>(
   together?: (options: Record<string, unknown>) => readonly ConfigIssue[],
 ): Readonly<T> {
   const [issues, options] = readOptions(factory, given, expectations, whole)
-  // Nothing more can be said of what are no options at all.
+  // If the argument is no options object at all, there are no options to compare.
   if (together !== undefined && issues[0]?.option !== factory) issues.push(...together(options))
   const [first, ...more] = issues
   if (first !== undefined) throw new ConfigError([first, ...more])
   return Object.freeze(options) as Readonly<T>
 }
 
-/** The complaints about options and the copy that {@link checkOptions} returns, for callers that have more to complain about. */
+/** Returns the issues and the copy that {@link checkOptions} would return, for callers that add issues of their own. */
 export function readOptions(
   factory: string,
   given: unknown,
@@ -70,7 +70,7 @@ export function readOptions(
   return [issues, options]
 }
 
-/** A factory that is mounted itself, or that is given its policy source alone. */
+/** Recognises a factory that was mounted without being called, and a policy source in place of the options. */
 function usualMistake(
   factory: string,
   given: unknown,
@@ -85,9 +85,9 @@ function usualMistake(
   return undefined
 }
 
-/** What is wrong with one value; `undefined` when it is taken. */
+/** The issue of one value; `undefined` if the value is accepted. */
 export function issueOf(option: string, value: unknown, expectation: Expectation): ConfigIssue | undefined {
-  // Own members: an expectation that says nothing of a hint has none.
+  // Only own members count, so a polluted `Object.prototype` cannot add a hint.
   const { expected, accepts, required, secret, hint } = ownMembers(expectation)
   if (value === undefined ? required !== true : accepts(value)) return undefined
   if (secret === true && value !== undefined) return wrongOption(option, expected, SECRET)
@@ -98,7 +98,7 @@ function ownMembers(expectation: Expectation): Expectation {
   return Object.assign(Object.create(null), expectation) as Expectation
 }
 
-/** The factory has no option of this name. Its value is not shown. */
+/** The issue of an option that the factory does not have. Its value is not shown. */
 export function unknownOption(factory: string, name: string, known: readonly string[]): ConfigIssue {
   const meant = didYouMean(name, known)
   const expected = known.length === 0 ? 'no options' : `one of ${known.join(', ')}`
@@ -127,7 +127,7 @@ function notOptions(
     .map(([name]) => `\`${name}\``)
   const expected =
     required.length === 0 ? 'an object with options' : `an object with at least ${required.join(', ')}`
-  // A secret that was given in place of the options must not appear either.
+  // A secret passed in place of the options must not appear either.
   const hidden =
     typeof given === 'string' &&
     Object.values(expectations).some((expectation) => ownMembers(expectation).secret === true)
@@ -146,7 +146,7 @@ export const aFunction: Expectation = {
   accepts: (value) => typeof value === 'function',
 }
 
-/** The `appId` option: a function from the request to the id of the app that calls. */
+/** The `appId` option: a function that returns the id of the calling app. */
 export const anAppIdReader: Expectation = {
   ...aFunction,
   hint: (value) => {
@@ -157,7 +157,7 @@ export const anAppIdReader: Expectation = {
   },
 }
 
-/** One of some strings. Says which of them was probably meant. */
+/** One of several strings. The hint names the most similar one. */
 export function oneOf(what: string, names: readonly string[]): Expectation {
   return {
     expected: `${what}: ${names.map((name) => `\`${name}\``).join(', ')}`,
@@ -198,20 +198,20 @@ export function objectWith(expected: string, ...methods: readonly string[]): Exp
     hint: (value) => {
       if (isThenable(value)) return '; this is a promise: `await` it first'
       if (typeof value !== 'function') return undefined
-      // Which of the two it is, nobody can say: in the package names of functions are short.
+      // The function may be a factory or the method itself. Its name does not tell, because the build shortens names.
       return methods.length === 1 ? `; call it, or write \`{ ${methods[0]}: … }\` around it` : '; call it'
     },
   }
 }
 
-/** The hint of a list in place of which one entry alone was given. */
+/** The hint if a single string was given in place of a list. */
 export function listHint(value: unknown): string | undefined {
   if (typeof value !== 'string' || value.length > 200) return undefined
   const entries = value.split(/[\s,;]+/).filter((entry) => entry !== '')
   return entries.length === 0 ? undefined : `; write \`[${entries.map((entry) => `'${entry}'`).join(', ')}]\``
 }
 
-/** The same expectation, but leaving the option out is refused. */
+/** The same expectation for a required option. */
 export function required(expectation: Expectation): Expectation {
   return { ...expectation, required: true }
 }

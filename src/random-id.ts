@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 
-/** Random bytes for so many ids are asked for at once. */
+/** The number of ids for which random bytes are requested at a time. */
 const AT_ONCE = 128
 const LENGTH = 16
 
@@ -8,13 +8,13 @@ const pool = Buffer.alloc(AT_ONCE * LENGTH)
 let used = pool.length
 
 const DIGITS = Buffer.from('0123456789abcdef')
-/** Where the digits of each byte stand in the text. */
+/** The position of each byte's digits in the text. */
 const PLACES = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
 const text = Buffer.from('00000000-0000-0000-0000-000000000000')
 
 /**
- * A random UUID (RFC 9562, version 4), written in one piece: that of `node:crypto` is put together of twenty texts, which take ten
- * times its memory. Each request through an audit needs two.
+ * Returns a random UUID (RFC 9562, version 4). It is written into one buffer, because `randomUUID` of `node:crypto` concatenates
+ * twenty strings and takes ten times the memory. Each audited request needs two ids.
  */
 export function randomId(): string {
   if (used === pool.length) {
@@ -29,7 +29,7 @@ export function randomId(): string {
     text[place] = DIGITS[byte >> 4] as number
     text[place + 1] = DIGITS[byte & 15] as number
   }
-  // No id can be read here that somebody has got.
+  // Ids that were handed out must not be readable from the pool.
   pool.fill(0, used, used + LENGTH)
   used += LENGTH
   return text.toString('latin1')

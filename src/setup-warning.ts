@@ -1,6 +1,6 @@
 import { helpFor } from './errors.ts'
 
-/** What can be wrong with the way that a server is set up. */
+/** Mistakes in the setup of a server, with advice. */
 const WARNINGS = {
   PORTCULLIS_BODY_PARSER_AHEAD: [
     'A body parser before `serverOnly` has read the body without keeping its bytes, so content digests cannot be checked: every ' +
@@ -45,9 +45,9 @@ const WARNINGS = {
     'Use another `mode` of `auditLog` if the audit must be complete.',
   ],
   PORTCULLIS_ADEQUACY_ENDS: [
-    'A location of `jurisdictions` may be used for less than 180 more days: the decision ends that treats it as ' +
-      'adequate for the data of other countries.',
-    'Find out whether the decision has been renewed, and set the new date in `until`; otherwise move the data to another location in time.',
+    'A location of `jurisdictions` may be used for less than 180 more days, because the decision that declares it ' +
+      'adequate for the data of other countries ends.',
+    'Find out whether the decision has been renewed, and set the new date in `until`; otherwise move the data to another location before that date.',
   ],
   PORTCULLIS_ADEQUACY_ENDED: [
     'A location of `jurisdictions` is used after its `until` date. It is still admitted.',
@@ -57,24 +57,24 @@ const WARNINGS = {
 
 export type SetupCode = keyof typeof WARNINGS
 
-// One for both builds of the package, so that a process is told once.
+// Both builds of the package share this set, so each warning appears once per process.
 const told: Set<string> = ((globalThis as { [key: symbol]: unknown })[
   Symbol.for('portcullis.setupWarnings')
 ] ??= new Set<string>()) as Set<string>
 
-/** Whether the process was told of it. */
+/** Whether the warning was already emitted. */
 export function isTold(code: SetupCode): boolean {
   return told.has(code)
 }
 
-/** Tells the operators once per process. No warning holds anything that a caller has sent. */
+/** Emits the warning once per process. No warning contains anything sent by a caller. */
 export function warnOfSetup(code: SetupCode): void {
   if (told.has(code)) return
   told.add(code)
   emitWarning(code, WARNINGS[code])
 }
 
-/** As a warning of the process, which Node prints, and which `process.on('warning')` hands over. */
+/** Emits a process warning: Node prints it, and `process.on('warning')` receives it. */
 export function emitWarning(
   code: string,
   [message, advice]: readonly [message: string, advice: string],

@@ -2,8 +2,8 @@ import cluster from 'node:cluster'
 import { warnOfSetup } from './setup-warning.ts'
 
 /**
- * Warns in production when something that is kept in the memory of one process is used by one of several: a worker of
- * `node:cluster` after the first, or an instance of pm2 after the first. The first cannot know whether there are others.
+ * Warns in production if this process is one of several. Call it where state is kept in the memory of one process. It recognises
+ * workers of `node:cluster` and instances of pm2, apart from the first, which cannot know whether there are others.
  */
 export function checkOneProcess(): void {
   if (process.env['NODE_ENV'] !== 'production') return

@@ -1,14 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises'
 
-/** Long work in slices, between which the process does what else is due. */
+/** Divides long work into slices, between which the event loop can do other work. */
 export interface Slices {
-  /** Whether the slice has taken its time. To be asked between pieces of work that take a fraction of it. */
+  /** Whether the slice has used its time. Check it between pieces of work that take a fraction of a slice. */
   readonly over: boolean
-  /** Waits for a turn of the event loop, and begins the next slice. */
+  /** Waits for a turn of the event loop, then begins the next slice. */
   next(): Promise<void>
 }
 
-/** How long to work before the event loop has a turn, in milliseconds. */
+/** The length of a slice, in milliseconds. */
 const SLICE = 1
 
 export function createSlices(): Slices {

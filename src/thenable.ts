@@ -1,6 +1,6 @@
 /**
- * Whether a value must be waited for. `instanceof Promise` would miss promises of another realm and of other libraries,
- * and take their answer for one that is there already.
+ * Whether a value must be awaited. `instanceof Promise` would miss promises of other realms and libraries, and treat the promise
+ * itself as the result.
  */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (

@@ -8,18 +8,21 @@ import { checkOptions } from '../options.ts'
 export type { PortcullisContext }
 
 export interface PortcullisFastifyOptions {
-  /** The guards in front of the routes: `protect({ … })`, or guards and `bodyParsers()` in their order. */
+  /** The guards that run before the routes: `protect({ … })`, or guards and `bodyParsers()` in their order. */
   readonly guards: Guards
 }
 
-/** What is needed of a Fastify request. */
+/** The part of a Fastify request that the plugin uses. */
 interface FastifyRequestLike {
   readonly raw: GuardRequest
   readonly ip: string
   readonly originalUrl: string
 }
 
-/** What is needed of an instance of Fastify 5. Its own types are too many to be compared with these. */
+/**
+ * The part of a Fastify 5 instance that the plugin uses. The plugin casts to it, because Fastify's own types are too complex to
+ * compare with it.
+ */
 interface FastifyLike {
   readonly prefix: string
   addHook(name: string, hook: (...given: never[]) => unknown): unknown
@@ -30,12 +33,12 @@ interface FastifyLike {
 }
 
 /**
- * A plugin for Fastify 5 that puts guards in front of all routes of the instance that registers it:
- * `app.register(portcullisFastify, { guards: protect({ … }) })`. They judge when a request comes in, ahead of Fastify's own
- * parsers, which then parse the same bytes. The client address is that of `request.ip`, by `trustProxy` of Fastify, where
- * there is no `clientAddress` option. Handlers find the context in `request.portcullis`.
+ * A plugin for Fastify 5 that runs guards before all routes of the instance that registers it: `app.register(portcullisFastify, {
+ * guards: protect({ … }) })`. The guards judge a request before Fastify's own parsers, which then parse the same bytes. Without a
+ * `clientAddress` option the client address is `request.ip`, which follows Fastify's `trustProxy`. Handlers find the context in
+ * `request.portcullis`.
  *
- * Wrong options are a `ConfigError` of `app.ready()`.
+ * If the options are wrong, `app.ready()` rejects with a `ConfigError`.
  */
 export function portcullisFastify(
   instance: { readonly prefix: string },
@@ -79,20 +82,20 @@ export function portcullisFastify(
       next(null, bytes === undefined ? payload : replayed(bytes))
     },
   )
-  // Routes with a prefix have no OPTIONS, and hooks of their instance do not see what Fastify answers with 404.
+  // An instance with a prefix has no OPTIONS route, and its hooks do not run for requests that Fastify answers with 404.
   if (fastify.prefix !== '' && !fastify.hasRoute({ method: 'OPTIONS', url: `${fastify.prefix}/*` })) {
     fastify.options('*', (_request: never, reply: { callNotFound(): unknown }) => reply.callNotFound())
   }
   done()
 }
 
-// The guards belong to the instance that registers them, and not to one of their own.
+// Registers the guards on the calling instance itself, not on an encapsulated child instance.
 Object.assign(portcullisFastify, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'portcullis',
 })
 
-/** A body that was read, for Fastify's parsers. */
+/** A stream that gives Fastify's parsers a body that was already read. */
 function replayed(bytes: Uint8Array): Readable {
   const stream = new Readable({
     read() {

@@ -13,7 +13,7 @@ export interface HonoContextLike {
   set(key: never, value: unknown): void
 }
 
-/** The part of a context that Hono's server for Node gives. */
+/** The environment that `@hono/node-server` provides. */
 interface NodeEnvironment {
   readonly incoming?: GuardRequest & { rawBody?: Buffer }
   readonly outgoing?: GuardResponse
@@ -21,8 +21,8 @@ interface NodeEnvironment {
 
 /**
  * A middleware for Hono 4 on Node (`@hono/node-server`): `app.use('/auth/*', portcullisHono(protect({ … })))`. It takes
- * `protect({ … })`, or guards and `bodyParsers()` in their order. Handlers read the body as always (`c.req.json()`), and
- * find the context in `c.get('portcullis')`. An error of a body parser is answered with its status.
+ * `protect({ … })`, or guards and `bodyParsers()` in their order. Handlers read the body as usual (`c.req.json()`), and find the
+ * context in `c.get('portcullis')`. If a body parser fails, the response has the status of its error.
  *
  * @throws ConfigError
  */
@@ -53,14 +53,14 @@ export function portcullisHono(
 }
 
 /**
- * By this header the server knows that there is nothing to send. It puts a `Response` of its own in place of the platform's,
- * whose headers it does not look at; a clone is one of the platform's.
+ * This header tells the server that the response was already sent. The server replaces the global `Response` with its own class,
+ * and ignores the header on instances of it. A clone is an instance of the platform's class.
  */
 function alreadySent(): Response {
   return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone()
 }
 
-/** An error that Hono answers by itself, as it does its own. */
+/** Adds the method by which Hono turns its own errors into responses. */
 function answerable(error: unknown): unknown {
   const { status, expose, message } = error as { status?: unknown; expose?: unknown; message?: unknown }
   if (!(error instanceof Error) || typeof status !== 'number') return error

@@ -1,15 +1,15 @@
 import type { CompiledJurisdictions } from '../jurisdiction/jurisdictions.ts'
 import { warnOfSetup } from '../setup-warning.ts'
 
-/** How long ahead it is told that a location may not be used for ever, in milliseconds: 180 days. */
+/** How early the warning appears, in milliseconds: 180 days. */
 const AHEAD = 180 * 24 * 60 * 60 * 1_000
 
-/** The clock is asked at so many requests: what is told months ahead may be told some requests later. */
+/** The clock is read once in this many requests, because the date of the warning need not be exact. */
 const REQUESTS = 100
 
 /**
- * Warns ahead of the day on which data may no longer lie in a location, and from that day on. It changes no answer: what becomes of
- * the location is for a person to decide.
+ * Warns before the day on which the adequacy decision of a location ends, and again from that day on. It changes no response: a
+ * person decides what happens to the location.
  */
 export function adequacyWatch({ firstEnd }: CompiledJurisdictions, now: () => number): () => void {
   if (firstEnd === undefined) return () => undefined
@@ -22,7 +22,7 @@ export function adequacyWatch({ firstEnd }: CompiledJurisdictions, now: () => nu
     try {
       time = now()
     } catch {
-      // Nothing is decided by this clock.
+      // No decision depends on this clock.
       return
     }
     if (time >= firstEnd) warnOfSetup('PORTCULLIS_ADEQUACY_ENDED')

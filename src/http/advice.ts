@@ -9,34 +9,34 @@ export interface Advice {
   readonly special?: readonly Special[]
 }
 
-/* When a special case applies. */
+/* Conditions of special cases. */
 
-/** The detail of the refusal holds these words. */
+/** Applies if the detail of the refusal contains these words. */
 export function says(words: string): Special[0] {
   return ({ detail }) => detail.includes(words)
 }
 
-/** What else is known holds these words. */
+/** Applies if another known fact contains these words. */
 export function knows(words: string): Special[0] {
   return ({ facts }) => facts.some((fact) => fact.includes(words))
 }
 
-/** A member of its evidence has this value. */
+/** Applies if this member of the evidence has one of these values. */
 export function has(name: string, ...values: readonly string[]): Special[0] {
   return ({ evidence }) => Object.hasOwn(evidence, name) && values.includes(String(evidence[name]))
 }
 
-/** The nearest entry differs in nothing before this part, which is the one to look at. */
+/** Applies if this is the first part in which the nearest entry differs. */
 export function differsIn(part: Picture['differsIn'][number]): Special[0] {
   return (picture) => picture.differsIn[0] === part
 }
 
-/** Whether the address was taken from the socket, or by Express: from no header that we have read, and by no option. */
+/** Whether the address comes from the socket or from Express, and not from a header or an option of ours. */
 export function isUnforwarded(source: string): boolean {
   return source === 'socket' || source.includes('.')
 }
 
-/** The doctor of signatures has found that one of these components was signed with another value. */
+/** Applies if the signature diagnosis found that one of these components was signed with another value. */
 export function signedOtherwise(...names: readonly string[]): Special[0] {
   return ({ evidence }) => {
     const found = String(evidence['components'] ?? '').split(', ')

@@ -37,7 +37,8 @@ export interface AuditAccessOptions extends SharedOptions {
    */
   readonly pseudonymKey?: Uint8Array | undefined
   /**
-   * Who acts for the app, such as the member of staff who is signed in: `{ id, kind: 'staff' }`. Only a pseudonym is recorded.
+   * The person or program that acts for the app, such as the member of staff who is signed in: `{ id, kind: 'staff' }`. Only a
+   * pseudonym is recorded.
    */
   readonly actor?: Callback<[req: GuardRequest], Actor | undefined> | undefined
   /**
@@ -56,22 +57,22 @@ export interface AuditAccessOptions extends SharedOptions {
    * NODE_ENV is `production`, otherwise `stop`. It finds common mistakes, not every leak: see docs/guards/audit-access.md.
    */
   readonly leakGuard?: LeakGuard | undefined
-  /** The share of the requests that `leakGuard` looks at, from 0 to 1. Default: 0.01 in production, otherwise 1. */
+  /** The share of the requests that `leakGuard` checks, from 0 to 1. Default: 0.01 in production, otherwise 1. */
   readonly leakShare?: number | undefined
   /**
    * Names the operation. Default: the method and the pattern of the route with those of its mount paths, such as `GET
-   * /people/:email/orders`; where no route was reached, the method and the pattern of the mount path. It contains no values from
-   * the request. `*` stands for a mount path that cannot be found in the routers: name the operation yourself there.
+   * /people/:email/orders`; if no route was reached, the method and the pattern of the mount path. It contains no values from the
+   * request. `*` stands for a mount path that cannot be found in the routers: name the operation yourself there.
    */
   readonly operation?: Callback<[req: GuardRequest], string> | undefined
   /** How long the sink may take, in milliseconds. Default 250. */
   readonly sinkTimeout?: number | undefined
   /**
-   * Keeps the facts of each request that the guards judged by (address, origin, return URL, country), encrypted, so that `rejudge`
-   * can judge it again. Mount `auditAccess` before the guards. Default: nothing is kept.
+   * Keeps the facts by which the guards judged each request (address, origin, return URL, country), encrypted: `rejudge` can then
+   * judge it again. Mount `auditAccess` before the guards. Default: nothing is kept.
    */
   readonly judgements?: { readonly key: JudgedKey } | undefined
-  /** How many events may wait in memory for a sink that fails. Default 10 000. */
+  /** The most events that wait in memory while the sink fails. Default 10,000. */
   readonly maxBacklog?: number | undefined
   /** Called on every failure of the sink. */
   readonly onError?: RecorderOptions['onError']
@@ -82,10 +83,10 @@ export interface AuditAccessOptions extends SharedOptions {
 /** The middleware, with methods for jobs and for an orderly shutdown. */
 export interface AuditAccessHandler extends RequestHandler {
   /**
-   * Like `req.portcullis.audit.rows`, for code without access to the request, such as a database adapter. It belongs to the current
-   * request or job. Needs the option `models`.
+   * Like `req.portcullis.audit.rows`, for code without access to the request, such as a database adapter. It belongs to the
+   * current request or job. Needs the option `models`.
    *
-   * @throws UsageError outside of both.
+   * @throws UsageError outside of both
    */
   readonly rows: AuditSession['rows']
   /** The `req.portcullis.audit` of the current request or job. Needs the option `models`. */
@@ -95,14 +96,14 @@ export interface AuditAccessHandler extends RequestHandler {
   /**
    * Sends the waiting events. Resolves when the sink has stored all events recorded so far.
    *
-   * @throws UnavailableError (as a rejection) when the sink does not store them; they keep waiting.
+   * @throws UnavailableError (as a rejection) if the sink does not store them; they keep waiting
    */
   flush(): Promise<void>
   /**
-   * Like `flush`, and closes the handler: call it when the server is closed and no request is being handled. Later events are lost
-   * and reported to `onError`, and requests that must be recorded are refused.
+   * Like `flush`, and closes the handler: call it when the server is closed and no request is being handled. Later events are
+   * lost and reported to `onError`, and requests that must be recorded are refused.
    *
-   * @throws UnavailableError (as a rejection) when the sink does not store them; they are lost.
+   * @throws UnavailableError (as a rejection) if the sink does not store them; they are lost
    */
   close(): Promise<void>
 }
@@ -125,12 +126,12 @@ const JUDGEMENTS: Expectation = {
 
 /**
  * Records one event per request, with the trail of all guards, and one for each field of personal data that a handler reads
- * through `req.portcullis.audit.person(id, record)`. Mount it ahead of the other guards.
+ * through `req.portcullis.audit.person(id, record)`. Mount it before the other guards.
  *
- * With `onSinkFailure: "deny"` no byte of a response leaves before its events are kept; if they are not within
- * `sinkTimeout` the answer is `AUDIT_UNAVAILABLE` (503), and so is every request until the sink has taken what waits.
- * Events that were not kept wait in the memory of the process, at most `maxBacklog`, and are sent again: at least once
- * each, unless the process dies first.
+ * With `onSinkFailure: "deny"` no byte of a response is sent before its events are stored. If the sink does not store them within
+ * `sinkTimeout`, the response is `AUDIT_UNAVAILABLE` (503), as is every response until the sink has stored the waiting events.
+ * Events that were not stored wait in the memory of the process, at most `maxBacklog`, and are sent again: at least once each,
+ * unless the process dies first.
  *
  * @throws ConfigError
  */
@@ -161,7 +162,7 @@ export const AUDIT_ACCESS_EXPECTATIONS = {
   clientAddress: CLIENT_ADDRESS_EXPECTATION,
 } satisfies Expectations<AuditAccessOptions>
 
-/** Not a decision: the guard has let the request pass. */
+/** Only for the refusal line. The guard itself has allowed the request. */
 const NOT_KEPT = deny(
   'auditAccess',
   'enforce',
@@ -169,16 +170,16 @@ const NOT_KEPT = deny(
   'the sink did not store the events of the request',
 )
 
-/** What a handler that records can do besides. */
+/** The methods that `auditAccess` adds to its handler. */
 type AuditMeans = Omit<AuditAccessHandler, keyof RequestHandler>
 
 export type AuditMount = Mount<AuditFacts, AuditOutcome> & {
   readonly means: AuditMeans
-  /** Set where what comes behind the audit is to find its request by itself. */
+  /** Set if later handlers find the current request by themselves, which needs the option `models`. */
   readonly scope: Scope | undefined
 }
 
-/** A handler that records can be ended in good order, and be asked for its reads. */
+/** Adds the methods for reads, jobs and shutdown to a handler. */
 export function withMeans(handler: RequestHandler, { means, scope }: AuditMount): AuditAccessHandler {
   if (scope === undefined) return Object.assign(handler, means)
   const scoped: RequestHandler = (req, res, next) =>
@@ -191,7 +192,7 @@ export function withMeans(handler: RequestHandler, { means, scope }: AuditMount)
   return Object.assign(scoped, means)
 }
 
-/** @param name What the options are called in an error. */
+/** @param name the name of the options in an error */
 export function auditAccessMount(options: AuditAccessOptions, name: string): AuditMount {
   const lines = refusalLines(options.logger)
   let failure: Error | undefined
@@ -229,7 +230,7 @@ export function auditAccessMount(options: AuditAccessOptions, name: string): Aud
     },
     facts: (request) => ({
       sinkFailing: recorder.failing,
-      // A request that is judged without a response has no record.
+      // A request judged without a response has no record.
       notHeldBecause: request instanceof RequestContext ? recordOf(request)?.notHeldBecause : undefined,
     }),
     note: ({ decision }, context) => {

@@ -28,7 +28,7 @@ const GATE = Symbol.for('portcullis.gate')
 
 /** What one `auditAccess` needs to record. */
 export interface RecordMeans extends ReadsMeans {
-  /** The options that name things. What they return is not trusted. */
+  /** Options that return labels. Their results are not trusted. */
   readonly options: {
     readonly actor?: ((req: GuardRequest) => unknown) | undefined
     readonly operation?: ((req: GuardRequest) => unknown) | undefined
@@ -36,21 +36,21 @@ export interface RecordMeans extends ReadsMeans {
   }
   readonly recorder: Recorder
   readonly pseudonymise: Pseudonymise
-  /** Seals what the guards were told, where that is recorded. */
+  /** Encrypts the facts that the guards judged; `undefined` if these are not recorded. */
   readonly sealer: JudgedSealer | undefined
-  /** Writes the answer to a request whose events are not kept. */
+  /** Sends the refusal if the events of a request were not stored. */
   readonly refuse: (context: RequestContext, res: GuardResponse) => void
 }
 
-/** What is said of the end of a request. */
+/** How a request ended. */
 interface End {
   readonly outcome: Outcome
   readonly status: number | undefined
 }
 
 /**
- * The events of one request on their way to the sink of one `auditAccess`. The session of reads belongs to the request, and
- * every mount has its own record of it.
+ * Collects the events of one request for the sink of one `auditAccess`. All mounts share the request's session of reads, but each
+ * has its own record.
  */
 export class RequestRecord implements GateKeeper, ReadLogOptions {
   readonly #context: RequestContext
@@ -58,18 +58,18 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
   readonly #res: GuardResponse
   readonly #delivery: Delivery
   readonly #means: RecordMeans
-  /** The application that the request came to, by whose routers operations are named. */
+  /** The application that received the request. Its routers give the operation its name. */
   readonly #outer: ReturnType<typeof applicationOf>
-  /** There is one once a handler has asked for the reads. */
+  /** `undefined` until a handler uses the reads. */
   #log: ReadLog | undefined
   #appId: string | undefined
   #revision: number | undefined
   #mode: Mode | undefined
   #silent = false
   #ended = false
-  /** What the operation event says, once it is made. */
+  /** The end that the operation event states; `undefined` until that event exists. */
   #told: End | undefined
-  /** The write of the operation event, while it may be on its way. */
+  /** The write of the operation event, which may be pending. */
   #telling: Promise<void> | undefined
 
   constructor(context: RequestContext, res: GuardResponse, means: RecordMeans) {
@@ -84,27 +84,27 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#delivery.whenOver(() => this.over())
   }
 
-  /** Why the response cannot be held; `undefined` where it can. */
+  /** Why the response cannot be held; `undefined` if it can. */
   get notHeldBecause(): string | undefined {
     return this.#delivery.whyNotHeld
   }
 
-  /** The app that the mount of this record has judged. A later mount may judge another one. */
+  /** Notes the app that this mount has judged. A later mount may judge another app. */
   judged(mode: Mode): void {
     this.#mode = mode
     this.#appId = this.#context.appId
     this.#revision = this.#context.revision
-    // The context keeps it. When the caller has gone away it may not be found any more.
+    // Makes the context remember the address, which may be unavailable after the caller has disconnected.
     void this.#context.address
   }
 
-  /** From now on nothing is recorded. */
+  /** Stops recording. */
   silence(): void {
     this.#silent = true
     this.#log?.silence()
   }
 
-  /** The reads of the request are logged here, those that were made before too. */
+  /** Logs the reads of the request, including those made before this call. */
   log(session: RecordedSession): void {
     this.#log = session.attach(this)
     if (this.#silent) this.#log.silence()
@@ -115,7 +115,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     return this.#means
   }
 
-  /** The purpose that the `why` option names. */
+  /** The purpose that the `why` option returns. */
   why(): string | undefined {
     return label(this.#means.options.why, this.#req)
   }
@@ -135,7 +135,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     return this.#means.pseudonymise
   }
 
-  /** No byte of the response leaves from now on before its events are kept. */
+  /** From now on, holds each byte of the response until the events before it are stored. */
   hold(): void {
     const gate = gateOf(this.#context)
     if (gate === undefined) this.#context.keep(GATE, new Gate(this.#res, this, this.#delivery))
@@ -146,7 +146,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#means.refuse(this.#context, res)
   }
 
-  /** Hands over what has happened since; with the head of the response the operation too. */
+  /** Records the events since the last call and, with the head of the response, the operation event. */
   before(status: number | undefined): void | Promise<void> {
     if (this.#silent) return undefined
     let events: AuditEvent[] | undefined = this.#log?.take()
@@ -179,12 +179,12 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     this.#finish()
   }
 
-  /** What is read from now on goes to the sink by itself. */
+  /** Sends later reads to the sink directly. */
   #finish(): void {
     this.#log?.finish((late) => settle(this.#means.recorder.record(late)))
   }
 
-  /** What the caller got. */
+  /** What the caller received. */
   #end(gate: Gate | undefined): End {
     if (gate?.refusalSent === true) return { outcome: 'refused', status: this.#res.statusCode }
     const begun = gate === undefined ? this.#res.headersSent : gate.begun
@@ -208,7 +208,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     const { address, region, decisions, requestId } = this.#context
     const { appId, actor, actorKind } = this.who()
     const time = isoTime(Date.now())
-    // Always the same members in the same order, so that all these events have one shape.
+    // Always the same members in the same order: all these events then share one hidden class.
     return {
       version: 1,
       id: randomId(),
@@ -229,7 +229,10 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
     }
   }
 
-  /** What the guards were told, and the digests of the lists that they asked; `null` for a list that did not exist. */
+  /**
+   * The facts that the guards judged and the digests of the lists they used, encrypted. A list that did not exist has `null` as
+   * digest.
+   */
   #judged(sealer: JudgedSealer, appId: string | undefined, time: string): string | undefined {
     const { kept, policy, requestId } = this.#context
     if (kept === undefined || appId === undefined) return undefined
@@ -241,7 +244,7 @@ export class RequestRecord implements GateKeeper, ReadLogOptions {
       const text = JSON.stringify({ kept, lists: Object.fromEntries(digests) })
       return sealer.seal(text, { appId, requestId, time })
     } catch {
-      // What cannot be written, or a function for keys that fails, must not take the event with it.
+      // If serialising or the key function fails, the event is recorded without the facts.
       return undefined
     }
   }
@@ -268,12 +271,12 @@ function gateOf(context: RequestContext): Gate | undefined {
   return context.recall(GATE) as Gate | undefined
 }
 
-/** Nobody waits for these events; the recorder keeps them and reports. */
+/** No caller waits for these events. If the sink fails, the recorder keeps the events and reports the failure. */
 function settle(written: void | Promise<void>): void {
   if (isThenable(written)) written.then(undefined, () => undefined)
 }
 
-/** What an option that names something returns, unless it fails or returns no name. */
+/** The label that an option returns; `undefined` if the option fails or returns none. */
 function label(option: ((req: GuardRequest) => unknown) | undefined, req: GuardRequest): string | undefined {
   if (option === undefined) return undefined
   try {

@@ -10,38 +10,38 @@ import { callListener } from './request/ask-option.ts'
 import type { RequestContext } from './request/context.ts'
 
 /**
- * Tells the developer about a refusal. No member contains a control character or a secret. If NODE_ENV is `production`, `detail`
- * and `nearest` are left out, so that a log contains nothing about a policy, a person or a request.
+ * A refusal, described for the developer. No member contains a control character or a secret. If NODE_ENV is `production`,
+ * `detail` and `nearest` are omitted, and the log then contains nothing about a policy, a person or a request.
  */
 export interface RefusalLine {
   /** The whole message as one line; outside production, the stack frames of an error follow, one per line. */
   readonly message: string
   readonly requestId: string
-  /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
+  /** The app whose policy was applied; `undefined` if the request names no existing app. */
   readonly appId: string | undefined
   readonly guard: GuardName
-  /** `report`: the request was not refused, and would be in `enforce`. */
+  /** `report`: the request was not refused, but would be in `enforce`. */
   readonly mode: Mode
   readonly code: Refusal['code']
   /** Why it was refused. */
   readonly detail: string | undefined
-  /** The entry of the policy that is nearest to what the request names, and in what they differ. */
+  /** The entry of the policy that is nearest to the value in the request, and their difference. */
   readonly nearest: string | undefined
   /** How to fix it. */
   readonly fix: string
   /** Where the code is explained, relative to the root of the package: `docs/codes.md#address_not_allowed`. */
   readonly help: string
-  /** How many refusals of this kind were left out since the last line about one. */
+  /** The number of refusals of this kind that were not logged since the previous line of this kind. */
   readonly leftOut: number
 }
 
 /**
- * Told of refusals, also of those that `report` mode has let pass: each reason once a minute, and at most five of a kind (app,
- * guard, mode and code): a function that is given the line with its parts, or an object with a method `warn` that is given the message, such as
- * `console` or a logger of pino or winston.
+ * Receives refusals, including those that `report` mode lets pass. It is a function that receives the line with its parts, or an
+ * object with a method `warn` that receives the message, such as `console` or a pino or winston logger. Each reason is logged
+ * once a minute, and at most five reasons of a kind (app, guard, mode and code).
  *
- * Left out: the console is told, and where NODE_ENV is `production` or `test` nobody. One that is given is told in
- * production too, and there without the reason and the entry. Whatever it does changes no answer.
+ * Default: the console, or no logger if NODE_ENV is `production` or `test`. A logger that you pass is also called in production,
+ * without the reason and the entry. A logger that fails does not change the response.
  */
 export type RefusalLogger = Callback<[line: RefusalLine], unknown> | { warn(message: string): unknown }
 
@@ -52,20 +52,19 @@ export const A_LOGGER: Expectation = {
     (typeof value === 'object' && value !== null && 'warn' in value && typeof value.warn === 'function'),
 }
 
-/** Tells refusals to the developer. */
+/** Logs refusals for the developer. */
 export interface RefusalLines {
-  /** Never throws. `fault` may have an `error`: what was thrown where a fault has brought the refusal about. */
+  /** Never throws. If a fault caused the refusal, `fault` has the thrown value as `error`. */
   tell(refusal: Refusal, context: RequestContext, fault: object): void
 }
 
-/** One limit for each logger, whatever number of guards has it. */
+/** One limit per logger, shared by all guards that use it. */
 const limits = new WeakMap<object, KindLimit>()
 
 const CONSOLE: RefusalLogger = { warn: (message) => console.warn(message) }
 
 /**
- * Makes the lines of a mount. Without a logger they go to the console, and `undefined` says that nothing is told: where
- * NODE_ENV is `production`, or `test`.
+ * Creates the refusal log of a mount. Without a logger it is the console, but `undefined` if NODE_ENV is `production` or `test`.
  */
 export function refusalLines(logger: RefusalLogger | undefined): RefusalLines | undefined {
   const environment = process.env['NODE_ENV']
@@ -79,7 +78,7 @@ export function refusalLines(logger: RefusalLogger | undefined): RefusalLines | 
   const partsOf = isProduction ? briefParts : fullParts
   return {
     tell(refusal, context, fault) {
-      // Whatever fails in the search for the remedy changes no answer.
+      // A failure while building the line must not change the response.
       callListener(() => {
         const { guard, mode, code } = refusal
         const kind = [context.appId ?? '', guard, mode, code].join(' ')
@@ -94,7 +93,7 @@ export function refusalLines(logger: RefusalLogger | undefined): RefusalLines | 
   }
 }
 
-/** Nothing of the policy, of a person or of what the caller wrote. */
+/** Contains nothing about the policy, a person or the request. */
 function briefParts({ code }: Refusal): Parts {
   return { fix: fixFor(code, undefined) }
 }
@@ -109,7 +108,7 @@ function fullParts(refusal: Refusal, context: RequestContext, fault: { readonly 
   return { detail: detail.join('; '), nearest: picture.nearest, fix: fixFor(refusal.code, picture), error }
 }
 
-/** A refusal is told even where the request cannot be looked at, which may be why it was refused. */
+/** Logs the refusal even if the request cannot be read, which may be the reason for the refusal. */
 function pictureOf(refusal: Refusal, context: RequestContext): Picture {
   try {
     return lookAt(refusal, context)
@@ -127,7 +126,7 @@ interface Parts {
   readonly error?: unknown
 }
 
-/** Said in each line, so that nobody takes silence for a refusal less. */
+/** Part of each line: otherwise readers might conclude that there were no further refusals. */
 const SILENCE = 'Further refusals of this kind are counted, not printed, for one minute.'
 const SAME_AGAIN = 'The same refusal is counted, not printed, for one minute.'
 

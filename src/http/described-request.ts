@@ -4,28 +4,28 @@ import type { WrittenRequest } from '../policy/written-request.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Question } from './judge.ts'
 
-/** A made-up request, as in expectations and comparisons. Members that are left out were not sent. */
+/** A described request, as in expectations and comparisons. Omitted members were not sent. */
 export interface RequestDescription extends Omit<WrittenRequest, 'body' | 'returnUrl' | 'country'> {
   readonly body?: string | Uint8Array | undefined
-  /** What the `returnUrl` option would find. Left out, `returnUrlGuard` is not asked. */
+  /** The value that the `returnUrl` option would return. If it is omitted, `returnUrlGuard` does not run. */
   readonly returnUrl?: unknown
   /** The option of `returnUrlGuard` with this name. */
   readonly relativeTo?: string | undefined
   readonly reserved?: readonly string[] | undefined
-  /** What the `personId` option would find. */
+  /** The value that the `personId` option would return. */
   readonly personId?: unknown
-  /** What the `country` option would find. */
+  /** The value that the `country` option would return. */
   readonly country?: unknown
   readonly jurisdictions?: Jurisdictions | undefined
-  /** The keys of the app, for its signatures. Default: no keys. A request with `signature` is signed by one more. */
+  /** The keys of the app. Default: no keys. A request with `signature` is signed with an additional key. */
   readonly keys?: readonly AppKey[] | undefined
-  /** The named lists of the store, by their names. Default: no lists. */
+  /** The named lists of the store, by name. Default: no lists. */
   readonly lists?: ReadonlyMap<string, readonly ListEntry[]> | undefined
   /** When the request is judged, in milliseconds since the epoch. Default now. */
   readonly now?: number | undefined
 }
 
-/** A question that a guard is asked about a described request. `undefined` where the description leaves out what it needs. */
+/** How a guard judges a described request. `undefined` if the description lacks what the guard needs. */
 export type DescribedQuestion = (
   description: RequestDescription,
   // oxlint-disable-next-line typescript/no-explicit-any -- each guard keeps its own facts and outcome to itself

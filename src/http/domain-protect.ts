@@ -12,22 +12,22 @@ import type { Mount } from './step.ts'
 
 export interface DomainProtectOptions extends SharedOptions {
   /**
-   * Where callers reach this service, for telling requests of its own pages: an origin, a list of origins, or a function;
-   * see {@link AuthorityOption}. Default: the `Host` that arrives.
+   * Where callers reach this service, used to recognise requests of its own pages: an origin, a list of origins, or a function;
+   * see {@link AuthorityOption}. Default: the `Host` of the request.
    */
   readonly authority?: AuthorityOption | undefined
   /**
-   * Admits requests of your own pages that show no `Origin` and no Fetch Metadata, as those of Safari before 16.4 and of plain
-   * http do, by the origin in `Referer`: it must be that of this service, and among the domains. Like `X-Origin` it is a claim,
-   * which any program can make; a policy that asks servers to sign (`signed`) does not take it. Default false.
+   * Admits requests of your own pages that have neither `Origin` nor Fetch Metadata (Safari before 16.4, plain http) by the
+   * origin in `Referer`, which must be that of this service and one of the app's domains. Like `X-Origin`, `Referer` is a claim
+   * that any program can make, so a policy that requires servers to sign (`signed`) ignores it. Default false.
    */
   readonly referer?: boolean | undefined
 }
 
 /**
- * CORS that blocks: a request from an origin that is none of the app's domains is refused with `ORIGIN_NOT_ALLOWED`
- * (403) before it reaches the handler; an allowed one gets its CORS headers, and its preflights are answered. A server
- * sends no `Origin` and must name a domain in `X-Origin`. That header is a claim, not a credential: `serverOnly` proves.
+ * CORS that blocks: a request from an origin outside the app's domains is refused with `ORIGIN_NOT_ALLOWED` (403) before it
+ * reaches the handler. A request from an allowed origin gets its CORS headers, and its preflights are answered. A server sends no
+ * `Origin` and must name a domain in `X-Origin`. That header is a claim, not a credential: use `serverOnly` for proof.
  *
  * Follows RFC 6454 and the Fetch standard.
  *

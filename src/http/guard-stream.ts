@@ -16,12 +16,12 @@ type StreamEvent = [
   rawHeaders: readonly string[],
 ]
 
-/** Request and response of a stream as guards judge it. */
+/** The request and response objects by which guards judge a stream. */
 class JudgedStream {
   readonly req: GuardRequest
   readonly res: GuardResponse
   readonly #stream: ServerHttp2Stream
-  /** What the two have added to the stream. */
+  /** The listeners that these objects have added to the stream. */
   readonly #listeners: readonly Listener[]
   #attached = true
 
@@ -35,14 +35,14 @@ class JudgedStream {
     )
   }
 
-  /** Several guards may judge one stream, each behind the last. */
+  /** Adds the listeners again: several guards may judge one stream, one after another. */
   attach(): void {
     if (this.#attached) return
     this.#attached = true
     for (const [name, listener] of this.#listeners) this.#stream.on(name, listener)
   }
 
-  /** Takes the two off the stream. Node would ask each response of it for trailers. */
+  /** Removes the listeners. Otherwise Node would also request trailers from this response. */
   detach(): void {
     this.#attached = false
     for (const [name, listener] of this.#listeners) this.#stream.off(name, listener)
@@ -57,12 +57,12 @@ function listenersOf(stream: EventEmitter): Listener[] {
     .flatMap((name) => stream.rawListeners(name).map((listener) => [name, listener] as Listener))
 }
 
-/** One for each stream: several guards share what is known of it. */
+/** One per stream, shared by all guards that judge it. */
 const judged = new WeakMap<object, JudgedStream>()
 
 /**
- * Judges the event `stream` of a server of `node:http2` where the method is CONNECT. Other streams are requests, which guards
- * meet behind the event `request`.
+ * Judges the event `stream` of a `node:http2` server if the method is CONNECT. Other streams are requests, which guards judge on
+ * the event `request`.
  */
 export function judgeStream(
   given: readonly unknown[],
@@ -75,7 +75,7 @@ export function judgeStream(
   judged.set(stream, known)
   known.attach()
   const { req, res } = known
-  // Behind the end of the answer nothing is read, and the caller may never end its own half.
+  // After the end of the response nothing is read, and the caller may never end its half of the stream.
   const close = (): void => stream.close()
   res.once('finish', close)
   runGuards(guards, req, res, (error) => {
@@ -92,7 +92,7 @@ export function judgeStream(
   return true
 }
 
-/** Whether the request is one of a stream that was judged; it is told what guards have found. */
+/** Whether the request belongs to a stream that was already judged. If so, the request gets the context of that stream. */
 export function isOfStream(req: GuardRequest & { readonly stream?: object }): boolean {
   const known = req.stream && judged.get(req.stream)
   if (known === undefined) return false

@@ -39,7 +39,7 @@ import {
   type ServerOnlyOptions,
 } from './server-only.ts'
 
-/* What a user mounts. The table below is a default export, which `export *` of the package does not pass on. */
+/* The public guards. The table below is a default export because `export *` in the package does not re-export it. */
 export { auditAccess, type AuditAccessHandler, type AuditAccessOptions } from './audit-access.ts'
 export { domainProtect, type DomainProtectOptions } from './domain-protect.ts'
 export { ipWhitelist, type IpWhitelistOptions } from './ip-whitelist.ts'
@@ -47,7 +47,7 @@ export { regionPin, type RegionPinOptions } from './region-pin.ts'
 export { returnUrlGuard, type ReturnUrlGuardOptions } from './return-url-guard.ts'
 export { serverOnly, type ServerOnlyOptions } from './server-only.ts'
 
-/** The options of all six guards together; see each of them. */
+/** The options of all six guards; see each guard. */
 export interface ProtectOptions
   extends
     AuditAccessOptions,
@@ -56,17 +56,17 @@ export interface ProtectOptions
     DomainProtectOptions,
     ServerOnlyOptions,
     ReturnUrlGuardOptions {
-  /** The largest body that is read, in bytes; as the `limit` of `bodyParsers`. Default 102 400. */
+  /** The largest body that is read, in bytes: the option `limit` of `bodyParsers`. Default 102,400. */
   readonly bodyLimit?: BodyParsersOptions['limit']
-  /** Media types besides JSON and forms whose bytes are kept; as `keep` of `bodyParsers`. Default none. */
+  /** Media types besides JSON and forms whose bytes are kept: the option `keep` of `bodyParsers`. Default: no others. */
   readonly bodyKeep?: BodyParsersOptions['keep']
-  /** Leaves JSON and forms to be read again; as `replay` of `bodyParsers`. Default false. */
+  /** Leaves JSON and forms readable for later parsers: the option `replay` of `bodyParsers`. Default false. */
   readonly bodyReplay?: BodyParsersOptions['replay']
-  /** Takes the bytes in `req.rawBody`; as `rawBody` of `bodyParsers`. Default false. */
+  /** Uses the bytes in `req.rawBody`: the option `rawBody` of `bodyParsers`. Default false. */
   readonly rawBody?: BodyParsersOptions['rawBody']
 }
 
-/** Every guard, in the safe order. The compiler names one that is missing. */
+/** All guards, in the safe order. The compiler reports a missing one. */
 const GUARDS = {
   auditAccess: {
     expectations: AUDIT_ACCESS_EXPECTATIONS,

@@ -39,12 +39,12 @@ export const IP_WHITELIST_EXPECTATIONS = {
   clientAddress: CLIENT_ADDRESS_EXPECTATION,
 } satisfies Expectations<IpWhitelistOptions>
 
-/** @param name What the options are called in an error. */
+/** @param name the name of the options in an error */
 export function ipWhitelistMount(options: IpWhitelistOptions, name: string): Mount<AddressFacts, undefined> {
   const reader = clientAddressReader(options.clientAddress, `${name}.clientAddress`)
   return {
     name: 'ipWhitelist',
-    // Where the address was looked for is known here alone.
+    // Only the mount knows where the address was looked for.
     guard: (policy, asked) => {
       const judgement = decideIpWhitelist(policy, asked)
       if (asked.address === undefined) noteMissingAddress(judgement.decision, reader?.place)

@@ -7,52 +7,52 @@ import { isUnresolved, type AppIdReader, type JudgedRequest, type Unresolved } f
 import { judgePreflight, judgeUnnamedPreflight, type PreflightJudgement } from './preflight.ts'
 import { OptionFailure } from './request/ask-option.ts'
 
-/** One guard as a mount asks it: where its facts come from, and what an allowance depends on besides. */
+/** A guard with the source of its facts, and the effect that an allowance may depend on. */
 export interface Question<Facts, Outcome> {
   readonly name: GuardName
   readonly guard: Guard<Facts, Outcome>
-  /** Facts for the guard. Asked for only when the policy has the protection and it is not off. */
+  /** The facts for the guard. Called only if the policy has the protection and does not switch it off; see `looksWhenOff`. */
   facts(request: JudgedRequest, app: App): Facts | Promise<Facts>
-  /** Whether the guard looks at the request even where the policy switches it off. Default false. */
+  /** Whether the guard also judges the request if the policy switches the protection off. Default false. */
   readonly looksWhenOff?: boolean
-  /** Whether it cannot judge a preflight, which has neither body nor credentials. Default false. */
+  /** Whether the guard cannot judge a preflight, which has neither body nor credentials. Default false. */
   readonly blindToPreflight?: boolean
-  /** Answers for an app that does not exist, where `APP_UNKNOWN` would tell too much. */
+  /** Judges a request for an app that does not exist, if `APP_UNKNOWN` would reveal too much. */
   stranger?(request: JudgedRequest): Judgement<Outcome>
-  /** An effect that an allowance depends on. It comes after every pure check. */
+  /** An effect that an allowance depends on, such as the claim of a nonce. It runs after all pure checks. */
   claim?(judgement: Judgement<Outcome>, app: App, request: JudgedRequest): Decision | Promise<Decision>
 }
 
-/** By what a question is judged. */
+/** The settings by which all questions of a mount are judged. */
 export interface JudgeSettings {
   readonly policies: PolicySource
   readonly appId: AppIdReader
   /** How long an option that is a function may take, in milliseconds. */
   readonly optionTimeout: number
   /**
-   * The question that answers for apps that do not exist. In a chain with `serverOnly` a stranger gets the answer of a
-   * wrong signature from the first guard on.
+   * The question that judges requests for apps that do not exist. In a chain with `serverOnly`, such a request is refused like a
+   * wrong signature, by the first guard.
    */
   readonly stranger: Question<unknown, unknown> | undefined
 }
 
-/** A judgement that stands for a fault: of an option, or of ours. */
+/** A refusal because of a fault, either of an option or of our own code. */
 export interface FailedJudgement extends Judgement<never> {
   readonly decision: Refusal
-  /** What was thrown, for `onDecision` alone. */
+  /** The thrown value. Never sent to the caller. */
   readonly error: unknown
 }
 
 export type Answer<Outcome> = Judgement<Outcome> | PreflightJudgement | FailedJudgement
 
-/** Whether `domainProtect` has answered a preflight in place of the guard that was asked. */
+/** Whether `domainProtect` answered a preflight in place of the guard. */
 export function isByPreflight(answer: Answer<unknown>): answer is PreflightJudgement {
   return Object.hasOwn(answer, 'preflight')
 }
 
 /**
- * Asks one question of one request. Needs no response, and never throws or rejects: a fault refuses. A promise only where
- * something has to be waited for.
+ * Judges one request by one question. Needs no response. Never throws or rejects: a fault refuses the request. Returns a promise
+ * only if something must be awaited.
  */
 export function judge<Facts, Outcome>(
   question: Question<Facts, Outcome>,
@@ -71,7 +71,7 @@ export function judge<Facts, Outcome>(
   }
 }
 
-/** The same for an app that was found already, so that several questions in a row look for it once. */
+/** Like {@link judge}, for an app that was already found: several questions in a row find it only once. */
 export function judgeFor<Facts, Outcome>(
   question: Question<Facts, Outcome>,
   request: JudgedRequest,
@@ -98,7 +98,7 @@ export function judgeFor<Facts, Outcome>(
   }
 }
 
-// The closures of what is waited for stand in functions of their own, so that who does not wait pays nothing for them.
+// The closures for asynchronous cases are in functions of their own, so synchronous calls do not allocate them.
 
 function askLater<Facts, Outcome>(
   question: Question<Facts, Outcome>,
@@ -124,7 +124,7 @@ function settleLater<Facts, Outcome>(
   )
 }
 
-/** Nothing of the outcome is left where the effect has refused. */
+/** Drops the outcome if the effect refused the request. */
 function settle<Outcome>(judgement: Judgement<Outcome>, settled: Decision): Judgement<Outcome> {
   return settled === judgement.decision ? judgement : { decision: settled }
 }
@@ -164,7 +164,7 @@ function judgeWithoutApp<Facts, Outcome>(
   return error === undefined ? { decision } : { decision, error }
 }
 
-/** The refusal that a fault becomes. Of an option that belongs to one protection the mode of the policy holds. */
+/** The refusal that a fault causes. If an option of one protection failed, its mode in the policy applies. */
 export function failed(guard: GuardName, error: unknown, app: App | undefined): FailedJudgement {
   const isOption = error instanceof OptionFailure
   const code: DenialCode = isOption ? 'OPTION_FAILED' : 'POLICY_UNAVAILABLE'

@@ -7,22 +7,21 @@ import type { Callback, GuardRequest } from './handler.ts'
 import { askOption } from './request/ask-option.ts'
 import type { RequestFacts } from './request/facts.ts'
 
-/** Says which app calls: its id, or `undefined` when the request names none. */
+/** Returns the id of the calling app, or `undefined` if the request names none. */
 export type AppIdReader = Callback<[req: GuardRequest], string | undefined | PromiseLike<string | undefined>>
 
-// A registered symbol, for the build that judges may be another; and a name that no app and no `Object.prototype` has.
+// A registered symbol, because another build of the package may judge; and a name that neither an app nor `Object.prototype` has.
 const unresolved: unique symbol = Symbol.for('portcullis.unresolved')
 
-/** Why there is no app to judge by. */
+/** Why no app was found for the request. */
 export interface Unresolved {
   readonly [unresolved]: true
   readonly code: Extract<DenialCode, 'APP_UNIDENTIFIED' | 'APP_UNKNOWN' | 'POLICY_UNAVAILABLE'>
   readonly detail: string
-  /** What the store has thrown, for those who develop. */
+  /** The error of the store, for developers. */
   readonly error: unknown
 }
 
-/** Whether there is no app. */
 /** Whether the app that the request names does not exist. */
 export function isUnknown(resolution: App | Unresolved): boolean {
   return isUnresolved(resolution) && resolution.code === 'APP_UNKNOWN'
@@ -32,14 +31,14 @@ export function isUnresolved(resolution: App | Unresolved): resolution is Unreso
   return unresolved in resolution
 }
 
-/** By what the calling app is found. */
+/** How to find the calling app. */
 interface Resolving {
   readonly policies: PolicySource
   readonly appId: AppIdReader
   readonly optionTimeout: number
 }
 
-/** An effect that happens once for each request, whatever number of guards asks for it. */
+/** An effect that happens once per request, however many guards request it. */
 interface Effect {
   readonly place: object
   readonly appId: string
@@ -48,18 +47,18 @@ interface Effect {
   readonly before: Effect | undefined
 }
 
-/** A request as it is judged: its facts, the app that calls, and what has been claimed for it. It needs no response. */
+/** A request as it is judged: its facts, the calling app, and the effects claimed for it. It needs no response. */
 export class JudgedRequest {
   readonly facts: RequestFacts
-  /** What options that are functions are given. */
+  /** The argument of options that are functions. */
   readonly req: GuardRequest
-  /** What guards were told, in turn, where that is to be recorded. */
+  /** The facts that each guard judged, in order; `undefined` if they are not recorded. */
   kept: (KeptFacts | undefined)[] | undefined
   #policies: PolicySource | undefined
   #askedId: string | undefined
   #resolution: App | Unresolved | Promise<App | Unresolved> | undefined
   #app: App | undefined
-  /** The one that was remembered last. */
+  /** The latest effect. */
   #effect: Effect | undefined
 
   constructor(req: GuardRequest, facts: RequestFacts) {
@@ -67,12 +66,12 @@ export class JudgedRequest {
     this.facts = facts
   }
 
-  /** The app by whose policy the request was last judged; `undefined` until one is identified. */
+  /** The app whose policy was last applied to the request; `undefined` until an app is identified. */
   get app(): App | undefined {
     return this.#app
   }
 
-  /** The id that the request named last, whether or not there is an app of that id. */
+  /** The id that the request named last, whether or not an app has this id. */
   get askedId(): string | undefined {
     return this.#askedId
   }
@@ -82,9 +81,9 @@ export class JudgedRequest {
   }
 
   /**
-   * The app that calls. The reader is asked each time, because a router may have found out more since. For one source and
-   * one id the first answer stands, so that a request is judged by one revision. A promise only when the reader gives one,
-   * or memory does not know the app.
+   * Finds the calling app. The reader is called each time, because a router may have added information. For one source and one id
+   * the first result is final, so one revision judges the whole request. Returns a promise only if the reader returns one, or if
+   * the app is not in memory.
    *
    * @throws OptionFailure
    */
@@ -107,7 +106,7 @@ export class JudgedRequest {
     this.#askedId = id
     const app = policies.peek(id)
     if (app !== undefined) return this.#settle(app ?? UNKNOWN)
-    // A guard that is asked beside this one may look for another app meanwhile, whose place this one must not take.
+    // A concurrent guard may have started to look for another app, whose place this result must not take.
     const settle = (resolution: App | Unresolved): App | Unresolved =>
       this.#resolution === loading ? this.#settle(resolution) : resolution
     const loading: Promise<App | Unresolved> = Promise.resolve(policies.load(id)).then(
@@ -124,17 +123,17 @@ export class JudgedRequest {
     return resolution
   }
 
-  /** What became of an effect at this place that was asked for earlier in this request; `undefined`: it was not. */
+  /** The result of an effect that was requested earlier in this request; `undefined` if it was not. */
   recallEffect(place: object, appId: string, key: string): unknown {
     let found: Effect | undefined
-    // Of two of one name the first stands.
+    // Of several effects with the same key, the first one counts.
     for (let effect = this.#effect; effect !== undefined; effect = effect.before) {
       if (effect.place === place && effect.appId === appId && effect.key === key) found = effect
     }
     return found?.result
   }
 
-  /** Remembers the result of an effect for an app, or the promise of it. It stands for the rest of the request. */
+  /** Remembers the result of an effect for an app, or a promise of it, for the rest of the request. */
   rememberEffect(place: object, appId: string, key: string, result: unknown): void {
     this.#effect = { place, appId, key, result, before: this.#effect }
   }

@@ -1,11 +1,11 @@
-/** How long refusals of one kind are left out after one was told, in milliseconds. */
+/** How long further refusals with the same text are not logged, in milliseconds. */
 const SPAN = 60_000
-/** How many kinds are told within that time, and remembered. A stranger cannot make the log or the memory grow beyond. */
+/** The most kinds that are logged and remembered within that time. This bounds the log and the memory, whatever callers send. */
 const MOST_KINDS = 100
-/** A kind, and a text, is remembered by so many of its characters. */
+/** The length to which kinds and texts are cut before they are compared. */
 const LONGEST = 1_000
 
-/** How many different texts of one kind are told within that time, and how many are made to find out. */
+/** The most different texts of one kind that are logged within that time, and the most that are built for comparison. */
 const MOST_TEXTS = 5
 const MOST_MADE = 50
 
@@ -16,11 +16,11 @@ interface Kind {
   readonly texts: Set<string>
 }
 
-/** What was left out before a thing that is told. */
+/** What was not logged before this refusal. */
 export interface Admission {
   readonly ofKind: number
   readonly ofOthers: number
-  /** Whether no more of the kind is told within the minute, whatever it says. */
+  /** Whether no further text of this kind is logged within the minute. */
   readonly isLast: boolean
 }
 
@@ -28,24 +28,24 @@ export interface Admission {
 export class KindLimit {
   readonly #kinds = new Map<string, Kind>()
   readonly #now: () => number
-  /** How many were left out of kinds that are not remembered. */
+  /** The number of refusals that were not logged, of kinds that are not remembered. */
   #others = 0
 
-  /** @param now A clock in milliseconds that never goes back. */
+  /** @param now a monotonic clock in milliseconds */
   constructor(now: () => number = () => performance.now()) {
     this.#now = now
   }
 
-  /** How many are remembered. */
+  /** The number of remembered kinds. */
   get size(): number {
     return this.#kinds.size
   }
 
   /**
-   * Whether this one is told: how many of its kind, and of kinds that are not remembered, were left out before it.
-   * `undefined`: it is left out. Numbers make no kind and no text of their own.
+   * Decides whether a refusal is logged. Returns how many of its kind, and of kinds that are not remembered, were not logged
+   * before it; `undefined` if it is not logged itself. Kinds and texts that differ only in numbers are equal.
    *
-   * @param textOf Makes the text that is compared with those of its kind. Not asked where the kind is told no more.
+   * @param textOf builds the text that is compared with others of its kind; not called if the kind has reached its limit
    */
   admit(name: string, textOf: () => string = () => ''): Admission | undefined {
     const now = this.#now()

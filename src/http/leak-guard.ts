@@ -6,7 +6,7 @@ import type { GuardRequest, GuardResponse } from './handler.ts'
 import { sentTexts } from './request/sent-texts.ts'
 import { watchResponse } from './response/watched-response.ts'
 
-/** What happens where a personal value is found in a response without a read of it. */
+/** What happens if a response contains a personal value that was not read through the audit. */
 export type LeakGuard = 'stop' | 'report' | 'off'
 
 export const LEAK_GUARD: Expectation = oneOf('what to do about a leak', ['stop', 'report', 'off'])
@@ -16,7 +16,7 @@ export const A_SHARE: Expectation = {
   accepts: (value) => typeof value === 'number' && value >= 0 && value <= 1,
 }
 
-/** The share of the requests that are looked at in production. */
+/** The share of the requests that are checked in production. */
 const USUAL_SHARE = 0.01
 
 export interface LeakGuardSettings {
@@ -24,7 +24,7 @@ export interface LeakGuardSettings {
   readonly share: number
 }
 
-/** Outside production every leak is stopped; in production it is reported, of a sample. */
+/** Fills in the defaults: outside production every leak is stopped; in production leaks in a sample of requests are reported. */
 export function leakGuardSettings(does: LeakGuard | undefined, share: number | undefined): LeakGuardSettings {
   const isProduction = process.env['NODE_ENV'] === 'production'
   return {
@@ -33,10 +33,10 @@ export function leakGuardSettings(does: LeakGuard | undefined, share: number | u
   }
 }
 
-/** How many sealed records of one request are looked at. */
+/** The most sealed records of one request that are checked. */
 const MOST_RECORDS = 10_000
 
-/** Looks at the response of one request for values of the records that were sealed in it. */
+/** Searches the response of one request for values of records that were sealed during the request. */
 export class LeakWatch {
   readonly #req: GuardRequest
   readonly #res: GuardResponse
@@ -72,7 +72,7 @@ export class LeakWatch {
 
 function leakError({ sealed, field }: Leak, count: number): UsageError {
   const of = sealed.name === undefined ? '' : ` of the model \`${sealed.name}\``
-  const more = count > 1 ? `, as do ${count - 1} more` : ''
+  const more = count > 1 ? ` (and ${count - 1} more)` : ''
   return new UsageError(
     `the response has a value of the field \`${field}\`${of} that was not read through the audit${more}: ` +
       'use the result of `person()` or `rows()`, and do not keep a reference to the row itself',

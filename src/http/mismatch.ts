@@ -5,19 +5,19 @@ import type { Expectation } from '../options.ts'
 import type { DiagnosisOptions, Diagnosis } from '../signature/doctor.ts'
 import { isSignatureRefusal, SIGNATURE_REFUSALS } from '../signature/refusals.ts'
 
-// A flood of wrong signatures must not buy much work.
+// A flood of wrong signatures must not cause much work.
 const MOST_A_SECOND = 20
 
 export const ONLY_IN_DEVELOPMENT: Expectation = {
-  expected: 'a boolean, and not true where NODE_ENV is `production`: it shows callers what was received',
+  expected: 'a boolean, and not true if NODE_ENV is `production`: it shows callers what was received',
   accepts: (value) => value === false || (value === true && process.env['NODE_ENV'] !== 'production'),
 }
 
-/** Finds out why signatures do not hold: for operators always, and for callers in development. */
+/** Finds out why signatures do not match: for operators always, for callers only in development. */
 export interface MismatchDoctor {
-  /** The refusal with what was found in its evidence, and the diagnosis as its outcome. */
+  /** Returns the refusal with the findings in its evidence, and the diagnosis as its outcome. */
   examine(decision: Decision, facts: ServerFacts): Judgement<Diagnosis>
-  /** What the problem document of this refusal tells in development. */
+  /** The members that the problem document of this refusal has in development. */
   explain(decision: Decision, diagnosis: Diagnosis | undefined): Readonly<Record<string, unknown>> | undefined
 }
 
@@ -64,12 +64,12 @@ function examine(
   try {
     return scheme.diagnose?.(message, { appId, keys, rules: NO_RULES, now }, options)
   } catch {
-    // It is only about why. That the request is refused stands.
+    // The diagnosis only explains the refusal, which stays in force without it.
     return undefined
   }
 }
 
-/** What the caller says it has signed: base64, with or without the colons of a byte sequence (RFC 9651). */
+/** The signature base that the caller claims to have signed: base64, with or without the colons of a byte sequence (RFC 9651). */
 function readSignedBase(lines: readonly string[]): string | undefined {
   const [line] = lines
   return line === undefined ? undefined : Buffer.from(line.replaceAll(':', ''), 'base64').toString()

@@ -20,49 +20,49 @@ import { keptLists } from '../source/parsed-lists.ts'
 import { printable } from './printable.ts'
 import type { RequestContext } from './request/context.ts'
 
-/** What a refusal looks like to those who develop: what it says, and what the request shows besides. */
+/** A refusal as developers see it: its texts, and what else the request shows. */
 export interface Picture {
   readonly detail: string
   readonly evidence: Refusal['evidence']
-  /** The nearest entry and in what it differs, ready to be printed. */
+  /** The nearest entry and its difference, ready for printing. */
   readonly nearest: string | undefined
   readonly differsIn: readonly DifferingPart[]
   /** Whether the nearest entry is a wildcard. */
   readonly wildcard: boolean
-  /** What else is known, ready to be printed. */
+  /** Other known facts, ready for printing. */
   readonly facts: readonly string[]
-  /** Where the client address lies, if the guard judges it. */
+  /** The network of the client address, if the guard judges it. */
   readonly from: 'this machine' | 'a private network' | 'the internet' | undefined
-  /** Whether a proxy has passed the request on. */
+  /** Whether a proxy forwarded the request. */
   readonly proxied: boolean
 }
 
-/** What `returnUrlGuard` has refused. */
+/** The facts that `returnUrlGuard` refused. */
 const refusedUrls = new WeakMap<Decision, ReturnUrlFacts>()
 
-/** Keeps what a refusal is about, for as long as the decision is kept. */
+/** Keeps the facts of a refusal as long as the decision exists. */
 export function noteRefusedUrls(decision: Decision, facts: ReturnUrlFacts): void {
   if (decision.code === 'RETURN_URL_NOT_ALLOWED' || decision.code === 'RETURN_URL_REQUIRED')
     refusedUrls.set(decision, facts)
 }
 
-/** Where the client address was looked for of requests that have none. */
+/** Where the client address was looked for, if a request has none. */
 const missingAddresses = new WeakMap<Decision, string>()
 
-/** Keeps where a client address was looked for in vain, if an option says where. */
+/** Keeps where a client address was looked for and not found, if an option says where to look. */
 export function noteMissingAddress(decision: Decision, place: string | undefined): void {
   if (decision.code === 'ADDRESS_NOT_ALLOWED' && place !== undefined) missingAddresses.set(decision, place)
 }
 
-/** What the `country` option has given of requests whose region is not known. */
+/** What the `country` option returned for requests whose region is unknown. */
 const unknownCountries = new WeakMap<Decision, unknown>()
 
-/** Keeps what a refusal is about, for as long as the decision is kept. */
+/** Keeps the facts of a refusal as long as the decision exists. */
 export function noteUnknownCountry(decision: Decision, country: unknown): void {
   if (decision.code === 'REGION_UNKNOWN') unknownCountries.set(decision, country)
 }
 
-/** Looks at a refusal. It reads what the guard has read, and asks no option of the application again. */
+/** Describes a refusal. It reads what the guard has read, and calls no option of the application again. */
 export function lookAt(refusal: Refusal, context: RequestContext): Picture {
   const { detail, evidence } = refusal
   const { from, facts, compared } = LOOKS[refusal.code]?.(refusal, context) ?? NOTHING
@@ -79,7 +79,7 @@ export function lookAt(refusal: Refusal, context: RequestContext): Picture {
   }
 }
 
-/** What one look has found. */
+/** The findings of one look. */
 interface Found {
   readonly from?: Picture['from']
   readonly facts?: readonly string[]
@@ -110,7 +110,7 @@ function lookAtAddress(refusal: Refusal, context: RequestContext): Found {
     return place === undefined ? NOTHING : { facts: [`it was looked for ${place}`] }
   }
   const from = isLoopback(address) ? 'this machine' : isLocal(address) ? 'a private network' : 'the internet'
-  // An address of the internet is that of a person.
+  // A public address may belong to a person.
   const text = from === 'the internet' ? `IPv${address.version}` : `\`${address.text}\``
   const compared = detail.includes('outside every range')
     ? nearestIn(listsOf(context)?.ipWhitelist?.ranges, (entries) => nearestRanges(address, entries))
@@ -137,28 +137,28 @@ function lookAtReturnUrl(refusal: Refusal, context: RequestContext): Found {
   if (facts === undefined || one === undefined || typeof one.value !== 'string') return NOTHING
   const { relativeTo } = facts
   const url = relativeTo === undefined ? parseReturnUrl(one.value) : parseRelativeUrl(one.value, relativeTo)
-  // Spelled in full, no URL begins like this.
+  // No valid URL begins like this.
   if (isProblem(url)) return /^https?%3a/i.test(one.value) ? { facts: [ENCODED_TWICE] } : NOTHING
-  // The query may hold what is private.
+  // The query may contain private data.
   return {
     facts: named('the URL', url.origin + url.path),
     compared: nearestIn(listsOf(context)?.returnUrlGuard?.urls, (entries) => nearestReturnUrls(url, entries)),
   }
 }
 
-/** A country is told only where it was written in a way that can be put right. */
+/** Describes the value of the `country` option without quoting it. */
 function lookAtCountry(refusal: Refusal): Found {
   const given = unknownCountries.get(refusal)
   const code = guessCountry(given)
-  // The country itself is that of a person.
+  // The country itself is personal data.
   if (code !== undefined) return { facts: [OTHER_SPELLING] }
   if (given === undefined || given === null) return NOTHING
   if (isLocale(given)) return { facts: [NO_CITIZENSHIP] }
   const type = typeof given === 'string' ? 'text that is not a country code' : `value of type ${typeof given}`
-  return { facts: [`the \`country\` option gave a ${type}`] }
+  return { facts: [`the \`country\` option returned a ${type}`] }
 }
 
-/** The media type, where parsers keep no bytes of it unless it is named. */
+/** The media type, if body parsers keep its bytes only when it is named in an option. */
 function lookAtType({ detail }: Refusal, { facts }: RequestContext): Found {
   const [line = 'none'] = facts.message().header('content-type')
   const [type = ''] = line.split(';', 1)
@@ -166,7 +166,7 @@ function lookAtType({ detail }: Refusal, { facts }: RequestContext): Found {
   return isKept || !detail.includes('not kept') ? NOTHING : { facts: named('`Content-Type`', type) }
 }
 
-/** Whoever adds one section at a time would meet each of these in turn. */
+/** All missing sections at once: otherwise each one would be reported only after the previous one was added. */
 function otherSections({ guard }: Refusal, policy: RequestContext['policy']): string[] {
   if (policy === undefined) return []
   const missing = GUARD_NAMES.filter((name) => name !== guard && policy[name] === undefined)
@@ -174,12 +174,12 @@ function otherSections({ guard }: Refusal, policy: RequestContext['policy']): st
 }
 
 const OTHER_SPELLING =
-  'the `country` option gave another spelling of a country code: write `DE`, and not `Germany` or `DEU`; `GB`, and not `UK`'
+  'the `country` option returned another spelling of a country code: write `DE`, and not `Germany` or `DEU`; `GB`, and not `UK`'
 const ENCODED_TWICE = 'it was percent-encoded twice'
 
 function lookedFor(refusal: Refusal): string[] {
   const names = refusedUrls.get(refusal)?.named.map(({ name }) => `\`${printable(name)}\``) ?? []
-  return names.length === 0 ? [] : [`the store was asked for ${names.join(', ')}`]
+  return names.length === 0 ? [] : [`the guard looked for ${names.join(', ')}`]
 }
 
 function listsOf({ policy }: RequestContext): ReadSections | undefined {
@@ -195,7 +195,7 @@ function nearestIn<Entry>(
 
 function describe({ entry, differsIn, text }: EntryComparison): string {
   const written = typeof entry === 'string' ? `\`${entry}\`` : `exact \`${entry.exact}\``
-  // What a query holds may be private, and is not needed to see that it differs.
+  // A query may contain private data, and the line does not need it.
   const how = differsIn.includes('query') ? `differs in ${differsIn.join(', ')}` : text
   return printable(`${written} ${how}`)
 }
@@ -204,7 +204,7 @@ function named(what: string, value: string | undefined): string[] {
   return value === undefined ? [] : [`${what} is \`${printable(value, 200)}\``]
 }
 
-/** Labels of ours, and what the look says in other words. */
+/** Internal labels, and members that the facts state in other words. */
 const UNTOLD: ReadonlySet<string> = new Set(['case', 'origin', 'reason', 'parameter'])
 
 function evidenceOf(evidence: Refusal['evidence']): string[] {

@@ -6,15 +6,15 @@ import type { NonceStore } from '../signature/nonces.ts'
 import { isThenable } from '../thenable.ts'
 import type { JudgedRequest } from './judged-request.ts'
 
-/** By what nonces are claimed. */
+/** How nonces are claimed. */
 export interface Claiming {
   readonly nonces: NonceStore
   readonly nonceTimeout: number
 }
 
 /**
- * Claims the nonce, once for each request: a second guard on the same request gets the first answer. A replay is about two
- * messages and not about two mounts.
+ * Claims the nonce once per request: a second guard on the same request gets the first result. A replay is a second message, not
+ * a second mount.
  */
 export function claimOnce(
   decision: Decision,
@@ -35,7 +35,7 @@ function afterClaimed(decision: Decision, claim: Promise<Claim>): Promise<Decisi
   return claim.then((settled) => afterClaim(decision, settled))
 }
 
-/** Whether the nonce was free; otherwise why that is not known. */
+/** Whether the nonce was free, or why that is unknown. */
 type Claim = boolean | { readonly unavailable: string }
 
 function claimNonce(

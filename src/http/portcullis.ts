@@ -8,11 +8,11 @@ export interface PortcullisContext {
   readonly requestId: string
   /** The id of the calling app; `undefined` until a guard has identified it. */
   readonly appId: string | undefined
-  /** Revision of the policy that the request is judged by. It does not change during the request. */
+  /** The revision of the policy that judges the request. It does not change during the request. */
   readonly revision: number | undefined
   /** The trail: every decision so far, in order. */
   readonly decisions: readonly Decision[]
-  /** The client address in canonical form; `undefined` when there is no readable one. */
+  /** The client address in canonical form; `undefined` if there is no readable one. */
   readonly address: string | undefined
   /**
    * The canonical return URL that `returnUrlGuard` admitted; the first, if there are several. Redirect to this URL and never to the
@@ -21,7 +21,7 @@ export interface PortcullisContext {
   readonly returnUrl: string | undefined
   /** All canonical return URLs that `returnUrlGuard` admitted, by name. */
   readonly returnUrls: Readonly<Record<string, string>>
-  /** Where the request is handled and where the person's data must stay, as `regionPin` found. */
+  /** Where the request is handled and where the person's data must stay, as determined by `regionPin`. */
   readonly region: RegionContext | undefined
   /** Access to personal data. */
   readonly audit: AuditContext
@@ -33,9 +33,9 @@ export interface RegionContext {
   readonly jurisdiction: string
   /** The locations of that jurisdiction. */
   readonly locations: readonly string[]
-  /** The records of that jurisdiction, where `regionPin` has the option `store` and the process has clients for it. */
+  /** The records of that jurisdiction, if `regionPin` has the option `store` and the process has clients for it. */
   readonly store?: PersonHandle | undefined
 }
 
-/** Hands out personal data so that every read of a field is recorded. */
+/** Gives access to personal data, and records every read of a field. */
 export type AuditContext = AuditSession

@@ -7,15 +7,14 @@ import { unionOfCors } from '../policy/cors.ts'
 import type { PolicySource } from '../source/index.ts'
 import type { RequestFacts } from './request/facts.ts'
 
-/** The judgement of a preflight that `domainProtect` gave in place of the guard that was asked. */
+/** The judgement of a preflight that `domainProtect` gave in place of another guard. */
 export interface PreflightJudgement extends Judgement<CorsGrant> {
   readonly preflight: true
 }
 
 /**
- * Answers a preflight for a guard that cannot judge one: as `domainProtect` does, where the app enforces that.
- * `undefined` where the guard is asked as usual: this is no preflight, or the guard does not enforce and must change
- * nothing.
+ * Judges a preflight for a guard that cannot judge one, as `domainProtect` does if the app enforces it. `undefined` if the guard
+ * judges the request itself: the request is not a preflight, or the guard is not enforced and must change nothing.
  */
 export function judgePreflight(
   guard: GuardName,
@@ -28,10 +27,9 @@ export function judgePreflight(
 }
 
 /**
- * Judges a preflight that names no app, as it is where the app id stands in a header. The first guard that meets it
- * answers it, and it goes no further: an origin is told what any app may tell it that has it among its domains. That is
- * leave to ask and not access: the request that follows is judged by its own app, and so is what a page may read of the
- * response.
+ * Judges a preflight that names no app, because its app id is in a header. The first guard answers it, and no other handler sees
+ * it. The origin gets the permissions of all apps that list it among their domains. This permits the browser to send the request,
+ * and nothing more: the app of that request decides about access, and about what a page may read of the response.
  */
 export async function judgeUnnamedPreflight(
   policies: PolicySource,

@@ -1,11 +1,11 @@
-/** Longer than what a line needs of one value. */
+/** More than a line needs of one value. */
 const LONGEST = 400
 const MOST_FRAMES = 8
 const MOST_CAUSES = 4
 
 /**
- * A text as it may stand in a log or on a terminal: what is not a letter, a digit, a mark of punctuation, a symbol or a
- * space is written as its code point (`\u{1b}`), so that nothing that a caller wrote breaks the line or steers a terminal.
+ * Makes a text safe for a log or a terminal: every character that is not a letter, a digit, punctuation, a symbol or a space
+ * becomes its code point (`\u{1b}`). Text from a caller can then neither break the line nor control a terminal.
  */
 export function printable(text: string, longest = LONGEST): string {
   const cut = text.length > longest ? `${text.slice(0, longest)}…` : text
@@ -15,7 +15,7 @@ export function printable(text: string, longest = LONGEST): string {
   )
 }
 
-/** An error, and what has brought it about: the outermost first, a few at most. */
+/** An error and its causes, the outermost first, at most `MOST_CAUSES`. */
 function causesOf(error: unknown): Error[] {
   const causes: Error[] = []
   let cause = error
@@ -26,18 +26,18 @@ function causesOf(error: unknown): Error[] {
   return causes
 }
 
-/** The message of what lies at the bottom of an error; `undefined` where there is no error. */
+/** The message of the innermost cause of an error; `undefined` if the value is not an error. */
 export function rootMessage(error: unknown): string | undefined {
   const root = causesOf(error).at(-1)
   return root && printable(root.message)
 }
 
-/** An error and its causes with the frames of the last, each on a line of its own; nothing where it is no error. */
+/** An error and its causes, with the frames of the innermost one, each on its own line; empty if the value is not an error. */
 export function framesOf(error: unknown): string[] {
   const causes = causesOf(error)
   const said = causes.map(({ name, message }) => `\n    ${printable(`${name}: ${message}`)}`)
   const { message = '', stack = '' } = causes.at(-1) ?? {}
-  // The message stands in front of the frames, and may look like one.
+  // The message precedes the frames, and may look like one.
   const start = stack.indexOf(message)
   const frames = (start === -1 ? stack : stack.slice(start + message.length))
     .split('\n')

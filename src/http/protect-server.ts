@@ -6,32 +6,32 @@ import { checkProtectOptions, protectChain } from './protect.ts'
 import { needsRouter } from './request/app-id.ts'
 import { sendError } from './response/plain-error.ts'
 
-/** Serves the requests that pass: an Express app, or any other request listener. */
+/** Handles the admitted requests: an Express app, or any other request listener. */
 export type ProtectedApp = Callback<[req: GuardRequest, res: GuardResponse], unknown>
 
 /** A request listener for `http.createServer`, `https.createServer` and `http2.createServer`. */
 export interface ProtectedServer extends Omit<AuditAccessHandler, keyof RequestHandler> {
   (req: GuardRequest, res: GuardResponse): void
   /**
-   * The same for the event `checkContinue` of a server: callers that send `Expect: 100-continue` are asked for their body
-   * only once the guards that need none have let them pass. Without it Node asks for the body ahead of all guards.
+   * The listener for the event `checkContinue` of a server: a caller that sends `Expect: 100-continue` is asked for the body only
+   * after the guards that need no body have admitted the request. Without this listener Node asks for the body before any guard
+   * runs.
    */
   readonly checkContinue: (req: GuardRequest, res: GuardResponse) => void
 }
 
 /**
- * `protect()` in front of an app, and not inside of it: the guards judge the bare request of Node, and what they refuse never
- * reaches Express, which is most of what a refusal costs. `createServer(protectServer(app, { … }))`.
+ * `protect()` in front of an app instead of inside it: `createServer(protectServer(app, { … }))`. The guards judge the plain
+ * request of Node, and a refused request never reaches Express, which would cause most of the cost of a refusal.
  *
- * The options are those of `protect()`. They are asked before any middleware of the app: there is no `req.params`, no
- * session and no user, and `onDeny` gets the response of Node. The client address is that of the connection, unless
- * `clientAddress` says otherwise: `trust proxy` of Express does not count here. Guards inside of the app share what is known
- * of the request.
+ * The options are those of `protect()`. They are called before any middleware of the app: there is no `req.params`, no session
+ * and no user, and `onDeny` receives the response of Node. The client address is that of the connection, unless `clientAddress`
+ * says otherwise; `trust proxy` of Express has no effect here. Guards inside the app share what is known about the request.
  *
- * JSON and forms are parsed into `req.body`, where the parsers of Express leave them. An error of a body is answered with
- * its status as a problem document.
+ * JSON and forms are parsed into `req.body`, and the parsers of Express leave them there. If a body cannot be parsed, the
+ * response is a problem document with the status of the error.
  *
- * @throws ConfigError also for `appIdFrom({ param })`, which needs a router.
+ * @throws ConfigError also for `appIdFrom({ param })`, which needs a router
  */
 export function protectServer(app: ProtectedApp, options: ProtectOptions): ProtectedServer {
   if (typeof app !== 'function')

@@ -10,7 +10,7 @@ import type { NodeFacts } from './request/facts.ts'
 import { chain } from './shell.ts'
 import type { Step } from './step.ts'
 
-/** All options. A function, so that a bundler leaves out the guards that an application does not mount. */
+/** All options. This is a function because a bundler then omits the guards that an application does not mount. */
 export function protectExpectations(): Readonly<Record<keyof ProtectOptions, Expectation>> {
   const rows: readonly GuardRow<ProtectOptions>[] = Object.values(GUARDS)
   const { limit, keep, replay, rawBody } = BODY_PARSERS_EXPECTATIONS
@@ -20,13 +20,13 @@ export function protectExpectations(): Readonly<Record<keyof ProtectOptions, Exp
 }
 
 /**
- * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and
- * return URL. A body is read only of a request that the guards before it have let pass, and an error of a parser is in the
- * audit and readable by an allowed page. Only what the body says itself comes later (a `country`), or makes it come first (an
- * `appId`). For routes that have no return URL or concern no person, mount the guards one by
- * one instead: each asks its question of every request.
+ * All six guards as one handler, in the safe order: audit, region, address, domain, then the body parsers, server and return URL.
+ * The body is read only after the guards before the parsers have admitted the request. A parser error is recorded in the audit,
+ * and an allowed page can read it. The order differs only if the body contains the `country` (`regionPin` then runs after the
+ * parsers) or the `appId` (the body is then read first). For routes without a return URL or a person, mount the guards one by one
+ * instead, because each guard judges every request.
  *
- * A request that names an app which does not exist gets the answer of a wrong signature from the first guard on.
+ * If a request names an app that does not exist, the first guard refuses it like a wrong signature.
  *
  * @throws ConfigError
  */
@@ -34,7 +34,7 @@ export function protect(options: ProtectOptions): AuditAccessHandler {
   return protectChain('protect', checkProtectOptions('protect', options))
 }
 
-/** @throws ConfigError with everything that is wrong, also with options beside others. */
+/** @throws ConfigError with all issues, also those of combined options */
 export function checkProtectOptions(name: string, options: unknown): Readonly<ProtectOptions> {
   const rows: readonly GuardRow<ProtectOptions>[] = Object.values(GUARDS)
   return checkOptions<ProtectOptions>(name, options, protectExpectations(), undefined, (given) =>
@@ -43,8 +43,8 @@ export function checkProtectOptions(name: string, options: unknown): Readonly<Pr
 }
 
 /**
- * @param name What the options are called in an error.
- * @param beforeBody What comes between the guards that need no body and the parsers.
+ * @param name the name of the options in an error
+ * @param beforeBody handlers between the guards that need no body and the parsers
  */
 export function protectChain(
   name: string,

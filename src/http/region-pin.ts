@@ -37,9 +37,10 @@ export interface RegionPinOptions extends SharedOptions {
    */
   readonly personId?: Callback<[req: GuardRequest], unknown> | undefined
   /**
-   * The citizenship of the person: one ISO 3166-1 alpha-2 code, or several, of which the most protective counts. It should
-   * come from what is stored of the person, never from an address or a header of the caller. A function, which may return a
-   * promise; or `{ body: 'country' }`, a member of the body, where a person says it at sign-up. Required without `personId`.
+   * The citizenship of the person: one ISO 3166-1 alpha-2 code, or several; the first jurisdiction of the table that includes one
+   * of them applies. It should come from the stored record of the person, never from an address or a header of the caller. A
+   * function, which may return a promise; or `{ body: 'country' }`, a member of the body, for a sign-up form. Required without
+   * `personId`.
    */
   readonly country?: Callback<[req: GuardRequest], unknown> | { readonly body: string } | undefined
   /** Which locations may handle the data of which citizens. Default: Europeans in London and Frankfurt, all others in Dallas. */
@@ -60,12 +61,12 @@ export interface RegionPinOptions extends SharedOptions {
   readonly now?: (() => number) | undefined
 }
 
-/** What we use of a `regionalStore`. */
+/** The part of a `regionalStore` that is used. */
 export interface HandlesByJurisdiction {
   in(jurisdiction: string): PersonHandle
 }
 
-/** Marks a request that was redirected once. Whoever forges it gains a 421 in place of a redirect. */
+/** Marks a request that was redirected once. A caller who forges it gets a 421 in place of a redirect. */
 const HOP = 'portcullis-hop'
 
 const AN_OBJECT: Expectation = {
@@ -74,8 +75,8 @@ const AN_OBJECT: Expectation = {
 }
 
 /**
- * Admits requests that concern a person whose data may be handled at this location; answers `REGION_MISDIRECTED` (421, or
- * as the policy says a redirect to a configured base or a hand-over) or `REGION_UNKNOWN` (403) otherwise.
+ * Admits requests that concern a person whose data may be handled at this location. Refuses others with `REGION_UNKNOWN` (403) or
+ * `REGION_MISDIRECTED` (421; depending on the policy, a redirect to a configured base, or the headers of a hand-over).
  *
  * @throws ConfigError
  */
@@ -87,7 +88,7 @@ export function regionPin(options: RegionPinOptions): RequestHandler {
   return mount(regionPinMount(settings, 'regionPin'), settings)
 }
 
-/** @param name What the options are called in an error. */
+/** @param name the name of the options in an error */
 export function regionPinMount(options: RegionPinOptions, name: string): Mount<RegionFacts, RegionOutcome> {
   const { here, country, personId, handOver, store, optionTimeout = OPTION_TIMEOUT } = options
   const table = options.jurisdictions ?? DEFAULT_JURISDICTIONS
@@ -101,7 +102,7 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
     what: string,
     req: GuardRequest,
   ): unknown => (option === undefined ? undefined : askOption(option, req, what, optionTimeout))
-  /** The country only where the identifier does not say it. */
+  /** Reads the country only if the identifier does not name the jurisdiction. */
   const withId = (id: unknown, { facts, req }: JudgedRequest): RegionFacts | Promise<RegionFacts> => {
     if (country === undefined || jurisdictions.locateId(id) !== undefined) return factsOf(id, undefined)
     if (typeof country !== 'function') return factsOf(id, memberOf(facts, country.body))
@@ -137,14 +138,14 @@ export function regionPinMount(options: RegionPinOptions, name: string): Mount<R
   }
 }
 
-/** A country that cannot be read is told to those who develop, by who has read it. */
+/** Keeps a country that cannot be read, for the refusal line. */
 const noting: typeof decideRegionPin = (policy, facts) => {
   const judgement = decideRegionPin(policy, facts)
   noteUnknownCountry(judgement.decision, facts.country)
   return judgement
 }
 
-/** What is wrong with options beside others: no country where nothing else says it, and a location that does not exist. */
+/** The issues of combined options: neither `personId` nor `country`, or a location that does not exist. */
 export function regionPinIssues(options: object, name: string): ConfigIssue[] {
   const { personId, country, here, jurisdictions } = options as Partial<RegionPinOptions>
   const needsCountry = personId === undefined && country === undefined
@@ -162,7 +163,7 @@ export function regionPinIssues(options: object, name: string): ConfigIssue[] {
   return issues.filter((issue) => issue !== undefined)
 }
 
-/** A process may have no clients for a jurisdiction: its requests are for others to serve. */
+/** `undefined` if the process has no clients for the jurisdiction, because other processes serve its requests. */
 function handleOf(store: HandlesByJurisdiction | undefined, jurisdiction: string): PersonHandle | undefined {
   try {
     return store?.in(jurisdiction)
@@ -171,12 +172,12 @@ function handleOf(store: HandlesByJurisdiction | undefined, jurisdiction: string
   }
 }
 
-/** Where a misdirected request is right: the first location of the jurisdiction that has a base. */
+/** The base URL for a misdirected request: that of the first location of the jurisdiction that has one. */
 function baseOf({ locations }: RegionOutcome, bases: ReadonlyMap<string, string>): string | undefined {
   return locations.map((name) => bases.get(name)).find((url) => url !== undefined)
 }
 
-/** What cannot be read counts as no country. */
+/** A member that cannot be read counts as no country. */
 function memberOf(facts: RequestFacts, body: string): unknown {
   const reading = facts.parameter({ body })
   return isProblem(reading) ? undefined : reading.value
@@ -188,7 +189,7 @@ interface Ways {
   readonly handOver: RegionPinOptions['handOver']
 }
 
-/** Does what the policy wants in place of a 421. True when it has answered. */
+/** Does what the policy demands in place of a 421. Returns whether it has responded. */
 function sendElsewhere(
   outcome: RegionOutcome,
   { bases, handOver }: Ways,
@@ -205,9 +206,9 @@ function sendElsewhere(
   const base = baseOf(outcome, bases)
   const { target } = context.facts
   if (base === undefined || !wantsPage(context.facts)) return false
-  // Behind a `#`, which no browser sends, the mark of the hop would not come back.
+  // After a `#`, which browsers do not send, the hop mark would be lost.
   if (!target.startsWith('/') || target.includes('#') || hasHop(target)) return false
-  // 307 keeps method and content and, unlike 308, is not remembered when the person moves.
+  // 307 keeps method and content. Unlike 308, it is not cached, because a person may move.
   res.statusCode = 307
   res.setHeader('Location', `${base}${target}${target.includes('?') ? '&' : '?'}${HOP}=1`)
   res.setHeader('Cache-Control', 'no-store')
@@ -217,7 +218,7 @@ function sendElsewhere(
   return true
 }
 
-/** Without its headers the refusal is an ordinary 421. */
+/** Adds the headers of a hand-over to the refusal, which is otherwise an ordinary 421. */
 function writeHandOver(
   handOver: NonNullable<RegionPinOptions['handOver']>,
   location: string,

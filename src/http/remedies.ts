@@ -69,7 +69,7 @@ const ADVICE: Readonly<Record<DenialCode, Advice>> = {
     special: [
       [
         says('a server must sign'),
-        'mount `serverOnly` in enforcing mode ahead of `domainProtect`, or use `protect()`, and sign the request. `domainProtect.server` in the policy says what servers must do.',
+        'mount `serverOnly` in enforcing mode before `domainProtect`, or use `protect()`, and sign the request. `domainProtect.server` in the policy says what servers must do.',
       ],
       [
         has('case', 'absent'),

@@ -8,7 +8,7 @@ import type { RequestContext } from './request/context.ts'
 // A registered symbol: the ESM and the CommonJS build may both audit one request.
 const READS = Symbol.for('portcullis.reads')
 
-/** What the reads of a request need of one `auditAccess`. */
+/** The part of one `auditAccess` that reads need. */
 export interface ReadsMeans {
   /** Shared by the views of all requests. */
   readonly getters: FieldGetters
@@ -24,7 +24,7 @@ interface ReadsRecord {
   needsPurpose(): boolean
 }
 
-/** The reads of one request. Most handlers read nothing, so the session is made when one asks for it. */
+/** The reads of one request. Most handlers read nothing, so the session is created on first use. */
 class RequestReads {
   readonly #context: RequestContext
   readonly #res: GuardResponse
@@ -60,7 +60,7 @@ class RequestReads {
     return this.#session
   }
 
-  /** The first audit that looks for leaks looks for all; every audit is told what is found. */
+  /** The first audit that searches for leaks searches for all; every audit records what is found. */
   #leakWatch(): LeakWatch | undefined {
     const guards = this.#records.map(({ reads }) => reads.leakGuard)
     const by = guards.find(({ does, share }) => does !== 'off' && Math.random() < share)
@@ -89,7 +89,7 @@ class RequestReads {
   }
 }
 
-/** Has the reads of a request recorded here too. */
+/** Makes `record` also log the reads of the request. */
 export function recordReads(context: RequestContext, res: GuardResponse, record: ReadsRecord): void {
   const known = context.recall(READS) as RequestReads | undefined
   if (known !== undefined) {

@@ -19,31 +19,31 @@ import type { Mount } from './step.ts'
 
 export interface ReturnUrlGuardOptions extends SharedOptions {
   /**
-   * Where the return URL stands: `{ query: 'return_url' }`, `{ body: 'options.redirect.url' }`, or a list of such places,
-   * each of which is judged. They are read from what was received, not from what parsers made of it; a place in the body
-   * needs `bodyParsers()` ahead. Or a function that finds one URL: `(req) => req.body?.return_url`.
+   * Where the return URL is: `{ query: 'return_url' }`, `{ body: 'options.redirect.url' }`, or a list of such places, each of
+   * which is judged. They are read from the received bytes, not from the results of parsers; a place in the body needs
+   * `bodyParsers()` before the guard. Or a function that returns one URL: `(req) => req.body?.return_url`.
    */
   readonly returnUrl: ReturnUrlOption
   /**
-   * Admits paths on this server too (`/settings`), read as URLs at this origin and judged by the entries of the app like
-   * others. Default: only absolute URLs.
+   * Also admits paths on this server (`/settings`). They are read as URLs at this origin, and judged by the entries of the app
+   * like others. Default: only absolute URLs.
    */
   readonly relativeTo?: string | undefined
   /**
-   * Names of the parameters in which your answer goes to the app (`code`, `state`). A URL that has one already, in
-   * whatever spelling, is refused: the app would read it in place of yours. Default none.
+   * Names of the parameters in which your response goes to the app (`code`, `state`). A URL that already has one of them, in any
+   * spelling, is refused, because the app would read it in place of yours. Default: no names.
    */
   readonly reserved?: readonly string[] | undefined
 }
 
 /**
- * Admits requests whose return URLs match an entry of the app: a prefix on a segment boundary, or an exact URL. Refuses
- * with `RETURN_URL_REQUIRED` or `RETURN_URL_NOT_ALLOWED` (400). Text that a parser would have to repair is refused, and
- * so is a parameter that stands there twice in whatever disguise. The handler finds the canonical URL in
- * `req.portcullis.returnUrl`, and several in `req.portcullis.returnUrls`; `safeRedirect` goes there and nowhere else.
+ * Admits requests whose return URLs match an entry of the app: a prefix on a segment boundary, or an exact URL. Refuses others
+ * with `RETURN_URL_REQUIRED` or `RETURN_URL_NOT_ALLOWED` (400), also text that a parser would have to repair, and a parameter
+ * that appears twice in any disguise. The handler finds the canonical URL in `req.portcullis.returnUrl`, and several in
+ * `req.portcullis.returnUrls`; `safeRedirect` redirects only there.
  *
- * In `report` mode and when the protection is off, these are the canonical forms of whatever well-formed URLs were named
- * (without reserved parameters), so that switching the mode does not change what handlers do.
+ * In `report` mode and if the protection is off, these are the canonical forms of all well-formed URLs in the request (without
+ * reserved parameters): switching the mode then does not change what handlers do.
  *
  * @throws ConfigError
  */
@@ -55,7 +55,7 @@ export function returnUrlGuard(options: ReturnUrlGuardOptions): RequestHandler {
   return mount(returnUrlGuardMount(settings, 'returnUrlGuard'), settings)
 }
 
-/** @param name What the options are called in an error. */
+/** @param name the name of the options in an error */
 export function returnUrlGuardMount(
   options: ReturnUrlGuardOptions,
   name: string,
@@ -79,7 +79,7 @@ export function returnUrlGuardMount(
   }
 }
 
-/** What is refused can be told only by who has read it. */
+/** Keeps the refused URLs for the refusal line, because only the guard has read them. */
 const noting: typeof decideReturnUrlGuard = (policy, facts) => {
   const judgement = decideReturnUrlGuard(policy, facts)
   if (judgement.decision.effect === 'deny') noteRefusedUrls(judgement.decision, facts)
@@ -113,7 +113,7 @@ export const RETURN_URL_GUARD_EXPECTATIONS = {
   reserved: NAMES,
 } satisfies Expectations<ReturnUrlGuardOptions>
 
-/** The return URL that is described. */
+/** The return URL of a described request. */
 export function namedReturnUrl({ returnUrl, returnUrlOptional = false }: RequestDescription): NamedReturnUrl {
   return { name: 'returnUrl', value: returnUrl, problem: undefined, optional: returnUrlOptional }
 }

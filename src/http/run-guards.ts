@@ -1,6 +1,6 @@
 import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from './handler.ts'
 
-/** Runs handlers one behind the other, and then goes on: with the error of the first that has one. */
+/** Runs handlers one after another, then calls `done`, with the first error if there is one. */
 export function runGuards(
   guards: readonly RequestHandler[],
   req: GuardRequest,
@@ -18,7 +18,7 @@ export function runGuards(
   next()
 }
 
-/** What a framework is given to mount: a handler, or several in their order. */
+/** The guards to mount in a framework: a handler, or several in their order. */
 export type Guards = RequestHandler | readonly RequestHandler[]
 
 export function listOf(guards: Guards): readonly RequestHandler[] {

@@ -27,7 +27,7 @@ import { isPassage, type Mount, type Passage, type Step } from './step.ts'
 
 const DEFAULT_APP_ID: AppIdReader = appIdFrom({ header: 'x-app-id' })
 
-/** What is the same for all requests of a chain. */
+/** The part of a chain that all its requests share. */
 export class Plan {
   readonly steps: readonly {
     readonly mount: Mount<unknown, unknown>
@@ -35,14 +35,14 @@ export class Plan {
   }[]
   readonly settings: JudgeSettings
   readonly options: SharedOptions
-  /** The guard that answers for apps that do not exist. */
+  /** The guard that judges requests for apps that do not exist. */
   readonly stranger: Mount<unknown, unknown> | undefined
-  /** Whether the apps that exist are asked by that guard behind the body parsers of this chain. */
+  /** Whether that guard runs after body parsers of this chain. */
   readonly readsAheadOfStranger: boolean
-  /** Whether a guard of this chain answers by the origin of the request, so that every refusal varies by it. */
+  /** Whether a guard of this chain responds according to the origin of the request; every refusal then varies by it. */
   readonly variesByOrigin: boolean
   readonly lines: RefusalLines | undefined
-  /** Those that have something to do before anything is decided. */
+  /** The mounts that have work to do before any decision. */
   readonly beginning: readonly Mount<unknown, unknown>[]
 
   constructor(steps: readonly Step[], options: SharedOptions) {
@@ -68,17 +68,17 @@ export class Plan {
   }
 }
 
-/** One request on its way through a chain. */
+/** One request that passes through a chain. */
 export class Run {
   readonly #plan: Plan
   readonly #context: RequestContext
   readonly #res: GuardResponse
   readonly #next: NextFunction
-  /** The app that calls, once it is known. */
+  /** The calling app; `undefined` until it is known. */
   #app: App | Unresolved | undefined
-  /** Whether the response was looked at since something was last waited for. */
+  /** Whether the response was checked since the chain last waited. */
   #looked = false
-  /** Whether a guard that enforces has let the request pass since then. */
+  /** Whether an enforcing guard has admitted the request since that check. */
   #passed = false
 
   constructor(plan: Plan, context: RequestContext, res: GuardResponse, next: NextFunction) {
@@ -102,7 +102,7 @@ export class Run {
     this.#advance(0)
   }
 
-  /** Asks the guards from this one on, until one refuses or has to be waited for. */
+  /** Runs the guards from this one on, until one refuses or must be awaited. */
   #advance(from: number): void {
     const { steps, settings } = this.#plan
     for (let index = from; index < steps.length; index += 1) {
@@ -125,14 +125,14 @@ export class Run {
     this.#next()
   }
 
-  // A function of its own: a closure in a loop costs each turn of it some memory, whether it is made or not.
+  // A separate method: a closure in a loop allocates memory in every iteration, even if it is not created.
   #waitForAnswer(pending: Promise<Answer<unknown>>, step: Mount<unknown, unknown>, index: number): void {
     this.#goOnWhen(pending, step, (settled) => {
       if (this.#settle(step, settled)) this.#advance(index + 1)
     })
   }
 
-  /** Whether it is known which app calls. Otherwise an option failed, or has to be waited for. */
+  /** Returns whether the calling app is known. If not, an option has failed, or the app must be awaited. */
   #findApp(step: Mount<unknown, unknown>, index: number): boolean {
     try {
       const found = this.#context.resolve(this.#plan.settings)
@@ -155,8 +155,8 @@ export class Run {
   }
 
   /**
-   * Whether the app can be judged now. Of an app that does not exist no content is read; but whether there is any is waited
-   * for, as the parsers do for an app that exists, so that both are answered alike.
+   * Whether the app can be judged now. For an app that does not exist, no content is read. But the chain waits until it knows
+   * whether there is content, as the parsers do for an existing app, because both must be answered alike.
    */
   #isReadyFor(app: App | Unresolved | undefined, index: number): boolean {
     if (app === undefined || !isUnknown(app) || !this.#plan.readsAheadOfStranger) return true
@@ -166,8 +166,8 @@ export class Run {
   }
 
   /**
-   * Goes on when something is known. Through nextTick, so that a fault of the application behind `next` stays an uncaught
-   * exception and does not become a rejection of our promise.
+   * Continues when a promise settles. Uses `nextTick`: a fault of the application after `next` then stays an uncaught exception,
+   * and does not become a rejection of our promise.
    */
   #goOnWhen<Known>(
     pending: Promise<Known>,
@@ -190,8 +190,8 @@ export class Run {
   }
 
   /**
-   * Lets other middleware work on the request. An error of it goes to the error handler. An allowed page may read that, by what
-   * `domainProtect` has written before.
+   * Runs other middleware on the request. Its error goes to the error handler. A page of an allowed origin can read that
+   * response, because `domainProtect` has written its headers before.
    */
   #pass({ pass }: Passage, index: number): void {
     pass(this.#context.req, this.#res, (error?: unknown) => {
@@ -201,12 +201,12 @@ export class Run {
     })
   }
 
-  /** Whether the request goes on. */
+  /** Carries out an answer. Returns whether the request continues. */
   #settle(step: Mount<unknown, unknown>, answer: Answer<unknown>): boolean {
     try {
       return this.#carryOut(step, answer)
     } catch (error) {
-      // Nothing that was to be written lets a request pass that could not be written.
+      // If the result cannot be written, the request must not pass.
       const fault = failed(step.name, error, undefined)
       const context = this.#context
       context.record(fault.decision)
@@ -221,14 +221,14 @@ export class Run {
     const context = this.#context
     const { stranger, settings } = this.#plan
     const byPreflight = context.facts.preflight && isByPreflight(answer)
-    // Of an app that does not exist another guard of the chain may have spoken.
+    // For an app that does not exist, another guard of the chain may have decided.
     const step = decision.guard === asked.name || byPreflight ? asked : (stranger ?? asked)
     context.record(decision)
     checkSetup(decision, context, this.#res, settings.appId)
     if (!byPreflight) step.note?.(answer, context)
     this.#tell(answer)
     if (decision.mode !== 'enforce') return true
-    // The answer went out or the caller went away while we waited.
+    // The response may have been sent, or the caller may have disconnected, while the chain waited.
     const looks = !this.#looked || decision.effect === 'deny'
     if (looks && isOver(this.#res)) return false
     this.#looked = true
@@ -277,7 +277,7 @@ export class Run {
   }
 }
 
-/** Whether nothing can be answered any more. */
+/** Whether a response can no longer be sent. */
 function isOver({ headersSent, destroyed }: GuardResponse): boolean {
   return headersSent || destroyed
 }

@@ -39,52 +39,53 @@ export interface ServerOnlyOptions extends SharedOptions {
   /** Remembers which nonces were used: `redisNonces(redis)`, or `memoryNonces()` for a single process. */
   readonly nonces: NonceStore
   /**
-   * Where callers reach this service, for the `@authority` that they sign: an origin, a list of origins, or a function;
-   * see {@link AuthorityOption}. Default: the `Host` that arrives. `X-Forwarded-Host` is never read.
+   * Where callers reach this service, for the `@authority` that they sign: an origin, a list of origins, or a function; see
+   * {@link AuthorityOption}. Default: the `Host` of the request. `X-Forwarded-Host` is never read.
    */
   readonly authority?: AuthorityOption | undefined
   /**
-   * The beginning of every path that callers use and that a proxy takes off before the request arrives: `/api`. The path
-   * that callers sign is this followed by the one that arrives. `X-Forwarded-Prefix` and the like are never read. Default
-   * none.
+   * The beginning of every path that callers use and that a proxy strips before the request arrives: `/api`. The path that
+   * callers sign is this prefix followed by the received path. `X-Forwarded-Prefix` and the like are never read. Default: no
+   * prefix.
    */
   readonly pathPrefix?: string | undefined
   /**
-   * Admits content whose bytes nobody has kept, such as uploads: signature, a covered `Content-Digest` and the nonce are
-   * checked before the handler, and the digest of the bytes while the handler reads them from the request. Where it does not
-   * hold the stream never ends: it fails with an error whose `status` is 401 and whose `code` is `DIGEST_MISMATCH`. A handler
-   * that has not answered 5 s later is answered for by the problem document. So a handler must not act on content before its
-   * stream has ended. Where the head leaves open whether there is content, and names no digest, the first byte or the end
-   * is waited for. Default false.
+   * Admits content whose bytes are not kept, such as uploads: the signature, a covered `Content-Digest` and the nonce are checked
+   * before the handler, and the digest of the bytes while the handler reads them from the request. If the digest does not match,
+   * the stream never ends: it fails with an error whose `status` is 401 and whose `code` is `DIGEST_MISMATCH`. If the handler has
+   * not responded 5 s later, the problem document is sent. A handler must therefore not act on content before its stream has
+   * ended. If the head neither says whether there is content nor has a digest, the guard waits for the first byte or the end.
+   * Default false.
    */
   readonly streamed?: boolean | undefined
   /**
-   * Shows callers in the problem document why their signature does not hold: the signature base as it was received, and
-   * the component that differs. For development: refused where NODE_ENV is `production`. Default false.
+   * Shows callers in the problem document why their signature does not match: the signature base of the received request, and the
+   * component that differs. For development: refused if NODE_ENV is `production`. Default false.
    */
   readonly explainMismatch?: boolean | undefined
   /** How callers sign. Default `httpMessageSignatures()`: RFC 9421. */
   readonly scheme?: SignatureScheme | undefined
   /**
-   * How long the nonce store may take for a claim, in milliseconds; then the answer is `NONCES_UNAVAILABLE`, whatever it
-   * says later. Default 1000.
+   * How long the nonce store may take for a claim, in milliseconds. After that the response is `NONCES_UNAVAILABLE`, whatever the
+   * store returns later. Default 1000.
    */
   readonly nonceTimeout?: number | undefined
   /**
-   * How many days before the `notAfter` of a key its callers are told, by the header `portcullis-key-expires` (ISO 8601) on
-   * every answer to a request that this key has signed. Default 14; 0 tells nobody.
+   * How many days before the `notAfter` of a key its callers are warned, by the header `portcullis-key-expires` (ISO 8601) on
+   * every response to a request signed with this key. Default 14; 0 warns nobody.
    */
   readonly keyExpiryWarning?: number | undefined
-  /** The clock that signatures are judged by, in milliseconds since the epoch. Default `Date.now`. */
+  /** The clock for judging signatures, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }
 
 /**
- * Admits only servers of the app, proven by an HTTP message signature (RFC 9421) with a key of the app; refuses browsers
- * with `BROWSER_NOT_ALLOWED` (403) and everything else with a code of the `SIGNATURE_` family or `DIGEST_MISMATCH` (401).
- * A request with content needs `bodyParsers()` ahead of this guard, which keep the bytes for the digest, or `streamed`.
+ * Admits only servers of the app, proven by an HTTP message signature (RFC 9421) with a key of the app. Refuses browsers with
+ * `BROWSER_NOT_ALLOWED` (403) and everything else with a code of the `SIGNATURE_` family or `DIGEST_MISMATCH` (401). A request
+ * with content needs `bodyParsers()` before this guard, which keep the bytes for the digest, or `streamed`.
  *
- * A nonce is claimed only after everything else holds. When it cannot be claimed the answer is `NONCES_UNAVAILABLE` (503).
+ * A nonce is claimed only after all other checks have passed. If it cannot be claimed, the response is `NONCES_UNAVAILABLE`
+ * (503).
  *
  * @throws ConfigError
  */
@@ -94,7 +95,7 @@ export function serverOnly(options: ServerOnlyOptions): RequestHandler {
     ...SERVER_ONLY_EXPECTATIONS,
   })
   const guard = serverOnlyMount(settings)
-  // In `protect()` the body parsers wait.
+  // In `protect()` the body parsers wait for the content.
   return chain(
     'serverOnly',
     settings.streamed === true ? [{ pass: awaitEmptyContent }, guard] : [guard],
@@ -119,7 +120,7 @@ export const SERVER_ONLY_EXPECTATIONS = {
   now: aFunction,
 } satisfies Expectations<ServerOnlyOptions>
 
-/** A signature that holds, or why one does not. */
+/** A valid signature, or the diagnosis of an invalid one. */
 type ServerOutcome = SignedOutcome | Diagnosis
 
 export function serverOnlyMount(options: ServerOnlyOptions): Mount<ServerFacts, ServerOutcome> {
@@ -193,18 +194,18 @@ const NOBODY: Caller = { appId: '', keys: [] }
 
 const DAY = 86_400_000
 
-/** An outcome is left only where the nonce is claimed too: the caller has proved that it has the key. */
+/** After the claim, an outcome has a nonce only if the claim succeeded: the caller has proved that it has the key. */
 function isProof(outcome: ServerOutcome | undefined): outcome is SignedOutcome {
   return outcome !== undefined && Object.hasOwn(outcome, 'nonce')
 }
 
-/** In good time, so that a caller whose operator forgot to rotate is not shut out. */
+/** Warns in good time, because a caller whose operator forgets to rotate the key would be refused. */
 function warnOfExpiry({ keyNotAfter }: SignedOutcome, ahead: number, now: number, res: GuardResponse): void {
   if (keyNotAfter !== undefined && keyNotAfter - now < ahead)
     res.setHeader('Portcullis-Key-Expires', new Date(keyNotAfter).toISOString())
 }
 
-/** Tells the caller how to sign; `onDeny` finds the headers written. */
+/** Tells the caller how to sign. The headers are written before `onDeny` is called. */
 function challenge(scheme: SignatureScheme, message: SignedMessage, res: GuardResponse): void {
   for (const [name, value] of Object.entries(scheme.challenge?.(message) ?? {})) res.setHeader(name, value)
 }

@@ -6,16 +6,16 @@ import type { AppIdReader } from './judged-request.ts'
 import { routeParameterOf } from './request/app-id.ts'
 import type { RequestContext } from './request/context.ts'
 
-/** How many more decisions of each guard are looked at. They show how a server is set up; later ones cost nothing. */
+/** How many more decisions of each guard are checked. They show how the server is set up; later ones cost nothing. */
 type Looks = Record<GuardName, number>
 
-/** One for both builds of the package. */
+/** Shared by both builds of the package. */
 const looks = ((globalThis as { [key: symbol]: unknown })[Symbol.for('portcullis.setupLooks')] ??=
   Object.fromEntries(GUARD_NAMES.map((name) => [name, 1000]))) as Looks
 
 /**
- * Warns, once per process for each code, of what a request shows to be wrong with the way that guards are mounted. Called
- * when the decision is recorded and nothing is written yet. It decides nothing and never throws.
+ * Warns, once per process for each code, if a request reveals a mistake in the way that guards are mounted. Called when the
+ * decision is recorded and nothing is written yet. It decides nothing and never throws.
  */
 export function checkSetup(
   decision: Decision,
@@ -34,7 +34,7 @@ export function checkSetup(
     else if (guard === 'domainProtect') checkCors(context, res)
     else if (guard === 'auditAccess') checkOrder(context)
   } catch {
-    // A request that cannot be looked at is refused by the guards.
+    // The guards refuse a request that cannot be read.
   }
 }
 
@@ -43,28 +43,28 @@ function checkHeaders({ rawHeaders, headers }: GuardRequest): void {
   if (Object.keys(headers ?? {}).length > 0) warnOfSetup('PORTCULLIS_RAW_HEADERS_MISSING')
 }
 
-/** A path that has the parameter always gives it a value, so that no caller can bring this about. */
+/** A path that has the parameter always gives it a value, so no caller can cause this. */
 function checkRouteParameter({ params }: GuardRequest, appId: AppIdReader): void {
   const name = routeParameterOf(appId)
   if (name === undefined || Object.hasOwn((params ?? {}) as object, name)) return
   warnOfSetup('PORTCULLIS_ROUTE_PARAMETER_MISSING')
 }
 
-/** Content that somebody has read, and of which there are no bytes. */
+/** Content that was read without keeping its bytes. */
 function checkBody({ req, facts }: RequestContext): void {
   if (isTold('PORTCULLIS_BODY_PARSER_AHEAD') || !(req.readableDidRead || req.readableEnded)) return
   if ((req as { rawBody?: unknown }).rawBody instanceof Uint8Array) return
   if (facts.message().body.kind === 'unavailable') warnOfSetup('PORTCULLIS_BODY_PARSER_AHEAD')
 }
 
-/** Headers that no `domainProtect` before this one can have written. */
+/** CORS headers that no earlier `domainProtect` can have written. */
 function checkCors({ decisions }: RequestContext, res: GuardResponse): void {
   if (isTold('PORTCULLIS_CORS_BESIDE') || decisions.filter(isOf('domainProtect')).length > 1) return
   if (res.getHeaderNames().some((name) => name.startsWith('access-control-')))
     warnOfSetup('PORTCULLIS_CORS_BESIDE')
 }
 
-/** Decisions ahead of the first audit. */
+/** Decisions before the first audit. */
 function checkOrder({ decisions }: RequestContext): void {
   if (isTold('PORTCULLIS_GUARD_BEFORE_AUDIT')) return
   const first = decisions.findIndex(isOf('auditAccess'))

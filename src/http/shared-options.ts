@@ -10,7 +10,7 @@ import type { DenyHandler } from './response/refuse.ts'
 /** What a listener receives besides the decision. */
 export interface DecisionContext {
   readonly req: GuardRequest
-  /** The app by whose policy the guard decided; `undefined` where the request names none that exists. */
+  /** The app whose policy was applied; `undefined` if the request names no existing app. */
   readonly app: { readonly appId: string; readonly revision: number } | undefined
   /** The error thrown by an option (`OPTION_FAILED`) or by the store (`POLICY_UNAVAILABLE`). It may contain personal data. */
   readonly error?: unknown
@@ -18,7 +18,7 @@ export interface DecisionContext {
 
 /** The options that all guards share. Options that are functions may return a promise. */
 export interface SharedOptions {
-  /** Where policies come from; made by `createPolicySource`. */
+  /** The source of policies, created by `createPolicySource`. */
   readonly policies: PolicySource
   /**
    * Finds the id of the calling app. Default `appIdFrom({ header: 'x-app-id' })`. If it fails, the request is refused with
@@ -51,7 +51,7 @@ export interface SharedOptions {
   readonly optionTimeout?: number | undefined
 }
 
-/** What each option of one guard must be; without those that all guards share. The compiler finds one that is forgotten. */
+/** What each option of one guard must be, without the options that all guards share. The compiler reports a missing one. */
 export type Expectations<Options> = Readonly<Record<Exclude<keyof Options, keyof SharedOptions>, Expectation>>
 
 export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectation>> = {

@@ -13,9 +13,8 @@ export function mount<Facts, Outcome>(spec: Mount<Facts, Outcome>, options: Shar
 }
 
 /**
- * Turns guards into one handler for Express and anything connect-style: one context, and the guards asked in a row. It
- * decides inside of a `try`, and passes on outside of it. It pauses where something has to be waited for; what does not
- * pause costs no promise.
+ * Turns guards into one handler for Express and any connect-style server, with one context. It decides inside a `try`, and calls
+ * `next` outside it. The chain pauses only if something must be awaited; a request that never pauses costs no promise.
  */
 export function chain(name: string, steps: readonly Step[], options: SharedOptions): RequestHandler {
   const plan = new Plan(steps, options)

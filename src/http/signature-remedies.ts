@@ -67,7 +67,7 @@ export const SIGNATURE_ADVICE = {
   SIGNATURE_EXPIRED: {
     special: [
       [
-        // More than 30 years: no clock is as wrong.
+        // More than 30 years: no clock is that wrong.
         ({ detail }) => /created [0-9]{9,} s /.test(detail),
         '`created` must be in seconds since the epoch, and the option `now` of the signer or of the guard must return milliseconds, as `Date.now` does.',
       ],

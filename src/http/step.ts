@@ -4,24 +4,24 @@ import type { Question } from './judge.ts'
 import type { RequestContext } from './request/context.ts'
 import type { NodeFacts } from './request/facts.ts'
 
-/** One guard as the shell mounts it: a question, and what its answers mean for the response. */
+/** A guard as the shell mounts it: a question, and what its answers mean for the response. */
 export interface Mount<Facts, Outcome> extends Question<Facts, Outcome> {
-  /** Before anything is decided, for every request. */
+  /** Called for every request, before any decision. */
   begin?(context: RequestContext, res: GuardResponse): void
-  /** Leaves what handlers need in the context, in every mode. */
+  /** Puts what handlers need into the context, in every mode. */
   note?(judgement: Judgement<Outcome>, context: RequestContext): void
-  /** Writes to the response in `enforce`. True: it has answered. */
+  /** Writes to the response, only in `enforce`. Returns true if it has responded. */
   write?(judgement: Judgement<Outcome>, context: RequestContext, res: GuardResponse): boolean
-  /** Whether `write` says too what pages may read of a refusal. Default false: the shell does. */
+  /** Whether `write` also decides what pages may read of a refusal. Default false: the shell decides. */
   readonly writesCors?: boolean
-  /** Further members of the problem document of this refusal: what is public, and in development what helps. */
+  /** Additional members of the problem document of this refusal: public ones, and in development those that help to fix it. */
   explain?(judgement: Judgement<Outcome>): Readonly<Record<string, unknown>> | undefined
 }
 
-/** Other middleware that a chain takes in, such as body parsers. A page of an allowed origin may read its errors. */
+/** Other middleware in a chain, such as body parsers. A page of an allowed origin may read its errors. */
 export interface Passage {
   readonly pass: RequestHandler
-  /** Whether this request is of any concern to it. Default: every request is. */
+  /** Whether this request needs the middleware. Default: every request does. */
   isNeeded?(facts: NodeFacts): boolean
 }
 

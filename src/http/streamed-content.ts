@@ -7,12 +7,12 @@ import { StreamedDigest } from './request/streamed-digest.ts'
 import { writeCorsOfRefusal } from './response/cors.ts'
 import { sendProblem } from './response/problem.ts'
 
-/** How long a handler may take to answer whose content has turned out to be wrong, in milliseconds. */
+/** How long a handler may take to respond after its content has turned out to be wrong, in milliseconds. */
 const MOST_TIME = 5_000
 
 /**
- * Begins to digest the content of a request whose signature holds; `undefined` where there is nothing to digest. What has
- * arrived already is judged at once: then `problem` says why the digest does not hold.
+ * Begins to digest the content of a request whose signature is valid; `undefined` if there is nothing to digest. Content that has
+ * already arrived is judged at once: `problem` then says why the digest does not match.
  */
 export function watchContent(
   req: GuardRequest,
@@ -21,23 +21,23 @@ export function watchContent(
 ): StreamedDigest | undefined {
   if (body.kind !== 'unavailable' || body.digested !== true) return undefined
   const digests = readDigests(header('content-digest'))
-  // A policy may leave the digest out; one that was sent has been found well-formed.
+  // The policy need not require a digest; one that was sent is well-formed, as the guard has checked.
   return 'problem' in digests ? undefined : StreamedDigest.of(req, digests, mode === 'enforce')
 }
 
-/** The refusal of content that is not what was signed. */
+/** The refusal of content that differs from the signed content. */
 export function mismatched({ mode, evidence }: Decision, problem: string): Decision {
   return deny('serverOnly', mode, 'DIGEST_MISMATCH', problem, evidence)
 }
 
-/** Has the trail say that content which has passed turned out to be wrong. */
+/** Adds to the trail that admitted content turned out to be wrong. */
 export function recordMismatch(content: StreamedDigest, decision: Decision, context: RequestContext): void {
   content.onMismatch((problem) => context.record(mismatched(decision, problem)))
 }
 
 /**
- * Sees to it that the caller of wrong content gets an answer: a handler that waits for the end of the stream would never
- * give one.
+ * Makes sure that a caller who sent wrong content gets a response: a handler that waits for the end of the stream would never
+ * send one.
  */
 export function answerMismatch(content: StreamedDigest, context: RequestContext, res: GuardResponse): void {
   content.onMismatch(() => {
@@ -52,8 +52,8 @@ export function answerMismatch(content: StreamedDigest, context: RequestContext,
 }
 
 /**
- * Throws away, behind the answer, what a handler has left of content that was watched. Node does so only where nobody has
- * touched the stream, and otherwise the next request on the connection would wait for ever.
+ * After the response, discards watched content that the handler has not read. Node does so only if nobody has touched the stream;
+ * otherwise the next request on the connection would wait forever.
  */
 export function discardUnread({ req }: RequestContext, res: GuardResponse): void {
   res.once('finish', () => {

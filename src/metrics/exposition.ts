@@ -1,7 +1,7 @@
-/** Labels of one row, in the order in which they are written. */
+/** Labels of one row, in output order. */
 export type Labels = Readonly<Record<string, string>>
 
-/** One family of figures in the text format of Prometheus (version 0.0.4). */
+/** One metric family in the text format of Prometheus (version 0.0.4). */
 export interface Family {
   readonly name: string
   readonly help: string
@@ -10,16 +10,16 @@ export interface Family {
 }
 
 export interface Row {
-  /** Behind the name of the family: `_bucket`, `_sum`, `_count`. */
+  /** Appended to the name of the family: `_bucket`, `_sum`, `_count`. */
   readonly suffix?: string | undefined
   readonly labels?: Labels | undefined
   readonly value: number
 }
 
-/** How many rows a counter has at the most. Labels come from closed tables: more of them would be a mistake. */
+/** The most rows of a counter or histogram. Labels come from closed sets, so more rows would be a mistake. */
 const MOST_ROWS = 2_000
 
-/** A counter with a row for each set of labels that has come up. */
+/** A counter with one row for each set of labels that has occurred. */
 export class Counter implements Family {
   readonly type = 'counter'
   readonly name: string
@@ -43,7 +43,7 @@ export class Counter implements Family {
   }
 }
 
-/** How long things take, in seconds, in a row of buckets for each set of labels. */
+/** Durations in seconds, in buckets for each set of labels. */
 export class Histogram implements Family {
   readonly type = 'histogram'
   readonly name: string
@@ -85,7 +85,7 @@ export class Histogram implements Family {
   }
 }
 
-/** What is looked at when somebody asks. */
+/** A metric whose value is read each time the metrics are formatted. */
 export function gauge(
   name: string,
   help: string,
@@ -103,7 +103,7 @@ export function gauge(
   }
 }
 
-/** All families as text. One without rows is left out. */
+/** Formats all families as text. Omits families without rows. */
 export function formatFamilies(families: readonly Family[]): string {
   return families
     .map((family) => {

@@ -14,21 +14,21 @@ import { VERSION } from './version.ts'
 export interface MetricsOptions {
   /** The policy source whose feed, circuit breaker and reads are exported. */
   readonly policies?: PolicySource | undefined
-  /** Audit logs whose queue and spool are exported, by the value of the label `sink`. */
+  /** Audit logs whose queue and spool are exported. Each name becomes the value of the label `sink`. */
   readonly auditLogs?: Readonly<Record<string, Pick<AuditLog, 'status'>>> | undefined
   /** `timed` measures one in this many requests. Default 16. */
   readonly sampling?: number | undefined
 }
 
-/** Counts what guards decide. No label is an app, an address, an origin or a person. */
+/** Counts the decisions of guards. No label is an app, an address, an origin or a person. */
 export interface Metrics {
   /** Counts a decision. Pass it to the guards: `protect({ …, onDecision: metrics.onDecision })`. */
   readonly onDecision: (decision: Decision) => void
-  /** The same nonce store, whose claims are counted. */
+  /** Wraps a nonce store and counts its claims. */
   nonces<Store extends NonceStore>(store: Store): Store
-  /** The same sink, whose events are counted under this name. */
+  /** Wraps an audit sink and counts its events under this name. */
   sink<Sink extends AuditSink>(name: string, sink: Sink): Sink
-  /** The same handler, measured until it passes the request on or answers it. `name` is the label `guard`. */
+  /** Wraps a handler and measures the time until it passes the request on or responds. `name` is the label `guard`. */
   timed(name: string, handler: RequestHandler): RequestHandler
   /** All metrics in the text format of Prometheus. */
   text(): string
@@ -38,7 +38,7 @@ export interface Metrics {
 
 const SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5]
 const FORTNIGHT = 14 * 86_400_000
-/** Keys in use of which the end is remembered. */
+/** The most keys whose expiry is remembered. */
 const MOST_KEYS = 10_000
 
 const LOGS: Expectation = {
@@ -102,7 +102,7 @@ class GuardMetrics implements Metrics {
     ]
   }
 
-  /** An arrow function, so that it can be handed over by itself. */
+  /** An arrow function, because callers pass it without its object. */
   readonly onDecision = ({ guard, effect, mode, code, evidence }: Decision): void => {
     this.#decisions.add({ guard, effect, mode, code })
     if (effect === 'deny' && mode === 'report') this.#wouldDeny.add({ guard, code })
@@ -184,7 +184,7 @@ class GuardMetrics implements Metrics {
   }
 }
 
-/** The same object, but for one method. It keeps what else it has, and its `this`. */
+/** The same object with one method replaced. Its other methods keep their `this`. */
 function withMethod<Held extends object>(held: Held, name: string, method: unknown): Held {
   return new Proxy(held, {
     get(target, property) {

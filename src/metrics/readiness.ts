@@ -3,7 +3,7 @@ import type { PolicySource } from '../source/contract.ts'
 
 export interface ReadinessOptions {
   readonly policies: PolicySource
-  /** As that of the policy source, in milliseconds. Default 60,000. */
+  /** The `maxStale` of the policy source, in milliseconds. Default 60,000. */
   readonly maxStale?: number | undefined
 }
 
@@ -11,8 +11,8 @@ export interface ReadinessOptions {
 export interface Readiness {
   readonly ready: boolean
   /**
-   * `store`: the store answers. `memory`: it does not, and policies in memory are still fresh. `emptied`: the store has lost what it
-   * held. `unavailable`: neither store nor memory has an answer. `draining`: the process is about to end.
+   * `store`: the store answers. `memory`: the store does not answer, but policies in memory are still fresh. `emptied`: the store
+   * has lost its data. `unavailable`: neither the store nor the memory has an answer. `draining`: the process is shutting down.
    */
   readonly by: 'store' | 'memory' | 'emptied' | 'unavailable' | 'draining'
 }
@@ -24,11 +24,11 @@ export interface ReadinessProbe {
   drain(): void
 }
 
-/** No app can have this id: the store is asked, and has nothing. */
+/** An id that no app has. Loading it reads the store and returns nothing. */
 const NOBODY = 'readiness.probe.of.portcullis'
 
 /**
- * Makes the check for `/readyz`. Ready means that the process can judge requests. While the policies in memory are fresh, an
+ * Creates the check for `/readyz`. Ready means that the process can judge requests. While the policies in memory are fresh, an
  * unreachable store does not make it unready; a store that answers but has lost its data does.
  *
  * @throws ConfigError
@@ -52,7 +52,8 @@ export function createReadiness(options: ReadinessOptions): ReadinessProbe {
         return { ready: true, by: 'store' }
       } catch {
         const { apps, feed, feedAge } = policies.status()
-        // Each policy is used until `maxStale` after it was read, and was read before the feed broke or since.
+        // A policy is used for at most `maxStale` after it was read. If the feed broke longer ago, policies in memory may have
+        // expired.
         const fresh = apps > 0 && (feed !== 'broken' || feedAge < maxStale)
         return fresh ? { ready: true, by: 'memory' } : { ready: false, by: 'unavailable' }
       }

@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import type { DecisionContext } from '../http/shared-options.ts'
 import { checkOptions, objectWith, required } from '../options.ts'
 
-/** What we use of a span. */
+/** The part of a span that is used. */
 interface SpanLike {
   setAttribute(name: string, value: string | number | boolean): unknown
   addEvent(name: string, attributes: Readonly<Record<string, string | number | boolean>>): unknown
@@ -30,9 +30,9 @@ export interface OpenTelemetryOptions {
 const SCOPE = 'portcullis'
 
 /**
- * Reports decisions to OpenTelemetry: a counter `portcullis.decisions`, attributes of the active span, and an event
- * `portcullis.decision` on it for each refusal. Give the result to the guards as `onDecision`. No attribute is an address, an
- * origin or a person; the id of the app stands on the span, never on a counter.
+ * Reports decisions to OpenTelemetry: a counter `portcullis.decisions`, attributes of the active span, and a span event
+ * `portcullis.decision` for each refusal. Pass the result to the guards as `onDecision`. No attribute is an address, an origin or
+ * a person; the app id is an attribute only of the span, never of the counter.
  *
  * @throws ConfigError
  */
@@ -57,7 +57,7 @@ export function openTelemetryDecisions(
     const span = api.trace.getActiveSpan()
     if (span?.isRecording() !== true) return
     const isRefusal = effect === 'deny'
-    // One refusal outweighs what the other guards of the request have allowed.
+    // A refusal takes precedence over what other guards of the request have allowed.
     if (isRefusal || req.portcullis?.decisions.some((each) => each.effect === 'deny') !== true) {
       span.setAttribute('portcullis.decision.guard', guard)
       span.setAttribute('portcullis.decision.effect', effect)

@@ -347,7 +347,7 @@ export const MISTAKES: readonly Mistake[] = [
     ask: get('/', { 'x-origin': 'https://shop.example' }),
     line: [
       'ORIGIN_REQUIRED, a server must sign',
-      'mount `serverOnly` in enforcing mode ahead of `domainProtect`',
+      'mount `serverOnly` in enforcing mode before `domainProtect`',
     ],
   },
   {
@@ -630,14 +630,14 @@ export const MISTAKES: readonly Mistake[] = [
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/'),
-    line: ['RETURN_URL_REQUIRED, the request has no return URL; the store was asked for `return_url`'],
+    line: ['RETURN_URL_REQUIRED, the request has no return URL; the guard looked for `return_url`'],
   },
   {
     name: 'a return URL under another name',
     policy: urls('https://shop.example/app'),
     mounts: returns,
     ask: get('/?redirect_uri=https://shop.example/app'),
-    line: ['the store was asked for `return_url`', 'with exactly this name'],
+    line: ['the guard looked for `return_url`', 'with exactly this name'],
   },
   {
     name: 'a return URL beside the folder',
@@ -731,7 +731,7 @@ export const MISTAKES: readonly Mistake[] = [
     policy: { regionPin: ENFORCE },
     mounts: region(() => ({ country: 'DE' })),
     ask: get(),
-    line: ['REGION_UNKNOWN', 'the `country` option gave a value of type object'],
+    line: ['REGION_UNKNOWN', 'the `country` option returned a value of type object'],
   },
   {
     name: 'another region',

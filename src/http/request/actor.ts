@@ -2,16 +2,16 @@ import type { ActorKind } from '../../audit/event.ts'
 import type { GuardRequest } from '../handler.ts'
 import { askNow } from './ask-option.ts'
 
-/** What the `actor` option names: an id alone, or with what the actor is. */
+/** The result of the `actor` option: an id, optionally with the kind of actor. */
 export type Actor = string | { readonly id: string; readonly kind?: ActorKind | undefined }
 
-/** An actor that was read; `unreadable` where the option failed, so that it may as well be a member of staff. */
+/** The actor; `unreadable` if the option failed, because the actor may then be a member of staff. */
 export type ReadActor =
   { readonly id: string; readonly kind: ActorKind | undefined } | 'unreadable' | undefined
 
 const KINDS = ['staff', 'user', 'system'] satisfies ActorKind[]
 
-/** Asks the `actor` option, whose answer is not trusted. */
+/** Calls the `actor` option. Its result is not trusted. */
 export function actorOf(option: ((req: GuardRequest) => unknown) | undefined, req: GuardRequest): ReadActor {
   if (option === undefined) return undefined
   let given: unknown

@@ -32,9 +32,9 @@ const WARNINGS = {
   ],
 } as const
 
-/** One for both builds of the package, so that a process is told once. */
+/** Shared by both builds of the package, so each warning appears once per process. */
 interface Watch {
-  /** How many more requests with a forwarded header are looked at. They show how a server is set up; later ones cost nothing. */
+  /** How many more requests with a forwarded header are checked. They show how the server is set up; later ones cost nothing. */
   looks: number
   readonly told: Set<keyof typeof WARNINGS>
 }
@@ -45,20 +45,20 @@ const watch: Watch = ((globalThis as { [key: symbol]: unknown })[Symbol.for('por
     told: new Set(),
   } satisfies Watch) as Watch
 
-/** What a request shows of the way that it came. */
+/** What a request shows about its route. */
 interface Picture {
   readonly client: IpAddress
-  /** What the header names, from the nearest hop to the farthest. */
+  /** The addresses in the header, from the nearest hop to the farthest. */
   readonly hops: readonly (string | undefined)[]
-  /** Which of them was taken for the client, from 1; 0 is the peer of the socket. */
+  /** Which of them is taken as the client, counted from 1; 0 is the peer of the socket. */
   readonly taken: number
-  /** Whether the client would be believed as a proxy. */
+  /** Whether the client would be trusted as a proxy. */
   readonly trusted: boolean
 }
 
 /**
- * Warns, once per process for each code, when what is trusted does not fit the way that a request came. Decides nothing, and
- * no warning holds anything that a caller has sent.
+ * Warns, once per process for each code, if the trusted proxies do not match the route of a request. Decides nothing. No warning
+ * contains anything sent by a caller.
  */
 export function checkClientAddress(
   client: ClientAddress,
@@ -75,11 +75,11 @@ export function checkClientAddress(
 }
 
 interface ExpressRequest {
-  /** The hops walked over and the client, the client first. */
+  /** The client, followed by the trusted hops. */
   readonly ips?: readonly string[]
 }
 
-/** The same where no option says how to find the client. */
+/** Like {@link checkClientAddress}, if no option says how to find the client. */
 export function checkUsualAddress(
   req: GuardRequest,
   { settings, hasIp }: AddressLook,
@@ -87,11 +87,11 @@ export function checkUsualAddress(
   lines: HeaderLines,
 ): void {
   if (watch.looks <= 0) return
-  // Another framework that sets `req.ip` finds it in a way that we do not know.
+  // How another framework determines `req.ip` is unknown.
   if (settings === undefined && hasIp) return
   const trustProxy = settings?.['trust proxy']
   if (trustProxy === true) return warn('PORTCULLIS_TRUST_PROXY_ALL')
-  // Requests without these headers are asked as long as the server runs.
+  // Requests without these headers are checked for as long as the server runs, because they use up no look.
   if (!lines.hasOneOf(FORWARDED)) return
   if (!trustProxy) {
     watch.looks -= 1
@@ -99,7 +99,7 @@ export function checkUsualAddress(
     return
   }
   const header = req.headers['x-forwarded-for']
-  // Express finds it out at each look.
+  // Express computes `ips` at each access.
   const taken = (req as ExpressRequest).ips?.length ?? 0
   if (typeof header !== 'string') return
   judge({
@@ -110,7 +110,7 @@ export function checkUsualAddress(
       .map((hop) => hop.trim())
       .filter((hop) => hop !== ''),
     taken,
-    // A function of the application is not asked more than Express asks it.
+    // A function of the application is not called more often than Express calls it.
     trusted: typeof trustProxy !== 'function' && settings?.['trust proxy fn']?.(client.text, taken) === true,
   })
 }
@@ -127,9 +127,9 @@ const FORWARDED = [
 function judge({ client, hops, taken, trusted }: Picture): void {
   watch.looks -= 1
   const local = isLocal(client)
-  // A caller that is trusted can name another address to the left of its own. This machine can do that anyway.
+  // A trusted caller can write another address to the left of its own. This machine can do that anyway.
   const believed = taken > 0 && trusted && !isLoopback(client)
-  // Nobody reaches a public proxy from a private address.
+  // A private address cannot reach a public proxy.
   const invented = local && hops.slice(0, taken).some(isPublic)
   if (believed || invented) warn('PORTCULLIS_TRUST_PROXY_TOO_MANY')
   else if (local && hops.some(isPublic)) warn('PORTCULLIS_TRUST_PROXY_TOO_FEW')

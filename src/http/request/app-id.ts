@@ -6,34 +6,31 @@ import type { GuardRequest } from '../handler.ts'
 import { findContext } from './context.ts'
 import { HeaderLines } from './headers.ts'
 
-/**
- * Where the app id stands: in one of these places, or in one of several. A request may use any of them, and those that it
- * uses must agree.
- */
+/** Where the app id is: in one of these places, or in several. A request may use any of them; those that it uses must agree. */
 export interface AppIdPlace {
   /** A request header: `x-app-id`. */
   readonly header?: string | undefined
-  /** A parameter of the query, once: `?app=…`. */
+  /** A query parameter, which must appear once: `?app=…`. */
   readonly query?: string | undefined
-  /** A parameter of the route: `/apps/:appId/…`. */
+  /** A route parameter: `/apps/:appId/…`. */
   readonly param?: string | undefined
   /**
-   * A member of a JSON or form body, nested ones by their path: `client_id`. It needs `bodyParsers()` ahead; `protect()`
-   * reads the body first then.
+   * A member of a JSON or form body, nested ones by their path: `client_id`. It needs `bodyParsers()` before the guard;
+   * `protect()` then reads the body first.
    */
   readonly body?: string | undefined
-  /** The user name of HTTP Basic, as OAuth clients send their id (RFC 6749 2.3.1). The password is not looked at. */
+  /** The user name of HTTP Basic, as OAuth clients send their id (RFC 6749 2.3.1). The password is ignored. */
   readonly basic?: true | undefined
-  /** The key id of the only message signature, turned into an app id by this function. `undefined`: there is no such app. */
+  /** Converts the key id of the only message signature to an app id. `undefined`: there is no such app. */
   readonly keyId?: ((keyId: string) => string | undefined) | undefined
 }
 
 type Reader = (req: GuardRequest) => string | undefined
 
-/** Marks readers that need the body. A registered symbol, for the build that made it may be another. */
+/** Marks readers that need the body. A registered symbol, because another build may have created the reader. */
 const NEEDS_BODY = Symbol.for('portcullis.needsBody')
 
-/** Whether an `appId` option reads the body, so that the body has to be there first. */
+/** Whether an `appId` option reads the body, which must then be parsed first. */
 export function needsBody(option: object | undefined): boolean {
   return option !== undefined && Object.hasOwn(option, NEEDS_BODY)
 }
@@ -41,17 +38,17 @@ export function needsBody(option: object | undefined): boolean {
 // A registered symbol, for the same reason.
 const NEEDS_ROUTER = Symbol.for('portcullis.needsRouter')
 
-/** Whether this reader finds an app id only behind a router. */
+/** Whether this reader finds an app id only inside a router. */
 export function needsRouter(reader: object): boolean {
   return Object.hasOwn(reader, NEEDS_ROUTER)
 }
 
 /**
- * Makes the `appId` option of the guards: reads the app id from the request. An app id is a public claim; it is
- * `serverOnly` that proves it. What stands in one place twice counts as nothing.
+ * Creates the `appId` option of the guards: a function that reads the app id from the request. An app id is a public claim;
+ * `serverOnly` proves it. A value that appears twice in one place is ignored.
  *
- * A browser sends no header of yours with a preflight. With the id in the path or the query a preflight is judged by its
- * app, with the id elsewhere by the origins of all apps.
+ * A browser sends no header of yours with a preflight. If the id is in the path or the query, the policy of the app judges the
+ * preflight; otherwise the domains of all apps count.
  *
  * @throws ConfigError
  */
@@ -93,7 +90,7 @@ function readersOf({ header, query, param, body, basic, keyId }: AppIdPlace): Re
   return readers
 }
 
-/** What all places say that say anything. Two that say different things name no app. */
+/** The id on which all places with an id agree; `undefined` if they differ, or if no place has one. */
 function agreed(readers: readonly Reader[], req: GuardRequest): string | undefined {
   let found: string | undefined
   for (const read of readers) {
@@ -115,13 +112,13 @@ function memberOfBody(req: GuardRequest, path: string): string | undefined {
   return reading === undefined || isProblem(reading) ? undefined : single(reading.value)
 }
 
-/** The longest `Authorization` line of HTTP Basic that is looked at. An id has 128 characters at most. */
+/** The longest `Authorization` line of HTTP Basic that is parsed. An id has at most 128 characters. */
 const LONGEST_BASIC = 2_048
 
 /** RFC 7617, and RFC 6749 2.3.1: the id is form-encoded before it is joined with the secret. */
 function userOfBasic(req: GuardRequest): string | undefined {
   if (req.headers.authorization === undefined) return undefined
-  // Of two lines `headers` has the first.
+  // If there are two lines, `headers` has only the first.
   const line = new HeaderLines(req).one('authorization') ?? ''
   const encoded = line.length > LONGEST_BASIC ? undefined : /^basic +([A-Za-z0-9+/]+={0,2})$/i.exec(line)?.[1]
   if (encoded === undefined) return undefined
@@ -135,15 +132,15 @@ function userOfBasic(req: GuardRequest): string | undefined {
   }
 }
 
-/** The parameters of the route that readers look for, of those that look nowhere else. */
+/** The route parameters of readers that use no other place. */
 const routeParameters = new WeakMap<object, string>()
 
-/** The parameter of the route that this reader of app ids looks for; `undefined` where it looks elsewhere. */
+/** The route parameter that this reader uses; `undefined` if it uses another place. */
 export function routeParameterOf(reader: object): string | undefined {
   return routeParameters.get(reader)
 }
 
-// Can be the id of no app. A key of nobody is then told what a wrong signature is told, and not that it is of nobody.
+// No app can have this id. An unknown key is then refused like a wrong signature, which does not reveal that the key is unknown.
 const NO_APP = '?'
 
 /** The key id of the only signature of the message. */
@@ -159,7 +156,7 @@ function single(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** Reads the raw query: the parsers of Express 4 and 5 differ, and drop parameters after the thousandth. */
+/** Reads the raw query, because Express 4 and 5 parse it differently, and drop parameters after the thousandth. */
 function onlyParameter(req: GuardRequest, name: string): string | undefined {
   const target = req.originalUrl ?? req.url ?? ''
   const start = target.indexOf('?')
@@ -168,7 +165,7 @@ function onlyParameter(req: GuardRequest, name: string): string | undefined {
   return values.length === 1 ? values[0] : undefined
 }
 
-/** What was probably meant by something else than an object with places. */
+/** The hint if something other than an object with places was given. */
 function notPlaces(given: unknown): string | undefined {
   if (typeof given === 'function') return 'a function is an `appId` option by itself'
   if (typeof given !== 'string') return undefined
@@ -182,7 +179,7 @@ const isToken = (value: unknown): boolean =>
 
 const TOKEN: Expectation = { expected: 'the name of a header', accepts: isToken }
 
-/** A name without what stands before or behind it in a URL, a route or a JSON path. */
+/** A name without the characters before or after it in a URL, a route or a JSON path. */
 function bareName(expected: string, written: RegExp, accepts: Expectation['accepts']): Expectation {
   return { expected, accepts: (value) => accepts(value) && !written.test(value as string) }
 }

@@ -1,10 +1,10 @@
 import { withDeadline } from '../../deadline.ts'
 import { isThenable } from '../../thenable.ts'
 
-/** How long an option that is a function may take, in milliseconds, where `optionTimeout` is left out. */
+/** The default of `optionTimeout`: how long an option that is a function may take, in milliseconds. */
 export const OPTION_TIMEOUT = 1_000
 
-/** An option that is a function threw, rejected or gave no answer in time. The request is refused with `OPTION_FAILED`. */
+/** An option that is a function threw, rejected or did not settle in time. The request is refused with `OPTION_FAILED`. */
 export class OptionFailure extends Error {
   /** The option, as the integrator wrote it: `country`. */
   readonly option: string
@@ -16,10 +16,10 @@ export class OptionFailure extends Error {
 }
 
 /**
- * Asks an option that is a function. The answer is handed on as it is: a promise only where the option returned one, and
- * then one that settles within `limit` milliseconds.
+ * Calls an option that is a function, and returns its result unchanged: a promise only if the option returned one. That promise
+ * settles within `limit` milliseconds.
  *
- * @throws OptionFailure when the option throws; a promise rejects with it.
+ * @throws OptionFailure if the option throws; a promise rejects with it
  */
 export function askOption<Given, Answer>(
   option: (given: Given) => Answer | PromiseLike<Answer>,
@@ -39,7 +39,7 @@ export function askOption<Given, Answer>(
 }
 
 /**
- * Asks an option that has to answer at once. A promise counts as a failure, and is not left alone.
+ * Calls an option that must be synchronous. A promise counts as a failure, and its rejection is handled.
  *
  * @throws OptionFailure
  */
@@ -59,7 +59,7 @@ export function askNow<Given extends readonly unknown[], Answer>(
   throw new OptionFailure(name, new TypeError('it returned a promise, but must be synchronous'))
 }
 
-/** Calls a listener. Whatever it does, throws or rejects, changes nothing. */
+/** Calls a listener. Nothing that it returns, throws or rejects with has an effect. */
 export function callListener<Given extends readonly unknown[]>(
   listener: ((...given: Given) => unknown) | undefined,
   ...given: Given
@@ -69,6 +69,6 @@ export function callListener<Given extends readonly unknown[]>(
     const returned = listener(...given)
     if (isThenable(returned)) returned.then(undefined, () => undefined)
   } catch {
-    // A listener is told; it is not asked.
+    // A listener cannot change the request.
   }
 }

@@ -8,9 +8,9 @@ import { askNow } from './ask-option.ts'
 /**
  * Where callers reach this service, as an origin: `https://gateway.example`.
  *
- * - One text is the authority of every request, whatever `Host` arrives: for a proxy that writes another one.
- * - Of a list one must have the `Host` that arrives.
- * - A function says it of each request, from a source that callers cannot write; what is no origin refuses.
+ * - A string is the authority of every request, whatever its `Host`: for a proxy that changes the `Host`.
+ * - In a list, one of the origins must have the `Host` of the request.
+ * - A function returns it for each request, from a source that callers cannot write. A result that is not an origin refuses.
  */
 export type AuthorityOption = string | readonly string[] | Callback<[req: GuardRequest], string | undefined>
 
@@ -23,7 +23,7 @@ export const AN_AUTHORITY: Expectation = {
   hint: originHint,
 }
 
-/** What was probably meant by an origin in another form, or by a list of them. */
+/** The hint for an origin in another form, or for a list of them. */
 export function originHint(value: unknown): string | undefined {
   const written: readonly unknown[] = Array.isArray(value) ? value : [value]
   const origins = written.map(nearestOrigin)
@@ -40,7 +40,7 @@ function nearestOrigin(value: unknown): string | undefined {
   return readOrigin(origin) === undefined ? undefined : origin
 }
 
-/** The beginning of every path that callers use and that a proxy takes off: `/api`. */
+/** The beginning of every path that callers use and that a proxy strips: `/api`. */
 export const A_PATH_PREFIX: Expectation = {
   expected: 'a path like `/api`: segments of plain ASCII characters, without a trailing slash',
   accepts: isPathPrefix,
@@ -58,14 +58,14 @@ function isPathPrefix(value: unknown): boolean {
 
 /** Where callers reach this service. */
 export type Place = Pick<SignedMessage, 'authority' | 'scheme'> & {
-  /** What stood ahead of the path. */
+  /** The prefix that a proxy stripped from the path. */
   readonly prefix?: string | undefined
 }
 
-/** What stands for the `Host` that has arrived; `undefined` when the request cannot be meant for this service. */
+/** Returns what replaces the received `Host`; `undefined` if the request cannot be meant for this service. */
 export type PlaceReader = (host: string, req: GuardRequest) => Place | undefined
 
-/** The same with the `pathPrefix` option. */
+/** Compiles the options `authority` and `pathPrefix`; `undefined` if the received `Host` is trusted. */
 export function compilePlace(
   option: AuthorityOption | undefined,
   prefix: string | undefined,
@@ -79,7 +79,7 @@ export function compilePlace(
   }
 }
 
-/** The compiled `authority` option; `undefined` where the `Host` that arrives is believed. */
+/** Compiles the option `authority`; `undefined` if the received `Host` is trusted. */
 export function compileAuthority(option: AuthorityOption | undefined): PlaceReader | undefined {
   if (option === undefined) return undefined
   if (typeof option === 'function') return (_host, req) => readOrigin(askNow(option, 'authority', req))

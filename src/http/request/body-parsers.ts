@@ -9,46 +9,45 @@ import type { GuardRequest, NextFunction, RequestHandler } from '../handler.ts'
 
 export interface BodyParsersOptions {
   /**
-   * The largest body that is read, in bytes: as it is received, and of a compressed one also what it unpacks to. A larger
-   * one is answered 413 by the error handler. Default 102,400.
+   * The largest body that is read, in bytes. For a compressed body the limit applies to the received and to the decompressed
+   * bytes. The error handler answers a larger body with 413. Default 102,400.
    */
   readonly limit?: number | undefined
   /**
-   * Media types besides JSON and forms whose bytes are kept, up to the limit, for `serverOnly`: `['image/*',
-   * 'multipart/form-data']`, or `true` for content of every type and of none. They are not parsed: `req.body` is left as it
-   * is, and multer, busboy or your handler read the request behind as if nobody had read it. Default none.
+   * Media types besides JSON and forms whose bytes are kept for `serverOnly`, up to the limit: `['image/*',
+   * 'multipart/form-data']`, or `true` for content of every type and of none. They are not parsed: `req.body` is unchanged, and
+   * multer, busboy or your handler can still read the request from its start. Default: no other types.
    */
   readonly keep?: true | readonly string[] | undefined
   /**
-   * Leaves JSON and forms to be read again, too, by what stands behind and reads the request by itself: a proxy, or a
-   * framework with a parser of its own. Default false.
+   * Lets later code read JSON and forms from the request again: a proxy, or a framework with a parser of its own. Default false.
    */
   readonly replay?: boolean | undefined
   /**
-   * Takes the bytes that another reader ahead has left in `req.rawBody`, as serverless adapters, Firebase and NestJS
-   * (`rawBody: true`) do: a `Uint8Array` as long as `Content-Length` says, or one that is not empty where the request is
-   * chunked and not compressed. What they hold as JSON or a form replaces `req.body`, so that handlers get what the guards
+   * Uses the bytes that an earlier reader has left in `req.rawBody`, as serverless adapters, Firebase and NestJS (`rawBody:
+   * true`) do. They must be a `Uint8Array` of the length in `Content-Length`; for a chunked request, one that is not empty, and
+   * the request must not be compressed. The JSON or form in these bytes replaces `req.body`: handlers then get what the guards
    * judge. Default false.
    */
   readonly rawBody?: boolean | undefined
 }
 
 /**
- * One handler with parsers for JSON (`application/json`, `application/*+json`) and form bodies that leave the parsed value in `req.body`
- * and keep the bytes as received, so that `serverOnly` can check their digest. Mount it ahead of the guards that need
- * the body. It can be spread into a list of handlers, too. A body of another type is left alone unless `keep` names it, and so is one that another parser has left in
- * `req.body`.
+ * One handler that parses JSON (`application/json`, `application/*+json`) and form bodies into `req.body`, and keeps the bytes as
+ * received, because `serverOnly` checks their digest. Mount it before the guards that need the body. It can also be spread into a
+ * list of handlers. It does not read a body of another type, unless `keep` names the type, or a body that another parser has put
+ * into `req.body`.
  *
- * - The text is UTF-8. Another `charset` is an error with status 415, bytes that are no UTF-8 are one with status 400.
- * - JSON is an object or an array; no bytes at all are `{}`. A form has at most 1,000 parameters; those with the same name
- *   are an array of strings, and the object has no prototype.
- * - Bodies compressed with `gzip`, `deflate` or `br` are kept as received, which their digest covers (RFC 9530), and then
- *   unpacked, up to the limit.
- * - Content of no bytes is no content, however it is framed and whatever its type. For chunked content of other types the
- *   first byte, or the end, is waited for.
+ * - The text is UTF-8. Another `charset` is an error with status 415; bytes that are not UTF-8 are one with status 400.
+ * - JSON is an object or an array; an empty body becomes `{}`. A form has at most 1,000 parameters; those with the same name
+ *   become an array of strings, and the object has no prototype.
+ * - Bodies compressed with `gzip`, `deflate` or `br` are kept as received, because the digest covers these bytes (RFC 9530), and
+ *   then decompressed, up to the limit.
+ * - Content of zero bytes counts as no content, whatever its framing and type. For chunked content of other types, the handler
+ *   waits for the first byte or the end.
  *
- * Whatever is wrong goes to the error handler, as an error with `status`, `type` and `expose` as those of body-parser have
- * them: 400, 413 or 415 for the caller's fault, and 500 where another reader of the request stands ahead.
+ * Faults go to the error handler, as errors with the `status`, `type` and `expose` of body-parser: 400, 413 or 415 for a fault of
+ * the caller, and 500 if an earlier handler reads the request.
  *
  * @throws ConfigError
  */
@@ -84,12 +83,12 @@ function bodyReader(settings: BodyParsersOptions): RequestHandler {
   const { limit = 102_400, replay = false, rawBody = false } = settings
   const isKept = keeping(settings.keep)
 
-  /** Parses what was received, and goes on. */
+  /** Parses the received bytes, and continues. */
   function finish(parse: Parse, bytes: Uint8Array, req: GuardRequest, goOn: NextFunction): void {
     const settle = (error: BodyError | undefined, plain: Uint8Array): void => {
       const result = error ?? parsed(parse, plain)
       if (result instanceof Error) return goOn(result)
-      // By the second name the parsers of Express 4 know that a body is parsed.
+      // The parsers of Express 4 recognise a parsed body by `_body`.
       Object.assign(req, { body: result.body, _body: true })
       goOn()
     }
@@ -108,7 +107,7 @@ function bodyReader(settings: BodyParsersOptions): RequestHandler {
     })
   }
 
-  /** Where a body may be empty, nothing is refused or left alone before that is known. */
+  /** If a body may be empty, waits until that is known, and only then refuses or skips it. */
   function readUnlessEmpty(
     req: GuardRequest,
     parse: Parse | undefined,
@@ -133,7 +132,7 @@ function bodyReader(settings: BodyParsersOptions): RequestHandler {
     }
     const type = mediaTypeOf(req)
     const parse = parserOf(type)
-    // What follows belongs to this request, though the event that it follows belongs to the connection.
+    // Later handlers belong to the async context of this request, but the event belongs to that of the connection.
     const goOn: NextFunction = AsyncResource.bind((error?: unknown) => next(error))
     const before = keptRawBody(req) ?? (rawBody ? rawBodyOf(req, framing) : undefined)
     if (before !== undefined) {
@@ -156,11 +155,11 @@ function bodyReader(settings: BodyParsersOptions): RequestHandler {
   }
 }
 
-/** The bytes that another reader has left; `undefined` where they cannot be those that were received. */
+/** The bytes that another reader has left; `undefined` if they cannot be the received bytes. */
 function rawBodyOf(req: GuardRequest, framing: Framing): Uint8Array | undefined {
   const { rawBody } = req as { readonly rawBody?: unknown }
   if (!(rawBody instanceof Uint8Array)) return undefined
-  // Other parsers leave what they have unpacked.
+  // Other parsers leave decompressed bytes.
   if (framing === 'unknown') return rawBody.length > 0 && codingOf(req) === '' ? rawBody : undefined
   return rawBody.length === Number(req.headers['content-length']) ? rawBody : undefined
 }
@@ -176,7 +175,7 @@ function mediaTypeOf({ headers }: GuardRequest): string {
   return ((headers['content-type'] ?? '').split(';', 1)[0] ?? '').trim().toLowerCase()
 }
 
-/** The content coding; empty where there is none. */
+/** The content coding; empty if there is none. */
 function codingOf({ headers }: GuardRequest): string {
   const coding = (headers['content-encoding'] ?? '').trim().toLowerCase()
   return coding === 'identity' ? '' : coding
@@ -189,7 +188,7 @@ function parserOf(mediaType: string): Parse | undefined {
   return mediaType === 'application/x-www-form-urlencoded' ? parseForm : undefined
 }
 
-/** Whether another parser, or this one on another mount, has read the body and left what it found. */
+/** Whether another parser, or this one on another mount, has parsed the body into `req.body`. */
 function isRead({ readableDidRead, readableEnded, body }: GuardRequest): boolean {
   return (readableDidRead || readableEnded) && body !== undefined
 }
@@ -197,7 +196,7 @@ function isRead({ readableDidRead, readableEnded, body }: GuardRequest): boolean
 function parsed(parse: Parse, bytes: Uint8Array): { readonly body: unknown } | BodyError {
   if (!isUtf8(bytes)) return bodyError(400, 'entity.parse.failed', 'the body is not valid UTF-8')
   try {
-    // The decoder takes a byte order mark off.
+    // The decoder removes a byte order mark.
     return { body: parse(new TextDecoder().decode(bytes)) }
   } catch (error) {
     return error instanceof Error && 'status' in error
@@ -213,7 +212,7 @@ function parseJson(text: string): unknown {
   throw bodyError(400, 'entity.parse.failed', 'the body is not a JSON object or array')
 }
 
-/** Readers of parameters in `parameters.ts` take as many. */
+/** The same limit as in `parameters.ts`. */
 const MAX_PARAMETERS = 1000
 
 function parseForm(text: string): Record<string, string | string[]> {
@@ -222,7 +221,7 @@ function parseForm(text: string): Record<string, string | string[]> {
     throw bodyError(413, 'parameters.too.many', 'the form has too many parameters')
   }
   for (const [name, value] of new URLSearchParams(text)) {
-    // Whoever assigns the members to another object would set its prototype.
+    // Assigning this member to another object would set the prototype of that object.
     if (name === '__proto__') continue
     const before = body[name]
     if (before === undefined) body[name] = value
@@ -232,10 +231,10 @@ function parseForm(text: string): Record<string, string | string[]> {
   return body
 }
 
-/** UTF-8 under the names that people write (the registered one, and that of the WHATWG), in any case, quoted or not. */
+/** The common names of UTF-8 (the registered one, and that of the WHATWG), in any case, quoted or not. */
 const UTF8 = /^(?:utf-?8|"utf-?8")$/i
 
-/** JSON and forms are UTF-8 (RFC 8259 8.1). In another charset other readers would see another text. */
+/** JSON and forms are UTF-8 (RFC 8259 8.1). In another charset, other readers would decode a different text. */
 function charsetProblem({ headers }: GuardRequest): BodyError | undefined {
   const [, ...parameters] = (headers['content-type'] ?? '').split(';')
   for (const parameter of parameters) {

@@ -12,15 +12,15 @@ import { checkClientAddress } from './address-warnings.ts'
 import { askNow } from './ask-option.ts'
 
 /**
- * How to find the client: the proxies in front with the header that they write, or a function that returns the address as
- * a string, `undefined` when there is none. What a function returns must be an address and nothing else (no port, no list,
- * no promise); otherwise the request has no client address.
+ * How to find the client: the proxies in front and the header that they write, or a function that returns the address as a
+ * string, or `undefined` if there is none. The result of a function must be a single address (no port, no list, no promise);
+ * otherwise the request has no client address.
  */
 export type ClientAddressOption = ClientAddressOptions | AddressFunction
 
-/** What of a request tells where it comes from. */
+/** The parts of a request that show where it comes from. */
 export interface AddressFacts {
-  /** The address at the other end of the socket, as Node gives it. */
+  /** The address at the other end of the socket, as Node reports it. */
   readonly peer: string | undefined
   /** Whether Node has kept all header lines. */
   readonly headersComplete: boolean
@@ -30,9 +30,9 @@ export interface AddressFacts {
 
 /** The compiled `clientAddress` option. */
 export interface ClientAddressReader {
-  /** Where it looks, in the words of a sentence. */
+  /** Where it looks, as part of a sentence. */
   readonly place: string
-  /** @throws OptionFailure where a function of the application fails. */
+  /** @throws OptionFailure if a function of the application fails */
   find(req: GuardRequest, facts: AddressFacts): ClientAddress | undefined
 }
 
@@ -49,7 +49,7 @@ export const CLIENT_ADDRESS_EXPECTATION: Expectation = {
 /**
  * Compiles the `clientAddress` option.
  *
- * @throws ConfigError naming the option below `name`.
+ * @throws ConfigError that names the option below `name`
  */
 export function clientAddressReader(
   option: ClientAddressOption | undefined,
@@ -61,7 +61,7 @@ export function clientAddressReader(
   return {
     place: `in the header \`${reader.header}\``,
     find(req, facts) {
-      // The line of the nearest proxy comes last, so that it is the first to be dropped: what is left, the caller wrote.
+      // The line of the nearest proxy comes last, so Node drops it first, and only lines that the caller wrote would be left.
       const lines = facts.headersComplete ? facts.lines(reader.header) : []
       const client = reader.read(facts.peer ?? (isUnixSocket(req) ? UNIX_SOCKET : undefined), lines)
       if (client !== undefined) checkClientAddress(client, reader, lines)
@@ -72,7 +72,7 @@ export function clientAddressReader(
 
 type AddressFunction = Callback<[req: GuardRequest], string | undefined>
 
-/** One for each function, so that guards which share it ask it once for each request. */
+/** One per function: guards that share a function call it once per request. */
 const functionReaders = new WeakMap<AddressFunction, ClientAddressReader>()
 
 function functionReader(option: AddressFunction): ClientAddressReader {
@@ -104,19 +104,19 @@ interface ListeningServer {
   address?(): unknown
 }
 
-/** The last answer of each server, for the requests that it still serves while it closes. */
+/** The last result for each server, for requests that it still serves while it closes. */
 const unixServers = new WeakMap<object, boolean>()
 
 /**
- * Whether the request came by a Unix socket. The server is asked, because a TCP socket has no address either once the caller
- * has gone away.
+ * Whether the request arrived on a Unix socket. Looks at the server, because a TCP socket has no address either after the caller
+ * has disconnected.
  */
 function isUnixSocket({ socket }: GuardRequest): boolean {
   const { server } = socket as { server?: ListeningServer }
   if (typeof server?.address !== 'function') return false
   const address = server.address()
   if (server.listening === true) {
-    // A socket that was handed over as a file descriptor has no path.
+    // A socket that was passed as a file descriptor has no path.
     unixServers.set(server, typeof address === 'string' || address === null)
   }
   return unixServers.get(server) ?? false

@@ -1,8 +1,8 @@
 import { askNow, OptionFailure } from './ask-option.ts'
 
 /**
- * The clock of an option. One that tells no time would make every signature good or none, so that it fails as any option does
- * that a decision depends on.
+ * The clock of an option. A result that is not a number would make every signature valid or none, so it counts as a failed
+ * option.
  */
 export function clockOf(option: (() => number) | undefined): () => number {
   if (option === undefined) return Date.now

@@ -6,7 +6,7 @@ interface Inflated {
   readonly engine: { readonly bytesWritten: number }
 }
 
-/** With the option `info`, which the types of Node do not know, the engine comes with the result. */
+/** The option `info`, which the types of Node lack, adds the engine to the result. */
 type Decoder = (
   bytes: Uint8Array,
   options: { readonly maxOutputLength: number; readonly info: true },
@@ -21,16 +21,16 @@ const DECODERS: ReadonlyMap<string, Decoder> = new Map([
   ['br', brotliDecompress as unknown as Decoder],
 ])
 
-/** Whether `unpack` knows the content coding. */
+/** Whether `unpack` supports the content coding. */
 export function isUnpackable(coding: string): boolean {
   return DECODERS.has(coding)
 }
 
 /**
- * Unpacks what a known coding has compressed, and calls back with it, or with an error for the error handler. Bytes after
- * the end of what was compressed are an error: another reader may see something in them.
+ * Decompresses a body with a supported content coding, and calls back with the result or with an error for the error handler.
+ * Bytes after the end of the compressed data are an error, because another reader may interpret them.
  *
- * @param limit the most bytes that are unpacked; more are an error with status 413.
+ * @param limit the most decompressed bytes; more are an error with status 413
  */
 export function unpack(
   coding: string,

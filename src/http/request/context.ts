@@ -11,16 +11,16 @@ import { JudgedRequest } from '../judged-request.ts'
 import type { PortcullisContext, RegionContext } from '../portcullis.ts'
 import { NodeFacts, type ClientAddressReader } from './facts.ts'
 
-/** What of a response a page may read. */
+/** The parts of a response that a page may read. */
 interface ReadableResponse {
   readonly credentials: boolean
   readonly exposedHeaders: readonly string[]
 }
 
-// Recognised by a brand: the ESM and the CommonJS build may meet in one process, and each has a class of its own.
+// Recognised by a brand, because the ESM and the CommonJS build may run in one process, each with its own class.
 const brand = Symbol.for('portcullis.context')
 
-/** One per request, shared by all guards mounted on it: what is judged, the trail, and what handlers find. */
+/** One per request, shared by all its guards: the judged data, the trail, and the values that handlers read. */
 export class RequestContext extends JudgedRequest implements PortcullisContext {
   declare readonly facts: NodeFacts
   readonly [brand] = true
@@ -32,7 +32,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
   #readable: ReadableResponse | undefined
   #returnUrl: string | undefined
   #approved: ReturnUrlOutcome = NO_URLS
-  /** Mounts with what they have kept, in turn. A few, so that looking through them is cheaper than a Map. */
+  /** Mounts and the values that they keep, alternating. There are few, so searching them is cheaper than a Map. */
   readonly #kept: unknown[] = []
   region: RegionContext | undefined
 
@@ -44,7 +44,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     return (this.#requestId ??= randomId())
   }
 
-  /** Names the request. The first name stands; without one it is a random UUID. */
+  /** Sets the request id. The first id is final; without one it is a random UUID. */
   name(requestId: string | undefined): void {
     this.#requestId ??= requestId
   }
@@ -65,7 +65,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     try {
       return this.facts.address(this.#addressReader)?.address.text
     } catch {
-      // The `clientAddress` function threw. The guard that needs the address refuses for it.
+      // The `clientAddress` function threw. The guard that needs the address refuses the request.
       return undefined
     }
   }
@@ -80,12 +80,12 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     )
   }
 
-  /** The last return URL of this name that a guard has let pass. */
+  /** The last return URL of this name that a guard admitted. */
   returnUrlNamed(name: string): string | undefined {
     return this.#approved.findLast(([known]) => known === name)?.[1].href
   }
 
-  /** Keeps the canonical return URLs that a guard has let pass. Nothing else sets them. */
+  /** Keeps the canonical return URLs that a guard admitted. Nothing else sets them. */
   approve(urls: ReturnUrlOutcome): void {
     this.#returnUrl = urls[0]?.[1].href ?? this.#returnUrl
     this.#approved = this.#approved.length === 0 ? urls : [...this.#approved, ...urls]
@@ -100,7 +100,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     return this.#reads.session
   }
 
-  /** Where the session comes from in which reads of personal data are recorded. */
+  /** Sets the source of the session that records reads of personal data. */
   readsOf(source: { readonly session: AuditSession }): void {
     this.#reads = source
   }
@@ -109,19 +109,19 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     this.#decisions.push(decision)
   }
 
-  /** What a mount has kept of this request for itself. Not in a WeakMap, which costs more than most guards do. */
+  /** The value that a mount keeps for this request. It is not in a WeakMap, which costs more than most guards. */
   recall(mount: object | symbol): unknown {
     const kept = this.#kept
     for (let index = 0; index < kept.length; index += 2) if (kept[index] === mount) return kept[index + 1]
     return undefined
   }
 
-  /** For the first time: what is kept stays. */
+  /** Keeps a value for a mount. Call it once per mount: a value is never replaced. */
   keep(mount: object | symbol, value: unknown): void {
     this.#kept.push(mount, value)
   }
 
-  /** The grant that `domainProtect` found by this policy; `undefined` where it has not looked yet. */
+  /** The grant of `domainProtect` under this policy; `undefined` if it has not judged the request yet. */
   grantBy(policy: CompiledPolicy): { readonly grant: CorsGrant | undefined } | undefined {
     return this.#grant?.policy === policy ? this.#grant : undefined
   }
@@ -130,7 +130,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     this.#grant = { policy, grant }
   }
 
-  /** What the response may grant to a page: of several policies that judge one request, what all of them allow. */
+  /** What the response may grant to a page. If several policies judge one request, it is what all of them allow. */
   narrowCors({ credentials = false, exposedHeaders = [] }: CorsSettings): ReadableResponse {
     const before = this.#readable
     this.#readable =
@@ -143,7 +143,7 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
     return this.#readable
   }
 
-  /** Node remembers the address of a socket that it was asked for once; of one that has closed it knows nothing. */
+  /** Reads the peer address early: Node remembers it, but cannot read it after the socket has closed. */
   rememberPeer(): void {
     void this.facts.peer
   }
@@ -155,13 +155,13 @@ export class RequestContext extends JudgedRequest implements PortcullisContext {
 
 const NO_URLS: ReturnUrlOutcome = Object.freeze([])
 
-/** The context of a request that a guard has met. */
+/** The context of a request; `undefined` if no guard has seen the request yet. */
 export function findContext(req: GuardRequest): RequestContext | undefined {
   const existing = req.portcullis
   return existing !== undefined && brand in existing ? (existing as RequestContext) : undefined
 }
 
-/** Makes the context of a request that no guard has met yet. */
+/** Creates the context of a request that no guard has seen yet. */
 export function createContext(req: GuardRequest): RequestContext {
   const context = new RequestContext(req)
   req.portcullis = context

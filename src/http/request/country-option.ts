@@ -1,7 +1,7 @@
 import { guessCountry } from '../../jurisdiction/country-guess.ts'
 import type { Expectation } from '../../options.ts'
 
-/** The `country` option: what tells the citizenship of the person whom a request concerns. */
+/** The `country` option: the source of the citizenship of the person whom a request concerns. */
 export const A_COUNTRY: Expectation = {
   expected: 'a function, or a place in the body like `{ body: "country" }`',
   accepts: (value) =>

@@ -4,8 +4,8 @@ import { framingOf, keepRawBody, keptRawBody } from './content.ts'
 import { awaitContent } from './hold-body.ts'
 
 /**
- * Where a request may have content or none, waits for its first byte or its end, so that no content is known to be none.
- * Signers of content send its digest, for which nothing has to be waited for.
+ * Waits for the first byte or the end of a request whose head does not say whether it has content: empty content counts as none.
+ * With a `Content-Digest` there is no need to wait, because only signers of content send it.
  */
 export const awaitEmptyContent: RequestHandler = (req, _res, next) => {
   const isOpen = framingOf(req) === 'unknown' && req.headers['content-digest'] === undefined
@@ -13,10 +13,10 @@ export const awaitEmptyContent: RequestHandler = (req, _res, next) => {
     next()
     return
   }
-  // What follows belongs to this request, though the event that it follows belongs to the connection.
+  // Later handlers belong to the async context of this request, but the event belongs to that of the connection.
   const goOn = AsyncResource.bind(() => next())
   awaitContent(req, (error, hasContent) => {
-    // Of a caller that has gone away nothing is known; the guard refuses.
+    // If the caller has disconnected, nothing is known, and the guard refuses.
     if (error === undefined && !hasContent) keepRawBody(req, new Uint8Array(0))
     goOn()
   })

@@ -23,36 +23,36 @@ import { lookForAddress, usualAddress } from './usual-address.ts'
 export type { ClientAddressReader }
 
 /**
- * The plain data that guards judge a request by. Whoever reads another kind of request (a Fetch `Request`, a frame of a
- * protocol) implements this, and touches no guard.
+ * The plain data by which guards judge a request. To judge another kind of request (a Fetch `Request`, a frame of a protocol),
+ * implement this interface; no guard changes.
  */
 export interface RequestFacts extends OriginFacts {
-  /** The request target as received, before any router took its part off. */
+  /** The request target as received, before any router removed a part of it. */
   readonly target: string
-  /** The origin that the `Referer` header names; `undefined` where it names none. */
+  /** The origin that the `Referer` header names; `undefined` if it names none. */
   readonly refererOrigin: string | undefined
   /** The `Access-Control-Request-Headers` header as received. */
   readonly requestedHeaders: string | undefined
-  /** What shows that a browser sent the request; `undefined` when nothing does. */
+  /** What shows that a browser sent the request; `undefined` if nothing does. */
   readonly browserEvidence: string | undefined
-  /** The client address, by the given reader of proxy headers or in the usual way. */
+  /** The client address, found by the given reader or, without one, by {@link usualAddress}. */
   address(reader: ClientAddressReader | undefined): ClientAddress | undefined
   /**
-   * The request as its signature sees it, with the authority that `placeOf` says in place of its `Host`.
+   * The request in the form that signatures cover. The result of `placeOf` replaces its `Host`.
    *
-   * @param streamed whether content that nobody has read yet is digested as it arrives. Default false.
+   * @param streamed whether unread content is digested as it arrives. Default false
    */
   message(placeOf?: PlaceReader, streamed?: boolean): SignedMessage
-  /** The origin of this server as the request addressed it, likewise. */
+  /** The origin of this server as the request addressed it. The result of `placeOf` replaces its `Host`. */
   ownOriginBy(placeOf?: PlaceReader): string | undefined
-  /** What stands in a place of the query or the body: from what was received, not from what parsers made of it. */
+  /** Reads a place in the query or the body: from the received bytes, not from the results of parsers. */
   parameter(place: ParameterPlace): ParameterReading
 }
 
 /**
- * The facts of a request of `node:http` or `node:http2`, or of a framework on top of them. Each is read when it is asked
- * for, once: Express gives each request a shape of its own, so that each look at one costs a search. What other middleware
- * may change is read again after `lookAgain`.
+ * The facts of a request of `node:http` or `node:http2`, or of a framework on top of them. Each fact is read once, on first use:
+ * Express gives each request its own hidden class, so each property access costs a search. Facts that other middleware may change
+ * are read again after `lookAgain`.
  */
 export class NodeFacts implements RequestFacts, AddressFacts {
   readonly #req: GuardRequest
@@ -64,7 +64,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   #addressFailure: { readonly error: unknown } | undefined
   #queryReader: QueryReader | undefined
   #bodyReader: BodyReader | undefined
-  /** The method when the request was first looked at. */
+  /** The method when the request was first seen. */
   readonly #firstMethod: string
   #knownHttp2: boolean | undefined
   #knownMethod: string | undefined
@@ -77,7 +77,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     this.#firstMethod = this.#knownMethod = req.method ?? ''
   }
 
-  /** Other middleware may have changed the request: what it can change is read anew. */
+  /** Forgets the facts that other middleware may have changed. They are read again on next use. */
   lookAgain(): void {
     this.#knownMethod = undefined
     this.#knownReceived = undefined
@@ -152,7 +152,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return lines.length === 0 ? undefined : lines.join(', ')
   }
 
-  /** Fetch: OPTIONS with `Origin` and `Access-Control-Request-Method`. Any other OPTIONS is a request like others. */
+  /** Fetch: OPTIONS with `Origin` and `Access-Control-Request-Method`. Any other OPTIONS is an ordinary request. */
   get preflight(): boolean {
     return (
       this.method === 'OPTIONS' &&
@@ -187,7 +187,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       try {
         this.#address = this.#readAddress(reader)
       } catch (error) {
-        // A function of the application that fails is asked once, and has failed for all.
+        // A function of the application that fails is called once, and its error applies to all guards.
         this.#addressFailure = { error }
       }
     }
@@ -211,7 +211,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return this.#lines.all(name)
   }
 
-  /** Whether there may be content, if only of no bytes. */
+  /** Whether there may be content, even of zero bytes. */
   get mayHaveContent(): boolean {
     return this.#isHttp2 || framesContent(this.#lines)
   }
@@ -224,7 +224,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       method,
       methodOverride: override,
       authority,
-      // Other forms of the target than a path have no place for a prefix, and are refused.
+      // A target that is not a path has no place for a prefix, and is refused.
       target: prefix !== undefined && this.target.startsWith('/') ? prefix + this.target : this.target,
       scheme,
       header: (name) => lines.all(name),
@@ -238,7 +238,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
       return this.#queryReader.read(place.query)
     }
     const body = this.#content
-    // Where none was sent, other middleware may have said by which parser the content is read.
+    // If none was sent, other middleware may have set the type, to choose a parser.
     const contentType = this.#lines.one('content-type') ?? this.#req.headers['content-type']
     if (this.#bodyReader?.isOf(body, contentType) !== true)
       this.#bodyReader = new BodyReader(body, contentType)
@@ -249,7 +249,7 @@ export class NodeFacts implements RequestFacts, AddressFacts {
     return (this.#knownHttp2 ??= this.#req.httpVersionMajor === 2)
   }
 
-  /** What the caller addressed: as it arrived, or as the option says. */
+  /** The place that the caller addressed: as received, or as the option says. */
   #place(placeOf: PlaceReader | undefined): {
     authority: string | undefined
     scheme: 'http' | 'https'
@@ -257,13 +257,13 @@ export class NodeFacts implements RequestFacts, AddressFacts {
   } {
     const authority = this.#authority()
     const scheme = this.#scheme()
-    // Two `Host` lines, or none, are refused whatever is trusted in their place.
+    // Two `Host` lines, or none, are refused even if an option replaces them.
     if (placeOf === undefined || authority === undefined) return { authority, scheme }
     const place = placeOf(authority, this.#req)
     return { authority: place?.authority, scheme: place?.scheme ?? scheme, prefix: place?.prefix }
   }
 
-  /** RFC 9113 8.3.1: `:authority` stands for `Host`, and must not differ from it. */
+  /** RFC 9113 8.3.1: `:authority` replaces `Host`, and must not differ from it. */
   #authority(): string | undefined {
     const host = this.#lines.one('host')
     if (host === UNREADABLE) return undefined
@@ -285,8 +285,8 @@ export class NodeFacts implements RequestFacts, AddressFacts {
 }
 
 /**
- * Whether this header of Fetch Metadata shows a browser: page script cannot write it, and a browser does not leave it out.
- * `Sec-Fetch-Mode: cors` alone does not count: Node's own `fetch` sends it.
+ * Whether this header of Fetch Metadata indicates a browser: scripts in pages cannot write it, and a browser always sends it.
+ * `Sec-Fetch-Mode: cors` does not count, because `fetch` of Node sends it too.
  */
 function showsBrowser(name: string, value: string): boolean {
   return !(name === 'sec-fetch-mode' && value === 'cors')

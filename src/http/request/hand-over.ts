@@ -3,11 +3,11 @@ import type { GuardRequest } from '../handler.ts'
 import { keepRawBody } from './content.ts'
 
 /**
- * Hands over the bytes of a body that something else than `bodyParsers()` has read: a framework, or an adapter. The guards
- * behind judge by these bytes: `serverOnly` their digest, `returnUrlGuard` what they say. They must be the content as it was
- * received, before anything was unpacked or decoded. `req.body` is not written.
+ * Passes on the bytes of a body that something other than `bodyParsers()` has read: a framework, or an adapter. Later guards
+ * judge by these bytes: `serverOnly` checks their digest, `returnUrlGuard` reads their parameters. They must be the content as it
+ * was received, before any decompression or decoding. `req.body` is not changed.
  *
- * @throws UsageError where they are not a `Uint8Array`, or not as long as the `Content-Length` of the request says.
+ * @throws UsageError if they are not a `Uint8Array`, or not as long as the `Content-Length` of the request
  */
 export function keepBody(req: GuardRequest, bytes: Uint8Array): void {
   if (!(bytes instanceof Uint8Array)) {

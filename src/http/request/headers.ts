@@ -1,9 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** Stands for the value of a header that should be one string and is not. It is no valid value of any header. */
+/**
+ * Placeholder for the value of a header that should be one string and is not. It is not a valid value of any header that guards
+ * read.
+ */
 export const UNREADABLE = '(not one string)'
 
-/** Node drops header lines beyond `maxHeadersCount` of the server without a word; this many when it is not set. */
+/** The default of the server's `maxHeadersCount`. Node silently drops header lines beyond it. */
 const MAX_HEADER_LINES = 1000
 
 /** The part of a request that header lines are read from. */
@@ -13,25 +16,25 @@ export interface HeaderSource {
   readonly socket: object
 }
 
-/** Up to so many lines it is quicker to walk over them for each name than to sort them by name first. */
+/** Up to this many lines, scanning them for each name is faster than indexing them by name. */
 const FEW_LINES = 64
 
 /**
- * The header lines of a request as they were received: those of `rawHeaders`, because `headers` drops or joins what was
- * sent twice and can be changed by other middleware. Adapters that have no `rawHeaders` hand over `headers` alone, which
- * then counts for the whole request.
+ * The header lines of a request as they were received: those of `rawHeaders`, because `headers` drops or joins repeated lines,
+ * and other middleware can change it. Adapters without `rawHeaders` provide only `headers`, which then counts for the whole
+ * request.
  *
- * The work for any number of names grows with the number of lines and names, and not with their product: a long head is
- * sorted by name once.
+ * The work for any number of names grows with the sum of lines and names, not with their product: a long head is indexed by name
+ * once.
  */
 export class HeaderLines {
-  /** Names and values in turn. */
+  /** Names and values, alternating. */
   readonly #lines: readonly string[]
   #byName: Map<string, string[]> | undefined
-  /** False when lines may be missing, because the request had more than the server keeps. */
+  /** False if lines may be missing, because the request had more than the server keeps. */
   readonly complete: boolean
 
-  /** @param socket that of the source, where it is at hand */
+  /** @param socket the socket of the source, if the caller has it already */
   constructor(source: HeaderSource, socket: object = source.socket) {
     const { rawHeaders } = source
     const given = Array.isArray(rawHeaders) ? rawHeaders : NO_LINES
@@ -55,7 +58,7 @@ export class HeaderLines {
     return found ?? NO_LINES
   }
 
-  /** A header that should stand once: `undefined` when it was not sent, {@link UNREADABLE} when it was sent otherwise. */
+  /** A header that should appear once: `undefined` if it was not sent, {@link UNREADABLE} if it is not one string. */
   one(name: string): string | undefined {
     const lines = this.#lines
     if (lines.length > 2 * FEW_LINES) {
@@ -81,13 +84,13 @@ export class HeaderLines {
     return false
   }
 
-  /** The first header whose name begins with this lower-case prefix, and for which the question says yes; its name. */
+  /** The name of the first header that begins with this lower-case prefix, and for which `question` returns true. */
   findByPrefix(prefix: string, question?: (name: string, value: string) => boolean): string | undefined {
     const lines = this.#lines
     const first = prefix.charCodeAt(0)
     for (let index = 0; index < lines.length; index += 2) {
       const given = lines[index] as string
-      // Most names begin with another letter, whatever its case.
+      // Most names begin with another letter, in either case.
       if ((given.charCodeAt(0) | 0x20) !== first || given.length < prefix.length) continue
       const name = given.toLowerCase()
       if (!name.startsWith(prefix)) continue
@@ -99,7 +102,7 @@ export class HeaderLines {
 
 const NO_LINES: readonly string[] = Object.freeze([])
 
-/** Compares the last letter first, whatever its case: most names of one length differ there. */
+/** Compares the last letter first, in either case, because most names of the same length differ there. */
 function isNamed(candidate: string, name: string): boolean {
   const end = name.length - 1
   if (candidate.length !== name.length) return false
@@ -125,7 +128,7 @@ function hasRoomFor(lines: number, socket: object): boolean {
   return most <= 0 || lines < most
 }
 
-/** A list stands for several lines; what is neither a string nor a list of strings, and a list of one, is unreadable. */
+/** A list of several strings becomes several lines. Any other value that is not a string, also a list of one, is unreadable. */
 function linesOf(headers: IncomingHttpHeaders): string[] {
   const lines: string[] = []
   for (const [name, value] of Object.entries((headers ?? {}) as Record<string, unknown>)) {

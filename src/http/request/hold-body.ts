@@ -4,9 +4,9 @@ import { watchBody } from './watched-body.ts'
 
 /**
  * Waits until all bytes of a request have arrived, and calls back once: with a copy of them, or with an error for the error
- * handler. The stream stays unread: whoever stands behind reads it from its start.
+ * handler. The stream stays unread: later handlers read it from its start.
  *
- * @param limit the most bytes that are held; more are an error with status 413.
+ * @param limit the most bytes that are held; more are an error with status 413
  */
 export function holdBody(
   req: GuardRequest,
@@ -44,13 +44,14 @@ export function holdBody(
 }
 
 /**
- * Waits for the first byte of a request or for its end, and calls back once with whether there is content. Nothing is read.
+ * Waits for the first byte of a request or for its end, and calls back once with whether there is content. The stream stays
+ * unread.
  */
 export function awaitContent(
   req: GuardRequest,
   done: (error: BodyError | undefined, hasContent: boolean) => void,
 ): void {
-  // Whoever has read it knows whether there was anything.
+  // A stream that cannot be watched any longer counts as content. Its reader knows whether there was any.
   if (req.readableLength > 0 || streamProblem(req) !== undefined) {
     done(undefined, true)
     return
@@ -65,19 +66,19 @@ export function awaitContent(
   })
 }
 
-/** Ends the waiting for content. It is never told. */
+/** Ends the wait for content. It never leaves this file. */
 const FOUND: BodyError = bodyError(500, 'found', 'there is content')
 
 interface Arrival {
-  /** What ends the waiting; `undefined` to go on. */
+  /** Returns what ends the wait; `undefined` to continue. */
   take(chunk: Uint8Array): BodyError | undefined
   finish(error: BodyError | undefined): void
 }
 
-/** Waits for the bytes of a request that nobody has read yet. */
+/** Waits for the bytes of an unread request. */
 function arrive(req: GuardRequest, { take, finish }: Arrival): void {
   let over = false
-  // Listeners for `data` make a stream flow, and then nothing would be left for those behind.
+  // Listeners for `data` make a stream flow, which would leave nothing for later handlers.
   const flows = req.readableFlowing !== false && req.listenerCount('data') > 0
   if (flows) req.pause()
   const settle = (error: BodyError | undefined): void => {
@@ -99,7 +100,7 @@ function arrive(req: GuardRequest, { take, finish }: Arrival): void {
       if (end !== undefined) settle(end)
     },
     end() {
-      // Behind the end itself, so that those who read next find all of it.
+      // After the end itself: the next readers then find the whole body.
       process.nextTick(() => settle(undefined))
       return true
     },
@@ -107,7 +108,7 @@ function arrive(req: GuardRequest, { take, finish }: Arrival): void {
   if (over) stop()
 }
 
-/** Why a stream that is read already cannot be kept for somebody else. */
+/** Why a stream that already has a reader cannot be kept for later handlers. */
 function readerProblem(req: GuardRequest): BodyError | undefined {
   const reads = req.listenerCount('readable') > 0 || (req.readableLength > 0 && req.listenerCount('data') > 0)
   if (!reads) return undefined

@@ -1,7 +1,7 @@
 /**
- * What a JSON text has at a path of names, the outermost first: `undefined` when nothing is there. `repeated` when a name
- * on the path stands twice in its object, in whatever escapes: `JSON.parse` takes the last, other readers take the first.
- * Linear in the length of the text.
+ * Returns the value in a JSON text at a path of names, the outermost first: `undefined` if nothing is there. `repeated` if a name
+ * on the path appears twice in its object, with any escapes: `JSON.parse` takes the last, other readers take the first. Linear in
+ * the length of the text.
  */
 export function readMember(
   text: string,
@@ -10,7 +10,7 @@ export function readMember(
   return memberOf(text, parseJson(text), path)
 }
 
-/** The value of a JSON text; `undefined` when it is not JSON. */
+/** The value of a JSON text; `undefined` if the text is not JSON. */
 export function parseJson(text: string): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(text) as unknown }
@@ -19,7 +19,7 @@ export function parseJson(text: string): { readonly value: unknown } | undefined
   }
 }
 
-/** The same of a text that was parsed before. */
+/** Like {@link readMember}, for a text that was already parsed. */
 export function memberOf(
   text: string,
   parsed: { readonly value: unknown } | undefined,
@@ -43,7 +43,7 @@ function repeatsName(text: string, path: readonly string[]): boolean {
   let depth = 0
   /** How many of them, from the outermost, are objects on the path. */
   let along = 0
-  /** Whether the value that comes next is on the path. */
+  /** Whether the next value is on the path. */
   let entering = true
   for (let index = 0; index < text.length; index += 1) {
     const character = text[index]
@@ -73,7 +73,7 @@ function repeatsName(text: string, path: readonly string[]): boolean {
   return false
 }
 
-/** The place after the closing quotation mark. */
+/** The index after the closing quotation mark. */
 function endOfString(text: string, start: number): number {
   let index = start + 1
   while (text[index] !== '"') index += text[index] === '\\' ? 2 : 1

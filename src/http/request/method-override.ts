@@ -1,22 +1,23 @@
 import type { MethodOverride } from '../../signature/verify.ts'
 import type { GuardRequest } from '../handler.ts'
 
-/** What is known of the method of a request. */
+/** What is known about the method of a request. */
 export interface ReceivedMethod {
   /** The method as it was received. */
   readonly method: string
-  /** What has changed it since; `undefined` when handlers see it as it was received. */
+  /** How it was changed since; `undefined` if handlers see it as it was received. */
   readonly override: MethodOverride | undefined
 }
 
 /**
- * The method of a request as it was received, and by which headers it was changed since. `method-override` leaves the one in
- * `req.originalMethod`; of other middleware there is a trace only where a guard has looked before.
+ * Returns the method of a request as it was received, and the headers that may have changed it since. `method-override` leaves
+ * the received method in `req.originalMethod`; a change by other middleware is visible only if a guard has seen the request
+ * before.
  *
- * Which header did it is not recorded anywhere, so every header counts that names the new method as its first value.
+ * Nothing records which header changed the method, so every header counts whose first value is the new method.
  *
  * @param method the method that handlers see
- * @param seenBefore the method when the request was first looked at
+ * @param seenBefore the method when the request was first seen
  */
 export function readMethod(req: GuardRequest, method: string, seenBefore: string): ReceivedMethod {
   const { originalMethod } = req as { originalMethod?: unknown }
@@ -28,7 +29,7 @@ export function readMethod(req: GuardRequest, method: string, seenBefore: string
   return { method: received, override: { method, headers: names } }
 }
 
-/** The first of the values of a header that may be a list, as `method-override` reads it. */
+/** The first value of a header that may be a list, as `method-override` reads it. */
 function firstValue(value: string | readonly string[] | undefined): string {
   const text = typeof value === 'string' ? value : (value?.[0] ?? '')
   const comma = text.indexOf(',')

@@ -9,7 +9,7 @@ export function isOfQuery(place: ParameterPlace): place is { readonly query: str
   return Object.hasOwn(place, 'query')
 }
 
-/** Why it cannot be said what stands in a place. */
+/** Why a place cannot be read. */
 export type ParameterProblem =
   | 'repeated'
   | 'too many parameters'
@@ -18,20 +18,22 @@ export type ParameterProblem =
   | 'body not kept'
   | 'malformed body'
 
-/** What stands in a place; `undefined` when nothing does. */
+/** The value in a place, `undefined` if there is none; or why the place cannot be read. */
 export type ParameterReading = { readonly value: unknown } | { readonly problem: ParameterProblem }
 
 const NOTHING: ParameterReading = { value: undefined }
 
-/** Express 4 and 5 and body-parser all drop, or refuse, what comes after so many. */
+/** Express 4 and 5 and body-parser drop or refuse the parameters after this many. */
 const MAX_PARAMETERS = 1000
 
-/** Reads a parameter of the query from the request target, because the parsers of Express 4 and 5 differ, drop and repair. */
+/**
+ * Reads a query parameter from the request target, because the parsers of Express 4 and 5 differ, and drop or repair parameters.
+ */
 export function readQueryParameter(target: string, name: string): ParameterReading {
   return new QueryReader(target).read(name)
 }
 
-/** The same for any number of parameters: the query is parsed once. */
+/** Like {@link readQueryParameter}, for several parameters: parses the query once. */
 export class QueryReader {
   readonly #target: string
   #pairs: Pairs | undefined
@@ -50,8 +52,8 @@ export class QueryReader {
 }
 
 /**
- * Reads a member of a JSON or form body from its bytes. The path has the names from the outermost on; in a form
- * `['options', 'url']` is spelled `options[url]`.
+ * Reads a member of a JSON or form body from its bytes. The path has the names, the outermost first; in a form `['options',
+ * 'url']` is spelled `options[url]`.
  */
 export function readBodyParameter(
   body: SignedMessage['body'],
@@ -61,7 +63,7 @@ export function readBodyParameter(
   return new BodyReader(body, contentType).read(path)
 }
 
-/** The same for any number of members: the body is decoded and parsed once. */
+/** Like {@link readBodyParameter}, for several members: decodes and parses the body once. */
 export class BodyReader {
   readonly #body: SignedMessage['body']
   readonly #contentType: string
@@ -72,7 +74,7 @@ export class BodyReader {
     this.#contentType = contentType ?? ''
   }
 
-  /** Whether it has read this: a parser that runs between two guards may have kept the bytes since. */
+  /** Whether this reader is for the given body: a parser between two guards may have kept the bytes since. */
   isOf(body: SignedMessage['body'], contentType: string | undefined): boolean {
     const before = this.#body
     if (this.#contentType !== (contentType ?? '') || before.kind !== body.kind) return false
@@ -92,13 +94,13 @@ export class BodyReader {
 type ParsedBody =
   { readonly text: string; readonly json: ReturnType<typeof parseJson> } | { readonly form: Pairs }
 
-/** What a body is, or what any place in it reads as. */
+/** The parsed body, or the reading of every place in it. */
 function parseBody(body: SignedMessage['body'], contentType: string): ParsedBody | ParameterReading {
   if (body.kind === 'none') return NOTHING
   if (body.kind === 'unavailable') return { problem: 'body not kept' }
   if (body.bytes.length === 0) return NOTHING
   const [type = '', ...parameters] = contentType.toLowerCase().split(';')
-  // In another charset (UTF-7 is one of them) a parser may read something else.
+  // In another charset, such as UTF-7, a parser may read something else.
   if (parameters.some((parameter) => !isUtf8(parameter))) return { problem: 'malformed body' }
   const text = decodeUtf8(body.bytes)
   if (text === undefined) return { problem: 'malformed body' }
@@ -107,7 +109,7 @@ function parseBody(body: SignedMessage['body'], contentType: string): ParsedBody
   return { form: readPairs(text) }
 }
 
-/** In turn names as they are decoded, and their values as they were written. */
+/** Decoded names and raw values, alternating. */
 type Pairs = readonly string[] | 'too many'
 
 function readPairs(text: string, from = 0): Pairs {
@@ -129,7 +131,7 @@ function readPairs(text: string, from = 0): Pairs {
   return pairs
 }
 
-/** How many there are, of which more than can be read count as one more. */
+/** The number of pairs, counted to at most one more than the limit. */
 function countPairs(text: string, from: number): number {
   let count = 1
   for (let at = text.indexOf('&', from); at !== -1 && count <= MAX_PARAMETERS; at = text.indexOf('&', at + 1))
@@ -137,7 +139,10 @@ function countPairs(text: string, from: number): number {
   return count
 }
 
-/** One plain parameter of exactly this name. Whatever else some parser puts under that name counts as a repetition. */
+/**
+ * Finds the only parameter with exactly this name. Any other parameter that a parser may store under this name counts as a
+ * repetition.
+ */
 function findPair(pairs: Pairs, name: string): ParameterReading {
   if (pairs === 'too many') return { problem: 'too many parameters' }
   let found: string | undefined
@@ -148,7 +153,7 @@ function findPair(pairs: Pairs, name: string): ParameterReading {
     found = pairs[index + 1] as string
   }
   if (found === undefined) return NOTHING
-  // There qs ends the name.
+  // `qs` would end the name there.
   if (found.includes('=') && /(?:\]|%5D)=/i.test(found)) return { problem: 'encoding' }
   try {
     return { value: decodeURIComponent(found.includes('+') ? found.replaceAll('+', ' ') : found) }

@@ -1,6 +1,6 @@
 import type { GuardRequest } from '../handler.ts'
 
-/** An error with the members that error handlers know from body-parser. No message holds a part of the body. */
+/** An error with the members that error handlers know from body-parser. No message contains a part of the body. */
 export interface BodyError extends Error {
   readonly status: number
   readonly statusCode: number
@@ -15,11 +15,11 @@ export function bodyError(status: number, type: string, message: string): BodyEr
 }
 
 /**
- * Reads the bytes of a request that nobody has read yet, whatever state its stream is in, and calls back once: with the
- * bytes, or with an error for the error handler. What is left after an error is thrown away as it comes, so that the
- * caller can read the answer.
+ * Reads the bytes of an unread request, whatever the state of its stream, and calls back once: with the bytes, or with an error
+ * for the error handler. After an error the rest is discarded as it arrives, because the caller must be able to read the
+ * response.
  *
- * @param limit the most bytes that are read; more are an error with status 413.
+ * @param limit the most bytes that are read; more are an error with status 413
  */
 export function readBody(
   req: GuardRequest,
@@ -46,9 +46,9 @@ export function readBody(
     done(undefined, Buffer.concat(chunks, length))
   }
   const abort = (): void => stop(aborted())
-  // A pipe to a slow stream pauses the request, and one that is never read would pause it for ever.
+  // A pipe to a slow stream pauses the request, and one that is never read would pause it forever.
   const goOn = (): void => process.nextTick(() => req.resume())
-  // With a listener for `readable`, a stream gives data only to those that ask for it.
+  // A stream with a listener for `readable` emits data only if `read()` is called.
   const pull = (): void => {
     while (req.read() !== null) continue
   }
@@ -69,7 +69,7 @@ export function readBody(
   req.resume()
 }
 
-/** Why the bytes of a stream cannot be had as they arrived. */
+/** Why the bytes of a stream cannot be read as they arrived. */
 export function streamProblem(req: GuardRequest): BodyError | undefined {
   if (req.readableEnded) {
     return bodyError(
@@ -90,7 +90,7 @@ export function streamProblem(req: GuardRequest): BodyError | undefined {
   return undefined
 }
 
-/** Throws away what is left. A stream that fails later has nobody to tell, and must not end the process. */
+/** Discards the rest of the body. A later error of the stream has no other listener, and must not end the process. */
 export function discard(req: GuardRequest): void {
   req.on('error', () => undefined)
   req.resume()

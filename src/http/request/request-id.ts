@@ -2,15 +2,15 @@ import { isThenable } from '../../thenable.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
 import { askOption } from './ask-option.ts'
 
-/** Names a request: the id that your proxy or logger gave it. */
+/** Returns the id of a request: the one that your proxy or logger gave it. */
 export type RequestIdOption = Callback<[req: GuardRequest], string | PromiseLike<string>>
 
-// It travels in a header, a problem document and the audit.
+// The id appears in a header, in problem documents and in the audit.
 const REQUEST_ID = /^[!-~](?:[ -~]{0,198}[!-~])?$/
 
 /**
- * The id that the option gives: a printable ASCII string of 1 to 200 characters without blanks at its ends. Anything else,
- * and an option that fails, counts as `undefined`.
+ * The id that the option returns: a printable ASCII string of 1 to 200 characters without blanks at its ends. Any other result,
+ * or an option that fails, counts as `undefined`.
  */
 export function readRequestId(
   option: RequestIdOption,

@@ -9,19 +9,19 @@ import type { ParameterPlace, ParameterReading } from './parameters.ts'
 import type { Callback, GuardRequest } from '../handler.ts'
 
 /**
- * A place where a return URL may stand: a parameter of the query, or a member of a JSON or form body, nested ones by their
- * path: `options.redirect.url`, which in a form is the parameter `options[redirect][url]`. It holds one plain text, once.
+ * A place for a return URL: a query parameter, or a member of a JSON or form body, nested ones by their path:
+ * `options.redirect.url`, which in a form is the parameter `options[redirect][url]`. It must have one string, once.
  */
 export type ReturnUrlPlace = (
   | { readonly query: string; readonly body?: undefined }
   | { readonly body: string; readonly query?: undefined }
 ) & {
   /**
-   * What handlers find the URL by in `req.portcullis.returnUrls`. Default: the name of the parameter or the path. Of the
-   * places with one name at most one may be used: with `[{ query: 'next' }, { body: 'next' }]` either, never both.
+   * The name of the URL in `req.portcullis.returnUrls`. Default: the name of the parameter, or the path. If several places have
+   * the same name, a request may use only one of them: with `[{ query: 'next' }, { body: 'next' }]` either, never both.
    */
   readonly name?: string | undefined
-  /** Whether it may be left out. A name with several places may be left out if all of them say so. Default false. */
+  /** Whether the URL may be omitted. A name with several places is optional if all of them are. Default false. */
   readonly optional?: boolean | undefined
 }
 
@@ -34,7 +34,7 @@ export type ReturnUrlReader = (
   req: GuardRequest,
 ) => readonly NamedReturnUrl[] | Promise<readonly NamedReturnUrl[]>
 
-/** The name of what a function has found. */
+/** The name of a URL that a function returns. */
 const FOUND = 'returnUrl'
 
 /** @throws ConfigError */

@@ -1,7 +1,7 @@
-/** Stands for the part of a path whose pattern is not known. */
+/** Placeholder for a part of a path whose pattern is unknown. */
 export const MARK = '/*'
 
-// What Express 4 and 5 keep of an application, a router, a layer of its stack and a route.
+// The parts of applications, routers, layers and routes that Express 4 and 5 keep.
 
 export interface Application extends Router {
   readonly parent?: Application
@@ -37,7 +37,7 @@ export interface Layer {
   readonly keys?: readonly { readonly name: string | number }[]
 }
 
-/** What a layer takes of a path, and the pattern that it takes it by. */
+/** The part of a path that a layer matches, and the pattern that matched it. */
 interface Match {
   readonly path: string
   readonly text: string
@@ -69,7 +69,7 @@ function matchersOfExpress5({ matchers = [], rawPath, route }: Layer): Matcher[]
       try {
         return matcher(text)
       } catch {
-        return false // what cannot be decoded matches no parameter
+        return false // text that cannot be decoded matches no parameter
       }
     }
     return (text) => {
@@ -81,8 +81,8 @@ function matchersOfExpress5({ matchers = [], rawPath, route }: Layer): Matcher[]
 }
 
 /**
- * Before 5.3 Express keeps no pattern of a mount. One that was given as a string and has matched without a parameter has
- * matched its own text, in whatever case; its parameters have no prototype, and those of a regular expression have one.
+ * Express before 5.3 does not keep the pattern of a mount. A string pattern that has matched without parameters has matched its
+ * own text, in any case. Its `params` have no prototype, unlike those of a regular expression.
  */
 function staticTextOf({ path, params }: { readonly path: string; readonly params: object }): string {
   const isStatic = Object.getPrototypeOf(params) === null && Object.keys(params).length === 0
@@ -109,7 +109,7 @@ function execute(expression: RegExp, path: string, text: string): Match | undefi
   return match === null ? undefined : { path: match[0], text }
 }
 
-/** A global or sticky expression goes on where it stopped, so the router must find it as it left it. */
+/** A global or sticky expression continues where it stopped, so the router must find its `lastIndex` unchanged. */
 function unmoved<T>(expression: RegExp, look: () => T): T {
   const { lastIndex } = expression
   const found = look()
@@ -118,8 +118,8 @@ function unmoved<T>(expression: RegExp, look: () => T): T {
 }
 
 /**
- * Express 4 keeps of a mount only the expression that it has made of each path. These are read back; the source of the
- * expression stands for what was written in another way.
+ * Express 4 keeps only the regular expression that it has made of each mount path. Reconstructs the patterns; `undefined` if an
+ * expression was written in another way.
  */
 function patternsOf(
   parts: readonly string[],
@@ -140,7 +140,7 @@ function patternsOf(
       if (slash !== undefined) pattern += `${slash}:${names.shift()}${optional}`
       else if (star === undefined) pattern += dot ?? character
       else {
-        names.shift() // it has a number
+        names.shift() // its name is a number
         pattern += '*'
       }
     }
@@ -150,10 +150,10 @@ function patternsOf(
 }
 
 const MOUNT_END = '/?(?=/|$)'
-/** What `path-to-regexp` 0.1 writes for `/:name`, `/:name?`, `:name`, `*`, `.`, and a character that stands for itself. */
+/** The output of `path-to-regexp` 0.1 for `/:name`, `/:name?`, `:name`, `*`, `.`, and a literal character. */
 const TOKEN = /^(?:\(\?:(\/?)\(\[\^\/\]\+\?\)\)(\??)|(\(\.\*\))|\\(\.)|([\w/~!@%&='",;:<>`#-]))/
 
-/** A pattern as it was written: a string, the source of an expression, or one of several. */
+/** A pattern as it was written: a string, the source of a regular expression, or alternatives. */
 export function textOf(path: unknown): string {
   if (path instanceof RegExp) return path.source
   if (Array.isArray(path)) return path.length === 1 ? textOf(path[0]) : `(${path.map(textOf).join('|')})`

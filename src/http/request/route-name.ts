@@ -3,17 +3,17 @@ import type { GuardRequest } from '../handler.ts'
 import { MARK, matchOf, textOf, type Application, type Layer, type Route } from './route-layer.ts'
 
 /**
- * Names an operation by method and route pattern: `GET /people/:email/orders`. The name is made of the patterns that the
- * router was given and of nothing that the caller has sent, so that no value of a parameter can stand in it:
+ * Names an operation by method and route pattern: `GET /people/:email/orders`. The name consists of the patterns that the router
+ * was given, and of nothing that the caller has sent, so it cannot contain the value of a parameter:
  *
- * - The mount path is looked up in the stacks of the routers, from the outermost application down. `*` stands for a mount
- *   that cannot be found there, such as one behind a function that calls a router itself.
- * - A regular expression is named by its source. Of an array of paths the one that matched is named.
- * - Where no route was reached, the pattern of the mount path is named if there is one, and otherwise the method alone.
- * - A method that HTTP does not register is named `UNKNOWN`.
+ * - The mount path is looked up in the stacks of the routers, from the outermost application inwards. `*` replaces a mount that
+ *   cannot be found there, such as one inside a function that calls a router itself.
+ * - A regular expression is named by its source. If a route has an array of paths, the one that matched is named.
+ * - If no route was reached, the name has the pattern of the mount path, or only the method if there is no mount path.
+ * - A method that is not registered for HTTP becomes `UNKNOWN`.
  *
- * @param outer the application that handled the request before it was routed, by `applicationOf`. Default: the one that
- *   handles it now, which need not know the routers around it.
+ * @param outer the application that handled the request before routing, from `applicationOf`. Default: the one that handles it
+ * now, which may not know the routers around it
  */
 export function routeNameOf(req: GuardRequest, outer: Application | undefined = applicationOf(req)): string {
   const method = methodOf(req)
@@ -21,7 +21,7 @@ export function routeNameOf(req: GuardRequest, outer: Application | undefined = 
   try {
     path = patternOf(req, outer)
   } catch {
-    // Only an object that others have put in the place of a router can throw here.
+    // Only a foreign object in place of a router can throw here.
     path = MARK
   }
   if (path === '') return method
@@ -29,10 +29,10 @@ export function routeNameOf(req: GuardRequest, outer: Application | undefined = 
   return latest.name
 }
 
-/** Many requests in a row go to one route. */
+/** Consecutive requests often have the same route, so the latest name is reused. */
 let latest = { method: '', path: '', name: '' }
 
-/** The Express application that handles the request at this moment. */
+/** The Express application that currently handles the request. */
 export function applicationOf(req: RoutedRequest): Application | undefined {
   return req.app
 }
@@ -62,7 +62,7 @@ function patternOf(req: RoutedRequest, outer: Application | undefined): string {
   const inner = withParents(app)
   const roots = new Set([withParents(outer).at(-1), inner.at(-1)])
   const received = pathOf(req.originalUrl ?? req.url ?? '')
-  // Where a middleware has rewritten the target, the routers saw another path than was received.
+  // If middleware has rewritten the target, the routers saw a path other than the received one.
   const paths = new Set([received, pathOf(baseUrl + (req.url ?? ''))])
   for (const root of roots) {
     for (const path of paths) {
@@ -73,7 +73,10 @@ function patternOf(req: RoutedRequest, outer: Application | undefined): string {
   return joined(MARK, route === undefined ? '' : textOf(route.path))
 }
 
-/** Patterns of routes with a single text that stand in the stack of an application itself: no request changes them. */
+/**
+ * Patterns of routes that have one string path and are in the stack of an application itself: they are the same for every
+ * request.
+ */
 const plainPatterns = new WeakMap<Route, string>()
 
 function isPlainRouteOf(app: Application | undefined, route: Route): route is { readonly path: string } {
@@ -89,12 +92,12 @@ function withParents(app: Application | undefined): Application[] {
 
 function stackOf(app: Application | undefined): readonly Layer[] {
   if (app === undefined) return []
-  // oxlint-disable-next-line no-underscore-dangle -- the name that Express 4 gave it
+  // oxlint-disable-next-line no-underscore-dangle -- a name of Express 4
   const router = app._router ?? (app.lazyrouter === undefined ? app.router : undefined)
   return router?.stack ?? []
 }
 
-/** As Express reads it: without the query, and without the origin of a target in absolute form. */
+/** The path as Express reads it: without the query, and without the origin of a target in absolute form. */
 function pathOf(target: string): string {
   const end = target.search(/[?#]/)
   const path = end === -1 ? target : target.slice(0, end)
@@ -102,10 +105,10 @@ function pathOf(target: string): string {
   return origin === -1 ? path : path.slice(Math.max(path.indexOf('/', origin + 3), 0))
 }
 
-/** How many layers are looked at for one name. A router that is mounted inside of itself has no end. */
+/** The most layers that are searched for one name. A router that is mounted inside itself would have no end. */
 const MAX_STEPS = 10_000
 
-/** Follows a path through the stacks of routers to a route, or to the mount whose path `baseUrl` is. */
+/** Follows a path through the stacks of routers to a route, or to the mount whose path is `baseUrl`. */
 class Search {
   readonly #inner: readonly Application[]
   readonly #route: Route | undefined
@@ -118,7 +121,7 @@ class Search {
     this.#baseUrl = baseUrl
   }
 
-  /** The pattern from here on. The stack is that of `app`, or of a router inside of it. */
+  /** Returns the pattern of the rest of the path. The stack is that of `app`, or of a router inside it. */
   walk(
     stack: readonly Layer[],
     path: string,
@@ -138,7 +141,7 @@ class Search {
 
   #enter(layer: Layer, path: string, base: string, app: Application | undefined): string | undefined {
     const { handle } = layer
-    // Express hides an application that is mounted on another one in a function of this name.
+    // Express wraps an application that is mounted on another one in a function of this name.
     const mounted = handle.name === 'mounted_app' ? this.#inner.find(({ parent }) => parent === app) : handle
     const stack = mounted?.stack ?? stackOf(mounted)
     if (stack.length === 0 && this.#route !== undefined) return undefined

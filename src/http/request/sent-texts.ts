@@ -1,9 +1,9 @@
 import type { GuardRequest } from '../handler.ts'
 
-/** How many texts of a request are returned. */
+/** The most texts of a request that are returned. */
 const MOST = 500
 
-/** What the caller has sent, as far as parsers have made texts and numbers of it: parameters, query and body. */
+/** The texts and numbers that parsers have found in a request: in its parameters, query and body. */
 export function sentTexts(req: GuardRequest): string[] {
   const texts: string[] = []
   const walk = (value: unknown, depth: number): void => {

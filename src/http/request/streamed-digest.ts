@@ -5,32 +5,32 @@ import type { GuardRequest } from '../handler.ts'
 import { bodyError, streamProblem, type BodyError } from './read-body.ts'
 import { watchBody } from './watched-body.ts'
 
-// A registered symbol: the guards of both builds may meet one request.
+// A registered symbol, because guards of both builds may judge one request.
 const watchKey: unique symbol = Symbol.for('portcullis.streamedDigest')
 
 type WatchedRequest = GuardRequest & { [watchKey]?: StreamedDigest }
 
-/** Whether the digest of content can be checked as it arrives: nobody has read any of it. */
+/** Whether the digest of content can be checked as it arrives, which requires that nothing of it was read. */
 export function canDigestStream(req: GuardRequest): boolean {
   return (req as WatchedRequest)[watchKey] !== undefined || streamProblem(req) === undefined
 }
 
 /**
- * Checks the digest of content while its stream is read. Readers get the bytes as they arrive; the end they get only when
- * the digest holds. Otherwise, where `enforce` is true, the stream ends with an error: an `Error` with the status 401 and
- * the code `DIGEST_MISMATCH`, and the connection stays open for the answer. Listeners for `error` and `close` are told, and
- * nobody is told of an end. Where the length of the content is known, the bytes that complete it are kept back too: whoever
- * passes them on would otherwise have passed on all of it.
+ * Checks the digest of content while its stream is read. Readers get the bytes as they arrive, but the end only if the digest
+ * matches. Otherwise, if `enforce` is true, the stream ends with an error: an `Error` with the status 401 and the code
+ * `DIGEST_MISMATCH`. The connection stays open for the response. Listeners for `error` and `close` are called, but not those for
+ * `end`. If the length of the content is known, the bytes that complete it are withheld too: otherwise a reader that passes bytes
+ * on would have passed on all of them.
  */
 export class StreamedDigest {
-  /** Why the digest does not hold; `undefined` as long as that is not known. */
+  /** Why the digest does not match; `undefined` as long as that is not known. */
   problem: string | undefined
   readonly #req: GuardRequest
   readonly #digests: readonly SentDigest[]
   readonly #hashes: ReadonlyMap<string, Hash>
   #enforce: boolean
   #arrived = false
-  /** How many bytes are still to come, where the request says so. */
+  /** The number of bytes that have not arrived, if the request states its length. */
   #missing: number | undefined
   #mayEnd: boolean | undefined
   #listeners: ((problem: string) => void)[] = []
@@ -45,7 +45,7 @@ export class StreamedDigest {
     watchBody(req, {
       eager: false,
       bytes: (chunk) => {
-        // What waited in the stream. Of all others `withholds` is asked.
+        // Bytes that were waiting in the stream. `withholds` gets all later ones.
         if (!this.#arrived) this.#take(chunk)
       },
       withholds: (chunk) => {
@@ -58,12 +58,12 @@ export class StreamedDigest {
     this.#arrived = true
   }
 
-  /** The one of this request. */
+  /** The digest check of this request. */
   static find(req: GuardRequest): StreamedDigest | undefined {
     return (req as WatchedRequest)[watchKey]
   }
 
-  /** The one of this request, made where there is none: its mounts share one stream. */
+  /** The digest check of this request, created if there is none: all mounts share one stream. */
   static of(req: GuardRequest, digests: readonly SentDigest[], enforce: boolean): StreamedDigest {
     const watched = req as WatchedRequest
     const known = watched[watchKey]
@@ -72,7 +72,7 @@ export class StreamedDigest {
     return known
   }
 
-  /** Calls back when it turns out that the digest does not hold. */
+  /** Calls back if the digest turns out not to match. */
   onMismatch(listener: (problem: string) => void): void {
     this.#listeners.push(listener)
   }
@@ -89,7 +89,7 @@ export class StreamedDigest {
 
   #judge(): boolean {
     this.problem = mismatchOf(this.#digests, ({ hash }) => (this.#hashes.get(hash) as Hash).digest())
-    // What had arrived before the guard judged, the guard refuses.
+    // If all content had arrived before the guard judged, the guard itself refuses.
     if (this.problem === undefined || !this.#arrived) return true
     const { problem } = this
     whenRead(this.#req, () => {
@@ -101,8 +101,8 @@ export class StreamedDigest {
 }
 
 /**
- * Calls back once somebody reads the stream: one who comes later would wait for a stream that has failed before. To let the
- * stream flow to no listener is to read it too: whoever throws the content away may wait for its end.
+ * Calls back when the stream has a reader: a later reader would wait for a stream that has already failed. A stream that flows
+ * without a listener counts as read, because code that discards the content may wait for its end.
  */
 function whenRead(req: GuardRequest, then: () => void): void {
   const reads = req.listenerCount('data') > 0 || req.listenerCount('readable') > 0
@@ -112,7 +112,7 @@ function whenRead(req: GuardRequest, then: () => void): void {
   }
   const start = (): void => {
     req.off('newListener', listen).off('resume', start)
-    // Behind the other listeners of this reader.
+    // After this reader has added its other listeners.
     process.nextTick(then)
   }
   const listen = (name: string | symbol): void => {
@@ -121,11 +121,11 @@ function whenRead(req: GuardRequest, then: () => void): void {
   req.on('newListener', listen).on('resume', start)
 }
 
-/** Ends a stream with an error. The request of Node would take its connection down with it, and so the answer. */
+/** Ends a stream with an error. Node's own `_destroy` would close the connection too, and with it the response. */
 function fail(req: GuardRequest, error: BodyError): void {
   Object.assign(req, {
     _destroy(given: Error | null, done: (error: Error | null) => void) {
-      // Like Node's own: an error that nobody listens for must not end the process.
+      // Like Node's own: an error without a listener must not end the process.
       done(req.listenerCount('error') === 0 ? null : given)
     },
   })

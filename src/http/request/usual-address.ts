@@ -2,26 +2,29 @@ import { parsePeer, type ClientAddress } from '../../match/client-address.ts'
 import { parseIp } from '../../match/ip.ts'
 import type { GuardRequest } from '../handler.ts'
 
-/** What of an Express application says how `req.ip` is found. */
+/** The settings of an Express application that determine `req.ip`. */
 export interface AddressSettings {
   readonly 'trust proxy'?: unknown
   readonly 'trust proxy fn'?: (address: string, index: number) => boolean
 }
 
-/** What the requests of an Express application inherit from. */
+/** The prototype of the requests of an Express application. */
 interface RequestPrototype {
   readonly app?: { readonly settings?: AddressSettings; readonly request?: object }
 }
 
-/** What is read of a request to find the usual address, at one look: looking at a request of Express is dear. */
+/**
+ * The properties of a request that determine its usual address. They are read together, because property access on a request of
+ * Express is slow.
+ */
 export interface AddressLook {
-  /** `undefined` where no Express application handles the request. */
+  /** `undefined` if no Express application handles the request. */
   readonly settings: AddressSettings | undefined
-  /** Whether something says what `req.ip` is. */
+  /** Whether the request has a property `ip`. */
   readonly hasIp: boolean
   /**
-   * Whether `req.ip` is the peer: this is a request of Express as it comes, with `trust proxy` off. Where a program has replaced
-   * what `req.ip` asks, or `req.ip` itself, the guard takes what handlers see.
+   * Whether `req.ip` is the peer: this is an unmodified request of Express, with `trust proxy` off. If a program has replaced
+   * `req.ip`, or the functions that it calls, the guard takes the address that handlers see.
    */
   readonly isPeer: boolean
 }
@@ -40,8 +43,8 @@ export function lookForAddress(req: GuardRequest): AddressLook {
 }
 
 /**
- * The client address where no option says how to find it: what Express finds by its setting `trust proxy`, and without
- * Express the peer. Where `trust proxy` is off Express would find the peer too, and is not asked.
+ * The client address if no option says how to find it: the address that Express finds by its setting `trust proxy`, or without
+ * Express the peer. If `trust proxy` is off, Express would find the peer too, and is not called.
  */
 export function usualAddress(
   req: GuardRequest,
@@ -55,14 +58,14 @@ export function usualAddress(
 }
 
 /**
- * Whether this is what Express compiles of `trust proxy: false`: a function of the package proxy-addr. Where a bundler has
- * renamed it, `req.ip` is asked, which costs more and says the same.
+ * Whether this is the function to which Express compiles `trust proxy: false`, from the package proxy-addr. If a bundler has
+ * renamed it, `req.ip` is read, which is slower and gives the same address.
  */
 function isTrustNone(compiled: unknown): boolean {
   return typeof compiled === 'function' && compiled.name === 'trustNone'
 }
 
-/** The prototypes of requests whose `ip` is the getter of Express. Asked once for each, for that is slow. */
+/** Whether the `ip` of a request prototype is the getter of Express. Cached, because the check is slow. */
 const withGetter = new WeakMap<object, boolean>()
 
 function hasOwnGetter(prototype: object): boolean {

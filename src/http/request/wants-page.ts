@@ -1,9 +1,6 @@
 import type { NodeFacts } from './facts.ts'
 
-/**
- * Whether a request may be that of a page: false where it says that it wants something else, by `Sec-Fetch-Mode`, or by an `Accept`
- * without HTML.
- */
+/** Whether a request may be the navigation to a page: false if `Sec-Fetch-Mode`, or an `Accept` without HTML, says otherwise. */
 export function wantsPage(facts: Pick<NodeFacts, 'fetchMode' | 'lines'>): boolean {
   const mode = facts.fetchMode
   if (mode !== undefined) return mode === 'navigate'

@@ -1,42 +1,42 @@
 /* oxlint-disable no-underscore-dangle -- the names that stream.Readable has for its implementers */
 import type { GuardRequest } from '../handler.ts'
 
-/** Sees the bytes of a request as its stream takes them in, before anybody reads them. */
+/** Sees the bytes of a request as they enter its stream, before they are read. */
 export interface BodyWatcher {
   /** The next bytes, in order. */
   bytes(chunk: Uint8Array): void
-  /** The next bytes, before the readers of the stream can have them. True keeps them from all readers. */
+  /** The next bytes, before the readers of the stream get them. True withholds them from all readers. */
   withholds?(chunk: Uint8Array): boolean
-  /** All bytes have arrived. False keeps the end from the readers of the stream. */
+  /** All bytes have arrived. False withholds the end from the readers of the stream. */
   end(): boolean
-  /** Whether the source must not be paused, so that all bytes arrive though nobody reads them. */
+  /** Whether the source must not be paused, because all bytes must arrive even if nobody reads them. */
   readonly eager: boolean
 }
 
-/** What `stream.Readable` asks of those who implement it. */
+/** The parts of a `stream.Readable` for its implementers. */
 interface Implemented {
   push(chunk: unknown, encoding?: BufferEncoding): boolean
   _read(size: number): void
-  /** Node has no public names for "the end was pushed, and nobody has read up to it" and for "nobody has read yet". */
+  /** Node has no public names for "the end was pushed, but not read yet" and "nothing was read yet". */
   readonly _readableState?: { readonly ended?: unknown; dataEmitted?: unknown }
 }
 
 /**
- * Watches what the stream of a request is given, and reads nothing of it: whoever reads it later reads it from its start.
- * Bytes that wait in the stream already are seen at once.
+ * Watches the bytes that enter the stream of a request, without reading it: later readers read it from its start. Bytes that
+ * already wait in the stream are seen at once.
  *
- * Every source hands bytes to a stream by its method `push`: the parser of HTTP/1, the sessions of HTTP/2, and adapters.
+ * Every source passes bytes to a stream by its method `push`: the parser of HTTP/1, the sessions of HTTP/2, and adapters.
  *
- * @returns a function that stops the watching.
+ * @returns a function that stops watching
  */
 export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
   const stream = req as GuardRequest & Implemented
   const { _readableState: state, push } = stream
   const waiting = takeWaiting(req)
   if (waiting !== undefined) {
-    // Read and put back: Node does not emit `end` while bytes wait.
+    // The bytes were read, and are put back: Node does not emit `end` while bytes wait.
     req.unshift(waiting)
-    // Others, such as Hono, take a stream that seems to have been read for a body that is gone.
+    // Other code, such as Hono, would treat a stream that seems to have been read as a consumed body.
     if (state !== undefined) state.dataEmitted = false
     watcher.bytes(waiting)
   }
@@ -52,7 +52,7 @@ export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
     if (own) stream.push = push
     else delete (stream as Partial<Implemented>).push
   }
-  // A source that waits to be asked is not asked by a stream whose buffer is full.
+  // A stream whose buffer is full does not ask its source for more, and some sources wait for that.
   const ask = (): void => {
     if (watching && req.readableLength >= req.readableHighWaterMark) stream._read(req.readableHighWaterMark)
   }
@@ -70,14 +70,14 @@ export function watchBody(req: GuardRequest, watcher: BodyWatcher): () => void {
     process.nextTick(ask)
     return true
   }
-  // Without a reader some sources do not begin.
+  // Some sources do not start without a reader.
   if (watcher.eager) req.read(0)
   return stop
 }
 
 /**
- * Takes all bytes that wait in a stream. A flowing stream gives one chunk at each call. Listeners for `data` are not told:
- * they get the bytes when those are put back.
+ * Takes all bytes that wait in a stream. A flowing stream returns one chunk per call. Listeners for `data` are not called: they
+ * get the bytes when these are put back.
  */
 function takeWaiting(req: GuardRequest): Uint8Array | undefined {
   if (req.readableLength === 0) return undefined

@@ -1,7 +1,7 @@
 import { UsageError } from '../../errors.ts'
 import type { GuardRequest, GuardResponse, NextFunction, RequestHandler } from '../handler.ts'
 
-/** A request or a response of something else than `node:http`, as far as it must be known. */
+/** The members by which the requests and responses of servers other than `node:http` are recognised. */
 interface Foreign {
   readonly raw?: unknown
   readonly req?: unknown
@@ -14,7 +14,10 @@ interface Run {
   begin(req: GuardRequest, res: GuardResponse, next: NextFunction): void
 }
 
-/** Makes a handler that looks whether it is called as connect-style middleware is: at the response until one is of Node. */
+/**
+ * Creates a handler that checks whether it is called as connect-style middleware. It checks the response until one is a response
+ * of Node.
+ */
 export function middleware(name: string, run: Run): RequestHandler {
   let isMounted = false
   const handler: RequestHandler = (req, res, next) => {
@@ -30,7 +33,7 @@ export function middleware(name: string, run: Run): RequestHandler {
   return handler
 }
 
-/** Why a guard cannot work on what it was called with, and what to do instead. Nothing of the request is in the message. */
+/** The error for a guard that was called with wrong arguments, with advice. The message contains nothing from the request. */
 function wrongCall(name: string, req: unknown, res: unknown): UsageError {
   const [given, advice] = whatIs(req ?? {}, res ?? {})
   return new UsageError(

@@ -5,9 +5,9 @@ import { notSent, requestOf, type Gated, type Holder } from './holder.ts'
 
 type Method = (...given: unknown[]) => unknown
 
-/** What makes the head, or sends. */
+/** Methods that render the head, or send. */
 const SENDING = ['writeHead', 'flushHeaders', 'write', 'end', 'addTrailers'] as const
-/** What changes a head that is not sent yet. */
+/** Methods that change a head that is not sent yet. */
 const HEADING = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader'] as const
 
 type Sending = (typeof SENDING)[number]
@@ -20,12 +20,12 @@ interface Call {
 const heldKey = Symbol('portcullis.response')
 
 /**
- * One response without a connection, as adapters make them: what is written is collected, and handed on at the end. Its calls
- * are held. Every call is first made on a bare response that nobody receives. So what throws there throws here, and what is
- * ignored there is ignored; the others are repeated when the gate agrees.
+ * One response without a connection, as adapters create them: written data is collected, and passed on at the end. Its calls are
+ * held. Each call is first made on a bare response that nobody receives. A call that throws there throws here, and a call that is
+ * ignored there is ignored here; all others are repeated when the gate agrees.
  *
- * The methods stand on the response itself and not on a prototype: Express exchanges the prototype, and some adapters give
- * each response methods of its own.
+ * The methods are on the response itself and not on a prototype: Express replaces the prototype, and some adapters give each
+ * response methods of its own.
  */
 export class HeldResponse implements Holder {
   readonly #res: GuardResponse
@@ -33,9 +33,9 @@ export class HeldResponse implements Holder {
   readonly #calls: Call[] = []
   readonly #errors: unknown[] = []
   #gate: Gated | undefined
-  /** What a bare response would do; there from the first call that makes the head or sends. */
+  /** The bare response; `undefined` until the first call that renders the head or sends. */
   #bare: ServerResponse | undefined
-  /** More than zero while the response itself is at work. */
+  /** Greater than zero while a method of the response itself runs. */
   #inside = 0
   #waiting = false
   #refused = false
@@ -50,7 +50,7 @@ export class HeldResponse implements Holder {
         this.#bare === undefined ? this.#run(name, given) : this.#returned(callOf(this.#bare, name, given)),
       )
     }
-    // There is nobody to take a hint.
+    // Adapters cannot send early hints.
     this.#take('writeEarlyHints', ([, callback]) => {
       if (typeof callback === 'function') (callback as Method)()
     })
@@ -69,7 +69,7 @@ export class HeldResponse implements Holder {
     return this.#ended
   }
 
-  /** Puts a method in front of that of the response, unless it has none. */
+  /** Wraps a method of the response, if it has one. */
   #take(name: string, call: (given: readonly unknown[]) => unknown): void {
     const before = methodOf(this.#res, name)
     if (typeof before !== 'function') return
@@ -78,7 +78,7 @@ export class HeldResponse implements Holder {
     Object.defineProperty(this.#res, name, { value, writable: true, configurable: true })
   }
 
-  /** Lets the response itself do it. */
+  /** Calls the method of the response itself. */
   #run(name: string, given: readonly unknown[]): unknown {
     const method = this.#own.get(name) ?? methodOf(Object.getPrototypeOf(this.#res) as object, name)
     this.#inside += 1
@@ -90,12 +90,12 @@ export class HeldResponse implements Holder {
   }
 
   #send(name: Sending, given: readonly unknown[]): unknown {
-    // Trailers are legal ahead of the head, and do not make one.
+    // Trailers are legal before the head, and do not cause one.
     if (this.#bare === undefined && name === 'addTrailers') return this.#run(name, given)
     const bare = this.#bare ?? bareOf(this.#res, (error) => this.#fail(error))
     const late = bare.writableEnded
     const callback = late ? -1 : given.findIndex((each) => typeof each === 'function')
-    // The callback belongs to the call that is repeated.
+    // The callback belongs to the repeated call.
     const returned = callOf(bare, name, callback === -1 ? given : given.slice(0, callback))
     if (this.#bare === undefined) {
       this.#bare = bare
@@ -110,7 +110,7 @@ export class HeldResponse implements Holder {
     }
     this.#calls.push(call)
     this.#show()
-    // Held data has no bound but the time that the keepers may take.
+    // Held data is limited only by the time that the keepers may take.
     return name === 'write' ? true : this.#returned(returned)
   }
 
@@ -120,7 +120,7 @@ export class HeldResponse implements Holder {
 
   #make({ name, given }: Call): unknown {
     if (name !== 'end') return this.#run(name, given)
-    // Adapters finish in the midst of it.
+    // Adapters finish during this call.
     this.#ended = true
     process.nextTick(() => this.#gate?.over())
     return this.#run(name, given)
@@ -179,7 +179,7 @@ export class HeldResponse implements Holder {
     }
   }
 
-  /** Ends what is not whole: an adapter that waits for the end is told an error. */
+  /** Ends an incomplete response: an adapter that waits for its end gets an error. */
   #cut(error: unknown): void {
     this.#calls.length = 0
     this.#fail(error)
@@ -191,7 +191,7 @@ export class HeldResponse implements Holder {
   #fail(error: unknown): void {
     if (this.#refused) return
     if (this.#calls.length > 0) this.#errors.push(error)
-    // Where nobody listens, an error event would end the process.
+    // Without a listener, an error event would end the process.
     else if (this.#res.listenerCount('error') > 0) this.#res.emit('error', error)
   }
 
@@ -206,7 +206,7 @@ export class HeldResponse implements Holder {
     return this.#run('destroy', given)
   }
 
-  /** The status stands from the first byte on. Adapters read it at the end. */
+  /** Fixes the status from the first byte on, because adapters read it at the end. */
   #pin({ statusCode, statusMessage }: ServerResponse): void {
     for (const [name, value] of [
       ['statusCode', statusCode],
@@ -221,7 +221,7 @@ export class HeldResponse implements Holder {
     }
   }
 
-  /** Held calls look as if they were made. `finished` does not: adapters take it for the end. */
+  /** Makes held calls look as if they were made. `finished` is not changed, because adapters treat it as the end. */
   #show(): void {
     const bare = this.#bare as ServerResponse
     for (const name of ['headersSent', 'writableEnded'] as const) {
@@ -268,7 +268,7 @@ export function canHoldCalls(res: GuardResponse): boolean {
   )
 }
 
-/** @throws TypeError when the calls of this response cannot be held. */
+/** @throws TypeError if the calls of this response cannot be held */
 export function heldResponseOf(res: GuardResponse & { [heldKey]?: HeldResponse }): HeldResponse {
   const known = res[heldKey]
   if (known !== undefined) return known

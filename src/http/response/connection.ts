@@ -10,7 +10,7 @@ interface Chunk {
   readonly encoding: BufferEncoding
 }
 
-/** What `stream.Writable` asks of those who implement it, and what sockets add. */
+/** The methods of a `stream.Writable` for its implementers, and those that sockets add. */
 interface Sending {
   _write(chunk: unknown, encoding: BufferEncoding, done: Done): void
   _writev?: ((chunks: readonly Chunk[], done: Done) => void) | null | undefined
@@ -22,17 +22,17 @@ const connectionKey = Symbol('portcullis.connection')
 type HeldSocket = Socket &
   Sending & {
     [connectionKey]?: Connection
-    /** The response whose turn it is. Node takes it away when the response is detached. */
+    /** The response that Node currently sends. Node clears it when the response is detached. */
     readonly _httpMessage?: GuardResponse | null
   }
 
-/** Informational responses without any data. To hold back 100 would deadlock an upload that waits for it. */
+/** Informational responses without any data. Holding back a 100 would deadlock an upload that waits for it. */
 const INTERIM: ReadonlySet<unknown> = new Set([
   'HTTP/1.1 100 Continue\r\n\r\n',
   'HTTP/1.1 102 Processing\r\n\r\n',
 ])
 
-/** A call of the socket's `_write` or `_writev` that waits. Node makes the next one only when this one is done. */
+/** A call of the socket's `_write` or `_writev` that waits. Node makes the next call only when this one is done. */
 interface Held {
   readonly gate: Gated
   readonly chunk: unknown
@@ -41,9 +41,9 @@ interface Held {
 }
 
 /**
- * One connection whose responses may be held. Methods in front of those of the socket catch what is about to leave:
- * everything that any method of a response sends comes by here, in order, with its head already fixed. So nothing has to be
- * known of those methods, and a held response behaves as one that is sent.
+ * One connection whose responses may be held. It wraps the methods of the socket: everything that any method of a response sends
+ * passes through them, in order, with its head already fixed. The methods of responses therefore need no wrappers, and a held
+ * response behaves like one that is sent.
  */
 export class Connection implements Holder {
   readonly #socket: HeldSocket
@@ -58,7 +58,7 @@ export class Connection implements Holder {
     this.#inner = inner
     socket.once('close', () => {
       for (const end of this.#ends) end()
-      // Of a response that a handler has detached Node does not say that it is over.
+      // Node does not report the end of a response that a handler has detached.
       for (const gate of this.#gates.slice()) gate.over()
     })
   }
@@ -77,7 +77,7 @@ export class Connection implements Holder {
     else if (index !== -1) this.#gates.splice(index, 1)
   }
 
-  /** Calls back when the connection closes. Node tells this to the response whose turn it is, and to no other. */
+  /** Calls back when the connection closes. Node reports this only to the response that it currently sends. */
   whenClosed(end: () => void): void {
     this.#ends.add(end)
   }
@@ -87,8 +87,8 @@ export class Connection implements Holder {
   }
 
   /**
-   * The gate of the response whose turn it is. Where a handler has detached that response and writes to the socket itself,
-   * it is the first that is not over.
+   * The gate of the response that Node currently sends. If a handler has detached that response and writes to the socket itself,
+   * it is the first gate whose response is not finished.
    */
   #gate(): Gated | undefined {
     const turn = this.#socket._httpMessage
@@ -109,7 +109,7 @@ export class Connection implements Holder {
 
   writeAll(chunks: readonly Chunk[], done: Done): void {
     const gate = this.#gate()
-    // Hints may stand ahead of the head in one piece with it; the head tells the status.
+    // Early hints may precede the head in the same call; the head has the status.
     let status = statusIn(chunks[0]?.chunk)
     for (let index = 1; index < chunks.length && isInformational(status); index += 1)
       status = statusIn(chunks[index]?.chunk)
@@ -150,8 +150,8 @@ export class Connection implements Holder {
   }
 
   /**
-   * Destroys the connection, unless a complete answer is held on it: then the connection ends behind the answer. The error
-   * handlers of Express destroy it when a handler fails that has answered.
+   * Destroys the connection, unless a complete response is held on it: then the connection ends after that response. The error
+   * handlers of Express destroy the connection if a handler fails after it has responded.
    */
   destroy(error: Error | undefined): void {
     const held = this.#held
@@ -174,7 +174,7 @@ export class Connection implements Holder {
   }
 }
 
-/** The status in a head that Node has rendered; `undefined` in front of anything else. */
+/** The status in a head that Node has rendered; `undefined` for anything else. */
 function statusIn(first: unknown): number | undefined {
   return typeof first === 'string' && first.startsWith('HTTP/1.1 ') ? Number(first.slice(9, 12)) : undefined
 }
@@ -193,8 +193,8 @@ const LAYER: ThisType<HeldSocket & { [connectionKey]: Connection }> & Required<S
 }
 
 /**
- * Own methods of the socket. All sockets get the same ones in the same order, so that they keep one shape: with a prototype in
- * between each would get a shape of its own, and all that Node does with sockets would take longer.
+ * Own methods of the socket. All sockets get the same ones in the same order, and therefore share one hidden class. With a
+ * prototype in between, each socket would get a class of its own, and all work of Node on sockets would be slower.
  */
 function layerFor({ _writev }: Sending, connection: Connection): PropertyDescriptorMap {
   const { _write, destroy } = LAYER
@@ -202,7 +202,7 @@ function layerFor({ _writev }: Sending, connection: Connection): PropertyDescrip
     [connectionKey]: { value: connection },
     _write: hidden(_write),
     destroy: hidden(destroy),
-    // A stream that cannot write several chunks at once must not seem to be able to.
+    // A stream without `_writev` must not seem to have one.
     ...(typeof _writev === 'function' && { _writev: hidden(LAYER._writev) }),
   }
 }
@@ -211,7 +211,7 @@ function hidden(value: unknown): PropertyDescriptor {
   return { value, writable: true, configurable: true, enumerable: false }
 }
 
-/** The socket that a response is sent by, or will be when its turn comes; `undefined` where an adapter has none. */
+/** The socket on which a response is sent, now or later; `undefined` if an adapter has none. */
 export function socketOf(res: GuardResponse): Socket | undefined {
   const { socket } = (res.req ?? {}) as unknown as { socket?: Partial<Sending> | null }
   if (typeof socket?._write !== 'function' || typeof socket.destroy !== 'function') return undefined
@@ -219,12 +219,12 @@ export function socketOf(res: GuardResponse): Socket | undefined {
   return res.socket && res.socket !== (socket as unknown) ? undefined : (socket as unknown as Socket)
 }
 
-/** The connection by this socket: the same one for all requests. It may be any stream that an `http.Server` takes. */
+/** The connection of this socket, the same one for all requests. The socket may be any stream that an `http.Server` accepts. */
 export function connectionOf(socket: Socket): Connection {
   const held = socket as HeldSocket
   const known = held[connectionKey]
   if (known !== undefined) return known
-  // Streams that were made with options have methods of their own.
+  // Streams that were created with options have methods of their own.
   const { _write, _writev, destroy } = held
   const own = Object.hasOwn(held, '_write')
   const inner: Sending = own ? { _write, _writev, destroy } : (Object.getPrototypeOf(held) as Sending)

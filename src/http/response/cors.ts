@@ -5,27 +5,27 @@ import type { Judgement } from '../../guards/guard.ts'
 import type { RequestContext } from '../request/context.ts'
 import type { GuardResponse } from '../handler.ts'
 
-/** What the `cors` package sees in place of the request: an origin that we have allowed, and what to grant it. */
+/** The object that the `cors` package gets in place of the request: an origin that we have allowed, and its grant. */
 interface Facade extends CorsRequest {
   readonly grant: CorsOptions
 }
 
-/** Writes the answer to a preflight. `origin: true` means "name the origin of the request". */
+/** Writes the response to a preflight. With `origin: true`, `cors` names the origin of the request. */
 const writePreflight = cors<Facade>(({ grant }, done) => done(null, { origin: true, ...grant }))
 
-/** What a page can use of a refusal besides the problem document. */
+/** Headers of a refusal that a page can use, besides the problem document. */
 const EXPOSED_BY_REFUSALS = ['x-request-id', 'retry-after']
 
 const VARIES = ['Origin']
 const VARIES_OF_PREFLIGHTS = ['Origin', 'Access-Control-Request-Method', 'Access-Control-Request-Headers']
 
-/** Longer than what any page asks for. */
+/** More than any page requests. */
 const LONGEST_REQUEST = 4_096
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /**
- * Writes what a decision of `domainProtect` means for the response, in `enforce`: the CORS headers of an allowed origin,
- * or that there are none, and `Vary` in any case. True when it was a preflight and is answered.
+ * Writes the result of `domainProtect` to the response, in `enforce`: the CORS headers of an allowed origin or none, and `Vary`
+ * in any case. Returns true if it has answered a preflight.
  */
 export function writeCors(
   { decision, outcome: grant }: Judgement<CorsGrant>,
@@ -41,7 +41,7 @@ function writeGrant(
   context: RequestContext,
   res: GuardResponse,
 ): boolean {
-  // Nobody else speaks for this response: not the grant of a mount before this one, nor that of other middleware.
+  // Removes CORS headers of earlier mounts and of other middleware: only this grant counts.
   let varies = false
   const names = res.getHeaderNames()
   for (let index = 0; index < names.length; index += 1) {
@@ -68,8 +68,8 @@ function writeGrant(
 }
 
 /**
- * Lets a page of an allowed origin read a refusal, whichever guard refuses: when the app is known and its `domainProtect`
- * enforces. Otherwise it changes nothing.
+ * Lets a page of an allowed origin read a refusal of any guard, if the app is known and its `domainProtect` enforces. Otherwise
+ * changes nothing.
  */
 export function writeCorsOfRefusal(context: RequestContext, res: GuardResponse): void {
   const { policy, facts } = context
@@ -80,7 +80,7 @@ export function writeCorsOfRefusal(context: RequestContext, res: GuardResponse):
   writeGrant(grant, 'deny', context, res)
 }
 
-/** 204, with the methods and the headers that pages of the origin may use. The browser compares. */
+/** Responds with 204, and with the methods and headers that pages of the origin may use. The browser compares them. */
 function answerPreflight(
   res: GuardResponse,
   { origin, settings }: CorsGrant,
@@ -96,7 +96,7 @@ function answerPreflight(
   writePreflight({ method: 'OPTIONS', headers: { origin }, grant }, res, () => undefined)
 }
 
-/** The header names that a preflight asks for; none when it is not a list of names, or of more than a page sends. */
+/** The header names that a preflight requests; empty if the text is not a list of names, or is longer than any page sends. */
 function namesIn(text = ''): string[] {
   if (text.length > LONGEST_REQUEST) return []
   const names = text
@@ -106,7 +106,7 @@ function namesIn(text = ''): string[] {
   return names.every((name) => TOKEN.test(name)) ? names : []
 }
 
-/** Adds to `Vary` what is not there yet. */
+/** Adds missing fields to `Vary`. */
 function vary(res: GuardResponse, fields: readonly string[]): void {
   const present = res.getHeader('Vary')
   if (present === 'Origin' && fields === VARIES) return

@@ -6,7 +6,7 @@ import { connectionOf, socketOf } from './connection.ts'
 import type { Holder } from './holder.ts'
 import { canHoldStream, heldStreamOf, http2StreamOf } from './http2-layer.ts'
 
-/** By what a response is delivered: a stream of HTTP/2, a connection of HTTP/1, or calls of an adapter. */
+/** How a response is delivered: by a stream of HTTP/2, a connection of HTTP/1, or calls of an adapter. */
 export class Delivery {
   readonly #res: GuardResponse
   readonly #stream: ServerHttp2Stream | undefined
@@ -19,16 +19,16 @@ export class Delivery {
   }
 
   /**
-   * Where its bytes are held.
+   * The object that holds its bytes.
    *
-   * @throws TypeError when this response cannot be held.
+   * @throws TypeError if this response cannot be held
    */
   get holder(): Holder {
     if (this.#stream !== undefined) return heldStreamOf(this.#stream)
     return this.#socket === undefined ? heldResponseOf(this.#res) : connectionOf(this.#socket)
   }
 
-  /** Why the response cannot be held; `undefined` where it can. */
+  /** Why the response cannot be held; `undefined` if it can. */
   get whyNotHeld(): string | undefined {
     if (this.#stream !== undefined) {
       return canHoldStream(this.#stream)
@@ -39,7 +39,7 @@ export class Delivery {
     return 'the response has no connection, and it is not an `http.ServerResponse` either'
   }
 
-  /** Calls back when the response is over, however it ends; maybe more than once. */
+  /** Calls back when the response is over, however it ends, possibly more than once. */
   whenOver(end: () => void): void {
     const res = this.#res
     if (this.#stream !== undefined || (this.#socket !== undefined && res.socket)) {
@@ -47,13 +47,13 @@ export class Delivery {
       return
     }
     if (this.#socket === undefined) {
-      // Adapters need not say more than that a response is finished, and say it in the midst of its end.
+      // Adapters may emit only `finish`, and may do so during the call of `end`.
       const later = (): void => process.nextTick(end)
       res.on('close', later)
       res.on('finish', later)
       return
     }
-    // To a response that waits behind others on its connection, Node says nothing when the connection closes.
+    // When a connection closes, Node emits nothing on responses that wait behind others on it.
     const connection = connectionOf(this.#socket)
     const once = (): void => {
       connection.forget(once)
@@ -64,8 +64,8 @@ export class Delivery {
   }
 
   /**
-   * Whether a response that is over and was not held was handed to the network to its end. Node says `writableFinished` of a
-   * response whose connection was cut, too.
+   * Whether a response that is over and was not held was passed to the network completely. Node sets `writableFinished` even if
+   * the connection was cut.
    */
   get wholeAnswerLeft(): boolean {
     const res = this.#res

@@ -5,27 +5,26 @@ import { isInformational, Refusal, type Gated, type Holder } from './holder.ts'
 
 export interface GateKeeper {
   /**
-   * Called before bytes of the response leave, with the status that its head has, once that is known. What it returns is
-   * waited for.
+   * Called before bytes of the response are sent, with the status of its head once that is known. A returned promise is awaited.
    */
   before(status: number | undefined): void | Promise<void>
-  /** Writes the answer that is sent when `before` has thrown or rejected ahead of the first byte. */
+  /** Writes the response that is sent if `before` throws or rejects before the first byte. */
   refuse(res: GuardResponse): void
-  /** Told that the response is over, where Node may not tell it by `close`. It may be told more than once. */
+  /** Called when the response is over, even if Node does not emit `close`. It may be called more than once. */
   over?(): void
 }
 
 /**
- * Holds a response back until its keepers have agreed, so that no byte leaves before what it must wait for has happened.
+ * Holds a response back until its keepers have agreed: no byte is sent before the work that it must wait for is done.
  *
- * The bytes are held behind everything that makes them: on the connection, or with HTTP/2 on the stream. An adapter without a
- * connection has its calls held instead. To handlers and other middleware a held response
- * is one that is sent: its head is fixed, what throws then throws, and the methods, events and callbacks are those of Node.
- * While the keepers agree at once nothing is held.
+ * The bytes are held after everything that produces them: on the connection, or with HTTP/2 on the stream. If an adapter has no
+ * connection, its calls are held instead. To handlers and other middleware a held response looks like one that is sent: its head
+ * is fixed, calls that are then illegal throw, and the methods, events and callbacks are those of Node. While the keepers agree
+ * at once, nothing is held.
  *
- * When a keeper refuses ahead of the first byte, its own answer leaves in place of all that was held, on a head as it was
- * when the gate was made, and the connection closes (with HTTP/2 the stream); further behind the connection is cut. To its handler either is a caller
- * that has gone away.
+ * If a keeper refuses before the first byte, its own response is sent in place of the held one, with the headers that were set
+ * when the gate was created, and the connection closes (with HTTP/2 the stream). If a keeper refuses later, the connection is
+ * cut. To the handler, both look like a caller that has disconnected.
  */
 export class Gate implements Gated {
   readonly res: GuardResponse
@@ -37,7 +36,7 @@ export class Gate implements Gated {
   #begun = false
   #expectsErrors = false
 
-  /** @throws TypeError when this response cannot be held. */
+  /** @throws TypeError if this response cannot be held */
   constructor(res: GuardResponse, keeper: GateKeeper, delivery: Delivery) {
     this.res = res
     this.#keepers = [keeper]
@@ -51,22 +50,22 @@ export class Gate implements Gated {
     return this.#status
   }
 
-  /** Whether bytes have left, other than those of informational responses. */
+  /** Whether bytes were sent, other than those of informational responses. */
   get begun(): boolean {
     return this.#begun
   }
 
-  /** Whether the answer of the handler was handed to the network to its end; asked when the response is over. */
+  /** Whether the response of the handler was passed to the network completely; read when the response is over. */
   get wholeAnswerLeft(): boolean {
     return this.refusalSent === undefined && this.#holder.wholeAnswerLeft(this.res)
   }
 
-  /** One more has to agree to every part. */
+  /** Adds a keeper, which must also agree to every part. */
   add(keeper: GateKeeper): void {
     this.#keepers.push(keeper)
   }
 
-  /** The response is over. */
+  /** Call this when the response is over. */
   close(): void {
     this.#holder.remove(this)
   }
@@ -89,7 +88,7 @@ export class Gate implements Gated {
       }
       if (agreed !== undefined) (asked ??= []).push(agreed)
     }
-    // Behind an informational response there may still be another answer.
+    // After an informational response there may still be another response.
     const begins = this.#begun || !informational
     if (asked !== undefined) {
       this.#expectErrors()
@@ -100,8 +99,8 @@ export class Gate implements Gated {
   }
 
   /**
-   * A write behind the end is an error that Node tells of as long as the response is not over, and it ends the process where
-   * nobody listens. While it is held a response is not over for longer than its handler may reckon with.
+   * Node reports a write after the end as an error until the response is over, and the error ends the process if it has no
+   * listener. Holding a response keeps it from being over, for longer than its handler may expect.
    */
   #expectErrors(): void {
     if (this.#expectsErrors) return

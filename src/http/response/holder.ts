@@ -3,53 +3,57 @@ import { Writable } from 'node:stream'
 import { UnavailableError } from '../../errors.ts'
 import type { GuardResponse } from '../handler.ts'
 
-/** What stands in front of one response. */
+/** The gate of one response. */
 export interface Gated {
   readonly res: GuardResponse
-  /** Whether the answer in place of the handler's was handed to the network; `undefined` where there is none. */
+  /** Whether the refusal was passed to the network; `undefined` if there is none. */
   refusalSent: boolean | undefined
-  /** Asks whether bytes may leave. The status is that of the head that they begin with; `undefined` where they do not. */
+  /**
+   * Asks whether bytes may be sent: at once if the result is `undefined`, otherwise when the promise resolves. The status is that
+   * of the head with which the bytes begin, if they begin with a head.
+   */
   ask(status: number | undefined): Promise<void> | undefined
   /**
-   * The answer in place of the handler's; `undefined` where there can be none. A body without a length is chunked where its
-   * end is not told otherwise.
+   * The refusal that replaces the response of the handler; `undefined` if none is possible.
+   *
+   * @param chunked whether a body without a length is chunked, because nothing else marks its end
    */
   refuse(chunked: boolean): Refusal | undefined
-  /** The response is over. This may be said more than once. */
+  /** Called when the response is over, possibly more than once. */
   over(): void
 }
 
-/** Where the bytes of a response are held until its gate lets them pass. */
+/** Holds the bytes of a response until its gate lets them pass. */
 export interface Holder {
   add(gate: Gated): void
   remove(gate: Gated): void
-  /** Whether the answer of the handler was handed on to its end; asked when the response is over. */
+  /** Whether the response of the handler was passed on completely; called when the response is over. */
   wholeAnswerLeft(res: GuardResponse): boolean
 }
 
-/** How long a complete answer may take to leave after somebody has destroyed what it leaves by, in milliseconds. */
+/** How long a complete response may take to be sent after its connection or stream was destroyed, in milliseconds. */
 export const LINGER = 30_000
 
-/** What a handler is told of bytes that were dropped. */
+/** The error that a handler gets for bytes that were dropped. */
 export function notSent(): UnavailableError {
   return new UnavailableError('the response was not sent')
 }
 
-/** Whether a response with this status goes ahead of another one. */
+/** Whether a response with this status precedes another one. */
 export function isInformational(status: number | undefined): boolean {
   return status !== undefined && status >= 100 && status < 200
 }
 
-/** What a response answers: of it a bare response needs the method. */
+/** The request of a response. A bare response needs only the method. */
 export function requestOf(res: GuardResponse): IncomingMessage {
   return res.req ?? ({ method: 'GET' } as IncomingMessage)
 }
 
-/** An answer that is rendered and sent to nobody: it leaves in place of one that must not. */
+/** A response that is rendered in memory, and is sent in place of one that must not be sent. */
 export class Refusal extends ServerResponse {
   readonly #chunks: Buffer[]
 
-  /** @param of The response that must not leave. An adapter need not say what it answers. */
+  /** @param of the response that must not be sent; that of an adapter may have no request */
   constructor(of: GuardResponse, chunked: boolean) {
     super(requestOf(of))
     const chunks: Buffer[] = []
@@ -62,7 +66,7 @@ export class Refusal extends ServerResponse {
     this.#chunks = chunks
     this.shouldKeepAlive = false
     if (!chunked) this.useChunkedEncodingByDefault = false
-    // Of a socket a response needs what every Writable has.
+    // A response needs only those parts of a socket that every Writable has.
     this.assignSocket(capture as unknown as Parameters<ServerResponse['assignSocket']>[0])
   }
 

@@ -10,7 +10,7 @@ interface Sending extends ServerHttp2Stream {
   [streamKey]?: HeldStream
 }
 
-/** The name under which Node keeps the native side of a stream. */
+/** The symbol under which Node keeps the native handle of a stream. */
 let nativeKey: symbol | undefined
 
 function nativeOf(stream: object): Native | undefined {
@@ -22,7 +22,7 @@ function nativeOf(stream: object): Native | undefined {
     : undefined
 }
 
-/** What stands in front of a class of streams. */
+/** The methods that wrap those of a class of streams. */
 const LAYER: ThisType<Sending & { [streamKey]: HeldStream }> = {
   _write(chunk: unknown, encoding: BufferEncoding, done: Done) {
     this[streamKey].write(chunk, encoding, done)
@@ -40,7 +40,7 @@ const LAYER: ThisType<Sending & { [streamKey]: HeldStream }> = {
     this[streamKey].destroy(error)
     return this
   },
-  // A pushed stream is a response of its own. Servers ask this before they push.
+  // A pushed stream is a response of its own. Servers check this before they push.
   get pushAllowed() {
     return false
   },
@@ -54,7 +54,7 @@ function unheld(): never {
   )
 }
 
-/** For each class of streams the prototype that stands in front of it. */
+/** The wrapping prototype of each class of streams. */
 const layers = new WeakMap<object, object>()
 
 function layerOver(inner: object): object {
@@ -66,7 +66,7 @@ function layerOver(inner: object): object {
   return layer
 }
 
-/** The stream that a response of HTTP/2 is sent by; `undefined` for any other response. */
+/** The stream of an HTTP/2 response; `undefined` for any other response. */
 export function http2StreamOf(res: GuardResponse): ServerHttp2Stream | undefined {
   if (!('stream' in res)) return undefined
   const { stream } = res as { stream?: Partial<ServerHttp2Stream> }
@@ -78,7 +78,7 @@ export function canHoldStream(stream: ServerHttp2Stream): boolean {
   return streamKey in stream || stream.destroyed || nativeOf(stream) !== undefined
 }
 
-/** @throws TypeError where this version of Node keeps the native side of a stream out of reach. */
+/** @throws TypeError if this version of Node does not expose the native handle of a stream */
 export function heldStreamOf(stream: Sending): HeldStream {
   const known = stream[streamKey]
   if (known !== undefined) return known

@@ -5,22 +5,22 @@ import { LINGER, notSent, type Gated, type Holder } from './holder.ts'
 
 export type Done = (error?: Error | null) => void
 
-/** Something that the stream does when its gate agrees. */
+/** An action of the stream that waits for its gate. */
 interface Step {
-  /** The status of the head that it sends; `undefined` where it sends data. */
+  /** The status of the head that it sends; `undefined` if it sends data. */
   readonly status: number | undefined
   run(): void
-  /** Tells whoever waits for it that it was dropped. */
+  /** Reports to its callback that it was dropped. */
   drop?(): void
 }
 
-/** What Node calls to put heads and trailers on the wire: methods of the native side of a stream. */
+/** Methods of the native handle of a stream, which Node calls to send heads and trailers. */
 export type Native = Record<'respond' | 'info' | 'trailers', (...given: unknown[]) => number>
 
 /**
- * One stream of HTTP/2 whose response may be held. Node checks and notes a head as usual, so that a held response behaves as
- * one that is sent; only the last call waits, which would put it on the wire. Data and the end are caught by a prototype
- * between the stream and its class.
+ * One HTTP/2 stream whose response may be held. Node checks and records a head as usual, so a held response behaves like one that
+ * is sent; only the last call, which would send it, waits. Data and the end are caught by a prototype between the stream and its
+ * class.
  */
 export class HeldStream implements Holder {
   readonly #stream: ServerHttp2Stream
@@ -29,7 +29,7 @@ export class HeldStream implements Holder {
   #gate: Gated | undefined
   #waiting = false
   #refused = false
-  /** While the answer leaves in place of the one that was held. */
+  /** Whether the refusal is being sent in place of the held response. */
   #answering = false
   #destroyAsked = false
 
@@ -41,7 +41,7 @@ export class HeldStream implements Holder {
     native.respond = (...given) => this.#send(this.#status, () => respond.apply(native, given))
     native.info = (...given) => {
       const status = Number(stream.sentInfoHeaders?.at(-1)?.[constants.HTTP2_HEADER_STATUS])
-      // Without any data. To hold back 100 would deadlock an upload that waits for it.
+      // These have no data. Holding back a 100 would deadlock an upload that waits for it.
       if (status === 100 || status === 102) return info.apply(native, given)
       return this.#send(status, () => info.apply(native, given))
     }
@@ -65,7 +65,7 @@ export class HeldStream implements Holder {
     return res.writableFinished && rstCode === constants.NGHTTP2_NO_ERROR && !aborted
   }
 
-  /** Sends what Node has noted as sent, when that may leave. A native call returns less than zero where it fails. */
+  /** Sends what Node has recorded as sent, when the gate agrees. A native call returns less than zero if it fails. */
   #send(status: number | undefined, call: () => number): number {
     if (this.#answering) return call()
     if (this.#refused) return 0
@@ -94,7 +94,7 @@ export class HeldStream implements Holder {
     else this.#hold(() => this.#inner._final.call(this.#stream, done), done)
   }
 
-  /** Whether data may leave at once. */
+  /** Whether data may be sent at once. */
   #mayPass(): boolean {
     if (this.#refused || this.#steps.length > 0) return false
     const agreed = this.#gate?.ask(undefined)
@@ -150,7 +150,7 @@ export class HeldStream implements Holder {
     }
     const { body, statusCode } = refusal
     const headers = { ...refusal.getHeaders(), [constants.HTTP2_HEADER_STATUS]: statusCode }
-    // Node has noted a head as sent that was not.
+    // Node has recorded a head as sent that was not sent.
     Object.defineProperty(this.#stream, 'headersSent', { value: false, configurable: true })
     this.#answering = true
     try {
@@ -162,7 +162,7 @@ export class HeldStream implements Holder {
     const end = (error?: Error | null): void => {
       if (this.#gate !== undefined) this.#gate.refusalSent = error === undefined || error === null
       this.#drop()
-      // The caller may still be sending: it is told to stop when the answer has left.
+      // The caller may still be sending. It is told to stop after the response was sent.
       setImmediate(() => this.#inner.destroy.call(this.#stream))
     }
     const last = (error?: Error | null): void => {
@@ -177,7 +177,7 @@ export class HeldStream implements Holder {
     for (const step of this.#steps.splice(0)) step.drop?.()
   }
 
-  /** Whether a complete answer is held that may still leave. */
+  /** Whether a complete response is held that can still be sent. */
   get #complete(): boolean {
     const { writableEnded, closed, session } = this.#stream
     return this.#steps.length > 0 && writableEnded && !closed && session !== undefined && !session.destroyed
@@ -202,7 +202,7 @@ export class HeldStream implements Holder {
     this.#drop()
   }
 
-  /** A complete answer closes its stream by itself, unless the caller goes on sending or does not take it. */
+  /** A complete response closes its stream by itself, unless the caller keeps sending or does not read it. */
   #destroyLater(): void {
     const timer = setTimeout(() => this.#inner.destroy.call(this.#stream), LINGER)
     timer.unref()

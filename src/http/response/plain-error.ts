@@ -2,8 +2,8 @@ import { STATUS_CODES } from 'node:http'
 import type { GuardResponse } from '../handler.ts'
 
 /**
- * Answers an error where there is no error handler: with its `status` as a problem document (RFC 9457), 500 where it has
- * none. Its message is told only where `expose` says that callers may read it.
+ * Responds to an error if there is no error handler, with a problem document (RFC 9457). Its status is the `status` of the error,
+ * or 500. It contains the message of the error only if `expose` says that callers may read it.
  */
 export function sendError(res: GuardResponse, error: unknown): void {
   if (res.headersSent || res.destroyed) {

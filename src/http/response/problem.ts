@@ -1,7 +1,7 @@
 import { DENIALS, type DenialCode } from '../../decision.ts'
 import type { GuardResponse } from '../handler.ts'
 
-/** The longest wait that a 503 asks for, in seconds. Spread at random, so that callers do not return together. */
+/** The longest `Retry-After` of a 503, in seconds. The value is random, because callers must not all return together. */
 const MAX_RETRY_AFTER = 5
 
 /** The problem document of a refusal (RFC 9457). */
@@ -26,8 +26,8 @@ export function problemDocument(code: DenialCode, requestId: string): ProblemDoc
 }
 
 /**
- * Answers a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the
- * request id; nothing of the policy, of the request or of the reason. An extension tells more, in development.
+ * Sends a refusal as `application/problem+json` (RFC 9457). The document has the code, its public title and the request id, and
+ * nothing about the policy, the request or the reason. The members of `extension` are added.
  */
 export function sendProblem(
   res: GuardResponse,

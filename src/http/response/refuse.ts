@@ -3,27 +3,27 @@ import { isThenable } from '../../thenable.ts'
 import type { Callback, GuardRequest, GuardResponse, NextFunction } from '../handler.ts'
 import { sendProblem } from './problem.ts'
 
-/** Answers a refusal in place of the problem document. */
+/** Responds to a refusal in place of the problem document. */
 export type DenyHandler = Callback<
   [decision: Refusal, req: GuardRequest, res: GuardResponse, next: NextFunction],
   unknown
 >
 
-/** How long `onDeny` may take to answer, in milliseconds. */
+/** How long `onDeny` may take to respond, in milliseconds. */
 const MOST_TIME = 5_000
 
-/** What a refusal is answered with. */
+/** The contents of the response to a refusal. */
 export interface RefusalAnswer {
   readonly decision: Refusal
   readonly requestId: string
-  /** Further members of the problem document, in development. */
+  /** Additional members of the problem document. */
   readonly extension: Readonly<Record<string, unknown>> | undefined
 }
 
 /**
- * Refuses: by `onDeny` where there is one, otherwise by the problem document. The request never passes: `next()` without
- * an error, an `onDeny` that throws or rejects, and one that has not answered when its promise settles or after five
- * seconds, all lead to the problem document.
+ * Refuses a request: by `onDeny` if there is one, otherwise by the problem document. The request never passes. The problem
+ * document is also sent if `onDeny` calls `next()` without an error, throws, rejects, or has not responded when its promise
+ * settles or after five seconds.
  */
 export function refuse(
   { decision, requestId, extension }: RefusalAnswer,
@@ -67,7 +67,7 @@ export function refuse(
   res.once('close', () => clearTimeout(timer))
 }
 
-/** Express takes `next('route')` and `next('router')` for leave to go on, as it does a value that is false. */
+/** Express continues after `next('route')`, `next('router')` and falsy values. */
 function isError(error: unknown): boolean {
   return Boolean(error) && error !== 'route' && error !== 'router'
 }

@@ -8,22 +8,22 @@ export interface SafeRedirectOptions {
   /** Which of several return URLs, by its name in `req.portcullis.returnUrls`. Default `req.portcullis.returnUrl`. */
   readonly to?: string | undefined
   /**
-   * What to add to the query, such as `{ code, state }`; `undefined` is left out. The query that the URL has is kept. Name
+   * The parameters to add to the query, such as `{ code, state }`; `undefined` is omitted. The query of the URL is kept. Name
    * these parameters in the `reserved` option of `returnUrlGuard`.
    */
   readonly parameters?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /**
- * Answers 303 (See Other, RFC 9700 4.12: no form goes along) to a return URL that a `returnUrlGuard` ahead has let pass, and
- * to nothing else; the `Location` is its canonical form byte for byte, followed by the `parameters`, percent-encoded.
- * The answer is not stored and names no referrer. Works on any `ServerResponse`.
+ * Responds with 303 (See Other, RFC 9700 4.12: no form is sent along) to a return URL that an earlier `returnUrlGuard` admitted,
+ * and to nothing else. The `Location` is its canonical form byte for byte, followed by the percent-encoded `parameters`. The
+ * response is not stored, and the browser sends no referrer. Works on any `ServerResponse`.
  *
- * Where the policy says `report` or `off`, every well-formed URL is let pass, and so it goes there: a guard that only
- * reports changes no answer.
+ * If the policy says `report` or `off`, every well-formed URL is admitted and the redirect goes there: a guard that only reports
+ * changes no response.
  *
- * @throws UsageError when no guard has let such a URL pass, or the URL has one of the `parameters` already.
- * @throws ConfigError when an option is wrong. Nothing has been written then.
+ * @throws UsageError if no guard admitted such a URL, or if the URL already has one of the `parameters`
+ * @throws ConfigError if an option is wrong; nothing has been written then
  */
 export function safeRedirect(res: GuardResponse, req: GuardRequest, options: SafeRedirectOptions = {}): void {
   const checked = checkOptions<SafeRedirectOptions>('safeRedirect', options, {
@@ -46,7 +46,7 @@ export function safeRedirect(res: GuardResponse, req: GuardRequest, options: Saf
   res.statusCode = 303
   res.setHeader('Location', location)
   res.setHeader('Cache-Control', 'no-store')
-  // The URL of this request may say more than the app should know.
+  // The URL of this request may contain more than the app should know.
   res.setHeader('Referrer-Policy', 'no-referrer')
   res.setHeader('Content-Length', '0')
   res.end()
@@ -69,7 +69,7 @@ function withParameters(url: string, parameters: Readonly<Record<string, string 
   return query === '' || query.endsWith('&') ? url + added : `${url}&${added}`
 }
 
-/** RFC 3986: everything but unreserved characters. A space is `%20`, which every decoder reads. */
+/** Encodes everything except the unreserved characters of RFC 3986. A space is `%20`, which every decoder reads. */
 function encode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
@@ -94,7 +94,7 @@ const PARAMETERS: Expectation = {
     ),
 }
 
-/** Without half of a character, which would leave as U+FFFD. */
+/** Whether a text has no lone surrogate, which would be sent as U+FFFD. */
 function isWellFormed(text: unknown): boolean {
   return typeof text === 'string' && !/\p{Surrogate}/u.test(text)
 }

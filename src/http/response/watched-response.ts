@@ -2,16 +2,17 @@ import type { OutgoingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, constants, inflateSync, unzipSync } from 'node:zlib'
 import type { GuardResponse } from '../handler.ts'
 
-/** How much of a response is looked at, in bytes, as it is sent and without its compression. */
+/** The most bytes of a response that are searched, as sent and decompressed. */
 const MOST = 1_048_576
 
 type Method = (...given: unknown[]) => unknown
 
 /**
- * Looks at a response when its handler ends it, ahead of the last bytes. What `look` returns is thrown at the handler where
- * nothing has left yet, and otherwise cuts the response. What was written before this call is not seen.
+ * Calls `look` with a response when its handler ends it, before the last bytes are sent. If `look` returns an error, the handler
+ * gets it as an exception if nothing was sent yet; otherwise the response is cut. Data that was written before this call is not
+ * seen.
  *
- * The methods stand on the response itself: Express exchanges its prototype.
+ * The methods are on the response itself, because Express replaces its prototype.
  */
 export function watchResponse(res: GuardResponse, look: (text: string) => Error | undefined): void {
   const chunks: Buffer[] = []
@@ -51,11 +52,11 @@ export function watchResponse(res: GuardResponse, look: (text: string) => Error 
     }
     return this
   })
-  // A response that is cut short has no end.
+  // A response that is cut short never calls `end`.
   res.once('close', judge)
 }
 
-/** Nothing of the answer that was stopped stands in the head of another one. */
+/** Restores the headers: nothing of the stopped response may be in the head of another one. */
 function restoreHeaders(res: GuardResponse, before: OutgoingHttpHeaders): void {
   for (const name of res.getHeaderNames()) res.removeHeader(name)
   for (const [name, value] of Object.entries(before)) if (value !== undefined) res.setHeader(name, value)
@@ -73,7 +74,7 @@ function bytesOf(chunk: unknown, encoding: unknown): Buffer | undefined {
   return chunk instanceof Uint8Array ? Buffer.from(chunk) : undefined
 }
 
-/** The head as far as it is known: what is set, and what was rendered. */
+/** The known parts of the head: the headers that are set, and the rendered text. */
 function headOf(res: GuardResponse): string {
   const { _header: rendered } = res as { _header?: unknown }
   const set = Object.values(res.getHeaders()).flat()
@@ -81,7 +82,7 @@ function headOf(res: GuardResponse): string {
 }
 
 function textOf(res: GuardResponse, body: Buffer): string {
-  // A part of a compressed body can be read as far as it goes.
+  // A compressed body that was cut off can be read up to the cut.
   const zlib = { maxOutputLength: MOST, finishFlush: constants.Z_SYNC_FLUSH }
   const brotli = { maxOutputLength: MOST, finishFlush: constants.BROTLI_OPERATION_FLUSH }
   try {

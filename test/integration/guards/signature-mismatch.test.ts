@@ -317,7 +317,7 @@ describe('explainMismatch', () => {
       process.env['NODE_ENV'] = 'production'
       expect(build(true)).toThrow(ConfigError)
       expect(build(true)).toThrow(
-        /`serverOnly.explainMismatch` must be a boolean, and not true where NODE_ENV is `production`/,
+        /`serverOnly.explainMismatch` must be a boolean, and not true if NODE_ENV is `production`/,
       )
       expect(build(false)).not.toThrow()
       process.env['NODE_ENV'] = 'development'
