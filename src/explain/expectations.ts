@@ -113,7 +113,7 @@ function outcomeOf(
   const about = { name, expected, request }
   const unasked = guards.find((guard) => !decisions.some((decision) => decision.guard === guard))
   if (unasked !== undefined) {
-    const reason = `${unasked} is not asked: the request does not say what it judges`
+    const reason = `${unasked} does not judge the request, which lacks the value that this guard needs`
     return { ...about, holds: false, got: 'no answer', reason }
   }
   const refusals = decisions.filter((decision) => decision.effect === 'deny' && decision.mode === 'enforce')

@@ -125,7 +125,7 @@ function judgeMethod(
   origin: string,
 ): OriginJudgement {
   const { methods } = settings
-  // The last check reads the own origin, which costs most.
+  // The server's own origin must be parsed, so it is compared last.
   const free =
     methods === undefined ||
     facts.preflight ||

@@ -129,7 +129,7 @@ function deniedNote({ index }: AddressEntry): Note {
   return {
     code: 'range-denied',
     index,
-    message: 'admits nobody: the whole range is also in `deny`, which wins',
+    message: 'admits nobody: the whole range is also in `deny`, which takes precedence',
   }
 }
 

@@ -36,7 +36,7 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
   if (isInsecure(text)) {
     const free = corrected !== undefined && !places.has(corrected)
     const message =
-      'uses http: anybody on the network path can change the page, which then acts as this origin'
+      'uses http: anyone on the network path can change the page, which then acts as this origin'
     found.push({ code: 'insecure-scheme', index, message, corrected: free ? corrected : undefined })
   }
   if (text.includes('*')) {
@@ -109,7 +109,7 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
     notes.push({ code: 'localhost', index, message, corrected: rewritten(changed) })
   }
   if (isInsecure(origin)) {
-    const message = 'uses http: anybody on the network path can read the codes and results in the return URL'
+    const message = 'uses http: anyone on the network path can read the codes and results in the return URL'
     const changed = secured(origin) && text.replace('http:', 'https:')
     notes.push({ code: 'insecure-scheme', index, message, corrected: rewritten(changed) })
   }

@@ -136,7 +136,7 @@ const HOST_NAME = 'is a host name, which is not looked up'
 
 /** `any`, `localhost`, `example.org`, `office`. */
 const nameOfHost: Guesser = (text) => {
-  if (/^(?:\*|any|all)$/i.test(text)) return ['stands for every address', '0.0.0.0/0', '::/0']
+  if (/^(?:\*|any|all)$/i.test(text)) return ['means every address', '0.0.0.0/0', '::/0']
   if (/^localhost$/i.test(text)) return [HOST_NAME, '127.0.0.1', '::1']
   if (/^(?:[a-z0-9_-]{1,63}\.){1,8}[a-z][a-z0-9-]{1,62}$/i.test(text))
     return [`${HOST_NAME}: write its addresses`]

@@ -216,7 +216,7 @@ function highest(word: number, bits: number): number {
   return (word >>> 1) >>> (31 - bits)
 }
 
-/** Shorter than other steps: the loop is too short to be compiled while it runs, so the first steps are slow. */
+/** Shorter than other steps: its loops are too short to be compiled while they run, so the first steps are slow. */
 const STEP_OF_SWEEP = 512
 
 /** Creates a table of at least one range, in steps. The host bits are zero; the order is free, and duplicates are allowed. */

@@ -9,7 +9,7 @@ export interface CorsSettings {
   readonly methods?: readonly string[] | undefined
   /** The request headers that pages may set, in lower case. Default: the headers that the preflight asks for. */
   readonly headers?: readonly string[] | undefined
-  /** The response headers that pages may read in addition to the CORS-safelisted ones, in lower case. Default: none. */
+  /** The response headers that pages may read in addition to the CORS-safelisted ones, in lower case. Left out: no others. */
   readonly exposedHeaders?: readonly string[] | undefined
   /** Whether pages may read responses to requests with credentials, such as cookies. Default: false. */
   readonly credentials?: boolean | undefined

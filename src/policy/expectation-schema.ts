@@ -49,9 +49,7 @@ export const writtenRequest = (longest: Longest = EXPECTED) =>
       z
         .record(
           z.string().check(z.regex(HEADER, 'must be the name of a header')),
-          text(longest.header).check(
-            z.regex(HEADER_VALUE, 'must contain only tabs and printable Latin-1'),
-          ),
+          text(longest.header).check(z.regex(HEADER_VALUE, 'must contain only tabs and printable Latin-1')),
         )
         .check(
           z.superRefine((headers, context) => {

@@ -5,9 +5,9 @@ import { checkOneProcess } from '../several-processes.ts'
 /** Remembers used nonces, so that a signed request passes only once. */
 export interface NonceStore {
   /**
-   * Claims a nonce of an app: true for the first claim, false for every further claim until `until`, in milliseconds since the
-   * epoch. Of several simultaneous claims, exactly one gets true. Throws, or rejects with, an `UnavailableError` only if the nonce
-   * could not be looked up or stored.
+   * Claims a nonce of an app. Returns true for the first claim, and false for every other claim until `until` (milliseconds
+   * since the epoch). If several claims are simultaneous, exactly one gets true. Throws, or rejects with, an `UnavailableError`
+   * only if the nonce could not be looked up or stored.
    */
   claim(appId: string, nonce: string, until: number): boolean | Promise<boolean>
 }

@@ -86,7 +86,8 @@ function differences(code: DenialCode, answer: Answer): string[] {
   const { status, header, text } = answer
   const requestId = header('x-request-id')
   const wrong: string[] = []
-  if (status !== DENIALS[code].status) wrong.push(`the status is ${status} instead of ${DENIALS[code].status}`)
+  if (status !== DENIALS[code].status)
+    wrong.push(`the status is ${status} instead of ${DENIALS[code].status}`)
   const found = refusalIn(answer)
   if (found === undefined) wrong.push(`the content is not a refusal by a guard: ${excerpt(text)}`)
   else if (found !== code) wrong.push(`the code is ${found}`)
@@ -94,8 +95,7 @@ function differences(code: DenialCode, answer: Answer): string[] {
   else if (text !== JSON.stringify(problemDocument(code, requestId)))
     wrong.push(`the content reveals more, or has another request id: ${excerpt(text)}`)
   const location = header('location')
-  if (location !== undefined)
-    wrong.push(`the response has a redirect: Location: ${excerpt(location)}`)
+  if (location !== undefined) wrong.push(`the response has a redirect: Location: ${excerpt(location)}`)
   if (header('cache-control') !== 'no-store') wrong.push('the response may be cached')
   return wrong
 }

@@ -17,7 +17,7 @@ export interface IpWhitelistProtection extends Protection {
   readonly lists: readonly string[]
   /**
    * Names of lists in the store whose ranges are refused, even if they are admitted elsewhere. While such a list is not in
-   * the store, every address is refused. Default: none.
+   * the store, every address is refused. Left out: no such lists.
    */
   readonly denyLists?: readonly string[] | undefined
 }

@@ -121,12 +121,20 @@ describe('denied() and allowed()', () => {
       answering((_req, res) => void res.status(400).send('<p>bad')),
       /is not a refusal by a guard: "<p>bad"/,
     ],
-    ['a refusal that names the URL', refusing({ detail: 'https://evil.example/' }), /the content reveals more/],
+    [
+      'a refusal that names the URL',
+      refusing({ detail: 'https://evil.example/' }),
+      /the content reveals more/,
+    ],
     ['another title', refusing({ title: 'not https://evil.example/' }), /the content reveals more/],
     ['another request id', refusing({ instance: '8' }), /another request id/],
     ['no request id', refusing({}, { 'X-Request-Id': undefined }), /x-request-id is missing/],
     ['another status', refusing({}, {}, 200), /the status is 200 instead of 400/],
-    ['a refusal that may be cached', refusing({}, { 'Cache-Control': 'public' }), /the response may be cached/],
+    [
+      'a refusal that may be cached',
+      refusing({}, { 'Cache-Control': 'public' }),
+      /the response may be cached/,
+    ],
     [
       'something to follow',
       refusing({}, { Location: 'https://evil.example/' }),
