@@ -2,7 +2,7 @@ import { readBody } from './body.ts'
 import { createCaller } from './caller.ts'
 import { checkCallerOptions, type CallerOptions } from './options.ts'
 
-/** The part of an axios instance that is used. */
+/** The part of an axios instance that this package uses. */
 export interface AxiosLike {
   getUri(config?: never): string
   readonly interceptors: { readonly request: { use(...handlers: never[]): unknown } }
@@ -27,18 +27,17 @@ interface AxiosConfig {
 }
 
 /**
- * Makes an instance of axios sign all that it sends, and answers with the instance: `signedAxios(axios.create({ baseURL }),
- * options)`.
+ * Makes an axios instance sign every request, and returns the instance: `signedAxios(axios.create({ baseURL }), options)`.
  *
- * axios builds URL, parameters and data as usual, but before signing, so that it sends exactly what was signed, with any of its
- * adapters. Call `signedAxios` before you add interceptors: those added later run before signing; those added earlier run after it,
- * and must not change the request.
+ * axios builds URL, parameters and data as usual, but before signing, so it sends exactly what was signed, with any of its
+ * adapters. Call `signedAxios` before you add interceptors: those added later run before signing. Those added earlier run
+ * after it, and must not change the request.
  *
- * - It follows no redirects, because a signature is valid for one URL only; `maxRedirects` must be 0 or left out.
- * - Streams and `FormData` are refused, and so is `auth`, which axios would add after signing: set the header `authorization`
+ * - It follows no redirects, because a signature is valid for one URL only. `maxRedirects` must be 0 or left out.
+ * - Streams and `FormData` are refused. So is `auth`, which axios would add after signing: set the header `authorization`
  *   instead.
  *
- * Throws a `ConfigError` for wrong options; a call rejects with a `TypeError` for a request that it cannot sign.
+ * Throws a `ConfigError` for invalid options. A call rejects with a `TypeError` if it cannot sign the request.
  */
 export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: CallerOptions): Axios {
   checkCallerOptions('signedAxios', options)
@@ -55,7 +54,7 @@ export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: Call
     const method = (config.method ?? 'get').toUpperCase()
     const data = transformed(config)
     const url = axios.getUri(config as never)
-    // As axios does it once more before it sends.
+    // axios sets the same default when it sends.
     if (data !== undefined && data !== null && /^(?:POST|PUT|PATCH)$/.test(method)) {
       if (headers.get('content-type') === undefined)
         headers.set('content-type', 'application/x-www-form-urlencoded')
@@ -76,7 +75,7 @@ export function signedAxios<Axios extends AxiosLike>(axios: Axios, options: Call
   return axios
 }
 
-/** What of the configuration would change the request once more, now or when the configuration is used again. */
+/** Resets the settings that would change the request again, now or when the configuration is reused. */
 function asSigned({ href }: URL): object {
   return {
     url: href,

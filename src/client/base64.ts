@@ -5,7 +5,7 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary)
 }
 
-/** The bytes, or `undefined` when the string is not exactly what {@link base64} would write. */
+/** The bytes. `undefined` if the text is not in the exact form that {@link base64} produces. */
 export function bytesFromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   let binary: string
   try {

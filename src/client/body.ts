@@ -1,6 +1,6 @@
 /**
- * The bytes of a body as `fetch` would send them. Where `fetch` takes the content type from the body, it is set unless
- * it is there. Throws a `TypeError` for a body of which the bytes are not known before it is sent.
+ * Returns the bytes of a body as `fetch` would send them, and sets the content type that `fetch` would derive from the body,
+ * unless one is set. Throws a `TypeError` if the bytes are not known before the body is sent.
  */
 export async function readBody(
   body: unknown,
@@ -9,7 +9,7 @@ export async function readBody(
   if (body === undefined || body === null) return undefined
   if (typeof body === 'string') return textOf(body, 'text/plain;charset=UTF-8', headers)
   if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice()
-  // By tag and not by class: they may come from another realm or a polyfill.
+  // By tag instead of class, because the objects may come from another realm or a polyfill.
   switch (Object.prototype.toString.call(body).slice(8, -1)) {
     case 'ArrayBuffer':
       return new Uint8Array(body as ArrayBuffer).slice()
@@ -41,7 +41,7 @@ function textOf(text: string, type: string, headers: Headers): Uint8Array<ArrayB
   return new TextEncoder().encode(text)
 }
 
-/** One piece of these. */
+/** Joins byte arrays to one. */
 export function joinBytes(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
   let at = 0

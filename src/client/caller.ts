@@ -2,13 +2,13 @@ import type { CallerOptions } from './options.ts'
 import type { RequestToSign } from './request.ts'
 import { createSigner } from './sign.ts'
 
-/** A request as a client would send it; its headers are those that go out. */
+/** A request as a client would send it, with the final headers. */
 export interface OutgoingRequest extends Pick<RequestToSign, 'method' | 'url' | 'body'> {
   readonly headers: Headers
   readonly target?: string | undefined
 }
 
-/** Signs what a caller sends, with the app id and the origin that it always names. The options have been checked. */
+/** Signs the requests of a caller, and adds its app id and origin to each. The options must have been checked. */
 export function createCaller(
   options: CallerOptions,
 ): (request: OutgoingRequest) => Promise<Record<string, string>> {

@@ -8,15 +8,15 @@ export interface SignedFetchOptions extends CallerOptions {
 }
 
 /**
- * A `fetch` that signs every request it sends, by {@link signRequest}, with a fresh nonce and time.
+ * Returns a `fetch` that signs every request with {@link signRequest}, each with a new nonce and time.
  *
- * - It sends exactly the bytes that it signed. A body may be a string, bytes, `URLSearchParams` or a `Blob`; the body of a
- *   `Request` is read into memory. Streams and `FormData` are refused with a `TypeError`: their bytes are not known before they are
- *   sent.
- * - It follows no redirects, because a signature is valid for one URL only: the 3xx response is returned. `redirect: 'error'` is
- *   honoured, `redirect: 'follow'` refused.
+ * - It sends exactly the bytes that it signed. A body may be a string, bytes, `URLSearchParams` or a `Blob`. The body of a
+ *   `Request` is read into memory. Streams and `FormData` are refused with a `TypeError`, because their bytes are not known
+ *   before they are sent.
+ * - It follows no redirects, because a signature is valid for one URL only: the 3xx response is returned. `redirect: 'error'`
+ *   is supported, `redirect: 'follow'` is refused.
  *
- * Throws a `ConfigError` for wrong options; a call rejects with a `TypeError` for a request that it cannot sign.
+ * Throws a `ConfigError` for invalid options. A call rejects with a `TypeError` if it cannot sign the request.
  */
 export function signedFetch(
   options: SignedFetchOptions,
@@ -36,7 +36,7 @@ export function signedFetch(
       throw new TypeError('a signature is valid for one URL only: follow the redirect with a new request')
     }
     const body = (await readBody(init.body, headers)) ?? (await bodyOf(request))
-    // `fetch` drops the fragment and writes the rest as the URL parser does; so does signing.
+    // Like signing, `fetch` drops the fragment and sends the rest as the URL parser prints it.
     const url = request?.url ?? (input as string | URL).toString()
     const signed = await sign({ method, url, headers, body })
     return (send ?? globalThis.fetch)(url, {
@@ -70,7 +70,7 @@ const SETTINGS = [
   'signal',
 ] as const
 
-/** What else a `Request` says, without what its runtime does not know. */
+/** The other settings of a `Request`, without those that its runtime does not support. */
 function settingsOf(request: Request | undefined): RequestInit {
   if (request === undefined) return {}
   return Object.fromEntries(

@@ -16,16 +16,16 @@ type ImportedKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 export const PRIVATE_KEY_RULE =
   'the PKCS #8 of an Ed25519 private key, as PEM or base64, or a CryptoKey of one that may sign'
 
-/** Whether this is a `CryptoKey` that signs with Ed25519, or a string that has the form of one. */
+/** Whether a value is a `CryptoKey` that can sign with Ed25519, or a string that looks like an encoded one. */
 export function isPrivateKey(value: unknown): boolean {
   if (typeof value === 'string') return bytesOfPrivateKey(value) !== undefined
-  // By tag and not by class: it may come from another realm.
+  // By tag instead of class, because the key may come from another realm.
   if (Object.prototype.toString.call(value) !== '[object CryptoKey]') return false
   const { type, algorithm, usages } = value as PrivateKey
   return type === 'private' && algorithm.name === 'Ed25519' && usages.includes('sign')
 }
 
-/** What signs with this key. The key is imported once, at the first signature. */
+/** Returns a function that signs with this key. The key is imported once, at the first signature. */
 export function signWith({
   secret,
   privateKey,
@@ -41,7 +41,7 @@ export function signWith({
   }
 }
 
-/** The part of WebCrypto that signs and digests. */
+/** The part of WebCrypto that signs and computes digests. */
 export function subtle(): typeof crypto.subtle {
   // Browsers hide it from pages that were not loaded over HTTPS.
   if (globalThis.crypto?.subtle === undefined) throw new TypeError('signing needs a runtime with WebCrypto')
@@ -71,7 +71,7 @@ async function importPrivateKey(given: string | PrivateKey | undefined): Promise
 
 const PEM = /^\s*-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*$/
 
-// RFC 8410 7: a version, then the object identifier of Ed25519 and nothing else as algorithm.
+// RFC 8410, section 7: an algorithm identifier that contains only the object identifier of Ed25519.
 const ED25519 = [0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70]
 
 function bytesOfPrivateKey(text: string): Uint8Array<ArrayBuffer> | undefined {

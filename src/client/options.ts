@@ -6,44 +6,49 @@ import { LABEL, LEAST_SECRET_BYTES } from '../signature/base.ts'
 import { bytesFromBase64 } from './base64.ts'
 import { isPrivateKey, PRIVATE_KEY_RULE, type PrivateKey } from './key.ts'
 
-/** The key and the options for signing requests. Give either `secret` (`hmac-sha256`) or `privateKey` (`ed25519`). */
+/** The key and the options for signing. Give either `secret` (`hmac-sha256`) or `privateKey` (`ed25519`). */
 export interface SigningOptions {
-  /** Id of the app's key: 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
+  /** The id of the app's key: 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   keyId: string
   /**
-   * The secret of an `hmac-sha256` key, as the operator gave it: base64 of at least 32 bytes. Never put it where a browser can read
-   * it.
+   * The secret of an `hmac-sha256` key, as the operator issued it: base64 of at least 32 bytes. Never put it where a browser
+   * can read it.
    */
   secret?: string | undefined
   /**
    * The private half of an `ed25519` key, which the operator never sees: PKCS #8, as PEM
-   * (`openssl genpkey -algorithm ed25519`) or as the base64 of its DER, or a `CryptoKey` that may sign. The WebCrypto of
-   * the runtime must have Ed25519.
+   * (`openssl genpkey -algorithm ed25519`) or as the base64 of its DER, or a `CryptoKey` with the usage `sign`. The runtime's
+   * WebCrypto must support Ed25519.
    */
   privateKey?: string | PrivateKey | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
-  /** Makes a nonce, 16-128 characters of `A-Z a-z 0-9 + / = . _ ~ : -`, another at each call. Default 16 random bytes. */
+  /**
+   * Returns a new nonce at each call: 16-128 characters of `A-Z a-z 0-9 + / = . _ ~ : -`. Default: 16 random bytes in base64.
+   */
   nonce?: (() => string) | undefined
   /** The label of the signature in the two headers. Default `sig1`. */
   label?: string | undefined
-  /** Names of further headers to cover. A request that does not have one of them is not signed. */
+  /** Names of additional headers to cover. A request without one of them is refused with a `TypeError`. */
   covered?: readonly string[] | undefined
-  /** After how many seconds the signature expires; the verifier may refuse it earlier. Default: the verifier decides. */
+  /** The lifetime of a signature in seconds. The verifier may refuse it earlier. Default: the verifier decides. */
   expiresIn?: number | undefined
 }
 
 /** The options of every client that sends signed requests. */
 export interface CallerOptions extends SigningOptions {
-  /** Sent with every request, and covered. */
+  /** The app id, which is sent with every request and covered. */
   appId?: string | undefined
   /** The header for `appId`. Default `x-app-id`. */
   appIdHeader?: string | undefined
-  /** Sent as `X-Origin` with every request, and covered: the origin on whose behalf this server calls, `https://example.org`. */
+  /**
+   * The origin on whose behalf this server calls: `https://example.org`. It is sent as `X-Origin` with every request and
+   * covered.
+   */
   origin?: string | undefined
 }
 
-/** What each option must be. No value of an option is ever shown: a secret may have ended up under any name. */
+/** What each option must be. Errors never show a value, because any option may contain a misplaced secret. */
 export type Checks = Readonly<Record<string, Omit<Expectation, 'secret' | 'hint'>>>
 
 const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
@@ -95,7 +100,7 @@ const CALLER: Checks = {
   },
 }
 
-/** What other clients send by an option of theirs. */
+/** Options of other clients, with the header that replaces them here. */
 const SENT_AS_HEADER = new Map([
   ['appId', 'x-app-id'],
   ['appIdHeader', 'x-app-id'],
@@ -103,9 +108,9 @@ const SENT_AS_HEADER = new Map([
 ])
 
 /**
- * Checks the options of a signer. No value is shown, because a secret may have ended up under any name.
+ * Checks the options of a signer. Errors never show a value, because any option may contain a misplaced secret.
  *
- * @throws ConfigError with everything that is unknown, missing or wrong
+ * @throws ConfigError with every option that is unknown, missing or invalid
  */
 export function checkSigningOptions(factory: string, options: unknown, more: Checks = {}): void {
   const checks = Object.entries({ ...SIGNING, ...more }).map(
@@ -119,13 +124,13 @@ export function checkSigningOptions(factory: string, options: unknown, more: Che
     const message = `${factory}: unknown option \`${name}\`: give the request the header \`${header}\``
     return { ...issue, message }
   })
-  // Where there are no options at all, nothing more can be said of them.
+  // If there are no options at all, the check of the key would add nothing.
   if (typeof options === 'object' && options !== null) issues.push(...keyIssues(factory, given))
   const [first, ...others] = issues
   if (first !== undefined) throw new ConfigError([first, ...others])
 }
 
-/** A signer has one key. */
+/** A signer has exactly one key. */
 function keyIssues(factory: string, { secret, privateKey }: Record<string, unknown>): ConfigIssue[] {
   const option = `${factory}.secret`
   if (secret === undefined && privateKey === undefined)
@@ -136,7 +141,7 @@ function keyIssues(factory: string, { secret, privateKey }: Record<string, unkno
   return [{ code: 'OPTION_INVALID', option, expected, message }]
 }
 
-/** {@link checkSigningOptions} with the options of all that send. */
+/** Like {@link checkSigningOptions}, with the additional options of clients that send requests. */
 export function checkCallerOptions(factory: string, options: unknown, more: Checks = {}): void {
   checkSigningOptions(factory, options, { ...CALLER, ...more })
 }

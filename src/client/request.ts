@@ -1,27 +1,27 @@
 import { readUrl } from '../match/host.ts'
 import { isHeaderName } from './options.ts'
 
-/** A record, a `Headers` or any list of pairs. */
+/** A record, a `Headers` object or any list of pairs. */
 export type HeadersLike = Readonly<Record<string, string>> | Iterable<readonly [string, string]>
 
 /** The request exactly as it will be sent. */
 export interface RequestToSign {
-  /** In upper case, as it is sent. */
+  /** In upper case, as sent. */
   readonly method: string
-  /** Absolute, `http:` or `https:`. A fragment is not sent and so not signed. */
+  /** Absolute, `http:` or `https:`. A fragment is neither sent nor signed. */
   readonly url: string | URL
   readonly headers?: HeadersLike | undefined
-  /** The very bytes that are sent; a string is sent as UTF-8. Not for GET and HEAD. */
+  /** Exactly the bytes that are sent. A string is sent as UTF-8. Not for GET and HEAD. */
   readonly body?: string | Uint8Array | ArrayBuffer | undefined
 }
 
-// `fetch` writes these in upper case and leaves all others as they are.
+// `fetch` converts these methods to upper case, and leaves all others unchanged.
 const UPPERCASED = /^(?:delete|get|head|options|post|put)$/i
 
-/** The method as `fetch` would write it. */
+/** The method as `fetch` would send it. */
 export function parseMethod(given: string): string {
   const method = UPPERCASED.test(given) ? given.toUpperCase() : given
-  // The target of CONNECT is a host, and the answer to TRACE is the request with its signature.
+  // The target of CONNECT is a host, and the response to TRACE would echo the signature.
   if (/^(?:CONNECT|TRACE)$/.test(method)) throw new TypeError(`a ${method} request cannot be signed`)
   if (/^[A-Z][A-Z-]*$/.test(method)) return method
   throw new TypeError('`method` must be an HTTP method in upper case, like `PATCH`')
@@ -37,7 +37,7 @@ export function parseUrl(given: string | URL): URL {
   return url
 }
 
-// Who receives two lines of them keeps the one or the other, so they are refused there.
+// Receivers keep the first or the last of several lines, so these headers must be sent once.
 const SENT_ONCE: ReadonlySet<string> = new Set([
   'authorization',
   'content-digest',
@@ -50,12 +50,12 @@ const SENT_ONCE: ReadonlySet<string> = new Set([
 
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** The headers, each of them as it can be sent and covered. */
+/** Parses headers, and checks that each can be sent and covered. */
 export function parseHeaders(given: HeadersLike = {}): Headers {
   const pairs = Symbol.iterator in given ? [...given] : Object.entries(given)
   const headers = new Headers()
   for (const [name, value] of pairs) {
-    // Not left to `Headers`, which shows the value in its message, and takes control characters.
+    // Checked before `Headers`, which would show the value in its error and accept control characters.
     if (!isHeaderName(name)) throw new TypeError('the name of a header is not a token (RFC 9110 5.1)')
     if (typeof value !== 'string' || !VALUE.test(value)) {
       throw new TypeError(`header \`${name}\` must be a string of Latin-1 without control characters`)
@@ -69,7 +69,7 @@ export function parseHeaders(given: HeadersLike = {}): Headers {
   return headers
 }
 
-/** The bytes of a body, and what the headers say of it is true. */
+/** Returns the bytes of a body, and checks that the headers describe it correctly. */
 export function parseContent(
   method: string,
   body: RequestToSign['body'],

@@ -6,15 +6,15 @@ import { checkSigningOptions, type SigningOptions } from './options.ts'
 import { parseContent, parseHeaders, parseMethod, parseUrl, type RequestToSign } from './request.ts'
 
 /**
- * Signs a request (RFC 9421) with HMAC-SHA-256 or Ed25519, and resolves with all its headers, in lower case: the given ones, and
- * `content-digest` (RFC 9530), `signature-input` and `signature`.
+ * Signs a request (RFC 9421) with HMAC-SHA-256 or Ed25519. Resolves with all of its headers, with names in lower case: the
+ * given ones, `content-digest` (RFC 9530), `signature-input` and `signature`.
  *
- * Covered are method, authority, path, query, the content digest, and, if given, the headers `authorization`, `content-type`,
- * `x-app-id`, `x-origin` and those listed in `covered`. Each call makes a signature that can be used once, so sign again for a
- * retry. A `host` header that is given is signed instead of the host of the URL. When the body cannot be given, give its
- * `content-digest` among the headers.
+ * The signature covers the method, authority, path, query and content digest, and, if given, the headers `authorization`,
+ * `content-type`, `x-app-id`, `x-origin` and those in `covered`. Each signature can be used only once, so sign again for a
+ * retry. If a `host` header is given, it is signed instead of the host of the URL. If the body is not available, give its
+ * `content-digest` as a header.
  *
- * Rejects with a `ConfigError` for wrong options, and with a `TypeError` for a request whose signature could never be accepted.
+ * Rejects with a `ConfigError` for invalid options, and with a `TypeError` if no verifier could accept the signature.
  */
 export async function signRequest(
   request: RequestToSign,
@@ -24,14 +24,14 @@ export async function signRequest(
   return createSigner(options)(request)
 }
 
-/** A request whose target goes on the wire in a spelling of its own, not as the URL parser writes it. */
+/** A request whose target is sent in its own spelling, and not as the URL parser prints it. */
 export interface MessageToSign extends RequestToSign {
   readonly target?: string | undefined
 }
 
 export type Signer = (request: MessageToSign) => Promise<Record<string, string>>
 
-/** Signs any number of requests with options that have been checked; the key is imported once. */
+/** Signs any number of requests with checked options. The key is imported once. */
 export function createSigner(options: SigningOptions): Signer {
   const { keyId, now = Date.now, nonce = randomNonce, label = 'sig1', covered = [], expiresIn } = options
   const sign = signWith(options)
@@ -61,7 +61,7 @@ export function createSigner(options: SigningOptions): Signer {
     const base = signatureBase(partsOf(method, url, headers, target), components, parameters)
     if ('problem' in base) throw new TypeError(`the request cannot be signed: ${base.problem}`)
     const signature = base64(await sign(new TextEncoder().encode(base.text)))
-    // In place of those of an earlier attempt, if the caller kept its headers.
+    // Replaces the headers of an earlier attempt, if the caller kept them.
     headers.set('signature-input', `${label}=${base.input}`)
     headers.set('signature', `${label}=:${signature}:`)
     checkLength(headers)
@@ -69,7 +69,7 @@ export function createSigner(options: SigningOptions): Signer {
   }
 }
 
-// Covered where the request has them: what decides how a request is understood, and for whom it is done.
+// Covered if the request has them, because they decide how the request is understood and on whose behalf it is made.
 const COVERED_WHEN_SENT = ['content-digest', 'content-type', 'authorization', 'x-app-id', 'x-origin']
 
 function componentsOf(headers: Headers, covered: readonly string[]): readonly string[] {
@@ -100,7 +100,7 @@ function checkLength(headers: Headers): void {
   }
 }
 
-// The years that the verifier reads: 1970 to 9999.
+// The range that the verifier accepts: the years 1970 to 9999.
 function parseSecond(second: number): number {
   if (second >= 0 && second <= 253_402_300_799) return second
   throw new TypeError('`now` must return milliseconds since the epoch')

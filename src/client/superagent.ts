@@ -2,12 +2,12 @@ import { joinBytes } from './body.ts'
 import { createCaller, type OutgoingRequest } from './caller.ts'
 import { checkCallerOptions, type CallerOptions } from './options.ts'
 
-/** What is needed of a request of superagent. Its types do not tell of it. */
+/** The part of a superagent request that is needed here. The types of superagent do not declare it. */
 interface SuperagentRequest {
   request(...args: unknown[]): unknown
 }
 
-/** The `ClientRequest` of Node that superagent makes, before it has sent anything. */
+/** The Node `ClientRequest` that superagent creates, before it has sent anything. */
 interface NodeRequest {
   readonly method: string
   readonly path: string
@@ -22,12 +22,14 @@ interface NodeRequest {
 
 /**
  * A plugin of superagent, and so of supertest, that signs a request:
- * `request(app).post('/connect').use(superagentSigner(options)).send({ … })`. `request.agent(app).use(…)` signs all of an agent's.
+ * `request(app).post('/connect').use(superagentSigner(options)).send({ … })`. `request.agent(app).use(…)` signs all requests
+ * of an agent.
  *
- * It signs the bytes, headers and target as they are sent, just before they are sent, whether they come from `send`, `attach`,
- * `query`, `auth` or cookies. A retry or a redirect is a new request and is signed again. For superagent in Node, over HTTP/1.
+ * It signs the bytes, headers and target exactly as they are sent, and just before they are sent, whether they come from
+ * `send`, `attach`, `query`, `auth` or cookies. A retry or a redirect is a new request and is signed again. For superagent in
+ * Node, over HTTP/1.
  *
- * Throws a `ConfigError` for wrong options; a request that cannot be signed fails with a `TypeError`.
+ * Throws a `ConfigError` for invalid options. A request that cannot be signed fails with a `TypeError`.
  */
 export function superagentSigner(options: CallerOptions): (request: object) => void {
   checkCallerOptions('superagentSigner', options)
@@ -40,7 +42,7 @@ export function superagentSigner(options: CallerOptions): (request: object) => v
     const prepared = new WeakSet<object>()
     request.request = function (...args) {
       const made = make.apply(this, args)
-      // What it answers with is not a request when it has failed; superagent tells of that itself.
+      // If superagent has failed, the result is not a request. superagent reports that failure itself.
       if (isNodeRequest(made) && !prepared.has(made)) {
         prepared.add(made)
         signAtTheEnd(made, sign)
@@ -50,7 +52,7 @@ export function superagentSigner(options: CallerOptions): (request: object) => v
   }
 }
 
-/** Holds back what is written until all of it is there, signs it, and sends it. */
+/** Buffers what is written until the request is complete, then signs and sends it. */
 function signAtTheEnd(
   request: NodeRequest,
   sign: (request: OutgoingRequest) => Promise<Record<string, string>>,
@@ -86,7 +88,7 @@ async function signParts(
     for (const line of Array.isArray(value) ? (value as unknown[]) : [value])
       headers.append(name, String(line))
   }
-  // It was to be sent in chunks, which is another way of saying how long it is.
+  // No longer sent in chunks, because the length is now known.
   headers.delete('transfer-encoding')
   const { method, path, protocol } = request
   const signed = await sign({

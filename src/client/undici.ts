@@ -2,7 +2,7 @@ import { joinBytes, readBody } from './body.ts'
 import { createCaller } from './caller.ts'
 import { checkCallerOptions, type CallerOptions } from './options.ts'
 
-/** What undici is about to send, as far as it is read or changed here. */
+/** The part of an undici request that is read or changed here. */
 interface Outgoing {
   readonly origin?: string | URL | undefined
   readonly path: string
@@ -12,7 +12,7 @@ interface Outgoing {
   readonly query?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** What is told of the answer, in undici 7 or before. */
+/** The part of a response handler that receives errors, in undici 7 and in earlier versions. */
 interface Handler {
   onResponseError?(controller: null, error: unknown): void
   onError?(error: unknown): void
@@ -20,21 +20,21 @@ interface Handler {
 
 type Dispatch = (request: Outgoing, handler: Handler) => boolean
 
-/** An interceptor for `compose` of a dispatcher of undici. */
+/** An interceptor for `compose` of an undici dispatcher. */
 export type UndiciInterceptor = <Given extends (request: never, handler: never) => boolean>(
   dispatch: Given,
 ) => Given
 
 /**
- * An interceptor of undici that signs what goes through it: `new Agent().compose(undiciSigner(options))`, as the `dispatcher` of
- * `request` and `stream`. An interceptor composed after it, such as `retry`, wraps it, so that each attempt is signed again.
+ * An undici interceptor that signs every request: `new Agent().compose(undiciSigner(options))`, as the `dispatcher` of
+ * `request` and `stream`. An interceptor composed after it, such as `retry`, wraps it, so each attempt is signed again.
  *
- * - A body is a string, bytes, a `Blob`, or a stream of bytes, which is read into memory. `FormData` is refused.
- * - `query` is written into the path. With a `Client` or `Pool` the request must name its `origin`.
- * - Compose nothing after it that follows redirects: the called server would then choose what is signed. For the `fetch` of undici
- *   there is {@link signedFetch}.
+ * - A body may be a string, bytes, a `Blob`, or a stream of bytes, which is read into memory. `FormData` is refused.
+ * - `query` is written into the path. With a `Client` or `Pool`, the request must set its `origin`.
+ * - Compose nothing after it that follows redirects, because the called server would then choose what is signed. For undici's
+ *   `fetch`, use {@link signedFetch}.
  *
- * Throws a `ConfigError` for wrong options; a request that cannot be signed fails with a `TypeError`.
+ * Throws a `ConfigError` for invalid options. A request that cannot be signed fails with a `TypeError`.
  */
 export function undiciSigner(options: CallerOptions): UndiciInterceptor {
   checkCallerOptions('undiciSigner', options)
@@ -53,7 +53,7 @@ export function undiciSigner(options: CallerOptions): UndiciInterceptor {
   const interceptor =
     (dispatch: Dispatch): Dispatch =>
     (request, handler) => {
-      // What throws out of `dispatch` has been told to the handler before, or is a fault of the handler.
+      // An error of `dispatch` itself needs no handling here: the handler has already received it, or has caused it.
       signed(request).then(
         (outgoing) => dispatch(outgoing, handler),
         (error: unknown) => {
@@ -70,14 +70,14 @@ function headersOf(given: unknown): Headers {
   const headers = new Headers()
   for (const [name, value] of pairsOf(given)) {
     if (value === undefined) continue
-    // As undici writes them: several values are several lines, and null is an empty one.
+    // Like undici: several values are several lines, and null is an empty line.
     for (const line of Array.isArray(value) ? value : [value])
       headers.append(String(name), String(line ?? ''))
   }
   return headers
 }
 
-/** A record, pairs, or names and values in turn. */
+/** Accepts a record, pairs, or alternating names and values. */
 function pairsOf(given: unknown): Iterable<readonly [unknown, unknown]> {
   if (typeof given !== 'object' || given === null) return []
   if (!Array.isArray(given)) {

@@ -11,14 +11,14 @@ import { createSlices } from '../slices.ts'
 import type { StoredList } from '../store/list-contract.ts'
 
 /**
- * How the second of two policy documents stands to the first: `equal`, `narrower`, `wider`, or `both` where it lets something
- * pass that the first refuses and the other way round. Exact, for each protection as `protect` mounts it and, as a whole, for
- * whichever of the guards a server mounts; with the smallest request that changes hands on each side.
+ * Compares two policy documents. The verdict is `equal`, `narrower`, `wider`, or `both` if each allows something that the
+ * other refuses. The comparison is exact, both for each protection as `protect` mounts it and for the whole policy, whichever
+ * guards a server mounts. For each direction, the result has the smallest request that the policies decide differently.
  *
- * `undefined` stands for an app that does not exist. Pure but for the clock; linear in the number of entries.
+ * `undefined` means an app that does not exist. Pure, apart from the clock. The work is linear in the number of entries.
  *
- * @throws PolicyError when one of the documents is refused.
- * @throws ConfigError when a policy that enforces names lists, and `lists` is left out.
+ * @throws PolicyError if one of the documents is invalid.
+ * @throws ConfigError if a policy names lists in an `ipWhitelist` section that enforces, and `lists` is left out.
  */
 export function comparePolicies(
   before: unknown,
@@ -43,8 +43,8 @@ export interface StoredComparisonOptions extends Omit<ComparisonOptions, 'lists'
 }
 
 /**
- * As {@link comparePolicies}, with the named lists of a store, and in slices: the process does what else is due, however long the
- * lists are. Rejects with what `lists` rejects with.
+ * Like {@link comparePolicies}, with the named lists of a store. Works in slices, so that long lists do not block the
+ * process. An error of `lists` is passed on as a rejection.
  */
 export async function compareStoredPolicies(
   before: unknown,
@@ -84,13 +84,13 @@ const EXPECTATIONS = {
   },
 }
 
-/** The names of the lists that count. */
+/** The names of the lists that affect the comparison. */
 function listsOf(document: unknown): readonly string[] {
   const section = document === undefined ? undefined : readPolicy(document).policy.ipWhitelist
   return section?.mode === 'enforce' ? [...section.lists, ...(section.denyLists ?? [])] : []
 }
 
-/** Reads named lists as a whole. */
+/** Reads the whole contents of named lists. */
 export async function readLists(
   names: readonly string[],
   read: (name: string) => Promise<StoredList | undefined>,

@@ -11,19 +11,19 @@ import type { RequestFacts } from '../http/request/facts.ts'
 export interface Comparison {
   readonly guard: Extract<GuardName, 'ipWhitelist' | 'domainProtect' | 'returnUrlGuard'>
   readonly input: 'address' | 'Origin' | 'X-Origin' | 'return URL'
-  /** The form in which it is compared; missing when it was refused before any entry was asked. */
+  /** The canonical form of the value, which is compared. `undefined` if the value was refused before. */
   readonly canonical?: string | undefined
-  /** Why it was refused. */
+  /** Why the value was refused. */
   readonly problem?: string | undefined
   /** How a browser would parse the refused URL: what the sender may have intended. */
   readonly parsedAs?: string | undefined
-  /** How many entries the list has. */
+  /** The number of entries in the list. */
   readonly entries: number
-  /** The nearest of them, at most three, the nearest first. */
+  /** The nearest entries, at most three, the nearest first. */
   readonly nearest: readonly EntryComparison[]
 }
 
-/** Compares what a request names with the lists of a policy, where it has them. */
+/** Compares the values of a request with the lists of a policy. */
 export function compareWithEntries(
   policy: ReadPolicy,
   facts: RequestFacts,
@@ -60,7 +60,7 @@ function compareOrigin({ lists }: ReadPolicy, { origin, xOrigin }: RequestFacts)
   const input = origin === undefined ? 'X-Origin' : 'Origin'
   const entries = domains.entries.length
   const canonical = parseOrigin(text)
-  // A browser sends the canonical form, so `Origin` counts in no other.
+  // Browsers send the canonical form, so `Origin` is not accepted in any other.
   if (canonical === undefined || (input === 'Origin' && canonical !== text)) {
     const problem = 'not a serialised origin'
     return [{ guard, input, problem, parsedAs: parsed(text)?.origin, entries, nearest: [] }]
@@ -83,7 +83,7 @@ function compareReturnUrl({ lists }: ReadPolicy, named: NamedReturnUrl, rules: R
   return [{ guard, input, canonical: url.href, entries, nearest: nearestReturnUrls(url, urls.entries) }]
 }
 
-/** An explanation stays short, whatever was sent. */
+/** Limits the length of an explanation, regardless of the request. */
 const LONGEST = 2048
 
 function parsed(text: unknown, base?: string): URL | undefined {

@@ -30,7 +30,7 @@ export function requestLike({
   return request
 }
 
-/** A value as it arrives: spaces and tabs around it are not part of it (RFC 9110, section 5.5). */
+/** Trims a header value: spaces and tabs around it are not part of it (RFC 9110, section 5.5). */
 function withoutOuterSpace(value: string): string {
   const isSpace = (index: number): boolean => value[index] === ' ' || value[index] === '\t'
   let [start, end] = [0, value.length]

@@ -21,36 +21,37 @@ export interface ExpectationOutcome extends BrokenExpectation {
 
 export interface ExpectationOptions {
   /**
-   * The contents of named lists. Needed where a policy has expectations, and its `ipWhitelist` names lists. A list that the map does
-   * not have does not exist.
+   * The contents of named lists. Required if a policy has expectations and its `ipWhitelist` names lists. A list that is not
+   * in the map does not exist.
    */
   readonly lists?: ListContents | undefined
-  /** When the requests are judged, in milliseconds since the epoch. Default now. */
+  /** The time at which the requests are judged, in milliseconds since the epoch. Default now. */
   readonly now?: number | undefined
-  /** As the option of `regionPin`. */
+  /** Like the option of `regionPin`. */
   readonly jurisdictions?: Jurisdictions | undefined
 }
 
 /**
  * Checks a policy against its own expectations, in the order of the document, with the same judgement as `explain`. A request
- * passes where no guard that enforces refuses it; with a `code` at least one of them refuses it with that code.
+ * passes if no guard in `enforce` refuses it. An expectation with a `code` holds if at least one guard in `enforce` refuses
+ * the request with that code.
  *
- * @throws PolicyError when the document is refused.
- * @throws ConfigError when the contents of lists are needed and are not given.
+ * @throws PolicyError if the document is invalid.
+ * @throws ConfigError if the contents of lists are required and left out.
  */
 export function tryExpectations(document: unknown, options: ExpectationOptions = {}): ExpectationOutcome[] {
   return outcomesOf(readPolicy(document), options, 'tryExpectations')
 }
 
-/** How a check finds what a policy does not hold itself. */
+/** The options of a check. The policy itself comes from the write. */
 export interface ExpectationCheckOptions extends Omit<ExpectationOptions, 'lists'> {
-  /** Reads a named list: `(name) => store.readList(name)`. Needed where a policy names lists. */
+  /** Reads a named list: `(name) => store.readList(name)`. Required if a policy names lists. */
   readonly lists?: ((name: string) => Promise<StoredList | undefined>) | undefined
 }
 
 /**
- * Makes a check for `store.write` and `rollbackPolicy`: a write of a policy that breaks one of its own expectations is refused with
- * `ExpectationBroken`, which has every failing case.
+ * Creates a check for `store.write` and `rollbackPolicy`. A write of a policy that breaks one of its own expectations is
+ * refused with `ExpectationBroken`, which contains every failing case.
  *
  * @throws ConfigError
  */
@@ -97,7 +98,7 @@ function outcomesOf(read: ReadPolicy, options: ExpectationOptions, caller: strin
   })
 }
 
-/** The lists that its expectations depend on. */
+/** The lists that the expectations of a policy depend on. */
 function listsNeededBy({ expect = [], ipWhitelist }: Policy): readonly string[] {
   const isAsked = expect.some(({ guards }) => guards === undefined || guards.includes('ipWhitelist'))
   if (!isAsked || ipWhitelist === undefined || ipWhitelist.mode === 'off') return []
@@ -112,7 +113,7 @@ function outcomeOf(
   const about = { name, expected, request }
   const unasked = guards.find((guard) => !decisions.some((decision) => decision.guard === guard))
   if (unasked !== undefined) {
-    const reason = `${unasked} is not asked: the request does not say what it judges`
+    const reason = `${unasked} does not judge the request, which lacks the value that this guard needs`
     return { ...about, holds: false, got: 'no answer', reason }
   }
   const refusals = decisions.filter((decision) => decision.effect === 'deny' && decision.mode === 'enforce')
@@ -124,7 +125,7 @@ function outcomeOf(
   return { ...about, holds, got, reason }
 }
 
-/** A code that does not exist is never given. */
+/** Adds a hint if the expected code does not exist, because no guard returns it. */
 function unknownCode(code: string | undefined): string {
   if (code === undefined || Object.hasOwn(DENIALS, code)) return ''
   const meant = didYouMean(code, Object.keys(DENIALS))

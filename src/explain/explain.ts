@@ -24,26 +24,26 @@ export interface Explanation {
   /** One decision per guard in the order of `protect`, with `detail` and `evidence`. For operators only. */
   readonly decisions: readonly Decision[]
   /**
-   * The address, the `Origin` (otherwise the `X-Origin`) and the return URL of the request in canonical form, each with the nearest
-   * entries of the policy. For operators only.
+   * The address, the `Origin` (or else the `X-Origin`) and the return URL of the request in canonical form, each with the
+   * nearest entries of the policy. For operators only.
    */
   readonly comparisons: readonly Comparison[]
 }
 
 /**
- * How the guards would decide on a request, and why, without a server, a store or side effects: no nonce is claimed and nothing is
- * recorded. Runs the same parser, facts and guards as a real request. Named lists that are not in the description do not exist: in
- * `lists` they admit no address, in `denyLists` they refuse every address.
+ * Returns how the guards would decide a request, and why. Needs no server and no store, and has no side effects: no nonce is
+ * claimed and nothing is recorded. Uses the same parser, facts and guards as a real request. A named list that is not in the
+ * description does not exist: in `lists` it admits no address, in `denyLists` it refuses every address.
  *
- * @throws PolicyError when the document or the keys are refused.
- * @throws ConfigError when the jurisdictions are refused, or when the names of two headers differ only in case.
+ * @throws PolicyError if the document or the keys are invalid.
+ * @throws ConfigError if the jurisdictions are invalid, or if the names of two headers differ only in case.
  */
 export function explain(document: unknown, description: RequestDescription): Explanation {
   const questions = Object.values(GUARDS).map(({ described }) => described)
   return explainBy(questions, document, description)
 }
 
-/** Asks these questions, in this order, by what a server judges with. */
+/** Runs these guards, in this order, as a server would. */
 export function explainBy(
   questions: readonly DescribedQuestion[],
   document: unknown,
@@ -64,12 +64,12 @@ export function explainBy(
   }
 }
 
-/** Whether a request passes of which guards have decided so. */
+/** Whether a request with these decisions passes. */
 export function passes(decisions: readonly Decision[]): boolean {
   return decisions.every(({ effect, mode }) => effect === 'allow' || mode !== 'enforce')
 }
 
-/** What these guards decide of a described request by a policy that was compiled, in the order of `protect`. */
+/** The decisions of these guards on a described request, by a compiled policy, in the order of `protect`. */
 export function decisionsOf(
   policy: CompiledPolicy,
   description: RequestDescription,
@@ -92,7 +92,7 @@ function ask(
   policy: CompiledPolicy,
   description: RequestDescription,
 ): Asked {
-  // Own members alone: what a prototype holds is not part of the description.
+  // Only own properties: inherited ones are not part of the description.
   const own = Object.assign(Object.create(null), description) as RequestDescription
   const repeated = repeatedHeader(own.headers ?? {})
   if (repeated !== undefined)
@@ -112,13 +112,13 @@ function ask(
     const question = describe(request)
     if (question === undefined) return []
     const answer = judge(question, judged, settings)
-    if (isThenable(answer)) throw new TypeError('a described request has to be judged at once')
+    if (isThenable(answer)) throw new TypeError('a described request must be judged synchronously')
     return [answer.decision]
   })
   return { request, facts, decisions }
 }
 
-/** What judging asks of a source, for one app. */
+/** The part of a policy source that judging needs, for one app. */
 function sourceOf(app: App): PolicySource {
   const asked = { peek: () => app, load: () => Promise.resolve(app), knowsOrigins: false } as const
   return asked as unknown as PolicySource

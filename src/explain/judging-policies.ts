@@ -6,32 +6,32 @@ import { compilePolicy, type CompiledPolicy } from '../policy/compile.ts'
 import { missingList, type NamedSet } from '../policy/named-lists.ts'
 import { readPolicy } from '../policy/parse.ts'
 
-/** The document of an app at a revision; `undefined` where it is not known any more. */
+/** Returns the document of an app at a revision. `undefined` if it is no longer known. */
 export type PolicyOf = (appId: string, revision: number) => unknown
 
 /**
- * The entries of a named list; `undefined` where they are not known any more. `digest` says which: SHA-256 in base64url over a line for
- * each entry, which is its range and, where it ends, a space and `expires`. Missing where it was not recorded. Entries of another
- * digest count as not known.
+ * Returns the entries of a named list. `undefined` if they are no longer known. `digest` identifies the contents: SHA-256 in
+ * base64url over one line per entry, with its range and, if it expires, a space and `expires`. `undefined` if the digest was
+ * not recorded. Entries with another digest are ignored, as if they were unknown.
  */
 export type ListOf = (
   name: string,
   digest: string | undefined,
 ) => Iterable<ListEntry> | undefined | PromiseLike<Iterable<ListEntry> | undefined>
 
-/** The digests of lists that were asked: `null` for one that did not exist, nothing for one whose content is not known. */
+/** The digests of the lists that guards used. `null`: the list did not exist. `undefined`: its contents are unknown. */
 export type AskedLists = Readonly<Record<string, string | null | undefined>>
 
-/** A policy with the lists that it names, as they were. */
+/** A policy with its named lists, as they were when the request was judged. */
 export interface JudgedPolicy {
   readonly policy: CompiledPolicy
-  /** Whether a list is not known any more. */
+  /** Whether the contents of a list are no longer known. */
   readonly missing: boolean
 }
 
 const REMEMBERED = 1_000
 
-/** The policies that recorded requests were judged by, each compiled once. */
+/** The policies by which recorded requests were judged. Each is compiled once. */
 export class JudgingPolicies {
   readonly #policyOf: PolicyOf
   readonly #listOf: ListOf | undefined
@@ -42,7 +42,7 @@ export class JudgingPolicies {
     this.#listOf = listOf
   }
 
-  /** `undefined` where there is no such policy any more. */
+  /** `undefined` if the policy is no longer known. */
   find(appId: string, revision: number, lists: AskedLists): Promise<JudgedPolicy | undefined> {
     const name = JSON.stringify([appId, revision, lists])
     const known = this.#known.get(name) ?? this.#read(appId, revision, lists)

@@ -3,10 +3,10 @@ import type { ListEntry } from '../list/entry.ts'
 import { createExpiringIpSetBuilder, type ExpiringIpSet } from '../match/expiring-ip-set.ts'
 import type { NamedLists, NamedSet } from '../policy/named-lists.ts'
 
-/** Made once for each list, for many requests are described with the same ones. */
+/** Created once for each list, because many requests are described with the same lists. */
 const made = new WeakMap<readonly ListEntry[], ExpiringIpSet>()
 
-/** Named lists as guards ask them. */
+/** Named lists, as guards use them. */
 export function namedSets(lists: ReadonlyMap<string, readonly ListEntry[]> = new Map()): NamedLists {
   return new Map([...lists].map(([name, entries]) => [name, namedSet(name, entries)]))
 }
@@ -20,7 +20,7 @@ function namedSet(name: string, entries: readonly ListEntry[]): NamedSet {
 function makeSet(entries: readonly ListEntry[]): ExpiringIpSet {
   const builder = createExpiringIpSetBuilder()
   for (const { range, expires } of entries) {
-    // An end that cannot be read is over, so that the entry admits nobody.
+    // An expiry that cannot be parsed counts as past, so the entry admits no address.
     builder.add(
       range,
       expires === undefined ? undefined : (parseInstant(expires) ?? Number.NEGATIVE_INFINITY),

@@ -3,13 +3,16 @@ import type { OperationEvent } from '../audit/event.ts'
 import type { JudgedSealer } from '../audit/judged-facts.ts'
 import type { KeptFacts } from '../guards/kept-facts.ts'
 
-/** What was kept with one request. */
+/** The stored facts of one request. */
 export interface Kept {
   readonly facts: readonly KeptFacts[]
   readonly lists: AskedLists
 }
 
-/** What the guards were told of a recorded request: `not recorded` where nothing was kept, `sealed` where the key is gone or another. */
+/**
+ * Opens the stored facts of a recorded request. `not recorded`: none were stored. `sealed`: the key is missing or a different
+ * one.
+ */
 export function openKept(
   { judged, appId = '', requestId, time }: OperationEvent,
   sealer: JudgedSealer,
@@ -24,7 +27,7 @@ export function openKept(
   return { facts: kept.filter((each) => each !== null), lists }
 }
 
-/** What is known of who called, and of what was asked: personal data. */
+/** What is known about the caller and the request. This is personal data. */
 export interface RecordedCall {
   /** The client address as text. */
   readonly address?: string | undefined
@@ -34,7 +37,7 @@ export interface RecordedCall {
   readonly here?: string | undefined
 }
 
-/** Reads from what was kept what a person can recognise a call by. */
+/** Reads from the stored facts what identifies a call to a person. */
 export function callOf({ facts }: Kept): RecordedCall {
   const told = (guard: KeptFacts['guard']): Readonly<Record<string, unknown>> =>
     Object(facts.find((kept) => kept.guard === guard)?.facts) as Record<string, unknown>

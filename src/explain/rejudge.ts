@@ -12,7 +12,7 @@ import { JudgingPolicies, type JudgedPolicy, type ListOf, type PolicyOf } from '
 import { openKept, type Kept } from './recorded-facts.ts'
 
 export interface RejudgeOptions {
-  /** Recorded events, such as those of `createAuditReader` or `readEvents`. Only those of operations are looked at. */
+  /** Recorded events, such as those of `createAuditReader` or `readEvents`. Only operation events are used. */
   readonly events: AsyncIterable<AuditEvent> | Iterable<AuditEvent>
   /** The `judgements.key` of `auditAccess`. */
   readonly key: JudgedKey
@@ -45,22 +45,22 @@ export interface JudgedDifference {
 export type NotJudged = 'not recorded' | 'sealed' | 'policy' | 'list' | 'not of the policy'
 
 export interface RejudgeReport {
-  /** How many decisions were looked at. */
+  /** The number of decisions in the events. */
   readonly decisions: number
   readonly same: number
   readonly different: number
   /**
-   * How many cannot be judged again, by reason. `not recorded`: their facts were not kept. `sealed`: the key is missing or a
-   * different one. `policy`, `list`: the policy or the list they were judged by is gone. `not of the policy`: there was no app or
-   * no policy, or an option failed.
+   * The decisions that cannot be judged again, by reason. `not recorded`: their facts were not stored. `sealed`: the key is
+   * missing or a different one. `policy`, `list`: the policy or list that they were judged by is gone. `not of the policy`:
+   * there was no app or no policy, or an option failed.
    */
   readonly notJudged: Readonly<Record<NotJudged, number>>
-  /** The first hundred. */
+  /** The first hundred differences. */
   readonly differences: readonly JudgedDifference[]
 }
 
 const MOST_DIFFERENCES = 100
-/** What was decided without a policy. */
+/** Codes of decisions that were made without a policy. */
 const GIVEN: ReadonlySet<string> = new Set<DenialCode>([
   'APP_UNIDENTIFIED',
   'APP_UNKNOWN',
@@ -70,11 +70,11 @@ const GIVEN: ReadonlySet<string> = new Set<DenialCode>([
 
 /**
  * Judges recorded requests again with the guards of this version and the given policies, and reports the decisions that would
- * change. With the recorded revisions it verifies the log; with a draft it shows what the draft would change.
+ * change. With the recorded revisions, this verifies the log; with a draft, it shows what the draft would change.
  *
  * Whether a signature was valid and whether its nonce was new are taken from the record.
  *
- * @throws PolicyError (as a rejection) when a policy or an entry of a list is refused.
+ * @throws PolicyError (as a rejection) if a policy or an entry of a list is invalid.
  */
 export async function rejudge(options: RejudgeOptions): Promise<RejudgeReport> {
   const run = new Rejudging(options)
@@ -153,7 +153,10 @@ class Rejudging {
   }
 }
 
-/** The facts that belong to a decision. Where a guard was asked more often than facts were kept, that cannot be said. */
+/**
+ * The stored facts of a decision. `undefined` if a guard made more decisions than facts were stored, because the match is
+ * then unclear.
+ */
 function factsFor(
   decisions: readonly Decision[],
   recorded: Decision,

@@ -3,7 +3,7 @@ import type { RequestDescription } from '../http/described-request.ts'
 import { signatureBase } from '../signature/base.ts'
 import type { AppKey } from '../signature/keys.ts'
 
-/** It signs nothing but what is made up in this process, and no store has it. */
+/** Signs only invented requests inside this process. No store contains this key. */
 const KEY: AppKey = {
   id: 'made-up-key',
   algorithm: 'hmac-sha256',
@@ -11,7 +11,10 @@ const KEY: AppKey = {
 }
 const NONCE = 'made-up-nonce-of-a-made-up-request'
 
-/** The described request, signed as it says, by a key that the app then has; as it is where it says nothing. */
+/**
+ * Returns the described request with the signature it asks for, made with a key that is added to the app. Without
+ * `signature`, returns the request unchanged.
+ */
 export function signed(request: RequestDescription): RequestDescription {
   const { signature, now = Date.now() } = request
   if (signature === undefined) return request
@@ -39,12 +42,12 @@ export function signed(request: RequestDescription): RequestDescription {
     header: (name: string) => [headers.get(name) ?? []].flat(),
   }
   const base = signatureBase(message, components, [
-    // Up, so that the signature is not older than it is meant to be.
+    // Rounded up, so that the signature is never older than described.
     ['created', Math.ceil(now / 1000) - age],
     ['keyid', KEY.id],
     ['nonce', NONCE],
   ])
-  // What cannot be signed is sent without a signature, and is refused for that.
+  // A request that cannot be signed is sent without a signature, and refused for that reason.
   if ('problem' in base) return { ...request, now }
   headers.set('signature-input', `sig1=${base.input}`)
   headers.set('signature', `sig1=:${hmac(base.text)}:`)

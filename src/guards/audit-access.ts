@@ -3,16 +3,16 @@ import type { AuditProtection } from '../policy/policy.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface AuditFacts {
-  /** Whether the sink has refused events that still wait to be kept. */
+  /** Whether the sink has refused events that are still waiting to be stored. */
   readonly sinkFailing: boolean
-  /** Why the response cannot wait for the sink; absent where it can. */
+  /** Why the response cannot wait for the sink. Left out if it can. */
   readonly notHeldBecause?: string | undefined
 }
 
-/** What happens to a response whose events cannot be kept. */
+/** What happens to a response whose events cannot be stored. */
 export type AuditOutcome = Pick<AuditProtection, 'onSinkFailure'>
 
-/** Can what happens now be recorded? */
+/** Decides whether the request can be recorded. */
 export const decideAuditAccess: Guard<AuditFacts, AuditOutcome> = guardOf(
   'auditAccess',
   ({ mode, onSinkFailure }, { sinkFailing, notHeldBecause }) => {
@@ -41,7 +41,7 @@ function recorded(
   return Object.freeze({ decision, outcome: Object.freeze({ onSinkFailure }) })
 }
 
-/** The usual judgement is the same for every request. */
+/** Shared, because the usual judgement is the same for every request. */
 const RECORDED = {
   enforce: { deny: recorded('enforce', 'deny'), allow: recorded('enforce', 'allow') },
   report: { deny: recorded('report', 'deny'), allow: recorded('report', 'allow') },

@@ -8,43 +8,45 @@ import { guardOf, type Guard, type Judgement } from './guard.ts'
 export interface OriginFacts {
   /** The method that handlers see. */
   readonly method: string
-  /** The method as it was received, before any middleware changed it. */
+  /** The method as received, before any middleware changed it. */
   readonly receivedMethod: string
-  /** Whether this is the question of a browser for leave to send a request, and no request. */
+  /** Whether the request is a CORS preflight. */
   readonly preflight: boolean
-  /** The `Origin` header as received; `undefined` when it was not sent. */
+  /** The `Origin` header as received. `undefined` if it was not sent. */
   readonly origin: string | undefined
   /** The `X-Origin` header as received. */
   readonly xOrigin: string | undefined
-  /** The name of a header of Fetch Metadata that shows that a browser sent the request. */
+  /** The name of a Fetch Metadata header that proves that a browser sent the request. */
   readonly fetchMetadata: string | undefined
   /** The `Sec-Fetch-Site` header as received. */
   readonly fetchSite: string | undefined
   /** The `Sec-Fetch-Mode` header as received. */
   readonly fetchMode: string | undefined
-  /** The origin of this server as the request addressed it when it came here. */
+  /** The origin of this server, as addressed by the request when it arrived. */
   readonly ownOrigin: string | undefined
-  /** Whether a proxy has passed the request on, which may have changed `Host` and the scheme. */
+  /** Whether a proxy forwarded the request and so may have changed `Host` and the scheme. */
   readonly proxied: boolean
-  /** False when the request had more header lines than are kept, so that a header may have been lost. */
+  /** False if the request had more header lines than the server keeps, so a header may have been lost. */
   readonly headersComplete: boolean
-  /** Whether `serverOnly` has allowed the request for this app, or will judge it. Asked where the policy wants it. */
+  /** Whether `serverOnly` has allowed the request for this app, or will judge it. Read only if the policy requires it. */
   readonly signed?: boolean | undefined
-  /** The origin that `Referer` names. It counts only where the application has said so. */
+  /** The origin of `Referer`. It is used only if the application has enabled it. */
   readonly referer?: string | undefined
 }
 
-/** What the response may grant to the page that has sent the request. */
+/** What CORS headers may grant to the page that sent the request. */
 export interface CorsGrant {
-  /** The allowed origin, as it was sent. */
+  /** The allowed origin, as sent. */
   readonly origin: string
   readonly settings: CorsSettings
 }
 
-/** What the response may grant to a page of an allowed origin, whether or not its request is refused. */
+/** The judgement. If the origin is allowed, the outcome is its grant, even if the request is refused. */
 export type OriginJudgement = Judgement<CorsGrant>
 
-/** Is this origin one of the app's domains? A header that is present but wrong never falls back to another header. */
+/**
+ * Decides whether the origin is one of the app's domains. A header that is present but wrong never falls back to another one.
+ */
 export const decideDomainProtect: Guard<OriginFacts, CorsGrant> = guardOf('domainProtect', decide)
 
 function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
@@ -55,7 +57,7 @@ function decide(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   return judgeServer(section, facts)
 }
 
-/** A server sends no `Origin`. What it must send instead, the policy says. */
+/** A server sends no `Origin`. The policy says what it must send instead. */
 function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   const { mode, domains, server } = section
   const { xOrigin } = facts
@@ -81,7 +83,10 @@ function judgeServer(section: CompiledDomains, facts: OriginFacts): OriginJudgem
   )
 }
 
-/** A page of this server in a browser that sends neither `Origin` nor Fetch Metadata. A page can hide its URL, but not forge it. */
+/**
+ * Judges a page of this server in a browser that sends neither `Origin` nor Fetch Metadata. A page can hide its URL, but
+ * cannot forge it.
+ */
 function judgeReferer(
   { mode, domains }: CompiledDomains,
   facts: OriginFacts,
@@ -101,7 +106,7 @@ function judgeReferer(
 function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: string): OriginJudgement {
   const { mode, domains } = section
   const label = origin === 'null' ? 'opaque' : 'browser'
-  // A browser sends the canonical form. Another spelling comes from elsewhere and could not be echoed as it is.
+  // Browsers send the canonical form. Any other spelling does not come from a browser, and could not be echoed unchanged.
   if (!domains.holds(origin) && parseOrigin(origin) !== origin) {
     return refused(mode, '`Origin` is not a serialised origin', { case: 'invalid' })
   }
@@ -112,7 +117,7 @@ function judgeOrigin(section: CompiledDomains, facts: OriginFacts, origin: strin
   return judgeMethod(section, facts, { case: label, entry }, origin)
 }
 
-/** `methods` is for requests across origins. The browser itself compares what a preflight is told of them. */
+/** `methods` applies to cross-origin requests. For a preflight, the browser itself compares the methods. */
 function judgeMethod(
   { mode, cors: settings }: CompiledDomains,
   facts: OriginFacts,
@@ -120,7 +125,7 @@ function judgeMethod(
   origin: string,
 ): OriginJudgement {
   const { methods } = settings
-  // The own origin has to be read first, so it comes last.
+  // The server's own origin must be parsed, so it is compared last.
   const free =
     methods === undefined ||
     facts.preflight ||
@@ -134,8 +139,8 @@ function judgeMethod(
 }
 
 /**
- * HEAD is GET without the content (RFC 9110 9.3.2). CONNECT comes from a page only where it opens a WebSocket over HTTP/2,
- * which over HTTP/1 it does by GET (RFC 8441).
+ * HEAD is GET without the content (RFC 9110 9.3.2). A page sends CONNECT only to open a WebSocket over HTTP/2 (RFC 8441);
+ * over HTTP/1, it uses GET for that.
  */
 function admitsMethod(methods: readonly string[], method: string): boolean {
   return methods.includes(method) || ((method === 'HEAD' || method === 'CONNECT') && methods.includes('GET'))
@@ -149,8 +154,8 @@ const originMatches = sharedAllowances('domainProtect', '`Origin` matches a doma
 ])
 
 /**
- * A `Sec-Fetch-Site` that does not fit the host that was called, for the evidence. It does not refuse: a proxy that rewrites
- * `Host` and says nothing of it looks the same, and a caller that lies would simply leave the header out.
+ * Returns a `Sec-Fetch-Site` that does not fit the requested host, for the evidence. It is no reason to refuse: a proxy that
+ * silently rewrites `Host` looks the same, and a lying caller would simply omit the header.
  */
 function oddFetchSite(facts: OriginFacts, origin: string): string | undefined {
   const { fetchSite, ownOrigin } = facts
@@ -164,22 +169,22 @@ function oddFetchSite(facts: OriginFacts, origin: string): string | undefined {
 const FETCH_SITES: ReadonlySet<string> = new Set(['same-origin', 'same-site', 'cross-site', 'none'])
 
 /**
- * How the other headers contradict an `Origin`, so that no browser can have sent both. Only what is certain: an opaque
- * origin (`null`) can stand for any.
+ * Returns how the other headers contradict `Origin`, so that no browser can have sent both. Only certain contradictions
+ * count: an opaque origin (`null`) can be any page.
  */
 function contradictionOf(facts: OriginFacts, origin: string): string | undefined {
   const { xOrigin, fetchSite, ownOrigin } = facts
   if (xOrigin !== undefined && parseOrigin(xOrigin) !== origin) return '`X-Origin` names another origin'
   if (fetchSite === undefined) return undefined
   if (!FETCH_SITES.has(fetchSite)) return '`Sec-Fetch-Site` has a value that no browser sends'
-  // The address bar has no origin. An extension has one, and its requests come from no site.
+  // A request from the address bar has no origin. An extension has one, but its requests come from no site.
   if (fetchSite === 'none' && origin !== 'null' && isWeb(origin) && origin !== ownOrigin) return NO_SITE
   return undefined
 }
 
 const NO_SITE = '`Sec-Fetch-Site` says that no page sent this request, but `Origin` names one'
 
-/** Browsers leave `Origin` out of same-origin GET and HEAD requests and of navigations. `X-Origin` counts for nothing here. */
+/** Browsers omit `Origin` in same-origin GET and HEAD requests and in navigations. `X-Origin` is ignored here. */
 function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts): OriginJudgement {
   const { mode, domains } = section
   if (facts.fetchSite === 'same-origin') {
@@ -197,8 +202,8 @@ function judgeBrowserWithoutOrigin(section: CompiledDomains, facts: OriginFacts)
 }
 
 /**
- * The origin that was called as it came here, and with https: browsers send Fetch Metadata over http to loopback only, so
- * that elsewhere there is a proxy in between that ends TLS.
+ * The requested origin as it arrived, and the same with https. Browsers send Fetch Metadata over http only to loopback
+ * addresses, so for any other host a proxy must have terminated TLS.
  */
 function ownOriginsOf({ ownOrigin }: OriginFacts): string[] {
   if (ownOrigin === undefined) return []

@@ -3,8 +3,8 @@ import type { CompiledPolicy } from '../policy/compile.ts'
 import { GUARD_NAMES } from '../policy/sections.ts'
 
 /**
- * The answer of a guard to one request. The decision is plain data for operators: it goes into the trail and the audit.
- * The outcome is what the mount needs to act, is never recorded, and may hold what operators must not see.
+ * The answer of a guard to one request. The decision is plain data for operators: it is added to the trail and the audit. The
+ * outcome is what the mount needs to act. It is never recorded, and may contain what operators must not see.
  */
 export interface Judgement<Outcome = undefined> {
   readonly decision: Decision
@@ -15,8 +15,8 @@ export interface Judgement<Outcome = undefined> {
 export type Guard<Facts, Outcome = undefined> = (policy: CompiledPolicy, facts: Facts) => Judgement<Outcome>
 
 /**
- * Makes a guard of a question that is asked only when the policy has the protection: a missing section denies, and
- * `off` allows without asking.
+ * Creates a guard from a function that is called only if the policy has the section. A missing section denies, and `off`
+ * allows.
  */
 export function guardOf<Name extends GuardName, Facts, Outcome = undefined>(
   name: Name,
@@ -29,14 +29,16 @@ export function guardOf<Name extends GuardName, Facts, Outcome = undefined>(
   }
 }
 
-/** The judgement of a guard that need not look at the request; `undefined` where it must. */
+/**
+ * The judgement of a guard that need not look at the request, because its section is missing or off. Otherwise `undefined`.
+ */
 export function unasked(policy: CompiledPolicy, name: GuardName): Judgement | undefined {
   const section = policy[name]
   if (section === undefined) return NOT_CONFIGURED[name]
   return section.mode === 'off' ? OFF[name] : undefined
 }
 
-/** One judgement for each guard, made once: it is the same for every request. */
+/** One judgement for each guard, shared by all requests. */
 function perGuard(decide: (name: GuardName) => Decision): Readonly<Record<GuardName, Judgement>> {
   const judgement = (name: GuardName): Judgement =>
     Object.freeze({ decision: Object.freeze(decide(name)), outcome: undefined })

@@ -3,13 +3,13 @@ import type { ClientAddress } from '../match/client-address.ts'
 import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface AddressFacts {
-  /** The client address and where it was found; `undefined` when there is no readable one. */
+  /** The client address and where it was found. `undefined` if the request has no readable one. */
   readonly address: ClientAddress | undefined
-  /** The time at which entries of lists expire, in milliseconds since the epoch. */
+  /** The time by which list entries expire, in milliseconds since the epoch. */
   readonly now: number
 }
 
-/** Does the address lie in the app's list? An entry that denies wins over any that admits. */
+/** Decides whether the address is in the app's list. An entry that denies takes precedence over any that admits. */
 export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
   'ipWhitelist',
   ({ mode, ranges, deny: denied, lists, denyLists }, { address, now }) => {
@@ -20,7 +20,7 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
       return refused(mode, 'the address is in `deny`', { entry: shown(refusing), source })
     }
     for (const list of denyLists) {
-      // Without the list it is not known which addresses it would refuse.
+      // If the list is missing, any address could be on it.
       if (!list.exists) {
         return refused(mode, 'a list of `denyLists` does not exist', { list: list.name, source })
       }
@@ -45,7 +45,7 @@ export const decideIpWhitelist: Guard<AddressFacts> = guardOf(
   },
 )
 
-/** An entry that is one address is the address of the caller, which a decision must not hold. */
+/** A single-address entry is the address of the caller, which a decision must not contain. */
 function shown(entry: string): string {
   return entry.includes('/') ? entry : 'a single address'
 }

@@ -14,7 +14,7 @@ import { decideRegionPin } from './region-pin.ts'
 import { decideReturnUrlGuard, type NamedReturnUrl } from './return-url-guard.ts'
 import { decideServerOnly } from './server-only.ts'
 
-/** What a guard is asked by that is not kept with each request. */
+/** Inputs of guards that are not stored with each request. */
 export interface JudgingMeans {
   readonly jurisdictions: CompiledJurisdictions
 }
@@ -27,7 +27,7 @@ type Judges = {
   ) => Judgement<unknown>
 }
 
-/** How each guard is asked by what was kept. That was written by `keepFacts`, and opens only as it was written. */
+/** How each guard judges stored facts. They were written by `keepFacts` and are authenticated, so their shape is known. */
 const JUDGES: Judges = {
   auditAccess: decideAuditAccess,
   domainProtect: decideDomainProtect,
@@ -39,7 +39,7 @@ const JUDGES: Judges = {
   regionPin: (policy, { here, id, country }, { jurisdictions }) =>
     decideRegionPin(policy, { here, id, country, jurisdictions }),
   returnUrlGuard(policy, { named, relativeTo, reserved }) {
-    // JSON has no `undefined`.
+    // Restores `undefined` values, which JSON drops.
     const whole = named.map((each): NamedReturnUrl => ({ ...each, value: each.value }))
     return decideReturnUrlGuard(policy, { named: whole, relativeTo, reserved })
   },
@@ -63,15 +63,16 @@ function recordedScheme({ keyId, code }: KeptSignature, now: number): SignatureS
   return { name: 'recorded', verify: () => answer as ReturnType<SignatureScheme['verify']> }
 }
 
-/** Refusals that an effect has made, after the guard had allowed the request. */
+/** Refusals by an effect, after the guard had allowed the request. */
 const EFFECTS: ReadonlySet<string> = new Set(['SIGNATURE_REPLAYED', 'NONCES_UNAVAILABLE', 'DIGEST_MISMATCH'])
 
 /**
- * Asks a guard again.
+ * Judges a request again.
  *
- * @param recorded what was decided. Whether a nonce was used before is a fact of that moment, and stands.
- * @param kept `undefined` where nothing was kept: then only what needs no facts can be said.
- * @returns `undefined` when it cannot be said.
+ * @param recorded The recorded decision. Whether a nonce had been used before cannot be checked again, so that refusal is
+ * kept.
+ * @param kept The stored facts. If they are `undefined`, only a missing section or `off` can be decided.
+ * @returns `undefined` if the request cannot be judged again.
  */
 export function judgeAgain(
   policy: CompiledPolicy,

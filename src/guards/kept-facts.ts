@@ -8,15 +8,15 @@ import type { RegionFacts } from './region-pin.ts'
 import type { ReturnUrlFacts } from './return-url-guard.ts'
 import type { ServerFacts } from './server-only.ts'
 
-/* What is kept of facts, and nothing that asks a guard: a bundle with one guard holds no other for it. */
+/* This file must not import a guard, so that a bundle with one guard does not contain the others. */
 
-/** What one guard was told of a request, as plain data by which it can be asked again. */
+/** The facts of a request for one guard, as plain data that can be judged again. */
 export interface KeptFacts {
   readonly guard: GuardName
   readonly facts: unknown
 }
 
-/** What is kept of each guard. */
+/** The stored facts of each guard. */
 export interface KeptByGuard {
   readonly auditAccess: AuditFacts
   readonly domainProtect: OriginFacts
@@ -31,7 +31,7 @@ export interface KeptByGuard {
     readonly country: unknown
   }
   readonly returnUrlGuard: ReturnUrlFacts
-  /** The message is not kept: whether its signature held is a fact. */
+  /** The message is not stored: the result of its verification is. */
   readonly serverOnly: {
     readonly browser: string | undefined
     readonly headersComplete: boolean
@@ -46,7 +46,7 @@ export interface KeptSignature {
   readonly code?: string | undefined
 }
 
-/** What guards are told, by their names. */
+/** The facts of each guard. */
 interface FactsByGuard {
   readonly auditAccess: AuditFacts
   readonly domainProtect: OriginFacts
@@ -71,7 +71,7 @@ const KEEPERS: Keepers = {
     ...(Object.hasOwn(facts, 'referer') && { referer: facts.referer }),
   }),
   ipWhitelist: ({ address, now }) => ({ address: address?.address.text, source: address?.source, now }),
-  // An identifier that is no text names no jurisdiction.
+  // An identifier that is not a string names no jurisdiction.
   regionPin: ({ here, id, country }) => ({ here, id: typeof id === 'string' ? id : undefined, country }),
   returnUrlGuard: ({ named, relativeTo, reserved }) => ({ named, relativeTo, reserved }),
   serverOnly: ({ browserEvidence, headersComplete, keys, now }, judgement) => ({
@@ -82,7 +82,7 @@ const KEEPERS: Keepers = {
   }),
 }
 
-/** What is kept of a judgement; nothing of a guard that is not judged again. */
+/** The facts to store for a judgement. `undefined` for a guard that is not judged again. */
 export function keepFacts(
   guard: GuardName,
   facts: unknown,
@@ -94,7 +94,7 @@ export function keepFacts(
   return keep && { guard, facts: keep(facts, judgement) }
 }
 
-/** The facts as plain members, to which others can be added. */
+/** The facts as own properties, so that others can be added. */
 export function plainOrigin(facts: OriginFacts): OriginFacts {
   const { method, receivedMethod, preflight, origin, xOrigin } = facts
   const { fetchMetadata, fetchSite, fetchMode, ownOrigin, proxied, headersComplete } = facts

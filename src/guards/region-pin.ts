@@ -4,22 +4,22 @@ import type { RegionProtection } from '../policy/policy.ts'
 import { guardOf, type Guard } from './guard.ts'
 
 export interface RegionFacts {
-  /** The location where this instance runs: `london`. */
+  /** The location of this instance: `london`. */
   readonly here: string
-  /** The identifier of the person: where it names a jurisdiction, nothing else counts. */
+  /** The identifier of the person. If it names a jurisdiction, the country is ignored. */
   readonly id?: unknown
-  /** Citizenship of the person: one ISO 3166-1 alpha-2 code or several; anything else counts as not known. */
+  /** The citizenship of the person: one ISO 3166-1 alpha-2 code or several. Anything else means unknown. */
   readonly country: unknown
   readonly jurisdictions: CompiledJurisdictions
 }
 
-/** Where the data of the person must stay, and what becomes of a request that came to another place. */
+/** Where the data of the person must stay, and what happens to a misdirected request. */
 export interface RegionOutcome extends Pick<RegionProtection, 'onMisdirected'> {
   readonly jurisdiction: string
   readonly locations: readonly string[]
 }
 
-/** May this person's data be handled here? */
+/** Decides whether this person's data may be handled here. */
 export const decideRegionPin: Guard<RegionFacts, RegionOutcome> = guardOf(
   'regionPin',
   ({ mode, fallback, onMisdirected }, { here, id, country, jurisdictions }) => {

@@ -17,28 +17,28 @@ import { sayUrlProblem } from '../match/return-url-words.ts'
 import type { CompiledReturnUrls } from '../policy/sections/return-url-guard.ts'
 import { unasked, type Guard, type Judgement } from './guard.ts'
 
-/** What a request names as a return URL. */
+/** A return URL of a request. */
 export interface NamedReturnUrl {
-  /** What handlers find it by. */
+  /** The name by which handlers find it. */
   readonly name: string
-  /** As received; `undefined` when it is not named. */
+  /** The value as received. `undefined` if the request does not have it. */
   readonly value: unknown
-  /** Why it cannot be said what the request names. */
+  /** Why the request's return URL cannot be determined. */
   readonly problem?: string | undefined
-  /** Whether it may be left out. */
+  /** Whether the request may omit it. */
   readonly optional: boolean
 }
 
-/** How return URLs are read, whatever the policy of an app says. */
+/** How return URLs are read, regardless of the policy. */
 export interface ReturnUrlRules {
-  /** The canonical origin that a path is read against. Left out: only absolute URLs count. */
+  /** The canonical origin that a path is resolved against. Left out: only absolute URLs are allowed. */
   readonly relativeTo?: string | undefined
-  /** Parameters that no return URL may have in its query, because the answer will be put there. */
+  /** Query parameters that no return URL may have, because the response will add them. */
   readonly reserved?: readonly string[] | undefined
 }
 
 export interface ReturnUrlFacts extends ReturnUrlRules {
-  /** In the order of their declaration. Each that is named is judged. */
+  /** In the order of their declaration. Each URL that the request has is judged. */
   readonly named: readonly NamedReturnUrl[]
 }
 
@@ -46,10 +46,9 @@ export interface ReturnUrlFacts extends ReturnUrlRules {
 export type ReturnUrlOutcome = readonly (readonly [name: string, url: ReturnUrl])[]
 
 /**
- * May the user be sent there? Each URL that is named must be allowed.
+ * Decides whether the user may be sent to the return URLs. Every URL in the request must be allowed.
  *
- * Where the protection only reports or is off, the outcome holds every well-formed URL, so that the mode does not change
- * what handlers do.
+ * In `report` and `off`, the outcome contains every well-formed URL, so that the mode does not change what handlers do.
  */
 export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlOutcome> = (policy, facts) => {
   const section = policy.returnUrlGuard
@@ -65,7 +64,7 @@ export const decideReturnUrlGuard: Guard<ReturnUrlFacts, ReturnUrlOutcome> = (po
     const answer = judge(section, facts, each)
     if (answer === undefined) continue
     if (isRefusal(answer)) return refusedBy(section, facts, answer)
-    // An array that is made with its only member takes a sixth of the memory of one that grows.
+    // An array created with its only element takes a sixth of the memory of one that grows.
     if (returnUrls === undefined) returnUrls = [[each.name, answer.url]]
     else returnUrls.push([each.name, answer.url])
     entries = entries === '' ? answer.entry : `${entries} ${answer.entry}`
@@ -100,7 +99,7 @@ function wellFormed(facts: ReturnUrlFacts, urls: ReturnUrlSet): ReturnUrlOutcome
   })
 }
 
-/** The entry that admits what is named, or the refusal; `undefined` where nothing is named and need not be. */
+/** The URL and the entry that admits it, or the refusal. `undefined` if the request omits an optional URL. */
 function judge(
   { mode, urls }: CompiledReturnUrls,
   facts: ReturnUrlFacts,
@@ -134,7 +133,7 @@ function refuse(
   detail: string,
   evidence: Evidence = {},
 ): Refusal {
-  // A single one needs no name.
+  // If there is only one URL, its name is left out.
   const parameter = all.length === 1 ? {} : { parameter: name }
   return deny('returnUrlGuard', mode, code, detail, { ...parameter, ...evidence })
 }
@@ -144,8 +143,8 @@ function isRefusal(answer: object): answer is Refusal {
 }
 
 /**
- * Reads what is named, strictly; `undefined` when nothing is. An empty string names nothing. A path with encoded slashes is read
- * only where an exact entry of `urls` is the same.
+ * Reads a return URL strictly. Returns `undefined` if the request does not have it or if it is an empty string. A path with
+ * encoded slashes is accepted only if `urls` has the same exact entry.
  */
 export function readNamed(
   { value, problem }: NamedReturnUrl,

@@ -5,9 +5,9 @@ import type { SignedMessage } from '../signature/verify.ts'
 import { guardOf, type Guard, type Judgement } from './guard.ts'
 
 export interface ServerFacts {
-  /** The name of a header that only browsers send, or `preflight`; `undefined` when there is no such evidence. */
+  /** The name of a header that only browsers send, or `preflight`. `undefined` if there is no evidence of a browser. */
   readonly browserEvidence: string | undefined
-  /** False when the request had more header lines than are kept, so that a header may have been lost. */
+  /** False if the request had more header lines than the server keeps, so a header may have been lost. */
   readonly headersComplete: boolean
   readonly message: SignedMessage
   readonly scheme: SignatureScheme
@@ -18,18 +18,18 @@ export interface ServerFacts {
   readonly now: number
 }
 
-/** What a signature that holds has proved. The request passes only if the nonce was not used before. */
+/** What a valid signature has proved. The request passes only if its nonce has not been used before. */
 export interface SignedOutcome {
-  /** Unique for the keys of the app. */
+  /** Unique among the keys of the app. */
   readonly nonce: string
   /** Until when the nonce must be remembered, in milliseconds since the epoch. */
   readonly nonceUntil: number
   readonly keyId: string
-  /** From when on the key is not accepted, in milliseconds since the epoch; `undefined` when it has no end. */
+  /** When the key expires, in milliseconds since the epoch. `undefined` if it does not expire. */
   readonly keyNotAfter: number | undefined
 }
 
-/** Is this a server of the app, proven by a signature with its secret key, and not a browser? */
+/** Decides whether the request comes from a server of the app: signed with its key, and without evidence of a browser. */
 export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serverOnly', (section, facts) => {
   const { mode } = section
   if (!facts.headersComplete) {
@@ -57,19 +57,19 @@ export const decideServerOnly: Guard<ServerFacts, SignedOutcome> = guardOf('serv
 
 const signed = sharedAllowances('serverOnly', 'the signature is valid', ['keyId', 'keyNotAfter'])
 
-// What a policy has where nothing is written: an app that does not exist is judged as most that do.
+// The defaults of a policy: an unknown app is judged like most apps.
 const ORDINARY = {
   appId: '',
   serverOnly: { mode: 'enforce', maxAge: 300, requireDigest: true, requireContentType: true },
 } as const
 
 /**
- * The refusal of a caller that names an app which does not exist: the same work and the same code as for an app that
- * does, of which the caller has no key. For operators the evidence says `APP_UNKNOWN`.
+ * Refuses a caller of an unknown app, with the same work and the same code as for a known app whose key the caller does not
+ * have. For operators, the evidence says `APP_UNKNOWN`.
  */
 export function refuseStranger(facts: ServerFacts): Judgement<SignedOutcome> {
   const { decision } = decideServerOnly(ORDINARY, facts)
-  // A scheme that needs no key may find the signature good.
+  // A scheme that needs no key may accept the signature.
   const code = decision.effect === 'deny' ? decision.code : 'SIGNATURE_INVALID'
   const evidence = code === 'BROWSER_NOT_ALLOWED' ? { ...decision.evidence, ...STRANGER } : STRANGER
   return {
@@ -77,5 +77,5 @@ export function refuseStranger(facts: ServerFacts): Judgement<SignedOutcome> {
   }
 }
 
-// Made once: a copy would be work that a known app does not take.
+// Created once: copying it would be work that is not done for a known app.
 const STRANGER = { cause: 'APP_UNKNOWN' } as const

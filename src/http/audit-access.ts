@@ -62,7 +62,7 @@ export interface AuditAccessOptions extends SharedOptions {
   /**
    * Names the operation. Default: the method and the pattern of the route with those of its mount paths, such as `GET
    * /people/:email/orders`; if no route was reached, the method and the pattern of the mount path. It contains no values from the
-   * request. `*` stands for a mount path that cannot be found in the routers: name the operation yourself there.
+   * request. `*` is written for a mount path that cannot be found in the routers: name the operation yourself there.
    */
   readonly operation?: Callback<[req: GuardRequest], string> | undefined
   /** How long the sink may take, in milliseconds. Default 250. */

@@ -38,7 +38,7 @@ interface Resolving {
   readonly optionTimeout: number
 }
 
-/** An effect that happens once per request, however many guards request it. */
+/** An effect that happens once per request, regardless of how many guards request it. */
 interface Effect {
   readonly place: object
   readonly appId: string
@@ -126,7 +126,7 @@ export class JudgedRequest {
   /** The result of an effect that was requested earlier in this request; `undefined` if it was not. */
   recallEffect(place: object, appId: string, key: string): unknown {
     let found: Effect | undefined
-    // Of several effects with the same key, the first one counts.
+    // If several effects have the same key, the first one counts.
     for (let effect = this.#effect; effect !== undefined; effect = effect.before) {
       if (effect.place === place && effect.appId === appId && effect.key === key) found = effect
     }

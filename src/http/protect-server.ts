@@ -13,9 +13,8 @@ export type ProtectedApp = Callback<[req: GuardRequest, res: GuardResponse], unk
 export interface ProtectedServer extends Omit<AuditAccessHandler, keyof RequestHandler> {
   (req: GuardRequest, res: GuardResponse): void
   /**
-   * The listener for the event `checkContinue` of a server: a caller that sends `Expect: 100-continue` is asked for the body only
-   * after the guards that need no body have admitted the request. Without this listener Node asks for the body before any guard
-   * runs.
+   * The listener for the event `checkContinue` of a server. A caller that sends `Expect: 100-continue` gets `100 Continue` only
+   * after the guards that need no body have admitted the request. Without this listener Node sends it before any guard runs.
    */
   readonly checkContinue: (req: GuardRequest, res: GuardResponse) => void
 }

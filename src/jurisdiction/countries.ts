@@ -1,4 +1,7 @@
-/** All assigned codes of ISO 3166-1 alpha-2, and XK (Kosovo), which is in use by agreement. A test holds them against CLDR. */
+/**
+ * All assigned ISO 3166-1 alpha-2 codes, and XK (Kosovo), which is user-assigned but widely used. A test compares them with
+ * CLDR.
+ */
 export const COUNTRIES: ReadonlySet<string> = new Set(
   (
     'AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ ' +
@@ -18,7 +21,7 @@ export interface CountryGroup {
   readonly europe: boolean
   readonly because: string
   readonly source: string
-  /** When the source was last read: a day. */
+  /** The day on which the source was last checked. */
   readonly asOf: string
 }
 
@@ -49,7 +52,7 @@ const NAMED_GROUPS: readonly CountryGroup[] = [
   {
     codes: ['CH'],
     europe: true,
-    because: 'a neighbour with data protection of its own that the Union has found adequate',
+    because: 'a neighbour whose own data protection law the Union has found adequate',
     source: 'Decision 2000/518/EC',
     asOf: AS_OF,
   },
@@ -63,14 +66,14 @@ const NAMED_GROUPS: readonly CountryGroup[] = [
   {
     codes: 'AD FO GG GI IM JE MC SM VA'.split(' '),
     europe: true,
-    because: 'a small state or a territory amid the others; the more protective choice',
+    because: 'a small state or territory surrounded by the others; the more protective choice',
     source: 'a choice of this package; adequacy decisions exist for AD, FO, GG, IM and JE',
     asOf: AS_OF,
   },
   {
     codes: 'AR BR CA IL JP KR NZ UY'.split(' '),
     europe: false,
-    because: 'found adequate by the Union, which is about transfers and does not make its citizens European',
+    because: 'found adequate by the Union; this concerns transfers and does not make its citizens European',
     source: 'adequacy decisions of the European Commission',
     asOf: AS_OF,
   },
@@ -78,7 +81,7 @@ const NAMED_GROUPS: readonly CountryGroup[] = [
     codes: 'AL AM AZ BA BY GE MD ME MK RS RU SJ TR UA XK'.split(' '),
     europe: false,
     because:
-      'in or near Europe and outside the European Economic Area; add it to `countries` to keep it in Europe',
+      'in or near Europe, but outside the European Economic Area; add it to `countries` to keep its data in Europe',
     source: 'a choice of this package',
     asOf: AS_OF,
   },
@@ -86,27 +89,27 @@ const NAMED_GROUPS: readonly CountryGroup[] = [
 
 const named = new Set(NAMED_GROUPS.flatMap(({ codes }) => codes))
 
-/** Every code, each in one group. */
+/** Every code, in exactly one group. */
 export const COUNTRY_GROUPS: readonly CountryGroup[] = [
   ...NAMED_GROUPS,
   {
     codes: [...COUNTRIES].filter((code) => !named.has(code)),
     europe: false,
-    because: 'outside of Europe',
+    because: 'outside Europe',
     source: 'ISO 3166-1',
     asOf: AS_OF,
   },
 ]
 
-/** Whose data the default jurisdiction `europe` keeps. */
+/** The countries whose citizens' data the default jurisdiction `europe` keeps. */
 export const EUROPE: readonly string[] = COUNTRY_GROUPS.flatMap(({ codes, europe }) => (europe ? codes : []))
 
-/** The European Economic Area with the parts of its members, and nobody else. */
+/** The European Economic Area, including the parts of its members that have their own code. */
 export const EEA: readonly string[] = COUNTRY_GROUPS.flatMap(({ codes, because }) =>
   /^(?:a member state|a part of a member|in the European Economic)/.test(because) ? codes : [],
 )
 
-/** Until when data of people of the Union may lie in London without further measures. */
+/** Until when data of people in the Union may be stored in London without further measures. */
 export const UK_ADEQUACY = {
   until: '2031-12-27',
   source: 'adequacy decision (EU) 2021/1772, renewed on 19 December 2025',

@@ -13,7 +13,7 @@ const ALPHA_3 =
   'TGO THA TJK TKL TLS TKM TUN TON TUR TTO TUV TWN TZA UKR UGA UMI USA URY UZB VAT VCT VEN VGB VIR VNM VUT WLF ' +
   'WSM XKX YEM MYT ZAF ZMB ZWE'
 
-/** What people write for some countries, besides their names. */
+/** Common names of some countries, in addition to the official ones. */
 const USUAL: Readonly<Record<string, string>> = {
   uk: 'GB',
   el: 'GR',
@@ -24,12 +24,12 @@ const USUAL: Readonly<Record<string, string>> = {
   'ivory coast': 'CI',
 }
 
-/** The longest text that is looked at. */
+/** The longest text that is examined. */
 const LONGEST = 64
 
 /**
- * The code of the country that is written otherwise: `de`, `DEU`, `276`, `Germany`, `UK`. Nothing is guessed: a misspelt name
- * could be that of another country, and a number that of anything.
+ * Returns the code of a country that is written in another form: `de`, `DEU`, `276`, `Germany`, `UK`. Misspelled names are
+ * not corrected, because they could mean another country.
  */
 export function guessCountry(written: unknown): string | undefined {
   if (typeof written !== 'string' || written.length > LONGEST) return undefined
@@ -42,13 +42,13 @@ export function guessCountry(written: unknown): string | undefined {
 
 export const NO_CITIZENSHIP = 'a locale says which language a person reads, not the citizenship'
 
-/** Whether a text is a language and a country: `pt-BR`. */
+/** Whether a text is a locale with a language and a country: `pt-BR`. */
 export function isLocale(written: unknown): boolean {
   const country = typeof written === 'string' ? /^[a-z]{2,3}[-_]([a-z]{2})$/i.exec(written)?.[1] : undefined
   return country !== undefined && COUNTRIES.has(country.toUpperCase())
 }
 
-/** CLDR knows the numbers of ISO 3166-1 as other names of its regions. */
+/** In CLDR, the ISO 3166-1 numbers are aliases of its regions. */
 function byNumber(text: string): string | undefined {
   if (!/^[0-9]{3}$/.test(text)) return undefined
   const { region } = new Intl.Locale(`und-${text}`)

@@ -7,21 +7,21 @@ import { readPersonId } from './person-id.ts'
 
 /** The locations that may handle the data of the citizens of some countries. */
 export interface Jurisdiction {
-  /** Names of locations, `[a-z0-9-]{1,64}`, at least one. A location belongs to one jurisdiction. */
+  /** Names of locations, `[a-z0-9-]{1,64}`, at least one. A location belongs to only one jurisdiction. */
   readonly locations: readonly string[]
-  /** ISO 3166-1 alpha-2 codes in capitals, at least one, or `*` for all that no other jurisdiction names. */
+  /** ISO 3166-1 alpha-2 codes in upper case, at least one, or `*` for all countries that no other jurisdiction lists. */
   readonly countries: readonly string[] | '*'
   /**
-   * Until which day a location may be used, as `{ london: '2031-12-27' }`: where data may lie there by a decision that ends. It is told
-   * 180 days ahead.
+   * The last day on which a location may be used, for example `{ london: '2031-12-27' }`, if data may be stored there only by
+   * a decision that expires. A warning is printed 180 days before.
    */
   readonly until?: Readonly<Record<string, string>> | undefined
 }
 
-/** Jurisdictions by name. A person who belongs to several is placed in the first of them; one with `*` comes last. */
+/** Jurisdictions by name. A person who belongs to several is assigned to the first one; one with `*` comes last. */
 export type Jurisdictions = Readonly<Record<string, Jurisdiction>>
 
-/** Europeans in London and Frankfurt, everybody else in Dallas. */
+/** Europeans in London and Frankfurt, everyone else in Dallas. */
 export const BY_DEFAULT = {
   europe: { locations: ['london', 'frankfurt'], countries: EUROPE, until: { london: UK_ADEQUACY.until } },
   world: { locations: ['dallas'], countries: '*' },
@@ -30,26 +30,28 @@ export const BY_DEFAULT = {
 /** The default jurisdictions, indexed by any string. */
 export const DEFAULT_JURISDICTIONS: Jurisdictions = BY_DEFAULT
 
-/** Where a person's data belongs. */
+/** The jurisdiction of a person, and its locations. */
 export interface Residence {
   readonly jurisdiction: string
   readonly locations: readonly string[]
 }
 
 export interface CompiledJurisdictions {
-  /** The locations of all jurisdictions, in the order in which they are written. */
+  /** The locations of all jurisdictions, in the order of the option. */
   readonly locations: readonly string[]
   /**
-   * Where a person with these citizenships belongs: one code, in any case, or an array of codes, of which the most
-   * protective counts. `undefined`: not known, because something else was given than assigned codes, or no
-   * jurisdiction takes the country.
+   * The residence of a person with these citizenships: one code in any case, or an array of codes. For several, returns the
+   * most protective jurisdiction. `undefined` if one of them is not an assigned code, or if no jurisdiction has the country.
    */
   locate(countries: unknown): Residence | undefined
-  /** Where a person with this identifier belongs; `undefined` where it names no jurisdiction of these. */
+  /** The residence of the person with this identifier. `undefined` if it does not begin with the name of a jurisdiction. */
   locateId(id: unknown): Residence | undefined
-  /** The names of the jurisdictions, the most protective first. */
+  /** The names of the jurisdictions, the most protective one first. */
   readonly names: readonly string[]
-  /** The first day on which a location may no longer be used, in milliseconds since the epoch; `undefined` where none has an end. */
+  /**
+   * The earliest time from which a location may no longer be used, in milliseconds since the epoch. `undefined` if none
+   * expires.
+   */
   readonly firstEnd: number | undefined
   jurisdictionOf(location: string): string | undefined
   locationsOf(jurisdiction: string): readonly string[] | undefined
@@ -73,7 +75,7 @@ const EXPECTATIONS: Expectations<Jurisdiction> = {
   },
 }
 
-/** Not of digits alone: an object moves such names to the front, and the order counts. */
+/** Names of only digits are refused, because JavaScript objects move such keys to the front, and the order matters. */
 const JURISDICTION = /^(?![0-9]+$)[A-Za-z0-9_-]{1,64}$/
 const A_NAME = 'named with 1-64 characters of A-Z a-z 0-9 _ -, and not only digits'
 
@@ -82,21 +84,21 @@ export function isJurisdictionName(name: string): boolean {
   return JURISDICTION.test(name)
 }
 
-/** What is read of a table of jurisdictions, and what is wrong with it. */
+/** The state of reading the option, with the issues found so far. */
 interface Reading {
   readonly issues: ConfigIssue[]
   readonly residences: Map<string, Residence>
   readonly byLocation: Map<string, string>
   readonly byCountry: Map<string, string>
-  /** The jurisdiction that takes all countries that no other names. */
+  /** The jurisdiction that has all countries that no other lists. */
   rest: string | undefined
   readonly ends: number[]
 }
 
 /**
- * Checks jurisdictions and makes their look-ups.
+ * Checks jurisdictions and prepares their look-ups.
  *
- * @throws ConfigError with everything that is wrong below `name`.
+ * @throws ConfigError with every issue below `name`.
  */
 export function compileJurisdictions(option: unknown, name: string): CompiledJurisdictions {
   const isTable = typeof option === 'object' && option !== null && !Array.isArray(option)
@@ -158,19 +160,19 @@ function readEnds(
   }
 }
 
-/** `eu` and `eu_west`: the identifier `eu_west_1` could be of either. */
+/** With `eu` and `eu_west`, the identifier `eu_west_1` could belong to either. */
 function ambiguousNames(names: readonly string[], path: string): ConfigIssue[] {
   return names.flatMap((longer) => {
     const shorter = names.find((name) => longer.startsWith(`${name}_`))
     if (shorter === undefined) return []
-    const expected = `named otherwise, because identifiers of people of \`${shorter}\` begin with \`${shorter}_\``
+    const expected = `named differently, because identifiers of people of \`${shorter}\` begin with \`${shorter}_\``
     return [wrongOption(`${path}.${longer}`, expected, longer)]
   })
 }
 
 function lookUps({ residences, byLocation, byCountry, rest, ends }: Reading): CompiledJurisdictions {
   const protective = [...residences.keys()].filter((jurisdiction) => jurisdiction !== rest)
-  // Most callers have one code, in capitals.
+  // Most callers pass one code in upper case.
   const byCode = new Map<unknown, Residence>()
   for (const code of COUNTRIES) {
     const residence = residences.get(byCountry.get(code) ?? rest ?? '')
@@ -201,7 +203,7 @@ function lookUps({ residences, byLocation, byCountry, rest, ends }: Reading): Co
   }
 }
 
-/** Where an instance runs: one of the locations of these jurisdictions. */
+/** The location of an instance: one of the locations of these jurisdictions. */
 export function aLocationOf({ locations, locationsOf }: CompiledJurisdictions): Expectation {
   const oneOfThem = oneOf('a location of the jurisdictions', locations)
   return {
@@ -214,7 +216,10 @@ export function aLocationOf({ locations, locationsOf }: CompiledJurisdictions): 
   }
 }
 
-/** The code in capitals. The form comes first: `toUpperCase` makes `SS` of `ß` and `FI` of the ligature `ﬁ`. */
+/**
+ * Returns the code in upper case. The pattern is checked first, because `toUpperCase` turns `ß` into `SS` and the ligature
+ * `ﬁ` into `FI`.
+ */
 function readCountry(code: unknown): string | undefined {
   if (typeof code !== 'string' || !/^[A-Za-z]{2}$/.test(code)) return undefined
   const country = code.toUpperCase()
@@ -241,7 +246,10 @@ const A_COUNTRY: Expectation = {
   },
 }
 
-/** Enters each member for one jurisdiction, and returns a copy. A member that is entered already is an issue. */
+/**
+ * Assigns members to a jurisdiction, and returns those that were assigned. A member that another jurisdiction has is an
+ * issue.
+ */
 function claim(
   issues: ConfigIssue[],
   members: readonly string[],

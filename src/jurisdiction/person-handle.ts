@@ -1,45 +1,53 @@
 import type { PersonId } from './person-id.ts'
 
-/** Says at compile time to which jurisdiction a value belongs. It has no member at run time. */
+/** Marks at compile time the jurisdiction of a value. It does not exist at run time. */
 declare const home: unique symbol
 
-/** A value that was read in the jurisdiction `J`. Passing it where another jurisdiction is expected does not compile. */
+/** A value that was read in the jurisdiction `J`. TypeScript refuses to pass it where another jurisdiction is expected. */
 export type Pinned<J extends string, T> = T & { readonly [home]?: J }
 
-/** The record of a person, as `get` found it. */
+/** The record of a person, as `get` returns it. */
 export interface PersonRecord<J extends string, T> {
   readonly id: PersonId<J>
-  /** The revision to name when it is written again. */
+  /** The revision to pass to the next write. */
   readonly revision: number
   readonly value: Pinned<J, T>
 }
 
-/** A page of the ids of a jurisdiction. */
+/** A page of the identifiers of a jurisdiction. */
 export interface PersonPage<J extends string> {
   readonly ids: readonly PersonId<J>[]
-  /** What to ask the next page with; `undefined` after the last. */
+  /** The argument for the next page. `undefined` after the last page. */
   readonly next: string | undefined
 }
 
 /**
- * The records of one jurisdiction. It has clients only for the locations of this jurisdiction, so nothing done with it can reach
- * another. Errors contain no person and no value.
+ * The records of one jurisdiction. It has clients only for the locations of this jurisdiction, so its methods cannot reach
+ * another one. Errors contain no identifier of a person and no value.
  */
 export interface PersonHandle<J extends string = string> {
   readonly jurisdiction: J
-  /** Whether this is the identifier of a person of this jurisdiction. */
+  /** Whether an identifier belongs to a person of this jurisdiction. */
   owns(id: string): id is PersonId<J>
-  /** The record; `undefined` when there is no such person here. Rejects with `UnavailableError` when this cannot be determined. */
+  /**
+   * Returns the record, or `undefined` if there is no such person here. Rejects with `UnavailableError` if this cannot be
+   * determined.
+   */
   get<T extends object>(id: PersonId<J>): Promise<PersonRecord<J, T> | undefined>
   /**
    * Writes a record, and resolves with its new revision.
    *
-   * @param revision The one that it replaces; 0 for a new person.
-   * @throws RevisionConflict (as a rejection) when another has been written since.
+   * @param revision The revision that is replaced; 0 for a new person.
+   * @throws RevisionConflict (as a rejection) if the record has changed since.
    */
   put<T extends object>(id: PersonId<J>, value: Pinned<J, T>, revision: number): Promise<number>
-  /** Removes a record. Its id and revision remain for 90 days, so that a location that was away does not bring it back. */
+  /**
+   * Removes a record. Its identifier and revision are kept for 90 days, so that a location that was down does not restore it.
+   */
   delete(id: PersonId<J>, revision: number): Promise<void>
-  /** The ids of all people of this jurisdiction, page by page in no order. One who is added meanwhile may be left out. */
+  /**
+   * Returns the identifiers of all people of this jurisdiction, page by page in no order. A person who is added in the
+   * meantime may be missing.
+   */
   list(next?: string): Promise<PersonPage<J>>
 }

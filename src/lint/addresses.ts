@@ -8,15 +8,15 @@ import type { IpRange } from '../match/ip.ts'
 type Version = 4 | 6
 
 /**
- * A range with a shorter prefix is too wide for one owner. /8 is what IANA gave at most to one organisation, /19 about what
- * the largest providers have (2003::/19, 2a01:c000::/19).
+ * Ranges with a shorter prefix are too wide for one owner. IANA allocated at most a /8 to one organisation; the largest
+ * providers have about a /19 (2003::/19, 2a01:c000::/19).
  */
 export const WIDEST: Readonly<Record<Version, number>> = { 4: 8, 6: 19 }
 
-/** A list that admits half of the internet admits anybody: a machine that is rented at random lies inside. In percent. */
+/** A list that admits this percentage of the internet protects nothing, because anyone can rent a machine inside it. */
 const NEARLY_ALL = 50n
 
-/** Made when the first list is judged: every start would wait for them. */
+/** Computed on first use, to keep it out of the start-up time. */
 let callers: Readonly<Record<Version, Union>> | undefined
 
 /** All addresses that a caller may have. */
@@ -26,21 +26,21 @@ export function callersOf(version: Version): Union {
   return callers[version]
 }
 
-/** What an allow list says besides its entries. */
+/** The other members of a section with an allow list. */
 interface AllowList {
   readonly mode: string
-  /** The names of lists of the store that admit addresses too. */
+  /** The names of lists in the store that admit addresses too. */
   readonly lists: readonly string[]
 }
 
-/** The findings about an allow list. Sorts and sweeps: n log n, however the ranges overlap. */
+/** The findings about an allow list. Sorts and sweeps in O(n log n), regardless of how the ranges overlap. */
 export function lintAddresses(
   { mode, lists }: AllowList,
   ranges: readonly PlacedEntry<IpRange>[],
   deny: readonly PlacedEntry<IpRange>[],
 ): PolicyFinding[] {
   const [admitted, denied] = [addressesOf(ranges), addressesOf(deny)]
-  // What the named lists of the store contain is not known here.
+  // The contents of named lists are not known here.
   const complete = lists.length === 0
   const aboutRanges: Note[][] = complete ? [familyNotes(admitted)] : []
   const aboutDeny: Note[][] = []
@@ -89,7 +89,7 @@ function familyNotes(entries: readonly AddressEntry[]): Note[] {
       ]
 }
 
-/** Finds one range that admits nearly all, and many that do so together, less what is denied. */
+/** Finds single ranges that admit most of the internet, and ranges that do so together, minus the denied addresses. */
 function coverageNotes(entries: readonly AddressEntry[], admitted: Union, version: Version): Note[] {
   const note = (size: bigint): Note => ({
     code: 'admits-everybody',
@@ -112,7 +112,7 @@ function percentOf(size: bigint, version: Version): bigint {
   return (size * 100n) / sizeOf(callersOf(version))
 }
 
-/** Findings about where a range lies, and how wide it is. */
+/** Findings about the purpose and the width of a range. */
 function placeNotes(entry: AddressEntry): Note[] {
   const { index, version, prefix } = entry
   const special = specialPurpose(entry)
@@ -129,7 +129,7 @@ function deniedNote({ index }: AddressEntry): Note {
   return {
     code: 'range-denied',
     index,
-    message: 'admits nobody: the whole range is also in `deny`, which wins',
+    message: 'admits nobody: the whole range is also in `deny`, which takes precedence',
   }
 }
 
@@ -141,11 +141,11 @@ function idleNote({ index }: AddressEntry): Note {
   }
 }
 
-/** Ranges inside of other ranges, and of those that are left the neighbours that are one range. */
+/** Ranges inside other ranges, and adjacent ranges that could be one. */
 function overlapNotes(entries: readonly AddressEntry[], list: string): Note[] {
   const notes: Note[] = []
   const outermost: AddressEntry[] = []
-  // CIDR ranges nest or are disjoint, and parsePolicy keeps only one of those with the same meaning.
+  // CIDR ranges are nested or disjoint, and `parsePolicy` keeps only one of equal ranges.
   for (const entry of entries.toSorted((a, b) => byFirst(a, b) || a.prefix - b.prefix)) {
     const outer = outermost.at(-1)
     if (outer === undefined || outer.last < entry.first) outermost.push(entry)
@@ -157,7 +157,7 @@ function overlapNotes(entries: readonly AddressEntry[], list: string): Note[] {
   return [...notes, ...mergeNotes(outermost, list)]
 }
 
-/** Neighbours that together are one range. */
+/** Adjacent ranges that together are one range. */
 interface Merged {
   readonly prefix: number
   readonly members: readonly AddressEntry[]
@@ -178,7 +178,7 @@ function mergeNotes(sorted: readonly AddressEntry[], list: string): Note[] {
   })
 }
 
-/** Joins halves until none are left, and never to a range that would be too wide. */
+/** Joins halves until none are left, but never to a range that is too wide. */
 function merge(sorted: readonly AddressEntry[]): Merged[] {
   const merged: Merged[] = []
   for (const entry of sorted) {

@@ -1,13 +1,13 @@
-/** The addresses of one version from `first` to `last`, both included, as numbers. */
+/** The addresses of one version from `first` to `last` (inclusive), as numbers. */
 export interface Block {
   readonly first: bigint
   readonly last: bigint
 }
 
-/** Blocks in ascending order that neither overlap nor touch. */
+/** Disjoint blocks in ascending order, never adjacent. */
 export type Union = readonly Block[]
 
-/** What blocks cover together, in any order. n log n. */
+/** The union of blocks in any order. O(n log n). */
 export function unionOf(blocks: readonly Block[]): Union {
   const union: Block[] = []
   for (const { first, last } of blocks.toSorted(byFirst)) {
@@ -23,7 +23,7 @@ export function byFirst(a: Block, b: Block): number {
   return a.first < b.first ? -1 : 1
 }
 
-/** What lies in `union` and not in `removed`. Linear. */
+/** The addresses of `union` that are not in `removed`. O(n). */
 export function without(union: Union, removed: Union): Union {
   const rest: Block[] = []
   let next = 0
@@ -33,7 +33,7 @@ export function without(union: Union, removed: Union): Union {
     for (let hole = removed[next]; hole !== undefined && hole.first <= last; hole = removed[next]) {
       if (start < hole.first) rest.push({ first: start, last: hole.first - 1n })
       start = hole.last + 1n
-      // A hole that goes on behind this block may reach into the next one.
+      // A hole that ends after this block may reach into the next one.
       if (hole.last > last) break
       next += 1
     }
@@ -42,17 +42,17 @@ export function without(union: Union, removed: Union): Union {
   return rest
 }
 
-/** What lies in both. Linear. */
+/** The addresses that both unions contain. O(n). */
 export function intersection(one: Union, other: Union): Union {
   return without(one, without(one, other))
 }
 
-/** How many addresses. */
+/** The number of addresses. */
 export function sizeOf(union: Union): bigint {
   return union.reduce((sum, { first, last }) => sum + last - first + 1n, 0n)
 }
 
-/** Whether a union holds all of a block. One binary search. */
+/** Whether a union contains a whole block. One binary search. */
 export function holds(union: Union, { first, last }: Block): boolean {
   const candidate = lastUpTo(union, first)
   return candidate !== undefined && candidate.last >= last
@@ -64,7 +64,7 @@ export function meets(union: Union, { first, last }: Block): boolean {
   return candidate !== undefined && candidate.last >= first
 }
 
-/** The last block that begins at an address or before it. */
+/** The last block that begins at or before an address. */
 function lastUpTo(union: Union, address: bigint): Block | undefined {
   let low = 0
   let high = union.length

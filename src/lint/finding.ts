@@ -1,12 +1,12 @@
 import { helpFor } from '../errors.ts'
 
 /**
- * `danger`: a protection that is there, but lets nearly everybody or any stranger pass. `warning`: weaker than it could be, or
- * probably a mistake. `advice`: could be written better.
+ * `danger`: a protection that lets almost everybody or any stranger pass. `warning`: weaker than it could be, or probably a
+ * mistake. `advice`: could be written better.
  */
 export type Severity = 'danger' | 'warning' | 'advice'
 
-/** Every code of a finding. The severity follows from it; `docs/codes.md` explains each. */
+/** The code of every finding, with its severity. `docs/codes.md` explains each code. */
 export const SEVERITIES = {
   'section-missing': 'warning',
   'mode-off': 'warning',
@@ -42,18 +42,20 @@ export const SEVERITIES = {
 
 type FindingCode = keyof typeof SEVERITIES
 
-/** Something in a policy or a named list that its owner may not have intended, or that could protect better. */
+/** Something in a policy or a named list that its owner may not have intended, or could protect better. */
 export interface PolicyFinding {
   /** Stable and machine-readable. */
   readonly code: FindingCode
-  /** Where: `ipWhitelist.ranges[3]`; the name of a section that is missing. In a named list `[3]`; empty for the whole list. */
+  /**
+   * The path: `ipWhitelist.ranges[3]`, or the name of a missing section. In a named list: `[3]`, or empty for the whole list.
+   */
   readonly path: string
   readonly severity: Severity
-  /** One line that continues after the path: what is wrong, and why it matters. */
+  /** One line that follows the path: what is wrong, and why it matters. */
   readonly message: string
-  /** Where the code is explained, relative to the root of the package: `docs/codes.md#mode-off`. */
+  /** The explanation of the code, relative to the root of the package: `docs/codes.md#mode-off`. */
   readonly help: string
-  /** What to write there instead, where there is one answer; as JSON unless it is a string. */
+  /** What to write instead, if there is a single answer. As JSON unless it is a string. */
   readonly corrected?: string | undefined
 }
 
@@ -61,7 +63,7 @@ export function finding(code: FindingCode, path: string, message: string, correc
   return { code, path, severity: SEVERITIES[code], message, help: helpFor(code), corrected }
 }
 
-/** A finding about an entry of a list, or without an index about the list itself. */
+/** A finding about an entry of a list, or about the list itself if `index` is left out. */
 export interface Note {
   readonly code: FindingCode
   readonly index?: number

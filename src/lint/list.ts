@@ -10,20 +10,20 @@ import { isIterable, parseListEntry, type ListEntry } from '../list/entry.ts'
 type Version = 4 | 6
 type Code = PolicyFinding['code']
 
-/** How many findings of one kind are told one by one. */
+/** How many findings of one kind are reported. */
 const TOLD = 20
-/** A list with so many of the addresses of the internet admits anybody. In percent. */
+/** A list that contains this percentage of the internet protects nothing. */
 const NEARLY_ALL = 50
 
 /**
- * What the owner of a named list may not have meant: ranges that alone or together hold half of the internet, that are too
- * wide for one owner, from which no caller comes, that change nothing because another one holds them, or that have expired
- * at `now` (milliseconds since the epoch; left out, none has). Paths are places in the list, `[17]`. Of each kind twenty
- * are told, the last of them with how many more there are. Pure; the work grows with n log n of the entries, a million
- * of which take about two seconds in one go.
+ * Returns what the owner of a named list may not have intended: ranges that, alone or together, contain half of the internet;
+ * ranges that are too wide for one owner; ranges from which no caller comes; ranges inside other ranges; and entries that
+ * have expired at `now` (milliseconds since the epoch; default: no expiry check). Paths are indexes in the list: `[17]`. At
+ * most twenty findings of each kind are returned; the last one says how many more there are. Pure. The work is O(n log n):
+ * about two seconds for a million entries, in one go.
  *
- * @throws PolicyError when an entry is refused, with its index.
- * @throws ConfigError when `entries` cannot be iterated: a string must be parsed first.
+ * @throws PolicyError with the index of the first invalid entry.
+ * @throws ConfigError if `entries` is not iterable. A string must be parsed first.
  */
 export function lintList(entries: Iterable<ListEntry>, now?: number): readonly PolicyFinding[] {
   if (!isIterable(entries))
@@ -39,10 +39,10 @@ export function lintList(entries: Iterable<ListEntry>, now?: number): readonly P
     tables[version].push(words, prefix, index)
     if (isOdd && noteOdd(notes, version, range, index)) tables[version].markSpecial()
     if (now !== undefined && expires !== undefined && Date.parse(expires) <= now)
-      notes.add('entry-expired', index, `no longer admits anybody: it expired at ${expires}`)
+      notes.add('entry-expired', index, `has no effect: it expired at ${expires}`)
     index += 1
   }
-  if (index === 0) return [finding('empty-list', '', 'contains nobody: the list is empty')]
+  if (index === 0) return [finding('empty-list', '', 'matches no address: the list is empty')]
   const whole = ([4, 6] as const).flatMap((version) => {
     const percent = sweep(tables[version], version, notes)
     return percent < NEARLY_ALL ? [] : [finding('admits-everybody', '', everybody(percent, version))]
@@ -62,7 +62,7 @@ function everybody(percent: number, version: Version): string {
   return `contains ${percent} % of the IPv${version} addresses of the internet: in \`lists\` it protects nothing, and in \`denyLists\` it refuses almost everybody`
 }
 
-/** Findings about entries, the first of each kind in full. */
+/** Findings about entries: the first ones of each kind, and a count of the rest. */
 class Notes {
   readonly #kinds = new Map<Code, { count: number; readonly told: { index: number; message: string }[] }>()
 
@@ -85,7 +85,7 @@ class Notes {
   }
 }
 
-/** Whether a range may be too wide or of a special purpose; quickly no for nearly all. */
+/** Whether a range may be too wide or have a special purpose. A quick check that rules out almost all ranges. */
 function mayBeOdd(version: Version, words: ArrayLike<number>, prefix: number): boolean {
   const word = words[0] as number
   if (prefix < WIDEST[version]) return true
@@ -93,13 +93,13 @@ function mayBeOdd(version: Version, words: ArrayLike<number>, prefix: number): b
   return word >>> 29 !== 1 || SPECIAL_GROUPS.has(word >>> 16)
 }
 
-/** With what the special blocks of IPv4, and those of IPv6 below 2000::/3, begin. */
+/** The first octet of every special IPv4 block, and the first group of every special IPv6 block in 2000::/3. */
 const SPECIAL_OCTETS: ReadonlySet<number> = new Set(
   [0, 10, 100, 127, 169, 172, 192, 198, 203].concat(Array.from({ length: 32 }, (_, index) => 224 + index)),
 )
 const SPECIAL_GROUPS: ReadonlySet<number> = new Set([0x2001, 0x2002, 0x3fff])
 
-/** Answers whether nobody calls from the range. */
+/** Reports a range that is too wide or has a special purpose. Returns whether no caller comes from it. */
 function noteOdd(notes: Notes, version: Version, range: string, index: number): boolean {
   const entry = entryOf(range, index)
   const special = specialPurpose(entry)
@@ -124,7 +124,7 @@ function percentOf(size: number, version: Version): number {
   return Math.min(100, Math.floor((size / Number(sizeOf(callersOf(version)))) * 100))
 }
 
-/** Tells of the ranges that lie in others. Answers how much of the internet the others hold together, in percent. */
+/** Reports ranges inside other ranges. Returns what percentage of the internet the list contains. */
 function sweep(table: Table, version: Version, notes: Notes): number {
   let held = 0
   let outer: number | undefined
@@ -136,7 +136,7 @@ function sweep(table: Table, version: Version, notes: Notes): number {
     }
     outer = row
     const prefix = table.prefixOf(row)
-    // Of a narrower range the special blocks are left in: they are a small part of it.
+    // The special blocks inside a narrower range are too small to matter, so they are not subtracted.
     if (prefix < WIDEST[version]) held += callersIn(table.textOf(row))
     else if (!table.isSpecial(row)) held += 2 ** (32 * table.width - prefix)
   }
@@ -171,7 +171,7 @@ class Table {
     this.#length += 1
   }
 
-  /** Of the last range: nobody calls from it. */
+  /** Marks the last range: no caller comes from it. */
   markSpecial(): void {
     this.#prefixes[this.#length - 1] = (this.#prefixes[this.#length - 1] as number) + SPECIAL
   }
@@ -193,13 +193,13 @@ class Table {
     return rangeText([...words], this.prefixOf(row))
   }
 
-  /** The rows by their first address, of those with one the widest first, and then as they were given. */
+  /** The rows by first address, then the widest first, then in the order of the list. */
   sorted(): Uint32Array {
     const rows = Uint32Array.from({ length: this.#length }, (_, row) => row)
     return rows.sort((a, b) => this.#order(a, b) || this.prefixOf(a) - this.prefixOf(b) || a - b)
   }
 
-  /** Whether the range of a row holds that of another, which does not come before it. */
+  /** Whether the range of `outer` contains that of `row`, which must not come before it. */
   holds(outer: number, row: number): boolean {
     let left = this.prefixOf(outer)
     for (let word = 0; left > 0; word += 1, left -= 32) {

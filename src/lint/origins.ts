@@ -36,7 +36,7 @@ function domainNotes(text: string, index: number, places: ReadonlyMap<string, nu
   if (isInsecure(text)) {
     const free = corrected !== undefined && !places.has(corrected)
     const message =
-      'uses http: anybody on the network path can change the page, which then acts as this origin'
+      'uses http: anyone on the network path can change the page, which then acts as this origin'
     found.push({ code: 'insecure-scheme', index, message, corrected: free ? corrected : undefined })
   }
   if (text.includes('*')) {
@@ -64,9 +64,9 @@ function lintCredentials({ domains, credentials }: Domains): PolicyFinding[] {
 
 const NULL_ORIGIN = 'admits every website: any page can open a sandboxed frame, whose origin is `null`'
 
-/** The wildcards, other than itself, that admit all that an entry admits. */
+/** The wildcards, other than the entry itself, that admit everything that it admits. */
 function wildcardsOver(text: string): string[] {
-  // Where any one subdomain is admitted, all are.
+  // A wildcard that admits one subdomain admits all of them.
   const origin = text.replace('://*.', '://x.')
   return originIndexKeys(origin).filter((key) => key !== origin && key !== text)
 }
@@ -109,7 +109,7 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
     notes.push({ code: 'localhost', index, message, corrected: rewritten(changed) })
   }
   if (isInsecure(origin)) {
-    const message = 'uses http: anybody on the network path can read the codes and results in the return URL'
+    const message = 'uses http: anyone on the network path can read the codes and results in the return URL'
     const changed = secured(origin) && text.replace('http:', 'https:')
     notes.push({ code: 'insecure-scheme', index, message, corrected: rewritten(changed) })
   }
@@ -121,7 +121,7 @@ function urlNotes(entry: ReturnUrlEntry, index: number, places: ReadonlyMap<stri
   return notes
 }
 
-/** A prefix with a slash at its end names a folder; one that ends like a page was probably meant as that page. */
+/** A prefix that ends with a slash is a folder. One that ends like a page was probably meant as only that page. */
 function exactNote(text: string, index: number, places: ReadonlyMap<string, number>): Note {
   const message =
     'looks like a single page, but also admits everything below it: write it as `exact` if the return URL is always this one (RFC 9700, 2.1), or end it with a slash'
@@ -129,7 +129,7 @@ function exactNote(text: string, index: number, places: ReadonlyMap<string, numb
   return { code: 'exact-possible', index, message, corrected: places.has(exact) ? undefined : exact }
 }
 
-/** The keys of all other entries that admit all that an entry admits. */
+/** The keys of all other entries that admit everything that an entry admits. */
 function entriesOver({ kind, origin, path, query, text }: ReturnUrlEntry): string[] {
   const loopback = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/.exec(origin)?.[1]
   const anyPort = loopback === undefined ? [] : [`${loopback}:*`]
@@ -138,7 +138,7 @@ function entriesOver({ kind, origin, path, query, text }: ReturnUrlEntry): strin
   return [...exact, ...prefixes.filter((prefix) => kind === 'exact' || prefix !== text).map(keyOf)]
 }
 
-/** The path of every prefix that admits a path: each cut before and after a slash, and the whole. */
+/** All prefixes that admit a path: the path cut before and after each slash, and the whole path. */
 function prefixesOf(path: string): string[] {
   const cuts = [...path.matchAll(/\//g)].flatMap(({ index }) => [index, index + 1])
   return [...new Set([...cuts, path.length])].map((cut) => path.slice(0, cut))
@@ -167,7 +167,7 @@ function isInsecure(origin: string): boolean {
   return origin.startsWith('http:') && !isLocalhost(hostname) && !isLoopback(hostname)
 }
 
-/** The same over https, unless it has a port: whether TLS is spoken on that port is not known. */
+/** The origin with https. `undefined` if it has a port, because that port may not speak TLS. */
 function secured(origin: string): string | undefined {
   return origin === `http://${hostnameOf(origin)}` ? origin.replace('http:', 'https:') : undefined
 }

@@ -3,21 +3,21 @@ import type { Block } from './blocks.ts'
 
 /** An address range of a policy. */
 export interface AddressEntry extends Block {
-  /** Its place in the list. */
+  /** Its index in the list. */
   readonly index: number
   readonly version: 4 | 6
   readonly words: readonly number[]
   readonly prefix: number
 }
 
-/** A range with its first and last address as numbers. */
+/** A range, with its first and last address as numbers. */
 export function addressEntry({ version, first: words, prefix }: IpRange, index: number): AddressEntry {
   const first = words.reduce((value, word) => (value << 32n) | BigInt(word), 0n)
   const last = first + (1n << BigInt(32 * words.length - prefix)) - 1n
   return { index, version, words, prefix, first, last }
 }
 
-/** The same of a text in canonical form. */
+/** Like {@link addressEntry}, for the canonical text of a range. */
 export function entryOf(text: string, index = 0): AddressEntry {
   return addressEntry(parseIpRange(text) as IpRange, index)
 }
@@ -27,8 +27,8 @@ interface SpecialBlock extends AddressEntry {
 }
 
 /**
- * Blocks from which no caller comes over the internet: the special-purpose registries of IANA (RFC 6890) without the blocks
- * that are reachable from everywhere, and multicast. Inner blocks come before outer ones.
+ * Blocks from which no caller on the internet comes: those of IANA's special-purpose registries (RFC 6890) that are not
+ * globally reachable, and multicast. Inner blocks come before outer ones.
  */
 const SPECIAL_BLOCKS = [
   ['0.0.0.0/8', '"this network"'],
@@ -73,17 +73,17 @@ interface Blocks {
 
 let read: Blocks | undefined
 
-/** The blocks as they are compared, made when the first range is judged: every start would wait for them. */
+/** The parsed blocks. Computed on first use, to keep them out of the start-up time. */
 function blocks(): Blocks {
   read ??= {
     special: SPECIAL_BLOCKS.map(([text, what], index) => ({ ...entryOf(text, index), what })),
-    // Of IPv6 only global unicast is given out.
+    // For IPv6, only global unicast is allocated.
     whole: { 4: entryOf('0.0.0.0/0'), 6: entryOf('2000::/3') },
   }
   return read
 }
 
-/** Why nobody calls from a range over the internet; `undefined` when somebody may. */
+/** Why no caller on the internet has an address of a range. `undefined` if one may. */
 export function specialPurpose({ version, first, last }: AddressEntry): string | undefined {
   const { special, whole } = blocks()
   const block = special.find((one) => one.version === version && one.first <= first && last <= one.last)
@@ -92,12 +92,12 @@ export function specialPurpose({ version, first, last }: AddressEntry): string |
   return reserved ? 'reserved, outside of 2000::/3' : undefined
 }
 
-/** The blocks of one version that hold no caller. */
+/** The blocks of one version without callers. */
 export function specialBlocks(version: 4 | 6): readonly Block[] {
   return blocks().special.filter((block) => block.version === version)
 }
 
-/** All addresses that a caller may have, before the special blocks are taken out. */
+/** All addresses that a caller may have, before the special blocks are removed. */
 export function wholeOf(version: 4 | 6): Block {
   return blocks().whole[version]
 }

@@ -2,18 +2,18 @@ import { show } from '../errors.ts'
 import { isMember, MEMBERS, readMembers, type ListEntry } from './entry.ts'
 import type { Refusals } from './refusals.ts'
 
-/** A row, and where the one after it begins. */
+/** A row, and where the next row begins. */
 interface Row {
   readonly line: number
-  /** One more than there are columns at most. `undefined`: the line is empty, or was refused. */
+  /** At most one more than the number of columns. `undefined` if the line is empty or was refused. */
   readonly cells: readonly string[] | undefined
   readonly next: number
   readonly nextLine: number
 }
 
 /**
- * Reads RFC 4180, beginning at `start`: with a header that names the columns in any order, or else `range[,note]`. Empty
- * lines are passed over; values that a row leaves out at its end are empty.
+ * Reads CSV (RFC 4180) from `start`: with a header that names the columns in any order, or `range[,note]` without a header.
+ * Skips empty lines. Missing values at the end of a row are empty.
  */
 export function* readRows(text: string, start: number, refusals: Refusals): Generator<ListEntry> {
   let columns: readonly string[] | undefined
@@ -40,7 +40,7 @@ export function* readRows(text: string, start: number, refusals: Refusals): Gene
   }
 }
 
-/** Every address contains a dot or a colon, and no name of a column does. */
+/** Every address contains a dot or a colon, and no column name does. */
 function isHeader(cells: readonly string[]): boolean {
   return !/[.:]/.test(cells[0] ?? '')
 }
@@ -60,7 +60,7 @@ function readHeader(cells: readonly string[], line: number, refusals: Refusals):
   }
   if (!cells.includes('range'))
     refusals.addLine(line, 'is neither an entry nor a header with a column `range`')
-  // Without known columns no row can be read.
+  // Without valid columns, no row can be read.
   refusals.end()
   return cells
 }
@@ -73,7 +73,7 @@ function readRow(text: string, start: number, line: number, refusals: Refusals):
   return { line, cells, next: end + 1, nextLine: line + 1 }
 }
 
-/** Longer than any value of an entry: a missing quote must not hide half of the text. */
+/** Longer than any value of an entry. A missing quote must not swallow half of the text. */
 const LONGEST_QUOTED = 4_096
 
 function readQuotedRow(text: string, start: number, line: number, refusals: Refusals): Row {
@@ -90,7 +90,7 @@ function readQuotedRow(text: string, start: number, line: number, refusals: Refu
       const close = closingQuote(text, index)
       if (close === -1) {
         refuse(`has a quoted value of more than ${LONGEST_QUOTED} characters: is its closing quote missing?`)
-        // Where the next row begins is not known.
+        // The start of the next row is unknown.
         refusals.end()
       }
       const quoted = text.slice(index + 1, close)
@@ -115,7 +115,7 @@ function readQuotedRow(text: string, start: number, line: number, refusals: Refu
   }
 }
 
-/** Where the quote stands that closes the one at `open`; -1: not within the longest value. */
+/** The index of the quote that closes the one at `open`. -1 if the value is too long. */
 function closingQuote(text: string, open: number): number {
   let close = text.indexOf('"', open + 1)
   while (close !== -1 && text[close + 1] === '"' && close - open <= LONGEST_QUOTED) {
@@ -141,7 +141,7 @@ function withoutReturn(line: string): string {
 
 export const HEADER: string = `${MEMBERS.join(',')}\r\n`
 
-/** The row of an entry, below {@link HEADER}. */
+/** The row of an entry. The first row is {@link HEADER}. */
 export function writeRow({ range, note = '', owner = '', expires = '' }: ListEntry): string {
   return `${range},${quote(guard(note))},${quote(guard(owner))},${expires}\r\n`
 }
@@ -151,8 +151,8 @@ function quote(value: string): string {
 }
 
 /**
- * What a spreadsheet would take for a formula gets an apostrophe before it, and loses it again when it is read. What already
- * has apostrophes there gets one more, so that every value comes back.
+ * If a spreadsheet would read a value as a formula, an apostrophe is written before it and removed when the value is read. A
+ * value that already starts with apostrophes gets one more, so that every value is restored.
  */
 const FORMULA = /^[\s']*[=+\-@＝＋－＠]/
 

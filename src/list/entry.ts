@@ -6,16 +6,16 @@ import { isProblem, type Problem } from '../match/problem.ts'
 
 /** One entry of a named list. */
 export interface ListEntry {
-  /** An address or CIDR range. Comes back in canonical form (RFC 5952 for IPv6), whatever spelling was written. */
+  /** An address or CIDR range in any spelling. It is returned in canonical form (RFC 5952 for IPv6). */
   readonly range: string
   /**
-   * 1 to 256 characters (UTF-16 code units), without control characters other than tab and line breaks. Leave it out
-   * rather than empty.
+   * 1 to 256 characters (UTF-16 code units), without control characters other than tab and line breaks. An empty string is
+   * refused; leave the member out instead.
    */
   readonly note?: string | undefined
-  /** Who answers for the entry; as `note`. */
+  /** Who is responsible for the entry. The rules of `note` apply. */
   readonly owner?: string | undefined
-  /** ISO 8601 instant with its offset, as it was written; from it on the entry admits nobody. */
+  /** When the entry expires, as an ISO 8601 instant with an offset. It is returned as written. */
   readonly expires?: string | undefined
 }
 
@@ -23,11 +23,11 @@ export interface ListEntry {
 export const MEMBERS = ['range', 'note', 'owner', 'expires'] as const
 
 /**
- * The only way from a value to an entry of a list. Returns a frozen copy with the range in canonical form. What a parser would
- * have to guess is refused: host bits, leading zeros, zones.
+ * The only way from a value to an entry of a list. Returns a frozen copy with the range in canonical form. Ambiguous ranges
+ * are refused: host bits, leading zeros, zones.
  *
- * @param index Its place among others, which is named with the reasons.
- * @throws PolicyError with every reason, each with the name of its member and, where there is one, the corrected form.
+ * @param index The index in the list, for error messages.
+ * @throws PolicyError with every reason, each with the name of its member and the corrected form if there is one.
  */
 export function parseListEntry(value: unknown, index?: number): ListEntry {
   const entry = readEntry(value)
@@ -38,12 +38,12 @@ export function parseListEntry(value: unknown, index?: number): ListEntry {
   throw new PolicyError(issues, 'list')
 }
 
-/** An entry, or every reason why the value is refused; their paths are names of members. */
+/** Returns the entry, or every reason why the value is refused. The paths of the reasons are names of members. */
 export function readEntry(value: unknown): ListEntry | readonly PolicyIssue[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return [{ path: '', message: `must be an object with ${MEMBERS.join(', ')}, got ${show(value)}` }]
   }
-  // Own members only: what a prototype holds was not written by anyone.
+  // Only own properties, because inherited ones were not written in the entry.
   const member = (name: (typeof MEMBERS)[number]): unknown =>
     Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
   const unknown = Object.keys(value).filter((name) => !isMember(name))
@@ -55,7 +55,7 @@ export function readEntry(value: unknown): ListEntry | readonly PolicyIssue[] {
   return readMembers(member('range'), member('note'), member('owner'), member('expires'), issues)
 }
 
-/** As {@link readEntry}, from the values of the members; `undefined` stands for a member that is left out. */
+/** Like {@link readEntry}, from the values of the members. `undefined` means that a member is left out. */
 export function readMembers(
   range: unknown,
   note?: unknown,
@@ -77,12 +77,12 @@ export function readMembers(
 }
 
 /**
- * What entries inherit from, in place of `Object.prototype`: nothing that anybody could add to. Cheaper than no prototype at all,
- * which makes each of a million objects a hash table.
+ * The prototype of entries, which nothing can be added to, unlike `Object.prototype`. Faster than no prototype, because V8
+ * stores an object without a prototype as a hash table.
  */
 const NO_MEMBERS: object = Object.freeze(Object.create(null) as object)
 
-/** Whether these may be entries. A string would be taken for its characters: it must be parsed first. */
+/** Whether the value may be a list of entries. A string is iterable, but must be parsed first. */
 export function isIterable(value: unknown): value is Iterable<ListEntry> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value
 }
@@ -103,7 +103,7 @@ function readRange(given: unknown): string | Problem {
   if (typeof given !== 'string') {
     return { problem: given === undefined ? 'is missing' : `must be a string, got ${show(given)}` }
   }
-  // Nearly all ranges are in canonical form, which `scanRange` recognises in a tenth of the time.
+  // Almost all ranges are in canonical form, which `scanRange` recognises in a tenth of the time.
   const version = scanRange(given)
   if (version !== 0) return scanned.prefix === (version === 4 ? 32 : 128) ? withoutPrefix(given) : given
   const range = parseIpRange(given)
@@ -117,7 +117,7 @@ function withoutPrefix(range: string): string {
 }
 
 const LONGEST = 256
-// Lone surrogates would not come back from a file.
+// Lone surrogates cannot be restored from a file.
 const UNPRINTABLE = /[^\P{Cc}\t\n\r]|\p{Cs}/u
 
 function isText(given: unknown, path: string, issues: PolicyIssue[]): given is string {
@@ -130,7 +130,7 @@ function isText(given: unknown, path: string, issues: PolicyIssue[]): given is s
   if (!UNPRINTABLE.test(given as string)) return true
   issues.push({
     path,
-    message: `must not contain control characters or halves of characters, got ${show(given)}`,
+    message: `must not contain control characters or unpaired surrogates, got ${show(given)}`,
   })
   return false
 }

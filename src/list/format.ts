@@ -7,31 +7,31 @@ import { Refusals } from './refusals.ts'
 import { readLines, writeLine } from './text.ts'
 
 /**
- * How a list is written.
+ * The format of a list.
  *
- * - `text`: one range a line. What follows `#` or `;` is its note, or, when it begins with `{`, a JSON object with any of
+ * - `text`: one range per line. Text after `#` or `;` is its note, or, if it begins with `{`, a JSON object with any of
  *   `note`, `owner` and `expires`: `192.0.2.0/24 # {"owner":"ada","expires":"2030-01-31T12:00:00Z"}`. A single comment line
- *   directly above a range that has no comment is read as if it stood behind it; all others (heads of files, separators)
- *   belong to no range and are not kept.
+ *   directly above a range without a comment is read as the comment of that range. All other comment lines (file headers,
+ *   separators) are dropped.
  * - `csv`: RFC 4180. The first row may name the columns `range`, `note`, `owner` and `expires`, in any order; otherwise they
- *   are `range` and `note`. A note or owner that a spreadsheet would take for a formula is written with an apostrophe
- *   before it, and read without.
- * - `json`: an array of ranges and of objects as {@link ListEntry}.
+ *   are `range` and `note`. If a spreadsheet would read a note or owner as a formula, an apostrophe is written before it, and
+ *   removed when it is read.
+ * - `json`: an array of ranges and of objects like {@link ListEntry}.
  *
- * Lines end with LF or CRLF; one byte order mark at the start is passed over.
+ * Lines end with LF or CRLF. A byte order mark at the start is skipped.
  */
 export type ListFormat = 'text' | 'csv' | 'json'
 
 const READERS = { text: readLines, csv: readRows, json: readItems } as const
 
 /**
- * Yields the entries of a text, checked and frozen, in their order; a range that is there twice comes twice. The text is read
- * as far as it is asked for, except JSON, which is parsed at the first call of `next`. Entries that are refused are left out
- * and told at the end: what was yielded is of use only when the generator has ended without a throw.
+ * Yields the entries of a text in their order, checked and frozen. A repeated range is yielded each time. The text is read as
+ * far as the caller iterates, except JSON, which is parsed at the first call of `next`. Invalid entries are left out and
+ * reported at the end, so use the result only if the generator ends without an error.
  *
- * @throws PolicyError at the end of the text, or when there are a hundred reasons, with all of them. Each names its line
- * (`line 17`, in JSON the index, `[16].note`) and the corrected form where there is one.
- * @throws ConfigError at once when `text` is not a string, or `format` is not one of the three.
+ * @throws PolicyError at the end of the text, or after a hundred reasons, with all of them. Each has its line (`line 17`; in
+ * JSON the index, `[16].note`) and the corrected form if there is one.
+ * @throws ConfigError immediately, if `text` is not a string or `format` is not one of the three.
  */
 export function parseList(text: string, format: ListFormat): Generator<ListEntry, void, undefined> {
   if (typeof text !== 'string') throw new ConfigError('text', 'the text of a list', text)
@@ -47,11 +47,11 @@ function* read(text: string, format: ListFormat): Generator<ListEntry, void, und
 }
 
 /**
- * Yields pieces of a text. Joined they are what {@link parseList} reads the same entries from. Takes entries, or what the
- * `chunks()` of a stored list gives.
+ * Yields a text in pieces. {@link parseList} reads the same entries from the joined pieces. Takes entries, or the `chunks()`
+ * of a stored list.
  *
- * @throws PolicyError when one of the entries is refused, with its index.
- * @throws ConfigError at once when `entries` cannot be iterated, or `format` is not one of the three.
+ * @throws PolicyError with the index of the first invalid entry.
+ * @throws ConfigError immediately, if `entries` is not iterable or `format` is not one of the three.
  */
 export function formatList(
   entries: Iterable<ListEntry>,

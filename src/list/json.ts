@@ -2,7 +2,7 @@ import { PolicyError, show } from '../errors.ts'
 import { isRefused, readEntry, readMembers, type ListEntry } from './entry.ts'
 import type { Refusals } from './refusals.ts'
 
-/** Reads an array of ranges and of entries, beginning at `start`. */
+/** Reads an array of ranges and of entries, from `start`. */
 export function* readItems(text: string, start: number, refusals: Refusals): Generator<ListEntry> {
   for (const [index, item] of parseArray(start === 0 ? text : text.slice(start)).entries()) {
     const entry = typeof item === 'string' ? readMembers(item) : readEntry(item)
@@ -30,7 +30,7 @@ function parseArray(text: string): readonly unknown[] {
   )
 }
 
-/** An entry as an item of an array. */
+/** An entry as an element of an array. */
 export function writeItem({ range, note, owner, expires }: ListEntry): string {
   return JSON.stringify({ range, note, owner, expires })
 }

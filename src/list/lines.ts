@@ -3,8 +3,8 @@ import type { ListEntry } from './entry.ts'
 import { PIECE } from './pieces.ts'
 
 /**
- * Entries as stores keep them: a line each, the range and, where there is more, a tab and a JSON array of expiry, owner and
- * note. They are not checked again: making a set of them refuses what is not a range.
+ * An entry as stores keep it, on one line: the range, then a tab and a JSON array of expiry, owner and note if there are any.
+ * Lines are not checked when they are read: creating a set of them refuses invalid ranges.
  */
 export function formatLine({ range, note, owner, expires }: ListEntry): string {
   if (note === undefined && owner === undefined && expires === undefined) return `${range}\n`
@@ -12,9 +12,9 @@ export function formatLine({ range, note, owner, expires }: ListEntry): string {
 }
 
 /**
- * The entries of some lines, some hundred at a time.
+ * Reads the entries of some lines, a few hundred at a time.
  *
- * @throws UnreadableError when they are not as {@link formatLine} writes them
+ * @throws UnreadableError if a line is not in the form of {@link formatLine}
  */
 export function* readLines(text: string): Generator<readonly ListEntry[]> {
   let piece: ListEntry[] = []

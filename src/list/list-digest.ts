@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { ListEntry } from './entry.ts'
 
-/** What guards judge by in a list, as a digest: its ranges, each with its end, in their order. Notes and owners do not count. */
+/** A digest of what guards use of a list: its ranges with their expiry, in order. Notes and owners are left out. */
 export class ListDigest {
   readonly #hash: Hash = createHash('sha256')
 
@@ -13,7 +13,7 @@ export class ListDigest {
     return this
   }
 
-  /** In base64url. Nothing can be added behind it. */
+  /** Returns the digest in base64url. Nothing can be added afterwards. */
   end(): string {
     return this.#hash.digest('base64url')
   }

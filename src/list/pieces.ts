@@ -3,14 +3,14 @@ import { isAsyncIterable, isIterable, parseListEntry, type ListEntry } from './e
 import { isListName } from '../names.ts'
 import { createSlices } from '../slices.ts'
 
-/** How many entries are handed on at once: so many are read and understood in a fraction of a millisecond. */
+/** The number of entries in a piece, which takes a fraction of a millisecond to read and parse. */
 export const PIECE = 256
 
 /**
- * Checked copies of the entries that are to be written, some hundred at a time. Between them other work gets its turn: a long
- * list in memory must not hold up the process.
+ * Yields checked copies of the entries to write, a few hundred at a time. Between pieces it yields to the event loop, because
+ * a long list in memory must not block the process.
  *
- * @throws PolicyError that names the entry, ConfigError when there are no entries, and what `entries` throws
+ * @throws PolicyError with the invalid entry, ConfigError if `entries` is not iterable, and any error of `entries` itself
  */
 export async function* checkedEntries(
   entries: Iterable<ListEntry> | AsyncIterable<ListEntry>,
@@ -23,7 +23,7 @@ export async function* checkedEntries(
     count += 1
     return piece.length === PIECE
   }
-  // Apart, because waiting for each entry takes as long as checking it.
+  // Two loops, because awaiting each entry takes as long as checking it.
   if (isIterable(entries)) {
     for (const entry of entries) {
       if (!isFull(entry)) continue

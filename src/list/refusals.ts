@@ -3,7 +3,7 @@ import { isRefused, type ListEntry } from './entry.ts'
 
 const MOST = 100
 
-/** What was refused so far of a text. Throws what it has when it has a hundred. */
+/** Collects the reasons why parts of a text are refused. Throws after a hundred. */
 export class Refusals {
   readonly #issues: PolicyIssue[] = []
 
@@ -12,7 +12,7 @@ export class Refusals {
     if (this.#issues.length === MOST) this.end()
   }
 
-  /** Whether this is an entry. If not, the reasons are kept, as those of a line. */
+  /** Whether the result is an entry. If not, records the reasons for this line. */
   isEntry(result: ListEntry | readonly PolicyIssue[], line: number): result is ListEntry {
     if (!isRefused(result)) return true
     for (const { path, message, corrected } of result) {
@@ -25,7 +25,7 @@ export class Refusals {
     this.add({ path: `line ${line}`, message, corrected })
   }
 
-  /** Throws when anything was refused. */
+  /** Throws if anything was refused. */
   end(): void {
     if (this.#issues.length > 0) throw new PolicyError(this.#issues, 'list')
   }

@@ -2,19 +2,19 @@ import type { PolicyIssue } from '../errors.ts'
 import { readEntry, readMembers, type ListEntry } from './entry.ts'
 import { Refusals } from './refusals.ts'
 
-/** What begins a comment: `#` almost everywhere, `;` in the lists of Spamhaus. */
+/** The start of a comment: `#` almost everywhere, `;` in the lists of Spamhaus. */
 const MARK = /[#;]/
 
-/** Reads the lines of a text, beginning at `start`. */
+/** Reads the lines of a text, from `start`. */
 export function readLines(text: string, start: number, refusals: Refusals): Generator<ListEntry> {
   return new LineReader(refusals).read(text, start)
 }
 
-/** Reads a text part by part. Each part ends with the end of a line. */
+/** Reads a text in parts. Each part must end at the end of a line. */
 export class LineReader {
   readonly #refusals: Refusals
   #line = 0
-  /** Comment lines since the last other line, and the last of them. */
+  /** The number of comment lines since the last other line, and the text of the last one. */
   #comments = 0
   #above = ''
 
@@ -46,7 +46,7 @@ export class LineReader {
     }
   }
 
-  /** Throws when anything was refused. */
+  /** Throws if anything was refused. */
   end(): void {
     this.#refusals.end()
   }
@@ -76,7 +76,7 @@ export function writeLine({ range, note, owner, expires }: ListEntry): string {
   return `${range} # ${JSON.stringify({ note, owner, expires })}\n`
 }
 
-/** Whether a note comes back from a line as it is. */
+/** Whether a plain comment preserves a note. */
 function isPlain(note: string): boolean {
   return !note.startsWith('{') && !note.includes('\n') && note === note.trim()
 }

@@ -5,7 +5,7 @@ import { createIpSet, type IpSet } from './ip-set.ts'
 import { parseIp, parseIpRange, type IpAddress, type IpRange } from './ip.ts'
 import { isProblem, type Problem } from './problem.ts'
 
-/** Headers to which every proxy adds the hop that it sees. Any other is written once, by the proxy in front. */
+/** Headers to which every proxy appends the hop that it sees. Any other header is set once, by the outermost proxy. */
 const LIST_HEADERS = ['x-forwarded-for', 'forwarded'] as const
 type KnownHeader =
   | (typeof LIST_HEADERS)[number]
@@ -27,7 +27,7 @@ function isHeaderName(value: unknown): boolean {
   return typeof value === 'string' && value.length <= 256 && HEADER_NAME.test(value)
 }
 
-/** Names for ranges that do not change. The first three mean what they mean in `trust proxy` of Express. */
+/** Names for fixed ranges. The first three mean the same as in Express's `trust proxy`. */
 const PRESETS: ReadonlyMap<string, readonly string[]> = new Map([
   ['loopback', LOOPBACK],
   ['linklocal', LINK_LOCAL],
@@ -35,29 +35,30 @@ const PRESETS: ReadonlyMap<string, readonly string[]> = new Map([
   ['private', PRIVATE],
 ])
 
-/** What `trustedProxies` calls a proxy on this machine that connects by a Unix socket, which has no address. */
+/** The entry of `trustedProxies` for a proxy on this machine that connects through a Unix socket, which has no address. */
 export const UNIX_SOCKET = 'unix'
 
 export interface ClientAddressOptions {
   /**
-   * The proxies in front, as addresses, CIDR ranges, the names `loopback`, `linklocal`, `uniquelocal` and `private`, and
-   * `unix` for whoever connects by the Unix socket that the server listens on. Only what they say is believed.
+   * The trusted proxies: addresses, CIDR ranges, the names `loopback`, `linklocal`, `uniquelocal` and `private`, and `unix`
+   * for every peer that connects through the Unix socket that the server listens on. The header is read only if the peer is
+   * trusted.
    */
   readonly trustedProxies: readonly string[]
   /**
-   * The one header that they write, in any case. `x-forwarded-for` and `forwarded` (RFC 7239) are lists, to which each
-   * proxy adds a hop. Any other header, such as `fly-client-ip`, must stand once and hold one address. An address may be
-   * followed by a port, an IPv6 address then stands in brackets: `203.0.113.7:51820`, `[2001:db8::1]:443`.
+   * The header that the proxies set, in any case. `x-forwarded-for` and `forwarded` (RFC 7239) are lists: each proxy appends
+   * a hop. Any other header, such as `fly-client-ip`, must be sent once and contain one address. An address may have a port;
+   * an IPv6 address with a port is in brackets: `203.0.113.7:51820`, `[2001:db8::1]:443`.
    */
   readonly header: KnownHeader | (string & Record<never, never>)
 }
 
-/** Who calls, and how we know. */
+/** The client's address and where it was found. */
 export interface ClientAddress {
   readonly address: IpAddress
-  /** `socket`, `req.ip`, or the header that named the address. */
+  /** `socket`, `req.ip`, or the name of the header that contained the address. */
   readonly source: string
-  /** How many proxies were walked over. */
+  /** The number of hops that were read from the header. */
   readonly hops: number
 }
 
@@ -65,21 +66,21 @@ export interface ClientAddress {
 export interface ClientAddressReader {
   /** In lower case. */
   readonly header: string
-  /** Finds the client from the peer of the socket, or `UNIX_SOCKET`, and all lines of the header, in order. */
+  /** Finds the client's address from the address of the peer (or `UNIX_SOCKET`) and all lines of the header, in order. */
   read(peer: string | undefined, headerLines: readonly string[]): ClientAddress | undefined
-  /** Whether an address is believed to be a proxy. */
+  /** Whether an address belongs to a trusted proxy. */
   trusts(address: IpAddress): boolean
-  /** What the lines name, from the nearest hop to the farthest; `undefined` is a hop without an address. */
+  /** The hops in the lines, from the nearest to the farthest. A hop without an address is `undefined`. */
   hops(headerLines: readonly string[]): Iterable<string | undefined>
 }
 
 /**
- * Makes the reader that says who calls. It walks from the socket outwards, right to left through the header, for as long
- * as the hop is trusted; the first that is not is the client, and if all are trusted the farthest. A peer that is not
- * trusted is the client itself, whatever headers it sends. Nothing is guessed: a trusted hop that names nobody, or
- * something that is no address, gives `undefined`. The work grows with the length of the header, not faster.
+ * Compiles the `clientAddress` option. The reader starts at the peer of the socket and walks the header from right to left
+ * while the hops are trusted. The first hop that is not trusted is the client; if all are trusted, the farthest hop is the
+ * client. A peer that is not trusted is itself the client, whatever headers it sends. The reader never guesses: it returns
+ * `undefined` if a trusted hop has no address or an invalid one. The work is linear in the length of the header.
  *
- * @throws ConfigError naming the option below `name`.
+ * @throws ConfigError with the name of the option below `name`.
  */
 export function compileClientAddress(option: unknown, name: string): ClientAddressReader {
   const { trustedProxies, header: written } = checkOptions<ClientAddressOptions>(name, option, {
@@ -120,8 +121,8 @@ export function compileClientAddress(option: unknown, name: string): ClientAddre
 }
 
 /**
- * The address at the other end of a socket. Node adds the zone to a link-local one; it names an interface of this machine
- * and is no part of what the caller says.
+ * The address at the other end of a socket. Node appends a zone to a link-local address. The zone is removed, because it
+ * names an interface of this machine.
  */
 export function parsePeer(text: string): IpAddress | undefined {
   const known = peers.get(text)
@@ -134,11 +135,11 @@ export function parsePeer(text: string): IpAddress | undefined {
   return address
 }
 
-/** Connections stay open and callers come again, so most peers were read before. */
+/** Connections are reused and callers return, so most peers have been parsed before. */
 const peers = new Map<string, IpAddress>()
 const MOST_PEERS = 1_000
 
-// Made when first asked: every start would wait for them.
+// Created on first use, to keep them out of the start-up time.
 let loopback: IpSet | undefined
 let local: IpSet | undefined
 
@@ -147,9 +148,9 @@ export function isLoopback(address: IpAddress): boolean {
   return loopback.contains(address)
 }
 
-/** Whether no caller on the public internet can have the address. */
+/** Whether the address is outside the public internet. */
 export function isLocal(address: IpAddress): boolean {
-  // With the addresses that providers share out behind their own translation (RFC 6598).
+  // Includes the addresses that providers share behind carrier-grade NAT (RFC 6598).
   local ??= createIpSet(parsed([...LOOPBACK, ...LINK_LOCAL, ...PRIVATE, '100.64.0.0/10']))
   return local.contains(address)
 }
@@ -166,7 +167,7 @@ function parseProxy(text: unknown, name: string): readonly IpRange[] {
   const preset = PRESETS.get(text)
   if (preset !== undefined) return parsed(preset)
   const range = parseIpRange(text)
-  // With everybody trusted, the leftmost value would count, which the caller has written.
+  // If every address were trusted, the leftmost hop would be the client, and the caller writes that hop.
   const isEverybody = isProblem(range)
     ? /\/0(?![0-9])/.test(`${range.problem} ${range.corrected}`)
     : range.prefix === 0
@@ -181,7 +182,7 @@ function adviceOn(text: string, { problem, corrected }: Problem): string {
   return corrected === undefined ? `, which ${problem}` : `, which ${problem}; write \`${corrected}\``
 }
 
-/** The hops that a header names, from the nearest to the farthest; `undefined` is one that names no address. */
+/** Reads the hops of a header, from the nearest to the farthest. A hop without an address is `undefined`. */
 type HopReader = (lines: readonly string[]) => Iterable<string | undefined>
 
 const LIST_READERS: ReadonlyMap<string, HopReader> = new Map<(typeof LIST_HEADERS)[number], HopReader>([
@@ -202,7 +203,7 @@ function walk(hops: Iterable<string | undefined>, trusted: IpSet, source: string
   return client
 }
 
-/** Of two lines the proxy wrote only one, and nobody can say which. A list is not an address. */
+/** If there are two lines, it is unknown which one the proxy set. A list is not an address. */
 function singleHop(lines: readonly string[]): [string | undefined] {
   return [lines.length === 1 ? withoutPort(withoutBlanks(lines[0] as string)) : undefined]
 }
@@ -213,7 +214,7 @@ function* listedHops(lines: readonly string[]): Generator<string> {
 
 const WITH_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})$/
 
-/** Some proxies write the port of the client too, such as those of Azure. What is not written so is left as it is. */
+/** Some proxies, such as those of Azure, append the client's port. Text in any other form is returned unchanged. */
 function withoutPort(hop: string): string {
   const [, bracketed, bare, port] = WITH_PORT.exec(hop) ?? []
   if (port === undefined || Number(port) > 65_535) return hop
@@ -221,7 +222,7 @@ function withoutPort(hop: string): string {
   return bracketed.includes(':') ? bracketed : hop
 }
 
-/** The `for` of each element of RFC 7239, without quotation marks, brackets and port. */
+/** The `for` parameter of each element (RFC 7239), without quotation marks, brackets and port. */
 function* forwardedHops(lines: readonly string[]): Generator<string | undefined> {
   const elements = splitOutsideQuotes(lines.join(','), ',')
   for (const element of elements.toReversed()) yield forwardedFor(element)
@@ -231,7 +232,9 @@ function* forwardedHops(lines: readonly string[]): Generator<string | undefined>
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 const PAIR = new RegExp(`^(${TOKEN})=(${TOKEN}|"(?:[^"\\\\]|\\\\.)*")$`)
 
-/** The node that an element names once; `undefined` when it is not of the form of RFC 7239, 4. */
+/**
+ * The node of an element. `undefined` if `for` is missing or repeated, or the element does not follow RFC 7239, section 4.
+ */
 function forwardedFor(element: string): string | undefined {
   let node: string | undefined
   for (const text of splitOutsideQuotes(element, ';')) {
@@ -247,14 +250,14 @@ function forwardedFor(element: string): string | undefined {
 const PORT = ':(?:[0-9]{1,5}|_[A-Za-z0-9._-]+)'
 const NODE = new RegExp(`^(?:"\\[([0-9A-Fa-f:.]+)\\](?:${PORT})?"|"([0-9.]+)(?:${PORT})?"|([0-9.]+))$`)
 
-/** RFC 7239, 6. `unknown` and obfuscated identifiers name no address. */
+/** RFC 7239, section 6. `unknown` and obfuscated identifiers are not addresses. */
 function nodeAddress(node: string): string | undefined {
   const [, bracketed, quoted, bare] = NODE.exec(node) ?? []
   if (bracketed !== undefined) return bracketed.includes(':') ? bracketed : undefined
   return quoted ?? bare
 }
 
-/** A quotation that does not end makes the rest of the text, and so the nearest hop, one unreadable part. */
+/** An unterminated quotation makes the rest of the text one unreadable part. That part includes the nearest hop. */
 function splitOutsideQuotes(text: string, separator: string): string[] {
   const parts: string[] = []
   let quoted = false
@@ -272,7 +275,7 @@ function splitOutsideQuotes(text: string, separator: string): string[] {
   return parts
 }
 
-/** Spaces and tabs may stand around an element (RFC 9110 5.6.3). `trim` would take off a no-break space or a BOM too. */
+/** Spaces and tabs are allowed around an element (RFC 9110 5.6.3). `trim` would also remove a no-break space or a BOM. */
 function withoutBlanks(text: string): string {
   let start = 0
   let end = text.length

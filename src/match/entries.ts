@@ -1,23 +1,23 @@
 import { isProblem, type Problem } from './problem.ts'
 
-/** An entry of a list of a policy, as its parser read it. */
+/** A parsed entry of a list in a policy. */
 export interface PlacedEntry<Entry> {
-  /** Its place in the document. */
+  /** Its index in the list. */
   readonly index: number
-  /** What the policy holds of it: the canonical form. */
+  /** Its canonical form, as the policy stores it. */
   readonly written: unknown
   readonly entry: Entry
 }
 
-/** An entry that means the same as an earlier one of its list. It is not kept. */
+/** An entry with the same meaning as an earlier entry of its list. It is dropped. */
 export interface Duplicate {
-  /** Its place in the document. */
+  /** Its index in the list. */
   readonly index: number
-  /** The place of the entry that is kept. */
+  /** The index of the entry that is kept. */
   readonly first: number
 }
 
-/** A list of a policy with what was parsed of it, so that nothing is parsed twice. */
+/** A list in a policy, with its parsed entries. */
 export class EntryList<Entry> {
   readonly placed: readonly PlacedEntry<Entry>[]
   readonly duplicates: readonly Duplicate[]
@@ -32,14 +32,14 @@ export class EntryList<Entry> {
   }
 }
 
-/** What is read of one entry: what is kept of it, and the text that entries of one meaning share. */
+/** A parsed entry, its canonical form, and a text that all entries of the same meaning share. */
 export interface ReadEntry<Entry> {
   readonly entry: Entry
   readonly written: unknown
   readonly meaning: string
 }
 
-/** Reads the entries of a list. Those that are refused are told; of those that mean the same the first stays. */
+/** Reads the entries of a list. Calls `refuse` for each invalid entry. Of entries with the same meaning, keeps the first. */
 export function readEntries<Written, Entry>(
   values: readonly Written[],
   read: (value: Written) => Problem | ReadEntry<Entry>,

@@ -4,19 +4,25 @@ import { parseIpRange, rangeText, type IpAddress } from './ip.ts'
 import { MomentRows, type Moments } from './moments.ts'
 import { isProblem, type Problem } from './problem.ts'
 
-/** A set of address ranges some of which hold only until a moment. */
+/** A set of address ranges, some of which expire. */
 export interface ExpiringIpSet {
   readonly size: number
-  /** About how many bytes of memory it takes. */
+  /** About how many bytes of memory the set takes. */
   readonly bytes: number
-  /** The canonical text of a range that contains the address and has not expired at `now`, milliseconds since the epoch. */
+  /**
+   * Returns the canonical text of a range that contains the address and has not expired at `now` (milliseconds since the
+   * epoch).
+   */
   find(address: IpAddress, now: number): string | undefined
 }
 
 export interface ExpiringIpSetBuilder {
-  /** `expires`: milliseconds since the epoch; left out: never. Answers why the range is none, and then has added nothing. */
+  /**
+   * Adds a range that expires at `expires` (milliseconds since the epoch; default: never). Returns why an invalid range is
+   * refused; a refused range is not added.
+   */
   add(range: string, expires?: number): Problem | undefined
-  /** Makes the set in steps that take well below a millisecond each. */
+  /** Creates the set in steps of well below a millisecond each. */
   finish(): Generator<void, ExpiringIpSet>
 }
 
@@ -53,7 +59,7 @@ function createSet(
   passing: IpSet,
   moments: Readonly<Record<4 | 6, Moments>>,
 ): ExpiringIpSet {
-  /** The narrowest range may have expired while one around it has not. */
+  /** The narrowest range may have expired while a wider one has not, so all prefix lengths are tried. */
   function findPassing({ version, words }: IpAddress, narrowest: string, now: number): string | undefined {
     const first = [...words]
     for (let prefix = prefixOf(narrowest, version); prefix >= 0; prefix -= 1) {
@@ -75,7 +81,7 @@ function createSet(
   }
 }
 
-/** Makes the bits behind a prefix zero. */
+/** Sets the bits after a prefix to zero. */
 function clearBehind(words: number[], prefix: number): void {
   for (let word = words.length - 1; word >= 0 && 32 * (word + 1) > prefix; word -= 1) {
     const kept = Math.max(0, prefix - 32 * word)

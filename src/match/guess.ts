@@ -1,12 +1,15 @@
 import { isProblem, type Problem } from './problem.ts'
 
-/** Why a text is refused, and the entries that it was probably meant to be, all of them together. */
+/**
+ * Why a text is refused, and the entries that it was probably meant to be. If there are several, it was meant to be all of
+ * them.
+ */
 export type Guess = readonly [problem: string, ...meant: string[]]
 
-/** More entries than this are not spelled out: the reason is enough, and one text must not cause much work. */
+/** A longer guess is not listed, because the reason is enough and one text must not cause much work. */
 export const MOST_MEANT = 4
 
-/** A text without what files and programs have around it: blanks, a character that cannot be seen, a pair of quotes. */
+/** Removes what files and programs put around a text: white space, one invisible character at each end, a pair of quotes. */
 export function unquoted(written: string): string {
   const text = written.trim().replaceAll(/^\p{Cf}|\p{Cf}$/gu, '')
   const quote = text.at(0) ?? ''
@@ -14,16 +17,18 @@ export function unquoted(written: string): string {
   return isQuoted ? text.slice(1, -1).trim() : text
 }
 
-/** What stands between separators. Of more than {@link MOST_MEANT} parts not all. */
+/**
+ * The parts between separators. Stops after a few parts, but always returns more than {@link MOST_MEANT} if there are more.
+ */
 export function partsOf(text: string): string[] {
   return text.split(/[\s,;|]+/, MOST_MEANT + 2).filter((part) => part !== '')
 }
 
 /**
- * Why a text is refused, with what would have been taken: one entry as the corrected form, several in the reason. Where one of
- * them would not be taken, the reason alone: a suggestion leaves nothing out.
+ * Why a text is refused, and what to write instead: one entry as the corrected form, several entries in the reason. If one of
+ * them would be refused too, returns only the reason, because a suggestion must be complete.
  *
- * @param nearest Reads an entry that was meant, as strictly as any other, and gives the text that is taken.
+ * @param nearest Parses a suggested entry as strictly as any other, and returns the text that would be accepted.
  */
 export function suggestion(
   [problem, ...meant]: Guess,
@@ -39,7 +44,7 @@ export function suggestion(
   return { problem: `${problem}: write ${first} and ${listed.at(-1)} as separate entries` }
 }
 
-/** The text that is taken, or that would have been. */
+/** The accepted text, or the corrected form of a refused one. */
 export function takenText(read: Problem | { readonly text: string }): string | undefined {
   return isProblem(read) ? read.corrected : read.text
 }

@@ -1,6 +1,6 @@
 /**
- * Schemes that run script, wrap another URL, open files or start something on the user's machine, and schemes that no
- * redirect can go to. They are refused even where they are written.
+ * Schemes that run script, wrap another URL, open files or start something on the user's machine, and schemes that a redirect
+ * cannot use. They are refused even if the policy lists them.
  */
 const REFUSED_SCHEMES: ReadonlySet<string> = new Set(
   [
@@ -13,15 +13,15 @@ const REFUSED_SCHEMES: ReadonlySet<string> = new Set(
   ].flatMap((line) => line.split(' ')),
 )
 
-/** What looks like a host that somebody forgot to write a scheme before: `example.org`, `localhost:3000/x`. */
+/** A text that looks like a host without a scheme: `example.org`, `localhost:3000/x`. */
 const BARE_HOST = /^(?:(?=[^:/?#]*\.)[^:/?#]+|localhost|\[[0-9A-Fa-f:.]{2,45}\])(?:[/?#]|:[0-9*]|$)/
 const BARE_IPV6 = /^[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40}$/
-/** Hosts that stand for the machine itself, which hardly anybody serves with TLS. */
+/** Hosts of the machine itself, which are rarely served with TLS. */
 const OWN_HOST = /^(?:(?:[a-z0-9-]{1,63}\.){0,8}localhost|127\.[0-9.]{3,11}|\[::1\])(?=[:/?#]|$)/i
 
 /**
- * What was probably meant by a text whose scheme is left out or misspelled: `https://` before a bare host, `http://` before one
- * of the own machine. Any other text comes back as it is.
+ * Completes a text whose scheme is missing or misspelled: with `http://` before a host of the machine itself, with `https://`
+ * before any other host. Returns any other text unchanged.
  */
 export function withWebScheme(text: string): string {
   const spelled = text
@@ -36,7 +36,8 @@ export function withWebScheme(text: string): string {
 
 const SCHEME = /^[a-z][a-z0-9+.-]{0,63}$/
 const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/
-// A name that the URL parser has nothing to do with, if it is short and without A-labels: the last label is no number.
+// Short names without A-labels whose last label is not a number. The URL parser leaves them unchanged, so it need not be
+// called.
 const PLAIN_NAME = /^(?:[a-z0-9_]+(?:-+[a-z0-9_]+)*\.)*[a-z_][a-z0-9_]*(?:-+[a-z0-9_]+)*$/
 const IPV6 = /^\[[0-9a-f:]{2,39}\]$/
 const PORT = /^[1-9][0-9]{0,4}$/
@@ -45,7 +46,7 @@ const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
   ['http', '80'],
 ])
 
-/** Whether a lower-case scheme may be used at all. */
+/** Whether a scheme in lower case may be used at all. */
 export function isUsableScheme(scheme: string): boolean {
   return SCHEME.test(scheme) && !REFUSED_SCHEMES.has(scheme)
 }
@@ -55,15 +56,15 @@ export function isWebScheme(scheme: string): boolean {
 }
 
 /**
- * The canonical origin of a usable, lower-case scheme and an authority as written, or the part that is wrong with it.
- * The default port of http and https is dropped, and the case of their host folded. The host of another scheme must be
- * in lower case, because parsers differ on whether its case counts.
+ * Returns the canonical origin of a usable scheme in lower case and an authority as written, or the part that is wrong. Drops
+ * the default port of http and https, and converts the host of these schemes to lower case. The host of any other scheme must
+ * be in lower case, because parsers differ on whether its case matters.
  */
 export function readOrigin(
   scheme: string,
   authority: string,
 ): { readonly origin: string } | { readonly problem: 'user information' | 'host' | 'port' } {
-  // Even an empty one, as in `https://@host`, of which parsers keep no trace.
+  // Even empty user information is refused, as in `https://@host`, because parsers drop it without a trace.
   if (authority.includes('@')) return { problem: 'user information' }
   const bracket = authority.startsWith('[') ? authority.indexOf(']') : 0
   const colon = authority.indexOf(':', bracket)
@@ -86,22 +87,22 @@ export function hostnameOf(origin: string): string {
 }
 
 /**
- * Whether a host is the one spelling of itself: a name of letters, digits, hyphens and underscores in lower case, an IPv4
- * address in dotted decimal or an IPv6 address in brackets, as the URL standard prints them.
+ * Whether a host is in canonical form: a name of letters, digits, hyphens and underscores in lower case, an IPv4 address in
+ * dotted decimal or an IPv6 address in brackets, as the URL standard prints them.
  */
 function isCanonicalHost(host: string): boolean {
   if (host.length > 253) return false
   if (host.length < 64 && PLAIN_NAME.test(host) && !host.includes('xn--')) return true
   const isName = host.split('.').every((label) => NAME.test(label))
   if (!isName && !IPV6.test(host)) return false
-  // The URL parser turns another spelling of a number into an address and refuses a broken A-label.
+  // The URL parser converts other spellings of a number to an address, and refuses an invalid A-label.
   const url = `https://${host}/`
   return readUrl(url)?.href === url
 }
 
-/** What the URL standard reads, or `undefined`. */
+/** Parses a URL by the URL standard. `undefined` if the text is not a URL. */
 export function readUrl(text: string): URL | undefined {
-  // Not `URL.canParse`: in Node 20, once optimised, it refuses good URLs that hold a character from U+0080 to U+00FF.
+  // Not `URL.canParse`: in Node 20, its optimised code refuses valid URLs with a character from U+0080 to U+00FF.
   try {
     return new URL(text)
   } catch {

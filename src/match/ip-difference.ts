@@ -3,7 +3,7 @@ import { STEP } from './ip-rows.ts'
 import { copy, order, stepBefore, stepOver } from './ip-words.ts'
 import { rangeText } from './ip.ts'
 
-/** The addresses of one set that another does not have, in steps. */
+/** The addresses of one set that are not in another, in steps. */
 export function* withoutAddresses(all: IpIntervals, others: IpIntervals): Generator<void, IpIntervals> {
   if (others.four.length + others.six.length === 0) return all
   return { four: yield* without(all.four, others.four), six: yield* without(all.six, others.six) }
@@ -13,7 +13,7 @@ function* without(all: Intervals, others: Intervals): Generator<void, Intervals>
   const { width } = all
   const words = new Uint32Array(2 * width * (all.length + others.length))
   let length = 0
-  // Between two of them lies what was taken away, or a gap.
+  // Two intervals of the result are never adjacent: a removed address or a gap is between them.
   yield* walkOutside(all, others, (first, last) => {
     copy(first, 0, words, 2 * length * width, width)
     copy(last, 0, words, (2 * length + 1) * width, width)
@@ -23,7 +23,7 @@ function* without(all: Intervals, others: Intervals): Generator<void, Intervals>
   return { width, length, words: words.subarray(0, 2 * length * width) }
 }
 
-/** Whether two sets are the same, in steps. */
+/** Whether two sets are equal, in steps. */
 function* equal(one: Intervals, other: Intervals): Generator<void, boolean> {
   if (one.length !== other.length) return false
   const size = 2 * one.width * one.length
@@ -39,7 +39,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
 }
 
-/** The lowest address of one set that another does not have, IPv4 first; `undefined` where there is no such address. */
+/** The lowest address of one set that is not in another, IPv4 first. `undefined` if there is no such address. */
 export function* lowestOutside(all: IpIntervals, others: IpIntervals): Generator<void, string | undefined> {
   for (const version of ['four', 'six'] as const) {
     let found: string | undefined
@@ -53,7 +53,10 @@ export function* lowestOutside(all: IpIntervals, others: IpIntervals): Generator
   return undefined
 }
 
-/** Walks over both sets at once. What is told is over with the call; `false` ends the walk. */
+/**
+ * Walks over both sets at once. The arrays that the callback receives are reused after the call. If it returns `false`, the
+ * walk ends.
+ */
 function* walkOutside(
   all: Intervals,
   others: Intervals,
@@ -66,7 +69,7 @@ function* walkOutside(
     const last = (2 * index + 1) * width
     copy(all.words, 2 * index * width, from, 0, width)
     let left = true
-    // Those that end before this interval begins hold nothing of it, nor of any that follows.
+    // Intervals that end before this one begins contain no address of it, nor of any later one.
     for (; other < others.length; other += 1) {
       if (++steps % STEP === 0) yield
       const [first, end] = [2 * other * width, (2 * other + 1) * width]

@@ -4,8 +4,8 @@ import type { IpAddress } from './ip.ts'
 const BITS_OF_A_ROW = 8
 
 /**
- * Tells of most networks of 64 bits that none of the ranges lies in them, by one look into a small table; so that seldom two
- * large ones are searched for one address. It is wrong in one direction only.
+ * A small table that rules out most /64 networks without a range, so that a look-up seldom has to search two large tables. It
+ * may report a range that does not exist, but never misses one.
  */
 export class NetworkFilter {
   readonly #bits: Uint8Array
@@ -17,7 +17,7 @@ export class NetworkFilter {
     this.#bits = new Uint8Array(2 ** (exponent - 3))
   }
 
-  /** Makes a filter of ranges that are longer than 64 bits, in steps. */
+  /** Creates a filter of ranges with a prefix longer than 64 bits, in steps. */
   static *of(rows: Rows): Generator<void, NetworkFilter> {
     const filter = new NetworkFilter(rows.length)
     for (const [page, words] of rows.pages.entries()) {

@@ -3,10 +3,10 @@ import { scanIp, scanned } from './ip-text.ts'
 
 type Guesser = (text: string) => Guess | undefined
 
-/** The longest text that is looked at: a few addresses. */
+/** The longest text that is examined: a few addresses. */
 const LONGEST = 128
 
-/** What was probably meant by a text that is no range; `undefined` where more than one meaning is likely. */
+/** The probable meaning of a text that is not a range. `undefined` if more than one meaning is likely. */
 export function guessIpRange(written: string): Guess | undefined {
   if (written.length > LONGEST) return undefined
   const text = cleaned(written)
@@ -19,7 +19,7 @@ export function guessIpRange(written: string): Guess | undefined {
   return undefined
 }
 
-/** Without quotes, brackets, blanks around the slash or a comma behind, and in ASCII if it is in full-width characters. */
+/** Removes quotes, brackets, spaces around the slash and a comma at the end, and converts full-width characters to ASCII. */
 function cleaned(written: string): string {
   const whole = unquoted(written)
     .replaceAll(/[\uff01-\uff5e]/g, (wide) => String.fromCharCode(wide.charCodeAt(0) - 0xfe_e0))
@@ -41,11 +41,11 @@ const partsOfFour: Guesser = (text) => {
   const [, written, end = '', prefix = ''] = FIRST_PARTS.exec(text) ?? []
   const parts = written?.split('.') ?? []
   const isWild = end.length > 1
-  // One number alone can be anything.
+  // A single number can mean anything.
   if (isWild ? prefix !== '' || parts.length + end.length / 2 > 4 : parts.length < 2) return undefined
   const range = `${[...parts, '0', '0', '0'].slice(0, 4).join('.')}${prefix || `/${8 * parts.length}`}`
   if (isWild) return ['has a wildcard', range]
-  // Programs in C read `10.1` as `10.0.0.1`.
+  // C libraries read `10.1` as `10.0.0.1`.
   const isEither = parts.length === 2 && end + prefix === ''
   return isEither ? [FEWER_PARTS] : [FEWER_PARTS, range]
 }
@@ -61,7 +61,9 @@ const numbersOfFour: Guesser = (text) => {
 
 const FIRST_GROUPS = /^((?:[0-9a-f]{1,4}:){1,6}[0-9a-f]{1,4})(:|(?::\*){1,6})$/i
 
-/** `2001:db8:*`, `2001:db8:`: the first groups of an IPv6 address. Without the end, `db:5432` would be a range. */
+/**
+ * `2001:db8:*`, `2001:db8:`: the first groups of an IPv6 address. The ending is required, because `db:5432` is not a range.
+ */
 const groupsOfSix: Guesser = (text) => {
   const [, groups = '', end = ''] = FIRST_GROUPS.exec(text) ?? []
   const count = groups.split(':').length
@@ -82,7 +84,7 @@ const span: Guesser = (text) => {
   return ['is a span of addresses', ...rangesOf(first, last)]
 }
 
-/** The fewest ranges that are exactly the addresses from `first` to `last`; none if they are too many to be told. */
+/** The fewest ranges that cover exactly the addresses from `first` to `last`. Stops early if there are too many to list. */
 function rangesOf(first: number, last: number): string[] {
   const ranges: [at: number, size: number][] = []
   for (let at = first; at <= last;) {
@@ -102,10 +104,10 @@ const netmask: Guesser = (text) => {
   const [host = '', written = '', ...more] = text.split(/[/ ]/, 3)
   const mask = valueOf(written)
   if (mask === undefined || valueOf(host) === undefined || more.length > 0) return undefined
-  // Two addresses with a blank between them are two entries, unless the second is a mask.
+  // Two addresses with a space between them are two entries, unless the second one is a mask.
   const isInverse = text.includes('/')
   const zeros = [~mask >>> 0, ...(isInverse ? [mask] : [])].find((bits) => (bits & (bits + 1)) === 0)
-  // Zeros are every address to some programs, and to others the address alone.
+  // Some programs read a mask of zeros as every address, and others as the address itself.
   if (mask !== 0 && zeros !== undefined) return [A_MASK, `${host}/${Math.clz32(zeros)}`]
   return isInverse ? [A_MASK] : undefined
 }
@@ -124,7 +126,7 @@ const addressWithMore: Guesser = (text) => {
   return ['has a zone, which has a meaning on one machine only', zoned + prefix]
 }
 
-/** `10.0.0.1,10.0.0.2`: several in one text. */
+/** `10.0.0.1,10.0.0.2`: several entries in one text. */
 const several: Guesser = (text) => {
   const parts = partsOf(text)
   return parts.length > 1 && parts.every(isRange) ? ['holds several entries', ...parts] : undefined
@@ -134,7 +136,7 @@ const HOST_NAME = 'is a host name, which is not looked up'
 
 /** `any`, `localhost`, `example.org`, `office`. */
 const nameOfHost: Guesser = (text) => {
-  if (/^(?:\*|any|all)$/i.test(text)) return ['stands for every address', '0.0.0.0/0', '::/0']
+  if (/^(?:\*|any|all)$/i.test(text)) return ['means every address', '0.0.0.0/0', '::/0']
   if (/^localhost$/i.test(text)) return [HOST_NAME, '127.0.0.1', '::1']
   if (/^(?:[a-z0-9_-]{1,63}\.){1,8}[a-z][a-z0-9-]{1,62}$/i.test(text))
     return [`${HOST_NAME}: write its addresses`]

@@ -5,11 +5,11 @@ import { copy } from './ip-words.ts'
 import { isProblem, type Problem } from './problem.ts'
 
 /**
- * Addresses of one version as intervals: in ascending order, disjoint, and with a gap between each two, so that equal sets are
- * equal intervals. Each takes the words of its first and of its last address.
+ * Addresses of one version as intervals: in ascending order, disjoint and never adjacent, so equal sets have equal intervals.
+ * Each interval takes the words of its first and its last address.
  */
 export interface Intervals {
-  /** How many words an address has. */
+  /** The number of words of an address. */
   readonly width: 1 | 4
   readonly length: number
   readonly words: Uint32Array
@@ -22,9 +22,11 @@ export interface IpIntervals {
 }
 
 export interface IpIntervalsBuilder {
-  /** Adds an entry of a list; answers why it is refused, as `parseIpRange` does, and then has added nothing. */
+  /**
+   * Adds an entry of a list. Returns why an invalid entry is refused, as `parseIpRange` does; a refused entry is not added.
+   */
   add(entry: string | IpRange): Problem | undefined
-  /** Makes the set, in steps that take a fraction of a millisecond each. Linear in the number of entries. */
+  /** Creates the set in steps of a fraction of a millisecond each. The work is linear in the number of entries. */
   finish(): Generator<void, IpIntervals>
 }
 
@@ -42,7 +44,7 @@ export const EVERY_ADDRESS: IpIntervals = {
   six: { width: 4, length: 1, words: Uint32Array.of(0, 0, 0, 0, ALL_BITS, ALL_BITS, ALL_BITS, ALL_BITS) },
 }
 
-/** Half of an IPv6 address is its network: such ranges are sorted by half as many words. */
+/** The first half of an IPv6 address is its network. Ranges of networks are sorted by half as many words. */
 const NETWORK_BITS = 64
 
 export function createIpIntervalsBuilder(): IpIntervalsBuilder {
@@ -76,7 +78,7 @@ export function createIpIntervalsBuilder(): IpIntervalsBuilder {
   }
 }
 
-/** The ranges of IPv4 as intervals. Apart from the others, because numbers of 32 bits can be added. */
+/** The IPv4 ranges as intervals. Unlike IPv6, their addresses are single numbers that can be added. */
 function* joinedFour(rows: Rows): Generator<void, Intervals> {
   const sorted = yield* sortedRows(rows)
   const words = new Uint32Array(sorted.length)
@@ -99,7 +101,7 @@ function* joinedFour(rows: Rows): Generator<void, Intervals> {
   return { width: 1, length, words: words.subarray(0, 2 * length) }
 }
 
-/** The ranges of IPv6 as intervals: networks as two words and hosts as four, each with its prefix length behind. */
+/** The IPv6 ranges as intervals. A network has two words and a host has four, each followed by its prefix length. */
 function* joinedSix(networks: Uint32Array, hosts: Uint32Array): Generator<void, Intervals> {
   const words = new Uint32Array(8 * (networks.length / 3 + hosts.length / 5))
   const range = new Uint32Array(5)
@@ -132,8 +134,8 @@ function isBefore(hosts: Uint32Array, host: number, networks: Uint32Array, netwo
 }
 
 /**
- * Adds a range (four words and a prefix length) to intervals that were made of lower ranges, and of wider ones with the same first
- * address. Answers how many intervals there are then.
+ * Adds a range (four words and a prefix length) to intervals. The ranges added before must be lower, or wider with the same
+ * first address. Returns the new number of intervals.
  */
 function coverSix(words: Uint32Array, length: number, range: Uint32Array): number {
   const one = range[0] as number
@@ -144,7 +146,7 @@ function coverSix(words: Uint32Array, length: number, range: Uint32Array): numbe
   let end = 8 * length - 4
   let intervals = length
   const place = length > 0 ? placeBehind(words, end, one, two, three, four) : 1
-  // Ranges lie in each other or apart: one that begins inside ends inside.
+  // Two ranges are nested or disjoint: a range that begins inside another also ends inside it.
   if (place < 0) return length
   if (place > 0) {
     end = 8 * length + 4
@@ -158,7 +160,10 @@ function coverSix(words: Uint32Array, length: number, range: Uint32Array): numbe
   return intervals
 }
 
-/** Where an address is behind the end of an interval: below zero, not behind it; zero, the next one; above, with a gap between. */
+/**
+ * The position of an address relative to the end of an interval: negative if it is not after the end, zero if it is the next
+ * address, positive if there is a gap.
+ */
 function placeBehind(
   words: Uint32Array,
   end: number,

@@ -1,16 +1,19 @@
-/** How many rows a step of long work takes, so that a caller can do something else in between. */
+/** The number of rows in a step of long work. Between two steps, the caller can do something else. */
 export const STEP = 4_096
 
 const SMALLEST_PAGE = 16
 
-/** A growing list of ranges: the words of the first address, and the prefix length. It never moves more than a page. */
+/**
+ * A growing list of ranges: the words of the first address, and the prefix length. It grows in pages, and never copies more
+ * than one page.
+ */
 export class Rows {
   readonly width: number
   #length = 0
   #widest = 128
   readonly #pages: Uint32Array[] = []
 
-  /** @param width How many words an address has here. */
+  /** @param width The number of words of an address. */
   constructor(width: number) {
     this.width = width
   }
@@ -24,7 +27,7 @@ export class Rows {
     return this.#widest
   }
 
-  /** Each page holds the rows of a step, the last one perhaps fewer. */
+  /** Each page contains the rows of one step. The last page may be partly filled. */
   get pages(): readonly Uint32Array[] {
     return this.#pages
   }
@@ -52,8 +55,8 @@ export class Rows {
 }
 
 /**
- * The rows in ascending order, of those with one first address the widest range first. A radix sort by bytes, least
- * significant first: its time does not depend on what the rows are, and it can stop after any step.
+ * Returns the rows in ascending order; if the first address is the same, the widest range comes first. A radix sort by bytes,
+ * least significant first: its time does not depend on the values, and it can pause after any step.
  */
 export function* sortedRows(rows: Rows): Generator<void, Uint32Array> {
   const stride = rows.width + 1
@@ -68,7 +71,7 @@ export function* sortedRows(rows: Rows): Generator<void, Uint32Array> {
   let to = new Uint32Array(from.length)
   const places = new Uint32Array(256)
   for (let digit = 0; digit <= 4 * rows.width; digit += 1) {
-    // The prefix length, the last word of a row, has one digit only.
+    // The prefix length, the last word of a row, needs only one digit.
     const word = rows.width - ((digit + 3) >>> 2)
     const shift = digit === 0 ? 0 : 8 * ((digit - 1) % 4)
     places.fill(0)
@@ -104,7 +107,7 @@ function count(
   }
 }
 
-/** Turns how many rows have a digit into where the first of them goes. */
+/** Converts the number of rows for each digit to the index of the first of them. */
 function toPlaces(counts: Uint32Array): void {
   let place = 0
   for (let digit = 0; digit < 256; digit += 1) {

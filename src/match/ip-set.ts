@@ -6,32 +6,34 @@ import { NONE } from './ip-window.ts'
 import { parseIpRange, rangeTextOf, type IpAddress, type IpRange } from './ip.ts'
 import { isProblem, type Problem } from './problem.ts'
 
-/** Any number of address ranges of both versions. The versions are separate: `::/0` holds no IPv4 address. */
+/** A set of address ranges of both versions. The versions are separate: `::/0` does not contain IPv4 addresses. */
 export interface IpSet {
-  /** How many ranges were given. */
+  /** The number of ranges that were added. */
   readonly size: number
-  /** How many bytes of memory the ranges take. */
+  /** The memory that the ranges take, in bytes. */
   readonly bytes: number
   contains(address: IpAddress): boolean
-  /** The canonical text of a range that contains the address: the narrowest of them. */
+  /** Returns the canonical text of the narrowest range that contains the address. */
   find(address: IpAddress): string | undefined
 }
 
-/** Makes a set out of more ranges than one turn of the event loop has time for. */
+/** Creates a set in steps, for lists that would block the event loop for too long. */
 export interface IpSetBuilder {
-  /** How many ranges were added since the last set was made. */
+  /** The number of ranges added since the last set was created. */
   readonly size: number
-  /** Adds an entry of a list; answers why it is none, as `parseIpRange` does, and then has added nothing. */
+  /**
+   * Adds an entry of a list. Returns why an invalid entry is refused, as `parseIpRange` does; a refused entry is not added.
+   */
   add(entry: string | IpRange): Problem | undefined
   /**
-   * Makes the set of what was added, and leaves the builder empty. Each `next()` does a part of the work that does not grow
-   * with the list: a fraction of a millisecond, some milliseconds as long as nothing is compiled. The last one returns the
-   * set. A million ranges take about six thousand of them, so do several before you yield.
+   * Creates the set of the added ranges and empties the builder. The time of each `next()` does not depend on the size of the
+   * list: a fraction of a millisecond, or a few milliseconds until the code is compiled. The last call returns the set. A
+   * million ranges take about six thousand calls, so make several before you yield to the event loop.
    */
   finish(): Generator<void, IpSet>
 }
 
-/** Makes a set. A look-up is one short binary search, however many ranges there are and however they overlap. */
+/** Creates a set. A look-up is one short binary search, regardless of how many ranges there are and how they overlap. */
 export function createIpSet(ranges: readonly IpRange[]): IpSet {
   const builder = createIpSetBuilder()
   for (const range of ranges) builder.add(range)
@@ -42,7 +44,9 @@ export function createIpSet(ranges: readonly IpRange[]): IpSet {
   }
 }
 
-/** Half of an IPv6 address is its network. Ranges of hosts are kept apart, so that the others need no second half. */
+/**
+ * The first half of an IPv6 address is its network. Ranges of hosts have their own table, so the others need only that half.
+ */
 const NETWORK_BITS = 64
 
 export function createIpSetBuilder(): IpSetBuilder {
@@ -113,7 +117,7 @@ class TableSet implements IpSet {
   readonly #networks: IpTable | undefined
   readonly #filter: NetworkFilter | undefined
   readonly #hosts: IpTable | undefined
-  /** The texts of ranges of IPv4 that were asked for lately, by their prefix and network: callers come from few. */
+  /** The texts of IPv4 ranges that were found recently, by prefix length and network: most callers are in a few ranges. */
   readonly #texts: Map<number, string>[] = []
 
   constructor(

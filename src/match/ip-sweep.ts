@@ -2,16 +2,16 @@ import { Rows } from './ip-rows.ts'
 import { mask } from './ip-text.ts'
 import { bucketOf, NONE, type Window } from './ip-window.ts'
 
-/** Walks over sorted ranges and notes at which address which prefix length begins to hold. */
+/** Walks over sorted ranges and records at which address the narrowest prefix length changes. */
 export class Sweep {
   #cover = new Uint8Array()
   readonly #rows: Uint32Array
   readonly #width: number
   readonly #window: Window
-  /** The ranges around the place that the walk has reached, the narrowest last, by the offset of their row. */
+  /** The ranges that contain the current position, as offsets of their rows. The narrowest is last. */
   readonly #open: number[] = []
   readonly #entries: Rows
-  /** The last entry. It is kept back: a narrower range may begin at the same address. */
+  /** The last entry. It is added later, because a narrower range may begin at the same address. */
   readonly #last: Uint32Array
   #lastPrefix = NONE
   readonly #after: Uint32Array
@@ -25,7 +25,7 @@ export class Sweep {
     this.#after = new Uint32Array(width)
   }
 
-  /** The prefix length of the narrowest range that fills a bucket, by bucket; empty when there is no such range. */
+  /** For each bucket, the prefix length of the narrowest range that fills it. Empty if no range fills a bucket. */
   get cover(): Uint8Array {
     return this.#cover
   }
@@ -58,7 +58,7 @@ export class Sweep {
     return this.#rows[row + this.#width] as number
   }
 
-  /** Is it the row before once more? The cost of a range must not be paid for each of its copies. */
+  /** Whether a row equals the previous one. Duplicates must not cost as much as different ranges. */
   #repeats(row: number): boolean {
     const stride = this.#width + 1
     for (let place = row; place < row + stride; place += 1) {
@@ -78,7 +78,7 @@ export class Sweep {
     }
   }
 
-  /** Does an address lie in the range of a row? */
+  /** Whether an address is in the range of a row. */
   #within(words: Uint32Array, offset: number, row: number): boolean {
     let left = this.#prefixOf(row)
     for (let word = 0; word < this.#width && left > 0; word += 1, left -= 32) {
@@ -88,7 +88,7 @@ export class Sweep {
     return true
   }
 
-  /** Sets `after` to the address that follows a range; to the first of all after the last of all. */
+  /** Sets `after` to the first address after a range. After the last address of all, that is the first one. */
   #stepOver(row: number): void {
     for (let word = 0; word < this.#width; word += 1) this.#after[word] = this.#rows[row + word] as number
     const lowest = this.#prefixOf(row) - 1

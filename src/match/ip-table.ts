@@ -4,42 +4,43 @@ import { mask } from './ip-text.ts'
 import { bucketOf, NONE, windowOf, type Window } from './ip-window.ts'
 import type { IpAddress } from './ip.ts'
 
-/** With the prefix length behind it, a head is a small integer of V8, and the sum of two is one of 32 bits. */
+/** A head and the prefix length after it must be a small integer of V8, and the sum of two must fit in 32 bits. */
 const MOST_HEAD_BITS = 22
 const PREFIX_BITS = 8
 
 /**
- * Ranges of one address width. Behind the bits in which all agree, the next bits are the number of a bucket. A range that
- * fills whole buckets is noted in `cover`. The others nest or are disjoint, and each lies in one bucket: they are kept as
- * entries, in order of their first address. Where a range goes on after a smaller one within it, another entry for it
- * begins; so the last entry at or before an address is of the narrowest range around it, or only the cover is.
+ * Ranges of one address width. The first bits are the same in all ranges; the next bits are the number of a bucket. `cover`
+ * records ranges that fill whole buckets. The others are nested or disjoint, and each is in one bucket. They are stored as
+ * entries, in the order of their first address. If a range continues after a narrower one inside it, it gets another entry
+ * there. So the last entry at or before an address is the narrowest range around it; if that entry does not contain it, only
+ * the cover can.
  *
- * The bits after those of the bucket are the head of an entry, in one number with its prefix length, and what follows is
- * its tail. A million ranges do not fit into the caches of a processor, and what counts is how many places of memory a
- * look-up touches: one of the directory, and mostly one of the entries.
+ * The bits after those of the bucket are the head of an entry, stored in one number with its prefix length. The remaining
+ * bits are its tail. A million ranges do not fit in the caches of a processor, so the cost of a look-up is the number of
+ * places in memory that it reads: one in the directory, and usually one in the entries.
  */
 export class IpTable {
   readonly bytes: number
   readonly #width: number
   readonly #bucketBits: number
   readonly #headBits: number
-  /** Where bucket, head and tail begin: the word, and how far in. */
+  /** Where bucket, head and tail begin: the word, and the bit in it. */
   readonly #bucketWord: number
   readonly #bucketShift: number
   readonly #headWord: number
   readonly #headShift: number
   readonly #tailWord: number
   readonly #tailShift: number
-  /** How many bits stand before the tail. */
+  /** The number of bits before the tail. */
   readonly #tailBegin: number
-  /** The bits that all ranges share, and which they are. */
+  /** The bits that all ranges share, and a mask of their positions. */
   readonly #common: Int32Array
   readonly #commonMask: Int32Array
-  /** The prefix length of the narrowest range that fills the bucket; empty when there is no such range. */
+  /** For each bucket, the prefix length of the narrowest range that fills it. Empty if no range fills a bucket. */
   readonly #cover: Uint8Array
-  /** The first entry of each bucket; the number of all entries at the end. */
+  /** The index of the first entry of each bucket, and the total number of entries as the last element. */
   readonly #directory: Uint32Array
-  /** Of each entry the head, then the words of the tail. */
+  /** For each entry the head, then the words of the tail. */
   readonly #entries: Int32Array
   readonly #stride: number
 
@@ -73,7 +74,7 @@ export class IpTable {
     )
   }
 
-  /** Takes over the entries, which are in order, in steps. */
+  /** Copies the sorted entries, in steps. */
   *fill(rows: Rows): Generator<void, this> {
     let next = 0
     for (const [page, words] of rows.pages.entries()) {
@@ -125,13 +126,14 @@ export class IpTable {
     return this.#cover.length === 0 ? NONE : (this.#cover[bucket] as number)
   }
 
-  /** The same among the entries of a bucket. */
+  /** Like `find`, among the entries of one bucket. */
   #findAmong(address: IpAddress, begin: number, end: number): number {
     const entries = this.#entries
     const stride = this.#stride
     const head = highest(bitsFrom(address, this.#headWord, this.#headShift), this.#headBits)
     const above = (head + 1) << PREFIX_BITS
-    // The last entry whose head is not above that of the address. Which half it is in cannot be foreseen, so there is no branch.
+    // Finds the last entry whose head is not above that of the address. The direction is unpredictable, so the loop has no
+    // branch.
     let entry = begin
     for (let left = end - begin; left > 1;) {
       const half = left >>> 1
@@ -145,7 +147,7 @@ export class IpTable {
     return found < begin ? NONE : this.#holds(address, head, found)
   }
 
-  /** The last of the entries up to `last` at or before an address, whose head is that of `last`. */
+  /** The last entry, up to `last`, at or before an address. The head of the address is that of `last`. */
   #lastAtOrBefore(address: IpAddress, head: number, begin: number, last: number): number {
     if (this.#tailOrder(address, last) <= 0) return last
     let low = begin
@@ -159,7 +161,7 @@ export class IpTable {
     return low - 1
   }
 
-  /** The order of the tail of an entry and that of an address. */
+  /** Compares the tail of an entry with that of an address. Negative: the entry is lower. */
   #tailOrder(address: IpAddress, entry: number): number {
     const stride = this.#stride
     for (let part = 1; part < stride; part += 1) {
@@ -170,7 +172,7 @@ export class IpTable {
     return 0
   }
 
-  /** The prefix length of an entry when it holds an address, which the head alone must show; otherwise `NONE`. */
+  /** The prefix length of an entry if its head shows that it contains the address; otherwise `NONE`. */
   #holdsByHead(head: number, value: number): number {
     const prefix = value & NONE
     const open = this.#tailBegin - prefix
@@ -190,7 +192,7 @@ export class IpTable {
   }
 }
 
-/** The 32 bits of an address that begin in a word, some bits in; zeros after its end. */
+/** The 32 bits of an address that begin at bit `shift` of a word. Bits after the end are zero. */
 function bitsFrom(address: IpAddress, word: number, shift: number): number {
   const first = wordAt(address, word)
   return shift === 0 ? first : joined(first, wordAt(address, word + 1), shift)
@@ -203,21 +205,21 @@ function wordAt(address: IpAddress, word: number): number {
   return word === 3 ? address.word3 : 0
 }
 
-/** What is left of a word after some bits, followed by the first bits of the next word. */
+/** The low bits of a word without its first `shift` bits, followed by the first bits of the next word. */
 function joined(word: number, next: number, shift: number): number {
   return shift === 0 ? word : (word << shift) | (next >>> (32 - shift))
 }
 
 /** The highest bits of a word. */
 function highest(word: number, bits: number): number {
-  // In two steps, because a shift by 32 would change nothing.
+  // Two shifts, because a shift by 32 has no effect.
   return (word >>> 1) >>> (31 - bits)
 }
 
-/** Shorter than other steps: no loop of it is long enough to be compiled while it runs, so that the first steps are slow. */
+/** Shorter than other steps: its loops are too short to be compiled while they run, so the first steps are slow. */
 const STEP_OF_SWEEP = 512
 
-/** Makes a table of ranges whose host bits are zero, in steps; there is one at least, they may be in any order and repeat. */
+/** Creates a table of at least one range, in steps. The host bits are zero; the order is free, and duplicates are allowed. */
 export function* buildTable(rows: Rows): Generator<void, IpTable> {
   const sorted = yield* sortedRows(rows)
   const window = windowOf(sorted, rows.width, rows.widest)

@@ -1,6 +1,6 @@
 /**
- * Reads addresses and ranges from text straight into words of 32 bits. Nothing is allocated: a list of a million entries
- * leaves no garbage. What was read stands in `scanned` until the next call.
+ * Reads addresses and ranges from text directly into words of 32 bits. Nothing is allocated, so a list of a million entries
+ * creates no garbage. `scanned` contains the result until the next call.
  */
 export const scanned = {
   /** The most significant word first; IPv4 uses the first one only. */
@@ -8,10 +8,13 @@ export const scanned = {
   prefix: 0,
 }
 
-/** How the IPv6 address that was read last was spelled: the place of `::` among the groups, or -1; its length. */
+/**
+ * The spelling of the last IPv6 address: the index of the group at `::` (-1 if there is no `::`) and how many groups it
+ * replaces.
+ */
 let gap = -1
 let gapLength = 0
-/** Without upper case, leading zeros and a dotted tail. */
+/** Whether it has no upper case, no leading zeros and no dotted tail. */
 let plain = true
 
 /** The longest spelling of an address: six full groups and a full dotted tail. */
@@ -22,7 +25,10 @@ const DOT = 46
 const ZERO = 48
 const COLON = 58
 
-/** Reads an address in any spelling that `parseIp` takes: 4 or 6, the version, a mapped one being 4; 0, no address. */
+/**
+ * Reads an address in any spelling that `parseIp` accepts. Returns the version, 4 or 6 (4 for an IPv4-mapped address), or 0
+ * for any other text.
+ */
 export function scanIp(text: string): 0 | 4 | 6 {
   if (text.length > LONGEST_ADDRESS) return 0
   const { words } = scanned
@@ -34,8 +40,8 @@ export function scanIp(text: string): 0 | 4 | 6 {
 }
 
 /**
- * Reads a range in its canonical form (an address with its full prefix length is one too): 4 or 6, the version. 0 stands
- * for everything else, of which `parseIpRange` knows why.
+ * Reads a range in canonical form; an address with its full prefix length is accepted too. Returns the version, 4 or 6, or 0
+ * for any other text. `parseIpRange` reports why.
  */
 export function scanRange(text: string): 0 | 4 | 6 {
   if (text.length > LONGEST_RANGE) return 0
@@ -55,26 +61,26 @@ export function scanRange(text: string): 0 | 4 | 6 {
   return version
 }
 
-/** Among its first five characters every IPv6 address has a colon; IPv4 has none anywhere. */
+/** Every IPv6 address has a colon in its first five characters, and no IPv4 address has one. */
 function hasEarlyColon(text: string): boolean {
   const end = Math.min(text.length, 5)
   for (let index = 0; index < end; index += 1) if (text.charCodeAt(index) === COLON) return true
   return false
 }
 
-/** Is it in `::ffff:0:0/96`, IPv4 in the dress of IPv6? */
+/** Whether the address is IPv4-mapped: in `::ffff:0:0/96`. */
 function isMapped(words: Uint32Array): boolean {
   return words[2] === 0xffff && words[0] === 0 && words[1] === 0
 }
 
-/** A word whose highest bits are set, as many as `bits` says: none below 1, all above 31. */
+/** A word whose highest `bits` bits are set: none if `bits` is below 1, all if it is above 31. */
 export function mask(bits: number): number {
-  // `<<` takes its count modulo 32, so a shift by 32 would change nothing.
+  // `<<` takes its count modulo 32, so a shift by 32 has no effect.
   if (bits <= 0) return 0
   return bits >= 32 ? -1 : -1 << (32 - bits)
 }
 
-/** One to three digits without a leading zero, to the end of the text; -1 when there is anything else. */
+/** Reads one to three digits without a leading zero, up to the end of the text. Returns -1 for any other text. */
 function scanPrefix(text: string, start: number): number {
   const digits = text.length - start
   if (digits < 1 || digits > 3 || (digits > 1 && text.charCodeAt(start) === ZERO)) return -1
@@ -87,7 +93,7 @@ function scanPrefix(text: string, start: number): number {
   return prefix
 }
 
-/** Four decimal parts without leading zeros; their word goes to `scanned`, at `place`. */
+/** Reads four decimal parts without leading zeros. Writes their word to `scanned` at `place`. */
 function scanDotted(text: string, start: number, end: number, place: number): boolean {
   let word = 0
   let index = start
@@ -121,7 +127,7 @@ function scanDotted(text: string, start: number, end: number, place: number): bo
 const NO_DIGIT = 255
 const UPPER_CASE = 16
 
-/** What each character is as a hexadecimal digit. A table, because which of them are letters is hard to predict. */
+/** The value of each character as a hexadecimal digit. A table, because branches on letter or digit are hard to predict. */
 const HEX = new Uint8Array(128).fill(NO_DIGIT)
 for (let digit = 0; digit < 16; digit += 1) {
   const text = digit.toString(16)
@@ -132,8 +138,8 @@ for (let digit = 0; digit < 16; digit += 1) {
 const groups = new Uint16Array(8)
 
 /**
- * An IPv6 address: groups of hexadecimal digits, one `::` at most, a dotted tail at most. The words go to `scanned`, its
- * spelling is noted.
+ * Reads an IPv6 address: groups of hexadecimal digits, at most one `::`, at most one dotted tail. Writes the words to
+ * `scanned` and records the spelling.
  */
 function scanGroups(text: string, end: number): boolean {
   let count = 0
@@ -181,7 +187,7 @@ function scanGroups(text: string, end: number): boolean {
       index += 1
     }
   }
-  // `::` stands for at least one group.
+  // `::` replaces at least one group.
   if (gap === -1 ? count !== 8 : count > 7) return false
   const left = 8 - count
   if (gap !== -1) {
@@ -197,7 +203,7 @@ function scanGroups(text: string, end: number): boolean {
   return true
 }
 
-/** Is the spelling that of RFC 5952? There `::` stands for the first of the longest runs of two zeros and more. */
+/** Whether the spelling follows RFC 5952: `::` replaces the first of the longest runs of two or more zeros. */
 function isCanonical(): boolean {
   if (!plain) return false
   let best = -1

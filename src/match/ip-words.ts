@@ -1,8 +1,8 @@
-/* Addresses as words of 32 bits among others, the most significant first. */
+/* Addresses as words of 32 bits in an array, the most significant word first. */
 
 const ALL_BITS = 0xffffffff
 
-/** Below zero: the first address is the lower one. */
+/** Compares two addresses. Negative: the first one is lower. */
 export function order(
   one: Uint32Array,
   at: number,
@@ -21,7 +21,7 @@ export function copy(from: Uint32Array, at: number, to: Uint32Array, toAt: numbe
   for (let word = 0; word < width; word += 1) to[toAt + word] = from[at + word] as number
 }
 
-/** Writes the address after this one, which is not the last of all. */
+/** Writes the next address. The given one must not be the last of all. */
 export function stepOver(words: Uint32Array, at: number, after: Uint32Array): void {
   copy(words, at, after, 0, after.length)
   for (let word = after.length - 1; word >= 0; word -= 1) {
@@ -30,7 +30,7 @@ export function stepOver(words: Uint32Array, at: number, after: Uint32Array): vo
   }
 }
 
-/** Writes the address before this one, which is not the first of all. */
+/** Writes the previous address. The given one must not be the first of all. */
 export function stepBefore(words: Uint32Array, at: number, before: Uint32Array): void {
   copy(words, at, before, 0, before.length)
   for (let word = before.length - 1; word >= 0; word -= 1) {

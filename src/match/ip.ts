@@ -4,12 +4,12 @@ import { guessIpRange } from './ip-guess.ts'
 import { mask, scanIp, scanned } from './ip-text.ts'
 import { isProblem, type Problem } from './problem.ts'
 
-/** An address in its one canonical form. IPv4-mapped IPv6 addresses are IPv4 addresses (RFC 4291 2.5.5.2). */
+/** An address in canonical form. IPv4-mapped IPv6 addresses are IPv4 addresses (RFC 4291 2.5.5.2). */
 export interface IpAddress {
   readonly version: 4 | 6
-  /** One word of 32 bits for IPv4, four for IPv6; the most significant first. */
+  /** One word of 32 bits for IPv4, four for IPv6, the most significant first. */
   readonly words: readonly number[]
-  /** The same words as signed integers, which V8 keeps without a box; zero behind the end of IPv4. For look-ups. */
+  /** The same words as signed integers, which V8 stores without a box. For IPv4, the last three are zero. For look-ups. */
   readonly word0: number
   readonly word1: number
   readonly word2: number
@@ -18,7 +18,7 @@ export interface IpAddress {
   readonly text: string
 }
 
-/** Most requests are judged by four integers alone, so everything else is made when it is asked for. */
+/** Judging most requests needs only four integers, so everything else is computed on first use. */
 class Address implements IpAddress {
   readonly version: 4 | 6
   readonly word0: number
@@ -46,9 +46,9 @@ class Address implements IpAddress {
 }
 
 /**
- * Reads the address of a request. IPv4: four decimal parts without leading zeros, nothing else. IPv6: any spelling of
- * RFC 4291; of the addresses that embed IPv4 only the mapped ones become IPv4, because in all others the sender chooses
- * the embedded part. No zone, no brackets, no port, no space. `undefined`: not an address.
+ * Reads the address of a request. IPv4: four decimal parts without leading zeros. IPv6: any spelling of RFC 4291. Of the IPv6
+ * addresses that embed IPv4, only the mapped ones become IPv4, because in all others the sender chooses the embedded part.
+ * Zones, brackets, ports and spaces are refused. Returns `undefined` if the text is not an address.
  */
 export function parseIp(text: string): IpAddress | undefined {
   const version = scanIp(text)
@@ -73,23 +73,23 @@ function bytesOf(words: readonly number[]): number[] {
 /** All addresses of one version that share their first `prefix` bits. */
 export interface IpRange {
   readonly version: 4 | 6
-  /** First and last address, in words as in `IpAddress`. */
+  /** First and last address, as words like those of `IpAddress`. */
   readonly first: readonly number[]
   readonly last: readonly number[]
-  /** From 0, the whole family, to 32 or 128, one address. */
+  /** From 0 (the whole family) to 32 or 128 (one address). */
   readonly prefix: number
-  /** The canonical text: `192.0.2.1`, `192.0.2.0/24`. Ranges of one meaning have one text. */
+  /** The canonical text: `192.0.2.1`, `192.0.2.0/24`. Equal ranges have equal texts. */
   readonly text: string
 }
 
 const PREFIX = /^(?:0|[1-9][0-9]{0,2})$/
 
 /**
- * Reads an entry of a policy or a list: an address, or a range in CIDR notation. IPv6 may be written in every spelling of
- * RFC 4291, with letters of either case, zeros in full and an IPv4 address at the end; `text` of the result is the canonical
- * one (RFC 5952, section 4). Host bits, IPv4-mapped addresses and prefix lengths that are not plain numbers are refused, with
- * the corrected form where there is one. So is every other text, such as `10.0.*`; where it stands for a few ranges, the reason
- * names them.
+ * Reads an entry of a policy or a list: an address, or a range in CIDR notation. IPv6 may be in any spelling of RFC 4291: in
+ * upper or lower case, with leading zeros, or with an IPv4 address at the end. `text` of the result is the canonical form
+ * (RFC 5952, section 4). Host bits, IPv4-mapped addresses and prefix lengths that are not plain numbers are refused, with the
+ * corrected form if there is one. Any other text is refused too, such as `10.0.*`; if it means a few ranges, the reason names
+ * them.
  */
 export function parseIpRange(text: string): IpRange | Problem {
   const read = readIpRange(text)
@@ -101,7 +101,7 @@ export function parseIpRange(text: string): IpRange | Problem {
 const NO_RANGE = 'is not an IP address or CIDR range'
 const NO_NUMBER = 'has a prefix length that is not a plain number'
 const WIDE = 'is a mapped range wider than IPv4: write the IPv4 range'
-/** The reasons of texts that may have been meant as something else. */
+/** For these reasons, `guessIpRange` looks for what was meant. */
 const UNREAD: ReadonlySet<string> = new Set([NO_RANGE, NO_NUMBER])
 
 function readIpRange(text: string): IpRange | Problem {
@@ -126,7 +126,7 @@ function readIpRange(text: string): IpRange | Problem {
     return { problem: 'host bits are set', corrected: canonical }
   }
   if (mapped) return { problem: 'is IPv4 written as IPv6', corrected: canonical }
-  // Programs read these two spellings differently: `::192.0.2.1` is IPv4-mapped to some of them.
+  // Programs read some spellings differently: `::192.0.2.1` is IPv4-mapped to some of them.
   const recorded = ipaddr.isValid(host) ? ipaddr.parse(host).toByteArray() : []
   if (bytesOf(words).some((byte, index) => byte !== recorded[index])) {
     return { problem: 'is parsed differently by different programs', corrected: canonical }
@@ -134,13 +134,13 @@ function readIpRange(text: string): IpRange | Problem {
   return { version, first, last: lastOf(first, prefix), prefix, text: canonical }
 }
 
-/** The canonical text of the range of this prefix length in which an address lies. */
+/** The canonical text of the range with this prefix length that contains an address. */
 export function rangeText(words: readonly number[], prefix: number): string {
   const network = spell(networkOf(words, prefix))
   return prefix === 32 * words.length ? network : `${network}/${prefix}`
 }
 
-/** The same of an address as it was read. */
+/** Like `rangeText`, for a parsed address. */
 export function rangeTextOf(address: IpAddress, prefix: number): string {
   if (address.version === 6) return rangeText(address.words, prefix)
   return prefix === 32 ? address.text : `${spell4(address.word0 & mask(prefix))}/${prefix}`

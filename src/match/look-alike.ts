@@ -1,6 +1,8 @@
 import { unicodeLabels } from './idn.ts'
 
-/** Scripts in general use (UTS 39, table 1 and UAX 31, table 5), and those that Chinese, Japanese and Korean write together. */
+/**
+ * Scripts in general use (UTS 39, table 1 and UAX 31, table 5), and the combinations that Chinese, Japanese and Korean use.
+ */
 const SINGLE_SCRIPTS: readonly RegExp[] = [
   /^[\p{scx=Latn}\p{sc=Zyyy}\p{sc=Zinh}]+$/u,
   /^[\p{scx=Arab}\p{sc=Zyyy}\p{sc=Zinh}]+$/u,
@@ -27,7 +29,7 @@ const SINGLE_SCRIPTS: readonly RegExp[] = [
   /^[\p{scx=Thai}\p{sc=Zyyy}\p{sc=Zinh}]+$/u,
   /^[\p{scx=Tibt}\p{sc=Zyyy}\p{sc=Zinh}]+$/u,
 ]
-/** With Latin: Chinese with Bopomofo, Japanese, Korean (UTS 39, 5.2, highly restrictive). */
+/** The combinations with Latin: Chinese with Bopomofo, Japanese, Korean (UTS 39, 5.2, highly restrictive). */
 const JOINT_SCRIPTS: readonly RegExp[] = [
   /^[\p{scx=Latn}\p{scx=Hani}\p{scx=Bopo}\p{sc=Zyyy}\p{sc=Zinh}]+$/u,
   /^[\p{scx=Latn}\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{sc=Zyyy}\p{sc=Zinh}]+$/u,
@@ -36,10 +38,10 @@ const JOINT_SCRIPTS: readonly RegExp[] = [
 
 const NO_LETTER = /[^\p{L}\p{M}\p{Nd}_-]|\p{Default_Ignorable_Code_Point}/u
 const OTHER_DIGIT = /[^\P{Nd}0-9]/u
-// Next to Latin letters these strokes read as a slash or a hyphen.
+// Next to Latin letters, these strokes look like a slash or a hyphen.
 const STROKE = /[a-z0-9](?:[ノンソゾ丶丿一ー])|(?:[ノンソゾ丶丿一ー])[a-z0-9]/u
 
-/** Letters of other scripts, and rare ones of the Latin, that can hardly be told from a letter of ASCII. */
+/** Letters of other scripts, and rare Latin letters, that look almost like an ASCII letter. */
 const TWINS: ReadonlyMap<string, string> = new Map(
   [
     // Cyrillic, Greek, Armenian
@@ -52,15 +54,15 @@ const TWINS: ReadonlyMap<string, string> = new Map(
 )
 
 /**
- * Why people may take a canonical hostname for another one, as a phrase that names it in ASCII: characters that are not letters,
- * letters of scripts that are not written together, digits of two kinds, or letters that all look like Latin ones.
- * `undefined` when there is nothing to say.
+ * Why people may mistake a canonical hostname for another one, as a phrase that quotes the label in ASCII: characters that
+ * are not letters, letters of scripts that are not written together, two kinds of digits, or only letters that look like
+ * Latin ones. `undefined` if there is no problem.
  */
 export function lookAlikeProblem(hostname: string): string | undefined {
   if (!hostname.includes('xn--')) return undefined
   const labels = hostname.split('.')
   const unicode = unicodeLabels(hostname)
-  // Who reads the last label reads the others in its script.
+  // A reader of the last label also reads the other labels in its script.
   const foreignLast = unicode.at(-1) !== labels.at(-1)
   for (const [index, label] of unicode.entries()) {
     if (label === labels[index]) continue

@@ -1,7 +1,7 @@
-/** How many rows a step of long work takes, and a page holds. */
+/** The number of rows in a step of long work, and in a page. */
 const STEP = 4_096
 
-/** Until when ranges of one version hold. Sorted, so that nobody who writes a list can make it slow. */
+/** The expiry of ranges of one version. Sorted, so a hostile list cannot make look-ups slow. */
 export class Moments {
   readonly #words: Uint32Array
   readonly #prefixes: Uint8Array
@@ -9,7 +9,7 @@ export class Moments {
   readonly #width: number
   readonly #length: number
 
-  /** The rows are in ascending order, and no two of one range. */
+  /** The rows must be in ascending order, without duplicate ranges. */
   constructor(
     words: Uint32Array,
     prefixes: Uint8Array,
@@ -28,7 +28,7 @@ export class Moments {
     return this.#words.byteLength + this.#prefixes.byteLength + this.#moments.byteLength
   }
 
-  /** Milliseconds since the epoch; without end in the past for a range that is not there. */
+  /** The expiry in milliseconds since the epoch. `-Infinity` if the range is not in the list. */
   of(first: ArrayLike<number>, prefix: number): number {
     let [low, high] = [0, this.#length]
     while (low < high) {
@@ -50,7 +50,7 @@ export class Moments {
   }
 }
 
-/** Ranges and their moments, as they come. */
+/** Ranges and their expiry, in any order. */
 export class MomentRows {
   readonly #width: number
   readonly #stride: number
@@ -58,7 +58,7 @@ export class MomentRows {
   readonly #moments: Float64Array[] = []
   #length = 0
 
-  /** @param width How many words an address has. */
+  /** @param width The number of words of an address. */
   constructor(width: number) {
     this.#width = width
     this.#stride = width + 1
@@ -78,7 +78,7 @@ export class MomentRows {
     this.#length += 1
   }
 
-  /** In steps. A range that is there twice holds until the later moment. */
+  /** Sorts the rows, in steps. A duplicate range expires at the later moment. */
   *sorted(): Generator<void, Moments> {
     const rows = yield* this.#sortedRows()
     const [words, prefixes, moments] = [

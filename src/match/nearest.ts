@@ -4,7 +4,7 @@ import type { OriginEntry } from './origin.ts'
 import { pathProblem } from './percent-encoding.ts'
 import type { ReturnUrl, ReturnUrlEntry } from './return-url.ts'
 
-/** The parts in which something can differ from an entry, and how far away that is: less than anything to the left. */
+/** The parts that can differ from an entry, with their distance. Each distance is larger than the sum of those after it. */
 const DISTANCES = {
   family: 512,
   host: 256,
@@ -18,16 +18,16 @@ const DISTANCES = {
 } as const
 
 /**
- * A part in which something differs from an entry. `subdomain`: one host is below the other. `exact`: it goes on below an
- * exact entry. `family` and `network`: of an address.
+ * A part that differs from an entry. `subdomain`: one host is below the other. `exact`: the URL continues below an exact
+ * entry. `family` and `network` are parts of an address.
  */
 export type DifferingPart = keyof typeof DISTANCES
 
-/** How something stands to one entry of a policy. */
+/** The comparison with one entry of a policy. */
 export interface EntryComparison {
-  /** The entry as the policy has it. */
+  /** The entry, as the policy contains it. */
   readonly entry: string | { readonly exact: string }
-  /** Empty: the entry admits it. */
+  /** Empty if the entry admits the value. */
   readonly differsIn: readonly DifferingPart[]
   /** One line: ``differs in port: `8443`, the entry has `443` ``. */
   readonly text: string
@@ -38,13 +38,13 @@ interface Difference {
   readonly text: string
 }
 
-/** The differences from an entry, and how alike it is to others with the same ones. */
+/** The differences from an entry, and a likeness that ranks entries with the same differences. */
 type Compared = readonly [differences: readonly Difference[], likeness: number]
 
-/** How many entries an explanation shows. */
+/** The number of entries in an explanation. */
 const MOST = 3
 
-/** The entries that are nearest to a canonical origin, the nearest first. */
+/** The entries nearest to a canonical origin, the nearest first. */
 export function nearestDomains(origin: string, entries: readonly OriginEntry[]): EntryComparison[] {
   const given = partsOf(origin)
   return nearest(entries, textOf, ({ text, kind }) => {
@@ -57,7 +57,7 @@ function textOf({ text }: { readonly text: string }): string {
   return text
 }
 
-/** The entries that are nearest to a return URL, the nearest first. */
+/** The entries nearest to a return URL, the nearest first. */
 export function nearestReturnUrls(url: ReturnUrl, entries: readonly ReturnUrlEntry[]): EntryComparison[] {
   const given = partsOf(url.origin)
   const written = ({ kind, text }: ReturnUrlEntry): EntryComparison['entry'] =>
@@ -69,7 +69,7 @@ export function nearestReturnUrls(url: ReturnUrl, entries: readonly ReturnUrlEnt
   })
 }
 
-/** The ranges that are nearest to an address, the nearest first. */
+/** The ranges nearest to an address, the nearest first. */
 export function nearestRanges(address: IpAddress, entries: readonly IpRange[]): EntryComparison[] {
   return nearest(entries, textOf, (range) => {
     if (range.version !== address.version) {
@@ -109,7 +109,7 @@ interface OriginParts {
   readonly scheme: string
   /** Empty for a scheme without authority. */
   readonly hostname: string
-  /** `*` is any; the default one is written out. */
+  /** `*` means any port. The default port is written out. */
   readonly port: string
   readonly defaultPort: boolean
 }
@@ -134,7 +134,7 @@ function compareOrigins(given: OriginParts, entry: OriginParts, wildcard: boolea
   if (given.scheme !== entry.scheme) differ('scheme', given.scheme, entry.scheme)
   const host = compareHosts(given.hostname, entry.hostname, wildcard)
   if (host !== undefined) differ(host, given.hostname, (wildcard ? '*.' : '') + entry.hostname)
-  // Two default ports differ because the schemes do.
+  // If both ports are the default, they differ only because the schemes do.
   const bothDefault = given.defaultPort && entry.defaultPort
   if (given.port !== entry.port && entry.port !== '*' && !bothDefault) differ('port', given.port, entry.port)
   return [differences, shared(backwards(given.hostname), backwards(entry.hostname))]
@@ -186,7 +186,7 @@ function quoted(text: string): string {
   return `\`${text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text}\``
 }
 
-/** How many characters two texts have in common from the first on. */
+/** The length of the common prefix of two texts. */
 function shared(one: string, other: string): number {
   let count = 0
   while (count < one.length && one[count] === other[count]) count += 1

@@ -6,10 +6,10 @@ export const NO_ORIGIN = 'is not an origin, which is a scheme, a host and perhap
 const EVERYBODY =
   'would admit every website: name each origin, like `https://example.org`, or `https://*.example.org` for all subdomains'
 
-/** The longest text that is looked at: an origin and some more. */
+/** The longest text that is examined: an origin with a little extra. */
 const LONGEST = 512
 
-/** Why a text is no origin, and the origins that it was probably meant to be. */
+/** Why a text is not an origin, and the origins that it was probably meant to be. */
 export function guessOrigin(problem: string, written: string): Guess {
   if (written.length > LONGEST) return [problem]
   const text = unquoted(written)
@@ -25,10 +25,10 @@ export function guessOrigin(problem: string, written: string): Guess {
   return parts.length === 1 && origins.length === 1 && isRead ? [reason, ...origins] : [reason]
 }
 
-/** The origin of a URL, a bare host, or a name in other letters. */
+/** The origin of a URL, of a bare host, or of a host in Unicode. */
 function originOf(text: string): string | undefined {
   const candidate = withWebScheme(text)
-  // With user information or a backslash nobody can say which host was meant.
+  // With user information or a backslash, the intended host is unclear.
   if (!/^https?:\/\/[^/]/i.test(candidate) || /[\\@]/.test(candidate)) return undefined
   return readUrl(candidate)?.origin
 }

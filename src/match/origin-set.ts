@@ -1,16 +1,18 @@
 import { reaches, wildcardsOver, type OriginEntry } from './origin.ts'
 
-/** Any number of origins and wildcards. */
+/** A set of origins and wildcards. */
 export interface OriginSet {
-  /** How many entries were given. */
+  /** The number of entries that were given. */
   readonly size: number
-  /** Whether the text itself is an entry and no wildcard. It needs no parsing: only canonical origins are entries. */
+  /**
+   * Whether the text equals an entry that is not a wildcard. The text need not be parsed, because all entries are canonical.
+   */
   holds(text: string): boolean
-  /** The text of the entry that admits this origin (of several the narrowest). Takes what `parseOrigin` returns. */
+  /** Returns the text of the narrowest entry that admits an origin returned by `parseOrigin`. */
   find(origin: string): string | undefined
 }
 
-/** Makes a set whose look-ups cost a few hash look-ups, however many entries it holds. */
+/** Creates a set. A look-up costs a few hash look-ups, regardless of the number of entries. */
 export function createOriginSet(entries: readonly OriginEntry[]): OriginSet {
   const exact = textsOf(entries, 'exact')
   const wildcards = textsOf(entries, 'wildcard')
@@ -21,7 +23,7 @@ export function createOriginSet(entries: readonly OriginEntry[]): OriginSet {
       if (exact.has(origin)) return origin
       if (wildcards.size === 0) return undefined
       const narrowest = wildcardsOver(origin).find((wildcard) => wildcards.has(wildcard))
-      // If this one reaches across a public suffix, so do those that are wider.
+      // If the narrowest wildcard spans a public suffix, so do the wider ones.
       return narrowest !== undefined && reaches(narrowest, origin) ? narrowest : undefined
     },
   }

@@ -7,26 +7,27 @@ import { publicSuffixOf } from './public-suffix.ts'
 
 /** An entry of a list of domains. */
 export interface OriginEntry {
-  /** The entry in canonical spelling. */
+  /** The entry in canonical form. */
   readonly text: string
-  /** A wildcard admits every subdomain of what follows its `*.`, at any depth. */
+  /** A wildcard admits every subdomain of the host after its `*.`, at any depth. */
   readonly kind: 'exact' | 'wildcard'
 }
 
 const MAX_LENGTH = 512
 const PRINTABLE = /^[!-~]*$/
 const WILDCARD = '://*.'
-// A store asks once for each wildcard that could admit an origin, and a caller chooses how many labels it has.
+// A store looks up each wildcard that could admit an origin. The bound is needed because the caller chooses the number of
+// labels.
 const MAX_WILDCARD_LABELS = 10
 
 /**
- * The canonical form of an origin that a request names (RFC 6454 6.2): `https://example.org:8443`, or `null`. The case of
- * scheme and host of http(s) and an explicit default port are put right; any other text that is not a serialised
- * origin gives `undefined`.
+ * Returns the canonical form of an origin from a request (RFC 6454 6.2): `https://example.org:8443`, or `null`. Converts the
+ * scheme and host of http(s) to lower case and drops an explicit default port. Returns `undefined` for any other text that is
+ * not a serialised origin.
  */
 export function parseOrigin(text: string): string | undefined {
   if (text === 'null') return text
-  // Before any folding of case, which would make a plain k of the Kelvin sign.
+  // Checked before case folding, which would convert the Kelvin sign to a plain k.
   if (text.length > MAX_LENGTH || !PRINTABLE.test(text)) return undefined
   const split = text.indexOf('://')
   const scheme = text.slice(0, Math.max(split, 0)).toLowerCase()
@@ -37,10 +38,10 @@ export function parseOrigin(text: string): string | undefined {
 }
 
 /**
- * Reads an entry of a policy: an origin, `null`, or `https://*.example.org`. Scheme and host may be in any case, a default port
- * may be written, and a host may be in Unicode, as {@link withCanonicalHost} takes it; `text` of the result is the canonical
- * form. A wildcard is the whole leftmost label, stands on a name of http(s) with at most ten labels, and not directly on a
- * public suffix.
+ * Reads an entry of a policy: an origin, `null`, or `https://*.example.org`. Scheme and host may be in any case, a default
+ * port may be written, and the host may be in Unicode, as {@link withCanonicalHost} accepts it. `text` of the result is the
+ * canonical form. A wildcard must be the whole leftmost label of an http(s) host. At most ten labels may follow it, and they
+ * must be more than a public suffix.
  */
 export function parseOriginEntry(text: string): OriginEntry | Problem {
   const entry = readEntry(withCanonicalHost(text))
@@ -75,8 +76,8 @@ function readWildcard(text: string): OriginEntry | Problem {
 }
 
 /**
- * The texts of all entries that could admit a canonical origin, the narrowest first: itself, then a wildcard for each
- * parent longer than the public suffix of the host, at most ten. A store looks apps up by these.
+ * Returns the texts of all entries that could admit a canonical origin, the narrowest first: the origin itself, then a
+ * wildcard for each parent longer than the public suffix of the host, at most ten. Stores look up apps by these keys.
  */
 export function originIndexKeys(origin: string): readonly string[] {
   return [origin, ...wildcardsOver(origin).filter((wildcard) => reaches(wildcard, origin))]
@@ -92,7 +93,7 @@ export function wildcardsOver(origin: string): readonly string[] {
   return wildcards.slice(-MAX_WILDCARD_LABELS)
 }
 
-/** Whether a wildcard over an origin stands on more than the public suffix of its host. */
+/** Whether a wildcard for an origin is below the public suffix of its host. */
 export function reaches(wildcard: string, origin: string): boolean {
   const suffix = publicSuffixOf(hostnameOf(origin))
   return suffix !== undefined && hostnameOf(wildcard).length > suffix.length + '*.'.length

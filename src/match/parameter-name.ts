@@ -1,12 +1,12 @@
-/** Decodes the name of a parameter as lenient parsers do: a plus is a space, and bytes that are not UTF-8 are U+FFFD. */
+/** Decodes a parameter name as lenient parsers do: a plus becomes a space, and bytes that are not UTF-8 become U+FFFD. */
 export function decodeParameterName(text: string): string {
   if (!/[%+]/.test(text)) return text
   return new URLSearchParams(`=${text}`).get('') as string
 }
 
 /**
- * Whether two names of parameters may be one to some parser: `url`, `[url]`, `url[]`, `url[0]` and `url[x][y]` all put
- * something into `url` (qs, PHP, Rails).
+ * Whether some parser (qs, PHP, Rails) may read two parameter names as the same one: `url`, `[url]`, `url[]`, `url[0]` and
+ * `url[x][y]` all set `url`.
  */
 export function sameParameter(one: string, other: string): boolean {
   return one === other || ((hasBracket(one) || hasBracket(other)) && overlap(outline(one), outline(other)))
@@ -17,8 +17,8 @@ function hasBracket(name: string): boolean {
 }
 
 /**
- * Whether a query, as written after its `?`, has a parameter that the reader of one of these names may take for it. Compares
- * more loosely than {@link sameParameter}: case does not count, and PHP trims names and turns dots and spaces into `_`.
+ * Whether a query, as written after its `?`, has a parameter that some parser may read as one of these names. Compares more
+ * loosely than {@link sameParameter}: it ignores case and, because PHP does, trims names and reads dots and spaces as `_`.
  */
 export function hasParameter(query: string, names: readonly string[]): boolean {
   if (query === '' || names.length === 0) return false
@@ -33,7 +33,7 @@ function overlap(one: string, other: string): boolean {
   return one === other || one.startsWith(`${other}[`) || other.startsWith(`${one}[`)
 }
 
-/** The parts of a name, whatever brackets stand between them. */
+/** The parts of a name, regardless of the brackets between them. */
 function outline(name: string): string {
   if (!hasBracket(name)) return name
   return name

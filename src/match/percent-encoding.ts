@@ -1,27 +1,27 @@
-/** What can be wrong with the percent-encoding of a path or a query. */
+/** A problem with the percent-encoding of a path or a query. */
 export type EncodingProblem = 'encoding' | 'encoded control character' | 'encoded separator' | 'dot segment'
 
 const BROKEN_ESCAPE = /%(?![0-9A-Fa-f]{2})/
 const ESCAPED_RUNS = /(?:%[0-9A-Fa-f]{2})+/g
 const ESCAPED_SEPARATOR = /%(?:2F|5C)/i
 const ESCAPED_BACKSLASH = /%5C/i
-// C0, DEL, C1, and the two line ends of Unicode.
+// C0, DEL, C1, and the two line terminators of Unicode.
 const CONTROL = /[\0-\x1f\x7f-\x9f\u2028\u2029]/
 const NOT_ASCII = /[^\0-\x7f]/
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}/gu
-// Nobody encodes a path this often. The bound keeps the work linear in the length of the text.
+// No real path is encoded this often. The bound keeps the work linear in the length of the text.
 const MAX_DECODINGS = 5
 
 /**
- * Looks at a path of printable ASCII as it stands and as it reads after each decoding that somebody behind us may do. At no
- * depth may it hold a dot segment, an encoded slash or backslash or a control character.
+ * Checks a path of printable ASCII as written, and after each decoding that a later program may do. At any depth, a dot
+ * segment, an encoded slash or backslash, or a control character is a problem.
  */
 export function pathProblem(path: string): EncodingProblem | undefined {
   if (!path.includes('%')) return path.includes('/.') && hasDotSegment(path) ? 'dot segment' : undefined
   return decodingProblem(path, ESCAPED_SEPARATOR)
 }
 
-/** The same, but encoded slashes are no problem: for a path that is compared as a whole, byte for byte. */
+/** Like `pathProblem`, but allows encoded slashes: for a path that is compared as a whole, byte for byte. */
 export function exactPathProblem(path: string): EncodingProblem | undefined {
   return decodingProblem(path, ESCAPED_BACKSLASH)
 }
@@ -43,7 +43,7 @@ function decodingProblem(path: string, separator: RegExp): EncodingProblem | und
   return 'encoding'
 }
 
-/** A query of printable ASCII is data, but it must be well-formed UTF-8 and must not decode to control characters. */
+/** Checks a query of printable ASCII. It must be well-formed UTF-8, and must not decode to control characters. */
 export function encodingProblem(query: string): EncodingProblem | undefined {
   if (!query.includes('%')) return undefined
   if (BROKEN_ESCAPE.test(query)) return 'encoding'
@@ -52,12 +52,12 @@ export function encodingProblem(query: string): EncodingProblem | undefined {
   return CONTROL.test(decoded) ? 'encoded control character' : undefined
 }
 
-/** Decodes once; `undefined` when the bytes are not UTF-8. Below the surface a percent sign may be just that. */
+/** Decodes once. `undefined` if the bytes are not UTF-8. After a decoding, a percent sign may be a plain character. */
 function decode(text: string): string | undefined {
   if (!text.includes('%')) return text
   try {
     const decoded = text.replace(ESCAPED_RUNS, (run) => decodeURIComponent(run))
-    // A replacement character says that bytes were lost before.
+    // A replacement character shows that bytes were lost in an earlier decoding.
     return decoded.includes('\ufffd') ? undefined : decoded
   } catch {
     return undefined
@@ -65,8 +65,8 @@ function decode(text: string): string | undefined {
 }
 
 /**
- * `.` and `..`, also where more follows that a server may cut off: path parameters (`..;x`), spaces at the end (Windows),
- * or what turns into a query or a fragment by decoding.
+ * Finds `.` and `..`, also with an ending that a server may cut off: path parameters (`..;x`), spaces (Windows), or a query
+ * or fragment that appears after decoding.
  */
 function hasDotSegment(path: string): boolean {
   return path.split('/').some((segment) => {
@@ -75,7 +75,7 @@ function hasDotSegment(path: string): boolean {
   })
 }
 
-/** Full-width dots and slashes become plain ones where text is normalised (NFKC); invisible characters vanish. */
+/** Text normalisation (NFKC) converts full-width dots and slashes to plain ones. Invisible characters may be dropped. */
 function lookalikeProblem(decoded: string): EncodingProblem | undefined {
   if (!NOT_ASCII.test(decoded)) return undefined
   const plain = decoded.normalize('NFKC').replace(IGNORABLE, '')

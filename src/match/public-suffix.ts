@@ -1,18 +1,18 @@
 import { PUBLIC_SUFFIX_LIST } from './public-suffix-list.ts'
 
-/** What the list says: the labels that are rules in front of a parent, each between two spaces. */
+/** The rules of the Public Suffix List: for each parent, the labels that may precede it, each between two spaces. */
 interface Suffixes {
   readonly labelsBefore: ReadonlyMap<string, string>
-  /** The most labels that a rule has. */
+  /** The largest number of labels of a rule. */
   readonly depth: number
 }
 
-/** Read when it is first asked, once in the life of a process: an app without wildcards never needs it. */
+/** Parsed on first use, once per process, because apps without wildcards never need it. */
 let suffixes: Suffixes | undefined
 
 /**
- * The part of a canonical hostname below which everybody can register names: `com`, `co.uk`, `github.io`, `localhost`.
- * `undefined` for an IP address. By the Public Suffix List, its private section included, as the package carries it.
+ * Returns the part of a canonical hostname below which anyone can register names: `com`, `co.uk`, `github.io`, `localhost`.
+ * `undefined` for an IP address. Uses the package's copy of the Public Suffix List, including its private section.
  */
 export function publicSuffixOf(hostname: string): string | undefined {
   if (hostname === '' || hostname.startsWith('[') || IPV4.test(hostname)) return undefined

@@ -5,10 +5,10 @@ export const WILDCARD = 'has a wildcard: only the port of an http loopback addre
 const EVERYWHERE =
   'would admit every website: name each URL, like `https://example.org/callback`, or each path that all of them begin with'
 
-/** The longest text that is looked at: a return URL and some more. */
+/** The longest text that is examined: a return URL with a little extra. */
 const LONGEST = 512
 
-/** Why a text is no return URL, and the texts that it was probably meant to be. */
+/** Why a text is not a return URL, and the texts that it was probably meant to be. */
 export function guessReturnUrl(problem: string, written: string): Guess {
   if (written.length > LONGEST) return [problem]
   const text = unquoted(written)
@@ -16,20 +16,23 @@ export function guessReturnUrl(problem: string, written: string): Guess {
   if (/^http:\/\/localhost:\*(?:\/|$)/i.test(text)) return [`${WILDCARD}, and \`localhost\` is a name`]
   if (/^\/(?!\/)/.test(text)) return ['is not a whole URL: write it with its scheme and host']
   const parts = partsOf(text)
-  // In a query they may belong to one URL.
+  // In a query, separators may belong to one URL.
   const isList = parts.length > 1 && parts.every((part) => part.includes('://')) && !text.includes('?')
   return isList ? ['holds several entries', ...parts] : [problem, text]
 }
 
 /**
- * User information, a backslash, a blank, a control character, a dot segment, a fragment: nobody can say what was meant. What is
- * before a fragment would admit more than the whole.
+ * User information, a backslash, white space, a control character, a dot segment or a fragment: the meaning is unclear.
+ * Without its fragment, an entry would admit more than it says.
  */
 const AMBIGUOUS = /^[^:]*:\/\/[^/?#]*@|[\\\s\0-\x1f]|%2e|\/\.{1,2}(?:[/?#*]|$)|#./i
 const ESCAPES = /%[0-9A-Fa-f]{2}/g
 const UNWISE = /[`{}]/g
 
-/** How a parser would spell it, without what stands for "all below" at its end; then the text itself, and with a host in lower case. */
+/**
+ * Likely spellings of a text: as a parser prints it without a wildcard at its end, then as written, then with its host in
+ * lower case.
+ */
 export function spellings(text: string): string[] {
   const whole = withWebScheme(text)
   if (AMBIGUOUS.test(whole)) return []

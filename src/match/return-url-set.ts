@@ -1,25 +1,33 @@
 import type { ReturnUrl, ReturnUrlEntry } from './return-url.ts'
 
-/** Any number of return URLs. */
+/** A set of return URLs. */
 export interface ReturnUrlSet {
-  /** How many entries were given. */
+  /** The number of entries that were given. */
   readonly size: number
-  /** About how many bytes of memory it takes. */
+  /** About how many bytes of memory the set takes. */
   readonly bytes: number
-  /** The text of an entry that admits this URL: an exact one before a prefix, a longer prefix before a shorter one. */
+  /**
+   * Returns the text of an entry that admits the URL: an exact entry before a prefix, a longer prefix before a shorter one.
+   */
   find(url: ReturnUrl): string | undefined
-  /** The text of the exact entry with encoded slashes that is the same, byte for byte. Takes what `parseExactUrl` reads. */
+  /**
+   * Returns the text of the exact entry with encoded slashes that equals the URL, byte for byte. Takes the result of
+   * `parseExactUrl`.
+   */
   findSlashed(url: ReturnUrl): string | undefined
 }
 
 /** Entries that share an origin and the first segments of their paths. */
 interface Place {
-  /** `start` is where the path goes on after these segments; more than its length when it does not. */
+  /**
+   * `start` is the index of the next segment in `path`. It is larger than the length of `path` if there is no further
+   * segment.
+   */
   find(path: string, query: string, start: number): string | undefined
 }
 
 const LOOPBACK = /^(http:\/\/(?:127\.0\.0\.1|\[::1\]))(?::[0-9]+)?$/
-/** So many entries are sooner asked one after the other than by the segments of the path. */
+/** Up to this number of entries, comparing each is faster than looking up the segments of the path. */
 const FEW = 8
 
 // Measured by `npm run bench:store`, in bytes.
@@ -27,20 +35,20 @@ const ENTRY = 100
 const ORIGIN = 100
 const BRANCH = 425
 
-/** What the places of one set have in common while they are made. */
+/** What the places of one set share during construction. */
 interface Making {
-  /** Many origins share one string for the same path: it stays in the caches. */
+  /** Origins with the same path share one string, which then stays in the caches of the processor. */
   readonly paths: Map<string, string>
   branches: number
 }
 
 /**
- * Makes a set whose look-ups cost one hash look-up for the origin and, as long as many entries share the segments before, one
- * for each segment of the path, however many entries the set holds.
+ * Creates a set. A look-up costs one hash look-up for the origin, and one for each segment of the path while many entries
+ * share the segments before it, regardless of the number of entries.
  */
 export function createReturnUrlSet(entries: readonly ReturnUrlEntry[]): ReturnUrlSet {
   const byOrigin = new Map<string, ReturnUrlEntry[]>()
-  /** Entries with encoded slashes, by their whole text: their paths have no segments that all programs agree on. */
+  /** Entries with encoded slashes, by their whole text, because programs disagree on the segments of their paths. */
   const slashed = new Map<string, string>()
   for (const entry of entries) {
     if (entry.encodedSlash) {
@@ -79,7 +87,7 @@ function placeOf(entries: readonly ReturnUrlEntry[], depth: number, making: Maki
   return entries.length > FEW ? new Branch(entries, depth, making) : chain(entries, making)
 }
 
-/** One entry and those after it. */
+/** A linked list of entries. */
 class Link implements Place {
   readonly #exact: boolean
   readonly #path: string
@@ -101,7 +109,7 @@ class Link implements Place {
   }
 }
 
-/** At least one entry: exact ones, then prefixes, the longest first. */
+/** A list of at least one entry: exact ones first, then prefixes, the longest first. */
 function chain(entries: readonly ReturnUrlEntry[], { paths }: Making): Place {
   const rank = ({ kind, path }: ReturnUrlEntry): number => (kind === 'exact' ? Infinity : path.length)
   let first: Link | undefined
@@ -113,20 +121,20 @@ function chain(entries: readonly ReturnUrlEntry[], { paths }: Making): Place {
   return first as Link
 }
 
-/** Whether a path is a prefix, or goes on after it with a new segment. */
+/** Whether a path equals a prefix, or continues after it with a new segment. */
 function isBelow(path: string, prefix: string): boolean {
   if (!path.startsWith(prefix)) return false
   return prefix.endsWith('/') || path.length === prefix.length || path.startsWith('/', prefix.length)
 }
 
-/** Many entries, parted by the next segment of their paths. */
+/** Many entries, grouped by the next segment of their paths. */
 class Branch implements Place {
   readonly #next = new Map<string, Place>()
-  /** By their queries, the exact entries whose paths end here. */
+  /** The exact entries whose paths end here, by their queries. */
   readonly #exact = new Map<string, string>()
-  /** The prefix that ends here: it admits the path up to here and everything below. */
+  /** The prefix that ends here. It admits this path and all paths below it. */
   readonly #here: string | undefined
-  /** The prefix that ends with the slash after this: it admits only what goes on with that slash. */
+  /** The prefix that ends with the slash after this segment. It admits only paths that continue with that slash. */
   readonly #below: string | undefined
 
   constructor(entries: readonly ReturnUrlEntry[], depth: number, making: Making) {

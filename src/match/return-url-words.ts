@@ -1,4 +1,4 @@
-/** What a URL that was refused is like, by the name of the problem. */
+/** A phrase for each problem of a refused URL. */
 const WORDS: Readonly<Record<string, string>> = {
   'not a string': 'is not a string',
   'too long': 'is longer than 2,048 characters',

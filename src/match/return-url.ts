@@ -6,14 +6,14 @@ import { isProblem, type Problem } from './problem.ts'
 import { guessReturnUrl, spellings, WILDCARD } from './return-url-guess.ts'
 import { sayUrlProblem } from './return-url-words.ts'
 
-/** A return URL that every parser reads alike. */
+/** A return URL that all parsers read in the same way. */
 export interface ReturnUrl {
-  /** The canonical form: what to redirect to. */
+  /** The canonical form, for redirects. */
   readonly href: string
   /** `https://example.org`, or `com.example.app:` for a scheme without authority. */
   readonly origin: string
   readonly path: string
-  /** With its `?`; empty when there is none. */
+  /** Starts with `?`; empty if the URL has no query. */
   readonly query: string
 }
 
@@ -39,9 +39,9 @@ interface Refusal {
 }
 
 const MAX_LENGTH = 2048
-// Printable ASCII without space, double quotes, angle brackets and backslash.
+// Printable ASCII without space, double quote, angle brackets and backslash.
 const CHARACTERS = /^[!#-;=?-[\]-~]*$/
-// RFC 3986 3.3: what may stand in a path. A query may hold more, as long as parsers leave it as it is.
+// RFC 3986 3.3: the characters of a path. A query may contain others if parsers leave them unchanged.
 const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/
 const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
@@ -50,19 +50,19 @@ const UNWISE = /[`{}]/
 const UNWISE_ALL = /[`{}]/g
 
 /**
- * Reads a return URL strictly: the text must be what a parser prints back, aside from the case of scheme, host and
+ * Reads a return URL strictly. The text must equal the output of a URL parser, apart from the case of scheme, host and
  * percent-encodings, a default port, an empty path, and quotes, braces and backticks in a query. Text that parsers repair or
- * read differently is refused by name.
+ * read differently is refused, and the refusal names the problem.
  *
- * Follows RFC 3986 and the URL standard; no fragment (RFC 6749 3.1.2); at most 2,048 characters. Schemes other than http
- * and https need an authority or a path: `myapp://callback/x`, `com.example.app:/callback` (RFC 8252 7.1), `myapp:///x`. Never
- * throws; linear in the length of the text.
+ * Follows RFC 3986 and the URL standard. Fragments are refused (RFC 6749 3.1.2), and so is text of more than 2,048
+ * characters. Schemes other than http and https need an authority or a path: `myapp://callback/x`,
+ * `com.example.app:/callback` (RFC 8252 7.1), `myapp:///x`. Never throws. The work is linear in the length of the text.
  */
 export function parseReturnUrl(raw: unknown): ReturnUrl | Refusal {
   return read(raw, pathProblem)
 }
 
-/** {@link parseReturnUrl} for what requests name: those that were read lately are not read again. */
+/** {@link parseReturnUrl} for requests, with a cache of recent URLs. */
 export function parseNamedUrl(raw: unknown): ReturnUrl | Refusal {
   if (typeof raw !== 'string' || raw.length > LONGEST_KEPT) return parseReturnUrl(raw)
   const known = latelyNamed.get(raw)
@@ -74,14 +74,14 @@ export function parseNamedUrl(raw: unknown): ReturnUrl | Refusal {
   return url
 }
 
-/** An app sends its users back to few URLs, and to read one takes longer than all else that is asked of it. */
+/** An app uses only a few return URLs, and parsing one takes longer than the rest of its check. */
 const latelyNamed = new Map<string, ReturnUrl>()
 const MOST_KEPT = 256
 const LONGEST_KEPT = 512
 
 /**
- * The same, but a path with encoded slashes is read too, and then path and query stay as they are written. What programs make
- * of such a path differs, so it counts only where an exact entry is the same, byte for byte.
+ * Like {@link parseReturnUrl}, but also accepts a path with encoded slashes; path and query then stay as written. Programs
+ * read such a path differently, so only an exact entry that is equal byte for byte admits it.
  */
 export function parseExactUrl(raw: unknown): ReturnUrl | Refusal {
   const strict = parseReturnUrl(raw)
@@ -102,7 +102,7 @@ function read(raw: unknown, judge: PathJudge): ReturnUrl | Refusal {
   return readRest(text, scheme.toLowerCase(), text.slice(scheme.length + 1), judge)
 }
 
-/** The URL standard escapes single quotes in a query of http and https, and leaves them in a path. */
+/** The URL standard escapes single quotes in a query of http and https, but not in a path. */
 function withEscapedQuotes(raw: string): string {
   const start = raw.indexOf('?')
   return start === -1 ? raw : raw.slice(0, start) + raw.slice(start).replaceAll("'", '%27')
@@ -125,7 +125,7 @@ function readRest(text: string, scheme: string, rest: string, judge: PathJudge):
   const problem = judge(path) ?? encodingProblem(query)
   if (problem !== undefined) return { problem }
   const href = read.origin + path + query
-  // The last word has the parser that browsers use.
+  // Finally, the text is compared with the output of the parser that browsers use.
   if (upperCaseEscapes(readUrl(text)?.href ?? '') !== upperCaseEscapes(href)) return { problem: 'repaired' }
   return escapeUnwise({ href, origin: read.origin, path, query })
 }
@@ -134,7 +134,7 @@ function asWritten(text: string): string {
   return text
 }
 
-/** The origin. App schemes may leave the host out where a path follows: `myapp:///x`. */
+/** The origin. App schemes may omit the host if a path follows: `myapp:///x`. */
 function readPlace(
   scheme: string,
   authority: string | undefined,
@@ -146,8 +146,8 @@ function readPlace(
 }
 
 /**
- * Browsers leave these as they are in a query, RFC 3986 knows them only escaped, and Express escapes them when it redirects.
- * Handlers get the form that nobody changes any more.
+ * Browsers leave these characters as they are in a query, RFC 3986 allows them only escaped, and Express escapes them in
+ * redirects. Handlers get the escaped form, which no later program changes.
  */
 function escapeUnwise(url: ReturnUrl): ReturnUrl | Refusal {
   if (!UNWISE.test(url.query)) return url
@@ -171,27 +171,27 @@ function upperCaseEscapes(text: string): string {
 
 /** An entry of a list of return URLs. */
 export interface ReturnUrlEntry {
-  /** The entry in canonical spelling. */
+  /** The entry in canonical form. */
   readonly text: string
   readonly kind: 'prefix' | 'exact'
-  /** As {@link ReturnUrl} has it; with `:*` for a loopback address on any port. */
+  /** Like the origin of a {@link ReturnUrl}; ends with `:*` if the entry admits any port of a loopback address. */
   readonly origin: string
   readonly path: string
   readonly query: string
-  /** Whether its path holds encoded slashes, so that it is compared byte for byte. */
+  /** Whether its path contains encoded slashes, so that it is compared byte for byte. */
   readonly encodedSlash: boolean
 }
 
 const LOOPBACK_ANY_PORT = /^(http:\/\/(?:127\.0\.0\.1|\[::1\])):\*(?=[/?#]|$)/
 
-/** An entry as a policy writes it. */
+/** An entry of a return URL list, as a policy writes it. */
 export type ReturnUrlText = string | { readonly exact: string }
 
 /**
- * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. What {@link parseReturnUrl} reads is
- * taken, and `text` of the result is the canonical form; the host may be written in Unicode, as {@link withCanonicalHost} takes
- * it. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). An exact entry may hold
- * encoded slashes, which are kept and compared byte for byte.
+ * Reads an entry of a policy: a URL that is a prefix on a segment boundary, or `{ exact }`. Accepts the same URLs as
+ * {@link parseReturnUrl}; the host may also be in Unicode, as {@link withCanonicalHost} accepts it. `text` of the result is
+ * the canonical form. `:*` in place of the port admits any port of a literal loopback address of http (RFC 8252 7.3). An
+ * exact entry may contain encoded slashes, which are kept and compared byte for byte.
  */
 export function parseReturnUrlEntry(entry: ReturnUrlText): ReturnUrlEntry | Problem {
   const kind = typeof entry === 'string' ? 'prefix' : 'exact'

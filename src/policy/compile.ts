@@ -3,16 +3,16 @@ import { readPolicy, type ReadPolicy } from './parse.ts'
 import type { Policy } from './policy.ts'
 import { GUARD_NAMES, sectionOf, type CompiledSections } from './sections.ts'
 
-/** A policy in the form that guards read: lists are sets whose cost does not grow with their length. */
+/** A policy in the form that guards read. Its lists are sets whose look-up time does not depend on their length. */
 export interface CompiledPolicy extends CompiledSections {
   readonly appId: string
 }
 
 /**
- * Builds the matchers of a policy. Pure; the work grows with the length of the lists and is done once: a matcher of `before`
- * whose entries are still the same is used again. Takes what `readPolicy` gives; the entries of a mere `Policy` are read anew.
+ * Builds the matchers of a policy. Pure. The work grows with the length of the lists and is done once: a matcher of `before`
+ * is reused if its entries are unchanged. Takes the result of `readPolicy`; the entries of a plain `Policy` are parsed again.
  *
- * Every member of the result is its own, also where it is `undefined`, so that no look-up ever asks a prototype.
+ * Every member of the result is an own property, even if it is `undefined`, so that no look-up reaches a prototype.
  */
 export function compilePolicy(
   given: ReadPolicy | Policy,
@@ -28,9 +28,7 @@ export function compilePolicy(
   return { appId: policy.appId, ...(Object.fromEntries(sections) as CompiledSections) }
 }
 
-/**
- * About how many bytes of memory a policy takes in compiled form; `npm run bench:store` holds it against what is measured.
- */
+/** Estimates the memory of a compiled policy, in bytes. `npm run bench:store` compares the estimate with measurements. */
 export function weighPolicy(policy: Policy, compiled: CompiledPolicy): number {
   return GUARD_NAMES.reduce((weight, name) => {
     const [section, made] = [policy[name], compiled[name]]

@@ -1,36 +1,36 @@
 import { isProblem, type Problem } from '../match/problem.ts'
 
-/** What pages of the domains may do across origins, in the terms of the Fetch standard. */
+/** What pages of the domains may do across origins, in terms of the Fetch standard. */
 export interface CorsSettings {
   /**
-   * The methods that pages may use: `["GET", "POST"]`. A cross-origin request with another is refused, also one that needs
-   * no preflight. Left out: preflights are answered with `GET,HEAD,PUT,PATCH,POST,DELETE`, and no method is refused.
+   * The methods that pages may use: `["GET", "POST"]`. A cross-origin request with another method is refused, even if it
+   * needs no preflight. Left out: preflights are answered with `GET,HEAD,PUT,PATCH,POST,DELETE`, and no method is refused.
    */
   readonly methods?: readonly string[] | undefined
-  /** The request headers that pages may set, in lower case. Left out: those that a preflight asks for. */
+  /** The request headers that pages may set, in lower case. Default: the headers that the preflight asks for. */
   readonly headers?: readonly string[] | undefined
-  /** The response headers that pages may read besides those that they always may, in lower case. Left out: none. */
+  /** The response headers that pages may read in addition to the CORS-safelisted ones, in lower case. Left out: no others. */
   readonly exposedHeaders?: readonly string[] | undefined
-  /** Whether pages may read responses to requests with cookies and the like. Left out: no. */
+  /** Whether pages may read responses to requests with credentials, such as cookies. Default: false. */
   readonly credentials?: boolean | undefined
-  /** How long browsers may remember the answer to a preflight, in seconds. 0-7200. Left out: they take five. */
+  /** How long browsers may cache the answer to a preflight, in seconds. 0-7200. Default of browsers: 5. */
   readonly maxAge?: number | undefined
 }
 
-/** What browsers cap `Access-Control-Max-Age` at (Chromium: two hours), so that a policy does not promise more. */
+/** Chromium caps `Access-Control-Max-Age` at two hours, so a policy must not promise more. */
 export const LONGEST_MAX_AGE = 7_200
 
-/** So that no answer to a preflight outgrows what clients take as headers. */
+/** Keeps the answer to a preflight within the header limits of clients. */
 export const MOST_CORS_NAMES = 100
 
 const METHOD = /^[A-Z][A-Z-]{0,31}$/
-// RFC 9110 5.6.2, a token. The asterisk is one, but means something else here.
+// A token (RFC 9110 5.6.2) without the asterisk, which has another meaning here.
 const HEADER = /^[!#$%&'+.^_`|~0-9a-z-]{1,128}$/
 
-/** Fetch 2.2.1: no script can send these. */
+/** Fetch 2.2.1: scripts cannot use these methods. */
 const FORBIDDEN_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'])
 
-/** Fetch 2.2.2: a browser writes these by itself. */
+/** Fetch 2.2.2: browsers set these headers themselves. */
 const FORBIDDEN_REQUEST_HEADERS: ReadonlySet<string> = new Set(
   [
     'accept-charset accept-encoding access-control-request-headers access-control-request-method',
@@ -41,7 +41,7 @@ const FORBIDDEN_REQUEST_HEADERS: ReadonlySet<string> = new Set(
 
 type Read = Problem | { readonly text: string }
 
-/** A method that a page may use. Methods are case-sensitive, and Node knows none in lower case. */
+/** Reads a method that a page may use. Methods are case-sensitive, and Node has none in lower case. */
 export function parseCorsMethod(text: string): Read {
   if (text === '*') return { problem: 'list the methods: `*` refuses nothing' }
   const upper = text.toUpperCase()
@@ -50,7 +50,7 @@ export function parseCorsMethod(text: string): Read {
   return upper === text ? { text } : { problem: 'methods are written in upper case', corrected: upper }
 }
 
-/** A header that a page may set. */
+/** Reads a header that a page may set. */
 export function parseRequestHeader(text: string): Read {
   if (text === '*') return { problem: 'list the headers, or omit `headers` to allow all requested headers' }
   const read = parseHeader(text)
@@ -61,7 +61,7 @@ export function parseRequestHeader(text: string): Read {
   return forbidden ? { problem: 'no browser lets a page set this header' } : read
 }
 
-/** A header that a page may read. */
+/** Reads a header that a page may read. */
 export function parseResponseHeader(text: string): Read {
   if (text === '*') return { problem: 'list the headers: with credentials, `*` is only the name of a header' }
   const read = parseHeader(text)
@@ -77,8 +77,8 @@ function parseHeader(text: string): Read {
 }
 
 /**
- * What a preflight may be told that does not say which of these apps will call: whatever one of them would have told it,
- * remembered for as long as all of them say.
+ * The answer to a preflight that may come from any of several apps: it grants what any of them grants, for the shortest of
+ * their cache times.
  */
 export function unionOfCors(settings: readonly [CorsSettings, ...CorsSettings[]]): CorsSettings {
   const ages = settings.map(({ maxAge }) => maxAge)
@@ -92,7 +92,7 @@ export function unionOfCors(settings: readonly [CorsSettings, ...CorsSettings[]]
   }
 }
 
-/** Those that the `cors` package answers when it is told none. */
+/** The defaults of the `cors` package. */
 export const DEFAULT_METHODS: readonly string[] = ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE']
 
 function unionOf(lists: readonly (readonly string[])[]): string[] {

@@ -3,19 +3,19 @@ import type { Policy } from './policy.ts'
 
 /** One difference between two policies. */
 export interface PolicyChange {
-  /** Where: `ipWhitelist.ranges`; the name of a section when the whole of it came or went. */
+  /** The path: `ipWhitelist.ranges`, or the name of a section if the whole section was added or removed. */
   readonly path: string
-  /** What was there before: the entries of a list that are gone, or the former value. */
+  /** The old value, or the entries that were removed from a list. */
   readonly removed: readonly unknown[]
-  /** What is there now: the new entries of a list, or the value. */
+  /** The new value, or the entries that were added to a list. */
   readonly added: readonly unknown[]
 }
 
 /**
- * The changes from one policy document to another, in the order of the document; empty when they mean the same. The order of a list
- * does not count, because it means nothing. `undefined` stands for an app that does not exist.
+ * Returns the changes from one policy document to another, in the order of the document. Empty if they mean the same. The
+ * order of a list has no meaning and is ignored. `undefined` means an app that does not exist.
  *
- * @throws PolicyError when one of the documents is refused.
+ * @throws PolicyError if one of the documents is invalid.
  */
 export function diffPolicies(before: unknown, after: unknown): PolicyChange[] {
   const [old, young] = [before, after].map((document) =>
@@ -24,7 +24,7 @@ export function diffPolicies(before: unknown, after: unknown): PolicyChange[] {
   return differencesOf(old, young)
 }
 
-/** The same for policies that have been read. */
+/** Like {@link diffPolicies}, for policies that have been read. */
 export function differencesOf(before: Policy | undefined, after: Policy | undefined): PolicyChange[] {
   const [old, young] = [before, after].map((policy) => policy ?? (Object.create(null) as object)) as [
     object,

@@ -3,20 +3,20 @@ import type { Expectation } from './expectation.ts'
 import { GUARD_NAMES, type GuardName } from './sections.ts'
 import { repeatedHeader, SOME_URL } from './written-request.ts'
 
-/* Apart from the types, because the declarations of this package must name no other package. */
+/* Separate from the types, because the declarations of this package must not name other packages. */
 
 const text = (most: number) => z.string().check(z.maxLength(most))
 
-/** A method, a header or a URL that Node would not take cannot be sent. */
+/** Node cannot send a method, a header or a URL that it does not accept. */
 const METHOD = /^[A-Z][A-Z-]{0,31}$/
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
-/** What Node reads of the value of a header, each byte as a character. */
+/** The header values that Node reads, with each byte as a character. */
 const HEADER_VALUE = /^[\t -~\u0080-\u00ff]*$/
-const STANDS_ONCE = 'must stand once: the name of a header is the same in upper and lower case'
+const STANDS_ONCE = 'must appear once: header names are case-insensitive'
 const A_URL = 'must be an absolute http or https URL without user information and fragment'
 const URL_OF_WEB = /^https?:\/\/[^\s\\#]+$/
 
-/** How many characters the texts of a request may have. */
+/** The largest number of characters of each text of a request. */
 interface Longest {
   readonly url: number
   readonly header: number
@@ -25,16 +25,18 @@ interface Longest {
   readonly returnUrl: number
 }
 
-/** An expectation is part of a policy, which is kept small. */
+/** An expectation is part of a policy, which should stay small. */
 const EXPECTED: Longest = { url: 2_048, header: 4_096, body: 16_384, address: 64, returnUrl: 4_096 }
-/** A request that is tried may be as large as a real one: Node reads a head of 16 KiB, and parsers a body of 100 KB. */
+/**
+ * A request that is only tried may be as large as a real one: Node reads a head of 16 KiB, and parsers read a body of 100 KB.
+ */
 const TRIED: Longest = { url: 16_384, header: 16_384, body: 102_400, address: 16_384, returnUrl: 102_400 }
 
-/** A request as JSON that is tried and not kept, checked. */
+/** The schema of a request as JSON that is tried and not stored. */
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- the type is that of the schema
 export const triedRequest = () => writtenRequest(TRIED)
 
-/** A request as JSON, checked. */
+/** The schema of a request as JSON. */
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- the type is that of the schema
 export const writtenRequest = (longest: Longest = EXPECTED) =>
   z.strictObject({
@@ -47,9 +49,7 @@ export const writtenRequest = (longest: Longest = EXPECTED) =>
       z
         .record(
           z.string().check(z.regex(HEADER, 'must be the name of a header')),
-          text(longest.header).check(
-            z.regex(HEADER_VALUE, 'must hold nothing but tabs and printable Latin-1'),
-          ),
+          text(longest.header).check(z.regex(HEADER_VALUE, 'must contain only tabs and printable Latin-1')),
         )
         .check(
           z.superRefine((headers, context) => {
@@ -82,7 +82,7 @@ function isUrl(given: string): boolean {
   }
 }
 
-/** Each is judged at every write that is checked. */
+/** Each expectation is judged at every checked write. */
 const MOST = 100
 
 const ONE_OF_BOTH = 'must have either `effect` or `code`'

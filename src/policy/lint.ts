@@ -4,17 +4,17 @@ import type { Mode, Protection, Rules } from './section.ts'
 import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
 
 /**
- * Advice on a policy document that `parsePolicy` accepts: what its owner may not have intended, or could protect better, in the
- * order of the document. Each entry is judged in every mode, because it counts from the day on which the mode is changed. The
- * content of named `lists` is not known here. Pure; the work grows with n log n of the entries.
+ * Returns advice on a policy document that `parsePolicy` accepts, in the order of the document: what its owner may not have
+ * intended, or could protect better. Every entry is checked, regardless of the mode, because the mode may change later. The
+ * contents of named `lists` are not known here. Pure. The work is O(n log n) in the number of entries.
  *
- * @throws PolicyError when the document is refused.
+ * @throws PolicyError if the document is invalid.
  */
 export function lintPolicy(document: unknown): readonly PolicyFinding[] {
   return findingsOf(readPolicy(document))
 }
 
-/** The same for a policy that has been read. */
+/** Like {@link lintPolicy}, for a policy that has been read. */
 export function findingsOf(read: ReadPolicy): PolicyFinding[] {
   return GUARD_NAMES.flatMap((name) => aboutSection(name, read))
 }
@@ -56,7 +56,7 @@ function aboutMode(name: GuardName, mode: Mode): PolicyFinding[] {
       ]
 }
 
-/** Entries that mean the same as an earlier one of their list, and are not kept. */
+/** Entries with the same meaning as an earlier entry of their list, which are not stored. */
 function duplicates(name: GuardName, { duplicates: found }: ReadPolicy): PolicyFinding[] {
   return [...found]
     .filter(([path]) => path.startsWith(`${name}.`))

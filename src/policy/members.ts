@@ -3,12 +3,12 @@ import { readEntries, type EntryList, type ReadEntry } from '../match/entries.ts
 import { isProblem, type Problem } from '../match/problem.ts'
 import { LIST_NAME_PATTERN, NAME_RULE } from '../names.ts'
 
-/* The members that sections are made of. Functions: a schema is made when the first policy is read. */
+/* Building blocks of sections. They are functions because a schema is built when the first policy is read. */
 
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- zod knows the type
 export const mode = () => z.enum(['enforce', 'report', 'off'])
 
-/** The entries of a list, each read by a parser of `match/`: refused, or in canonical form. */
+/** A list of entries. A parser of `match/` refuses each entry or returns its canonical form. */
 export function readBy<Written, Entry>(
   read: (value: Written) => Problem | ReadEntry<Entry>,
 ): (values: Written[], payload: z.core.ParsePayload) => EntryList<Entry> {
@@ -18,7 +18,7 @@ export function readBy<Written, Entry>(
     )
 }
 
-/** An entry that is kept as its canonical text. */
+/** Reads an entry that is stored as its canonical text. */
 export function byText<Entry extends { readonly text: string }>(
   parse: (text: string) => Entry | Problem,
 ): (text: string) => Problem | ReadEntry<Entry> {
@@ -30,7 +30,7 @@ export function byText<Entry extends { readonly text: string }>(
   }
 }
 
-/** The names of lists of the store. */
+/** The names of named lists in the store. */
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- zod knows the type
 export const listNames = () =>
   z.pipe(

@@ -1,20 +1,23 @@
 import type { IpAddress } from '../match/ip.ts'
 
-/** A named list of addresses as guards ask it. Its content may change between two requests. */
+/** A named list of addresses, as guards use it. Its contents may change between two requests. */
 export interface NamedSet {
   readonly name: string
-  /** Whether the store has such a list. */
+  /** Whether the list is in the store. */
   readonly exists: boolean
-  /** The digest of what is asked (`ListDigest`); missing where that is not known, and where there is no such list. */
+  /** The digest of the current contents (`ListDigest`). `undefined` if the digest is unknown or the list does not exist. */
   readonly digest?: string | undefined
-  /** The canonical text of a range that contains the address and has not expired at `now`, milliseconds since the epoch. */
+  /**
+   * Returns the canonical text of a range that contains the address and has not expired at `now` (milliseconds since the
+   * epoch).
+   */
   find(address: IpAddress, now: number): string | undefined
 }
 
-/** Named lists by their names. */
+/** Named lists, by name. */
 export type NamedLists = ReadonlyMap<string, NamedSet>
 
-/** A list that the store does not have. */
+/** A list that is not in the store. */
 export function missingList(name: string): NamedSet {
   return { name, exists: false, find: () => undefined }
 }

@@ -6,33 +6,32 @@ import type { Policy } from './policy.ts'
 import { policyShape, type PolicySchema } from './schema.ts'
 import type { ReadSections } from './sections.ts'
 
-/** A policy, with the entries of its lists as they were parsed. */
+/** A policy with the parsed entries of its lists. */
 export interface ReadPolicy {
-  /** Without prototypes: what somebody adds to `Object.prototype` is no member of it. */
+  /** Its objects have no prototype, so properties added to `Object.prototype` do not become members. */
   readonly policy: Policy
-  /** The lists of each section that the policy has. */
+  /** The parsed lists of each section that the policy has. */
   readonly lists: ReadSections
-  /** Entries that mean the same as an earlier one of their list, by the path of the list. */
+  /** Entries with the same meaning as an earlier entry of their list, by the path of the list. */
   readonly duplicates: ReadonlyMap<string, EntryList<unknown>['duplicates']>
 }
 
 /**
  * The only way from JSON to a policy.
  *
- * Takes a parsed JSON value, returns a deeply frozen copy with defaults filled in and every entry in canonical
- * form: what has one meaning by its standard may be written in any spelling (`HTTPS://Example.org:443` comes back as
- * `https://example.org`, `2001:DB8::0` as `2001:db8::`, `https://münchen.example` as `https://xn--mnchen-3ya.example`). Of
- * entries that mean the same the first stays. Unknown keys are refused, and so is what a parser would have to guess.
+ * Takes a parsed JSON value. Returns a deeply frozen copy with all defaults and with every entry in canonical form. An entry
+ * that has only one meaning by its standard may be in any spelling: `HTTPS://Example.org:443` becomes `https://example.org`,
+ * `2001:DB8::0` becomes `2001:db8::`, and `https://münchen.example` becomes `https://xn--mnchen-3ya.example`. Of entries with
+ * the same meaning, only the first is kept. Unknown keys and ambiguous entries are refused.
  *
- * @throws PolicyError with every reason, each with its path (`ipWhitelist.ranges[3]`) and, where there is one, the
- * corrected form.
+ * @throws PolicyError with every reason, each with its path (`ipWhitelist.ranges[3]`) and the corrected form if there is one.
  */
 export function parsePolicy(document: unknown): Policy {
   return plainCopy(readPolicy(document).policy) as Policy
 }
 
 /**
- * As {@link parsePolicy}, with what was parsed of each entry.
+ * Like {@link parsePolicy}, with the parsed entries.
  *
  * @throws PolicyError
  */
@@ -49,10 +48,10 @@ export function readPolicy(document: unknown): ReadPolicy {
   }
 }
 
-/** Deeper than any document of ours; what lies below is refused as a value of the wrong type. */
+/** Deeper than any valid document. Anything below is refused as a value of the wrong type. */
 const MAX_DEPTH = 6
 
-/** A copy without prototypes: what a prototype holds was not written in the document. */
+/** Copies a value without prototypes, because inherited properties were not written in the document. */
 function ownMembers(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (depth === 0) return null
@@ -62,7 +61,7 @@ function ownMembers(value: unknown, depth: number): unknown {
   return copy
 }
 
-/** The sections without prototypes, and with the lists as they were read. */
+/** The sections without prototypes, and with the parsed lists. */
 function bare<Sections extends object>(sections: Sections): Sections {
   const copy = Object.assign(Object.create(null), sections) as Record<string, unknown>
   for (const [name, section] of Object.entries(copy)) {
@@ -72,7 +71,7 @@ function bare<Sections extends object>(sections: Sections): Sections {
   return copy as Sections
 }
 
-/** A deeply frozen copy with the usual prototypes, for those who compare and print it. */
+/** A deeply frozen copy with the usual prototypes, for callers that compare or print it. */
 function plainCopy(value: unknown): unknown {
   if (Array.isArray(value)) return Object.freeze(value.map(plainCopy))
   if (typeof value !== 'object' || value === null) return value
@@ -81,7 +80,7 @@ function plainCopy(value: unknown): unknown {
   )
 }
 
-/** A deeply frozen copy without prototypes, and with lists as arrays of what is kept. */
+/** A deeply frozen copy without prototypes. Lists become arrays of their canonical entries. */
 function frozen(value: unknown): unknown {
   if (value instanceof EntryList) return frozen(value.placed.map(({ written }) => written))
   if (Array.isArray(value)) return Object.freeze(value.map(frozen))
@@ -134,7 +133,7 @@ function describe(issue: z.core.$ZodIssue, document: unknown): PolicyIssue[] {
   return [{ code: 'VALUE_INVALID', path, message }]
 }
 
-/** What was probably meant by an unknown key: one of its own place, or one that belongs elsewhere. */
+/** The key that was probably meant by an unknown key: one of the same object, or one that belongs elsewhere. */
 function adviceOn(key: string, path: readonly PropertyKey[]): string {
   const place = String(path[0] ?? '')
   const { keys: known } = policyShape()

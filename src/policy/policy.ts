@@ -11,8 +11,8 @@ export type { ReturnUrlProtection } from './sections/return-url-guard.ts'
 export type { ServerOnlyProtection } from './sections/server-only.ts'
 
 /**
- * The policy document of one app, checked, completed with its defaults and in canonical form. Made only by `parsePolicy`;
- * deeply frozen. To write one, see {@link PolicyInput}.
+ * The policy document of one app: valid, in canonical form and with all defaults. Deeply frozen. Only `parsePolicy` creates
+ * it. To write one, see {@link PolicyInput}.
  */
 export interface Policy extends WrittenSections {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
@@ -21,25 +21,25 @@ export interface Policy extends WrittenSections {
   readonly expect?: readonly Expectation[] | undefined
 }
 
-/** A section as it is written: the mode is required, and everything else has a default. */
+/** A section as its owner writes it: the mode is required, and everything else has a default. */
 type Written<Section extends Protection> = Pick<Section, 'mode'> & {
   readonly [Name in keyof Section as Exclude<Name, 'mode'>]?: Section[Name] | undefined
 }
 
-/** The section of each guard as it is written. */
+/** The section of each guard, as its owner writes it. */
 type InputSections = {
   readonly [Name in keyof WrittenSections]?: Written<NonNullable<WrittenSections[Name]>> | undefined
 }
 
 /**
- * A policy document as it is written: the input of `parsePolicy` and the stores. Defaults may be left out. A section that is left
- * out refuses every request where its guard is mounted.
+ * A policy document as its owner writes it: the input of `parsePolicy` and of the stores. Defaults may be left out. If a
+ * section is left out and its guard is mounted, the guard refuses every request.
  */
 export interface PolicyInput extends InputSections {
   /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. */
   readonly appId: string
   /** A display name, 1-200 characters. */
   readonly name?: string | undefined
-  /** How the policy must decide on some requests, at most 100. A checked write is refused if one of them fails. */
+  /** How the policy must decide some requests, at most 100. A checked write is refused if an expectation fails. */
   readonly expect?: readonly ExpectationInput[] | undefined
 }

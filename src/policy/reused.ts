@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 
-/** What each matcher was made from, as a digest: the texts may be long, and are not needed otherwise. */
+/** A digest of the entries of each matcher. The entries may be long, so they are not kept. */
 const madeFrom = new WeakMap<object, string>()
 
-/** The matcher from before if its entries are still the same; otherwise a new one. */
+/** Returns the previous matcher if its entries are unchanged, and a new one otherwise. */
 export function reused<Matcher extends object>(
   before: Matcher | undefined,
   entries: unknown,

@@ -16,7 +16,7 @@ const makeSchema = () =>
 export type PolicySchema = ReturnType<typeof makeSchema>
 
 export interface PolicyShape {
-  /** Every object is strict: an unknown key is refused. */
+  /** Every object is strict: unknown keys are refused. */
   readonly schema: PolicySchema
   /** The keys of a policy (under the empty name) and of each of its sections. */
   readonly keys: ReadonlyMap<string, readonly string[]>
@@ -24,7 +24,7 @@ export interface PolicyShape {
 
 let shape: PolicyShape | undefined
 
-/** The shape of a policy document. It is made when the first policy is read: every start would wait for it. */
+/** The shape of a policy document. Built when the first policy is read, to keep it out of the start-up time. */
 export function policyShape(): PolicyShape {
   if (shape === undefined) {
     const schema = makeSchema()

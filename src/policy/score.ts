@@ -5,29 +5,30 @@ import type { Policy } from './policy.ts'
 import type { Mode } from './section.ts'
 import { GUARD_NAMES, RULES, type GuardName } from './sections.ts'
 
-/** How much of the possible protection a policy uses. */
+/** The score of a policy: how much of the possible protection it uses. */
 export interface PolicyScore {
-  /** A whole number from 0 to 100. 100: every guard enforces, and there is no finding. */
+  /** An integer from 0 to 100. 100 means that every guard enforces and there are no findings. */
   readonly score: number
-  /** All findings, those first that cost most points by themselves; then by severity, then in the order of the document. */
+  /** All findings. Those that cost most points come first; then by severity, then in the order of the document. */
   readonly fixes: readonly PolicyFinding[]
 }
 
-/** The share of its points that a guard has by its mode; a missing section has none, as `off`. */
+/** The share of its points that a guard gets for its mode. A missing section gets none, like `off`. */
 const SHARES: Readonly<Record<Mode, number>> = { enforce: 1, report: 0.25, off: 0 }
 
-/** What each kind of finding in a section leaves of its points, however often it is found. */
+/** The factor by which a kind of finding reduces the points of its section, however often it occurs. */
 const LEAVES: Readonly<Record<Severity, number>> = { danger: 0.25, warning: 0.7, advice: 0.95 }
 
 const SEVERITY_ORDER: readonly Severity[] = ['danger', 'warning', 'advice']
 
 /**
- * How much of the possible protection a policy activates, and what to do next. `serverOnly`, `ipWhitelist`, `domainProtect`
- * and `returnUrlGuard` have 20 points, `regionPin` and `auditAccess` 10: all of them in `enforce`, a quarter in `report`,
- * none in `off` or when the section is missing. Each kind of finding in a section leaves of its points 25 % (danger), 70 %
- * (warning) or 95 % (advice). A stricter mode or one finding less never lowers the score.
+ * Returns how much of the possible protection a policy uses, and what to do next. `serverOnly`, `ipWhitelist`,
+ * `domainProtect` and `returnUrlGuard` are worth 20 points each, `regionPin` and `auditAccess` 10 points each. A guard gets
+ * all of its points in `enforce`, a quarter in `report`, and none in `off` or if its section is missing. Each kind of finding
+ * in a section reduces these points to 25 % (danger), 70 % (warning) or 95 % (advice). A stricter mode or one finding less
+ * never lowers the score.
  *
- * @throws PolicyError when the document is refused.
+ * @throws PolicyError if the document is invalid.
  */
 export function scorePolicy(document: unknown): PolicyScore {
   const read = readPolicy(document)
@@ -43,7 +44,7 @@ export function scorePolicy(document: unknown): PolicyScore {
   return { score: scoreOf(policy, findings), fixes: ranked.map(({ found }) => found) }
 }
 
-/** The score of a policy in which this was found. */
+/** The score of a policy with these findings. */
 export function scoreOf(policy: Policy, findings: readonly PolicyFinding[]): number {
   const kept = keptOf(findings)
   const points = GUARD_NAMES.map((name) => RULES[name].points * shareOf(policy, name) * (kept.get(name) ?? 1))
@@ -55,7 +56,7 @@ function shareOf(policy: Policy, name: GuardName): number {
   return section === undefined ? 0 : SHARES[section.mode]
 }
 
-/** What the findings leave of each section. */
+/** The share of its points that each section keeps after its findings. */
 function keptOf(findings: readonly PolicyFinding[]): Map<GuardName, number> {
   const counts = new Map<GuardName, Record<Severity, number>>()
   for (const found of new Map(findings.map((one) => [kindOf(one), one])).values()) {
@@ -65,7 +66,7 @@ function keptOf(findings: readonly PolicyFinding[]): Map<GuardName, number> {
     count[found.severity] += 1
     counts.set(name, count)
   }
-  // By powers and in one order, so that rounding is the same whatever was found first.
+  // Powers in a fixed order, so that rounding does not depend on the order of the findings.
   const kept = (count: Record<Severity, number>): number =>
     SEVERITY_ORDER.reduce((product, severity) => product * LEAVES[severity] ** count[severity], 1)
   return new Map([...counts].map(([name, count]) => [name, kept(count)]))
@@ -78,7 +79,7 @@ function costOf(policy: Policy, found: PolicyFinding): number {
   return RULES[name].points * (isAboutMode(found) ? 1 - share : share * (1 - LEAVES[found.severity]))
 }
 
-/** The mode has its share of the points already. */
+/** The mode already has its share of the points. */
 function isAboutMode({ code }: PolicyFinding): boolean {
   return code === 'section-missing' || code === 'mode-off' || code === 'mode-report'
 }

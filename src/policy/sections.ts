@@ -13,25 +13,28 @@ import { lintReturnUrlGuard, RETURN_URL_GUARD } from './sections/return-url-guar
 import { lintServerOnly, SERVER_ONLY } from './sections/server-only.ts'
 
 /**
- * The section of every guard, in the order of a policy document. The names and types of guards, of `Policy`, `PolicyInput` and
+ * The section of every guard, in the order of a policy document. The types and names of guards, `Policy`, `PolicyInput` and
  * `CompiledPolicy` follow from this table.
  */
 export const SECTIONS = {
-  /** Admits requests of the app's servers: they are signed. */
+  /** Admits signed requests, which come from the app's servers. */
   serverOnly: SERVER_ONLY,
   /** Admits client addresses. */
   ipWhitelist: IP_WHITELIST,
-  /** Admits the origins of pages, and says what CORS grants them. */
+  /** Admits the origins of pages, and defines what CORS grants them. */
   domainProtect: DOMAIN_PROTECT,
   /** Admits URLs to which users are sent back. */
   returnUrlGuard: RETURN_URL_GUARD,
-  /** Keeps requests about a person in the jurisdiction of that person. */
+  /** Keeps requests about a person in that person's jurisdiction. */
   regionPin: REGION_PIN,
   /** Records every request, and every read of personal data. */
   auditAccess: AUDIT_ACCESS,
 }
 
-/** The advice on every section, and how it is compared. The points add up to 100. Apart from `SECTIONS`, so that an application that only judges bundles no advice. */
+/**
+ * The advice, points and comparison of every section. The points add up to 100. Separate from `SECTIONS`, so that an
+ * application that only judges does not bundle the advice.
+ */
 export const RULES: { readonly [Name in keyof typeof SECTIONS]: Rules<WrittenBy<Name>, ListsBy<Name>> } = {
   serverOnly: {
     points: 20,
@@ -83,7 +86,7 @@ export type GuardName = keyof typeof SECTIONS
 /** Every guard, in the order of a policy document. */
 export const GUARD_NAMES = Object.keys(SECTIONS) as readonly GuardName[]
 
-/** The section of a guard, for those who treat all alike. */
+/** The section of a guard, for code that treats all guards alike. */
 export function sectionOf(name: GuardName): Section<Protection> {
   return SECTIONS[name]
 }
@@ -94,7 +97,7 @@ type Sections = typeof SECTIONS
 export type WrittenBy<Name extends GuardName> =
   Sections[Name] extends Section<infer Written, infer _Compiled, infer _Lists> ? Written : never
 
-/** The section of a guard as the guard reads it. */
+/** The section of a guard, in the form that the guard reads. */
 export type CompiledBy<Name extends GuardName> =
   Sections[Name] extends Section<infer _Written, infer Compiled, infer _Lists> ? Compiled : never
 
@@ -105,7 +108,7 @@ export type ListsBy<Name extends GuardName> =
 /** Every section of a `Policy`. */
 export type WrittenSections = { readonly [Name in keyof Sections]?: WrittenBy<Name> | undefined }
 
-/** Every section as its guard reads it. */
+/** Every section, in the form that its guard reads. */
 export type CompiledSections = { readonly [Name in keyof Sections]?: CompiledBy<Name> | undefined }
 
 /** The lists of entries of every section. */

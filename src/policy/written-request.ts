@@ -1,42 +1,45 @@
-/** How a described request is signed, by a key of the app. What is left out is as it should be. */
+/** How a described request is signed with a key of the app. By default, the signature is valid. */
 export interface WrittenSignature {
-  /** How long ago it was signed, in seconds; below zero in the future. Default 0. */
+  /** How long ago the request was signed, in seconds. Negative: in the future. Default 0. */
   readonly age?: number | undefined
-  /** Whether it covers a digest of the content. Default: where there is content. */
+  /** Whether the signature covers a digest of the content. Default: true if there is content. */
   readonly digest?: boolean | undefined
-  /** Whether it covers the `content-type`. Default: where one was sent. */
+  /** Whether the signature covers the `content-type`. Default: true if the request has one. */
   readonly contentType?: boolean | undefined
 }
 
-/** A request as JSON: what an expectation asks about, and what a comparison answers with. */
+/** A request as JSON, in expectations and in the results of a comparison. */
 export interface WrittenRequest {
   /** Default `GET`. */
   readonly method?: string | undefined
-  /** The absolute URL that is called. */
+  /** The absolute URL of the request. */
   readonly url: string
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string | undefined
   /** The client address. */
   readonly address?: string | undefined
-  /** The return URL; an empty string names none. Left out, `returnUrlGuard` is not asked. */
+  /** The return URL. An empty string means a request without one. Left out: `returnUrlGuard` does not judge the request. */
   readonly returnUrl?: string | undefined
-  /** Whether the return URL may be left out where the guard is mounted. Default false. */
+  /** Whether the guard is mounted with an optional return URL. Default false. */
   readonly returnUrlOptional?: boolean | undefined
-  /** The citizenship of the person, or several. Left out: it is not known. */
+  /** The person's citizenship, or several. Left out: unknown. */
   readonly country?: string | readonly string[] | undefined
-  /** The location of the instance. Left out, `regionPin` is not asked. */
+  /** The location of the instance. Left out: `regionPin` does not judge the request. */
   readonly here?: string | undefined
-  /** How it is signed. Left out: it is not. */
+  /** The signature of the request. Left out: none. */
   readonly signature?: WrittenSignature | undefined
-  /** Whether the audit cannot be kept at the moment. Default false. */
+  /** Whether events cannot be stored at the moment. Default false. */
   readonly sinkFails?: boolean | undefined
 }
 
-/** A name that stands in these headers before in another case. A server would get two lines of one header, which is another request. */
+/**
+ * Returns a header name that repeats an earlier one in another case. A server would receive two lines of that header, which
+ * is another request.
+ */
 export function repeatedHeader(headers: Readonly<Record<string, unknown>>): string | undefined {
   const names = new Set<string>()
   return Object.keys(headers).find((name) => names.size === names.add(name.toLowerCase()).size)
 }
 
-/** The server of a made-up request, where nothing depends on it. */
+/** The URL of an invented request, if its value does not matter. */
 export const SOME_URL = 'https://gateway.example/'

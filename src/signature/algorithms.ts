@@ -3,31 +3,34 @@ import { LEAST_SECRET_BYTES } from './base.ts'
 import { fastHmac } from './fast-hmac.ts'
 import { plainHmac } from './hmac.ts'
 
-/** Checks signatures by one key. */
+/** Verifies signatures with one key. */
 export interface Checker {
   /**
-   * Whether this is, in base64, the signature of the text, of which each character is one byte. Takes the same time for
-   * every wrong one.
+   * Whether a base64 signature is valid for a text whose characters are bytes (Latin-1). The time is the same for every
+   * invalid signature.
    */
   holds(text: string, signature: string): boolean
 }
 
-/** All that the package knows of an algorithm. */
+/** Everything that the package needs to know about an algorithm. */
 export interface Algorithm {
-  /** How long a signature is, in bytes. */
+  /** The length of a signature, in bytes. */
   readonly signatureLength: number
-  /** Whether a check takes so long that the doctor tries likely mistakes only where it may be thorough. */
+  /** Whether a check is slow. The doctor then tries likely mistakes only if it may be thorough. */
   readonly isSlow: boolean
-  /** The key that the `secret` of an app stands for, or what the secret must be instead. */
+  /** Returns the key for the `secret` of an app, or what the secret must be instead. */
   readKey(bytes: Buffer): KeyObject | string
   checker(key: KeyObject): Checker
-  /** The checker for a signer that mistakes the base64 text of the secret for the secret; that of the key where this cannot happen. */
+  /**
+   * The checker for a signer that uses the base64 text of the secret as the secret. If that cannot happen, the checker of the
+   * key.
+   */
   checkerOfText(key: KeyObject): Checker
-  /** The `secret` of a key that belongs to no app, to do the same work with. */
+  /** The `secret` of a key that belongs to no app, for equal work. */
   readonly decoy: Buffer
 }
 
-/** Every algorithm that a key can have, by its name in the registry of RFC 9421. */
+/** Every algorithm of a key, by its name in the registry of RFC 9421. */
 export const ALGORITHMS = {
   'hmac-sha256': {
     signatureLength: 32,
@@ -53,7 +56,7 @@ export const ALGORITHMS = {
     },
     checker: ed25519Checker,
     checkerOfText: ed25519Checker,
-    // RFC 8032 7.1, test 1: any point of full order does.
+    // RFC 8032 7.1, test 1. Any point of full order would do.
     decoy: Buffer.from('11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=', 'base64'),
   },
 } as const satisfies Readonly<Record<string, Algorithm>>
@@ -73,7 +76,7 @@ function ed25519Checker(key: KeyObject): Checker {
   }
 }
 
-// The y coordinates of the eight points of small order, little-endian, with the two that are written unreduced.
+// The y coordinates of the eight points of small order, little-endian, including the two unreduced encodings.
 const SMALL_ORDER: ReadonlySet<string> = new Set([
   '00'.repeat(32),
   `01${'00'.repeat(31)}`,

@@ -1,4 +1,4 @@
-// Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
+// Shared by the verifier and `portcullis/client`, so it must use only the language itself.
 import {
   componentProblem,
   identifierOf,
@@ -14,38 +14,38 @@ import { derivedValue, Target, type BaseProblem, type MessageParts } from './der
 
 export type { BaseProblem, MessageParts }
 
-/** The parameters of a signature, in their order: `created` and `expires` are integers, the others strings. */
+/** The parameters of a signature, in order: `created` and `expires` are integers, the others strings. */
 export type SignatureParameters = readonly (readonly [name: string, value: string | number])[]
 
-/** What is signed, and the `Signature-Input` member that says so. */
+/** The text that is signed, and the `Signature-Input` member that describes it. */
 export interface SignatureBase {
   readonly text: string
   /** The inner list of components with its parameters, serialised by RFC 9651. */
   readonly input: string
 }
 
-/** What is accepted as a nonce: 16 to 128 characters of base64, base64url, UUIDs and the like. */
+/** The accepted nonces: 16 to 128 characters, for example of base64, base64url or a UUID. */
 export const NONCE: RegExp = /^[A-Za-z0-9+/=._~:-]{16,128}$/
 
-/** A key of an RFC 9651 dictionary, and so the label of a signature. */
+/** A key of an RFC 9651 dictionary, which is the label of a signature. */
 export const LABEL: RegExp = /^[a-z*][a-z0-9_.*-]{0,63}$/
 
-/** A secret shorter than the output of SHA-256 is the weakest part of the scheme (RFC 2104 3). */
+/** A secret that is shorter than the output of SHA-256 would be the weakest part of the scheme (RFC 2104, section 3). */
 export const LEAST_SECRET_BYTES = 32
 
-/** Whether it can be a moment, in seconds: up to the year 9999, so that arithmetic on it stays exact. */
+/** Whether a value is a time in whole seconds, up to the year 9999, so that arithmetic with it is exact. */
 export function isWholeSecond(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= 253_402_300_799
 }
 
 const FIELD_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/
 
-// Anything else in a value could start a new line of the base, or be read as other bytes by the other side.
+// Any other character could start a new line of the base, or be decoded as other bytes by the other side.
 const NOT_PRINTABLE = /[^\t -~]/
 
 /**
- * Fields of which HTTP knows one line. Frameworks keep the first or the last of several, so that what was signed
- * would not be what the handler sees.
+ * Fields that HTTP allows only once. Frameworks keep the first or the last of several lines, so the handler might not see
+ * what was signed.
  */
 const SINGLE_LINE: ReadonlySet<string> = new Set([
   'authorization',
@@ -67,7 +67,7 @@ const TOO_LONG: BaseProblem = {
   problem: `the headers covered with \`;sf\` and \`;key\` are longer than ${MOST_STRUCTURED_CHARACTERS} characters in total`,
 }
 
-/** The signature base of RFC 9421 2.5 over these components, in this order; see {@link baseText}. */
+/** Builds the signature base of RFC 9421 2.5 from these components, in this order. See {@link baseText}. */
 export function signatureBase(
   message: MessageParts,
   components: readonly (string | Component)[],
@@ -90,13 +90,16 @@ export function signatureInput(
   return input
 }
 
-/** What of a base depends on the list of its components alone. */
+/** The parts of a signature base that depend only on its list of components. */
 export interface Outline {
-  /** How the line of each component begins, and last that of the parameters, each with the end of the line before it. */
+  /**
+   * The start of each component's line, then of the parameters' line. Each includes the line feed that ends the previous
+   * line.
+   */
   readonly starts: readonly string[]
-  /** The first components that say nothing of the single request: `@method`, `@authority`, `@scheme`. */
+  /** The number of leading components that usually do not vary between requests: `@method`, `@authority`, `@scheme`. */
   readonly headLength: number
-  /** Their lines as they were last. */
+  /** The lines of these components in the last request. */
   head: Head | undefined
 }
 
@@ -104,7 +107,7 @@ interface Head extends Pick<MessageParts, 'method' | 'authority' | 'scheme'> {
   readonly text: string
 }
 
-/** The outline of a base over these components, or why it cannot be made. */
+/** The outline of a base over these components, or why it is impossible. */
 export function outlineOf(components: readonly (string | Component)[]): Outline | BaseProblem {
   const starts: string[] = []
   const identities = new Set<string>()
@@ -128,7 +131,7 @@ export function outlineOf(components: readonly (string | Component)[]): Outline 
 const OF_HEAD: ReadonlySet<unknown> = new Set(['@method', '@authority', '@scheme'])
 
 /**
- * The text of a signature base, from its components and their serialisation. A string stands for a component without
+ * Builds the text of a signature base from its components and their serialisation. A string is a component without
  * parameters. Without a reader of structured fields, `;sf` and `;key` are refused.
  */
 export function baseText(
@@ -152,7 +155,7 @@ export function baseText(
       ? componentValue(message, target, component)
       : parameterisedValue(message, target, component, (fields ??= new FieldReader(structured)))
     if (typeof value !== 'string') return value
-    // Derived components are of safe characters by what they are.
+    // A derived component is printable by definition.
     if (!(plain && isDerived(component)) && NOT_PRINTABLE.test(value))
       return { problem: `component ${identified(component)} is not printable ASCII` }
     text += (starts[index] as string) + value
@@ -160,10 +163,10 @@ export function baseText(
   return text + (starts[components.length] as string) + input
 }
 
-// Of all that is kept of a head until the next, for strangers can send any.
+// Bounds the memory of a cached head, because anyone can send one.
 const MOST_HEAD_CHARACTERS = 1024
 
-/** The lines of the first components. One server is called by few methods and few names, so they are made seldom. */
+/** The lines of the leading components. A server is called with few methods and host names, so the last text is reused. */
 function headText(
   message: MessageParts,
   target: Target,
@@ -195,14 +198,14 @@ function isDerived(name: string): boolean {
 
 const AT = 0x40
 
-/** The value of a component without parameters, or why it has no value. */
+/** The value of a component without parameters, or why it has none. */
 function componentValue(message: MessageParts, target: Target, name: string): string | BaseProblem {
   if (isDerived(name)) return derivedValue(message, target, name)
   const lines = fieldLines(message, name)
   return Array.isArray(lines) ? joined(lines) : (lines as BaseProblem)
 }
 
-/** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has no value. */
+/** The value of a component with parameters (RFC 9421 2.1.1 to 2.1.3 and 2.2.8), or why it has none. */
 function parameterisedValue(
   message: MessageParts,
   target: Target,
@@ -224,7 +227,7 @@ function parameterisedValue(
   return fields.value(message, component)
 }
 
-/** Reads each header that `;sf` and `;key` name once for a message, however many components are made of it. */
+/** Parses each header with `;sf` or `;key` once per message, regardless of how many components use it. */
 class FieldReader {
   readonly #structured: StructuredFields | undefined
   readonly #fields = new Map<string, StructuredField | BaseProblem>()
@@ -258,7 +261,7 @@ class FieldReader {
   }
 }
 
-/** RFC 9421 2.1.3: each line as a byte sequence of its own. */
+/** RFC 9421 2.1.3: each line is a byte sequence. */
 function byteSequences(name: string, lines: readonly string[]): string | BaseProblem {
   try {
     return lines.map((line) => `:${btoa(trim(line))}:`).join(', ')
@@ -267,7 +270,7 @@ function byteSequences(name: string, lines: readonly string[]): string | BasePro
   }
 }
 
-/** Every line of a header that is covered, or why it cannot be. */
+/** Every line of a covered header, or why it cannot be covered. */
 function fieldLines(message: MessageParts, name: string): readonly string[] | BaseProblem {
   const lines = message.header(name)
   if (lines.length === 0) return { problem: `header \`${name}\` is covered but was not sent` }
@@ -276,12 +279,13 @@ function fieldLines(message: MessageParts, name: string): readonly string[] | Ba
   return lines
 }
 
-/** RFC 9421 2.1: the lines without outer white space, joined by a comma and a space. */
+/** RFC 9421 2.1: the lines without surrounding white space, joined by a comma and a space. */
 function joined(lines: readonly string[]): string {
   return lines.length === 1 ? trim(lines[0] as string) : lines.map(trim).join(', ')
 }
 
-// Not String.trim: HTTP white space is space and tab only. Not an expression: it would try every blank inside of the line.
+// Not `String.trim`, because HTTP white space is only space and tab. Not a regular expression, because it would try every
+// space inside the line.
 function trim(line: string): string {
   let start = 0
   let end = line.length

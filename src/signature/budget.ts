@@ -1,28 +1,28 @@
-// Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
+// Shared by the verifier and `portcullis/client`, so it must use only the language itself.
 
 /**
- * What one signed request may ask of the verifier. All of this is checked before it is known who asks, so that a stranger
- * can cause no more work than what grows with the number of characters sent. Within the 16 KiB that Node takes as the head
- * of a request by default, only counts refuse; the limits of characters hold where an operator allows longer heads.
+ * The limits of one signed request. All of them are checked before the caller is known, so the work that a stranger can cause
+ * is linear in the number of characters sent. Within a request head of 16 KiB, the default limit of Node, only the counts can
+ * refuse; the limits on characters apply if an operator allows longer heads.
  */
 
-/** Signatures in one message. */
+/** Signatures per message. */
 export const MOST_LABELS = 4
 
-/** Components that one signature covers. */
+/** Components per signature. */
 export const MOST_COMPONENTS = 32
 
-/** Parameters of all components and signatures of one header together. */
+/** Parameters of all components and signatures in one header. */
 export const MOST_PARAMETERS = 256
 
-/** Parameters of a query of which `@query-param` can name one; parsers of queries drop those beyond as many. */
+/** Parameters of a query in which `@query-param` can name one. Query parsers drop any beyond this number. */
 export const MOST_QUERY_PARAMETERS = 1000
 
-/** Characters of `Signature-Input` and `Signature` together: a whole default head. */
+/** Characters of `Signature-Input` and `Signature` in total: a whole default head. */
 export const MOST_CHARACTERS = 16_384
 
-/** Characters of all headers together that are read as structured fields, for `;sf` and `;key`: a whole default head. */
+/** Characters in total of all headers that `;sf` and `;key` read as structured fields: a whole default head. */
 export const MOST_STRUCTURED_CHARACTERS = 16_384
 
-/** Characters of all signature bases together that are tried in the search for the mistake of a signer. */
+/** Characters in total of all signature bases that the doctor tries. */
 export const MOST_TRIED_CHARACTERS = 65_536

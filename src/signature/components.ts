@@ -1,29 +1,29 @@
-// Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
+// Shared by the verifier and `portcullis/client`, so it must use only the language itself.
 import { MOST_QUERY_PARAMETERS } from './budget.ts'
 
-/** What is covered: a header or a derived component, and how its value is made of it (RFC 9421 2). */
+/** A covered component: a header or a derived component, and how its value is built (RFC 9421, section 2). */
 export interface Component {
-  /** A header in lower case, or a derived component: `@path`. */
+  /** A header name in lower case, or a derived component such as `@path`. */
   readonly name: string
-  /** In their order, which is signed too. `true` for one that is only there. */
+  /** In order, because the order is signed too. `true` for a parameter without a value. */
   readonly parameters: readonly (readonly [name: string, value: string | true])[]
 }
 
-/** Reads structured fields (RFC 9651). The package has a reader on the server; the client does without. */
+/** Reads structured fields (RFC 9651). The server has such a reader; the client does without. */
 export interface StructuredFields {
-  /** Makes a reader of one field, which parses the value once, however much is asked of it. */
+  /** Creates a reader of one field, which parses the value only once. */
   read(text: string): StructuredField
 }
 
-/** One field of a message. */
+/** One structured field of a message. */
 export interface StructuredField {
-  /** The one way to write the field; `undefined` when it is not a structured field, or when its kind makes a difference. */
+  /** The canonical form of the field. `undefined` if it is not a structured field, or if its form depends on its type. */
   canonical(): string | undefined
-  /** The one way to write this member of a dictionary; `undefined` when the field has no such member. */
+  /** The canonical form of a dictionary member. `undefined` if the field has no such member. */
   member(key: string): string | undefined
 }
 
-/** How the component is named in a signature base and in `Signature-Input`. Its strings must be printable ASCII. */
+/** The identifier of a component in a signature base and in `Signature-Input`. Its strings must be printable ASCII. */
 export function identifierOf({ name, parameters }: Component): string {
   let text = quote(name)
   for (const [key, value] of parameters) text += value === true ? `;${key}` : `;${key}=${quote(value)}`
@@ -34,7 +34,7 @@ export function parameterOf({ parameters }: Component, name: string): string | t
   return parameters.find(([given]) => given === name)?.[1]
 }
 
-/** The same for components that say the same: the order of parameters does not count (RFC 9421 2). */
+/** A text that is equal for equal components. The order of parameters has no meaning (RFC 9421, section 2). */
 export function identityOf({ name, parameters }: Component): string {
   if (parameters.length < 2) return identifierOf({ name, parameters })
   const sorted = [...parameters].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
@@ -42,8 +42,8 @@ export function identityOf({ name, parameters }: Component): string {
 }
 
 /**
- * Why the component cannot be a part of a request, or `undefined`. A parameter that is not understood is refused by name:
- * it might have been meant as a restriction.
+ * Why a component cannot be part of a request, or `undefined`. An unknown parameter is refused by name, because it may have
+ * been meant as a restriction.
  */
 export function componentProblem({ name, parameters }: Component): string | undefined {
   if (name === '@status') return 'component "@status" belongs to responses'
@@ -71,8 +71,8 @@ const KINDS: ReadonlyMap<string, 'flag' | 'text'> = new Map([
 ])
 
 /**
- * The values of all query parameters by their percent-encoded names (RFC 9421 2.2.8), as they are before encoding;
- * `undefined` for a name that stands there more than once. Answers `undefined` for a query of too many parameters.
+ * The decoded values of all query parameters, by their percent-encoded names (RFC 9421 2.2.8). A name that occurs more than
+ * once has the value `undefined`. Returns `undefined` if the query has too many parameters.
  */
 export function readQueryParameters(query: string): ReadonlyMap<string, string | undefined> | undefined {
   const values = new Map<string, string | undefined>()
@@ -84,7 +84,7 @@ export function readQueryParameters(query: string): ReadonlyMap<string, string |
   return values
 }
 
-/** By the percent-encode set of application/x-www-form-urlencoded, but with `%20` for a space. */
+/** Percent-encodes like application/x-www-form-urlencoded, but with `%20` for a space. */
 export function encodeParameter(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()~]/g,
@@ -92,7 +92,7 @@ export function encodeParameter(text: string): string {
   )
 }
 
-/** A string of RFC 9651. The caller sees to it that it is printable ASCII. */
+/** A string of RFC 9651. The caller must ensure that it is printable ASCII. */
 export function quote(text: string): string {
   return /["\\]/.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : `"${text}"`
 }

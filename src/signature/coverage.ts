@@ -1,11 +1,11 @@
 import type { Component } from './components.ts'
 
 /**
- * What a signature covers of that which it must. Components with parameters do not count: what they leave out of a header
- * could be changed.
+ * Which of the required components a signature covers. Components with parameters do not count, because the parts of a header
+ * that they leave out could be changed.
  */
 export interface Coverage {
-  /** Those of the components that are always required which are covered neither by themselves nor by one that contains them. */
+  /** The components that are always required but are covered neither directly nor by a component that contains them. */
   readonly missing: readonly string[]
   readonly contentDigest: boolean
   readonly contentType: boolean
@@ -13,8 +13,9 @@ export interface Coverage {
 }
 
 /**
- * What is always required, each with the components that contain it: the target URI has scheme, authority, path and query
- * (RFC 9421 2.2.2), the request target path and query (RFC 9421 2.2.5), for only its origin form is read.
+ * The components that are always required, each with those that contain it. The target URI contains scheme, authority, path
+ * and query (RFC 9421 2.2.2). The request target contains path and query (RFC 9421 2.2.5), because only its origin form is
+ * accepted.
  */
 const ALWAYS_REQUIRED = [
   ['@method'],

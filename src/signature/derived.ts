@@ -1,33 +1,34 @@
-// Shared by the verifier and by `portcullis/client`: nothing here may need more than the language itself.
+// Shared by the verifier and `portcullis/client`, so it must use only the language itself.
 import { MOST_QUERY_PARAMETERS } from './budget.ts'
 import { componentProblem, encodeParameter, quote, readQueryParameters } from './components.ts'
 
-/** What a signature can cover of a request. */
+/** The parts of a request that a signature can cover. */
 export interface MessageParts {
-  /** As on the wire; methods are case-sensitive. */
+  /** As on the wire. Methods are case-sensitive. */
   readonly method: string
-  /** The `Host` as received; `undefined` when there was not exactly one. */
+  /** The `Host` header as received. `undefined` if there was not exactly one. */
   readonly authority: string | undefined
   /** The request target as on the wire, in origin form: path and query. */
   readonly target: string
   /**
-   * The scheme by which the signer called. Left out when it is not known: then `@scheme` and `@target-uri` cannot be
-   * derived, and both default ports count as default.
+   * The scheme that the signer used. `undefined` if unknown: then `@scheme` and `@target-uri` cannot be derived, and both
+   * default ports are dropped.
    */
   readonly scheme?: 'http' | 'https' | undefined
-  /** Every line of the header of this lower-case name, in order of arrival. */
+  /** Every line of the header with this lower-case name, in order of arrival. */
   header(name: string): readonly string[]
 }
 
-/** Why no signature base can be made, as a phrase for operators. */
+/** Why a signature base cannot be built, as a phrase for operators. */
 export interface BaseProblem {
   readonly problem: string
 }
 
-// A single registered name, IPv4 or bracketed IPv6 address, with or without a port. No comma: that is two hosts.
+// One registered name, IPv4 address or bracketed IPv6 address, with or without a port. No comma, because that would be two
+// hosts.
 const AUTHORITY = /^(?:[a-z0-9._~!$&'()*+;=%-]+|\[[0-9a-f:.]+\])(?::\d{0,5})?$/
 
-/** A request target, taken apart once for all components. */
+/** A request target, parsed once for all components. */
 export class Target {
   readonly text: string
   #mark: number | undefined
@@ -37,7 +38,7 @@ export class Target {
     this.text = text
   }
 
-  /** Absolute and other forms of the target name a second authority, and `#` is read differently by routers. */
+  /** Whether the target is in origin form. Other forms name a second authority, and routers disagree about `#`. */
   get isReadable(): boolean {
     return this.#markAt !== UNREADABLE
   }
@@ -46,14 +47,14 @@ export class Target {
     return this.#markAt === -1 ? this.text : this.text.slice(0, this.#markAt)
   }
 
-  /** RFC 9421 2.2.7: no query and an empty query are the same, a lone question mark. */
+  /** RFC 9421 2.2.7: a missing query and an empty query are the same, a single question mark. */
   get query(): string {
     return this.#markAt === -1 ? '?' : this.text.slice(this.#markAt)
   }
 
   /**
-   * The value of the only query parameter of this percent-encoded name, or why it has no value. The query is parsed once,
-   * however many parameters are covered.
+   * The value of the only query parameter with this percent-encoded name, or why it has none. The query is parsed once,
+   * regardless of how many parameters are covered.
    */
   parameter(name: string): string | BaseProblem {
     this.#parameters ??= readQueryParameters(this.query.slice(1)) ?? TOO_MANY
@@ -77,10 +78,10 @@ const TOO_MANY: BaseProblem = { problem: `the query has more than ${MOST_QUERY_P
 /** RFC 9110 9.1: a token. */
 const METHOD = /^[a-zA-Z0-9!#$%&'*+.^_`|~-]+$/
 
-/** Outside of printable ASCII, or `#`. */
+/** Any character outside printable ASCII, or `#`. */
 const NOT_OF_TARGET = /[^!"$-~]/
 
-/** Where the query begins; -1 when there is no query. */
+/** The index of the query. -1 if there is no query. */
 function markOf(target: string): number {
   return target.startsWith('/') && !NOT_OF_TARGET.test(target) ? target.indexOf('?') : UNREADABLE
 }
@@ -127,7 +128,7 @@ function authorityOf({ authority, scheme }: MessageParts): string | BaseProblem 
   return host
 }
 
-/** In lower case. Nearly all callers write it so, and to make it so takes as long as to read it. */
+/** Converts a host to lower case. Most callers send it in lower case, so that is tried first. */
 function readHost(authority: string): string | undefined {
   if (AUTHORITY.test(authority)) return authority
   const host = authority.toLowerCase()

@@ -2,25 +2,25 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { isArrayBuffer } from 'node:util/types'
 import { readDictionary } from './structured.ts'
 
-/** The content of a request as far as it is at hand. */
+/** The content of a request, as far as it is available. */
 export type Content =
   | { readonly kind: 'none' }
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** There is content, but its bytes were not kept. `digested`: their digest is checked as they arrive. */
+  /** There is content, but its bytes were not kept. `digested`: its digest is checked while the bytes arrive. */
   | { readonly kind: 'unavailable'; readonly digested?: true }
 
-/** Whether there is anything to protect. Content of no bytes is no content. */
+/** Whether there is content to protect. An empty body is no content. */
 export function hasContent(content: Content): boolean {
   return content.kind === 'unavailable' || (content.kind === 'bytes' && content.bytes.length > 0)
 }
 
-/** Not the caller's fault: the server cannot check any digest. */
+/** The server's fault: without the bytes, it cannot check any digest. */
 const BYTES_NOT_KEPT =
   'this server has not kept the bytes of the body: mount bodyParsers() before serverOnly, with `keep` for types other than JSON and forms'
 
 /**
- * Why the lines of a `Content-Digest` header (RFC 9530) do not hold for this content, or `undefined` when they do.
- * Of the algorithms only `sha-256` and `sha-512` are known; one must be there, and every one that is must match.
+ * Why a `Content-Digest` header (RFC 9530) does not match the content, or `undefined` if it does. Only `sha-256` and
+ * `sha-512` are supported. At least one of them is required, and every one that was sent must match.
  */
 export function digestProblem(lines: readonly string[], content: Content): string | undefined {
   if (content.kind === 'unavailable' && content.digested !== true) {
@@ -33,7 +33,7 @@ export function digestProblem(lines: readonly string[], content: Content): strin
   return mismatchOf(digests, ({ hash }) => createHash(hash).update(bytes).digest())
 }
 
-/** One digest that a caller has sent. */
+/** A digest that the caller sent. */
 export interface SentDigest {
   readonly name: string
   /** The name of the algorithm in `node:crypto`. */
@@ -41,7 +41,7 @@ export interface SentDigest {
   readonly value: Uint8Array
 }
 
-/** The digests of known algorithms in the lines of a `Content-Digest` header, at least one; or why there are none. */
+/** The digests with known algorithms in a `Content-Digest` header, at least one, or why there are none. */
 export function readDigests(lines: readonly string[]): readonly SentDigest[] | { readonly problem: string } {
   const digests = readDictionary(lines)
   if (digests === undefined) return { problem: 'Content-Digest is not a dictionary, or repeats a key' }
@@ -57,7 +57,7 @@ export function readDigests(lines: readonly string[]): readonly SentDigest[] | {
   return sent.length > 0 ? sent : { problem: 'Content-Digest has neither sha-256 nor sha-512' }
 }
 
-/** Why these digests are not those of the content, or `undefined` when they are. */
+/** Why the digests do not match the content, or `undefined` if they do. */
 export function mismatchOf(
   digests: readonly SentDigest[],
   digestOf: (sent: SentDigest) => Uint8Array,

@@ -9,30 +9,30 @@ import { mistakesWith } from './mistakes.ts'
 import { structuredFields } from './structured.ts'
 import { choose, type SignedMessage } from './verify.ts'
 
-/** What is wrong with a signature that does not hold. */
+/** The reason why a signature is not valid. */
 export interface Diagnosis {
-  /** The signature base as the verifier made it; `undefined` when the message does not let it make one. */
+  /** The signature base that the verifier built. `undefined` if the message does not allow one. */
   readonly base: string | undefined
-  /** The components that the signer has seen otherwise, as far as that can be found out. No values. */
+  /** The components that differ for the signer, if this can be determined. Only names, no values. */
   readonly components: readonly string[]
-  /** What the signer did, as a phrase that repeats nothing of the message. */
+  /** What the signer did wrong, as a phrase that quotes nothing of the message. */
   readonly mistake: string | undefined
-  /** The one value with which the signature would hold. */
+  /** The value with which the signature would be valid. */
   readonly signedValue: string | undefined
 }
 
-/** What helps to find a mistake. */
+/** How to search for the mistake. */
 export interface DiagnosisOptions {
-  /** What the signer says it has signed. */
+  /** The base that the signer claims to have signed. */
   readonly signedBase: string | undefined
-  /** Whether it may take long: some dozens of trials with Ed25519 take milliseconds. */
+  /** Whether the search may take long. A few dozen trials with Ed25519 take milliseconds. */
   readonly thorough: boolean
 }
 
 /**
- * Looks for the one mistake of a signer whose signature does not hold: by the base that it says to have signed, if it is
- * so kind, otherwise by trying likely mistakes, one at a time, some dozens in all, and fewer of a long base. It tries them
- * with a decoy where there is no key, so that the time tells nothing of a key.
+ * Searches for the one mistake of a signer whose signature is not valid. If the signer sent its base, compares the bases.
+ * Otherwise tries likely mistakes, one at a time: a few dozen in total, fewer for a long base. Without a key, uses a decoy,
+ * so that the time reveals nothing about keys.
  */
 export function diagnose(
   message: SignedMessage,
@@ -56,7 +56,7 @@ export function diagnose(
   return { ...NOTHING, base, ...tryMistakes(message, base, trial, signature) }
 }
 
-/** For a message that the verifier has refused before it made a base, or never saw. */
+/** For a message that the verifier has refused before it built a base, or has never seen. */
 function readAgain(
   message: SignedMessage,
   keys: readonly VerifierKey[],
@@ -71,7 +71,7 @@ function readAgain(
   return typeof base === 'string' ? { received, base } : undefined
 }
 
-/** What else than the content the digest may be of. */
+/** Other contents that the digest may belong to. */
 function digestMistake(message: SignedMessage): Partial<Diagnosis> {
   const lines = message.header('content-digest')
   if (message.body.kind !== 'bytes' || digestProblem(lines, message.body) === undefined) return {}
@@ -86,8 +86,8 @@ function digestMistake(message: SignedMessage): Partial<Diagnosis> {
 
 const OTHER_CONTENTS: readonly (readonly [what: string, make: (text: string) => string])[] = [
   ['no content', () => ''],
-  ['the content without white space at its end', (text) => text.trimEnd()],
-  ['the content with a line feed at its end', (text) => `${text}\n`],
+  ['the content without trailing white space', (text) => text.trimEnd()],
+  ['the content with a trailing line feed', (text) => `${text}\n`],
   ['the JSON without white space', (text) => jsonOf(text, 0)],
   ['the JSON with white space', (text) => jsonOf(text, 2)],
   ['the JSON as a JSON string', (text) => JSON.stringify(text)],
@@ -103,7 +103,7 @@ function jsonOf(text: string, indentation: number): string {
 
 const NOTHING: Diagnosis = { base: undefined, components: [], mistake: undefined, signedValue: undefined }
 
-// One component could be covered many times, with other parameters each.
+// A component can be covered many times, each time with other parameters.
 const MOST_TRIALS = 80
 
 function tryMistakes(
@@ -112,10 +112,10 @@ function tryMistakes(
   key: VerifierKey,
   signature: string,
 ): Partial<Diagnosis> {
-  // With the check of the base as it is, three are tried ahead of the mistakes in its lines.
+  // The base itself and three changes of the whole base come before the mistakes in its lines.
   let characters = 4 * base.length
   if (characters > MOST_TRIED_CHARACTERS) return {}
-  if (key.holds(`${base}\n`, signature)) return { mistake: 'the base was signed with a line feed at its end' }
+  if (key.holds(`${base}\n`, signature)) return { mistake: 'the base was signed with a trailing line feed' }
   if (key.holds(base.replaceAll('\n', '\r\n'), signature))
     return { mistake: 'the base was signed with CR LF between its lines' }
   if (key.takenForText().holds(base, signature))
@@ -138,16 +138,16 @@ function tryMistakes(
   return {}
 }
 
-// Signers write UTF-8; the key takes one character for one byte.
+// Signers use UTF-8, but the key reads each character as one byte.
 function latin1(text: string): string {
   return Buffer.from(text).toString('latin1')
 }
 
 interface Line {
-  /** As it stands in the base: `"x";sf`. */
+  /** As in the base: `"x";sf`. */
   readonly identifier: string
   readonly value: string
-  /** Where the value begins in the base. */
+  /** The index of the value in the base. */
   readonly start: number
 }
 
@@ -167,7 +167,7 @@ function nameOf(identifier: string): string {
   return /^"([^"]*)"$/.exec(identifier)?.[1] ?? identifier
 }
 
-/** The components whose lines are not the same in both, or stand in one only. */
+/** The components whose lines differ, or are in only one of the two bases. */
 function differences(ours: string, theirs: string): readonly string[] {
   const differing = new Set<string>()
   const [left, right] = [ours, theirs].map(
@@ -176,7 +176,7 @@ function differences(ours: string, theirs: string): readonly string[] {
   for (const identifier of new Set([...(left?.keys() ?? []), ...(right?.keys() ?? [])])) {
     if (left?.get(identifier) !== right?.get(identifier)) differing.add(nameOf(identifier))
   }
-  // Lines in another order are a matter of the list of components.
+  // If only the order of the lines differs, the lists of components differ.
   if (differing.size === 0 && ours !== theirs) differing.add('@signature-params')
   return [...differing]
 }

@@ -1,10 +1,10 @@
 /**
- * The fast path of HMAC-SHA256, which every signed request takes: the two hashes of RFC 2104 from pads that are made once,
- * in half of the time of `createHmac`, which makes an object for each code. `hmac.ts` has the plain path; a test holds the
- * one to the other.
+ * The fast path of HMAC-SHA256, for every signed request: the two hashes of RFC 2104, with pads that are computed once. It
+ * takes half the time of `createHmac`, which creates an object for each code. `hmac.ts` has the plain path; a test compares
+ * the two.
  *
- * The pads are as good as the secret. They live as long as their key, are wiped when the key is collected, and what a check
- * leaves of them in the memory that all checks share is wiped before it returns.
+ * The pads are as sensitive as the secret. They live as long as their key, and are wiped when the key is garbage-collected.
+ * The copies that a check leaves in shared memory are wiped before the check returns.
  */
 import { hash, timingSafeEqual, type KeyObject } from 'node:crypto'
 import { MAC_CHARACTERS } from './hmac.ts'
@@ -13,7 +13,7 @@ import { MAC_CHARACTERS } from './hmac.ts'
 const BLOCK = 64
 const LENGTH = 32
 
-/** Checks HMAC-SHA256 (RFC 2104) by one key. */
+/** Verifies HMAC-SHA256 (RFC 2104) with one key. */
 class FastHmac {
   readonly #inner: Buffer
   readonly #outer: Buffer
@@ -21,7 +21,7 @@ class FastHmac {
   constructor(key: KeyObject) {
     const secret = key.export()
     const padded = Buffer.alloc(BLOCK)
-    // RFC 2104 2: a key longer than a block is hashed first.
+    // RFC 2104, section 2: a key longer than a block is hashed first.
     const short = secret.length > BLOCK ? hash('sha256', secret, 'buffer') : secret
     short.copy(padded)
     this.#inner = Buffer.alloc(BLOCK)
@@ -35,17 +35,17 @@ class FastHmac {
   }
 
   /**
-   * Whether this is, in base64, the code of the text, of which each character is one byte. Takes the same time for every
-   * wrong one.
+   * Whether a base64 code is valid for a text whose characters are bytes (Latin-1). The time is the same for every invalid
+   * code.
    */
   holds(text: string, code: string): boolean {
-    // More bytes would be cut off.
+    // `write` would drop additional bytes.
     if (code.length !== MAC_CHARACTERS || !code.endsWith('=')) return false
     if (received.write(code, 'base64') !== LENGTH) return false
     const message = scratchFor(BLOCK + text.length)
     message.set(this.#inner)
     message.write(text, BLOCK, 'latin1')
-    // As texts, which Node hands over faster than buffers.
+    // As strings, which Node passes to native code faster than buffers.
     const digest = hash('sha256', message, 'binary')
     message.fill(0, 0, BLOCK)
     last.set(this.#outer)
@@ -64,13 +64,13 @@ const collected = new FinalizationRegistry<readonly Buffer[]>((pads) => {
   for (const pad of pads) pad.fill(0)
 })
 
-// Written anew for each code, which is made in one go.
+// Shared by all checks, which are synchronous.
 const scratch = Buffer.alloc(4096)
 const last = Buffer.alloc(BLOCK + LENGTH)
 const expected = Buffer.alloc(LENGTH)
 const received = Buffer.alloc(LENGTH)
 
-/** To make a view takes as long as a quarter of a hash. */
+/** Creating a view takes a quarter of the time of a hash. */
 const views: (Buffer | undefined)[] = Array.from({ length: scratch.length + 1 })
 
 function scratchFor(length: number): Buffer {

@@ -9,25 +9,25 @@ import type { ReadSignature } from './read-signature.ts'
 import { scanSignature } from './scan.ts'
 import { isInnerList, readDictionary, scanDictionary, type WrittenDictionary } from './structured.ts'
 
-/** One labelled signature of the two headers. */
+/** One labelled signature, from both headers. */
 export interface ReceivedSignature {
   readonly label: string
-  /** Its `keyid`, where that is a string that can be the id of a key. */
+  /** Its `keyid`, if that is a string that is a valid key id. */
   readonly keyId: string | undefined
   readonly tag: string | undefined
-  /** A signature by somebody else may well be one that we cannot read. */
+  /** The signature, or why it cannot be read. A signature by someone else, such as a proxy, may be unreadable. */
   readonly content: ReadSignature | FieldProblem
 }
 
-/** Why it could not be read, as a phrase for operators. It repeats nothing of what was sent but names. */
+/** Why a field cannot be read, as a phrase for operators. It quotes only names. */
 export interface FieldProblem {
   readonly problem: string
 }
 
 /**
- * The signatures of a message from the lines of its `Signature-Input` and `Signature` headers (RFC 9421 4).
- * Strict: what cannot be parsed, or holds a repeated label, component parameter or parameter, is refused as a whole. So
- * is what asks for more than the budget allows, before it is parsed.
+ * Reads the signatures of a message from the lines of its `Signature-Input` and `Signature` headers (RFC 9421, section 4).
+ * Strict: a header that cannot be parsed, or that repeats a label, a component parameter or a parameter, is refused as a
+ * whole. A header that exceeds the budget is refused before it is parsed.
  */
 export function readSignatures(
   inputLines: readonly string[],
@@ -52,7 +52,7 @@ export function readSignatures(
   return parseSignatures(inputLines, signatureLines)
 }
 
-/** The same by a parser of all structured fields alone. */
+/** Like {@link readSignatures}, but only with the parser of structured fields. */
 export function parseSignatures(
   inputLines: readonly string[],
   signatureLines: readonly string[],
@@ -102,8 +102,8 @@ function excessOf({ members, parameters }: WrittenDictionary): string | undefine
 }
 
 /**
- * Why a signature is not spelled as RFC 9651 4.1 writes its values. The signature covers the values, not their spelling, so
- * that `1700000000.0`, `01700000000` or base64 without its padding could be put in their place on the way.
+ * Why a signature is not in the canonical form of RFC 9651 4.1. A signature covers values and not their spelling, so
+ * `1700000000.0`, `01700000000` or base64 without padding could replace them in transit.
  */
 function spellingProblem(
   label: string,
@@ -119,7 +119,7 @@ function spellingProblem(
   return undefined
 }
 
-/** Reads one signature closely. What is not understood is refused by name: it might have been meant as a restriction. */
+/** Reads one signature strictly. Anything unknown is refused by name, because it may have been meant as a restriction. */
 function readSignature(
   label: string,
   [items, given]: InnerList,

@@ -2,12 +2,12 @@ import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto'
 
 // Of SHA-256, in bytes.
 const LENGTH = 32
-/** Of as many bytes in base64. */
+/** The length of a code in base64. */
 export const MAC_CHARACTERS = 44
 
-/** Checks HMAC-SHA256 (RFC 2104) by one key, as Node makes it. */
+/** Verifies HMAC-SHA256 (RFC 2104) with one key, by the functions of Node. */
 export function plainHmac(key: KeyObject): {
-  /** Whether this is, in base64, the code of the text, of which each character is one byte. */
+  /** Whether a base64 code is valid for a text whose characters are bytes (Latin-1). */
   holds(text: string, code: string): boolean
 } {
   return {

@@ -7,15 +7,15 @@ import { verifyMessage, type SignedMessage } from './verify.ts'
 
 export interface HttpMessageSignaturesOptions {
   /**
-   * The `tag` of the signatures that count (RFC 9421 2.3): 1 to 128 printable ASCII characters. Left out, tags do not
-   * matter, and the signature is told from others by its key alone.
+   * The `tag` of the signatures that are accepted (RFC 9421 2.3): 1 to 128 printable ASCII characters. Default: any tag; the
+   * signature is then identified only by its key.
    */
   readonly tag?: string | undefined
 }
 
 /**
- * The scheme that `serverOnly` uses by default: HTTP message signatures (RFC 9421) with digests of RFC 9530, by
- * `hmac-sha256` or `ed25519`, as the key says.
+ * The default scheme of `serverOnly`: HTTP message signatures (RFC 9421) with digests of RFC 9530. The key determines the
+ * algorithm: `hmac-sha256` or `ed25519`.
  *
  * @throws ConfigError
  */
@@ -34,7 +34,7 @@ export function httpMessageSignatures(options: HttpMessageSignaturesOptions = {}
   }
 }
 
-/** RFC 9421 5.1: what a signature of this message should cover. It tells nothing of an app. */
+/** RFC 9421 5.1: what a signature of this message should cover. It reveals nothing about an app. */
 function acceptSignature(message: SignedMessage, tag: string | undefined): string {
   const components = ['@method', '@authority', '@path', '@query']
   if (hasContent(message.body)) {

@@ -6,28 +6,28 @@ import { ALGORITHM_NAMES, ALGORITHMS, isAlgorithm, type AlgorithmName, type Chec
 
 /** A key of an app, with which its servers sign requests. */
 export interface AppKey {
-  /** 1-128 characters of `A-Z a-z 0-9 . _ : -`; the `keyid` of a signature. */
+  /** 1-128 characters of `A-Z a-z 0-9 . _ : -`. The `keyid` of a signature. */
   readonly id: string
   readonly algorithm: AlgorithmName
-  /** Base64. For `hmac-sha256` the secret, at least 32 bytes; for `ed25519` the public key, its 32 raw bytes. */
+  /** Base64. For `hmac-sha256`, the secret of at least 32 bytes; for `ed25519`, the 32 raw bytes of the public key. */
   readonly secret: string
-  /** ISO 8601; before it the key is not accepted. */
+  /** ISO 8601. The key is not accepted before this time. */
   readonly notBefore?: string | undefined
-  /** ISO 8601; from it on the key is not accepted. */
+  /** ISO 8601. The key is not accepted from this time on. */
   readonly notAfter?: string | undefined
 }
 
-/** A key that checks signatures. The secret can neither be read from it nor printed. */
+/** A key that verifies signatures. Its secret can be neither read nor printed. */
 export class VerifierKey {
   readonly id: string
   readonly algorithm: AlgorithmName
-  /** Milliseconds since the epoch; before it the key is not accepted. */
+  /** Milliseconds since the epoch. The key is not accepted before this time. */
   readonly notBefore: number | undefined
-  /** Milliseconds since the epoch; from it on the key is not accepted. */
+  /** Milliseconds since the epoch. The key is not accepted from this time on. */
   readonly notAfter: number | undefined
-  /** How long a signature by this key is, in bytes. */
+  /** The length of a signature by this key, in bytes. */
   readonly signatureLength: number
-  // A private field is not seen by util.inspect, JSON.stringify, structuredClone or a spread.
+  // Private fields are hidden from `util.inspect`, `JSON.stringify`, `structuredClone` and spreads.
   readonly #key: KeyObject
   readonly #checker: Checker
 
@@ -48,12 +48,14 @@ export class VerifierKey {
     this.#checker = checker(key)
   }
 
-  /** Whether this is, in base64, the signature of the text, which must be ASCII. Takes the same time for every wrong one. */
+  /** Whether a base64 signature is valid for an ASCII text. The time is the same for every invalid signature. */
   holds(text: string, signature: string): boolean {
     return this.#checker.holds(text, signature)
   }
 
-  /** Checks as the key of a signer that mistakes the base64 text of the secret for the secret, to find that mistake. */
+  /**
+   * The checker for a signer that uses the base64 text of the secret as the secret. The doctor uses it to find this mistake.
+   */
   takenForText(): Checker {
     return ALGORITHMS[this.algorithm].checkerOfText(this.#key)
   }
@@ -61,7 +63,7 @@ export class VerifierKey {
 
 const NO_DECOYS: readonly VerifierKey[] = []
 
-/** Made at the first signature, once in the life of a process: reading the keys takes milliseconds of every start. */
+/** Created at the first signature, once per process, because reading the keys would add milliseconds to every start. */
 let decoysByLength: ReadonlyMap<number, readonly VerifierKey[]> | undefined
 
 function makeDecoys(): ReadonlyMap<number, readonly VerifierKey[]> {
@@ -79,15 +81,15 @@ function makeDecoys(): ReadonlyMap<number, readonly VerifierKey[]> {
 }
 
 /**
- * For a signature of this length, a key that belongs to no app for each algorithm that makes such signatures, to do the same work with
- * as with a real one; empty when no algorithm does. What a decoy says about a signature must not be believed.
+ * For each algorithm with signatures of this length, a key that belongs to no app. Verifying with it takes the same time as
+ * with a real key. Empty if no algorithm has this length. The result of a decoy must never be trusted.
  */
 export function decoysFor(signatureLength: number): readonly VerifierKey[] {
   decoysByLength ??= makeDecoys()
   return decoysByLength.get(signatureLength) ?? NO_DECOYS
 }
 
-/** The key with this id. Looks at all of them, so that the time tells nothing of its place. */
+/** The key with this id. Compares all ids, so that the time does not depend on its position. */
 export function findKey(keys: readonly VerifierKey[], id: string): VerifierKey | undefined {
   let found: VerifierKey | undefined
   for (let index = 0; index < keys.length; index += 1) {
@@ -97,12 +99,12 @@ export function findKey(keys: readonly VerifierKey[], id: string): VerifierKey |
   return found
 }
 
-/** An app with more is refused: each signature is compared with the ids of all. */
+/** Each signature is compared with the ids of all keys, so their number is limited. */
 const MOST_KEYS = 100
 
 /**
- * The keys of an app as they came from a store. Throws a `PolicyError` with every reason when they are not in order;
- * no reason shows anything of a secret. `name` is what they are called in it.
+ * Parses the keys of an app from a store. Throws a `PolicyError` with every reason if they are not valid; no reason contains
+ * any part of a secret. `name` is the path of the keys in these reasons.
  */
 export function parseAppKeys(keys: unknown, name = 'keys'): readonly VerifierKey[] {
   if (!Array.isArray(keys)) throw new PolicyError([{ path: name, message: 'must be an array' }])
@@ -134,10 +136,10 @@ function parseAppKey(given: unknown, refuse: Report): VerifierKey | undefined {
     refuse('', 'must be an object')
     return undefined
   }
-  // Own members only: what a prototype holds was never written by anyone.
+  // Only own properties, because inherited ones were not written in the document.
   const members = new Map<string, unknown>(Object.entries(given))
   for (const name of members.keys()) {
-    // A long name is not shown: a secret may have slipped into it.
+    // A long name is not shown, because it may be a misplaced secret.
     const shown = /^[A-Za-z]{1,16}$/.test(name) ? ` (\`${name}\`)` : ''
     if (!MEMBERS.has(name)) refuse('', `has a member other than ${[...MEMBERS].join(', ')}${shown}`)
   }
@@ -162,7 +164,7 @@ function parseSecret(algorithm: unknown, secret: unknown, refuse: Report): KeyOb
     return undefined
   }
   const bytes = typeof secret === 'string' ? Buffer.from(secret, 'base64') : undefined
-  // Node skips what is not base64, so only what it prints back was base64.
+  // Node ignores invalid base64 characters, so the text must equal what Node prints.
   if (bytes === undefined || bytes.length === 0 || bytes.toString('base64') !== secret) {
     refuse(
       'secret',

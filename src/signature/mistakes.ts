@@ -1,14 +1,14 @@
 import type { MessageParts } from './base.ts'
 
-/** What a signer may have signed by mistake in place of the value of one component. */
+/** A value that a signer may have signed by mistake in place of a component's value. */
 export interface Mistake {
   /** The value that was signed. */
   readonly value: string
-  /** What was done, as a phrase that repeats nothing of the message. */
+  /** The mistake, as a phrase that quotes nothing of the message. */
   readonly what: string
 }
 
-/** Makes a value of another, or nothing where the mistake cannot be made. */
+/** Makes the mistake in a value. Returns `undefined` if it is impossible. */
 type Making = readonly [what: string, make: (value: string, message: MessageParts) => string | undefined]
 
 const OWN_MACHINE = /^(?:localhost|127\.0\.0\.1|\[::1\])(?=:|$)/
@@ -37,8 +37,8 @@ const DERIVED: Readonly<Record<string, readonly Making[]>> = {
       'with the scheme and the authority',
       (value, message) => `${schemeOf(message)}://${message.authority ?? ''}${value}`,
     ],
-    ['without the slash at its end', (value) => value.replace(/\/$/, '')],
-    ['with a slash at its end', (value) => `${value}/`],
+    ['without its trailing slash', (value) => value.replace(/\/$/, '')],
+    ['with a trailing slash', (value) => `${value}/`],
     ['without its first segment', (value) => /^\/[^/]+(\/.*)$/.exec(value)?.[1]],
     ['without its first two segments', (value) => /^\/[^/]+\/[^/]+(\/.*)$/.exec(value)?.[1]],
     ['percent-decoded', decode],
@@ -72,7 +72,7 @@ const FIELDS: readonly Making[] = [
   ['as an empty string', () => ''],
 ]
 
-// Of content-digest, the only member.
+// For a content-digest with a single member.
 const DIGEST: readonly Making[] = [
   ['without the name of the algorithm', (value) => value.replace(/^[^=]*=/, '')],
   ['without the colons', (value) => value.replaceAll(':', '')],
@@ -98,7 +98,7 @@ const PARAMETERS: readonly Making[] = [
   ].map((order): Making => ['with the parameters in another order', (value) => ordered(value, order)]),
 ]
 
-/** The likely mistakes with one component. Each is made when it is asked for, since most are not tried of a long base. */
+/** The likely mistakes with one component. Computed lazily, because for a long base most are not tried. */
 export function* mistakesWith(name: string, value: string, message: MessageParts): Generator<Mistake> {
   const makings =
     name === '@signature-params'
@@ -118,7 +118,7 @@ function upTo(value: string, mark: string): string {
   return value.split(mark, 1)[0] as string
 }
 
-/** The list of components that stands ahead of the parameters. */
+/** The list of components before the parameters. */
 function listOf(value: string): string {
   return `${upTo(value, ')')})`
 }

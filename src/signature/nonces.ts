@@ -5,30 +5,30 @@ import { checkOneProcess } from '../several-processes.ts'
 /** Remembers used nonces, so that a signed request passes only once. */
 export interface NonceStore {
   /**
-   * Claims a nonce of an app: true for the first claim, false for every further claim until `until`, in milliseconds since the
-   * epoch. Of several simultaneous claims, exactly one gets true. Throws, or rejects with, an `UnavailableError` only if the nonce
-   * could not be looked up or stored.
+   * Claims a nonce of an app. Returns true for the first claim, and false for every other claim until `until` (milliseconds
+   * since the epoch). If several claims are simultaneous, exactly one gets true. Throws, or rejects with, an `UnavailableError`
+   * only if the nonce could not be looked up or stored.
    */
   claim(appId: string, nonce: string, until: number): boolean | Promise<boolean>
 }
 
-/** A nonce store whose answer needs no waiting. */
+/** A nonce store that answers synchronously. */
 export interface SynchronousNonceStore extends NonceStore {
   claim(appId: string, nonce: string, until: number): boolean
 }
 
 export interface MemoryNoncesOptions {
-  /** How many unexpired nonces are held at most. Default 1 000 000, about 150 bytes each. */
+  /** The maximum number of unexpired nonces. Default 1 000 000, about 150 bytes each. */
   max?: number | undefined
-  /** How many of them may be of one app, so that one cannot shut out the others. Default half of `max`. */
+  /** The maximum number of unexpired nonces of one app, so that one app cannot block the others. Default half of `max`. */
   maxPerApp?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   now?: (() => number) | undefined
 }
 
 /**
- * How long a nonce is to be remembered, in milliseconds. Throws an `UnavailableError` for a moment in the past, for a missing one and
- * for what is not a number: to remember the nonce for no time at all would let it pass again.
+ * How long a nonce must be remembered, in milliseconds. Throws an `UnavailableError` if `until` is in the past, missing or
+ * not a number, because a nonce that is not remembered could be used again.
  */
 export function lifetimeOf(until: number, time: number): number {
   if (until >= time && until < Infinity) return until - time
@@ -37,15 +37,15 @@ export function lifetimeOf(until: number, time: number): number {
   )
 }
 
-// Nonces that expire within the same span are let go together.
+// Nonces that expire within the same span are removed together.
 const SPAN = 5_000
 
-// A few per claim, more than one claim adds: no claim pauses for all that have expired.
+// More than the one that a claim adds, so that all are removed in time, but few enough that no claim takes long.
 const FORGOTTEN_PER_CLAIM = 16
 
 /**
- * A nonce store in the memory of this process. Use it for a single process only: behind a load balancer, each process would accept
- * the request once. A nonce that has not expired is never dropped: when there is no room, `claim` throws an `UnavailableError`.
+ * A nonce store in the memory of this process. Use it only for a single process: behind a load balancer, each process would
+ * accept the request once. An unexpired nonce is never dropped: if the store is full, `claim` throws an `UnavailableError`.
  */
 export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonceStore {
   const checked = checkOptions<MemoryNoncesOptions>('memoryNonces', options, {
@@ -56,13 +56,13 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
   const { max = 1_000_000, maxPerApp = Math.ceil(max / 2), now = Date.now } = checked
   checkOneProcess()
   const apps = new Map<string, Map<string, number>>()
-  /** App ids and nonces in turn. */
+  /** App ids and nonces, alternating. */
   const spans = new Map<number, string[]>()
   let held = 0
-  /** No span ends before. */
+  /** The earliest end of a span. */
   let soonest = Infinity
 
-  // Oldest spans need not come first, but there are few: as many as fit into the acceptance window.
+  // The spans are unordered, but there are only as many as fit in the acceptance window.
   function forget(time: number, most: number): void {
     if (soonest > time) return
     let left = most
@@ -91,7 +91,7 @@ export function memoryNonces(options: MemoryNoncesOptions = {}): SynchronousNonc
   function forgetOne(appId: string, nonce: string, time: number): void {
     const nonces = apps.get(appId)
     const until = nonces?.get(nonce)
-    // It may have been claimed anew after it expired; then a later span holds it too.
+    // The nonce may have been claimed again after it expired. It is then also in a later span.
     if (nonces === undefined || until === undefined || until >= time) return
     nonces.delete(nonce)
     held--

@@ -1,13 +1,13 @@
 import type { DenialCode } from '../decision.ts'
 
 interface Refusal {
-  /** Whether a scheme may answer it. A replay is found by the nonce store. */
+  /** Whether a scheme may return it. Only the nonce store detects a replay. */
   readonly fromScheme: boolean
-  /** Whether the signature is examined for a mistake of its signer. */
+  /** Whether the doctor searches for the signer's mistake. */
   readonly diagnosed: boolean
 }
 
-/** Every code by which a signature is refused. The answer to each of them tells the caller how to sign. */
+/** Every code of a refused signature. The response to each of them tells the caller how to sign. */
 export const SIGNATURE_REFUSALS = {
   SIGNATURE_REQUIRED: { fromScheme: true, diagnosed: false },
   SIGNATURE_INVALID: { fromScheme: true, diagnosed: true },
@@ -18,12 +18,12 @@ export const SIGNATURE_REFUSALS = {
 
 export type SignatureRefusalCode = keyof typeof SIGNATURE_REFUSALS
 
-/** The codes that a scheme may answer. */
+/** The codes that a scheme may return. */
 export type SchemeRefusalCode = {
   [Code in SignatureRefusalCode]: (typeof SIGNATURE_REFUSALS)[Code]['fromScheme'] extends true ? Code : never
 }[SignatureRefusalCode]
 
-/** Whether a code is one by which a signature is refused. */
+/** Whether a code means that a signature is refused. */
 export function isSignatureRefusal(code: unknown): code is SignatureRefusalCode {
   return typeof code === 'string' && Object.hasOwn(SIGNATURE_REFUSALS, code)
 }

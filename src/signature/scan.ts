@@ -4,7 +4,7 @@ import { isWholeSecond, LABEL, outlineOf, NONCE } from './base.ts'
 import { coverageOf } from './coverage.ts'
 import type { ReadSignature, Shape } from './read-signature.ts'
 
-/** One signature, written plainly. */
+/** One signature in plain form. */
 export interface ScannedSignature extends ReadSignature {
   readonly label: string
   readonly components: readonly string[]
@@ -13,12 +13,12 @@ export interface ScannedSignature extends ReadSignature {
   readonly shape: Shape
 }
 
-// How many components there are is counted afterwards: a bound in the expression would be unrolled.
+// The number of components is checked afterwards, because a bound in the expression would be unrolled.
 const LIST = /^=\((?:"[a-z0-9@_.-]+"(?: "[a-z0-9@_.-]+")*)?\)$/
 const TEXT = /^[ !#-[\]-~]*$/
 const INTEGER = /^(?:0|[1-9][0-9]{0,14})$/
 
-// The very texts that the rest of the verifier compares with, which are then found equal by a look at their addresses.
+// The same string objects as in the rest of the verifier, so that comparisons succeed by identity.
 const COMMON: ReadonlyMap<string, string> = new Map(
   ['@method', '@authority', '@path', '@query', 'content-digest', 'content-type', 'x-origin'].map((name) => [
     name,
@@ -26,13 +26,13 @@ const COMMON: ReadonlyMap<string, string> = new Map(
   ]),
 )
 
-// Callers sign the same components each time. Nothing but time depends on what is remembered, and only a signature that
-// holds is: a stranger can neither fill this nor push others out.
+// Callers sign the same components each time. The cache affects only the time. Only valid signatures are cached, so a
+// stranger can neither fill it nor evict others.
 const shapes = new Map<string, Shape>()
 const MOST_SHAPES = 256
 let latest: Shape | undefined
 
-/** Remembers how a signature that holds was written. The next of its kind takes less time. */
+/** Remembers the form of a valid signature, so that the next one of the same form takes less time. */
 export function rememberShape(shape: Shape): void {
   if (shape === latest) return
   latest = shape
@@ -42,9 +42,9 @@ export function rememberShape(shape: Shape): void {
 }
 
 /**
- * Reads the only signature of a message from its two headers if it is in order and written as nearly all signers write
- * it, which takes a tenth of the time of a parser of structured fields. Answers `undefined` for all else, right or
- * wrong; where it answers, the parser finds the same.
+ * Reads the only signature of a message from its two headers, if it is valid and in the form that almost all signers use.
+ * This takes a tenth of the time of a parser of structured fields. Returns `undefined` for everything else, valid or not. Any
+ * result is the same as that of the parser.
  */
 export function scanSignature(input: string, signature: string): ScannedSignature | undefined {
   const shape = isOf(input, latest) ? latest : shapeOf(input)
@@ -92,7 +92,7 @@ const CREATED = ';created='
 const KEY = ';keyid="'
 const NEXT_NONCE = '";nonce="'
 
-/** The three parameters that each signature has, in the order in which most signers write them, and no others. */
+/** Reads exactly the three parameters that every signature has, in the most common order. */
 function scanUsual(input: string, start: number): ScannedParameters | undefined {
   if (!input.startsWith(CREATED, start)) return undefined
   const first = start + CREATED.length
@@ -120,7 +120,7 @@ function scanUsual(input: string, start: number): ScannedParameters | undefined 
   }
 }
 
-/** Up to the year 9999. */
+/** Enough for the year 9999. */
 const MOST_DIGITS = 12
 
 function scanParameters(input: string, start: number): ScannedParameters | undefined {
@@ -181,7 +181,9 @@ const BASE64 = new Uint8Array(128)
 for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
   BASE64[character.charCodeAt(0)] = 1
 
-/** Node skips what is no base64, takes base64url too, and looks at no more than a byte of each character. */
+/**
+ * Needed because Node ignores invalid base64 characters, accepts base64url, and reads only the low byte of each character.
+ */
 function isBase64(text: string, start: number, end: number): boolean {
   for (let index = start; index < end; index++) {
     const code = text.charCodeAt(index)
@@ -190,11 +192,11 @@ function isBase64(text: string, start: number, end: number): boolean {
   return true
 }
 
-// What the last character may be ahead of one `=` and of two: the bits that belong to no byte are zero (RFC 4648 3.5).
+// The possible last characters before one `=` and before two: the unused bits must be zero (RFC 4648 3.5).
 const LAST_OF_TWO_BYTES = 'AEIMQUYcgkosw048'
 const LAST_OF_ONE_BYTE = 'AQgw'
 
-/** How many bytes stand in base64 between the opening and the end: 32 or 64, as a signature has. */
+/** The number of bytes of the base64 between the opening and the end: 32 or 64, the possible lengths of a signature. */
 function lengthOfBase64(signature: string, opening: string, end: number): 32 | 64 | undefined {
   const start = opening.length
   const padding = end - start === 44 ? 1 : end - start === 88 ? 2 : 0

@@ -4,11 +4,11 @@ import { isSignatureRefusal, SIGNATURE_REFUSALS } from './refusals.ts'
 import type { Rejected, SignatureRules, SignedMessage, Verified } from './verify.ts'
 
 /**
- * A signature scheme: `httpMessageSignatures()`, or one that your callers already use. It gets the message as received and never
- * the request, keeps no state, and returns synchronously.
+ * A signature scheme: `httpMessageSignatures()`, or one that your callers already use. It receives the message as received,
+ * but not the request, keeps no state, and returns synchronously.
  */
 export interface SignatureScheme {
-  /** For the trail. */
+  /** Its name in the trail. */
   readonly name: string
   /**
    * Checks whether a key of the app signed this message. If there is no such app, `keys` is empty, and it must do the same amount
@@ -21,21 +21,21 @@ export interface SignatureScheme {
   diagnose?(message: SignedMessage, context: SchemeContext, options: DiagnosisOptions): Diagnosis
 }
 
-/** The app, keys and time that a scheme judges a message by. */
+/** The app, keys and time by which a scheme judges a message. */
 export interface SchemeContext {
-  /** The app that the request claims to come from; empty when there is no such app. */
+  /** The app that the request claims to come from. Empty if there is no such app. */
   readonly appId: string
-  /** Its keys; empty when there is no such app. */
+  /** The keys of the app. Empty if there is no such app. */
   readonly keys: readonly VerifierKey[]
   readonly rules: SignatureRules
   /** Milliseconds since the epoch. */
   readonly now: number
 }
 
-// A key of a store, and so bounded.
+// Part of a key in the nonce store, so its length must be bounded.
 const MOST_CHARACTERS = 256
 
-/** Asks a scheme, and believes only a whole answer. Never throws. */
+/** Calls a scheme, and accepts only a complete result. Never throws. */
 export function verifyBy(
   scheme: SignatureScheme,
   message: SignedMessage,
@@ -57,7 +57,7 @@ function isVerified(answer: unknown, now: number): answer is Verified {
     ok === true &&
     isBounded(keyId) &&
     isBounded(nonce) &&
-    // A nonce that is forgotten while its signature is still good would let it pass again.
+    // A nonce that is forgotten while its signature is still valid could be used again.
     Number.isFinite(usableUntil) &&
     (usableUntil as number) >= now
   )

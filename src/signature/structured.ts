@@ -13,8 +13,8 @@ import {
 import type { StructuredField, StructuredFields } from './components.ts'
 
 /**
- * The dictionary of RFC 9651 in the lines of one header, or `undefined` when the lines hold no dictionary.
- * Repeated keys are refused, although RFC 9651 would let the last one win: two readers may disagree about them.
+ * Parses the lines of one header as a dictionary (RFC 9651). `undefined` if they are not a dictionary. Repeated keys are
+ * refused, although by RFC 9651 the last one wins, because two readers may disagree about them.
  */
 export function readDictionary(lines: readonly string[]): Dictionary | undefined {
   const text = lines.join(', ')
@@ -26,7 +26,7 @@ export function readDictionary(lines: readonly string[]): Dictionary | undefined
   }
 }
 
-/** Structured fields for the components `;sf` and `;key`. */
+/** Structured fields for the parameters `;sf` and `;key`. */
 export const structuredFields: StructuredFields = { read: (text) => new Field(text) }
 
 class Field implements StructuredField {
@@ -39,7 +39,7 @@ class Field implements StructuredField {
 
   canonical(): string | undefined {
     if (!canBeWritten(this.#text)) return undefined
-    // Of which kind a field is, only its definition says. Where that makes a difference nothing is guessed.
+    // Only the definition of a field says which type it has. If the type makes a difference, the field has no canonical form.
     const forms = new Set<string>()
     for (const rewrite of [rewriteItem, rewriteList, rewriteDictionary]) {
       try {
@@ -60,17 +60,17 @@ class Field implements StructuredField {
   }
 }
 
-/** A dictionary as it was written, before anything is parsed. */
+/** The raw parts of a dictionary, before parsing. */
 export interface WrittenDictionary {
-  /** Each member in its order, without the blanks outside of strings, which do not count (RFC 9651 4.2). */
+  /** Each member in order, without the insignificant white space (RFC 9651 4.2). */
   readonly members: readonly string[]
-  /** How many parameters all of them have together. */
+  /** The number of parameters of all members together. */
   readonly parameters: number
 }
 
 const PIECES = /%"[^"]*"?|"(?:[^"\\]|\\.)*"?|[^",; \t%]+|[^]/g
 
-/** Takes a dictionary apart without parsing it. Of a string that is not a dictionary the answer says nothing but counts. */
+/** Splits a dictionary without parsing it. For a text that is not a dictionary, the result is only good for counting. */
 export function scanDictionary(text: string): WrittenDictionary {
   const members: string[] = []
   let member = ''
@@ -110,13 +110,13 @@ function whole<Parsed>(text: string, members: readonly (InnerList | Item)[], par
   return parsed
 }
 
-// The parser keeps no difference between 1 and 1.0, and writes a control character of a display string too short.
+// The parser does not distinguish 1 from 1.0, and writes a control character in a display string too short.
 function canBeWritten(text: string): boolean {
   return !/%0[0-9a-f]/.test(text) && !/(?:^|[=\s(,])-?\d{1,12}\.0{1,3}(?!\d)/.test(text)
 }
 
-// The parser keeps the last of repeated keys and parameters, so then fewer come out than went in. Outside of strings
-// a comma only separates members, and a semicolon only begins a parameter. Each string is closed, for it was parsed.
+// The parser keeps only the last of repeated keys and parameters, so fewer come out than went in. Outside strings, a comma
+// only separates members, and a semicolon only begins a parameter. Every string is closed, because parsing succeeded.
 function isWhole(text: string, members: readonly (InnerList | Item)[]): boolean {
   const syntax = text.replace(/%"[^"]*"?|"(?:[^"\\]|\\.)*"?/g, '')
   let parameters = 0

@@ -8,46 +8,46 @@ import type { SchemeRefusalCode } from './refusals.ts'
 import { rememberShape } from './scan.ts'
 import { structuredFields } from './structured.ts'
 
-/** A request as the verifier needs it: as received, before anything normalised or parsed it. */
+/** A request as received, before anything normalises or parses it. */
 export interface SignedMessage extends MessageParts {
   readonly body: Content
-  /** Left out where the handlers see `method` as it was received. */
+  /** Left out if handlers see `method` as received. */
   readonly methodOverride?: MethodOverride | undefined
 }
 
-/** A method that was changed after the message was received, as `method-override` does it. */
+/** A method that was changed after the message was received, for example by `method-override`. */
 export interface MethodOverride {
   /** The method that handlers see. */
   readonly method: string
   /**
-   * The headers, in lower case, that name this method. Empty when none does: then it stood in the query or the body, or
-   * the server has changed it by itself.
+   * The headers, in lower case, that name this method. Empty if none does: the method was then in the query or the body, or
+   * the server itself changed it.
    */
   readonly headers: readonly string[]
 }
 
-/** What the policy of the app asks of a signature. */
+/** What an app's policy requires of a signature. */
 export interface SignatureRules {
-  /** How far `created` may be from now, into the past and into the future, in seconds. */
+  /** The largest difference between `created` and now, in either direction, in seconds. */
   readonly maxAge: number
-  /** Whether content must come with a covered `Content-Digest`. One that was sent must be covered and match anyway. */
+  /** Whether content requires a covered `Content-Digest`. A digest that was sent must always be covered and match. */
   readonly requireDigest: boolean
-  /** Whether the `Content-Type` of content must be covered where it was sent. */
+  /** Whether the `Content-Type` of content must be covered if it was sent. */
   readonly requireContentType: boolean
 }
 
 /** The signature is valid. Its nonce has not been checked yet. */
 export interface Verified {
   readonly ok: true
-  /** Which key it was, for the trail. */
+  /** The id of the key, for the trail. */
   readonly keyId: string
-  /** The nonce, which no second message signed with this key may have: 1 to 256 characters. */
+  /** The nonce, 1 to 256 characters. No other message signed with this key may have it. */
   readonly nonce: string
-  /** Milliseconds since the epoch; after it the message is refused for its age, so its nonce can be forgotten. */
+  /** Milliseconds since the epoch. After this time, the message is refused as too old, so its nonce can be forgotten. */
   readonly usableUntil: number
 }
 
-/** A signature of RFC 9421 that holds. */
+/** A valid signature of RFC 9421. */
 export interface VerifiedSignature extends Verified {
   /** Seconds since the epoch. */
   readonly created: number
@@ -64,14 +64,14 @@ export interface Rejected {
 }
 
 /**
- * Checks the signature of a request (RFC 9421) by the keys of the app that it claims to come from.
+ * Verifies the signature of a request (RFC 9421) with the keys of the app that it claims to come from.
  *
- * What depends on the message alone is judged first, for every sender alike. Only callers that hold a key are told more than
- * `SIGNATURE_INVALID`: the time window and the digest are judged after the signature has been found to hold. An unknown
- * key costs as much as a known one.
+ * Checks that depend only on the message come first, and are the same for every sender. Only callers that have a key learn
+ * more than `SIGNATURE_INVALID`: the time window and the digest are checked after the signature. An unknown key takes as much
+ * time as a known one.
  *
  * @param now milliseconds since the epoch
- * @param tag which `tag` the signature must have; without it, that of the signature does not matter
+ * @param tag the `tag` that the signature must have; by default, any tag is accepted
  */
 export function verifyMessage(
   message: SignedMessage,
@@ -83,7 +83,7 @@ export function verifyMessage(
   const inputLines = message.header('signature-input')
   const signatureLines = message.header('signature')
   if (inputLines.length === 0 && signatureLines.length === 0) {
-    return reject('SIGNATURE_REQUIRED', 'there is no Signature')
+    return reject('SIGNATURE_REQUIRED', 'the request is not signed')
   }
   const received = readSignatures(inputLines, signatureLines)
   if ('problem' in received) return invalid(received.problem)
@@ -110,8 +110,8 @@ export function verifyMessage(
 }
 
 /**
- * Checks by the key, and by a decoy for every other algorithm whose signatures are as long: the time tells neither whether
- * there is a key nor of which algorithm it is.
+ * Verifies with the key, and with a decoy for every other algorithm whose signatures have the same length, so that the time
+ * reveals neither whether the key exists nor its algorithm.
  */
 function check(
   key: VerifierKey | undefined,
@@ -129,7 +129,7 @@ function check(
   return holds
 }
 
-/** What is judged of a signature that holds, so that no other caller is told of it. */
+/** Checks that follow a valid signature, so that no other caller learns their results. */
 function judgeHolding(
   message: SignedMessage,
   label: string,
@@ -156,9 +156,9 @@ export interface Choice {
 }
 
 /**
- * The one signature that has the tag, if one is asked for, and is by a key of the app; others, such as those of a proxy,
- * do not concern us. Two are refused: each has its own nonce, so that claiming one would leave the other to be
- * replayed by itself.
+ * Chooses the one signature by a key of the app, with the tag if one is required. Others, such as those of a proxy, are
+ * ignored. Two are refused: each has its own nonce, so after one nonce is claimed, the other signature could still be
+ * replayed.
  */
 export function choose(
   received: readonly ReceivedSignature[],
@@ -185,9 +185,8 @@ export function choose(
 }
 
 /**
- * Why this signature does not cover what it must, whatever its sender thinks. `x-origin` and `content-digest` must be
- * covered where they were sent, since they are relied upon, and `content-type` where there is content: with another type
- * the same bytes mean something else.
+ * Why a signature does not cover what it must. `x-origin` and `content-digest` must be covered if they were sent, because the
+ * server relies on them. So must the `content-type` of content, because another type gives the same bytes another meaning.
  */
 function coverageProblem(
   message: SignedMessage,
@@ -215,7 +214,10 @@ function coverageProblem(
 
 const NO_NAMES: readonly string[] = []
 
-/** What may have changed the method and is not covered. The query always is; the body is by its digest. */
+/**
+ * The parts that may have changed the method and are not covered. The query is always covered, and the digest covers the
+ * body.
+ */
 function uncoveredOverride(
   { headers }: MethodOverride,
   components: ReadSignature['components'],
@@ -229,7 +231,7 @@ function keyProblem(key: VerifierKey | undefined, signature: ReadSignature, now:
   if (key === undefined) return 'no signature was made with a key of the app'
   if (key.notBefore !== undefined && now < key.notBefore) return `key \`${key.id}\` is not valid yet`
   if (key.notAfter !== undefined && now >= key.notAfter) return `key \`${key.id}\` is no longer valid`
-  // The algorithm belongs to the key; the message may repeat it but not choose it.
+  // The key determines the algorithm. The message may repeat it but not choose it.
   if (signature.algorithm !== undefined && signature.algorithm !== key.algorithm) {
     return `\`alg\` is not the algorithm of key \`${key.id}\``
   }

@@ -5,7 +5,7 @@ import type { ManagedPolicyStore } from '../store/contract.ts'
 import { rollbackPolicy } from '../store/rollback.ts'
 import { conflicts, KEY, policy } from './store-examples.ts'
 
-/** The part of the contract about writes that somebody checks. */
+/** The part of the contract about checked writes. */
 export function checkContract(
   test: (title: string, body: (store: ManagedPolicyStore) => Promise<void>) => void,
 ): void {
@@ -16,7 +16,7 @@ export function checkContract(
     expect: [{ ...office, effect: 'allow' }],
   })
 
-  test('asks the check of a write, with the policy as it will be stored, and waits for it', async (store) => {
+  test('calls the check of a write with the policy as it will be stored, and waits for it', async (store) => {
     const asked: unknown[] = []
     const check = async (given: unknown): Promise<void> => {
       await new Promise((resolve) => setImmediate(resolve))
@@ -31,7 +31,7 @@ export function checkContract(
     strictEqual(asked.length, 1)
   })
 
-  test('writes nothing that a check refuses, and rejects with what it has thrown', async (store) => {
+  test('writes nothing that a check refuses, and rejects with the error of the check', async (store) => {
     const refusal = new Error('refused')
     const checks = [
       (): void => {
@@ -46,11 +46,11 @@ export function checkContract(
       deepStrictEqual(await store.history('a'), [])
       await rejects(store.write({ policy: policy('b') }, 0, { author: 'x' }, { check }), is)
     }
-    // Nothing was claimed either: the key is free for another app.
+    // The key was not claimed either, so another app can have it.
     strictEqual(await store.write({ policy: policy('b'), keys: [KEY] }, 0), 1)
   })
 
-  test('refuses a check that is not a function, and an option that it does not know', async (store) => {
+  test('refuses a check that is not a function, and an unknown option', async (store) => {
     for (const options of [{ check: 'expectations' }, { chek: () => undefined }])
       await rejects(store.write({ policy: policy('a') }, 0, {}, options as object), {
         code: 'CONFIG_INVALID',
@@ -73,7 +73,7 @@ export function checkContract(
       },
     )
     strictEqual((await store.read('a'))?.revision, 1)
-    // Without a check it is written as it is: the check is the writer's to hand in.
+    // Without a check, the policy is written unchanged: the writer decides whether to check.
     strictEqual(await store.write({ policy: admitting('198.51.100.0/24') }, 1), 2)
     await rejects(rollbackPolicy(store, 'a', { to: 2, replaces: 2, check }), { code: 'EXPECTATION_BROKEN' })
     strictEqual(await rollbackPolicy(store, 'a', { to: 1, replaces: 2, check }), 3)
@@ -87,7 +87,7 @@ export function checkContract(
     ])
   })
 
-  test('notices a conflict of a write that a check has passed', async (store) => {
+  test('detects a conflict after a check has accepted the write', async (store) => {
     await store.write({ policy: policy('a') }, 0)
     await conflicts(store.write({ policy: policy('a') }, 0, {}, { check: () => undefined }), 0, 1)
   })

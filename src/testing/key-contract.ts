@@ -5,14 +5,14 @@ import { changeKeys } from '../store/key-changes.ts'
 import { rollbackPolicy } from '../store/rollback.ts'
 import { conflicts, KEY, keyOf, OTHER_KEY, policy } from './store-examples.ts'
 
-/** The part of the contract that the rotation of keys relies on. */
+/** The part of the contract that key rotation relies on. */
 export function keyContract(
   test: (title: string, body: (store: ManagedPolicyStore) => Promise<void>) => void,
 ): void {
   const idsOf = async (store: ManagedPolicyStore): Promise<string[]> =>
     ((await store.read('a'))?.keys ?? []).map(({ id }) => id)
 
-  test('shows the keys of an app without their secrets', async (store) => {
+  test('returns the keys of an app without their secrets', async (store) => {
     strictEqual(await store.keys('a'), undefined)
     strictEqual(await store.keys('{no id}'), undefined)
     await store.write({ policy: policy('a') }, 0)
@@ -31,7 +31,7 @@ export function keyContract(
     strictEqual(await store.keys('a'), undefined)
   })
 
-  test('tells when a key was last used, whatever is written meanwhile, and writes no revision for it', async (store) => {
+  test('returns when a key was last used, even after other writes, and creates no revision for it', async (store) => {
     const used = async (): Promise<(string | undefined)[]> =>
       ((await store.keys('a')) ?? []).map(({ lastUsed }) => lastUsed)
     await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
@@ -53,7 +53,7 @@ export function keyContract(
     deepStrictEqual(await used(), both)
   })
 
-  test('takes no notice of the use of a key or of an app that is not there', async (store) => {
+  test('ignores the use of a key or an app that does not exist', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY] }, 0)
     await store.noteKeyUse('a', 'nobody', Date.now())
     await store.noteKeyUse('nobody', 'key-1', Date.now())
@@ -64,7 +64,7 @@ export function keyContract(
     strictEqual(await store.keys('nobody'), undefined)
   })
 
-  test('changes single keys, and leaves the policy and the others as they are', async (store) => {
+  test('changes single keys, and leaves the policy and the other keys unchanged', async (store) => {
     await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY] }, 0)
     strictEqual(await changeKeys(store, 'a', { add: [OTHER_KEY], author: 'alice' }), 2)
     strictEqual(
@@ -97,7 +97,7 @@ export function keyContract(
     ok(!JSON.stringify(history).includes(KEY.secret))
   })
 
-  test('refuses a change of keys that cannot be meant, and changes nothing', async (store) => {
+  test('refuses an impossible change of keys, and changes nothing', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY] }, 0)
     const wrong: readonly [changes: object, path: string][] = [
       [{}, ''],
@@ -125,21 +125,21 @@ export function keyContract(
     deepStrictEqual(await idsOf(store), ['key-1'])
   })
 
-  test('loses no key when several change keys at once', async (store) => {
+  test('loses no key if several writers change keys at the same time', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY] }, 0)
     const added = ['b', 'c', 'd', 'e'].map((id) => ({ ...KEY, id }))
     await Promise.all(added.map((key) => changeKeys(store, 'a', { add: [key] })))
     deepStrictEqual((await idsOf(store)).sort(), ['b', 'c', 'd', 'e', 'key-1'])
   })
 
-  test('never gives a revoked key back with an earlier policy', async (store) => {
+  test('never restores a revoked key with an earlier policy', async (store) => {
     await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY, OTHER_KEY] }, 0)
     await changeKeys(store, 'a', { revoke: ['key-1'] })
     await rollbackPolicy(store, 'a', { to: 1, replaces: 2 })
     deepStrictEqual(await idsOf(store), ['key-2'])
   })
 
-  /** What a write says that gives an app the key of another one; `undefined` when it was written. */
+  /** The path of the key that a write is refused for, or `undefined` if the write succeeds. */
   const refusal = async (write: Promise<unknown>): Promise<string | undefined> => {
     try {
       await write
@@ -151,12 +151,12 @@ export function keyContract(
         issues?: readonly { path: string }[]
       }
       strictEqual(code, 'POLICY_INVALID')
-      ok(!message.includes(KEY.secret), 'a secret is not shown')
+      ok(!message.includes(KEY.secret), 'a message must not contain a secret')
       return issues?.[0]?.path
     }
   }
 
-  test('refuses a key, id and secret, that another app has, and writes nothing', async (store) => {
+  test('refuses a key whose id and secret another app has, and writes nothing', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY] }, 0)
     const otherDates = { ...KEY, notAfter: '2040-01-01T00:00:00Z' }
     for (const key of [KEY, otherDates])
@@ -165,13 +165,13 @@ export function keyContract(
     await store.write({ policy: policy('b'), keys: [OTHER_KEY] }, 0)
     strictEqual(await refusal(changeKeys(store, 'b', { add: [KEY] })), 'keys[1]')
     strictEqual((await store.read('b'))?.revision, 1)
-    // Neither the id alone nor the secret alone.
+    // Only the id or only the secret may be the same.
     await changeKeys(store, 'b', { add: [keyOf('b'), { ...KEY, id: 'key-3' }] })
     await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY] }, 1)
     strictEqual((await store.read('a'))?.revision, 2)
   })
 
-  test('lets another app have a key that no app has now', async (store) => {
+  test('lets an app have a key that no other app has now', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
     await changeKeys(store, 'a', { revoke: [OTHER_KEY.id] })
     await store.write({ policy: policy('b'), keys: [OTHER_KEY] }, 0)
@@ -185,7 +185,7 @@ export function keyContract(
     await store.write({ policy: policy('a'), keys: [KEY, OTHER_KEY] }, 0)
   })
 
-  test('gives a key to at most one of several apps that are written at once', async (store) => {
+  test('gives a key to at most one of several apps that are written at the same time', async (store) => {
     for (let round = 0; round < 5; round += 1) {
       const key = keyOf(`round ${round}`)
       const apps = Array.from({ length: 6 }, (_, index) => `app-${round}-${index}`)

@@ -6,7 +6,7 @@ import type { ListStore } from '../store/list-contract.ts'
 import { conflicts } from './store-examples.ts'
 import type { StoreUnderTest, TestRunner } from './policy-store-contract.ts'
 
-/** A store that holds named lists too. */
+/** A store that also stores named lists. */
 export type StoreWithLists = ManagedPolicyStore & ListStore
 
 const OFFICE: readonly ListEntry[] = [
@@ -16,8 +16,8 @@ const OFFICE: readonly ListEntry[] = [
 ]
 
 /**
- * The behaviour that every store with named lists has, as tests for your runner. `create` is called for each test and gives
- * an empty store.
+ * Tests the behaviour of a store with named lists, in your test runner. `create` is called for each test, and returns an
+ * empty store.
  */
 export function namedListContract(
   name: string,
@@ -35,7 +35,7 @@ export function namedListContract(
     })
 
   runner.describe(`named list contract: ${name}`, () => {
-    test('answers undefined for a list that does not exist', async (store) => {
+    test('returns undefined for a list that does not exist', async (store) => {
       strictEqual(await store.readList('office'), undefined)
       strictEqual(await store.readList('{no name}'), undefined)
       deepStrictEqual(await store.lists(), [])
@@ -53,7 +53,7 @@ export function namedListContract(
       )
     })
 
-    test('holds lists of many chunks, from a generator too', async (store) => {
+    test('stores lists of many chunks, also from a generator', async (store) => {
       const size = 25_001
       const range = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
       async function* many(): AsyncGenerator<ListEntry> {
@@ -66,7 +66,7 @@ export function namedListContract(
         strictEqual(entries[index]?.range, range(index))
     })
 
-    test('writes nothing when an entry is refused, or the entries fail', async (store) => {
+    test('writes nothing if an entry is refused, or if the entries throw', async (store) => {
       await store.writeList('office', OFFICE, 0)
       for (const range of ['192.0.2.1/24', '010.0.0.1', 'x'])
         await rejects(store.writeList('office', [...OFFICE, { range }], 1), { code: 'POLICY_INVALID' })
@@ -81,7 +81,7 @@ export function namedListContract(
       deepStrictEqual(await entriesOf(store, 'office'), OFFICE)
     })
 
-    test('lets exactly one of several writers at once replace a revision', async (store) => {
+    test('lets exactly one of several simultaneous writers replace a revision', async (store) => {
       const write = (last: number): Promise<number> =>
         store.writeList('office', [{ range: `192.0.2.${last}` }], 0)
       const results = await Promise.allSettled([1, 2, 3, 4, 5].map(write))
@@ -91,7 +91,7 @@ export function namedListContract(
       await conflicts(store.writeList('office', OFFICE, 0), 0, 1)
     })
 
-    test('lets a reader of a list finish it, or says that it could not', async (store) => {
+    test('lets a reader finish an earlier revision, or reports that it is unavailable', async (store) => {
       const many = Array.from({ length: 9_000 }, (_, index) => ({
         range: `10.0.${index >> 8}.${index & 255}`,
       }))
@@ -110,7 +110,7 @@ export function namedListContract(
       deepStrictEqual(await entriesOf(store, 'many'), OFFICE)
     })
 
-    test('removes a list, and counts on when it is written again', async (store) => {
+    test('removes a list, and continues its revisions when it is written again', async (store) => {
       await store.writeList('office', OFFICE, 0)
       await conflicts(store.removeList('office', 5), 5, 1)
       await store.removeList('office', 1)
@@ -121,7 +121,7 @@ export function namedListContract(
       strictEqual(await store.writeList('office', OFFICE, 0), 3)
     })
 
-    test('announces every change before the write has returned', async (store) => {
+    test('announces every change before the write returns', async (store) => {
       const heard: [string, number | undefined][] = []
       const leave = store.watch?.({
         changed: () => undefined,
@@ -142,6 +142,6 @@ async function entriesOf(store: ListStore, name: string): Promise<ListEntry[]> {
   const entries: ListEntry[] = []
   const list = await store.readList(name)
   if (list !== undefined) for await (const chunk of list.chunks()) entries.push(...chunk)
-  // Members that were left out may come back as undefined.
+  // Left-out members may be returned as `undefined`.
   return entries.map((entry) => JSON.parse(JSON.stringify(entry)) as ListEntry)
 }

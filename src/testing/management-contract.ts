@@ -8,7 +8,7 @@ import { conflicts, KEY, keyOf, OTHER_KEY, policy } from './store-examples.ts'
 export function managementContract(
   test: (title: string, body: (store: ManagedPolicyStore) => Promise<void>) => void,
 ): void {
-  test('lists the apps that exist, page by page in the order of their ids', async (store) => {
+  test('lists the existing apps page by page, in the order of their ids', async (store) => {
     for (const id of ['b', 'a', 'B', 'c', 'a:1'])
       await store.write({ policy: policy(id), keys: [keyOf(id)] }, 0)
     await store.write({ policy: policy('c', ['https://c.example']) }, 1)
@@ -25,7 +25,7 @@ export function managementContract(
     )
     deepStrictEqual({ ...(whole.apps[3]?.policy as object) }, policy('c', ['https://c.example']))
     strictEqual(whole.next, undefined)
-    ok(!JSON.stringify(whole).includes(keyOf('a').secret), 'a list does not show keys')
+    ok(!JSON.stringify(whole).includes(keyOf('a').secret), 'a list must not contain keys')
     const ids: string[] = []
     for (let after: string | undefined, pages = 0; ; pages += 1) {
       ok(pages < 5, 'the pages do not end')
@@ -38,14 +38,14 @@ export function managementContract(
     deepStrictEqual(await store.list({ after: 'c' }), { apps: [], next: undefined })
   })
 
-  test('refuses a page that is not valid', async (store) => {
+  test('refuses an invalid page', async (store) => {
     for (const page of [{ limit: 0 }, { limit: 1_001 }, { limit: 1.5 }, { after: 5 }, { before: 1 }])
       await rejects(store.list(page as object), { code: 'CONFIG_INVALID' })
     for (const page of [{ limit: 0 }, { before: 0 }, { after: 'a' }])
       await rejects(store.history('a', page), { code: 'CONFIG_INVALID' })
   })
 
-  test('tells the history of an app, the newest first, with author, time and note', async (store) => {
+  test('returns the history of an app, newest first, with author, time and note', async (store) => {
     const begun = Date.now()
     await store.write({ policy: policy('a'), keys: [KEY] }, 0, { author: 'alice', note: 'first' })
     await store.write({ policy: policy('a', ['https://a.example']) }, 1, { author: 'bob' })
@@ -68,9 +68,9 @@ export function managementContract(
     deepStrictEqual({ ...(second?.policy as object) }, policy('a', ['https://a.example']))
     for (const entry of [first, second, third]) {
       const at = Date.parse(entry?.at ?? '')
-      ok(at >= begun - 1_000 && at <= Date.now() + 1_000, `${entry?.at} is not when it was written`)
+      ok(at >= begun - 1_000 && at <= Date.now() + 1_000, `${entry?.at} is not the time of the write`)
     }
-    ok(!JSON.stringify([first, second, third]).includes(KEY.secret), 'a history does not show keys')
+    ok(!JSON.stringify([first, second, third]).includes(KEY.secret), 'a history must not contain keys')
     deepStrictEqual(
       (await store.history('a', { before: 3, limit: 1 })).map(({ revision }) => revision),
       [2],
@@ -79,7 +79,7 @@ export function managementContract(
     deepStrictEqual(await store.history('nobody'), [])
   })
 
-  test('keeps the history of an app that was removed, with the removal', async (store) => {
+  test('keeps the history of a removed app, including the removal', async (store) => {
     await store.write({ policy: policy('a'), keys: [KEY] }, 0)
     await store.remove('a', 1, { author: 'alice', note: 'contract ended' })
     const [removal] = await store.history('a')
@@ -94,7 +94,7 @@ export function managementContract(
     )
   })
 
-  test('has no history of a write that was refused', async (store) => {
+  test('records no history of a refused write', async (store) => {
     await store.write({ policy: policy('a') }, 0)
     await conflicts(store.write({ policy: policy('a') }, 0), 0, 1)
     for (const note of [{ author: 5 }, { note: 'x'.repeat(1_025) }]) {
@@ -105,7 +105,7 @@ export function managementContract(
     strictEqual((await store.read('a'))?.revision, 1)
   })
 
-  test('keeps at least the newest 100 revisions, and forgets none of them', async (store) => {
+  test('keeps at least the newest 100 revisions, without gaps', async (store) => {
     for (let revision = 0; revision < 120; revision += 1)
       await store.write({ policy: policy('a', [`https://r${revision + 1}.example`]) }, revision)
     const revisions = (await store.history('a')).map(({ revision }) => revision)
@@ -115,7 +115,7 @@ export function managementContract(
     )
   })
 
-  test('brings an earlier policy back as a new revision, and no key with it', async (store) => {
+  test('restores an earlier policy as a new revision, without its keys', async (store) => {
     await store.write({ policy: policy('a', ['https://a.example']), keys: [KEY] }, 0)
     await store.write({ policy: policy('a', ['https://b.example']), keys: [OTHER_KEY] }, 1)
     strictEqual(await rollbackPolicy(store, 'a', { to: 1, replaces: 2, author: 'alice' }), 3)

@@ -4,17 +4,17 @@ import { randomUUID } from 'node:crypto'
 import type { NonceStore } from '../signature/nonces.ts'
 import type { TestRunner } from './policy-store-contract.ts'
 
-/** An empty nonce store, and how to end it. */
+/** An empty nonce store, and how to close it. */
 export interface NonceStoreUnderTest {
   readonly nonces: NonceStore
-  /** How many unexpired nonces of one app it holds at most: some hundred for the test. Left out: it has no bound. */
+  /** The largest number of unexpired nonces of one app. Use a few hundred for the test. Left out: unlimited. */
   readonly maxPerApp?: number | undefined
   dispose(): void | Promise<void>
 }
 
 /**
- * The behaviour that every nonce store has, as tests for your runner. `create` is called for each test and gives an empty
- * store with the clock of the machine.
+ * Tests the behaviour of a nonce store, in your test runner. `create` is called for each test, and returns an empty store
+ * that uses the system clock.
  *
  * ```ts
  * nonceStoreContract('my nonces', { describe, it }, async () => ({ nonces: myNonces(), dispose() {} }))
@@ -37,20 +37,20 @@ export function nonceStoreContract(
   const soon = (): number => Date.now() + 10_000
 
   runner.describe(`nonce store contract: ${name}`, () => {
-    test('lets a nonce be claimed once, and not again with another moment', async ({ nonces }) => {
+    test('lets a nonce be claimed once, and not again with another expiry', async ({ nonces }) => {
       strictEqual(await nonces.claim('a', 'nonce', soon()), true)
       for (const more of [0, 5_000, 3_600_000, -5_000])
         strictEqual(await nonces.claim('a', 'nonce', soon() + more), false)
     })
 
-    test('tells exactly one of many claims at once that it is the first', async ({ nonces }) => {
+    test('lets exactly one of many simultaneous claims succeed', async ({ nonces }) => {
       for (let round = 0; round < 5; round += 1) {
         const claims = Array.from({ length: 200 }, async () => nonces.claim('a', `nonce ${round}`, soon()))
         strictEqual((await Promise.all(claims)).filter(Boolean).length, 1)
       }
     })
 
-    test('keeps apps and nonces apart, however they are cut', async ({ nonces }) => {
+    test('keeps apps and nonces apart, even if their concatenations are equal', async ({ nonces }) => {
       const long = 'x'.repeat(257)
       const claims: readonly [appId: string, nonce: string][] = [
         ['a', 'bc'],
@@ -70,7 +70,7 @@ export function nonceStoreContract(
       for (const [appId, nonce] of claims) strictEqual(await nonces.claim(appId, nonce, soon()), false)
     })
 
-    test('remembers a nonce until its moment', async ({ nonces }) => {
+    test('remembers a nonce until it expires', async ({ nonces }) => {
       const until = Date.now() + 300
       strictEqual(await nonces.claim('a', 'nonce', until), true)
       while (Date.now() < until - 50) {
@@ -79,13 +79,13 @@ export function nonceStoreContract(
       }
     })
 
-    test('refuses to remember a nonce for no time, or forever', async ({ nonces }) => {
+    test('refuses to remember a nonce for no time or forever', async ({ nonces }) => {
       for (const until of [Date.now() - 1_000, Number.NaN, Infinity, -Infinity])
         await rejects(async () => nonces.claim('a', 'nonce', until), { code: 'UNAVAILABLE' })
       strictEqual(await nonces.claim('a', 'nonce', soon()), true)
     })
 
-    test('shuts out the app that floods it and no other, and forgets nothing for it', async (tested) => {
+    test('refuses only the app that floods it, and drops no nonce', async (tested) => {
       const { nonces, maxPerApp } = tested
       if (maxPerApp === undefined) return
       const claimed: string[] = []
@@ -100,8 +100,8 @@ export function nonceStoreContract(
           refused.push(nonce)
         }
       }
-      ok(claimed.length <= maxPerApp, `${claimed.length} nonces of one app are held`)
-      ok(claimed.length >= maxPerApp / 2, `only ${claimed.length} nonces of one app are held`)
+      ok(claimed.length <= maxPerApp, `${claimed.length} nonces of one app are stored`)
+      ok(claimed.length >= maxPerApp / 2, `only ${claimed.length} nonces of one app are stored`)
       const again = await Promise.all(claimed.map(async (nonce) => nonces.claim('flooded', nonce, soon())))
       deepStrictEqual(again.filter(Boolean), [])
       strictEqual(await nonces.claim('another', refused[0] ?? '', soon()), true)

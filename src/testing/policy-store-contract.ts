@@ -7,21 +7,21 @@ import { keyContract } from './key-contract.ts'
 import { managementContract } from './management-contract.ts'
 import { conflicts, KEY, OTHER_KEY, policy } from './store-examples.ts'
 
-/** What a test runner offers: jest, vitest, mocha and node:test do. */
+/** The functions of a test runner: jest, vitest, mocha and node:test have them. */
 export interface TestRunner {
   readonly describe: (title: string, body: () => void) => void
   readonly it: (title: string, body: () => Promise<void>) => void
 }
 
-/** An empty store, and how to end it. */
+/** An empty store, and how to close it. */
 export interface StoreUnderTest {
   readonly store: ManagedPolicyStore
   dispose(): void | Promise<void>
 }
 
 /**
- * The behaviour that every managed policy store has, as tests for your runner. `create` is called for each test and gives
- * an empty store.
+ * Tests the behaviour of a managed policy store, in your test runner. `create` is called for each test, and returns an empty
+ * store.
  *
  * ```ts
  * policyStoreContract('my store', { describe, it }, async () => ({ store: myStore(), dispose() {} }))
@@ -43,7 +43,7 @@ export function policyStoreContract(
     })
 
   runner.describe(`policy store contract: ${name}`, () => {
-    test('answers undefined for an app that does not exist', async (store) => {
+    test('returns undefined for an app that does not exist', async (store) => {
       strictEqual(await store.read('nobody'), undefined)
     })
 
@@ -58,7 +58,7 @@ export function policyStoreContract(
       )
     })
 
-    test('counts revisions, and leaves the keys as they are when a write does not name them', async (store) => {
+    test('counts revisions, and leaves the keys unchanged if a write omits them', async (store) => {
       await store.write({ policy: policy('a'), keys: [KEY] }, 0)
       strictEqual(await store.write({ policy: policy('a', ['https://example.org']) }, 1), 2)
       const stored = await store.read('a')
@@ -71,7 +71,7 @@ export function policyStoreContract(
       deepStrictEqual((await store.read('a'))?.keys, [])
     })
 
-    test('refuses a write that names another revision than the current one, and writes nothing', async (store) => {
+    test('refuses a write that does not name the current revision, and writes nothing', async (store) => {
       await store.write({ policy: policy('a') }, 0)
       for (const replaces of [0, 2])
         await conflicts(store.write({ policy: policy('a', ['https://x.example']) }, replaces), replaces, 1)
@@ -80,7 +80,7 @@ export function policyStoreContract(
       strictEqual(await store.read('b'), undefined)
     })
 
-    test('lets exactly one of many writers at once replace a revision', async (store) => {
+    test('lets exactly one of many simultaneous writers replace a revision', async (store) => {
       for (let revision = 0; revision < 5; revision += 1) {
         const results = await Promise.allSettled(
           Array.from({ length: 50 }, (_, writer) =>
@@ -95,7 +95,7 @@ export function policyStoreContract(
       }
     })
 
-    test('refuses a document or keys that are not good, and writes nothing', async (store) => {
+    test('refuses an invalid document or invalid keys, and writes nothing', async (store) => {
       await rejects(store.write({ policy: { appId: 'a', ipWhitelst: {} } }, 0), { code: 'POLICY_INVALID' })
       await rejects(store.write({ policy: policy('a'), keys: [{ ...KEY, secret: 'short' }] }, 0), {
         code: 'POLICY_INVALID',
@@ -103,7 +103,7 @@ export function policyStoreContract(
       strictEqual(await store.read('a'), undefined)
     })
 
-    test('removes an app, and counts on when it is written again', async (store) => {
+    test('removes an app, and continues its revisions when it is written again', async (store) => {
       await store.write({ policy: policy('a'), keys: [KEY] }, 0)
       await conflicts(store.remove('a', 5), 5, 1)
       await store.remove('a', 1)
@@ -113,21 +113,21 @@ export function policyStoreContract(
       deepStrictEqual((await store.read('a'))?.keys, [])
     })
 
-    test('removes nothing where nothing is, and says so where something is', async (store) => {
+    test('accepts the removal of a missing app, and refuses it if the app exists', async (store) => {
       await store.remove('a', 0)
       strictEqual(await store.write({ policy: policy('a') }, 0), 1)
       await conflicts(store.remove('a', 0), 0, 1)
       strictEqual((await store.read('a'))?.revision, 1)
     })
 
-    test('neither writes nor finds an app whose id is not valid', async (store) => {
+    test('neither writes nor finds an app with an invalid id', async (store) => {
       for (const id of ['', '{x}', 'a b', 'a/b', 'a\n', 'x'.repeat(129)]) {
         await rejects(store.write({ policy: policy(id) }, 0), { code: 'POLICY_INVALID' })
         strictEqual(await store.read(id), undefined)
       }
     })
 
-    test('keeps apps apart whose ids look alike', async (store) => {
+    test('keeps apps with similar ids apart', async (store) => {
       const ids = [
         'a',
         'A',
@@ -151,7 +151,7 @@ export function policyStoreContract(
       }
     })
 
-    test('is not changed by what is done to a document after it was written', async (store) => {
+    test('is unaffected by changes to a document after it was written', async (store) => {
       const document = { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://example.org'] } }
       await store.write({ policy: document }, 0)
       document.domainProtect.domains.push('https://evil.example')
@@ -161,7 +161,7 @@ export function policyStoreContract(
       )
     })
 
-    test('is not changed by what is done to a document that it has given out', async (store) => {
+    test('is unaffected by changes to a document that it has returned', async (store) => {
       await store.write({ policy: policy('a', ['https://example.org']), keys: [KEY] }, 0)
       const spoil: ((app: StoredApp) => unknown)[] = [
         ({ policy }) => Object.assign(policy as object, { name: 'spoilt' }),
@@ -175,7 +175,7 @@ export function policyStoreContract(
         try {
           how(given)
         } catch {
-          // A frozen copy is as good as one of its own.
+          // A frozen copy is as good as a private one.
         }
       }
       const stored = await store.read('a')
@@ -186,7 +186,7 @@ export function policyStoreContract(
       )
     })
 
-    test('finds the apps that may admit an origin, wildcards included, and forgets those that no longer do', async (store) => {
+    test('finds the apps that may admit an origin, including by wildcards, and drops those that no longer do', async (store) => {
       const find = async (origin: string): Promise<string[]> =>
         [...((await store.appsByOrigin?.(origin)) ?? [])].sort()
       await store.write({ policy: policy('a', ['https://a.example.org']) }, 0)
@@ -202,7 +202,7 @@ export function policyStoreContract(
       deepStrictEqual(await find('https://b.example'), [])
     })
 
-    test('finds an app by its origins also after many writers moved it about', async (store) => {
+    test('finds an app by its origins even after many concurrent writes', async (store) => {
       const origins = ['https://a.example', 'https://b.example', 'https://c.example']
       for (let round = 0; round < 20; round += 1) {
         const revision = (await store.read('a'))?.revision ?? 0
@@ -221,7 +221,7 @@ export function policyStoreContract(
     checkContract(test)
     keyContract(test)
 
-    test('tells every listener, also after another has left', async (store) => {
+    test('notifies every listener, even after another one has left', async (store) => {
       const [first, second]: [string[], string[]] = [[], []]
       const leave = store.watch?.(listenerOf((appId) => first.push(appId)))
       const leaveToo = store.watch?.(listenerOf((appId) => second.push(appId)))
@@ -233,7 +233,7 @@ export function policyStoreContract(
       ok(second.includes('a') && second.includes('b'))
     })
 
-    test('announces every change before the write has returned, in order, until the listener leaves', async (store) => {
+    test('announces every change before the write returns, in order, until the listener leaves', async (store) => {
       const heard: string[] = []
       const leave = store.watch?.(listenerOf((appId) => heard.push(appId)))
       ok(leave, 'a managed store has a change feed')

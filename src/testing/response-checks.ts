@@ -2,34 +2,34 @@ import { DENIALS, type DenialCode } from '../decision.ts'
 import { ConfigError, UsageError } from '../errors.ts'
 import { problemDocument } from '../http/response/problem.ts'
 
-/** An answer as supertest and superagent give it. */
+/** A response of supertest or superagent. */
 export interface ReceivedResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly text?: string | undefined
 }
 
-/** An answer of `fetch`, whose content has not been read. */
+/** A response of `fetch` whose content has not been read. */
 export interface FetchedResponse {
   readonly status: number
   readonly headers: { get(name: string): string | null }
   text(): Promise<string>
 }
 
-/** Throws when the answer is another one; of `fetch`, rejects. */
+/** Throws if the response is a different one. For a `fetch` response, rejects. */
 export interface ResponseCheck {
   (response: ReceivedResponse): void
   (response: FetchedResponse): Promise<void>
 }
 
 /**
- * Checks that a response is this refusal by a guard, and reveals nothing more: its status, the problem document with no other
- * member, the request id in `x-request-id`, nothing to follow (`Location`), nothing that may be cached.
+ * Checks that a response is this refusal by a guard and reveals nothing else: its status, the problem document without other
+ * members, the request id in `x-request-id`, no redirect (`Location`), and no caching.
  *
- * For supertest: `await request(app).get('/login').expect(denied('ORIGIN_NOT_ALLOWED'))`; for `fetch`, with `redirect: 'manual'`:
- * `await denied('ORIGIN_NOT_ALLOWED')(response)`. Not for answers of your own `onDeny`.
+ * With supertest: `await request(app).get('/login').expect(denied('ORIGIN_NOT_ALLOWED'))`. With `fetch` and
+ * `redirect: 'manual'`: `await denied('ORIGIN_NOT_ALLOWED')(response)`. Not for responses of your own `onDeny`.
  *
- * @throws ConfigError when there is no such code.
+ * @throws ConfigError if there is no such code.
  */
 export function denied(code: DenialCode): ResponseCheck {
   if (!Object.hasOwn(DENIALS, code)) {
@@ -42,10 +42,10 @@ export function denied(code: DenialCode): ResponseCheck {
 }
 
 /**
- * Checks that a response is not a refusal by a guard. It may be anything else, such as a redirect or an error of the handler. Used
- * like {@link denied}.
+ * Checks that a response is not a refusal by a guard. It may be anything else, such as a redirect or an error of the handler.
+ * Used like {@link denied}.
  *
- * @throws UsageError when it is given an answer: `.expect(allowed)` would check nothing.
+ * @throws UsageError if it is called with a response, because `.expect(allowed)` would check nothing.
  */
 export function allowed(...given: readonly never[]): ResponseCheck {
   if (given.length > 0) throw new UsageError(NOT_CALLED)
@@ -56,11 +56,11 @@ export function allowed(...given: readonly never[]): ResponseCheck {
 }
 
 const NOT_CALLED =
-  '`allowed` takes nothing and makes the check: write `.expect(allowed())` or `await allowed()(response)`'
+  '`allowed` takes no argument and returns the check: write `.expect(allowed())` or `await allowed()(response)`'
 
 interface Answer {
   readonly status: number
-  /** A header by its lower-case name. */
+  /** Returns a header by its lower-case name. */
   readonly header: (name: string) => string | undefined
   readonly text: string
 }
@@ -86,21 +86,21 @@ function differences(code: DenialCode, answer: Answer): string[] {
   const { status, header, text } = answer
   const requestId = header('x-request-id')
   const wrong: string[] = []
-  if (status !== DENIALS[code].status) wrong.push(`the status is ${status} and not ${DENIALS[code].status}`)
+  if (status !== DENIALS[code].status)
+    wrong.push(`the status is ${status} instead of ${DENIALS[code].status}`)
   const found = refusalIn(answer)
-  if (found === undefined) wrong.push(`the content is not a refusal of a guard: ${excerpt(text)}`)
+  if (found === undefined) wrong.push(`the content is not a refusal by a guard: ${excerpt(text)}`)
   else if (found !== code) wrong.push(`the code is ${found}`)
   else if (requestId === undefined) wrong.push('the header x-request-id is missing')
   else if (text !== JSON.stringify(problemDocument(code, requestId)))
-    wrong.push(`the content tells more, or another request id: ${excerpt(text)}`)
+    wrong.push(`the content reveals more, or has another request id: ${excerpt(text)}`)
   const location = header('location')
-  if (location !== undefined)
-    wrong.push(`the answer sends the caller elsewhere: Location: ${excerpt(location)}`)
-  if (header('cache-control') !== 'no-store') wrong.push('it may be cached')
+  if (location !== undefined) wrong.push(`the response has a redirect: Location: ${excerpt(location)}`)
+  if (header('cache-control') !== 'no-store') wrong.push('the response may be cached')
   return wrong
 }
 
-/** The code of the problem document, if it is one of a guard. */
+/** The code of the problem document, if a guard has sent it. */
 function refusalIn({ header, text }: Answer): DenialCode | undefined {
   if (header('content-type') !== 'application/problem+json') return undefined
   try {

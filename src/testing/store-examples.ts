@@ -6,7 +6,7 @@ import type { AppKey } from '../signature/keys.ts'
 export const KEY: AppKey = { id: 'key-1', algorithm: 'hmac-sha256', secret: 'A'.repeat(43) + '=' }
 export const OTHER_KEY: AppKey = { ...KEY, id: 'key-2', notBefore: '2026-01-01T00:00:00Z' }
 
-/** A key of this app alone, with the id of `KEY`. */
+/** A key that only this app has, with the id of `KEY`. */
 export function keyOf(appId: string): AppKey {
   return { ...KEY, secret: createHash('sha256').update(appId).digest('base64') }
 }

@@ -162,7 +162,7 @@ export class HeldStream implements Holder {
     const end = (error?: Error | null): void => {
       if (this.#gate !== undefined) this.#gate.refusalSent = error === undefined || error === null
       this.#drop()
-      // The caller may still be sending. It is told to stop after the response was sent.
+      // The caller may still be sending. Destroying the stream makes it stop, after the response was sent.
       setImmediate(() => this.#inner.destroy.call(this.#stream))
     }
     const last = (error?: Error | null): void => {

@@ -15,7 +15,7 @@ import { letsAllPass, type Gain, type SectionComparison, type Side } from './sid
 
 type Lists = ListsOf<'ranges' | 'deny', IpRange>
 
-/** What is compared is the set of addresses that are admitted, as intervals; and a request without a readable address. */
+/** Compares the sets of admitted addresses as intervals, and requests without a readable address. */
 export const COMPARE_ADDRESSES: SectionComparison<IpWhitelistProtection, Lists> = {
   members: { mode: 'passes', ranges: 'passes', deny: 'passes', lists: 'passes', denyLists: 'passes' },
   *gains(from, to) {
@@ -45,11 +45,14 @@ function memberThatDiffers(
   const named = (['ranges', 'deny', 'lists', 'denyLists'] as const).filter(
     (name) => JSON.stringify(from[name]) !== JSON.stringify(to[name]),
   )
-  // The contents of the lists differ where the policies do not; of several members any can be the reason.
+  // If the policies do not differ, the contents of the lists do. If several members differ, any of them can be the reason.
   return named.length === 1 ? (named[0] as string) : named.length === 0 ? 'lists' : ''
 }
 
-/** The addresses that a section admits where it enforces, in steps. `listOf` finds a named list; `undefined`: it does not exist. */
+/**
+ * The addresses that a section in `enforce` admits, in steps. `listOf` returns a named list, or `undefined` if there is no
+ * such list.
+ */
 export function* addressesOf(
   section: IpWhitelistProtection,
   { ranges, deny }: Lists,
@@ -57,13 +60,13 @@ export function* addressesOf(
   now: number,
 ): Generator<void, IpIntervals> {
   const denyLists = (section.denyLists ?? []).map(listOf)
-  // Without such a list it is not known which addresses it would refuse.
+  // If a deny list is missing, any address could be on it.
   if (denyLists.includes(undefined)) return NO_ADDRESS
   const admitted = yield* intervalsOf(ranges.entries, section.lists.map(listOf), now)
   return yield* withoutAddresses(admitted, yield* intervalsOf(deny.entries, denyLists, now))
 }
 
-/** So many entries are added in a fraction of a millisecond. */
+/** Adding this many entries takes a fraction of a millisecond. */
 const PIECE = 512
 
 function* intervalsOf(
@@ -84,7 +87,7 @@ function* intervalsOf(
   return yield* builder.finish()
 }
 
-/** An end that cannot be read is over. */
+/** An expiry that cannot be parsed counts as past. */
 function holds(expires: string, now: number): boolean {
   return (parseInstant(expires) ?? Number.NEGATIVE_INFINITY) > now
 }

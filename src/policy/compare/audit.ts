@@ -2,7 +2,7 @@ import type { AuditProtection } from '../sections/audit-access.ts'
 import { SOME_URL } from '../written-request.ts'
 import { letsAllPass, type SectionComparison } from './side.ts'
 
-/** Who passes while events are kept, and who passes while they are not. */
+/** Compares who passes while events can be stored, and who passes while they cannot. */
 export const COMPARE_AUDIT: SectionComparison<AuditProtection> = {
   members: { mode: 'passes', onSinkFailure: 'passes' },
   gains({ section: from }, { section: to }) {

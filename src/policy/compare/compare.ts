@@ -17,54 +17,54 @@ import type { Comparing, Gain, SectionComparison, Side, Verdict, WitnessRequest 
 
 export type { Verdict }
 
-/** The smallest request that shows what one of two policies allows and the other does not. */
+/** The smallest request that one of two policies allows and the other does not. */
 export interface Witness {
   readonly guard: GuardName
-  /** The member that decides it: `ipWhitelist.ranges`; the name of the section when the whole of it came or went. */
+  /** The member that decides: `ipWhitelist.ranges`, or the name of the section if the whole section was added or removed. */
   readonly path: string
-  /** What `explain` takes as a request. The guard decides it in one way by the first policy, and in another by the second. */
+  /** A request for `explain`. The two policies decide it differently. */
   readonly request: WitnessRequest
-  /** What pages may do, as it goes on after "may". Left out: the request as such passes. */
+  /** What pages may do, as a phrase that follows "may". Left out: the request itself passes. */
   readonly grant?: string | undefined
   /** `198.51.100.7 was refused and would pass`. */
   readonly sentence: string
 }
 
-/** How one protection of a policy stands to that of another. */
+/** The comparison of a protection in two policies. */
 export interface ProtectionComparison {
   readonly verdict: Verdict
-  /** What was refused and would pass; left out where there is no such request. */
+  /** A request that was refused and would pass. Left out if there is no such request. */
   readonly gained?: Witness | undefined
-  /** What passed and would be refused; left out where there is no such request. */
+  /** A request that passed and would be refused. Left out if there is no such request. */
   readonly lost?: Witness | undefined
 }
 
-/** How the second of two policies stands to the first. Plain data. */
+/** The comparison of two policies. Plain data. */
 export interface PolicyComparison extends ProtectionComparison {
   readonly sentence: string
   readonly protections: Readonly<Record<GuardName, ProtectionComparison>>
-  /** Every difference of the documents, whether or not it decides who passes; as `diffPolicies` has it. */
+  /** All differences between the documents, as `diffPolicies` returns them, including those that do not affect who passes. */
   readonly changes: readonly PolicyChange[]
 }
 
-/** The contents of named lists, by their names. A list that is not there does not exist. */
+/** The contents of named lists, by name. A list that is not in the map does not exist. */
 export type ListContents = ReadonlyMap<string, readonly ListEntry[]>
 
 export interface ComparisonOptions {
   /**
-   * The contents of the named lists: one map for both policies, or one for each. Needed where a policy that enforces names
-   * lists. A list that the map does not have does not exist.
+   * The contents of the named lists: one map for both policies, or one for each. Required if a policy names lists in an
+   * `ipWhitelist` section that enforces. A list that is not in the map does not exist.
    */
   readonly lists?: ListContents | readonly [before: ListContents, after: ListContents] | undefined
-  /** The moment of the comparison, in milliseconds since the epoch: entries of lists that have expired do not count. */
+  /** The time of the comparison, in milliseconds since the epoch. List entries that have expired by then are ignored. */
   readonly now?: number | undefined
-  /** As the option of `regionPin`. Default: those of `DEFAULT_JURISDICTIONS`. */
+  /** Like the option of `regionPin`. Default: `DEFAULT_JURISDICTIONS`. */
   readonly jurisdictions?: Jurisdictions | undefined
 }
 
 /**
- * Compares two policy documents in steps of well below a millisecond, each of which does a part of the work that does not grow
- * with the policies. `undefined` stands for an app that does not exist.
+ * Compares two policy documents in steps of well below a millisecond. The time of a step does not depend on the size of the
+ * policies. `undefined` means an app that does not exist.
  */
 export function* comparisonSteps(
   before: unknown,
@@ -182,8 +182,8 @@ function* addressesIn(
 }
 
 /**
- * The jurisdictions that were handed in. Without them the usual ones; and each fallback of a policy that is not among these
- * stands for a jurisdiction of its own, for it is not known what the server calls its jurisdictions.
+ * The given jurisdictions. By default, `DEFAULT_JURISDICTIONS`, and another one for each fallback that is not among them,
+ * because the names of the server's jurisdictions are not known here.
  */
 function comparingBy(given: Jurisdictions | undefined, read: readonly (ReadPolicy | undefined)[]): Comparing {
   const others = read.flatMap((one) => {
@@ -195,7 +195,7 @@ function comparingBy(given: Jurisdictions | undefined, read: readonly (ReadPolic
   return { jurisdictions, namedJurisdictions: named }
 }
 
-/** Countries that the usual jurisdictions do not name, one for each of two policies. */
+/** Countries that `DEFAULT_JURISDICTIONS` does not list, one for each of the two policies. */
 const ELSEWHERE = ['AQ', 'BV'] as const
 
 function withOthers(names: ReadonlySet<string>): Jurisdictions {

@@ -10,8 +10,9 @@ type Lists = ListsOf<'domains', OriginEntry>
 type DomainSide = Side<DomainProtection, Lists>
 
 /**
- * What is compared: which servers pass, which origins, and by which methods; then what CORS grants to the pages of an origin
- * that both admit, where both sections enforce. In the other modes the guard grants nothing and leaves CORS to the server.
+ * Compares which servers pass, which origins pass, and with which methods. If both sections enforce, also compares what CORS
+ * grants to the pages of an origin that both admit. In the other modes, the guard grants nothing and leaves CORS to the
+ * server.
  */
 export const COMPARE_DOMAINS: SectionComparison<DomainProtection, Lists> = {
   members: {
@@ -47,13 +48,13 @@ function domainsOfSide({ section, lists }: DomainSide): Domains {
   return domainsOf(section === undefined ? [] : lists.domains.entries)
 }
 
-/** What is asked of servers. `nobody`: signatures are asked for that no `serverOnly` checks. */
+/** What a server must show. `nobody`: a signature that no `serverOnly` checks, so no server passes. */
 type Asked = 'nobody' | 'claim' | 'nothing'
 
 function askedOfServers({ section, serverOnlyEnforces }: DomainSide): Asked {
   if (section === undefined) return 'nobody'
   if (letsAllPass(section)) return 'nothing'
-  // The guard itself lets pass what `serverOnly` in the same chain will judge.
+  // The guard lets the request pass, because `serverOnly` in the same chain judges it.
   if (section.server === 'signed') return serverOnlyEnforces ? 'nothing' : 'nobody'
   return section.server === 'none' ? 'nothing' : 'claim'
 }
@@ -66,14 +67,14 @@ function gainOfServers(from: DomainSide, to: DomainSide): Gain | undefined {
   return { member, request, subject: 'a server request without an origin' }
 }
 
-/** Both admit the origin, so that what counts is whether a server may claim it. */
+/** Both policies admit the origin, so they differ only if one lets a server claim it. */
 function gainOfClaims(from: DomainSide, to: DomainSide, origin: string): Gain | undefined {
   if (askedOfServers(from) !== 'nobody' || askedOfServers(to) === 'nobody') return undefined
   const request = { url: SOME_URL, headers: { 'x-origin': origin } }
   return { member: 'server', request, subject: `a server request that claims ${origin}` }
 }
 
-/** The server that is called has another origin, so that the request goes across origins. */
+/** The URL of a server with another origin, so that the request is cross-origin. */
 function urlBeside(origin: string): string {
   return origin === new URL(SOME_URL).origin ? 'https://server.example/' : SOME_URL
 }
@@ -100,12 +101,12 @@ function preflight(origin: string, method: string, headers?: string): WrittenReq
   }
 }
 
-/** A method that pages may use across origins; `undefined`: they may only ask. */
+/** A method that pages may use across origins. `undefined`: only preflights pass. */
 function methodOf({ methods }: CorsSettings): string | undefined {
   return methods === undefined || methods.includes('GET') ? 'GET' : methods[0]
 }
 
-/** As the guard admits it. */
+/** Like the guard. */
 function admitsMethod(methods: readonly string[] | undefined, method: string): boolean {
   if (methods === undefined || methods.includes(method)) return true
   return (method === 'HEAD' || method === 'CONNECT') && methods.includes('GET')
@@ -118,7 +119,7 @@ function gainOfMethods(from: CorsSettings, to: CorsSettings, origin: string): Ga
   return method === undefined ? undefined : { member: 'methods', ...namingOrigin(origin, method) }
 }
 
-/** More methods than this many entries can admit. */
+/** More methods than a list of this length can contain. */
 function allMethods(entries: number): string[] {
   const others = Array.from(
     { length: entries + 2 },
@@ -131,10 +132,10 @@ function letter(index: number): string {
   return String.fromCharCode(65 + (index % 26))
 }
 
-/** How long browsers keep the answer to a preflight where it does not say (Fetch 4.8). */
+/** How long browsers cache the answer to a preflight without `Access-Control-Max-Age`, in seconds (Fetch 4.8). */
 const USUAL_MAX_AGE = 5
 
-/** What pages of an origin that both admit may do besides. */
+/** What CORS grants in addition to the pages of an origin that both policies admit. */
 function grantOf(from: CorsSettings, to: CorsSettings, origin: string): Gain | undefined {
   const subject = `pages of ${origin}`
   const plain = namingOrigin(origin, 'GET').request
@@ -183,7 +184,7 @@ function missingIn(had: readonly string[], has: readonly string[]): string | und
   return has.find((name) => !known.has(name))
 }
 
-/** More headers than this many entries can name. */
+/** More headers than a list of this length can contain. */
 function allHeaders(entries: number): string[] {
   return Array.from({ length: entries + 1 }, (_, index) => `x-${index}`)
 }

@@ -1,11 +1,11 @@
 import { createOriginSet, type OriginSet } from '../../match/origin-set.ts'
 import { parseOrigin, type OriginEntry } from '../../match/origin.ts'
 
-/** The domains of a section: the entries, and the sets that guards ask. */
+/** The domains of a section: the entries, and sets of them. */
 export interface Domains {
   readonly entries: readonly OriginEntry[]
   readonly set: OriginSet
-  /** The wildcards alone. */
+  /** Only the wildcards. */
   readonly wildcards: OriginSet
 }
 
@@ -25,9 +25,9 @@ export function* originOutside(from: Domains, to: Domains): Generator<void, stri
   return smallest
 }
 
-/** An origin that both admit. */
+/** An origin that both admit, in steps. */
 export function* originInBoth(one: Domains, other: Domains): Generator<void, string | undefined> {
-  // Of two wildcards one contains the other, or they have nothing in common; so an origin of the smaller one tells.
+  // Two wildcards are nested or disjoint, so an origin below the narrower one is enough.
   for (const [{ entries }, { set }] of [
     [one, other],
     [other, one],
@@ -45,7 +45,7 @@ const EMPTY = domainsOf([])
 
 /** An origin that a set does not admit. */
 export function strangerTo({ set }: Domains): string {
-  // A wildcard never stands on a public suffix, so that each of these takes an entry of its own.
+  // A wildcard cannot cover a public suffix, so each of these origins needs an entry of its own, and the loop ends.
   for (let length = 1; ; length += 1) {
     for (const label of labels(length)) {
       const origin = `https://${label}.example`
@@ -62,8 +62,8 @@ const WILDCARD = '*.'
 const LONGEST_NAME = 253
 
 /**
- * The smallest origin that an entry admits and the domains do not. Below a wildcard, names are tried, the shortest first: a
- * wildcard of the domains that stands no lower takes all of them, and otherwise only exact entries take names of one label.
+ * The smallest origin that an entry admits and the domains do not. Below a wildcard, tries names, the shortest first. If a
+ * wildcard of the domains covers the parent, it covers all of them; otherwise only exact entries cover names of one label.
  */
 function* outside(
   { set, wildcards }: Domains,
@@ -86,19 +86,19 @@ function* outside(
       if (set.find(candidate) === undefined) return candidate
       if (wildcards.find(candidate) !== undefined && !label.includes('.')) return undefined
     }
-    // Everybody can register names right below this one (`*.compute.example`), so that the wildcard reaches no name.
+    // If anyone can register names directly below the parent (`*.compute.example`), the wildcard admits nothing.
     if (isEmpty && length === 2) return undefined
   }
   return undefined
 }
 
-/** Without the port: `.example.org`. */
+/** Removes the port: `.example.org`. */
 function nameOf(after: string): string {
   const colon = after.indexOf(':')
   return colon === -1 ? after : after.slice(0, colon)
 }
 
-/** Letters first: a name of letters is read alike by everybody. */
+/** Letters come first, because all programs read a name of letters in the same way. */
 const CHARACTERS = 'abcdefghijklmnopqrstuvwxyz0123456789_-.'
 
 function* labels(length: number): Generator<string> {

@@ -5,8 +5,7 @@ import { SOME_URL } from '../written-request.ts'
 import { letsAllPass, type Comparing, type Gain, type SectionComparison } from './side.ts'
 
 /**
- * There are as many kinds of requests as there are locations and jurisdictions, and people whose country is not known: all of
- * them are asked.
+ * Compares one request for each location and jurisdiction, and for people whose country is unknown. These are all the cases.
  */
 export const COMPARE_REGIONS: SectionComparison<RegionProtection> = {
   members: { mode: 'passes', fallback: 'passes', onMisdirected: 'answers' },
@@ -51,7 +50,7 @@ function passes(section: RegionProtection | undefined, { here, country, jurisdic
 
 const known = new WeakMap<CompiledJurisdictions, readonly string[]>()
 
-/** One country of each jurisdiction, and one that belongs to no jurisdiction where there is such a country. */
+/** One country of each jurisdiction, and one outside all jurisdictions if there is one. */
 function countriesOf(jurisdictions: CompiledJurisdictions): readonly string[] {
   const kept = known.get(jurisdictions)
   if (kept !== undefined) return kept

@@ -9,9 +9,9 @@ import { letsAllPass, type SectionComparison } from './side.ts'
 type Lists = ListsOf<'urls', ReturnUrlEntry>
 
 /**
- * What is compared is the language of the URLs that are admitted: finitely many exact URLs, and prefixes. A prefix that no
- * prefix of the other covers admits more URLs than finitely many entries can, but for the limit of their length; so
- * URLs below it are tried, the shortest first, until one is not admitted.
+ * Compares the sets of admitted URLs: exact URLs and prefixes. If no prefix of the other policy covers a prefix, it admits
+ * more URLs than any list of exact entries (apart from the limit on their length). So URLs below it are tried, the shortest
+ * first, until one is refused.
  */
 export const COMPARE_RETURN_URLS: SectionComparison<ReturnUrlProtection, Lists> = {
   members: { mode: 'passes', urls: 'passes' },
@@ -37,7 +37,7 @@ export const COMPARE_RETURN_URLS: SectionComparison<ReturnUrlProtection, Lists> 
   },
 }
 
-/** The smallest URL that some entries admit and others do not. */
+/** The smallest URL that `has` admits and `had` does not, in steps. */
 function* urlOutside(
   had: readonly ReturnUrlEntry[],
   has: readonly ReturnUrlEntry[],
@@ -57,7 +57,7 @@ function* urlOutside(
 
 interface Urls {
   readonly set: ReturnUrlSet
-  /** The entries for any port alone. */
+  /** Only the entries for any port. */
   readonly ofAnyPort: ReturnUrlSet
 }
 
@@ -68,12 +68,12 @@ function isSmaller(one: string, other: string): boolean {
 const ANY_PORT = ':*'
 const MOST_PORTS = 65_535
 
-/** The smallest URL that an entry admits and the set does not. */
+/** The smallest URL that an entry admits and the set does not, in steps. */
 function* outside({ set, ofAnyPort }: Urls, entry: ReturnUrlEntry): Generator<void, string | undefined> {
   if (!entry.origin.endsWith(ANY_PORT)) return yield* outsideAt(set, entry, entry.origin)
   const host = entry.origin.slice(0, -ANY_PORT.length)
   if ((yield* outsideAt(ofAnyPort, entry, host)) === undefined) return undefined
-  // Each port that is covered takes an entry of its own, so that not many are tried. 80, the default, is not written.
+  // Each covered port needs an entry of its own, so few ports are tried. Port 80 is the default, which is left out.
   for (let port = 0; port <= MOST_PORTS; port += 1) {
     const found =
       port === 80 ? undefined : yield* outsideAt(set, entry, port === 0 ? host : `${host}:${port}`)
@@ -89,7 +89,7 @@ function* outsideAt(
 ): Generator<void, string | undefined> {
   const start = origin + path + query
   if (kind === 'exact') return admits(set, start) ? undefined : start
-  // Whatever prefix admits this path with a query that no exact entry has, admits all that is below it.
+  // A prefix that admits this path with a query that no exact entry has also admits everything below it.
   if (!admits(set, start)) return start
   if (isCovered(set, origin, path)) return undefined
   let tried = 0
@@ -102,19 +102,19 @@ function* outsideAt(
   return undefined
 }
 
-/** As `parseReturnUrl` has it. */
+/** The limit of `parseReturnUrl`. */
 const LONGEST = 2_048
 
-/** Whether a prefix of the set admits the path, and with it everything below. */
+/** Whether a prefix of the set admits the path, and so everything below it. */
 function isCovered(set: ReturnUrlSet, origin: string, path: string): boolean {
-  // No entry has a fragment, so that this query is that of no exact entry.
+  // No entry has a fragment, so no exact entry has this query.
   return set.find({ href: '', origin, path, query: '#' }) !== undefined
 }
 
-/** The first are those that queries begin with: every prefix admits them, and only exact entries can take them away. */
+/** Starts with `?`, which begins a query: every prefix admits it, and only exact entries cover single queries. */
 const CHARACTERS = "?/abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-._~!$&'()*+,;=:@%[]^|`{}"
 
-/** Everything that may follow a prefix, the shortest first; at most so many characters. */
+/** All endings of a prefix, the shortest first, up to `most` characters. */
 function* suffixes(folder: boolean, most: number): Generator<string> {
   for (let length = 1; length <= most; length += 1) {
     for (const text of textsOf(length)) {
@@ -128,13 +128,13 @@ function* textsOf(length: number): Generator<string> {
   else for (const first of CHARACTERS) for (const rest of textsOf(length - 1)) yield first + rest
 }
 
-/** Whether it is read as a return URL, and is the canonical form of itself. */
+/** Whether a text is a return URL in canonical form. */
 function isWritten(text: string): boolean {
   const url = parseReturnUrl(text)
   return !isProblem(url) && url.href === text
 }
 
-/** As the guard admits it, where no parameter is reserved. */
+/** Like the guard without reserved parameters. */
 function admits(set: ReturnUrlSet, text: string): boolean {
   const url = parseReturnUrl(text)
   if (!isProblem(url)) return set.find(url) !== undefined

@@ -2,58 +2,58 @@ import type { CompiledJurisdictions, Jurisdictions } from '../../jurisdiction/ju
 import type { IpIntervals } from '../../match/ip-intervals.ts'
 import type { WrittenRequest } from '../written-request.ts'
 
-/** How one policy stands to another: what it lets pass is the same, less, more, or both less and more. */
+/** The result of a comparison: the second policy allows the same, less, more, or both less and more. */
 export type Verdict = 'equal' | 'narrower' | 'wider' | 'both'
 
 /**
- * What a member of a section decides. `passes`: which requests pass. `grants`: what the pages of those that pass may do.
- * `answers`: nothing of both, but what becomes of a request that is refused, or what is recorded.
+ * What a member of a section decides. `passes`: which requests pass. `grants`: what the pages of admitted origins may do.
+ * `answers`: neither, only the answer to a refused request or what is recorded.
  */
 export type MemberKind = 'passes' | 'grants' | 'answers'
 
-/** A request that shows a difference, as `explain` takes it. */
+/** A request for `explain` that shows a difference. */
 export interface WitnessRequest extends WrittenRequest {
-  /** Left out: the usual ones. */
+  /** Default: `DEFAULT_JURISDICTIONS`. */
   readonly jurisdictions?: Jurisdictions | undefined
 }
 
-/** Something that one policy allows and another does not. */
+/** Something that one policy allows and the other does not. */
 export interface Gain {
-  /** The member of the section that decides it. */
+  /** The member of the section that decides. */
   readonly member: string
   readonly request: WitnessRequest
-  /** What of the request counts, in words: `198.51.100.7`. */
+  /** The relevant part of the request, in words: `198.51.100.7`. */
   readonly subject: string
-  /** What its page may do, as it goes on after "may": `read responses with cookies`. Left out: the request passes. */
+  /** What its page may do, as a phrase that follows "may": `read responses with cookies`. Left out: the request passes. */
   readonly grant?: string | undefined
 }
 
-/** A section of one of two policies that are compared. */
+/** A section of one of the two policies. */
 export interface Side<Section, Lists = object> {
-  /** `undefined` where the policy does not have it: then every request is refused. */
+  /** `undefined` if the policy does not have the section. The guard then refuses every request. */
   readonly section: Section | undefined
-  /** What was parsed of its lists. */
+  /** The parsed lists of the section. */
   readonly lists: Lists
   /** Whether `serverOnly` enforces in the same policy. */
   readonly serverOnlyEnforces: boolean
-  /** The addresses that an `ipWhitelist` admits, where the section enforces. */
+  /** The addresses that `ipWhitelist` admits if its section enforces. */
   readonly addresses: IpIntervals
 }
 
-/** What two policies are compared by. */
+/** What a comparison depends on besides the policies. */
 export interface Comparing {
   readonly jurisdictions: CompiledJurisdictions
-  /** The same as a request names them; `undefined` for the usual ones. */
+  /** The same jurisdictions for a request of `explain`. `undefined`: `DEFAULT_JURISDICTIONS`. */
   readonly namedJurisdictions: Jurisdictions | undefined
 }
 
-/** How a section is compared with another of the same guard. */
+/** Compares two sections of the same guard. */
 export interface SectionComparison<Section, Lists = object> {
-  /** What each member decides. The compiler names one that is missing. */
+  /** What each member decides. The compiler reports a missing member. */
   readonly members: { readonly [Name in keyof Section]-?: MemberKind }
   /**
-   * The smallest thing that `to` allows and `from` does not, in steps of well below a millisecond; `undefined`: there is no
-   * such thing. Exact: where it finds nothing, everything that `to` allows, `from` allows too.
+   * Finds the smallest thing that `to` allows and `from` does not, in steps of well below a millisecond. Exact: if it returns
+   * `undefined`, `from` allows everything that `to` allows.
    */
   gains(
     from: Side<Section, Lists>,
@@ -62,7 +62,7 @@ export interface SectionComparison<Section, Lists = object> {
   ): Generator<void, Gain | undefined> | Gain | undefined
 }
 
-/** Whether a section lets every request pass, whatever its other members say. */
+/** Whether a section lets every request pass, regardless of its other members. */
 export function letsAllPass(section: { readonly mode: string }): boolean {
   return section.mode !== 'enforce'
 }

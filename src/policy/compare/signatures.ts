@@ -9,7 +9,7 @@ const WITH_CONTENT = {
   body: '{}',
 } as const satisfies WrittenRequest
 
-/** Three rules that do not depend on each other: a section admits more only where one of its rules is looser. */
+/** Compares three independent rules: a section admits more only if one of its rules is looser. */
 export const COMPARE_SIGNATURES: SectionComparison<ServerOnlyProtection> = {
   members: { mode: 'passes', maxAge: 'passes', requireDigest: 'passes', requireContentType: 'passes' },
   gains({ section: from }, { section: to }): Gain | undefined {

@@ -4,7 +4,10 @@ import { mode } from '../members.ts'
 import type { Protection, Section } from '../section.ts'
 
 export interface AuditProtection extends Protection {
-  /** `deny`: no answer leaves before its events are kept. `allow`: it leaves, and the loss is reported. Default `deny`. */
+  /**
+   * What happens if events cannot be stored. `deny`: the response is not sent. `allow`: it is sent, and the loss is reported.
+   * Default `deny`.
+   */
   readonly onSinkFailure: 'deny' | 'allow'
 }
 

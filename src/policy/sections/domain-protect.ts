@@ -16,11 +16,11 @@ import { reused } from '../reused.ts'
 import type { ListsOf, Protection, Section } from '../section.ts'
 
 export interface DomainProtection extends Protection, CorsSettings {
-  /** Origins that are admitted: `https://example.org`, `https://*.example.org`. Empty admits nobody. */
+  /** Origins that are admitted: `https://example.org`, `https://*.example.org`. An empty list admits none. */
   readonly domains: readonly string[]
   /**
    * What a request without evidence of a browser must show. `signed`: a signature that `serverOnly` accepts. `claim`: an
-   * `X-Origin` that names one of the domains, which any program can write. `none`: nothing. Left out: `claim`.
+   * `X-Origin` header that names one of the domains, which any program can send. `none`: nothing. Default `claim`.
    */
   readonly server?: 'signed' | 'claim' | 'none' | undefined
 }
@@ -76,7 +76,7 @@ export const DOMAIN_PROTECT: Section<DomainProtection, CompiledDomains, Lists> =
   },
 }
 
-/** Without the domains, whose texts are not needed any more. */
+/** Without the domains, whose texts are no longer needed. */
 function corsOf({ methods, headers, exposedHeaders, credentials, maxAge }: CorsSettings): CorsSettings {
   return { methods, headers, exposedHeaders, credentials, maxAge }
 }

@@ -9,15 +9,15 @@ import { reused } from '../reused.ts'
 import type { ListsOf, Protection, Section } from '../section.ts'
 
 export interface IpWhitelistProtection extends Protection {
-  /** Addresses and CIDR ranges that are admitted. Empty admits nobody. */
+  /** Addresses and CIDR ranges that are admitted. An empty list admits none. */
   readonly ranges: readonly string[]
-  /** Addresses and CIDR ranges that are refused, whatever `ranges` says. */
+  /** Addresses and CIDR ranges that are refused, even if `ranges` or `lists` admits them. */
   readonly deny: readonly string[]
-  /** Names of lists of the store whose ranges are admitted too. A list that the store does not have admits nobody. */
+  /** Names of lists in the store whose ranges are admitted too. A list that is not in the store admits no address. */
   readonly lists: readonly string[]
   /**
-   * Names of lists of the store whose ranges are refused, whatever else admits them. While the store does not have such a
-   * list, everybody is refused. Left out: no such lists.
+   * Names of lists in the store whose ranges are refused, even if they are admitted elsewhere. While such a list is not in
+   * the store, every address is refused. Left out: no such lists.
    */
   readonly denyLists?: readonly string[] | undefined
 }

@@ -4,9 +4,9 @@ import { mode } from '../members.ts'
 import type { Protection, Section } from '../section.ts'
 
 export interface RegionProtection extends Protection {
-  /** What happens to a request of a person whose data must stay elsewhere. Default `reject`. */
+  /** What happens to a request about a person whose data must stay elsewhere. Default `reject`. */
   readonly onMisdirected: 'reject' | 'redirect' | 'handOver'
-  /** The jurisdiction of persons without a usable country. Left out: they are refused. */
+  /** The jurisdiction of people whose country is unknown. Default: requests about them are refused. */
   readonly fallback?: string | undefined
 }
 

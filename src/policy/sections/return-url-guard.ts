@@ -9,7 +9,9 @@ import { reused } from '../reused.ts'
 import type { ListsOf, Protection, Section } from '../section.ts'
 
 export interface ReturnUrlProtection extends Protection {
-  /** URLs that are admitted: a string is a prefix on a segment boundary, `{ exact }` is one URL. Empty admits nothing. */
+  /**
+   * URLs that are admitted: a string is a prefix on a segment boundary, `{ exact }` is one URL. An empty list admits none.
+   */
   readonly urls: readonly ReturnUrlText[]
 }
 

@@ -4,11 +4,13 @@ import { mode } from '../members.ts'
 import type { Protection, Section } from '../section.ts'
 
 export interface ServerOnlyProtection extends Protection {
-  /** How far the `created` time of a signature may be from now, both ways, in seconds. Default 300. */
+  /**
+   * The largest difference between the `created` time of a signature and now, in either direction, in seconds. Default 300.
+   */
   readonly maxAge: number
-  /** Whether content must be covered by a `content-digest`. Default true. */
+  /** Whether a signature must cover a `content-digest` if the request has content. Default true. */
   readonly requireDigest: boolean
-  /** Whether the `content-type` of content must be covered where it was sent. Default true. */
+  /** Whether a signature must cover the `content-type` of content if the request has one. Default true. */
   readonly requireContentType: boolean
 }
 
@@ -23,7 +25,7 @@ export const SERVER_ONLY: Section<ServerOnlyProtection> = {
   compile: (section) => ({ ...section }),
 }
 
-/** How far apart clocks may reasonably be, with the time that a request takes; the default of the schema. */
+/** A reasonable difference between two clocks, plus the duration of a request. Also the default of the schema. */
 const LONG_ENOUGH = 300
 
 export function lintServerOnly({

@@ -17,7 +17,7 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'port spelling',
-    why: 'no number that a port can have, or not its one spelling',
+    why: 'not a valid port, or not in canonical form',
     refused: 'port',
     urls: [
       'https://example.org:/callback/',
@@ -41,13 +41,13 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'port spelling',
-    why: 'no number that a port can have, or not its one spelling',
+    why: 'not a valid port, or not in canonical form',
     refused: 'not ASCII',
     urls: ['https://example.org:\uff14\uff14\uff13/callback/'],
   },
   {
     class: 'IPv4 spelling',
-    why: 'the same address for some readers, another for others',
+    why: 'parsers disagree on which address it is',
     refused: 'host',
     policy: ['http://192.0.2.1/callback/', 'http://127.0.0.1/callback/'],
     urls: [
@@ -77,14 +77,14 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'IPv4 spelling',
-    why: 'the same address for some readers, another for others',
+    why: 'parsers disagree on which address it is',
     refused: 'not ASCII',
     policy: ['http://192.0.2.1/callback/', 'http://127.0.0.1/callback/'],
     urls: ['http://\u2460\u2461\u2466.0.0.1/callback/', 'http://127\u30020.0.1/callback/'],
   },
   {
     class: 'IPv6 spelling',
-    why: 'one address, one spelling',
+    why: 'an address must be in canonical form',
     refused: 'host',
     policy: ['https://[2001:db8::1]/callback/', 'http://[::1]/callback/'],
     urls: [
@@ -115,14 +115,14 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'IPv6 spelling',
-    why: 'one address, one spelling',
+    why: 'an address must be in canonical form',
     refused: 'port',
     policy: ['https://[2001:db8::1]/callback/', 'http://[::1]/callback/'],
     urls: ['https://[2001:db8::1]:/callback/'],
   },
   {
     class: 'IPv6 spelling',
-    why: 'one address, one spelling',
+    why: 'an address must be in canonical form',
     refused: 'no entry',
     policy: ['https://[2001:db8::1]/callback/', 'http://[::1]/callback/'],
     urls: [
@@ -133,7 +133,7 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'loopback',
-    why: 'any port, but only of the literal address, with http, on the path',
+    why: 'any port, but only with the literal address, http and the path of the entry',
     refused: 'no entry',
     policy: ['http://127.0.0.1:*/callback/', 'http://[::1]:*/callback/'],
     urls: [
@@ -154,14 +154,14 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'loopback',
-    why: 'any port, but only of the literal address, with http, on the path',
+    why: 'any port, but only with the literal address, http and the path of the entry',
     refused: 'user information',
     policy: ['http://127.0.0.1:*/callback/', 'http://[::1]:*/callback/'],
     urls: ['http://127.0.0.1@evil.example:51004/callback/', 'http://127.0.0.1:51004@evil.example/callback/'],
   },
   {
     class: 'loopback',
-    why: 'any port, but only of the literal address, with http, on the path',
+    why: 'any port, but only with the literal address, http and the path of the entry',
     refused: 'host',
     policy: ['http://127.0.0.1:*/callback/', 'http://[::1]:*/callback/'],
     urls: [
@@ -173,14 +173,14 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'loopback',
-    why: 'any port, but only of the literal address, with http, on the path',
+    why: 'any port, but only with the literal address, http and the path of the entry',
     refused: 'dot segment',
     policy: ['http://127.0.0.1:*/callback/', 'http://[::1]:*/callback/'],
     urls: ['http://127.0.0.1:51004/callback/../x', 'http://[::1]:51004/callback/..;/x'],
   },
   {
     class: 'loopback',
-    why: 'any port, but only of the literal address, with http, on the path',
+    why: 'any port, but only with the literal address, http and the path of the entry',
     refused: 'port',
     policy: ['http://127.0.0.1:*/callback/', 'http://[::1]:*/callback/'],
     urls: [
@@ -194,7 +194,7 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'loopback',
-    why: 'without `:*` the port counts',
+    why: 'without `:*`, the port must match',
     refused: 'no entry',
     policy: ['http://127.0.0.1/callback/', 'http://[::1]/callback/'],
     urls: [
@@ -205,7 +205,7 @@ export const hostileAddresses: readonly HostileUrls[] = [
   },
   {
     class: 'loopback',
-    why: 'without `:*` the port counts',
+    why: 'without `:*`, the port must match',
     refused: 'port',
     policy: ['http://127.0.0.1/callback/', 'http://[::1]/callback/'],
     urls: ['http://127.0.0.1:*/callback/'],

@@ -19,7 +19,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'user information',
-    why: 'the host is right, but what stands before it can deceive people and parsers',
+    why: 'the host matches, but the text before it can mislead people and parsers',
     refused: 'user information',
     urls: [
       'https://user@example.org/callback/',
@@ -34,7 +34,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'user information',
-    why: 'even an empty one: parsers drop it without a trace',
+    why: 'refused even if empty, because parsers drop it without a trace',
     refused: 'user information',
     urls: [
       'https://@example.org/callback/',
@@ -45,7 +45,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'host suffix',
-    why: 'the allowed host is only the beginning of the host',
+    why: 'the allowed host is only a prefix of the host',
     refused: 'no entry',
     urls: [
       'https://example.org.evil.example/callback/',
@@ -59,7 +59,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'host prefix',
-    why: 'the allowed host is only the end of the host',
+    why: 'the allowed host is only a suffix of the host',
     refused: 'no entry',
     urls: [
       'https://evilexample.org/callback/',
@@ -73,7 +73,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'another host',
-    why: 'nothing but the path is right',
+    why: 'only the path matches',
     refused: 'no entry',
     urls: [
       'https://evil.example/callback/',
@@ -91,7 +91,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'entry without a path',
-    why: 'an entry for the whole origin ends at its slash',
+    why: 'an entry for the whole origin ends at the slash after it',
     refused: 'no entry',
     policy: ['https://example.org/'],
     urls: [
@@ -103,28 +103,28 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'entry without a path',
-    why: 'an entry for the whole origin ends at its slash',
+    why: 'an entry for the whole origin ends at the slash after it',
     refused: 'user information',
     policy: ['https://example.org/'],
     urls: ['https://example.org@evil.example/'],
   },
   {
     class: 'entry without a path',
-    why: 'an entry for the whole origin ends at its slash',
+    why: 'an entry for the whole origin ends at the slash after it',
     refused: 'host',
     policy: ['https://example.org/'],
     urls: ['https://example.org%2eevil.example/', 'https://example.org;evil.example/'],
   },
   {
     class: 'entry without a path',
-    why: 'an entry for the whole origin ends at its slash',
+    why: 'an entry for the whole origin ends at the slash after it',
     refused: 'port',
     policy: ['https://example.org/'],
     urls: ['https://example.org:443evil.example/'],
   },
   {
     class: 'entry text elsewhere',
-    why: 'the right text in the wrong place',
+    why: 'the text of the entry in another place',
     refused: 'no entry',
     urls: [
       'https://evil.example/https://example.org/callback/',
@@ -143,13 +143,13 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'entry text elsewhere',
-    why: 'the right text in the wrong place',
+    why: 'the text of the entry in another place',
     refused: 'host',
     urls: ['https://evil.example;example.org/callback/'],
   },
   {
     class: 'pairs of entries',
-    why: 'no part of one entry combines with a part of another',
+    why: 'parts of different entries do not combine',
     refused: 'no entry',
     policy: ['https://sub.example.org/callback/', 'https://example.org:8443/callback/'],
     urls: [
@@ -163,7 +163,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'pairs of entries',
-    why: 'paths of one host do not open another',
+    why: 'the paths of one host are not allowed on another',
     refused: 'no entry',
     policy: ['https://a.example/a/', 'https://b.example/b/'],
     urls: [
@@ -238,7 +238,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
 
   {
     class: 'user information',
-    why: 'what looks like a port or a path is part of the name before the @',
+    why: 'the apparent port or path is part of the user name before the @',
     refused: 'user information',
     urls: [
       'https://example.org:@evil.example/callback/',
@@ -255,7 +255,7 @@ export const hostileAuthorities: readonly HostileUrls[] = [
   },
   {
     class: 'another host',
-    why: 'addresses and names inside of the network',
+    why: 'addresses and names of the internal network',
     refused: 'no entry',
     urls: [
       'http://169.254.169.254/callback/',

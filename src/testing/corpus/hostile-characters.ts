@@ -3,7 +3,7 @@ import type { HostileUrls } from './lines.ts'
 export const hostileCharacters: readonly HostileUrls[] = [
   {
     class: 'backslash',
-    why: 'browsers turn a backslash into a slash, other readers do not',
+    why: 'browsers convert a backslash to a slash; other parsers do not',
     refused: 'backslash',
     urls: [
       'https://example.org\\@evil.example/callback/',
@@ -24,7 +24,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'tab or line end inside',
-    why: 'browsers delete them, so that the text changes its meaning',
+    why: 'browsers remove them, which changes the meaning',
     refused: 'control character',
     urls: [
       'https://exam\tple.org/callback/',
@@ -47,7 +47,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'header injection',
-    why: 'a raw line end would begin a new header',
+    why: 'a raw line break would start a new header',
     refused: 'control character',
     urls: [
       'https://example.org/callback/\r\nSet-Cookie: a=b',
@@ -59,13 +59,13 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'outer characters',
-    why: 'only browsers strip what stands around a URL',
+    why: 'only browsers trim a URL',
     refused: 'character',
     urls: [' https://example.org/callback/', 'https://example.org/callback/ '],
   },
   {
     class: 'outer characters',
-    why: 'only browsers strip what stands around a URL',
+    why: 'only browsers trim a URL',
     refused: 'control character',
     urls: [
       '\thttps://example.org/callback/',
@@ -80,7 +80,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'outer characters',
-    why: 'only browsers strip what stands around a URL',
+    why: 'only browsers trim a URL',
     refused: 'not ASCII',
     urls: [
       '\ufeffhttps://example.org/callback/',
@@ -92,7 +92,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'characters',
-    why: 'these never appear in a URL; every reader repairs them differently',
+    why: 'never valid in a URL; every parser repairs them differently',
     refused: 'character',
     urls: [
       'https://example.org/callback/a b',
@@ -113,25 +113,25 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'characters',
-    why: 'these never appear in a URL; every reader repairs them differently',
+    why: 'never valid in a URL; every parser repairs them differently',
     refused: 'control character',
     urls: ['https://example.org/callback/\x7f'],
   },
   {
     class: 'NUL',
-    why: 'readers written in C stop here',
+    why: 'parsers written in C stop here',
     refused: 'control character',
     urls: ['https://example.org\x00.evil.example/callback/'],
   },
   {
     class: 'NUL',
-    why: 'readers written in C stop here',
+    why: 'parsers written in C stop here',
     refused: 'host',
     urls: ['https://example.org%00.evil.example/callback/'],
   },
   {
     class: 'NUL',
-    why: 'readers written in C stop here',
+    why: 'parsers written in C stop here',
     refused: 'encoded control character',
     urls: [
       'https://example.org/callback/%00',
@@ -142,13 +142,13 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'NUL',
-    why: 'readers written in C stop here',
+    why: 'parsers written in C stop here',
     refused: 'dot segment',
     urls: ['https://example.org/callback/%00/../admin'],
   },
   {
     class: 'fragment',
-    why: 'RFC 6749 3.1.2 forbids it, and it can shadow the parameters of the answer',
+    why: 'RFC 6749 3.1.2 forbids it, and it can hide the parameters of the response',
     refused: 'fragment',
     urls: [
       'https://example.org/callback/#',
@@ -167,7 +167,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'not ASCII',
-    why: 'to be sent in its ASCII form',
+    why: 'must be sent in ASCII form',
     refused: 'not ASCII',
     urls: [
       'https://example.org/callback/\u00e4',
@@ -181,7 +181,7 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'unpaired surrogate',
-    why: 'becomes another character on the way out',
+    why: 'is sent as another character',
     refused: 'not ASCII',
     urls: [
       'https://example.org/callback/\ud800',
@@ -192,19 +192,19 @@ export const hostileCharacters: readonly HostileUrls[] = [
   },
   {
     class: 'query',
-    why: 'repaired by the parser in a query',
+    why: 'the parser repairs it in a query',
     refused: 'character',
     urls: ['https://example.org/callback/?q="x"', 'https://example.org/callback/?q=<'],
   },
   {
     class: 'query',
-    why: 'repaired by the parser in a query',
+    why: 'the parser repairs it in a query',
     refused: 'control character',
     urls: ['https://example.org/callback/?q=\x01'],
   },
   {
     class: 'query',
-    why: 'repaired by the parser in a query',
+    why: 'the parser repairs it in a query',
     refused: 'not ASCII',
     urls: ['https://example.org/callback/?q=\ud83d\ude00'],
   },

@@ -3,7 +3,7 @@ import type { HostileUrls } from './lines.ts'
 export const hostileEncodings: readonly HostileUrls[] = [
   {
     class: 'encoded control character',
-    why: 'one decoding away from a raw one',
+    why: 'decoding it once gives a raw control character',
     refused: 'encoded control character',
     urls: [
       'https://example.org/callback/%0d%0aSet-Cookie:a=b',
@@ -27,7 +27,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'escaped dot segment',
-    why: 'parsers resolve escaped dots too',
+    why: 'parsers also resolve escaped dots',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/%2e%2e/admin',
@@ -44,7 +44,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'encoded separator',
-    why: 'one decoding in the target climbs out',
+    why: 'if the target decodes it once, it leaves the path',
     refused: 'encoded separator',
     urls: [
       'https://example.org/callback/..%2fadmin',
@@ -59,7 +59,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'encoded separator',
-    why: 'readers differ on whether it separates',
+    why: 'parsers disagree on whether it is a separator',
     refused: 'encoded separator',
     urls: [
       'https://example.org/callback/a%2fb',
@@ -74,13 +74,13 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'encoded separator',
-    why: 'readers differ on whether it separates',
+    why: 'parsers disagree on whether it is a separator',
     refused: 'host',
     urls: ['https://example.org%2fcallback/'],
   },
   {
     class: 'encoded more than once',
-    why: 'as often as it takes until somebody decodes it',
+    why: 'encoded so often that some later program decodes it',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/%252e%252e/admin',
@@ -95,7 +95,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'encoded more than once',
-    why: 'as often as it takes until somebody decodes it',
+    why: 'encoded so often that some later program decodes it',
     refused: 'encoded separator',
     urls: [
       'https://example.org/callback/..%252fadmin',
@@ -108,7 +108,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'encoded more than once',
-    why: 'as often as it takes until somebody decodes it',
+    why: 'encoded so often that some later program decodes it',
     refused: 'encoding',
     urls: [
       'https://example.org/callback/%%32%65%%32%65/admin',
@@ -119,7 +119,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'look-alike dots and slashes',
-    why: 'NFKC makes plain ones of them, and invisible characters vanish',
+    why: 'NFKC converts them to plain ones, and invisible characters may be dropped',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/%ef%bc%8e%ef%bc%8e/admin',
@@ -137,7 +137,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'look-alike dots and slashes',
-    why: 'NFKC makes plain ones of them, and invisible characters vanish',
+    why: 'NFKC converts them to plain ones, and invisible characters may be dropped',
     refused: 'encoded separator',
     urls: [
       'https://example.org/callback/..%ef%bc%bcadmin',
@@ -147,7 +147,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'overlong and broken UTF-8',
-    why: 'not the encoding of any character, yet some decoder reads it',
+    why: 'not a valid encoding, but some decoders accept it',
     refused: 'encoding',
     urls: [
       'https://example.org/callback/%c0%ae%c0%ae/admin',
@@ -171,7 +171,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'broken percent-encoding',
-    why: 'each decoder makes something else of it',
+    why: 'every decoder reads it differently',
     refused: 'encoding',
     urls: [
       'https://example.org/callback/%',
@@ -190,13 +190,13 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'broken percent-encoding',
-    why: 'each decoder makes something else of it',
+    why: 'every decoder reads it differently',
     refused: 'character',
     urls: ['https://example.org/callback/% 2e'],
   },
   {
     class: 'escaped letters in the path',
-    why: 'readers differ on whether this is the same path',
+    why: 'parsers disagree on whether this is the same path',
     refused: 'no entry',
     urls: [
       'https://example.org/%63allback/',
@@ -207,7 +207,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
 
   {
     class: 'encoded more than once',
-    why: 'one part is encoded more often than the other',
+    why: 'the parts are encoded a different number of times',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/%2e%252e/admin',
@@ -218,7 +218,7 @@ export const hostileEncodings: readonly HostileUrls[] = [
   },
   {
     class: 'look-alike dots and slashes',
-    why: 'what becomes a dot or a slash by normalising, encoded twice',
+    why: 'becomes a dot or a slash after normalisation, and is encoded twice',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/%25E2%2580%25A5/admin',

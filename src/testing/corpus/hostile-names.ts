@@ -3,7 +3,7 @@ import type { HostileUrls } from './lines.ts'
 export const hostileNames: readonly HostileUrls[] = [
   {
     class: 'letters of another script',
-    why: 'looks alike, is another name',
+    why: 'looks similar, but is another name',
     refused: 'not ASCII',
     urls: [
       'https://ex\u0430mple.org/callback/',
@@ -15,7 +15,7 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'letters of another script',
-    why: 'looks alike, is another name',
+    why: 'looks similar, but is another name',
     refused: 'no entry',
     urls: ['https://xn--exmple-4nf.org/callback/', 'https://xn--xample-2of.org/callback/'],
   },
@@ -45,14 +45,14 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'deviation characters',
-    why: 'registered apart from the name that old mapping makes of them',
+    why: 'can be registered separately from the name that older mapping gives',
     refused: 'not ASCII',
     policy: ['https://fuss.example/callback/'],
     urls: ['https://fa\u00df.example/callback/'],
   },
   {
     class: 'deviation characters',
-    why: 'registered apart from the name that old mapping makes of them',
+    why: 'can be registered separately from the name that older mapping gives',
     refused: 'no entry',
     policy: ['https://fuss.example/callback/'],
     urls: ['https://fass.example/callback/', 'https://xn--fa-hia.example/callback/'],
@@ -84,7 +84,7 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'dots in the host',
-    why: 'a trailing dot is another origin, an empty label none',
+    why: 'a trailing dot makes another origin, and an empty label is invalid',
     refused: 'host',
     urls: [
       'https://example.org./callback/',
@@ -99,7 +99,7 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'host characters',
-    why: 'no name can hold these',
+    why: 'not allowed in a name',
     refused: 'host',
     urls: [
       'https://example.org,evil.example/callback/',
@@ -130,7 +130,7 @@ export const hostileNames: readonly HostileUrls[] = [
 
   {
     class: 'mapped to plain letters',
-    why: 'full-width delimiters end the host for some parsers',
+    why: 'for some parsers, full-width delimiters end the host',
     refused: 'not ASCII',
     urls: [
       'https://example.org\uff20evil.example/callback/',
@@ -143,7 +143,7 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'mapped to plain letters',
-    why: 'the Kelvin sign, the long s and the dotless i become k, s and I when the case is folded',
+    why: 'case folding converts the Kelvin sign, the long s and the dotless i to k, s and I',
     refused: 'not ASCII',
     policy: ['https://kiosk.example/'],
     urls: [
@@ -155,7 +155,7 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'A-labels',
-    why: 'another name, or none, in its one ASCII spelling',
+    why: 'another name or an invalid one, in canonical ASCII form',
     refused: 'no entry',
     policy: ['https://xn--mnchen-3ya.example/'],
     urls: [
@@ -168,7 +168,7 @@ export const hostileNames: readonly HostileUrls[] = [
   },
   {
     class: 'A-labels',
-    why: 'no label in letters encodes to these',
+    why: 'not the encoding of any Unicode label',
     refused: 'host',
     policy: ['https://xn--mnchen-3ya.example/'],
     urls: [

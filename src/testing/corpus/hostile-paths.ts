@@ -3,7 +3,7 @@ import type { HostileUrls } from './lines.ts'
 export const hostilePaths: readonly HostileUrls[] = [
   {
     class: 'dot segment',
-    why: 'climbs out of the path',
+    why: 'leaves the path',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/../admin',
@@ -19,7 +19,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'dot segment',
-    why: 'stays inside, but no clean client sends it',
+    why: 'stays below the path, but ordinary clients do not send it',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/.',
@@ -52,7 +52,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'dots before other marks',
-    why: 'what follows the dots is cut off by somebody: spaces by Windows, the rest after decoding',
+    why: 'some programs drop the text after the dots: Windows drops spaces, others drop the rest after decoding',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/..%20/admin',
@@ -78,7 +78,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'segment boundary',
-    why: 'the text begins right but does not continue at a slash',
+    why: 'the text begins like the entry, but does not continue with a slash',
     refused: 'no entry',
     urls: [
       'https://example.org/callback',
@@ -103,7 +103,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'segment boundary',
-    why: 'an entry without final slash admits its path and what follows a slash, no more',
+    why: 'an entry without a trailing slash admits only its path and paths below it',
     refused: 'no entry',
     policy: ['https://example.org/callback'],
     urls: [
@@ -127,14 +127,14 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'segment boundary',
-    why: 'an entry without final slash admits its path and what follows a slash, no more',
+    why: 'an entry without a trailing slash admits only its path and paths below it',
     refused: 'encoded separator',
     policy: ['https://example.org/callback'],
     urls: ['https://example.org/callback%252f'],
   },
   {
     class: 'exact entry',
-    why: 'equal or nothing',
+    why: 'an exact entry admits only an equal URL',
     refused: 'no entry',
     policy: [{ exact: 'https://example.org/done' }, { exact: 'https://example.org/done/?tenant=a' }],
     urls: [
@@ -158,7 +158,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'exact entry',
-    why: 'equal or nothing',
+    why: 'an exact entry admits only an equal URL',
     refused: 'fragment',
     policy: [{ exact: 'https://example.org/done' }, { exact: 'https://example.org/done/?tenant=a' }],
     urls: ['https://example.org/done/?tenant=a#', 'https://example.org/done#'],
@@ -166,7 +166,7 @@ export const hostilePaths: readonly HostileUrls[] = [
 
   {
     class: 'segment boundary',
-    why: 'the session id of a servlet container belongs to the segment',
+    why: "a servlet container's session id is part of the segment",
     refused: 'no entry',
     urls: [
       'https://example.org/callback;jsessionid=1/',
@@ -178,7 +178,7 @@ export const hostilePaths: readonly HostileUrls[] = [
   },
   {
     class: 'dot segment',
-    why: 'at the very end, or after empty segments',
+    why: 'at the end of the path, or after empty segments',
     refused: 'dot segment',
     urls: [
       'https://example.org/callback/x/..',

@@ -3,7 +3,7 @@ import type { HostileUrls } from './lines.ts'
 export const hostileReferences: readonly HostileUrls[] = [
   {
     class: 'slashes after the scheme',
-    why: 'parsers repair them; in a Location header some are relative',
+    why: 'parsers repair them, and in a `Location` header some are relative',
     refused: 'not absolute',
     urls: [
       'https:example.org/callback/',
@@ -17,7 +17,7 @@ export const hostileReferences: readonly HostileUrls[] = [
   },
   {
     class: 'slashes after the scheme',
-    why: 'parsers repair them; in a Location header some are relative',
+    why: 'parsers repair them, and in a `Location` header some are relative',
     refused: 'host',
     urls: [
       'https:///example.org/callback/',
@@ -31,13 +31,13 @@ export const hostileReferences: readonly HostileUrls[] = [
   },
   {
     class: 'slashes after the scheme',
-    why: 'parsers repair them; in a Location header some are relative',
+    why: 'parsers repair them, and in a `Location` header some are relative',
     refused: 'fragment',
     urls: ['https://#x'],
   },
   {
     class: 'relative',
-    why: 'only absolute URLs can be judged',
+    why: 'only absolute URLs are allowed',
     refused: 'not absolute',
     urls: [
       '/',

@@ -32,7 +32,7 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'script scheme',
-    why: 'runs script or opens something else; never, in any case',
+    why: 'runs script or opens something else; always refused',
     refused: 'scheme',
     urls: [
       'javascript:alert(1)',
@@ -53,19 +53,19 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'script scheme',
-    why: 'runs script or opens something else; never, in any case',
+    why: 'runs script or opens something else; always refused',
     refused: 'character',
     urls: ['data:text/html,<script>alert(1)</script>'],
   },
   {
     class: 'script scheme',
-    why: 'runs script or opens something else; never, in any case',
+    why: 'runs script or opens something else; always refused',
     refused: 'not absolute',
     urls: ['javascript&colon;alert(1)', 'javascript%3aalert(1)'],
   },
   {
     class: 'wrapper scheme',
-    why: 'hides another URL, a file or another app inside',
+    why: 'contains another URL, a file or another app',
     refused: 'scheme',
     urls: [
       'blob:https://example.org/callback/',
@@ -97,7 +97,7 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'no entry',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: [
@@ -125,7 +125,7 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'not absolute',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: [
@@ -139,14 +139,14 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'host',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['myapp://CALLBACK/x', 'myapp://call%62ack/x', 'myapp://callback./x'],
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'dot segment',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: [
@@ -158,42 +158,42 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'encoded separator',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['com.example.app:/callback/%2f'],
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'fragment',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['com.example.app:/callback/#x'],
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'backslash',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['com.example.app:/callback/\\x'],
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'character',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['com.example.app:/callback/{x}'],
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'user information',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['myapp://user@callback/x', 'myapp://@callback/x'],
   },
   {
     class: 'custom scheme',
-    why: 'only where written, with the same rules for authority and path',
+    why: 'only if the policy lists it, with the same rules for authority and path',
     refused: 'not ASCII',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['myapp://c\u0430llback/x'],
@@ -214,7 +214,7 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'script scheme',
-    why: 'written so that only some filter does not see it',
+    why: 'written in a form that some filters miss',
     refused: 'control character',
     urls: [
       '\x01javascript:alert(1)',
@@ -225,21 +225,21 @@ export const hostileSchemes: readonly HostileUrls[] = [
   },
   {
     class: 'custom scheme',
-    why: 'has an empty host in place of none, or of the one that is written',
+    why: 'has an empty host instead of no host, or instead of the host of the entry',
     refused: 'no entry',
     policy: ['com.example.app:/callback/', 'myapp://callback/x'],
     urls: ['com.example.app:///callback/', 'myapp:///callback/x', 'myapp://-/callback/x'],
   },
   {
     class: 'custom scheme',
-    why: 'a path that begins with two slashes after an empty host reads as a host',
+    why: 'after an empty host, a path that begins with two slashes is read as a host',
     refused: 'host',
     policy: ['myapp:///x'],
     urls: ['myapp:////x', 'myapp:////evil.example/x', 'myapp://'],
   },
   {
     class: 'encoded slash',
-    why: 'differs in its bytes from the exact entry with encoded slashes',
+    why: 'differs in bytes from the exact entry with encoded slashes',
     refused: 'encoded separator',
     policy: [{ exact: 'msauth://package/2pwh%2FAb%3D' }],
     urls: [

@@ -23,8 +23,8 @@ import { rightfulPaths } from './rightful-paths.ts'
 export type { HostileOrigin, HostileReturnUrl, RightfulReturnUrl } from './lines.ts'
 
 /**
- * Return URLs that no `returnUrlGuard` may admit, each with the trick, the reason and the entries that it is aimed at. An app
- * with the entry `https://example.org/callback/` alone must refuse all of them.
+ * Return URLs that no `returnUrlGuard` may admit, each with the trick, the reason and the entries that it attacks. An app
+ * whose only entry is `https://example.org/callback/` must refuse all of them.
  */
 export const hostileReturnUrls: readonly HostileReturnUrl[] = hostileUrlLines([
   ...hostileAuthorities,
@@ -37,7 +37,7 @@ export const hostileReturnUrls: readonly HostileReturnUrl[] = hostileUrlLines([
   ...hostileCharacters,
 ])
 
-/** Return URLs that must be admitted by the entries beside them. */
+/** Return URLs that must be admitted, each with the entries that must admit it. */
 export const rightfulReturnUrls: readonly RightfulReturnUrl[] = rightfulUrlLines([
   ...rightfulPaths,
   ...rightfulEntries,
@@ -45,16 +45,18 @@ export const rightfulReturnUrls: readonly RightfulReturnUrl[] = rightfulUrlLines
 
 const origins = hostileOriginLines([...otherOrigins, ...misnamedOrigins, ...misspeltOrigins])
 
-/** What arrives in a header as it was sent: clients refuse other characters, and outer spaces are lost on the way. */
+/**
+ * A text that can arrive in a header unchanged: clients refuse other characters, and surrounding spaces are lost in transit.
+ */
 const SENDABLE = /^(?! )[ -~]*(?<! )$/
 
 /**
- * Texts of an `Origin` header that no `domainProtect` may admit, each with the trick, the reason and the entries that it is
- * aimed at. An app with the entry `https://example.org` alone must refuse all of them.
+ * Texts of an `Origin` header that no `domainProtect` may admit, each with the trick, the reason and the entries that it
+ * attacks. An app whose only entry is `https://example.org` must refuse all of them.
  */
 export const hostileOrigins: readonly HostileOrigin[] = origins.filter(({ origin }) => SENDABLE.test(origin))
 
-/** The same, for texts that cannot arrive in a header. */
+/** Like {@link hostileOrigins}, for texts that cannot arrive in a header. */
 export const unsendableOrigins: readonly HostileOrigin[] = origins.filter(
   ({ origin }) => !SENDABLE.test(origin),
 )

@@ -7,18 +7,18 @@ export interface HostileReturnUrl {
   readonly url: string
   /** What is wrong with it. */
   readonly why: string
-  /** The reason in the evidence of the refusal; `no entry`: well-formed, but no entry admits it. */
+  /** The reason in the evidence of the refusal. `no entry`: the URL is well-formed, but no entry admits it. */
   readonly refused: string
-  /** The entries that it is aimed at. `https://example.org/callback/` alone must refuse it too. */
+  /** The entries that it attacks. A policy whose only entry is `https://example.org/callback/` must refuse it too. */
   readonly policy: readonly ReturnUrlText[]
 }
 
 /** A return URL that must be admitted. */
 export interface RightfulReturnUrl {
-  /** What it shows: `empty segments`. */
+  /** What it tests: `empty segments`. */
   readonly class: string
   readonly url: string
-  /** Why it is right. */
+  /** Why it is valid. */
   readonly why: string
   readonly policy: readonly ReturnUrlText[]
   /** The text of the entry that admits it. */
@@ -34,13 +34,13 @@ export interface HostileOrigin {
   readonly origin: string
   /** What is wrong with it. */
   readonly why: string
-  /** `unreadable`: no serialised origin. `no entry`: one, but no entry admits it. */
+  /** `unreadable`: not a serialised origin. `no entry`: a serialised origin, but no entry admits it. */
   readonly refused: 'unreadable' | 'no entry'
-  /** The entries that it is aimed at. `https://example.org` alone must refuse it too. */
+  /** The entries that it attacks. A policy whose only entry is `https://example.org` must refuse it too. */
   readonly policy: readonly string[]
 }
 
-/** Lines that differ in the URL only. The policy left out: `https://example.org/callback/`. */
+/** Lines that differ only in the URL. Default policy: `https://example.org/callback/`. */
 export interface HostileUrls {
   readonly class: string
   readonly why: string
@@ -53,13 +53,13 @@ export interface RightfulUrls {
   readonly class: string
   readonly why: string
   readonly policy?: readonly ReturnUrlText[]
-  /** A text is canonical, and admitted by the first entry. */
+  /** A plain string is canonical, and admitted by the first entry. */
   readonly urls: readonly (
     string | { readonly url: string; readonly entry?: string; readonly href?: string }
   )[]
 }
 
-/** The policy left out: `https://example.org`. */
+/** Lines that differ only in the origin. Default policy: `https://example.org`. */
 export interface HostileOrigins {
   readonly class: string
   readonly why: string

@@ -3,7 +3,7 @@ import type { HostileOrigins } from './lines.ts'
 export const misnamedOrigins: readonly HostileOrigins[] = [
   {
     class: 'port spelling',
-    why: 'no serialised port',
+    why: 'not a serialised port',
     refused: 'unreadable',
     origins: [
       'https://example.org:',
@@ -24,7 +24,7 @@ export const misnamedOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'dots',
-    why: 'another origin, or none',
+    why: 'another origin, or not an origin',
     refused: 'unreadable',
     origins: [
       'https://example.org.',
@@ -76,7 +76,7 @@ export const misnamedOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'not ASCII',
-    why: 'the Kelvin sign is a k in lower case, the Turkish capital an i and a dot',
+    why: 'in lower case, the Kelvin sign is k, and the Turkish capital I with a dot is i and a combining dot',
     refused: 'unreadable',
     policy: ['https://kiosk.example'],
     origins: [
@@ -88,7 +88,7 @@ export const misnamedOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'host characters',
-    why: 'no name can hold these',
+    why: 'not allowed in a name',
     refused: 'unreadable',
     origins: [
       'https://example.org,evil.example',
@@ -159,7 +159,7 @@ export const misnamedOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'A-labels',
-    why: 'another name, in its one ASCII spelling',
+    why: 'another name, in canonical ASCII form',
     refused: 'no entry',
     policy: ['https://xn--mnchen-3ya.example', 'https://*.xn--bcher-kva.example'],
     origins: [

@@ -3,7 +3,7 @@ import type { HostileOrigins } from './lines.ts'
 export const misspeltOrigins: readonly HostileOrigins[] = [
   {
     class: 'script and wrapper schemes',
-    why: 'their inner origin is not theirs',
+    why: 'the inner origin is not the origin of the URL',
     refused: 'unreadable',
     origins: [
       'javascript:alert(1)',
@@ -27,7 +27,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'slash or path',
-    why: 'more than an origin',
+    why: 'has more than an origin',
     refused: 'unreadable',
     origins: [
       'https://example.org/',
@@ -48,7 +48,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'user information',
-    why: 'not in an origin',
+    why: 'not allowed in an origin',
     refused: 'unreadable',
     origins: [
       'https://user@example.org',
@@ -63,7 +63,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'backslash',
-    why: 'repaired by browsers only',
+    why: 'only browsers repair it',
     refused: 'unreadable',
     origins: [
       'https://example.org\\',
@@ -76,7 +76,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'white space and control characters',
-    why: 'stripped by parsers',
+    why: 'parsers trim it',
     refused: 'unreadable',
     origins: [
       'https://example.org ',
@@ -122,7 +122,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'quotes and brackets',
-    why: 'not part of an origin',
+    why: 'not allowed in an origin',
     refused: 'unreadable',
     origins: [
       '"https://example.org"',
@@ -138,7 +138,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'slashes after the scheme',
-    why: 'repaired by parsers',
+    why: 'parsers repair it',
     refused: 'unreadable',
     origins: [
       'https:example.org',
@@ -159,7 +159,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'bare',
-    why: 'no scheme',
+    why: 'has no scheme',
     refused: 'unreadable',
     origins: [
       'example.org',
@@ -179,7 +179,7 @@ export const misspeltOrigins: readonly HostileOrigins[] = [
 
   {
     class: 'user information',
-    why: 'not in an origin',
+    why: 'not allowed in an origin',
     refused: 'unreadable',
     origins: [
       'https://example.org:@evil.example',

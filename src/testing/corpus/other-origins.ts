@@ -3,7 +3,7 @@ import type { HostileOrigins } from './lines.ts'
 export const otherOrigins: readonly HostileOrigins[] = [
   {
     class: 'suffix',
-    why: 'the allowed host is only the beginning',
+    why: 'the allowed host is only a prefix',
     refused: 'no entry',
     origins: [
       'https://example.org.evil.example',
@@ -17,7 +17,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'prefix',
-    why: 'the allowed host is only the end',
+    why: 'the allowed host is only a suffix',
     refused: 'no entry',
     origins: [
       'https://evilexample.org',
@@ -29,7 +29,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'subdomain',
-    why: 'not without a wildcard',
+    why: 'a subdomain needs a wildcard',
     refused: 'no entry',
     origins: [
       'https://www.example.org',
@@ -40,13 +40,13 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'subdomain',
-    why: 'not without a wildcard',
+    why: 'a subdomain needs a wildcard',
     refused: 'unreadable',
     origins: ['https://xn--a-ecp.example.org'],
   },
   {
     class: 'dot as wildcard',
-    why: 'a dot is a dot',
+    why: 'a dot in an entry matches only a dot',
     refused: 'no entry',
     origins: [
       'https://examplexorg',
@@ -58,7 +58,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'another host',
-    why: 'nothing is right',
+    why: 'nothing matches',
     refused: 'no entry',
     origins: [
       'https://evil.example',
@@ -103,27 +103,27 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'null',
-    why: 'an opaque origin matches only where it is written',
+    why: 'an opaque origin matches only if the policy lists it',
     refused: 'no entry',
     origins: ['null'],
   },
   {
     class: 'null',
-    why: 'only this spelling is the opaque origin',
+    why: 'not the exact spelling of the opaque origin',
     refused: 'unreadable',
     policy: ['null'],
     origins: ['NULL', 'Null', ' null', 'null ', 'null,null', '"null"', 'null/', 'undefined', 'nil'],
   },
   {
     class: 'null',
-    why: 'only this spelling is the opaque origin',
+    why: 'not the exact spelling of the opaque origin',
     refused: 'no entry',
     policy: ['null'],
     origins: ['https://null'],
   },
   {
     class: 'wildcard',
-    why: 'exactly the subdomains: not the apex, not another scheme or port',
+    why: 'only subdomains match: not the apex, and not another scheme or port',
     refused: 'no entry',
     policy: ['https://*.example.org'],
     origins: [
@@ -139,7 +139,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'wildcard',
-    why: 'exactly the subdomains: not the apex, not another scheme or port',
+    why: 'only subdomains match: not the apex, and not another scheme or port',
     refused: 'unreadable',
     policy: ['https://*.example.org'],
     origins: [
@@ -171,7 +171,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'wildcard',
-    why: 'its port counts',
+    why: 'the port must match',
     refused: 'no entry',
     policy: ['https://*.example.org:8443'],
     origins: [
@@ -183,14 +183,14 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'wildcard',
-    why: 'its port counts',
+    why: 'the port must match',
     refused: 'unreadable',
     policy: ['https://*.example.org:8443'],
     origins: ['https://a.example.org:84430'],
   },
   {
     class: 'wildcard',
-    why: 'does not reach across a public suffix',
+    why: 'a wildcard does not span a public suffix',
     refused: 'no entry',
     policy: ['https://*.amazonaws.com'],
     origins: [
@@ -202,7 +202,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'pairs of entries',
-    why: 'no part of one entry combines with a part of another',
+    why: 'parts of different entries do not combine',
     refused: 'no entry',
     policy: ['https://foo.example', 'https://bar.example:8443'],
     origins: [
@@ -217,7 +217,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'pairs of entries',
-    why: 'two wildcards open no third',
+    why: 'two wildcards do not combine',
     refused: 'no entry',
     policy: ['https://*.a.example', 'https://*.bb.example'],
     origins: [
@@ -231,7 +231,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'custom schemes',
-    why: 'as written, in lower case',
+    why: 'must equal the entry, in lower case',
     refused: 'unreadable',
     policy: ['capacitor://localhost', 'chrome-extension://abcdefghijklmnopabcdefghijklmnop'],
     origins: [
@@ -250,7 +250,7 @@ export const otherOrigins: readonly HostileOrigins[] = [
   },
   {
     class: 'custom schemes',
-    why: 'as written, in lower case',
+    why: 'must equal the entry, in lower case',
     refused: 'no entry',
     policy: ['capacitor://localhost', 'chrome-extension://abcdefghijklmnopabcdefghijklmnop'],
     origins: [
@@ -267,13 +267,13 @@ export const otherOrigins: readonly HostileOrigins[] = [
 
   {
     class: 'another host',
-    why: 'inside of the network',
+    why: 'a host of the internal network',
     refused: 'no entry',
     origins: ['http://169.254.169.254', 'http://10.0.0.1', 'http://[fd00::1]', 'http://localhost:6379'],
   },
   {
     class: 'wildcard',
-    why: 'a wildcard on a name of a public suffix admits only the names below that name',
+    why: 'a wildcard below a public suffix admits only names below its own parent',
     refused: 'no entry',
     policy: ['https://*.me.github.io'],
     origins: [

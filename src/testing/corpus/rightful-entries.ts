@@ -30,7 +30,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'entry for an origin',
-    why: 'everything of the origin',
+    why: 'every path of the origin',
     policy: ['https://example.org/'],
     urls: [
       { url: 'https://example.org', href: 'https://example.org/' },
@@ -102,7 +102,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'loopback',
-    why: 'one port, where it is written',
+    why: 'one port, if the entry names it',
     policy: ['http://127.0.0.1:8080/cb'],
     urls: ['http://127.0.0.1:8080/cb', 'http://127.0.0.1:8080/cb/x'],
   },
@@ -143,7 +143,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'port',
-    why: 'where it is written',
+    why: 'allowed if the policy lists it',
     policy: ['https://example.org:8443/callback/'],
     urls: [
       'https://example.org:8443/callback/',
@@ -153,7 +153,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'http',
-    why: 'where it is written',
+    why: 'allowed if the policy lists it',
     policy: ['http://example.org/callback/'],
     urls: [
       'http://example.org/callback/',
@@ -162,7 +162,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'hosts',
-    why: 'names as the DNS and the URL standard know them',
+    why: 'names that the DNS and the URL standard allow',
     policy: [
       'https://xn--bcher-kva.example/callback/',
       'https://a_b.example/callback/',
@@ -181,7 +181,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'addresses',
-    why: 'in their one spelling',
+    why: 'in canonical form',
     policy: ['http://192.0.2.1/callback/', 'https://[2001:db8::1]/callback/'],
     urls: [
       'http://192.0.2.1/callback/',
@@ -197,7 +197,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'several entries',
-    why: 'the exact one first, else the longest',
+    why: 'an exact entry comes first, then the longest prefix',
     policy: [
       'https://example.org/',
       'https://example.org/callback',
@@ -219,7 +219,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
 
   {
     class: 'apps on devices',
-    why: 'as their platforms write them (RFC 8252 7.1)',
+    why: 'in the form that their platforms use (RFC 8252 7.1)',
     policy: [
       'com.googleusercontent.apps.123-abc:/oauth2redirect',
       'msauth.com.example.app://auth/',
@@ -253,7 +253,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'ports',
-    why: 'all that there are, where they are written',
+    why: 'any valid port, if the policy lists it',
     policy: [
       'https://example.org:1/',
       'https://example.org:65535/',
@@ -269,7 +269,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'A-labels',
-    why: 'a name in letters of any script, as it travels',
+    why: 'a Unicode name in its ASCII form',
     policy: [
       'https://xn--mnchen-3ya.example/',
       'https://xn--wgv71a119e.jp/',
@@ -284,7 +284,7 @@ export const rightfulEntries: readonly RightfulUrls[] = [
   },
   {
     class: 'exact with a query',
-    why: 'the same query, byte for byte except for the case of escapes',
+    why: 'the same query byte for byte, apart from the case of escapes',
     policy: [
       { exact: 'https://example.org/cb?tenant=a&q=%C3%A4' },
       { exact: 'https://example.org/cb?' },

@@ -139,7 +139,7 @@ export const rightfulPaths: readonly RightfulUrls[] = [
   },
   {
     class: 'empty segments',
-    why: 'another path, but below the entry',
+    why: 'another path that is also below the entry',
     urls: [
       'https://example.org/callback//',
       'https://example.org/callback//x',
@@ -160,7 +160,7 @@ export const rightfulPaths: readonly RightfulUrls[] = [
 
   {
     class: 'answers of identity servers',
-    why: 'what a caller adds to its return URL, and what comes back on it',
+    why: 'parameters that a caller or an identity server adds to the return URL',
     urls: [
       'https://example.org/callback/?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj',
       'https://example.org/callback/?code=4%2F0AbCdEf&scope=openid%20email%20profile&authuser=0&prompt=consent',
@@ -174,7 +174,7 @@ export const rightfulPaths: readonly RightfulUrls[] = [
   },
   {
     class: 'state of an app',
-    why: 'apps remember on the return URL where they were',
+    why: 'apps store their state in the return URL',
     urls: [
       {
         url: 'https://example.org/callback/?state={%22page%22:7}',
@@ -191,7 +191,7 @@ export const rightfulPaths: readonly RightfulUrls[] = [
   },
   {
     class: 'paths of apps',
-    why: 'ids, versions and matrix parameters are names like others',
+    why: 'ids, versions and matrix parameters are ordinary names',
     urls: [
       'https://example.org/callback/0b0f1c5e-6f2e-4b3a-9a53-0d5f7c1a2b3c',
       'https://example.org/callback/v2/tenants/acme/done',
@@ -222,7 +222,7 @@ export const rightfulPaths: readonly RightfulUrls[] = [
   },
   {
     class: 'app schemes',
-    why: 'as Electron, Capacitor, Expo and MSAL document them',
+    why: 'as documented by Electron, Capacitor, Expo and MSAL',
     policy: [
       'app://-',
       'myapp:///',

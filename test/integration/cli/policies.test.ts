@@ -237,7 +237,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
       '2 portcullis policy try: `--header` gives `origin` twice',
     )
     expect(await refused('--request -', '{"headers":{"Origin":"a","origin":"b"}}')).toContain(
-      '`headers.origin` in `-` must stand once',
+      '`headers.origin` in `-` must appear once',
     )
     expect(await refused('--request -', '{"adress":"192.0.2.1"}')).toContain('did you mean `address`?')
     expect(await refused('--request -', '[]')).toContain('must contain a request')

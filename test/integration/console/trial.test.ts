@@ -217,7 +217,7 @@ describe('what is tried in the console is decided as the guards decide it over H
       expect([headers, status, issues]).toEqual([
         headers,
         400,
-        [{ path: `headers.${second}`, message: expect.stringContaining('must stand once') }],
+        [{ path: `headers.${second}`, message: expect.stringContaining('must appear once') }],
       ])
     }
   })

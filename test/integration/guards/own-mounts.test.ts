@@ -98,7 +98,7 @@ describe('denied() and allowed()', () => {
     [
       'an answer of the handler',
       answering((_req, res) => void res.json({ ok: true })),
-      /the status is 200 and not 400; the content is not a refusal of a guard: "{\\"ok\\":true}"; it may be cached$/,
+      /the status is 200 instead of 400; the content is not a refusal by a guard: "{\\"ok\\":true}"; the response may be cached$/,
     ],
     [
       'a redirect to where the caller wants to go',
@@ -110,27 +110,35 @@ describe('denied() and allowed()', () => {
       refusing({ code: 'APP_UNKNOWN', type: 'urn:problem-type:portcullis:app-unknown' }),
       /the code is APP_UNKNOWN/,
     ],
-    ['a problem of another kind', refusing({ type: 'about:blank' }), /is not a refusal of a guard/],
+    ['a problem of another kind', refusing({ type: 'about:blank' }), /is not a refusal by a guard/],
     [
       'another content type',
       refusing({}, { 'Content-Type': 'application/json' }),
-      /is not a refusal of a guard/,
+      /is not a refusal by a guard/,
     ],
     [
       'a page',
       answering((_req, res) => void res.status(400).send('<p>bad')),
-      /is not a refusal of a guard: "<p>bad"/,
+      /is not a refusal by a guard: "<p>bad"/,
     ],
-    ['a refusal that names the URL', refusing({ detail: 'https://evil.example/' }), /the content tells more/],
-    ['another title', refusing({ title: 'not https://evil.example/' }), /the content tells more/],
+    [
+      'a refusal that names the URL',
+      refusing({ detail: 'https://evil.example/' }),
+      /the content reveals more/,
+    ],
+    ['another title', refusing({ title: 'not https://evil.example/' }), /the content reveals more/],
     ['another request id', refusing({ instance: '8' }), /another request id/],
     ['no request id', refusing({}, { 'X-Request-Id': undefined }), /x-request-id is missing/],
-    ['another status', refusing({}, {}, 200), /the status is 200 and not 400/],
-    ['a refusal that may be cached', refusing({}, { 'Cache-Control': 'public' }), /it may be cached/],
+    ['another status', refusing({}, {}, 200), /the status is 200 instead of 400/],
+    [
+      'a refusal that may be cached',
+      refusing({}, { 'Cache-Control': 'public' }),
+      /the response may be cached/,
+    ],
     [
       'something to follow',
       refusing({}, { Location: 'https://evil.example/' }),
-      /sends the caller elsewhere/,
+      /the response has a redirect/,
     ],
   ]
   const ask = (app: Express) => request(app).get('/').query({ return_url: 'https://evil.example/' })

@@ -282,7 +282,7 @@ describe('the expectations of a policy', () => {
     [
       { name: 'x', request: { headers: { 'x-origin': 'a', 'X-Origin': 'b' } }, effect: 'deny' },
       'expect[0].request.headers.X-Origin',
-      'must stand once',
+      'must appear once',
     ],
     [
       { name: 'x', request: { country: 5 }, effect: 'deny' },

@@ -88,6 +88,30 @@ const BANNED_IN_COMMENTS: readonly RegExp[] = [
   /\bwhen (?:it|there) is none\b/,
 ]
 
+/** Turns of comments, by what a native writer says. A folder of {@link COMMENTS_IN_PLAIN_ENGLISH} has none of them. */
+const REPLACED_IN_COMMENTS: Readonly<Record<string, readonly [turn: RegExp, sample: string]>> = {
+  'again, from scratch': [/\banew\b/, 'The entries are read anew.'],
+  'no longer': [/\bany more\b/, 'A list is not known any more.'],
+  'next to, besides': [/\bbeside\b/, 'The server beside it.'],
+  before: [/\bahead of\b/, 'The list that comes ahead of the parameters.'],
+  'is, means, is written': [/\bstands?\b/, '`undefined` stands for no app'],
+  only: [/\balone\s*(?:[.,;:)|]|$)/, 'The wildcards alone.'],
+  'receives, is called with': [/\b(?:is|are|was|were) told\b/, 'Those that are refused are told.'],
+  'is called, is used, is read': [/\b(?:is|are|was|were) asked\b/, 'A list that is asked twice.'],
+  'If several …, the first …': [
+    /(?:^|[.;:] )Of (?:two|three|several|these|those|all|many)\b/,
+    'Of several the narrowest.',
+  ],
+  'if there is': [/\bwhere (?:there|none|one) (?:is|are|was)\b/, 'Left out where there is none.'],
+  'regardless of how many': [
+    /\bhowever (?:many|long|often)\b(?! it)/,
+    'one look-up, however many entries there are',
+  ],
+  'returns whether, returns why': [/\b[Aa]nswers (?:whether|why|how|what|`)/, 'Answers why it is none.'],
+  'invalid, not a …': [/(?<!\bthere )\bis none\b/, 'Why the range is none.'],
+  'is stored, is in': [/\blies? in\b/, 'The range lies in another.'],
+}
+
 /** Documents that are made from sources, whose sentences are still to be cleaned. */
 const DOCUMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set(['docs/cli.md'])
 
@@ -95,7 +119,26 @@ const DOCUMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set(['docs/cli.md'])
 const TO_BE_CLEANED: ReadonlySet<string> = new Set()
 
 /** Folders whose comments are still to be cleaned. */
-const COMMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set(['match', 'policy', 'lint', 'list'])
+const COMMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set()
+
+/** Folders whose comments have none of {@link REPLACED_IN_COMMENTS}. Add one when it is clean. */
+const COMMENTS_IN_PLAIN_ENGLISH: ReadonlySet<string> = new Set([
+  'client',
+  'explain',
+  'fastify',
+  'guards',
+  'hono',
+  'http',
+  'jurisdiction',
+  'lint',
+  'list',
+  'match',
+  'metrics',
+  'otel',
+  'policy',
+  'signature',
+  'testing',
+])
 
 /** The strings of a text without comments, as they are written between their quotes. */
 function stringsOf(code: string): string[] {
@@ -112,6 +155,11 @@ function docCommentsOf(text: string): string[] {
       .replaceAll(/\s+/g, ' ')
       .trim(),
   )
+}
+
+/** The comments of a text that follow `//`, each line by itself. */
+function lineCommentsOf(text: string): string[] {
+  return [...text.matchAll(/^\s*\/\/ (.*)$/gm)].map(([, comment = '']) => comment)
 }
 
 /** All documents for users and contributors. */
@@ -160,6 +208,19 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
+  it('has no turn in the comments of clean folders that a native writer would put otherwise', () => {
+    const wrong = sources
+      .filter(({ area }) => COMMENTS_IN_PLAIN_ENGLISH.has(area))
+      .flatMap(({ path, text }) =>
+        [...docCommentsOf(text), ...lineCommentsOf(text)].flatMap((comment) =>
+          Object.entries(REPLACED_IN_COMMENTS)
+            .filter(([, [turn]]) => turn.test(comment))
+            .map(([better]) => `src/${path}: ${comment}\n  better: ${better}`),
+        ),
+      )
+    expect(wrong).toEqual([])
+  })
+
   it('has no turn in the documents that a native writer would put otherwise', () => {
     const documents = documentsInPlainEnglish()
     expect(documents.length).toBeGreaterThan(30)
@@ -174,7 +235,7 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
-  it.each([...Object.entries(REPLACED), ...Object.entries(REPLACED_IN_DOCUMENTS)])(
+  it.each([REPLACED, REPLACED_IN_DOCUMENTS, REPLACED_IN_COMMENTS].flatMap((turns) => Object.entries(turns)))(
     'says "%s" in place of a turn that is found',
     (_better, [turn, sample]) => {
       expect(sample).toMatch(turn)
@@ -213,7 +274,12 @@ describe('the language of messages', () => {
       ...sources.flatMap(({ area, path }) => [area, path]),
       ...readDocuments().map(({ path }) => path),
     ])
-    const named = [...TO_BE_CLEANED, ...COMMENTS_TO_BE_CLEANED, ...DOCUMENTS_TO_BE_CLEANED]
+    const named = [
+      TO_BE_CLEANED,
+      COMMENTS_TO_BE_CLEANED,
+      COMMENTS_IN_PLAIN_ENGLISH,
+      DOCUMENTS_TO_BE_CLEANED,
+    ].flatMap((names) => [...names])
     expect(named.filter((name) => !there.has(name))).toEqual([])
   })
 })

@@ -245,7 +245,7 @@ describe('compileJurisdictions', () => {
     [
       'a name that begins like the identifiers of another',
       { a: one, a_b: { locations: ['rome'], countries: ['IT'] } },
-      /^`x.jurisdictions.a_b` must be named otherwise, because identifiers of people of `a` begin with `a_`/,
+      /^`x.jurisdictions.a_b` must be named differently, because identifiers of people of `a` begin with `a_`/,
     ],
     [
       'an end for no location',

@@ -97,12 +97,12 @@ describe('an entry', () => {
     [
       'a sequence for terminals',
       { range: '192.0.2.1', note: '\u001b[2J' },
-      ['note | must not contain control characters or halves of characters, got "\\u001b[2J"'],
+      ['note | must not contain control characters or unpaired surrogates, got "\\u001b[2J"'],
     ],
     [
       'half of a character',
       { range: '192.0.2.1', note: 'x\ud83d' },
-      ['note | must not contain control characters or halves of characters, got "x\\ud83d"'],
+      ['note | must not contain control characters or unpaired surrogates, got "x\\ud83d"'],
     ],
     [
       'a day that there is not',
@@ -292,7 +292,7 @@ describe('a list as text', () => {
       '192.0.2.1\u0000\n192.0.2.2 # \u0000',
       [
         'line 1 | is not an IP address or CIDR range, got "192.0.2.1\\u0000"',
-        'line 2 | note must not contain control characters or halves of characters, got "\\u0000"',
+        'line 2 | note must not contain control characters or unpaired surrogates, got "\\u0000"',
       ],
     ],
     [
@@ -458,7 +458,7 @@ describe('a list as CSV', () => {
       'a bad owner and a bad expiry',
       'range,owner,expires\n192.0.2.1,\u0007,tomorrow',
       [
-        'line 2 | owner must not contain control characters or halves of characters, got "\\u0007"',
+        'line 2 | owner must not contain control characters or unpaired surrogates, got "\\u0007"',
         'line 2 | expires must be an ISO 8601 instant with its offset, like 2030-01-31T12:00:00Z, got "tomorrow"',
       ],
     ],

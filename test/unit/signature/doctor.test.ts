@@ -43,7 +43,7 @@ describe('the search for the mistake of a signer', () => {
 
   it('reads the message itself where the verifier did not', () => {
     expect(diagnose(signedPath('/a/'), KEYS, undefined, OPTIONS)).toMatchObject({
-      mistake: '`@path` was signed with a slash at its end',
+      mistake: '`@path` was signed with a trailing slash',
     })
   })
 

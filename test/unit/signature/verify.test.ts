@@ -284,7 +284,7 @@ describe('refused', () => {
     code: Rejected['code'],
     detail: RegExp | string,
   ])[] = [
-    ['no signature', { ...message, headers: {} }, 'SIGNATURE_REQUIRED', 'there is no Signature'],
+    ['no signature', { ...message, headers: {} }, 'SIGNATURE_REQUIRED', 'the request is not signed'],
     [
       'no Signature-Input',
       { ...message, headers: { signature } },
