@@ -1,7 +1,7 @@
 import { warnOfSetup } from '../setup-warning.ts'
 import type { SendCommand } from './client.ts'
 
-/** From which difference of the clocks on to warn, in milliseconds. Signatures are valid for minutes. */
+/** The largest difference of the clocks without a warning, in milliseconds. Signatures are valid for minutes. */
 const MOST = 10_000
 
 /**

@@ -1,7 +1,7 @@
 import type { CommandRow } from '../command.ts'
 import { CHECKPOINT_OPTIONS, LOG_OPTIONS, QUERY_OPTIONS, WATCHED_OPTIONS } from './option-rows.ts'
 
-/** The commands of the audit log. */
+/** The commands for the audit log. */
 export const AUDIT_COMMANDS: readonly CommandRow[] = [
   {
     name: 'audit tail',

@@ -2,7 +2,7 @@ import type { CommandRow } from '../command.ts'
 import { contentOf, managing } from '../loading.ts'
 import { CHANGING, CURL_OPTIONS, LOOKING, YES_OPTION } from '../option-rows.ts'
 
-/** The commands about the keys of an app. */
+/** The commands for the keys of an app. */
 export const KEY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'key create',

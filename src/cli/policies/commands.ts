@@ -14,7 +14,7 @@ const FAIL_ON = {
   choices: SEVERITY_NAMES,
 } as const
 
-/** The commands about policies. */
+/** The commands for policies. */
 export const POLICY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'policy get',
