@@ -1,4 +1,4 @@
-/** Refusals of the console's API. Status and title follow from the code. */
+/** Refusals of the API of the console. Status and title follow from the code. */
 export const CONSOLE_PROBLEMS = {
   REQUEST_INVALID: { status: 400, title: 'The request is not valid' },
   PURPOSE_MISSING: { status: 400, title: 'A reason is required' },

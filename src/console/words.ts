@@ -5,7 +5,7 @@ import type { Change } from './contract.ts'
 /** How many entries of a change are shown. */
 const MOST_SHOWN = 20
 
-/** What changes from one policy to another, in words. `undefined` stands for no app. */
+/** Describes the changes from one policy to another. `undefined` means that there was no app. */
 export function changesInWords(before: Policy | undefined, after: Policy): Change[] {
   return differencesOf(before, after)
     .filter(({ path }) => path !== 'appId')
@@ -18,7 +18,7 @@ export function changesInWords(before: Policy | undefined, after: Policy): Chang
     }))
 }
 
-/** A list that comes or goes as a whole is told entry by entry. */
+/** Splits the change of a whole list into its entries. */
 function eachEntry(change: PolicyChange): PolicyChange {
   return { ...change, added: change.added.flat(), removed: change.removed.flat() }
 }

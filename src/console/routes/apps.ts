@@ -13,7 +13,7 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
 import { assess } from '../steps.ts'
 
-/** A new app admits nobody: without a key no signature is good. */
+/** A new app admits nobody, because no signature is valid without a key. */
 const NEW_APP = {
   serverOnly: { mode: 'enforce' },
   ipWhitelist: { mode: 'report' },
@@ -94,7 +94,7 @@ async function removeApp(
       issues: [{ path: 'appId', message: 'must be the id of the app to remove' }],
     })
   const replaces = revisionToMatch(exchange)
-  // Not `findApp`: an app whose document is refused can be removed too.
+  // Not `findApp`, because an app with an invalid document can be removed too.
   if (!isAppId(appId) || (await desk.store.read(appId)) === undefined)
     throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
   try {
@@ -111,7 +111,7 @@ async function removeApp(
   return {}
 }
 
-/** How many apps the dashboard shows on a page: about as many as are in sight at once. */
+/** How many apps the dashboard shows on a page: about as many as fit on a screen. */
 const ON_A_PAGE = 25
 
 export const firstApps = (desk: Desk): Promise<AppRows> =>
@@ -124,7 +124,7 @@ async function pageOfApps(
 ): Promise<AppRows> {
   if (find === '') return rowsOf(desk, await desk.store.list({ after, limit }))
   if (!isAppId(find)) return { apps: [] }
-  // Ids are in order, so those that begin alike stand together, behind the one that is the whole of it.
+  // Ids are sorted, so those that begin with `find` follow after the id that equals it.
   const exact = after === undefined ? await desk.store.read(find) : undefined
   const begin = after === undefined || after < find ? find : after
   const { apps, next } = await desk.store.list({ after: begin, limit })

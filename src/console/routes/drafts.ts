@@ -26,9 +26,9 @@ import { changesInWords } from '../words.ts'
 const EDITORS = ['narrow', 'widen', 'break-glass'] as const
 
 interface Edit {
-  /** The version that was edited; left out where there was no draft. */
+  /** The version that was edited; left out if there was no draft. */
   version?: string
-  /** What was edited: the policy of that version, or the one in force. */
+  /** The policy that was edited: that of the version, or the one in force. */
   before: unknown
   policy: unknown
 }
@@ -95,7 +95,7 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
       issues: [{ path: 'appId', message: 'cannot be changed' }],
     })
   let policy = wanted
-  // Without a draft somebody may have published since the page was shown: `before` tells.
+  // Without a draft, somebody may have published since the page was shown. `before` reveals it.
   if (current === undefined || current.version !== version) {
     const theirs = current?.policy ?? app.policy
     const conflict = threeWay(parsePolicy(body.before), theirs, wanted)
@@ -109,7 +109,7 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
   const base = current?.base ?? app.stored.revision
   const put = await desk.drafts.put(appId, current?.version, { base, policy, author: session.name })
   if (put === undefined) throw new ConsoleProblem('REVISION_STALE')
-  // An edit that takes back the last change leaves nothing to publish.
+  // If an edit undoes the last change, there is nothing left to publish.
   if (base === app.stored.revision && changesInWords(app.policy, policy).length === 0)
     await afterwards(desk, () => desk.drafts.discard(appId, put.version))
   return { body: await afterwards(desk, () => viewApp(desk, appId)) }
@@ -134,7 +134,7 @@ async function rebaseDraft(
   return { body: await afterwards(desk, () => viewApp(desk, appId)) }
 }
 
-/** @throws ConsoleProblem when the draft has another version by now. */
+/** @throws ConsoleProblem if the draft has another version now. */
 async function draftOf(desk: Desk, appId: string, version?: string): Promise<Draft> {
   const draft = await desk.drafts.find(appId)
   if (draft === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no draft' })
@@ -162,11 +162,11 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
   }
 }
 
-/** How long a reason for breaking the glass must be. */
+/** The shortest reason for breaking the glass, in characters. */
 const SHORTEST_REASON = 20
 
 /**
- * Whether somebody may put one policy in the place of another, and under which note.
+ * Checks whether the user may replace one policy by another, and returns the note.
  *
  * @throws ConsoleProblem
  */
@@ -205,7 +205,7 @@ async function publish(
   return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
 }
 
-/** Writes, and says in three ways what stands against it. */
+/** Writes the policy. After a conflict, the problem contains the three versions. */
 export async function writeOver(
   desk: Desk,
   appId: string,

@@ -19,7 +19,7 @@ export function historyRoutes(desk: Desk): Route[] {
       async handle({ params: { appId = '' }, query }) {
         const limit = pageLimit(query, 20)
         const before = numberIn(query, 'before', undefined)
-        // One more, to tell what the last of them changed.
+        // One more, to show what the oldest row changed.
         const rows = await desk.store.history(appId, { before, limit: limit + 1 })
         if (rows.length === 0 && before === undefined) throw new ConsoleProblem('NOT_FOUND')
         const body: HistoryView = {
@@ -46,13 +46,13 @@ export function historyRoutes(desk: Desk): Route[] {
         ])
         if (target === undefined)
           throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not hold this revision' })
-        // What is judged is what is replaced.
+        // The verdict compares with the current revision, so that is the one to replace.
         if (stored.revision !== replaces) {
           const conflict = threeWay(await policyAt(desk, appId, replaces), policy, target)
           throw new ConsoleProblem('REVISION_STALE', { conflict })
         }
         const given = body.note === '' ? undefined : body.note
-        // A reason is what somebody gave; what is written of itself is none.
+        // A reason must come from a person, not from the default note.
         const note =
           (await noteFor(desk, exchange, [policy, target], given)) ?? `roll back to revision ${body.to}`
         const revision = await writeOver(desk, appId, target, replaces, { author: session.name, note })
@@ -80,7 +80,7 @@ function changesBetween(before: unknown, after: unknown): readonly Change[] {
   try {
     return changesInWords(before === undefined ? undefined : parseOnce(before), parseOnce(after))
   } catch {
-    // A document of an older form, which is refused by now.
+    // The document has an older form that is no longer valid.
     return [
       { path: '', sentence: 'cannot be compared: one of the documents is refused', added: [], removed: [] },
     ]

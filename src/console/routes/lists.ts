@@ -12,14 +12,14 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Route } from '../route.ts'
 
 interface ListEdit {
-  /** Lines as `parseList` reads them. */
+  /** Lines in the format of `parseList`. */
   add?: string
-  /** Ranges as they stand in the list. */
+  /** Ranges as they are written in the list. */
   remove?: string[]
   note?: string
 }
 
-/** A list can admit in one app and refuse in another, so that each edit may admit more and less. */
+/** A list may admit in one app and refuse in another, so each edit may admit more. */
 const EDITORS = ['widen'] as const
 
 export function listRoutes(desk: Desk): Route[] {
@@ -94,7 +94,7 @@ async function pageOf(
   const entries: ListEntry[] = []
   let [place, hasMore] = [0, false]
   reading: for await (const chunk of list.chunks()) {
-    // Without a search whole chunks are passed over.
+    // Without a search, whole chunks are skipped.
     if (find === '' && place + chunk.length <= from) {
       place += chunk.length
       continue

@@ -7,7 +7,7 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
 import { noteFor, writeOver } from './drafts.ts'
 
-/** For programs: a policy that was written elsewhere needs no draft. */
+/** For programs: they need no draft to write a finished policy. */
 export function policyRoutes(desk: Desk): Route[] {
   return [
     route<object>({

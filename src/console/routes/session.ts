@@ -4,7 +4,7 @@ import { route } from '../route.ts'
 import type { AppRows, SessionView, StartView } from '../contract.ts'
 import { SESSION_COOKIE, type Session, type Sessions } from '../sessions.ts'
 
-/** Who is signed in. `firstApps` gives the first rows of the page that the dashboard opens with. */
+/** The routes for signing in and out. `firstApps` returns the first rows of the start page of the dashboard. */
 export function sessionRoutes(
   sessions: Sessions,
   offers: SessionView['offers'],
@@ -31,7 +31,7 @@ export function sessionRoutes(
       async handle({ req }) {
         const session = await sessions.find(req)
         if (session === undefined) return { body: { session: null } satisfies StartView }
-        // The dashboard asks for the apps itself where they are missing, and shows what is wrong.
+        // If the apps are missing, the dashboard requests them itself, and shows what is wrong.
         const apps = session.rights.has('look') ? await firstApps().catch(() => undefined) : undefined
         const body: StartView = { session: view(session), ...(apps && { apps }) }
         return { body }

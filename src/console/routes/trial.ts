@@ -31,7 +31,7 @@ export function trialRoutes(desk: Desk): Route[] {
   ]
 }
 
-/** The named lists that the policies speak of. */
+/** The named lists that the policies refer to. */
 async function listsOf({ store }: Desk, policies: readonly Policy[]): Promise<ListContents> {
   const { readList } = store
   if (readList === undefined) return new Map()
