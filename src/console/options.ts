@@ -86,7 +86,7 @@ const EXPECTATIONS: Expectations<ConsoleOptions> = {
     ),
   ),
   authorize: required({
-    expected: 'a function that says who signs in and with which rights, such as `consoleTokens([…])`',
+    expected: 'a function that returns the user and their rights, such as `consoleTokens([…])`',
     accepts: aFunction.accepts,
   }),
   sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
@@ -98,7 +98,7 @@ const EXPECTATIONS: Expectations<ConsoleOptions> = {
   state: objectWith('an object with methods `read` and `replace`', 'read', 'replace'),
   recentEvents: aFunction,
   judgedKey: {
-    expected: 'a key of 32 bytes, or a function that has one for each app and month',
+    expected: 'a key of 32 bytes, or a function that returns one for each app and month',
     secret: true,
     accepts: (value) => typeof value === 'function' || (value instanceof Uint8Array && value.length === 32),
   },

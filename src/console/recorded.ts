@@ -11,7 +11,7 @@ const MOST = 5_000
 /** @throws ConsoleProblem if the console was created without `recentEvents`. */
 export async function eventsOf({ recentEvents }: Desk, query: RecentEventsQuery): Promise<RecentEvents> {
   if (recentEvents === undefined)
-    throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `recentEvents`' })
+    throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was created without `recentEvents`' })
   const found = await recentEvents(query)
   if ('isComplete' in found) return found
   return { events: found, isComplete: found.length < query.limit }

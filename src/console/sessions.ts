@@ -104,7 +104,7 @@ export function createSessions(
       }
       await enlist(user.name, keyOf(id))
       if (!(await state.replace(keyOf(id), undefined, JSON.stringify(stored), lifetimeOf(now()))))
-        throw new UnavailableError('a session could not be kept')
+        throw new UnavailableError('a session could not be stored')
       return sessionOf(id, user.name, rights)
     },
 
@@ -157,7 +157,7 @@ function createSessionLists(state: ConsoleState): {
       for (const old of left) await remove(old)
       return
     }
-    throw new UnavailableError('the sessions of somebody could not be counted')
+    throw new UnavailableError('the list of sessions of a user could not be written')
   }
 
   async function remove(key: string): Promise<void> {

@@ -47,7 +47,7 @@ export function memoryConsoleState(now: () => number = Date.now): ConsoleState {
       else {
         if (slots.size >= MOST && !slots.has(key)) sweep(slots)
         if (slots.size >= MOST && !slots.has(key))
-          throw new UnavailableError(`the memory of the console has ${MOST} such entries already`)
+          throw new UnavailableError(`the memory of the console already has ${MOST} entries of this kind`)
         slots.set(key, { value: after, until: now() + lifetime })
       }
       return true

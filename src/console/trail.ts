@@ -54,7 +54,7 @@ export function createTrail(
       try {
         await sink.write([operation(entry, 'answered')])
       } catch (error) {
-        throw new UnavailableError('the audit could not keep what is about to be done', { cause: error })
+        throw new UnavailableError('the audit could not record the action', { cause: error })
       }
     },
     async refused(entry, status, begun) {

@@ -52,7 +52,7 @@ function sentenceOf({ path, added, removed }: PolicyChange): string {
   if (member === '') {
     if (section === 'name') return to === undefined ? 'clears the name' : `names the app ${shown(to)}`
     if (from === undefined) return `sets up this protection in mode ${modeOf(to)}`
-    if (to === undefined) return 'drops this protection: where it is mounted, every request is refused'
+    if (to === undefined) return 'removes this protection: a mounted guard then refuses every request'
   }
   if (member === 'mode') return `changes the mode from ${shown(from)} to ${shown(to)}`
   if (from === undefined) return `sets ${member} to ${shown(to)}`

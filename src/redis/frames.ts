@@ -23,10 +23,7 @@ export interface RedisFramesOptions {
 const PAGE = 256
 /** How many people one script may receive: Lua passes at most 8,000 values to a command. */
 const MOST_PEOPLE = 3_600
-/**
- * The header before the bytes of a frame: the time when it was stored and the number of its people, then a pointer of eight bytes
- * for each person.
- */
+/** Precede the bytes of a frame: the time when it was stored and the number of its people, then a pointer for each person. */
 const HEAD = 10
 const POINTER = 8
 
@@ -57,10 +54,7 @@ function checkBytesClient(redis: unknown): asserts redis is BytesClient {
   )
 }
 
-/**
- * A frame has a number, counted from 1. Its place also contains the time when it was stored, because a number that was lost is
- * used again.
- */
+/** A frame has a number, counted from 1. Its place also has its time, because a lost number is used again. */
 class RedisFrames implements FrameStore {
   readonly settlesAfter: number
   readonly #redis: BytesClient

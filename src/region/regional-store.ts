@@ -217,8 +217,8 @@ async function resumeOne(
     const move = readMove(id, await territory.read(id))
     if (move === undefined) return 'done'
     const ends = endsOf(move)
-    // A journal in the less protective jurisdiction says nothing about the other one. Otherwise somebody who can write there
-    // could fetch people into it.
+    // `move` keeps a move only in the more protective jurisdiction. An entry elsewhere is ignored, because somebody who can write
+    // there could otherwise fetch people into it.
     if (ends.journal !== territory || ends.from === ends.to) return 'waiting'
     isSound = true
     await carryOn(move, ends, tools)

@@ -62,8 +62,8 @@ export class PolicyMemory {
   }
 
   /**
-   * The lowest revision that a read may return. After a gap in the feed it is 0, because the store may have lost what it
-   * announced.
+   * The lowest revision that a read may return. It is 0 after a gap in the feed and after `maxStale`, because the store may have
+   * lost what it announced.
    */
   floorOf({ epoch, floor, floorAt }: Entry): number {
     const holds = epoch === this.#epoch && this.#setting.now() - floorAt <= this.#setting.maxStale

@@ -181,7 +181,7 @@ class Source {
     try {
       return await this.#origins.find(origin)
     } catch (error) {
-      const failure = new UnavailableError('the store could not be searched for apps by origin', { cause: error })
+      const failure = new UnavailableError('the store could not look up apps by origin', { cause: error })
       if (!(error instanceof SparedError)) this.#report(failure, undefined)
       throw failure
     }

@@ -96,6 +96,6 @@ function parseEntry(text: string): SnapshotEntry {
     readAt: unknown
   }
   if (form !== FORM || typeof readAt !== 'number')
-    throw new UnavailableError('its form is not known to this version')
+    throw new UnavailableError('its format is unknown to this version')
   return { app, readAt }
 }

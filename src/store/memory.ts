@@ -38,7 +38,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     const { policy, keys = [] } = parseDocument(document)
     const { appId } = policy
     if (records.has(appId))
-      throw new PolicyError([{ path: 'appId', message: 'two documents are of this app' }])
+      throw new PolicyError([{ path: 'appId', message: 'two documents have this app id' }])
     namingDocument(index, appId, () => change({ appId, replaces: 0, policy, keys, note: {} }))
   }
 

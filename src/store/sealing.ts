@@ -35,7 +35,7 @@ export function createSealing(vault: Vault | undefined, factory: string): Sealin
       return vault.openBytes(sealed, context)
     } catch (error) {
       throw new UnreadableError(
-        error instanceof UnavailableError ? error.message : 'what is sealed cannot be opened',
+        error instanceof UnavailableError ? error.message : 'the sealed data cannot be opened',
       )
     }
   }
@@ -45,7 +45,7 @@ export function createSealing(vault: Vault | undefined, factory: string): Sealin
     try {
       return JSON.parse(text) as unknown
     } catch {
-      throw new UnreadableError('what was sealed is not JSON')
+      throw new UnreadableError('the sealed data is not JSON')
     }
   }
 

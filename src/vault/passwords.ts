@@ -29,8 +29,10 @@ export interface Passwords {
    */
   hash(password: string): Promise<string>
   /**
-   * Resolves with whether the password matches the hash. If `stored` is `undefined` because there is no such person, it takes as
-   * long and resolves with `false`. Rejects as `hash` does, and with `UnreadableError` if `stored` is not an argon2id hash.
+   * Resolves with whether the password matches the hash; a string that is empty or too long never does. If `stored` is
+   * `undefined` because there is no such person, it takes as long and resolves with `false`. Rejects as `hash` does for a full
+   * queue or a missing package, with `UsageError` if the password is not a string, and with `UnreadableError` if `stored` is not
+   * an argon2id hash.
    */
   verify(stored: string | undefined, password: string): Promise<boolean>
   /**

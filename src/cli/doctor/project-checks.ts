@@ -71,7 +71,7 @@ function judgeOrder({ mounts }: Project): Finding {
     const index = places.findIndex((place, at) => at > 0 && place < (places[at - 1] ?? 0))
     if (index > 0)
       return warn(
-        `${file}:${line} mounts \`${ORDER[places[index - 1] ?? 0] ?? ''}\` ahead of \`${ORDER[places[index] ?? 0] ?? ''}\``,
+        `${file}:${line} mounts \`${ORDER[places[index - 1] ?? 0] ?? ''}\` before \`${ORDER[places[index] ?? 0] ?? ''}\``,
         `mount them in this order: ${ORDER.join(', ')}; or use \`protect()\``,
         docs,
       )
@@ -111,7 +111,7 @@ function judgeParsers(calls: readonly Mount[]): Finding | undefined {
       if (keeps !== -1 && keeps < (parser?.after ?? most + 1)) break
       if (parser !== undefined)
         return warn(
-          `${file}:${call.line} mounts \`${parser.name}()\` ahead of \`${guards[index] ?? ''}\` in line ${line}: signed requests with content are refused`,
+          `${file}:${call.line} mounts \`${parser.name}()\` before \`${guards[index] ?? ''}\` in line ${line}: signed requests with content are refused`,
           'mount `bodyParsers()` in place of it, or call `keepBody` in its option `verify`',
           'docs/placement.md',
         )

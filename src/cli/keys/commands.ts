@@ -54,7 +54,7 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'key retire',
-    summary: 'sets the time at which a key expires, so that its owner can switch to another key before',
+    summary: 'sets the time at which a key expires, so that its owner can switch to another key in time',
     positionals: 'APP KEY',
     options: {
       ...CHANGING,

@@ -11,7 +11,7 @@ export interface NamedPolicy {
   readonly keys: readonly AppKey[]
 }
 
-/** Opens the store only if an argument needs it, so that files alone need no store. */
+/** Opens the store only if an argument needs it, so that a command with only files needs no store. */
 export interface PolicyReader {
   read(operand: string): Promise<NamedPolicy>
   /** Reads a named list of the store. */

@@ -29,7 +29,7 @@ export function appRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps',
       access: ['look'],
-      summary: 'The apps, in the order of their ids; `find` gives those whose id begins with it.',
+      summary: 'The apps, sorted by id; with `find`, those whose id begins with it.',
       async handle({ query }) {
         const page = await pageOfApps(desk, query.get('find') ?? '', {
           after: query.get('after') ?? undefined,
@@ -42,7 +42,7 @@ export function appRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: '/apps',
       access: ['widen'],
-      summary: 'Makes an app. It admits nobody until it has a key.',
+      summary: 'Creates an app. It admits nobody until it has a key.',
       body: () => z.strictObject({ appId: z.string(), name: z.optional(z.string()) }),
       async handle({ body: { appId, name }, session }) {
         if (!isAppId(appId))
@@ -53,7 +53,7 @@ export function appRoutes(desk: Desk): Route[] {
           await withoutOldDraft(desk, appId, () => desk.store.write({ policy }, 0, note))
         } catch (error) {
           if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
-            throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
+            throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is already an app with this id' })
           throw error
         }
         return { status: 201, body: await afterwards(desk, () => viewApp(desk, appId)) }
@@ -75,7 +75,7 @@ export function appRoutes(desk: Desk): Route[] {
       access: ['narrow'],
       conditional: true,
       summary:
-        'Removes an app with its keys, at the revision that If-Match names: from then on all its requests are refused. Needs the right `keys` too. The content repeats the id.',
+        'Removes an app with its keys, at the revision in If-Match. From then on all its requests are refused. Needs the right `keys` too. The content repeats the id.',
       body: () => z.strictObject({ appId: z.string(), note: z.optional(z.string()) }),
       handle: (exchange) => removeApp(desk, exchange),
     }),

@@ -39,8 +39,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'PUT',
       path: '/apps/:appId/draft',
       access: EDITORS,
-      summary:
-        'Edits the draft of an app. Edits of two people are put together where they do not contradict.',
+      summary: 'Edits the draft of an app. Edits of two people are merged if they do not conflict.',
       body: () =>
         z.strictObject({ version: z.optional(z.string()), before: z.unknown(), policy: z.unknown() }),
       handle: (exchange) => editDraft(desk, exchange),
@@ -49,7 +48,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'DELETE',
       path: '/apps/:appId/draft',
       access: EDITORS,
-      summary: 'Throws the draft away.',
+      summary: 'Discards the draft.',
       body: () => z.strictObject({ version: z.string() }),
       async handle({ params: { appId = '' }, body: { version } }) {
         if (!(await desk.drafts.discard(appId, version))) throw new ConsoleProblem('REVISION_STALE')
@@ -60,7 +59,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: '/apps/:appId/draft/rebase',
       access: EDITORS,
-      summary: 'Puts a draft on the revision that is in force by now.',
+      summary: 'Moves a draft to the revision that is in force now.',
       body: () => z.strictObject({ take: z.enum(['merged', 'yours', 'theirs']), version: z.string() }),
       handle: (exchange) => rebaseDraft(desk, exchange),
     }),
@@ -68,7 +67,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps/:appId/review',
       access: ['look'],
-      summary: 'What publishing the draft would change, and whether you may.',
+      summary: 'What publishing the draft would change, and whether you may publish it.',
       async handle({ params: { appId = '' }, session }) {
         return { body: await review(desk, appId, session.rights) }
       },
@@ -78,7 +77,7 @@ export function draftRoutes(desk: Desk): Route[] {
       path: '/apps/:appId/publication',
       access: EDITORS,
       conditional: true,
-      summary: 'Publishes the draft of this version in place of the revision that If-Match names.',
+      summary: 'Replaces the revision in If-Match by the draft of this version.',
       body: () => z.strictObject({ version: z.string(), note: z.optional(z.string()) }),
       handle: (exchange) => publish(desk, exchange),
     }),

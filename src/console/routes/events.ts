@@ -26,7 +26,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       path: '/apps/:appId/traffic',
       access: ['look'],
       summary:
-        'How many requests of the last seven days passed and were refused, by protection and by hour. Only numbers.',
+        'How many requests of the last seven days passed or were refused, by protection and by hour. Contains only counts.',
       async handle({ params: { appId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)
@@ -38,7 +38,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       path: '/apps/:appId/requests',
       access: ['look-at-personal-data'],
       personal: true,
-      summary: 'Recent requests of an app, the newest first.',
+      summary: 'Recent requests of an app, newest first.',
       async handle({ params: { appId = '' }, query }) {
         await findApp(desk, appId)
         const events = judged((await eventsOf(desk, { appId, limit: pageLimit(query, 100) })).events)
@@ -51,7 +51,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       path: '/apps/:appId/tail',
       access: ['look-at-personal-data'],
       personal: true,
-      summary: 'Requests of an app as they come, as server-sent events, for ten minutes.',
+      summary: 'Requests of an app as they arrive, as server-sent events, for ten minutes.',
       async handle({ params: { appId = '' }, req, session: { id } }) {
         await findApp(desk, appId)
         // Checked again, so that a user who has signed out or lost the right sees nothing more.
@@ -70,7 +70,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'What is on record of one request: its decisions with their evidence, and what was read in it.',
+        'The record of one request: its decisions with their evidence, and the personal data that was read.',
       async handle({ params: { requestId = '' } }) {
         const { events } = await eventsOf(desk, { requestId, limit: 200 })
         if (events.length === 0)

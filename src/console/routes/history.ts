@@ -15,7 +15,7 @@ export function historyRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps/:appId/history',
       access: ['look'],
-      summary: 'The revisions of an app, the newest first, with what each changed.',
+      summary: 'The revisions of an app, newest first, with the changes of each.',
       async handle({ params: { appId = '' }, query }) {
         const limit = pageLimit(query, 20)
         const before = numberIn(query, 'before', undefined)
@@ -34,7 +34,7 @@ export function historyRoutes(desk: Desk): Route[] {
       path: '/apps/:appId/rollback',
       access: ['narrow', 'widen', 'break-glass'],
       conditional: true,
-      summary: 'Writes the policy of an earlier revision again, as a new one. Keys stay as they are.',
+      summary: 'Restores the policy of an earlier revision as a new revision. Keys are not changed.',
       body: () => z.strictObject({ to: z.int().check(z.gte(1)), note: z.optional(z.string()) }),
       async handle(exchange) {
         const { params, body, session } = exchange
@@ -45,7 +45,7 @@ export function historyRoutes(desk: Desk): Route[] {
           findApp(desk, appId),
         ])
         if (target === undefined)
-          throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not hold this revision' })
+          throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not have this revision' })
         // The verdict compares with the current revision, so that is the one to replace.
         if (stored.revision !== replaces) {
           const conflict = threeWay(await policyAt(desk, appId, replaces), policy, target)
@@ -82,7 +82,7 @@ function changesBetween(before: unknown, after: unknown): readonly Change[] {
   } catch {
     // The document has an older form that is no longer valid.
     return [
-      { path: '', sentence: 'cannot be compared: one of the documents is refused', added: [], removed: [] },
+      { path: '', sentence: 'cannot be compared: one of the documents is invalid', added: [], removed: [] },
     ]
   }
 }

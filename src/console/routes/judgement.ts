@@ -20,15 +20,15 @@ export function judgementRoutes(desk: Desk): Route[] {
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'What would become of a recorded request now, by the policy in force and by the draft; and what would have to be added to let it pass.',
+        'How a recorded request would be decided now, with the policy in force and with the draft; and which entries would let it pass.',
       async handle({ params: { requestId = '' } }) {
         const { judgedKey } = desk
         if (judgedKey === undefined)
-          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `judgedKey`' })
+          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was created without `judgedKey`' })
         const [event] = judged((await eventsOf(desk, { requestId, limit: 200 })).events)
         if (event?.appId === undefined)
           throw new ConsoleProblem('NOT_FOUND', {
-            detail: 'there is no record of a request of an app with this id',
+            detail: 'there is no record of a request with this id by an app',
           })
         return { body: await judgementOf(desk, { ...event, appId: event.appId }, judgedKey) }
       },

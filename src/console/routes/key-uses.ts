@@ -16,7 +16,7 @@ export function keyUseRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps/:appId/key-uses',
       access: ['look'],
-      summary: 'How many requests of the last seven days each key has signed. Only numbers.',
+      summary: 'How many requests of the last seven days each key has signed. Contains only counts.',
       async handle({ params: { appId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)
@@ -38,7 +38,7 @@ export function keyUseRoutes(desk: Desk): Route[] {
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'The callers that have signed with a key in the last seven days, by address and operation. An address is a pseudonym where the console has no `judgedKey`.',
+        'The callers that have signed with a key in the last seven days, by address and operation. An address is a pseudonym if the console has no `judgedKey`.',
       async handle({ params: { appId = '', keyId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)

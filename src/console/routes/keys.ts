@@ -29,7 +29,7 @@ export function keyRoutes(desk: Desk): Route[] {
       method: 'POST',
       path,
       access,
-      summary: 'Makes a key. Its secret is in the answer, and is never shown again.',
+      summary: 'Creates a key. Its secret is in the answer, and is never shown again.',
       body: () => z.strictObject({ id: z.string() }),
       handle: ({ params: { appId = '' }, body, session }) =>
         addKey(desk, appId, body.id, { author: session.name }),
@@ -48,7 +48,7 @@ export function keyRoutes(desk: Desk): Route[] {
       path: `${path}/:keyId/revocation`,
       access,
       summary:
-        'Closes a key at once. It can be restored for seven days; the secret of a leaked one is destroyed now.',
+        'Revokes a key at once. It can be restored for seven days. The secret of a leaked key is destroyed at once.',
       body: () => z.strictObject({ leaked: z.boolean() }),
       async handle({ params: { appId = '', keyId = '' }, body: { leaked }, session }) {
         const key = await keyOf(desk, appId, keyId)
@@ -66,7 +66,7 @@ export function keyRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: `${path}/:keyId/restoration`,
       access,
-      summary: 'Restores a key that has ended less than seven days ago.',
+      summary: 'Restores a key that ended less than seven days ago.',
       async handle({ params: { appId = '', keyId = '' }, session }) {
         const { state, restorableUntil } = viewKey(await keyOf(desk, appId, keyId), desk.now())
         if (state === 'ended' && restorableUntil === undefined) throw new ConsoleProblem('NOT_RESTORABLE')

@@ -25,7 +25,9 @@ export function peopleRoutes({ accessReport }: Pick<Desk, 'accessReport'>): Rout
         }),
       async handle({ body: { person, note }, session }) {
         if (accessReport === undefined)
-          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `accessReport`' })
+          throw new ConsoleProblem('NOT_SUPPORTED', {
+            detail: 'the console was created without `accessReport`',
+          })
         const purpose = note.trim()
         if (purpose.length < SHORTEST_PURPOSE)
           throw new ConsoleProblem('PURPOSE_MISSING', {

@@ -16,7 +16,7 @@ export function sessionRoutes(
       method: 'GET',
       path: '/session',
       access: 'anyone',
-      summary: 'Who is signed in, and what they may do; `null` where nobody is.',
+      summary: 'The signed-in user and their rights; `null` if nobody is signed in.',
       async handle({ req }) {
         const session = await sessions.find(req)
         return { body: session === undefined ? null : view(session) }
@@ -27,7 +27,7 @@ export function sessionRoutes(
       path: '/start',
       access: 'anyone',
       summary:
-        'What the dashboard opens with, in one answer: the session as `GET /session` gives it, and the first apps for those who may look.',
+        'The data that the dashboard starts with: the session as in `GET /session`, and the first apps if the user may see them.',
       async handle({ req }) {
         const session = await sessions.find(req)
         if (session === undefined) return { body: { session: null } satisfies StartView }
@@ -41,8 +41,7 @@ export function sessionRoutes(
       method: 'POST',
       path: '/session',
       access: 'anyone',
-      summary:
-        'Signs in: with a token, or by what your app knows of the caller (`null` where it knows nobody).',
+      summary: 'Signs in with a token, or with the session of your own app. Without either, the answer is `null`.',
       body: () => z.strictObject({ token: z.optional(z.string().check(z.maxLength(1_000))) }),
       async handle({ req, body: { token } }) {
         const session = await sessions.begin(req, token)

@@ -14,7 +14,7 @@ export function trialRoutes(desk: Desk): Route[] {
       path: '/apps/:appId/trial',
       access: ['look'],
       summary:
-        'What the guards would decide of a request, by the policy in force and by the draft. Nothing is sent, and nothing changes.',
+        'What the guards would decide about a request, with the policy in force and with the draft. Nothing is sent, and nothing changes.',
       body: triedRequest,
       async handle({ params: { appId = '' }, body }) {
         const { stored, policy } = await findApp(desk, appId)

@@ -85,11 +85,11 @@ function parseRecord(
 ): FileRecord {
   if (!result.success) {
     const path = ['apps', appId, ...(result.error.issues[0]?.path ?? [])].map(String).join('.')
-    throw new UnavailableError(`\`${path}\` is of the wrong type, or has a member too many or too few`)
+    throw new UnavailableError(`\`${path}\` has the wrong type, or a missing or unknown member`)
   }
   const { revision = 1, policy, keys, history = [] } = result.data
   if (isObject(policy) && 'appId' in policy && policy.appId !== appId)
-    throw new UnavailableError(`\`apps.${appId}.policy.appId\` is of another app`)
+    throw new UnavailableError(`\`apps.${appId}.policy.appId\` is the id of another app`)
   deepFreeze(policy)
   return {
     revision,

@@ -128,7 +128,7 @@ function parseHead(line: string): ListHead {
   headSchema ??= makeHeadSchema()
   const result = headSchema.safeParse(value)
   if (result.success) return result.data
-  throw new UnreadableError('its first line, which the store has written, has another content')
+  throw new UnreadableError('its first line, which the store has written, has an unknown format')
 }
 
 /**

@@ -88,14 +88,47 @@ const BANNED_IN_COMMENTS: readonly RegExp[] = [
   /\bwhen (?:it|there) is none\b/,
 ]
 
+/** Turns that comments of the areas in `COMMENTS_IN_PLAIN_ENGLISH` do not have, by what a native writer says. */
+const REPLACED_IN_COMMENTS: Readonly<Record<string, readonly [turn: RegExp, sample: string]>> = {
+  'before, while': [/\bahead of\b/, 'Asked ahead of the first byte'],
+  'again, from scratch': [/\banew\b/, 'Readers must begin anew.'],
+  'no longer': [/\bany more\b/, 'It may not be used any more.'],
+  forever: [/\bfor ever\b/, 'A pipe would hold the read up for ever.'],
+  'next to, in addition to': [/\bbeside\b/, 'in a file of its own beside that of the policies'],
+  only: [/\balone\b/, 'from its locations alone'],
+  'called with, is informed of': [/\b[Tt]old (?:of|when|after|each)\b/, 'Told of every write that failed'],
+  'returns, resolves with': [/\bAnswers (?:whether|how|what)\b/, 'Answers whether there is room for it.'],
+  'how many, how long': [/(?:^|[.;] )So (?:many|much|long)\b/, 'So many failures in a row open it.'],
+  'is stored in, is part of': [/\bstands? (?:in|there)\b/, 'the keys of apps stand in them'],
+  continues: [/\bgo(?:es)? on\b/, 'both go on as they are'],
+  'if there is': [/\bwhere there (?:is|are)\b/, 'sealed where there is a vault'],
+  if: [
+    /\bwhere (?:it|that|one|they) (?:is|are|has|have|can|could)\b/,
+    'with the app id where it is about an app',
+  ],
+  'could not be read': [/\bcould not (?:look|be asked)\b/, 'Rejects only when it could not look.'],
+  'in progress': [/\bon (?:its|their) way\b/, 'those on their way included'],
+}
+
 /** Documents that are made from sources, whose sentences are still to be cleaned. */
-const DOCUMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set(['docs/cli.md'])
+const DOCUMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set()
 
 /** Files whose strings are still to be cleaned. Take one out when it is clean. */
 const TO_BE_CLEANED: ReadonlySet<string> = new Set()
 
 /** Folders whose comments are still to be cleaned. */
 const COMMENTS_TO_BE_CLEANED: ReadonlySet<string> = new Set(['match', 'policy', 'lint', 'list'])
+
+/** Areas whose comments have none of the turns in `REPLACED_IN_COMMENTS`. Add an area when it is clean. */
+const COMMENTS_IN_PLAIN_ENGLISH: ReadonlySet<string> = new Set([
+  'source',
+  'store',
+  'vault',
+  'audit',
+  'redis',
+  'region',
+  'cli',
+])
 
 /** The strings of a text without comments, as they are written between their quotes. */
 function stringsOf(code: string): string[] {
@@ -112,6 +145,11 @@ function docCommentsOf(text: string): string[] {
       .replaceAll(/\s+/g, ' ')
       .trim(),
   )
+}
+
+/** The comments of whole lines that begin with `//`. */
+function lineCommentsOf(text: string): string[] {
+  return [...text.matchAll(/^\s*\/\/ (.*)$/gm)].map(([, comment = '']) => comment)
 }
 
 /** All documents for users and contributors. */
@@ -160,6 +198,19 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
+  it('has no turn in the comments of cleaned areas that a native writer would put otherwise', () => {
+    const wrong = sources
+      .filter(({ area }) => COMMENTS_IN_PLAIN_ENGLISH.has(area))
+      .flatMap(({ path, text }) =>
+        [...docCommentsOf(text), ...lineCommentsOf(text)].flatMap((comment) =>
+          Object.entries(REPLACED_IN_COMMENTS)
+            .filter(([, [turn]]) => turn.test(comment))
+            .map(([better]) => `src/${path}: ${comment}\n  better: ${better}`),
+        ),
+      )
+    expect(wrong).toEqual([])
+  })
+
   it('has no turn in the documents that a native writer would put otherwise', () => {
     const documents = documentsInPlainEnglish()
     expect(documents.length).toBeGreaterThan(30)
@@ -174,12 +225,13 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
-  it.each([...Object.entries(REPLACED), ...Object.entries(REPLACED_IN_DOCUMENTS)])(
-    'says "%s" in place of a turn that is found',
-    (_better, [turn, sample]) => {
-      expect(sample).toMatch(turn)
-    },
-  )
+  it.each([
+    ...Object.entries(REPLACED),
+    ...Object.entries(REPLACED_IN_DOCUMENTS),
+    ...Object.entries(REPLACED_IN_COMMENTS),
+  ])('says "%s" in place of a turn that is found', (_better, [turn, sample]) => {
+    expect(sample).toMatch(turn)
+  })
 
   const samples = [
     'it is no limiter',
@@ -213,7 +265,12 @@ describe('the language of messages', () => {
       ...sources.flatMap(({ area, path }) => [area, path]),
       ...readDocuments().map(({ path }) => path),
     ])
-    const named = [...TO_BE_CLEANED, ...COMMENTS_TO_BE_CLEANED, ...DOCUMENTS_TO_BE_CLEANED]
+    const named = [
+      ...TO_BE_CLEANED,
+      ...COMMENTS_TO_BE_CLEANED,
+      ...COMMENTS_IN_PLAIN_ENGLISH,
+      ...DOCUMENTS_TO_BE_CLEANED,
+    ]
     expect(named.filter((name) => !there.has(name))).toEqual([])
   })
 })
