@@ -41,7 +41,8 @@ export function sessionRoutes(
       method: 'POST',
       path: '/session',
       access: 'anyone',
-      summary: 'Signs in with a token, or with the session of your own app. Without either, the answer is `null`.',
+      summary:
+        'Signs in with a token, or with the session of your own app. Without either, the answer is `null`.',
       body: () => z.strictObject({ token: z.optional(z.string().check(z.maxLength(1_000))) }),
       async handle({ req, body: { token } }) {
         const session = await sessions.begin(req, token)
