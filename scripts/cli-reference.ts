@@ -3,8 +3,9 @@ import type { CommandRow, OptionRow } from '../src/cli/command.ts'
 import { exitsOf, optionHelp, optionText, usageOf } from '../src/cli/help.ts'
 import { STORE_OPTIONS } from '../src/cli/option-rows.ts'
 
-/** What stands before it in docs/cli.md is written by people, what follows by `npm run docs:cli`. */
-export const MARK = '<!-- What follows is made from the table of commands by `npm run docs:cli`. -->'
+/** The line in docs/cli.md after which everything is generated. */
+export const MARK =
+  '<!-- The rest of this page is generated from the table of commands by `npm run docs:cli`. -->'
 
 /** The sections of docs/cli.md about all commands, group by group. */
 export function commandPages(commands: readonly CommandRow[] = COMMANDS): string {

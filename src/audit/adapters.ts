@@ -7,7 +7,7 @@ export type RowSealer = Pick<AuditSession, 'rows'>
 /** Maps the names of database tables to the names of their models. */
 export type ModelNames = Readonly<Record<string, string>>
 
-/** The operations of Prisma that return rows. The others count, change or sum up. */
+/** The operations of Prisma that return rows. The others count, change or aggregate. */
 const PRISMA_ROWS =
   /^(?:find(?:Many|(?:Unique|First)(?:OrThrow)?)|create|update|upsert|delete|(?:create|update)ManyAndReturn)$/
 
@@ -53,7 +53,7 @@ export function sealPrisma(audit: RowSealer, models: ModelNames): PrismaExtensio
   }
 }
 
-/** What of Knex is used. */
+/** The part of Knex that is used. */
 interface KnexLike {
   // oxlint-disable-next-line typescript/no-explicit-any -- the builder of Knex has no public type for this
   on(event: 'start', listener: (builder: any) => void): unknown
@@ -77,13 +77,13 @@ interface KnexBuilder {
 }
 
 const MODEL = Symbol('portcullis.model')
-/** What sums up many rows. A smallest or largest value is that of one. */
+/** Aggregates of many rows. A minimum or maximum is the value of a single row. */
 const SUMS: ReadonlySet<unknown> = new Set(['count', 'sum', 'avg'])
 
 /**
- * Seals the rows that this Knex reads from these tables, in transactions too: `sealKnex(knex, audit, { users: 'user' })`. A query
- * that joins one of these tables must name the model of its rows: `.queryContext({ model: 'user' })`. Counts, sums and averages are
- * returned unchanged. Results of `knex.raw` are not sealed.
+ * Seals the rows that this Knex instance reads from these tables, also in transactions: `sealKnex(knex, audit, { users: 'user'
+ * })`. A query that joins one of these tables must name the model of its rows: `.queryContext({ model: 'user' })`. Counts, sums
+ * and averages are returned unchanged. Results of `knex.raw` are not sealed.
  */
 export function sealKnex(knex: KnexLike, audit: RowSealer, tables: ModelNames): void {
   knex.on('start', (builder: Partial<KnexBuilder>) => {
@@ -122,7 +122,7 @@ function knexModel(builder: KnexBuilder, tables: ModelNames): string | undefined
   return model
 }
 
-/** `users` of `users`, `users as u`, `public.users` and `{ u: 'users' }`. */
+/** `users`, from `users`, `users as u`, `public.users` or `{ u: 'users' }`. */
 function tableOf(table: unknown): string {
   const name = typeof table === 'object' && table !== null ? (Object.values(table) as unknown[])[0] : table
   return typeof name === 'string'
@@ -135,7 +135,7 @@ function tableOf(table: unknown): string {
 }
 
 function sealKnexResponse(audit: RowSealer, model: string, response: unknown): unknown {
-  // A number of rows that were changed, or the ids that were made.
+  // A number of changed rows, or the ids of new rows, is not sealed.
   const seal = (row: unknown): unknown => (typeof row === 'object' ? audit.rows(model, row) : row)
   return Array.isArray(response) ? sealAll(response, seal) : seal(response)
 }
@@ -144,7 +144,7 @@ function sealAll(rows: readonly unknown[], seal: (row: unknown) => unknown): unk
   return rows.map((row) => seal(row))
 }
 
-/** What of `pg` is used: a `Pool` or a `Client`. */
+/** The part of `pg` that is used: a `Pool` or a `Client`. */
 interface PgLike<Config> {
   query(text: Config, values?: unknown[]): Promise<{ rows: object[] }>
 }
@@ -157,8 +157,8 @@ export interface PgQuery<Client extends PgLike<never>> {
 }
 
 /**
- * A `query` whose rows are sealed: `sealPg(pool, audit, 'user').query('select id, email from users')`. It takes the arguments of
- * `query` in `pg` and resolves with its result. Rows as arrays are refused, because they have no field names.
+ * A `query` function whose rows are sealed: `sealPg(pool, audit, 'user').query('select id, email from users')`. It takes the
+ * arguments of `query` in `pg` and resolves with its result. Rows as arrays are refused, because they have no field names.
  */
 export function sealPg<Client extends PgLike<never>>(
   client: Client,
@@ -175,7 +175,7 @@ export function sealPg<Client extends PgLike<never>>(
   }
 }
 
-/** What of a schema of Mongoose is used. */
+/** The part of a schema of Mongoose that is used. */
 interface SchemaLike {
   post(event: 'init', listener: (document: never) => void): unknown
 }
@@ -195,7 +195,7 @@ export function sealMongoose(audit: RowSealer, model: string): (schema: SchemaLi
   }
 }
 
-/** The values are kept aside, where the view reads them. */
+/** Moves the values to where the view reads them. */
 function withoutAccessors(document: Record<string, unknown>): Record<string, unknown> {
   const values: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(document))
@@ -219,7 +219,7 @@ function sealInPlace(
       enumerable,
       configurable: true,
       get() {
-        // The view reports the read, and refuses a secret. Mongoose needs the value itself, and not a copy.
+        // The view reports the read, and refuses a secret. Mongoose itself needs the original value, not a copy.
         void view[name]
         return values[name]
       },

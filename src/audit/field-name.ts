@@ -2,7 +2,7 @@ import { describeKind } from './personal-value.ts'
 
 const FIELD_NAME = /^[\p{L}_$][\p{L}\p{N}_$-]{0,63}$/u
 
-/** The name of a field as it is reported: `*` where it does not look like one. */
+/** The name of a field as it is reported: `*` if it does not look like a field name. */
 export function fieldName(name: string): string {
   return FIELD_NAME.test(name) ? name : '*'
 }

@@ -1,4 +1,4 @@
-/** What an author of a sink for audit events, or of a program that reads them, needs. */
+/** What the author of a sink for audit events, or of a program that reads them, needs. */
 export type {
   Action,
   ActionEvent,

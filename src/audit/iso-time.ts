@@ -4,8 +4,8 @@ let latestTime = Number.NaN
 let latestText = ''
 
 /**
- * A time as ISO 8601, from milliseconds since the epoch. Many events are of one second, and differ in the milliseconds alone, if
- * in them.
+ * A time in ISO 8601, from milliseconds since the epoch. Most events share the second with the previous one and differ at most in
+ * the milliseconds.
  */
 export function isoTime(time: number): string {
   if (time === latestTime) return latestText

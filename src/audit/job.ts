@@ -11,7 +11,7 @@ import { createAuditSession, type AuditSession } from './session.ts'
 export interface JobOptions {
   /** The name of a program (`mailer`), or a member of staff with `kind: 'staff'`. Only a pseudonym is recorded. */
   readonly actor: string | { readonly id: string; readonly kind?: ActorKind | undefined }
-  /** The purpose of everything that the job reads or does without a purpose of its own. */
+  /** The purpose of every read and action of the job that has no purpose of its own. */
   readonly why: string
 }
 
@@ -24,13 +24,13 @@ export interface JobMeans {
 }
 
 /**
- * Runs work that reads personal data without a request, such as a job of a queue. What it reads is recorded as it goes, and
- * all of it is kept when the promise resolves.
+ * Runs work that reads personal data outside a request, such as a job of a queue. Reads are recorded as they happen, and all of
+ * them are kept when the promise resolves.
  *
- * Rejects with what `work` throws, and with `UnavailableError` when events were not kept: they wait and are sent again. While
+ * Rejects with what `work` throws, and with `UnavailableError` if events were not kept: they wait and are sent again. While
  * events wait, records are not sealed.
  *
- * @throws TypeError (as a rejection) when `actor` or `why` is missing.
+ * @throws TypeError (as a rejection) if `actor` or `why` is missing.
  */
 export async function runJob<T>(
   means: JobMeans,

@@ -1,8 +1,8 @@
-// DEL and everything beyond ASCII; JSON.stringify escapes what is below the space.
+// DEL and everything outside ASCII; JSON.stringify escapes the characters below space.
 const BEYOND_ASCII = /[\x7f-\uffff]/g
 const PLAIN = /^[ !#-[\]-~]*$/
 
-/** Whether a text stands in a JSON string as it is. */
+/** Whether a text needs no escaping in a JSON string. */
 export function isPlain(text: string): boolean {
   return PLAIN.test(text)
 }
@@ -12,7 +12,7 @@ export function quoted(text: string): string {
   return `"${escaped(text)}"`
 }
 
-/** What stands between the quotes of a JSON string of printable ASCII. */
+/** The part between the quotes of a JSON string of printable ASCII. */
 export function escaped(text: string): string {
   if (PLAIN.test(text)) return text
   return JSON.stringify(text)

@@ -4,12 +4,12 @@ import { UnavailableError } from '../errors.ts'
 import { createVault, type Vault } from '../vault/vault.ts'
 
 /**
- * Encrypts the facts kept for judging requests again: 32 bytes, from which a key is derived for each app and month; or a function
- * that returns the key of an app and month, and `undefined` for a destroyed key.
+ * Encrypts the facts that are kept for judging requests again: 32 bytes, from which a key is derived for each app and month; or a
+ * function that returns the key of an app and month, and `undefined` for a destroyed key.
  */
 export type JudgedKey = Uint8Array | ((appId: string, month: string) => Uint8Array | undefined)
 
-/** Which request it is. What was sealed for one opens for no other. */
+/** Identifies the request. Facts sealed for one request cannot be opened for another. */
 export interface JudgedPlace {
   readonly appId: string
   readonly requestId: string
@@ -17,17 +17,17 @@ export interface JudgedPlace {
   readonly time: string
 }
 
-/** Seals what a request was judged by. */
+/** Seals the facts of a request. */
 export interface JudgedSealer {
-  /** Nothing where there is no key. */
+  /** `undefined` if there is no key. */
   seal(text: string, place: JudgedPlace): string | undefined
-  /** Nothing where there is no key any more, or it is not what was sealed. */
+  /** `undefined` if the key no longer exists or the text was not sealed for this request. */
   open(sealed: string, place: JudgedPlace): string | undefined
 }
 
 const REMEMBERED = 1_000
 
-/** Makes the sealer of one key. */
+/** Creates the sealer for a key. */
 export function judgedSealer(given: JudgedKey): JudgedSealer {
   const vaults = new LRUCache<string, Vault>({ max: REMEMBERED })
 

@@ -4,34 +4,34 @@ import { inheritedFields, isPlain, printedText } from './personal-value.ts'
 import { fieldName } from './field-name.ts'
 import type { SealedRecord } from './session-contract.ts'
 
-/** A field of a sealed record, a value of which was found although no read of the field is recorded. */
+/** A field of a sealed record whose value was found although no read of the field is recorded. */
 export interface Leak {
   readonly sealed: SealedRecord
   readonly field: string
 }
 
-/** What the search for leaks asks about the reads of a request. */
+/** What the search for leaks needs to know about a request. */
 export interface RecordedReads {
   readonly sealed: readonly SealedRecord[]
   isRead(sealed: SealedRecord, field: string): boolean
-  /** Texts that the response may have from elsewhere, such as what the caller has sent. */
+  /** Texts that the response may contain for other reasons, such as what the caller sent. */
   readonly known: readonly string[]
 }
 
-/** Shorter texts stand in many responses by chance. */
+/** Shorter texts occur in many responses by chance. */
 const SHORTEST = 5
 const SHORTEST_NUMBER = 6
-/** From this length on a text counts inside of a longer word too. */
+/** From this length on, a text counts even inside a longer word. */
 const SURE = 12
-/** How many values of one request are looked for; the search costs the same for each further one. */
+/** How many values of one request are searched for, to limit the cost. */
 const MOST_VALUES = 20_000
 
 /**
- * The personal values in a text that has left, or is about to, of which no read is recorded. The text is taken as it is, and
- * without the escapes of JSON, HTML and URLs. Values that were also read, of whatever person, are not found again, nor is
- * what stands inside of one of them. The cost is linear in the text, whatever number of values there is.
+ * Finds personal values in a text that was sent or is about to be sent, for which no read is recorded. The text is searched
+ * unchanged, and with the escapes of JSON, HTML and URLs decoded. A value is ignored if the same value was also read, of any
+ * person, or if it is part of a value that was read. The cost is linear in the text, whatever the number of values.
  *
- * It is a net and no proof: a value of fewer than five characters is not looked for, nor one that was changed on its way.
+ * It cannot find every leak: values of fewer than five characters and transformed values are not found.
  */
 export function findLeaks(text: string, reads: RecordedReads): Leak[] {
   const { unread, known } = valuesOf(reads)
@@ -46,7 +46,7 @@ interface Values {
   readonly known: ReadonlySet<string>
 }
 
-/** The texts of all fields: those that must not be found, and those that may. */
+/** The texts of all fields: those that must not be found, and those that may be. */
 function valuesOf({ sealed, isRead, known: given }: RecordedReads): Values {
   const known = new Set(given)
   const unread = new Map<string, Leak[]>()
@@ -63,7 +63,7 @@ function valuesOf({ sealed, isRead, known: given }: RecordedReads): Values {
     }
   }
   for (const text of known) unread.delete(text)
-  // A secret must not leave, whether or not it was read.
+  // A secret must not be sent, even if it was read.
   for (const [text, leaks] of secret) unread.set(text, leaks)
   for (const text of secret.keys()) known.delete(text)
   return { unread, known }
@@ -100,7 +100,7 @@ class Search {
     }
   }
 
-  /** Whether what was found belongs to a value that may be here: a surname inside of a full name that was read. */
+  /** Whether the find is part of a value that may occur: a surname inside a full name that was read. */
   #isPartOfKnown(text: string, at: number, value: string): boolean {
     for (const known of this.#known) {
       for (let inside = known.indexOf(value); inside !== -1; inside = known.indexOf(value, inside + 1)) {
@@ -118,7 +118,7 @@ function standsAlone(text: string, at: number, value: string): boolean {
   return !WORD.test(text.charAt(at - 1)) && !WORD.test(text.charAt(at + value.length))
 }
 
-/** The text as it is, and what JSON, HTML and URLs mean by it, one inside of another too, where that is something else. */
+/** The text unchanged, and decoded from JSON, HTML and URL escapes, also nested two deep. */
 function readingsOf(text: string): ReadonlySet<string> {
   const once = [text, withoutJson(text), withoutHtml(text), withoutUrl(text)]
   const twice = [...new Set(once)].flatMap((each) => [withoutJson(each), withoutHtml(each), withoutUrl(each)])
@@ -167,7 +167,7 @@ interface Field {
   readonly kind: 'personal' | 'open' | 'secret'
 }
 
-/** Every field of a record, as its view reports it. Rows of other models are sealed, and looked at, by themselves. */
+/** Every field of a record, named as its view reports it. Rows of other models are sealed and searched separately. */
 function* fieldsOf(
   record: object,
   model: ModelRules | undefined,
@@ -187,7 +187,7 @@ function* fieldsOf(
   }
 }
 
-/** The texts by which a value is recognised in a response. */
+/** The texts that a value can appear as in a response. */
 function* textsOf(value: unknown, depth = 0): Generator<string> {
   if (typeof value === 'string') {
     const text = value.trim()
@@ -205,7 +205,7 @@ function* textsOf(value: unknown, depth = 0): Generator<string> {
     const bytes = isArrayBufferView(value)
       ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       : Buffer.from(value)
-    // A beginning that takes whole groups of base64.
+    // 24 bytes are whole groups of base64.
     const beginning = bytes.subarray(0, 24)
     if (beginning.length >= 6)
       yield* [beginning.toString('hex'), beginning.toString('base64').replace(/={1,2}$/, '')]

@@ -4,37 +4,37 @@ import { escaped, isPlain, quoted } from './json-text.ts'
 
 /** The longest text in a written event, in UTF-16 units. */
 const MAX_TEXT = 256
-/** The longest sealed text of what a request was judged by. */
+/** The longest `judged` text. */
 const MAX_JUDGED = 4_096
 /** The longest line, in bytes. */
 const MAX_LINE = 8_192
 
-/** What to leave out, one step after the other, until an event fits into its line. */
+/** What to leave out, step by step, until an event fits into its line. */
 const ATTEMPTS: readonly Bounds[] = [
   { text: MAX_TEXT, decisions: 64, evidence: 16, persons: 1_000, fields: 1_000, judged: MAX_JUDGED },
   { text: MAX_TEXT, decisions: 64, evidence: 0, persons: 100, fields: 20, judged: MAX_JUDGED },
   { text: 64, decisions: 12, evidence: 0, persons: 10, fields: 8, judged: 0 },
-  // Twelve texts of 64 units, six bytes each when all are escaped: this one always fits.
+  // Twelve texts of 64 units, each of up to six bytes when escaped: this always fits.
   { text: 64, decisions: 0, evidence: 0, persons: 0, fields: 8, judged: 0 },
 ]
 
 interface Bounds {
   readonly text: number
   readonly decisions: number
-  /** How many entries of the evidence of one decision. */
+  /** How many entries of the evidence of one decision are kept. */
   readonly evidence: number
-  /** How many persons and fields of an event that has lists of them. */
+  /** How many persons and fields of a list are kept. */
   readonly persons: number
   readonly fields: number
   readonly judged: number
 }
 
 /**
- * One event as one line of JSON, at most 8192 bytes, all of them printable ASCII: what could break a line, a terminal or a
- * text column (control characters, U+2028, lone surrogates, everything beyond ASCII) is escaped. Texts are cut at 256
- * UTF-16 units; where an event is too long evidence goes first, then decisions. `truncated` marks what was cut.
+ * One event as one line of JSON, at most 8192 bytes of printable ASCII: anything that could break a line, a terminal or a text
+ * column (control characters, U+2028, lone surrogates, everything outside ASCII) is escaped. Texts are cut at 256 UTF-16 units.
+ * If an event is too long, evidence is left out first, then decisions. `truncated` marks a shortened event.
  *
- * The line is built from the known members and from primitive values alone: nothing that hangs on an event can add to it.
+ * The line contains only known members with primitive values, so other properties of an event cannot add to it.
  */
 export function serialiseEvent(event: AuditEvent): string {
   let line = ''
@@ -45,7 +45,7 @@ export function serialiseEvent(event: AuditEvent): string {
   return line
 }
 
-/** The event of a line that {@link serialiseEvent} wrote, or `undefined` when the line is not an event. */
+/** The event in a line that {@link serialiseEvent} wrote, or `undefined` if the line is not an event. */
 export function parseEvent(line: string): AuditEvent | undefined {
   let value: unknown
   try {
@@ -68,7 +68,7 @@ const KINDS: ReadonlySet<unknown> = new Set<AuditEvent['kind']>([
   'outcome',
 ])
 
-/** Writes one event straight into its line, without an object in between. */
+/** Writes one event directly into its line, without an intermediate object. */
 class LineWriter {
   readonly #bounds: Bounds
   truncated: boolean
@@ -95,7 +95,7 @@ class LineWriter {
   }
 
   #named({ id, time, requestId }: AuditEvent): string {
-    // In one piece, where they are as we write them: each piece takes memory.
+    // Written in one piece if they need no escaping, because each piece takes memory.
     if (this.#isPlain(id) && this.#isPlain(time) && this.#isPlain(requestId))
       return `,"id":"${id}","time":"${time}","requestId":"${requestId}"`
     return this.#text(',"id":"', id) + this.#text(',"time":"', time) + this.#text(',"requestId":"', requestId)
@@ -183,7 +183,7 @@ class LineWriter {
     )
   }
 
-  /** Whole or not at all: a part of it does not open. */
+  /** Written whole or not at all, because a part of it cannot be opened. */
   #judged(sealed: string | undefined): string {
     if (typeof sealed !== 'string') return ''
     if (sealed.length <= this.#bounds.judged) return `,"judged":${quoted(sealed)}`
@@ -211,7 +211,7 @@ class LineWriter {
     return written
   }
 
-  /** Guards share decisions that are the same for many requests, so that they need not be written anew each time. */
+  /** Guards share decisions that are the same for many requests, so their text is kept. */
   #remembered(decision: Decision): string {
     const atFull = this.#bounds === ATTEMPTS[0]
     const known = atFull ? lines.get(decision) : undefined
@@ -239,7 +239,7 @@ class LineWriter {
     const entries = Object.entries(evidence)
     const most = Math.min(entries.length, this.#bounds.evidence)
     if (most < entries.length) this.truncated = true
-    // By name, so that of two names that are cut to one the last stays.
+    // By name, so that if two names are cut to the same text, the last one stays.
     const written = new Map<string, string>()
     for (const [name, value] of entries.slice(0, most)) {
       const key = this.#cut(name)
@@ -250,7 +250,7 @@ class LineWriter {
     return [...written].map(([name, value]) => `${quoted(name)}:${value}`).join(',')
   }
 
-  /** A member whose value is a string, by its name and opening quote; anything else is left out. */
+  /** A member with a string value, given its name and opening quote. Other values are left out. */
   #text(name: string, value: unknown): string {
     return typeof value === 'string' ? `${name}${escaped(this.#cut(value))}"` : ''
   }
@@ -267,10 +267,10 @@ function isFixed(decision: Decision): boolean {
   return Object.isFrozen(decision) && Object.isFrozen(decision.evidence)
 }
 
-/** What was written of decisions that cannot change. */
+/** The text of frozen decisions. */
 const lines = new WeakMap<Decision, string>()
 
-/** What was written of decisions that cannot change and come together, by the last of them. */
+/** The text of frozen decisions that occur together, by the last of them. */
 const trails = new WeakMap<Decision, { readonly decisions: readonly Decision[]; readonly text: string }>()
 
 function isSame(one: readonly Decision[], other: readonly Decision[]): boolean {
@@ -279,7 +279,7 @@ function isSame(one: readonly Decision[], other: readonly Decision[]): boolean {
   return true
 }
 
-/** A member whose value is a number that JSON can write; anything else is left out. */
+/** A member with a number that JSON can represent. Other values are left out. */
 function amount(name: string, value: unknown): string {
   return Number.isFinite(value) ? name + String(value) : ''
 }

@@ -4,19 +4,19 @@ import type { AuditEvent } from './event.ts'
 import type { AuditSink } from './sink.ts'
 
 export interface MemoryAuditSinkOptions {
-  /** How many events are kept; the oldest leave. Default 10 000. */
+  /** How many events are kept; the oldest are dropped. Default 10 000. */
   readonly max?: number | undefined
 }
 
 export interface MemoryAuditSink extends AuditSink {
   write(events: readonly AuditEvent[]): void
-  /** The events that are kept, the oldest first. */
+  /** The events that are kept, oldest first. */
   events(): readonly AuditEvent[]
   clear(): void
 }
 
 /**
- * Keeps the newest events in the memory of this process: for tests and for a first look, not for an audit.
+ * Keeps the newest events in the memory of this process, for tests and first experiments. It is not suitable for a real audit.
  *
  * @throws ConfigError
  */
@@ -30,7 +30,7 @@ export function memoryAuditSink(options: MemoryAuditSinkOptions = {}): MemoryAud
     write(events) {
       for (const event of events) {
         kept.push(event)
-        // Twice the bound before it is cut, so that cutting costs little per event.
+        // Cut only at twice the limit, so that the cost per event stays low.
         if (kept.length >= 2 * max) kept = kept.slice(-max)
       }
     },

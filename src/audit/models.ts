@@ -3,12 +3,12 @@ import { checkOptions, type Expectation } from '../options.ts'
 import { printedText } from './personal-value.ts'
 
 /**
- * Describes the rows of one kind to the audit. Every field counts as personal, and every read of it is recorded, unless it is
- * listed here. A new column is therefore recorded by default. A field is named by its path: `address.city`.
+ * Describes the rows of one kind to the audit. Every field counts as personal and every read of it is recorded, unless the field
+ * is listed here. So a new column is recorded by default. A field is named by its path: `address.city`.
  */
 export interface PersonalModel {
   /**
-   * Whose data a row is: the field that holds the id of the person, or a function that returns it. Left out: these rows occur only
+   * Whose data a row is: the field with the id of the person, or a function that returns it. Left out: these rows occur only
    * inside rows of another model, and belong to the person of that row.
    */
   readonly person?: string | ((row: never) => unknown) | undefined
@@ -19,20 +19,20 @@ export interface PersonalModel {
    * `audit.secret(row, field)` is the only way to one. Default: no fields.
    */
   readonly secret?: readonly string[] | undefined
-  /** Fields that hold a row of another model, or a list of such rows, and the name of that model. Default: no fields. */
+  /** Fields that contain a row of another model or a list of such rows, with the name of that model. Default: no fields. */
   readonly nested?: Readonly<Record<string, string>> | undefined
 }
 
-/** The models of an application, by their names. */
+/** The models of an application, by name. */
 export type PersonalModels = Readonly<Record<string, PersonalModel>>
 
-/** What a view asks about the fields of a model, by their paths. */
+/** The rules of a model for the fields of a view, by their paths. */
 export interface ModelRules {
   readonly name: string
   readonly open: ReadonlySet<string>
   readonly secret: ReadonlySet<string>
   readonly nested: ReadonlyMap<string, string>
-  /** The id of the person of a row; `undefined` where the row does not say it, `null` where the model does not. */
+  /** The id of the person of a row; `undefined` if the row lacks it, `null` if the model does not declare `person`. */
   personOf(row: object): string | undefined | null
 }
 
@@ -108,7 +108,7 @@ function personReader(person: string | ((row: object) => unknown) | undefined): 
   }
 }
 
-/** The text of an id: a string, a number, a UUID in bytes, or an object that prints itself, such as an `ObjectId`. */
+/** An id as text: a string, a number, a UUID in bytes, or an object that prints itself, such as an `ObjectId`. */
 function idOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value === '' ? undefined : value
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))) return String(value)

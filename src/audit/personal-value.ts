@@ -17,20 +17,20 @@ import {
   isWeakSet,
 } from 'node:util/types'
 
-/** Whether it is an object literal, or an object without prototype; of another realm too. */
+/** Whether it is an object literal or an object without a prototype, also of another realm. */
 export function isPlain(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value) as object | null
   return prototype === null || isRoot(prototype)
 }
 
-/** Whether it is `Object.prototype`, of whatever realm. */
+/** Whether it is `Object.prototype`, of any realm. */
 function isRoot(prototype: object): boolean {
   if (prototype === Object.prototype) return true
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf')
 }
 
-/** Values of their own kind, whose parts no property shows. */
+/** Built-in values whose content is not in properties. */
 const KINDS_OF_VALUES: readonly ((value: unknown) => boolean)[] = [
   Array.isArray,
   isDate,
@@ -52,19 +52,19 @@ const KINDS_OF_VALUES: readonly ((value: unknown) => boolean)[] = [
 
 const NO_NAMES: readonly string[] = Object.freeze([])
 
-/** The names of the values that a class keeps on its prototypes, for each class. */
+/** The names of the values on the prototypes of each class. */
 const membersOfClasses = new WeakMap<object, readonly string[]>()
 
 /**
- * The names of the fields that a record inherits; `undefined` when it cannot be a record. A record is a plain object, or an
- * instance of a class whose fields are its own properties: what it inherits are methods, accessors and constants of the
- * class. An object that inherits from another object, and not from a class, is no record, because its fields are not its own.
+ * The names of the fields that a record inherits; `undefined` if it cannot be a record. A record is a plain object, or an
+ * instance of a class whose fields are its own properties: it inherits methods, accessors and constants of the class. An object
+ * that inherits from another object rather than from a class is not a record, because its fields are not its own.
  */
 export function inheritedFields(value: unknown): readonly string[] | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   const prototype = Object.getPrototypeOf(value) as object | null
   if (prototype === null || isRoot(prototype)) return NO_NAMES
-  // The documents of mongoose keep their fields elsewhere.
+  // Documents of mongoose keep their fields elsewhere.
   if (KINDS_OF_VALUES.some((is) => is(value)) || 'toObject' in value) return undefined
   return fieldsOfClass(prototype)
 }
@@ -91,8 +91,8 @@ function fieldsOfClass(first: object): readonly string[] | undefined {
 }
 
 /**
- * A copy of a value that shares nothing with it, at any depth; what points to itself stays so. An instance of a class, such as
- * the `ObjectId` of MongoDB or the `Decimal` of Prisma, is handed out as it is, because what it keeps hidden cannot be copied.
+ * A deep copy of a value that shares nothing with it; cycles are preserved. An instance of a class, such as the `ObjectId` of
+ * MongoDB or the `Decimal` of Prisma, is returned itself, because its hidden content cannot be copied.
  *
  * @param refuse makes the error for a function.
  */
@@ -143,13 +143,13 @@ function copyOfObject(
 }
 
 /**
- * The same bytes in memory of their own and of their size. The buffer behind a view can be larger than the view, as the
- * pool of `Buffer` is, and what lies beside it belongs to others.
+ * The same bytes in a buffer of their own size. The buffer behind a view can be larger, such as the pool of `Buffer`, and its
+ * other bytes belong to other values.
  */
 function copyOfBytes(value: ArrayBufferLike | ArrayBufferView): ArrayBufferLike | ArrayBufferView {
   const shared = isSharedArrayBuffer(value)
   const own = shared ? new SharedArrayBuffer(value.byteLength) : new ArrayBuffer(value.byteLength)
-  // A detached buffer has no bytes, and no view can be made of it.
+  // A detached buffer has no bytes, and a view of it cannot be created.
   if (value.byteLength > 0) {
     const given = isArrayBufferView(value)
       ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
@@ -164,18 +164,18 @@ function copyOfBytes(value: ArrayBufferLike | ArrayBufferView): ArrayBufferLike 
 
 type ViewConstructor = new (buffer: ArrayBufferLike) => ArrayBufferView
 
-/** The name of the built-in class of a typed array, also of one of a subclass or of another realm. */
+/** The name of the built-in class of a typed array, also for a subclass or another realm. */
 const kindOf = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
 )?.get as (this: unknown) => string | undefined
 
-/** What an object prints itself as, such as an `ObjectId`; `undefined` of one that says only that it is an object. */
+/** The printed form of an object such as an `ObjectId`; `undefined` if that only says that it is an object. */
 export function printedText(value: { toString(): string }): string | undefined {
   return value.toString === Object.prototype.toString ? undefined : value.toString()
 }
 
-/** What a value is, for an error: the name of a class, and nothing of the value itself. */
+/** The kind of a value, for an error: the name of its class, without the value. */
 export function describeKind(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'

@@ -3,7 +3,7 @@ import { cannotBeShown, fieldName, noRecord } from './field-name.ts'
 import type { ModelRules } from './models.ts'
 import { copyOf, describeKind, inheritedFields, isPlain } from './personal-value.ts'
 
-/** A record whose members can be read and not written, at every depth. Dates, bytes and the like stay what they are. */
+/** A record whose members can be read but not written, at every depth. Dates, bytes and similar values are unchanged. */
 export type DeepReadonly<T> = unknown extends T
   ? T
   : T extends ((...args: never[]) => unknown) | Date | ArrayBuffer | ArrayBufferView
@@ -21,38 +21,38 @@ interface Accessor {
   readonly set: (value: unknown) => void
 }
 
-/** Accessors by name of the field. Views that share them are made several times faster. */
+/** Accessors by field name. Views that share them are created several times faster. */
 export type FieldGetters = Map<string, Accessor>
 
-/** Beyond so many names getters are made anew for each view: records with made-up names must not fill the memory. */
+/** Beyond this number of names, each view creates its own getters, so that records with invented names cannot fill the memory. */
 const MAX_GETTERS = 1_000
 
-/** What a view does with what it shows. */
+/** How a view treats its fields. */
 export interface Seal {
   onRead(field: string): void
   /** Shared by the views of one application. */
   readonly getters: FieldGetters
-  /** What is declared of the fields. Left out: all of them are personal. */
+  /** The declaration of the fields. Left out: all of them are personal. */
   readonly model?: ModelRules | undefined
-  /** Seals a row of another model that a field holds. */
+  /** Seals a row of another model in a field. */
   nested?(model: string, row: object): object
 }
 
 interface Source {
   readonly record: Readonly<Record<string, unknown>>
-  /** The path of the record inside of its parent, with a dot at its end: as it is reported, and as a model names it. */
+  /** The path of the record inside its parent, with a dot at its end: as it is reported, and as a model names it. */
   readonly path: string
   readonly place: string
   readonly seal: Seal
-  /** The records around this one. */
+  /** The records that contain this one. */
   readonly around: readonly object[]
-  /** Views of nested records, each with the record that it shows. */
+  /** Views of nested records, each with its record. */
   nested: Map<string, { readonly record: object; readonly view: object }> | undefined
-  /** The lists and rows that were handed out last. */
+  /** The lists and rows that were last handed out. */
   handed: Map<string, unknown> | undefined
 }
 
-/** Returning another object from a constructor lets a subclass put private fields on it. */
+/** A constructor that returns another object lets a subclass put private fields on that object. */
 class Given {
   constructor(target: object) {
     // oxlint-disable-next-line no-constructor-return -- this is its whole purpose
@@ -60,7 +60,7 @@ class Given {
   }
 }
 
-/** Puts the values of a record where neither a reader nor a printer can see them: in a private field of the view. */
+/** Puts the values of a record into a private field of the view, where neither code nor a printer can see them. */
 class Stamp extends Given {
   readonly #source: Source
 
@@ -77,7 +77,7 @@ class Stamp extends Given {
     return holder === null ? undefined : readMember(holder.#source, name)
   }
 
-  /** Prisma puts each list and each row back where it has found it. Nothing else can be written. */
+  /** Prisma writes each list and each row back to the field it was read from. Nothing else can be written. */
   static write(view: unknown, name: string, value: unknown): void {
     const source = typeof view === 'object' && view !== null ? Stamp.sourceOf(view) : undefined
     if (typeof value === 'object' && value !== null && source?.handed?.get(name) === value) return
@@ -92,24 +92,24 @@ class Stamp extends Given {
 /**
  * A read-only view of a record of personal data that reports each read of a field by its dotted path (`address.city`).
  *
- * Every field is an own getter, so that every way to a value goes through it: property, destructuring, spread,
- * `Object.values`, `JSON.stringify`, `structuredClone`, a property descriptor. Printing the view shows `[Getter]` and no
- * value. Names (`Object.keys`, `in`) are not values and are not reported.
+ * Every field is an own getter, so every way to a value goes through it: property, destructuring, spread, `Object.values`,
+ * `JSON.stringify`, `structuredClone`, a property descriptor. Printing the view shows `[Getter]` and no value. Names
+ * (`Object.keys`, `in`) are not values, and are not reported.
  *
- * - The record is a plain object or an instance of a class. The view has the methods and accessors of that class, and what
- *   they read of the view is reported. Private members of the class cannot be read through it.
- * - A nested plain object is a view of its own. To reach for it is not yet a read, except when it is empty.
- * - A list, a `Date`, `Map`, `Set`, `Buffer` or another array of bytes counts as one field and is handed out as a copy, with
- *   memory of its own. So does an instance of a class, such as an `ObjectId`, which is handed out as it is.
- * - A name that does not look like the name of a field, such as an address that is used as a key, is reported as `*`,
- *   since it may be personal itself. Members named `__proto__` or by a symbol are left out.
- * - The values are those of the record at the time they are read. Keep no other reference to it: what reads the record
- *   itself is not seen. The same goes for a value once it was read.
+ * - The record is a plain object or an instance of a class. The view has the methods and accessors of that class, and their reads
+ *   through the view are reported. Private members of the class cannot be read through it.
+ * - A nested plain object is a separate view. Accessing it is not a read, unless it is empty.
+ * - A list, a `Date`, `Map`, `Set`, `Buffer` or another array of bytes counts as one field, and is handed out as a copy with its
+ *   own memory. An instance of another class, such as an `ObjectId`, counts as one field too, but is handed out itself.
+ * - A name that does not look like a field name, such as an address used as a key, is reported as `*`, because it may be personal
+ *   itself. Members named `__proto__` or by a symbol are left out.
+ * - The values are those of the record at the time they are read. Keep no other reference to the record: reads of the record
+ *   itself are not seen. Nor are uses of a value after it was read.
  * - A `Proxy` around a view shows no fields.
  *
- * @param getters shared by the views of one application. Default: for this view alone.
- * @throws TypeError when it is given no record, or when one of its fields holds a function or the record itself. The message
- *   names the field and the class and holds no value. What is put there later, is refused when it is read.
+ * @param getters shared by the views of one application. Default: for this view only.
+ * @throws TypeError if `record` cannot be a record, or if one of its fields contains a function or the record itself. The message
+ * names the field and the class, but no value. A value added later is refused when it is read.
  */
 export function personalView<T extends object>(
   record: T,
@@ -119,13 +119,13 @@ export function personalView<T extends object>(
   return sealedView(record, { onRead, getters }) as DeepReadonly<T>
 }
 
-/** The same, by a declaration of its fields. */
+/** Like {@link personalView}, with a declaration of the fields. */
 export function sealedView(record: object, seal: Seal): object {
   return makeView(record, '', '', seal, [])
 }
 
 /**
- * What can be sealed: the record itself, or the one behind a view.
+ * The record to seal: the given object, or the record behind a view.
  *
  * @throws TypeError
  */
@@ -135,9 +135,9 @@ export function recordOf(given: unknown): object {
 }
 
 /**
- * Reads one field of a view that a model declares as secret, and reports it.
+ * Reads and reports one field of a view that a model declares as secret.
  *
- * @throws UsageError when this is not a view, or the field is not a secret one.
+ * @throws UsageError if this is not a view, or the field is not secret.
  */
 export function readSecret(view: object, name: string): unknown {
   const source = Stamp.sourceOf(view)
@@ -173,11 +173,11 @@ function makeView(
 }
 
 function defineField(view: object, source: Source, name: string): void {
-  // As a member it would become the prototype of whatever the view is assigned to.
+  // As a member it would become the prototype of every object that the view is assigned to.
   if (name === '__proto__') return
   const { record, path, place, seal } = source
   const { model, getters } = seal
-  // A getter, such as one of another view, is not run before somebody reads it.
+  // A getter, such as one of another view, must not run before somebody reads it.
   const value: unknown = Object.getOwnPropertyDescriptor(record, name)?.value
   if (model !== undefined) {
     const at = place + name
@@ -217,7 +217,7 @@ function accessorOf(name: string, getters: FieldGetters): Accessor {
   return accessor
 }
 
-/** What a record has now under this name. A method that it inherits is not a value of it. */
+/** The current value of a record under this name. An inherited method is not a value. */
 function valueOf(record: Readonly<Record<string, unknown>>, name: string): unknown {
   const value = record[name]
   return typeof value === 'function' && !Object.hasOwn(record, name) ? undefined : value
@@ -254,7 +254,7 @@ function nestedRow({ seal, path }: Source, name: string, model: string, row: unk
   return seal.nested?.(model, row)
 }
 
-/** Nothing is reported of what cannot be handed out. */
+/** A value that cannot be handed out is not reported. */
 function leafOf(source: Source, name: string, value: unknown): unknown {
   const copy = copied(source, name, value)
   source.seal.onRead(source.path + fieldName(name))
@@ -272,7 +272,7 @@ function copied({ path }: Source, name: string, value: unknown): unknown {
   return copyOf(value, (inside) => cannotBeShown(path + fieldName(name), describeKind(inside)))
 }
 
-/** The view of a nested record: the same one, for as long as it is the same record. */
+/** The view of a nested record. It stays the same while the record does. */
 function nestedView(source: Source, name: string, record: object): object {
   const { path, place, seal, around } = source
   source.nested ??= new Map()

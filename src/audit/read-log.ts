@@ -8,16 +8,16 @@ import type {
   Pseudonymise,
 } from './event.ts'
 
-/** Whose data is read, as what and why. */
+/** Whose data is read, as which record, and why. */
 export interface Subject {
   readonly person: string
   readonly record: string | undefined
   readonly purpose: string | undefined
-  /** Whether it came by `rows()`, whose reads are kept together. */
+  /** Whether it came from `rows()`, whose reads are kept together. */
   readonly isRow: boolean
 }
 
-/** What happened besides reads. */
+/** An event other than a read. */
 export type Happening = { readonly at: number } & (
   | {
       readonly kind: 'action'
@@ -34,24 +34,24 @@ export type Happening = { readonly at: number } & (
 )
 
 export interface ReadLogOptions {
-  /** The caller, asked for when events are taken. */
+  /** The caller, read when events are taken. */
   who(): {
     readonly appId?: string | undefined
     readonly actor?: string | undefined
     readonly actorKind?: ActorKind | undefined
   }
   readonly pseudonymise: Pseudonymise
-  /** Has events kept ahead of the end of the request. */
+  /** Keeps events before the end of the request. */
   keep(events: AuditEvent[]): void | Promise<void>
 }
 
-/** What one audit records of the reads of a request. */
+/** The reads of a request, as one audit records them. */
 export interface ReadLog {
-  /** The events since they were last taken. A field that is read again makes a further event. */
+  /** The events since the last call. Another read of a field makes another event. */
   take(): AuditEvent[]
-  /** From now on events are not waited for by anybody: those of each tick are handed to `late` by themselves. */
+  /** From now on nobody waits for events: those of each tick are passed to `late`. */
   finish(late: (events: AuditEvent[]) => void): void
-  /** From now on nothing is recorded. */
+  /** Stops recording. */
   silence(): void
 }
 
@@ -62,7 +62,7 @@ interface Reading {
 
 type Fields = Map<string, Reading>
 
-/** Reads by subject and field, and what happened besides. */
+/** Reads by subject and field, and other events. */
 export class Readings {
   readonly of = new Map<Subject, Fields>()
   readonly happenings: Happening[] = []
@@ -83,9 +83,9 @@ export class Readings {
   }
 }
 
-/** How many characters of a line the parts of one event without a fixed length may take. A line has 8192. */
+/** How many characters of a line the parts without a fixed length may take. A line has 8192. */
 const ROOM = 7_200
-/** How many of them the names of fields may take. */
+/** How many of these the names of fields may take. */
 const ROOM_OF_FIELDS = 2_000
 
 export class Log implements ReadLog {
@@ -134,7 +134,7 @@ export class Log implements ReadLog {
     this.#fresh = undefined
     const who = this.#options.who()
     const events: AuditEvent[] = []
-    // Rows of one kind are listed together where they concern several persons.
+    // Rows of one kind are listed together if they concern several persons.
     const lists = new Map<string, Map<Subject, Fields>>()
     for (const [subject, fields] of taken.of) {
       if (subject.isRow) {
@@ -212,7 +212,7 @@ export class Log implements ReadLog {
     return { version: 1, id: this.#newId(), time, requestId: this.#requestId, ...who }
   }
 
-  /** Has what was recorded so far kept. */
+  /** Keeps everything recorded so far. */
   flush(): void | Promise<void> {
     const events = this.take()
     return events.length === 0 ? undefined : this.#options.keep(events)
@@ -235,7 +235,7 @@ export class Log implements ReadLog {
 
 type Who = ReturnType<ReadLogOptions['who']>
 
-/** What the names of fields, record and purpose leave. */
+/** The room that the names of fields, the record and the purpose leave. */
 function roomBeside(
   fields: readonly string[],
   { record = '', purpose = '' }: Pick<ActionEvent, 'record' | 'purpose'> = {},
@@ -248,7 +248,7 @@ function named(subject: Subject | undefined): { record?: string; purpose?: strin
   return { ...(record !== undefined && { record }), ...(purpose !== undefined && { purpose }) }
 }
 
-/** Consecutive parts of a list that take at most so much room each; one item at least. */
+/** Splits a list into consecutive parts that fit into the room; at least one item each. */
 function portions<T>(list: readonly T[], lengthOf: (item: T) => number, room: number): T[][] {
   const parts: T[][] = []
   let left = 0
@@ -266,7 +266,7 @@ function portions<T>(list: readonly T[], lengthOf: (item: T) => number, room: nu
   return parts
 }
 
-/** How much of a line a text takes at most: beyond ASCII each unit takes six characters. */
+/** The most room that a text takes in a line: a unit outside ASCII takes six characters. */
 function lengthOfText(text: string): number {
   return /^[\w.*$-]*$/.test(text) ? text.length + 3 : 6 * Math.min(text.length, 256) + 3
 }

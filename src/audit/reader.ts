@@ -6,12 +6,12 @@ import { parseEvent } from './line.ts'
 const LONGEST_LINE = 1_048_576
 
 /**
- * Reads the events that a sink has written as lines of `serialiseEvent`, each ended by a line feed, in their order. `chunks`
- * are pieces of UTF-8 or of text, as a file stream gives them. A last line without its end is a write that was cut off: it
- * is not an event. Empty lines are skipped.
+ * Reads events that a sink has written as lines of `serialiseEvent`, each ended by a line feed, in order. `chunks` are pieces of
+ * UTF-8 or of text, as a file stream yields them. A last line without its line feed is a write that was cut off, and is not an
+ * event. Empty lines are skipped.
  *
- * Rejects with `UnreadableError` that names the number of the first line that is not an event, and nothing of what stands
- * there, and as `chunks` does.
+ * Rejects as `chunks` does, and with `UnreadableError` for the first line that is not an event; the error gives its number, but
+ * none of its content.
  */
 export async function* readEvents(
   chunks: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>,

@@ -8,52 +8,55 @@ export interface RecorderOptions {
   readonly sink: AuditSink
   /** How long the sink may take for one write, in milliseconds. Default 250. */
   readonly sinkTimeout?: number | undefined
-  /** How many events may wait for a sink that fails; beyond it events are lost and counted. Default 10 000. */
+  /** How many events may wait for a sink that fails; further events are lost and counted. Default 10 000. */
   readonly maxBacklog?: number | undefined
-  /** Told of every write that failed and of every loss, with how many events wait and how many were lost so far. */
+  /** Called with every failed write and every loss, with the number of waiting events and of lost events so far. */
   readonly onError?:
     ((error: Error, backlog: { readonly waiting: number; readonly lost: number }) => void) | undefined
-  /** Spreads retries: a number from 0 up to 1. Default `Math.random`. */
+  /** Random numbers from 0 up to 1, to spread retries. Default `Math.random`. */
   readonly random?: (() => number) | undefined
 }
 
-/** Stands between requests and a sink. */
+/** Passes events of requests to a sink, and sends them again if it fails. */
 export interface Recorder {
   /**
-   * Has the events kept. Returns nothing when the sink took them at once; otherwise a promise that rejects with
-   * `UnavailableError` when it did not take them in time. Those events wait and are sent again, in the order in which
-   * they were recorded, until they are kept, so that each arrives at least once for as long as the process lives. At most
-   * `maxBacklog` wait; the newest beyond it are lost, counted in `lost` and reported.
+   * Passes events to the sink. Returns `undefined` if the sink took them synchronously; otherwise a promise that rejects with
+   * `UnavailableError` if the sink did not take them in time. Such events wait and are sent again, in the order in which they
+   * were recorded, until the sink has taken them. So each event arrives at least once while the process lives. At most
+   * `maxBacklog` events wait; further ones are lost, counted in `lost` and reported.
    *
-   * @param behind What `record` has returned for events that must arrive first. Others may be on their way together.
+   * @param behind the result of `record` for events that must arrive first. Other events may be sent in parallel.
    */
   record(events: readonly AuditEvent[], behind?: Promise<void>): void | Promise<void>
-  /** Whether events wait that the sink has not kept. While they do, `record` rejects and queues behind them. */
+  /** Whether events wait that the sink has not taken. Meanwhile `record` rejects and adds its events to the queue. */
   readonly failing: boolean
-  /** How many events were given up, because the backlog was full or the recorder closed. */
+  /** How many events were lost, because the backlog was full or the recorder was closed. */
   readonly lost: number
-  /** Resolves when all events recorded so far are kept, and flushes the sink; rejects with `UnavailableError` when the sink refuses them again. */
+  /**
+   * Resolves when all events recorded so far are kept, and flushes the sink. Rejects with `UnavailableError` if the sink refuses
+   * them again.
+   */
   flush(): Promise<void>
-  /** The same, and the end, also of the sink: nothing is recorded or sent again after it. */
+  /** Like `flush`, and closes the recorder and the sink: nothing is recorded or sent again after it. */
   close(): Promise<void>
 }
 
-/** The events of one call, in its place among the others. */
+/** The events of one call, and their position among the others. */
 interface Batch {
   readonly place: number
   readonly events: readonly AuditEvent[]
 }
 
-/** Milliseconds to the first retry; each further one takes twice as long, up to the last. */
+/** Milliseconds to the first retry. Each further pause is twice as long, up to the last. */
 const FIRST_RETRY = 100
 const LAST_RETRY = 2_000
-/** How many events one retry sends, about. */
+/** About how many events one retry sends. */
 const RETRY_SIZE = 256
 
-/** How many recorders that are not closed write to a sink. */
+/** How many open recorders write to a sink. */
 const users = new WeakMap<AuditSink, number>()
 
-/** Makes a recorder. */
+/** Creates a recorder. */
 export function createRecorder(options: RecorderOptions): Recorder {
   return new BacklogRecorder(options)
 }
@@ -111,7 +114,7 @@ class BacklogRecorder implements Recorder {
       return Promise.reject(closing)
     }
     const batch: Batch = { place: this.#nextPlace++, events }
-    // Behind a backlog events queue up, so that they arrive in order.
+    // While there is a backlog, events join it, so that they arrive in order.
     if (this.#backlog.length > 0) {
       this.#keep(batch)
       return Promise.reject(new UnavailableError('earlier events are still waiting for the sink'))
@@ -123,7 +126,7 @@ class BacklogRecorder implements Recorder {
       return Promise.reject(this.#failed(batch, error))
     }
     if (written === undefined) return undefined
-    // A write may still end well after we have given it up. Then it need not be sent again.
+    // A write may still succeed after its time-out. Then it need not be repeated.
     written.then(
       () => this.#forget([batch]),
       () => undefined,
@@ -144,7 +147,7 @@ class BacklogRecorder implements Recorder {
     return recorded
   }
 
-  /** Nothing when the sink has taken the events at once. */
+  /** `undefined` if the sink took the events synchronously. */
   #write(events: readonly AuditEvent[]): Promise<unknown> | undefined {
     const returned: unknown = this.#sink.write(events)
     return isThenable(returned) ? Promise.resolve(returned) : undefined
@@ -164,7 +167,7 @@ class BacklogRecorder implements Recorder {
     }
     if (kept.length === 0) return
     this.#waiting += kept.length
-    // Writes that were on their way together may fail in another order than they were recorded in.
+    // Parallel writes may fail in another order than they were recorded in.
     const behind = this.#backlog.findLastIndex((other) => other.place < place)
     this.#backlog.splice(behind + 1, 0, { place, events: kept })
     this.#retryLater()
@@ -188,7 +191,7 @@ class BacklogRecorder implements Recorder {
     )
       return
     const random = this.#random
-    // Spread, so that processes do not return to a sink together.
+    // Random, so that processes do not return to a sink together.
     this.#timer = setTimeout(
       () => void this.#drain().catch(() => undefined),
       this.#retryAfter * (0.5 + random()),
@@ -196,7 +199,7 @@ class BacklogRecorder implements Recorder {
     this.#timer.unref()
   }
 
-  /** Sends what waits until nothing does; rejects at the first failure. */
+  /** Sends the backlog until it is empty; rejects at the first failure. */
   #drain(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -209,7 +212,7 @@ class BacklogRecorder implements Recorder {
 
   async #sendAll(): Promise<void> {
     while (this.#backlog.length > 0) {
-      // After a retry in vain the oldest batch asks alone: a client with a queue of its own may keep what we send.
+      // After a failed retry only the oldest batch is sent, because a client with its own queue may keep what we send.
       const batches = this.#retryAfter === FIRST_RETRY ? chunk(this.#backlog) : this.#backlog.slice(0, 1)
       try {
         const written = this.#write(batches.flatMap(({ events }) => events))
@@ -231,7 +234,7 @@ class BacklogRecorder implements Recorder {
       const returned: unknown = onError?.(error, { waiting: this.#waiting, lost: this.#lost })
       if (isThenable(returned)) returned.then(undefined, () => undefined)
     } catch {
-      // A listener must not harm a request.
+      // An error of the callback must not harm a request.
     }
   }
 
@@ -258,14 +261,14 @@ class BacklogRecorder implements Recorder {
       clearTimeout(this.#timer)
       const others = (users.get(this.#sink) ?? 1) - 1
       users.set(this.#sink, others)
-      // Others may still write to it.
+      // Other recorders may still write to it.
       if (others > 0) await this.#sink.flush?.()
       else await this.#sink.close?.()
     }
   }
 }
 
-/** The oldest batches, up to the size of a retry; one at least. */
+/** The oldest batches, up to the size of a retry; at least one. */
 function chunk(backlog: readonly Batch[]): readonly Batch[] {
   let size = 0
   const end = backlog.findIndex(({ events }, index) => (size += events.length) > RETRY_SIZE && index > 0)

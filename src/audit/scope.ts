@@ -2,21 +2,21 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { UsageError } from '../errors.ts'
 import type { AuditSession } from './session.ts'
 
-/** What has a session: the context of a request, or a job. It is asked when the session is needed. */
+/** Has a session: the context of a request, or a job. The session is created when it is first read. */
 export interface HasSession {
   readonly audit: AuditSession
 }
 
-/** Which session belongs to the code that runs now, wherever it was called from. */
+/** The session of the running code, wherever that code was called from. */
 export class Scope {
   readonly #storage = new AsyncLocalStorage<HasSession>()
 
-  /** Runs `work`, in which and behind which the session is the current one. */
+  /** Runs `work` with the session as the current one, including everything that `work` starts asynchronously. */
   run<T>(holder: HasSession, work: () => T): T {
     return this.#storage.run(holder, work)
   }
 
-  /** @throws UsageError where neither a request nor a job is under way. */
+  /** @throws UsageError outside a request and a job. */
   get current(): AuditSession {
     const holder = this.#storage.getStore()
     if (holder === undefined) {

@@ -24,10 +24,10 @@ import type {
 
 export type { AuditSession, RecordedSession, SealedRecord } from './session-contract.ts'
 
-/** The longest purpose, in UTF-16 units; as in a written event. */
+/** The longest purpose, in UTF-16 units, as in a written event. */
 const LONGEST_PURPOSE = 256
 
-/** Starts the collection of one request. */
+/** Creates the session of one request. */
 export function createAuditSession(options: AuditSessionOptions): RecordedSession {
   return new Session(options)
 }
@@ -36,7 +36,7 @@ class Session implements RecordedSession {
   readonly #options: AuditSessionOptions
   readonly #getters: FieldGetters
   readonly #logs: Log[] = []
-  // Most requests read nothing.
+  // Created on first use, because most requests read no personal data.
   #subjects: Map<string, Subject> | undefined
   #all: Readings | undefined
   #purpose: string | undefined
@@ -79,7 +79,7 @@ class Session implements RecordedSession {
     views: Map<object, object>,
   ): object {
     const row = recordOf(given)
-    // The same row in two places, or one that is a part of itself, has one view.
+    // A row that occurs twice, or inside itself, has one view.
     const known = views.get(row)
     if (known !== undefined) return known
     const own = model.personOf(row)
@@ -193,7 +193,7 @@ class Session implements RecordedSession {
     for (const log of this.#logs) log.add(subject, field, at)
   }
 
-  /** @throws PurposeRequired where there is none, and the actor needs one. */
+  /** @throws PurposeRequired if there is no purpose and the actor needs one. */
   #purposeNow(own: string | undefined): string | undefined {
     const purpose = own ?? this.#purpose ?? readPurpose(this.#options.why?.())
     if (purpose === undefined && this.#options.needsPurpose?.() === true) throw new PurposeRequired()
@@ -206,14 +206,14 @@ function checkPerson(id: unknown): void {
     throw new TypeError('the id of a person must be a non-empty string')
 }
 
-/** @throws TypeError when it is given and is not a purpose. */
+/** @throws TypeError if a purpose is given but is not valid. */
 function purposeOf({ purpose }: RowOptions): string | undefined {
   if (purpose !== undefined && readPurpose(purpose) === undefined)
     throw new TypeError(`a purpose must be a string of 1 to ${LONGEST_PURPOSE} characters`)
   return readPurpose(purpose)
 }
 
-/** The purpose that an option names, which may be what a caller has sent; `undefined` where it is not usable. */
+/** A purpose from an option, which a caller may have sent; `undefined` if it is not valid. */
 function readPurpose(given: unknown): string | undefined {
   if (typeof given !== 'string') return undefined
   const purpose = given.trim()

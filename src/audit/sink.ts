@@ -1,8 +1,8 @@
 import type { AuditEvent } from './event.ts'
 
-/** Where audit events go. */
+/** Receives audit events. */
 export interface AuditSink {
-  /** Returns, or resolves, when all events are stored; throws or rejects if they are not. */
+  /** Returns or resolves when all events are stored; throws or rejects if they are not. */
   write(events: readonly AuditEvent[]): void | Promise<void>
   /** Resolves when everything written so far is in its final place. `flush()` of `auditAccess` waits for it. */
   flush?(): Promise<void>

@@ -1,4 +1,4 @@
-/** What requests to the admin API carry, for `--curl`. */
+/** The bodies of requests to the admin API, for `--curl`. */
 import {
   CommandUsageError,
   numberOf,

@@ -3,13 +3,13 @@ import { checkedUrl, quoted } from './exchange.ts'
 import { CURL_OPTIONS, JSON_OPTION, STORE_OPTIONS, YES_OPTION } from './option-rows.ts'
 import { show } from './output.ts'
 
-/** The variable in which the shell finds the token when the line is run. Its value is read by nothing here. */
+/** The environment variable with the token, which the shell reads when the printed command is run. We never read its value. */
 const TOKEN = 'PORTCULLIS_CONSOLE_TOKEN'
 const URL_VARIABLE = 'PORTCULLIS_CONSOLE_URL'
-/** The longest argument of a process on Linux has 131,072 bytes. */
+/** The limit for the content, in bytes. One argument of a process may have 131,072 bytes on Linux. */
 const LONGEST = 100_000
 
-/** Options that say nothing of the request: the console has a store of its own, and asks nobody. */
+/** Options that do not affect the request: the console has its own store, and does not ask for confirmation. */
 const SILENT: Readonly<Record<string, unknown>> = {
   ...CURL_OPTIONS,
   ...STORE_OPTIONS,
@@ -17,7 +17,7 @@ const SILENT: Readonly<Record<string, unknown>> = {
   ...YES_OPTION,
 }
 
-/** Writes the request to the admin API that does what the command would do, as a command of curl. Asks no store. */
+/** Prints the request to the admin API that does the same as the command, as a curl command. Does not use the store. */
 export async function showCall(call: ApiCall, invocation: Invocation): Promise<ExitCode> {
   const { values } = invocation
   const { query = {}, conditional, options = [] } = call
@@ -39,7 +39,7 @@ export async function showCall(call: ApiCall, invocation: Invocation): Promise<E
   })
   const target = `${baseOf(invocation)}/api/${path}${parameters.length === 0 ? '' : `?${parameters.join('&')}`}`
   const lines = [
-    // `printf` is a part of the shell: the token is no argument of a process, and reaches curl through a pipe.
+    // `printf` is a shell builtin, so the token is never an argument of a process, and reaches curl through a pipe.
     `printf 'Authorization: Bearer %s\\n' "$${TOKEN}" | curl -sS --fail-with-body -X ${call.method} -H @-`,
     ...(conditional === undefined ? [] : [`-H ${quoted(`If-Match: "${revisionOf(call, invocation)}"`)}`]),
     ...(content === undefined
@@ -71,7 +71,7 @@ async function partsOf(
   return { path: filled.join('/'), content: text }
 }
 
-/** A path or `APP@REVISION` names no app of the API, and neither do dots, which curl would resolve. */
+/** The API accepts neither a path nor `APP@REVISION` as an app id. Dots are refused too, because curl would resolve them. */
 function segment(name: string): string {
   if (/[@/\\]|\.json$|^\.*$/.test(name))
     throw new CommandUsageError(

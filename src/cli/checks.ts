@@ -2,18 +2,18 @@ import { EXIT, type ExitCode, type Invocation } from './command.ts'
 import { paint, plain, show, type Colour } from './output.ts'
 import { pageText } from './pages.ts'
 
-/** What one check found. One that does not apply, or could not look, is skipped with a reason; it has not passed. */
+/** The result of one check. A check that does not apply or could not be done is skipped with a reason; it has not passed. */
 export interface Check {
   readonly id: string
   readonly status: 'pass' | 'warn' | 'fail' | 'skip'
   readonly detail: string
   /** How to fix it. */
   readonly fix?: string | undefined
-  /** Where it is explained. */
+  /** The page that explains it. */
   readonly docs?: string | undefined
 }
 
-/** What a check says, without its name. */
+/** The result of a check without its name. */
 export type Finding = Omit<Check, 'id'>
 
 export const pass = (detail: string): Finding => ({ status: 'pass', detail })
@@ -38,7 +38,7 @@ const COLOURS: Readonly<Record<Check['status'], Colour>> = {
   skip: 'dim',
 }
 
-/** Shows what the checks found, and says how the command ends. */
+/** Shows the results of the checks, and returns the exit code. */
 export async function reportChecks(
   invocation: Invocation,
   checks: readonly Check[],

@@ -1,14 +1,14 @@
 import { fail, pass, skip, warn, type Finding } from './checks.ts'
 import { clockDifference, type Answer } from './exchange.ts'
 
-/** So far apart clocks do no harm, in seconds. */
+/** Up to this difference, the clocks agree; in seconds. */
 const CLOSE = 5
-/** A signature is judged with a margin of some minutes, by default 300 s. */
+/** A larger difference is a failure; in seconds. Signatures are valid for minutes, by default 300 s. */
 const FAR = 60
 
 const FIX = 'synchronise the clocks (chrony, systemd-timesyncd, w32time)'
 
-/** What the clocks of this machine and of a server say about signatures. */
+/** The finding about the difference between the clocks of this machine and a server. */
 export function judgeClock(answer: Answer): Finding {
   const difference = clockDifference(answer)
   if (difference === undefined) return skip('the answer has no `Date` header, or comes from a cache')

@@ -1,4 +1,4 @@
-/** What a command ended as. */
+/** The exit codes. */
 export const EXIT = {
   ok: 0,
   failed: 1,
@@ -11,7 +11,7 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-/** What each exit code means where a command does not say it more exactly. */
+/** The meaning of each exit code, for commands that do not define their own. */
 export const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   ok: 'done',
   failed: 'failed',
@@ -26,67 +26,67 @@ export const MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
 export interface OptionRow {
   readonly type: 'string' | 'boolean'
   readonly multiple?: boolean | undefined
-  /** What stands for the value in the help: `FILE`. */
+  /** The name of the value in the help: `FILE`. */
   readonly value?: string | undefined
-  /** The values that it can have. */
+  /** The allowed values. */
   readonly choices?: readonly string[] | undefined
   readonly help: string
 }
 
-/** The values of the options of a command, as they were written. */
+/** The values of the options of a command, as given. */
 export type OptionValues = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>
 
-/** Which of the standard streams a person looks at. */
+/** Which of the standard streams are terminals. */
 export interface Terminals {
   readonly input: boolean
   readonly output: boolean
   readonly error: boolean
 }
 
-/** Where a command reads and writes, and what it knows of its surroundings. */
+/** The input and output of a command, and its environment. */
 export interface Surroundings {
-  /** The result. A promise tells when to go on. */
+  /** Writes the result. If it returns a promise, await it before writing more. */
   out(text: string): void | Promise<void>
-  /** Everything else. */
+  /** Writes everything else. */
   error(text: string): void
-  /** The standard input, which is read by one command at most. */
+  /** The standard input, which is read by at most one command. */
   input(): AsyncIterable<Uint8Array | string>
   readonly terminals: Terminals
   readonly env: Readonly<Record<string, string | undefined>>
   /** The working directory. */
   readonly directory: string
-  /** Aborted when the command shall end. */
+  /** Aborted when the command is to end. */
   readonly signal: AbortSignal
 }
 
-/** What a command is given. */
+/** The input of a command. */
 export interface Invocation extends Surroundings {
   readonly values: OptionValues
   readonly positionals: readonly string[]
-  /** The table in which the command stands. */
+  /** The table that contains the command. */
   readonly commands: readonly CommandRow[]
 }
 
 export type Run = (invocation: Invocation) => Promise<ExitCode>
 
-/** What a request to the admin API carries. */
+/** The body of a request to the admin API. */
 export interface CallContent {
-  /** The names in its path, where they are not the arguments of the command. */
+  /** The names in its path, if they differ from the arguments of the command. */
   readonly names?: readonly string[] | undefined
   /** Sent as JSON. */
   readonly body: unknown
 }
 
-/** The request to the admin API of a console that does what a command does. */
+/** The request to the admin API of a console that does the same as a command. */
 export interface ApiCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Below `api/`, with arguments of the command: `apps/APP/keys`. */
+  /** The path after `api/`, with arguments of the command: `apps/APP/keys`. */
   readonly path: string
-  /** Options that become parameters of the query, with their names there. */
+  /** Options that become query parameters, with their names there. */
   readonly query?: Readonly<Record<string, string>> | undefined
-  /** Whether it names the revision that it replaces, by `--if-revision`, or makes something `new`. */
+  /** Whether it names the revision to replace, by `--if-revision`, or creates something `new`. */
   readonly conditional?: 'named' | 'new' | undefined
-  /** Further options that its content has. */
+  /** Further options that its body contains. */
   readonly options?: readonly string[] | undefined
   content?(): Promise<(invocation: Invocation) => Promise<CallContent>>
 }
@@ -96,43 +96,43 @@ export interface CommandRow {
   /** Its name, in one or two words: `audit verify`. */
   readonly name: string
   readonly summary: string
-  /** More than the summary says, for its help and its page. */
+  /** More detail than the summary, for the help and the documentation. */
   readonly about?: string | undefined
-  /** What stands behind the name: `APP KEY`; `[NAME]` may be left out, and `PERSON…` may be repeated. */
+  /** The arguments after the name: `APP KEY`. `[NAME]` may be left out; `PERSON…` may be repeated. */
   readonly positionals?: string | undefined
   readonly options: Readonly<Record<string, OptionRow>>
-  /** What the exit codes mean here, where that is more exact than in general. */
+  /** The meaning of exit codes for this command, if it is more precise than the general one. */
   readonly exits?: Partial<Readonly<Record<keyof typeof EXIT, string>>> | undefined
   readonly examples?: readonly string[] | undefined
-  /** What `--curl` prints. Left out where the admin API has no such request. */
+  /** The request that `--curl` prints. Left out if the admin API has no such request. */
   readonly call?: ApiCall | undefined
-  /** Its module is read when it is called, so that a command costs what it needs and no more. */
+  /** Loads its module when it is called, so that a command loads only what it needs. */
   load(): Promise<Run>
 }
 
-/** How many arguments a command takes behind its name. */
+/** How many arguments a command takes after its name. */
 export function countOf({ positionals }: CommandRow): readonly [least: number, most: number] {
   const words = positionals?.split(' ') ?? []
   const least = words.filter((word) => !word.startsWith('[')).length
   return [least, words.some((word) => word.endsWith('…')) ? Infinity : words.length]
 }
 
-/** The command was written wrongly: what is wrong, in a sentence. */
+/** The command line is wrong. The message says what is wrong, in a sentence. */
 export class CommandUsageError extends Error {
   override readonly name = 'CommandUsageError'
 }
 
-/** The credentials are missing, or have no right to do this. */
+/** The credentials are missing, or do not allow this. */
 export class CommandDeniedError extends Error {
   override readonly name = 'CommandDeniedError'
 }
 
-/** Somebody has pressed Ctrl-C: what was done until then, in a sentence. */
+/** Somebody pressed Ctrl-C. The message says what was done until then, in a sentence. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError'
 }
 
-/** What was asked for is not there: which, in a sentence. */
+/** The requested object does not exist. The message names it, in a sentence. */
 export class NotFoundError extends Error {
   override readonly name = 'NotFoundError'
 }
@@ -143,14 +143,14 @@ export function textOf(values: OptionValues, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** The value of an option that must be given. */
+/** The value of a required option. */
 export function requiredText(values: OptionValues, name: string): string {
   const value = textOf(values, name)
   if (value === undefined || value === '') throw new CommandUsageError(`\`--${name}\` is missing`)
   return value
 }
 
-/** The values of an option that may be given several times. */
+/** The values of an option that may be repeated. */
 export function textsOf(values: OptionValues, name: string): readonly string[] {
   const value = values[name]
   return Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : []

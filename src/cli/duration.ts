@@ -3,7 +3,7 @@ import { CommandUsageError, textOf, type OptionValues } from './command.ts'
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** The length of time that an option names, in milliseconds. */
+/** The duration given by an option, in milliseconds. */
 export function lengthOf(values: OptionValues, name: string): number | undefined {
   const text = textOf(values, name)
   if (text === undefined) return undefined
@@ -15,7 +15,7 @@ export function lengthOf(values: OptionValues, name: string): number | undefined
   )
 }
 
-/** The instant that an option names, ISO 8601, as it was written. */
+/** The time given by an option in ISO 8601, unchanged. */
 export function instantOf(values: OptionValues, name: string): string | undefined {
   const text = textOf(values, name)
   if (text === undefined || parseInstant(text) !== undefined) return text

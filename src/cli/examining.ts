@@ -1,4 +1,4 @@
-/** The commands that look at a set-up from outside. */
+/** The commands that check a setup from outside. */
 export { doctor } from './doctor/doctor.ts'
 export { init } from './init/init.ts'
 export { probe } from './probe/probe.ts'

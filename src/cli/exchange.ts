@@ -2,7 +2,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { CommandUsageError } from './command.ts'
 
-/** A request as it goes on the wire. */
+/** An HTTP request. */
 export interface Outgoing {
   readonly method: string
   readonly url: string
@@ -13,18 +13,18 @@ export interface Outgoing {
 export interface Answer {
   readonly status: number
   readonly headers: IncomingMessage['headers']
-  /** The beginning of the content. */
+  /** The beginning of the body. */
   readonly text: string
   /** The address of this machine on the connection. */
   readonly localAddress: string | undefined
-  /** When the answer began and when the request was sent, by the clock of this machine. */
+  /** When the request was sent and when the answer began, by the clock of this machine. */
   readonly sentAt: number
   readonly answeredAt: number
 }
 
 const LONGEST_ANSWER = 65_536
 
-/** Sends a request once, and follows no redirect. Rejects with the error of Node. */
+/** Sends a request once, without following redirects. Rejects with the error of Node. */
 export async function exchange({ method, url, headers, body }: Outgoing, timeout: number): Promise<Answer> {
   const send = new URL(url).protocol === 'https:' ? httpsRequest : httpRequest
   const sentAt = Date.now()
@@ -38,7 +38,7 @@ export async function exchange({ method, url, headers, body }: Outgoing, timeout
       answer.setEncoding('utf8')
       answer.on('data', (part: string) => {
         if (text.length < LONGEST_ANSWER) text += part
-        // The rest is not needed, and it may be endless.
+        // The rest is not needed, and may be endless.
         else answer.destroy()
       })
       const done = (): void =>
@@ -86,9 +86,9 @@ const REASONS: readonly (readonly [pattern: RegExp, reason: string, fix: string]
   ],
 ]
 
-/** Why there was no answer, and what to do. */
+/** Why there was no answer, and how to fix it. */
 export function reasonOf(error: unknown): { readonly reason: string; readonly fix: string } {
-  // Several addresses of one name were tried: each has failed, and the first says why.
+  // All addresses of a name have failed; the first error gives the reason.
   const { errors = [] } = error as { readonly errors?: readonly NodeJS.ErrnoException[] }
   const { code, name } = (errors[0] ?? error) as NodeJS.ErrnoException
   const said = code ?? name
@@ -100,7 +100,7 @@ export function reasonOf(error: unknown): { readonly reason: string; readonly fi
   return { reason, fix }
 }
 
-/** An absolute URL of http or https. Credentials in it are refused: arguments can be seen by others. */
+/** An absolute URL with http or https. Credentials in it are refused, because others can see arguments. */
 export function checkedUrl(text: string, what: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^https?:$/.test(url.protocol))
@@ -115,7 +115,7 @@ export function checkedUrl(text: string, what: string): URL {
 /** A text as one word of a shell. */
 export const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`
 
-/** The request as a command of curl. */
+/** The request as a curl command. */
 export function curlOf({ method, url, headers, body }: Outgoing, bodyFile: string | undefined): string {
   const lines = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`)
   return [
@@ -126,10 +126,10 @@ export function curlOf({ method, url, headers, body }: Outgoing, bodyFile: strin
   ].join(' \\\n  ')
 }
 
-/** How far the clock of the server is from that of this machine, in seconds; a `Date` header counts whole seconds. */
+/** The difference between the clock of the server and that of this machine, in seconds. A `Date` header has whole seconds. */
 export function clockDifference({ headers, sentAt, answeredAt }: Answer): number | undefined {
   const date = Date.parse(headers.date ?? '')
-  // A cache tells the time at which it was asked first.
+  // A cached answer has the time of the original request.
   if (Number.isNaN(date) || headers.age !== undefined) return undefined
   if (date + 1_000 < sentAt) return Math.round((date + 1_000 - sentAt) / 1_000)
   return date > answeredAt ? Math.round((date - answeredAt) / 1_000) : 0

@@ -20,7 +20,7 @@ interface Failure {
   readonly issues?: readonly PolicyIssue[] | undefined
 }
 
-/** Tells why a command ended, on the standard error, and gives its exit code. */
+/** Writes to standard error why a command failed, and returns its exit code. */
 export function failed(
   error: unknown,
   row: CommandRow,
@@ -59,7 +59,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
   if (code === 'POLICY_INVALID') {
     const { issues } = error as PolicyError
     const [only] = issues
-    // A key is no part of a policy, and the path names a call that the user has not written.
+    // A key is not part of a policy, so the path would name a call that the user did not write.
     if (only !== undefined && name.startsWith('key '))
       return { exit: EXIT.failed, code, message: `refused: ${only.message}` }
     return {
@@ -100,7 +100,7 @@ function failureOf(error: unknown, { name }: CommandRow): Failure {
 const VAULT_KEY =
   'set PORTCULLIS_VAULT_KEY, or give `--vault-key-file`, to the key that sealed the data: your servers use it too'
 
-/** One reason, with the form that would have been taken. */
+/** One issue, with the corrected form if there is one. */
 export function sayIssue({ path, message, corrected }: PolicyIssue): string {
   const where = path === '' ? 'the document' : path
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`

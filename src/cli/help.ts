@@ -1,16 +1,16 @@
 import { EXIT, MEANINGS, type CommandRow, type OptionRow } from './command.ts'
 
-/** Every command has it. */
+/** Every command has this option. */
 export const HELP_OPTION = { type: 'boolean', help: 'shows this help' } as const
 
-/** The commands, a line each. */
+/** All commands, one per line. */
 export function overview(commands: readonly CommandRow[]): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
   return `portcullis COMMAND [options]\n\n${lines.join('\n')}\n\nRun \`npx portcullis COMMAND --help\` for the options of a command.\n`
 }
 
-/** How a command is written: `policy get APP [options]`. */
+/** The usage of a command: `policy get APP [options]`. */
 export function usageOf({ name, positionals }: CommandRow): string {
   return `portcullis ${name}${positionals === undefined ? '' : ` ${positionals}`} [options]`
 }
@@ -20,13 +20,13 @@ export function optionText(name: string, { value }: OptionRow): string {
   return value === undefined ? `--${name}` : `--${name} ${value}`
 }
 
-/** What an option does, with the values that it can have. */
+/** The help of an option, with its choices. */
 export function optionHelp({ help, choices, multiple }: OptionRow): string {
   const values = choices === undefined ? '' : ` (${choices.join(', ')})`
   return `${help}${values}${multiple === true ? '; may be repeated' : ''}`
 }
 
-/** What each exit code of a command means. */
+/** The meaning of each exit code of a command. */
 export function exitsOf({ exits = {} }: CommandRow): (readonly [code: number, meaning: string])[] {
   const names = Object.keys(EXIT) as (keyof typeof EXIT)[]
   return names

@@ -4,7 +4,7 @@ import { sayJsonFault } from '../json-fault.ts'
 import { CommandUsageError, isSet, type Invocation } from './command.ts'
 import { isJson } from './output.ts'
 
-/** The whole standard input. */
+/** Reads the whole standard input. */
 export async function readInput({ input, terminals }: Invocation): Promise<string> {
   if (terminals.input)
     throw new CommandUsageError('`-` reads standard input, which is a terminal here: pipe the content in')
@@ -14,7 +14,7 @@ export async function readInput({ input, terminals }: Invocation): Promise<strin
   return Buffer.concat(parts).toString()
 }
 
-/** The text of a file, or of the standard input for `-`. */
+/** The text of a file, or of standard input for `-`. */
 export async function readSource(invocation: Invocation, path: string): Promise<string> {
   if (path === '-') return readInput(invocation)
   try {
@@ -24,7 +24,7 @@ export async function readSource(invocation: Invocation, path: string): Promise<
   }
 }
 
-/** Why a file that was named cannot be read, without a path of this machine that was not named. */
+/** Why a given file cannot be read. The message contains no path other than the given one. */
 export function unreadableFile(path: string, error: unknown): Error {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return new CommandUsageError(`there is no file \`${path}\``)
@@ -32,7 +32,7 @@ export function unreadableFile(path: string, error: unknown): Error {
   return new Error(`\`${path}\` cannot be read: ${code ?? 'unknown reason'}`)
 }
 
-/** A JSON document of a file or of the standard input. */
+/** A JSON document from a file or from standard input. */
 export async function readJson(invocation: Invocation, path: string): Promise<unknown> {
   const text = (await readSource(invocation, path)).replace(/^\uFEFF/, '')
   try {
@@ -42,7 +42,7 @@ export async function readJson(invocation: Invocation, path: string): Promise<un
   }
 }
 
-/** A secret from a variable of the environment or from a file, `-` for the standard input; never from an argument. */
+/** A secret from an environment variable or a file, `-` for standard input; never from an argument. */
 export async function readSecret(
   invocation: Invocation,
   file: string | undefined,
@@ -53,10 +53,7 @@ export async function readSecret(
   return secret === '' ? undefined : secret
 }
 
-/**
- * Asks before something that cannot be taken back. Where nobody can answer, it is a usage error that names the option which
- * answers.
- */
+/** Asks before something that cannot be undone. Without a terminal, it is a usage error that names the option to give. */
 export async function confirm(invocation: Invocation, question: string, expected = 'yes'): Promise<boolean> {
   if (isSet(invocation.values, 'yes')) return true
   const { terminals, env } = invocation

@@ -1,3 +1,3 @@
-/** What needs the guards themselves, whose modules are the largest: read only where a command judges. */
+/** Commands that need the guards. Their modules are the largest, so only commands that judge load them. */
 export { comparePoliciesOf } from './policies/comparing.ts'
 export { tryRequest } from './policies/trying.ts'

@@ -2,12 +2,12 @@ import type * as contents from './call-contents.ts'
 import type { ApiCall, CommandRow } from './command.ts'
 import type * as managed from './managing.ts'
 
-/** Loads a command that works with a store. */
+/** Loads a command that uses a store. */
 export function managing(name: keyof typeof managed): CommandRow['load'] {
   return async () => (await import('./managing.ts'))[name]
 }
 
-/** Loads what makes the content of a request to the admin API. */
+/** Loads the function that makes the body of a request to the admin API. */
 export function contentOf(name: keyof typeof contents): NonNullable<ApiCall['content']> {
   return async () => (await import('./call-contents.ts'))[name]
 }

@@ -3,11 +3,11 @@ import { runCommand } from './run.ts'
 
 const { stdin, stdout, stderr } = process
 const ended = new AbortController()
-// A second signal ends the process at once, as without us.
+// Only once, so that a second signal ends the process at once.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ended.abort())
 
 let isHeard = true
-// The reader of a pipe may have seen enough, as `head` has: then there is nothing more to say, and nothing went wrong.
+// The reader of a pipe, such as `head`, may have closed it. Then nothing more is written, and this is not an error.
 stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   isHeard = false
@@ -22,7 +22,7 @@ void runCommand(process.argv.slice(2), {
       stdout.once('drain', resolve).once('close', resolve)
     })
   },
-  // The end of an export that nobody reads any more is no news.
+  // If nobody reads an export any longer, its interruption is not reported.
   error: (text) => void (isHeard && stderr.write(text)),
   input: () => stdin,
   terminals: { input: stdin.isTTY, output: stdout.isTTY, error: stderr.isTTY },
@@ -30,6 +30,6 @@ void runCommand(process.argv.slice(2), {
   directory: process.cwd(),
   signal: ended.signal,
 }).then((code) => {
-  // An export that nobody reads any more was not interrupted by a person.
+  // If the reader closed the pipe, the command was not interrupted by a person.
   process.exitCode = isHeard ? code : 0
 })

@@ -1,4 +1,4 @@
-/** The commands that work with a store. One module, because one that is split into many is slower to read and longer. */
+/** The commands that use a store, in one module, because many modules are slower to load and larger. */
 export { createApp, deleteApp } from './apps/changing.ts'
 export { listApps, showApp } from './apps/looking.ts'
 export { createKey, retireKey, revokeKey } from './keys/changing.ts'

@@ -1,10 +1,10 @@
 import { textOf, type Invocation } from './command.ts'
 import { quoted } from './exchange.ts'
 
-/** Options that name the store, without what is secret: an option that holds a password is refused before. */
+/** Options that name the store and contain no secret. A password in an option is refused earlier. */
 const OF_STORE = ['store', 'redis', 'redis-url-file', 'prefix', 'vault-key-file'] as const
 
-/** A command to run next, as it is typed: through npx, and with the options that named the store of this one. */
+/** A command to run next, as the user would type it: through npx, with the store options of this command. */
 export function nextCommand({ values }: Invocation, words: string): string {
   const options = OF_STORE.flatMap((name) => {
     const value = textOf(values, name)

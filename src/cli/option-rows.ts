@@ -2,7 +2,7 @@ import type { OptionRow } from './command.ts'
 
 type Rows = Readonly<Record<string, OptionRow>>
 
-/** Which store a command works with. Secrets come from the environment or a file: arguments can be seen by others. */
+/** Selects the store of a command. Secrets come from the environment or a file, because others can see arguments. */
 export const STORE_OPTIONS = {
   store: {
     type: 'string',
@@ -27,7 +27,7 @@ export const JSON_OPTION = {
   json: { type: 'boolean', help: 'writes JSON, and never asks for confirmation' },
 } as const satisfies Rows
 
-/** What the history keeps of a change: its author and its reason. */
+/** The author and the reason of a change, for the history. */
 export const NOTE_OPTIONS = {
   author: { type: 'string', value: 'NAME', help: 'the author of the change; default: your user name' },
   note: { type: 'string', value: 'TEXT', help: 'the reason for the change, kept in the history' },
@@ -45,7 +45,7 @@ export const YES_OPTION = {
   yes: { type: 'boolean', help: 'skips the confirmation' },
 } as const satisfies Rows
 
-/** What commands have that the admin API of a console can do too. */
+/** For commands that the admin API of a console supports. */
 export const CURL_OPTIONS = {
   curl: {
     type: 'boolean',
@@ -58,7 +58,7 @@ export const CURL_OPTIONS = {
   },
 } as const satisfies Rows
 
-/** What all commands have that only look. */
+/** For all commands that only read. */
 export const LOOKING = { ...STORE_OPTIONS, ...JSON_OPTION } as const satisfies Rows
-/** What all commands have that change something. */
+/** For all commands that change something. */
 export const CHANGING = { ...STORE_OPTIONS, ...NOTE_OPTIONS, ...JSON_OPTION } as const satisfies Rows

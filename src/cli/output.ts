@@ -1,6 +1,6 @@
 import type { Invocation, Surroundings } from './command.ts'
 
-/** The form of what `--json` writes. Another number means that a script must be looked at again. */
+/** The version of the format of `--json`. When it changes, scripts must be reviewed. */
 export const SCHEMA_VERSION = 1
 
 export const isJson = ({ values }: Invocation): boolean => values['json'] === true
@@ -19,7 +19,7 @@ export async function show(
   else if (lines.length > 0) await invocation.out(`${lines.join('\n')}\n`)
 }
 
-/** Says something beside the result. With `--json` nobody reads it. */
+/** Writes a message in addition to the result. With `--json` nothing is written. */
 export function tell(invocation: Invocation, sentence: string): void {
   if (!isJson(invocation)) invocation.error(`${sentence}\n`)
 }
@@ -28,7 +28,7 @@ const COLOURS = { red: 31, green: 32, yellow: 33, dim: 2 } as const
 
 export type Colour = keyof typeof COLOURS
 
-/** Paints a text of the result where a person looks at it, and wants colours (no-color.org). */
+/** Colours a text of the result if it goes to a terminal and colours are wanted (no-color.org). */
 export function paint({ env, terminals }: Surroundings, colour: Colour, text: string): string {
   const forced = env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '' && env['FORCE_COLOR'] !== '0'
   const refused = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb'
@@ -36,12 +36,12 @@ export function paint({ env, terminals }: Surroundings, colour: Colour, text: st
   return `\u001B[${COLOURS[colour]}m${text}\u001B[0m`
 }
 
-/** Text of others without what would move the cursor of a terminal. */
+/** Foreign text, without characters that would control a terminal. */
 export function plain(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, ' ')
 }
 
-/** Rows in columns, each as wide as its widest cell. */
+/** Formats rows in columns, each as wide as its widest cell. */
 export function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = []
   for (const row of rows)

@@ -1,7 +1,7 @@
-/** The only page that the package contains. */
+/** The only page that is part of the package. */
 const CONTAINED = 'docs/codes.md'
 
-/** Where a page of the documentation can be read: in the package, or else in its repository. */
+/** Where to read a page of the documentation: in the package, otherwise in the repository. */
 export function pageText(page: string): string {
   return page.startsWith(CONTAINED) ? `portcullis/${page}` : `${page} in the Portcullis repository`
 }

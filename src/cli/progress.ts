@@ -2,13 +2,13 @@ import type { Invocation } from './command.ts'
 import { isJson } from './output.ts'
 
 export interface Progress {
-  /** So much of the whole is done. */
+  /** Reports that `count` of the whole is done. */
   reach(count: number): void
-  /** Clears the line on a terminal, before anything else is written there. */
+  /** Clears the line on a terminal. Call it before anything else is written. */
   end(): void
 }
 
-/** On a terminal one line that is written over; elsewhere a line for each tenth. With `--json` nothing. */
+/** On a terminal, one line that is overwritten; elsewhere, a line for each tenth. With `--json`, nothing. */
 export function createProgress(invocation: Invocation, whole: number, what: string): Progress {
   const { error, terminals } = invocation
   const onTerminal = terminals.error

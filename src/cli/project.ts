@@ -3,40 +3,40 @@ import { join, relative } from 'node:path'
 
 /** A place in the sources of a project. */
 export interface Place {
-  /** From the folder of the project on. */
+  /** The path from the folder of the project. */
   readonly file: string
   readonly line: number
   readonly text: string
 }
 
-/** What can be seen of a project without running it. */
+/** What the sources of a project show without running it. */
 export interface Project {
   readonly name: string | undefined
-  /** The version of Express that is installed, or else the range that package.json asks for. */
+  /** The installed version of Express, or otherwise the range in package.json. */
   readonly express: string | undefined
   readonly modules: 'esm' | 'commonjs'
   readonly typescript: boolean
-  /** Where `trust proxy` is set, with its value as it is written. */
+  /** Where `trust proxy` is set, with its value as source text. */
   readonly trustProxy: readonly Place[]
-  /** Files that make an Express application. */
+  /** Files that create an Express application. */
   readonly applications: readonly string[]
-  /** Where guards and others are mounted, file by file, in the order in which they stand there. */
+  /** Where guards and other middleware are mounted, file by file, in order. */
   readonly mounts: readonly Mount[]
 }
 
-/** A call of `use`, `get` and so on that mounts guards, or something that must not stand beside them. */
+/** A call of `use`, `get` and so on that mounts guards, or something that conflicts with them. */
 export interface Mount extends Place {
-  /** Its path; `/` if it has none, or one that is not a string. */
+  /** Its path; `/` if it has no path, or one that is not a string. */
   readonly path: string
-  /** Names of guards, `bodyParsers` and `protect`, in the order in which they stand there. */
+  /** The names of guards, `bodyParsers` and `protect`, in order. */
   readonly guards: readonly string[]
-  /** `cors`, and body parsers that keep no raw bytes. */
+  /** `cors`, and body parsers that do not keep the raw bytes. */
   readonly others: readonly Other[]
 }
 
 export interface Other {
   readonly name: string
-  /** How many of `guards` stand ahead of it. */
+  /** How many of `guards` come before it. */
   readonly after: number
 }
 
@@ -62,7 +62,7 @@ interface Manifest {
   readonly devDependencies?: Readonly<Record<string, string>>
 }
 
-/** Looks at the project in a folder; `undefined` where there is no package.json that can be read. */
+/** Inspects the project in a folder; `undefined` if there is no readable package.json. */
 export async function inspectProject(folder: string): Promise<Project | undefined> {
   const manifest = await readManifest(join(folder, 'package.json'))
   if (manifest === undefined) return undefined
@@ -93,7 +93,7 @@ export async function inspectProject(folder: string): Promise<Project | undefine
   }
 }
 
-/** What stands in front of the last bracket of a line, without the comment behind it. */
+/** The part of a line before the last bracket, without a comment at the end. */
 function argumentIn(line: string): string {
   const [code = ''] = line.split('//', 1)
   const end = code.lastIndexOf(')')
@@ -124,13 +124,13 @@ async function sourcesIn(folder: string): Promise<readonly string[]> {
   return found
 }
 
-/** Calls of `use`, `get` and so on that have guards among what they mount, or others of which guards must know. */
+/** Calls of `use`, `get` and so on that mount guards, or other middleware that matters to guards. */
 function mountsIn(file: string, text: string): Mount[] {
   return [...text.matchAll(/\.(?:use|all|get|post|put|patch|delete)\(/g)].flatMap(({ index }) => {
     if (isComment(text, index)) return []
     const call = callAt(text, index)
     const guards = [...call.matchAll(MOUNTED)]
-    // A parser whose `verify` calls `keepBody` hands the raw bytes on.
+    // A parser whose `verify` calls `keepBody` keeps the raw bytes.
     const others = [...call.matchAll(OTHERS)].filter(
       (match) => !callAt(call, match.index).includes('keepBody'),
     )
@@ -151,13 +151,13 @@ function mountsIn(file: string, text: string): Mount[] {
   })
 }
 
-/** Whether a place stands behind `//` on its line, or on a line of a comment between `/*` and its end. */
+/** Whether a place is after `//` on its line, or on a line of a block comment. */
 function isComment(text: string, index: number): boolean {
   const line = text.slice(text.lastIndexOf('\n', index) + 1, index)
   return /^\s*(?:\/\/|\/?\*)/.test(line)
 }
 
-/** A call from its name to its closing bracket. Brackets in strings are rare enough where guards are mounted. */
+/** A call, from its name to its closing bracket. Brackets in strings are rare in such calls. */
 function callAt(text: string, start: number): string {
   let depth = 0
   for (let index = start; index < text.length; index += 1) {

@@ -11,8 +11,8 @@ export type OpenedClient = BytesClient &
   }
 
 /**
- * The URL of the Redis server that the options or the environment name. A password in an argument is refused: every user of
- * the machine sees the arguments of a process, and the shell keeps them in its history.
+ * The URL of the Redis server, from the options or the environment. A password in an argument is refused: every user of the
+ * machine can see the arguments of a process, and the shell keeps them in its history.
  */
 export async function redisUrlOf(
   invocation: Invocation,
@@ -33,13 +33,13 @@ export async function redisUrlOf(
   return url
 }
 
-/** Shows nothing of what was given: a password may stand in it. */
+/** Shows no part of the value, because it may contain a password. */
 function checkUrl(url: string, what: string): string {
   if (/^rediss?:$/.test(URL.canParse(url) ? new URL(url).protocol : '')) return url
   throw new CommandUsageError(`${what} must be a URL such as \`redis://host:6379\` or \`rediss://host:6379\``)
 }
 
-/** Where a Redis server is, for people: without user and password. */
+/** The place of a Redis server, for people: without user and password. */
 export function placeOf(url: string): string {
   const { protocol, host } = new URL(url)
   return `${protocol}//${host}`
@@ -64,7 +64,7 @@ export async function openRedis(url: string): Promise<OpenedClient> {
   } catch (error) {
     hear(error as Error)
     redis.disconnect()
-    // The URL may hold a password, and so may what the client says.
+    // The URL may contain a password, and so may the error of the client.
     if (reason === '')
       throw new UnavailableError(
         `Redis cannot be reached at ${placeOf(url)}${cause}: check that it is running, and that host and port are right`,

@@ -12,7 +12,7 @@ import {
 import { COMMANDS } from './table.ts'
 import { HELP_OPTION, helpOf, overview } from './help.ts'
 
-/** Runs a command, and says how it ended. Never rejects. */
+/** Runs a command, and resolves with its exit code. Never rejects. */
 export async function runCommand(
   args: readonly string[],
   surroundings: Surroundings,
@@ -38,7 +38,7 @@ export async function runCommand(
   }
 }
 
-/** The command with the longest name that stands in front. */
+/** The command whose name the arguments begin with; the longest such name wins. */
 function commandOf(args: readonly string[], commands: readonly CommandRow[]): CommandRow | undefined {
   return commands.find(({ name }) => name.split(' ').every((word, index) => args[index] === word))
 }
@@ -73,7 +73,7 @@ function parsed(row: CommandRow, args: readonly string[]): ReturnType<typeof par
   )
 }
 
-/** What Node says of arguments, with the option that was probably meant. */
+/** The message of Node about wrong arguments, with the option that was probably meant. */
 function usageMessage(error: unknown, names: readonly string[]): string {
   const { message = '' } = error as { readonly message?: string }
   const unknown = /Unknown option '(--?[^']+)'/.exec(message)?.[1]

@@ -5,14 +5,14 @@ import { readSource } from './input.ts'
 
 const VARIABLE = 'PORTCULLIS_VAULT_KEY'
 
-/** What to do where a vault is needed and none is named. */
+/** What to do if a vault is needed but no key is given. */
 export const VAULT_MISSING =
   `${VARIABLE} is not set, and \`--vault-key-file\` is missing: the keys of apps are encrypted with this key. ` +
   'Create one with `openssl rand -base64 32`, and give it to your servers too'
 
 /**
- * The vault whose keys stand in the environment or in a file: 32 bytes in base64 each, apart by spaces, lines or commas, the
- * one that seals first. An id may stand before one, with a colon between: `2026:…`.
+ * The vault with the keys in the environment or in a file: 32 bytes in base64 each, separated by spaces, lines or commas. The
+ * first one seals. A key may have an id in front, with a colon between: `2026:…`.
  */
 export async function readVault(invocation: Invocation): Promise<Vault | undefined> {
   const file = textOf(invocation.values, 'vault-key-file')
@@ -27,7 +27,7 @@ export async function readVault(invocation: Invocation): Promise<Vault | undefin
   try {
     return createVault({ keys })
   } catch {
-    // What createVault says names its own options, which nobody has written here.
+    // The message of createVault names its own options, which do not appear on the command line.
     throw new CommandUsageError(
       `${file === undefined ? VARIABLE : `\`${file}\``} must contain keys of 32 bytes in base64, separated by commas, each as \`KEY\` or \`ID:KEY\` with a unique id`,
     )

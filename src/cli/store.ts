@@ -18,17 +18,17 @@ import {
   type Run,
 } from './command.ts'
 
-/** All that commands ask of a store. */
+/** The methods of a store that commands use. */
 export type CommandStore = ManagedPolicyStore & ListStore
 
 export interface OpenedStore {
   readonly store: CommandStore
-  /** Where it is, for people, without a password. */
+  /** The place of the store, for people, without a password. */
   readonly place: string
   readonly vault: Vault | undefined
-  /** Refuses a policy that breaks one of its own expectations. */
+  /** Refuses a policy that fails one of its own expectations. */
   readonly check: WriteCheck
-  /** The server, where the store is Redis. */
+  /** The server, if the store is in Redis. */
   readonly redis?: { readonly client: OpenedClient; readonly url: string } | undefined
   close(): void
 }
@@ -37,18 +37,18 @@ interface Opening {
   readonly invocation: Invocation
   readonly place: string
   readonly vault: Vault | undefined
-  /** Whether a store that is not there is made. */
+  /** Whether to create a store that does not exist. */
   readonly create: boolean
 }
 
-/** How a store of each kind is opened, by the scheme of its place. The admin API of a console is one more row. */
+/** How to open each kind of store, by the scheme of its place. */
 const KINDS: Readonly<Record<string, (opening: Opening) => Promise<OpenedStore>>> = {
   file: openFile,
   redis: openRedisStore,
   rediss: openRedisStore,
 }
 
-/** Opens the store that the options or the environment name. */
+/** Opens the store given by the options or the environment. */
 export async function openStore(invocation: Invocation, create = false): Promise<OpenedStore> {
   const place = await placeFor(invocation)
   const scheme = place.slice(0, place.indexOf(':'))
@@ -90,7 +90,7 @@ async function openFile({ invocation, place, vault, create }: Opening): Promise<
   return { store, place: `file:${given}`, vault, check: checkBy(store), close: () => store.close() }
 }
 
-/** A directory that is not there, beside the file of the same name: probably the file is meant, as `init` writes it. */
+/** Refuses a missing directory if a file has the same name: probably that file is meant, as `init` writes it. */
 async function refuseNeighbour(path: string, given: string): Promise<void> {
   if (/[/\\]$|\.json$/.test(given) || (await isThere(path)) || !(await isThere(`${path}.json`))) return
   throw new CommandUsageError(
@@ -124,7 +124,7 @@ async function openRedisStore({ invocation, place, vault }: Opening): Promise<Op
   }
 }
 
-/** Most policies expect nothing of themselves, and then the guards need not be read. */
+/** Most policies have no expectations, so the guards are loaded only if one has. */
 function checkBy(store: CommandStore): WriteCheck {
   return async (policy) => {
     if (policy.expect === undefined) return
@@ -133,7 +133,7 @@ function checkBy(store: CommandStore): WriteCheck {
   }
 }
 
-/** Runs a command with the store, which is closed however it ends. */
+/** Runs a command with the store, and closes it in any case. */
 export function withStore(
   act: (invocation: Invocation, opened: OpenedStore) => Promise<ExitCode>,
   { create = false }: { readonly create?: boolean } = {},
@@ -148,7 +148,7 @@ export function withStore(
   }
 }
 
-/** The app, which must be there. */
+/** The app. Rejects if there is no such app. */
 export async function readApp(store: CommandStore, appId: string): Promise<StoredApp> {
   const stored = await store.read(appId)
   if (stored !== undefined) return stored
@@ -162,7 +162,7 @@ export async function readApp(store: CommandStore, appId: string): Promise<Store
   )
 }
 
-/** The author of a change and its reason, for the history. */
+/** The author and the reason of a change, for the history. */
 export function noteOf({ values, env }: Invocation, byDefault?: string): ChangeNote {
   const author = textOf(values, 'author') ?? env['USER'] ?? env['LOGNAME']
   const note = textOf(values, 'note') ?? byDefault

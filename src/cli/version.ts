@@ -1,2 +1,2 @@
-/** The version of the package. A test holds it to package.json, which a bundle does not have at hand. */
+/** The version of the package. A test compares it with package.json, which a bundle cannot read. */
 export const VERSION = '0.1.0'

@@ -15,7 +15,7 @@ import type { Access, Route } from './route.ts'
 import { comesFromElsewhere, provesOrigin, type Session, type Sessions } from './sessions.ts'
 import type { Entry, Trail } from './trail.ts'
 
-/** What the API needs to answer. */
+/** What the API needs to answer requests. */
 export interface Api {
   readonly routes: readonly Route[]
   readonly sessions: Sessions
@@ -27,7 +27,7 @@ interface Asked {
   readonly req: GuardRequest
   readonly res: GuardResponse
   readonly requestId: string
-  /** Below `api`. */
+  /** The path after `api`. */
   readonly path: string
   readonly query: URLSearchParams
 }
@@ -87,7 +87,7 @@ async function run({ routes, sessions, trail }: Api, asked: Asked): Promise<Answ
   }
 }
 
-/** Stands where nobody has to be signed in. */
+/** The session on routes that need no sign-in. */
 const NOBODY: Session = { id: '', name: '', rights: new Set(), csrf: '' }
 
 function admits(access: Access, { rights }: Session): boolean {
@@ -116,7 +116,7 @@ function findRoute(
   throw new ConsoleProblem('METHOD_NOT_ALLOWED', { detail: `allowed: ${allowed}` })
 }
 
-/** The parameters of a path; `undefined` when it is another one. */
+/** The parameters of a path; `undefined` if it does not match the pattern. */
 function match(pattern: string, path: string): Readonly<Record<string, string>> | undefined {
   const [wanted, given] = [pattern.split('/'), path.split('/')]
   if (wanted.length !== given.length) return undefined
@@ -147,7 +147,7 @@ function readBody(schema: object, given: unknown): unknown {
   throw new ConsoleProblem('REQUEST_INVALID', { issues })
 }
 
-/** What an error means for the caller. */
+/** Converts an error into the problem that the caller sees. */
 function problemOf(error: unknown): ConsoleProblem {
   if (error instanceof ConsoleProblem) return error
   if (!isPortcullisError(error)) return new ConsoleProblem('INTERNAL')

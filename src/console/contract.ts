@@ -1,4 +1,4 @@
-// What the API says and the dashboard reads: types alone.
+// Types of the API that the dashboard uses.
 import type { GuardName, Mode } from '../decision.ts'
 import type { BrokenExpectation, PolicyIssue } from '../errors.ts'
 import type { Explanation } from '../explain/explain.ts'
@@ -30,7 +30,7 @@ export interface AppRow {
   readonly appId: string
   readonly name?: string | undefined
   readonly revision: number
-  /** Missing where the stored document is refused. */
+  /** Missing if the stored document is invalid. */
   readonly score?: number | undefined
   readonly modes: Readonly<Partial<Record<GuardName, Mode>>>
   readonly hasDraft: boolean
@@ -38,29 +38,29 @@ export interface AppRow {
 
 export interface AppRows {
   readonly apps: readonly AppRow[]
-  /** What to pass as `after`; missing at the end. */
+  /** The `after` of the next page; missing on the last page. */
   readonly next?: string | undefined
 }
 
-/** What the dashboard opens with. */
+/** The data that the dashboard starts with. */
 export interface StartView {
   readonly session: SessionView | null
-  /** The first ones; missing for those who may not look at them. */
+  /** The first apps; missing if the user may not see them. */
   readonly apps?: AppRows | undefined
 }
 
 export interface Step {
   readonly title: string
   readonly done: boolean
-  /** Where in the app's page it is done. */
+  /** Where to do it on the page of the app. */
   readonly where: 'keys' | GuardName
 }
 
-/** The protection that is worth most next. */
+/** The protection that raises the score most. */
 export interface NextStep {
   readonly guard: GuardName
   readonly mode: Mode
-  /** Points that it gains. */
+  /** How many points it adds. */
   readonly gain: number
   readonly reason: string
 }
@@ -69,24 +69,24 @@ export interface Change {
   readonly path: string
   /** In words: `adds 2 ranges`. */
   readonly sentence: string
-  /** At most twenty of what comes and goes. */
+  /** At most twenty added or removed entries. */
   readonly added: readonly string[]
   readonly removed: readonly string[]
 }
 
-/** What a change means for callers. `unknown`: it could not be told. */
+/** What a change means for callers. `unknown`: it could not be determined. */
 export interface Verdict {
   readonly narrows: boolean | 'unknown'
   readonly widens: boolean | 'unknown'
-  /** What it admits or refuses that was otherwise before, in words. */
+  /** Which requests are newly admitted or refused, in words. */
   readonly sentences: readonly string[]
 }
 
 export interface DraftView {
   readonly version: string
-  /** The revision that it began from. */
+  /** The revision that it is based on. */
   readonly base: number
-  /** Whether another revision is in force by now. */
+  /** Whether another revision is in force now. */
   readonly stale: boolean
   readonly policy: Policy
   readonly author: string
@@ -107,14 +107,14 @@ export interface AppView {
   readonly draft?: DraftView | undefined
 }
 
-/** Three ways: where it began, what was written meanwhile, and what was to be written. */
+/** The three versions of a policy: the base, what was written meanwhile, and what was to be written. */
 export interface ThreeWay {
   readonly base: Policy | undefined
   readonly theirs: Policy
   readonly yours: Policy
-  /** Both together, where they do not contradict each other. */
+  /** Both edits merged, if they do not conflict. */
   readonly merged?: Policy | undefined
-  /** Paths that both have changed, each in another way. */
+  /** Paths that both have changed to different values. */
   readonly conflicts: readonly string[]
   readonly theirChanges: readonly Change[]
   readonly yourChanges: readonly Change[]
@@ -128,7 +128,7 @@ export interface Review {
   readonly changes: readonly Change[]
   readonly verdict: Verdict
   readonly findings: readonly PolicyFinding[]
-  /** Rights that are missing to publish it; empty: it may be published. */
+  /** Rights that are missing to publish it. If it is empty, it may be published. */
   readonly missing: readonly ConsoleRight[]
   readonly conflict?: ThreeWay | undefined
 }
@@ -140,7 +140,7 @@ export interface KeyView {
   readonly notAfter?: string | undefined
   readonly lastUsed?: string | undefined
   readonly state: 'active' | 'ending' | 'not yet' | 'ended'
-  /** Until when an ended key can be restored; missing when it no longer can. */
+  /** Until when an ended key can be restored; missing if it no longer can. */
   readonly restorableUntil?: string | undefined
 }
 
@@ -148,7 +148,7 @@ export interface KeysView {
   readonly keys: readonly KeyView[]
 }
 
-/** A key that was made just now. The secret is shown this once. The keys are missing where they could not be read. */
+/** A key that was just created. The secret is shown only once. The keys are missing if they could not be read. */
 export interface NewKey extends Partial<KeysView> {
   readonly id: string
   readonly secret: string
@@ -173,16 +173,16 @@ export interface HistoryView {
 export interface EntryVerdict {
   readonly text: string
   readonly verdict: 'good' | 'refused' | 'known' | 'doubtful'
-  /** As it would be kept. */
+  /** The form in which it would be stored. */
   readonly canonical?: unknown
   readonly message?: string | undefined
   readonly corrected?: string | undefined
 }
 
-/** What is to be judged: a request that was not sent. */
+/** A request to judge that is not sent. */
 export type TriedRequest = WrittenRequest
 
-/** What the guards decide of a request, by the policy in force and by the draft. */
+/** What the guards decide about a request, with the policy in force and with the draft. */
 export interface TrialView {
   readonly inForce: Explanation
   readonly draft?: Explanation | undefined
@@ -204,7 +204,7 @@ export interface ListPage {
   readonly size: number
   readonly from: number
   readonly entries: readonly ListEntry[]
-  /** Where the next page begins; missing at the end. */
+  /** Where the next page begins; missing on the last page. */
   readonly next?: number | undefined
 }
 
@@ -218,6 +218,6 @@ export interface ProblemView {
   readonly missing?: readonly ConsoleRight[] | undefined
   readonly conflict?: ThreeWay | undefined
   readonly current?: DraftView | undefined
-  /** Expectations that do not hold. */
+  /** Expectations that the policy fails. */
   readonly failures?: readonly BrokenExpectation[] | undefined
 }

@@ -28,8 +28,9 @@ import { memoryConsoleState } from './state.ts'
 import { createTrail } from './trail.ts'
 
 /**
- * The console: a dashboard for the policies and keys of your apps, and the API that it uses. Mount it under any path of an Express
- * app, 4 or 5, or of anything connect-style: `app.use('/console', createConsole({ store, authorize, sink, pseudonymKey }))`.
+ * Creates the console: a dashboard for the policies and keys of your apps, and the API that it uses. Mount it under any path of
+ * an Express app (4 or 5) or another connect-style app: `app.use('/console', createConsole({ store, authorize, sink, pseudonymKey
+ * }))`.
  *
  * @throws ConfigError
  */
@@ -109,16 +110,13 @@ function apiOf(options: Readonly<ConsoleOptions>): Api {
   return { routes, sessions, trail: createTrail(sink, pseudonymise, now, onError), onError }
 }
 
-/**
- * The pages name everything relative to themselves, so that no prefix and no proxy matters: they must be reached by a path
- * that ends with a slash.
- */
+/** Redirects to a path that ends with a slash. The pages use relative URLs, so that they work behind any prefix and proxy. */
 function leadToSlash({ originalUrl, url }: GuardRequest, res: GuardResponse): boolean {
   const [path = ''] = (originalUrl ?? url ?? '').split('?')
   if (path === '' || path.endsWith('/')) return false
   const last = path.slice(path.lastIndexOf('/') + 1)
   res.statusCode = 302
-  // Behind `./`, so that no name can be taken for a scheme or a host.
+  // Begins with `./`, so that no name can be taken for a scheme or a host.
   res.setHeader('Location', `./${last}/`)
   res.setHeader('Content-Length', 0)
   res.end()

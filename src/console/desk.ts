@@ -145,7 +145,7 @@ export function viewDraft(draft: Draft, { stored, policy }: FoundApp): DraftView
   }
 }
 
-/** The policy of an earlier revision; `undefined` where the history does not hold it any more. */
+/** The policy of an earlier revision; `undefined` if the history no longer has it. */
 export async function policyAt(
   { store }: Desk,
   appId: string,
@@ -161,7 +161,7 @@ export async function policyAt(
   }
 }
 
-/** Three ways to see a conflict. Where nobody knows the base any more, every difference is one. */
+/** Three views of a conflict. If the base is no longer known, every difference is a conflict. */
 export function threeWay(base: Policy | undefined, theirs: Policy, yours: Policy): ThreeWay {
   const { merged, conflicts } = mergePolicies(base ?? {}, theirs, yours)
   return {

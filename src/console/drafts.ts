@@ -5,11 +5,11 @@ import { parsePolicy } from '../policy/parse.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { ConsoleState } from './state.ts'
 
-/** What somebody wants to publish of one app. */
+/** An unpublished edit of the policy of one app. */
 export interface Draft {
-  /** Another one after each edit. */
+  /** Changes with each edit. */
   readonly version: string
-  /** The revision that it began from. */
+  /** The revision that it is based on. */
   readonly base: number
   readonly policy: Policy
   readonly author: string
@@ -20,23 +20,23 @@ export interface Draft {
 export interface Drafts {
   find(appId: string): Promise<Draft | undefined>
   /**
-   * Writes the draft where the version is still `version` (`undefined`: there is no draft yet). `undefined` as an answer: somebody else
-   * has edited it meanwhile.
+   * Writes the draft if the stored version is still `version` (`undefined`: there is no draft yet). Resolves with `undefined` if
+   * someone else has edited it meanwhile.
    */
   put(
     appId: string,
     version: string | undefined,
     draft: Pick<Draft, 'base' | 'policy' | 'author'>,
   ): Promise<Draft | undefined>
-  /** Says whether the draft of this version was there. */
+  /** Resolves with whether the draft of this version existed. */
   discard(appId: string, version: string): Promise<boolean>
 }
 
-/** A draft that nobody touches for this long is gone. */
+/** How long a draft that nobody edits is kept, in milliseconds. */
 const KEPT = 30 * 86_400_000
 
 export function createDrafts(state: ConsoleState, now: () => number): Drafts {
-  /** Those that were parsed lately, by their versions: every edit needs the one before. */
+  /** Recently parsed policies, by version, because every edit needs the previous one. */
   const policies = new LRUCache<string, Policy>({ max: 50 })
   async function look(appId: string): Promise<{ text?: string; draft?: Draft }> {
     const text = await state.read(`draft:${appId}`)

@@ -1,23 +1,23 @@
 import type { GuardRequest, GuardResponse } from '../http/handler.ts'
 import { ConsoleProblem, CONSOLE_PROBLEMS, type ConsoleProblemCode } from './problems.ts'
 
-/** What a route answers. A `body` that is left out is no content. */
+/** The answer of a route. If `body` is left out, there is no content. */
 export interface Answer {
   readonly status?: number | undefined
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** The name of the caller, where it was not known before. It is recorded too. */
+  /** The name of the caller, if it was not known before. It is recorded too. */
   readonly name?: string | undefined
-  /** Makes server-sent events, in place of a body. The signal is aborted when the caller has gone. */
+  /** Creates server-sent events instead of a body. The signal is aborted when the caller disconnects. */
   readonly events?: ((gone: AbortSignal) => AsyncIterable<string>) | undefined
 }
 
-/** The largest content that is read, in bytes. */
+/** The largest body that is read, in bytes. */
 export const LARGEST = 8 * 1_048_576
-/** The largest content that is read from a caller who is not signed in. */
+/** The largest body that is read from a caller who is not signed in, in bytes. */
 export const LARGEST_OF_ANYONE = 4_096
 
-/** The path and query below the mount. */
+/** The path and query after the mount path. */
 export function targetOf({ url = '/' }: GuardRequest): { path: string; query: URLSearchParams } {
   const mark = url.indexOf('?')
   return mark === -1
@@ -25,14 +25,14 @@ export function targetOf({ url = '/' }: GuardRequest): { path: string; query: UR
     : { path: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) }
 }
 
-/** The JSON of the content; `undefined` where there is no content. */
+/** The JSON of the body; `undefined` if there is no body. */
 export async function readJson(req: GuardRequest, largest: number): Promise<unknown> {
   const type = req.headers['content-type']
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers
   if (coding === undefined && (length === undefined || length === '0')) return undefined
   if (type === undefined || !/^application\/json(?:\s*;|$)/i.test(type))
     throw new ConsoleProblem('UNSUPPORTED_CONTENT')
-  // A body parser of the app has read it already.
+  // A body parser of the app has already read it.
   if (req.readableDidRead || req.body !== undefined) return req.body as unknown
   const content = await readContent(req, largest)
   try {
@@ -46,7 +46,7 @@ async function readContent(req: GuardRequest, largest: number): Promise<Buffer> 
   const chunks: Buffer[] = []
   let size = 0
   try {
-    // Whoever sends too much is still answered: the connection stays.
+    // The connection stays open, so that a caller who sends too much still gets an answer.
     for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length
       if (size > largest) break
@@ -60,7 +60,7 @@ async function readContent(req: GuardRequest, largest: number): Promise<Buffer> 
   throw new ConsoleProblem('CONTENT_TOO_LARGE')
 }
 
-/** What goes with every answer of the console. */
+/** The headers of every answer of the console. */
 export function setSecurityHeaders(res: GuardResponse): void {
   const headers = {
     'Content-Security-Policy':
@@ -92,13 +92,13 @@ export function sendAnswer(res: GuardResponse, { status = 200, body, headers = {
   res.end(bytes)
 }
 
-/** Sends events as they are made, until they end or the caller goes. */
+/** Sends events as they are created, until they end or the caller disconnects. */
 export async function sendEvents(res: GuardResponse, events: NonNullable<Answer['events']>): Promise<void> {
   const gone = new AbortController()
   res.once('close', () => gone.abort())
   res.setHeader('Content-Type', 'text/event-stream')
   res.setHeader('Cache-Control', 'no-store')
-  // Some proxies would keep everything until the end.
+  // Otherwise some proxies would buffer everything until the end.
   res.setHeader('X-Accel-Buffering', 'no')
   res.flushHeaders()
   try {
@@ -112,7 +112,7 @@ export async function sendEvents(res: GuardResponse, events: NonNullable<Answer[
   }
 }
 
-/** Answers `application/problem+json` (RFC 9457). */
+/** Answers with `application/problem+json` (RFC 9457). */
 export function sendConsoleProblem(
   res: GuardResponse,
   code: ConsoleProblemCode,

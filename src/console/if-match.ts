@@ -5,7 +5,7 @@ import type { Exchange } from './route.ts'
 export const tagOf = (revision: number): string => `"${revision}"`
 
 /**
- * The revision that `If-Match` names.
+ * The revision in `If-Match`.
  *
  * @throws ConsoleProblem
  */

@@ -1,18 +1,18 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** What two people made of one document. */
+/** The merged edits of two people. */
 export interface Merged {
-  /** Both together; where both changed one member, mine. */
+  /** Both edits; if both changed one member, mine. */
   readonly merged: object
-  /** Members that both have changed, each in another way: `serverOnly.mode`. */
+  /** Members that both have changed to different values: `serverOnly.mode`. */
   readonly conflicts: readonly string[]
 }
 
 type Members = Readonly<Record<string, unknown>>
 
 /**
- * Puts together what two people made of one policy. Lists are sets: what either added is there, what either removed is not, and they
- * never conflict. Other members conflict when both changed them, each in another way.
+ * Merges the edits of two people to one policy. Lists are sets: entries that either added are in, entries that either removed are
+ * out, and lists never conflict. Other members conflict if both changed them to different values.
  */
 export function mergePolicies(base: object, theirs: object, mine: object): Merged {
   const conflicts: string[] = []

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { CONSOLE_PROBLEMS } from './problems.ts'
 import type { Route } from './route.ts'
 
-/** The OpenAPI 3.1 document of the routes, made of the table that answers them. */
+/** The OpenAPI 3.1 document of the API, generated from its table of routes. */
 export function openApiDocument(routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const route of routes) {

@@ -14,7 +14,7 @@ import type { ConsoleState } from './state.ts'
 
 /** A user of the console. */
 export interface ConsoleUser {
-  /** Shown in the history as the author of a change, 1-200 characters. */
+  /** Shown in the history as the author of a change; 1-200 characters. */
   readonly name: string
   readonly rights: Iterable<ConsoleRight>
 }
@@ -22,36 +22,36 @@ export interface ConsoleUser {
 /** An attempt to sign in. */
 export interface SignInAttempt {
   readonly req: GuardRequest
-  /** The token entered in the sign-in form; missing when the console asks whether your own session is enough. */
+  /** The token entered in the sign-in form. Missing if the console asks whether the caller is signed in to your app. */
   readonly token?: string | undefined
 }
 
 export interface ConsoleOptions {
-  /** The store of policies: memory, file, Redis or your own. Named lists are shown where it has them. */
+  /** The store of policies: memory, file, Redis or your own. If it has named lists, the console shows them. */
   readonly store: ManagedPolicyStore & Partial<ListStore>
   /**
    * Returns the user and their rights, or `undefined` to refuse the sign-in. It is called at the sign-in with the `token` of the
-   * form. Without a token, it may answer from your own session; it is then called again for every request.
+   * form. Without a token, it may use the session of your own app; it is then called again for every request.
    */
   readonly authorize: Callback<
     [attempt: SignInAttempt],
     ConsoleUser | undefined | Promise<ConsoleUser | undefined>
   >
-  /** Where every change and every look at personal data is recorded, before it happens. */
+  /** Receives an event for every change and every look at personal data, before it happens. */
   readonly sink: AuditSink
   /** The key for the pseudonyms of console users, as in `auditAccess`. At least 32 bytes. */
   readonly pseudonymKey: Uint8Array | KeyObject
-  /** Where sessions and drafts are kept. Default: the memory of this process. */
+  /** Stores sessions and drafts. Default: the memory of this process. */
   readonly state?: ConsoleState | undefined
   /**
-   * Finds recent events of the audit, the newest first: `redisRecentEvents(redis)`, `recentLogEvents(frames)` or your own. Left
-   * out: the console shows no request counts. A list without `isComplete` counts as complete if it is shorter than `limit`.
+   * Finds recent events of the audit, newest first: `redisRecentEvents(redis)`, `recentLogEvents(frames)` or your own. Left out:
+   * the console shows no request counts. A list without `isComplete` counts as complete if it is shorter than `limit`.
    */
   readonly recentEvents?:
     ((query: RecentEventsQuery) => Promise<readonly AuditEvent[] | RecentEvents>) | undefined
   /**
-   * The `judgements.key` of `auditAccess`. With it, the console can judge recorded requests again, by the current policy and by the
-   * draft.
+   * The `judgements.key` of `auditAccess`. With it, the console can judge recorded requests again, with the current policy and
+   * with the draft.
    */
   readonly judgedKey?: JudgedKey | undefined
   /**
@@ -86,7 +86,7 @@ const EXPECTATIONS: Expectations<ConsoleOptions> = {
     ),
   ),
   authorize: required({
-    expected: 'a function that says who signs in and with which rights, such as `consoleTokens([…])`',
+    expected: 'a function that returns the user and their rights, such as `consoleTokens([…])`',
     accepts: aFunction.accepts,
   }),
   sink: required(objectWith('an audit sink: an object with a method `write`', 'write')),
@@ -98,7 +98,7 @@ const EXPECTATIONS: Expectations<ConsoleOptions> = {
   state: objectWith('an object with methods `read` and `replace`', 'read', 'replace'),
   recentEvents: aFunction,
   judgedKey: {
-    expected: 'a key of 32 bytes, or a function that has one for each app and month',
+    expected: 'a key of 32 bytes, or a function that returns one for each app and month',
     secret: true,
     accepts: (value) => typeof value === 'function' || (value instanceof Uint8Array && value.length === 32),
   },

@@ -1,7 +1,7 @@
 import { ConsoleProblem } from './problems.ts'
 
 /**
- * How many rows a page has: the parameter `limit`.
+ * The number of rows on a page: the parameter `limit`.
  *
  * @throws ConsoleProblem
  */

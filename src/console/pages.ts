@@ -5,7 +5,7 @@ import { DASHBOARD_FILES, type DashboardFile } from './dashboard-files.ts'
 interface Page {
   readonly type: string
   readonly compressed: Buffer
-  /** Made for the first client that takes no Brotli. */
+  /** Created for the first client that does not accept Brotli. */
   plain?: Buffer
   /** Whether its name changes with its content. */
   readonly isNamedByContent: boolean
@@ -14,7 +14,7 @@ interface Page {
 
 let pages: ReadonlyMap<string, Page> | undefined
 
-/** Unpacked at the first look: an app that mounts the console may never show it. */
+/** Unpacked on first use, because an app that mounts the console may never show it. */
 function allPages(): ReadonlyMap<string, Page> {
   return (pages ??= new Map(DASHBOARD_FILES.map((file) => [file.path, pageOf(file)])))
 }
@@ -28,7 +28,7 @@ function pageOf({ path, type, digest, brotli }: DashboardFile): Page {
   }
 }
 
-/** Answers with a file of the dashboard; `false` where there is no such file. */
+/** Answers with a file of the dashboard; `false` if there is no such file. */
 export function sendPage(req: GuardRequest, res: GuardResponse, path: string): boolean {
   const page = allPages().get(path === '/' ? '/index.html' : path)
   if (page === undefined || (req.method !== 'GET' && req.method !== 'HEAD')) return false

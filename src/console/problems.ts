@@ -1,4 +1,4 @@
-/** Refusals of the console's API. Status and title follow from the code. */
+/** Refusals of the API of the console. Status and title follow from the code. */
 export const CONSOLE_PROBLEMS = {
   REQUEST_INVALID: { status: 400, title: 'The request is not valid' },
   PURPOSE_MISSING: { status: 400, title: 'A reason is required' },
@@ -15,7 +15,7 @@ export const CONSOLE_PROBLEMS = {
   CONTENT_TOO_LARGE: { status: 413, title: 'The content is too large' },
   UNSUPPORTED_CONTENT: { status: 415, title: 'The content must be JSON' },
   DOCUMENT_REFUSED: { status: 422, title: 'The input is refused' },
-  EXPECTATION_FAILED: { status: 422, title: 'The policy would break one of its own expectations' },
+  EXPECTATION_FAILED: { status: 422, title: 'The policy fails one of its own expectations' },
   REVISION_REQUIRED: { status: 428, title: 'If-Match is required' },
   INTERNAL: { status: 500, title: 'Something went wrong' },
   UNAVAILABLE: { status: 503, title: 'The store or the audit could not be reached' },

@@ -1,17 +1,17 @@
-// What the API says of what is on record: types alone.
+// Types of the API for recorded requests.
 import type { AuditEvent } from '../audit/event.ts'
 import type { SubjectReport } from '../audit/reading/subject-report.ts'
 import type { GuardName, Mode } from '../decision.ts'
 import type { RecordedCall } from '../explain/recorded-facts.ts'
 import type { LocationStatus } from '../region/regional-store.ts'
 
-/** What one protection has decided of the requests since its mode was changed, or of those that are looked at. */
+/** What one protection has decided since its mode was changed, or in the requests that were counted. */
 export interface GuardTraffic {
   readonly mode: Mode
-  /** When the first of them came, ISO 8601. */
+  /** When the first of them arrived, ISO 8601. */
   readonly since: string
   readonly judged: number
-  /** How many it refused, or would have. */
+  /** How many it refused, or would have refused. */
   readonly denied: number
 }
 
@@ -25,10 +25,10 @@ export interface HourOfTraffic {
 
 export interface TrafficView {
   readonly requests: number
-  /** Whether these are all requests of the last seven days, and not the newest of them alone. */
+  /** Whether these are all requests of the last seven days, and not only the newest. */
   readonly isComplete: boolean
   readonly guards: readonly (GuardTraffic & { readonly guard: GuardName })[]
-  /** The last 24 hours, the oldest first. */
+  /** The last 24 hours, oldest first. */
   readonly hours: readonly HourOfTraffic[]
 }
 
@@ -54,11 +54,11 @@ export interface RequestRows {
 
 export interface RequestView {
   readonly requestId: string
-  /** The oldest first. */
+  /** Oldest first. */
   readonly events: readonly AuditEvent[]
 }
 
-/** How often a key has signed requests of the last seven days. */
+/** How many requests of the last seven days a key has signed. */
 export interface KeyUse {
   readonly id: string
   readonly calls: number
@@ -68,7 +68,7 @@ export interface KeyUse {
 
 export interface KeyUsesView {
   readonly uses: readonly KeyUse[]
-  /** Whether these are all requests of the last seven days, and not the newest of them alone. */
+  /** Whether these are all requests of the last seven days, and not only the newest. */
   readonly isComplete: boolean
 }
 
@@ -102,7 +102,7 @@ export interface JudgedAgain {
   readonly draft?: NewDecision | undefined
 }
 
-/** What would let a recorded request pass. */
+/** An entry that would let a recorded request pass. */
 export interface MissingEntry {
   readonly guard: GuardName
   readonly list: 'ipWhitelist.ranges' | 'domainProtect.domains' | 'returnUrlGuard.urls'
@@ -115,11 +115,11 @@ export interface JudgementView {
   /** The revision in force. */
   readonly revision: number
   readonly hasDraft: boolean
-  /** Whether what the guards were told was kept: without it hardly anything can be judged again. */
+  /** Whether the facts of the request were kept. Without them, little can be judged again. */
   readonly kept: 'kept' | 'not recorded' | 'sealed'
   readonly decisions: readonly JudgedAgain[]
   readonly call: RecordedCall
-  /** For the refusals that are left by the draft, or where there is none by the policy in force. */
+  /** For the refusals that remain with the draft; without a draft, with the policy in force. */
   readonly missing: readonly MissingEntry[]
 }
 

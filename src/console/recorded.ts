@@ -3,28 +3,28 @@ import type { RecentEvents, RecentEventsQuery } from '../audit/reading/recent-ev
 import type { Desk } from './desk.ts'
 import { ConsoleProblem } from './problems.ts'
 
-/** How far back the numbers go, in milliseconds. */
+/** How far back the counts go, in milliseconds. */
 const BACK = 7 * 24 * 3_600_000
-/** How many requests the numbers are made of, at most: the newest. */
+/** How many requests are counted at most: the newest. */
 const MOST = 5_000
 
-/** @throws ConsoleProblem where the console was made without `recentEvents`. */
+/** @throws ConsoleProblem if the console was created without `recentEvents`. */
 export async function eventsOf({ recentEvents }: Desk, query: RecentEventsQuery): Promise<RecentEvents> {
   if (recentEvents === undefined)
-    throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `recentEvents`' })
+    throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was created without `recentEvents`' })
   const found = await recentEvents(query)
   if ('isComplete' in found) return found
   return { events: found, isComplete: found.length < query.limit }
 }
 
-/** The requests that guards have judged. What is done in the console is on record of the app too. */
+/** The requests that guards have judged, without the requests to the console that concern the app. */
 export function judged(events: readonly AuditEvent[]): OperationEvent[] {
   return events.filter(
     (event): event is OperationEvent => event.kind === 'operation' && event.decisions.length > 0,
   )
 }
 
-/** The requests of an app in the last seven days, the newest first, and whether these are all. */
+/** The requests of an app in the last seven days, newest first, and whether these are all of them. */
 export async function recentRequests(
   desk: Desk,
   appId: string,

@@ -2,10 +2,10 @@
  * A right in the console.
  *
  * - `look`: see apps, policies, drafts, keys without their secrets, and the history.
- * - `look-at-personal-data`: see events of the audit, which hold pseudonyms of people.
- * - `narrow`: edit drafts, and publish what admits less than before.
- * - `widen`: edit drafts, and publish what admits more than before.
- * - `keys`: make, rotate, revoke and restore keys of apps.
+ * - `look-at-personal-data`: see events of the audit, which contain pseudonyms of people.
+ * - `narrow`: edit drafts, and publish changes that admit less than before.
+ * - `widen`: edit drafts, and publish changes that admit more than before.
+ * - `keys`: create, rotate, revoke and restore keys of apps.
  * - `break-glass`: in an emergency, publish without `narrow` or `widen`; a reason is required and recorded.
  */
 export type ConsoleRight = 'look' | 'look-at-personal-data' | 'narrow' | 'widen' | 'keys' | 'break-glass'

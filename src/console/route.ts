@@ -3,7 +3,7 @@ import type { Answer } from './exchange.ts'
 import type { ConsoleRight } from './rights.ts'
 import type { Session } from './sessions.ts'
 
-/** One request of the API, after its right was checked. */
+/** One request of the API, after its access was checked. */
 export interface Exchange<Body = unknown> {
   readonly req: GuardRequest
   readonly res: GuardResponse
@@ -11,22 +11,22 @@ export interface Exchange<Body = unknown> {
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
   readonly body: Body
-  /** Of nobody on routes for `anyone`. */
+  /** On routes for `anyone`, the session of nobody. */
   readonly session: Session
 }
 
-/** Any one of these rights is enough; or everybody who is signed in may ask; or anyone. */
+/** One of these rights is needed; or it is enough to be signed in; or anyone may call. */
 export type Access = readonly ConsoleRight[] | 'signed-in' | 'anyone'
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** Below `api`: `/apps/:appId/draft`. */
+  /** The path after `api`: `/apps/:appId/draft`. */
   readonly path: string
   readonly access: Access
   readonly summary: string
-  /** The schema of the content, made when it is first asked for. Left out: there is no content. */
+  /** The schema of the body, created on first use. Left out: there is no body. */
   readonly body?: (() => object) | undefined
-  /** Whether it shows personal data, so that each look is recorded. What changes something is always recorded. */
+  /** Whether it shows personal data. If so, each request is recorded. Changes are always recorded. */
   readonly personal?: true | undefined
   /** Whether it needs `If-Match`. */
   readonly conditional?: true | undefined
@@ -34,7 +34,7 @@ export interface Route {
   handle(exchange: Exchange<any>): Promise<Answer>
 }
 
-/** Joins a schema with a handler that takes what it reads. */
+/** Combines a schema with a handler that receives the parsed body. */
 export function route<Body = undefined>(
   what: Omit<Route, 'handle'> & { handle(exchange: Exchange<Body>): Promise<Answer> },
 ): Route {

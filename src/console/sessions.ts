@@ -7,23 +7,23 @@ import { isConsoleRight, type ConsoleRight } from './rights.ts'
 import type { ConsoleState } from './state.ts'
 import { isUserName, tokenMark, tokenUsers } from './tokens.ts'
 
-/** Somebody who is signed in. */
+/** A signed-in user. */
 export interface Session {
   readonly id: string
   readonly name: string
   readonly rights: ReadonlySet<ConsoleRight>
-  /** To be sent in `X-CSRF-Token` with everything that changes something. Follows from the id, which no script can read. */
+  /** Must be sent in `X-CSRF-Token` with every change. It is derived from the id, which scripts cannot read. */
   readonly csrf: string
-  /** Whether the request brought the token itself, which no browser adds to a request of another site. */
+  /** Whether the request itself carried the token, which no browser adds to a request from another site. */
   readonly byToken?: boolean | undefined
 }
 
 interface StoredSession {
   readonly name: string
   readonly rights: readonly ConsoleRight[]
-  /** Whether `authorize` let them in without a token: it is asked again for every request. */
+  /** Whether `authorize` admitted the user without a token. If so, it is called again for every request. */
   readonly asked: boolean
-  /** Of the token, where `consoleTokens` knows it: the session ends with it. */
+  /** The mark of the token, if `consoleTokens` made it: the session ends with the token. */
   readonly token?: string | undefined
   readonly begun: number
   readonly seen: number
@@ -31,25 +31,26 @@ interface StoredSession {
 
 export interface Sessions {
   /**
-   * `undefined` when there is no token, and your app does not know the caller either.
+   * `undefined` if there is no token and your app does not know the caller either.
    *
-   * @throws ConsoleProblem when the token is refused.
+   * @throws ConsoleProblem if the token is refused.
    */
   begin(req: GuardRequest, token: string | undefined): Promise<Session | undefined>
   find(req: GuardRequest): Promise<Session | undefined>
   end(session: Session): Promise<void>
 }
 
-// RFC 6265bis 4.1.3.2: by this prefix a browser takes the cookie only over HTTPS (or loopback), for this host alone.
+// With this prefix, a browser accepts the cookie only over HTTPS (or from loopback), and only for this host (RFC 6265bis,
+// 4.1.3.2).
 export const SESSION_COOKIE = '__Host-portcullis-console'
 
 const LONGEST = 12 * 3_600_000
 const HALF_AN_HOUR = 30 * 60_000
-/** How often the last use of a session is written down, in milliseconds. */
+/** How often the last use of a session is stored, in milliseconds. */
 const NOTED_EVERY = 60_000
 /** How many sessions of one name are kept. */
 const MOST_OF_ONE = 50
-/** How often the list of somebody's sessions is tried to be written, where others write it too. */
+/** How often the list of a user's sessions is written again after a conflict. */
 const TRIES = 5
 
 export function createSessions(
@@ -66,10 +67,13 @@ export function createSessions(
     return { name: user.name, rights: [...user.rights].filter(isConsoleRight) }
   }
 
-  /** Programs bring a token of `consoleTokens` with each request, and keep no session. Another `authorize` may be guessable. */
+  /**
+   * Programs send a token of `consoleTokens` with each request, and have no session. Tokens of another `authorize` may be
+   * guessable, so they are not accepted here.
+   */
   async function byBearer(req: GuardRequest): Promise<Session | undefined> {
     const token = tokens === undefined ? undefined : bearerOf(req)
-    // One that is not ours may be that of a proxy in front.
+    // A token that is not ours may be for a proxy in front of the app.
     const user = token === undefined ? undefined : await ask(req, token)
     return user && { id: '', name: user.name, rights: new Set(user.rights), csrf: '', byToken: true }
   }
@@ -100,7 +104,7 @@ export function createSessions(
       }
       await enlist(user.name, keyOf(id))
       if (!(await state.replace(keyOf(id), undefined, JSON.stringify(stored), lifetimeOf(now()))))
-        throw new UnavailableError('a session could not be kept')
+        throw new UnavailableError('a session could not be stored')
       return sessionOf(id, user.name, rights)
     },
 
@@ -122,7 +126,7 @@ export function createSessions(
         await state.replace(keyOf(id), text, seen, lifetimeOf(stored.begun))
       }
       if (!stored.asked && tokens === undefined) return sessionOf(id, stored.name, stored.rights)
-      // A state that processes share outlives the list of tokens: what it says by now counts.
+      // Shared state outlives the list of tokens, so the rights are read from the current list.
       const user = stored.asked ? await ask(req) : tokens?.get(stored.token ?? '')
       return user?.name === stored.name ? sessionOf(id, user.name, [...user.rights]) : undefined
     },
@@ -134,7 +138,7 @@ export function createSessions(
   }
 }
 
-/** The lists of the sessions of each name, so that nobody has too many. */
+/** The list of the sessions of each name, to limit their number. */
 function createSessionLists(state: ConsoleState): {
   enlist(name: string, key: string): Promise<void>
   strike(name: string, key: string): Promise<void>
@@ -142,7 +146,7 @@ function createSessionLists(state: ConsoleState): {
 } {
   return { enlist, strike, remove }
 
-  /** Writes a session on the list of its name. The oldest leave where there are too many. */
+  /** Adds a session to the list of its name. If there are too many, the oldest ones end. */
   async function enlist(name: string, key: string): Promise<void> {
     const list = listOf(name)
     for (let tries = 0; tries < TRIES; tries += 1) {
@@ -153,7 +157,7 @@ function createSessionLists(state: ConsoleState): {
       for (const old of left) await remove(old)
       return
     }
-    throw new UnavailableError('the sessions of somebody could not be counted')
+    throw new UnavailableError('the list of sessions of a user could not be written')
   }
 
   async function remove(key: string): Promise<void> {
@@ -165,7 +169,7 @@ function createSessionLists(state: ConsoleState): {
     const text = await state.read(listOf(name))
     if (text === undefined) return
     const keys = (JSON.parse(text) as string[]).filter((other) => other !== key)
-    // Where somebody else writes just then it stays on the list, which does no harm.
+    // After a conflict the session stays on the list, which is harmless.
     await state.replace(listOf(name), text, JSON.stringify(keys), LONGEST)
   }
 }
@@ -174,10 +178,10 @@ function sessionOf(id: string, name: string, rights: readonly ConsoleRight[]): S
   return { id, name, rights: new Set(rights), csrf: digest(`csrf\0${id}`) }
 }
 
-/** Under its digest, so that what is read from the state opens no session. */
+/** Stored under a digest, so that nobody can use what they read from the state to take over a session. */
 const keyOf = (id: string): string => `session:${digest(`session\0${id}`)}`
 
-/** Where the keys of somebody's sessions stand, the oldest first. */
+/** The key of the list of a user's sessions, oldest first. */
 const listOf = (name: string): string => `sessions-of:${digest(`name\0${name}`)}`
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
@@ -191,7 +195,7 @@ function cookieOf({ headers }: GuardRequest): string | undefined {
     .filter(([name]) => name === SESSION_COOKIE)
     .map(([, value = '']) => value)
   const [value = ''] = values
-  // Two of one name: somebody has planted one.
+  // Two cookies with this name: somebody has planted one.
   return values.length === 1 && ID.test(value) ? value : undefined
 }
 
@@ -199,7 +203,7 @@ function cookieOf({ headers }: GuardRequest): string | undefined {
 const bearerOf = ({ headers: { authorization = '' } }: GuardRequest): string | undefined =>
   /^bearer +(.{1,1000})$/i.exec(authorization)?.[1]
 
-/** Whether the request proves that it comes from a page that can read the session's own token, or from a program with its token. */
+/** Whether the request comes from a page that can read the token of the session, or from a program with its own token. */
 export function provesOrigin({ headers }: GuardRequest, { csrf, byToken }: Session): boolean {
   if (byToken === true) return true
   const given = headers['x-csrf-token']
@@ -208,7 +212,7 @@ export function provesOrigin({ headers }: GuardRequest, { csrf, byToken }: Sessi
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Whether a browser says that another site has sent this request. A caller that is not a browser has no cookie to misuse. */
+/** Whether the browser says that another site sent this request. A caller that is not a browser has no cookie to misuse. */
 export function comesFromElsewhere({ headers }: GuardRequest): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'same-origin'

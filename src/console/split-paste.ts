@@ -1,6 +1,6 @@
 /**
- * The entries of a text that somebody pastes: a JSON array, lines, or words with commas, semicolons or spaces between. Quotes,
- * bullets and comments behind `#` are not part of an entry.
+ * The entries in a pasted text: a JSON array, lines, or words separated by commas, semicolons or spaces. Quotes, bullets and
+ * comments after `#` are not part of an entry.
  */
 export function splitPaste(text: string): string[] {
   const trimmed = text.trim()
@@ -18,7 +18,7 @@ export function splitPaste(text: string): string[] {
 const OPENING = '"\'`<('
 const CLOSING = '"\'`>)'
 
-/** A piece without the quotes and brackets around it. */
+/** A piece without its quotes and brackets. */
 function unwrapped(piece: string): string {
   let [start, end] = [0, piece.length]
   while (start < end && OPENING.includes(piece[start] ?? '')) start += 1
@@ -36,7 +36,7 @@ function arrayOf(text: string): string[] | undefined {
   }
 }
 
-/** A `#` begins a comment at the start of a line or behind a space: URLs may have one. */
+/** A `#` starts a comment only at the start of a line or after a space, because URLs may contain one. */
 function withoutComment(line: string): string {
   const mark = line.search(/(?:^|\s)#/)
   return mark === -1 ? line : line.slice(0, mark)

@@ -1,12 +1,12 @@
 import { UnavailableError } from '../errors.ts'
 
-/** Where the console keeps sessions and drafts. Everything has a lifetime, and nothing in it is a policy in force. */
+/** Stores sessions and drafts of the console. Everything in it expires, and none of it is a policy in force. */
 export interface ConsoleState {
-  /** The string stored under this key, or `undefined`. Rejects only when the state cannot be read. */
+  /** The string stored under this key, or `undefined`. Rejects only if the state cannot be read. */
   read(key: string): Promise<string | undefined>
   /**
    * Atomically replaces `before` with `after` for `lifetime` milliseconds; resolves with whether `before` was stored. `undefined`
-   * stands for no value: as `before` it adds, as `after` it removes.
+   * means no value: as `before` it adds, as `after` it removes.
    */
   replace(
     key: string,
@@ -21,12 +21,12 @@ interface Slot {
   readonly until: number
 }
 
-/** How many entries of one kind are kept: what stands ahead of the colon of a key. */
+/** How many entries of one kind are kept. The kind is the part of a key before the colon. */
 const MOST = 10_000
 
-/** Keeps sessions and drafts in the memory of this process: they are lost when it ends, and other processes do not see them. */
+/** Keeps sessions and drafts in the memory of this process. They are lost when it ends, and other processes do not see them. */
 export function memoryConsoleState(now: () => number = Date.now): ConsoleState {
-  /** Each kind has its own room, so that sessions leave no draft without a place. */
+  /** Each kind has its own limit, so that sessions cannot displace drafts. */
   const kinds = new Map<string, Map<string, Slot>>()
   const slotsOf = (key: string): Map<string, Slot> => {
     const kind = key.slice(0, Math.max(key.indexOf(':'), 0))
@@ -47,7 +47,7 @@ export function memoryConsoleState(now: () => number = Date.now): ConsoleState {
       else {
         if (slots.size >= MOST && !slots.has(key)) sweep(slots)
         if (slots.size >= MOST && !slots.has(key))
-          throw new UnavailableError(`the memory of the console has ${MOST} such entries already`)
+          throw new UnavailableError(`the memory of the console already has ${MOST} entries of this kind`)
         slots.set(key, { value: after, until: now() + lifetime })
       }
       return true

@@ -73,7 +73,7 @@ function hasEntries({ ipWhitelist, domainProtect, returnUrlGuard }: Policy, name
   }
 }
 
-/** What is to be known of a policy beside what it says. */
+/** How good a policy is, and what could be better. */
 export interface Assessment {
   readonly score: number
   /** What costs most first. */
@@ -127,7 +127,7 @@ export function nextStepOf(policy: Policy, keys: readonly ListedKey[], now: numb
   return steps.toSorted((a, b) => b.gain - a.gain)[0]
 }
 
-/** The score with one protection in another mode. Nothing but its own section is judged anew. */
+/** The score with one protection in another mode. Only the section of this protection is linted again. */
 function scoreWith(policy: Policy, guard: GuardName, mode: Mode, findings: readonly PolicyFinding[]): number {
   const { appId, [guard]: section } = policy
   const alone = parsePolicy({ appId, [guard]: { ...section, mode } })

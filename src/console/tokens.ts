@@ -15,7 +15,7 @@ export interface ConsoleToken {
 const SHORTEST = 32
 
 /**
- * Makes an `authorize` option for `createConsole`: each token admits one person or team, with its own rights.
+ * Creates the option `authorize` of `createConsole`: each token admits one person or team, with separate rights.
  *
  * @throws ConfigError
  */
@@ -26,7 +26,7 @@ export function consoleTokens(tokens: readonly ConsoleToken[]): ConsoleOptions['
   const authorize: ConsoleOptions['authorize'] = ({ token }) => {
     if (typeof token !== 'string') return undefined
     const digest = digestOf(token)
-    // All of them are compared, so that the time tells nothing of the place.
+    // All tokens are compared, so that the time does not reveal which one matched.
     let found: ConsoleUser | undefined
     for (const { expected, user } of known) if (timingSafeEqual(digest, expected)) found = user
     return found
@@ -36,17 +36,17 @@ export function consoleTokens(tokens: readonly ConsoleToken[]): ConsoleOptions['
   return authorize
 }
 
-/** The users of each `authorize` that `consoleTokens` has made, by the marks of their tokens. */
+/** The users of each `authorize` that `consoleTokens` created, by the marks of their tokens. */
 const usersByMark = new WeakMap<ConsoleOptions['authorize'], ReadonlyMap<string, ConsoleUser>>()
 
-/** The users by the marks of their tokens; `undefined` where `authorize` is not made by `consoleTokens`. */
+/** The users by the marks of their tokens; `undefined` if `consoleTokens` did not create `authorize`. */
 export function tokenUsers(
   authorize: ConsoleOptions['authorize'],
 ): ReadonlyMap<string, ConsoleUser> | undefined {
   return usersByMark.get(authorize)
 }
 
-/** What a session keeps of its token: nobody can sign in with it. */
+/** The part of a token that a session keeps. It cannot be used to sign in. */
 export const tokenMark = (token: string): string => markOf(digestOf(token))
 
 const markOf = (digest: Buffer): string =>

@@ -3,22 +3,22 @@ import type { AuditSink } from '../audit/sink.ts'
 import { UnavailableError } from '../errors.ts'
 import { randomId } from '../random-id.ts'
 
-/** What is recorded of one request of the console. */
+/** What is recorded about one request of the console. */
 export interface Entry {
   readonly requestId: string
   /** `console PUT /apps/:appId/draft`. */
   readonly operation: string
-  /** The app that it was about. */
+  /** The app that the request concerned. */
   readonly appId?: string | undefined
   readonly name?: string | undefined
   readonly purpose?: string | undefined
 }
 
-/** Records what is done in the console, through the audit sink that was handed in. */
+/** Records what is done in the console, in the audit sink of the options. */
 export interface Trail {
-  /** Resolves when it is kept that this is done; only then it may be done. Rejects with `UnavailableError`. */
+  /** Resolves when the event is kept. Only then may the action be done. Rejects with `UnavailableError`. */
   begin(entry: Entry): Promise<void>
-  /** Records that what was begun has ended otherwise, or that something was refused. Never rejects. */
+  /** Records that an action failed after `begin`, or that a request was refused. Never rejects. */
   refused(entry: Entry, status: number, begun: boolean): Promise<void>
 }
 
@@ -54,7 +54,7 @@ export function createTrail(
       try {
         await sink.write([operation(entry, 'answered')])
       } catch (error) {
-        throw new UnavailableError('the audit could not keep what is about to be done', { cause: error })
+        throw new UnavailableError('the audit could not record the action', { cause: error })
       }
     },
     async refused(entry, status, begun) {

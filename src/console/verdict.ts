@@ -5,7 +5,7 @@ import { GUARD_NAMES } from '../policy/sections.ts'
 import type { ConsoleRight, Verdict } from './contract.ts'
 import type { Desk } from './desk.ts'
 
-/** What it means for callers when one policy takes the place of another, with the named lists of the store. */
+/** What callers gain and lose if one policy replaces another, with the named lists of the store. */
 export async function verdictOf({ store, now }: Desk, before: Policy, after: Policy): Promise<Verdict> {
   const { readList } = store
   const lists = readList && ((name: string) => readList.call(store, name))
@@ -24,7 +24,7 @@ export async function verdictOf({ store, now }: Desk, before: Policy, after: Pol
       ],
     }
   } catch (error) {
-    // The policy names lists, and this store has no lists.
+    // The policy names lists, but this store has no lists.
     if (isPortcullisError(error) && error.code === 'CONFIG_INVALID')
       return { narrows: 'unknown', widens: 'unknown', sentences: [] }
     throw error
@@ -32,8 +32,8 @@ export async function verdictOf({ store, now }: Desk, before: Policy, after: Pol
 }
 
 /**
- * What an app loses although no other request passes, in sentences. It asks for the right to widen: otherwise the right to narrow
- * would be enough to look at personal data without a trace, or to let a page read responses with cookies.
+ * What an app loses even if it admits no more requests, in sentences. Such a change needs the right `widen`. Otherwise `narrow`
+ * would be enough to read personal data without a record, or to let a page read responses with cookies.
  */
 function givenAway(before: Policy, after: Policy): string[] {
   const sentences: string[] = []
@@ -46,7 +46,7 @@ function givenAway(before: Policy, after: Policy): string[] {
   return sentences
 }
 
-/** The rights that are missing to publish a change with this verdict. What could not be told asks for both. */
+/** The rights that are missing to publish a change with this verdict. An unknown verdict needs both rights. */
 export function missingRights(
   { narrows, widens }: Verdict,
   rights: ReadonlySet<ConsoleRight>,
@@ -55,7 +55,7 @@ export function missingRights(
     ...(narrows === false ? [] : (['narrow'] as const)),
     ...(widens === false ? [] : (['widen'] as const)),
   ]
-  // A change of nothing but a name still needs somebody who may change something.
+  // Even a change that affects no request, such as of the name, needs a right.
   if (needed.length === 0 && !rights.has('widen')) needed.push('narrow')
   return needed.filter((right) => !rights.has(right))
 }

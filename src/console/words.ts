@@ -5,7 +5,7 @@ import type { Change } from './contract.ts'
 /** How many entries of a change are shown. */
 const MOST_SHOWN = 20
 
-/** What changes from one policy to another, in words. `undefined` stands for no app. */
+/** Describes the changes from one policy to another. `undefined` means that there was no app. */
 export function changesInWords(before: Policy | undefined, after: Policy): Change[] {
   return differencesOf(before, after)
     .filter(({ path }) => path !== 'appId')
@@ -18,7 +18,7 @@ export function changesInWords(before: Policy | undefined, after: Policy): Chang
     }))
 }
 
-/** A list that comes or goes as a whole is told entry by entry. */
+/** Splits the change of a whole list into its entries. */
 function eachEntry(change: PolicyChange): PolicyChange {
   return { ...change, added: change.added.flat(), removed: change.removed.flat() }
 }
@@ -52,7 +52,7 @@ function sentenceOf({ path, added, removed }: PolicyChange): string {
   if (member === '') {
     if (section === 'name') return to === undefined ? 'clears the name' : `names the app ${shown(to)}`
     if (from === undefined) return `sets up this protection in mode ${modeOf(to)}`
-    if (to === undefined) return 'drops this protection: where it is mounted, every request is refused'
+    if (to === undefined) return 'removes this protection: a mounted guard then refuses every request'
   }
   if (member === 'mode') return `changes the mode from ${shown(from)} to ${shown(to)}`
   if (from === undefined) return `sets ${member} to ${shown(to)}`

@@ -13,9 +13,9 @@ export interface RedisAuditClient {
 }
 
 export interface RedisAuditSinkOptions {
-  /** Key of the stream. Default `portcullis:audit`. */
+  /** The key of the stream. Default `portcullis:audit`. */
   readonly stream?: string | undefined
-  /** How many entries the stream keeps, about; the oldest leave. Default: all, until you trim them. */
+  /** About how many entries the stream keeps; the oldest are dropped. Default: all, until you trim the stream. */
   readonly maxLength?: number | undefined
 }
 
@@ -24,7 +24,7 @@ export const STREAM_KEY: Expectation = {
   accepts: (value) => typeof value === 'string' && value !== '',
 }
 
-/** All events or none, in order: ARGV is the limit ('' for none), then the events. */
+/** Appends all events or none, in order. ARGV: 1 the limit ('' for none), then the events. */
 const APPEND = `
 for index = 2, #ARGV do
   if ARGV[1] == '' then redis.call('XADD', KEYS[1], '*', 'event', ARGV[index])
@@ -33,11 +33,11 @@ end
 return #ARGV - 1`
 
 /**
- * Appends audit events to a Redis Stream, through your own ioredis client: one entry for each, with the event as one line
- * of JSON in the field `event`. The events of one write are kept all or not at all. An event may be there twice, when Redis
- * took it and its answer was lost: `id` tells.
+ * Appends audit events to a Redis Stream through your own ioredis client: one entry for each event, with the event as one line of
+ * JSON in the field `event`. The events of one write are stored together or not at all. An event may be stored twice if Redis
+ * stored it and the reply was lost: `id` identifies duplicates.
  *
- * How long an event that Redis has taken survives Redis itself is your setting of `appendfsync`.
+ * How long a stored event survives a crash of Redis depends on your setting of `appendfsync`.
  *
  * @throws ConfigError
  */
@@ -46,7 +46,7 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
     'redisAuditSink',
     { redis, ...options },
     {
-      // A text would be a URL, in which a password may stand.
+      // A string would be a URL, which may contain a password.
       redis: { ...objectWith('a client of ioredis', 'call'), required: true, secret: true },
       stream: STREAM_KEY,
       maxLength: wholeNumber('events', 1),
@@ -69,19 +69,19 @@ export function redisAuditSink(redis: RedisAuditClient, options: RedisAuditSinkO
   }
 }
 
-/** An event with its place in the stream. */
+/** An event with its position in the stream. */
 export interface StoredAuditEvent {
-  /** Id of the stream entry. */
+  /** The id of the stream entry. */
   readonly entry: string
   readonly event: AuditEvent
 }
 
 /**
- * Reads events from the stream that `redisAuditSink` writes, the oldest first. Fewer than `count` means the end.
+ * Reads events from the stream that `redisAuditSink` writes, oldest first. Fewer than `count` events mean the end.
  *
  * @param after the `entry` to continue after. Default: from the beginning.
- * @param count how many at most. Default 100.
- * @throws UnavailableError when Redis could not be reached, or an entry is not an event of ours; the message names it.
+ * @param count how many events at most. Default 100.
+ * @throws UnavailableError if Redis could not be reached, or an entry is not an audit event; the message names the entry.
  */
 export async function readAuditStream(
   redis: RedisAuditClient,

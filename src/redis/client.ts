@@ -12,32 +12,32 @@ export interface RedisClient {
   readonly options?: { readonly enableOfflineQueue?: boolean | undefined }
 }
 
-/** The part of a Redis client that is used to send and read bytes. */
+/** The part of a Redis client that is used to send and receive bytes. */
 export interface BytesClient {
   call(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>
-  /** As `call`, with bytes in place of strings. */
+  /** Like `call`, but returns bytes instead of strings. */
   callBuffer(command: string, ...args: (string | number | Buffer)[]): Promise<unknown>
   readonly status?: string
 }
 
-/** A connection of our own. */
+/** A separate connection that we manage. */
 export interface RedisConnection {
   call(command: string, ...args: (string | number)[]): Promise<unknown>
   on(event: 'error', listener: (error: Error) => void): unknown
   disconnect(): void
 }
 
-/** One command with its name in front. */
+/** One command, with its name first. */
 export type Command = readonly [name: string, ...args: (string | number)[]]
 
-/** Sends a command, and rejects with `UnavailableError` when it fails or is not answered in time. */
+/** Sends a command. Rejects with `UnavailableError` if it fails or is not answered in time. */
 export type SendCommand = (...command: Command) => Promise<unknown>
 
-/** Refuses what is no ioredis client. */
+/** Refuses a value that is not an ioredis client. */
 export function checkClient(redis: unknown, factory: string): asserts redis is RedisClient {
   const client = redis as Partial<Record<keyof RedisClient, unknown>> | null | undefined
   if (typeof client?.call !== 'function' || typeof client.duplicate !== 'function') {
-    // A text would be a URL, in which a password may stand.
+    // A string would be a URL, which may contain a password.
     throw new ConfigError(
       `${factory} client`,
       'a client of ioredis, or one of node-redis through fromNodeRedis()',
@@ -49,18 +49,18 @@ export function checkClient(redis: unknown, factory: string): asserts redis is R
 const OPENING: ReadonlySet<string> = new Set(['connecting', 'connect'])
 const DISCONNECTED: ReadonlySet<string> = new Set(['reconnecting', 'disconnecting', 'close', 'end'])
 
-/** Whether a client that says this of itself would only queue a command, to send it in vain or twice later on. */
+/** Whether a client with this status would only queue a command, and later send it in vain or twice. */
 export function isDisconnected(status: string): boolean {
   return DISCONNECTED.has(status)
 }
 
 /**
- * Puts our own deadline around the commands of a client: whatever its settings are (offline queue, retries, no time-out),
- * a caller waits no longer.
+ * Applies our own deadline to the commands of a client, so that a caller never waits longer, whatever the settings of the client
+ * are (offline queue, retries, time-outs).
  *
- * A client that has lost its connection is not asked at all, so that its offline queue neither fills up during an outage
- * nor sends what was given up long ago. A client that has never been connected is: it connects lazily, or is starting, and
- * then is waited for even if it has no offline queue.
+ * A client that has lost its connection is not used at all. So its offline queue does not grow during an outage, and does not
+ * send commands later that were given up long before. A client that was never connected is used: it connects lazily or is
+ * starting, and is waited for even without an offline queue.
  */
 export function sender(redis: RedisClient, timeout: number): SendCommand {
   let hasBeenReady = false
@@ -76,7 +76,7 @@ export function sender(redis: RedisClient, timeout: number): SendCommand {
         redis.removeListener?.('ready', ask)
         reject(new UnavailableError(`Redis did not answer within ${timeout} ms (${name})`))
       }
-      // After an answer that has come while the event loop was busy, and only waits to be read.
+      // `setImmediate` lets an answer win that arrived while the event loop was busy.
       const timer = setTimeout(() => setImmediate(late), timeout)
       const ask = (): void => {
         redis
@@ -91,8 +91,8 @@ export function sender(redis: RedisClient, timeout: number): SendCommand {
 }
 
 /**
- * What a failure of ioredis means to a caller. The error itself goes no further, not even as a cause: the command hangs on
- * it, and with it documents, sealed keys and, while connecting, the password.
+ * Converts a failure of ioredis. The original error is not passed on, not even as a cause: it contains the command, with
+ * documents and sealed keys, and, while connecting, the password.
  */
 export function unavailable(error: unknown, doing: string): UnavailableError {
   const { name, message, code } = (error ?? {}) as { name?: unknown; message?: unknown; code?: unknown }
@@ -102,14 +102,14 @@ export function unavailable(error: unknown, doing: string): UnavailableError {
   return new UnavailableError(`Redis could not be reached: ${reason} (${doing})`)
 }
 
-/** The lines of a reply that should be a list of texts. */
+/** The lines of a reply that should be a list of strings. */
 export function texts(reply: unknown): string[] {
   return Array.isArray(reply) ? reply.filter((item): item is string => typeof item === 'string') : []
 }
 
 /**
- * A connection for blocking reads. Time-outs of the user's client would cut them off, and we reconnect ourselves, so that
- * no break goes unnoticed.
+ * A connection for blocking reads. Time-outs of the user's client would interrupt them. We reconnect ourselves, so that no break
+ * goes unnoticed.
  */
 export function ownConnection(redis: RedisClient): RedisConnection {
   const node = { commandTimeout: undefined, socketTimeout: undefined, disconnectTimeout: 100 }
@@ -125,7 +125,7 @@ export function ownConnection(redis: RedisClient): RedisConnection {
   return redis.duplicate([], {
     enableOfflineQueue: true,
     clusterRetryStrategy: () => null,
-    // With those of the user, for ioredis 5 puts ours in their place.
+    // Merged with the user's options, because ioredis 5 replaces them by ours.
     redisOptions: { ...options?.redisOptions, ...node },
   })
 }

@@ -1,12 +1,12 @@
 import { warnOfSetup } from '../setup-warning.ts'
 import type { SendCommand } from './client.ts'
 
-/** By how much the clocks may differ before it is told, in milliseconds: signatures are judged by a window of minutes. */
+/** The largest difference of the clocks without a warning, in milliseconds. Signatures are valid for minutes. */
 const MOST = 10_000
 
 /**
- * Compares the clock of this process with that of Redis, and warns where they are far apart. Asked once, beside the first
- * claim and not ahead of it. Where Redis does not answer, nothing is told: the claim tells it. Never rejects.
+ * Compares the clock of this process with that of Redis, and warns if they differ too much. Called once, in parallel with the
+ * first claim, so that it does not delay it. If Redis does not answer, the claim reports that. Never rejects.
  */
 export async function compareClocks(send: SendCommand, now: () => number): Promise<void> {
   try {
@@ -14,7 +14,7 @@ export async function compareClocks(send: SendCommand, now: () => number): Promi
     const answer: unknown = await send('TIME')
     const after = now()
     const theirs = Array.isArray(answer) ? Number(answer[0]) * 1000 : Number.NaN
-    // It was that time at some moment between, and a whole second is as exact as it gets.
+    // Redis read its clock between `before` and `after`.
     if (theirs < before - MOST || theirs > after + MOST) warnOfSetup('PORTCULLIS_CLOCK_DIFFERS')
   } catch {
     // An ACL may refuse TIME.

@@ -4,21 +4,21 @@ import type { AppKey } from '../signature/keys.ts'
 import type { AppRevision, ChangeNote } from '../store/contract.ts'
 import type { Sealing } from '../store/sealing.ts'
 
-/** How keys and notes stand in Redis: sealed, each in the context of its app. */
+/** The form of keys and notes in Redis: sealed, each in the context of its app. */
 export interface Documents {
-  /** `=` to leave the keys as they are, empty for none. */
+  /** `=` leaves the keys unchanged; an empty string means none. */
   sealKeys(appId: string, keys: readonly AppKey[] | undefined): string
   openKeys(appId: string, sealed: unknown): readonly AppKey[]
   sealNote(appId: string, note: ChangeNote): string
   openNote(name: string, text: string): ChangeNote
-  /** An entry of the history as text, which begins with its revision. `policy` and `keys` are as in `REPLACE`. */
+  /** A history entry as text, which begins with its revision. `policy` and `keys` are as in `REPLACE`. */
   sealRevision(
     appId: string,
     revision: number,
     entry: { policy: string; keys: string; note: ChangeNote },
   ): string
   openRevision(appId: string, text: string): AppRevision
-  /** A part of a list, as text; sealed where there is a vault. */
+  /** A part of a list, as text; sealed if there is a vault. */
   sealBytes(list: string, bytes: Uint8Array): string
   openBytes(list: string, text: unknown): Uint8Array
 }
@@ -66,10 +66,10 @@ export function createDocuments(sealing: Sealing): Documents {
   }
 }
 
-/** A revision as it is written. */
+/** The text of a revision. */
 export const REVISION = /^[1-9][0-9]{0,15}$/
 
-/** @throws UnreadableError when it is not what we have written, for this app. */
+/** @throws UnreadableError if it is not in our format, or belongs to another app. */
 export function parseStored(
   appId: string,
   policy: unknown,
@@ -81,7 +81,7 @@ export function parseStored(
   return { policy: document, revision: Number(revision) }
 }
 
-/** The domains that a stored policy names. A damaged policy names no domain that we could know, and can be replaced like any other. */
+/** The domains that a stored policy names. A damaged policy counts as naming none, so that it can be replaced like any other. */
 export function domainsIn(policy: string): readonly string[] {
   try {
     return parsePolicy(parseJson(policy)).domainProtect?.domains ?? []
@@ -111,7 +111,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** The revision with which an entry of the history begins; 0 without one. */
+/** The revision at the beginning of a history entry; 0 if there is no entry. */
 export function revisionOf(entry: string | undefined): number {
   return Number.parseInt(entry?.slice(1) ?? '0', 10)
 }

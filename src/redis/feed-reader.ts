@@ -5,7 +5,7 @@ import { REVISION } from './documents.ts'
 import type { Keyspace } from './keyspace.ts'
 import { readEntries, streamEntries, type StreamEntry } from './replies.ts'
 
-/** The last entry that was passed on: its id, and its number, which the counter of the feed has given. */
+/** The last announced entry: its id, and its number from the counter of the feed. */
 export interface Position {
   readonly id: string
   readonly number: number
@@ -18,25 +18,25 @@ export interface Announcement {
   readonly revision: number | undefined
 }
 
-/** Entries were announced that cannot be read: what was read of the store before may be out of date. */
+/** Announced entries cannot be read, so data read before may be out of date. */
 export class FeedGap extends UnavailableError {}
 
-/** Reads the feed by questions to one connection. Every method rejects as `ask` does. */
+/** Reads the feed through one connection. Every method rejects as `ask` does. */
 export interface FeedReader {
-  /** The name that the first write gave the store; `undefined`: it was never written to, or has lost its data. */
+  /** The name that the first write gave the store; `undefined` if it was never written to or has lost its data. */
   storeName(): Promise<string | undefined>
-  /** The end of the stream, where a reader begins that has read nothing before. */
+  /** The end of the stream, where a new reader starts. */
   end(): Promise<Position>
-  /** Reads on from a position of an earlier connection, to the end. Rejects with `FeedGap` when entries are missing. */
+  /** Reads from the position of an earlier connection to the end. Rejects with `FeedGap` if entries are missing. */
   resume(from: Position): Promise<Position>
-  /** Waits up to `block` milliseconds for news. Rejects with `FeedGap` when entries are missing. */
+  /** Waits up to `block` milliseconds for new entries. Rejects with `FeedGap` if entries are missing. */
   next(from: Position, block: number): Promise<Position>
 }
 
 const EMPTY = '0-0'
 const BATCH = 512
 
-/** `announce` is told of what the entries say, in their order. */
+/** @param announce called with each announcement, in order */
 export function createFeedReader(
   ask: SendCommand,
   { feed, feedNumber, feedStore }: Pick<Keyspace, 'feed' | 'feedNumber' | 'feedStore'>,
@@ -72,13 +72,13 @@ export function createFeedReader(
       for (;;) {
         const counted = await ask('GET', feedNumber)
         const [newest] = streamEntries(await ask('XREVRANGE', feed, '+', '-', 'COUNT', 1))
-        // Both are of one moment when nothing was announced in between.
+        // If the counter has not changed, nothing was announced between the two reads, so they fit together.
         if ((await ask('GET', feedNumber)) === counted)
           return { id: newest?.id ?? EMPTY, number: Number(counted ?? 0) }
       }
     },
     async resume(from) {
-      // A server that took over may lack the newest entries, and others may have come in their place.
+      // A server after a failover may lack the newest entries, and may have new ones in their place.
       const [last] = streamEntries(await ask('XRANGE', feed, from.id, from.id))
       if (from.id !== EMPTY && (last === undefined || numberOf(last) !== from.number)) throw gap()
       return catchUp(from)
@@ -90,7 +90,7 @@ export function createFeedReader(
   }
 }
 
-/** An entry that another program has put there is counted, and announces nothing. */
+/** The announcements of an entry. An entry of another program is counted, but announces nothing. */
 export function announcementsOf(entry: StreamEntry): Announcement[] {
   const text = entry.value('revision')
   const revision = REVISION.test(text) ? Number(text) : undefined
@@ -101,7 +101,7 @@ export function announcementsOf(entry: StreamEntry): Announcement[] {
   ]
 }
 
-/** The name of the store in the reply to GET. */
+/** The name of the store in a reply to GET. */
 export function nameIn(reply: unknown): string | undefined {
   return typeof reply === 'string' ? reply : undefined
 }

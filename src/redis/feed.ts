@@ -22,37 +22,37 @@ export interface FeedOptions {
   readonly onError: ((error: Error) => void) | undefined
 }
 
-/** The changes of all processes, as a stream that each of them reads from where it stopped. */
+/** The changes of all processes, as a stream. Each process resumes reading where it stopped. */
 export interface Feed {
   /** The keys that a script needs to announce a change. */
   readonly keys: readonly string[]
   watch(this: void, listener: StoreListener): () => void
-  /** Announces a change in a step of its own. */
+  /** Announces a change in a separate step. */
   announce(send: SendCommand, what: Required<Announcement>): Promise<void>
-  /** Looks whether the store still has the name that it had. If not, listeners are told before this resolves. */
+  /** Checks whether the store still has its name. If not, listeners are informed before this resolves. */
   checkStore(send: SendCommand): Promise<void>
-  /** Tells the listeners of this process, which need not wait for the stream. */
+  /** Informs the listeners of this process without waiting for the stream. */
   changedHere(what: Announcement): void
   close(this: void): void
 }
 
-/** How long one blocking read waits for news, in milliseconds. A healthy feed is silent no longer than this. */
+/** How long one blocking read waits for new entries, in milliseconds. A working feed answers at least this often. */
 const BLOCK = 2_000
 const FIRST_RETRY = 50
 const LAST_RETRY = 2_000
 
-/** Makes a feed. Its reader begins with the first listener, on a connection of its own, and ends with the last. */
+/** Creates a feed. Its reader has its own connection. It starts with the first listener and stops with the last. */
 export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onError }: FeedOptions): Feed {
   const keys = [keyspace.feed, keyspace.feedNumber, keyspace.feedStore]
   const listeners = createListeners()
   let follower: Follower | undefined
   let whole = false
-  /** As it was last seen. */
+  /** The last known name. */
   let storeName: string | undefined
 
-  /** A store that loses its name has lost its data with it. Another name is that of another store, or of a new beginning. */
+  /** A store that loses its name has lost its data too. Another name means another store, or one that started from scratch. */
   async function checkStore(nameOf: () => Promise<string | undefined>): Promise<void> {
-    // What was seen before the question was sent: an answer may be overtaken by a later one.
+    // Read before the question is sent, because answers may arrive in another order.
     const before = storeName
     const name = await nameOf()
     if (storeName !== before || name === before) return
@@ -68,7 +68,7 @@ export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onErr
   const setting: FollowerSetting = {
     connect: () => ownConnection(redis),
     reader: (connection, announce) => {
-      // The first command waits for the connection, the others for news.
+      // The first command waits for the connection, the others for new entries.
       const ask: SendCommand = (...command) =>
         withDeadline(connection.call(...command), commandTimeout + BLOCK, 'the change feed')
       return createFeedReader(ask, keyspace, announce)
@@ -88,7 +88,7 @@ export function createFeed(redis: RedisClient, { keyspace, commandTimeout, onErr
       try {
         onError?.(error)
       } catch {
-        // A report that fails must not end the reader.
+        // An error of the callback must not stop the reader.
       }
     },
   }
@@ -129,7 +129,7 @@ interface FollowerSetting {
   connect(): RedisConnection
   reader(connection: RedisConnection, announce: (what: Announcement) => void): FeedReader
   announce(what: Announcement): void
-  /** Whether the store had a name when it was last seen. */
+  /** Whether the store had a name at the last check. */
   knowsStore(): boolean
   checkStore(nameOf: () => Promise<string | undefined>): Promise<void>
   broken(): void
@@ -138,14 +138,14 @@ interface FollowerSetting {
   report(error: Error): void
 }
 
-/** Reads the feed from connection to connection until it is stopped. */
+/** Reads the feed, over one connection after another, until it is stopped. */
 class Follower {
   readonly #setting: FollowerSetting
   #stopped = false
   #connection: RedisConnection | undefined
   #wake: (() => void) | undefined
   #retryAfter = FIRST_RETRY
-  /** Where it goes on; `undefined`: at the end of the stream. */
+  /** Where to resume; `undefined`: at the end of the stream. */
   #position: Position | undefined
 
   constructor(setting: FollowerSetting) {
@@ -167,7 +167,7 @@ class Follower {
       try {
         await this.#follow(connection)
       } catch (error) {
-        // When the server only could not be asked, nothing is known to be missing.
+        // If the server was only unreachable, nothing is known to be missing.
         if (error instanceof FeedGap) this.#position = undefined
         if (!this.#stopped)
           report(error instanceof UnavailableError ? error : unavailable(error, 'change feed'))
@@ -179,7 +179,7 @@ class Follower {
     }
   }
 
-  /** Reads until the connection fails or an entry is missing: from where it stopped, or from the end of the stream. */
+  /** Reads until the connection fails or an entry is missing. Starts where the last read stopped, or at the end of the stream. */
   async #follow(connection: RedisConnection): Promise<void> {
     const reader = this.#setting.reader(connection, (what) => {
       if (!this.#stopped) this.#setting.announce(what)
@@ -190,11 +190,11 @@ class Follower {
     let position = resumed === undefined ? await reader.end() : await reader.resume(resumed)
     if (this.#stopped) return
     this.#position = position
-    // From here on no change is missed. What was read before may be older, unless the feed goes on where it stopped.
+    // From here on no change is missed. Data read before may be older, unless the feed resumed where it stopped.
     this.#setting.restored(resumed !== undefined)
     for (;;) {
       position = await reader.next(position, BLOCK)
-      // The first write gives it its name.
+      // The store gets its name with the first write.
       if (!knowsStore()) await checkStore(() => reader.storeName())
       if (this.#stopped) return
       this.#retryAfter = FIRST_RETRY
@@ -202,7 +202,7 @@ class Follower {
     }
   }
 
-  /** Spread, so that processes do not return together. */
+  /** Random, so that processes do not return together. */
   async #pause(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve

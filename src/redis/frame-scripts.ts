@@ -1,13 +1,13 @@
 /*
- * The log is one hash, and each of its writes is one command. With two, Redis writes a transaction to its append-only file; one
- * that was cut in the middle leaves its beginning there, which a second restart runs (Redis 7.0). One command is there or it is not.
+ * The log is one hash, and each write is one command. For two commands, Redis writes a transaction to its append-only file. If
+ * that is cut off in the middle, a second restart runs its first part (Redis 7.0). A single command is either there or not.
  */
 
 /**
- * Appends frames of one writer, in order: each that is not there yet, and none behind a gap unless that is said.
- * KEYS: the log. ARGV: 1 the writer, 2 whether a gap is taken; then for each frame the number of its first and of its last event,
- * the people in it with a space between them, and its bytes.
- * Answers with the number of the last event of the writer that is stored.
+ * Appends frames of one writer, in order. Skips frames that are already stored, and stops at a gap unless gaps are accepted.
+ * KEYS: the log. ARGV: 1 the writer, 2 '1' to accept gaps; then for each frame: the numbers of its first and last event, its
+ * people separated by spaces, and its bytes.
+ * Returns the number of the last stored event of the writer.
  */
 export const APPEND_FRAMES = `
 local known = redis.call('HMGET', KEYS[1], 'size', 'w:' .. ARGV[1])
@@ -54,9 +54,9 @@ end
 return string.format('%.0f', head)`
 
 /**
- * Which frames a person is in, the newest first, some at a time. KEYS: the log. ARGV: 1 the person, 2 the number behind which they
- * are looked for, 3 how many at most, 4 the pointer to go on from, or none.
- * Answers with the pointer to go on from, empty at the end, and the numbers.
+ * Finds the frames that contain a person, newest first, some at a time. KEYS: the log. ARGV: 1 the person, 2 the frame number to
+ * stop at, 3 the largest number of frames, 4 the pointer to continue from, or ''.
+ * Returns the pointer to continue from, empty at the end, and the frame numbers.
  */
 export const FRAMES_OF_PERSON = `
 local pointer = ARGV[4]
@@ -74,8 +74,8 @@ end
 return { pointer, numbers }`
 
 /**
- * Removes what leads to people who are in no frame behind a number. KEYS: the log. ARGV: 1 the number, then the people.
- * Answers with how many were removed.
+ * Removes the pointers of people who are in no frame after a number. KEYS: the log. ARGV: 1 the number, then the people.
+ * Returns how many were removed.
  */
 export const FORGET_BEFORE = `
 local fields, gone = {}, {}

@@ -13,23 +13,23 @@ export interface RedisFramesOptions {
   /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
   /**
-   * For how many milliseconds Redis can lose what it has acknowledged. Default 5,000, which fits `appendfsync everysec`; 0 for
-   * `always`. For that long frames are kept here as well.
+   * How long Redis may lose data after it has acknowledged it, in milliseconds. The process keeps its own copy of each frame for
+   * this time. Default 5,000, which suits `appendfsync everysec`; use 0 for `always`.
    */
   readonly settlesAfter?: number | undefined
 }
 
-/** How many frames are read at once where all of them are. */
+/** How many frames are read at once when all are read. */
 const PAGE = 256
-/** How many people one script may be given: Lua hands at most 8,000 values to a command. */
+/** How many people one script may receive: Lua passes at most 8,000 values to a command. */
 const MOST_PEOPLE = 3_600
-/** In front of the bytes of a frame: when it was stored, how many people are in it; then for each a pointer of eight bytes. */
+/** Precede the bytes of a frame: the time when it was stored and the number of its people, then a pointer for each person. */
 const HEAD = 10
 const POINTER = 8
 
 /**
- * Keeps frames in Redis, through your own client: all in one hash, each with one command, which a crash leaves whole or not at all.
- * A frame that is sent twice is stored once, on a single server, Sentinel and Cluster.
+ * Keeps frames in Redis, through your own client. All frames are in one hash, and each write is one command, which a crash leaves
+ * whole or not at all. A frame that is sent twice is stored once. Works on a single server, Sentinel and Cluster.
  *
  * @param redis a client of ioredis, or one of node-redis through `fromNodeRedis`.
  * @throws ConfigError
@@ -43,7 +43,7 @@ export function redisFrames(redis: BytesClient, options: RedisFramesOptions = {}
   return new RedisFrames(redis, createKeyspace(prefix).auditLog, settlesAfter)
 }
 
-/** Refuses what cannot send and read bytes. */
+/** Refuses a client that cannot send and receive bytes. */
 function checkBytesClient(redis: unknown): asserts redis is BytesClient {
   const client = redis as Partial<Record<keyof BytesClient, unknown>> | null | undefined
   if (typeof client?.call === 'function' && typeof client.callBuffer === 'function') return
@@ -54,7 +54,7 @@ function checkBytesClient(redis: unknown): asserts redis is BytesClient {
   )
 }
 
-/** A frame has a number, counted from 1; its place also says when it was stored: a number that was lost is given again. */
+/** A frame has a number, counted from 1. Its place also has its time, because a lost number is used again. */
 class RedisFrames implements FrameStore {
   readonly settlesAfter: number
   readonly #redis: BytesClient
@@ -102,7 +102,7 @@ class RedisFrames implements FrameStore {
     return frames
   }
 
-  /** Frames behind a place, however many were removed or lost since. */
+  /** The frames after a place, even if others were removed or lost since. */
   async #page(
     after: Place | undefined,
     count: number,
@@ -125,7 +125,7 @@ class RedisFrames implements FrameStore {
     return { frames, end }
   }
 
-  /** The number of the last frame that does not stand behind a place whose own frame was lost. */
+  /** The number of the last frame up to a place. Needed when the frame of the place itself was lost. */
   async #lastUpTo(place: Place, first: number, last: number): Promise<number> {
     let [low, high] = [first, Math.min(last, place.number)]
     while (low < high) {
@@ -152,7 +152,7 @@ class RedisFrames implements FrameStore {
       const numbers = Array.from({ length }, (_, index) => next - index)
       for (const [index, value] of (await this.#fields(...numbers)).entries()) {
         const time = timeOf(value)
-        // A frame that was lost leaves a hole.
+        // A lost frame leaves a hole.
         if (time !== undefined)
           frames.push({ place: textOf({ time, number: next - index }), bytes: bytesOf(value) })
       }
@@ -241,7 +241,7 @@ class RedisFrames implements FrameStore {
 }
 
 interface Place {
-  /** When the frame was stored, by the clock of Redis, which does not go back here. */
+  /** When the frame was stored, by the clock of Redis; never earlier than the frame before. */
   readonly time: number
   readonly number: number
 }
@@ -255,7 +255,7 @@ function textOf({ time, number }: Place): string {
   return `${time}-${number}`
 }
 
-/** Frames in groups that one script can take. */
+/** Groups of frames that are small enough for one script. */
 function inParts(frames: readonly FrameToStore[]): readonly (readonly FrameToStore[])[] {
   const parts: FrameToStore[][] = []
   let room = 0
@@ -283,12 +283,12 @@ function sizeOf(field: Buffer | null | undefined): number {
   return numberOf(field?.toString().split(' ')[0] ?? '0')
 }
 
-/** When a frame was stored; nothing where there is no frame. */
+/** When a frame was stored; `undefined` if there is no frame. */
 function timeOf(value: Buffer | null | undefined): number | undefined {
   return value instanceof Uint8Array && value.length >= HEAD ? value.readUIntBE(0, 6) : undefined
 }
 
-/** The frame in a field. A field that is gone or not one of ours is handed on as no bytes, which a verifier finds. */
+/** The bytes of a stored frame. A field that is missing or malformed gives no bytes, which a verifier detects. */
 function bytesOf(value: Buffer | null | undefined): Buffer {
   if (timeOf(value) === undefined) return Buffer.alloc(0)
   const bytes = value as Buffer

@@ -8,24 +8,24 @@ import { fields } from './documents.ts'
 import type { Keyspace } from './keyspace.ts'
 import { CLAIM_KEY, RELEASE_KEY, UNCLAIM_KEY } from './scripts.ts'
 
-/** For how long a claim counts of which the app knows nothing, in milliseconds: longer than a write can take. */
+/** How long a claim is valid if its app does not list the key, in milliseconds: longer than a write can take. */
 const LEASE = 120_000
 const MAX_CLAIMS = 5
 
 interface Claim {
   readonly print: string
-  /** The claim, where the app had none before. */
+  /** The new claim, if the app had none before. */
   readonly made?: string
-  /** Another app that has the key. */
+  /** The other app that has the key. */
   readonly owner: string | undefined
 }
 
 /**
- * Which app has which key, by a fingerprint under a key of the vault. On a Cluster a fingerprint may lie in another slot
- * than its app, so a claim comes before the write and its release after it, each in a step of its own.
+ * Which app has which key, by a fingerprint under a key of the vault. On a Cluster, a fingerprint and its app may be in different
+ * slots, so the claim is a separate step before the write, and the release a separate step after it.
  *
- * A claim alone refuses nobody for long: it counts when its app lists the fingerprint, or for the lease, in which the app
- * may be about to be written. So what a crash, a lost write or a removal leaves behind is taken over by the next app.
+ * A claim is valid while its app lists the fingerprint, or for the duration of the lease, because the app may be about to be
+ * written. So the next app can take over a claim that was left by a crash, a lost write or a removal.
  */
 export class KeyClaims {
   readonly #send: SendCommand
@@ -39,8 +39,8 @@ export class KeyClaims {
   }
 
   /**
-   * Claims the keys for an app that is about to be written as `revision`. Answers with what the app must list.
-   * Rejects with `PolicyError` when another app has one of them.
+   * Claims the keys for an app that is about to be written as `revision`. Returns the fingerprints that the app must list.
+   * Rejects with `PolicyError` if another app has one of the keys.
    */
   async claim(appId: string, revision: number, keys: readonly AppKey[]): Promise<readonly string[]> {
     const claims = await Promise.all(keys.map((key) => this.#claimOne(appId, revision, key)))
@@ -48,7 +48,7 @@ export class KeyClaims {
       owner === undefined ? [] : [sharedKeyIssue(index, owner)],
     )
     if (issues.length === 0) return claims.map(({ print }) => print)
-    // What is not written must keep nobody from a key, least of all the app that has it.
+    // A refused write must not leave claims that block other apps.
     await Promise.all(
       claims.map(async ({ print, made }) => {
         if (made !== undefined) await this.#send('EVAL', UNCLAIM_KEY, 1, this.#keyspace.keyOwner(print), made)
@@ -57,7 +57,7 @@ export class KeyClaims {
     throw new PolicyError(issues)
   }
 
-  /** After the app was written as `revision` without keys that it had before. */
+  /** Called after the app was written as `revision` without keys that it had before. */
   async release(appId: string, revision: number, prints: readonly string[]): Promise<void> {
     await Promise.all(
       prints.map((print) =>
@@ -67,7 +67,7 @@ export class KeyClaims {
   }
 
   async #claimOne(appId: string, revision: number, key: AppKey): Promise<Claim> {
-    // The first is that of the key that seals now. Under the others it was claimed before the vault was rotated.
+    // The first fingerprint is under the active key of the vault. The others find claims made before the vault was rotated.
     const [print = '', ...older] = this.#vault === undefined ? [] : keyFingerprints(this.#vault, key)
     let stale = ''
     for (let claims = 0; claims < MAX_CLAIMS; claims += 1) {
@@ -92,7 +92,7 @@ export class KeyClaims {
     return undefined
   }
 
-  /** The app that a claim is of, if it still counts. */
+  /** The app of the claim, if the claim is still valid. */
   async #ownerBy(print: string, held: string): Promise<string | undefined> {
     const [owner = '', , at] = held.split(' ')
     const [prints] = fields(await this.#send('HMGET', this.#keyspace.app(owner), 'prints'))

@@ -2,17 +2,19 @@ import type { Expectation } from '../options.ts'
 
 /** One kind of key in Redis. */
 export interface KindOfKey {
-  /** Behind the prefix. What stands between `{` and `}` is the hash tag, which decides the slot on a Cluster. */
+  /** The name after the prefix. The part between `{` and `}` is the hash tag, which decides the slot on a Cluster. */
   readonly name: string
   readonly type: 'hash' | 'list' | 'set' | 'sorted set' | 'stream' | 'string'
   readonly holds: string
   /** The commands that a process with guards needs for it. */
   readonly guards: readonly string[]
-  /** The commands that a dashboard or a command line needs for it. A script (EVAL) needs the rights to all that it calls. */
+  /**
+   * The commands that a dashboard or a command line needs for it. A script (EVAL) needs the rights to all commands that it calls.
+   */
   readonly dashboards: readonly string[]
 }
 
-/** Every key that Portcullis has in Redis. A test holds this table to docs/redis.md. */
+/** Every key that Portcullis has in Redis. A test compares this table with docs/redis.md. */
 export const KINDS_OF_KEYS = {
   app: {
     name: 'app:{<app id>}',
@@ -202,7 +204,7 @@ export const PREFIX: Expectation = {
   accepts: (value) => typeof value === 'string' && !/[{}]/.test(value),
 }
 
-/** The names of the keys below one prefix. */
+/** The names of the keys with one prefix. */
 export interface Keyspace {
   app(appId: string): string
   secrets(appId: string): string
@@ -217,7 +219,7 @@ export interface Keyspace {
   readonly feed: string
   readonly feedNumber: string
   readonly feedStore: string
-  /** Both keys of one nonce, which lies in one of several parts of its app. */
+  /** Both keys of one nonce. The nonces of an app are spread over several parts. */
   nonce(appId: string, part: number, hash: string): readonly [nonce: string, nonces: string]
   readonly audit: string
   readonly auditLog: string
@@ -240,7 +242,7 @@ export function createKeyspace(prefix: string = DEFAULT_PREFIX): Keyspace {
     keyOwner: (fingerprint) => `${prefix}key:{${fingerprint}}`,
     used: (appId, keyId) => `${prefix}used:{${appId}}:${keyId}`,
     apps: `${prefix}apps`,
-    // The braces spread the entries over the slots of a Cluster, whatever they contain.
+    // The braces make each entry a hash tag, so that entries are spread over the slots of a Cluster.
     origin: (entry) => `${prefix}origin:{${entry}}`,
     lists: `${prefix}lists`,
     list,

@@ -11,19 +11,21 @@ import type { Keyspace } from './keyspace.ts'
 const compress = promisify(deflateRaw)
 
 /**
- * About so many characters are one value in Redis: some thousand entries, or some dozen with long notes. They are inflated
- * in a fraction of a millisecond, which is less than it takes to hand them to another thread.
+ * About how many characters one chunk has: some thousand entries, or a few dozen with long notes. Inflating it takes a fraction
+ * of a millisecond, less than passing it to another thread.
  */
 export const CHUNK = 32_768
-/** More bytes than a chunk and its last entry can take. */
+/** More bytes than a chunk and its last entry can have. */
 const LARGEST_CHUNK = 4 * CHUNK
-/** How many chunks are asked for ahead. They are inflated and read when it is their turn. */
+/** How many chunks are requested in advance. They are inflated when it is their turn. */
 const AHEAD = 4
-/** What was uploaded and never taken into use is gone after this, in seconds. */
+/** How long an upload that is never activated stays, in seconds. */
 const UPLOAD_LIFETIME = 3_600
-/** A chunk of an earlier upload must stay for so long to be used again, in seconds: the rest takes its time too. */
+/**
+ * How long a chunk of an earlier upload must still live to be used again, in seconds, because the upload of the rest takes time.
+ */
 const LEAST_LIFETIME = 300
-/** What the hash of a list says. */
+/** The fields of the hash of a list. */
 export interface ListHead {
   readonly revision: number
   readonly version: string
@@ -41,14 +43,14 @@ function inflate(bytes: Uint8Array): string {
   }
 }
 
-/** How a list lies in Redis: what its hash says, and its entries in chunks. */
+/** A list in Redis: its hash, and its entries in chunks. */
 export interface ListChunks {
-  /** `undefined` when there is no such list. */
+  /** `undefined` if there is no such list. */
   head(name: string): Promise<ListHead | undefined>
   entriesOf(name: string, head: ListHead): AsyncGenerator<readonly ListEntry[]>
   /**
-   * Answers with how many chunks and entries there are. `resumable`: the version stands for just these entries, and chunks that an earlier
-   * upload has left are not sent again.
+   * Returns the number of chunks and entries. `resumable`: the version identifies this content, so chunks that an earlier upload
+   * left are not sent again.
    */
   upload(
     name: string,
@@ -92,7 +94,7 @@ export function createListChunks(send: SendCommand, keyspace: Keyspace, document
     for (let index = 0; index < chunks; index += 1) {
       while (ahead.length < AHEAD && index + ahead.length < chunks) {
         const reply = send('GET', keyspace.chunk(name, version, index + ahead.length))
-        // Whoever stops reading does not wait for it.
+        // If the reader stops early, nobody awaits this reply.
         reply.catch(() => undefined)
         ahead.push(reply)
       }
@@ -103,7 +105,7 @@ export function createListChunks(send: SendCommand, keyspace: Keyspace, document
         yield piece
       }
     }
-    // What is missing would be refused by nobody, if it is a list of `denyLists`.
+    // An address missing from one of the `denyLists` would be admitted, so a partial list is refused.
     if (count !== size) throw damaged()
   }
 
@@ -119,14 +121,14 @@ export function createListChunks(send: SendCommand, keyspace: Keyspace, document
       const key = keyspace.chunk(name, version, index)
       if (resumable && (await isLasting(send, key))) return
       const bytes = documents.sealBytes(name, await compress(text))
-      // What is there already must not be given an end: another writer may have taken it into use meanwhile.
+      // With NX, an existing chunk gets no expiry: another writer may have activated it meanwhile.
       await send('SET', key, bytes, 'EX', UPLOAD_LIFETIME, ...(resumable ? ['NX'] : []))
     }
-    /** One chunk is on its way while the next one is made. */
+    /** Sends one chunk while the next one is prepared. */
     const flush = async (): Promise<void> => {
       await last
       last = put(chunk, chunks)
-      // Whoever has no more entries need not wait for it.
+      // If the entries end with an error, nobody awaits this write.
       last.catch(() => undefined)
       chunks += 1
       chunk = ''
@@ -146,7 +148,7 @@ export function createListChunks(send: SendCommand, keyspace: Keyspace, document
   return { head, entriesOf, upload }
 }
 
-/** Whether a chunk is there, and stays until the upload is done. -1 stands for one without an end. */
+/** Whether a chunk exists and will stay until the upload is done. -1 means that it does not expire. */
 async function isLasting(send: SendCommand, key: string): Promise<boolean> {
   const left = Number(await send('TTL', key))
   return left === -1 || left >= LEAST_LIFETIME

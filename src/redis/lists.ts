@@ -11,14 +11,14 @@ import type { Keyspace } from './keyspace.ts'
 import { CHUNK, createListChunks } from './list-chunks.ts'
 import { SWAP_LIST } from './scripts.ts'
 
-/** For so long a reader of a list that was replaced can read it to its end, in seconds. */
+/** How long the old version of a replaced list can still be read, in seconds. */
 const GRACE = 60
 
 const UPLOAD = /^[\w-]{16,64}$/
 
 /**
- * The version of a list with this content in the place of this revision. A write that is done again finds the chunks of the first; one
- * in the place of another revision shares none with it, so that none is taken away from under a list that is in use.
+ * The version of a list, from its content and the revision that it replaces. A repeated write finds the chunks of the first
+ * attempt. A write in place of another revision shares no chunk with it, so a list in use never loses chunks.
  */
 function versionOf(upload: string, replaces: number, isSealed: boolean): string {
   return createHash('sha256').update(`${CHUNK} ${isSealed} ${replaces} ${upload}`).digest('base64url')
@@ -35,8 +35,8 @@ interface Setting {
 }
 
 /**
- * Named lists in Redis: a hash for each, and its entries compressed in chunks that no other version of the list shares. A
- * list is uploaded first and then taken into use in one step.
+ * Named lists in Redis: a hash for each, and its entries compressed in chunks, which no two versions share. A list is uploaded
+ * first, and then activated in one step.
  */
 export function createRedisLists({
   send,
@@ -71,7 +71,7 @@ export function createRedisLists({
       checkListName(name)
       const by = documents.sealNote(name, parseNote(note))
       const actual = (await parts.head(name))?.revision ?? 0
-      // Before a million entries are uploaded in vain.
+      // Checked first, so that a million entries are not uploaded in vain.
       if (actual !== replaces) throw new RevisionConflict(name, replaces, actual, 'list')
       await send('ZADD', keyspace.lists, 0, name)
       const resumable = upload !== undefined && UPLOAD.test(upload)

@@ -5,7 +5,7 @@ interface CommandOptions {
   readonly typeMapping?: object | undefined
 }
 
-/** What is common to the clients of node-redis. */
+/** The common part of all node-redis clients. */
 interface Client {
   readonly isOpen: boolean
   readonly isReady: boolean
@@ -37,22 +37,21 @@ interface ClusterClient extends Client {
 /** The part of a node-redis client that is used: `createClient()` of version 5 or 6, or `createCluster()` of 6.2 or later. */
 export type NodeRedisClient = SingleClient | ClusterClient
 
-/** Maps, in which RESP3 brings the reply to XREAD, become flat lists, and everything else what it is by default. */
+/** Flattens the maps that RESP3 returns for XREAD. All other types keep their default. */
 const REPLIES: CommandOptions = { typeMapping: { ['%'.charCodeAt(0)]: Array } }
 
-/** The same, and strings as bytes. */
+/** The same, but returns strings as bytes. */
 const BYTE_REPLIES: CommandOptions = {
   typeMapping: { ['%'.charCodeAt(0)]: Array, ['$'.charCodeAt(0)]: Buffer },
 }
 
 /**
- * Makes a client of node-redis (the package `redis`) fit for `redisStore`, `redisNonces`, `redisAuditSink` and
- * `readAuditStream`. Takes what `createClient()` of version 5 or 6 or `createCluster()` of 6.2 or later made; for Sentinel
- * use ioredis. Connect it, listen to its `error` event and close it yourself; until `connect()` was called everything
- * rejects.
+ * Adapts a client of node-redis (the package `redis`) for `redisStore`, `redisNonces`, `redisAuditSink` and `readAuditStream`.
+ * Accepts the result of `createClient()` of version 5 or 6, or of `createCluster()` of 6.2 or later; for Sentinel use ioredis.
+ * Connect the client, listen to its `error` event and close it yourself. Until `connect()` is called, every command rejects.
  *
- * Keys are sent as they are, without the `keyPrefix` of the client. On Cluster everything is asked of the masters, whatever
- * `useReplicas` says, and while one of them is away its commands reject only after their time-out, not at once.
+ * Keys are sent without the `keyPrefix` of the client. On Cluster, every command goes to a master, even with `useReplicas`. While
+ * a master is down, its commands reject only after their time-out, not at once.
  *
  * @throws ConfigError
  */
@@ -61,7 +60,7 @@ export function fromNodeRedis(client: NodeRedisClient): RedisClient & BytesClien
   const isCluster = 'getNodeClientForKey' in client
   const { send, parent, readyEvent, hasQueue } = isCluster ? ofCluster(client) : ofSingle(client)
   let isStarting = !client.isReady
-  // After the first failure too: its offline queue must not fill up.
+  // Also after the first failure, so that its offline queue does not grow.
   for (const event of ['ready', 'reconnecting']) client.on(event, () => (isStarting = false))
 
   return {
@@ -106,12 +105,12 @@ function ofCluster(client: ClusterClient): Kind {
   return {
     send: (command, replies) => client.sendCommand(firstKey(command), false, command, replies),
     async parent(key) {
-      // Who has the key now: the command is redirected when its slot has moved, and the client learns from that.
+      // If the slot of the key has moved, this command is redirected, and the client learns the new server.
       await client.sendCommand(key, false, ['EXISTS', key], REPLIES)
       return client.getNodeClientForKey(key)
     },
     readyEvent: 'connect',
-    // Until it has read the slots it takes no commands.
+    // It accepts no commands until it has read the slots.
     hasQueue: false,
   }
 }
@@ -128,18 +127,18 @@ function checkClient(client: unknown): asserts client is NodeRedisClient {
   throw new ConfigError(
     'fromNodeRedis client',
     'a client of the package redis, made by createClient() of version 5 or 6 or createCluster() of 6.2 or later (for Sentinel use ioredis)',
-    // A text would be a URL, in which a password may stand.
+    // A string would be a URL, which may contain a password.
     typeof client === 'string' ? SECRET : client,
   )
 }
 
-/** The key that decides which server of a Cluster is asked; every command of ours has one. */
+/** The key that decides which server of a Cluster gets the command. Every command of ours has one. */
 function firstKey([name, ...args]: readonly (string | Buffer)[]): string {
   const index = name === 'EVAL' || name === 'EVALSHA' ? 2 : name === 'XREAD' ? args.indexOf('STREAMS') + 1 : 0
   return String(args[index] ?? '')
 }
 
-/** A connection that begins with its first command and ends with its first failure. */
+/** A connection that opens with its first command and closes with its first failure. */
 function ownConnection(findParent: Kind['parent']): RedisConnection {
   const listeners: ((error: Error) => void)[] = []
   let opening: Promise<SingleClient> | undefined
@@ -155,11 +154,11 @@ function ownConnection(findParent: Kind['parent']): RedisConnection {
     const parent = await findParent(key)
     if (isClosed) throw new Error('closed')
     const own = parent.duplicate({
-      // We reconnect ourselves, and a blocking read is no time-out.
+      // We reconnect ourselves, and a blocking read must not time out.
       socket: { ...parent.options?.socket, reconnectStrategy: false, socketTimeout: undefined },
-      // The user's cache would be emptied with this connection.
+      // Otherwise this connection would clear the cache of the user.
       clientSideCache: undefined,
-      // Which may move it to another server unnoticed.
+      // These may move the connection to another server unnoticed.
       maintNotifications: 'disabled',
     })
     own.on('error', (error: unknown) => {
@@ -169,10 +168,10 @@ function ownConnection(findParent: Kind['parent']): RedisConnection {
       try {
         own.destroy()
       } catch {
-        // Version 5 says so when the connection is gone already.
+        // Version 5 throws if the connection is already closed.
       }
     }
-    // A socket that is still opening would survive being destroyed.
+    // Destroying a socket that is still opening has no effect.
     let isConnected = false
     close = () => {
       if (isConnected) destroy()
@@ -214,7 +213,7 @@ async function withOurErrors(ask: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** An error named as ioredis names it. Nothing else of theirs goes further: what was sent may hang on it. */
+/** An error with the names that ioredis uses. Nothing else is passed on, because the original may contain what was sent. */
 function ourError(error: unknown): Error {
   const { message, code, constructor } = error as {
     readonly message?: unknown

@@ -13,31 +13,31 @@ export interface RedisNoncesOptions {
   /** How long a claim may take, in milliseconds. Default 500. */
   readonly commandTimeout?: number | undefined
   /**
-   * How many unexpired nonces one app may have, so that one whose key leaked cannot fill Redis: about 200 bytes each. On
-   * Cluster they lie in 16 parts, each of which holds a sixteenth. Default 500 000.
+   * How many unexpired nonces one app may have, so that a leaked key cannot fill Redis: each takes about 200 bytes. On Cluster
+   * they are spread over 16 parts, each with a sixteenth of the limit. Default 500 000.
    */
   readonly maxPerApp?: number | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
 }
 
-/** By how much the clocks of two processes may differ, in milliseconds. */
+/** How far the clocks of two processes may differ, in milliseconds. */
 const CLOCKS_DIFFER = 30_000
 
-/** Over how many slots of a Cluster the nonces of one app are spread, so that no server has them all. */
+/** How many slots of a Cluster the nonces of one app are spread over, so that no server has them all. */
 const PARTS = 16
 
-/** A lifetime has about so many spans, at the end of which nonces stop to count. */
+/** Into about how many spans a lifetime is divided. The nonces of a span stop counting at its end. */
 const SPANS = 16
 
 /**
- * Nonces in Redis, shared by all processes: `SET NX PX`, one key of fixed length for each, gone when its signature can no
- * longer pass. Its lifetime runs from its arrival, so a claim that is late lives longer and never shorter; half a minute
- * and the time a claim may take are added, for clocks that differ. That of Redis need not be right, it must only not jump.
+ * Nonces in Redis, shared by all processes. Each is stored with `SET NX PX` under a key of fixed length, until its signature is
+ * no longer valid. The lifetime starts on arrival, so a late claim lives longer, never shorter. Half a minute and
+ * `commandTimeout` are added, because clocks differ. The clock of Redis need not be right, but it must not jump.
  *
- * Anything but a clear answer within `commandTimeout` rejects with `UnavailableError`: the request is refused. The Redis
- * must not evict keys (`maxmemory-policy noeviction`), and what it loses (a restart without its data, a failover to a
- * replica that lags) can be used again.
+ * Unless Redis gives a clear answer within `commandTimeout`, it rejects with `UnavailableError`, and the request is refused.
+ * Redis must not evict keys (`maxmemory-policy noeviction`). Nonces that Redis loses (in a restart without its data, or a
+ * failover to a lagging replica) can be used again.
  *
  * @throws ConfigError
  */
@@ -64,7 +64,7 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
       const lifetime = lifetimeOf(until, time) + CLOCKS_DIFFER + commandTimeout
       const span = Math.ceil(lifetime / SPANS)
       const ends = Math.ceil((time + lifetime) / span) * span
-      // However long the nonce is, its key is not.
+      // The key has the same length for every nonce.
       const digest = hash('sha256', nonce, 'buffer')
       const keys = keyspace.nonce(appId, digest.readUInt8() % parts, digest.toString('base64url', 0, 16))
       claims += 1
@@ -74,7 +74,7 @@ export function redisNonces(redis: RedisClient, options: RedisNoncesOptions = {}
         throw new UnavailableError(
           `there is no room for more than ${maxPerApp} unexpired nonces of app \`${appId}\``,
         )
-      // What was held up for so long was perhaps forgotten before it was asked for.
+      // After such a delay, Redis may have forgotten an earlier claim of the nonce before this one arrived.
       if (answer === 'first' && now() > until + commandTimeout)
         throw new UnavailableError('the nonce expired before Redis answered')
       return answer === 'first'

@@ -5,21 +5,21 @@ import { texts, type SendCommand } from './client.ts'
 import type { Keyspace } from './keyspace.ts'
 
 /**
- * Which apps name an origin: one sorted set for each entry of a domain list, with the ids of apps, scored by the revision
- * that brought the entry. It always holds at least the apps that name the entry; some may no longer do so.
+ * Which apps name an origin: one sorted set for each entry of a domain list. It contains app ids, scored by the revision that
+ * added the entry. It contains at least the apps that name the entry; some may no longer do so.
  */
 export interface OriginIndex {
-  /** Before revision `revision` is written: `kept` are the entries that the app has already. */
+  /** Call it before revision `revision` is written. `kept` are the entries that the app already has. */
   enlarge(appId: string, revision: number, added: readonly string[], kept: readonly string[]): Promise<void>
-  /** After it was written. */
+  /** Call it after the write. */
   reduce(appId: string, revision: number, removed: readonly string[]): Promise<void>
   /** At most {@link MAX_APPS_PER_ENTRY} for each entry that could admit the origin. */
   find(this: void, origin: string): Promise<readonly string[]>
 }
 
 /**
- * KEYS: the entry. ARGV: app id, revision. A later writer may have brought the entry back before the one that dropped it
- * comes here; its score says so. What it brought and then did not write stays behind, which is harmless.
+ * KEYS: the entry. ARGV: 1 the app id, 2 the revision. A later writer may add the entry again before this script runs; then the
+ * score is higher, and the entry stays. An entry added for a write that failed stays too, which is harmless.
  */
 const REDUCE = `
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -30,7 +30,7 @@ export function createOriginIndex(send: SendCommand, { origin: key }: Pick<Keysp
     async enlarge(appId, revision, added, kept) {
       await Promise.all([
         ...added.map((entry) => send('ZADD', key(entry), 'GT', revision, appId)),
-        // Only where it is missing, should the index have been lost.
+        // Only if it is missing, in case the index was lost.
         ...kept.map((entry) => send('ZADD', key(entry), 'NX', revision, appId)),
       ])
     },

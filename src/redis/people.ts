@@ -9,7 +9,7 @@ export interface RedisPeopleOptions {
   readonly prefix?: string | undefined
 }
 
-/** Adds a secret if there are fewer than so many. KEYS: those of a person. ARGV: 1 the secret, 2 how many there may be. */
+/** Adds a secret if there are fewer than the limit. KEYS: the secrets of a person. ARGV: 1 the secret, 2 the limit. */
 const ADD = `
 local all = redis.call('LRANGE', KEYS[1], 0, -1)
 for _, secret in ipairs(all) do
@@ -20,7 +20,7 @@ redis.call('RPUSH', KEYS[1], ARGV[1])
 all[#all + 1] = ARGV[1]
 return all`
 
-/** Replaces a secret that is still there. KEYS: those of a person. ARGV: 1 the secret, 2 what takes its place. */
+/** Replaces a secret that is still stored. KEYS: the secrets of a person. ARGV: 1 the old secret, 2 the new one. */
 const REPLACE = `
 for index, secret in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   if secret == ARGV[1] then
@@ -31,11 +31,11 @@ end
 return 0`
 
 const TIMEOUT = 1_000
-/** How many keys Redis looks at for one answer to SCAN. */
+/** How many keys Redis checks for one reply to SCAN. */
 const SCANNED = 500
 
 /**
- * Keeps the secrets of people of the audit in Redis, sealed, one list for each person.
+ * Stores the secrets of the people of the audit in Redis, sealed, in one list for each person.
  *
  * @throws ConfigError
  */
@@ -44,8 +44,8 @@ export function redisPeople(redis: RedisClient, options: RedisPeopleOptions = {}
 }
 
 /**
- * Keeps the keys of people in Redis, sealed by the key of a region: what `createFieldVault` seals personal data with. They lie apart
- * from the secrets of `redisPeople`, so that data and traces in the audit can be erased each by itself.
+ * Stores the keys of people in Redis, sealed by the key of a region, for `createFieldVault`. They are separate from the secrets
+ * of `redisPeople`, so that a person's data and their traces in the audit can be erased independently.
  *
  * @throws ConfigError
  */
@@ -79,7 +79,7 @@ function createPeopleStore(
   }
 }
 
-/** The servers that hold keys: all masters of a Cluster. */
+/** The servers that have keys: all masters of a Cluster. */
 function nodesOf(redis: RedisClient): readonly RedisClient[] {
   if (redis.isCluster !== true) return [redis]
   const { nodes } = redis as { nodes?(role: 'master'): readonly RedisClient[] }
@@ -90,9 +90,9 @@ function nodesOf(redis: RedisClient): readonly RedisClient[] {
 
 async function* scan(redis: RedisClient, keyOf: (name: string) => string): AsyncGenerator<readonly string[]> {
   const send = sender(redis, TIMEOUT)
-  // SCAN takes and gives names as they are on the server.
+  // SCAN does not apply the key prefix of the client.
   const { keyPrefix = '' } = (redis.options ?? {}) as { readonly keyPrefix?: unknown }
-  // A prefix has no braces, so these are ours.
+  // The prefix contains no braces, so the first `}` is part of our name.
   const [own = ''] = keyOf('').split('}')
   const [before, after] = [`${String(keyPrefix)}${own}`, '}']
   const pattern = `${before.replaceAll(/[\\?*[\]]/g, '\\$&')}*${after}`

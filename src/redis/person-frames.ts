@@ -1,15 +1,15 @@
 import { FRAMES_OF_PERSON } from './frame-scripts.ts'
 
-/** How many frames one script looks through. */
+/** How many frames one script checks. */
 const STEPS = 512
-/** How many people are remembered, so that the pages of a report are not looked for from the newest frame each time. */
+/** How many people are remembered, so that a report does not search from the newest frame for each page. */
 const REMEMBERED = 16
 
-/** The numbers of the frames that a person is in. Each frame leads to the one before it of the same person. */
+/** The numbers of the frames that contain a person. Each frame points to the previous one of the same person. */
 export class PersonFrames {
   readonly #key: string
   readonly #ask: (command: string, ...args: (string | number | Buffer)[]) => Promise<unknown>
-  /** For each person all numbers behind one of them, the oldest first. */
+  /** For each person, all frame numbers after `floor`, the oldest first. */
   readonly #known = new Map<string, { readonly floor: number; readonly numbers: readonly number[] }>()
 
   constructor(
@@ -20,7 +20,7 @@ export class PersonFrames {
     this.#ask = ask
   }
 
-  /** The first of them behind a number, the oldest first. */
+  /** The first `count` frame numbers after `floor`, the oldest first. */
   async numbersOf(person: string, floor: number, count: number): Promise<readonly number[]> {
     const known = this.#known.get(person)
     const kept = known !== undefined && known.floor <= floor ? known.numbers : []
@@ -49,7 +49,7 @@ export class PersonFrames {
     return numbers.reverse()
   }
 
-  /** Frames or people were removed. */
+  /** Call it after frames or people were removed. */
   forget(): void {
     this.#known.clear()
   }

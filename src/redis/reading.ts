@@ -10,10 +10,10 @@ import { fields, parseStored, revisionOf, type Documents } from './documents.ts'
 import type { Feed } from './feed.ts'
 import type { Keyspace } from './keyspace.ts'
 
-/** How often a read looks again when the keys of the app are replaced while it reads. */
+/** How often a read is repeated if the keys of the app are replaced during it. */
 const MAX_READS = 5
 
-/** How long a read waits for the first write of an app to come to its end, in milliseconds. */
+/** How long a read waits for the first write of an app to finish, in milliseconds. */
 const FIRST_WRITE = 10
 
 /** Reads apps, one at a time or page by page. Every method rejects as `PolicyStore.read` does. */
@@ -40,12 +40,12 @@ export class AppReading {
       ])
       const [policy, revision, removed, secretsRevision] = fields(found)
       const [sealedAt, sealed] = fields(secrets)
-      // Keys of another moment than the policy: they were replaced in between.
+      // The keys were replaced between the two reads, so they do not match the policy.
       if (secretsRevision !== sealedAt) continue
       if (policy === null && removed === '1') return undefined
       if (policy === null && revision === null) {
         if (!(await this.#isListed(appId))) return undefined
-        // In the moment in which an app is first written it is listed and has no data yet.
+        // While an app is first written, it is listed but has no data yet.
         await sleep(FIRST_WRITE)
         continue
       }
@@ -57,7 +57,7 @@ export class AppReading {
     )
   }
 
-  /** There is nothing of the app. Whether there ever was something: a removed app leaves its revision behind. */
+  /** Whether an app without data was ever written. A removed app keeps its revision. */
   async #isListed(appId: string): Promise<boolean> {
     const [known] = await Promise.all([
       this.#send('ZSCORE', this.#keyspace.apps, appId),
@@ -79,7 +79,7 @@ export class AppReading {
     }
   }
 
-  /** Those of the ids that are apps now. */
+  /** The apps with these ids that exist now. */
   async #existing(ids: readonly string[]): Promise<ListedApp[]> {
     const found = await Promise.all(
       ids.map((appId) => this.#send('HMGET', this.#keyspace.app(appId), 'policy', 'revision')),
@@ -97,7 +97,7 @@ export class AppReading {
     if (!isAppId(appId)) return []
     const key = this.#keyspace.history(appId)
     const [newest] = texts(await this.#send('LRANGE', key, -1, -1))
-    // No revision is left out, so that each has its place.
+    // Revisions have no gaps, so the position follows from the revision.
     const newer = Math.max(0, revisionOf(newest) - before + 1)
     const page = texts(await this.#send('LRANGE', key, -(newer + limit), -(newer + 1)))
     const revisions = page.map((entry) => this.#documents.openRevision(appId, entry))

@@ -10,16 +10,16 @@ import { unavailable } from './client.ts'
 import { createKeyspace } from './keyspace.ts'
 
 export interface RedisRecentEventsOptions extends RecentEventsOptions {
-  /** Key of the stream, as `redisAuditSink` has it. Default `portcullis:audit`. */
+  /** The key of the stream, as in `redisAuditSink`. Default `portcullis:audit`. */
   readonly stream?: string | undefined
 }
 
-/** How many entries are read at once: while others are asked for, the process can answer. */
+/** How many entries are read at once. Between two reads, the process can serve requests. */
 const PAGE = 1_000
 
 /**
- * Finds the newest events of the stream that `redisAuditSink` writes: what `createConsole` takes as `recentEvents`. It searches at
- * most `most` events, starting with the newest.
+ * Finds the newest events of the stream that `redisAuditSink` writes, for the option `recentEvents` of `createConsole`. It
+ * searches at most `most` events, newest first.
  *
  * @throws ConfigError
  */
@@ -33,7 +33,7 @@ export function redisRecentEvents(
     'redisRecentEvents',
     { redis, ...options },
     {
-      // A text would be a URL, in which a password may stand.
+      // A string would be a URL, which may contain a password.
       redis: { ...objectWith('a client of ioredis', 'call'), required: true, secret: true },
       stream: STREAM_KEY,
       most: wholeNumber('events', 1),

@@ -1,11 +1,11 @@
 /** An entry of a stream. */
 export interface StreamEntry {
   readonly id: string
-  /** The value of a field; empty when the entry has no field of that name. */
+  /** The value of a field; empty if the entry has no such field. */
   value(field: string): string
 }
 
-/** The entries in the reply to XRANGE or XREVRANGE. */
+/** The entries in a reply to XRANGE or XREVRANGE. */
 export function streamEntries(reply: unknown): StreamEntry[] {
   if (!Array.isArray(reply)) return []
   return (reply as [string, string[]][]).map(([id, fields]) => ({
@@ -17,7 +17,7 @@ export function streamEntries(reply: unknown): StreamEntry[] {
   }))
 }
 
-/** The entries in the reply to XREAD of one stream: a list of pairs with RESP2, name and entries in a row with RESP3. */
+/** The entries in a reply to XREAD of one stream: pairs with RESP2, a flat list of names and entries with RESP3. */
 export function readEntries(reply: unknown): StreamEntry[] {
   const pair: unknown = Array.isArray(reply) && Array.isArray(reply[0]) ? reply[0] : reply
   return streamEntries(Array.isArray(pair) ? (pair as unknown[])[1] : undefined)

@@ -10,10 +10,10 @@ export interface RewriteClient {
 const POLLED_EACH = 50
 
 /**
- * Makes Redis rewrite its files, and waits for it: until then, deleted data stays in the append-only file and in the snapshot. On a
- * Cluster, call it for each server.
+ * Makes Redis rewrite its files, and waits for it. Until then, deleted data is still in the append-only file and in the snapshot.
+ * On a Cluster, call it for each server.
  *
- * @throws UnavailableError (as a rejection) when Redis refuses, or does not finish within `timeout` milliseconds.
+ * @throws UnavailableError (as a rejection) if Redis refuses, or does not finish within `timeout` milliseconds.
  */
 export async function rewriteRedis(redis: RewriteClient, timeout = 600_000): Promise<void> {
   const deadline = Date.now() + timeout
@@ -39,7 +39,7 @@ export async function rewriteRedis(redis: RewriteClient, timeout = 600_000): Pro
         throw new UnavailableError('Redis could not rewrite its append-only file (audit)')
       }
     }
-    // A snapshot that an earlier save has left holds what was there then.
+    // A snapshot of an earlier save still contains the deleted data.
     await redis.call('BGSAVE')
     const info = await idle()
     if (info.get('rdb_last_bgsave_status') !== 'ok') {

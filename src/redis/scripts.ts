@@ -1,6 +1,6 @@
 /**
- * Appends to the feed that an app or a list has changed. Its keys are the stream, the counter that numbers its entries
- * without a gap, and the name of the store, which the first change gives it.
+ * Appends a change of an app or a list to the feed. The keys are the stream, the counter that numbers its entries without a gap,
+ * and the name of the store, which is set by the first change.
  */
 const APPEND = (
   [stream, counter, store]: readonly [stream: string, counter: string, store: string],
@@ -19,14 +19,13 @@ export const ANNOUNCE: Readonly<Record<'app' | 'list', string>> = {
 }
 
 /**
- * Replaces an app if it is at the expected revision, writes its history, and announces it.
- * KEYS: the app, its secrets, its history, then those of the feed where they are in reach. ARGV: 1 expected
- * revision, 2 app id, 3 policy or '' to remove, 4 sealed keys ('' none, '=' as they are), 5 a name of this write, 6 the last
- * revision that was seen, 7 the entry of the history, 8 how many of them are kept, 9 the fingerprints
- * of the keys. Answers whether it was written, and the
- * revision that the app is at.
- * The name is kept, for a client may send a command again when the connection broke before its answer came. A removed app
- * leaves its revision behind, so that none comes twice; where it was lost the history has it.
+ * Replaces an app if it is at the expected revision, writes its history, and announces the change.
+ * KEYS: the app, its secrets, its history, and then those of the feed if the script can reach them. ARGV: 1 the expected
+ * revision, 2 the app id, 3 the policy, or '' to remove the app, 4 the sealed keys, '' for none, or '=' to leave them, 5 a name
+ * for this write, 6 the last known revision, 7 the history entry, 8 how many entries are kept, 9 the fingerprints of the keys.
+ * Returns whether it was written, and the revision of the app.
+ * The name is stored, because a client may repeat the command if the connection broke before the reply. A removed app keeps its
+ * revision, so that no revision is used twice; if the app is lost, the history has the revision.
  */
 export const REPLACE = `
 local stored = redis.call('HMGET', KEYS[1], 'revision', 'policy', 'write')
@@ -62,10 +61,11 @@ end
 return {'written', revision}`
 
 /**
- * Takes an uploaded list into use if the stored one is at the expected revision, and announces it.
- * KEYS: the list, then those of the feed where they are in reach. ARGV: 1 expected revision, 2 its name, 3 how long
- * the old chunks stay, 4 version or '' to remove, 5 chunks, 6 entries, 7 the time, 8 author and note, 9 a name for a new store. Chunks lie beside the
- * list, in its slot. Answers whether it was written, and the revision that the list is at.
+ * Activates an uploaded list if the stored one is at the expected revision, and announces the change.
+ * KEYS: the list, and then those of the feed if the script can reach them. ARGV: 1 the expected revision, 2 the name of the list,
+ * 3 how long the old chunks stay, in seconds, 4 the version, or '' to remove the list, 5 the number of chunks, 6 the number of
+ * entries, 7 the time, 8 author and note, 9 a name for a new store. The chunks are in the slot of the list.
+ * Returns whether it was written, and the revision of the list.
  */
 export const SWAP_LIST = `
 local stored = redis.call('HMGET', KEYS[1], 'revision', 'version', 'chunks')
@@ -89,9 +89,9 @@ end
 return {'written', revision}`
 
 /**
- * Claims a key for an app. KEYS: its fingerprint. ARGV: 1 app id, 2 the claim, which begins with the app id and the revision
- * that is about to be written, 3 a claim of another app that no longer counts, or ''. Answers with the claim that counts, of
- * this app or another; with nothing when there was none.
+ * Claims a key for an app. KEYS: the fingerprint. ARGV: 1 the app id, 2 the claim, which begins with the app id and the revision
+ * to be written, 3 a claim of another app that is no longer valid, or ''. Returns the existing claim of this app or another one,
+ * or nothing if there was none.
  */
 export const CLAIM_KEY = `
 local held = redis.call('GET', KEYS[1])
@@ -100,22 +100,26 @@ if held and held ~= ARGV[3] and not isOwn then return held end
 redis.call('SET', KEYS[1], ARGV[2])
 return isOwn and held`
 
-/** Takes a claim back, if it is still this one. KEYS: the fingerprint. ARGV: 1 the claim. */
+/** Withdraws a claim if it is still the current one. KEYS: the fingerprint. ARGV: 1 the claim. */
 export const UNCLAIM_KEY = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`
 
-/** Gives a key up, unless its app has claimed it again for a later revision. KEYS: its fingerprint. ARGV: 1 app id, 2 revision. */
+/**
+ * Releases a key, unless its app has claimed it again for a later revision. KEYS: the fingerprint. ARGV: 1 the app id, 2 the
+ * revision.
+ */
 export const RELEASE_KEY = `
 local owner, revision = string.match(redis.call('GET', KEYS[1]) or '', '^(%S+) (%d+)')
 if owner == ARGV[1] and tonumber(revision) <= tonumber(ARGV[2]) then redis.call('DEL', KEYS[1]) end`
 
 /**
  * Claims a nonce, unless its app has too many.
- * KEYS: the nonce, then how many its app has, as `<end>:<count>` for each span of time at the end of which they stop to
- * count. ARGV: 1 a name of this claim, 2 how long the nonce lives, 3 the time, 4 the end of its span, 5 how many there may
- * be; in milliseconds. Answers `first`, `used` or `full`. The name is kept, for a client may send a command again when the
- * connection broke before its answer came.
- * Needs no more rights than GET and SET: guards must not be able to change what they are told.
+ * KEYS: the nonce, and the counts of the app, as `<end>:<count>` for each time span; nonces stop counting at the end of their
+ * span. ARGV: 1 a name for this claim, 2 the lifetime of the nonce, 3 the time, 4 the end of its span, 5 the largest number of
+ * nonces; times in milliseconds.
+ * Returns `first`, `used` or `full`. The name is stored, because a client may repeat the command if the connection broke before
+ * the reply.
+ * It needs no rights other than GET and SET, because guards must not be able to change the data they rely on.
  */
 export const CLAIM_NONCE = `
 local by = redis.call('GET', KEYS[1])
@@ -137,8 +141,8 @@ redis.call('SET', KEYS[2], table.concat(texts, ' '), 'PX', string.format('%.0f',
 return 'first'`
 
 /**
- * Puts the keys of an app back as they were sealed anew, if nobody has written since. KEYS: the app, its secrets. ARGV: 1 as they
- * were sealed, 2 as they are, 3 the revision of the app, 4 the fingerprints of the keys.
+ * Stores the resealed keys of an app if nothing was written since. KEYS: the app, its secrets. ARGV: 1 the old sealed keys, 2 the
+ * new ones, 3 the revision of the app, 4 the fingerprints of the keys.
  */
 export const RESEAL_KEYS = `
 if redis.call('HMGET', KEYS[2], 'sealed')[1] ~= ARGV[1] then return 0 end
@@ -147,7 +151,7 @@ redis.call('HSET', KEYS[2], 'sealed', ARGV[2])
 redis.call('HSET', KEYS[1], 'prints', ARGV[4])
 return 1`
 
-/** Replaces an entry of the history that is still there. KEYS: the history. ARGV: 1 the entry, 2 what takes its place. */
+/** Replaces a history entry that still exists. KEYS: the history. ARGV: 1 the old entry, 2 the new one. */
 export const RESEAL_HISTORY = `
 for index, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   if entry == ARGV[1] then
@@ -157,13 +161,16 @@ for index, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
 end
 return 0`
 
-/** Replaces author and note of a list, if nobody has written since. KEYS: the list. ARGV: 1 as they were sealed, 2 as they are. */
+/**
+ * Replaces the author and note of a list if nothing was written since. KEYS: the list. ARGV: 1 the old sealed note, 2 the new
+ * one.
+ */
 export const RESEAL_LIST = `
 if redis.call('HMGET', KEYS[1], 'by')[1] ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'by', ARGV[2])
 return 1`
 
-/** Replaces a part of a list that is still there, and keeps its lifetime. KEYS: the part. ARGV: as those of `RESEAL_LIST`. */
+/** Replaces a part of a list that still exists, and keeps its lifetime. KEYS: the part. ARGV: 1 the old part, 2 the new one. */
 export const RESEAL_CHUNK = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')

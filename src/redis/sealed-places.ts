@@ -15,16 +15,16 @@ interface Setting {
   readonly claims: KeyClaims
 }
 
-/** How many apps or parts of a list are looked at together. */
+/** How many apps or parts of a list are read together. */
 const APPS = 100
 const CHUNKS = 8
 
-/** A sealed string, and how another takes its place if it still stands there. */
+/** A sealed string, and a function that replaces it if it is still stored. */
 interface Stored extends SealedEntry {
   put(after: string): Promise<boolean>
 }
 
-/** What `redisStore` has sealed: the keys of apps, authors and notes of changes, the entries of lists. */
+/** The strings that `redisStore` has sealed: the keys of apps, the authors and notes of changes, the entries of lists. */
 export function redisSealedPlaces(setting: Setting): readonly SealedPlace[] {
   return [
     { name: 'keys of apps', batches: () => keysOfApps(setting) },
@@ -75,8 +75,8 @@ async function* keysOfApps(setting: Setting): AsyncGenerator<SealedBatch> {
 }
 
 /**
- * The keys of an app, and the fingerprints by which it has claimed them, which hang on a key of the vault too. A claim comes before
- * the write and its release after it, as with every write of an app.
+ * Replaces the keys of an app, and the fingerprints that claim them, because these depend on a key of the vault too. As in every
+ * write of an app, the claim comes before the write and the release after it.
  */
 async function replaceKeys(
   { send, keyspace, documents, claims }: Setting,
@@ -95,7 +95,7 @@ async function replaceKeys(
   return true
 }
 
-/** `undefined` where another app has one of the keys, from before that was refused: both go on as they are. */
+/** `undefined` if another app has one of the keys, which was possible in the past: both apps keep their keys. */
 async function claimAnew(
   claims: KeyClaims,
   ...claim: Parameters<KeyClaims['claim']>
@@ -133,7 +133,7 @@ async function* changeNotes(setting: Setting): AsyncGenerator<SealedBatch> {
   yield batchOf(heads.flat())
 }
 
-/** The note of one revision, as `sealRevision` has written it. */
+/** The note of one revision, in the format of `sealRevision`. */
 function noteIn({ send }: Setting, appId: string, key: string, text: string): Stored[] {
   let entry: unknown
   try {
@@ -177,7 +177,7 @@ async function listNames({ send, keyspace }: Setting): Promise<readonly string[]
   return texts(await send('ZRANGEBYLEX', keyspace.lists, '-', '+')).filter(isListName)
 }
 
-/** Told from JSON and from base64, in which notes and entries stand where they were written without a vault. */
+/** Whether it is sealed. Without a vault, notes are stored as JSON and entries as base64, which has no colon. */
 function isSealed(text: string): boolean {
   return !text.startsWith('{') && text.includes(':')
 }

@@ -29,15 +29,17 @@ export interface RedisStoreOptions {
   /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
   /**
-   * Encrypts the keys of apps, and who wrote what and why. Without it an app with keys can be neither written nor read, and
-   * authors and notes are stored as they are.
+   * Encrypts the keys of apps, and the author and note of each change. Without it, an app with keys can be neither written nor
+   * read, and authors and notes are stored in plain text.
    */
   readonly vault?: Vault | undefined
   /** How long a command may take, in milliseconds. Default 500. */
   readonly commandTimeout?: number | undefined
-  /** How many revisions of each app the history keeps; the oldest leave. Default 100. */
+  /** How many revisions of each app the history keeps; the oldest are dropped. Default 100. */
   readonly keptRevisions?: number | undefined
-  /** Told when the change feed breaks, when its reader fails, and when a change could not be announced. Default: not reported. */
+  /**
+   * Called when the change feed breaks, when its reader fails, and when a change could not be announced. Default: not reported.
+   */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
@@ -49,16 +51,16 @@ export type RedisStore = ManagedPolicyStore &
   }
 
 /**
- * Policies in Redis, through your own ioredis client: single server, Sentinel or Cluster.
+ * Policies in Redis, through your own ioredis client: single server, Sentinel or Cluster. Needs Redis 6.2 or Valkey.
  *
- * One hash for each app, written by compare-and-set on its revision; the keys of an app encrypted in a record of their own;
- * its history in a list; a stream as change feed; a set of app ids for each origin. Needs Redis 6.2 or Valkey. On a single
- * server and with Sentinel a write and its announcement are one step. On Cluster they are two: where the second fails,
- * which `onError` is told, other processes have the change when they next read the app, within `maxStale`.
+ * It keeps one hash for each app, written by compare-and-set on its revision; the encrypted keys of the app in a separate hash;
+ * its history in a list; a stream as change feed; and a set of app ids for each origin. On a single server and with Sentinel, a
+ * write and its announcement are one step. On Cluster they are two: if the announcement fails, `onError` is called, and other
+ * processes get the change when they next read the app, within `maxStale`.
  *
- * While your client is disconnected everything rejects at once; while it connects for the first time commands wait for it
- * within `commandTimeout`. A write that rejects with `UnavailableError` may have been done all the same: read before you
- * write again.
+ * While your client is disconnected, every call rejects at once. While it connects for the first time, commands wait for it
+ * within `commandTimeout`. A write that rejects with `UnavailableError` may have been done nevertheless: read before you write
+ * again.
  *
  * @throws ConfigError
  */
@@ -104,13 +106,13 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
       if (options !== undefined) await askCheck(policy, options)
       const { appId, domainProtect } = policy
       const change = { appId, replaces, policy: JSON.stringify(policy), note: parseNote(note) }
-      // Before anything is claimed: without a vault it throws.
+      // Throws without a vault, so it comes before the claims.
       documents.sealKeys(appId, keys)
       return writing.replace({ ...change, keys }, domainProtect?.domains ?? [])
     },
     async remove(appId, replaces, note) {
       checkRemoval(appId, replaces)
-      // Nothing is there and nothing was expected: nothing happens.
+      // There is no app, and the caller expected none.
       if (replaces === 0 && (await writing.current(appId)).actual === 0) return
       await writing.replace({ appId, replaces, policy: '', keys: [], note: parseNote(note) }, [])
     },
@@ -118,7 +120,7 @@ export function redisStore(redis: RedisClient, options: RedisStoreOptions = {}):
     history: async (appId, page) => reading.history(appId, checkHistoryPage(page)),
     keys: (appId) => reading.keys(appId),
     async noteKeyUse(appId, keyId, at) {
-      // A command that guards have the right to anyway.
+      // SET, because guards have the right to it anyway.
       if (isUse(at)) await send('SET', keyspace.used(appId, keyId), at, 'PX', USES_KEPT)
     },
     sealedPlaces: () => redisSealedPlaces({ send, keyspace, documents, claims }),

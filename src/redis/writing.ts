@@ -20,32 +20,32 @@ export interface WritingSetting {
   readonly keptRevisions: number
   /** Whether a write and its announcement are one step. */
   readonly atOnce: boolean
-  /** For what follows a write: the write is done, whatever becomes of this. */
+  /** For work after a write, which cannot undo the write if it fails. */
   afterwards(work: Promise<void>): Promise<void>
 }
 
-/** What the script is told. */
+/** The input of the script. */
 export interface Replacement {
   readonly appId: string
   readonly replaces: number
   /** As text; empty to remove the app. */
   readonly policy: string
-  /** `undefined` to leave them. */
+  /** `undefined` leaves them unchanged. */
   readonly keys: readonly AppKey[] | undefined
   readonly note: ChangeNote
 }
 
 interface Current {
-  /** The last revision given, also to an app that was removed since. */
+  /** The last revision, even if the app was removed since. */
   readonly last: number
-  /** The revision of the app, 0 when there is no app. */
+  /** The revision of the app; 0 if there is no app. */
   readonly actual: number
   readonly domains: readonly string[]
-  /** Fingerprints of its keys. */
+  /** The fingerprints of its keys. */
   readonly prints: readonly string[]
 }
 
-/** Replaces apps by compare-and-set, and keeps the indexes of apps and origins in step. */
+/** Replaces apps by compare-and-set, and keeps the indexes of apps and origins up to date. */
 export class AppWriting {
   readonly #setting: WritingSetting
 
@@ -59,7 +59,7 @@ export class AppWriting {
       await send('HMGET', keyspace.app(appId), 'policy', 'revision', 'prints'),
     )
     if (typeof revision !== 'string') {
-      // Where the app was lost, its history tells which revision was the last.
+      // If the app is lost, its history has the last revision.
       const [newest] = texts(await send('LRANGE', keyspace.history(appId), -1, -1))
       return { last: revisionOf(newest), actual: 0, domains: [], prints: [] }
     }
@@ -70,8 +70,8 @@ export class AppWriting {
   }
 
   /**
-   * Answers with the new revision. The indexes of origins and of apps are enlarged before a write and reduced after it, so
-   * that they never lack an app.
+   * Returns the new revision. The indexes of origins and apps are extended before a write and reduced after it, so that they
+   * never lack an app.
    */
   async replace(change: Replacement, domains: readonly string[]): Promise<number> {
     const { send, keyspace, origins, claims, afterwards } = this.#setting
@@ -87,7 +87,7 @@ export class AppWriting {
         domains.filter((domain) => !named.has(domain)),
         domains.filter((domain) => named.has(domain)),
       ),
-      // Apps that were removed stay in it: they come back, and have a history.
+      // Removed apps stay in the index, because they have a history and may be written again.
       send('ZADD', keyspace.apps, 0, appId),
     ])
     const revision = await this.#swap(change, prints ?? [], last)
@@ -99,7 +99,7 @@ export class AppWriting {
     return revision
   }
 
-  /** Answers with the new revision, or with `undefined` when the app came and went since `last` was read. */
+  /** Returns the new revision, or `undefined` if the app was written and removed since `last` was read. */
   async #swap(
     { keys: given, ...change }: Replacement,
     prints: readonly string[],

@@ -5,7 +5,7 @@ import type { RedisClient } from '../redis/client.ts'
 const NAME = 'regionalStore.clients'
 
 /**
- * The clients by location, for each jurisdiction all of them or none.
+ * The clients by location: for each jurisdiction, those of all its locations or none.
  *
  * @throws ConfigError with everything that is wrong
  */
@@ -43,7 +43,7 @@ function eachClient(table: CompiledJurisdictions, clients: ReadonlyMap<string, u
   })
 }
 
-/** A process that writes to one location of two would leave the other without it. */
+/** A process with the client of only one location would write records that the other one lacks. */
 function wholeJurisdictions(
   table: CompiledJurisdictions,
   clients: ReadonlyMap<string, unknown>,
@@ -64,7 +64,7 @@ function isClient(value: unknown): boolean {
   return typeof client?.call === 'function' && typeof client.duplicate === 'function'
 }
 
-/** A text would be a URL, in which a password may stand. */
+/** A string would be a URL, which may contain a password. */
 function hidden(value: unknown): unknown {
   return typeof value === 'string' ? SECRET : value
 }

@@ -1,34 +1,34 @@
 import { UnreadableError } from '../errors.ts'
 
 /**
- * What becomes of a record. `here`: it is served. `moving`: it is served and cannot be changed, because it is on its way to
- * another jurisdiction. `leaving`: it has its home elsewhere, and its copy here is not served. `left`, `gone`: nothing but the
- * revision remains. `arriving`: it will be served here as soon as it has left its old home.
+ * The state of a record. `here`: it is served. `moving`: it is served but cannot be changed, because it is being moved to another
+ * jurisdiction. `leaving`: it has moved, and its copy here is not served. `left`, `gone`: only the revision remains. `arriving`:
+ * it will be served here once it has left its old jurisdiction.
  */
 export type State = 'here' | 'moving' | 'leaving' | 'left' | 'gone' | 'arriving'
 
-/** A record as one location has it. */
+/** A record as stored at one location. */
 export interface Entry {
   readonly revision: number
-  /** The name of the write that made it: it begins with the time, so that of two writes the later has the greater name. */
+  /** The name of the write that made it. It begins with the time, so a later write has a greater name. */
   readonly stamp: string
   readonly state: State
   /** The move that it takes part in, or ''. */
   readonly move: string
-  /** The value as JSON; '' where nothing remains. */
+  /** The value as JSON; '' if it was removed. */
   readonly value: string
-  /** Which writes it is built on, its own included: how many were decided at each location, as `frankfurt=1 london=12`. */
+  /** The writes it is built on, including its own: how many were decided at each location, as in `frankfurt=1 london=12`. */
   readonly line: string
-  /** The line of the last write of these that was acknowledged although a location lacked it; '' where none was. */
+  /** The line of the latest of these writes that was acknowledged although a location lacked it; '' if there is none. */
   readonly sure: string
 }
 
-/** The fields of an entry, in the order in which they are asked for. */
+/** The fields of an entry, in the order of the reply. */
 export const FIELDS = ['revision', 'stamp', 'state', 'move', 'value', 'line', 'sure'] as const
 
 const STATES: ReadonlySet<string> = new Set(['here', 'moving', 'leaving', 'left', 'gone', 'arriving'])
 
-/** @throws UnreadableError where the reply is something else than an entry or nothing. */
+/** @throws UnreadableError if the reply is neither an entry nor empty. */
 export function readEntry(reply: unknown): Entry | undefined {
   const [revision, stamp, state, move, value, line, sure] = Array.isArray(reply) ? (reply as unknown[]) : []
   if (revision === null && state === null) return undefined
@@ -51,7 +51,7 @@ export function readEntry(reply: unknown): Entry | undefined {
   }
 }
 
-/** Whether a record of this line was built on, or has replaced, the one of the other. */
+/** Whether the record with this line was built on the one with the other line, or has replaced it. */
 export function covers(line: string, other: string): boolean {
   const own = counts(line)
   return [...counts(other)].every(([name, count]) => (own.get(name) ?? 0) >= count)

@@ -6,14 +6,14 @@ import type { Entry, State } from './entry.ts'
 import type { Refused } from './location.ts'
 import type { Territory } from './territory.ts'
 
-/** A record is at most so long, as JSON. */
+/** The longest record, in characters of JSON. */
 const MOST_CHARACTERS = 1_000_000
 
 const PEOPLE = BUCKETS.filter((bucket) => bucket !== MOVES)
 
 const SERVED: ReadonlySet<State> = new Set(['here', 'moving'])
 
-/** Makes the handle of one jurisdiction from its locations alone. */
+/** Creates the handle of one jurisdiction. It gets only the locations of that jurisdiction. */
 export function createHandle<J extends string>(
   jurisdiction: J,
   territory: Territory,

@@ -6,19 +6,19 @@ import { bucketOf } from './buckets.ts'
 import { FIELDS, readEntry, type Entry } from './entry.ts'
 import { CAUGHT_UP, CHANGE, HEADS, MAKE_SURE, SETTLE, TAKE } from './scripts.ts'
 
-/** A change of a record, and what it depends on. */
+/** A change of a record, with its preconditions. */
 export interface Change {
   readonly id: string
   /** The states in which the record may be; `absent`: there is no record. */
   readonly from: readonly string[]
-  /** The revision that it must have. Left out: any. */
+  /** The expected revision. Left out: any. */
   readonly revision?: number | undefined
   /** The move that it must take part in. Left out: any. */
   readonly during?: string | undefined
   readonly stamp: string
   readonly to: Entry['state']
   readonly move: string
-  /** `undefined`: as it is; '': removed. */
+  /** `undefined`: unchanged; '': removed. */
   readonly value: string | undefined
 }
 
@@ -27,22 +27,22 @@ export type Changed = Written | Refused
 export interface Written {
   readonly written: true
   readonly revision: number
-  /** Those of the entry that it made. */
+  /** The line and its sure part of the new entry. */
   readonly line: string
   readonly sure: string
 }
 
-/** What became of an entry that another location has, and the revision that is there now. */
+/** The result of copying an entry from another location, and the revision that is there now. */
 export interface Taken {
   /**
-   * `taken`, or it was there: `same`. `joined`: it is there, and has another line than was given. `newer`: the one that is there stays.
-   * `kept`: the write that should give way is not there.
+   * `taken`: it was copied. `same`: it was already there. `joined`: it is there with another line than the given one. `newer`:
+   * the record there wins. `kept`: the write that should give way is not there.
    */
   readonly outcome: 'taken' | 'joined' | 'same' | 'newer' | 'kept'
   readonly revision: number
 }
 
-/** The record as it is in place of what was expected. */
+/** The record that was found instead of the expected one. */
 export interface Refused {
   readonly written: false
   readonly revision: number
@@ -51,15 +51,15 @@ export interface Refused {
 }
 
 /**
- * What one process knows of a location. `unknown`: it was not asked yet. `current`: it is asked. `away`: it did not answer. `behind`: it may lack records, and is
- * given them first. `foreign`: the server is another location.
+ * What one process knows about a location. `unknown`: not checked yet. `current`: it is used. `away`: it did not answer.
+ * `behind`: it may lack records, and is repaired before it is used. `foreign`: its server belongs to another location.
  */
 export type Condition = 'unknown' | 'current' | 'away' | 'behind' | 'foreign'
 
-/** One location: the commands, and nothing of the other locations. */
+/** The commands for one location. It knows only the names of the other locations. */
 export class Location {
   readonly name: string
-  /** What the server says that it is: `europe/london`. */
+  /** The mark on its server, such as `europe/london`. */
   readonly #claim: string
   readonly #others: readonly string[]
   readonly #keys: Keyspace
@@ -98,8 +98,8 @@ export class Location {
   }
 
   /**
-   * @param by `writer`: from the writer itself, before the write is acknowledged. `copy`: at any later time. `{ inPlaceOf }`: where the
-   *   write of this name gives way to it.
+   * @param by `writer`: sent by the writer before the write is acknowledged. `copy`: sent at any later time. `{ inPlaceOf }`: the
+   * write with this name gives way to it.
    */
   async take(
     id: string,
@@ -114,7 +114,7 @@ export class Location {
     return { outcome: outcome as Taken['outcome'], revision: Number(now) }
   }
 
-  /** Whether the write of this name is there still. Then nothing replaces it that was not built on it. */
+  /** Makes the write sure, so that only a record built on it can replace it. Resolves with whether the write is still there. */
   async makeSure(id: string, stamp: string): Promise<boolean> {
     return (await this.#send('EVAL', MAKE_SURE, 1, this.#keys.record(bucketOf(id), id), stamp)) === 1
   }
@@ -125,15 +125,15 @@ export class Location {
   }
 
   /**
-   * What must be alike of each of these records of one bucket; '' where there is no record. It begins with the name of the write, and
-   * ends that with a zero byte.
+   * The parts of these records of one bucket that locations must agree on; '' if there is no record. Each begins with the name of
+   * the write, followed by a zero byte.
    */
   async heads(bucket: string, ids: readonly string[]): Promise<readonly string[]> {
     const keys = ids.map((id) => this.#keys.record(bucket, id))
     return texts(await this.#send('EVAL', HEADS, keys.length, ...keys))
   }
 
-  /** The location has these writes of one bucket. */
+  /** Notes that the location has these writes of one bucket. */
   async settle(location: string, bucket: string, writes: ReadonlyMap<string, string>): Promise<void> {
     if (writes.size === 0) return
     const keys = [
@@ -150,7 +150,7 @@ export class Location {
     return [typeof next === 'string' ? next : '0', texts(ids)]
   }
 
-  /** The locations that lack records of this one, each with the number of the last note. */
+  /** The locations that lack records of this one, each with the number of its last note. */
   async behind(): Promise<ReadonlyMap<string, string>> {
     const flat = texts(await this.#send('HGETALL', this.#keys.behind))
     return new Map(
@@ -168,7 +168,7 @@ export class Location {
     await this.#send('EVAL', CAUGHT_UP, 1, this.#keys.behind, location, note)
   }
 
-  /** Whether the server is this location; `new` where it does not know yet, as when it was emptied. */
+  /** Whether the server belongs to this location; `new` if it has no mark, for example because it was emptied. */
   async identity(): Promise<'own' | 'new' | 'foreign'> {
     const place = await this.#send('GET', this.#keys.place)
     if (place === null) return 'new'
@@ -181,7 +181,7 @@ export class Location {
       throw new UnavailableError(`the server configured for \`${this.name}\` belongs to another location`)
   }
 
-  /** The record, the ids of its bucket, and what is owed to each other location. */
+  /** The record, the ids of its bucket, and the ids owed to each other location. */
   #recordKeys(id: string): readonly string[] {
     const bucket = bucketOf(id)
     const owed = this.#others.map((name) => this.#keys.owed(bucket, name))

@@ -5,12 +5,12 @@ import { MOVES } from './buckets.ts'
 import type { Entry, State } from './entry.ts'
 import type { Territory } from './territory.ts'
 
-/** The steps of a move, in their order. */
+/** The steps of a move, in order. */
 export type MoveStep = 'begin' | 'copy' | 'verify' | 'cutOver' | 'settle' | 'erase'
 
 /**
- * A step of a move that is about to be taken. It belongs in the audit log of `jurisdiction`, and names the person by the identifier
- * there: that of the other jurisdiction does not stand in it.
+ * A step of a move that is about to be taken, for the audit log of `jurisdiction`. It names the person only by the identifier in
+ * that jurisdiction.
  */
 export interface MoveEvent {
   readonly move: string
@@ -21,7 +21,7 @@ export interface MoveEvent {
   readonly to: string
 }
 
-/** A move, as it is kept until it is done: in the more protective of both jurisdictions. */
+/** A move, kept until it is done in the more protective of the two jurisdictions. */
 export interface Move {
   readonly id: string
   readonly source: string
@@ -31,7 +31,7 @@ export interface Move {
 export interface MoveEnds {
   readonly from: Territory
   readonly to: Territory
-  /** Where the move is kept: one of both. */
+  /** The one of both that keeps the move. */
   readonly journal: Territory
 }
 
@@ -51,7 +51,7 @@ export async function keepMove(
 ): Promise<void> {
   const { source, target } = move
   if (from !== journal)
-    // `left`, so that it goes by itself when the move was never kept. The target does not stand in it.
+    // `left`, so that it expires if the move is never kept. It does not contain the target.
     await from.change(
       { id: move.id, from: ['absent'], stamp: nextStamp(), to: 'left', move: '', value: source },
       true,
@@ -69,7 +69,7 @@ export async function keepMove(
   )
 }
 
-/** The move that a journal holds; `undefined` when it is done. */
+/** The move that a journal holds; `undefined` if it is done. */
 export function readMove(id: string, entry: Entry | undefined): Move | undefined {
   if (entry?.state !== 'here') return undefined
   const { source, target } = JSON.parse(entry.value) as Record<string, unknown>
@@ -79,10 +79,10 @@ export function readMove(id: string, entry: Entry | undefined): Move | undefined
 }
 
 /**
- * Carries a move on from wherever it has stopped. Any number of processes may do it at once: each step is taken where the record
- * is in the state before it, and otherwise has been taken.
+ * Continues a move from where it stopped. Any number of processes may do this at once: a step changes the record only if it is in
+ * the state before that step.
  *
- * Until the source leaves, it serves the record and the copy is not served; from then on it is the other way round.
+ * Until the record leaves the source, the source serves it, and the copy is not served. From then on it is the other way round.
  */
 export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Promise<void> {
   const { from, to } = ends
@@ -127,7 +127,10 @@ export async function carryOn(move: Move, ends: MoveEnds, tools: MoveTools): Pro
   await endMove(move, ends, tools)
 }
 
-/** Whether the source itself says that this person moves: who can write to the target alone moves nobody. */
+/**
+ * Whether the source also says that this person is to be moved. Otherwise somebody who can write only to the target could move
+ * people.
+ */
 async function isMeant({ id, source }: Move, { from, journal }: MoveEnds): Promise<boolean> {
   if (from === journal) return true
   const entry = await from.agree(id)
@@ -151,11 +154,11 @@ async function step(
   await at.change({ id, from, during, stamp: nextStamp(), to, move: move.id, value }, true)
 }
 
-/** Every location must have the same bytes. */
+/** Every location must have the same value. */
 async function verify(to: Territory, { id, target }: Move, value: string): Promise<void> {
   const expected = hash('sha256', value)
   for (const copy of await to.readEverywhere(target)) {
-    // Once it is served it may have changed, but then it has left its old home.
+    // Once the copy is served it may change, but then the record has already left the source.
     const isThere = copy !== undefined && copy.move === id && hash('sha256', copy.value) === expected
     if (!isThere)
       throw new UnavailableError('the copy of a record differs from the record; the move can be resumed')

@@ -1,20 +1,23 @@
 import { isDisconnected, type RedisClient } from '../redis/client.ts'
 import type { Condition, Location } from './location.ts'
 
-/** A location, and what this process knows of it. */
+/** A location, and what this process knows about it. */
 export class Place {
   readonly location: Location
   condition: Condition = 'unknown'
-  /** Whether its server has no mark of what it is: it is new, or was emptied. */
+  /** Whether its server has no mark of its location: it is new, or was emptied. */
   isNew = false
-  /** Other locations that have records which this one lacks. */
+  /** Other locations with records that this one lacks. */
   readonly lacksOf = new Set<string>()
-  /** How often it was lost, so that what was known before counts no more. */
+  /** How often it was lost. What was known before a loss is no longer valid. */
   losses = 0
   readonly #redis: RedisClient
   readonly #reconnected: () => void
 
-  /** @param reconnected Called when the client has a new connection: the server may be another, or have lost something. */
+  /**
+   * @param reconnected Called when the client has a new connection: it may lead to another server, or the server may have lost
+   * data.
+   */
   constructor(location: Location, redis: RedisClient, reconnected: (place: Place) => void) {
     this.location = location
     this.#redis = redis
@@ -32,7 +35,7 @@ export class Place {
   }
 
   get isCurrent(): boolean {
-    // A closed connection is noticed without asking.
+    // A closed connection is noticed without a command.
     return this.condition === 'current' && !isDisconnected(this.#redis.status)
   }
 

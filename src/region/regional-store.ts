@@ -19,22 +19,24 @@ import { Territory } from './territory.ts'
 import { Watch, type LocationNotice } from './watch.ts'
 
 export interface RegionalStoreOptions<J extends Jurisdictions> {
-  /** What `regions()` made. */
+  /** The result of `regions()`. */
   readonly regions: Regions<J>
   /**
-   * Your own clients, by location: ioredis with a single server or a Cluster, or node-redis through `fromNodeRedis`. All locations
-   * of a jurisdiction, or none of them where this process must not reach it.
+   * Your own clients, by location: ioredis with a single server or a Cluster, or node-redis through `fromNodeRedis`. Pass the
+   * clients of all locations of a jurisdiction, or of none if this process must not reach it.
    */
   readonly clients: { readonly [L in LocationOf<J>]?: RedisClient | undefined }
   /** The prefix of every key. Default `portcullis:`. */
   readonly prefix?: string | undefined
-  /** How long a location may take to answer before another of its jurisdiction is asked, in milliseconds. Default 250. */
+  /**
+   * How long a location may take to answer before another location of its jurisdiction is tried, in milliseconds. Default 250.
+   */
   readonly commandTimeout?: number | undefined
   /** How often the state of the locations is checked, in milliseconds. Default 1,000. */
   readonly checkEvery?: number | undefined
   /** Called before each step of a move. If it throws or rejects, the move stops and can be resumed. */
   readonly recordMove?: ((event: MoveEvent) => void | Promise<void>) | undefined
-  /** Called when a location becomes unreachable and when it is back. */
+  /** Called when the state of a location changes, such as when it stops answering or is used again. */
   readonly onNotice?: ((notice: LocationNotice) => void) | undefined
   /** The clock, in milliseconds since the epoch. Default `Date.now`. */
   readonly now?: (() => number) | undefined
@@ -51,19 +53,19 @@ export interface PinnedRequest {
   readonly portcullis?: { readonly region?: { readonly jurisdiction: string } | undefined } | undefined
 }
 
-/** Records of people, each in the locations of its own jurisdiction. */
+/** Records of people, each stored only in the locations of its own jurisdiction. */
 export interface RegionalStore<J extends Jurisdictions = Jurisdictions> {
   /** The handle of one jurisdiction. Pass this to your handlers, never the store. */
   in<N extends NameOf<J>>(jurisdiction: N): PersonHandle<N>
-  /** The handle for a request that `regionPin` has judged: that of the person's jurisdiction. */
+  /** The handle of the person's jurisdiction, for a request that `regionPin` has judged. */
   for(request: PinnedRequest): PersonHandle<NameOf<J>>
   /**
    * Moves a person to another jurisdiction and resolves with the new identifier. If it rejects, `resumeMoves` continues the move.
    */
   move<N extends NameOf<J>>(id: PersonId<NameOf<J>>, to: N): Promise<PersonId<N>>
   /**
-   * Carries on the moves that were interrupted. Answers how many were ended, and how many could not be: also those whose note is
-   * damaged, or is not where `move` keeps it. They are left alone.
+   * Continues interrupted moves. Resolves with the number of moves that ended and of those that did not. A move whose record is
+   * damaged, or is not where `move` keeps it, is left unchanged and counts as waiting.
    */
   resumeMoves(): Promise<{ readonly ended: number; readonly waiting: number }>
   status(): readonly LocationStatus[]
@@ -71,7 +73,7 @@ export interface RegionalStore<J extends Jurisdictions = Jurisdictions> {
   close(): void
 }
 
-/** All that belongs to one jurisdiction. */
+/** Everything that belongs to one jurisdiction. */
 interface Realm {
   readonly territory: Territory
   readonly places: readonly Place[]
@@ -79,8 +81,8 @@ interface Realm {
 }
 
 /**
- * A store that keeps each person in one jurisdiction. A handle reaches the locations of its jurisdiction and nothing else: it fails
- * over among them, and where none answers it rejects with `UnavailableError`.
+ * Creates a store that keeps each person in one jurisdiction. A handle reaches only the locations of its jurisdiction. It fails
+ * over among them, and rejects with `UnavailableError` if none of them answers.
  *
  * @throws ConfigError
  */
@@ -125,7 +127,7 @@ export function regionalStore<const J extends Jurisdictions>(
   return assemble(table, realms, tools)
 }
 
-/** Not made where clients are in reach: a handle has it. */
+/** Declared at the top level, so that a handle which refers to it does not also keep the clients of others in reach. */
 function nobody(): void {}
 
 function assemble(
@@ -215,13 +217,14 @@ async function resumeOne(
     const move = readMove(id, await territory.read(id))
     if (move === undefined) return 'done'
     const ends = endsOf(move)
-    // Who can write to the less protective end must not fetch anybody there: its own journal says nothing of the other.
+    // `move` keeps a move only in the more protective jurisdiction. An entry elsewhere is ignored, because somebody who can write
+    // there could otherwise fetch people into it.
     if (ends.journal !== territory || ends.from === ends.to) return 'waiting'
     isSound = true
     await carryOn(move, ends, tools)
     return 'ended'
   } catch (error) {
-    // There is no such person to move, and the move has ended.
+    // A `UsageError` means that there is no such person, so the move has ended.
     return isSound && error instanceof UsageError ? 'ended' : 'waiting'
   }
 }

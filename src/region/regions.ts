@@ -14,7 +14,10 @@ export type NameOf<J extends Jurisdictions> = keyof J & string
 export type LocationOf<J extends Jurisdictions> = J[NameOf<J>]['locations'][number]
 
 export interface RegionsOptions<J extends Jurisdictions> {
-  /** Which locations may hold the data of which citizens. Default: Europeans in London and Frankfurt, all others in Dallas. */
+  /**
+   * Which locations may hold the data of citizens of which countries. Default: Europeans in London and Frankfurt, all others in
+   * Dallas.
+   */
   readonly jurisdictions?: J | undefined
   /** The location where this process runs. Left out: unknown. */
   readonly here?: LocationOf<J> | undefined
@@ -32,7 +35,7 @@ export interface Regions<J extends Jurisdictions = Jurisdictions> {
   readonly here: LocationOf<J> | undefined
   /** The names, the most protective first. */
   readonly names: readonly NameOf<J>[]
-  /** Where a person belongs: by the identifier, otherwise by citizenship; `undefined` where neither says it. */
+  /** The jurisdiction of a person: by the identifier, otherwise by citizenship; `undefined` if neither determines it. */
   belonging(person: { readonly id?: unknown; readonly countries?: unknown }): Belonging<NameOf<J>> | undefined
   /** A new random identifier for a person of this jurisdiction. */
   newPersonId<N extends NameOf<J>>(jurisdiction: N): PersonId<N>
@@ -41,7 +44,7 @@ export interface Regions<J extends Jurisdictions = Jurisdictions> {
 const compiled = new WeakMap<object, CompiledJurisdictions>()
 
 /**
- * Checks the jurisdictions once, so that guard and store share the same ones.
+ * Checks the jurisdictions once, so that the guard and the store share them.
  *
  * @throws ConfigError
  */
@@ -80,7 +83,7 @@ export function regions<const J extends Jurisdictions = typeof BY_DEFAULT>(
   return made
 }
 
-/** The look-ups of what `regions()` made; `undefined` for everything else. */
+/** The compiled form of a result of `regions()`; `undefined` for any other value. */
 export function compiledRegions(made: unknown): CompiledJurisdictions | undefined {
   return typeof made === 'object' && made !== null ? compiled.get(made) : undefined
 }

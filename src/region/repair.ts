@@ -3,8 +3,8 @@ import type { Place } from './place.ts'
 import type { Settling } from './settling.ts'
 
 /**
- * Gives a place what it lacks of the others that are reached, and says whether it is complete afterwards. Any number of processes
- * may do it at once, for a copy never replaces a later record.
+ * Copies what a place lacks from all other places that can be reached, and returns whether it is complete afterwards. Any number
+ * of processes may do this at once, because a copy never replaces a later record.
  */
 export async function bringBack(
   place: Place,
@@ -12,10 +12,10 @@ export async function bringBack(
   settling: Settling,
 ): Promise<boolean> {
   const reached = others.filter((other) => other.isReached)
-  // An empty server cannot say "there is no such person" for those that it has never asked.
+  // A new server must not answer "there is no such person" before it has the records of every other location.
   if (place.isNew && reached.length < others.length) return false
   for (const from of reached) {
-    // Read before the copying: what is missed meanwhile raises the number, and the note stays.
+    // Read before copying. If the place misses a write meanwhile, the number rises, and the note stays.
     const { losses } = place
     const note = (await from.location.behind()).get(place.name)
     await eachBucket(async (bucket) => {
@@ -23,7 +23,7 @@ export async function bringBack(
       await copyOwed(from, place, bucket, settling)
     })
     if (note !== undefined) await from.location.caughtUp(place.name, note)
-    // Where it was lost meanwhile, it may lack more.
+    // If it was lost meanwhile, it may lack more.
     if (place.losses === losses) place.lacksOf.delete(from.name)
   }
   if (place.isNew) {
@@ -33,7 +33,7 @@ export async function bringBack(
   return place.lacksOf.size === 0
 }
 
-/** Gives places that are current what processes have left owed that ended before they could settle it. */
+/** Copies what other processes still owed to current places when they stopped. */
 export async function sweep(places: readonly Place[], settling: Settling): Promise<void> {
   for (const from of places) {
     for (const to of places) {
@@ -43,7 +43,7 @@ export async function sweep(places: readonly Place[], settling: Settling): Promi
   }
 }
 
-/** So many buckets are looked through at once. */
+/** How many buckets are repaired at once. */
 const BUCKETS_AT_ONCE = 16
 
 async function eachBucket(repair: (bucket: string) => Promise<void>): Promise<void> {
@@ -51,21 +51,21 @@ async function eachBucket(repair: (bucket: string) => Promise<void>): Promise<vo
     await all(BUCKETS.slice(start, start + BUCKETS_AT_ONCE).map(repair))
 }
 
-/** Waits for all of them, also when one has failed: none continues while the next repair runs. */
+/** Waits for all of them even if one has failed, so that none is still running during the next repair. */
 async function all(repairs: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(repairs)).find(({ status }) => status === 'rejected')
   if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
 }
 
-/** So many records are compared by one question. */
+/** How many records are compared with one command. */
 const COMPARED_AT_ONCE = 500
 
 /**
- * Copies what is owed and is not there, and settles it once the place has it on its disk: it may be killed again before. Most of
- * what is owed is there already, and waits to be settled alone.
+ * Copies the owed records that differ, and settles all of them later, because the place may lose them until they are on its disk.
+ * Most owed records are already there and only wait to be settled.
  */
 export async function copyOwed(from: Place, to: Place, bucket: string, settling: Settling): Promise<void> {
-  // What it takes before it is lost once more, it may lose with that.
+  // Read first: after a further loss, the place may have lost what it takes now.
   const { losses } = to
   const owed = await from.location.owedTo(to.name, bucket)
   for (let start = 0; start < owed.length; start += COMPARED_AT_ONCE) {
@@ -90,7 +90,7 @@ async function copyAll(from: Place, to: Place, bucket: string): Promise<void> {
   } while (cursor !== '0')
 }
 
-/** So many records of one bucket are on their way at once. */
+/** How many records of one bucket are copied at once. */
 const AT_ONCE = 16
 
 async function copy(from: Place, to: Place, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
@@ -105,7 +105,7 @@ async function copy(from: Place, to: Place, ids: readonly string[]): Promise<Rea
   return copied
 }
 
-/** Until both have the same, where the place has something that stays. Answers with the name of the write that was copied first. */
+/** Copies back and forth until both places agree. Returns the name of the write that was copied first. */
 async function copyOne(from: Place, to: Place, id: string): Promise<string> {
   let first: string | undefined
   let [giver, taker] = [from, to]

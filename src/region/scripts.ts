@@ -1,7 +1,7 @@
-/** For how long a record of which nothing remains keeps its revision, in milliseconds: 90 days. */
+/** How long a removed record keeps its revision, in milliseconds: 90 days. */
 export const TOMBSTONE = 90 * 24 * 60 * 60 * 1_000
 
-/** Stores a record. An empty value is removed, and `=` leaves it as it is. */
+/** Stores a record. An empty value removes the stored one; `=` leaves it unchanged. */
 const SET = `
 redis.call('HSET', KEYS[1], 'revision', revision, 'stamp', stamp, 'state', state, 'move', move, 'line', line, 'sure', sure)
 if value == '' then redis.call('HDEL', KEYS[1], 'value')
@@ -15,9 +15,9 @@ else redis.call('PERSIST', KEYS[1]) end
 const OWE = `for index = 3, #KEYS do redis.call('SADD', KEYS[index], ARGV[1]) end`
 
 /**
- * A line says which writes a record is built on: how many were decided at each location, as `frankfurt=1 london=12`. It is a version
- * vector. Of two records the one whose line covers the other's was built on it; where neither does, two writers did not know of
- * each other.
+ * A line is a version vector: it says how many of the writes that a record is built on were decided at each location, as in
+ * `frankfurt=1 london=12`. If one line covers another, its record was built on the other. If neither covers the other, two
+ * writers did not know of each other.
  */
 const LINES = `
 local function counts(line)
@@ -40,13 +40,13 @@ end
 `
 
 /**
- * Changes a record where it is in the expected state, and notes that the other locations lack the change.
- * KEYS: the record, the ids of its bucket, then what is owed to each other location. ARGV: 1 id, 2 the states that it may be in,
- * with blanks around them, 3 the revision that it must have, or '*', 4 the move that it must take part in, or '*', 5 a name of
- * this write, 6 the new state, 7 its move, 8 its value: '' to remove it, '=' to leave it as it is, 9 this location. Answers `written`,
- * the revision, the line and what of it is sure; or `refused`, the revision, the state and the move.
- * The name is kept, for a client may send a command again when the connection broke before its answer came. What was removed is not
- * made anew by a write that is older, and has waited in the connection to a server that stood still.
+ * Changes a record if it is in an expected state, and notes that the other locations lack the change.
+ * KEYS: the record, the ids of its bucket, then the ids owed to each other location. ARGV: 1 the id, 2 the expected states,
+ * surrounded by spaces, 3 the expected revision, or '*', 4 the move that it must take part in, or '*', 5 a name for this write, 6
+ * the new state, 7 the new move, 8 the new value, '' to remove it, or '=' to leave it, 9 this location.
+ * Returns `written`, the revision, the line and its sure part; or `refused`, the revision, the state and the move.
+ * The name is stored, because a client may repeat the command if the connection broke before the reply. An older write that
+ * waited in a connection to a stalled server does not recreate a removed record.
  */
 export const CHANGE = `${LINES}
 local stored = redis.call('HMGET', KEYS[1], 'revision', 'stamp', 'state', 'move', 'line', 'sure')
@@ -66,14 +66,15 @@ ${OWE}
 return {'written', revision, line, sure}`
 
 /**
- * Takes over a record as another location has it, unless one is here that was built on it, or that stays of the two.
- * KEYS as of CHANGE. ARGV: 1 id, 2 revision, 3 stamp, 4 state, 5 move, 6 value, 7 line, 8 what of it is sure, 9 `writer` (from the
- * writer itself, which has not acknowledged it yet), `copy` (later), or the stamp of a write that gives way to this one.
- * Of two records of which neither was built on the other, one stays, and then counts as built on both: the one without which writes
- * would be lost that are sure; otherwise that of the higher revision, and of one revision the later. Its revision rises, so that nobody
- * who has read the other can write on it.
- * Answers `taken`, `same` (it was here), `joined` (it is here, and has another line than was given), `newer`, or `kept` where the write
- * that should give way is not there; and the revision that is here now.
+ * Copies a record from another location, unless this location has one that was built on it, or one that wins over it.
+ * KEYS: as for CHANGE. ARGV: 1 the id, 2 the revision, 3 the stamp, 4 the state, 5 the move, 6 the value, 7 the line, 8 its sure
+ * part, 9 `writer` (sent by the writer before it acknowledges the write), `copy` (sent later), or the stamp of a write that gives
+ * way to this one.
+ * If neither record was built on the other, one of them wins, and then counts as built on both: the one without which a sure
+ * write would be lost; otherwise the one with the higher revision; with equal revisions, the later one. Its revision rises, so
+ * that a writer who read the other record gets a conflict.
+ * Returns `taken`, `same` (it was already here), `joined` (it is here with another line than the given one), `newer` (the record
+ * here wins), or `kept` (the write that should give way is not here); and the revision that is here now.
  */
 export const TAKE = `${LINES}
 local stored = redis.call('HMGET', KEYS[1], 'revision', 'stamp', 'line', 'sure')
@@ -109,8 +110,8 @@ if outcome == 'joined' or by == 'writer' then ${OWE} end
 return {outcome, revision}`
 
 /**
- * Makes a write sure that another location lacks and that will be acknowledged all the same: what is not built on it does not replace
- * it. KEYS: the record. ARGV: 1 the name of the write. Answers 1, or 0 where it is not there any more.
+ * Makes a write sure that will be acknowledged although another location lacks it: only a record built on it can replace it.
+ * KEYS: the record. ARGV: 1 the name of the write. Returns 1, or 0 if the write is no longer here.
  */
 export const MAKE_SURE = `
 local stored = redis.call('HMGET', KEYS[1], 'stamp', 'line')
@@ -119,8 +120,8 @@ redis.call('HSET', KEYS[1], 'sure', stored[2])
 return 1`
 
 /**
- * What two locations must have alike of a record, as one text for each: everything but the value, which follows from the name of
- * the write. KEYS: the records. Answers '' where there is no record.
+ * The parts of records that two locations must agree on, as one string for each record: everything except the value, which
+ * follows from the name of the write. KEYS: the records. Returns '' if there is no record.
  */
 export const HEADS = `
 local heads = {}
@@ -132,7 +133,10 @@ for index, key in ipairs(KEYS) do
 end
 return heads`
 
-/** Settles what was owed to a location. KEYS: what is owed. ARGV: pairs of the id and its write; KEYS 2 and following: the records. */
+/**
+ * Removes ids that are no longer owed to a location. KEYS: 1 the owed ids, then the records. ARGV: for each record, its id and
+ * the name of its write.
+ */
 export const SETTLE = `
 for index = 2, #KEYS do
   local id, stamp = ARGV[2 * index - 3], ARGV[2 * index - 2]
@@ -140,6 +144,9 @@ for index = 2, #KEYS do
   if not stored or stored == stamp then redis.call('SREM', KEYS[1], id) end
 end`
 
-/** Says that a location lacks nothing any more. KEYS: who is behind. ARGV: 1 the location, 2 the number that was read before. */
+/**
+ * Notes that a location no longer lacks anything. KEYS: the locations that are behind. ARGV: 1 the location, 2 the number that
+ * was read before.
+ */
 export const CAUGHT_UP = `
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end`

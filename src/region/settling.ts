@@ -2,8 +2,8 @@ import { bucketOf } from './buckets.ts'
 import type { Place } from './place.ts'
 
 /**
- * For how long a location may lose what it has acknowledged, in milliseconds: `appendfsync everysec` and a margin. What was written
- * to two locations is owed until then.
+ * How long a location may lose what it has acknowledged, in milliseconds: `appendfsync everysec` and a margin. Until then, a
+ * write stays owed even if the other location has it.
  */
 const SETTLES_AFTER = 5_000
 
@@ -11,22 +11,22 @@ interface Batch {
   readonly from: Place
   readonly to: Place
   readonly bucket: string
-  /** How often the other location had been lost when it took these. */
+  /** How often the receiving location had been lost when it took these writes. */
   readonly losses: number
   readonly writes: Map<string, string>
 }
 
-/** How often writes of the last while are closed off as a batch, in milliseconds. */
+/** How often the writes so far are closed off as a batch, in milliseconds. */
 const SEALS_EVERY = 1_000
 
-/** Settles what was written to both, a while later and many at once. */
+/** Settles writes that both locations have, in batches, after `SETTLES_AFTER`. */
 export class Settling {
   #open = new Map<string, Batch>()
-  /** Batches that nothing is added to any more, the oldest first. */
+  /** Batches that get no more writes, the oldest first. */
   #sealed: { readonly at: number; readonly batches: readonly Batch[] }[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** @param losses How often the other location had been lost before it took the write. */
+  /** @param losses How often the receiving location had been lost before it took the write. */
   add(from: Place, to: Place, id: string, stamp: string, losses: number): void {
     const bucket = bucketOf(id)
     const key = `${from.name} ${to.name} ${bucket} ${losses}`
@@ -57,7 +57,7 @@ export class Settling {
   }
 }
 
-/** What cannot be settled stays owed, and is copied once more than needed. */
+/** A write that cannot be settled stays owed, and is copied once more than necessary. */
 async function settle({ from, to, bucket, losses, writes }: Batch): Promise<void> {
   if (!to.isCurrent || to.losses !== losses) return
   await from.location.settle(to.name, bucket, writes).catch(() => undefined)

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * Names of writes: the time, the process, and a number. Of fixed length and hexadecimal, so that the later has the greater name by
- * whatever rule Redis sorts texts.
+ * Names for writes, from the time, the process and a counter. They have a fixed length and are hexadecimal, so a later write has
+ * a greater name, whatever string comparison Redis uses.
  */
 export function createStamps(now: () => number): () => string {
   const writer = randomBytes(6).toString('hex')

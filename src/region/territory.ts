@@ -6,10 +6,10 @@ import type { Settling } from './settling.ts'
 import type { Watch } from './watch.ts'
 
 /**
- * The locations of one jurisdiction, as one store. It knows no other location: what it cannot do here it refuses.
+ * The locations of one jurisdiction, as one store. It reaches no other location: what it cannot do here, it refuses.
  *
- * The first location that is current is asked. Each write is decided there, and then taken by the others; a write that another
- * location could not take is owed to it, and noted before it is acknowledged.
+ * The first current location decides each write. The others then copy it. If a location cannot, the write is owed to it, which is
+ * noted before the write is acknowledged.
  */
 export class Territory {
   readonly jurisdiction: string
@@ -24,7 +24,7 @@ export class Territory {
     this.#settling = settling
   }
 
-  /** @throws UnavailableError (as a rejection) when no location can be asked. */
+  /** @throws UnavailableError (as a rejection) if no location can be reached. */
   async read(id: string): Promise<Entry | undefined> {
     let damaged: unknown
     for (const place of await this.#watch.current()) {
@@ -38,13 +38,13 @@ export class Territory {
     throw damaged instanceof Error ? damaged : this.#nobody()
   }
 
-  /** Each location's own copy. */
+  /** The copy of each location. */
   async readEverywhere(id: string): Promise<readonly (Entry | undefined)[]> {
     const places = await this.#all()
     return Promise.all(places.map((place) => this.#asking(place, place.location.read(id))))
   }
 
-  /** The record, after every location has got it: a process may have ended between the first location and the others. */
+  /** The record, after it was copied to every location. A process may have stopped between the first location and the others. */
   async agree(id: string): Promise<Entry | undefined> {
     const places = await this.#all()
     for (let round = 0; round < 3; round += 1) {
@@ -62,8 +62,8 @@ export class Territory {
   }
 
   /**
-   * @param everywhere Whether every location must take it. Default: one is enough.
-   * @throws UnavailableError (as a rejection) when it was not taken, or may have been taken and nobody can say so.
+   * @param everywhere Whether every location must have the change. Default: one is enough.
+   * @throws UnavailableError (as a rejection) if the change was not made, or if it is unknown whether it was made.
    */
   async change(change: Change, everywhere = false): Promise<Changed> {
     let failure: unknown
@@ -78,14 +78,14 @@ export class Territory {
         continue
       }
       if (changed.written) return this.#spread(place, change, changed, everywhere)
-      // What the first location has may be this write itself.
+      // The refusal may be due to this very write, if the location that failed has made it.
       if (failure !== undefined) throw this.#nobody()
       return changed
     }
     throw this.#nobody()
   }
 
-  /** A page of ids of one bucket. */
+  /** A page of the ids of one bucket. */
   async ids(bucket: string, cursor: string): Promise<readonly [next: string, ids: readonly string[]]> {
     for (const place of await this.#watch.current()) {
       try {
@@ -110,7 +110,7 @@ export class Territory {
     )
   }
 
-  /** Has the other locations take what one has accepted, before it is acknowledged. */
+  /** Copies a write of one location to the others before it is acknowledged. */
   async #spread(from: Place, change: Change, written: Written, everywhere: boolean): Promise<Changed> {
     const { id, stamp, to, move, value } = change
     const { revision, line, sure } = written
@@ -145,7 +145,7 @@ export class Territory {
     return { ...written, revision: now }
   }
 
-  /** `taken` is undefined where the place could not be asked. */
+  /** `taken` is undefined if the place could not be reached. */
   async #offer(
     place: Place,
     id: string,
@@ -160,7 +160,10 @@ export class Territory {
     }
   }
 
-  /** Others lack a write that will be acknowledged: they must not be asked before they have it, and nothing that they have replaces it. */
+  /**
+   * Prepares for acknowledging a write that some locations lack. They must not be used before they have it, and none of their
+   * records may replace it.
+   */
   async #keepWithout(
     lacking: readonly Place[],
     holders: readonly Place[],
@@ -180,14 +183,16 @@ export class Territory {
     if (outcomes.includes(false)) throw this.#nobody()
   }
 
-  /** Another location has taken a write in place of one that it was not built on: the first gets the line that it has there. */
+  /** Another location has joined the write with a record of its own. Copies the resulting line back to the first location. */
   async #fetchBack(from: Place, to: Place, id: string, stamp: string): Promise<number> {
     const joined = await this.#asking(from, from.location.read(id))
     if (joined?.stamp !== stamp) throw this.#nobody()
     return (await this.#asking(to, to.location.take(id, joined, 'copy'))).revision
   }
 
-  /** Another location has a record that ours was not built on: ours gives way, unless others may have been built on it already. */
+  /**
+   * Another location has a record that wins over ours. Ours gives way, unless another write may already have been built on it.
+   */
   async #giveWay(from: Place, to: Place, id: string, entry: Entry): Promise<Changed> {
     const theirs = await this.#asking(to, to.location.read(id))
     if (theirs === undefined || theirs.stamp === entry.stamp || covers(theirs.line, entry.line))

@@ -7,20 +7,23 @@ import type { Settling } from './settling.ts'
 export interface LocationNotice {
   readonly jurisdiction: string
   readonly location: string
-  /** `lost`: it does not answer. `returned`: it is asked again. `foreign`: its server is another location. `empty`: it has lost its data. */
+  /**
+   * `lost`: it does not answer. `returned`: it is used again. `foreign`: its server belongs to another location. `empty`: it has
+   * lost its data.
+   */
   readonly what: 'lost' | 'returned' | 'foreign' | 'empty'
 }
 
 export interface WatchSettings {
   readonly jurisdiction: string
-  /** How old what is known may be when it is used, in milliseconds. */
+  /** How old the known state may be before it is checked again, in milliseconds. */
   readonly checkEvery: number
   /** How long a command may take, in milliseconds. */
   readonly timeout: number
   readonly onNotice: (notice: LocationNotice) => void
 }
 
-/** Knows which locations of one jurisdiction can be asked, and brings those back that could not. */
+/** Knows which locations of one jurisdiction can be used, and repairs those that were lost. */
 export class Watch {
   readonly #places: readonly Place[]
   readonly #settings: WatchSettings
@@ -37,7 +40,7 @@ export class Watch {
     this.#settling = settling
   }
 
-  /** The locations that can be asked, the first of the table first. */
+  /** The locations that can be used, in the order of the table. */
   async current(): Promise<readonly Place[]> {
     const begun = performance.now()
     const age = begun - this.#lookedAt
@@ -47,7 +50,7 @@ export class Watch {
     return this.#repaired(begun)
   }
 
-  /** All locations, after those were brought back that can be. Fewer where one cannot be asked. */
+  /** All locations, after a repair of those that were lost. Fewer if one of them cannot be used. */
   async all(): Promise<readonly Place[]> {
     const begun = performance.now()
     const places = await this.current()
@@ -56,8 +59,8 @@ export class Watch {
   }
 
   /**
-   * Those that can be asked after the repair, or when so much time has gone that one more question fits into three times `timeout`. The
-   * repair itself goes on.
+   * The locations that can be used after the repair. Waits only so long that one more command fits into three times `timeout`;
+   * the repair itself continues.
    */
   async #repaired(begun: number): Promise<readonly Place[]> {
     if (this.#repairing === undefined) await this.#look(true)
@@ -80,7 +83,7 @@ export class Watch {
     for (const place of this.#places) place.close()
   }
 
-  /** @param all Also those that did not answer the last time, for which it may have to wait. */
+  /** @param all Whether to include locations that did not answer the last time, which may cost a time-out. */
   #look(all: boolean): Promise<void> {
     return (this.#looking ??= this.#lookAt(
       this.#places.filter((place) => all || place.condition === 'current'),
@@ -103,7 +106,7 @@ export class Watch {
     this.#schedule()
   }
 
-  /** Which locations lack records of this one. */
+  /** Checks one location. Returns which locations lack records of it. */
   async #ask(place: Place, isFirst: boolean): Promise<{ name: string; lacking: string }[]> {
     try {
       const [identity, behind] = await Promise.all([place.location.identity(), place.location.behind()])
@@ -132,13 +135,13 @@ export class Watch {
       const others = this.#places.filter((other) => other !== place)
       try {
         const isComplete = await bringBack(place, others, this.#settling)
-        // It may have been lost meanwhile.
+        // It may have been lost during the repair.
         if (isComplete && place.condition === 'behind' && place.losses === losses) {
           place.condition = 'current'
           this.#tell(place, 'returned')
         }
       } catch {
-        // Looked at again soon.
+        // The next check starts another repair.
       }
     }
   }
@@ -162,7 +165,7 @@ export class Watch {
     try {
       onNotice({ jurisdiction, location: place.name, what })
     } catch {
-      // A listener never changes the answer.
+      // An error of the callback must not affect the request.
     }
   }
 }

@@ -1,16 +1,16 @@
-/** Spares a store that keeps failing, and the requests that would wait for it. */
+/** A circuit breaker: stops reads of a store that keeps failing, so that requests do not wait for it. */
 export interface Breaker {
-  /** `closed`: the store is asked. `open`: it is not. `half-open`: one question is on its way to find out. */
+  /** `closed`: the store is read. `open`: it is not. `half-open`: one read tests whether it works again. */
   readonly state: 'closed' | 'open' | 'half-open'
-  /** Whether the store may be asked now. A caller that is admitted must say how it went. */
+  /** Whether the store may be read now. If so, the caller must report the result with `succeeded` or `failed`. */
   admits(): boolean
   succeeded(): void
   failed(): void
 }
 
-/** So many failures in a row open it. */
+/** How many failures in a row open the breaker. */
 const MOST_FAILURES = 5
-/** How long it stays open, in milliseconds; spread, so that processes do not return together. */
+/** How long the breaker stays open, in milliseconds; random, so that processes do not return together. */
 const SHORTEST_PAUSE = 500
 const LONGEST_PAUSE = 1_500
 

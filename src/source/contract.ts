@@ -3,7 +3,7 @@ import type { VerifierKey } from '../signature/keys.ts'
 import type { PolicySnapshot } from './snapshot.ts'
 import type { PolicyStore } from '../store/contract.ts'
 
-/** An app as guards need it: its policy in compiled form and its keys. */
+/** An app as guards use it: its compiled policy and its keys. */
 export interface App {
   readonly appId: string
   readonly revision: number
@@ -12,7 +12,7 @@ export interface App {
 }
 
 export interface PolicySourceOptions {
-  /** Where the documents are kept. */
+  /** The store of the documents. */
   readonly store: PolicyStore
   /**
    * How long a policy may be used after it was last read, in milliseconds. After that, it is read again; if that fails, requests
@@ -42,23 +42,23 @@ export interface PolicySourceOptions {
   readonly now?: (() => number) | undefined
 }
 
-/** Finds the compiled policy of an app, from memory without a promise if possible. Made by `createPolicySource`. */
+/** Finds the compiled policy of an app, from memory without a promise if possible. Created by `createPolicySource`. */
 export interface PolicySource {
   /** Looks the app up in memory: the app, `null` if there is no such app, `undefined` if it must be loaded. */
   peek(appId: string): App | null | undefined
   /** Joins the read in flight or reads the store. `null`: no such app. Rejects with `UnavailableError`. */
   load(appId: string): Promise<App | null>
-  /** The apps that admit this origin, as far as the store's index knows. Rejects with `UnavailableError`. */
+  /** The apps that admit this origin, according to the index of the store. Rejects with `UnavailableError`. */
   appsByOrigin(origin: string): Promise<readonly App[]>
-  /** Whether `appsByOrigin` can be answered. */
+  /** Whether the store supports `appsByOrigin`. */
   readonly knowsOrigins: boolean
   /** Tells the store, at most once a minute for each key, that a key of the app was used. Never throws. */
   noteKeyUse?(appId: string, keyId: string): void
   /**
    * Confirms that the store is meant to be empty after it lost its data: after a `FLUSHALL`, a restart without its data, or the
-   * removal of all apps from a file. Until then apps in memory are served for `maxStale`, apps that the store has again are served,
-   * and every other id is refused with `POLICY_UNAVAILABLE`, because "there is no such app" would be final to a caller. Call it in
-   * each process, or restart the processes. It is not needed for a store that was never written to.
+   * removal of all apps from a file. Until then, apps in memory are served for `maxStale`, and apps that the store has again are
+   * served. Every other id is refused with `POLICY_UNAVAILABLE`, because callers would take "there is no such app" as final. Call
+   * it in each process, or restart the processes. It is not needed for a store that was never written to.
    */
   acceptEmpty(): void
   /** The state of the source. */
@@ -67,34 +67,34 @@ export interface PolicySource {
   close(): void
 }
 
-/** Counts are since the source was made, ages in milliseconds. */
+/** Counts start when the source is created. Ages are in milliseconds. */
 export interface PolicySourceStatus {
   /** `whole`: changes are announced. `broken`: they may be missed. `none`: the store has no feed. */
   readonly feed: 'whole' | 'broken' | 'none'
-  /** How long the feed has been as it is. */
+  /** How long the feed has been in this state. */
   readonly feedAge: number
-  /** Whether the store has lost what it held, and `acceptEmpty` was not called since. */
+  /** Whether the store has lost its data and `acceptEmpty` was not called since. */
   readonly emptied: boolean
-  /** `closed`: the store is asked. `open`: it failed repeatedly and is spared. `half-open`: one read finds out. */
+  /** `closed`: the store is read. `open`: it failed repeatedly and is not read for a moment. `half-open`: one read tests it. */
   readonly breaker: 'closed' | 'open' | 'half-open'
-  /** Apps in memory. */
+  /** The number of apps in memory. */
   readonly apps: number
-  /** About what they take. */
+  /** About how many bytes the apps take. */
   readonly bytes: number
-  /** Unknown app ids in memory. */
+  /** The number of unknown app ids in memory. */
   readonly unknown: number
-  /** Named lists in memory. */
+  /** The number of named lists in memory. */
   readonly lists: number
-  /** What they take. */
+  /** How many bytes the lists take. */
   readonly listBytes: number
-  /** Since the one of them that was read longest ago was read; 0 when there are none. */
+  /** The age of the least recently read app; 0 if there are no apps. */
   readonly oldest: number
-  /** Apps that are being read. */
+  /** The number of apps being read. */
   readonly reading: number
-  /** Answers from memory, and questions that it could not answer. */
+  /** The number of look-ups answered from memory, and of those that were not. */
   readonly hits: number
   readonly misses: number
-  /** Reads of the store, and how many of them failed. */
+  /** The number of reads of the store, and of those that failed. */
   readonly reads: number
   readonly failures: number
 }

@@ -9,23 +9,24 @@ import type { PolicySnapshot, SnapshotEntry } from './snapshot.ts'
 
 export interface DiskSnapshotOptions {
   /**
-   * Where the files lie, one for each app. Created with mode 0700 if it is not there. No other account should be able to
-   * write there: it could not forge an entry, but it could put back one that was forgotten and is not too old yet.
+   * The directory of the files, one file for each app. It is created with mode 0700 if it does not exist. No other account should
+   * be able to write to it: such an account cannot forge an entry, but it can restore one that was forgotten and is not too old
+   * yet.
    */
   readonly directory: string
-  /** Seals the files, for the keys of apps stand in them. */
+  /** Seals the files, because they contain the keys of apps. */
   readonly vault: Vault
   /**
-   * How long files are left there, in milliseconds; they are swept at the start and from time to time. Choose at least the
-   * greatest `maxAge` that you ask for. Default 600 000.
+   * How long files are kept, in milliseconds. Old files are removed at the start and at intervals. Choose at least the largest
+   * `maxAge` that is used. Default 600 000.
    */
   readonly retention?: number | undefined
   /**
-   * How many apps may wait for the disk. An app that comes when they do is not kept; where it was to be forgotten, all
-   * that was read until then is. Both are reported. Default 10 000.
+   * How many apps may wait for the disk. Beyond that, an app is not kept. If an app to be forgotten does not fit, all apps read
+   * so far are forgotten. Both cases are reported. Default 10 000.
    */
   readonly maxPending?: number | undefined
-  /** Told of everything that the disk or the vault refused, with the app id where it is about an app. Default: not reported. */
+  /** Called with every failure of the disk or the vault, and with the app id if it concerns one app. Default: not reported. */
   readonly onError?: ((error: UnavailableError, appId: string | undefined) => void) | undefined
 }
 
@@ -36,20 +37,20 @@ const A_DIRECTORY: Expectation = {
 
 const LONGEST_PAUSE = 3_600_000
 
-/** What is to become of the file of one app. */
+/** A pending change of the file of one app. */
 interface Change {
-  /** `undefined`: the file is to go. */
+  /** `undefined`: the file is to be removed. */
   readonly entry: SnapshotEntry | undefined
-  /** Whether what the file holds must not be found any more. */
+  /** Whether the current content of the file must not be found again. */
   readonly forgotten: boolean
 }
 
 /**
- * Keeps what was last read of each app in sealed files (AES-256-GCM), so that a process that starts while the store is
- * down has something to start from. Processes may share a directory.
+ * Keeps the last read of each app in sealed files (AES-256-GCM), so that a process can start while the store is down. Processes
+ * may share a directory.
  *
- * Files are replaced whole, so a crash leaves the old one or the new one. What it could not carry out any more is lost: an
- * app that was forgotten in the last moment can be found again, until it is older than `maxAge`.
+ * Files are replaced as a whole, so a crash leaves the old file or the new one. Changes that were still pending are lost: an app
+ * that was forgotten just before the crash can be found again, until it is older than `maxAge`.
  *
  * @throws ConfigError
  */
@@ -73,7 +74,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
   readonly #reads = new Set<{ readonly appId: string; forgotten: boolean }>()
   #underway: Change | undefined
   #last: Promise<void> = Promise.resolve()
-  /** What was read until then is forgotten, of whatever app: milliseconds since the epoch. */
+  /** Everything read until this time is forgotten, for all apps; in milliseconds since the epoch. */
   #forgottenUntil = -Infinity
   #sweepIsDue = false
   #timer: NodeJS.Timeout | undefined
@@ -83,7 +84,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
     this.#retention = retention
     this.#maxPending = maxPending
     this.#onError = onError
-    // At once, so that a directory that cannot be used is known before it is needed.
+    // At construction, so that an unusable directory is reported before it is needed.
     void this.#enqueue(async () => {
       const created = await this.#reporting('the directory could not be created', undefined, () =>
         this.#files.create(),
@@ -121,8 +122,8 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
   }
 
   /**
-   * Its files are copies, and a file does not say of which app it is: one that another key has sealed is removed, and written anew
-   * with the next read of its app.
+   * The files are copies, and a file does not name its app. So `reseal` removes a file sealed with another key, and the next read
+   * of the app writes it again.
    */
   sealedPlaces(): readonly SealedPlace[] {
     return [{ name: 'snapshots', batches: () => this.#sealedFiles() }]
@@ -140,7 +141,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
     }
   }
 
-  /** One job after another, each reporting its own failures. */
+  /** Runs jobs one after another. Each reports its own failures. */
   #enqueue(job: () => Promise<void>): Promise<void> {
     this.#last = this.#last.then(job)
     return this.#last
@@ -165,7 +166,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
     try {
       onError?.(new UnavailableError(message), appId)
     } catch {
-      // A listener must not end the queue.
+      // An error of the callback must not stop the queue.
     }
   }
 
@@ -189,7 +190,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
       if (!removed) this.#forgetAll()
     }
     this.#underway = undefined
-    // Not when it changed again meanwhile. Until here, `find` must not look at the file.
+    // Unless it changed again in the meantime. Until here, `find` must not read the file.
     if (this.#changes.get(appId) === doing) this.#changes.delete(appId)
   }
 
@@ -208,7 +209,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
     }
   }
 
-  /** Where it cannot be told any more which app was forgotten, all are. */
+  /** If it is no longer known which apps were forgotten, all are. */
   #forgetAll(): void {
     this.#forgottenUntil = Date.now()
     this.#sweepSoon()
@@ -241,7 +242,7 @@ class DiskSnapshot implements PolicySnapshot, SealedHolder {
   }
 }
 
-/** Without the message of a foreign error, in which contents may stand. */
+/** Leaves out the message of a foreign error, because it may quote the content. */
 function reasonOf(error: unknown): string {
   if (isPortcullisError(error)) return error.message
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown }

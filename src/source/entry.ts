@@ -1,16 +1,16 @@
 import type { Known } from './reading.ts'
 
-/** An app in memory. It stays there when it may not be used any more, to be compared with what is read. */
+/** An app in memory. It stays when it may no longer be used, so that the next read can be compared with it. */
 export interface Entry extends Known {
   readonly readAt: number
-  /** Of the time in which the feed had no gap. */
+  /** The period without a gap in the feed in which it was read. */
   readonly epoch: number
-  /** The revision that a reading must have at least, and since when that is known. */
+  /** The lowest revision that a read may return, and when this became known. */
   floor: number
   floorAt: number
-  /** Whether a change was announced since it was read. */
+  /** Whether a change was announced since the read. */
   outdated: boolean
-  /** Whether it is of before a gap in the feed, and could not be read again since. */
+  /** Whether it was read before a gap in the feed and could not be read since. */
   readonly unconfirmed: boolean
   /** When it may be read again in the background. */
   retryAt: number
@@ -18,10 +18,10 @@ export interface Entry extends Known {
   keptAt: number
 }
 
-/** A read of one app that is under way. */
+/** A read of one app in progress. */
 export interface Flight {
-  /** Set when the app changed after the read began, so that its answer may be the old one. */
+  /** Set if the app changed after the read began, because the read may return the old version. */
   outdated: boolean
-  /** The revision that was announced meanwhile. */
+  /** The revision announced during the read. */
   floor: number
 }

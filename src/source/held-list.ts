@@ -8,30 +8,30 @@ import type { NamedSet } from '../policy/named-lists.ts'
 import type { PolicyStore } from '../store/contract.ts'
 import type { StoredList } from '../store/list-contract.ts'
 
-/** How often a list is read again that changes while it is read. */
+/** How often a list is read again if it changes during the read. */
 const MAX_READS = 5
-/** So many ranges are added to a set in a fraction of a millisecond. */
+/** How many ranges are added to a set without a pause. They take a fraction of a millisecond. */
 const PIECE = 256
 
-/** Asks the store, within a deadline. */
+/** Reads from the store, with a deadline. */
 export type AskStore = <T>(question: () => PromiseLike<T>) => Promise<T>
 
 export interface HeldListSetting {
   readonly store: PolicyStore
   readonly maxStale: number
-  /** After how long a list is read again. */
+  /** The age at which a list is read again, in milliseconds. */
   readonly revalidateAfter: () => number
   readonly retryAfter: number
   readonly now: () => number
   readonly ask: AskStore
-  /** Whether the store has lost what it held, so that the lack of a list says nothing. */
+  /** Whether the store has lost its data, so that a missing list proves nothing. */
   isEmptied(): boolean
   report(error: Error): void
 }
 
-/** A list that guards ask. What it holds is replaced as a whole, under the hands of the apps that name it. */
+/** A list that guards search. Apps keep a reference to it while its content is replaced as a whole. */
 export interface SharedList extends NamedSet {
-  /** Whether it may be asked: it was read, no longer ago than `maxStale`. Reads it again in the background in time. */
+  /** Whether the list may be used: it was read at most `maxStale` ago. Also starts a read in the background when one is due. */
   usable(at: number): boolean
 }
 
@@ -47,7 +47,7 @@ export class HeldList implements SharedList {
   #usedAt: number
   #retryAt = 0
   #outdated = true
-  /** Whether the same revision may stand for another content. */
+  /** Whether the same revision may have another content. */
   #suspect = false
   #flight: Promise<void> | undefined
 
@@ -121,7 +121,7 @@ export class HeldList implements SharedList {
       } catch (error) {
         this.#outdated = true
         this.#suspect ||= wasSuspect
-        // The list was there: it may have been replaced while it was read. If the store is away, the next look says so.
+        // The list was found, so it may have been replaced during the read. If the store is down, the next read reports it.
         if (found && !isUnreadable(error) && reads < MAX_READS) continue
         throw error
       }
@@ -148,16 +148,13 @@ export class HeldList implements SharedList {
   }
 }
 
-/** A list as guards ask it, and which content that is. */
+/** A compiled list, and the digest of its content. */
 export interface CompiledList {
   readonly set: ExpiringIpSet
   readonly digest: string
 }
 
-/**
- * The entries of a list as a set, read and made in slices. Rejects as `ask` does, and with `UnreadableError` for an entry
- * that is damaged.
- */
+/** Compiles the entries of a list in slices. Rejects as `ask` does, and with `UnreadableError` if an entry is damaged. */
 export async function compileList(stored: StoredList, ask: AskStore): Promise<CompiledList> {
   const builder = createExpiringIpSetBuilder()
   const digest = new ListDigest()
@@ -168,7 +165,7 @@ export async function compileList(stored: StoredList, ask: AskStore): Promise<Co
       if (Number.isNaN(moment)) throw new UnreadableError('the stored list has an invalid expiry time')
       if (builder.add(range, moment) !== undefined)
         throw new UnreadableError('the stored list has an invalid range')
-      // A store of somebody's own may hand over all at once.
+      // A custom store may return all entries in one chunk.
       if (index % PIECE !== PIECE - 1) continue
       digest.add(chunk.slice(index + 1 - PIECE, index + 1))
       if (slices.over) await slices.next()
@@ -184,7 +181,7 @@ export async function compileList(stored: StoredList, ask: AskStore): Promise<Co
   }
 }
 
-/** The chunks, each of which the store is asked for as for everything else. */
+/** Reads the chunks, each with the deadline of `ask`. */
 async function* chunksOf(stored: StoredList, ask: AskStore): AsyncGenerator<readonly ListEntry[]> {
   const chunks = stored.chunks()[Symbol.asyncIterator]()
   try {
@@ -194,7 +191,7 @@ async function* chunksOf(stored: StoredList, ask: AskStore): AsyncGenerator<read
       yield chunk.value
     }
   } finally {
-    // A file may be open. Nobody waits for one that does not answer.
+    // The iterator may hold an open file. Its end is not awaited, because it may never come.
     chunks.return?.().catch(() => undefined)
   }
 }

@@ -2,16 +2,19 @@ import { LRUCache } from 'lru-cache'
 import { withDeadline } from '../deadline.ts'
 import type { PolicyStore } from '../store/contract.ts'
 
-/** How often the use of one key is written at most, in milliseconds. */
+/** The shortest time between two writes for one key, in milliseconds. */
 const INTERVAL = 60_000
 const MAX_REMEMBERED = 10_000
-/** More at once are left for later. */
+/** How many writes may be in progress. Further uses are skipped and noted later. */
 const MAX_WRITING = 64
 const LONGEST_WRITE = 10_000
 
-/** Tells the store which keys are used, seldom, and without holding up a request. What it returns never throws. */
+/**
+ * Reports to the store which keys are used, at most once a minute for each key. Requests do not wait for it. The returned
+ * function never throws.
+ */
 export function createKeyUses(store: PolicyStore, now: () => number): (appId: string, keyId: string) => void {
-  // Made when it is first needed, for the cache takes all of its places at once.
+  // Created on first use, because the cache allocates all its slots at once.
   let noted: LRUCache<string, number> | undefined
   let writing = 0
 
@@ -23,13 +26,13 @@ export function createKeyUses(store: PolicyStore, now: () => number): (appId: st
         'the store',
       )
     } catch {
-      // The next use is noted in its place.
+      // The next use of the key is noted instead.
     } finally {
       writing -= 1
     }
   }
 
-  // Most uses are of the key that was used last, and need no name for it.
+  // Most uses are of the key that was used last, so its name need not be built.
   let latest = { appId: '', keyId: '', at: Number.NEGATIVE_INFINITY }
 
   return (appId, keyId) => {

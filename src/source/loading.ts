@@ -10,12 +10,12 @@ import { SparedError, understand, type Reader, type Reading } from './reading.ts
 import type { Lists } from './shared-lists.ts'
 
 const MAX_FLIGHTS = 10_000
-/** How often an app is read again that changes while it is read. */
+/** How often an app is read again if it changes during the read. */
 const MAX_READS = 5
-/** How long to wait at most, in milliseconds, before a replica that lags is asked again. */
+/** The longest pause before a lagging replica is read again, in milliseconds. */
 const LONGEST_LAG = 20
 
-/** The store has lost what it held, so that the lack of an app says nothing. It was reported once, when it was noticed. */
+/** The store has lost its data, so a missing app proves nothing. The loss was reported when it was noticed. */
 export class EmptiedError extends SparedError {
   constructor() {
     super('the store was emptied: restore its data, or call acceptEmpty() of the policy source')
@@ -30,7 +30,7 @@ export interface LoadingSetting {
   readonly snapshot: PolicySnapshot | undefined
   readonly maxStale: number
   readonly now: () => number
-  /** Whether the store has lost what it held, and the loss has not been accepted yet. */
+  /** Whether the store has lost its data and `acceptEmpty` was not called since. */
   isEmptied(): boolean
   report(error: Error, appId: string | undefined): void
 }
@@ -39,7 +39,7 @@ interface Joinable extends Flight {
   promise: Promise<App | null>
 }
 
-/** Reads apps into memory: one read at a time for each, until it is current. */
+/** Reads apps into memory. Concurrent loads of one app share one read. */
 export class Loading {
   readonly #setting: LoadingSetting
   readonly #flights = new Map<string, Joinable>()
@@ -52,7 +52,7 @@ export class Loading {
     return this.#flights.size
   }
 
-  /** Joins the read under way, or begins one. */
+  /** Joins the read in progress, or starts one. */
   load(appId: string): Promise<App | null> {
     const joined = this.#flights.get(appId)
     if (joined !== undefined) return joined.promise
@@ -60,7 +60,7 @@ export class Loading {
     if (this.#flights.size >= MAX_FLIGHTS)
       return Promise.reject(new UnavailableError('too many apps are being read at once'))
     const flight: Joinable = { outdated: false, floor: 0, promise: Promise.resolve(null) }
-    // Before the store is asked: it may announce a change at once.
+    // Registered before the read starts, because the store may announce a change immediately.
     this.#flights.set(appId, flight)
     flight.promise = this.#readUntilCurrent(appId, flight)
       .catch((error: unknown) => this.#withoutStore(appId, flight, error))
@@ -68,7 +68,7 @@ export class Loading {
     return flight.promise
   }
 
-  /** The app was written or removed: what is being read of it may be the old one. */
+  /** The app was written or removed, so the read in progress may return the old version. */
   changed(appId: string, revision: number): void {
     const flight = this.#flights.get(appId)
     if (flight === undefined) return
@@ -76,7 +76,7 @@ export class Loading {
     flight.floor = Math.max(flight.floor, revision)
   }
 
-  /** Whatever is being read may be the old one. */
+  /** Every read in progress may return an old version. */
   suspectAll(): void {
     for (const flight of this.#flights.values()) flight.outdated = true
   }
@@ -93,7 +93,7 @@ export class Loading {
       if (flight.outdated && reads < MAX_READS) continue
       if (reading === undefined) return this.#settleUnknown(appId, readAt, flight)
       if (reading.app.revision < floor) {
-        // A replica that lags, or a server that was taken over from and does not know it.
+        // A replica that lags, or a former primary that does not know it was replaced.
         if (reads === MAX_READS)
           throw new UnavailableError('the store answers with an older revision than it had')
         await sleep(Math.random() * LONGEST_LAG)
@@ -109,7 +109,7 @@ export class Loading {
     const isLower = entry !== undefined && revision < entry.app.revision && flight.floor === 0
     if (isLower && memory.outlives(entry)) {
       report(new UnavailableError('the store has lost a revision; the newer one is used meanwhile'), appId)
-      // The next that the store announces counts, even if its number is lower.
+      // The next announced revision is accepted even if its number is lower.
       this.#remember(appId, entry, entry.readAt, { ...flight, floor: 0 })
       return entry.app
     }
@@ -132,7 +132,7 @@ export class Loading {
       report(new UnavailableError('the policy takes more than `maxBytes`'), what[0])
   }
 
-  /** Puts it into the snapshot, unless the same is there and will be good for long enough. */
+  /** Puts the app into the snapshot, unless the snapshot already has it and will stay valid long enough. */
   #keep(appId: string, { stored }: Reading, readAt: number): void {
     const { memory, snapshot, maxStale, now } = this.#setting
     const entry = memory.entryOf(appId)
@@ -141,7 +141,7 @@ export class Loading {
     snapshot.keep(appId, { app: stored, readAt: Date.now() - (now() - readAt) })
   }
 
-  /** What was read before, in this process or an earlier one, when the store could not be asked. Otherwise throws. */
+  /** After a failed read: the app as this process or an earlier one last read it. Throws if it may not be used. */
   async #withoutStore(appId: string, flight: Flight, error: unknown): Promise<App> {
     const { memory, snapshot, maxStale, lists, now, report } = this.#setting
     const isOurs = isPortcullisError(error)

@@ -14,18 +14,18 @@ export interface MemorySetting {
 const MAX_UNKNOWN = 10_000
 
 /**
- * What was read of the store: apps, and ids of which there is no app. It knows what may be used without asking the store
- * again, and which revision a reading must have at least.
+ * What was read from the store: apps, and ids without an app. It knows what may be used without another read, and the lowest
+ * revision that a read may return.
  */
 export class PolicyMemory {
   readonly #setting: MemorySetting
   readonly #apps: LRUCache<string, Entry>
-  /** Made when it is first needed, for the cache takes all of its places at once. */
+  /** Created on first use, because the cache allocates all its slots at once. */
   #unknown: LRUCache<string, number> | undefined
-  /** The app that was looked for last, until something changes. The memory knows that it was used last. */
+  /** The app that was looked up last, until something changes. The LRU order already has it as the most recent one. */
   #latestId: string | undefined
   #latest: Entry | undefined
-  /** Counts the times in which the feed had no gap. */
+  /** The number of the current period without a gap in the feed. */
   #epoch = 0
   #epochBegan = 0
 
@@ -38,7 +38,7 @@ export class PolicyMemory {
     })
   }
 
-  /** The app that may be used now, `null` for an id of which there is no app, `undefined` where the store must be asked. */
+  /** The app that may be used now, `null` for an id without an app, `undefined` if the store must be read. */
   find(appId: string, at: number): Entry | null | undefined {
     const entry = appId === this.#latestId ? this.#latest : this.#look(appId)
     if (entry !== undefined) {
@@ -56,25 +56,28 @@ export class PolicyMemory {
     return entry
   }
 
-  /** What is there of the app, whether it may be used or not. */
+  /** The entry of the app, even if it may not be used. */
   entryOf(appId: string): Entry | undefined {
     return this.#apps.peek(appId)
   }
 
-  /** The revision that a reading must have. After a gap in the feed the store may have lost what it once announced. */
+  /**
+   * The lowest revision that a read may return. It is 0 after a gap in the feed and after `maxStale`, because the store may have
+   * lost what it announced.
+   */
   floorOf({ epoch, floor, floorAt }: Entry): number {
     const holds = epoch === this.#epoch && this.#setting.now() - floorAt <= this.#setting.maxStale
     return holds ? floor : 0
   }
 
-  /** Whether the entry is fresh, though the feed no longer vouches for it. */
+  /** Whether the entry is fresh, although the feed no longer confirms it. */
   outlives(entry: Entry): boolean {
     return !entry.outdated && this.#setting.now() - entry.readAt <= this.#setting.maxStale
   }
 
   /**
-   * After a gap in the feed, when the store could not be asked: takes the app as it was read before for as long as
-   * `maxStale` allows. An app of which a change was announced is not taken. Answers whether it is.
+   * For a gap in the feed during which the store could not be read: keeps using the entry for as long as `maxStale` allows,
+   * unless a change of the app was announced. Returns whether the entry may be used.
    */
   keepUnconfirmed(appId: string): boolean {
     const entry = this.#apps.peek(appId)
@@ -84,7 +87,7 @@ export class PolicyMemory {
     return true
   }
 
-  /** Answers whether there is room for it. */
+  /** Returns whether there was room for it. */
   remember(
     appId: string,
     { app, weight, digest, lists }: Known,
@@ -111,7 +114,7 @@ export class PolicyMemory {
     return this.#apps.has(appId)
   }
 
-  /** There is no such app, and there was no such app at `readAt`; `undefined`: it may have been written since. */
+  /** There is no such app. `readAt` is when that was read, or `undefined` if the app may have been written since. */
   rememberUnknown(appId: string, readAt: number | undefined): void {
     this.#forgetLatest()
     this.#apps.delete(appId)
@@ -131,19 +134,19 @@ export class PolicyMemory {
     entry.floor = Math.max(floor, revision)
   }
 
-  /** Whatever was read until now may be out of date. */
+  /** Everything read so far may be out of date. */
   beginEpoch(): void {
     this.#epoch += 1
     this.#epochBegan = Date.now()
     this.#unknown?.clear()
   }
 
-  /** When the feed last had a gap, in milliseconds since the Unix epoch. */
+  /** When the feed last had a gap, in milliseconds since the epoch. */
   get epochBegan(): number {
     return this.#epochBegan
   }
 
-  /** Ids of the apps in memory that admit the origin: as much work as there are apps. */
+  /** The ids of the apps in memory that admit the origin. Checks every app. */
   admitting(origin: string): string[] {
     return [...this.#apps.values()]
       .filter(({ app }) => app.policy.domainProtect?.domains.find(origin) !== undefined)
@@ -168,7 +171,7 @@ export class PolicyMemory {
     return this.#unknown?.size ?? 0
   }
 
-  /** How long ago the app was read whose read is the oldest; 0 when there are no apps. */
+  /** The age of the oldest read, in milliseconds; 0 if there are no apps. */
   get oldest(): number {
     const at = this.#setting.now()
     let oldest = at

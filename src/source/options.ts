@@ -33,7 +33,7 @@ export function checkSourceOptions(options: unknown): Readonly<PolicySourceOptio
   return checked
 }
 
-/** Whether the store itself was given in place of the options. */
+/** Whether the caller passed the store itself in place of the options. */
 function isStore(given: unknown): boolean {
   return (
     typeof given === 'object' &&

@@ -4,14 +4,14 @@ import { isAppId } from '../names.ts'
 import type { App } from './contract.ts'
 
 const MAX_ORIGINS = 1_000
-/** How many origins are looked up at once. A flood of invented origins fills this and no more. */
+/** How many origins are looked up at once. It limits a flood of invented origins. */
 const MAX_FLIGHTS = 1_000
 
-/** Remembers for a short time which apps an origin may belong to. Bounded in what it remembers and in what it asks. */
+/** Remembers for a short time which apps an origin may belong to. Memory and concurrent reads are bounded. */
 export interface Origins {
-  /** Rejects when it could not look. */
+  /** Rejects if the store could not be read. */
   find(origin: string): Promise<readonly string[]>
-  /** Forgets all of them, those on their way included. */
+  /** Forgets all origins, including those being read. */
   forget(): void
 }
 
@@ -47,7 +47,7 @@ export function createOrigins(
     },
     forget() {
       known.clear()
-      // Who asks from now on must not join a read that began before.
+      // A caller after this point must not join a read that began before it.
       flights.clear()
       generation += 1
     },
@@ -55,8 +55,8 @@ export function createOrigins(
 }
 
 /**
- * Those of the apps that admit the origin. One that cannot be read takes nothing from the others; when none of them
- * admits it, what that one would have said is not known, and this rejects.
+ * The apps that admit the origin. An unreadable app does not affect the others. If none of the others admits the origin, this
+ * rejects, because the unreadable app might admit it.
  */
 export async function appsThatAdmit(
   origin: string,

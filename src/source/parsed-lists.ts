@@ -2,12 +2,12 @@ import type { CompiledPolicy } from '../policy/compile.ts'
 import type { ReadPolicy } from '../policy/parse.ts'
 import type { ReadSections } from '../policy/sections.ts'
 
-/** With more entries than this the lists are not kept: they would take the memory that compiling has saved. */
+/** Longer lists are not kept, because they would take the memory that compiling saves. */
 const MOST_ENTRIES = 1_000
 
 const kept = new WeakMap<CompiledPolicy, ReadSections>()
 
-/** Keeps the lists beside what was compiled of them, outside production alone: a developer is told the nearest entry. */
+/** Keeps the parsed lists of a compiled policy, outside production only, so that an explanation can name the nearest entry. */
 export function keepLists(policy: CompiledPolicy, { lists }: ReadPolicy): void {
   if (process.env['NODE_ENV'] === 'production') return
   const { ipWhitelist, domainProtect, returnUrlGuard } = lists
@@ -16,7 +16,7 @@ export function keepLists(policy: CompiledPolicy, { lists }: ReadPolicy): void {
   kept.set(policy, lists)
 }
 
-/** The lists of each section of a policy; `undefined` where they were not kept. */
+/** The lists of each section of a policy; `undefined` if they were not kept. */
 export function keptLists(policy: CompiledPolicy): ReadSections | undefined {
   return kept.get(policy)
 }

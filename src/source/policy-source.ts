@@ -12,15 +12,15 @@ import { createReader, SparedError, type Reader } from './reading.ts'
 import { createLists, type Lists } from './shared-lists.ts'
 
 /**
- * Puts memory, parsing and compiling in front of a store.
+ * Adds a cache, parsing and compiling to a store.
  *
- * A policy is used for at most `maxStale` after it was last read. A change that the store announces is in force with the
- * next request: the old policy is not used any more, even if the store cannot be asked for the new one. Concurrent reads of
- * one app are one read, and an older revision never takes the place of a newer one while that is fresh. Failures are never
- * remembered: "could not look" and "unreadable" reject with `UnavailableError`, "no such app" is `null` and remembered
- * briefly and boundedly. A store that fails five times in a row is not asked again for about a second.
+ * A policy is used for at most `maxStale` after it was last read. A change that the store announces is in force with the next
+ * request: the old policy is no longer used, even if the store cannot be read. Concurrent reads of one app share one read, and an
+ * older revision never replaces a newer one that is still fresh. Failures are never remembered: a store that could not be read
+ * and unreadable data reject with `UnavailableError`. "No such app" is `null`, and is remembered for a short time for a limited
+ * number of ids. A store that fails five times in a row is not read again for about a second.
  *
- * When a store has lost what it held, the lack of an app is no answer: see `acceptEmpty`.
+ * If a store has lost its data, a missing app is not treated as unknown: see `acceptEmpty`.
  *
  * @throws ConfigError
  */
@@ -112,7 +112,7 @@ class Source {
       broken: () => this.#become('broken'),
       restored: (complete) => {
         this.#become('whole')
-        // It can be reached again.
+        // The store can be reached again.
         this.#breaker.succeeded()
         if (complete !== true) this.#suspectAll()
       },
@@ -129,7 +129,7 @@ class Source {
     this.#feed = state
   }
 
-  /** What was read until now may be older than it should be. */
+  /** Everything read so far may be out of date. */
   #suspectAll(): void {
     this.#memory.beginEpoch()
     this.#origins.forget()
@@ -154,19 +154,19 @@ class Source {
     return entry.app
   }
 
-  /** Reads an app again in the background, in good time before it may not be used any more. */
+  /** Reads an app again in the background, well before `maxStale` ends. */
   #revalidate(entry: Entry, at: number): void {
     const vouched = this.#feed === 'whole' && !entry.unconfirmed
     const due = vouched ? this.#maxStale / 2 : this.#revalidateAfter
     if (at - entry.readAt <= due || at < entry.retryAt) return
-    // Spread, so that not all apps are read again at once.
+    // Random, so that not all apps are read again at once.
     entry.retryAt = at + this.#revalidateAfter * (0.5 + Math.random())
     void this.#loading.load(entry.app.appId).catch(() => undefined)
   }
 
   async #appsByOrigin(origin: string): Promise<readonly App[]> {
     const ids = new Set(await this.#idsByOrigin(origin))
-    // Its index may be gone as the apps are.
+    // The index of the store may be lost together with its apps.
     if (this.#emptied) for (const appId of this.#memory.admitting(origin)) ids.add(appId)
     const apps = await appsThatAdmit(
       origin,
@@ -181,7 +181,7 @@ class Source {
     try {
       return await this.#origins.find(origin)
     } catch (error) {
-      const failure = new UnavailableError('the store could not be read up apps by origin', { cause: error })
+      const failure = new UnavailableError('the store could not look up apps by origin', { cause: error })
       if (!(error instanceof SparedError)) this.#report(failure, undefined)
       throw failure
     }

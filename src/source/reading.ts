@@ -10,22 +10,22 @@ import type { App } from './contract.ts'
 import type { SharedList } from './held-list.ts'
 import { keepLists } from './parsed-lists.ts'
 
-/** What was read of an app, and what came of it. */
+/** An app as read from the store, and the compiled result. */
 export interface Reading {
   readonly app: App
   /** About how many bytes it takes. */
   readonly weight: number
-  /** Tells whether two readings are of the same content. */
+  /** Equal for two readings with the same content. */
   readonly digest: string
   /** The named lists that the policy refers to. */
   readonly lists: readonly SharedList[]
   readonly stored: StoredApp
 }
 
-/** What is kept of an earlier reading, so that what has not changed is not made again. */
+/** The part of an earlier reading that is reused if the content has not changed. */
 export type Known = Pick<Reading, 'app' | 'weight' | 'digest' | 'lists'>
 
-/** Asks the store: no longer than the deadline, and not at all while the breaker is open. */
+/** Reads from the store with a deadline, and not at all while the breaker is open. */
 export interface Reader {
   ask<T>(question: () => PromiseLike<T>): Promise<T>
   readonly reads: number
@@ -33,15 +33,15 @@ export interface Reader {
 }
 
 /**
- * How many questions are with the store at once; more wait for their turn. A question that waits in this process must not
- * pass for one that the store leaves unanswered.
+ * How many reads may be in progress; further ones wait for their turn. The deadline of a read starts after that wait, so a busy
+ * process does not look like a failing store.
  */
 const MAX_ASKED = 64
 
-/** A key is held by the cryptography of Node. */
+/** Roughly the size of a key object of `node:crypto`. */
 const BYTES_OF_A_KEY = 512
 
-/** The store was not asked. Not worth a report for each that comes in vain. */
+/** The store was not read. These errors are not reported one by one. */
 export class SparedError extends UnavailableError {}
 
 export function createReader(breaker: Breaker, readTimeout: number): Reader {
@@ -72,7 +72,7 @@ export function createReader(breaker: Breaker, readTimeout: number): Reader {
       return answer
     } catch (error) {
       failures += 1
-      // A store that finds a damaged app has looked.
+      // The read itself worked if it found a damaged app.
       if (isUnreadable(error)) breaker.succeeded()
       else breaker.failed()
       throw error
@@ -91,8 +91,8 @@ export function createReader(breaker: Breaker, readTimeout: number): Reader {
 }
 
 /**
- * Makes of a stored app what guards need; what has not changed since `known` is not made again. Rejects with `PolicyError`,
- * with `UnreadableError` when it is of another app, and as `need` does, which gives the lists of these names.
+ * Compiles a stored app for the guards. Parts that have not changed since `known` are reused. Rejects with `PolicyError`, with
+ * `UnreadableError` if the policy belongs to another app, and as `need` does, which returns the lists with these names.
  */
 export async function understand(
   appId: string,
@@ -128,7 +128,7 @@ export async function understand(
   }
 }
 
-/** The store's own, where it has one: a document of a megabyte is not worth to be serialised for it. */
+/** The version of the store if it has one, because serialising a document of a megabyte takes time. */
 function versionOf({ version, policy, keys }: StoredApp): string {
   if (typeof version === 'string') return `version ${version}`
   return createHash('sha256')

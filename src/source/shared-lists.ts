@@ -1,26 +1,25 @@
 import { HeldList, type HeldListSetting, type SharedList } from './held-list.ts'
 
 export interface Lists {
-  /** The lists of these names, each read at least once. Rejects when one could not be. */
+  /** The lists with these names, each read at least once. Rejects if one could not be read. */
   need(this: void, names: readonly string[]): Promise<readonly SharedList[]>
   changed(this: void, name: string): void
-  /** Whatever was read until now may be out of date. */
+  /** Everything read so far may be out of date. */
   suspectAll(): void
   readonly size: number
-  /** What they take in memory. */
+  /** Their size in memory, in bytes. */
   readonly bytes: number
 }
 
 /**
- * Named lists in memory, each once, however many apps name it. A list that changed is used until the new one is ready, for
- * at most `maxStale` after it was read: a million ranges take a second to read and to compile, which happens in slices of a
- * millisecond.
+ * Named lists in memory. Apps that name the same list share it. A changed list is used until the new version is ready, for at
+ * most `maxStale` after it was read: reading and compiling a million ranges takes a second, in slices of a millisecond.
  */
 export function createLists(setting: HeldListSetting): Lists {
   const { maxStale, now } = setting
   const lists = new Map<string, HeldList>()
 
-  /** Lists that no app has asked for longer than a policy may live. */
+  /** Drops lists that no app has used for longer than a policy may live. */
   function forgetUnused(): void {
     for (const [name, { usedAt }] of lists) if (now() - usedAt > 2 * maxStale) lists.delete(name)
   }

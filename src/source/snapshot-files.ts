@@ -7,13 +7,13 @@ import type { StoredApp } from '../store/contract.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { SnapshotEntry } from './snapshot.ts'
 
-/** The files of apps, and the temporary ones that become them. */
+/** The names of our files, final and temporary. */
 const OURS = /^[0-9a-f]{64}(\.[0-9a-f]{16}\.tmp)?$/
 const FORM = 1
-// A pipe in the place of a file would hold the read up for ever. Windows has neither flag.
+// Without O_NONBLOCK, a named pipe in place of the file would block the read forever. Windows has neither flag.
 const READ_ONLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** The sealed files of a snapshot, one for each app. Every call may fail with an error of the disk or of the vault. */
+/** The sealed files of a snapshot, one for each app. Every method may reject with an error of the disk or of the vault. */
 export class SnapshotFiles {
   readonly #directory: string
   readonly #vault: Vault
@@ -43,7 +43,7 @@ export class SnapshotFiles {
     }
   }
 
-  /** What was written of the app; `undefined` when there is no file. */
+  /** The stored entry of the app; `undefined` if there is no file. */
   async read(appId: string): Promise<SnapshotEntry | undefined> {
     try {
       const sealed = await readFile(this.#pathOf(appId), { encoding: 'utf8', flag: READ_ONLY })
@@ -58,19 +58,19 @@ export class SnapshotFiles {
     await rm(this.#pathOf(appId), { force: true })
   }
 
-  /** The paths of our files with the times at which they were written, in whole milliseconds since the epoch. */
+  /** The paths of our files and their modification times, in whole milliseconds since the epoch. */
   async *dated(): AsyncGenerator<readonly [path: string, writtenAt: number]> {
     for (const name of await readdir(this.#directory)) {
       if (!OURS.test(name)) continue
       const path = join(this.#directory, name)
       // Another process that shares the directory may have removed it.
       const file = await lstat(path).catch(() => undefined)
-      // Whole milliseconds, as those of the clock that it is compared with.
+      // Rounded down, because the clock it is compared with has whole milliseconds.
       if (file?.isFile() === true) yield [path, Math.floor(file.mtimeMs)]
     }
   }
 
-  /** What the files hold, sealed. */
+  /** The sealed contents of the files. */
   async *sealed(): AsyncGenerator<readonly [path: string, sealed: string]> {
     for await (const [path] of this.dated()) {
       const sealed = await readFile(path, { encoding: 'utf8', flag: READ_ONLY }).catch(() => undefined)
@@ -78,7 +78,7 @@ export class SnapshotFiles {
     }
   }
 
-  // The hash of an id: it tells no app, and differs also where upper and lower case are the same.
+  // A hash, because it does not reveal the app id and also works on file systems that ignore case.
   #pathOf(appId: string): string {
     return join(this.#directory, createHash('sha256').update(appId).digest('hex'))
   }
@@ -88,7 +88,7 @@ function contextOf(appId: string): string {
   return `snapshot:${appId}`
 }
 
-/** A sealed text is one that we wrote; only its form may be that of another version. */
+/** The content is sealed, so this package wrote it. Only its format may be of another version. */
 function parseEntry(text: string): SnapshotEntry {
   const { form, app, readAt } = JSON.parse(text) as {
     form: unknown
@@ -96,6 +96,6 @@ function parseEntry(text: string): SnapshotEntry {
     readAt: unknown
   }
   if (form !== FORM || typeof readAt !== 'number')
-    throw new UnavailableError('its form is not known to this version')
+    throw new UnavailableError('its format is unknown to this version')
   return { app, readAt }
 }

@@ -9,7 +9,7 @@ export interface ChangeNote {
 const LONGEST_NOTE = 1024
 
 /**
- * A copy of what a writer said, without members that are left out.
+ * A copy of a note, without members that are `undefined`.
  *
  * @throws PolicyError
  */

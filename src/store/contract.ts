@@ -5,7 +5,7 @@ import type { StoredList } from './list-contract.ts'
 
 export type { AppKey, ChangeNote }
 
-/** What a store holds of one app. */
+/** What a store holds for one app. */
 export interface StoredApp {
   /** The policy document, not yet parsed. */
   readonly policy: unknown
@@ -33,7 +33,7 @@ export interface StoreListener {
    */
   restored(complete?: boolean): void
   /**
-   * The store has lost what it held: it was written to, and its data is gone or is that of another store. A removal is not
+   * The store has lost its data: it was written to, and now is empty or has the data of another store. A normal removal is not
    * meant. From now on "there is no such app" may be wrong.
    */
   emptied?(): void
@@ -42,8 +42,8 @@ export interface StoreListener {
 /** The contract of a store. Only `read` is required. */
 export interface PolicyStore {
   /**
-   * The stored app, or `undefined` when there is no such app. Rejects when the store could not be read, and with `UnreadableError`
-   * when the stored data cannot be used.
+   * The stored app, or `undefined` if there is no such app. Rejects if the store could not be read, and with `UnreadableError` if
+   * the stored data cannot be used.
    */
   read(appId: string): Promise<StoredApp | undefined>
   /**
@@ -53,11 +53,11 @@ export interface PolicyStore {
    */
   watch?(listener: StoreListener): () => void
   /**
-   * Ids of apps whose `domainProtect` may admit this origin; some of them may no longer do so.
-   * Needed to answer preflights, which do not say which app will call. Rejects only when it could not look.
+   * The ids of the apps whose `domainProtect` may admit this origin; some of them may no longer do so. Needed to answer
+   * preflights, which do not name the app. Rejects only if the store could not be read.
    */
   appsByOrigin?(origin: string): Promise<readonly string[]>
-  /** A named list of addresses, or `undefined` when there is no such list. Rejects only when the store could not be read. */
+  /** A named list of addresses, or `undefined` if there is no such list. Rejects only if the store could not be read. */
   readList?(name: string): Promise<StoredList | undefined>
   /**
    * Remembers when a key of the app was last used, in milliseconds since the epoch. Called about once a minute for each key
@@ -73,7 +73,7 @@ export interface AppDocument {
   readonly keys?: readonly AppKey[] | undefined
 }
 
-/** One revision of an app as the history tells it. Keys are never in it: what was revoked stays revoked. */
+/** One revision of an app in its history. Keys are never part of it, so a revoked key stays revoked. */
 export interface AppRevision extends ChangeNote {
   readonly revision: number
   /** When it was written, ISO 8601, by the clock of the writer. */
@@ -84,9 +84,9 @@ export interface AppRevision extends ChangeNote {
   readonly keysChanged: boolean
 }
 
-/** One key of an app as a dashboard may show it: all but the secret. */
+/** One key of an app without its secret, for a dashboard. */
 export interface ListedKey extends Omit<AppKey, 'secret'> {
-  /** ISO 8601, true to about a minute; left out when it was not used for a year. */
+  /** ISO 8601, accurate to about a minute; left out if the key was not used for a year. */
   readonly lastUsed?: string | undefined
 }
 
@@ -101,12 +101,12 @@ export interface ListedApp {
 export interface AppPage {
   /** In the order of their ids, by code unit. */
   readonly apps: readonly ListedApp[]
-  /** What to pass as `after` to read on; `undefined` at the end. */
+  /** The `after` of the next page; `undefined` on the last page. */
   readonly next: string | undefined
 }
 
 /**
- * Checks a policy before it is written, and refuses it by throwing or rejecting. `checkExpectations` makes one.
+ * Checks a policy before it is written, and refuses it by throwing or rejecting. `checkExpectations` creates one.
  *
  * @param policy as it will be stored
  */
@@ -117,30 +117,30 @@ export interface WriteOptions {
   readonly check?: WriteCheck | undefined
 }
 
-/** A store that can also be written, as the console and the command line need. */
+/** A store that can also be written to, as the console and the command line require. */
 export interface ManagedPolicyStore extends PolicyStore {
   /**
-   * Writes the document of the app that it names in `appId`, and answers with its new revision.
-   * `replaces` is the revision that it takes the place of, 0 for a new app or one that was removed. Revisions count on
-   * after a removal, which is one too. Rejects with `PolicyError` (the document or the note is refused, or another app
-   * has a key with the same id and secret), `RevisionConflict`
-   * (somebody else wrote; nothing was written) or `UnavailableError` (it may have been written all the same); and, with
-   * what `options.check` throws, before anything is written.
+   * Writes the document of the app named in its `appId`, and returns the new revision. `replaces` is the current revision, or 0
+   * for an app that is new or was removed. A removal is a revision too, and revisions continue after it.
+   *
+   * Rejects with `PolicyError` (the document or the note is refused, or another app has a key with the same id and secret), with
+   * `RevisionConflict` (someone else wrote first; nothing was written), with `UnavailableError` (it may have been written
+   * nevertheless), and with what `options.check` throws, before anything is written.
    */
   write(app: AppDocument, replaces: number, note?: ChangeNote, options?: WriteOptions): Promise<number>
   /** Removes the app at revision `replaces`, with its keys. Its history stays. Rejects as `write` does. */
   remove(appId: string, replaces: number, note?: ChangeNote): Promise<void>
-  /** The apps that exist, `limit` (1-1000, default 100) at a time, from behind the id `after`. */
+  /** The existing apps after the id `after`, sorted by id: `limit` (1-1000, default 100) at a time. */
   list(page?: { readonly after?: string | undefined; readonly limit?: number | undefined }): Promise<AppPage>
   /**
-   * The revisions of an app, the newest first, also of one that was removed: `limit` (1-1000, default 100) of those before
-   * revision `before`. A store keeps at least the newest 100. Empty for an app that never was.
+   * The revisions of an app, newest first, even if the app was removed: `limit` (1-1000, default 100) of those before revision
+   * `before`. A store keeps at least the newest 100. Empty for an app that never existed.
    */
   history(
     appId: string,
     page?: { readonly before?: number | undefined; readonly limit?: number | undefined },
   ): Promise<readonly AppRevision[]>
-  /** The keys of the app, without their secrets; `undefined` when there is no such app. Rejects as `read` does. */
+  /** The keys of the app, without their secrets; `undefined` if there is no such app. Rejects as `read` does. */
   keys(appId: string): Promise<readonly ListedKey[] | undefined>
   noteKeyUse(appId: string, keyId: string, at: number): Promise<void>
 }

@@ -1,12 +1,12 @@
 import { originIndexKeys } from '../match/origin.ts'
 import type { Policy } from '../policy/policy.ts'
 
-/** How many apps are found by one entry, at most: one preflight must not make a store read thousands. */
+/** How many apps one entry leads to, at most, so that one preflight cannot make a store read thousands. */
 export const MAX_APPS_PER_ENTRY = 64
 
-/** Which apps name an origin in `domainProtect`, for stores that hold all their documents in memory. */
+/** Which apps name an origin in `domainProtect`, for stores that hold all documents in memory. */
 export interface DomainIndex {
-  /** Lets the index follow from one policy of an app to the next. */
+  /** Updates the index from one policy of an app to the next. */
   follow(before: Policy | undefined, after: Policy | undefined): void
   find(origin: string): string[]
 }
@@ -32,7 +32,7 @@ export function createDomainIndex(): DomainIndex {
   }
 }
 
-/** Those that named the entry last, as in Redis. */
+/** The apps that named the entry last, as in Redis. */
 function newest(apps: ReadonlySet<string> | undefined): string[] {
   return apps === undefined ? [] : [...apps].slice(-MAX_APPS_PER_ENTRY)
 }

@@ -1,4 +1,4 @@
-/** What an author of a store in another database needs. `policyStoreContract` (`portcullis/testing`) tests the result. */
+/** What the author of a store for another database needs. `policyStoreContract` (`portcullis/testing`) tests the result. */
 export { ConfigError, PolicyError, RevisionConflict, UnavailableError, UnreadableError } from '../errors.ts'
 export type { PolicyIssue } from '../errors.ts'
 export type { ListEntry } from '../list/entry.ts'

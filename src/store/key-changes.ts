@@ -3,12 +3,12 @@ import { checkOptions, wholeNumber, type Expectation } from '../options.ts'
 import { parseAppKeys, type AppKey } from '../signature/keys.ts'
 import type { ChangeNote, ManagedPolicyStore } from './contract.ts'
 
-/** When a key that the app has is accepted. A member that is left out stays as it is, `null` takes the limit away. */
+/** When an existing key is accepted. A member that is left out stays unchanged; `null` removes the limit. */
 export interface KeyLimits {
   readonly id: string
-  /** ISO 8601; before it the key is not accepted. */
+  /** ISO 8601. The key is not accepted before this time. */
   readonly notBefore?: string | null | undefined
-  /** ISO 8601; from it on the key is not accepted. */
+  /** ISO 8601. The key is not accepted from this time on. */
   readonly notAfter?: string | null | undefined
 }
 
@@ -34,14 +34,13 @@ const EXPECTATIONS: Readonly<Record<keyof KeyChanges, Expectation>> = {
   note: aString,
 }
 
-/** How often a change is tried again because somebody else wrote meanwhile. */
+/** How often a change is tried again after a conflict with another writer. */
 const MAX_WRITES = 5
 
 /**
- * Adds, revokes and limits single keys of an app, as one new revision; the caller need not know the secrets of the others.
- * Answers with the new revision. Rejects as `write` does, with a `ConfigError` for an unknown member, and with a
- * `PolicyError` when nothing would change, there is no such app, it lacks a key that is revoked or limited, or another app
- * has a key that is added.
+ * Adds, revokes and limits single keys of an app in one new revision. The caller does not need the secrets of the other keys.
+ * Returns the new revision. Rejects as `write` does, with a `ConfigError` for an unknown member, and with a `PolicyError` if
+ * nothing would change, the app does not exist, a key to revoke or limit does not exist, or another app has a key to be added.
  */
 export async function changeKeys(
   store: ManagedPolicyStore,
@@ -103,7 +102,7 @@ function limited(key: AppKey, { notBefore = key.notBefore, notAfter = key.notAft
   }
 }
 
-/** For the history: which keys, and nothing else of them. */
+/** The note for the history: only the ids of the keys. */
 function describe({ add, revoke, limit }: Changes): string {
   const say = (what: string, ids: readonly string[]): string[] =>
     ids.length === 0 ? [] : [`${what} ${ids.join(', ')}`]

@@ -4,20 +4,20 @@ import { finding, type PolicyFinding } from '../lint/finding.ts'
 import type { AppKey } from '../signature/keys.ts'
 import type { Vault } from '../vault/vault.ts'
 
-/** What a fingerprint of a key is made of: a message that is signed with it verifies for every app that has both. */
+/** The content of a fingerprint. If two apps have the same id and secret, a message signed with it is valid for both. */
 function fingerprinted({ id, secret }: Pick<AppKey, 'id' | 'secret'>): string {
   return JSON.stringify([id, secret])
 }
 
 /**
- * The fingerprints of a key for a store that remembers them, under each key of the vault. Store the first, and look for all
- * of them, since older keys were stored before the vault was rotated.
+ * The fingerprints of a key, one under each key of the vault, for a store that keeps them. Store the first one, and search for
+ * all of them, because older fingerprints were made before the vault was rotated.
  */
 export function keyFingerprints(vault: Vault, key: AppKey): readonly string[] {
   return vault.fingerprints(fingerprinted(key), 'app-key')
 }
 
-/** Why the key at `index` is refused. Nothing of its secret is in it. */
+/** Why the key at `index` is refused. The issue does not reveal the secret. */
 export function sharedKeyIssue(index: number, owner: string): PolicyIssue {
   return {
     path: `keys[${index}]`,
@@ -26,15 +26,14 @@ export function sharedKeyIssue(index: number, owner: string): PolicyIssue {
 }
 
 /**
- * Which app has which key, for stores that hold all apps in one process. Two apps must not have the same key, id and
- * secret: what one of them signs would pass for the other. Keys are remembered by a keyed fingerprint, whose key is random
- * and known to this object alone.
+ * Which app has which key, for stores that hold all apps in one process. Two apps must not share a key (id and secret), because a
+ * message signed by one would pass for the other. Only fingerprints are kept, under a random key that never leaves this object.
  */
 export class KeyOwners {
   readonly #key = randomBytes(32)
   readonly #owners = new Map<string, string>()
 
-  /** @throws PolicyError for each of the keys that another app has. */
+  /** @throws PolicyError with an issue for each key that another app has. */
   check(appId: string, keys: readonly AppKey[]): void {
     const issues = keys.flatMap((key, index) => {
       const owner = this.#owners.get(this.#fingerprint(key))
@@ -43,7 +42,7 @@ export class KeyOwners {
     if (issues.length > 0) throw new PolicyError(issues)
   }
 
-  /** The app has these keys from now on, and not those that it had before. */
+  /** Replaces the keys `before` of the app with the keys `after`. */
   replace(appId: string, before: readonly AppKey[], after: readonly AppKey[]): void {
     for (const key of before) this.#owners.delete(this.#fingerprint(key))
     for (const key of after) this.#owners.set(this.#fingerprint(key), appId)
@@ -55,8 +54,8 @@ export class KeyOwners {
 }
 
 /**
- * What is wrong with the keys of several apps, seen together: a key that two apps have. For data that was written before
- * stores refused it, or by another program. Pass what `store.read` gave for each app, with its id.
+ * Finds keys that two apps share, in data that was written before stores refused it, or by another program. Pass the id and the
+ * result of `store.read` of each app.
  */
 export function lintKeys(
   apps: readonly { readonly appId: string; readonly keys: readonly AppKey[] }[],

@@ -1,10 +1,10 @@
 import type { AppKey } from '../signature/keys.ts'
 import type { ListedKey } from './contract.ts'
 
-/** For how long a store remembers when a key was last used, in milliseconds: a year and a month. */
+/** How long a store remembers when a key was last used, in milliseconds: a year and a month. */
 export const USES_KEPT: number = 400 * 86_400_000
 
-/** What may be shown of keys. Member by member, so that nothing is shown for having been there. */
+/** The parts of keys that may be shown. Copied by name, so that an unexpected member is never shown. */
 export function listKeys(
   keys: readonly AppKey[],
   lastUsed: (keyId: string) => number | undefined,
@@ -21,10 +21,10 @@ export function listKeys(
   })
 }
 
-/** Whether this can be a moment at which a key was used. */
+/** Whether this is a valid time at which a key was used. */
 export function isUse(at: unknown): at is number {
   return Number.isFinite(at) && Math.abs(at as number) <= LAST_DAY
 }
 
-// ECMA-262 21.4.1.1: what a Date can hold.
+// The largest time of a Date (ECMA-262, 21.4.1.1).
 const LAST_DAY = 8.64e15

@@ -1,22 +1,22 @@
 import type { ListEntry } from '../list/entry.ts'
 import type { ChangeNote } from './change-note.ts'
 
-/** A named list of addresses as a store holds it. */
+/** A named list of addresses as stored. */
 export interface StoredList {
-  /** 1 for the first that was written, then one more for each write. */
+  /** 1 for the first write, then one more for each write. */
   readonly revision: number
-  /** Tells one content from another where both may have one revision, because people edit the list by hand. */
+  /** Differs for two contents with the same revision, which is possible because people edit lists by hand. */
   readonly version?: string | undefined
-  /** How many entries it has. */
+  /** The number of entries. */
   readonly size: number
   /**
-   * The entries, some hundreds or thousands at a time. Rejects with `UnavailableError` when it could not look, also when the list was
-   * replaced meanwhile, and with `UnreadableError` when what it found cannot be used.
+   * The entries, a few hundred or thousand at a time. Rejects with `UnavailableError` if the store could not be read or the list
+   * was replaced meanwhile, and with `UnreadableError` if the stored data cannot be used.
    */
   chunks(): AsyncIterable<readonly ListEntry[]>
 }
 
-/** A list by its name. */
+/** A named list without its entries. */
 export interface ListSummary extends ChangeNote {
   readonly name: string
   readonly revision: number
@@ -25,16 +25,17 @@ export interface ListSummary extends ChangeNote {
   readonly at: string
 }
 
-/** What stores have that hold named lists of addresses, which the policies of many apps share. */
+/** The part of a store that holds named lists of addresses, which the policies of many apps share. */
 export interface ListStore {
-  /** The list, or `undefined` when there is no list of that name. Rejects only when it could not look. */
+  /** The list, or `undefined` if there is no list with that name. Rejects only if the store could not be read. */
   readList(name: string): Promise<StoredList | undefined>
   /**
-   * Writes the list as a whole and answers with its new revision; readers have the old one or the new one. `replaces` is the
-   * revision that it takes the place of, 0 for a new list. Rejects with `PolicyError` (the name, an entry or the note is
-   * refused), with `ConfigError` (`entries` are not iterable: parse a string first), with what `entries` throws, with
-   * `RevisionConflict` (somebody else wrote) - nothing was written - or with `UnavailableError` (it may have been written all
-   * the same).
+   * Replaces the whole list and returns its new revision. Readers get either the old list or the new one. `replaces` is the
+   * current revision, or 0 for a new list.
+   *
+   * Nothing is written if it rejects with `PolicyError` (the name, an entry or the note is refused), `ConfigError` (`entries` is
+   * not iterable: parse a string first), `RevisionConflict` (someone else wrote first) or with what `entries` throws. After
+   * `UnavailableError` the list may have been written nevertheless.
    */
   writeList(
     name: string,
@@ -45,6 +46,6 @@ export interface ListStore {
   ): Promise<number>
   /** Removes the list at revision `replaces`. Rejects as `writeList` does. */
   removeList(name: string, replaces: number): Promise<void>
-  /** The lists there are, by name. */
+  /** All lists, sorted by name. */
   lists(): Promise<readonly ListSummary[]>
 }

@@ -1,6 +1,6 @@
 import type { StoreListener } from './contract.ts'
 
-/** The listeners that are told of changes. What one of them throws neither stops the others nor fails the write that they hear of. */
+/** Calls listeners of changes. A listener that throws neither stops the others nor fails the write. */
 export interface Listeners {
   readonly size: number
   add(listener: StoreListener): void
@@ -23,7 +23,7 @@ export function createListeners(): Listeners {
         try {
           call(listener)
         } catch (error) {
-          // A bug of the listener's own is not swallowed: it becomes the uncaught exception that it is.
+          // Rethrown outside the loop, so that a bug in a listener becomes an uncaught exception.
           queueMicrotask(() => {
             throw error
           })

@@ -6,13 +6,13 @@ import { checkedEntries, checkListName, PIECE } from '../list/pieces.ts'
 import type { ListStore } from './list-contract.ts'
 
 interface Slot extends ChangeNote {
-  /** Counts on after a removal, so that a revision never comes twice. */
+  /** Continues after a removal, so that no revision is used twice. */
   readonly revision: number
   readonly at: string
   readonly entries: readonly ListEntry[] | undefined
 }
 
-/** Named lists in the memory of this process. `changed` is told of each that was written or removed. */
+/** Named lists in the memory of this process. `changed` is called for each list that is written or removed. */
 export function createMemoryLists(changed: (name: string, revision: number) => void): ListStore {
   const slots = new Map<string, Slot>()
 

@@ -21,11 +21,11 @@ import {
 } from './records.ts'
 
 /**
- * The embedded store: keeps documents in the memory of this process, and loses them when it ends. `documents` are the initial ones.
+ * The embedded store: keeps documents in the memory of this process, and loses them when it ends. `documents` are the initial
+ * ones.
  *
- * @throws PolicyError when a document or its keys are refused, or two documents are of one app.
- * @throws ConfigError when something else is given than an array of `{ policy, keys? }`.
- * @throws ConfigError when two apps have the same key, id and secret.
+ * @throws PolicyError if a document or its keys are refused, or two documents have the same app id.
+ * @throws ConfigError if `documents` is not an array of `{ policy, keys? }`, or two apps have the same key (id and secret).
  */
 export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore & ListStore {
   const records = new Map<string, AppRecord>()
@@ -38,7 +38,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     const { policy, keys = [] } = parseDocument(document)
     const { appId } = policy
     if (records.has(appId))
-      throw new PolicyError([{ path: 'appId', message: 'two documents are of this app' }])
+      throw new PolicyError([{ path: 'appId', message: 'two documents have this app id' }])
     namingDocument(index, appId, () => change({ appId, replaces: 0, policy, keys, note: {} }))
   }
 
@@ -78,7 +78,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
       return domains.find(origin)
     },
     async write(document, replaces, note, options) {
-      // What it was made with is the same in every process, and what is written later is not.
+      // The initial documents are the same in every process. Later writes are not.
       checkOneProcess()
       const { policy, keys } = parseDocument(document)
       if (options !== undefined) await askCheck(policy, options)
@@ -86,7 +86,7 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
     },
     async remove(appId, replaces, note) {
       checkRemoval(appId, replaces)
-      // Nothing is there and nothing was expected: nothing happens.
+      // There is no app, and the caller expected none.
       if (replaces === 0 && records.get(appId)?.app === undefined) return
       change({ appId, replaces, note: parseNote(note) })
     },
@@ -108,10 +108,10 @@ export function memoryStore(documents: readonly AppDocument[] = []): ManagedPoli
   }
 }
 
-/** @throws ConfigError that says how to wrap what was given */
-/** Also those of an app as a store hands it out. */
+/** Includes the members of an app as returned by a store. */
 const MEMBERS: readonly string[] = ['policy', 'keys', 'revision', 'version']
 
+/** @throws ConfigError that says how to write the documents correctly. */
 function checkDocuments(given: unknown): void {
   const expected = 'an array of `{ policy, keys? }`'
   const wrap = (inner: string): string => `write \`memoryStore([${inner}])\``
@@ -143,7 +143,7 @@ function looksLike(value: unknown, member: string): boolean {
 function refused(option: string, expected: string, given: unknown, advice: string): ConfigError {
   return new ConfigError([wrongOption(option, expected, given, advice)])
 }
-/** @throws ConfigError in place of a `PolicyError`, with the place of the document that shares its key. */
+/** @throws ConfigError in place of a `PolicyError`, with the index of the document that shares its key. */
 function namingDocument(index: number, appId: string, begin: () => void): void {
   try {
     begin()

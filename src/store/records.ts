@@ -16,16 +16,16 @@ import type {
 /** How many revisions of an app a store keeps for its history. */
 export const KEPT_REVISIONS = 100
 
-/** All that is known of one app, also of one that was removed. */
+/** Everything stored about one app, even if it was removed. */
 export interface AppRecord {
-  /** Counts on after a removal, so that a revision never comes twice. */
+  /** Continues after a removal, so that no revision is used twice. */
   readonly revision: number
   readonly app: { readonly policy: Policy; readonly keys: readonly AppKey[] } | undefined
   /** The newest last. */
   readonly history: readonly AppRevision[]
 }
 
-/** What one write does to an app. */
+/** The effect of one write on an app. */
 export interface Change {
   readonly appId: string
   readonly replaces: number
@@ -52,7 +52,7 @@ export function changedRecord(before: AppRecord | undefined, change: Change): Ap
 }
 
 /**
- * What may be stored: a policy that was parsed, and copies of keys that can be.
+ * Parses the policy and copies the keys of a document.
  *
  * @throws PolicyError
  */
@@ -60,7 +60,7 @@ export function parseDocument(document: AppDocument): {
   readonly policy: Policy
   readonly keys: readonly AppKey[] | undefined
 } {
-  // Own members alone: what a prototype holds was not written by anybody.
+  // Own members only, because inherited ones are not part of the document.
   const own = Object.assign(Object.create(null), document) as AppDocument
   const policy = parsePolicy(own.policy)
   if (own.keys === undefined) return { policy, keys: undefined }
@@ -69,10 +69,9 @@ export function parseDocument(document: AppDocument): {
 }
 
 /**
- * Asks the check that was handed in with a write, if there is one. To be called with what `parseDocument` gives, before anything is
- * written.
+ * Calls the check that was passed with a write, if any. Call it with the result of `parseDocument`, before anything is written.
  *
- * @throws ConfigError (as a rejection) when the options are refused; and what the check throws.
+ * @throws ConfigError (as a rejection) if the options are refused; otherwise what the check throws.
  */
 export async function askCheck(policy: Policy, options: WriteOptions | undefined): Promise<void> {
   if (options === undefined) return
@@ -80,7 +79,7 @@ export async function askCheck(policy: Policy, options: WriteOptions | undefined
   await check?.(policy)
 }
 
-/** @throws RevisionConflict when no app can have this id. */
+/** @throws RevisionConflict if this cannot be the id of an app. */
 export function checkRemoval(appId: unknown, replaces: number): asserts appId is string {
   if (!isAppId(appId)) throw new RevisionConflict(String(appId), replaces, 0)
 }
@@ -108,7 +107,7 @@ export function checkHistoryPage(page: Parameters<ManagedPolicyStore['history']>
   return { before: checked.before ?? Number.MAX_SAFE_INTEGER, limit: checked.limit ?? PAGE_SIZE }
 }
 
-/** One page of the apps that exist. */
+/** One page of the existing apps. */
 export function listRecords(
   records: ReadonlyMap<string, AppRecord>,
   page: Parameters<ManagedPolicyStore['list']>[0],

@@ -2,16 +2,16 @@ import { RevisionConflict } from '../errors.ts'
 import type { ChangeNote, ManagedPolicyStore, WriteOptions } from './contract.ts'
 
 export interface RollbackOptions extends ChangeNote, WriteOptions {
-  /** The revision whose policy comes back. */
+  /** The revision whose policy is restored. */
   readonly to: number
-  /** The revision that is current, 0 when the app was removed. */
+  /** The current revision; 0 if the app was removed. */
   readonly replaces: number
 }
 
 /**
- * Writes the policy of an earlier revision again, as a new revision: history is never rewritten. Keys stay as they are, for
- * one that was revoked must not come back. Answers with the new revision. Rejects as `write` does, and with
- * `RevisionConflict` when revision `to` is not in the history or removed the app.
+ * Writes the policy of an earlier revision as a new revision. The history is never rewritten. Keys do not change, because a
+ * revoked key must not come back. Returns the new revision. Rejects as `write` does, and with `RevisionConflict` if revision `to`
+ * is not in the history or removed the app.
  */
 export async function rollbackPolicy(
   store: ManagedPolicyStore,

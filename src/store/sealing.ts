@@ -4,29 +4,29 @@ import type { Vault } from '../vault/vault.ts'
 import type { ChangeNote } from './change-note.ts'
 
 /**
- * What a store seals: the keys of an app always, notes and the entries of lists where there is a vault. Each is sealed in a
- * context of its own, so that it cannot be moved to another app or list. Stores share these contexts.
+ * What a store seals: always the keys of an app, and, if there is a vault, notes and the entries of lists. Each is sealed in its
+ * own context, so that it cannot be moved to another app or list. All stores use the same contexts.
  */
 export interface Sealing {
   /**
-   * The keys of an app as a sealed string; `undefined` for no keys.
+   * The keys of an app as a sealed string; `undefined` if there are no keys.
    *
-   * @throws ConfigError when there are keys and the store has no vault.
+   * @throws ConfigError if there are keys and the store has no vault.
    */
   sealKeys(appId: string, keys: readonly AppKey[]): string | undefined
-  /** @throws UnreadableError when they were changed, belong to another app, or were sealed by a key that is not at hand. */
+  /** @throws UnreadableError if they were changed, belong to another app, or were sealed by a key that the vault lacks. */
   openKeys(appId: string, sealed: string | undefined): readonly AppKey[]
-  /** Author and note as a sealed string; `undefined` when there is nothing to seal, or no vault to seal it with. */
+  /** Author and note as a sealed string; `undefined` if both are missing or there is no vault. */
   sealNote(name: string, note: ChangeNote): string | undefined
   /** @throws UnreadableError as `openKeys` does. */
   openNote(name: string, sealed: string): ChangeNote
-  /** Entries of a list as a sealed string; `undefined` when there is no vault. */
+  /** Entries of a list as a sealed string; `undefined` if there is no vault. */
   sealEntries(list: string, bytes: Uint8Array): string | undefined
   /** @throws UnreadableError as `openKeys` does. */
   openEntries(list: string, sealed: string): Uint8Array
 }
 
-/** `factory` is named in the error for keys that cannot be sealed: `redisStore`. */
+/** @param factory named in the error for keys that cannot be sealed, such as `redisStore` */
 export function createSealing(vault: Vault | undefined, factory: string): Sealing {
   function openBytes(sealed: string, context: string): Uint8Array {
     if (vault === undefined)
@@ -35,7 +35,7 @@ export function createSealing(vault: Vault | undefined, factory: string): Sealin
       return vault.openBytes(sealed, context)
     } catch (error) {
       throw new UnreadableError(
-        error instanceof UnavailableError ? error.message : 'what is sealed cannot be opened',
+        error instanceof UnavailableError ? error.message : 'the sealed data cannot be opened',
       )
     }
   }
@@ -45,7 +45,7 @@ export function createSealing(vault: Vault | undefined, factory: string): Sealin
     try {
       return JSON.parse(text) as unknown
     } catch {
-      throw new UnreadableError('what was sealed is not JSON')
+      throw new UnreadableError('the sealed data is not JSON')
     }
   }
 

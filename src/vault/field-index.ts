@@ -4,31 +4,31 @@ import type { Vault } from './vault.ts'
 /** How to find a field by its value. */
 export type FieldIndex = {
   /**
-   * What counts as the same value. `email`: without outer spaces, in any case and width of its letters (NFKC). `exact`: as written,
-   * but for the composition of characters (NFC). Default `exact`.
+   * Which values count as equal. `email`: ignores surrounding spaces, case and the width of letters (NFKC). `exact`: compares the
+   * text after NFC normalisation. Default `exact`.
    */
   readonly match?: 'email' | 'exact' | undefined
 } & (
   | {
-      /** Hardly two people have the same value: an email address, a telephone number. 128 bits are kept. */
+      /** Hardly any two people have the same value: an email address, a telephone number. 128 bits are kept. */
       readonly unique: true
       readonly beacon?: undefined
     }
   | {
       readonly unique?: undefined
       /**
-       * How many bits are kept, 1-24, where many people have the same value. Choose them so that several values fall together, and
-       * open what is found to see which one it is.
+       * How many bits are kept, 1-24, for values that many people share. Choose so few that several values have the same index,
+       * and open the fields that are found to see which ones match.
        */
       readonly beacon: number
     }
 )
 
 const UNIQUE_BYTES = 16
-/** To normalise a text can take a time that grows with the square of its length. */
+/** Normalising can take time that grows with the square of the length. */
 const LONGEST_VALUE = 4_096
 
-/** The values of an index under each key, the active one first. */
+/** The index values under each key, the active one first. */
 export function blindIndex(
   vault: Vault,
   { match = 'exact', beacon }: FieldIndex,

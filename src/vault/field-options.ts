@@ -42,7 +42,7 @@ const INDEXES: Expectation = {
   accepts: (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 }
 
-/** Fields with so few values that an index of any size tells them. */
+/** Fields with so few values that an index of any size reveals them. */
 const TELLING: ReadonlySet<string> = new Set(
   'birthdate birthday birthyear citizenship country dateofbirth ethnicity gender language maritalstatus nationality religion sex title yearofbirth'.split(
     ' ',
@@ -101,7 +101,7 @@ function issuesOf(field: string, index: unknown): ConfigIssue[] {
   return issues
 }
 
-/** The name of a field, as it is bound into what is sealed. */
+/** Checks the name of a field, which is bound into every sealed value. */
 export function checkFieldName(field: string): void {
   if (!A_NAME.accepts(field))
     throw new UsageError('the name of a field must be a string of 1 to 128 characters')

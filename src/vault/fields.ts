@@ -9,42 +9,42 @@ import { peoplePlace } from './people-place.ts'
 import type { SealedHolder, SealedPlace } from './reseal.ts'
 
 /**
- * Encrypts the personal data of people field by field, under a key of each person. A sealed field opens only as this field of this
- * person, in this model, tenant and region.
+ * Encrypts the personal data of people field by field, with a separate key for each person. A sealed field opens only as the same
+ * field of the same person, in the same model, tenant and region.
  */
 export interface FieldVault extends SealedHolder {
   /**
-   * Encrypts a field. The first call for a person creates their key. Rejects with `UnavailableError` when the key cannot be read or
+   * Encrypts a field. The first call for a person creates their key. Rejects with `UnavailableError` if the key cannot be read or
    * created.
    */
   seal(person: string, field: string, value: string | Uint8Array): Promise<string>
   /**
-   * Decrypts a field as a string. Rejects with `SealedError` when the person was erased, or the string was changed or was sealed
-   * for another place; with another `UnavailableError` when the key of the person could not be read.
+   * Decrypts a field as a string. Rejects with `SealedError` if the person was erased, or if the string was changed or sealed for
+   * another place; with another `UnavailableError` if the key of the person could not be read.
    */
   open(person: string, field: string, sealed: string): Promise<string>
-  /** As `open`, as bytes. */
+  /** Like `open`, but returns bytes. */
   openBytes(person: string, field: string, sealed: string): Promise<Uint8Array>
   /** Encrypts all members of a record. */
   sealRecord<Name extends string>(
     person: string,
     record: Readonly<Record<Name, string>>,
   ): Promise<Record<Name, string>>
-  /** Decrypts all members of a record. Rejects as `open` does when one of them cannot be opened. */
+  /** Decrypts all members of a record. Rejects as `open` does if one of them cannot be opened. */
   openRecord<Name extends string>(
     person: string,
     sealed: Readonly<Record<Name, string>>,
   ): Promise<Record<Name, string>>
   /**
-   * The blind index of a value: strings by which its owner can be found, one for each key of `indexVault`. Store the first, and
-   * search for all of them.
+   * The blind index of a value: strings by which the person can be found, one for each key of `indexVault`. Store the first one,
+   * and search for all of them.
    *
-   * @throws UsageError for a field that is not in `indexes`, or a value that is no string of at most 4,096 characters.
+   * @throws UsageError if the field is not in `indexes`, or the value is not a string of at most 4,096 characters.
    */
   index(field: string, value: string): readonly string[]
   /**
-   * Destroys the key of a person, so that none of their fields can be read any more, wherever it is stored. Resolves with the
-   * number of keys destroyed. Other processes that have the key in memory forget it after `maxAge`.
+   * Destroys the key of a person, so that none of their fields can be read any longer, including copies and backups. Resolves
+   * with the number of keys destroyed. Other processes that have the key in memory forget it after `maxAge`.
    */
   erase(person: string): Promise<number>
 }
@@ -52,7 +52,7 @@ export interface FieldVault extends SealedHolder {
 const VERSION = 1
 const KEY_ID_BYTES = 4
 const HEAD_BYTES = 1 + KEY_ID_BYTES
-/** Half of a pair of UTF-16, for which there is nothing in UTF-8. */
+/** A lone surrogate, which cannot be encoded in UTF-8. */
 const HALF_A_CHARACTER = /\p{Surrogate}/u
 /** A person has one key. */
 const MOST_KEYS = 1
@@ -63,7 +63,8 @@ interface PersonKey {
 }
 
 /**
- * Makes a vault for the fields of people: AES-256-GCM under a random key of each person, which lies in `people`, sealed by `vault`.
+ * Creates a vault for the fields of people: AES-256-GCM with a random key for each person. `people` stores the keys, sealed by
+ * `vault`.
  *
  * @throws ConfigError; no key appears in it.
  */
@@ -129,7 +130,7 @@ class PersonalFields implements FieldVault {
 
   async erase(person: string): Promise<number> {
     const name = this.#nameOf(person)
-    // What is being read now must not be remembered afterwards.
+    // A read in progress must not put the key back into memory.
     this.#erasures += 1
     this.#known.delete(name)
     const count = await this.#inTime(this.#options.people.erase(name))
@@ -142,7 +143,7 @@ class PersonalFields implements FieldVault {
     return [peoplePlace('keys of people', this.#options.people, contextOf)]
   }
 
-  /** The key of a person. It is asked for once, however many wait for it. */
+  /** The key of a person. Concurrent calls share one read. */
   #keyOf(person: string, make: boolean): PersonKey | Promise<PersonKey> {
     const name = this.#nameOf(person)
     const known = this.#known.get(name)
@@ -201,14 +202,14 @@ class PersonalFields implements FieldVault {
     return decrypt(key, this.#additionalData(head, person, field), bytes.subarray(HEAD_BYTES))
   }
 
-  /** JSON of strings: no two different lists of them have the same. */
+  /** JSON of strings, so that different names never give the same bytes. */
   #additionalData(head: Uint8Array, person: string, field: string): Buffer {
     checkFieldName(field)
     const names = JSON.stringify([...this.#place, this.#model, field, person])
     return Buffer.concat([Buffer.from('portcullis field '), head, Buffer.from(names)])
   }
 
-  /** Under which the key of a person lies. One in each region and tenant. */
+  /** The name under which the key of a person is stored, one for each region and tenant. */
   #nameOf(person: string): string {
     if (typeof person !== 'string' || person === '')
       throw new UsageError('the id of a person must be a string')

@@ -4,11 +4,12 @@ import { SealedError } from '../errors.ts'
 const ALGORITHM = 'aes-256-gcm'
 export const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** What sealing adds to a content, in bytes. */
+/** How many bytes sealing adds to the content. */
 export const SEAL_BYTES = NONCE_BYTES + TAG_BYTES
 
 /**
- * Encrypts by AES-256-GCM (NIST SP 800-38D): nonce, ciphertext, tag. A random nonce must be made at most 2^32 times for one key.
+ * Encrypts with AES-256-GCM (NIST SP 800-38D). Returns nonce, ciphertext and tag. With a random nonce, at most 2^32 calls are
+ * allowed for one key.
  */
 export function encrypt(
   key: KeyObject,
@@ -22,9 +23,9 @@ export function encrypt(
 }
 
 /**
- * Decrypts what {@link encrypt} has returned.
+ * Decrypts a result of {@link encrypt}.
  *
- * @throws SealedError when it is too short, was changed, or was sealed by another key or with other additional data.
+ * @throws SealedError if it is too short, was changed, or was sealed with another key or other additional data.
  */
 export function decrypt(key: KeyObject, additionalData: Uint8Array, sealed: Uint8Array): Buffer {
   if (sealed.length < SEAL_BYTES) throw damaged()
@@ -43,7 +44,7 @@ export function decrypt(key: KeyObject, additionalData: Uint8Array, sealed: Uint
   }
 }
 
-/** The bytes of a sealed string in base64url. One spelling only, so that a string that was changed is always refused. */
+/** The bytes of a sealed string in base64url. Only the canonical form is accepted, so that every change is detected. */
 export function bytesOf(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64url')
   if (bytes.toString('base64url') !== text) throw damaged()

@@ -2,7 +2,7 @@ import type { PeopleStore } from './people-store.ts'
 
 const BATCH = 500
 
-/** Keeps the secrets of people in the memory of this process: for tests, and for `memoryFrames`. */
+/** Keeps the secrets of people in the memory of this process, for tests and for `memoryFrames`. */
 export function memoryPeople(): PeopleStore {
   const secrets = new Map<string, readonly string[]>()
   return {

@@ -4,7 +4,7 @@ import type * as Library from '@node-rs/argon2'
 import { ConfigError, UnavailableError, UnreadableError, UsageError } from '../errors.ts'
 import { checkOptions, wholeNumber } from '../options.ts'
 
-/** How passwords are hashed, and how many at once. */
+/** The costs of a hash, and how many hashes run at once. */
 export interface PasswordsOptions {
   /** How much memory one hash takes, in KiB. Default 19,456, which is 19 MiB. */
   readonly memory?: number | undefined
@@ -12,29 +12,31 @@ export interface PasswordsOptions {
   readonly passes?: number | undefined
   /** The number of lanes (parallelism). Default 1. */
   readonly lanes?: number | undefined
-  /** How many are hashed at once. Default: as many as there are processors. */
+  /** How many hashes run at once. Default: the number of available processors. */
   readonly atOnce?: number | undefined
-  /** How many may wait for their turn; further ones are refused. Default 256. */
+  /** How many hashes may wait for their turn; further ones are refused. Default 256. */
   readonly waiting?: number | undefined
 }
 
-/** Hashes passwords by argon2id (RFC 9106). Needs the package `@node-rs/argon2`. */
+/** Hashes passwords with argon2id (RFC 9106). Needs the package `@node-rs/argon2`. */
 export interface Passwords {
   /**
-   * Resolves with the hash of a password, with a random salt, as a PHC string. The password is taken in its composed form (NFC) as a
-   * whole.
+   * Resolves with the hash of a password, with a random salt, as a PHC string. The password is normalised to NFC, and never
+   * truncated.
    *
-   * Rejects with `UnavailableError` when too many wait, with `UsageError` for what is no password, with `ConfigError` when
-   * `@node-rs/argon2` is not installed.
+   * Rejects with `UnavailableError` if too many hashes are waiting, with `UsageError` if the password is not a string of 1 to
+   * 4,096 characters, and with `ConfigError` if `@node-rs/argon2` is not installed.
    */
   hash(password: string): Promise<string>
   /**
-   * Resolves with whether the password matches the hash. If `stored` is `undefined` because there is no such person, it takes the
-   * same work and resolves with `false`. Rejects like `hash`, and with `UnreadableError` if `stored` is not an argon2id hash.
+   * Resolves with whether the password matches the hash; a string that is empty or too long never does. If `stored` is
+   * `undefined` because there is no such person, it takes as long and resolves with `false`. Rejects as `hash` does for a full
+   * queue or a missing package, with `UsageError` if the password is not a string, and with `UnreadableError` if `stored` is not
+   * an argon2id hash.
    */
   verify(stored: string | undefined, password: string): Promise<boolean>
   /**
-   * Whether a hash was made with other costs than the current ones: if so, hash the password again after a sign-in, and store the
+   * Whether a hash was made with other costs than the current ones. If so, hash the password again after a sign-in, and store the
    * new hash.
    */
   needsRehash(stored: string): boolean
@@ -43,14 +45,14 @@ export interface Passwords {
 type Argon2 = Pick<typeof Library, 'hash' | 'verify'>
 
 const LONGEST_PASSWORD = 4_096
-/** More memory than we would ever ask for, in KiB: somebody who can write hashes must not take all of it. */
+/** The most memory that a stored hash may ask for, in KiB. Otherwise somebody who can write hashes could use up the memory. */
 const MOST_MEMORY = 1_048_576
 const MOST_PASSES = 64
 const MOST_LANES = 64
 const HASH =
   /^\$argon2id\$v=19\$m=(\d{1,10}),t=(\d{1,10}),p=(\d{1,3})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$/
 
-/** The least that OWASP recommends for argon2id, in KiB and passes; each row is as strong as the others. */
+/** The minimum that OWASP recommends for argon2id, in KiB and passes; all rows are equally strong. */
 const OWASP: readonly (readonly [memory: number, passes: number])[] = [
   [47_104, 1],
   [19_456, 2],
@@ -62,7 +64,7 @@ const OWASP: readonly (readonly [memory: number, passes: number])[] = [
 /**
  * Creates a hasher for passwords.
  *
- * @throws ConfigError, also for less than OWASP recommends.
+ * @throws ConfigError, also if the costs are below the OWASP recommendation.
  */
 export function createPasswords(options: PasswordsOptions = {}): Passwords {
   const checked = checkOptions<PasswordsOptions>('createPasswords', options, {
@@ -104,7 +106,7 @@ class Argon2Passwords implements Passwords {
 
   async verify(stored: string | undefined, password: string): Promise<boolean> {
     if (typeof password !== 'string') throw new UsageError('a password must be a string')
-    // Not composed when it cannot be the password: that takes a time that grows with the square of its length.
+    // A longer string cannot be the password, and normalising takes time that grows with the square of the length.
     const isLong = password.length > LONGEST_PASSWORD
     const text = isLong ? '' : password.normalize('NFC')
     const argon2 = await load()
@@ -123,7 +125,7 @@ class Argon2Passwords implements Passwords {
     return Number(memory) !== memoryCost || Number(passes) !== timeCost || Number(lanes) !== parallelism
   }
 
-  /** For somebody who does not exist: to verify against it takes as long as against the hash of a person. */
+  /** The hash of a random password. Verifying against it takes as long as against the hash of an existing person. */
   #nobodysHash(): Promise<string> {
     this.#nobody ??= this.hash(randomBytes(32).toString('base64')).catch((error: unknown) => {
       this.#nobody = undefined
@@ -133,7 +135,7 @@ class Argon2Passwords implements Passwords {
   }
 }
 
-/** A hash that we verify: of argon2id, and with costs that we bear. */
+/** Whether it is an argon2id hash with acceptable costs. */
 function isHash(stored: string): boolean {
   const [, memory = '0', passes = '0', lanes = '0'] = HASH.exec(stored) ?? []
   const [m, t, p] = [Number(memory), Number(passes), Number(lanes)]
@@ -146,7 +148,7 @@ function checkedPassword(password: string): string {
   return password.normalize('NFC')
 }
 
-/** Lets so many work at once, and so many wait. */
+/** Limits how many tasks run at once, and how many wait. */
 class Turns {
   readonly #atOnce: number
   readonly #most: number
@@ -162,7 +164,7 @@ class Turns {
     if (this.#working >= this.#atOnce) {
       if (this.#waiting.length >= this.#most)
         throw new UnavailableError('too many passwords are waiting to be hashed')
-      // Whoever ends gives the turn on, so that nobody comes in between.
+      // A finished task passes its turn on, so that no later caller overtakes those that wait.
       await new Promise<void>((resolve) => void this.#waiting.push(resolve))
     } else this.#working += 1
     try {
@@ -192,7 +194,7 @@ function load(): Promise<Argon2> {
 let usual: Passwords | undefined
 const usualPasswords = (): Passwords => (usual ??= createPasswords())
 
-/** `hash` of {@link createPasswords} with its defaults: argon2id as OWASP recommends it. */
+/** `hash` of {@link createPasswords} with its defaults: argon2id with the costs that OWASP recommends. */
 export function hashPassword(password: string): Promise<string> {
   return usualPasswords().hash(password)
 }

@@ -1,7 +1,7 @@
 import type { PeopleStore } from './people-store.ts'
 import type { SealedBatch, SealedChange, SealedEntry, SealedPlace } from './reseal.ts'
 
-/** The secrets of people as a place that `reseal` goes through. `contextOf` says what the secret of a person is sealed in. */
+/** The secrets of people, as a place for `reseal`. `contextOf` returns the context that the secret of a person is sealed in. */
 export function peoplePlace(
   name: string,
   store: PeopleStore,

@@ -9,7 +9,7 @@ import { createVault, type Vault } from './vault.ts'
 
 /** Provides the bytes of a key when a process starts. */
 export interface KeyProvider {
-  /** Resolves with 32 bytes, or their base64. Rejects when there is no such key, or it cannot be read. */
+  /** Resolves with 32 bytes, or their base64. Rejects if there is no such key or it cannot be read. */
   readKey(): Promise<string | Uint8Array>
 }
 
@@ -25,20 +25,20 @@ export interface ProvidedVaultKey extends Omit<VaultKey, 'key'> {
 }
 
 export interface ProvidedVaultOptions {
-  /** As those of `createVault`, each with a provider in place of its bytes. */
+  /** Like those of `createVault`, each with a provider in place of its bytes. */
   readonly keys: readonly ProvidedVaultKey[]
 }
 
 /** How long a provider may take, in milliseconds. */
 const TIMEOUT = 30_000
-/** More than a key in base64 has, and less than what somebody puts there by mistake. */
+/** More bytes than a key in base64 has, but fewer than a file put there by mistake. */
 const LONGEST = 1_024
 
 /**
- * Creates a vault whose keys come from providers, so that no key is in the code. Rejects with `UnavailableError` when a provider
- * cannot be asked.
+ * Creates a vault whose keys come from providers, so that no key is in the code. Rejects with `UnavailableError` if a provider
+ * cannot be reached.
  *
- * @throws ConfigError (as a rejection) that names the key; no key appears in it.
+ * @throws ConfigError (as a rejection) that names the key by its path; no key appears in it.
  */
 export async function openVault(options: ProvidedVaultOptions): Promise<Vault> {
   const { keys } = checkOptions<ProvidedVaultOptions>('openVault', options, { keys: KEYS })
@@ -67,12 +67,12 @@ async function provided(given: ProvidedVaultKey, path: string): Promise<VaultKey
       throw new ConfigError(`${path}.from`, 'a provider of 32 bytes, or of their base64', SECRET)
     return { ...key, key: bytes }
   } catch (error) {
-    // The error of a stranger may hold the key.
+    // A foreign error may contain the key.
     throw isPortcullisError(error) ? error : new UnavailableError(`\`${path}.from\` did not return a key`)
   }
 }
 
-/** A key in base64 in a variable of the environment. */
+/** A key in base64 in an environment variable. */
 export function environmentKey(
   name: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -103,7 +103,7 @@ export function fileKey(path: string): KeyProvider {
       })
       try {
         const { mode, size } = await file.stat()
-        // Windows has no such rights.
+        // Windows has no such permissions.
         if (process.platform !== 'win32' && (mode & 0o077) !== 0)
           throw new ConfigError(called, 'a file that only its owner can read (chmod 600)', octal(mode))
         if (size > LONGEST) throw new ConfigError(called, 'a file with exactly one key', SECRET)
@@ -130,7 +130,7 @@ export function commandKey(program: string, args: readonly string[] = []): KeyPr
         })
         return keyIn(stdout)
       } catch (error) {
-        // Neither what it has written nor its arguments: both may hold the key.
+        // Leaves out the output and the arguments of the program, because both may contain the key.
         const { code, signal } = error as { readonly code?: string | number; readonly signal?: string }
         throw new UnavailableError(
           `the program that prints a key failed: ${String(signal ?? code ?? 'unknown')}`,
@@ -140,7 +140,7 @@ export function commandKey(program: string, args: readonly string[] = []): KeyPr
   }
 }
 
-/** A key that is encrypted in `wrapped` (base64), and that a key service decrypts at the start. */
+/** A key encrypted by a key service, in base64, which the service decrypts at the start. */
 export function wrappedKey(service: KeyService, wrapped: string): KeyProvider {
   if (typeof service?.unwrap !== 'function')
     throw new ConfigError('wrappedKey service', 'an object with `unwrap`', service)
@@ -158,7 +158,7 @@ export function wrappedKey(service: KeyService, wrapped: string): KeyProvider {
   }
 }
 
-/** The bytes themselves, or what stands there in base64, with or without a line end. */
+/** The bytes themselves, or their base64 with or without a line end. */
 function keyIn(content: Uint8Array): string | Uint8Array {
   return content.length === 32 ? new Uint8Array(content) : Buffer.from(content).toString('latin1').trim()
 }

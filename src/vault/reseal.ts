@@ -2,78 +2,78 @@ import { isPortcullisError, isUnreadable, type SealedError } from '../errors.ts'
 import { aFunction, checkOptions, objectWith, required } from '../options.ts'
 import type { Vault } from './vault.ts'
 
-/** One string that a vault has sealed, where it lies. */
+/** One stored string that a vault has sealed. */
 export interface SealedEntry {
   readonly sealed: string
-  /** What it is sealed in. Left out where it is not known: the entry is a copy, and is removed in place of being resealed. */
+  /** The context it is sealed in. Left out if it is unknown: the entry is a copy, and is removed instead of resealed. */
   readonly context?: string | undefined
 }
 
 export interface SealedChange {
   readonly entry: SealedEntry
-  /** What takes its place; `undefined` for an entry without a context. */
+  /** The new string; `undefined` for an entry without a context. */
   readonly after: string | undefined
 }
 
-/** Some of the sealed strings of a place, which are looked at and replaced together. */
+/** Some of the sealed strings of a place, which are read and replaced together. */
 export interface SealedBatch {
   readonly entries: readonly SealedEntry[]
-  /** Puts each change in its place where what it replaces still stands; resolves with how many were put. */
+  /** Makes each change whose old string is still stored; resolves with the number of changes made. */
   replace(changes: readonly SealedChange[]): Promise<number>
 }
 
 /** All sealed strings of one kind: the keys of apps, change notes, people. */
 export interface SealedPlace {
-  /** `keys of apps`. */
+  /** Such as `keys of apps`. */
   readonly name: string
   batches(): AsyncIterable<SealedBatch>
 }
 
-/** What keeps sealed strings: a store, a snapshot, a field vault, the people of the audit. */
+/** Something that stores sealed strings: a store, a snapshot, a field vault, the people of the audit. */
 export interface SealedHolder {
   sealedPlaces(): readonly SealedPlace[]
 }
 
-/** What was found in one place. */
+/** The result for one place. */
 export interface PlaceReport {
   readonly name: string
-  /** How many strings were looked at. */
+  /** How many strings were read. */
   readonly looked: number
-  /** How many of them were sealed anew, or removed where they are copies. */
+  /** How many of them were sealed again, or removed because they were copies. */
   readonly resealed: number
-  /** How many cannot be opened, by the reason. */
+  /** How many strings cannot be opened, by reason. */
   readonly unreadable: Readonly<Record<string, number>>
-  /** How many strings each key of the vault has sealed, now. */
+  /** How many strings each key of the vault seals now. */
   readonly sealedBy: Readonly<Record<string, number>>
 }
 
 export interface ResealReport {
   readonly places: readonly PlaceReport[]
-  /** How many strings each key has sealed, in all places: what still needs it. */
+  /** How many strings each key seals in all places, that is, what still needs the key. */
   readonly sealedBy: Readonly<Record<string, number>>
-  /** Whether the active key has sealed all of them: the other keys may be destroyed. */
+  /** Whether the active key seals all strings. If so, the other keys may be destroyed. */
   readonly done: boolean
 }
 
 export interface ResealOptions {
   readonly vault: Vault
-  /** What to look through: `[store, snapshot, people, fields]`. */
+  /** Where to look: `[store, snapshot, people, fields]`. */
   readonly holders: readonly SealedHolder[]
-  /** Told after each batch how far the place has come. */
+  /** Called after each batch with the results of the place so far. */
   readonly onProgress?: ((report: PlaceReport) => void) | undefined
-  /** Ends it between two batches: it resolves with what was found until then, and is not done. */
+  /** Stops between two batches. The result then has what was found so far, and `done` is false. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** How often a place is gone through where others write to it meanwhile. */
+/** How often a place is read again if others write to it meanwhile. */
 const MOST_PASSES = 5
 
 /**
- * Seals everything again with the active key that other keys have sealed. It can be interrupted at any time, even by a crash, and
- * run again: strings sealed by the active key are only read. Others may write meanwhile; their changes are kept, and read again.
- * First give all processes the vault with the new key, or they will continue to seal with the old one.
+ * Seals every string again that another key than the active one has sealed. It may be interrupted at any time, even by a crash,
+ * and run again: strings sealed by the active key are only read. Others may write meanwhile; their changes are kept, and read
+ * again. First give all processes the vault with the new key. Otherwise they continue to seal with the old one.
  *
- * Rejects with `UnavailableError` when a place cannot be reached.
+ * Rejects with `UnavailableError` if a place cannot be reached.
  *
  * @throws ConfigError (as a rejection)
  */
@@ -117,13 +117,13 @@ async function resealPlace(place: SealedPlace, options: ResealOptions): Promise<
   for (let passes = 1; ; passes += 1) {
     const { report, missed } = await goThrough(place, options, true)
     resealed += report.resealed
-    // What somebody else has changed meanwhile may be sealed by an old key again.
+    // A string that someone changed meanwhile may be sealed by an old key again.
     if (missed === 0 || passes === MOST_PASSES || options.signal?.aborted === true)
       return { ...report, resealed }
   }
 }
 
-/** Goes through a place once. `missed`: how many strings somebody else has changed between look and write. */
+/** Reads a place once. `missed` is the number of strings that someone changed between the read and the write. */
 async function goThrough(
   { name, batches }: SealedPlace,
   { vault, onProgress, signal }: ResealOptions,
@@ -155,9 +155,9 @@ async function goThrough(
     const put = changes.length === 0 ? 0 : await batch.replace(changes)
     tally.resealed += put
     tally.missed += changes.length - put
-    // A copy that was removed is sealed by no key any more.
+    // A copy that was removed needs no key any longer.
     if (changes[0]?.after !== undefined) add(sealedBy, active, put)
-    // Who has written in between is found out in the next pass.
+    // The next pass finds out which key sealed them.
     add(sealedBy, 'unknown', changes.length - put)
     onProgress?.(report())
     if (signal?.aborted === true) break

@@ -9,15 +9,15 @@ import { issueOf, oneOf, readOptions, required, type Expectation } from '../opti
 export type KeyState = 'active' | 'decrypt-only' | 'destroyed'
 
 export interface VaultKey {
-  /** 1-32 characters of `A-Z a-z 0-9 . _ -`. It stands in what the key has sealed. */
+  /** 1-32 characters of `A-Z a-z 0-9 . _ -`. It is part of every string that the key seals. */
   readonly id: string
   /** 32 random bytes, or their base64. A destroyed key has none. */
   readonly key?: string | Uint8Array | undefined
-  /** Default: `active` for the first key where no other is, `decrypt-only` for the others. */
+  /** Default: `active` for the first key if no other key is active, otherwise `decrypt-only`. */
   readonly state?: KeyState | undefined
 }
 
-/** A key as it may be shown. */
+/** A key without its bytes. */
 export interface ListedVaultKey {
   readonly id: string
   readonly state: KeyState
@@ -25,9 +25,9 @@ export interface ListedVaultKey {
 
 export interface Ring {
   readonly activeId: string
-  /** Those that open, the active one first. */
+  /** The keys that open, the active one first. */
   readonly keys: ReadonlyMap<string, KeyObject>
-  /** All, in the order in which they were given. */
+  /** All keys, in the given order. */
   readonly listed: readonly ListedVaultKey[]
 }
 
@@ -39,7 +39,7 @@ export const KEYS: Expectation = required({
   secret: true,
 })
 
-// Not shown either: a key may have been written in its place.
+// Secret too, because somebody may have written the key in the place of its id.
 const AN_ID: Expectation = required({
   expected: '1-32 characters of A-Z a-z 0-9 . _ -',
   accepts: (value) => typeof value === 'string' && KEY_ID.test(value),
@@ -63,7 +63,7 @@ const A_STATE: Expectation = {
   secret: true,
 }
 
-/** One key as it was given, and its path in the options. */
+/** One key of the options, and its path there. */
 interface Given {
   readonly path: string
   readonly id: string
@@ -72,7 +72,7 @@ interface Given {
 }
 
 /**
- * The keys by their ids. Shows nothing that was given: whatever was misplaced may be a key.
+ * Reads the keys. Errors show no given value, because any misplaced value may be a key.
  *
  * @throws ConfigError with everything that is wrong
  */
@@ -98,7 +98,7 @@ export function readRing(factory: string, options: unknown): Ring {
 function readKey(path: string, given: unknown): [ConfigIssue[], Given | undefined] {
   if (typeof given !== 'object' || given === null)
     return [[wrongOption(path, 'an object with `id` and `key`', SECRET)], undefined]
-  // Own members alone: what a prototype holds was not written there.
+  // Own members only, because inherited ones are not part of the options.
   const { id, key, state } = Object.assign(Object.create(null), given) as Record<keyof VaultKey, unknown>
   const issues = [
     issueOf(`${path}.id`, id, AN_ID),
@@ -110,7 +110,7 @@ function readKey(path: string, given: unknown): [ConfigIssue[], Given | undefine
   return [issues, { path, id, bytes, state: state as KeyState | undefined }]
 }
 
-/** The keys that are active: those that say so, or the first that says nothing. */
+/** The active keys: those with this state, or the first one without a state. */
 function activeOf(given: readonly Given[]): readonly Given[] {
   const active = given.filter(({ state }) => state === 'active')
   return active.length > 0 ? active : given.filter(({ state }) => state === undefined).slice(0, 1)
@@ -141,7 +141,7 @@ function ringOf(given: readonly Given[], active: Given): Ring {
   }
 }
 
-/** The 32 bytes of a key; `undefined` when it is something else, or base64 in another spelling than the usual one. */
+/** The 32 bytes of a key; `undefined` if it is not 32 bytes or their base64 in its canonical form. */
 export function bytesOfKey(key: unknown): Uint8Array | undefined {
   const bytes = typeof key === 'string' ? Buffer.from(key, 'base64') : key
   if (!(bytes instanceof Uint8Array) || bytes.length !== 32) return undefined

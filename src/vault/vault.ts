@@ -5,7 +5,7 @@ import { readRing, type ListedVaultKey, type VaultKey } from './ring.ts'
 
 export interface VaultOptions {
   /**
-   * All keys open; only one seals: the one whose `state` is `active`, otherwise the first. To rotate, put a new key first, reseal
+   * Every key opens. Only one seals: the one with the state `active`, otherwise the first. To rotate, put a new key first, reseal
    * everything (`reseal`), and then set the state of the old key to `destroyed`.
    */
   readonly keys: readonly VaultKey[]
@@ -13,30 +13,32 @@ export interface VaultOptions {
 
 /** Seals strings and bytes for storage. */
 export interface Vault {
-  /** Encrypts a string or bytes. It opens only in the same context, so it cannot be moved to another app, person or field. */
+  /**
+   * Encrypts a string or bytes. The result opens only in the same context, so it cannot be moved to another app, person or field.
+   */
   seal(content: string | Uint8Array, context: string): string
   /**
    * Decrypts a string returned by `seal`, as a string.
    *
-   * @throws SealedError when the key is not in the ring, the context is another one, or the string was changed.
+   * @throws SealedError if the key is not in the ring, the context differs, or the string was changed.
    */
   open(sealed: string, context: string): string
-  /** As `open`, as bytes. */
+  /** Like `open`, but returns bytes. */
   openBytes(sealed: string, context: string): Uint8Array
   /**
-   * The same content sealed with the active key; the unchanged string if that key sealed it.
+   * The same content sealed with the active key, or the unchanged string if that key sealed it.
    *
    * @throws SealedError as `open` does.
    */
   reseal(sealed: string, context: string): string
-  /** The id of the key that sealed this, whether it is in the ring or not; `undefined` if no vault sealed it. */
+  /** The id of the key that sealed the string, even if it is not in the ring; `undefined` if no vault sealed it. */
   keyIdOf(sealed: string): string | undefined
   /** The keys of the ring, without their bytes. */
   readonly keys: readonly ListedVaultKey[]
   /**
-   * Fingerprints, to compare two contents without revealing them: HMAC-SHA-256 under a key that is derived from each key of the
-   * ring that opens, that of the active key first. The same content in the same context gives the same strings, of at most 76
-   * characters of `A-Z a-z 0-9 . _ -`.
+   * Fingerprints, to compare two contents without revealing them: HMAC-SHA-256 under a key derived from each key of the ring that
+   * opens, the active key first. The same content in the same context gives the same strings, of at most 76 characters of `A-Z
+   * a-z 0-9 . _ -`.
    */
   fingerprints(content: string, context: string): readonly string[]
 }
@@ -45,7 +47,7 @@ const VERSION = 'v1'
 const SEALED = /^v1:([A-Za-z0-9._-]{1,32}):([A-Za-z0-9_-]+)$/
 
 /**
- * Makes a vault: AES-256-GCM (NIST SP 800-38D) with a random nonce for each seal, the context as additional data. One key
+ * Creates a vault: AES-256-GCM (NIST SP 800-38D) with a random nonce for each seal and the context as additional data. One key
  * must not seal more than 2^32 times.
  *
  * @throws ConfigError; no key appears in it.
@@ -82,7 +84,7 @@ export function createVault(options: VaultOptions): Vault {
     keys: Object.freeze(listed),
     fingerprints: (content, context) =>
       [...keys].map(([id, key]) => {
-        // RFC 5869: a key that is never used to seal.
+        // Derived with HKDF (RFC 5869), so that the sealing key is not used for a second purpose.
         const derived = hkdfSync('sha256', key, '', `portcullis fingerprint ${context}`, 32)
         const mac = createHmac('sha256', Buffer.from(derived)).update(content)
         return `${id}.${mac.digest('base64url')}`
@@ -91,7 +93,7 @@ export function createVault(options: VaultOptions): Vault {
 }
 
 function notSealed(sealed: string): SealedError {
-  // One that is cut off, or of a later version, is told from what was never sealed.
+  // A truncated string, or one of a later version, is damaged rather than never sealed.
   if (typeof sealed === 'string' && sealed.startsWith(`${VERSION}:`)) return damaged()
   return new SealedError('SEALED_DAMAGED', 'a string was not sealed by a vault of this version')
 }

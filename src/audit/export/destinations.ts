@@ -10,7 +10,7 @@ export interface WebhookOptions {
   readonly secret: Uint8Array
   /** Default `ndjson`. */
   readonly format?: ExportFormat | undefined
-  /** Name of the cursor. Default `webhook`. */
+  /** The name of the cursor. Default `webhook`. */
   readonly name?: string | undefined
   /** How long an answer may take, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined
@@ -19,7 +19,7 @@ export interface WebhookOptions {
 
 const A_URL: Expectation = {
   expected: 'an http or https URL',
-  // A password may stand in it.
+  // A URL may contain a password.
   secret: true,
   accepts: (value) => typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value),
 }
@@ -69,9 +69,9 @@ export function webhook(options: WebhookOptions): Destination {
 export interface OtlpLogsOptions {
   /** The URL that accepts logs: `https://collector.example.org/v1/logs`. */
   readonly url: string
-  /** More headers, such as a token. */
+  /** Additional headers, such as a token. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Name of the cursor. Default `otlp`. */
+  /** The name of the cursor. Default `otlp`. */
   readonly name?: string | undefined
   /** How long an answer may take, in milliseconds. Default 10,000. */
   readonly timeout?: number | undefined
@@ -109,7 +109,7 @@ export function otlpLogs(options: OtlpLogsOptions): Destination {
   }
 }
 
-/** A collector may take a part only, and says so in its answer. */
+/** A collector may accept only part of a batch, and says so in its answer. */
 async function rejectedIn(answer: Response): Promise<number> {
   const text = await answer.text()
   try {

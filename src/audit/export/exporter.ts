@@ -7,7 +7,7 @@ import { eventsOf } from '../reading/reader.ts'
 
 /** Sends events to another system. */
 export interface Destination {
-  /** Name of its cursor. */
+  /** The name of its cursor. */
   readonly name: string
   /**
    * Resolves when the destination has accepted the events. It may receive the same events again, with the same batch; the `id` of
@@ -19,7 +19,7 @@ export interface Destination {
 /** Stores how far each destination has read the log. */
 export interface CursorStore {
   read(name: string): Promise<string | undefined>
-  /** An empty place stands for the beginning. */
+  /** An empty place means the beginning. */
   write(name: string, place: string): Promise<void>
 }
 
@@ -46,9 +46,8 @@ export interface Exporter {
 }
 
 /**
- * Sends all events of a log to a destination, in their order, each at least once. The cursor moves when the destination has
- * answered, so the exporter catches up after an outage. `onError` is called while the destination is unreachable, and no event is
- * lost.
+ * Sends all events of a log to a destination, in order, each at least once. The cursor moves when the destination has accepted a
+ * batch, so the exporter catches up after an outage. `onError` is called while the destination is unreachable; no event is lost.
  *
  * @throws ConfigError
  */
@@ -78,7 +77,7 @@ export function createExporter(options: ExporterOptions): Exporter {
     if (last === undefined) return false
     const events = frames.flatMap(eventsOf).filter((event) => event !== undefined)
     if (events.length > 0) await destination.send(events, `${name}/${last}`)
-    // What was rewound meanwhile stays so.
+    // A `rewind` during the batch takes precedence.
     if (begun !== rewound) return true
     await cursors.write(name, last)
     place = last
@@ -89,7 +88,7 @@ export function createExporter(options: ExporterOptions): Exporter {
     try {
       onError?.(error instanceof Error ? error : new UnavailableError(`the destination \`${name}\` failed`))
     } catch {
-      // A listener must not harm the export.
+      // An error of the callback must not stop the export.
     }
   })
   pump.poke()

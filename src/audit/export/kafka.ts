@@ -16,12 +16,12 @@ export interface KafkaProducer {
 }
 
 export interface KafkaOptions {
-  /** You connect it, and you disconnect it. */
+  /** You connect and disconnect it. */
   readonly producer: KafkaProducer
   readonly topic: string
   /** Default `ndjson`: the value is the event as JSON. */
   readonly format?: ExportFormat | undefined
-  /** Name of the cursor. Default `kafka`. */
+  /** The name of the cursor. Default `kafka`. */
   readonly name?: string | undefined
   /** How long the producer may take for a batch, in milliseconds. Default 30,000. */
   readonly timeout?: number | undefined
@@ -33,7 +33,7 @@ const A_NAME: Expectation = {
 }
 
 /**
- * Sends events to a topic of Kafka through your own producer, one message for each. A batch counts as sent when all in-sync
+ * Sends events to a topic of Kafka through your own producer, one message for each event. A batch counts as sent when all in-sync
  * replicas have it (`acks: -1`). The key of a message is the id of its event, so that consumers can skip repetitions; the header
  * `app-id` is the app.
  *

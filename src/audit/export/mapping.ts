@@ -70,12 +70,12 @@ export function toOcsf(event: AuditEvent): object {
     src_endpoint: { uid: appId ?? 'unknown' },
     ...(people.length === 0 ? {} : { resources: people.map((uid) => ({ uid, type: 'person' })) }),
     ...(purpose === undefined ? {} : { message: purpose }),
-    // So that the way back loses nothing.
+    // The whole event, so that {@link fromOcsf} loses nothing.
     unmapped: { event: JSON.parse(serialiseEvent(event)) as object },
   }
 }
 
-/** The event that {@link toOcsf} converted; `undefined` if `value` is anything else. */
+/** The event from which {@link toOcsf} made this; `undefined` if `value` is anything else. */
 export function fromOcsf(value: unknown): AuditEvent | undefined {
   return (value as { unmapped?: { event?: AuditEvent } } | undefined)?.unmapped?.event
 }
@@ -95,7 +95,7 @@ export function toCloudEvent(event: AuditEvent, source = '/portcullis/audit'): o
   }
 }
 
-/** The event as an OTLP log record. By `log.record.uid` a receiver recognises repetitions. */
+/** The event as an OTLP log record. A receiver recognises repetitions by `log.record.uid`. */
 export function toOtlpRecord(event: AuditEvent): object {
   const attributes: Readonly<Record<string, string | undefined>> = {
     'log.record.uid': event.id,

@@ -14,27 +14,27 @@ import {
 import type { People } from '../people/people.ts'
 import type { FrameStore } from './frame-store.ts'
 
-/** Where events must be before a response may leave. */
+/** Where events must be kept before a response may be sent. */
 export type AuditLogMode = 'spool' | 'redis' | 'fsync' | 'both' | 'async'
 
 export interface SpoolPlace {
-  /** A directory on a disk of this machine. Processes may share it; each has files of its own. */
+  /** A directory on a disk of this machine. Processes may share it; each has its own files. */
   readonly directory: string
-  /** How many bytes the spool of this process may have. Default 1 GiB. */
+  /** How large the spool of this process may grow, in bytes. Default 1 GiB. */
   readonly maxBytes?: number | undefined
-  /** How many bytes one file gets. Default 16 MiB. */
+  /** How large one file may grow, in bytes. Default 16 MiB. */
   readonly segmentBytes?: number | undefined
 }
 
 export interface AuditLogOptions {
-  /** Where frames are kept: `redisFrames(redis)` or `memoryFrames()`. */
+  /** The store of the frames: `redisFrames(redis)` or `memoryFrames()`. */
   readonly store: FrameStore
-  /** Where frames are kept on this machine until the store has them for good. */
+  /** A directory for frames on this machine, until the store can no longer lose them. */
   readonly spool?: SpoolPlace | undefined
   /**
-   * When events count as kept. `spool`: in the spool, or in the store if the spool fails; they survive the process. `redis`: in the
-   * store, or in the spool if the store fails. `fsync`: on disk; they survive a power failure. `both`: in the spool and in the
-   * store. `async`: immediately; they may be lost. Default: `spool` if there is a spool, otherwise `redis`.
+   * When events count as kept. `spool`: in the spool, or in the store if the spool fails; they survive the process. `redis`: in
+   * the store, or in the spool if the store fails. `fsync`: on disk; they survive a power failure. `both`: in the spool and in
+   * the store. `async`: immediately; they may be lost. Default: `spool` if there is a spool, otherwise `redis`.
    */
   readonly mode?: AuditLogMode | undefined
   /** Authenticates each frame (HMAC-SHA-256), so that verification finds forged frames. At least 32 bytes. */
@@ -45,9 +45,9 @@ export interface AuditLogOptions {
   readonly storeTimeout?: number | undefined
   /** How many events may wait; further events are refused. Default 50,000. */
   readonly maxQueue?: number | undefined
-  /** The same, in bytes. Default 32 MiB. */
+  /** How many bytes of events may wait. Default 32 MiB. */
   readonly maxQueueBytes?: number | undefined
-  /** Called on every failure of the store and of the disk, and on every loss of events. */
+  /** Called with every failure of the store or the disk, and with every loss of events. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 

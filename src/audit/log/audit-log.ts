@@ -16,16 +16,16 @@ import { SpoolPump } from './spool-pump.ts'
 import { StorePump } from './store-pump.ts'
 import { Tickets } from './tickets.ts'
 
-/** How many frames may be on their way before events are gathered. */
+/** How many frames may be in progress before events are collected. */
 const ON_THEIR_WAY = 2
-/** How many bytes of frames are held in memory that are safe elsewhere. */
+/** How many bytes of frames stay in memory although they are kept elsewhere. */
 const HELD_BYTES = 8 * 1_048_576
 const END_TIMEOUT = 5_000
 const LOOKED_AGAIN_AFTER = 100
 
 /**
- * Keeps audit events in frames: one entry of the store for a batch, hashed to a Merkle root and chained to the frames before.
- * `write` resolves when the events are kept as `mode` says.
+ * Keeps audit events in frames: each batch is one entry of the store, hashed to a Merkle root and chained to the previous frames.
+ * `write` resolves when the events are kept as `mode` requires.
  *
  * @throws ConfigError
  */
@@ -37,13 +37,13 @@ class FrameLog implements AuditLog {
   readonly #settings: AuditLogSettings
   readonly #maker: FrameMaker
   readonly #tickets = new Tickets()
-  /** The same for those who wait for the store, whatever the mode is. */
+  /** For callers that wait for the store, in any mode. */
   readonly #storedTickets = new Tickets()
   readonly #window = new FrameWindow()
   readonly #storePump: StorePump
   readonly #spoolPump: SpoolPump | undefined
   readonly #replay: Replay | undefined
-  /** Events that were given before and are on their way: what a recorder sends again joins them. */
+  /** Earlier events in progress. If a recorder sends one again, it waits for the first attempt. */
   readonly #known = new WeakMap<AuditEvent, Promise<void>>()
   #opening: Promise<Spool> | undefined
   #spool: Spool | undefined
@@ -58,7 +58,7 @@ class FrameLog implements AuditLog {
     this.#settings = settings
     const { store, frameKey, spool, people, mode, storeTimeout } = settings
     const key = frameKey === undefined || isKeyObject(frameKey) ? frameKey : createSecretKey(frameKey)
-    // A name that no other process has: each start is a chain of its own.
+    // A unique name, because each process start is a separate chain.
     this.#maker = new FrameMaker(randomBytes(16).toString('base64url'), key)
     if (mode === 'async') warnOfSetup('PORTCULLIS_AUDIT_ASYNC')
     const onError = (error: unknown): void => this.#report(error)
@@ -120,14 +120,14 @@ class FrameLog implements AuditLog {
   #schedule(): void {
     if (this.#scheduled || !this.#maker.hasRest) return
     this.#scheduled = true
-    // What other requests of this turn of the event loop bring goes into the same frame.
+    // Events of other requests in the same turn of the event loop go into the same frame.
     setImmediate(() => {
       this.#scheduled = false
       this.#makeFrames()
     })
   }
 
-  /** A frame at once while few are on their way; otherwise events are gathered until a frame is full. */
+  /** Makes a frame at once while few are in progress. Otherwise events are collected until a frame is full. */
   #makeFrames(): void {
     const before = this.#maker.framed
     const mayWait = (): boolean => this.#unkept.length >= ON_THEIR_WAY
@@ -141,7 +141,7 @@ class FrameLog implements AuditLog {
     this.#spoolPump?.made(framed)
   }
 
-  /** Spool or store have taken something. */
+  /** Called when the spool or the store has taken something. */
   #progress(): void {
     const stored = this.#storePump.stored
     const spooled = this.#spoolPump?.spooled ?? 0
@@ -167,12 +167,12 @@ class FrameLog implements AuditLog {
   #keptUpTo(stored: number, spooled: number): number {
     const { mode } = this.#settings
     if (mode === 'both') return Math.min(stored, spooled)
-    // The store could lose it in the second in which the process dies. It stands in for a spool that cannot be written alone.
+    // The store may lose data of the last second together with the process. So it replaces the spool only if the spool is late.
     const waitsForSpool = mode === 'fsync' || (mode === 'spool' && this.#spoolPump?.isLate === false)
     return waitsForSpool ? spooled : Math.max(stored, spooled)
   }
 
-  /** A disk that hangs says nothing. */
+  /** A hanging disk causes no event, so check again later. */
   #lookAgain(): void {
     if (this.#settings.mode !== 'spool' || this.#looking !== undefined) return
     this.#looking = setTimeout(() => {
@@ -182,7 +182,7 @@ class FrameLog implements AuditLog {
     this.#looking.unref()
   }
 
-  /** Whether the store cannot stand in for the spool. */
+  /** Whether the store cannot replace the spool. */
   get #needsSpool(): boolean {
     const { mode } = this.#settings
     return mode === 'fsync' || mode === 'both'
@@ -234,7 +234,7 @@ class FrameLog implements AuditLog {
       const returned: unknown = onError?.(error)
       if (isThenable(returned)) returned.then(undefined, () => undefined)
     } catch {
-      // A listener must not harm the log.
+      // An error of the callback must not harm the log.
     }
   }
 
@@ -252,7 +252,7 @@ class FrameLog implements AuditLog {
     )
     this.#closed = true
     const kept = this.#keptUpTo(this.#storePump.stored, this.#spoolPump?.spooled ?? 0)
-    // A disk that hangs must not keep a process from ending.
+    // A hanging disk must not keep a process from ending.
     await withDeadline(this.#closeParts(), END_TIMEOUT, 'the disk of the spool').catch(() => undefined)
     for (const tickets of [this.#tickets, this.#storedTickets]) {
       tickets.end(new UnavailableError('the audit log is closed'))

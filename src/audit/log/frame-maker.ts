@@ -4,12 +4,15 @@ import { serialiseEvent } from '../line.ts'
 import { makeFrame, NO_LINK } from './frame.ts'
 import { toStore, type FrameToStore } from './frame-store.ts'
 
-/** How many events a frame gets at most. */
+/** How many events a frame has at most. */
 const FRAME_EVENTS = 256
-/** How long the events of a frame are together at most, unless one alone is longer: a store can take all people in it at once. */
+/**
+ * How long all events of a frame are at most, in characters, unless a single one is longer. The people of such a frame fit into
+ * one command of a store.
+ */
 const FRAME_LENGTH = 98_304
 
-/** Puts the events of one writer into frames, in their order, each chained to the one before. */
+/** Puts the events of one writer into frames, in order, each chained to the previous one. */
 export class FrameMaker {
   readonly writer: string
   readonly #key: KeyObject | undefined
@@ -22,7 +25,7 @@ export class FrameMaker {
     this.#key = key
   }
 
-  /** Whether there are events that are in no frame yet. */
+  /** Whether some events are in no frame yet. */
   get hasRest(): boolean {
     return this.#lines.length > 0
   }
@@ -37,14 +40,14 @@ export class FrameMaker {
     return this.#framed
   }
 
-  /** Adds an event; returns how many bytes it has. */
+  /** Adds an event; returns its length in bytes. */
   add(event: AuditEvent): number {
     const line = serialiseEvent(event)
     this.#lines.push(line)
     return line.length
   }
 
-  /** Makes frames until no event is left, or `mayWait` says of events that do not fill one that they can wait. */
+  /** Makes frames until no event is left. If the rest does not fill a frame and `mayWait` returns true, it stays. */
   make(mayWait: () => boolean, take: (frame: FrameToStore, bytes: number) => void): void {
     let at = 0
     while (at < this.#lines.length) {

@@ -15,41 +15,41 @@ export interface FrameToStore extends Frame {
   readonly people: readonly string[]
 }
 
-/** Where frames are kept. */
+/** A store of frames. */
 export interface FrameStore {
   /**
    * Appends consecutive frames of one writer. A frame that is already stored is not stored again, and no frame is stored after a
-   * gap, so sending again is always safe. `overGap` stores them after a gap too: the frames before are lost for good, and a
-   * verifier will report it.
+   * gap, so repeating a call is always safe. With `overGap`, frames are stored after a gap too: the frames before are lost for
+   * good, and a verifier will report it.
    *
-   * Resolves with the head: the number of the last event of this writer that is stored. A head below the number before the first
-   * frame means that the store lacks earlier frames.
+   * Resolves with the head: the number of the last stored event of this writer. A head below the number before the first frame
+   * means that the store lacks earlier frames.
    */
   append(frames: readonly FrameToStore[], overGap?: boolean): Promise<number>
-  /** The number of the last event of a writer that is stored, or 0. */
+  /** The number of the last stored event of a writer, or 0. */
   head(writer: string): Promise<number>
   /** The frames after a place, oldest first; without a place, from the beginning. Fewer than `count` means the end. */
   read(after: string | undefined, count: number): Promise<readonly StoredFrame[]>
   /**
-   * The frames before a place, newest first; without a place, from the newest. Fewer than `count` means the beginning. Without this
-   * method, recent events cannot be found.
+   * The frames before a place, newest first; without a place, from the newest. Fewer than `count` means the beginning. A store
+   * without this method does not support recent events.
    */
   readBack?(before: string | undefined, count: number): Promise<readonly StoredFrame[]>
   /** The place of the newest frame, if there is one. */
   last(): Promise<string | undefined>
-  /** The frames in which a person occurs, the oldest first. */
+  /** The frames that contain a person, oldest first. */
   readPerson(pseudonym: string, after: string | undefined, count: number): Promise<readonly StoredFrame[]>
   /** Removes a person from the index. */
   forgetPerson(pseudonym: string): Promise<void>
-  /** Where the log begins, when older frames were removed. */
+  /** Where the log begins, if older frames were removed. */
   start(): Promise<LogStart | undefined>
   /** Stores `start`, then removes the frames before it and their entries in the index. */
   removeStart(start: LogStart): Promise<void>
-  /** For how many milliseconds an acknowledged frame can still be lost if the store itself fails. */
+  /** How long the store may lose acknowledged frames if it fails, in milliseconds. */
   readonly settlesAfter: number
 }
 
-/** A frame with the people that occur in it. */
+/** A frame with the people in it. */
 export function toStore(frame: Frame, lines: readonly string[] = linesOf(frame.bytes)): FrameToStore {
   return { ...frame, people: peopleOfLines(lines) }
 }

@@ -15,7 +15,7 @@ export class FrameWindow {
     this.#bytes += frame.bytes.length
   }
 
-  /** Frames from the one that begins with this event on, within a bound of bytes; none when that one is not here. */
+  /** Consecutive frames that start with this event, up to a number of bytes; none if that frame is not here. */
   from(number: number, maxBytes: number): readonly FrameToStore[] {
     const begin = this.#indexOf(number)
     if (this.#frames[begin]?.first !== number) return []
@@ -28,12 +28,12 @@ export class FrameWindow {
     return this.#frames.slice(begin, end)
   }
 
-  /** The first event that is still here behind a number, if there is one. */
+  /** The first event after a number that is still here, if any. */
   firstFrom(number: number): number | undefined {
     return this.#frames[this.#indexOf(number)]?.first
   }
 
-  /** Forgets frames up to an event, and only as many as exceed a bound of bytes. */
+  /** Forgets frames up to an event, but only as many as exceed a number of bytes. */
   forget(upTo: number, maxBytes = 0): void {
     let count = 0
     while (count < this.#frames.length && this.#bytes > maxBytes) {
@@ -45,7 +45,7 @@ export class FrameWindow {
     if (count > 0) this.#frames = this.#frames.slice(count)
   }
 
-  /** The index of the first frame that begins at this event or behind it. */
+  /** The index of the first frame that begins at this event or after it. */
   #indexOf(number: number): number {
     let [low, high] = [0, this.#frames.length]
     while (low < high) {

@@ -5,33 +5,33 @@ import { HASH_BYTES } from './merkle.ts'
 import { rootOfText } from './root-of-text.ts'
 
 /**
- * Consecutive events of one writer: the unit of storing, hashing and sending. Its `link` commits to its events and to all frames of
- * the same writer before it.
+ * Consecutive events of one writer: the unit of storing, hashing and sending. Its `link` commits to its events and to all earlier
+ * frames of the same writer.
  */
 export interface Frame {
   /** The process that wrote it. */
   readonly writer: string
-  /** The number of its first event; the events of a writer are numbered from 1, without a gap. */
+  /** The number of its first event. The events of a writer are numbered from 1 without a gap. */
   readonly first: number
   readonly count: number
-  /** `link` of the frame before; 32 zero bytes in the first. */
+  /** `link` of the previous frame; 32 zero bytes in the first frame. */
   readonly previous: Buffer
-  /** Merkle root of its events, as the frame states it. */
+  /** The Merkle root of its events, as stated in the frame. */
   readonly root: Buffer
   /** SHA-256 of all of the above. */
   readonly link: Buffer
-  /** HMAC-SHA-256 of `link`, where the writer has a key. */
+  /** HMAC-SHA-256 of `link`, if the writer has a key. */
   readonly mac: Buffer | undefined
   /** The frame as it is stored. */
   readonly bytes: Buffer
 }
 
-/** What a frame is made of. */
+/** The input of `makeFrame`. */
 export interface FrameParts {
   readonly writer: string
   readonly first: number
   readonly previous: Buffer
-  /** One event each, as `serialiseEvent` writes it: printable ASCII without a line feed. */
+  /** One event in each line, as written by `serialiseEvent`: printable ASCII without a line feed. */
   readonly lines: readonly string[]
   readonly key?: KeyObject | undefined
 }
@@ -43,9 +43,9 @@ export function lastOf({ first, count }: Pick<Frame, 'first' | 'count'>): number
 
 /** How many events a frame has at most. */
 export const MOST_EVENTS = 4_096
-/** From so many events on the body is deflated: below that it costs more than it saves. */
+/** From this number of events on, the body is compressed. For fewer, it costs more than it saves. */
 const DEFLATED_FROM = 8
-/** The longest body of a frame: as many of the longest lines as it can have. */
+/** The longest body of a frame: the largest number of the longest lines. */
 const LONGEST_BODY = MOST_EVENTS * 8_193
 /** `previous` of the first frame of a writer. */
 export const NO_LINK: Buffer = Buffer.alloc(HASH_BYTES)
@@ -54,10 +54,10 @@ const MAGIC = 0xf1
 const DEFLATED = 1
 const HAS_MAC = 2
 const WRITER = /^[A-Za-z0-9_-]{1,64}$/
-/** Length of the fixed members behind the writer: first, count, previous, root, length of the body. */
+/** Length of the fixed members after the writer: first, count, previous, root, length of the body. */
 const FIXED = 8 + 4 + HASH_BYTES + HASH_BYTES + 4
 
-/** The link of a frame. All lengths are fixed or written, so that no two frames have the same input. */
+/** The link of a frame. All lengths are fixed or included, so that different frames never have the same input. */
 export function linkOf(frame: Pick<Frame, 'writer' | 'first' | 'count' | 'previous' | 'root'>): Buffer {
   const head = Buffer.allocUnsafe(13)
   head[0] = frame.writer.length
@@ -103,12 +103,12 @@ function macOf(link: Buffer, key: KeyObject): Buffer {
   return createHmac('sha256', key).update(link).digest()
 }
 
-/** Whether the holder of the key has made the frame. */
+/** Whether the frame was made by a holder of the key. */
 export function isMadeBy(frame: Frame, key: KeyObject): boolean {
   return frame.mac !== undefined && timingSafeEqual(frame.mac, macOf(frame.link, key))
 }
 
-/** Where the body of a frame begins, and what is said of it. */
+/** The body of a frame, and how the header describes it. */
 interface Layout {
   readonly frame: Frame
   readonly body: Buffer
@@ -119,7 +119,7 @@ interface Layout {
 /**
  * Reads the header of a frame. It does not check `root` against the events: see {@link linesOf}.
  *
- * @throws UnreadableError when the bytes are not a frame.
+ * @throws UnreadableError if the bytes are not a frame.
  */
 export function readFrame(bytes: Buffer): Frame {
   return layoutOf(bytes).frame
@@ -145,7 +145,7 @@ function layoutOf(bytes: Buffer): Layout {
   const deflated = (flags & DEFLATED) !== 0
   if (!Number.isSafeInteger(first + count) || first < 1) throw unreadable('its event numbers are wrong')
   if (count < 1 || count > MOST_EVENTS || length > LONGEST_BODY) throw unreadable('its size is wrong')
-  // One way to write each frame, apart from the choices of a compressor.
+  // Each frame has only one valid form, apart from the output of the compressor.
   if (deflated !== count >= DEFLATED_FROM) throw unreadable('it is compressed where it must not be')
   const mac = macLength === 0 ? undefined : bytes.subarray(at, at + macLength)
   const link = linkOf({ writer, first, count, previous, root })
@@ -153,7 +153,7 @@ function layoutOf(bytes: Buffer): Layout {
   return { frame: { writer, first, count, previous, root, link, mac, bytes }, body, deflated, length }
 }
 
-/** A frame with its events, one line each, and the Merkle root that these have. It is whole when that is its own. */
+/** A frame with its events, one in each line, and their actual Merkle root. The frame is intact if this equals `root`. */
 export interface OpenedFrame {
   readonly frame: Frame
   readonly lines: readonly string[]
@@ -163,7 +163,7 @@ export interface OpenedFrame {
 /**
  * Opens a frame.
  *
- * @throws UnreadableError when the bytes are not a frame, or the body does not match the header.
+ * @throws UnreadableError if the bytes are not a frame, or the body does not match the header.
  */
 export function openFrame(bytes: Buffer): OpenedFrame {
   const { frame, text, lines } = contentOf(bytes)
@@ -171,9 +171,9 @@ export function openFrame(bytes: Buffer): OpenedFrame {
 }
 
 /**
- * The events of a frame, one line each.
+ * The events of a frame, one in each line.
  *
- * @throws UnreadableError when the bytes are not a frame, or the body does not match the header.
+ * @throws UnreadableError if the bytes are not a frame, or the body does not match the header.
  */
 export function linesOf(bytes: Buffer): readonly string[] {
   return contentOf(bytes).lines
@@ -188,7 +188,7 @@ function contentOf(bytes: Buffer): { frame: Frame; text: Buffer; lines: readonly
   return { frame, text, lines }
 }
 
-/** All of a deflated body, and nothing behind its end: what inflating skips would be a place to hide something. */
+/** Inflates a body, and refuses bytes after its end. Inflating would skip them, so something could be hidden there. */
 function inflated(body: Buffer, length: number): Buffer {
   let result: { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
   try {

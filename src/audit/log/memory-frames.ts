@@ -33,7 +33,7 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
   let dropped = 0
   let begin: LogStart | undefined
 
-  /** Forgets the oldest frames, and what the index says of them. */
+  /** Forgets the oldest frames and their entries in the index. */
   function removeFirst(count: number): void {
     const last = frames[count - 1]?.place
     if (last === undefined) return
@@ -57,7 +57,7 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
         const head = heads.get(writer) ?? 0
         if (frame.first > head + 1 && !overGap) break
         if (frame.first <= head) continue
-        // As text that sorts like the number, as ids of stream entries do within one store.
+        // Padded, so that places sort like numbers.
         const place = String(next++).padStart(16, '0')
         frames.push({ place, bytes: frame.bytes })
         size += frame.bytes.length
@@ -69,7 +69,7 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
         }
       }
       const excess = countBeyond(frames, size, maxBytes)
-      // A quarter more than needed, so that forgetting costs little per frame.
+      // Forgets a quarter more than necessary, so that the cost per frame stays low.
       if (excess > 0) {
         const leave = Math.min(frames.length - 1, excess + Math.ceil(frames.length / 4))
         dropped += leave
@@ -106,13 +106,13 @@ export function memoryFrames(options: MemoryFramesOptions = {}): MemoryFrames {
   }
 }
 
-/** The index of the first frame that does not stand before a place. */
+/** The index of the first frame at or after a place. */
 function firstFrom(frames: readonly StoredFrame[], place: string): number {
   const behind = firstBehind(frames, place)
   return frames[behind - 1]?.place === place ? behind - 1 : behind
 }
 
-/** The index of the first frame behind a place. */
+/** The index of the first frame after a place. */
 function firstBehind(frames: readonly StoredFrame[], place: string): number {
   let [low, high] = [0, frames.length]
   while (low < high) {
@@ -123,7 +123,7 @@ function firstBehind(frames: readonly StoredFrame[], place: string): number {
   return low
 }
 
-/** How many of the oldest frames are more than a bound of bytes; the newest frame always stays. */
+/** How many of the oldest frames exceed the limit in bytes. The newest frame always stays. */
 function countBeyond(frames: readonly StoredFrame[], size: number, maxBytes: number): number {
   let excess = 0
   for (let left = size; left > maxBytes && excess < frames.length - 1; excess += 1) {

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
 
-/** How many bytes a hash has. */
+/** The length of a hash, in bytes. */
 export const HASH_BYTES = 32
 
-/** Hash of a leaf by RFC 6962, section 2.1: SHA-256 of a zero byte and the content. */
+/** The hash of a leaf (RFC 6962, section 2.1): SHA-256 of a zero byte and the content. */
 export function leafHash(content: string | Uint8Array): Buffer {
   if (typeof content === 'string') return hash('sha256', `\0${content}`, 'buffer')
   const bytes = Buffer.allocUnsafe(content.length + 1)
@@ -12,7 +12,7 @@ export function leafHash(content: string | Uint8Array): Buffer {
   return hash('sha256', bytes, 'buffer')
 }
 
-/** Hash of an inner node by RFC 6962: SHA-256 of a one byte and both children. */
+/** The hash of an inner node (RFC 6962): SHA-256 of the byte 1 and both children. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(1 + 2 * HASH_BYTES)
   bytes[0] = 1
@@ -21,11 +21,12 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   return hash('sha256', bytes, 'buffer')
 }
 
-/** Root of the tree over these leaf hashes; of the empty tree it is the SHA-256 of nothing. */
+/** The root of the tree over these leaf hashes. For an empty tree it is the SHA-256 of the empty string. */
 export function merkleRoot(leaves: readonly Buffer[]): Buffer {
   if (leaves.length === 0) return hash('sha256', '', 'buffer')
   let level = leaves
-  // Pairing from the left is the same tree as splitting at the largest power of two: an odd one out moves up as it is.
+  // Pairing from the left gives the same tree as splitting at the largest power of two: a node without a partner moves up
+  // unchanged.
   while (level.length > 1) {
     const above: Buffer[] = []
     for (let index = 0; index + 1 < level.length; index += 2) {
@@ -47,7 +48,7 @@ function splitOf(size: number): number {
 /**
  * The hashes that lead from one leaf to the root (RFC 6962, 2.1.1), the lowest first.
  *
- * @throws RangeError when there is no such leaf.
+ * @throws RangeError if there is no such leaf.
  */
 export function inclusionProof(leaves: readonly Buffer[], index: number): Buffer[] {
   if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length) {
@@ -84,9 +85,9 @@ export function rootOfInclusion(
 }
 
 /**
- * The hashes that show that the tree over the first `oldSize` leaves is the beginning of the whole one (RFC 6962, 2.1.2).
+ * The hashes that prove that the tree over the first `oldSize` leaves is the beginning of the whole tree (RFC 6962, 2.1.2).
  *
- * @throws RangeError when there is no such beginning.
+ * @throws RangeError if the tree has fewer leaves.
  */
 export function consistencyProof(leaves: readonly Buffer[], oldSize: number): Buffer[] {
   if (!Number.isSafeInteger(oldSize) || oldSize < 1 || oldSize > leaves.length) {
@@ -104,7 +105,7 @@ function subProof(leaves: readonly Buffer[], oldSize: number, whole: boolean): B
   return [...subProof(leaves.slice(split), oldSize - split, false), merkleRoot(leaves.slice(0, split))]
 }
 
-/** A tree of a certain size, by its root. */
+/** The size and the root of a tree. */
 export interface TreeHead {
   readonly size: number
   readonly root: Uint8Array
@@ -132,21 +133,21 @@ export function isConsistent(older: TreeHead, newer: TreeHead, proof: readonly U
   return last === 0 && same(oldRoot, older.root) && same(newRoot, newer.root)
 }
 
-// Not by bits: those are of 32 bits only.
+// Not a bit shift, which has only 32 bits.
 const half = (value: number): number => Math.floor(value / 2)
 const isPowerOfTwo = (value: number): boolean => value === splitOf(value * 2)
 const same = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0
 
-/** A tree that grows at its end, held as the roots of its full subtrees alone: one hash for each bit of its size. */
+/** A tree that grows at its end. It keeps only the roots of its full subtrees: one hash for each set bit of its size. */
 export class GrowingTree {
   #size = 0
   /** The largest subtree first. */
   readonly #peaks: { readonly leaves: number; readonly root: Buffer }[] = []
 
   /**
-   * A tree as {@link GrowingTree.peaks} told of it.
+   * A tree from its size and its {@link GrowingTree.peaks}.
    *
-   * @throws RangeError when there are more or fewer hashes than such a tree has.
+   * @throws RangeError if the number of hashes does not fit the size.
    */
   static from(size: number, peaks: readonly Uint8Array[]): GrowingTree {
     const tree = new GrowingTree()

@@ -1,8 +1,8 @@
-/** A quotation mark within a value is escaped, so that nothing but a member can look like this. */
+/** A quotation mark inside a value is escaped, so only a member can match this. */
 const MEMBER = '"person":"'
 const PSEUDONYM = /^[A-Za-z0-9_-]{1,128}$/
 
-/** The pseudonyms of the people in events, one line each, as `serialiseEvent` writes them: each once. */
+/** The pseudonyms of the people in events, each once. The events are lines as written by `serialiseEvent`. */
 export function peopleOfLines(lines: readonly string[]): readonly string[] {
   const people = new Set<string>()
   for (const line of lines) {
@@ -20,7 +20,7 @@ function addMembers(line: string, people: Set<string>): void {
   }
 }
 
-/** The people of an event about several: each is a pseudonym, or a list that begins with one. */
+/** The people of an event about several persons: each is a pseudonym, or a list that begins with one. */
 function personsOf(line: string): readonly string[] {
   try {
     const { person, persons } = JSON.parse(line) as { person?: unknown; persons?: unknown }

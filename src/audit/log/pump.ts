@@ -1,21 +1,21 @@
-/** Milliseconds to the first retry; each further one takes twice as long, up to the last. */
+/** Milliseconds to the first retry. Each further pause is twice as long, up to the last. */
 const FIRST_RETRY = 100
 const LAST_RETRY = 2_000
 
-/** Does the same thing again and again while there is something to do. */
+/** Runs a step repeatedly while there is something to do. */
 export interface Pump {
-  /** There may be something to do. */
+  /** Call it when there may be something to do. */
   poke(): void
   /** Whether the last attempt has failed. */
   readonly failing: boolean
-  /** Resolves when it has stopped; it does not begin again. */
+  /** Resolves when it has stopped. It does not start again. */
   close(): Promise<void>
 }
 
 /**
- * Makes a pump of one step. A step that fails is tried again later.
+ * Creates a pump for one step. A step that fails is tried again later.
  *
- * @param step resolves with whether there may be more to do. Never runs twice at a time.
+ * @param step resolves with whether there may be more to do. It never runs twice at a time.
  */
 export function createPump(step: () => Promise<boolean>, onError: (error: unknown) => void): Pump {
   let running: Promise<void> | undefined

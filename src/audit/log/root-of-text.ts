@@ -2,12 +2,12 @@ import { hash } from 'node:crypto'
 import { HASH_BYTES } from './merkle.ts'
 
 const LINE_FEED = 10
-/** A byte that says that these are two nodes, and the two. */
+/** The prefix byte of an inner node, and its two children. */
 const PAIR = 1 + 2 * HASH_BYTES
 
 /**
- * The Merkle root (RFC 6962) over the lines of a text, each of them a leaf: what {@link merkleRoot} says of their leaf hashes. All
- * hashes of the tree stand in one buffer, because making a buffer takes longer than making a hash.
+ * The Merkle root (RFC 6962) over the lines of a text, each of them a leaf; the same as {@link merkleRoot} of their leaf hashes.
+ * All hashes of the tree are in one buffer, because creating a buffer takes longer than computing a hash.
  */
 export function rootOfText(text: Buffer): Buffer {
   const ends = lineEnds(text)
@@ -23,7 +23,7 @@ export function rootOfText(text: Buffer): Buffer {
   return Buffer.from(pairs.subarray(1, 1 + HASH_BYTES))
 }
 
-/** Puts the level above these nodes in their place. Each pair is read before anything is written over it. */
+/** Replaces the nodes by the level above. Each pair is read before its place is overwritten. */
 function foldLevel(pairs: Buffer, width: number): void {
   const whole = Math.floor(width / 2)
   for (let index = 0; index < whole; index += 1) {
@@ -31,12 +31,12 @@ function foldLevel(pairs: Buffer, width: number): void {
     pairs[begin] = 1
     put(pairs, index, hash('sha256', pairs.subarray(begin, begin + PAIR), 'binary'))
   }
-  // An odd one out moves up as it is.
+  // A node without a partner moves up unchanged.
   const last = placeOf(width - 1)
   if (width % 2 === 1) pairs.copyWithin(placeOf(whole), last, last + HASH_BYTES)
 }
 
-/** Where a node stands: in pairs, each with room for the byte ahead of them. */
+/** The position of a node: in pairs, each with room for the prefix byte. */
 function placeOf(index: number): number {
   return Math.floor(index / 2) * PAIR + 1 + (index % 2) * HASH_BYTES
 }

@@ -5,25 +5,25 @@ import { createPump, type Pump } from './pump.ts'
 
 export interface SpoolPumpOptions {
   readonly window: FrameWindow
-  /** Opens the spool at the first need. */
+  /** Opens the spool on first use. */
   readonly open: () => Promise<Spool>
-  /** The number of the last event that the store has for good, where that is as good as the spool. */
+  /** The number of the last event that the store can no longer lose, in modes in which the store can replace the spool. */
   readonly storedInstead: () => number
   readonly onSpooled: () => void
   readonly onError: (error: unknown) => void
 }
 
 const WRITTEN_AT_ONCE = 4_194_304
-/** How long a write may take until something else stands in for the spool, in milliseconds. */
+/** How long a write may take before something else replaces the spool, in milliseconds. */
 const PATIENCE = 250
 
-/** Writes the frames of one writer to its spool, in order: all that have been made since with one write. */
+/** Writes the frames of one writer to its spool, in order, with one write for all frames made since the last one. */
 export class SpoolPump {
   readonly #options: SpoolPumpOptions
   readonly #pump: Pump
   #spooled = 0
   #made = 0
-  /** When the write that is under way began. */
+  /** When the current write began. */
   #began: number | undefined
 
   constructor(options: SpoolPumpOptions) {
@@ -31,7 +31,7 @@ export class SpoolPump {
     this.#pump = createPump(() => this.#timed(), options.onError)
   }
 
-  /** The number of the last event that the spool has, or that the store has in its place. */
+  /** The number of the last event that the spool has, or that the store has instead. */
   get spooled(): number {
     return this.#spooled
   }
@@ -40,7 +40,7 @@ export class SpoolPump {
     return this.#pump.failing
   }
 
-  /** Whether it fails, or hangs. */
+  /** Whether it fails or hangs. */
   get isLate(): boolean {
     return this.failing || (this.#began !== undefined && performance.now() - this.#began >= PATIENCE)
   }
@@ -70,7 +70,7 @@ export class SpoolPump {
     const spool = await open()
     const frames = window.from(this.#spooled + 1, WRITTEN_AT_ONCE)
     const last = frames.at(-1)
-    // Forgotten meanwhile, because the store has them for good.
+    // The frames were forgotten meanwhile, because the store can no longer lose them.
     if (last === undefined) return storedInstead() > this.#spooled
     await spool.append(frames)
     this.#spooled = lastOf(last)

@@ -12,27 +12,27 @@ export interface StorePumpOptions {
   readonly timeout: number
   readonly window: FrameWindow
   readonly spool: () => Spool | undefined
-  /** Called before frames are sent; what it rejects with keeps them back. */
+  /** Called before frames are sent. If it rejects, they are not sent. */
   readonly before: () => Promise<void>
   readonly onStored: () => void
   readonly onError: (error: unknown) => void
 }
 
-/** How many bytes of frames are sent at a time: fewer when the store did not answer in time, and more again when it does. */
+/** How many bytes of frames are sent at a time. Halved when the store does not answer in time, and doubled when it does. */
 const MOST_AT_ONCE = 1_048_576
 const LEAST_AT_ONCE = 65_536
 
-/** Sends the frames of one writer to the store, in order, each until it is there for good. */
+/** Sends the frames of one writer to the store, in order, and again until the store can no longer lose them. */
 export class StorePump {
   readonly #options: StorePumpOptions
   readonly #pump: Pump
   /** The number of the last event that the store has acknowledged. */
   #stored = 0
-  /** The same, as it was when the store could still have lost it. */
+  /** The number of the last event that the store can no longer lose. */
   #confirmed = 0
-  /** The number of the last event that was made. */
+  /** The number of the last event in a frame. */
   #made = 0
-  /** The store has not answered: ask it something small before frames are sent. */
+  /** The store did not answer, so a small question is sent before more frames. */
   #doubted = false
   #atOnce = MOST_AT_ONCE
   #confirming: NodeJS.Timeout | undefined
@@ -47,7 +47,7 @@ export class StorePump {
     return this.#stored
   }
 
-  /** Up to which event all are in the store, and out of the time in which it could lose them. */
+  /** The number of the last event that the store can no longer lose. */
   get confirmed(): number {
     return this.#confirmed
   }
@@ -56,7 +56,7 @@ export class StorePump {
     return this.#pump.failing
   }
 
-  /** Frames up to this event have been made. */
+  /** Frames up to this event exist. */
   made(number: number): void {
     this.#made = number
     this.#pump.poke()
@@ -79,7 +79,7 @@ export class StorePump {
     const head = await this.#ask(store.append(frames, overGap))
     this.#atOnce = Math.min(MOST_AT_ONCE, this.#atOnce * 2)
     if (head < begin.first - 1) {
-      // The store has lost what it had acknowledged. What we still have is sent again.
+      // The store has lost what it acknowledged. The frames that we still have are sent again.
       this.#goBackTo(head)
     } else {
       this.#stored = Math.min(head, this.#made)
@@ -100,7 +100,7 @@ export class StorePump {
     }
   }
 
-  /** The frames to send next. They begin later than asked where those before them are nowhere any more. */
+  /** The frames to send next. They begin later than requested if neither memory nor spool has the ones before. */
   async #framesFrom(first: number): Promise<readonly FrameToStore[]> {
     const { window } = this.#options
     const held = window.from(first, this.#atOnce)
@@ -133,7 +133,7 @@ export class StorePump {
     this.#confirming.unref()
   }
 
-  /** Looks whether the store still has what it has acknowledged some time ago. */
+  /** Checks whether the store still has what it acknowledged some time ago. */
   async #confirm(): Promise<void> {
     const { store, writer } = this.#options
     const due = performance.now() - store.settlesAfter
@@ -147,7 +147,7 @@ export class StorePump {
         this.#pump.poke()
       }
     } catch {
-      // Asked again later; until then nothing is forgotten.
+      // Checked again later; until then nothing is forgotten.
     }
   }
 

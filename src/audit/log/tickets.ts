@@ -1,4 +1,4 @@
-/** Callers who wait until all events up to a number are kept. */
+/** Callers that wait until all events up to a number are kept. */
 export class Tickets {
   readonly #waiting: {
     readonly number: number
@@ -8,7 +8,7 @@ export class Tickets {
   #reached = 0
   #over: Error | undefined
 
-  /** Up to which event all are kept. */
+  /** The number up to which all events are kept. */
   get reached(): number {
     return this.#reached
   }
@@ -18,7 +18,7 @@ export class Tickets {
     if (number <= this.#reached) return Promise.resolve()
     if (this.#over !== undefined) return Promise.reject(this.#over)
     return new Promise((keep, fail) => {
-      // Almost always the last: numbers are given out in order.
+      // Almost always the last one, because numbers ascend.
       const index = this.#waiting.findLastIndex((other) => other.number <= number)
       this.#waiting.splice(index + 1, 0, { number, keep, fail })
     })
@@ -32,7 +32,7 @@ export class Tickets {
     for (const { keep } of this.#waiting.splice(0, kept)) keep()
   }
 
-  /** Nothing more will be kept. */
+  /** Rejects all waiting callers: nothing more will be kept. */
   end(why: Error): void {
     this.#over = why
     for (const { fail } of this.#waiting.splice(0)) fail(why)

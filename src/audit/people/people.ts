@@ -13,11 +13,11 @@ export type { PeopleStore }
 
 /** Gives each person in events a pseudonym derived from a secret of their own. */
 export interface People {
-  /** The same events, with the pseudonyms that are stored. Rejects when the secret of a person can be neither read nor made. */
+  /** The events with the pseudonyms to store. Rejects if the secret of a person can be neither read nor created. */
   named(events: readonly AuditEvent[]): readonly AuditEvent[] | Promise<readonly AuditEvent[]>
   /** All stored pseudonyms of a person, given the pseudonym of `auditAccess`. An erased person has none. */
   pseudonymsOf(name: string): Promise<readonly string[]>
-  /** The secrets of a person as they are stored. After an erasure they must not exist anywhere. */
+  /** The secrets of a person as stored. After an erasure they must not exist anywhere. */
   sealedOf(name: string): Promise<readonly string[]>
   /**
    * Destroys the secrets of a person, so that their events can no longer be linked to them. Resolves with the number of secrets
@@ -28,11 +28,11 @@ export interface People {
   deliver(): Promise<void>
   /** How many of these secrets are waiting. */
   readonly pending: number
-  /** Sets where these secrets are kept until then. */
+  /** Sets where these secrets are kept meanwhile. */
   useSpool(append: (content: Buffer) => Promise<void>): void
   /** Takes a secret from the spool of a process that has died. */
   takeOver(content: Buffer): Promise<void>
-  /** The secrets that the store keeps, for `reseal`. */
+  /** The stored secrets, for `reseal`. */
   sealedPlaces(): readonly SealedPlace[]
 }
 
@@ -40,19 +40,19 @@ export interface PeopleOptions {
   readonly store: PeopleStore
   /** Seals the secrets: `createVault(…)`. */
   readonly vault: Vault
-  /** How long a secret that was read is used without asking again, in milliseconds. Default 300,000. */
+  /** How long a secret is used before it is read again, in milliseconds. Default 300,000. */
   readonly maxAge?: number | undefined
   /** How long the store may take, in milliseconds. Default 100. */
   readonly timeout?: number | undefined
 }
 
-/** More secrets than a person can have: one, and one for each process that met the person first during an outage. */
+/** More secrets than a person can have: one, and one for each process that first met the person during an outage. */
 const MOST_SECRETS = 64
 const REMEMBERED = 10_000
 
 /**
- * Gives each person a random secret. `auditLog` stores pseudonyms made with this secret, so destroying it unlinks the log from the
- * person, while the log still verifies.
+ * Gives each person a random secret. `auditLog` stores pseudonyms made with this secret. Destroying it unlinks the log from the
+ * person, and the log can still be verified.
  *
  * @throws ConfigError
  */
@@ -75,7 +75,7 @@ interface Secret {
 class SecretPeople implements People {
   readonly #options: PeopleOptions
   readonly #timeout: number
-  /** Pseudonyms by names. */
+  /** Pseudonyms by name. */
   readonly #known: LRUCache<string, string>
   readonly #asking = new Map<string, Promise<string>>()
   #waiting: Secret[] = []
@@ -110,13 +110,13 @@ class SecretPeople implements People {
     const found = new Map<string, string>()
     await Promise.all(missing.map(async (name) => found.set(name, await this.#ask(name))))
     const pseudonymOf = (name: string): string => found.get(name) ?? this.#known.get(name) ?? ''
-    // What was known may have been forgotten meanwhile.
+    // Some of the known pseudonyms may have been forgotten meanwhile.
     const others = events.flatMap(namesOf).filter((name) => pseudonymOf(name) === '')
     for (const name of others) found.set(name, await this.#ask(name))
     return events.map((event) => renamed(event, pseudonymOf))
   }
 
-  /** The pseudonym of one person. It is asked for once, however many wait for it. */
+  /** The pseudonym of one person. Concurrent calls share one read. */
   #ask(name: string): Promise<string> {
     const asking = this.#asking.get(name) ?? this.#readOrMake(name).finally(() => this.#asking.delete(name))
     this.#asking.set(name, asking)
@@ -131,7 +131,7 @@ class SecretPeople implements People {
       const all = await withDeadline(store.add(name, made.sealed, 1), this.#timeout, 'the store of secrets')
       sealed = all[0] ?? made.sealed
     } catch (error) {
-      // During an outage a secret is made here, and kept in the spool until the store can take it.
+      // During an outage a secret is created here, and kept in the spool until the store can take it.
       if (this.#append === undefined) {
         throw new UnavailableError('the secret of a person cannot be read', { cause: error })
       }
@@ -201,18 +201,18 @@ class SecretPeople implements People {
   }
 }
 
-/** What a secret is sealed in: it opens for no other person. */
+/** The context that a secret is sealed in: it opens for no other person. */
 function contextOf(name: string): string {
   return `audit person ${name}`
 }
 
-/** Events of several people have a list of them: pseudonyms, or lists that begin with one. */
+/** Events about several people have a list of them: pseudonyms, or lists that begin with one. */
 type WithPeople = AuditEvent & {
   readonly person?: unknown
   readonly persons?: unknown
 }
 
-/** The people in an event. Somebody who acts is a person too. */
+/** The people in an event. An actor is a person too. */
 function namesOf(event: AuditEvent): readonly string[] {
   const { person, persons, actor } = event as WithPeople
   const listed = Array.isArray(persons)

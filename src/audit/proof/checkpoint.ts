@@ -4,7 +4,7 @@ import { readNote, signNote, type NoteKey } from './note.ts'
 
 /** The state of a log at one moment: how many frames it had, and the root of the tree over their links. */
 export interface Checkpoint {
-  /** The log: a name that no other log of the same key has. */
+  /** The name of the log. No other log with the same key has it. */
   readonly origin: string
   readonly size: number
   readonly root: Buffer
@@ -18,7 +18,7 @@ export function signCheckpoint({ origin, size, root }: Checkpoint, key: NoteKey)
 /**
  * Reads a checkpoint that one of the keys has signed.
  *
- * @throws UnreadableError when the note is not a checkpoint, or none of the keys has signed it.
+ * @throws UnreadableError if the note is not a checkpoint, or none of the keys has signed it.
  */
 export function readCheckpoint(note: string, keys: readonly NoteKey[]): Checkpoint {
   const { text, isSigned } = readNote(note, keys)

@@ -2,23 +2,23 @@ import { createPublicKey, hash, sign, verify, type KeyObject } from 'node:crypto
 import { UnreadableError } from '../../errors.ts'
 
 /**
- * Signed notes as C2SP `signed-note` writes them, with Ed25519 keys: a text, an empty line, and a line for each signature. Any
+ * Signed notes in the format C2SP `signed-note`, with Ed25519 keys: a text, an empty line, and a line for each signature. Any
  * program that knows the format can check and cosign them.
  */
 
-/** A name of a key: what cannot be read as a part of a signature line is refused. */
+/** The name of a key. Names that would break a signature line are refused. */
 const NAME = /^[^\s+]+$/u
 const SIGNATURE = /^— (\S+) ([A-Za-z0-9+/]+={0,2})$/
 const ED25519 = 1
 const KEY_BYTES = 32
 
-/** A key that signs notes, or checks them. */
+/** A key that signs or verifies notes. */
 export interface NoteKey {
   readonly name: string
   readonly key: KeyObject
 }
 
-/** Whether a name can stand in a note. */
+/** Whether a name is allowed in a note. */
 export function isNoteName(name: unknown): name is string {
   return typeof name === 'string' && NAME.test(name) && name.length <= 200
 }
@@ -30,7 +30,7 @@ function publicBytes(key: KeyObject): Buffer {
   return Buffer.from(x, 'base64url')
 }
 
-/** The first four bytes of SHA-256 of name, line feed, kind and key: what tells keys of one name apart. */
+/** The first four bytes of SHA-256 of name, line feed, kind and key. They distinguish keys with the same name. */
 function keyHash(name: string, key: Buffer): Buffer {
   return hash(
     'sha256',
@@ -39,14 +39,14 @@ function keyHash(name: string, key: Buffer): Buffer {
   ).subarray(0, 4)
 }
 
-/** The key as one line, `name+hash+key`, for those who check: the verifier key of C2SP `signed-note`. */
+/** The key as one line, `name+hash+key`, for verifiers: the verifier key of C2SP `signed-note`. */
 export function verifierKey({ name, key }: NoteKey): string {
   const bytes = publicBytes(key)
   const encoded = Buffer.concat([Buffer.from([ED25519]), bytes]).toString('base64')
   return `${name}+${keyHash(name, bytes).toString('hex')}+${encoded}`
 }
 
-/** The key of a line that {@link verifierKey} wrote; `undefined` when it is not one. */
+/** The key in a line that {@link verifierKey} wrote; `undefined` if it is not such a line. */
 export function parseVerifierKey(line: string): NoteKey | undefined {
   const [, name = '', id = '', encoded = ''] =
     /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]+={0,2})$/.exec(line) ?? []
@@ -63,13 +63,13 @@ export function parseVerifierKey(line: string): NoteKey | undefined {
   }
 }
 
-/** A text, which ends with a line feed, with a signature. */
+/** Signs a text, which must end with a line feed. */
 export function signNote(text: string, { name, key }: NoteKey): string {
   const signature = Buffer.concat([keyHash(name, publicBytes(key)), sign(null, Buffer.from(text), key)])
   return `${text}\n— ${name} ${signature.toString('base64')}\n`
 }
 
-/** A note as it was read. */
+/** A note after reading. */
 export interface ReadNote {
   readonly text: string
   /** Whether one of the keys has signed it. */
@@ -77,9 +77,9 @@ export interface ReadNote {
 }
 
 /**
- * Reads a note, and checks the signatures of keys that are known. Those of others are passed over, as the format asks.
+ * Reads a note, and verifies the signatures of known keys. Those of others are ignored, as the format requires.
  *
- * @throws UnreadableError when it is not a note, or a known key has not made the signature that bears its name.
+ * @throws UnreadableError if it is not a note, or a signature with the name of a known key is not valid.
  */
 export function readNote(note: string, keys: readonly NoteKey[]): ReadNote {
   const split = note.lastIndexOf('\n\n')
@@ -92,7 +92,7 @@ export function readNote(note: string, keys: readonly NoteKey[]): ReadNote {
   for (const line of lines) {
     const [, name = '', encoded = ''] = SIGNATURE.exec(line) ?? []
     const bytes = Buffer.from(encoded, 'base64')
-    // The last character has bits that mean nothing: a note is written in one way.
+    // The last character of base64 has unused bits. Only the canonical form is accepted.
     const isWhole = bytes.length >= 5 && bytes.toString('base64') === encoded
     if (name === '' || !isWhole) throw new UnreadableError('a signature of the note is malformed')
     const known = keys.find(

@@ -33,9 +33,9 @@ export function checkpointsToStdout(now: () => number = Date.now): PublishCheckp
 }
 
 /**
- * The notes of a file that {@link checkpointFile} wrote. A last line that was cut off is not one.
+ * The notes of a file that {@link checkpointFile} wrote. A last line that was cut off is ignored.
  *
- * @throws UnreadableError (as a rejection) that names the first line that is something else.
+ * @throws UnreadableError (as a rejection) that names the first line that is not a checkpoint.
  */
 export async function readCheckpointFile(path: string): Promise<readonly string[]> {
   const lines = (await readFile(path, 'utf8')).split('\n')
@@ -45,7 +45,7 @@ export async function readCheckpointFile(path: string): Promise<readonly string[
       const { checkpoint } = JSON.parse(line) as { readonly checkpoint?: unknown }
       if (typeof checkpoint === 'string') return checkpoint
     } catch {
-      // Told below.
+      // Reported below.
     }
     throw new UnreadableError(`line ${index + 1} of the checkpoint file is not a checkpoint`)
   })

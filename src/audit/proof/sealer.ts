@@ -20,17 +20,19 @@ import type { LogStart } from '../log/log-start.ts'
 
 export interface SealerOptions {
   readonly store: FrameStore
-  /** The name of the log, which no other log of the key has: `example.org/audit`. It is also the name of the key. */
+  /**
+   * The name of the log, such as `example.org/audit`. No other log with the same key may have it. It is also the name of the key.
+   */
   readonly origin: string
   /** An Ed25519 private key, as a `KeyObject` or in PEM. */
   readonly key: KeyObject | string
-  /** Where checkpoints go, outside of the store. Each gets all of them. */
+  /** Where to publish checkpoints outside the store. Every function receives every checkpoint. */
   readonly publish: PublishCheckpoint | readonly PublishCheckpoint[]
   /** How often to make a checkpoint if there are new frames, in milliseconds. Default 1,000. */
   readonly interval?: number | undefined
   /** After how many new frames a checkpoint is made at the latest. Default 1,024. */
   readonly maxFrames?: number | undefined
-  /** Called on every failure. */
+  /** Called with every failure. */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
@@ -38,7 +40,7 @@ export interface SealerOptions {
 export interface Sealer {
   /** Signs a checkpoint over all frames that can no longer be lost. Resolves with the newest checkpoint, if there is one. */
   seal(): Promise<Checkpoint | undefined>
-  /** Seals once more, and ends. */
+  /** Seals once more, and stops. */
   close(): Promise<void>
 }
 
@@ -61,9 +63,9 @@ function privateKey(value: unknown): KeyObject | undefined {
 }
 
 /**
- * Makes signed checkpoints of a log and publishes them. Run one for each log, in a process that need not serve requests. A frame
- * is sealed when it has been in the store for longer than the store can lose it (`settlesAfter`), so that no checkpoint covers
- * what may come back in another order.
+ * Makes signed checkpoints of a log and publishes them. Run one sealer for each log, in a process that need not serve requests. A
+ * frame is sealed only when the store can no longer lose it (`settlesAfter`), so that no checkpoint covers frames that may come
+ * back in another order.
  *
  * @throws ConfigError
  */
@@ -97,7 +99,7 @@ class LogSealer implements Sealer {
   #tree: GrowingTree | undefined
   /** The place of the last frame in the tree. */
   #place: string | undefined
-  /** When frames behind it were seen first. */
+  /** When each frame after it was first seen. */
   #seen = new Map<string, number>()
   #published = 0
   #newest: Checkpoint | undefined
@@ -130,10 +132,10 @@ class LogSealer implements Sealer {
       )
       for (const frame of page) {
         const since = this.#seen.get(frame.place) ?? performance.now()
-        // In the order of the log: behind one that may still be lost nothing is taken.
+        // In the order of the log: after a frame that may still be lost, nothing is taken.
         mayTake &&= performance.now() - since >= store.settlesAfter
         if (mayTake) {
-          // What is not a frame takes its place in the tree too, and stays a finding of a verification.
+          // A damaged frame is part of the tree too. A verification reports it.
           tree.add(leafOf(frame.bytes))
           this.#place = frame.place
           if (tree.size - this.#published >= maxFrames) await this.#publish(tree)
@@ -147,7 +149,7 @@ class LogSealer implements Sealer {
     return this.#newest
   }
 
-  /** The tree over the frames that were removed, behind which the log goes on. */
+  /** The tree over the removed frames, which the log continues. */
   async #begin(): Promise<GrowingTree> {
     const start: LogStart | undefined = await withDeadline(
       this.#options.store.start(),
@@ -168,7 +170,7 @@ class LogSealer implements Sealer {
     const places = typeof publish === 'function' ? [publish] : publish
     const results = await Promise.allSettled(places.map(async (each) => each(note)))
     const failed = results.filter(({ status }) => status === 'rejected')
-    // With one copy outside the log can be verified; that others are missing is told.
+    // One copy outside the store is enough for a verification; missing copies are reported.
     if (failed.length < places.length) {
       this.#published = size
       this.#newest = checkpoint
@@ -184,7 +186,7 @@ class LogSealer implements Sealer {
     try {
       this.#options.onError?.(cause instanceof Error ? cause : new UnavailableError('the sealer failed'))
     } catch {
-      // A listener must not harm the sealer.
+      // An error of the callback must not stop the sealer.
     }
   }
 
@@ -194,7 +196,7 @@ class LogSealer implements Sealer {
   }
 }
 
-/** The leaf of a stored frame: the hash of its link, or of what stands in its place. */
+/** The leaf of a stored frame: the hash of its link, or of its bytes if it is damaged. */
 export function leafOf(bytes: Buffer): Buffer {
   try {
     return leafHash(readFrame(bytes).link)

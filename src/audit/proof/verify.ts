@@ -9,7 +9,7 @@ import type { NoteKey } from './note.ts'
 import { leafOf } from './sealer.ts'
 import type { LogStart } from '../log/log-start.ts'
 
-/** What a verification can find. */
+/** The problems that a verification can find. */
 export type LogProblemCode =
   | 'FRAME_UNREADABLE'
   | 'FRAME_CHANGED'
@@ -28,21 +28,21 @@ export type LogProblemCode =
 
 export interface LogProblem {
   readonly code: LogProblemCode
-  /** Which frame, or which checkpoint, counted from zero. */
+  /** The number of the frame or the checkpoint, counted from zero. */
   readonly at: number
   readonly detail: string
 }
 
-/** What a verification has seen. */
+/** The result of a verification. */
 export interface LogReport {
   readonly frames: number
   readonly events: number
   readonly writers: number
-  /** How many frames the newest checkpoint covers that holds. */
+  /** How many frames the newest valid checkpoint covers. */
   readonly sealed: number
-  /** How many checkpoints hold. */
+  /** How many checkpoints are valid. */
   readonly checkpoints: number
-  /** The first hundred problems. Empty: the log is as it was written. */
+  /** The first hundred problems. If it is empty, the log is unchanged. */
   readonly problems: readonly LogProblem[]
   /** How many problems there are. */
   readonly found: number
@@ -51,15 +51,15 @@ export interface LogReport {
 export interface VerifyOptions {
   /** The frames in the order of the store: `framesOf(store)`, preceded by the frames of the archive, if any. */
   readonly frames: AsyncIterable<StoredFrame> | Iterable<StoredFrame>
-  /** The checkpoints that were published, as signed notes. Without them, a truncated log or a removed writer goes unnoticed. */
+  /** The published checkpoints, as signed notes. Without them, a truncated log or a removed writer goes unnoticed. */
   readonly checkpoints?: readonly string[] | undefined
   /** The keys that may sign checkpoints. */
   readonly keys?: readonly NoteKey[] | undefined
-  /** The name of the log. Checkpoints of another log are a finding. */
+  /** The name of the log. Checkpoints of another log are reported. */
   readonly origin?: string | undefined
-  /** The key of the frames, where `auditLog` has one: frames of others are found. */
+  /** The key of the frames, if `auditLog` has one. Frames of others are reported. */
   readonly frameKey?: Uint8Array | KeyObject | undefined
-  /** Where the log begins, when older frames were removed and are not given. */
+  /** Where the log begins, if older frames were removed and are not passed in `frames`. */
   readonly start?: LogStart | undefined
   /** How many frames may follow the newest checkpoint. Default: any number. */
   readonly maxUnsealed?: number | undefined
@@ -76,7 +76,7 @@ export async function verifyLog(options: VerifyOptions): Promise<LogReport> {
   return verification.report()
 }
 
-/** What is known of one writer. */
+/** The known state of one writer. */
 interface Chain {
   last: number
   link: Buffer
@@ -88,7 +88,7 @@ class Verification {
   readonly #chains = new Map<string, Chain>()
   readonly #problems: LogProblem[] = []
   readonly #tree: GrowingTree
-  /** Checkpoints by the size that they speak of. */
+  /** Checkpoints by the size of the log that they cover. */
   readonly #due = new Map<number, { readonly checkpoint: Checkpoint; readonly at: number }[]>()
   readonly #begin: number
   #found = 0
@@ -122,7 +122,7 @@ class Verification {
     }
   }
 
-  /** The beginning of a log that was cut must be one that was signed. */
+  /** A log that begins later must begin at a signed checkpoint. */
   #checkStart({ checkpoint: note }: LogStart): void {
     const checkpoint = this.#checkpointOf(note, 0)
     if (checkpoint === undefined) return
@@ -146,7 +146,7 @@ class Verification {
 
   #takeCheckpoint(note: string, at: number): void {
     const checkpoint = this.#checkpointOf(note, at)
-    // What was removed behind a checkpoint is not there to be compared with older ones.
+    // Older checkpoints cover only removed frames, so they cannot be compared.
     if (checkpoint === undefined || checkpoint.size < this.#begin) return
     const all = this.#due.get(checkpoint.size) ?? []
     all.push({ checkpoint, at })
@@ -210,7 +210,7 @@ class Verification {
     this.#chains.set(writer, { last: Math.max(chain.last, lastOf(frame)), link })
   }
 
-  /** Compares the tree with the checkpoints of its size. */
+  /** Compares the tree with the checkpoints for its size. */
   #compare(): void {
     const due = this.#due.get(this.#tree.size)
     if (due === undefined) return
@@ -260,7 +260,7 @@ class Verification {
   }
 }
 
-/** Whether a place stands behind another. Those of Redis are two numbers, those of a memory store one. */
+/** Whether a place is after another. Places of Redis are two numbers, those of a memory store one. */
 export function isBehind(place: string, other: string): boolean {
   const [time = '', number = '0'] = place.split('-')
   const [otherTime = '', otherNumber = '0'] = other.split('-')

@@ -3,18 +3,18 @@ import type { AuditEvent } from '../event.ts'
 /** Which events to find. An event must match all given members. */
 export interface AuditQuery {
   readonly appId?: string | undefined
-  /** Id of a person, as it was given to `person(id, record)`. */
+  /** The id of a person, as passed to `person(id, record)`. */
   readonly person?: string | undefined
-  /** Name of a field that was read. */
+  /** The name of a field that was read. */
   readonly field?: string | undefined
   /** ISO 8601: events at or after this time. */
   readonly from?: string | undefined
   /** ISO 8601: events before this time. */
   readonly to?: string | undefined
-  /** Code of a decision: `ADDRESS_NOT_ALLOWED`. */
+  /** The code of a decision: `ADDRESS_NOT_ALLOWED`. */
   readonly code?: string | undefined
   readonly requestId?: string | undefined
-  /** Name of an operation: `GET /me`. */
+  /** The name of an operation: `GET /me`. */
   readonly operation?: string | undefined
 }
 
@@ -37,7 +37,7 @@ export function peopleIn(event: AuditEvent): readonly string[] {
   return [person, ...listed].filter((each): each is string => typeof each === 'string')
 }
 
-/** How often each field of a person was read, as an event says. */
+/** How often each field of a person was read, according to an event. */
 export function fieldsOf(
   event: AuditEvent,
   pseudonyms: ReadonlySet<string>,
@@ -59,7 +59,7 @@ export function fieldsOf(
   )
 }
 
-/** Whether an event fits. `pseudonyms` are those of the person who is looked for. */
+/** Whether an event matches. `pseudonyms` are those of the requested person. */
 export function fits(
   event: AuditEvent,
   query: AuditQuery,

@@ -26,29 +26,29 @@ export interface AuditReaderOptions {
   readonly store: FrameStore
   /** Records every query. If a query cannot be recorded, its result is not shown. */
   readonly sink: AuditSink
-  /** The key that `auditAccess` makes pseudonyms with. Needed to find a person. */
+  /** The key with which `auditAccess` makes pseudonyms. Needed to find a person. */
   readonly pseudonymKey?: Uint8Array | KeyObject | undefined
-  /** The `people` of `auditLog`. */
+  /** The `people` of the `auditLog`. */
   readonly people?: People | undefined
-  /** Directory of older frames, which `retainLog` has written. */
+  /** The directory of older frames that `retainLog` has moved. */
   readonly archive?: string | undefined
   /** The person who is querying. Only a pseudonym is recorded. */
   readonly actor?: string | undefined
-  /** How often `tail` looks for something new, in milliseconds. Default 250. */
+  /** How often `tail` looks for new events, in milliseconds. Default 250. */
   readonly pollInterval?: number | undefined
   readonly now?: (() => number) | undefined
 }
 
 /** An event with its place in the log. */
 export interface FoundEvent {
-  /** Place of its frame, and which event of it. */
+  /** The place of its frame, and the position of the event in it. */
   readonly place: string
   readonly event: AuditEvent
 }
 
 export interface AuditPage {
   readonly events: readonly FoundEvent[]
-  /** Give it as `after` for the next page; missing at the end. */
+  /** Pass it as `after` for the next page; missing at the end. */
   readonly next?: string | undefined
 }
 
@@ -64,9 +64,9 @@ export interface AuditPageOptions {
 
 /** Reads an audit log. Every query is recorded as an event before its result is shown. */
 export interface AuditReader {
-  /** Events that fit, the oldest first. */
+  /** The matching events, oldest first. */
   query(query: AuditQuery, page?: AuditPageOptions): Promise<AuditPage>
-  /** Events that fit, as they come, until the signal ends it. */
+  /** The matching events as they arrive, until the signal is aborted. */
   tail(
     query?: AuditQuery,
     options?: { signal?: AbortSignal | undefined; purpose?: string | undefined },
@@ -183,7 +183,7 @@ class LogReader implements AuditReader {
     return new Date((this.#options.now ?? Date.now)()).toISOString()
   }
 
-  /** The frames of archive and store, behind a place; where a person is looked for, those of the store by its index. */
+  /** The frames of the archive and the store after a place. For a person, the store finds them by its index. */
   async *#frames(
     after: string | undefined,
     pseudonyms: ReadonlySet<string> | undefined,
@@ -237,7 +237,7 @@ class LogReader implements AuditReader {
     )
   }
 
-  /** What cannot be recorded is not shown. */
+  /** Throws if the query cannot be recorded, so that its result is not shown. */
   async #record(
     operation: string,
     person: string | undefined,
@@ -245,7 +245,7 @@ class LogReader implements AuditReader {
     pseudonyms: ReadonlySet<string> | undefined,
   ): Promise<void> {
     const { sink, actor } = this.#options
-    // Asking for somebody who is not known, or was forgotten, must not make them known.
+    // A query for an unknown or erased person must not create a pseudonym for them.
     const isKnown = person !== undefined && (pseudonyms?.size ?? 0) > 0
     await sink.write([
       ownEvent({
@@ -259,12 +259,12 @@ class LogReader implements AuditReader {
   }
 }
 
-/** The events of a frame. What is not an event leaves a hole, so that places stay. */
+/** The events of a frame. A line that is not an event gives `undefined`, so that positions stay correct. */
 export function eventsOf({ bytes }: StoredFrame): readonly (AuditEvent | undefined)[] {
   try {
     return linesOf(bytes).map(parseEvent)
   } catch {
-    // A verification finds it.
+    // A verification reports it.
     return []
   }
 }

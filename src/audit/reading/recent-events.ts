@@ -8,24 +8,24 @@ import type { FrameStore, StoredFrame } from '../log/frame-store.ts'
 export interface RecentEventsQuery {
   readonly appId?: string | undefined
   readonly requestId?: string | undefined
-  /** ISO 8601; only events from then on. */
+  /** ISO 8601: only events at or after this time. */
   readonly since?: string | undefined
-  /** How many at most, the newest first. */
+  /** How many events at most, newest first. */
   readonly limit: number
 }
 
-/** What was found, the newest first. */
+/** The events that were found, newest first. */
 export interface RecentEvents {
   readonly events: readonly AuditEvent[]
   /** Whether all matching events are included: `false` if `limit` was reached, or if older events were not searched. */
   readonly isComplete: boolean
 }
 
-/** Finds recent events, as `createConsole` asks for them. */
+/** Finds recent events for `createConsole`. */
 export type FindRecentEvents = (query: RecentEventsQuery) => Promise<RecentEvents>
 
 export interface RecentEventsOptions {
-  /** How many events one query searches, starting with the newest. Default 20,000. */
+  /** How many events one query searches, newest first. Default 20,000. */
   readonly most?: number | undefined
 }
 
@@ -34,10 +34,10 @@ export const MOST_LOOKED_AT = 20_000
 const PAGE = 64
 
 /**
- * Finds the newest events of an `auditLog`: what `createConsole` takes as `recentEvents`. It searches at most `most` events,
- * starting with the newest.
+ * Finds the newest events of an `auditLog`, for the option `recentEvents` of `createConsole`. It searches at most `most` events,
+ * newest first.
  *
- * @param store where the frames are, such as `redisFrames(redis)`.
+ * @param store the store of the frames, such as `redisFrames(redis)`.
  * @throws ConfigError
  */
 export function recentLogEvents(store: FrameStore, options: RecentEventsOptions = {}): FindRecentEvents {
@@ -54,7 +54,7 @@ export function recentLogEvents(store: FrameStore, options: RecentEventsOptions 
   return (query) => collect(linesBack(store), query, most)
 }
 
-/** The lines of the frames from the newest back, a page at a time. */
+/** The lines of all frames, newest first, in pages. */
 async function* linesBack(store: FrameStore): AsyncGenerator<readonly string[]> {
   let before: string | undefined
   for (;;) {
@@ -65,14 +65,14 @@ async function* linesBack(store: FrameStore): AsyncGenerator<readonly string[]> 
   }
 }
 
-/** Of lines from the newest back those that are asked for. */
+/** The matching events of lines that are sorted newest first. */
 export async function collect(
   pages: AsyncIterable<readonly string[]>,
   { appId, requestId, since = '', limit }: RecentEventsQuery,
   most: number,
 ): Promise<RecentEvents> {
   const events: AuditEvent[] = []
-  // What a line must have in it to be worth reading: most lines are of other apps.
+  // Text that a matching line must contain. Most lines belong to other apps, and need not be parsed.
   const marks = Object.entries({ appId, requestId }).flatMap(([name, value]) =>
     value === undefined ? [] : [`"${name}":${JSON.stringify(value)}`],
   )
@@ -92,7 +92,7 @@ export async function collect(
       if (events.length === limit) return { events, isComplete: false }
       events.push(event)
     }
-    // Events come in the order of their ends: a page of nothing but older ones is the last that can matter.
+    // Events are sorted by the end of their request. After a page with only older events, nothing can match.
     if (newest !== '' && newest < since) break
   }
   return { events, isComplete: true }

@@ -8,7 +8,7 @@ import { fieldsOf, peopleIn } from './query.ts'
 export interface SubjectAccess {
   readonly time: string
   readonly requestId: string
-  /** The app that has asked: a recipient of the data. */
+  /** The app that made the request: a recipient of the data. */
   readonly appId?: string | undefined
   /** What was called: `GET /people/:id`. */
   readonly operation?: string | undefined
@@ -17,13 +17,13 @@ export interface SubjectAccess {
   readonly purpose?: string | undefined
   /** Each field, and how often it was read. */
   readonly fields: Readonly<Record<string, number>>
-  /** What was done with the data besides reading it: `update`, `export`. */
+  /** What was done with the data apart from reading it: `update`, `export`. */
   readonly action?: string | undefined
   /** Pseudonym of the person who acted, if it was requested. */
   readonly actor?: string | undefined
 }
 
-/** "Who has read my data?" */
+/** The answer to "Who has read my data?" */
 export interface SubjectReport {
   readonly generated: string
   readonly accesses: readonly SubjectAccess[]
@@ -39,7 +39,7 @@ interface AnyAccess {
   readonly action?: unknown
 }
 
-/** Puts together what a log says of a person. */
+/** Collects what a log contains about a person. */
 export async function subjectReport(
   frames: AsyncIterable<StoredFrame>,
   pseudonyms: ReadonlySet<string>,
@@ -65,7 +65,7 @@ export async function subjectReport(
   return { generated: now, accesses: all, recipients, fields }
 }
 
-/** Adds an event to the access that it belongs to: one for each request, record, purpose and action. */
+/** Adds an event to the access it belongs to: one for each request, record, purpose and action. */
 function takeIn(
   accesses: Map<string, SubjectAccess>,
   event: AuditEvent,
@@ -94,7 +94,7 @@ function addUp(sum: Record<string, number>, more: Readonly<Record<string, number
     sum[name] = (Object.hasOwn(sum, name) ? (sum[name] ?? 0) : 0) + count
 }
 
-/** A report as a text that can be printed and sent to the person. */
+/** A report as text, to print and send to the person. */
 export function printSubjectReport({ generated, accesses, recipients, fields }: SubjectReport): string {
   const lines = [`Accesses to your personal data, as of ${generated}`, '']
   if (accesses.length === 0) lines.push('No accesses are recorded.')

@@ -5,15 +5,18 @@ import type { StoredFrame } from '../log/frame-store.ts'
 import { syncDirectory, writeAll } from '../spool/files.ts'
 import { encodeRecord, scanRecords } from '../spool/record.ts'
 
-/** Frames that were moved out of the store, in files that nothing is added to: `<number of the first>-<number behind the last>.frames`. */
+/**
+ * Files of frames that were moved out of the store; they are never appended to. The name has two counts: the frames of the log
+ * before the file, and the frames up to its end.
+ */
 const NAME = /^(\d{12})-(\d{12})\.frames$/
 const CHUNK = 1_048_576
 
 interface ArchiveFile {
   readonly path: string
-  /** How many frames of the log stand before its first. */
+  /** How many frames of the log precede its first frame. */
   readonly first: number
-  /** How many frames of the log there are up to its last. */
+  /** How many frames of the log there are up to its last frame. */
   readonly end: number
 }
 
@@ -32,7 +35,7 @@ async function archiveFiles(directory: string): Promise<readonly ArchiveFile[]> 
     })
 }
 
-/** Writes frames to a new file of an archive, which is whole or not there. Resolves when the disk has it. */
+/** Writes frames to a new file of an archive, which then exists as a whole or not at all. Resolves when it is on disk. */
 export async function writeArchive(
   directory: string,
   first: number,
@@ -62,9 +65,9 @@ export async function writeArchive(
 }
 
 /**
- * The frames of an archive, the oldest first, with the places that they had in the store.
+ * The frames of an archive, oldest first, with the places they had in the store.
  *
- * @throws UnreadableError (as a rejection) when a file of the archive is missing or damaged.
+ * @throws UnreadableError (as a rejection) if a file of the archive is missing or damaged.
  */
 export async function* archivedFrames(directory: string, after?: number): AsyncGenerator<StoredFrame> {
   let expected: number | undefined
@@ -101,7 +104,7 @@ async function* framesOfFile(path: string): AsyncGenerator<StoredFrame> {
         yield { place: content.toString('latin1', 1, 1 + length), bytes: content.subarray(1 + length) }
       }
       if (broken) return
-      // A record that is longer than what was read.
+      // The next record is longer than what was read.
       want = records.length === 0 ? want * 2 : CHUNK
       offset = end
     }

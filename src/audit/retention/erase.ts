@@ -9,9 +9,9 @@ import type { AuditSink } from '../sink.ts'
 export interface EraseOptions {
   readonly store: FrameStore
   readonly people: People
-  /** The key that `auditAccess` makes pseudonyms with. */
+  /** The key with which `auditAccess` makes pseudonyms. */
   readonly pseudonymKey: Uint8Array
-  /** Where it is recorded, without the person. */
+  /** The sink that records the erasure, without the person. */
   readonly sink: AuditSink
   /** Makes the store rewrite its files, so that they no longer contain deleted data: `() => rewriteRedis(redis)`. */
   readonly rewrite?: (() => Promise<void>) | undefined
@@ -19,7 +19,7 @@ export interface EraseOptions {
   readonly now?: (() => number) | undefined
 }
 
-/** What was erased. */
+/** The result of an erasure. */
 export interface Erased {
   /** How many of the people had secrets. */
   readonly people: number
@@ -31,7 +31,7 @@ export interface Erased {
 
 /**
  * Erases people: destroys their secrets and their entries in the index, and makes the store rewrite its files once. Their events
- * stay and still verify, but can no longer be linked to them.
+ * stay and can still be verified, but can no longer be linked to them.
  */
 export async function erasePeople(ids: readonly string[], options: EraseOptions): Promise<Erased> {
   const { store, people, pseudonymKey, sink, rewrite, purpose, now = Date.now } = options
@@ -40,7 +40,7 @@ export async function erasePeople(ids: readonly string[], options: EraseOptions)
   let [found, secrets] = [0, 0]
   for (const id of ids) {
     const before = secrets
-    // As somebody whose data was read, and as somebody who has read.
+    // As a person whose data was read, and as an actor who read.
     for (const name of [pseudonymise('person', id), pseudonymise('actor', id)]) {
       for (const pseudonym of await people.pseudonymsOf(name)) await store.forgetPerson(pseudonym)
       traces.push(name, ...(await people.sealedOf(name)))
@@ -54,15 +54,15 @@ export async function erasePeople(ids: readonly string[], options: EraseOptions)
   return { people: found, secrets, traces }
 }
 
-/** Where a trace was found. */
+/** A trace that was found. */
 export interface Trace {
   readonly path: string
-  /** How it was written: `plain`, `hex`, `base64`, `reversed`, `url`. */
+  /** Its encoding: `plain`, `hex`, `base64`, `reversed`, `url`. */
   readonly form: string
 }
 
 const CHUNK = 4_194_304
-/** Shorter ones are found by chance. */
+/** Shorter strings are found by chance. */
 const SHORTEST = 4
 
 /** Searches all files of directories for strings: plain, reversed, and in hex, base64 and URL encoding. */
@@ -89,7 +89,7 @@ interface Needle {
 
 function formsOf(trace: string): Needle[] {
   const bytes = Buffer.from(trace)
-  // In base64 a text looks different at each of three offsets; the edges hang on its neighbours.
+  // In base64, a string looks different at each of three offsets. Its edges depend on its neighbours, and are left out.
   const base64 = [0, 1, 2].map((offset) => {
     const text = Buffer.concat([Buffer.alloc(offset), bytes])
       .toString('base64')

@@ -16,31 +16,31 @@ import { writeArchive } from './archive.ts'
 
 export interface RetainOptions {
   readonly store: FrameStore
-  /** Directory to which frames are moved. */
+  /** The directory to which frames are moved. */
   readonly archive: string
-  /** Frames whose events are all older than this are moved; milliseconds since the epoch. */
+  /** Frames are moved if all their events are older than this; in milliseconds since the epoch. */
   readonly before: number
   /** The published checkpoints. Only frames that one of them covers are moved. */
   readonly checkpoints: readonly string[]
   readonly keys: readonly NoteKey[]
-  /** Where it is recorded. */
+  /** The sink that records the removal. */
   readonly sink: AuditSink
-  /** Places up to which others, such as exporters, have read: later frames stay. */
+  /** Places up to which others, such as exporters, have read. Later frames stay. */
   readonly readUpTo?: readonly string[] | undefined
   readonly now?: (() => number) | undefined
 }
 
-/** What was moved. */
+/** The result of moving frames. */
 export interface Retained {
   readonly frames: number
   readonly start: LogStart | undefined
 }
 
 /**
- * Moves old frames from the store to an archive, but only frames that a valid checkpoint covers. They are removed once they are on
- * disk and the removal itself is recorded.
+ * Moves old frames from the store to an archive, but only frames that a valid checkpoint covers. They are removed from the store
+ * once they are on disk and the removal is recorded.
  *
- * @throws UnreadableError (as a rejection) when the log is not what was signed: then nothing is moved.
+ * @throws UnreadableError (as a rejection) if the log does not match its signed checkpoint: then nothing is moved.
  */
 export async function retainLog(options: RetainOptions): Promise<Retained> {
   const { store, archive, sink, now = Date.now } = options
@@ -63,7 +63,7 @@ async function* upTo(place: string, frames: AsyncIterable<StoredFrame>): AsyncGe
   }
 }
 
-/** Where the log shall begin: behind the newest checkpoint that covers nothing but old frames. */
+/** The new beginning of the log: after the newest checkpoint that covers only old frames. */
 async function newStart(options: RetainOptions, begin: LogStart | undefined): Promise<LogStart | undefined> {
   const { store, before, readUpTo = [] } = options
   const signed = signedCheckpoints(options)

@@ -10,7 +10,7 @@ export function segmentPath(directory: string, writer: string, number: number): 
   return join(directory, `${writer}.${String(number).padStart(8, '0')}.spool`)
 }
 
-/** The segments of all writers in a directory, each in their order. */
+/** The segments of all writers in a directory, in order. */
 export async function segmentsIn(directory: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>()
   for (const name of (await readdir(directory)).toSorted()) {
@@ -23,7 +23,7 @@ export async function segmentsIn(directory: string): Promise<ReadonlyMap<string,
   return found
 }
 
-/** Writes all bytes at a place of a file. A write may take a part only. */
+/** Writes all bytes at a position of a file. A single write may write only part of them. */
 export async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
   let written = 0
   while (written < bytes.length) {
@@ -32,7 +32,7 @@ export async function writeAll(file: FileHandle, bytes: Buffer, position: number
   }
 }
 
-/** Has the names in a directory survive a loss of power. */
+/** Makes the names in a directory survive a power failure. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r')
   try {
@@ -54,7 +54,7 @@ const WORDS: Readonly<Record<string, string>> = {
   EIO: 'the disk reports errors',
 }
 
-/** What a failure of the disk means, in words that an operator can act on. */
+/** Explains a failure of the disk so that an operator can act on it. */
 export function spoolFailure(error: unknown): UnavailableError {
   const { code } = (error ?? {}) as { readonly code?: unknown }
   const name = typeof code === 'string' ? code : 'unknown error'

@@ -2,20 +2,20 @@ import { readFileSync } from 'node:fs'
 import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 
-/** The process that holds a lock. A later process with the same number is not taken for it. */
+/** The process that holds a lock. Its start time distinguishes it from a later process with the same id. */
 interface Holder {
   readonly pid: number
   readonly host: string
-  /** When the process began, in the ticks of the kernel; empty where the system does not tell. */
+  /** When the process started, in ticks of the kernel; empty if the system does not provide it. */
   readonly began: string
 }
 
-/** For how long a holder on another host counts as alive after it last said so, in milliseconds. */
+/** How long a holder on another host counts as alive after its last renewal, in milliseconds. */
 const LEASE = 60_000
-/** How often a holder says that it is alive. */
+/** How often a holder renews its lock, in milliseconds. */
 const RENEWED_EACH = 5_000
 
-/** Holds a file that says which process uses a spool. */
+/** A held lock: a file that names the process that uses a spool. */
 export interface Lock {
   release(): Promise<void>
 }
@@ -23,7 +23,7 @@ export interface Lock {
 /**
  * Takes a lock that is free, or whose holder is dead.
  *
- * @returns `undefined` when another process holds it.
+ * @returns `undefined` if another process holds it.
  */
 export async function takeLock(path: string): Promise<Lock | undefined> {
   for (let attempt = 0; attempt < 3; attempt += 1) {
@@ -66,7 +66,7 @@ export async function isHeld(path: string): Promise<boolean> {
   }
   const isFresh = Date.now() - renewed < LEASE
   const holder = parseHolder(text)
-  // Cut while it was written: its process is writing it right now, or has died over it.
+  // A partial file: its process is writing it right now, or died while doing so.
   if (holder === undefined) return isFresh
   return holder.host === hostname() ? isRunning(holder) : isFresh
 }
@@ -85,7 +85,7 @@ function isRunning({ pid, began }: Holder): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    // A process of another user is one that runs.
+    // EPERM means that the process runs, but belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
   return began === '' || beginningOf(pid) === began
@@ -95,13 +95,13 @@ function thisProcess(): Holder {
   return { pid: process.pid, host: hostname(), began: beginningOf(process.pid) }
 }
 
-/** When a process began, and on which start of the machine. */
+/** When a process started, and the boot id of the machine. */
 function beginningOf(pid: number): string {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // Behind the name, which may contain spaces and parentheses, the start time is the 20th member.
+    // After the name, which may contain spaces and parentheses, the start time is the 20th member.
     const members = line.slice(line.lastIndexOf(')') + 2).split(' ')
-    // A process that is dead and has not been waited for writes nothing any more.
+    // A zombie process writes nothing any longer.
     if (members[0] === 'Z' || members[0] === 'X') return 'dead'
     return `${members[19]} ${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`
   } catch {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 
-/** What stands in a spool file. */
+/** The kinds of records in a spool file. */
 export type RecordKind = 'frame' | 'secret'
 
 export interface SpoolRecord {
@@ -13,10 +13,10 @@ export interface SpoolRecord {
 const KINDS: readonly RecordKind[] = ['frame', 'secret']
 /** Length, checksum, kind. */
 const HEAD = 9
-/** More than the longest frame. */
+/** More bytes than the longest frame has. */
 const LONGEST = 64 * 1_048_576
 
-/** A record: its length, the CRC-32 of all that follows the checksum, its kind, its content. */
+/** A record: its length, the CRC-32 of everything after the checksum, its kind, its content. */
 export function encodeRecord(kind: RecordKind, content: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(HEAD + content.length)
   bytes.writeUInt32BE(content.length, 0)
@@ -26,20 +26,20 @@ export function encodeRecord(kind: RecordKind, content: Uint8Array): Buffer {
   return bytes
 }
 
-/** The records in bytes of a spool file. */
+/** The records found in bytes of a spool file. */
 export interface ScannedRecords {
   readonly records: readonly SpoolRecord[]
   /** Where the last whole record ends. */
   readonly end: number
-  /** Whether something stands behind it that is not a record: the end is torn, or bytes were changed. */
+  /** Whether something follows that is not a record: the end is cut off, or bytes were changed. */
   readonly broken: boolean
 }
 
 /**
- * Reads records until the end or until something is not one.
+ * Reads records until the end, or until something is not a record.
  *
  * @param offset where `bytes` begin in their file.
- * @param whole whether nothing follows `bytes`; otherwise a record that is cut at the end is not an error.
+ * @param whole whether nothing follows `bytes`. Otherwise a record that is cut off at the end is not an error.
  */
 export function scanRecords(bytes: Buffer, offset: number, whole: boolean): ScannedRecords {
   const records: SpoolRecord[] = []

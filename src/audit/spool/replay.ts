@@ -20,10 +20,10 @@ export interface ReplayOptions {
   readonly onError: (error: unknown) => void
 }
 
-/** How often dead processes are looked for, in milliseconds. */
+/** How often to look for dead processes, in milliseconds. */
 const LOOKED_FOR_EACH = 10_000
 const READ_SIZE = 1_048_576
-/** How many dead processes are served at a time. */
+/** How many spools of dead processes are sent at a time. */
 const AT_ONCE = 8
 
 /** Sends what processes have left in their spools when they died. */
@@ -41,7 +41,7 @@ export class Replay {
     }, options.onError)
   }
 
-  /** Looks for dead processes now and then. */
+  /** Looks for dead processes at intervals. */
   begin(): void {
     this.#pump.poke()
     this.#timer = setInterval(() => this.#pump.poke(), LOOKED_FOR_EACH)
@@ -54,7 +54,7 @@ export class Replay {
     await this.#pump.close()
   }
 
-  /** Sends what all dead processes have left. Returns how many frames that were. */
+  /** Sends what all dead processes have left. Returns the number of frames. */
   async all(): Promise<number> {
     const { directory } = this.#options
     let found: ReadonlyMap<string, readonly string[]>
@@ -64,7 +64,7 @@ export class Replay {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
       throw spoolFailure(error)
     }
-    // Each waits for the store to settle, so they wait together.
+    // Each one waits for the store to settle, so several run in parallel.
     const left = [...found]
     let frames = 0
     const sendSome = async (): Promise<void> => {
@@ -103,7 +103,7 @@ export class Replay {
       if (!isWhole) damaged.push(path)
       if (this.#ended.signal.aborted) return frames
     }
-    // What the store has just acknowledged it may still lose.
+    // The store may still lose what it has just acknowledged.
     const { signal } = this.#ended
     const settled = await sleep(store.settlesAfter, true, { ref: false, signal }).catch(() => false)
     if (!settled) return frames
@@ -117,7 +117,7 @@ export class Replay {
     return frames
   }
 
-  /** The frames among records. Secrets go ahead of them. */
+  /** The frames among the records. Secrets are delivered first. */
   async #read(records: readonly SpoolRecord[]): Promise<readonly FrameToStore[]> {
     const frames: FrameToStore[] = []
     for (const { kind, content } of records) {
@@ -127,7 +127,7 @@ export class Replay {
     return frames
   }
 
-  /** Resolves with the number of the last event, which the store has then. */
+  /** Resolves with the number of the last event, which is then in the store. */
   async #send(frames: readonly FrameToStore[]): Promise<number> {
     const { store, storeTimeout, onError } = this.#options
     const ask = (overGap: boolean): Promise<number> =>
@@ -148,9 +148,9 @@ export class Replay {
 }
 
 /**
- * Hands over the records of a file, some at a time. A torn end is a write that was cut off, and never was acknowledged.
+ * Passes on the records of a file, some at a time. A torn end is a write that was cut off, and was never acknowledged.
  *
- * @returns whether nothing but a torn end was left out.
+ * @returns whether nothing except a torn end was left out.
  */
 async function eachRecord(
   path: string,
@@ -169,7 +169,7 @@ async function eachRecord(
       if (records.length > 0) await take(records)
       if (broken) return !(await hasRecordBehind(path, end + 1, size))
       if (whole) return true
-      // A record that is longer than what was read.
+      // The next record is longer than what was read.
       want = records.length === 0 ? want * 2 : READ_SIZE
       offset = end
     }
@@ -179,7 +179,7 @@ async function eachRecord(
   }
 }
 
-/** Whether a whole record stands behind a place: then the file was changed, and not just cut. */
+/** Whether a whole record follows after a position. If so, the file was changed, and not just cut off. */
 async function hasRecordBehind(path: string, from: number, size: number): Promise<boolean> {
   const file = await open(path, 'r')
   try {
@@ -187,7 +187,7 @@ async function hasRecordBehind(path: string, from: number, size: number): Promis
     const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
     for (let at = 0; at < bytesRead; at += 1) {
       const rest = bytes.subarray(at, bytesRead)
-      // Length zero is no record of ours, and zeros are what a disk shows that has lost a write.
+      // Our records never have length zero, but a disk that lost a write may return zeros.
       if (rest.length > 9 && rest.readUInt32BE(0) > 0 && scanRecords(rest, 0, false).records.length > 0)
         return true
     }

@@ -12,7 +12,7 @@ export interface SpoolSettings {
   readonly writer: string
   readonly maxBytes: number
   readonly segmentBytes: number
-  /** Whether what is appended shall survive a loss of power. */
+  /** Whether appended data must survive a power failure. */
   readonly sync: boolean
 }
 
@@ -20,29 +20,29 @@ export interface SpoolSettings {
 interface Segment {
   readonly path: string
   readonly file: FileHandle
-  /** The number of the last event in it; 0 while it has none. */
+  /** The number of the last event in it; 0 if there is none. */
   last: number
   /** Where its last whole record ends. */
   size: number
-  /** Nothing is appended to it any more, because the disk has failed it. */
+  /** Nothing more is appended to it, because the disk failed. */
   closed: boolean
 }
 
-/** Where the frames from a certain number on stand. */
+/** Where to find the frames from a certain event on. */
 interface Cursor {
   readonly number: number
   readonly segment: Segment
   readonly offset: number
 }
 
-/** The local copy of what one writer has written and the store may not have yet: files to which is only appended. */
+/** The local copy of what one writer has written and the store may not have yet, in append-only files. */
 export class Spool {
   readonly #settings: SpoolSettings
   readonly #lock: Lock
   readonly #segments: Segment[] = []
   #nextSegment = 1
   #cursor: Cursor | undefined
-  /** One thing at a time: no file is removed while it is written or read. */
+  /** Runs one operation at a time, so that no file is removed while it is written or read. */
   #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(settings: SpoolSettings, lock: Lock) {
@@ -50,7 +50,7 @@ export class Spool {
     this.#lock = lock
   }
 
-  /** @throws UnavailableError (as a rejection) when the directory cannot be used. */
+  /** @throws UnavailableError (as a rejection) if the directory cannot be used. */
   static async open(settings: SpoolSettings): Promise<Spool> {
     const { directory, writer } = settings
     let lock: Lock | undefined
@@ -64,12 +64,12 @@ export class Spool {
     return new Spool(settings, lock)
   }
 
-  /** How many bytes its files have. */
+  /** The size of all its files, in bytes. */
   get bytes(): number {
     return this.#segments.reduce((sum, { size }) => sum + size, 0)
   }
 
-  /** Appends frames that follow those before. On failure none of them is there. */
+  /** Appends frames that follow those before. If it fails, none of them is stored. */
   async append(frames: readonly FrameToStore[]): Promise<void> {
     await this.#append(
       Buffer.concat(frames.map(({ bytes }) => encodeRecord('frame', bytes))),
@@ -77,7 +77,7 @@ export class Spool {
     )
   }
 
-  /** Appends the sealed secret of a person, ahead of the first frame that needs it. */
+  /** Appends the sealed secret of a person, before the first frame that needs it. */
   async appendSecret(content: Buffer): Promise<void> {
     await this.#append(encodeRecord('secret', content), 0)
   }
@@ -105,7 +105,7 @@ export class Spool {
       written = true
       if (this.#settings.sync) await segment.file.datasync()
     } catch (error) {
-      // After a failed sync nobody knows what the disk has. What was not written whole is cut off.
+      // After a failed sync, the content on disk is unknown. A partial write is cut off.
       segment.closed = written
       await segment.file.truncate(segment.size).catch(() => (segment.closed = true))
       throw spoolFailure(error)
@@ -132,7 +132,7 @@ export class Spool {
     }
   }
 
-  /** Frames from the one with this event on, some at a time; none when they are not there. */
+  /** Frames from the one with this event on, some at a time; none if they are not in the spool. */
   read(number: number, maxBytes: number): Promise<readonly FrameToStore[]> {
     return this.#inTurn(() => this.#readNow(number, maxBytes))
   }
@@ -146,7 +146,7 @@ export class Spool {
       const records = await recordsAt(segment, offset, want)
       for (const { kind, content } of records) {
         const frame = kind === 'frame' ? readFrame(content) : undefined
-        // What the cursor was not sure of is skipped.
+        // The cursor may be at the beginning of a file, so earlier records are skipped.
         if (frame === undefined || lastOf(frame) < number) continue
         if (frames.length === 0 && frame.first > number) return []
         frames.push(toStore(frame))
@@ -173,7 +173,7 @@ export class Spool {
     return segment === undefined ? undefined : { number, segment, offset: 0 }
   }
 
-  /** All events up to this number are safe in the store: files that have no others are removed. */
+  /** All events up to this number are safe in the store: files with only such events are removed. */
   settle(number: number): Promise<void> {
     return this.#inTurn(() => this.#settleNow(number))
   }
@@ -182,7 +182,7 @@ export class Spool {
     while (this.#segments.length > 1 && (this.#segments[0] as Segment).last <= number) {
       await this.#remove(this.#segments.shift() as Segment)
     }
-    // The last one goes on growing. When all of it is settled it begins anew, so that an idle spool is empty.
+    // The last file keeps growing. When everything in it is settled it is removed too, so that an idle spool is empty.
     const rest = this.#segments[0]
     if (this.#segments.length === 1 && rest !== undefined && rest.size > 0 && rest.last <= number) {
       this.#segments.shift()
@@ -196,7 +196,7 @@ export class Spool {
     await rm(segment.path, { force: true })
   }
 
-  /** Closes its files. What is in them stays, for a process that replays it. */
+  /** Closes its files. Their content stays, for a process that replays it. */
   close(): Promise<void> {
     return this.#inTurn(async () => {
       for (const { file } of this.#segments) await file.close().catch(() => undefined)
@@ -205,7 +205,7 @@ export class Spool {
   }
 }
 
-/** The whole records from an offset on, at least one if there is one. */
+/** The whole records from an offset on; at least one if there is one. */
 async function recordsAt(segment: Segment, offset: number, length: number): Promise<readonly SpoolRecord[]> {
   for (let want = length; ; want *= 2) {
     const size = Math.min(want, segment.size - offset)

@@ -2,7 +2,7 @@ import type { CommandRow } from '../command.ts'
 import { contentOf, managing } from '../loading.ts'
 import { CHANGING, CURL_OPTIONS, LOOKING, REVISION_OPTION, YES_OPTION } from '../option-rows.ts'
 
-/** The commands about apps. */
+/** The commands for apps. */
 export const APP_COMMANDS: readonly CommandRow[] = [
   {
     name: 'app list',

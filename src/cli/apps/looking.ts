@@ -7,7 +7,7 @@ import { keyLines } from '../keys/lines.ts'
 import { columns, isJson, plain, SCHEMA_VERSION, show } from '../output.ts'
 import { readApp, withStore } from '../store.ts'
 
-/** What is known of a policy that may not be good: its name, and the mode of each guard. */
+/** A summary of a policy that may be invalid: its name, and the mode of each guard. */
 function summaryOf(policy: unknown): {
   readonly name: string | undefined
   readonly score: number | undefined

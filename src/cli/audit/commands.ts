@@ -1,7 +1,7 @@
 import type { CommandRow } from '../command.ts'
 import { CHECKPOINT_OPTIONS, LOG_OPTIONS, QUERY_OPTIONS, WATCHED_OPTIONS } from './option-rows.ts'
 
-/** The commands of the audit log. */
+/** The commands for the audit log. */
 export const AUDIT_COMMANDS: readonly CommandRow[] = [
   {
     name: 'audit tail',
@@ -34,7 +34,7 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
       ...CHECKPOINT_OPTIONS,
       origin: { type: 'string', value: 'NAME', help: 'the name of the log' },
     },
-    exits: { no: 'the log does not verify' },
+    exits: { no: 'the verification found a problem' },
     load: async () => (await import('./runs.ts')).verify,
   },
   {
@@ -86,7 +86,10 @@ export const AUDIT_COMMANDS: readonly CommandRow[] = [
         help: 'then searches this directory for traces of them',
       },
     },
-    exits: { failed: 'a trace was found in a `--prove` directory', no: 'the log knew none of these people' },
+    exits: {
+      failed: 'a trace was found in a `--prove` directory',
+      no: 'the log has no secrets of these people',
+    },
     load: async () => (await import('./runs.ts')).erase,
   },
   {

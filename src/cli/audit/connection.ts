@@ -24,12 +24,12 @@ import {
   type Run,
 } from '../command.ts'
 
-/** What a command works with. */
+/** The objects that a command works with. */
 export interface Connection {
   readonly redis: BytesClient & RedisClient
   readonly store: FrameStore
   readonly people: People | undefined
-  /** Where commands record what they do. */
+  /** The log in which commands record their use. */
   readonly log: AuditLog
   reader(): AuditReader
   pseudonymKey(): Uint8Array
@@ -39,7 +39,7 @@ export interface Connection {
 /** How long the store may take for one answer, in milliseconds. */
 const STORE_TIMEOUT = 5_000
 
-/** Connects to the log that the options name. */
+/** Connects to the log given by the options. */
 export async function connect(invocation: Invocation): Promise<Connection> {
   const { values, env } = invocation
   const url = await redisUrlOf(invocation, textOf(values, 'redis'))
@@ -50,7 +50,7 @@ export async function connect(invocation: Invocation): Promise<Connection> {
   const named = prefix === undefined ? {} : { prefix }
   const store = redisFrames(redis, { ...named, settlesAfter: 0 })
   const vault = await readVault(invocation)
-  // A command waits longer than a request can: nobody else waits for it.
+  // A command may wait longer than a request, because nobody else waits for it.
   const own = vault && people({ store: redisPeople(redis, named), vault, timeout: STORE_TIMEOUT })
   const frameKey = secretOf(env, 'PORTCULLIS_FRAME_KEY')
   const log = auditLog({
@@ -91,7 +91,7 @@ export async function connect(invocation: Invocation): Promise<Connection> {
   }
 }
 
-/** A secret of the environment, in base64. */
+/** A secret from the environment, in base64. */
 export function secretOf(env: Invocation['env'], name: string): Uint8Array | undefined {
   const text = env[name]
   if (text === undefined || text === '') return undefined
@@ -101,7 +101,7 @@ export function secretOf(env: Invocation['env'], name: string): Uint8Array | und
   throw new CommandUsageError(`${name} must be at least 32 bytes in base64`)
 }
 
-/** The checkpoints and keys that the options name. */
+/** The checkpoints and keys given by the options. */
 export async function checkpointsOf({ values }: Invocation): Promise<{
   readonly checkpoints: readonly string[]
   readonly keys: readonly NoteKey[]
@@ -131,8 +131,8 @@ async function keyOf(text: string): Promise<NoteKey> {
 }
 
 /**
- * Runs a command with a connection, which is closed however it ends. `records`: each use is an event itself, for which the log would
- * wait for ever where the user of Redis may not write.
+ * Runs a command with a connection, and closes it in any case. `records`: the use is recorded as an event. Without the right to
+ * write, the log would retry forever, so the right is checked first.
  */
 export function withLog(
   act: (invocation: Invocation, log: Connection) => Promise<ExitCode>,
@@ -151,7 +151,7 @@ export function withLog(
 
 async function checkWriting(redis: RedisClient, prefix: string): Promise<void> {
   try {
-    // Makes no stream, and so writes nothing.
+    // With NOMKSTREAM, no stream is created, so nothing is written.
     await redis.call('XADD', `${prefix}{audit}:rights`, 'NOMKSTREAM', '*', 'may', 'write')
   } catch (error) {
     if (!(error as Error).message.startsWith('NOPERM')) throw unavailable(error, 'XADD')
@@ -159,7 +159,7 @@ async function checkWriting(redis: RedisClient, prefix: string): Promise<void> {
   }
 }
 
-/** The frames of archive and store. */
+/** The frames of the archive and the store. */
 export async function* allFrames(invocation: Invocation, { store }: Connection): AsyncGenerator<StoredFrame> {
   const archive = textOf(invocation.values, 'archive')
   if (archive !== undefined) yield* archivedFrames(archive)

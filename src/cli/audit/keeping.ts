@@ -58,7 +58,7 @@ export const erase = withLog(async (invocation, log) => {
     if (directories.length > 0 && traces.length === 0) await out('no trace of them was found\n')
   }
   if (traces.length > 0) return EXIT.failed
-  if (erased.people === 0) error('the log knew none of these people\n')
+  if (erased.people === 0) error('the log has no secrets of these people\n')
   return erased.people === 0 ? EXIT.no : EXIT.ok
 })
 

@@ -1,6 +1,6 @@
 import type { OptionRow } from '../command.ts'
 
-/** Options that all commands of the audit have. Secrets come from the environment alone: arguments can be seen by others. */
+/** Options of all audit commands. Secrets come only from the environment, because others can see arguments. */
 export const LOG_OPTIONS = {
   redis: {
     type: 'string',
@@ -13,7 +13,7 @@ export const LOG_OPTIONS = {
   json: { type: 'boolean', help: 'writes JSON, one value per line' },
 } as const satisfies Record<string, OptionRow>
 
-/** Options of commands that show or change something: each use is an event. */
+/** Options of commands whose use is recorded as an event. */
 export const WATCHED_OPTIONS = {
   actor: { type: 'string', value: 'NAME', help: 'who is asking; default: your user name' },
   purpose: { type: 'string', value: 'TEXT', help: 'the reason, which is recorded' },

@@ -55,7 +55,7 @@ function lineOf({ requestId, appId, recorded, now }: JudgedDifference): string {
   return `${requestId}  ${appId}  ${recorded.guard}  ${recorded.mode} ${recorded.code} -> ${now.mode} ${now.code}\n`
 }
 
-/** The policies to be tried, by their apps. */
+/** The draft policies, by app. */
 async function draftsOf(invocation: Invocation): Promise<ReadonlyMap<string, unknown>> {
   const drafts = new Map<string, unknown>()
   for (const path of textsOf(invocation.values, 'policy')) {
@@ -69,7 +69,7 @@ async function draftsOf(invocation: Invocation): Promise<ReadonlyMap<string, unk
   return drafts
 }
 
-/** With drafts only what they are about. */
+/** With drafts, only the events of their apps. */
 async function* eventsFor(
   invocation: Invocation,
   log: Connection,

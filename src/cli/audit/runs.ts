@@ -1,4 +1,4 @@
-/** The commands of the audit log. */
+/** The commands for the audit log. */
 export { erase, retain, verify } from './keeping.ts'
 export { exportAll, prove, query, subject, tail } from './looking.ts'
 export { rejudgeAll } from './rejudging.ts'

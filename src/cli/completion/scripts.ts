@@ -96,7 +96,7 @@ complete -o filenames -F _portcullis portcullis
 `
 }
 
-/** Within single quotes of zsh and fish, and without what \`_arguments\` reads as a sign. */
+/** For single quotes of zsh and fish, without characters that have a meaning in \`_arguments\`. */
 const quoted = (text: string): string => `'${text.replaceAll(/['\\[\]:]/g, ' ')}'`
 
 function zsh(commands: readonly CommandRow[]): string {

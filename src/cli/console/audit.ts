@@ -18,17 +18,17 @@ import { CommandUsageError, textOf, type Invocation } from '../command.ts'
 import { tell } from '../output.ts'
 import type { OpenedStore } from '../store.ts'
 
-/** What the console knows of the audit. */
+/** The audit functions of the console. */
 export interface ConsoleAudit extends Pick<
   ConsoleOptions,
   'sink' | 'pseudonymKey' | 'recentEvents' | 'judgedKey' | 'accessReport'
 > {
-  /** Where it is, for people. */
+  /** The place of the log, for people. */
   readonly place: string
   close(): Promise<void>
 }
 
-/** Opens the audit that belongs to a store. */
+/** Opens the audit log that belongs to a store. */
 export async function openAudit(invocation: Invocation, opened: OpenedStore): Promise<ConsoleAudit> {
   const { values, env } = invocation
   const stream = textOf(values, 'audit-stream')
@@ -96,7 +96,7 @@ function logAudit(
 
 const NAME = 'console-audit.ndjson'
 
-/** One line for each event. What a machine loses with its power is what its disk had not written yet. */
+/** A sink that writes one line for each event, and flushes it to the disk. */
 function fileAudit(
   file: string,
 ): { sink: AuditSink; close(): Promise<void> } & Pick<ConsoleOptions, 'recentEvents'> {

@@ -31,7 +31,7 @@ export const serveConsole = withStore(async (invocation, opened) => {
     onError: (error) => tell(invocation, `internal error: ${plain((error as Error).message)}`),
   })
   const server = createServer((req, res) => {
-    // A name that somebody else's DNS leads to this machine is not ours.
+    // Refuses foreign host names, because anybody's DNS can point a name to this machine.
     if (!isOurs(req.headers.host, (server.address() as AddressInfo).port)) {
       res
         .writeHead(421, { 'Content-Type': 'text/plain; charset=utf-8' })
@@ -71,7 +71,7 @@ function rightsOf({ values }: Invocation): readonly ConsoleRight[] {
   })
 }
 
-/** Tokens of which each lets somebody in once. */
+/** Tokens that are valid for one sign-in each. */
 function oneTimeTokens(): { next(): string; take(token: string): boolean } {
   let current = ''
   const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -103,7 +103,7 @@ async function listen(server: Server, port: number): Promise<string> {
   return `http://${HOST}:${(server.address() as AddressInfo).port}/`
 }
 
-/** Ends also what is followed live. */
+/** Also ends responses that follow the log live. */
 async function end(server: Server): Promise<void> {
   if (!server.listening) return
   await new Promise<void>((resolve) => {

@@ -4,7 +4,7 @@ import { textOf, type Invocation } from '../command.ts'
 import { counted } from '../output.ts'
 import { inspectProject, type Mount, type Project } from '../project.ts'
 
-/** What the sources of the application tell, as far as it can be seen in them. */
+/** The checks of the sources of an application, as far as the sources show it. */
 export async function projectChecks({ values, directory }: Invocation): Promise<readonly Check[]> {
   const folder = textOf(values, 'project')
   const project = await inspectProject(resolve(directory, folder ?? '.'))
@@ -53,7 +53,7 @@ function judgeProxy({ trustProxy, applications }: Project): Finding {
   )
 }
 
-/** The order of docs/placement.md. */
+/** The order in docs/placement.md. */
 const ORDER = [
   'auditAccess',
   'regionPin',
@@ -71,7 +71,7 @@ function judgeOrder({ mounts }: Project): Finding {
     const index = places.findIndex((place, at) => at > 0 && place < (places[at - 1] ?? 0))
     if (index > 0)
       return warn(
-        `${file}:${line} mounts \`${ORDER[places[index - 1] ?? 0] ?? ''}\` ahead of \`${ORDER[places[index] ?? 0] ?? ''}\``,
+        `${file}:${line} mounts \`${ORDER[places[index - 1] ?? 0] ?? ''}\` before \`${ORDER[places[index] ?? 0] ?? ''}\``,
         `mount them in this order: ${ORDER.join(', ')}; or use \`protect()\``,
         docs,
       )
@@ -87,7 +87,7 @@ function judgeOrder({ mounts }: Project): Finding {
   )
 }
 
-/** What the same file mounts beside guards although they do its work, or need it undone. */
+/** What the same file mounts in addition to guards and that conflicts with them. */
 function judgeBeside(mounts: readonly Mount[]): Finding | undefined {
   for (const file of new Set(mounts.map((mount) => mount.file))) {
     const calls = mounts.filter((mount) => mount.file === file)
@@ -97,7 +97,7 @@ function judgeBeside(mounts: readonly Mount[]): Finding | undefined {
   return undefined
 }
 
-/** A parser ahead of `serverOnly` consumes the bytes that were signed; no parser behind it can bring them back. */
+/** A parser before `serverOnly` consumes the signed bytes. No parser after it can bring them back. */
 function judgeParsers(calls: readonly Mount[]): Finding | undefined {
   for (const [at, { file, line, path, guards }] of calls.entries()) {
     const index = guards.findIndex((name) => name === 'serverOnly' || name === 'protect')
@@ -107,11 +107,11 @@ function judgeParsers(calls: readonly Mount[]): Finding | undefined {
       const most = call === calls[at] ? index : call.guards.length
       const parser = call.others.find(({ name, after }) => name !== 'cors' && after <= most)
       const keeps = call.guards.indexOf('bodyParsers')
-      // `bodyParsers()` ran first: what comes later finds the bytes that it kept.
+      // `bodyParsers()` ran first and kept the bytes for everything after it.
       if (keeps !== -1 && keeps < (parser?.after ?? most + 1)) break
       if (parser !== undefined)
         return warn(
-          `${file}:${call.line} mounts \`${parser.name}()\` ahead of \`${guards[index] ?? ''}\` in line ${line}: signed requests with content are refused`,
+          `${file}:${call.line} mounts \`${parser.name}()\` before \`${guards[index] ?? ''}\` in line ${line}: signed requests with content are refused`,
           'mount `bodyParsers()` in place of it, or call `keepBody` in its option `verify`',
           'docs/placement.md',
         )
@@ -120,7 +120,7 @@ function judgeParsers(calls: readonly Mount[]): Finding | undefined {
   return undefined
 }
 
-/** Whether requests to one path may also be requests to the other. */
+/** Whether a request can match both paths. */
 function overlap(one: string, other: string): boolean {
   const [short, long] = [one, other].map((path) => `${path}/`.replaceAll(/\/+/g, '/')).toSorted() as [
     string,

@@ -14,13 +14,13 @@ export const REDIS_IDS = [
 
 const DOCS = 'docs/redis.md'
 
-/** A Redis server as the doctor sees it. */
+/** A Redis server to check. */
 export interface ExaminedRedis {
   readonly client: OpenedClient
   readonly url: string
 }
 
-/** What a Redis server tells about itself. */
+/** The checks of a Redis server. */
 export async function redisChecks(
   { client, url }: ExaminedRedis,
   prefix = DEFAULT_PREFIX,
@@ -109,7 +109,7 @@ async function judgeRedisClock(client: OpenedClient): Promise<Finding> {
 type Kinds = typeof KINDS_OF_KEYS
 type Command = Kinds[keyof Kinds]['guards' | 'dashboards'][number]
 
-/** Each command as it can be asked for without being done, with a key in its place. */
+/** Each command in a form that ACL DRYRUN can test, with a key. */
 const SAMPLES: Readonly<Record<Command, (key: string) => readonly string[]>> = {
   hmget: (key) => [key, 'f'],
   hset: (key) => [key, 'f', 'v'],
@@ -138,7 +138,7 @@ const SAMPLES: Readonly<Record<Command, (key: string) => readonly string[]>> = {
   info: () => [],
 }
 
-/** What a role needs: each command once for each kind of key. */
+/** The commands that a role needs: each one once for each kind of key. */
 function needsOf(role: 'guards' | 'dashboards', prefix: string): (readonly string[])[] {
   return Object.values(KINDS_OF_KEYS).flatMap((kind) =>
     kind[role].map((command: Command) => {
@@ -182,7 +182,7 @@ async function judgeRights(client: OpenedClient, prefix: string): Promise<Findin
     : pass(`the user \`${user}\` may run every command that guards and the command line need`)
 }
 
-/** A user without the right to ask about rights: what reads is tried, and what writes is not. */
+/** For a user who may not ask about permissions: read commands are tried, write commands are not. */
 async function judgeReading(client: OpenedClient, prefix: string): Promise<Finding> {
   const reading: ReadonlySet<string> = new Set([
     'hmget',

@@ -9,7 +9,7 @@ import { redisChecks, REDIS_IDS } from './redis-checks.ts'
 
 const IDS = ['store', 'vault', 'policies', 'keys'] as const
 
-/** What the store tells, and where it is Redis, the server. */
+/** The checks of the store, and of its server if the store is in Redis. */
 export async function storeChecks(invocation: Invocation): Promise<readonly Check[]> {
   const skipped = (reason: string): Check[] => [...IDS, ...REDIS_IDS].map((id) => ({ id, ...skip(reason) }))
   const { values, env } = invocation

@@ -5,7 +5,7 @@ import { checkedUrl, exchange, reasonOf, type Answer } from '../exchange.ts'
 
 const HALF_A_YEAR = 15_552_000
 
-/** What a URL of the service tells. */
+/** The checks of a URL of the service. */
 export async function urlChecks(text: string | undefined): Promise<readonly Check[]> {
   const ids = ['url', 'https', 'hsts', 'clock'] as const
   const all = (finding: Finding): Check[] => ids.map((id) => ({ id, ...finding }))

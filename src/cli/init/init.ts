@@ -60,7 +60,7 @@ export const init: Run = async (invocation) => {
   return EXIT.ok
 }
 
-/** What was seen, and what to do about it. */
+/** What was found, and what to do about it. */
 function notesOn({ express, modules, typescript, trustProxy, applications }: Project): string[] {
   const [major] = /\d+/.exec(express ?? '') ?? []
   const proxies = trustProxy.map(({ file, line, text }) =>
@@ -85,7 +85,7 @@ function notesOn({ express, modules, typescript, trustProxy, applications }: Pro
 const NAMES =
   'auditAccess, bodyParsers, createPolicySource, domainProtect, fileStore, ipWhitelist, memoryAuditSink, memoryNonces, serverOnly'
 
-/** The lines that mount the guards, in the order of docs/placement.md. */
+/** The code that mounts the guards, in the order in docs/placement.md. */
 function codeFor({ modules, typescript }: Project): string {
   const imports = modules === 'esm' || typescript
   return [
@@ -106,7 +106,9 @@ function codeFor({ modules, typescript }: Project): string {
   ].join('\n')
 }
 
-/** Reports what it would refuse, and refuses nothing: what callers send is not known on the first day. */
+/**
+ * A policy that reports what it would refuse, and refuses nothing, because nobody knows the requests of callers on the first day.
+ */
 function firstPolicy(appId: string): PolicyInput {
   return {
     appId,

@@ -8,7 +8,7 @@ import { isJson, show, tell } from '../output.ts'
 import { VAULT_MISSING } from '../secrets.ts'
 import { noteOf, readApp, withStore } from '../store.ts'
 
-/** Where the secret of a key comes from. */
+/** The secret or public key of a new key. */
 async function materialOf(
   invocation: Invocation,
 ): Promise<Pick<AppKey, 'algorithm' | 'secret'> & { readonly isMadeHere: boolean }> {
@@ -44,7 +44,7 @@ function publicKeyOf(text: string, path: string): string {
     const { kty, crv, x = '' } = createPublicKey(text).export({ format: 'jwk' })
     if (kty === 'OKP' && crv === 'Ed25519') return Buffer.from(x, 'base64url').toString('base64')
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new CommandUsageError(`\`${path}\` must contain an Ed25519 public key`)
 }
@@ -84,7 +84,7 @@ export const createKey = withStore(async (invocation, { store, vault }) => {
   return EXIT.ok
 })
 
-/** `shop-1`, or the first number that is free. */
+/** The app id and the first free number, such as `shop-1`. */
 function freeId(appId: string, keys: readonly AppKey[]): string {
   const taken = new Set(keys.map(({ id }) => id))
   const start = appId.slice(0, 120)

@@ -2,7 +2,7 @@ import type { CommandRow } from '../command.ts'
 import { contentOf, managing } from '../loading.ts'
 import { CHANGING, CURL_OPTIONS, LOOKING, YES_OPTION } from '../option-rows.ts'
 
-/** The commands about the keys of an app. */
+/** The commands for the keys of an app. */
 export const KEY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'key create',
@@ -54,7 +54,7 @@ export const KEY_COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'key retire',
-    summary: 'sets the time at which a key expires, so that its owner can switch to another key before',
+    summary: 'sets the time at which a key expires, so that its owner can switch to another key in time',
     positionals: 'APP KEY',
     options: {
       ...CHANGING,

@@ -1,7 +1,7 @@
 import type { ListedKey } from '../../store/contract.ts'
 import { columns } from '../output.ts'
 
-/** Keys for people, a line each. */
+/** Keys for people, one per line. */
 export function keyLines(keys: readonly ListedKey[]): string[] {
   return columns(
     keys.map(({ id, algorithm, notBefore, notAfter, lastUsed }) => [

@@ -4,7 +4,7 @@ import { CHANGING, CURL_OPTIONS, LOOKING, REVISION_OPTION } from '../option-rows
 
 const FORMAT = { type: 'string', value: 'FORMAT', choices: ['text', 'csv', 'json'] } as const
 
-/** The commands about named lists of addresses. */
+/** The commands for named lists of addresses. */
 export const LIST_COMMANDS: readonly CommandRow[] = [
   {
     name: 'list show',

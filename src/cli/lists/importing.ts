@@ -36,7 +36,7 @@ export const importList = withStore(
   { create: true },
 )
 
-/** The entries on their way to the store: with progress, until Ctrl-C, and only as they were when they were checked. */
+/** Passes the entries to the store, reports progress, and stops on Ctrl-C. It rejects if they differ from the checked ones. */
 async function* watched(
   invocation: Invocation,
   source: ListSource,

@@ -10,20 +10,20 @@ import { createSlices } from '../../slices.ts'
 import { InterruptedError, type Invocation } from '../command.ts'
 import { readInput, readSource, unreadableFile } from '../input.ts'
 
-/** The entries of a file, which can be gone through more than once. */
+/** The entries of a file. They can be read more than once. */
 export interface ListSource {
-  /** A part at a time, each of which is to be gone through before the next. */
+  /** Yields one part at a time. Each must be read before the next. */
   parts(): AsyncIterable<Iterable<ListEntry>>
 }
 
-/** What the entries of a source are, without keeping them. */
+/** Describes the entries of a source without keeping them. */
 export interface Content {
   readonly size: number
-  /** Another one for other entries. */
+  /** Differs for other entries. */
   readonly digest: string
 }
 
-/** A list as text is read part by part; in the other formats it is read as a whole. */
+/** A list as text is read part by part; the other formats are read as a whole. */
 export async function sourceAt(
   invocation: Invocation,
   path: string,
@@ -62,7 +62,7 @@ async function* whole(entries: Iterable<ListEntry>): AsyncGenerator<Iterable<Lis
 }
 
 /**
- * Goes through all entries once: everything that is wrong with them is known before the first is written.
+ * Reads all entries once, so that every error is known before the first entry is written.
  *
  * @throws PolicyError, InterruptedError
  */

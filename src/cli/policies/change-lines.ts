@@ -2,7 +2,7 @@ import type { PolicyChange } from '../../policy/diff.ts'
 import { paint, plain } from '../output.ts'
 import type { Surroundings } from '../command.ts'
 
-/** Changes for people: what goes, and what comes, a line each. */
+/** Changes for people: removed and added values, one per line. */
 export function changeLines(surroundings: Surroundings, changes: readonly PolicyChange[]): string[] {
   return changes.flatMap(({ path, removed, added }) => [
     ...removed.map((value) => paint(surroundings, 'red', plain(`- ${path}: ${textOfValue(value)}`))),

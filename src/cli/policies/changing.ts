@@ -27,7 +27,7 @@ export const setPolicy = withStore(async (invocation, { store, check }) => {
   const stored = await store.read(appId)
   const replaces = numberOf(values, 'if-revision', 0) ?? stored?.revision ?? 0
   const changes = diffPolicies(stored?.policy, policy)
-  // With another revision than the one that was named, the store is asked and refuses.
+  // If another revision is given, the store is called, and refuses the write.
   if (stored !== undefined && changes.length === 0 && replaces === stored.revision) {
     await show(invocation, [`${appId} stays at revision ${replaces}`], {
       appId,

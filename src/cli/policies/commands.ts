@@ -14,7 +14,7 @@ const FAIL_ON = {
   choices: SEVERITY_NAMES,
 } as const
 
-/** The commands about policies. */
+/** The commands for policies. */
 export const POLICY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'policy get',
@@ -109,7 +109,7 @@ export const POLICY_COMMANDS: readonly CommandRow[] = [
   {
     name: 'policy compare',
     summary:
-      'tells exactly whether one policy allows more than another, with the smallest request that shows it',
+      'determines whether one policy allows more than another, and shows the smallest request that proves it',
     about: `The verdict on the second policy is equal, narrower, wider or both. ${OPERANDS}`,
     positionals: 'POLICY POLICY',
     options: {

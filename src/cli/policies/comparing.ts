@@ -29,7 +29,7 @@ export const comparePoliciesOf = withPolicies(async (invocation, reader) => {
   return isNo(verdict, textOf(invocation.values, 'fail-on')) ? EXIT.no : EXIT.ok
 })
 
-/** Whether a verdict is what `--fail-on` names. */
+/** Whether a verdict matches `--fail-on`. */
 export function isNo(verdict: Verdict, limit = 'wider'): boolean {
   if (limit === 'differs') return verdict !== 'equal'
   return verdict === 'both' || verdict === limit

@@ -41,7 +41,7 @@ export const editPolicy = withStore(async (invocation, { store, check }) => {
     })
     return EXIT.ok
   } catch (error) {
-    // Somebody's work: a mistake must not lose it.
+    // Kept, so that a mistake does not cost somebody their work.
     isKept = error instanceof SyntaxError || isPortcullisError(error)
     if (isKept) invocation.error(`nothing was written; your text is in ${file}\n`)
     throw error instanceof SyntaxError ? new Error(`the text is not JSON: ${sayJsonFault(text)}`) : error
@@ -54,16 +54,16 @@ function parsedText(text: string): unknown {
   return JSON.parse(text) as unknown
 }
 
-/** Runs the editor of the user on the terminal, and waits for its end. */
+/** Runs the user's editor on the terminal, and waits until it ends. */
 async function openEditor({ env, terminals }: Invocation, file: string): Promise<void> {
   const named = [env['PORTCULLIS_EDITOR'], env['VISUAL'], env['EDITOR']].find((name) => (name ?? '') !== '')
-  // An editor that waits for keys would wait for ever.
+  // An editor without a terminal would wait forever for input.
   if (named === undefined && !(terminals.input && terminals.output))
     throw new CommandUsageError(
       'no editor is set, and there is no terminal: set EDITOR, or use `policy get` and `policy set`',
     )
   const editor = named ?? 'vi'
-  // It may be a command with arguments, which only a shell takes apart; the path is handed on apart from it.
+  // The variable may contain arguments, so a shell must split it; the path is passed separately.
   const child = spawn('/bin/sh', ['-c', `${editor} "$1"`, 'sh', file], {
     stdio: 'inherit',
     env: { ...process.env, ...env },

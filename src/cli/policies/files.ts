@@ -5,25 +5,25 @@ import { parsePolicy } from '../../policy/parse.ts'
 import { CommandUsageError, type Invocation } from '../command.ts'
 import { readJson, unreadableFile } from '../input.ts'
 
-/** A policy of a file, which was checked. */
+/** A policy that was read from a file and checked. */
 export interface PolicyFile {
   readonly appId: string
   readonly path: string
   readonly document: unknown
 }
 
-/** The file beside the policies of a directory that keeps their revisions. No app can have a file of this name. */
+/** The file that keeps the revisions of the policies in a directory. No app id gives this file name. */
 export const REVISIONS_FILE = '.portcullis-revisions'
 
-/** The name of the file of an app: a colon cannot stand in a name everywhere, and `=` in no app id. */
+/** The file name of an app. Some systems do not allow a colon, so it becomes `=`, which no app id contains. */
 export function fileNameOf(appId: string): string {
   return `${appId.replaceAll(':', '=')}.json`
 }
 
 /**
- * The policies of files and of the directories among the paths, all checked.
+ * Reads and checks the policies in files, and in the directories among the paths.
  *
- * @throws PolicyError with every reason of every file; CommandUsageError for two files of one app
+ * @throws PolicyError with every issue of every file; CommandUsageError for two files of one app
  */
 export async function readPolicyFiles(
   invocation: Invocation,

@@ -55,7 +55,7 @@ export const validatePolicies: Run = async (invocation) => {
   return refused === 0 ? EXIT.ok : EXIT.no
 }
 
-/** The expectations that do not hold. Where they depend on named lists, only a store can tell, when it is written. */
+/** The expectations that the policy fails. If they depend on named lists, only the store can check them, during a write. */
 async function brokenExpectations({ expect, ...policy }: Policy): Promise<PolicyError['issues']> {
   if (expect === undefined) return []
   const { tryExpectations } = await import('../../explain/expectations.ts')

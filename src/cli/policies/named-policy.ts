@@ -4,26 +4,26 @@ import { CommandUsageError, NotFoundError, type ExitCode, type Invocation, type 
 import { readJson } from '../input.ts'
 import { openStore, readApp, type CommandStore, type OpenedStore } from '../store.ts'
 
-/** A policy that an operand names. */
+/** A policy that an argument names. */
 export interface NamedPolicy {
   readonly document: unknown
   readonly revision: number | undefined
   readonly keys: readonly AppKey[]
 }
 
-/** Opens the store when an operand needs it, so that files alone need none. */
+/** Opens the store only if an argument needs it, so that a command with only files needs no store. */
 export interface PolicyReader {
   read(operand: string): Promise<NamedPolicy>
   /** Reads a named list of the store. */
   lists(name: string): Promise<StoredList | undefined>
 }
 
-/** Whether an operand is a path, and not the id of an app. */
+/** Whether an argument is a path and not an app id. */
 export function isPath(operand: string): boolean {
   return operand === '-' || operand.includes('/') || operand.includes('\\') || operand.endsWith('.json')
 }
 
-/** Runs a command that reads policies by operands. */
+/** Runs a command whose arguments name policies. */
 export function withPolicies(act: (invocation: Invocation, reader: PolicyReader) => Promise<ExitCode>): Run {
   return async (invocation) => {
     let opened: OpenedStore | undefined
@@ -51,7 +51,7 @@ export function withPolicies(act: (invocation: Invocation, reader: PolicyReader)
   }
 }
 
-/** The policy that an app had at a revision. */
+/** The policy of an app at a revision. */
 export async function policyAt(store: CommandStore, appId: string, revision: number): Promise<unknown> {
   const [found] = await store.history(appId, { before: revision + 1, limit: 1 })
   if (found?.revision !== revision)
@@ -60,7 +60,7 @@ export async function policyAt(store: CommandStore, appId: string, revision: num
   throw new NotFoundError(`the app \`${appId}\` has no policy at revision ${revision}, which removed it`)
 }
 
-/** The id of the app in a document that may not be good. */
+/** The app id in a document that may be invalid. */
 export function appIdOf(document: unknown, path: string): string {
   const appId: unknown = (document as { readonly appId?: unknown } | null)?.appId
   if (typeof appId === 'string' && appId !== '') return appId

@@ -11,30 +11,30 @@ import type { CommandStore, OpenedStore } from '../store.ts'
 import { changeLines } from './change-lines.ts'
 import type { PolicyFile } from './files.ts'
 
-/** What happens to one app. */
+/** The change of one app. */
 export interface PlannedChange {
   readonly action: 'create' | 'update' | 'remove'
   readonly appId: string
   /** The revision that it replaces; 0 for a new app. */
   readonly replaces: number
-  /** The document; left out where the app is removed. */
+  /** The document; left out if the app is removed. */
   readonly policy?: unknown
   readonly changes: readonly PolicyChange[]
-  /** How the policy stands to the one that it replaces. */
+  /** How the new policy compares to the old one. */
   readonly verdict: Verdict
-  /** The same in words, with the smallest request that changes hands. */
+  /** The verdict as a sentence, with the smallest request whose decision changes. */
   readonly sentence: string
-  /** Why the store would refuse it: an expectation of its own does not hold. */
+  /** Why the store would refuse it: it fails one of its own expectations. */
   readonly broken?: string | undefined
 }
 
 export interface Plan {
   readonly changes: readonly PlannedChange[]
-  /** The revisions of the apps whose files mean what is stored. */
+  /** The revisions of the apps whose files have the same meaning as the stored policies. */
   readonly unchanged: ReadonlyMap<string, number>
 }
 
-/** What the files would change. */
+/** The changes that the files would make. */
 export async function planFor(
   { store, check }: Pick<OpenedStore, 'store' | 'check'>,
   files: readonly PolicyFile[],
@@ -80,7 +80,7 @@ export async function planFor(
   return { changes, unchanged }
 }
 
-/** Which expectations of a policy do not hold, in a sentence. */
+/** Which expectations a policy fails, as a sentence. */
 async function brokenBy(check: WriteCheck, document: unknown): Promise<string | undefined> {
   try {
     await check(parsePolicy(document))
@@ -91,7 +91,7 @@ async function brokenBy(check: WriteCheck, document: unknown): Promise<string | 
   }
 }
 
-/** The ids of all apps of the store. */
+/** The ids of all apps in the store. */
 export async function allAppIds(store: CommandStore): Promise<readonly string[]> {
   const ids: string[] = []
   let after: string | undefined
@@ -104,7 +104,7 @@ export async function allAppIds(store: CommandStore): Promise<readonly string[]>
 }
 
 /**
- * Writes all changes, after a look at every app, so that a change of somebody else stops it before the first.
+ * Writes all changes. Checks every app first, so that a change by somebody else stops it before the first write.
  *
  * @throws RevisionConflict
  */

@@ -52,7 +52,7 @@ interface StoredPlan {
   readonly changes: readonly PlannedChange[]
 }
 
-/** Policies are checked by the store; what is checked here is the form. */
+/** Checks only the form of a plan. The store checks the policies. */
 function checkedPlan(value: unknown, path: string): StoredPlan {
   const { schemaVersion, place, changes } = (value ?? {}) as Partial<StoredPlan> & {
     readonly schemaVersion?: unknown

@@ -9,7 +9,7 @@ import { noteOf, withStore } from '../store.ts'
 import { fileNameOf, readPolicyFiles, REVISIONS_FILE } from './files.ts'
 import { carryOut, planFor, planLines } from './plan.ts'
 
-/** The revisions that the files of a directory were made from. */
+/** The revisions that the files of a directory were pulled from. */
 type Revisions = ReadonlyMap<string, number>
 
 export const pullPolicies = withStore(async (invocation, { store }) => {
@@ -66,7 +66,7 @@ export const pushPolicies = withStore(
       !(await confirm(invocation, `${counted(removals.length, 'app')} would be removed.`))
     )
       return EXIT.no
-    // A file that means what is stored is up to date, whoever wrote it.
+    // A file with the same meaning as the stored policy is up to date, whoever wrote it.
     const revisions = new Map([...base, ...unchanged])
     const done: { appId: string; action: string; revision: number }[] = []
     try {
@@ -76,7 +76,7 @@ export const pushPolicies = withStore(
         else revisions.set(appId, revision)
       })
     } finally {
-      // What was written before a failure must not look like somebody else's work afterwards.
+      // Recorded even after a failure, so that our own writes do not look like changes by others later.
       await writeRevisions(folder, revisions)
     }
     await show(invocation, [`${counted(done.length, 'app')} changed`], { directory: given, applied: done })
@@ -112,7 +112,7 @@ async function readRevisions(folder: string): Promise<Revisions> {
     )
       return new Map(entries as [string, number][])
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new CommandUsageError(
     `\`${REVISIONS_FILE}\` is damaged: remove it, and run \`npx portcullis policy pull\` again`,

@@ -4,7 +4,7 @@ import { CHANGING, LOOKING, YES_OPTION } from '../option-rows.ts'
 
 const PRUNE = { type: 'boolean', help: 'also removes apps that no longer have a file' } as const
 
-/** The commands about many policies at once, as files that are kept in git. */
+/** Commands for many policies at once, as files that are kept in git. */
 export const TREE_COMMANDS: readonly CommandRow[] = [
   {
     name: 'policy plan',

@@ -33,7 +33,7 @@ export const tryRequest = withPolicies(async (invocation, reader) => {
   return passes ? EXIT.ok : EXIT.no
 })
 
-/** The lists that the answer depends on. */
+/** The lists that affect the answer. */
 function listNamesOf(document: unknown): readonly string[] {
   const { ipWhitelist } = parsePolicy(document)
   return ipWhitelist === undefined ? [] : [...ipWhitelist.lists, ...(ipWhitelist.denyLists ?? [])]
@@ -91,7 +91,7 @@ async function bodyOf(invocation: Invocation, path: string): Promise<string | Ui
   }
 }
 
-/** Headers that are credentials, and so must not stand in an argument. */
+/** Headers with credentials, which must not be passed as an argument. */
 const SECRET_HEADERS = ['authorization', 'proxy-authorization', 'cookie']
 
 function headersOf(lines: readonly string[]): ReadonlyMap<string, string> {

@@ -1,6 +1,6 @@
 import { DENIALS, type DenialCode } from '../../decision.ts'
 
-/** What a caller can do, by the code of a refusal. */
+/** What a caller can do about a refusal, by its code. */
 export const FIXES: Readonly<Record<DenialCode, string>> = {
   APP_UNIDENTIFIED: 'name the app: give `--app`, and `--app-header` if the service reads another header',
   APP_UNKNOWN: 'check the app id with the operator of the service',
@@ -30,17 +30,17 @@ export const FIXES: Readonly<Record<DenialCode, string>> = {
     'try again later, and give the operator the request id: the service could not judge the request',
 }
 
-/** A refusal as its problem document tells it (RFC 9457). */
+/** A refusal, as in its problem document (RFC 9457). */
 export interface Refused {
   readonly code: DenialCode
   readonly title: string
-  /** The request id, by which the operator finds the reason. */
+  /** The request id, with which the operator finds the reason. */
   readonly instance: string
-  /** What the service tells of the signature in development. */
+  /** The hints about the signature that the service gives in development. */
   readonly hints: string
 }
 
-/** The refusal of a guard in an answer; `undefined` where the answer is something else. */
+/** The refusal of a guard in an answer; `undefined` if the answer is anything else. */
 export function refusedIn(text: string): Refused | undefined {
   let document: Readonly<Record<string, unknown>> | null
   try {

@@ -11,7 +11,7 @@ const PRIVATE = [
   ['::1', 128, 'ipv6'],
 ] as const
 
-/** Whether others see another address, since this one is not routed. */
+/** Whether an address is not routed on the internet, so that others see another one. */
 export function isPrivate(address: string): boolean {
   const list = new BlockList()
   for (const [network, prefix, family] of PRIVATE) list.addSubnet(network, prefix, family)

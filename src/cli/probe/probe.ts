@@ -11,7 +11,7 @@ import { show } from '../output.ts'
 import { FIXES, refusedIn, type Refused } from './fixes.ts'
 import { isPrivate } from './private-address.ts'
 
-/** With what requests are signed. */
+/** The key that signs the requests. */
 interface Key {
   readonly keyId: string
   readonly secret?: string
@@ -56,10 +56,10 @@ export const probe: Run = async (invocation) => {
 
 const IDS = ['reach', 'clock', 'unsigned', 'address', 'signature', 'digest', 'replay', 'answer'] as const
 
-/** An answer, or why there was none. */
+/** An answer, or the reason why there was none. */
 type Attempt = Answer | Finding
 
-/** The answers to a signed request, and to the same one again if it has no side effects. */
+/** The answers to a signed request, and to the repeated request if it has no side effects. */
 interface Answers {
   readonly first: Attempt
   readonly second: Attempt | undefined
@@ -98,7 +98,9 @@ function judgeUnsigned(answer: Answer): Finding {
   )
 }
 
-/** Something else has answered, with or without a signature: a proxy, a firewall, a login, or the service of another URL. */
+/**
+ * The finding for an answer that comes from something other than the guards: a proxy, a firewall, a login, or another service.
+ */
 function judgeStranger({ status }: Answer): Judged {
   const unknown = skip(`no guard has answered, but something else with status ${status}`)
   const fix =
@@ -149,7 +151,7 @@ function judgeSigned(unsigned: Answer, signed: Answers | undefined, { body, meth
   }
 }
 
-/** Codes of guards that are asked before the address is, or instead of it. */
+/** Codes of guards that run before the address is checked, or instead of that check. */
 const BEFORE_ADDRESS: readonly string[] = [
   'APP_UNIDENTIFIED',
   'APP_UNKNOWN',
@@ -176,7 +178,7 @@ function judgeAddress(
   return pass(`${seen}; it was not refused`)
 }
 
-/** Whether an answer shows that the service checks signatures. */
+/** Whether an answer proves that the service checks signatures. */
 function isRequired(unsigned: Answer, second: Attempt | undefined): boolean {
   return [unsigned, second].some((answer) => {
     const refused = answer !== undefined && isAnswer(answer) ? refusedIn(answer.text) : undefined

@@ -2,15 +2,15 @@ import { signal } from '@preact/signals'
 import type { AppRows, ProblemView, SessionView, StartView } from '../contract.ts'
 import { place } from './route.ts'
 
-/** Who is signed in; `undefined` while that is not known, `null` when nobody is. */
+/** The signed-in user; `undefined` while unknown, `null` if nobody is signed in. */
 export const session = signal<SessionView | null | undefined>(undefined)
 
-/** How many requests run: shown as a bar at the top. */
+/** How many requests are in progress; shown as a bar at the top. */
 export const running = signal(0)
 
 const ROOT = new URL('./api/', document.baseURI)
 
-/** The API has refused. */
+/** The API refused the request. */
 export class Refused extends Error {
   readonly problem: ProblemView
 
@@ -20,7 +20,7 @@ export class Refused extends Error {
   }
 }
 
-/** The address of something that the browser asks by itself. */
+/** The URL of something that the browser itself requests. */
 export const urlOf = (path: string): URL => new URL(path, ROOT)
 
 interface Init {
@@ -29,7 +29,7 @@ interface Init {
   readonly signal?: AbortSignal
 }
 
-/** Asks the API; rejects with {@link Refused}. */
+/** Calls the API; rejects with {@link Refused}. */
 export async function ask<Answer>(
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
@@ -75,17 +75,17 @@ function unknownProblem(status: number): ProblemView {
 
 let firstApps: AppRows | undefined
 
-/** The apps that came with the start. Only once: later they may be others. */
+/** The apps that came with the start data. Returned only once, because they may be out of date later. */
 export function takeFirstApps(): AppRows | undefined {
   const taken = firstApps
   firstApps = undefined
   return taken
 }
 
-/** Looks whether somebody is signed in already, or is let in by the app's own sign-in. */
+/** Checks whether somebody is already signed in, or is admitted by the sign-in of the app. */
 export async function findSession(): Promise<void> {
   try {
-    // index.html asks for it too, while this script is on its way.
+    // index.html requests the same URL while this script is loading.
     const { session: found, apps } = await ask<StartView>('GET', 'start')
     firstApps = place.value.length === 0 ? apps : undefined
     session.value = found ?? (await ask<SessionView | null>('POST', 'session', { body: {} }))
@@ -97,7 +97,7 @@ export async function findSession(): Promise<void> {
 /** Signs in; rejects with {@link Refused}. */
 export async function signIn(token: string): Promise<void> {
   await ask('POST', 'session', { body: { token } })
-  // Asked again, for a browser that does not keep the cookie has signed nobody in.
+  // Read again, because the user is not signed in if the browser rejected the cookie.
   session.value = await ask<SessionView | null>('GET', 'session')
 }
 

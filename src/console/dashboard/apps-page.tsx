@@ -12,7 +12,7 @@ import { GUARDS } from './words.ts'
 export function AppsPage(): JSX.Element {
   const page = useSignal<AppRows | undefined>(takeFirstApps())
   const find = useSignal('')
-  /** Where the pages before this one began. */
+  /** The starts of the previous pages. */
   const trail = useSignal<readonly string[]>([])
   const latest = useRef(0)
 

@@ -10,7 +10,7 @@ import { linkTo } from './route.ts'
 import { Scroll } from './shell/scroll.tsx'
 import { detailOf, titleOf } from './words.ts'
 
-/** A recorded request, judged again by the policy in force and by the draft. */
+/** A recorded request, judged again with the policy in force and with the draft. */
 export function Judgement({ requestId, operation }: { requestId: string; operation: string }): JSX.Element {
   const view = useSignal<JudgementView | undefined>(undefined)
   const refusal = useSignal('')
@@ -106,7 +106,7 @@ const CALL_WORDS = {
   returnUrl: 'return URL',
 } as const
 
-/** What was recorded of the call itself. */
+/** The recorded data of the call itself. */
 function Call({ call }: { call: JudgementView['call'] }): JSX.Element {
   const members = Object.entries(CALL_WORDS) as [keyof typeof CALL_WORDS, string][]
   return (
@@ -135,7 +135,7 @@ function Decided({ decision }: { decision: NewDecision }): JSX.Element {
   )
 }
 
-/** Puts an entry into the draft. Nothing is in force until somebody publishes. */
+/** Adds an entry to the draft. It takes effect only when the draft is published. */
 async function add(appId: string, { list, entry }: MissingEntry): Promise<void> {
   const [section = '', member = ''] = list.split('.')
   try {

@@ -83,7 +83,7 @@ export function ListsPage(): JSX.Element {
 
 const AT_ONCE = 100
 
-/** One list, page by page: it may have a million entries. */
+/** One list, in pages, because it may have a million entries. */
 export function OneList({ name }: { name: string }): JSX.Element {
   const page = useSignal<ListPage | undefined>(undefined)
   const find = useSignal('')

@@ -2,7 +2,7 @@ import { render } from 'preact'
 import { findSession } from './api.ts'
 import { Shell } from './shell/shell.tsx'
 
-/** How long nothing at all is shown, in milliseconds: a first page that says "One moment" costs time too. */
+/** How long the page stays empty, in milliseconds, because a first page with "One moment" costs time too. */
 const PATIENCE = 100
 
 const root = document.querySelector('#console')

@@ -5,12 +5,12 @@ import { RIGHTS } from './words.ts'
 export interface Message {
   readonly kind: 'done' | 'refused'
   readonly text: string
-  /** When it was said, in milliseconds since the epoch. */
+  /** When it was shown, in milliseconds since the epoch. */
   readonly at: number
   readonly action?: { readonly label: string; run(): void } | undefined
 }
 
-/** What was done last, or why it was refused. Stays until the next one or until it is closed. */
+/** What was done last, or why it was refused. Shown until the next message, or until it is closed. */
 export const message = signal<Message | undefined>(undefined)
 
 export function tell(text: string, action?: Message['action']): void {

@@ -6,17 +6,17 @@ import { tellRefusal } from './message.ts'
 /** The app whose page is open. */
 export const openApp = signal<AppView | undefined>(undefined)
 
-/** An edit that contradicts the edit of somebody else. */
+/** An edit that conflicts with an edit by somebody else. */
 export const editConflict = signal<
   { readonly three: ThreeWay; readonly current: DraftView | undefined } | undefined
 >(undefined)
 
-/** Whether an edit is on its way to the draft. */
+/** Whether an edit is being saved to the draft. */
 export const saving = signal(false)
 
 let last: Promise<unknown> = Promise.resolve()
 
-/** Looks and edits come one behind another: an answer from before an edit must not replace the one to it. */
+/** Runs reads and edits one after another, because the answer to an earlier read must not replace the answer to an edit. */
 function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   const next = last.then(work)
   last = next.catch(() => undefined)
@@ -40,13 +40,13 @@ export async function reload(): Promise<void> {
   if (appId !== undefined) await load(appId).catch(tellRefusal)
 }
 
-/** Shows what a change has led to. Where that could not be looked at, the change is done nevertheless. */
+/** Shows the result of a change. If the app cannot be read, the change is done nevertheless. */
 export async function showApp(view: AppView | undefined): Promise<void> {
   if (view === undefined) await reload()
   else openApp.value = view
 }
 
-/** Puts an edit into the draft, behind the edits that are on their way. Says whether it was taken. */
+/** Adds an edit to the draft, after the edits in progress. Resolves with whether it was accepted. */
 export function edit(change: (policy: Policy) => Policy): Promise<boolean> {
   const app = openApp.value
   return app === undefined ? Promise.resolve(false) : inTurn(() => put(app, change))
@@ -72,7 +72,7 @@ async function put(
   onto?: ThreeWay & { version: string | undefined },
 ): Promise<boolean> {
   const { appId } = seen
-  // By now the page may have moved on to another app. The edit is kept all the same.
+  // The page may show another app by now. The edit is kept nevertheless.
   const isOpen = (): boolean => openApp.value?.appId === appId
   const app = isOpen() ? (openApp.value ?? seen) : seen
   const before = onto?.theirs ?? app.draft?.policy ?? app.policy
@@ -94,7 +94,7 @@ async function put(
   }
 }
 
-/** Ends a conflict: with what the other has written, or with one's own in its place. */
+/** Resolves a conflict with the edit of the other person, or with the user's own. */
 export async function settle(take: 'theirs' | 'yours'): Promise<void> {
   const conflict = editConflict.value
   editConflict.value = undefined

@@ -7,7 +7,7 @@ import { Heading } from './shell/heading.tsx'
 import { Scroll } from './shell/scroll.tsx'
 import { count, timeOf } from './words.ts'
 
-/** Who has read the data of a person: a report to be printed and handed over. */
+/** A report for a person about who has read their data. */
 export function PeoplePage(): JSX.Element {
   const person = useSignal('')
   const purpose = useSignal('')

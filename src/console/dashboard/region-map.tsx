@@ -3,7 +3,7 @@ import type { RegionsView } from '../contract.ts'
 
 type Location = RegionsView['locations'][number]
 
-/** Where locations lie, as east and north in degrees: cities, and what clouds call their regions there. */
+/** The positions of locations, as east and north in degrees: cities, and the region names of clouds there. */
 const PLACES: Readonly<Record<string, readonly [east: number, north: number]>> = {
   amsterdam: [5, 52],
   ashburn: [-77, 39],
@@ -44,7 +44,7 @@ const PLACES: Readonly<Record<string, readonly [east: number, north: number]>> =
   zurich: [9, 47],
 }
 
-/** The outlines of land, drawn by hand and as roughly as a sketch: east and north by turns, in degrees. */
+/** Rough outlines of land, drawn by hand: east and north in turn, in degrees. */
 const LAND: readonly string[] = [
   // North America
   '-168 66 -156 71 -128 70 -110 68 -95 72 -82 69 -87 64 -94 61 -92 57 -82 55 -80 52 -78 58 -77 62 -70 61 -65 59 -56 52 -65 49 -60 46 -67 44 -71 42 -76 35 -81 31 -80 26 -82 29 -90 29 -97 27 -97 21 -94 18 -91 19 -87 21 -88 16 -83 15 -83 10 -78 8 -83 8 -88 13 -95 16 -105 20 -113 31 -110 23 -117 33 -124 40 -124 48 -131 55 -140 60 -150 60 -163 55 -158 59 -165 62',
@@ -70,7 +70,7 @@ const LAND: readonly string[] = [
   '173 -35 178 -38 171 -44 167 -46 172 -41',
 ]
 
-/** Two units for each degree, from 170° west and 80° north on. */
+/** Two units per degree, starting at 170° west and 80° north. */
 const across = (east: number): number => (east + 170) * 2
 const down = (north: number): number => (80 - north) * 2
 
@@ -88,7 +88,7 @@ const KINDS: Readonly<Record<Location['condition'], string>> = {
   unknown: 'unknown',
 }
 
-/** A location that has a place on the map, and on which side its name stands. */
+/** A location with a position on the map, and the side of its name. */
 interface Marker {
   readonly name: string
   readonly kind: string
@@ -97,7 +97,7 @@ interface Marker {
   readonly isLeft: boolean
 }
 
-/** How close a neighbour in the east may be, in degrees, before the name of a location goes to the west of it. */
+/** If the next location to the east is closer than this, in degrees, the name is placed to the west. */
 const CLOSE = 40
 
 function markersOf(locations: readonly Location[]): readonly Marker[] {
@@ -117,7 +117,7 @@ function markersOf(locations: readonly Location[]): readonly Marker[] {
   }))
 }
 
-/** The locations on a map, each in the colour and the shape of its health. The list beside says the same in words. */
+/** The locations on a map, with the colour and shape of their health. The list next to it says the same in words. */
 export function RegionMap({ locations }: { locations: readonly Location[] }): JSX.Element | null {
   const markers = markersOf(locations)
   if (markers.length === 0) return null

@@ -19,10 +19,10 @@ const CONDITIONS: Readonly<
   unknown: ['', 'unknown', 'Not checked yet.'],
 }
 
-/** How often the health is asked for, in milliseconds. */
+/** How often the health is refreshed, in milliseconds. */
 const ASKED_EVERY = 5_000
 
-/** The locations of each jurisdiction with their health, by colour and by words. */
+/** The locations of each jurisdiction with their health, as colour and as text. */
 export function RegionsPage(): JSX.Element {
   return session.value?.offers.regions === true ? <Regions /> : <NoRegions />
 }

@@ -11,7 +11,7 @@ import { Heading } from './shell/heading.tsx'
 import { detailOf, evidenceOf, timeOf, titleOf } from './words.ts'
 import { Scroll } from './shell/scroll.tsx'
 
-/** What is on record of one request: the `instance` of a refusal leads here. */
+/** The record of one request. The `instance` of a refusal leads here. */
 export function RequestPage({ requestId }: { requestId: string }): JSX.Element {
   const view = useSignal<RequestView | undefined>(undefined)
   const refusal = useSignal('')

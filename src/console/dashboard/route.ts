@@ -5,7 +5,7 @@ addEventListener('hashchange', () => {
   hash.value = location.hash
 })
 
-/** The parts of the address behind `#/`. */
+/** The parts of the address after `#/`. */
 export const place = computed<readonly string[]>(() =>
   hash.value
     .replace(/^#\/?/, '')

@@ -56,7 +56,7 @@ export const RIGHTS: Readonly<Record<ConsoleRight, string>> = {
 
 const OTHERS: Readonly<Record<string, string>> = { name: 'Name', expect: 'Expectations' }
 
-/** Said of figures that older events are not part of. */
+/** Shown with counts that leave out older events. */
 export const OLDER_LEFT_OUT = 'Only the newest requests are counted; older ones are left out.'
 
 export const titleOf = (section: string): string =>
@@ -71,7 +71,7 @@ const MODE_WORDS: Readonly<Record<Mode, string>> = {
   enforce: 'Mode enforce.',
 }
 
-/** Why a guard decided so, and in which mode, as sentences. */
+/** Why a guard decided this way, and in which mode, in sentences. */
 export function detailOf({
   detail,
   mode,
@@ -82,13 +82,13 @@ export function detailOf({
   readonly effect: 'allow' | 'deny'
 }): string {
   if (mode === 'off') return MODE_WORDS.off
-  // The audit decides on every request, and refuses none by itself.
+  // The audit decides about every request, and refuses none itself.
   const why =
     detail === 'recorded' ? 'The request was recorded' : `${detail.charAt(0).toUpperCase()}${detail.slice(1)}`
   return `${why}. ${effect === 'allow' && mode === 'report' ? 'Mode report.' : MODE_WORDS[mode]}`
 }
 
-/** Which kind of caller `domainProtect` took the request for. */
+/** The kinds of callers that `domainProtect` distinguishes. */
 const CALLERS: Readonly<Record<string, string>> = {
   browser: 'a page in a browser',
   opaque: 'a page whose origin is hidden (null)',
@@ -108,7 +108,7 @@ let times: Intl.DateTimeFormat | undefined
 
 export function timeOf(at: string): string {
   if (Number.isNaN(Date.parse(at))) return at
-  // Made when it is needed: the first page shows no time, and making it takes a while.
+  // Created on first use: the first page shows no time, and creating it is slow.
   times ??= new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
   return times.format(new Date(at))
 }

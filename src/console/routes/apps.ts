@@ -13,7 +13,7 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
 import { assess } from '../steps.ts'
 
-/** A new app admits nobody: without a key no signature is good. */
+/** A new app admits nobody, because no signature is valid without a key. */
 const NEW_APP = {
   serverOnly: { mode: 'enforce' },
   ipWhitelist: { mode: 'report' },
@@ -29,7 +29,7 @@ export function appRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps',
       access: ['look'],
-      summary: 'The apps, in the order of their ids; `find` gives those whose id begins with it.',
+      summary: 'The apps, sorted by id; with `find`, those whose id begins with it.',
       async handle({ query }) {
         const page = await pageOfApps(desk, query.get('find') ?? '', {
           after: query.get('after') ?? undefined,
@@ -42,7 +42,7 @@ export function appRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: '/apps',
       access: ['widen'],
-      summary: 'Makes an app. It admits nobody until it has a key.',
+      summary: 'Creates an app. It admits nobody until it has a key.',
       body: () => z.strictObject({ appId: z.string(), name: z.optional(z.string()) }),
       async handle({ body: { appId, name }, session }) {
         if (!isAppId(appId))
@@ -53,7 +53,7 @@ export function appRoutes(desk: Desk): Route[] {
           await withoutOldDraft(desk, appId, () => desk.store.write({ policy }, 0, note))
         } catch (error) {
           if (isPortcullisError(error) && error.code === 'REVISION_CONFLICT')
-            throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
+            throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is already an app with this id' })
           throw error
         }
         return { status: 201, body: await afterwards(desk, () => viewApp(desk, appId)) }
@@ -75,7 +75,7 @@ export function appRoutes(desk: Desk): Route[] {
       access: ['narrow'],
       conditional: true,
       summary:
-        'Removes an app with its keys, at the revision that If-Match names: from then on all its requests are refused. Needs the right `keys` too. The content repeats the id.',
+        'Removes an app with its keys, at the revision in If-Match. From then on all its requests are refused. Needs the right `keys` too. The content repeats the id.',
       body: () => z.strictObject({ appId: z.string(), note: z.optional(z.string()) }),
       handle: (exchange) => removeApp(desk, exchange),
     }),
@@ -94,7 +94,7 @@ async function removeApp(
       issues: [{ path: 'appId', message: 'must be the id of the app to remove' }],
     })
   const replaces = revisionToMatch(exchange)
-  // Not `findApp`: an app whose document is refused can be removed too.
+  // Not `findApp`, because an app with an invalid document can be removed too.
   if (!isAppId(appId) || (await desk.store.read(appId)) === undefined)
     throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no app with this id' })
   try {
@@ -111,7 +111,7 @@ async function removeApp(
   return {}
 }
 
-/** How many apps the dashboard shows on a page: about as many as are in sight at once. */
+/** How many apps the dashboard shows on a page: about as many as fit on a screen. */
 const ON_A_PAGE = 25
 
 export const firstApps = (desk: Desk): Promise<AppRows> =>
@@ -124,7 +124,7 @@ async function pageOfApps(
 ): Promise<AppRows> {
   if (find === '') return rowsOf(desk, await desk.store.list({ after, limit }))
   if (!isAppId(find)) return { apps: [] }
-  // Ids are in order, so those that begin alike stand together, behind the one that is the whole of it.
+  // Ids are sorted, so those that begin with `find` follow after the id that equals it.
   const exact = after === undefined ? await desk.store.read(find) : undefined
   const begin = after === undefined || after < find ? find : after
   const { apps, next } = await desk.store.list({ after: begin, limit })

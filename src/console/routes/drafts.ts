@@ -26,9 +26,9 @@ import { changesInWords } from '../words.ts'
 const EDITORS = ['narrow', 'widen', 'break-glass'] as const
 
 interface Edit {
-  /** The version that was edited; left out where there was no draft. */
+  /** The version that was edited; left out if there was no draft. */
   version?: string
-  /** What was edited: the policy of that version, or the one in force. */
+  /** The policy that was edited: that of the version, or the one in force. */
   before: unknown
   policy: unknown
 }
@@ -39,8 +39,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'PUT',
       path: '/apps/:appId/draft',
       access: EDITORS,
-      summary:
-        'Edits the draft of an app. Edits of two people are put together where they do not contradict.',
+      summary: 'Edits the draft of an app. Edits of two people are merged if they do not conflict.',
       body: () =>
         z.strictObject({ version: z.optional(z.string()), before: z.unknown(), policy: z.unknown() }),
       handle: (exchange) => editDraft(desk, exchange),
@@ -49,7 +48,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'DELETE',
       path: '/apps/:appId/draft',
       access: EDITORS,
-      summary: 'Throws the draft away.',
+      summary: 'Discards the draft.',
       body: () => z.strictObject({ version: z.string() }),
       async handle({ params: { appId = '' }, body: { version } }) {
         if (!(await desk.drafts.discard(appId, version))) throw new ConsoleProblem('REVISION_STALE')
@@ -60,7 +59,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: '/apps/:appId/draft/rebase',
       access: EDITORS,
-      summary: 'Puts a draft on the revision that is in force by now.',
+      summary: 'Moves a draft to the revision that is in force now.',
       body: () => z.strictObject({ take: z.enum(['merged', 'yours', 'theirs']), version: z.string() }),
       handle: (exchange) => rebaseDraft(desk, exchange),
     }),
@@ -68,7 +67,7 @@ export function draftRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps/:appId/review',
       access: ['look'],
-      summary: 'What publishing the draft would change, and whether you may.',
+      summary: 'What publishing the draft would change, and whether you may publish it.',
       async handle({ params: { appId = '' }, session }) {
         return { body: await review(desk, appId, session.rights) }
       },
@@ -78,7 +77,7 @@ export function draftRoutes(desk: Desk): Route[] {
       path: '/apps/:appId/publication',
       access: EDITORS,
       conditional: true,
-      summary: 'Publishes the draft of this version in place of the revision that If-Match names.',
+      summary: 'Replaces the revision in If-Match by the draft of this version.',
       body: () => z.strictObject({ version: z.string(), note: z.optional(z.string()) }),
       handle: (exchange) => publish(desk, exchange),
     }),
@@ -95,7 +94,7 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
       issues: [{ path: 'appId', message: 'cannot be changed' }],
     })
   let policy = wanted
-  // Without a draft somebody may have published since the page was shown: `before` tells.
+  // Without a draft, somebody may have published since the page was shown. `before` reveals it.
   if (current === undefined || current.version !== version) {
     const theirs = current?.policy ?? app.policy
     const conflict = threeWay(parsePolicy(body.before), theirs, wanted)
@@ -109,7 +108,7 @@ async function editDraft(desk: Desk, { params, body, session }: Exchange<Edit>):
   const base = current?.base ?? app.stored.revision
   const put = await desk.drafts.put(appId, current?.version, { base, policy, author: session.name })
   if (put === undefined) throw new ConsoleProblem('REVISION_STALE')
-  // An edit that takes back the last change leaves nothing to publish.
+  // If an edit undoes the last change, there is nothing left to publish.
   if (base === app.stored.revision && changesInWords(app.policy, policy).length === 0)
     await afterwards(desk, () => desk.drafts.discard(appId, put.version))
   return { body: await afterwards(desk, () => viewApp(desk, appId)) }
@@ -134,7 +133,7 @@ async function rebaseDraft(
   return { body: await afterwards(desk, () => viewApp(desk, appId)) }
 }
 
-/** @throws ConsoleProblem when the draft has another version by now. */
+/** @throws ConsoleProblem if the draft has another version now. */
 async function draftOf(desk: Desk, appId: string, version?: string): Promise<Draft> {
   const draft = await desk.drafts.find(appId)
   if (draft === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no draft' })
@@ -162,11 +161,11 @@ async function review(desk: Desk, appId: string, rights: Exchange['session']['ri
   }
 }
 
-/** How long a reason for breaking the glass must be. */
+/** The shortest reason for breaking the glass, in characters. */
 const SHORTEST_REASON = 20
 
 /**
- * Whether somebody may put one policy in the place of another, and under which note.
+ * Checks whether the user may replace one policy by another, and returns the note.
  *
  * @throws ConsoleProblem
  */
@@ -205,7 +204,7 @@ async function publish(
   return { body: { revision, replaced: replaces }, headers: { ETag: tagOf(revision) } }
 }
 
-/** Writes, and says in three ways what stands against it. */
+/** Writes the policy. After a conflict, the problem contains the three versions. */
 export async function writeOver(
   desk: Desk,
   appId: string,

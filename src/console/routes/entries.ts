@@ -11,7 +11,7 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Route } from '../route.ts'
 import { splitPaste } from '../split-paste.ts'
 
-/** Lists of a policy that take pasted entries. */
+/** Lists of a policy that accept pasted entries. */
 const LISTS = {
   'ipWhitelist.ranges': ['ipWhitelist', 'ranges'],
   'ipWhitelist.deny': ['ipWhitelist', 'deny'],
@@ -71,7 +71,7 @@ function judgeEntries(
     list,
     there.length,
   )
-  /** The paste has no list in sight: an entry is named by what it says, not by its index. */
+  /** The list is not visible next to the paste, so a finding names the entry itself instead of its index. */
   const named = (found: PolicyFinding | undefined): PolicyFinding | undefined =>
     found && {
       ...found,
@@ -120,7 +120,7 @@ function refusalsOf(document: object, list: ListPath): ReadonlyMap<number, Polic
   }
 }
 
-/** One finding of each entry behind those that are there: that it is there already, or else the first. */
+/** One finding for each new entry: that it already exists, or otherwise the first one. */
 function findingsOf(document: object, list: ListPath, there: number): ReadonlyMap<number, PolicyFinding> {
   const found = new Map<number, PolicyFinding>()
   for (const finding of lintPolicy(document)) {
@@ -137,7 +137,7 @@ function indexIn(path: string, list: ListPath): number | undefined {
   return Number.isSafeInteger(index) ? index : undefined
 }
 
-/** What is kept of each entry, by its place. */
+/** The stored form of each entry, by its index. */
 function canonicalForms(
   document: object,
   section: keyof ReadSections,

@@ -26,7 +26,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       path: '/apps/:appId/traffic',
       access: ['look'],
       summary:
-        'How many requests of the last seven days passed and were refused, by protection and by hour. Only numbers.',
+        'How many requests of the last seven days passed or were refused, by protection and by hour. Contains only counts.',
       async handle({ params: { appId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)
@@ -38,7 +38,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       path: '/apps/:appId/requests',
       access: ['look-at-personal-data'],
       personal: true,
-      summary: 'Recent requests of an app, the newest first.',
+      summary: 'Recent requests of an app, newest first.',
       async handle({ params: { appId = '' }, query }) {
         await findApp(desk, appId)
         const events = judged((await eventsOf(desk, { appId, limit: pageLimit(query, 100) })).events)
@@ -51,15 +51,15 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       path: '/apps/:appId/tail',
       access: ['look-at-personal-data'],
       personal: true,
-      summary: 'Requests of an app as they come, as server-sent events, for ten minutes.',
+      summary: 'Requests of an app as they arrive, as server-sent events, for ten minutes.',
       async handle({ params: { appId = '' }, req, session: { id } }) {
         await findApp(desk, appId)
-        // Whoever has signed out, or may no longer look, sees nothing more.
+        // Checked again, so that a user who has signed out or lost the right sees nothing more.
         const mayLook = async (): Promise<boolean> => {
           const session = await sessions.find(req)
           return session?.id === id && session.rights.has('look-at-personal-data')
         }
-        // Asked ahead of the first byte, so that what is wrong is still told by a status.
+        // Read before the first byte is sent, so that an error can still be reported by the status.
         const before = await latest(desk, appId)
         return { events: (gone) => tailOf(desk, appId, before, { gone, mayLook }) }
       },
@@ -70,7 +70,7 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'What is on record of one request: its decisions with their evidence, and what was read in it.',
+        'The record of one request: its decisions with their evidence, and the personal data that was read.',
       async handle({ params: { requestId = '' } }) {
         const { events } = await eventsOf(desk, { requestId, limit: 200 })
         if (events.length === 0)
@@ -82,11 +82,11 @@ export function eventRoutes(desk: Desk, sessions: Pick<Sessions, 'find'>): Route
   ]
 }
 
-/** How long a tail lasts. Those who look for longer ask again, and are recorded again. */
+/** The longest tail, in milliseconds. To continue, the user must ask again, which is recorded again. */
 const LONGEST_TAIL = 10 * 60_000
 const ASKED_EVERY = 1_000
 
-/** How long a request may take until it is on record: events come in the order of their ends. */
+/** How long a request may take until it is recorded, in milliseconds. Events are sorted by the end of their request. */
 const LATE = 60_000
 
 const latest = async (desk: Desk, appId: string): Promise<OperationEvent[]> =>
@@ -94,7 +94,7 @@ const latest = async (desk: Desk, appId: string): Promise<OperationEvent[]> =>
     (await eventsOf(desk, { appId, since: new Date(desk.now() - LATE).toISOString(), limit: 500 })).events,
   )
 
-/** Lines of server-sent events of what comes after `before`. */
+/** Server-sent events for everything after `before`. */
 async function* tailOf(
   desk: Desk,
   appId: string,
@@ -105,7 +105,7 @@ async function* tailOf(
   let told = new Set(before.map(({ id }) => id))
   while (!gone.aborted && desk.now() < end) {
     const events = await latest(desk, appId)
-    // Asked after the look and ahead of the telling.
+    // Checked between reading and sending.
     if (!(await mayLook())) return
     const lines = events
       .filter(({ id }) => !told.has(id))
@@ -141,7 +141,7 @@ function rowOf({
 function trafficOf(events: readonly OperationEvent[], isComplete: boolean, now: number): TrafficView {
   const guards = new Map<GuardName, GuardTraffic>()
   const hours = new Map<number, { passed: number; refused: number; reported: number }>()
-  // From the oldest on: a mode that was changed begins a new count.
+  // Oldest first, because a change of the mode starts a new count.
   for (const { time, outcome, decisions } of events.toReversed()) {
     const hour = Math.floor(Date.parse(time) / HOUR) * HOUR
     const count = hours.get(hour) ?? { passed: 0, refused: 0, reported: 0 }

@@ -15,11 +15,11 @@ export function historyRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/apps/:appId/history',
       access: ['look'],
-      summary: 'The revisions of an app, the newest first, with what each changed.',
+      summary: 'The revisions of an app, newest first, with the changes of each.',
       async handle({ params: { appId = '' }, query }) {
         const limit = pageLimit(query, 20)
         const before = numberIn(query, 'before', undefined)
-        // One more, to tell what the last of them changed.
+        // One more, to show what the oldest row changed.
         const rows = await desk.store.history(appId, { before, limit: limit + 1 })
         if (rows.length === 0 && before === undefined) throw new ConsoleProblem('NOT_FOUND')
         const body: HistoryView = {
@@ -34,7 +34,7 @@ export function historyRoutes(desk: Desk): Route[] {
       path: '/apps/:appId/rollback',
       access: ['narrow', 'widen', 'break-glass'],
       conditional: true,
-      summary: 'Writes the policy of an earlier revision again, as a new one. Keys stay as they are.',
+      summary: 'Restores the policy of an earlier revision as a new revision. Keys are not changed.',
       body: () => z.strictObject({ to: z.int().check(z.gte(1)), note: z.optional(z.string()) }),
       async handle(exchange) {
         const { params, body, session } = exchange
@@ -45,14 +45,14 @@ export function historyRoutes(desk: Desk): Route[] {
           findApp(desk, appId),
         ])
         if (target === undefined)
-          throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not hold this revision' })
-        // What is judged is what is replaced.
+          throw new ConsoleProblem('NOT_FOUND', { detail: 'the history does not have this revision' })
+        // The verdict compares with the current revision, so that is the one to replace.
         if (stored.revision !== replaces) {
           const conflict = threeWay(await policyAt(desk, appId, replaces), policy, target)
           throw new ConsoleProblem('REVISION_STALE', { conflict })
         }
         const given = body.note === '' ? undefined : body.note
-        // A reason is what somebody gave; what is written of itself is none.
+        // A reason must come from a person, not from the default note.
         const note =
           (await noteFor(desk, exchange, [policy, target], given)) ?? `roll back to revision ${body.to}`
         const revision = await writeOver(desk, appId, target, replaces, { author: session.name, note })
@@ -80,9 +80,9 @@ function changesBetween(before: unknown, after: unknown): readonly Change[] {
   try {
     return changesInWords(before === undefined ? undefined : parseOnce(before), parseOnce(after))
   } catch {
-    // A document of an older form, which is refused by now.
+    // The document has an older form that is no longer valid.
     return [
-      { path: '', sentence: 'cannot be compared: one of the documents is refused', added: [], removed: [] },
+      { path: '', sentence: 'cannot be compared: one of the documents is invalid', added: [], removed: [] },
     ]
   }
 }

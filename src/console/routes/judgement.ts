@@ -11,7 +11,7 @@ import { ConsoleProblem } from '../problems.ts'
 import { eventsOf, judged } from '../recorded.ts'
 import { route, type Route } from '../route.ts'
 
-/** A recorded request, judged again by what is in force by now and by the draft. */
+/** A recorded request, judged again with the policy in force and with the draft. */
 export function judgementRoutes(desk: Desk): Route[] {
   return [
     route({
@@ -20,15 +20,15 @@ export function judgementRoutes(desk: Desk): Route[] {
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'What would become of a recorded request now, by the policy in force and by the draft; and what would have to be added to let it pass.',
+        'How a recorded request would be decided now, with the policy in force and with the draft; and which entries would let it pass.',
       async handle({ params: { requestId = '' } }) {
         const { judgedKey } = desk
         if (judgedKey === undefined)
-          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `judgedKey`' })
+          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was created without `judgedKey`' })
         const [event] = judged((await eventsOf(desk, { requestId, limit: 200 })).events)
         if (event?.appId === undefined)
           throw new ConsoleProblem('NOT_FOUND', {
-            detail: 'there is no record of a request of an app with this id',
+            detail: 'there is no record of a request with this id by an app',
           })
         return { body: await judgementOf(desk, { ...event, appId: event.appId }, judgedKey) }
       },
@@ -66,7 +66,7 @@ async function judgementOf(
   }
 }
 
-/** One decision by another policy. `unknown`: it cannot be judged again. */
+/** One decision with another policy. `unknown`: it cannot be judged again. */
 async function decide(
   { store }: Desk,
   {
@@ -99,7 +99,7 @@ async function decide(
 
 const viewOf = ({ effect, mode, code, detail }: Decision): NewDecision => ({ effect, mode, code, detail })
 
-/** What an entry for the list of each refusal would be. */
+/** The list and the entry that would prevent each kind of refusal. */
 const ENTRIES: Readonly<
   Record<
     string,
@@ -111,7 +111,7 @@ const ENTRIES: Readonly<
   RETURN_URL_NOT_ALLOWED: ({ returnUrl }) => ({ list: 'returnUrlGuard.urls', entry: returnUrl }),
 }
 
-/** What the draft, or the policy in force, would need for the refusals that are left. */
+/** The entries that the draft, or the policy in force, would need to prevent the remaining refusals. */
 function missingOf(
   call: RecordedCall,
   again: readonly JudgedAgain[],

@@ -6,17 +6,17 @@ import { findApp, type Desk } from '../desk.ts'
 import { recentRequests } from '../recorded.ts'
 import { route, type Route } from '../route.ts'
 
-/** How many callers of a key are named. */
+/** How many callers of a key are listed. */
 const MOST_CALLERS = 50
 
-/** How much each key is used, as the audit says: a rotation can end when nobody signs with the old key. */
+/** How often each key is used, according to the audit: a rotation can end when nobody signs with the old key. */
 export function keyUseRoutes(desk: Desk): Route[] {
   return [
     route({
       method: 'GET',
       path: '/apps/:appId/key-uses',
       access: ['look'],
-      summary: 'How many requests of the last seven days each key has signed. Only numbers.',
+      summary: 'How many requests of the last seven days each key has signed. Contains only counts.',
       async handle({ params: { appId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)
@@ -24,7 +24,7 @@ export function keyUseRoutes(desk: Desk): Route[] {
         for (const request of requests) {
           const id = keyOf(request)
           if (id === undefined) continue
-          // From the newest on: the first that is met is the last use.
+          // Newest first, so the first request seen is the last use.
           const { calls, lastUse } = uses.get(id) ?? { calls: 0, lastUse: request.time }
           uses.set(id, { id, calls: calls + 1, lastUse })
         }
@@ -38,7 +38,7 @@ export function keyUseRoutes(desk: Desk): Route[] {
       access: ['look-at-personal-data'],
       personal: true,
       summary:
-        'The callers that have signed with a key in the last seven days, by address and operation. An address is a pseudonym where the console has no `judgedKey`.',
+        'The callers that have signed with a key in the last seven days, by address and operation. An address is a pseudonym if the console has no `judgedKey`.',
       async handle({ params: { appId = '', keyId = '' } }) {
         await findApp(desk, appId)
         const { requests, isComplete } = await recentRequests(desk, appId)
@@ -50,7 +50,7 @@ export function keyUseRoutes(desk: Desk): Route[] {
   ]
 }
 
-/** The key that has signed a request, where its signature held. */
+/** The key that signed a request, if its signature was valid. */
 function keyOf({ decisions }: OperationEvent): string | undefined {
   const evidence = decisions.find(
     ({ guard, effect }) => guard === 'serverOnly' && effect === 'allow',

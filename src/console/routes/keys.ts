@@ -9,9 +9,9 @@ import { afterwards, findApp, type Desk } from '../desk.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
 
-/** For how long a key that has ended can be restored, in milliseconds. */
+/** How long an ended key can be restored, in milliseconds. */
 const RESTORABLE = 7 * 86_400_000
-/** How long an old key may go on beside a new one, in milliseconds. */
+/** How long an old key may stay valid next to a new one, in milliseconds. */
 const LONGEST_OVERLAP = 90 * 86_400_000
 
 export function keyRoutes(desk: Desk): Route[] {
@@ -29,7 +29,7 @@ export function keyRoutes(desk: Desk): Route[] {
       method: 'POST',
       path,
       access,
-      summary: 'Makes a key. Its secret is in the answer, and is never shown again.',
+      summary: 'Creates a key. Its secret is in the answer, and is never shown again.',
       body: () => z.strictObject({ id: z.string() }),
       handle: ({ params: { appId = '' }, body, session }) =>
         addKey(desk, appId, body.id, { author: session.name }),
@@ -48,7 +48,7 @@ export function keyRoutes(desk: Desk): Route[] {
       path: `${path}/:keyId/revocation`,
       access,
       summary:
-        'Closes a key at once. It can be restored for seven days; the secret of a leaked one is destroyed now.',
+        'Revokes a key at once. It can be restored for seven days. The secret of a leaked key is destroyed at once.',
       body: () => z.strictObject({ leaked: z.boolean() }),
       async handle({ params: { appId = '', keyId = '' }, body: { leaked }, session }) {
         const key = await keyOf(desk, appId, keyId)
@@ -66,7 +66,7 @@ export function keyRoutes(desk: Desk): Route[] {
       method: 'POST',
       path: `${path}/:keyId/restoration`,
       access,
-      summary: 'Restores a key that has ended less than seven days ago.',
+      summary: 'Restores a key that ended less than seven days ago.',
       async handle({ params: { appId = '', keyId = '' }, session }) {
         const { state, restorableUntil } = viewKey(await keyOf(desk, appId, keyId), desk.now())
         if (state === 'ended' && restorableUntil === undefined) throw new ConsoleProblem('NOT_RESTORABLE')
@@ -152,7 +152,7 @@ async function rotate(
 ): ReturnType<Route['handle']> {
   const { appId = '', keyId = '' } = params
   const { state, notAfter } = viewKey(await keyOf(desk, appId, keyId), desk.now())
-  // A rotation shortens: it opens no key that has ended, and lengthens none that ends sooner.
+  // A rotation only shortens: it neither reopens an ended key nor extends one that ends earlier.
   if (state === 'ended') return addKey(desk, appId, id, { author: session.name })
   const end = Math.min(desk.now() + overlap, parseInstant(notAfter) ?? Infinity)
   const limit = [{ id: keyId, notAfter: new Date(end).toISOString() }]
@@ -170,7 +170,7 @@ async function change(desk: Desk, appId: string, changes: KeyChanges): ReturnTyp
 const listed = async (desk: Desk, appId: string): Promise<readonly ListedKey[]> =>
   (await desk.store.keys(appId)) ?? []
 
-/** Keys that can no longer be restored: their secrets are destroyed with the next change. */
+/** Keys that can no longer be restored. Their secrets are destroyed with the next change. */
 function overdue(keys: readonly ListedKey[], now: number): Pick<KeyChanges, 'revoke'> {
   return {
     revoke: keys

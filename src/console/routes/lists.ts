@@ -12,14 +12,14 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Route } from '../route.ts'
 
 interface ListEdit {
-  /** Lines as `parseList` reads them. */
+  /** Lines in the format of `parseList`. */
   add?: string
-  /** Ranges as they stand in the list. */
+  /** Ranges as they are written in the list. */
   remove?: string[]
   note?: string
 }
 
-/** A list can admit in one app and refuse in another, so that each edit may admit more and less. */
+/** A list may admit in one app and refuse in another, so each edit may admit more. */
 const EDITORS = ['widen'] as const
 
 export function listRoutes(desk: Desk): Route[] {
@@ -28,7 +28,7 @@ export function listRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/lists',
       access: ['look'],
-      summary: 'The named lists, by their names.',
+      summary: 'The named lists, sorted by name.',
       async handle() {
         const body: ListsView = { lists: await listsIn(desk).lists() }
         return { body }
@@ -38,7 +38,7 @@ export function listRoutes(desk: Desk): Route[] {
       method: 'GET',
       path: '/lists/:name',
       access: ['look'],
-      summary: 'Entries of a list: `limit` of them behind the first `from`, or those that contain `find`.',
+      summary: 'Entries of a list: `limit` of them after the first `from`, or those that contain `find`.',
       async handle({ params: { name = '' }, query }) {
         const list = await listOf(desk, name)
         const from = query.get('from') === '0' ? 0 : numberIn(query, 'from', 0)
@@ -55,7 +55,7 @@ export function listRoutes(desk: Desk): Route[] {
       path: '/lists/:name',
       access: EDITORS,
       conditional: true,
-      summary: 'Adds entries to a list and removes others. `If-Match: "0"` makes a list.',
+      summary: 'Adds and removes entries of a list. `If-Match: "0"` creates a list.',
       body: () =>
         z.strictObject({
           add: z.optional(z.string()),
@@ -82,7 +82,7 @@ function listsIn({ store }: Desk): ListStore {
 
 async function listOf(desk: Desk, name: string): Promise<StoredList> {
   const list = isListName(name) ? await listsIn(desk).readList(name) : undefined
-  if (list === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no list of this name' })
+  if (list === undefined) throw new ConsoleProblem('NOT_FOUND', { detail: 'there is no list with this name' })
   return list
 }
 
@@ -94,7 +94,7 @@ async function pageOf(
   const entries: ListEntry[] = []
   let [place, hasMore] = [0, false]
   reading: for await (const chunk of list.chunks()) {
-    // Without a search whole chunks are passed over.
+    // Without a search, whole chunks are skipped.
     if (find === '' && place + chunk.length <= from) {
       place += chunk.length
       continue

@@ -4,13 +4,13 @@ import type { Desk } from '../desk.ts'
 import { ConsoleProblem } from '../problems.ts'
 import { route, type Route } from '../route.ts'
 
-/** How long a purpose must be, in characters. */
+/** The shortest purpose, in characters. */
 const SHORTEST_PURPOSE = 5
 
-/** Reports for a person who asks who has read their data. */
+/** Reports for people who ask who has read their data. */
 export function peopleRoutes({ accessReport }: Pick<Desk, 'accessReport'>): Route[] {
   return [
-    // Not a GET: the id of a person does not belong in a URL, which logs keep.
+    // POST instead of GET, because the id of a person must not appear in a URL, which is logged.
     route<{ person: string; note: string }>({
       method: 'POST',
       path: '/access-report',
@@ -25,7 +25,9 @@ export function peopleRoutes({ accessReport }: Pick<Desk, 'accessReport'>): Rout
         }),
       async handle({ body: { person, note }, session }) {
         if (accessReport === undefined)
-          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `accessReport`' })
+          throw new ConsoleProblem('NOT_SUPPORTED', {
+            detail: 'the console was created without `accessReport`',
+          })
         const purpose = note.trim()
         if (purpose.length < SHORTEST_PURPOSE)
           throw new ConsoleProblem('PURPOSE_MISSING', {

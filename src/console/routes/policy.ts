@@ -7,7 +7,7 @@ import { ConsoleProblem } from '../problems.ts'
 import { route, type Exchange, type Route } from '../route.ts'
 import { noteFor, writeOver } from './drafts.ts'
 
-/** For programs: a policy that was written elsewhere needs no draft. */
+/** For programs: they need no draft to write a finished policy. */
 export function policyRoutes(desk: Desk): Route[] {
   return [
     route<object>({
@@ -16,7 +16,7 @@ export function policyRoutes(desk: Desk): Route[] {
       access: ['narrow', 'widen', 'break-glass'],
       conditional: true,
       summary:
-        'Writes a policy in place of the revision that If-Match names, without a draft; `why` is the note. `If-Match: "0"` makes an app.',
+        'Replaces the revision in If-Match by this policy, without a draft; `why` is the note. `If-Match: "0"` creates an app.',
       body: () => z.looseObject({ appId: z.string() }),
       async handle(exchange) {
         const { params, body } = exchange
@@ -52,7 +52,7 @@ async function makeApp(desk: Desk, exchange: Exchange, policy: Policy): Promise<
     return await withoutOldDraft(desk, appId, () => writeOver(desk, appId, policy, 0, note))
   } catch (error) {
     if (error instanceof ConsoleProblem && error.problem === 'REVISION_STALE')
-      throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is an app with this id' })
+      throw new ConsoleProblem('ALREADY_THERE', { detail: 'there is already an app with this id' })
     throw error
   }
 }

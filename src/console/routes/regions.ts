@@ -12,7 +12,7 @@ export function regionRoutes({ regions }: Pick<Desk, 'regions'>): Route[] {
       summary: 'The locations of each jurisdiction, and whether they answer.',
       async handle() {
         if (regions === undefined)
-          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was made without `regions`' })
+          throw new ConsoleProblem('NOT_SUPPORTED', { detail: 'the console was created without `regions`' })
         const body: RegionsView = {
           locations: regions().map(({ jurisdiction, location, condition }) => ({
             jurisdiction,

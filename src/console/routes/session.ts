@@ -4,7 +4,7 @@ import { route } from '../route.ts'
 import type { AppRows, SessionView, StartView } from '../contract.ts'
 import { SESSION_COOKIE, type Session, type Sessions } from '../sessions.ts'
 
-/** Who is signed in. `firstApps` gives the first rows of the page that the dashboard opens with. */
+/** The routes for signing in and out. `firstApps` returns the first rows of the start page of the dashboard. */
 export function sessionRoutes(
   sessions: Sessions,
   offers: SessionView['offers'],
@@ -16,7 +16,7 @@ export function sessionRoutes(
       method: 'GET',
       path: '/session',
       access: 'anyone',
-      summary: 'Who is signed in, and what they may do; `null` where nobody is.',
+      summary: 'The signed-in user and their rights; `null` if nobody is signed in.',
       async handle({ req }) {
         const session = await sessions.find(req)
         return { body: session === undefined ? null : view(session) }
@@ -27,11 +27,11 @@ export function sessionRoutes(
       path: '/start',
       access: 'anyone',
       summary:
-        'What the dashboard opens with, in one answer: the session as `GET /session` gives it, and the first apps for those who may look.',
+        'The data that the dashboard starts with: the session as in `GET /session`, and the first apps if the user may see them.',
       async handle({ req }) {
         const session = await sessions.find(req)
         if (session === undefined) return { body: { session: null } satisfies StartView }
-        // The dashboard asks for the apps itself where they are missing, and shows what is wrong.
+        // If the apps are missing, the dashboard requests them itself, and shows what is wrong.
         const apps = session.rights.has('look') ? await firstApps().catch(() => undefined) : undefined
         const body: StartView = { session: view(session), ...(apps && { apps }) }
         return { body }
@@ -42,7 +42,7 @@ export function sessionRoutes(
       path: '/session',
       access: 'anyone',
       summary:
-        'Signs in: with a token, or by what your app knows of the caller (`null` where it knows nobody).',
+        'Signs in with a token, or with the session of your own app. Without either, the answer is `null`.',
       body: () => z.strictObject({ token: z.optional(z.string().check(z.maxLength(1_000))) }),
       async handle({ req, body: { token } }) {
         const session = await sessions.begin(req, token)

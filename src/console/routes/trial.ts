@@ -14,7 +14,7 @@ export function trialRoutes(desk: Desk): Route[] {
       path: '/apps/:appId/trial',
       access: ['look'],
       summary:
-        'What the guards would decide of a request, by the policy in force and by the draft. Nothing is sent, and nothing changes.',
+        'What the guards would decide about a request, with the policy in force and with the draft. Nothing is sent, and nothing changes.',
       body: triedRequest,
       async handle({ params: { appId = '' }, body }) {
         const { stored, policy } = await findApp(desk, appId)
@@ -31,7 +31,7 @@ export function trialRoutes(desk: Desk): Route[] {
   ]
 }
 
-/** The named lists that the policies speak of. */
+/** The named lists that the policies refer to. */
 async function listsOf({ store }: Desk, policies: readonly Policy[]): Promise<ListContents> {
   const { readList } = store
   if (readList === undefined) return new Map()

@@ -7,7 +7,7 @@ import type { AppRevision, ChangeNote } from '../contract.ts'
 import type { AppRecord } from '../records.ts'
 import type { Sealing } from '../sealing.ts'
 
-/** An app as it stands in the file. Its policy was not parsed, and its keys and notes are still sealed. */
+/** An app as stored in the file. Its policy is not parsed; its keys and notes are still sealed. */
 export interface FileRecord extends AppRecord {
   readonly sealedKeys: string | undefined
   readonly history: readonly FileRevision[]
@@ -48,13 +48,13 @@ const makeSchemas = () => ({
   }),
 })
 
-/** Made at the first file that is read: an app without a file store never needs them. */
+/** Created when the first file is read, because an app without a file store never needs them. */
 let schemas: ReturnType<typeof makeSchemas> | undefined
 
 /**
- * What stands in the file, deeply frozen. The policies are not parsed, so that a bad one is the fault of one app.
+ * The content of the file, deeply frozen. Policies are not parsed, so an invalid one affects only its app.
  *
- * @throws UnavailableError that tells where the fault is, and nothing of what stands there.
+ * @throws UnavailableError that says where the fault is, and quotes none of the content.
  */
 export function parseFile(bytes: Uint8Array): FileRecords {
   schemas ??= makeSchemas()
@@ -70,7 +70,7 @@ export function parseFile(bytes: Uint8Array): FileRecords {
   )
 }
 
-/** What is wrong with a document that is not a file of this store: often it is a policy by itself. */
+/** What is wrong with a document that is not a file of this store: often it is a single policy. */
 function sayForm(parsed: unknown): string {
   const isPolicy = isObject(parsed) && 'appId' in parsed
   return isPolicy ? `it is a single policy: ${FORM}` : `it is not a policy file: ${FORM}`
@@ -85,15 +85,15 @@ function parseRecord(
 ): FileRecord {
   if (!result.success) {
     const path = ['apps', appId, ...(result.error.issues[0]?.path ?? [])].map(String).join('.')
-    throw new UnavailableError(`\`${path}\` is of the wrong type, or has a member too many or too few`)
+    throw new UnavailableError(`\`${path}\` has the wrong type, or a missing or unknown member`)
   }
   const { revision = 1, policy, keys, history = [] } = result.data
   if (isObject(policy) && 'appId' in policy && policy.appId !== appId)
-    throw new UnavailableError(`\`apps.${appId}.policy.appId\` is of another app`)
+    throw new UnavailableError(`\`apps.${appId}.policy.appId\` is the id of another app`)
   deepFreeze(policy)
   return {
     revision,
-    // A policy only if it is a good one: nothing in a store relies on it.
+    // The policy may be invalid. Nothing in a store relies on it.
     app: policy === undefined ? undefined : { policy: policy as Policy, keys: [] },
     sealedKeys: keys,
     history: history.map(({ policy, keysChanged = false, ...entry }) =>
@@ -102,7 +102,7 @@ function parseRecord(
   }
 }
 
-/** The text of a file, in a stable order and with a line for each value, so that one change is a small difference. */
+/** The text of a file, in a stable order and with one line for each value, so that one change makes a small diff. */
 export function formatFile(records: FileRecords): string {
   const apps = [...records].map(([appId, { revision, app, sealedKeys, history }]) => {
     const entries = history.map(({ keysChanged, ...entry }) => ({
@@ -121,7 +121,7 @@ export function formatFile(records: FileRecords): string {
   return `${JSON.stringify({ apps: Object.fromEntries(apps) }, null, 2)}\n`
 }
 
-/** Author and note as they stand in a file: sealed where there is a vault. */
+/** Author and note as stored in a file: sealed if there is a vault. */
 export function noteInFile(sealing: Sealing, name: string, note: ChangeNote): SealedNote {
   const by = sealing.sealNote(name, note)
   return by === undefined ? note : { by }
@@ -148,7 +148,7 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    // The message of the parser quotes the file.
+    // The parser's own message quotes the file.
     throw new UnavailableError(`it is not JSON: ${sayJsonFault(text)}`)
   }
 }
@@ -157,7 +157,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Without recursion: a document may be nested more deeply than the stack is high. */
+/** Iterative, because a document may be nested more deeply than the stack allows. */
 function deepFreeze(value: unknown): unknown {
   const found = [value]
   for (const one of found) {

@@ -8,29 +8,29 @@ import type { ListEntry } from '../../list/entry.ts'
 import { revisionSchema, type SealedNote } from './content.ts'
 import { PIECE } from '../../list/pieces.ts'
 
-/** What the store has written into the first line of a list, a comment. */
+/** What the store writes into the first line of a list, which is a comment. */
 export interface ListHead extends SealedNote {
   readonly revision: number
-  /** Of what follows, as it was written. An edit by hand leaves them as they are. */
+  /** Size and time of the content when the store wrote it. An edit by hand leaves them unchanged. */
   readonly entries?: number | undefined
   readonly bytes?: number | undefined
   readonly at?: string | undefined
-  /** What was removed leaves its revision behind, so that no revision comes twice. */
+  /** A removed list keeps its revision, so that no revision is used twice. */
   readonly removed?: true | undefined
 }
 
 /** A list file that was found. */
 export interface FoundList {
   readonly head: ListHead
-  /** Another one when the file is another or was changed. */
+  /** Changes when the file is replaced or modified. */
   readonly signature: string
-  /** Whether a later change would give another signature. */
+  /** Whether a later change is certain to have another signature. */
   readonly isSettled: boolean
-  /** When the file was changed, ISO 8601. */
+  /** When the file was last modified, ISO 8601. */
   readonly changedAt: string
-  /** Where the first line ends, in bytes, if it is ours. */
+  /** Where the first line ends, in bytes, if the store wrote it; otherwise 0. */
   readonly start: number
-  /** Whether all that follows is as long as it was written, so that no write is under way. */
+  /** Whether the rest is as long as the store wrote it, so no write is in progress. */
   readonly isWhole: boolean
 }
 
@@ -46,37 +46,40 @@ const makeHeadSchema = () =>
     by: z.optional(z.string()),
     removed: z.optional(z.literal(true)),
   })
-/** Made at the first list that is read: an app without a file store never needs it. */
+/** Created when the first list is read, because an app without a file store never needs it. */
 let headSchema: ReturnType<typeof makeHeadSchema> | undefined
 
 export function formatHead(head: ListHead): string {
-  // The empty line keeps it apart from the first range, whose note it would be.
+  // The empty line separates it from the first range. Otherwise it would be the note of that range.
   return `${MARK}${JSON.stringify(head)}\n\n`
 }
 
-/** More than the first line of ours can take. */
+/** More than our first line can have, in bytes. */
 const LONGEST_HEAD = 65_536
-/** So much of a file is understood in a millisecond. */
+/** How many bytes are parsed at once. They take a millisecond. */
 const BLOCK = 32_768
-/** Changes within this time may leave the file with the same times, in milliseconds. Some file systems count in seconds. */
+/**
+ * Two changes within this time may leave the file with the same modification time, in milliseconds. Some file systems count in
+ * seconds.
+ */
 const GRAIN = 2_000
-/** An editor that writes a file in place empties it first. It must have been left alone for so long, in milliseconds. */
+/** An editor that writes a file in place empties it first. So a file must have been unchanged for this long, in milliseconds. */
 const QUIET = 100
-/** For how long to wait for that, in milliseconds. */
+/** How long to wait for that, in milliseconds. */
 const LONGEST_WAIT = 2_000
-// A pipe in the place of the file would hold the read up for ever. Windows lacks the flag.
+// Without O_NONBLOCK, a named pipe in place of the file would block the read forever. Windows lacks the flag.
 const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK
 
 /**
- * What the head of a list file says; `undefined` when there is no such file. Waits until a file that people edit is left
- * alone. Rejects with `UnreadableError` when it is no list, and with `UnavailableError` when it could not look.
+ * Reads the head of a list file; `undefined` if there is no such file. Waits until an edited file has been unchanged for a
+ * moment. Rejects with `UnreadableError` if it is not a list, and with `UnavailableError` if it could not be read.
  */
 export async function findList(path: string): Promise<FoundList | undefined> {
   try {
     for (const until = Date.now() + LONGEST_WAIT; ;) {
       const { found, changedAt } = await withFile(path, look)
       const quietAt = changedAt + QUIET
-      // A time that lies ahead: the clock was put back.
+      // A time in the future: the clock was set back.
       if (found.isWhole || quietAt <= Date.now() || changedAt > Date.now()) return found
       if (Date.now() > until) throw new UnavailableError('another program is writing it')
       await sleep(quietAt - Date.now())
@@ -125,12 +128,12 @@ function parseHead(line: string): ListHead {
   headSchema ??= makeHeadSchema()
   const result = headSchema.safeParse(value)
   if (result.success) return result.data
-  throw new UnreadableError('its first line, which the store has written, has another content')
+  throw new UnreadableError('its first line, which the store has written, has an unknown format')
 }
 
 /**
- * The entries of the file that was found, some hundred at a time. Rejects with `UnreadableError` that names the lines which
- * are no entries, and nothing of what stands there, and with `UnavailableError` when the file changes meanwhile.
+ * The entries of the file, a few hundred at a time. Rejects with `UnreadableError` if a line is not an entry; the error gives the
+ * line numbers without the content. Rejects with `UnavailableError` if the file changes during the read.
  */
 export async function* readEntries(path: string, found: FoundList): AsyncGenerator<readonly ListEntry[]> {
   try {
@@ -151,10 +154,10 @@ export async function* readEntries(path: string, found: FoundList): AsyncGenerat
 }
 
 const [NEWLINE, HASH, SEMICOLON] = [0x0a, 0x23, 0x3b]
-/** Of UTF-8, beside the byte order mark; what stands for a space in other scripts begins no line of a list. */
+/** Blanks in UTF-8, and the bytes of the byte order mark. No line of a list starts with a space of another script. */
 const BLANKS: ReadonlySet<number> = new Set([0x09, 0x0b, 0x0c, 0x0d, 0x20, 0xef, 0xbb, 0xbf])
 
-/** How many lines are to be entries, which takes a tenth of the time that reading them does. Rejects as reading does. */
+/** How many lines have an entry. Takes a tenth of the time of reading them. Rejects as `readEntries` does. */
 export async function countEntries(path: string, found: FoundList): Promise<number> {
   let count = 0
   let isBlank = true
@@ -183,7 +186,7 @@ export async function countEntries(path: string, found: FoundList): Promise<numb
   return count
 }
 
-/** From the end of our own line on, which so counts as an empty one. */
+/** Reads from the end of our own line, whose line end then counts as an empty line. */
 async function* readLines(file: FileHandle, start: number): AsyncGenerator<readonly ListEntry[]> {
   const reader = new LineReader()
   const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -234,7 +237,7 @@ function replaced(): UnavailableError {
   return new UnavailableError('a list was replaced while it was read')
 }
 
-/** Without the message of a foreign error, in which contents may stand. */
+/** Leaves out the message of a foreign error, because it may quote the content. */
 function refused(path: string, error: unknown): UnavailableError {
   const at = `the list file \`${path}\` cannot be read: `
   if (error instanceof PolicyError) {
@@ -244,7 +247,7 @@ function refused(path: string, error: unknown): UnavailableError {
   }
   if (error instanceof UnreadableError) return new UnreadableError(at + error.message)
   const { code, name } = error as NodeJS.ErrnoException
-  // A directory, or what is no file, is there and cannot be used.
+  // A directory exists but is not a list, so this is not a failure to read.
   if (code === 'EISDIR') return new UnreadableError(`${at}it is not a file`)
   return new UnavailableError(at + (isPortcullisError(error) ? error.message : (code ?? name)))
 }

@@ -6,24 +6,24 @@ import type { StoreListener } from '../contract.ts'
 import { findList, type FoundList } from './list-content.ts'
 import { createListeners } from '../listeners.ts'
 
-/** Word of every change in a directory of lists. */
+/** A feed of the changes in a directory of lists. */
 export interface ListWatch {
   watch(listener: StoreListener): () => void
-  /** Resolves after a look at the directory that began after the call, of which listeners have heard. Never rejects. */
+  /** Resolves after a check of the directory that began after the call, with its changes announced. Never rejects. */
   check(): Promise<void>
   close(): void
 }
 
 const END = '.txt'
-/** How often the directory is looked at though nothing was heard of it, in milliseconds. */
+/** How often the directory is checked even without a watch event, in milliseconds. */
 const POLL = 1_000
 
-/** Where a list is kept. A colon, which Windows does not take, becomes a sign that no name holds. */
+/** The path of a list. Windows does not allow a colon, so it becomes `=`, which no name contains. */
 export function listPath(directory: string, name: string): string {
   return join(directory, `${name.replaceAll(':', '=')}${END}`)
 }
 
-/** The names of the lists of which there are files. Rejects when it could not look. */
+/** The names of the lists that have a file. Rejects if the directory could not be read. */
 export async function listNames(directory: string): Promise<string[]> {
   const files = await readdir(directory).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
@@ -54,12 +54,12 @@ export function createListWatch(directory: string): ListWatch {
 
   async function look(): Promise<void> {
     watcher ??= watchDirectory()
-    // What cannot be looked at may have changed: who reads it will say why.
+    // A list that could not be checked may have changed. Reading it will report why.
     const names = await listNames(directory).catch(() => [...seen.keys()])
     for (const name of new Set([...seen.keys(), ...names])) {
       const before = seen.get(name)
       const found = await findList(listPath(directory, name)).catch(() => undefined)
-      // Of a change within the grain of the times a second look is all that tells.
+      // A second check is needed to detect a change within `GRAIN`.
       if (seen.has(name) && found?.signature === before?.signature && found?.isSettled === before?.isSettled)
         continue
       if (found === undefined && !names.includes(name)) seen.delete(name)
@@ -75,7 +75,7 @@ export function createListWatch(directory: string): ListWatch {
       made.on('close', () => (watcher = undefined))
       return made
     } catch {
-      // Not there yet, or not to be watched: polling is left.
+      // The directory does not exist yet or cannot be watched. Polling remains.
       return undefined
     }
   }

@@ -22,25 +22,25 @@ import type { ListStore, ListSummary, StoredList } from '../list-contract.ts'
 import type { Sealing } from '../sealing.ts'
 import type { SealedBatch } from '../../vault/reseal.ts'
 
-/** How often a write begins anew because the file changes under its hands. */
+/** How often a write is tried again if the file changes meanwhile. */
 const MAX_WRITES = 5
-/** So many characters are written at once. */
+/** How many characters are written at once. */
 const BLOCK = 65_536
 
-/** What a list is to hold. */
+/** The new content of a list. */
 interface Body {
   readonly entries: number
   readonly bytes: number
   readonly blocks: readonly Uint8Array[]
 }
 
-/** Named lists in the directory `<policies>.lists`, a text file for each, which people may edit. */
+/** Named lists in the directory `<policies>.lists`, one text file for each, which people may edit. */
 export class FileLists implements ListStore {
   readonly #policies: string
   readonly #sealing: Sealing
   readonly #directory: string
   readonly #watching: ListWatch
-  /** How many entries a file has that was edited. */
+  /** The number of entries of each edited file. */
   readonly #counts = new Map<string, { readonly signature: string; readonly size: number }>()
 
   constructor(policies: string, sealing: Sealing) {
@@ -65,7 +65,7 @@ export class FileLists implements ListStore {
     const { head, signature, isSettled } = found
     return {
       revision: head.revision,
-      // What may be changed within the grain of the times is not the same twice.
+      // Two changes within `GRAIN` may have the same signature, so the signature cannot be the version yet.
       version: isSettled ? signature : randomUUID(),
       size: await this.#sizeOf(name, found),
       chunks: () => readEntries(listPath(this.#directory, name), found),
@@ -80,14 +80,14 @@ export class FileLists implements ListStore {
   ): Promise<number> {
     checkListName(name)
     const by = parseNote(note)
-    // Before a million entries are read in vain.
+    // Checked first, so that a million entries are not read in vain.
     checkRevision(name, await this.#find(name), replaces)
     return this.#replace(name, replaces, by, await bodyOf(entries))
   }
 
   async removeList(name: string, replaces: number): Promise<void> {
     if (!isListName(name)) throw new RevisionConflict(String(name), replaces, 0, 'list')
-    // Nothing is there and nothing was expected: nothing happens.
+    // There is no list, and the caller expected none.
     if (replaces === 0 && revisionOf(await this.#find(name)) === 0) return
     await this.#replace(name, replaces, {}, undefined)
   }
@@ -104,7 +104,7 @@ export class FileLists implements ListStore {
     })
   }
 
-  /** Author and note of each list, for `reseal`. */
+  /** The author and note of each list, for `reseal`. */
   async *sealedNotes(): AsyncGenerator<SealedBatch> {
     for (const name of await this.#names()) {
       const found = await this.#find(name)
@@ -118,7 +118,7 @@ export class FileLists implements ListStore {
     }
   }
 
-  /** Writes a list as it stands, with another note. Resolves with whether the note was still there. */
+  /** Writes a list unchanged, but with another note. Resolves with whether the old note was still there. */
   async #replaceNote(name: string, before: string, after: string): Promise<boolean> {
     return this.#reporting(name, () =>
       this.#underLock(name, async (found, path) => {
@@ -158,7 +158,7 @@ export class FileLists implements ListStore {
         `the list \`${name}\` cannot be written below \`${this.#directory}\`: ${code ?? kind}`,
       )
     } finally {
-      // Before the write returns, listeners know.
+      // Listeners are informed before the write returns.
       await this.#watching.check()
     }
   }
@@ -180,7 +180,10 @@ export class FileLists implements ListStore {
     return written as number
   }
 
-  /** Replaces the file of a list by what `make` gives, if nobody writes it meanwhile; not at all where that gives nothing. */
+  /**
+   * Replaces the file of a list with the result of `make`, which runs again if someone else changed the file meanwhile. If `make`
+   * returns `undefined`, nothing is written.
+   */
   async #underLock<T>(
     name: string,
     make: (
@@ -199,7 +202,7 @@ export class FileLists implements ListStore {
         const made = await make(before, path)
         if (made === undefined) return undefined
         await lock.prepare(made.blocks, before === undefined ? this.#policies : target)
-        // An editor does not know of the lock.
+        // Editors do not use the lock.
         if ((await this.#find(name))?.signature !== before?.signature) continue
         await lock.commit()
         return made.result
@@ -225,7 +228,7 @@ export class FileLists implements ListStore {
   }
 }
 
-/** Collects a list as text, which takes a tenth of the memory that its entries would. */
+/** Collects a list as text, which takes a tenth of the memory of its entries. */
 async function bodyOf(entries: Iterable<ListEntry> | AsyncIterable<ListEntry>): Promise<Body> {
   const blocks: Buffer[] = []
   let [size, text] = [0, '']

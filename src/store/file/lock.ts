@@ -5,31 +5,31 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UnavailableError } from '../../errors.ts'
 
-/** The right to replace a file, for one writer of all processes at a time. */
+/** The right to replace a file: one writer at a time, across all processes. */
 export interface FileLock {
   /**
-   * Writes and syncs what is to be the next content, beside the file, with its mode and its owner; for a file that is not
-   * there yet, those of another one, `like`.
+   * Writes and syncs the next content next to the file, with the mode and owner of the file, or of `like` if the file does not
+   * exist yet.
    */
   prepare(content: string | readonly (string | Uint8Array)[], like?: string): Promise<void>
-  /** Puts what was prepared in the place of the file, in one step. Rejects when the lock was lost before. */
+  /** Replaces the file with the prepared content in one step. Rejects if the lock was lost before. */
   commit(): Promise<void>
-  /** Gives the lock back. What was prepared is gone. Never rejects. */
+  /** Releases the lock and removes any prepared content. Never rejects. */
   release(): Promise<void>
 }
 
 /** How long to wait for a lock, in milliseconds. */
 const LONGEST_WAIT = 2_000
-/** The age at which a lock, or a temporary file, was left behind by a process that is gone, in milliseconds. */
+/** The age after which a lock or a temporary file is considered abandoned, in milliseconds. */
 const STALE_AFTER = 10_000
 
 /**
  * Locks the file for a replacement.
  *
- * The lock is the directory `<path>.lock` with one file of a random name in it, which becomes the next content. It is taken
- * by renaming a directory to it, for which there must be none, or an empty one; and committing moves the file out of it. So
- * who takes over a lock that is stale removes the file of that holder and never that of another, and a holder that wakes
- * up later has nothing to commit any more.
+ * The lock is the directory `<path>.lock`. It contains one file with a random name, which becomes the next content. A process
+ * takes the lock by renaming a directory to `<path>.lock`, which works only if that does not exist or is empty. Committing moves
+ * the file out of it. So a process that takes over a stale lock removes only the file of that holder, and a holder that resumes
+ * later has nothing left to commit.
  */
 export async function lockFile(path: string): Promise<FileLock> {
   const directory = `${path}.lock`
@@ -43,13 +43,13 @@ export async function lockFile(path: string): Promise<FileLock> {
   const next = join(directory, name)
   return {
     async prepare(content, like = path) {
-      // To be replaced a file need not be writable, but who protects it means that too.
+      // Replacing a file does not require that it is writable, but a read-only file is meant to stay.
       const { mode, uid, gid } = await statWritable(like)
-      // Not created: where it is gone, the lock is.
+      // Not created: if the file is gone, the lock is lost.
       const file = await open(next, 'r+').catch(orLost(directory))
       try {
         await file.truncate()
-        // Who replaces a file of another user, as far as the system lets it.
+        // For a process that replaces the file of another user, if the system allows it.
         await file.chown(uid, gid).catch(() => undefined)
         await file.chmod(mode & 0o777)
         for (const part of typeof content === 'string' ? [content] : content) await file.writeFile(part)
@@ -89,7 +89,7 @@ async function take(path: string, directory: string, name: string): Promise<bool
     return true
   } catch (error) {
     await rm(candidate, { recursive: true, force: true }).catch(() => undefined)
-    // Another was faster.
+    // Another process was faster.
     if (['EEXIST', 'ENOTEMPTY', process.platform === 'win32' ? 'EPERM' : ''].includes(codeOf(error)))
       return false
     throw error
@@ -107,12 +107,12 @@ async function isFree(directory: string): Promise<boolean> {
     if (await isStale(path)) await rm(path, { force: true })
   }
   if (names.length > 0) return false
-  // Only Windows minds that it is there.
+  // Only Windows refuses to rename onto an empty directory.
   await removeEmpty(directory)
   return true
 }
 
-/** Removes what processes that are gone have left beside the file. Never rejects. */
+/** Removes what crashed processes have left next to the file. Never rejects. */
 export async function sweepBeside(path: string): Promise<void> {
   const start = `${basename(path)}.`
   const names = await readdir(dirname(path)).catch(() => [])
@@ -125,12 +125,12 @@ export async function sweepBeside(path: string): Promise<void> {
 
 const TEMPORARY = /^[0-9a-f]{16}\.tmp$/
 
-/** A name beside the file that is swept when it stays. */
+/** A temporary name next to the file. A file of that name that is left over is swept later. */
 export function temporaryName(path: string): string {
   return `${path}.${randomBytes(8).toString('hex')}.tmp`
 }
 
-/** Also what is from the future: the clock was put back. */
+/** A time in the future is stale too: the clock was set back. */
 async function isStale(path: string): Promise<boolean> {
   const file = await lstat(path).catch(() => undefined)
   return file !== undefined && Math.abs(Date.now() - file.mtimeMs) > STALE_AFTER

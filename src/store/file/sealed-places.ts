@@ -5,7 +5,7 @@ import type { FileView } from './view.ts'
 
 type Rewrite = (update: (records: FileRecords) => FileRecords) => Promise<void>
 
-/** What `fileStore` has sealed. The file is written anew once for each kind, and once for each list. */
+/** The strings that `fileStore` has sealed. `reseal` rewrites the policy file once for each kind, and the file of each list. */
 export function fileSealedPlaces(view: FileView, rewrite: Rewrite, lists: FileLists): readonly SealedPlace[] {
   const keys = inFile('keys of apps', view, rewrite, (appId, record, see) => {
     const { sealedKeys } = record
@@ -20,7 +20,7 @@ export function fileSealedPlaces(view: FileView, rewrite: Rewrite, lists: FileLi
   return [keys, notes, { name: 'change notes of lists', batches: () => lists.sealedNotes() }]
 }
 
-/** Is shown each sealed string of a record with its context, and says what stands there instead. */
+/** Receives each sealed string of a record with its context, and returns the string to store in its place. */
 type See = (sealed: string, context: string) => string
 
 function inFile(

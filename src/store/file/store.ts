@@ -20,44 +20,45 @@ import { createSealing } from '../sealing.ts'
 
 export interface FileStoreOptions {
   /**
-   * Encrypts the keys of apps, and who wrote what and why. Without it an app with keys can be neither written nor read, and
-   * authors and notes are stored as they are.
+   * Encrypts the keys of apps, and the author and note of each change. Without it, an app with keys can be neither written nor
+   * read, and authors and notes are stored in plain text.
    */
   readonly vault?: Vault | undefined
   /**
-   * Whether a file that is not there is created now, with no apps, for its owner only. Otherwise, and when it goes later,
-   * the store cannot look. Default false.
+   * Whether to create the file now if it does not exist: without apps, and accessible only to its owner. Otherwise, and if the
+   * file is removed later, reads and writes reject. Default false.
    */
   readonly create?: boolean | undefined
-  /** Told when the file cannot be read, with the place of the fault and none of the content. Default: not reported. */
+  /**
+   * Called when the file cannot be read. The error says where the fault is, and quotes none of the content. Default: not
+   * reported.
+   */
   readonly onError?: ((error: Error) => void) | undefined
 }
 
 export interface FileStore extends ManagedPolicyStore, ListStore, SealedHolder {
   readList: ListStore['readList']
-  /** Stops watching the file and the lists. Reads and writes go on. */
+  /** Stops watching the file and the lists. Reads and writes still work. */
   close(): void
 }
 
 /**
- * Keeps policies in one JSON file, for small deployments and for policies in git: `{ "apps": { "<appId>": { "policy": { "appId": …
- * } } } }`. The store adds `revision` (1 when it is left out), `keys` (sealed) and `history`, and writes apps in the order of their
- * ids.
+ * Keeps policies in one JSON file, for small deployments and for policies in git: `{ "apps": { "<appId>": { "policy": { "appId":
+ * … } } } }`. The store adds `revision` (1 if it is left out), `keys` (sealed) and `history`, and sorts apps by id.
  *
- * People may edit the file, in place or by putting another in its place; while it is watched a change is announced at once or
- * within a second, and no read gives what is older than the file was when the read began. A policy that is not good is the fault of
- * its app; where the file as a whole is not good, nothing can be read until it is. When you edit a policy by hand, raise its
- * `revision`; otherwise a writer that has read it before does not notice. An earlier file that is put back brings the keys back
- * that were in it.
+ * People may edit the file, in place or by replacing it. While the file is watched, a change is announced within a second. A read
+ * never returns a state older than the start of the read. An invalid policy affects only its app; if the file as a whole is
+ * invalid, nothing can be read until it is corrected. If you edit a policy by hand, raise its `revision`; otherwise a writer that
+ * read the policy before does not notice the edit. If you restore an earlier file, you also restore the keys in it.
  *
- * Named lists lie beside it in `<path>.lists`, a file for each, `<name>.txt` (with `=` for `:`), in the text format of `parseList`,
- * which people may edit, too; a change is noticed and a revision is raised as those of policies are. The store keeps revision,
- * author and note in the first line, a comment. Where a line is no entry, or the first line is damaged, the list cannot be read.
- * Where the file system ignores case, the names of two lists must not differ in nothing else.
+ * Named lists are in the directory `<path>.lists`, one file `<name>.txt` for each (with `=` for `:`), in the text format of
+ * `parseList`. People may edit them too; changes are noticed and revisions are raised as for policies. The store keeps the
+ * revision, author and note in the first line, which is a comment. If a line is not an entry, or the first line is damaged, the
+ * list cannot be read. On a file system that ignores case, the names of two lists must differ in more than case.
  *
- * Any number of processes of one machine may write. Each write replaces the file in one step, so a crash leaves the old one or the
- * new one; it waits up to 2 seconds for the lock `<path>.lock`, which is taken over when it is older than 10. A symbolic link stays
- * one: what it leads to is replaced. When keys were last used stands in `<path>.used`.
+ * Any number of processes on one machine may write. Each write replaces the file in one step, so a crash leaves the old file or
+ * the new one. A write waits up to 2 seconds for the lock `<path>.lock`; a lock older than 10 seconds is taken over. A symbolic
+ * link is kept, and its target is replaced. The file `<path>.used` records when keys were last used.
  *
  * @throws ConfigError
  */
@@ -103,7 +104,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
     },
     async remove(appId, replaces, note) {
       checkRemoval(appId, replaces)
-      // Nothing is there and nothing was expected: nothing happens.
+      // There is no app, and the caller expected none.
       if (replaces === 0 && (await view.current()).get(appId)?.app === undefined) return
       await write({ appId, replaces, note: parseNote(note) })
     },
@@ -130,7 +131,7 @@ export function fileStore(path: string, options: FileStoreOptions = {}): FileSto
   }
 }
 
-/** Never in the place of a file that is there, and never half of one. */
+/** Never replaces an existing file, and never leaves a partial one. */
 function createEmpty(file: string, given: string): void {
   const temporary = temporaryName(file)
   try {

@@ -3,7 +3,7 @@ import { UnavailableError } from '../../errors.ts'
 import { temporaryName } from './lock.ts'
 import { isUse, USES_KEPT } from '../key-uses.ts'
 
-/** When keys were last used, by app id and key id, in a file of its own beside that of the policies. */
+/** When keys were last used, by app id and key id, in a separate file next to the policies. */
 export interface FileUses {
   of(appId: string): Promise<(keyId: string) => number | undefined>
   /** Rejects with `UnavailableError`. */
@@ -11,8 +11,8 @@ export interface FileUses {
 }
 
 /**
- * The policies are kept in git and watched, so what changes all the time is not in their file. Here nothing is locked: when two
- * processes write at once the use that one of them noted is lost, until it notes the next.
+ * Uses are stored apart from the policies, which are kept in git and watched, because uses change all the time. There is no lock:
+ * if two processes write at once, one use is lost until that process notes the next.
  */
 export function createFileUses(file: string): FileUses {
   const path = `${file}.used`
@@ -44,7 +44,7 @@ export function createFileUses(file: string): FileUses {
     },
     note(appId, keyId, at) {
       pending.push([appId, keyId, at])
-      // Those that come while one is written are written together.
+      // Uses noted during a write are written together in the next one.
       const written = last.then(write)
       last = written.catch(() => undefined)
       return written
@@ -54,7 +54,7 @@ export function createFileUses(file: string): FileUses {
 
 type Uses = Map<string, Map<string, number>>
 
-/** What is damaged, or not there, tells of no use. */
+/** A damaged or missing file counts as empty. */
 async function readUses(path: string): Promise<Uses> {
   const uses: Uses = new Map()
   try {
@@ -63,7 +63,7 @@ async function readUses(path: string): Promise<Uses> {
       uses.set(appId, new Map(read.filter(([, at]) => isUse(at))))
     }
   } catch {
-    // Then they are noted anew.
+    // The uses will be noted again.
   }
   return uses
 }

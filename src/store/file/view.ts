@@ -11,32 +11,35 @@ import { createDomainIndex } from '../domains.ts'
 import { parseFile, type FileRecord, type FileRecords } from './content.ts'
 import { createListeners } from '../listeners.ts'
 
-/** How often the file is looked at though nothing was heard of it, in milliseconds. */
+/** How often the file is checked even without a watch event, in milliseconds. */
 const POLL = 1_000
-/** Changes within this time may leave the file with the same times, in milliseconds. Some file systems count in seconds. */
+/**
+ * Two changes within this time may leave the file with the same modification time, in milliseconds. Some file systems count in
+ * seconds.
+ */
 const GRAIN = 2_000
-/** How often, and after how many milliseconds, a file that was good is read again before it counts as broken. */
+/** How often, and after how many milliseconds, a valid file that became invalid is read again before it counts as broken. */
 const SECOND_LOOKS = 5
 const SECOND_LOOK_AFTER = 20
-// A pipe in the place of the file would hold the read up for ever. Windows lacks the flag.
+// Without O_NONBLOCK, a named pipe in place of the file would block the read forever. Windows lacks the flag.
 const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK
 
-/** The file as it was last read, good or not. */
+/** The file as last read, valid or not. */
 interface Seen {
-  /** Tells whether it is the same file, unchanged; `undefined` when the next look must read it again. */
+  /** Equal for two reads of the same, unchanged file; `undefined` if the next check must read the file again. */
   readonly signature: string | undefined
   readonly bytes: Buffer | undefined
   readonly content: FileRecords | UnavailableError
 }
 
-/** A way to keep up with the file while someone listens. */
+/** Follows the file while there are listeners. */
 interface Feed {
   whole: boolean
   complete: boolean
   stop(): void
 }
 
-/** What a file holds, and word of every change in it. */
+/** The content of a file, and a feed of its changes. */
 export class FileView {
   readonly #path: string
   readonly #onError: ((error: Error) => void) | undefined
@@ -44,9 +47,9 @@ export class FileView {
   readonly #domains = createDomainIndex()
   readonly #policies = new Map<string, Policy>()
   #seen: Seen | undefined
-  /** As they were when the file was last good. */
+  /** The records of the last valid file. */
   #records: FileRecords | undefined
-  /** A look that has not begun. */
+  /** A check that has not begun. */
   #waiting: Promise<void> | undefined
   #last: Promise<void> = Promise.resolve()
   #feed: Feed | undefined
@@ -57,8 +60,8 @@ export class FileView {
   }
 
   /**
-   * What the file holds: nothing older than at the time of the call, and the same object as before if it has not changed.
-   * Listeners have heard of what changed. Rejects with `UnavailableError`.
+   * The content of the file, at least as recent as the call; the same object as before if the file has not changed. Changes are
+   * announced to listeners first. Rejects with `UnavailableError`.
    */
   async current(): Promise<FileRecords> {
     await this.#check()
@@ -88,7 +91,7 @@ export class FileView {
     this.#listeners.clear()
   }
 
-  /** Resolves after a look at the file that began after the call. Never rejects. */
+  /** Resolves after a check of the file that began after the call. Never rejects. */
   #check(): Promise<void> {
     this.#waiting ??= this.#last = this.#last.then(() => {
       this.#waiting = undefined
@@ -99,7 +102,7 @@ export class FileView {
 
   async #look(): Promise<void> {
     let found = await readFrom(this.#path, this.#seen)
-    // An editor may be about to write it.
+    // An editor may be in the middle of writing it.
     for (let looks = 0; looks < SECOND_LOOKS && isGood(this.#seen) && !isGood(found); looks += 1) {
       await sleep(SECOND_LOOK_AFTER)
       found = await readFrom(this.#path, this.#seen)
@@ -128,7 +131,7 @@ export class FileView {
     for (const appId of changed) this.#follow(appId, after.get(appId))
     if (before === undefined) return
     if (before.size > 0 && after.size === 0) {
-      // A removal leaves a record behind, so this is not one: somebody emptied the file, or put another in its place.
+      // A removal leaves a record in the file, so this is something else: the file was emptied or replaced by another.
       this.#becomeBroken()
       if (this.#feed !== undefined) this.#feed.complete = false
       this.#listeners.tell((listener) => listener.emptied?.())
@@ -136,7 +139,7 @@ export class FileView {
     }
     const revisionOf = (appId: string, of: FileRecords): number => of.get(appId)?.revision ?? 0
     if (changed.some((appId) => revisionOf(appId, after) < revisionOf(appId, before))) {
-      // Somebody put an earlier file back. Readers that count on growing revisions must begin anew.
+      // An earlier file was restored. Readers that rely on growing revisions must start again.
       this.#becomeBroken()
       if (this.#feed !== undefined) this.#feed.complete = false
     }
@@ -163,7 +166,7 @@ export class FileView {
     try {
       onError?.(error)
     } catch {
-      // A report that fails must not end the look.
+      // An error of the callback must not stop the check.
     }
   }
 
@@ -173,7 +176,7 @@ export class FileView {
     void this.#check()
     return {
       whole: false,
-      // What was read before may be older than what this feed begins with.
+      // Data read before may be older than the start of this feed.
       complete: false,
       stop() {
         clearInterval(timer)
@@ -189,7 +192,7 @@ export class FileView {
   }
 }
 
-/** Reads the file, unless it is the one that was seen. Never rejects. */
+/** Reads the file, unless it is unchanged since `seen`. Never rejects. */
 async function readFrom(path: string, seen: Seen | undefined): Promise<Seen> {
   try {
     if (seen?.signature !== undefined && (await signatureOf(path)).signature === seen.signature) return seen
@@ -234,7 +237,7 @@ function parsedFile(path: string, bytes: Buffer): FileRecords | UnavailableError
   }
 }
 
-/** Without the message of a foreign error, in which contents may stand. */
+/** Leaves out the message of a foreign error, because it may quote the content. */
 function unreadable(path: string, error: unknown): UnavailableError {
   const { code, name } = error as NodeJS.ErrnoException
   const reason = isPortcullisError(error) ? error.message : (code ?? name)
@@ -257,12 +260,12 @@ function parsed(policy: unknown): Policy | undefined {
   try {
     return policy === undefined ? undefined : parsePolicy(policy)
   } catch {
-    // It admits nobody, so no origin need lead to it.
+    // An invalid policy admits no origin, so the index need not lead to it.
     return undefined
   }
 }
 
-/** The directory, for a file that is replaced takes the watch with it. Where it fails, polling is left. */
+/** Watches the directory, because the watch of a file ends when the file is replaced. If this fails, polling remains. */
 function watchDirectory(path: string, changed: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(path, { persistent: false }, changed)

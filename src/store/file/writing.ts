@@ -7,13 +7,13 @@ import { formatFile, noteInFile, type FileRecord, type FileRecords } from './con
 import { lockFile, sweepBeside } from './lock.ts'
 import type { FileView } from './view.ts'
 
-/** How often a write begins anew because the file changes under its hands. */
+/** How often a write is tried again if the file changes meanwhile. */
 const MAX_WRITES = 5
 
 export interface FileWriting {
-  /** Writes a change. Answers with the new revision; rejects as `ManagedPolicyStore.write` does. */
+  /** Writes a change. Returns the new revision; rejects as `ManagedPolicyStore.write` does. */
   write(change: Change): Promise<number>
-  /** Replaces what stands in the file by what `update` makes of it; it may be called again, with what stands there then. */
+  /** Replaces the content of the file with the result of `update`, which is called again if the file changed meanwhile. */
   rewrite(update: (records: FileRecords) => FileRecords): Promise<void>
 }
 
@@ -22,7 +22,7 @@ export function createFileWriting(file: string, view: FileView, sealing: Sealing
   let swept: Promise<void> | undefined
   let last: Promise<unknown> = Promise.resolve()
 
-  /** One write after another; the lock is for other processes. */
+  /** Writes of this process run one after another; the lock is for other processes. */
   function write(change: Change): Promise<number> {
     const { appId } = change
     const keys = change.keys && { sealed: sealing.sealKeys(appId, change.keys) }
@@ -56,7 +56,7 @@ export function createFileWriting(file: string, view: FileView, sealing: Sealing
       if (isPortcullisError(error)) throw error
       throw new UnavailableError(`the policy file \`${file}\` cannot be written: ${reasonOf(error)}`)
     } finally {
-      // Before the write returns, listeners know.
+      // Listeners are informed before the write returns.
       await view.current().catch(() => undefined)
     }
   }
@@ -69,7 +69,7 @@ export function createFileWriting(file: string, view: FileView, sealing: Sealing
       for (let writes = 0; writes < MAX_WRITES; writes += 1) {
         const records = await view.current()
         await lock.prepare(formatFile(update(records)))
-        // Who edits by hand does not know of the lock.
+        // Editors do not use the lock.
         if ((await view.current()) !== records || (await realpath(file)) !== target) continue
         await lock.commit()
         return
@@ -80,7 +80,7 @@ export function createFileWriting(file: string, view: FileView, sealing: Sealing
     }
   }
 
-  /** Which of the other apps has which key. One whose keys cannot be opened could not be compared. */
+  /** The keys of all other apps. Keys that cannot be opened are left out, because they cannot be compared. */
   function ownersBeside(records: FileRecords, appId: string): KeyOwners {
     const owners = new KeyOwners()
     for (const [other, { app, sealedKeys }] of records) {
@@ -97,7 +97,7 @@ export function createFileWriting(file: string, view: FileView, sealing: Sealing
   return { write, rewrite: (update) => inTurn(() => replaceLocked(update)) }
 }
 
-/** Without the message of a foreign error, in which contents may stand. */
+/** Leaves out the message of a foreign error, because it may quote the content. */
 export function reasonOf(error: unknown): string {
   const { code, name, path } = error as NodeJS.ErrnoException
   return path === undefined ? (code ?? name) : `${code} at \`${path}\``

@@ -110,7 +110,7 @@ describe('portcullis doctor', () => {
       {
         express: { status: 'fail' },
         proxy: { status: 'fail', detail: expect.stringContaining('src/app.js:2') },
-        'guard-order': { status: 'warn', detail: 'src/app.js:3 mounts `serverOnly` ahead of `ipWhitelist`' },
+        'guard-order': { status: 'warn', detail: 'src/app.js:3 mounts `serverOnly` before `ipWhitelist`' },
       },
     ])
     const hops = project('hops', {
@@ -124,10 +124,10 @@ describe('portcullis doctor', () => {
     })
   })
 
-  const JSON_AHEAD = 'mounts `express.json()` ahead of `serverOnly`'
+  const JSON_AHEAD = 'mounts `express.json()` before `serverOnly`'
   it.each([
     [
-      'express.json() ahead',
+      'express.json() before the guard',
       'app.use(express.json())\napp.use("/auth", serverOnly(a))',
       `app.js:1 ${JSON_AHEAD} in line 2`,
     ],
@@ -142,12 +142,12 @@ describe('portcullis doctor', () => {
       JSON_AHEAD,
     ],
     [
-      'express.urlencoded() ahead of protect()',
+      'express.urlencoded() before protect()',
       'app.use(express.urlencoded())\napp.use(protect(a))',
-      'ahead of `protect`',
+      'before `protect`',
     ],
     [
-      'cors() beside',
+      'cors() next to the guards',
       'app.use(cors())\napp.use("/auth", ipWhitelist(a), domainProtect(b))',
       'app.js:1 mounts `cors()`, and line 2 mounts `domainProtect`',
     ],

@@ -355,7 +355,7 @@ describe('the session', () => {
       for (let count = 0; count <= 10_000; count += 1)
         await state.replace(`session:${count}`, undefined, 'x', 3_600_000)
     }
-    await expect(fill()).rejects.toThrow('10000 such entries')
+    await expect(fill()).rejects.toThrow('10000 entries of this kind')
     const policy = { ...APP, regionPin: { mode: 'report' } }
     expect((await client.ask('PUT', 'apps/shop/draft', { before: APP, policy })).status).toBe(200)
     await other.close()

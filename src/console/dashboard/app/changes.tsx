@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import type { Change } from '../../contract.ts'
 import { titleOf } from '../words.ts'
 
-/** What changes, in words, grouped by protection. */
+/** The changes in words, grouped by protection. */
 export function Changes({ changes }: { changes: readonly Change[] }): JSX.Element {
   const groups = new Map<string, Change[]>()
   for (const change of changes) {

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { editConflict, settle } from '../open-app.ts'
 import { Changes } from './changes.tsx'
 
-/** Two people have changed one place: shows both, and asks which counts. */
+/** Two people have changed the same place. Shows both changes, and asks which one to keep. */
 export function ConflictDialog(): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const conflict = editConflict.value

@@ -6,7 +6,7 @@ import { reload, saving, showApp } from '../open-app.ts'
 import { goTo, linkTo } from '../route.ts'
 import { count } from '../words.ts'
 
-/** The draft is always in sight: what is in it, and the way to publish it. */
+/** Always visible: the content of the draft, and the link to publish it. */
 export function DraftBar({ app }: { app: AppView }): JSX.Element {
   const { draft } = app
   const discard = async (): Promise<void> => {

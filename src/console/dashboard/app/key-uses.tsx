@@ -7,7 +7,7 @@ import { tellRefusal } from '../message.ts'
 import { Scroll } from '../shell/scroll.tsx'
 import { count, fromNow, OLDER_LEFT_OUT, timeOf } from '../words.ts'
 
-/** While more than one key is good: how many requests each has signed, and who still signs with it. */
+/** Shown while more than one key is valid: how many requests each has signed, and who still signs with it. */
 export function KeyUses({ app, keys }: { app: AppView; keys: readonly KeyView[] }): JSX.Element | null {
   const view = useSignal<KeyUsesView | undefined>(undefined)
   const good = keys.filter(({ state }) => state === 'active' || state === 'ending')

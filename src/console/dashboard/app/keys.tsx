@@ -8,7 +8,7 @@ import { reload } from '../open-app.ts'
 import { fromNow, timeOf } from '../words.ts'
 import { KeyUses } from './key-uses.tsx'
 
-/** How long the first request of a new key is waited for, in milliseconds. */
+/** How long to wait for the first request with a new key, in milliseconds. */
 const WAITED_FOR = 10 * 60_000
 
 export function Keys({ app }: { app: AppView }): JSX.Element {
@@ -22,7 +22,7 @@ export function Keys({ app }: { app: AppView }): JSX.Element {
     }, tellRefusal)
   }, [path, app.revision])
 
-  // A key that was made just now is waited for: that its first request came is news.
+  // A new key, while its first request is awaited, which is then announced.
   const awaited = useSignal<{ readonly id: string; readonly until: number } | undefined>(undefined)
   useEffect(() => {
     const timer = setInterval(() => {
@@ -201,7 +201,7 @@ function KeyRow({ view, change, rotate }: { view: KeyView; change: ChangeKey; ro
   )
 }
 
-/** Destroying cannot be undone, so it takes a second click. */
+/** Destroying cannot be undone, so it needs a second click. */
 function Destroy({ id, destroy }: { id: string; destroy(leaked: boolean): Promise<void> }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const act = (leaked: boolean): void => {
@@ -337,7 +337,7 @@ function freeId(appId: string, taken: readonly string[]): string {
   }
 }
 
-/** The secret of a new key. It is shown this once, so nothing but the button leads out. */
+/** The secret of a new key. It is shown only once, so only the button closes the dialog. */
 function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): void }): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const stored = useSignal(false)
@@ -358,7 +358,7 @@ function Secret({ made, appId, done }: { made: NewKey; appId: string; done(): vo
       aria-labelledby="secret-title"
       onCancel={(event) => event.preventDefault()}
       onKeyDown={(event) => {
-        // A browser closes at the second Escape whatever `cancel` says.
+        // On the second Escape, a browser closes a dialog even if `cancel` is prevented.
         if (event.key === 'Escape') event.preventDefault()
       }}
     >

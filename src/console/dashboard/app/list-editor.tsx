@@ -8,12 +8,12 @@ import { count } from '../words.ts'
 
 interface ListProps {
   readonly appId: string
-  /** `ipWhitelist.ranges` */
+  /** A path such as `ipWhitelist.ranges`. */
   readonly path: string
-  /** What an entry is called. */
+  /** The word for one entry. */
   readonly one: string
   readonly entries: readonly unknown[]
-  /** What it means that there are none. */
+  /** What it means if there are no entries. */
   readonly empty: string
   readonly example: string
   readonly canEdit: boolean
@@ -21,10 +21,10 @@ interface ListProps {
 }
 
 const AT_ONCE = 50
-/** From how many characters on a paste is put into the field as a whole. */
+/** From this length on, in characters, a paste is inserted into the field at once. */
 const LONG_PASTE = 2_000
 
-/** The entries of a list, a field to filter them, and one to add: one, or thousands that are pasted. */
+/** The entries of a list, a field to filter them, and a field to add one entry or to paste thousands. */
 export function ListEditor(props: ListProps): JSX.Element {
   const { entries, one, canEdit, change } = props
   const filter = useSignal('')
@@ -111,7 +111,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
         body: { list: path, text: given, ...(exact.value && { exact: true }) },
       })
       verdicts.value = answer
-      // One good entry needs no second look.
+      // A single valid entry needs no review.
       if (answer.entries.length === 1 && answer.entries[0]?.verdict === 'good') await take(answer.entries)
     } catch (error) {
       refusal.value = wordsOf(error)
@@ -140,7 +140,7 @@ function Adding({ appId, path, one, example, change }: ListProps): JSX.Element {
           onPaste={(event) => {
             const pasted = event.clipboardData?.getData('text/plain') ?? ''
             if (pasted.length < LONG_PASTE) return
-            // The browser would take in thousands of lines one by one.
+            // The browser itself would insert thousands of lines one by one.
             event.preventDefault()
             const { value, selectionStart, selectionEnd } = event.currentTarget
             text.value = value.slice(0, selectionStart) + pasted + value.slice(selectionEnd)

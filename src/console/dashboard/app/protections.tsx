@@ -91,7 +91,7 @@ function Protection({
   )
 }
 
-/** What speaks for the next step, or against it. */
+/** The counts that support the next step, or speak against it. */
 function Numbers({
   traffic: { mode, since, judged, denied },
   isComplete,
@@ -129,7 +129,7 @@ function ModeChoice({
   const choices = useRef<HTMLFieldSetElement>(null)
   const choose = async (wanted: Mode): Promise<void> => {
     if (await edit((policy) => ({ ...policy, [name]: { ...policy[name], mode: wanted } }))) return
-    // What was refused is not shown as chosen.
+    // If the change was refused, the old mode stays selected.
     for (const radio of choices.current?.querySelectorAll('input') ?? []) radio.checked = radio.value === mode
   }
   return (
@@ -221,7 +221,7 @@ function Members({
   }
 }
 
-/** What it means that a list has no entries, in the mode that the protection has. */
+/** What an empty list means in the current mode of the protection. */
 function emptyWords(policy: Policy, name: GuardName, one: string): string {
   const { mode } = policy[name] ?? {}
   if (mode === 'off') return `No ${one}s. Nothing is refused while this protection is off.`
@@ -265,10 +265,10 @@ function Findings({
   )
 }
 
-/** `serverOnly.maxAge`, `ipWhitelist.ranges[3]`. */
+/** A path such as `serverOnly.maxAge` or `ipWhitelist.ranges[3]`. */
 const MEMBER = /^(\w+)\.(\w+)(?:\[(\d+)\])?$/
 
-/** The policy with what a finding says in the place of what it is about. The server judges it as every other edit. */
+/** The policy with the correction of a finding applied. The server checks it like every other edit. */
 function corrects(policy: Policy, path: string, corrected: string): Policy {
   const [, section = '', member = '', index] = MEMBER.exec(path) ?? []
   const before = (policy as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>)[section]
@@ -278,7 +278,7 @@ function corrects(policy: Policy, path: string, corrected: string): Policy {
   return { ...policy, [section]: { ...before, [member]: after } }
 }
 
-/** It is JSON unless it is a string. */
+/** A correction is JSON, unless it is a plain string. */
 function valueOf(corrected: string): unknown {
   try {
     return JSON.parse(corrected)

@@ -9,7 +9,7 @@ import { linkTo } from '../route.ts'
 import { count, OLDER_LEFT_OUT, timeOf, titleOf } from '../words.ts'
 import { Scroll } from '../shell/scroll.tsx'
 
-/** What the requests of the app came to: by hour, by reason, and one by one. */
+/** The decisions about the requests of the app: by hour, by reason, and one by one. */
 export function Requests({ app }: { app: AppView }): JSX.Element {
   const traffic = useSignal<TrafficView | undefined>(undefined)
   const rows = useSignal<readonly RequestRow[] | undefined>(undefined)
@@ -66,7 +66,7 @@ export function Requests({ app }: { app: AppView }): JSX.Element {
   )
 }
 
-/** How many requests are kept while one follows, and how many of them are drawn. */
+/** How many requests are kept while following, and how many of them are drawn. */
 const MOST_ROWS = 1_000
 const SHOWN_ROWS = 100
 
@@ -76,7 +76,7 @@ interface Tail {
   turn(): void
 }
 
-/** Requests as they come. Drawn once a frame, and a pause closes the stream itself. */
+/** Requests as they arrive. Drawn once per frame. A pause closes the stream. */
 function useTail(appId: string, take: (fresh: readonly RequestRow[]) => void): Tail {
   const stream = useRef<EventSource | undefined>(undefined)
   const isOn = useSignal(false)
@@ -116,7 +116,7 @@ function useTail(appId: string, take: (fresh: readonly RequestRow[]) => void): T
   }
 }
 
-/** The requests of the last day: bars for eyes, and a table for everybody. */
+/** The requests of the last day, as bars and as a table for screen readers. */
 function Hours({ traffic }: { traffic: TrafficView }): JSX.Element {
   const { hours } = traffic
   const most = Math.max(1, ...hours.map(({ passed, refused, reported }) => passed + refused + reported))
@@ -189,7 +189,7 @@ function Hours({ traffic }: { traffic: TrafficView }): JSX.Element {
   )
 }
 
-/** Equal refusals as one line: an attack is one line. */
+/** Equal refusals as one line, so that an attack does not fill the list. */
 function Reasons({ rows }: { rows: readonly RequestRow[] }): JSX.Element | null {
   const reasons = new Map<string, { guard: string; code: string; detail: string; number: number }>()
   for (const { refusals } of rows) {

@@ -4,13 +4,13 @@ import { useEffect, useRef } from 'preact/hooks'
 import { appPath, ask, Refused } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 
-/** Whoever breaks the glass is asked why. */
+/** The question for the reason when somebody breaks the glass. */
 const asked = signal<((reason: string | undefined) => void) | undefined>(undefined)
 
 /**
- * Writes the policy of an earlier revision again. Asks for a reason where only the right to break the glass is left.
+ * Restores the policy of an earlier revision. Asks for a reason if the user has only the right to break the glass.
  *
- * @returns the new revision; `undefined` where it was refused, which is told.
+ * @returns the new revision; `undefined` if it was refused, in which case a message says why.
  */
 export async function rollBackTo(appId: string, to: number, replaced: number): Promise<number | undefined> {
   const send = (note?: string): Promise<{ revision: number }> =>

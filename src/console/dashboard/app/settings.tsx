@@ -8,7 +8,7 @@ interface SettingsProps {
   readonly canEdit: boolean
 }
 
-/** The members of a protection that are not lists of entries. */
+/** The members of a protection, except its lists of entries. */
 export function Settings({ policy, name, canEdit }: SettingsProps): JSX.Element {
   const fields = fieldsOf(policy, name)
   return (

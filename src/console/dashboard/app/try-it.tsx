@@ -20,7 +20,7 @@ interface Form {
   readonly body: string
 }
 
-/** What was judged, with the verdict. The form may say something else by now. */
+/** The request that was judged, with the verdict. The form may have changed since. */
 interface Tried {
   readonly request: TriedRequest
   readonly view: TrialView
@@ -37,7 +37,7 @@ const EMPTY: Form = {
   body: '',
 }
 
-/** A request that is not sent: what the guards would decide of it, in force and in the draft, by the guards themselves. */
+/** Shows what the guards would decide about a request, with the policy in force and with the draft. The request is not sent. */
 export function TryIt({ app }: { app: AppView }): JSX.Element {
   const isSigned = useSignal(false)
   const form = useSignal<Form>({ ...EMPTY, url: `${location.origin}/` })
@@ -46,7 +46,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
   const set = (members: Partial<Form>): void => {
     form.value = { ...form.value, ...members }
   }
-  /** Takes a request that was written elsewhere as a whole. It is signed only if it carries a signature. */
+  /** Fills the form from a pasted request. It is signed only if it has a signature. */
   const take = (given: string): boolean => {
     const read = readRequest(given)
     if (read === undefined) return false
@@ -115,7 +115,7 @@ export function TryIt({ app }: { app: AppView }): JSX.Element {
                 if (!take(given)) set({ url: given })
               }}
               onPaste={(event) => {
-                // The field itself would lose the line breaks.
+                // The field itself would remove the line breaks.
                 if (take(event.clipboardData?.getData('text/plain') ?? '')) event.preventDefault()
               }}
             />
@@ -196,19 +196,19 @@ function requestOf({ headers, ...form }: Form, isSigned: boolean): TriedRequest 
   return {
     ...(Object.fromEntries(said) as unknown as TriedRequest),
     ...(Object.keys(lines).length > 0 && { headers: lines }),
-    // A signature in the headers is judged as it stands.
+    // A signature in the headers is judged unchanged.
     ...(isSigned &&
       !Object.keys(lines).some((name) => name.toLowerCase() === 'signature') && { signature: {} }),
   }
 }
 
-/** What a guard is not asked without, and where to write it. */
+/** What a guard needs to be called, and the field for it. */
 const NEEDS: Readonly<Partial<Record<GuardName, string>>> = {
   returnUrlGuard: 'No return URL is given. If the request has one, fill in “Return URL”.',
   regionPin: 'No server location is given. Fill in “Server location” and “Country of citizenship”.',
 }
 
-/** The guards that were not asked, although they may decide when the request is sent. */
+/** The guards that were not called, although they may refuse the request when it is sent. */
 const leftOut = ({ inForce }: TrialView): readonly GuardName[] =>
   GUARDS.map(({ name }) => name).filter((name) => inForce.decisions.every(({ guard }) => guard !== name))
 
@@ -296,7 +296,7 @@ type Decided = TrialView['inForce']['decisions'][number]
 const differs = (one: Decided, other: Decided | undefined): boolean =>
   other !== undefined && (one.code !== other.code || one.mode !== other.mode)
 
-/** What the guard says where the field is empty, or holds no address. */
+/** The detail of the decision if the field is empty or has no valid address. */
 const NO_ADDRESS = 'the request has no readable client address'
 
 function Decided({ decision, isOther = false }: { decision: Decided; isOther?: boolean }): JSX.Element {
@@ -324,7 +324,7 @@ function Decided({ decision, isOther = false }: { decision: Decided; isOther?: b
   )
 }
 
-/** Writes the request into the policy as something that must stay so: whatever breaks it is refused at publishing. */
+/** Adds the request to the expectations of the policy. A change that breaks it cannot be published. */
 function Expect({ request, passes }: { request: TriedRequest; passes: boolean }): JSX.Element {
   const name = useSignal('')
   const keep = async (event: Event): Promise<void> => {

@@ -1,10 +1,10 @@
 interface Lines {
   readonly headers: Readonly<Record<string, string>>
-  /** The name of two lines, if there is one. A request with both cannot be tried. */
+  /** A header name that occurs twice, if there is one. Such a request cannot be tried. */
   readonly repeated: string | undefined
 }
 
-/** The headers of lines `name: value`. Lines without a colon say nothing. */
+/** The headers in lines of `name: value`. Lines without a colon are ignored. */
 export function headersOf(text: string): Lines {
   const headers = new Map<string, string>()
   let repeated: string | undefined
@@ -25,16 +25,16 @@ interface Read {
   readonly body: string
 }
 
-/** What a pasted request says: a curl command, or HTTP as it is sent. `undefined` for any other text. */
+/** Parses a pasted request: a curl command, or an HTTP message. `undefined` for any other text. */
 export const readRequest = (text: string): Read | undefined => readCurl(text) ?? readMessage(text)
 
-/** Whether one of the lines is a signature: then the request is judged with it as it stands. */
+/** Whether one of the headers is a signature. If so, the request is judged with it. */
 export const hasSignature = (headers: string): boolean => /^signature\s*:/im.test(headers)
 
-/** What return URLs are called in most APIs. */
+/** The usual names of return URLs. */
 const RETURN_URL_NAMES = ['return_url', 'returnUrl', 'redirect_uri']
 
-/** The return URL in a body of JSON or of form fields, otherwise in the query; `undefined` where there is none. */
+/** The return URL in a JSON or form body, otherwise in the query; `undefined` if there is none. */
 export function returnUrlIn(body: string, url: string): string | undefined {
   const query = URL.canParse(url) ? new URL(url).searchParams : new URLSearchParams()
   const sources = [membersOf(body), Object.fromEntries(query)]
@@ -50,7 +50,7 @@ function membersOf(body: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** HTTP as it is sent: a request line, headers, an empty line and the body. */
+/** Parses an HTTP message: a request line, headers, an empty line and the body. */
 function readMessage(text: string): Read | undefined {
   const [head = '', ...rest] = text.trimStart().replaceAll('\r\n', '\n').split('\n\n')
   const [first = '', ...lines] = head.split('\n')
@@ -66,7 +66,10 @@ function readMessage(text: string): Read | undefined {
   }
 }
 
-/** What a curl command would send; `undefined` for any other text. Options that do not describe the request are passed over. */
+/**
+ * The request that a curl command would send; `undefined` for any other text. Options that do not describe the request are
+ * ignored.
+ */
 function readCurl(text: string): Read | undefined {
   const [program, ...words] = wordsOf(text.trim().replaceAll('\r\n', '\n'))
   if (program !== 'curl') return undefined
@@ -88,7 +91,7 @@ function readCurl(text: string): Read | undefined {
   }
 }
 
-/** The words of a command as a shell parts them. A quote that is not closed ends with the text. */
+/** Splits a command into words like a shell. An unclosed quote ends with the text. */
 function wordsOf(text: string): string[] {
   const words: string[] = []
   let word: string | undefined
@@ -103,7 +106,7 @@ function wordsOf(text: string): string[] {
       quote = quote === '' ? character : ''
       word ??= ''
     } else if (character === '\\' && quote !== "'" && (quote === '' || /["\\$`\n]/.test(next))) {
-      // A line that goes on is no character.
+      // A backslash before a line feed continues the line.
       if (next !== '\n') word = (word ?? '') + next
       index += 1
     } else word = (word ?? '') + character
@@ -118,8 +121,8 @@ interface Call {
 }
 
 /**
- * A recorded request as a curl command. The record holds the pattern of the path and neither content nor signature: what stands in capitals
- * is for the reader to fill in.
+ * A recorded request as a curl command. The record has only the pattern of the path, and no body or signature: the reader must
+ * replace the words in capitals.
  */
 export function curlOf(operation: string, { origin, xOrigin, returnUrl }: Call, appId: string): string {
   const [method = 'GET', path = '/'] = operation.split(' ')
@@ -131,5 +134,5 @@ export function curlOf(operation: string, { origin, xOrigin, returnUrl }: Call, 
   ].join(' ')
 }
 
-/** As one word of a shell, whatever is in it. */
+/** The text as one word of a shell. */
 const quoted = (text: string): string => `'${text.replaceAll("'", String.raw`'\''`)}'`

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 
 let first = true
 
-/** The heading of a page. It gets the focus when the page comes, so that a screen reader says where one is. */
+/** The heading of a page. It receives the focus when the page opens, so that a screen reader announces the page. */
 export function Heading({ children, title }: { children: ComponentChildren; title?: string }): JSX.Element {
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {

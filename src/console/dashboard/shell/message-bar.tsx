@@ -2,7 +2,7 @@ import type { JSX } from 'preact'
 import { message } from '../message.ts'
 import { Prose } from '../prose.tsx'
 
-/** Says what was done, for eyes and for screen readers. */
+/** Shows what was done, and announces it to screen readers. */
 export function MessageBar(): JSX.Element {
   const shown = message.value
   return (

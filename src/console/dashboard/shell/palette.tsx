@@ -6,10 +6,10 @@ import { ask, may, session } from '../api.ts'
 import { tellRefusal } from '../message.ts'
 import { linkTo } from '../route.ts'
 
-/** The id of a request, as a problem document has it. */
+/** The id of a request, as in a problem document. */
 const REQUEST_ID = /^[\w-]{8,128}$/
 
-/** Finds any id that is typed or pasted: of an app or of a request. Control and K open it. */
+/** Finds an app or a request by an id that is typed or pasted. Control and K open it. */
 export function Palette(): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null)
   const field = useRef<HTMLInputElement>(null)

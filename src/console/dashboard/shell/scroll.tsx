@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact'
 
-/** Something wide, such as a table, that scrolls by itself on a narrow screen, also by the keyboard. */
+/** Wraps a wide element such as a table, so that it scrolls on a narrow screen, also with the keyboard. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }): JSX.Element {
   return (
     <div class="scroll" role="region" aria-label={label} tabIndex={0}>

@@ -15,7 +15,7 @@ import { Palette } from './palette.tsx'
 import { SignIn } from './sign-in.tsx'
 
 export function Shell(): JSX.Element {
-  // What was said of one page says nothing of the next; what was said on the way here is read here.
+  // A message of one page is not shown on the next, except one from just before the change of pages.
   useSignalEffect(() => {
     void place.value
     if (Date.now() - (message.peek()?.at ?? 0) > 1_000) message.value = undefined

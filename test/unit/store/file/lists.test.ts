@@ -214,7 +214,7 @@ describe('a list that people edit', () => {
     [
       'our first line is another',
       '#portcullis {"revision":0}\n\n192.0.2.1\n',
-      'its first line, which the store has written, has another content',
+      'its first line, which the store has written, has an unknown format',
     ],
   ]
   for (const [what, text, message] of bad) {
