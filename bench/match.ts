@@ -83,6 +83,8 @@ async function measure(field: Field): Promise<void> {
 
 interface Contest {
   readonly kind: string
+  /** What the few entries of the guard are. */
+  readonly few: string
   readonly demand: Demand
   /** By contestant: few entries, and many. */
   readonly fields: ReadonlyMap<string, readonly [Field, Field]>
@@ -96,15 +98,19 @@ async function contestsOf<One>(
   const contests: Contest[] = []
   for (const [kind, makes] of Object.entries(kinds)) {
     const fields = new Map<string, [Field, Field]>()
-    const field = async (name: string, size: number): Promise<Field> => {
-      const entries = Array.from({ length: size }, (_, index) => makes.entry(index))
+    const field = async (name: string, size: number, of = makes): Promise<Field> => {
+      const entries = Array.from({ length: size }, (_, index) => of.entry(index))
       const ask = await contestants[name]?.(entries)
-      return fieldOf(ask as Ask, questions(makes, size, QUESTIONS, demand))
+      return fieldOf(ask as Ask, questions(of, size, QUESTIONS, demand))
     }
+    const few = makes.fewTexts === true ? 'prefixes' : kind
     // For those that walk through all entries it makes no difference who asks.
     const names = demand === 'even' ? [GUARD, MATCHER] : Object.keys(contestants)
-    for (const name of names) fields.set(name, [await field(name, FEW), await field(name, MANY)])
-    contests.push({ kind, demand, fields })
+    for (const name of names) {
+      const of = name === GUARD ? kinds[few] : makes
+      fields.set(name, [await field(name, FEW, of), await field(name, MANY)])
+    }
+    contests.push({ kind, few, demand, fields })
   }
   return contests
 }
@@ -145,6 +151,8 @@ function hostile(): Row[] {
 }
 
 async function main(): Promise<boolean> {
+  // Elsewhere a line is written for each kind of refusal.
+  process.env['NODE_ENV'] = 'production'
   const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
   const rounds = Number(values.rounds ?? ROUNDS)
   const load = loadavg().map((average) => average.toFixed(1))
@@ -169,7 +177,7 @@ async function main(): Promise<boolean> {
   return admitted > 0 && rows.every(({ ok }) => ok !== false)
 }
 
-function rowsOf({ kind, demand, fields }: Contest): Row[] {
+function rowsOf({ kind, few: ofFew, demand, fields }: Contest): Row[] {
   return [...fields].flatMap(([name, [few, many]]) => {
     const [least, most] = [median(few.times), median(many.times)]
     // Of the rounds, in which both were measured one after the other.
@@ -177,7 +185,7 @@ function rowsOf({ kind, demand, fields }: Contest): Row[] {
     const what = `${kind}${demand === 'even' ? ', all asked as often' : ''}: ${name}`
     const rows = [told(what, `${nanoseconds(least)} → ${nanoseconds(most)}`)]
     if (name === GUARD) {
-      const text = `  with ${MANY.toLocaleString('en')} entries, compared with ${FEW}`
+      const text = `  with ${MANY.toLocaleString('en')} entries, compared with ${FEW}${ofFew === kind ? '' : ` ${ofFew}`}`
       rows.push(atMost(text, ratio, MOST_BY_SIZE[demand], '', 2))
     }
     const otherwise = many.answers === fields.get(MATCHER)?.[1].answers ? 0 : 1

@@ -6,7 +6,7 @@ import type { ProtectOptions, RequestHandler as Guard } from 'portcullis'
 import type { AuditEvent } from 'portcullis/audit'
 import type { serialiseEvent } from 'portcullis/audit'
 import { addresses, glued, helmet, logger, pages } from './peers.ts'
-import { FOREIGN_RANGES, RANGES, storedApp, type Kind } from './traffic.ts'
+import { ANSWER, FOREIGN_RANGES, RANGES, storedApp, type Kind } from './traffic.ts'
 
 /** What a server has at hand. */
 export interface Tools {
@@ -136,6 +136,8 @@ export const variants: readonly Variant[] = [
     needs: 'protectServer',
     serve: (app, tools) => inFront(app, tools),
   },
+  // What is left without Express: no refusal in front of it can cost less.
+  { name: 'bare node:http', kind: 'signed', expects: PASSES, serve: () => createServer(answer) },
   // What any middleware costs: one more layer of the router, and one with a property of its own on the request.
   { name: 'empty middleware', kind: 'signed', expects: PASSES, mount: () => pass },
   { name: 'a property on `req`', kind: 'signed', expects: PASSES, mount: () => mark },
@@ -173,6 +175,11 @@ export const variants: readonly Variant[] = [
     mount: ({ redisUrl }) => glued({ redisUrl, refuses: true }),
   },
 ]
+
+const answer: RequestListener = (_req, res) => {
+  res.setHeader('Content-Type', 'application/json; charset=utf-8')
+  res.end(JSON.stringify(ANSWER))
+}
 
 const pass: RequestHandler = (_req, _res, next) => next()
 

@@ -7,6 +7,11 @@ interface Kind<One> {
   readonly entry: (index: number) => One
   /** A text that the entry admits. */
   readonly inside: (index: number, random: Random) => string
+  /**
+   * Whether few entries admit only few texts. The guard keeps the URLs that it has read lately, so what it takes among few entries
+   * says nothing of how it grows with their number.
+   */
+  readonly fewTexts?: boolean
   /** One that nothing admits, though it looks like it. */
   readonly outside: (index: number, random: Random) => string
 }
@@ -36,6 +41,7 @@ const prefixes: Kind<Entry> = {
 }
 
 const exact: Kind<Entry> = {
+  fewTexts: true,
   entry: (index) => ({ exact: `${host(index)}/auth/done?tenant=${id(index)}` }),
   inside: (index) => `${host(index)}/auth/done?tenant=${id(index)}`,
   outside: (index, random) => `${host(index)}/auth/done?tenant=${code(random)}`,
@@ -58,6 +64,7 @@ function mixOf<One>(...kinds: readonly Kind<One>[]): Kind<One> {
   const kind = (index: number): Kind<One> => kinds[index % kinds.length] as Kind<One>
   return {
     entry: (index) => kind(index).entry(index),
+    fewTexts: kinds.some(({ fewTexts }) => fewTexts === true),
     inside: (index, random) => kind(index).inside(index, random),
     outside: (index, random) => kind(index).outside(index, random),
   }

@@ -46,6 +46,7 @@ const PATH_CHARACTERS = /^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/
 const AFTER_SCHEME = /^(?:\/\/([^/?#]*))?(\/[^?#]*)?(\?[^#]*)?(#.*)?$/
 const ESCAPES = /%[0-9A-Fa-f]{2}/g
+const LOWER_CASE_ESCAPE = /%(?:[a-f]|[0-9A-F][a-f])/
 const UNWISE = /[`{}]/
 const UNWISE_ALL = /[`{}]/g
 
@@ -166,7 +167,7 @@ function characterProblem(text: string): ReturnUrlProblem {
 }
 
 function upperCaseEscapes(text: string): string {
-  return text.includes('%') ? text.replace(ESCAPES, (escape) => escape.toUpperCase()) : text
+  return LOWER_CASE_ESCAPE.test(text) ? text.replace(ESCAPES, (escape) => escape.toUpperCase()) : text
 }
 
 /** An entry of a list of return URLs. */
