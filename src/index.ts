@@ -36,7 +36,7 @@ export {
 export { diskSnapshot } from './source/disk-snapshot.ts'
 export type { PolicySnapshot, SnapshotEntry } from './source/snapshot.ts'
 export { fileStore, type FileStore } from './store/file/store.ts'
-export { memoryStore } from './store/memory.ts'
+export { memoryStore, type InitialApp } from './store/memory.ts'
 export { changeKeys } from './store/key-changes.ts'
 export { rollbackPolicy } from './store/rollback.ts'
 export type { ManagedPolicyStore, WriteCheck } from './store/contract.ts'

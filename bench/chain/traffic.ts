@@ -3,7 +3,7 @@
  * nearly the same headers, so that parsing them costs the same everywhere.
  */
 import { createHmac } from 'node:crypto'
-import type { AppDocument } from 'portcullis/store'
+import type { InitialApp, PolicyInput } from 'portcullis'
 import { createSigner } from '../../src/client/sign.ts'
 
 export const APP_ID = 'shop'
@@ -43,9 +43,9 @@ export const KEY = {
   secret: Buffer.alloc(32, 'bench').toString('base64'),
 } as const
 
-/** The app as a store holds it. */
-export function storedApp(ranges: readonly string[] = RANGES): AppDocument {
-  const policy = {
+/** The app, as a store begins with it. */
+export function storedApp(ranges: readonly string[] = RANGES): InitialApp {
+  const policy: PolicyInput = {
     appId: APP_ID,
     auditAccess: { mode: 'enforce' },
     regionPin: { mode: 'enforce' },

@@ -1,8 +1,10 @@
 import { ConfigError, PolicyError, SECRET, wrongOption } from '../errors.ts'
 import { unknownOption } from '../options.ts'
+import type { PolicyInput } from '../policy/policy.ts'
 import { checkOneProcess } from '../several-processes.ts'
+import type { AppKey } from '../signature/keys.ts'
 import { parseNote } from './change-note.ts'
-import type { AppDocument, ManagedPolicyStore, StoredApp } from './contract.ts'
+import type { ManagedPolicyStore, StoredApp } from './contract.ts'
 import { createDomainIndex } from './domains.ts'
 import { createListeners } from './listeners.ts'
 import { KeyOwners } from './key-owners.ts'
@@ -20,14 +22,22 @@ import {
   type Change,
 } from './records.ts'
 
+/** An app that a {@link memoryStore} has from the beginning, as revision 1. */
+export interface InitialApp {
+  /** As its owner writes it, or as `parsePolicy` returns it. The store parses it. */
+  readonly policy: PolicyInput
+  /** The keys with which the app signs its requests. Default none. */
+  readonly keys?: readonly AppKey[] | undefined
+}
+
 /**
  * The embedded store: keeps documents in the memory of this process, and loses them when it ends. `documents` are the initial
- * ones.
+ * apps. To use a policy of unknown origin, such as parsed JSON, pass it through `parsePolicy`.
  *
  * @throws PolicyError if a document or its keys are refused, or two documents have the same app id.
  * @throws ConfigError if `documents` is not an array of `{ policy, keys? }`, or two apps have the same key (id and secret).
  */
-export function memoryStore(documents: readonly AppDocument[] = []): ManagedPolicyStore & ListStore {
+export function memoryStore(documents: readonly InitialApp[] = []): ManagedPolicyStore & ListStore {
   const records = new Map<string, AppRecord>()
   const domains = createDomainIndex()
   const listeners = createListeners()

@@ -10,6 +10,7 @@ import {
   ipWhitelist,
   memoryStore,
   type ManagedPolicyStore,
+  type PolicyInput,
 } from 'portcullis'
 import { launchChromium } from '../support/chromium.ts'
 
@@ -54,7 +55,7 @@ const EMPTY_PAGE: RequestListener = (_req, res) => {
   res.end('<!doctype html><title>page</title><link rel="icon" href="data:,">')
 }
 
-const policyOf = (appId: string, settings: object = {}): object => ({
+const policyOf = (appId: string, settings: Partial<PolicyInput['domainProtect']> = {}): PolicyInput => ({
   appId,
   domainProtect: {
     mode: 'enforce',

@@ -3,7 +3,14 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import express, { type RequestHandler } from 'express'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { createPolicySource, domainProtect, memoryStore, regionPin, type DecisionContext } from 'portcullis'
+import {
+  createPolicySource,
+  domainProtect,
+  memoryStore,
+  regionPin,
+  type DecisionContext,
+  type PolicyInput,
+} from 'portcullis'
 import { generate } from 'selfsigned'
 import { launchChromium } from '../support/chromium.ts'
 
@@ -48,7 +55,7 @@ beforeEach(async () => {
 /** A European signs in at either place; only `/elsewhere`, a page without personal data, is served everywhere. */
 function application(here: Place): RequestHandler {
   const domains = Object.values(servers).map(({ origin }) => origin)
-  const policy = {
+  const policy: PolicyInput = {
     appId: 'app',
     regionPin: { mode: 'enforce', onMisdirected: 'redirect' },
     domainProtect: { mode: 'enforce', domains },

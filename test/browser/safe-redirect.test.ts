@@ -3,7 +3,14 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import express, { type RequestHandler } from 'express'
 import type { Browser, Page } from 'playwright-core'
-import { bodyParsers, createPolicySource, memoryStore, returnUrlGuard, safeRedirect } from 'portcullis'
+import {
+  bodyParsers,
+  createPolicySource,
+  memoryStore,
+  returnUrlGuard,
+  safeRedirect,
+  type PolicyInput,
+} from 'portcullis'
 import { launchChromium } from '../support/chromium.ts'
 
 const PAGE = '<!doctype html><title>page</title><link rel="icon" href="data:,">'
@@ -41,7 +48,7 @@ async function startGateway(): Promise<{ origin: string; server: Server }> {
   const gate = express()
   const started = await listen(gate)
   const urls = [`${app.origin}/callback/`, `${started.origin}/settings/`]
-  const policy = { appId: 'app', returnUrlGuard: { mode: 'enforce', urls } }
+  const policy: PolicyInput = { appId: 'app', returnUrlGuard: { mode: 'enforce', urls } }
   const guard = returnUrlGuard({
     policies: createPolicySource({ store: memoryStore([{ policy }]) }),
     appId: () => 'app',

@@ -22,6 +22,7 @@ import {
   protect,
   serverOnly,
   type ServerOnlyOptions,
+  type PolicyInput,
 } from 'portcullis'
 import { signedFetch, signRequest } from 'portcullis/client'
 import { repository, run } from '../support/commands.ts'
@@ -50,8 +51,8 @@ async function listen(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const OFF = { mode: 'off' }
-const policy = {
+const OFF = { mode: 'off' } as const
+const policy: PolicyInput = {
   appId: APP,
   serverOnly: { mode: 'enforce' },
   ipWhitelist: OFF,

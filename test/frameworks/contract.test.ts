@@ -20,6 +20,7 @@ import {
   type GuardRequest,
   type GuardResponse,
   type RequestHandler,
+  type PolicyInput,
 } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { portcullisFastify } from 'portcullis/fastify'
@@ -29,8 +30,8 @@ import { fastify, getRequestListener, Hono, Koa, middie } from './modules.ts'
 
 const ORIGIN = 'https://shop.example'
 const URLS = 'https://shop.example/callback/'
-const off = { mode: 'off' }
-const enforce = { mode: 'enforce' }
+const off = { mode: 'off' } as const
+const enforce = { mode: 'enforce' } as const
 const quiet = {
   serverOnly: off,
   ipWhitelist: off,
@@ -39,7 +40,7 @@ const quiet = {
   regionPin: off,
   auditAccess: enforce,
 }
-const apps = {
+const apps: Readonly<Record<string, Partial<PolicyInput>>> = {
   server: { serverOnly: enforce },
   address: { ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24'] } },
   near: { ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } },

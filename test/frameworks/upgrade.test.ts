@@ -27,7 +27,7 @@ import { exchange } from '../support/raw-exchange.ts'
 
 const ORIGIN = 'https://shop.example'
 const KEY: AppKey = { id: 'k', algorithm: 'hmac-sha256', secret: Buffer.alloc(32, 7).toString('base64') }
-const enforce = { mode: 'enforce' }
+const enforce = { mode: 'enforce' } as const
 const store = memoryStore([
   { policy: { appId: 'page', domainProtect: { ...enforce, domains: [ORIGIN] }, auditAccess: enforce } },
   { policy: { appId: 'server', serverOnly: enforce, auditAccess: enforce }, keys: [KEY] },

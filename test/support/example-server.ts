@@ -7,6 +7,7 @@ import {
   memoryStore,
   type AppKey,
   type ManagedPolicyStore,
+  type PolicyInput,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
 import { sharedHomes } from '../../example-server/homes.ts'
@@ -40,7 +41,7 @@ export const SHOP_POLICY = {
   returnUrlGuard: { mode: 'enforce', urls: [`${SHOP}/callback/`] },
   regionPin: { mode: 'enforce' },
   auditAccess: { mode: 'enforce' },
-}
+} satisfies PolicyInput
 
 /** An example server in this process, on the embedded store, on a free port of the loopback. */
 export interface ExampleServer {

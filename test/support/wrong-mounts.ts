@@ -18,9 +18,11 @@ import {
   serverOnly,
   type PolicySource,
   type SharedOptions,
+  type InitialApp,
+  type PolicyInput,
 } from 'portcullis'
 import { createVault } from 'portcullis/vault'
-import type { AppDocument, PolicyStore } from 'portcullis/store'
+import type { PolicyStore } from 'portcullis/store'
 import { signRequest, type RequestToSign } from 'portcullis/client'
 import { APP, KEY, listening } from './protected-app.ts'
 import { exchange } from './raw-exchange.ts'
@@ -33,7 +35,7 @@ export type Given = Pick<SharedOptions, 'policies' | 'logger'>
 export interface Mistake {
   readonly name: string
   /** Sections of the policy; each that is written without a mode enforces. */
-  readonly policy?: object
+  readonly policy?: Partial<PolicyInput>
   /** What the store holds in place of the app. */
   readonly store?: PolicyStore
   readonly mounts: (given: Given) => readonly unknown[]
@@ -95,10 +97,16 @@ const signed =
     })
   }
 
-const ENFORCE = { mode: 'enforce' }
-export const ranges = (...entries: string[]): object => ({ ipWhitelist: { ...ENFORCE, ranges: entries } })
-export const domains = (...entries: string[]): object => ({ domainProtect: { ...ENFORCE, domains: entries } })
-export const urls = (...entries: unknown[]): object => ({ returnUrlGuard: { ...ENFORCE, urls: entries } })
+const ENFORCE = { mode: 'enforce' } as const
+export const ranges = (...entries: string[]): Partial<PolicyInput> => ({
+  ipWhitelist: { ...ENFORCE, ranges: entries },
+})
+export const domains = (...entries: string[]): Partial<PolicyInput> => ({
+  domainProtect: { ...ENFORCE, domains: entries },
+})
+export const urls = (
+  ...entries: NonNullable<PolicyInput['returnUrlGuard']>['urls'] & object
+): Partial<PolicyInput> => ({ returnUrlGuard: { ...ENFORCE, urls: entries } })
 const SIGNED = { serverOnly: ENFORCE }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
@@ -786,8 +794,8 @@ export const MISTAKES: readonly Mistake[] = [
 
 /** The lines that a mistake leads to. */
 export async function linesOf({ policy, store, mounts, ask = get() }: Mistake): Promise<string[]> {
-  const document: AppDocument = { policy: { appId: APP, ...policy }, keys: [KEY] }
-  const policies: PolicySource = createPolicySource({ store: store ?? memoryStore([document]) })
+  const initial: InitialApp = { policy: { appId: APP, ...policy }, keys: [KEY] }
+  const policies: PolicySource = createPolicySource({ store: store ?? memoryStore([initial]) })
   const lines: string[] = []
   const app = express()
   app.use(...(mounts({ policies, logger: { warn: (line) => void lines.push(line) } }) as RequestHandler[]))

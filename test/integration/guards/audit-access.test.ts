@@ -24,8 +24,8 @@ const ALICE = {
   address: { city: 'Oxford', zip: 'OX1' },
   tags: ['a', 'b'],
 }
-const STRICT = { auditAccess: { mode: 'enforce' } }
-const OPEN = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } }
+const STRICT = { auditAccess: { mode: 'enforce' } } as const
+const OPEN = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } } as const
 
 function audited(sections: object, handler: RequestHandler, options: Partial<AuditAccessOptions> = {}) {
   const sink = memoryAuditSink()

@@ -11,6 +11,7 @@ import {
   type GuardRequest,
   type GuardResponse,
   type RequestHandler as Guard,
+  type PolicyInput,
 } from 'portcullis'
 import type { AuditEvent, AuditSink } from 'portcullis/audit'
 import { adapter } from '../../support/adapters.ts'
@@ -111,7 +112,10 @@ function slowSink(fails: () => boolean = () => false) {
   return { kept, sink }
 }
 
-function guard(sink: AuditSink, section: object = { mode: 'enforce', onSinkFailure: 'deny' }): Guard {
+function guard(
+  sink: AuditSink,
+  section: PolicyInput['auditAccess'] = { mode: 'enforce', onSinkFailure: 'deny' },
+): Guard {
   const store = memoryStore([{ policy: { appId: APP, auditAccess: section } }])
   return auditAccess({ policies: createPolicySource({ store }), sink, sinkTimeout: 2_000 })
 }
@@ -271,7 +275,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
 
     it('records what is not held', async () => {
       const { kept, sink } = slowSink()
-      const section = { mode: 'enforce', onSinkFailure: 'allow' }
+      const section = { mode: 'enforce', onSinkFailure: 'allow' } as const
       await serve([guard(sink, section)], (_req, res) => res.end('ok'), 'GET')
       await until(() => kept.length > 0)
       expect(brief(kept)).toEqual([['operation', 'answered', 200]])

@@ -14,12 +14,13 @@ import {
   type GuardRequest,
   type GuardResponse,
   type PolicySource,
+  type PolicyInput,
 } from 'portcullis'
 import type { AuditEvent, AuditSink } from 'portcullis/audit'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 
 const ALICE = { email: 'alice@example.org', name: 'Alice' }
-const DENY = { auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } }
+const DENY = { auditAccess: { mode: 'enforce', onSinkFailure: 'deny' } } as const
 
 /** A sink that answers by a promise, as one in a database does, and may be told to fail. */
 function slowSink(fails: (events: readonly AuditEvent[]) => boolean = () => false, delay = 3) {
@@ -363,7 +364,7 @@ describe('two audits of one request', () => {
     allow: { mode: 'enforce', onSinkFailure: 'allow' },
     report: { mode: 'report' },
     off: { mode: 'off' },
-  }
+  } as const
   type Name = keyof typeof SECTIONS
   const names = Object.keys(SECTIONS) as Name[]
 
@@ -371,7 +372,7 @@ describe('two audits of one request', () => {
   function twice(
     first: AuditSink,
     second: AuditSink,
-    sections: readonly [object, object],
+    sections: readonly PolicyInput['auditAccess'][],
     same: boolean,
   ): RequestListener {
     const apps = same ? [APP, APP] : [APP, 'app-2']
@@ -427,7 +428,7 @@ describe('two audits of one request', () => {
 
   it('gives both sinks every read of the same app', async () => {
     const [first, second] = [slowSink(), slowSink()]
-    await request(twice(first.sink, second.sink, [SECTIONS.deny, {}], true))
+    await request(twice(first.sink, second.sink, [SECTIONS.deny], true))
       .get('/')
       .expect(200)
     expect([withoutOrder(first.kept), withoutOrder(second.kept)]).toEqual([everything, everything])
@@ -479,7 +480,7 @@ describe('the handler of auditAccess', () => {
 })
 
 describe('auditAccess on HTTP/2', () => {
-  const run = async (section: object, path: string) => {
+  const run = async (section: PolicyInput['auditAccess'], path: string) => {
     const { kept, sink } = slowSink()
     const policies = createPolicySource({
       store: memoryStore([{ policy: { appId: APP, auditAccess: section } }]),
@@ -517,7 +518,7 @@ describe('auditAccess on HTTP/2', () => {
   })
 
   it('records what the caller got where the sink may fail', async () => {
-    const section = { mode: 'enforce', onSinkFailure: 'allow' }
+    const section = { mode: 'enforce', onSinkFailure: 'allow' } as const
     const whole = await run(section, '/')
     expect([whole.status, whole.text, ...brief(whole.kept)]).toEqual([
       200,

@@ -9,6 +9,7 @@ import {
   memoryStore,
   type AuditAccessOptions,
   type PersonalModels,
+  type Mode,
 } from 'portcullis'
 import type { AuditSink } from 'portcullis/audit'
 import { APP } from '../../support/protected-app.ts'
@@ -19,7 +20,7 @@ const USERS = [
   { id: 8, email: 'bob@example.org', city: 'Cambridge', passwordHash: 'HASH' },
 ]
 
-function audited(options: Partial<AuditAccessOptions> = {}, mode = 'enforce') {
+function audited(options: Partial<AuditAccessOptions> = {}, mode: Mode = 'enforce') {
   const sink = memoryAuditSink()
   const store = memoryStore([{ policy: { appId: APP, auditAccess: { mode } } }])
   const audit = auditAccess({ policies: createPolicySource({ store }), sink, models: MODELS, ...options })
@@ -171,7 +172,7 @@ describe('a member of staff', () => {
       await get(readsEmail).expect(200)
     })
 
-  for (const mode of ['report', 'off'])
+  for (const mode of ['report', 'off'] as const)
     it(`is refused nothing in \`${mode}\` mode`, async () => {
       const { get } = audited(staff, mode)
       await get(readsEmail).expect(200)

@@ -18,6 +18,7 @@ import {
   type NonceStore,
   type ProtectOptions,
   type RequestHandler,
+  type PolicyInput,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
@@ -31,11 +32,11 @@ const POLICY = {
   domainProtect: { mode: 'enforce', domains: ['https://example.org'] },
   serverOnly: { mode: 'enforce' },
   returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/'] },
-}
+} satisfies PolicyInput
 
 const send = signedFetch({ keyId: KEY.id, secret: KEY.secret, appId: APP, origin: 'https://example.org' })
 
-function policiesOf(policy: object = POLICY): ReturnType<typeof createPolicySource> {
+function policiesOf(policy: PolicyInput = POLICY): ReturnType<typeof createPolicySource> {
   return createPolicySource({ store: memoryStore([{ policy, keys: [KEY] }]) })
 }
 
@@ -482,12 +483,13 @@ describe('a country in the body', () => {
 })
 
 describe('what domainProtect asks of servers', () => {
-  const policyOf = (server: string, more: object = {}): object => ({
+  type ServerRule = NonNullable<PolicyInput['domainProtect']>['server']
+  const policyOf = (server: ServerRule, more: Partial<PolicyInput> = {}): PolicyInput => ({
     ...POLICY,
     domainProtect: { ...POLICY.domainProtect, server },
     ...more,
   })
-  const rows: [server: string, headers: Record<string, string>, status: number][] = [
+  const rows: [server: ServerRule, headers: Record<string, string>, status: number][] = [
     ['claim', {}, 403],
     ['claim', { 'x-origin': 'https://example.org' }, 200],
     ['claim', { 'x-origin': 'https://evil.example' }, 403],

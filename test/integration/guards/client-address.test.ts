@@ -14,6 +14,7 @@ import {
   memoryStore,
   type ClientAddressOption,
   type GuardRequest,
+  type PolicyInput,
 } from 'portcullis'
 import type { ClientAddressOptions } from '../../../src/match/client-address.ts'
 import { repository, run } from '../../support/commands.ts'
@@ -24,7 +25,7 @@ import { exchange } from '../../support/raw-exchange.ts'
 const NEAREST = '198.51.100.7'
 const LINK_LOCAL = 'fe80::1'
 const WRITTEN = '192.0.2.66'
-const ANYBODY = { mode: 'enforce', ranges: ['0.0.0.0/0', '::/0'] }
+const ANYBODY = { mode: 'enforce', ranges: ['0.0.0.0/0', '::/0'] } as const
 const LOOPBACK: ClientAddressOptions = { trustedProxies: ['loopback'], header: 'x-forwarded-for' }
 
 const OFF = 'PORTCULLIS_TRUST_PROXY_OFF'
@@ -54,7 +55,7 @@ interface Setting {
   /** What `trust proxy` is set to; left out, it is not set. */
   trustProxy?: unknown
   clientAddress?: ClientAddressOption
-  ipWhitelist?: object
+  ipWhitelist?: PolicyInput['ipWhitelist']
 }
 
 /** Answers 200 with the address and its source to whom the guard admits. */
@@ -64,7 +65,10 @@ function gateway({ trustProxy, clientAddress, ipWhitelist: section = ANYBODY }: 
   return app.use(guardOf(section, clientAddress), answer as express.RequestHandler)
 }
 
-function guardOf(section: object, clientAddress?: ClientAddressOption): express.RequestHandler {
+function guardOf(
+  section: PolicyInput['ipWhitelist'],
+  clientAddress?: ClientAddressOption,
+): express.RequestHandler {
   const store = memoryStore([{ policy: { appId: APP, ipWhitelist: section } }])
   return ipWhitelist({ policies: createPolicySource({ store }), clientAddress }) as express.RequestHandler
 }

@@ -126,7 +126,7 @@ describe('where lines go', () => {
   })
 
   it('report mode tells what would be refused', async () => {
-    const policy = { ipWhitelist: { mode: 'report', ranges: [] } }
+    const policy = { ipWhitelist: { mode: 'report', ranges: [] } } as const
     const lines = await linesOf({ ...REFUSED, policy })
     expect(lines).toEqual([expect.stringContaining('ipWhitelist would refuse request')])
   })

@@ -16,13 +16,16 @@ import {
   returnUrlGuard,
   serverOnly,
   type PolicySource,
+  type InitialApp,
+  type PolicyInput,
 } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 
 const OURS = 'https://example.org'
 const EVIL = 'https://evil.example'
-const LISTED = { mode: 'enforce', domains: [OURS] }
+const LISTED = { mode: 'enforce', domains: [OURS] } as const
+type Settings = Partial<PolicyInput['domainProtect']>
 const appId = appIdFrom({ query: 'app' })
 const PATH = `/?app=${APP}`
 
@@ -189,10 +192,10 @@ describe('the settings of an app', () => {
 })
 
 describe('a preflight that names no app', () => {
-  const policyOf = (id: string, settings: object, domains = [OURS]): { policy: object } => ({
+  const policyOf = (id: string, settings: Settings, domains = [OURS]): InitialApp => ({
     policy: { appId: id, domainProtect: { mode: 'enforce', domains, ...settings } },
   })
-  const answered = async (...apps: { policy: object }[]): Promise<string[]> => {
+  const answered = async (...apps: InitialApp[]): Promise<string[]> => {
     const policies = createPolicySource({ store: memoryStore(apps) })
     const response = await preflight(
       express().use(domainProtect({ policies }) as RequestHandler),
@@ -246,7 +249,7 @@ describe('a preflight that names no app', () => {
   })
 
   it('is answered whatever the mode of its app, which nobody knows yet', async () => {
-    for (const mode of ['report', 'off']) {
+    for (const mode of ['report', 'off'] as const) {
       expect(await answered(policyOf('a', { mode, methods: ['GET'] }))).toEqual([
         'access-control-allow-headers: x-asked',
         'access-control-allow-methods: GET',
@@ -282,7 +285,7 @@ describe('a preflight that names no app', () => {
 })
 
 describe('two mounts in one application', () => {
-  const store = (id: string, settings: object): PolicySource =>
+  const store = (id: string, settings: PolicyInput['domainProtect']): PolicySource =>
     createPolicySource({ store: memoryStore([{ policy: { appId: id, domainProtect: settings } }]) })
   const a = store('a', { mode: 'enforce', domains: ['https://a.example', OURS], credentials: true })
   const b = store('b', { mode: 'enforce', domains: ['https://b.example', OURS], exposedHeaders: ['etag'] })

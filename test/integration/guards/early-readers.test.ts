@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
-import { createPolicySource, memoryNonces, memoryStore, serverOnly } from 'portcullis'
+import { createPolicySource, memoryNonces, memoryStore, serverOnly, type PolicyInput } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
 
@@ -12,7 +12,7 @@ const answerError: ErrorRequestHandler = (error: { status?: number }, _req, res,
 
 /** An app whose uploads are digested as they arrive, behind other middleware. */
 async function uploads(ahead: RequestHandler, handler: RequestHandler): Promise<Express> {
-  const policy = { appId: APP, serverOnly: { mode: 'enforce' } }
+  const policy: PolicyInput = { appId: APP, serverOnly: { mode: 'enforce' } }
   const policies = createPolicySource({ store: memoryStore([{ policy, keys: [KEY] }]) })
   // From here on no guard waits.
   await policies.load(APP)

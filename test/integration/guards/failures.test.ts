@@ -16,6 +16,8 @@ import {
   type PolicySource,
   type RequestHandler,
   type SharedOptions,
+  type Mode,
+  type PolicyInput,
 } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
@@ -50,7 +52,7 @@ const mounts: Record<GuardName | 'protect', (shared: SharedOptions, more?: More)
 }
 const NAMES = Object.keys(mounts) as (GuardName | 'protect')[]
 
-function policyOf(name: GuardName | 'protect', mode: string, changed: object = {}): object {
+function policyOf(name: GuardName | 'protect', mode: Mode, changed: object = {}): PolicyInput {
   const wanted = Object.entries(SECTIONS).filter(([guard]) => name === 'protect' || guard === name)
   return {
     appId: APP,
@@ -58,7 +60,7 @@ function policyOf(name: GuardName | 'protect', mode: string, changed: object = {
   }
 }
 
-const sourceOf = (policy: object): PolicySource =>
+const sourceOf = (policy: PolicyInput): PolicySource =>
   createPolicySource({ store: memoryStore([{ policy, keys: [KEY] }]) })
 
 /** A rightful request, signed and with an origin. What the guards did with it, and whether the handler was reached. */

@@ -27,8 +27,8 @@ import type { PolicyStore } from 'portcullis/store'
 
 const ORIGIN = 'https://shop.example'
 const EVIL = 'https://evil.example'
-const enforce = { mode: 'enforce' }
-const auditAccessOf = (onSinkFailure: string) => ({ auditAccess: { ...enforce, onSinkFailure } })
+const enforce = { mode: 'enforce' } as const
+const auditAccessOf = (onSinkFailure: 'allow' | 'deny') => ({ auditAccess: { ...enforce, onSinkFailure } })
 const pages = { domainProtect: { ...enforce, domains: [ORIGIN], methods: ['GET'] } }
 const store = memoryStore([
   { policy: { appId: 'page', ...pages, ...auditAccessOf('allow') } },

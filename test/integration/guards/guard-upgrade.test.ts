@@ -10,12 +10,13 @@ import {
   memoryAuditSink,
   memoryStore,
   type RequestHandler,
+  type PolicyInput,
 } from 'portcullis'
 import { exchange } from '../../support/raw-exchange.ts'
 import { APP } from '../../support/protected-app.ts'
 import { forTurns } from '../../support/turns.ts'
 
-const policy = { appId: APP, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } }
+const policy: PolicyInput = { appId: APP, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } }
 const HEAD = `Host: a\r\nX-App-Id: ${APP}\r\n`
 const REQUEST = `GET / HTTP/1.1\r\n${HEAD}\r\n`
 const UPGRADE = `GET /socket HTTP/1.1\r\n${HEAD}Connection: Upgrade\r\nUpgrade: echo\r\n\r\n`

@@ -7,17 +7,18 @@ import {
   memoryNonces,
   memoryStore,
   protect,
+  type PolicyInput,
 } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening } from '../../support/protected-app.ts'
 
 const OURS = 'https://example.org'
-const ENFORCED = { mode: 'enforce' }
+const ENFORCED = { mode: 'enforce' } as const
 const EVERYBODY = { ...ENFORCED, ranges: ['0.0.0.0/0', '::/0'] }
 const appId = appIdFrom({ query: 'app' })
 
 describe('the body options of protect', () => {
-  const sections = {
+  const sections: Partial<PolicyInput> = {
     auditAccess: ENFORCED,
     regionPin: ENFORCED,
     ipWhitelist: EVERYBODY,

@@ -15,12 +15,14 @@ import {
   type PolicySource,
   type ProtectOptions,
   type Refusal,
+  type Mode,
+  type PolicyInput,
 } from 'portcullis'
 import { APP, listening } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
 /** A policy whose every protection refuses the requests below. */
-const policyIn = (mode: string): object => ({
+const policyIn = (mode: Mode): PolicyInput => ({
   appId: APP,
   serverOnly: { mode },
   ipWhitelist: { mode, ranges: ['203.0.113.0/24'] },
@@ -112,7 +114,7 @@ async function answer(app: express.Express, text: string): Promise<string> {
   return received.replace(/\r\nDate: [^\r]+/, '')
 }
 
-const sourceOf = (mode: string): PolicySource =>
+const sourceOf = (mode: Mode): PolicySource =>
   createPolicySource({ store: memoryStore([{ policy: policyIn(mode) }]) })
 
 describe('report mode', () => {

@@ -14,8 +14,8 @@ import type { PolicyStore } from 'portcullis/store'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
-const OPEN = { ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] } }
-const SHUT = { ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24'] } }
+const OPEN = { ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] } } as const
+const SHUT = { ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24'] } } as const
 
 describe('the shell', () => {
   it('lets an allowed request pass, adds no header, and leaves the context for the handler', async () => {

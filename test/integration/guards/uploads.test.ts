@@ -35,7 +35,7 @@ import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
-const SIGNED = { serverOnly: { mode: 'enforce' } }
+const SIGNED = { serverOnly: { mode: 'enforce' } } as const
 const signer = { keyId: KEY.id, secret: KEY.secret }
 const BINARY = 'application/octet-stream'
 

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { writeHeapSnapshot } from 'node:v8'
 import express, { type Request } from 'express'
 import { Redis } from 'ioredis'
-import { bodyParsers, createPolicySource, memoryStore, regionPin } from 'portcullis'
+import { bodyParsers, createPolicySource, memoryStore, regionPin, type PolicyInput } from 'portcullis'
 import { regionalStore, regions, type PersonHandle, type PersonId } from 'portcullis/region'
 
 const [port, manner] = process.argv.slice(2)
@@ -17,7 +17,7 @@ dallas.on('error', () => undefined)
 await new Promise<void>((resolve) => dallas.once('ready', () => resolve()))
 const places = regions()
 const store = regionalStore({ regions: places, clients: { dallas } })
-const policy = { appId: 'shop', regionPin: { mode: 'enforce' } }
+const policy: PolicyInput = { appId: 'shop', regionPin: { mode: 'enforce' } }
 const policies = createPolicySource({ store: memoryStore([{ policy }]) })
 
 const served = new Map<string, unknown>()

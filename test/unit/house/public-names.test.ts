@@ -25,7 +25,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
       ClientAddressOption Decision DecisionContext DenialCode 
       DomainProtectOptions 
       Expectation ExpectationOutcome Explanation FileStore GuardName GuardRequest GuardResponse 
-      IpWhitelistOptions Jurisdictions
+      InitialApp IpWhitelistOptions Jurisdictions
       JobOptions JudgedDifference ListEntry NotJudged PersonalModel PersonalModels
       ManagedPolicyStore MemoryAuditSink Mode NextFunction
       NonceStore Policy PolicyChange PolicyComparison PolicyFinding PolicyInput PolicyScore PolicySnapshot

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import request from 'supertest'
-import { createPolicySource, memoryAuditSink, memoryStore, type Decision } from 'portcullis'
+import { createPolicySource, memoryAuditSink, memoryStore, type Decision, type PolicyInput } from 'portcullis'
 import express from 'express'
 import { allow, deny, type GuardName } from '../../../src/decision.ts'
 import { explainBy } from '../../../src/explain/explain.ts'
@@ -46,7 +46,7 @@ const openingDays: Mount<DayFacts, DayOutcome> = {
   },
 }
 
-const POLICY = {
+const POLICY: PolicyInput = {
   appId: 'a',
   auditAccess: { mode: 'enforce' },
   ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, memoryStore } from 'portcullis'
+import { createPolicySource, memoryStore, type PolicyInput } from 'portcullis'
 import { signRequest } from 'portcullis/client'
 import { allow, deny } from '../../../src/decision.ts'
 import { decideDomainProtect } from '../../../src/guards/domain-protect.ts'
@@ -63,7 +63,7 @@ function fetchFacts(request: Request, peer: string, bytes: Uint8Array | undefine
   }
 }
 
-const POLICY = {
+const POLICY: PolicyInput = {
   appId: APP,
   ipWhitelist: { mode: 'enforce', ranges: ['198.51.100.0/24'] },
   domainProtect: { mode: 'enforce', domains: ['https://example.org'] },

@@ -11,6 +11,7 @@ import {
   parsePolicy,
   scorePolicy,
   type RequestDescription,
+  type PolicyInput,
 } from 'portcullis'
 import { compileJurisdictions, DEFAULT_JURISDICTIONS } from '../../../src/jurisdiction/jurisdictions.ts'
 import { parseIpRange } from '../../../src/match/ip.ts'
@@ -37,7 +38,7 @@ afterEach(() => {
   for (const name of keys) delete prototype[name]
 })
 
-const document = {
+const document: PolicyInput = {
   appId: 'shop',
   serverOnly: { mode: 'enforce' },
   ipWhitelist: { mode: 'enforce', ranges: ['203.0.113.0/24', '203.0.113.0/24'], deny: ['203.0.113.9'] },

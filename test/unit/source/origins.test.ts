@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPolicySource, memoryStore, UnavailableError } from 'portcullis'
+import { createPolicySource, memoryStore, UnavailableError, type InitialApp } from 'portcullis'
 import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener } from 'portcullis/store'
 
 const ORIGIN = 'https://example.org'
-const documentOf = (appId: string, domains = [ORIGIN]): { policy: object } => ({
+const documentOf = (appId: string, domains = [ORIGIN]): InitialApp => ({
   policy: { appId, domainProtect: { mode: 'enforce', domains } },
 })
 const originOf = (index: number): string => `https://${index}.example`

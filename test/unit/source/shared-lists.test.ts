@@ -6,6 +6,7 @@ import {
   UnreadableError,
   type ListEntry,
   type PolicySource,
+  type PolicyInput,
 } from 'portcullis'
 import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener, StoredList } from 'portcullis/store'
@@ -13,7 +14,10 @@ import { decideIpWhitelist } from '../../../src/guards/ip-whitelist.ts'
 import { ListDigest } from '../../../src/list/list-digest.ts'
 import { parseIp } from '../../../src/match/ip.ts'
 
-const policy = (section: object, appId = 'a') => ({ appId, ipWhitelist: { mode: 'enforce', ...section } })
+const policy = (section: Partial<PolicyInput['ipWhitelist']>, appId = 'a'): PolicyInput => ({
+  appId,
+  ipWhitelist: { mode: 'enforce', ...section },
+})
 
 /** What the guard says of an address, asked as a request does. */
 async function judge(source: PolicySource, text: string, now = Date.now()): Promise<string> {

@@ -12,6 +12,7 @@ import {
   UnreadableError,
   type PolicySnapshot,
   type PolicySource,
+  type PolicyInput,
 } from 'portcullis'
 import type { PolicyStore } from 'portcullis/store'
 import type { StoreListener } from 'portcullis/store'
@@ -19,7 +20,7 @@ import { createVault } from 'portcullis/vault'
 
 const vault = createVault({ keys: [{ id: 'k', key: randomBytes(32) }] })
 const key = { id: 'k', algorithm: 'hmac-sha256' as const, secret: randomBytes(32).toString('base64') }
-const policy = { appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } }
+const policy: PolicyInput = { appId: 'a', ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } }
 
 let directory: string
 beforeEach(async () => {

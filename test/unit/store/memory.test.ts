@@ -21,7 +21,7 @@ describe('memoryStore', () => {
   })
 
   it('finds the apps that it began with by their origins', async () => {
-    const domainProtect = { mode: 'enforce', domains: ['https://*.example.org'] }
+    const domainProtect = { mode: 'enforce', domains: ['https://*.example.org'] } as const
     const store = memoryStore([{ policy: { appId: 'a', domainProtect } }])
     expect(await store.appsByOrigin?.('https://x.example.org')).toEqual(['a'])
   })
@@ -92,7 +92,7 @@ describe('memoryStore', () => {
 
   it('refuses two documents of one app, and a document that is not good, at construction', () => {
     expect(() => memoryStore([{ policy: { appId: 'a' } }, { policy: { appId: 'a' } }])).toThrow(PolicyError)
-    expect(() => memoryStore([{ policy: { appId: 'a', name: 5 } }])).toThrow(/`name`/)
+    expect(() => memoryStore([{ policy: { appId: 'a', name: 5 as never } }])).toThrow(/`name`/)
   })
 
   it('stores hosts in ASCII, so that history, difference and index of origins have one spelling', async () => {

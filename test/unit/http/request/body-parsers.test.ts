@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals'
-import { bodyParsers, createPolicySource, ipWhitelist, memoryStore } from 'portcullis'
+import { bodyParsers, createPolicySource, ipWhitelist, memoryStore, type PolicyInput } from 'portcullis'
 import express from 'express'
 import request from 'supertest'
 
-const policy = {
+const policy: PolicyInput = {
   appId: 'a',
   ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8', '::1'] },
 }
