@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import express, { type Express, type RequestHandler } from 'express'
-import { createPolicySource, memoryStore, type AppKey, type PolicySource } from 'portcullis'
+import { createPolicySource, memoryStore, type AppKey, type PolicySource, type PolicyInput } from 'portcullis'
 
 export const APP = 'app-1'
 
@@ -22,7 +22,7 @@ export interface ProtectedApp {
 
 /** An Express app whose every route answers 200 behind the given guards, for one app with the given sections. */
 export function protectedApp(
-  sections: object,
+  sections: Partial<PolicyInput>,
   guards: (policies: PolicySource) => readonly unknown[],
   handler: RequestHandler = (_req, res) => void res.json({ ok: true }),
 ): ProtectedApp {

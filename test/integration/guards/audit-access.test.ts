@@ -12,6 +12,7 @@ import {
   memoryStore,
   type AuditAccessOptions,
   type PolicySource,
+  type PolicyInput,
 } from 'portcullis'
 import type { AuditEvent } from 'portcullis/audit'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
@@ -27,7 +28,11 @@ const ALICE = {
 const STRICT = { auditAccess: { mode: 'enforce' } } as const
 const OPEN = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.0/8'] } } as const
 
-function audited(sections: object, handler: RequestHandler, options: Partial<AuditAccessOptions> = {}) {
+function audited(
+  sections: Partial<PolicyInput>,
+  handler: RequestHandler,
+  options: Partial<AuditAccessOptions> = {},
+) {
   const sink = memoryAuditSink()
   const guards = (policies: PolicySource) => [
     auditAccess({ policies, sink, pseudonymKey: Buffer.alloc(32, 1), ...options }),
@@ -71,7 +76,7 @@ describe('auditAccess', () => {
 
   it('keeps nothing of a list entry that is the address of the caller', async () => {
     const sink = memoryAuditSink()
-    const sections = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] } }
+    const sections = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] } } as const
     const { app } = protectedApp(sections, (policies) => [
       auditAccess({ policies, sink }),
       ipWhitelist({ policies }),
@@ -300,7 +305,7 @@ describe('auditAccess', () => {
   describe('when the sink fails', () => {
     const failing = (
       write: () => void | Promise<void>,
-      onSinkFailure = 'deny',
+      onSinkFailure: 'allow' | 'deny' = 'deny',
       options: Partial<AuditAccessOptions> = {},
     ) =>
       audited(

@@ -45,12 +45,12 @@ const preflight = (app: Express | string, path: string, origin: string, asked: R
 const VARY_OF_PREFLIGHT = 'vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers'
 
 describe('the settings of an app', () => {
-  const mounted = (settings: object) =>
+  const mounted = (settings: Settings) =>
     protectedApp({ domainProtect: { ...LISTED, ...settings } }, (policies) => [
       domainProtect({ policies, appId }),
     ])
 
-  const answers: [string, object, Record<string, string>, string[]][] = [
+  const answers: [string, Settings, Record<string, string>, string[]][] = [
     [
       'nothing is written, and nothing is asked for',
       {},
@@ -342,7 +342,7 @@ describe('a refusal', () => {
     returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/callback/'] },
     regionPin: { mode: 'enforce', onMisdirected: 'redirect' },
     auditAccess: { mode: 'enforce' },
-  }
+  } satisfies Partial<PolicyInput>
   type Make = (policies: PolicySource) => unknown
   const others: [string, number, Make][] = [
     ['ipWhitelist', 403, (policies) => ipWhitelist({ policies })],
@@ -373,7 +373,7 @@ describe('a refusal', () => {
       ['before', [make, domain]],
       ['behind', [domain, make]],
     ] as const) {
-      const mounted = (domainSection: object | undefined) =>
+      const mounted = (domainSection: PolicyInput['domainProtect']) =>
         protectedApp(
           domainSection === undefined ? sections : { ...sections, domainProtect: domainSection },
           (policies) => guards.map((guard) => guard(policies)),
@@ -406,7 +406,7 @@ describe('a refusal', () => {
       })
 
       // Where its section is missing, domainProtect itself refuses what comes to it.
-      for (const mode of place === 'before' ? ['report', 'off', undefined] : ['report', 'off']) {
+      for (const mode of ['report', 'off', ...(place === 'before' ? [undefined] : [])] as const) {
         it(`of ${name} mounted ${place} is not touched while domainProtect is ${mode ?? 'missing'}`, async () => {
           const { app } = mounted(mode === undefined ? undefined : { ...LISTED, mode, credentials: true })
           const response = await request(app).get('/').set({ 'x-app-id': APP, origin: OURS })
@@ -530,7 +530,7 @@ describe('an error of the handler', () => {
 })
 
 describe('X-Origin of a server that signs', () => {
-  const sections = { serverOnly: { mode: 'enforce' }, domainProtect: LISTED }
+  const sections = { serverOnly: { mode: 'enforce' }, domainProtect: LISTED } as const
   const mounted = () =>
     protectedApp(sections, (policies) => [
       ...bodyParsers(),

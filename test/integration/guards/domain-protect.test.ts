@@ -9,12 +9,13 @@ import {
   memoryStore,
   regionPin,
   type PolicySource,
+  type PolicyInput,
 } from 'portcullis'
 import { APP, protectedApp } from '../../support/protected-app.ts'
 
 const SECTIONS = {
   domainProtect: { mode: 'enforce', domains: ['https://example.org', 'https://*.example.net:8443'] },
-}
+} satisfies Partial<PolicyInput>
 const guards = (policies: PolicySource) => [domainProtect({ policies })]
 
 describe('domainProtect', () => {
@@ -120,7 +121,7 @@ describe('domainProtect', () => {
   })
 
   it('changes nothing in report mode: no header, no answer to a preflight', async () => {
-    const sections = { domainProtect: { ...SECTIONS.domainProtect, mode: 'report' } }
+    const sections = { domainProtect: { ...SECTIONS.domainProtect, mode: 'report' } } as const
     const { app, reached } = protectedApp(sections, (policies) => [
       domainProtect({ policies, appId: appIdFrom({ query: 'app' }) }),
     ])
@@ -162,7 +163,7 @@ describe('domainProtect', () => {
     })
 
     it('answers from the domains of all apps when the header does not come with it, whichever guard it meets first', async () => {
-      const sections = {
+      const sections: Partial<PolicyInput> = {
         ...SECTIONS,
         ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] },
         regionPin: { mode: 'enforce' },
@@ -199,7 +200,7 @@ describe('domainProtect', () => {
     })
 
     it('is not asked for a country, a return URL or a signature when its app is known', async () => {
-      const sections = { ...SECTIONS, regionPin: { mode: 'enforce' } }
+      const sections = { ...SECTIONS, regionPin: { mode: 'enforce' } } as const
       const { app } = protectedApp(sections, (policies) => [
         regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
         domainProtect({ policies, appId: () => APP }),
@@ -208,7 +209,7 @@ describe('domainProtect', () => {
       await preflight(app, '/', 'https://evil.example').expect(403)
     })
 
-    for (const mode of ['report', 'off']) {
+    for (const mode of ['report', 'off'] as const) {
       it(`is left alone by a guard in mode ${mode}, though the policy has domains`, async () => {
         const { app, reached } = protectedApp({ ...SECTIONS, regionPin: { mode } }, (policies) => [
           regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),

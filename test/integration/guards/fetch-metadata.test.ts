@@ -282,7 +282,7 @@ describe('own pages of a browser that sends neither Origin nor Fetch Metadata', 
       referer = true,
       domains = [OWN],
       server = 'claim',
-    }: { referer?: boolean; domains?: string[]; server?: string },
+    }: { referer?: boolean; domains?: string[]; server?: 'claim' | 'none' | 'signed' },
   ): Promise<number> {
     const { app } = protectedApp({ domainProtect: { mode: 'enforce', domains, server } }, (policies) => [
       domainProtect({ policies, referer }),

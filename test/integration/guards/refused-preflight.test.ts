@@ -37,7 +37,7 @@ const mounts: Record<GuardName, (policies: PolicySource) => unknown> = {
   returnUrlGuard: (policies) => returnUrlGuard({ policies, appId, returnUrl: { query: 'return_url' } }),
 }
 
-const ENFORCED = { mode: 'enforce' }
+const ENFORCED = { mode: 'enforce' } as const
 const DOMAINS = { domainProtect: { ...ENFORCED, domains: [OURS] } }
 
 /** What the guard in front does with a preflight from an origin of the app, by its section. */

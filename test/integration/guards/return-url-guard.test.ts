@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import request from 'supertest'
-import { bodyParsers, returnUrlGuard, type PolicySource } from 'portcullis'
+import { bodyParsers, returnUrlGuard, type PolicySource, type PolicyInput } from 'portcullis'
 import { APP, protectedApp } from '../../support/protected-app.ts'
 
 const SECTIONS = {
@@ -8,12 +8,12 @@ const SECTIONS = {
     mode: 'enforce',
     urls: ['https://example.org/callback/', { exact: 'https://example.org/done' }],
   },
-}
+} satisfies Partial<PolicyInput>
 const guards = (policies: PolicySource) => [
   ...bodyParsers(),
   returnUrlGuard({ policies, returnUrl: (req) => req.body?.return_url }),
 ]
-const redirecting = (sections: object) =>
+const redirecting = (sections: Partial<PolicyInput>) =>
   protectedApp(sections, guards, (req, res) => void res.redirect(303, req.portcullis.returnUrl ?? '/none'))
 
 describe('returnUrlGuard', () => {
@@ -78,7 +78,7 @@ describe('returnUrlGuard', () => {
     expect(response.body.code).toBe('OPTION_FAILED')
   })
 
-  for (const mode of ['report', 'off']) {
+  for (const mode of ['report', 'off'] as const) {
     it(`in mode ${mode} hands on the canonical form of any well-formed URL`, async () => {
       const { app } = redirecting({ returnUrlGuard: { ...SECTIONS.returnUrlGuard, mode } })
       const send = (url: string) => request(app).post('/').set('x-app-id', APP).send({ return_url: url })

@@ -1,13 +1,19 @@
 import { describe, expect, it } from '@jest/globals'
 import express from 'express'
-import { bodyParsers, returnUrlGuard, type PolicySource, type ReturnUrlGuardOptions } from 'portcullis'
+import {
+  bodyParsers,
+  returnUrlGuard,
+  type PolicySource,
+  type ReturnUrlGuardOptions,
+  type PolicyInput,
+} from 'portcullis'
 import { APP, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
 const GOOD = 'https://example.org/callback/a'
 const OTHER = 'https://example.org/callback/b'
 const EVIL = 'https://evil.example/'
-const SECTIONS = { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/callback/'] } }
+const SECTIONS = { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/callback/'] } } as const
 
 type Place = ReturnUrlGuardOptions['returnUrl']
 
@@ -46,7 +52,7 @@ async function answer(
     sections = SECTIONS,
     parsers = [bodyParsers()],
     ...options
-  }: Partial<ReturnUrlGuardOptions> & { sections?: object; parsers?: readonly unknown[] } = {},
+  }: Partial<ReturnUrlGuardOptions> & { sections?: Partial<PolicyInput>; parsers?: readonly unknown[] } = {},
 ): Promise<unknown> {
   const guards = (policies: PolicySource): unknown[] => [
     ...parsers,
@@ -357,7 +363,7 @@ describe('a declared place', () => {
     expect(reached).toHaveLength(1)
   })
 
-  for (const mode of ['report', 'off']) {
+  for (const mode of ['report', 'off'] as const) {
     it(`in mode ${mode} hands on what is well-formed, and lets the rest pass without it`, async () => {
       const sections = { returnUrlGuard: { ...SECTIONS.returnUrlGuard, mode } }
       const pass = (target: string) => answer(STRIPE, { target }, { sections, reserved: ['code'] })
@@ -404,7 +410,7 @@ describe('relativeTo', () => {
   const HERE = 'https://gateway.example'
   const sections = {
     returnUrlGuard: { mode: 'enforce', urls: [`${HERE}/settings`, 'https://example.org/callback/'] },
-  }
+  } satisfies Partial<PolicyInput>
   const go = (url: string, relativeTo?: string) =>
     answer(QUERY, { target: `/?return_url=${encoded(url)}` }, { sections, relativeTo })
 

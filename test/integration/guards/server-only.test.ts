@@ -8,12 +8,14 @@ import {
   serverOnly,
   type NonceStore,
   type PolicySource,
+  type Mode,
+  type PolicyInput,
 } from 'portcullis'
 import { signedFetch, signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
-const SECTIONS = { serverOnly: { mode: 'enforce' } }
+const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 const guards = (policies: PolicySource) => [
   ...bodyParsers(),
   serverOnly({ policies, nonces: memoryNonces() }),
@@ -46,7 +48,7 @@ describe('serverOnly', () => {
   /** A signed POST, changed on its way. */
   async function sendChanged(
     change: (sent: { url: string; method: string; headers: Record<string, string>; body: string }) => void,
-    sections: object = SECTIONS,
+    sections: Partial<PolicyInput> = SECTIONS,
   ) {
     const { app, reached } = protectedApp(sections, guards)
     return listening(app, async (origin) => {
@@ -260,7 +262,7 @@ describe('serverOnly', () => {
     const HEADER = 'portcullis-key-expires'
 
     async function answerTo(
-      options: { keyExpiryWarning?: number; now?: () => number; mode?: string },
+      options: { keyExpiryWarning?: number; now?: () => number; mode?: Mode },
       headers: Record<string, string> = {},
     ) {
       const { mode = 'enforce', ...given } = options
@@ -295,7 +297,7 @@ describe('serverOnly', () => {
       [{ keyExpiryWarning: 0 }, false],
       [{ keyExpiryWarning: 9 }, false],
       [{ keyExpiryWarning: 11 }, true],
-      [{ mode: 'report' }, false],
+      [{ mode: 'report' as const }, false],
       [{ now: () => Date.parse(notAfter) - 14 * day - 1_000 }, false],
       [{ now: () => Date.parse(notAfter) - 14 * day + 1_000 }, true],
     ])('is told with %j: %s', async (options, told) => {
@@ -304,7 +306,7 @@ describe('serverOnly', () => {
     })
 
     it('is told to handlers and the audit by the evidence, also in report mode', async () => {
-      for (const mode of ['enforce', 'report']) {
+      for (const mode of ['enforce', 'report'] as const) {
         const evidence: unknown[] = []
         const sections = { serverOnly: { mode } }
         const { app, store } = protectedApp(sections, guards, (req, res) => {
@@ -318,7 +320,7 @@ describe('serverOnly', () => {
     })
   })
 
-  it.each(['enforce', 'report'])(
+  it.each(['enforce', 'report'] as const)(
     'notes when a key was last used, by requests that passed in mode %s',
     async (mode) => {
       const { app, store } = protectedApp({ serverOnly: { mode } }, guards)

@@ -16,6 +16,7 @@ import {
   type GuardRequest,
   type GuardResponse,
   type PolicySource,
+  type PolicyInput,
 } from 'portcullis'
 import { signedFetch } from 'portcullis/client'
 import { redisNonces } from 'portcullis/redis'
@@ -46,7 +47,7 @@ interface Options {
 const warnings = (): Options[] => warned.mock.calls.map(([, options]) => options as unknown as Options)
 const codes = (): string[] => warnings().map(({ code }) => code)
 
-const ENFORCE = { mode: 'enforce' }
+const ENFORCE = { mode: 'enforce' } as const
 const SECTIONS = {
   serverOnly: ENFORCE,
   ipWhitelist: { ...ENFORCE, ranges: ['0.0.0.0/0', '::/0'] },
@@ -54,7 +55,7 @@ const SECTIONS = {
   returnUrlGuard: { mode: 'off', urls: [] },
   regionPin: { mode: 'off' },
   auditAccess: ENFORCE,
-}
+} satisfies Partial<PolicyInput>
 
 type Mounts = (policies: PolicySource) => readonly unknown[]
 type Ask = (origin: string) => Promise<unknown>

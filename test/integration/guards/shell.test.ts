@@ -81,7 +81,7 @@ describe('the shell', () => {
 
   it('changes no byte of the response in report mode, and tells onReport', async () => {
     const reported: Refusal[] = []
-    const sections = { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'report' } }
+    const sections = { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'report' } } as const
     const guarded = protectedApp(sections, (policies) => [
       ipWhitelist({ policies, onReport: (decision) => reported.push(decision) }),
     ])
@@ -98,7 +98,7 @@ describe('the shell', () => {
   })
 
   it('lets a report listener throw without any effect', async () => {
-    const sections = { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'report' } }
+    const sections = { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'report' } } as const
     const { app } = protectedApp(sections, (policies) => [
       ipWhitelist({
         policies,

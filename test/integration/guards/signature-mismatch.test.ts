@@ -11,7 +11,7 @@ import {
 } from 'portcullis'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 
-const SECTIONS = { serverOnly: { mode: 'enforce' } }
+const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 
 interface Mistaken {
   /** The base as it should be, made into what was signed. */

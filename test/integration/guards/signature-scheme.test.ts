@@ -9,11 +9,12 @@ import {
   type Decision,
   type PolicySource,
   type SignatureScheme,
+  type PolicyInput,
 } from 'portcullis'
 import { signedFetch, signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 
-const SECTIONS = { serverOnly: { mode: 'enforce' } }
+const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 
 /** What a caller can tell two answers apart by. */
 async function seen(response: Response): Promise<unknown> {
@@ -49,7 +50,7 @@ describe('a scheme of your own', () => {
   async function guarded<T>(
     scheme: unknown,
     run: (origin: string, decisions: readonly Decision[]) => Promise<T>,
-    sections: object = SECTIONS,
+    sections: Partial<PolicyInput> = SECTIONS,
   ): Promise<T> {
     const trail: Decision[] = []
     const { app } = protectedApp(sections, (policies) => [

@@ -6,7 +6,7 @@ import { signRequest } from 'portcullis/client'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
-const SECTIONS = { serverOnly: { mode: 'enforce' } }
+const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 const signer = { keyId: KEY.id, secret: KEY.secret }
 
 /** Signs for one URL, and sends with these header lines and this target. */

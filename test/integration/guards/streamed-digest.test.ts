@@ -12,7 +12,7 @@ import { forTurns } from '../../support/turns.ts'
 const signer = { keyId: KEY.id, secret: KEY.secret }
 const CONTENT = Buffer.from('the content that was signed')
 const OTHER = Buffer.from('the content that was forged')
-const SIGNED = { serverOnly: { mode: 'enforce' } }
+const SIGNED = { serverOnly: { mode: 'enforce' } } as const
 
 const digestOf = (algorithm: 'sha256' | 'sha512', bytes: Buffer): string =>
   `${algorithm === 'sha256' ? 'sha-256' : 'sha-512'}=:${createHash(algorithm).update(bytes).digest('base64')}:`

@@ -29,6 +29,7 @@ import {
   type Decision,
   type PolicySource,
   type RequestHandler as GuardHandler,
+  type PolicyInput,
 } from 'portcullis'
 import type { BodyParsersOptions } from '../../../src/http/request/body-parsers.ts'
 import { signRequest } from 'portcullis/client'
@@ -201,9 +202,12 @@ describe.each([
 })
 
 describe('content that is digested as it arrives', () => {
-  const streaming = (read: RequestHandler, section: object = {}) => {
+  const streaming = (read: RequestHandler, section: Partial<PolicyInput['serverOnly']> = {}) => {
     const sink = memoryAuditSink()
-    const sections = { serverOnly: { mode: 'enforce', ...section }, auditAccess: { mode: 'enforce' } }
+    const sections: Partial<PolicyInput> = {
+      serverOnly: { mode: 'enforce', ...section },
+      auditAccess: { mode: 'enforce' },
+    }
     const { app } = protectedApp(
       sections,
       (policies) => [
@@ -349,7 +353,7 @@ function runGuards(guards: readonly GuardHandler[], req: Http2ServerRequest, res
 }
 
 describe('content of no bytes', () => {
-  const url = { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/'] } }
+  const url = { returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/'] } } as const
   const places = [{ body: 'return_url', optional: true }] as const
   const types = [
     'application/json',

@@ -331,7 +331,7 @@ describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
   it('every signed request is answered 503 in time, and afterwards each passes once again', async () => {
     await ask('ACL', 'SETUSER', 'app', 'on', 'resetpass', '>pw', ...RIGHTS)
     const nonces = redisNonces(connect(), { prefix: freshPrefix(), commandTimeout: 250 })
-    const sections = { serverOnly: { mode: 'enforce' } }
+    const sections = { serverOnly: { mode: 'enforce' } } as const
     const { app, reached } = protectedApp(sections, (policies) => [serverOnly({ policies, nonces })])
     await listening(app, async (origin) => {
       const sign = (): Promise<Record<string, string>> =>

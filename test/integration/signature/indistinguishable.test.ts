@@ -5,7 +5,7 @@ import { signRequest } from 'portcullis/client'
 import { VerifierKey } from '../../../src/signature/keys.ts'
 import { APP, KEY, listening, protectedApp } from '../../support/protected-app.ts'
 
-const SECTIONS = { serverOnly: { mode: 'enforce' } }
+const SECTIONS = { serverOnly: { mode: 'enforce' } } as const
 const pair = generateKeyPairSync('ed25519')
 const publicKey = Buffer.from(pair.publicKey.export({ format: 'jwk' }).x ?? '', 'base64url')
 const day = 86_400_000

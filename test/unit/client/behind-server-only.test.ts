@@ -80,7 +80,7 @@ describe('behind serverOnly in Express', () => {
     '%s passes with a key of %s, and not with another key',
     async (_name, _algorithm, send, key) => {
       const bodies: unknown[] = []
-      const policy = { appId: APP, serverOnly: { mode: 'enforce' } }
+      const policy = { appId: APP, serverOnly: { mode: 'enforce' } } as const
       const { app, store, policies, reached } = protectedApp(
         policy,
         (source) => [...bodyParsers(), serverOnly({ policies: source, nonces: memoryNonces() })],
