@@ -26,7 +26,7 @@ import {
 export interface InitialApp {
   /** As its owner writes it, or as `parsePolicy` returns it. The store parses it. */
   readonly policy: PolicyInput
-  /** The keys with which the app signs its requests. Default none. */
+  /** The keys of the app. Default: none. */
   readonly keys?: readonly AppKey[] | undefined
 }
 

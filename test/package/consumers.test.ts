@@ -188,6 +188,37 @@ ipWhitelist({ policies, onDenied: () => {} })
 export const option: string = new ConfigError('a', 'b', 'c').option
 `
 
+const policiesProgram = `
+import { memoryStore, parsePolicy, type AppKey, type InitialApp, type PolicyInput } from 'portcullis'
+
+const key: AppKey = { id: 'k', algorithm: 'hmac-sha256', secret: '' }
+const constant = {
+  appId: 'constant',
+  name: 'Constant',
+  serverOnly: { mode: 'enforce', maxAge: 60, requireDigest: true, requireContentType: true },
+  ipWhitelist: { mode: 'report', ranges: [], deny: [], lists: [], denyLists: [] },
+  domainProtect: { mode: 'enforce', domains: [], methods: [], headers: [], exposedHeaders: [], credentials: true,
+    maxAge: 5, server: 'claim' },
+  returnUrlGuard: { mode: 'off', urls: ['app:/x', { exact: 'https://example.org/done' }] },
+  regionPin: { mode: 'enforce', onMisdirected: 'redirect', fallback: 'europe' },
+  auditAccess: { mode: 'enforce', onSinkFailure: 'deny' },
+  expect: [{ name: 'a page', request: { address: '127.0.0.1' }, effect: 'deny' }],
+} satisfies PolicyInput
+const apps: InitialApp[] = [{ policy: constant, keys: [key] }, { policy: parsePolicy(JSON.parse('{}')) }]
+export const good = [memoryStore(apps), memoryStore([
+  { policy: { appId: 'inline', ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] } } },
+  { policy: { appId: 'keys' }, keys: [{ id: 'k', algorithm: 'ed25519', secret: '', notAfter: '2030-01-01T00:00:00Z' }] },
+])]
+export const wrong = [
+  // @ts-expect-error -- not a mode
+  memoryStore([{ policy: { appId: 'a', serverOnly: { mode: 'enforced' } } }]),
+  // @ts-expect-error -- not a member of the section
+  memoryStore([{ policy: { appId: 'a', ipWhitelist: { mode: 'off', rangez: [] } } }]),
+  // @ts-expect-error -- the id is missing
+  memoryStore([{ policy: { ipWhitelist: { mode: 'off' } } }]),
+]
+`
+
 const loadAll = (imports: readonly string[]): string =>
   imports
     .map(
@@ -228,6 +259,7 @@ describe('typed', () => {
       const everything = loadAll(entries.map((entry) => join('portcullis', entry)))
       await writeFile(join(project.folder, `app.${format}`), typedProgram)
       await writeFile(join(project.folder, `all.${format}`), everything)
+      await writeFile(join(project.folder, `policies.${format}`), policiesProgram)
       await writeFile(join(project.folder, `handed-on.${format}`), handedOn)
       const compilerOptions = {
         target: 'es2023',
