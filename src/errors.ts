@@ -64,7 +64,12 @@ export class ConfigError extends PortcullisError {
 }
 
 /** The issue of an option that is missing or has a wrong value. `hint` is appended to the message unchanged. */
-export function wrongOption(option: string, expected: string, given: unknown, hint = ''): ConfigIssue {
+export function wrongOption(
+  option: string,
+  expected: string,
+  given: unknown,
+  hint: string = typeof given === 'function' ? '; call it' : '',
+): ConfigIssue {
   if (given === undefined) {
     const message = `\`${option}\` is missing: give ${expected}${hint}`
     return { code: 'OPTION_MISSING', option, expected, message }
@@ -226,7 +231,10 @@ function sayIssue(issue: PolicyIssue): string {
   return `${where}: ${message}${corrected === undefined ? '' : `; write \`${corrected}\``}`
 }
 
-/** A short, safe rendering of any value for a message. Omits the user information and query of a URL, which may be secret. */
+/**
+ * A short, safe rendering of any value for a message. Omits the user information and query of a URL, which may be secret, and the
+ * name of a function, because the build shortens the names of our own.
+ */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
     const bare = value.replaceAll(USER_INFORMATION, '$1…@')
@@ -234,7 +242,7 @@ export function show(value: unknown): string {
     const text = query === 0 ? bare : `${bare.slice(0, query)}…`
     return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
   }
-  if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`
+  if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (typeof value === 'object' && value !== null) {
     const keys = Object.keys(value)

@@ -70,12 +70,18 @@ export function readOptions(
   return [issues, options]
 }
 
-/** Recognises a factory that was mounted without being called, and a policy source in place of the options. */
+/** Recognises a factory that was mounted or given without being called, and a policy source in place of the options. */
 function usualMistake(
   factory: string,
   given: unknown,
   expectations: Readonly<Record<string, Expectation>>,
 ): string | undefined {
+  if (typeof given === 'function') {
+    const [name] = requiredAmong(expectations)
+    if (name === undefined) return undefined
+    const isOption = expectations[name]?.accepts(given) === true
+    return `${isOption ? '' : 'call it, and '}write \`${factory}({ ${name}: … })\` around it`
+  }
   if (typeof given !== 'object' || given === null) return undefined
   const has = (name: string): boolean => name in given && !Object.hasOwn(expectations, name)
   if (has('headers') && has('method') && has('on'))
@@ -92,6 +98,13 @@ export function issueOf(option: string, value: unknown, expectation: Expectation
   if (value === undefined ? required !== true : accepts(value)) return undefined
   if (secret === true && value !== undefined) return wrongOption(option, expected, SECRET)
   return wrongOption(option, expected, value, hint?.(value))
+}
+
+/** The names of the required options. */
+function requiredAmong(expectations: Readonly<Record<string, Expectation>>): string[] {
+  return Object.keys(expectations).filter(
+    (name) => ownMembers(expectations[name] as Expectation).required === true,
+  )
 }
 
 function ownMembers(expectation: Expectation): Expectation {
@@ -122,9 +135,7 @@ function notOptions(
   expectations: Readonly<Record<string, Expectation>>,
   meant: string | undefined,
 ): ConfigIssue {
-  const required = Object.entries(expectations)
-    .filter(([, expectation]) => ownMembers(expectation).required === true)
-    .map(([name]) => `\`${name}\``)
+  const required = requiredAmong(expectations).map((name) => `\`${name}\``)
   const expected =
     required.length === 0 ? 'an object with options' : `an object with at least ${required.join(', ')}`
   // A secret passed in place of the options must not appear either.
@@ -197,9 +208,9 @@ export function objectWith(expected: string, ...methods: readonly string[]): Exp
       methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
     hint: (value) => {
       if (isThenable(value)) return '; this is a promise: `await` it first'
-      if (typeof value !== 'function') return undefined
-      // The function may be a factory or the method itself. Its name does not tell, because the build shortens names.
-      return methods.length === 1 ? `; call it, or write \`{ ${methods[0]}: … }\` around it` : '; call it'
+      // A function may be a factory or the method itself.
+      const isMethod = typeof value === 'function' && methods.length === 1
+      return isMethod ? `; call it, or write \`{ ${methods[0]}: … }\` around it` : undefined
     },
   }
 }

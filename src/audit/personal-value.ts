@@ -175,7 +175,7 @@ export function printedText(value: { toString(): string }): string | undefined {
   return value.toString === Object.prototype.toString ? undefined : value.toString()
 }
 
-/** The kind of a value, for an error: the name of its class, without the value. */
+/** The kind of a value, for an error: the name of its class, unless a build has shortened it, without the value. */
 export function describeKind(value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'an array'
@@ -185,7 +185,7 @@ export function describeKind(value: unknown): string {
   const maker: unknown =
     prototype === null ? undefined : Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
   const name = typeof maker === 'function' ? maker.name : ''
-  return name.length > 1 && name.length <= 64 && /^[\w$]+$/.test(name)
+  return name.length > 2 && name.length <= 64 && /^[\w$]+$/.test(name)
     ? `an instance of \`${name}\``
     : 'an instance of a class'
 }

@@ -54,13 +54,15 @@ export interface SharedOptions {
 /** What each option of one guard must be, without the options that all guards share. The compiler reports a missing one. */
 export type Expectations<Options> = Readonly<Record<Exclude<keyof Options, keyof SharedOptions>, Expectation>>
 
+const A_SOURCE = objectWith('a policy source made by createPolicySource()', 'peek', 'load')
+
 export const SHARED_EXPECTATIONS: Readonly<Record<keyof SharedOptions, Expectation>> = {
   policies: {
-    ...required(objectWith('a policy source made by createPolicySource()', 'peek', 'load')),
+    ...required(A_SOURCE),
     hint: (value) =>
       typeof (value as { read?: unknown } | null)?.read === 'function'
         ? '; this is a store: wrap it in `createPolicySource({ store })`'
-        : undefined,
+        : A_SOURCE.hint?.(value),
   },
   appId: anAppIdReader,
   onDecision: aFunction,

@@ -26,7 +26,7 @@ import {
 export interface InitialApp {
   /** As its owner writes it, or as `parsePolicy` returns it. The store parses it. */
   readonly policy: PolicyInput
-  /** The keys of the app. Default: none. */
+  /** Left out: the app has no keys. */
   readonly keys?: readonly AppKey[] | undefined
 }
 
@@ -130,7 +130,7 @@ function checkDocuments(given: unknown): void {
       ? `: ${wrap('{ policy, … }')}`
       : looksLike(given, 'appId')
         ? `: ${wrap('{ policy: … }')}`
-        : ''
+        : undefined
     throw refused('memoryStore documents', expected, given, advice)
   }
   for (const [index, document] of given.entries()) {
@@ -141,7 +141,7 @@ function checkDocuments(given: unknown): void {
     }
     const advice = looksLike(document, 'appId')
       ? `: this looks like the policy itself, so ${wrap('{ policy: … }')}`
-      : ''
+      : undefined
     throw refused(`memoryStore documents[${index}]`, 'an object `{ policy, keys? }`', document, advice)
   }
 }
@@ -150,7 +150,7 @@ function looksLike(value: unknown, member: string): boolean {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, member)
 }
 
-function refused(option: string, expected: string, given: unknown, advice: string): ConfigError {
+function refused(option: string, expected: string, given: unknown, advice?: string): ConfigError {
   return new ConfigError([wrongOption(option, expected, given, advice)])
 }
 /** @throws ConfigError in place of a `PolicyError`, with the index of the document that shares its key. */

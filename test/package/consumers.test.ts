@@ -134,6 +134,24 @@ describe('without express and ioredis', () => {
     expect(printed).toBe('ConfigError: `option` must be a number, got "text"')
   })
 
+  it('calls our functions functions, and not by the names that the build gives them', async () => {
+    const links = ['express', 'ioredis']
+    const project = await packed.project(Object.fromEntries(links.map((name) => [name, name])))
+    const printed = await project.execute('functions.mjs', givenFunctions)
+    const messages = printed.split('\n')
+    expect(messages.length).toBeGreaterThan(1_000)
+    expect(messages.filter((message) => !message.includes('got a function'))).toEqual([])
+    expect([...new Set(messages)].filter((message) => /\bfunction [\w$]+(?<! that)\b/.test(message))).toEqual(
+      [],
+    )
+    expect(messages).toContain(
+      '`createPolicySource` takes an object with at least `store`, got a function; call it, and write `createPolicySource({ store: … })` around it',
+    )
+    expect(messages).toContain(
+      '`ipWhitelist.policies` must be a policy source made by createPolicySource(), got a function; call it',
+    )
+  })
+
   it('is one copy in a bundle, whose errors the package recognises', async () => {
     const project = await packed.project({})
     await writeFile(
@@ -159,6 +177,47 @@ describe('without express and ioredis', () => {
     expect(await must(process.execPath, [outfile], project.folder)).toBe('function true false true')
   })
 })
+
+/** Gives every function and class of the package to factories that expect something else. */
+const givenFunctions = `
+import * as portcullis from 'portcullis'
+import * as redis from 'portcullis/redis'
+import * as region from 'portcullis/region'
+import * as store from 'portcullis/store'
+import * as vault from 'portcullis/vault'
+const { auditAccess, createPolicySource, ipWhitelist, memoryNonces, memoryStore, parsePolicy, protect, serverOnly } = portcullis
+const policies = createPolicySource({ store: memoryStore() })
+const nonces = memoryNonces()
+const places = (f) => [
+  () => createPolicySource(f),
+  () => createPolicySource({ store: f }),
+  () => createPolicySource({ store: memoryStore(), snapshot: f }),
+  () => memoryStore(f),
+  () => memoryStore([f]),
+  () => memoryStore([{ policy: f }]),
+  () => parsePolicy({ appId: 'a', name: f }),
+  () => ipWhitelist(f),
+  () => ipWhitelist({ policies: f }),
+  () => auditAccess({ policies, sink: f }),
+  () => serverOnly({ policies, nonces: f }),
+  () => serverOnly({ policies, nonces, scheme: f }),
+  () => protect(f),
+  () => redis.redisStore(f),
+  () => region.regionalStore({ regions: f, clients: {} }),
+]
+for (const door of [portcullis, redis, region, store, vault]) {
+  for (const given of Object.values(door).filter((value) => typeof value === 'function')) {
+    for (const place of places(given)) {
+      try {
+        place()
+        console.log('not refused: ' + place)
+      } catch (error) {
+        console.log(error.message)
+      }
+    }
+  }
+}
+`
 
 const typedProgram = `
 import express from 'express'

@@ -113,6 +113,16 @@ describe('checkOptions', () => {
       '`guard` takes an object with at least `policies`, `nonces`, got another value (not shown)',
     ],
     [
+      'a factory in place of its result',
+      { ...good, policies: createPolicySource },
+      '`guard.policies` must be a policy source, got a function; call it, or write `{ get: … }` around it',
+    ],
+    [
+      'a factory in place of options',
+      createPolicySource,
+      '`guard` takes an object with at least `policies`, `nonces`, got a function; call it, and write `guard({ policies: … })` around it',
+    ],
+    [
       'something else in place of options',
       [1],
       '`guard` takes an object with at least `policies`, `nonces`, got an array of 1',
@@ -132,6 +142,16 @@ describe('checkOptions', () => {
     expect(error.message).toBe(error.issues.map(({ message }) => message).join('; '))
     expect(error).toMatchObject({ code: 'CONFIG_INVALID', help: 'docs/codes.md#config_invalid' })
     expect(error.option).toBe('guard.polices')
+  })
+
+  it('says how to give a function that was given in place of options, if one of them is a function', () => {
+    const { message } = errorOf(() => checkOptions('x', () => 1, { f: required(aFunction) }))
+    expect(message).toBe(
+      '`x` takes an object with at least `f`, got a function; write `x({ f: … })` around it',
+    )
+    expect(errorOf(() => checkOptions('x', () => 1, { f: aFunction })).message).toBe(
+      '`x` takes an object with options, got a function',
+    )
   })
 
   it('takes an option that is undefined for one that was left out', () => {

@@ -168,6 +168,8 @@ function onlyParameter(req: GuardRequest, name: string): string | undefined {
 /** The hint if something other than an object with places was given. */
 function notPlaces(given: unknown): string | undefined {
   if (typeof given === 'function') return 'a function is an `appId` option by itself'
+  if (typeof given === 'object' && given !== null && 'headers' in given && 'method' in given)
+    return 'this is a request: call it, as in `appId: appIdFrom({ … })`'
   if (typeof given !== 'string') return undefined
   const name = given.replace(/^[:?]/, '').replace(/:$/, '')
   const place = given.startsWith(':') ? 'param' : given.startsWith('?') ? 'query' : 'header'

@@ -1,3 +1,5 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it } from '@jest/globals'
 import {
   appIdFrom,
@@ -6,10 +8,12 @@ import {
   ConfigError,
   createPolicySource,
   domainProtect,
+  httpMessageSignatures,
   ipWhitelist,
   memoryAuditSink,
   memoryNonces,
   memoryStore,
+  parsePolicy,
   protect,
   regionPin,
   returnUrlGuard,
@@ -258,6 +262,22 @@ describe('construction', () => {
     ['; write `appIdFrom({ param: "appId" })`', placed(':appId')],
     ['; write `appIdFrom({ query: "app" })`', placed('?app')],
     ['; a function is an `appId` option by itself', placed(() => 'a')],
+    [
+      '; this is a request: call it, as in `appId: appIdFrom({ … })`',
+      placed(new IncomingMessage(new Socket())),
+    ],
+    [
+      'got a function; call it',
+      () => ipWhitelist({ policies: createPolicySource as never }),
+      () => serverOnly({ policies, nonces, scheme: httpMessageSignatures as never }),
+      () => memoryStore(memoryStore as never),
+      () => memoryStore([parsePolicy as never]),
+      () => createPolicySource({ store: memoryStore(), maxStale: (() => 1) as never }),
+    ],
+    [
+      'got a function; call it, and write `createPolicySource({ store: … })` around it',
+      () => createPolicySource(memoryStore as never),
+    ],
     ["; write `['loopback']`", proxied({ trustedProxies: 'loopback', header: 'x-real-ip' })],
     [
       "; write `['10.0.0.1', '10.0.0.2']`",
