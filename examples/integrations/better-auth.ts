@@ -14,14 +14,15 @@ import {
   domainProtect,
   memoryStore,
   returnUrlGuard,
+  type PolicyInput,
 } from 'portcullis'
 
 const domains = ['https://example.org']
-const policy = {
+const policy: PolicyInput = {
   appId: 'example-shop',
   domainProtect: { mode: 'enforce', domains, credentials: true, headers: ['content-type', 'x-app-id'] },
   returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/welcome/'] },
-} as const
+}
 const policies = createPolicySource({ store: memoryStore([{ policy }]) })
 // A page sends the header. A link in an email has the query parameter.
 const shared = { policies, appId: appIdFrom({ header: 'x-app-id', query: 'app' }) }

@@ -14,14 +14,14 @@ import {
   memoryStore,
   returnUrlGuard,
   serverOnly,
+  type InitialApp,
 } from 'portcullis'
-import type { AppDocument } from 'portcullis/store'
 
 const secret = process.env['APP_SECRET'] ?? randomBytes(32).toString('base64')
 const clientSecret = process.env['CLIENT_SECRET'] ?? randomBytes(32).toString('base64url')
 const redirectUri = 'https://example.org/callback'
 const returnUrls = { mode: 'enforce', urls: [{ exact: redirectUri }] } as const
-const apps: readonly AppDocument[] = [
+const apps: readonly InitialApp[] = [
   // The server of this client signs its token requests.
   {
     policy: { appId: 'signing-shop', serverOnly: { mode: 'enforce' }, returnUrlGuard: returnUrls },
@@ -39,7 +39,7 @@ const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
 const provider = new Provider(`${origin}/oidc`, {
   clients: apps.map(({ policy }) => ({
-    client_id: String((policy as { appId: string }).appId),
+    client_id: policy.appId,
     client_secret: clientSecret,
     redirect_uris: [redirectUri],
   })),

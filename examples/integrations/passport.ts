@@ -15,6 +15,7 @@ import {
   memoryStore,
   returnUrlGuard,
   safeRedirect,
+  type PolicyInput,
 } from 'portcullis'
 
 declare module 'express-session' {
@@ -47,12 +48,12 @@ const server = createServer(app).listen(Number(process.env['PORT'] ?? 3000), '12
 await once(server, 'listening')
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
-const policy = {
+const policy: PolicyInput = {
   appId: 'example-shop',
   // The origin of the sign-in page, which submits the form.
   domainProtect: { mode: 'enforce', domains: [origin] },
   returnUrlGuard: { mode: 'enforce', urls: ['https://example.org/callback/'] },
-} as const
+}
 const policies = createPolicySource({ store: memoryStore([{ policy }]) })
 const shared = { policies, appId: appIdFrom({ query: 'app' }) }
 const sessions = session({

@@ -141,9 +141,6 @@ describe('without express and ioredis', () => {
     const messages = printed.split('\n')
     expect(messages.length).toBeGreaterThan(1_000)
     expect(messages.filter((message) => !message.includes('got a function'))).toEqual([])
-    expect([...new Set(messages)].filter((message) => /\bfunction [\w$]+(?<! that)\b/.test(message))).toEqual(
-      [],
-    )
     expect(messages).toContain(
       '`createPolicySource` takes an object with at least `store`, got a function; call it, and write `createPolicySource({ store: … })` around it',
     )
