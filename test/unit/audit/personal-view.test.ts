@@ -359,6 +359,11 @@ describe('personalView', () => {
 
   const said: [what: string, record: object, said: RegExp][] = [
     ['a document', new Document_(), /a record must be .* got an instance of `Document_`.*toObject\(\)/],
+    [
+      'a document whose class a build has renamed',
+      new (class tC extends Document_ {})(),
+      /got an instance of a class\./,
+    ],
     ['a method', { name: () => 'SECRET' }, /field `name` .*a function/],
     ['a method inside', { user: { name: () => 'SECRET' } }, /field `user\.name` .*a function/],
     ['a name that is personal', { 'SECRET@example.org': () => 'SECRET' }, /field `\*` .*a function/],
