@@ -49,7 +49,7 @@ function describe(
 function describedIn(source: string, name: string): [member: string, description: string][] {
   const start = source.indexOf(`export interface ${name} `)
   const body = source.slice(start, source.indexOf('\n}', start))
-  return [...body.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s+readonly (\w+)/g)].map(
+  return [...body.matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s+readonly ([$\w]+)/g)].map(
     ([, comment = '', member = '']) => [
       member,
       comment

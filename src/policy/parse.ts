@@ -22,7 +22,8 @@ export interface ReadPolicy {
  * Takes a parsed JSON value. Returns a deeply frozen copy with all defaults and with every entry in canonical form. An entry
  * that has only one meaning by its standard may be in any spelling: `HTTPS://Example.org:443` becomes `https://example.org`,
  * `2001:DB8::0` becomes `2001:db8::`, and `https://münchen.example` becomes `https://xn--mnchen-3ya.example`. Of entries with
- * the same meaning, only the first is kept. Unknown keys and ambiguous entries are refused.
+ * the same meaning, only the first is kept. Unknown keys and ambiguous entries are refused. `$schema`, which editors read, is
+ * dropped.
  *
  * @throws PolicyError with every reason, each with its path (`ipWhitelist.ranges[3]`) and the corrected form if there is one.
  */
@@ -40,7 +41,8 @@ export function readPolicy(document: unknown): ReadPolicy {
   const result = policyShape().schema.safeParse(own)
   if (!result.success)
     throw new PolicyError(result.error.issues.flatMap((issue) => describe(issue, document)))
-  const sections = bare<z.output<PolicySchema>>(result.data)
+  const { $schema: _ofEditors, ...written } = result.data
+  const sections = bare<Omit<z.output<PolicySchema>, '$schema'>>(written)
   return {
     policy: frozen(sections) as Policy,
     lists: sections as ReadSections,

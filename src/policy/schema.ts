@@ -5,6 +5,8 @@ import { GUARD_NAMES, sectionOf } from './sections.ts'
 
 const makeSchema = () =>
   z.strictObject({
+    // Editors complete a document by it. `readPolicy` drops it.
+    $schema: z.optional(z.string().check(z.maxLength(2_048))),
     appId: z.string().check(z.regex(APP_ID_PATTERN, NAME_RULE)),
     name: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),
     ...Object.fromEntries(

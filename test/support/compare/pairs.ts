@@ -185,7 +185,7 @@ const sections = {
   }),
 }
 
-type Sections = Omit<PolicyInput, 'appId' | 'name' | 'expect'>
+type Sections = Omit<PolicyInput, '$schema' | 'appId' | 'name' | 'expect'>
 
 const allSections: fc.Arbitrary<Sections> = written(
   fc.record(

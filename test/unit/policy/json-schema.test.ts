@@ -208,3 +208,16 @@ describe('PolicyInput', () => {
     expect(refused.map(parses)).toEqual(refused.map(() => false))
   })
 })
+
+describe('`$schema` in a policy', () => {
+  it('is accepted for editors, and not kept', () => {
+    const policy = { $schema: './node_modules/portcullis/dist/policy.schema.json', appId: 'shop' }
+    expect(parsePolicy(policy)).toEqual({ appId: 'shop' })
+    expect(takes(schema, policy)).toBe(true)
+  })
+
+  it.each([[1], [null], [{}], ['x'.repeat(2_049)]])('is refused as %p', ($schema) => {
+    expect(() => parsePolicy({ $schema, appId: 'shop' })).toThrow('$schema')
+    expect(takes(schema, { $schema, appId: 'shop' })).toBe(false)
+  })
+})

@@ -17,6 +17,7 @@ const secret = Buffer.alloc(32, 1).toString('base64')
 
 /** Has every member that a policy can have. */
 const EVERYTHING = {
+  $schema: './policy.schema.json',
   appId: 'everything',
   name: 'Everything',
   serverOnly: { mode: 'enforce', maxAge: 60, requireDigest: true, requireContentType: false },
