@@ -28,20 +28,20 @@ export interface ApiDependencies {
   readonly limits: Limits
   readonly refusals: Refusals
   readonly region: string
-  /** Where the data of people is served that is kept at a location: its instance, or this one. */
+  /** The URL that serves the people of a location: that of its instance, or of this one. */
   urlOf(location: string): string
-  /** Legacy; `undefined` where no app has it. */
+  /** The legacy signature scheme of Ukey1; `undefined` if no app uses it. */
   readonly ukey1: Ukey1 | undefined
-  /** What each app may ask for; `undefined`: every app may ask for everything. */
+  /** The fields that each app may request; `undefined`: every app may request all fields. */
   readonly appFields: ReadonlyMap<string, readonly Field[]> | undefined
-  /** The name of an app, as people should see it. */
+  /** Returns the display name of an app. */
   nameOf(appId: string): Promise<string>
-  /** Where people reach this server. */
+  /** Returns the public origin of this server. */
   publicUrl(): string
 }
 
 const REQUEST_ID_RULE = 'a string of 1-64 characters'
-// It comes back in a URL, which cannot hold half a character.
+// It returns in a URL, which cannot contain a lone surrogate.
 const REQUEST_ID = z
   .string(REQUEST_ID_RULE)
   .min(1, REQUEST_ID_RULE)
@@ -51,7 +51,7 @@ const UNGUESSABLE = z
   .string('the value that the gateway gave you, unchanged')
   .regex(/^[\w-]{43}$/, 'the value that the gateway gave you, unchanged')
 
-// The message is ours, for that of zod repeats the names that were sent.
+// A message of our own, because that of zod repeats the names that were sent.
 const form = <Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<Shape, z.core.$strict> =>
   z.strictObject(shape, { error: `an object with only ${Object.keys(shape).join(', ')}` })
 
@@ -77,7 +77,7 @@ const TOKEN = form({
     .optional(),
 })
 
-/** The routes that apps call: /auth/v2. */
+/** Creates the routes that apps call: /auth/v2. */
 export function createApi(dependencies: ApiDependencies): Router {
   const { connections, people, policies, nonces, audit, region, ukey1, limits } = dependencies
   const shared = { policies, ...dependencies.refusals.told, ...(ukey1 && { appId: ukey1.appId }) }
@@ -105,8 +105,8 @@ export function createApi(dependencies: ApiDependencies): Router {
   }
   const pinned = regionPin({ ...shared, here: region, country: (req) => granted.get(req)?.person.country })
 
-  // The region is asked before the signature: the Fetch standard has clients repeat a request that was answered 421, and
-  // the repetition would be refused for its nonce.
+  // The region is checked before the signature: the Fetch standard lets clients repeat a request after a 421, and the repetition
+  // would be refused because its nonce was used.
   api.get('/me', findPerson, (req, res, next) => (granted.has(req) ? pinned(req, res, next) : next()))
   api.use(serverOnly({ ...shared, nonces, scheme: ukey1?.scheme }))
 
@@ -118,7 +118,7 @@ export function createApi(dependencies: ApiDependencies): Router {
 
   api.post(
     '/connect',
-    // An app that signs has a share of its own; whoever merely names an app shares with all others who do.
+    // An app that signs has its own limit. Requests that only name an app share one limit for each network.
     ((req, res, next) => (isSigned(req) ? limitOfApp : limitOfNetwork)(req, res, next)) as RequestHandler,
     ((req, res, next) => (isSigned(req) ? next() : limitOfAll(req, res, next))) as RequestHandler,
     returnUrlGuard({ ...shared, returnUrl: { body: 'return_url' }, reserved: [ANSWER] }),
@@ -126,13 +126,13 @@ export function createApi(dependencies: ApiDependencies): Router {
       const body = parseBody(CONNECT, req, res)
       const { appId, returnUrl } = req.portcullis
       if (body === undefined || appId === undefined) return
-      // Where the policy only reports, what is no URL comes as far as this.
+      // In `report` mode, the guard also lets values pass that are not URLs.
       if (returnUrl === undefined) {
         const message = `a well-formed URL without ${ANSWER} in its query`
         sendProblem(req, res, 'INVALID_REQUEST', [{ path: 'return_url', message }])
         return
       }
-      // Whoever sees the return URL has the code. With a signature the code alone is worth nothing; without one PKCE sees to it.
+      // Anyone who sees the return URL has the code. It is useless without the app's signature or, for apps without a key, PKCE.
       if (body.code_challenge === undefined && !isSigned(req)) {
         sendProblem(req, res, 'INVALID_REQUEST', [{ path: 'code_challenge', message: CHALLENGE_RULE }])
         return
@@ -179,7 +179,7 @@ export function createApi(dependencies: ApiDependencies): Router {
       access_token: exchanged.token,
       token_type: 'Bearer',
       expires_in: TOKEN_LIFETIME / 1000,
-      // The SDKs of Ukey1 look for it.
+      // The SDKs of Ukey1 read it.
       ...(ukey1 && { expiration: Math.floor((Date.now() + TOKEN_LIFETIME) / 1000) }),
       scope: exchanged.grant.fields.join(' '),
       me: `${dependencies.urlOf(exchanged.grant.region)}/auth/v2/me`,
@@ -210,14 +210,14 @@ export function createApi(dependencies: ApiDependencies): Router {
   return api
 }
 
-/** Whether the key of the app was proved. */
+/** Whether the request has a valid signature by a key of the app. */
 function isSigned(req: Request): boolean {
   return req.portcullis.decisions.some(
     ({ guard, effect, mode }) => guard === 'serverOnly' && effect === 'allow' && mode === 'enforce',
   )
 }
 
-/** The body, or `undefined` when it was refused and answered. */
+/** The parsed body; `undefined` if it was invalid, and a refusal was sent. */
 function parseBody<Schema extends z.ZodType>(
   schema: Schema,
   req: Request,

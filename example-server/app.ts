@@ -35,12 +35,12 @@ import { lastRefusal } from './why.ts'
 
 export interface GatewayParts {
   readonly settings: Pick<Settings, 'production' | 'trustProxy' | 'secrets' | 'metricsToken' | 'appFields'>
-  /** Where this instance runs. */
+  /** The location of this instance. */
   readonly region: string
   readonly store: ManagedPolicyStore
   readonly policies: PolicySource
   readonly storage: Storage
-  /** Where people are kept. */
+  /** The stores of people, one for each jurisdiction. */
   readonly homes: Homes
   readonly nonces: NonceStore
   readonly sink: AuditSink
@@ -48,27 +48,27 @@ export interface GatewayParts {
   readonly mail: Mailer
   readonly mailsArePrinted: boolean
   readonly log: Log
-  /** Legacy; left out where no app may sign like that. */
+  /** The legacy signature scheme of Ukey1. Left out: no app may use it. */
   readonly ukey1?: Ukey1 | undefined
-  /** Shown on the front page; none in production. */
+  /** The apps on the front page; empty in production. */
   readonly demoApps: readonly DemoApp[]
-  /** Whoever shows it is told why the last request was refused; left out in production. */
+  /** The token for `/why`, which explains the last refusal. Left out in production. */
   readonly whyToken?: string | undefined
-  /** Lets an operator into the console; left out where there is no console. */
+  /** The token with which an operator signs in to the console. Left out: there is no console. */
   readonly consoleToken?: string | undefined
-  /** The newest events of the audit: for the console, and for people who ask who has used their data. */
+  /** Finds the newest audit events, for the console and for the access log of a person. */
   readonly recentEvents: FindRecentEvents
   publicUrl(): string
-  /** Where the instances of other locations are reached, by location. */
+  /** The URLs of the instances at other locations, by location. */
   otherUrls(): Readonly<Record<string, string>>
   /** Shared by the instances of a process. Default: those of this instance. */
   readonly metrics?: Metrics | undefined
   readonly readiness?: ReadinessProbe | undefined
-  /** Told of faults of ours. */
+  /** Called with errors of the server itself. */
   onFault(error: unknown): void
 }
 
-/** One instance of the gateway as an Express app that does not listen yet. */
+/** Creates one instance of the gateway as an Express app. It does not listen yet. */
 export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   const { settings, region, storage, policies, store, log, otherUrls } = parts
   const { secrets } = settings
@@ -84,7 +84,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
     const { name } = ((await store.read(appId))?.policy ?? {}) as { name?: string }
     return name ?? appId
   }
-  /** What the API and the pages share. */
+  /** Dependencies of both the API and the pages. */
   const common = {
     people,
     limits,
@@ -159,7 +159,7 @@ export async function createExampleApp(parts: GatewayParts): Promise<Express> {
   return app
 }
 
-/** The dashboard for apps, their keys and policies. Whoever has the token may do everything there. */
+/** The dashboard for apps, their keys and policies. The token grants all rights. */
 function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof createConsole> {
   return createConsole({
     store: parts.store,
@@ -174,7 +174,7 @@ function consoleOf(parts: GatewayParts, token: string): ReturnType<typeof create
   })
 }
 
-/** What asks for no guard: the front page, the demo shop and the style. */
+/** The routes without guards: the front page, the demo shop and the style sheet. */
 function front({ demoApps, region, otherUrls, consoleToken, settings }: GatewayParts): express.Router {
   const router = express.Router()
   const hasConsole = consoleToken !== undefined

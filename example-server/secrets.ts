@@ -1,40 +1,40 @@
 import { createHmac, hkdfSync } from 'node:crypto'
 import { createVault, type Vault, type VaultKey } from 'portcullis/vault'
 
-/** One key for each use, all derived from `SECRET_KEY`, but for the keys that `VAULT_KEY` and its neighbours give. */
+/** One key for each use. All are derived from `SECRET_KEY`, except those that `VAULT_KEY` and the related settings give. */
 export interface Secrets {
-  /** What encrypts stored data, the active key first. */
+  /** The keys that encrypt stored data, the active key first. */
   readonly vaultKeys: readonly VaultKey[]
   readonly emailIndex: Uint8Array
   readonly csrf: Uint8Array
   readonly pseudonyms: Uint8Array
-  /** Encrypts what the guards were told of each request, for the console to judge it again. */
+  /** Encrypts the recorded input of the guards, so that the console can judge a request again. */
   readonly judgements: Uint8Array
-  /** Signs the cookie by which a browser is known to an account. */
+  /** Signs the cookie that shows that an account has signed in with this browser before. */
   readonly devices: Uint8Array
-  /** Hides network addresses where tries are counted. */
+  /** Hides network addresses in the counters of attempts. */
   readonly limits: Uint8Array
-  /** Not a secret: tells apart what was stored under which key. */
+  /** Not secret. Distinguishes data that was stored under different keys. */
   readonly fingerprint: string
 }
 
 /** Keys of the vault that are not derived from `SECRET_KEY`. */
 export interface GivenVaultKeys {
-  /** It encrypts. Default: the derived key. */
+  /** The key that encrypts. Default: the derived key. */
   readonly active?: Uint8Array | undefined
   readonly decryptOnly?: readonly Uint8Array[]
-  /** The ids of keys that decrypt nothing any more; the derived one is called `root`. */
+  /** The ids of keys that no longer decrypt anything; the derived key is `root`. */
   readonly destroyed?: readonly string[]
 }
 
-/** The key that is derived from `SECRET_KEY`. */
+/** The id of the key that is derived from `SECRET_KEY`. */
 export const ROOT = 'root'
 
-/** The id of a given key follows from it, so that nobody can give one id to two keys. It says nothing of the key. */
+/** Derives the id of a given key from the key, so that two keys never have the same id. The id reveals nothing about the key. */
 export const idOfKey = (key: Uint8Array): string =>
   `key-${createHmac('sha256', key).update('example-server id of a key').digest('hex').slice(0, 12)}`
 
-/** RFC 5869. */
+/** Derives one key for each use with HKDF (RFC 5869). */
 export function deriveSecrets(root: Uint8Array, given: GivenVaultKeys = {}): Secrets {
   const derive = (use: string): Uint8Array =>
     new Uint8Array(hkdfSync('sha256', root, '', `example-server ${use}`, 32))
@@ -65,9 +65,9 @@ function ringOf(
   ]
 }
 
-/** What encrypts stored data. */
+/** Creates the vault that encrypts stored data. */
 export const vaultOf = ({ vaultKeys }: Pick<Secrets, 'vaultKeys'>): Vault => createVault({ keys: vaultKeys })
 
-/** What names email addresses without telling them. Its key does not change. */
+/** Creates the vault of the blind index of email addresses. Its key never changes. */
 export const indexVaultOf = ({ emailIndex }: Pick<Secrets, 'emailIndex'>): Vault =>
   createVault({ keys: [{ id: ROOT, key: emailIndex }] })

@@ -9,14 +9,14 @@ import type { PinParts } from './regions.ts'
 import type { Session, Sessions } from './sessions.ts'
 import { sendUnavailable } from './unavailable.ts'
 
-/** A request of a person for a page. */
+/** A person's request for a page. */
 export interface Visit {
-  /** Where the forms of the page lead. */
+  /** The path that the forms of the page are sent to. */
   readonly base: string
-  /** Of the app that has sent the person; `undefined` in the account. */
+  /** The connection of the app that sent the person; `undefined` on the account pages. */
   readonly connection: Connection | undefined
   readonly session: Session | undefined
-  /** Of the person whose data is about to be handled. */
+  /** The country of the person whose data is about to be handled. */
   readonly country: string | undefined
 }
 
@@ -34,7 +34,7 @@ export function changeVisit(req: Request, changes: Partial<Visit>): void {
   visits.set(req, { ...before, ...changes })
 }
 
-/** The session of a page that `receiveVisits` has let through. */
+/** The session of a request that `receiveVisits` has admitted. */
 export const sessionOf = (req: Request): Session => visits.get(req)?.session as Session
 
 export function contextOf(
@@ -56,7 +56,7 @@ export interface VisitParts {
   readonly sessions: Sessions
 }
 
-/** Ahead of all pages: what happens is recorded, and a form counts only if it was sent from a page of ours. */
+/** Runs before all pages: records each request, and admits a form only if it was sent from one of our pages. */
 export function receiveVisits({ shared, audit, sessions }: VisitParts): RequestHandler[] {
   return [
     auditAccess({
@@ -76,7 +76,7 @@ export function receiveVisits({ shared, audit, sessions }: VisitParts): RequestH
         return next()
       }
       const base = visitOf(req)?.base ?? ''
-      // The second of two clicks on "Sign in": the first has changed the session already.
+      // The second click of a double click on "Sign in": the first has already changed the session.
       if (session?.account !== undefined && sessions.isOurOrigin(req)) {
         res.redirect(303, base)
         return
@@ -88,7 +88,7 @@ export function receiveVisits({ shared, audit, sessions }: VisitParts): RequestH
   ]
 }
 
-/** Each field that stands on a page is on record, also when a person sees their own. */
+/** Records every field that a page shows, even if people see their own data. */
 export function shown(req: Request, person: Person): Person {
   return req.portcullis.audit.person(person.id, person, { record: 'person', purpose: SHOWN })
 }

@@ -25,14 +25,14 @@ export interface GatewayParts extends Omit<EntryParts, 'pin'> {
   readonly urlOf: PinParts['urlOf']
   readonly connections: Connections
   readonly audit: AuditParts
-  /** Legacy: signs the answer on the return URL; `undefined` where no app has it. */
+  /** The legacy scheme of Ukey1, which signs the answer in the return URL; `undefined` if no app uses it. */
   readonly ukey1: Pick<Ukey1, 'signAnswer'> | undefined
 }
 
-/** The pages on which a person signs in and decides what to share: /gateway/:connectId. */
+/** Creates the pages on which a person signs in and decides what to share: /gateway/:connectId. */
 export function createGateway(parts: GatewayParts): Router {
   const { connections, sessions, region, urlOf, audit, mailsArePrinted } = parts
-  // These pages are called by people; the app is the one that sent them here.
+  // People call these pages. The app is the one that sent them here.
   const shared = { ...parts.shared, appId: (req: Request) => visitOf(req)?.connection?.appId }
   const pin = createPin({ shared, region, urlOf })
   const gateway = Router({ mergeParams: true })
@@ -42,7 +42,7 @@ export function createGateway(parts: GatewayParts): Router {
     const base = `/gateway/${connectId}`
     const connection = /^[\w-]{43}$/.test(connectId) ? await connections.find(connectId) : undefined
     if (connection !== undefined) {
-      // A form may lead back to the app: browsers hold redirects of forms to `form-action` too.
+      // A form may redirect to the app: browsers also apply `form-action` to redirects of forms.
       res.locals['formTarget'] = formTarget(connection.returnUrl)
       changeVisit(req, { base, connection })
       return next()
@@ -52,7 +52,7 @@ export function createGateway(parts: GatewayParts): Router {
     else sendEnded(res)
   })
 
-  /** Of two clicks the second finds that the request has ended, and goes where the first went. */
+  /** Where the first click of a double click was redirected to. The second finds that the connect request has ended. */
   async function answerOfFirstClick(req: Request, connectId: string): Promise<string | undefined> {
     if (req.method !== 'POST' || !/^\/(?:consent|cancel)$/.test(req.path) || !sessions.isOurOrigin(req))
       return undefined
@@ -78,7 +78,7 @@ export function createGateway(parts: GatewayParts): Router {
 
   gateway.use(createEntry({ ...parts, pin }))
   addAnswers(gateway, { ...parts, shared, pin })
-  // The address of a form, typed or reloaded: to the page that has the form.
+  // The address of a form was typed or reloaded: redirect to the page with the form.
   gateway.get(['/consent', '/cancel', '/sign-out'], (req, res) =>
     res.redirect(303, visitOf(req)?.base ?? '/'),
   )
@@ -95,7 +95,7 @@ export function sendEnded(res: Response): void {
   res.status(404).send(messagePage('This sign-in has ended', text, { ways }))
 }
 
-/** What a Content Security Policy calls the target: its origin, or its scheme where there is no authority of the web. */
+/** The source expression of a return URL for a Content Security Policy: its origin, or its scheme if it has no web origin. */
 function formTarget(returnUrl: string): string {
   const { protocol, origin, hostname } = new URL(returnUrl)
   // The grammar of CSP has no IPv6 addresses.
