@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { Redis } from 'ioredis'
 import type * as Audit from 'portcullis/audit'
+import type * as OnRedis from 'portcullis/redis'
 import type { Tools } from './variants.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-type Door = 'index' | 'audit'
+type Door = 'index' | 'audit' | 'redis'
 
 /** The file of a built door that `import` gets: in Node (`node`), or from a bundler (`esm`). */
 export function builtDoor(door: Door, by: 'node' | 'esm' = 'node'): string {
@@ -35,6 +37,16 @@ export async function readTools(): Promise<Tools> {
     return import(pathToFileURL(file).href)
   }
   const portcullis = (await load('index')) as Tools['portcullis']
-  const { serialiseEvent } = (await load('audit')) as typeof Audit
-  return { portcullis, serialise: serialiseEvent, redisUrl: process.env[REDIS_URL] ?? '' }
+  const { auditLog, serialiseEvent } = (await load('audit')) as typeof Audit
+  const redisUrl = process.env[REDIS_URL] ?? ''
+  return {
+    portcullis,
+    serialise: serialiseEvent,
+    redisUrl,
+    /** The audit log in Redis. */
+    async log(options) {
+      const { redisFrames } = (await load('redis')) as typeof OnRedis
+      return auditLog({ store: redisFrames(new Redis(redisUrl)), ...options })
+    },
+  }
 }

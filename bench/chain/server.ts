@@ -11,7 +11,7 @@ import { readTools } from './build.ts'
 import { clockedApp, takeTimes } from './clocked.ts'
 import { takeMemory, takeTime, type Shares } from './layers.ts'
 import { ANSWER, PATH } from './traffic.ts'
-import { BASE, variants } from './variants.ts'
+import { BASE, gateVariants, variants } from './variants.ts'
 
 /** What a server can be asked for. */
 export interface Answers {
@@ -76,7 +76,7 @@ async function start(name: string): Promise<Server> {
   const tools = await readTools()
   if (name === 'clocked') return createServer(clockedApp(tools))
   const app = express()
-  const variant = variants.find((one) => one.name === name)
+  const variant = [...variants, ...gateVariants].find((one) => one.name === name)
   if (variant === undefined && name !== BASE) throw new Error(`there is no variant \`${name}\``)
   if (variant?.mount !== undefined) app.use((await variant.mount(tools)) as express.RequestHandler)
   app.get(PATH, (_req, res) => void res.json(ANSWER))

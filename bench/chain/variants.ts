@@ -1,9 +1,12 @@
 /** What is measured: which middleware stands in front of the same handler, and what its answer must be. */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Express, RequestHandler } from 'express'
 import type * as Portcullis from 'portcullis'
 import type { ProtectOptions, RequestHandler as Guard } from 'portcullis'
-import type { AuditEvent } from 'portcullis/audit'
+import type { AuditEvent, AuditLog, AuditLogOptions } from 'portcullis/audit'
 import type { serialiseEvent } from 'portcullis/audit'
 import { addresses, glued, helmet, logger, pages } from './peers.ts'
 import { ANSWER, FOREIGN_RANGES, RANGES, storedApp, type Kind } from './traffic.ts'
@@ -14,6 +17,7 @@ export interface Tools {
   readonly portcullis: typeof Portcullis
   readonly serialise: typeof serialiseEvent
   readonly redisUrl: string
+  log(options: Pick<AuditLogOptions, 'mode' | 'spool'>): Promise<AuditLog>
 }
 
 export interface Expected {
@@ -52,8 +56,9 @@ function options({ portcullis, serialise }: Tools, ranges: readonly string[] = R
 }
 
 /** The six as mounts of their own, in the order of `protect()`. */
-export function guards({ portcullis, serialise, redisUrl }: Tools): Readonly<Record<GuardName, Guard>> {
-  const all = options({ portcullis, serialise, redisUrl })
+export function guards(tools: Tools): Readonly<Record<GuardName, Guard>> {
+  const { portcullis } = tools
+  const all = options(tools)
   const { policies, sink, here, country, nonces, returnUrl } = all
   return {
     auditAccess: portcullis.auditAccess({ policies, sink }),
@@ -175,6 +180,36 @@ export const variants: readonly Variant[] = [
     mount: ({ redisUrl }) => glued({ redisUrl, refuses: true }),
   },
 ]
+
+/** Where the gate holds each response until its events are kept. Measured by `npm run bench:gate`. */
+export const gateVariants: readonly Variant[] = [
+  {
+    name: 'a sink that takes events at once',
+    kind: 'page',
+    expects: PASSES,
+    mount: (tools) => some(tools, ['auditAccess']),
+  },
+  logged('spool'),
+  logged('redis'),
+  logged('both'),
+  logged('fsync'),
+]
+
+function logged(mode: NonNullable<AuditLogOptions['mode']>): Variant {
+  return {
+    name: `audit log, mode ${mode}`,
+    kind: 'page',
+    expects: PASSES,
+    async mount(tools) {
+      const { policies } = options(tools)
+      const spool = { directory: mkdtempSync(join(tmpdir(), 'bench-spool-')) }
+      process.on('exit', () => rmSync(spool.directory, { recursive: true, force: true }))
+      const sink = await tools.log(mode === 'redis' ? { mode } : { mode, spool })
+      // The warm-up asks for more than a slow disk can keep within the usual time.
+      return tools.portcullis.auditAccess({ policies, sink, sinkTimeout: 10_000 })
+    },
+  }
+}
 
 const answer: RequestListener = (_req, res) => {
   res.setHeader('Content-Type', 'application/json; charset=utf-8')
