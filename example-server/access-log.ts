@@ -4,23 +4,23 @@ import type { ConsoleOptions } from 'portcullis/console'
 
 export interface AccessLogDependencies {
   readonly pseudonymKey: Uint8Array
-  /** Finds the newest events of the audit, the newest first. */
+  /** Finds the newest events of the audit, newest first. */
   readonly recentEvents: NonNullable<ConsoleOptions['recentEvents']>
-  /** How people call an app. */
+  /** The name of an app, as people see it. */
   nameOf(appId: string): Promise<string>
-  /** How people call the gateway. */
+  /** The name of the gateway, as people see it. */
   readonly gatewayName: string
 }
 
-/** The purpose of the gateway when it shows people their own data on its pages. No app gets the data by this. */
+/** The purpose recorded when the gateway shows people their own data. No app receives the data then. */
 export const SHOWN = 'shown to the person'
 
-/** One request that has used data of a person. */
+/** One request that used data of a person. */
 export interface Access {
   readonly time: string
-  /** The app that got it, or the gateway. */
+  /** The name of the app that received the data, or of the gateway. */
   readonly app: string
-  /** The app for whose sign-in the gateway showed a page. */
+  /** The app that the person was signing in to when the gateway showed the page. */
   readonly signInTo?: string | undefined
   readonly by: 'staff' | 'user' | 'system' | undefined
   readonly what: string
@@ -29,15 +29,15 @@ export interface Access {
   readonly operation?: string | undefined
 }
 
-/** How many accesses are shown, the newest first. */
+/** The maximum number of accesses shown, newest first. */
 export const MOST_ACCESSES = 100
 
-/** How many events are looked at, the newest first. */
+/** The maximum number of events searched, newest first. */
 const MOST_EVENTS = 20_000
 
 /**
- * Who has used which field of a person, when and why. The audit holds pseudonyms alone, so the person's own is made anew
- * from the key. Who of the staff it was is not told.
+ * Lists who used which field of a person, when and why. The audit contains only pseudonyms, so the person's pseudonym
+ * is computed from the key. The list says that a member of staff used the data, but not which one.
  */
 export function createAccessLog({ pseudonymKey, recentEvents, nameOf, gatewayName }: AccessLogDependencies) {
   const pseudonymise = createPseudonyms(pseudonymKey)
@@ -57,7 +57,9 @@ export function createAccessLog({ pseudonymKey, recentEvents, nameOf, gatewayNam
 
 export type AccessLog = ReturnType<typeof createAccessLog>
 
-/** Of events from the newest back what concerns this person: one access for each request, with all fields that it used. */
+/**
+ * The accesses to this person's data, from events sorted newest first. Fields used by the same request form one access.
+ */
 function accessesOf(events: readonly AuditEvent[], person: string): Access[] {
   const operations = new Map<string, string>()
   for (const event of events) if (event.kind === 'operation') operations.set(event.requestId, event.operation)
@@ -75,7 +77,7 @@ function accessesOf(events: readonly AuditEvent[], person: string): Access[] {
   return [...accesses.values()]
 }
 
-/** What of one event concerns this person. */
+/** The fields of this person that one event used, or `undefined` if it used none. */
 function useOf(event: AuditEvent, person: string): Pick<Access, 'what' | 'fields' | 'why'> | undefined {
   if (event.kind === 'field' && event.person === person)
     return { what: 'read', fields: [event.field], why: event.purpose }

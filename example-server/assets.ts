@@ -25,7 +25,7 @@ button.plain, button.small { background: none; color: inherit; border-color: var
 button.small { padding: .3rem .8rem; margin: 0; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-/* Focused by scripts, so that screen readers continue here. */
+/* Scripts move the focus here, where screen readers then continue. */
 [tabindex="-1"]:focus { outline: none; }
 .problem { border: 1px solid var(--problem); border-left-width: .4rem; border-radius: .4rem; padding: .7rem .9rem; color: var(--problem); font-weight: 600; }
 .done { border: 1px solid var(--good); border-left-width: .4rem; border-radius: .4rem; padding: .7rem .9rem; color: var(--good); font-weight: 600; }
@@ -54,7 +54,10 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 @media (min-width: 32rem) { .facts { display: grid; grid-template-columns: 10rem 1fr; } .facts dd { min-width: 0; } }
 `
 
-/** Served as /assets/demo.js: what a browser app does. It has no secret; its origin protects it, and PKCE its code. */
+/**
+ * Served as /assets/demo.js: the code of a browser app. It has no secret: its origin protects it, and PKCE protects its
+ * code.
+ */
 export const demoScript = (appId: string): string => `
 const labels = ${JSON.stringify({ ...LABELS, id: 'Identifier' })}
 const state = document.getElementById('state')
@@ -79,7 +82,7 @@ button.addEventListener('click', async () => {
   button.setAttribute('aria-disabled', 'true')
   try {
     const request_id = crypto.randomUUID()
-    // Who catches the code on its way back does not know the verifier (RFC 7636).
+    // An attacker who intercepts the code does not know the verifier (RFC 7636).
     const code_verifier = base64url(crypto.getRandomValues(new Uint8Array(32)))
     const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(code_verifier))
     const connect = await post('/auth/v2/connect', {
@@ -93,7 +96,7 @@ button.addEventListener('click', async () => {
     location.assign(connect.gateway)
   } catch (error) { tell(error.message); button.removeAttribute('aria-disabled') }
 })
-// Back by the button of the browser: the page may be as it was left.
+// After the Back button, the browser may show the page in the state in which it was left.
 addEventListener('pageshow', () => button.removeAttribute('aria-disabled'))
 
 const answer = new URLSearchParams(location.search)

@@ -5,15 +5,15 @@ import type { Ukey1 } from './ukey1.ts'
 
 export interface BannerFacts {
   readonly instances: readonly { readonly location: string; readonly url: string }[]
-  /** None in production. */
+  /** `undefined` in production. */
   readonly demo: DemoFacts | undefined
   readonly notes: readonly string[]
   readonly whyToken: string | undefined
-  /** Not printed in production. */
+  /** `undefined` in production, where it must not be printed. */
   readonly consoleToken: string | undefined
 }
 
-/** What is printed when the server is up. */
+/** The text that the server prints once it listens. */
 export function banner({ instances, demo, notes, whyToken, consoleToken }: BannerFacts): string {
   const [first] = instances
   const url = first?.url ?? ''
@@ -67,7 +67,7 @@ ${signed}
 `
 }
 
-/** What the operator should know of this start. */
+/** Notes for the operator about the settings of this start. */
 export async function notesOf(settings: Settings, ukey1: Ukey1 | undefined): Promise<string[]> {
   const legacy = await Promise.all(
     settings.ukey1Apps.map(async (app) => {
@@ -86,7 +86,7 @@ export async function notesOf(settings: Settings, ukey1: Ukey1 | undefined): Pro
     settings.regions.length > 1
       ? 'London and Frankfurt serve European citizens, Dallas serves everyone else (set REGION to run only one of them)'
       : `this instance runs in ${region} (REGION), and serves ${region === 'dallas' ? 'citizens of countries outside Europe' : 'European citizens'}`,
-    ...(settings.smtpUrl === undefined ? ['mails are printed here (set SMTP_URL to send them)'] : []),
+    ...(settings.smtpUrl === undefined ? ['emails are printed here (set SMTP_URL to send them)'] : []),
     ...(settings.secretsAreTemporary
       ? ['SECRET_KEY is not set: this run uses a generated key, so no later run can read the stored data']
       : []),

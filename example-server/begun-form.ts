@@ -6,9 +6,9 @@ const CONTEXT = 'form that was begun elsewhere'
 const LIFETIME = 10 * 60_000
 
 /**
- * Takes the form of a sign-up that was begun at an instance where it must not end: what was typed goes on to the form here,
- * sealed in the URL, and nothing is kept. It asks for no session, because a browser sends no cookies with a form of another
- * site.
+ * Receives a sign-up form that was begun at an instance of another jurisdiction. Redirects to the form of this
+ * instance, with the input encrypted in the URL, and stores nothing. It requires no session, because browsers do not
+ * send our cookies with a form from another site.
  */
 export const receiveBegunForm = (vault: Vault): RequestHandler[] => [
   urlencoded({ extended: false, limit: 8_192 }),
@@ -21,7 +21,7 @@ export const receiveBegunForm = (vault: Vault): RequestHandler[] => [
   },
 ]
 
-/** What was typed elsewhere; what cannot be opened is nothing. */
+/** The input that `receiveBegunForm` encrypted, or `undefined` if it has expired or cannot be decrypted. */
 export function openBegun(vault: Vault, begun: unknown): Record<string, string> | undefined {
   if (typeof begun !== 'string') return undefined
   try {

@@ -5,8 +5,8 @@ import { signedFetch } from 'portcullis/client'
 import { STYLE } from './assets.ts'
 
 /**
- * Plays the server of the demo app, from connect to me: asks the gateway for a sign-in, waits until the person comes back,
- * exchanges the code for a token, and reads what was shared.
+ * Plays the part of the demo app's server, from connect to me: asks the gateway for a sign-in, waits until the person
+ * returns, exchanges the code for a token, and reads the shared data.
  * Usage: DEMO_SECRET=… node --import tsx example-server/connect.ts http://127.0.0.1:3000
  */
 const [gateway = 'http://127.0.0.1:3000'] = process.argv.slice(2)
@@ -21,7 +21,7 @@ function stop(message: string): never {
   process.exit(1)
 }
 
-/** Signs as the demo app does. */
+/** A `fetch` that signs each request with the key of the demo app. */
 function signing(key: string): ReturnType<typeof signedFetch> {
   try {
     const app = { appId: 'demo-server', origin: 'https://shop.example' }
@@ -81,7 +81,9 @@ const page = (title: string, text: string): string => `<!doctype html>
 </html>
 `
 
-/** What the gateway has put into the return URL, once the person comes back with an answer to this request. */
+/**
+ * Waits for the person to return with an answer to this request, and resolves with the parameters of the return URL.
+ */
 async function comeBack(): Promise<Map<string, string>> {
   for await (const [req, res] of on(server, 'request') as AsyncIterable<[IncomingMessage, ServerResponse]>) {
     const query = new URL(req.url ?? '/', own).searchParams

@@ -7,59 +7,62 @@ import type { Storage } from './storage.ts'
 /** A field that an app asks for. */
 export interface Wish {
   readonly field: Field
-  /** Without it there is no sign-in. */
+  /** The person cannot sign in to the app without sharing it. */
   readonly mandatory: boolean
 }
 
-/** What an app has asked for, until the person has answered. */
+/** A connect request of an app that the person has not answered yet. */
 export interface Connection {
   readonly id: string
   readonly appId: string
   readonly appName: string
   readonly requestId: string
   readonly wishes: readonly Wish[]
-  /** The canonical form that `returnUrlGuard` has approved. */
+  /** The canonical form that `returnUrlGuard` allowed. */
   readonly returnUrl: string
-  /** PKCE (RFC 7636), S256: the app that exchanges the code must know what this is the hash of. */
+  /** PKCE (RFC 7636), S256: to exchange the code, the app must send the verifier of which this is the hash. */
   readonly codeChallenge?: string | undefined
 }
 
-/** What a person has granted to an app. */
+/** The fields that a person has granted to an app. */
 export interface Grant {
   readonly appId: string
   readonly requestId: string
   readonly connectId: string
   readonly personId: string
   readonly fields: readonly Field[]
-  /** Where the person has granted it, and where their data may be read. */
+  /** The location where the person granted it, and where the app may read the data. */
   readonly region: string
   readonly codeChallenge?: string | undefined
 }
 
-/** An app to which a person has granted something, as that person sees it. */
+/** An app to which a person has granted access, as shown to that person. */
 export interface GrantedApp {
   readonly appId: string
   readonly appName: string
   readonly fields: readonly Field[]
-  /** When it was granted the last time. */
+  /** The time of the latest grant, in milliseconds since the epoch. */
   readonly at: number
-  /** Whether the app can still read by a code or token of it. */
+  /** Whether the app still has a code or token with which it can read. */
   readonly open: boolean
 }
 
-/** Our answer goes into the query of the return URL under this name. */
+/** The query parameter of the return URL that contains the gateway's answer. */
 export const ANSWER = '_ukey1'
 
 const CONNECTION_LIFETIME = 10 * 60_000
 const CODE_LIFETIME = 60_000
 export const TOKEN_LIFETIME = 15 * 60_000
-/** How long a double click leads to the answer that the first click got. */
+/** How long the second click of a double click gets the answer of the first, in milliseconds. */
 const ANSWERED_LIFETIME = 60_000
-/** How long a grant is listed for the person, and how many. */
+/** How long grants are listed for the person, in milliseconds, and how many of them. */
 const LISTED_LIFETIME = 90 * 24 * 60 * 60_000
 const MOST_LISTED = 50
 
-/** A list of fields, or one text with spaces or commas between them; `!` makes one mandatory. */
+/**
+ * A list of field names, or a string with the names separated by spaces or commas. A trailing `!` makes a field
+ * mandatory.
+ */
 export const SCOPE = z
   .union([z.string().max(200), z.array(z.string().max(20)).max(12)])
   .transform((scope) =>
@@ -84,14 +87,14 @@ export const SCOPE = z
     return z.NEVER
   })
 
-/** What is unguessable is stored only as its hash, so that reading the storage gives nobody access. */
+/** Codes, tokens and ids are stored only as hashes, so that reading the storage gives nobody access. */
 const hashed = (secret: string): string => createHash('sha256').update(secret).digest('base64url')
 const secret = (): string => randomBytes(32).toString('base64url')
 
-/** Where the token of a code lies. A code has one place for its token, so there is never a second. */
+/** The name under which the token of a code is stored. It depends only on the code, so a code never has two tokens. */
 const slotOf = (code: string): string => hashed(`token of ${code}`).slice(0, 22)
 
-/** Lies where a token was, or would have been. */
+/** Stored in place of a token that was revoked, or that must not be issued. */
 const REVOKED = 'null'
 
 interface Issued {
@@ -110,10 +113,10 @@ interface ListedGrant {
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** What a grant is sealed in where it is listed for the person. */
+/** The encryption context of a grant in the list of a person. */
 export const listedContext = (personId: string, slot: string): string => `grant:${personId}:${slot}`
 
-/** Connect requests, one-time codes and access tokens, each with its lifetime. */
+/** Stores connect requests, one-time codes and access tokens, each with its lifetime. */
 export function createConnections(storage: Storage, vault: Vault) {
   async function read<T>(text: Promise<string | undefined>): Promise<T | undefined> {
     const found = await text
@@ -128,7 +131,7 @@ export function createConnections(storage: Storage, vault: Vault) {
     for (const { slot } of all.slice(MOST_LISTED)) await storage.removeEntry(`grants:${personId}`, slot)
   }
 
-  /** The newest first. */
+  /** Newest first. */
   async function listedGrants(personId: string): Promise<{ slot: string; listed: ListedGrant }[]> {
     return [...(await storage.entries(`grants:${personId}`))]
       .map(([slot, sealed]) => ({
@@ -156,17 +159,17 @@ export function createConnections(storage: Storage, vault: Vault) {
 
     find: (id: string): Promise<Connection | undefined> => read(storage.get(`connection:${hashed(id)}`)),
 
-    /** Ends the request. Of two answers at once one is told true. */
+    /** Ends the request. If it is called twice at the same time, only one call resolves with `true`. */
     end: async (id: string): Promise<boolean> =>
       (await storage.take(`connection:${hashed(id)}`)) !== undefined,
 
-    /** Keeps where the answer leads, for whoever has clicked twice in this session. */
+    /** Stores the URL of the answer, for a second click in the same session. */
     async keepAnswer(id: string, session: string, location: string): Promise<void> {
       const key = `answered:${hashed(`${id} ${session}`)}`
       await storage.put(key, vault.seal(location, key), ANSWERED_LIFETIME)
     },
 
-    /** Where the first click of this session leads. It may still be on its way. */
+    /** The URL that the first click of this session leads to. Waits up to half a second if it is not stored yet. */
     async findAnswer(id: string, session: string): Promise<string | undefined> {
       const key = `answered:${hashed(`${id} ${session}`)}`
       for (let tries = 0; tries < 10; tries += 1) {
@@ -184,7 +187,7 @@ export function createConnections(storage: Storage, vault: Vault) {
       return code
     },
 
-    /** What a person has granted in the last 90 days, by app, the newest first. */
+    /** The apps to which a person granted access in the last 90 days, newest first. */
     async grantedApps(personId: string): Promise<GrantedApp[]> {
       const apps = new Map<string, GrantedApp>()
       for (const { slot, listed } of await listedGrants(personId)) {
@@ -195,7 +198,7 @@ export function createConnections(storage: Storage, vault: Vault) {
       return [...apps.values()]
     },
 
-    /** Takes back every code and token of an app, and forgets that there were any. */
+    /** Revokes every code and token of an app, and removes the app from the person's list. */
     async revoke(personId: string, appId: string): Promise<void> {
       for (const { slot, listed } of await listedGrants(personId)) {
         if (listed.appId !== appId) continue
@@ -205,8 +208,8 @@ export function createConnections(storage: Storage, vault: Vault) {
     },
 
     /**
-     * Exchanges a code for a token, once. Whoever has the code but belongs to another app or request uses it up; whoever
-     * brings it a second time takes the token of the first along.
+     * Exchanges a code for a token, once. If another app or request presents the code, the code is used up. If the code
+     * is presented a second time, the token of the first time is revoked.
      */
     async exchangeCode(
       code: string,
@@ -222,11 +225,12 @@ export function createConnections(storage: Storage, vault: Vault) {
         grant.appId === of.appId &&
         grant.requestId === of.requestId &&
         grant.connectId === of.connectId &&
-        // RFC 7636, 4.6. A verifier without a challenge is refused too: somebody has lost the challenge on the way.
+        // RFC 7636, 4.6. A verifier without a challenge is refused too: somebody may have removed the challenge in
+        // transit.
         grant.codeChallenge === (of.codeVerifier === undefined ? undefined : hashed(of.codeVerifier))
       const token = `${slotOf(code)}.${secret()}`
       const issued: Issued = { token: hashed(token), grant }
-      // One step decides who is first, and is the issue at the same time: no second use can come between the two.
+      // This atomic step both checks that the code is unused and issues the token, so two uses cannot both succeed.
       if (same && (await storage.add(slot, JSON.stringify(issued), TOKEN_LIFETIME))) return { token, grant }
       await storage.put(slot, REVOKED, TOKEN_LIFETIME)
       return undefined

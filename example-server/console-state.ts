@@ -1,10 +1,10 @@
 import type { ConsoleState } from 'portcullis/console'
 import type { Storage } from './storage.ts'
 
-/** What stands in the place of something that was removed, until it is away: nothing cannot be swapped in. */
+/** Marks a removed value until its key is deleted, because `swap` needs a value to write. */
 const GONE = ''
 
-/** Keeps sessions and drafts of the console where the gateway keeps its own, so that all its processes have them. */
+/** Stores sessions and drafts of the console in the gateway's storage, which all its processes share. */
 export function consoleStateOf(storage: Storage): ConsoleState {
   const place = (key: string): string => `console:${key}`
   return {

@@ -17,23 +17,26 @@ export const DEMO_APPS: readonly DemoApp[] = [
 
 export const SHOP = 'https://shop.example'
 
-/** Where the printed command waits for the person to come back: on this machine, on any port (RFC 8252, 7.3). */
+/** The return URL of the printed command: on this machine, with any port (RFC 8252, 7.3). */
 const COMMAND_LINE = 'http://127.0.0.1:*/callback/'
 
-/** Origins of earlier starts that are still admitted, when several share one Redis. */
+/**
+ * The maximum number of origins in the policy. Those of earlier starts stay in it, because several starts may share one
+ * Redis.
+ */
 const MOST_ORIGINS = 24
 
-/** What the commands to try need to know. */
+/** Facts about the demo apps that the printed commands need. */
 export interface DemoFacts {
-  /** Of the server app; known only when it was made now. */
+  /** The secret of the server app. It is known only if this start created the app. */
   readonly secret: string | undefined
-  /** An origin of the browser app. */
+  /** An origin that the browser app may use. */
   readonly origin: string
 }
 
 /**
- * Writes the two demo apps where they are not there yet. Where they are, the browser app follows to the addresses of this
- * start; all else stays as it is.
+ * Creates the two demo apps if they do not exist. If they exist, adds the origins of this start to the browser app, and
+ * changes nothing else.
  */
 export async function createDemoApps(
   store: ManagedPolicyStore,
@@ -74,7 +77,7 @@ const sectionsFor = (origins: readonly string[]) => ({
   returnUrlGuard: { mode: 'enforce', urls: origins.map((origin) => `${origin}/demo/callback/`) },
 })
 
-/** Admits the addresses of this start, and those of the latest others: they may run beside it. */
+/** Adds the origins of this start. Those of the latest other starts stay, because these servers may still run. */
 async function follow(store: ManagedPolicyStore, appId: string, origins: readonly string[]): Promise<void> {
   const stored = await store.read(appId)
   const policy = stored?.policy as { domainProtect?: { domains?: readonly string[] } } | undefined
@@ -94,7 +97,7 @@ async function writeNew(
   return true
 }
 
-/** `localhost` for `127.0.0.1` and the other way round: people type both. */
+/** `localhost` for `127.0.0.1` and the reverse, because people type both. */
 function loopbackTwin(origin: string): string[] {
   const { hostname } = new URL(origin)
   if (hostname === '127.0.0.1') return [origin.replace('127.0.0.1', 'localhost')]

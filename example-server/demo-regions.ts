@@ -13,8 +13,9 @@ import { createPeople } from './people.ts'
 import { deriveSecrets, indexVaultOf, vaultOf } from './secrets.ts'
 
 /**
- * Starts a Redis server for each location and the example server on them, with some made-up people of several countries. The page
- * /regions shows which location holds what. Type `kill frankfurt`, look, then `start frankfurt`.
+ * Starts a Redis server for each location, signs up fictional people of several countries, and starts the example
+ * server. The page /regions shows what each location stores. Type `kill frankfurt`, look at the page, then type `start
+ * frankfurt`.
  *
  * Run with `npm run demo:regions`; needs `redis-server` on the PATH, or REDIS_SERVER_BIN.
  */
@@ -49,7 +50,7 @@ async function freePort(): Promise<number> {
 
 const urlOf = (location: string): string => `redis://127.0.0.1:${ports.get(location)}`
 
-/** Starts the Redis of a location, and waits until it answers. What it knew lies in its append-only file. */
+/** Starts the Redis of a location, and waits until it answers. It loads its earlier data from its append-only file. */
 async function start(location: string): Promise<void> {
   if (running.has(location)) return
   const where = ['--dir', home, '--appenddirname', location, '--bind', '127.0.0.1']
@@ -80,7 +81,7 @@ async function kill(location: string): Promise<void> {
   })
 }
 
-/** Nobody knows their passwords. */
+/** Signs up the fictional people. Their passwords are random and not stored anywhere. */
 async function signUpSamples(secretKey: string): Promise<void> {
   const secrets = deriveSecrets(Buffer.from(secretKey, 'base64'))
   const urls = Object.fromEntries(LOCATIONS.map((location) => [location, urlOf(location)]))

@@ -6,16 +6,16 @@ const COOKIE = '__Host-device'
 const LIFETIME = 180 * 24 * 60 * 60_000
 
 /**
- * Browsers in which somebody has signed in to an account before (OWASP calls it a device cookie). They have tries of their
- * own, so whoever tries passwords for a stranger's account from elsewhere does not lock its owner out. The cookie signs
- * nobody in.
+ * Recognises browsers in which somebody has signed in to an account before (OWASP calls this a device cookie). Each of
+ * them has its own limit of attempts, so a stranger who guesses passwords cannot lock the owner out. The cookie alone
+ * does not sign anybody in.
  */
 export function createDevices(key: Uint8Array) {
   const proofOf = (nonce: string, account: string): Buffer =>
     createHmac('sha256', key).update(`${nonce} ${account}`).digest()
 
   return {
-    /** A name of this browser, if it is known to the account of this name. */
+    /** An identifier of this browser, if somebody has signed in to this account with it. */
     known(req: Request, account: string): string | undefined {
       const [nonce = '', proof = ''] = (cookieOf(req, COOKIE, /^[\w-]{22}\.[\w-]{43}$/) ?? '').split('.')
       const given = Buffer.from(proof, 'base64url')

@@ -4,13 +4,13 @@ import { problemOf, sendProblem } from './problems.ts'
 import { StorageUnavailable } from './storage.ts'
 import { sendUnavailable } from './unavailable.ts'
 
-/** For apps a problem document, for people a page. */
+/** Sends apps a problem document, and people a page. */
 export const answerNotFound: RequestHandler = (req, res) => {
   if (isApi(req.originalUrl)) sendProblem(req, res, 'NOT_FOUND')
   else res.status(404).send(messagePage('Page not found', 'Please check the address.'))
 }
 
-/** The last handler: whatever has failed is answered, and a fault of ours is told. */
+/** The last handler. Answers every error, and reports those that are the server's fault. */
 export const answerErrors =
   (onFault: (error: unknown) => void): ErrorRequestHandler =>
   (error: unknown, req, res, next) => {

@@ -4,25 +4,26 @@ import { hasToken } from './operator.ts'
 import type { LocationStatus } from 'portcullis/region'
 import type { Homes } from './homes.ts'
 
-/** Where balancers and Prometheus ask. In production these alone are answered over plain HTTP, inside of the network. */
+/** The paths for load balancers and Prometheus. In production, the server answers only these over plain HTTP. */
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz', '/metrics'])
 
 export interface HealthParts {
   readonly metrics: Metrics
   readonly readiness: ReadinessProbe
   readonly homes: Pick<Homes, 'locations'>
-  /** What Prometheus must show; without it there are no figures. */
+  /** The bearer token of Prometheus. Without it, /metrics is not available. */
   readonly token: string | undefined
 }
 
-/** Whether the process is alive, whether it can judge requests, and the figures. */
+/** Serves liveness, readiness and metrics. */
 export function createHealth({ metrics, readiness, homes, token }: HealthParts): Router {
   const router = Router()
   router.get(['/livez', '/healthz'], (_req, res) => void res.json({ status: 'ok' }))
   router.get('/readyz', async (_req, res) => {
     const [{ ready }, locations] = await Promise.all([readiness.check(), homes.locations()])
     const away = locations.filter(({ condition }) => condition !== 'current').map(({ location }) => location)
-    // Why it is not ready is for operators: the figures tell it. With a location away it is: others have the same people.
+    // The answer does not say why the process is not ready, because only operators may know: the metrics say it. While
+    // one location is unreachable, the process stays ready, because other locations have the same people.
     res.status(ready ? 200 : 503).json(away.length === 0 ? { ready } : { ready, away })
   })
   if (token === undefined) return router
@@ -34,7 +35,7 @@ export function createHealth({ metrics, readiness, homes, token }: HealthParts):
   return router
 }
 
-/** Whether the Redis of each location can be asked. */
+/** Metrics: whether the Redis of each location is reachable. */
 function figuresOf(locations: readonly LocationStatus[]): string {
   if (locations.length === 0) return ''
   const lines = locations.map(

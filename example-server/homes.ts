@@ -16,32 +16,32 @@ import type { PeopleStore } from 'portcullis/vault'
 import { createOutageLog, type Log } from './log.ts'
 import type { Storage } from './storage.ts'
 
-/** Where the people of one jurisdiction are kept, and the keys by which their fields are sealed. */
+/** The storage of the people of one jurisdiction, and of the keys that encrypt their fields. */
 export interface Home {
   readonly jurisdiction: string
   readonly records: PersonHandle
   readonly keys: PeopleStore
 }
 
-/** What lies at a location now, without a field of anybody. */
+/** What a location stores now. Contains no field of a person. */
 export interface Holding extends LocationStatus {
-  /** The identifiers of people; `undefined` where the location does not answer. */
+  /** The identifiers of people; `undefined` if the location does not answer. */
   readonly people: readonly string[] | undefined
   readonly keys: number | undefined
   readonly emails: number | undefined
 }
 
-/** The homes of all people that this process can reach. */
+/** The storage of all jurisdictions that this process can reach. */
 export interface Homes {
   readonly all: readonly Home[]
-  /** Where the citizens of a country belong. */
+  /** The jurisdiction of the citizens of a country. */
   belonging(country: string): string
   newPersonId(jurisdiction: string): PersonId
-  /** Which locations can be asked now; none where all share one storage. */
+  /** Checks which locations are reachable. Resolves with an empty list if all jurisdictions share one storage. */
   locations(): Promise<readonly LocationStatus[]>
-  /** Which locations answered last, without waiting; left out where all share one storage. */
+  /** The state of each location at the last check, without waiting. Missing if all jurisdictions share one storage. */
   status?(): readonly LocationStatus[]
-  /** What each location holds, as its own server says it. */
+  /** What each location stores, read from its own server. */
   holdings(): Promise<readonly Holding[]>
   close(): void
 }
@@ -59,7 +59,10 @@ const belonging = (country: string): string => {
 
 const newPersonId = (jurisdiction: string): PersonId => table.newPersonId(jurisdiction as 'europe')
 
-/** Each jurisdiction in the Redis servers of its own locations: `urls` by location, all of a jurisdiction or none. */
+/**
+ * Stores each jurisdiction in the Redis servers of its locations. `urls`, by location, has all locations of a
+ * jurisdiction or none.
+ */
 export async function regionalHomes(
   urls: Readonly<Record<string, string>>,
   prefix: string,
@@ -81,11 +84,11 @@ export async function regionalHomes(
       return { jurisdiction, records, keys: keysIn(records) }
     })
   const locations = async (): Promise<readonly LocationStatus[]> => {
-    // Asking for anybody makes the store look which locations answer.
+    // Any read makes the store check which locations answer.
     await Promise.allSettled(all.map(({ jurisdiction, records }) => records.get(`${jurisdiction}_nobody`)))
     return store.status()
   }
-  // A location that is new is prepared first. One that is away is not waited for.
+  // Wait until new locations are prepared, but not for unreachable ones.
   for (const until = Date.now() + START_LIMIT; Date.now() < until; await sleep(50)) {
     if (!(await locations()).some(({ condition }) => condition === 'behind' || condition === 'unknown')) break
   }
@@ -95,7 +98,7 @@ export async function regionalHomes(
     newPersonId,
     locations,
     status() {
-      // Asked anew for the next look.
+      // Starts a check, whose result the next call returns.
       void locations()
       return store.status()
     },
@@ -113,7 +116,7 @@ export async function regionalHomes(
   }
 }
 
-/** What a server has of people, at most some hundreds. It is asked itself, past the store. */
+/** What a server stores, limited to about a thousand keys. Asks the server itself, and not the regional store. */
 async function held(client: Redis, prefix: string): Promise<Pick<Holding, 'people' | 'keys' | 'emails'>> {
   try {
     const ids: string[] = []
@@ -136,7 +139,7 @@ async function held(client: Redis, prefix: string): Promise<Pick<Holding, 'peopl
   }
 }
 
-/** It may be away when the server starts, and connects when it is there. */
+/** Connects in the background, so the example server starts even if this Redis is unreachable. */
 function connect(location: string, url: string, log: Log): Redis {
   const client = new Redis(url, {
     enableOfflineQueue: false,
@@ -156,7 +159,7 @@ interface StoredKeys {
   readonly secrets: readonly string[]
 }
 
-/** The keys of people as records of the same jurisdiction, so that they are kept in its locations, and nowhere else. */
+/** Stores the keys of people as records of their jurisdiction, so the keys stay in its locations too. */
 function keysIn(records: PersonHandle): PeopleStore {
   const idOf = (name: string): PersonId => `${records.jurisdiction}_key:${hashOf(name)}`
 
@@ -209,10 +212,10 @@ function keysIn(records: PersonHandle): PeopleStore {
 
 const isKey = (id: PersonId): boolean => /_key:[0-9a-f]{64}$/.test(id)
 
-/** Identifiers of records have no `_` behind the jurisdiction. */
+/** A hash in hexadecimal, because after the jurisdiction the identifier of a record must not contain `_`. */
 export const hashOf = (name: string): string => createHash('sha256').update(name).digest('hex')
 
-/** All jurisdictions in one storage: to try it, and for those who run it in one place. */
+/** Stores all jurisdictions in one storage, for trials and for operators with a single location. */
 export function sharedHomes(storage: Storage, keys: PeopleStore): Homes {
   return {
     all: table.names.map((jurisdiction) => ({
@@ -228,7 +231,7 @@ export function sharedHomes(storage: Storage, keys: PeopleStore): Homes {
   }
 }
 
-/** The records of one jurisdiction in a storage that knows no regions. */
+/** Stores the records of one jurisdiction in a storage that has no regions. */
 function recordsIn(storage: Storage, jurisdiction: string): PersonHandle {
   interface Stored {
     readonly revision: number

@@ -5,15 +5,17 @@ import { answerClientErrors } from './last-resort.ts'
 import type { Log } from './log.ts'
 import { SettingError, type Settings } from './settings.ts'
 
-/** One location of the gateway, listening. */
+/** One location of the gateway, with a server that listens. */
 export interface Instance {
   readonly location: string
-  /** Where people and apps reach it. */
+  /** The URL at which people and apps reach it. */
   readonly url: string
   readonly server: Server
 }
 
-/** Listens for each location, the first on `PORT` and the others on the ports behind it. Nothing is served yet. */
+/**
+ * Starts a server for each location, the first on `PORT` and the others on the ports after it. They do not answer yet.
+ */
 export async function listen(settings: Settings, log: Log): Promise<Instance[]> {
   const instances: Instance[] = []
   try {
@@ -31,7 +33,7 @@ export async function listen(settings: Settings, log: Log): Promise<Instance[]> 
   }
 }
 
-/** From now on the app answers. */
+/** Lets the app answer the requests of an instance. */
 export const serve = ({ server }: Instance, app: Express): void => void server.on('request', app)
 
 async function bind(server: Server, port: number, { host, port: first, regions }: Settings): Promise<void> {

@@ -2,16 +2,16 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { causeOf, type Log } from './log.ts'
 
-/** What is said to a client whose bytes are not HTTP, by the code of Node's parser. */
+/** The status line for a client whose request is not readable, by the error code of Node. */
 const ANSWERS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-/** Answers what never becomes a request. Nothing of what was sent goes into the answer or into the log. */
+/** Answers bytes that are not a readable request. Neither the answer nor the log contains any of them. */
 export function answerClientErrors(server: Server, log: Log): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    log.seldom('a client sent no readable request', { code: causeOf(error) })
+    log.seldom('a client sent an unreadable request', { code: causeOf(error) })
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else {
       const status = ANSWERS[error.code ?? ''] ?? '400 Bad Request'
@@ -21,8 +21,8 @@ export function answerClientErrors(server: Server, log: Log): void {
 }
 
 /**
- * The last resort: what nobody has caught is told, and the process ends as if it had been told to stop, with 1. It does not
- * go on, because nobody knows in which state it is.
+ * Logs an uncaught error, and shuts the process down as a signal would, with exit code 1. The process must not
+ * continue, because its state is unknown.
  */
 export function installLastResort(log: Log, stop: () => void): void {
   const end = (error: unknown): void => {

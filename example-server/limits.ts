@@ -9,38 +9,38 @@ import { StorageUnavailable } from './storage.ts'
 
 const MINUTE = 60_000
 
-/** How often what may be done, and within which time. The time runs from the first try. */
+/** The limit of each kind of attempt, and its window in milliseconds. The window begins with the first attempt. */
 const LIMITS = {
-  /** Sign-ins, sign-ups and codes of one network address, whichever account they are for. */
+  /** Sign-ins, sign-ups and resets from one network address, for any account. */
   tries: { most: 100, within: 15 * MINUTE },
-  /** Wrong passwords for one account from one network address, or from one browser that is known to the account. */
+  /** Wrong passwords for one account from one network address, or from one browser known to the account. */
   passwords: { most: 10, within: 15 * MINUTE },
-  /** Wrong passwords for one account from everywhere, but for browsers that are known to it. */
+  /** Wrong passwords for one account from all addresses together, except from browsers known to it. */
   passwordsOfAccount: { most: 100, within: 15 * MINUTE },
-  /** Wrong codes of one sign-in. */
+  /** Wrong codes in one session. */
   codes: { most: 5, within: 15 * MINUTE },
-  /** Wrong codes of the second factor of one account, but for browsers that are known to it. */
+  /** Wrong codes of the second factor of one account, except from browsers known to it. */
   codesOfAccount: { most: 20, within: 15 * MINUTE },
-  /** Mails to one address that one network address causes. */
+  /** Emails to one address, caused by one network address. */
   mails: { most: 5, within: 60 * MINUTE },
-  /** Mails to one address that everybody causes. */
+  /** Emails to one address, caused by all network addresses together. */
   mailsToAddress: { most: 20, within: 60 * MINUTE },
-  /** Connects without a signature from one network address. */
+  /** Unsigned connect requests from one network address. */
   connects: { most: 300, within: 10 * MINUTE },
-  /** Connects without a signature from everywhere: a bound for the storage. */
+  /** Unsigned connect requests from all network addresses together. This bounds the storage. */
   allConnects: { most: 20_000, within: 10 * MINUTE },
-  /** Connects that one app has signed. Strangers cannot use them up. */
+  /** Connect requests signed by one app. They have a limit of their own, which strangers cannot use up. */
   signedConnects: { most: 20_000, within: 10 * MINUTE },
 } as const
 
 export type LimitName = keyof typeof LIMITS
 
-/** What is counted for whom. */
+/** How one limit counts requests. */
 export interface Counted {
   key(req: Request): string
-  /** Answers what is over the limit, or lets it pass by `next`. `Retry-After` is set. */
+  /** Answers a request over the limit, or lets it pass with `next`. `Retry-After` is already set. */
   refuse: RequestHandler
-  /** What turns out well does not count. */
+  /** Whether requests answered with a status below 400 are not counted. */
   countsOnlyFailures?: boolean
 }
 
@@ -48,14 +48,14 @@ export interface Limits {
   (name: LimitName, counted: Counted): RequestHandler
 }
 
-/** The counts of each limit. All instances of a process have the same. */
+/** The counters of each limit, shared by all instances of a process. */
 export type Counts = Readonly<Record<LimitName, Store>>
 
 const NAMES = Object.keys(LIMITS) as LimitName[]
 
-/** Counts before something is tried, so that many tries at once are many. */
+/** Creates the limits. They count before the attempt, so attempts made at the same time all count. */
 export function createLimits(counts: Counts, secret: Uint8Array, log: Log): Limits {
-  // Whom it is counted for is a network address or an account: kept as a keyed hash, which says nothing.
+  // The key contains a network address or an account, so only a keyed hash of it is stored.
   const hidden = (text: string): string => createHmac('sha256', secret).update(text).digest('base64url')
   return (name, { key, refuse, countsOnlyFailures = false }) => {
     const { most, within } = LIMITS[name]
@@ -66,7 +66,8 @@ export function createLimits(counts: Counts, secret: Uint8Array, log: Log): Limi
       store: counts[name],
       skipSuccessfulRequests: countsOnlyFailures,
       legacyHeaders: false,
-      // Two mounts of one limit share what they count, and each request meets one of them.
+      // Two mounts of a limit share a counter, which the library would report as a mistake. Each request passes only
+      // one of them.
       validate: false,
       handler(req, res, next) {
         const { resetTime } = (req as { rateLimit?: { resetTime?: Date } }).rateLimit ?? {}
@@ -79,12 +80,12 @@ export function createLimits(counts: Counts, secret: Uint8Array, log: Log): Limi
   }
 }
 
-/** The network address of a caller: one IPv4 address, or the /56 that an IPv6 customer has. */
+/** The network address of a caller: the IPv4 address, or the /56 prefix that an IPv6 customer gets. */
 export const networkOf = (req: Request): string => ipKeyGenerator(req.ip ?? '')
 
 const MOST_KEYS = 50_000
 
-/** In the memory of this process, bounded: of too many keys the one leaves that was used the longest time ago. */
+/** Counters in the memory of this process. If there are too many keys, the least recently used one is dropped. */
 export function memoryCounts(): Counts {
   return Object.fromEntries(NAMES.map((name) => [name, memoryStore(LIMITS[name].within)])) as Counts
 }
@@ -114,7 +115,7 @@ function memoryStore(within: number): Store {
   }
 }
 
-/** In Redis, by rate-limit-redis. While Redis is away nothing passes. */
+/** Counters in Redis, by rate-limit-redis. While Redis is unreachable, limited requests get 503. */
 export async function redisCounts(redis: Redis, prefix: string, outage: Outage): Promise<Counts> {
   const ask = async <T>(answer: Promise<T>): Promise<T> => {
     try {
@@ -135,7 +136,7 @@ export async function redisCounts(redis: Redis, prefix: string, outage: Outage):
       prefix: store.prefix,
       get: (key) => ask(store.get(key)),
       increment: (key) => ask(store.increment(key)),
-      // It is asked once the answer has left: nobody is there who could be told.
+      // It is called after the answer was sent, so nobody can receive the error.
       decrement: (key) => ask(store.decrement(key)).catch(() => undefined),
       resetKey: (key) => ask(store.resetKey(key)),
     }

@@ -1,19 +1,22 @@
-/** What a line tells besides its event. Nothing of a person, no secret, no address. */
+/** What a line says in addition to its event. It must not contain personal data, secrets or addresses. */
 export type Facts = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Log {
-  /** One line. */
+  /** Writes one line. */
   (event: string, facts?: Facts): void
-  /** For what strangers can cause at will: one line a minute for each event and reason, with the number of the others. */
+  /**
+   * For events that strangers can cause at will: at most one line a minute per event and reason, with the number of
+   * skipped ones.
+   */
   seldom(event: string, facts?: Facts): void
-  /** A line that another has made, as it is. In production each line is JSON, so it is not used there. */
+  /** Writes a line unchanged. Do not use it in production, where each line is JSON. */
   text(line: string): void
 }
 
 const PAUSE = 60_000
 const MOST_KINDS = 1_000
 
-/** Lines for the operator: JSON in production, for programs that collect them; otherwise for the eye. */
+/** Writes lines for the operator: JSON in production, for programs that collect them; otherwise plain text. */
 export function createLog({
   production,
   write = (line) => console.error(line),
@@ -27,7 +30,7 @@ export function createLog({
 
   function log(event: string, facts: Facts = {}): void {
     const known = Object.entries(facts).filter(([, value]) => value !== undefined)
-    // Quoted as JSON in both forms: nothing that a caller has sent can begin a line of its own.
+    // Values are quoted as JSON in both forms, so text sent by a caller cannot begin a new line.
     if (production)
       write(JSON.stringify({ time: new Date(now()).toISOString(), event, ...Object.fromEntries(known) }))
     else
@@ -57,7 +60,7 @@ export interface Outage {
   back(): void
 }
 
-/** Says once that something is away, and once that it is back. */
+/** Logs once that a service is unreachable, and once that it is reachable again. */
 export function createOutageLog(what: string, log: Log): Outage {
   let isAway = false
   return {
@@ -74,7 +77,7 @@ export function createOutageLog(what: string, log: Log): Outage {
   }
 }
 
-/** The code of an error where it has one, else its first line: a message may go on with a command and its values. */
+/** The code of an error, or else the first line of its message. Further lines may contain a command and its values. */
 export function causeOf(error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: unknown }
   if (typeof code === 'string') return code

@@ -4,12 +4,14 @@ import type { Person } from './people.ts'
 import type { Session } from './sessions.ts'
 import type { Storage } from './storage.ts'
 
-/** What waits for its code. */
+/** A sign-up or reset that waits for the code from the email. */
 export interface Pending {
   readonly email: string
-  /** Empty where no code was sent, because there is, or is not, an account: no code is right then. */
+  /**
+   * Empty if no code was sent: for a sign-up if the account exists, for a reset if it does not. Then no code is right.
+   */
   readonly code: string
-  /** Of a sign-up. */
+  /** Only of a sign-up. */
   readonly profile?: Omit<Person, 'id'>
   readonly passwordHash?: string
 }
@@ -18,7 +20,7 @@ export type Purpose = 'sign-up' | 'reset'
 
 export const CODE_MINUTES = 15
 const LIFETIME = CODE_MINUTES * 60_000
-/** A form that was sent twice by a double click is one. */
+/** Two submissions of a form within this time, in milliseconds, are a double click and count once. */
 const DOUBLE_CLICK = 3_000
 
 interface Done {
@@ -27,8 +29,8 @@ interface Done {
 }
 
 /**
- * Codes by mail. A code works in the browser that has asked for it, once; what waits for it is sealed. So whoever asks in the
- * name of another gets nothing, and whoever clicks a link in a mail by mistake makes no account.
+ * Codes sent by email. A code works once, and only in the browser that requested it, so nobody can use a code that they
+ * requested for somebody else's address. The pending sign-up or reset is stored encrypted.
  */
 export function createMailCodes(storage: Storage, vault: Vault) {
   const keyOf = (purpose: Purpose, { name }: Session): string => `mailed-${purpose}:${name}`
@@ -39,7 +41,7 @@ export function createMailCodes(storage: Storage, vault: Vault) {
     return sealed === undefined ? undefined : (JSON.parse(vault.open(sealed, key)) as Pending)
   }
 
-  /** What became of a code just now, for the second of two clicks. */
+  /** Where the result of a redeemed code is stored for a few seconds, for the second click of a double click. */
   const doneKeyOf = (purpose: Purpose, { name }: Session): string => `redeemed-${purpose}:${name}`
   async function note(purpose: Purpose, session: Session, done: Done): Promise<void> {
     const key = doneKeyOf(purpose, session)
@@ -58,14 +60,17 @@ export function createMailCodes(storage: Storage, vault: Vault) {
       const key = keyOf(purpose, session)
       await storage.put(key, vault.seal(JSON.stringify(pending), key), LIFETIME)
     },
-    /** Whether this is the first of two clicks. The second waits until the first has begun what waits for its code. */
+    /**
+     * Whether this is not the second click of a double click. The second click waits until the first has stored its
+     * request.
+     */
     async isFirst(purpose: Purpose, session: Session, account: string): Promise<boolean> {
       if (await storage.add(`click:${purpose}:${session.name}:${account}`, '', DOUBLE_CLICK)) return true
       for (let tries = 0; tries < 60 && (await find(purpose, session)) === undefined; tries += 1)
         await new Promise((resolve) => setTimeout(resolve, 50))
       return false
     },
-    /** What has waited, if the code is right; it waits no more. */
+    /** Removes and returns the pending sign-up or reset if the code is right. */
     async redeem(purpose: Purpose, session: Session, code: string): Promise<Pending | undefined> {
       const pending = await find(purpose, session)
       const given = Buffer.from(code.replaceAll(/\s/g, ''))
@@ -76,12 +81,13 @@ export function createMailCodes(storage: Storage, vault: Vault) {
       await note(purpose, session, { code: expected.toString() })
       return pending
     },
-    /** Says whom the code that was just redeemed has led to. */
+    /** Stores the person that the code just redeemed belongs to, for `ledTo`. */
     lead: (purpose: Purpose, session: Session, code: string, personId: string): Promise<void> =>
       note(purpose, session, { code: code.replaceAll(/\s/g, ''), personId }),
     /**
-     * Whom the same browser was led to by the same code a moment ago: a browser takes the answer to the second of two clicks, and
-     * drops that to the first with its session. Waits until it is known.
+     * The person that the same code led to in the same browser a moment ago. After a double click, a browser uses the
+     * answer to the second click and discards the first one with its session. Waits up to three seconds for the first
+     * click.
      */
     async ledTo(purpose: Purpose, session: Session, code: string): Promise<string | undefined> {
       for (let tries = 0; tries < 60; tries += 1) {

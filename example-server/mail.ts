@@ -7,24 +7,24 @@ export interface Mail {
   readonly text: string
 }
 
-/** Sends a mail. Nobody waits for it: how long it takes must not tell whether there is an account. */
+/** Sends an email in the background, because its duration must not reveal whether an account exists. */
 export type Mailer = (mail: Mail) => void
 
-/** For development: prints mails where the server was started. */
+/** For development: prints emails instead of sending them. */
 export const printingMailer =
   (print: (text: string) => void): Mailer =>
   ({ to, subject, text }) =>
     print(`\nMail to ${printable(to)}: ${subject}\n${text.replaceAll(/^/gm, '  | ')}\n`)
 
-/** Through a mail server. A mail that cannot be sent is a line in the log, without its address. */
+/** Sends emails through a mail server. Logs an email that cannot be sent, without its address. */
 export function smtpMailer(url: string, from: string, log: Log): Mailer {
   const transport = createTransport(url, { from })
   return (mail) => {
     transport.sendMail(mail).catch((error: unknown) => {
-      log('a mail could not be sent', { subject: mail.subject, reason: causeOf(error) })
+      log('an email could not be sent', { subject: mail.subject, reason: causeOf(error) })
     })
   }
 }
 
-/** A terminal obeys control characters. */
+/** Replaces control characters, which a terminal would obey. */
 const printable = (text: string): string => text.replaceAll(/\p{C}/gu, '?')

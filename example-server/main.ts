@@ -31,9 +31,9 @@ async function start(settings: Settings, log: Log): Promise<void> {
   const stop = (): void => {
     if (stopping) return
     stopping = true
-    // Balancers send nothing more, while what was begun is finished.
+    // Load balancers stop sending requests, while the running ones finish.
     readiness.drain()
-    // Requests that run may finish; connections that idle are closed at once.
+    // Running requests may finish. Idle connections are closed at once.
     const closed = instances.map(({ server }) => new Promise((resolve) => server.close(resolve)))
     void Promise.all(closed).then(() => {
       policies.close()

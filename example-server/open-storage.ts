@@ -12,18 +12,21 @@ import { vaultOf } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { memoryStorage, redisStorage, type Storage } from './storage.ts'
 
-/** Events that the stream of the audit holds, about: the Redis that keeps nonces must not fill up. Move older ones elsewhere. */
+/**
+ * The approximate maximum length of the audit stream, so it cannot fill the Redis that stores nonces. Export older
+ * events.
+ */
 const MOST_EVENTS = 1_000_000
 
 export interface OpenStorage {
   readonly store: ManagedPolicyStore
   readonly storage: Storage
-  /** Where people are kept. */
+  /** The storage of people. */
   readonly homes: Homes
   readonly nonces: NonceStore
   readonly sink: AuditSink
   readonly counts: Counts
-  /** What it has sealed, besides people: nothing in memory. */
+  /** The encrypted data other than people, for `npm run reseal`. Empty if data is in memory. */
   readonly sealed: readonly SealedHolder[]
   /** Finds recent events, for the console. */
   readonly recentEvents: FindRecentEvents
@@ -46,12 +49,12 @@ function recentIn(sink: ReturnType<typeof memoryAuditSink>): FindRecentEvents {
   }
 }
 
-/** Everything that is kept, in memory or in Redis. */
+/** Opens all storage of the server, in memory or in Redis. */
 export async function openStorage(
   { redisUrl, regionRedisUrls, secrets }: Settings,
   log: Log,
 ): Promise<OpenStorage> {
-  // What one SECRET_KEY has sealed no other can read, so each has a part of the keys of its own.
+  // Data encrypted under one SECRET_KEY is unreadable under another, so each SECRET_KEY has its own prefix.
   const prefix = `example:${secrets.fingerprint}:`
   const isRegional = Object.keys(regionRedisUrls).length > 0
   const regional = isRegional ? await regionalHomes(regionRedisUrls, prefix, log) : undefined

@@ -10,7 +10,7 @@ export interface OperatorParts {
   readonly people: Pick<People, 'findByEmail'>
   readonly sessions: Pick<Sessions, 'endAll' | 'endAllOf'>
   readonly log: Log
-  /** Whoever shows it is the operator. */
+  /** The bearer token that identifies the operator. */
   readonly token: string
 }
 
@@ -20,7 +20,7 @@ const WHOSE = z.union(
   RULE,
 )
 
-/** What an operator does with sessions of people: `POST /operator/end-sessions`. */
+/** Lets an operator end the sessions of people: `POST /operator/end-sessions`. */
 export function createOperator({ people, sessions, log, token }: OperatorParts): Router {
   const router = Router()
   router.post(
@@ -49,7 +49,7 @@ export function createOperator({ people, sessions, log, token }: OperatorParts):
   return router
 }
 
-/** Compared by digests, so that no time tells how much of it is right. */
+/** Compares digests, so the time does not reveal how much of the token is right. */
 export function hasToken(req: Request, token: string): boolean {
   const given = /^Bearer (.+)$/i.exec(req.get('authorization') ?? '')?.[1] ?? ''
   const hash = (text: string): Buffer => createHash('sha256').update(text).digest()

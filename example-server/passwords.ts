@@ -1,12 +1,15 @@
-/** Guessed in fewer than ten thousand million tries, by the lists and patterns of zxcvbn. */
+/** Passwords that zxcvbn estimates to be guessed in fewer than 10^10 attempts are refused. */
 const EASY = 10
 
-/** As much as is looked at: the work grows with the square of the length, and this is strong enough by itself. */
+/**
+ * How many characters zxcvbn checks. Its work grows with the square of the length, and this many are enough for a
+ * strong password.
+ */
 const LOOKED_AT = 48
 
 let estimator: Promise<(password: string, own: string[]) => number> | undefined
 
-/** The lists are large, and only loaded when somebody chooses a password. */
+/** Loads zxcvbn when the first password is chosen, because its word lists are large. */
 async function loadEstimator(): Promise<(password: string, own: string[]) => number> {
   const [{ ZxcvbnFactory }, { dictionary, adjacencyGraphs }] = await Promise.all([
     import('@zxcvbn-ts/core'),
@@ -16,7 +19,9 @@ async function loadEstimator(): Promise<(password: string, own: string[]) => num
   return (password, own) => zxcvbn.check(password.slice(0, LOOKED_AT), own).guessesLog10
 }
 
-/** What is wrong with a new password besides its length; `undefined` when nothing is. `own`: address and names. */
+/**
+ * The problem with a new password, apart from its length; `undefined` if it is strong enough. `own`: address and names.
+ */
 export async function weaknessOf(password: string, own: readonly string[]): Promise<string | undefined> {
   const lower = password.toLowerCase()
   const words = own.flatMap((text) => [text, text.split('@')[0] ?? '']).map((text) => text.toLowerCase())

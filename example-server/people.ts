@@ -9,17 +9,17 @@ import {
 } from 'portcullis/vault'
 import { hashOf, type Home, type Homes } from './homes.ts'
 
-/** What an app can ask for. */
+/** The fields that an app can request. */
 export const FIELDS = ['firstname', 'surname', 'email', 'image', 'country', 'language'] as const
 export type Field = (typeof FIELDS)[number]
 
-/** A person, as stored: every field may be empty but email and country. */
+/** A person. Every field except `email` and `country` may be empty. */
 export type Person = { readonly id: string } & { readonly [Name in Field]: string }
 
-/** A person with what the sign-in needs to know. */
+/** A person with the data that a sign-in needs. */
 export interface Account {
   readonly person: Person
-  /** Grows when password or second factor change. A session of another version is none. */
+  /** Increases when the password or the second factor changes. Sessions of other versions are not valid. */
   readonly version: number
   readonly secondFactor: SecondFactor | undefined
 }
@@ -27,23 +27,26 @@ export interface Account {
 export interface SecondFactor {
   /** In base32. */
   readonly secret: string
-  /** The last time step of which a code was taken: a code passes once. */
+  /** The time step of the last accepted code. Only codes of later steps are accepted, so each code works once. */
   readonly lastStep: number
-  /** Hashes of the codes that are left for whoever has lost the device. */
+  /** Hashes of the unused recovery codes. */
   readonly recovery: readonly string[]
 }
 
 export interface People {
-  /** `undefined`: the email address is taken. The password comes hashed. */
+  /** Creates an account; `undefined` if the email address is taken. */
   signUp(profile: Omit<Person, 'id'>, passwordHash: string): Promise<Account | undefined>
-  /** `undefined`: no such person, or another password; both take the same time. */
+  /** `undefined` if there is no such person or the password is wrong. Both take the same time. */
   signIn(email: string, password: string): Promise<Account | undefined>
   find(id: string): Promise<Account | undefined>
   findByEmail(email: string): Promise<Account | undefined>
   isPassword(id: string, password: string): Promise<boolean>
-  /** Ends every session of the person by the new version. */
+  /** Sets the password and increases the version, which ends every session of the person. */
   setPassword(id: string, password: string): Promise<Account>
-  /** Ends every session of the person too, but for a mere change of what is left of it (`keepSessions`). */
+  /**
+   * Sets, changes or removes the second factor. Ends every session of the person unless `keepSessions` is set. With
+   * `instead`, resolves with `undefined` if the stored factor is no longer this one.
+   */
   setSecondFactor(
     id: string,
     factor: SecondFactor | undefined,
@@ -51,7 +54,7 @@ export interface People {
   ): Promise<Account | undefined>
   /** Changes one field of a person. */
   change(id: string, field: Exclude<Field, 'email'>, value: string): Promise<Account>
-  /** One name for all spellings of an email address, that says nothing to whoever lacks the key. */
+  /** A keyed hash that is the same for all spellings of an email address. */
   nameOf(email: string): string
 }
 
@@ -59,16 +62,16 @@ interface StoredPerson {
   readonly id: string
   readonly password: string
   readonly version?: number
-  /** Each sealed by the key of the person. */
+  /** Each encrypted with the key of the person. */
   readonly fields: Readonly<Record<Field, string>>
-  /** Sealed too. */
+  /** JSON, encrypted with the key of the person. */
   readonly secondFactor?: string | undefined
 }
 
-/** How often a change is tried again because another came in between. */
+/** How often a change is tried if other changes conflict with it. */
 const MOST_TRIES = 10
 
-/** A home with what seals the fields of its people. */
+/** A home with the vault that encrypts the fields of its people. */
 interface FieldHome extends Home {
   readonly fields: FieldVault
 }
@@ -79,7 +82,9 @@ interface Found {
   readonly revision: number
 }
 
-/** Seals the fields of the people of a jurisdiction: by a key for each person, and an index that finds a person by the email address. */
+/**
+ * Encrypts the fields of people of a jurisdiction with a key per person. A blind index finds a person by email address.
+ */
 export function createPersonalFields(home: Home, vault: Vault, indexVault: Vault): FieldVault {
   return createFieldVault({
     vault,
@@ -91,8 +96,8 @@ export function createPersonalFields(home: Home, vault: Vault, indexVault: Vault
 }
 
 /**
- * People in the homes of their jurisdictions: by citizenship each is kept in one, with the key and the index of the email address. Each
- * field is sealed by itself, the email address found by a blind index, the password hashed.
+ * Stores people. Each person is stored, with their key and the index of their email address, in the home of one
+ * jurisdiction, which depends on their citizenship. Fields are encrypted one by one, and passwords are hashed.
  */
 export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): People {
   const all: readonly FieldHome[] = homes.all.map((home) => ({
@@ -128,7 +133,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     return home && found && { home, stored: found.value, revision: found.revision }
   }
 
-  /** By the index of now, or by an older one, which is replaced then. */
+  /** Searches by the current index key, then by older ones. An entry of an older key is replaced. */
   async function idIn(home: FieldHome, email: string): Promise<string | undefined> {
     const [current, ...older] = emailIdsOf(home, email)
     for (const name of [current, ...older]) {
@@ -143,7 +148,10 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     return undefined
   }
 
-  /** Nothing but the homes themselves knows where an email address is. Rejects where one that may have it cannot be asked. */
+  /**
+   * Searches every home, because there is no directory of all people. Rejects if a home that may have the address is
+   * unreachable.
+   */
   async function loadByEmail(email: string): Promise<Found | undefined> {
     const asked = await Promise.allSettled(all.map((home) => idIn(home, email)))
     const id = asked.flatMap((each) => (each.status === 'fulfilled' ? (each.value ?? []) : []))[0]
@@ -152,7 +160,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     return undefined
   }
 
-  /** Changes come one after the other: none takes back what another has done. `undefined` changes nothing. */
+  /** Applies a change, and repeats it if somebody else changed the record meanwhile. `undefined` changes nothing. */
   async function update(
     id: string,
     change: (stored: StoredPerson, home: FieldHome) => Promise<StoredPerson | undefined>,
@@ -178,7 +186,9 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     return result
   }
 
-  /** A hash of today's costs in place of an older one: only now is the password at hand. It ends no session. */
+  /**
+   * Replaces a hash with outdated cost settings, at sign-in because only then is the password known. Sessions continue.
+   */
   async function rehash({ id, password: before }: StoredPerson, password: string): Promise<void> {
     const hashed = await hashPassword(password)
     await update(id, async (stored) =>
@@ -186,7 +196,10 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     )
   }
 
-  /** Whether the address was free, in all jurisdictions. Of two who take it in two of them at once, none gets it. */
+  /**
+   * Takes an address if it is free in all jurisdictions. If two people take it in two jurisdictions at the same time,
+   * neither gets it.
+   */
   async function takeEmail(home: FieldHome, email: string, id: string): Promise<boolean> {
     const [name] = emailIdsOf(home, email)
     if (name === undefined) return false
@@ -255,7 +268,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
     },
     setSecondFactor: (id, factor, { keepSessions = false, instead } = {}) =>
       update(id, async (stored, home) => {
-        // Of two that use the same code at once, one finds what it has seen.
+        // If two requests use the same code at once, the second one finds a changed factor and is refused.
         const seen = instead === undefined ? undefined : JSON.stringify(instead)
         if (seen !== undefined && JSON.stringify((await open({ home, stored })).secondFactor) !== seen)
           return undefined
@@ -268,7 +281,7 @@ export function createPeople(homes: Homes, vault: Vault, indexVault: Vault): Peo
   }
 }
 
-/** What follows when another has written meanwhile. */
+/** An error handler that returns the result of `follows` for a revision conflict, and rethrows other errors. */
 function onConflict<T>(follows: () => T): (error: unknown) => T {
   return (error) => {
     if (error instanceof RevisionConflict) return follows()

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Request, Response } from 'express'
 
-/** Refusals of the gateway itself; those of the guards have codes of their own. */
+/** The gateway's own refusals. Those of the guards have other codes. */
 const PROBLEMS = {
   INVALID_REQUEST: { status: 400, title: 'The request is not valid' },
   CODE_INVALID: { status: 400, title: 'The code is invalid or has expired' },
@@ -19,7 +19,7 @@ const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** Where a field is wrong, and what is expected. Never what was given. */
+/** The path of an invalid field, and what was expected. It must not contain the given value. */
 export interface FieldProblem {
   readonly path: string
   readonly message: string
@@ -43,7 +43,7 @@ export function sendProblem(
     .send(JSON.stringify({ type: 'about:blank', title, status, code, instance, ...(errors && { errors }) }))
 }
 
-/** What an error of Express or of a parser means. */
+/** The code for an error of Express or of a body parser. */
 export function problemOf(error: unknown): ProblemCode {
   const { status, name } = error as { status?: unknown; name?: unknown }
   if (status === 413) return 'CONTENT_TOO_LARGE'

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 
-/** What people type of themselves: forms, and what they may hold. */
+/** Schemas of the forms in which people enter their data. */
 
 export const EMAIL = z.email('Please enter a valid email address.').max(254, 'The email address is too long.')
 
-// What goes to apps must not be able to hide or reorder text: no control, format, private or unassigned characters.
+// Apps receive these texts, so they must not hide or reorder text: no control, format, private or unassigned
+// characters.
 const HIDDEN =
   /[\p{Cc}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\u00AD\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0]|\u034F|[\u{E0000}-\u{E0FFF}]/u
 
@@ -26,13 +27,13 @@ const name = (which: string): z.ZodType<string> =>
 export const NEW_PASSWORD = z
   .string('Please enter a password.')
   .transform((password) => password.normalize('NFC'))
-  // Characters as people count them, and not units of UTF-16.
+  // Counts code points and not UTF-16 units.
   .refine((password) => Array.from(password).length >= 12, 'The password must have at least 12 characters.')
   .refine((password) => Array.from(password).length <= 128, 'The password may have at most 128 characters.')
 
 const PICTURE_RULE = 'The picture must have a public https address, such as https://images.example/me.png.'
 
-/** An address that an app may load: https and a public name. Kept as the URL parser of the platform prints it. */
+/** A picture URL that is safe for apps to load: https, with a public host name. Normalised by the URL parser. */
 export const IMAGE = z
   .union([
     z.literal(''),
@@ -48,7 +49,7 @@ function isPublicPicture(text: string): boolean {
   if (!URL.canParse(text) || HIDDEN.test(text)) return false
   const { protocol, hostname, username, password, port } = new URL(text)
   if (protocol !== 'https:' || username !== '' || password !== '' || port !== '') return false
-  // Addresses lead into the networks of apps, and so do names of one label and those of networks at home.
+  // IP addresses, single-label names and local domains may lead into the internal network of an app.
   const isName = /^(?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*$/.test(hostname)
   return isName && !/\.(?:local|localhost|internal|intranet|lan|home|corp|arpa|onion)$/.test(hostname)
 }
@@ -86,14 +87,14 @@ export const CODE_AND_PASSWORD = CODE.extend({ password: NEW_PASSWORD })
 const TYPED = ['email', 'firstname', 'surname', 'country', 'language', 'image', 'image-address'] as const
 const SECRETS = ['password', 'current', 'code'] as const
 
-/** What goes back into the form after a mistake: everything but passwords and codes. */
+/** The input that a form shows again after a mistake: everything except passwords and codes. */
 export function typedIn(body: unknown): Record<string, string> {
   const given = (body ?? {}) as Record<string, unknown>
   const typed = TYPED.map((name) => [name, given[name]])
   return Object.fromEntries(typed.filter((pair): pair is [string, string] => typeof pair[1] === 'string'))
 }
 
-/** What to say of a form, and of which field. What was not typed but sent by a program gets a general word. */
+/** The first problem of a form and its field. Input that no form of ours can send gets a general message. */
 export function firstProblem({ issues }: z.ZodError): { problem: string; wrong: string | undefined } {
   const [issue] = issues
   const field = String(issue?.path[0] ?? '')
@@ -104,14 +105,14 @@ export function firstProblem({ issues }: z.ZodError): { problem: string; wrong: 
 
 const COUNTRIES = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
 
-/** Codes that have a name but no citizens. */
+/** Codes with a name but without citizens. */
 const NOT_COUNTRIES: ReadonlySet<string> = new Set(
   'AC AQ BV CP CQ DG EA EU EZ GS HM IC QO TA TF UM UN XA XB ZZ'.split(' '),
 )
 
 let listed: readonly (readonly [code: string, name: string])[] | undefined
 
-/** In the order of their names. */
+/** The codes and names of all countries, sorted by name. */
 export function listedCountries(): readonly (readonly [code: string, name: string])[] {
   const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(65 + index))
   listed ??= letters

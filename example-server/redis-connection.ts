@@ -4,9 +4,12 @@ import { SettingError } from './settings.ts'
 
 const START_LIMIT = 3_000
 
-/** Connects to the Redis of `REDIS_URL`. From then on a Redis that goes away, and one that is back, is a line in the log. */
+/**
+ * Connects to the Redis of `REDIS_URL`. Afterwards, logs when Redis becomes unreachable, and when it is reachable
+ * again.
+ */
 export async function connectRedis(url: string, log: Log): Promise<{ redis: Redis; outage: Outage }> {
-  // Nothing waits for a Redis that is away: requests are refused at once, and pass again when it is back.
+  // While Redis is unreachable, commands fail at once instead of waiting.
   const redis = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -45,7 +48,7 @@ export async function connectRedis(url: string, log: Log): Promise<{ redis: Redi
 async function firstAnswer(redis: Redis, url: string): Promise<void> {
   await redis.connect()
   await redis.ping()
-  // The client goes on in database 0 when it cannot have another: ask for it once more, and hear the answer.
+  // If SELECT fails, the client silently uses database 0. Select the database again, so the error is seen.
   await redis.select(databaseOf(url))
 }
 
@@ -53,13 +56,13 @@ function databaseOf(url: string): number {
   return Number(new URL(url).pathname.slice(1) || 0)
 }
 
-/** Where it leads, without user and password. */
+/** Host and port of a URL, without user and password. */
 function hostOf(url: string): string {
   const { hostname, port } = new URL(url)
   return `${hostname || '127.0.0.1'}:${port || '6379'}`
 }
 
-/** What an error of the client or of the server means, and how to mend it. */
+/** The meanings of errors of the client or the server, and how to fix them. */
 const CAUSES: readonly (readonly [sign: RegExp, meaning: string])[] = [
   [/ECONNREFUSED/, 'the connection was refused (ECONNREFUSED). Start Redis, or correct the host and port.'],
   [/ENOTFOUND|EAI_AGAIN/, 'there is no such host (ENOTFOUND). Correct the host.'],

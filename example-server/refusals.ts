@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import type { Decision, RefusalLine } from 'portcullis'
 import type { Log } from './log.ts'
 
-/** A refusal of a guard, as the developer needs it. */
+/** A refusal of a guard, with what a developer needs to know. */
 export interface Refusal {
   readonly at: string
   readonly app: string | undefined
@@ -10,11 +10,11 @@ export interface Refusal {
   readonly code: string
   readonly detail: string
   readonly evidence: unknown
-  /** What the guard has printed of the first refusal of this kind, with the nearest entry and how to mend it. */
+  /** The line that the guard printed for the first refusal of this kind, with the nearest entry and how to fix it. */
   readonly line: string | undefined
 }
 
-/** Options for the guards, and what they have told last. */
+/** Options for the guards, and the last refusal that these options received. */
 export interface Refusals {
   readonly told: {
     onDecision(decision: Decision, context: { readonly app: { readonly appId: string } | undefined }): void
@@ -24,8 +24,8 @@ export interface Refusals {
 }
 
 /**
- * Tells of what the guards refuse, a line a minute for each kind. In production a line says only which guard and why by
- * code, for the details of a policy belong into the audit.
+ * Logs what the guards refuse, at most one line a minute for each kind. In production a line contains only the guard,
+ * the code, the app and the request id, because details of a policy belong in the audit.
  */
 export function createRefusals({
   production,
@@ -34,7 +34,7 @@ export function createRefusals({
 }: {
   production: boolean
   log: Log
-  /** Counts every decision. */
+  /** Called with every decision, such as the counter of the metrics. */
   onDecision?: (decision: Decision) => void
 }): Refusals {
   const lines = new LRUCache<string, string>({ max: 200 })

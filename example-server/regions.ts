@@ -14,14 +14,16 @@ export interface PinParts {
     appId(req: Request): string | undefined
   }
   readonly region: string
-  /** The instance of a location, if it is known. */
+  /** The URL of the instance at a location, if it is known. */
   urlOf(location: string): string | undefined
 }
 
-/** Runs `next` if the data of a person of this country may be handled here. */
+/** Calls `next` if the data of citizens of this country may be handled here. */
 export type Pin = (req: Request, res: Response, country: string, next: () => void | Promise<void>) => void
 
-/** The data of a person is handled only where it must stay. Elsewhere the person finds the way to the right instance. */
+/**
+ * Handles the data of a person only in their jurisdiction. Elsewhere, sends a page with a link to the right instance.
+ */
 export function createPin({ shared, region, urlOf }: PinParts): Pin {
   const pinned: RequestHandler = regionPin({
     ...shared,
@@ -77,7 +79,7 @@ function misdirectedPage(req: Request, locations: readonly string[], urlOf: PinP
   })
 }
 
-/** What was typed goes along, but for the password, so that it need not be typed again. */
+/** A form that takes the input to the right instance, except the password, so the person need not enter it again. */
 function takeAlong(req: Request, target: string, place: string): Html {
   return html`<form method="post" action="${target}">
     ${Object.entries(typedIn(req.body)).map(

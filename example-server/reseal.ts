@@ -7,8 +7,9 @@ import { indexVaultOf, vaultOf } from './secrets.ts'
 import { readSettings, SettingError, type Settings } from './settings.ts'
 
 /**
- * Encrypts again, with the active key, what other keys have encrypted. It can be ended and begun again at any moment, and servers may
- * run meanwhile. Progress goes to stderr, the report to stdout; exit code 0 means that no other key is needed.
+ * Encrypts data again with the active key if another key encrypted it. You can stop and restart it at any time, and
+ * servers may run meanwhile. Prints progress to stderr and the report to stdout. Exit code 0 means that no other key is
+ * needed.
  *
  * Run with `npm run reseal`, with the settings of the server; `npm run reseal -- --check` changes nothing.
  */
@@ -20,7 +21,7 @@ if ((argument !== undefined && argument !== '--check') || more.length > 0) {
   process.exit(2)
 }
 
-/** The keys of people, by jurisdiction, or of all of them where they are kept together. */
+/** The holders of people's keys: one for each jurisdiction, or a single one if all share one storage. */
 function peopleOf(homes: Homes, settings: Settings): readonly SealedHolder[] {
   const [vault, indexVault] = [vaultOf(settings.secrets), indexVaultOf(settings.secrets)]
   const areApart = homes.all.every((home) => home.keys !== homes.all[0]?.keys || home === homes.all[0])
@@ -33,7 +34,7 @@ function peopleOf(homes: Homes, settings: Settings): readonly SealedHolder[] {
   })
 }
 
-/** Says how far it has come, about once a second. */
+/** Prints the progress about once a second. */
 function createProgress(): (report: PlaceReport) => void {
   let next = Date.now() + PROGRESS_EACH
   return ({ name, looked, resealed }) => {
@@ -56,38 +57,38 @@ function textOf({ places, sealedBy, done }: ResealReport, active: string, away: 
   const others = Object.keys(sealedBy).filter((id) => id !== active)
   const end =
     done && away.length === 0
-      ? 'Done: no other key is needed for what was looked at.'
+      ? 'Done: none of the data above needs another key.'
       : [
           'Not done.',
           ...(others.length === 0 ? [] : [`Still needed: ${others.join(', ')}.`]),
-          ...(away.length === 0 ? [] : [`Not up to date, or away: ${away.join(', ')}.`]),
+          ...(away.length === 0 ? [] : [`Not up to date, or unreachable: ${away.join(', ')}.`]),
           'Run it again.',
         ].join(' ')
   return [
     `Key: ${active}`,
     ...rows,
     `Encrypted by: ${counts(sealedBy)}`,
-    'Not looked at: forms in addresses of browsers, which end after ten minutes.',
+    'Not checked: forms in the URLs of browsers, which expire after ten minutes.',
     end,
   ].join('\n')
 }
 
-/** Resolves with whether it is done. */
+/** Resolves with whether no other key is needed any longer. */
 async function run(settings: Settings, signal: AbortSignal): Promise<boolean> {
   if (settings.redisUrl === undefined && Object.keys(settings.regionRedisUrls).length === 0) {
     throw new SettingError(
-      'REDIS_URL or those of the locations must be set: in memory nothing is left to encrypt again; it is ""',
+      'REDIS_URL, or the Redis URLs of the locations, must be set, because data in memory is not kept; it is ""',
     )
   }
   if (settings.secretsAreTemporary)
-    throw new SettingError('SECRET_KEY must be set: it names what is stored; it is ""')
+    throw new SettingError('SECRET_KEY must be set, because it names the keys in Redis; it is ""')
   const kept = await openStorage(settings, createLog({ production: settings.production }))
   try {
     const vault = vaultOf(settings.secrets)
     const holders = [...kept.sealed, ...peopleOf(kept.homes, settings)]
     const go = argument === '--check' ? keysInUse : reseal
     const report = await go({ vault, holders, onProgress: createProgress(), signal })
-    // A location that is away has what was there before; it gets what is new when it is back.
+    // An unreachable location still stores the old data. It receives the new data when it is reachable again.
     const locations = await kept.homes.locations()
     const away = locations.filter(({ condition }) => condition !== 'current').map(({ location }) => location)
     const active = vault.keys.find(({ state }) => state === 'active')?.id ?? ''

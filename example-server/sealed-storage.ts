@@ -4,31 +4,31 @@ import { listedContext } from './connections.ts'
 import { browserContext } from './sessions.ts'
 import { SWAP } from './storage.ts'
 
-/** How many keys Redis looks at for one answer to SCAN. */
+/** How many keys Redis examines for one answer to SCAN. */
 const SCANNED = 500
 
-/** Puts a new value in a field where the old one still is; the hash keeps its lifetime. */
+/** Replaces a field of a hash if it still has the old value. The hash keeps its expiry. */
 const SWAP_ENTRY = `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1`
 
-/** A sealed text in the storage, and how another takes its place if it still stands there. */
+/** An encrypted string in the storage. `put` replaces it if it is still there. */
 interface Stored {
   readonly sealed: string
   readonly context: string
   put(after: string): Promise<boolean>
 }
 
-/** What one kind of key has sealed; `key` is without the prefix of the storage. */
+/** Reads the encrypted strings of a key. `key` is without the prefix of the storage. */
 type Look = (key: string) => Promise<readonly Stored[]>
 
 /**
- * What `redisStorage` keeps sealed, so that it can be sealed anew. A kind of key that is new and sealed needs a row here; a test
- * looks through all of Redis for what was left out.
+ * The encrypted data of `redisStorage`, for `npm run reseal`. Each new kind of key with encrypted data needs a row
+ * here. A test searches all of Redis for data that is missing here.
  */
 export function sealedInStorage(redis: Redis, prefix: string): SealedHolder {
-  /** Hashes: each field is sealed by itself. */
+  /** For hashes whose fields are encrypted one by one. */
   const entriesIn =
     (kind: string, contextOf: (owner: string, name: string) => string): Look =>
     async (key) =>
@@ -37,7 +37,7 @@ export function sealedInStorage(redis: Redis, prefix: string): SealedHolder {
         context: contextOf(key.slice(kind.length), name),
         put: async (after) => (await redis.eval(SWAP_ENTRY, 1, prefix + key, name, sealed, after)) === 1,
       }))
-  /** Texts, each sealed in the name of its key. */
+  /** For strings that are encrypted with their key as context. */
   const text: Look = async (key) => {
     const sealed = await redis.get(prefix + key)
     if (sealed === null) return []

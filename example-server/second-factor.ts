@@ -12,14 +12,14 @@ const totpOf = (secret: string, label = ''): TOTP =>
 
 export const newSecret = (): string => new Secret({ size: 20 }).base32
 
-/** What an app for codes reads: as a link for the phone that one reads this on, and as a picture for another. */
+/** What an authenticator app reads: a link for an app on the same device, and a QR code for another device. */
 export function enrolment(secret: string, label: string): { link: string; picture: string } {
   const link = totpOf(secret, label).toString()
   const svg = renderSVG(link, { border: 4 })
   return { link, picture: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}` }
 }
 
-/** The time step of which this is the code: now, the one before or the one after. */
+/** The time step of a code: the current one, the one before or the one after. `undefined` if the code is wrong. */
 export function stepOf(secret: string, code: string, now: number): number | undefined {
   const token = code.replaceAll(/\s/g, '')
   if (!/^\d{6}$/.test(token)) return undefined
@@ -27,11 +27,11 @@ export function stepOf(secret: string, code: string, now: number): number | unde
   return delta === null ? undefined : Math.floor(now / 1000 / PERIOD) + delta
 }
 
-// 128 random bits: a plain hash keeps them as well as a slow one.
+// A code has 128 random bits, so a fast hash is enough.
 const hashOf = (code: string): string =>
   createHash('sha256').update(code.replaceAll(/[\s-]/g, '').toLowerCase()).digest('base64url')
 
-/** For whoever loses the device; each works once. */
+/** Codes for people who have lost their device. Each works once. */
 export function newRecoveryCodes(): { codes: string[]; hashes: string[] } {
   const codes = Array.from({ length: RECOVERY_CODES }, () =>
     (randomBytes(16).toString('hex').match(/.{4}/g) as string[]).join('-'),
@@ -39,7 +39,7 @@ export function newRecoveryCodes(): { codes: string[]; hashes: string[] } {
   return { codes, hashes: codes.map(hashOf) }
 }
 
-/** The factor as it must be stored once this code was taken, or `undefined` for a code that does not pass. */
+/** The factor to store after this code was used, or `undefined` if the code is wrong or was already used. */
 export function afterUse(factor: SecondFactor, code: string, now: number): SecondFactor | undefined {
   const step = stepOf(factor.secret, code, now)
   if (step !== undefined) return step > factor.lastStep ? { ...factor, lastStep: step } : undefined

@@ -3,7 +3,10 @@ import helmet from 'helmet'
 import { HEALTH_PATHS } from './health.ts'
 import { sendProblem } from './problems.ts'
 
-/** What goes with every response. `peers`: origins of the other instances, to which pages send forms and scripts ask. */
+/**
+ * The security headers of every response. `peers`: origins of the other instances, to which pages send forms and
+ * requests.
+ */
 export function securityHeaders(peers: () => readonly string[]): RequestHandler[] {
   return [
     helmet({
@@ -31,13 +34,16 @@ export function securityHeaders(peers: () => readonly string[]): RequestHandler[
   ]
 }
 
-/** In production nothing is answered over plain HTTP but the questions of balancers and of Prometheus. */
+/** For production: refuses plain HTTP, except on the paths for load balancers and Prometheus. */
 export const httpsOnly: RequestHandler = (req, res, next) => {
   if (!req.secure && !HEALTH_PATHS.has(req.path)) sendProblem(req, res, 'HTTPS_REQUIRED')
   else next()
 }
 
-/** Adds the app's return URL to `form-action` once the page knows it: helmet has written the header before. */
+/**
+ * Adds the app's return URL to `form-action` when the page is sent, because it is not known when helmet writes the
+ * header.
+ */
 export const letFormsLeadBack: RequestHandler = (_req, res, next) => {
   const send = res.send.bind(res)
   res.send = (body: unknown) => {

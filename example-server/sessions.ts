@@ -5,18 +5,18 @@ import type { Account, People } from './people.ts'
 import type { Storage } from './storage.ts'
 
 /**
- * The browser of a person. Until the person signs in it is a random cookie of which nothing is stored, so nobody can fill
- * the storage by visiting pages.
+ * The session of a browser. Until the person signs in, it is only a random cookie. Nothing is stored for it, so nobody
+ * can fill the storage by visiting pages.
  */
 export interface Session {
   readonly id: string
-  /** The hash under which it is stored; it opens nothing. */
+  /** The hash under which the session is stored. It is not a secret. */
   readonly name: string
-  /** Goes into every form. */
+  /** The token in every form against CSRF. */
   readonly csrf: string
-  /** Who is signed in. */
+  /** The account that is signed in. */
   readonly account: Account | undefined
-  /** Who has given the right password and still owes the second factor. */
+  /** The account whose password was right and whose second factor is still missing. */
   readonly awaiting: Account | undefined
 }
 
@@ -34,21 +34,25 @@ interface StoredSession {
   readonly stage: 'whole' | 'second factor'
 }
 
-/** Without a request for so long it ends; with requests it ends after `LIFETIME` all the same. */
+/** A session without requests ends after `IDLE` milliseconds, and any session after `LIFETIME`. */
 export const IDLE = 30 * 60_000
 export const LIFETIME = 12 * 60 * 60_000
 const SECOND_FACTOR_LIFETIME = 5 * 60_000
-/** Of one person. The oldest ends when there is one more. */
+/** The maximum number of sessions of a person. One more ends the oldest. */
 const MOST = 10
 
-/** Where the moment stands before which no session may have begun. It is kept for as long as one that is older could live. */
+/**
+ * The storage key of a time: sessions that began before it are not valid. It is kept for the maximum lifetime of a
+ * session.
+ */
 const ENDED_BEFORE = 'sessions-ended-before'
 
-// The prefix makes browsers hold us to Secure, Path=/ and no Domain. They take such a cookie from loopback over http too.
+// Because of the prefix, browsers require Secure, Path=/ and no Domain. They also accept such a cookie over http from
+// loopback.
 const COOKIE = '__Host-session'
 const COOKIE_OPTIONS: CookieOptions = { httpOnly: true, secure: true, sameSite: 'lax', path: '/' }
 
-/** What the browser of a session is sealed in where it is listed for the person. */
+/** The encryption context of the browser name in the list of a person's sessions. */
 export const browserContext = (name: string): string => `session:${name}:browser`
 
 export interface SessionParts {
@@ -60,7 +64,7 @@ export interface SessionParts {
   now?(): number
 }
 
-/** Sessions in secure cookies; the storage knows only the hash of a session id. */
+/** Keeps session ids in secure cookies. The storage contains only hashes of them. */
 export function createSessions({ storage, vault, people, csrfKey, publicUrl, now = Date.now }: SessionParts) {
   const nameOf = (id: string): string => createHash('sha256').update(id).digest('base64url')
   const csrfOf = (id: string): string => createHmac('sha256', csrfKey).update(id).digest('base64url')
@@ -133,10 +137,10 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
   return {
     find,
     list,
-    /** The session of the browser; a browser without one gets a random cookie, and nothing is stored. */
+    /** The session of the browser. A browser without a session gets a random cookie, and nothing is stored. */
     meet: async (req: Request, res: Response): Promise<Session> =>
       (await find(req)) ?? stranger(setCookie(res)),
-    /** A new session for whoever has just signed in: an id from before is worth nothing. */
+    /** Begins a session with a new id after a sign-in, which prevents session fixation. Ends the previous session. */
     async begin(
       req: Request,
       res: Response,
@@ -153,20 +157,20 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
       const others = (await list(person.id)).filter((other) => other.name !== name)
       await Promise.all(others.slice(MOST - 1).map((old) => remove(person.id, old.name)))
     },
-    /** Ends the session of this browser. What the browser has kept of our pages goes too. */
+    /** Ends the session of this browser, and clears what the browser stored for our pages. */
     async leave(req: Request, res: Response): Promise<void> {
       await end(req)
       res.clearCookie(COOKIE, COOKIE_OPTIONS).set('Clear-Site-Data', '"cache", "storage"')
     },
-    /** Ends a session of this person; that of another stays. */
+    /** Ends a session if it belongs to this person. */
     async revoke(personId: string, name: string): Promise<void> {
       if ((await storage.entries(listOf(personId))).has(name)) await remove(personId, name)
     },
     /** Ends every session of a person. */
     endAllOf,
-    /** Ends the sessions of everybody that began until now. */
+    /** Ends all sessions of all people. */
     endAll: (): Promise<void> => storage.put(ENDED_BEFORE, String(now() + 1), LIFETIME),
-    /** Whether a form came from a page of ours in this session. */
+    /** Whether a form was sent by one of our pages in this session. */
     isOurForm(req: Request, session: Session): boolean {
       if (!isOurOrigin(req, publicUrl())) return false
       const { csrf } = (req.body ?? {}) as { csrf?: unknown }
@@ -180,12 +184,12 @@ export function createSessions({ storage, vault, people, csrfKey, publicUrl, now
 
 export type Sessions = ReturnType<typeof createSessions>
 
-/** What the browser says of where a form comes from. */
+/** Whether the headers of a form say that it comes from our origin. A missing header proves nothing and is accepted. */
 function isOurOrigin(req: Request, publicUrl: string): boolean {
   const { origin, host } = req.headers
   const site = req.headers['sec-fetch-site']
   if (site !== undefined && site !== 'same-origin') return false
-  // Behind a proxy we may be addressed otherwise than the browser did.
+  // Behind a proxy, the Host header may differ from the address that the browser used.
   return origin === undefined || [`${req.protocol}://${host}`, publicUrl].includes(origin)
 }
 
@@ -204,7 +208,7 @@ const SYSTEMS = [
   [/Linux/, 'Linux'],
 ] as const
 
-/** In words that a person knows; made of our own lists, never of what was sent. */
+/** The names of the browser and the system. They come only from the lists above, never from the header itself. */
 function browserOf(req: Request): string {
   const agent = req.headers['user-agent'] ?? ''
   const of = (names: readonly (readonly [RegExp, string])[]): string | undefined =>
@@ -214,7 +218,7 @@ function browserOf(req: Request): string {
   return system === undefined ? browser : `${browser} on ${system}`
 }
 
-/** Cookies of this name, of which there may be one. */
+/** The first cookie with this name whose value has this form. */
 export function cookieOf(req: Request, name = COOKIE, form = /^[\w-]{43}$/): string | undefined {
   for (const pair of (req.headers.cookie ?? '').split(';')) {
     const [key, value] = pair.trim().split('=')

@@ -5,40 +5,42 @@ import { DEFAULT_JURISDICTIONS } from 'portcullis'
 import { FIELDS, type Field } from './people.ts'
 import { deriveSecrets, idOfKey, ROOT, type Secrets } from './secrets.ts'
 
-/** What the environment says. */
+/** The settings that the environment variables define. */
 export interface Settings {
   readonly port: number
   readonly host: string
-  /** Where people and apps reach this server; `undefined` until the port is known. */
+  /** The URL at which people and apps reach this server; `undefined` if it is not set. */
   readonly publicUrl: string | undefined
   readonly redisUrl: string | undefined
-  /** The Redis of each location, for the people of its jurisdiction. None: people are kept with everything else. */
+  /**
+   * The Redis of each location, for the people of its jurisdiction. If empty, people are stored with everything else.
+   */
   readonly regionRedisUrls: Readonly<Record<string, string>>
   /** The locations that run in this process, the first one on `PORT`. */
   readonly regions: readonly string[]
-  /** Where the instances of other locations are reached, by location. */
+  /** The URLs of the instances of other locations, by location. */
   readonly regionUrls: Readonly<Record<string, string>>
   readonly production: boolean
-  /** Apps that may sign by the scheme of Ukey1, which is legacy. */
+  /** Apps that may use the legacy signatures of Ukey1. */
   readonly ukey1Apps: readonly string[]
   /** Addresses and subnets of the proxies in front. */
   readonly trustProxy: readonly string[]
   readonly secrets: Secrets
-  /** What Prometheus must show to get the figures; `undefined`: there are none. */
+  /** The bearer token for /metrics; `undefined` if /metrics is not available. */
   readonly metricsToken: string | undefined
-  /** The mail server; `undefined`: mails are printed. */
+  /** The mail server; `undefined` if emails are printed. */
   readonly smtpUrl: string | undefined
-  /** The sender of mails. */
+  /** The sender of emails. */
   readonly mailFrom: string
-  /** Lets an operator into the console; `undefined`: there is no console. */
+  /** The operator's token for the console; `undefined` if there is no console. */
   readonly consoleToken: string | undefined
-  /** What each app may ask for; `undefined`: every app may ask for everything. */
+  /** The fields that each app may request; `undefined` if every app may request all fields. */
   readonly appFields: ReadonlyMap<string, readonly Field[]> | undefined
-  /** Whether the secrets were made up at this start and will be forgotten. */
+  /** Whether the secrets were generated at this start and are lost at exit. */
   readonly secretsAreTemporary: boolean
 }
 
-/** A setting is missing or wrong. The message is one line that names it, and shows no secret. */
+/** A setting is missing or wrong. The message is one line that names the setting, and contains no secret. */
 export class SettingError extends Error {}
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/
@@ -183,14 +185,14 @@ function isSubnet(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128))
 }
 
-/** Browsers take secure cookies over https, and over http from loopback only. */
+/** Whether browsers accept secure cookies from an origin: over https, and over http only from loopback. */
 function isSafeOrigin(text: string | undefined): boolean {
   const { origin, protocol, hostname } = urlOf(text ?? '') ?? {}
   if (origin === undefined || origin !== text) return false
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname ?? ''))
 }
 
-/** On which a process listens everywhere, loopback included. */
+/** The addresses that make a process listen on all interfaces, including loopback. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 const SHOWN: ReadonlySet<string> = new Set([
@@ -249,7 +251,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
       decryptOnly: result.data.VAULT_KEYS_DECRYPT_ONLY,
       destroyed: result.data.VAULT_KEYS_DESTROYED,
     }),
-    // In production it is never made up, because it would have to be printed.
+    // In production no token is generated, because the server would have to print it.
     consoleToken:
       result.data.CONSOLE_TOKEN ?? (production ? undefined : randomBytes(32).toString('base64url')),
     metricsToken: result.data.METRICS_TOKEN,
@@ -260,13 +262,13 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   return settings
 }
 
-/** All three in one process to try them; in production each process is one. */
+/** For trials, one process runs all three locations. In production, each process runs one. */
 function regionsOf(region: string | undefined, single: boolean): readonly string[] {
   if (region !== undefined) return [region]
   return single ? ['london'] : LOCATIONS
 }
 
-/** Each key of the vault is given once, and what is destroyed is not given. */
+/** Checks that each vault key is given only once, and that no destroyed key is given. */
 function checkVaultKeys({
   SECRET_KEY,
   VAULT_KEY,
@@ -279,7 +281,7 @@ function checkVaultKeys({
   const given = [...(VAULT_KEY === undefined ? [] : [VAULT_KEY]), ...decryptOnly].map(idOfKey)
   if (given.length > 0 && SECRET_KEY === undefined) {
     throw new SettingError(
-      `SECRET_KEY must be set, because ${VAULT_KEY === undefined ? 'VAULT_KEYS_DECRYPT_ONLY' : 'VAULT_KEY'} is: it names what is stored; it is ""`,
+      `SECRET_KEY must be set, because ${VAULT_KEY === undefined ? 'VAULT_KEYS_DECRYPT_ONLY' : 'VAULT_KEY'} is set, and SECRET_KEY names the keys in Redis; it is ""`,
     )
   }
   if (!areDifferent([...given, ...(SECRET_KEY === undefined ? [] : [idOfKey(SECRET_KEY)])])) {
@@ -300,7 +302,7 @@ function checkVaultKeys({
   }
 }
 
-/** Where people have a Redis for each location, all locations of their jurisdiction have one, and each has its own. */
+/** Checks that all locations of a jurisdiction have a Redis if one of them has, and that no two share one. */
 function checkLocations({ regionRedisUrls, regions }: Settings): void {
   const given = Object.keys(regionRedisUrls)
   if (given.length === 0) return
@@ -319,7 +321,7 @@ function checkLocations({ regionRedisUrls, regions }: Settings): void {
     )
 }
 
-/** What each setting must be because of the others. */
+/** Checks the settings that depend on each other. */
 function checkTogether({
   port,
   host,

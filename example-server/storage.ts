@@ -1,20 +1,22 @@
 import type { Redis } from 'ioredis'
 import type { Outage } from './log.ts'
 
-/** Texts by key, with a lifetime where one is given, in milliseconds. Rejects with `StorageUnavailable`. */
+/** Strings by key, with an optional lifetime in milliseconds. Rejects with `StorageUnavailable`. */
 export interface Storage {
   get(key: string): Promise<string | undefined>
   put(key: string, value: string, lifetime?: number): Promise<void>
-  /** Puts only where there is nothing; says whether it did. */
+  /** Stores the value if the key is free. Resolves with whether it did. */
   add(key: string, value: string, lifetime?: number): Promise<boolean>
-  /** Gets and removes in one step: of several callers one gets it. */
+  /** Gets and removes the value in one step, so only one of several callers gets it. */
   take(key: string): Promise<string | undefined>
   remove(key: string): Promise<void>
-  /** Puts `after` only where `before` still is, and keeps the lifetime; says whether it did. */
+  /** Replaces `before` with `after` if it is still stored, and keeps the lifetime. Resolves with whether it did. */
   swap(key: string, before: string, after: string): Promise<boolean>
-  /** A new lifetime for what is there; says whether it is. It never brings back what was removed. */
+  /** Sets a new lifetime if the key exists. Resolves with whether it does. Never restores a removed key. */
   extend(key: string, lifetime: number): Promise<boolean>
-  /** Named texts under one key, which end together: each new one extends the life of all. */
+  /**
+   * Stores a named string under a key. All strings of a key expire together, and each new one extends their lifetime.
+   */
   putEntry(key: string, name: string, value: string, lifetime: number): Promise<void>
   entries(key: string): Promise<ReadonlyMap<string, string>>
   removeEntry(key: string, name: string): Promise<void>
@@ -28,8 +30,9 @@ interface Slot<Value = string> {
 }
 
 /**
- * The memory of this process: `max` keys of each kind at the most, the kind being what stands ahead of the first colon. When
- * a kind is full nothing more of it is put in, and nothing is dropped: what strangers can begin takes no room from people.
+ * Storage in the memory of this process, with at most `max` keys of each kind. The kind is the text before the first
+ * colon. If a kind is full, further keys of it are refused and none is dropped, so strangers cannot take space from
+ * people.
  */
 export function memoryStorage({
   now = Date.now,
@@ -70,7 +73,7 @@ export function memoryStorage({
   }
 }
 
-/** Values by key, with a shelf of bounded size for each kind of key. */
+/** Values by key, with a map of bounded size for each kind of key. */
 function createShelves<Value>(now: () => number, max: number) {
   const shelves = new Map<string, Map<string, Slot<Value>>>()
   const shelfOf = (key: string): Map<string, Slot<Value>> => {
@@ -98,7 +101,7 @@ function createShelves<Value>(now: () => number, max: number) {
       }
       const full = (): boolean => shelf.size >= max && !shelf.has(key)
       if (full()) sweep(shelf)
-      if (full()) throw new StorageUnavailable(`memory is full: it holds ${max} keys of this kind`)
+      if (full()) throw new StorageUnavailable(`memory is full: it already has ${max} keys of this kind`)
       shelf.set(key, { value, until: now() + lifetime })
     },
     remove: (key: string): void => void shelfOf(key).delete(key),
@@ -110,12 +113,12 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
 return 1`
 
-/** Sets a field and the time to live in one step, so that no hash stays for good. */
+/** Sets a field and the expiry in one step, so no hash remains forever. */
 const PUT_ENTRY = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('PEXPIRE', KEYS[1], ARGV[3])`
 
-/** Redis. `outage` is told when it does not answer, and when it does. */
+/** Storage in Redis. Reports to `outage` when Redis is unreachable, and when it answers. */
 export function redisStorage(
   redis: Redis,
   prefix: string,

@@ -25,29 +25,30 @@ import type { Vault } from 'portcullis/vault'
 import type { Storage } from './storage.ts'
 
 /*
- * LEGACY: the scheme of the SDKs of Ukey1, which ended in 2020. Give your apps keys for HTTP message signatures.
+ * LEGACY: the signature scheme of the SDKs of Ukey1, which ended in 2020. For new apps, use HTTP message signatures.
  *
- * An SDK sends `X-Ukey1-App`, `X-Origin` and `X-Ukey1-Signature`: the URI-encoded base64 of SHA-512, in hexadecimal, of app
- * id, method, path, the body if there is one, and the access token if there is one, without anything between; encrypted by
- * RSA-OAEP (SHA-1) to a public key that was handed out as the "Secret Key" of the app. The signature covers neither a
- * time nor a nonce, nor host, query and `X-Origin`. What is made of that here:
+ * An SDK sends `X-Ukey1-App`, `X-Origin` and `X-Ukey1-Signature`. To create the signature, it concatenates app id,
+ * method, path, body and access token (the last two only if present) without separators, computes SHA-512 in
+ * hexadecimal, encrypts it with RSA-OAEP (SHA-1) to a public key, which the app received as its "Secret Key", and
+ * writes it as URI-encoded base64. The signature covers neither a time nor a nonce, nor the host, the query and
+ * `X-Origin`. Therefore:
  *
- * - Each ciphertext passes once. It is remembered until its key ends, so there is no later time at which it could pass
- *   again; a key is good for 90 days. But one that was caught and held back passes until then, unless it was used.
- * - A query is refused, for it could be changed. `X-Origin` is worth no more than a claim.
- * - Fields without a border between could be split in another way. They cannot be here: of the few methods and paths none is
- *   the beginning of another, and a body is the text of an object, so that there is one way.
+ * - Each ciphertext is accepted once, and remembered until its key expires after 90 days, so it cannot be replayed. But
+ *   an attacker who intercepts a ciphertext before it is delivered can use it until then.
+ * - A query is refused, because it could be changed. `X-Origin` is only a claim.
+ * - Without separators, the text could be split in other ways. Here only one split is possible: no method or path is a
+ *   prefix of another, and a body must be a JSON object.
  *
- * Only the apps of `UKEY1_LEGACY_APPS` may sign like that, and only where there is no HTTP message signature.
+ * Only the apps in `UKEY1_LEGACY_APPS` may use this scheme, and only on requests without an HTTP message signature.
  */
 
 const KEY_LIFETIME = 90 * 24 * 60 * 60_000
 const MODULUS = { modulusLength: 2048 }
 
-/** A ciphertext of a 2048-bit key takes 344 characters of base64, and no more than three times that in a URI. */
+/** A ciphertext of a 2048-bit key has 344 characters in base64, and at most three times as many when URI-encoded. */
 const MOST_CHARACTERS = 1032
 
-// What the SDKs send. None is the beginning of another, and only a body has braces: so the text has one split.
+// What the SDKs send. None is a prefix of another, and only a body contains braces, so the text has only one split.
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST', 'DELETE'])
 const PATHS: ReadonlySet<string> = new Set(['/auth/v2/connect', '/auth/v2/token', '/auth/v2/me'])
 const TOKEN = /^Bearer ([\w.-]+)$/
@@ -59,26 +60,29 @@ interface StoredKey {
 
 interface Key {
   readonly privateKey: KeyObject
-  /** Tells keys of an app apart; says nothing of the key. */
+  /** An identifier of the key, which reveals nothing about the private key. */
   readonly id: string
-  /** In milliseconds since the epoch. */
+  /** The time of expiry, in milliseconds since the epoch. */
   readonly end: number
 }
 
 export interface Ukey1 {
-  /** Makes a key for an app that has none, and answers with its "Secret Key"; it is not kept in this form. */
+  /** Creates a key for an app that has none, and resolves with its "Secret Key", which is not stored. */
   issue(appId: string): Promise<string | undefined>
-  /** Goes ahead of the parsers and of `serverOnly`: the SDK for Node names no content type. */
+  /**
+   * Mount it before the body parsers and `serverOnly`: it adds the content type that the SDK for Node omits, and loads
+   * the key.
+   */
   readonly prepare: RequestHandler
-  /** The app id of either kind of caller. */
+  /** The app id in either header; `undefined` if the headers name two different apps. */
   appId(req: Parameters<ReturnType<typeof appIdFrom>>[0]): string | undefined
-  /** HTTP message signatures, and the old scheme for apps that have a key for it. */
+  /** Verifies HTTP message signatures, and the legacy scheme for apps that have a key for it. */
   readonly scheme: SignatureScheme
-  /** What SDKs verify on the return URL: RSA-SHA512, in base64; `undefined` for an app that has no key. */
+  /** The signature of the answer in the return URL: RSA-SHA512, in base64. `undefined` for an app without a key. */
   signAnswer(appId: string, answer: Readonly<Record<string, string>>): Promise<string | undefined>
 }
 
-/** The old scheme for these apps, with their private keys sealed in the storage. */
+/** The legacy scheme for these apps. Their private keys are stored encrypted. */
 export function createUkey1(
   { storage, vault, apps }: { storage: Storage; vault: Vault; apps: readonly string[] },
   now: () => number = Date.now,
@@ -86,7 +90,7 @@ export function createUkey1(
   const standard = httpMessageSignatures()
   const ownId = appIdFrom({ header: 'x-app-id' })
   const theirId = appIdFrom({ header: 'x-ukey1-app' })
-  // Never more than `apps`. It is read anew for each request, so that a key which is removed is gone at once.
+  // Has at most one key for each of `apps`. Every request reads the key again, so removing a key takes effect at once.
   const loaded = new Map<string, Key>()
   const decoy = generateKeyPairSync('rsa', MODULUS).privateKey
 
@@ -146,7 +150,7 @@ export function createUkey1(
   }
 }
 
-/** A message that has both kinds of signatures is judged by the better one. */
+/** If a message has both kinds of signature, only the HTTP message signature counts. */
 function speaksUkey1(has: (name: string) => boolean): boolean {
   return has('x-ukey1-signature') && !has('signature') && !has('signature-input')
 }
@@ -163,7 +167,7 @@ function verifyUkey1(
   const text = signedText(appId, message)
   if ('problem' in text) return invalid(text.problem)
   const digest = Buffer.from(createHash('sha512').update(text.bytes).digest('hex'))
-  // The same work with a key of nobody.
+  // Without a key, a decoy makes the verification take the same time.
   const holds = opensTo(digest, ciphertext, key?.privateKey ?? decoy)
   if (key === undefined || key.end <= now) return invalid('the app has no key for legacy Ukey1 signatures')
   if (!holds) return invalid('X-Ukey1-Signature does not match the received request')
@@ -171,11 +175,11 @@ function verifyUkey1(
     ok: true,
     keyId: key.id,
     nonce: createHash('sha256').update(ciphertext).digest('base64url'),
-    usableUntil: key.end, // it does not say when it was made
+    usableUntil: key.end, // the signature contains no time
   }
 }
 
-/** The ciphertext, if this is the one way to write it: each other way would be another nonce to the eye. */
+/** The ciphertext, if it is in canonical form. Another spelling would count as another nonce. */
 function parseSignature(lines: readonly string[]): Buffer | undefined {
   const [line, second] = lines
   if (line === undefined || second !== undefined || line.length > MOST_CHARACTERS) return undefined
@@ -190,7 +194,7 @@ function parseSignature(lines: readonly string[]): Buffer | undefined {
   return isOnly && bytes.length === MODULUS.modulusLength / 8 ? bytes : undefined
 }
 
-/** What a client has made the digest of, or why there is no telling. */
+/** The bytes that the client hashed, or the reason why they cannot be determined. */
 function signedText(appId: string, message: SignedMessage): { bytes: Buffer } | { problem: string } {
   const { method, target, body } = message
   if (!METHODS.has(method)) return { problem: `the method is not one of ${[...METHODS].join(', ')}` }

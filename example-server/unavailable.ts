@@ -1,7 +1,7 @@
 import type { Response } from 'express'
 import { messagePage } from './pages/layout.ts'
 
-/** A page for people while something is away. */
+/** Sends the page for people while a service is unreachable. */
 export function sendUnavailable(res: Response): void {
   res
     .status(503)

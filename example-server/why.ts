@@ -4,8 +4,8 @@ import { sendProblem } from './problems.ts'
 import type { Refusals } from './refusals.ts'
 
 /**
- * Tells a developer why the last request was refused, with what the policy says. For development alone: details of a policy
- * are for operators, so it asks for a token that is made at each start and printed where the server was started.
+ * Shows a developer why the last request was refused, and what the policy says. Only for development. Details of a
+ * policy are for operators, so the request needs the token that each start creates and prints.
  */
 export const lastRefusal =
   ({ last }: Refusals, token: string): RequestHandler =>

@@ -12,13 +12,16 @@ const ENROLMENT_LIFETIME = 15 * 60_000
 const TURN_ON = CODE.extend({ current: CURRENT })
 const TURN_OFF = z.object({ current: CURRENT })
 
-/** Turns the second factor on and off. Both ask for the password: an open browser is not enough. */
+/** Turns the second factor on and off. Both require the password, because the browser may have been left signed in. */
 export function addFactor(router: Router, { desk, storage }: { desk: EntryDesk; storage: Storage }): void {
   const { people, vault } = desk
   const keyOf = (req: Request): string => `enrolment:${sessionOf(req).name}`
   const factorOf = (req: Request) => sessionOf(req).account?.secondFactor
 
-  /** The secret that this session is about to turn on. It counts only once a code of it was given. */
+  /**
+   * The secret that this session is about to turn on. It takes effect only after the person has entered a code made
+   * from it.
+   */
   async function secretOf(req: Request): Promise<string> {
     const key = keyOf(req)
     await storage.add(key, vault.seal(newSecret(), key), ENROLMENT_LIFETIME)

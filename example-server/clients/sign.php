@@ -1,12 +1,12 @@
 <?php
-// Sends a signed request (RFC 9421, hmac-sha256) with nothing but PHP itself, and prints the answer.
+// Sends a signed request (RFC 9421, hmac-sha256) using only PHP itself, and prints the answer.
 //
 //   export APP_ID=demo-server KEY_ID=demo-server-1 APP_SECRET=... APP_ORIGIN=https://shop.example
 //   php sign.php POST http://127.0.0.1:3000/auth/v2/connect '{"request_id":"1", ... }'
 
 declare(strict_types=1);
 
-/** The headers to send: those given, in lower case, and the digest and the signature. */
+/** Returns the given headers, whose names must be in lower case, with the digest and the signature. */
 function signedHeaders(string $method, string $url, array $headers, string $body): array
 {
     $parts = parse_url($url);
@@ -67,8 +67,8 @@ $context = stream_context_create(['http' => [
     'header' => $lines,
     'content' => $body,
     'protocol_version' => 1.1,
-    'follow_location' => 0, // a signature is good for one URL
-    'ignore_errors' => true, // print what a refusal says, too
+    'follow_location' => 0, // a signature is valid for one URL
+    'ignore_errors' => true, // also print the body of a refusal
     'timeout' => 10,
 ]]);
 echo file_get_contents($url, false, $context), "\n", explode(' ', $http_response_header[0])[1], "\n";

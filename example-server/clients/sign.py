@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sends a signed request (RFC 9421, hmac-sha256) with nothing but the standard library, and prints the answer.
+"""Sends a signed request (RFC 9421, hmac-sha256) using only the standard library, and prints the answer.
 
 export APP_ID=demo-server KEY_ID=demo-server-1 APP_SECRET=... APP_ORIGIN=https://shop.example
 python3 sign.py POST http://127.0.0.1:3000/auth/v2/connect '{"request_id":"1", ... }'
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 
 def signed_headers(method, url, headers, body):
-    """The headers to send: those given, and the digest and the signature."""
+    """Returns the given headers with the digest and the signature."""
     parts = urlsplit(url)
     default_port = {"http": 80, "https": 443}[parts.scheme]
     host = parts.hostname if ":" not in parts.hostname else f"[{parts.hostname}]"
@@ -61,7 +61,7 @@ def send(method, url, body):
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
     connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=10)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    # It follows no redirect: a signature is good for one URL.
+    # http.client does not follow redirects, which is right: a signature is valid for one URL.
     connection.request(method, target, body or None, signed_headers(method, url, headers, body))
     answer = connection.getresponse()
     return answer.status, answer.read().decode()

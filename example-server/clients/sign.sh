@@ -4,20 +4,20 @@
 #   export APP_ID=demo-server KEY_ID=demo-server-1 APP_SECRET=... APP_ORIGIN=https://shop.example
 #   ./sign.sh POST http://127.0.0.1:3000/auth/v2/connect '{"request_id":"1", ... }'
 #
-# The secret is read from the environment and is never an argument, which other users of the machine can see:
-# `openssl dgst -hmac` would make it one, so HMAC (RFC 2104) is put together here from SHA-256.
+# The secret comes from the environment and is never an argument, because other users of the machine can see arguments.
+# `openssl dgst -hmac` takes it as an argument, so this script builds HMAC (RFC 2104) from SHA-256.
 set -euo pipefail
 
 method=${1:?usage: sign.sh METHOD URL [BODY]} url=${2:?usage: sign.sh METHOD URL [BODY]} body=${3-}
 : "${APP_ID:?}" "${KEY_ID:?}" "${APP_SECRET:?}"
 
 [[ $url =~ ^(https?)://([][A-Za-z0-9.:-]+)(/[^?#[:space:]]*)?(\?[^#[:space:]]*)?$ ]] || {
-  echo 'the URL must be absolute, without user, fragment and white space' >&2
+  echo 'the URL must be absolute, without user, fragment or white space' >&2
   exit 2
 }
 scheme=${BASH_REMATCH[1]} authority=$(tr A-Z a-z <<<"${BASH_REMATCH[2]}")
 path=${BASH_REMATCH[3]:-/} query=${BASH_REMATCH[4]:-?}
-case $scheme$authority in http*:80 | https*:443) authority=${authority%:*} ;; esac # the default port does not count
+case $scheme$authority in http*:80 | https*:443) authority=${authority%:*} ;; esac # without the default port
 
 sha256() { openssl dgst -sha256 -binary; }
 hex() { od -An -v -tx1 | tr -d ' \n'; }
@@ -26,7 +26,7 @@ key=$(printf %s "$APP_SECRET" | openssl base64 -d -A | hex)
 if ((${#key} > 128)); then key=$(printf %s "$APP_SECRET" | openssl base64 -d -A | sha256 | hex); fi
 while ((${#key} < 128)); do key+=00; done
 
-pad() { # the key, each of its bytes XOR $1
+pad() { # prints the key with each byte XOR $1
   local at byte bytes=
   for ((at = 0; at < 128; at += 2)); do
     printf -v byte '\\x%02x' $((0x${key:at:2} ^ $1))
@@ -36,7 +36,7 @@ pad() { # the key, each of its bytes XOR $1
 }
 hmac() { { pad 0x5c; { pad 0x36; cat; } | sha256; } | sha256 | openssl base64 -A; }
 
-# Each component is its name and its value. Headers go to curl by its configuration, for they may hold a token.
+# Adds a component, given its name and value. curl reads headers from its configuration, because they may contain a token.
 base='' list='' config=''
 header() {
   local line=${1//\\/\\\\}
@@ -66,6 +66,6 @@ signature=$(printf '%s"@signature-params": %s' "$base" "$input" | hmac)
 header "signature-input: sig1=$input"
 header "signature: sig1=:$signature:"
 
-# Without -L: a signature is good for one URL.
+# Without -L, because a signature is valid for one URL.
 curl --silent --show-error --globoff --path-as-is --request "$method" --config <(printf %s "$config") \
   ${data[@]+"${data[@]}"} --write-out '\n%{http_code}\n' "$url"

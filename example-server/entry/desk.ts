@@ -26,26 +26,28 @@ export interface EntryParts {
   readonly pin: Pin
 }
 
-/** What the ways in have in common. */
+/** What sign-in, sign-up, reset and second factor have in common. */
 export interface EntryDesk extends EntryParts {
   context(req: Request, more?: Pick<PageContext, 'problem' | 'wrong' | 'typed'>): PageContext
-  /** The form, or `undefined` when it was refused and answered by the page again. */
+  /** The parsed form. If it is invalid, sends the page with the problem, and returns `undefined`. */
   parse<Schema extends z.ZodType>(
     schema: Schema,
     req: Request,
     res: Response,
     page: (context: PageContext) => string,
   ): z.output<Schema> | undefined
-  /** The page again, with what is wrong. */
+  /** Sends the page again, with the problem. */
   again(
     req: Request,
     res: Response,
     page: (context: PageContext) => string,
     problem: { problem: string; wrong?: string | undefined; status: number },
   ): void
-  /** For whoever has shown who they are: on to the second factor, or into a session. */
+  /**
+   * Continues after the password or the mailed code was right: with the second factor if it is on, else with a session.
+   */
   enter(req: Request, res: Response, account: Account): Promise<void>
-  /** Into a session, all factors shown. */
+  /** Begins a session. Call it only after every factor was checked. */
   admit(req: Request, res: Response, account: Account): Promise<void>
 }
 
@@ -78,8 +80,8 @@ export function createDesk(parts: EntryParts): EntryDesk {
   return desk
 }
 
-/** What is said where there were too many tries. */
+/** The answer to too many attempts. */
 export const TOO_MANY = {
-  problem: 'Too many attempts. Please wait 15 minutes, or reset your password by mail.',
+  problem: 'Too many attempts. Please wait 15 minutes, or reset your password by email.',
   status: 429,
 } as const

@@ -6,7 +6,7 @@ import { addSecondFactor } from './second-factor.ts'
 import { addSignIn } from './sign-in.ts'
 import { addSignUp } from './sign-up.ts'
 
-/** The ways in: sign-in, sign-up, reset, second factor; and the way out. Mounted by the gateway and by the account. */
+/** Sign-in, sign-up, password reset, second factor and sign-out. The gateway and the account both mount it. */
 export function createEntry(parts: EntryParts): Router {
   const router = Router({ mergeParams: true })
   const desk = createDesk(parts)

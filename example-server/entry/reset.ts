@@ -9,7 +9,7 @@ import { weaknessOf } from '../passwords.ts'
 import { CODE_AND_PASSWORD, RESET } from '../profile.ts'
 import { sessionOf, visitOf } from '../visits.ts'
 
-/** A new password for whoever reads the mail of the account. A second factor is asked for all the same. */
+/** Sets a new password by a code sent to the email address of the account. The second factor is still required. */
 export function addReset(router: Router, desk: EntryDesk): void {
   const { people, mailCodes, limits } = desk
   const nameIn = (req: Request): string => people.nameOf((req.body as { email: string }).email)
@@ -85,8 +85,8 @@ function addNewPassword(router: Router, desk: EntryDesk): void {
       const account =
         (await mailCodes.redeem('reset', sessionOf(req), code)) && (await people.findByEmail(email))
       if (account === undefined) {
-        log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
-        const problem = 'This is not the code from the latest mail.'
+        log('code from an email', { result: 'wrong', request: req.portcullis.requestId })
+        const problem = 'This is not the code from the latest email.'
         return desk.again(req, res, page, { problem, wrong: 'code', status: 400 })
       }
       desk.pin(req, res, account.person.country, async () => {
@@ -102,7 +102,7 @@ function addNewPassword(router: Router, desk: EntryDesk): void {
 const codeMail = (to: string, code: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'Your code for a new password',
-  text: `Code: ${code}\nEnter it within ${CODE_MINUTES} minutes, in the browser in which you asked for it.\nIf you did not ask for it, ignore this mail: your password stays the same.`,
+  text: `Code: ${code}\nEnter it within ${CODE_MINUTES} minutes, in the browser in which you requested it.\nIf you did not request it, ignore this email: your password stays the same.`,
 })
 
 export const passwordChanged = (to: string): Parameters<EntryDesk['mail']>[0] => ({

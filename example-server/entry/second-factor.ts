@@ -6,7 +6,7 @@ import { CODE } from '../profile.ts'
 import { afterUse } from '../second-factor.ts'
 import { sessionOf, visitOf } from '../visits.ts'
 
-/** The second step of a sign-in. A code passes once. */
+/** The second step of a sign-in. Each code works once. */
 export function addSecondFactor(router: Router, desk: EntryDesk): void {
   const { people, devices, limits, log } = desk
   const awaiting = (req: Request): Account => sessionOf(req).awaiting as Account

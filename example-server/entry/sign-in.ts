@@ -4,13 +4,16 @@ import { networkOf } from '../limits.ts'
 import { signInPage } from '../pages/entry-pages.ts'
 import { SIGN_IN } from '../profile.ts'
 
-/** Password and address. Strangers who try passwords use up tries of their own, and not those of the owner. */
+/**
+ * Sign-in with email address and password. Failed attempts of strangers do not use up the limit of the owner's
+ * browsers.
+ */
 export function addSignIn(router: Router, desk: EntryDesk): void {
   const { people, devices, limits, log, mail } = desk
   const nameIn = (req: Request): string => people.nameOf((req.body as { email: string }).email)
   const deviceOf = (req: Request): string | undefined => devices.known(req, nameIn(req))
   const refuse = (req: Request, res: Parameters<EntryDesk['again']>[1]): void => {
-    log('sign-in', { result: 'too many tries', request: req.portcullis.requestId })
+    log('sign-in', { result: 'too many attempts', request: req.portcullis.requestId })
     desk.again(req, res, signInPage, TOO_MANY)
   }
   const ofEverybody = limits('passwordsOfAccount', { key: nameIn, refuse, countsOnlyFailures: true })

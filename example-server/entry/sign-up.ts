@@ -11,8 +11,8 @@ import { openBegun } from '../begun-form.ts'
 import { sessionOf, visitOf } from '../visits.ts'
 
 /**
- * A new account. It is made once the code from the mail is there; until then nothing says whether there is an account of
- * this address: not the pages, not their time, only the mail to its owner.
+ * Creates an account once the person has entered the code from the email. Until then, neither the pages nor their
+ * response times reveal whether the address already has an account. Only an email to its owner says so.
  */
 export function addSignUp(router: Router, desk: EntryDesk): void {
   const { people, mailCodes, limits, vault } = desk
@@ -95,8 +95,8 @@ function addConfirm(router: Router, desk: EntryDesk): void {
       const pending = await mailCodes.redeem('sign-up', sessionOf(req), code)
       if (pending?.profile === undefined || pending.passwordHash === undefined) {
         if (await enterAgain(desk, req, res)) return
-        log('code of a mail', { result: 'wrong', request: req.portcullis.requestId })
-        const problem = 'This is not the code from the latest mail.'
+        log('code from an email', { result: 'wrong', request: req.portcullis.requestId })
+        const problem = 'This is not the code from the latest email.'
         desk.again(req, res, pageFor(String(res.locals['email'])), { problem, wrong: 'code', status: 400 })
         return
       }
@@ -104,11 +104,11 @@ function addConfirm(router: Router, desk: EntryDesk): void {
       desk.pin(req, res, profile.country, async () => {
         const account = await people.signUp(profile, passwordHash)
         if (account !== undefined) {
-          log('account made', { request: req.portcullis.requestId })
+          log('account created', { request: req.portcullis.requestId })
           await mailCodes.lead('sign-up', sessionOf(req), code, account.person.id)
           await desk.enter(req, res, account)
         } else {
-          const problem = 'There is now an account with this address. Please sign in.'
+          const problem = 'An account with this address was created in the meantime. Please sign in.'
           desk.again(req, res, signUpPage, { problem, status: 409 })
         }
       })
@@ -116,7 +116,7 @@ function addConfirm(router: Router, desk: EntryDesk): void {
   )
 }
 
-/** Whether this was the second of two clicks, and leads where the first did. */
+/** If this is the second click of a double click, sends the same answer as the first. Resolves with whether it is. */
 async function enterAgain(
   { mailCodes, people, enter }: EntryDesk,
   req: Request,
@@ -129,7 +129,7 @@ async function enterAgain(
   return account !== undefined
 }
 
-/** Bounds what one mailbox gets. Whoever is over the bound sees the same page, and no mail is sent. */
+/** Limits the emails to one address. Over the limit, the person sees the same page, but no email is sent. */
 export function mailLimits(
   { limits, devices }: EntryDesk,
   nameIn: (req: Request) => string,
@@ -150,11 +150,11 @@ export function mailLimits(
 const welcome = (to: string, code: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'Your code for the example gateway',
-  text: `Code: ${code}\nEnter it within ${CODE_MINUTES} minutes, in the browser in which you are creating your account.\nIf you did not ask for it, ignore this mail: no account is created without the code.`,
+  text: `Code: ${code}\nEnter it within ${CODE_MINUTES} minutes, in the browser in which you are creating your account.\nIf you did not request it, ignore this email: no account is created without the code.`,
 })
 
 const taken = (to: string): Parameters<EntryDesk['mail']>[0] => ({
   to,
   subject: 'You already have an account at the example gateway',
-  text: 'Someone, probably you, tried to create an account with this address, but you already have one.\nSign in, or reset your password on the sign-in page. If this was not you, ignore this mail.',
+  text: 'Someone, probably you, tried to create an account with this address, but you already have one.\nSign in, or reset your password on the sign-in page. If this was not you, ignore this email.',
 })

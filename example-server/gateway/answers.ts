@@ -15,12 +15,12 @@ interface AnswerParts extends Omit<GatewayParts, 'shared'> {
   readonly pin: Pin
 }
 
-/** The answers of a person to an app: consent, and cancel. Each ends the request. */
+/** The person's answers to an app's request: consent and cancel. Each ends the request. */
 export function addAnswers(gateway: Router, parts: AnswerParts): void {
   const { shared, connections, people, region, pin, mailsArePrinted } = parts
   const connectionOf = (req: Request): Connection => visitOf(req)?.connection as Connection
 
-  /** The return URL was approved when the app sent the person here. It must still be when the person goes back. */
+  /** The return URL was allowed when the app sent the person here. It must still be allowed when the person returns. */
   const mayGoBack = returnUrlGuard({
     ...shared,
     returnUrl: (req) => visitOf(req as Request)?.connection?.returnUrl,
@@ -66,14 +66,14 @@ export function addAnswers(gateway: Router, parts: AnswerParts): void {
     else await sendLate(req, res, connection)
   })
 
-  /** Of two clicks the second. It goes where the first went. */
+  /** Answers the second click of a double click like the first. */
   async function sendLate(req: Request, res: Response, { id }: Connection): Promise<void> {
     const answered = await connections.findAnswer(id, sessionOf(req).id)
     if (answered === undefined) sendEnded(res)
     else res.set('Referrer-Policy', 'no-referrer').redirect(303, answered)
   }
 
-  /** Keeps what the account lacks and the person has filled in: only a picture can be lacking. Answers with what is wrong. */
+  /** Saves the picture that the account lacks and the person entered. Resolves with the problem, if there is one. */
   async function complete(req: Request, person: Person): Promise<string | undefined> {
     const wish = connectionOf(req).wishes.find(({ field }) => field === 'image')
     if (wish === undefined || person.image !== '') return undefined
@@ -85,7 +85,7 @@ export function addAnswers(gateway: Router, parts: AnswerParts): void {
     return undefined
   }
 
-  /** Back to the app, at the URL that was approved. */
+  /** Redirects to the app, at the URL that the guard allowed. */
   async function goBack(
     req: Request,
     res: Response,
@@ -102,7 +102,8 @@ export function addAnswers(gateway: Router, parts: AnswerParts): void {
         Object.entries(signed).map(([name, value]) => [`${ANSWER}[${name}]`, value]),
       ),
     })
-    // The answer has left by now. Without this a second click finds that the request has ended.
+    // The answer is already sent, so a failure only affects a second click, which then finds that the request has
+    // ended.
     const location = String(res.getHeader('location'))
     await connections.keepAnswer(id, sessionOf(req).id, location).catch(() => undefined)
   }

@@ -6,7 +6,7 @@ import { html, type Html } from './html.ts'
 import { layout } from './layout.ts'
 import { moment } from './moment.ts'
 
-/** Who has used the data of the person who looks at the page. */
+/** The page that shows a person who has used their data. */
 export function accessLogPage({ base }: PageContext, accesses: readonly Access[]): string {
   return layout(
     'Who has used your data',

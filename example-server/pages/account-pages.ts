@@ -12,10 +12,10 @@ export interface AccountView {
   readonly hasSecondFactor: boolean
   readonly recoveryCodesLeft: number
   readonly sessions: readonly ListedSession[]
-  /** The name of the session that looks at the page. */
+  /** The name of the session in which the page is shown. */
   readonly here: string
   readonly apps: readonly GrantedApp[]
-  /** What has just been done. */
+  /** A message about the change that was just made. */
   readonly done: string | undefined
 }
 
@@ -118,7 +118,7 @@ export function passwordPage(context: PageContext): string {
   return layout(
     'Change the password',
     html`<h1>Change the password</h1>
-      <p>This ends all your other sessions. We will tell you by mail.</p>
+      <p>This ends all your other sessions. We will notify you by email.</p>
       ${problemBox(context)}
       ${form(
         context,
@@ -143,8 +143,8 @@ export function turnOnPage(context: PageContext, secret: string, link: string, p
     'Second factor',
     html`<h1>Turn on a second factor</h1>
       <p>
-        With an app for codes (TOTP) a sign-in asks for six digits besides the password. Scan this with the
-        app,
+        Signing in will then require a six-digit code from an authenticator app (TOTP) as well as your
+        password. Scan this QR code with the app,
         <a href="${link}">open the app on this device</a>, or type the key:
       </p>
       <img
@@ -184,14 +184,14 @@ export function turnOffPage(context: PageContext): string {
   )
 }
 
-/** Shown once. */
+/** The recovery codes, which are shown only once. */
 export function recoveryCodesPage(context: PageContext, codes: readonly string[]): string {
   return layout(
     'Recovery codes',
     html`<h1>The second factor is on</h1>
       <p>
-        Keep these codes where you find them without your phone. Each works once in place of a code of the
-        app. They are not shown again.
+        Keep these codes where you can find them without your phone. Each works once, instead of a code from
+        the app. They will not be shown again.
       </p>
       <ol class="codes">
         ${codes.map((code) => html`<li><code>${code}</code></li>`)}

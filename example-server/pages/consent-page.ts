@@ -14,7 +14,7 @@ export const LABELS: Readonly<Record<Field, string>> = {
   language: 'Language',
 }
 
-/** Codes as words. */
+/** The name of a country or language code; other values unchanged. */
 export function worded(field: Field, value: string): string {
   if (value === '' || (field !== 'country' && field !== 'language')) return value
   return (
@@ -65,7 +65,7 @@ export function consentPage(context: PageContext, connection: Connection, person
   )
 }
 
-/** Where the person goes after the answer, in the words of an address bar. */
+/** The host that the person returns to, or the scheme if the return URL has no host. */
 function targetOf({ returnUrl }: Connection): string {
   const { protocol, host } = new URL(returnUrl)
   return host === '' ? protocol : host

@@ -1,7 +1,7 @@
 import { html } from './html.ts'
 import { shopLayout } from './layout.ts'
 
-/** The demo browser app: a page that signs a person in through the gateway. Its script is /assets/demo.js. */
+/** The page of the demo browser app, which signs a person in through the gateway. Its script is /assets/demo.js. */
 export function demoPage(): string {
   return shopLayout(
     'Welcome',
@@ -9,8 +9,8 @@ export function demoPage(): string {
       <p id="intro">Fresh bread every morning. When you sign in, the shop asks the gateway who you are.</p>
       <div id="without-script">
         <p>
-          This shop is a browser app and needs JavaScript; the gateway itself does not. The first printed
-          command plays an app that calls from a server.
+          This shop is a browser app and needs JavaScript; the gateway itself does not. The first command
+          printed in the terminal plays the part of an app that calls from a server.
         </p>
         <p><a href="/">Go to the front page of the gateway</a></p>
       </div>

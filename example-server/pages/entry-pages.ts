@@ -4,7 +4,7 @@ import { described, focused, form, input, mailHint, problemBox, type PageContext
 import { Html, html } from './html.ts'
 import { layout } from './layout.ts'
 
-/** The way back without an answer. */
+/** The button that cancels the sign-in, if an app sent the person. */
 export function cancel(context: PageContext): Html | undefined {
   const { app } = context
   if (app === undefined) return undefined
@@ -47,7 +47,7 @@ const LANGUAGES = ['en', 'de', 'es', 'fr', 'it', 'nl', 'pl']
 
 export function signUpPage(context: PageContext): string {
   const { app, base, typed } = context
-  // A form that was begun at another location lacks the password alone.
+  // A form begun at another location lacks only the password.
   const isBegun = typed?.['email'] !== undefined
   const languages = new Intl.DisplayNames(['en'], { type: 'language' })
   const option = (value: string, label: string | undefined, chosen: string | undefined): Html =>
@@ -56,7 +56,7 @@ export function signUpPage(context: PageContext): string {
     'Create an account',
     html`<h1>Create an account</h1>
       <p>
-        ${app !== undefined && html`With it you can sign in to <strong>${app.name}</strong>.`} You decide
+        ${app !== undefined && html`You can use it to sign in to <strong>${app.name}</strong>.`} You decide
         later what to share with an app.
       </p>
       ${problemBox(context)}
@@ -105,15 +105,15 @@ const codeInput = (context: PageContext, label: string): Html =>
 
 export function confirmPage(context: PageContext, email: string): string {
   return layout(
-    'Check your mail',
-    html`<h1>Check your mail</h1>
+    'Check your email',
+    html`<h1>Check your email</h1>
       <p>
-        We have sent a mail to <strong>${email}</strong>. It contains a code that works for
+        We have sent an email to <strong>${email}</strong>. It contains a code that works for
         ${String(CODE_MINUTES)} minutes in this browser.
       </p>
       ${mailHint(context)} ${problemBox(context)}
-      ${form(context, 'confirm', html`${codeInput(context, 'Code from the mail')}<button>Confirm</button>`)}
-      <p>No mail, or the wrong address? <a href="${context.base}/sign-up">Start again</a></p>
+      ${form(context, 'confirm', html`${codeInput(context, 'Code from the email')}<button>Confirm</button>`)}
+      <p>No email, or the wrong address? <a href="${context.base}/sign-up">Start again</a></p>
       ${cancel(context)}`,
   )
 }
@@ -122,10 +122,10 @@ export function resetPage(context: PageContext): string {
   return layout(
     'Choose a new password',
     html`<h1>Choose a new password</h1>
-      <p>Enter the email address of your account. If it has one, we will mail you a code.</p>
+      <p>Enter the email address of your account. If there is such an account, we will email you a code.</p>
       ${problemBox(context)}
       ${form(context, 'reset', html`${input(context, { ...EMAIL, autocomplete: 'username', first: true })}<button>Send the code</button>`)}
-      <p><a href="${context.base}/sign-in">Back to the sign-in</a></p>
+      <p><a href="${context.base}/sign-in">Back to sign-in</a></p>
       ${cancel(context)}`,
   )
 }
@@ -135,19 +135,19 @@ export function newPasswordPage(context: PageContext, email: string): string {
     'Choose a new password',
     html`<h1>Choose a new password</h1>
       <p>
-        If there is an account of <strong>${email}</strong>, a mail with a code has gone there. The code works
-        for ${String(CODE_MINUTES)} minutes in this browser.
+        If there is an account for <strong>${email}</strong>, we have sent a code to this address. The code
+        works for ${String(CODE_MINUTES)} minutes in this browser.
       </p>
       ${mailHint(context)} ${problemBox(context)}
       ${form(
         context,
         'new-password',
         html`<input type="hidden" name="username" autocomplete="username" value="${email}" />
-          ${codeInput(context, 'Code from the mail')}
+          ${codeInput(context, 'Code from the email')}
           ${input(context, { ...NEW_PASSWORD, name: 'password', label: 'New password' })}
           <button>Set the password</button>`,
       )}
-      <p>No mail, or the wrong address? <a href="${context.base}/reset">Start again</a></p>
+      <p>No email, or the wrong address? <a href="${context.base}/reset">Start again</a></p>
       ${cancel(context)}`,
   )
 }
@@ -156,7 +156,7 @@ export function secondFactorPage(context: PageContext): string {
   return layout(
     'Second step',
     html`<h1>Second step</h1>
-      <p>Enter a code from the app that you set up for your account.</p>
+      <p>Enter a code from the authenticator app that you set up for your account.</p>
       ${problemBox(context)}
       ${form(
         context,

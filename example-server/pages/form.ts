@@ -1,23 +1,23 @@
 import { Html, html } from './html.ts'
 
-/** What a page with forms needs to know. */
+/** The data that a page with forms needs. */
 export interface PageContext {
-  /** Where its forms lead: `/gateway/…` or `/account`. */
+  /** The path to which its forms are sent: `/gateway/…` or `/account`. */
   readonly base: string
-  /** The app that has sent the person here. */
+  /** The app that sent the person here, if there is one. */
   readonly app: { readonly name: string } | undefined
   readonly csrf: string
-  /** What was wrong with the last try. */
+  /** The problem with the last attempt. */
   readonly problem?: string | undefined
-  /** The field that it is about. */
+  /** The name of the field with the problem. */
   readonly wrong?: string | undefined
-  /** What was typed in the last try, without passwords. */
+  /** The input of the last attempt, without passwords and codes. */
   readonly typed?: Readonly<Record<string, string | undefined>> | undefined
-  /** In development mails are printed, and the pages say so. */
+  /** Whether emails are printed instead of sent. The pages then say so. */
   readonly mailsArePrinted: boolean
 }
 
-/** What is wrong, with a way to the field. */
+/** The problem, with a link to its field. */
 export function problemBox({ problem, wrong }: PageContext): Html | undefined {
   if (problem === undefined) return undefined
   const text = wrong === undefined ? problem : html`<a href="#${wrong}">${problem}</a>`
@@ -37,13 +37,13 @@ export interface Input {
   readonly autocomplete?: string
   readonly hint?: string
   readonly optional?: boolean
-  /** More attributes, written by us. */
+  /** More attributes, as HTML that is not escaped. */
   readonly attributes?: string
-  /** Where the focus belongs on a page without a problem. */
+  /** Whether the field gets the focus if the page has no problem. */
   readonly first?: boolean
 }
 
-/** A field with its label and hint, tied to the problem when that is about it; then the focus is on it as well. */
+/** A field with its label and hint. If it has the problem, it refers to the problem and gets the focus. */
 export function input(context: PageContext, field: Input): Html {
   const { name, label, type = 'text', autocomplete, hint, optional = false, attributes = '' } = field
   const isPassword = type === 'password'
@@ -64,7 +64,7 @@ export function input(context: PageContext, field: Input): Html {
     ${hint !== undefined && html`<p class="hint" id="${name}-hint">${hint}</p>`}`
 }
 
-/** Ties a field to its hint, and to the problem when that is about it. */
+/** The ARIA attributes that refer from a field to its hint, and to the problem if the field has it. */
 export function described({ wrong }: PageContext, field: string, hasHint: boolean): Html {
   const by = [...(wrong === field ? ['problem'] : []), ...(hasHint ? [`${field}-hint`] : [])].join(' ')
   return new Html(
@@ -76,11 +76,11 @@ export function focused({ wrong, problem }: PageContext, field: string, first = 
   return new Html(wrong === field || (first && problem === undefined) ? 'autofocus' : '')
 }
 
-/** Where the code comes from, on a page that asks for it. */
+/** Says where to find the code if emails are printed. */
 export function mailHint({ mailsArePrinted }: PageContext): Html | undefined {
   if (!mailsArePrinted) return undefined
   return html`<p class="note">
-    This gateway runs for development: it sends no mail, and prints it in the terminal in which it was
-    started.
+    This gateway runs in development mode. It does not send emails, but prints them in the terminal in which
+    it was started.
   </p>`
 }

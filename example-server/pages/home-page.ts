@@ -12,10 +12,10 @@ const ROUTES = [
 ] as const
 
 export interface HomeView {
-  /** Of the demo; none in production. */
+  /** The demo apps; empty in production. */
   readonly apps: readonly { readonly id: string; readonly name: string }[]
   readonly location: string
-  /** Instances of other locations. */
+  /** The instances of other locations. */
   readonly others: readonly { readonly location: string; readonly url: string }[]
   readonly hasConsole: boolean
   readonly hasRegions: boolean

@@ -1,4 +1,4 @@
-/** Text that is HTML already. */
+/** Text that is already HTML and is not escaped. */
 export class Html {
   readonly text: string
   constructor(text: string) {
@@ -6,10 +6,10 @@ export class Html {
   }
 }
 
-/** What may stand in a template; `undefined` and `false` stand for nothing. */
+/** A value in a template. `undefined` and `false` print nothing. */
 export type Part = Html | string | false | undefined | readonly Part[]
 
-/** A template in which everything is escaped that is not `Html` itself. */
+/** A template tag that escapes every value except `Html`. */
 export function html(parts: TemplateStringsArray, ...values: readonly Part[]): Html {
   const text = parts.reduce(
     (sum, part, index) => sum + (index === 0 ? '' : render(values[index - 1])) + part,

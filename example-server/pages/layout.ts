@@ -29,7 +29,7 @@ export function layout(
     </html>`.text
 }
 
-/** A page of the demo shop, which is another party than the gateway and looks like one. */
+/** A page of the demo shop. It looks different from the gateway, because the shop is another party. */
 export function shopLayout(title: string, body: Html): string {
   return html`<!doctype html>
     <html lang="en">
@@ -48,13 +48,13 @@ export function shopLayout(title: string, body: Html): string {
     </html>`.text
 }
 
-/** A way on from a page. */
+/** A link that leads on from a page. */
 export interface Way {
   readonly href: string
   readonly text: string
 }
 
-/** A page that says why it goes no further, and where one can go from here. */
+/** A page with a message, and links to where the person can go from here. */
 export function messagePage(
   title: string,
   text: string,

@@ -3,7 +3,7 @@ import { nameOf } from './home-page.ts'
 import { html, type Html } from './html.ts'
 import { layout } from './layout.ts'
 
-/** Whether a location answers, in words. */
+/** The states of a location, in words. */
 const STATES: Readonly<Record<string, string>> = {
   current: 'answers',
   behind: 'catching up',
@@ -12,7 +12,7 @@ const STATES: Readonly<Record<string, string>> = {
   unknown: 'not checked yet',
 }
 
-/** How much of an identifier is shown, the jurisdiction included. */
+/** How many characters of an identifier are shown, including the jurisdiction. */
 const SHOWN = 16
 
 function withoutRegions(): string {
@@ -27,7 +27,9 @@ function withoutRegions(): string {
   )
 }
 
-/** What each location stores, read from each Redis just now. Of a person it shows the beginning of the identifier, and no field. */
+/**
+ * The page that shows what each location stores. It shows the first characters of people's identifiers, and no field.
+ */
 export function regionsPage(holdings: readonly Holding[]): string {
   if (holdings.length === 0) return withoutRegions()
   const people = [...new Set(holdings.flatMap(({ people = [] }) => people))].toSorted()
@@ -37,7 +39,7 @@ export function regionsPage(holdings: readonly Holding[]): string {
     'What each location stores',
     html`<h1>What each location stores</h1>
       <p>
-        Read from the Redis of each location when this page was loaded. It loads itself again every two
+        Read from the Redis of each location when this page was loaded. The page reloads itself every two
         seconds.
       </p>
       <div class="scroll" role="region" aria-label="Locations" tabindex="0">

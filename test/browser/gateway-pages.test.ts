@@ -64,7 +64,7 @@ async function makeAccount(email: string): Promise<void> {
   await page.getByLabel('Last name').fill(ADA.surname)
   await page.getByLabel('Citizenship').selectOption(ADA.country)
   await page.getByRole('button', { name: 'Create an account' }).click()
-  await page.getByLabel('Code from the mail').fill(codeFor(server.mails, email))
+  await page.getByLabel('Code from the email').fill(codeFor(server.mails, email))
   await page.getByRole('button', { name: 'Confirm' }).click()
   await page.getByRole('heading', { name: /^Share with/ }).waitFor()
 }

@@ -123,7 +123,7 @@ async function signUp(country: string): Promise<void> {
 }
 
 async function confirm(country: string): Promise<void> {
-  await page.getByLabel('Code from the mail').fill(codeFor(gateway.mails, `eve-${country}@example.org`))
+  await page.getByLabel('Code from the email').fill(codeFor(gateway.mails, `eve-${country}@example.org`))
   await page.getByRole('button', { name: 'Confirm' }).click()
 }
 

@@ -313,7 +313,7 @@ describe('signing in', () => {
     expect(Number(refused[0]?.headers.get('retry-after'))).toBeGreaterThan(800)
     visitor.page = page
     expect((await visitor.submit('sign-in', signIn)).status).toBe(429)
-    expect(server.lines.join('\n')).toContain('too many tries')
+    expect(server.lines.join('\n')).toContain('too many attempts')
   })
 
   it('allows a hundred tries from one address, each with another email', async () => {

@@ -30,7 +30,7 @@ describe('what never becomes a request', () => {
   }
 
   it('is a line in the log', () => {
-    expect(server.said.stderr).toMatch(/^gateway: a client sent no readable request code="HPE_\w+"$/m)
+    expect(server.said.stderr).toMatch(/^gateway: a client sent an unreadable request code="HPE_\w+"$/m)
   })
 })
 

@@ -62,7 +62,7 @@ describe('a mail', () => {
         log,
       )({ to: 'ada@example.org', subject: 'S', text: 'T' })
     })
-    expect(JSON.parse(line)).toMatchObject({ event: 'a mail could not be sent', subject: 'S' })
+    expect(JSON.parse(line)).toMatchObject({ event: 'an email could not be sent', subject: 'S' })
     expect(line).not.toContain('ada')
   })
 

@@ -192,7 +192,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     const server = await restart({ VAULT_KEY })
     const people = Array.from({ length: 4 }, (_, index) => ({ ...ADA, email: `ada${index}@example.org` }))
     const [ended] = await Promise.all([reseal(), ...people.map((each) => signUp(server, secret, each))])
-    expect(ended.stdout).toContain('\nDone: no other key is needed for what was looked at.\n')
+    expect(ended.stdout).toContain('\nDone: none of the data above needs another key.\n')
     expect(ended.stdout).toMatch(/\nkeys of apps +1 looked at, 1 encrypted again\n/)
     expect(ended.stdout).toMatch(/\ngrants +\d+ looked at, 1 encrypted again\n/)
     expect(ended.stdout).toMatch(/\nkeys of legacy apps +1 looked at, 1 encrypted again\n/)
@@ -248,7 +248,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
 
   it('says in one line why it cannot start', async () => {
     const cases: [Record<string, string>, string[], number, RegExp][] = [
-      [{}, [], 1, /^Cannot start: REDIS_URL or those of the locations must be set.*\n$/],
+      [{}, [], 1, /^Cannot start: REDIS_URL, or the Redis URLs of the locations, must be set.*\n$/],
       [{ REDIS_URL: redis.url, SECRET_KEY: '' }, [], 1, /^Cannot start: SECRET_KEY must be set.*\n$/],
       [{ REDIS_URL: 'redis://127.0.0.1:1' }, [], 1, /^Cannot start: REDIS_URL must point to.*\n$/],
       [{ REDIS_URL: redis.url }, ['--fast'], 2, /^Usage: npm run reseal.*\n$/],
@@ -348,7 +348,7 @@ describe('npm run reseal, with a Redis in each location', () => {
     await servers.frankfurt.kill()
     const { code, stdout } = await runReseal({ ...environment, VAULT_KEY })
     expect(stdout).toMatch(/\nkeys of people of europe +1 looked at, 1 encrypted again\n/)
-    expect(stdout).toMatch(/\nNot done\. Not up to date, or away: frankfurt\. Run it again\.\n$/)
+    expect(stdout).toMatch(/\nNot done\. Not up to date, or unreachable: frankfurt\. Run it again\.\n$/)
     expect(code).toBe(1)
   })
 
