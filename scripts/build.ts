@@ -1,4 +1,4 @@
-// Builds dist/esm and dist/cjs: modules by esbuild, declarations by the compiler, and the JSON Schema of a policy.
+// Builds dist: modules with esbuild, declarations with the TypeScript compiler, and the JSON Schema of a policy.
 import { spawn } from 'node:child_process'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -25,7 +25,8 @@ const dist = join(root, 'dist')
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
 
 /**
- * `index`, `redis`, and so on, each with its source. No two have one name: see PARTS for why that matters.
+ * The entries of the package, such as `index` and `redis`, with their sources. Names must be unique, because files are
+ * named after them.
  */
 const entries = new Map(
   Object.keys(manifest.exports)
@@ -33,14 +34,14 @@ const entries = new Map(
     .map((name) => [name === '.' ? 'index' : basename(name), join(name, 'index')]),
 )
 
-/** `cli/main`: programs. They and what only they need are CommonJS alone. */
+/** The programs, such as `cli/main`. They and the modules that only they use are built only as CommonJS. */
 const programs = Object.values(manifest.bin).map((path) => relative('dist/cjs', path).replace(/\.js$/, ''))
 
 /**
- * Modules that get files of their own although no entry is one. npm packs files of one name side by side, and gzip looks back
- * 32 KB: of two files that are smaller than this and alike, the second takes next to nothing. dist/esm and dist/cjs hold such
- * pairs, and a test of the tarball says which of them has become too large. Each file that `index` needs makes its start a little
- * longer.
+ * Modules that get files of their own although they are not entries. npm packs files of the same name next to each
+ * other, and gzip finds repetitions within 32 KB, so the second of two similar files below this size takes almost no
+ * space. dist/esm and dist/cjs contain such pairs, and a test of the tarball reports files that have become too large.
+ * But each further file that `index` loads makes its start slower.
  */
 const PARTS = [
   'console/openapi',
@@ -68,7 +69,7 @@ const CHUNKS = /\bchunk-\w{8}\.js\b/g
 
 const TARGET = 'node20.19'
 
-/** Names of what is not exported are short: the tarball is a tenth smaller. */
+/** Identifiers that are not exported are shortened, which makes the tarball ten percent smaller. */
 const SMALL = {
   target: TARGET,
   minifyWhitespace: true,
@@ -87,9 +88,9 @@ async function compiles(project: string): Promise<boolean> {
 }
 
 /**
- * Modules of nothing but data, which are long. They are built once, as CommonJS, which both builds read: each is a third of the
- * tarball otherwise. Their texts are compressed; Brotli knows more of them than the gzip of the tarball. The corpora are one file,
- * because they are alike.
+ * Large modules that contain only data. They are built once, as CommonJS, and both builds load them; otherwise each
+ * would take a third of the tarball. Their text is compressed with Brotli, which compresses it better than the gzip of
+ * the tarball. The corpora share one file, because they are similar.
  */
 const dataModules: Plugin = {
   name: 'data-modules',
@@ -114,14 +115,15 @@ const dataModules: Plugin = {
 }
 
 /**
- * One CommonJS module with everything that these modules export, which is data. It asks Node for its module and requires it only
- * before Node 22.3, which cannot be asked: in an ES module that a bundler makes of it there is no `require`.
+ * One CommonJS module with everything that these data modules export. It loads `node:zlib` with
+ * `process.getBuiltinModule`, because `require` does not exist if a bundler turns it into an ES module. Only Node
+ * before 22.3, which lacks `getBuiltinModule`, uses `require`.
  */
 async function dataFile(sources: readonly string[]): Promise<string> {
   const data: Record<string, unknown> = {}
   for (const source of sources) {
     const { code } = await transform(source, { loader: 'ts', format: 'cjs', platform: 'node', ...SMALL })
-    if (code.includes('require(')) throw new Error('a module of data is not only data')
+    if (code.includes('require(')) throw new Error('a data module imports another module')
     const run = runInThisContext(`(module) => {${code}}`) as (module: { exports: object }) => void
     const module = { exports: {} }
     run(module)
@@ -140,8 +142,8 @@ ${Object.keys(data)
 }
 
 /**
- * zod can write JSON Schemas, and each schema names the functions for it, so that no bundler leaves them out. The package writes
- * none: its own is written by this build. In its place each of these functions does nothing.
+ * Replaces zod's functions that write JSON Schemas with empty ones. Every schema refers to them, so a bundler cannot
+ * remove them, but the package does not need them: this build writes its JSON Schema.
  */
 const noJsonSchemas: Plugin = {
   name: 'no-json-schemas',
@@ -158,15 +160,16 @@ const noJsonSchemas: Plugin = {
   },
 }
 
-/** Puts the place of the data modules in, as it is seen from `folder`. */
+/** Replaces the names of data modules with their paths, relative to `folder`. */
 function withPlaces(code: string, folder: string): string {
   const place = relative(folder, join(dist, 'cjs', 'data'))
   return code.replaceAll(/"#data\/([\w-]+\.js)"/g, `"${place.startsWith('.') ? place : `./${place}`}/$1"`)
 }
 
 /**
- * The modules of all entries in a few files, with what they use of other packages: to find and read two hundred modules and six
- * packages takes longer than to run them. Returns the paths of what was taken in, and of what only programs need.
+ * Bundles the modules of all entries, and the code that they use from other packages, into a few files, because finding
+ * and reading two hundred modules and six packages takes longer than running them. Returns the paths of the bundled
+ * sources, and of the files that only programs need.
  */
 async function bundle(): Promise<{
   readonly inputs: readonly string[]
@@ -186,7 +189,7 @@ async function bundle(): Promise<{
     platform: 'node',
     ...SMALL,
     external: Object.keys(manifest.peerDependencies),
-    // Else the names of chunks would depend on where node_modules is.
+    // Otherwise the names of chunks would depend on the location of node_modules.
     preserveSymlinks: true,
     plugins: [dataModules, noJsonSchemas],
     metafile: true,
@@ -197,12 +200,12 @@ async function bundle(): Promise<{
   const ofPrograms = [...ofAll]
     .filter((output) => !ofEntries.has(output))
     .map((output) => relative(join('dist', 'esm'), output))
-  // A part is in a file that others share; the one that has its name only hands that on.
+  // The code of a part is in a shared chunk. The file named after the part only re-exports it, and nothing loads it.
   for (const output of Object.keys(metafile.outputs)) if (!ofAll.has(output)) await rm(join(root, output))
   return { inputs: Object.keys(metafile.inputs), ofPrograms: new Set(ofPrograms) }
 }
 
-/** The files of the entries, and those that they load. */
+/** The files of the entries, and all files that they load. */
 function outputsFrom(metafile: Metafile, from: Iterable<string>): ReadonlySet<string> {
   const reached = new Set([...from].map((entry) => join('dist', 'esm', `${entry}.js`)))
   for (const output of reached)
@@ -211,7 +214,7 @@ function outputsFrom(metafile: Metafile, from: Iterable<string>): ReadonlySet<st
   return reached
 }
 
-/** The same module in fewer bytes than esbuild needs. Each declaration gets a line, so that a stack trace says something. */
+/** Minifies a module further than esbuild does. Each declaration gets its own line, so that stack traces are useful. */
 async function smaller(source: string): Promise<string> {
   const shebang = /^#!.*\n/.exec(source)?.[0] ?? ''
   const { code } = await minify(source.slice(shebang.length), {
@@ -224,15 +227,15 @@ async function smaller(source: string): Promise<string> {
 }
 
 /**
- * dist/cjs is what Node runs, whether it is imported or required: one copy of the package in a process, and loaded in less time.
- * dist/esm is for bundlers, and dist/node hands to `import` what dist/cjs has.
+ * Node runs dist/cjs for both `import` and `require`, so a process has only one copy of the package, and loads it
+ * faster. dist/node re-exports dist/cjs for `import`. dist/esm is for bundlers.
  */
 async function writeModules(ofPrograms: ReadonlySet<string>): Promise<void> {
   const hands = new Set([...entries.keys()].map((entry) => `${entry}.js`))
   await mkdir(join(dist, 'node'))
   const written = await readdir(join(dist, 'esm'), { recursive: true })
   const built = written.filter((name) => name.endsWith('.js')).toSorted()
-  // The hashes in the names of chunks cannot be compressed, and each import repeats one.
+  // Chunks are numbered, because hashes do not compress and each import repeats one.
   const numbers = new Map(
     built.filter((name) => CHUNK.test(name)).map((name, index) => [name, `${index}.js`]),
   )
@@ -257,8 +260,8 @@ async function writeModules(ofPrograms: ReadonlySet<string>): Promise<void> {
 }
 
 /**
- * The declarations, in dist/cjs. Those of dist/esm hand them on: a module may import CommonJS, and so they are the same types in
- * both.
+ * Writes the declarations to dist/cjs. Those of dist/esm re-export them, which is allowed because a module may import
+ * CommonJS, so both have the same types.
  */
 async function writeDeclarations(from: string): Promise<void> {
   await rollDeclarations(from, join(dist, 'cjs'), entries)
@@ -279,7 +282,7 @@ if (await compiles('tsconfig.build.json')) {
     join(dist, 'THIRD-PARTY-LICENSES.txt'),
     await thirdPartyLicences(root, [...inputs, ...dashboard.inputs]),
   )
-  // dist/esm gets no package.json of its own: bundlers read the nearest one, and it would hide `sideEffects`.
+  // dist/esm has no package.json, because bundlers read the nearest one, and it would hide `sideEffects`.
   await writeFile(
     join(dist, 'policy.schema.json'),
     `${JSON.stringify(policyJsonSchema(join(root, 'src', 'policy')), null, 2)}\n`,

@@ -1,4 +1,4 @@
-// Writes docs/cli.md from the table of commands: `npm run docs:cli`. A test holds that the page is up to date.
+// Writes docs/cli.md from the table of commands: `npm run docs:cli`. A test checks that the page is up to date.
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

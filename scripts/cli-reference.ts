@@ -7,7 +7,7 @@ import { STORE_OPTIONS } from '../src/cli/option-rows.ts'
 export const MARK =
   '<!-- The rest of this page is generated from the table of commands by `npm run docs:cli`. -->'
 
-/** The sections of docs/cli.md about all commands, group by group. */
+/** The sections of docs/cli.md about the commands, group by group. */
 export function commandPages(commands: readonly CommandRow[] = COMMANDS): string {
   const groups = [...new Set(commands.map(({ name }) => name.split(' ')[0] ?? ''))]
   const parts = groups.map((group) => {
@@ -42,7 +42,7 @@ function pageOf(row: CommandRow): string {
   ].join('\n')
 }
 
-/** The options that say which store, which the page explains once. */
+/** Whether an option selects the store. The page explains these options only once. */
 function isOfStore({ options }: CommandRow, name: string): boolean {
   return (
     Object.hasOwn(STORE_OPTIONS, name) &&
@@ -54,7 +54,7 @@ function sentence(text: string): string {
   return `${escaped(text.charAt(0).toUpperCase() + text.slice(1))}.`
 }
 
-/** Outside of code a sign of Markdown or HTML stands for itself. */
+/** Escapes characters of Markdown and HTML, except in code. */
 function escaped(text: string): string {
   return text
     .split('`')

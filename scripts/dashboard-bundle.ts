@@ -1,4 +1,4 @@
-// Bundles src/console/dashboard/ for browsers, and keeps the result as src/console/dashboard-files.ts.
+// Bundles src/console/dashboard/ for browsers, and writes the result to src/console/dashboard-files.ts.
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,11 +15,13 @@ interface BundledFile {
 
 interface Bundle {
   readonly files: readonly BundledFile[]
-  /** Paths of the modules that were taken in, relative to the root. */
+  /** The paths of the bundled modules, relative to the root. */
   readonly inputs: readonly string[]
 }
 
-/** The dashboard as files: a page, a script, a style and an icon. The same sources give the same bytes. */
+/**
+ * The files of the dashboard: a page, a script, a style sheet and an icon. The same sources always give the same bytes.
+ */
 export async function bundleDashboard(root: string): Promise<Bundle> {
   const folder = join(root, 'src', 'console', 'dashboard')
   const common = {
@@ -62,7 +64,7 @@ export async function bundleDashboard(root: string): Promise<Bundle> {
   }
 }
 
-/** A name that changes with the content, so that a browser may keep it for good. */
+/** A file whose name changes with its content, so that browsers may cache it forever. */
 function named(extension: string, type: string, content: string): BundledFile {
   const digest = digestOf(content)
   return { path: `/console-${digest}.${extension}`, type, digest, content }
@@ -71,13 +73,16 @@ function named(extension: string, type: string, content: string): BundledFile {
 const digestOf = (content: string): string =>
   createHash('sha256').update(content).digest('base64url').replaceAll(/[-_]/g, '').slice(0, 12)
 
-/** Whether what is kept was made of these files. Brotli may give other bytes with another version of Node. */
+/**
+ * Whether dashboard-files.ts contains these files. Compares digests, because Brotli's output depends on the version of
+ * Node.
+ */
 export function isKept({ files }: Bundle): boolean {
   const kept = new Map(DASHBOARD_FILES.map(({ path, digest }) => [path, digest]))
   return kept.size === files.length && files.every(({ path, digest }) => kept.get(path) === digest)
 }
 
-/** Writes the files as a module, unless it is there already. Says how many bytes they take compressed. */
+/** Writes dashboard-files.ts, unless it already contains these files. */
 export async function keepDashboard(root: string, bundle: Bundle): Promise<void> {
   if (isKept(bundle)) return
   const rows = bundle.files.map(({ path, type, digest, content }) => {
@@ -88,13 +93,13 @@ export async function keepDashboard(root: string, bundle: Bundle): Promise<void>
   await writeFile(join(root, 'src', 'console', 'dashboard-files.ts'), `${HEAD}${rows.join('')}]\n`)
 }
 
-const HEAD = `// Made by scripts/dashboard.ts of the sources in src/console/dashboard/: \`npm run dashboard\`. Not to be edited.
+const HEAD = `// Generated from src/console/dashboard/ by \`npm run dashboard\`. Do not edit.
 export interface DashboardFile {
   readonly path: string
   readonly type: string
-  /** Of the content. */
+  /** The digest of the content. */
   readonly digest: string
-  /** The content compressed by Brotli, in base64. */
+  /** The content, compressed with Brotli, in base64. */
   readonly brotli: string
 }
 

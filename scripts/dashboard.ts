@@ -1,4 +1,4 @@
-// Makes src/console/dashboard-files.ts of the sources in src/console/dashboard/. `npm run build` does it too.
+// Generates src/console/dashboard-files.ts from src/console/dashboard/. `npm run build` does this too.
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundleDashboard, keepDashboard } from './dashboard-bundle.ts'

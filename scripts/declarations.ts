@@ -1,16 +1,17 @@
-// Rolls the declarations that the compiler has written up: what an entry exports and what that needs, in a few files.
+// Bundles the declarations written by the compiler: the exports of each entry and the types that they need, in a few
+// files.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parse, type ModuleItem } from '@swc/core'
 
-/** A name of a module, or of another package where `external` says so. */
+/** A name that a module imports or re-exports. `external`: from another package. */
 interface Source {
   readonly from: string
   readonly name: string
   readonly external: boolean
 }
 
-/** All statements that declare one name: overloads are several. */
+/** All statements that declare a name, such as the overloads of a function. */
 interface Declared {
   readonly module: string
   readonly name: string
@@ -18,20 +19,20 @@ interface Declared {
 }
 
 interface Module {
-  /** What is declared, by its name. What adds to the global names is there as `GLOBAL`. */
+  /** The declarations by name. `declare global` has the name `GLOBAL`. */
   readonly declared: Map<string, Declared>
   readonly imported: Map<string, Source>
   readonly exported: Map<string, Source & { readonly typeOnly: boolean }>
-  /** Modules all of whose names are handed on. */
+  /** Modules that are re-exported with `export *`. */
   readonly all: string[]
 }
 
 const GLOBAL = 'declare global'
 const INLINE_IMPORT = /\bimport\((['"])(\.{1,2}\/[^'"]*)\.ts\1\)\.(\w+)/g
-/** No member of something: `...Rest` is a name, `one.other` is one. */
+/** An identifier that is not a property: in `...Rest` it matches `Rest`, in `one.other` only `one`. */
 const WORD = /(?<![\w$'"`])(?<!(?<!\.\.)\.)[A-Za-z_$][\w$]*(?![\w$'"`])/g
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/.*/g
-/** TypeScript takes these since 5.7. Without them both mean the same to those who call. */
+/** These type arguments exist since TypeScript 5.7. Without them, the types mean the same to callers. */
 const GENERIC_BYTES = /\b(Uint8Array|Buffer)<ArrayBuffer(?:Like)?>/g
 
 const withoutComments = (text: string): string => text.replaceAll(COMMENT, '')
@@ -62,7 +63,7 @@ function nameOf(item: ModuleItem): string | undefined {
 
 async function readModule(folder: string, name: string): Promise<Module> {
   const text = (await readFile(join(folder, `${name}.d.ts`), 'utf8')).replaceAll(GENERIC_BYTES, '$1')
-  // The places that the parser gives are of bytes, and count from the first statement that it has ever seen.
+  // The parser gives positions in bytes, counted from the first statement that it has ever parsed in this process.
   const bytes = Buffer.from(`;${text}`)
   const { body } = await parse(`;${text}`, { syntax: 'typescript', target: 'es2022' })
   const start = body.shift()?.span.start ?? 0
@@ -73,7 +74,7 @@ async function readModule(folder: string, name: string): Promise<Module> {
       : { from, external: true }
   let end = 1
   for (const item of body) {
-    // With the comment ahead of it.
+    // The comment before the statement is included.
     const statement = bytes.toString('utf8', end, item.span.end - start).trim()
     end = item.span.end - start
     if (item.type === 'ImportDeclaration') {
@@ -109,14 +110,17 @@ async function readModule(folder: string, name: string): Promise<Module> {
   return module
 }
 
-/** Which declarations stand in one file, and how they are named there. */
+/** Resolves names to declarations, and chooses the names that declarations have in the bundled files. */
 class Roll {
   readonly #folder: string
   readonly #modules = new Map<string, Module>()
-  /** The name that a declaration has in the rolled files: two modules may have one name for two things. */
+  /**
+   * The name of a declaration in the bundled files. It may differ from its own, because two modules may use the same
+   * name.
+   */
   readonly #names = new Map<Declared, string>()
   readonly #taken = new Set<string>()
-  /** What a declaration needs, and its text with the names of the rolled files. */
+  /** The declarations and external names that a declaration needs. */
   readonly #needs = new Map<Declared, ReadonlySet<Declared | Source>>()
 
   constructor(folder: string) {
@@ -131,7 +135,7 @@ class Roll {
     return module
   }
 
-  /** What a module exports: by the name outside, and whether it is a type alone. */
+  /** The exported names of a module, and whether each is only a type. */
   async exportsOf(name: string): Promise<Map<string, boolean>> {
     const { exported, all } = await this.module(name)
     const found = new Map([...exported].map(([outside, { typeOnly }]) => [outside, typeOnly]))
@@ -155,7 +159,7 @@ class Roll {
     throw new Error(`${name} exports no ${outside}`)
   }
 
-  /** What a word means inside of a module; nothing when it is a global name or a property. */
+  /** The declaration of an identifier inside a module; `undefined` for a global name or a property. */
   async inside(name: string, word: string): Promise<Declared | Source | undefined> {
     const { declared, imported } = await this.module(name)
     const own = declared.get(word)
@@ -175,7 +179,7 @@ class Roll {
     return name
   }
 
-  /** Puts the names of the rolled files into the text, once, and returns what the declaration needs. */
+  /** Returns what the declaration needs. The first call also changes its text to the names in the bundled files. */
   async needsOf(declaration: Declared): Promise<ReadonlySet<Declared | Source>> {
     const known = this.#needs.get(declaration)
     if (known !== undefined) return known
@@ -204,7 +208,7 @@ class Roll {
   }
 }
 
-/** All that the declarations need, and what that needs. */
+/** The given declarations, and everything that they need, directly or indirectly. */
 async function closureOf(
   roll: Roll,
   from: Iterable<Declared | Source>,
@@ -215,7 +219,7 @@ async function closureOf(
   return reached
 }
 
-/** The lines that import `needs`: from other packages by their names, and from rolled files. */
+/** The lines that import `needs` from other packages and from bundled files. */
 function importLines(
   needs: Iterable<Declared | Source>,
   roll: Roll,
@@ -234,8 +238,9 @@ function importLines(
 }
 
 /**
- * Writes the declarations of `entries` (by the name of the file, the module) of `folder` to `target`. What several entries need is
- * in files that they share, so that nobody needs the packages of an entry that is not used.
+ * Bundles the declarations in `folder` and writes them to `target`. `entries` maps the names of output files to
+ * modules. Declarations that several entries need are in shared files, so that users need the peer packages only of the
+ * entries that they import.
  */
 export async function rollDeclarations(
   folder: string,
@@ -245,7 +250,7 @@ export async function rollDeclarations(
   const roll = new Roll(folder)
   const users = new Map<Declared, string[]>()
   const roots = new Map<string, (readonly [outside: string, typeOnly: boolean, found: Declared | Source])[]>()
-  // First, so that what is exported has its own name.
+  // The exported declarations come first, so that they keep their names.
   for (const [entry, module] of entries) {
     const exported: (readonly [string, boolean, Declared | Source])[] = []
     for (const [outside, typeOnly] of await roll.exportsOf(module)) {
@@ -295,7 +300,7 @@ export async function rollDeclarations(
       return `${typeOnly ? 'type ' : ''}${inside === outside ? outside : `${inside} as ${outside}`}`
     })
     const lines = importLines(others, roll, (declared) => `${up}/${placeOf(declared)}.js`)
-    // What is exported may be a value.
+    // An entry may re-export values, which `import type` does not allow.
     const imports =
       exported === undefined ? lines : lines.map((line) => line.replace(/^import type/, 'import'))
     await writeFile(

@@ -1,12 +1,11 @@
 /**
- * Sends generated requests, a million of them, through single mounts and through `protect()`, and compares what both did: the
- * decisions, the status, the headers, the body and the events. Run with `npm run proof:differential`; ends with 1 at a
- * difference, and prints it.
+ * Sends generated requests through single guards and through `protect()`, and compares decisions, status, headers, body
+ * and events. Run it with `npm run proof:differential`. If it finds a difference, it prints it and exits with 1.
  *
- * --requests N   how many requests each side gets; default 1 000 000
- * --seed N       what the requests follow from; default 1. The same seed makes the same requests
- * --from N       the first part of 10 000 requests; default 0. A run that was interrupted goes on with the part it names
- * --express 4|5  default 5
+ * --requests N   the number of requests to each side; default 1,000,000
+ * --seed N       the seed of the generator; default 1. The same seed generates the same requests
+ * --from N       the part to start with; default 0. A part has 10,000 requests, so an interrupted run can be continued
+ * --express 4|5  the version of Express; default 5
  */
 import { parseArgs } from 'node:util'
 import { runDifferential, type Report } from '../test/support/differential/run.ts'
@@ -23,7 +22,7 @@ const { values: given } = parseArgs({
   },
 })
 
-/** Adds the counts of one part to those of the parts before. */
+/** Adds the counts of a part to the totals. */
 function add(total: Record<string, number>, part: Readonly<Record<string, number>>): void {
   for (const [name, count] of Object.entries(part)) total[name] = (total[name] ?? 0) + count
 }
@@ -57,7 +56,7 @@ async function main(): Promise<void> {
     if (report.differences.length > 0) {
       console.log(report.differences.join('\n\n'))
       console.log(
-        `part ${part}: ${report.differences.length} differences. Again: --seed ${seed} --from ${part}`,
+        `part ${part}: ${report.differences.length} differences. To repeat: --seed ${seed} --from ${part}`,
       )
       process.exitCode = 1
       break

@@ -1,8 +1,8 @@
-// Names the packages of others that the built modules contain, each with its version and its licence.
+// Lists the third-party packages in the built modules, with their versions and licences.
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Takes the paths of the modules, relative to `root`. Fails when a package has no licence text. */
+/** The licence file for these modules, whose paths are relative to `root`. Throws if a package has no licence text. */
 export async function thirdPartyLicences(root: string, modules: readonly string[]): Promise<string> {
   const names = modules.flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [])
   const parts = await Promise.all(
@@ -11,12 +11,12 @@ export async function thirdPartyLicences(root: string, modules: readonly string[
   return [INTRODUCTION, ...parts, SUFFIXES].join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-const INTRODUCTION = `Portcullis is under the MIT licence (LICENSE). Its modules contain these works of others.
+const INTRODUCTION = `Portcullis is under the MIT licence (LICENSE). Its modules contain the following third-party works.
 `
 
 const SUFFIXES = `The Public Suffix List (https://publicsuffix.org), MPL-2.0
 
-It is contained in another form, as \`PUBLIC_SUFFIX_LIST\`. This Source Code Form is subject to the terms of the
+It is included in a converted form, as \`PUBLIC_SUFFIX_LIST\`. This Source Code Form is subject to the terms of the
 Mozilla Public License, v. 2.0. If a copy of the MPL was not distributed with this file, You can obtain one at
 https://mozilla.org/MPL/2.0/.
 `

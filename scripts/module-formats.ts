@@ -1,15 +1,15 @@
-// One module as esbuild prints it, as an ES module and as CommonJS with the same text between imports and exports.
+// Converts an ES module that esbuild wrote to CommonJS. Both formats have the same text between imports and exports.
 import { parse, type ModuleItem } from '@swc/core'
 
 export interface Formats {
   readonly esm: string
   readonly cjs: string
-  /** What the module exports. */
+  /** The exported names. */
   readonly names: readonly string[]
 }
 
 interface Binding {
-  /** The name in the other module; `*` for all of it. */
+  /** The exported name in the other module; `*` for a namespace import. */
   readonly name: string
   readonly local: string
 }
@@ -25,7 +25,7 @@ function bindingsOf(item: Extract<ModuleItem, { type: 'ImportDeclaration' }>): B
     const local = each.local.value
     if (each.type === 'ImportNamespaceSpecifier') return { name: '*', local }
     if (each.type === 'ImportSpecifier') return { name: each.imported?.value ?? local, local }
-    // Of a package it might be its `default` or all of it; of a builtin both are the same.
+    // Only built-in modules, whose default export is the module itself. For a package it could be something else.
     if (!item.source.value.startsWith('node:')) throw new Error(`default import of ${item.source.value}`)
     return { name: 'default', local }
   })
@@ -37,7 +37,7 @@ const list = (bindings: readonly Binding[], between: string): string =>
     .toSorted()
     .join()
 
-/** What is imported from one module. Those of one name are one. */
+/** The import statements of a module, and the equivalent `require` calls. */
 function importsOf(from: string, bindings: readonly Binding[]): { esm: string; cjs: string } {
   const whole = bindings.filter(({ name }) => name === '*' || name === 'default')
   const named = bindings.filter((binding) => !whole.includes(binding))
@@ -55,9 +55,9 @@ function importsOf(from: string, bindings: readonly Binding[]): { esm: string; c
   return { esm: esm.join(''), cjs: cjs.join('') }
 }
 
-/** Begins a line with each statement of a module. */
+/** Starts a new line with each statement of a module. */
 export async function withLines(text: string): Promise<string> {
-  // The places that the parser gives are of bytes, and count from the first statement that it has ever seen.
+  // The parser gives positions in bytes, counted from the first statement that it has ever parsed in this process.
   const bytes = Buffer.from(`;${text}`)
   const { body } = await parse(`;${text}`, { syntax: 'ecmascript', target: 'es2022' })
   const starts = body.map(({ span }) => span.start - (body[0]?.span.start ?? 0))
@@ -68,13 +68,13 @@ export async function withLines(text: string): Promise<string> {
 }
 
 /**
- * Both forms of an ES module without a default export. The CommonJS form reads what it imports once: no two files may need
- * each other, and what is exported may not change later.
+ * Both formats of an ES module without a default export. The CommonJS format copies imported values once, so modules
+ * must not import each other in a cycle, and exported values must not change later.
  */
 export async function inBothFormats(source: string): Promise<Formats> {
   const shebang = /^#!.*\n/.exec(source)?.[0] ?? ''
   const text = source.slice(shebang.length)
-  // The places that the parser gives are of bytes, and count from the first statement that it has ever seen.
+  // The parser gives positions in bytes, counted from the first statement that it has ever parsed in this process.
   const bytes = Buffer.from(`;${text}`)
   const { body } = await parse(`;${text}`, { syntax: 'ecmascript', target: 'es2022' })
   const start = body.shift()?.span.start ?? 0

@@ -1,16 +1,17 @@
 /**
- * Plants faults chosen by hand, one at a time, into a copy of the repository, and runs the tests that should notice.
+ * Plants hand-written faults, one at a time, in a copy of the repository, and runs the tests that should detect them.
  *
- * - `npm run mutants` plants them all. An interrupted run goes on where it stopped: an outcome holds until the fault, the
- *   file that it is planted in, or one of its suites changes.
- * - `-- --only src/http` takes the files whose path contains this.
- * - `-- --sample 20` takes as many; `--seed 7` takes the same ones again.
- * - `-- --fresh` forgets what earlier runs found. Interrupted, it goes on by `npm run mutants` without the flag.
- * - `-- --check` runs no tests. It tells within a second which faults no longer fit the sources.
+ * - `npm run mutants` plants all of them. Outcomes are kept until the fault, its source file or one of its suites
+ *   changes, so an interrupted run continues where it stopped.
+ * - `-- --only src/http` plants only the faults whose path contains this.
+ * - `-- --sample 20` plants a random selection of this size; `--seed 7` makes the selection repeatable.
+ * - `-- --fresh` discards the outcomes of earlier runs. If it is interrupted, continue with `npm run mutants`.
+ * - `-- --check` runs no tests. It reports the faults that no longer match the sources.
  *
- * Ends with 1 when a fault survives, or when one no longer fits the sources.
+ * Exits with 1 if a fault survives, or if one no longer matches the sources.
  *
- * The faults stand in `scripts/mutants/*.txt`, one folder of the sources a file; see `mutants/faults.ts` for the format.
+ * The faults are in `scripts/mutants/*.txt`, one file for each folder of the sources; `mutants/faults.ts` explains the
+ * format.
  */
 import {
   cpSync,
@@ -48,7 +49,7 @@ async function main(): Promise<boolean> {
   const wanted = all.filter(({ file }) => file.includes(values.only ?? ''))
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1_000_000))
   const faults = values.sample === undefined ? wanted : sampled(wanted, Number(values.sample), seed)
-  if (faults.length === 0) throw new Error('there is no such fault')
+  if (faults.length === 0) throw new Error('no fault has a path that contains the text of --only')
   console.log(
     `${faults.length} of ${all.length} faults${values.sample === undefined ? '' : `, --seed ${seed}`}`,
   )
@@ -84,7 +85,7 @@ async function plantAll(faults: readonly Fault[]): Promise<Map<Fault, Outcome>> 
     rmSync(copy, { recursive: true, force: true })
   }
   const minutes = ((performance.now() - started) / 60_000).toFixed(1)
-  console.log(`\n${outcomes.size} faults in ${minutes} min, ${asked} of them not known from an earlier run`)
+  console.log(`\n${outcomes.size} faults in ${minutes} min, ${asked} of them planted in this run`)
   return outcomes
 }
 
@@ -95,7 +96,7 @@ function check(faults: readonly Fault[]): Map<Fault, Outcome> {
     const fitted = fit(fault, repository)
     const empty = fault.suites.find((suite) => !tests.some((test) => test.includes(`test/${suite}`)))
     const problem =
-      'problem' in fitted ? fitted.problem : empty === undefined ? undefined : `no test file fits ${empty}`
+      'problem' in fitted ? fitted.problem : empty === undefined ? undefined : `no test file matches ${empty}`
     if (problem !== undefined) outcomes.set(fault, { kind: 'misfit', by: problem })
   }
   return outcomes
@@ -121,7 +122,7 @@ function fit(
   folder: string,
 ): { path: string; sound: string; faulty: string } | { problem: string } {
   const path = join(folder, fault.file)
-  if (!existsSync(path)) return { problem: 'there is no such file' }
+  if (!existsSync(path)) return { problem: 'the file does not exist' }
   const sound = readFileSync(path, 'utf8')
   const faulty = planted(sound, fault)
   return typeof faulty === 'string' ? { path, sound, faulty } : faulty
@@ -134,12 +135,15 @@ function report(outcomes: ReadonlyMap<Fault, Outcome>): boolean {
     console.log(`\n${kind}: ${file}, ${by}\n- ${before}\n+ ${after}`)
   }
   console.log(
-    `\n${of('killed').length} killed, ${survived.length} survived, ${misfits.length} do not fit the sources`,
+    `\n${of('killed').length} killed, ${survived.length} survived, ${misfits.length} do not match the sources`,
   )
   return survived.length === 0 && misfits.length === 0
 }
 
-/** In a copy, a run that is interrupted leaves no fault behind, and the sources may be edited meanwhile. */
+/**
+ * Copies the repository, so that an interrupted run leaves no fault in it, and its sources may be edited during the
+ * run.
+ */
 function copyRepository(): string {
   const copy = mkdtempSync(join(tmpdir(), 'portcullis-mutants-'))
   for (const name of readdirSync(repository)) {

@@ -1,4 +1,4 @@
-// Makes the JSON Schema of a policy, for editors and for checks outside of Node.
+// Generates the JSON Schema of a policy, for editors and for checks outside Node.
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import * as z from 'zod/mini'
@@ -9,7 +9,7 @@ interface JsonSchema {
   properties?: Record<string, JsonSchema>
 }
 
-/** A JSON Schema (2020-12) of a policy document as it is written. What it refuses, `parsePolicy` refuses too. */
+/** A JSON Schema (2020-12) of a policy document. Every document that it rejects is also rejected by `parsePolicy`. */
 export function policyJsonSchema(sources: string): object {
   const schema = z.toJSONSchema(policyShape().schema, { io: 'input', target: 'draft-2020-12' }) as JsonSchema
   const read = (name: string): string => readFileSync(join(sources, name), 'utf8')
@@ -19,19 +19,19 @@ export function policyJsonSchema(sources: string): object {
     const [, written = '', others = ''] =
       /export interface (\w+) extends Protection(.*) \{/.exec(source) ?? []
     const section = schema.properties?.[camelCase(basename(file, '.ts'))]
-    if (section?.properties === undefined) throw new Error(`${file} is the section of no guard`)
+    if (section?.properties === undefined) throw new Error(`${file} is not the section of a guard`)
     describe(section, describedIn(source, written))
     if (others.includes('CorsSettings')) describe(section, describedIn(read('cors.ts'), 'CorsSettings'))
     const { properties } = section
     if (properties['mode'] !== undefined) {
       properties['mode'].description =
-        'enforce refuses, report only records what it would refuse, off asks nothing.'
+        'enforce refuses, report only records what it would refuse, off checks nothing.'
     }
   }
   return { title: 'Portcullis policy', description: 'The policy document of one app.', ...schema }
 }
 
-/** The members of a section are written in the file that is named after its guard. */
+/** The name of the guard whose section is in a file of this name. */
 function camelCase(name: string): string {
   return name.replace(/-(\w)/g, (_hyphen, letter: string) => letter.toUpperCase())
 }
@@ -45,7 +45,7 @@ function describe(
   }
 }
 
-/** The members of an interface with their doc comments, as plain text. */
+/** The members of an interface, with their doc comments as plain text. */
 function describedIn(source: string, name: string): [member: string, description: string][] {
   const start = source.indexOf(`export interface ${name} `)
   const body = source.slice(start, source.indexOf('\n}', start))

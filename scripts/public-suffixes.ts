@@ -1,9 +1,10 @@
-// Writes src/match/public-suffix-list.ts. Run it with `npm run public-suffixes` after an update of tldts, which carries the list.
+// Writes src/match/public-suffix-list.ts. Run it with `npm run public-suffixes` after an update of tldts, which
+// contains the list.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
-/** The list as tldts ships it: a trie in flat arrays. Its labels stand one behind the other in `labelText`. */
+/** The list as tldts ships it: a trie in flat arrays. `labelText` contains all labels, one after another. */
 interface Trie {
   readonly nodeFlags: Uint8Array
   readonly edgeStart: Uint16Array
@@ -14,7 +15,7 @@ interface Trie {
   readonly exceptionsRoot: number
 }
 
-/** Every rule of the Public Suffix List, as it is written there: `co.uk`, `*.ck`, `!www.ck`. Names are in ASCII. */
+/** Every rule of the Public Suffix List in its notation, such as `co.uk`, `*.ck` and `!www.ck`. Names are in ASCII. */
 export function publicSuffixRules(root: string): readonly string[] {
   const path = join(root, 'node_modules', 'tldts', 'dist', 'cjs', 'src', 'data', 'trie.js')
   const trie = createRequire(path)(path) as Trie
@@ -40,8 +41,8 @@ function rulesBelow(trie: Trie, root: number): string[] {
 }
 
 /**
- * The source text of the module. A rule of one label is left out: it says no more than the rule of the list for names that it
- * does not have, by which the last label of a name is its public suffix.
+ * The source text of the module. Rules of one label are omitted, because the default rule of the list has the same
+ * effect: the last label of a name is its public suffix.
  */
 export function publicSuffixModule(rules: readonly string[], version: string): string {
   const children = new Map<string, string[]>()
@@ -51,7 +52,7 @@ export function publicSuffixModule(rules: readonly string[], version: string): s
     const parent = rule.slice(dot + 1)
     children.set(parent, [...(children.get(parent) ?? []), rule.slice(0, dot)])
   }
-  // Those of one top-level domain side by side: so they compress better.
+  // Rules of the same top-level domain are adjacent, because they compress better.
   const backwards = (name: string): string => name.split('.').toReversed().join('.')
   const groups = [...children]
     .map(([parent, labels]) => [backwards(parent), `${parent} ${labels.toSorted().join(' ')}`] as const)

@@ -1,7 +1,7 @@
 /**
- * Follows README.md literally in an empty folder, with the package as it would be published, and prints what each block did. Run
- * with `npm run try:readme`. Ends with 1 when a block did not do what the page says. It installs from the registry that npm is set
- * to.
+ * Follows README.md literally in an empty folder, with the package as it would be published, and prints the result of
+ * each block. Run it with `npm run try:readme`. It exits with 1 if a block does not do what the page says. It installs
+ * packages from the registry that npm is configured to use.
  */
 import { copyFile, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,12 +18,12 @@ async function must(program: string, args: readonly string[], cwd: string): Prom
   return printed
 }
 
-/** Packs what the build has made, and answers with the path of the tarball. */
+/** Builds and packs the package, and resolves with the path of the tarball. */
 async function pack(home: string): Promise<string> {
   await must('npm', ['run', 'build'], repository)
   await must('npm', ['pack', '--ignore-scripts', '--pack-destination', home], repository)
   const name = (await readdir(home)).find((file) => file.endsWith('.tgz'))
-  if (name === undefined) throw new Error('npm pack made no tarball')
+  if (name === undefined) throw new Error('npm pack has not written a tarball')
   return join(home, name)
 }
 
@@ -35,7 +35,7 @@ async function bytesOf(folder: string): Promise<number> {
   return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
 }
 
-/** Type-checks an example as a user would who writes TypeScript; asks the installed package about a policy. */
+/** Type-checks a TypeScript example, as a user would. Parses and scores a policy with the installed package. */
 async function tryBlock(
   { language, line, code }: Block,
   folder: string,
@@ -43,7 +43,7 @@ async function tryBlock(
   if (language === 'jsonc') {
     const program = `import { parsePolicy, scorePolicy } from 'portcullis'
 const policy = parsePolicy(${code})
-console.log('parsePolicy takes it; scorePolicy:', scorePolicy(policy).score)`
+console.log('parsePolicy accepts it; scorePolicy:', scorePolicy(policy).score)`
     await writeFile(join(folder, 'policy.mjs'), program)
     return { what: 'the policy', ...(await run('node', ['policy.mjs'], folder)) }
   }
@@ -56,7 +56,7 @@ console.log('parsePolicy takes it; scorePolicy:', scorePolicy(policy).score)`
   return { what: 'the example', printed: succeeded ? 'it compiles' : printed, succeeded }
 }
 
-/** What the page promises of its calls and programs, by what was done. */
+/** The output that the page promises for its commands and programs. */
 const PROMISED: readonly (readonly [what: RegExp, printed: RegExp])[] = [
   [/curl .*https:\/\/example\.org'/, /^HTTP\/1\.1 200 /],
   [
@@ -77,14 +77,14 @@ const home = await mkdtemp(join(tmpdir(), 'portcullis-readme-'))
 try {
   const tarball = await pack(home)
   const folder = await mkdtemp(join(home, 'empty-'))
-  // The page tells its reader to put it there.
+  // The page tells the reader to put the tarball there.
   await copyFile(tarball, join(folder, basename(tarball)))
   const steps = follow(page, {
     folder,
     shell(command) {
       if (!command.startsWith('npm install ')) return undefined
       const names = command.replace('npm install', '').replace(/#.*$/, '').trim().split(/\s+/)
-      // What TypeScript needs besides, for the examples in TypeScript.
+      // The examples in TypeScript also need these types.
       return must(
         'npm',
         ['install', '--no-audit', '--no-fund', ...names, '@types/express', '@types/node'],

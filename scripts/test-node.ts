@@ -1,6 +1,6 @@
 /**
- * Runs the unit tests and those of the guards on another version of Node, which is installed outside of the repository where
- * it is missing: `npm run test:node -- 24`. What follows is handed to jest.
+ * Runs the unit tests and the guards' tests on another version of Node: `npm run test:node -- 24`. Installs this
+ * version outside the repository if it is missing. Further arguments are passed to jest.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'

@@ -1,11 +1,11 @@
 import { TestEnvironment } from 'jest-environment-node'
 
-/** After the first failure the other tests of a file say nothing new. */
+/** Skips the tests of a file after the first failure, because one failure is enough to detect a fault. */
 export default class BailEnvironment extends TestEnvironment {
   #failed = false
 
   handleTestEvent({ name, test }) {
-    // After a failed hook nothing is skipped: each of its tests fails at once, and a skipped one would count as passed.
+    // A failed hook does not skip tests: each of them fails at once, and a skipped test would count as passed.
     if (name === 'test_fn_failure') this.#failed = true
     else if (name === 'test_start' && this.#failed) test.mode = 'skip'
   }

@@ -2,26 +2,26 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { transformSync } from '@swc/core'
 
-/** A fault that the tests must notice. */
+/** A fault that the tests must detect. */
 export interface Fault {
-  /** Where it is planted, as a path of the repository. */
+  /** The path of the file in which it is planted, relative to the repository. */
   readonly file: string
-  /** A fragment of one line, which stands exactly once in the file. */
+  /** A part of a line that occurs exactly once in the file. */
   readonly before: string
   readonly after: string
-  /** Test files, or folders, by a part of their path; the most related first. */
+  /** Test files or folders, by a part of their path, the most closely related first. */
   readonly suites: readonly string[]
 }
 
 /**
- * Reads all lists of a folder. The format, with one fault after another:
+ * Reads all lists in a folder. Their format:
  *
  *     # a comment
  *     @ src/match/ip.ts: unit/match/ip.test integration/guards/ip-whitelist
- *     - a fragment that stands once in the file
- *     + what stands there instead
+ *     - a part of a line that occurs once in the file
+ *     + its replacement
  *
- * A line with `@` holds for all faults up to the next one.
+ * A line with `@` applies to all faults up to the next such line.
  */
 export function readFaults(folder: string): Fault[] {
   const lists = readdirSync(folder).filter((name) => name.endsWith('.txt'))
@@ -48,10 +48,10 @@ function parseFaults(text: string, name: string): Fault[] {
   return faults
 }
 
-/** The file with the fault in it. */
+/** The source with the fault planted. */
 export function planted(sound: string, { file, before, after }: Fault): string | { problem: string } {
   const count = sound.split(before).length - 1
-  if (count !== 1) return { problem: `the fragment stands ${count} times in the file` }
+  if (count !== 1) return { problem: `the fragment occurs ${count} times in the file` }
   const faulty = sound.replace(before, () => after)
   try {
     transformSync(faulty, { filename: file, swcrc: false, jsc: { parser: { syntax: 'typescript' } } })
@@ -65,7 +65,7 @@ export function lineOf(sound: string, { before }: Fault): number {
   return sound.slice(0, sound.indexOf(before)).split('\n').length
 }
 
-/** As many of them, chosen by the seed. */
+/** A selection of `size` faults, determined by the seed. */
 export function sampled(faults: readonly Fault[], size: number, seed: number): Fault[] {
   let state = seed
   const random = (): number => {

@@ -1,22 +1,22 @@
-// Runs the suites that its parent names, one after another, in this process.
+// Runs suites one after another in this process, as requested by the parent process.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
 const require = createRequire(join(process.cwd(), 'package.json'))
 const { runCLI } = createRequire(require.resolve('jest'))('@jest/core')
 const environment = { ...process.env }
-// The set-up of the integration tests starts a Redis.
+// The global setup of the integration tests starts a Redis server, which these suites do not need.
 const NEEDS_NO_SERVER = /^(?:unit|integration\/guards)\//
 
-// Whoever has started it was interrupted.
+// The parent process was interrupted.
 process.on('disconnect', () => process.exit(1))
 
 process.on('message', (suite) => void runSuite(String(suite)))
 
 async function runSuite(suite) {
-  // A set-up that has run once must run again: what it started is stopped after each run.
+  // The global setup must run again, because what it started is stopped after each run.
   process.env = { ...environment }
-  // The projects whose tests are told apart by their folder.
+  // The folder of a suite tells its project.
   const [folder, rest] = [suite.slice(0, suite.indexOf('/')), suite]
   const selectProjects = folder === 'unit' ? ['unit', 'deep'] : [folder]
   try {

@@ -1,11 +1,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 
-/** One warm process of jest, which is replaced when it hangs or has done much. */
+/** A jest process that is reused, and replaced if it hangs or after many runs. */
 export interface Jest {
-  /** Runs a suite, and resolves with the title of its first failure, or with `undefined` when all passed. */
+  /** Runs a suite. Resolves with the title of the first failure, or with `undefined` if all tests passed. */
   run(suite: string): Promise<string | undefined>
-  /** Why the suite says nothing about faults: it fails or is empty without one. Asked once for each suite. */
+  /** The reason why a suite cannot detect faults: it fails or is empty without one. Runs each suite only once. */
   isGreen(suite: string): Promise<string | undefined>
   stop(): Promise<void>
 }
@@ -15,9 +15,9 @@ interface Answer {
   readonly failure?: string
 }
 
-/** Jest keeps something of every run. */
+/** A process is replaced after this many runs, because jest leaks memory with every run. */
 const RUNS_OF_A_PROCESS = 150
-/** A fault may make a loop endless. */
+/** The time limit of a run in milliseconds, because a fault may cause an endless loop. */
 const HANGS_AFTER = 300_000
 
 export function createJest(folder: string): Jest {
@@ -48,7 +48,7 @@ export function createJest(folder: string): Jest {
     const current = child
     const answer = await new Promise<Answer>((settle) => {
       const hangs = setTimeout(() => finish({ tests: 1, failure: 'it hangs' }), HANGS_AFTER)
-      const ended = (): void => finish({ tests: 1, failure: 'the process of the tests ended' })
+      const ended = (): void => finish({ tests: 1, failure: 'the test process exited' })
       const finish = (result: Answer): void => {
         clearTimeout(hangs)
         current.off('exit', ended).off('message', finish)
@@ -66,7 +66,7 @@ export function createJest(folder: string): Jest {
     async isGreen(suite) {
       if (!green.has(suite)) {
         const { tests, failure } = await ask(suite)
-        const problem = failure ?? (tests === 0 ? 'there are no such tests' : undefined)
+        const problem = failure ?? (tests === 0 ? 'there are no tests' : undefined)
         green.set(suite, problem === undefined ? undefined : `${suite} without the fault: ${problem}`)
       }
       return green.get(suite)

@@ -5,29 +5,29 @@ import type { Fault } from './faults.ts'
 
 export interface Outcome {
   readonly kind: 'killed' | 'survived' | 'misfit'
-  /** The test that noticed, or why the fault does not fit. */
+  /** The test that detected the fault, or the reason why the fault does not match the sources. */
   readonly by: string
 }
 
-/** What earlier runs found. */
+/** The outcomes of earlier runs. */
 export interface State {
   get(key: string): Outcome | undefined
   set(key: string, outcome: Outcome): void
 }
 
-/** Reads the file where the outcomes are kept, and writes it again after each of them. */
+/** Reads the file of outcomes, and rewrites it after each new outcome. */
 export function openState(file: string, fresh: boolean): State {
-  // Gone from the disk too: a run with `fresh` that is interrupted goes on without it.
+  // The file is deleted, so that an interrupted run with `fresh` can be continued without it.
   if (fresh) rmSync(file, { force: true })
   const known = readState(file)
   return {
     get: (key) => known.get(key),
     set(key, outcome) {
-      // A misfit may be mended outside of what makes the key.
+      // A misfit is not stored, because it may be fixed without changing the key.
       if (outcome.kind === 'misfit') return
       known.set(key, outcome)
       mkdirSync(dirname(file), { recursive: true })
-      // Another run may have written meanwhile, and may read at any time.
+      // Another run may have written the file meanwhile, and may read it at any time.
       const next = `${file}.${process.pid}`
       writeFileSync(next, JSON.stringify([...readState(file).set(key, outcome)]))
       renameSync(next, file)
@@ -40,8 +40,7 @@ function readState(file: string): Map<string, Outcome> {
 }
 
 /**
- * Makes the key of an outcome from the fault, the file that it is planted in and its suites, so that a change elsewhere
- * forgets nothing.
+ * Derives the key of an outcome from the fault, its source file and its suites, so that other changes keep the outcome.
  */
 export function createKeys(repository: string): (fault: Fault) => string {
   const tests = testFiles(repository)
@@ -62,7 +61,7 @@ export function createKeys(repository: string): (fault: Fault) => string {
   }
 }
 
-/** Paths from the repository, with slashes. */
+/** The paths of all test files, relative to the repository, with slashes. */
 export function testFiles(repository: string): string[] {
   return readdirSync(join(repository, 'test'), { recursive: true, encoding: 'utf8' })
     .map((name) => `test/${name.replaceAll('\\', '/')}`)

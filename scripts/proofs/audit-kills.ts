@@ -1,9 +1,10 @@
 /**
- * Kills the processes of an audited server and its Redis at random under load, cuts the end of the append-only file and fills the
- * disk of the spool, and then looks whether every answer that was delivered is in the log, once.
+ * Kills an audited server and its Redis at random moments under load, truncates the append-only file and fills the disk
+ * of the spool. Then checks that every delivered answer is in the log exactly once.
  *
- * `npm run proof:audit-kills -- --kills 1000 --state /tmp/kills.json` takes about half an hour, `--beside 4` runs four rounds beside
- * each other. It goes on where it has stopped. `--mode redis` runs without a spool. Ends with 1 when anything is unaudited, doubled or wrong.
+ * `npm run proof:audit-kills -- --kills 1000 --state /tmp/kills.json` takes about half an hour. An interrupted run
+ * continues where it stopped. `--beside 4` runs four rounds in parallel. `--mode redis` runs without a spool. Exits
+ * with 1 if an event is missing or duplicated, or if the log does not verify.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -31,7 +32,7 @@ function read(): Totals & { rounds: number } {
 const wanted = Number(values.kills)
 const mode = values.mode === 'redis' ? 'redis' : 'spool'
 const totals = read()
-/** How many strikes are made or being made. */
+/** The number of strikes that are done or in progress. */
 let taken = totals.kills
 let rounds = totals.rounds
 

@@ -1,9 +1,9 @@
 /**
- * Takes Redis away from an audited server under load for ten minutes: nothing may be refused, the backlog must be stored at least ten
- * times as fast as it came, and the memory of the process may grow by at most 100 MB.
+ * Stops the Redis of an audited server under load for ten minutes. No request may be refused, the backlog must be
+ * stored at least ten times as fast as it arrived, and the memory of the process may grow by at most 100 MB.
  *
- * `npm run proof:audit-outage -- --minutes 10 --rate 1000`; `--how paused` for a Redis that holds its connections and answers nothing.
- * Ends with 1 when a promise is not kept.
+ * Run it with `npm run proof:audit-outage -- --minutes 10 --rate 1000`. With `--how paused`, Redis keeps its
+ * connections but does not answer. Exits with 1 if a promise is not kept.
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -29,11 +29,11 @@ const load = loadavg().map((each) => each.toFixed(1))
 const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
 console.log(`Node ${process.version}, load of the machine: ${load.join(', ')}`)
 console.log(
-  `Redis ${values.how} for ${(seen.away / 1_000).toFixed(0)} s, ${values.rate} requests a second asked for`,
+  `Redis ${values.how} for ${(seen.away / 1_000).toFixed(0)} s, ${values.rate} requests per second intended`,
 )
 console.log(`${seen.delivered} answers delivered, ${seen.refused} refused, ${seen.unaudited} unaudited`)
 console.log(
-  `${seen.backlog} events waited, stored in ${(seen.catchUp / 1_000).toFixed(1)} s (${speed.toFixed(0)} times as fast as they came)`,
+  `${seen.backlog} events waited, stored in ${(seen.catchUp / 1_000).toFixed(1)} s (${speed.toFixed(0)} times as fast as they arrived)`,
 )
 console.log(`spool ${mb(seen.spool)}, memory grew by ${mb(seen.growth)}`)
 console.log(`${seen.doubled} doubled, ${seen.problems.length} problems of the chain`)

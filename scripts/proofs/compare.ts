@@ -1,10 +1,11 @@
 /**
- * Compares generated pairs of policies, and asks the guards: each must confirm every witness, and judge no random request
- * otherwise than the verdict says. Run with `npm run proof:compare`; ends with 1 at a contradiction, and prints it.
+ * Compares generated pairs of policies, and checks the results with the guards: they must confirm every witness, and
+ * judge random requests as the verdict says. Run it with `npm run proof:compare`. If it finds a contradiction, it
+ * prints it and exits with 1.
  *
- * --pairs N   how many pairs are compared; default 100 000
- * --seed N    what the pairs follow from; default 1. The same seed makes the same pairs
- * --from N    the first part of 5 000 pairs; default 0. A run that was interrupted goes on with the part it names
+ * --pairs N   the number of pairs; default 100,000
+ * --seed N    the seed of the generator; default 1. The same seed generates the same pairs
+ * --from N    the part to start with; default 0. A part has 5,000 pairs, so an interrupted run can be continued
  */
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
@@ -52,7 +53,7 @@ for (let part = from; part < parts; part += 1) {
     const [pair] = result.counterexample ?? []
     const error = result.errorInstance instanceof Error ? result.errorInstance.message : ''
     console.log(
-      `${error}\n${printed(pair)}\npart ${part}: a contradiction. Again: --seed ${seed} --from ${part}`,
+      `${error}\n${printed(pair)}\npart ${part}: a contradiction. To repeat: --seed ${seed} --from ${part}`,
     )
     process.exit(1)
   }

@@ -1,9 +1,9 @@
 /**
- * Sends made-up targets to three servers that disagree about where a person belongs, follows every redirect as a browser does, and
- * looks for loops, for redirects to anywhere else than the configured bases, and for redirects that may be kept. Ends with 1 when
- * there is one.
+ * Sends generated targets to three servers that disagree about where a person belongs, and follows every redirect as a
+ * browser does. Exits with 1 if it finds a loop, a redirect to a place other than the configured bases, or a redirect
+ * that may be cached.
  *
- * --requests N  default 1 000 000. --seed N  default 1
+ * --requests N  default 1,000,000. --seed N  default 1
  */
 import { parseArgs } from 'node:util'
 import { fuzzRedirects } from '../../test/support/redirects.ts'

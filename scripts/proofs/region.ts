@@ -1,14 +1,17 @@
 /**
- * Keeps people of all countries in three real Redis servers under load, while places are killed, paused, frozen and cut, and then
- * searches everything that Dallas has seen for anything of a European: the bytes on the wire, MONITOR, the append-only file, the
- * snapshot, the log of Redis and of the application; in plain, escaped, hexadecimal, reversed, URL and base64 form at three offsets.
- * Then it plants one fault of routing after the other and expects that each is found. Ends with 1 when anything is wrong.
+ * Four parts, each of which exits with 1 if anything is wrong:
  *
- * Then it moves people from Dallas to Europe while places are killed: at every instant one home serves each of them, and in the end
- * nothing of them is left in Dallas. Then it asks an application that serves only Dallas for Europeans, and searches its heap.
+ * - load: stores people of all countries in three real Redis servers under load, while locations are killed, paused,
+ *   frozen and cut off. Then searches everything that Dallas received for data of Europeans: network traffic, MONITOR,
+ *   the append-only file, the snapshot, the logs of Redis and of the application; in plain, escaped, hexadecimal,
+ *   reversed, URL and base64 form (three offsets).
+ * - faults: plants routing faults, one at a time. Each must be detected.
+ * - moves: moves people from Dallas to Europe while locations are killed. At every instant exactly one home must serve
+ *   each of them, and in the end none of their data may remain in Dallas.
+ * - heap: sends requests for Europeans to an application that serves only Dallas, and searches its heap.
  *
- * --operations N  default 100 000. --people N  how many are moved, default 1 000. --seed N  default 1. --only load|faults|moves|heap  leaves
- * the other parts out
+ * --operations N  of the part load; default 100,000. --people N  of the part moves; default 1,000. --seed N  default 1.
+ * --only load|faults|moves|heap  runs only this part
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -58,7 +61,7 @@ async function underLoad(operations: number, seed: number): Promise<boolean> {
       `strikes: ${list(counted(strikes.map(({ what, places: at }) => `${at.join(' and ')} ${what}`)))}`,
     )
     console.log(
-      `refused because no location could be asked: ${list(counted(report.refusals.map((one) => circumstances(one, strikes))))}`,
+      `refused because no location was reachable: ${list(counted(report.refusals.map((one) => circumstances(one, strikes))))}`,
     )
     console.log(`bytes searched in Dallas: ${list(report.searched)}`)
     console.log(
@@ -98,7 +101,7 @@ async function withFaults(seed: number): Promise<boolean> {
         `${isRight ? '' : 'WRONG: '}${fault?.name ?? 'no fault'}: ${witnesses.length === 0 ? 'nothing found' : `found by ${witnesses.join(', ')}`}`,
       )
     }
-    console.log(`${FAULTS.length} faults, ${missed} not told rightly`)
+    console.log(`${FAULTS.length} faults, ${missed} judged wrongly`)
     return missed === 0
   } finally {
     await world.stop()
@@ -127,17 +130,17 @@ async function moving(people: number, seed: number): Promise<boolean> {
     )
     console.log(`strikes: ${list(counted(strikes.map(({ places: at }) => `${at.join(' and ')} killed`)))}`)
     console.log(
-      `moves begun: ${report.begun}, ended by another: ${report.resumed}, reads and writes of others: ${report.load}`,
+      `moves begun: ${report.begun}, resumed by another process: ${report.resumed}, reads and writes of others: ${report.load}`,
     )
     console.log(
-      `looks at the homes of a person: ${report.looks}, not decided because a home was away: ${report.undecided}`,
+      `looks at the homes of a person: ${report.looks}, undecided because a home was unreachable: ${report.undecided}`,
     )
     console.log(
-      `without exactly one home at an instant, or in the end: ${list(counted(report.problems)) || 'nobody'}`,
+      `people without exactly one home, at a look or in the end: ${list(counted(report.problems)) || 'nobody'}`,
     )
-    console.log(`at their new home, as they were: ${report.arrived}`)
+    console.log(`people at the new home with an unchanged record: ${report.arrived}`)
     console.log(
-      `in the files of Dallas: before they are written anew ${report.before.length}, afterwards ${report.after.length}`,
+      `forms of their records in the files of Dallas: ${report.before.length} before the rewrite, ${report.after.length} after it`,
     )
     console.log(`identifiers of Europe seen in Dallas: ${report.newIdsInDallas.length}`)
     return (
@@ -153,7 +156,7 @@ async function moving(people: number, seed: number): Promise<boolean> {
   }
 }
 
-/** How often the application is asked for each kind of person. */
+/** The number of requests for each kind of person. */
 const ASKED = 2_000
 
 async function inTheHeap(): Promise<boolean> {
@@ -165,7 +168,7 @@ async function inTheHeap(): Promise<boolean> {
       const program = compiled('test/support/region-proof/dallas-process.ts')
       const report = await searchHeap(program, { port, requests: ASKED, careless })
       console.log(
-        `${careless ? 'an application that remembers what it was asked' : 'an application of Dallas'}: ${report.refused} requests for Europeans refused, ${report.served} for others served, ${report.bytes} bytes of heap, European in it: ${report.europeans.length}, of others: ${report.others.length}`,
+        `${careless ? 'an application that remembers its requests' : 'an application of Dallas'}: ${report.refused} requests for Europeans refused, ${report.served} for others served, ${report.bytes} bytes of heap, European in it: ${report.europeans.length}, of others: ${report.others.length}`,
       )
       results.push(
         report.refused === 2 * ASKED && report.others.length > 0 && report.europeans.length > 0 === careless,
@@ -177,10 +180,10 @@ async function inTheHeap(): Promise<boolean> {
   }
 }
 
-/** How long a location may need to be asked again after its return, in milliseconds (R3). */
+/** How long a location may remain unused after its return, in milliseconds. */
 const RETURNS_WITHIN = 5_000
 
-/** What was going on when an operation was refused. */
+/** The state of the locations when an operation was refused. */
 function circumstances({ from, to, jurisdiction }: Refusal, strikes: readonly Strike[]): string {
   const struck = (place: string, after: number): boolean =>
     strikes.some(
@@ -188,7 +191,7 @@ function circumstances({ from, to, jurisdiction }: Refusal, strikes: readonly St
         strike.places.some((each) => each === place) && strike.from < to && strike.to + after > from,
     )
   const { locations } = TABLE[jurisdiction]
-  if (locations.every((place) => struck(place, 0))) return `all locations of ${jurisdiction} away`
+  if (locations.every((place) => struck(place, 0))) return `all locations of ${jurisdiction} unreachable`
   if (locations.every((place) => struck(place, RETURNS_WITHIN)))
     return `one of ${jurisdiction} back for less than ${RETURNS_WITHIN / 1_000} s`
   return `UNEXPLAINED in ${jurisdiction}`

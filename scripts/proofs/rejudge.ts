@@ -1,9 +1,9 @@
 /**
- * Records the decisions of generated requests to a real server, judges all of them again, and does so once more with each of twenty
- * planted changes of policies and of the code of guards.
+ * Records the decisions for generated requests to a real server, and judges all of them again. Then plants twenty
+ * changes of policies and of guard code, one at a time, and judges again with each.
  *
- * `npm run proof:rejudge -- --decisions 1000000` takes about ten minutes. Ends with 1 when a decision differs that should not, or when
- * a planted change is not found.
+ * `npm run proof:rejudge -- --decisions 1000000` takes about ten minutes. Exits with 1 if a decision differs without a
+ * planted change, or if a planted change is not detected.
  */
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs'
 import { once } from 'node:events'
@@ -27,7 +27,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 })
-/** So many requests are sent at a time. */
+/** The number of requests sent at a time. */
 const ROUND = 20_000
 
 const folder = mkdtempSync(join(tmpdir(), 'portcullis-rejudge-'))

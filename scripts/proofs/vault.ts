@@ -1,8 +1,9 @@
 /**
- * Proves two promises of the vault: a sealed value opens nowhere but where it belongs, and a rotation of keys loses nobody.
+ * Tests two promises of the vault: a sealed value can be opened only in its own place, and a key rotation loses no
+ * data.
  *
- * `npm run proof:vault -- --tries 100000 --people 100000 --kills 200 --seed 1` takes some minutes. Ends with 1 when a promise does
- * not hold.
+ * `npm run proof:vault -- --tries 100000 --people 100000 --kills 200 --seed 1` takes a few minutes. Exits with 1 if a
+ * promise is broken.
  */
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'

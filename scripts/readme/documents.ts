@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** npm scripts and jest run there. */
+/** npm scripts and jest run in the root of the repository. */
 const repository = process.cwd()
 
-/** A file of the documentation. */
+/** A page of the documentation. */
 export interface Document {
-  /** Relative to the repository, with slashes: `docs/guards/region-pin.md`. */
+  /** The path relative to the repository, with slashes, such as `docs/guards/region-pin.md`. */
   readonly path: string
   readonly text: string
 }
@@ -14,7 +14,7 @@ export interface Document {
 /** A fenced block of code. */
 export interface Block {
   readonly document: string
-  /** The line of the document at which the code begins, from 1 on. */
+  /** The line of the document at which the code begins, counted from 1. */
   readonly line: number
   readonly language: string
   readonly code: string
@@ -53,7 +53,7 @@ export function blocksOf({ path, text }: Document): readonly Block[] {
   return blocks
 }
 
-/** A program of the documentation: a block whose first line names its file, `// app.mjs`. */
+/** The programs of a page: blocks whose first line names a file, such as `// app.mjs`. */
 export function programsOf(document: Document): ReadonlyMap<string, string> {
   return new Map(
     blocksOf(document).flatMap(({ code }) => {
@@ -63,7 +63,7 @@ export function programsOf(document: Document): ReadonlyMap<string, string> {
   )
 }
 
-/** What a heading is called in a link, as code hosts make it. */
+/** The anchors that code hosts generate for the headings. */
 export function anchorsOf({ text }: Document): ReadonlySet<string> {
   const prose = text.replace(/^```.*?^```/gms, '')
   const anchors = new Set<string>()
@@ -80,7 +80,7 @@ export function anchorsOf({ text }: Document): ReadonlySet<string> {
   return anchors
 }
 
-/** Where the text links to, without what stands in code. */
+/** The targets of the links in the text, except in code. */
 export function linksOf({ text }: Document): readonly string[] {
   const prose = text.replace(/^```.*?^```/gms, '').replace(/`[^`\n]*`/g, '`')
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)

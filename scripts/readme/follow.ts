@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { blocksOf, type Block, type Document } from './documents.ts'
 
-/** What one block of a page did. */
+/** The result of one block or command of a page. */
 export interface Step {
   /** The line of the page at which the block begins. */
   readonly line: number
-  /** What was done with it, as a phrase. */
+  /** What was done, as a phrase. */
   readonly what: string
-  /** What it printed. */
+  /** The output. */
   readonly printed: string
   readonly succeeded: boolean
 }
@@ -20,19 +20,19 @@ export interface Step {
 export interface Following {
   /** A project in which the package is installed. */
   readonly folder: string
-  /** Carries out a line of a shell block that is not a call by curl. `undefined`: it is not for this folder. */
+  /** Runs a line of a shell block, except curl commands. Returns `undefined` if the line is not for this folder. */
   shell?(command: string): Promise<string> | undefined
-  /** Does something with a block that is neither a shell block nor a program. */
+  /** Tries a block that is neither a shell block nor a program. */
   other?(block: Block): Promise<Omit<Step, 'line'> | undefined>
-  /** The port to take in place of one that the page names. */
+  /** The port to use instead of the one that the page names. */
   port?(named: string): string
 }
 
 const START_LIMIT = 30_000
 
 /**
- * Does what a page tells its reader, block by block. A block that begins with the name of a file (`// app.mjs`) is a program: when
- * calls by curl follow, it goes on running until they were made, otherwise it runs to its end.
+ * Follows a page block by block. A block that begins with the name of a file (`// app.mjs`) is a program. If curl
+ * commands follow, the program keeps running until they are done; otherwise it runs to its end.
  */
 export async function* follow(page: Document, following: Following): AsyncGenerator<Step> {
   const { folder, shell, other, port = (named) => named } = following
@@ -86,7 +86,7 @@ function isCalled(next: Block | undefined): boolean {
   return next?.language === 'sh' && /^curl /m.test(next.code)
 }
 
-/** A program of the page that goes on running. */
+/** A program of the page that keeps running. */
 class Server {
   readonly #child: ChildProcess
   #printed = ''
@@ -98,7 +98,7 @@ class Server {
     }
   }
 
-  /** Resolves when it takes connections. */
+  /** Resolves when it accepts connections. */
   static async start(folder: string, name: string, port: number): Promise<Server> {
     const server = new Server(spawn(process.execPath, [name], { cwd: folder, env: readersEnv() }))
     for (const end = Date.now() + START_LIMIT; Date.now() < end; await sleep(50)) {
@@ -109,7 +109,7 @@ class Server {
     throw new Error(`${name} does not listen on port ${port}: ${server.#printed}`)
   }
 
-  /** What it has printed since it was last asked. */
+  /** The output since the last call. */
   async said(): Promise<string> {
     for (let tries = 0; this.#printed === '' && tries < 100; tries += 1) await sleep(20)
     const printed = this.#printed.trim()
@@ -124,7 +124,7 @@ class Server {
   }
 }
 
-/** As on the machine of a reader, where refusals are told: test runners set `NODE_ENV`. */
+/** The environment of a reader. Without `NODE_ENV`, which test runners set, refusals are printed. */
 function readersEnv(): NodeJS.ProcessEnv {
   return { ...process.env, NODE_ENV: undefined }
 }
@@ -139,7 +139,7 @@ function answers(port: number): Promise<boolean> {
   })
 }
 
-/** Runs a program to its end. One that fails is a value and not a rejection. */
+/** Runs a program to its end. Resolves even if the program fails. */
 export function run(
   program: string,
   args: readonly string[],

@@ -1,10 +1,10 @@
-// Made by scripts/dashboard.ts of the sources in src/console/dashboard/: `npm run dashboard`. Not to be edited.
+// Generated from src/console/dashboard/ by `npm run dashboard`. Do not edit.
 export interface DashboardFile {
   readonly path: string
   readonly type: string
-  /** Of the content. */
+  /** The digest of the content. */
   readonly digest: string
-  /** The content compressed by Brotli, in base64. */
+  /** The content, compressed with Brotli, in base64. */
   readonly brotli: string
 }
 
