@@ -1,9 +1,9 @@
 /**
- * What the audit log costs, beside one XADD for each event and beside pino writing to a file: events for each second of CPU, bytes
- * for each event in Redis, the speed of a verification. Starts its own Redis.
+ * Measures the audit log, compared with one XADD per event and with pino writing to a file: CPU time per event, bytes
+ * per event in Redis, and the speed of a verification. Starts its own Redis.
  *
- * `npm run bench:audit` takes about two minutes; `-- --events 50000` measures fewer. Ends with 1 when a target is missed. A target is
- * a ratio to a yardstick of the same run, in CPU time of this process.
+ * `npm run bench:audit` takes about two minutes; `-- --events 50000` measures fewer events. Exits with 1 if a target is
+ * missed. A target is a ratio to a reference measured in the same run, in CPU time of this process.
  */
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
@@ -20,7 +20,7 @@ import { atMost, header, line, told, type Row } from './store/table.ts'
 
 const { values } = parseArgs({ options: { events: { type: 'string', default: '100000' } } })
 const EVENTS = Number(values.events)
-/** As many as one turn of the event loop brings where a server is busy. */
+/** The number of events per write, about as many as one turn of the event loop of a busy server produces. */
 const TOGETHER = 256
 const ROUNDS = 3
 
@@ -39,11 +39,11 @@ const templates: readonly AuditEvent[] = Array.from({ length: EVENTS }, (_, inde
   purpose: 'support',
 }))
 
-/** Events that live as long as their write, as those of a server do. */
+/** Creates new events for each batch, so that they can be collected after the write, as in a server. */
 const made = (begin: number, end: number): AuditEvent[] =>
   templates.slice(begin, end).map((event) => ({ ...event }))
 
-/** Microseconds of CPU for each event. */
+/** CPU time per event, in microseconds. */
 async function cpuOf(act: () => unknown): Promise<number> {
   globalThis.gc?.()
   const before = process.cpuUsage()
@@ -119,11 +119,11 @@ try {
     async verify(round) {
       const store = redisFrames(redis, { prefix: `log:${round}:` })
       const report = await verifyLog({ frames: framesOf(store) })
-      if (report.events !== EVENTS || report.found !== 0)
-        throw new Error('the log that was written does not verify')
+      if (report.events !== EVENTS || report.found !== 0) throw new Error('the written log does not verify')
     },
   }
-  // In turns, and the best of each: other work on the machine makes everything dearer at times, and nothing cheaper.
+  // Contestants take turns, and the best round of each counts, because other work on the machine can only slow them
+  // down.
   const best = new Map(Object.keys(contestants).map((name) => [name, Infinity]))
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const [name, act] of Object.entries(contestants)) {
@@ -141,31 +141,31 @@ try {
   ]
 
   const us = (value: number): string => `${value.toFixed(2)} us`
-  // In the same hash: what leads from a person to frames, and from each frame to the one before it of the same person.
+  // The hash also contains the index from people to frames.
   const inFrames = await bytesOf('log:0:{audit}:log')
   rows.push(
     told('JSON of an event', us(json)),
     told('JSON.parse and sha256 of each event', us(plain)),
-    told('one XADD for each event, eight on their way', us(single)),
-    told('`redisAuditSink`, 256 events a write', us(each)),
+    told('one XADD per event, eight in flight', us(single)),
+    told('`redisAuditSink`, 256 events per write', us(each)),
     told('pino to a file', us(toFile)),
     told('frames in Redis, JSON and index included', us(frames)),
     told('the same with a spool', us(withSpool)),
     told('verification, from Redis', us(verify)),
-    told('events for each second of CPU, frames', (1e6 / frames).toFixed(0)),
-    told('bytes for each event, `redisAuditSink`', (await bytesOf('each:0')).toFixed(0)),
-    told('bytes for each event, frames and index', inFrames.toFixed(1)),
-    atMost('CPU of frames to one XADD for each event', frames / single, 0.5, '', 2),
-    told('CPU of frames to `redisAuditSink`', (frames / each).toFixed(2)),
-    atMost('CPU of frames to pino to a file', frames / toFile, 1.5, '', 2),
+    told('events per second of CPU time, frames', (1e6 / frames).toFixed(0)),
+    told('bytes per event, `redisAuditSink`', (await bytesOf('each:0')).toFixed(0)),
+    told('bytes per event, frames and index', inFrames.toFixed(1)),
+    atMost('CPU time of frames, relative to one XADD per event', frames / single, 0.5, '', 2),
+    told('CPU time of frames, relative to `redisAuditSink`', (frames / each).toFixed(2)),
+    atMost('CPU time of frames, relative to pino to a file', frames / toFile, 1.5, '', 2),
     atMost(
-      'bytes of frames to those of one entry for each event',
+      'bytes of frames, relative to one stream entry per event',
       inFrames / (await bytesOf('each:0')),
       0.5,
       '',
       2,
     ),
-    atMost('CPU of a verification to JSON.parse and sha256', verify / plain, 2.5, '', 2),
+    atMost('CPU time of a verification, relative to JSON.parse and sha256', verify / plain, 2.5, '', 2),
   )
 } finally {
   redis.disconnect()

@@ -1,13 +1,13 @@
 /**
- * What the guards cost, beside bare Express and what is usually mounted. Run with `npm run bench`; ends with 1 when a target
- * of `chain/targets.ts` is missed or an answer is wrong, and writes `RESULTS.md`.
+ * Measures the guards, compared with bare Express and common middleware, and writes `RESULTS.md`. Run it with `npm run
+ * bench`. Exits with 1 if a target in `chain/targets.ts` is missed or an answer is wrong.
  *
- * --node 20|24|both   the versions of Node: one, or the one that runs and 24 (default)
- * --quick             a short run that is not binding: it ends with 0 although targets are missed
- * --only NAME         only what has this in its name, such as `protect()`, `refusal`, `latency`; may be repeated
- * --slices N          slices of each server; default 40
- * --results FILE      where to write the results. Default: `RESULTS.md` after a whole run, and nowhere after one with
- *                     `--quick` or `--only`
+ * --node 20|24|both   the version of Node; `both`, the default, measures the current version and 24 --quick
+ * a short run, which exits with 0 even if targets are missed --only NAME         measures only what has this in its
+ * name, such as `protect()`, `refusal`, `latency`; may be repeated --slices N          the number of slices per server;
+ * default 40 --results FILE      where to write the results. Default: `RESULTS.md` after a complete run, and no file
+ * with `--quick` or
+ *                     `--only`
  */
 import { writeFile } from 'node:fs/promises'
 import { loadavg } from 'node:os'
@@ -43,7 +43,7 @@ const lengths: Lengths = {
   size: 300,
 }
 const rounds = quick ? 3 : 9
-/** Of latency, of which each takes seconds. */
+/** The number of rounds of a latency measurement, each of which takes seconds. */
 const latencyRounds = quick ? 3 : 5
 
 const WEIGHED = ['protect()', 'empty middleware', 'a property on `req`', 'four, unsigned, no audit', 'helmet']
@@ -55,7 +55,7 @@ function say(text: string): void {
   console.log(`${((performance.now() - begun) / 1000).toFixed(0).padStart(5)} s  ${text}`)
 }
 
-/** Measures one thing after the other on one version of Node. */
+/** Runs all measurements on one version of Node, one after another. */
 class Run {
   readonly #node: NodeVersion
   readonly #env: Readonly<Record<string, string>>
@@ -67,7 +67,7 @@ class Run {
   readonly #left: string[] = []
   readonly #companions: [Companion, CompanionOutcome][] = []
   #layers: NodeReport['layers'] = new Map()
-  /** Whether all that was measured could be measured. */
+  /** Whether no measurement has failed. */
   sound = true
 
   constructor(node: NodeVersion, redisUrl: string, hasServer: boolean) {
@@ -152,7 +152,7 @@ class Run {
       const [base, own] = [latency.base, latency.variant].map((row) => row[index]?.median.toFixed(2))
       return `p${share * 100} ${base} / ${own} ms`
     })
-    return `${parts.join(', ')} at ${latency.rate.toFixed(0)} a second`
+    return `${parts.join(', ')} at ${latency.rate.toFixed(0)} per second`
   }
 
   async #attribute(): Promise<string> {
@@ -242,7 +242,7 @@ async function main(): Promise<void> {
         `${version.padEnd(10)} ${id.padEnd(7)} ${command.padEnd(62)} ${''.padStart(8)}  ${''.padEnd(7)} ${met ? 'yes' : 'NO'}`,
       )
   }
-  if (quick) console.log('A short run: its figures are not binding.')
+  if (quick) console.log('This was a short run: its results are only an indication.')
   const met = reports.every(
     ({ verdicts: judged, companions: beside }) =>
       judged.every((verdict) => verdict.met) && beside.every(([, outcome]) => outcome.met),

@@ -1,7 +1,7 @@
 /**
- * What it takes to start the command: the processor time of `portcullis` beside that of `node -e 0` in the same run. Needs a build.
- * Run with `npm run bench:cli`; ends with 1 when a start takes more than twice as much. A command that works with a store also
- * reads and judges policies, for which its ratio is shown and not limited.
+ * Measures the start of the `portcullis` command: its CPU time, compared with `node -e 0` in the same run. Needs a
+ * build. Run it with `npm run bench:cli`. Exits with 1 if a start takes more than twice as long. Commands that use a
+ * store also read and judge policies, so their ratio is shown but has no limit.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -32,10 +32,13 @@ writeFileSync(
   "process.on('exit', () => { const { user, system } = process.cpuUsage(); process.stderr.write('\\n' + (user + system) / 1e3) })",
 )
 
-/** Milliseconds of processor time of a process, which must end in order. It tells them itself: the system adds up those of all children. */
+/**
+ * The CPU time of a process in milliseconds. The process reports it itself, because the system only has the sum over
+ * all children.
+ */
 function timeOf(args: readonly string[]): number {
   const { stderr, status } = spawnSync(process.execPath, ['--require', watch, ...args], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${args.join(' ')} ended with ${String(status)}: ${stderr}`)
+  if (status !== 0) throw new Error(`${args.join(' ')} exited with ${String(status)}: ${stderr}`)
   return Number(stderr.split('\n').at(-1))
 }
 
@@ -44,7 +47,7 @@ function medianOf(values: readonly number[]): number {
 }
 
 spawnSync(process.execPath, [PROGRAM, 'app', 'create', 'example-shop', '--store', `file:${folder}`])
-// In turns, so that what else the machine does meets all alike.
+// Commands take turns, so that other work on the machine affects all of them equally.
 const rounds = Array.from({ length: ROUNDS }, () => CASES.map(({ args }) => timeOf(args)))
 const medians = CASES.map((_, index) => medianOf(rounds.map((times) => times[index] ?? NaN)))
 const bare = medians[0] ?? NaN
@@ -52,7 +55,7 @@ for (const [index, { name, isLimited }] of CASES.entries()) {
   const ratio = (medians[index] ?? NaN) / bare
   const limit = isLimited ? ` (at most ${MOST})` : ''
   console.log(
-    `${name.padEnd(18)} ${medians[index]?.toFixed(1)} ms CPU, ${ratio.toFixed(2)} of bare Node${limit}`,
+    `${name.padEnd(18)} ${medians[index]?.toFixed(1)} ms of CPU time, ${ratio.toFixed(2)} times bare Node${limit}`,
   )
   if (isLimited && !(ratio <= MOST)) process.exitCode = 1
 }

@@ -1,10 +1,10 @@
 /**
- * What it costs to compare two policies over named lists of a million ranges each, as a ratio to building the set of one of these
- * lists, as a server does that loads it; and how long the event loop has no turn while
- * `compareStoredPolicies` works.
+ * Measures the comparison of two policies with named lists of a million ranges each, relative to building the set of
+ * one of these lists, as a server does that loads it. Also measures how long `compareStoredPolicies` blocks the event
+ * loop.
  *
- * Run with `npm run bench:compare`; `-- --ranges 100000` for smaller lists, `-- --rounds 3` for fewer rounds. Ends with 1 when a
- * target is missed, or a verdict is wrong. Medians of the rounds count, in processor time.
+ * Run it with `npm run bench:compare`; `-- --ranges 100000` uses smaller lists, `-- --rounds 3` fewer rounds. Exits
+ * with 1 if a target is missed or a verdict is wrong. Results are medians of the rounds, in CPU time.
  */
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -17,9 +17,12 @@ import { processorTime } from './ip/contest.ts'
 import { texts } from './ip/population.ts'
 import { atMost, exactly, header, line, median, told, type Row } from './store/table.ts'
 
-/** Both lists are sorted, and walked over once. */
+/** The maximum ratio to building one set. A comparison sorts both lists and walks through them once. */
 const MOST_TO_BUILD = 2.5
-/** The longest time without a turn of the event loop, as a part of the time to build one set; two of them are in memory. */
+/**
+ * The longest time for which the event loop is blocked, as a fraction of the time to build one set. Two sets are in
+ * memory.
+ */
 const MOST_PAUSE = 0.05
 
 const { values } = parseArgs({
@@ -29,7 +32,7 @@ const [ranges, rounds] = [Number(values.ranges), Number(values.rounds)]
 
 const policy: PolicyInput = { appId: 'a', ipWhitelist: { mode: 'enforce', lists: ['partners'] } }
 
-/** Fresh strings, as they come from a store. */
+/** New strings, like those that a store returns. */
 function entries(count: number, more: readonly string[] = []): ListEntry[] {
   return [...texts('mixed', count), ...more].map((range) => ({
     range: Buffer.from(range).toString('latin1'),
@@ -62,7 +65,10 @@ interface Span {
   readonly to: number
 }
 
-/** When garbage was collected: the heap of this program holds five million entries, which are not the comparison's. */
+/**
+ * The garbage collections, which are subtracted: most of the five million entries in this heap do not belong to the
+ * comparison.
+ */
 const collections: Span[] = []
 const observer = new PerformanceObserver((list) => {
   for (const { startTime, duration } of list.getEntries())
@@ -70,7 +76,7 @@ const observer = new PerformanceObserver((list) => {
 })
 observer.observe({ entryTypes: ['gc'] })
 
-/** The longest time that a comparison in slices works at once. */
+/** The longest time for which a comparison in slices works without a turn of the event loop. */
 async function longestWork([before, after]: Two): Promise<number> {
   const lists = [new Map([['partners', before]]), new Map([['partners', after]])] as const
   const steps = comparisonSteps(policy, policy, { lists, now: Date.now() })
@@ -84,7 +90,7 @@ async function longestWork([before, after]: Two): Promise<number> {
   await turn()
   const collected = ({ from, to }: Span): number =>
     collections.reduce((sum, one) => sum + Math.max(0, Math.min(to, one.to) - Math.max(from, one.from)), 0)
-  // The processor time is that of all threads, some of which do not stop this one.
+  // The CPU time includes other threads, some of which do not block this one.
   return Math.max(...spans.map((span) => Math.min(span.to - span.from, span.work) - collected(span)))
 }
 
@@ -101,7 +107,7 @@ for (let round = 0; round <= rounds; round += 1) {
   const pairs = { equal: [list, turned], wider: [list, longer], both: [list, other] } as const
   globalThis.gc?.()
   const built = build(list)
-  // The first round compiles.
+  // In the first round, the code is compiled.
   if (round > 0) builds.push(built)
   for (const [verdict, pair] of Object.entries(pairs)) {
     globalThis.gc?.()
@@ -117,15 +123,21 @@ const whole = median(builds)
 const named: Readonly<Record<string, string>> = {
   equal: 'the same list in another order',
   wider: 'the same list with one more address',
-  both: 'two lists without anything in common',
+  both: 'two lists with nothing in common',
 }
 const rows: Row[] = [
   told(`building the set of a list of ${ranges.toLocaleString('en')} ranges`, `${whole.toFixed(0)} ms`),
   ...Object.entries(times).map(([verdict, taken]) =>
-    atMost(`comparing ${named[verdict]}, to building one`, median(taken) / whole, MOST_TO_BUILD, '', 2),
+    atMost(
+      `comparing ${named[verdict]}, relative to building one`,
+      median(taken) / whole,
+      MOST_TO_BUILD,
+      '',
+      2,
+    ),
   ),
   atMost(
-    'the longest work at once in slices, without collections, to building one',
+    'longest slice without garbage collections, relative to building one',
     median(pauses) / whole,
     MOST_PAUSE,
     '',

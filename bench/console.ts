@@ -1,11 +1,13 @@
 /**
- * The console in a real Chromium, on 10,000 apps, a named list of 1,000,000 ranges and 10,000,000 events of the audit in Redis: the
- * longest task of the page's main thread in each interaction, the memory of the server, and the first page beside an empty page of the
- * same server. Starts its own Redis, which takes about 7 GB for as many events.
+ * Measures the console in a real Chromium, with 10,000 apps, a named list of 1,000,000 ranges and 10,000,000 audit
+ * events in Redis: the longest task of the page's main thread in each interaction, the memory of the server, and the
+ * load time of the first page compared with an empty page of the same server. Starts its own Redis, which needs about 7
+ * GB for this number of events.
  *
- * Run with `npm run bench:console`; `-- --events 1000000` for a shorter run. Ends with 1 when a step did not come to its end, a task of
- * the main thread was longer than 200 ms, the server took more than 512 MB, or the first page took longer than three times the empty
- * page. Both pages are timed in a browser that has nothing of them, from the navigation to the first frame behind their content.
+ * Run it with `npm run bench:console`; `-- --events 1000000` makes a shorter run. Exits with 1 if a step fails, a task
+ * of the main thread takes more than 200 ms, the server needs more than 512 MB, or the first page takes more than three
+ * times as long as the empty page. Both are loaded without a browser cache, and timed from the navigation to the first
+ * frame after their content.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,16 +29,19 @@ const { values } = parseArgs({
 })
 const [apps, ranges, events] = [Number(values.apps), Number(values.ranges), Number(values.events)]
 
-const TOKEN = 'the token of the bench, and of nothing else'
-/** The longest task of the main thread, in milliseconds. */
+const TOKEN = 'a token that only this benchmark uses'
+/** The limit for the longest task of the main thread, in milliseconds. */
 const LONGEST_TASK = 200
-/** The most memory of the server, in megabytes. */
+/** The limit for the memory of the server, in megabytes. */
 const MOST_MEMORY = 512
-/** How much longer than an empty page the first page may take. */
+/** The limit for the load time of the first page, relative to the empty page. */
 const MOST_TIMES = 3
 const PAGES = 11
 
-/** Notes the longest task of the main thread, and when the content was drawn: the first row of a table, or of the empty page its text. */
+/**
+ * Records the longest task of the main thread, and when the content was painted: the first table row, or the text of
+ * the empty page.
+ */
 const WATCH = `
   window.longest = 0
   new PerformanceObserver((list) => {
@@ -72,7 +77,7 @@ async function opened(watched: BrowserContext): Promise<Page> {
   return page
 }
 
-/** Signs in, and gives what a browser keeps of it. */
+/** Signs in, and returns the storage state of the browser. */
 async function signedIn(chromium: Browser): Promise<Awaited<ReturnType<BrowserContext['storageState']>>> {
   const context = await chromium.newContext()
   const page = await opened(context)
@@ -85,12 +90,12 @@ async function signedIn(chromium: Browser): Promise<Awaited<ReturnType<BrowserCo
   return state
 }
 
-/** How long a page takes in a browser that has nothing of it, in milliseconds since the navigation began. */
+/** The load time of a page without a browser cache, in milliseconds since the start of the navigation. */
 async function timeOf(chromium: Browser, state: object, path: string): Promise<number> {
   const context = await chromium.newContext({ storageState: state as never })
   const page = await opened(context)
   await page.goto(`${url}${path}`)
-  // Not `waitForFunction`: the policy of the page lets nothing evaluate text.
+  // `waitForFunction` does not work, because the Content Security Policy of the page forbids `eval`.
   let time: number | undefined
   while (time === undefined) time = await page.evaluate<number | undefined>('window.drawn')
   await context.close()
@@ -126,7 +131,7 @@ const STEPS: readonly Step[] = [
         .getByRole('link', { name: /app-000/ })
         .first()
         .waitFor()
-      // The first empties the field.
+      // The first Escape only clears the field.
       await page.keyboard.press('Escape')
       await page.keyboard.press('Escape')
       await page.getByRole('dialog').waitFor({ state: 'hidden' })
@@ -160,7 +165,7 @@ const STEPS: readonly Step[] = [
     '5,000 lines are pasted',
     async (page) => {
       const lines = Array.from({ length: 5_000 }, (_, index) => `172.16.${index >> 8}.${index & 255}`)
-      // Not `fill`: it types the lines as editing commands, which takes Chromium minutes. A paste does not.
+      // Pastes the lines, because with `fill`, which inserts them as editing commands, Chromium takes minutes.
       const other = await page.context().newPage()
       await other.goto(`${url}/empty`)
       await other.evaluate(`navigator.clipboard.writeText(${JSON.stringify(lines.join('\n'))})`)
@@ -171,7 +176,7 @@ const STEPS: readonly Step[] = [
     },
   ],
   [
-    'and taken into the draft',
+    'and added to the draft',
     (page) => button(page, /^Add the/).then(() => says(page, /change in 1 section/)),
   ],
   ['the review', (page) => go(page, 'apps/large/review').then(() => heading(page, 'What changes'))],
@@ -199,7 +204,9 @@ const STEPS: readonly Step[] = [
   ],
 ]
 
-/** A row for each step. Behind one that fails the others are still tried: each begins at a place of its own. */
+/**
+ * Returns a row for each step. After a failed step, the others are still tried, because each starts at its own page.
+ */
 async function walk(page: Page, steps: readonly Step[]): Promise<readonly Row[]> {
   const rows: Row[] = []
   for (const [what, act] of steps) {
@@ -214,7 +221,7 @@ async function walk(page: Page, steps: readonly Step[]): Promise<readonly Row[]>
       rows.push({ what: `${what}: ${failure}`, measured: 'failed', target: '', ok: false })
       continue
     }
-    // Long tasks are told after they have ended.
+    // Long tasks are reported after they have ended.
     await page.evaluate('new Promise((resolve) => setTimeout(resolve, 100))')
     const longest = await page.evaluate<number>('window.longest')
     rows.push(atMost(`${what} (${taken} ms): longest task`, longest, LONGEST_TASK, 'ms', 0))
@@ -228,9 +235,9 @@ const rows: Row[] = []
 try {
   await fillApps(client, apps)
   await fillList(client, 'long', ranges)
-  rows.push(told('memory of the server at the start', `${megabytes((await memory()).now).toFixed(0)} MB`))
+  rows.push(told('memory of the server after its start', `${megabytes((await memory()).now).toFixed(0)} MB`))
   browser = await launchChromium()
-  // A tenth of the events first, so that it is seen what grows with them.
+  // The first walk uses a tenth of the events, so that the results show what grows with their number.
   for (const share of [0.1, 1]) {
     await fillEvents(client, share === 1 ? events * 0.1 : 0, events * share, apps)
     const state = await signedIn(browser)
@@ -246,15 +253,15 @@ try {
     const page = await opened(context)
     await page.goto(`${url}/console/`)
     rows.push(told(`${(events * share).toLocaleString('en')} events`, ''))
-    // Of the first tenth only what looks at events, and changes nothing.
+    // With the first tenth, only the steps that read.
     rows.push(...(await walk(page, share === 1 ? STEPS : STEPS.slice(0, 9))))
     await context.close()
     const { most } = await memory()
     rows.push(
       told('an empty page', `${median(empty).toFixed(0)} ms`),
       told('the first page, with its rows', `${median(first).toFixed(0)} ms`),
-      atMost('    times an empty page', median(first) / median(empty), MOST_TIMES, '', 2),
-      atMost('most memory of the server', megabytes(most), MOST_MEMORY, 'MB', 0),
+      atMost('    relative to an empty page', median(first) / median(empty), MOST_TIMES, '', 2),
+      atMost('peak memory of the server', megabytes(most), MOST_MEMORY, 'MB', 0),
     )
   }
   rows.push(told('memory of Redis', /used_memory_human:(\S+)/.exec(await client.info('memory'))?.[1] ?? ''))

@@ -1,11 +1,11 @@
 /**
- * What address sets cost, next to what else is used for it: look-ups at four sizes, building, memory, and whether a server
- * can go on answering while a million ranges are loaded.
+ * Measures sets of addresses, compared with other packages: look-ups at four sizes, building, memory, and whether a
+ * server can still answer requests while a million ranges are loaded.
  *
- * Run with `npm run bench:ip`; `-- --largest 100000` leaves larger sets out, `-- --rounds 5` takes fewer rounds, `-- --alone`
- * leaves out the others, and with them the targets that they set. Ends with 1 when a target is missed. Targets are ratios to
- * what was measured in the same run: to ten ranges, and to the best of the others at the same size. Every contestant has a process of its own, and they are asked in turn; medians of the rounds
- * count, in processor time.
+ * Run it with `npm run bench:ip`; `-- --largest 100000` omits larger sets, `-- --rounds 5` makes fewer rounds, `--
+ * --alone` omits the other packages and the targets relative to them. Exits with 1 if a target is missed. Targets are
+ * ratios to results of the same run: to a set of ten ranges, and to the best other package at the same size. Every
+ * contestant has its own process, and they take turns. Results are medians of the rounds, in CPU time.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { loadavg } from 'node:os'
@@ -18,19 +18,19 @@ import { atMost, header, line, median, told, type Row } from './store/table.ts'
 
 const SIZES = [10, 1_000, 100_000, 1_000_000]
 const ROUNDS = 21
-/** Rounds of what takes longer than this for one look-up, in milliseconds, are few. */
+/** Contestants that need longer than this for one look-up, in milliseconds, have fewer rounds. */
 const SLOW = 50
 const SLOW_ROUNDS = 3
 const LOADS = 5
 
-/** A look-up among any number of ranges, compared with one among ten. */
+/** The limit for a look-up among any number of ranges, relative to one among ten. */
 const MOST_BY_SIZE = 1.5
-/** A look-up among the most ranges, compared with the best of the others. */
+/** The limit for a look-up in the largest set, relative to the best other package. */
 const MOST_BY_OTHERS = 0.4
-/** From text to a set that answers, compared with the best of the others. */
+/** The limit for building a set from text, relative to the best other package. */
 const MOST_TO_READY = 0.3
 const MOST_BYTES = 8
-/** The longest time without a turn of the event loop, as a part of the time to ready. */
+/** The limit for the longest time that the event loop is blocked, as a fraction of the build time. */
 const MOST_PAUSE = 0.02
 
 const isPositive = (value: number): boolean => value > 0 && Number.isFinite(value)
@@ -58,7 +58,7 @@ function ask<Answer>(child: ChildProcess, task: Task): Promise<Answer> {
 function forkRole(...args: readonly string[]): ChildProcess {
   return fork(process.argv[1] as string, args, {
     execArgv: [...process.execArgv, '--expose-gc', '--max-old-space-size=4096'],
-    // What a contestant that is not installed says of it is no news.
+    // A contestant that is not installed prints an error, which is not of interest.
     stdio: ['ignore', 'inherit', 'ignore', 'ipc'],
   })
 }
@@ -150,7 +150,7 @@ function printContest(runners: readonly Runner[], sizes: readonly number[]): voi
     const others = ours.built.get(size)?.answers ?? []
     const differing = answers.filter((answer, index) => answer !== others[index]).length
     if (differing > 0 && contestants[runner.name]?.onlyFour !== true) {
-      console.log(`${runner.name} answers ${differing} of ${answers.length} questions otherwise`)
+      console.log(`${runner.name} gives other answers to ${differing} of ${answers.length} questions`)
     }
   }
 }
@@ -159,7 +159,7 @@ async function loading(kind: Kind, size: number): Promise<readonly Loaded[]> {
   const child = forkRole('load', kind, String(size))
   return new Promise((resolve, reject) => {
     child.once('message', (loads) => resolve(loads as readonly Loaded[]))
-    child.once('exit', () => reject(new Error(`loading ${kind} ended early`)))
+    child.once('exit', () => reject(new Error(`loading ${kind} exited early`)))
   })
 }
 
@@ -170,7 +170,7 @@ async function main(): Promise<boolean> {
   const largest = Number(values.largest ?? SIZES.at(-1))
   const sizes = SIZES.filter((size) => size <= largest)
   const load = loadavg().map((average) => average.toFixed(1))
-  console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
+  console.log(`Node ${process.version}, load average before: ${load.join(', ')}`)
   const names = values.alone === true ? [OURS] : Object.keys(contestants)
   const runners = await contest(names, sizes, Number(values.rounds ?? ROUNDS))
   printContest(runners, sizes)
@@ -181,20 +181,20 @@ async function main(): Promise<boolean> {
   const most = sizes.at(-1) as number
   const others = runners.filter(({ name, refusal }) => name !== OURS && refusal === undefined)
   for (const [callers, who] of [
-    ['new', 'addresses not asked for before'],
-    ['again', 'a thousand callers that come again'],
+    ['new', 'new addresses'],
+    ['again', 'a thousand repeated addresses'],
   ] as const) {
     const time = timeOf(callers, most)
     rows.push(told(`look-up among ${most.toLocaleString('en')}, ${who}`, `${time.toFixed(0)} ns`))
     for (const size of sizes.slice(1)) {
-      const name = `look-up among ${size.toLocaleString('en')}, compared with 10, ${who}`
+      const name = `look-up among ${size.toLocaleString('en')}, relative to 10, ${who}`
       rows.push(atMost(name, timeOf(callers, size) / timeOf(callers, 10), MOST_BY_SIZE, '', 2))
     }
     const best = Math.min(
       ...others.map(({ times }) => median(times[callers].get(most) ?? [])).filter(isPositive),
     )
     if (isPositive(best))
-      rows.push(atMost(`  compared with the best of the others`, time / best, MOST_BY_OTHERS, '', 2))
+      rows.push(atMost(`  relative to the best other package`, time / best, MOST_BY_OTHERS, '', 2))
   }
   for (const kind of Object.keys(kinds) as Kind[]) {
     const loads = await loading(kind, most)
@@ -203,27 +203,25 @@ async function main(): Promise<boolean> {
     const pause = median(loads.map(({ pause }) => pause))
     const wall = median(loads.map(({ pauseOnWall }) => pauseOnWall))
     if (kind === 'mixed') {
-      rows.push(told(`${kind}: from text to ready`, `${milliseconds.toFixed(0)} ms`))
+      rows.push(told(`${kind}: build time from text`, `${milliseconds.toFixed(0)} ms`))
       const built = others.map((runner) => runner.built.get(most)?.milliseconds ?? NaN).filter(isPositive)
       if (built.length > 0) {
         const compared = milliseconds / Math.min(...built)
-        rows.push(atMost(`  compared with the best of the others`, compared, MOST_TO_READY, '', 2))
+        rows.push(atMost(`  relative to the best other package`, compared, MOST_TO_READY, '', 2))
       }
-      rows.push(atMost(`${kind}: bytes of a range`, bytes, MOST_BYTES))
+      rows.push(atMost(`${kind}: bytes per range`, bytes, MOST_BYTES))
       rows.push(
-        atMost(`${kind}: longest pause, of the time to ready`, pause / milliseconds, MOST_PAUSE, '', 3),
+        atMost(`${kind}: longest pause, relative to the build time`, pause / milliseconds, MOST_PAUSE, '', 3),
       )
     } else {
       rows.push(
         told(
-          `${kind}: from text to ready, bytes of a range, longest pause`,
+          `${kind}: build time from text, bytes per range, longest pause`,
           `${milliseconds.toFixed(0)} ms, ${bytes.toFixed(1)}, ${pause.toFixed(1)} ms`,
         ),
       )
     }
-    rows.push(
-      told(`${kind}: the same pause on the wall, which counts others' turns`, `${wall.toFixed(1)} ms`),
-    )
+    rows.push(told(`${kind}: the same pause in wall-clock time`, `${wall.toFixed(1)} ms`))
   }
   console.log(`\n${header}`)
   for (const row of rows) console.log(line(row))

@@ -1,11 +1,11 @@
 /**
- * A list of a million ranges, imported from a text into Redis and then replaced, while two servers that use it answer 1,000
- * requests a second: how long until both enforce it, what became of the requests, and how long the processes paused, beside
- * how long they pause when nothing is imported. Starts its own Redis.
+ * Imports a list of a million ranges from text into Redis and then replaces it, while two servers that use the list
+ * answer 1,000 requests per second. Measures how long it takes until both servers enforce it, what happens to the
+ * requests, and how long the event loops are blocked, compared with the time without an import. Starts its own Redis.
  *
- * Run with `npm run bench:lists`; `-- --ranges 100000` for a shorter run. Ends with 1 when a request was lost, or a server
- * worked at once, without a turn of its event loop, for more than four times as long as a known piece of work takes, which
- * is measured in the same run. Both are processor time: by the clock a shared machine pauses while nothing is imported.
+ * Run it with `npm run bench:lists`; `-- --ranges 100000` makes a shorter run. Exits with 1 if a request is lost, or if
+ * the event loop of a server is blocked for more than four times as long as a reference task takes in the same run.
+ * Both are CPU time, because on a shared machine wall-clock time contains pauses even without an import.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,13 +26,15 @@ const SERVERS = 2
 const PER_SECOND = 1_000
 const APP = 'app'
 const LIST = 'partners'
-/** The longest work at once of a server during an import, compared with the yardstick. */
+/** The limit for the longest time that the event loop of a server is blocked, relative to the reference task. */
 const MOST_TIMES = 4
 
 const { values } = parseArgs({ options: { ranges: { type: 'string', default: '1000000' } } })
 const count = Number(values.ranges)
 
-/** A range of either version, by turns. None holds another. The lists of two rounds have none in common. */
+/**
+ * Ranges, alternately IPv4 and IPv6. No range contains another, and the lists of two rounds have no range in common.
+ */
 function rangeAt(index: number, round: number): string {
   const [high, middle, low] = [index >> 16, (index >> 8) & 255, index & 255]
   return index % 2 === 0
@@ -44,13 +46,13 @@ function textOf(round: number): string {
   return Array.from({ length: count }, (_, index) => `${rangeAt(index, round)}\n`).join('')
 }
 
-/** An address in the last range of IPv4 of a round. */
+/** An address in the last IPv4 range of a round. */
 function lastAddress(round: number): string {
   const index = count % 2 === 0 ? count - 2 : count - 1
   return rangeAt(index, round).replace('0/24', '9')
 }
 
-/** How long a known piece of work takes here, in milliseconds of the processor: to parse a list of 10,000 ranges. */
+/** The CPU time of the reference task in milliseconds: parsing a list of 10,000 ranges. */
 function yardstick(): number {
   const text = Array.from({ length: 10_000 }, (_, index) => `${rangeAt(index, 0)}\n`).join('')
   const times = Array.from({ length: 21 }, () => {
@@ -65,7 +67,7 @@ const own = watchPauses()
 const redis = await startRedis()
 const children: ChildProcess[] = []
 
-/** How long all processes paused while the work went on. */
+/** Runs the work, and returns how long the event loop of each process was blocked meanwhile. */
 async function duringWork(work: () => Promise<unknown>): Promise<readonly [Pauses, ...Report[]]> {
   for (const child of children) child.send('begin')
   own.begin()
@@ -89,12 +91,12 @@ function rowsOf(what: string, [writer, ...servers]: readonly [Pauses, ...Report[
     const who = index === 0 ? 'the writer (and caller)' : `server ${index}`
     const longest = pauses.longestWork
     const beside = [
-      `by the clock ${milliseconds(pauses.longest)}`,
+      `wall-clock ${milliseconds(pauses.longest)}`,
       `p99 ${milliseconds(pauses.p99)}`,
       `over 5 ms ${pauses.overFive}`,
       `collection ${milliseconds(pauses.longestCollection)}`,
     ].join(', ')
-    const row = `${what}: longest work at once of ${who}`
+    const row = `${what}: longest block of ${who}`
     const first =
       bound === undefined || index === 0
         ? told(row, milliseconds(longest))
@@ -120,7 +122,7 @@ try {
   const baseline = await duringWork(() => sleep(8_000))
   const rows: Row[] = rowsOf('no import', baseline)
   const bound = MOST_TIMES * yardstick()
-  rows.push(told('the yardstick: to parse 10,000 ranges', milliseconds(bound / MOST_TIMES)))
+  rows.push(told('reference task: parsing 10,000 ranges', milliseconds(bound / MOST_TIMES)))
   for (const [round, text] of texts.entries()) {
     const what = round === 0 ? 'import' : 'replacement'
     let [begun, written, enforced] = [0, 0, 0]
@@ -132,11 +134,8 @@ try {
       enforced = performance.now()
     })
     rows.push(
-      told(`${what}: until it is written`, `${((written - begun) / 1_000).toFixed(2)} s`),
-      told(
-        `${what}: and enforced by the last server`,
-        `${((enforced - written) / 1_000).toFixed(2)} s later`,
-      ),
+      told(`${what}: written after`, `${((written - begun) / 1_000).toFixed(2)} s`),
+      told(`${what}: enforced by all servers`, `${((enforced - written) / 1_000).toFixed(2)} s later`),
       ...rowsOf(what, reports, bound),
       told(`${what}: bytes per range`, ((reports[1]?.listBytes ?? 0) / count).toFixed(1)),
     )
@@ -146,11 +145,13 @@ try {
   const answered = [...statuses.values()].reduce((sum, number) => sum + number, 0)
   rows.push(
     told('requests', String(answered)),
-    // 0: no answer came.
+    // Status 0 means that there was no answer.
     told('    by status', [...statuses].map(([status, number]) => `${status}: ${number}`).join(', ')),
-    exactly('requests not answered with 200', answered - (statuses.get(200) ?? 0), 0),
+    exactly('requests without status 200', answered - (statuses.get(200) ?? 0), 0),
   )
-  console.log(`Node ${process.version}, ${count} ranges, ${SERVERS} servers, ${PER_SECOND} requests a second`)
+  console.log(
+    `Node ${process.version}, ${count} ranges, ${SERVERS} servers, ${PER_SECOND} requests per second`,
+  )
   for (const text of [header, ...rows.map(line)]) console.log(text)
   process.exitCode = rows.every(({ ok }) => ok !== false) ? 0 : 1
 } finally {

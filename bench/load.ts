@@ -1,20 +1,19 @@
 /**
- * What it takes to load the package: the processor time and the memory of `import 'portcullis'`, beside those of
- * `import 'express'` in the same run. Needs a build. Run with `npm run bench:load`; ends with 1 when the package takes more
- * processor time than Express.
+ * Measures the CPU time and the memory of `import 'portcullis'`, compared with `import 'express'` in the same run.
+ * Needs a build. Run it with `npm run bench:load`. Exits with 1 if the package takes more CPU time than Express.
  */
 import { execFileSync } from 'node:child_process'
 
 const ROUNDS = 15
 
 interface Cost {
-  /** Milliseconds of processor time. */
+  /** CPU time in milliseconds. */
   readonly time: number
-  /** MiB that the process has grown by. */
+  /** The growth of the process in MiB. */
   readonly memory: number
 }
 
-/** In a process of its own: the second import of anything is free. */
+/** Imports in a new process, because a second import in the same process costs nothing. */
 function costOf(module: string): Cost {
   const code = `
     const [time, memory] = [process.cpuUsage(), process.memoryUsage.rss()]
@@ -32,7 +31,7 @@ function medianOf(values: readonly number[]): number {
 }
 
 const modules = ['express', './dist/node/index.js']
-// In turns, so that what else the machine does meets both alike.
+// Both take turns, so that other work on the machine affects them equally.
 const rounds = Array.from({ length: ROUNDS }, () => modules.map(costOf))
 const times = modules.map((_, index) => medianOf(rounds.map((costs) => costs[index]?.time ?? NaN)))
 const memories = modules.map((_, index) => medianOf(rounds.map((costs) => costs[index]?.memory ?? NaN)))
@@ -40,5 +39,5 @@ for (const [index, name] of ['express', 'portcullis'].entries())
   console.log(`${name.padEnd(12)} ${times[index]?.toFixed(1)} ms CPU, ${memories[index]?.toFixed(1)} MiB`)
 
 const ratio = (times[1] ?? NaN) / (times[0] ?? NaN)
-console.log(`${ratio.toFixed(2)} of Express (at most 1)`)
+console.log(`${ratio.toFixed(2)} times Express (at most 1)`)
 if (!(ratio <= 1)) process.exitCode = 1

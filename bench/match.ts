@@ -1,9 +1,10 @@
 /**
- * What origins and return URLs cost with 10 entries and with 10,000: a request through the mounted guard, which is what counts,
- * the text alone, and what is usually written.
+ * Measures origins and return URLs with 10 and with 10,000 entries: a request through the mounted guard, which has the
+ * targets, the matcher without the guard, and common implementations.
  *
- * Run with `npm run bench:match`; `-- --rounds 5` takes fewer rounds. Ends with 1 when a target is missed. All are asked in
- * turn, with strings that nobody has read yet, as from a socket; medians of the rounds count, in processor time.
+ * Run it with `npm run bench:match`; `-- --rounds 5` makes fewer rounds. Exits with 1 if a target is missed. All
+ * contestants take turns, with new strings, as if they came from a socket. Results are medians of the rounds, in CPU
+ * time.
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -17,24 +18,24 @@ import { atMost, header, line, median, told, type Row } from './store/table.ts'
 
 const [FEW, MANY] = [10, 10_000]
 const ROUNDS = 15
-/** For those that are only told, among them some that walk through all entries. */
+/** Rounds of contestants without a target, some of which walk through all entries. */
 const FEW_ROUNDS = 5
 const QUESTIONS = 40_000
-/** Look-ups of a round. */
+/** Look-ups per round. */
 const CHUNK = 10_000
-/** Strings that are cut at once, few enough to stay in the caches until they are read. */
+/** The number of strings created at a time, small enough that they stay in the CPU caches until they are read. */
 const BATCH = 500
-/** How long a round may take, in milliseconds. */
+/** The time limit of a round, in milliseconds. */
 const BUDGET = 60
 
 /**
- * A request among many entries, compared with one among few. Where all are asked as often, the entries are larger than the
- * caches, and a request waits for the memory.
+ * The limit for a request with many entries, relative to one with few. If all entries are used equally often, they do
+ * not fit in the CPU caches, and requests wait for memory.
  */
 const MOST_BY_SIZE: Readonly<Record<Demand, number>> = { zipf: 1.2, even: 1.5 }
-/** A text of a megabyte, compared with a line of the hostile corpus. */
+/** The limit for a text of a megabyte, relative to a line of the hostile corpus. */
 const MOST_BY_LENGTH = 2
-/** The refusal of a long text, compared with what the parser of Node takes for it. */
+/** The limit for refusing a long text, relative to Node's URL parser. */
 const MOST_BY_URL = 100
 
 interface Field {
@@ -43,7 +44,7 @@ interface Field {
   readonly chunk: number
   next: number
   readonly times: number[]
-  /** Of the first questions, which are the same for all contestants. */
+  /** The answers to the first questions, which are the same for all contestants. */
   readonly answers: string
 }
 
@@ -59,11 +60,11 @@ function fieldOf(ask: Ask, texts: readonly string[]): Field {
 
 let admitted = 0
 
-/** Nanoseconds of a look-up, from a string that nobody has read yet; cutting the string is not counted. */
+/** The time of a look-up in nanoseconds, with a new string. Creating the string is not included. */
 async function lookup({ ask, lines, chunk }: Field, start: number): Promise<number> {
   let milliseconds = 0
   for (let done = 0; done < chunk; done += BATCH) {
-    // The event loop turns, as between requests: what they leave behind is freed.
+    // A turn of the event loop, as between requests, frees what they leave behind.
     await new Promise(setImmediate)
     const length = Math.min(BATCH, chunk - done)
     const fresh = Array.from({ length }, (_, index) => lines.cut((start + done + index) % lines.length))
@@ -74,7 +75,7 @@ async function lookup({ ask, lines, chunk }: Field, start: number): Promise<numb
   return (milliseconds / chunk) * 1e6
 }
 
-/** A round that counts, after one that does not: the others have just emptied the caches. */
+/** Measures a round, after a warm-up round that refills the CPU caches. */
 async function measure(field: Field): Promise<void> {
   await lookup(field, field.next)
   field.times.push(await lookup(field, field.next + field.chunk))
@@ -83,10 +84,10 @@ async function measure(field: Field): Promise<void> {
 
 interface Contest {
   readonly kind: string
-  /** What the few entries of the guard are. */
+  /** The kind of the guard's few entries. */
   readonly few: string
   readonly demand: Demand
-  /** By contestant: few entries, and many. */
+  /** By contestant: the fields with few and with many entries. */
   readonly fields: ReadonlyMap<string, readonly [Field, Field]>
 }
 
@@ -104,7 +105,7 @@ async function contestsOf<One>(
       return fieldOf(ask as Ask, questions(of, size, QUESTIONS, demand))
     }
     const few = makes.fewTexts === true ? 'prefixes' : kind
-    // For those that walk through all entries it makes no difference who asks.
+    // The demand makes no difference for contestants that walk through all entries.
     const names = demand === 'even' ? [GUARD, MATCHER] : Object.keys(contestants)
     for (const name of names) {
       const of = name === GUARD ? kinds[few] : makes
@@ -117,7 +118,7 @@ async function contestsOf<One>(
 
 const nanoseconds = (value: number): string => `${value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',')} ns`
 
-/** What one refusal takes at most, in microseconds: of the corpus, and of a megabyte. */
+/** The times of refusals: of the corpus, of a megabyte, and of the worst long texts. */
 function hostile(): Row[] {
   const timesOf = (texts: readonly string[], read: (text: string) => unknown = parseReturnUrl): number[] =>
     texts.map((text) => {
@@ -140,13 +141,13 @@ function hostile(): Row[] {
   const byUrl = longest.map((time, index) => time / (yardsticks[index] as number))
   return [
     told(
-      'a line of the hostile corpus: median, and the longest',
+      'a line of the hostile corpus: median, slowest',
       `${median(corpus).toFixed(1)}, ${Math.max(...corpus).toFixed(1)} µs`,
     ),
-    told('a megabyte is refused within', `${Math.max(...mega).toFixed(1)} µs`),
-    atMost('  compared with a line of the corpus', Math.max(...mega) / median(corpus), MOST_BY_LENGTH, '', 2),
-    told('2,048 characters of the worst kind are refused within', `${Math.max(...longest).toFixed(0)} µs`),
-    atMost('  compared with `new URL` of the same text', Math.max(...byUrl), MOST_BY_URL, '', 1),
+    told('slowest refusal of a megabyte', `${Math.max(...mega).toFixed(1)} µs`),
+    atMost('  relative to a line of the corpus', Math.max(...mega) / median(corpus), MOST_BY_LENGTH, '', 2),
+    told('slowest refusal of 2,048 characters of the worst kind', `${Math.max(...longest).toFixed(0)} µs`),
+    atMost('  relative to `new URL` with the same text', Math.max(...byUrl), MOST_BY_URL, '', 1),
   ]
 }
 
@@ -156,7 +157,7 @@ async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
   const rounds = Number(values.rounds ?? ROUNDS)
   const load = loadavg().map((average) => average.toFixed(1))
-  console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
+  console.log(`Node ${process.version}, load average before: ${load.join(', ')}`)
   const rows: Row[] = []
   for (const demand of ['zipf', 'even'] as const) {
     const contests = [
@@ -180,17 +181,17 @@ async function main(): Promise<boolean> {
 function rowsOf({ kind, few: ofFew, demand, fields }: Contest): Row[] {
   return [...fields].flatMap(([name, [few, many]]) => {
     const [least, most] = [median(few.times), median(many.times)]
-    // Of the rounds, in which both were measured one after the other.
+    // The median of the ratios of each round, in which both were measured one after another.
     const ratio = median(many.times.map((time, round) => time / (few.times[round] as number)))
-    const what = `${kind}${demand === 'even' ? ', all asked as often' : ''}: ${name}`
+    const what = `${kind}${demand === 'even' ? ', all used equally often' : ''}: ${name}`
     const rows = [told(what, `${nanoseconds(least)} → ${nanoseconds(most)}`)]
     if (name === GUARD) {
-      const text = `  with ${MANY.toLocaleString('en')} entries, compared with ${FEW}${ofFew === kind ? '' : ` ${ofFew}`}`
+      const text = `  with ${MANY.toLocaleString('en')} entries, relative to ${FEW}${ofFew === kind ? '' : ` ${ofFew}`}`
       rows.push(atMost(text, ratio, MOST_BY_SIZE[demand], '', 2))
     }
     const otherwise = many.answers === fields.get(MATCHER)?.[1].answers ? 0 : 1
-    const text = `  ${name} answers some otherwise`
-    // Of the guard no time counts that is not that of a right answer.
+    const text = `  ${name} gives other answers`
+    // The guard must not give wrong answers, because their times would not count.
     if (name === GUARD) rows.push(atMost(text, otherwise, 0, '', 0))
     else if (otherwise > 0) rows.push(told(text, ''))
     return rows

@@ -1,9 +1,9 @@
 /**
- * What a stranger's request can cost: the worst milliseconds of processor time per kilobyte for every parser that reads a
- * request, over inputs made to be slow, at 4, 8 and 16 KiB. Run with `npm run bench:parsers`.
+ * Measures how much CPU time a stranger's request can cost: the worst time per kilobyte of every parser that reads a
+ * request, with inputs made to be slow, of 4, 8 and 16 KiB. Run it with `npm run bench:parsers`.
  *
- * The yardstick is SHA-256 over the same bytes, taken in the same run. Ends with 1 when a parser takes more than its limit
- * of it, or more than three times as long for a kilobyte of 16 as for a kilobyte of 4.
+ * The reference is SHA-256 of as many bytes in the same run. Exits with 1 if a parser exceeds its limit relative to the
+ * reference, or takes more than three times as long per kilobyte for 16 KiB as for 4 KiB.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import type { GuardRequest } from '../src/http/handler.ts'
@@ -30,11 +30,11 @@ const MAC = `sig1=:${Buffer.alloc(32).toString('base64')}:`
 
 const scheme = httpMessageSignatures()
 
-/** All that `serverOnly` does with a signature that does not hold, the look for the signer's mistake included. */
+/** Everything that `serverOnly` does with an invalid signature, including the search for the signer's mistake. */
 function refuse(message: SignedMessage): void {
   const context = { appId: '', keys: KEYS, rules: RULES, now: 1_700_000_000_000 }
   const answer = scheme.verify(message, context)
-  if (answer.ok) throw new Error('a forged signature was taken')
+  if (answer.ok) throw new Error('a forged signature was accepted')
   scheme.diagnose?.(message, context, { signedBase: undefined, thorough: false })
   scheme.challenge?.(message)
 }
@@ -75,7 +75,7 @@ const JSON_TYPE = 'application/json'
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 const bodyOf = (text: string) => ({ kind: 'bytes', bytes: Buffer.from(text) }) as const
 
-/** Makes the work for a head or a body of about so many bytes. */
+/** Creates the work for a header section or a body of about this many bytes. */
 type Case = readonly [parser: string, shape: string, make: (size: number) => () => unknown]
 
 const CASES: readonly Case[] = [
@@ -337,16 +337,22 @@ const CASES: readonly Case[] = [
   ]),
 ]
 
-/** Of the yardstick, which is written in C: what a parser in JavaScript takes for every character, and some air. */
+/**
+ * The limit relative to the reference, which is written in C. A parser in JavaScript needs this much per character,
+ * with a margin.
+ */
 const MOST_OF_YARDSTICK = 600
-/** How much longer a kilobyte of sixteen may take than a kilobyte of four: some take no more for being longer. */
+/** The limit for the time per kilobyte of 16 KiB, relative to 4 KiB. It is constant for linear parsers. */
 const MOST_GROWTH = 3
 const SIZES = [4096, 8192, 16_384]
 const ROUNDS = 5
-/** Milliseconds of processor time. */
+/** The minimum CPU time before the measurement, in milliseconds. */
 const WARM_UP = 10
 
-/** Milliseconds of processor time for one call, once its code is compiled: the quickest of some rounds of many calls, since other processes only add. */
+/**
+ * The CPU time of one call in milliseconds, after its code was compiled. The fastest round counts, because other
+ * processes only add time.
+ */
 function measure(call: () => unknown): number {
   let calls = 1
   let spent = 0
@@ -366,7 +372,7 @@ function time(call: () => unknown, calls: number): number {
   return (user + system) / 1000
 }
 
-// All of it once, so that none is measured with code that is not compiled yet.
+// Runs every case once, so that all code is compiled before the measurement.
 for (const [, , make] of CASES) measure(make(8192))
 
 const worst = new Map<string, { perKilobyte: number; shape: string; size: number; growth: number }>()
@@ -388,11 +394,17 @@ for (const [parser, shape, make] of CASES) {
 const bytes = randomBytes(16_384)
 const yardstick = measure(() => createHash('sha256').update(bytes).digest()) / 16
 
-const rows: Row[] = [told('yardstick: SHA-256, of a kilobyte', `${yardstick.toFixed(5)} ms`)]
+const rows: Row[] = [told('reference: SHA-256 of a kilobyte', `${yardstick.toFixed(5)} ms`)]
 for (const [parser, { perKilobyte, shape, size, growth }] of worst) {
-  rows.push(told(`${parser}: worst of a kilobyte`, `${perKilobyte.toFixed(5)} ms`))
-  rows.push(atMost(`  ${shape}, ${size} bytes: of the yardstick`, perKilobyte / yardstick, MOST_OF_YARDSTICK))
-  rows.push(atMost('  a kilobyte of 16, compared with one of 4', growth, MOST_GROWTH))
+  rows.push(told(`${parser}: worst time per kilobyte`, `${perKilobyte.toFixed(5)} ms`))
+  rows.push(
+    atMost(
+      `  ${shape}, ${size} bytes: relative to the reference`,
+      perKilobyte / yardstick,
+      MOST_OF_YARDSTICK,
+    ),
+  )
+  rows.push(atMost('  time per kilobyte of 16 KiB, relative to 4 KiB', growth, MOST_GROWTH))
 }
 console.log(`Node ${process.version}\n\n${header}`)
 for (const row of rows) console.log(line(row))

@@ -1,10 +1,10 @@
 /**
- * Where the time of a request goes that passes all six guards, beside the same request through bare Express. Run with
- * `npm run bench:profile`; it judges nothing.
+ * Shows where the CPU time of a request through all six guards goes, compared with the same request through bare
+ * Express. Run it with `npm run bench:profile`. It has no target.
  *
- * --node 20|24     the version of Node; default: the one that runs
- * --variant NAME   what is compared with bare Express; default `protect()`
- * --requests N     requests to each server; default 60000
+ * --node 20|24     the version of Node; default: the current one
+ * --variant NAME   the variant that is compared with bare Express; default `protect()`
+ * --requests N     requests to each server; default 60,000
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -37,7 +37,7 @@ interface Profile {
   readonly timeDeltas: readonly number[]
 }
 
-/** Microseconds by place. */
+/** Microseconds by location in the code. */
 type Places = Map<string, number>
 
 function placeOf({ functionName, url }: Profile['nodes'][number]['callFrame']): string | undefined {
@@ -61,7 +61,7 @@ async function placesIn(folder: string): Promise<Places> {
   return places
 }
 
-/** Loads both servers in turn with the same bytes, each under the profiler. */
+/** Sends the same bytes to both servers in turn, each under the profiler. */
 async function profiles({ name, kind, expects }: Variant, node: NodeVersion): Promise<[Places, Places]> {
   const folders = [await mkdtemp(join(tmpdir(), 'profile-')), await mkdtemp(join(tmpdir(), 'profile-'))]
   try {

@@ -1,9 +1,9 @@
 /**
- * What regions cost beside a plain GET and SET of the same value through the same client: the decision of `regionPin`, and reading
- * and writing through `regionalStore`. Starts its own Redis servers.
+ * Measures the decision of `regionPin`, and reading and writing with `regionalStore`, compared with a plain GET and SET
+ * of the same value with the same client. Starts its own Redis servers.
  *
- * Run with `npm run bench:region`. Ends with 1 when a ratio is above its target. The ratios are of processor time of this process,
- * in the same run and by turns; the time of the clock is told beside them.
+ * Run it with `npm run bench:region`. Exits with 1 if a ratio exceeds its target. Ratios compare the CPU time of this
+ * process, and all operations take turns in the same run. Wall-clock times are printed as well.
  */
 import { loadavg } from 'node:os'
 import { decideRegionPin } from '../src/guards/region-pin.ts'
@@ -21,9 +21,9 @@ const FAILURES = 20
 const TIMEOUT = 250
 
 interface Cost {
-  /** Processor time of this process for one operation, in microseconds. */
+  /** CPU time of this process per operation, in microseconds. */
   readonly work: number
-  /** Time of the clock for one operation when 16 are on their way, in microseconds. */
+  /** Wall-clock time per operation with 16 in flight, in microseconds. */
   readonly clock: number
 }
 
@@ -38,7 +38,7 @@ async function costOf(count: number, operation: (index: number) => unknown): Pro
   return { work: (user + system) / count, clock: ((performance.now() - begun) * 1_000) / count }
 }
 
-/** Without a promise for each, which would cost more than what is measured. */
+/** Calls without a promise, which would take longer than the operation itself. */
 function costOfDecision(decide: (index: number) => unknown): number {
   const usage = process.cpuUsage()
   for (let index = 0; index < DECISIONS; index += 1) decide(index)
@@ -94,7 +94,10 @@ await places.stop()
 
 const failing = await startThreePlaces(['--appendonly', 'yes'])
 
-/** How long the first write takes after London has gone, in milliseconds, each time from a store that has seen nothing of it. */
+/**
+ * The times of the first write after London became unreachable, in milliseconds, each with a new store that does not
+ * know it yet.
+ */
 async function firstWrites(go: () => Promise<unknown>, comeBack: () => Promise<unknown>): Promise<number[]> {
   const taken: number[] = []
   for (let time = 0; time < FAILURES; time += 1) {
@@ -113,7 +116,7 @@ async function firstWrites(go: () => Promise<unknown>, comeBack: () => Promise<u
   return taken
 }
 
-/** Until London has been given what it missed. */
+/** Waits until London has received the records that it missed. */
 async function caughtUp(): Promise<void> {
   const opened = await failing.open({ commandTimeout: 5_000, checkEvery: 50 })
   do await opened.store.in('europe').get('europe_0')
@@ -138,22 +141,22 @@ await failing.stop()
 
 const usual = (name: string): number => median(work.get(name) ?? [])
 const ratio = (name: string, yardstick: string, most: number, digits: number) =>
-  atMost(`${name}, of a plain ${yardstick}`, usual(name) / usual(yardstick), most, '', digits)
+  atMost(`${name}, relative to a plain ${yardstick}`, usual(name) / usual(yardstick), most, '', digits)
 const rows = [
   ...[...work.keys()].map((name) => {
     const times = clock.get(name)
-    const beside = times === undefined ? '' : `, ${median(times).toFixed(0)} us of the clock`
-    return told(name, `${usual(name).toFixed(2)} us of work${beside}`)
+    const beside = times === undefined ? '' : `, ${median(times).toFixed(0)} us of wall-clock time`
+    return told(name, `${usual(name).toFixed(2)} us of CPU time${beside}`)
   }),
   told(
     'first write after London was killed',
     `${median(killed).toFixed(1)} ms, worst ${Math.max(...killed).toFixed(1)} ms`,
   ),
   told(
-    'first write after London stood still',
+    'first write after London was paused',
     `${median(frozen).toFixed(1)} ms, worst ${Math.max(...frozen).toFixed(1)} ms`,
   ),
-  atMost('the same, of `commandTimeout`', median(frozen) / TIMEOUT, 2, '', 2),
+  atMost('the same, relative to `commandTimeout`', median(frozen) / TIMEOUT, 2, '', 2),
   ratio('decision by the identifier', 'GET', 0.1, 3),
   ratio('decision by one country', 'GET', 0.1, 3),
   ratio('decision by three countries', 'GET', 0.1, 3),

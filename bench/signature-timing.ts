@@ -1,14 +1,15 @@
 /**
- * Whether the time that a refusal takes tells who asks: Welch's t-test between a wrong signature by a known key, and a
- * signature by an unknown key or for an unknown app, over whole calls of the guard. Run with
- * `npm run bench:signature-timing`; ends with 1 when a difference is found.
+ * Tests whether the time of a refusal reveals that a key or an app exists: Welch's t-test between a wrong signature
+ * with a known key, and a signature with an unknown key or for an unknown app, over complete calls of the guard. Run it
+ * with `npm run bench:signature-timing`. Exits with 1 if it finds a difference.
  *
- * As dudect does it: calls of both alternate at random, the slowest tenth is left out (garbage collection, other processes),
- * and |t| of 4.5 counts as a difference. Each is measured against the reference alone, for what is called more often is
- * nearer to the processor. One process has its own layout of memory and of compiled code, which makes some 50 ns in either
- * direction for any two paths; so it is measured in many, and what counts is a difference that they have in common, beyond
- * the 0.25 % of a call (some 25 ns) that a few more characters of a text for the operator take. The last row is a control: a
- * request that is refused before any cryptography must be found to differ.
+ * The method is that of dudect: calls of both classes alternate at random, the slowest tenth is discarded (garbage
+ * collection, other processes), and |t| >= 4.5 counts as a difference. Each class is measured separately with the
+ * reference, because code that is called more often is faster in the CPU caches. The layout of memory and of compiled
+ * code in a process shifts any two paths by about 50 ns in either direction, so the test runs in many processes and
+ * looks for a difference that they have in common. A difference of up to 0.25 % of a call (about 25 ns) is tolerated:
+ * writing a few more characters for the operator takes this long. The last row is a control: a request that is refused
+ * before any cryptography must show a difference.
  */
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -25,11 +26,11 @@ const WARM_UP = 10_000
 const SIGNED_ANEW_AFTER = 500
 const KEPT = 0.9
 const DIFFERENT = 4.5
-/** Of a call, in percent: less than any network hides. */
+/** The limit for a difference, in percent of a call. It is below the noise of any network. */
 const LARGEST_DIFFERENCE = 2
 /**
- * Of a call, what is not looked into: a few more characters in a text for the operator. docs/guards/server-only.md says so,
- * so a difference within it is printed beside the verdict and not hidden by it.
+ * The tolerated difference, as a fraction of a call: the time to write a few more characters for the operator.
+ * docs/guards/server-only.md explains it. The result states the tolerance, so it does not hide it.
  */
 const INDIFFERENT = 0.0025
 const HOST = 'gateway.example'
@@ -53,15 +54,15 @@ async function sign(appId: string, keyId: string): Promise<Headers> {
 
 interface Class {
   readonly what: string
-  /** Signed anew now and then, so that no one signature is measured. */
+  /** New signatures are created from time to time, so that not only one of them is measured. */
   headers(): Promise<Headers>
 }
 
-const REFERENCE: Class = { what: 'a wrong signature by a known key', headers: () => sign('shop', 'key-1') }
+const REFERENCE: Class = { what: 'a wrong signature with a known key', headers: () => sign('shop', 'key-1') }
 const SAME: readonly Class[] = [
-  { what: 'again a wrong signature by a known key', headers: () => sign('shop', 'key-1') },
-  { what: 'a wrong signature by another key of the app', headers: () => sign('shop', 'key-2') },
-  { what: 'a wrong signature by a key of another app', headers: () => sign('desk', 'key-1') },
+  { what: 'another wrong signature with a known key', headers: () => sign('shop', 'key-1') },
+  { what: 'a wrong signature with another key of the app', headers: () => sign('shop', 'key-2') },
+  { what: 'a wrong signature with a key of another app', headers: () => sign('desk', 'key-1') },
   { what: 'an unknown key', headers: () => sign('shop', 'key-9') },
   { what: 'an unknown app', headers: () => sign('none', 'key-1') },
 ]
@@ -69,7 +70,7 @@ const CONTROL: Class = {
   what: 'control: refused before any cryptography',
   headers: async () => ({ ...(await sign('shop', 'key-1')), signature: 'sig1=:AAAA:' }),
 }
-/** How long the guard takes for one request, in nanoseconds. */
+/** The time of one call of the guard, in nanoseconds. */
 function call(headers: Headers): number {
   const socket = new Socket()
   const req = new IncomingMessage(socket)
@@ -78,16 +79,16 @@ function call(headers: Headers): number {
   const res = new ServerResponse(req)
   const began = process.hrtime.bigint()
   guard(req, res, () => {
-    throw new Error('a forged request has passed')
+    throw new Error('a forged request was allowed')
   })
   const took = Number(process.hrtime.bigint() - began)
-  if (res.statusCode !== 401) throw new Error(`answered ${res.statusCode}, and not at once`)
+  if (res.statusCode !== 401) throw new Error(`expected an immediate 401, got ${res.statusCode}`)
   return took
 }
 
 const CLASSES = [...SAME, CONTROL]
 
-/** The times of the reference and of another class, in a random order of calls. */
+/** The times of the reference and of another class, called in random order. */
 async function measure(other: Class, calls: number): Promise<[number[], number[]]> {
   const times: [number[], number[]] = [[], []]
   let headers: Headers[] = []
@@ -100,7 +101,7 @@ async function measure(other: Class, calls: number): Promise<[number[], number[]
   return times
 }
 
-/** How much longer a call takes than the reference, without the slowest of both. */
+/** The difference of the mean times of a class and of the reference, without the slowest calls. */
 function difference(times: readonly number[], reference: readonly number[]): number {
   const bound = percentile([...times, ...reference], KEPT)
   const [mean, expected] = [times, reference].map(
@@ -109,7 +110,7 @@ function difference(times: readonly number[], reference: readonly number[]): num
   return (mean ?? Number.NaN) - (expected ?? Number.NaN)
 }
 
-/** Welch's |t| of the differences against those of the reference with itself, beyond what is indifferent. */
+/** Welch's |t| between the differences of a class and those of the reference with itself, beyond the tolerance. */
 function welch(one: readonly number[], other: readonly number[], indifferent: number): number {
   const [a, b] = [momentsOf(one), momentsOf(other)]
   const beyond = Math.max(0, Math.abs(a.mean - b.mean) - indifferent)
@@ -123,14 +124,14 @@ function momentsOf(values: readonly number[]): { count: number; mean: number; va
   return { count, mean, variance }
 }
 
-/** What one process finds: how long the reference takes, and how much longer each class. */
+/** The result of one process: the time of the reference, and the difference of each class. */
 interface Finding {
   readonly reference: number
   readonly differences: readonly number[]
 }
 
 async function find(): Promise<Finding> {
-  // So that an unknown app is as much in memory as a known one.
+  // Loads the unknown app too, so that it is in memory like the known ones.
   for (const appId of ['shop', 'desk', 'none']) await policies.load(appId)
   for (const one of CLASSES) await measure(one, WARM_UP)
   const differences: number[] = []
@@ -169,13 +170,13 @@ async function compare(): Promise<void> {
     const share = (mean / reference) * 100
     return [
       tested,
-      ...(isControl ? [] : [atMost('  difference, of a call', share, LARGEST_DIFFERENCE, '%', 2)]),
+      ...(isControl ? [] : [atMost('  difference, relative to a call', share, LARGEST_DIFFERENCE, '%', 2)]),
     ]
   })
   const call = (reference / 1_000).toFixed(1)
   console.log(`against ${REFERENCE.what} (${call} us), ${CALLS} calls of each in ${PROCESSES} processes`)
   const nanoseconds = (reference * INDIFFERENT).toFixed(0)
-  console.log(`differences within ${INDIFFERENT * 100} % of a call (${nanoseconds} ns) are not looked into\n`)
+  console.log(`differences within ${INDIFFERENT * 100} % of a call (${nanoseconds} ns) are tolerated\n`)
   for (const text of [header, ...rows.map(line)]) console.log(text)
   process.exitCode = rows.some(({ ok }) => ok === false) ? 1 : 0
 }

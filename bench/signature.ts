@@ -1,9 +1,11 @@
 /**
- * What the verification of a signed GET costs, next to a bare HMAC over the same signature base and to other packages for
- * RFC 9421. Run with `npm run bench:signature`; `-- --rounds 201` takes fewer rounds. Ends with 1 when the target is missed.
+ * Measures the verification of a signed GET, compared with a bare HMAC over the same signature base and with other
+ * packages for RFC 9421. Run it with `npm run bench:signature`; `-- --rounds 201` makes fewer rounds. Exits with 1 if
+ * the target is missed.
  *
- * Ours does all that `serverOnly` does but for the nonce, from the request as Node has it. Each is asked in turn with the
- * bare HMAC, of requests that were never seen before; medians of the rounds count, in processor time.
+ * Ours does everything that `serverOnly` does, except claiming the nonce, and starts from the request as Node provides
+ * it. Each contestant takes turns with the bare HMAC, with new requests. Results are medians of the rounds, in CPU
+ * time.
  */
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
@@ -16,7 +18,7 @@ import { verifyMessage } from '../src/signature/verify.ts'
 import { atMost, header, line, median, told, type Row } from './store/table.ts'
 
 const ROUNDS = 1001
-// Few enough to stay in the caches of the processor, as a request does that has just arrived.
+// Few enough requests to stay in the CPU caches, like a request that has just arrived.
 const SIZE = 40
 const WARM_UP = 500
 const RULES = { maxAge: 300, requireDigest: true, requireContentType: true }
@@ -25,7 +27,7 @@ const secret = randomBytes(32)
 const secretKey = createSecretKey(secret)
 const keys = parseAppKeys([{ id: 'key-1', algorithm: 'hmac-sha256', secret: secret.toString('base64') }])
 
-/** One signed request, as each contestant takes it. */
+/** A signed request in the form that each contestant takes. */
 interface Sample {
   readonly request: GuardRequest
   readonly base: string
@@ -34,7 +36,7 @@ interface Sample {
   readonly fields: readonly { readonly name: string; readonly value: string }[]
 }
 
-/** A text as it comes from the network: flat, and never seen before. */
+/** A new, flat string, as it comes from the network. */
 const fresh = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
 
 function sample(number: number): Sample {
@@ -89,7 +91,7 @@ const sigVerifier = {
     createHmac('sha256', secretKey).update(data).digest().equals(signature),
 }
 
-// The quicker of the two kinds.
+// The faster of the two kinds.
 const BARE = 'a bare createHmac with a KeyObject'
 const OURS = 'verification of a signed GET'
 
@@ -120,7 +122,7 @@ const contestants: Readonly<Record<string, Contestant>> = {
   },
 }
 
-/** Microseconds of processor time for one sample. */
+/** CPU time per sample, in microseconds. */
 async function measure(contestant: Contestant, samples: readonly Sample[]): Promise<number> {
   const before = process.cpuUsage()
   let right = 0
@@ -129,14 +131,17 @@ async function measure(contestant: Contestant, samples: readonly Sample[]): Prom
     if (typeof answer === 'boolean' ? answer : await answer) right++
   }
   const { user, system } = process.cpuUsage(before)
-  if (right !== samples.length) throw new Error(`${samples.length - right} signatures were not found right`)
+  if (right !== samples.length) throw new Error(`${samples.length - right} valid signatures were refused`)
   return (user + system) / samples.length
 }
 
 const { values } = parseArgs({ options: { rounds: { type: 'string' } } })
 const rounds = Number(values.rounds ?? ROUNDS)
 
-/** The medians of these, asked in turn. Others in between would leave the caches and the code of the slowest to all. */
+/**
+ * The medians of these contestants, which take turns. Others are not measured in between, because they would affect
+ * caches and code.
+ */
 async function contest(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
   const times = new Map<string, number[]>(names.map((name) => [name, []]))
   for (let round = -WARM_UP; round < rounds; round++) {
@@ -161,8 +166,8 @@ for (const names of [
   const [, name] = names
   if (name === OURS) {
     rows.push(told(BARE, `${bare.toFixed(2)} us`))
-    rows.push(atMost(`${OURS}, compared with it (P10)`, other / bare, 1.5, '', 2))
-  } else rows.push(told(`${name}, compared with it`, (other / bare).toFixed(2)))
+    rows.push(atMost(`${OURS}, relative to it (P10)`, other / bare, 1.5, '', 2))
+  } else rows.push(told(`${name}, relative to it`, (other / bare).toFixed(2)))
 }
 console.log(`Node ${process.version}, medians of ${rounds} rounds of ${SIZE} requests\n\n${header}`)
 for (const row of rows) console.log(line(row))

@@ -1,9 +1,9 @@
 /**
- * What the Redis store and the policy source promise, measured: how soon a change is in force in other processes, what a
- * million stored apps cost, what cold and unknown apps do. Starts its own Redis.
+ * Measures the Redis store and the policy source: how soon a change takes effect in other processes, the cost of a
+ * million stored apps, and requests for cold and unknown apps. Starts its own Redis.
  *
- * Run with `npm run bench:store`; `-- --apps 100000` stores fewer apps, `-- --only change,scale` leaves parts out (of
- * change, scale, weight, cold, unknown). Ends with 1 when a target is missed. Takes about four minutes.
+ * Run it with `npm run bench:store`; `-- --apps 100000` stores fewer apps, `-- --only change,scale` runs only these
+ * parts (of change, scale, weight, cold, unknown). Exits with 1 if a target is missed. Takes about four minutes.
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -18,11 +18,11 @@ import { measureUnknown } from './store/unknown.ts'
 import { measureWeight } from './store/weight.ts'
 
 const FEW = 10
-/** More than are hot or cold at a time, and no more than ids of one length name. */
+/** The limits for --apps: more than are hot or cold at a time, and at most as many as there are ids of this length. */
 const LEAST_APPS = 30_000
 const MOST_APPS = 10_000_000
 
-/** Each runs in a process of its own, so that none is measured with what another has left in memory. */
+/** Each part runs in its own process, so that no part is affected by what another has left in memory. */
 const measurements: Readonly<Record<string, Measurement>> = {
   scale: measureScale,
   weight: measureWeight,
@@ -34,11 +34,11 @@ async function main(): Promise<boolean> {
   const { values } = parseArgs({ options: { apps: { type: 'string' }, only: { type: 'string' } } })
   const apps = Number(values.apps ?? 1_000_000)
   if (!Number.isInteger(apps) || apps < LEAST_APPS || apps > MOST_APPS)
-    throw new Error(`--apps takes ${LEAST_APPS} to ${MOST_APPS}`)
+    throw new Error(`--apps must be a number from ${LEAST_APPS} to ${MOST_APPS}`)
   const only = values.only?.split(',')
   const wanted = (part: string): boolean => only === undefined || only.includes(part)
   const load = loadavg().map((average) => average.toFixed(1))
-  console.log(`Node ${process.version}, load of the machine before: ${load.join(', ')}`)
+  console.log(`Node ${process.version}, load average before: ${load.join(', ')}`)
   console.log(header)
   const begun = performance.now()
   let good = true

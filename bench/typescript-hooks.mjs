@@ -1,8 +1,8 @@
-// The hooks of `typescript.mjs`, which Node runs in a thread of their own.
+// The hooks of `typescript.mjs`, which Node runs in a separate thread.
 import { fileURLToPath } from 'node:url'
 import { transformFile } from '@swc/core'
 
-/** The package by its name, from the sources. */
+/** Resolves the name of the package to its sources. */
 export function resolve(specifier, context, next) {
   const [name, door] = specifier.split('/')
   if (name !== 'portcullis') return next(specifier, context)

@@ -1,6 +1,7 @@
 /**
- * Runs TypeScript as it stands: `node --import ./bench/typescript.mjs <file>`. tsx names each function anew whenever it is made,
- * which takes longer than some of what is measured here; the compiler, by which the package is built, does not.
+ * Runs TypeScript without a build: `node --import ./bench/typescript.mjs <file>`. tsx sets the name of a function each
+ * time one is created, which takes longer than some operations measured here. The compiler used for the package does
+ * not do this.
  */
 import { register } from 'node:module'
 

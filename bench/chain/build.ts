@@ -1,4 +1,4 @@
-/** The package as users get it, built once. */
+/** Builds the package once, and loads it as users do. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 type Door = 'index' | 'audit' | 'redis'
 
-/** The file of a built door that `import` gets: in Node (`node`), or from a bundler (`esm`). */
+/** The path of a built entry that `import` loads: in Node (`node`), or with a bundler (`esm`). */
 export function builtDoor(door: Door, by: 'node' | 'esm' = 'node'): string {
   return join(root, 'dist', by, `${door}.js`)
 }
@@ -23,13 +23,13 @@ export async function build(): Promise<void> {
   if (code !== 0) throw new Error('the sources do not compile')
 }
 
-/** Names the Redis of the benchmark to its servers. */
+/** The environment variable with the URL of the benchmark's Redis. */
 export const REDIS_URL = 'PORTCULLIS_BENCH_REDIS'
 
-/** Has the servers mount the sources, whose functions have names that can be read. */
+/** The environment variable that makes servers load the sources, whose functions have readable names. */
 export const FROM_SOURCES = 'PORTCULLIS_BENCH_SOURCES'
 
-/** What a server mounts: the built package, or its sources where that is asked for. */
+/** Loads the built package, or its sources if `FROM_SOURCES` is set. */
 export async function readTools(): Promise<Tools> {
   const load = (door: Door): Promise<unknown> => {
     const source = join(root, 'src', door === 'index' ? 'index.ts' : `${door}/index.ts`)

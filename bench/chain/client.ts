@@ -1,4 +1,4 @@
-/** Servers of the benchmark as its load sees them. */
+/** The client side of the benchmark: starts servers and sends requests to them. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -9,7 +9,7 @@ import { ANSWER } from './traffic.ts'
 import type { Expected } from './variants.ts'
 
 const CONNECTIONS = 16
-/** Of the open loop, which must not wait for a connection before the server is the one that is late. */
+/** The number of connections for `sendAtRate`, enough that requests wait for the server and not for a connection. */
 const MANY_CONNECTIONS = 128
 
 const BODY = JSON.stringify(ANSWER)
@@ -21,7 +21,7 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A server in a process of its own, with connections that stay open. */
+/** A server in its own process, with connections that stay open. */
 export class Subject {
   readonly #child: ChildProcess
   readonly #port: number
@@ -40,7 +40,7 @@ export class Subject {
       env: { ...process.env, ...env, NODE_ENV: 'production' },
     })
     const ended = once(child, 'exit').then(() => {
-      throw new Error(`the server of \`${name}\` ended before it listened`)
+      throw new Error(`the server of \`${name}\` exited before it listened`)
     })
     const [port] = (await Promise.race([once(child, 'message'), ended])) as [number]
     ended.catch(() => undefined)
@@ -53,7 +53,7 @@ export class Subject {
     return answer
   }
 
-  /** Sends each as soon as a connection is free; how long all took, in milliseconds. */
+  /** Sends each request as soon as a connection is free. Resolves with the total time in milliseconds. */
   async send(requests: readonly Buffer[], expected: Expected): Promise<number> {
     await this.#open(CONNECTIONS)
     const begun = performance.now()
@@ -78,7 +78,8 @@ export class Subject {
   }
 
   /**
-   * Sends so many a second whatever the answers do. How long each took in milliseconds, the wait for a connection included.
+   * Sends requests at a fixed rate, independent of the answers. Resolves with the times of all requests in
+   * milliseconds, including the wait for a connection.
    */
   async sendAtRate(requests: readonly Buffer[], rate: number, expected: Expected): Promise<number[]> {
     await this.#open(MANY_CONNECTIONS)
@@ -120,8 +121,8 @@ export class Subject {
 }
 
 /**
- * Keeps this process from sleeping. A server that is slower than its load has to wake the load for each answer, which the
- * system charges to the server, and so to the slower variant only.
+ * Keeps this process awake. Otherwise a server that is slower than this client would have to wake it for each answer,
+ * and the system would count this as CPU time of the server, so only of the slower variant.
  */
 async function awake<Value>(work: Promise<Value>): Promise<Value> {
   let over = false
@@ -147,7 +148,7 @@ class Line {
     this.#socket = socket.setNoDelay().setEncoding('latin1')
     socket.on('data', (text: string) => this.#read(text))
     socket.on('error', (error) => this.#end(error))
-    socket.on('close', () => this.#end(new Error('the server has closed a connection')))
+    socket.on('close', () => this.#end(new Error('the server closed a connection')))
   }
 
   static async open(port: number): Promise<Line> {
@@ -156,7 +157,7 @@ class Line {
     return new Line(socket)
   }
 
-  /** Calls back with a fault when the answer is not the one that it must be. */
+  /** Sends a request. Calls back when the answer has arrived, with an error if it is not the expected one. */
   ask(request: Buffer, expected: Expected, settle: (fault: Error | undefined) => void): void {
     this.#received = ''
     this.#expected = expected

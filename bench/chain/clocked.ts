@@ -1,13 +1,14 @@
 /**
- * What the chain alone takes, up to `next()`, inside a server that answers real requests. A header chooses the middleware, so
- * that one process measures all of them. A median over calls leaves out the turns of other processes.
+ * Measures the time of a chain until it calls `next()`, inside a server that answers real requests. A header chooses
+ * the middleware, so that one process measures all of them. The median over calls excludes interruptions by other
+ * processes.
  */
 import express, { type Express, type RequestHandler } from 'express'
 import { helmet } from './peers.ts'
 import { ANSWER, PATH } from './traffic.ts'
 import { protect, some, UNSIGNED, type Tools } from './variants.ts'
 
-/** The header that chooses the middleware. A route of its own would change the target that is signed. */
+/** The header that chooses the middleware. Separate routes would change the signed target. */
 export const CHOICE = 'x-bench-chain'
 export const HELMET = 'helmet'
 export const FOUR = 'four, unsigned, no audit'

@@ -1,4 +1,4 @@
-/** Targets that benches of their own measure, as parts of the whole run. */
+/** Other benchmarks with targets of their own, which run as parts of a complete run. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -6,17 +6,17 @@ import type { NodeVersion } from './node-versions.ts'
 
 export interface Companion {
   readonly id: string
-  /** The command of `package.json`. */
+  /** The script in package.json. */
   readonly command: string
   readonly file: string
   readonly options: readonly string[]
-  /** Of a short run. */
+  /** The options of a short run. */
   readonly quick: readonly string[]
 }
 
 export interface CompanionOutcome {
   readonly met: boolean
-  /** What it has printed. */
+  /** The output. */
   readonly text: string
 }
 

@@ -1,15 +1,15 @@
-/** A variant against bare Express: both loaded with the same bytes, in turn. */
+/** Compares a variant with bare Express. Both receive the same bytes, in turn. */
 import { figureOf, quantile, type Figure } from './figures.ts'
 import { Subject, type ServerOptions } from './client.ts'
 import { requests } from './traffic.ts'
 import { BASE, type Variant } from './variants.ts'
 
 export interface Lengths {
-  /** Requests to each server before anything counts. Below 20,000 the base looks better than it is. */
+  /** Requests to each server before the measurement. With fewer than 20,000, the base appears faster than it is. */
   readonly warmUp: number
-  /** Slices of each. */
+  /** Slices per server. */
   readonly slices: number
-  /** Requests in a slice. */
+  /** Requests per slice. */
   readonly size: number
 }
 
@@ -23,7 +23,7 @@ export interface Outcome {
   readonly micros: number
 }
 
-/** A variant and its own base, which has had the same load. */
+/** A variant, and a base server that receives the same load. */
 export interface Pair {
   readonly variant: Variant
   readonly base: Subject
@@ -32,7 +32,7 @@ export interface Pair {
 
 const PASSES = { status: 200 }
 
-/** Starts both, hands them over, and stops them. */
+/** Starts both servers, calls `use`, and stops them. */
 export async function withPair<Value>(
   variant: Variant,
   options: ServerOptions,
@@ -86,7 +86,7 @@ export async function compete(variant: Variant, options: ServerOptions, lengths:
     }
     for (let index = 0; index < lengths.slices; index += 1) {
       const load = await requests(variant.kind, lengths.size)
-      // Neither is always the one that comes second.
+      // They alternate, so that neither is always second.
       const turns = index % 2 === 0 ? [ofBase, ofSubject] : [ofSubject, ofBase]
       for (const turn of turns) await turn(load)
     }

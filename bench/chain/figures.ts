@@ -5,7 +5,7 @@ export interface Figure {
   readonly high: number
 }
 
-/** What was measured on one version of Node, by name. */
+/** The results on one version of Node, by name. */
 export type Figures = Map<string, Figure>
 
 export function quantile(values: readonly number[], share: number): number {

@@ -1,4 +1,4 @@
-/** What cannot be seen from outside: memory and promises of a request, and the time of the chain alone. */
+/** Measurements inside the server: memory and promises per request, and the time of the chain without the server. */
 import { Subject, type ServerOptions } from './client.ts'
 import { FROM_SOURCES } from './build.ts'
 import { CHOICE, FOUR, HELMET, NOTHING, SIX } from './clocked.ts'
@@ -8,13 +8,13 @@ import { requests } from './traffic.ts'
 import type { Variant } from './variants.ts'
 
 export interface Weight {
-  /** Allocated for a request beyond what bare Express does, in KiB. */
+  /** Memory allocated per request in addition to bare Express, in KiB. */
   readonly kibibytes: Figure
-  /** Promises made for a request beyond those of bare Express. */
+  /** Promises created per request in addition to bare Express. */
   readonly promises: number
 }
 
-/** Room in which nothing is collected while a round of requests is counted. */
+/** Flags for a young generation so large that no garbage is collected during a round of requests. */
 const ROOM = ['--expose-gc', '--min-semi-space-size=128', '--max-semi-space-size=128']
 const IN_A_ROUND = 500
 
@@ -24,7 +24,7 @@ async function allocated(
   expects: Variant['expects'],
 ): Promise<number> {
   await subject.ask('collected')
-  // Collections are told a little later than they happen.
+  // Garbage collections are reported with a short delay.
   await subject.ask('cpu')
   const { used } = await subject.ask('heap')
   await subject.send(load, expects)
@@ -67,7 +67,7 @@ export async function weigh(
   })
 }
 
-/** What a layer costs each request beyond what it does in bare Express. */
+/** The cost of a layer per request, in addition to bare Express. */
 export interface LayerCost {
   readonly bytes: number
   readonly micros: number
@@ -77,8 +77,8 @@ const SAMPLED = 2_000
 const PROFILED = 10_000
 
 /**
- * Where memory and time of a request go beyond those of bare Express, by layer, the most memory first. The servers run from the
- * sources, whose functions have names.
+ * The memory and time per request in addition to bare Express, by layer, largest memory first. The servers run from the
+ * sources, whose functions have readable names.
  */
 export async function attribute(
   variant: Variant,
@@ -113,7 +113,7 @@ export async function attribute(
   })
 }
 
-/** How long a chain takes up to `next()`, as a multiple of what helmet takes. */
+/** The time of a chain until it calls `next()`, relative to helmet. */
 export type ChainTimes = Readonly<Record<typeof FOUR | typeof SIX, Figure>>
 
 const CHAINS = [NOTHING, HELMET, FOUR, SIX] as const
@@ -129,7 +129,7 @@ export async function clock(
       const loads = await Promise.all(
         CHAINS.map((name) => requests(name === SIX ? 'signed' : 'page', IN_A_ROUND / 2, { [CHOICE]: name })),
       )
-      // One of each in turn.
+      // The chains take turns.
       const mixed = Array.from(
         { length: IN_A_ROUND * 2 },
         (_, index) => loads[index % 4]?.[index >> 2] as Buffer,

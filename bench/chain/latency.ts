@@ -1,4 +1,4 @@
-/** How long answers take while a server has half of the load that it could bear. */
+/** Measures latency at half of the maximum load of a server. */
 import { warm, withPair } from './contest.ts'
 import { figureOf, quantile, type Figure } from './figures.ts'
 import type { Subject, ServerOptions } from './client.ts'
@@ -8,9 +8,9 @@ import type { Variant } from './variants.ts'
 export const PERCENTILES = [0.5, 0.9, 0.99] as const
 
 export interface Latency {
-  /** Requests per second at which both were asked: half of what the variant bears. */
+  /** Requests per second to each server: half of the maximum rate of the variant. */
   readonly rate: number
-  /** For each percentile, over the rounds, in milliseconds. */
+  /** Latency for each percentile, over the rounds, in milliseconds. */
   readonly base: readonly Figure[]
   readonly variant: readonly Figure[]
 }

@@ -1,14 +1,14 @@
-/** What each layer of a server costs: memory and processor time, by the code that runs. Asked of the server, in its process. */
+/** Measures memory and CPU time of each layer of the code, inside the server process. */
 import { Session, type HeapProfiler, type Profiler } from 'node:inspector'
 
 /** Costs by layer, in bytes or microseconds. */
 export type Shares = Readonly<Record<string, number>>
 
-/** Express, Node and the benchmark, as far as no guard has called them. */
+/** Express, Node and the benchmark, unless a guard called them. */
 const AROUND = 'Express and Node'
 const COLLECTION = 'garbage collection'
 
-/** The layers of the sources, by path below `src`. The first that fits counts. */
+/** The layers of the sources, by their path in `src`. The first match counts. */
 const LAYERS: readonly (readonly [layer: string, files: RegExp])[] = [
   ['signature', /^signature\/(?!nonces)/],
   ['nonces', /^(?:signature\/nonces|http\/(?:nonce-claim|signed-requests))/],
@@ -40,25 +40,25 @@ function layerOf(url: string, around: string): string {
   const source = /\/src\/(.*)$/.exec(url)?.[1]
   if (source !== undefined && !url.includes('/node_modules/'))
     return LAYERS.find(([, files]) => files.test(source))?.[0] ?? around
-  // What Node does itself belongs to whoever has asked for it; so does the sink of the benchmark.
+  // Code of Node belongs to the layer that called it.
   return url.includes('/node_modules/') || url.endsWith('/bench/chain/server.ts') ? AROUND : around
 }
 
-/** So that a bundle of few functions is not all that is seen: bytes between two samples, and microseconds. */
+/** The sampling intervals in bytes and in microseconds, small enough to see functions that are called rarely. */
 const BYTES = 256
 const MICROSECONDS = 200
 
 let memory: Session | undefined
 let time: Session | undefined
 
-/** What was allocated since this was last called. The first call begins. */
+/** The bytes allocated since the last call. The first call starts the profiler. */
 export function takeMemory(): Shares {
   const shares: Record<string, number> = {}
   if (memory === undefined) {
     memory = new Session()
     memory.connect()
   } else {
-    // The inspector of this process answers at once.
+    // The inspector of the own process answers synchronously.
     memory.post('HeapProfiler.stopSampling', (error, answer) => {
       if (error === null) addMemory(answer.profile.head, AROUND, shares)
     })
@@ -81,7 +81,7 @@ function addMemory(
   for (const child of children) addMemory(child, layer, shares)
 }
 
-/** What time was taken since this was last called. The first call begins. */
+/** The CPU time since the last call. The first call starts the profiler. */
 export function takeTime(): Shares {
   const shares: Record<string, number> = {}
   if (time === undefined) {

@@ -1,4 +1,4 @@
-/** What it takes to import the package, and what a bundle of a part of it weighs. */
+/** Measures importing the package, and the size of bundles of parts of it. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -31,11 +31,11 @@ async function importOnce(what: string, { program }: NodeVersion): Promise<Cost>
 }
 
 export interface Imports {
-  /** CPU time of importing the package, divided by that of importing Express. */
+  /** CPU time of importing the package, relative to importing Express. */
   readonly cpu: Figure
-  /** Memory, the same way. */
+  /** Memory, relative to importing Express. */
   readonly memory: Figure
-  /** Of both, for scale. */
+  /** Absolute values of both, for scale. */
   readonly ours: Cost
   readonly express: Cost
 }
@@ -43,7 +43,7 @@ export interface Imports {
 export async function measureImports(node: NodeVersion, rounds: number): Promise<Imports> {
   const ours: Cost[] = []
   const express: Cost[] = []
-  // The first of each reads the files from the disk.
+  // The first round is not counted, because it reads the files from the disk.
   for (let round = -1; round < rounds; round += 1) {
     const ofExpress = await importOnce('express', node)
     const ofOurs = await importOnce(pathToFileURL(builtDoor('index')).href, node)
@@ -65,7 +65,7 @@ export async function measureImports(node: NodeVersion, rounds: number): Promise
   }
 }
 
-/** What a bundle weighs, minified, in KiB, of these exports and what they need. */
+/** The size of a minified bundle of these exports and their dependencies, in KiB. */
 export async function measureBundle(names: readonly string[]): Promise<number> {
   const { outputFiles } = await build({
     stdin: {

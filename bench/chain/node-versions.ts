@@ -1,4 +1,6 @@
-/** The versions of Node to measure on: the one that runs, and others from the registry, kept outside of the repository. */
+/**
+ * Versions of Node for measurements: the current one, and others from the registry, installed outside the repository.
+ */
 import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -19,7 +21,7 @@ async function describe(program: string): Promise<NodeVersion> {
   return { program, version, major: Number(/^v(\d+)\./.exec(version)?.[1]) }
 }
 
-/** @param major The one that runs, or one that is installed if it is not there yet. */
+/** @param major The current version, or another one, which is installed if it is missing. */
 export async function nodeVersion(major: number, say: (text: string) => void): Promise<NodeVersion> {
   const running = await describe(process.execPath)
   if (running.major === major) return running
@@ -29,7 +31,7 @@ export async function nodeVersion(major: number, say: (text: string) => void): P
   if (found?.major === major) return found
   say(`installing Node ${major} into ${folder}`)
   await mkdir(folder, { recursive: true })
-  // The program comes with the install script of the package, which npm 11 runs only of packages that are named.
+  // The package's install script provides the program. npm 11 runs install scripts only of packages that are named.
   await writeFile(
     join(folder, 'package.json'),
     JSON.stringify({ private: true, allowScripts: { node: true } }),

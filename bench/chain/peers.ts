@@ -1,4 +1,4 @@
-/** What is usually mounted in place of the guards. */
+/** Common middleware with similar tasks to the guards. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import cors from 'cors'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
@@ -9,14 +9,14 @@ import { pino } from 'pino'
 import { pinoHttp } from 'pino-http'
 import { APP_ID, FOREIGN_RANGES, KEY, ORIGINS, RANGES, RETURN_URLS } from './traffic.ts'
 
-/** What the glued stack keeps of an app. */
+/** The settings of an app in the glued stack. */
 interface Settings {
   readonly secret: string
   readonly origins: readonly string[]
   readonly returnUrls: readonly string[]
 }
 
-/** A request after the stack has found its app. */
+/** A request whose app the stack has found. */
 interface KnownRequest extends Request {
   settings?: Settings
 }
@@ -32,13 +32,13 @@ export const addresses = (ranges: readonly string[] = RANGES): RequestHandler =>
 export { helmet }
 
 export interface GlueOptions {
-  /** Reads the settings of the app for each request from there. Default: they stand in memory. */
+  /** The Redis from which the settings of the app are read for each request. Default: settings are in memory. */
   readonly redisUrl?: string
-  /** Whether the ranges leave the peer out. */
+  /** Whether the ranges exclude the caller. */
   readonly refuses?: boolean
 }
 
-/** The stack that people put together: headers, settings, pages, addresses, signature, return URL. */
+/** A typical hand-made stack: headers, settings, origins, addresses, signature, return URL. */
 export async function glued({ redisUrl, refuses = false }: GlueOptions = {}): Promise<unknown[]> {
   const settings: Settings = { secret: KEY.secret, origins: ORIGINS, returnUrls: RETURN_URLS }
   const settle = redisUrl === undefined ? fromMemory(settings) : await fromRedis(settings, redisUrl)

@@ -1,4 +1,4 @@
-/** The results as Markdown. */
+/** Writes the results as Markdown. */
 import { cpus, loadavg } from 'node:os'
 import type { Companion, CompanionOutcome } from './companions.ts'
 import type { Outcome } from './contest.ts'
@@ -11,14 +11,14 @@ export interface NodeReport {
   readonly version: string
   readonly contests: ReadonlyMap<string, Outcome>
   readonly latencies: ReadonlyMap<string, Latency>
-  /** Everything else, in words: what, and the figure. */
+  /** All other results: a description and the value. */
   readonly others: readonly (readonly [what: string, figure: Figure, unit: string])[]
-  /** What each layer costs a request beyond bare Express. */
+  /** The cost of each layer per request, in addition to bare Express. */
   readonly layers: ReadonlyMap<string, LayerCost>
-  /** Benches of their own, with what they printed. */
+  /** Other benchmarks, with their output. */
   readonly companions: readonly (readonly [Companion, CompanionOutcome])[]
   readonly verdicts: readonly Verdict[]
-  /** What could not be measured, and why. */
+  /** The measurements that were skipped, with the reason. */
   readonly left: readonly string[]
 }
 
@@ -28,10 +28,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 const BAR = 40
-/** The longest ratio that a bar shows whole. */
+/** The largest ratio that a bar can show. */
 const WIDEST = 2
 
-/** The CPU ratios as bars; `|` marks bare Express. */
+/** The CPU ratios as bars. `|` marks bare Express. */
 function plot(contests: NodeReport['contests']): string {
   const rows = [...contests].map(([name, { cpu }]) => {
     const length = Math.max(1, Math.round((Math.min(cpu.median, WIDEST) / WIDEST) * BAR))
@@ -81,9 +81,9 @@ function layerTable(layers: NodeReport['layers']): string {
 }
 
 const LAYERS_TEXT = [
-  'What a request through `protect()` costs beyond the same request through bare Express, line by line, by the sampling profilers',
-  'of V8. "Express and Node" is what they do more themselves: one layer of the router, an own property on the request, the',
-  'headers that are sent. The two variants `empty middleware` and `a property on req` show how much of it any middleware costs.',
+  'The cost of a request through `protect()` in addition to the same request through bare Express, by layer, measured with the',
+  'sampling profilers of V8. "Express and Node" is their own additional work: one layer of the router, a property on the request,',
+  'the headers of the response. The variants `empty middleware` and `a property on req` show how much of it any middleware costs.',
 ].join('\n')
 
 function companionText([{ id, command }, { met, text }]: readonly [Companion, CompanionOutcome]): string {
@@ -101,9 +101,9 @@ function nodeText(report: NodeReport): string {
     `## Node ${version}`,
     contests.size > 0 && `${contestTable(contests)}\n\n${plot(contests)}`,
     latencies.size > 0 && `### Latency at half load\n\n${latencyTable(latencies)}`,
-    others.length > 0 && `### Beside\n\n${table(['what', 'measured'], beside)}`,
-    layers.size > 0 && `### What is left, line by line\n\n${LAYERS_TEXT}\n\n${layerTable(layers)}`,
-    companions.length > 0 && `### Measured by other benches\n\n${companions.map(companionText).join('\n\n')}`,
+    others.length > 0 && `### Other results\n\n${table(['what', 'measured'], beside)}`,
+    layers.size > 0 && `### Cost by layer\n\n${LAYERS_TEXT}\n\n${layerTable(layers)}`,
+    companions.length > 0 && `### Other benchmarks\n\n${companions.map(companionText).join('\n\n')}`,
     judged.length > 0 && `### Targets\n\n${table(['', 'what', 'measured', 'target', 'met'], judged)}`,
     left.length > 0 && `### Not measured\n\n${left.map((text) => `- ${text}`).join('\n')}`,
   ]
@@ -113,7 +113,7 @@ function nodeText(report: NodeReport): string {
 export interface RunFacts {
   readonly command: string
   readonly binding: boolean
-  /** The load of the machine when the run began. */
+  /** The load average of the machine at the start of the run. */
   readonly loadBefore: number
 }
 
@@ -125,17 +125,17 @@ export function markdown(facts: RunFacts, reports: readonly NodeReport[]): strin
     '# Benchmark of the guards',
     [
       `\`${facts.command}\` on ${new Date().toISOString().slice(0, 10)}, ${machine};`,
-      `load average ${facts.loadBefore.toFixed(1)} at the beginning, ${loadAfter.toFixed(1)} at the end.`,
-      facts.binding ? '' : '**A short run: its figures are not binding.**',
+      `load average ${facts.loadBefore.toFixed(1)} at the start, ${loadAfter.toFixed(1)} at the end.`,
+      facts.binding ? '' : '**This was a short run: its results are only an indication.**',
     ]
       .join(' ')
       .trim(),
     [
-      'Each variant is a server in a process of its own, with `NODE_ENV=production` and the package as it was built. It is',
-      'compared with a bare Express server that got the same bytes, the same warm-up and the same load in turn. Status and body',
-      'of each answer are checked. CPU and throughput are ratios to bare Express: more is better, and 1 is as fast as bare',
-      'Express. Each figure is a median with its quartiles. CPU is what targets are judged by: the load needs a processor of its',
-      'own, which can make throughput look better than it is.',
+      'Each variant is a server in its own process, with `NODE_ENV=production` and the built package. It is compared with a bare',
+      'Express server that receives the same bytes, warm-up and load, in turn. The status and body of each answer are checked. CPU',
+      'and throughput are ratios to bare Express: higher is better, and 1 is as fast as bare Express. Values are medians with',
+      'quartiles. Targets are ratios of CPU time, because throughput appears better than it is: the client needs a CPU core of',
+      'its own.',
     ].join('\n'),
     ...reports.map(nodeText),
   ].join('\n\n')}\n`

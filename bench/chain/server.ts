@@ -1,6 +1,6 @@
 /**
- * One server of the benchmark, in a process of its own, forked with the name of a variant. It answers what it is asked over
- * the channel to its parent.
+ * A server of the benchmark in its own process, forked with the name of a variant. It answers questions of the parent
+ * process over the IPC channel.
  */
 import { createHook } from 'node:async_hooks'
 import { createServer, type Server } from 'node:http'
@@ -13,21 +13,21 @@ import { takeMemory, takeTime, type Shares } from './layers.ts'
 import { ANSWER, PATH } from './traffic.ts'
 import { BASE, gateVariants, variants } from './variants.ts'
 
-/** What a server can be asked for. */
+/** The questions of the parent process, with the types of the answers. */
 export interface Answers {
   /** CPU time of this process so far, in microseconds. */
   cpu: number
   /** The heap in use, in bytes, after a full collection. */
   collected: number
-  /** The heap in use, in bytes, and how many collections there were since it was last asked. */
+  /** The heap in use, in bytes, and the number of garbage collections since the last question. */
   heap: { used: number; collections: number }
-  /** How many promises were made since it was last asked. The first time it begins to count. */
+  /** The number of promises created since the last question. The first question starts the counter. */
   promises: number
-  /** What the clocked middleware took, call by call, in nanoseconds, since it was last asked. */
+  /** The times of all calls of the clocked middleware since the last question, in nanoseconds. */
   times: Readonly<Record<string, readonly number[]>>
-  /** What was allocated since it was last asked, in bytes by layer. The first time it begins to look. */
+  /** The bytes allocated since the last question, by layer. The first question starts the profiler. */
   memory: Shares
-  /** The same of processor time, in microseconds. */
+  /** The same for CPU time, in microseconds. */
   layers: Shares
 }
 
@@ -84,7 +84,7 @@ async function start(name: string): Promise<Server> {
 }
 
 const server = await start(process.argv[2] ?? BASE)
-// Connections stay open while other servers have their turn.
+// Connections stay open during the turns of other servers.
 server.keepAliveTimeout = 3_600_000
 server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 process.on('message', (question: keyof Answers) => process.send?.(answers[question]()))

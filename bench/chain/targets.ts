@@ -1,20 +1,20 @@
 /**
- * What must be reached, as data. Each is a ratio to a yardstick of the same run, or an amount that does not depend on the
- * speed of the machine.
+ * The targets, as data. Each is a ratio to a reference measured in the same run, or an amount that does not depend on
+ * the speed of the machine.
  */
 import type { Figures } from './figures.ts'
 
 export interface TargetRow {
-  /** As the issues name it. */
+  /** The name of the target in the issues. */
   readonly id: string
   readonly what: string
-  /** The figure, by its name. */
+  /** The name of the result. */
   readonly of: string
-  /** Divided by this one. */
+  /** The name of the result by which it is divided. */
   readonly over?: string
   readonly atLeast?: number
   readonly atMost?: number
-  /** The major version of Node for which it holds. Default: all. */
+  /** The major version of Node to which the target applies. Default: all. */
   readonly node?: number
 }
 
@@ -46,7 +46,7 @@ export const targets: readonly TargetRow[] = [
   { id: 'P1', what: 'six guards / bare Express', of: 'protect()', atLeast: 0.65, node: 20 },
   { id: 'P1', what: 'six guards / bare Express', of: 'protect()', atLeast: 0.6, node: 24 },
   { id: 'P1', what: 'six guards / pino-http', of: 'protect()', over: 'pino-http', atLeast: 1, node: 20 },
-  // The audit of the guards is worth a logger, so the stack has one.
+  // The audit of the guards includes logging, so the stack has a logger.
   {
     id: 'P2',
     what: 'six guards / glued stack with Redis and pino-http',
@@ -85,7 +85,7 @@ export const targets: readonly TargetRow[] = [
   })),
 ]
 
-/** The targets that hold for this version of Node and of which the figures are there. */
+/** The targets that apply to this version of Node and whose results were measured. */
 export function verdicts(figures: Figures, major: number): readonly Verdict[] {
   return targets.flatMap((target) => {
     if (target.node !== undefined && target.node !== major) return []

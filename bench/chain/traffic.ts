@@ -1,6 +1,6 @@
 /**
- * The requests as bytes, and the app by whose policy they are judged. All kinds go to one path with the same query and
- * nearly the same headers, so that parsing them costs the same everywhere.
+ * The requests as bytes, and the app whose policy judges them. All kinds of requests have the same path and query and
+ * nearly the same headers, so that parsing them costs the same for all variants.
  */
 import { createHmac } from 'node:crypto'
 import type { InitialApp, PolicyInput } from 'portcullis'
@@ -8,7 +8,7 @@ import { createSigner } from '../../src/client/sign.ts'
 
 export const APP_ID = 'shop'
 export const PATH = '/data'
-/** What the handler answers. */
+/** The answer of the handler. */
 export const ANSWER = { id: 7, name: 'Ann', plan: 'pro', ok: true }
 
 const HOST = 'bench.example'
@@ -21,7 +21,7 @@ export const RETURN_URLS: readonly string[] = ORIGINS.map((origin) => `${origin}
 const RETURN_URL = `${ORIGIN}/oauth/callback/ok?state=1`
 const FOREIGN = 'https://attacker.example'
 
-/** Ten ranges, one of which holds the peer of this benchmark. */
+/** Ten ranges, one of which contains the address of this benchmark. */
 export const RANGES: readonly string[] = [
   '10.0.0.0/8',
   '172.16.0.0/12',
@@ -36,14 +36,14 @@ export const RANGES: readonly string[] = [
 ]
 export const FOREIGN_RANGES: readonly string[] = RANGES.filter((range) => !range.startsWith('127.'))
 
-/** Of servers and load alike, which are processes of their own; it protects nothing. */
+/** The key that servers and client share. It is fixed, because they are separate processes, and it protects nothing. */
 export const KEY = {
   id: 'key-1',
   algorithm: 'hmac-sha256',
   secret: Buffer.alloc(32, 'bench').toString('base64'),
 } as const
 
-/** The app, as a store begins with it. */
+/** The app with which a store starts. */
 export function storedApp(ranges: readonly string[] = RANGES): InitialApp {
   const policy: PolicyInput = {
     appId: APP_ID,
@@ -79,19 +79,19 @@ function bytes(path: string, headers: Headers): Buffer {
   )
 }
 
-/** As a page of the app sends it. */
+/** A request as sent by a page of the app. */
 function ofPage(request: Request = {}): Buffer {
   const { appId = APP_ID, origin = ORIGIN, headers = {} } = request
   return bytes(target(request), { ...headers, 'x-app-id': appId, origin })
 }
 
-/** As a server sends it that does not sign. */
+/** A request as sent by a server that does not sign. */
 function ofServer(request: Request = {}): Buffer {
   const { appId = APP_ID, origin = ORIGIN, headers = {} } = request
   return bytes(target(request), { ...headers, 'x-app-id': appId, 'x-origin': origin })
 }
 
-/** As the app's server sends it: signed by RFC 9421 with a fresh nonce. */
+/** A request as sent by the app's server: signed by RFC 9421 with a new nonce. */
 async function signed(request: Request = {}): Promise<Buffer> {
   const { appId = APP_ID, origin = ORIGIN, headers = {} } = request
   const path = target(request)
@@ -100,7 +100,7 @@ async function signed(request: Request = {}): Promise<Buffer> {
   return bytes(path, { ...headers, ...(await sign({ method: 'GET', url, headers: covered })) })
 }
 
-/** Signed as such checks are written by hand: a MAC over time, method and target. */
+/** A request signed for a typical hand-made check: a MAC over time, method and target. */
 function signedByHand(): Buffer {
   const path = target({})
   const time = String(Math.floor(Date.now() / 1000))
@@ -124,7 +124,7 @@ const KINDS = {
 
 export type Kind = keyof typeof KINDS
 
-/** @param headers More of them; the kinds that are to be refused leave them out. */
+/** @param headers Additional headers; ignored for the kinds that must be refused. */
 export async function requests(kind: Kind, count: number, headers: Headers = {}): Promise<readonly Buffer[]> {
   const make: (request: Request) => Buffer | Promise<Buffer> = KINDS[kind]
   const made: Buffer[] = []

@@ -1,4 +1,4 @@
-/** What is measured: which middleware stands in front of the same handler, and what its answer must be. */
+/** The measured variants: the middleware in front of the common handler, and the expected answer. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -11,9 +11,9 @@ import type { serialiseEvent } from 'portcullis/audit'
 import { addresses, glued, helmet, logger, pages } from './peers.ts'
 import { ANSWER, FOREIGN_RANGES, RANGES, storedApp, type Kind } from './traffic.ts'
 
-/** What a server has at hand. */
+/** What a server can use. */
 export interface Tools {
-  /** The package as it was built. */
+  /** The built package. */
   readonly portcullis: typeof Portcullis
   readonly serialise: typeof serialiseEvent
   readonly redisUrl: string
@@ -22,7 +22,7 @@ export interface Tools {
 
 export interface Expected {
   readonly status: number
-  /** What the body of a refusal holds. Without it the body must be the handler's. */
+  /** A text that the body of a refusal contains. Without it, the body must be the handler's. */
   readonly text?: string
 }
 
@@ -32,14 +32,14 @@ export interface Variant {
   readonly expects: Expected
   /** Middleware in front of the handler. */
   mount?(tools: Tools): unknown
-  /** Stands in front of Express in place of middleware. */
+  /** Creates a server with guards in front of Express, instead of middleware. */
   serve?(app: Express, tools: Tools): Server
   readonly needs?: 'protectServer'
 }
 
 const PASSES: Expected = { status: 200 }
 
-/** The options of all six. The sink makes the bytes of each event, as one does that sends them somewhere. */
+/** The options of all six guards. The sink serialises each event, like a sink that sends them somewhere. */
 function options({ portcullis, serialise }: Tools, ranges: readonly string[] = RANGES): ProtectOptions {
   const { createPolicySource, memoryNonces, memoryStore } = portcullis
   const write = (events: readonly AuditEvent[]): void => {
@@ -55,7 +55,7 @@ function options({ portcullis, serialise }: Tools, ranges: readonly string[] = R
   }
 }
 
-/** The six as mounts of their own, in the order of `protect()`. */
+/** The six guards mounted individually, in the order of `protect()`. */
 export function guards(tools: Tools): Readonly<Record<GuardName, Guard>> {
   const { portcullis } = tools
   const all = options(tools)
@@ -82,7 +82,7 @@ export function some(tools: Tools, names: readonly GuardName[]): RequestHandler[
 export const protect = (tools: Tools, ranges?: readonly string[]): unknown =>
   tools.portcullis.protect(options(tools, ranges))
 
-/** `protectServer` as it is looked up: it may not be there yet. */
+/** Looks up `protectServer`, which an older build may lack. */
 type ProtectServer = (app: Express, options: ProtectOptions) => RequestListener
 
 export function findProtectServer(portcullis: object): ProtectServer | undefined {
@@ -112,7 +112,7 @@ const refusals: readonly (readonly [
   ['unknown app', 'unknownApp', refusal(401, 'SIGNATURE_INVALID')],
 ]
 
-/** Bare Express, which each variant is compared with. */
+/** Bare Express, with which each variant is compared. */
 export const BASE = 'bare Express'
 
 export const variants: readonly Variant[] = [
@@ -141,9 +141,9 @@ export const variants: readonly Variant[] = [
     needs: 'protectServer',
     serve: (app, tools) => inFront(app, tools),
   },
-  // What is left without Express: no refusal in front of it can cost less.
+  // The cost without Express, which is the minimum for a refusal before it.
   { name: 'bare node:http', kind: 'signed', expects: PASSES, serve: () => createServer(answer) },
-  // What any middleware costs: one more layer of the router, and one with a property of its own on the request.
+  // The cost of any middleware: one more layer of the router, and one that also sets a property on the request.
   { name: 'empty middleware', kind: 'signed', expects: PASSES, mount: () => pass },
   { name: 'a property on `req`', kind: 'signed', expects: PASSES, mount: () => mark },
   { name: 'helmet', kind: 'page', expects: PASSES, mount: () => helmet() },

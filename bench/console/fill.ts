@@ -2,12 +2,12 @@ import type { Redis } from 'ioredis'
 import type { AuditEvent } from 'portcullis'
 import { redisAuditSink, redisStore } from 'portcullis/redis'
 
-/** What is written at once. */
+/** The number of records per write. */
 const BATCH = 500
 
 export const appName = (index: number): string => `app-${String(index).padStart(5, '0')}`
 
-/** Apps with policies of a usual size. */
+/** Writes apps with policies of a typical size. */
 export async function fillApps(redis: Redis, count: number): Promise<void> {
   const store = redisStore(redis)
   for (let from = 0; from < count; from += BATCH)
@@ -36,7 +36,7 @@ function policyOf(appId: string, ranges: number): { appId: string } {
   } as { appId: string }
 }
 
-/** A named list. */
+/** Writes a named list. */
 export async function fillList(redis: Redis, name: string, count: number): Promise<void> {
   const store = redisStore(redis)
   function* entries(): Generator<{ range: string }> {
@@ -47,7 +47,10 @@ export async function fillList(redis: Redis, name: string, count: number): Promi
   store.close()
 }
 
-/** Events as `redisAuditSink` writes them: of all apps by turns, half of them of the first app. The newest is of now. */
+/**
+ * Writes events like `redisAuditSink`. Half of them belong to the first app, the others to all apps in turn. The newest
+ * is current.
+ */
 export async function fillEvents(redis: Redis, from: number, to: number, apps: number): Promise<void> {
   const sink = redisAuditSink(redis)
   const begun = Date.now()

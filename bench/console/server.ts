@@ -1,4 +1,6 @@
-/** A console on what is in Redis, beside an empty page. Forked with the URL of Redis and the token. */
+/**
+ * Serves a console for the Redis whose URL is the first argument, and an empty page. The second argument is the token.
+ */
 import express from 'express'
 import { Redis } from 'ioredis'
 import { consoleTokens, createConsole } from 'portcullis/console'

@@ -2,39 +2,39 @@ import { memoryInUse } from '../store/child.ts'
 import { contestants } from './contestants.ts'
 import { Lines, questions, texts, type Kind } from './population.ts'
 
-/** What the parent asks of the process of a contestant, and the answer. */
+/** A task that the parent process sends to the process of a contestant. */
 export type Task =
   | { readonly task: 'build'; readonly kind: Kind; readonly size: number }
   | { readonly task: 'lookup'; readonly size: number; readonly callers: Callers }
 
-/** Addresses that were not asked for in this round, or those of a few callers that come again and again. */
+/** The addresses in a round: `new` ones, or `again` those of a few callers, repeatedly. */
 export type Callers = 'new' | 'again'
 
 export interface Built {
   readonly milliseconds: number
   readonly bytes: number
-  /** What one look-up takes, roughly, in milliseconds. */
+  /** The approximate time of one look-up, in milliseconds. */
   readonly lookup: number
-  /** The answers to the first questions, to compare. */
+  /** The answers to the first questions, for comparison. */
   readonly answers: readonly boolean[]
 }
 
 const QUESTIONS = 300_000
-/** How many callers come again: what a set has of them stays in the caches of the processor. */
+/** The number of repeated callers. Their part of a set stays in the CPU caches. */
 const CALLERS = 1_000
-/** Look-ups of a round. */
+/** Look-ups per round. */
 const CHUNK = 20_000
-/** Strings that are cut at once, few enough to stay in the caches until they are read. */
+/** The number of strings created at a time, small enough that they stay in the CPU caches until they are read. */
 const BATCH = 500
 const ANSWERS = 200
-/** Look-ups before a round: a server does nothing else, but here the others have just emptied the caches. */
+/** Look-ups before a round, because the other contestants have just filled the CPU caches with their data. */
 const WARM_UP = 60_000
-/** How long a round may take for one size, in milliseconds. */
+/** The time limit of a round for one size, in milliseconds. */
 const BUDGET = 150
 
 /**
- * Processor time of this process in milliseconds. On a machine that others use too, time on the wall would also count their
- * turns.
+ * The CPU time of this process in milliseconds. On a shared machine, wall-clock time would also include the time of
+ * other processes.
  */
 export function processorTime(): number {
   const { user, system } = process.cpuUsage()
@@ -62,7 +62,7 @@ async function build(name: string, kind: Kind, size: number): Promise<Built> {
   const ask = contestant.build(given)
   const milliseconds = processorTime() - begun
   const bytes = (await memoryInUse()) - before
-  // They are there in both measurements: who keeps the texts does not pay for them.
+  // The texts exist during both measurements, so their memory does not count for contestants that keep them.
   if (given.length !== size) throw new Error('a contestant has changed the list')
   const lines = new Lines(questions(wanted, ranges, QUESTIONS), QUESTIONS)
   ask(lines.cut(0))
@@ -84,7 +84,7 @@ async function build(name: string, kind: Kind, size: number): Promise<Built> {
 
 let found = 0
 
-/** Nanoseconds of a look-up, from a string that nobody has read yet; cutting the string is not counted. */
+/** The time of a look-up in nanoseconds, with a new string. Creating the string is not included. */
 function lookup(size: number, callers: Callers): number {
   const field = fields.get(size) as Field
   const { ask, lines, chunk, warmUp } = field

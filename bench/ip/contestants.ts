@@ -6,17 +6,17 @@ import { Matcher } from 'netparser'
 import { createIpSetBuilder, type IpSet } from '../../src/match/ip-set.ts'
 import { parseIp } from '../../src/match/ip.ts'
 
-/** Is the address in a range? */
+/** Whether an address is in one of the ranges. */
 export type Ask = (address: string) => boolean
 
 export interface Contestant {
-  /** Makes the structure, from texts. */
+  /** Builds the set from texts. */
   readonly build: (texts: Iterable<string>) => Ask
-  /** Keeps its ranges outside of the heap, where they cannot be weighed. */
+  /** Whether it keeps its ranges outside the heap, where their memory cannot be measured. */
   readonly native?: boolean
-  /** More ranges would take seconds for a look-up. */
+  /** The maximum number of ranges. With more, a look-up would take seconds. */
   readonly most?: number
-  /** Knows IPv4 only, and is given and asked nothing else. */
+  /** Whether it supports only IPv4. It is then measured only with IPv4. */
   readonly onlyFour?: boolean
 }
 
@@ -93,7 +93,7 @@ export const contestants: Readonly<Record<string, Contestant>> = {
       return (text) => {
         asked = text
         let admitted = false
-        // It looks at nothing else of them.
+        // The filter uses no other property of the request and the response.
         const nothing = {} as Parameters<RequestHandler>[0] & Parameters<RequestHandler>[1]
         void filter(nothing, nothing, (error?: unknown) => {
           admitted = error === undefined
@@ -102,7 +102,7 @@ export const contestants: Readonly<Record<string, Contestant>> = {
       }
     },
   },
-  // Not installed with the others: its install script refuses npm.
+  // It is not a dependency, because its install script refuses npm.
   'ip-set (IPv4 only)': {
     onlyFour: true,
     build: (texts) => {

@@ -4,20 +4,20 @@ import { processorTime } from './contest.ts'
 import { Lines, texts, type Kind } from './population.ts'
 
 export interface Loaded {
-  /** Processor time from the first text until the set answers. */
+  /** The CPU time from the first text until the set is built. */
   readonly milliseconds: number
-  /** The longest time without a turn of the event loop. */
+  /** The longest time for which the event loop was blocked, in CPU time. */
   readonly pause: number
-  /** The same on the wall, which on a shared machine counts others' turns. */
+  /** The same in wall-clock time, which on a shared machine includes other processes. */
   readonly pauseOnWall: number
   readonly bytes: number
 }
 
 const TEXTS_OF_A_STEP = 256
-/** How long to work before a turn of the event loop, in milliseconds. */
+/** The length of a slice of work before a turn of the event loop, in milliseconds. */
 const SLICE = 2
 
-/** Loads ranges as a server does that goes on answering: a slice of the work, then a turn of the event loop. */
+/** Builds sets in slices, with a turn of the event loop after each, like a server that keeps answering. */
 export async function load(kind: Kind, size: number, rounds: number): Promise<readonly Loaded[]> {
   const lines = new Lines(texts(kind, size), size)
   const loads: Loaded[] = []
@@ -41,7 +41,7 @@ async function loadOnce(lines: Lines): Promise<Loaded> {
     while (!done && performance.now() - wall < SLICE) done = steps.next().done === true
     const onWall = performance.now() - wall
     pauseOnWall = Math.max(pauseOnWall, onWall)
-    // The processor time is that of all threads, some of which do not stop this one.
+    // The CPU time includes other threads, some of which do not block this one.
     pause = Math.max(pause, Math.min(onWall, processorTime() - time))
   }
   return { milliseconds: processorTime() - begun, pause, pauseOnWall, bytes: set?.bytes ?? 0 }

@@ -1,6 +1,6 @@
 import { rangeText } from '../../src/match/ip.ts'
 
-/** Numbers of 32 bits that look random, and are the same in every run. */
+/** Pseudo-random 32-bit numbers, which are the same in every run. */
 export function randomWords(seed: number): () => number {
   let state = seed
   return () => {
@@ -11,12 +11,12 @@ export function randomWords(seed: number): () => number {
 
 type Random = () => number
 
-/** IPv4: half of them addresses, half of them ranges from /20 to /31. */
+/** IPv4: half single addresses, half ranges from /20 to /31. */
 function four(random: Random): string {
   return rangeText([random()], random() % 2 === 0 ? 32 : 20 + (random() % 12))
 }
 
-/** IPv6 as it is given out, below 2000::/3: networks from /32 to /64. */
+/** IPv6 networks from /32 to /64 in 2000::/3, from which addresses are assigned. */
 function network(random: Random): string {
   return rangeText([0x20000000 + (random() >>> 3), random(), 0, 0], 32 + (random() % 33))
 }
@@ -25,13 +25,13 @@ function host(random: Random): string {
   return rangeText([0x20000000 + (random() >>> 3), random(), random(), random()], 128)
 }
 
-/** Half IPv4, three eighths networks and one eighth hosts of IPv6. */
+/** Half IPv4, three eighths IPv6 networks and one eighth IPv6 hosts. */
 function mixed(random: Random): string {
   const kind = random() % 8
   return kind < 4 ? four(random) : kind < 7 ? network(random) : host(random)
 }
 
-/** All in one /32, as a provider gives them to its customers. */
+/** Networks of a single /32, as a provider assigns them to its customers. */
 function cornered(random: Random): string {
   return rangeText([0x20010db8, random(), 0, 0], 64)
 }
@@ -44,7 +44,7 @@ export function* texts(kind: Kind, count: number): Generator<string> {
   for (let index = 0; index < count; index += 1) yield kinds[kind](random)
 }
 
-/** Texts end to end, outside of the heap, from which they are cut as fresh strings: as from a socket. */
+/** Texts in one buffer outside the heap. `cut` creates a new string from it, as if it came from a socket. */
 export class Lines {
   readonly #bytes: Buffer
   readonly #ends: Uint32Array
@@ -77,7 +77,7 @@ export class Lines {
   }
 }
 
-/** Addresses to ask for: by turns one in a range that the set has, and any of the same kind. */
+/** Addresses for look-ups: alternately one in a range of the set, and a random one of the same kind. */
 export function* questions(kind: Kind, ranges: Lines, count: number): Generator<string> {
   const random = randomWords(count + 1)
   for (let index = 0; index < count; index += 1) {

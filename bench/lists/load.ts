@@ -2,7 +2,7 @@ import { Agent, request } from 'node:http'
 
 const agent = new Agent({ keepAlive: true, maxSockets: 32 })
 
-/** The status of a request that a caller with this address makes; 0 when there was no answer. */
+/** Sends a request from this client address, and resolves with its status, or with 0 if there is no answer. */
 export function call(port: number, address: string): Promise<number> {
   return new Promise((resolve) => {
     const sent = request(
@@ -17,7 +17,7 @@ export function call(port: number, address: string): Promise<number> {
   })
 }
 
-/** Calls all servers in turn, so many times a second, whatever becomes of the calls. */
+/** Calls the servers in turn at a fixed rate, whether or not earlier calls have ended. */
 export function loadServers(
   ports: readonly number[],
   perSecond: number,

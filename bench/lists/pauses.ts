@@ -2,22 +2,22 @@ import { openSync, readSync } from 'node:fs'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { percentile } from '../store/table.ts'
 
-/** How long the event loop of a process made what was due wait, in milliseconds. */
+/** How long the event loop of a process was blocked, in milliseconds. */
 export interface Pauses {
-  /** By the clock: on a shared machine also what others did, to this thread or to those that collect its garbage. */
+  /** In wall-clock time, which on a shared machine includes the time of other processes. */
   readonly longest: number
   readonly p99: number
-  /** The processor time that the thread took meanwhile: what it has done itself. Without Linux, the same as `longest`. */
+  /** In CPU time of the main thread. On systems other than Linux, the same as `longest`. */
   readonly longestWork: number
-  /** How often that was over 5 ms. */
+  /** How often it was blocked for more than 5 ms. */
   readonly overFive: number
-  /** The longest collection of garbage, by the clock. */
+  /** The longest garbage collection, in wall-clock time. */
   readonly longestCollection: number
 }
 
 const INTERVAL = 1
 
-/** Looks each millisecond how late it is. */
+/** Measures every millisecond how late the timer fires. */
 export function watchPauses(): { begin(): void; end(): Pauses } {
   const worked = processorTime()
   let gaps: { wall: number; work: number }[] = []
@@ -51,7 +51,7 @@ export function watchPauses(): { begin(): void; end(): Pauses } {
   }
 }
 
-/** How long the main thread has run, in milliseconds; by the clock where that is not told. */
+/** The CPU time of the main thread in milliseconds, or wall-clock time if the system does not provide it. */
 function processorTime(): () => number {
   let file: number
   try {

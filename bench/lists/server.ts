@@ -1,4 +1,4 @@
-/** A server whose app is guarded by a named list in Redis. Forked with the URL of Redis and the id of the app. */
+/** A server that admits addresses by a named list in Redis. Arguments: the URL of Redis and the app id. */
 import express, { type RequestHandler } from 'express'
 import { Redis } from 'ioredis'
 import { createPolicySource, ipWhitelist } from 'portcullis'
@@ -20,7 +20,7 @@ const server = app.listen(0, '127.0.0.1', () => {
   const address = server.address()
   process.send?.(typeof address === 'object' ? address?.port : undefined)
 })
-// Not while a caller that was held up takes the connection for good.
+// Keep idle connections open, so that a delayed caller does not send on a connection that is being closed.
 server.keepAliveTimeout = 60_000
 process.on('message', (message) => {
   if (message === 'begin') pauses.begin()

@@ -13,14 +13,14 @@ import type { Problem } from '../../src/match/problem.ts'
 import { createReturnUrlSet } from '../../src/match/return-url-set.ts'
 import { parseReturnUrl, parseReturnUrlEntry } from '../../src/match/return-url.ts'
 
-/** Is the text admitted? */
+/** Whether a text is admitted. */
 export type Ask = (text: string) => boolean
 export type Entry = string | { readonly exact: string }
 export type Contestants<One> = Readonly<Record<string, (entries: readonly One[]) => Ask | Promise<Ask>>>
 
 /** A request through the mounted guard, from its headers to the handler or the refusal. */
 export const GUARD = 'the guard'
-/** The text alone. */
+/** The matcher of the guard, with the text only. */
 export const MATCHER = 'its matcher'
 
 class Response {
@@ -37,7 +37,7 @@ class Response {
   end(): void {}
 }
 
-/** As a server calls it, with what it has read from the socket. The policy is in memory. */
+/** The mounted guard, called like in a server with a request read from a socket. The policy is in memory. */
 async function mounted(
   section: object,
   guardOf: (policies: PolicySource) => RequestHandler,
@@ -57,7 +57,7 @@ async function mounted(
     }
     guard(req as never, new Response() as never, next)
   }
-  // The first request waits for the policy to be read; it does not matter what becomes of it.
+  // The first request only loads the policy. Its result does not matter.
   send('', () => undefined)
   await new Promise(setImmediate)
   return (text) => {
@@ -81,7 +81,7 @@ function parsed<Given, Read extends object>(
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
 const textOf = (entry: Entry): string => (typeof entry === 'string' ? entry : entry.exact)
 
-/** As `domainProtect` asks, and as others do. */
+/** `domainProtect`, and other ways to check an origin. */
 export const forOrigins: Contestants<string> = {
   [GUARD]: (domains) =>
     mounted(
@@ -118,7 +118,7 @@ export const forOrigins: Contestants<string> = {
   },
 }
 
-/** As `returnUrlGuard` asks, and as redirect checks are usually written. */
+/** `returnUrlGuard`, and common implementations of redirect checks. */
 export const forReturnUrls: Contestants<Entry> = {
   [GUARD]: (urls) =>
     mounted(

@@ -8,16 +8,16 @@ interface Kind<One> {
   /** A text that the entry admits. */
   readonly inside: (index: number, random: Random) => string
   /**
-   * Whether few entries admit only few texts. The guard keeps the URLs that it has read lately, so what it takes among few entries
-   * says nothing of how it grows with their number.
+   * Whether few entries admit only few texts. The guard caches recently parsed URLs, so its time with few entries would not show
+   * how it grows with their number.
    */
   readonly fewTexts?: boolean
-  /** One that nothing admits, though it looks like it. */
+  /** A similar text that no entry admits. */
   readonly outside: (index: number, random: Random) => string
 }
 
 const code = (random: Random): string => (random() % 1_000_000_007).toString(36)
-/** As long among 10 as among 10,000. */
+/** Ids have the same length with 10 and with 10,000 entries. */
 const id = (index: number): number => 10_000 + index
 const name = (index: number): string => `client-${id(index)}.example`
 const host = (index: number): string => `https://${name(index)}`
@@ -47,7 +47,7 @@ const exact: Kind<Entry> = {
   outside: (index, random) => `${host(index)}/auth/done?tenant=${code(random)}`,
 }
 
-/** Many tenants below one origin. */
+/** Many tenants of one origin. */
 const oneOrigin: Kind<Entry> = {
   entry: (index) => `https://example.org/tenants/${id(index)}/callback/`,
   inside: (index, random) => `https://example.org/tenants/${id(index)}/callback/?code=${code(random)}`,
@@ -83,14 +83,14 @@ export const returnUrlKinds: Readonly<Record<string, Kind<Entry>>> = {
   'prefixes, exact entries, apps': mixOf(prefixes, exact, oneOrigin, apps),
 }
 
-/** Which entry is asked for: a few clients send most of the requests (Zipf), or all send as many. */
+/** How often each entry is used: a few clients send most requests (`zipf`), or all send equally many (`even`). */
 export type Demand = 'zipf' | 'even'
 
-/** Questions, of which every fifth is one that nothing admits. */
+/** Texts to check. No entry admits every fifth of them. */
 export function questions<One>(kind: Kind<One>, size: number, count: number, demand: Demand): string[] {
   const random = randomWords(size)
   const share = (): number => random() / 2 ** 32
-  // Clients are not asked for in the order in which they were written.
+  // Entries are not used in the order in which they were created.
   const spread = (rank: number): number => (rank * 7_919 + 13) % size
   return Array.from({ length: count }, (_, at) => {
     const rank = demand === 'even' ? Math.floor(share() * size) : Math.floor((size + 1) ** share()) - 1

@@ -7,32 +7,36 @@ import { usualPolicy } from './population.ts'
 import { atMost, median, percentile, told, type Row } from './table.ts'
 
 const APP_ID = 'app'
-/** Changes without a pause before those that count: the code of every process is compiled by then. */
+/** The number of changes before the measurement, without pauses, so that the code of every process is compiled. */
 const WARM_UP = 1_500
 const CHANGES = 320
-/** For what the warm-up has left to do, in milliseconds. */
+/** The pause after the warm-up, in milliseconds, in which remaining work ends. */
 const SETTLING = 2_000
-/** Between two changes, in milliseconds, on average: long enough that they do not queue. */
+/** The average pauses between two changes, in milliseconds, long enough that changes do not queue. */
 const PAUSE_FOR_ONE = 15
 const PAUSE_FOR_MANY = 50
-/** P7: how much later than with the peer, in the median and in the slowest hundredth. */
+/** P7: the limit for the delay relative to the peer, in the median and in the 99th percentile. */
 const MOST_TIMES = 3
 
-/** When each revision was in force, in milliseconds of the clock that all processes share; the index is the revision. */
+/**
+ * When each revision took effect, in milliseconds of the monotonic clock that all processes share. The index is the
+ * revision.
+ */
 interface Followed {
   readonly ours: readonly number[]
   readonly peers: readonly number[]
 }
 
-/** When a change was asked for, and when that was answered. */
+/** When a change was requested, and when it was acknowledged. */
 interface Change {
   readonly called: number
   readonly acknowledged: number
 }
 
 /**
- * How long a change takes to be in force in the last of so many other processes. The peer is what is often done: a hash,
- * whose readers are told by publish/subscribe and read it again; it neither checks nor compiles nor compares revisions.
+ * Measures how long it takes until a change is in effect in all of the other processes. The peer is a common
+ * implementation: a hash whose readers are notified by publish/subscribe and read it again, without checks, compilation
+ * or comparison of revisions.
  */
 export async function measureChange(url: string, processes: number): Promise<readonly Row[]> {
   const prefix = `change-${processes}:`
@@ -88,7 +92,7 @@ export async function measureChange(url: string, processes: number): Promise<rea
   )
 }
 
-/** Where each revision differs from the one before, so that nothing can be used again. */
+/** A policy that differs in each revision, so that no compiled part can be reused. */
 function changedPolicy(revision: number): object {
   return usualPolicy(APP_ID, `10.${revision >> 8}.${revision & 255}.0/24`)
 }
@@ -98,13 +102,13 @@ interface Delays {
   readonly fromAnswer: readonly number[]
 }
 
-/** Of each change that counts, until it was in force in the last of the processes. */
+/** The delays of all measured changes until they were in effect in the last process. */
 function delays(changes: readonly Change[], followed: readonly (readonly number[])[]): Delays {
   const counting = changes.flatMap((change, revision) => {
     const last = Math.max(...followed.map((times) => times[revision] ?? Number.NaN))
     return [{ ...change, last }]
   })
-  if (counting.some(({ last }) => Number.isNaN(last))) throw new Error('a change never came into force')
+  if (counting.some(({ last }) => Number.isNaN(last))) throw new Error('a change never took effect')
   return {
     fromCall: counting.map(({ called, last }) => last - called),
     fromAnswer: counting.map(({ acknowledged, last }) => last - acknowledged),
@@ -120,14 +124,14 @@ function report(processes: number, ours: Delays, peers: Delays): readonly Row[] 
   ]
   const compared = (what: string, share: number): Row =>
     atMost(
-      `   write compared with the peer, ${what}`,
+      `   write, relative to the peer, ${what}`,
       percentile(ours.fromCall, share) / percentile(peers.fromCall, share),
       MOST_TIMES,
       '',
       2,
     )
   return [
-    told(`P7 a change, until it is in force in the last of ${processes} other processes`, ''),
+    told(`P7 time until a change is in effect in all of ${processes} other processes`, ''),
     ...rows('write', ours),
     ...rows('peer: publish and HMGET', peers),
     compared('median', 0.5),
@@ -150,7 +154,7 @@ function now(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }
 
-/** The other process: notes when a revision is in force, and tells it when it is asked. */
+/** Runs in the other processes: records when each revision takes effect, and reports it on request. */
 export async function follow(url: string, prefix = ''): Promise<void> {
   const redis = new Redis(url)
   const store = redisStore(redis, { prefix })
@@ -160,7 +164,7 @@ export async function follow(url: string, prefix = ''): Promise<void> {
     const at = now()
     while (times.length <= revision) times.push(at)
   }
-  /** Until it succeeds, as callers that come again: on a machine that is busy enough a read is given up. */
+  /** Repeats until it succeeds, like callers that try again, because on a busy machine a read may time out. */
   const load = async (appId: string): Promise<void> => {
     for (;;) {
       try {

@@ -7,10 +7,10 @@ import { appIdOf } from './population.ts'
 import { exactly, told, type Row } from './table.ts'
 
 const AT_ONCE = 10_000
-/** Between two rushes, in milliseconds. */
+/** The pause before each rush, in milliseconds. */
 const PAUSE = 2_000
 
-/** Many requests at once for what is not in memory, in a process that has done nothing yet. */
+/** Measures many concurrent requests for apps that are not in memory, in a new process. */
 export async function measureCold(url: string, apps: number): Promise<readonly Row[]> {
   const redis = new Redis(url)
   const redisPolicies = redisStore(redis, { prefix: 'many:' })
@@ -26,14 +26,14 @@ export async function measureCold(url: string, apps: number): Promise<readonly R
   }
 
   await loadAtOnce(Array.from({ length: AT_ONCE }, () => appIdOf(0)))
-  const rows = [exactly(`${AT_ONCE} loads at once of one cold app: reads of the store`, store.reads, 1)]
+  const rows = [exactly(`${AT_ONCE} concurrent loads of one cold app: reads of the store`, store.reads, 1)]
   for (const [turn, when] of ['just after the start', 'once more'].entries()) {
-    // Should a breaker have opened, it has closed again.
+    // If a circuit breaker has opened, it closes during this pause.
     await sleep(PAUSE)
     const ids = Array.from({ length: AT_ONCE }, (_, index) => appIdOf((1 + turn * AT_ONCE + index) % apps))
     const { took, refused } = await loadAtOnce(ids)
     rows.push(
-      told(`${AT_ONCE} loads at once of as many cold apps, ${when}`, `${took.toFixed(0)} ms`),
+      told(`concurrent loads of ${AT_ONCE} cold apps, ${when}`, `${took.toFixed(0)} ms`),
       exactly('   refused', refused, 0),
     )
   }

@@ -4,12 +4,12 @@ import { Redis } from 'ioredis'
 import { redisStore } from 'portcullis/redis'
 import { told, type Row } from './table.ts'
 
-/** All of one length, so that the commands which store one app store any other once its id is put in. */
+/** An app id of fixed length, so that the commands that store one app can store any other by replacing the id. */
 export function appIdOf(number: number): string {
   return `app-${String(number).padStart(7, '0')}`
 }
 
-/** A policy of the usual size, with a domain of its own. */
+/** A policy of typical size, with its own domain. */
 export function usualPolicy(appId: string, range = '203.0.113.0/24'): { readonly appId: string } {
   const domain = `https://${appId}.example.org`
   const policy = {
@@ -28,7 +28,7 @@ const PATTERN = appIdOf(0)
 const VERIFIED = 200
 const APPS_PER_CHUNK = 500
 
-/** Stores apps 0 to `apps` - 1: the first through the store, the others as copies of the records that it made. */
+/** Stores apps 0 to `apps` - 1: the first with the store, the others as copies of its records. */
 export async function populate(url: string, prefix: string, apps: number): Promise<readonly Row[]> {
   const redis = new Redis(url)
   const store = redisStore(redis, { prefix })
@@ -40,14 +40,13 @@ export async function populate(url: string, prefix: string, apps: number): Promi
   const took = (performance.now() - begun) / 1000
 
   const size = await redis.zcard(`${prefix}apps`)
-  if (size !== apps) throw new Error(`${apps} apps were to be stored, ${size} are`)
+  if (size !== apps) throw new Error(`${size} apps are stored, instead of ${apps}`)
   for (let times = 0; times < VERIFIED; times += 1) {
     const appId = appIdOf(Math.floor(Math.random() * apps))
     const found = await store.read(appId)
     const stored = JSON.stringify(found?.policy)
     const first = JSON.stringify((await store.read(PATTERN))?.policy)
-    if (stored !== first.replaceAll(PATTERN, appId))
-      throw new Error(`${appId} is not stored as ${PATTERN} is`)
+    if (stored !== first.replaceAll(PATTERN, appId)) throw new Error(`${appId} is not stored like ${PATTERN}`)
   }
   const bytes = ((await usedMemory(redis)) - before) / apps
   store.close()
@@ -55,7 +54,7 @@ export async function populate(url: string, prefix: string, apps: number): Promi
   return [told(`${apps} apps stored in Redis in ${took.toFixed(0)} s, each`, `${bytes.toFixed(0)} B`)]
 }
 
-/** The commands that store the first app. Not its entry in the feed, which keeps only the newest. */
+/** The commands that store the first app, without its entry in the feed, which contains only the newest changes. */
 async function commandsOf(redis: Redis, prefix: string): Promise<string> {
   const commands: string[][] = []
   for (const key of await redis.keys(`${prefix}*`)) {
@@ -71,7 +70,7 @@ async function commandsOf(redis: Redis, prefix: string): Promise<string> {
   return commands.map(encoded).join('')
 }
 
-/** A command as the protocol of Redis has it. */
+/** A command in the Redis protocol. */
 function encoded(command: readonly string[]): string {
   return `*${command.length}\r\n${command.map((text) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`).join('')}`
 }

@@ -10,10 +10,10 @@ const HOT = 10_000
 const TOUCHED = 200_000
 const ROUNDS = 31
 const LOOK_UPS = 200_000
-/** How much dearer a hit may be among 10,000 apps than among 10: what the caches of the processor cost, and little more. */
+/** The limit for a hit among 10,000 apps, relative to one among 10: the effect of the CPU caches, and little more. */
 const MOST_DEARER = 2.5
 
-/** P9: what a hit and a hot app cost when many more are stored. */
+/** P9: measures a cache hit and the memory of a cached app while many more apps are stored. */
 export async function measureScale(url: string, apps: number): Promise<readonly Row[]> {
   const redis = new Redis(url)
   const stores = ['few:', 'many:'].map((prefix) => redisStore(redis, { prefix }))
@@ -40,8 +40,8 @@ export async function measureScale(url: string, apps: number): Promise<readonly 
   const growth = (100 * ((await memoryInUse()) - full)) / (full - empty)
   rows.push(
     told('   loads of random apps', `${((TOUCHED / took) * 1000).toFixed(0)} per s`),
-    atMost(`P9 memory of the held apps, grown by ${TOUCHED} others that came and went`, growth, 10, '%'),
-    atMost('   apps held', many.status().apps, HOT, '', 0),
+    atMost(`P9 growth of the memory of cached apps after ${TOUCHED} others`, growth, 10, '%'),
+    atMost('   cached apps', many.status().apps, HOT, '', 0),
   )
   for (const store of stores) store.close()
   redis.disconnect()
@@ -52,14 +52,14 @@ function perApp(bytes: number): string {
   return (bytes / HOT).toFixed(0)
 }
 
-/** Different ids, in no order. */
+/** Different random ids. */
 function someIds(apps: number, count: number): string[] {
   const numbers = new Set<number>()
   while (numbers.size < Math.min(count, apps)) numbers.add(Math.floor(Math.random() * apps))
   return [...numbers].map(appIdOf)
 }
 
-/** A bare Map, side by side, tells how much of the difference is the memory of the processor and not ours. */
+/** Measures cache hits, and look-ups in a bare Map, which show how much of the difference is due to the CPU caches. */
 function hits(
   few: PolicySource,
   fewIds: readonly string[],
@@ -82,24 +82,24 @@ function hits(
   return [
     told('P9 a hit, 10 apps stored and hot', `${peekFew.toFixed(0)} ns`),
     told(`   a hit, all apps stored, ${hotIds.length} hot`, `${peekMany.toFixed(0)} ns`),
-    atMost('P9 the second relative to the first', peekMany / peekFew, MOST_DEARER, '', 2),
-    told('   the same of a bare Map, which the caches of the processor cost', (mapMany / mapFew).toFixed(2)),
+    atMost('P9 the second, relative to the first', peekMany / peekFew, MOST_DEARER, '', 2),
+    told('   the same of a bare Map, due to the CPU caches', (mapMany / mapFew).toFixed(2)),
     told('   that Map, 10 and all', `${mapFew.toFixed(0)}, ${mapMany.toFixed(0)} ns`),
   ]
 }
 
-/** Other texts than those which are held, as they come from requests. */
+/** New strings equal to the ids, like those in requests, in random order. */
 function inRandomOrder(ids: readonly string[]): string[] {
   const copies = ids.map((appId) => Buffer.from(appId).toString())
   return Array.from({ length: LOOK_UPS }, () => copies[Math.floor(Math.random() * copies.length)] as string)
 }
 
-/** Of one look-up, in nanoseconds. */
+/** The time of one look-up, in nanoseconds. */
 function timeOf(find: (appId: string) => unknown, asked: readonly string[]): number {
   let found = 0
   const begun = performance.now()
   for (const appId of asked) if (find(appId) !== undefined) found += 1
   const took = performance.now() - begun
-  if (found !== asked.length) throw new Error('a hot app was not held')
+  if (found !== asked.length) throw new Error('a hot app was not cached')
   return (took * 1e6) / asked.length
 }

@@ -1,8 +1,8 @@
-/** One line of the table. */
+/** A row of the table. */
 export interface Row {
   readonly what: string
   readonly measured: string
-  /** Empty for what is only told. */
+  /** Empty if the row has no target. */
   readonly target: string
   readonly ok?: boolean
 }
@@ -19,19 +19,19 @@ function columns(...texts: readonly string[]): string {
   return texts.map((text, index) => text.padEnd(WIDTHS[index] ?? 0)).join(' | ')
 }
 
-/** A figure without a target. */
+/** A row without a target. */
 export function told(what: string, measured: string): Row {
   return { what, measured, target: '' }
 }
 
-/** A figure that must not be larger. */
+/** A row whose value must be at most `most`. */
 export function atMost(what: string, value: number, most: number, unit = '', digits = 1): Row {
   const text = (number: number, places: number): string => `${number.toFixed(places)} ${unit}`.trim()
   const target = `<= ${text(most, Number.isInteger(most) ? 0 : digits)}`
   return { what, measured: text(value, digits), target, ok: value <= most }
 }
 
-/** A count that must be this one. */
+/** A row whose count must be `expected`. */
 export function exactly(what: string, value: number, expected: number): Row {
   return { what, measured: String(value), target: String(expected), ok: value === expected }
 }

@@ -10,7 +10,7 @@ const AT_ONCE = 1_000
 const MOST_REMEMBERED = 10_000
 const MEBIBYTE = 1024 * 1024
 
-/** What somebody costs who invents app ids. */
+/** Measures requests with invented app ids. */
 export async function measureUnknown(url: string): Promise<readonly Row[]> {
   const policies = createPolicySource({ store: memoryStore() })
   await inventIds(policies, AT_ONCE)
@@ -18,8 +18,8 @@ export async function measureUnknown(url: string): Promise<readonly Row[]> {
   const perSecond = await inventIds(policies, IN_MEMORY)
   const growth = Math.max(0, (await memoryInUse()) - before) / MEBIBYTE
   const rows = [
-    told(`${IN_MEMORY} unknown app ids over memory`, `${perSecond.toFixed(0)} per s`),
-    atMost('   memory grown', growth, 4, 'MiB'),
+    told(`${IN_MEMORY} unknown app ids, memory store`, `${perSecond.toFixed(0)} per s`),
+    atMost('   growth of memory', growth, 4, 'MiB'),
     atMost('   unknown ids remembered', policies.status().unknown, MOST_REMEMBERED, '', 0),
   ]
 
@@ -30,7 +30,7 @@ export async function measureUnknown(url: string): Promise<readonly Row[]> {
   await feedOf(overRedis)
   const rate = await inventIds(overRedis, IN_REDIS)
   rows.push(
-    told(`${IN_REDIS} unknown app ids over Redis`, `${rate.toFixed(0)} per s`),
+    told(`${IN_REDIS} unknown app ids, Redis store`, `${rate.toFixed(0)} per s`),
     exactly('   reads of the store', store.reads, IN_REDIS),
     atMost('   unknown ids remembered', overRedis.status().unknown, MOST_REMEMBERED, '', 0),
   )
@@ -39,7 +39,7 @@ export async function measureUnknown(url: string): Promise<readonly Row[]> {
   return rows
 }
 
-/** Asks for so many ids that never were; answers with how many per second. */
+/** Loads `count` ids that do not exist, and returns the rate per second. */
 async function inventIds(policies: PolicySource, count: number): Promise<number> {
   const begun = performance.now()
   for (let asked = 0; asked < count; asked += AT_ONCE) {

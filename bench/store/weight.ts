@@ -3,10 +3,10 @@ import type { PolicyStore } from 'portcullis/store'
 import { loadAll, memoryInUse } from './child.ts'
 import type { Row } from './table.ts'
 
-/** How far `status().bytes` may be from what the policies take, as a factor, either way. */
+/** The maximum factor between `status().bytes` and the measured memory of the policies, in either direction. */
 const MOST_OFF = 2
 
-/** Documents as they come from a store: texts that nothing else holds. */
+/** Documents like those from a store, whose strings nothing else refers to. */
 const kinds: readonly { name: string; apps: number; policy: (appId: string, number: number) => object }[] = [
   {
     name: '1,000 IPv4 ranges',
@@ -43,7 +43,7 @@ const kinds: readonly { name: string; apps: number; policy: (appId: string, numb
     }),
   },
   {
-    // As deep as they may be: this is what somebody would write who wants to take memory.
+    // The maximum depth, which somebody would use who wants to exhaust memory.
     name: '10 return URLs of 900 segments',
     apps: 50,
     policy: (appId) => ({
@@ -87,7 +87,7 @@ function listOf<T>(length: number, entry: (index: number) => T): T[] {
   return Array.from({ length }, (_, index) => entry(index))
 }
 
-/** Every other block of 256 addresses, so that no two ranges meet. */
+/** Every second block of 256 addresses, so that no two ranges are adjacent. */
 function ipv4Range(index: number, number: number): string {
   return `${10 + (number % 100)}.${index >> 7}.${(index & 127) * 2}.0/24`
 }
@@ -96,7 +96,7 @@ function hex(number: number): string {
   return number.toString(16)
 }
 
-/** Whether the bytes that the source counts, by which it bounds its memory, are those that its policies take. */
+/** Compares the bytes that the source counts to limit its memory with the memory that its policies really use. */
 export async function measureWeight(): Promise<readonly Row[]> {
   const rows: Row[] = []
   for (const { name, apps, policy } of kinds) {
@@ -119,13 +119,13 @@ export async function measureWeight(): Promise<readonly Row[]> {
       const growth = (await memoryInUse()) - before
       return { growth, counted: policies.status().bytes }
     }
-    // What code and shapes take stays, and is no policy's.
+    // Memory of compiled code and hidden classes remains in use, and does not belong to policies.
     await load('warm-up', 100)
     const { growth, counted } = await load('app', apps)
     const ratio = counted / growth
     const figures = [counted, growth].map((bytes) => (bytes / apps).toFixed(0))
     rows.push({
-      what: `   ${name}: bytes counted by those in use (${figures.join(' by ')} B)`,
+      what: `   ${name}: counted bytes, relative to bytes in use (${figures.join(' / ')} B)`,
       measured: ratio.toFixed(2),
       target: `${1 / MOST_OFF} to ${MOST_OFF}`,
       ok: ratio >= 1 / MOST_OFF && ratio <= MOST_OFF,
