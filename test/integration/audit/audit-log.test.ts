@@ -69,7 +69,7 @@ const events = (count: number): AuditEvent[] =>
 const ids = (all: readonly AuditEvent[]): string[] => all.map(({ id }) => id)
 
 describe('auditLog', () => {
-  it('keeps events in the order in which they came, in chained frames, before `write` resolves', async () => {
+  it('stores events in the order in which they arrived, in chained frames, before `write` resolves', async () => {
     const store = frames()
     const log = open({ store })
     const all = events(700)
@@ -82,7 +82,7 @@ describe('auditLog', () => {
     }
   })
 
-  it('puts what comes while frames are on their way into few frames, and waits for nothing when idle', async () => {
+  it('puts events that arrive while frames are in flight into few frames, and does not wait when idle', async () => {
     const store = frames()
     const log = open({ store })
     await log.write(events(1))
@@ -97,7 +97,7 @@ describe('auditLog', () => {
     expect(await idsIn(store)).toHaveLength(201)
   })
 
-  it('keeps an event once that a recorder sends again', async () => {
+  it('stores an event once if a recorder sends it again', async () => {
     const store = frames()
     const log = open({ store, storeTimeout: 10_000 })
     const recorder = createRecorder({ sink: log, sinkTimeout: 30 })
@@ -112,7 +112,7 @@ describe('auditLog', () => {
     expect((await idsIn(store)).toSorted()).toEqual(ids(all).toSorted())
   })
 
-  it('refuses events beyond its queue, says so, and takes them again when the store is back', async () => {
+  it('refuses events beyond its queue, reports it, and accepts events again when the store has recovered', async () => {
     const told: string[] = []
     const store = frames()
     const log = open({ store, maxQueue: 100, storeTimeout: 50, onError: ({ message }) => told.push(message) })
@@ -129,7 +129,7 @@ describe('auditLog', () => {
     expect(await idsIn(store)).toHaveLength(121)
   })
 
-  it('sends again what Redis has lost after it had acknowledged it', async () => {
+  it('sends events again that Redis acknowledged and then lost', async () => {
     const prefix = freshPrefix()
     const store = redisFrames(redis, { prefix, settlesAfter: 200 })
     const log = open({ store })
@@ -143,7 +143,7 @@ describe('auditLog', () => {
     expect(await idsIn(store)).toEqual(ids(all))
   })
 
-  it('tells of what Redis has lost for good, and goes on', async () => {
+  it('reports events that Redis has lost for good, and continues', async () => {
     const prefix = freshPrefix()
     const told: string[] = []
     const log = open({
@@ -160,7 +160,7 @@ describe('auditLog', () => {
     expect(readFrame(frame?.bytes ?? Buffer.alloc(0)).first).toBe(4)
   })
 
-  it('in the mode `async` never waits', async () => {
+  it('never waits in the mode `async`', async () => {
     const store = frames()
     const log = open({ store, mode: 'async' })
     expect(log.write(events(3))).toBeUndefined()
@@ -168,7 +168,7 @@ describe('auditLog', () => {
     expect(await idsIn(store)).toHaveLength(3)
   })
 
-  it('ends in order: `flush` waits for the store, `close` says what is lost', async () => {
+  it('shuts down in order: `flush` waits for the store, and `close` reports what is lost', async () => {
     const store = frames()
     const log = open({ store, mode: 'async' })
     void log.write(events(5))
@@ -204,7 +204,7 @@ describe('auditAccess with auditLog', () => {
 })
 
 describe('the spool of auditLog', () => {
-  it('has events kept while Redis is away, and gives them to Redis when it is back', async () => {
+  it('keeps events while Redis is unreachable, and sends them when Redis is back', async () => {
     const directory = await newFolder()
     const store = frames()
     const log = open({ store, spool: { directory }, storeTimeout: 100 })
@@ -222,7 +222,7 @@ describe('the spool of auditLog', () => {
     await until('its files are gone', async () => (await readdir(directory)).length === 1)
   })
 
-  it('holds no more in memory than a bound while Redis is away, and reads the rest from the disk', async () => {
+  it('bounds its memory while Redis is unreachable, and reads the rest from the disk', async () => {
     const directory = await newFolder()
     const store = frames()
     const log = open({ store, spool: { directory, segmentBytes: 1_000_000 }, storeTimeout: 1_000 })
@@ -243,7 +243,7 @@ describe('the spool of auditLog', () => {
     expect(await idsIn(store)).toEqual(Array.from({ length: 60_000 }, (_, index) => `e${before + index + 1}`))
   })
 
-  it('is replayed by another process when its own has died, once', async () => {
+  it('is replayed once, by another process, after its own process has died', async () => {
     const directory = await newFolder()
     const store = frames()
     await server.kill()
@@ -263,7 +263,7 @@ describe('the spool of auditLog', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
-  it('is left alone while its process lives', async () => {
+  it('is not touched by others while its process lives', async () => {
     const directory = await newFolder()
     const store = frames()
     const log = open({ store, spool: { directory } })
@@ -282,7 +282,7 @@ describe('the spool of auditLog', () => {
     expect(await idsIn(store)).toHaveLength(2)
   })
 
-  it('is readable for its owner alone', async () => {
+  it('is readable only by its owner', async () => {
     const directory = join(await newFolder(), 'spool')
     const log = open({ store: frames({ settlesAfter: 60_000 }), mode: 'both', spool: { directory } })
     await log.write(events(1))
@@ -294,7 +294,7 @@ describe('the spool of auditLog', () => {
     expect(modes).toEqual([0o700, 0o600, 0o600])
   })
 
-  it('that cannot be written falls back on Redis in the mode `spool`, and not in `fsync`', async () => {
+  it('falls back on Redis in the mode `spool`, but not in `fsync`, if it cannot be written', async () => {
     const told: string[] = []
     const directory = '/dev/null/spool'
     const onError = ({ message }: Error): unknown => told.push(message)
@@ -311,7 +311,7 @@ describe('the spool of auditLog', () => {
     expect(await Promise.race([kept, late])).toBe('not kept')
   })
 
-  it('in the mode `both` waits for both', async () => {
+  it('waits for both in the mode `both`', async () => {
     const directory = await newFolder()
     const log = open({ store: frames(), mode: 'both', spool: { directory }, storeTimeout: 50 })
     await log.write(events(1))
@@ -323,7 +323,7 @@ describe('the spool of auditLog', () => {
     expect(await kept).toBe('kept')
   })
 
-  it('gives a memory store what a process before has left', async () => {
+  it('sends what an earlier process left to a memory store', async () => {
     const directory = await newFolder()
     const away: FrameStore = {
       ...memoryFrames(),
@@ -337,7 +337,7 @@ describe('the spool of auditLog', () => {
     await until('they are there', async () => (await idsIn(store)).length === 3)
   })
 
-  it('shows no event in what it writes about failures', async () => {
+  it('writes no content of events in messages about failures', async () => {
     const told: Error[] = []
     const log = open({
       store: frames(),

@@ -81,7 +81,7 @@ const idsOf = (all: readonly Received[]): string[] =>
   )
 
 describe('an exporter', () => {
-  it('sends what is there and what comes, in order, signed, and goes on where it has stopped', async () => {
+  it('sends stored and new events in order and signed, and resumes where it stopped', async () => {
     const secret = new Uint8Array(randomBytes(32))
     const { exporter, again, write } = await exporting(webhook({ url, secret }), 10)
     await until('ten events came', async () => idsOf(received).length === 10)
@@ -108,7 +108,7 @@ describe('an exporter', () => {
     await later.close()
   })
 
-  it('loses nothing while its destination fails, and tells of it', async () => {
+  it('loses nothing while its destination fails, and reports the failure', async () => {
     status = 503
     const { exporter, told } = await exporting(webhook({ url, secret: new Uint8Array(24) }), 6)
     await until('it has failed', async () => told.length > 0)
@@ -123,7 +123,7 @@ describe('an exporter', () => {
     expect(idsOf(received)).toEqual(['e0', 'e1', 'e2', 'e3', 'e4', 'e5'])
   })
 
-  it('sends logs of OTLP, and takes a partial success for a failure', async () => {
+  it('sends OTLP logs, and treats a partial success as a failure', async () => {
     answer = '{"partialSuccess":{"rejectedLogRecords":"2"}}'
     const { exporter, told } = await exporting(otlpLogs({ url, headers: { authorization: 'Bearer x' } }), 3)
     await until('it has failed', async () => told.length > 0)

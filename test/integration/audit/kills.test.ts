@@ -23,7 +23,7 @@ describe('an audited server whose processes are killed', () => {
     ['spool', ['full', 'process']],
     ['redis', ['process', 'server']],
   ]
-  it('and whose Redis is killed, its file cut and the disk full, delivers nothing unaudited and stores nothing twice', async () => {
+  it('delivers nothing unaudited and stores nothing twice, even if Redis is killed, its file truncated or the disk full', async () => {
     const running = rounds.map(async ([mode, strikes]) => {
       const round = new KillRound({ seed: SEED, mode, settlesAfter: 1_000 })
       const { unaudited, doubled, problems, delivered, kills, fulls } = await round.run(strikes)
@@ -41,7 +41,7 @@ describe('an audited server whose processes are killed', () => {
   }, 300_000)
 })
 
-describe('an append-only file that is cut within a frame', () => {
+describe('an append-only file that is truncated within a frame', () => {
   const folder = mkdtempSync(join(tmpdir(), 'portcullis-cut-'))
   let server: RedisServer
   let redis: Redis
@@ -65,7 +65,7 @@ describe('an append-only file that is cut within a frame', () => {
     return join(folder, 'redis', 'appendonlydir', names.find((name) => name.endsWith('.incr.aof')) ?? '')
   }
 
-  it('has each frame once after every further restart, wherever it was cut', async () => {
+  it('has each frame once after every further restart, wherever it was truncated', async () => {
     const store = redisFrames(redis, { settlesAfter: 60_000 })
     const log = auditLog({ store, storeTimeout: 2_000 })
     let made = 0

@@ -90,7 +90,7 @@ const read = (person: string, field = 'email', members = {}): ReturnType<typeof 
   })
 
 describe('people', () => {
-  it('have one pseudonym each, in all processes, which is not the one that `auditAccess` makes', async () => {
+  it('have one pseudonym each in all processes, which differs from that of `auditAccess`', async () => {
     const { log, store, people: own, prefix } = setUp()
     const elsewhere = people({ store: redisPeople(redis, { prefix }), vault })
     await log.write([read('alice'), read('bob'), read('alice', 'name')])
@@ -105,7 +105,7 @@ describe('people', () => {
     await log.close()
   })
 
-  it('get theirs in events about several, and as somebody who acts', async () => {
+  it('get their pseudonym in events about several people, and as actors', async () => {
     const own = people({ store: memoryPeople(), vault })
     const [list, action] = (await own.named([
       {
@@ -124,7 +124,7 @@ describe('people', () => {
     expect(list.actor).toMatch(/^[\w-]{22}$/)
   })
 
-  it('that are met first while Redis is away get a secret from the spool, which Redis gets later', async () => {
+  it('that first appear while Redis is unreachable get a secret from the spool, which is stored in Redis later', async () => {
     const directory = join(folder, 'outage')
     const { log, people: own, reader } = setUp({ spool: directory })
     await log.write([read('alice')])
@@ -139,7 +139,7 @@ describe('people', () => {
     await log.close()
   })
 
-  it('keep a secret that died with its process in the spool', async () => {
+  it('keep a secret whose process died, because it is in the spool', async () => {
     const directory = join(folder, 'dead')
     const { log, prefix, store, people: own } = setUp({ spool: directory })
     await server.kill()
@@ -157,7 +157,7 @@ describe('people', () => {
     expect((await reader.query({ person: 'dora', field: 'email' })).events).toHaveLength(1)
   }, 30_000)
 
-  it('without a spool are refused while their secret can be neither read nor made', async () => {
+  it('are refused without a spool while their secret can be neither read nor created', async () => {
     const away: People = people({
       store: {
         ...memoryPeople(),
@@ -228,7 +228,7 @@ describe('the reader', () => {
     await log.close()
   })
 
-  it('records that somebody has looked before it shows anything, and shows nothing where that fails', async () => {
+  it('records each access before it shows anything, and shows nothing if recording fails', async () => {
     const { log, store, people: own } = setUp()
     await log.write([read('alice')])
     const sink = { write: async () => Promise.reject(new UnavailableError('full')) }
@@ -239,7 +239,7 @@ describe('the reader', () => {
     await log.close()
   })
 
-  it('shows what comes, as it comes', async () => {
+  it('shows new events as they arrive', async () => {
     const { log, reader } = setUp()
     await log.write([read('alice')])
     const ended = new AbortController()
@@ -261,7 +261,7 @@ describe('the reader', () => {
     await log.close()
   })
 
-  it('tells a person who has read what, when and why, and who it was only where that is asked for', async () => {
+  it('tells a person what was read, when and why, and by whom only on request', async () => {
     const { log, reader } = setUp()
     const both = {
       requestId: 'r-1',
@@ -305,7 +305,7 @@ describe('the reader', () => {
 })
 
 describe('forgetting and retention', () => {
-  it('leaves nothing that leads to an erased person, in Redis, its files, the spool and the archive, and the log verifies', async () => {
+  it('leaves no trace of an erased person in Redis, its files, the spool and the archive, and the log still verifies', async () => {
     const spool = join(folder, 'spool')
     const archive = join(folder, 'archive')
     const { log, store, people: own, reader } = setUp({ spool })
@@ -350,7 +350,7 @@ describe('forgetting and retention', () => {
     await log.close()
   }, 60_000)
 
-  it('moves old frames behind a checkpoint, finds them again, and verifies with and without them', async () => {
+  it('archives old frames up to a checkpoint, finds them again, and verifies with and without them', async () => {
     const archive = join(folder, 'archive-2')
     const { log, store, reader, people: own } = setUp()
     const checkpoints: string[] = []
@@ -407,7 +407,7 @@ describe('forgetting and retention', () => {
     await log.close()
   })
 
-  it('moves nothing of a log that is not what was signed', async () => {
+  it('archives nothing of a log that differs from what was signed', async () => {
     const { log, store, prefix } = setUp()
     const checkpoints: string[] = []
     const sealer = createSealer({
@@ -439,7 +439,7 @@ describe('forgetting and retention', () => {
 })
 
 describe('searchTraces', () => {
-  it('finds a text in each of its forms, also across the pieces of a large file', async () => {
+  it('finds a text in each of its forms, also across the chunks of a large file', async () => {
     const where = mkdtempSync(join(folder, 'search-'))
     const text = 'alice@example.org'
     const forms: Readonly<Record<string, Buffer>> = {

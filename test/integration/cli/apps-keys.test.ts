@@ -13,7 +13,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
   const run: Place['run'] = (line, more) => place.run(line, more)
   const write = (name: string, text: string): void => writeFileSync(join(place.directory, name), text)
 
-  it('app create makes an app, and says what to do next', async () => {
+  it('app create creates an app, and says what to do next', async () => {
     const ended = await run('app create shop --name "A shop"')
     expect([ended.code, ended.out]).toEqual([0, 'shop is at revision 1\n'])
     expect(ended.error).toContain(
@@ -26,7 +26,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     ])
   })
 
-  it('app create takes a policy of a file or of the standard input', async () => {
+  it('app create reads a policy from a file or from standard input', async () => {
     const policy = JSON.stringify({ ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } })
     expect((await run('app create piped --policy -', { input: policy })).code).toBe(0)
     write('p.json', policy)
@@ -42,7 +42,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('app create b{}d')).code).toBe(1)
   })
 
-  it('names the variable of the vault key where it is missing, or another one', async () => {
+  it('names the variable of the vault key if the key is missing or wrong', async () => {
     write('empty.json', '{"appId":"sealed"}')
     expect((await run('app create sealed')).code).toBe(0)
     expect((await run('key create sealed')).code).toBe(0)
@@ -62,7 +62,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('app delete sealed --yes')).code).toBe(0)
   })
 
-  it('app list shows all apps by id, or a part of them', async () => {
+  it('app list shows all apps or some of them, sorted by id', async () => {
     const all = await run('app list')
     expect([all.code, all.out.split('\n').map((line) => line.split(' ')[0])]).toEqual([
       0,
@@ -73,7 +73,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('app list --limit none')).code).toBe(2)
   })
 
-  it('key create shows a secret once, on the standard output and nowhere else', async () => {
+  it('key create shows a secret once, on standard output and nowhere else', async () => {
     const ended = await run('key create shop --valid-for 90d')
     expect([ended.code, ended.out]).toEqual([0, expect.stringMatching(/^[A-Za-z0-9+/]{43}=\n$/)])
     const secret = ended.out.trim()
@@ -89,7 +89,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     }
   })
 
-  it('key create takes a secret from the standard input, a file or the environment, and never shows it', async () => {
+  it('key create reads a secret from standard input, a file or the environment, and never shows it', async () => {
     const secret = randomBytes(32).toString('base64')
     write('secret', `${randomBytes(32).toString('base64')}\n`)
     const piped = await run('key create shop --id piped --secret-file -', { input: `${secret}\n` })
@@ -129,7 +129,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     )
   })
 
-  it('key create numbers keys, takes times, and refuses what does not fit', async () => {
+  it('key create numbers keys, accepts times, and refuses invalid ones', async () => {
     const named = await run('key create shop --not-before 2030-01-01T00:00:00Z --valid-for 2d --as-env')
     expect(named.out).toMatch(/^APP_ID=shop\nKEY_ID=shop-6\nAPP_SECRET=\S{44}\n$/)
     expect((await run('key list shop')).out).toContain(
@@ -143,7 +143,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('key create shop --valid-for 1d --not-after 2030-01-01T00:00:00Z')).code).toBe(2)
   })
 
-  it('key retire ends a key at a time', async () => {
+  it('key retire ends a key at a given time', async () => {
     expect((await run('key retire shop piped --at 2031-01-01T00:00:00Z')).out).toBe(
       'piped expires at 2031-01-01T00:00:00Z\n',
     )
@@ -156,7 +156,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('key retire shop')).error).toContain('`KEY` is missing')
   })
 
-  it('key revoke asks on a terminal, and nowhere else', async () => {
+  it('key revoke asks for confirmation on a terminal, and nowhere else', async () => {
     const without = await run('key revoke shop piped')
     expect([without.code, without.error]).toEqual([2, expect.stringContaining('`--yes` is missing')])
     const terminals = { input: true, error: true }
@@ -185,7 +185,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect((await run('key list piped')).code).toBe(3)
   })
 
-  it('keys need the vault that has sealed them', async () => {
+  it('keys need the vault that sealed them', async () => {
     const without = await run('key create shop', { env: { PORTCULLIS_VAULT_KEY: '' } })
     expect([without.code, without.error]).toEqual([2, expect.stringContaining('openssl rand -base64 32')])
     const other = { PORTCULLIS_VAULT_KEY: randomBytes(32).toString('base64') }
@@ -196,7 +196,7 @@ describe.each(KINDS)('apps and keys in a store of the kind %s', (kind) => {
     expect([bad.code, bad.error.includes('too-short')]).toEqual([2, false])
   })
 
-  it('app delete asks for the id, keeps the history, and minds the revision', async () => {
+  it('app delete asks for the id, keeps the history, and checks the revision', async () => {
     expect((await run('app delete shop')).code).toBe(2)
     const terminals = { input: true, error: true }
     expect((await run('app delete shop', { terminals, input: 'yes\n' })).code).toBe(3)

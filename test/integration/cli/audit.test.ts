@@ -173,7 +173,7 @@ afterAll(async () => {
 })
 
 describe('portcullis audit', () => {
-  it('query shows the events that match, page by page, and ends with 3 where there are none', async () => {
+  it('query shows matching events page by page, and exits with 3 if there are none', async () => {
     const first = await command('audit query --json --person alice --field email --limit 4')
     expect([first.code, json(first).map(({ id }) => id)]).toEqual([0, ['f0', 'f2', 'f4', 'f6']])
     const after = /--after (\S+)/.exec(first.error)?.[1] ?? ''
@@ -185,7 +185,7 @@ describe('portcullis audit', () => {
     )
   })
 
-  it('verify says that nothing is wrong, and ends with 3 where something is', async () => {
+  it('verify reports that nothing is wrong, and exits with 3 if something is', async () => {
     const whole = await command(
       `audit verify --checkpoints ${checkpoints} --key ${keyFile} --origin ${ORIGIN}`,
     )
@@ -205,7 +205,7 @@ describe('portcullis audit', () => {
     ])
   })
 
-  it('prove shows one event with a path that leads to the root of its frame', async () => {
+  it('prove shows an event with its path to the root of the frame', async () => {
     const log = auditLog({ store: redisFrames(redis) })
     await log.write(Array.from({ length: 11 }, (_, index) => fieldEvent(`p${index}`)))
     await log.close()
@@ -226,7 +226,7 @@ describe('portcullis audit', () => {
     })
   })
 
-  it('subject reports to a person, and shows who it was only for a purpose', async () => {
+  it('subject reports to a person, and names the readers only if a purpose is given', async () => {
     const log = auditLog({
       store: redisFrames(redis),
       people: people({
@@ -260,7 +260,7 @@ describe('portcullis audit', () => {
     )
   })
 
-  it('rejudge judges recorded requests again, by their policies or by a draft', async () => {
+  it('rejudge judges recorded requests again, by their own policies or by a draft', async () => {
     const store = redisStore(redis, { vault: createVault({ keys: [{ id: 'default', key: vaultKey }] }) })
     const judged: PolicyInput = {
       appId: 'judged',
@@ -292,7 +292,7 @@ describe('portcullis audit', () => {
     expect((await command('audit rejudge --policy /nowhere', { env })).code).toBe(2)
   })
 
-  it('tail shows what comes until it is ended', async () => {
+  it('tail shows new events until it is stopped', async () => {
     const ended = new AbortController()
     let shown = ''
     const heard = (text: string): void => void (shown += text)
@@ -311,7 +311,7 @@ describe('portcullis audit', () => {
     expect([result.code, json(result).map(({ id }) => id)]).toEqual([0, ['t1']])
   })
 
-  it('export writes the formats', async () => {
+  it('export writes all formats', async () => {
     expect((await command('audit export --request r-none')).code).toBe(3)
     const ocsf = json(await command('audit export --app tailed --to-format ocsf'))
     expect(ocsf[0]).toMatchObject({
@@ -329,7 +329,7 @@ describe('portcullis audit', () => {
     expect((await command('audit export --to-format xml')).code).toBe(2)
   })
 
-  it('erase forgets a person and proves it', async () => {
+  it('erase removes a person and proves it', async () => {
     const erased = await command(`audit erase carol --purpose request --prove ${data}`)
     expect(erased).toEqual({
       code: 0,
@@ -377,19 +377,19 @@ describe('the command line', () => {
       'audit verify --key x',
       '`--key` must be a verifier key such as `name+hash+key`, or a file that contains one',
     ],
-  ])('refuses `%s` with 2', async (line, message) => {
+  ])('refuses `%s` with exit code 2', async (line, message) => {
     const ended = await command(line)
     expect([ended.code, ended.error, ended.out]).toEqual([2, expect.stringContaining(message), ''])
   })
 
-  it('ends with 5 where Redis cannot be reached, and shows no password', async () => {
+  it('exits with 5 if Redis is unreachable, and does not print the password', async () => {
     const ended = await command('audit query', { env: { REDIS_URL: 'redis://:secret-word@127.0.0.1:1' } })
     const error =
       'portcullis audit query: Redis cannot be reached at redis://127.0.0.1:1 (ECONNREFUSED): check that it is running, and that host and port are right\n'
     expect(ended).toEqual({ code: 5, out: '', error })
   })
 
-  it('shows its commands, and the options of each', async () => {
+  it('lists its commands, and the options of each', async () => {
     const all = await command('--help')
     expect([all.code, all.out]).toEqual([0, expect.stringContaining('audit verify')])
     expect((await command('audit')).out).toContain('audit retain')

@@ -129,17 +129,17 @@ describe.each(Object.entries(SHELLS))('completion in %s', (_shell, complete) => 
     ])
   })
 
-  it('completes the groups, their commands, the options of each and the values that one can have', () => {
+  it('completes groups, commands, options and their values', () => {
     expect(EXPECTED.length).toBeGreaterThan(50)
     for (const [line, words] of EXPECTED) expect([line, found.get(line)]).toEqual([line, words.toSorted()])
   })
 
-  it('completes the first word, and what stands in its place', () => {
+  it('completes the first word, and whatever is in its place', () => {
     expect(found.get('portcullis ')?.filter((word) => !word.startsWith('-'))).toEqual(GROUPS.toSorted())
     expect(found.get('portcullis --')).toEqual(['--help', '--version'])
   })
 
-  it('completes values behind an equals sign, and files', () => {
+  it('completes values after an equals sign, and file names', () => {
     expect(found.get('portcullis policy set --fail-on=d')?.map((word) => word.split('=').at(-1))).toEqual([
       'danger',
     ])

@@ -61,7 +61,7 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
     await place.remove()
   })
 
-  it('listens on this machine alone, under the names of this machine', async () => {
+  it('listens only on this machine, under the names of this machine', async () => {
     const { url } = console
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/)
     const { port } = new URL(url)
@@ -70,7 +70,7 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
     expect(await statusFor(url, `evil.example:${port}`)).toBe(421)
   })
 
-  it('lets somebody in once by each token, writes changes, and records them', async () => {
+  it('accepts each token once, writes changes, and records them', async () => {
     const first = console.token()
     const headers = await signIn(console)
     expect((await console.ask('POST', 'session', { token: first })).status).toBe(401)
@@ -88,7 +88,7 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
     expect(await found.json()).toMatchObject({ events: [{ operation: 'console POST /apps' }] })
   })
 
-  it('is ended by Ctrl-C, also while somebody follows the requests', async () => {
+  it('is stopped by Ctrl-C, even while somebody follows the requests', async () => {
     const other = await open(place)
     const headers = await signIn(other)
     const tail = await other.ask('GET', 'apps/shop/tail', undefined, headers)
@@ -100,7 +100,7 @@ describe.each(KINDS)('the console of a store: %s', (kind) => {
     await expect(fetch(other.url)).rejects.toThrow()
   })
 
-  it('gives the rights that are named, and refuses others', async () => {
+  it('grants the named rights, and refuses others', async () => {
     const looking = await open(place, '--right', 'look')
     const headers = await signIn(looking)
     const refused = await looking.ask('POST', 'apps', { appId: 'no' }, headers)

@@ -154,29 +154,32 @@ async function contentsOf(store: ManagedPolicyStore): Promise<unknown> {
 }
 
 describe('--curl', () => {
-  it.each(CASES)('`%s` prints a line that does the same', async (line, ofCommand, ofAnswer = ofCommand) => {
-    const printed = await curlFor(line)
-    expect([printed.code, printed.error]).toEqual([0, ''])
-    expect(printed.out).not.toContain(token)
-    const done = await place.run(
-      `${line} --json${line.includes('rollback') || line.includes('revoke') ? ' --yes' : ''}`,
-    )
-    expect([0, 3]).toContain(done.code)
-    const answered = JSON.parse(await inShell(printed.out))
-    const written = JSON.parse(done.out.split('\n')[0] ?? '')
-    if (ofCommand !== undefined) expect(ofAnswer?.(answered)).toEqual(ofCommand(written))
-    else if (ofAnswer !== undefined) expect(ofAnswer(answered)).toBe(done.code === 0)
-    const own = storeIn('store')
-    expect(await contentsOf(ofConsole)).toEqual(await contentsOf(own))
-    own.close()
-  })
+  it.each(CASES)(
+    '`%s` prints a curl command that does the same',
+    async (line, ofCommand, ofAnswer = ofCommand) => {
+      const printed = await curlFor(line)
+      expect([printed.code, printed.error]).toEqual([0, ''])
+      expect(printed.out).not.toContain(token)
+      const done = await place.run(
+        `${line} --json${line.includes('rollback') || line.includes('revoke') ? ' --yes' : ''}`,
+      )
+      expect([0, 3]).toContain(done.code)
+      const answered = JSON.parse(await inShell(printed.out))
+      const written = JSON.parse(done.out.split('\n')[0] ?? '')
+      if (ofCommand !== undefined) expect(ofAnswer?.(answered)).toEqual(ofCommand(written))
+      else if (ofAnswer !== undefined) expect(ofAnswer(answered)).toBe(done.code === 0)
+      const own = storeIn('store')
+      expect(await contentsOf(ofConsole)).toEqual(await contentsOf(own))
+      own.close()
+    },
+  )
 
   it.each(REFUSED)('`%s` is refused: %s', async (line, sentence) => {
     const ended = await curlFor(line)
     expect([ended.code, ended.out, ended.error]).toEqual([2, '', expect.stringContaining(sentence)])
   })
 
-  it('needs the URL of a console, without a password in it', async () => {
+  it('requires the URL of a console, without a password', async () => {
     const missing = await curlFor('app list', { PORTCULLIS_CONSOLE_URL: '' })
     expect([missing.code, missing.error]).toEqual([2, expect.stringContaining('`--console` is missing')])
     for (const url of ['console', 'ftp://console.example', 'https://ada:word@console.example/'])
@@ -196,7 +199,7 @@ describe('--curl', () => {
     expect(ended.code).toBe(0)
   })
 
-  it('hands the token to curl through a pipe, and in no argument', async () => {
+  it('passes the token to curl through a pipe, and never as an argument', async () => {
     const folder = join(place.directory, 'bin')
     mkdirSync(folder)
     writeFileSync(
@@ -209,7 +212,7 @@ describe('--curl', () => {
     expect(readFileSync(join(folder, 'input'), 'utf8')).toBe(`Authorization: Bearer ${token}\n`)
   })
 
-  it('fails where the console refuses', async () => {
+  it('fails if the console refuses', async () => {
     const { out } = await curlFor('app show nobody')
     await expect(inShell(out)).rejects.toMatchObject({ stdout: expect.stringContaining('"NOT_FOUND"') })
   })
@@ -225,7 +228,7 @@ describe('the table of commands', () => {
     expect(withCall.length).toBeGreaterThan(10)
   })
 
-  it('gives `--curl` and `--console` to these commands, and names options of theirs alone', () => {
+  it('gives `--curl` and `--console` to these commands, and refers only to their own options', () => {
     for (const { name, options, call } of COMMANDS) {
       if (name === 'probe') continue
       const has = Object.keys(CURL_OPTIONS).filter((option) => option in options)
@@ -235,7 +238,7 @@ describe('the table of commands', () => {
     }
   })
 
-  it('names requests that the document of the console has', async () => {
+  it('names only requests that the OpenAPI document of the console contains', async () => {
     const { body } = await (await server.signIn()).ask('GET', 'openapi.json')
     const known = Object.entries<object>(body.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '*')}`),

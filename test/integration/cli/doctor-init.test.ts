@@ -64,7 +64,7 @@ function project(name: string, files: Readonly<Record<string, string | object>>)
 }
 
 describe('portcullis doctor', () => {
-  it('skips with a reason what it cannot look at', async () => {
+  it('skips what it cannot check, and gives the reason', async () => {
     const found = await doctor('')
     expect([found.code, Object.values(found.checks).map(({ status }) => status)]).toEqual([
       0,
@@ -75,7 +75,7 @@ describe('portcullis doctor', () => {
     expect(shown.out).toMatch(/skip {2}https +give `--url`\n[^]*0 passed, 0 warned, 0 failed, 17 skipped\n$/)
   })
 
-  it('judges a URL', async () => {
+  it('checks a URL', async () => {
     const { checks } = await doctor(`--url ${await listen((_req, res) => res.end())}`)
     expect(checks).toMatchObject({
       url: { status: 'pass' },
@@ -88,7 +88,7 @@ describe('portcullis doctor', () => {
     expect((await command('doctor --url nonsense')).code).toBe(2)
   })
 
-  it('judges what can be seen in the sources', async () => {
+  it('checks what it can see in the sources', async () => {
     const good = project('good', {
       'package.json': { type: 'module', dependencies: { express: '^5.0.0' } },
       'app.js':
@@ -177,7 +177,7 @@ describe('portcullis doctor', () => {
       'app.use(express.json({ verify: (q, s, b) => keepBody(q, b) }))\napp.use(domainProtect(a), serverOnly(b))',
     ],
     ['a comment', '// app.use(cors(), express.json())\napp.use(domainProtect(a), serverOnly(b))'],
-  ])('warns of nothing beside the guards with %s, and says what it looked at', async (name, source) => {
+  ])('gives no warning next to the guards with %s, and says what it checked', async (name, source) => {
     const directory = project(`apart-${name.replaceAll(/\W+/g, '-')}`, {
       'package.json': {},
       'app.js': source,
@@ -188,7 +188,7 @@ describe('portcullis doctor', () => {
     })
   })
 
-  it('judges what a store holds', async () => {
+  it('checks the contents of a store', async () => {
     expect((await command('app create good --store file:store')).code).toBe(0)
     await command('key create good --valid-for 3d --store file:store')
     const open = { appId: 'open', ipWhitelist: { mode: 'enforce', ranges: ['0.0.0.0/0', '::/0'] } }
@@ -222,7 +222,7 @@ describe('portcullis doctor', () => {
     rmSync(join(folder, 'store'), { recursive: true })
   })
 
-  it('judges a Redis server: memory, persistence, rights', async () => {
+  it('checks a Redis server: memory, persistence, rights', async () => {
     const asDefault = await doctor(`--redis ${redis.url}`)
     expect([asDefault.code, asDefault.checks]).toMatchObject([
       0,
@@ -247,7 +247,7 @@ describe('portcullis doctor', () => {
     ])
   })
 
-  it('judges the rights of a user by what Redis says, or by what may be read', async () => {
+  it('checks the rights of a user by what Redis reports, or by what the user may read', async () => {
     const page = readFileSync(join(repository, 'docs/redis.md'), 'utf8')
     const rules = /^ACL SETUSER portcullis-dashboard on >\S+ (.*)$/m.exec(page)?.[1]?.split(' ') ?? []
     const as = async (user: string, ...more: string[]): Promise<Found> => {
@@ -275,7 +275,7 @@ describe('portcullis doctor', () => {
     })
   })
 
-  it('judges a server that refuses or is gone', async () => {
+  it('checks a server that refuses or is unreachable', async () => {
     const refused = await doctor('', {
       env: { PORTCULLIS_REDIS_URL: redis.url.replace('redis://', 'redis://nobody:no@') },
     })
@@ -288,7 +288,7 @@ describe('portcullis doctor', () => {
 })
 
 describe('exit codes of the store', () => {
-  it('4 where Redis refuses the credentials, or the rights', async () => {
+  it('4 if Redis refuses the credentials, or the user lacks rights', async () => {
     const wrong = await command('app list', {
       env: { PORTCULLIS_REDIS_URL: redis.url.replace('redis://', 'redis://nobody:hunter2@') },
     })
@@ -301,7 +301,7 @@ describe('exit codes of the store', () => {
     expect((await command('audit query --redis-url-file url')).code).toBe(4)
   })
 
-  it('5 where Redis is gone', async () => {
+  it('5 if Redis is unreachable', async () => {
     const gone = await command('app list --redis redis://127.0.0.1:1')
     expect([gone.code, gone.error]).toEqual([
       5,
@@ -343,7 +343,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
   it.each([
     ['ES modules', 'esm', { type: 'module', dependencies: EXPRESS }, 'portcullis.js', 'server.js'],
     ['CommonJS', 'commonjs', { dependencies: EXPRESS }, 'portcullis.cjs', 'server.js'],
-  ])('writes lines that work with %s', async (_what, modules, manifest, file, entry) => {
+  ])('writes code that works with %s', async (_what, modules, manifest, file, entry) => {
     const directory = project(`init-${modules}`, { 'package.json': { name: 'my-app', ...manifest } })
     const shown = await command('init --json', { directory })
     expect([shown.code, JSON.parse(shown.out)]).toMatchObject([
@@ -376,7 +376,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
     expect(ran).toEqual({ succeeded: true, output: expect.stringMatching(/^200 401$/m) })
   })
 
-  it('says what it sees, and needs a package.json', async () => {
+  it('reports what it finds, and requires a package.json', async () => {
     const directory = project('init-seen', {
       'package.json': { dependencies: { express: '^4.22.0' }, devDependencies: { typescript: '5.9.0' } },
       'src/server.ts': "const app = express()\napp.set('trust proxy', true)\n",
@@ -402,7 +402,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
     expect((await command('init', { directory: empty })).error).toContain('there is no package.json here')
   })
 
-  it('does not create a second store beside the file that `init` has written', async () => {
+  it('does not create a second store next to the file that `init` wrote', async () => {
     const directory = project('init-twice', { 'package.json': { dependencies: EXPRESS } })
     const first = await command('init --write', { directory })
     expect([first.code, first.error]).toEqual([
@@ -419,7 +419,7 @@ const server = app.listen(0, '127.0.0.1', async () => {
     expect((await command('app create other --store file:policies', { directory })).code).toBe(0)
   })
 
-  it('runs the commands at the top of docs/cli.md on one store', async () => {
+  it('can run the commands at the top of docs/cli.md on one store', async () => {
     const directory = project('init-page', { 'package.json': { dependencies: EXPRESS } })
     const page = readFileSync(join(repository, 'docs/cli.md'), 'utf8')
     const lines = [...(/```sh\n([^`]*)```/.exec(page)?.[1] ?? '').matchAll(/^npx portcullis (.*)$/gm)]

@@ -271,7 +271,7 @@ async function check(place: Place, [line, exit, more = {}]: Case): Promise<void>
 }
 
 describe('the table of commands', () => {
-  it('has a case here for each way in which the help says that a command ends', () => {
+  it('has a case here for each exit code that the help lists', () => {
     const driven = new Set(ALL.map(([line, exit]) => `${rowOf(line).name}: ${exit}`))
     const wanted = COMMANDS.flatMap((row) =>
       exitsOf(row).flatMap(([code]) => (code === EXIT.usage ? [] : [`${row.name}: ${nameOfExit(code)}`])),
@@ -295,7 +295,7 @@ describe.each(['file', 'Redis'] as const)('in a store of the kind %s', (kind) =>
   afterAll(() => place.remove())
 
   it.each([...OF_STORES, ...OTHERS].map((each) => [each[0], each[1], each] as const))(
-    '`%s` ends with %s',
+    '`%s` exits with %s',
     async (_line, _exit, each) => check(place, each),
   )
 })
@@ -310,13 +310,13 @@ describe('every command', () => {
   afterAll(() => place.remove())
   const bare = (line: string): string => line.replace(/ (?:--checkpoints )?(?:CHECKPOINTS|CUT)/, '')
 
-  it.each(FIRSTS)('`%s --nonsense` is written wrongly', async (line) => {
+  it.each(FIRSTS)('`%s --nonsense` is a usage error', async (line) => {
     await check(place, [`${bare(line)} --nonsense`, 'usage'])
   })
 
   const asking = FIRSTS.filter(([, row]) => asksStore(row) && row.name !== 'policy validate')
   it.each(asking)(
-    '`%s` ends with 5 where Redis cannot be reached, and with 4 where it refuses',
+    '`%s` exits with 5 if Redis is unreachable, and with 4 if Redis refuses',
     async (line, row) => {
       const secrets = {
         PORTCULLIS_PSEUDONYM_KEY: 'a'.repeat(44),
@@ -399,7 +399,7 @@ describe('in the audit log', () => {
   }
 
   it.each(OF_AUDIT.map((each) => [each[0], each[1], each] as const))(
-    '`%s` ends with %s',
+    '`%s` exits with %s',
     async (_line, _exit, [line, exit, more]) => {
       const log = `${place.options[1] ?? ''}{audit}:log`
       const size = (await redis.hget(log, 'size')) ?? ''

@@ -284,7 +284,7 @@ describe('--json', () => {
   const rowOf = (line: string) => COMMANDS.find(({ name }) => line === name || line.startsWith(`${name} `))
 
   it.each(CASES)(
-    '`%s` writes what its schema says, on one line',
+    '`%s` writes one line that matches its schema',
     async (line, schema, code = 0, input, env = {}) => {
       const row = rowOf(line)
       const takesStore = row?.options['store'] !== undefined
@@ -300,7 +300,7 @@ describe('--json', () => {
     },
   )
 
-  it('has a schema for every command that takes it', () => {
+  it('has a schema for every command that accepts it', () => {
     const tried = new Set(CASES.map(([line]) => rowOf(line)?.name))
     const missing = COMMANDS.filter(({ name, options }) => options['json'] !== undefined && !isOfAudit(name))
     expect(missing.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual([])
@@ -322,7 +322,7 @@ describe('--json', () => {
     ['app create shop', 1, 'REVISION_CONFLICT'],
     ['key revoke shop nothing --yes', 1, 'POLICY_INVALID'],
     ['app delete shop', 2, 'USAGE'],
-  ])('`%s` tells on the standard error, as JSON, why it failed', async (line, code, name) => {
+  ])('`%s` writes the reason of its failure to standard error, as JSON', async (line, code, name) => {
     const ended = await place.run(`${line} --json`)
     expect([ended.code, ended.out]).toEqual([code, ''])
     expect(failure.parse(JSON.parse(ended.error)).error.code).toBe(name)

@@ -12,7 +12,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
   const run: Place['run'] = (line, more) => place.run(line, more)
   const write = (name: string, text: string): void => writeFileSync(join(place.directory, name), text)
 
-  it('import takes text, CSV and JSON, by the end of the name or by --format', async () => {
+  it('import reads text, CSV and JSON, chosen by the file extension or by --format', async () => {
     write('office.txt', '\uFEFF192.0.2.0/24 # the office\r\n2001:DB8::/32\r\n')
     const text = await run('list import office office.txt --note "moved in"')
     expect([text.code, text.out]).toEqual([0, 'office is at revision 1 with 2 entries\n'])
@@ -24,7 +24,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
     expect((await run('list import empty -', { input: '' })).out).toContain('with 0 entries\n')
   })
 
-  it('export writes what import reads, in every format', async () => {
+  it('export writes every format that import reads', async () => {
     for (const format of ['text', 'csv', 'json']) {
       const exported = await run(`list export json --format ${format}`)
       expect((await run(`list import copy - --format ${format}`, { input: exported.out })).code).toBe(0)
@@ -37,7 +37,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
     expect((await run('list export office --format xml')).code).toBe(2)
   })
 
-  it('show lists them, with what the history says', async () => {
+  it('show lists them, with their history', async () => {
     const all = await run('list show')
     expect([all.code, all.out.split('\n').map((line) => line.split(' ')[0])]).toEqual([
       0,
@@ -49,7 +49,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
     expect((await run('list show ofice')).error).toContain('did you mean `office`?')
   })
 
-  it('import refuses entries with their lines, and writes nothing', async () => {
+  it('import names the lines of invalid entries, and writes nothing', async () => {
     write('bad.txt', `192.0.2.1\n192.0.2.1/24\nnonsense\n`)
     const refused = await run('list import office bad.txt')
     expect([refused.code, refused.error]).toEqual([
@@ -62,13 +62,13 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
     expect((await run('list import no/name office.txt')).code).toBe(1)
   })
 
-  it('import minds the revision', async () => {
+  it('import checks the revision', async () => {
     const stale = await run('list import office office.txt --if-revision 0')
     expect([stale.code, stale.error]).toEqual([1, expect.stringContaining('list `office` is at revision 1')])
     expect((await run('list import office office.txt --if-revision 1')).out).toContain('at revision 2')
   })
 
-  it('import stops where it is told to, and the list stays as it was', async () => {
+  it('import can be interrupted, and the list stays unchanged', async () => {
     const lines = Array.from(
       { length: 20_000 },
       (_, index) => `10.${index >> 14}.${(index >> 6) & 255}.${index & 63}\n`,
@@ -84,7 +84,7 @@ describe.each(KINDS)('named lists in a store of the kind %s', (kind) => {
     expect((await run('list export office', { signal })).code).toBe(130)
   })
 
-  it('shows progress on a terminal in one line, and elsewhere a line for each tenth', async () => {
+  it('shows progress in one line on a terminal, and elsewhere in a line per tenth', async () => {
     const elsewhere = await run('list import again long.txt')
     expect(elsewhere.error).toMatch(/^\d0 % of 20000 entries\n/)
     expect((await run('list import again long.txt --json')).error).toBe('')

@@ -22,7 +22,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     writeFileSync(join(place.directory, name), typeof value === 'string' ? value : JSON.stringify(value))
   const read = (name: string): string => readFileSync(join(place.directory, name), 'utf8')
 
-  it('set writes a new revision, names what changes, and minds the revision', async () => {
+  it('set writes a new revision, shows the changes, and checks the revision', async () => {
     write('narrow.json', NARROW)
     write('wide.json', WIDE)
     if (kind === 'file')
@@ -43,7 +43,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy set - --if-revision 0', { input: JSON.stringify(NARROW) })).code).toBe(1)
   })
 
-  it('set refuses what is not a policy, with the form that would be taken', async () => {
+  it('set refuses an invalid policy, and shows the valid form', async () => {
     const refused = await run('policy set -', { input: JSON.stringify(shop(['192.0.2.1/24', '010.0.0.1'])) })
     expect([refused.code, refused.error.split('\n').slice(0, 3)]).toEqual([
       1,
@@ -63,7 +63,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect(JSON.parse(asJson.error).error.code).toBe('POLICY_INVALID')
   })
 
-  it('set --fail-on writes nothing where lint finds something', async () => {
+  it('set --fail-on writes nothing if lint finds something', async () => {
     const everybody = JSON.stringify(shop(['0.0.0.0/0', '::/0']))
     const refused = await run('policy set - --fail-on danger', { input: everybody })
     expect([refused.code, refused.error]).toEqual([3, expect.stringContaining('nothing was written')])
@@ -73,7 +73,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     )
   })
 
-  it('a policy that breaks an expectation of its own is written by no command', async () => {
+  it('no command writes a policy that breaks its own expectations', async () => {
     const expects = [
       { name: 'the office', request: { address: '192.0.2.7' }, guards: ['ipWhitelist'], effect: 'allow' },
     ]
@@ -101,7 +101,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy get shop')).error).toBe('revision 3\n')
   })
 
-  it('get writes what set takes, now or as it was', async () => {
+  it('get writes the current or an earlier policy, in the form that set reads', async () => {
     const got = await run('policy get shop')
     expect((await run('policy set - --if-revision 3', { input: got.out })).out).toBe(
       'shop stays at revision 3\n',
@@ -111,7 +111,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy get nobody')).code).toBe(3)
   })
 
-  it('diff and compare tell what differs, and who gains', async () => {
+  it('diff and compare show what differs, and who gains access', async () => {
     const diff = await run('policy diff shop@2 shop')
     expect([diff.code, diff.out]).toEqual([3, '+ ipWhitelist.ranges: 198.51.100.0/24\n'])
     expect((await run('policy diff shop wide.json')).code).toBe(0)
@@ -124,7 +124,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy compare shop wide.json --fail-on differs')).code).toBe(0)
   })
 
-  it('history tells who wrote what and why, and rollback brings a policy back', async () => {
+  it('history shows who wrote what and why, and rollback restores a policy', async () => {
     const history = await run('policy history shop')
     expect(history.out.split('\n')).toEqual([
       expect.stringMatching(/^3 +\S+Z +tester$/),
@@ -149,7 +149,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy rollback shop --to 1 --yes --if-revision 3')).code).toBe(1)
   })
 
-  it('edit writes what the editor has made of it, and keeps what is refused', async () => {
+  it('edit writes the edited policy, and keeps the text if it is refused', async () => {
     const editor = (script: string): { env: Record<string, string> } => ({
       env: { EDITOR: `sed -i '${script}'` },
     })
@@ -170,7 +170,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy edit nobody', editor(''))).code).toBe(3)
   })
 
-  it('try tells what guards would decide, with the lists of the store', async () => {
+  it('try shows what the guards would decide, with the lists of the store', async () => {
     const inside = await run('policy try shop --url https://gateway.example/ --address 203.0.113.7')
     expect([inside.code, inside.out]).toEqual([3, expect.stringMatching(/^deny .*PROTECTION_NOT_CONFIGURED/)])
     write('lone.json', {
@@ -208,7 +208,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     ).toBe(3)
   })
 
-  it('try takes a header of an option in place of that of the file, in whatever case the names are', async () => {
+  it('try prefers the header of an option to that of the file, in any case of the name', async () => {
     write('domains.json', {
       appId: 'shop',
       domainProtect: { mode: 'enforce', domains: ['https://a.example'] },
@@ -220,7 +220,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect(await tried('--header "Origin: https://a.example"')).toMatch(/allow +domainProtect/)
   })
 
-  it('try refuses requests that could not be, and credentials in arguments', async () => {
+  it('try refuses impossible requests, and credentials in arguments', async () => {
     const refused = async (line: string, input?: string): Promise<string> => {
       const ended = await run(`policy try lone ${line}`, { input })
       return `${ended.code} ${ended.error}`
@@ -248,7 +248,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy try - --url https://x.example/ --request -', { input: '{}' })).code).toBe(2)
   })
 
-  it('plan shows what would change and who gains, and apply carries it out once', async () => {
+  it('plan shows what would change and who gains access, and apply carries it out once', async () => {
     mkdirSync(join(place.directory, 'tree'))
     write('tree/shop.json', WIDE)
     write('tree/new.json', { appId: 'new' })
@@ -276,7 +276,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy plan tree --fail-on changes')).out).toBe('nothing would change\n')
   })
 
-  it('apply takes nothing but a plan for this store', async () => {
+  it('apply accepts only a plan for this store', async () => {
     const plan = JSON.parse(read('plan.json'))
     write('other.json', { ...plan, place: 'redis://elsewhere:6379' })
     expect((await run('policy apply other.json')).error).toContain(
@@ -293,7 +293,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     }
   })
 
-  it('pull and push keep apps whose ids begin with a dot', async () => {
+  it('pull and push support apps whose ids begin with a dot', async () => {
     for (const appId of ['.hidden', '.portcullis', '.portcullis-revisions']) {
       write('dotted.json', { appId })
       expect((await run('policy set dotted.json')).code).toBe(0)
@@ -305,7 +305,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
       expect((await run(`app delete ${appId} --yes`)).code).toBe(0)
   })
 
-  it('pull writes files, push writes them back, and neither loses what somebody else wrote', async () => {
+  it('pull writes files, push writes them back, and neither loses the changes of others', async () => {
     const pulled = await run('policy pull git')
     expect([pulled.code, pulled.out]).toEqual([0, '3 apps in git, 3 new or changed\n'])
     expect(readdirSync(join(place.directory, 'git')).toSorted()).toEqual([
@@ -329,7 +329,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy diff new ./git/new.json')).code).toBe(0)
   })
 
-  it('push writes all or nothing, and removes apps only when it is told to', async () => {
+  it('push writes all or nothing, and removes apps only with its option', async () => {
     write('git/bad.json', { appId: 'bad', ipWhitelist: { mode: 'enforce', ranges: ['x'] } })
     write('git/shop.json', WIDE)
     const refused = await run('policy push git')
@@ -354,7 +354,7 @@ describe.each(KINDS)('policies in a store of the kind %s', (kind) => {
     expect((await run('policy push git')).error).toContain('is damaged')
   })
 
-  it('pull --prune removes files of apps that are gone', async () => {
+  it('pull --prune removes files of apps that no longer exist', async () => {
     rmSync(join(place.directory, 'git/.portcullis-revisions'))
     await run('policy pull git')
     await run('app delete new --yes')

@@ -95,7 +95,7 @@ afterAll(() => {
 })
 
 describe('portcullis probe', () => {
-  it('finds nothing wrong where nothing is', async () => {
+  it('finds nothing wrong with a correct service', async () => {
     const found = await probe(url, SIGNED)
     expect([found.code, statuses(found)]).toEqual([
       0,
@@ -110,7 +110,7 @@ describe('portcullis probe', () => {
     ])
   })
 
-  it('signs with an Ed25519 key, and takes the app id in another header', async () => {
+  it('signs with an Ed25519 key, and can send the app id in another header', async () => {
     writeFileSync(join(folder, 'ed.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
     const found = await probe(
       url,
@@ -121,7 +121,7 @@ describe('portcullis probe', () => {
     expect(other.checks['answer']?.detail).toContain('APP_UNIDENTIFIED')
   })
 
-  it('without a key judges what can be judged', async () => {
+  it('without a key, checks what it can', async () => {
     const found = await probe(url, '--app shop')
     expect(statuses(found)).toBe(
       'reach pass, clock pass, unsigned skip, address pass, signature skip, digest skip, replay skip, answer skip',
@@ -130,7 +130,7 @@ describe('portcullis probe', () => {
     expect((await portcullis(`probe ${url} --key-id x`)).error).toContain('set PORTCULLIS_APP_SECRET')
   })
 
-  it('does not take a refusal for another reason for a check of signatures', async () => {
+  it('does not mistake a refusal for another reason for a signature check', async () => {
     const unsigned = await probe(url, '--app shop')
     expect(unsigned.checks['unsigned']).toMatchObject({
       status: 'skip',
@@ -179,7 +179,7 @@ describe('portcullis probe', () => {
     ])
   })
 
-  it('shows what the service tells of a signature in development', async () => {
+  it('shows what the service reports about a signature in development', async () => {
     const telling = await guarded(POLICY, { explainMismatch: true })
     const found = await probe(telling, SIGNED, {
       env: { PORTCULLIS_APP_SECRET: Buffer.from(secret).toString('base64') },
@@ -197,7 +197,7 @@ describe('portcullis probe', () => {
     expect(found.checks['address']?.fix).toContain('ask the operator')
   })
 
-  it('finds a proxy that changes the content, and one that lets a replay through', async () => {
+  it('detects a proxy that changes the content, and a service that accepts a replay', async () => {
     writeFileSync(join(folder, 'body.json'), '{"a":1}')
     const changing = await listen((req, res) => {
       const chunks: Buffer[] = []
@@ -227,7 +227,7 @@ describe('portcullis probe', () => {
     expect(statuses(posted)).toContain('signature skip, digest skip')
   })
 
-  it('finds a clock that is wrong', async () => {
+  it('detects a wrong clock', async () => {
     const at = (offset: number): Promise<string> =>
       listen((_req, res) => res.writeHead(200, { date: new Date(Date.now() + offset).toUTCString() }).end())
     expect((await probe(await at(-30_000))).checks['clock']).toMatchObject({
@@ -242,7 +242,7 @@ describe('portcullis probe', () => {
     expect((await probe(cached)).checks['clock']?.status).toBe('skip')
   })
 
-  it('finds a service that fails, and one that is not there', async () => {
+  it('detects a service that fails, and one that does not exist', async () => {
     const failing = await listen((_req, res) => res.writeHead(500).end())
     const found = await probe(failing, SIGNED)
     expect([found.code, found.checks['unsigned']?.status, found.checks['answer']?.status]).toEqual([
@@ -269,7 +269,7 @@ describe('portcullis probe', () => {
     expect([plain.code, plain.checks['reach']?.detail]).toEqual([5, 'the server closed the connection'])
   })
 
-  it('fails where only the signed request gets no answer, and where only the repeated one gets none', async () => {
+  it('fails if only the signed or only the repeated request gets no answer', async () => {
     const cutting = await listen((req, res) =>
       req.headers['signature'] === undefined ? res.end('{}') : req.socket.destroy(),
     )
@@ -298,19 +298,22 @@ describe('portcullis probe', () => {
     [403, 'a proxy, a firewall or a login in front of the service'],
     [404, 'check the URL'],
     [502, 'the service, or a proxy in front of it, fails'],
-  ])('takes an answer with status %i by something else for no verdict of a guard', async (status, fix) => {
-    const stranger = await listen((_req, res) =>
-      res.writeHead(status, { location: '/' }).end('<html></html>'),
-    )
-    const found = await probe(stranger, SIGNED)
-    expect([found.code, statuses(found)]).toEqual([
-      3,
-      expect.stringContaining('address skip, signature skip, digest skip, replay skip, answer fail'),
-    ])
-    expect(found.checks['answer']?.fix).toContain(fix)
-  })
+  ])(
+    'does not mistake an answer with status %i from something else for the decision of a guard',
+    async (status, fix) => {
+      const stranger = await listen((_req, res) =>
+        res.writeHead(status, { location: '/' }).end('<html></html>'),
+      )
+      const found = await probe(stranger, SIGNED)
+      expect([found.code, statuses(found)]).toEqual([
+        3,
+        expect.stringContaining('address skip, signature skip, digest skip, replay skip, answer fail'),
+      ])
+      expect(found.checks['answer']?.fix).toContain(fix)
+    },
+  )
 
-  it('takes an answer of the application behind the guards for one', async () => {
+  it('recognises an answer of the application behind the guards', async () => {
     const behind = await listen((req, res) => {
       if (req.headers['signature'] !== undefined) res.writeHead(404).end()
       else
@@ -324,7 +327,7 @@ describe('portcullis probe', () => {
     expect([found.checks['signature']?.status, found.checks['answer']?.status]).toEqual(['pass', 'pass'])
   })
 
-  it('does not take a signature for accepted where its guard is not configured', async () => {
+  it('does not consider a signature accepted if its guard is not configured', async () => {
     const { serverOnly: _section, ...without } = POLICY
     const found = await probe(await guarded(without), SIGNED)
     expect([found.checks['signature']?.status, found.checks['answer']?.detail]).toEqual([
@@ -333,7 +336,7 @@ describe('portcullis probe', () => {
     ])
   })
 
-  it('--curl sends nothing, and writes a command that works once', async () => {
+  it('--curl sends nothing, and prints a command that works once', async () => {
     const ended = await portcullis(`probe ${url} ${SIGNED} --curl`, { env })
     expect([ended.code, ended.out.includes(secret)]).toEqual([0, false])
     // Not so that this process waits for it: the service runs here.
@@ -343,7 +346,7 @@ describe('portcullis probe', () => {
     expect(await call()).toContain('SIGNATURE_REPLAYED')
   })
 
-  it('refuses URLs that are not, and credentials in one', async () => {
+  it('refuses invalid URLs, and credentials in a URL', async () => {
     expect((await portcullis('probe gateway.example')).code).toBe(2)
     expect((await portcullis('probe ftp://gateway.example/')).code).toBe(2)
     const ended = await portcullis('probe https://user:hunter2@gateway.example/')

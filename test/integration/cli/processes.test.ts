@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('as a process', () => {
-  it('writes the result to the standard output, and everything else to the standard error', async () => {
+  it('writes the result to standard output, and everything else to standard error', async () => {
     const created = await portcullis(['key', 'create', 'shop'])
     expect(created).toEqual({
       code: 0,
@@ -48,19 +48,19 @@ describe('as a process', () => {
     expect(await portcullis(['app', 'shwo'])).toMatchObject({ code: 2, out: '' })
   })
 
-  it('reads the standard input, and does not wait for it where it does not', async () => {
+  it('reads standard input only if a command needs it', async () => {
     const set = await portcullis(['policy', 'set', '-'], { input: '{"appId":"shop","name":"Piped"}' })
     expect(set).toMatchObject({ code: 0, out: 'shop is at revision 3\n' })
     expect((await portcullis(['app', 'delete', 'shop'], { input: 'shop\n' })).code).toBe(2)
   })
 
-  it('is quiet when the reader of a pipe has seen enough', async () => {
+  it('exits quietly if the reader of a pipe closes it', async () => {
     expect((await portcullis(['list', 'import', 'long', 'long.txt'])).code).toBe(0)
     const piped = await shell('"$NODE" "$PORTCULLIS" list export long | head -1')
     expect(piped).toEqual({ succeeded: true, output: '10.0.0.0' })
   })
 
-  it('keeps a secret out of the store file, the history and the arguments', async () => {
+  it('keeps secrets out of the store file, the history and the arguments', async () => {
     const created = await portcullis(['key', 'create', 'shop', '--json'])
     const { secret } = JSON.parse(created.out)
     const stored = readFileSync(join(folder, 'store', 'policies.json'), 'utf8')
@@ -84,7 +84,7 @@ describe('on a terminal', () => {
     return output
   }
 
-  it('has colours, unless NO_COLOR or TERM=dumb says otherwise', async () => {
+  it('prints colours, unless NO_COLOR or TERM=dumb is set', async () => {
     writeFileSync(join(folder, 'p.json'), '{"appId":"p"}')
     expect(await typed('policy validate p.json', '')).toContain('\u001B[32mgood\u001B[0m')
     expect(await typed('policy validate p.json', '', { NO_COLOR: '1' })).toContain('p.json: good')
@@ -96,7 +96,7 @@ describe('on a terminal', () => {
     )
   })
 
-  it('asks before it removes something, and takes the answer', async () => {
+  it('asks before it removes something, and obeys the answer', async () => {
     await portcullis(['app', 'create', 'asked'])
     const no = await typed('app delete asked', 'n\n')
     expect(no).toMatch(/Type `asked` to continue: [^]*nothing was changed[^]*code 3/)
@@ -104,7 +104,7 @@ describe('on a terminal', () => {
     expect(yes).toMatch(/Type `asked` to continue: [^]*removed asked[^]*code 0/)
   })
 
-  it('asks nothing with --json', async () => {
+  it('does not ask with --json', async () => {
     expect(await typed('key revoke shop shop-1 --json', 'shop-1\n')).toMatch(/--yes[^]*code 2/)
   })
 })
@@ -132,7 +132,7 @@ describe('an import that is interrupted', () => {
     return Number(/cmdstat_set:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0)
   }
 
-  it('leaves the list as it was, and goes on where it stopped', async () => {
+  it('leaves the list unchanged, and resumes where it stopped', async () => {
     writeFileSync(join(folder, 'short.txt'), '192.0.2.1\n')
     const before = start(['list', 'import', 'long', 'short.txt'], { directory: folder, env: toRedis() })
     expect((await before.ended).code).toBe(0)
@@ -169,7 +169,7 @@ describe('an import that is interrupted', () => {
       expect(await redis.ttl(`portcullis:list:{long}:${version ?? ''}:${index}`)).toBe(-1)
   })
 
-  it('in a file store leaves the list as it was, and is done again', async () => {
+  it('in a file store, leaves the list unchanged, and can be repeated', async () => {
     await portcullis(['list', 'import', 'filed', 'short.txt'])
     const running = start(['list', 'import', 'filed', 'long.txt'], { directory: folder, env })
     await running.said('10 % of')
@@ -181,7 +181,7 @@ describe('an import that is interrupted', () => {
 })
 
 describe('without ioredis', () => {
-  it('says how it is installed', async () => {
+  it('says how to install it', async () => {
     const copy = mkdtempSync(join(tmpdir(), 'portcullis-without-'))
     const compiledFolder = dirname(dirname(dirname(program())))
     mkdirSync(join(copy, 'package'))

@@ -57,7 +57,7 @@ describe('/account/access-log', () => {
     expect(html).not.toMatch(/ada@example/)
   })
 
-  it('shows nobody what concerns another person', async () => {
+  it('shows no access to the data of other people', async () => {
     await signUp(server, await gateway())
     const before = server.sink.events().length
     expect(before).toBeGreaterThan(0)
@@ -65,7 +65,7 @@ describe('/account/access-log', () => {
     expect(rows(await logOf(bob))).toHaveLength(1)
   })
 
-  it('answers as JSON, and leads somebody who is not signed in to the sign-in', async () => {
+  it('also answers as JSON, and redirects people who are not signed in to the sign-in page', async () => {
     const url = `${server.url}/account/access-log`
     expect(await new Visitor().open(url)).toMatchObject({ status: 303, location: '/account/sign-in' })
     const ada = await signUp(server, await gateway())
@@ -85,7 +85,7 @@ describe('/account/access-log', () => {
     ])
   })
 
-  it('goes back over the newest hundred requests', async () => {
+  it('shows the newest hundred requests', async () => {
     const ada = await signUp(server, await gateway())
     for (let count = 0; count < 101; count += 1) await ada.open(`${server.url}/account`)
     const shown = rows(await logOf(ada))

@@ -44,7 +44,7 @@ const isInside = async (visitor: Visitor): Promise<boolean> =>
 const subjects = (): string[] => server.mails.map(({ subject }) => subject)
 
 describe('the account', () => {
-  it('is opened without an app, shows the person what is known, and puts each field on record', async () => {
+  it('opens without an app, shows people their data, and records each field', async () => {
     await signUp(server, await gateway())
     server.sink.clear()
     const { visitor } = await enter()
@@ -57,7 +57,7 @@ describe('the account', () => {
     expect(JSON.stringify(fields)).not.toContain(ADA.surname)
   })
 
-  it('asks for a sign-in on each of its pages, and does nothing before', async () => {
+  it('requires a sign-in on each of its pages, and does nothing before', async () => {
     await signUp(server, await gateway())
     const visitor = new Visitor()
     for (const path of ['password', 'factor', 'factor-on', 'access-log-of-tomorrow'])
@@ -82,7 +82,7 @@ describe('the account', () => {
     }
   })
 
-  it('is closed to a person whose data must stay elsewhere', async () => {
+  it('is not available to a person whose data must stay elsewhere', async () => {
     const storage = (await import('../../../example-server/storage.ts')).memoryStorage()
     await server.close()
     server = await startExampleServer({ storage })
@@ -103,7 +103,7 @@ describe('the account', () => {
 })
 
 describe('sessions', () => {
-  it('are listed, and ended one by one or all others at once', async () => {
+  it('are listed, and can be ended one by one, or all others at once', async () => {
     await signUp(server, await gateway())
     const [mine, phone, office] = [await enter(), await enter(), await enter()].map(
       ({ visitor }) => visitor,
@@ -119,7 +119,7 @@ describe('sessions', () => {
     expect(mine.page?.html.match(/name="session"/g)).toBeNull()
   })
 
-  it('of another person cannot be ended', async () => {
+  it('of other people cannot be ended', async () => {
     await signUp(server, await gateway())
     const { visitor: ada } = await enter()
     await ada.open(`${server.url}/account`)
@@ -135,7 +135,7 @@ describe('sessions', () => {
     expect(left.html).toContain(theirs)
   })
 
-  it('are ten for each person at the most: the oldest ends', async () => {
+  it('are limited to ten per person: one more ends the oldest', async () => {
     await signUp(server, await gateway())
     const visitors: Visitor[] = []
     for (let count = 0; count < 11; count += 1) visitors.push((await enter()).visitor)
@@ -144,7 +144,7 @@ describe('sessions', () => {
     expect(await isInside(others[0] as Visitor)).toBe(true)
   })
 
-  it('are cleared from the browser at the sign-out', async () => {
+  it('are cleared from the browser at sign-out', async () => {
     await signUp(server, await gateway())
     const { visitor } = await enter()
     const cookie = visitor.cookie
@@ -170,7 +170,7 @@ describe('apps', () => {
   const me = async (token: string): Promise<number> =>
     (await shop.send(`${server.url}/auth/v2/me`, { headers: { authorization: `Bearer ${token}` } })).status
 
-  it('are listed with what was shared; a revoked one can read no more, by token or by code', async () => {
+  it('are listed with the shared fields; a revoked app can no longer read, by token or by code', async () => {
     const visitor = await signUp(server, await gateway())
     const first = await tokenOf(visitor)
     const { access_token } = (await (await first.exchange()).json()) as { access_token: string }
@@ -188,7 +188,7 @@ describe('apps', () => {
     expect((await second.exchange()).status).toBe(400)
   })
 
-  it('of another person are not touched', async () => {
+  it('of other people are not affected', async () => {
     const ada = await signUp(server, await gateway())
     const { exchange } = await tokenOf(ada)
     const { access_token } = (await (await exchange()).json()) as { access_token: string }
@@ -203,7 +203,7 @@ describe('apps', () => {
 describe('the password', () => {
   const change = { current: ADA.password, password: 'a staple for the horse' }
 
-  it('is changed by whoever knows it; all other sessions end, and a mail tells of it', async () => {
+  it('can be changed by a person who knows it; all other sessions end, and an email reports it', async () => {
     await signUp(server, await gateway())
     const [mine, other] = [(await enter()).visitor, (await enter()).visitor]
     await mine.open(`${server.url}/account/password`)
@@ -220,7 +220,7 @@ describe('the password', () => {
     expect((await enter({ ...signIn, password: change.password })).answer.status).toBe(303)
   })
 
-  it('is not changed to a common one, to the own address, or to a short one', async () => {
+  it('cannot be changed to a common or short one, or to the email address', async () => {
     await signUp(server, await gateway())
     const { visitor } = await enter()
     for (const password of ['password1234', 'qwertyuiop123', `${ADA.email}!`, 'too short']) {
@@ -231,7 +231,7 @@ describe('the password', () => {
     }
   })
 
-  it('is chosen anew by a code from the mail, which works once and in the browser that has asked', async () => {
+  it('can be reset by a code from an email, which works once and only in the browser that requested it', async () => {
     await signUp(server, await gateway())
     const { visitor: other } = await enter()
     const visitor = new Visitor()
@@ -254,7 +254,7 @@ describe('the password', () => {
     expect((await enter()).answer.status).toBe(401)
   })
 
-  it('that is asked for anew says nothing of who has an account', async () => {
+  it('reset does not reveal who has an account', async () => {
     await signUp(server, await gateway())
     const pages = await Promise.all(
       [ADA.email, 'abc@example.org'].map(async (email) => {
@@ -271,7 +271,7 @@ describe('the password', () => {
     expect(server.mails.filter(({ to }) => to === 'abc@example.org')).toEqual([])
   })
 
-  it('code is guessed five times at the most', async () => {
+  it('reset allows at most five wrong codes', async () => {
     await signUp(server, await gateway())
     const visitor = new Visitor()
     await visitor.open(`${server.url}/account/reset`)
@@ -306,7 +306,7 @@ describe('the second factor', () => {
     return { key, visitor, recovery: page.html.match(/(?:[0-9a-f]{4}-){7}[0-9a-f]{4}/g) ?? [] }
   }
 
-  it('is turned on by a code and the password, and asked for from then on; a code passes once', async () => {
+  it('is turned on by a code and the password, and required from then on; each code works once', async () => {
     await signUp(server, await gateway())
     const { visitor: other } = await enter()
     const { key, recovery, visitor } = await turnOn()
@@ -331,7 +331,7 @@ describe('the second factor', () => {
     expect((await replay.submit('second-factor', { code: codeOf(key, 1) })).status).toBe(401)
   })
 
-  it('is replaced by a recovery code, each of which works once', async () => {
+  it('can be replaced by a recovery code, each of which works once', async () => {
     await signUp(server, await gateway())
     const { recovery } = await turnOn()
     const [first = '', second = ''] = recovery
@@ -345,7 +345,7 @@ describe('the second factor', () => {
     }
   })
 
-  it('is asked for after a new password by mail', async () => {
+  it('is required after a password reset by email', async () => {
     await signUp(server, await gateway())
     await turnOn()
     const visitor = new Visitor()
@@ -357,7 +357,7 @@ describe('the second factor', () => {
     expect(await isInside(visitor)).toBe(false)
   })
 
-  it('is guessed five times for each sign-in at the most', async () => {
+  it('allows at most five wrong codes per sign-in', async () => {
     await signUp(server, await gateway())
     await turnOn()
     const { visitor } = await enter()
@@ -370,7 +370,7 @@ describe('the second factor', () => {
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429])
   })
 
-  it('is turned off by the password alone, and not by an open browser', async () => {
+  it('can be turned off only with the password, not just with an open browser', async () => {
     await signUp(server, await gateway())
     const { visitor } = await turnOn()
     await visitor.open(`${server.url}/account/factor`)
@@ -383,7 +383,7 @@ describe('the second factor', () => {
     expect((await enter()).answer.location).toBe('/account')
   })
 
-  it('is sealed where it is kept', async () => {
+  it('is stored encrypted', async () => {
     const { memoryStorage } = await import('../../../example-server/storage.ts')
     const storage = memoryStorage()
     const kept: string[] = []

@@ -98,7 +98,7 @@ async function wholeLife(): Promise<void> {
 }
 
 describe('the example server on a Redis with files', () => {
-  it('leaves no personal value at rest: not in keys, not in values, not in the append-only file or the dump', async () => {
+  it('stores no personal value in plain text: not in keys, values, the append-only file or the dump', async () => {
     await wholeLife()
     const files = await readFile(join(folder, 'appendonlydir', 'appendonly.aof.1.incr.aof'))
     // What is searched is what was written, all of it, and the search finds what is there.
@@ -112,7 +112,7 @@ describe('the example server on a Redis with files', () => {
     for (const key of await client.keys('*')) for (const canary of CANARIES) expect(key).not.toContain(canary)
   })
 
-  it('seals each field of a person by a key of that person', async () => {
+  it('encrypts each field of a person with a key of that person', async () => {
     const [key = ''] = await client.keys('example:*:person:*')
     const stored = JSON.parse((await client.get(key)) ?? '{}') as {
       value: { id: string; fields: Record<string, string>; password: string }
@@ -133,7 +133,7 @@ describe('the example server on a Redis with files', () => {
     expect(keys.length).toBe((await client.keys('example:*:person:*')).length)
   })
 
-  it('makes the data of a person unreadable when the key of the person is erased', async () => {
+  it('makes the data of a person unreadable by erasing their key', async () => {
     for (const key of await client.keys('example:*:person-key:*')) await client.del(key)
     const other = await startExampleProcess({
       REDIS_URL: redis.url,

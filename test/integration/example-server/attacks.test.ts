@@ -58,14 +58,14 @@ async function guess(times: number, address: string, device?: string): Promise<n
   return statuses
 }
 
-describe('wrong passwords for the address of a stranger', () => {
+describe("wrong passwords for somebody else's account", () => {
   let owner: Visitor
   beforeEach(async () => {
     owner = await signUp(server, await gateway())
     await owner.submit('sign-out')
   })
 
-  it('are refused from the eleventh on, and harm the owner neither on a known browser nor in another network', async () => {
+  it('are refused from the eleventh on, without affecting the owner in a known browser or in another network', async () => {
     expect(await guess(12, '203.0.113.9')).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429])
     // Even in the network of the stranger: the browser is known.
     owner.address = '203.0.113.9'
@@ -77,7 +77,7 @@ describe('wrong passwords for the address of a stranger', () => {
     expect((await elsewhere.submit('sign-in', signIn)).status).toBe(303)
   })
 
-  it('from very many networks are bounded too, and the known browser still gets in', async () => {
+  it('from very many networks are limited too, and a known browser can still sign in', async () => {
     const statuses: number[] = []
     for (let network = 1; network <= 11; network += 1)
       statuses.push(...(await guess(10, `198.51.100.${network}`)))
@@ -88,22 +88,22 @@ describe('wrong passwords for the address of a stranger', () => {
     expect((await owner.submit('sign-in', signIn)).status).toBe(303)
   })
 
-  it('are not more by a device cookie that was made up, or is of another account', async () => {
+  it('cannot be multiplied by a forged device cookie, or by that of another account', async () => {
     const other = await signUp(server, await gateway(), { ...ADA, email: 'eve@example.org' })
     await guess(10, '203.0.113.9')
     for (const device of [`${'A'.repeat(22)}.${'A'.repeat(43)}`, other.device])
       expect(await guess(1, '203.0.113.9', device)).toEqual([429])
   })
 
-  it('of one IPv6 customer count together, whatever addresses of the /56 are used', async () => {
+  it('of one IPv6 customer count together, whichever addresses of the /56 are used', async () => {
     await guess(10, '2001:db8:1:200::1')
     expect(await guess(1, '2001:db8:1:2ff::99')).toEqual([429])
     expect(await guess(1, '2001:db8:1:300::1')).toEqual([401])
   })
 })
 
-describe('mails to a stranger', () => {
-  it('are five an hour from one network, and twenty from everywhere; the pages say nothing of it', async () => {
+describe('emails to a stranger', () => {
+  it('are limited to five per hour from one network and twenty in total, and the pages do not reveal it', async () => {
     await signUp(server, await gateway())
     const count = (): number => server.mails.filter(({ subject }) => subject.includes('new password')).length
     const ask = async (address: string): Promise<void> => {
@@ -123,7 +123,7 @@ describe('anonymous requests', () => {
   const FLOOD = Number(process.env['GATEWAY_FLOOD'] ?? 3_000)
   const PART = 1_000
 
-  it(`keep nothing, ${FLOOD} of them: no session, no key, and a person signs in as before`, async () => {
+  it(`store nothing, even ${FLOOD} of them: no session, no key, and people can still sign in`, async () => {
     const visitor = await signUp(server, await gateway())
     const heap = usedHeap()
     for (let sent = 0; sent < FLOOD; sent += PART) {
@@ -149,7 +149,7 @@ describe('anonymous requests', () => {
     expect((await visitor.submit('sign-in', signIn)).status).toBe(303)
   }, 3_600_000)
 
-  it('that connect without a signature are bounded for each network, and do not hinder an app that signs', async () => {
+  it('to connect without a signature are limited per network, and do not affect an app that signs', async () => {
     const open = { appId: 'open', name: 'Open', serverOnly: { mode: 'off' }, ipWhitelist: { mode: 'off' } }
     const sections = {
       domainProtect: { mode: 'enforce', domains: ['https://open.example'] },

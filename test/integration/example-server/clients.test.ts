@@ -136,7 +136,7 @@ describe('the clients in other languages', () => {
       },
     )
 
-    it(`${client.file} takes a secret of more than a block of SHA-256`, async () => {
+    it(`${client.file} accepts a secret longer than a block of SHA-256`, async () => {
       const secret = Buffer.alloc(100, 9).toString('base64')
       const { policy, revision } = (await server.store.read('shop')) ?? { policy: {}, revision: 0 }
       const keys = [SHOP_KEY, { ...SHOP_KEY, id: 'shop-long', secret }]
@@ -147,7 +147,7 @@ describe('the clients in other languages', () => {
   }
 
   const shell = { file: 'sign.sh', program: 'bash' }
-  it('sign.sh puts neither secret nor token on a command line', async () => {
+  it('sign.sh puts neither the secret nor the token on a command line', async () => {
     if (folder === undefined) throw new Error('there is no folder')
     const log = join(folder, 'arguments')
     for (const program of ['openssl', 'curl', 'od', 'tr', 'cat', 'date']) {

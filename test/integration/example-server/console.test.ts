@@ -13,7 +13,7 @@ describe('the console of the example server', () => {
   })
   afterAll(() => killExampleProcess(server))
 
-  it('is there, and the token that was printed leads to the demo apps', async () => {
+  it('exists, and shows the demo apps after sign-in with the printed token', async () => {
     const [, url = '', token = ''] =
       /Console .*: (http\S+) {2}\(token ([\w-]{43})\)/.exec(server.said.stdout) ?? []
     const page = await fetch(url)
@@ -32,7 +32,7 @@ describe('the console of the example server', () => {
   })
 })
 
-it('there is no console where there is no token', async () => {
+it('does not exist without a token', async () => {
   const server = await startExampleServer()
   expect((await fetch(`${server.url}/console/`)).status).toBe(404)
   await server.close()

@@ -49,7 +49,7 @@ async function rows(): Promise<readonly string[]> {
 }
 
 describe('npm run demo:regions', () => {
-  it('shows on a page that loads itself again which location holds what, and no field of anybody', async () => {
+  it('shows on a page that reloads itself what each location stores, and no field of a person', async () => {
     expect(await page()).toMatch(/^2 /)
     const all = await rows()
     expect(all).toContain('London europe answers 3 3 3')
@@ -66,7 +66,7 @@ describe('npm run demo:regions', () => {
       expect(text).not.toContain(name)
   })
 
-  it('shows a location that is killed, and one that is back', async () => {
+  it('shows when a location is killed, and when it is back', async () => {
     demo.stdin?.write('kill frankfurt\n')
     await until('it is unreachable', async () =>
       (await rows()).includes('Frankfurt europe unreachable ? ? ?'),
@@ -78,7 +78,7 @@ describe('npm run demo:regions', () => {
     await until('it says what it takes', async () => said.includes('Type `kill` or `start`'))
   })
 
-  it('ends with everything that it has started', async () => {
+  it('stops everything that it started when it ends', async () => {
     demo.kill('SIGTERM')
     expect(await ended).toBe(0)
   })

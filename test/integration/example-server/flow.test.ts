@@ -118,7 +118,7 @@ describe('a server app', () => {
     })
   })
 
-  it('learns nothing that was not ticked, and no field that it did not ask for', async () => {
+  it('receives only fields that it requested and that the person ticked', async () => {
     const { gateway } = await connect()
     const visitor = await signUp(server, gateway)
     const { location } = await visitor.submit('consent', { surname: 'yes', country: 'yes' })
@@ -129,7 +129,7 @@ describe('a server app', () => {
       expect(text).not.toContain(secret)
   })
 
-  it('cannot use a code twice, and the second use takes the token of the first along', async () => {
+  it('cannot use a code twice, and the second use revokes the token of the first', async () => {
     const answer = await authorize()
     const token = await tokenFor(answer)
     expect((await shop.send(route('me'), bearer(token))).status).toBe(200)
@@ -141,7 +141,7 @@ describe('a server app', () => {
     expect(await me.json()).toMatchObject({ code: 'TOKEN_INVALID' })
   })
 
-  it('cannot use a token of which a part was guessed', async () => {
+  it('cannot use a token with a guessed part', async () => {
     const token = await tokenFor(await authorize())
     const last = token.endsWith('A') ? 'B' : 'A'
     for (const guessed of [
@@ -154,7 +154,7 @@ describe('a server app', () => {
     expect((await shop.send(route('me'), bearer(token))).status).toBe(200)
   })
 
-  it('gets one usable token at most when a code is sent many times at once', async () => {
+  it('gets at most one usable token if a code is sent many times at once', async () => {
     const answer = await authorize()
     const responses = await Promise.all(
       Array.from({ length: 8 }, () => shop.send(route('token'), json(tokenRequest(answer)))),
@@ -167,7 +167,7 @@ describe('a server app', () => {
     }
   })
 
-  it('cannot use a code for another request or connect, and has used it up by trying', async () => {
+  it('cannot use a code for another request or connection, and uses it up by trying', async () => {
     for (const wrong of [{ request_id: 'request-2' }, { connect_id: 'A'.repeat(43) }]) {
       const answer = await authorize({ ...ADA, email: `${Object.keys(wrong)[0]}@example.org` })
       const tampered = await shop.send(route('token'), json({ ...tokenRequest(answer), ...wrong }))
@@ -204,7 +204,7 @@ for (const [step, prepare] of Object.entries(STEPS)) {
       await expectRefusal(response, 403, 'ORIGIN_NOT_ALLOWED')
     })
 
-    it('an address outside, as soon as the policy says so', async () => {
+    it('an address outside the ranges, as soon as the policy says so', async () => {
       const { url, init } = await prepare()
       await server.change(SHOP_POLICY, { ipWhitelist: { mode: 'enforce', ranges: ['192.0.2.0/24'] } })
       await expectRefusal(await shop.send(url, init), 403, 'ADDRESS_NOT_ALLOWED')
@@ -218,13 +218,13 @@ for (const [step, prepare] of Object.entries(STEPS)) {
       await expectRefusal(await fetch(url, { ...init, headers }), 401, 'SIGNATURE_REQUIRED')
     })
 
-    it('a signature by another key', async () => {
+    it('a signature with another key', async () => {
       const { url, init } = await prepare()
       const stranger = shopServer({ secret: Buffer.alloc(32, 8).toString('base64') })
       await expectRefusal(await stranger.send(url, init), 401, 'SIGNATURE_INVALID')
     })
 
-    it('a request that was sent before', async () => {
+    it('a replayed request', async () => {
       const { url, init } = await prepare()
       expect((await shop.send(url, init)).status).toBe(200)
       await expectRefusal(await fetch(shop.sent.url, shop.sent.init), 401, 'SIGNATURE_REPLAYED')
@@ -236,7 +236,7 @@ for (const [step, prepare] of Object.entries(STEPS)) {
       await expectRefusal(await late.send(url, init), 401, 'SIGNATURE_EXPIRED')
     })
 
-    it('a request that was changed on its way', async () => {
+    it('a request that was changed in transit', async () => {
       const { url, init } = await prepare()
       const held = shopServer({ hold: true })
       await held.send(url, init).catch(() => undefined)
@@ -249,7 +249,7 @@ for (const [step, prepare] of Object.entries(STEPS)) {
       await expectRefusal(response, 401, init.body === undefined ? 'SIGNATURE_INVALID' : 'DIGEST_MISMATCH')
     })
 
-    it('an app that nobody knows, and one that is not named', async () => {
+    it('an unknown app, and a request without an app id', async () => {
       const { url, init } = await prepare()
       const headers = { ...init.headers, 'x-app-id': 'nobody' }
       for (const sent of [{ ...init, headers }, init]) {
@@ -259,7 +259,7 @@ for (const [step, prepare] of Object.entries(STEPS)) {
       }
     })
 
-    it('a browser, although it has a signature', async () => {
+    it('a browser, even with a signature', async () => {
       const { url, init } = await prepare()
       const headers = { ...init.headers, origin: SHOP }
       await expectRefusal(await shop.send(url, { ...init, headers }), 403, 'BROWSER_NOT_ALLOWED')
@@ -296,14 +296,14 @@ describe('connect refuses', () => {
   })
 
   for (const name of ['_ukey1[code]', '_ukey1%5Bcode%5D', '%5fukey1[code]', '_uke%79%31[result]', '_ukey1']) {
-    it(`a return URL that carries ${name}, which could pass for our answer`, async () => {
+    it(`a return URL with ${name}, which could be mistaken for our answer`, async () => {
       const return_url = `${SHOP}/callback/?${name}=x`
       const response = await shop.send(route('connect'), json({ ...CONNECT, return_url }))
       await expectRefusal(response, 400, 'RETURN_URL_NOT_ALLOWED')
     })
   }
 
-  it('a return URL that is there twice', async () => {
+  it('a return URL that is sent twice', async () => {
     const twice = JSON.stringify(CONNECT).replace('{', `{"return\\u005furl":"https://evil.example/",`)
     const response = await shop.send(route('connect'), { ...json(CONNECT), body: twice })
     await expectRefusal(response, 400, 'RETURN_URL_NOT_ALLOWED')
@@ -336,7 +336,7 @@ describe('PKCE', () => {
   const asBrowser = { 'x-app-id': 'open', origin: SHOP }
   beforeEach(() => server.change({ ...SHOP_POLICY, appId: 'open' }, { serverOnly: { mode: 'off' } }))
 
-  it('is required of an app that does not sign', async () => {
+  it('is required from an app that does not sign', async () => {
     const response = await fetch(route('connect'), json(CONNECT, asBrowser))
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({
@@ -345,7 +345,7 @@ describe('PKCE', () => {
     })
   })
 
-  it('lets only whoever knows the verifier exchange the code, and a wrong one uses the code up', async () => {
+  it('requires the verifier to exchange the code, and a wrong verifier uses the code up', async () => {
     for (const [given, statuses] of [
       [verifier, [200, 400]],
       ['w'.repeat(43), [400, 400]],
@@ -367,7 +367,7 @@ describe('PKCE', () => {
     }
   })
 
-  it('that an app has not begun with is not ended with: a verifier without a challenge is refused', async () => {
+  it('must be used from the beginning: a verifier without a challenge is refused', async () => {
     const answer = await authorize()
     const body = { ...tokenRequest(answer), code_verifier: verifier }
     expect((await shop.send(route('token'), json(body))).status).toBe(400)
@@ -375,7 +375,7 @@ describe('PKCE', () => {
 })
 
 describe('production', () => {
-  it('has no demo, tells nothing of refusals, and answers over HTTPS only', async () => {
+  it('has no demo, does not explain refusals, and answers only over HTTPS', async () => {
     await server.close()
     server = await startExampleServer({ production: true, trustProxy: ['127.0.0.1'] })
     const overHttps = { 'x-forwarded-proto': 'https' }
@@ -396,7 +396,7 @@ describe('production', () => {
 })
 
 describe('a person whose data must stay elsewhere', () => {
-  it('is refused by me with 421, in the region that may not read, and served in the one that may', async () => {
+  it('is refused by `me` with 421 in the wrong region, and served in the right one', async () => {
     const storage = memoryStorage()
     await server.close()
     server = await startExampleServer({ storage })
@@ -441,7 +441,7 @@ describe('me', () => {
 })
 
 describe('report mode', () => {
-  it('lets pass what it would refuse, and writes it down', async () => {
+  it('lets requests pass that it would refuse, and records them', async () => {
     await server.change(SHOP_POLICY, { ipWhitelist: { mode: 'report', ranges: ['192.0.2.0/24'] } })
     const response = await shop.send(route('connect'), json(CONNECT))
     expect(response.status).toBe(200)
@@ -490,7 +490,7 @@ describe('malformed input is answered with a 4xx problem document and never echo
     })
   }
 
-  it('a megabyte of headers, and the server lives on', async () => {
+  it('a megabyte of headers, without harming the server', async () => {
     const head = `GET ${new URL(route('connect')).pathname} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-app-id: shop\r\n`
     const text = `${head}Cookie: ${'a'.repeat(1_000_000)}\r\n\r\n`
     expect(await exchange(Number(new URL(server.url).port), text)).toMatch(/^HTTP\/1\.1 431 /)

@@ -38,7 +38,7 @@ const same = (html: string): string =>
     .replaceAll(/(?:Ada|New)@EXAMPLE\.org/g, '')
 
 describe('a page of the gateway', () => {
-  it('is guarded against framing, scripts, caches and leaks, and lets its forms lead to the app', async () => {
+  it('is protected against framing, scripts, caches and leaks, and its forms may lead to the app', async () => {
     const { headers } = await new Visitor().open(await gatewayFor())
     const policy = headers.get('content-security-policy') ?? ''
     const directives = new Map(policy.split(';').map((part) => [part.trim().split(' ')[0], part.trim()]))
@@ -54,7 +54,7 @@ describe('a page of the gateway', () => {
     expect(headers.has('x-powered-by')).toBe(false)
   })
 
-  it('sets a cookie that only this host gets, over a secure way, and no script', async () => {
+  it('sets a cookie that is sent only to this host over HTTPS, and is hidden from scripts', async () => {
     const { headers } = await new Visitor().open(await gatewayFor())
     const [cookie = '', ...more] = headers.getSetCookie()
     expect(more).toEqual([])
@@ -64,7 +64,7 @@ describe('a page of the gateway', () => {
     expect(cookie).not.toContain('Domain')
   })
 
-  it('escapes what the app and the person have written', async () => {
+  it('escapes the input of the app and of the person', async () => {
     const visitor = await signUp(server, await gatewayFor(), {
       ...ADA,
       firstname: '<img src=x onerror=alert(1)>"',
@@ -74,7 +74,7 @@ describe('a page of the gateway', () => {
   })
 
   for (const id of ['x', 'A'.repeat(43), '..%2f', '%00', 'a'.repeat(5000)]) {
-    it(`is not there for the connect id ${id.slice(0, 50)}`, async () => {
+    it(`does not exist for the connect id ${id.slice(0, 50)}`, async () => {
       const { status, headers } = await new Visitor().open(`${server.url}/gateway/${id}`)
       expect(status).toBe(404)
       expect(headers.get('content-type')).toMatch(/^text\/html/)
@@ -86,7 +86,7 @@ describe('a page of the gateway', () => {
   })
 })
 
-it('answers TRACE like any other address, and sends nothing back of it', async () => {
+it('answers TRACE like any unknown route, without echoing the request', async () => {
   const answer = await exchange(
     Number(new URL(server.url).port),
     'TRACE / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Secret: marker\r\n\r\n',
@@ -123,7 +123,7 @@ describe('a form', () => {
     await refused(visitor, 'sign-in', {})
   })
 
-  it('is refused when a browser says that another site has sent it', async () => {
+  it('is refused if a browser says that another site sent it', async () => {
     const visitor = new Visitor()
     await visitor.open(await gatewayFor())
     for (const action of ['sign-in', 'cancel']) {
@@ -137,7 +137,7 @@ describe('a form', () => {
     expect((await visitor.submit('cancel', {}, own)).status).toBe(303)
   })
 
-  it('of before the sign-in is worth nothing after it, and neither is the session', async () => {
+  it('from before the sign-in is not valid after it, and neither is the session', async () => {
     const visitor = await signUp(server, await gatewayFor())
     const gateway = await gatewayFor()
     const other = new Visitor()
@@ -155,7 +155,7 @@ describe('a form', () => {
     expect(visitor.cookie).not.toBe(other.cookie)
   })
 
-  it('and the session are worth nothing after a sign-out', async () => {
+  it('is not valid after a sign-out, and neither is the session', async () => {
     const gateway = await gatewayFor()
     const visitor = await signUp(server, gateway)
     const thief = new Visitor()
@@ -170,7 +170,7 @@ describe('a form', () => {
 })
 
 describe('consent', () => {
-  it('cannot be given without what is mandatory, whatever is sent', async () => {
+  it('always includes the mandatory fields, whatever is sent', async () => {
     const visitor = await signUp(server, await gatewayFor())
     const { location } = await visitor.submit('consent', { firstname: 'no' })
     const { code = '', ...ids } = answerOf(location)
@@ -181,7 +181,7 @@ describe('consent', () => {
     expect(await token.json()).toMatchObject({ scope: 'firstname' })
   })
 
-  it('leaves everything unticked that is not mandatory', async () => {
+  it('leaves optional fields unticked', async () => {
     const visitor = await signUp(server, await gatewayFor())
     const boxes = visitor.page?.html.match(/<input\s+type="checkbox"[^>]*>/g) ?? []
     expect(boxes.map((box) => /name="(\w+)"/.exec(box)?.[1])).toEqual(['firstname', 'email', 'image'])
@@ -189,7 +189,7 @@ describe('consent', () => {
     expect(boxes[0]).toMatch(/checked disabled/)
   })
 
-  it('asks for a mandatory picture where the account has none', async () => {
+  it('asks for a mandatory picture if the account has none', async () => {
     const gateway = await gatewayFor({ ...CONNECT, scope: 'image!' })
     const visitor = await signUp(server, gateway, { ...ADA, image: '' })
     const consentPage = visitor.page
@@ -207,7 +207,7 @@ describe('consent', () => {
     expect(answerOf(location)['result']).toBe('authorized')
   })
 
-  it('ends the request: two clicks get the same answer, and nobody else gets one', async () => {
+  it('ends the request: both clicks of a double click get the same answer, and nobody else gets one', async () => {
     const gateway = await gatewayFor()
     const visitor = await signUp(server, gateway)
     const consentPage = visitor.page
@@ -224,7 +224,7 @@ describe('consent', () => {
 })
 
 describe('cancelling', () => {
-  it('leads back with the result and no code, before and after the sign-in', async () => {
+  it('redirects to the app with the result and without a code, before and after the sign-in', async () => {
     const early = new Visitor()
     const gateway = await gatewayFor()
     await early.open(gateway)
@@ -242,8 +242,8 @@ describe('cancelling', () => {
   })
 })
 
-describe('going back', () => {
-  it('leads to the return URL as it was approved, with our answer, and says so to nobody else', async () => {
+describe('the redirect to the app', () => {
+  it('uses the allowed return URL with our answer, and sends no referrer', async () => {
     const visitor = await signUp(server, await gatewayFor())
     const { location, headers, html } = await visitor.submit('cancel')
     expect(location?.startsWith(`${CALLBACK}&_ukey1%5Brequest_id%5D=request-1&_ukey1%5Bconnect_id%5D=`)).toBe(
@@ -254,7 +254,7 @@ describe('going back', () => {
     expect(html).toBe('')
   })
 
-  it('is judged by the policy of that moment: what the app has taken back is no way any more', async () => {
+  it('is judged by the current policy, so a return URL that was removed is refused', async () => {
     const visitor = await signUp(server, await gatewayFor())
     const consentPage = visitor.page
     await server.change(SHOP_POLICY, { returnUrlGuard: { mode: 'enforce', urls: [] } })
@@ -271,7 +271,7 @@ describe('going back', () => {
 })
 
 describe('signing in', () => {
-  it('says the same to an unknown address and to a wrong password', async () => {
+  it('gives the same answer to an unknown address and to a wrong password', async () => {
     await signUp(server, await gatewayFor())
     const visitor = new Visitor()
     await visitor.open(await gatewayFor())
@@ -283,7 +283,7 @@ describe('signing in', () => {
     expect(wrong.html).not.toContain('not the password')
   })
 
-  it('takes the address in any case and the password in any normal form', async () => {
+  it('accepts the address in any case and the password in any Unicode normalisation', async () => {
     const password = 'crème brûlée pour Zoë'
     await signUp(server, await gatewayFor(), { ...ADA, password: password.normalize('NFC') })
     const visitor = new Visitor()
@@ -295,7 +295,7 @@ describe('signing in', () => {
     expect(answer.status).toBe(303)
   })
 
-  it('allows ten wrong passwords from one network, however the address is spelt and however many come at once', async () => {
+  it('allows ten wrong passwords from one network, in any spelling of the address and with any concurrency', async () => {
     await signUp(server, await gatewayFor())
     const visitor = new Visitor()
     await visitor.open(await gatewayFor())
@@ -316,7 +316,7 @@ describe('signing in', () => {
     expect(server.lines.join('\n')).toContain('too many attempts')
   })
 
-  it('allows a hundred tries from one address, each with another email', async () => {
+  it('allows a hundred attempts from one network address, each with another email address', async () => {
     const visitor = new Visitor()
     await visitor.open(await gatewayFor())
     const page = visitor.page
@@ -331,7 +331,7 @@ describe('signing in', () => {
   })
 })
 
-describe('making an account', () => {
+describe('creating an account', () => {
   const bad: Record<string, Record<string, string>> = {
     'a password of 11 characters': { password: 'a'.repeat(11) },
     'a password of 129 characters': { password: 'a'.repeat(129) },
@@ -357,7 +357,7 @@ describe('making an account', () => {
     'a password of the own names': { password: 'adalovelace1' },
   }
   for (const [what, fields] of Object.entries(bad)) {
-    it(`refuses ${what}, keeps what was typed, and shows no password`, async () => {
+    it(`refuses ${what}, keeps the input, and does not show the password`, async () => {
       const gateway = await gatewayFor()
       const visitor = new Visitor()
       await visitor.open(gateway)
@@ -370,7 +370,7 @@ describe('making an account', () => {
     })
   }
 
-  it('takes names of every script, and passwords of any characters', async () => {
+  it('accepts names in every script, and passwords with any characters', async () => {
     for (const [firstname, password] of [
       ['Zoë', 'vier Tiere tanzen Tango'],
       ['می‌نا', '🐎🔋📎🦆🌧️🚪🧲🪵🛟🧩🪁🪴'],
@@ -387,7 +387,7 @@ describe('making an account', () => {
     }
   })
 
-  it('says the same of an address that is taken, in any case; only its owner is told, by mail', async () => {
+  it('gives the same answer for a taken address, in any case; only its owner learns of it, by email', async () => {
     await signUp(server, await gatewayFor())
     const answers = await Promise.all(
       ['Ada@EXAMPLE.org', 'New@EXAMPLE.org'].map(async (email) => {
@@ -407,7 +407,7 @@ describe('making an account', () => {
     expect(subjectTo('New@EXAMPLE.org')).toEqual(['Your code for the example gateway'])
   })
 
-  it('keeps nothing readable of a person', async () => {
+  it('stores no readable data of a person', async () => {
     const kept = new Map<string, string>()
     const storage = memoryStorage()
     const put = storage.put
@@ -425,7 +425,7 @@ describe('making an account', () => {
     expect(text).not.toContain('example.org')
   })
 
-  it('is refused to a person whose data must stay elsewhere', async () => {
+  it('is refused if the data of the person must stay elsewhere', async () => {
     const gateway = await gatewayFor()
     const visitor = new Visitor()
     await visitor.open(gateway)
@@ -437,8 +437,8 @@ describe('making an account', () => {
   })
 })
 
-describe('a storage that cannot be asked', () => {
-  it('gives 503 with Retry-After: a problem to apps, a page to people; and all is well when it is back', async () => {
+describe('an unreachable storage', () => {
+  it('gives 503 with Retry-After, as a problem document to apps and a page to people, until it is back', async () => {
     const storage = memoryStorage()
     await server.close()
     server = await startExampleServer({ storage })
@@ -460,7 +460,7 @@ describe('a storage that cannot be asked', () => {
     expect((await new Visitor().open(gateway)).status).toBe(200)
   })
 
-  it('is what a full memory is: nothing that was kept is dropped, and pages that keep nothing are shown', async () => {
+  it('includes a full memory: nothing stored is dropped, and pages that store nothing still work', async () => {
     await server.close()
     server = await startExampleServer({ storage: memoryStorage({ max: 1 }) })
     const gateway = await gatewayFor()
@@ -475,7 +475,7 @@ describe('a storage that cannot be asked', () => {
   })
 })
 
-describe('the pages of an app close', () => {
+describe('the pages of an app are not available', () => {
   const closed = async (gateway: string): Promise<[number, string]> => {
     const { status, html } = await new Visitor().open(gateway)
     return [status, /<form/.test(html) ? 'a form' : 'no form']

@@ -34,7 +34,7 @@ describe('the health of the example server', () => {
     expect(await (await fetch(`${server.url}/readyz`)).json()).toEqual({ ready: true })
   })
 
-  it('tells in production what balancers ask, over plain HTTP too, and nothing else', async () => {
+  it('answers load balancers in production over plain HTTP too, and nothing else', async () => {
     const server = await start({ production: true, metricsToken: TOKEN })
     for (const path of ['/livez', '/readyz', '/healthz'])
       expect([path, await status(server.url + path)]).toEqual([path, 200])
@@ -43,8 +43,8 @@ describe('the health of the example server', () => {
   })
 })
 
-describe('the figures of the example server', () => {
-  it('are for those who show the token', async () => {
+describe('the metrics of the example server', () => {
+  it('require the token', async () => {
     const server = await start({ metricsToken: TOKEN })
     await shopServer().send(`${server.url}/auth/v2/connect`, json(CONNECT))
     await fetch(`${server.url}/auth/v2/connect`, json(CONNECT, { 'x-app-id': 'shop' }))
@@ -69,7 +69,7 @@ describe('the figures of the example server', () => {
     expect(text).not.toMatch(/shop|127\.0\.0\.1/)
   })
 
-  it('are not there without a token in the settings', async () => {
+  it('are not available without a token in the settings', async () => {
     const server = await start()
     expect(await status(`${server.url}/metrics`, { headers: { authorization: 'Bearer undefined' } })).toBe(
       404,

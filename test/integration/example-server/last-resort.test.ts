@@ -8,7 +8,7 @@ import {
 } from '../../support/example-process.ts'
 import { exchange } from '../../support/raw-exchange.ts'
 
-describe('what never becomes a request', () => {
+describe('bytes that are not a readable request', () => {
   let server: ExampleProcess
   beforeAll(async () => {
     server = await startExampleProcess()
@@ -20,7 +20,7 @@ describe('what never becomes a request', () => {
     ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na', 400],
     ['a head without an end', `GET / HTTP/1.1\r\nHost: x\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`, 431],
   ] as const) {
-    it(`as is ${what}, is answered with ${status}, and nothing of it is said`, async () => {
+    it(`such as ${what}, are answered with ${status}, and not repeated`, async () => {
       const answer = await exchange(Number(new URL(server.url).port), text)
       expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
       expect(answer).toContain('Connection: close')
@@ -29,17 +29,17 @@ describe('what never becomes a request', () => {
     })
   }
 
-  it('is a line in the log', () => {
+  it('are logged', () => {
     expect(server.said.stderr).toMatch(/^gateway: a client sent an unreadable request code="HPE_\w+"$/m)
   })
 })
 
-describe('a fault that nobody catches', () => {
+describe('an uncaught error', () => {
   for (const [what, program] of [
     ['an exception', `setTimeout(() => { throw new Error('boom') })`],
     ['a promise', `Promise.reject(new Error('boom'))`],
   ] as const) {
-    it(`${what}: is told, what was open is closed, and the process ends with 1`, async () => {
+    it(`${what}: is logged, everything is closed, and the process exits with 1`, async () => {
       const setUp = `
         import { installLastResort } from './example-server/last-resort.ts'
         import { createLog } from './example-server/log.ts'

@@ -5,7 +5,7 @@ describe('the log', () => {
   const hostile = 'x\n2026-01-01 gateway: sign-in result="ok"\u001b[2J'
 
   for (const production of [true, false]) {
-    it(`keeps what was sent on one line, ${production ? 'as JSON' : 'for the eye'}`, () => {
+    it(`keeps caller input on one line, ${production ? 'as JSON' : 'as plain text'}`, () => {
       const lines: string[] = []
       createLog({ production, write: (line) => lines.push(line) })('refused', { app: hostile })
       expect(lines.length).toBe(1)
@@ -19,7 +19,7 @@ describe('the log', () => {
     })
   }
 
-  it('tells what strangers cause once a minute, and how often it was', () => {
+  it('writes events that strangers cause once a minute, with their number', () => {
     const lines: string[] = []
     let now = 0
     const log = createLog({ production: false, write: (line) => lines.push(line), now: () => now })

@@ -34,8 +34,8 @@ afterEach(() => void server.close())
 const url = (): string => `smtp://127.0.0.1:${(server.address() as AddressInfo).port}`
 const silent = createLog({ production: false, write: () => undefined })
 
-describe('a mail', () => {
-  it('goes to the mail server, from the sender that is set', async () => {
+describe('an email', () => {
+  it('goes to the mail server, from the configured sender', async () => {
     smtpMailer(
       url(),
       'gateway@example.org',
@@ -52,7 +52,7 @@ describe('a mail', () => {
     expect(said.join('\n')).toContain('Code: 12345678')
   })
 
-  it('that cannot be sent is a line in the log, without the address', async () => {
+  it('that cannot be sent is logged, without the address', async () => {
     server.close()
     const line = await new Promise<string>((resolve) => {
       const log = createLog({ production: true, write: resolve })
@@ -66,7 +66,7 @@ describe('a mail', () => {
     expect(line).not.toContain('ada')
   })
 
-  it('is printed in development, with nothing that a terminal obeys', () => {
+  it('is printed in development, without control characters', () => {
     let printed = ''
     printingMailer((text) => (printed = text))({
       to: 'ada\u001b[2J@example.org',

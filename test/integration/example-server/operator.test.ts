@@ -38,7 +38,7 @@ const end = (body: unknown, token = TOKEN): Promise<Response> =>
   fetch(`${server.url}/operator/end-sessions`, json(body, { authorization: `Bearer ${token}` }))
 
 describe('an operator', () => {
-  it('ends all sessions of one person, and of nobody else', async () => {
+  it('can end all sessions of one person, and of nobody else', async () => {
     const [ada, bob] = [await signedIn(ADA), await signedIn(BOB)]
     expect((await end({ email: ADA.email.toUpperCase() })).status).toBe(204)
     expect([await isInside(ada), await isInside(bob)]).toEqual([false, true])
@@ -46,7 +46,7 @@ describe('an operator', () => {
     expect(server.lines.join('\n')).not.toContain(ADA.email)
   })
 
-  it('ends the sessions of everybody; whoever signs in again is inside', async () => {
+  it('can end the sessions of everybody, who can then sign in again', async () => {
     const visitors = [await signedIn(ADA), await signedIn(BOB)]
     expect((await end({ all: true })).status).toBe(204)
     for (const visitor of visitors) expect(await isInside(visitor)).toBe(false)
@@ -57,13 +57,13 @@ describe('an operator', () => {
     expect(ada !== undefined && (await isInside(ada))).toBe(true)
   })
 
-  it('is told what is wrong', async () => {
+  it('gets an error that says what is wrong', async () => {
     for (const body of [{}, [], { all: false }, { email: 1 }, { email: ADA.email, all: true }])
       expect(await (await end(body)).json()).toMatchObject({ status: 400, code: 'INVALID_REQUEST' })
     expect((await end({ email: 'nobody@example.org' })).status).toBe(404)
   })
 
-  it('is nobody without the token', async () => {
+  it('is refused without the token', async () => {
     const ada = await signedIn(ADA)
     for (const token of ['', 'x', `${TOKEN}x`, TOKEN.toUpperCase()])
       expect(await (await end({ all: true }, token)).json()).toMatchObject({ code: 'TOKEN_INVALID' })
@@ -72,7 +72,7 @@ describe('an operator', () => {
 })
 
 describe('an app', () => {
-  it('asks only for fields that the operator lets it ask for', async () => {
+  it('can request only fields that the operator has allowed', async () => {
     const answer = await connect('firstname! email surname image!')
     expect([answer.status, await answer.json()]).toEqual([
       403,
@@ -84,7 +84,7 @@ describe('an app', () => {
     expect((await connect('firstname email!')).status).toBe(200)
   })
 
-  it('that the operator does not name may ask for nothing', async () => {
+  it('that the operator has not named can request nothing', async () => {
     await server.close()
     server = await startExampleServer({ appFields: new Map() })
     expect((await connect('email')).status).toBe(403)

@@ -59,7 +59,7 @@ describe('the example server', () => {
     return { output: () => text, ended: new Promise((settle) => child.once('close', settle)) }
   }
 
-  it('says in one screen where it listens, that it forgets, and what to paste', () => {
+  it('prints on one screen where it listens, that its data is temporary, and commands to paste', () => {
     expect(server.said.stderr).toBe('')
     expect(server.said.stdout).toContain('lost when the server stops')
     expect(server.said.stdout.split('\n').length).toBeLessThan(45)
@@ -74,14 +74,14 @@ describe('the example server', () => {
   ]
   for (const [index, pattern] of expected.entries()) {
     if (pattern === undefined) continue
-    it(`answers command ${index + 1} as it says, also the second time`, async () => {
+    it(`answers command ${index + 1} as printed, also the second time`, async () => {
       const command = printedCommands(server)[index] ?? ''
       expect(await paste(command)).toMatch(pattern)
       expect(await paste(command)).toMatch(pattern)
     })
   }
 
-  it('tells by command 5 why the last request was refused, and only whoever has the token', async () => {
+  it('explains with command 5 why the last request was refused, but only with the token', async () => {
     await paste(printedCommands(server)[2] ?? '')
     const why = printedCommands(server)[4] ?? ''
     const told = await paste(why)
@@ -91,7 +91,7 @@ describe('the example server', () => {
     expect((await fetch(`${server.url}/why`)).status).toBe(401)
   })
 
-  it('leads by command 1 from connect over the person to token and me, also to one whose data is in Dallas', async () => {
+  it('completes the flow with command 1, from connect to me, also for a person whose data is in Dallas', async () => {
     for (const country of ['FR', 'US']) {
       const { output, ended } = start(printedCommands(server)[0] ?? '')
       const link = await until(() => /^ {2}(http:\S+)$/m.exec(output())?.[1])
@@ -118,7 +118,7 @@ describe('the example server', () => {
     }
   })
 
-  it('says in one line what is wrong with the secret or the address of command 1', async () => {
+  it('reports a wrong secret or address of command 1 in one line', async () => {
     const command = printedCommands(server)[0] ?? ''
     const secret = start(command.replace(/DEMO_SECRET='[^']{9}/, "DEMO_SECRET='"))
     expect(await secret.ended).toBe(1)
@@ -170,7 +170,7 @@ async function listenWith(answer: string | undefined): Promise<{ port: number; c
   }
 }
 
-describe('what stops the start is said in one line', () => {
+describe('a failed start is explained in one line', () => {
   const password = 'open-sesame'
   let redis: RedisServer
   let tls: RedisServer
@@ -249,7 +249,7 @@ describe('what stops the start is said in one line', () => {
     ],
   ]
   for (const [what, environment, line] of cases) {
-    it(`as by ${what}`, async () => {
+    it(`for example: ${what}`, async () => {
       const { said, code } = await failToStart(environment())
       expect(code).toBe(1)
       expect(said.stdout).toBe('')
@@ -259,7 +259,7 @@ describe('what stops the start is said in one line', () => {
     })
   }
 
-  it('a port that is taken', async () => {
+  it('a port that is in use', async () => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
@@ -270,8 +270,8 @@ describe('what stops the start is said in one line', () => {
   })
 })
 
-describe('the second of three ports that is taken', () => {
-  it('stops the start, and the line names the way to run one location', async () => {
+describe('the second of three ports, if it is in use', () => {
+  it('makes the start fail, with a line that says how to run one location', async () => {
     const other = createServer()
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
@@ -282,9 +282,9 @@ describe('the second of three ports that is taken', () => {
   })
 })
 
-describe('being told to stop', () => {
+describe('a signal to stop', () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    it(`ends by ${signal} with 0, and says nothing`, async () => {
+    it(`makes the server exit with 0 on ${signal}, without output`, async () => {
       const server = await startExampleProcess()
       await fetch(`${server.url}/healthz`)
       server.signal(signal)
@@ -293,7 +293,7 @@ describe('being told to stop', () => {
     })
   }
 
-  it('closes idle connections at once, cuts off a request that does not come to its end later, and ends with 0', async () => {
+  it('closes idle connections at once, cuts off unfinished requests later, and exits with 0', async () => {
     const server = await startExampleProcess()
     const port = Number(new URL(server.url).port)
     const closed: string[] = []

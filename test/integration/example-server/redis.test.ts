@@ -119,7 +119,7 @@ describe('the example server on Redis', () => {
     expect(endless.filter((key) => !KEPT.test(key))).toEqual([])
   })
 
-  it('keeps apps and people over a restart, shows the secret once, and knows its people again', async () => {
+  it('keeps apps and people across a restart, and shows the secret once', async () => {
     server.signal('SIGTERM')
     expect(await server.ended).toBe(0)
     server = await start()
@@ -133,14 +133,14 @@ describe('the example server on Redis', () => {
     expect(html).toContain('Why: granted to the app')
   })
 
-  it('starts beside what another SECRET_KEY has stored', async () => {
+  it('starts next to the data of another SECRET_KEY', async () => {
     const other = await startExampleProcess({ REDIS_URL: redis.url })
     expect(printedSecret(other)).toBeDefined()
     other.signal('SIGTERM')
     expect(await other.ended).toBe(0)
   })
 
-  it('follows to another address, and admits the one of before too', async () => {
+  it('adds a new address to the demo app, and still admits the previous one', async () => {
     const other = await start()
     try {
       for (const url of [other.url, server.url, other.url.replace('127.0.0.1', 'localhost')]) {
@@ -155,7 +155,7 @@ describe('the example server on Redis', () => {
 
   const FLOOD = Number(process.env['GATEWAY_FLOOD'] ?? 1_000)
   const PART = 1_000
-  it(`keeps no key of ${FLOOD} anonymous requests, and a bounded audit`, async () => {
+  it(`stores no key for ${FLOOD} anonymous requests, and bounds the audit`, async () => {
     const client = new Redis(redis.url, { disconnectTimeout: 50 })
     try {
       for (let sent = 0; sent < FLOOD; sent += PART) {
@@ -189,7 +189,7 @@ describe('the example server on Redis', () => {
     }
   }, 3_600_000)
 
-  it('in production makes no demo app, prints no secret, and names no demo', async () => {
+  it('in production, creates no demo app, prints no secret, and mentions no demo', async () => {
     const production = await startExampleProcess(
       {
         NODE_ENV: 'production',
@@ -210,7 +210,7 @@ describe('the example server on Redis', () => {
     ['hangs', () => redis.pause(), () => redis.resume()],
     ['is stopped', () => redis.kill(), () => redis.restart()],
   ] as const) {
-    it(`answers 503 while Redis ${what}, lives on, and is well again when it is back`, async () => {
+    it(`answers 503 while Redis ${what}, and recovers when Redis is back`, async () => {
       const page = await gateway()
       await away()
       const api = await send('/auth/v2/connect', json(CONNECT))

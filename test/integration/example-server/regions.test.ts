@@ -116,7 +116,7 @@ async function seenInConsole(): Promise<Readonly<Record<string, string>>> {
 }
 
 describe('the example server with a Redis in each location', () => {
-  it('keeps each person in the locations of their citizenship, with keys and index, and nothing in plain', async () => {
+  it('stores each person, with keys and index, in the locations of their citizenship, and nothing in plain text', async () => {
     await signUp(european)
     await signUp(texan)
     for (const name of ['london', 'frankfurt'] as const) {
@@ -135,7 +135,7 @@ describe('the example server with a Redis in each location', () => {
     expect(where.filter((trace) => trace.includes('dallas-'))).toEqual([])
   })
 
-  it('finds a person by the email address, and refuses it a second time, in whichever jurisdiction', async () => {
+  it('finds a person by email address, and refuses the address a second time, in any jurisdiction', async () => {
     const visitor = await visitorAt('sign-in')
     const { status } = await visitor.submit('sign-in', {
       email: european.email.toUpperCase(),
@@ -152,7 +152,7 @@ describe('the example server with a Redis in each location', () => {
     expect(await keysAt('dallas', ':world_')).toEqual(before)
   })
 
-  it('goes on with Frankfurt away, says so in /readyz and the figures, and says when it is back', async () => {
+  it('works without Frankfurt, reports it in /readyz and the metrics, and reports when it is back', async () => {
     expect(await ready()).toEqual({ status: 200, body: { ready: true } })
     expect(await seenInConsole()).toEqual({ london: 'current', frankfurt: 'current', dallas: 'current' })
     await servers.frankfurt.kill()
@@ -172,7 +172,7 @@ describe('the example server with a Redis in each location', () => {
     expect((await visitor.submit('sign-in', { email, password })).status).toBe(303)
   })
 
-  it('starts with a location away, and serves', async () => {
+  it('starts and serves with an unreachable location', async () => {
     await killExampleProcess(example)
     example = await startExampleProcess(environment)
     await until('London answers', async () => {
@@ -186,7 +186,7 @@ describe('the example server with a Redis in each location', () => {
     await until('it is back', async () => JSON.stringify((await ready()).body) === '{"ready":true}')
   })
 
-  it('refuses Europeans with 503 while both of their locations are away, and signs in others', async () => {
+  it('refuses Europeans with 503 while both of their locations are unreachable, and signs in others', async () => {
     await Promise.all([servers.london.kill(), servers.frankfurt.kill()])
     await until('it is noticed', async () =>
       JSON.stringify((await ready()).body).includes('"london","frankfurt"'),
@@ -216,9 +216,12 @@ describe('settings of the locations', () => {
       'REDIS_LONDON_URL and the URLs of the other locations must point to different servers',
     ],
     [{ REDIS_DALLAS_URL: 'http://x' }, 'REDIS_DALLAS_URL must be a URL such as redis://'],
-  ] as [Record<string, string>, string][])('%j are refused by name', async (given, message) => {
-    const { said, code } = await failToStart(given)
-    expect(code).toBe(1)
-    expect(said.stderr).toContain(`Cannot start: ${message}`)
-  })
+  ] as [Record<string, string>, string][])(
+    '%j are refused, with the name of the setting',
+    async (given, message) => {
+      const { said, code } = await failToStart(given)
+      expect(code).toBe(1)
+      expect(said.stderr).toContain(`Cannot start: ${message}`)
+    },
+  )
 })

@@ -166,7 +166,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     return others
   }
 
-  it('tells with --check what still needs the old key, and changes nothing', async () => {
+  it('reports with --check what still needs the old key, and changes nothing', async () => {
     const before = await lasting()
     expect(Object.keys(before).toSorted()).toEqual(
       [
@@ -202,7 +202,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     expect(Object.keys(await sealedBy(NEW, client)).length).toBeGreaterThanOrEqual(8)
   })
 
-  it('leaves lifetimes as they are', async () => {
+  it('does not change lifetimes', async () => {
     for (const kind of ['grants', 'sessions', 'ukey1', 'mailed-sign-up']) {
       const keys = await client.keys(`example:*:${kind}:*`)
       expect(keys.length).toBeGreaterThan(0)
@@ -210,7 +210,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     }
   })
 
-  it('lets the old key go: people sign in, apps sign, grants are shown, a begun sign-up is ended', async () => {
+  it('allows the old key to be removed: sign-ins, signatures, grants and pending sign-ups still work', async () => {
     const server = await restart(AFTERWARDS)
     expect(server.said.stderr).toBe('')
     const visitor = await signIn(server.url, ADA)
@@ -228,7 +228,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
     expect(check.code).toBe(0)
   })
 
-  it('refuses what was encrypted with a destroyed key, where it was destroyed too early', async () => {
+  it('refuses data whose key was destroyed too early', async () => {
     const server = await startRedis()
     const other = new Redis(server.url, { disconnectTimeout: 50 })
     try {
@@ -264,7 +264,7 @@ describe('npm run reseal, on the Redis of REDIS_URL', () => {
 describe('npm run reseal, killed in the middle', () => {
   const PEOPLE = 2_000
 
-  it('goes on where it was when it is run again', async () => {
+  it('continues where it stopped', async () => {
     const redis = await startRedis()
     const client = new Redis(redis.url, { disconnectTimeout: 50 })
     const monitor = await client.monitor()
@@ -343,7 +343,7 @@ describe('npm run reseal, with a Redis in each location', () => {
     }
   })
 
-  it('is not done while a location is away, and names it', async () => {
+  it('is not done while a location is unreachable, and names it', async () => {
     expect(await sealedBy('root', clients.london)).toEqual({ key: 1 })
     await servers.frankfurt.kill()
     const { code, stdout } = await runReseal({ ...environment, VAULT_KEY })
@@ -352,7 +352,7 @@ describe('npm run reseal, with a Redis in each location', () => {
     expect(code).toBe(1)
   })
 
-  it('is done when the location has what it has missed: nothing anywhere needs the old key', async () => {
+  it('is done when the location has caught up: nothing anywhere needs the old key', async () => {
     await servers.frankfurt.restart()
     await until('Frankfurt is up to date', async () => {
       const answer = await fetch(`${server.url}/readyz`)
@@ -367,7 +367,7 @@ describe('npm run reseal, with a Redis in each location', () => {
     expect(await sealedBy(NEW, clients.frankfurt)).toEqual({ key: 1 })
   })
 
-  it('lets the old key go: people of both jurisdictions sign in where they belong', async () => {
+  it('allows the old key to be removed: people of both jurisdictions sign in at their locations', async () => {
     await killExampleProcess(server)
     server = await startExampleProcess({ ...environment, ...AFTERWARDS })
     const dallas = /Dallas (http\S+)/.exec(server.said.stdout)?.[1] ?? ''

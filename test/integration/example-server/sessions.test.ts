@@ -48,7 +48,7 @@ afterEach(async () => {
 })
 
 describe('a session', () => {
-  it('ends when it was idle for half an hour, and not before', async () => {
+  it('ends after half an hour without requests, and not before', async () => {
     for (let requests = 0; requests < 3; requests += 1) {
       now += IDLE - 1
       expect(await isIn()).toBe(true)
@@ -59,7 +59,7 @@ describe('a session', () => {
     expect(await isIn()).toBe(true)
   })
 
-  it('ends after twelve hours, however much it is used', async () => {
+  it('ends after twelve hours, even if it is used', async () => {
     const end = now + LIFETIME
     while (now + IDLE - 1 < end) {
       now += IDLE - 1
@@ -71,7 +71,7 @@ describe('a session', () => {
     expect(await isIn()).toBe(false)
   })
 
-  it('ends with the password, also one that was begun by a sign-in with the old password at that moment', async () => {
+  it('ends when the password changes, even if it begins with the old password at that moment', async () => {
     await people.setPassword(ada.person.id, 'a staple for the horse')
     expect(await isIn()).toBe(false)
     const response = await fetch(url('/'), { method: 'POST' }) // with the account as it was
@@ -80,8 +80,8 @@ describe('a session', () => {
   })
 })
 
-describe('a person that two change at once', () => {
-  it('has both changes', async () => {
+describe('a person changed by two requests at once', () => {
+  it('keeps both changes', async () => {
     const { id } = ada.person
     await Promise.all([
       people.change(id, 'image', 'https://images.example/new.png'),

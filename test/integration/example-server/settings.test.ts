@@ -15,7 +15,7 @@ const PRODUCTION = {
   APP_FIELDS: 'shop=firstname+email, other=email',
 }
 
-describe('a setting that is wrong or missing is refused in one line that names it', () => {
+describe('a wrong or missing setting is refused in one line that names it', () => {
   const secret = 'c2VjcmV0LXZhbHVl'
   const cases: [environment: Record<string, string>, line: RegExp][] = [
     [{ PORT: 'abc' }, /PORT.*0 to 65535.*"abc"/],
@@ -82,7 +82,7 @@ describe('a setting that is wrong or missing is refused in one line that names i
     [{ APP_FIELDS: 'shop=email=image' }, /APP_FIELDS.*"shop=email=image"/],
   ]
   for (const [environment, line] of cases) {
-    it(`as in ${JSON.stringify(environment).replaceAll(secret, '…')}`, () => {
+    it(`for example in ${JSON.stringify(environment).replaceAll(secret, '…')}`, () => {
       let said: unknown
       try {
         readSettings(environment)
@@ -99,7 +99,7 @@ describe('a setting that is wrong or missing is refused in one line that names i
 })
 
 describe('the settings', () => {
-  it('have defaults for everything outside of production, and an empty variable is one that is not set', () => {
+  it('have defaults for everything outside production, and an empty variable counts as not set', () => {
     for (const environment of [{}, { PORT: '', SECRET_KEY: '', REDIS_URL: '' }]) {
       expect(readSettings(environment)).toMatchObject({
         port: 3000,
@@ -112,7 +112,7 @@ describe('the settings', () => {
     }
   })
 
-  it('let an operator into the console by a token that is made up outside of production, and by none in it', () => {
+  it('generate a console token outside production, but not in production', () => {
     const [one, other] = [readSettings({}).consoleToken, readSettings({}).consoleToken]
     expect(one).toMatch(/^[\w-]{43}$/)
     expect(one).not.toBe(other)
@@ -122,7 +122,7 @@ describe('the settings', () => {
     expect(readSettings({ ...PRODUCTION, CONSOLE_TOKEN }).consoleToken).toBe(CONSOLE_TOKEN)
   })
 
-  it('say what each app may ask for', () => {
+  it('define what each app may request', () => {
     expect(readSettings({}).appFields).toBeUndefined()
     expect(readSettings(PRODUCTION).appFields).toEqual(
       new Map([
@@ -132,7 +132,7 @@ describe('the settings', () => {
     )
   })
 
-  it('run one location where it is named, where the address is, and in production', () => {
+  it('run one location if it is named, if the public URL is set, and in production', () => {
     expect(readSettings({ REGION: 'dallas' }).regions).toEqual(['dallas'])
     expect(readSettings({ PUBLIC_URL: 'http://localhost:3000' }).regions).toEqual(['london'])
     const regionUrls = { dallas: 'https://us.gateway.example', frankfurt: 'https://fra.gateway.example' }
@@ -140,7 +140,7 @@ describe('the settings', () => {
     expect(readSettings({ ...PRODUCTION, REGION_URLS })).toMatchObject({ regions: ['london'], regionUrls })
   })
 
-  it('make up other secrets at each start, and the same from the same SECRET_KEY', () => {
+  it('generate new secrets at each start, and always the same from one SECRET_KEY', () => {
     const [made, again] = [readSettings({}), readSettings({})]
     expect(made.secrets.vaultKeys).not.toEqual(again.secrets.vaultKeys)
     const [given, same] = [readSettings({ SECRET_KEY }), readSettings({ SECRET_KEY })]
@@ -152,7 +152,7 @@ describe('the settings', () => {
     expect(fingerprint).toMatch(/^[0-9a-f]{12}$/)
   })
 
-  it('encrypt by VAULT_KEY, and go on to decrypt by the key that SECRET_KEY derives until it is destroyed', () => {
+  it('encrypt with VAULT_KEY, and still decrypt with the key derived from SECRET_KEY until it is destroyed', () => {
     const statesOf = (more: Record<string, string>) =>
       vaultOf(readSettings({ SECRET_KEY, ...more }).secrets).keys.map(({ id, state }) => `${state} ${id}`)
     const [first, second] = [idOfKey(FIRST_KEY), idOfKey(SECOND_KEY)]
@@ -172,7 +172,7 @@ describe('the settings', () => {
     ])
   })
 
-  it('keep the names of keys in Redis, the index of addresses and all other keys when VAULT_KEY changes', () => {
+  it('keep the names in Redis, the index of addresses and all other keys when VAULT_KEY changes', () => {
     const [{ vaultKeys: _, ...before }, { vaultKeys: __, ...after }] = [
       {},
       { VAULT_KEY: base64(FIRST_KEY) },
@@ -180,7 +180,7 @@ describe('the settings', () => {
     expect(after).toEqual(before)
   })
 
-  it('take a loopback origin over http, and a list of proxies', () => {
+  it('accept a loopback origin over http, and a list of proxies', () => {
     const { publicUrl, trustProxy } = readSettings({
       PUBLIC_URL: 'http://localhost:3000',
       TRUST_PROXY: '10.0.0.0/8, ::1',
@@ -191,7 +191,7 @@ describe('the settings', () => {
     })
   })
 
-  it('let no app sign as it was done for Ukey1, unless it is named', () => {
+  it('let only named apps use the legacy signatures of Ukey1', () => {
     expect(readSettings({}).ukey1Apps).toEqual([])
     expect(readSettings({ UKEY1_LEGACY_APPS: 'a, b' }).ukey1Apps).toEqual(['a', 'b'])
   })

@@ -131,7 +131,7 @@ describe('an SDK of Ukey1', () => {
     })
   })
 
-  it('sends each ciphertext once, also at once', async () => {
+  it('can use each ciphertext once, even concurrently', async () => {
     const signature = sign({ body: BODY })
     const codes = await Promise.all(Array.from({ length: 20 }, () => codeOf(send({}, signature))))
     expect(codes.filter((code) => code === '200 undefined')).toHaveLength(1)
@@ -140,7 +140,7 @@ describe('an SDK of Ukey1', () => {
   })
 })
 
-describe('what somebody else makes of it', () => {
+describe('a request changed by somebody else', () => {
   const other = `${SHOP}/callback/other`
   const unreadable = /^400 INVALID_REQUEST$/
   const changed: readonly (readonly [what: string, sent: Legacy, signed: Legacy, says?: RegExp])[] = [
@@ -223,7 +223,7 @@ describe('what somebody else makes of it', () => {
     expect(await codeOf(send({}, right))).toBe('200 undefined')
   })
 
-  it('is not a way around a better signature', async () => {
+  it('cannot bypass a better signature', async () => {
     const url = `${server.url}/auth/v2/connect`
     const headers = {
       'x-app-id': 'shop',
@@ -256,7 +256,7 @@ describe('what somebody else makes of it', () => {
     `\ufeff${BODY}`,
   ]
   it.each(notObjects)(
-    'is refused, though rightly signed, as a body that is not the text of an object: %j',
+    'is refused, even if correctly signed, if the body is not a JSON object: %j',
     async (body) => {
       const code = await codeOf(send({ body }, sign({ body })))
       // The parser in front takes no bare value for JSON.
@@ -266,7 +266,7 @@ describe('what somebody else makes of it', () => {
     },
   )
 
-  it('is refused with two tokens, of which it signs one', async () => {
+  it('is refused with two tokens, of which only one is signed', async () => {
     const path = '/auth/v2/me'
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const headers = [
@@ -286,11 +286,11 @@ describe('what somebody else makes of it', () => {
     expect(lastDetail()).toMatch(/sent more than once/)
   })
 
-  it('names two apps and is nobody', async () => {
+  it('that names two apps is not identified', async () => {
     expect(await codeOf(send({}, undefined, { 'x-app-id': 'plain' }))).toBe('401 APP_UNIDENTIFIED')
   })
 
-  it('is told nothing that the audit knows', async () => {
+  it('gets no details that are in the audit', async () => {
     const missing = await send({ app: 'other' }, sign({ app: 'other', body: BODY }))
     expect(lastDetail()).toBe('the app has no key for legacy Ukey1 signatures')
     const wrong = await send({}, sign({ body: '{}' }))
@@ -298,7 +298,7 @@ describe('what somebody else makes of it', () => {
     expect({ ...missing.body, instance: '' }).toEqual({ ...wrong.body, instance: '' })
   })
 
-  it('does not hinder those who sign as they should', async () => {
+  it('does not affect requests with standard signatures', async () => {
     const { send: sendSigned } = shopServer()
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: BODY }
     expect((await sendSigned(`${server.url}/auth/v2/connect`, init)).status).toBe(200)
@@ -309,7 +309,7 @@ describe('a key of the legacy scheme', () => {
   const vault = createVault({ keys: [{ id: 'root', key: new Uint8Array(32) }] })
   const DAY = 86_400_000
 
-  it('is handed out once, and stored sealed', async () => {
+  it('is shown once, and stored encrypted', async () => {
     const memory = memoryStorage()
     const ukey1 = createUkey1({ storage: memory, vault, apps: ['a'] })
     const given = (await ukey1.issue('a')) ?? ''
@@ -321,7 +321,7 @@ describe('a key of the legacy scheme', () => {
     expect(given).toMatch(/^[\w+/]+=*$/)
   })
 
-  it('ends, and until then every ciphertext is remembered', async () => {
+  it('expires, and every ciphertext is remembered until then', async () => {
     let time = Date.now()
     const memory = memoryStorage({ now: () => time })
     const ukey1 = createUkey1({ storage: memory, vault, apps: ['shop'] }, () => time)
@@ -364,7 +364,7 @@ describe('a key of the legacy scheme', () => {
 })
 
 describe('in processes that share a Redis', () => {
-  it('the Secret Key is printed once, and a ciphertext that one has taken all others refuse, also later', async () => {
+  it('the Secret Key is printed once, and a ciphertext accepted by one process is refused by all others, also later', async () => {
     const redis = await startRedis()
     const environment = {
       REDIS_URL: redis.url,
