@@ -121,12 +121,12 @@ const trials: Readonly<Record<string, () => Promise<void>>> = {
 }
 
 describe('an example', () => {
-  it('has a trial here, each of them', () => {
+  it('has a test here, each of them', () => {
     const programs = readdirSync(join(repository, 'examples')).filter((name) => name.endsWith('.ts'))
     expect(programs.toSorted()).toEqual(Object.keys(trials).toSorted())
   })
 
-  it.each(Object.keys(trials))('%s starts, passes what it should and refuses the rest', async (name) => {
+  it.each(Object.keys(trials))('%s starts, allows good requests and refuses bad ones', async (name) => {
     await trials[name]?.()
   })
 })

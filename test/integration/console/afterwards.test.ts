@@ -194,7 +194,7 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-describe('what is done is answered as done, also where nothing can be asked any more from then on', () => {
+describe('a completed action is reported as completed, even if everything is unreachable afterwards', () => {
   it.each(ROWS)('$what', async ({ prepare, status, body, done }) => {
     const ask = await prepare()
     server.sink.clear()

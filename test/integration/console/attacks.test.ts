@@ -170,7 +170,7 @@ describe('hostile input', () => {
     encodeURIComponent(text === '\ud800' ? '%ed%a0%80' : text).slice(0, 4_000)
 
   for (const [field, request] of Object.entries(fields)) {
-    it(`${field} is refused or kept as text`, async () => {
+    it(`${field} is refused or stored as text`, async () => {
       for (const text of HOSTILE_TEXTS) {
         const [method, path, body, more] = request(text)
         const { status, headers } = await ada.ask(method, path, body, more)
@@ -194,7 +194,7 @@ describe('hostile input', () => {
     ['a prototype', '{"__proto__":{"id":"a"}}', 400],
     ['eight megabytes and more', `{"id":"${'a'.repeat(8 * 1_048_576)}"}`, 413],
   ]
-  it.each(contents)('content that is %s is refused', async (_name, content, status) => {
+  it.each(contents)('content such as %s is refused', async (_name, content, status) => {
     expect((await ada.ask('POST', 'apps/shop/keys', content)).status).toBe(status)
   })
 
@@ -206,8 +206,8 @@ describe('hostile input', () => {
   })
 })
 
-describe('somebody who is not signed in', () => {
-  it('is read 4,096 bytes of, and no more', async () => {
+describe('a caller who is not signed in', () => {
+  it('can send at most 4,096 bytes', async () => {
     const content = JSON.stringify({ token: tokenFor('look') })
     expect((await server.ask('POST', 'session', content.padEnd(4_096))).status).toBe(201)
     for (const size of [4_097, 1_000_000]) {
@@ -216,7 +216,7 @@ describe('somebody who is not signed in', () => {
     }
   })
 
-  it('who breaks off while sending is no fault of the console', async () => {
+  it('who aborts a request does not cause an error in the console', async () => {
     const app = express()
     const over = new Promise<void>((resolve) => {
       app.use((req, res, next) => {
@@ -242,14 +242,14 @@ describe('the session', () => {
     server.ask('POST', 'session', { token })
   const idOf = (cookie: string | null): string => /=([\w-]{43});/.exec(cookie ?? '')?.[1] ?? ''
 
-  it('is a cookie that no script can read and no other site can send', async () => {
+  it('is a cookie that scripts cannot read and other sites cannot send', async () => {
     const cookie = (await signIn()).headers.get('set-cookie')
     expect(cookie).toMatch(
       /^__Host-portcullis-console=[\w-]{43}; Path=\/; Secure; HttpOnly; SameSite=Strict$/,
     )
   })
 
-  it('begins anew at each sign-in, whatever cookie came along', async () => {
+  it('gets a new id at each sign-in, whatever cookie was sent', async () => {
     const planted = 'A'.repeat(43)
     const { headers } = await server.ask(
       'POST',
@@ -262,14 +262,14 @@ describe('the session', () => {
     expect(asked.status).toBe(401)
   })
 
-  it('counts for nothing where two cookies have its name', async () => {
+  it('is ignored if two cookies have its name', async () => {
     const id = idOf((await signIn()).headers.get('set-cookie'))
     const one = `${SESSION_COOKIE}=${id}`
     expect((await server.ask('GET', 'apps', undefined, { cookie: one })).status).toBe(200)
     expect((await server.ask('GET', 'apps', undefined, { cookie: `${one}; ${one}` })).status).toBe(401)
   })
 
-  it('ends after half an hour without use, after twelve hours with use, and when somebody signs out', async () => {
+  it('ends after half an hour without use, after twelve hours in any case, and at sign-out', async () => {
     now += 29 * 60_000
     expect((await ada.ask('GET', 'apps')).status).toBe(200)
     now += 29 * 60_000
@@ -290,7 +290,7 @@ describe('the session', () => {
     expect((await ada.ask('GET', 'apps')).status).toBe(401)
   })
 
-  it('a wrong token lets nobody in', async () => {
+  it('cannot be started with a wrong token', async () => {
     for (const token of ['', 'wrong', `${tokenFor('look')} `, tokenFor('look').toUpperCase()]) {
       const { status, body, headers } = await signIn(token)
       expect([token, status, body.code, headers.get('set-cookie')]).toEqual([
@@ -302,7 +302,7 @@ describe('the session', () => {
     }
   })
 
-  it('is on record with a pseudonym of who began it, and so is a try that failed', async () => {
+  it('is recorded with a pseudonym of its owner, and so is a failed attempt', async () => {
     server.sink.clear()
     await signIn()
     await signIn('wrong')
@@ -321,7 +321,7 @@ describe('the session', () => {
     expect(JSON.stringify(server.sink.events())).not.toContain('token for')
   })
 
-  it('is one of at most fifty of one name: the oldest leaves, and others stay', async () => {
+  it('is one of at most fifty with one name: one more ends the oldest, and others stay', async () => {
     const begin = async () => {
       const { headers } = await signIn()
       const cookie = `${SESSION_COOKIE}=${idOf(headers.get('set-cookie'))}`
@@ -336,7 +336,7 @@ describe('the session', () => {
     expect((await ada.ask('GET', 'apps')).status).toBe(200)
   })
 
-  it('is kept as long as it can be used without another sign-in, and takes no place of a draft', async () => {
+  it('is stored as long as it can be used, and takes no space from drafts', async () => {
     const lifetimes: number[] = []
     const state = memoryConsoleState()
     const other = await startConsole({
@@ -361,7 +361,7 @@ describe('the session', () => {
     await other.close()
   })
 
-  it('cannot be made of what the state holds', async () => {
+  it('cannot be reconstructed from the stored state', async () => {
     const kept = new Map<string, string>()
     const inner = memoryConsoleState()
     const other = await startConsole({
@@ -380,7 +380,7 @@ describe('the session', () => {
     await other.close()
   })
 
-  it('ends with its token, and has the rights that the token has by now', async () => {
+  it('ends with its token, and has the current rights of the token', async () => {
     const state = memoryConsoleState()
     const token = tokenFor('look')
     const other = { token: 'of somebody else'.padEnd(40), name: 'Eve' }
@@ -401,7 +401,7 @@ describe('the session', () => {
     await Promise.all(servers.map((one) => one.close()))
   })
 
-  it('ends the stream of requests when it ends itself', async () => {
+  it('ends its stream of requests when it ends', async () => {
     const stream = await ada.stream('apps/shop/tail')
     let told = 0
     for await (const chunk of stream) {
@@ -411,7 +411,7 @@ describe('the session', () => {
     expect(told).toBeGreaterThan(0)
   })
 
-  it('ends the stream of requests when the right to look at them is taken away', async () => {
+  it('ends its stream of requests when the right to see them is removed', async () => {
     let rights: readonly ConsoleRight[] = ['look', 'look-at-personal-data']
     const other = await startConsole({ authorize: () => ({ name: 'bob', rights }) })
     const { headers } = await other.ask('POST', 'session', {})
@@ -427,7 +427,7 @@ describe('the session', () => {
     await other.close()
   })
 
-  it('of the app itself is asked for again with every request', async () => {
+  it('of the application itself is checked with every request', async () => {
     let user: ConsoleUser | undefined = { name: 'bob', rights: ['look', 'keys'] }
     const other = await startConsole({ authorize: ({ token }) => (token === undefined ? user : undefined) })
     const { body, headers } = await other.ask('POST', 'session', {})
@@ -445,8 +445,8 @@ describe('the session', () => {
   })
 })
 
-describe('when something is away', () => {
-  it('nothing is changed that the audit cannot keep', async () => {
+describe('when a service is unreachable', () => {
+  it('nothing is changed that the audit cannot record', async () => {
     const sink = { write: () => Promise.reject(new Error('the sink is away')) }
     const other = await startConsole({ sink })
     const { status, body } = await other.ask('POST', 'session', { token: tokenFor('look') })
@@ -458,7 +458,7 @@ describe('when something is away', () => {
   it.each([
     ['that cannot be reached', 503, new UnavailableError('connection to 10.0.0.5 lost')],
     ['with a fault of its own', 500, new TypeError('connection to 10.0.0.5 lost')],
-  ])('a store %s is told as %i, without a word of why', async (_, wanted, error) => {
+  ])('a store %s gives %i, without the reason', async (_, wanted, error) => {
     const away = (): Promise<never> => Promise.reject(error)
     const other = await startConsole({ store: { ...server.store, list: away } })
     const client = await other.signIn()

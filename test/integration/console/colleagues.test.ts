@@ -13,7 +13,7 @@ const allowing = (...ranges: readonly string[]) => ({
 })
 
 describe('a rollback', () => {
-  it('is judged against the revision that it replaces, also where a colleague writes just then', async () => {
+  it('is compared with the revision that it replaces, even if a colleague writes at that moment', async () => {
     const store = memoryStore([APP_DOCUMENT])
     await store.write(allowing('10.0.0.0/8', '192.0.2.1'), 1)
     let isWritten = false
@@ -35,7 +35,7 @@ describe('a rollback', () => {
     expect((await store.read('shop'))?.policy).toMatchObject({ ipWhitelist: { ranges: ['10.0.0.0/9'] } })
   })
 
-  it('breaks the glass with a reason that somebody gave, and not with the note that it writes itself', async () => {
+  it('breaks the glass only with a reason that somebody gave, and not with its automatic note', async () => {
     server = await startConsole()
     await server.store.write(allowing('10.0.0.0/9'), 1)
     const glass = await server.signIn('look', 'break-glass')
@@ -52,7 +52,7 @@ describe('a rollback', () => {
   })
 })
 
-describe('an edit on a page that was shown before a colleague published', () => {
+describe('an edit on a page that was loaded before a colleague published', () => {
   const edit = async (maxAge: number) => {
     server = await startConsole()
     const ada = await server.signIn()
@@ -63,7 +63,7 @@ describe('an edit on a page that was shown before a colleague published', () => 
     return { before, answer: (of = policy) => ada.ask('PUT', 'apps/shop/draft', { before, policy: of }) }
   }
 
-  it('keeps what was published, and adds to it', async () => {
+  it('keeps the published changes, and adds to them', async () => {
     const { before, answer } = await edit(90)
     const elsewhere = { ...before, ipWhitelist: { ...before.ipWhitelist, ranges: ['10.0.0.0/9'] } }
     const { status, body } = await answer(elsewhere)
@@ -75,7 +75,7 @@ describe('an edit on a page that was shown before a colleague published', () => 
     })
   })
 
-  it('is asked about where both have changed one member', async () => {
+  it('needs a decision if both changed the same member', async () => {
     const { answer } = await edit(90)
     const { status, body } = await answer()
     expect([status, body.code, body.conflict?.conflicts]).toEqual([
@@ -86,7 +86,7 @@ describe('an edit on a page that was shown before a colleague published', () => 
   })
 })
 
-describe('a change of a revision', () => {
+describe('a change to a revision', () => {
   /** What is sent to each route that needs `If-Match`, where revision 1 is stale. */
   const CHANGES: Readonly<Record<string, () => readonly [path: string, body: unknown]>> = {
     'PUT /apps/{appId}/policy': () => ['apps/shop/policy', APP],
@@ -97,7 +97,7 @@ describe('a change of a revision', () => {
   }
   let version: string
 
-  it('without its entity tag, with another text in its place, or with a stale one is refused, on every route', async () => {
+  it('is refused without an entity tag, or with an invalid or stale one, on every route', async () => {
     server = await startConsole()
     const ada = await server.signIn()
     const { body: document } = await ada.ask('GET', 'openapi.json')
@@ -188,19 +188,22 @@ describe('two edits of one draft', () => {
     return { ...answer, kept: (await ada.ask('GET', 'apps/shop')).body.draft.policy as object }
   }
 
-  it.each(MEMBERS)('%s: the second is asked, and the first stays', async (path, one, other) => {
-    const { status, body, kept } = await editTwice(withMember(path, one), withMember(path, other))
-    expect([status, body.code, body.conflict.conflicts]).toEqual([412, 'REVISION_STALE', [path]])
-    expect(memberOf(kept, path)).toEqual(one)
-  })
+  it.each(MEMBERS)(
+    '%s: the second person must decide, and the first edit stays',
+    async (path, one, other) => {
+      const { status, body, kept } = await editTwice(withMember(path, one), withMember(path, other))
+      expect([status, body.code, body.conflict.conflicts]).toEqual([412, 'REVISION_STALE', [path]])
+      expect(memberOf(kept, path)).toEqual(one)
+    },
+  )
 
-  it.each(SWITCHES)('%s: who wants the same is not asked', async (path, wanted) => {
+  it.each(SWITCHES)('%s: equal edits need no decision', async (path, wanted) => {
     const edited = withMember(path, wanted)
     const { status, kept } = await editTwice(edited, edited)
     expect([status, memberOf(kept, path)]).toEqual([200, wanted])
   })
 
-  it.each(LISTS)('%s: both entries are there', async (path, one, other) => {
+  it.each(LISTS)('%s: both entries are kept', async (path, one, other) => {
     const before = (memberOf(APP, path) ?? []) as readonly unknown[]
     const edited = (entry: unknown) => withMember(path, [...before, entry])
     const { status, kept } = await editTwice(edited(one), edited(other))

@@ -97,8 +97,8 @@ async function makeAndEdit(appId: string): Promise<void> {
   expect((await ada.ask('PUT', `apps/${appId}/draft`, edit)).status).toBe(200)
 }
 
-describe('a draft that somebody saved stays', () => {
-  it('if a look that began before it ends after it', async () => {
+describe('a saved draft is kept', () => {
+  it('if a read that began before it ends after it', async () => {
     const look = await meanwhile(['read'], () => bob.ask('GET', 'apps/shop'), publishAndEdit)
     expect(look.status).toBe(200)
     expect(await draftOf('shop')).toMatchObject({ base: 2, policy: { name: 'Shop' } })
@@ -112,7 +112,7 @@ describe('a draft that somebody saved stays', () => {
     expect(await draftOf('shop')).toMatchObject({ base: 2, policy: { name: 'Shop' } })
   })
 
-  it('if the store answers with an earlier revision than that of the draft', async () => {
+  it('if the store returns an earlier revision than that of the draft', async () => {
     await publishAndEdit()
     hold.behind = { policy: APP, keys: [], revision: 1 }
     expect(await draftOf('shop')).toMatchObject({ base: 2, policy: { name: 'Shop' } })
@@ -124,7 +124,7 @@ describe('a draft that somebody saved stays', () => {
   it.each([
     ['POST', 'apps', { appId: 'fresh' }],
     ['PUT', 'apps/fresh/policy', fresh],
-  ])('if a second %s %s began before the app was made', async (method, path, body) => {
+  ])('if a second %s %s began before the app was created', async (method, path, body) => {
     const ask = () => bob.ask(method, path, body, method === 'PUT' ? { 'if-match': '"0"' } : {})
     const asked = await meanwhile(['read', 'draft'], ask, () => makeAndEdit('fresh'))
     expect([asked.status, asked.body.code]).toEqual([409, 'ALREADY_THERE'])
@@ -134,23 +134,26 @@ describe('a draft that somebody saved stays', () => {
   it.each([
     ['POST', 'apps', { appId: 'shop' }],
     ['PUT', 'apps/shop/policy', APP],
-  ])('if a %s %s would make its app again', async (method, path, body) => {
+  ])('if a %s %s would create its app again', async (method, path, body) => {
     await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: renamed })
     const asked = await bob.ask(method, path, body, method === 'PUT' ? { 'if-match': '"0"' } : {})
     expect([asked.status, asked.body.code]).toEqual([409, 'ALREADY_THERE'])
     expect(await draftOf('shop')).toMatchObject({ policy: { name: 'Shop 2' } })
   })
 
-  it.each(['remove', 'draft'])('if its app was removed and made again just before it (%s)', async (what) => {
-    await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: renamed })
-    const remove = () => bob.ask('DELETE', 'apps/shop', { appId: 'shop' }, { 'if-match': '"1"' })
-    const asked = await meanwhile([what], remove, () => makeAndEdit('shop'))
-    expect(asked.status).toBe(204)
-    expect(await draftOf('shop')).toMatchObject({ policy: { name: 'Made by Ada' } })
-  })
+  it.each(['remove', 'draft'])(
+    'if its app was removed and created again just before it (%s)',
+    async (what) => {
+      await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: renamed })
+      const remove = () => bob.ask('DELETE', 'apps/shop', { appId: 'shop' }, { 'if-match': '"1"' })
+      const asked = await meanwhile([what], remove, () => makeAndEdit('shop'))
+      expect(asked.status).toBe(204)
+      expect(await draftOf('shop')).toMatchObject({ policy: { name: 'Made by Ada' } })
+    },
+  )
 })
 
-it('a draft that somebody edits while another takes what is in force is not thrown away, and the other is told', async () => {
+it('a draft is not discarded if somebody edits it while another person discards it, who is told so', async () => {
   const saved = await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: renamed })
   const { version } = saved.body.draft
   const rebase = () => bob.ask('POST', 'apps/shop/draft/rebase', { take: 'theirs', version })
@@ -162,11 +165,11 @@ it('a draft that somebody edits while another takes what is in force is not thro
   expect(await draftOf('shop')).toMatchObject({ policy: { name: 'Shop 3' } })
 })
 
-describe('a draft that was left behind when its app was removed', () => {
+describe('a draft that remained when its app was removed', () => {
   it.each([
     ['POST', 'apps', { appId: 'shop' }],
     ['PUT', 'apps/shop/policy', APP],
-  ])('ends when %s %s makes the app again', async (method, path, body) => {
+  ])('ends when %s %s creates the app again', async (method, path, body) => {
     await ada.ask('PUT', 'apps/shop/draft', { before: APP, policy: renamed })
     await server.store.remove('shop', 1)
     const made = await ada.ask(method, path, body, method === 'PUT' ? { 'if-match': '"0"' } : {})

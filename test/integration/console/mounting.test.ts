@@ -89,12 +89,12 @@ describe('options', () => {
   })
 })
 
-describe('where it is mounted', () => {
+describe('the mount path', () => {
   for (const [name, app] of [
     ['Express 5', express()],
     ['Express 4', express4() as unknown as ReturnType<typeof express>],
   ] as const) {
-    it(`${name}: a path without a slash leads to the page, which names everything relative to itself`, async () => {
+    it(`${name}: a path without a trailing slash redirects to the page, whose links are all relative`, async () => {
       const server = await startConsole({ app })
       open.push(server)
       const page = await fetch(server.url)
@@ -112,7 +112,7 @@ describe('where it is mounted', () => {
     })
   }
 
-  it('node:http without a framework serves it at the root', async () => {
+  it('node:http serves it at the root without a framework', async () => {
     const handler = createConsole({ ...GOOD, store: memoryStore() })
     const server = createServer((req, res) => handler(req, res, () => res.writeHead(418).end()))
     const url = await listening(server)
@@ -123,7 +123,7 @@ describe('where it is mounted', () => {
     server.close()
   })
 
-  it('a body parser of the app in front does not matter', async () => {
+  it('a body parser of the app in front has no effect', async () => {
     const server = await startConsole({ app: express().use(express.json()) })
     open.push(server)
     const client = await server.signIn()
@@ -133,7 +133,7 @@ describe('where it is mounted', () => {
 })
 
 describe('behind a proxy', () => {
-  it('that has another name and another prefix, everything works as it does without', async () => {
+  it('with another host name and prefix, everything works as without a proxy', async () => {
     const server = await startConsole()
     open.push(server)
     const proxy = createServer((req, res) => {
@@ -173,8 +173,8 @@ describe('behind a proxy', () => {
   })
 })
 
-describe('what is sent', () => {
-  it('every answer has the strict policy for content, and no answer of the API is kept', async () => {
+describe('the responses', () => {
+  it('have a strict Content Security Policy, and those of the API are never cached', async () => {
     const server = await startConsole()
     open.push(server)
     for (const path of ['/', '/nowhere', '/api/session', '/api/apps', '/icon.svg']) {
@@ -189,7 +189,7 @@ describe('what is sent', () => {
     }
   })
 
-  it('a browser is told that it has a file already, and takes the plain one where it takes no Brotli', async () => {
+  it('use 304 for cached files, and send files uncompressed to browsers without Brotli', async () => {
     const server = await startConsole()
     open.push(server)
     const script = DASHBOARD_FILES.find(({ path }) => path.endsWith('.js'))?.path ?? ''
@@ -207,19 +207,19 @@ describe('what is sent', () => {
     expect(again.status).toBe(304)
   })
 
-  it('takes at most 60 kB, compressed', () => {
+  it('take at most 60 kB, compressed', () => {
     const size = DASHBOARD_FILES.reduce((sum, { brotli }) => sum + Buffer.from(brotli, 'base64').length, 0)
     console.info(`dashboard ${(size / 1e3).toFixed(1)} kB`)
     expect(size).toBeLessThanOrEqual(60_000)
   })
 
-  it('is what src/console/dashboard/ says: if not, `npm run dashboard` makes it anew', async () => {
+  it('match src/console/dashboard/: if not, run `npm run dashboard`', async () => {
     expect(isKept(await bundleDashboard(repository))).toBe(true)
   })
 })
 
 describe('the state', () => {
-  it('puts only where what was there still is, and forgets at the end of a lifetime', async () => {
+  it('replaces only the expected value, and forgets at the end of a lifetime', async () => {
     let now = 0
     const state = memoryConsoleState(() => now)
     expect(await state.replace('a', undefined, 'one', 10)).toBe(true)

@@ -36,7 +36,7 @@ const WIDER = {
 const NARROWER = { ...APP, ipWhitelist: { mode: 'enforce', ranges: ['10.0.0.0/9'] } }
 
 describe('a token with each request', () => {
-  it('stands for a session, in every spelling of the scheme, and keeps none', async () => {
+  it('replaces a session, in every spelling of the scheme, and creates none', async () => {
     for (const scheme of ['Bearer', 'bearer', 'BEARER ']) {
       const { status, headers } = await server.ask('GET', 'apps', undefined, {
         authorization: `${scheme} ${tokenFor('look')}`,
@@ -45,7 +45,7 @@ describe('a token with each request', () => {
     }
   })
 
-  it('has the rights of its owner, whose pseudonym is on record', async () => {
+  it('has the rights of its owner, whose pseudonym is recorded', async () => {
     server.sink.clear()
     const refused = await bearer('look')('POST', 'apps', { appId: 'new' })
     expect([refused.status, refused.body.code]).toEqual([403, 'RIGHT_MISSING'])
@@ -58,7 +58,7 @@ describe('a token with each request', () => {
   })
 
   it.each(['wrong', '', `${tokenFor('look')}x`, `${tokenFor('look')} x`])(
-    'that is wrong (`%s`) lets nobody in, and leaves a session as it is',
+    'that is wrong (`%s`) is refused, and does not affect a session',
     async (token) => {
       const { status, body } = await server.ask('GET', 'apps', undefined, {
         authorization: `Bearer ${token}`,
@@ -79,7 +79,7 @@ describe('a token with each request', () => {
     }
   })
 
-  it('counts for nothing where `authorize` is a function of your own, which could be guessed at', async () => {
+  it('is ignored if `authorize` is your own function, which an attacker could otherwise guess tokens for', async () => {
     const inner = consoleTokens([{ token: tokenFor('look'), name: 'Ada' }])
     const other = await startConsole({ authorize: (attempt) => inner(attempt) })
     const { status } = await other.ask('GET', 'apps', undefined, {
@@ -106,7 +106,7 @@ describe('PUT /apps/{appId}/policy', () => {
       },
     )
 
-  it('writes in place of the revision that is named, with its reason, and keeps the keys', async () => {
+  it('replaces the named revision, with a reason, and keeps the keys', async () => {
     const { status, body, headers } = await put(ALL_RIGHTS, WIDER, 1, 'a new office')
     expect([status, body, headers.get('etag')]).toEqual([200, { revision: 2, replaced: 1 }, '"2"'])
     const [row] = await server.store.history('shop', { limit: 1 })
@@ -114,7 +114,7 @@ describe('PUT /apps/{appId}/policy', () => {
     expect(await server.store.keys('shop')).toHaveLength(1)
   })
 
-  it('asks for the rights that the change needs', async () => {
+  it('requires the rights that the change needs', async () => {
     const wider = await put(['look', 'narrow'], WIDER, 1)
     expect([wider.status, wider.body.missing]).toEqual([403, ['widen']])
     const narrower = await put(['look', 'widen'], NARROWER, 1)
@@ -127,7 +127,7 @@ describe('PUT /apps/{appId}/policy', () => {
     expect(row?.note).toBe('break glass: an outage of the office network')
   })
 
-  it('refuses another revision, another app, a bad document and a broken expectation', async () => {
+  it('refuses another revision, another app, an invalid document and a broken expectation', async () => {
     const stale = await put(ALL_RIGHTS, WIDER, 7)
     expect([stale.status, stale.body.code]).toEqual([412, 'REVISION_STALE'])
     const other = await put(ALL_RIGHTS, { ...WIDER, appId: 'other' }, 1)
@@ -141,7 +141,7 @@ describe('PUT /apps/{appId}/policy', () => {
     expect((await server.store.read('shop'))?.revision).toBe(1)
   })
 
-  it('makes an app with `If-Match: "0"`, which takes `widen`, and none that is there', async () => {
+  it('creates an app with `If-Match: "0"`, which requires `widen`, unless it exists', async () => {
     const make = (...rights: readonly ConsoleRight[]) =>
       bearer(...rights)('PUT', 'apps/new/policy', { appId: 'new' }, { 'if-match': '"0"' })
     const refused = await make('look', 'narrow')

@@ -9,7 +9,7 @@ import { HOSTILE_TEXTS } from '../../support/hostile-texts.ts'
 import { OTHER_SECRET, startRecordedConsole, type RecordedConsole } from '../../support/recorded-console.ts'
 import { freshPrefix, sharedRedisUrl } from '../../support/redis.ts'
 
-describe('what is on record of real requests', () => {
+describe('the recorded requests', () => {
   let server: ConsoleServer
   let recorded: RecordedConsole
   let ada: Client
@@ -43,9 +43,9 @@ describe('what is on record of real requests', () => {
   })
   afterAll(() => recorded.close())
 
-  it('judges the requests that are recorded', () => expect(statuses).toEqual([200, 200, 200, 200, 401, 401]))
+  it('are judged', () => expect(statuses).toEqual([200, 200, 200, 200, 401, 401]))
 
-  it('says how many requests each key has signed, and counts neither replays nor those whose signature does not hold', async () => {
+  it('show how many requests each key signed, without replays and invalid signatures', async () => {
     const { body } = await ada.ask('GET', 'apps/shop/key-uses')
     expect(body).toEqual({
       uses: [
@@ -57,7 +57,7 @@ describe('what is on record of real requests', () => {
     expect(JSON.stringify(body)).not.toContain('127.0.0.1')
   })
 
-  it('says who signs with the old key to those alone who may look at personal data, and records the look', async () => {
+  it('show who signs with the old key only to operators who may see personal data, and this is recorded', async () => {
     const { body } = await ada.ask('GET', 'apps/shop/keys/old/callers')
     expect(body).toEqual({
       callers: [
@@ -79,7 +79,7 @@ describe('what is on record of real requests', () => {
     expect((await looker.ask('GET', 'apps/shop/keys/old/callers')).status).toBe(403)
   })
 
-  it('judges a recorded request again, by what is in force and by the draft, and says what is missing', async () => {
+  it('can be judged again, by the published policy and by the draft, with a list of what is missing', async () => {
     await recorded.call('new', '/people/9')
     const requestId = await newest()
     const path = `requests/${requestId}/judgement`
@@ -113,7 +113,7 @@ describe('what is on record of real requests', () => {
     expect((await recorded.store.read('shop'))?.revision).toBe(1)
   })
 
-  it('names the origin that is missing', async () => {
+  it('show the missing origin', async () => {
     await fetch(`${recorded.base}/page`, { headers: { origin: 'https://new.example' } })
     const { body } = await ada.ask('GET', `requests/${await newest()}/judgement`)
     expect(body.missing).toEqual([
@@ -121,7 +121,7 @@ describe('what is on record of real requests', () => {
     ])
   })
 
-  it('reports who has read the data of a person, for a purpose, which is recorded', async () => {
+  it('show who read the data of a person, for a purpose that is recorded', async () => {
     const without = await ada.ask('POST', 'access-report', { person: 'person-7', note: '  ' })
     expect([without.status, without.body.code]).toEqual([400, 'PURPOSE_MISSING'])
     const asked = { person: 'person-7', note: 'asked by the person' }
@@ -137,7 +137,7 @@ describe('what is on record of real requests', () => {
     expect([nobody.fields, nobody.recipients, nobody.accesses.length]).toEqual([{}, [], 1])
   })
 
-  it('takes any text as the id of a person and as a purpose, or refuses it', async () => {
+  it('accept any text as the id of a person and as a purpose, or refuse it', async () => {
     for (const text of HOSTILE_TEXTS) {
       const { status, body } = await ada.ask('POST', 'access-report', { person: text, note: text })
       const isTaken = text.length <= 512 && text.trim().length >= 5
@@ -146,7 +146,7 @@ describe('what is on record of real requests', () => {
     }
   })
 
-  it('shows the locations', async () => {
+  it('show the locations', async () => {
     const { body } = await ada.ask('GET', 'regions')
     expect(body.locations).toEqual([
       { jurisdiction: 'europe', location: 'london', condition: 'current' },
@@ -155,7 +155,7 @@ describe('what is on record of real requests', () => {
     ])
   })
 
-  it('says what it cannot do where the options for it are missing', async () => {
+  it('are reported as unavailable if the options for them are missing', async () => {
     const bare = await startConsole({ recentEvents: undefined })
     const user = await bare.signIn()
     for (const [method, path, body] of [
@@ -176,7 +176,7 @@ describe('removing an app', () => {
   })
   afterAll(() => server.close())
 
-  it('needs two rights, the revision and the id once more', async () => {
+  it('requires two rights, the revision, and the id again', async () => {
     const ada = await server.signIn()
     const remove = (client: Client, body: unknown, tag?: string) =>
       client.ask('DELETE', 'apps/shop', body, tag === undefined ? {} : { 'if-match': tag })
@@ -249,7 +249,7 @@ describe('recent events', () => {
     },
   }
 
-  it.each(Object.entries(places))('are found from the newest back, in bounds: %s', async (_place, open) => {
+  it.each(Object.entries(places))('are found newest first, within limits: %s', async (_place, open) => {
     const find = await open()
     const ids = async (query: Parameters<typeof find>[0]) => {
       const { events, isComplete } = await find(query)
@@ -272,7 +272,7 @@ describe('recent events', () => {
     expect(() => recentLogEvents({} as never)).toThrow('recentLogEvents.store')
   })
 
-  it('a memory sink of the tests counts as complete while it is shorter than the limit', async () => {
+  it('of a memory sink are complete while there are fewer than the limit', async () => {
     const sink = memoryAuditSink()
     sink.write([event(0)])
     const server = await startConsole({ recentEvents: async () => sink.events() })

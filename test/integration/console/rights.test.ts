@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 describe('who may do what', () => {
-  it('the table of this test names every route, and the document does too', async () => {
+  it('the table of this test and the OpenAPI document contain every route', async () => {
     const { body } = await people.get('look')!.ask('GET', 'openapi.json')
     const routes = Object.entries(
       body.paths as Record<string, Record<string, { 'x-rights'?: string[]; security: unknown[] }>>,
@@ -81,14 +81,14 @@ describe('who may do what', () => {
     for (const method of METHODS) {
       const access = ROUTES[`${method} ${path}`]
       if (access === undefined) {
-        it(`${method} ${path} is answered 405`, async () => {
+        it(`${method} ${path} is answered with 405`, async () => {
           const { status, body } = await server.ask(method, filled(path))
           expect([status, body.code]).toEqual([405, 'METHOD_NOT_ALLOWED'])
         })
         continue
       }
       if (access === 'anyone' || access === 'signed-in') continue
-      it(`${method} ${path} answers nobody but those with ${access.replaceAll(' ', ' or ')}`, async () => {
+      it(`${method} ${path} answers only callers with ${access.replaceAll(' ', ' or ')}`, async () => {
         const stranger = await server.ask(method, filled(path))
         expect([stranger.status, stranger.body.code]).toEqual([401, 'SIGNED_OUT'])
         for (const [right, client] of people) {
@@ -120,7 +120,7 @@ describe('who may do what', () => {
     }
   }
 
-  it('GET /start tells a stranger nothing, and only those who may look which apps there are', async () => {
+  it('GET /start tells a stranger nothing, and lists apps only for callers with the right to see them', async () => {
     expect((await server.ask('GET', 'start')).body).toEqual({ session: null })
     for (const [right, client] of people) {
       const { status, body } = await client.ask('GET', 'start')
@@ -130,7 +130,7 @@ describe('who may do what', () => {
     }
   })
 
-  it('GET /start signs in where the apps cannot be listed', async () => {
+  it('GET /start works even if the apps cannot be listed', async () => {
     const list = (): Promise<never> => Promise.reject(new Error('away'))
     const other = await startConsole({ store: { ...server.store, list } })
     const client = await other.signIn('look')
@@ -138,7 +138,7 @@ describe('who may do what', () => {
     await other.close()
   })
 
-  it('a refusal for want of a right is recorded with the app and without a name', async () => {
+  it('a refusal for lack of a right is recorded with the app and without a name', async () => {
     server.sink.clear()
     await people.get('look')!.ask('POST', 'apps/shop/keys', { id: 'x' })
     expect(server.sink.events()).toMatchObject([

@@ -170,7 +170,7 @@ const JSON_TYPE = { 'content-type': 'application/json' }
 const urls = (entries: readonly unknown[]) => ({ returnUrlGuard: { mode: 'enforce', urls: entries } })
 const domains = (entries: readonly string[]) => ({ domainProtect: { mode: 'enforce', domains: entries } })
 
-describe('what is tried in the console is decided as the guards decide it over HTTP', () => {
+describe('a trial in the console gives the same decision as the guards over HTTP', () => {
   it('for every hostile return URL', async () => {
     const cases = hostileReturnUrls.map(({ policy, url }) => [urls(policy), { returnUrl: url }] as const)
     expect(await compare('returnUrlGuard', cases)).toEqual({ allowed: 0, denied: hostileReturnUrls.length })
@@ -188,7 +188,7 @@ describe('what is tried in the console is decided as the guards decide it over H
     expect(await compare('domainProtect', cases)).toEqual({ allowed: 0, denied: hostileOrigins.length })
   })
 
-  it('for origins with other characters, and what cannot be sent cannot be tried', async () => {
+  it('for origins with other characters, and refuses those that cannot be sent', async () => {
     const [sendable, others] = [
       unsendableOrigins.filter(({ origin }) => isSendable(origin)),
       unsendableOrigins.filter(({ origin }) => !isSendable(origin)),
@@ -204,7 +204,7 @@ describe('what is tried in the console is decided as the guards decide it over H
     }
   })
 
-  it('and two headers whose names differ only in case, which the guards refuse, cannot be tried', async () => {
+  it('and refuses two headers whose names differ only in case, as the guards do', async () => {
     const [good, evil] = ['https://example.org', 'https://evil.example']
     for (const headers of [
       { origin: evil, Origin: good },
@@ -246,7 +246,7 @@ describe('what is tried in the console is decided as the guards decide it over H
     expect([allowed > 0, denied > 0, allowed + denied]).toEqual([true, true, cases.length])
   })
 
-  it('for signatures that hold, and that do not', async () => {
+  it('for valid and invalid signatures', async () => {
     const sign = async (body: string, key: object = {}, headers: Readonly<Record<string, string>> = {}) => {
       const message = { method: 'POST', url: gateway, headers: { ...JSON_TYPE, ...headers }, body }
       const all = await signRequest(message, { keyId: KEY.id, secret: KEY.secret, now: () => NOW, ...key })
@@ -268,7 +268,7 @@ describe('what is tried in the console is decided as the guards decide it over H
     expect(await compare('serverOnly', cases)).toEqual({ allowed: 2, denied: calls.length - 2 })
   })
 
-  it('for the countries of people', async () => {
+  it('for people of all countries', async () => {
     const countries = ['DE', 'de', 'FRA', 'US', 'XX', '', 'DE, US', undefined]
     const cases = countries.flatMap((country) =>
       [{}, { fallback: 'world' }].map((more) => {
@@ -280,7 +280,7 @@ describe('what is tried in the console is decided as the guards decide it over H
     expect([allowed > 0, denied > 0, allowed + denied]).toEqual([true, true, cases.length])
   })
 
-  it('for every spelling of an address, and for texts that are none', async () => {
+  it('for every spelling of an address, and for texts that are not addresses', async () => {
     const section = (range: string) => ({ ipWhitelist: { mode: 'enforce', ranges: [range] } })
     const good = ADDRESSES.flatMap(([address, , canonical]) => [
       [section(canonical), { address }] as const,

@@ -101,7 +101,7 @@ for (const [name, open] of Object.entries(STORES)) {
       )
     }
 
-    it('an edit is in the draft and not in force; published, it is in force, and undone it is not', async () => {
+    it('an edit is only in the draft; publishing puts it in force, and undoing takes it out of force', async () => {
       expect((await edit('domainProtect', { mode: 'enforce' })).status).toBe(200)
       expect((await server.store.read('shop'))?.policy).toMatchObject({ domainProtect: { mode: 'report' } })
       const { body: review } = await ada.ask('GET', 'apps/shop/review')
@@ -124,13 +124,13 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await server.store.keys('shop'))?.map(({ id }) => id)).toEqual(['shop-1'])
     })
 
-    it('an edit that takes the last one back leaves no draft', async () => {
+    it('an edit that reverts the last one leaves no draft', async () => {
       await edit('regionPin', { mode: 'report' })
       await edit('regionPin', { mode: 'off' })
       expect((await view()).draft).toBeUndefined()
     })
 
-    it('edits of two people at different places are put together, and at one place the second one decides', async () => {
+    it('edits of two people in different places are merged, and in the same place the second person decides', async () => {
       const bob = await server.signIn('look', 'widen')
       const before = (await view()).policy
       const put = (client: Client, section: string, members: object): Promise<Answered> =>
@@ -155,7 +155,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect(refused.body.current.author).toBe('look and widen')
     })
 
-    it('a draft that began before somebody published is not published, and can be put together with it', async () => {
+    it('an outdated draft is not published, and can be merged', async () => {
       await edit('serverOnly', { maxAge: 60 })
       await server.store.write({ policy: { ...APP, regionPin: { mode: 'report' } } }, 1, { author: 'bob' })
       const { body: review } = await ada.ask('GET', 'apps/shop/review')
@@ -177,7 +177,7 @@ for (const [name, open] of Object.entries(STORES)) {
       })
     })
 
-    it('a review counts for the draft that was reviewed alone, and for the revision that it names', async () => {
+    it('a review applies only to the reviewed draft and to the revision that it names', async () => {
       await edit('serverOnly', { maxAge: 60 })
       const { body: review } = await ada.ask('GET', 'apps/shop/review')
       await edit('serverOnly', { maxAge: 90 })
@@ -191,7 +191,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await server.store.read('shop'))?.revision).toBe(1)
     })
 
-    it('what admits more needs `widen`, what admits less `narrow`, and the glass can be broken with a reason', async () => {
+    it('admitting more requires `widen`, admitting less `narrow`, and the glass can be broken with a reason', async () => {
       const [narrow, widen, glass] = [
         await server.signIn('look', 'narrow'),
         await server.signIn('look', 'widen'),
@@ -227,7 +227,7 @@ for (const [name, open] of Object.entries(STORES)) {
       },
     )
 
-    it('a policy that would break an expectation of its own is not published', async () => {
+    it('a policy that would break its own expectation is not published', async () => {
       const { policy } = await view()
       const expectation = {
         name: 'the office may call',
@@ -249,7 +249,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await server.store.read('shop'))?.revision).toBe(2)
     })
 
-    it('the secret of a key is in one answer and in no other', async () => {
+    it('the secret of a key is in a single answer', async () => {
       const made = await ada.ask('POST', 'apps/shop/keys', { id: 'shop-2' })
       expect(made.status).toBe(201)
       const { secret } = made.body
@@ -268,7 +268,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await ada.ask('POST', 'apps/shop/keys', { id: 'shop-2' })).status).toBe(422)
     })
 
-    it('a rotation lets the old key go on as long as was said', async () => {
+    it('a rotation keeps the old key valid for the given time', async () => {
       const { body } = await ada.ask('POST', 'apps/shop/keys/shop-1/rotation', {
         id: 'shop-2',
         overlap: 3_600_000,
@@ -282,7 +282,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect(later.keys[0]).toMatchObject({ id: 'shop-1', state: 'ended' })
     })
 
-    it('a rotation opens no key that has ended, and lengthens none that ends sooner', async () => {
+    it('a rotation neither reactivates expired keys nor extends keys that end sooner', async () => {
       const rotate = async (id: string, overlap: number) =>
         (await ada.ask('POST', 'apps/shop/keys/shop-1/rotation', { id, overlap })).body.keys[0]
       expect(await rotate('shop-2', 3_600_000)).toMatchObject({ state: 'ending' })
@@ -298,7 +298,7 @@ for (const [name, open] of Object.entries(STORES)) {
       })
     })
 
-    it('a revoked key can be restored for seven days, and then its secret goes with the next change', async () => {
+    it('a revoked key can be restored for seven days, and then the next change removes its secret', async () => {
       const { body } = await ada.ask('POST', 'apps/shop/keys/shop-1/revocation', { leaked: false })
       expect(body.keys).toMatchObject([
         { id: 'shop-1', state: 'ended', restorableUntil: new Date(now + 7 * DAY).toISOString() },
@@ -314,14 +314,14 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await server.store.read('shop'))?.keys.map(({ id }) => id)).toEqual(['shop-2'])
     })
 
-    it('the secret of a key that has leaked is destroyed at once', async () => {
+    it('the secret of a leaked key is destroyed at once', async () => {
       const { body } = await ada.ask('POST', 'apps/shop/keys/shop-1/revocation', { leaked: true })
       expect(body.keys).toEqual([])
       expect((await server.store.read('shop'))?.keys).toEqual([])
       expect((await ada.ask('POST', 'apps/shop/keys/shop-1/restoration')).status).toBe(404)
     })
 
-    it('every change is recorded before it happens, with a pseudonym of who made it', async () => {
+    it('every change is recorded before it happens, with a pseudonym of its author', async () => {
       server.sink.clear()
       await edit('serverOnly', { maxAge: 60 })
       await publish(ada, 'shorter is better')
@@ -355,7 +355,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect((await view()).draft).toBeUndefined()
     })
 
-    it('a request that is tried is judged by what is in force and by the draft', async () => {
+    it('a trial request is judged by the published policy and by the draft', async () => {
       await edit('ipWhitelist', { ranges: ['192.0.2.0/24'] })
       const { body } = await ada.ask('POST', 'apps/shop/trial', {
         url: 'https://gateway.example/',
@@ -372,7 +372,7 @@ for (const [name, open] of Object.entries(STORES)) {
       expect([body.inForce.passes, body.draft.passes]).toEqual([true, false])
     })
 
-    it('named lists are read in pages, and written by their revision', async () => {
+    it('named lists are read in pages, and written with their revision', async () => {
       const put = (body: object, tag: string): Promise<Answered> =>
         ada.ask('PUT', 'lists/offices', body, { 'if-match': tag })
       expect((await ada.ask('GET', 'lists/offices')).status).toBe(404)
@@ -409,7 +409,7 @@ for (const [name, open] of Object.entries(STORES)) {
       ])
     })
 
-    it('requests are counted by protection and by hour, and each look at single ones is recorded', async () => {
+    it('requests are counted by protection and by hour, and viewing single ones is recorded', async () => {
       const answers = await Promise.all([1, 2, 3].map(() => fetch(new URL('/auth', server.url))))
       const [{ instance } = { instance: '' }] = (await Promise.all(
         answers.map((answer) => answer.json()),
@@ -436,7 +436,7 @@ for (const [name, open] of Object.entries(STORES)) {
       ])
     })
 
-    it('requests are told as they come, until the caller goes', async () => {
+    it('requests are streamed as they arrive, until the caller leaves', async () => {
       const { session } = ada
       expect(session.offers.events).toBe(true)
       const stream = await ada.stream('apps/shop/tail')
@@ -456,7 +456,7 @@ for (const [name, open] of Object.entries(STORES)) {
       )
     })
 
-    it('apps come in pages, and are found by the beginning of their id', async () => {
+    it('apps are listed in pages, and found by the beginning of their id', async () => {
       for (const appId of ['shop-a', 'shop-b', 'shop-c', 'zoo']) await ada.ask('POST', 'apps', { appId })
       const ids = ({ body }: Answered): string[] => body.apps.map((app: { appId: string }) => app.appId)
       const first = await ada.ask('GET', 'apps?limit=2')

@@ -57,7 +57,7 @@ describe('rejudge', () => {
       expect(codes).toContain(code)
   })
 
-  it.each(Object.entries(PLANTED_POLICIES))('finds a policy in which %s', async (_name, draft) => {
+  it.each(Object.entries(PLANTED_POLICIES))('detects a policy in which %s', async (_name, draft) => {
     const report = await again({
       policyOf: (appId) => (appId === draft.appId ? draft : JUDGED_POLICIES[appId]),
     })
@@ -65,21 +65,21 @@ describe('rejudge', () => {
     expect(report.differences.every(({ appId }) => appId === draft.appId)).toBe(true)
   })
 
-  it('judges by the same sources in a process of their own', async () => {
+  it('judges the same with the same sources in another process', async () => {
     const copy = new PlantedCopy(undefined)
     const report = await copy.rejudge(file)
     copy.remove()
     expect([report.different, report.same]).toEqual([0, (await again()).same])
   })
 
-  it.each(Object.entries(PLANTED_CODE))('finds guards in which %s', async (_name, planted) => {
+  it.each(Object.entries(PLANTED_CODE))('detects guards in which %s', async (_name, planted) => {
     const copy = new PlantedCopy(planted)
     const report = await copy.rejudge(file)
     copy.remove()
     expect(report.different).toBeGreaterThan(0)
   })
 
-  it('finds a refusal that has another code now', async () => {
+  it('detects a refusal whose code has changed', async () => {
     const refused = events.find(
       (event) =>
         event.kind === 'operation' &&
@@ -94,7 +94,7 @@ describe('rejudge', () => {
     ])
   })
 
-  it('counts what cannot be judged again, by its reason', async () => {
+  it('counts decisions that cannot be judged again, by reason', async () => {
     const operations = events.filter(({ kind }) => kind === 'operation').length
     expect(operations).toBeGreaterThan(1_000)
     const otherKey = await again({ key: new Uint8Array(32).fill(8) })
@@ -117,7 +117,7 @@ describe('rejudge', () => {
     expect(destroyed.notJudged.sealed).toBeGreaterThan(0)
   })
 
-  it('finds that what was recorded of a request was put into another one', async () => {
+  it('detects facts that were moved to another request', async () => {
     const [one, other] = events.filter(
       (event) => event.kind === 'operation' && event.appId === 'shop' && event.judged !== undefined,
     )
@@ -125,14 +125,14 @@ describe('rejudge', () => {
     expect((await again({ events: [moved] })).notJudged.sealed).toBeGreaterThan(0)
   })
 
-  it('keeps no address, origin, country or return URL that can be read without the key', () => {
+  it('stores no address, origin, country or return URL that is readable without the key', () => {
     const text = events.map(serialiseEvent).join('\n')
     for (const value of ['203.0.113.7', 'shop.example/back/1', 'evil.example/', '"DE"']) {
       expect(text).not.toContain(value)
     }
   })
 
-  it('has nothing kept where that is not asked for', async () => {
+  it('stores nothing unless it is enabled', async () => {
     const plain: AuditEvent[] = []
     await recordRequests(20, SEED, (event) => plain.push(event), false)
     expect(plain.some((event) => 'judged' in event)).toBe(false)

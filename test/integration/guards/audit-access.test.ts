@@ -49,7 +49,7 @@ const reading =
   }
 
 describe('auditAccess', () => {
-  it('records one event for a request, with its trail, and no value of it', async () => {
+  it('records one event per request, with its trail, and none of its values', async () => {
     const sink = memoryAuditSink()
     const { app } = protectedApp(OPEN, (policies) => [
       auditAccess({ policies, sink }),
@@ -74,7 +74,7 @@ describe('auditAccess', () => {
     expect(new Date(event?.time ?? '').toISOString()).toBe(event?.time)
   })
 
-  it('keeps nothing of a list entry that is the address of the caller', async () => {
+  it('records nothing of a list entry that is the address of the caller', async () => {
     const sink = memoryAuditSink()
     const sections = { ...STRICT, ipWhitelist: { mode: 'enforce', ranges: ['127.0.0.1'] } } as const
     const { app } = protectedApp(sections, (policies) => [
@@ -96,7 +96,7 @@ describe('auditAccess', () => {
     expect(sink.events()).toEqual([expect.objectContaining({ operation: 'GET /auth/users/:name' })])
   })
 
-  it('records refusals of all guards, of unknown apps too, with the request id of the problem document', async () => {
+  it('records refusals of all guards, also for unknown apps, with the request id of the problem document', async () => {
     const sink = memoryAuditSink()
     const { app } = protectedApp(OPEN, (policies) => [
       auditAccess({ policies, sink }),
@@ -175,7 +175,7 @@ describe('auditAccess', () => {
       ['an error cause', (view) => inspect(new Error('x', { cause: view })), []],
     ]
     for (const [what, read, fields] of ways) {
-      it(`logs what is read by ${what}: ${fields.join(', ') || 'nothing'}`, async () => {
+      it(`records fields read by ${what}: ${fields.join(', ') || 'nothing'}`, async () => {
         const seen: unknown[] = []
         const { app, sink } = audited(
           STRICT,
@@ -227,7 +227,7 @@ describe('auditAccess', () => {
       expect(await person()).not.toBe(await person(Buffer.alloc(32, 2)))
     })
 
-    it('records who acts, as a pseudonym', async () => {
+    it('records the actor, as a pseudonym', async () => {
       const { app, sink } = audited(
         STRICT,
         reading((view) => view.email),
@@ -275,7 +275,7 @@ describe('auditAccess', () => {
       })
     }
 
-    it('cannot be written, and hands out copies', async () => {
+    it('cannot be changed, and returns copies', async () => {
       const { app } = audited(STRICT, (req, res) => {
         const view = req.portcullis.audit.person('7', ALICE) as typeof ALICE
         expect(() => {
@@ -289,7 +289,7 @@ describe('auditAccess', () => {
       await request(app).get('/').set('x-app-id', APP).expect(200)
     })
 
-    it('is not handed out on a route that is not audited', async () => {
+    it('is not available on a route without audit', async () => {
       const { app } = protectedApp(
         OPEN,
         (policies) => [ipWhitelist({ policies })],
@@ -324,7 +324,7 @@ describe('auditAccess', () => {
       ['hangs', () => new Promise(() => undefined)],
     ]
     for (const [what, write] of ways) {
-      it(`answers 503 in place of the handler's answer when it ${what}`, async () => {
+      it(`sends 503 instead of the handler's answer when it ${what}`, async () => {
         const { app } = failing(write)
         const response = await request(app).get('/').set('x-app-id', APP)
         expect([response.status, response.body.code]).toEqual([503, 'AUDIT_UNAVAILABLE'])
@@ -333,7 +333,7 @@ describe('auditAccess', () => {
         expect(response.text).not.toContain('personal')
       })
 
-      it(`lets the answer go when it ${what} and the policy says allow`, async () => {
+      it(`sends the answer when it ${what} and the policy says allow`, async () => {
         const errors: Error[] = []
         const { app } = failing(write, 'allow', { onError: (error) => errors.push(error) })
         await request(app).get('/').set('x-app-id', APP).expect(200)
@@ -341,7 +341,7 @@ describe('auditAccess', () => {
       })
     }
 
-    it('refuses at the door while events wait, keeps them, and is well again when the sink is', async () => {
+    it('refuses new requests while events wait, keeps the events, and recovers when the sink does', async () => {
       let down = true
       const kept: AuditEvent[] = []
       const { app, reached } = audited(
@@ -382,7 +382,7 @@ describe('auditAccess', () => {
       expect(new Set(kept.map(({ id }) => id)).size).toBe(kept.length)
     })
 
-    it('changes no answer in report mode', async () => {
+    it('does not change answers in report mode', async () => {
       const { app } = audited({ auditAccess: { mode: 'report' } }, (_req, res) => void res.json({ ok: 1 }), {
         sink: { write: async () => Promise.reject(new Error('down')) },
       })
@@ -391,7 +391,7 @@ describe('auditAccess', () => {
     })
   })
 
-  it('records nothing where the policy says off, and still hands records out', async () => {
+  it('records nothing if the policy says off, and still provides records', async () => {
     const { app, sink } = audited(
       { auditAccess: { mode: 'off' } },
       reading((view) => view.email),
@@ -400,7 +400,7 @@ describe('auditAccess', () => {
     expect(sink.events()).toEqual([])
   })
 
-  it('keeps a streamed answer whole and in order while events are on their way', async () => {
+  it('keeps a streamed answer complete and in order while events are in flight', async () => {
     const { app } = audited(
       STRICT,
       (req, res) => {
@@ -418,7 +418,7 @@ describe('auditAccess', () => {
     })
   })
 
-  it('records a request whose caller goes away', async () => {
+  it('records a request whose caller disconnects', async () => {
     const caller = new AbortController()
     const { app, sink } = audited(STRICT, () => caller.abort())
     await listening(app, async (origin) => {

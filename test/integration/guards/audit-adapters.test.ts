@@ -200,7 +200,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
   describe(`auditAccess on ${kind}`, () => {
     for (const [what, handler, expected] of handlers) {
       for (const method of ['GET', 'POST']) {
-        it(`keeps the events of a ${method} before the answer leaves, when the handler ${what}`, async () => {
+        it(`stores the events of a ${method} before the answer is sent, when the handler ${what}`, async () => {
           const { kept, sink } = slowSink()
           const answer = await serve([guard(sink)], handler, method)
           const atAnswer = brief(kept)
@@ -215,7 +215,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
         })
       }
 
-      it(`refuses in place of a handler that ${what}, when the sink refuses`, async () => {
+      it(`refuses instead of a handler that ${what}, when the sink fails`, async () => {
         const { sink } = slowSink(() => true)
         const answer = await serve([guard(sink)], handler, 'GET')
         expect([answer.status, JSON.parse(answer.body).code]).toEqual([503, 'AUDIT_UNAVAILABLE'])
@@ -223,7 +223,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
       })
     }
 
-    it('asks both of two mounts', async () => {
+    it('consults both of two mounts', async () => {
       for (const fails of [false, true]) {
         const [first, second] = [slowSink(), slowSink(() => fails)]
         const { status } = await serve(
@@ -241,7 +241,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
       }
     })
 
-    it('calls the callbacks of write and end, and says `finish` once it has left', async () => {
+    it('calls the callbacks of write and end, and emits `finish` after the answer is sent', async () => {
       const called: string[] = []
       const { kept, sink } = slowSink()
       await serve(
@@ -258,7 +258,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
       expect(called.toSorted()).toEqual(['end', 'finish behind 1', 'write'])
     })
 
-    it('ends with an error where a later part is refused, so that nothing passes for whole', async () => {
+    it('ends with an error if a later part is refused, so that the answer does not seem complete', async () => {
       let writes = 0
       const { sink } = slowSink(() => ++writes > 1)
       const answer = serve(
@@ -273,7 +273,7 @@ for (const [kind, serve] of Object.entries(kinds)) {
       await expect(answer).rejects.toThrow(/not sent/)
     })
 
-    it('records what is not held', async () => {
+    it('records an answer that is not held', async () => {
       const { kept, sink } = slowSink()
       const section = { mode: 'enforce', onSinkFailure: 'allow' } as const
       await serve([guard(sink, section)], (_req, res) => res.end('ok'), 'GET')
@@ -283,8 +283,8 @@ for (const [kind, serve] of Object.entries(kinds)) {
   })
 }
 
-describe('a response that can be held in no way', () => {
-  it('is refused, and the detail says why', async () => {
+describe('a response that cannot be held', () => {
+  it('is refused, with the reason in the detail', async () => {
     const details: string[] = []
     const { sink } = slowSink()
     const store = memoryStore([{ policy: { appId: APP, auditAccess: { mode: 'enforce' } } }])

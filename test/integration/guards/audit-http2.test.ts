@@ -14,7 +14,7 @@ import type { AuditEvent } from 'portcullis/audit'
 import { generate } from 'selfsigned'
 import { APP } from '../../support/protected-app.ts'
 
-describe('auditAccess on a server of HTTP/2 that allows HTTP/1', () => {
+describe('auditAccess on an HTTP/2 server that allows HTTP/1', () => {
   let fails = false
   let kept: AuditEvent[] = []
   const policies = createPolicySource({
@@ -73,7 +73,7 @@ describe('auditAccess on a server of HTTP/2 that allows HTTP/1', () => {
       }),
   }
   for (const [protocol, call] of Object.entries(callers)) {
-    it(`keeps the events before the answer leaves, and refuses where they are not kept, by ${protocol}`, async () => {
+    it(`stores the events before the answer is sent, and refuses if they are not stored, by ${protocol}`, async () => {
       kept = []
       fails = false
       expect(await call()).toEqual([200, 'alice@example.org'])

@@ -71,8 +71,8 @@ async function raw(origin: string, text: string, cut?: (wire: string) => boolean
 const get = (path: string, more = ''): string =>
   `GET ${path} HTTP/1.1\r\nHost: x\r\nx-app-id: ${APP}\r\n${more}\r\n`
 
-describe('what the audit says of the end of a request', () => {
-  describe('whose handler fails when it has answered', () => {
+describe('the outcome of a request in the audit', () => {
+  describe('whose handler fails after it has answered', () => {
     const failures: [string, RequestHandler][] = [
       [
         'throws',
@@ -87,7 +87,7 @@ describe('what the audit says of the end of a request', () => {
       ['answers once more', (_req, res) => (res.json({ ok: 1 }), res.json({ ok: 2 }))],
     ]
     for (const [what, handler] of failures) {
-      it(`is that it was answered, and it was, when the handler ${what}`, async () => {
+      it(`is "answered", correctly, when the handler ${what}`, async () => {
         const { kept, sink } = slowSink()
         const { app } = audited(handler, sink)
         app.set('env', 'test')
@@ -99,7 +99,7 @@ describe('what the audit says of the end of a request', () => {
       })
     }
 
-    it('is that it was aborted when the answer was not complete', async () => {
+    it('is "aborted" if the answer was incomplete', async () => {
       const { kept, sink } = slowSink()
       const { app } = audited((_req, res) => {
         res.write('half')
@@ -117,7 +117,7 @@ describe('what the audit says of the end of a request', () => {
     })
   })
 
-  it('is the refusal that the caller got in place of an answer, when the sink has failed once', async () => {
+  it('is the refusal that the caller received instead of an answer, when the sink has failed once', async () => {
     let failures = 1
     const { kept, sink } = slowSink(() => failures-- > 0)
     const { app } = audited((_req, res) => void res.json({ secret: 1 }), sink)
@@ -146,7 +146,7 @@ describe('what the audit says of the end of a request', () => {
   ]
   for (const onSinkFailure of ['deny', 'allow'] as const) {
     for (const [what, handler] of downloads) {
-      it(`is that it was aborted, for a download that ${what} and is cut in the middle (${onSinkFailure})`, async () => {
+      it(`is "aborted" for a download that ${what} and is cut off in the middle (${onSinkFailure})`, async () => {
         const { kept, sink } = slowSink()
         const { app } = protectedApp(
           { auditAccess: { mode: 'enforce', onSinkFailure } },
@@ -169,7 +169,7 @@ describe('what the audit says of the end of a request', () => {
     }
   }
 
-  it('is that it was aborted, for an upload that its caller has cut', async () => {
+  it('is "aborted" for an upload that the caller cuts off', async () => {
     const { kept, sink } = slowSink()
     let reach: () => void = () => undefined
     const reached = new Promise<void>((resolve) => (reach = resolve))
@@ -190,7 +190,7 @@ describe('what the audit says of the end of a request', () => {
     expect(kept).toMatchObject([{ kind: 'operation', outcome: 'aborted' }])
   })
 
-  it('has the address of a caller that has gone, as that of one that has stayed', async () => {
+  it('has the address of the caller, even if the caller has disconnected', async () => {
     const addresses: unknown[] = []
     for (const load of ['at once', 'later'] as const) {
       for (const onSinkFailure of ['deny', 'allow'] as const) {
@@ -222,7 +222,7 @@ describe('what the audit says of the end of a request', () => {
     expect(new Set(addresses)).toEqual(new Set([expect.any(String)]))
   })
 
-  it('comes behind the event of the operation, also where its caller goes while that is on its way', async () => {
+  it('is recorded after the operation, even if the caller disconnects while that event is in flight', async () => {
     const { kept, sink } = slowSink()
     let first = true
     const slowAtFirst: AuditSink = {
@@ -249,7 +249,7 @@ describe('what the audit says of the end of a request', () => {
   })
 
   it.each(['deny', 'allow'] as const)(
-    'is that it was answered, for a caller that closes its half while the answer waits and gets it whole (%s)',
+    'is "answered" for a caller that half-closes while the answer waits, and receives all of it (%s)',
     async (onSinkFailure) => {
       const { kept, sink } = slowSink(undefined, 60)
       const body = 'x'.repeat(100_000)
@@ -275,7 +275,7 @@ describe('what the audit says of the end of a request', () => {
     },
   )
 
-  it('is that they were aborted, for requests that waited behind one whose caller has gone', async () => {
+  it('is "aborted" for requests that waited behind one whose caller has disconnected', async () => {
     for (const onSinkFailure of ['deny', 'allow'] as const) {
       const { kept, sink } = slowSink()
       const reached: string[] = []
@@ -307,7 +307,7 @@ describe('what the audit says of the end of a request', () => {
     }
   })
 
-  it('is the status that left, whatever the handler has set since', async () => {
+  it('has the status that was sent, whatever the handler has set since', async () => {
     const { kept, sink } = slowSink()
     const { app } = audited((_req, res) => {
       res.status(201)
@@ -320,7 +320,7 @@ describe('what the audit says of the end of a request', () => {
     expect(brief(kept)).toEqual([['operation', 'answered', 201]])
   })
 
-  it('keeps reads that led to early hints before the hints leave', async () => {
+  it('includes reads before early hints, which are stored before the hints are sent', async () => {
     const { kept, sink } = slowSink()
     const { app } = audited((req, res) => {
       const { email } = req.portcullis.audit.person('7', ALICE)
@@ -342,7 +342,7 @@ describe('what the audit says of the end of a request', () => {
     ])
   })
 
-  it('sends nothing, hints neither, where the sink keeps nothing', async () => {
+  it('requires a working sink: otherwise nothing is sent, not even hints', async () => {
     const { app } = audited(
       (req, res) => {
         res.writeEarlyHints({ link: `</u/${req.portcullis.audit.person('7', ALICE).email}>; rel=preload` })
@@ -398,7 +398,7 @@ describe('two audits of one request', () => {
 
   for (const one of names) {
     for (const two of names) {
-      it(`gives each sink every read (first ${one}, second ${two}), except where the policy says off`, async () => {
+      it(`give each sink every read (first ${one}, second ${two}), unless the policy says off`, async () => {
         const [first, second] = [slowSink(), slowSink()]
         const app = twice(first.sink, second.sink, [SECTIONS[one], SECTIONS[two]], false)
         await request(app).get('/').expect(200, { email: ALICE.email })
@@ -414,7 +414,7 @@ describe('two audits of one request', () => {
         )
       })
 
-      it(`answers only when all that must keep it have (first ${one}, second ${two})`, async () => {
+      it(`answer only after all required sinks have stored it (first ${one}, second ${two})`, async () => {
         for (const failing of [0, 1]) {
           const down: AuditSink = { write: () => Promise.reject(new Error('down')) }
           const up = slowSink()
@@ -426,7 +426,7 @@ describe('two audits of one request', () => {
     }
   }
 
-  it('gives both sinks every read of the same app', async () => {
+  it('give both sinks every read of the same app', async () => {
     const [first, second] = [slowSink(), slowSink()]
     await request(twice(first.sink, second.sink, [SECTIONS.deny], true))
       .get('/')
@@ -436,7 +436,7 @@ describe('two audits of one request', () => {
 })
 
 describe('the handler of auditAccess', () => {
-  it('sends what waits when it is flushed, and says when the sink has kept it', async () => {
+  it('sends waiting events when it is flushed, and resolves when the sink has stored them', async () => {
     let down = true
     const { kept, sink } = slowSink(() => down)
     const policies = createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...DENY } }]) })
@@ -455,7 +455,7 @@ describe('the handler of auditAccess', () => {
     expect(kept).toHaveLength(3)
   })
 
-  it('waits at its close for what is on its way, and refuses from then on what must be recorded', async () => {
+  it('waits for events in flight when it is closed, and then refuses requests that must be recorded', async () => {
     const { kept, sink } = slowSink()
     const errors: Error[] = []
     const policies = createPolicySource({ store: memoryStore([{ policy: { appId: APP, ...DENY } }]) })
@@ -511,7 +511,7 @@ describe('auditAccess on HTTP/2', () => {
     return { status, text, kept }
   }
 
-  it('answers where no byte may leave unrecorded', async () => {
+  it('answers if no byte may be sent unrecorded', async () => {
     const { status, text, kept } = await run({ mode: 'enforce', onSinkFailure: 'deny' }, '/')
     expect([status, text]).toEqual([200, 'secret'])
     expect(kept).toMatchObject([{ kind: 'operation', outcome: 'answered', status: 200 }])

@@ -39,8 +39,8 @@ function audited(options: Partial<AuditAccessOptions> = {}, mode: Mode = 'enforc
   return { audit, get, sink, brief }
 }
 
-describe('rows in a request', () => {
-  it('are sealed by the handler that auditAccess returns, far from the request', async () => {
+describe('database rows in a request', () => {
+  it('are wrapped through the handler of auditAccess, without access to the request', async () => {
     const { audit, get, brief } = audited()
     const deepInside = async () => {
       await later(1)
@@ -50,7 +50,7 @@ describe('rows in a request', () => {
     expect(brief()).toEqual(['user email'])
   })
 
-  it('of requests at the same time are recorded for their own request', async () => {
+  it('of concurrent requests are recorded for their own request', async () => {
     const { audit, get, sink } = audited({ requestId: (req) => req.headers['x-id'] as string })
     const agent = get(async (_req, res) => {
       await later(2)
@@ -74,7 +74,7 @@ describe('rows in a request', () => {
     )
   })
 
-  it('make one event for a list, kept ahead of the first byte', async () => {
+  it('cause one event per list, which is stored before the first byte', async () => {
     const kept: string[] = []
     let answered = false
     const sink: AuditSink = {
@@ -93,7 +93,7 @@ describe('rows in a request', () => {
     expect(body).toEqual(USERS.map(({ passwordHash: _hash, ...user }) => user))
   })
 
-  it('cannot be asked for without models, and not outside of a request', async () => {
+  it('are not available without models, or outside a request', async () => {
     const { audit, get } = audited({ models: undefined })
     expect(() => audit.rows('user', USERS)).toThrow(/outside a request and outside a job/)
     await get((_req, res) => {
@@ -112,7 +112,7 @@ describe('rows in a request', () => {
     ])
   })
 
-  it('and what is done is recorded ahead of the answer, or at once by `flush`', async () => {
+  it('and actions are recorded before the answer, or immediately by `flush`', async () => {
     const { get, sink } = audited()
     await get(async (req, res) => {
       req.portcullis.audit.deleted('7', { record: 'user' })
@@ -131,7 +131,7 @@ describe('a member of staff', () => {
   const readsEmail: RequestHandler = (req, res) =>
     void res.json({ email: req.portcullis.audit.rows('user', USERS[0])?.email })
 
-  it('gets 403 and no field without a purpose', async () => {
+  it('gets 403 and no fields without a purpose', async () => {
     const { get, brief, sink } = audited(staff)
     const { text } = await get(readsEmail).expect(403)
     expect(text).not.toContain('alice')
@@ -139,7 +139,7 @@ describe('a member of staff', () => {
     expect(sink.events()).toMatchObject([{ kind: 'operation', status: 403, actorKind: 'staff' }])
   })
 
-  it('reads with the purpose of the option, which is recorded', async () => {
+  it('can read with the purpose from the option, which is recorded', async () => {
     const { get, sink } = audited({ ...staff, why: (req) => req.headers['x-purpose'] as string })
     await get(readsEmail).set('x-purpose', 'ticket 12').expect(200)
     expect(sink.events()[0]).toMatchObject({ field: 'email', purpose: 'ticket 12', actorKind: 'staff' })
@@ -155,7 +155,7 @@ describe('a member of staff', () => {
     'that is a number': () => 7,
   }
   for (const [what, actor] of Object.entries(unreadable))
-    it(`may be behind an \`actor\` ${what}, so a purpose is needed`, async () => {
+    it(`may be the caller with an \`actor\` ${what}, so a purpose is required`, async () => {
       const { get } = audited({ actor: actor as never })
       await get(readsEmail).expect(403)
     })

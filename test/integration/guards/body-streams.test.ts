@@ -243,7 +243,7 @@ describe('a request', () => {
     )
   }
 
-  it('of an adapter may come as any stream', async () => {
+  it('of an adapter may be any kind of stream', async () => {
     const headers = { 'content-type': JSON_TYPE, 'content-length': '7' }
     const failing = new Readable({ read: () => undefined })
     setImmediate(() => failing.destroy(new Error('of the adapter')))
@@ -263,7 +263,7 @@ describe('a request', () => {
     for (const [stream, expected] of streams) expect(await parse(stream, headers)).toMatchObject(expected)
   })
 
-  it('that fails after it was refused ends nothing', async () => {
+  it('that fails after it was refused does not crash the process', async () => {
     const stream = new Readable({ read: () => undefined })
     const headers = { 'content-type': JSON_TYPE, 'content-length': '1000000000' }
     expect(await parse(stream, headers)).toMatchObject({ error: { status: 413 } })
@@ -271,7 +271,7 @@ describe('a request', () => {
     await new Promise((resolve) => stream.once('close', resolve))
   })
 
-  it('keeps the asynchronous context of whoever is ahead', async () => {
+  it('keeps the asynchronous context of earlier middleware', async () => {
     const context = new AsyncLocalStorage<number>()
     let count = 0
     const app = express().use(
@@ -294,7 +294,7 @@ describe('a compressed body', () => {
     ['br', brotliCompressSync],
   ]
   it.each(codings)(
-    'of %s is unpacked only when it is whole, alone and small enough',
+    'of %s is decompressed only if it is complete, single and small enough',
     async (coding, pack) => {
       const packed = pack(Buffer.from('{"a":1}'))
       const broken = { status: 400, error: 'entity.unpack.failed' }
@@ -357,7 +357,7 @@ describe('the charset of a body', () => {
     [JSON_TYPE, '{"a":"ü"}'],
     ['application/problem+json', '{"a":"ü"}'],
     [FORM_TYPE, 'a=%C3%BC'],
-  ])('is UTF-8, or the answer is 415: %s', async (type, text) => {
+  ])('must be UTF-8, or the answer is 415: %s', async (type, text) => {
     const bytes = Buffer.from(text)
     await listening(appBehind(pass), async (origin) => {
       for (const end of good) {
@@ -425,7 +425,7 @@ describe('the text of a body', () => {
     ],
     ['text', utf8('text'), 'text/plain', { status: 200 }],
   ]
-  it.each(cases)('is read as standards say: %s', async (_what, bytes, type, answer) => {
+  it.each(cases)('is decoded as the standards say: %s', async (_what, bytes, type, answer) => {
     const errors: { message?: string }[] = []
     await listening(appBehind(pass, undefined, errors), async (origin) => {
       expect(await post(origin, { bytes, type })).toEqual(answer)
@@ -433,7 +433,7 @@ describe('the text of a body', () => {
     for (const error of errors) expect(JSON.stringify(error) + error.message).not.toContain('secret')
   })
 
-  it('comes back as it was written, for any value and form of sending', async () => {
+  it('is read as it was written, for any value and framing', async () => {
     await listening(appBehind(pass), async (origin) => {
       await fc.assert(
         fc.asyncProperty(

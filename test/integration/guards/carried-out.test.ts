@@ -51,7 +51,7 @@ describe('a preflight that is answered', () => {
     ['returnUrlGuard', (policies) => returnUrlGuard({ policies, appId, returnUrl: { query: 'to' } })],
   ]
   for (const [name, mount] of mounts) {
-    it(`by ${name} goes no further, though no domainProtect is mounted`, async () => {
+    it(`by ${name} does not reach the handler, even without a mounted domainProtect`, async () => {
       const sink = memoryAuditSink()
       const policies = sourceOf(sections)
       const { app, reached } = applicationOf(auditAccess({ policies, appId, sink }), mount(policies))
@@ -69,7 +69,7 @@ describe('a preflight that is answered', () => {
 })
 
 describe('a preflight that names an app', () => {
-  it('is told nothing of other apps that have its origin', async () => {
+  it('reveals nothing about other apps with the same origin', async () => {
     const policies = sourceOf({ domainProtect: { ...ENFORCED, domains: [OURS] } })
     const failing = {
       ...policies,
@@ -92,8 +92,8 @@ describe('a preflight that names an app', () => {
   })
 })
 
-describe('a guard that has answered by itself', () => {
-  it('asks no `onDeny`, and is told of once', async () => {
+describe('a guard that has answered', () => {
+  it('does not call `onDeny`, and is reported once', async () => {
     const [told, denied]: [Decision[], Decision[]] = [[], []]
     const policies = sourceOf({ regionPin: { ...ENFORCED, onMisdirected: 'redirect' } })
     const { app, reached } = applicationOf(
@@ -117,7 +117,7 @@ describe('a guard that has answered by itself', () => {
   })
 })
 
-describe('a request that was answered while a guard waited', () => {
+describe('a request that was answered while a guard was waiting', () => {
   it('reaches no handler, whether the guard allows or refuses', async () => {
     for (const section of [EVERYBODY, { ...EVERYBODY, deny: ['0.0.0.0/0', '::/0'] }]) {
       const { app, reached } = applicationOf(
@@ -140,7 +140,7 @@ describe('a request that was answered while a guard waited', () => {
 })
 
 describe('`onDeny` of protect', () => {
-  it('answers what any of its guards refuses', async () => {
+  it('answers the refusals of all guards', async () => {
     const sections = {
       auditAccess: ENFORCED,
       regionPin: ENFORCED,
@@ -175,8 +175,8 @@ describe('`onDeny` of protect', () => {
   })
 })
 
-describe('a request that an option has answered by itself', () => {
-  it('goes no further, though every guard allows it', async () => {
+describe('a request that an option has answered', () => {
+  it('does not reach the handler, even if every guard allows it', async () => {
     const policies = sourceOf({
       auditAccess: ENFORCED,
       regionPin: ENFORCED,
@@ -205,7 +205,7 @@ describe('a request that an option has answered by itself', () => {
 })
 
 describe('`onReport`', () => {
-  it('is told of what would have been refused, and of no refusal', async () => {
+  it('is called with what would have been refused, and with no actual refusal', async () => {
     for (const [mode, reports] of [
       ['report', 1],
       ['enforce', 0],
@@ -222,7 +222,7 @@ describe('`onReport`', () => {
 })
 
 describe('the error of a body parser', () => {
-  it('may be read by a page of the app as a refusal may be', async () => {
+  it('is readable by a page of the app, like a refusal', async () => {
     const policies = sourceOf({
       auditAccess: ENFORCED,
       regionPin: ENFORCED,
@@ -254,7 +254,7 @@ describe('the error of a body parser', () => {
 })
 
 describe('serverOnly for an app that does not exist', () => {
-  it('tells how to sign, though another guard of the chain was asked first', async () => {
+  it('says how to sign, even if another guard of the chain ran first', async () => {
     const policies = sourceOf({})
     const guards = { policies, appId, nonces: memoryNonces() }
     const alone = await request(applicationOf(serverOnly(guards)).app).get('/?app=nobody')
@@ -284,7 +284,7 @@ describe('an audit that is mounted twice', () => {
 })
 
 describe('the audit', () => {
-  it('says that a request was refused where a guard enforces, and not where one only reports', async () => {
+  it('has the outcome `refused` if a guard enforces, and not if it only reports', async () => {
     for (const [mode, outcome] of [
       ['report', 'answered'],
       ['enforce', 'refused'],

@@ -84,7 +84,7 @@ describe('a nonce is claimed once for each request', () => {
     })
   })
 
-  it('by two guards with one nonce store, while a second message with the nonce is a replay', async () => {
+  it('by two guards with one nonce store, and a second message with the nonce is a replay', async () => {
     const { nonces } = counted()
     const policies = policiesOf()
     const app = appOf(serverOnly({ policies, nonces }), serverOnly({ policies, nonces }), done)
@@ -104,7 +104,7 @@ describe('a nonce is claimed once for each request', () => {
     })
   })
 
-  it('in each of two stores, so that neither is left without it', async () => {
+  it('in each of two stores, so that both know it', async () => {
     const [first, second] = [counted(), counted()]
     const policies = policiesOf()
     const app = appOf(
@@ -139,7 +139,7 @@ describe('a nonce is claimed once for each request', () => {
 })
 
 describe('protect', () => {
-  it('is one handler that asks all six, parses the body and lets a good request pass', async () => {
+  it('is one handler that runs all six, parses the body and allows a good request', async () => {
     await listening(appOf(protecting(), done), async (origin) => {
       const response = await send(`${origin}/`, POST)
       expect(await response.json()).toEqual({
@@ -155,13 +155,13 @@ describe('protect', () => {
     })
   })
 
-  it('works behind bodyParsers() too', async () => {
+  it('also works after bodyParsers()', async () => {
     await listening(appOf(bodyParsers(), protecting(), done), async (origin) => {
       expect((await send(`${origin}/`, POST)).status).toBe(200)
     })
   })
 
-  it('pauses at any step and goes on there', async () => {
+  it('can wait at any step and continue there', async () => {
     const later = <T>(value: T): Promise<T> => new Promise((resolve) => setTimeout(resolve, 2, value))
     const store = memoryNonces()
     const handler = protecting({
@@ -181,7 +181,7 @@ describe('protect', () => {
     })
   })
 
-  it('reads no body of a request that an earlier guard refuses', async () => {
+  it('does not read the body of a request that an earlier guard refuses', async () => {
     const policies = policiesOf({ ...POLICY, ipWhitelist: { mode: 'enforce' } })
     await listening(appOf(protecting({ policies }), done), async (origin) => {
       const response = await send(`${origin}/`, { ...POST, body: '{' })
@@ -204,7 +204,7 @@ describe('protect', () => {
     expect(sink.events()).toMatchObject([{ kind: 'operation', status: 413 }])
   })
 
-  it('answers a stranger from the first guard on as a wrong signature', async () => {
+  it('answers an unknown app from the first guard on like a wrong signature', async () => {
     const policies = policiesOf({ ...POLICY, ipWhitelist: { mode: 'off' }, regionPin: { mode: 'off' } })
     const wrong = signedFetch({
       keyId: KEY.id,
@@ -261,7 +261,7 @@ describe('onDeny', () => {
     })
   }
 
-  it('hands an error on to the error handler', async () => {
+  it('passes an error on to the error handler', async () => {
     const app = appOf(
       ipWhitelist({ policies: refusing, onDeny: (_decision, _req, _res, next) => next(new Error('mine')) }),
     )
@@ -273,7 +273,7 @@ describe('onDeny', () => {
     expect([response.status, response.text]).toEqual([418, 'mine'])
   })
 
-  it('is given five seconds, and then the problem document is sent', async () => {
+  it('has five seconds, and then the problem document is sent', async () => {
     const app = appOf(ipWhitelist({ policies: refusing, onDeny: () => undefined }), done)
     const response = await request(app).get('/').set('x-app-id', APP)
     expect([response.status, response.body.code]).toEqual([403, 'ADDRESS_NOT_ALLOWED'])
@@ -292,7 +292,7 @@ describe('onDeny', () => {
 })
 
 describe('onDecision', () => {
-  it('is told of every decision in every mode, with request and app, and of none twice', async () => {
+  it('is called with every decision in every mode, with request and app, and never twice', async () => {
     const told: string[] = []
     const listen = (decision: Decision, { req, app }: { req: object; app: unknown }): void => {
       told.push(
@@ -323,7 +323,7 @@ describe('onDecision', () => {
     ])
   })
 
-  it('is told what an option has thrown', async () => {
+  it('receives the error that an option has thrown', async () => {
     const errors: unknown[] = []
     const fault = new Error('no database')
     const app = appOf(
@@ -352,8 +352,8 @@ describe('onDecision', () => {
   })
 })
 
-describe('options that a protection needs', () => {
-  it('follow the mode of the policy: a failing country changes nothing in report mode, and is not asked when off', async () => {
+describe('options required by a protection', () => {
+  it('follow the mode of the policy: a failing country has no effect in report mode, and is not called when off', async () => {
     let asked = 0
     const country = (): never => {
       asked += 1
@@ -419,7 +419,7 @@ describe('the app id', () => {
     await request(app).post('/').send({}).expect(401)
   })
 
-  it('may stand in one of several places, and those that are used must agree', async () => {
+  it('may be in one of several places, and all that are used must agree', async () => {
     const app = appOf(bodyParsers(), ...named({ basic: true, body: 'client_id' }), done)
     await request(app).post('/').type('form').send({ client_id: APP }).expect(200)
     await request(app).post('/').type('form').set('authorization', basic(APP)).send({ a: '1' }).expect(200)
@@ -448,7 +448,7 @@ describe('the app id', () => {
     expect(sink.events()).toMatchObject([{ status: 200 }, { status: 400 }])
   })
 
-  it('is asked for once by a chain, and by each guard that is mounted alone', async () => {
+  it('is determined once by a chain, and by each guard that is mounted individually', async () => {
     let asked = 0
     const appId = (): string => {
       asked += 1
@@ -467,7 +467,7 @@ describe('the app id', () => {
 })
 
 describe('a country in the body', () => {
-  it('is read after the body, and before the signature', async () => {
+  it('is read after the body, and before the signature is verified', async () => {
     const handler = protecting({ country: { body: 'country' } })
     await listening(appOf(handler, done), async (origin) => {
       const call = (country: unknown) =>
@@ -512,7 +512,7 @@ describe('what domainProtect asks of servers', () => {
 
   const signedOnly = signedFetch({ keyId: KEY.id, secret: KEY.secret, appId: APP })
 
-  it('`signed` passes behind a serverOnly that enforces, and not behind one that reports', async () => {
+  it('`signed` passes after a serverOnly that enforces, and not after one that reports', async () => {
     for (const [mode, status] of [
       ['enforce', 200],
       ['report', 403],
@@ -527,7 +527,7 @@ describe('what domainProtect asks of servers', () => {
     }
   })
 
-  it('`signed` passes a signature for the same app alone', async () => {
+  it('`signed` passes only with a signature for the same app', async () => {
     const nonces = memoryNonces()
     const signer = policiesOf(policyOf('signed'))
     const other = createPolicySource({
@@ -543,7 +543,7 @@ describe('what domainProtect asks of servers', () => {
     })
   })
 
-  it('`signed` passes no signature for an app of the same id in another source', async () => {
+  it('`signed` does not pass with a signature for an app with the same id in another source', async () => {
     const nonces = memoryNonces()
     const signer = policiesOf(policyOf('signed'))
     for (const [policies, status] of [

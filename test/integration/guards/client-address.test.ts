@@ -263,7 +263,7 @@ describe('the client address', () => {
     })
   }
 
-  it('is not hidden or chosen by naming the header in Connection', async () => {
+  it('cannot be hidden or chosen by naming the header in Connection', async () => {
     const lines = ['Connection: x-forwarded-for', `X-Forwarded-For: ${WRITTEN}, ${NEAREST}`]
     expect(await ask(gateway({ clientAddress: LOOPBACK }), ...lines)).toBe(`${NEAREST} by x-forwarded-for`)
   })
@@ -294,12 +294,12 @@ describe('header lines that Node drops', () => {
     ['`req.ip`', { trustProxy: 'loopback' }],
   ]
   for (const [what, setting] of settings) {
-    it(`leave nobody by ${what}, and not whom the caller wrote`, async () => {
+    it(`give no address by ${what}, and not the one that the caller wrote`, async () => {
       expect(await ask(gateway(setting), ...smuggled(1_000))).toMatch(REFUSED)
       expect(await ask(gateway(setting), ...smuggled(900))).toMatch(NEAREST)
     })
 
-    it(`leave nobody by ${what} when the server has a limit of its own`, async () => {
+    it(`give no address by ${what} if the server has its own limit`, async () => {
       const server = createServer(gateway(setting))
       await withServer(server, 0, async (port) => {
         server.maxHeadersCount = 50
@@ -311,7 +311,7 @@ describe('header lines that Node drops', () => {
     })
   }
 
-  it('do not matter to a peer that is not trusted', async () => {
+  it('do not matter for an untrusted peer', async () => {
     const clientAddress: ClientAddressOptions = { trustedProxies: ['10.0.0.0/8'], header: 'x-forwarded-for' }
     expect(await ask(gateway({ clientAddress }), ...smuggled(1_000))).toMatch(
       /^(?:127\.0\.0\.1 by socket|431)$/,
@@ -320,7 +320,7 @@ describe('header lines that Node drops', () => {
 })
 
 describe('other sockets', () => {
-  it('a Unix socket has no address, so nobody is admitted, whatever a header says', async () => {
+  it('a Unix socket has no address, so nobody is admitted, whatever the header says', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'portcullis-'))
     const path = join(folder, 'socket')
     try {
@@ -334,7 +334,7 @@ describe('other sockets', () => {
     }
   })
 
-  it('a Unix socket is a proxy where it is written among them, also while the server closes', async () => {
+  it('a Unix socket is a proxy if it is listed as one, even while the server closes', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'portcullis-'))
     const path = join(folder, 'socket')
     const lines = [`X-Forwarded-For: ${WRITTEN}, ${NEAREST}`]
@@ -362,7 +362,7 @@ describe('other sockets', () => {
     }
   })
 
-  it('a TCP caller that has gone away is not taken for a Unix socket', async () => {
+  it('a TCP caller that has disconnected is not mistaken for a Unix socket', async () => {
     const clientAddress: ClientAddressOptions = { ...LOOPBACK, trustedProxies: ['unix'] }
     const guard = guardOf(ANYBODY, clientAddress)
     const passed: boolean[] = []
@@ -377,7 +377,7 @@ describe('other sockets', () => {
     })
   })
 
-  it('a function is asked once for each request, by whatever guards share it, and ends nothing where it throws', async () => {
+  it('a function is called once per request for all guards that share it, and may throw without harm', async () => {
     let asked = 0
     let address = (): string => NEAREST
     const clientAddress = (): string => {
@@ -419,7 +419,7 @@ describe('other sockets', () => {
     ])
   })
 
-  it('an IPv4 caller of an IPv6 socket is an IPv4 caller', async () => {
+  it('an IPv4 caller on an IPv6 socket is an IPv4 caller', async () => {
     const clientAddress: ClientAddressOptions = { trustedProxies: ['127.0.0.1'], header: 'x-forwarded-for' }
     const server = createServer(gateway({ clientAddress }))
     await withServer(server, { port: 0, host: '::' }, async (port) => {
@@ -428,7 +428,7 @@ describe('other sockets', () => {
   })
 
   // Not every machine has a link-local address, so the sockets of the loopback are given one, as Node spells it.
-  describe('a link-local peer is known without the zone of this machine', () => {
+  describe('a link-local peer has no zone of this machine', () => {
     const rows: [what: string, setting: Setting, expected: string][] = [
       ['as a peer', {}, LINK_LOCAL],
       [
@@ -527,17 +527,17 @@ describe('a warning', () => {
     })
   }
 
-  it('is not given for a public peer that sends the header', async () => {
+  it('is not printed for a public peer that sends the header', async () => {
     await ask(from(NEAREST, gateway({})), `${XFF}: ${WRITTEN}`)
     expect(codes()).toEqual([])
   })
 
-  it('is not given for a trusted peer that names nobody', async () => {
+  it('is not printed for a trusted peer without the header', async () => {
     await ask(from('10.0.0.1', gateway({ trustProxy: 'uniquelocal' })), `${XFF}: `)
     expect(codes()).toEqual([])
   })
 
-  it('is not given for a made-up request', () => {
+  it('is not printed for an artificial request', () => {
     const headers = { 'x-forwarded-for': NEAREST }
     const document = { appId: APP, ipWhitelist: ANYBODY }
     const { decisions } = explain(document, { url: 'https://gateway.example/', headers, address: '10.0.0.1' })
@@ -545,7 +545,7 @@ describe('a warning', () => {
     expect(codes()).toEqual([])
   })
 
-  it('follows the setting of the app that the guard is mounted in', async () => {
+  it('depends on the setting of the app in which the guard is mounted', async () => {
     const parent = express().set('trust proxy', true)
     const inheriting = express().use(guardOf(ANYBODY))
     await ask(parent.use(inheriting))
@@ -557,7 +557,7 @@ describe('a warning', () => {
     expect(codes()).toEqual([])
   })
 
-  it('is given without Express too', async () => {
+  it('is printed without Express too', async () => {
     const guard = guardOf(ANYBODY) as unknown as (req: unknown, res: unknown, next: () => void) => void
     const listener: RequestListener = (req, res) => guard(req, res, () => answer(req, res))
     expect(await ask(listener)).toBe('127.0.0.1 by socket')
@@ -566,7 +566,7 @@ describe('a warning', () => {
     expect(codes()).toEqual([OFF])
   })
 
-  it('has a type, a code, advice and a heading of docs/codes.md, and nothing that a caller sent', async () => {
+  it('has a type, a code, advice and a heading in docs/codes.md, and nothing that a caller sent', async () => {
     await ask(gateway({}), `${XFF}: ${NEAREST}`)
     await ask(gateway({ trustProxy: true }), `${XFF}: ${NEAREST}`)
     await ask(gateway({ trustProxy: 2 }), `${XFF}: ${NEAREST}`)
@@ -583,7 +583,7 @@ describe('a warning', () => {
     }
   })
 
-  it('comes once for each code, and only the first requests with a header are looked at', async () => {
+  it('is printed once per code, and only the first requests with a header are examined', async () => {
     const app = gateway({ trustProxy: 'loopback' })
     await listening(app, async (origin) => {
       const port = Number(new URL(origin).port)
@@ -600,7 +600,7 @@ describe('a warning', () => {
   })
 })
 
-it('a warning reaches the person who runs the server, once and with nothing of a caller', async () => {
+it('a warning is printed once for the operator, and contains nothing that a caller sent', async () => {
   const program = compiled('test/support/proxied-process.ts')
   const { output } = await run(process.execPath, [program, require.resolve('express')])
   expect(

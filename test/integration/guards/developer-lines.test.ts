@@ -53,7 +53,7 @@ describe('the line that a developer sees', () => {
       )
   })
 
-  it('is not needed for a domain with a slash at its end: the policy is refused, with the right form', () => {
+  it('is not needed for a domain with a trailing slash: the policy is refused, with the correct form', () => {
     const policy = { appId: APP, ...domains('https://shop.example/') }
     expect(() => memoryStore([{ policy }])).toThrow('write `https://shop.example`')
   })
@@ -78,7 +78,7 @@ async function onConsole(environment: string | undefined, mistake: Omit<Mistake,
   }
 }
 
-describe('where lines go', () => {
+describe('the destination of lines', () => {
   it.each([
     ['unset', undefined, 1],
     ['development', 'development', 1],
@@ -104,7 +104,7 @@ describe('where lines go', () => {
     expect(lines).toHaveLength(count)
   })
 
-  it('a function is given the parts', async () => {
+  it('a function receives the parts', async () => {
     const lines: RefusalLine[] = []
     await linesOf({
       ...REFUSED,
@@ -152,14 +152,14 @@ describe('where lines go', () => {
     }
   })
 
-  it('refuses what is no logger', () => {
+  it('refuses an invalid logger', () => {
     const policies = createPolicySource({ store: memoryStore() })
     for (const logger of ['console', {}, { warn: true }, 1])
       expect(() => ipWhitelist({ policies, logger: logger as never })).toThrow('`ipWhitelist.logger`')
     policies.close()
   })
 
-  it('a kind is told once a minute, with the number of those left out, whichever route has refused', async () => {
+  it('a kind is printed once a minute, with the number of skipped lines, for all routes together', async () => {
     const lines = await linesOf({
       ...REFUSED,
       ask: async (origin) => {
@@ -172,7 +172,7 @@ describe('where lines go', () => {
       expect(line).toContain(' The same refusal is counted, not printed, for one minute. See portcullis/')
   })
 
-  it('another reason or remedy is told at once, five of a kind, and then no more', async () => {
+  it('another reason or remedy is printed at once, but at most five of a kind', async () => {
     const lines = await linesOf({
       ...REFUSED,
       policy: domains('https://a.example'),
@@ -205,7 +205,7 @@ describe('where lines go', () => {
     expect(lines[4]).toContain('(4 more of this kind were left out)')
   })
 
-  it('a stranger gets no other answer than in production', async () => {
+  it('a stranger gets the same answer as in production', async () => {
     const answers = new Set<string>()
     for (const environment of ['development', 'production', 'test']) {
       const ask = async (origin: string): Promise<void> => {
@@ -223,7 +223,7 @@ describe('a logger in production', () => {
   afterAll(() => void (process.env['NODE_ENV'] = 'development'))
 
   it.each(MISTAKES.filter(({ line }) => line !== 'none').map((mistake) => [mistake.name, mistake] as const))(
-    '%s: the line names code, app and request, and nothing of the policy, a person or the request',
+    '%s: the line contains code, app and request id, and nothing of the policy, a person or the request',
     async (_name, mistake) => {
       const [line = ''] = await linesOf(mistake)
       expect(line).toMatch(
@@ -236,7 +236,7 @@ describe('a logger in production', () => {
   )
 })
 
-describe('what a caller writes', () => {
+describe('text sent by a caller', () => {
   const HOSTILE = fc.string({ unit: 'binary', maxLength: 60 })
   /** Whatever a header can carry: Node takes every character of Latin-1 but these. */
   const inHeader = (text: string): string =>
@@ -247,7 +247,7 @@ describe('what a caller writes', () => {
       .join('')
       .trim()
 
-  it('never reaches the terminal as a control character or as a line of its own', async () => {
+  it('never reaches the terminal as a control character or as a separate line', async () => {
     const lines: string[] = []
     const policies = createPolicySource({
       store: memoryStore([

@@ -115,7 +115,7 @@ describe('the settings of an app', () => {
     ['nothing but commas', ','.repeat(4_097), undefined],
   ]
   for (const [what, text, granted] of asked) {
-    it(`grants of the headers that are asked for ${granted ?? 'none'}: ${what}`, async () => {
+    it(`grants ${granted ?? 'none'} of the requested headers: ${what}`, async () => {
       const response = await preflight(mounted({}).app, PATH, OURS, {
         'access-control-request-headers': text,
       })
@@ -123,7 +123,7 @@ describe('the settings of an app', () => {
     })
   }
 
-  it('grants a page of a stranger nothing, and not X-Origin in particular', async () => {
+  it('grants nothing to a page of a foreign origin, in particular not X-Origin', async () => {
     for (const settings of [{}, { headers: ['x-origin'] }]) {
       const response = await preflight(mounted(settings).app, PATH, EVIL, {
         'access-control-request-headers': 'x-origin',
@@ -132,7 +132,7 @@ describe('the settings of an app', () => {
     }
   })
 
-  it('tells a page what it may read, and whether with credentials', async () => {
+  it('tells a page which headers it may read, and whether it may send credentials', async () => {
     const { app } = mounted({
       exposedHeaders: ['etag', 'x-page'],
       credentials: true,
@@ -147,7 +147,7 @@ describe('the settings of an app', () => {
     ])
   })
 
-  it('refuses a method across origins that is not written, also one that needs no preflight, and the page can read why', async () => {
+  it('refuses an unlisted method across origins, even without a preflight, and the page can read the reason', async () => {
     const { app, reached } = mounted({ methods: ['GET', 'PUT'] })
     for (const method of ['get', 'put'] as const)
       await request(app)[method](PATH).set({ origin: OURS }).expect(200)
@@ -162,7 +162,7 @@ describe('the settings of an app', () => {
     expect(reached).toEqual([`GET ${PATH}`, `PUT ${PATH}`])
   })
 
-  it('leaves the methods of servers and of the own pages alone', async () => {
+  it("does not restrict the methods of servers and of the gateway's own pages", async () => {
     const { app } = mounted({ methods: [], domains: ['http://gateway.example'] })
     const own = { host: 'gateway.example', origin: 'http://gateway.example' }
     await request(app).post(PATH).set({ 'x-origin': 'http://gateway.example' }).expect(200)
@@ -177,7 +177,7 @@ describe('the settings of an app', () => {
       .expect(403)
   })
 
-  it('takes a preflight look-alike for a request: it is judged, and reaches the handler', async () => {
+  it('treats a look-alike of a preflight as a request: it is judged, and reaches the handler', async () => {
     const { app, reached } = mounted({})
     const asks = { origin: OURS, 'access-control-request-method': 'PUT' }
     await request(app).post(PATH).set(asks).expect(200)
@@ -209,7 +209,7 @@ describe('a preflight that names no app', () => {
     return corsOf(response).filter((line) => !/allow-origin|vary/.test(line))
   }
 
-  it('is answered with the settings of the one app that has the origin', async () => {
+  it('is answered with the settings of the only app that has the origin', async () => {
     const other = policyOf('b', { methods: ['DELETE'], credentials: true }, ['https://*.example.org', EVIL])
     expect(await answered(policyOf('a', { methods: ['GET'], headers: ['x-a'], maxAge: 9 }), other)).toEqual([
       'access-control-allow-headers: x-a',
@@ -218,7 +218,7 @@ describe('a preflight that names no app', () => {
     ])
   })
 
-  it('is answered with what one of several apps may be asked, for as long as all of them say', async () => {
+  it('is answered with the settings of several apps combined, for the shortest of their lifetimes', async () => {
     const a = policyOf('a', { methods: ['GET'], headers: ['x-a'], maxAge: 600 })
     const b = policyOf('b', { methods: ['PUT', 'GET'], headers: ['x-b'], credentials: true, maxAge: 5 })
     expect(await answered(a, b)).toEqual([
@@ -233,7 +233,7 @@ describe('a preflight that names no app', () => {
     ])
   })
 
-  it('is leave to ask: what follows is judged by its own app, and so is what a page may read', async () => {
+  it('only permits the request, which is judged by its own app, as is what a page may read', async () => {
     const policies = createPolicySource({
       store: memoryStore([
         policyOf('a', { methods: ['GET'] }),
@@ -257,7 +257,7 @@ describe('a preflight that names no app', () => {
     }
   })
 
-  it('is answered for the apps that can be read, and with 503 when the only one cannot', async () => {
+  it('is answered for the readable apps, and with 503 if the only one is unreadable', async () => {
     const memory = memoryStore([
       policyOf('a', {}),
       policyOf('b', { credentials: true }),
@@ -291,7 +291,7 @@ describe('two mounts in one application', () => {
   const b = store('b', { mode: 'enforce', domains: ['https://b.example', OURS], exposedHeaders: ['etag'] })
   const done: RequestHandler = (_req, res) => void res.json({})
 
-  it('on two paths know nothing of each other', async () => {
+  it('are independent on two paths', async () => {
     const app = express()
       .use('/a', domainProtect({ policies: a }) as RequestHandler, done)
       .use('/b', domainProtect({ policies: b }) as RequestHandler, done)
@@ -316,7 +316,7 @@ describe('two mounts in one application', () => {
     }
   })
 
-  it('on one path grant only what both grant, and a refusal of the second takes back what the first has granted', async () => {
+  it('grant on one path only what both grant, and a refusal of the second removes the grants of the first', async () => {
     const guards = [
       domainProtect({ policies: a, appId: () => 'a' }),
       domainProtect({ policies: b, appId: () => 'b' }),
@@ -379,7 +379,7 @@ describe('a refusal', () => {
           (policies) => guards.map((guard) => guard(policies)),
         )
 
-      it(`of ${name} mounted ${place} it can be read by a page of an allowed origin`, async () => {
+      it(`of ${name} mounted ${place} is readable by a page of an allowed origin`, async () => {
         const { app } = mounted({ ...LISTED, exposedHeaders: ['etag'], credentials: true })
         const response = await request(app).get('/').set({ 'x-app-id': APP, origin: OURS })
         expect(response.status).toBe(status)
@@ -392,7 +392,7 @@ describe('a refusal', () => {
         expect(response.headers['cache-control']).toBe('no-store')
       })
 
-      it(`of ${name} mounted ${place} it carries no CORS header for a stranger, nor without an origin`, async () => {
+      it(`of ${name} mounted ${place} has no CORS header for a foreign origin or without an origin`, async () => {
         const { app, reached } = mounted(LISTED)
         for (const headers of [{ origin: EVIL }, { origin: 'null' }, { origin: '' }, {}]) {
           const response = await request(app)
@@ -417,7 +417,7 @@ describe('a refusal', () => {
     }
   }
 
-  it('names no origin when the app is not known, or cannot be looked up', async () => {
+  it('names no origin if the app is unknown or cannot be loaded', async () => {
     const missing = createPolicySource({ store: memoryStore() })
     const down = createPolicySource({ store: { read: async () => Promise.reject(new Error('down')) } })
     for (const [policies, status] of [
@@ -432,7 +432,7 @@ describe('a refusal', () => {
     }
   })
 
-  it('takes back what other middleware has granted to a stranger, and adds to its Vary', async () => {
+  it('removes what other middleware granted to a foreign origin, and extends its Vary', async () => {
     const generous: RequestHandler = (_req, res, next) => {
       res.set({
         'access-control-allow-origin': '*',
@@ -455,7 +455,7 @@ describe('a refusal', () => {
     )
   })
 
-  it('of an onDeny of the application can be read too', async () => {
+  it("by the application's onDeny is readable too", async () => {
     const { app } = protectedApp({ domainProtect: LISTED, ipWhitelist: { mode: 'enforce' } }, (policies) => [
       ipWhitelist({ policies, onDeny: (_decision, _req, res) => res.writeHead(418).end('tea') }),
     ])
@@ -463,7 +463,7 @@ describe('a refusal', () => {
     expect([response.status, response.headers['access-control-allow-origin']]).toEqual([418, OURS])
   })
 
-  it('by all six guards can be read, whichever refuses first', async () => {
+  it('by any of the six guards is readable', async () => {
     const policy = { ...sections, domainProtect: LISTED }
     const { app } = protectedApp(policy, (policies) => [
       ...bodyParsers(),
@@ -519,7 +519,7 @@ describe('an error of the handler', () => {
     })
   }
 
-  it('of a route that is not there neither', async () => {
+  it('of a missing route keeps them too', async () => {
     const policies = createPolicySource({
       store: memoryStore([{ policy: { appId: APP, domainProtect: LISTED } }]),
     })

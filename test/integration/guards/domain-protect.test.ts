@@ -92,13 +92,13 @@ describe('domainProtect', () => {
     })
   }
 
-  it('admits the opaque origin only where it is written', async () => {
+  it('admits the opaque origin only if it is in the policy', async () => {
     const { app } = protectedApp({ domainProtect: { mode: 'enforce', domains: ['null'] } }, guards)
     const response = await request(app).get('/').set({ 'x-app-id': APP, origin: 'null' })
     expect([response.status, response.headers['access-control-allow-origin']]).toEqual([200, 'null'])
   })
 
-  it('admits a same-origin request of a browser when the own origin is a domain', async () => {
+  it('admits a same-origin request of a browser if its own origin is a domain of the policy', async () => {
     const { app } = protectedApp(
       { domainProtect: { mode: 'enforce', domains: ['http://gateway.example'] } },
       guards,
@@ -146,7 +146,7 @@ describe('domainProtect', () => {
         'access-control-request-headers': 'x-app-id,content-type',
       })
 
-    it('answers for the app named in the query', async () => {
+    it('are answered for the app in the query', async () => {
       const { app, reached } = protectedApp(SECTIONS, (policies) => [
         domainProtect({ policies, appId: appIdFrom({ query: 'app' }) }),
       ])
@@ -185,7 +185,7 @@ describe('domainProtect', () => {
       expect(reached).toEqual([])
     })
 
-    it('judges the request that follows by its own app', async () => {
+    it('do not affect the following request, which is judged by its own app', async () => {
       const store = memoryStore([
         { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://a.example'] } } },
         { policy: { appId: 'b', domainProtect: { mode: 'enforce', domains: ['https://b.example'] } } },
@@ -222,7 +222,7 @@ describe('domainProtect', () => {
       })
     }
 
-    it('never reaches the handler through a guard that enforces, not even without domainProtect', async () => {
+    it('never reach the handler through a guard that enforces, even without domainProtect', async () => {
       const { app, reached } = protectedApp({ regionPin: { mode: 'enforce' } }, (policies) => [
         regionPin({ policies, appId: () => APP, here: 'london', country: () => undefined }),
       ])
@@ -230,7 +230,7 @@ describe('domainProtect', () => {
       expect(reached).toEqual([])
     })
 
-    it('takes OPTIONS without Access-Control-Request-Method for a request like others', async () => {
+    it('do not include OPTIONS without Access-Control-Request-Method, which is judged like other requests', async () => {
       const { app, reached } = protectedApp(SECTIONS, guards)
       const response = await request(app).options('/').set({ 'x-app-id': APP, origin: 'https://example.org' })
       expect([response.status, response.headers['access-control-allow-origin']]).toEqual([
@@ -240,7 +240,7 @@ describe('domainProtect', () => {
       expect(reached).toEqual(['OPTIONS /'])
     })
 
-    it('takes another method with Access-Control-Request-Method for a request like others', async () => {
+    it('do not include other methods with Access-Control-Request-Method, which are judged like other requests', async () => {
       const { app } = protectedApp(SECTIONS, guards)
       await request(app)
         .post('/')
@@ -248,7 +248,7 @@ describe('domainProtect', () => {
         .expect(401)
     })
 
-    it('answers 503, and grants nothing, when the store cannot look for origins', async () => {
+    it('get 503 and no grants if the store cannot search for origins', async () => {
       const policies = createPolicySource({
         store: { read: async () => undefined, appsByOrigin: async () => Promise.reject(new Error('down')) },
       })
@@ -258,7 +258,7 @@ describe('domainProtect', () => {
       expect(response.headers['access-control-allow-origin']).toBeUndefined()
     })
 
-    it('is refused as unidentified when the store keeps no index of origins', async () => {
+    it('are refused as unidentified if the store has no index of origins', async () => {
       const policies = createPolicySource({ store: { read: async () => undefined } })
       const app = express().use(domainProtect({ policies }))
       const response = await preflight(app, '/', 'https://example.org')
@@ -266,7 +266,7 @@ describe('domainProtect', () => {
     })
   })
 
-  it('lets two mounts in one application each ask for its own app', async () => {
+  it('may concern different apps at two mounts of one application', async () => {
     const store = memoryStore([
       { policy: { appId: 'a', domainProtect: { mode: 'enforce', domains: ['https://a.example'] } } },
       { policy: { appId: 'b', domainProtect: { mode: 'enforce', domains: ['https://b.example'] } } },

@@ -70,19 +70,22 @@ const reads: RequestHandler = (req, res) => {
   req.on('end', () => res.json({ seen: seen.join(''), ahead: (req as Watched).seenAhead.join('') }))
 }
 
-describe('a body that other middleware lets flow just ahead of the guard', () => {
+describe('a body that other middleware starts reading just before the guard', () => {
   it.each([
     { ahead: listensLate, seenAhead: 'AAAABBBB' },
     { ahead: resumesLate, seenAhead: '' },
-  ])('is read whole and once when it is what was signed ($ahead.name)', async ({ ahead, seenAhead }) => {
-    const answer = await listening(await uploads(ahead, reads), (origin) =>
-      send(origin, 'AAAABBBB', ['AAAA', 'BBBB']),
-    )
-    expect(answer).toContain(JSON.stringify({ seen: 'AAAABBBB', ahead: seenAhead }))
-  })
+  ])(
+    'is read completely and once if it matches the signature ($ahead.name)',
+    async ({ ahead, seenAhead }) => {
+      const answer = await listening(await uploads(ahead, reads), (origin) =>
+        send(origin, 'AAAABBBB', ['AAAA', 'BBBB']),
+      )
+      expect(answer).toContain(JSON.stringify({ seen: 'AAAABBBB', ahead: seenAhead }))
+    },
+  )
 
   it.each([{ ahead: listensLate }, { ahead: resumesLate }])(
-    'is refused when a chunk was added to what was signed ($ahead.name)',
+    'is refused if a chunk was added to the signed content ($ahead.name)',
     async ({ ahead }) => {
       const answer = await listening(await uploads(ahead, reads), (origin) =>
         send(origin, 'AAAA', ['AAAA', 'EVIL']),
@@ -93,7 +96,7 @@ describe('a body that other middleware lets flow just ahead of the guard', () =>
   )
 })
 
-describe('a handler that throws a streamed body away and waits', () => {
+describe('a handler that discards a streamed body and waits', () => {
   const passes: RequestHandler = (_req, _res, next) => next()
   const discards =
     (event: 'end' | 'close' | 'error'): RequestHandler =>
@@ -113,7 +116,7 @@ describe('a handler that throws a streamed body away and waits', () => {
     expect(answer).toContain(told)
   })
 
-  it('for the end is told of it when the content is what was signed', async () => {
+  it('for the end is notified if the content matches the signature', async () => {
     const answer = await listening(await uploads(passes, discards('end')), (origin) =>
       send(origin, 'AAAA', ['AAAA']),
     )

@@ -110,8 +110,8 @@ const boom = (): never => {
 const rejects = async (): Promise<never> => Promise.reject(new Error('redis://user:secret@host'))
 
 for (const name of NAMES) {
-  describe(`${name}, when something that it asks fails`, () => {
-    it('lets the request pass when nothing fails, so that the tests below say something', async () => {
+  describe(`${name}, when something that it uses fails`, () => {
+    it('lets the request pass if nothing fails, so that the tests below are meaningful', async () => {
       expect(await ask(mounts[name]({ policies: sourceOf(policyOf(name, 'enforce')) }))).toEqual(PASSED)
     })
 
@@ -137,7 +137,7 @@ for (const name of NAMES) {
       ],
     ]
     for (const [what, policies] of sources) {
-      it(`answers 503, and the handler is not reached: ${what}`, async () => {
+      it(`answers 503, and does not call the handler: ${what}`, async () => {
         const { status, text, reached } = await ask(mounts[name]({ policies }))
         expect([status, reached]).toEqual([503, false])
         expect(text).not.toContain('secret')
@@ -162,7 +162,7 @@ for (const name of NAMES) {
       })
     }
 
-    it('lets the request pass in mode `off`, and asks no option', async () => {
+    it('lets the request pass in mode `off`, and calls no option', async () => {
       const policies = sourceOf(policyOf(name, 'off'))
       const guards = mounts[name]({ policies, onReport: boom, onDeny: boom }, REFUSED_IN_REPORT[name].more)
       expect(await ask(guards)).toEqual(PASSED)
@@ -179,7 +179,7 @@ for (const name of NAMES) {
         }) as never,
       ],
     ] as const) {
-      it(`refuses, and the handler is not reached, when \`onDeny\` ${what}`, async () => {
+      it(`refuses, and does not call the handler, when \`onDeny\` ${what}`, async () => {
         const policies = sourceOf({ appId: APP })
         const { status, reached } = await ask(mounts[name]({ policies, onDeny }))
         expect([what.includes('next') ? 599 : 403, false]).toEqual([status, reached])

@@ -74,7 +74,7 @@ describe('the three cases without a usable Origin', () => {
     ],
   ]
   for (const [what, headers, outcome] of cases) {
-    it(`${what} gives ${outcome}, and X-Origin changes nothing of it`, async () => {
+    it(`${what} gives ${outcome}, regardless of X-Origin`, async () => {
       const domains = ['https://example.org']
       expect(await judged(headers, { domains })).toBe(outcome)
       if (headers['origin'] === undefined) return
@@ -84,7 +84,7 @@ describe('the three cases without a usable Origin', () => {
     })
   }
 
-  it('two lines are invalid, whether they differ or not', async () => {
+  it('two header lines are invalid, whether they differ or not', async () => {
     const { app, reached } = protectedApp(
       { domainProtect: { mode: 'enforce', domains: DOMAINS } },
       (policies) => [domainProtect({ policies })],
@@ -205,7 +205,7 @@ const contradictory: [string, Record<string, string>][] = [
   ['an opaque X-Origin', { origin: 'https://example.org', 'x-origin': 'null' }],
 ]
 
-describe('Fetch Metadata and X-Origin held against Origin', () => {
+describe('Fetch Metadata and X-Origin compared with Origin', () => {
   for (const [what, headers, label, options] of rightful) {
     it(`lets pass ${what}`, async () => {
       expect(await judged(headers, options)).toBe(`admitted: ${label}`)
@@ -213,14 +213,14 @@ describe('Fetch Metadata and X-Origin held against Origin', () => {
   }
 
   for (const [what, headers] of rewritten) {
-    it(`lets pass, and notes in the evidence: ${what}`, async () => {
+    it(`lets pass, with a note in the evidence: ${what}`, async () => {
       const told: unknown[] = []
       expect(await judged(headers, { told })).toBe('admitted: browser')
       expect(told).toEqual([headers['sec-fetch-site']])
     })
   }
 
-  it('notes nothing where the site fits the host that was called', async () => {
+  it('writes no note if the site matches the called host', async () => {
     const told: unknown[] = []
     await judged({ origin: 'https://example.org', 'sec-fetch-site': 'cross-site' }, { told })
     expect(told).toEqual([undefined])
@@ -274,7 +274,7 @@ describe('Fetch Metadata and X-Origin held against Origin', () => {
   })
 })
 
-describe('own pages of a browser that sends neither Origin nor Fetch Metadata', () => {
+describe('own pages in a browser that sends neither Origin nor Fetch Metadata', () => {
   /** The status for a GET of a page, where domainProtect takes `Referer` or not. */
   async function status(
     headers: Record<string, string>,

@@ -72,7 +72,7 @@ describe.each(stores)('CONNECT of HTTP/1, by a policy %s', (_where, from) => {
     }
   }
 
-  it('is judged by the guards, and refused ahead of every listener', async () => {
+  it('is judged by the guards, and refused before every listener', async () => {
     expect(await tunnel('near')).toEqual({ answer: 'HTTP/1.1 200 Connected\r\n\r\ntunnel first', heard: 1 })
     const far = await tunnel('far')
     expect(far.heard).toBe(0)
@@ -145,7 +145,7 @@ async function serving<T>(
 }
 
 describe.each(Object.entries(listeners))('extended CONNECT of HTTP/2 to a server %s', (_how, echo) => {
-  it.each(stores)('is judged by a policy %s, and refused ahead of every listener', async (_where, from) => {
+  it.each(stores)('is judged by a policy %s, and refused before every listener', async (_where, from) => {
     for (const order of ['ahead', 'behind']) {
       const heard: string[] = []
       await serving(
@@ -168,7 +168,7 @@ describe.each(Object.entries(listeners))('extended CONNECT of HTTP/2 to a server
     }
   })
 
-  it('may be judged several times, and shares what is known of it', async () => {
+  it('may be judged several times, with shared facts', async () => {
     const ids: unknown[] = []
     const heard: string[] = []
     const note: RequestHandler = (req, _res, next) => {
@@ -192,7 +192,7 @@ describe.each(Object.entries(listeners))('extended CONNECT of HTTP/2 to a server
     )
   })
 
-  it('ends no process when its caller resets the stream while a guard waits', async () => {
+  it('does not crash the process if the caller resets the stream while a guard waits', async () => {
     const heard: string[] = []
     let over = 0
     const waits: RequestHandler = (_req, res, next) => {
@@ -225,7 +225,7 @@ describe.each(Object.entries(listeners))('extended CONNECT of HTTP/2 to a server
     expect(heard).toEqual([])
   })
 
-  it('leaves requests to the guards behind `request`, and answers errors of guards', async () => {
+  it('leaves requests to the guards of `request`, and answers errors of guards', async () => {
     const heard: string[] = []
     await serving(
       (server) => {
@@ -246,7 +246,7 @@ describe.each(Object.entries(listeners))('extended CONNECT of HTTP/2 to a server
     )
   })
 
-  it('is in the audit, refused or not', async () => {
+  it('is in the audit, whether refused or not', async () => {
     const sink = memoryAuditSink()
     await serving(
       (server) => {

@@ -41,7 +41,7 @@ async function ask(listener: RequestListener, text: string): Promise<{ answer: s
 }
 
 describe('an upgrade on a connection', () => {
-  it('of its own is passed on', async () => {
+  it('without a pending request is passed on', async () => {
     const { answer } = await ask((_req, res) => res.end('plain'), UPGRADE)
     expect(answer).toContain('switched')
   })
@@ -55,7 +55,7 @@ describe('an upgrade on a connection', () => {
     },
   }
   it.each(Object.entries(listeners))(
-    'behind a request %s closes it behind that answer, and ends no process',
+    'after a request %s closes it after that answer, and does not crash the process',
     async (_name, listener) => {
       for (const requests of [1, 3]) {
         const { answer, upgrades } = await ask(listener, REQUEST.repeat(requests) + UPGRADE)
@@ -65,7 +65,7 @@ describe('an upgrade on a connection', () => {
     },
   )
 
-  it('behind a request whose handler has ended the connection ends no process', async () => {
+  it('after a request whose handler closed the connection does not crash the process', async () => {
     const { upgrades } = await ask(
       (_req, res) => void setTimeout(() => res.destroy(), 20),
       REQUEST + UPGRADE,
@@ -133,7 +133,7 @@ const policies = (ranges: readonly string[]) =>
   })
 
 describe('guardUpgrade()', () => {
-  it('answers a refusal, whichever guard refuses, and closes: no listener hears of the upgrade', async () => {
+  it('answers the refusal of any guard and closes the connection: no listener is called', async () => {
     const refuses = ipWhitelist({ policies: policies(['203.0.113.0/24']) })
     for (const guards of [[refuses], [passes, passes, refuses]]) {
       await guarded(guards, async (_server, port, passed) => {
@@ -144,7 +144,7 @@ describe('guardUpgrade()', () => {
     }
   })
 
-  it('answers an error of a guard, and passes nothing on', async () => {
+  it('answers an error of a guard, and calls no listener', async () => {
     const fails: RequestHandler = (_req, _res, next) => next(new Error('of a guard'))
     await guarded([fails, passes], async (_server, port, passed) => {
       const answer = await exchange(port, UPGRADE)
@@ -154,7 +154,7 @@ describe('guardUpgrade()', () => {
     })
   })
 
-  it('hands on the socket as Node does: without a response on it, and without listeners for errors', async () => {
+  it('passes on the socket as Node does: without a response on it, and without listeners for errors', async () => {
     await guarded([passes], async (_server, port, passed) => {
       const { socket, got, closed } = upgrading(port)
       await forTurns(closed, 200)
@@ -167,7 +167,7 @@ describe('guardUpgrade()', () => {
     })
   })
 
-  it('closes the connection when the last listener has gone while the guards judged', async () => {
+  it('closes the connection if the last listener was removed while the guards were judging', async () => {
     const { guard, begun, goOn } = waiting()
     await guarded([guard], async (server, port) => {
       const { got, closed } = upgrading(port)
@@ -179,7 +179,7 @@ describe('guardUpgrade()', () => {
     })
   })
 
-  it('passes nothing on, and ends no process, when the caller resets the connection meanwhile', async () => {
+  it('calls no listener and does not crash the process if the caller resets the connection meanwhile', async () => {
     const { guard, begun, goOn } = waiting()
     await guarded([guard], async (server, port, passed) => {
       const gone = new Promise<void>((resolve) =>
@@ -212,7 +212,7 @@ describe('guardUpgrade()', () => {
     )
   })
 
-  it('takes at least one guard', () => {
+  it('requires at least one guard', () => {
     for (const guards of [[], undefined, ['ipWhitelist']]) {
       expect(() => guardUpgrade(createServer(), { guards: guards as never })).toThrow(ConfigError)
     }

@@ -63,8 +63,8 @@ const past =
     answer(res, req)
   }
 
-describe('a value that nobody has read', () => {
-  it('is stopped ahead of the first byte, by an error that names the field and holds no value', async () => {
+describe('a personal value without a recorded read', () => {
+  it('is stopped before the first byte, by an error that names the field and contains no value', async () => {
     const { status, text, errors, events } = await answerOf(past((res) => res.json({ email: ALICE.email })))
     expect([status, text]).toEqual([500, 'of the error handler'])
     expect(errors).toEqual([
@@ -78,7 +78,7 @@ describe('a value that nobody has read', () => {
     expect(JSON.stringify(events)).not.toContain('alice')
   })
 
-  it('cuts the connection where a part has left', async () => {
+  it('closes the connection if a part has already been sent', async () => {
     const { status, kinds } = await answerOf(
       past((res) => {
         res.write('x'.repeat(100))
@@ -104,12 +104,12 @@ describe('a value that nobody has read', () => {
     ['in an answer that is cut', (res) => (res.write(BODY), setTimeout(() => res.destroy(), 20))],
     ['of a secret field', (res) => res.json({ hash: ALICE.passwordHash })],
   ]
-  it.each(ways)('is found %s', async (_what, answer) => {
+  it.each(ways)('is detected %s', async (_what, answer) => {
     const { kinds } = await answerOf(past(answer), { leakGuard: 'report' })
     expect(kinds.filter((kind) => kind === 'leak')).toHaveLength(1)
   })
 
-  it('is found of a secret field although `secret()` has read it', async () => {
+  it('is detected for a secret field even if `secret()` has read it', async () => {
     const { kinds } = await answerOf(
       (req, res) => {
         const { audit } = req.portcullis
@@ -120,7 +120,7 @@ describe('a value that nobody has read', () => {
     expect(kinds.toSorted()).toEqual(['field', 'leak', 'operation'])
   })
 
-  it('may be what the caller has sent', async () => {
+  it('is allowed if the caller sent it', async () => {
     const init = { method: 'POST', body: JSON.stringify({ email: ALICE.email }) }
     const { status, kinds } = await answerOf(
       past((res, req) => res.json({ hello: (req.body as { email: string }).email })),
@@ -130,13 +130,13 @@ describe('a value that nobody has read', () => {
     expect([status, kinds]).toEqual([200, ['operation']])
   })
 
-  it('is not looked for where the guard is off, and only in a share of the requests', async () => {
+  it('is not searched for if the guard is off, and only in a share of the requests', async () => {
     const handler = past((res) => res.json({ email: ALICE.email }))
     for (const options of [{ leakGuard: 'off' }, { leakShare: 0 }] as const)
       expect(await answerOf(handler, options)).toMatchObject({ status: 200, kinds: ['operation'] })
   })
 
-  it('is reported in production, of a sample, and changes no answer', async () => {
+  it('is reported in production for a sample of requests, without changing the answer', async () => {
     const before = process.env['NODE_ENV']
     process.env['NODE_ENV'] = 'production'
     try {
@@ -151,7 +151,7 @@ describe('a value that nobody has read', () => {
     }
   })
 
-  it('is found in every one of the handlers that are generated, and nothing else is', async () => {
+  it('is detected in all generated handlers that leak, and in no others', async () => {
     const { values, bypasses } = await serveGenerated(400)
     expect(values).toBeGreaterThan(1_000)
     expect(bypasses).toBeGreaterThan(20)

@@ -242,11 +242,11 @@ const cases: readonly (readonly [
 ]
 
 describe('the name of an operation', () => {
-  it.each(cases)('is made of patterns alone: %s', async (_what, build, path, name, method = 'GET') => {
+  it.each(cases)('consists only of patterns: %s', async (_what, build, path, name, method = 'GET') => {
     expect(await namesOf(build, [[method, path]])).toEqual([name])
   })
 
-  it('has the pattern of the mount path where a guard has refused before a route was reached', async () => {
+  it('has the pattern of the mount path if a guard refused before a route was reached', async () => {
     const guard = domainProtect({ policies }) as RequestHandler
     const build = (app: Express): void => void app.use('/auth', guard).use('/people/:email', guard)
     expect(
@@ -257,7 +257,7 @@ describe('the name of an operation', () => {
     ).toEqual(['POST /auth', 'POST /people/:email'])
   })
 
-  it('has no method that HTTP does not know, such as one that a header has put there', async () => {
+  it('has no unknown HTTP method, such as one from an override header', async () => {
     const build = (app: Express): void =>
       void app
         .use((req, _res, next) => {
@@ -273,20 +273,20 @@ describe('the name of an operation', () => {
     expect(METHODS).toContain('PATCH')
   })
 
-  it('is found without an end where a router mounts itself', async () => {
+  it('is found in finite time even if a router mounts itself', async () => {
     const router = express.Router()
     router.use('/x', router)
     router.get('/me', answer)
     expect(await namesOf((app) => app.use(router), [['GET', '/x/x/x/me']])).toEqual(['GET /x/x/x/me'])
   })
 
-  it('does not move an expression that remembers where it stopped', async () => {
+  it('does not change `lastIndex` of a stateful expression', async () => {
     const expression = /\/me/g
     await namesOf((app) => app.use(expression, answer), [['GET', '/me']])
     expect(expression.lastIndex).toBe('/me'.length)
   })
 
-  it('is the `operation` option where there is one', async () => {
+  it('is the result of the `operation` option if there is one', async () => {
     const sink = memoryAuditSink()
     const audit = auditAccess({ policies, sink, operation: () => 'sign in' }) as RequestHandler
     await listening(express().use(audit, answer), async (origin) => {
@@ -450,8 +450,8 @@ function isKnowable(mounts: Tree['mounts']): boolean {
   return true
 }
 
-describe('the name of an operation of any shape of routers', () => {
-  it('never holds a value of a parameter, and is whole where answers come from routers and applications', async () => {
+describe('the name of an operation with any structure of routers', () => {
+  it('never contains the value of a parameter, and is complete for answers of routers and applications', async () => {
     await fc.assert(
       fc.asyncProperty(tree, async (shape) => {
         const { mounts, leaf, ending: how } = shape

@@ -147,14 +147,14 @@ describe('denied() and allowed()', () => {
     await expect(ask(app).expect(denied(CODE))).rejects.toThrow(message)
   })
 
-  it.each(wrong)('denied() fails on %s, fetched', async (_what, app, message) => {
+  it.each(wrong)('denied() fails on %s, received by fetch', async (_what, app, message) => {
     await listening(app, async (origin) => {
       const response = await fetch(`${origin}/?return_url=https://evil.example/`, { redirect: 'manual' })
       await expect(denied(CODE)(response)).rejects.toThrow(message)
     })
   })
 
-  it('allowed() fails on a refusal of a guard, and on nothing else', async () => {
+  it('allowed() fails only on the refusal of a guard', async () => {
     await expect(ask(refusing()).expect(allowed())).rejects.toThrow(/a guard answered RETURN_URL_NOT_ALLOWED/)
     await ask(answering((_req, res) => void res.status(404).end())).expect(allowed())
     await ask(refusing({ type: 'about:blank' })).expect(allowed())
@@ -173,13 +173,13 @@ describe('denied() and allowed()', () => {
     }
   })
 
-  it('allowed that is not called says so', async () => {
+  it('allowed without a call reports this', async () => {
     await expect(ask(answering((_req, res) => void res.end())).expect(allowed as never)).rejects.toThrow(
       /write `\.expect\(allowed\(\)\)`/,
     )
   })
 
-  it('denied() refuses a code that there is not', () => {
+  it('denied() refuses an unknown code', () => {
     expect(() => denied('FORBIDDEN' as DenialCode)).toThrow(
       /`denied\(code\)` must be one of APP_UNIDENTIFIED, /,
     )

@@ -40,14 +40,14 @@ function appOf(...handlers: readonly RequestHandler[]): express.Express {
 }
 
 describe('express.json()', () => {
-  it('leaves alone what bodyParsers() ahead of it has parsed', async () => {
+  it('does not change what an earlier bodyParsers() has parsed', async () => {
     await listening(appOf(...bodyParsers(), signed(), express.json()), async (origin) => {
       const answer = await send(origin, json)
       expect([answer.status, await answer.json()]).toEqual([200, { body: { a: 1 } }])
     })
   })
 
-  it('takes the bytes away when it stands ahead of serverOnly', async () => {
+  it('consumes the bytes if it is mounted before serverOnly', async () => {
     await listening(appOf(express.json(), ...bodyParsers(), signed()), async (origin) => {
       const answer = await send(origin, json)
       expect([answer.status, await answer.json()]).toMatchObject([401, { code: 'DIGEST_MISMATCH' }])
@@ -61,7 +61,7 @@ describe('cors()', () => {
     headers: { 'x-app-id': APP, origin: 'https://example.com', 'access-control-request-method': 'POST' },
   }
 
-  it('answers the preflight of any page when it stands ahead of domainProtect', async () => {
+  it('answers the preflight of any page if it is mounted before domainProtect', async () => {
     await listening(appOf(cors(), domainProtect({ policies })), async (origin) => {
       expect((await fetch(origin, preflight)).status).toBe(204)
     })
@@ -72,7 +72,7 @@ describe('cors()', () => {
 })
 
 describe('helmet()', () => {
-  it('writes its headers to refusals when it stands ahead of the guards', async () => {
+  it('adds its headers to refusals if it is mounted before the guards', async () => {
     await listening(appOf(helmet(), domainProtect({ policies })), async (origin) => {
       const answer = await fetch(origin, { headers: { 'x-app-id': APP, origin: 'https://example.com' } })
       expect([answer.status, answer.headers.get('x-content-type-options')]).toEqual([403, 'nosniff'])
@@ -81,7 +81,7 @@ describe('helmet()', () => {
 })
 
 describe('bodyParsers()', () => {
-  it('behind domainProtect lets a page read its errors', async () => {
+  it('after domainProtect lets a page read its errors', async () => {
     const quiet: express.ErrorRequestHandler = (error: { status: number }, _req, res, _next) =>
       void res.sendStatus(error.status)
     const app = express()

@@ -58,7 +58,7 @@ const get = async (origin: string, headers: Record<string, string> = { 'x-app-id
 }
 
 describe('protectServer()', () => {
-  it('refuses ahead of the app, which hears of nothing', async () => {
+  it('refuses before the app, which is not called', async () => {
     let heard = 0
     const app = express().use((_req, res) => {
       heard += 1
@@ -96,7 +96,7 @@ describe('protectServer()', () => {
     })
   })
 
-  it('answers an error of a body with its status, and goes on serving', async () => {
+  it('answers an error of a body with its status, and continues to serve', async () => {
     await listening(protectServer(echo(), optionsFor({}, { bodyLimit: 10 })), async (origin) => {
       const send = async (body: string, type = 'application/json') => {
         const headers = { 'x-app-id': APP, 'content-type': type }
@@ -126,7 +126,7 @@ describe('protectServer()', () => {
     })
   })
 
-  it('takes the address of the connection, whatever Express trusts, unless `clientAddress` says otherwise', async () => {
+  it('uses the address of the connection, whatever Express trusts, unless `clientAddress` is set', async () => {
     const section = { ipWhitelist: { ...ENFORCE, ranges: ['203.0.113.7'] } }
     const forwarded = { 'x-app-id': APP, 'x-forwarded-for': '203.0.113.7' }
     const app = echo(ipWhitelist({ policies: sourceOf(section) })).set('trust proxy', true)
@@ -140,7 +140,7 @@ describe('protectServer()', () => {
     })
   })
 
-  it('shares what it knows with guards in the app: one id, one trail, one claim', async () => {
+  it('shares its context with guards in the app: one id, one trail, one claim', async () => {
     const nonces = memoryNonces()
     const options = optionsFor({ serverOnly: ENFORCE }, { nonces, requestId: () => 'from-the-front' })
     const trails: number[] = []
@@ -160,7 +160,7 @@ describe('protectServer()', () => {
     expect(trails).toEqual([7])
   })
 
-  it('refuses what needs a router, and what is no app', () => {
+  it('refuses options that need a router, and anything that is not an app', () => {
     const options = optionsFor({})
     expect(() => protectServer(echo(), { ...options, appId: appIdFrom({ param: 'app' }) })).toThrow(
       ConfigError,
@@ -170,12 +170,12 @@ describe('protectServer()', () => {
     expect(() => protectServer(echo(), { ...options, here: 'oslo' })).toThrow(/^`protectServer\.here`/)
   })
 
-  it('has the ends of the audit', async () => {
+  it('has the methods of the audit', async () => {
     const { flush, close } = protectServer(echo(), optionsFor({}))
     await expect(Promise.all([flush(), close()])).resolves.toEqual([undefined, undefined])
   })
 
-  it('flushes the audit: it waits until what could not be kept is kept', async () => {
+  it('flushes the audit: waits until events that could not be stored are stored', async () => {
     const kept: unknown[] = []
     let down = true
     const sink: AuditSink = {
@@ -229,22 +229,25 @@ describe('protectServer().checkContinue', () => {
   it.each([
     ['with it', true, ['403'], ['continue', '200']],
     ['without it', false, ['continue', '403'], ['continue', '200']],
-  ])('asks nobody for a body who is refused without one: %s', async (_how, uses, refused, passed) => {
-    const section = { ipWhitelist: { ...ENFORCE, ranges: ['203.0.113.0/24'] } }
-    for (const [sections, expected] of [
-      [section, refused],
-      [{ auditAccess: ENFORCE }, passed],
-    ] as const) {
-      const listener = protectServer(echo(), optionsFor(sections))
-      const server = createServer(listener)
-      if (uses) server.on('checkContinue', listener.checkContinue)
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      try {
-        expect(await expecting(server, APP)).toEqual(expected)
-      } finally {
-        server.closeAllConnections()
-        await new Promise((resolve) => server.close(resolve))
+  ])(
+    'does not request the body of a request that is refused without it: %s',
+    async (_how, uses, refused, passed) => {
+      const section = { ipWhitelist: { ...ENFORCE, ranges: ['203.0.113.0/24'] } }
+      for (const [sections, expected] of [
+        [section, refused],
+        [{ auditAccess: ENFORCE }, passed],
+      ] as const) {
+        const listener = protectServer(echo(), optionsFor(sections))
+        const server = createServer(listener)
+        if (uses) server.on('checkContinue', listener.checkContinue)
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+        try {
+          expect(await expecting(server, APP)).toEqual(expected)
+        } finally {
+          server.closeAllConnections()
+          await new Promise((resolve) => server.close(resolve))
+        }
       }
-    }
-  })
+    },
+  )
 })

@@ -413,7 +413,7 @@ const probes: Probes = {
   },
 }
 
-describe('protect() hands on', () => {
+describe('protect() passes on', () => {
   for (const [guard, options] of Object.entries(probes)) {
     for (const [option, probe] of Object.entries(options as Record<string, Probe>)) {
       it(`\`${option}\` to ${guard}`, probe)

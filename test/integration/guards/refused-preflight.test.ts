@@ -56,7 +56,7 @@ const rows: [GuardName, what: string, section: object | undefined, status: numbe
   ['returnUrlGuard', 'is not configured', undefined, 403, false],
 ]
 
-describe('a preflight from a known app, with a guard in front of domainProtect', () => {
+describe('a preflight for a known app, with a guard before domainProtect', () => {
   for (const [name, what, section, status, granted] of rows) {
     for (const origin of [OURS, EVIL]) {
       it(`gets the right answer from ${name}, which ${what}, for ${origin}`, async () => {

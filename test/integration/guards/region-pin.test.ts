@@ -41,25 +41,25 @@ describe('regionPin', () => {
     })
   }
 
-  it('tells the handler where it runs and where the data must stay', async () => {
+  it('tells the handler its location and where the data must stay', async () => {
     const { app } = pinned({}, {})
     const response = await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' })
     expect(response.body).toEqual(EUROPE)
   })
 
-  it('lets the most protective of several citizenships count', async () => {
+  it('uses the most protective of several citizenships', async () => {
     const { app } = pinned({}, { country: () => ['US', 'IT'] })
     await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)
   })
 
-  it('lets a known country count before the fallback of the policy', async () => {
+  it('prefers a known country to the fallback of the policy', async () => {
     const { app } = pinned({ fallback: 'world' }, {})
     await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'FR' }).expect(200, EUROPE)
     await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'US' }).expect(421)
     await request(app).get('/').set({ 'x-app-id': APP, 'test-country': '' }).expect(421)
   })
 
-  it('uses the fallback of the policy for persons without a country', async () => {
+  it('uses the fallback of the policy for people without a country', async () => {
     const { app } = pinned({ fallback: 'europe' }, { country: () => undefined })
     await request(app).get('/').set('x-app-id', APP).expect(200, EUROPE)
     const wrong = pinned({ fallback: 'atlantis' }, { country: () => undefined })
@@ -95,7 +95,7 @@ describe('regionPin', () => {
       await request(app).get('/').set({ 'x-app-id': APP, 'test-id': id }).expect(status)
     })
 
-    it('spares the country, which may need a database', async () => {
+    it('makes the country unnecessary, which may need a database', async () => {
       let asked = 0
       const country = async () => {
         asked += 1
@@ -108,14 +108,14 @@ describe('regionPin', () => {
       expect(asked).toBe(1)
     })
 
-    it('may come later, and refuses with OPTION_FAILED when it cannot be found', async () => {
+    it('may be asynchronous, and refuses with OPTION_FAILED if it fails', async () => {
       const later = byId('dallas', { personId: async () => 'europe_1' })
       await request(later.app).get('/').set('x-app-id', APP).expect(421)
       const failing = byId('dallas', { personId: () => Promise.reject(new Error('x')) })
       await request(failing.app).get('/').set('x-app-id', APP).expect(503)
     })
 
-    it('never comes from the address of the caller', async () => {
+    it('never depends on the address of the caller', async () => {
       const { app } = pinned({}, { country: () => undefined })
       await request(app)
         .get('/')
@@ -124,7 +124,7 @@ describe('regionPin', () => {
     })
   })
 
-  it('gives handlers the records of the jurisdiction of the person alone', async () => {
+  it("gives handlers only the records of the person's jurisdiction", async () => {
     const store = { in: (jurisdiction: string) => ({ jurisdiction }) as never }
     const { app } = protectedApp(
       { regionPin: { mode: 'enforce' } },
@@ -142,7 +142,7 @@ describe('regionPin', () => {
       expect(response.headers['cache-control']).toBe('no-store')
     })
 
-    it('is left out where no base is configured, and of a refusal that nobody can mend elsewhere', async () => {
+    it('is omitted if no base is configured, or if no other location could serve the request', async () => {
       const none = pinned({}, { here: 'dallas' })
       const response = await request(none.app).get('/').set({ 'x-app-id': APP, 'test-country': 'DE' })
       expect(response.body).not.toHaveProperty('base')
@@ -201,7 +201,7 @@ describe('regionPin', () => {
         .expect(421)
     })
 
-    it('answers 421 where no base is configured', async () => {
+    it('answers 421 if no base is configured', async () => {
       const { app } = pinned({ onMisdirected: 'redirect' }, { here: 'london', bases: {} })
       await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'US' }).expect(421)
     })
@@ -215,7 +215,7 @@ describe('regionPin', () => {
     })
   })
 
-  describe('redirect of a target that is not a path', () => {
+  describe('redirects of targets that are not paths', () => {
     // These cannot be sent by fetch: https://www.rfc-editor.org/rfc/rfc9112#section-3.2
     const targets: [what: string, method: string, target: string][] = [
       ['the absolute form', 'GET', 'http://gateway.example/me?x=1'],
@@ -244,14 +244,14 @@ describe('regionPin', () => {
     }
   })
 
-  it('hands over by the headers of the platform', async () => {
+  it('hands over with the headers of the platform', async () => {
     const handOver = (location: string) => ({ 'fly-replay': `region=${location}` })
     const { app } = pinned({ onMisdirected: 'handOver' }, { here: 'dallas', handOver })
     const response = await request(app).get('/').set({ 'x-app-id': APP, 'test-country': 'DE' })
     expect([response.status, response.headers['fly-replay']]).toEqual([421, 'region=london'])
   })
 
-  describe('a location with an end', () => {
+  describe('a location with an end date', () => {
     const DAY = 24 * 60 * 60 * 1_000
     const warned = async (now: number): Promise<string[]> => {
       // A process is told once: each case has a memory of its own for it.
@@ -263,14 +263,14 @@ describe('regionPin', () => {
       return [...told].filter((code) => code.startsWith('PORTCULLIS_ADEQUACY'))
     }
 
-    it('is told 180 days ahead, and from that day on', async () => {
+    it('is announced 180 days before, and from then on', async () => {
       const end = Date.UTC(2031, 11, 28)
       expect(await warned(end - 181 * DAY)).toEqual([])
       expect(await warned(end - 179 * DAY)).toEqual(['PORTCULLIS_ADEQUACY_ENDS'])
       expect(await warned(end)).toEqual(['PORTCULLIS_ADEQUACY_ENDED'])
     })
 
-    it('is told by a process that has run since long before', async () => {
+    it('is announced by a process that started long before', async () => {
       let now = Date.UTC(2031, 0, 1)
       const told = (globalThis as Record<symbol, unknown>)[
         Symbol.for('portcullis.setupWarnings')

@@ -134,7 +134,7 @@ describe('report mode', () => {
       })
     }
 
-    it(`of ${name} lets pass, and reports, what enforce refuses`, async () => {
+    it(`of ${name} lets requests pass that enforce refuses, and reports them`, async () => {
       const reported: Refusal[] = []
       const app = mounted(mount, sourceOf('report'), reported)
       const [, text] = requests[2] as [string, string]

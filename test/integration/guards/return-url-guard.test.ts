@@ -27,7 +27,7 @@ describe('returnUrlGuard', () => {
     ['https://example.org/done', 'https://example.org/done'],
   ]
   for (const [url, location] of admitted) {
-    it(`admits ${url} and hands its canonical form on`, async () => {
+    it(`admits ${url} and passes on its canonical form`, async () => {
       const { app } = redirecting(SECTIONS)
       const response = await request(app).post('/').set('x-app-id', APP).send({ return_url: url })
       expect([response.status, response.headers['location']]).toEqual([303, location])

@@ -311,7 +311,7 @@ describe('a declared place', () => {
     expect(await answer(place, sent)).toBe(code)
   })
 
-  it('has every parser read the same where it admits', async () => {
+  it('is read the same by every parser if it is admitted', async () => {
     const app = protectedApp(
       SECTIONS,
       (policies) => [returnUrlGuard({ policies, returnUrl: QUERY })],
@@ -334,7 +334,7 @@ describe('a declared place', () => {
     }
   })
 
-  it('in the body needs bodyParsers, which keep what was received', async () => {
+  it('in the body needs bodyParsers, which keep the received bytes', async () => {
     const sent = { json: `{"return_url":"${GOOD}"}` }
     expect(await answer(BODY, sent, { parsers: [express.json()] })).toBe(REFUSED)
     expect(await answer((req) => req.body?.return_url, sent, { parsers: [express.json()] })).toEqual([
@@ -343,7 +343,7 @@ describe('a declared place', () => {
     ])
   })
 
-  it('is read from the target as received, whatever a middleware or a router makes of it', async () => {
+  it('is read from the target as received, whatever middleware or routers change', async () => {
     const rewrite: express.RequestHandler = (req, _res, next) => {
       req.url = `/?return_url=${GOOD}`
       next()
@@ -351,7 +351,7 @@ describe('a declared place', () => {
     expect(await answer(QUERY, { target: `/?return_url=${EVIL}` }, { parsers: [rewrite] })).toBe(REFUSED)
   })
 
-  it.each(['HEAD', 'OPTIONS', 'DELETE'])('is judged for %s like for any other method', async (method) => {
+  it.each(['HEAD', 'OPTIONS', 'DELETE'])('is judged for %s as for any other method', async (method) => {
     const { app, reached } = protectedApp(SECTIONS, (policies) => [
       returnUrlGuard({ policies, returnUrl: QUERY }),
     ])
@@ -384,7 +384,7 @@ describe('a declared place', () => {
     })
   }
 
-  it('is named in the trail where there are several, with the reason', async () => {
+  it('is named in the trail with the reason if there are several', async () => {
     const details: unknown[] = []
     const note = (place: Place, target: string) =>
       answer(
@@ -414,7 +414,7 @@ describe('relativeTo', () => {
   const go = (url: string, relativeTo?: string) =>
     answer(QUERY, { target: `/?return_url=${encoded(url)}` }, { sections, relativeTo })
 
-  it('admits a path as the URL that it is here, by the entries of the app', async () => {
+  it('resolves a path to a URL of this server, and judges it by the entries of the app', async () => {
     expect(await go('/settings/mail?x=1', HERE)).toEqual([
       `${HERE}/settings/mail?x=1`,
       { return_url: `${HERE}/settings/mail?x=1` },
@@ -435,7 +435,7 @@ describe('relativeTo', () => {
     expect(await go(url, HERE)).toBe(REFUSED)
   })
 
-  it('is off unless it is switched on', async () => {
+  it('is off unless it is enabled', async () => {
     expect(await go('/settings')).toBe(REFUSED)
   })
 })
@@ -459,12 +459,12 @@ describe('reserved', () => {
     '?[code]=x',
     '?_ukey1[code]=x',
     '?%5Fukey1%5Bcode%5D=x',
-  ])('refuses %s, which the app could take for our answer', async (query) => {
+  ])('refuses %s, which the app could mistake for our answer', async (query) => {
     expect(await go(query)).toBe(REFUSED)
   })
 })
 
-describe('a place after one that is left out', () => {
+describe('a place after an optional one', () => {
   const places = [{ query: 'a', optional: true }, { query: 'b', optional: true }, { query: 'c' }] as const
   for (const [target, expected] of [
     [`/?c=${GOOD}`, [GOOD, { c: GOOD }]],
@@ -475,7 +475,7 @@ describe('a place after one that is left out', () => {
     [`/?a=${GOOD}&b=${OTHER}`, 'RETURN_URL_REQUIRED'],
     ['/', 'RETURN_URL_REQUIRED'],
   ] as const) {
-    it(`is judged all the same: ${target}`, async () => {
+    it(`is still judged: ${target}`, async () => {
       expect(await answer(places, { target })).toEqual(expected)
     })
   }

@@ -73,7 +73,7 @@ async function location(
 
 describe('safeRedirect', () => {
   it.each(['GET', 'HEAD', 'POST'])(
-    'answers %s with 303, which is not stored and names no referrer, and with nothing else',
+    'answers %s with 303, without caching, referrer or body',
     async (method) => {
       expect(await sent(redirecting(), `/?${query(`${CALLBACK}x?y=1`)}`, method)).toEqual([
         [
@@ -132,7 +132,7 @@ describe('safeRedirect', () => {
     ],
     ['com.example.app:/callback', { code: 'c' }, 'com.example.app:/callback?code=c'],
   ]
-  it.each(added)('adds to %s the parameters %j', async (url, parameters, expected) => {
+  it.each(added)('adds the parameters to %s: %j', async (url, parameters, expected) => {
     const text = await location(url, { parameters })
     expect(text).toBe(expected)
     const parsed = new URL(text ?? '')
@@ -143,7 +143,7 @@ describe('safeRedirect', () => {
   })
 
   it.each(['?code=x', '?CODE=x', '?c%6fde', '?code[]=x', '?[code]=x', '?a&code[0]=x'])(
-    'does not add a parameter that the URL has already: %s',
+    'does not add a parameter that the URL already has: %s',
     async (given) => {
       expect(await location(`${CALLBACK}${given}`, { parameters: { code: 'c' } })).toBe(
         'UsageError: the return URL already has the parameter "code": name it in the `reserved` option of `returnUrlGuard`',
@@ -151,7 +151,7 @@ describe('safeRedirect', () => {
     },
   )
 
-  it('goes to the one that is asked for, and by default to the first', async () => {
+  it('goes to the named URL, and by default to the first one', async () => {
     const target = `/?${query(`${CALLBACK}2`, 'cancel_url')}&${query(`${CALLBACK}1`)}`
     const go = async (to?: string) =>
       (await sent(redirecting('enforce', { to }), target))
@@ -166,7 +166,7 @@ describe('safeRedirect', () => {
       )
   })
 
-  it('throws where the request named none', async () => {
+  it('throws if the request named none', async () => {
     expect(await sent(redirecting(), '/')).toEqual([
       expect.arrayContaining(['HTTP/1.1 500 Internal Server Error']),
       'UsageError: `returnUrlGuard` found no usable return URL in this request: answer it without a redirect',
@@ -185,7 +185,7 @@ describe('safeRedirect', () => {
   })
 
   it.each(['report', 'off'])(
-    'goes in mode %s wherever the guard lets pass: to any well-formed URL',
+    'goes to any well-formed URL in mode %s, as the guard lets it pass',
     async (mode) => {
       expect(await location(EVIL, {}, mode)).toBe(EVIL)
       expect(await location('javascript:alert(1)', {}, mode)).toMatch(/^UsageError/)
@@ -193,7 +193,7 @@ describe('safeRedirect', () => {
     },
   )
 
-  it('throws, and writes nothing, without a guard or with a context that no guard has made', () => {
+  it('throws, and writes nothing, without a guard or with a forged context', () => {
     const request = {} as GuardRequest
     const forged = {
       portcullis: { returnUrl: EVIL, returnUrls: { returnUrl: EVIL } },
@@ -202,7 +202,7 @@ describe('safeRedirect', () => {
     for (const req of [request, forged]) expect(() => safeRedirect(response, req)).toThrow(UsageError)
   })
 
-  it('goes nowhere else when a handler writes to the context', async () => {
+  it('ignores changes that a handler makes to the context', async () => {
     const { app } = protectedApp(
       sectionsIn('enforce'),
       (policies) => [returnUrlGuard({ policies, returnUrl: { query: 'return_url' } })],
@@ -236,7 +236,7 @@ describe('safeRedirect', () => {
     expect(text).toContain(`\r\nLocation: ${CALLBACK}?code=c\r\n`)
   })
 
-  it('leaves, behind auditAccess, when its event is kept; the event holds no URL', async () => {
+  it('is sent after auditAccess has stored its event, which contains no URL', async () => {
     const sink = memoryAuditSink()
     const app = redirecting('enforce', {}, (policies) => [auditAccess({ policies, sink })])
     expect((await sent(app, `/?${query(`${CALLBACK}secret`)}`))[0]).toContain(`Location: ${CALLBACK}secret`)
@@ -259,7 +259,7 @@ describe('safeRedirect', () => {
     ['half a character in a name', { parameters: { '\udc00': 'x' } }, /`safeRedirect.parameters`/],
     ['a parameter without a name', { parameters: { '': 'x' } }, /`safeRedirect.parameters`/],
   ]
-  it.each(wrong)('refuses %s, and shows no value', (_what, options, message) => {
+  it.each(wrong)('refuses %s, without showing the value', (_what, options, message) => {
     const call = () => safeRedirect({} as GuardResponse, {} as GuardRequest, options as SafeRedirectOptions)
     expect(call).toThrow(ConfigError)
     expect(call).toThrow(message)

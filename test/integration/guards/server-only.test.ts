@@ -37,7 +37,7 @@ describe('serverOnly', () => {
     })
   })
 
-  it('admits a request that was signed where a router took part of the path off', async () => {
+  it('admits a signed request if a router has removed a part of the path', async () => {
     const inner = protectedApp(SECTIONS, guards)
     const outer = express().use('/auth', inner.app)
     await listening(outer, async (origin) => {
@@ -73,7 +73,7 @@ describe('serverOnly', () => {
     })
   }
 
-  it('refuses a request of which header lines were dropped, even when the rest is signed', async () => {
+  it('refuses a request whose header lines were dropped, even if the rest is signed', async () => {
     const { app, reached } = protectedApp(SECTIONS, guards)
     await listening(app, async (origin, server) => {
       server.maxHeadersCount = 20
@@ -150,7 +150,7 @@ describe('serverOnly', () => {
     expect([response.status, response.body.code]).toEqual([403, 'BROWSER_NOT_ALLOWED'])
   })
 
-  it('admits a request once, even when it is sent many times at once', async () => {
+  it('admits a request once, even if it is sent many times at once', async () => {
     const { app } = protectedApp(SECTIONS, guards)
     await listening(app, async (origin) => {
       const headers = await signRequest(
@@ -164,7 +164,7 @@ describe('serverOnly', () => {
     })
   })
 
-  it('does not use up the nonce of a request that is refused for another reason', async () => {
+  it('does not claim the nonce of a request that is refused for another reason', async () => {
     const claimed: string[] = []
     const nonces: NonceStore = { claim: (_appId, nonce) => claimed.push(nonce) > 0 }
     const { app } = protectedApp(SECTIONS, (policies) => [...bodyParsers(), serverOnly({ policies, nonces })])
@@ -180,7 +180,7 @@ describe('serverOnly', () => {
     })
   })
 
-  it('refuses a signature of another time', async () => {
+  it('refuses a signature outside the time window', async () => {
     let now = Date.now()
     const { app } = protectedApp(SECTIONS, (policies) => [
       serverOnly({ policies, nonces: memoryNonces(), now: () => now }),
@@ -196,7 +196,7 @@ describe('serverOnly', () => {
     })
   })
 
-  it('refuses content whose bytes were not kept, however it was signed', async () => {
+  it('refuses content whose bytes were not kept, whatever the signature', async () => {
     const { app, reached } = protectedApp(SECTIONS, (policies) => [
       express.json(),
       serverOnly({ policies, nonces: memoryNonces() }),
@@ -238,7 +238,7 @@ describe('serverOnly', () => {
     })
   }
 
-  it('takes a key from its notBefore until its notAfter', async () => {
+  it('accepts a key from its notBefore until its notAfter', async () => {
     const { app, store } = protectedApp(SECTIONS, guards)
     const policy = { appId: APP, ...SECTIONS }
     const day = 86_400_000
@@ -282,13 +282,13 @@ describe('serverOnly', () => {
       })
     }
 
-    it('is told to who has proven it, two weeks before', async () => {
+    it('is announced to callers that have used it, two weeks before', async () => {
       const { first, again } = await answerTo({})
       expect([first.status, first.headers.get(HEADER)]).toEqual([200, notAfter])
       expect([again.status, again.headers.get(HEADER)]).toEqual([401, null])
     })
 
-    it('is told to nobody else', async () => {
+    it('is announced to nobody else', async () => {
       const { first } = await answerTo({}, { 'x-app-id': APP, signature: `sig1=:${'A'.repeat(43)}=:` })
       expect([first.status, first.headers.get(HEADER)]).toEqual([401, null])
     })
@@ -300,7 +300,7 @@ describe('serverOnly', () => {
       [{ mode: 'report' as const }, false],
       [{ now: () => Date.parse(notAfter) - 14 * day - 1_000 }, false],
       [{ now: () => Date.parse(notAfter) - 14 * day + 1_000 }, true],
-    ])('is told with %j: %s', async (options, told) => {
+    ])('is announced with %j: %s', async (options, told) => {
       const { first } = await answerTo(options)
       expect([first.status, first.headers.has(HEADER)]).toEqual([200, told])
     })
@@ -345,7 +345,7 @@ describe('serverOnly', () => {
     })
   })
 
-  it('is built only with a nonce store', () => {
+  it('cannot be created without a nonce store', () => {
     const policies = createPolicySource({ store: { read: async () => undefined } })
     expect(() => serverOnly({ policies } as never)).toThrow(
       /`serverOnly.nonces` is missing: give a nonce store/,

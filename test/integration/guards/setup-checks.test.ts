@@ -165,8 +165,8 @@ async function ask(mounts: Mounts, question: Ask): Promise<void> {
   }
 }
 
-describe('set-up checks', () => {
-  it.each(WRONG)('%s: is told', async (_name, mounts, question, code) => {
+describe('setup checks', () => {
+  it.each(WRONG)('%s: gives a warning', async (_name, mounts, question, code) => {
     await ask(mounts, question)
     expect(codes()).toEqual([code])
     const [message] = warned.mock.calls[0] ?? []
@@ -179,7 +179,7 @@ describe('set-up checks', () => {
     expect(`${String(message)}${warnings()[0]?.detail}`).not.toMatch(/s3cret|shop\.example|app-1/)
   })
 
-  it.each(WRONG)('%s: is told in production too', async (_name, mounts, question, code) => {
+  it.each(WRONG)('%s: gives a warning in production too', async (_name, mounts, question, code) => {
     const before = process.env['NODE_ENV']
     process.env['NODE_ENV'] = 'production'
     try {
@@ -190,18 +190,18 @@ describe('set-up checks', () => {
     expect(codes()).toEqual([code])
   })
 
-  it.each(RIGHT)('%s: is not', async (_name, mounts, question) => {
+  it.each(RIGHT)('%s: gives no warning', async (_name, mounts, question) => {
     await ask(mounts, question)
     expect(codes()).toEqual([])
   })
 
-  it('each code comes once per process', async () => {
+  it('each code is printed once per process', async () => {
     for (let count = 0; count < 3; count += 1)
       for (const [, mounts, question] of WRONG) await ask(mounts, question)
     expect(codes().toSorted()).toEqual([PARSER, CORS, ORDER, RAW, PARAMETER].toSorted())
   })
 
-  it('only the first thousand decisions of a guard are looked at', async () => {
+  it('only the first thousand decisions of a guard are examined', async () => {
     looks['domainProtect'] = 1
     await ask((p) => [origins(p)], page)
     await ask((p) => [cors(), origins(p)], page)
@@ -263,21 +263,21 @@ describe('memory with several processes', () => {
     ['the only instance', 'production', '0'],
     ['no instance', 'production', undefined],
     ['development', 'development', '1'],
-  ])('%s: is not told', async (_name, environment, instance) => {
+  ])('%s: gives no warning', async (_name, environment, instance) => {
     process.env['NODE_ENV'] = environment
     if (instance !== undefined) process.env['NODE_APP_INSTANCE'] = instance
     for (const [, use] of uses) await use()
     expect(codes()).toEqual([])
   })
 
-  it('a memoryStore that is only read is the same in every process', () => {
+  it('a memoryStore that is only read gives no warning', () => {
     process.env['NODE_ENV'] = 'production'
     process.env['NODE_APP_INSTANCE'] = '1'
     memoryStore([{ policy: { appId: 'a' } }])
     expect(codes()).toEqual([])
   })
 
-  it('workers of node:cluster: a person who runs the server is told by the second', async () => {
+  it('workers of node:cluster: the second one prints the warning', async () => {
     const env = { ...process.env, NODE_ENV: 'production' }
     const { output } = await run(process.execPath, [compiled('test/support/clustered-process.ts')], { env })
     expect(

@@ -34,7 +34,7 @@ describe('the shell', () => {
     expect(response.headers['x-request-id']).toBeUndefined()
   })
 
-  it('answers a refusal as a problem document that says nothing of the policy', async () => {
+  it('answers a refusal with a problem document that reveals nothing about the policy', async () => {
     const { app, reached } = protectedApp(SHUT, (policies) => [ipWhitelist({ policies })])
     const response = await request(app).get('/x').set('x-app-id', APP)
     expect(response.status).toBe(403)
@@ -68,7 +68,7 @@ describe('the shell', () => {
     })
   }
 
-  it('tells no app and an unknown app apart by the code alone', async () => {
+  it('distinguishes a missing and an unknown app only by the code', async () => {
     const { app } = protectedApp(OPEN, (policies) => [ipWhitelist({ policies })])
     const [none, unknown] = await Promise.all([
       request(app).get('/'),
@@ -79,7 +79,7 @@ describe('the shell', () => {
     expect(Object.keys(none.headers)).toEqual(Object.keys(unknown.headers))
   })
 
-  it('changes no byte of the response in report mode, and tells onReport', async () => {
+  it('changes no byte of the response in report mode, and calls onReport', async () => {
     const reported: Refusal[] = []
     const sections = { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'report' } } as const
     const guarded = protectedApp(sections, (policies) => [
@@ -110,7 +110,7 @@ describe('the shell', () => {
     await request(app).get('/').set('x-app-id', APP).expect(200)
   })
 
-  it('does not ask where the policy says off, and has nothing to report', async () => {
+  it('does not judge if the policy says off, and reports nothing', async () => {
     const reported: Refusal[] = []
     const { app } = protectedApp(
       { ipWhitelist: { ...SHUT.ipWhitelist, mode: 'off' } },
@@ -121,7 +121,7 @@ describe('the shell', () => {
     expect(reported).toEqual([])
   })
 
-  it('judges the next request by a policy that was changed in the store', async () => {
+  it('judges the next request by the changed policy in the store', async () => {
     const { app, store } = protectedApp(OPEN, (policies) => [ipWhitelist({ policies })])
     await request(app).get('/').set('x-app-id', APP).expect(200)
     await store.write({ policy: { appId: APP, ...SHUT } }, 1)
@@ -130,7 +130,7 @@ describe('the shell', () => {
     await request(app).get('/').set('x-app-id', APP).expect(401)
   })
 
-  it('judges a whole request by one revision, even when the policy changes on the way', async () => {
+  it('judges a whole request by one revision, even if the policy changes meanwhile', async () => {
     const { app, store } = protectedApp(OPEN, (policies) => [
       ipWhitelist({ policies }),
       (_req: unknown, _res: unknown, next: () => void) =>
@@ -169,7 +169,7 @@ describe('the shell', () => {
     })
   }
 
-  it('hands a refusal to onDeny in place of the problem document', async () => {
+  it('calls onDeny with a refusal instead of sending the problem document', async () => {
     const { app } = protectedApp(SHUT, (policies) => [
       ipWhitelist({
         policies,
@@ -217,7 +217,7 @@ describe('the shell', () => {
   })
 
   for (const temperature of ['cold', 'warm']) {
-    it(`leaves a fault of the handler to the application (${temperature} policy)`, async () => {
+    it(`leaves an error of the handler to the application (${temperature} policy)`, async () => {
       const { app, policies } = protectedApp(
         OPEN,
         (source) => [ipWhitelist({ policies: source })],
@@ -282,7 +282,7 @@ describe('the shell', () => {
     ],
   ]
   for (const [what, text, status, code] of odd) {
-    it(`answers ${what} with ${status} ${code ?? ''} and stays up`, async () => {
+    it(`answers ${what} with ${status} ${code ?? ''} without crashing`, async () => {
       const { app, reached } = protectedApp(OPEN, (policies) => [...bodyParsers(), ipWhitelist({ policies })])
       await listening(app, async (origin) => {
         const answer = await exchange(Number(new URL(origin).port), text)
@@ -294,7 +294,7 @@ describe('the shell', () => {
     })
   }
 
-  it('passes a known app on before it returns: no promise, no read of the store', async () => {
+  it('calls next synchronously for a known app: no promise, no read of the store', async () => {
     let reads = 0
     const store = memoryStore([{ policy: { appId: APP, ...OPEN } }])
     const policies = createPolicySource({

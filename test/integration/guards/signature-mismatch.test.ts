@@ -175,7 +175,7 @@ describe('explainMismatch', () => {
       expect(trail[0]?.evidence['mistake']).toBe(mistake)
     })
 
-    it(`tells operators without it: ${mistake}`, async () => {
+    it(`tells only operators without it: ${mistake}`, async () => {
       const { document, trail } = await send(mistaken)
       expect(Object.keys(document).sort()).toEqual(['code', 'instance', 'status', 'title', 'type'])
       expect(trail[0]?.evidence).toEqual({
@@ -185,7 +185,7 @@ describe('explainMismatch', () => {
     })
   }
 
-  it('tells the order of parameters that were signed', async () => {
+  it('shows the signed order of parameters', async () => {
     // Sent in another order than signed.
     const sends = (input: string) => input.replace(/(;keyid="[^"]*")(;nonce="[^"]*")/, '$2$1')
     const { document } = await send({ sends }, true)
@@ -195,13 +195,13 @@ describe('explainMismatch', () => {
     })
   })
 
-  it('tells which value was signed, and which was received', async () => {
+  it('shows which value was signed, and which was received', async () => {
     const { document } = await send({ signs: signing('@path', () => '/a/b/') }, true)
     expect(document.signedValue).toBe('/a/b/')
     expect(document.signatureBase).toContain('\n"@path": /a/b\n')
   })
 
-  it('names what differs from the base that the caller sends along', async () => {
+  it('shows the differences from the base that the caller sends', async () => {
     const signs = (base: string) => signing('@path', () => '/elsewhere')(signing('@query', () => '?z')(base))
     const { document } = await send({ signs, tellsBase: true }, true)
     expect(document.components).toEqual(['@path', '@query'])
@@ -214,7 +214,7 @@ describe('explainMismatch', () => {
     expect(odd.document.components).toContain('@method')
   })
 
-  it('shows the base when it finds nothing else', async () => {
+  it('shows the base if it finds nothing else', async () => {
     const { document, trail } = await send({ secret: 'another' }, true)
     expect(document.detail).toBe('the signature by key `key-1` does not match the received request')
     expect(document).toMatchObject({ components: [] })
@@ -230,7 +230,7 @@ describe('explainMismatch', () => {
     ],
     [{ created: 1 }, 'SIGNATURE_EXPIRED', /^created \d+ s ago, more than the allowed 300 s$/],
     [{ sends: (input: string) => input.replace('"@path" ', '') }, 'SIGNATURE_INVALID', 'not covered: @path'],
-  ])('tells the reason where no base was made or the signature is valid', async (mistaken, code, detail) => {
+  ])('gives the reason if no base was built or the signature is valid', async (mistaken, code, detail) => {
     const { document } = await send(mistaken, true)
     expect(document).toMatchObject({
       code,
@@ -238,7 +238,7 @@ describe('explainMismatch', () => {
     })
   })
 
-  it('finds mistakes with Ed25519, which it does not look for outside of development', async () => {
+  it('finds mistakes with Ed25519, but does not search for them outside development', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519')
     const secret = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url').toString('base64')
     const keys = [{ id: 'key-1', algorithm: 'ed25519' as const, secret }]
@@ -250,17 +250,17 @@ describe('explainMismatch', () => {
     expect((await send(mistaken, false, { keys })).trail[0]?.evidence).toEqual({})
   })
 
-  it('shows nothing of a secret', async () => {
+  it('reveals nothing about the secret', async () => {
     const text = JSON.stringify(await send({ secret: KEY.secret }, true))
     expect(text).not.toContain(KEY.secret)
   })
 
-  it('explains to an app that does not exist as to any other', async () => {
+  it('gives an app that does not exist the same explanation as any other', async () => {
     const { document } = await send({ appId: 'nobody' }, true)
     expect(document).toMatchObject({ code: 'SIGNATURE_INVALID', components: [] })
   })
 
-  it('off is as if there were no such option, byte for byte', async () => {
+  it('has no effect when off, byte for byte', async () => {
     const bytes = ({ document, headers, status }: Answer) => [
       status,
       Object.keys(document),
@@ -280,7 +280,7 @@ describe('explainMismatch', () => {
     })
   })
 
-  it('examines few signatures a second outside of development, so that a flood buys no work', async () => {
+  it('examines only a few signatures per second outside development, so that a flood cannot cause work', async () => {
     const trail: Decision[] = []
     const { app } = protectedApp(SECTIONS, (policies) => [
       serverOnly({ policies, nonces: memoryNonces(), onDeny: (decision, _req, res) => { trail.push(decision); res.end() } }),

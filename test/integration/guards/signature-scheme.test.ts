@@ -68,7 +68,7 @@ describe('a scheme of your own', () => {
     return listening(app, (origin) => run(origin, trail))
   }
 
-  it('gets the message as received, and its nonce counts once', async () => {
+  it('gets the message as received, and its nonce works once', async () => {
     await guarded(toy, async (origin, trail) => {
       const headers = { 'x-proof': proofOf(`${APP} POST /pay?a=1 {}`) }
       expect((await send(origin, headers)).status).toBe(200)
@@ -78,14 +78,14 @@ describe('a scheme of your own', () => {
     })
   })
 
-  it('says how to sign, in place of Accept-Signature', async () => {
+  it('says how to sign, instead of Accept-Signature', async () => {
     await guarded(toy, async (origin) => {
       const { headers } = await send(origin, {})
       expect([headers.get('x-proof-wanted'), headers.get('accept-signature')]).toEqual(['sha-256', null])
     })
   })
 
-  it('does not let an app pass that does not exist, even if it asks for no key', async () => {
+  it('does not admit an app that does not exist, even without looking up a key', async () => {
     const naive: SignatureScheme = {
       name: 'naive',
       verify: (_message, { now }) => ({ ok: true, keyId: 'k', nonce: 'n', usableUntil: now }),
@@ -179,7 +179,7 @@ describe('Accept-Signature', () => {
     ['with X-Origin', { headers: { 'x-origin': 'https://example.org' } }, ['x-origin']],
   ]
   for (const [what, init, more] of cases) {
-    it(`names what a request ${what} must cover, as a dictionary of RFC 9651`, async () => {
+    it(`lists what a request ${what} must cover, as a dictionary of RFC 9651`, async () => {
       const { app } = protectedApp(SECTIONS, guards)
       await listening(app, async (origin) => {
         const response = await fetch(origin, { ...init, headers: { 'x-app-id': APP, ...init.headers } })
@@ -209,7 +209,7 @@ describe('an unknown app, an unknown key and a wrong signature', () => {
     ['of a browser', (headers) => ({ ...headers, origin: 'https://example.org' })],
   ]
   for (const [what, change] of requests) {
-    it(`cannot be told apart: ${what}`, async () => {
+    it(`cannot be distinguished: ${what}`, async () => {
       const { app } = protectedApp(SECTIONS, (policies) => [
         ...bodyParsers(),
         serverOnly({ policies, nonces: memoryNonces() }),
@@ -235,7 +235,7 @@ describe('an unknown app, an unknown key and a wrong signature', () => {
     })
   }
 
-  it('cannot be told apart when the key id names the app', async () => {
+  it('cannot be distinguished if the key id names the app', async () => {
     const appId = appIdFrom({ keyId: (id) => (id === KEY.id ? APP : undefined) })
     const { app } = protectedApp(SECTIONS, (policies) => [
       serverOnly({ policies, nonces: memoryNonces(), appId }),
@@ -250,7 +250,7 @@ describe('an unknown app, an unknown key and a wrong signature', () => {
     })
   })
 
-  it('are told apart in the trail', async () => {
+  it('are distinguished in the trail', async () => {
     const told: unknown[] = []
     const { app } = protectedApp(SECTIONS, (policies) => [
       serverOnly({

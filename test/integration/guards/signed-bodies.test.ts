@@ -92,7 +92,7 @@ describe('signed bodies', () => {
         expect(await post(sent)).toEqual({ status: 200, body: VALUE })
       })
 
-      it(`are refused when other bytes arrive that unpack to the same: ${name}`, async () => {
+      it(`are refused if different bytes arrive that decompress to the same: ${name}`, async () => {
         // White space at the end is no part of the value, and neither is a compression level.
         const change = () => encode(Buffer.concat([TEXT, Buffer.from(' ')]))
         expect(await post({ ...sent, change })).toMatchObject({ status: 401, code: 'DIGEST_MISMATCH' })
@@ -100,7 +100,7 @@ describe('signed bodies', () => {
     }
   }
 
-  it('are parsed as forms too', async () => {
+  it('are also parsed as forms', async () => {
     const type = 'application/x-www-form-urlencoded'
     expect(await post({ bytes: gzipSync('a=1&b=%20'), coding: 'gzip', type })).toEqual({
       status: 200,
@@ -108,7 +108,7 @@ describe('signed bodies', () => {
     })
   })
 
-  it('may have both digests, and each must hold', async () => {
+  it('may have both digests, and each must match', async () => {
     const bytes = gzipSync(TEXT)
     const digest = (hash: string, of: Uint8Array) => `:${createHash(hash).update(of).digest('base64')}:`
     const right = `sha-256=${digest('sha256', bytes)}, sha-512=${digest('sha512', bytes)}`
@@ -142,7 +142,7 @@ describe('signed bodies', () => {
     ['gzip', gzipSync(bomb)],
     ['br', brotliCompressSync(bomb)],
   ])(
-    'of %s that unpack to more than the limit are refused with 413, and not unpacked',
+    'of %s that decompress to more than the limit are refused with 413, before they are decompressed',
     async (coding, bytes) => {
       const before = process.memoryUsage().arrayBuffers
       expect(await post({ bytes, coding, limit: bytes.length })).toEqual({
@@ -153,7 +153,7 @@ describe('signed bodies', () => {
     },
   )
 
-  it('are refused with 413 when they are too large as received', async () => {
+  it('are refused with 413 if they are too large as received', async () => {
     const bytes = gzipSync(randomBytes(2000))
     for (const chunked of [false, true]) {
       expect(await post({ bytes, coding: 'gzip', limit: 1000, chunked })).toEqual({
@@ -173,17 +173,17 @@ describe('signed bodies', () => {
     expect(await post({ bytes, coding })).toMatchObject({ status })
   })
 
-  it('of a charset that is not known are refused', async () => {
+  it('with an unknown charset are refused', async () => {
     const type = 'application/json; charset=latin-9000'
     expect(await post({ bytes: gzipSync(TEXT), coding: 'gzip', type })).toMatchObject({ status: 415 })
   })
 
-  it('of a type that nobody parses are left alone, and refused because their digest cannot be checked', async () => {
+  it('of a type without a parser are not read, and refused because their digest cannot be checked', async () => {
     const sent = { bytes: gzipSync(TEXT), coding: 'gzip', type: 'application/octet-stream' }
     expect(await post(sent)).toMatchObject({ status: 401, code: 'DIGEST_MISMATCH' })
   })
 
-  it('that were read by somebody else are not read again', async () => {
+  it('that other middleware has read are not read again', async () => {
     const app = express().use(
       express.raw({ type: () => true }),
       bodyParsers(),
@@ -198,7 +198,7 @@ describe('signed bodies', () => {
     })
   })
 
-  it('of a caller that goes away leave nothing behind', async () => {
+  it('of a caller that disconnects leave nothing behind', async () => {
     const errors: unknown[] = []
     const app = express().use(bodyParsers(), ((error, _req, res, _next) => {
       errors.push((error as { status?: number }).status)
@@ -246,7 +246,7 @@ describe('signed bodies', () => {
         return { answer, reached: reached.length }
       }
 
-      it(`are refused behind ${what}, whatever carries them`, async () => {
+      it(`are refused after ${what}, however they are framed`, async () => {
         for (const [carrier, content] of contents) {
           const { answer, reached } = await ask(content)
           // Node itself answers 400 to a coding that it cannot read.
@@ -256,7 +256,7 @@ describe('signed bodies', () => {
         }
       })
 
-      it(`are admitted behind ${what} where there is no body`, async () => {
+      it(`are admitted after ${what} if there is no body`, async () => {
         const { answer, reached } = await ask('Content-Length: 0\r\n\r\n')
         expect([answer.slice(0, 12), reached]).toEqual(['HTTP/1.1 200', 1])
       })

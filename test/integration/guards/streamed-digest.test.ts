@@ -49,7 +49,7 @@ describe('content that is digested as it arrives', () => {
     ['both', [digestOf('sha256', CONTENT), digestOf('sha512', CONTENT)], true],
     ['a wrong sha-256 ahead', [digestOf('sha256', OTHER), digestOf('sha512', CONTENT)], false],
     ['a wrong sha-512 behind', [digestOf('sha256', CONTENT), digestOf('sha512', OTHER)], false],
-  ])('passes when every digest holds: %s', async (_what, digests, passes) => {
+  ])('is accepted if every digest matches: %s', async (_what, digests, passes) => {
     const { app } = protectedApp(SIGNED, (policies) => [streamed(policies)], answersWithItsText)
     await listening(app, async (origin) => {
       expect(await send(origin, CONTENT, digests.join(', '))).toBe(
@@ -58,7 +58,7 @@ describe('content that is digested as it arrives', () => {
     })
   })
 
-  it('ends for nobody when one of two mounts enforces, whichever judges first', async () => {
+  it('does not end for any reader if one of two mounts enforces, whichever judges first', async () => {
     const reporting = createPolicySource({
       store: memoryStore([{ policy: { appId: APP, serverOnly: { mode: 'report' } }, keys: [KEY] }]),
     })
@@ -83,7 +83,7 @@ describe('content that is digested as it arrives', () => {
     ['at once', [CONTENT.length]],
     ['in two parts', [5, CONTENT.length - 5]],
     ['with its last byte alone', [CONTENT.length - 1, 1]],
-  ])('of a known length is never handed over whole when it was forged: sent %s', async (_how, lengths) => {
+  ])('of a known length is never delivered completely if it was forged: sent %s', async (_how, lengths) => {
     let seen = Buffer.alloc(0)
     const collects: RequestHandler = (req, res) => {
       seen = Buffer.alloc(0)
@@ -119,7 +119,7 @@ describe('content that is digested as it arrives', () => {
     })
   })
 
-  it('has no end for a handler that takes what is there now and then', async () => {
+  it('does not end for a handler that reads from time to time', async () => {
     const takesNowAndThen: RequestHandler = (req, res) => {
       let [text, ended] = ['', false]
       const end = new Promise<void>((resolve) => req.on('end', () => resolve(void (ended = true))))

@@ -45,7 +45,7 @@ const sourceOf = (name: string, section: object): PolicySource =>
     store: memoryStore([{ policy: { appId: APP, [name]: { mode: 'enforce', ...section } } }]),
   })
 
-describe('two mounts with different sources judge one request each by its own policy:', () => {
+describe('two mounts with different sources each judge a request by their own policy:', () => {
   for (const [name, mount, admits, refuses] of mounts) {
     for (const temperature of ['cold', 'warm']) {
       for (const [how, sections, status] of [
@@ -73,7 +73,7 @@ describe('two mounts with different sources judge one request each by its own po
     }
   }
 
-  it('an app of the first source alone is unknown to the second', async () => {
+  it('an app that only the first source has is unknown to the second', async () => {
     const [, mount, admits] = mounts[0] as (typeof mounts)[number]
     const known = sourceOf('ipWhitelist', admits)
     const unknown = createPolicySource({ store: memoryStore() })
@@ -87,7 +87,7 @@ describe('two mounts with different sources judge one request each by its own po
     }
   })
 
-  it('two readers of the app id name two apps, each of which is judged', async () => {
+  it('two mounts with different app ids judge both apps', async () => {
     const store = memoryStore([
       { policy: { appId: 'one', ipWhitelist: { mode: 'enforce', ranges: ['0.0.0.0/0', '::/0'] } } },
       { policy: { appId: 'two', ipWhitelist: { mode: 'enforce', ranges: [] } } },

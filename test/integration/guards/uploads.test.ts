@@ -168,7 +168,7 @@ describe.each([
       })
     })
 
-    it('and never ends for it when other bytes were signed', async () => {
+    it('and never ends for it if other bytes were signed', async () => {
       for (const [ahead, behind] of [
         [waitsNot, waitsNot],
         [waits, waitsNot],
@@ -221,7 +221,7 @@ describe('content that is digested as it arrives', () => {
   const bytes = randomBytes(100_000)
   const sent = Uint8Array.from(bytes, (byte, index) => (index === 99_999 ? byte ^ 1 : byte))
 
-  it('is in the trail as refused when it turns out to be wrong, and the connection stays open', async () => {
+  it('is in the trail as refused if it turns out to be wrong, and the connection stays open', async () => {
     const { app, sink } = streaming(readers['by listening for data'] as RequestHandler)
     await listening(app, async (origin, server) => {
       let connections = 0
@@ -238,7 +238,7 @@ describe('content that is digested as it arrives', () => {
     })
   })
 
-  it('gives the caller an answer where the handler waits for an end that never comes', async () => {
+  it('gets an answer even if the handler waits for an end that never comes', async () => {
     const file = join(directory, 'piped')
     const finished: string[] = []
     const { app } = streaming((req, res) => {
@@ -257,7 +257,7 @@ describe('content that is digested as it arrives', () => {
     expect(digest(await readFile(file))).toBe(digest(bytes))
   })
 
-  it('leaves a handler alone that does not read it', async () => {
+  it('does not affect a handler that does not read it', async () => {
     const { app } = streaming((_req, res) => void res.end('unread'))
     await listening(app, async (origin) => {
       for (const each of [bytes, sent]) {
@@ -280,7 +280,7 @@ describe('content that is digested as it arrives', () => {
     }
   })
 
-  it('is checked once where two mounts judge the request', async () => {
+  it('is checked once if two mounts judge the request', async () => {
     const read = readers['by an iterator'] as RequestHandler
     const { app } = protectedApp(
       SIGNED,
@@ -296,7 +296,7 @@ describe('content that is digested as it arrives', () => {
     })
   })
 
-  it('is refused where somebody has read of it, and where the guard does not stream', async () => {
+  it('is refused if a part was already read, or if the guard does not stream', async () => {
     const reads: RequestHandler = (req, _res, next) => {
       req.once('data', () => {
         req.pause()
@@ -317,7 +317,7 @@ describe('content that is digested as it arrives', () => {
     }
   })
 
-  it('passes every cut of the bytes and no change of them', async () => {
+  it('is accepted in any chunking, and refused with any change', async () => {
     const { app } = streaming(readers['by an iterator'] as RequestHandler)
     await listening(app, async (origin) => {
       await fc.assert(
@@ -373,7 +373,7 @@ describe('content of no bytes', () => {
     ['bodyParsers()', bodyParsers(), false],
     ['`streamed` alone', [], true],
   ] as const)('with %s', (_how, parsers, streamed) => {
-    it.each(table)('is no content: type `%s`, coding `%s`, %s', async (type, coding, framing) => {
+    it.each(table)('does not count as content: type `%s`, coding `%s`, %s', async (type, coding, framing) => {
       const { app } = protectedApp({ ...SIGNED, ...url }, (policies) => [
         ...parsers,
         serverOnly({ policies, nonces: memoryNonces(), streamed }),
@@ -400,7 +400,7 @@ describe('content of no bytes', () => {
       })
     })
 
-    it('is no content over HTTP/2, whenever its stream ends; what comes without a digest is refused', async () => {
+    it('does not count as content over HTTP/2, whenever its stream ends; content without a digest is refused', async () => {
       const guards = [...parsers, serverOnly({ policies: policiesOf(), nonces: memoryNonces(), streamed })]
       const server = createHttp2Server((req, res) => runGuards(guards, req, res))
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -437,7 +437,7 @@ describe('content of no bytes', () => {
     })
   })
 
-  it('is not assumed of a caller that goes away ahead of its first byte', async () => {
+  it('is not assumed if a caller disconnects before the first byte', async () => {
     const decisions: string[] = []
     const { app, reached } = protectedApp(SIGNED, (policies) => {
       const onDecision = ({ code }: Decision): unknown => decisions.push(code)
@@ -463,7 +463,7 @@ describe('content of no bytes', () => {
     expect([decisions, reached]).toEqual([['SIGNATURE_INVALID'], []])
   })
 
-  it('is not assumed where the end of the stream is still to come', async () => {
+  it('is not assumed before the end of the stream', async () => {
     const { app } = protectedApp(SIGNED, (policies) => [serverOnly({ policies, nonces: memoryNonces() })])
     await listening(app, async (origin) => {
       const headers = await signRequest(
@@ -509,7 +509,7 @@ describe('bodyParsers', () => {
     expect(await send({ keep, limit: 10 }, type, randomBytes(11))).toMatchObject({ status })
   })
 
-  it('leaves a body unread for the parsers behind when it replays', async () => {
+  it('leaves the body readable for later parsers if it replays', async () => {
     const bytes = Buffer.from(JSON.stringify({ a: 'x'.repeat(90_000) }))
     const lengthOf: RequestHandler = (req, res) => {
       let length = 0
@@ -526,7 +526,7 @@ describe('bodyParsers', () => {
     })
   })
 
-  it('does not hang beside express.json(), whichever stands ahead', async () => {
+  it('does not hang together with express.json(), whichever is first', async () => {
     for (const options of [{}, { replay: true }]) {
       for (const parsers of [
         [...bodyParsers(options), express.json()],
@@ -546,7 +546,7 @@ describe('bodyParsers', () => {
     }
   })
 
-  it('keeps what others count on the way', async () => {
+  it('keeps what other middleware measures of the stream', async () => {
     let counted = 0
     const counts: RequestHandler = (req, _res, next) => {
       req.on('data', (chunk: Buffer) => (counted += chunk.length))
@@ -611,7 +611,7 @@ describe('req.rawBody', () => {
   }
 
   it.each([true, false])(
-    'is taken where that is said, and handlers get what was judged: chunked %s',
+    'is used if the option says so, and handlers get the judged bytes: chunked %s',
     async (chunked) => {
       expect(await answer((bytes) => bytes, true, { chunked })).toEqual({ status: 200, text })
       expect(await answer((bytes) => new Uint8Array(bytes), true, { chunked })).toEqual({ status: 200, text })
@@ -635,7 +635,7 @@ describe('req.rawBody', () => {
   })
 })
 
-it('keepBody() hands over the bytes that something else has read, if they can be those of the request', async () => {
+it('keepBody() accepts bytes that something else has read, if they can be those of the request', async () => {
   const text = Buffer.from('<a/>')
   const handedOver = (bytes: unknown) => {
     const { app } = protectedApp(SIGNED, (policies) => [
@@ -663,7 +663,7 @@ it('keepBody() hands over the bytes that something else has read, if they can be
   }
 })
 
-it('a cut upload is an abort for the handler, and ends nothing', async () => {
+it('an upload that is cut off is an abort for the handler, and does not crash the process', async () => {
   const seen: string[] = []
   const abort = new AbortController()
   const { app } = protectedApp(

@@ -52,8 +52,8 @@ function everyFamily(): string {
 /** The families of ours that a query names. */
 const familiesIn = (text: string): string[] => [...new Set(text.match(/\bportcullis_[a-z_]+/g) ?? [])]
 
-describe('what Prometheus is given', () => {
-  it('is what promtool takes as metrics', () => {
+describe('the output for Prometheus', () => {
+  it('is valid according to promtool', () => {
     const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: everyFamily() })
     expect([status, stdout.toString(), stderr.toString()]).toEqual([0, '', ''])
   })
@@ -62,19 +62,19 @@ describe('what Prometheus is given', () => {
     ['the alerts', ['check', 'rules', 'alerts.yml']],
     ['the configuration', ['check', 'config', 'prometheus.yml']],
     ['that the alerts say what they should, and when', ['test', 'rules', 'alerts.test.yml']],
-  ])('has promtool agree with %s', async (_, args) => {
+  ])('matches %s, according to promtool', async (_, args) => {
     const { succeeded, output } = await run(promtool, args, { cwd: folder })
     expect([succeeded, output]).toEqual([true, expect.stringContaining('SUCCESS')])
   })
 
-  it.each(['alerts.yml', 'grafana-dashboard.json'])('has every figure that %s asks for', (file) => {
+  it.each(['alerts.yml', 'grafana-dashboard.json'])('contains every metric that %s uses', (file) => {
     const names = new Set(readExposition(everyFamily()).map(({ name }) => name))
     const asked = familiesIn(readFileSync(join(monitoring, file), 'utf8'))
     expect(asked.filter((name) => !names.has(name))).toEqual([])
     expect(asked.length).toBeGreaterThan(5)
   })
 
-  it('has a dashboard whose queries promtool can read', async () => {
+  it('has a dashboard with valid queries, according to promtool', async () => {
     const { panels } = JSON.parse(readFileSync(join(monitoring, 'grafana-dashboard.json'), 'utf8')) as {
       panels: { id: number; targets: { expr: string }[] }[]
     }

@@ -15,8 +15,8 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'a proxy frames "no body" as one empty chunk, or HTTP/2 as a later end',
-      ['integration/guards/uploads', 'is no content: type `%s`, coding `%s`, %s'],
-      ['integration/guards/uploads', 'is no content over HTTP/2, whenever its stream ends; what comes without a digest is refused'],
+      ['integration/guards/uploads', 'does not count as content: type `%s`, coding `%s`, %s'],
+      ['integration/guards/uploads', 'does not count as content over HTTP/2, whenever its stream ends; content without a digest is refused'],
       ['frameworks/contract', 'takes one empty chunk for no content'],
     ],
     [
@@ -42,7 +42,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'a proxy rewrites `Host`',
-      ['integration/guards/fetch-metadata', 'lets pass, and notes in the evidence: ${what}'],
+      ['integration/guards/fetch-metadata', 'lets pass, with a note in the evidence: ${what}'],
       ['frameworks/clients-and-proxies', 'is no hindrance where it %s'],
     ],
     [
@@ -62,30 +62,30 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
   'wrong or silent where people look': [
     [
       'a body that is too large or broken, of a caller that is refused anyway',
-      ['integration/guards/chain', 'reads no body of a request that an earlier guard refuses'],
+      ['integration/guards/chain', 'does not read the body of a request that an earlier guard refuses'],
       ['integration/guards/chain', 'shows the error of a body parser to a page of an allowed origin, and to the audit'],
     ],
     [
       'a global express.json() ahead of serverOnly',
-      ['integration/guards/setup-checks', '%s: is told'],
-      ['integration/guards/uploads', 'is taken where that is said, and handlers get what was judged: chunked %s'],
-      ['integration/guards/uploads', 'keepBody() hands over the bytes that something else has read, if they can be those of the request'],
+      ['integration/guards/setup-checks', '%s: gives a warning'],
+      ['integration/guards/uploads', 'is used if the option says so, and handlers get the judged bytes: chunked %s'],
+      ['integration/guards/uploads', 'keepBody() accepts bytes that something else has read, if they can be those of the request'],
     ],
     [
       'an upload or a download is cut',
-      ['integration/guards/audit-outcome', 'is that it was aborted, for an upload that its caller has cut'],
-      ['integration/guards/audit-outcome', 'is that it was aborted, for a download that ${what} and is cut in the middle (${onSinkFailure})'],
+      ['integration/guards/audit-outcome', 'is "aborted" for an upload that the caller cuts off'],
+      ['integration/guards/audit-outcome', 'is "aborted" for a download that ${what} and is cut off in the middle (${onSinkFailure})'],
     ],
     [
       'an operation is named by its route',
-      ['integration/guards/operation-names', 'is made of patterns alone: %s'],
-      ['integration/guards/operation-names', 'never holds a value of a parameter, and is whole where answers come from routers and applications'],
+      ['integration/guards/operation-names', 'consists only of patterns: %s'],
+      ['integration/guards/operation-names', 'never contains the value of a parameter, and is complete for answers of routers and applications'],
     ],
     [
       'a server closes in good order while events wait',
-      ['integration/guards/audit-outcome', 'sends what waits when it is flushed, and says when the sink has kept it'],
-      ['integration/guards/audit-outcome', 'waits at its close for what is on its way, and refuses from then on what must be recorded'],
-      ['integration/examples', '%s starts, passes what it should and refuses the rest'],
+      ['integration/guards/audit-outcome', 'sends waiting events when it is flushed, and resolves when the sink has stored them'],
+      ['integration/guards/audit-outcome', 'waits for events in flight when it is closed, and then refuses requests that must be recorded'],
+      ['integration/examples', '%s starts, allows good requests and refuses bad ones'],
     ],
     [
       'the id of a request comes from a proxy',
@@ -96,17 +96,17 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     [
       'signed uploads of any media type',
       ['integration/guards/uploads', 'reaches a handler that reads %s'],
-      ['integration/guards/uploads', 'passes every cut of the bytes and no change of them'],
+      ['integration/guards/uploads', 'is accepted in any chunking, and refused with any change'],
       ['frameworks/uploads', 'reaches multer whole: chunked %s'],
       ['frameworks/clients-and-proxies', 'gets the signed bytes of %s'],
-      ['integration/guards/streamed-digest', 'of a known length is never handed over whole when it was forged: sent %s'],
+      ['integration/guards/streamed-digest', 'of a known length is never delivered completely if it was forged: sent %s'],
     ],
     [
       'the client address by a function, from any header, with a port, behind a Unix socket',
       ['integration/guards/client-address', 'a function that reads the request'],
       ['integration/guards/client-address', 'any header that stands once'],
       ['integration/guards/client-address', 'with a port, which is left away'],
-      ['integration/guards/client-address', 'a Unix socket is a proxy where it is written among them, also while the server closes'],
+      ['integration/guards/client-address', 'a Unix socket is a proxy if it is listed as one, even while the server closes'],
     ],
     [
       '`@target-uri` and `@request-target` as cover for what they contain',
@@ -130,8 +130,8 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
   'the first hour of an integrator': [
     [
       'a refusal is told to the developer, and no more than before to a stranger',
-      ['integration/guards/developer-lines', 'a kind is told once a minute, with the number of those left out, whichever route has refused'],
-      ['integration/guards/developer-lines', 'a stranger gets no other answer than in production'],
+      ['integration/guards/developer-lines', 'a kind is printed once a minute, with the number of skipped lines, for all routes together'],
+      ['integration/guards/developer-lines', 'a stranger gets the same answer as in production'],
     ],
     [
       'the first block of the README',
@@ -140,8 +140,8 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'express.json() and cors() stand ahead, as every app has them; the parser of Nest',
-      ['integration/guards/setup-checks', '%s: is told'],
-      ['integration/guards/placement', 'takes the bytes away when it stands ahead of serverOnly'],
+      ['integration/guards/setup-checks', '%s: gives a warning'],
+      ['integration/guards/placement', 'consumes the bytes if it is mounted before serverOnly'],
       ['frameworks/examples', 'is guarded by functional middleware behind its own parser, by the bytes that it has kept'],
     ],
     [
@@ -158,14 +158,14 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'async options, and options that fail',
-      ['integration/guards/chain', 'pauses at any step and goes on there'],
-      ['integration/guards/failing-options', 'are all in the table, and the table has no others'],
-      ['integration/guards/chain', 'is told what an option has thrown'],
+      ['integration/guards/chain', 'can wait at any step and continue there'],
+      ['integration/guards/failing-options', 'are exactly those in the table'],
+      ['integration/guards/chain', 'receives the error that an option has thrown'],
     ],
     [
       '`onDeny` that calls `next()`, or that answers nothing',
       ['integration/guards/chain', 'does not open the guard when it ${what}'],
-      ['integration/guards/chain', 'is given five seconds, and then the problem document is sent'],
+      ['integration/guards/chain', 'has five seconds, and then the problem document is sent'],
     ],
     [
       'a guard is mounted ahead of auditAccess',
@@ -198,7 +198,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'a wildcard route, under which every operation has one name',
-      ['integration/guards/operation-names', 'is the `operation` option where there is one'],
+      ['integration/guards/operation-names', 'is the result of the `operation` option if there is one'],
       ['frameworks/examples', 'answers signed queries, in which resolvers see the app, and refuses others'],
     ],
   ],
