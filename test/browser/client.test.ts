@@ -65,7 +65,7 @@ function expectAllVerified(answers: unknown): void {
 }
 
 describe('portcullis/client in Chromium', () => {
-  it('signs with its WebCrypto, by a secret and by an Ed25519 key, what the verifier verifies', async () => {
+  it('signs with WebCrypto, using a secret or an Ed25519 key, and the verifier accepts it', async () => {
     const code = `import('/client/index.ts').then((client) => { ${SIGN_ALL}
       return signAll(client, ${JSON.stringify(facts())}) })`
     expectAllVerified(await page.evaluate(code))
@@ -81,7 +81,7 @@ describe('portcullis/client in Chromium', () => {
     expectAllVerified(await page.evaluate(code))
   })
 
-  it('signs with a key that is made there and never leaves it', async () => {
+  it('signs with a key that is created in the browser and never leaves it', async () => {
     const code = `import('/client/index.ts').then(async ({ signRequest }) => {
       const { privateKey, publicKey } = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])
       const raw = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey))

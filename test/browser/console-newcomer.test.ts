@@ -73,7 +73,7 @@ async function end(name: string): Promise<void> {
   expect([await axeFindings(page), wrong]).toEqual([[], []])
 }
 
-describe('a request that is tried', () => {
+describe('a trial request', () => {
   it('is signed only if it says so: an unsigned curl command is judged without a signature', async () => {
     await open('apps/shop/try')
     await page.getByLabel('Client address').fill('10.1.2.3')
@@ -103,7 +103,7 @@ describe('a request that is tried', () => {
     await end('try-it-signed')
   })
 
-  it('names the guards that it gives nothing to decide on, and what to fill in', async () => {
+  it('lists the guards for which it lacks data, and what to fill in', async () => {
     await open('apps/pages/try')
     await page
       .getByLabel('URL or curl command')
@@ -127,7 +127,7 @@ describe('a request that is tried', () => {
       `curl \\\n  -d 'a=1&return_url=https%3A%2F%2Fevil.example%2F' \\\n  https://gateway.example/a`,
     ],
     ['the query', `curl 'https://gateway.example/a?return_url=https://evil.example/'`],
-  ])('brings its return URL along, in %s', async (_where, command) => {
+  ])('includes its return URL, in %s', async (_where, command) => {
     await open('apps/pages/try')
     await paste(`${command} -H 'origin: https://shop.example'`)
     expect(await page.getByLabel('Return URL').inputValue()).toBe('https://evil.example/')
@@ -136,7 +136,7 @@ describe('a request that is tried', () => {
     await end('try-it-return-url')
   })
 
-  it('has examples in its fields that do not look like values', async () => {
+  it('has examples in its fields that cannot be mistaken for values', async () => {
     await open('apps/shop/try')
     await page.getByLabel('Client address').waitFor()
     const examples = await page.evaluate<string[]>(
@@ -161,7 +161,7 @@ describe('an app that only pages call', () => {
     await end('app-of-pages')
   })
 
-  it('is led to keys again once its requests are to be signed', async () => {
+  it('is led to keys again if its requests must be signed', async () => {
     await open('apps/pages')
     await page
       .getByRole('article', { name: /^Server only/ })
@@ -173,7 +173,7 @@ describe('an app that only pages call', () => {
 })
 
 describe('what the console says', () => {
-  it('names the entry that covers a pasted one, and counts doubtful entries as doubtful', async () => {
+  it('names the entry that covers a pasted one, and marks doubtful entries', async () => {
     await open('apps/shop')
     const addresses = page.getByRole('article', { name: /^Address allow list/ })
     await addresses.getByLabel('Add ranges').fill('0.0.0.0/1 10.0.0.0/8 11.0.0.0/8')
@@ -212,7 +212,7 @@ describe('what the console says', () => {
     await end('request-words')
   })
 
-  it('explains a page that it does not offer', async () => {
+  it('explains an unknown page', async () => {
     await open('regions')
     await page.getByText('This console does not show regions').waitFor()
     expect(await page.getByRole('link', { name: 'Regions' }).count()).toBe(0)

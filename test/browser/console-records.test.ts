@@ -55,7 +55,7 @@ async function signIn(...rights: readonly ConsoleRight[]): Promise<void> {
 const button = (name: string | RegExp) => page.getByRole('button', { name })
 const says = (text: string | RegExp): Promise<void> => page.getByText(text).first().waitFor()
 
-describe('what is on record, and what follows from it', () => {
+describe('recorded requests, and actions based on them', () => {
   it.each([
     ['light', 1280],
     ['dark', 360],
@@ -123,7 +123,7 @@ describe('what is on record, and what follows from it', () => {
     expect([found, wrong]).toEqual([[], []])
   })
 
-  it('whoever breaks the glass in the history is asked why, by the keyboard too', async () => {
+  it('breaking the glass in the history requires a reason, also with the keyboard', async () => {
     // A roll-back without a reason is refused with 400; the page then asks for one.
     await open(1280, 'light', [400])
     const { policy } = (await recorded.store.read('shop')) ?? {}

@@ -348,7 +348,7 @@ describe('every page and every change', () => {
     ['Redis', 'dark', 360],
   ] as const
   it.each(ways)(
-    'on %s, %s, %i pixels: by the mouse; axe finds nothing, nothing is wider than the window, no policy is violated',
+    'on %s, %s, %i pixels, with the mouse: axe finds nothing, nothing is wider than the window, no CSP violation',
     async (store, colorScheme, width) => {
       await open(width, colorScheme, STORES[store]?.() ?? memoryStore())
       const found: string[] = []
@@ -365,7 +365,7 @@ describe('every page and every change', () => {
   )
 })
 
-describe('by the keyboard alone', () => {
+describe('with only the keyboard', () => {
   /** Goes on with Tab until the focus is on what has this name, and fails where it never comes. */
   async function tabTo(name: RegExp, most = 120): Promise<void> {
     for (let step = 0; step < most; step += 1) {
@@ -383,7 +383,7 @@ describe('by the keyboard alone', () => {
   }
   const press = (key: string): Promise<void> => page.keyboard.press(key)
 
-  it('somebody signs in, sets a mode, adds and removes an entry, publishes, undoes it, and makes a key', async () => {
+  it('a person signs in, sets a mode, adds and removes an entry, publishes, undoes it, and creates a key', async () => {
     await open(1280, 'light', memoryStore())
     await page.goto(server.url)
     await page.getByLabel('Token').waitFor()
@@ -443,7 +443,7 @@ describe('by the keyboard alone', () => {
 })
 
 describe('two people', () => {
-  it('who change one place see both, and the second one decides', async () => {
+  it('who change the same place see both values, and the second one decides', async () => {
     await open(1280, 'light', memoryStore())
     await signIn()
     const bob = await server.signIn('look', 'widen')
@@ -485,7 +485,7 @@ describe('two people', () => {
     expect(wrong).toEqual([])
   })
 
-  it('an edit beside that of another is put together with it', async () => {
+  it('an edit next to that of another person is merged with it', async () => {
     await open(1280, 'light', memoryStore())
     await signIn()
     await page.getByRole('link', { name: 'Shop', exact: true }).click()
@@ -502,7 +502,7 @@ describe('two people', () => {
     expect(wrong).toEqual([])
   })
 
-  it('an edit that is made while the page looks again is not undone on the page by the older answer', async () => {
+  it('an edit made while the page reloads data is not undone by the older answer', async () => {
     await open(1280, 'light', memoryStore())
     await server.store.write({ policy: { ...APP, name: 'Shop of Ada' } }, 1)
     await signIn()
@@ -529,7 +529,7 @@ describe('two people', () => {
     expect([looks, wrong]).toEqual([1, []])
   })
 
-  it('a session that has ended leads to the sign-in and back, and nothing is lost', async () => {
+  it('an expired session leads to the sign-in and back, and nothing is lost', async () => {
     await open(1280, 'light', memoryStore())
     await signIn()
     await page.getByRole('link', { name: 'Shop', exact: true }).click()
@@ -547,8 +547,8 @@ describe('two people', () => {
   })
 })
 
-describe('without a right', () => {
-  it('somebody who may only look sees everything and is offered nothing to change', async () => {
+describe('without rights to change', () => {
+  it('a person who may only view sees everything, and no controls for changes', async () => {
     await open(1280, 'light', memoryStore())
     await page.goto(server.url)
     await page.getByLabel('Token').fill(tokenFor('look'))

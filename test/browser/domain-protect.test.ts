@@ -221,7 +221,7 @@ describe('a page of an allowed origin', () => {
     })
   }
 
-  it('uses the methods and headers of the policy and no other', async () => {
+  it('can use only the methods and headers of the policy', async () => {
     await open(near)
     const put = (name: string) => call('/query?app=narrow', { method: 'PUT', headers: { [name]: '1' } })
     expect(await put('x-listed')).toMatchObject({ status: 200 })
@@ -237,7 +237,7 @@ describe('a page of an allowed origin', () => {
     expect(reached).toEqual(['PUT'])
   })
 
-  it('is not led by one app to the methods of another: the request is judged by its own', async () => {
+  it('cannot use the methods of another app: the request is judged by its own', async () => {
     await open(near)
     const init = { method: 'DELETE', headers: { 'x-app-id': 'narrow' } }
     // The preflight names no app, and other apps of this origin allow it.
@@ -245,7 +245,7 @@ describe('a page of an allowed origin', () => {
     expect([methods(), reached]).toEqual([['OPTIONS', 'DELETE'], []])
   })
 
-  it('reads why another guard has refused, and the id of the request', async () => {
+  it('reads why another guard refused, and the request id', async () => {
     await open(far)
     const answer = await call('/closed?app=closed')
     expect(answer).toMatchObject({ status: 403, body: { code: 'ADDRESS_NOT_ALLOWED' } })
@@ -266,7 +266,7 @@ describe('a page of an allowed origin', () => {
     expect(seen[0]).toMatchObject({ origin: near, site: 'same-site' })
   })
 
-  it('has its form sent again by a reload', async () => {
+  it('can send its form again by a reload', async () => {
     await open(near)
     await submitForm('/query?app=plain')
     await page.reload()
@@ -290,7 +290,7 @@ async function submitForm(path: string, referrer = 'strict-origin-when-cross-ori
 describe('credentials', () => {
   beforeEach(() => page.goto(`${gateway}/login`))
 
-  it('are read only where the policy says so; without them everything stays as it is', async () => {
+  it('are allowed only if the policy says so; without them nothing changes', async () => {
     await open(near)
     const include: Init = { credentials: 'include' }
     expect((await call('/query?app=cookies', include)).body).toEqual({ app: 'cookies', cookie: 'session=7' })
@@ -299,7 +299,7 @@ describe('credentials', () => {
     expect((await call('/query?app=plain')).body?.['cookie']).toBeNull()
   })
 
-  it('are not sent with a preflighted request where the policy does not say so', async () => {
+  it('are not sent with a preflighted request if the policy does not allow them', async () => {
     await open(near)
     const init: Init = { credentials: 'include', method: 'PUT' }
     expect(await call('/query?app=plain', init)).toEqual(UNREADABLE)
@@ -308,19 +308,19 @@ describe('credentials', () => {
     expect(seen.map(({ cookie }) => cookie)).toEqual([undefined, undefined, 'session=7'])
   })
 
-  it('of another app of the origin give a page nothing to read', async () => {
+  it('of another app of the origin reveal nothing to a page', async () => {
     await open(near)
     const init: Init = { credentials: 'include', headers: { 'x-app-id': 'plain' } }
     expect(await call('/header', init)).toEqual(UNREADABLE)
   })
 
-  it('stay at home across sites: SameSite is the cookie’s own protection', async () => {
+  it('are not sent across sites: SameSite is the cookie’s own protection', async () => {
     await open(far)
     expect((await call('/query?app=cookies', { credentials: 'include' })).body?.['cookie']).toBeNull()
   })
 })
 
-describe('a page of a stranger', () => {
+describe('a page of a foreign origin', () => {
   beforeEach(() => open(stranger))
 
   const attempts: [string, string, Init, Answer][] = [
@@ -346,7 +346,7 @@ describe('a page of a stranger', () => {
     })
   }
 
-  it('reaches no handler with no-cors, which shows it nothing in any case', async () => {
+  it('reaches no handler with no-cors, which shows it no response anyway', async () => {
     for (const init of [{ method: 'POST', body: 'text' }, {}] as Init[])
       await call('/query?app=plain', { ...init, mode: 'no-cors' })
     expect(methods()).toEqual(['POST', 'GET'])
@@ -381,7 +381,7 @@ describe('a redirect', () => {
     expect(seen.map(({ origin }) => origin)).toEqual([near, near])
   })
 
-  it('by way of another origin makes it opaque, which is refused', async () => {
+  it('through another origin makes it opaque, which is refused', async () => {
     await open(near)
     const to = `/?to=${encodeURIComponent(`${gateway}/query?app=plain`)}`
     for (const init of [{}, { method: 'POST', body: 'text' }, { method: 'PUT' }] as Init[])
@@ -394,7 +394,7 @@ describe('a redirect', () => {
     expect([reached, [...new Set(refusals)]]).toEqual([[], ['ORIGIN_NOT_ALLOWED opaque']])
   })
 
-  it('back to the own origin by way of another is opaque too', async () => {
+  it('back to the own origin through another is opaque too', async () => {
     await open(`${gateway}/page`)
     const to = `/?to=${encodeURIComponent(`${gateway}/query?app=own`)}`
     expect(await call(to, { method: 'POST', body: 'text' }, detour)).toEqual(UNREADABLE)
@@ -424,7 +424,7 @@ describe('an opaque origin', () => {
     ['a data URL', 'src', false],
   ]
   for (const [what, attribute, sandbox] of frames) {
-    it(`of ${what} in a page of ours is refused, unless null is written`, async () => {
+    it(`of ${what} in a page of ours is refused, unless the policy contains null`, async () => {
       await open(near)
       expect(await inFrame('plain', attribute, sandbox)).toBe('refused')
       expect([seen[0]?.origin, reached, refusals]).toEqual(['null', [], ['ORIGIN_NOT_ALLOWED opaque']])
@@ -441,7 +441,7 @@ describe('an opaque origin', () => {
 })
 
 describe('a preflight that Chromium remembers', () => {
-  it('opens nothing once the domain is removed: the request itself is refused', async () => {
+  it('has no effect after the domain is removed: the request itself is refused', async () => {
     const settings = { maxAge: 600 }
     const [first, second, third] = [
       policyOf('cached', settings),
@@ -464,7 +464,7 @@ describe('a preflight that Chromium remembers', () => {
     expect(reached).toHaveLength(2)
   })
 
-  it('is asked again every time with maxAge 0', async () => {
+  it('is sent again every time with maxAge 0', async () => {
     await store.write({ policy: policyOf('uncached', { maxAge: 0 }) }, 0)
     await open(near)
     for (const _ of [1, 2]) await call('/query?app=uncached', { method: 'PUT' })
@@ -472,8 +472,8 @@ describe('a preflight that Chromium remembers', () => {
   })
 })
 
-describe('the own page of the gateway', () => {
-  it('is no stranger where its origin is a domain: GET without Origin, everything else with it', async () => {
+describe("the gateway's own page", () => {
+  it('is admitted if its origin is a domain of the policy: GET without Origin, everything else with it', async () => {
     await open(`${gateway}/page`)
     for (const method of ['GET', 'POST', 'DELETE'])
       expect(await call('/query?app=own', { method })).toMatchObject({ status: 200, type: 'basic' })
@@ -485,7 +485,7 @@ describe('the own page of the gateway', () => {
     expect(sites()).toEqual(['same-origin'])
   })
 
-  it('is refused where it is none', async () => {
+  it('is refused otherwise', async () => {
     await open(`${gateway}/page`)
     expect(await call('/query?app=plain')).toMatchObject({ status: 403, body: { code: 'ORIGIN_REQUIRED' } })
     expect(await call('/query?app=plain', { method: 'POST' })).toMatchObject({
@@ -494,14 +494,14 @@ describe('the own page of the gateway', () => {
     expect(reached).toEqual([])
   })
 
-  it('sends its form with an opaque origin under no-referrer, and is refused: keep to another referrer policy', async () => {
+  it('sends its form with an opaque origin under no-referrer, and is refused: use another referrer policy', async () => {
     await open(`${gateway}/page`)
     await submitForm('/query?app=own', 'no-referrer')
     expect(seen.map(({ origin, site }) => [origin, site])).toEqual([['null', 'same-origin']])
     expect([reached, refusals]).toEqual([[], ['ORIGIN_NOT_ALLOWED opaque']])
   })
 
-  it('is not opened by the address bar: a navigation has no origin', async () => {
+  it('cannot be opened from the address bar: a navigation has no origin', async () => {
     await open(`${gateway}/page`)
     await page.goto(`${gateway}/query?app=own`)
     expect(refusals).toEqual(['ORIGIN_REQUIRED navigation'])

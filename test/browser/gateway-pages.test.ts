@@ -87,7 +87,7 @@ it('the demo app signs a person in, and shows what was shared', async () => {
   expect(wrong).toEqual([])
 })
 
-it('the command that plays a server app ends on a page of its own', async () => {
+it('the command that plays the server app ends on its own page', async () => {
   const command = spawn(process.execPath, [compiled('example-server/connect.ts'), server.url], {
     env: { PATH: process.env['PATH'], DEMO_SECRET: demoSecret },
   })
@@ -118,7 +118,7 @@ it('the front page leads to the console and to the regions, which say how to see
   await page.getByRole('button', { name: /sign in/i }).waitFor()
 })
 
-it.each([1280, 320])('the page of the regions breaks no word at a width of %i', async (width) => {
+it.each([1280, 320])('the regions page breaks no word at a width of %i', async (width) => {
   await page.setViewportSize({ width, height: 800 })
   await page.goto(`${server.url}/regions`)
   const holdings = ['london', 'frankfurt', 'dallas'].map((location): Holding => ({
@@ -146,7 +146,7 @@ it.each([1280, 320])('the page of the regions breaks no word at a width of %i', 
   expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
 })
 
-it('the session is a secure cookie over plain http on loopback too, and another one after the sign-in', async () => {
+it('the session is a secure cookie even over plain http on loopback, and a new one after the sign-in', async () => {
   await page.goto(await gateway())
   const [before, ...others] = await context.cookies(server.url)
   expect(others).toEqual([])
@@ -156,7 +156,7 @@ it('the session is a secure cookie over plain http on loopback too, and another 
   expect(after?.value).not.toBe(before?.value)
 })
 
-it('the pages work without JavaScript, by keyboard, on a phone, and say what is wrong where it is', async () => {
+it('the pages work without JavaScript, with the keyboard and on a phone, and show problems at their fields', async () => {
   await context.close()
   context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 390, height: 800 } })
   page = await context.newPage()

@@ -332,7 +332,7 @@ function lookPlainly(found: string[]): Look {
 }
 
 describe('every page, in every state', () => {
-  it('light and dark, wide and narrow: axe finds nothing, nothing is wider than the window, the focus is where it belongs', async () => {
+  it('light and dark, wide and narrow: axe finds nothing, nothing is wider than the window, the focus is right', async () => {
     await openPage({ viewport: { width: 360, height: 740 } })
     const found: string[] = []
     const walk = { look: lookingAt(found), hands: BY_MOUSE, email: LONG.email.replace('aaaa', 'mouse') }
@@ -341,7 +341,7 @@ describe('every page, in every state', () => {
     expect(found).toEqual([])
   }, 600_000)
 
-  it('without JavaScript, by the keyboard alone, on a phone', async () => {
+  it('without JavaScript, with only the keyboard, on a phone', async () => {
     await openPage({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
     const found: string[] = []
     await walkPages({
@@ -354,7 +354,7 @@ describe('every page, in every state', () => {
 })
 
 describe('without JavaScript', () => {
-  it('a person ticks what to share, and can take another account', async () => {
+  it('a person ticks what to share, and can use another account', async () => {
     await openPage({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
     const email = 'keyboard@example.org'
     await page.goto(`${await gateway(['firstname!', 'email'])}/sign-up`)
@@ -370,7 +370,7 @@ describe('without JavaScript', () => {
     expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Sign in')
   })
 
-  it('the shop says that it needs it, and shows a way on', async () => {
+  it('the shop says that it needs JavaScript, and links to the gateway', async () => {
     await openPage({ javaScriptEnabled: false })
     await page.goto(`${server.url}/demo`)
     expect(await page.getByText('needs JavaScript').isVisible()).toBe(true)
@@ -379,7 +379,7 @@ describe('without JavaScript', () => {
   })
 })
 
-describe('two clicks', () => {
+describe('a double click', () => {
   /** Where the app takes people back, and with which URLs they came. */
   let shop: Server
   let shopUrl: string
@@ -400,7 +400,7 @@ describe('two clicks', () => {
   })
 
   for (const javaScriptEnabled of [true, false]) {
-    it(`do what one does, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async () => {
+    it(`has the effect of one click, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, async () => {
       await openPage({ javaScriptEnabled })
       landed.length = 0
       const twice = (name: string | RegExp): Promise<void> => page.getByRole('button', { name }).dblclick()
@@ -434,7 +434,7 @@ describe('two clicks', () => {
   }
 })
 
-it('an address of a form that is reloaded after a mistake shows the form again', async () => {
+it('on reload after a mistake, the address of a form shows the form again', async () => {
   await openPage()
   await page.goto(await gateway())
   await BY_MOUSE.fill('Email address', 'nobody@example.org')

@@ -160,7 +160,7 @@ describe('a browser app on another origin', () => {
     expect(fields).toEqual(['firstname', 'email'])
   })
 
-  it('comes back without a code when the person cancels', async () => {
+  it('gets the person back without a code if they cancel', async () => {
     await page.goto(`${ours.origin}/`)
     const { body } = await connect()
     await page.goto(String(body?.['gateway']))
@@ -170,7 +170,7 @@ describe('a browser app on another origin', () => {
     expect(page.url()).not.toContain('code')
   })
 
-  it('can read why it was refused', async () => {
+  it('can read the reason of a refusal', async () => {
     await page.goto(`${ours.origin}/`)
     expect(await connect({ return_url: `${foreign.origin}/callback/` })).toMatchObject({
       status: 400,
@@ -183,7 +183,7 @@ describe('a browser app on another origin', () => {
     expect(decisions()).toContain('RETURN_URL_NOT_ALLOWED')
   })
 
-  it('cannot use the id of an app that calls from servers', async () => {
+  it('cannot use the id of a server app', async () => {
     await page.goto(`${ours.origin}/`)
     await gateway.change(
       { ...POLICY_OF_SHOP, appId: 'shop' },
@@ -193,7 +193,7 @@ describe('a browser app on another origin', () => {
     expect(answer).toMatchObject({ status: 403, body: { code: 'BROWSER_NOT_ALLOWED' } })
   })
 
-  it('gets a person whose data must stay elsewhere no further than to the answer', async () => {
+  it('gets no data of a person whose data must stay elsewhere', async () => {
     await page.goto(`${ours.origin}/`)
     const { body } = await connect()
     await page.goto(String(body?.['gateway']))
@@ -242,7 +242,7 @@ describe('a page of a foreign origin', () => {
 })
 
 describe('an opaque origin', () => {
-  it('is refused: a sandboxed frame of our own page', async () => {
+  it('of a sandboxed frame of our own page is refused', async () => {
     await page.goto(`${ours.origin}/`)
     const script = `fetch('${gateway.url}/auth/v2/me', { headers: { 'x-app-id': 'browser-app' } }).then(() => 'read', () => 'refused').then((text) => parent.postMessage(text, '*'))`
     const outcome = await page.evaluate(`new Promise((resolve) => {
@@ -258,7 +258,7 @@ describe('an opaque origin', () => {
 })
 
 describe('the pages', () => {
-  it('make no error and no warning, and load nothing from elsewhere', async () => {
+  it('cause no errors or warnings, and load nothing from elsewhere', async () => {
     const wrong = await watchPages(context)
     const requested = new Set<string>()
     page.on('request', (request) => requested.add(new URL(request.url()).origin))

@@ -93,8 +93,8 @@ function application(here: Place): RequestHandler {
   return app
 }
 
-describe('a page that is asked for at the wrong location', () => {
-  it('is served at the right one, and what its form sends is saved there, with the origin of the page', async () => {
+describe('a page that is requested at the wrong location', () => {
+  it('is served at the right one, and its form is saved there, with the origin of the page', async () => {
     await page.goto(`${servers.dallas.origin}/form?x=1`)
     expect(page.url()).toBe(`${servers.frankfurt.origin}/form?x=1&portcullis-hop=1`)
     await Promise.all([page.waitForURL('**/save'), page.click('button')])
@@ -115,8 +115,8 @@ describe('a form that is sent to the wrong location', () => {
   })
 })
 
-describe('a script of a page that calls the wrong location', () => {
-  it('is told where to call in place of being redirected, so that it keeps its credentials', async () => {
+describe('a script on a page that calls the wrong location', () => {
+  it('learns where to call instead of being redirected, so that it keeps its credentials', async () => {
     await page.goto(`${servers.dallas.origin}/elsewhere`)
     const answer = await page.evaluate(async () => {
       const response = await fetch('/save', { method: 'POST', headers: { authorization: 'Bearer x' } })

@@ -107,7 +107,7 @@ describe('in a browser, safeRedirect', () => {
     expect(app.requests.map(({ url }) => url)).toEqual([`${path}${query}code=the%20code`])
   })
 
-  it('takes no form along, and does not say where it comes from', async () => {
+  it('does not resend a form, and sends no referrer', async () => {
     await page.goto(`${gateway.origin}/form?connection=secret`)
     await page.getByRole('button').click()
     await page.waitForURL(`${app.origin}/callback/**`)
@@ -116,13 +116,13 @@ describe('in a browser, safeRedirect', () => {
     ).toEqual([['GET', undefined, undefined]])
   })
 
-  it('leads to a path on this server where that is switched on', async () => {
+  it('leads to a path on this server if that is enabled', async () => {
     await go('/settings/mail?x=1')
     expect(page.url()).toBe(`${gateway.origin}/settings/mail?x=1&code=the%20code`)
   })
 })
 
-describe('in a browser, what leads elsewhere', () => {
+describe('in a browser, a URL that leads elsewhere', () => {
   const host = (): string => foreign.origin.slice('http://'.length)
   const tricks: [string, () => string][] = [
     ['two slashes', () => `//${host()}/settings/`],
@@ -141,7 +141,7 @@ describe('in a browser, what leads elsewhere', () => {
     expect(foreign.requests).toEqual([])
   })
 
-  it.each(tricks.slice(0, 4).concat(tricks.slice(5, 6)))('is really there: %s', async (_what, url) => {
+  it.each(tricks.slice(0, 4).concat(tricks.slice(5, 6)))('really leads elsewhere: %s', async (_what, url) => {
     await go(url(), 'naive')
     expect(foreign.requests).toHaveLength(1)
   })

@@ -100,7 +100,7 @@ async function answerOf(response: Promise<Response>): Promise<[status: number, b
 }
 
 describe('a client that signs', () => {
-  it('is taken, whichever library sends its requests', async () => {
+  it('is accepted, whichever library sends its requests', async () => {
     const origin = await listen(gateway())
     const url = `${origin}/a%20path?q=a b&r=%C3%BC&s=it's`
     const key = { keyId: KEY.id, secret: KEY.secret, appId: APP }
@@ -137,7 +137,7 @@ describe('http-proxy in front of the guards', () => {
       (front) => ({ authority: () => front }),
     ],
   ]
-  it.each(ways)('is no hindrance where it %s', async (_what, settings, options) => {
+  it.each(ways)('has no effect if it %s', async (_what, settings, options) => {
     let guarded: RequestListener
     const target = await listen((req, res) => void guarded(req, res))
     const proxy = httpProxy.createProxyServer({ target, ...settings })
@@ -150,7 +150,7 @@ describe('http-proxy in front of the guards', () => {
     expect((await answerOf(send(`${front}/x`)))[0]).toBe(200)
   })
 
-  it('is refused where it changes `Host` and nothing says which origin callers use', async () => {
+  it('is refused if it changes `Host` and the origin of callers is not configured', async () => {
     const target = await listen(gateway())
     const proxy = httpProxy.createProxyServer({ target, changeOrigin: true })
     const front = await listen((req, res) => proxy.web(req, res))
@@ -159,7 +159,7 @@ describe('http-proxy in front of the guards', () => {
 })
 
 describe('http-proxy-middleware in front of the guards', () => {
-  it('may take the prefix off that it is mounted at', async () => {
+  it('may remove the prefix of its mount path', async () => {
     let guarded: RequestListener
     const target = await listen((req, res) => void guarded(req, res))
     const app = express()
@@ -245,7 +245,7 @@ describe('a proxy behind the guards', () => {
       expect(await answerOf(send(`${await listen(app)}/x`))).toEqual([200, { url: '/x', length: 0 }])
     })
 
-    it('hands no changed content on as whole', async () => {
+    it('does not forward changed content as complete', async () => {
       const app = express()
       app.use(make())
       const origin = await listen(app)
@@ -261,7 +261,7 @@ describe('a proxy behind the guards', () => {
     })
   })
 
-  it('writes the parsed body anew by its own `fixRequestBody`, without any option', async () => {
+  it('writes the parsed body again with its own `fixRequestBody`, without an option', async () => {
     const app = express()
     app.use(
       bodyParsers() as unknown as RequestHandler[],

@@ -424,7 +424,7 @@ describe.each(Object.entries(servers))('%s', (name, serve) => {
     expect((event as { decisions: readonly { guard: string }[] }).decisions[0]?.guard).toBe('auditAccess')
   })
 
-  it('takes one empty chunk for no content', async () => {
+  it('treats one empty chunk as no content', async () => {
     const before = sink.events().length
     // Fastify answers 415 by itself where nothing has a type.
     await send(origin, { app: 'server', method: 'POST', sign: true, framing: 'chunked' })
@@ -433,7 +433,7 @@ describe.each(Object.entries(servers))('%s', (name, serve) => {
     expect(decisions.at(-1)).toMatchObject({ guard: 'returnUrlGuard', effect: 'allow' })
   })
 
-  it('keeps the event ahead of the answer where the policy asks for it', async () => {
+  it('stores the event before the answer if the policy requires it', async () => {
     const before = sink.events().length
     const ask = { app: 'secured', sign: true, method: 'POST', headers: JSON_TYPE, body: '{"a":1}' }
     expect(await send(origin, ask)).toMatchObject({ status: 200, body: { body: { a: 1 } } })
@@ -441,7 +441,7 @@ describe.each(Object.entries(servers))('%s', (name, serve) => {
   })
 })
 
-it('Fastify is told of wrong options by its own way', async () => {
+it('Fastify reports wrong options in its own way', async () => {
   const app = fastify()
   void app.register(portcullisFastify, { guards: [] })
   await expect(app.ready()).rejects.toThrow(/`portcullisFastify\.guards` must be a guard/)

@@ -108,7 +108,7 @@ const EVIL = 'https://evil.example'
 const APP = { 'x-app-id': 'example-shop' }
 
 describe('an example', () => {
-  it('compiles with the types of what it is made for, each of them', async () => {
+  it('compiles with the types of its framework, each of them', async () => {
     const compiler = join(repository, 'node_modules', 'typescript', 'bin', 'tsc')
     expect(await run(process.execPath, [compiler, '-p', folder])).toEqual({ succeeded: true, output: '' })
   })
@@ -126,7 +126,7 @@ describe('NestJS', () => {
   })
   const send = signedFetch({ keyId: 'key-1', secret, appId: 'example-shop', origin: OURS })
 
-  it('takes signed calls through protect(), and hands the parsed body on', async () => {
+  it('accepts signed calls through protect(), and passes on the parsed body', async () => {
     const body = { return_url: `${OURS}/callback/x`, more: [1] }
     const answer = await send(`${origin}/auth/connect`, json(body))
     expect([answer.status, await answer.json()]).toEqual([
@@ -151,7 +151,7 @@ describe('NestJS', () => {
     expect(await told(page(EVIL))).toBe('403 ORIGIN_NOT_ALLOWED')
   })
 
-  it('is guarded by functional middleware behind its own parser, by the bytes that it has kept', async () => {
+  it('is guarded by functional middleware after its own parser, with the bytes that it has kept', async () => {
     const answer = await send(`${origin}/hooks`, json({ event: 'paid' }))
     expect(await answer.json()).toEqual({ app: 'example-shop', body: { event: 'paid' } })
     const changed: typeof fetch = (url, init) => fetch(url, { ...init, body: '{"event":"free"}' })
@@ -214,7 +214,7 @@ describe('node-oidc-provider', () => {
     code_verifier: verifier,
   })
 
-  it('signs a person in for a standard client, whole', async () => {
+  it('signs a person in completely for a standard client', async () => {
     const visitor = new Visitor()
     const fields = question('standard-shop', callback)
     const url = await signIn(visitor, await visitor.visit(authorize(fields)))
@@ -227,7 +227,7 @@ describe('node-oidc-provider', () => {
     expect(claims).toMatchObject({ sub: 'alice', aud: 'standard-shop', iss: `${origin}/oidc` })
   })
 
-  it('signs a person in by a posted form, for a client that signs its token request', async () => {
+  it('signs a person in with a posted form, for a client that signs its token request', async () => {
     const visitor = new Visitor()
     const posted = await visitor.visit(`${origin}/oidc/auth`, form(question('signing-shop', callback)))
     const url = await signIn(visitor, posted)
@@ -242,7 +242,7 @@ describe('node-oidc-provider', () => {
     expect(await (await send(token, request)).json()).toMatchObject({ token_type: 'Bearer' })
   })
 
-  it('sends nobody to a foreign redirect URI, wherever it stands and however the path is written', async () => {
+  it('redirects nobody to a foreign redirect URI, wherever it is sent and however the path is written', async () => {
     const rightful = question('standard-shop', callback)
     const foreign = question('standard-shop', `${EVIL}/callback`)
     const refused = '400 RETURN_URL_NOT_ALLOWED'
@@ -264,7 +264,7 @@ describe('node-oidc-provider', () => {
     }
   })
 
-  it('refuses clients that it does not know, and those of whom two are named', async () => {
+  it('refuses unknown clients, and requests that name two clients', async () => {
     const unknown = question('nobody', callback)
     expect(await told(fetch(authorize(unknown)))).toBe('401 APP_UNKNOWN')
     const two = form(question('signing-shop', callback))
@@ -284,7 +284,7 @@ describe('Passport', () => {
     `${origin}/login?app=example-shop${to === undefined ? '' : `&return_url=${encodeURIComponent(to)}`}`
   const credentials = (given = password) => form({ username: 'alice', password: given }, { origin })
 
-  it('signs a person in, and sends them where the page that they came from has asked', async () => {
+  it('signs a person in, and redirects to the requested return URL', async () => {
     const visitor = new Visitor()
     const page = await (await visitor.visit(login(`${OURS}/callback/a?b=1`))).text()
     const action = /action="([^"]+)"/.exec(page)?.[1] ?? ''
@@ -296,7 +296,7 @@ describe('Passport', () => {
     expect(await told(visitor.visit(login(), credentials()))).toBe('400 RETURN_URL_REQUIRED')
   })
 
-  it('refuses foreign return URLs, and makes no session for them', async () => {
+  it('refuses foreign return URLs, and creates no session for them', async () => {
     const visitor = new Visitor()
     for (const to of [
       `${EVIL}/`,
@@ -327,7 +327,7 @@ describe('better-auth', () => {
   const page = { ...APP, origin: OURS }
   const account = { name: 'Alice', email: 'alice@example.org', password: 'correct horse battery' }
 
-  it('signs a person up, in and out, whole', async () => {
+  it('signs a person up, in and out completely', async () => {
     const visitor = new Visitor()
     const auth = `${origin}/api/auth`
     const preflight = await fetch(`${auth}/sign-up/email`, {
@@ -359,7 +359,7 @@ describe('better-auth', () => {
     expect(await session(again)).toBe(null)
   })
 
-  it('refuses foreign pages and foreign return URLs by whatever name they come', async () => {
+  it('refuses foreign pages, and foreign return URLs in every parameter', async () => {
     const signIn = `${origin}/api/auth/sign-in/email`
     expect(await told(fetch(signIn, json(account, { ...APP, origin: EVIL })))).toBe('403 ORIGIN_NOT_ALLOWED')
     for (const name of ['callbackURL', 'errorCallbackURL', 'newUserCallbackURL', 'redirectTo']) {
@@ -375,7 +375,7 @@ describe('better-auth', () => {
     expect(await told(fetch(signIn, { ...json({}, page), body: twice }))).toBe('400 RETURN_URL_NOT_ALLOWED')
   })
 
-  it('answers a body that it reads by itself, also one of which nothing is judged', async () => {
+  it('answers requests whose body it reads itself, even if nothing in it is judged', async () => {
     const wrong = json({ ...account, password: 'wrong password' }, page)
     expect(await told(fetch(`${origin}/api/auth/sign-in/email`, wrong))).toMatch(/^401 INVALID_EMAIL/)
   })

@@ -36,7 +36,7 @@ guardUpgrade(server, { guards: ipWhitelist({ policies }) })
 export const inFront = createServer(protectServer(() => undefined, {} as never))
 `
 
-it('the types of Fastify and Hono take what the doors give', async () => {
+it('the types of Fastify and Hono accept the exports of our entries', async () => {
   const folder = await mkdtemp(join(repository, 'test', 'frameworks', 'node_modules', '.types-'))
   try {
     await writeFile(join(folder, 'program.mts'), program)

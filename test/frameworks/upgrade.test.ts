@@ -124,7 +124,7 @@ describe.each([
   const guards = (name: keyof ReturnType<typeof guardsOf>) =>
     guardsOf(from && createPolicySource({ store: from }))[name]
 
-  it.each([['ahead of'], ['behind']])('stands in front of listeners that are added %s it', async (order) => {
+  it.each([['ahead of'], ['behind']])('runs before listeners that are added %s it', async (order) => {
     const { port } = await serving((server) => {
       if (order === 'behind') echo(server)
       guardUpgrade(server, { guards: guards('page') })
@@ -154,7 +154,7 @@ describe.each([
     expect(await talk(port, '/?app=server')).toBe('401 SIGNATURE_REQUIRED')
   })
 
-  it('answers a refusal on the connection, and closes it; no listener hears of it', async () => {
+  it('answers a refusal on the connection, and closes it; no listener is called', async () => {
     const heard: string[] = []
     const { port, connections } = await serving((server) => {
       server.on('upgrade', () => heard.push('one'))
@@ -197,7 +197,7 @@ describe.each([
     )
   })
 
-  it('hands on the bytes that came with the head', async () => {
+  it('passes on the bytes that arrived with the head', async () => {
     const heads: string[] = []
     const { port } = await serving((server) => {
       server.on('upgrade', (_req, socket, first: Buffer) => {
@@ -218,14 +218,14 @@ describe.each([
     expect(heads.join('')).toBe('firstsecond')
   })
 
-  it('leaves an upgrade that nobody listens for to be a request', async () => {
+  it('leaves an upgrade without a listener as a request', async () => {
     const { port } = await serving((server) => guardUpgrade(server, { guards: guards('page') }))
     expect(
       await exchange(port, head('/?app=page').replace('Connection: Upgrade', 'Connection: Upgrade, close')),
     ).toMatch(/a request$/)
   })
 
-  it('closes the connection of an upgrade whose last listener has gone, or whose caller has', async () => {
+  it('closes the connection of an upgrade whose last listener was removed, or whose caller has disconnected', async () => {
     const listener = (): void => undefined
     let heard = 0
     const { port, connections } = await serving((server) => {
@@ -260,7 +260,7 @@ describe('guardUpgrade()', () => {
     expect(await exchange(port, head('/'))).toMatch(/^HTTP\/1\.1 418 [\s\S]*"status":418\}$/)
   })
 
-  it('has every refused upgrade in the audit, and every open one when it is closed', async () => {
+  it('records every refused upgrade in the audit, and every accepted one when it is closed', async () => {
     const { port } = await serving((server) => {
       echo(server)
       guardUpgrade(server, { guards: guardsOf().page })
@@ -290,7 +290,7 @@ describe('guardUpgrade()', () => {
 })
 
 describe('protectServer()', () => {
-  it('leaves upgrades to guardUpgrade(), and judges them as requests where nobody listens', async () => {
+  it('leaves upgrades to guardUpgrade(), and judges them as requests if there is no listener', async () => {
     const policies = createPolicySource({ store })
     const off = { mode: 'off' }
     await store.write(

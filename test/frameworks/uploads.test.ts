@@ -80,7 +80,7 @@ describe.each([
       answer,
     ).app.use(tell)
 
-  it.each([false, true])('reaches multer whole: chunked %s', async (chunked) => {
+  it.each([false, true])('reaches multer completely: chunked %s', async (chunked) => {
     await listening(app(), async (origin) => {
       for (const size of [10, 100_000, 700_000]) {
         const file = randomBytes(size)
@@ -94,7 +94,7 @@ describe.each([
   })
 
   it.each([false, true])(
-    'is refused when other bytes were signed, and multer leaves no file: chunked %s',
+    'is refused if other bytes were signed, and multer leaves no file: chunked %s',
     async (chunked) => {
       await listening(app(), async (origin) => {
         for (const size of [10, 100_000, 700_000]) {
@@ -174,7 +174,7 @@ describe('serverless-http', () => {
     expect(await call('GET', '/signed', { 'x-app-id': APP })).toMatchObject({ statusCode: 401 })
   })
 
-  it('gives the address that the adapter says', async () => {
+  it('uses the address from the adapter', async () => {
     expect(await call('GET', '/near', { 'x-app-id': 'near' })).toMatchObject({ statusCode: 200 })
   })
 })

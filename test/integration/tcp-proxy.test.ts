@@ -37,13 +37,13 @@ describe('a proxy in front of a server', () => {
     while (heard() !== what) await sleep(5)
   }
 
-  it('passes on much in both directions, and the end of it', async () => {
+  it('forwards large amounts in both directions, and the end of the stream', async () => {
     const { client, heard } = await open()
     client.end('x'.repeat(5_000_000))
     await hears(heard, `${'x'.repeat(5_000_000)}.`)
   })
 
-  it('holds everything back while it is frozen, for connections old and new, and closes none', async () => {
+  it('holds back all data while it is frozen, on old and new connections, and closes none', async () => {
     const [old, gone] = [await open(), await open()]
     old.client.write('before ')
     await hears(old.heard, 'before ')
@@ -60,7 +60,7 @@ describe('a proxy in front of a server', () => {
     await hears(gone.heard, 'gone.')
   })
 
-  it('cuts the connections there are, also while it is frozen, and takes new ones', async () => {
+  it('cuts existing connections, also while it is frozen, and accepts new ones', async () => {
     for (const prepare of [() => {}, proxy.freeze]) {
       prepare()
       const { heard } = await open()
@@ -73,7 +73,7 @@ describe('a proxy in front of a server', () => {
     await hears(heard, 'again')
   })
 
-  it('refuses by closing when the server behind it does not listen', async () => {
+  it('closes connections if the server behind it does not listen', async () => {
     const before = await startTcpProxy(1)
     const client = connect({ host: '127.0.0.1', port: before.port })
     await once(client, 'close')

@@ -97,7 +97,7 @@ describe('sealPg', () => {
     expect(read).toEqual(['user born', 'user email', 'user picture', 'user settings.theme'])
   })
 
-  it('takes a configuration, and refuses rows as arrays and rows without their person', async () => {
+  it('accepts a configuration, and refuses rows as arrays and rows without their person', async () => {
     const { query } = sealPg(pool, audit, 'user')
     const read = await readBy(async () => {
       const { rows } = await query({ text: 'select id, email from users where id = $1', values: [2] })
@@ -110,7 +110,7 @@ describe('sealPg', () => {
     expect(read).toEqual(['user email'])
   })
 
-  it('refuses rows where nobody can be named who reads', async () => {
+  it('refuses rows if the reader is unknown', async () => {
     await expect(sealPg(pool, audit, 'user').query('select * from users')).rejects.toThrow(
       /outside a request/,
     )
@@ -182,7 +182,7 @@ describe('sealKnex', () => {
       [{ one: 1 }],
     ],
   ]
-  it.each(others)('hands on %s', async (_what, query, result) => {
+  it.each(others)('passes on %s', async (_what, query, result) => {
     expect(await readBy(async () => expect(await query()).toEqual(result))).toEqual([])
   })
 
@@ -200,7 +200,7 @@ describe('sealKnex', () => {
     await readBy(async () => expect((async () => await query())()).rejects.toThrow(message))
   })
 
-  it('keeps what processed the responses before', async () => {
+  it('keeps the previous post-processing of responses', async () => {
     const make = load('knex') as (options: object) => typeof knex
     const other = make({
       client: 'pg',
@@ -291,7 +291,7 @@ describe('sealPrisma', () => {
     expect(read).toEqual(emails.length === 0 ? [] : ['user email'])
   })
 
-  it('seals Decimal, Bytes, BigInt, DateTime and JSON, and rows inside of rows', async () => {
+  it('seals Decimal, Bytes, BigInt, DateTime and JSON, and nested rows', async () => {
     const read = await readBy(async () => {
       const user = (await prisma.user.findUnique({ where, include: { orders: true } })) as User
       expect([String(user.balance), [...user.picture], user.visits, user.born.getFullYear()]).toEqual([
@@ -321,11 +321,11 @@ describe('sealPrisma', () => {
       [{ id: 1 }, { id: 2 }],
     ],
   ]
-  it.each(numbers)('hands on what %s returns', async (_what, query, result) => {
+  it.each(numbers)('passes on what %s returns', async (_what, query, result) => {
     expect(await readBy(async () => expect(await query()).toEqual(result))).toEqual([])
   })
 
-  it('refuses a selection that does not say whom it concerns', async () => {
+  it('refuses a selection without the person', async () => {
     await readBy(async () =>
       expect((async () => await prisma.user.findMany({ select: { email: true } }))()).rejects.toThrow(
         /does not name its person/,
@@ -385,7 +385,7 @@ describe('sealMongoose', () => {
     // oxlint-disable-next-line no-underscore-dangle -- what Mongoose keeps in a document
     ['spread of its inside', (member) => ({ ...member._doc }), ['born', 'email', 'letters', 'tags']],
   ]
-  it.each(ways)('records what is read by %s', async (_what, read, fields) => {
+  it.each(ways)('records reads by %s', async (_what, read, fields) => {
     const results: unknown[] = []
     const reported = await readBy(() => results.push(read(Member.hydrate(stored()))))
     const names = reported.map((each) => each.replace('member ', ''))
@@ -427,7 +427,7 @@ describe('sealMongoose', () => {
     })
   })
 
-  it('does not seal what the application makes itself', async () => {
+  it('does not seal documents that the application creates', async () => {
     expect(await readBy(() => new Member({ email: 'x' }).email as string)).toEqual([])
   })
 })

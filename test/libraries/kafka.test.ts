@@ -60,7 +60,7 @@ function cursorsOf(): {
 
 /** kafkajs as the producer, and the broker and the consumer of librdkafka: two other implementations of the protocol. */
 describe('a Kafka destination', () => {
-  it('sends each event as a message that another client reads, with its id as the key and its app in a header', async () => {
+  it('sends each event as a message readable by another client, with its id as the key and its app in a header', async () => {
     const server = await cluster()
     const store = memoryFrames()
     const log = auditLog({ store })
@@ -87,7 +87,7 @@ describe('a Kafka destination', () => {
     await log.close()
   })
 
-  it('whose brokers are gone loses nothing, is told of, and gets the rest when there are some again', async () => {
+  it('loses nothing and is reported while its brokers are unreachable, and receives the rest when they are back', async () => {
     const first = await cluster()
     const store = memoryFrames()
     const log = auditLog({ store })
@@ -120,7 +120,7 @@ describe('a Kafka destination', () => {
     await log.close()
   })
 
-  it('refuses what is not a producer', () => {
+  it('refuses anything that is not a producer', () => {
     expect(() => kafka({ producer: {} as KafkaProducer, topic: TOPIC })).toThrow('kafka.producer')
     expect(() => kafka({ producer: { send: async () => undefined }, topic: '' })).toThrow('kafka.topic')
   })

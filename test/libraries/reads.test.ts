@@ -26,13 +26,13 @@ describe(`the catalogue of ways to read, with libraries, on Node ${process.versi
       .flatMap((line) => (line.startsWith('{"how"') ? [JSON.parse(line) as Found] : []))
   }, 120_000)
 
-  it('reads in more than 130 ways, 30 of them by libraries', () => {
+  it('contains more than 130 ways, 30 of them in libraries', () => {
     expect(found.length).toBeGreaterThanOrEqual(130)
     expect(new Set(found.map(({ how }) => how)).size).toBe(found.length)
     expect(found.filter(({ how }) => how.includes(': ')).length).toBeGreaterThanOrEqual(30)
   })
 
-  it('has an event for each field that is read, and yields no value without one', () => {
+  it('causes an event for each field that is read, and yields no value without one', () => {
     expect(found.filter(({ unreported }) => unreported.length > 0)).toEqual([])
     expect(found.filter(({ error }) => error !== undefined)).toEqual([])
     for (const { how, read, expected } of found) expect([how, read]).toEqual([how, expected])

@@ -95,7 +95,7 @@ describe.each(['express', 'express4'])('with %s', (express) => {
 describe('without express and ioredis', () => {
   const entries = Object.keys(manifest.exports).filter((entry) => !entry.endsWith('.json'))
 
-  it.each(entries)('%s gives its names to import and to require', async (entry) => {
+  it.each(entries)('%s exports its names for import and for require', async (entry) => {
     const project = await packed.project({})
     const name = join('portcullis', entry)
     const { values } = exportedNames(join('src', entry, 'index.ts'))
@@ -105,7 +105,7 @@ describe('without express and ioredis', () => {
     expect(JSON.parse(await project.execute('names.cjs', required))).toEqual(values)
   })
 
-  it('is one copy, imported and required', async () => {
+  it('is a single copy for import and require', async () => {
     const project = await packed.project({})
     const same = entries.map((entry, index) => {
       const name = join('portcullis', entry)
@@ -307,7 +307,7 @@ export const [events, status, jurisdictions] = [sink.events(), policies.status()
 
 describe('typed', () => {
   it.each(['mts', 'cts'])(
-    'a program in a .%s file compiles, the declarations of the package included',
+    'a program in a .%s file compiles, including the declarations of the package',
     async (format) => {
       const links = ['express', '@types/express', '@types/node', 'ioredis']
       const project = await packed.project(Object.fromEntries(links.map((name) => [name, name])))

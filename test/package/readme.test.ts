@@ -39,19 +39,19 @@ beforeAll(async () => {
 })
 afterAll(() => packed.remove())
 
-describe('whoever follows README.md with the packed package', () => {
-  it('has every step done', () => {
+describe('a reader who follows README.md with the packed package', () => {
+  it('completes every step', () => {
     expect(steps.filter(({ succeeded }) => !succeeded)).toEqual([])
   })
 
-  it('gets 200 by the first call that it prints', () => {
+  it('gets 200 with the first command of the page', () => {
     const [first] = printedBy(/^`curl /)
     expect(first).toMatch(/^HTTP\/1\.1 200 OK\n/)
     expect(first).toContain('\nAccess-Control-Allow-Origin: https://example.org\n')
     expect(first).toContain('{"app":"example-shop"}')
   })
 
-  it('gets a refusal by the second, whose reason stands on the server alone, in the words of the page', () => {
+  it('gets a refusal with the second command, and the server alone prints the reason, as the page says', () => {
     const [, second = '', ...others] = printedBy(/^`curl /)
     expect(others).toEqual([])
     const [answer = '', said = ''] = second.split('\nthe server: ')
@@ -62,7 +62,7 @@ describe('whoever follows README.md with the packed package', () => {
     expect(inWords(page.text)).toContain(inWords(said))
   })
 
-  it('sees a signed call pass, and the same call without a signature refused', () => {
+  it('sees that a signed call passes, and that the same call is refused without a signature', () => {
     const [printed = ''] = printedBy(/^`node signed\.mjs`/)
     expect(printed.split('\n')).toEqual([
       '200 {"app":"example-shop","received":{"request_id":"1"}}',

@@ -26,7 +26,7 @@ const subpaths = Object.keys(manifest.exports)
   .map((entry) => join('portcullis', entry))
 
 describe('the tarball', () => {
-  it('holds what runs, its types, the JSON Schema, licences and documentation, and nothing else', () => {
+  it('contains the code, its types, the JSON Schema, licences and documentation, and nothing else', () => {
     const strangers = filesIn(packed.folder).filter(
       (name) => !/^dist\/(esm|cjs|node)\/([a-z]+\/)*[\w-]+(\.d\.ts|\.js)$/.test(name),
     )
@@ -41,7 +41,7 @@ describe('the tarball', () => {
     ])
   })
 
-  it('has at most 500 kB, and takes at most 3 MB on disk', () => {
+  it('has at most 500 kB, and at most 3 MB on disk', () => {
     // As `du` counts: a file takes whole blocks.
     const onDisk = filesIn(packed.folder).reduce(
       (sum, name) => sum + Math.ceil(statSync(join(packed.folder, name)).size / 4_096) * 4_096,
@@ -52,7 +52,7 @@ describe('the tarball', () => {
     expect(onDisk).toBeLessThanOrEqual(3_000_000)
   })
 
-  it('has no module that is too large for gzip to find its twin: part it with PARTS in scripts/build.ts', () => {
+  it('has no module too large for gzip to find its twin: split it with PARTS in scripts/build.ts', () => {
     const sizeOf = (name: string): number => statSync(join(packed.folder, 'dist', 'cjs', name)).size
     const twins = readdirSync(join(packed.folder, 'dist', 'esm')).filter((name) => name.endsWith('.js'))
     expect(twins.length).toBeGreaterThan(50)
@@ -62,14 +62,14 @@ describe('the tarball', () => {
     )
   })
 
-  it('brings no other package along', () => {
+  it('has no dependencies', () => {
     const { dependencies = {} } = JSON.parse(readFileSync(join(packed.folder, 'package.json'), 'utf8')) as {
       dependencies?: object
     }
     expect(dependencies).toEqual({})
   })
 
-  it('names every package whose code its modules contain, with its licence', () => {
+  it('lists every package whose code it contains, with its licence', () => {
     const named = readFileSync(join(packed.folder, 'dist', 'THIRD-PARTY-LICENSES.txt'), 'utf8')
     const imported = readSources()
       .flatMap(({ imports }) => imports)
@@ -116,7 +116,7 @@ describe('bundled by an application', () => {
 })
 
 describe('from git', () => {
-  it('npm builds the package from what the repository holds', async () => {
+  it('npm builds the package from the contents of the repository', async () => {
     const clone = await mkdtemp(join(tmpdir(), 'portcullis-clone-'))
     try {
       // What a commit of this work tree would hold.

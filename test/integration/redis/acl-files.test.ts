@@ -163,17 +163,17 @@ async function failuresOf(role: string, client: Redis): Promise<string[]> {
 const AFTER_A_FAULT: ReadonlySet<string> = new Set(['xrange', 'hget', 'ttl'])
 
 describe('examples/redis-acl/users.acl', () => {
-  it('is taken by a server that starts with it', async () => {
+  it('is accepted by a server that starts with it', async () => {
     const users = String(await admin.call('ACL', 'LIST'))
     for (const role of Object.keys(WORK)) expect(users).toContain(`user ${role} on`)
   })
 
-  it('shuts the user out whom everybody is without a name', () => {
+  it('disables the default user', () => {
     expect(text).toMatch(/^user default off /m)
   })
 
   it.each(Object.keys(WORK))(
-    'gives %s all that it needs, and no command that it does not use',
+    'gives %s everything that it needs, and no command that it does not use',
     async (role) => {
       const client = await connect(`own-${role}`, rulesOf(role))
       await admin.call('ACL', 'LOG', 'RESET')
@@ -245,7 +245,7 @@ describe('examples/redis-acl/users.acl', () => {
     client.disconnect()
   })
 
-  it('gives the console the commands that docs/redis.md names for a dashboard', () => {
+  it('gives the console the commands that docs/redis.md lists for a dashboard', () => {
     const commands = (rules: string): string[] => (rules.match(/\+\w+/g) ?? []).toSorted()
     const line = /^ACL SETUSER portcullis-dashboard .*$/m.exec(page)?.[0] ?? ''
     expect(commands(rulesOf('portcullis-console').join(' '))).toEqual(commands(line))

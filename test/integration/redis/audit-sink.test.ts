@@ -27,7 +27,7 @@ describe('redisAuditSink', () => {
   const ids = async (stream: string): Promise<string[]> =>
     (await readAuditStream(redis, { stream, count: 10_000 })).map(({ event }) => event.id)
 
-  it('keeps events as they are, in order, and reads them back', async () => {
+  it('stores events unchanged and in order, and reads them back', async () => {
     const events: AuditEvent[] = [
       fieldEvent('1', { purpose: 'a\nb\u2028é😀' }),
       operationEvent('2'),
@@ -41,7 +41,7 @@ describe('redisAuditSink', () => {
     expect(fields?.[1]).toMatch(/^[\x20-\x7e]+$/)
   })
 
-  it('is read on from any entry', async () => {
+  it('can be read from any entry on', async () => {
     const stream = 'paged'
     const sink = redisAuditSink(redis, { stream })
     for (let index = 0; index < 5; index += 1) await sink.write([fieldEvent(String(index))])
@@ -65,7 +65,7 @@ describe('redisAuditSink', () => {
     prefixed.disconnect()
   })
 
-  it('never trims by itself, and keeps about so many where it is told to', async () => {
+  it('does not trim by default, and keeps about `maxLength` events if it is set', async () => {
     const many = Array.from({ length: 500 }, (_, index) => fieldEvent(String(index)))
     for (let index = 0; index < 4; index += 1) {
       await redisAuditSink(redis, { stream: 'all' }).write(many)
@@ -77,7 +77,7 @@ describe('redisAuditSink', () => {
     expect((await ids('some')).at(-1)).toBe('499')
   })
 
-  it('rejects when Redis refuses, keeps none of the events, and shows nothing of them', async () => {
+  it('rejects if Redis refuses, stores none of the events, and reveals nothing of them', async () => {
     await redis.set('text', 'x')
     const failure = await Promise.resolve(
       redisAuditSink(redis, { stream: 'text' }).write([fieldEvent('secret-1'), fieldEvent('2')]),
@@ -89,7 +89,7 @@ describe('redisAuditSink', () => {
     await expect(readAuditStream(redis, { stream: 'text' })).rejects.toThrow(UnavailableError)
   })
 
-  it('keeps none of the events of a write when Redis has no memory left', async () => {
+  it('stores none of the events of a write if Redis has no memory left', async () => {
     await redis.config('SET', 'maxmemory', '1')
     try {
       await expect(
@@ -101,12 +101,12 @@ describe('redisAuditSink', () => {
     expect(await ids('full')).toEqual([])
   })
 
-  it('names an entry that is no event of ours', async () => {
+  it('names an entry that is not an event', async () => {
     const entry = await redis.xadd('foreign', '*', 'event', '{"version":9}')
     await expect(readAuditStream(redis, { stream: 'foreign' })).rejects.toThrow(`\`${String(entry)}\``)
   })
 
-  it('loses no event of a recorder while Redis is killed and comes back', async () => {
+  it('loses no event of a recorder when Redis is killed and restarted', async () => {
     const stream = 'outage'
     const recorder = createRecorder({ sink: redisAuditSink(redis, { stream }), sinkTimeout: 200 })
     const outcomes: Record<string, 'kept' | 'refused'> = {}
@@ -159,7 +159,7 @@ describe('redisAuditSink', () => {
     await recorder.close()
   })
 
-  it('refuses at once while its client is not connected, and leaves nothing in its queue', async () => {
+  it('refuses immediately while its client is not connected, and leaves nothing in its queue', async () => {
     const lost = new Redis({ host: '127.0.0.1', port: 1, retryStrategy: () => 60_000 })
     lost.on('error', () => undefined)
     for (let tries = 0; lost.status !== 'reconnecting' && tries < 100; tries += 1) await sleep(10)
@@ -194,14 +194,14 @@ describe('redisAuditSink', () => {
     }
   })
 
-  it('does not show a URL that is passed in place of a client', () => {
+  it('does not show a URL that is passed instead of a client', () => {
     expect(() => redisAuditSink('redis://user:pass@host' as never)).toThrow(
       expect.objectContaining({ message: expect.not.stringContaining('pass') }),
     )
   })
 
   const client: RedisAuditClient = { call: () => Promise.resolve(7) }
-  it('rejects when Redis says that it kept another number of events', async () => {
+  it('rejects if Redis reports another number of stored events', async () => {
     await expect(redisAuditSink(client).write([fieldEvent('1')])).rejects.toThrow(UnavailableError)
   })
 

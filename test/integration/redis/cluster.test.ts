@@ -58,7 +58,7 @@ nonceStoreContract('Redis Cluster', { describe, it }, async () => {
 })
 
 describe('redisStore on a Cluster', () => {
-  it('announces a change to other processes, and is quiet for longer than the time-outs of the client', async () => {
+  it('announces a change to other processes, also after a pause longer than the timeouts of the client', async () => {
     const prefix = freshPrefix()
     const [store, writer] = [redisStore(connect(), { prefix, vault }), patient(prefix)]
     const heard: string[] = []
@@ -75,7 +75,7 @@ describe('redisStore on a Cluster', () => {
     leave?.()
   })
 
-  it('finds an app, and hears of changes, while their slots move from node to node', async () => {
+  it('finds an app, and receives changes, while their slots move between nodes', async () => {
     const prefix = freshPrefix()
     const [store, writer] = [redisStore(connect(), { prefix, vault }), patient(prefix)]
     const heard: string[] = []

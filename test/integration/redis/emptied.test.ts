@@ -107,7 +107,7 @@ describe('a Redis that has lost its data', () => {
     ['a replica was promoted that had no data', promoteEmptyReplica],
   ]
   it.each(losses)(
-    'serves known apps for maxStale, then refuses every id until that is accepted: %s',
+    'serves known apps for maxStale, then refuses every id until the loss is accepted: %s',
     async (_title, lose) => {
       const { process, prefix } = await startWithApps()
       const { source, ask, answers } = process
@@ -127,7 +127,7 @@ describe('a Redis that has lost its data', () => {
     },
   )
 
-  it('serves at once what is written again, before anything is accepted', async () => {
+  it('serves rewritten apps at once, before the loss is accepted', async () => {
     const { process } = await startWithApps()
     await admin.flushall()
     await eventually('the loss is noticed', () => process.source.status().emptied)
@@ -136,7 +136,7 @@ describe('a Redis that has lost its data', () => {
     expect((await process.ask('nobody')).what).toBe('unavailable')
   })
 
-  it('is told of once', async () => {
+  it('is reported once', async () => {
     const { process } = await startWithApps()
     let told = 0
     const leave = process.store.watch?.({
@@ -163,7 +163,7 @@ describe('a Redis that has not lost its data', () => {
     ['the key of its stream was deleted', (feed) => admin.del(feed)],
     ['stream and counter were deleted', (feed) => admin.del(feed, `${feed}:number`)],
   ]
-  it.each(nothingLost)('serves its apps, and no others, when %s', async (_title, change) => {
+  it.each(nothingLost)('serves its apps, and no others, if %s', async (_title, change) => {
     const { process, prefix } = await startWithApps()
     const { source, ask, answers } = process
     const before = answers.length
@@ -177,7 +177,7 @@ describe('a Redis that has not lost its data', () => {
     expect(answers.slice(before).filter(({ what }) => what !== 1)).toEqual([])
   })
 
-  it('answers that there is no such app when nothing was ever written, and takes the first write for no loss', async () => {
+  it('has no apps if nothing was ever written, and does not treat the first write as a loss', async () => {
     const process = startProcess(connect(address.port), freshPrefix(), 'a')
     processes.push(process)
     await eventually('the feed runs', () => process.source.status().feed === 'whole')
@@ -188,13 +188,13 @@ describe('a Redis that has not lost its data', () => {
     expect(process.source.status().emptied).toBe(false)
   })
 
-  it('says that a removed app is gone', async () => {
+  it('reports that a removed app no longer exists', async () => {
     const { process } = await startWithApps()
     await process.store.remove('b', 1)
     expect((await process.ask('b')).what).toBe('unknown')
   })
 
-  it('does not say so of an app whose data alone is gone', async () => {
+  it('does not report this for an app whose data was lost', async () => {
     const { process, prefix } = await startWithApps()
     await admin.del(`${prefix}app:{b}`)
     expect((await process.ask('b')).what).toBe('unavailable')

@@ -262,7 +262,7 @@ function writeUnderLoad(store: RedisStore): { readonly acknowledged: number; sto
 }
 
 describe.each(faults)('when $title', ({ connect, begin, end, reads, writes, passes, loses }) => {
-  it('callers get the policy within maxStale and then 503, never "no such app" and never an older one, and all is well after', async () => {
+  it('callers get the policy within maxStale and then 503, never "no such app" or an older policy, and it recovers', async () => {
     await ask('ACL', 'SETUSER', 'app', 'on', 'resetpass', '>pw', '~*', '&*', '+@all')
     const prefix = freshPrefix()
     const scene = { prefix, appKey: `${prefix}app:{${APP}}`, feedKey: `${prefix}{feed}` }
@@ -349,8 +349,8 @@ describe.each(faults)('when $title', ({ connect, begin, end, reads, writes, pass
   })
 })
 
-describe('when Redis is not there yet', () => {
-  it('callers get 503, and the policy as soon as it is', async () => {
+describe('when Redis is not started yet', () => {
+  it('callers get 503, and the policy as soon as it runs', async () => {
     const own = await startRedis({ args: durable })
     const prefix = freshPrefix()
     const open = (): Redis => new Redis({ ...settings, port: own.port })

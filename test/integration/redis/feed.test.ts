@@ -69,7 +69,7 @@ async function dropNewest(client: Redis, feed: string): Promise<void> {
 const lastIs = (heard: readonly string[], what: string) => () => heard.at(-1) === what
 
 describe('the change feed of Redis', () => {
-  it('hears everything in order from another process, and is quiet for longer than the time-outs of the client', async () => {
+  it('receives everything in order from another process, also after a pause longer than the timeouts of the client', async () => {
     const prefix = freshPrefix()
     const { heard, leave } = listen(open(prefix))
     await eventually(lastIs(heard, 'restored'))
@@ -83,7 +83,7 @@ describe('the change feed of Redis', () => {
     leave()
   })
 
-  it('goes on where it stopped when its connection alone is cut, and misses nothing', async () => {
+  it('continues where it stopped if only its connection is cut, and misses nothing', async () => {
     const prefix = freshPrefix()
     const admin = connect()
     const { heard, leave } = listen(open(prefix))
@@ -109,7 +109,7 @@ describe('the change feed of Redis', () => {
     ['the server lacks what was read', (client, feed) => dropNewest(client, feed)],
   ]
   for (const [title, lose] of awayLosses) {
-    it(`begins anew, and says so, when ${title} while its connection was cut`, async () => {
+    it(`starts again, and reports it, if ${title} while its connection was cut`, async () => {
       const prefix = freshPrefix()
       const admin = connect()
       const feed = `${prefix}{feed}`
@@ -134,7 +134,7 @@ describe('the change feed of Redis', () => {
     })
   }
 
-  it('notices within seconds that the last announcement was trimmed away before it was read', async () => {
+  it('notices within seconds that the last announcement was trimmed before it was read', async () => {
     const prefix = freshPrefix()
     const { heard, leave } = listen(open(prefix))
     await eventually(lastIs(heard, 'restored'))
@@ -144,7 +144,7 @@ describe('the change feed of Redis', () => {
     leave()
   })
 
-  it('breaks when the server is killed, and announces again in no time after it is back', async () => {
+  it('breaks when the server is killed, and announces changes soon after it is back', async () => {
     const prefix = freshPrefix()
     const [store, writer] = [open(prefix), open(prefix)]
     const { heard, leave } = listen(store)
@@ -165,7 +165,7 @@ describe('the change feed of Redis', () => {
     leave()
   })
 
-  it('notices by itself that the server hangs', async () => {
+  it('notices that the server hangs', async () => {
     const { heard, leave } = listen(open(freshPrefix()))
     await eventually(lastIs(heard, 'restored'))
     server.pause()
@@ -184,7 +184,7 @@ describe('the change feed of Redis', () => {
     ['the counter alone was lost', (client, feed) => client.del(`${feed}:number`)],
   ]
   for (const [title, lose] of losses) {
-    it(`says that changes may have been missed when ${title}`, async () => {
+    it(`reports that changes may have been missed if ${title}`, async () => {
       const prefix = freshPrefix()
       const [store, writer] = [open(prefix), open(prefix)]
       await writer.write({ policy: { appId: 'a' } }, 0)
@@ -201,7 +201,7 @@ describe('the change feed of Redis', () => {
     })
   }
 
-  it('misses nothing from an emptied stream when it begins', async () => {
+  it('misses nothing from an emptied stream when it starts', async () => {
     const prefix = freshPrefix()
     const [store, writer] = [open(prefix), open(prefix)]
     await writer.write({ policy: { appId: 'a' } }, 0)
@@ -214,7 +214,7 @@ describe('the change feed of Redis', () => {
     leave()
   })
 
-  it('passes on nothing from an entry that somebody else put there', async () => {
+  it('ignores an entry that somebody else added', async () => {
     const prefix = freshPrefix()
     const client = connect()
     const { heard, leave } = listen(open(prefix))
@@ -227,7 +227,7 @@ describe('the change feed of Redis', () => {
     leave()
   })
 
-  it('tells its listeners when the store is closed, and begins anew with the next', async () => {
+  it('notifies its listeners when the store is closed, and starts again with the next listener', async () => {
     const store = open(freshPrefix())
     const first = listen(store)
     await eventually(lastIs(first.heard, 'restored'))
@@ -239,7 +239,7 @@ describe('the change feed of Redis', () => {
     second.leave()
   })
 
-  it('reads on one connection for all listeners, and on none when the last has left', async () => {
+  it('reads on one connection for all listeners, and on none after the last one has left', async () => {
     const admin = connect()
     const readers = async (): Promise<number> =>
       String(await admin.client('LIST')).split('cmd=xread').length - 1
@@ -267,7 +267,7 @@ describe('the change feed of Redis', () => {
 })
 
 describe('a lost connection', () => {
-  it('is answered at once, and fills no queue of the client', async () => {
+  it('is reported at once, and does not fill the queue of the client', async () => {
     const own = await startRedis()
     const client = connect({ port: own.port, retryStrategy: () => 60_000 })
     const store = open(freshPrefix(), {}, client)
@@ -282,7 +282,7 @@ describe('a lost connection', () => {
     await own.stop()
   })
 
-  it('is not assumed of a client that is only now connecting, or connects when it is first used', async () => {
+  it('is not assumed for a client that is still connecting, or connects on first use', async () => {
     for (const lazyConnect of [false, true])
       expect(await open(freshPrefix(), {}, connect({ lazyConnect })).read('a')).toBeUndefined()
   })

@@ -89,7 +89,7 @@ const clients: Readonly<Record<string, () => Promise<FrameStore>>> = {
 }
 
 describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
-  it('are kept as they are, in order, once each, whatever is sent again', async () => {
+  it('are stored unchanged, in order and once each, whatever is sent again', async () => {
     const store = await open()
     const frames = framesOf('w', [1, 9, 300])
     expect(await store.head('w')).toBe(0)
@@ -102,7 +102,7 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
     expect(await store.read(stored[0]?.place, 1)).toEqual(stored.slice(1, 2))
   })
 
-  it('are not stored behind a gap, unless that is said', async () => {
+  it('are not stored after a gap, unless it is declared', async () => {
     const store = await open()
     const frames = framesOf('w', [2, 2, 2])
     expect(await store.append(frames.slice(1))).toBe(0)
@@ -112,7 +112,7 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
     expect(await store.read(undefined, 20)).toHaveLength(2)
   })
 
-  it('are found by person, page by page, and not beyond what was removed', async () => {
+  it('are found by person, page by page, up to the removed ones', async () => {
     const store = await open()
     const frames = framesOf('w', [2, 1, 1, 1, 1, 1, 1, 1, 1], ['alice', 'bob', 'carol'])
     await store.append(frames)
@@ -144,7 +144,7 @@ describe.each(Object.entries(clients))('frames in %s', (_name, open) => {
 })
 
 describe('redisFrames', () => {
-  it('whatever order batches arrive in and however often, keeps each frame once and in order', async () => {
+  it('stores each frame once and in order, in whatever order and however often batches arrive', async () => {
     const redis = new Redis(server.url)
     closers.push(() => redis.disconnect())
     await fc.assert(
@@ -175,7 +175,7 @@ describe('redisFrames', () => {
     return { redis, prefix, store: redisFrames(redis, { prefix }) }
   }
 
-  it('finds all of many frames of a person, and leaves nothing of those that are removed', async () => {
+  it('finds all of many frames of a person, and leaves nothing of removed frames', async () => {
     const { redis, prefix, store } = openOwn()
     const frames = framesOf('w', Array<number>(1_300).fill(1), ['alice', 'bob'])
     await store.append(frames)
@@ -205,7 +205,7 @@ describe('redisFrames', () => {
     expect(left.toSorted()).toEqual(['begin', 'removed', 'size', 'start', 'w:v', 'w:w'])
   })
 
-  it('takes more people at once than a script can be given', async () => {
+  it('supports more people at once than a script can take as arguments', async () => {
     const { store } = openOwn()
     const people = Array.from({ length: 9_000 }, (_, index) => `person-${index}`)
     const frames = framesOf('w', Array<number>(30).fill(300), people)
@@ -216,7 +216,7 @@ describe('redisFrames', () => {
     expect(await store.readPerson('person-8999', undefined, 10)).toHaveLength(1)
   })
 
-  it('goes on behind a place whose frame was lost and whose number was given again', async () => {
+  it('continues after a position whose frame was lost and whose number was reused', async () => {
     const { redis, prefix, store } = openOwn()
     await store.append(framesOf('w', [1, 1, 1, 1, 1, 1]))
     const before = await store.read(undefined, 10)
@@ -231,7 +231,7 @@ describe('redisFrames', () => {
     expect(after).toEqual((await store.read(undefined, 10)).slice(4))
   })
 
-  it('needs the rights that docs/audit.md names', async () => {
+  it('needs the rights that docs/audit.md lists', async () => {
     const admin = new Redis(server.url)
     const writing = ['+eval', '+hget', '+hmget', '+hset', '+time']
     const rules = ['~*', 'resetchannels', '-@all', '+info']
@@ -256,13 +256,13 @@ describe('redisFrames', () => {
     }
   })
 
-  it('refuses what is not a client of Redis, and shows no URL', () => {
+  it('refuses anything that is not a Redis client, and shows no URL', () => {
     expect(() => redisFrames('redis://:secret@host' as never)).toThrow(ConfigError)
     expect(() => redisFrames('redis://:secret@host' as never)).not.toThrow('secret')
     expect(() => redisFrames({ call: () => 1 } as never)).toThrow('redisFrames client')
   })
 
-  it('says that Redis is away without asking it', async () => {
+  it('reports an unreachable Redis without sending a command', async () => {
     const redis = new Redis(server.url, { lazyConnect: true })
     redis.on('error', () => undefined)
     await redis.connect()

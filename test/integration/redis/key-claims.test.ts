@@ -40,7 +40,7 @@ async function makeOld(prefix: string): Promise<number> {
 }
 
 describe('the keys of apps in Redis', () => {
-  it('are claimed by a fingerprint that tells nothing of them', async () => {
+  it('are claimed by a fingerprint that reveals nothing about them', async () => {
     const prefix = freshPrefix()
     await open(prefix).write(withKey('a'), 0)
     const names = await client.keys(`${prefix}key:*`)
@@ -49,7 +49,7 @@ describe('the keys of apps in Redis', () => {
     expect(await client.get(names[0] ?? '')).toMatch(/^a 1 \d+ \S+$/)
   })
 
-  it('are given up by their app alone, and not when it has claimed them again since', async () => {
+  it('are released only by their app, and not if it has claimed them again since', async () => {
     const name = `${freshPrefix()}key:{x}`
     for (const [claim, appId, revision, isLeft] of [
       ['a 2 0 x', 'a', 2, false],
@@ -69,7 +69,7 @@ describe('the keys of apps in Redis', () => {
     }
   })
 
-  it('are free again at once when their app is removed or loses them', async () => {
+  it('are released at once when their app is removed or loses them', async () => {
     const prefix = freshPrefix()
     const store = open(prefix)
     await store.write(withKey('a'), 0)
@@ -81,7 +81,7 @@ describe('the keys of apps in Redis', () => {
     await expect(store.write(withKey('a'), 0)).rejects.toThrow(/app `c`/)
   })
 
-  it('block nobody for ever when a process was killed between claim and write', async () => {
+  it('block nobody forever if a process is killed between claim and write', async () => {
     const prefix = freshPrefix()
     await expect(open(prefix, [oldKey], killedBeforeWriting()).write(withKey('a'), 0)).rejects.toThrow()
     const store = open(prefix)
@@ -92,7 +92,7 @@ describe('the keys of apps in Redis', () => {
     await expect(store.write(withKey('a'), 0)).rejects.toThrow(/app `b`/)
   })
 
-  it('stay those of their app however old the claim is', async () => {
+  it('remain claimed by their app, however old the claim is', async () => {
     const prefix = freshPrefix()
     const store = open(prefix)
     await store.write(withKey('a'), 0)
@@ -102,7 +102,7 @@ describe('the keys of apps in Redis', () => {
     await expect(store.write(withKey('b'), 0)).rejects.toThrow(/app `a`/)
   })
 
-  it('stay those of their app when the vault is rotated, by new writers and by old ones', async () => {
+  it('remain claimed by their app when the vault is rotated, for new and old writers', async () => {
     const prefix = freshPrefix()
     await open(prefix).write(withKey('a'), 0)
     const [rotated, lagging] = [open(prefix, [newKey, oldKey]), open(prefix, [oldKey, newKey])]

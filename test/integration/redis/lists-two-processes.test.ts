@@ -95,7 +95,7 @@ for (const [name, open] of Object.entries(settings)) {
       await setting.store.writeList(list, written, revision)
     }
 
-    it('admit and refuse by an entry until its second, and no longer, without a restart', async () => {
+    it('apply an entry until the second it expires, without a restart', async () => {
       const moment = Date.now() + 5_000
       const expires = new Date(moment).toISOString()
       await protect({ ...admitted, denyLists: ['bad'] })
@@ -125,7 +125,7 @@ for (const [name, open] of Object.entries(settings)) {
       expect(early).toEqual([])
     })
 
-    it('are swapped in one step while requests go on: no caller meets half of a list, none is lost', async () => {
+    it('are replaced in one step under load: no caller sees a partial list, and no request is lost', async () => {
       await protect(admitted)
       const many = Array.from({ length: 20_000 }, (_, index) => `10.1.${index >> 8}.${index & 255}`)
       const generation = (number: number): string[] => ['192.0.2.1', `198.51.100.${number}`, ...many]
@@ -155,7 +155,7 @@ for (const [name, open] of Object.entries(settings)) {
       for (let number = 0; number < 5; number += 1) await answers(`198.51.100.${number}`, 403)
     })
 
-    it('of `denyLists` win, and while one is not there nobody is admitted; of `lists` one that is not there admits nobody', async () => {
+    it('of `denyLists` win, and a missing one admits nobody at all; a missing one of `lists` admits nobody by itself', async () => {
       await put('bad', '192.0.2.7')
       await protect(refused)
       await answers('192.0.2.8', 200)

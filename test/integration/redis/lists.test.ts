@@ -38,7 +38,7 @@ describe('a named list in Redis', () => {
   const chunk = async (index: number): Promise<string> =>
     `${prefix}list:{bad}:${await client.hget(`${prefix}list:{bad}`, 'version')}:${index}`
 
-  it('keeps every chunk of the list in use for ever, and those of the list before for a minute', async () => {
+  it('keeps every chunk of the current list forever, and those of the previous list for a minute', async () => {
     await store.writeList('bad', many, 0)
     const before = await client.keys(`${prefix}list:{bad}:*`)
     expect(before.length).toBeGreaterThan(1)
@@ -50,7 +50,7 @@ describe('a named list in Redis', () => {
     expect(await client.ttl(after[0] ?? '')).toBe(-1)
   })
 
-  it('is not taken into use when a chunk was lost after its upload', async () => {
+  it('is not used if a chunk was lost after its upload', async () => {
     await store.writeList('bad', [{ range: '192.0.2.1' }], 0)
     const call = async (command: string, ...args: (string | number)[]): Promise<unknown> => {
       if (String(args[0]).includes('PERSIST')) {
@@ -88,7 +88,7 @@ describe('a named list in Redis', () => {
     ['the number of entries is another', () => client.hset(`${prefix}list:{bad}`, 'size', '5')],
   ]
   for (const [what, damage] of damages) {
-    it(`is unreadable, and admits nobody whom it may refuse, when ${what}`, async () => {
+    it(`is unreadable, and admits nobody whom it may refuse, if ${what}`, async () => {
       const section = { mode: 'enforce', ranges: ['0.0.0.0/0'], denyLists: ['bad'] }
       await store.write({ policy: { appId: 'a', ipWhitelist: section } }, 0)
       await store.writeList('bad', many, 0)
@@ -101,7 +101,7 @@ describe('a named list in Redis', () => {
     })
   }
 
-  it('was replaced, and is no damage, when a chunk of it is gone while it is read', async () => {
+  it('is considered replaced, and not damaged, if a chunk disappears while it is read', async () => {
     await store.writeList('bad', many, 0)
     const read = await store.readList('bad')
     await client.del(await chunk(1))
@@ -112,7 +112,7 @@ describe('a named list in Redis', () => {
     await expect(reading).rejects.not.toBeInstanceOf(UnreadableError)
   })
 
-  it('keeps notes of any length and script apart from its chunks', async () => {
+  it('stores notes of any length and script apart from its chunks', async () => {
     const note = '\t"語\n'.repeat(51)
     const entries = many
       .slice(0, 500)

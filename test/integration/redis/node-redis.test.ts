@@ -127,7 +127,7 @@ describe('the change feed through node-redis', () => {
     policies.close()
   })
 
-  it('stays whole without news, whatever time-outs the client has', async () => {
+  it('remains connected without changes, whatever timeouts the client has', async () => {
     const errors: Error[] = []
     const client = await connect({ socket: { socketTimeout: 1_000 }, commandOptions: { timeout: 400 } })
     const store = open(fromNodeRedis(client), freshPrefix(), {
@@ -202,7 +202,7 @@ describe('the change feed through node-redis', () => {
 })
 
 describe('node-redis under faults', () => {
-  it('rejects at once while the server is away, and is well again by itself', async () => {
+  it('rejects at once while the server is unreachable, and recovers by itself', async () => {
     const server = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
     const client = await connect({ url: server.url })
     const redis = fromNodeRedis(client)
@@ -229,7 +229,7 @@ describe('node-redis under faults', () => {
     }
   })
 
-  it('rejects in time while the server hangs, also a feed that connects, and leaves no connection behind', async () => {
+  it('rejects in time while the server hangs, also for a connecting feed, and leaves no connection behind', async () => {
     const server = await startRedis()
     const client = await connect({ url: server.url })
     const store = open(fromNodeRedis(client), freshPrefix(), { commandTimeout: 100 })
@@ -273,7 +273,7 @@ describe('node-redis under faults', () => {
     await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')
   })
 
-  it('gives up in time on a client that never gets a connection', async () => {
+  it('gives up in time on a client that never connects', async () => {
     const client = create({ url: 'redis://127.0.0.1:1' })
     const store = open(fromNodeRedis(client), freshPrefix(), { commandTimeout: 200 })
     client.connect().catch(() => undefined)
@@ -284,7 +284,7 @@ describe('node-redis under faults', () => {
     client.destroy()
   })
 
-  it('names what the server answers as ioredis does, and passes on neither password nor command', async () => {
+  it('reports server errors as ioredis does, without password or command', async () => {
     const server = await startRedis({
       args: ['--requirepass', 'top-secret', '--maxmemory-policy', 'noeviction'],
     })
@@ -339,7 +339,7 @@ const event: AuditEvent = {
 }
 
 describe('redisNonces and redisAuditSink through node-redis', () => {
-  it('let exactly one of many claims at once pass, also from several connections', async () => {
+  it('let exactly one of many concurrent claims pass, also from several connections', async () => {
     const prefix = freshPrefix()
     const nonces = [
       redisNonces(fromNodeRedis(await connect()), { prefix, commandTimeout: PATIENT }),
@@ -351,7 +351,7 @@ describe('redisNonces and redisAuditSink through node-redis', () => {
     expect(claims.filter(Boolean)).toHaveLength(1)
   })
 
-  it('keep events that can be read back', async () => {
+  it('store events that can be read back', async () => {
     const redis = fromNodeRedis(await connect())
     const stream = `${freshPrefix()}audit`
     await redisAuditSink(redis, { stream }).write([event])
@@ -411,7 +411,7 @@ describe('a Cluster through node-redis', () => {
     return { store, dispose: () => store.close() }
   })
 
-  it('is waited for while it connects for the first time, and rejects before and after', async () => {
+  it('is waited for while it connects for the first time, and rejects before and after that', async () => {
     const cluster = createOne()
     const store = open(fromNodeRedis(cluster), freshPrefix())
     await expect(store.read('a')).rejects.toThrow('Redis is not connected (HMGET)')

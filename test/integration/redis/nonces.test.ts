@@ -46,7 +46,7 @@ nonceStoreContract('Redis', { describe, it }, async () => {
 })
 
 describe('redisNonces', () => {
-  it('lets exactly one of many claims pass that come over several connections', async () => {
+  it('lets exactly one of many claims over several connections pass', async () => {
     const prefix = freshPrefix()
     const nonces = [shared(), shared(), shared()].map((client) =>
       redisNonces(client, { prefix, commandTimeout: PATIENT }),
@@ -57,7 +57,7 @@ describe('redisNonces', () => {
     expect((await Promise.all(claims)).filter(Boolean)).toHaveLength(1)
   })
 
-  it('remembers a nonce for the whole window, of a message from the future too, and for clocks that differ', async () => {
+  it('remembers a nonce for the whole window, also for a message from the future, and for different clocks', async () => {
     const client = shared()
     const prefix = freshPrefix()
     const window = 2 * 300_000
@@ -70,7 +70,7 @@ describe('redisNonces', () => {
     expect(remaining).toBeLessThanOrEqual(window + 30_000 + PATIENT)
   })
 
-  it('refuses a claim by a clock that is half a minute behind that of the first', async () => {
+  it('refuses a claim whose clock is half a minute behind that of the first', async () => {
     const client = shared()
     const prefix = freshPrefix()
     const until = Date.now() + 60_000
@@ -79,7 +79,7 @@ describe('redisNonces', () => {
     expect(await behind.claim('a', 'n', until)).toBe(false)
   })
 
-  it('takes a claim that the client has sent twice for one', async () => {
+  it('treats a claim that the client sent twice as one', async () => {
     const client = shared()
     const twice: RedisClient = {
       status: 'ready',
@@ -94,7 +94,7 @@ describe('redisNonces', () => {
     expect(await nonces.claim('a', 'n', Date.now() + 5_000)).toBe(false)
   })
 
-  it('does not believe an answer that came when the nonce had expired', async () => {
+  it('does not trust an answer that arrived after the nonce expired', async () => {
     const prefix = freshPrefix()
     let now = Date.now()
     const client = shared()
@@ -110,7 +110,7 @@ describe('redisNonces', () => {
     await expect(nonces.claim('a', 'n', now + 1_000)).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('has room again when nonces of the app have expired, and counts no nonce twice', async () => {
+  it('has space again when nonces of the app have expired, and counts no nonce twice', async () => {
     let now = Date.now()
     const nonces = redisNonces(shared(), { prefix: freshPrefix(), maxPerApp: 20, now: () => now })
     for (let count = 0; count < 20; count += 1) {
@@ -123,7 +123,7 @@ describe('redisNonces', () => {
     expect(await nonces.claim('a', 'more', now + 60_000)).toBe(true)
   })
 
-  it('takes little memory for each nonce, however long it is', async () => {
+  it('needs little memory per nonce, however long it is', async () => {
     const client = shared()
     const prefix = freshPrefix()
     const nonces = redisNonces(client, { prefix })
@@ -171,7 +171,7 @@ describe('redisNonces and a Cluster', () => {
   const nodes = (): { host: string; port: number }[] =>
     cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
 
-  it('rejects when the client is one for a single server', async () => {
+  it('rejects if the client is for a single server', async () => {
     const prefix = freshPrefix()
     const owner = await cluster.nodeOf(`${prefix}nonce:{a/0}`)
     const stranger = cluster.nodes[(owner + 1) % cluster.nodes.length]
@@ -179,7 +179,7 @@ describe('redisNonces and a Cluster', () => {
     await expect(nonces.claim('a', 'n', Date.now() + 5_000)).rejects.toThrow('Redis refused: MOVED')
   })
 
-  it('remembers what was claimed, and lets each pass once, while slots move', async () => {
+  it('remembers claimed nonces, and lets each pass once, while slots move', async () => {
     const prefix = freshPrefix()
     const client = kept(new Cluster(nodes(), { redisOptions: settings }))
     const nonces = redisNonces(client, { prefix, commandTimeout: 5_000 })
@@ -328,7 +328,7 @@ interface Answer {
 }
 
 describe.each(faults)('while $title', ({ connect, begin, end, loses }) => {
-  it('every signed request is answered 503 in time, and afterwards each passes once again', async () => {
+  it('every signed request is answered with 503 in time, and afterwards each passes once', async () => {
     await ask('ACL', 'SETUSER', 'app', 'on', 'resetpass', '>pw', ...RIGHTS)
     const nonces = redisNonces(connect(), { prefix: freshPrefix(), commandTimeout: 250 })
     const sections = { serverOnly: { mode: 'enforce' } } as const

@@ -22,7 +22,7 @@ const POLICY = {
   auditAccess: { mode: 'enforce' },
 }
 
-describe('all six guards over Redis', () => {
+describe('all six guards with Redis', () => {
   let server: RedisServer
   let redis: Redis
   let store: RedisStore
@@ -74,7 +74,7 @@ describe('all six guards over Redis', () => {
       body: JSON.stringify({ return_url: 'https://example.org/callback/x' }),
     })
 
-  it('passes a good request, and keeps its events before it answers', async () => {
+  it('allow a good request, and store its events before they answer', async () => {
     await listening(app(), async (origin) => {
       const response = await call(origin)
       expect([response.status, await response.json()]).toEqual([200, { email: 'alice@example.org' }])
@@ -85,7 +85,7 @@ describe('all six guards over Redis', () => {
   })
 
   for (const fault of ['killed', 'paused'] as const) {
-    it(`answers 503 with Retry-After while Redis is ${fault}, lives on, and is well again when Redis is back`, async () => {
+    it(`answer 503 with Retry-After while Redis is ${fault}, and recover when Redis is back`, async () => {
       await listening(app(), async (origin) => {
         expect((await call(origin)).status).toBe(200)
         if (fault === 'killed') await server.kill()
@@ -111,7 +111,7 @@ describe('all six guards over Redis', () => {
     })
   }
 
-  it('judges the next request by a policy that another process has changed', async () => {
+  it('judge the next request by a policy that another process has changed', async () => {
     await listening(app(), async (origin) => {
       while (policies.status().feed !== 'whole') await sleep(20)
       expect((await call(origin)).status).toBe(200)

@@ -51,7 +51,7 @@ function open(prefix: string, vault: Vault): RedisStore {
 }
 
 describe('Redis whose vault has a new key', () => {
-  it('is resealed: keys of apps, notes, lists, people; all is read as before, by the new key alone', async () => {
+  it('is resealed: keys of apps, notes, lists and people are readable as before, with only the new key', async () => {
     const prefix = freshPrefix()
     const store = open(prefix, before)
     const keys = Array.from({ length: 130 }, (_, at) => appKey(`k${at}`))
@@ -108,7 +108,7 @@ describe('Redis whose vault has a new key', () => {
     expect(await rotated.write({ policy: { appId: 'other' }, keys: [keys[7] as never] }, 0)).toBe(1)
   })
 
-  it('keeps what was written while it is resealed', async () => {
+  it('keeps what is written during the reseal', async () => {
     const prefix = freshPrefix()
     const store = open(prefix, both)
     const old = open(prefix, before)
@@ -130,7 +130,7 @@ describe('Redis whose vault has a new key', () => {
     expect(await contents(prefix)).not.toContain('key-a')
   })
 
-  it('finds the people of its prefix alone, whatever characters stand in it', async () => {
+  it('finds only the people of its prefix, whatever characters it contains', async () => {
     const prefix = `${freshPrefix()}*?[a]\\:`
     const [own, other] = [
       redisPersonKeys(redis, { prefix }),
@@ -149,7 +149,7 @@ describe('Redis whose vault has a new key', () => {
     expect(await own.read('p7')).toEqual([])
   })
 
-  it('finds them by a client with a key prefix of its own', async () => {
+  it('finds them with a client that has its own key prefix', async () => {
     const client = new Redis(sharedRedisUrl(), { disconnectTimeout: 50, keyPrefix: freshPrefix() })
     const own = redisPersonKeys(client, { prefix: 'x:' })
     await own.add('p', 's', 1)

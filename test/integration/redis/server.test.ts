@@ -33,7 +33,7 @@ describe('a redis-server of a test’s own', () => {
     expect(await ping(server.url)).toBe('PONG')
   })
 
-  it('comes back on the same port with its data after a restart and after a crash', async () => {
+  it('restarts on the same port with its data, also after a crash', async () => {
     await ask(server.url, (redis) => redis.set('kept', 'yes'))
     const first = server.pid
     await server.restart()
@@ -52,7 +52,7 @@ describe('a redis-server of a test’s own', () => {
     expect(await ping(server.url)).toBe('PONG')
   })
 
-  it('refuses connections once it is stopped, and comes back empty', async () => {
+  it('refuses connections after it is stopped, and restarts empty', async () => {
     await server.stop()
     await expect(ping(server.url)).rejects.toThrow()
     await server.restart()

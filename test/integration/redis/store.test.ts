@@ -75,7 +75,7 @@ namedListContract('Redis', { describe, it }, async () => {
 })
 
 describe('redisStore', () => {
-  it('keeps the keys of apps only encrypted, whatever the type of the value', async () => {
+  it('stores the keys of apps only encrypted, whatever the type of the value', async () => {
     const client = connect()
     const prefix = fresh()
     const store = open(client, prefix)
@@ -115,7 +115,7 @@ describe('redisStore', () => {
     expect(await store.write({ policy: { appId: 'a' }, keys: [] }, 0)).toBe(1)
   })
 
-  it('could not look when the keys were sealed by another vault, or moved from another app', async () => {
+  it('is unavailable if the keys were sealed by another vault, or moved from another app', async () => {
     const client = connect()
     const prefix = fresh()
     const store = open(client, prefix)
@@ -128,7 +128,7 @@ describe('redisStore', () => {
     await expect(store.read('b')).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('could not look when the document of an app is that of another', async () => {
+  it('is unavailable if the document of an app belongs to another', async () => {
     const client = connect()
     const prefix = fresh()
     const store = open(client, prefix)
@@ -138,7 +138,7 @@ describe('redisStore', () => {
     await expect(store.read('b')).rejects.toThrow(/belongs to another app/)
   })
 
-  it('could not look when what is stored is no JSON or of another type', async () => {
+  it('is unavailable if the stored value is not JSON or has another type', async () => {
     const client = connect()
     const prefix = fresh()
     const store = open(client, prefix)
@@ -149,7 +149,7 @@ describe('redisStore', () => {
       await expect(store.read(appId)).rejects.toBeInstanceOf(UnavailableError)
   })
 
-  it('keeps stores with other prefixes apart', async () => {
+  it('separates stores with different prefixes', async () => {
     const client = connect()
     const [one, two] = [open(client, fresh()), open(client, fresh())]
     await one.write(
@@ -177,7 +177,7 @@ describe('redisStore', () => {
     policies.close()
   })
 
-  it('says that its feed is broken until it follows it', async () => {
+  it('reports a broken feed until it is connected', async () => {
     const store = open(connect(), fresh())
     const heard: string[] = []
     const leave = store.watch?.({
@@ -190,7 +190,7 @@ describe('redisStore', () => {
     leave?.()
   })
 
-  it('reads everything anew when the stream was emptied behind its back', async () => {
+  it('reads everything again if somebody else emptied the stream', async () => {
     const client = connect()
     const prefix = fresh()
     const store = open(client, prefix)
@@ -226,7 +226,7 @@ describe('redisStore', () => {
 })
 
 describe('redisStore under faults', () => {
-  it('rejects in time, never answers "no such app", and is well again by itself', async () => {
+  it('rejects in time, never answers "no such app", and recovers by itself', async () => {
     const own = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] })
     const store = open(connect(own.url), fresh(), { commandTimeout: 300 })
     const policies = createPolicySource({ store, maxStale: 2_000 })
@@ -293,7 +293,7 @@ describe('a client that is starting without an offline queue', () => {
     ).toBe(true)
   })
 
-  it('is given up after the deadline when it does not come up', async () => {
+  it('is given up after the deadline if it does not connect', async () => {
     const read = open(starting(1), fresh(), { commandTimeout: 300 }).read('a')
     await expect(within(2_000, read)).rejects.toBeInstanceOf(UnavailableError)
   })

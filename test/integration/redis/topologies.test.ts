@@ -90,13 +90,13 @@ describe.each(topologies)('redisStore with $name', ({ connect }) => {
 })
 
 describe('redisStore', () => {
-  it('keeps all it writes in the database that the client chose', async () => {
+  it('writes only to the database that the client has selected', async () => {
     const client = open(() => new Redis(withPassword.url, { ...settings, password: PASSWORD, db: 3 }))
     await redisStore(client, { prefix: freshPrefix() }).write({ policy }, 0)
     expect((await client.info('keyspace')).match(/^db\d+/gm)).toEqual(['db3'])
   })
 
-  it('keeps all it writes under the key prefix of the client', async () => {
+  it('writes only under the key prefix of the client', async () => {
     const prefix = freshPrefix()
     const prefixed = open(() => new Redis(sharedRedisUrl(), { ...settings, keyPrefix: CLIENT_PREFIX }))
     const plain = open(() => new Redis(sharedRedisUrl(), settings))

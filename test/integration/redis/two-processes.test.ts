@@ -36,7 +36,7 @@ async function reportOf(child: ChildProcess): Promise<Report> {
 describe('two processes and 1,000 random changes', () => {
   for (const disturbed of [false, true]) {
     const how = disturbed ? 'while connections are cut at random' : 'on a quiet network'
-    it(`never go back to an older revision, and enforce the last of each app, ${how} (TEST_SEED=${SEED})`, async () => {
+    it(`never return to an older revision, and enforce the last one of each app, ${how} (TEST_SEED=${SEED})`, async () => {
       const random = seededRandom()
       const prefix = freshPrefix()
       const client = new Redis({ port: server.port, disconnectTimeout: 50 })

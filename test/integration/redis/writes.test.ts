@@ -34,7 +34,7 @@ function withDomains(...domains: string[]): AppDocument {
 }
 
 describe('a write to Redis', () => {
-  it('keeps an app in the index of an origin that a later writer brought back while it was being dropped', async () => {
+  it('keeps an app in the index of an origin that a later writer restored while it was being removed', async () => {
     const prefix = freshPrefix()
     const store = open(prefix)
     const [dropping, mayDrop] = [signal(), signal()]
@@ -55,7 +55,7 @@ describe('a write to Redis', () => {
     expect(await store.appsByOrigin?.('https://y.example')).toEqual([])
   })
 
-  it('keeps an app in the index when it came and went while it was being written', async () => {
+  it('keeps an app in the index if it was removed and created during the write', async () => {
     const prefix = freshPrefix()
     const store = open(prefix)
     let others = 1
@@ -70,7 +70,7 @@ describe('a write to Redis', () => {
     expect(await store.appsByOrigin?.('https://x.example')).toEqual(['a'])
   })
 
-  it('is no conflict with itself when the client sends it again after a break', async () => {
+  it('does not conflict with itself if the client sends it again after a disconnect', async () => {
     const prefix = freshPrefix()
     const twice = through(async (...command) => {
       await pass(...command)
@@ -90,7 +90,7 @@ describe('a write to Redis', () => {
     expect(await store.write(withDomains('https://x.example'), 7)).toBe(8)
   })
 
-  it('has happened even if it could not be announced, or the index not be reduced', async () => {
+  it('is done even if it could not be announced, or the index could not be reduced', async () => {
     const prefix = freshPrefix()
     const errors: Error[] = []
     const failing = through((...command) => {
@@ -130,7 +130,7 @@ describe('a write to Redis', () => {
 })
 
 describe('a write that ends in a conflict', () => {
-  it.each([0, 2])('leaves the index of origins as it was (it named revision %i)', async (replaces) => {
+  it.each([0, 2])('leaves the index of origins unchanged (it named revision %i)', async (replaces) => {
     const prefix = freshPrefix()
     const store = open(prefix)
     await store.write(withDomains('https://x.example'), 0)
@@ -142,7 +142,7 @@ describe('a write that ends in a conflict', () => {
 })
 
 describe('the history in Redis', () => {
-  it('counts on from the last revision when the app itself was lost', async () => {
+  it('continues from the last revision if the app itself was lost', async () => {
     const prefix = freshPrefix()
     const store = open(prefix)
     await store.write(withDomains('https://x.example'), 0)
@@ -154,7 +154,7 @@ describe('the history in Redis', () => {
     expect((await store.history('a')).map(({ revision }) => revision)).toEqual([3, 2, 1])
   })
 
-  it('seals author and note where there is a vault, and says that it could not look without one', async () => {
+  it('seals author and note if there is a vault, and is unavailable without it', async () => {
     const prefix = freshPrefix()
     await open(prefix).write({ policy: { appId: 'a' } }, 0, { author: 'alice@example.org', note: 'hush' })
     const stored = JSON.stringify(await client.lrange(`${prefix}history:{a}`, 0, -1))
@@ -163,7 +163,7 @@ describe('the history in Redis', () => {
     await expect(open(prefix, client, { vault: undefined }).history('a')).rejects.toThrow(UnavailableError)
   })
 
-  it('keeps as many revisions as it is told to', async () => {
+  it('keeps the configured number of revisions', async () => {
     const store = open(freshPrefix(), client, { keptRevisions: 5 })
     for (let revision = 0; revision < 12; revision += 1)
       await store.write(withDomains('https://x.example'), revision)
@@ -176,7 +176,7 @@ describe('the history in Redis', () => {
 })
 
 describe('a list from Redis', () => {
-  it('fills its pages although many apps were removed', async () => {
+  it('has full pages even if many apps were removed', async () => {
     const store = open(freshPrefix())
     for (let index = 100; index < 120; index += 1) {
       await store.write({ policy: { appId: `app-${index}` } }, 0)
@@ -210,7 +210,7 @@ describe('a read from Redis', () => {
     ],
   ]
   for (const [title, fields, secrets] of damages) {
-    it(`could not look when it finds ${title}`, async () => {
+    it(`is unavailable if it finds ${title}`, async () => {
       const prefix = freshPrefix()
       if (fields !== undefined) await client.hset(`${prefix}app:{a}`, fields)
       if (secrets !== undefined) await client.hset(`${prefix}secrets:{a}`, secrets)
@@ -218,12 +218,12 @@ describe('a read from Redis', () => {
     })
   }
 
-  it('knows no app whose id none can have', async () => {
+  it('finds no app with an invalid id', async () => {
     for (const appId of ['', '{x}', 'a b', 'a\r\nb', 'x'.repeat(129)])
       expect(await open(freshPrefix()).read(appId)).toBeUndefined()
   })
 
-  it('could not look for keys without a vault', async () => {
+  it('is unavailable for keys without a vault', async () => {
     const prefix = freshPrefix()
     const keys = [{ id: 'k', algorithm: 'hmac-sha256', secret: randomBytes(32).toString('base64') }] as const
     await open(prefix).write({ policy: { appId: 'a' }, keys }, 0)

@@ -19,7 +19,7 @@ describe('a location that is a Cluster', () => {
     await cluster.stop()
   })
 
-  it('has its people on all of its servers, and is filled again from the other location', async () => {
+  it('has its people on all of its servers, and is refilled from the other location', async () => {
     const london = new Cluster(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
     const other = new Redis(frankfurt.port, '127.0.0.1', { maxRetriesPerRequest: 0, retryStrategy: () => 50 })
     for (const client of [london, other]) client.on('error', () => {})
@@ -57,7 +57,7 @@ describe('a location that is a Cluster', () => {
   })
 })
 
-describe('a user with the rights that docs/regions.md gives', () => {
+describe('a user with the rights in docs/regions.md', () => {
   let server: RedisServer
   let second: RedisServer
   beforeAll(async () => {

@@ -155,9 +155,9 @@ const scenes: [what: string, acts: Acts, ends?: string][] = [
   ],
 ]
 
-describe('in each order in which the servers can see the commands', () => {
+describe('in every order in which the servers can receive the commands', () => {
   it.each(scenes.map(([what, acts, ends]) => ({ what, acts, ends })))(
-    'of $what: what was acknowledged stays, what was refused does not',
+    'of $what: acknowledged writes remain, refused ones do not',
     async ({ acts, ends }) => {
       const outcomes: Outcome[] = []
       let order = 0

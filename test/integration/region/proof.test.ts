@@ -32,8 +32,8 @@ async function report(operations: number, fault?: (typeof FAULTS)[number]): Prom
   }
 }
 
-describe('people of all countries, while London, Frankfurt and both are away', () => {
-  it('leave nothing of a European in Dallas, lose no acknowledged write, and have one home each', async () => {
+describe('people of all countries, while London, Frankfurt or both are unreachable', () => {
+  it('leave no data of a European in Dallas, lose no acknowledged write, and have one home each', async () => {
     const { hits, searched, lost, homeless, inLondon, done } = await report(800)
     expect(hits).toEqual({ wire: [], monitor: [], 'files of Redis': [], 'log of the application': [] })
     expect([lost, homeless]).toEqual([[], []])
@@ -43,19 +43,19 @@ describe('people of all countries, while London, Frankfurt and both are away', (
   })
 
   const sample = FAULTS.filter((_, index) => index % 6 === 0)
-  it.each(sample)('are noticed in Dallas when $name', async (fault) => {
+  it.each(sample)('are detected in Dallas if $name', async (fault) => {
     const { hits } = await report(300, fault)
     expect(Object.values(hits).flat()).not.toEqual([])
   })
 
-  it('are noticed by 25 faults and more, each of its own kind', () => {
+  it('are tested with at least 25 different faults', () => {
     expect(FAULTS.length).toBeGreaterThanOrEqual(25)
     expect(new Set(FAULTS.map(({ name }) => name)).size).toBe(FAULTS.length)
   })
 })
 
 describe('a person who has moved to Europe', () => {
-  it('is in the files of Dallas until they are written anew, and then is not', async () => {
+  it('is in the files of Dallas only until they are rewritten', async () => {
     const opened = await world.places.open()
     const mark = 'c0ffee0badf00d5afe'
     await opened.store.in('world').put(`world_${mark}`, { name: mark }, 0)
@@ -72,7 +72,7 @@ describe('a person who has moved to Europe', () => {
 })
 
 describe('people who are moved to Europe while locations are killed', () => {
-  it('have one home at every instant, arrive as they were, and leave nothing in Dallas', async () => {
+  it('have one home at every instant, arrive unchanged, and leave nothing in Dallas', async () => {
     const people = 40
     let strikes = 0
     const report = await runMoves(world, {
@@ -100,7 +100,7 @@ describe('the heap of an application that serves only Dallas', () => {
     return searchHeap(program, { port: world.places.servers.dallas.port, requests: 20, careless })
   }
 
-  it('holds nothing of the Europeans for whom it was asked', async () => {
+  it('contains nothing of the Europeans in its requests', async () => {
     const { refused, served, bytes, europeans, others } = await search(false)
     expect([refused, served]).toEqual([40, 40])
     expect(bytes).toBeGreaterThan(1_000_000)
@@ -108,7 +108,7 @@ describe('the heap of an application that serves only Dallas', () => {
     expect(europeans).toEqual([])
   })
 
-  it('is searched by a search that finds what a careless application remembers', async () => {
+  it('is searched with a search that finds what a careless application remembers', async () => {
     const { europeans } = await search(true)
     expect(europeans).not.toEqual([])
   })

@@ -5,7 +5,7 @@ import { SEED, seededRandom } from '../../support/seeded.ts'
 // The short form of `npm run proof:redirects`, which sends a million.
 
 describe('redirects of regionPin', () => {
-  it(`go once, to a configured base, and are never kept, whatever the target (TEST_SEED=${SEED})`, async () => {
+  it(`happen once, lead to a configured base, and are never cached, whatever the target (TEST_SEED=${SEED})`, async () => {
     const { problems, redirects, refused, admitted } = await fuzzRedirects(4_000, seededRandom())
     expect(problems).toEqual([])
     for (const count of [redirects, refused, admitted]) expect(count).toBeGreaterThan(200)

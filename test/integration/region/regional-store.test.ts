@@ -72,7 +72,7 @@ async function allCurrent({ store }: Opened): Promise<void> {
 }
 
 describe('a handle', () => {
-  it('keeps a European in London and Frankfurt and leaves Dallas without a trace', async () => {
+  it('stores a European in London and Frankfurt and leaves no trace in Dallas', async () => {
     const europe = opened.store.in('europe')
     const id = european()
     expect(await europe.put(id, { name: 'Zoe Canary' }, 0)).toBe(1)
@@ -84,7 +84,7 @@ describe('a handle', () => {
     expect(await isNowhereAt('london', 'Canary')).toBe(false)
   })
 
-  it('keeps everybody else in Dallas alone', async () => {
+  it('stores everybody else only in Dallas', async () => {
     const id = american()
     await opened.store.in('world').put(id, { name: 'Texan Canary' }, 0)
     expect((await copyAt('dallas', id))?.['value']).toBe('{"name":"Texan Canary"}')
@@ -92,11 +92,11 @@ describe('a handle', () => {
     expect(await isNowhereAt('frankfurt', id)).toBe(true)
   })
 
-  it('answers undefined for a person who is not there', async () => {
+  it('returns undefined for an unknown person', async () => {
     expect(await opened.store.in('europe').get(european())).toBeUndefined()
   })
 
-  it('writes a record only in place of the revision that was read', async () => {
+  it('writes a record only if it replaces the revision that was read', async () => {
     const europe = opened.store.in('europe')
     const id = european()
     await europe.put(id, { n: 1 }, 0)
@@ -176,7 +176,7 @@ describe('a handle', () => {
   })
 })
 
-describe('when a location is away', () => {
+describe('when a location is unreachable', () => {
   beforeAll(() => allCurrent(opened))
   afterEach(async () => {
     for (const place of ['london', 'frankfurt', 'dallas'] as const) {
@@ -198,7 +198,7 @@ describe('when a location is away', () => {
     ['London is cut off', 'london'],
   ]
   for (const [what, place] of ways) {
-    it(`${what}: Europeans are read and written, Dallas stays without a trace, and what was missed is copied back`, async () => {
+    it(`${what}: Europeans are read and written, Dallas has no trace, and missed records are copied back`, async () => {
       const { store } = opened
       const europe = store.in('europe')
       const before = european()
@@ -227,7 +227,7 @@ describe('when a location is away', () => {
     })
   }
 
-  it('refuses with UnavailableError when both are away, writes nothing to Dallas, and serves Dallas as before', async () => {
+  it('refuses with UnavailableError if both are unreachable, writes nothing to Dallas, and serves Dallas as before', async () => {
     const { store } = opened
     const europe = store.in('europe')
     const [id, texan] = [european(), american()]
@@ -248,7 +248,7 @@ describe('when a location is away', () => {
     expect((await europe.get(id))?.value).toEqual({ name: 'Both Canary' })
   })
 
-  it('does not ask a location that lacks writes of one that is away', async () => {
+  it('does not read from a location that lacks writes of an unreachable one', async () => {
     const { store } = opened
     const europe = store.in('europe')
     const id = european()
@@ -265,7 +265,7 @@ describe('when a location is away', () => {
     expect((await europe.get(id))?.value).toEqual({ n: 2 })
   })
 
-  it('is brought back by a process that starts later', async () => {
+  it('repairs it from a process that starts later', async () => {
     const writer = await places.open({ checkEvery: 60_000 })
     const late = await places.open()
     opened.store.close()
@@ -287,7 +287,7 @@ describe('when a location is away', () => {
     opened = await places.open()
   })
 
-  it('does not lose a write of another process that London has not seen', async () => {
+  it('loses no write of another process that London has not received', async () => {
     const stale = await places.open({ checkEvery: 60_000 })
     const id = european()
     await stale.store.in('europe').put(id, { n: 1 }, 0)
@@ -307,7 +307,7 @@ describe('when a location is away', () => {
     expect(await copyAt('london', id)).toEqual(await copyAt('frankfurt', id))
   })
 
-  it('does not say that there is nobody by a location that has lost all its data, while the other is away', async () => {
+  it('does not report a person as unknown if one location has lost all data and the other is unreachable', async () => {
     const { store } = opened
     const europe = store.in('europe')
     const id = european()
@@ -325,7 +325,7 @@ describe('when a location is away', () => {
     expect((await europe.get(id))?.value).toEqual({ name: 'kept' })
   })
 
-  it('gives London back what it has lost of the last seconds, also what was decided there', async () => {
+  it('returns to London what it lost of the last seconds, including writes decided there', async () => {
     const europe = opened.store.in('europe')
     const id = european()
     await europe.put(id, { n: 1 }, 0)
@@ -342,7 +342,7 @@ describe('when a location is away', () => {
     expect((await europe.get(id))?.value).toEqual({ n: 2 })
   })
 
-  it('fills a location that has lost all its data before it asks it', async () => {
+  it('refills a location that has lost all its data before it reads from it', async () => {
     const europe = opened.store.in('europe')
     const id = european()
     await europe.put(id, { name: 'kept' }, 0)
@@ -358,8 +358,8 @@ describe('when a location is away', () => {
   })
 })
 
-describe('what a process has left owed that ended', () => {
-  it('is given to the other location by the next process, at its start', async () => {
+describe('writes that a process still owed when it ended', () => {
+  it('are copied to the other location by the next process, at its start', async () => {
     const prefix = 'left:'
     const first = await places.open({ prefix, commandTimeout: 400 })
     const id = european()
@@ -374,8 +374,8 @@ describe('what a process has left owed that ended', () => {
   })
 })
 
-describe('a location that has come back', () => {
-  it('is given what it lacks, and not what it has', async () => {
+describe('a location that is reachable again', () => {
+  it('receives what it lacks, and not what it has', async () => {
     const prefix = 'again:'
     const read: string[] = []
     const writer = await places.open({ prefix, checkEvery: 50, commandTimeout: 400 })
@@ -405,7 +405,7 @@ describe('a location that has come back', () => {
 })
 
 describe('a repair that takes long', () => {
-  it('keeps nobody waiting: a read is refused before it has ended, and answered afterwards', async () => {
+  it('does not block anyone: a read is refused before it has ended, and answered afterwards', async () => {
     await allCurrent(opened)
     const id = european()
     // With keys that no other store looks after.
@@ -456,7 +456,7 @@ describe('a repair that takes long', () => {
 })
 
 describe('a damaged record', () => {
-  it('is read from another location, and never taken for "there is no such person"', async () => {
+  it('is read from another location, and never mistaken for "no such person"', async () => {
     const europe = opened.store.in('europe')
     const id = european()
     await europe.put(id, { name: 'whole' }, 0)
@@ -471,7 +471,7 @@ describe('a damaged record', () => {
 })
 
 describe('two processes that write to one record at different locations first', () => {
-  it('acknowledge one of both writes at most, and leave both locations with the same record', async () => {
+  it('get at most one of both writes acknowledged, and leave the same record in both locations', async () => {
     const jurisdictions = {
       europe: { locations: ['frankfurt', 'london'], countries: ['DE', 'FR', 'GB', 'IT'] },
       world: { locations: ['dallas'], countries: '*' },
@@ -510,7 +510,7 @@ describe('two processes that write to one record at different locations first', 
 })
 
 describe('a server in the wrong place', () => {
-  it('is not asked, whatever it holds', async () => {
+  it('is not used, whatever it contains', async () => {
     const { clients } = opened
     const mixed = await places.open({
       clients: { london: clients.dallas, frankfurt: clients.frankfurt, dallas: clients.london },
@@ -526,7 +526,7 @@ describe('a server in the wrong place', () => {
 })
 
 describe('a move', () => {
-  it('leaves one home, and nothing of the person at the old one', async () => {
+  it('leaves one home, and no data of the person at the old one', async () => {
     const events: MoveEvent[] = []
     const mover = await places.open({ recordMove: (event) => void events.push(event) })
     const { store } = mover
@@ -549,7 +549,7 @@ describe('a move', () => {
     mover.close()
   })
 
-  it('stops where a copy is not what was copied, and is carried on with another copy', async () => {
+  it('stops if a copy differs from the original, and continues with another copy', async () => {
     const id = american()
     await opened.store.in('world').put(id, { name: 'Exact' }, 0)
     let isTamperedWith = false
@@ -572,7 +572,7 @@ describe('a move', () => {
     mover.close()
   })
 
-  it('needs all locations: it stops while one is away, changes nothing, and is carried on later', async () => {
+  it('needs all locations: it stops while one is unreachable, changes nothing, and continues later', async () => {
     const id = american()
     await opened.store.in('world').put(id, { name: 'Patient' }, 0)
     const mover = await places.open()
@@ -592,7 +592,7 @@ describe('a move', () => {
   })
 
   it.each(['begin', 'copy', 'verify', 'cutOver', 'settle', 'erase'] as const)(
-    'that ends at the step %s is carried on, with one home at every instant',
+    'that ends at the step %s is resumed, with one home at every instant',
     async (step) => {
       const id = american()
       const known = new Set(await everybody(opened))
@@ -622,7 +622,7 @@ describe('a move', () => {
   )
 })
 
-describe('a note of a move that somebody has planted', () => {
+describe('a planted note of a move', () => {
   /** Writes a note as `move` does, past the store. */
   async function plant(at: readonly PlaceName[], name: string, value: string): Promise<() => Promise<void>> {
     const keys = createKeyspace()
@@ -655,7 +655,7 @@ describe('a note of a move that somebody has planted', () => {
     await remove()
   })
 
-  it('in Europe moves nobody from Dallas, which knows nothing of it', async () => {
+  it('in Europe moves nobody from Dallas, which has no such move', async () => {
     const { store } = opened
     const id = american()
     await store.in('world').put(id, { name: 'Stays' }, 0)
@@ -668,7 +668,7 @@ describe('a note of a move that somebody has planted', () => {
   })
 
   it.each(['no JSON', 'null', '{"source":"europe_1"}', '{"source":"mars_1","target":"europe_1"}'])(
-    'and says %s keeps no other move from being carried on',
+    'that says %s does not prevent other moves from being resumed',
     async (value) => {
       const id = american()
       await opened.store.in('world').put(id, { name: 'Next' }, 0)
@@ -687,8 +687,8 @@ describe('a note of a move that somebody has planted', () => {
   )
 })
 
-describe('moves that are interrupted again and again', () => {
-  it('never leave a person with two homes, nor with none', async () => {
+describe('moves that are interrupted repeatedly', () => {
+  it('never leave a person with two homes, or without a home', async () => {
     const random = seededRandom()
     const ends = new Map<string, { source?: string; target?: string }>()
     const movers = await Promise.all(

@@ -62,7 +62,7 @@ async function guarded<T>(run: (origin: string) => Promise<T>): Promise<T> {
   return listening(app, run)
 }
 
-describe('whoever has no key that is accepted', () => {
+describe('a caller without an accepted key', () => {
   it('gets the same answer after the same cryptography, whatever is wrong', async () => {
     const work = jest.spyOn(VerifierKey.prototype, 'holds')
     await guarded(async (origin) => {

@@ -23,7 +23,7 @@ describe.each([
   ['one Redis', () => [server.port]],
   ['a Redis Cluster', () => cluster.nodes.map(({ port }) => port)],
 ])('two server processes and %s', (_what, portsOf) => {
-  it('let exactly one of 1,000 replays of one request pass that are sent at once', async () => {
+  it('let exactly one of 1,000 concurrent copies of a request pass', async () => {
     const ports = portsOf()
     const prefix = freshPrefix()
     const [port = 0, ...others] = ports

@@ -86,7 +86,7 @@ const codesOf = (answers: readonly SignedAnswer[]): readonly string[] => [
 ]
 
 describe('the rotation of a key in two processes under load', () => {
-  it('refuses no request that a valid key has signed, and a revoked key at once and for ever', async () => {
+  it('refuses no request signed with a valid key, and refuses a revoked key at once and forever', async () => {
     await withServers(async (store, servers) => {
       const [old, fresh] = [hmac(KEY), hmac(NEW_KEY)]
       const bothSay = async (sign: Signer): Promise<readonly string[]> =>
@@ -149,7 +149,7 @@ describe('an Ed25519 key', () => {
     }
   }
 
-  it('made by the commands in docs/signing.md signs requests, and the store has only its public half', async () => {
+  it('created by the commands in docs/signing.md signs requests, and the store has only its public half', async () => {
     const { privateKey, publicKey } = await createPair()
     const signWith =
       (key: KeyObject): Signer =>

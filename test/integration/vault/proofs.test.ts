@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 describe(`the vault, with seed ${SEED}`, () => {
-  it('opens a sealed value nowhere but where it belongs, and says why', async () => {
+  it('opens a sealed value only where it belongs, and gives a reason for each refusal', async () => {
     const totals = await swapSealed(SWAPS.length * 150, seededRandom())
     expect(totals.wrong).toEqual([])
     expect(totals.right).toBe(SWAPS.length * 150)
@@ -21,7 +21,7 @@ describe(`the vault, with seed ${SEED}`, () => {
     expect(totals.reasons['opened']).toBeUndefined()
   })
 
-  it('loses nobody when a rotation is killed at random moments, and brings back nobody who was erased', async () => {
+  it('loses no data if a rotation is killed at random moments, and restores nobody who was erased', async () => {
     const keys = { a: randomBytes(32).toString('base64'), b: randomBytes(32).toString('base64') }
     const task = { url: redis.url, prefix: 'rotation:', keys }
     const people = 3_000

@@ -17,7 +17,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
       'a proxy frames "no body" as one empty chunk, or HTTP/2 as a later end',
       ['integration/guards/uploads', 'does not count as content: type `%s`, coding `%s`, %s'],
       ['integration/guards/uploads', 'does not count as content over HTTP/2, whenever its stream ends; content without a digest is refused'],
-      ['frameworks/contract', 'takes one empty chunk for no content'],
+      ['frameworks/contract', 'treats one empty chunk as no content'],
     ],
     [
       'HTTP/2 names its host by `:authority`',
@@ -43,7 +43,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     [
       'a proxy rewrites `Host`',
       ['integration/guards/fetch-metadata', 'lets pass, with a note in the evidence: ${what}'],
-      ['frameworks/clients-and-proxies', 'is no hindrance where it %s'],
+      ['frameworks/clients-and-proxies', 'has no effect if it %s'],
     ],
     [
       'HEAD is asked where GET is admitted',
@@ -97,7 +97,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
       'signed uploads of any media type',
       ['integration/guards/uploads', 'reaches a handler that reads %s'],
       ['integration/guards/uploads', 'is accepted in any chunking, and refused with any change'],
-      ['frameworks/uploads', 'reaches multer whole: chunked %s'],
+      ['frameworks/uploads', 'reaches multer completely: chunked %s'],
       ['frameworks/clients-and-proxies', 'gets the signed bytes of %s'],
       ['integration/guards/streamed-digest', 'of a known length is never delivered completely if it was forged: sent %s'],
     ],
@@ -116,7 +116,7 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     [
       'a proxy strips a path prefix',
       ['integration/guards/path-prefix', 'is ahead of what a router takes off'],
-      ['frameworks/clients-and-proxies', 'may take the prefix off that it is mounted at'],
+      ['frameworks/clients-and-proxies', 'may remove the prefix of its mount path'],
     ],
     [
       'own pages without Fetch Metadata',
@@ -135,14 +135,14 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'the first block of the README',
-      ['package/readme', 'gets 200 by the first call that it prints'],
-      ['package/readme', 'gets a refusal by the second, whose reason stands on the server alone, in the words of the page'],
+      ['package/readme', 'gets 200 with the first command of the page'],
+      ['package/readme', 'gets a refusal with the second command, and the server alone prints the reason, as the page says'],
     ],
     [
       'express.json() and cors() stand ahead, as every app has them; the parser of Nest',
       ['integration/guards/setup-checks', '%s: gives a warning'],
       ['integration/guards/placement', 'consumes the bytes if it is mounted before serverOnly'],
-      ['frameworks/examples', 'is guarded by functional middleware behind its own parser, by the bytes that it has kept'],
+      ['frameworks/examples', 'is guarded by functional middleware after its own parser, with the bytes that it has kept'],
     ],
     [
       'wrong options and documents say what was probably meant, all at once',
@@ -178,23 +178,23 @@ const FAULTS: Readonly<Record<string, readonly (readonly [fault: string, ...test
     ],
     [
       'npm install from git; TypeScript 5 with `moduleResolution: node`',
-      ['package/tarball', 'npm builds the package from what the repository holds'],
+      ['package/tarball', 'npm builds the package from the contents of the repository'],
       ['package/tarball', 'with TypeScript 5 and `moduleResolution: node`'],
     ],
     [
       'size of the tarball, on disk, in a bundle',
-      ['package/tarball', 'has at most 500 kB, and takes at most 3 MB on disk'],
-      ['package/tarball', 'brings no other package along'],
+      ['package/tarball', 'has at most 500 kB, and at most 3 MB on disk'],
+      ['package/tarball', 'has no dependencies'],
       ['package/tarball', 'a guard with a policy source and a memory store takes at most 350 KiB'],
     ],
     [
       'OAuth servers: Basic and body, an omitted redirect URI, errors that clients can read; Passport, better-auth, Nest',
       ['integration/guards/chain', 'is found in HTTP Basic, form-encoded as OAuth clients send it'],
-      ['frameworks/examples', 'signs a person in for a standard client, whole'],
-      ['frameworks/examples', 'signs a person in by a posted form, for a client that signs its token request'],
-      ['frameworks/examples', 'signs a person in, and sends them where the page that they came from has asked'],
-      ['frameworks/examples', 'signs a person up, in and out, whole'],
-      ['frameworks/examples', 'takes signed calls through protect(), and hands the parsed body on'],
+      ['frameworks/examples', 'signs a person in completely for a standard client'],
+      ['frameworks/examples', 'signs a person in with a posted form, for a client that signs its token request'],
+      ['frameworks/examples', 'signs a person in, and redirects to the requested return URL'],
+      ['frameworks/examples', 'signs a person up, in and out completely'],
+      ['frameworks/examples', 'accepts signed calls through protect(), and passes on the parsed body'],
     ],
     [
       'a wildcard route, under which every operation has one name',
