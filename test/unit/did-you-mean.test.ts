@@ -17,7 +17,7 @@ describe('didYouMean', () => {
     ['rangez', ['ranges', 'deny', 'lists'], 'ranges'],
     ['url', ['urls', 'mode'], 'urls'],
     ['secret', ['store', 'secret-file', 'at'], 'secret-file'],
-  ])('takes %s for a slip', (given, candidates, expected) => {
+  ])('treats %s as a typo', (given, candidates, expected) => {
     expect(didYouMean(given, candidates)).toBe(expected)
   })
 
@@ -32,7 +32,7 @@ describe('didYouMean', () => {
     expect(didYouMean(given, candidates)).toBeUndefined()
   })
 
-  it('finds every name of five letters and more with one character wrong, missing, added or swapped', () => {
+  it('finds every name of at least five letters with one character wrong, missing, added or swapped', () => {
     const name = fc.constantFrom(...SECTIONS, 'policies', 'frankfurt', 'clientAddress')
     fc.assert(
       fc.property(name, fc.nat(), fc.nat(3), (meant, place, kind) => {

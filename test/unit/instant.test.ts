@@ -43,6 +43,6 @@ describe('parseInstant', () => {
     ['2030-01-31T12:00:00Z'],
   ]
   for (const given of others) {
-    it(`${JSON.stringify(given)} is none`, () => expect(parseInstant(given)).toBeUndefined())
+    it(`${JSON.stringify(given)} is not an instant`, () => expect(parseInstant(given)).toBeUndefined())
   }
 })

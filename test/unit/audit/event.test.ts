@@ -37,7 +37,7 @@ describe('createPseudonyms', () => {
     expect(early('person', '7')).toBe(pseudonymise('person', '7'))
   })
 
-  it('shows its key to no printer', () => {
+  it('does not show its key when printed', () => {
     const text = randomBytes(16).toString('hex')
     const shown = inspect(createPseudonyms(Buffer.from(text)), { showHidden: true, depth: 9 })
     expect(shown).not.toContain(text)

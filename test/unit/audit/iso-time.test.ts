@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { isoTime } from '../../../src/audit/iso-time.ts'
 
 describe('isoTime', () => {
-  it('writes what `Date` writes, also of times that follow each other', () => {
+  it('writes the same as `Date`, also for consecutive times', () => {
     const start = Date.UTC(2026, 10, 29, 23, 59, 58, 990)
     const times = [0, 0, 1, 9, 10, 11, 1_009, 1_010, 1_010, 2_500, 86_400_000, 1, 0].map(
       (step) => start + step,

@@ -27,7 +27,7 @@ function means(write: (events: readonly AuditEvent[]) => void | Promise<void> = 
 const BY: JobOptions = { actor: 'mailer', why: 'newsletter' }
 
 describe('runJob', () => {
-  it('records what is read, with actor and purpose, and keeps it before it resolves', async () => {
+  it('records reads with actor and purpose, and resolves after they are stored', async () => {
     const job = means()
     const result = await runJob(job.means, BY, async (audit) => {
       await Promise.resolve()
@@ -46,7 +46,7 @@ describe('runJob', () => {
     ])
   })
 
-  it('is the current session of everything that it calls, and of nothing else', async () => {
+  it('is the current session for everything that it calls, and for nothing else', async () => {
     const job = means()
     const read = async (): Promise<string> => {
       await new Promise((resolve) => setImmediate(resolve))
@@ -71,7 +71,7 @@ describe('runJob', () => {
     ])
   })
 
-  it('rejects when events were not kept, although the work was done', async () => {
+  it('rejects if events were not stored, even though the work was done', async () => {
     const job = means(() => Promise.reject(new Error('no disk')))
     await expect(runJob(job.means, BY, (audit) => audit.rows('user', ROW).email)).rejects.toThrow(
       UnavailableError,
@@ -79,7 +79,7 @@ describe('runJob', () => {
     await job.recorder.close().catch(() => undefined)
   })
 
-  it('hands out no further records while events wait', async () => {
+  it('provides no further records while events wait', async () => {
     const job = means(() => Promise.reject(new Error('no disk')))
     const seen: string[] = []
     const work = runJob(job.means, BY, async (audit) => {
@@ -92,7 +92,7 @@ describe('runJob', () => {
     await job.recorder.close().catch(() => undefined)
   })
 
-  it('rejects with what the work throws, and has kept what was read before', async () => {
+  it('rejects with the error of the work, after storing earlier reads', async () => {
     const job = means()
     const work = runJob(job.means, BY, (audit) => {
       void audit.rows('user', ROW).email

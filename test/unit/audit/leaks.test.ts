@@ -79,22 +79,22 @@ describe('findLeaks', () => {
     expect(found(text).toSorted()).toEqual([...fields].toSorted())
   })
 
-  it('finds nothing that was read, nor what stands inside of it', () => {
+  it('does not report values that were read, or values inside them', () => {
     expect(found('Alice Liddell', ['full'])).toEqual([])
     expect(found('Alice Liddell, Liddell', ['full'])).toEqual(['surname'])
     expect(found('alice@example.org', ['email'])).toEqual([])
   })
 
-  it('finds nothing that is known from elsewhere', () => {
+  it('does not report values known from elsewhere', () => {
     expect(found('alice@example.org', [], ['alice@example.org'])).toEqual([])
     expect(found('Dear Alice Liddell', [], ['Dear Alice Liddell'])).toEqual([])
   })
 
-  it('finds a secret although it was read', () => {
+  it('reports a secret even if it was read', () => {
     expect(found('$argon2id$hash', ['passwordHash'], ['$argon2id$hash'])).toEqual(['passwordHash'])
   })
 
-  it('does not find the value of one person that was read of another', () => {
+  it('does not report the value of one person if it was read from another', () => {
     const two = [sealed({ city: 'Oxford' }, '1'), sealed({ city: 'Oxford' }, '2')]
     const look = (read: (person: string) => boolean) =>
       findLeaks('Oxford', { sealed: two, isRead: ({ person }) => read(person), known: [] }).map(
@@ -104,7 +104,7 @@ describe('findLeaks', () => {
     expect(look((person) => person === '2')).toEqual([])
   })
 
-  it('finds any value of five characters and more, wherever it stands in a text of other words', () => {
+  it('finds any value of at least five characters, anywhere in a text', () => {
     const words = fc.array(fc.stringMatching(/^[a-z ,.<>{}"]{0,12}$/), { maxLength: 20 })
     const value = fc.stringMatching(/^[A-Z][A-Z@.' -]{3,20}[A-Z]$/)
     fc.assert(
@@ -125,7 +125,7 @@ describe('findLeaks', () => {
     )
   })
 
-  it('looks for very many values in one pass', () => {
+  it('searches for very many values in one pass', () => {
     const many = Array.from({ length: 3_000 }, (_, id) =>
       sealed({ email: `person-${id}@example.org` }, String(id)),
     )

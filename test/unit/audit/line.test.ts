@@ -38,12 +38,12 @@ describe('serialiseEvent', () => {
     ],
   ]
   for (const [what, event] of whole) {
-    it(`writes ${what} so that parsing gives it back`, () => {
+    it(`writes ${what} so that parsing restores it`, () => {
       expect(parseEvent(serialiseEvent(event))).toEqual(event)
     })
   }
 
-  it('fits into 8,192 bytes when every text is long and each of its characters takes six bytes', () => {
+  it('fits into 8,192 bytes even if every text is long and each of its characters takes six bytes', () => {
     const text = '\u2028'.repeat(1_000)
     const longest = allow('ipWhitelist', 'enforce', text, { [text]: text, entry: text })
     const line = serialiseEvent({
@@ -90,14 +90,14 @@ describe('serialiseEvent', () => {
     })
   }
 
-  it('cuts a long text and says so', () => {
+  it('truncates a long text and marks it', () => {
     const event = parseEvent(
       serialiseEvent(fieldEvent('1', { field: 'x'.repeat(257), purpose: 'y'.repeat(256) })),
     )
     expect(event).toMatchObject({ field: `${'x'.repeat(255)}…`, purpose: 'y'.repeat(256), truncated: true })
   })
 
-  it('leaves out evidence before decisions, and decisions before the rest', () => {
+  it('omits evidence before decisions, and decisions before the rest', () => {
     const long = 'é'.repeat(256)
     const many = (count: number, evidence: Evidence): Decision[] =>
       Array.from({ length: count }, () => allow('ipWhitelist', 'enforce', 'd', evidence))
@@ -110,7 +110,7 @@ describe('serialiseEvent', () => {
     expect(second).toMatchObject({ truncated: true, operation: 'GET /auth/v2/me', status: 200 })
   })
 
-  it('is at most 8192 bytes of printable ASCII, and parses, whatever the event holds', () => {
+  it('is at most 8,192 bytes of printable ASCII, and can be parsed, whatever the event contains', () => {
     const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 400 }), fc.constant('\u2028'.repeat(300)))
     const evidence = fc.dictionary(text, fc.oneof(text, fc.double(), fc.boolean()), { maxKeys: 40 })
     const decisions = fc.array(
@@ -142,7 +142,7 @@ describe('serialiseEvent', () => {
     )
   })
 
-  it('writes nothing that hangs on an event beside its members, and calls nothing', () => {
+  it('writes only the members of an event, and calls no method', () => {
     const trap = () => {
       throw new Error('called')
     }
@@ -168,7 +168,7 @@ describe('serialiseEvent, of an outcome event', () => {
     expect(parseEvent(serialiseEvent(event))).toEqual(outcomeEvent('1'))
   })
 
-  it('leaves out a number that JSON cannot write', () => {
+  it('omits a number that JSON cannot represent', () => {
     for (const number of [Number.NaN, Infinity, -Infinity]) {
       const event = parseEvent(serialiseEvent(operationEvent('1', { status: number, revision: number })))
       expect(event).toMatchObject({ kind: 'operation', id: '1' })
@@ -190,12 +190,12 @@ describe('parseEvent', () => {
     '{"version":1,"kind":"other","id":"1"}',
     '{"version":1,"kind":"field"}',
   ]) {
-    it(`takes ${JSON.stringify(line)} for no event`, () => expect(parseEvent(line)).toBeUndefined())
+    it(`does not accept ${JSON.stringify(line)} as an event`, () => expect(parseEvent(line)).toBeUndefined())
   }
 })
 
-describe('the line of a decision that many requests share', () => {
-  it('is that of one that was made for its request', () => {
+describe('the line of a decision shared by many requests', () => {
+  it('is the same as that of a decision made for its request', () => {
     const shared = sharedAllowances('ipWhitelist', 'in a range', ['entry', 'source'])
     const once = operationEvent('1', { decisions: [shared('enforce', 'é\n"', 'socket')] })
     const evidence = { entry: 'é\n"', source: 'socket' }
@@ -203,7 +203,7 @@ describe('the line of a decision that many requests share', () => {
     for (let times = 0; times < 2; times += 1) expect(serialiseEvent(once)).toBe(serialiseEvent(own))
   })
 
-  it('is not remembered of a decision that can still change', () => {
+  it('is not cached for a decision that can still change', () => {
     const decision = allow('ipWhitelist', 'enforce', 'before', { entry: 'a' })
     const event = operationEvent('1', { decisions: [decision] })
     expect(serialiseEvent(event)).toContain('"before"')
@@ -211,7 +211,7 @@ describe('the line of a decision that many requests share', () => {
     expect(serialiseEvent(event)).toContain('"after"')
   })
 
-  it('says that something was cut each time that something is', () => {
+  it('is marked as truncated each time that it is', () => {
     const long = 'x'.repeat(300)
     const shared = sharedAllowances('ipWhitelist', long, ['entry'])('enforce', long)
     for (let times = 0; times < 2; times += 1)
@@ -220,7 +220,7 @@ describe('the line of a decision that many requests share', () => {
       })
   })
 
-  it('keeps one decision for each mode and values, and no more than a thousand', () => {
+  it('caches one decision per mode and values, and at most a thousand', () => {
     const make = sharedAllowances('ipWhitelist', 'in a range', ['entry', 'source'])
     const first = make('enforce', 'a', 'b')
     expect(make('enforce', 'a', 'b')).toBe(first)

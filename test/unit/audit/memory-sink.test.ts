@@ -6,7 +6,7 @@ import { fieldEvent } from './events.ts'
 describe('memoryAuditSink', () => {
   const ids = (sink: ReturnType<typeof memoryAuditSink>) => sink.events().map(({ id }) => id)
 
-  it('keeps the newest events, the oldest first', () => {
+  it('keeps the newest events, oldest first', () => {
     const sink = memoryAuditSink({ max: 3 })
     for (let index = 1; index <= 20; index += 1) {
       sink.write([fieldEvent(`${index}a`), fieldEvent(`${index}b`)])
@@ -15,13 +15,13 @@ describe('memoryAuditSink', () => {
     expect(ids(sink)).toEqual(['19b', '20a', '20b'])
   })
 
-  it('takes more at once than it keeps', () => {
+  it('accepts more events at once than it keeps', () => {
     const sink = memoryAuditSink()
     sink.write(Array.from({ length: 200_000 }, (_, index) => fieldEvent(String(index))))
     expect([sink.events().length, ids(sink).at(-1)]).toEqual([10_000, '199999'])
   })
 
-  it('gives a list that does not change, and can be emptied', () => {
+  it('returns a list that does not change, and can be emptied', () => {
     const sink = memoryAuditSink()
     sink.write([fieldEvent('1')])
     const before = sink.events()

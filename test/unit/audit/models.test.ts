@@ -56,20 +56,20 @@ const USER = {
 }
 
 describe('rows of a model', () => {
-  it('are recorded field by field, under the person that the row names', () => {
+  it('are recorded field by field, for the person that the row names', () => {
     const { audit, read } = session()
     const row = audit.rows('user', USER)
     expect([row.email, row.address.city]).toEqual(['alice@example.org', 'Oxford'])
     expect(read()).toEqual(['user 7 address.city', 'user 7 email'])
   })
 
-  it('are handed back in a list as they came, and `null` and `undefined` as they are', () => {
+  it('are returned in a list in their order, with `null` and `undefined` unchanged', () => {
     const { audit } = session()
     expect(audit.rows('user', [USER, { ...USER, id: 8 }]).map(({ id }) => id)).toEqual([7, 8])
     expect([audit.rows('user', null), audit.rows('user', undefined)]).toEqual([null, undefined])
   })
 
-  it('show what is open without an event, also to a printer, and what is inside of it as a copy', () => {
+  it('show public fields without an event, also when printed, and nested values as copies', () => {
     const { audit, read } = session()
     const row = audit.rows('user', USER)
     expect([row.id, row.address.country, row.settings]).toEqual([7, 'GB', { theme: 'dark', sizes: [1, 2] }])
@@ -79,14 +79,14 @@ describe('rows of a model', () => {
     expect(read()).toEqual([])
   })
 
-  it('record a field that nobody has declared', () => {
+  it('record undeclared fields', () => {
     const { audit, read } = session()
     const row = audit.rows('user', { ...USER, nickname: 'Al' })
     expect(row.nickname).toBe('Al')
     expect(read()).toEqual(['user 7 nickname'])
   })
 
-  it('never hand a secret out with the others, and only by `secret()`, which is recorded', () => {
+  it('provide secrets only through `secret()`, which is recorded', () => {
     const { audit, read } = session()
     const row = audit.rows('user', USER)
     expect(JSON.stringify(row)).not.toMatch(/HASH|KEY/)
@@ -109,7 +109,7 @@ describe('rows of a model', () => {
       expect(() => audit.secret(holder as typeof USER, field as 'email')).toThrow(UsageError)
   })
 
-  it('of another model are sealed where a field holds them, and concern the same person unless they say otherwise', () => {
+  it('of another model are wrapped inside a field, and belong to the same person unless they say otherwise', () => {
     const { audit, read } = session()
     const inviter = { ...USER, id: 9, email: 'bob@example.org', orders: [] }
     const row = audit.rows('user', { ...USER, invitedBy: inviter })
@@ -122,13 +122,13 @@ describe('rows of a model', () => {
     expect(read()).toEqual(['order 7 total', 'user 7 orders', 'user 9 email'])
   })
 
-  it('of another model that is missing are one field, and report that it was looked at', () => {
+  it('of a missing other model are one field, and accessing it is recorded', () => {
     const { audit, read } = session()
     expect(audit.rows('user', USER).invitedBy).toBeNull()
     expect(read()).toEqual(['user 7 invitedBy'])
   })
 
-  it('that point at each other have one view each', () => {
+  it('that refer to each other have one view each', () => {
     const { audit } = session()
     const row: Record<string, unknown> = { id: 7, orders: [] }
     row['invitedBy'] = row
@@ -137,7 +137,7 @@ describe('rows of a model', () => {
     expect(() => JSON.stringify(view)).toThrow(/circular/)
   })
 
-  it('find the person by a path or a function, whatever kind of id it is', () => {
+  it('find the person with a path or a function, with any kind of id', () => {
     class ObjectId {
       readonly #text = '65f0c0ffee'
       toString(): string {
@@ -159,7 +159,7 @@ describe('rows of a model', () => {
     }
   })
 
-  it('are refused where they do not say whom they concern', () => {
+  it('are refused if they do not name their person', () => {
     for (const id of [undefined, null, '', Number.NaN, {}, [], true, () => 'x', Buffer.alloc(0)]) {
       const { audit } = session()
       expect(() => audit.rows('user', [{ id }])).toThrow(/a row of the model `user` does not name its person/)
@@ -170,7 +170,7 @@ describe('rows of a model', () => {
     expect(() => row.invitedBy).toThrow(/does not name its person/)
   })
 
-  it('are refused where their model is not declared, and where they are no rows', () => {
+  it('are refused if their model is not declared, or if they are not rows', () => {
     const { audit } = session()
     expect(() => audit.rows('usr', USER)).toThrow(
       /the model `usr` is not declared .* which declares `user`, `order`, `letter`/,
@@ -180,7 +180,7 @@ describe('rows of a model', () => {
       expect(() => audit.rows('user', [row as object])).toThrow(/a record must be a plain object/)
   })
 
-  it('that were sealed before are sealed for this session', () => {
+  it('that were already wrapped are wrapped again for this session', () => {
     const first = session()
     const second = session()
     const view = second.audit.rows('user', first.audit.rows('user', USER))
@@ -188,7 +188,7 @@ describe('rows of a model', () => {
     expect([first.read(), second.read()]).toEqual([[], ['user 7 email']])
   })
 
-  it('are told to who watches them ahead of their first read', () => {
+  it('are reported to observers before their first read', () => {
     const { audit, sealed } = session()
     const row = audit.rows('user', USER)
     expect(sealed).toMatchObject([{ person: '7', name: 'user', record: USER }])

@@ -10,13 +10,13 @@ function reading(): { view: View; reads: string[] } {
 }
 
 describe('personalView', () => {
-  it('is read in at least a hundred ways, each of which is in the catalogue once', () => {
+  it('can be read in at least a hundred ways, each of which is in the catalogue once', () => {
     expect(ways.length).toBeGreaterThanOrEqual(100)
     expect(new Set(ways.map(([how]) => how)).size).toBe(ways.length)
   })
 
   for (const [how, read, fields] of ways) {
-    it(`reports what is read by ${how}: ${fields.join(', ') || 'nothing'}`, async () => {
+    it(`reports fields read by ${how}: ${fields.join(', ') || 'nothing'}`, async () => {
       const { view, reads } = reading()
       const result = await read(view)
       expect([...new Set(reads)].toSorted()).toEqual([...fields].toSorted())
@@ -28,13 +28,13 @@ describe('personalView', () => {
     })
   }
 
-  it('reports every read, again and again', () => {
+  it('reports every read, also repeated ones', () => {
     const { view, reads } = reading()
     expect([view.email, view.email, view.address.city]).toEqual(['email-value', 'email-value', 'city-value'])
     expect(reads).toEqual(['email', 'email', 'address.city'])
   })
 
-  it('reports a read before it hands the value out', () => {
+  it('reports a read before it returns the value', () => {
     const view = personalView({ email: 'x' }, () => {
       throw new Error('not now')
     })
@@ -51,7 +51,7 @@ describe('personalView', () => {
     expect(reads).toEqual(['then'])
   })
 
-  it('calls nothing that a record is named after', () => {
+  it('calls nothing that the record contains', () => {
     const reads: string[] = []
     const record = JSON.parse(
       '{"toJSON":"a","then":"b","constructor":"c","toString":"d","valueOf":"e","hasOwnProperty":"f"}',
@@ -61,7 +61,7 @@ describe('personalView', () => {
     expect(new Set(reads)).toEqual(new Set(Object.keys(record)))
   })
 
-  it('leaves out `__proto__` and symbols, and puts nothing in place of a prototype', () => {
+  it('omits `__proto__` and symbols, and sets no prototype', () => {
     const record = JSON.parse('{"__proto__":{"admin":"yes"},"email":"x"}') as object
     const view = personalView({ ...record, [Symbol('s')]: 'secret' }, () => undefined)
     expect(Reflect.ownKeys(personalView(record, () => undefined))).toEqual(['email'])
@@ -80,7 +80,7 @@ describe('personalView', () => {
     expect(reads).toEqual(['byAddress.*.name', 'byAddress.*', 'prénom', 'first-name'])
   })
 
-  it('reports an empty nested record when it is reached for, since that tells all', () => {
+  it('reports an empty nested record when it is accessed, because that reveals everything', () => {
     const reads: string[] = []
     const view = personalView({ address: {} }, (field) => reads.push(field))
     expect(view.address).toEqual({})
@@ -128,7 +128,7 @@ describe('personalView', () => {
     ['an ArrayBuffer', Uint8Array.of(1, 2).buffer, (value: ArrayBuffer) => new Uint8Array(value).fill(0)],
   ]
   for (const [what, value, change] of values) {
-    it(`hands out ${what} as a copy, as one field`, () => {
+    it(`returns ${what} as a copy, as one field`, () => {
       const reads: string[] = []
       const view = personalView({ value }, (field) => reads.push(field))
       const before = inspect(value, { depth: 9 })
@@ -181,7 +181,7 @@ describe('personalView', () => {
       ] as [string, ArrayBufferView, string][]
     }),
   ]
-  it.each(binaries)('gives %s memory of its own, and nothing that lies beside it', (_what, value, kind) => {
+  it.each(binaries)('gives %s its own memory, without adjacent bytes', (_what, value, kind) => {
     for (const record of [{ value }, { value: [{ deep: value }] }, { value: new Map([['deep', value]]) }]) {
       const handed = personalView(record, () => undefined).value as unknown
       const inner = handed instanceof Map ? (handed.get('deep') as unknown) : handed
@@ -193,7 +193,7 @@ describe('personalView', () => {
     }
   })
 
-  it('gives an ArrayBuffer and a SharedArrayBuffer memory of their own', () => {
+  it('gives an ArrayBuffer and a SharedArrayBuffer their own memory', () => {
     for (const value of [around, shared]) {
       const copy = personalView({ value }, () => undefined).value as unknown as ArrayBuffer
       expect(Object.prototype.toString.call(copy)).toBe(Object.prototype.toString.call(value))
@@ -203,13 +203,13 @@ describe('personalView', () => {
     }
   })
 
-  it('shows bytes that were transferred away as none', () => {
+  it('shows transferred bytes as empty', () => {
     const bytes = Uint8Array.of(1, 2)
     structuredClone(bytes, { transfer: [bytes.buffer] })
     expect(personalView({ bytes }, () => undefined).bytes.length).toBe(0)
   })
 
-  it('lets primitives through as they are', () => {
+  it('returns primitives unchanged', () => {
     const record = { a: 1, b: 1n, c: null, d: undefined, e: true, f: Symbol.iterator, g: '' }
     expect({ ...personalView(record, () => undefined) }).toEqual(record)
   })
@@ -298,7 +298,7 @@ describe('personalView', () => {
     expect(reads).toEqual(['first', 'last', 'number'])
   })
 
-  it('reports what a class keeps on its prototype, and hides nothing behind it', () => {
+  it('reports members on the prototype of a class, and hides none of them', () => {
     function Row(this: object): void {}
     Row.prototype.email = 'x'
     Row.prototype.shout = function (this: { email: string }) {
@@ -313,7 +313,7 @@ describe('personalView', () => {
     expect(reads).toEqual(['email', 'email'])
   })
 
-  it('hands out an instance of a class as one field, as it is', () => {
+  it('returns an instance of a class as one field, unchanged', () => {
     class Decimal {
       digits = [1, 2]
       toString = (): string => '12'
@@ -337,7 +337,7 @@ describe('personalView', () => {
     }
   })
 
-  it('takes a frozen row, and one whose fields are accessors', () => {
+  it('accepts a frozen row, and one whose fields are accessors', () => {
     const reads: string[] = []
     const frozen = Object.freeze({ email: 'x', address: Object.freeze({ city: 'y' }) })
     expect(personalView(frozen, (field) => reads.push(field)).address.city).toBe('y')
@@ -350,7 +350,7 @@ describe('personalView', () => {
     expect(reads).toEqual(['address.city', 'full'])
   })
 
-  it('does not show a method in place of a field that is gone', () => {
+  it('does not show a method instead of a deleted field', () => {
     const record: { toString?: unknown } = { toString: 'x' }
     const view = personalView(record, () => undefined)
     delete record.toString
@@ -370,7 +370,7 @@ describe('personalView', () => {
     ['a list of rows', [{ email: 'SECRET' }], /got an array/],
   ]
   it.each(said)(
-    'says what of %s cannot be shown and how to mend it, without a value',
+    'says which part of %s cannot be shown and how to fix it, without a value',
     (_what, record, text) => {
       const read = (): unknown => Object.values(personalView(record, () => undefined))
       expect(read).toThrow(TypeError)
@@ -400,7 +400,7 @@ describe('personalView', () => {
     expect(copy).not.toBe(list)
   })
 
-  it('shares getters between views, and keeps a bound of them', () => {
+  it('shares getters between views, up to a limit', () => {
     const getters: FieldGetters = new Map()
     const reads: string[] = []
     const one = personalView({ email: 'one' }, (field) => reads.push(`1 ${field}`), getters)

@@ -45,7 +45,7 @@ function countsOf(events: readonly AuditEvent[]): Map<string, number> {
 }
 
 describe('the reads of a list of rows', () => {
-  it('are one event for a hundred persons, and one for each field of a single person', () => {
+  it('are one event for a hundred people, and one per field for a single person', () => {
     const { rows, take } = recorded()
     const people = Array.from({ length: 100 }, (_, id) => ({
       id: `user-${id}`,
@@ -61,7 +61,7 @@ describe('the reads of a list of rows', () => {
     expect(take().map(({ kind }) => kind)).toEqual(['field', 'field'])
   })
 
-  it('of different purposes are listed apart', () => {
+  it('for different purposes are listed separately', () => {
     const { audit, take } = recorded()
     const people = [
       { id: '1', email: 'x' },
@@ -75,7 +75,7 @@ describe('the reads of a list of rows', () => {
     ])
   })
 
-  it('are all in events that fit into their lines, whatever is read of whatever rows', () => {
+  it('are all in events that fit into their lines, whatever is read', () => {
     const names = fc.constantFrom('email', 'name', 'prénom', 'a'.repeat(64), '住所', 'x@y', 'phone')
     const reads = fc.array(fc.tuple(fc.nat(400), names), { maxLength: 900 })
     const purposes = fc.option(fc.constantFrom('support', 'ü'.repeat(256)), { nil: undefined })
@@ -105,7 +105,7 @@ describe('the reads of a list of rows', () => {
     )
   })
 
-  it('and actions with very many persons make several events, none of which is cut', () => {
+  it('and actions with very many people cause several events, none of which is truncated', () => {
     const { audit, take } = recorded()
     const people = Array.from({ length: 2_000 }, (_, id) => `person-${id}`)
     audit.exported(people, { record: 'user', fields: Array.from({ length: 60 }, (_, id) => `field${id}`) })

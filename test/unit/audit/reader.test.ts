@@ -25,7 +25,7 @@ describe('readEvents', () => {
   const ids = ['one', 'two', 'three']
   const text = ids.map((id) => `${serialiseEvent(event(id))}\n`).join('')
 
-  it('reads what serialiseEvent writes, wherever the bytes are cut', async () => {
+  it('reads the output of serialiseEvent in any chunking', async () => {
     const bytes = Buffer.from(text)
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(bytes.length)), async (cuts) => {
@@ -36,11 +36,11 @@ describe('readEvents', () => {
     )
   })
 
-  it('leaves out a last line that was cut off', async () => {
+  it('ignores an incomplete last line', async () => {
     expect(await idsIn([text, serialiseEvent(event('four')).slice(0, 20)])).toEqual(ids)
   })
 
-  it('names the line that is not an event, and shows nothing of it', async () => {
+  it('names the line that is not an event, without showing it', async () => {
     await expect(idsIn([text, 'hush\n'])).rejects.toThrow(UnreadableError)
     await expect(idsIn([text, 'hush\n'])).rejects.toThrow('line 4 is not an audit event')
   })

@@ -49,7 +49,7 @@ describe('createRecorder', () => {
     ['an object', { then: 'no function' }],
   ]
   for (const [what, returned] of atOnce) {
-    it(`makes no promise when the sink returns ${what}`, () => {
+    it(`creates no promise if the sink returns ${what}`, () => {
       const seen: string[] = []
       const recorder = make((events) => (seen.push(...events.map(({ id }) => id)), returned))
       expect(recorder.record([event(1), event(2)])).toBeUndefined()
@@ -63,7 +63,7 @@ describe('createRecorder', () => {
     expect(write).not.toHaveBeenCalled()
   })
 
-  it('resolves when the sink has kept the events, and not before', async () => {
+  it('resolves after the sink has stored the events, and not before', async () => {
     const { write, writes } = manualSink()
     const recorded = outcome(make(write).record([event(1)]))
     let done = false
@@ -108,7 +108,7 @@ describe('createRecorder', () => {
     ],
   ]
   for (const [how, fail] of failures) {
-    it(`rejects with UnavailableError when the sink ${how}, keeps the events, and sends them again`, async () => {
+    it(`rejects with UnavailableError if the sink ${how}, keeps the events, and sends them again`, async () => {
       const kept: string[] = []
       const errors: Error[] = []
       let down = true
@@ -128,7 +128,7 @@ describe('createRecorder', () => {
     })
   }
 
-  it('flushes the sink, and closes it with the last of those who write to it', async () => {
+  it('flushes the sink, and closes it with its last recorder', async () => {
     const did: string[] = []
     const sink = {
       write: (events: readonly AuditEvent[]) => void did.push(...events.map(({ id }) => id)),
@@ -146,7 +146,7 @@ describe('createRecorder', () => {
     expect(did).toEqual(['1', 'flush', 'flush', '2', 'close'])
   })
 
-  it('closes a sink that keeps nothing any more, and says that it did not', async () => {
+  it('closes a sink that no longer stores anything, and reports the loss', async () => {
     const did: string[] = []
     const down = (): void => {
       throw new Error('down')
@@ -157,7 +157,7 @@ describe('createRecorder', () => {
     expect(did).toEqual(['close'])
   })
 
-  it('keeps its own deadline', async () => {
+  it('enforces its own deadline', async () => {
     const { write, writes } = manualSink()
     const recorder = make(write, { sinkTimeout: 50 })
     const recorded = outcome(recorder.record([event(1)]))
@@ -173,7 +173,7 @@ describe('createRecorder', () => {
     expect(writes).toHaveLength(1)
   })
 
-  it('does not ask a sink that fails for each request, and keeps the order of all', async () => {
+  it('does not call a failing sink for each request, and keeps the order', async () => {
     const kept: string[] = []
     let down = true
     let asked = 0
@@ -193,7 +193,7 @@ describe('createRecorder', () => {
     expect(kept.at(-1)).toBe('next')
   })
 
-  it('puts writes that fail in another order back into theirs', async () => {
+  it('restores the order of writes that fail in another order', async () => {
     const { write, writes } = manualSink()
     const recorder = make(write)
     const all = [1, 2, 3].map((id) => outcome(recorder.record([event(id)])))
@@ -209,7 +209,7 @@ describe('createRecorder', () => {
     expect(recorder.failing).toBe(false)
   })
 
-  it('asks again less and less often, with the oldest events alone, up to every two seconds', async () => {
+  it('retries with growing delays of up to two seconds, with only the oldest events', async () => {
     const times: number[] = []
     const sizes: number[] = []
     const recorder = make((events) => {
@@ -243,7 +243,7 @@ describe('createRecorder', () => {
     }
   })
 
-  it('holds at most so many events, refuses the newest, and counts them', async () => {
+  it('holds a limited number of events, refuses the newest, and counts them', async () => {
     const reports: unknown[] = []
     const kept: string[] = []
     let down = true
@@ -264,7 +264,7 @@ describe('createRecorder', () => {
     expect([kept, recorder.failing, recorder.lost]).toEqual([['1', '2', '3'], false, 2])
   })
 
-  it('has all of its room again once the sink has taken what waited, and counts each event that is lost', async () => {
+  it('has its full capacity again after the sink has stored the backlog, and counts each lost event', async () => {
     let down = true
     const recorder = make(
       () => {
@@ -284,7 +284,7 @@ describe('createRecorder', () => {
     }
   })
 
-  it('sends a large backlog in pieces of some 256 events', async () => {
+  it('sends a large backlog in batches of about 256 events', async () => {
     const sizes: number[] = []
     let down = true
     const recorder = make((events) => {
@@ -310,7 +310,7 @@ describe('createRecorder', () => {
     expect([recorder.failing, recorder.lost]).toEqual([false, 1])
   })
 
-  it('lets the process end while it waits for a retry', async () => {
+  it('lets the process exit while it waits for a retry', async () => {
     const spy = jest.spyOn(globalThis, 'setTimeout')
     const recorder = make(() => {
       throw new Error('down')
@@ -323,7 +323,7 @@ describe('createRecorder', () => {
   })
 
   describe('flush and close', () => {
-    it('wait for what is on its way', async () => {
+    it('wait for writes in flight', async () => {
       const { write, writes } = manualSink()
       const recorder = make(write)
       const recorded = outcome(recorder.record([event(1)]))
@@ -333,7 +333,7 @@ describe('createRecorder', () => {
       expect(await Promise.all([recorded, flushed])).toEqual(['kept', 'kept'])
     })
 
-    it('wait for what is recorded behind other events, which it never overtakes', async () => {
+    it('wait for events recorded after others, in their order', async () => {
       for (const end of ['keep', 'fail'] as const) {
         const { write, writes } = manualSink()
         const recorder = make(write)
@@ -352,7 +352,7 @@ describe('createRecorder', () => {
       }
     })
 
-    it('send what waits at once', async () => {
+    it('send waiting events at once', async () => {
       const { write, writes } = manualSink()
       const recorder = make(write)
       const recorded = outcome(recorder.record([event(1)]))
@@ -365,7 +365,7 @@ describe('createRecorder', () => {
       expect(recorder.failing).toBe(false)
     })
 
-    it('reject when the sink refuses again; after close nothing is sent or recorded any more', async () => {
+    it('reject if the sink refuses again; after close, nothing is sent or recorded', async () => {
       const write = jest.fn(() => {
         throw new Error('down')
       })

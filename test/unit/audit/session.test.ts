@@ -31,7 +31,7 @@ const brief = (events: readonly AuditEvent[]) =>
   events.map((event) => event.kind === 'field' && [event.person, event.field, event.reads])
 
 describe('createAuditSession', () => {
-  it('makes one event per person and field, with a count and the time of the first read', () => {
+  it('creates one event per person and field, with a count and the time of the first read', () => {
     const audit = session(() => ({ appId: 'app-1', actor: 'somebody' }))
     const view = audit.person('7', alice, { record: 'user', purpose: 'support' })
     expect([view.email, view.name, view.email, view.email]).toHaveLength(4)
@@ -54,7 +54,7 @@ describe('createAuditSession', () => {
     ])
   })
 
-  it('counts two views of one person together, and other persons, records and purposes apart', () => {
+  it('counts two views of one person together, and other people, records and purposes separately', () => {
     const audit = session()
     void audit.person('7', alice).email
     void audit.person('7', { ...alice }).email
@@ -69,13 +69,13 @@ describe('createAuditSession', () => {
     ])
   })
 
-  it('makes no event where nothing was read', () => {
+  it('creates no event if nothing was read', () => {
     const audit = session()
     Object.keys(audit.person('7', alice).address)
     expect(audit.take()).toEqual([])
   })
 
-  it('hands every event out once; a field that is read again makes a further one', () => {
+  it('returns every event once; reading a field again creates another one', () => {
     const audit = session()
     const view = audit.person('7', alice)
     void view.email
@@ -88,7 +88,7 @@ describe('createAuditSession', () => {
     ])
   })
 
-  it('asks who calls when events are taken', () => {
+  it('determines the actor when events are taken', () => {
     let actor = 'nobody'
     const audit = session(() => ({ actor }))
     void audit.person('7', alice).email
@@ -96,7 +96,7 @@ describe('createAuditSession', () => {
     expect(audit.take()).toMatchObject([{ actor: 'signed in' }])
   })
 
-  it('hands reads over by themselves when the request is over, those of one tick together', async () => {
+  it('records later reads by itself after the request has ended, those of one tick together', async () => {
     const audit = session()
     const late: AuditEvent[][] = []
     const view = audit.person('7', alice)
@@ -118,21 +118,21 @@ describe('createAuditSession', () => {
     expect(audit.take()).toEqual([])
   })
 
-  it('records nothing when it is silent, and still hands views out', () => {
+  it('records nothing when it is silent, and still returns views', () => {
     const audit = session()
     audit.silence()
     expect(audit.person('7', alice).email).toBe('alice@example.org')
     expect(audit.take()).toEqual([])
   })
 
-  it('hands out nothing of what was read before it was silent', () => {
+  it('discards reads from before it was silent', () => {
     const audit = session()
     void audit.person('7', alice).email
     audit.silence()
     expect(audit.take()).toEqual([])
   })
 
-  it('gives every log all reads, whether it was opened before or after them, and each its own count', () => {
+  it('gives every log all reads, whether it was opened before or after them, with its own count', () => {
     const audit = session()
     const view = audit.person('7', alice)
     void [view.email, view.email]
@@ -148,7 +148,7 @@ describe('createAuditSession', () => {
     expect([audit.take(), second.take()]).toEqual([[], []])
   })
 
-  it('silences one log and no other', () => {
+  it('can silence a single log', () => {
     const audit = session()
     const second = audit.attach({ who: () => ({ appId: 'app-2' }), pseudonymise, keep: () => undefined })
     audit.silence()
@@ -157,7 +157,7 @@ describe('createAuditSession', () => {
     expect(second.take()).toMatchObject([{ appId: 'app-2', field: 'email' }])
   })
 
-  it('shows neither persons nor values to a printer', () => {
+  it('shows neither people nor values when printed', () => {
     const audit = session()
     void audit.person('person-7', alice).email
     expect(inspect(audit, { depth: 9, showHidden: true })).not.toMatch(/person-7|alice/)
@@ -169,7 +169,7 @@ describe('createAuditSession', () => {
     })
   }
 
-  it('names the purpose of what is read from now on, where it has none of its own', () => {
+  it('sets the purpose of later reads that have none', () => {
     const audit = session()
     const view = audit.person('7', alice)
     void view.email
@@ -190,7 +190,7 @@ describe('createAuditSession', () => {
     })
   }
 
-  it('records what is done besides reading, in one call each', () => {
+  it('records actions other than reading, in one call each', () => {
     const audit = session()
     audit.created('7', { record: 'user', fields: ['email', 'address.city', 'alice@example.org'] })
     audit.updated('7', { purpose: 'support' })
@@ -226,14 +226,14 @@ describe('createAuditSession', () => {
     expect(() => audit.deleted(['7', 8 as never])).toThrow(TypeError)
   })
 
-  it('gives a log that is opened later what was done, too', () => {
+  it('also gives the actions to a log that is opened later', () => {
     const audit = session()
     audit.deleted('7')
     const second = audit.attach({ who: () => ({}), pseudonymise, keep: () => undefined })
     expect(second.take()).toMatchObject([{ action: 'delete' }])
   })
 
-  it('has everything kept at once by `flush`, and rejects as the sink does', async () => {
+  it('stores everything at once with `flush`, and rejects if the sink does', async () => {
     const kept: AuditEvent[] = []
     const audit = createAuditSession({ requestId: 'request-1', now: () => 0 })
     let failure: Error | undefined
@@ -268,7 +268,7 @@ describe('an actor who needs a purpose', () => {
     return { audit, log }
   }
 
-  it('is refused every field and every action without one, and nothing is recorded', () => {
+  it('is refused every field and action without one, and nothing is recorded', () => {
     const { audit, log } = needy()
     const view = audit.person('7', alice)
     for (const access of [
@@ -286,7 +286,7 @@ describe('an actor who needs a purpose', () => {
     expect(log.take()).toHaveLength(1)
   })
 
-  it('reads with one, wherever it was named', () => {
+  it('can read with one, wherever it was set', () => {
     const { audit, log } = needy(() => 'from the header')
     void audit.person('7', alice).email
     void audit.person('7', alice, { purpose: 'own' }).email
@@ -299,7 +299,7 @@ describe('an actor who needs a purpose', () => {
     ])
   })
 
-  it('gets nothing for a purpose that is none', () => {
+  it('gets nothing for an invalid purpose', () => {
     for (const why of ['', '   ', 'x'.repeat(300), 7, ['a']])
       expect(() => needy(() => why as string).audit.person('7', alice).email).toThrow(PurposeRequired)
   })

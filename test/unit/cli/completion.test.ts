@@ -25,7 +25,7 @@ describe('completion in bash', () => {
     )
   })
 
-  it('completes the options of a command, and the values that one can have', async () => {
+  it('completes the options of a command, and their values', async () => {
     expect(await completed('policy', 'set', '--fa')).toEqual(['--fail-on'])
     expect(await completed('policy', 'set', '--fail-on', 'd')).toEqual(['danger'])
     expect(await completed('list', 'export', 'office', '--format', '')).toEqual(['text', 'csv', 'json'])
@@ -42,7 +42,7 @@ describe('completion in bash', () => {
   })
 })
 
-it('another shell is refused, with the one that was probably meant', async () => {
+it('refuses an unknown shell, and suggests the one that was probably meant', async () => {
   const ended = await portcullis('completion bsh')
   expect([ended.code, ended.error]).toEqual([2, expect.stringContaining('did you mean `bash`?')])
 })

@@ -28,7 +28,7 @@ describe('the table of commands', () => {
   })
 
   it.each(COMMANDS.map((row) => [row.name, row] as const))(
-    '`%s` says what each option takes',
+    '`%s` documents the value of each option',
     (_name, row) => {
       for (const [name, { type, value, help, choices }] of Object.entries<OptionRow>(row.options)) {
         expect([name, type === 'string']).toEqual([name, value !== undefined])
@@ -39,19 +39,16 @@ describe('the table of commands', () => {
     },
   )
 
-  it.each(COMMANDS.map((row) => [row.name, row] as const))(
-    '`%s` has a help with all its parts',
-    (_name, row) => {
-      const help = helpOf(row)
-      expect(help.startsWith(`${usageOf(row)}\n\n${row.summary}`)).toBe(true)
-      for (const name of [...Object.keys(row.options), 'help']) expect(help).toContain(`  --${name}`)
-      for (const name of Object.keys(row.exits ?? {}) as (keyof typeof EXIT)[])
-        expect(help).toContain(`  ${EXIT[name]}  ${row.exits?.[name] ?? ''}`)
-      for (const line of row.examples ?? []) expect(help).toContain(`  $ ${line}`)
-    },
-  )
+  it.each(COMMANDS.map((row) => [row.name, row] as const))('`%s` has a complete help', (_name, row) => {
+    const help = helpOf(row)
+    expect(help.startsWith(`${usageOf(row)}\n\n${row.summary}`)).toBe(true)
+    for (const name of [...Object.keys(row.options), 'help']) expect(help).toContain(`  --${name}`)
+    for (const name of Object.keys(row.exits ?? {}) as (keyof typeof EXIT)[])
+      expect(help).toContain(`  ${EXIT[name]}  ${row.exits?.[name] ?? ''}`)
+    for (const line of row.examples ?? []) expect(help).toContain(`  $ ${line}`)
+  })
 
-  it('takes no secret as an argument', () => {
+  it('accepts no secret as an argument', () => {
     const options = COMMANDS.flatMap(({ name, options: rows }) =>
       Object.keys(rows).map((option) => `${name} --${option}`),
     )
@@ -60,7 +57,7 @@ describe('the table of commands', () => {
     )
   })
 
-  it('has examples that name commands and options which are there', () => {
+  it('has examples with existing commands and options', () => {
     const lines = COMMANDS.flatMap(({ examples = [] }) => examples).flatMap((line) => line.split(' | '))
     const ours = lines.filter((line) => line.startsWith('portcullis '))
     expect(ours.length).toBeGreaterThan(15)
@@ -75,13 +72,13 @@ describe('the table of commands', () => {
 })
 
 describe('docs/cli.md', () => {
-  it('is up to date: `npm run docs:cli` makes it anew', () => {
+  it('is up to date: if not, run `npm run docs:cli`', () => {
     expect(read('docs/cli.md').split(MARK)[1]).toBe(`\n\n${commandPages()}`)
   })
 })
 
 describe('the version', () => {
-  it('is that of package.json', () => {
+  it('is the same as in package.json', () => {
     expect(VERSION).toBe((JSON.parse(read('package.json')) as { version: string }).version)
   })
 })

@@ -105,7 +105,7 @@ describe('signedAxios', () => {
   ]
   for (const adapter of ['http', 'fetch'] as const) {
     it.each(requests)(
-      `signs what it sends by ${adapter}: %s`,
+      `signs requests sent by ${adapter}: %s`,
       async (_what, config, { url, content, type }) => {
         const target = config.url === 'ABSOLUTE' ? `${server.origin}/absolute` : (config.url ?? '/')
         const response = await client({ adapter }).request<unknown>({ ...config, url: target })
@@ -126,7 +126,7 @@ describe('signedAxios', () => {
     )
   }
 
-  it('signs with the defaults of the instance, and what earlier interceptors made of the request', async () => {
+  it('signs the request with the defaults of the instance and the changes of earlier interceptors', async () => {
     const api = client({ headers: { common: { authorization: 'Bearer t' } }, params: { v: '2' } })
     api.interceptors.request.use((config) => {
       config.headers.set('content-type', 'a/b')
@@ -139,7 +139,7 @@ describe('signedAxios', () => {
     expect(server.received[0]?.req.headers['signature-input']).toContain('"authorization"')
   })
 
-  it('signs anew when the configuration of a failed request is used again', async () => {
+  it('signs again when the configuration of a failed request is reused', async () => {
     const api = client({ params: { v: '2' } })
     api.interceptors.response.use(undefined, async (error: { config: AxiosRequestConfig }) =>
       server.received.length < 3 ? api.request(error.config) : { data: 'gave up' },
@@ -152,7 +152,7 @@ describe('signedAxios', () => {
     expect(new Set(nonces).size).toBe(3)
   })
 
-  it.each(['http', 'fetch'])('answers with a redirect instead of following it, by %s', async (adapter) => {
+  it.each(['http', 'fetch'])('returns a redirect instead of following it, with %s', async (adapter) => {
     await expect(client({ adapter }).get('/away')).rejects.toMatchObject({ response: { status: 302 } })
     expect(server.received.map(({ req }) => req.url)).toEqual(['/away'])
   })
@@ -178,7 +178,7 @@ describe('signedAxios', () => {
     expect(server.received).toEqual([])
   })
 
-  it('refuses wrong options at once', () => {
+  it('refuses wrong options immediately', () => {
     expect(() => signedAxios(axios.create(), { ...options, secret: 'x' })).toThrow(ConfigError)
     expect(() => signedAxios(axios.create(), { ...options, fetch } as CallerOptions)).toThrow(
       /signedAxios: unknown option `fetch`/,

@@ -75,7 +75,7 @@ const table = CLIENTS.flatMap(([name, send]) =>
   KEYS.map(([algorithm, key]) => [name, algorithm, send, key] as const),
 )
 
-describe('behind serverOnly in Express', () => {
+describe('requests to serverOnly in Express', () => {
   it.each(table)(
     '%s passes with a key of %s, and not with another key',
     async (_name, _algorithm, send, key) => {

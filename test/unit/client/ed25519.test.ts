@@ -30,7 +30,7 @@ describe('signing with an Ed25519 key', () => {
     ['the base64 of PKCS #8', () => ED25519.der],
     ['a CryptoKey that cannot be read', () => cryptoKey()],
   ]
-  it.each(forms)('takes %s', async (_what, key) => {
+  it.each(forms)('accepts %s', async (_what, key) => {
     const headers = await signRequest(request, { keyId: 'key-2', privateKey: await key(), now: () => NOW })
     expect(headers['signature']).toMatch(/^sig1=:[A-Za-z0-9+/]{86}==:$/)
     const message = { method: 'POST', authority: 'example.com', target: '/a?b', headers, body: request.body }
@@ -43,7 +43,7 @@ describe('signing with an Ed25519 key', () => {
     })
   })
 
-  it('signs the same by either form of the key, since Ed25519 is deterministic (RFC 8032)', async () => {
+  it('creates the same signature with either form of the key, because Ed25519 is deterministic (RFC 8032)', async () => {
     const options = {
       keyId: 'key-2',
       privateKey: ED25519.pem,
@@ -89,7 +89,7 @@ describe('signing with an Ed25519 key', () => {
         ).publicKey,
     ],
   ]
-  it.each(wrong)('refuses %s, and shows nothing of it', async (_what, make) => {
+  it.each(wrong)('refuses %s, without showing it', async (_what, make) => {
     const privateKey = (await make()) as string
     const signing = signRequest(request, { keyId: 'key-2', privateKey })
     await expect(signing).rejects.toBeInstanceOf(ConfigError)
@@ -98,7 +98,7 @@ describe('signing with an Ed25519 key', () => {
     )
   })
 
-  it('wants one key, and not two', async () => {
+  it('requires one key, and not two', async () => {
     const both = signRequest(request, { keyId: 'key-2', secret: SECRET, privateKey: ED25519.pem })
     await expect(both).rejects.toThrow(
       /`signRequest\.secret` and `signRequest\.privateKey` are both given: use only one/,
@@ -109,7 +109,7 @@ describe('signing with an Ed25519 key', () => {
     )
   })
 
-  it('says so where a key of the right form cannot be read, or the runtime has no Ed25519', async () => {
+  it('reports a key that cannot be imported, or a runtime without Ed25519', async () => {
     const cut = Buffer.from(ED25519.der, 'base64').subarray(0, -1).toString('base64')
     await expect(signRequest(request, { keyId: 'key-2', privateKey: cut })).rejects.toThrow(
       /cannot be read as the PKCS #8/,
@@ -130,7 +130,7 @@ describe('signing with an Ed25519 key', () => {
 
   // As docs/signing.md says it.
   for (const openssl of findPrograms(['openssl']).slice(0, 1)) {
-    it('signs with a key that openssl made, and openssl tells its public half', async () => {
+    it('signs with a key from openssl, which prints its public half', async () => {
       const privateKey = execFileSync(openssl, ['genpkey', '-algorithm', 'ed25519'], { encoding: 'utf8' })
       const der = execFileSync(openssl, ['pkey', '-pubout', '-outform', 'DER'], { input: privateKey })
       const secret = der.subarray(-32).toString('base64')

@@ -40,7 +40,7 @@ describe('signedFetch', () => {
     ],
     ['a Blob', new Blob(['{}'], { type: 'application/json' }), '{}', 'application/json'],
   ]
-  it.each(bodies)('signs what it sends: %s', async (_what, body, content, type) => {
+  it.each(bodies)('signs the request that it sends: %s', async (_what, body, content, type) => {
     const response = await signedFetch(options)(`${origin}/a`, { method: 'POST', body })
     expect(await response.text()).toBe('answer')
     expect(received[0]?.result).toMatchObject({ ok: true })
@@ -79,7 +79,7 @@ describe('signedFetch', () => {
     expect(received[0]?.result).toMatchObject({ ok: true })
   })
 
-  it('takes a Request, whatever its body was made of', async () => {
+  it('accepts a Request with any kind of body', async () => {
     const form = new FormData()
     form.set('a', 'b')
     const call = signedFetch(options)
@@ -98,7 +98,7 @@ describe('signedFetch', () => {
     expect(new Set(received.map(({ result }) => (result.ok ? result.nonce : ''))).size).toBe(3)
   })
 
-  it('answers with a redirect instead of following it', async () => {
+  it('returns a redirect instead of following it', async () => {
     const response = await signedFetch(options)(`${origin}/away`)
     expect(response.status).toBe(302)
     expect(response.headers.get('location')).toBe(`${origin}/elsewhere`)
@@ -108,7 +108,7 @@ describe('signedFetch', () => {
     await expect(signedFetch(options)(`${origin}/`, { redirect: 'follow' })).rejects.toThrow(/one URL/)
   })
 
-  it('can be stopped by the signal of the call or of the request', async () => {
+  it('can be aborted with the signal of the call or of the request', async () => {
     const signal = AbortSignal.abort(new Error('stopped'))
     await expect(signedFetch(options)(`${origin}/`, { signal })).rejects.toThrow('stopped')
     await expect(signedFetch(options)(new Request(`${origin}/`, { signal }))).rejects.toThrow('stopped')
@@ -133,7 +133,7 @@ describe('signedFetch', () => {
     )
   })
 
-  it('sends by the fetch that it is given, and can stand in for one', async () => {
+  it('uses the given fetch, and can replace one', async () => {
     const seen: unknown[] = []
     const standIn: typeof fetch = signedFetch({
       ...options,
@@ -155,7 +155,7 @@ describe('signedFetch', () => {
     { secret: 'short' },
     { cache: true },
   ]
-  it.each(wrong)('refuses the options %j at once', (more) => {
+  it.each(wrong)('refuses the options %j immediately', (more) => {
     expect(() => signedFetch({ ...options, ...more })).toThrow(ConfigError)
   })
 })

@@ -196,7 +196,7 @@ describe('verified by us, signed by', () => {
   })
 })
 
-describe('behind serverOnly, over HTTP', () => {
+describe('requests to serverOnly over HTTP', () => {
   const pairs = PAIRS.map((key) => [key.algorithm, key] as const)
   const rows = PACKAGES.flatMap((other) =>
     pairs.map(([name, key]) => [other.name, name, other, key] as const),

@@ -95,7 +95,7 @@ const good = fc
   .filter(({ request }) => URL.canParse(String(request.url)))
 
 describe('whatever signRequest signs, the verifier verifies', () => {
-  it('of requests that can be sent, all are signed', async () => {
+  it('includes all requests that can be sent', async () => {
     await fc.assert(
       fc.asyncProperty(good, async ({ request, options }) => {
         const headers = await signRequest(request, options)
@@ -140,7 +140,7 @@ describe('whatever signRequest signs, the verifier verifies', () => {
     },
     { requiredKeys: ['method', 'url'] },
   )
-  it('of any others, those that it does not refuse by a TypeError or ConfigError', async () => {
+  it('includes all others that it does not refuse with a TypeError or ConfigError', async () => {
     let signed = 0
     await fc.assert(
       fc.asyncProperty(

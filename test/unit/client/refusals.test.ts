@@ -289,12 +289,12 @@ const ROWS: readonly Row[] = [
   ],
 ]
 
-describe('what the verifier refuses whoever has signed it', () => {
-  it('is not the way in which these tests sign', () => {
+describe('requests that the verifier refuses whoever signed them', () => {
+  it('are not refused because of the way in which these tests sign', () => {
     expect(verdict({ headers: { 'x-a': 'b' } })).toMatchObject({ ok: true })
   })
 
-  it.each(ROWS)('the signer refuses too: %s', async (_what, request, options, says, forged) => {
+  it.each(ROWS)('are refused by the signer too: %s', async (_what, request, options, says, forged) => {
     expect(verdict(forged)).toMatchObject({ ok: false })
     const given = {
       keyId: 'key-1',
@@ -316,7 +316,7 @@ describe('what the verifier refuses whoever has signed it', () => {
     ['32 components', many(28, (at) => `x-${at}`)],
     ['nearly 16384 characters', many(27, (at) => `x-${at}-${'a'.repeat(578)}`)],
   ] as const
-  it.each(just)('up to its limits both agree: %s', async (_what, headers) => {
+  it.each(just)('are accepted by both up to the limit: %s', async (_what, headers) => {
     const options = { keyId: 'key-1', secret: SECRET, now: () => NOW, covered: Object.keys(headers) }
     const signed = await createSigner(options)({ method: 'GET', url: 'https://example.com/a?b', headers })
     const message = messageOf({ method: 'GET', authority: 'example.com', target: '/a?b', headers: signed })
@@ -324,7 +324,7 @@ describe('what the verifier refuses whoever has signed it', () => {
   })
 })
 
-describe('what cannot be sent as it is said', () => {
+describe('requests that cannot be sent as described', () => {
   const sign = createSigner({ keyId: 'key-1', secret: SECRET })
   const rows: readonly (readonly [what: string, request: object, says: RegExp])[] = [
     ['a wrong length', { headers: { 'content-length': '2' }, body: 'x' }, /not the length of the body/],
@@ -339,7 +339,7 @@ describe('what cannot be sent as it is said', () => {
       /^header `x-a` must be a string of Latin-1 without control characters$/,
     ],
   ]
-  it.each(rows)('is not signed: %s', async (_what, request, says) => {
+  it.each(rows)('are not signed: %s', async (_what, request, says) => {
     const signing = sign({ method: 'POST', url: 'https://example.com/', ...request })
     await expect(signing).rejects.toThrow(says)
     await expect(signing).rejects.toBeInstanceOf(TypeError)

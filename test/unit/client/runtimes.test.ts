@@ -31,7 +31,7 @@ describe('portcullis/client runs', () => {
     ])
   }
 
-  it('in a realm that has standards of the web and nothing of Node', async () => {
+  it('in a realm that has web standards and no Node APIs', async () => {
     const { crypto, fetch, Headers, Request, Response, URL, URLSearchParams, TextEncoder, atob, btoa } =
       globalThis
     const context = createContext({

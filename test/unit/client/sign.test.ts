@@ -14,7 +14,7 @@ const options: SigningOptions = {
 const get: RequestToSign = { method: 'GET', url: 'https://example.com/a?b' }
 
 describe('signRequest', () => {
-  it('answers with all headers to send, in lower case', async () => {
+  it('returns all headers to send, in lower case', async () => {
     const request = {
       method: 'POST',
       url: 'https://example.com/',
@@ -31,7 +31,7 @@ describe('signRequest', () => {
     })
   })
 
-  it('covers what the request says about itself, and what it is told to cover', async () => {
+  it('covers the standard components, and those that it is told to cover', async () => {
     const headers = {
       'Content-Type': 'a/b',
       Authorization: 'Bearer x',
@@ -48,7 +48,7 @@ describe('signRequest', () => {
     )
   })
 
-  it('takes headers as a record, as Headers and as pairs', async () => {
+  it('accepts headers as a record, as Headers and as pairs', async () => {
     const asked = [{ 'X-A': 'b' }, new Headers({ 'x-a': 'b' }), [['x-A', ' b ']] as const]
     const signed = await Promise.all(
       asked.map((headers) => signRequest({ ...get, headers }, { ...options, covered: ['x-a'] })),
@@ -66,7 +66,7 @@ describe('signRequest', () => {
     for (const headers of signed) expect(headers).toEqual(signed[0])
   })
 
-  it('makes another nonce each time, and replaces an earlier signature', async () => {
+  it('creates a new nonce each time, and replaces an earlier signature', async () => {
     const { nonce: _nonce, ...rest } = options
     const first = await signRequest(get, rest)
     const second = await signRequest({ ...get, headers: first }, rest)
@@ -75,7 +75,7 @@ describe('signRequest', () => {
     expect(second['signature']).not.toBe(first['signature'])
   })
 
-  it('covers a digest that is given when the body is not', async () => {
+  it('covers a given digest if there is no body', async () => {
     const digest = `sha-512=:${createHash('sha512').update('x').digest('base64')}:`
     const request = { ...get, method: 'PUT', headers: { 'content-digest': digest } }
     const signed = await signRequest(request, options)
@@ -119,7 +119,7 @@ describe('signRequest', () => {
     await expect(signing).rejects.toBeInstanceOf(TypeError)
   })
 
-  it('refuses a header that is to be covered and is not there', async () => {
+  it('refuses a missing header that must be covered', async () => {
     await expect(signRequest(get, { ...options, covered: ['x-b'] })).rejects.toThrow(
       /`x-b` is covered but was not sent/,
     )
@@ -148,7 +148,7 @@ describe('signRequest', () => {
     ['expiresIn', 0],
     ['secrt', SECRET],
   ]
-  it('tells everything that is wrong at once', async () => {
+  it('reports all problems at once', async () => {
     const given = { keyId: '', secrt: SECRET, covered: 'x-a' } as never
     const error = (await signRequest(get, given).catch((caught: unknown) => caught)) as ConfigError
     expect(error.issues.map(({ code, option }) => `${code} ${option}`)).toEqual([
@@ -161,7 +161,7 @@ describe('signRequest', () => {
   })
 
   it.each([SECRET, null, undefined, [SECRET]])(
-    'refuses %j in place of the options, and shows nothing of it',
+    'refuses %j instead of options, without showing it',
     async (given) => {
       const error = (await signRequest(get, given as never).catch((caught: unknown) => caught)) as ConfigError
       expect(error).toBeInstanceOf(ConfigError)
@@ -174,13 +174,13 @@ describe('signRequest', () => {
     ['appId', 'x-app-id'],
     ['appIdHeader', 'x-app-id'],
     ['origin', 'x-origin'],
-  ])('names the header in place of the option `%s` of other clients', async (option, header) => {
+  ])('names the header to use instead of the option `%s` of other clients', async (option, header) => {
     await expect(signRequest(get, { ...options, [option]: 'https://a.example' })).rejects.toThrow(
       `signRequest: unknown option \`${option}\`: give the request the header \`${header}\``,
     )
   })
 
-  it.each(wrong)('refuses %s: %j, and shows nothing of it', async (option, value) => {
+  it.each(wrong)('refuses %s: %j, without showing it', async (option, value) => {
     const signing = signRequest(get, { ...options, [option]: value })
     await expect(signing).rejects.toBeInstanceOf(ConfigError)
     await expect(signing).rejects.toThrow(
@@ -194,7 +194,7 @@ describe('signRequest', () => {
 })
 
 describe('portcullis/client', () => {
-  it('needs nothing that only Node has', () => {
+  it('needs no Node API', () => {
     const root = `${__dirname}/../../../src`
     const sources = readdirSync(`${root}/client`).map((file) => `client/${file}`)
     const seen = new Set<string>()

@@ -70,7 +70,7 @@ describe('superagentSigner', () => {
     ],
     ['a HEAD', (agent) => agent.head('/h'), { url: '/h' }],
   ]
-  it.each(tests)('signs what it sends: %s', async (_what, make, { url, content, type }) => {
+  it.each(tests)('signs the request that it sends: %s', async (_what, make, { url, content, type }) => {
     const received: Received[] = []
     await make(request(verifyingListener(received)))
       .use(superagentSigner(options))
@@ -91,7 +91,7 @@ describe('superagentSigner', () => {
     }
   })
 
-  it('signs wherever in the chain it stands, and with a callback', async () => {
+  it('signs at any position in the chain, and with a callback', async () => {
     const received: Received[] = []
     const app = verifyingListener(received)
     await request(app).post('/').use(superagentSigner(options)).send({ a: 1 }).expect(200, 'answer')
@@ -109,7 +109,7 @@ describe('superagentSigner', () => {
     ])
   })
 
-  it('signs all of an agent’s, with its cookies', async () => {
+  it('signs all requests of an agent, with its cookies', async () => {
     const received: Received[] = []
     const app = verifyingListener(received, (_req, res) => {
       res.setHeader('set-cookie', 'a=b')
@@ -122,7 +122,7 @@ describe('superagentSigner', () => {
     expect(received[1]?.req.headers.cookie).toBe('a=b')
   })
 
-  it('signs each attempt and each redirect anew', async () => {
+  it('signs each attempt and each redirect again', async () => {
     const server = await startVerifyingServer((req, res) => {
       if (req.url === '/away') res.writeHead(307, { location: '/here' })
       else if (server.received.length < 4) res.writeHead(503)
@@ -151,7 +151,7 @@ describe('superagentSigner', () => {
     expect(received).toEqual([])
   })
 
-  it('refuses wrong options at once', () => {
+  it('refuses wrong options immediately', () => {
     expect(() => superagentSigner({ ...options, origin: 'a' })).toThrow(ConfigError)
   })
 })

@@ -60,7 +60,7 @@ describe('undiciSigner', () => {
     ['headers in turn', { headers: ['content-type', 'a/b', 'X-A', '1'] }, {}],
     ['headers in pairs', { headers: new Map([['content-type', 'a/b']]) }, {}],
   ]
-  it.each(requests)('signs what it sends: %s', async (_what, given, { url, content }) => {
+  it.each(requests)('signs the request that it sends: %s', async (_what, given, { url, content }) => {
     expect(await send(given)).toEqual({ status: 200, text: 'answer' })
     const [one] = server.received
     expect(one?.result).toMatchObject({ ok: true })
@@ -73,7 +73,7 @@ describe('undiciSigner', () => {
     }
   })
 
-  it('writes a query as undici does without it', async () => {
+  it('writes a query like undici does without it', async () => {
     const query = { 'a b': 'c&d', é: ['~!*()', "'"], none: null, object: { a: 1 }, n: 1.5 }
     await send({ path: '/q', query }, agent)
     await send({ path: '/q', query })
@@ -81,7 +81,7 @@ describe('undiciSigner', () => {
     expect(server.received[1]?.result).toMatchObject({ ok: true })
   })
 
-  it('signs each attempt anew when retrying lies around it', async () => {
+  it('signs each attempt again if a retry interceptor is outside it', async () => {
     const dispatcher = agent.compose(
       undiciSigner(options),
       interceptors.retry({ minTimeout: 1, maxTimeout: 1 }),
@@ -92,13 +92,13 @@ describe('undiciSigner', () => {
     expect(nonces).not.toContain('refused')
   })
 
-  it('signs for the host that is asked for', async () => {
+  it('signs for the requested host', async () => {
     await send({ headers: { host: 'other.example' } })
     expect(server.received[0]?.req.headers.host).toBe('other.example')
     expect(server.received[0]?.result).toMatchObject({ ok: true })
   })
 
-  it('works on a Client that is told its origin', async () => {
+  it('works on a Client if it is given the origin', async () => {
     const client = new Client(server.origin)
     const composed = client.compose(undiciSigner(options))
     expect(await send({}, composed)).toMatchObject({ status: 200 })
@@ -120,17 +120,17 @@ describe('undiciSigner', () => {
     expect(server.received).toEqual([])
   })
 
-  it('leaves what is wrong with a request for undici to say', async () => {
+  it('leaves errors of the request to undici', async () => {
     await expect(send({ headers: { connection: 'a b' } })).rejects.toThrow('invalid connection header')
     const signal = AbortSignal.abort(new Error('stopped'))
     await expect(send({ signal })).rejects.toThrow('stopped')
   })
 
-  it('refuses wrong options at once', () => {
+  it('refuses wrong options immediately', () => {
     expect(() => undiciSigner({ ...options, keyId: '' })).toThrow(ConfigError)
   })
 
-  it('is not needed for its fetch, which signedFetch takes', async () => {
+  it("is not needed for undici's fetch, which signedFetch accepts", async () => {
     const call = signedFetch({ ...options, fetch: undiciFetch as unknown as typeof fetch })
     const response = await call(`${server.origin}/away`, { method: 'POST', body: '{}' })
     expect(response.status).toBe(302)

@@ -7,20 +7,20 @@ const documentOf = (range: string): object => ({
   ipWhitelist: { mode: 'enforce', ranges: [range] },
 })
 
-describe('what a store gives at each look', () => {
-  it('is parsed and assessed once, also where it is another object each time', () => {
+describe('the result of each read of the store', () => {
+  it('is parsed and assessed once, even if it is another object each time', () => {
     const first = parseOnce(documentOf('192.0.2.1'))
     expect(parseOnce(documentOf('192.0.2.1'))).toBe(first)
     expect(assess(parseOnce(documentOf('192.0.2.1')))).toBe(assess(first))
   })
 
-  it('is parsed anew where anything in it is another', () => {
+  it('is parsed again if anything in it has changed', () => {
     const first = parseOnce(documentOf('192.0.2.1'))
     expect(parseOnce(documentOf('192.0.2.2'))).not.toBe(first)
     expect(parseOnce(documentOf('192.0.2.2')).ipWhitelist?.ranges).toEqual(['192.0.2.2'])
   })
 
-  it('is refused each time where it is no policy', () => {
+  it('is refused each time if it is not a policy', () => {
     for (let look = 0; look < 2; look += 1) {
       expect(() => parseOnce({ appId: 'shop', ipWhitelst: {} })).toThrow('ipWhitelst')
       expect(() => parseOnce(undefined)).toThrow()

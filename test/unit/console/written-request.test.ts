@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { headersOf } from '../../../src/console/dashboard/app/written-request.ts'
 
-describe('lines of headers', () => {
+describe('header lines', () => {
   it.each([
     ['', {}, undefined],
     ['origin: https://a.example\n\nX-Thing:  1 ', { origin: 'https://a.example', 'x-thing': '1' }, undefined],

@@ -8,7 +8,7 @@ import { requests } from '../../support/compare/requests.ts'
 
 /* The short form of `npm run proof:compare`. */
 
-it('the guards confirm every witness, and judge no request otherwise than a verdict says', () => {
+it('the guards confirm every witness, and judge every request as the verdict says', () => {
   const tally = newTally()
   fc.assert(
     fc.property(pairs, fc.array(requests, { minLength: 8, maxLength: 8 }), (pair, asked) => {
@@ -35,7 +35,7 @@ const MEMBERS = GUARD_NAMES.flatMap((name) =>
   ),
 )
 
-it('finds the last port of a loopback address, and that there is none left', () => {
+it('finds the last free port of a loopback address, or that none is left', () => {
   const urls = (...given: string[]): object => ({
     appId: 'a',
     returnUrlGuard: { mode: 'enforce', urls: given },

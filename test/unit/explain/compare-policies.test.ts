@@ -240,7 +240,7 @@ describe('comparePolicies', () => {
     expect(compared(after, before).verdict).toBe(turned[comparison.verdict])
   })
 
-  it('knows what a signature that `domainProtect` asks for needs of `serverOnly`', () => {
+  it('knows what a signature required by `domainProtect` needs from `serverOnly`', () => {
     const before = policyOf({
       domainProtect: { mode, domains: [A], server: 'signed' },
       serverOnly: { mode: 'off' },
@@ -250,7 +250,7 @@ describe('comparePolicies', () => {
     expect([protections.domainProtect.verdict, protections.serverOnly.verdict]).toEqual(['wider', 'narrower'])
   })
 
-  it('says of equal policies in which members they differ', () => {
+  it('lists the members in which equal policies differ', () => {
     expect(comparePolicies(policyOf({ name: 'x' }), policyOf({})).sentence).toBe(
       'Both policies allow the same requests. They differ in `name`.',
     )
@@ -267,20 +267,20 @@ describe('comparePolicies', () => {
     expect(() => comparePolicies(policyOf({}), policyOf({}), options)).toThrow(ConfigError)
   })
 
-  it('takes an app that does not exist for one that refuses everything', () => {
+  it('treats an app that does not exist as one that refuses everything', () => {
     expect(compared(undefined, undefined).verdict).toBe('equal')
     expect(compared(undefined, ips('10.0.0.1')).verdict).toBe('wider')
     expect(compared(ips('10.0.0.1'), undefined).sentence).toContain('10.0.0.1 passed')
     expect(compared(ips(), undefined).verdict).toBe('equal')
   })
 
-  describe('at the limit of a length', () => {
+  describe('at a length limit', () => {
     // A name has at most 253 characters: below this one there is room for one more label of one character.
     const base = `${'b'.repeat(61)}.${'c'.repeat(63)}.${'d'.repeat(63)}.${'e'.repeat(53)}.example`.slice(-251)
     const labels = 'abcdefghijklmnopqrstuvwxyz0123456789_'.split('')
     const each = labels.map((label) => `https://${label}.${base}`)
 
-    it('finds the last name below a wildcard, and that there is none left', () => {
+    it('finds the last free name below a wildcard, or that none is left', () => {
       expect(base).toHaveLength(251)
       const wildcard = domains({}, `https://*.${base}`)
       expect(compared(domains({}, ...each), wildcard).verdict).toBe('equal')
@@ -292,7 +292,7 @@ describe('comparePolicies', () => {
       })
     })
 
-    it('finds the last URL below a prefix, and that there is none left', () => {
+    it('finds the last free URL below a prefix, or that none is left', () => {
       const prefix = `https://a.example/${'x'.repeat(2_028)}`
       expect(prefix).toHaveLength(2_046)
       const longer = `${prefix}y`
@@ -322,7 +322,7 @@ describe('comparePolicies', () => {
       expect(then.protections.ipWhitelist.gained?.request.address).toBe('198.51.100.0')
     })
 
-    it('compares one policy over two states of its lists', () => {
+    it('compares one policy with two states of its lists', () => {
       const after = new Map(lists).set('blocked', [{ range: '203.0.113.0/25' }])
       const comparison = comparePolicies(named, named, { lists: [lists, after] })
       expect([comparison.verdict, comparison.lost?.request.address]).toEqual(['narrower', '203.0.113.64'])
@@ -330,7 +330,7 @@ describe('comparePolicies', () => {
       expect(comparePolicies(named, named, { lists: [lists, after] }).verdict).toBe('narrower')
     })
 
-    it('refuses to guess what is in them', () => {
+    it('refuses to guess their contents', () => {
       expect(() => comparePolicies(named, named)).toThrow(ConfigError)
       const reported = policyOf({ ipWhitelist: { mode: 'report', lists: ['office'] } })
       expect(comparePolicies(reported, reported).verdict).toBe('equal')

@@ -157,14 +157,14 @@ describe('tryExpectations', () => {
     expect(outcomes({ request, ...more })).toEqual([said])
   })
 
-  it('finds one of several refusals by its code', () => {
+  it('identifies one of several refusals by its code', () => {
     const request = { ...GOOD, address: '192.0.2.2', returnUrl: 'https://evil.example/' }
     expect(
       outcomes({ request, code: 'RETURN_URL_NOT_ALLOWED' }, { request, code: 'ADDRESS_NOT_ALLOWED' }),
     ).toEqual(['holds: RETURN_URL_NOT_ALLOWED', 'holds: ADDRESS_NOT_ALLOWED'])
   })
 
-  it('says which guard has refused, why, and that there is no such code', () => {
+  it('reports which guard refused and why, and an unknown code', () => {
     const expected = [
       { name: 'no stranger', request: { ...GOOD, address: '192.0.2.2' }, code: 'ADRESS_NOT_ALLOWED' },
     ]
@@ -173,7 +173,7 @@ describe('tryExpectations', () => {
     )
   })
 
-  it('counts a guard that only reports as one that lets pass', () => {
+  it('treats a guard that only reports as one that lets pass', () => {
     const policy: PolicyInput = {
       ...POLICY,
       ipWhitelist: { mode: 'report' },
@@ -182,7 +182,7 @@ describe('tryExpectations', () => {
     expect(tryExpectations(policy).map(({ holds }) => holds)).toEqual([true])
   })
 
-  it('takes the refusal of a guard that only reports for none, also where its code is expected', () => {
+  it('does not count the refusal of a guard that only reports, even if its code is expected', () => {
     const request = { ...GOOD, address: '192.0.2.2' }
     const policy: PolicyInput = {
       ...POLICY,
@@ -192,7 +192,7 @@ describe('tryExpectations', () => {
     expect(tryExpectations(policy).map(({ holds, got }) => [holds, got])).toEqual([[false, 'allow']])
   })
 
-  it('does not guess what is in a list', () => {
+  it('does not guess the contents of a list', () => {
     const expected: Written[] = [{ name: 'x', request: GOOD, effect: 'allow' }]
     expect(() => tryExpectations({ ...POLICY, expect: expected })).toThrow(ConfigError)
     const other = expected.map((one) => ({ ...one, guards: ['serverOnly'] as const }))
@@ -200,7 +200,7 @@ describe('tryExpectations', () => {
     expect(tryExpectations(POLICY)).toEqual([])
   })
 
-  it('takes the witness of a comparison: a change that was once a mistake is pinned', () => {
+  it('accepts the witness of a comparison, to prevent an earlier mistake', () => {
     const wider: PolicyInput = {
       ...POLICY,
       ipWhitelist: { mode, ranges: ['203.0.0.0/16'], lists: ['partners'] },
@@ -219,7 +219,7 @@ describe('the expectations of a policy', () => {
   const parse = (...expected: unknown[]): readonly Expectation[] | undefined =>
     parsePolicy({ appId: 'a', expect: expected }).expect
 
-  it('are kept with the defaults of their requests', () => {
+  it('are stored with the defaults of their requests', () => {
     expect(parse({ name: 'x', request: {}, effect: 'deny' })).toEqual([
       { name: 'x', request: { url: 'https://gateway.example/' }, effect: 'deny' },
     ])
@@ -300,7 +300,7 @@ describe('the expectations of a policy', () => {
       'ipWhitelist',
     ],
     [{ name: 'x', request: {}, effect: 'deny', guards: [] }, 'expect[0].guards', 'at least 1'],
-  ])('are refused like %j', (expected, path, said) => {
+  ])('are refused such as %j', (expected, path, said) => {
     try {
       parse(expected)
     } catch (error) {
@@ -329,7 +329,7 @@ describe('checkExpectations', () => {
     },
   ]
 
-  it('reads lists from the store that is written to', async () => {
+  it('reads lists from the target store', async () => {
     const store = memoryStore()
     const check = checkExpectations({ lists: (name) => store.readList(name) })
     const policy = { ...POLICY, expect: expected }
@@ -338,7 +338,7 @@ describe('checkExpectations', () => {
     expect(await store.write({ policy }, 0, {}, { check })).toBe(1)
   })
 
-  it('refuses where it cannot look', async () => {
+  it('refuses if it cannot read them', async () => {
     const store = memoryStore()
     const policy = { ...POLICY, expect: expected }
     await expect(store.write({ policy }, 0, {}, { check: checkExpectations() })).rejects.toThrow(ConfigError)
@@ -348,7 +348,7 @@ describe('checkExpectations', () => {
     expect(await store.read('a')).toBeUndefined()
   })
 
-  it('names every failing case, and no more', async () => {
+  it('names exactly the failing cases', async () => {
     const broken = [
       ...expected,
       { ...expected[0]!, name: 'another', code: 'OPTION_FAILED', effect: undefined },
@@ -377,7 +377,7 @@ describe('checkExpectations', () => {
     )
   })
 
-  it('refuses options that it does not know', () => {
+  it('refuses unknown options', () => {
     expect(() => checkExpectations({ list: () => undefined } as object)).toThrow(ConfigError)
   })
 })

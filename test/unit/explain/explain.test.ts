@@ -15,7 +15,7 @@ const POLICY = {
 const URL = 'https://gateway.example/auth/connect?x=1'
 
 describe('explain', () => {
-  it('says of a good request what each guard has found, in the order of protect', async () => {
+  it('reports what each guard found for a good request, in the order of protect', async () => {
     const request = { method: 'POST', url: URL, body: '{}', headers: { 'x-origin': 'https://example.org' } }
     const headers = await signRequest(request, { keyId: 'k', secret: KEY.secret })
     const { passes, decisions } = explain(POLICY, {
@@ -39,7 +39,7 @@ describe('explain', () => {
     expect(decisions[2]?.evidence).toEqual({ entry: '203.0.113.0/24', source: 'req.ip' })
   })
 
-  it('says why a request is refused, guard by guard, and what report mode lets pass', () => {
+  it('reports why a request is refused, guard by guard, and what report mode lets pass', () => {
     const { passes, decisions } = explain(POLICY, {
       url: URL,
       headers: { Origin: 'https://evil.example' },
@@ -59,7 +59,7 @@ describe('explain', () => {
     ])
   })
 
-  it('passes what only report mode refuses', () => {
+  it('lets pass what only report mode refuses', () => {
     const policy = {
       appId: 'a',
       auditAccess: { mode: 'off' },
@@ -78,7 +78,7 @@ describe('explain', () => {
   }
   const compare = (request: object) => explain(RETURN_URLS, { url: URL, ...request }).comparisons
 
-  it('compares what is named with the nearest entries', () => {
+  it('compares values with the nearest entries', () => {
     const comparisons = compare({
       headers: { 'x-origin': 'HTTPS://Example.org:8443' },
       address: '::ffff:203.0.114.9',
@@ -150,7 +150,7 @@ describe('explain', () => {
     [{ headers: { 'x-origin': 'example.org' } }, 'not a serialised origin', undefined],
   ]
   it.each(refused)(
-    'says of %j why it was refused, and what a browser would make of it',
+    'says why %j was refused, and how a browser would read it',
     (request, problem, parsedAs) => {
       expect(compare(request)).toEqual([
         expect.objectContaining({ problem, parsedAs, nearest: [], entries: 1 }),
@@ -158,7 +158,7 @@ describe('explain', () => {
     },
   )
 
-  it('reads a path against an origin where it is told to, as the guard does', () => {
+  it('resolves a path against an origin if configured, as the guard does', () => {
     const request = { url: URL, returnUrl: '/callback/x', relativeTo: 'https://example.org' }
     const { decisions, comparisons } = explain(RETURN_URLS, request)
     expect(decisions.at(-1)).toMatchObject({
@@ -170,7 +170,7 @@ describe('explain', () => {
     ])
   })
 
-  it('compares nothing that is not named, and nothing with a list that is not there', () => {
+  it('makes no comparison for missing values or missing lists', () => {
     expect(compare({})).toEqual([])
     expect(compare({ returnUrl: '' })).toEqual([])
     const { comparisons } = explain(
@@ -180,7 +180,7 @@ describe('explain', () => {
     expect(comparisons).toEqual([])
   })
 
-  it('stays short with 10,000 entries, and says how many there are', () => {
+  it('is short with 10,000 entries, and says how many there are', () => {
     const urls = Array.from({ length: 10_000 }, (_, index) => `https://app-${index}.example/callback/`)
     const policy = { appId: 'a', returnUrlGuard: { mode: 'enforce', urls } }
     const [comparison] = explain(policy, {
@@ -194,7 +194,7 @@ describe('explain', () => {
     expect(comparison?.nearest).toHaveLength(3)
   })
 
-  it('refuses a document that is not good', () => {
+  it('refuses an invalid document', () => {
     expect(() => explain({ appId: 'a', x: 1 }, { url: URL })).toThrow(PolicyError)
   })
 
@@ -222,7 +222,7 @@ describe('explain', () => {
     expect(decisions.find(({ guard }) => guard === 'ipWhitelist')?.effect).toBe(passes ? 'allow' : 'deny')
   })
 
-  it('admits a return URL with encoded slashes where an exact entry is the same, and says so', () => {
+  it('admits a return URL with encoded slashes if an exact entry is equal, and says so', () => {
     const exact = 'msauth://package/2pwh%2FAb%3D'
     const policy = { appId: 'a', returnUrlGuard: { mode: 'enforce', urls: [{ exact }] } }
     const judged = (returnUrl: string) => explain(policy, { url: URL, returnUrl, now: 0 })

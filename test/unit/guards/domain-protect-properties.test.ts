@@ -53,8 +53,8 @@ const anyFacts: fc.Arbitrary<OriginFacts> = fc.record({
   headersComplete: fc.boolean(),
 })
 
-describe('decideDomainProtect, whatever comes', () => {
-  it('answers without a throw, and grants only an origin that was sent and is among the domains', () => {
+describe('decideDomainProtect, with any input', () => {
+  it('never throws, and grants only an origin that was sent and is among the domains', () => {
     fc.assert(
       fc.property(fc.constantFrom(...policies), anyFacts, (policy, facts) => {
         const { decision, outcome: cors } = decideDomainProtect(policy, facts)
@@ -73,7 +73,7 @@ describe('decideDomainProtect, whatever comes', () => {
     )
   })
 
-  it('never lets X-Origin or Fetch Metadata admit what Origin alone does not', () => {
+  it('never admits with X-Origin or Fetch Metadata what Origin alone does not admit', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...policies),

@@ -9,7 +9,7 @@ import { parsePolicy } from '../../../src/policy/parse.ts'
 const jurisdictions = compileJurisdictions(DEFAULT_JURISDICTIONS, 'jurisdictions')
 const policy = compilePolicy(parsePolicy({ appId: 'shop', regionPin: { mode: 'enforce' } }))
 
-describe('what is kept of a question to regionPin', () => {
+describe('the stored facts of a question to regionPin', () => {
   it.each<[what: string, id: unknown, country: unknown, code: string]>([
     ['an identifier of Europe', `europe_${'4'.repeat(32)}`, undefined, 'ALLOWED'],
     [
@@ -21,7 +21,7 @@ describe('what is kept of a question to regionPin', () => {
     ['an identifier that says nothing, and a country', '17', 'DE', 'ALLOWED'],
     ['an identifier that is no text, and a country', 17n, 'US', 'REGION_MISDIRECTED'],
     ['a country alone', undefined, 'FR', 'ALLOWED'],
-  ])('leads to the same decision: %s', (_what, id, country, code) => {
+  ])('lead to the same decision: %s', (_what, id, country, code) => {
     const facts = { here: 'london', id, country, jurisdictions }
     const judgement = decideRegionPin(policy, facts)
     expect(judgement.decision.code).toBe(code)

@@ -219,14 +219,11 @@ describe('the refusal of a caller whose app does not exist', () => {
     ['is a browser', { browserEvidence: 'origin' }, 'BROWSER_NOT_ALLOWED', { evidence: 'origin' }],
     ['may have sent more headers', { headersComplete: false }, 'SIGNATURE_INVALID', {}],
     ['has signed for a scheme that needs no key', { scheme: always }, 'SIGNATURE_INVALID', {}],
-  ])(
-    'has the code that an app would get which lacks the key, when the caller %s',
-    (_what, more, code, evidence) => {
-      const stranger = { ...facts, appId: '', keys: [], ...more }
-      const { decision, outcome } = refuseStranger(stranger)
-      expect(decision).toMatchObject({ guard: 'serverOnly', effect: 'deny', mode: 'enforce', code })
-      expect(decision.evidence).toEqual({ ...evidence, cause: 'APP_UNKNOWN' })
-      expect(outcome).toBeUndefined()
-    },
-  )
+  ])('has the code of an app without the key if the caller %s', (_what, more, code, evidence) => {
+    const stranger = { ...facts, appId: '', keys: [], ...more }
+    const { decision, outcome } = refuseStranger(stranger)
+    expect(decision).toMatchObject({ guard: 'serverOnly', effect: 'deny', mode: 'enforce', code })
+    expect(decision.evidence).toEqual({ ...evidence, cause: 'APP_UNKNOWN' })
+    expect(outcome).toBeUndefined()
+  })
 })

@@ -47,7 +47,7 @@ describe('docs/asvs.md', () => {
     expect(named.length).toBe(REQUIREMENTS.length)
   })
 
-  it('says of each row how it stands, and names a test for what is met', () => {
+  it('states the result of each row, and names a test if it is met', () => {
     const wrong = rows.filter(
       ({ state, how, test }) =>
         !/^(?:met|partly|not met|operator|n\/a)$/.test(state) ||
@@ -57,7 +57,7 @@ describe('docs/asvs.md', () => {
     expect(wrong).toEqual([])
   })
 
-  it('counts its rows rightly', () => {
+  it('counts its rows correctly', () => {
     for (const state of ['met', 'partly', 'not met', 'operator', 'n/a']) {
       const count = rows.filter((row) => row.state === state).flatMap(({ ids }) => ids).length
       expect([state, page]).toEqual([
@@ -67,7 +67,7 @@ describe('docs/asvs.md', () => {
     }
   })
 
-  it('names tests that are there', () => {
+  it('names existing tests', () => {
     const lost = rows
       .filter(({ test }) => test !== '')
       .filter(({ test }) => {

@@ -57,22 +57,22 @@ describe('docs/codes.md', () => {
     expect([...codes]).toEqual(expect.arrayContaining([...some, 'PORTCULLIS_TRUST_PROXY_ALL']))
   })
 
-  it('has a heading for every code, and none for another', () => {
+  it('has a heading for every code, and no others', () => {
     expect([...sections.keys()].toSorted()).toEqual([...codes].toSorted())
   })
 
-  it('says something under every heading', () => {
+  it('has text under every heading', () => {
     for (const [code, text] of sections) expect([code, text.length > 40]).toEqual([code, true])
   })
 
-  it('gives each refusal its status, and each finding its severity', () => {
+  it('states the status of each refusal and the severity of each finding', () => {
     for (const [code, { status }] of Object.entries(DENIALS))
       expect([code, sections.get(code)?.startsWith(String(status))]).toEqual([code, true])
     for (const [code, severity] of Object.entries(SEVERITIES))
       expect([code, sections.get(code)?.toLowerCase().startsWith(`${severity}.`)]).toEqual([code, true])
   })
 
-  it('is where every error and every finding points', () => {
+  it('is the target of the link in every error and finding', () => {
     const things = [
       new ConfigError('a', 'b', 1),
       new UsageError('x'),

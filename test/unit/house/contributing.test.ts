@@ -62,14 +62,14 @@ describe('CONTRIBUTING.md', () => {
   })
 
   it.each(recipes)(
-    'names files for "$change" that are there, and new ones that are not',
+    'names existing files for "$change", and new files that do not exist',
     ({ touched, created }) => {
       expect(touched.filter((path) => !existsSync(join(repository, path)))).toEqual([])
       expect(created.filter((path) => existsSync(join(repository, path)))).toEqual([])
     },
   )
 
-  it.each(recipes)('names for "$change" what stands in these files', ({ files }) => {
+  it.each(recipes)('names for "$change" what these files contain', ({ files }) => {
     const named = [...files.matchAll(/`([A-Za-z_]+)` in `([^`]+)`/g)]
     const missing = named.filter(([, name = '', path = '']) => {
       const text = readFileSync(join(repository, path), 'utf8')
@@ -78,7 +78,7 @@ describe('CONTRIBUTING.md', () => {
     expect(missing.map(([text]) => text)).toEqual([])
   })
 
-  it('touches at most three files for a change; a seventh guard is three new ones, and rows in two tables', () => {
+  it('needs at most three files per change; a seventh guard needs three new ones, and rows in two tables', () => {
     const wide = recipes.filter(({ created, touched, files }) => {
       const counted = files.startsWith('no file') ? [] : [...created, ...new Set(touched)]
       return counted.length > 3
@@ -95,7 +95,7 @@ describe('CONTRIBUTING.md', () => {
     expect(named.filter((path) => !existsSync(join(repository, path)))).toEqual([])
   })
 
-  it('names the scripts that package.json has, all of them and no others', () => {
+  it('names exactly the scripts in package.json', () => {
     const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }
@@ -111,7 +111,7 @@ describe('CONTRIBUTING.md', () => {
 describe('ARCHITECTURE.md', () => {
   const text = readFileSync(join(repository, 'ARCHITECTURE.md'), 'utf8')
 
-  it('names only files and folders of src that are there', () => {
+  it('names only existing files and folders of src', () => {
     const named = [...text.matchAll(/`([a-z-]+\/(?:[a-z-]+\/)*(?:[a-z-]+\.ts)?|[a-z-]+\.ts)`/g)].map(
       ([, path = '']) => path,
     )
@@ -125,7 +125,7 @@ describe('ARCHITECTURE.md', () => {
     expect(missing).toEqual([])
   })
 
-  it('draws the layers as the test of them does', () => {
+  it('shows the same layers as their test', () => {
     const layers = /```\n(testing \| cli[\s\S]*?)```/.exec(text)?.[1]?.trim().split('\n').toReversed()
     const inTest = readFileSync(join(repository, 'test/unit/house/layers.test.ts'), 'utf8')
     const table = /const layers[^=]*= \[([\s\S]*?)\n\]/.exec(inTest)?.[1] ?? ''

@@ -14,7 +14,7 @@ interface Lock {
 }
 
 describe('dependencies', () => {
-  it('SECURITY has a time frame for each severity that npm audit knows, shorter for what is more severe', () => {
+  it('SECURITY.md has a time limit for each severity of npm audit, shorter for more severe ones', () => {
     const rows = [
       ...read('SECURITY.md').matchAll(/^\| (\w+) \([\d.-]+\) +\| (\d+) days +\| (\d+) days +\|$/gm),
     ]
@@ -25,7 +25,7 @@ describe('dependencies', () => {
     }
   })
 
-  it('package.json names each version exactly, and brings none along', () => {
+  it('package.json pins each version, and has no dependencies at run time', () => {
     const { dependencies, devDependencies } = JSON.parse(read('package.json')) as Manifest
     expect(dependencies).toBeUndefined()
     const loose = Object.entries(devDependencies).filter(
@@ -34,7 +34,7 @@ describe('dependencies', () => {
     expect(loose).toEqual([])
   })
 
-  it('the lock holds what is installed to its bytes', () => {
+  it('the lock file pins the contents of every installed package', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as Lock
     const open = Object.entries(packages).filter(
       ([path, { integrity, link }]) => path !== '' && link !== true && integrity === undefined,

@@ -191,7 +191,7 @@ describe('the language of messages', () => {
     expect(wrong).toEqual([])
   })
 
-  it('has no turn in the documents that a native writer would put otherwise', () => {
+  it('contains no phrase in the documents that a native writer would write otherwise', () => {
     const documents = documentsInPlainEnglish()
     expect(documents.length).toBeGreaterThan(30)
     const turns = [...Object.entries(REPLACED), ...Object.entries(REPLACED_IN_DOCUMENTS)]
@@ -222,7 +222,7 @@ describe('the language of messages', () => {
     'for whoever asks',
     'an app that can be none',
   ]
-  it.each(samples)('finds a banned turn in %j', (text) => {
+  it.each(samples)('finds a banned phrase in %j', (text) => {
     expect(isBanned(BANNED, text)).toBe(true)
   })
 
@@ -231,7 +231,7 @@ describe('the language of messages', () => {
     'Default none.',
     'The page. Who edits it by hand loses.',
     '`undefined` when there is none.',
-  ])('finds a banned turn in the comment %j', (text) => {
+  ])('finds a banned phrase in the comment %j', (text) => {
     expect(isBanned(BANNED_IN_COMMENTS, text)).toBe(true)
   })
 

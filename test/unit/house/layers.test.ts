@@ -53,7 +53,7 @@ function violations(check: (file: SourceFile) => readonly string[]): readonly st
 }
 
 describe('layers', () => {
-  it('every file of src lies in a known area', () => {
+  it('every file of src is in a known area', () => {
     const unknown = violations(({ area }) =>
       levelOf(area) === -1 ? [`is in no layer: give \`${area}\` a place in the table of layers.test.ts`] : [],
     )
@@ -75,7 +75,7 @@ describe('layers', () => {
     expect(wrong).toEqual([])
   })
 
-  it('nothing inside comes in by a door', () => {
+  it('no inner module imports an entry of the package', () => {
     const wrong = violations(({ area, imports }) =>
       imports.flatMap(({ file }) => {
         if (file === undefined || area === areaOf(file) || !doors.includes(areaOf(file))) return []
@@ -91,7 +91,7 @@ describe('layers', () => {
     expect(wrong).toEqual([])
   })
 
-  it('nothing inside imports a wing', () => {
+  it('no inner module imports an optional part', () => {
     const wrong = violations(({ area, imports }) =>
       imports.flatMap(({ file }) => {
         const wing = file === undefined ? '' : areaOf(file)
@@ -103,7 +103,7 @@ describe('layers', () => {
     expect(wrong).toEqual([])
   })
 
-  it('no import comes back to where it began, not even by types', () => {
+  it('there are no import cycles, not even of types', () => {
     const byPath = new Map(sources.map((file) => [file.path, file]))
     const done = new Set<string>()
     const circles: string[] = []
@@ -120,8 +120,8 @@ describe('layers', () => {
   })
 })
 
-describe('who knows what', () => {
-  it('matching, policies and guards have no clock, no chance, no input or output, no process', () => {
+describe('the access of each layer', () => {
+  it('matching, policies and guards use no clock, randomness, I/O or process', () => {
     const outside =
       /\b(Date\.now|new Date\(\)|performance\.|process\b|setTimeout|setInterval|setImmediate|Math\.random|randomUUID|randomBytes|getRandomValues|fetch\()/
     const wrong = violations(({ area, code, imports }) => {
@@ -204,7 +204,7 @@ describe('who knows what', () => {
       expect(found(writes, within)).toEqual([])
     })
 
-    it('finds who reads and who writes where they stand', () => {
+    it('the check finds readers of requests and writers of responses', () => {
       expect(found(reads, (path) => path.startsWith('http/request/')).length).toBeGreaterThan(5)
       expect(found(writes, (path) => path.startsWith('http/response/')).length).toBeGreaterThan(2)
       expect(found(writes, (path) => mounts.includes(path))).toEqual([
@@ -231,7 +231,7 @@ describe('who knows what', () => {
     })
   })
 
-  it('the client runs wherever WebCrypto does: neither it nor what it imports needs Node or a package', () => {
+  it('the client runs wherever WebCrypto does: neither it nor its imports need Node or a package', () => {
     const reached = new Set(sources.filter(({ area }) => area === 'client'))
     for (const file of reached) {
       for (const { file: target, typeOnly } of file.imports) {
@@ -252,7 +252,7 @@ describe('who knows what', () => {
 })
 
 describe('files', () => {
-  it('no file is a drawer', () => {
+  it('no file has a catch-all name', () => {
     const drawer = /(^|[/-])(utils?|helpers?|common|misc|shared|lib|managers?|data|types|constants)(\.ts|\/)/
     const wrong = violations(({ path }) =>
       drawer.test(path) ? ['has a name that says nothing: name it after what it does'] : [],
@@ -267,7 +267,7 @@ describe('files', () => {
     expect(wrong).toEqual([])
   })
 
-  it('no file uses what the CommonJS build cannot have', () => {
+  it('no file uses features that the CommonJS build does not support', () => {
     const wrong = violations(({ code }) =>
       /\bimport\.meta\b/.test(code)
         ? ['must not use import.meta: embed the text, or take it as an option']

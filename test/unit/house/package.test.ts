@@ -21,7 +21,7 @@ const packageOf = (from: string): string =>
     .join('/')
 
 describe('package.json', () => {
-  it('has no dependencies: the build takes the packages in that the sources import', () => {
+  it('has no dependencies: the build bundles the packages that the sources import', () => {
     const builtIn = new Set(builtinModules)
     const imported = readSources()
       .flatMap(({ imports }) => imports)
@@ -47,7 +47,7 @@ describe('package.json', () => {
     expect(ranges).toEqual([])
   })
 
-  it('exports a built form of an index that is there, for import and for require', () => {
+  it('exports an existing built index for import and for require', () => {
     for (const [name, target] of Object.entries(manifest.exports)) {
       if (name.endsWith('.json')) continue
       expect({ [name]: existsSync(join(repository, 'src', name, 'index.ts')) }).toEqual({ [name]: true })
@@ -70,7 +70,7 @@ describe('package-lock.json', () => {
     expect(read('package-lock.json')).not.toContain('"resolved"')
   })
 
-  it('has the binaries of every platform', () => {
+  it('contains the binaries of every platform', () => {
     const { packages } = JSON.parse(read('package-lock.json')) as {
       packages: Record<string, { optionalDependencies?: Record<string, string> }>
     }
@@ -83,6 +83,6 @@ describe('package-lock.json', () => {
   })
 })
 
-it.each(['README.md', 'CHANGELOG.md', 'LICENSE'])('%s is there', (name) => {
+it.each(['README.md', 'CHANGELOG.md', 'LICENSE'])('contains %s', (name) => {
   expect(existsSync(join(repository, name))).toBe(true)
 })

@@ -181,7 +181,7 @@ policies.close()
 const compile = (): Promise<Ran> =>
   run(join(repository, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.plan.json'], { cwd: house })
 
-describe('a seventh guard made by the recipe: three new files, and rows in two tables', () => {
+describe('a seventh guard added by the recipe: three new files, and rows in two tables', () => {
   beforeAll(() => {
     for (const [path, text] of Object.entries(NEW_FILES)) writeFileSync(join(house, path), text)
     const config = { extends: './tsconfig.json', include: ['src', 'program.ts'] }
@@ -189,7 +189,7 @@ describe('a seventh guard made by the recipe: three new files, and rows in two t
     writeFileSync(join(house, 'program.ts'), PROGRAM)
   })
 
-  it('is whole', async () => {
+  it('is complete', async () => {
     for (const path of Object.keys(ROWS)) plant(path, Infinity)
     expect(await compile()).toEqual({ succeeded: true, output: '' })
     const program = await run(process.execPath, ['--import', 'tsx', 'program.ts'], {
@@ -211,7 +211,7 @@ describe('a seventh guard made by the recipe: three new files, and rows in two t
     ['the advice on its section', 'src/policy/sections.ts', 2],
     ['its mount', 'src/http/guards.ts', 0],
   ])(
-    'is asked for by the compiler where a row is missing: %s',
+    'does not compile if a row is missing: %s',
     async (_what, missing, count) => {
       for (const path of Object.keys(ROWS)) plant(path, path === missing ? count : Infinity)
       const { succeeded, output } = await compile()

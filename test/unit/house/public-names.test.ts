@@ -155,7 +155,7 @@ const publicNames: Record<string, { values: string; types: string }> = {
 const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '')
 
 describe('public names', () => {
-  it('every way into the package has a table here', () => {
+  it('every entry of the package has a table here', () => {
     const { exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
       exports: object
     }
@@ -166,7 +166,7 @@ describe('public names', () => {
   })
 
   for (const [entry, { values, types }] of Object.entries(publicNames)) {
-    it(`${entry} exports these and no others; if that is meant, change the table of public-names.test.ts`, () => {
+    it(`${entry} exports exactly these names; if a change is intended, change the table in public-names.test.ts`, () => {
       const names = exportedNames(join('src', entry.replace(/^portcullis\/?/, ''), 'index.ts'))
       expect(names).toEqual({ values: words(values).toSorted(), types: words(types).toSorted() })
     })

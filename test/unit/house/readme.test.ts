@@ -45,7 +45,7 @@ function examplesOf(all: readonly Block[]): readonly Example[] {
 }
 
 describe('the documentation', () => {
-  it('has examples that compile as they stand', async () => {
+  it('has examples that compile unchanged', async () => {
     const folder = join(repository, '.cache', 'readme')
     await rm(folder, { recursive: true, force: true })
     const files: string[] = []
@@ -67,7 +67,7 @@ describe('the documentation', () => {
     expect(output).toBe('')
   })
 
-  it('shows policies that are taken as they stand', () => {
+  it('shows policies that are valid unchanged', () => {
     const policies = blocks
       .filter(
         ({ language, code }) => language === 'jsonc' || (language === 'json' && code.includes('"appId"')),
@@ -81,11 +81,11 @@ describe('the documentation', () => {
       expect({ where, ...parsePolicy(policy) }).toMatchObject({ where, ...(policy as object) })
   })
 
-  it('shows JSON that can be parsed', () => {
+  it('shows valid JSON', () => {
     for (const { language, code } of blocks) if (language === 'json') JSON.parse(code)
   })
 
-  it('links to files and headings that are there', () => {
+  it('links to existing files and headings', () => {
     const anchors = new Map(documents.map((document) => [document.path, anchorsOf(document)]))
     const broken = documents.flatMap((document) =>
       linksOf(document)
@@ -103,7 +103,7 @@ describe('the documentation', () => {
     expect(broken).toEqual([])
   })
 
-  it('names tests and commands that are there', () => {
+  it('names existing tests and commands', () => {
     const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }

@@ -25,12 +25,12 @@ const literals = sources.flatMap(({ path }) =>
   ),
 )
 
-describe('no regular expression of src', () => {
+describe('no regular expression in src', () => {
   it('is overlooked here', () => {
     expect(literals.length).toBeGreaterThan(60)
   })
 
-  it('is put together when the program runs, but from constants when it is loaded', async () => {
+  it('is built at run time, except from constants at load time', async () => {
     // The layers of Express 4 hold one expression for several paths. It is the application's, and is taken apart there.
     const exempt = 'http/request/route-layer.ts'
     const makers = sources.filter(({ path, code }) => path !== exempt && /\bRegExp\(/.test(code))
@@ -61,7 +61,7 @@ describe('no regular expression of src', () => {
   })
 })
 
-describe('backtracking is found', () => {
+describe('the check detects backtracking', () => {
   it.each<[string, string, string]>([
     ['exponential', '^(a+)+$', ''],
     ['exponential', '^(?:a|a)*$', ''],
@@ -90,7 +90,7 @@ describe('backtracking is found', () => {
     ['^(?:[a-z]+\\.)*[a-z]+$', ''],
     ['^[a-z](?:[a-z-]{0,61}[a-z])?$', ''],
     ['\\s', ''],
-  ])('and not where there is none: /%s/%s', (pattern, flags) => {
+  ])('and not in harmless expressions: /%s/%s', (pattern, flags) => {
     expect(backtrackingOf(pattern, flags)).toBeUndefined()
   })
 })

@@ -213,7 +213,7 @@ function has(source: string, title: string): boolean {
 }
 
 describe.each(Object.entries(FAULTS))('of %s', (_kind, faults) => {
-  it.each(faults)('%s: a test holds it', (_fault, ...named) => {
+  it.each(faults)('%s: a test prevents it', (_fault, ...named) => {
     const missing = named.filter(([file, title]) => {
       // A table of cases has a file of its own.
       const path = ['.test.ts', '.ts'].map((ending) => join(tests, file + ending)).find(existsSync)

@@ -72,7 +72,7 @@ function serving() {
 }
 
 describe('a seventh guard', () => {
-  it('is asked in a chain, and seen by the audit and by `onDecision`', async () => {
+  it('runs in a chain, and appears in the audit and in `onDecision`', async () => {
     const { app, sink, told } = serving()
     const served = await request(app).get('/').set('x-app-id', 'a').set('x-day', '3')
     expect([served.status, served.text, served.headers['x-opening']]).toEqual([200, 'served', 'asked'])
@@ -104,7 +104,7 @@ describe('a seventh guard', () => {
     ])
   })
 
-  it('is mounted alone as each guard of the house is, and asks of each request which app calls', async () => {
+  it('can be mounted individually like any guard, and identifies the app of each request', async () => {
     const { policies } = serving()
     const app = express()
     app.use(mount(openingDays, { policies }))
@@ -114,7 +114,7 @@ describe('a seventh guard', () => {
     expect((await request(app).get('/')).body.code).toBe('APP_UNIDENTIFIED')
   })
 
-  it('stands in `explain` by one more row of its questions', () => {
+  it('appears in `explain` with one more row', () => {
     const questions = [...Object.values(GUARDS).map(({ described }) => described), () => openingDays]
     const explained = (day: string) =>
       explainBy(questions, POLICY, {
@@ -129,7 +129,7 @@ describe('a seventh guard', () => {
 })
 
 describe('the tables of guards', () => {
-  it('have a row for each guard, and none for another', () => {
+  it('have a row for each guard, and no others', () => {
     const names = [...GUARD_NAMES].toSorted()
     expect(Object.keys(GUARDS).toSorted()).toEqual(names)
     expect(Object.keys(RULES).toSorted()).toEqual(names)
@@ -139,7 +139,7 @@ describe('the tables of guards', () => {
     expect(sections.toSorted()).toEqual(names)
   })
 
-  it('give 100 points in all', () => {
+  it('give 100 points in total', () => {
     expect(Object.values(RULES).reduce((sum, { points }) => sum + points, 0)).toBe(100)
   })
 })

@@ -52,18 +52,18 @@ describe('guessCountry', () => {
     'constructor',
     'x'.repeat(64),
     'x'.repeat(1_000),
-  ])('says nothing of %j', (text) => {
+  ])('makes no guess for %j', (text) => {
     expect(guessCountry(text)).toBeUndefined()
   })
 
-  it('tells a locale from a country', () => {
+  it('distinguishes a locale from a country', () => {
     const locales = ['pt-BR', 'de-AT', 'de_AT', 'ar-AE', 'sv-SE', 'ca-ES', 'fil-PH', 'en-us']
     expect(locales.filter(isLocale)).toEqual(locales)
     expect(['BR', 'pt', 'en-XX', 'GB-ENG', 'x-pt-BR', '', undefined, 55].filter(isLocale)).toEqual([])
   })
 
   it.each([[undefined], [null], [{}], [['DE', 'FR']], [Number.NaN], [true], [276], [44], [48], [40]])(
-    'says nothing of %j',
+    'makes no guess for %j',
     (value) => {
       expect(guessCountry(value)).toBeUndefined()
     },

@@ -20,7 +20,7 @@ describe('the countries', () => {
     expect(COUNTRIES.has('XK')).toBe(true)
   })
 
-  it('are those that CLDR has names for, but for its own additions', () => {
+  it('are those with names in CLDR, except its own additions', () => {
     const names = new Intl.DisplayNames(['en'], { type: 'region', fallback: 'none' })
     // Reserved, withdrawn, private or not countries at all; CLDR reads the withdrawn ones as their successors.
     const notAssigned =
@@ -31,7 +31,7 @@ describe('the countries', () => {
     for (const code of additions) expect([code, COUNTRIES.has(code)]).toEqual([code, false])
   })
 
-  it('of Europe are assigned, each named once', () => {
+  it('of Europe are assigned codes, each listed once', () => {
     expect(EUROPE.filter((code) => !COUNTRIES.has(code))).toEqual([])
     expect(new Set(EUROPE).size).toBe(EUROPE.length)
     // 27 of the Union, 3 of the EEA, GB and CH, 7 parts of member states, 9 amid them.
@@ -40,7 +40,7 @@ describe('the countries', () => {
 })
 
 describe('the groups of countries', () => {
-  it('decide every code once, each with a reason, a source and a day', () => {
+  it('contain every code once, with a reason, a source and a date', () => {
     const all = COUNTRY_GROUPS.flatMap(({ codes }) => codes)
     expect(all.toSorted()).toEqual([...COUNTRIES].toSorted())
     for (const { because, source, asOf } of COUNTRY_GROUPS) {
@@ -50,13 +50,13 @@ describe('the groups of countries', () => {
     }
   })
 
-  it('have the 27 members, their 7 parts and the 3 others in the European Economic Area', () => {
+  it('contain the 27 members, their 7 territories and the 3 other states of the European Economic Area', () => {
     expect(EEA).toHaveLength(27 + 7 + 3)
     expect(EEA.filter((code) => !EUROPE.includes(code))).toEqual([])
     for (const code of ['GB', 'CH', 'TR', 'US']) expect(EEA).not.toContain(code)
   })
 
-  it('say until when London may be used, as the default jurisdictions do', () => {
+  it('state until when London may be used, like the default jurisdictions', () => {
     expect(byDefault.firstEnd).toBe(Date.UTC(2031, 11, 28))
     expect(UK_ADEQUACY.until).toBe('2031-12-27')
   })
@@ -79,7 +79,7 @@ describe('the default jurisdictions', () => {
     }
   })
 
-  it('hold London and Frankfurt in Europe, Dallas in the world', () => {
+  it('have London and Frankfurt in Europe, and Dallas in the world', () => {
     expect(byDefault.locate('DE')).toEqual({ jurisdiction: 'europe', locations: ['london', 'frankfurt'] })
     expect(byDefault.jurisdictionOf('london')).toBe('europe')
     expect(byDefault.jurisdictionOf('frankfurt')).toBe('europe')
@@ -88,7 +88,7 @@ describe('the default jurisdictions', () => {
     expect(byDefault.locationsOf('world')).toEqual(['dallas'])
   })
 
-  it('know nothing of other names', () => {
+  it('have no other names', () => {
     for (const name of ['', 'paris', 'London', 'constructor', '__proto__', 'toString']) {
       expect(byDefault.jurisdictionOf(name)).toBeUndefined()
       expect(byDefault.locationsOf(name)).toBeUndefined()
@@ -161,7 +161,7 @@ describe('locate', () => {
     expect(located(compileJurisdictions({ south, north, world }, 'j'), ['SE', 'IT'])).toBe('south')
   })
 
-  it('puts a country that nobody takes nowhere when there is no `*`', () => {
+  it('finds no jurisdiction for an unlisted country if there is no `*`', () => {
     const { north } = three
     const compiled = compileJurisdictions({ north }, 'j')
     expect(located(compiled, 'US')).toBeUndefined()
@@ -169,7 +169,7 @@ describe('locate', () => {
     expect(located(compiled, ['US', 'NO'])).toBe('north')
   })
 
-  it('answers from a copy that nobody can change', () => {
+  it('uses a copy that nobody can change', () => {
     const locations = ['oslo']
     const compiled = compileJurisdictions({ north: { locations, countries: ['NO'] } }, 'j')
     locations.push('moscow')
@@ -279,12 +279,12 @@ describe('compileJurisdictions', () => {
     })
   }
 
-  it('does not fall for names that objects have', () => {
+  it('is not confused by names of object members', () => {
     const option: unknown = JSON.parse('{"__proto__":{"locations":["oslo"],"countries":["NO"]}}')
     expect(located(compileJurisdictions(option, 'j'), 'NO')).toBe('__proto__')
   })
 
-  it('takes a location of 64 characters and a frozen option', () => {
+  it('accepts a location of 64 characters and a frozen option', () => {
     const location = 'a'.repeat(64)
     const option = Object.freeze({
       a: Object.freeze({ locations: Object.freeze([location]), countries: '*' }),

@@ -30,12 +30,12 @@ describe('the identifier of a person', () => {
     [{ toString: () => 'europe_1' }, undefined],
   ]
   for (const [id, jurisdiction] of cases) {
-    it(`${JSON.stringify(id)} is of ${String(jurisdiction)}`, () => {
+    it(`${JSON.stringify(id)} belongs to ${String(jurisdiction)}`, () => {
       expect(readPersonId(id, names)).toBe(jurisdiction)
     })
   }
 
-  it('never names two jurisdictions, for names that one table may have', () => {
+  it('never names two jurisdictions of a valid table', () => {
     const name = fc.stringMatching(/^[a-c_]{1,4}$/)
     const table = fc.uniqueArray(name, { minLength: 1, maxLength: 4 })
     fc.assert(

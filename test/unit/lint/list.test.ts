@@ -56,10 +56,10 @@ describe('lintList', () => {
     ],
   ]
   for (const [what, ranges, codes] of cases) {
-    it(`tells of ${what}`, () => expect(found(listed(...ranges)).sort()).toEqual([...codes].sort()))
+    it(`reports ${what}`, () => expect(found(listed(...ranges)).sort()).toEqual([...codes].sort()))
   }
 
-  it('finds the whole internet behind very many ranges, and counts a private range for nothing', () => {
+  it('finds ranges that add up to the whole internet, and ignores private ranges', () => {
     const all = octets.flatMap((first) => octets.map((second) => `${first}.${second}.0.0/16`))
     expect(lintList(listed(...all))[0]).toMatchObject({
       code: 'admits-everybody',
@@ -74,7 +74,7 @@ describe('lintList', () => {
     )
   })
 
-  it('tells of what has expired when it is told the time', () => {
+  it('reports expired entries if it is given the time', () => {
     const entries = [{ range: '5.6.7.0/24', expires: '2030-01-31T12:00:00Z' }, { range: '2a01::/32' }]
     const moment = Date.UTC(2030, 0, 31, 12)
     expect(found(entries)).toEqual([])
@@ -82,13 +82,13 @@ describe('lintList', () => {
     expect(found(entries, moment)).toEqual(['entry-expired [0]'])
   })
 
-  it('tells twenty of a kind, and how many more there are', () => {
+  it('reports twenty findings of a kind, and the number of others', () => {
     const found = lintList(listed('2a01::/32', ...octets.map((last) => `10.0.0.${last}`)))
     expect(found).toHaveLength(20)
     expect(found.at(-1)?.message).toMatch(/; the same applies to 236 more$/)
   })
 
-  it('refuses what is no entry, and says which', () => {
+  it('refuses an invalid entry, and says which', () => {
     expect(() => lintList(listed(...BOTH, '5.6.7.8/24'))).toThrow(
       'list refused: `entries[2].range`: host bits are set, got "5.6.7.8/24"; write `5.6.7.0/24`',
     )
@@ -121,7 +121,7 @@ describe('lintList', () => {
     )
   })
 
-  it('agrees with lintPolicy on what is too wide, special or within another', () => {
+  it('agrees with lintPolicy on ranges that are too wide, special or within another', () => {
     const ranges = [
       '0.0.0.0/2',
       '10.0.0.0/8',

@@ -28,7 +28,7 @@ function refusals(run: () => unknown): string[] {
 }
 
 describe('an entry', () => {
-  it('is a frozen copy, without what was left out', () => {
+  it('is a frozen copy, without missing members', () => {
     const given = { range: '192.0.2.1', note: undefined, owner: 'ada' }
     const entry = parseListEntry(given)
     expect(Object.keys(entry)).toEqual(['range', 'owner'])
@@ -132,12 +132,12 @@ describe('an entry', () => {
     it(`is refused: ${what}`, () => expect(refusals(() => parseListEntry(value))).toEqual(reasons))
   }
 
-  it('takes 256 characters, tabs, line breaks and characters of several parts', () => {
+  it('accepts 256 characters, tabs, line breaks and combined characters', () => {
     const entry = { range: '192.0.2.1', note: text256, owner: 'a\tb\r\nc\n👩‍💻' }
     expect(parseListEntry(entry)).toEqual(entry)
   })
 
-  it('has a range exactly when a policy may have it', () => {
+  it('accepts exactly the ranges that a policy accepts', () => {
     const part = fc.constantFrom(
       ...'0 00 1 10 01 255 256 ffff FFFF db8 : :: . / /0 /8 /24 /32 /33 /64 /128 - %'.split(' '),
       ' ',
@@ -159,7 +159,7 @@ describe('an entry', () => {
     )
   })
 
-  it('stands in a list with a name like that of an app', () => {
+  it('belongs to a list whose name follows the rules of app ids', () => {
     for (const name of ['office', 'a.b_c:d-9', 'x'.repeat(128)]) expect(isListName(name)).toBe(true)
     for (const name of ['', 'a b', 'a/b', 'x'.repeat(129), 'é', 'a\n', 7, null, ['office']]) {
       expect(isListName(name)).toBe(false)
@@ -307,7 +307,7 @@ describe('a list as text', () => {
     it(`refuses ${what}`, () => expect(refusals(() => parse(text, 'text'))).toEqual(reasons))
   }
 
-  it('is written as one would write it', () => {
+  it('is written as a person would write it', () => {
     const entries = [
       { range: '192.0.2.1' },
       { range: '192.0.2.2', note: 'the "office", #2' },
@@ -467,7 +467,7 @@ describe('a list as CSV', () => {
     it(`refuses ${what}`, () => expect(refusals(() => parse(text, 'csv'))).toEqual(reasons))
   }
 
-  it('is written with a header, CRLF, and quotes where they are needed', () => {
+  it('is written with a header, CRLF, and quotes if needed', () => {
     const entries = [
       { range: '192.0.2.1' },
       { range: '192.0.2.2', note: 'the "office", #2' },
@@ -478,7 +478,7 @@ describe('a list as CSV', () => {
     )
   })
 
-  it('begins no value with what a spreadsheet takes for a formula', () => {
+  it('starts no value with a character that a spreadsheet treats as a formula', () => {
     const hostile = [
       '=HYPERLINK("http://x.example","y")',
       '+1',
@@ -539,7 +539,7 @@ describe('a list as JSON', () => {
     })
   }
 
-  it('is written as one array, an entry a line', () => {
+  it('is written as one array, one entry per line', () => {
     expect(format([], 'json')).toBe('[]\n')
     expect(format([{ range: '192.0.2.1' }, { range: '192.0.2.2', note: 'x' }], 'json')).toBe(
       '[\n{"range":"192.0.2.1"},\n{"range":"192.0.2.2","note":"x"}\n]\n',
@@ -580,14 +580,14 @@ describe('parseList and formatList', () => {
   )
 
   for (const to of FORMATS) {
-    it(`what is written as ${to} is read as the same`, () => {
+    it(`written as ${to} are read back unchanged`, () => {
       fc.assert(
         fc.property(entries, (given) => expect(parse(format(given, to), to)).toEqual(given)),
         { numRuns: runs(2_000) },
       )
     })
 
-    it(`any text whatever as ${to} gives entries that are in order, or a PolicyError`, () => {
+    it(`any text as ${to} gives valid entries or a PolicyError`, () => {
       const text = fc.array(fc.oneof(piece, range, fc.constantFrom('range,note', '[', ']', '"range":')), {
         maxLength: 30,
       })
@@ -602,7 +602,7 @@ describe('parseList and formatList', () => {
     })
   }
 
-  it('go from one format to the other and back', () => {
+  it('convert from one format to the other and back', () => {
     fc.assert(
       fc.property(entries, fc.array(fc.constantFrom(...FORMATS), { maxLength: 6 }), (given, ways) => {
         const last = ways.reduce((list, to) => parse(format(list, to), to), given as ListEntry[])
@@ -613,7 +613,7 @@ describe('parseList and formatList', () => {
   })
 
   for (const to of FORMATS) {
-    it(`are written as ${to} chunk by chunk, as a store gives them, like all at once`, async () => {
+    it(`write ${to} chunk by chunk with the same result as all at once`, async () => {
       const given = Array.from({ length: 600 }, (_, index) => ({
         range: `10.0.${index >> 8}.${index & 255}`,
       }))
@@ -628,7 +628,7 @@ describe('parseList and formatList', () => {
     })
   }
 
-  it('refuse what is no text, or no entries, at once', () => {
+  it('refuse invalid input immediately', () => {
     for (const none of [undefined, Buffer.from('192.0.2.1'), []]) {
       expect(() => parseList(none as never, 'text')).toThrow(ConfigError)
     }
@@ -638,7 +638,7 @@ describe('parseList and formatList', () => {
     expect(() => parseList(undefined as never, 'json')).toThrow('`text` is missing: give the text of a list')
   })
 
-  it('refuse another format at once, by name', () => {
+  it('refuse an unknown format immediately, by name', () => {
     const yaml = 'yaml' as ListFormat
     for (const run of [
       () => parseList('', yaml),
@@ -650,12 +650,12 @@ describe('parseList and formatList', () => {
     expect(() => parseList('', yaml)).toThrow('`format` must be `text`, `csv` or `json`, got "yaml"')
   })
 
-  it('write nothing that is no entry', () => {
+  it('write only valid entries', () => {
     const injected = { range: '192.0.2.1\n0.0.0.0/0' }
     for (const to of FORMATS) expect(() => format([injected], to)).toThrow(PolicyError)
   })
 
-  it('yield what is in order, and throw at the end with every reason', () => {
+  it('yield the valid entries, and throw at the end with every reason', () => {
     const list = parseList('192.0.2.7/24\n192.0.2.1\n192.0.2.9/24\n192.0.2.2', 'text')
     expect([list.next().value, list.next().value]).toEqual([{ range: '192.0.2.1' }, { range: '192.0.2.2' }])
     expect(() => list.next()).toThrow(/line 1.*line 3/)

@@ -36,13 +36,13 @@ describe('hostile texts', () => {
     ['depth', 'json', (size) => `${'['.repeat(size / 100)}${']'.repeat(size / 100)}`],
   ]
   for (const [what, from, make] of texts) {
-    it(`refuses ten million characters of ${what} in few words`, () => {
+    it(`refuses ten million characters of ${what} with a short message`, () => {
       const reasons = refusal(flat(make(10_000_000)), from)
       expect(reasons).not.toBe('')
       expect(reasons.length).toBeLessThan(10_000)
     })
 
-    it(`goes through ${what} a bounded number of times`, () => {
+    it(`reads ${what} a bounded number of times`, () => {
       const prepare = (size: number): (() => unknown) => {
         const text = flat(make(size))
         return () => refusal(text, from)
@@ -51,7 +51,7 @@ describe('hostile texts', () => {
     })
   }
 
-  it('no first entry waits for the rest of the text', () => {
+  it('yields the first entry without reading the rest of the text', () => {
     const text = flat('192.0.2.1\n'.repeat(1_000_000))
     const meter = createWorkMeter()
     for (const from of ['text', 'csv'] as const) {

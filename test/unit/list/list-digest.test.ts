@@ -6,14 +6,14 @@ const digestOf = (...entries: readonly { range: string; expires?: string; note?:
   new ListDigest().add(entries).end()
 
 describe('the digest of a list', () => {
-  it('is SHA-256 over a line for each entry: its range, and its end where it has one', () => {
+  it('is SHA-256 over a line per entry: its range, and its expiry if it has one', () => {
     const expected = createHash('sha256').update('192.0.2.0/24\n2001:db8::/32 2026-12-01T00:00:00Z\n')
     expect(
       digestOf({ range: '192.0.2.0/24' }, { range: '2001:db8::/32', expires: '2026-12-01T00:00:00Z' }),
     ).toBe(expected.digest('base64url'))
   })
 
-  it('is the same in pieces and as a whole, and without notes', () => {
+  it('is the same in chunks and at once, and independent of notes', () => {
     const whole = digestOf({ range: '192.0.2.1' }, { range: '192.0.2.2' })
     const pieces = new ListDigest()
       .add([{ range: '192.0.2.1' }])
@@ -23,7 +23,7 @@ describe('the digest of a list', () => {
     expect(digestOf({ range: '192.0.2.1', note: 'office' }, { range: '192.0.2.2' })).toBe(whole)
   })
 
-  it('tells lists apart that judge differently', () => {
+  it('distinguishes lists that judge differently', () => {
     const digests = [
       digestOf(),
       digestOf({ range: '192.0.2.1' }),

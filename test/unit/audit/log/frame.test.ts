@@ -44,7 +44,7 @@ function isWhole(bytes: Buffer): boolean {
 }
 
 describe('a frame', () => {
-  it('is read back as it was made', () => {
+  it('is read back unchanged', () => {
     fc.assert(
       fc.property(frames, (parts) => {
         const made = makeFrame(parts)
@@ -56,7 +56,7 @@ describe('a frame', () => {
     )
   })
 
-  it('with one bit changed is unreadable, has another link, or a root that is not that of its events', () => {
+  it('with a changed bit is unreadable, or has another link, or a root that does not match its events', () => {
     fc.assert(
       fc.property(frames, fc.nat(), (parts, where) => {
         const made = makeFrame(parts)
@@ -76,7 +76,7 @@ describe('a frame', () => {
     )
   })
 
-  it('that is cut or has something behind its end is unreadable', () => {
+  it('that is truncated or has trailing bytes is unreadable', () => {
     fc.assert(
       fc.property(frames, fc.nat(), (parts, where) => {
         const { bytes } = makeFrame(parts)
@@ -110,7 +110,7 @@ describe('a frame', () => {
     )
   })
 
-  it('is deflated from eight events on', () => {
+  it('is compressed if it has at least eight events', () => {
     const lines = (count: number): string[] => Array.from({ length: count }, () => 'a'.repeat(100))
     const size = (count: number): number =>
       makeFrame({ writer: 'w', first: 1, previous: NO_LINK, lines: lines(count) }).bytes.length
@@ -118,7 +118,7 @@ describe('a frame', () => {
     expect(size(8)).toBeLessThan(200)
   })
 
-  it('has a link for each writer, number, count, frame before and content', () => {
+  it('has a link that depends on writer, number, count, previous frame and content', () => {
     const one = { writer: 'w', first: 1, count: 2, previous: NO_LINK, root: Buffer.alloc(32, 1) }
     const others: Partial<Frame>[] = [
       { writer: 'v' },
@@ -136,7 +136,7 @@ describe('a frame', () => {
     expect(links[0]).toBe('2a5e499f0cf3f8f2f9c0e997918a3806223a89d7f536d701b5bb7384ed0e89c3')
   })
 
-  it('is known to be of a key', () => {
+  it('reveals the id of its key', () => {
     const [key, other] = [createSecretKey(Buffer.alloc(32, 1)), createSecretKey(Buffer.alloc(32, 2))]
     const parts = { writer: 'w', first: 1, previous: NO_LINK, lines: ['a'] }
     expect(isMadeBy(makeFrame({ ...parts, key }), key)).toBe(true)
@@ -144,7 +144,7 @@ describe('a frame', () => {
     expect(isMadeBy(makeFrame(parts), key)).toBe(false)
   })
 
-  it('that inflates to far more than it says is refused before it is inflated', () => {
+  it('that decompresses to far more than declared is refused before it is decompressed', () => {
     const lines = Array.from({ length: 8 }, () => ' '.repeat(100_000))
     const { bytes } = makeFrame({ writer: 'w', first: 1, previous: NO_LINK, lines })
     const lying = Buffer.from(bytes)
@@ -154,7 +154,7 @@ describe('a frame', () => {
 })
 
 describe('peopleOfLines', () => {
-  it('finds each person once, of fields, lists and actions', () => {
+  it('finds each person once, in fields, lists and actions', () => {
     const lines = [
       serialiseEvent(fieldEvent('1', { person: 'alice' })),
       serialiseEvent(fieldEvent('2', { person: 'alice', purpose: '"person":"nobody"' })),

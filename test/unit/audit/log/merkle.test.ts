@@ -123,7 +123,7 @@ describe('Merkle trees of RFC 6962', () => {
     )
   })
 
-  it('grow leaf by leaf to the same root, and go on from what was kept of them', () => {
+  it('grow leaf by leaf to the same root, and can be resumed from their stored state', () => {
     const tree = new GrowingTree()
     for (let size = 0; size <= 70; size += 1) {
       expect(tree.root().equals(merkleRoot(leaves(size)))).toBe(true)

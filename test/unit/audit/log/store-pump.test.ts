@@ -59,7 +59,7 @@ describe('the pump of one writer', () => {
     await jest.advanceTimersByTimeAsync(0)
   }
 
-  it('forgets a frame when the store can lose it no more', async () => {
+  it('forgets a frame when the store can no longer lose it', async () => {
     await write()
     expect([store.stored, pump.confirmed]).toEqual([1, 0])
     await jest.advanceTimersByTimeAsync(SETTLES_AFTER)
@@ -67,7 +67,7 @@ describe('the pump of one writer', () => {
     expect(window.bytes).toBe(0)
   })
 
-  it('keeps what it has sent again for as long as any other frame', async () => {
+  it('keeps frames that it has sent again as long as any other frame', async () => {
     await write()
     await jest.advanceTimersByTimeAsync(SETTLES_AFTER * 0.9)
     store.stored = 0

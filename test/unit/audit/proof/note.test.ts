@@ -15,7 +15,7 @@ then you don't know what your problem is.
 `
 
 describe('signed notes', () => {
-  it('of another implementation are read, and its key is written as it writes it', () => {
+  it('of another implementation are read, and its key has the same format', () => {
     const key = parseVerifierKey(peter)
     expect(key).toBeDefined()
     if (key === undefined) return
@@ -28,12 +28,12 @@ describe('signed notes', () => {
     expect(readNote(example, [KEY]).isSigned).toBe(false)
   })
 
-  it('keep the signatures of others beside their own', () => {
+  it('keep the signatures of others', () => {
     const cosigned = `${signNote('a\n', KEY)}${signNote('a\n', newKey('witness')).split('\n\n')[1] ?? ''}`
     expect(readNote(cosigned, [KEY])).toEqual({ text: 'a\n', isSigned: true })
   })
 
-  it('are refused where they are not notes', () => {
+  it('are refused if they are malformed', () => {
     for (const note of [
       '',
       'a',
@@ -47,7 +47,7 @@ describe('signed notes', () => {
       expect(() => readNote(note, [KEY])).toThrow(UnreadableError)
   })
 
-  it('have keys of one spelling only', () => {
+  it('have keys with only one spelling', () => {
     const line = verifierKey(KEY)
     expect(verifierKey(parseVerifierKey(line) ?? newKey())).toBe(line)
     for (const wrong of [
@@ -62,7 +62,7 @@ describe('signed notes', () => {
 })
 
 describe('checkpoints', () => {
-  it('are not read where any one byte is another', () => {
+  it('are not read if any byte is changed', () => {
     const note = signCheckpoint({ origin: ORIGIN, size: 7, root: Buffer.alloc(32, 7) }, KEY)
     for (let at = 0; at < Buffer.byteLength(note); at += 1)
       for (const bit of [1, 2, 4, 8, 16, 32, 64]) {
@@ -72,7 +72,7 @@ describe('checkpoints', () => {
       }
   })
 
-  it('are read in one spelling of the base64 alone: its last character has bits that mean nothing', () => {
+  it('are read in only one base64 spelling, although the last character has unused bits', () => {
     const note = signCheckpoint({ origin: ORIGIN, size: 7, root: Buffer.alloc(32, 7) }, KEY)
     const [, before = '', last = '', after = ''] = /^(.*)([^=])(=+\n)$/s.exec(note) ?? []
     const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
@@ -86,7 +86,7 @@ describe('checkpoints', () => {
     expect(read).toEqual([last])
   })
 
-  it('are read as they were signed, and not in one byte another', () => {
+  it('are read exactly as they were signed', () => {
     fc.assert(
       fc.property(
         fc.nat(2 ** 31 - 1),
@@ -104,12 +104,12 @@ describe('checkpoints', () => {
     )
   })
 
-  it('are three lines, as C2SP `tlog-checkpoint` says', () => {
+  it('have three lines, as C2SP `tlog-checkpoint` says', () => {
     const note = signCheckpoint({ origin: ORIGIN, size: 7, root: Buffer.alloc(32) }, KEY)
     expect(note).toMatch(/^example\.org\/audit\n7\nA{43}=\n\n— example\.org\/audit [A-Za-z0-9+/]{91}=\n$/)
   })
 
-  it('that are signed and not checkpoints are refused', () => {
+  it('are refused if they are signed notes but not checkpoints', () => {
     const root = Buffer.alloc(32).toString('base64')
     for (const text of [
       'a\n',

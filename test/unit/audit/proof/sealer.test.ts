@@ -28,7 +28,7 @@ function sealerOf(
 const sizes = (notes: readonly string[]): number[] => notes.map((note) => readCheckpoint(note, [KEY]).size)
 
 describe('createSealer', () => {
-  it('makes a checkpoint where something has come, and after so many frames at the latest', async () => {
+  it('creates a checkpoint if there are new frames, and at the latest after a number of frames', async () => {
     const [store, notes, writers] = [memoryFrames(), [] as string[], new Writers()]
     const sealer = sealerOf(store, notes, { maxFrames: 4 })
     expect(await sealer.seal()).toBeUndefined()
@@ -39,7 +39,7 @@ describe('createSealer', () => {
     expect(sizes(notes)).toEqual([4, 8, 10])
   })
 
-  it('makes them by itself', async () => {
+  it('creates them automatically', async () => {
     const [store, notes, writers] = [memoryFrames(), [] as string[], new Writers()]
     const sealer = sealerOf(store, notes, { interval: 10 })
     await store.append([toStore(writers.make('a', 1))])
@@ -48,7 +48,7 @@ describe('createSealer', () => {
     expect(sizes(notes)).toEqual([1])
   })
 
-  it('leaves out what the store can still lose, and takes what came back in another order', async () => {
+  it('excludes frames that the store can still lose, and accepts frames that returned in another order', async () => {
     const writers = new Writers()
     const [a, b, c] = [writers.make('a', 1), writers.make('b', 1), writers.make('c', 1)]
     let held = [a, b]
@@ -75,7 +75,7 @@ describe('createSealer', () => {
     expect([report.problems, report.sealed]).toEqual([[], 3])
   })
 
-  it('goes on where another has stopped, also behind a beginning that was removed', async () => {
+  it('continues where another one stopped, also after a removed beginning', async () => {
     const [store, notes, writers] = [memoryFrames(), [] as string[], new Writers()]
     for (let index = 0; index < 5; index += 1) await store.append([toStore(writers.make('a', 2))])
     await sealerOf(store, notes).close()
@@ -86,7 +86,7 @@ describe('createSealer', () => {
     expect((await verifyLog({ frames, checkpoints: notes, keys: [KEY] })).problems).toEqual([])
   })
 
-  it('publishes to all places, tells of one that fails, and tries again where all fail', async () => {
+  it('publishes to all places, reports a failing one, and tries again if all fail', async () => {
     const [store, kept, told] = [memoryFrames(), [] as string[], [] as string[]]
     let works = false
     const sealer = createSealer({
@@ -131,7 +131,7 @@ describe('createSealer', () => {
 })
 
 describe('a file of checkpoints', () => {
-  it('is read as it was written, without a last line that was cut off', async () => {
+  it('is read as it was written, without an incomplete last line', async () => {
     const path = join(folder, 'checkpoints')
     const publish = checkpointFile(path)
     for (const note of ['a\n\n— n x\n', 'b']) await publish(note)

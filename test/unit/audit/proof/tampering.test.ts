@@ -425,12 +425,12 @@ const rows: readonly Row[] = [
 ]
 
 describe('a log that was tampered with', () => {
-  it('is one of at least 40 kinds, each with a name of its own', () => {
+  it('is one of at least 40 kinds, each with its own name', () => {
     expect(new Set(rows.map(([what]) => what)).size).toBe(rows.length)
     expect(rows.length).toBeGreaterThanOrEqual(40)
   })
 
-  it.each(rows)('is found: %s', async (_what, tamper, code) => {
+  it.each(rows)('is detected: %s', async (_what, tamper, code) => {
     const tampered: Tampered = { frames: [...log.frames], checkpoints: [...log.checkpoints] }
     tamper(tampered)
     const { problems, found } = await verify(tampered)
@@ -439,8 +439,8 @@ describe('a log that was tampered with', () => {
   })
 })
 
-describe('a log that was not tampered with', () => {
-  it('is whole, with all checkpoints', async () => {
+describe('an intact log', () => {
+  it('verifies with all checkpoints', async () => {
     expect(await verify(log)).toEqual({
       frames: 24,
       events: 156,
@@ -452,7 +452,7 @@ describe('a log that was not tampered with', () => {
     })
   })
 
-  it('gives no false alarm, however it is made, sealed and cut', async () => {
+  it('gives no false alarm, however it is written, sealed and archived', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd'), fc.integer({ min: 1, max: 20 })), {
@@ -479,7 +479,7 @@ describe('a log that was not tampered with', () => {
     )
   })
 
-  it('may have frames that are not sealed yet, within the bound that is given', async () => {
+  it('may have frames that are not sealed yet, within the given limit', async () => {
     const checkpoints = log.checkpoints.slice(0, 4)
     const unsealed = { frames: log.frames, checkpoints, keys: [KEY], frameKey: FRAME_KEY }
     expect((await verifyLog(unsealed)).problems).toEqual([])

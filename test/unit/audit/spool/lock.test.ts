@@ -12,7 +12,7 @@ const newPath = (): string => join(folder, `${(made += 1)}.lock`)
 const longAgo = new Date(Date.now() - 600_000)
 
 describe('the lock of a spool', () => {
-  it('is taken once, and can be taken again when it was given back', async () => {
+  it('is taken once, and can be taken again after its release', async () => {
     const path = newPath()
     const lock = await takeLock(path)
     expect(lock).toBeDefined()
@@ -37,7 +37,7 @@ describe('the lock of a spool', () => {
     await lock?.release()
   })
 
-  it('of another host, or one that was cut while it was written, counts for a minute after it was last renewed', async () => {
+  it('is valid for a minute after its last renewal if it is of another host, or was truncated', async () => {
     for (const text of [JSON.stringify({ pid: 1, host: 'elsewhere', began: '' }), '{"pi']) {
       const path = newPath()
       await writeFile(path, text)

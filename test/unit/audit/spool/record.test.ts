@@ -24,7 +24,7 @@ describe('the records of a spool', () => {
     )
   })
 
-  it('are read up to where they were cut, and the cut is told where nothing more comes', () => {
+  it('are read up to a truncation, which is reported at the end', () => {
     fc.assert(
       fc.property(records, fc.nat(), (all, where) => {
         const parts = written(all)
@@ -40,7 +40,7 @@ describe('the records of a spool', () => {
     )
   })
 
-  it('with one bit changed are read up to the record before it', () => {
+  it('are read up to the record before a changed bit', () => {
     fc.assert(
       fc.property(records, fc.nat(), (all, where) => {
         const parts = written(all)
